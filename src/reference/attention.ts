@@ -1,0 +1,284 @@
+/**
+ * Causal attention in float64. Per query head, with its group's key head:
+ *
+ *     z_tj = scale ⟨q_t, k_j⟩ for j ≤ t    a_t = softmax(z_t)    y_t = Σ_{j≤t} a_tj v_j
+ *     logSumExp_t = log Σ_{j≤t} exp z_tj
+ *
+ * and backward, with g = ∂L/∂y and D_t = ⟨g_t, y_t⟩:
+ *
+ *     ∂L/∂v_j = Σ_t a_tj g_t    ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)
+ *     ∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j    ∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t
+ *
+ * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full" v̂ = φ(‖v‖²) v
+ * takes the place of v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂; in mode "backward-only" only the last
+ * step happens: the valve acts on the gradient of the values and on nothing else.
+ *
+ * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D; arXiv 2603.17771 for
+ * V-scale.
+ */
+import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
+import { vScaleBackward, vScaleForward } from "./v_scale.ts";
+import { checkAttentionShapes, checkData, checkNumber, checkPositive } from "./validation.ts";
+
+/** V-scale of the values inside an attention operator. */
+export interface ReferenceVScale {
+  /** C of each value head, positive: [Hkv] */
+  readonly constant: ReferenceTensor;
+  /** Whether the valve acts on both passes or on the value gradient only. */
+  readonly mode: "full" | "backward-only";
+}
+
+/** What {@linkcode attentionWeights} works on. */
+export interface AttentionWeightsOptions {
+  /** [B, Hq, T, D] */
+  readonly query: ReferenceTensor;
+  /** [B, Hkv, T, D], Hq a multiple of Hkv */
+  readonly key: ReferenceTensor;
+  /** The factor of the logits. Default 1/√D. */
+  readonly scale?: number | undefined;
+}
+
+/** What {@linkcode attentionForward} works on. */
+export interface AttentionForwardOptions extends AttentionWeightsOptions {
+  /** [B, Hkv, T, D] */
+  readonly value: ReferenceTensor;
+  /** V-scale of the values; without it they are used as they are. */
+  readonly vScale?: ReferenceVScale | undefined;
+}
+
+/** What {@linkcode attentionBackward} works on. */
+export interface AttentionBackwardOptions extends AttentionForwardOptions {
+  /** The forward's output: [B, Hq, T, D] */
+  readonly output: ReferenceTensor;
+  /** The forward's logSumExp: [B, Hq, T] */
+  readonly logSumExp: ReferenceTensor;
+  /** ∂L/∂y: [B, Hq, T, D] */
+  readonly outputGradient: ReferenceTensor;
+}
+
+/** The gradients that {@linkcode attentionBackward} returns. */
+export interface AttentionGradients {
+  /** [B, Hq, T, D] */
+  queryGradient: ReferenceTensor;
+  /** [B, Hkv, T, D], summed over the query heads of a group */
+  keyGradient: ReferenceTensor;
+  /** [B, Hkv, T, D], summed over the query heads of a group */
+  valueGradient: ReferenceTensor;
+  /** [Hkv], summed over batch and positions; only with V-scale */
+  constantGradient?: ReferenceTensor;
+}
+
+function checkScale(operation: string, scale: number | undefined, headDim: number): number {
+  const fallback = 1 / Math.sqrt(headDim);
+  return checkNumber(scale, { operation, argument: "scale", fallback });
+}
+
+function checkVScaleData(operation: string, vScale: ReferenceVScale | undefined): void {
+  if (vScale === undefined) return;
+  checkData(operation, { "vScale.constant": vScale.constant });
+  checkPositive(vScale.constant.data, { operation, argument: "vScale.constant" });
+}
+
+/**
+ * The causal attention matrix of every query head.
+ *
+ * @param options query [B, Hq, T, D], key [B, Hkv, T, D] and scale (default 1/√D).
+ * @returns The weights a [B, Hq, T, T], row t holding a_tj; zero beyond the diagonal.
+ * @throws {TypeError} If a shape does not fit.
+ * @throws {RangeError} If the scale is not finite.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const query = reference.tensor([1, 1], [1, 1, 2, 1]);
+ * const key = reference.tensor([0, Math.log(3)], [1, 1, 2, 1]);
+ * console.log(reference.attentionWeights({ query, key }).data); // [1, 0, 0.25, 0.75]
+ * ```
+ */
+export function attentionWeights(options: AttentionWeightsOptions): ReferenceTensor {
+  const operation = "attentionWeights";
+  const { query, key } = options;
+  const dimensions = checkAttentionShapes(operation, { query, key });
+  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
+  checkData(operation, { query, key });
+  const scale = checkScale(operation, options.scale, headDim);
+  const weights = zeros([batch, queryHeads, length, length]);
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < queryHeads; h++) {
+      const keyStart = (b * keyHeads + Math.floor(h / group)) * length * headDim;
+      for (let t = 0; t < length; t++) {
+        const row = (b * queryHeads + h) * length + t;
+        softmaxRow({
+          query: query.data,
+          key: key.data,
+          queryOffset: row * headDim,
+          keyOffset: keyStart,
+          count: t + 1,
+          headDim,
+          scale,
+          weights: weights.data.subarray(row * length, row * length + t + 1),
+        });
+      }
+    }
+  }
+  return weights;
+}
+
+/** Writes a_t0 … a_tt of one row into `weights`; returns the row's logSumExp. */
+function softmaxRow(options: {
+  readonly query: Float64Array;
+  readonly key: Float64Array;
+  readonly queryOffset: number;
+  readonly keyOffset: number;
+  readonly count: number;
+  readonly headDim: number;
+  readonly scale: number;
+  readonly weights: Float64Array;
+}): number {
+  const { query, key, queryOffset, keyOffset, count, headDim, scale, weights } = options;
+  let largest = -Infinity;
+  for (let j = 0; j < count; j++) {
+    const at = { offsetA: queryOffset, offsetB: keyOffset + j * headDim, length: headDim };
+    const logit = scale * dot(query, key, at);
+    weights[j] = logit;
+    largest = Math.max(largest, logit);
+  }
+  let sum = 0;
+  for (let j = 0; j < count; j++) {
+    const shifted = Math.exp(weights[j]! - largest);
+    weights[j] = shifted;
+    sum += shifted;
+  }
+  for (let j = 0; j < count; j++) weights[j]! /= sum;
+  return largest + Math.log(sum);
+}
+
+/**
+ * y_t = Σ_{j≤t} a_tj v_j for every query head and position.
+ *
+ * @param options query [B, Hq, T, D], key and value [B, Hkv, T, D], scale (default 1/√D), vScale.
+ * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj.
+ * @throws {TypeError} If a shape does not fit.
+ * @throws {RangeError} If the scale is not finite, or a V-scale constant not positive and finite.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const query = reference.tensor([1, 1], [1, 1, 2, 1]);
+ * const key = reference.tensor([0, Math.log(3)], [1, 1, 2, 1]);
+ * const value = reference.tensor([4, 8], [1, 1, 2, 1]);
+ * console.log(reference.attentionForward({ query, key, value }).output.data); // [4, 7]
+ * ```
+ */
+export function attentionForward(
+  options: AttentionForwardOptions,
+): { output: ReferenceTensor; logSumExp: ReferenceTensor } {
+  const operation = "attentionForward";
+  const { query, key, value, vScale } = options;
+  const dimensions = checkAttentionShapes(operation, { query, key, value, vScale });
+  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
+  checkData(operation, { query, key, value });
+  checkVScaleData(operation, vScale);
+  const scale = checkScale(operation, options.scale, headDim);
+  const used = vScale?.mode === "full"
+    ? vScaleForward({ value, constant: vScale.constant }).scaledValue
+    : value;
+  const output = zeros(query.shape);
+  const logSumExp = zeros([batch, queryHeads, length]);
+  const weights = new Float64Array(length);
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < queryHeads; h++) {
+      const keyStart = (b * keyHeads + Math.floor(h / group)) * length * headDim;
+      for (let t = 0; t < length; t++) {
+        const row = (b * queryHeads + h) * length + t;
+        logSumExp.data[row] = softmaxRow({
+          query: query.data,
+          key: key.data,
+          queryOffset: row * headDim,
+          keyOffset: keyStart,
+          count: t + 1,
+          headDim,
+          scale,
+          weights,
+        });
+        for (let j = 0; j <= t; j++) {
+          const a = weights[j]!;
+          for (let i = 0; i < headDim; i++) {
+            output.data[row * headDim + i]! += a * used.data[keyStart + j * headDim + i]!;
+          }
+        }
+      }
+    }
+  }
+  return { output, logSumExp };
+}
+
+/**
+ * The gradients of attention with respect to query, key, value and, with V-scale, its constants.
+ *
+ * @param options The forward's arguments and results, and outputGradient [B, Hq, T, D].
+ * @returns queryGradient [B, Hq, T, D], keyGradient and valueGradient [B, Hkv, T, D]; with V-scale
+ * also constantGradient [Hkv].
+ * @throws {TypeError} If a shape does not fit.
+ * @throws {RangeError} If the scale is not finite, or a V-scale constant not positive and finite.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const query = reference.tensor([1, 1], [1, 1, 2, 1]);
+ * const key = reference.tensor([0, Math.log(3)], [1, 1, 2, 1]);
+ * const value = reference.tensor([4, 8], [1, 1, 2, 1]);
+ * const forward = reference.attentionForward({ query, key, value });
+ * const outputGradient = reference.tensor([0, 1], [1, 1, 2, 1]);
+ * const gradients = reference.attentionBackward({ query, key, value, ...forward, outputGradient });
+ * console.log(gradients.valueGradient.data); // [0.25, 0.75]
+ * ```
+ */
+export function attentionBackward(options: AttentionBackwardOptions): AttentionGradients {
+  const operation = "attentionBackward";
+  const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
+  const tensors = { query, key, value, output, logSumExp, outputGradient };
+  const dimensions = checkAttentionShapes(operation, { ...tensors, vScale });
+  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
+  checkData(operation, tensors);
+  checkVScaleData(operation, vScale);
+  const scale = checkScale(operation, options.scale, headDim);
+  const used = vScale?.mode === "full"
+    ? vScaleForward({ value, constant: vScale.constant }).scaledValue
+    : value;
+  const q = query.data, k = key.data, v = used.data, g = outputGradient.data;
+  const queryGradient = zeros(query.shape);
+  const keyGradient = zeros(key.shape);
+  const usedGradient = zeros(value.shape);
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < queryHeads; h++) {
+      const keyStart = (b * keyHeads + Math.floor(h / group)) * length * headDim;
+      for (let t = 0; t < length; t++) {
+        const row = (b * queryHeads + h) * length + t;
+        const qt = row * headDim;
+        const rowDot = dot(g, output.data, { offsetA: qt, offsetB: qt, length: headDim });
+        for (let j = 0; j <= t; j++) {
+          const kj = keyStart + j * headDim;
+          const at = { offsetA: qt, offsetB: kj, length: headDim };
+          const a = Math.exp(scale * dot(q, k, at) - logSumExp.data[row]!);
+          const logitGradient = a * (dot(g, v, at) - rowDot);
+          for (let i = 0; i < headDim; i++) {
+            queryGradient.data[qt + i]! += scale * logitGradient * k[kj + i]!;
+            keyGradient.data[kj + i]! += scale * logitGradient * q[qt + i]!;
+            usedGradient.data[kj + i]! += a * g[qt + i]!;
+          }
+        }
+      }
+    }
+  }
+  if (vScale === undefined) return { queryGradient, keyGradient, valueGradient: usedGradient };
+  const throughValve = vScaleBackward({
+    value,
+    constant: vScale.constant,
+    scaledValueGradient: usedGradient,
+  });
+  return { queryGradient, keyGradient, ...throughValve };
+}

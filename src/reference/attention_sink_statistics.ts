@@ -1,0 +1,101 @@
+/**
+ * How much attention one position draws, in float64. Per query head, a recomputed from logSumExp:
+ *
+ *     M_s = Σ_{t≥s} a_ts    S_s = Σ_{t≥s} a_ts²    α_s = mean of a_ts over t = s … min(s + window, T) − 1
+ *
+ * Sources: arXiv 2603.17771 for M_s and S_s; Gu et al., arXiv 2410.10781, for the sink score α_s.
+ */
+import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
+import { checkAttentionShapes, checkData, checkInteger, checkNumber } from "./validation.ts";
+
+/** What {@linkcode attentionSinkStatistics} works on. */
+export interface AttentionSinkStatisticsOptions {
+  /** [B, Hq, T, D] */
+  readonly query: ReferenceTensor;
+  /** [B, Hkv, T, D], Hq a multiple of Hkv */
+  readonly key: ReferenceTensor;
+  /** From the attention's forward pass: [B, Hq, T] */
+  readonly logSumExp: ReferenceTensor;
+  /** s: the position whose column is measured, from 0 to T − 1. Default 0. */
+  readonly position?: number | undefined;
+  /** How many rows the score averages, at least 1; cut off at the sequence's end. Default 64. */
+  readonly window?: number | undefined;
+  /** The factor of the logits. Default 1/√D. */
+  readonly scale?: number | undefined;
+}
+
+/** The statistics of one position's attention column, each [B, Hq]. */
+export interface AttentionSinkStatistics {
+  /** M_s = Σ_{t≥s} a_ts */
+  mass: ReferenceTensor;
+  /** S_s = Σ_{t≥s} a_ts² */
+  secondMoment: ReferenceTensor;
+  /** α_s: the mean of a_ts over the window's rows */
+  score: ReferenceTensor;
+}
+
+/**
+ * Column mass, second moment and sink score of one position for every query head.
+ *
+ * @param options query [B, Hq, T, D], key [B, Hkv, T, D], logSumExp [B, Hq, T]; position (default
+ * 0), window (default 64) and scale (default 1/√D).
+ * @returns mass, secondMoment and score, each [B, Hq].
+ * @throws {TypeError} If a shape does not fit.
+ * @throws {RangeError} If position or window is no integer of its range, or the scale not finite.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const query = reference.tensor([1, 1], [1, 1, 2, 1]);
+ * const key = reference.tensor([0, Math.log(3)], [1, 1, 2, 1]);
+ * const { logSumExp } = reference.attentionForward({ query, key, value: key });
+ * const statistics = reference.attentionSinkStatistics({ query, key, logSumExp });
+ * console.log(statistics.mass.data[0]); // 1 + 0.25
+ * ```
+ */
+export function attentionSinkStatistics(
+  options: AttentionSinkStatisticsOptions,
+): AttentionSinkStatistics {
+  const operation = "attentionSinkStatistics";
+  const { query, key, logSumExp } = options;
+  const dimensions = checkAttentionShapes(operation, { query, key, logSumExp });
+  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
+  checkData(operation, { query, key, logSumExp });
+  const position = checkInteger(options.position, {
+    operation,
+    argument: "position",
+    fallback: 0,
+    minimum: 0,
+    maximum: length - 1,
+  });
+  const window = checkInteger(options.window, {
+    operation,
+    argument: "window",
+    fallback: 64,
+    minimum: 1,
+  });
+  const scale = checkNumber(options.scale, {
+    operation,
+    argument: "scale",
+    fallback: 1 / Math.sqrt(headDim),
+  });
+  const end = Math.min(position + window, length);
+  const mass = zeros([batch, queryHeads]);
+  const secondMoment = zeros([batch, queryHeads]);
+  const score = zeros([batch, queryHeads]);
+  for (let head = 0; head < batch * queryHeads; head++) {
+    const b = Math.floor(head / queryHeads);
+    const keyHead = b * keyHeads + Math.floor((head % queryHeads) / group);
+    const keyOffset = (keyHead * length + position) * headDim;
+    for (let t = position; t < length; t++) {
+      const row = head * length + t;
+      const at = { offsetA: row * headDim, offsetB: keyOffset, length: headDim };
+      const a = Math.exp(scale * dot(query.data, key.data, at) - logSumExp.data[row]!);
+      mass.data[head]! += a;
+      secondMoment.data[head]! += a * a;
+      if (t < end) score.data[head]! += a / (end - position);
+    }
+  }
+  return { mass, secondMoment, score };
+}

@@ -1,0 +1,155 @@
+/**
+ * The complex arithmetic that complex-step derivatives need, as plain functions, and the row
+ * operators written in it. No operation here takes a conjugate or an absolute value of a variable:
+ * that would not be analytic, and the complex step would be wrong without a sign of it.
+ */
+
+/** A complex number. */
+export interface Complex {
+  /** The real part. */
+  readonly re: number;
+  /** The imaginary part. */
+  readonly im: number;
+}
+
+/**
+ * Makes a complex number.
+ *
+ * @param re The real part.
+ * @param im The imaginary part. Default 0.
+ * @returns re + i im.
+ */
+export function complex(re: number, im = 0): Complex {
+  return { re, im };
+}
+
+/**
+ * Adds two complex numbers.
+ *
+ * @param a The first summand.
+ * @param b The second summand.
+ * @returns a + b.
+ */
+export function add(a: Complex, b: Complex): Complex {
+  return { re: a.re + b.re, im: a.im + b.im };
+}
+
+/**
+ * Subtracts two complex numbers.
+ *
+ * @param a The minuend.
+ * @param b The subtrahend.
+ * @returns a − b.
+ */
+export function subtract(a: Complex, b: Complex): Complex {
+  return { re: a.re - b.re, im: a.im - b.im };
+}
+
+/**
+ * Multiplies two complex numbers.
+ *
+ * @param a The first factor.
+ * @param b The second factor.
+ * @returns a b.
+ */
+export function multiply(a: Complex, b: Complex): Complex {
+  return { re: a.re * b.re - a.im * b.im, im: a.re * b.im + a.im * b.re };
+}
+
+/**
+ * Divides two complex numbers.
+ *
+ * @param a The dividend.
+ * @param b The divisor.
+ * @returns a / b.
+ */
+export function divide(a: Complex, b: Complex): Complex {
+  const squared = b.re * b.re + b.im * b.im;
+  return {
+    re: (a.re * b.re + a.im * b.im) / squared,
+    im: (a.im * b.re - a.re * b.im) / squared,
+  };
+}
+
+/**
+ * The principal square root, analytic off the negative real axis.
+ *
+ * @param a The radicand.
+ * @returns The root with a non-negative real part.
+ */
+export function squareRoot(a: Complex): Complex {
+  const larger = Math.sqrt((Math.hypot(a.re, a.im) + Math.abs(a.re)) / 2);
+  if (larger === 0) return { re: 0, im: 0 };
+  const smaller = a.im / (2 * larger);
+  if (a.re >= 0) return { re: larger, im: smaller };
+  return { re: Math.abs(smaller), im: a.im < 0 ? -larger : larger };
+}
+
+/**
+ * The exponential function.
+ *
+ * @param a The exponent.
+ * @returns exp a.
+ */
+export function exponential(a: Complex): Complex {
+  const size = Math.exp(a.re);
+  return { re: size * Math.cos(a.im), im: size * Math.sin(a.im) };
+}
+
+function dot(a: readonly Complex[], b: readonly Complex[]): Complex {
+  return a.reduce((sum, x, i) => add(sum, multiply(x, b[i]!)), complex(0));
+}
+
+/**
+ * V-scale's φ(r) v of one row.
+ *
+ * @param value The row v.
+ * @param constant C.
+ * @returns v̂.
+ */
+export function vScaleRow(value: readonly Complex[], constant: Complex): Complex[] {
+  const r = dot(value, value);
+  const phi = divide(r, add(r, constant));
+  return value.map((x) => multiply(phi, x));
+}
+
+/**
+ * RMSNorm of one row.
+ *
+ * @param input The row x.
+ * @param options The gain γ and ε.
+ * @returns γ ⊙ x / √(mean(x²) + ε).
+ */
+export function rmsNormRow(
+  input: readonly Complex[],
+  options: { readonly gain: readonly Complex[]; readonly epsilon: number },
+): Complex[] {
+  const mean = divide(dot(input, input), complex(input.length));
+  const r = squareRoot(add(mean, complex(options.epsilon)));
+  return input.map((x, i) => divide(multiply(options.gain[i]!, x), r));
+}
+
+/**
+ * Softmax attention of one query row over all the given keys.
+ *
+ * @param query The row q.
+ * @param options The keys and values, one row each, and the logits' factor.
+ * @returns Σ_j softmax(scale ⟨q, k_j⟩)_j v_j.
+ */
+export function attentionRow(
+  query: readonly Complex[],
+  options: {
+    readonly keys: readonly (readonly Complex[])[];
+    readonly values: readonly (readonly Complex[])[];
+    readonly scale: number;
+  },
+): Complex[] {
+  const { keys, values, scale } = options;
+  const logits = keys.map((key) => multiply(complex(scale), dot(query, key)));
+  // Softmax does not change under a shift by a constant, so a real one keeps the function analytic.
+  const shift = complex(Math.max(...logits.map((logit) => logit.re)));
+  const exponentials = logits.map((logit) => exponential(subtract(logit, shift)));
+  const sum = exponentials.reduce(add);
+  const weights = exponentials.map((value) => divide(value, sum));
+  return query.map((_, i) => dot(weights, values.map((value) => value[i]!)));
+}

@@ -1,0 +1,17 @@
+/**
+ * The float64 twin: every operator of the suite in plain loops on the CPU, with the argument names
+ * and shapes of the GPU's operators minus the GPU; closed forms of their Jacobians; and finite
+ * differences that check the gradients.
+ *
+ * @module
+ */
+export * from "./attention.ts";
+export * from "./attention_sink_statistics.ts";
+export * from "./finite_differences.ts";
+export * from "./jacobians.ts";
+export * from "./rms_norm.ts";
+export * from "./tensor.ts";
+export * from "./v_scale.ts";
+export type { Complex } from "./complex.ts";
+/** Complex arithmetic and the row operators written in it, for complex-step derivatives. */
+export * as complexNumbers from "./complex.ts";
