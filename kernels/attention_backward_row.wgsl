@@ -1,0 +1,36 @@
+// Attention backward, first step: what the two gradient kernels need of every query row.
+//
+//   D_t = <g_t, y_t>      rowStatistics_t = (logSumExp_t, D_t)
+//
+// g is the gradient of the output y. One invocation a row of the B Hq T rows; 64 a workgroup. No barriers.
+//
+// Source: Dao et al., arXiv 2205.14135, appendix B.4 (D replaces the row sum over a_tj <g_t, v_j>).
+
+struct Parameters {
+  rows: u32, // B Hq T
+  vectors: u32, // D / 4
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> output: array<vec4f>; // [B, Hq, T, D]
+@group(0) @binding(2) var<storage, read> outputGradient: array<vec4f>; // [B, Hq, T, D]
+@group(0) @binding(3) var<storage, read> logSumExp: array<f32>; // [B, Hq, T]
+@group(0) @binding(4) var<storage, read_write> rowStatistics: array<vec2f>; // [B, Hq, T]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let row = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  if (row >= parameters.rows) {
+    return;
+  }
+  var product = 0.0;
+  for (var c = 0u; c < parameters.vectors; c++) {
+    let i = row * parameters.vectors + c;
+    product += dot(outputGradient[i], output[i]);
+  }
+  rowStatistics[row] = vec2f(logSumExp[row], product);
+}

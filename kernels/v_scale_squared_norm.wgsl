@@ -1,0 +1,36 @@
+// What fused V-scale needs of every value row: valve_s = (r_s, C) with r_s = |v_s|² and the head's constant C.
+//
+// One invocation a row of the B Hkv T rows; 64 a workgroup. No barriers.
+//
+// Source: Chen, Lin, Yao, arXiv 2603.17771.
+
+struct Parameters {
+  rows: u32, // B Hkv T
+  columns: u32, // D
+  keyValueHeads: u32, // Hkv
+  sequenceLength: u32, // T
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> value: array<f32>; // [B, Hkv, T, D]
+@group(0) @binding(2) var<storage, read> constant: array<f32>; // [Hkv]
+@group(0) @binding(3) var<storage, read_write> valve: array<vec2f>; // [B, Hkv, T]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let row = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  if (row >= parameters.rows) {
+    return;
+  }
+  var squaredNorm = 0.0;
+  for (var c = 0u; c < parameters.columns; c++) {
+    let v = value[row * parameters.columns + c];
+    squaredNorm += v * v;
+  }
+  let head = row / parameters.sequenceLength % parameters.keyValueHeads;
+  valve[row] = vec2f(squaredNorm, constant[head]);
+}

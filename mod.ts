@@ -1,0 +1,32 @@
+/**
+ * Attention sinks, gradient sinks and massive activations: fused causal attention, RMSNorm and V-scale as WGSL
+ * kernels, forward and backward, with a float64 twin on the CPU.
+ *
+ * Tensors are row-major float32. Every operator enqueues its work and returns at once; `read()` waits.
+ *
+ * @example
+ * ```ts
+ * import { openGpu, rmsNormForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor([3, 4], [1, 2]);
+ * const gain = gpu.tensor([1, 1], [2]);
+ * const { output } = rmsNormForward(gpu, { input, gain });
+ * console.log(await output.read());
+ * ```
+ *
+ * @module
+ */
+export { openGpu, type OpenGpuOptions } from "./src/gpu/open_gpu.ts";
+export { Gpu } from "./src/gpu/gpu.ts";
+export { GpuError } from "./src/gpu/gpu_error.ts";
+export type { GpuInfo, Runtime } from "./src/gpu/gpu_info.ts";
+export { type Cost, Plan } from "./src/gpu/plan.ts";
+export { Tensor } from "./src/gpu/tensor.ts";
+export * from "./src/ops/attention.ts";
+export type { AttentionVScale } from "./src/ops/attention_shape.ts";
+export * from "./src/ops/attention_sink_statistics.ts";
+export * from "./src/ops/rms_norm.ts";
+export * from "./src/ops/v_scale.ts";
+export type { Planned } from "./src/ops/run_once.ts";
+export * as reference from "./src/reference/mod.ts";

@@ -1,0 +1,71 @@
+/**
+ * Looks at the adapter that `navigator.gpu` would give, without committing this isolate to it.
+ *
+ * In Deno the first `requestAdapter` of an isolate pins the drivers for its lifetime: after a null, or after
+ * a driver that miscomputes, there is no second try. So the first look is taken in a Worker. A Worker from
+ * a `data:` URL needs no permission, but cannot import, so it is given `runSelfTest` as text.
+ */
+import { runSelfTest, selfTestSources } from "./self_test.ts";
+
+/** What the probe saw. */
+export interface ProbedAdapter {
+  /** The adapter's own description, or its vendor where it has none. */
+  readonly name: string;
+  /** True for an adapter that computes on the CPU. */
+  readonly software: boolean;
+  /** True if it looks like Mesa's OpenGL rather than a Vulkan driver. */
+  readonly openGl: boolean;
+  /** What the self-test found wrong; empty if it passed. */
+  readonly faults: readonly string[];
+}
+
+interface ProbeRequest {
+  readonly options: GPURequestAdapterOptions;
+  readonly base: string;
+}
+
+// Runs in the Worker; refers to nothing but `runSelfTest`, which is put beside it.
+async function probe(
+  request: ProbeRequest,
+  selfTest: typeof runSelfTest,
+): Promise<ProbedAdapter | null> {
+  const adapter = await navigator.gpu.requestAdapter(request.options);
+  if (adapter === null) return null;
+  const name = adapter.info.description || `vendor ${adapter.info.vendor}`;
+  const software = adapter.info.isFallbackAdapter;
+  // Both of Mesa's software renderers are called llvmpipe; only the Vulkan one offers shader-f16.
+  const openGl = name.includes("llvmpipe") && !adapter.features.has("shader-f16");
+  if (openGl) return { name, software, openGl, faults: [] }; // its pipelines take 20 s to build
+  const device = await adapter.requestDevice();
+  const faults = await selfTest(device, { base: request.base });
+  device.destroy();
+  return { name, software, openGl, faults };
+}
+
+/**
+ * Requests an adapter in a Worker and runs the self-test on it.
+ *
+ * @param options as for `navigator.gpu.requestAdapter`
+ * @returns what the adapter is, or null if there is none
+ */
+export function probeAdapter(options: GPURequestAdapterOptions): Promise<ProbedAdapter | null> {
+  const code = `${runSelfTest}\n${probe}\n
+    self.onmessage = (event) => probe(event.data, runSelfTest).then(
+      (adapter) => self.postMessage({ adapter }),
+      (error) => self.postMessage({ error: String(error?.message ?? error) }),
+    );`;
+  const worker = new Worker(`data:text/javascript,${encodeURIComponent(code)}`, { type: "module" });
+  const request: ProbeRequest = { options, base: selfTestSources.base };
+  return new Promise<ProbedAdapter | null>((resolve, reject) => {
+    worker.onmessage = (event) => {
+      const { adapter, error } = event.data as { adapter: ProbedAdapter | null; error?: string };
+      if (error === undefined) resolve(adapter);
+      else resolve({ name: "the adapter", software: true, openGl: false, faults: [error] });
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(`The adapter probe failed: ${event.message}`));
+    };
+    worker.postMessage(request);
+  }).finally(() => worker.terminate());
+}

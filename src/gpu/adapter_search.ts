@@ -1,0 +1,135 @@
+import { probeAdapter } from "./adapter_probe.ts";
+import {
+  browserRuntime,
+  dawnRuntime,
+  denoRuntime,
+  mayUseVariable,
+  type RuntimeEntry,
+} from "./runtimes.ts";
+import type { Runtime } from "./gpu_info.ts";
+
+/** Which adapter is wanted. */
+export interface AdapterWish {
+  readonly runtime: Runtime;
+  /** `auto`: hardware, else software; `always`: software only; `never`: hardware only. */
+  readonly software: "auto" | "always" | "never";
+  readonly powerPreference?: GPUPowerPreference;
+}
+
+/** An adapter and where it came from. */
+export interface FoundAdapter {
+  readonly adapter: GPUAdapter;
+  readonly origin: RuntimeEntry;
+}
+
+/** The environment variable that, set to `embedded`, passes over the installed drivers. */
+const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
+
+/**
+ * Finds an adapter: the machine's GPU; else an installed software driver that passes the self-test; else, on x64
+ * Linux, the embedded SwiftShader, fetched once.
+ *
+ * @param wish which adapter is wanted
+ * @returns the adapter, untested where `examine` says so
+ * @throws {Error} that says what was tried and what to install, if there is none
+ */
+export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
+  const tried: string[] = [];
+  const options: GPURequestAdapterOptions = {
+    ...wish.powerPreference === undefined ? {} : { powerPreference: wish.powerPreference },
+    ...wish.software === "always" ? { forceFallbackAdapter: true } : {},
+  };
+  if (wish.runtime === "browser") {
+    const found = await request(browserRuntime(), options, { wish, tried });
+    if (found !== undefined) return found;
+    throw nothingFound(
+      tried,
+      "Use a browser with WebGPU, and see its settings for hardware acceleration",
+    );
+  }
+
+  const open = wish.runtime === "dawn" ? dawnRuntime : denoRuntime;
+  const embeddedOnly = await mayUseVariable(ADAPTER_VARIABLE) &&
+    Deno.env.get(ADAPTER_VARIABLE) === "embedded";
+  const origin = await open();
+  if (!embeddedOnly && await worthRequesting(options, { wish, tried })) {
+    const found = await request(origin, options, { wish, tried });
+    if (found !== undefined) return found;
+  }
+  if (wish.software === "never") {
+    throw nothingFound(tried, "Install the GPU's Vulkan driver, or allow a software adapter");
+  }
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+    throw nothingFound(tried, "Install a GPU driver");
+  }
+  const { activateEmbeddedDriver, installEmbeddedDriver } = await import("./embedded_driver.ts");
+  const driver = await installEmbeddedDriver().catch((error: Error) => {
+    tried.push(`the embedded SwiftShader: ${error.message}`);
+    throw nothingFound(
+      tried,
+      "Install Mesa's lavapipe 25 or later (Debian: mesa-vulkan-drivers, libvulkan1)",
+    );
+  });
+  activateEmbeddedDriver(driver);
+  const found = await request(await open(), options, { wish, tried });
+  if (found !== undefined) return found;
+  throw nothingFound(
+    tried,
+    "Install Mesa's lavapipe 25 or later (Debian: mesa-vulkan-drivers, libvulkan1)",
+  );
+}
+
+interface Search {
+  readonly wish: AdapterWish;
+  readonly tried: string[];
+}
+
+// Looks before this isolate commits itself, where committing to the wrong drivers cannot be undone. The probe
+// runs on Deno's WebGPU, but drivers are the machine's: what it finds holds for Dawn too.
+async function worthRequesting(
+  options: GPURequestAdapterOptions,
+  { wish, tried }: Search,
+): Promise<boolean> {
+  if (Deno.build.os !== "linux") return true;
+  const probed = await probeAdapter(options);
+  if (probed === null) {
+    tried.push("installed drivers: no adapter");
+    return false;
+  }
+  if (probed.openGl) {
+    tried.push(`${probed.name}: refused, it is Mesa's OpenGL, not a Vulkan driver`);
+    return false;
+  }
+  if (probed.software && wish.software === "never") {
+    tried.push(`${probed.name}: a software adapter`);
+    return false;
+  }
+  if (probed.faults.length > 0) {
+    const reason = `${probed.name}: refused, it fails the self-test: ${probed.faults.join("; ")}`;
+    tried.push(reason);
+    console.error(`gradsink: ${reason}`);
+    return false;
+  }
+  return true;
+}
+
+async function request(
+  origin: RuntimeEntry,
+  options: GPURequestAdapterOptions,
+  { wish, tried }: Search,
+): Promise<FoundAdapter | undefined> {
+  const adapter = await origin.gpu.requestAdapter(options);
+  if (adapter === null) {
+    tried.push(`${origin.runtime}: no adapter`);
+    return undefined;
+  }
+  if (adapter.info.isFallbackAdapter && wish.software === "never") {
+    tried.push(`${adapter.info.description || adapter.info.vendor}: a software adapter`);
+    return undefined;
+  }
+  return { adapter, origin };
+}
+
+function nothingFound(tried: readonly string[], advice: string): Error {
+  return new Error(`openGpu: no usable adapter. Tried: ${tried.join("; ")}. ${advice}`);
+}

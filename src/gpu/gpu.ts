@@ -1,0 +1,311 @@
+import { GpuError } from "./gpu_error.ts";
+import type { GpuInfo } from "./gpu_info.ts";
+import { PipelineCache } from "./pipelines.ts";
+import type { Plan, Scalar } from "./plan.ts";
+import { Tensor } from "./tensor.ts";
+
+/**
+ * An opened GPU: makes tensors, runs plans, reports errors. Opened by `openGpu`.
+ *
+ * Work is enqueued and runs in order. An error the GPU reports later (a failed pipeline, a
+ * validation error, no memory, a lost device) rejects the next `read()` or `sync()` and every one
+ * after it.
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * console.log(gpu.info.vendor, gpu.info.backend, gpu.info.software ? "software" : "hardware");
+ * ```
+ */
+export class Gpu {
+  /** What was opened. */
+  readonly info: GpuInfo;
+  /** The device, for those who bring kernels of their own. */
+  readonly device: GPUDevice;
+  /** The compiled kernels. */
+  readonly pipelines: PipelineCache;
+  readonly #buffers = new Set<GPUBuffer>();
+  readonly #checks = new Set<Promise<void>>();
+  #failure: GpuError | undefined;
+  #disposed = false;
+  #lastOperator = "gpu";
+
+  /** Made by `openGpu`. */
+  constructor(device: GPUDevice, info: GpuInfo) {
+    this.device = device;
+    this.info = info;
+    this.pipelines = new PipelineCache(device, (check) => this.#watch(check));
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#fail(
+        new GpuError(this.#lastOperator, (event as GPUUncapturedErrorEvent).error.message),
+      );
+    });
+    void device.lost.then(({ reason, message }) => {
+      if (this.#disposed) return;
+      this.#fail(new GpuError(this.#lastOperator, `the device was lost (${reason}): ${message}`));
+    });
+  }
+
+  /** True once `dispose()` has been called. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** The GPU buffers that are alive, and their bytes. Zero once everything has been disposed of. */
+  get memory(): { readonly buffers: number; readonly bytes: number } {
+    let bytes = 0;
+    for (const buffer of this.#buffers) bytes += buffer.size;
+    return { buffers: this.#buffers.size, bytes };
+  }
+
+  /**
+   * Copies numbers to the GPU.
+   *
+   * @param data the elements, row-major; numbers of an array are rounded to float32
+   * @param shape the lengths of the dimensions, each at least 1
+   * @returns a new tensor
+   * @throws {TypeError} if `data` is neither Float32Array nor an array of numbers, `shape` is not a list
+   *   of positive integers, or their lengths disagree
+   * @throws {RangeError} if the tensor is larger than the adapter allows
+   */
+  tensor(data: Float32Array | readonly number[], shape: readonly number[]): Tensor {
+    if (!(data instanceof Float32Array)) {
+      if (!Array.isArray(data)) {
+        const given = Object.prototype.toString.call(data).slice(8, -1);
+        throw new TypeError(`tensor: data is ${given}, wanted Float32Array or an array of numbers`);
+      }
+      const wrong = data.findIndex((element) => typeof element !== "number");
+      if (wrong >= 0) {
+        throw new TypeError(`tensor: data[${wrong}] is ${typeof data[wrong]}, wanted a number`);
+      }
+    }
+    const length = this.#checkShape("tensor", shape);
+    if (data.length !== length) {
+      throw new TypeError(
+        `tensor: data has ${data.length} elements, wanted ${length} for shape [${
+          shape.join(", ")
+        }]`,
+      );
+    }
+    const tensor = this.empty(shape);
+    const elements = data instanceof Float32Array ? data : Float32Array.from(data);
+    this.guard(
+      "tensor",
+      () => this.device.queue.writeBuffer(tensor.buffer, 0, elements as Float32Array<ArrayBuffer>),
+    );
+    return tensor;
+  }
+
+  /**
+   * Makes a tensor whose contents are undefined until written.
+   *
+   * @param shape the lengths of the dimensions, each at least 1
+   * @returns a new tensor
+   * @throws {TypeError} if `shape` is not a list of positive integers
+   * @throws {RangeError} if the tensor is larger than the adapter allows
+   */
+  empty(shape: readonly number[]): Tensor {
+    const length = this.#checkShape("empty", shape);
+    return new Tensor(this, this.storage(length * 4), shape);
+  }
+
+  /**
+   * Enqueues plans, all in one submission.
+   *
+   * @param plans one plan, or several to run in this order
+   * @throws {TypeError} if a plan has been disposed of or belongs to another `Gpu`
+   */
+  run(plans: Plan | readonly Plan[]): void {
+    this.#checkAlive();
+    const list = Array.isArray(plans) ? plans as readonly Plan[] : [plans as Plan];
+    const foreign = list.find((plan) => !plan.belongsTo(this));
+    if (foreign !== undefined) {
+      throw new TypeError(`${foreign.operator}: the plan belongs to another Gpu`);
+    }
+    this.guard(list.map((plan) => plan.operator).join(", ") || "run", () => {
+      const encoder = this.device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      for (const plan of list) plan.encode(pass);
+      pass.end();
+      this.device.queue.submit([encoder.finish()]);
+    });
+  }
+
+  /**
+   * Waits until all enqueued work has finished.
+   *
+   * @throws {GpuError} if any of it failed
+   * @throws {TypeError} if the `Gpu` has been disposed of
+   */
+  async sync(): Promise<void> {
+    this.#checkAlive();
+    await this.#settle();
+    await this.device.queue.onSubmittedWorkDone();
+    await this.#settle();
+  }
+
+  /** Frees all tensors and plans and the device itself. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const buffer of this.#buffers) buffer.destroy();
+    this.#buffers.clear();
+    this.device.destroy();
+  }
+
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /**
+   * Runs something that calls the device, and sees to it that what the device refuses of it becomes
+   * a `GpuError` of this operator at the next read or sync.
+   *
+   * @param operator whose work it is
+   * @param run calls the device, synchronously
+   * @returns what `run` returns
+   */
+  guard<Result>(operator: string, run: () => Result): Result {
+    this.#lastOperator = operator;
+    const kinds = ["internal", "out-of-memory", "validation"] as const;
+    for (const kind of kinds) this.device.pushErrorScope(kind);
+    try {
+      return run();
+    } finally {
+      for (const _ of kinds) {
+        this.#watch(
+          this.device.popErrorScope().then((error) =>
+            error === null ? undefined : new GpuError(operator, error.message.trim())
+          ),
+        );
+      }
+    }
+  }
+
+  /**
+   * A storage buffer, counted until `free`.
+   *
+   * @param size bytes, a multiple of 4
+   * @throws {RangeError} if the adapter does not allow a buffer of this size
+   */
+  storage(size: number): GPUBuffer {
+    this.checkSize("storage", size);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    return this.#allocate({ size, usage });
+  }
+
+  /**
+   * Throws if no storage buffer of this size can be had.
+   *
+   * @param operator whose buffer it is to be
+   * @param size bytes
+   * @throws {RangeError} if the adapter does not allow a buffer of this size
+   */
+  checkSize(operator: string, size: number): void {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    if (size > limit) {
+      throw new RangeError(
+        `${operator}: a buffer of ${size} bytes is wanted, this adapter allows ${limit}`,
+      );
+    }
+  }
+
+  /**
+   * A uniform buffer with these numbers, counted until `free`.
+   *
+   * @param scalars the fields of a WGSL struct of u32 and f32 members, in order
+   */
+  uniform(scalars: readonly Scalar[]): GPUBuffer {
+    // A uniform struct's size is a multiple of 16 bytes.
+    const bytes = new DataView(new ArrayBuffer(Math.ceil(scalars.length / 4) * 16));
+    scalars.forEach((scalar, i) => {
+      if ("u32" in scalar) bytes.setUint32(4 * i, scalar.u32, true);
+      else bytes.setFloat32(4 * i, scalar.f32, true);
+    });
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    const buffer = this.#allocate({ size: bytes.byteLength, usage });
+    this.device.queue.writeBuffer(buffer, 0, bytes.buffer);
+    return buffer;
+  }
+
+  /** Frees a buffer made by `storage` or `uniform`. Work already enqueued still finishes. */
+  free(buffer: GPUBuffer): void {
+    if (this.#buffers.delete(buffer)) buffer.destroy();
+  }
+
+  /**
+   * Waits for all work enqueued so far and copies a buffer to the CPU.
+   *
+   * @param buffer a buffer made by `storage`
+   * @returns its bytes
+   * @throws {GpuError} if any work enqueued so far failed
+   */
+  async readBuffer(buffer: GPUBuffer): Promise<ArrayBuffer> {
+    this.#checkAlive();
+    const operator = this.#lastOperator;
+    await this.#settle();
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const staging = this.#allocate({ size: buffer.size, usage });
+    try {
+      this.guard(operator, () => {
+        const encoder = this.device.createCommandEncoder();
+        encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+        this.device.queue.submit([encoder.finish()]);
+      });
+      await staging.mapAsync(GPUMapMode.READ).catch(async (error: Error) => {
+        await this.#settle(); // the reason behind it, if there is one
+        throw new GpuError(operator, error.message);
+      });
+      await this.#settle();
+      return staging.getMappedRange().slice(0);
+    } finally {
+      this.free(staging);
+    }
+  }
+
+  #allocate(descriptor: GPUBufferDescriptor): GPUBuffer {
+    this.#checkAlive();
+    const buffer = this.guard(this.#lastOperator, () => this.device.createBuffer(descriptor));
+    this.#buffers.add(buffer);
+    return buffer;
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) throw new TypeError("Cannot use the Gpu: it has been disposed of");
+  }
+
+  #checkShape(operator: string, shape: readonly number[]): number {
+    const valid = Array.isArray(shape) && shape.length > 0 &&
+      shape.every((size) => Number.isSafeInteger(size) && size >= 1);
+    if (!valid) {
+      const given = Array.isArray(shape) ? `[${shape.join(", ")}]` : String(shape);
+      throw new TypeError(`${operator}: shape is ${given}, wanted a list of positive integers`);
+    }
+    const length = shape.reduce((product, size) => product * size, 1);
+    this.checkSize(operator, 4 * length);
+    return length;
+  }
+
+  #fail(error: GpuError): void {
+    this.#failure ??= error;
+  }
+
+  #watch(check: Promise<GpuError | undefined>): void {
+    const watched: Promise<void> = check.then(
+      (error) => error && this.#fail(error),
+      // Scopes and compilation messages of a device that is gone; `lost` tells why it went.
+      (error) => this.#disposed || this.#fail(new GpuError(this.#lastOperator, String(error))),
+    ).then(() => void this.#checks.delete(watched));
+    this.#checks.add(watched);
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#checks.size > 0) await Promise.all(this.#checks);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}

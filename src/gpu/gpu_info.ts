@@ -1,0 +1,90 @@
+/** The WebGPU implementation: Deno's own (wgpu), npm:webgpu (Dawn), or the browser's. */
+export type Runtime = "deno" | "dawn" | "browser";
+
+/** What an opened GPU is. */
+export interface GpuInfo {
+  /** The WebGPU implementation. */
+  readonly runtime: Runtime;
+  /** The graphics interface below it: vulkan, metal, d3d12, or unknown. */
+  readonly backend: string;
+  /** The maker, in lower case: nvidia, amd, intel, apple, arm, qualcomm, mesa, google, … */
+  readonly vendor: string;
+  /** The family of GPUs, where the runtime tells; else empty. */
+  readonly architecture: string;
+  /** The device's identifier, where the runtime tells; else empty. */
+  readonly device: string;
+  /** The driver's own description, where the runtime tells; else empty. */
+  readonly description: string;
+  /** True for an adapter that computes on the CPU. */
+  readonly software: boolean;
+  /** The features that were enabled, sorted. */
+  readonly features: readonly string[];
+  /** The limits that were granted. */
+  readonly limits: Readonly<Record<string, number>>;
+  /** The sizes a subgroup can have; absent where subgroups cannot be used. */
+  readonly subgroupSize?: { readonly minimum: number; readonly maximum: number };
+}
+
+// PCI vendor numbers; Deno gives them where others give names. 0x10005 is Khronos' number for Mesa.
+const vendors: Readonly<Record<number, string>> = {
+  0x1002: "amd",
+  0x1010: "imagination",
+  0x106b: "apple",
+  0x10de: "nvidia",
+  0x13b5: "arm",
+  0x1414: "microsoft",
+  0x1ae0: "google",
+  0x5143: "qualcomm",
+  0x8086: "intel",
+  0x10005: "mesa",
+};
+
+/**
+ * The name of a GPU's maker.
+ *
+ * @param vendor a name, or a PCI vendor number in decimal
+ * @returns the name in lower case; the number itself if it is not known
+ */
+export function vendorName(vendor: string): string {
+  return (/^\d+$/.test(vendor) ? vendors[Number(vendor)] : undefined) ?? vendor.toLowerCase();
+}
+
+/**
+ * Describes an opened device.
+ *
+ * @param device the device
+ * @param adapter the adapter it was opened on
+ * @param origin the runtime and backend it came from
+ */
+export function describe(
+  device: GPUDevice,
+  adapter: GPUAdapter,
+  origin: { readonly runtime: Runtime; readonly backend: string },
+): GpuInfo {
+  const { info } = adapter;
+  const limits: Record<string, number> = {};
+  for (const name in device.limits) {
+    const limit: unknown = device.limits[name as keyof GPUSupportedLimits];
+    if (typeof limit === "number") limits[name] = limit;
+  }
+  const sizes = info as { subgroupMinSize?: number; subgroupMaxSize?: number };
+  const subgroups = device.features.has("subgroups" as GPUFeatureName);
+  return Object.freeze({
+    ...origin,
+    vendor: vendorName(info.vendor),
+    architecture: info.architecture,
+    device: info.device,
+    description: info.description,
+    software: info.isFallbackAdapter,
+    features: Object.freeze([...device.features].sort()),
+    limits: Object.freeze(limits),
+    ...subgroups
+      ? {
+        subgroupSize: {
+          minimum: sizes.subgroupMinSize ?? 4,
+          maximum: sizes.subgroupMaxSize ?? 128,
+        },
+      }
+      : {},
+  });
+}

@@ -1,0 +1,36 @@
+/** Values for a kernel's `const` declarations (numbers, true, false) and `alias` declarations (type names). */
+export type Specialisation = Readonly<Record<string, number | boolean | string>>;
+
+function literal(value: number | boolean | string, type: string): string {
+  if (typeof value !== "number") return String(value);
+  if (type === "u32") return `${value}u`;
+  if (type === "f32") return Number.isInteger(value) ? `${value}.0` : String(value);
+  return String(value);
+}
+
+/**
+ * Rewrites top-of-file constants of a WGSL source. WGSL's `override` does not reach array sizes in
+ * functions nor element types; a `const NAME: u32 = 64u;` or `alias Name = f32;` does.
+ *
+ * @param source the WGSL text
+ * @param values the new value of each named constant or alias
+ * @returns the source with these declarations replaced
+ * @throws {TypeError} if the source declares no such name
+ */
+export function specialise(source: string, values: Specialisation): string {
+  let text = source;
+  for (const [name, value] of Object.entries(values)) {
+    const pattern = typeof value === "string"
+      ? new RegExp(`^(alias ${name} = )[^;]+;`, "m")
+      : new RegExp(`^(const ${name}: (\\w+) = )[^;]+;`, "m");
+    if (!pattern.test(text)) {
+      const form = typeof value === "string" ? `alias ${name} = …;` : `const ${name}: type = …;`;
+      throw new TypeError(`Cannot specialise "${name}": the kernel has no line "${form}"`);
+    }
+    text = text.replace(
+      pattern,
+      (_match, head: string, type?: string) => `${head}${literal(value, type ?? "")};`,
+    );
+  }
+  return text;
+}

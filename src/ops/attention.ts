@@ -1,0 +1,327 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import { type Dispatch, Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import {
+  attentionBackwardCost,
+  attentionForwardCost,
+  type AttentionShape,
+  type AttentionVScale,
+  checkQueryAndKey,
+  checkScale,
+  checkVScale,
+  TILE,
+  tileParameters,
+} from "./attention_shape.ts";
+import {
+  attentionBackwardKeyValueKernel,
+  attentionBackwardQueryKernel,
+  attentionBackwardRowKernel,
+  attentionForwardKernel,
+  vScaleConstantGradientKernel,
+  vScaleSquaredNormKernel,
+} from "./kernels.ts";
+import { type Planned, runOnce } from "./run_once.ts";
+import { checkCall, checkShape, emptyTensors, spreadWorkgroups } from "./validation.ts";
+
+/** Arguments of {@linkcode attentionForward}. */
+export interface AttentionForwardOptions {
+  /** `[B, Hq, T, D]` */
+  readonly query: Tensor;
+  /** `[B, Hkv, T, D]`, Hq a multiple of Hkv. */
+  readonly key: Tensor;
+  /** `[B, Hkv, T, D]` */
+  readonly value: Tensor;
+  /** Multiplies the logits. Default: 1/√D. */
+  readonly scale?: number;
+  /** V-scale on the value path. Default: none. */
+  readonly vScale?: AttentionVScale;
+}
+
+/** Results of {@linkcode attentionForward}. */
+export interface AttentionForwardResult {
+  /** `[B, Hq, T, D]` */
+  readonly output: Tensor;
+  /** `[B, Hq, T]`: natural logarithm of the sum of the exponentials of the scaled logits. */
+  readonly logSumExp: Tensor;
+}
+
+/** Arguments of {@linkcode attentionBackward}. */
+export interface AttentionBackwardOptions extends AttentionForwardOptions {
+  /** As the forward returned it. */
+  readonly output: Tensor;
+  /** As the forward returned it. */
+  readonly logSumExp: Tensor;
+  /** The loss's gradient by the output: `[B, Hq, T, D]`. */
+  readonly outputGradient: Tensor;
+}
+
+/** Results of {@linkcode attentionBackward}. */
+export interface AttentionBackwardResult {
+  /** `[B, Hq, T, D]` */
+  readonly queryGradient: Tensor;
+  /** `[B, Hkv, T, D]`, summed over the query heads of a group. */
+  readonly keyGradient: Tensor;
+  /** `[B, Hkv, T, D]`, summed over the query heads of a group. */
+  readonly valueGradient: Tensor;
+  /** `[Hkv]`, with V-scale only. */
+  readonly constantGradient?: Tensor;
+}
+
+function checkForward(
+  gpu: Gpu,
+  operator: string,
+  options: AttentionForwardOptions,
+): { shape: AttentionShape; scale: number } {
+  checkCall(operator, gpu, options);
+  const shape = checkQueryAndKey(gpu, operator, options);
+  checkShape(gpu, options.value, { operator, name: "value", wanted: options.key.shape });
+  const scale = checkScale(operator, options.scale, shape.headDim);
+  checkVScale(gpu, operator, { vScale: options.vScale, keyValueHeads: shape.keyValueHeads });
+  return { shape, scale };
+}
+
+// The (|v|², C) of every value row; without V-scale a buffer that stands in the binding and is not read.
+function planValve(
+  gpu: Gpu,
+  shape: AttentionShape,
+  { value, vScale }: { readonly value: Tensor; readonly vScale: AttentionVScale | undefined },
+): { valve: GPUBuffer; dispatches: Dispatch[] } {
+  if (vScale === undefined) return { valve: gpu.storage(8), dispatches: [] };
+  const rows = shape.batches * shape.keyValueHeads * shape.sequenceLength;
+  const valve = gpu.storage(8 * rows);
+  return {
+    valve,
+    dispatches: [{
+      kernel: vScaleSquaredNormKernel,
+      parameters: [
+        { u32: rows },
+        { u32: shape.headDim },
+        { u32: shape.keyValueHeads },
+        { u32: shape.sequenceLength },
+      ],
+      buffers: [value.buffer, vScale.constant.buffer, valve],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+    }],
+  };
+}
+
+/**
+ * Prepares {@linkcode attentionForward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planAttentionForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const rows = gpu.tensor(new Float32Array(8 * 4).fill(1), [1, 1, 8, 4]);
+ * const { plan, output } = planAttentionForward(gpu, { query: rows, key: rows, value: rows });
+ * gpu.run(plan);
+ * console.log(plan.cost.flops, await output.read());
+ * ```
+ */
+export function planAttentionForward(
+  gpu: Gpu,
+  options: AttentionForwardOptions,
+): Planned<AttentionForwardResult> {
+  const operator = "attentionForward";
+  const { shape, scale } = checkForward(gpu, operator, options);
+  const { query, key, value, vScale } = options;
+  const full = vScale?.mode === "full";
+  const outputs = emptyTensors(gpu, operator, {
+    output: query.shape,
+    logSumExp: query.shape.slice(0, 3),
+  });
+  const { valve, dispatches } = planValve(gpu, shape, { value, vScale: full ? vScale : undefined });
+  const plan = new Plan(gpu, {
+    operator,
+    cost: attentionForwardCost(shape, full),
+    scratch: [valve],
+    dispatches: [...dispatches, {
+      kernel: attentionForwardKernel(shape.headDim),
+      parameters: tileParameters(shape, { scale, mode: vScale?.mode }),
+      buffers: [
+        query.buffer,
+        key.buffer,
+        value.buffer,
+        valve,
+        outputs.output.buffer,
+        outputs.logSumExp.buffer,
+      ],
+      workgroups: [Math.ceil(shape.sequenceLength / TILE), shape.queryHeads, shape.batches],
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`:
+ * `y_t = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` in place of `v_j`. Query head h reads key and value
+ * head `floor(h / (Hq / Hkv))`. No matrix of T × T numbers is stored.
+ *
+ * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D], D a multiple of 4 up to 256; `scale`
+ *   (default 1/√D); `vScale` { constant [Hkv], mode }
+ * @returns `output` [B, Hq, T, D], `logSumExp` [B, Hq, T]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { attentionForward, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const shape = [1, 2, 16, 32]; // B, Hq, T, D
+ * const numbers = Float32Array.from({ length: 2 * 16 * 32 }, (_, i) => Math.sin(i));
+ * const query = gpu.tensor(numbers, shape);
+ * const key = gpu.tensor(numbers.toReversed(), shape);
+ * const value = gpu.tensor(numbers, shape);
+ * const { output, logSumExp } = attentionForward(gpu, { query, key, value });
+ * console.log(output.shape, logSumExp.shape, (await output.read())[0] === numbers[0]); // row 0 sees itself
+ * ```
+ */
+export function attentionForward(
+  gpu: Gpu,
+  options: AttentionForwardOptions,
+): AttentionForwardResult {
+  return runOnce(gpu, planAttentionForward(gpu, options));
+}
+
+/**
+ * Prepares {@linkcode attentionBackward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { attentionForward, openGpu, planAttentionBackward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const rows = gpu.tensor(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)), [1, 1, 8, 4]);
+ * const inputs = { query: rows, key: rows, value: rows };
+ * const forward = attentionForward(gpu, inputs);
+ * const { plan, keyGradient } = planAttentionBackward(gpu, { ...inputs, ...forward, outputGradient: rows });
+ * gpu.run(plan);
+ * console.log(plan.dispatches, await keyGradient.read());
+ * ```
+ */
+export function planAttentionBackward(
+  gpu: Gpu,
+  options: AttentionBackwardOptions,
+): Planned<AttentionBackwardResult> {
+  const operator = "attentionBackward";
+  const { shape, scale } = checkForward(gpu, operator, options);
+  const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
+  const rowShape = query.shape.slice(0, 3);
+  checkShape(gpu, output, { operator, name: "output", wanted: query.shape });
+  checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: rowShape });
+  checkShape(gpu, outputGradient, { operator, name: "outputGradient", wanted: query.shape });
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const rows = batches * queryHeads * sequenceLength;
+  gpu.checkSize(operator, 8 * rows);
+  const outputs = emptyTensors(gpu, operator, {
+    queryGradient: query.shape,
+    keyGradient: key.shape,
+    valueGradient: key.shape,
+  });
+  const constantGradient = vScale === undefined ? undefined : gpu.empty([keyValueHeads]);
+  const { valve, dispatches } = planValve(gpu, shape, { value, vScale });
+  const rowStatistics = gpu.storage(8 * rows);
+  const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
+  const parameters = tileParameters(shape, { scale, mode: vScale?.mode });
+  const tiles = Math.ceil(sequenceLength / TILE);
+  const plan = new Plan(gpu, {
+    operator,
+    cost: attentionBackwardCost(shape, vScale !== undefined),
+    scratch: [valve, rowStatistics],
+    dispatches: [
+      ...dispatches,
+      {
+        kernel: attentionBackwardRowKernel,
+        parameters: [{ u32: rows }, { u32: headDim / 4 }],
+        buffers: [output.buffer, outputGradient.buffer, logSumExp.buffer, rowStatistics],
+        workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+      },
+      {
+        kernel: attentionBackwardQueryKernel(headDim),
+        parameters,
+        buffers: [...inputs, rowStatistics, valve, outputs.queryGradient.buffer],
+        workgroups: [tiles, queryHeads, batches],
+      },
+      {
+        // After the query kernel, since it replaces the valve's (|v|², C) by the terms of the constant's gradient.
+        kernel: attentionBackwardKeyValueKernel(headDim),
+        parameters,
+        buffers: [
+          ...inputs,
+          rowStatistics,
+          valve,
+          outputs.keyGradient.buffer,
+          outputs.valueGradient.buffer,
+        ],
+        workgroups: [tiles, keyValueHeads, batches],
+      },
+      ...constantGradient === undefined ? [] : [{
+        kernel: vScaleConstantGradientKernel,
+        parameters: [{ u32: batches }, { u32: keyValueHeads }, { u32: sequenceLength }],
+        buffers: [valve, constantGradient.buffer],
+        workgroups: [keyValueHeads] as const,
+      }],
+    ],
+  });
+  return { plan, ...outputs, ...constantGradient === undefined ? {} : { constantGradient } };
+}
+
+/**
+ * The gradients of {@linkcode attentionForward}, with the probabilities recomputed from `logSumExp`. With `g` the
+ * outputGradient and `D_t = ⟨g_t, y_t⟩`: `∂L/∂v_s = Σ_{t≥s} a_ts g_t`, `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`,
+ * `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`, `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`. With V-scale the value gradient passes
+ * through φ's Jacobian and `constantGradient` is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
+ *
+ * Extra memory is linear in T, and the same input gives the same bits on one adapter.
+ *
+ * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the forward's arguments and results, and `outputGradient` [B, Hq, T, D]
+ * @returns `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D], with V-scale also
+ *   `constantGradient` [Hkv]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { attentionBackward, attentionForward, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const shape = [1, 1, 16, 32];
+ * const numbers = Float32Array.from({ length: 16 * 32 }, (_, i) => Math.sin(i));
+ * const inputs = {
+ *   query: gpu.tensor(numbers, shape),
+ *   key: gpu.tensor(numbers.toReversed(), shape),
+ *   value: gpu.tensor(numbers, shape),
+ *   vScale: { constant: gpu.tensor([0.5], [1]), mode: "full" as const },
+ * };
+ * const forward = attentionForward(gpu, inputs);
+ * const outputGradient = gpu.tensor(numbers.map(Math.cos), shape);
+ * const gradients = attentionBackward(gpu, { ...inputs, ...forward, outputGradient });
+ * console.log(await gradients.valueGradient.read(), await gradients.constantGradient?.read());
+ * ```
+ */
+export function attentionBackward(
+  gpu: Gpu,
+  options: AttentionBackwardOptions,
+): AttentionBackwardResult {
+  return runOnce(gpu, planAttentionBackward(gpu, options));
+}

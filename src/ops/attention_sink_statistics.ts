@@ -1,0 +1,129 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import { Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { checkQueryAndKey, checkScale } from "./attention_shape.ts";
+import { attentionSinkStatisticsKernel } from "./kernels.ts";
+import { type Planned, runOnce } from "./run_once.ts";
+import { checkCall, checkInteger, checkShape, emptyTensors } from "./validation.ts";
+
+/** Arguments of {@linkcode attentionSinkStatistics}. */
+export interface AttentionSinkStatisticsOptions {
+  /** `[B, Hq, T, D]` */
+  readonly query: Tensor;
+  /** `[B, Hkv, T, D]` */
+  readonly key: Tensor;
+  /** `[B, Hq, T]`, as {@linkcode attentionForward} returned it. */
+  readonly logSumExp: Tensor;
+  /** s, the key position looked at. Default: 0. */
+  readonly position?: number;
+  /** T_ε, the queries that the score averages over; fewer where the sequence ends before. Default: 64. */
+  readonly window?: number;
+  /** As given to the forward. Default: 1/√D. */
+  readonly scale?: number;
+}
+
+/** Results of {@linkcode attentionSinkStatistics}. */
+export interface AttentionSinkStatisticsResult {
+  /** `M_s = Σ_{t≥s} a_ts`: `[B, Hq]` */
+  readonly mass: Tensor;
+  /** `S_s = Σ_{t≥s} a_ts²`: `[B, Hq]` */
+  readonly secondMoment: Tensor;
+  /** `α_s`, the mean of `a_ts` over `t = s … min(s + window, T) − 1`: `[B, Hq]` */
+  readonly score: Tensor;
+}
+
+/**
+ * Prepares {@linkcode attentionSinkStatistics} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors and the position
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { attentionForward, openGpu, planAttentionSinkStatistics } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const rows = gpu.tensor(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)), [1, 1, 8, 4]);
+ * const { logSumExp } = attentionForward(gpu, { query: rows, key: rows, value: rows });
+ * const { plan, score } = planAttentionSinkStatistics(gpu, { query: rows, key: rows, logSumExp });
+ * gpu.run(plan);
+ * console.log(await score.read());
+ * ```
+ */
+export function planAttentionSinkStatistics(
+  gpu: Gpu,
+  options: AttentionSinkStatisticsOptions,
+): Planned<AttentionSinkStatisticsResult> {
+  const operator = "attentionSinkStatistics";
+  checkCall(operator, gpu, options);
+  const { query, key, logSumExp, position = 0, window = 64 } = options;
+  const shape = checkQueryAndKey(gpu, operator, options);
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: query.shape.slice(0, 3) });
+  const scale = checkScale(operator, options.scale, headDim);
+  checkInteger(position, { operator, name: "position", minimum: 0, maximum: sequenceLength - 1 });
+  checkInteger(window, { operator, name: "window", minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+  const heads = [batches, queryHeads];
+  const outputs = emptyTensors(gpu, operator, { mass: heads, secondMoment: heads, score: heads });
+  const windowEnd = Math.min(position + window, sequenceLength);
+  const rows = batches * queryHeads * (sequenceLength - position);
+  const plan = new Plan(gpu, {
+    operator,
+    // A product of D multiply-adds a row, its exponential, and three sums.
+    cost: {
+      flops: rows * (2 * headDim + 6),
+      bytes: 4 * (rows * (headDim + 1) + batches * (keyValueHeads * headDim + 3 * queryHeads)),
+    },
+    dispatches: [{
+      kernel: attentionSinkStatisticsKernel,
+      parameters: [
+        { u32: queryHeads },
+        { u32: keyValueHeads },
+        { u32: sequenceLength },
+        { u32: headDim / 4 },
+        { u32: position },
+        { u32: windowEnd },
+        { f32: scale },
+      ],
+      buffers: [query, key, logSumExp, outputs.mass, outputs.secondMoment, outputs.score]
+        .map((tensor) => tensor.buffer),
+      workgroups: [queryHeads, batches],
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * How much of an attention sink a key position is, per query head, without the attention matrix:
+ * `M_s = Σ_{t≥s} a_ts`, `S_s = Σ_{t≥s} a_ts²`, and the sink score `α_s`, the mean of `a_ts` over a window of
+ * queries from s on.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771; Gu et al., arXiv 2410.10781 (the score).
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `query` [B, Hq, T, D], `key` [B, Hkv, T, D], `logSumExp` [B, Hq, T], `position` (default 0),
+ *   `window` (default 64), `scale` (default 1/√D)
+ * @returns `mass`, `secondMoment` and `score`, each [B, Hq]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { attentionForward, attentionSinkStatistics, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const zeros = gpu.tensor(new Float32Array(4 * 4), [1, 1, 4, 4]); // every row attends evenly
+ * const { logSumExp } = attentionForward(gpu, { query: zeros, key: zeros, value: zeros });
+ * const { mass } = attentionSinkStatistics(gpu, { query: zeros, key: zeros, logSumExp });
+ * console.log(await mass.read()); // 1 + 1/2 + 1/3 + 1/4
+ * ```
+ */
+export function attentionSinkStatistics(
+  gpu: Gpu,
+  options: AttentionSinkStatisticsOptions,
+): AttentionSinkStatisticsResult {
+  return runOnce(gpu, planAttentionSinkStatistics(gpu, options));
+}

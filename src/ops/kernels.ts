@@ -1,0 +1,105 @@
+/** The portable WGSL kernels, by operator. */
+import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
+import attentionBackwardKeyValueSource from "../../kernels/attention_backward_key_value.wgsl" with {
+  type: "text",
+};
+import attentionBackwardQuerySource from "../../kernels/attention_backward_query.wgsl" with {
+  type: "text",
+};
+import attentionBackwardRowSource from "../../kernels/attention_backward_row.wgsl" with {
+  type: "text",
+};
+import attentionForwardSource from "../../kernels/attention_forward.wgsl" with { type: "text" };
+import attentionSinkStatisticsSource from "../../kernels/attention_sink_statistics.wgsl" with {
+  type: "text",
+};
+import attentionTileSource from "../../kernels/attention_tile.wgsl" with { type: "text" };
+import rmsNormBackwardGainSource from "../../kernels/rms_norm_backward_gain.wgsl" with {
+  type: "text",
+};
+import rmsNormBackwardInputSource from "../../kernels/rms_norm_backward_input.wgsl" with {
+  type: "text",
+};
+import rmsNormForwardSource from "../../kernels/rms_norm_forward.wgsl" with { type: "text" };
+import sumRowsSource from "../../kernels/sum_rows.wgsl" with { type: "text" };
+import vScaleBackwardSource from "../../kernels/v_scale_backward.wgsl" with { type: "text" };
+import vScaleConstantGradientSource from "../../kernels/v_scale_constant_gradient.wgsl" with {
+  type: "text",
+};
+import vScaleForwardSource from "../../kernels/v_scale_forward.wgsl" with { type: "text" };
+import vScaleSquaredNormSource from "../../kernels/v_scale_squared_norm.wgsl" with { type: "text" };
+import workgroupSumSource from "../../kernels/workgroup_sum.wgsl" with { type: "text" };
+
+const attentionTile: KernelPart = { file: "attention_tile.wgsl", source: attentionTileSource };
+const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
+
+// A kernel that walks tiles of a head dimension D: each of the 8 lanes of a row owns ceil(D / 32) vec4f columns.
+function tiled(file: string, source: string): (headDim: number) => Kernel {
+  return (headDim) => ({
+    parts: [attentionTile, { file, source }],
+    constants: { COLUMNS_PER_LANE: Math.ceil(headDim / 32) },
+  });
+}
+
+/** Fused attention forward, for a head dimension. */
+export const attentionForwardKernel: (headDim: number) => Kernel = tiled(
+  "attention_forward.wgsl",
+  attentionForwardSource,
+);
+/** Attention backward: what the other two need of every query row. */
+export const attentionBackwardRowKernel: Kernel = {
+  parts: [{ file: "attention_backward_row.wgsl", source: attentionBackwardRowSource }],
+};
+/** Attention backward: queryGradient, for a head dimension. */
+export const attentionBackwardQueryKernel: (headDim: number) => Kernel = tiled(
+  "attention_backward_query.wgsl",
+  attentionBackwardQuerySource,
+);
+/** Attention backward: keyGradient and valueGradient, for a head dimension. */
+export const attentionBackwardKeyValueKernel: (headDim: number) => Kernel = tiled(
+  "attention_backward_key_value.wgsl",
+  attentionBackwardKeyValueSource,
+);
+/** M_s, S_s and the sink score of one position. */
+export const attentionSinkStatisticsKernel: Kernel = {
+  parts: [workgroupSum, {
+    file: "attention_sink_statistics.wgsl",
+    source: attentionSinkStatisticsSource,
+  }],
+};
+/** RMSNorm forward. */
+export const rmsNormForwardKernel: Kernel = {
+  parts: [workgroupSum, { file: "rms_norm_forward.wgsl", source: rmsNormForwardSource }],
+};
+/** RMSNorm backward: inputGradient. */
+export const rmsNormBackwardInputKernel: Kernel = {
+  parts: [workgroupSum, {
+    file: "rms_norm_backward_input.wgsl",
+    source: rmsNormBackwardInputSource,
+  }],
+};
+/** RMSNorm backward: the runs of gainGradient. */
+export const rmsNormBackwardGainKernel: Kernel = {
+  parts: [{ file: "rms_norm_backward_gain.wgsl", source: rmsNormBackwardGainSource }],
+};
+/** The column sums of a matrix. */
+export const sumRowsKernel: Kernel = { parts: [{ file: "sum_rows.wgsl", source: sumRowsSource }] };
+/** V-scale forward. */
+export const vScaleForwardKernel: Kernel = {
+  parts: [{ file: "v_scale_forward.wgsl", source: vScaleForwardSource }],
+};
+/** V-scale backward, up to the sum over a head. */
+export const vScaleBackwardKernel: Kernel = {
+  parts: [{ file: "v_scale_backward.wgsl", source: vScaleBackwardSource }],
+};
+/** (|v|², C) of every value row, for V-scale fused into attention. */
+export const vScaleSquaredNormKernel: Kernel = {
+  parts: [{ file: "v_scale_squared_norm.wgsl", source: vScaleSquaredNormSource }],
+};
+/** V-scale's constantGradient from its terms. */
+export const vScaleConstantGradientKernel: Kernel = {
+  parts: [workgroupSum, {
+    file: "v_scale_constant_gradient.wgsl",
+    source: vScaleConstantGradientSource,
+  }],
+};

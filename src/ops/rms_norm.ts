@@ -1,0 +1,253 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import { type Cost, Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import {
+  rmsNormBackwardGainKernel,
+  rmsNormBackwardInputKernel,
+  rmsNormForwardKernel,
+  sumRowsKernel,
+} from "./kernels.ts";
+import { type Planned, runOnce } from "./run_once.ts";
+import {
+  checkCall,
+  checkFinite,
+  checkShape,
+  checkTensor,
+  checkWorkgroups,
+  elementCount,
+  emptyTensors,
+  spreadWorkgroups,
+} from "./validation.ts";
+
+/** Arguments of {@linkcode rmsNormForward}. */
+export interface RmsNormForwardOptions {
+  /** `[…, d]`: every row of d numbers is normalized by itself. */
+  readonly input: Tensor;
+  /** `[d]` */
+  readonly gain: Tensor;
+  /** Added to the mean square; not negative. Default: 1e-5. */
+  readonly epsilon?: number;
+}
+
+/** Results of {@linkcode rmsNormForward}. */
+export interface RmsNormForwardResult {
+  /** Of the input's shape. */
+  readonly output: Tensor;
+  /** `1 / sqrt(mean(x²) + epsilon)` of every row; the input's shape without its last dimension, `[1]` for one row. */
+  readonly inverseRms: Tensor;
+}
+
+/** Arguments of {@linkcode rmsNormBackward}. */
+export interface RmsNormBackwardOptions {
+  /** `[…, d]`, as given to the forward. */
+  readonly input: Tensor;
+  /** `[d]`, as given to the forward. */
+  readonly gain: Tensor;
+  /** As the forward returned it. */
+  readonly inverseRms: Tensor;
+  /** The loss's gradient by the output; of the input's shape. */
+  readonly outputGradient: Tensor;
+}
+
+/** Results of {@linkcode rmsNormBackward}. */
+export interface RmsNormBackwardResult {
+  /** Of the input's shape. */
+  readonly inputGradient: Tensor;
+  /** `[d]`, summed over the rows. */
+  readonly gainGradient: Tensor;
+}
+
+interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+  /** The shape of one number a row. */
+  readonly rowShape: readonly number[];
+}
+
+function checkInput(gpu: Gpu, operator: string, { input, gain }: RmsNormForwardOptions): Matrix {
+  checkTensor(gpu, input, { operator, name: "input" });
+  const columns = input.shape.at(-1) ?? 1;
+  checkShape(gpu, gain, { operator, name: "gain", wanted: [columns] });
+  const leading = input.shape.slice(0, -1);
+  return { rows: elementCount(leading), columns, rowShape: leading.length > 0 ? leading : [1] };
+}
+
+// Square, sum, and two multiplications an element; the input, gain, output and one number a row.
+function forwardCost({ rows, columns }: Matrix): Cost {
+  return { flops: 4 * rows * columns, bytes: 4 * (2 * rows * columns + columns + rows) };
+}
+
+// An element: x/r, u, <u, x> (2), mean * x/r, minus, times 1/r, and 2 for the gain's sum.
+function backwardCost({ rows, columns }: Matrix): Cost {
+  return { flops: 9 * rows * columns, bytes: 4 * (3 * rows * columns + 2 * columns + rows) };
+}
+
+/**
+ * Prepares {@linkcode rmsNormForward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planRmsNormForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { plan, output } = planRmsNormForward(gpu, {
+ *   input: gpu.tensor([3, 4], [1, 2]),
+ *   gain: gpu.tensor([1, 1], [2]),
+ * });
+ * gpu.run(plan);
+ * console.log(await output.read());
+ * ```
+ */
+export function planRmsNormForward(
+  gpu: Gpu,
+  options: RmsNormForwardOptions,
+): Planned<RmsNormForwardResult> {
+  const operator = "rmsNormForward";
+  checkCall(operator, gpu, options);
+  const { input, gain, epsilon = 1e-5 } = options;
+  const matrix = checkInput(gpu, operator, options);
+  checkFinite(epsilon, { operator, name: "epsilon" });
+  if (epsilon < 0) throw new RangeError(`${operator}: epsilon is ${epsilon}, wanted at least 0`);
+  const outputs = emptyTensors(gpu, operator, { output: input.shape, inverseRms: matrix.rowShape });
+  const plan = new Plan(gpu, {
+    operator,
+    cost: forwardCost(matrix),
+    dispatches: [{
+      kernel: rmsNormForwardKernel,
+      parameters: [{ u32: matrix.rows }, { u32: matrix.columns }, { f32: epsilon }],
+      buffers: [input, gain, outputs.output, outputs.inverseRms].map((tensor) => tensor.buffer),
+      workgroups: spreadWorkgroups(gpu, matrix.rows),
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * RMSNorm: `y = gain ⊙ x / sqrt(mean(x²) + epsilon)`, row by row.
+ *
+ * Source: Zhang and Sennrich, arXiv 1910.07467.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `input` [rows…, d], `gain` [d], `epsilon` (default 1e-5)
+ * @returns `output` [rows…, d], `inverseRms` [rows…]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, rmsNormForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor([3, 4], [1, 2]);
+ * const gain = gpu.tensor([1, 1], [2]);
+ * const { output } = rmsNormForward(gpu, { input, gain });
+ * console.log(await output.read()); // 0.8485, 1.1314
+ * ```
+ */
+export function rmsNormForward(gpu: Gpu, options: RmsNormForwardOptions): RmsNormForwardResult {
+  return runOnce(gpu, planRmsNormForward(gpu, options));
+}
+
+/**
+ * Prepares {@linkcode rmsNormBackward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planRmsNormBackward, rmsNormForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor([3, 4], [1, 2]);
+ * const gain = gpu.tensor([1, 1], [2]);
+ * const { inverseRms } = rmsNormForward(gpu, { input, gain });
+ * const outputGradient = gpu.tensor([1, 0], [1, 2]);
+ * const { plan, inputGradient } = planRmsNormBackward(gpu, { input, gain, inverseRms, outputGradient });
+ * gpu.run(plan);
+ * console.log(plan.cost.bytes, await inputGradient.read());
+ * ```
+ */
+export function planRmsNormBackward(
+  gpu: Gpu,
+  options: RmsNormBackwardOptions,
+): Planned<RmsNormBackwardResult> {
+  const operator = "rmsNormBackward";
+  checkCall(operator, gpu, options);
+  const { input, gain, inverseRms, outputGradient } = options;
+  const matrix = checkInput(gpu, operator, options);
+  const { rows, columns, rowShape } = matrix;
+  checkShape(gpu, inverseRms, { operator, name: "inverseRms", wanted: rowShape });
+  checkShape(gpu, outputGradient, { operator, name: "outputGradient", wanted: input.shape });
+  checkWorkgroups(gpu, Math.ceil(columns / 64), { operator, name: "d" });
+  // Enough runs to fill a GPU, few enough that adding them costs nothing.
+  const rowsPerRun = Math.max(16, Math.ceil(rows / 256));
+  const runs = Math.ceil(rows / rowsPerRun);
+  gpu.checkSize(operator, 4 * runs * columns);
+  const outputs = emptyTensors(gpu, operator, {
+    inputGradient: input.shape,
+    gainGradient: [columns],
+  });
+  const partialGain = gpu.storage(4 * runs * columns);
+  const plan = new Plan(gpu, {
+    operator,
+    cost: backwardCost(matrix),
+    scratch: [partialGain],
+    dispatches: [{
+      kernel: rmsNormBackwardInputKernel,
+      parameters: [{ u32: rows }, { u32: columns }],
+      buffers: [input, gain, inverseRms, outputGradient, outputs.inputGradient]
+        .map((tensor) => tensor.buffer),
+      workgroups: spreadWorkgroups(gpu, rows),
+    }, {
+      kernel: rmsNormBackwardGainKernel,
+      parameters: [{ u32: rows }, { u32: columns }, { u32: rowsPerRun }],
+      buffers: [input.buffer, inverseRms.buffer, outputGradient.buffer, partialGain],
+      workgroups: [Math.ceil(columns / 64), runs],
+    }, {
+      kernel: sumRowsKernel,
+      parameters: [{ u32: runs }, { u32: columns }],
+      buffers: [partialGain, outputs.gainGradient.buffer],
+      workgroups: [Math.ceil(columns / 64)],
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`, `r = rms(x)`:
+ * `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
+ *
+ * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv 2603.17771.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `input` [rows…, d], `gain` [d], `inverseRms` [rows…], `outputGradient` [rows…, d]
+ * @returns `inputGradient` [rows…, d], `gainGradient` [d]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, rmsNormBackward, rmsNormForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor([3, 4], [1, 2]);
+ * const gain = gpu.tensor([1, 1], [2]);
+ * const { inverseRms } = rmsNormForward(gpu, { input, gain });
+ * const outputGradient = gpu.tensor([1, 0], [1, 2]);
+ * const { inputGradient } = rmsNormBackward(gpu, { input, gain, inverseRms, outputGradient });
+ * console.log(await inputGradient.read()); // 0.1810, -0.1358: at a right angle to the input
+ * ```
+ */
+export function rmsNormBackward(gpu: Gpu, options: RmsNormBackwardOptions): RmsNormBackwardResult {
+  return runOnce(gpu, planRmsNormBackward(gpu, options));
+}

@@ -1,0 +1,251 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import { type Cost, Plan, type Scalar } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { checkConstant } from "./attention_shape.ts";
+import {
+  vScaleBackwardKernel,
+  vScaleConstantGradientKernel,
+  vScaleForwardKernel,
+} from "./kernels.ts";
+import { type Planned, runOnce } from "./run_once.ts";
+import {
+  checkCall,
+  checkShape,
+  checkWorkgroups,
+  elementCount,
+  emptyTensors,
+  spreadWorkgroups,
+} from "./validation.ts";
+
+/** Arguments of {@linkcode vScaleForward}. */
+export interface VScaleForwardOptions {
+  /** `[B, Hkv, T, D]` */
+  readonly value: Tensor;
+  /** C, one positive number a head: `[Hkv]`. */
+  readonly constant: Tensor;
+}
+
+/** Results of {@linkcode vScaleForward}. */
+export interface VScaleForwardResult {
+  /** `[B, Hkv, T, D]` */
+  readonly scaledValue: Tensor;
+}
+
+/** Arguments of {@linkcode vScaleBackward}. */
+export interface VScaleBackwardOptions extends VScaleForwardOptions {
+  /** The loss's gradient by the scaled value: `[B, Hkv, T, D]`. */
+  readonly scaledValueGradient: Tensor;
+}
+
+/** Results of {@linkcode vScaleBackward}. */
+export interface VScaleBackwardResult {
+  /** `[B, Hkv, T, D]` */
+  readonly valueGradient: Tensor;
+  /** `[Hkv]`, summed over batch and positions. */
+  readonly constantGradient: Tensor;
+}
+
+interface ValueShape {
+  readonly batches: number;
+  readonly keyValueHeads: number;
+  readonly sequenceLength: number;
+  readonly rows: number;
+  readonly parameters: readonly Scalar[];
+}
+
+function checkValue(
+  gpu: Gpu,
+  operator: string,
+  { value, constant }: VScaleForwardOptions,
+): ValueShape {
+  checkShape(gpu, value, { operator, name: "value", wanted: ["B", "Hkv", "T", "D"] });
+  const [batches, keyValueHeads, sequenceLength, headDim] = value.shape as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  checkConstant(gpu, constant, { operator, name: "constant", keyValueHeads });
+  checkWorkgroups(gpu, keyValueHeads, { operator, name: "Hkv" });
+  const rows = batches * keyValueHeads * sequenceLength;
+  const parameters = [rows, headDim, keyValueHeads, sequenceLength].map((u32) => ({ u32 }));
+  return { batches, keyValueHeads, sequenceLength, rows, parameters };
+}
+
+// An element: two for the squared norm, one for the scaling.
+function forwardCost({ value, constant }: VScaleForwardOptions): Cost {
+  const elements = elementCount(value.shape);
+  return { flops: 3 * elements, bytes: 4 * (2 * elements + constant.length) };
+}
+
+// An element: two each for |v|² and <v, u>, three for phi u + along v.
+function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
+  const elements = elementCount(value.shape);
+  return { flops: 7 * elements, bytes: 4 * (3 * elements + 2 * constant.length) };
+}
+
+/**
+ * Prepares {@linkcode vScaleForward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planVScaleForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const value = gpu.tensor([1, 2], [1, 1, 1, 2]);
+ * const constant = gpu.tensor([5], [1]);
+ * const { plan, scaledValue } = planVScaleForward(gpu, { value, constant });
+ * gpu.run(plan);
+ * console.log(await scaledValue.read());
+ * ```
+ */
+export function planVScaleForward(
+  gpu: Gpu,
+  options: VScaleForwardOptions,
+): Planned<VScaleForwardResult> {
+  const operator = "vScaleForward";
+  checkCall(operator, gpu, options);
+  const shape = checkValue(gpu, operator, options);
+  const { value, constant } = options;
+  const outputs = emptyTensors(gpu, operator, { scaledValue: value.shape });
+  const plan = new Plan(gpu, {
+    operator,
+    cost: forwardCost(options),
+    dispatches: [{
+      kernel: vScaleForwardKernel,
+      parameters: shape.parameters,
+      buffers: [value.buffer, constant.buffer, outputs.scaledValue.buffer],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(shape.rows / 64)),
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * V-scale, the valve on the value path: `φ(v) = r/(r + C) v` with `r = ‖v‖²`, for every value row.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `value` [B, Hkv, T, D], `constant` [Hkv], positive
+ * @returns `scaledValue` [B, Hkv, T, D]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, vScaleForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const value = gpu.tensor([1, 2], [1, 1, 1, 2]); // r = 5
+ * const constant = gpu.tensor([5], [1]);
+ * const { scaledValue } = vScaleForward(gpu, { value, constant });
+ * console.log(await scaledValue.read()); // 0.5, 1
+ * ```
+ */
+export function vScaleForward(gpu: Gpu, options: VScaleForwardOptions): VScaleForwardResult {
+  return runOnce(gpu, planVScaleForward(gpu, options));
+}
+
+/**
+ * Prepares {@linkcode vScaleBackward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planVScaleBackward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const value = gpu.tensor([1, 2], [1, 1, 1, 2]);
+ * const constant = gpu.tensor([5], [1]);
+ * const { plan, valueGradient } = planVScaleBackward(gpu, { value, constant, scaledValueGradient: value });
+ * gpu.run(plan);
+ * console.log(await valueGradient.read());
+ * ```
+ */
+export function planVScaleBackward(
+  gpu: Gpu,
+  options: VScaleBackwardOptions,
+): Planned<VScaleBackwardResult> {
+  const operator = "vScaleBackward";
+  checkCall(operator, gpu, options);
+  const shape = checkValue(gpu, operator, options);
+  const { value, constant, scaledValueGradient } = options;
+  checkShape(gpu, scaledValueGradient, {
+    operator,
+    name: "scaledValueGradient",
+    wanted: value.shape,
+  });
+  gpu.checkSize(operator, 8 * shape.rows);
+  const outputs = emptyTensors(gpu, operator, {
+    valueGradient: value.shape,
+    constantGradient: [shape.keyValueHeads],
+  });
+  const constantTerm = gpu.storage(8 * shape.rows);
+  const plan = new Plan(gpu, {
+    operator,
+    cost: backwardCost(options),
+    scratch: [constantTerm],
+    dispatches: [{
+      kernel: vScaleBackwardKernel,
+      parameters: shape.parameters,
+      buffers: [
+        value.buffer,
+        constant.buffer,
+        scaledValueGradient.buffer,
+        outputs.valueGradient.buffer,
+        constantTerm,
+      ],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(shape.rows / 64)),
+    }, {
+      kernel: vScaleConstantGradientKernel,
+      parameters: [
+        { u32: shape.batches },
+        { u32: shape.keyValueHeads },
+        { u32: shape.sequenceLength },
+      ],
+      buffers: [constantTerm, outputs.constantGradient.buffer],
+      workgroups: [shape.keyValueHeads],
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * The gradients of {@linkcode vScaleForward}. With `u` the scaledValueGradient, `r = ‖v‖²` and `φ = r/(r + C)`:
+ * `∂L/∂v = φ u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `value` and `scaledValueGradient` [B, Hkv, T, D], `constant` [Hkv], positive
+ * @returns `valueGradient` [B, Hkv, T, D], `constantGradient` [Hkv]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, vScaleBackward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const value = gpu.tensor([1, 2], [1, 1, 1, 2]); // r = 5
+ * const constant = gpu.tensor([5], [1]);
+ * const scaledValueGradient = gpu.tensor([1, 2], [1, 1, 1, 2]);
+ * const { valueGradient, constantGradient } = vScaleBackward(gpu, { value, constant, scaledValueGradient });
+ * console.log(await valueGradient.read(), await constantGradient.read()); // 1, 2 and -0.25
+ * ```
+ */
+export function vScaleBackward(gpu: Gpu, options: VScaleBackwardOptions): VScaleBackwardResult {
+  return runOnce(gpu, planVScaleBackward(gpu, options));
+}
