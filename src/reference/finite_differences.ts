@@ -48,13 +48,14 @@ export function centralDifference(
  * The derivative of a function of one variable at 0 by Ridders' method: central differences at
  * steps that halve, extrapolated to step 0 in a Neville tableau. The entry with the smallest error
  * estimate wins; an entry's error is its distance from its two parents, and never less than what
- * rounding in f can do to it.
+ * rounding in f can do to it. All steps are tried: stopping at the first bad one, as is usual, fails
+ * when the first step is too large.
  *
  * Source: Ridders, Advances in Engineering Software 4 (1982) 75–76.
  *
  * @param f The function, smooth near 0.
  * @param options step: the first step, where f should change noticeably (default 0.1); levels: how
- * often it is halved at most (default 12).
+ * many steps are tried (default 12).
  * @returns The derivative and an estimate of its error.
  * @throws {RangeError} If the step is not positive and finite, or levels is below 2.
  *
@@ -96,8 +97,6 @@ export function richardsonDerivative(
       );
       if (error < best.error) best = { value: extrapolated, error };
     }
-    // Once the highest order gets much worse, smaller steps only add rounding.
-    if (level > 0 && Math.abs(row[level]! - previous[level - 1]!) > 4 * best.error) break;
     previous = row;
   }
   return best;
