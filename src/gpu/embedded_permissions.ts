@@ -1,0 +1,70 @@
+/** Permissions asked for before acting, so that what is missing is named at once and nothing prompts. */
+
+/** One permission that a step needs. */
+export interface PermissionNeed {
+  readonly name: "read" | "write" | "ffi" | "env";
+  /** The path, or for `env` the variable. */
+  readonly value: string;
+}
+
+/** The variables that say where the caches are. */
+export const FOLDER_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR"] as const;
+
+/** The variables by which a Vulkan loader is pointed at a driver: the current name and the old one. */
+export const DRIVER_VARIABLES = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] as const;
+
+function granted({ name, value }: PermissionNeed): boolean {
+  const descriptor: Deno.PermissionDescriptor = name === "env"
+    ? { name, variable: value }
+    : { name, path: value };
+  return Deno.permissions.querySync(descriptor).state === "granted";
+}
+
+/**
+ * Writes permissions as the flags that grant them, one flag for each kind.
+ *
+ * @param needs the permissions
+ * @returns for example `["--allow-env=HOME,DENO_DIR", "--allow-read=/home/me/.cache/gradsink"]`
+ */
+export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
+  const values = new Map<PermissionNeed["name"], string[]>();
+  for (const { name, value } of needs) {
+    // Deno reads a doubled comma as one that belongs to the path.
+    const listed = value.replaceAll(",", ",,");
+    const list = values.get(name) ?? [];
+    if (!list.includes(listed)) list.push(listed);
+    values.set(name, list);
+  }
+  return [...values].map(([name, list]) => {
+    const flag = `--allow-${name}=${list.join(",")}`;
+    return /[\s"'$`\\]/.test(flag) ? `"${flag}"` : flag;
+  });
+}
+
+/**
+ * Throws unless every permission is granted already. Never prompts.
+ *
+ * @param needs the permissions
+ * @param options.action what they are for, for the message
+ * @throws {Deno.errors.NotCapable} that names every flag that is missing
+ */
+export function requirePermissions(
+  needs: readonly PermissionNeed[],
+  options: { readonly action: string },
+): void {
+  const missing = needs.filter((need) => !granted(need));
+  if (missing.length === 0) return;
+  throw new Deno.errors.NotCapable(
+    `${options.action}: missing permission, run again with ${permissionFlags(missing).join(" ")}`,
+  );
+}
+
+/**
+ * Tells whether permissions are granted, without asking for them.
+ *
+ * @param needs the permissions
+ * @returns true if all are granted
+ */
+export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
+  return needs.every(granted);
+}
