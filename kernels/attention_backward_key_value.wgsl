@@ -3,8 +3,8 @@
 //   a_tj = exp(z_tj - logSumExp_t)                     dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dk_j = scale sum_{t>=j} dz_tj q_t                  u_j = sum_{t>=j} a_tj g_t
 //
-// summed over the query heads that share key and value head j belongs to. Without V-scale f = 1 and dv_j = u_j.
-// With it u is the gradient of the scaled value, r_j = |v_j|², phi = r / (r + C), and
+// summed over the query heads that share the key and value head of j. Without V-scale f = 1 and dv_j = u_j. With
+// it u is the gradient of the scaled value, r_j = |v_j|², phi = r / (r + C), and
 //
 //   dv_j = phi u_j + 2 C / (r + C)² <v_j, u_j> v_j     dC = - sum_j r_j / (r_j + C)² <v_j, u_j>
 //
@@ -13,15 +13,14 @@
 //
 // One workgroup computes 32 keys of one key and value head; for every query head of the group it walks the query
 // tiles from the diagonal to the end. Dispatch: (ceil(T / 32), Hkv, B). Invocation (x, y) owns the keys
-// 4x..4x+3; it computes a and dz against the queries 4y..4y+3 (here a block's rows are keys), shares them, and
-// accumulates the columns y, y+8, … of its keys' gradients.
+// 4x..4x+3; it computes a and dz against the queries 4y..4y+3, shares them, and accumulates the vec4f columns
+// y, y+8, … of its keys' gradients.
 //
 // Barriers: two a query tile, before and after `weights` and `logitGradients` are read; one for V-scale.
 // Masked queries are never multiplied: a NaN in an earlier row's gradient must not reach a later key.
 //
 // Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
 
-@group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // [B, Hq, T, D]
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // [B, Hkv, T, D]
@@ -31,8 +30,8 @@
 @group(0) @binding(7) var<storage, read_write> keyGradient: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(8) var<storage, read_write> valueGradient: array<vec4f>; // [B, Hkv, T, D]
 
-var<workgroup> weights: array<vec4f, TILE * LANES>; // [key][block of four queries]
-var<workgroup> logitGradients: array<vec4f, TILE * LANES>; // [key][block of four queries]
+var<workgroup> weights: array<vec4f, TILE * LANES>; // [query][x]: of the four keys
+var<workgroup> logitGradients: array<vec4f, TILE * LANES>; // [query][x]: of the four keys
 var<workgroup> partial: array<vec4f, LANES * LANES>; // [y][x]: one number for each of the four keys
 
 @compute @workgroup_size(8, 8)
@@ -56,8 +55,9 @@ fn main(
 
   var factors = vec4f(1.0);
   if (parameters.vScale == V_SCALE_FULL) {
-    factors = valveFactors(
-      valve[keyIndex.x], valve[keyIndex.y], valve[keyIndex.z], valve[keyIndex.w]);
+    for (var i = 0u; i < 4u; i++) {
+      factors[i] = valveFactor(valve[keyIndex[i]]);
+    }
   }
   var runningKey: array<mat4x4f, COLUMNS_PER_LANE>;
   var runningValue: array<mat4x4f, COLUMNS_PER_LANE>;
@@ -77,82 +77,56 @@ fn main(
           let q = mat4x4f(
             query[queryRow.x + c], query[queryRow.y + c], query[queryRow.z + c], query[queryRow.w + c]);
           let k = mat4x4f(key[keyRow.x + c], key[keyRow.y + c], key[keyRow.z + c], key[keyRow.w + c]);
-          scores += transpose(q) * k;
+          scores += transpose(k) * q;
           let g = mat4x4f(
             outputGradient[queryRow.x + c], outputGradient[queryRow.y + c],
             outputGradient[queryRow.z + c], outputGradient[queryRow.w + c]);
           let v = mat4x4f(
             value[keyRow.x + c], value[keyRow.y + c], value[keyRow.z + c], value[keyRow.w + c]);
-          weightGradients += transpose(g) * v;
+          weightGradients += transpose(v) * g;
         }
-        let s0 = rowStatistics[queryIndex.x];
-        let s1 = rowStatistics[queryIndex.y];
-        let s2 = rowStatistics[queryIndex.z];
-        let s3 = rowStatistics[queryIndex.w];
-        let exists = queryPosition <= last; // queries past the end weigh nothing
-        for (var i = 0u; i < 4u; i++) {
-          let weight = select(
-            vec4f(0.0), exp(parameters.scale * scores[i] - vec4f(s0.x, s1.x, s2.x, s3.x)), exists);
-          weights[(4u * x + i) * LANES + y] = weight;
-          logitGradients[(4u * x + i) * LANES + y] =
-            weight * (factors[i] * weightGradients[i] - vec4f(s0.y, s1.y, s2.y, s3.y));
+        for (var k = 0u; k < 4u; k++) {
+          let statistics = rowStatistics[queryIndex[k]];
+          let weight = exp(parameters.scale * scores[k] - vec4f(statistics.x));
+          weights[(4u * y + k) * LANES + x] = weight;
+          logitGradients[(4u * y + k) * LANES + x] =
+            weight * (factors * weightGradients[k] - vec4f(statistics.y));
         }
       }
       workgroupBarrier();
 
-      let firstBlock = select(0u, x + 1u, diagonal); // of those whose queries see all four keys
-      for (var block = firstBlock; block < LANES; block++) {
-        let row = 4u * x * LANES + block;
-        let p = mat4x4f(
-          weights[row], weights[row + LANES], weights[row + 2u * LANES], weights[row + 3u * LANES]);
-        let d = mat4x4f(
-          logitGradients[row], logitGradients[row + LANES],
-          logitGradients[row + 2u * LANES], logitGradients[row + 3u * LANES]);
-        let blockPosition = queryTile * TILE + 4u * block + FOUR;
-        let blockRow = (queryHead * length + min(blockPosition, last)) * vectors;
-        for (var n = 0u; n < COLUMNS_PER_LANE; n++) {
-          let c = y + n * LANES;
-          if (c < vectors) {
-            runningValue[n] += mat4x4f(
-              outputGradient[blockRow.x + c], outputGradient[blockRow.y + c],
-              outputGradient[blockRow.z + c], outputGradient[blockRow.w + c]) * p;
-            runningKey[n] += mat4x4f(
-              query[blockRow.x + c], query[blockRow.y + c],
-              query[blockRow.z + c], query[blockRow.w + c]) * d;
+      let tileStart = queryTile * TILE;
+      let end = min(TILE, length - tileStart); // of the queries that exist
+      for (var n = 0u; n < columnsPerLane(); n++) {
+        let c = y + n * LANES;
+        if (c < vectors) {
+          var valueSum = runningValue[n];
+          var keySum = runningKey[n];
+          let firstRow = queryHead * length + tileStart;
+          if (diagonal) { // four queries, of which key i is seen by i..3
+            for (var j = 4u * x; j < min(4u * x + 4u, end); j++) {
+              let weight = weights[j * LANES + x];
+              let d = logitGradients[j * LANES + x];
+              let g = outputGradient[(firstRow + j) * vectors + c];
+              let q = query[(firstRow + j) * vectors + c];
+              for (var i = 0u; i < 4u; i++) {
+                let seen = 4u * x + i <= j;
+                valueSum[i] += select(vec4f(0.0), weight[i] * g, seen);
+                keySum[i] += select(vec4f(0.0), d[i] * q, seen);
+              }
+            }
           }
-        }
-      }
-      if (diagonal) { // the block that the diagonal cuts: key i is seen by its queries i..3
-        let row = 4u * x * LANES + x;
-        let p0 = weights[row];
-        let p1 = weights[row + LANES];
-        let p2 = weights[row + 2u * LANES];
-        let p3 = weights[row + 3u * LANES];
-        let d0 = logitGradients[row];
-        let d1 = logitGradients[row + LANES];
-        let d2 = logitGradients[row + 2u * LANES];
-        let d3 = logitGradients[row + 3u * LANES];
-        let blockRow = (queryHead * length + min(position, last)) * vectors;
-        for (var n = 0u; n < COLUMNS_PER_LANE; n++) {
-          let c = y + n * LANES;
-          if (c < vectors) {
-            let g0 = outputGradient[blockRow.x + c];
-            let g1 = outputGradient[blockRow.y + c];
-            let g2 = outputGradient[blockRow.z + c];
-            let g3 = outputGradient[blockRow.w + c];
-            runningValue[n][0] += g0 * p0.x + g1 * p0.y + g2 * p0.z + g3 * p0.w;
-            runningValue[n][1] += g1 * p1.y + g2 * p1.z + g3 * p1.w;
-            runningValue[n][2] += g2 * p2.z + g3 * p2.w;
-            runningValue[n][3] += g3 * p3.w;
-            let q0 = query[blockRow.x + c];
-            let q1 = query[blockRow.y + c];
-            let q2 = query[blockRow.z + c];
-            let q3 = query[blockRow.w + c];
-            runningKey[n][0] += q0 * d0.x + q1 * d0.y + q2 * d0.z + q3 * d0.w;
-            runningKey[n][1] += q1 * d1.y + q2 * d1.z + q3 * d1.w;
-            runningKey[n][2] += q2 * d2.z + q3 * d2.w;
-            runningKey[n][3] += q3 * d3.w;
+          let whole = select(0u, 4u * x + 4u, diagonal); // from here on queries see all four keys
+          for (var j = whole; j < end; j++) {
+            let weight = weights[j * LANES + x];
+            let d = logitGradients[j * LANES + x];
+            let g = outputGradient[(firstRow + j) * vectors + c];
+            let q = query[(firstRow + j) * vectors + c];
+            valueSum += mat4x4f(weight.x * g, weight.y * g, weight.z * g, weight.w * g);
+            keySum += mat4x4f(d.x * q, d.y * q, d.z * q, d.w * q);
           }
+          runningValue[n] = valueSum;
+          runningKey[n] = keySum;
         }
       }
       workgroupBarrier();
@@ -163,7 +137,7 @@ fn main(
   var along = vec4f(0.0); // 2 C / (r + C)² <v, u> of the four keys
   if (parameters.vScale != 0u) {
     var share = vec4f(0.0);
-    for (var n = 0u; n < COLUMNS_PER_LANE; n++) {
+    for (var n = 0u; n < columnsPerLane(); n++) {
       let c = y + n * LANES;
       if (c < vectors) {
         for (var i = 0u; i < 4u; i++) {
@@ -183,13 +157,12 @@ fn main(
     }
     let constant = vec4f(v0.y, v1.y, v2.y, v3.y);
     let sum = vec4f(v0.x, v1.x, v2.x, v3.x) + constant;
-    factors = valveFactors(v0, v1, v2, v3);
-    along = 2.0 * (constant / sum) / sum * product;
+    factors = vec4f(valveFactor(v0), valveFactor(v1), valveFactor(v2), valveFactor(v3));
+    along = 2.0 * (constant / sum) / sum * product; // never (r + C)², which overflows first
     if (y == 0u) {
-      let term = -factors / sum * product;
       for (var i = 0u; i < 4u; i++) {
         if (position[i] < length) {
-          valve[keyIndex[i]] = vec2f(term[i], 0.0);
+          valve[keyIndex[i]] = vec2f(-factors[i] / sum[i] * product[i], 0.0);
         }
       }
     }
@@ -197,7 +170,7 @@ fn main(
 
   for (var i = 0u; i < 4u; i++) {
     if (position[i] < length) {
-      for (var n = 0u; n < COLUMNS_PER_LANE; n++) {
+      for (var n = 0u; n < columnsPerLane(); n++) {
         let c = y + n * LANES;
         if (c < vectors) {
           keyGradient[keyRow[i] + c] = parameters.scale * runningKey[n][i];

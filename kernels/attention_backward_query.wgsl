@@ -7,13 +7,12 @@
 //
 // One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal. Dispatch:
 // (ceil(T / 32), Hq, B). Invocation (x, y) owns the query rows 4x..4x+3; it computes dz against the keys
-// 4y..4y+3, shares it, and accumulates the columns y, y+8, … of its rows' gradient.
+// 4y..4y+3, shares it, and accumulates the vec4f columns y, y+8, … of its rows' gradient.
 //
 // Barriers: two a key tile, before and after `logitGradients` is read. Masked keys are never multiplied.
 //
 // Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes so that no sum needs atomics.
 
-@group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // [B, Hq, T, D]
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // [B, Hkv, T, D]
@@ -22,7 +21,7 @@
 @group(0) @binding(6) var<storage, read> valve: array<vec2f>; // [B, Hkv, T] of (r, C); read with V-scale "full" only
 @group(0) @binding(7) var<storage, read_write> queryGradient: array<vec4f>; // [B, Hq, T, D]
 
-var<workgroup> logitGradients: array<vec4f, TILE * LANES>; // [query row][block of four keys]
+var<workgroup> logitGradients: array<vec4f, TILE * LANES>; // [key][x]: of the four query rows
 
 @compute @workgroup_size(8, 8)
 fn main(
@@ -42,6 +41,12 @@ fn main(
   let position = queryTile * TILE + 4u * x + FOUR;
   let queryIndex = queryHead * length + min(position, last);
   let queryRow = queryIndex * vectors;
+  let s0 = rowStatistics[queryIndex.x];
+  let s1 = rowStatistics[queryIndex.y];
+  let s2 = rowStatistics[queryIndex.z];
+  let s3 = rowStatistics[queryIndex.w];
+  let logSumExp = vec4f(s0.x, s1.x, s2.x, s3.x);
+  let rowDot = vec4f(s0.y, s1.y, s2.y, s3.y);
 
   var running: array<mat4x4f, COLUMNS_PER_LANE>;
 
@@ -58,61 +63,45 @@ fn main(
         let q = mat4x4f(
           query[queryRow.x + c], query[queryRow.y + c], query[queryRow.z + c], query[queryRow.w + c]);
         let k = mat4x4f(key[keyRow.x + c], key[keyRow.y + c], key[keyRow.z + c], key[keyRow.w + c]);
-        scores += transpose(k) * q;
+        scores += transpose(q) * k;
         let g = mat4x4f(
           outputGradient[queryRow.x + c], outputGradient[queryRow.y + c],
           outputGradient[queryRow.z + c], outputGradient[queryRow.w + c]);
         let v = mat4x4f(value[keyRow.x + c], value[keyRow.y + c], value[keyRow.z + c], value[keyRow.w + c]);
-        weightGradients += transpose(v) * g;
+        weightGradients += transpose(g) * v;
       }
-      var factors = vec4f(1.0);
-      if (parameters.vScale == V_SCALE_FULL) {
-        factors = valveFactors(
-          valve[keyIndex.x], valve[keyIndex.y], valve[keyIndex.z], valve[keyIndex.w]);
-      }
-      for (var i = 0u; i < 4u; i++) {
-        let statistics = rowStatistics[queryIndex[i]];
-        let weight = exp(parameters.scale * scores[i] - vec4f(statistics.x));
-        logitGradients[(4u * x + i) * LANES + y] =
-          weight * (factors * weightGradients[i] - vec4f(statistics.y));
+      for (var k = 0u; k < 4u; k++) {
+        var factor = 1.0;
+        if (parameters.vScale == V_SCALE_FULL) {
+          factor = valveFactor(valve[keyIndex[k]]);
+        }
+        logitGradients[(4u * y + k) * LANES + x] =
+          exp(parameters.scale * scores[k] - logSumExp) * (factor * weightGradients[k] - rowDot);
       }
     }
     workgroupBarrier();
 
-    let blocks = select(LANES, x, diagonal); // those that all four rows see whole
-    for (var block = 0u; block < blocks; block++) {
-      let row = 4u * x * LANES + block;
-      let d = mat4x4f(
-        logitGradients[row], logitGradients[row + LANES],
-        logitGradients[row + 2u * LANES], logitGradients[row + 3u * LANES]);
-      let blockRow = (keyHead * length + keyTile * TILE + 4u * block + FOUR) * vectors;
-      for (var n = 0u; n < COLUMNS_PER_LANE; n++) {
-        let c = y + n * LANES;
-        if (c < vectors) {
-          running[n] += mat4x4f(
-            key[blockRow.x + c], key[blockRow.y + c], key[blockRow.z + c], key[blockRow.w + c]) * d;
+    for (var n = 0u; n < columnsPerLane(); n++) {
+      let c = y + n * LANES;
+      if (c < vectors) {
+        var sum = running[n];
+        let firstRow = keyHead * length + keyTile * TILE;
+        let whole = select(TILE, 4u * x, diagonal); // keys that all four rows see
+        for (var j = 0u; j < whole; j++) {
+          let d = logitGradients[j * LANES + x];
+          let k = key[(firstRow + j) * vectors + c];
+          sum += mat4x4f(d.x * k, d.y * k, d.z * k, d.w * k);
         }
-      }
-    }
-    if (diagonal) { // the block that the diagonal cuts: row i sees its keys 0..i
-      let row = 4u * x * LANES + x;
-      let d0 = logitGradients[row];
-      let d1 = logitGradients[row + LANES];
-      let d2 = logitGradients[row + 2u * LANES];
-      let d3 = logitGradients[row + 3u * LANES];
-      let blockRow = (keyHead * length + min(position, last)) * vectors;
-      for (var n = 0u; n < COLUMNS_PER_LANE; n++) {
-        let c = y + n * LANES;
-        if (c < vectors) {
-          let k0 = key[blockRow.x + c];
-          let k1 = key[blockRow.y + c];
-          let k2 = key[blockRow.z + c];
-          let k3 = key[blockRow.w + c];
-          running[n][0] += k0 * d0.x;
-          running[n][1] += k0 * d1.x + k1 * d1.y;
-          running[n][2] += k0 * d2.x + k1 * d2.y + k2 * d2.z;
-          running[n][3] += k0 * d3.x + k1 * d3.y + k2 * d3.z + k3 * d3.w;
+        if (diagonal) { // four more keys, of which row i sees 0..i
+          for (var j = 0u; j < 4u; j++) {
+            let d = logitGradients[(4u * x + j) * LANES + x];
+            let k = key[(keyHead * length + min(position[j], length - 1u)) * vectors + c];
+            for (var i = 0u; i < 4u; i++) {
+              sum[i] += select(vec4f(0.0), d[i] * k, i >= j);
+            }
+          }
         }
+        running[n] = sum;
       }
     }
     workgroupBarrier();
@@ -120,7 +109,7 @@ fn main(
 
   for (var i = 0u; i < 4u; i++) {
     if (position[i] < length) {
-      for (var n = 0u; n < COLUMNS_PER_LANE; n++) {
+      for (var n = 0u; n < columnsPerLane(); n++) {
         let c = y + n * LANES;
         if (c < vectors) {
           queryGradient[queryRow[i] + c] = parameters.scale * running[n][i];

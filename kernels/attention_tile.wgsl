@@ -1,11 +1,18 @@
 // Shared by the attention kernels that walk 32x32 tiles; put in front of each of them.
 //
-// A tile has 32 query rows and 32 keys. 8x8 invocations own one 4x4 block of it each. A block is a mat4x4f whose
-// column i holds row i of the block, so that with blocks A and B whose rows run over the same four columns
-// transpose(B) * A  is a block of A Bᵀ, and with rows of B over the columns of A  B * A  is a block of A B.
+// A tile has 32 rows that a workgroup owns and 32 columns that it walks past: queries and keys, or keys and
+// queries. Each of 8x8 invocations owns one 4x4 block of it. A block is a mat4x4f with one column of the mat4x4f
+// for each column of the tile; its components are the four rows. With four rows and four columns of D numbers,
+// the block of their inner products is  transpose(rows) * columns , summed over the vec4f of the D numbers.
 // Rows of D numbers are read as `vectors` = D / 4 vec4f, so D is a multiple of 4.
+//
+// Results with a row of D numbers for each row of the tile are spread so that invocation (x, y) holds the rows
+// 4x..4x+3 and of them the vec4f columns y, y+8, y+16, …: again blocks, one column of the mat4x4f a row.
 
-const COLUMNS_PER_LANE: u32 = 2u; // ceil(D / 32): the vec4f columns of a row-sized result that one invocation owns
+const COLUMNS_PER_LANE: u32 = 2u; // ceil(D / 32), or more
+// The loop over them: constant, so that a GPU's compiler keeps results in registers, or rolled, which one pipeline
+// for every D can use, and which compiles faster where registers do not matter.
+const ROLLED: bool = false;
 
 const TILE: u32 = 32u;
 const LANES: u32 = 8u; // TILE / 4: blocks along either side of a tile
@@ -23,7 +30,16 @@ struct Parameters {
   vScale: u32, // 0, V_SCALE_FULL or V_SCALE_BACKWARD_ONLY
 }
 
-// V-scale's factors r / (r + C) of four rows, given (r, C) of each.
-fn valveFactors(a: vec2f, b: vec2f, c: vec2f, d: vec2f) -> vec4f {
-  return vec4f(a.x, b.x, c.x, d.x) / vec4f(a.x + a.y, b.x + b.y, c.x + c.y, d.x + d.y);
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+
+fn columnsPerLane() -> u32 {
+  if (ROLLED) {
+    return (parameters.vectors + LANES - 1u) / LANES;
+  }
+  return COLUMNS_PER_LANE;
+}
+
+// V-scale's factor r / (r + C), given (r, C).
+fn valveFactor(valve: vec2f) -> f32 {
+  return valve.x / (valve.x + valve.y);
 }

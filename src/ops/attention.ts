@@ -143,7 +143,7 @@ export function planAttentionForward(
     cost: attentionForwardCost(shape, full),
     scratch: [valve],
     dispatches: [...dispatches, {
-      kernel: attentionForwardKernel(shape.headDim),
+      kernel: attentionForwardKernel(shape.headDim, gpu.info.software),
       parameters: tileParameters(shape, { scale, mode: vScale?.mode }),
       buffers: [
         query.buffer,
@@ -254,14 +254,14 @@ export function planAttentionBackward(
         workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
       },
       {
-        kernel: attentionBackwardQueryKernel(headDim),
+        kernel: attentionBackwardQueryKernel(headDim, gpu.info.software),
         parameters,
         buffers: [...inputs, rowStatistics, valve, outputs.queryGradient.buffer],
         workgroups: [tiles, queryHeads, batches],
       },
       {
         // After the query kernel, since it replaces the valve's (|v|², C) by the terms of the constant's gradient.
-        kernel: attentionBackwardKeyValueKernel(headDim),
+        kernel: attentionBackwardKeyValueKernel(headDim, gpu.info.software),
         parameters,
         buffers: [
           ...inputs,

@@ -33,16 +33,23 @@ import workgroupSumSource from "../../kernels/workgroup_sum.wgsl" with { type: "
 const attentionTile: KernelPart = { file: "attention_tile.wgsl", source: attentionTileSource };
 const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
 
-// A kernel that walks tiles of a head dimension D: each of the 8 lanes of a row owns ceil(D / 32) vec4f columns.
-function tiled(file: string, source: string): (headDim: number) => Kernel {
-  return (headDim) => ({
+/** A kernel that depends on the head dimension and on whether the adapter computes on the CPU. */
+export type TiledKernel = (headDim: number, software: boolean) => Kernel;
+
+// On a GPU each of the 8 lanes of a row keeps its ceil(D / 32) vec4f columns in registers, which takes a pipeline of
+// its own for each such number. On the CPU they end in memory anyway: one pipeline, with a rolled loop, serves every
+// D up to 256, and compiles in half the time.
+function tiled(file: string, source: string): TiledKernel {
+  return (headDim, software) => ({
     parts: [attentionTile, { file, source }],
-    constants: { COLUMNS_PER_LANE: Math.ceil(headDim / 32) },
+    constants: software
+      ? { COLUMNS_PER_LANE: 8, ROLLED: true }
+      : { COLUMNS_PER_LANE: Math.ceil(headDim / 32), ROLLED: false },
   });
 }
 
 /** Fused attention forward, for a head dimension. */
-export const attentionForwardKernel: (headDim: number) => Kernel = tiled(
+export const attentionForwardKernel: TiledKernel = tiled(
   "attention_forward.wgsl",
   attentionForwardSource,
 );
@@ -51,12 +58,12 @@ export const attentionBackwardRowKernel: Kernel = {
   parts: [{ file: "attention_backward_row.wgsl", source: attentionBackwardRowSource }],
 };
 /** Attention backward: queryGradient, for a head dimension. */
-export const attentionBackwardQueryKernel: (headDim: number) => Kernel = tiled(
+export const attentionBackwardQueryKernel: TiledKernel = tiled(
   "attention_backward_query.wgsl",
   attentionBackwardQuerySource,
 );
 /** Attention backward: keyGradient and valueGradient, for a head dimension. */
-export const attentionBackwardKeyValueKernel: (headDim: number) => Kernel = tiled(
+export const attentionBackwardKeyValueKernel: TiledKernel = tiled(
   "attention_backward_key_value.wgsl",
   attentionBackwardKeyValueSource,
 );
