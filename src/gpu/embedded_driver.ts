@@ -14,7 +14,8 @@
  * | `--allow-ffi=$HOME/.cache/gradsink` | opening the driver's own loader |
  *
  * `$XDG_CACHE_HOME` stands in for `$HOME/.cache` where it is set, `$DENO_DIR` for the `deno` folder in it. No
- * network permission: Deno fetches npm packages without one. An `--allow-ffi` with a list cannot grant
+ * network permission: Deno fetches npm packages without one. Dawn is itself a library among Deno's packages and
+ * wants `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An `--allow-ffi` with a list cannot grant
  * a library by bare name, so a system loader is tried only under `--allow-ffi` without one.
  *
  * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno writes the package into

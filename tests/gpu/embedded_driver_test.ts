@@ -346,8 +346,11 @@ const spawning = {
 async function runChild(cacheFolder: string, options: {
   readonly runtime: "deno" | "dawn" | "install";
 }): Promise<ChildReport> {
-  // Exactly the documented flags; Dawn's own library and its loading want more.
-  const granted = options.runtime === "dawn" ? ["-A"] : permissionFlags(childPermissions);
+  // Exactly the documented flags: the test shows that they are enough.
+  const granted = permissionFlags([
+    ...childPermissions,
+    ...options.runtime === "dawn" ? [{ name: "ffi" as const, value: packages }] : [],
+  ]);
   const child = new URL("./embedded_driver_child.ts", import.meta.url);
   const { success, stdout, stderr } = await new Deno.Command(command!, {
     args: [
