@@ -1,0 +1,193 @@
+/**
+ * What the property tests draw: small descriptions of a case (shape, seed, pattern), from which the
+ * arrays follow. A failure prints the description and fast-check's seed and path, and either is enough
+ * to have the case again.
+ */
+import fc from "fast-check";
+import * as reference from "../../src/reference/mod.ts";
+import { randomNormal, randomUniform } from "../../src/random.ts";
+import type { Violation } from "../support/identities.ts";
+import { assert } from "../support/assert.ts";
+
+/** What the arrays of an attention case look like. */
+export type Pattern = "normal" | "sharp" | "sink" | "tiny" | "huge logits" | "duplicated keys";
+
+/** An attention case. */
+export interface AttentionDescription {
+  readonly batch: number;
+  readonly keyHeads: number;
+  readonly group: number;
+  readonly length: number;
+  readonly headDim: number;
+  readonly pattern: Pattern;
+  readonly seed: number;
+  readonly scale: number | undefined;
+}
+
+/** Draws attention cases; T = 1 and odd sizes come often. */
+export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.record({
+  batch: fc.integer({ min: 1, max: 2 }),
+  keyHeads: fc.integer({ min: 1, max: 2 }),
+  group: fc.integer({ min: 1, max: 3 }),
+  length: fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 9 })),
+  headDim: fc.integer({ min: 1, max: 6 }),
+  pattern: fc.constantFrom<Pattern>(
+    "normal",
+    "sharp",
+    "sink",
+    "tiny",
+    "huge logits",
+    "duplicated keys",
+  ),
+  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+  scale: fc.constantFrom(undefined, undefined, 0.3, 1, -0.7),
+});
+
+/** The tensors of an attention case. */
+export interface AttentionCase {
+  readonly query: reference.ReferenceTensor;
+  readonly key: reference.ReferenceTensor;
+  readonly value: reference.ReferenceTensor;
+  readonly constant: reference.ReferenceTensor;
+  readonly outputGradient: reference.ReferenceTensor;
+  readonly scale: number | undefined;
+}
+
+/** A tensor of standard normal float32 values. */
+export function normal(
+  shape: readonly number[],
+  options: { readonly seed: number; readonly size?: number },
+): reference.ReferenceTensor {
+  const { seed, size = 1 } = options;
+  const length = reference.elementCount(shape);
+  return reference.tensor(randomNormal({ seed, length, standardDeviation: size }), shape);
+}
+
+/** A tensor of float32 values drawn evenly from [minimum, maximum). */
+export function uniform(
+  shape: readonly number[],
+  options: { readonly seed: number; readonly minimum: number; readonly maximum: number },
+): reference.ReferenceTensor {
+  return reference.tensor(
+    randomUniform({ length: reference.elementCount(shape), ...options }),
+    shape,
+  );
+}
+
+/** The tensors that a description stands for. */
+export function drawAttention(description: AttentionDescription): AttentionCase {
+  const { batch, keyHeads, group, length, headDim, pattern, seed, scale } = description;
+  const queryShape = [batch, keyHeads * group, length, headDim];
+  const keyShape = [batch, keyHeads, length, headDim];
+  const size = pattern === "tiny" ? 1e-6 : 1;
+  const logitSize = pattern === "sharp" ? 4 : pattern === "huge logits" ? 100 : size;
+  const query = normal(queryShape, { seed, size: logitSize });
+  const key = normal(keyShape, { seed: seed + 1, size: logitSize });
+  for (let row = 0; row < key.data.length / headDim; row++) {
+    const start = row * headDim;
+    if (pattern === "duplicated keys") key.data.copyWithin(start, 0, headDim);
+    // A first token that every query likes: queries share a direction, and its key lies along it.
+    if (pattern === "sink" && row % length === 0) key.data.fill(2, start, start + headDim);
+  }
+  if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 1.5);
+  return {
+    query,
+    key,
+    value: normal(keyShape, { seed: seed + 2, size }),
+    // r is about D size² in these cases, so that the valves stand anywhere from shut to open.
+    constant: uniform([keyHeads], {
+      seed: seed + 3,
+      minimum: 0.1 * headDim * size ** 2,
+      maximum: 8 * headDim * size ** 2,
+    }),
+    outputGradient: normal(queryShape, { seed: seed + 4 }),
+    scale,
+  };
+}
+
+/** The largest |z_tj| that a case can have, by Cauchy and Schwarz. */
+export function largestLogit(drawn: AttentionCase): number {
+  const headDim = drawn.query.shape[3]!;
+  const longest = ({ data }: reference.ReferenceTensor) => {
+    let most = 0;
+    for (let offset = 0; offset < data.length; offset += headDim) {
+      const at = { offsetA: offset, offsetB: offset, length: headDim };
+      most = Math.max(most, reference.dot(data, data, at));
+    }
+    return Math.sqrt(most);
+  };
+  const scale = Math.abs(drawn.scale ?? 1 / Math.sqrt(headDim));
+  return scale * longest(drawn.query) * longest(drawn.key);
+}
+
+/**
+ * Checks a property over drawn descriptions, with a fixed seed and a time limit, and says afterwards
+ * how much of each tolerance was used.
+ */
+export function checkProperty<Description>(
+  arbitrary: fc.Arbitrary<Description>,
+  options: {
+    readonly seed: number;
+    readonly runs: number;
+    readonly examples?: readonly Description[];
+    readonly check: (description: Description, tolerances: Tolerances) => void;
+  },
+): void {
+  const { seed, runs, examples = [], check } = options;
+  const tolerances = new Tolerances();
+  let done = 0;
+  fc.assert(
+    fc.property(arbitrary, (description) => {
+      check(description, tolerances);
+      done++;
+    }),
+    {
+      seed,
+      numRuns: runs,
+      interruptAfterTimeLimit: 8000,
+      examples: examples.map((example): [Description] => [example]),
+    },
+  );
+  assert(done >= Math.min(runs, 10), `only ${done} of ${runs} cases were reached in time`);
+  tolerances.report(done);
+}
+
+/** Holds numbers against their tolerances and remembers how much of these was used. */
+export class Tolerances {
+  readonly #shares = new Map<string, number>();
+  #vacuous = true;
+
+  /** Throws unless error ≤ tolerance. */
+  within(error: number, options: { readonly tolerance: number; readonly what: string }): void {
+    const { tolerance, what } = options;
+    assert(error <= tolerance, `${what}: error ${error}, tolerance ${tolerance}`);
+    const share = error === 0 ? 0 : error / tolerance;
+    this.#shares.set(what, Math.max(share, this.#shares.get(what) ?? -Infinity));
+    if (error !== 0) this.#vacuous = false;
+  }
+
+  /** Throws unless an identity's violation is within the tolerance and something was compared. */
+  holds(
+    violation: Violation,
+    options: { readonly tolerance: number; readonly what: string },
+  ): void {
+    assert(violation.compared > 0, `${options.what}: nothing was compared`);
+    const what = `${options.what} at ${violation.where}`;
+    assert(
+      violation.worst <= options.tolerance,
+      `${what}: violation ${violation.worst}, tolerance ${options.tolerance}`,
+    );
+    this.within(Math.max(violation.worst, 0), options);
+  }
+
+  /** Prints the largest share of each tolerance. */
+  report(cases: number): void {
+    if (this.#shares.size === 0) return;
+    const shares = [...this.#shares].map(([what, share]) =>
+      `${what} ${(100 * share).toFixed(1)} %`
+    );
+    console.log(`    ${cases} cases; share of the tolerance used: ${shares.join(", ")}`);
+    // Every number being exactly right over many drawn cases means that nothing was computed.
+    assert(!this.#vacuous, "all errors were exactly 0");
+  }
+}
