@@ -28,7 +28,8 @@ export class Gpu {
   readonly pipelines: PipelineCache;
   readonly #buffers = new Set<GPUBuffer>();
   readonly #checks = new Set<Promise<void>>();
-  #failure: GpuError | undefined;
+  #failure: { readonly order: number; readonly error: GpuError } | undefined;
+  #order = 0;
   #disposed = false;
   #lastOperator = "gpu";
 
@@ -258,7 +259,10 @@ export class Gpu {
         this.device.queue.submit([encoder.finish()]);
       });
       await staging.mapAsync(GPUMapMode.READ).catch(async (error: Error) => {
-        await this.#settle(); // the reason behind it, if there is one
+        this.#checkAlive();
+        // The reason behind it, if there is one: the news of a lost device may come a moment later.
+        await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+        await this.#settle();
         throw new GpuError(operator, error.message);
       });
       await this.#settle();
@@ -291,13 +295,15 @@ export class Gpu {
     return length;
   }
 
-  #fail(error: GpuError): void {
-    this.#failure ??= error;
+  // Answers come in any order; the first cause, in the order of the calls, is the one worth reading.
+  #fail(error: GpuError, order: number = this.#order++): void {
+    if (order < (this.#failure?.order ?? Infinity)) this.#failure = { order, error };
   }
 
   #watch(check: Promise<GpuError | undefined>): void {
+    const order = this.#order++;
     const watched: Promise<void> = check.then(
-      (error) => error && this.#fail(error),
+      (error) => error && this.#fail(error, order),
       // Scopes and compilation messages of a device that is gone; `lost` tells why it went.
       (error) => this.#disposed || this.#fail(new GpuError(this.#lastOperator, String(error))),
     ).then(() => void this.#checks.delete(watched));
@@ -306,6 +312,6 @@ export class Gpu {
 
   async #settle(): Promise<void> {
     while (this.#checks.size > 0) await Promise.all(this.#checks);
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 }

@@ -84,7 +84,11 @@ async function outcome(
   if (message !== undefined) {
     const place = locate(parts, message.lineNum);
     const line = code.split("\n")[message.lineNum - 1]?.trim() ?? "";
-    const text = message.message.trim().split("\n")[0] ?? "";
+    // Deno puts the shader's label in front, which the place already tells.
+    const text = (message.message.trim().split("\n")[0] ?? "").replace(
+      /^Shader '.*?' parsing error: /,
+      "",
+    );
     return new GpuError(operator, `${place}:${message.linePos}: ${text}: ${line}`);
   }
   return error === null
