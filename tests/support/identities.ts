@@ -11,7 +11,8 @@
  *
  * An equality's violation is |left − right| over a stated scale, the sum of the magnitudes that were
  * added up, so that float32 results come out at a small multiple of 2^-24 if no logit is large. An
- * inequality's violation is (left − right)/right: negative where it holds, 0 where it is attained.
+ * inequality's violation is (left − right)/right, or over another stated scale: negative where it holds,
+ * 0 where it is attained.
  */
 import * as reference from "../../src/reference/mod.ts";
 
@@ -435,50 +436,58 @@ export function valueBounds(
   return { weighted: weighted.result(), mass: mass.result(), secondMoment: secondMoment.result() };
 }
 
-/** 3.6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. */
+/**
+ * 3.6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. Where β is a
+ * difference of nearly equal terms the bound is all rounding, so the excess is measured against the
+ * terms: scale as in {@linkcode keyPath}.
+ */
 export function keyBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
   const worst = new Worst();
   layer.eachKey((keyHead, s, where) => {
-    let bound = 0;
+    let bound = 0, scale = 0;
     for (const head of layer.readers(keyHead)) {
       let column = 0, largestQuery = 0, largestBeta = 0;
       for (let t = s; t < layer.length; t++) {
-        column += layer.weight(head, t, s) + TINY;
-        largestQuery = Math.max(largestQuery, norm(layer.row(layer.numbers.query, head, t)));
+        const a = layer.weight(head, t, s) + TINY;
+        const q = norm(layer.row(layer.numbers.query, head, t));
+        column += a;
+        largestQuery = Math.max(largestQuery, q);
         largestBeta = Math.max(largestBeta, Math.abs(layer.beta(head, t, s)));
+        scale += Math.abs(layer.scale) * a * layer.betaScale(head, t, s) * q;
       }
       bound += Math.abs(layer.scale) * largestQuery * largestBeta * column;
     }
     const size = norm(rowOf(numbers.keyGradient, keyHead * layer.length + s));
-    worst.see(size - bound, bound, where);
+    worst.see(size - bound, scale, where);
   });
   return worst.result();
 }
 
 /**
- * 3.7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj k_j,
- * for s ≥ 1 (at 0 both sides vanish).
+ * 3.7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj k_j.
+ * Scale as in {@linkcode queryPath}, for the reason that 3.6 has.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
   const worst = new Worst();
   layer.eachQuery((head, s, where) => {
-    if (s === 0) return;
     const keys = Array.from(
       { length: s + 1 },
       (_, j) => layer.row(layer.numbers.key, layer.keyHead(head), j),
     );
     const mean = new Float64Array(layer.headDim);
-    let largestBeta = 0;
+    let largestBeta = 0, scale = 0;
     keys.forEach((k, j) => {
-      for (let i = 0; i < k.length; i++) mean[i]! += layer.weight(head, s, j) * k[i]!;
+      const a = layer.weight(head, s, j);
+      for (let i = 0; i < k.length; i++) mean[i]! += a * k[i]!;
       largestBeta = Math.max(largestBeta, Math.abs(layer.beta(head, s, j)));
+      scale += Math.abs(layer.scale) * (a + TINY) * layer.betaScale(head, s, j) * norm(k);
     });
     const farthest = Math.max(...keys.map((k) => distance(k, mean)));
     const bound = Math.abs(layer.scale) * largestBeta * farthest;
     const size = norm(rowOf(numbers.queryGradient, head * layer.length + s));
-    worst.see(size - bound, bound, where);
+    worst.see(size - bound, scale, where);
   });
   return worst.result();
 }

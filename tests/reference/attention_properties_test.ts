@@ -1,0 +1,207 @@
+/** The identities and bounds of arXiv 2603.17771 for attention (3.x, and 5.x inside it) on the twin. */
+import * as reference from "../../src/reference/mod.ts";
+import * as identities from "../support/identities.ts";
+import type { AttentionNumbers, Violation } from "../support/identities.ts";
+import { differingBits } from "../support/row_identities.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import {
+  type AttentionDescription,
+  attentionDescription,
+  checkProperty,
+  drawAttention,
+  largestLogit,
+  normal,
+} from "./cases.ts";
+
+const MODES = [undefined, "full", "backward-only"] as const;
+
+/** Everything the twin computes for a case. */
+function numbersOf(
+  description: AttentionDescription,
+  mode?: (typeof MODES)[number],
+): AttentionNumbers {
+  const drawn = drawAttention(description);
+  const vScale = mode && { constant: drawn.constant, mode };
+  const forward = reference.attentionForward({ ...drawn, vScale });
+  const gradients = reference.attentionBackward({ ...drawn, ...forward, vScale });
+  return { ...drawn, ...forward, ...gradients, vScale };
+}
+
+/** Every identity by its number in the specification; each returns its violation. */
+const IDENTITIES: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
+  "3.1 value path": identities.valuePath,
+  "3.2 key path": identities.keyPath,
+  "3.3 query path": identities.queryPath,
+  "3.3 first query": identities.firstQueryGradient,
+  "3.4 logit rows": identities.logitRowsSumToZero,
+  "3.4 key gradients": identities.keyGradientsSumToZero,
+  "3.3 and 3.2 agree": identities.queryAndKeyAgree,
+};
+const BOUNDS: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
+  "3.5 weighted": (numbers) => identities.valueBounds(numbers).weighted,
+  "3.5 mass": (numbers) => identities.valueBounds(numbers).mass,
+  "3.5 second moment": (numbers) => identities.valueBounds(numbers).secondMoment,
+  "3.6 key": identities.keyBound,
+  "3.7 query": identities.queryBound,
+};
+
+/**
+ * Rounding of sums of T and D terms in a group's heads, relative to the terms' magnitudes, and that of
+ * a logit, D u |z|, which exp turns into a relative error of its weight.
+ */
+function rounding({ length, headDim, group }: AttentionDescription, logit: number): number {
+  return 2 ** -53 * (2 * length * group + 4 * headDim + 50 + (headDim + 4) * logit);
+}
+
+Deno.test("attentionBackward() obeys the exact identities 3.1 to 3.4 and 5.3, with and without V-scale", () => {
+  checkProperty(attentionDescription, {
+    seed: 501,
+    runs: 150,
+    check(description, tolerances) {
+      const tolerance = rounding(description, largestLogit(drawAttention(description)));
+      for (const mode of MODES) {
+        const numbers = numbersOf(description, mode);
+        for (const [what, identity] of Object.entries(IDENTITIES)) {
+          tolerances.holds(identity(numbers), { tolerance, what });
+        }
+        if (mode !== undefined) {
+          tolerances.holds(identities.constantPath(numbers), { tolerance, what: "5.3 constant" });
+        }
+        // 3.3 says exactly: a_00 = exp(z − z) = 1 and y_0 = 1 v_0, so no rounding is left.
+        assertEquals(identities.firstQueryGradient(numbers).worst, 0);
+      }
+    },
+  });
+});
+
+Deno.test("attentionBackward() obeys the bounds 3.5 to 3.7 and 5.2, with and without V-scale", () => {
+  const closest: Record<string, number> = {};
+  checkProperty(attentionDescription, {
+    seed: 502,
+    runs: 150,
+    check(description, tolerances) {
+      const tolerance = rounding(description, largestLogit(drawAttention(description)));
+      for (const mode of MODES) {
+        const numbers = numbersOf(description, mode);
+        for (const [what, bound] of Object.entries(BOUNDS)) {
+          const violation = bound(numbers);
+          tolerances.holds(violation, { tolerance, what });
+          closest[what] = Math.max(closest[what] ?? -1, violation.worst);
+        }
+      }
+    },
+  });
+  // No bound is idle: each is attained or nearly so somewhere. (3.6 is at every last position.)
+  for (const [what, worst] of Object.entries(closest)) {
+    assert(worst > -0.1, `${what} was never closer than ${worst}`);
+  }
+  assertEquals(Object.keys(closest).length, 5);
+  assert(closest["3.6 key"]! > -1e-14, `3.6 is off by ${closest["3.6 key"]}`);
+});
+
+Deno.test("attentionBackward() attains the query bound 3.7 for two equal logits", () => {
+  const query = reference.tensor([3, 0], [1, 1, 2, 1]);
+  const key = reference.tensor([1, 5], [1, 1, 2, 1]);
+  const value = reference.tensor([2, 7], [1, 1, 2, 1]);
+  const forward = reference.attentionForward({ query, key, value });
+  const outputGradient = reference.tensor([1, 2], [1, 1, 2, 1]);
+  const gradients = reference.attentionBackward({ query, key, value, ...forward, outputGradient });
+  // a = 1/2, β = ∓5, keys 2 from their mean: ½ (−5) 1 + ½ 5 5 = 10 = B_max ΔK_max.
+  assertEquals([...gradients.queryGradient.data], [0, 10]);
+  const numbers = { query, key, value, ...forward, ...gradients, outputGradient };
+  assertEquals(identities.queryBound(numbers).worst, 0);
+  const queryGradient = reference.tensor([0, 10.001], [1, 1, 2, 1]);
+  assert(identities.queryBound({ ...numbers, queryGradient }).worst > 1e-5);
+});
+
+Deno.test("attentionForward() leaves the attention weights alone under V-scale, bit for bit (5.4)", () => {
+  checkProperty(attentionDescription, {
+    seed: 503,
+    runs: 100,
+    check(description) {
+      const [plain, full, backwardOnly] = MODES.map((mode) => numbersOf(description, mode));
+      // The weights are functions of the logits and logSumExp, and of these only.
+      assertEquals(differingBits(full!.logSumExp.data, plain!.logSumExp.data).worst, 0);
+      assertEquals(differingBits(backwardOnly!.logSumExp.data, plain!.logSumExp.data).worst, 0);
+      assertEquals(differingBits(backwardOnly!.output.data, plain!.output.data).worst, 0);
+      assertEquals(differingBits(full!.output.data, plain!.output.data).worst, 1);
+    },
+  });
+});
+
+Deno.test("attentionBackward() obeys the stochastic value bound 3.8", () => {
+  // Noise ε_t = common_t √ρ ξ + √(σ_t² − ρ) η_t with ‖·‖² of expectation 1 for ξ and η: then
+  // tr Cov(ε_t) = σ_t² and tr Cov(ε_t, ε_t′) = ± ρ. With equal σ_t and equal signs the upper bound is
+  // attained; else it is not. 5 standard errors: confidence 1 − 6e-7 for each of the comparisons.
+  const length = 12, headDim = 8, samples = 4000, position = 0;
+  const shape = [1, 1, length, headDim];
+  const sizes = {
+    uncorrelated: { covariance: 0, deviation: () => 1.5, sign: () => 1, attained: true },
+    correlated: { covariance: 1.1, deviation: () => 1.5, sign: () => 1, attained: true },
+    alternating: {
+      covariance: 1.1,
+      deviation: () => 1.5,
+      sign: (t: number) => t % 2 ? -1 : 1,
+      attained: false,
+    },
+    uneven: {
+      covariance: 0,
+      deviation: (t: number) => 1.5 / (1 + t),
+      sign: () => 1,
+      attained: false,
+    },
+  };
+  for (const meanSize of [0, 0.3]) {
+    for (const [name, { covariance, deviation, sign, attained }] of Object.entries(sizes)) {
+      const query = normal(shape, { seed: 1 });
+      const key = normal(shape, { seed: 2 });
+      const value = normal(shape, { seed: 3 });
+      const forward = reference.attentionForward({ query, key, value });
+      const statistics = reference.attentionSinkStatistics({ query, key, ...forward, position });
+      const mean = normal([headDim], { seed: 4, size: meanSize }).data;
+      const perSample = (length + 1) * headDim;
+      const noise = normal([samples * perSample], { seed: 5, size: headDim ** -0.5 }).data;
+      const squaredNorms = new Float64Array(samples);
+      for (let sample = 0; sample < samples; sample++) {
+        const xi = sample * perSample;
+        const outputGradient = reference.zeros(shape);
+        outputGradient.data.forEach((_, i) => {
+          const t = Math.floor(i / headDim);
+          outputGradient.data[i] = mean[i % headDim]! +
+            sign(t) * Math.sqrt(covariance) * noise[xi + i % headDim]! +
+            Math.sqrt(deviation(t) ** 2 - covariance) * noise[xi + headDim + i]!;
+        });
+        const tensors = { query, key, value, ...forward, outputGradient };
+        const { valueGradient } = reference.attentionBackward(tensors);
+        const start = position * headDim;
+        squaredNorms[sample] = identities.inner(
+          valueGradient.data.subarray(start, start + headDim),
+          valueGradient.data.subarray(start, start + headDim),
+        );
+      }
+      const parameters = {
+        squaredNorms,
+        mass: statistics.mass.data[0]!,
+        secondMoment: statistics.secondMoment.data[0]!,
+        meanSquared: identities.inner(mean, mean),
+        variance: 1.5 ** 2,
+        covariance,
+        standardErrors: 5,
+      };
+      const { fromUpper, violation } = identities.stochasticValueBound(parameters);
+      const what = `${name}, ‖μ‖ = ${identities.norm(mean)}`;
+      assertEquals(violation.compared, 2);
+      assert(violation.worst <= 1, `${what}: ${violation.where} missed by ${violation.worst}`);
+      if (attained) assert(Math.abs(fromUpper) <= 1, `${what}: ${fromUpper} from the upper bound`);
+      else assert(fromUpper < -1, `${what}: the upper bound is not strict`);
+      // It can fail: with M_s for S_s, or a tenth less noise, the same samples violate the bound.
+      if (attained) {
+        const less = { ...parameters, variance: 0.9 * 1.5 ** 2, covariance: 0.9 * covariance };
+        assert(identities.stochasticValueBound(less).violation.worst > 1, what);
+        const confused = { ...parameters, mass: 0.9 * parameters.mass };
+        const { violation: other } = identities.stochasticValueBound(confused);
+        assert(meanSize === 0 && covariance === 0 || other.worst > 1, what);
+      }
+    }
+  }
+});
