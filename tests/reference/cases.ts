@@ -157,11 +157,11 @@ export class Tolerances {
   readonly #shares = new Map<string, number>();
   #vacuous = true;
 
-  /** Throws unless error ≤ tolerance. */
+  /** Throws unless error ≤ tolerance; the slack of a bound that holds is a negative error. */
   within(error: number, options: { readonly tolerance: number; readonly what: string }): void {
     const { tolerance, what } = options;
     assert(error <= tolerance, `${what}: error ${error}, tolerance ${tolerance}`);
-    const share = error === 0 ? 0 : error / tolerance;
+    const share = error <= 0 ? 0 : error / tolerance;
     this.#shares.set(what, Math.max(share, this.#shares.get(what) ?? -Infinity));
     if (error !== 0) this.#vacuous = false;
   }
@@ -177,7 +177,7 @@ export class Tolerances {
       violation.worst <= options.tolerance,
       `${what}: violation ${violation.worst}, tolerance ${options.tolerance}`,
     );
-    this.within(Math.max(violation.worst, 0), options);
+    this.within(violation.worst, options);
   }
 
   /** Prints the largest share of each tolerance. */
