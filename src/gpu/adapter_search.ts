@@ -118,7 +118,12 @@ async function request(
   options: GPURequestAdapterOptions,
   { wish, tried }: Search,
 ): Promise<FoundAdapter | undefined> {
-  const adapter = await origin.gpu.requestAdapter(options);
+  let adapter = await origin.gpu.requestAdapter(options);
+  if (adapter === null && options.forceFallbackAdapter) {
+    // Asked for a fallback first, Dawn looks for its own SwiftShader alone and passes over lavapipe.
+    const usual = await origin.gpu.requestAdapter();
+    adapter = usual?.info.isFallbackAdapter ? usual : null;
+  }
   if (adapter === null) {
     tried.push(`${origin.runtime}: no adapter`);
     return undefined;

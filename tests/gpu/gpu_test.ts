@@ -1,0 +1,198 @@
+import {
+  attentionBackward,
+  attentionForward,
+  attentionSinkStatistics,
+  type Gpu,
+  GpuError,
+  openGpu,
+  planRmsNormForward,
+  rmsNormBackward,
+  rmsNormForward,
+  type Tensor,
+  vScaleBackward,
+} from "../../mod.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
+import { eachRuntime } from "./each_runtime.ts";
+
+function row(gpu: Gpu): { input: Tensor; gain: Tensor } {
+  return { input: gpu.tensor([3, 4], [1, 2]), gain: gpu.tensor([1, 1], [2]) };
+}
+
+eachRuntime("tensor() and read() keep every bit", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const bits = new Uint32Array([0, 0x80000000, 1, 0x7fc00001, 0x7f800000, 0xff800000, 0x3f800001]);
+  const data = new Float32Array(bits.slice().buffer);
+  const tensor = gpu.tensor(data, [7, 1]);
+  data.fill(0); // the tensor has its own copy
+  assertEquals(new Uint32Array((await tensor.read()).buffer), bits);
+  assertEquals(tensor.shape, [7, 1]);
+});
+
+eachRuntime("tensor() refuses what is not numbers of that shape", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const refused: [unknown, unknown, string][] = [
+    [[1, 2], [3], "2 elements, wanted 3"],
+    [[1], [], "wanted a list of positive integers"],
+    [[], [0], "shape is [0]"],
+    [[1], [-1], "shape is [-1]"],
+    [[1], [1.5], "shape is [1.5]"],
+    [[1], "1", "shape is 1"],
+    [["1"], [1], "data[0] is string"],
+    [new Float64Array(1), [1], "Float64Array, wanted Float32Array"],
+    [undefined, [1], "Undefined"],
+  ];
+  for (const [data, shape, message] of refused) {
+    assertThrows(() => gpu.tensor(data as number[], shape as number[]), TypeError, message);
+  }
+  assertEquals(gpu.memory, { buffers: 0, bytes: 0 });
+});
+
+eachRuntime("empty() refuses more than the adapter allows, before asking it", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  const limit = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4);
+  assertThrows(() => gpu.empty([limit + 1]), RangeError, `allows`);
+  await gpu.sync();
+});
+
+eachRuntime("run() enqueues several plans in one submission", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const { input, gain } = row(gpu);
+  const first = planRmsNormForward(gpu, { input, gain, epsilon: 0 });
+  const second = planRmsNormForward(gpu, { input: first.output, gain, epsilon: 0 });
+  let submissions = 0;
+  const submit = gpu.device.queue.submit.bind(gpu.device.queue);
+  gpu.device.queue.submit = (buffers) => {
+    submissions++;
+    submit(buffers);
+  };
+  gpu.run([first.plan, second.plan]);
+  assertEquals(submissions, 1);
+  const [a, b] = [await first.output.read(), await second.output.read()];
+  // A normalized row is normalized already; 3e-7 is five roundings.
+  assert(a.every((x, i) => Math.abs(x - (b[i] ?? NaN)) < 3e-7) && (a[0] ?? 0) > 0.8);
+});
+
+eachRuntime("run() refuses plans of another Gpu and plans disposed of", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  using other = await openGpu({ runtime });
+  const { plan } = planRmsNormForward(gpu, row(gpu));
+  assertThrows(() => other.run(plan), TypeError, "rmsNormForward: the plan belongs to another Gpu");
+  plan.dispose();
+  assertThrows(() => gpu.run(plan), TypeError, "rmsNormForward: the plan has been disposed of");
+  await gpu.sync();
+});
+
+eachRuntime("every buffer is freed when tensors and plans are disposed of", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const shape = [1, 2, 5, 8];
+  const numbers = Float32Array.from({ length: 80 }, (_, i) => Math.sin(i));
+  {
+    using query = gpu.tensor(numbers, shape);
+    using constant = gpu.tensor([1, 2], [2]);
+    const inputs = {
+      query,
+      key: query,
+      value: query,
+      vScale: { constant, mode: "full" as const },
+    };
+    const forward = attentionForward(gpu, inputs);
+    const backward = attentionBackward(gpu, { ...inputs, ...forward, outputGradient: query });
+    const statistics = attentionSinkStatistics(gpu, { ...inputs, logSumExp: forward.logSumExp });
+    const valve = vScaleBackward(gpu, { value: query, constant, scaledValueGradient: query });
+    using gain = gpu.tensor(numbers.subarray(0, 8), [8]);
+    const norm = rmsNormForward(gpu, { input: query, gain });
+    const normBackward = rmsNormBackward(gpu, {
+      input: query,
+      gain,
+      inverseRms: norm.inverseRms,
+      outputGradient: query,
+    });
+    await gpu.sync();
+    const results = [forward, backward, statistics, valve, norm, normBackward];
+    for (const tensor of results.flatMap((result): Tensor[] => Object.values(result))) {
+      assert((await tensor.read()).every(Number.isFinite));
+      tensor.dispose();
+      tensor.dispose(); // a second time does nothing
+    }
+    assertEquals(gpu.memory.buffers, 3);
+  }
+  assertEquals(gpu.memory, { buffers: 0, bytes: 0 });
+});
+
+eachRuntime("a disposed tensor or Gpu refuses to be used", async (runtime) => {
+  const gpu = await openGpu({ runtime });
+  const { input, gain } = row(gpu);
+  input.dispose();
+  await assertRejects(() => input.read(), TypeError, "has been disposed of");
+  assertThrows(() => rmsNormForward(gpu, { input, gain }), TypeError, "input has been disposed of");
+  gpu.dispose();
+  gpu.dispose();
+  assertEquals(gpu.memory, { buffers: 0, bytes: 0 });
+  await assertRejects(() => gain.read(), TypeError, "has been disposed of");
+  await assertRejects(() => gpu.sync(), TypeError, "has been disposed of");
+  assertThrows(() => gpu.tensor([1], [1]), TypeError, "has been disposed of");
+  assertThrows(() => rmsNormForward(gpu, { input, gain }), TypeError, "gpu has been disposed of");
+});
+
+eachRuntime("a kernel that does not compile ends as a GpuError with its line", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  gpu.pipelines.rewrite = ({ source }) => source.replace("var squares = 0.0;", "var squares = 0u;");
+  const { output } = rmsNormForward(gpu, row(gpu));
+  const error = await assertRejects(
+    () => output.read(),
+    GpuError,
+    "rmsNormForward: rms_norm_forward.wgsl:34",
+  );
+  assertEquals(error.operator, "rmsNormForward");
+  assert(error.message.includes("squares += input[first + c]"), error.message);
+  await assertRejects(() => gpu.sync(), GpuError, "rms_norm_forward.wgsl:34"); // and it stays
+});
+
+eachRuntime("a helper file's error is found in the helper file", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  gpu.pipelines.rewrite = ({ file, source }) =>
+    file === "workgroup_sum.wgsl" ? source.replace("return sum;", "return summ;") : source;
+  const { output } = rmsNormForward(gpu, row(gpu));
+  await assertRejects(() => output.read(), GpuError, "workgroup_sum.wgsl:18");
+});
+
+eachRuntime("what the device refuses ends as a GpuError of that operator", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const { output } = rmsNormForward(gpu, row(gpu));
+  gpu.guard(
+    "tooLarge",
+    () => gpu.device.createBuffer({ size: 2 ** 45, usage: GPUBufferUsage.STORAGE }),
+  );
+  const error = await assertRejects(() => output.read(), GpuError, "tooLarge: ");
+  assertEquals(error.operator, "tooLarge");
+});
+
+eachRuntime("an error outside any operator is not lost", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const { output } = rmsNormForward(gpu, row(gpu));
+  gpu.device.createBuffer({ size: 2 ** 45, usage: GPUBufferUsage.STORAGE });
+  await assertRejects(() => output.read(), GpuError);
+});
+
+eachRuntime(
+  "a lost device ends as a GpuError, also for work enqueued after it",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    const { gain } = row(gpu);
+    const { output } = rmsNormForward(gpu, row(gpu));
+    gpu.device.destroy();
+    await assertRejects(() => output.read(), GpuError, "rmsNormForward: the device was lost");
+    const again = rmsNormForward(gpu, { input: output, gain });
+    await assertRejects(() => again.output.read(), GpuError, "the device was lost");
+    await assertRejects(() => gpu.sync(), GpuError, "the device was lost");
+  },
+);
+
+eachRuntime("read() in flight when the Gpu is disposed of rejects", async (runtime) => {
+  const gpu = await openGpu({ runtime });
+  const { output } = rmsNormForward(gpu, row(gpu));
+  const reading = output.read();
+  gpu.dispose();
+  await assertRejects(() => reading, TypeError, "has been disposed of");
+});

@@ -1,0 +1,109 @@
+import { GpuError, openGpu, type OpenGpuOptions } from "../../mod.ts";
+import { probeAdapter } from "../../src/gpu/adapter_probe.ts";
+import { enableLine } from "../../src/gpu/open_gpu.ts";
+import { runSelfTest, selfTestSources } from "../../src/gpu/self_test.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { eachRuntime } from "./each_runtime.ts";
+
+Deno.test("openGpu() refuses unknown options", async () => {
+  const refused: [unknown, string][] = [
+    [{ runtime: "node" }, `runtime is "node", wanted one of "deno", "dawn", "browser"`],
+    [{ software: true }, `software is true, wanted one of "auto", "always", "never"`],
+    [{ powerPreference: "low" }, `powerPreference is "low"`],
+  ];
+  for (const [options, message] of refused) {
+    await assertRejects(() => openGpu(options as OpenGpuOptions), RangeError, message);
+  }
+});
+
+eachRuntime(
+  "openGpu() describes what it opened, and asks for all that the adapter has",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    const { info } = gpu;
+    assertEquals(info.runtime, runtime);
+    assert(/^[a-z]/.test(info.vendor), info.vendor);
+    assert(info.backend.length > 0);
+    assertEquals(info.features, [...gpu.device.features].sort());
+    assertEquals(info.limits.maxBufferSize, gpu.device.limits.maxBufferSize);
+    assertEquals(info.subgroupSize !== undefined, info.features.includes("subgroups"));
+    // The kernels' floor; WebGPU promises it, and an adapter that has more gives more.
+    assert((info.limits.maxComputeWorkgroupStorageSize ?? 0) >= 16384);
+    assert((info.limits.maxStorageBuffersPerShaderStage ?? 0) >= 8);
+  },
+);
+
+eachRuntime(
+  "openGpu() opens software where it is asked for, and refuses it where not",
+  async (runtime) => {
+    using software = await openGpu({ runtime, software: "always" });
+    assert(software.info.software);
+    using any = await openGpu({ runtime });
+    if (any.info.software) {
+      await assertRejects(
+        () => openGpu({ runtime, software: "never" }),
+        Error,
+        "no usable adapter",
+      );
+    }
+  },
+);
+
+Deno.test("probeAdapter() sees the adapter without permissions", async () => {
+  const probed = await probeAdapter({});
+  using gpu = await openGpu();
+  assertEquals(probed?.software, gpu.info.software);
+  assertEquals(probed?.faults, []);
+});
+
+// What the adapters that the self-test is there for would compute, brought about by the source.
+const broken: [string, (source: string) => string, string][] = [
+  [
+    "a loop budget of 65,535 iterations",
+    (source) =>
+      source.replace("count += select", "if (count >= 65535u) { break; }\n      count += select"),
+    "ended after",
+  ],
+  // A lost write rather than a lost barrier: where 64 invocations run in lockstep no barrier is missed.
+  [
+    "a write that does not reach the others",
+    (source) => source.replace("ring[lane] = next;", "if (lane != 5u) { ring[lane] = next; }"),
+    "workgroupBarrier",
+  ],
+  [
+    "an exp that is off by 1e-4",
+    (source) => source.replace("exp(x) * exp(-x)", "exp(x) * exp(-x) * 1.0001"),
+    "less exact",
+  ],
+];
+for (const [name, breakIt, message] of broken) {
+  eachRuntime(`runSelfTest() finds ${name}`, async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    const base = breakIt(selfTestSources.base);
+    assert(base !== selfTestSources.base);
+    const faults = await runSelfTest(gpu.device, { base });
+    assertEquals(faults.length, 1);
+    assert(faults[0]?.includes(message), faults[0]);
+  });
+}
+
+eachRuntime("runSelfTest() finds a wrong subgroup reduction", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  if (!gpu.info.features.includes("subgroups")) return;
+  const enable = enableLine("subgroups", runtime);
+  const { base, subgroup } = selfTestSources;
+  assertEquals(await runSelfTest(gpu.device, { base, subgroup: enable + subgroup }), []);
+  const wrong = enable + subgroup.replace("subgroupAdd(lane)", "subgroupAdd(lane + 1u)");
+  assertEquals(await runSelfTest(gpu.device, { base, subgroup: wrong }), [
+    "subgroup operations miscompute",
+  ]);
+});
+
+Deno.test("GpuError carries its operator", () => {
+  const error = new GpuError("attentionForward", "out of memory");
+  assertEquals([error.name, error.operator, error.message], [
+    "GpuError",
+    "attentionForward",
+    "attentionForward: out of memory",
+  ]);
+});
