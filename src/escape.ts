@@ -1,0 +1,81 @@
+/**
+ * Makes text from strangers harmless before a person or a browser sees it.
+ *
+ * Result files, file names and driver strings can hold anything: escape sequences that repaint a
+ * terminal, direction overrides that make a line read as another one, or markup.
+ */
+
+// C0 and C1 controls with DEL; the soft hyphen; Arabic and Mongolian format characters; zero-width
+// and direction marks; line and paragraph separators; direction overrides and isolates; other
+// invisible format characters; the byte order mark; interlinear annotations; tag characters; halves
+// of surrogate pairs that stand alone.
+const invisible =
+  // deno-lint-ignore no-control-regex
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
+
+function codeUnits(text: string): string {
+  return Array.from(
+    { length: text.length },
+    (_, i) => "\\u" + text.charCodeAt(i).toString(16).padStart(4, "0"),
+  ).join("");
+}
+
+/**
+ * Replaces control characters and invisible format characters by their `\uXXXX` form, so that the
+ * text cannot steer a terminal nor read as something else. Applied to JSON text without white space
+ * between its tokens it keeps the meaning, since such characters stand only inside strings there.
+ *
+ * @param text any text
+ * @returns the text on one line, all of it visible
+ *
+ * @example
+ * ```ts
+ * import { escapeTerminal } from "./escape.ts";
+ *
+ * console.log(escapeTerminal("\u001b[2Jgone")); // \u001b[2Jgone, as visible text
+ * ```
+ */
+export function escapeTerminal(text: string): string {
+  return text.replace(invisible, codeUnits);
+}
+
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+  "`": "&#96;",
+};
+
+/**
+ * Escapes text for HTML, as an element's content or as an attribute's value in quotation marks.
+ * What {@linkcode escapeTerminal} makes visible is made visible here as well.
+ *
+ * @param text any text
+ * @returns text without markup
+ *
+ * @example
+ * ```ts
+ * import { escapeHtml } from "./escape.ts";
+ *
+ * console.log(escapeHtml("<img src=x onerror='…'>")); // &lt;img src=x onerror=&#39;…&#39;&gt;
+ * ```
+ */
+export function escapeHtml(text: string): string {
+  return escapeTerminal(text).replace(/[&<>"'`]/g, (character) => entities[character]!);
+}
+
+/**
+ * Shortens text for a message, counting what a person counts as characters at the least by code
+ * points, so that no pair of surrogates is cut in two.
+ *
+ * @param text any text
+ * @param length the greatest number of code points of the result
+ * @returns the text, or its beginning and an ellipsis
+ */
+export function truncate(text: string, length: number): string {
+  // A code point takes at most two units: what lies beyond cannot belong to the result.
+  const points = Array.from(text.slice(0, 2 * length + 2));
+  return points.length <= length ? text : points.slice(0, length - 1).join("") + "…";
+}

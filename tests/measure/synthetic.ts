@@ -1,0 +1,143 @@
+/** Result files made up from a seed, for tests; no machine ever gave these numbers. */
+import { randomNormal, randomUniform } from "../../src/random.ts";
+import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
+
+/** How made-up samples scatter. */
+export interface NoiseOptions {
+  readonly seed: number;
+  readonly count: number;
+  /** The median without drift, in ns. */
+  readonly median: number;
+  /** Standard deviation of the logarithm. Default 0.02. */
+  readonly sigma?: number;
+  /** The relative change from the first sample to the last. Default 0. */
+  readonly drift?: number;
+  /** The share of samples that something interrupts, which makes them up to 3 times as long. Default 0.02. */
+  readonly outliers?: number;
+  /** Standard deviation of the logarithm of one factor for the whole run. Default 0. */
+  readonly runSigma?: number;
+}
+
+/** Lognormal samples with drift, interruptions and a factor that the whole run has in common. */
+export function noisySamples(options: NoiseOptions): number[] {
+  const { seed, count, median, sigma = 0.02, drift = 0, outliers = 0.02, runSigma = 0 } = options;
+  const normal = randomNormal({ seed, length: count + 1 });
+  const uniform = randomUniform({ seed: seed + 1e9, length: 2 * count });
+  const run = Math.exp(runSigma * normal[count]!);
+  return Array.from({ length: count }, (_, i) => {
+    const interrupted = uniform[2 * i]! < outliers ? 1 + 2 * uniform[2 * i + 1]! : 1;
+    const trend = 1 + drift * (count > 1 ? i / (count - 1) : 0);
+    return median * run * trend * Math.exp(sigma * normal[i]!) * interrupted;
+  });
+}
+
+/** A valid measurement; every field can be replaced. */
+export function syntheticMeasurement(fields: Partial<Measurement> = {}): Measurement {
+  return {
+    kernel: "attention",
+    pass: "forward",
+    shape: { B: 1, Hq: 8, Hkv: 2, T: 512, D: 64 },
+    dtype: "f32",
+    variant: "portable",
+    tuning: {},
+    flops: 5.4e8,
+    bytes: 2.7e6,
+    timer: { kind: "timestamp", quantum: 1 },
+    samples: noisySamples({ seed: 1, count: 40, median: 250_000 }),
+    ...fields,
+  };
+}
+
+/** A valid result file; every field can be replaced. */
+export function syntheticResultFile(fields: Partial<ResultFile> = {}): ResultFile {
+  return {
+    schema: "gradsink-results/1",
+    suite: { version: "0.1.0", commit: "0123456789abcdef" },
+    date: "2026-11-23T20:15:00Z",
+    runtime: { name: "deno", version: "2.9.6" },
+    host: { os: "linux", arch: "x86_64", cpu: "made up", logicalProcessors: 8 },
+    adapter: { backend: "vulkan", vendor: "nobody", description: "made-up GPU", software: false },
+    ceilings: {
+      f32Fma: { value: 9e12, unit: "flop/s" },
+      copyBandwidth: { value: 4e11, unit: "byte/s" },
+    },
+    settings: { grid: "quick", seed: 1, targetHalfWidth: 0.02 },
+    measurements: [syntheticMeasurement()],
+    ...fields,
+  };
+}
+
+/** A result file that uses every field that the schema names. */
+export function fullResultFile(): ResultFile {
+  const samples = [1000, 1010.5, 990, 1001];
+  return syntheticResultFile({
+    status: "incomplete",
+    label: "desk machine",
+    runtime: { name: "dawn", version: "2.9.6", webgpuVersion: "0.6.2", userAgent: "none" },
+    host: {
+      os: "linux",
+      osRelease: "6.1",
+      arch: "x86_64",
+      cpu: "made up",
+      logicalProcessors: 8,
+      memoryBytes: 3.2e10,
+    },
+    adapter: {
+      backend: "vulkan",
+      vendor: "nobody",
+      architecture: "none",
+      device: "0x0",
+      description: "made-up GPU",
+      driver: "1.2.3",
+      software: true,
+      features: ["timestamp-query"],
+      limits: { maxBufferSize: 268435456 },
+      subgroupSize: { minimum: 4, maximum: 8 },
+    },
+    ceilings: {
+      f32Fma: { value: 9e12, unit: "flop/s", samples: [8.9e12, 9e12], method: "vec4, 8 chains" },
+      f16Fma: null,
+      copyBandwidth: { value: 4e11, unit: "byte/s", samples: [4e11] },
+      expRate: { value: 1e12, unit: "op/s" },
+      dispatchOverhead: { value: 19_000, unit: "ns", samples: [19_000] },
+      submitAndWait: { value: 11e6, unit: "ns" },
+    },
+    settings: {
+      grid: "quick",
+      seed: 7,
+      targetHalfWidth: 0.02,
+      budgetSeconds: 60,
+      maximumSamples: 500,
+      arguments: ["--grid", "quick"],
+    },
+    warnings: ["the clock was changed"],
+    measurements: [
+      syntheticMeasurement({
+        chosen: true,
+        tuning: { tile: 64, unrolled: true, order: "row" },
+        cache: "cold",
+        status: "ok",
+        timer: {
+          kind: "timestamp",
+          quantum: 80,
+          nanosecondsPerTick: 1.0006,
+          calibrationError: 0.0001,
+        },
+        samples,
+        repeats: 16,
+        rounds: [3, 1],
+        cpuSamples: samples,
+        throttleSamples: [500, 505],
+        stopReason: "stable",
+        correctness: { error: 2e-6, tolerance: 1e-5, output: "queryGradient" },
+        warnings: ["noisy"],
+      }),
+      syntheticMeasurement({
+        pass: "backward",
+        status: "timed-out",
+        reason: "no answer within 30 s",
+        samples: [],
+      }),
+    ],
+  });
+}
