@@ -14,11 +14,14 @@
  * ```
  */
 export class GpuError extends Error {
+  /** The name of the class. */
   override readonly name = "GpuError";
   /** The operator whose work failed, for example `attentionForward`. */
   readonly operator: string;
 
   /**
+   * Made by a `Gpu` from what its device reports.
+   *
    * @param operator the operator whose work failed
    * @param reason what the GPU said
    */

@@ -3,7 +3,9 @@ import { type Specialisation, specialise } from "./specialise.ts";
 
 /** A piece of WGSL with the name of the file it comes from. */
 export interface KernelPart {
+  /** For example `attention_forward.wgsl`; error messages name it. */
   readonly file: string;
+  /** The WGSL text. */
   readonly source: string;
 }
 
@@ -26,6 +28,8 @@ export class PipelineCache {
   rewrite: (part: KernelPart) => string = (part) => part.source;
 
   /**
+   * Made by a `Gpu`.
+   *
    * @param device the device to compile for
    * @param report takes the outcome of each compilation, which is known only later
    */

@@ -31,6 +31,7 @@ export interface Dispatch {
 export interface PlanOptions {
   /** The operator's name: errors and measurements carry it. */
   readonly operator: string;
+  /** What one run costs at the least. */
   readonly cost: Cost;
   /** In the order of execution; each sees what the ones before it wrote. */
   readonly dispatches: readonly Dispatch[];
