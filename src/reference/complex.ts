@@ -18,6 +18,14 @@ export interface Complex {
  * @param re The real part.
  * @param im The imaginary part. Default 0.
  * @returns re + i im.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex } = reference.complexNumbers;
+ * console.log(complex(2)); // { re: 2, im: 0 }
+ * ```
  */
 export function complex(re: number, im = 0): Complex {
   return { re, im };
@@ -29,6 +37,14 @@ export function complex(re: number, im = 0): Complex {
  * @param a The first summand.
  * @param b The second summand.
  * @returns a + b.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { add, complex } = reference.complexNumbers;
+ * console.log(add(complex(1, 2), complex(3, 4))); // { re: 4, im: 6 }
+ * ```
  */
 export function add(a: Complex, b: Complex): Complex {
   return { re: a.re + b.re, im: a.im + b.im };
@@ -40,6 +56,14 @@ export function add(a: Complex, b: Complex): Complex {
  * @param a The minuend.
  * @param b The subtrahend.
  * @returns a − b.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex, subtract } = reference.complexNumbers;
+ * console.log(subtract(complex(1, 2), complex(3, 5))); // { re: -2, im: -3 }
+ * ```
  */
 export function subtract(a: Complex, b: Complex): Complex {
   return { re: a.re - b.re, im: a.im - b.im };
@@ -51,6 +75,14 @@ export function subtract(a: Complex, b: Complex): Complex {
  * @param a The first factor.
  * @param b The second factor.
  * @returns a b.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex, multiply } = reference.complexNumbers;
+ * console.log(multiply(complex(0, 1), complex(0, 1))); // { re: -1, im: 0 }
+ * ```
  */
 export function multiply(a: Complex, b: Complex): Complex {
   return { re: a.re * b.re - a.im * b.im, im: a.re * b.im + a.im * b.re };
@@ -62,6 +94,14 @@ export function multiply(a: Complex, b: Complex): Complex {
  * @param a The dividend.
  * @param b The divisor.
  * @returns a / b.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex, divide } = reference.complexNumbers;
+ * console.log(divide(complex(5, 5), complex(1, 2))); // { re: 3, im: -1 }
+ * ```
  */
 export function divide(a: Complex, b: Complex): Complex {
   const squared = b.re * b.re + b.im * b.im;
@@ -76,6 +116,14 @@ export function divide(a: Complex, b: Complex): Complex {
  *
  * @param a The radicand.
  * @returns The root with a non-negative real part.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex, squareRoot } = reference.complexNumbers;
+ * console.log(squareRoot(complex(3, 4))); // { re: 2, im: 1 }
+ * ```
  */
 export function squareRoot(a: Complex): Complex {
   const larger = Math.sqrt((Math.hypot(a.re, a.im) + Math.abs(a.re)) / 2);
@@ -90,6 +138,14 @@ export function squareRoot(a: Complex): Complex {
  *
  * @param a The exponent.
  * @returns exp a.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex, exponential } = reference.complexNumbers;
+ * console.log(exponential(complex(0, Math.PI))); // about -1
+ * ```
  */
 export function exponential(a: Complex): Complex {
   const size = Math.exp(a.re);
@@ -106,6 +162,14 @@ function dot(a: readonly Complex[], b: readonly Complex[]): Complex {
  * @param value The row v.
  * @param constant C.
  * @returns v̂.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex, vScaleRow } = reference.complexNumbers;
+ * console.log(vScaleRow([complex(3), complex(4)], complex(25))); // 1.5, 2
+ * ```
  */
 export function vScaleRow(value: readonly Complex[], constant: Complex): Complex[] {
   const r = dot(value, value);
@@ -119,6 +183,15 @@ export function vScaleRow(value: readonly Complex[], constant: Complex): Complex
  * @param input The row x.
  * @param options The gain γ and ε.
  * @returns γ ⊙ x / √(mean(x²) + ε).
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { complex, rmsNormRow } = reference.complexNumbers;
+ * const gain = [complex(1), complex(2)];
+ * console.log(rmsNormRow([complex(1), complex(7)], { gain, epsilon: 0 })); // 0.2, 2.8
+ * ```
  */
 export function rmsNormRow(
   input: readonly Complex[],
@@ -135,6 +208,16 @@ export function rmsNormRow(
  * @param query The row q.
  * @param options The keys and values, one row each, and the logits' factor.
  * @returns Σ_j softmax(scale ⟨q, k_j⟩)_j v_j.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { attentionRow, complex } = reference.complexNumbers;
+ * const keys = [[complex(0)], [complex(Math.log(3))]];
+ * const values = [[complex(4)], [complex(8)]];
+ * console.log(attentionRow([complex(1)], { keys, values, scale: 1 })); // 4/4 + 3·8/4 = 7
+ * ```
  */
 export function attentionRow(
   query: readonly Complex[],
