@@ -21,7 +21,12 @@ export { openGpu, type OpenGpuOptions } from "./src/gpu/open_gpu.ts";
 export { Gpu } from "./src/gpu/gpu.ts";
 export { GpuError } from "./src/gpu/gpu_error.ts";
 export type { GpuInfo, Runtime } from "./src/gpu/gpu_info.ts";
-export { type Kernel, type KernelPart, PipelineCache } from "./src/gpu/pipelines.ts";
+export {
+  type Kernel,
+  type KernelPart,
+  type LanguageFeature,
+  PipelineCache,
+} from "./src/gpu/pipelines.ts";
 export { type Cost, type Dispatch, Plan, type PlanOptions, type Scalar } from "./src/gpu/plan.ts";
 export type { Specialisation } from "./src/gpu/specialise.ts";
 export { Tensor } from "./src/gpu/tensor.ts";

@@ -26,6 +26,8 @@ export class Gpu {
   readonly device: GPUDevice;
   /** The compiled kernels. */
   readonly pipelines: PipelineCache;
+  /** What tuning chose for this adapter: the name of a variant by operator and shape class. */
+  readonly variants: Map<string, string> = new Map();
   readonly #buffers = new Set<GPUBuffer>();
   readonly #checks = new Set<Promise<void>>();
   #failure: { readonly order: number; readonly error: GpuError } | undefined;
@@ -37,7 +39,7 @@ export class Gpu {
   constructor(device: GPUDevice, info: GpuInfo) {
     this.device = device;
     this.info = info;
-    this.pipelines = new PipelineCache(device, (check) => this.#watch(check));
+    this.pipelines = new PipelineCache(device, info.runtime, (check) => this.#watch(check));
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#fail(

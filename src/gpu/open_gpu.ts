@@ -2,6 +2,7 @@ import { type AdapterWish, findAdapter, type FoundAdapter } from "./adapter_sear
 import { Gpu } from "./gpu.ts";
 import { GpuError } from "./gpu_error.ts";
 import { describe, type Runtime } from "./gpu_info.ts";
+import { enableLine } from "./pipelines.ts";
 import { runSelfTest, selfTestSources } from "./self_test.ts";
 
 /** What `openGpu` can be asked for. */
@@ -117,15 +118,4 @@ async function trust(device: GPUDevice, { adapter, origin }: FoundAdapter): Prom
     throw new GpuError("openGpu", `refused ${name}, it fails the self-test: ${faults.join("; ")}`);
   }
   trusted.add(identity);
-}
-
-/**
- * The line that makes a WGSL language feature usable: Dawn and browsers want `enable subgroups;`,
- * Deno does not know it and wants nothing.
- *
- * @param feature the WGSL name of the feature
- * @param runtime who will compile the kernel
- */
-export function enableLine(feature: "f16" | "subgroups", runtime: Runtime): string {
-  return feature === "subgroups" && runtime === "deno" ? "" : `enable ${feature};\n`;
 }

@@ -1,4 +1,5 @@
 import { GpuError } from "./gpu_error.ts";
+import type { Runtime } from "./gpu_info.ts";
 import { type Specialisation, specialise } from "./specialise.ts";
 
 /** A piece of WGSL with the name of the file it comes from. */
@@ -15,6 +16,22 @@ export interface Kernel {
   readonly parts: readonly KernelPart[];
   /** New values for `const` and `alias` declarations. */
   readonly constants?: Specialisation;
+  /** Language features it uses; their `enable` lines are put in front. */
+  readonly features?: readonly LanguageFeature[];
+}
+
+/** A WGSL language feature that the kernels can use. */
+export type LanguageFeature = "f16" | "subgroups";
+
+/**
+ * The line that makes a language feature usable: Dawn and browsers want `enable subgroups;`, Deno does not know it
+ * and wants nothing.
+ *
+ * @param feature the WGSL name of the feature
+ * @param runtime who will compile the kernel
+ */
+export function enableLine(feature: LanguageFeature, runtime: Runtime): string {
+  return feature === "subgroups" && runtime === "deno" ? "" : `enable ${feature};\n`;
 }
 
 /**
@@ -22,6 +39,7 @@ export interface Kernel {
  */
 export class PipelineCache {
   readonly #device: GPUDevice;
+  readonly #runtime: Runtime;
   readonly #report: (check: Promise<GpuError | undefined>) => void;
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   /** Rewrites each part before it is compiled. For tests that break a kernel on purpose. */
@@ -31,10 +49,16 @@ export class PipelineCache {
    * Made by a `Gpu`.
    *
    * @param device the device to compile for
+   * @param runtime whose compiler it is
    * @param report takes the outcome of each compilation, which is known only later
    */
-  constructor(device: GPUDevice, report: (check: Promise<GpuError | undefined>) => void) {
+  constructor(
+    device: GPUDevice,
+    runtime: Runtime,
+    report: (check: Promise<GpuError | undefined>) => void,
+  ) {
     this.#device = device;
+    this.#runtime = runtime;
     this.#report = report;
   }
 
@@ -48,8 +72,11 @@ export class PipelineCache {
    * @throws {TypeError} if the kernel lacks a declaration named in `constants`
    */
   get(operator: string, kernel: Kernel): GPUComputePipeline {
+    const enable = (kernel.features ?? [])
+      .map((feature) => enableLine(feature, this.#runtime)).join("");
     const parts = kernel.parts.map((part) => ({ file: part.file, source: this.rewrite(part) }));
-    const code = specialise(parts.map((part) => part.source).join("\n"), kernel.constants ?? {});
+    const body = parts.map((part) => part.source).join("\n");
+    const code = enable + specialise(body, kernel.constants ?? {});
     const known = this.#pipelines.get(code);
     if (known !== undefined) return known;
     const label = parts.at(-1)?.file ?? "kernel";
@@ -61,7 +88,8 @@ export class PipelineCache {
       compute: { module, entryPoint: "main" },
     });
     const scope = this.#device.popErrorScope();
-    this.#report(outcome(operator, parts, { code, module, scope }));
+    const firstLine = enable.split("\n").length;
+    this.#report(outcome(operator, parts, { code, firstLine, module, scope }));
     this.#pipelines.set(code, pipeline);
     return pipeline;
   }
@@ -74,6 +102,8 @@ export class PipelineCache {
 
 interface Compilation {
   readonly code: string;
+  /** The line of `code` at which the first part begins. */
+  readonly firstLine: number;
   readonly module: GPUShaderModule;
   readonly scope: Promise<GPUError | null>;
 }
@@ -81,12 +111,12 @@ interface Compilation {
 async function outcome(
   operator: string,
   parts: readonly KernelPart[],
-  { code, module, scope }: Compilation,
+  { code, firstLine, module, scope }: Compilation,
 ): Promise<GpuError | undefined> {
   const [info, error] = await Promise.all([module.getCompilationInfo(), scope]);
   const message = info.messages.find((message) => message.type === "error");
   if (message !== undefined) {
-    const place = locate(parts, message.lineNum);
+    const place = locate(parts, message.lineNum - firstLine + 1);
     const line = code.split("\n")[message.lineNum - 1]?.trim() ?? "";
     // Deno puts the shader's label in front, which the place already tells.
     const text = (message.message.trim().split("\n")[0] ?? "").replace(

@@ -1,27 +1,21 @@
 import type { Gpu } from "../gpu/gpu.ts";
-import { type Dispatch, Plan } from "../gpu/plan.ts";
+import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { attentionBackwardVariants } from "./attention_backward_variants.ts";
+import { attentionForwardVariants } from "./attention_forward_variants.ts";
 import {
   attentionBackwardCost,
   attentionForwardCost,
   type AttentionShape,
+  attentionShapeClass,
   type AttentionVScale,
   checkQueryAndKey,
   checkScale,
   checkVScale,
-  TILE,
-  tileParameters,
 } from "./attention_shape.ts";
-import {
-  attentionBackwardKeyValueKernel,
-  attentionBackwardQueryKernel,
-  attentionBackwardRowKernel,
-  attentionForwardKernel,
-  vScaleConstantGradientKernel,
-  vScaleSquaredNormKernel,
-} from "./kernels.ts";
 import { type Planned, runOnce } from "./run_once.ts";
-import { checkCall, checkShape, emptyTensors, spreadWorkgroups } from "./validation.ts";
+import { checkCall, checkShape, emptyTensors } from "./validation.ts";
+import { chooseVariant } from "./variants.ts";
 
 /** Arguments of {@linkcode attentionForward}. */
 export interface AttentionForwardOptions {
@@ -35,6 +29,8 @@ export interface AttentionForwardOptions {
   readonly scale?: number;
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
+  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  readonly variant?: string;
 }
 
 /** Results of {@linkcode attentionForward}. */
@@ -80,31 +76,6 @@ function checkForward(
   return { shape, scale };
 }
 
-// The (|v|², C) of every value row; without V-scale a buffer that stands in the binding and is not read.
-function planValve(
-  gpu: Gpu,
-  shape: AttentionShape,
-  { value, vScale }: { readonly value: Tensor; readonly vScale: AttentionVScale | undefined },
-): { valve: GPUBuffer; dispatches: Dispatch[] } {
-  if (vScale === undefined) return { valve: gpu.storage(8), dispatches: [] };
-  const rows = shape.batches * shape.keyValueHeads * shape.sequenceLength;
-  const valve = gpu.storage(8 * rows);
-  return {
-    valve,
-    dispatches: [{
-      kernel: vScaleSquaredNormKernel,
-      parameters: [
-        { u32: rows },
-        { u32: shape.headDim },
-        { u32: shape.keyValueHeads },
-        { u32: shape.sequenceLength },
-      ],
-      buffers: [value.buffer, vScale.constant.buffer, valve],
-      workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
-    }],
-  };
-}
-
 /**
  * Prepares {@linkcode attentionForward} without running it.
  *
@@ -133,28 +104,20 @@ export function planAttentionForward(
   const { shape, scale } = checkForward(gpu, operator, options);
   const { query, key, value, vScale } = options;
   const full = vScale?.mode === "full";
+  const variant = chooseVariant(gpu, attentionForwardVariants, {
+    operator,
+    shapeClass: attentionShapeClass(shape),
+    shape,
+    wanted: options.variant,
+  });
   const outputs = emptyTensors(gpu, operator, {
     output: query.shape,
     logSumExp: query.shape.slice(0, 3),
   });
-  const { valve, dispatches } = planValve(gpu, shape, { value, vScale: full ? vScale : undefined });
   const plan = new Plan(gpu, {
     operator,
     cost: attentionForwardCost(shape, full),
-    scratch: [valve],
-    dispatches: [...dispatches, {
-      kernel: attentionForwardKernel(shape.headDim, gpu.info.software),
-      parameters: tileParameters(shape, { scale, mode: vScale?.mode }),
-      buffers: [
-        query.buffer,
-        key.buffer,
-        value.buffer,
-        valve,
-        outputs.output.buffer,
-        outputs.logSumExp.buffer,
-      ],
-      workgroups: [Math.ceil(shape.sequenceLength / TILE), shape.queryHeads, shape.batches],
-    }],
+    ...variant.plan(gpu, { shape, scale, vScale, query, key, value, ...outputs }),
   });
   return { plan, ...outputs };
 }
@@ -223,62 +186,26 @@ export function planAttentionBackward(
   const operator = "attentionBackward";
   const { shape, scale } = checkForward(gpu, operator, options);
   const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
-  const rowShape = query.shape.slice(0, 3);
   checkShape(gpu, output, { operator, name: "output", wanted: query.shape });
-  checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: rowShape });
+  checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: query.shape.slice(0, 3) });
   checkShape(gpu, outputGradient, { operator, name: "outputGradient", wanted: query.shape });
-  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-  const rows = batches * queryHeads * sequenceLength;
-  gpu.checkSize(operator, 8 * rows);
+  const variant = chooseVariant(gpu, attentionBackwardVariants, {
+    operator,
+    shapeClass: attentionShapeClass(shape),
+    shape,
+    wanted: options.variant,
+  });
   const outputs = emptyTensors(gpu, operator, {
     queryGradient: query.shape,
     keyGradient: key.shape,
     valueGradient: key.shape,
   });
-  const constantGradient = vScale === undefined ? undefined : gpu.empty([keyValueHeads]);
-  const { valve, dispatches } = planValve(gpu, shape, { value, vScale });
-  const rowStatistics = gpu.storage(8 * rows);
-  const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
-  const parameters = tileParameters(shape, { scale, mode: vScale?.mode });
-  const tiles = Math.ceil(sequenceLength / TILE);
+  const constantGradient = vScale === undefined ? undefined : gpu.empty([shape.keyValueHeads]);
+  const call = { shape, scale, vScale, query, key, value, output, logSumExp, outputGradient };
   const plan = new Plan(gpu, {
     operator,
     cost: attentionBackwardCost(shape, vScale !== undefined),
-    scratch: [valve, rowStatistics],
-    dispatches: [
-      ...dispatches,
-      {
-        kernel: attentionBackwardRowKernel,
-        parameters: [{ u32: rows }, { u32: headDim / 4 }],
-        buffers: [output.buffer, outputGradient.buffer, logSumExp.buffer, rowStatistics],
-        workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
-      },
-      {
-        kernel: attentionBackwardQueryKernel(headDim, gpu.info.software),
-        parameters,
-        buffers: [...inputs, rowStatistics, valve, outputs.queryGradient.buffer],
-        workgroups: [tiles, queryHeads, batches],
-      },
-      {
-        // After the query kernel, since it replaces the valve's (|v|², C) by the terms of the constant's gradient.
-        kernel: attentionBackwardKeyValueKernel(headDim, gpu.info.software),
-        parameters,
-        buffers: [
-          ...inputs,
-          rowStatistics,
-          valve,
-          outputs.keyGradient.buffer,
-          outputs.valueGradient.buffer,
-        ],
-        workgroups: [tiles, keyValueHeads, batches],
-      },
-      ...constantGradient === undefined ? [] : [{
-        kernel: vScaleConstantGradientKernel,
-        parameters: [{ u32: batches }, { u32: keyValueHeads }, { u32: sequenceLength }],
-        buffers: [valve, constantGradient.buffer],
-        workgroups: [keyValueHeads] as const,
-      }],
-    ],
+    ...variant.plan(gpu, { ...call, ...outputs, constantGradient }),
   });
   return { plan, ...outputs, ...constantGradient === undefined ? {} : { constantGradient } };
 }

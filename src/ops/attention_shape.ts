@@ -138,6 +138,12 @@ export function checkVScale(
   checkConstant(gpu, vScale.constant, { operator, name: "vScale.constant", keyValueHeads });
 }
 
+/** Shapes that share a tuned variant: one head dimension, and T up to a power of two from 256 to 16,384. */
+export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape): string {
+  const length = 2 ** Math.min(14, Math.max(8, Math.ceil(Math.log2(sequenceLength))));
+  return `D=${headDim} T<=${length}`;
+}
+
 /** The uniform parameters of attention_tile.wgsl; `mode` undefined leaves V-scale out. */
 export function tileParameters(
   shape: AttentionShape,

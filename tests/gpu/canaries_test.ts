@@ -29,7 +29,7 @@ Deno.test({
 });
 
 eachRuntime(
-  "`enable subgroups;` is unknown to Deno and wanted by Dawn (enableLine in open_gpu.ts)",
+  "`enable subgroups;` is unknown to Deno and wanted by Dawn (enableLine in pipelines.ts)",
   async (runtime) => {
     using gpu = await openGpu({ runtime });
     const body = "@compute @workgroup_size(8) fn main() { _ = subgroupAdd(1u); }";

@@ -1,6 +1,6 @@
 import { GpuError, openGpu, type OpenGpuOptions } from "../../mod.ts";
 import { probeAdapter } from "../../src/gpu/adapter_probe.ts";
-import { enableLine } from "../../src/gpu/open_gpu.ts";
+import { enableLine } from "../../src/gpu/pipelines.ts";
 import { runSelfTest, selfTestSources } from "../../src/gpu/self_test.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { eachRuntime } from "./each_runtime.ts";

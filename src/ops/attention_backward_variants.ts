@@ -1,0 +1,106 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Dispatch } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import type { AttentionForwardCall } from "./attention_forward_variants.ts";
+import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
+import { planValve } from "./attention_valve.ts";
+import {
+  attentionBackwardKeyValueKernel,
+  attentionBackwardQueryKernel,
+  attentionBackwardRowKernel,
+  vScaleConstantGradientKernel,
+} from "./kernels.ts";
+import { spreadWorkgroups } from "./validation.ts";
+import type { Variant } from "./variants.ts";
+
+/** A checked call of attention backward, with its output tensors. */
+export interface AttentionBackwardCall extends AttentionForwardCall {
+  readonly outputGradient: Tensor;
+  readonly queryGradient: Tensor;
+  readonly keyGradient: Tensor;
+  readonly valueGradient: Tensor;
+  /** With V-scale only. */
+  readonly constantGradient: Tensor | undefined;
+}
+
+/**
+ * The dispatch that writes (logSumExp, D) of every query row.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param call the attention call
+ * @param rowStatistics where to write them, 8 bytes a row
+ */
+export function rowDispatch(
+  gpu: Gpu,
+  { shape, output, outputGradient, logSumExp }: AttentionBackwardCall,
+  rowStatistics: GPUBuffer,
+): Dispatch {
+  const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
+  return {
+    kernel: attentionBackwardRowKernel,
+    parameters: [{ u32: rows }, { u32: shape.headDim / 4 }],
+    buffers: [output.buffer, outputGradient.buffer, logSumExp.buffer, rowStatistics],
+    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+  };
+}
+
+/**
+ * The dispatch that sums the terms of V-scale's constantGradient, if the call has one.
+ *
+ * @param call the attention call
+ * @param valve `[B, Hkv, T]` of (term, anything)
+ */
+export function constantDispatches(
+  { shape, constantGradient }: AttentionBackwardCall,
+  valve: GPUBuffer,
+): Dispatch[] {
+  if (constantGradient === undefined) return [];
+  const { batches, keyValueHeads, sequenceLength } = shape;
+  return [{
+    kernel: vScaleConstantGradientKernel,
+    parameters: [{ u32: batches }, { u32: keyValueHeads }, { u32: sequenceLength }],
+    buffers: [valve, constantGradient.buffer],
+    workgroups: [keyValueHeads],
+  }];
+}
+
+const portable: Variant<AttentionShape, AttentionBackwardCall> = {
+  name: "portable",
+  unfit: () => undefined,
+  suits: () => true,
+  plan(gpu, call) {
+    const { shape, scale, vScale, query, key, value, outputGradient } = call;
+    const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+    const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
+    const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
+    const parameters = tileParameters(shape, { scale, mode: vScale?.mode });
+    const tiles = Math.ceil(sequenceLength / TILE);
+    const { software } = gpu.info;
+    return {
+      scratch: [...scratch, rowStatistics],
+      dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
+        kernel: attentionBackwardQueryKernel(headDim, software),
+        parameters,
+        buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
+        workgroups: [tiles, queryHeads, batches],
+      }, {
+        // After the query kernel, since it replaces the valve's (|v|², C) by the terms of the constant's gradient.
+        kernel: attentionBackwardKeyValueKernel(headDim, software),
+        parameters,
+        buffers: [
+          ...inputs,
+          rowStatistics,
+          valve,
+          call.keyGradient.buffer,
+          call.valueGradient.buffer,
+        ],
+        workgroups: [tiles, keyValueHeads, batches],
+      }, ...constantDispatches(call, valve)],
+    };
+  },
+};
+
+/** The kernels of attention backward, in order of preference. */
+export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
+  [portable];
