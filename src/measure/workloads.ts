@@ -1,0 +1,211 @@
+/**
+ * What is measured: an operator on a model's shape, with seeded inputs on the GPU, a plan that can be run any number
+ * of times, and a check of its output against float64.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Cost, Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { planAttentionBackward, planAttentionForward } from "../ops/attention.ts";
+import type { AttentionVScale } from "../ops/attention_shape.ts";
+import { planAttentionSinkStatistics } from "../ops/attention_sink_statistics.ts";
+import { planRmsNormBackward, planRmsNormForward } from "../ops/rms_norm.ts";
+import { planVScaleBackward, planVScaleForward } from "../ops/v_scale.ts";
+import { type KernelName, kernelPasses, type PassName, type Shape } from "./shapes.ts";
+import {
+  prepareAttentionBackward,
+  prepareAttentionForward,
+  prepareAttentionSinkStatistics,
+} from "./workloads_attention.ts";
+import {
+  prepareRmsNormBackward,
+  prepareRmsNormForward,
+  prepareVScaleBackward,
+  prepareVScaleForward,
+} from "./workloads_rows.ts";
+import { type CheckResult, largestError, type Sample } from "./workloads_samples.ts";
+
+export type { CheckResult } from "./workloads_samples.ts";
+
+/** One way to compute the operators: planners that take and return what the operators' own do. */
+export interface Variant {
+  /** The name that results carry. */
+  readonly name: string;
+  readonly attentionForward: typeof planAttentionForward;
+  readonly attentionBackward: typeof planAttentionBackward;
+  readonly attentionSinkStatistics: typeof planAttentionSinkStatistics;
+  readonly rmsNormForward: typeof planRmsNormForward;
+  readonly rmsNormBackward: typeof planRmsNormBackward;
+  readonly vScaleForward: typeof planVScaleForward;
+  readonly vScaleBackward: typeof planVScaleBackward;
+}
+
+/** The operators' own plans. */
+export const portable: Variant = {
+  name: "portable",
+  attentionForward: planAttentionForward,
+  attentionBackward: planAttentionBackward,
+  attentionSinkStatistics: planAttentionSinkStatistics,
+  rmsNormForward: planRmsNormForward,
+  rmsNormBackward: planRmsNormBackward,
+  vScaleForward: planVScaleForward,
+  vScaleBackward: planVScaleBackward,
+};
+
+/** What {@linkcode createWorkload} makes. */
+export interface WorkloadOptions {
+  readonly kernel: KernelName;
+  readonly pass: PassName;
+  readonly shape: Shape;
+  /** The name of one of `variants`. Default: `portable`. */
+  readonly variant?: string;
+  /** Equal seeds give equal inputs, to every variant. Default 1. */
+  readonly seed?: number;
+  /** The variants to choose from; `bench/baselines` has another. Default: the operators' own. */
+  readonly variants?: readonly Variant[];
+}
+
+/** An operator with its inputs, ready to be timed. */
+export interface Workload {
+  readonly kernel: KernelName;
+  readonly pass: PassName;
+  readonly shape: Shape;
+  /** The variant's name. */
+  readonly variant: string;
+  readonly dtype: "f32";
+  /** Belongs to the workload. */
+  readonly plan: Plan;
+  /** The least arithmetic and traffic of one run. */
+  readonly cost: Cost;
+  /**
+   * Runs the plan once, after filling its outputs with NaN, and compares some rows with float64.
+   *
+   * @throws {GpuError} if the run fails
+   */
+  check(): Promise<CheckResult>;
+  /** Frees the plan and all tensors. */
+  dispose(): void;
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+/** What a kernel's own module prepares. */
+export interface Prepared {
+  readonly plan: Plan;
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  /** The largest error that passes. */
+  readonly tolerance: number;
+  /** Sampled numbers of the outputs, and the same in float64. */
+  samples(read: Readonly<Record<string, Float32Array>>): Sample[] | Promise<Sample[]>;
+}
+
+/** What a kernel's own module gets. */
+export interface PrepareOptions {
+  readonly dimensions: Readonly<Record<string, number>>;
+  /** V-scale inside attention. */
+  readonly mode: AttentionVScale["mode"] | undefined;
+  readonly seed: number;
+  readonly variant: Variant;
+  /** Hands something to the workload, which disposes of it; also where the preparation then fails. */
+  readonly keep: <Owned extends { dispose(): void }>(owned: Owned) => Owned;
+}
+
+type Prepare = (gpu: Gpu, options: PrepareOptions) => Prepared;
+
+const attention = { forward: prepareAttentionForward, backward: prepareAttentionBackward };
+
+const preparers: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, Prepare>>>>> = {
+  "attention": attention,
+  "attention-v-scale-full": attention,
+  "attention-v-scale-backward-only": attention,
+  "rms-norm": { forward: prepareRmsNormForward, backward: prepareRmsNormBackward },
+  "v-scale": { forward: prepareVScaleForward, backward: prepareVScaleBackward },
+  "attention-sink-statistics": { forward: prepareAttentionSinkStatistics },
+};
+
+const modes: Readonly<Partial<Record<KernelName, AttentionVScale["mode"]>>> = {
+  "attention-v-scale-full": "full",
+  "attention-v-scale-backward-only": "backward-only",
+};
+
+/**
+ * Makes the inputs of an operator on the GPU and plans it.
+ *
+ * @param gpu the GPU to measure
+ * @param options which operator, on which shape, how
+ * @returns the workload; dispose of it when done
+ * @throws {RangeError} for an unknown kernel, pass or variant, or sizes beyond the adapter; nothing stays allocated
+ * @throws {TypeError} for dimensions that the operator does not take
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { shapeNamed } from "./shapes.ts";
+ * import { createWorkload } from "./workloads.ts";
+ *
+ * using gpu = await openGpu();
+ * const shape = shapeNamed("rms-norm", "paper-0.1b");
+ * using workload = createWorkload(gpu, { kernel: "rms-norm", pass: "forward", shape });
+ * const { error, tolerance } = await workload.check();
+ * console.log(error <= tolerance, workload.cost.bytes);
+ * ```
+ */
+export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
+  const { kernel, pass, shape, seed = 1, variants = [portable] } = options;
+  const prepare = preparers[kernel]?.[pass];
+  if (prepare === undefined) {
+    const known = Object.entries(kernelPasses)
+      .flatMap(([name, passes]) => passes.map((each) => `${name} ${each}`)).join(", ");
+    throw new RangeError(
+      `createWorkload: kernel and pass are ${kernel} ${pass}, wanted one of ${known}`,
+    );
+  }
+  const wanted = options.variant ?? portable.name;
+  const variant = variants.find(({ name }) => name === wanted);
+  if (variant === undefined) {
+    const known = variants.map(({ name }) => name).join(", ");
+    throw new RangeError(`createWorkload: variant is ${wanted}, wanted one of ${known}`);
+  }
+  const owned: { dispose(): void }[] = [];
+  function keep<Owned extends { dispose(): void }>(thing: Owned): Owned {
+    owned.push(thing);
+    return thing;
+  }
+  function dispose(): void {
+    for (const thing of owned) thing.dispose();
+  }
+  function prepared(prepare: Prepare, variant: Variant): Prepared {
+    try {
+      const { dimensions } = shape;
+      return prepare(gpu, { dimensions, mode: modes[kernel], seed, variant, keep });
+    } catch (error) {
+      dispose();
+      throw error;
+    }
+  }
+  const { plan, outputs, tolerance, samples } = prepared(prepare, variant);
+  keep(plan);
+  for (const tensor of Object.values(outputs)) keep(tensor);
+  return {
+    kernel,
+    pass,
+    shape,
+    variant: variant.name,
+    dtype: "f32",
+    plan,
+    cost: plan.cost,
+    async check(): Promise<CheckResult> {
+      for (const tensor of Object.values(outputs)) poison(gpu, tensor);
+      gpu.run(plan);
+      const read: Record<string, Float32Array> = {};
+      for (const [name, tensor] of Object.entries(outputs)) read[name] = await tensor.read();
+      return { ...largestError(await samples(read)), tolerance };
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+// So that what a kernel does not write shows as an error.
+function poison(gpu: Gpu, tensor: Tensor): void {
+  gpu.device.queue.writeBuffer(tensor.buffer, 0, new Float32Array(tensor.length).fill(NaN));
+}
