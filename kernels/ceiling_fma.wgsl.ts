@@ -1,0 +1,71 @@
+/**
+ * The arithmetic ceiling: as many fused multiply-adds as the adapter can do, with nothing to load.
+ *
+ * Every invocation keeps independent accumulators in registers, so that one multiply-add need not wait
+ * for the one before it, and applies x ← x·factor + addend to each. With factor 1 and whole-numbered addends every result
+ * is exact, so the sum written at the end shows that each multiply-add was done; since both come from a
+ * uniform, no compiler can know that.
+ *
+ * Source of the method: clpeak (github.com/krrishnarraj/clpeak), compute_sp_kernels.
+ */
+
+/** What the kernel is made for. */
+export interface CeilingFmaOptions {
+  /** Independent accumulators of an invocation. */
+  readonly accumulators: number;
+  /** The type of an accumulator; f16 types need the line that enables them in front. */
+  readonly type: "f32" | "vec4f" | "f16" | "vec4h";
+  /** Multiply-adds of each accumulator in the loop's body. */
+  readonly unrolled: number;
+  /** Invocations of a workgroup. */
+  readonly workgroupSize: number;
+}
+
+/**
+ * Writes the kernel.
+ *
+ * Bindings: 0 uniform { rounds: u32, factor: f32, addend: f32 }; 1 sums f32 [invocations]. One
+ * workgroup does workgroupSize · accumulators · components · unrolled · rounds multiply-adds. Invocation i
+ * starts its accumulator a at a + i mod 8, all components alike, and writes the sum over accumulators and components,
+ * accumulators · components · (unrolled · rounds · addend + i mod 8) + components · Σ a. No barriers.
+ *
+ * @param options the accumulators and their type, the unrolling and the workgroup
+ * @returns WGSL
+ */
+export function ceilingFma(options: CeilingFmaOptions): string {
+  const { accumulators, type, unrolled, workgroupSize } = options;
+  const scalar = type === "f16" || type === "vec4h" ? "f16" : "f32";
+  const vector = type === "vec4f" || type === "vec4h";
+  const list = Array.from({ length: accumulators }, (_, a) => a);
+  const total = (a: number): string =>
+    vector ? `f32(x${a}.x) + f32(x${a}.y) + f32(x${a}.z) + f32(x${a}.w)` : `f32(x${a})`;
+  return `
+struct Parameters {
+  rounds: u32,
+  factor: f32,
+  addend: f32,
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read_write> sums: array<f32>;
+
+@compute @workgroup_size(${workgroupSize})
+fn main(@builtin(global_invocation_id) invocation: vec3u) {
+  let factor = ${type}(${scalar}(parameters.factor));
+  let addend = ${type}(${scalar}(parameters.addend));
+  let start = f32(invocation.x % 8u);
+  ${list.map((a) => `var x${a} = ${type}(${scalar}(start + ${a}.0));`).join("\n  ")}
+  for (var round = 0u; round < parameters.rounds; round++) {
+    ${
+    Array.from({ length: unrolled }, () =>
+      list.map((a) =>
+        `x${a} = fma(x${a}, factor, addend);`
+      ).join(" ")).join("\n    ")
+  }
+  }
+  var sum = 0.0;
+  ${list.map((a) => `sum += ${total(a)};`).join("\n  ")}
+  sums[invocation.x] = sum;
+}
+`;
+}

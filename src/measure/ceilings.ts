@@ -1,0 +1,217 @@
+/**
+ * What a GPU can do at best: arithmetic, copying, exponentials, dispatches and submissions, measured on the spot.
+ *
+ * Every figure comes from kernels whose results are known, and is given only if they were found: a kernel that
+ * computed nothing makes no ceiling. Of several forms of a kernel the best one counts.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import { type Candidate, ceilingCandidates, type CeilingName } from "./ceiling_candidates.ts";
+import type { Ceiling, Ceilings } from "./result_file.ts";
+import { type GpuTimer, MAXIMUM_SPANS } from "./timing.ts";
+
+/** What {@linkcode measureCeilings} found. */
+export interface MeasuredCeilings {
+  readonly ceilings: Ceilings;
+  /** What gave no data, and why, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/** How to measure ceilings. */
+export interface MeasureCeilingsOptions {
+  readonly timer: GpuTimer;
+  /** Samples of each candidate. Default 8. */
+  readonly rounds?: number;
+  /** Told about each step before it begins. */
+  readonly progress?: (step: { readonly name: string; readonly part: number }) => void;
+}
+
+/** A sample lasts at least this long, in ns, so that pass and dispatch overheads do not count. */
+const SAMPLE_TIME = 10e6;
+/** A candidate this many times slower than the best one after two rounds is given up: noise alone does not do that. */
+const HOPELESS = 1.5;
+/** No more runs than this in one sample. */
+const MAXIMUM_REPEATS = 4096;
+
+const units = {
+  f32Fma: "flop/s",
+  f16Fma: "flop/s",
+  copyBandwidth: "byte/s",
+  expRate: "op/s",
+  dispatchOverhead: "ns",
+} as const;
+
+/**
+ * Measures the ceilings of a GPU.
+ *
+ * @param gpu the GPU
+ * @param options its timer, and how often to sample
+ * @returns the ceilings; null where the adapter lacks the feature or the kernels' results were wrong
+ * @throws {GpuError} if the GPU fails
+ */
+export async function measureCeilings(
+  gpu: Gpu,
+  { timer, rounds = 8, progress }: MeasureCeilingsOptions,
+): Promise<MeasuredCeilings> {
+  const warnings: string[] = [];
+  const found: Partial<Record<CeilingName, Ceiling<string> | null>> = {};
+  const groups = ceilingCandidates(gpu);
+  for (const [index, { name, prepare }] of groups.entries()) {
+    progress?.({ name, part: index / groups.length });
+    found[name] = null;
+    if (prepare === undefined) continue;
+    const candidates = prepare();
+    try {
+      const best = await bestOf(candidates, { gpu, timer, rounds, warnings });
+      if (best !== undefined) found[name] = ceiling(name, best);
+    } finally {
+      for (const candidate of candidates) candidate.dispose();
+    }
+  }
+  const waits = timer.submitAndWait;
+  const submitAndWait: Ceiling<"ns"> = {
+    value: median(waits),
+    unit: "ns",
+    samples: waits,
+    method: "median of submissions of one empty dispatch",
+  };
+  return { ceilings: { ...found as Ceilings, submitAndWait }, warnings };
+}
+
+/** The samples of one candidate: time in ns for one unit of its work. */
+interface Sampled {
+  readonly candidate: Candidate;
+  readonly times: number[];
+}
+
+function ceiling(name: CeilingName, { candidate, times }: Sampled): Ceiling<string> {
+  const { method } = candidate;
+  if (name === "dispatchOverhead") {
+    return { value: median(times), unit: "ns", samples: times, method: `median, ${method}` };
+  }
+  const rates = times.map((time) => 1e9 / time);
+  return { value: Math.max(...rates), unit: units[name], samples: rates, method };
+}
+
+interface Sampling {
+  readonly gpu: Gpu;
+  readonly timer: GpuTimer;
+  readonly rounds: number;
+  readonly warnings: string[];
+}
+
+async function bestOf(
+  candidates: readonly Candidate[],
+  { gpu, timer, rounds, warnings }: Sampling,
+): Promise<Sampled | undefined> {
+  const valid: (Sampled & { repeats: number })[] = [];
+  for (const candidate of candidates) {
+    candidate.poison();
+    gpu.run(candidate.plan);
+    await gpu.sync(); // compiles
+    const fault = await candidate.fault(1);
+    if (fault === undefined) {
+      const repeats = await chooseRepeats((pass) => candidate.plan.encode(pass), {
+        timer,
+        span: Math.max(SAMPLE_TIME, timer.minimumSpan),
+        maximum: MAXIMUM_REPEATS,
+      });
+      valid.push({ candidate, times: [], repeats });
+    } else warnings.push(`no ceiling from ${candidate.method}: ${fault}`);
+  }
+  // In turn, so that a slow moment of the machine meets all of them alike.
+  let running = valid;
+  for (let round = 0; round < rounds; round++) {
+    if (round === 2) {
+      const least = Math.min(...valid.map(best));
+      running = valid.filter((sampled) => best(sampled) <= HOPELESS * least);
+    }
+    for (const { candidate, times, repeats } of running) {
+      const { spans } = await timer.time([(pass) => {
+        for (let i = 0; i < repeats; i++) candidate.plan.encode(pass);
+      }]);
+      if (spans[0] !== undefined) times.push(spans[0] / repeats / candidate.work);
+    }
+  }
+  await gpu.sync();
+  const sampled = valid.filter(({ times }) => times.length > 0);
+  sampled.sort((a, b) => best(a) - best(b));
+  return sampled[0];
+}
+
+function best({ times }: Sampled): number {
+  return Math.min(...times);
+}
+
+/**
+ * Finds how often to repeat work inside one pass so that it lasts long enough.
+ *
+ * @param once records the work once; it has been compiled and run before
+ * @param options.timer what will time it
+ * @param options.span the least time of a pass, in ns
+ * @param options.maximum no more repeats than this
+ * @returns the number of repeats, at least 1
+ */
+export async function chooseRepeats(
+  once: (pass: GPUComputePassEncoder) => void,
+  { timer, span, maximum }: {
+    readonly timer: Pick<GpuTimer, "time">;
+    readonly span: number;
+    readonly maximum: number;
+  },
+): Promise<number> {
+  let repeats = 1;
+  for (let attempt = 0; attempt < 40; attempt++) {
+    const { spans } = await timer.time([(pass) => {
+      for (let i = 0; i < repeats; i++) once(pass);
+    }]);
+    const time = spans[0];
+    if (time !== undefined && time >= span || repeats >= maximum) break;
+    // By at most 16 at a time: a short span is mostly overhead, and says little of the work in it.
+    const wanted = time === undefined ? 16 : Math.min(16, 1.2 * span / time);
+    repeats = Math.min(maximum, Math.max(repeats + 1, Math.ceil(repeats * wanted)));
+  }
+  return repeats;
+}
+
+/** The most spans that fit a submission of about this many ns; 1 where a single span is longer. */
+export function spansPerSubmission(span: number, submission: number): number {
+  return Math.max(1, Math.min(MAXIMUM_SPANS, Math.floor(submission / span)));
+}
+
+/** How far a time is from what the ceilings allow. */
+export interface Roofline {
+  /** The time in ns that the ceilings allow at best. */
+  readonly nanoseconds: number;
+  /** Which ceiling binds. */
+  readonly bound: "arithmetic" | "memory";
+}
+
+/**
+ * The roofline of a piece of work: it takes at least flops / FMA rate and bytes / copy rate.
+ *
+ * Source: Williams, Waterman, Patterson, doi 10.1145/1498765.1498785.
+ *
+ * @param cost floating-point operations and bytes
+ * @param ceilings as measured in the same run
+ * @returns the least time and what binds; undefined where a ceiling that is needed is missing
+ */
+export function roofline(
+  cost: { readonly flops: number; readonly bytes: number },
+  ceilings: Ceilings,
+): Roofline | undefined {
+  const fma = ceilings.f32Fma?.value;
+  const copy = ceilings.copyBandwidth?.value;
+  if ((fma === undefined && cost.flops > 0) || (copy === undefined && cost.bytes > 0)) {
+    return undefined;
+  }
+  const arithmetic = cost.flops === 0 ? 0 : 1e9 * cost.flops / fma!;
+  const memory = cost.bytes === 0 ? 0 : 1e9 * cost.bytes / copy!;
+  const nanoseconds = Math.max(arithmetic, memory);
+  if (nanoseconds === 0) return undefined;
+  return { nanoseconds, bound: arithmetic >= memory ? "arithmetic" : "memory" };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+}

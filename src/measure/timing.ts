@@ -1,0 +1,335 @@
+/**
+ * Times GPU work: by the GPU's own clock where it has one that runs evenly, else by the host's.
+ *
+ * No Deno call here; the clocks come from outside, so that the browser's page measures by the same rules.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import { Plan } from "../gpu/plan.ts";
+import dispatchSource from "../../kernels/ceiling_dispatch.wgsl" with { type: "text" };
+import {
+  calibrateTicks,
+  type ClockAnchor,
+  observeClockStep,
+  observeQuantum,
+} from "./calibration.ts";
+import type { Timer } from "./result_file.ts";
+
+/** The clocks of the host. */
+export interface HostClocks {
+  /** Time in ns from any origin. */
+  readonly wall: () => number;
+  /** CPU time of this process in ns, where it can be told: on software adapters that is the driver's. */
+  readonly cpu?: () => number;
+}
+
+/** Work to time, recorded into one compute pass. */
+export type Span = (pass: GPUComputePassEncoder) => void;
+
+/** What one submission took. */
+export interface SpanTimes {
+  /** ns of each span; undefined where the GPU's clock gave no time (a difference that is zero or negative). */
+  readonly spans: readonly (number | undefined)[];
+  /** Host time of the submission, in ns. */
+  readonly wall: number;
+  /** CPU time of the process during the submission, in ns. */
+  readonly cpu?: number;
+}
+
+/** How to open a {@linkcode GpuTimer}. */
+export interface GpuTimerOptions {
+  readonly clocks: HostClocks;
+  /** `wall`: use the host's clock even where the GPU has one. Default: `timestamp` where it can be. */
+  readonly kind?: Timer["kind"];
+}
+
+/** The most spans of one submission. */
+export const MAXIMUM_SPANS = 32;
+
+/** A span shorter than this many steps of its clock is not worth reading. */
+export const MINIMUM_QUANTA = 50;
+
+/** The distance in ns that the calibration's anchors cover. */
+const CALIBRATION_TIME = 300e6;
+
+/**
+ * A clock for one GPU's work.
+ */
+export class GpuTimer {
+  /** The clock, as a result file describes it. */
+  readonly timer: Timer;
+  /** The least span worth timing, in ns: 50 steps of the clock, and by wall time 50 empty submissions as well. */
+  readonly minimumSpan: number;
+  /** Time from a submission of almost nothing until it is known to have finished, in ns: each observation. */
+  readonly submitAndWait: readonly number[];
+  /** Why the GPU's clock is not used though the GPU has one. */
+  readonly warning: string | undefined;
+  readonly #gpu: Gpu;
+  readonly #clocks: HostClocks;
+  readonly #stamps: Stamps | undefined;
+
+  private constructor(gpu: Gpu, fields: {
+    clocks: HostClocks;
+    stamps: Stamps | undefined;
+    timer: Timer;
+    submitAndWait: readonly number[];
+    warning?: string;
+  }) {
+    this.#gpu = gpu;
+    this.#clocks = fields.clocks;
+    this.#stamps = fields.stamps;
+    this.timer = fields.timer;
+    this.submitAndWait = fields.submitAndWait;
+    this.warning = fields.warning;
+    const overhead = fields.timer.kind === "wall" ? median(fields.submitAndWait) : 0;
+    this.minimumSpan = MINIMUM_QUANTA * Math.max(fields.timer.quantum, overhead);
+  }
+
+  /**
+   * Looks at the clocks of a GPU and calibrates them; takes about half a second.
+   *
+   * @param gpu the GPU
+   * @param options the host's clocks
+   * @returns the timer; `dispose` frees its buffers
+   * @throws {GpuError} if the GPU fails
+   */
+  static async open(gpu: Gpu, { clocks, kind }: GpuTimerOptions): Promise<GpuTimer> {
+    const runs = gpu.storage(4);
+    using tick = new Plan(gpu, {
+      operator: "timer",
+      cost: { flops: 0, bytes: 8 },
+      scratch: [runs],
+      dispatches: [{
+        kernel: { parts: [{ file: "ceiling_dispatch.wgsl", source: dispatchSource }] },
+        parameters: [{ u32: 1 }],
+        buffers: [runs],
+        workgroups: [1],
+      }],
+    });
+    const span: Span = (pass) => tick.encode(pass);
+    gpu.run(tick); // compiled now, so that no observation holds a compilation
+    await gpu.sync();
+    const submitAndWait: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      submitAndWait.push((await submitAndTime(gpu, clocks, (pass) => span(pass))).wall);
+    }
+    const wall: Timer = { kind: "wall", quantum: observeClockStep(clocks.wall) };
+    if (kind === "wall" || !gpu.info.features.includes("timestamp-query")) {
+      return new GpuTimer(gpu, { clocks, submitAndWait, timer: wall, stamps: undefined });
+    }
+    const stamps = makeStamps(gpu);
+    const timer = await calibrate(stamps, { gpu, clocks, span });
+    if (typeof timer !== "string") {
+      return new GpuTimer(gpu, { clocks, submitAndWait, timer, stamps });
+    }
+    freeStamps(stamps);
+    const warning = `wall time is used: ${timer}`;
+    return new GpuTimer(gpu, { clocks, submitAndWait, timer: wall, stamps: undefined, warning });
+  }
+
+  /**
+   * Runs spans, each in a pass of its own, and times each.
+   *
+   * @param spans 1 to 32 spans; by wall time each is a submission of its own
+   * @param untimed recorded in front of every span, in a pass that is not timed (a cache scrub)
+   * @returns the times; `wall` and `cpu` cover the untimed work too
+   * @throws {GpuError} if the GPU fails
+   * @throws {RangeError} for no spans, too many, or untimed work by wall time, which cannot leave it out
+   */
+  async time(spans: readonly Span[], untimed?: Span): Promise<SpanTimes> {
+    if (spans.length < 1 || spans.length > MAXIMUM_SPANS) {
+      throw new RangeError(`time: ${spans.length} spans, wanted 1 to ${MAXIMUM_SPANS}`);
+    }
+    if (this.#stamps === undefined) {
+      if (untimed !== undefined) throw new RangeError("time: wall time cannot leave work out");
+      const times = [];
+      for (const span of spans) times.push(await submitAndTime(this.#gpu, this.#clocks, span));
+      const sum = (list: number[]): number => list.reduce((a, b) => a + b, 0);
+      return {
+        spans: times.map(({ wall }) => wall > 0 ? wall : undefined),
+        wall: sum(times.map(({ wall }) => wall)),
+        ...this.#clocks.cpu === undefined ? {} : { cpu: sum(times.map(({ cpu }) => cpu ?? 0)) },
+      };
+    }
+    const { ticks, wall, cpu } = await submitWithStamps(this.#stamps, {
+      gpu: this.#gpu,
+      clocks: this.#clocks,
+      spans,
+      untimed,
+    });
+    const scale = this.timer.nanosecondsPerTick ?? 1;
+    return {
+      spans: ticks.map(([begin, end]) => end > begin ? (end - begin) * scale : undefined),
+      wall,
+      ...cpu === undefined ? {} : { cpu },
+    };
+  }
+
+  /** Frees the timer's buffers. */
+  dispose(): void {
+    if (this.#stamps !== undefined) freeStamps(this.#stamps);
+  }
+
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Where the GPU writes its times. */
+interface Stamps {
+  readonly queries: GPUQuerySet;
+  readonly resolved: GPUBuffer;
+  readonly staging: GPUBuffer;
+  /** The first time seen: distances from it are exact in a double, the times themselves need not be. */
+  origin: bigint | undefined;
+}
+
+function makeStamps({ device }: Gpu): Stamps {
+  const count = 2 * MAXIMUM_SPANS;
+  return {
+    queries: device.createQuerySet({ type: "timestamp", count }),
+    resolved: device.createBuffer({
+      size: 8 * count,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    }),
+    staging: device.createBuffer({
+      size: 8 * count,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    }),
+    origin: undefined,
+  };
+}
+
+function freeStamps({ queries, resolved, staging }: Stamps): void {
+  queries.destroy();
+  resolved.destroy();
+  staging.destroy();
+}
+
+interface Submission {
+  readonly gpu: Gpu;
+  readonly clocks: HostClocks;
+  readonly spans: readonly Span[];
+  readonly untimed?: Span | undefined;
+}
+
+interface HostTimes {
+  readonly before: number;
+  readonly after: number;
+  readonly wall: number;
+  readonly cpu?: number;
+}
+
+async function submitWithStamps(
+  stamps: Stamps,
+  { gpu, clocks, spans, untimed }: Submission,
+): Promise<HostTimes & { ticks: (readonly [begin: number, end: number])[] }> {
+  const size = 16 * spans.length;
+  const host = await submitAndWait(gpu, clocks, {
+    record(encoder) {
+      spans.forEach((span, i) => {
+        if (untimed !== undefined) recordPass(encoder, untimed);
+        recordPass(encoder, span, {
+          querySet: stamps.queries,
+          beginningOfPassWriteIndex: 2 * i,
+          endOfPassWriteIndex: 2 * i + 1,
+        });
+      });
+      encoder.resolveQuerySet(stamps.queries, 0, 2 * spans.length, stamps.resolved, 0);
+      encoder.copyBufferToBuffer(stamps.resolved, 0, stamps.staging, 0, size);
+    },
+    wait: () => stamps.staging.mapAsync(GPUMapMode.READ, 0, size),
+  });
+  const times = new BigUint64Array(stamps.staging.getMappedRange(0, size).slice(0));
+  stamps.staging.unmap();
+  const origin = stamps.origin ??= times[0]!;
+  const ticks = spans.map((_, i) =>
+    [Number(times[2 * i]! - origin), Number(times[2 * i + 1]! - origin)] as const
+  );
+  return { ...host, ticks };
+}
+
+function submitAndTime(gpu: Gpu, clocks: HostClocks, span: Span): Promise<HostTimes> {
+  return submitAndWait(gpu, clocks, {
+    record: (encoder) => recordPass(encoder, span),
+    wait: () => gpu.device.queue.onSubmittedWorkDone(),
+  });
+}
+
+function recordPass(
+  encoder: GPUCommandEncoder,
+  span: Span,
+  timestampWrites?: GPUComputePassTimestampWrites,
+): void {
+  const pass = encoder.beginComputePass(timestampWrites === undefined ? {} : { timestampWrites });
+  span(pass);
+  pass.end();
+}
+
+// The one place that knows when work is over. Deno waits for the GPU inside the call that asks, and then sleeps 10 ms
+// before the promise resolves; Dawn and browsers return at once, and the promise tells. A canary in the tests watches.
+async function submitAndWait(
+  gpu: Gpu,
+  clocks: HostClocks,
+  { record, wait }: {
+    readonly record: (encoder: GPUCommandEncoder) => void;
+    readonly wait: () => Promise<unknown>;
+  },
+): Promise<HostTimes> {
+  let buffer: GPUCommandBuffer | undefined;
+  gpu.guard("timer", () => {
+    const encoder = gpu.device.createCommandEncoder();
+    record(encoder);
+    buffer = encoder.finish();
+  });
+  const cpuBefore = clocks.cpu?.();
+  const before = clocks.wall();
+  gpu.guard("timer", () => gpu.device.queue.submit([buffer!]));
+  const done = wait();
+  let after = clocks.wall();
+  let cpuAfter = clocks.cpu?.();
+  try {
+    await done;
+  } catch (error) {
+    await gpu.sync(); // the first cause, where there is one
+    throw error;
+  }
+  if (gpu.info.runtime !== "deno") {
+    after = clocks.wall();
+    cpuAfter = clocks.cpu?.();
+  }
+  const cpu = cpuBefore === undefined || cpuAfter === undefined
+    ? {}
+    : { cpu: cpuAfter - cpuBefore };
+  return { before, after, wall: after - before, ...cpu };
+}
+
+// Says why not, where the GPU's clock cannot be used.
+async function calibrate(
+  stamps: Stamps,
+  { gpu, clocks, span }: { readonly gpu: Gpu; readonly clocks: HostClocks; readonly span: Span },
+): Promise<Timer | string> {
+  const spans = Array.from({ length: MAXIMUM_SPANS }, (): Span => span);
+  const anchors: ClockAnchor[] = [];
+  const times: number[] = [];
+  const start = clocks.wall();
+  // The first submission of its kind may hold work that later ones do not; it calibrates nothing.
+  await submitWithStamps(stamps, { gpu, clocks, spans });
+  while (anchors.length < 4 || clocks.wall() - start < CALIBRATION_TIME) {
+    const { ticks, before, after } = await submitWithStamps(stamps, { gpu, clocks, spans });
+    times.push(...ticks.flat());
+    // Times of zero are what some drivers give for a clock that they lack.
+    anchors.push({ ticks: ticks[0]![0], before, after });
+  }
+  await gpu.sync();
+  const quantum = observeQuantum(times);
+  const length = calibrateTicks(anchors);
+  if (quantum === undefined) return "the GPU's clock stands still";
+  if (length === undefined) return "the GPU's clock does not run evenly with the host's";
+  return { kind: "timestamp", quantum: quantum * length.nanosecondsPerTick, ...length };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+}
