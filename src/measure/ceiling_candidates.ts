@@ -1,6 +1,6 @@
 /** The kernels behind each ceiling, with what they do, and how to tell that they did it. */
 import type { Gpu } from "../gpu/gpu.ts";
-import { enableLine, type KernelPart } from "../gpu/pipelines.ts";
+import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
 import { Plan } from "../gpu/plan.ts";
 import copySource from "../../kernels/ceiling_copy.wgsl" with { type: "text" };
 import dispatchSource from "../../kernels/ceiling_dispatch.wgsl" with { type: "text" };
@@ -110,7 +110,7 @@ interface Counting {
   /** The number that an invocation writes, and how far from it it may be. */
   readonly expected: (invocation: number) => number;
   readonly tolerance: number;
-  readonly enable?: "f16";
+  readonly features?: NonNullable<Kernel["features"]>;
 }
 
 // A kernel that writes one number an invocation.
@@ -119,15 +119,12 @@ function countingCandidate(gpu: Gpu, counting: Counting): Candidate {
   const invocations = invocationCount(gpu);
   const sums = gpu.storage(4 * invocations);
   const poisoned = new Float32Array(invocations).fill(POISON);
-  const parts = counting.enable === undefined
-    ? [part]
-    : [{ file: "enable", source: enableLine(counting.enable, gpu.info.runtime) }, part];
   const plan = new Plan(gpu, {
     operator: "ceilings",
     cost: { flops: operations * invocations, bytes: 4 * invocations },
     scratch: [sums],
     dispatches: [{
-      kernel: { parts },
+      kernel: { parts: [part], features: counting.features ?? [] },
       parameters,
       buffers: [sums],
       workgroups: [invocations / workgroupSize],
@@ -163,7 +160,7 @@ function fmaCandidate(gpu: Gpu, options: CeilingFmaOptions): Candidate {
     // Whole numbers below 2^24, so exact.
     expected: (i) => chains * (STEPS + i % 8) + starts,
     tolerance: 0,
-    ...type === "f16" || type === "vec4h" ? { enable: "f16" as const } : {},
+    features: type === "f16" || type === "vec4h" ? ["f16"] : [],
   });
 }
 

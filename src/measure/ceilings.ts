@@ -7,6 +7,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Candidate, ceilingCandidates, type CeilingName } from "./ceiling_candidates.ts";
 import type { Ceiling, Ceilings } from "./result_file.ts";
+import { median } from "./statistics.ts";
 import { type GpuTimer, MAXIMUM_SPANS } from "./timing.ts";
 
 /** What {@linkcode measureCeilings} found. */
@@ -69,7 +70,7 @@ export async function measureCeilings(
   }
   const waits = timer.submitAndWait;
   const submitAndWait: Ceiling<"ns"> = {
-    value: median(waits),
+    value: median(waits)!,
     unit: "ns",
     samples: waits,
     method: "median of submissions of one empty dispatch",
@@ -86,7 +87,7 @@ interface Sampled {
 function ceiling(name: CeilingName, { candidate, times }: Sampled): Ceiling<string> {
   const { method } = candidate;
   if (name === "dispatchOverhead") {
-    return { value: median(times), unit: "ns", samples: times, method: `median, ${method}` };
+    return { value: median(times)!, unit: "ns", samples: times, method: `median, ${method}` };
   }
   const rates = times.map((time) => 1e9 / time);
   return { value: Math.max(...rates), unit: units[name], samples: rates, method };
@@ -176,42 +177,4 @@ export async function chooseRepeats(
 /** The most spans that fit a submission of about this many ns; 1 where a single span is longer. */
 export function spansPerSubmission(span: number, submission: number): number {
   return Math.max(1, Math.min(MAXIMUM_SPANS, Math.floor(submission / span)));
-}
-
-/** How far a time is from what the ceilings allow. */
-export interface Roofline {
-  /** The time in ns that the ceilings allow at best. */
-  readonly nanoseconds: number;
-  /** Which ceiling binds. */
-  readonly bound: "arithmetic" | "memory";
-}
-
-/**
- * The roofline of a piece of work: it takes at least flops / FMA rate and bytes / copy rate.
- *
- * Source: Williams, Waterman, Patterson, doi 10.1145/1498765.1498785.
- *
- * @param cost floating-point operations and bytes
- * @param ceilings as measured in the same run
- * @returns the least time and what binds; undefined where a ceiling that is needed is missing
- */
-export function roofline(
-  cost: { readonly flops: number; readonly bytes: number },
-  ceilings: Ceilings,
-): Roofline | undefined {
-  const fma = ceilings.f32Fma?.value;
-  const copy = ceilings.copyBandwidth?.value;
-  if ((fma === undefined && cost.flops > 0) || (copy === undefined && cost.bytes > 0)) {
-    return undefined;
-  }
-  const arithmetic = cost.flops === 0 ? 0 : 1e9 * cost.flops / fma!;
-  const memory = cost.bytes === 0 ? 0 : 1e9 * cost.bytes / copy!;
-  const nanoseconds = Math.max(arithmetic, memory);
-  if (nanoseconds === 0) return undefined;
-  return { nanoseconds, bound: arithmetic >= memory ? "arithmetic" : "memory" };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }

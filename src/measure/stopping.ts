@@ -4,6 +4,7 @@
  * Knows nothing of GPUs or clocks.
  */
 import type { StopReason } from "./result_file.ts";
+import { median, orderStatisticInterval } from "./statistics.ts";
 
 /** What ends the sampling of one measurement, whichever comes first. */
 export interface StoppingRule {
@@ -13,17 +14,12 @@ export interface StoppingRule {
   readonly minimumSamples: number;
   /** No more samples than these. */
   readonly maximumSamples: number;
-  /** Nanoseconds of sampling. */
+  /** Nanoseconds of sampling; three times as much where it does not bring the six samples that an interval takes. */
   readonly budget: number;
 }
 
-/** The median of a sample and an interval that holds the true median with the confidence asked for. */
-export interface MedianInterval {
-  readonly median: number;
-  /** Absent below six samples, where no interval of 95 % exists. */
-  readonly interval?: readonly [low: number, high: number];
-}
-
+/** Fewer samples have no interval of 95 %. */
+const INTERVAL_SAMPLES = 6;
 /** Sample counts between which the noise is compared, and from which on. */
 const STABLE_WINDOW = 8;
 const STABLE_FROM = 20;
@@ -31,47 +27,17 @@ const STABLE_FROM = 20;
 const STABLE_CHANGE = 0.1;
 
 /**
- * The median, with the distribution-free interval between two order statistics: the k-th smallest and the
- * k-th largest value, k being the greatest for which a fair coin thrown n times shows fewer than k heads with
- * probability of at most 2.5 %. Needs no assumption about the noise; source: Conover, Practical
- * Nonparametric Statistics, section 3.2.
- *
- * @param samples at least one finite number, in any order
- * @returns the median, and the 95 % interval where there are at least six samples
- * @throws {RangeError} if there is no sample
- */
-export function medianInterval(samples: readonly number[]): MedianInterval {
-  if (samples.length === 0) throw new RangeError("medianInterval: there is no sample");
-  const sorted = samples.toSorted((a, b) => a - b);
-  const n = sorted.length;
-  const median = (sorted[(n - 1) >> 1]! + sorted[n >> 1]!) / 2;
-  const rank = intervalRank(n);
-  return rank === 0 ? { median } : { median, interval: [sorted[rank - 1]!, sorted[n - rank]!] };
-}
-
-// The greatest k with P(Binomial(n, 1/2) < k) <= 0.025, 0 if there is none. Sums of logarithms: 2^-n underflows.
-function intervalRank(n: number): number {
-  let logTerm = -n * Math.LN2;
-  let below = 0;
-  let rank = 0;
-  for (; rank < n / 2; rank++) {
-    below += Math.exp(logTerm);
-    if (below > 0.025) break;
-    logTerm += Math.log((n - rank) / (rank + 1));
-  }
-  return rank;
-}
-
-/**
- * The relative half-width of the median's interval.
+ * The relative half-width of the median's interval between order statistics: it assumes nothing of the noise, and costs
+ * a sort.
  *
  * @param samples positive numbers
  * @returns half the interval's width divided by the median; undefined where there is no interval
  */
 export function relativeHalfWidth(samples: readonly number[]): number | undefined {
-  if (samples.length === 0) return undefined;
-  const { median, interval } = medianInterval(samples);
-  return interval === undefined ? undefined : (interval[1] - interval[0]) / 2 / median;
+  const center = median(samples);
+  const interval = orderStatisticInterval(samples);
+  if (center === undefined || interval === undefined) return undefined;
+  return (interval.high - interval.low) / 2 / center;
 }
 
 // Half the interquartile range divided by the median: outliers do not move it.
@@ -116,5 +82,6 @@ export function stopReason(
     if (width !== undefined && width <= rule.targetHalfWidth) return "precise";
     if (isNoiseStable(samples)) return "stable";
   }
-  return samples.length > 0 && elapsed >= rule.budget ? "budget" : undefined;
+  const patience = samples.length >= INTERVAL_SAMPLES ? rule.budget : 3 * rule.budget;
+  return samples.length > 0 && elapsed >= patience ? "budget" : undefined;
 }

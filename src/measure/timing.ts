@@ -13,6 +13,7 @@ import {
   observeQuantum,
 } from "./calibration.ts";
 import type { Timer } from "./result_file.ts";
+import { median } from "./statistics.ts";
 
 /** The clocks of the host. */
 export interface HostClocks {
@@ -24,6 +25,14 @@ export interface HostClocks {
 
 /** Work to time, recorded into one compute pass. */
 export type Span = (pass: GPUComputePassEncoder) => void;
+
+/** Work that belongs to a submission and not to its times. */
+export interface UntimedWork {
+  /** Recorded once, in front of all spans: brings the data into the cache. */
+  readonly first?: Span;
+  /** Recorded in front of every span: drives the data out of the cache. */
+  readonly each?: Span;
+}
 
 /** What one submission took. */
 export interface SpanTimes {
@@ -80,7 +89,7 @@ export class GpuTimer {
     this.timer = fields.timer;
     this.submitAndWait = fields.submitAndWait;
     this.warning = fields.warning;
-    const overhead = fields.timer.kind === "wall" ? median(fields.submitAndWait) : 0;
+    const overhead = fields.timer.kind === "wall" ? median(fields.submitAndWait) ?? 0 : 0;
     this.minimumSpan = MINIMUM_QUANTA * Math.max(fields.timer.quantum, overhead);
   }
 
@@ -130,32 +139,31 @@ export class GpuTimer {
    * Runs spans, each in a pass of its own, and times each.
    *
    * @param spans 1 to 32 spans; by wall time each is a submission of its own
-   * @param untimed recorded in front of every span, in a pass that is not timed (a cache scrub)
-   * @returns the times; `wall` and `cpu` cover the untimed work too
+   * @param untimed work in front of all spans (`first`) and of every span (`each`), in passes that are not timed
+   * @returns the times; `wall` and `cpu` cover the untimed work of the same submission too
    * @throws {GpuError} if the GPU fails
-   * @throws {RangeError} for no spans, too many, or untimed work by wall time, which cannot leave it out
+   * @throws {RangeError} for no spans, too many, or work before each span by wall time, which cannot leave it out
    */
-  async time(spans: readonly Span[], untimed?: Span): Promise<SpanTimes> {
+  async time(spans: readonly Span[], untimed: UntimedWork = {}): Promise<SpanTimes> {
     if (spans.length < 1 || spans.length > MAXIMUM_SPANS) {
       throw new RangeError(`time: ${spans.length} spans, wanted 1 to ${MAXIMUM_SPANS}`);
     }
+    const gpu = this.#gpu;
+    const clocks = this.#clocks;
     if (this.#stamps === undefined) {
-      if (untimed !== undefined) throw new RangeError("time: wall time cannot leave work out");
+      if (untimed.each !== undefined) throw new RangeError("time: wall time cannot leave work out");
+      if (untimed.first !== undefined) await submitAndTime(gpu, clocks, untimed.first);
       const times = [];
-      for (const span of spans) times.push(await submitAndTime(this.#gpu, this.#clocks, span));
+      for (const span of spans) times.push(await submitAndTime(gpu, clocks, span));
       const sum = (list: number[]): number => list.reduce((a, b) => a + b, 0);
       return {
         spans: times.map(({ wall }) => wall > 0 ? wall : undefined),
         wall: sum(times.map(({ wall }) => wall)),
-        ...this.#clocks.cpu === undefined ? {} : { cpu: sum(times.map(({ cpu }) => cpu ?? 0)) },
+        ...clocks.cpu === undefined ? {} : { cpu: sum(times.map(({ cpu }) => cpu ?? 0)) },
       };
     }
-    const { ticks, wall, cpu } = await submitWithStamps(this.#stamps, {
-      gpu: this.#gpu,
-      clocks: this.#clocks,
-      spans,
-      untimed,
-    });
+    const submission = { gpu, clocks, spans, untimed };
+    const { ticks, wall, cpu } = await submitWithStamps(this.#stamps, submission);
     const scale = this.timer.nanosecondsPerTick ?? 1;
     return {
       spans: ticks.map(([begin, end]) => end > begin ? (end - begin) * scale : undefined),
@@ -210,7 +218,7 @@ interface Submission {
   readonly gpu: Gpu;
   readonly clocks: HostClocks;
   readonly spans: readonly Span[];
-  readonly untimed?: Span | undefined;
+  readonly untimed?: UntimedWork;
 }
 
 interface HostTimes {
@@ -222,13 +230,14 @@ interface HostTimes {
 
 async function submitWithStamps(
   stamps: Stamps,
-  { gpu, clocks, spans, untimed }: Submission,
+  { gpu, clocks, spans, untimed = {} }: Submission,
 ): Promise<HostTimes & { ticks: (readonly [begin: number, end: number])[] }> {
   const size = 16 * spans.length;
   const host = await submitAndWait(gpu, clocks, {
     record(encoder) {
+      if (untimed.first !== undefined) recordPass(encoder, untimed.first);
       spans.forEach((span, i) => {
-        if (untimed !== undefined) recordPass(encoder, untimed);
+        if (untimed.each !== undefined) recordPass(encoder, untimed.each);
         recordPass(encoder, span, {
           querySet: stamps.queries,
           beginningOfPassWriteIndex: 2 * i,
@@ -327,9 +336,4 @@ async function calibrate(
   if (quantum === undefined) return "the GPU's clock stands still";
   if (length === undefined) return "the GPU's clock does not run evenly with the host's";
   return { kind: "timestamp", quantum: quantum * length.nanosecondsPerTick, ...length };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
