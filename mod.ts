@@ -33,6 +33,7 @@ export { Tensor } from "./src/gpu/tensor.ts";
 export * from "./src/ops/attention.ts";
 export type { AttentionVScale } from "./src/ops/attention_shape.ts";
 export * from "./src/ops/attention_sink_statistics.ts";
+export * from "./src/ops/matmul.ts";
 export * from "./src/ops/rms_norm.ts";
 export * from "./src/ops/v_scale.ts";
 export type { Planned } from "./src/ops/run_once.ts";

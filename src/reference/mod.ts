@@ -9,6 +9,7 @@ export * from "./attention.ts";
 export * from "./attention_sink_statistics.ts";
 export * from "./finite_differences.ts";
 export * from "./jacobians.ts";
+export { matmul, type MatmulOptions } from "./matmul.ts";
 export * from "./rms_norm.ts";
 export * from "./tensor.ts";
 export * from "./v_scale.ts";

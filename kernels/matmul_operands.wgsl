@@ -1,0 +1,42 @@
+// Shared by the matrix product's kernels; put in front of each of them.
+//
+//   product[b][m][n] = sum_k left[b](m, k) right[b](k, n)
+//
+// Operands are read through strides, counted in elements, so that one kernel serves all four transpositions: a
+// matrix stored [M, K] has row stride K and inner stride 1, one stored [K, M] has row stride 1 and inner stride M.
+// A batch stride of 0 lets all batches read the same matrix. The product is always [B, M, N], row-major.
+
+struct Parameters {
+  rows: u32, // M
+  columns: u32, // N
+  inner: u32, // K
+  batches: u32, // B
+  leftRow: u32,
+  leftInner: u32,
+  leftBatch: u32,
+  rightInner: u32,
+  rightColumn: u32,
+  rightBatch: u32,
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> left: array<f32>;
+@group(0) @binding(2) var<storage, read> right: array<f32>;
+@group(0) @binding(3) var<storage, read_write> product: array<f32>; // [B, M, N]
+
+// Where a workgroup's tile of the product begins. Tiles are counted through the columns first, then the rows, then
+// the batches; workgroups past the last tile have batch >= B and nothing to do.
+struct Tile {
+  row: u32,
+  column: u32,
+  batch: u32,
+}
+
+fn tileOf(workgroup: vec3u, workgroups: vec3u, size: vec2u) -> Tile {
+  let index = workgroup.y * workgroups.x + workgroup.x;
+  let tilesDown = (parameters.rows + size.x - 1u) / size.x;
+  let tilesAcross = (parameters.columns + size.y - 1u) / size.y;
+  let rowOfTiles = index / tilesAcross;
+  return Tile(
+    (rowOfTiles % tilesDown) * size.x, (index % tilesAcross) * size.y, rowOfTiles / tilesDown);
+}

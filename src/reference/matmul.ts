@@ -1,0 +1,131 @@
+/**
+ * The matrix product in float64, for one matrix or a batch of them:
+ *
+ *     product[…][m][n] = Σ_k left[…](m, k) right[…](k, n)
+ *
+ * Its gradients are matrix products again: with G = ∂L/∂product, ∂L/∂left = G rightᵀ and ∂L/∂right = leftᵀ G.
+ */
+import { elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
+import { checkData, checkShape, type Shaped } from "./validation.ts";
+
+/** What {@linkcode matmul} works on. */
+export interface MatmulOptions {
+  /** [..., M, K], or [..., K, M] with `transposeLeft`. */
+  readonly left: ReferenceTensor;
+  /** [..., K, N], or [..., N, K] with `transposeRight`; without leading dimensions it is shared by all batches. */
+  readonly right: ReferenceTensor;
+  /** Whether the left operand is stored transposed. Default false. */
+  readonly transposeLeft?: boolean | undefined;
+  /** Whether the right operand is stored transposed. Default false. */
+  readonly transposeRight?: boolean | undefined;
+}
+
+/** The sizes that the operands of a matrix product agree on. */
+export interface MatmulDimensions {
+  /** The leading dimensions of left and of the product; empty for a single product. */
+  readonly leading: readonly number[];
+  /** Whether right has no leading dimensions and serves every batch. */
+  readonly shared: boolean;
+  /** M */
+  readonly rows: number;
+  /** N */
+  readonly columns: number;
+  /** K */
+  readonly inner: number;
+}
+
+/** The operands of a matrix product, by their shapes. */
+export interface MatmulOperands {
+  readonly left: Shaped;
+  readonly right: Shaped;
+  readonly transposeLeft?: boolean | undefined;
+  readonly transposeRight?: boolean | undefined;
+}
+
+/** Checks an optional boolean and fills in false. */
+function checkFlag(operation: string, argument: string, given: unknown): boolean {
+  if (given === undefined) return false;
+  if (typeof given !== "boolean") {
+    throw new TypeError(`${operation}: ${argument} is ${String(given)}, wanted true or false`);
+  }
+  return given;
+}
+
+/**
+ * Checks the operands of a matrix product against each other. They may be the twin's or a GPU's.
+ *
+ * @param operation The operator's name, for the message.
+ * @param operands Their shapes, and whether they are stored transposed.
+ * @returns The sizes they agree on.
+ * @throws {TypeError} If a shape does not fit, or a flag is no boolean.
+ */
+export function checkMatmulShapes(
+  operation: string,
+  operands: MatmulOperands,
+): MatmulDimensions {
+  const transposeLeft = checkFlag(operation, "transposeLeft", operands.transposeLeft);
+  const transposeRight = checkFlag(operation, "transposeRight", operands.transposeRight);
+  // The rank is free, so the wanted shape is spelled with the operand's own rank.
+  const given = (operands.left as Shaped | undefined)?.shape;
+  const rank = Array.isArray(given) ? Math.max(2, given.length) : 2;
+  const names = Array.from({ length: rank - 2 }, (_, i) => `n${i}`);
+  const left = checkShape(operands.left, {
+    operation,
+    argument: "left",
+    wanted: [...names, ...transposeLeft ? ["K", "M"] : ["M", "K"]],
+  });
+  const leading = left.slice(0, -2);
+  const [first, second] = left.slice(-2) as [number, number];
+  const [rows, inner] = transposeLeft ? [second, first] : [first, second];
+  const shared = (operands.right as Shaped | undefined)?.shape?.length === 2;
+  const right = checkShape(operands.right, {
+    operation,
+    argument: "right",
+    wanted: [...shared ? [] : leading, ...transposeRight ? ["N", inner] : [inner, "N"]],
+    because: `left is [${left.join(", ")}]${transposeLeft ? ", transposed" : ""}`,
+  });
+  return { leading, shared, rows, inner, columns: right.at(transposeRight ? -2 : -1)! };
+}
+
+/**
+ * The matrix product, batched over leading dimensions.
+ *
+ * @param options left [..., M, K] (or [..., K, M]), right [..., K, N] (or [..., N, K]) with the same leading
+ * dimensions or none, and whether either is stored transposed.
+ * @returns product [..., M, N].
+ * @throws {TypeError} If a shape does not fit, or a flag is no boolean.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const left = reference.tensor([1, 2, 3, 4], [2, 2]);
+ * const right = reference.tensor([10, 1], [1, 2]);
+ * const { product } = reference.matmul({ left, right, transposeRight: true });
+ * console.log(product.shape, product.data); // [2, 1]: 12, 34
+ * ```
+ */
+export function matmul(options: MatmulOptions): { product: ReferenceTensor } {
+  const operation = "matmul";
+  const { leading, shared, rows, columns, inner } = checkMatmulShapes(operation, options);
+  const { left, right, transposeLeft = false, transposeRight = false } = options;
+  checkData(operation, { left, right });
+  const product = zeros([...leading, rows, columns]);
+  for (let batch = 0; batch < elementCount(leading); batch++) {
+    const leftStart = batch * rows * inner;
+    const rightStart = shared ? 0 : batch * inner * columns;
+    const productStart = batch * rows * columns;
+    for (let m = 0; m < rows; m++) {
+      for (let n = 0; n < columns; n++) {
+        let sum = 0;
+        for (let k = 0; k < inner; k++) {
+          const l = leftStart + (transposeLeft ? k * rows + m : m * inner + k);
+          const r = rightStart + (transposeRight ? n * inner + k : k * columns + n);
+          sum += left.data[l]! * right.data[r]!;
+        }
+        product.data[productStart + m * columns + n] = sum;
+      }
+    }
+  }
+  return { product };
+}
