@@ -1,0 +1,118 @@
+/** Numbers as people read them: three significant digits and a unit. No data is said, not NaN. */
+
+/** What stands where a figure is missing. */
+export const NO_DATA = "no data";
+
+/** Three significant digits without an exponent, for 1 ≤ value < 1000. */
+function threeDigits(value: number): string {
+  return value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
+}
+
+function scaled(value: number, units: readonly (readonly [number, string])[]): string {
+  for (const [size, unit] of units) {
+    // 999.6 ns is shown as 1.00 µs, not as 1000 ns.
+    if (value >= 0.9995 * size) return `${threeDigits(value / size)} ${unit}`;
+  }
+  const [size, unit] = units.at(-1)!;
+  return `${value === 0 ? "0" : (value / size).toPrecision(3)} ${unit}`;
+}
+
+/**
+ * A duration.
+ *
+ * @param nanoseconds at least 0
+ * @returns for example `12.3 µs`
+ */
+export function formatDuration(nanoseconds: number | undefined): string {
+  if (nanoseconds === undefined) return NO_DATA;
+  return scaled(nanoseconds, [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]]);
+}
+
+/**
+ * A rate with a decimal prefix.
+ *
+ * @param perSecond at least 0
+ * @param unit such as `FLOP/s` or `B/s`
+ * @returns for example `1.23 TFLOP/s`
+ */
+export function formatRate(perSecond: number | undefined, unit: string): string {
+  if (perSecond === undefined) return NO_DATA;
+  return scaled(
+    perSecond,
+    ([[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]] as const)
+      .map(([size, prefix]) => [size, prefix + unit] as const),
+  );
+}
+
+/**
+ * A share.
+ *
+ * @param share 1 is 100 %
+ * @returns for example `62.5 %`
+ */
+export function formatShare(share: number | undefined): string {
+  if (share === undefined) return NO_DATA;
+  const percent = 100 * share;
+  return `${percent >= 99.95 ? percent.toFixed(0) : percent.toPrecision(percent < 1 ? 2 : 3)} %`;
+}
+
+/**
+ * A relative change with its sign.
+ *
+ * @param ratio new divided by old, above 0
+ * @returns for example `−12.3 %`
+ */
+export function formatChange(ratio: number | undefined): string {
+  if (ratio === undefined) return NO_DATA;
+  if (ratio >= 10) {
+    return `×${ratio >= 1e6 ? ratio.toExponential(1) : threeDigits(Math.min(ratio, 1e6))}`;
+  }
+  const percent = 100 * (ratio - 1);
+  const text = Math.abs(percent).toFixed(1);
+  return text === "0.0" ? "0.0 %" : `${percent < 0 ? "−" : "+"}${text} %`;
+}
+
+/**
+ * A factor.
+ *
+ * @param factor at least 0
+ * @returns for example `1.25×`
+ */
+export function formatFactor(factor: number | undefined): string {
+  if (factor === undefined) return NO_DATA;
+  return `${factor >= 1e5 ? factor.toExponential(1) : threeDigits(factor)}×`;
+}
+
+/**
+ * The precision of a median.
+ *
+ * @param relative half the interval's width as a share of the median
+ * @returns for example `±1.2 %`; empty if unknown
+ */
+export function formatPrecision(relative: number | undefined): string {
+  if (relative === undefined) return "";
+  return `±${(100 * relative).toFixed(relative < 0.0995 ? 1 : 0)} %`;
+}
+
+/**
+ * A p-value.
+ *
+ * @param p between 0 and 1
+ * @returns for example `0.012`, or `<0.001`
+ */
+export function formatProbability(p: number | undefined): string {
+  if (p === undefined) return NO_DATA;
+  return p < 0.001 ? "<0.001" : p.toFixed(3);
+}
+
+/**
+ * A shape.
+ *
+ * @param shape the dimensions by name
+ * @returns for example `B1 Hq8 Hkv2 T512 D64`; a name of several small letters gets an equals sign
+ */
+export function formatShape(shape: Readonly<Record<string, number>>): string {
+  return Object.entries(shape)
+    .map(([name, size]) => /^[A-Z][a-z]{0,3}$/.test(name) ? `${name}${size}` : `${name}=${size}`)
+    .join(" ");
+}
