@@ -22,7 +22,7 @@ export interface CheckResult {
 
 // A row that is next to zero by cancellation (queryGradient's first is exactly zero) is measured against this share
 // of the largest sampled number of its output instead of against itself.
-const SMALLEST_SCALE = 0.01;
+const SMALLEST_SCALE = 0.1;
 
 function largestMagnitude(numbers: ArrayLike<number>): number {
   let largest = 0;
@@ -32,7 +32,7 @@ function largestMagnitude(numbers: ArrayLike<number>): number {
 
 /**
  * The largest error of the samples: the absolute difference, over the largest magnitude in the same sample (a row),
- * or over a hundredth of the largest magnitude in all samples of that output if that is more.
+ * or over a tenth of the largest magnitude in all samples of that output if that is more.
  *
  * @param samples at least one
  * @returns the error, and the output where it is; Infinity where a number is NaN or the lengths differ

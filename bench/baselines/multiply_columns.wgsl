@@ -1,0 +1,26 @@
+// Every element of a matrix times its column's factor:  result[row][c] = matrix[row][c] factor[c].
+//
+// One invocation an element, 64 a workgroup. No barriers.
+
+struct Parameters {
+  elements: u32, // rows * columns
+  columns: u32,
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> matrix: array<f32>; // [rows, columns]
+@group(0) @binding(2) var<storage, read> factor: array<f32>; // [columns]
+@group(0) @binding(3) var<storage, read_write> result: array<f32>; // [rows, columns]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  if (i >= parameters.elements) {
+    return;
+  }
+  result[i] = matrix[i] * factor[i % parameters.columns];
+}

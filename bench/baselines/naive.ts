@@ -1,0 +1,27 @@
+import type { Variant } from "../../src/measure/workloads.ts";
+import {
+  planNaiveAttentionBackward,
+  planNaiveAttentionForward,
+  planNaiveAttentionSinkStatistics,
+} from "./naive_attention.ts";
+import {
+  planNaiveRmsNormBackward,
+  planNaiveRmsNormForward,
+  planNaiveVScaleBackward,
+  planNaiveVScaleForward,
+} from "./naive_rows.ts";
+
+/**
+ * The operators as one writes them first: a kernel for each step of the formula, everything between the steps in
+ * memory, the T × T attention matrix too. What the fused operators are compared with.
+ */
+export const naive: Variant = {
+  name: "naive",
+  attentionForward: planNaiveAttentionForward,
+  attentionBackward: planNaiveAttentionBackward,
+  attentionSinkStatistics: planNaiveAttentionSinkStatistics,
+  rmsNormForward: planNaiveRmsNormForward,
+  rmsNormBackward: planNaiveRmsNormBackward,
+  vScaleForward: planNaiveVScaleForward,
+  vScaleBackward: planNaiveVScaleBackward,
+};

@@ -1,0 +1,30 @@
+// Naive RMSNorm backward, last step for the input:  dx = inverseRms (u - mean n),  with n = x inverseRms the normalized
+// input, u = gain g, and mean that of u n along the row.
+//
+// One invocation an element, 64 a workgroup. No barriers.
+
+struct Parameters {
+  elements: u32, // rows * d
+  columns: u32, // d
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> scaledGradient: array<f32>; // [rows, d], u
+@group(0) @binding(2) var<storage, read> normalized: array<f32>; // [rows, d], n
+@group(0) @binding(3) var<storage, read> mean: array<f32>; // [rows]
+@group(0) @binding(4) var<storage, read> inverseRms: array<f32>; // [rows]
+@group(0) @binding(5) var<storage, read_write> inputGradient: array<f32>; // [rows, d]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  if (i >= parameters.elements) {
+    return;
+  }
+  let row = i / parameters.columns;
+  inputGradient[i] = inverseRms[row] * (scaledGradient[i] - mean[row] * normalized[i]);
+}

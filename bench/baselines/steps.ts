@@ -1,0 +1,97 @@
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { Kernel } from "../../src/gpu/pipelines.ts";
+import { type Dispatch, Plan, type Scalar } from "../../src/gpu/plan.ts";
+import type { Planned } from "../../src/ops/run_once.ts";
+import { spreadWorkgroups } from "../../src/ops/validation.ts";
+
+/** The dispatches of a baseline and the buffers between them, gathered one by one. */
+export class Steps {
+  readonly dispatches: Dispatch[] = [];
+  readonly scratch: GPUBuffer[] = [];
+  readonly #gpu: Gpu;
+
+  /** @param gpu the GPU to plan for */
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /**
+   * A buffer between two steps, which belongs to the plan.
+   *
+   * @param elements float32 numbers
+   * @throws {RangeError} if the adapter does not allow a buffer of this size
+   */
+  buffer(elements: number): GPUBuffer {
+    const buffer = this.#gpu.storage(4 * elements);
+    this.scratch.push(buffer);
+    return buffer;
+  }
+
+  /**
+   * Adds a dispatch with so many workgroups in x, y and z.
+   *
+   * @param kernel what to run
+   * @param step its parameters, buffers and workgroups
+   */
+  add(kernel: Kernel, step: Omit<Dispatch, "kernel">): void {
+    this.dispatches.push({ kernel, ...step });
+  }
+
+  /**
+   * Adds a dispatch over a number of things, `perWorkgroup` of them to a workgroup.
+   *
+   * @param kernel what to run; it counts workgroups over x and y
+   * @param step what to spread, the kernel's u32 parameters, its last one if that is a f32, and its buffers
+   */
+  spread(
+    kernel: Kernel,
+    { count, perWorkgroup, parameters, last, buffers }: {
+      readonly count: number;
+      readonly perWorkgroup: number;
+      readonly parameters: readonly number[];
+      readonly last?: number;
+      readonly buffers: readonly GPUBuffer[];
+    },
+  ): void {
+    const workgroups = spreadWorkgroups(this.#gpu, Math.ceil(count / perWorkgroup));
+    const f32 = last === undefined ? [] : [{ f32: last }];
+    this.add(kernel, { parameters: [...u32(parameters), ...f32], buffers, workgroups });
+  }
+}
+
+/** Integers as a kernel's parameters. */
+export function u32(numbers: readonly number[]): Scalar[] {
+  return numbers.map((number) => ({ u32: number }));
+}
+
+/**
+ * Plans an operator another way: its own planner checks the arguments, makes the outputs and states the cost; the
+ * dispatches are replaced.
+ *
+ * @param gpu the GPU to plan for
+ * @param planned what the operator's own planner returned
+ * @param gather adds the dispatches that write the same outputs
+ * @returns the outputs with the new plan
+ * @throws {RangeError} if a buffer is larger than the adapter allows; nothing stays allocated
+ */
+export function replan<Result extends object>(
+  gpu: Gpu,
+  planned: Planned<Result>,
+  gather: (steps: Steps, outputs: Result) => void,
+): Planned<Result> {
+  const { plan: own, ...outputs } = planned;
+  const steps = new Steps(gpu);
+  const operator = `naive ${own.operator}`;
+  try {
+    gather(steps, outputs as unknown as Result);
+    const { dispatches, scratch } = steps;
+    const plan = new Plan(gpu, { operator, cost: own.cost, dispatches, scratch });
+    return { ...outputs, plan } as unknown as Planned<Result>;
+  } catch (error) {
+    for (const buffer of steps.scratch) gpu.free(buffer);
+    for (const output of Object.values(outputs)) (output as { dispose(): void }).dispose();
+    throw error;
+  } finally {
+    own.dispose();
+  }
+}

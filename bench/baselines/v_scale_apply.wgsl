@@ -1,0 +1,31 @@
+// Naive V-scale, second step:  scaled value = r / (r + C) v,  with r = |v|² from memory.
+//
+// One invocation an element, 64 a workgroup. No barriers.
+
+struct Parameters {
+  elements: u32, // B Hkv T D
+  columns: u32, // D
+  keyValueHeads: u32, // Hkv
+  sequenceLength: u32, // T
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> value: array<f32>; // [B, Hkv, T, D]
+@group(0) @binding(2) var<storage, read> squaredNorm: array<f32>; // [B, Hkv, T]
+@group(0) @binding(3) var<storage, read> constant: array<f32>; // [Hkv]
+@group(0) @binding(4) var<storage, read_write> scaledValue: array<f32>; // [B, Hkv, T, D]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  if (i >= parameters.elements) {
+    return;
+  }
+  let row = i / parameters.columns;
+  let r = squaredNorm[row];
+  scaledValue[i] = r / (r + constant[row / parameters.sequenceLength % parameters.keyValueHeads]) * value[i];
+}
