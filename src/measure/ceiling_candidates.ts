@@ -95,6 +95,27 @@ export function referenceKernel(gpu: Gpu): Candidate {
   return fmaCandidate(gpu, { accumulators: 8, type: "f32", unrolled: UNROLLED, workgroupSize: 64 });
 }
 
+/**
+ * Work that drives everything else out of the last-level cache: it copies one half of a buffer's worth of
+ * memory to another, 64 MiB in all for an adapter that computes on the CPU, 256 MiB for others.
+ *
+ * @param gpu the GPU
+ * @returns the plan, which owns its buffers
+ */
+export function scrubPlan(gpu: Gpu): Plan {
+  const bytes = Math.min(gpu.info.software ? 2 ** 25 : 2 ** 27, copyBytes(gpu));
+  const [source, copied] = [gpu.storage(bytes), gpu.storage(bytes)];
+  const style = gpu.info.software ? "runs" : "coalesced";
+  return copyPlan(gpu, {
+    bytes,
+    source,
+    copied,
+    element: "vec4u",
+    style,
+    scratch: [source, copied],
+  });
+}
+
 // Enough to fill the adapter many times over; a few milliseconds' work on a CPU.
 function invocationCount(gpu: Gpu): number {
   return gpu.info.software ? 2 ** 14 : 2 ** 20;
@@ -235,36 +256,14 @@ function copyCandidates(gpu: Gpu): Candidate[] {
     gpu.device.queue.writeBuffer(source, offset, fillChunk(offset / 4));
   }
   const forms = [
-    { element: "vec4u", size: 16, style: "coalesced" },
-    { element: "vec4u", size: 16, style: "runs" },
-    { element: "u32", size: 4, style: "coalesced" },
-    { element: "u32", size: 4, style: "runs" },
+    { element: "vec4u", style: "coalesced" },
+    { element: "vec4u", style: "runs" },
+    { element: "u32", style: "coalesced" },
+    { element: "u32", style: "runs" },
   ] as const;
   let users = forms.length;
-  return forms.map(({ element, size, style }): Candidate => {
-    const elements = bytes / size;
-    const invocations = style === "runs" ? 2 ** 13 : Math.min(2 ** 20, elements / 64);
-    const run = elements / invocations;
-    const groups = invocations / 64;
-    const columns = Math.min(groups, 2 ** 15);
-    const plan = new Plan(gpu, {
-      operator: "ceilings",
-      cost: { flops: 0, bytes: 2 * bytes },
-      dispatches: [{
-        kernel: {
-          parts: [{ file: "ceiling_copy.wgsl", source: copySource }],
-          constants: { Element: element },
-        },
-        parameters: [
-          { u32: run },
-          { u32: style === "runs" ? 1 : invocations },
-          { u32: style === "runs" ? run : 1 },
-          { u32: 64 * columns },
-        ],
-        buffers: [source, copied],
-        workgroups: [columns, groups / columns],
-      }],
-    });
+  return forms.map(({ element, style }): Candidate => {
+    const plan = copyPlan(gpu, { bytes, source, copied, element, style });
     return {
       method: `${style === "runs" ? "a run an invocation" : "coalesced"}, ${element} elements, ${
         bytes / 2 ** 20
@@ -294,6 +293,43 @@ function copyCandidates(gpu: Gpu): Candidate[] {
         gpu.free(copied);
       },
     };
+  });
+}
+
+interface Copying {
+  readonly bytes: number;
+  readonly source: GPUBuffer;
+  readonly copied: GPUBuffer;
+  readonly element: "vec4u" | "u32";
+  readonly style: "coalesced" | "runs";
+  readonly scratch?: readonly GPUBuffer[];
+}
+
+function copyPlan(gpu: Gpu, copying: Copying): Plan {
+  const { bytes, source, copied, element, style, scratch = [] } = copying;
+  const elements = bytes / (element === "vec4u" ? 16 : 4);
+  const invocations = style === "runs" ? 2 ** 13 : Math.min(2 ** 20, elements / 64);
+  const run = elements / invocations;
+  const groups = invocations / 64;
+  const columns = Math.min(groups, 2 ** 15);
+  return new Plan(gpu, {
+    operator: "ceilings",
+    cost: { flops: 0, bytes: 2 * bytes },
+    scratch,
+    dispatches: [{
+      kernel: {
+        parts: [{ file: "ceiling_copy.wgsl", source: copySource }],
+        constants: { Element: element },
+      },
+      parameters: [
+        { u32: run },
+        { u32: style === "runs" ? 1 : invocations },
+        { u32: style === "runs" ? run : 1 },
+        { u32: 64 * columns },
+      ],
+      buffers: [source, copied],
+      workgroups: [columns, groups / columns],
+    }],
   });
 }
 

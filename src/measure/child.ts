@@ -1,0 +1,14 @@
+/** The process that measures: `deno run child.ts` beside the bench, which talks to it in JSON lines. */
+import { serve } from "./child_server.ts";
+import { processClocks, writeLine } from "./child_io.ts";
+import { createWorkload } from "./workloads.ts";
+
+// Ctrl-C reaches every process of the terminal; the bench decides what it means, and says so on stdin.
+if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
+await serve({
+  requests: Deno.stdin.readable,
+  write: writeLine,
+  clocks: processClocks(),
+  createWorkload,
+});
+Deno.exit(0); // a driver's threads and open handles must not keep it

@@ -1,0 +1,143 @@
+/** A measuring process seen from outside: what it says, how long it is silent, and how it ends. */
+import { type ChildReport, type ChildRequest, readLines } from "./child_protocol.ts";
+
+/** How to start a measuring process. */
+export interface ChildCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** What comes of waiting for a child. */
+export type ChildEvent =
+  | ChildReport
+  /** It said nothing for as long as it was given. */
+  | { readonly type: "silent" }
+  | { readonly type: "ended"; readonly reason: string };
+
+const STDERR_TAIL = 2000;
+
+/**
+ * A running measuring process.
+ */
+export class MeasuringChild {
+  readonly #process: Deno.ChildProcess;
+  readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #reports: ChildReport[] = [];
+  readonly #done: Promise<void>;
+  #ended: string | undefined;
+  #wake: () => void = () => {};
+  #stderr = "";
+  #last = Infinity;
+
+  /**
+   * Starts it.
+   *
+   * @param child the command
+   * @throws {Deno.errors.NotCapable} without the permission to run it
+   * @throws {Deno.errors.NotFound} if there is no such command
+   */
+  constructor({ command, args }: ChildCommand) {
+    this.#process = new Deno.Command(command, {
+      args: [...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#requests = this.#process.stdin.getWriter();
+    this.#done = this.#follow();
+  }
+
+  /** Sends a request. One that cannot be sent shows as the end of the child. */
+  send(request: ChildRequest): void {
+    const line = new TextEncoder().encode(JSON.stringify(request) + "\n");
+    this.#requests.write(line).catch(() => {});
+  }
+
+  /**
+   * Shortens every wait, one that is under way as well.
+   *
+   * @param patience from now on for how long, in ms
+   */
+  hurry(patience: number): void {
+    this.#last = performance.now() + patience;
+    this.#wake();
+  }
+
+  /**
+   * Waits for the next report.
+   *
+   * @param patience for how long, in ms
+   * @returns the report, `silent` if there is none, or `ended` with the reason
+   */
+  async next(patience: number): Promise<ChildEvent> {
+    const deadline = performance.now() + patience;
+    while (true) {
+      const report = this.#reports.shift();
+      if (report !== undefined) return report;
+      if (this.#ended !== undefined) return { type: "ended", reason: this.#ended };
+      const left = Math.min(deadline, this.#last) - performance.now();
+      if (left <= 0) return { type: "silent" };
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const timer = setTimeout(resolve, left);
+      await promise;
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends it at once, whatever it does, and waits until it is gone. */
+  async kill(): Promise<void> {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+    await this.#done;
+  }
+
+  /**
+   * Closes its stdin, which asks it to end, and kills it if it does not.
+   *
+   * @param patience for how long to wait, in ms
+   */
+  async close(patience: number): Promise<void> {
+    await this.#requests.close().catch(() => {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, patience);
+    await Promise.race([this.#done, promise]);
+    clearTimeout(timer);
+    await this.kill();
+  }
+
+  async #follow(): Promise<void> {
+    const { stdout, stderr, status } = this.#process;
+    await Promise.all([this.#readReports(stdout), this.#readErrors(stderr)]);
+    const { code, signal } = await status;
+    const lines = this.#stderr.trim().split("\n").filter((line) => !isNoise(line));
+    const said = lines.length > 0 ? `, saying: ${lines.slice(-3).join(" ").slice(-500)}` : "";
+    this.#ended = signal === null
+      ? `the process ended with code ${code}${said}`
+      : `the process ended by ${signal}${said}`;
+    this.#wake();
+  }
+
+  async #readReports(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const report of readLines<ChildReport>(stdout)) {
+      this.#reports.push(report);
+      this.#wake();
+    }
+  }
+
+  // The child's notices (a driver is being fetched) are for the user; what drivers print is kept for the day it ends.
+  async #readErrors(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
+      for (const line of text.split("\n")) if (line.startsWith("gradsink: ")) console.error(line);
+      this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+    }
+  }
+}
+
+// Lines that drivers print at every start.
+function isNoise(line: string): boolean {
+  return line.trim() === "" || /XDG_RUNTIME_DIR|artificially reduced|^gradsink: /.test(line);
+}

@@ -1,0 +1,84 @@
+/**
+ * What the bench and the processes that measure for it say to each other: one JSON object a line, requests on the
+ * child's stdin, reports on its stdout. Both sides are this project's own code of one version.
+ */
+import type { OpenGpuOptions } from "../gpu/open_gpu.ts";
+import type { GpuInfo } from "../gpu/gpu_info.ts";
+import type { CacheState, Ceilings, Measurement, Timer } from "./result_file.ts";
+import type { KernelName, PassName, Shape } from "./shapes.ts";
+import type { StoppingRule } from "./stopping.ts";
+
+/** One measurement to make. */
+export interface Job {
+  /** Unique within a run. */
+  readonly id: number;
+  readonly kernel: KernelName;
+  readonly pass: PassName;
+  readonly shape: Shape;
+  readonly dtype: string;
+  readonly variant: string;
+  readonly cache: CacheState;
+}
+
+/** What the bench asks of a child. */
+export type ChildRequest =
+  | { readonly type: "open"; readonly options: OpenGpuOptions }
+  | { readonly type: "ceilings" }
+  | {
+    readonly type: "batch";
+    readonly jobs: readonly Job[];
+    readonly rule: StoppingRule;
+    readonly seed: number;
+  }
+  | { readonly type: "stop" };
+
+/** What a child tells the bench. */
+export type ChildReport =
+  | {
+    readonly type: "opened";
+    readonly info: GpuInfo;
+    readonly timer: Timer;
+    readonly warnings: readonly string[];
+  }
+  /** It is about to do this; whatever stops it now is this step's doing. */
+  | { readonly type: "at"; readonly id: number | null; readonly step: string }
+  | {
+    readonly type: "ceilings";
+    readonly ceilings: Ceilings;
+    readonly warnings: readonly string[];
+  }
+  | { readonly type: "measured"; readonly id: number; readonly measurement: Measurement }
+  /** The last request has been answered in full. */
+  | { readonly type: "idle" }
+  /** The process is of no more use, because of what it was last at. */
+  | { readonly type: "broken"; readonly reason: string };
+
+/**
+ * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print what they like.
+ *
+ * @param stream bytes of UTF-8 text
+ * @returns the objects
+ */
+export async function* readLines<Message>(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Message> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const message = parse(line);
+      if (message !== undefined) yield message as Message;
+    }
+  }
+}
+
+function parse(line: string): unknown {
+  try {
+    const message: unknown = JSON.parse(line);
+    const known = typeof message === "object" && message !== null && "type" in message;
+    return known ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

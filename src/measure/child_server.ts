@@ -1,0 +1,251 @@
+/**
+ * The measuring side of a child process: opens a GPU, measures what it is asked, reports each result as soon as it
+ * stands, and says before every step what it is at, since a kernel may take the process with it.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import { GpuError } from "../gpu/gpu_error.ts";
+import { openGpu } from "../gpu/open_gpu.ts";
+import { referenceKernel, scrubPlan } from "./ceiling_candidates.ts";
+import { measureCeilings } from "./ceilings.ts";
+import { type ChildReport, type ChildRequest, type Job, readLines } from "./child_protocol.ts";
+import type { Measurement, MeasurementStatus, Timer } from "./result_file.ts";
+import { type SampledWork, sampleWork, type WorkSamples } from "./run_samples.ts";
+import { GpuTimer, type HostClocks } from "./timing.ts";
+import type { CheckResult, Workload, WorkloadOptions } from "./workloads.ts";
+
+/** What a child process is made of. */
+export interface ServeOptions {
+  readonly requests: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Writes a line at once: the process may die in the next moment. */
+  readonly write: (line: string) => void;
+  readonly clocks: HostClocks;
+  readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
+}
+
+interface Service extends ServeOptions {
+  readonly report: (report: ChildReport) => void;
+  gpu?: Gpu;
+  timer?: GpuTimer;
+  stopped: boolean;
+}
+
+/**
+ * Serves requests until they end, or until the GPU has failed.
+ *
+ * @param options the streams, the clocks, and what makes workloads
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  const service: Service = {
+    ...options,
+    stopped: false,
+    report: (report) => options.write(JSON.stringify(report) + "\n"),
+  };
+  const queue: ChildRequest[] = [];
+  let wake: () => void = () => {};
+  let ended = false;
+  // Read beside the work, so that a stop, or the end of the bench, is noticed between two samples.
+  void (async () => {
+    for await (const request of readLines<ChildRequest>(options.requests)) {
+      if (request.type === "stop") service.stopped = true;
+      else queue.push(request);
+      wake();
+    }
+    ended = true;
+    service.stopped = true;
+    wake();
+  })();
+  while (!ended) {
+    const request = service.stopped ? undefined : queue.shift();
+    if (request === undefined) {
+      if (service.stopped) break;
+      await new Promise<void>((resolve) => wake = resolve);
+      continue;
+    }
+    try {
+      await answer(service, request);
+      service.report({ type: "idle" });
+    } catch (error) {
+      service.report({ type: "broken", reason: messageOf(error) });
+      break;
+    }
+  }
+  service.timer?.dispose();
+  service.gpu?.dispose();
+}
+
+async function answer(service: Service, request: ChildRequest): Promise<void> {
+  if (request.type === "open") {
+    service.report({ type: "at", id: null, step: "opening the adapter" });
+    const gpu = service.gpu = await openGpu(request.options);
+    service.report({ type: "at", id: null, step: "calibrating the clock" });
+    const timer = service.timer = await GpuTimer.open(gpu, { clocks: clocksFor(gpu, service) });
+    const warnings = timer.warning === undefined ? [] : [timer.warning];
+    service.report({ type: "opened", info: gpu.info, timer: timer.timer, warnings });
+    return;
+  }
+  const { gpu, timer } = service;
+  if (gpu === undefined || timer === undefined) throw new Error("the adapter is not open");
+  if (request.type === "ceilings") {
+    const found = await measureCeilings(gpu, {
+      timer,
+      progress: ({ name }) => service.report({ type: "at", id: null, step: `ceiling ${name}` }),
+    });
+    service.report({ type: "ceilings", ...found });
+  } else if (request.type === "batch") {
+    await measureBatch(service, { ...request, gpu, timer });
+  }
+}
+
+// The process's CPU time is the driver's where the driver computes on the CPU; elsewhere it says nothing.
+function clocksFor(gpu: Gpu, { clocks }: Service): HostClocks {
+  return gpu.info.software ? clocks : { wall: clocks.wall };
+}
+
+interface Batch extends Extract<ChildRequest, { type: "batch" }> {
+  readonly gpu: Gpu;
+  readonly timer: GpuTimer;
+}
+
+/** A workload that passed its check, and the jobs that time it. */
+interface Checked {
+  readonly workload: Workload;
+  readonly correctness: CheckResult;
+  readonly jobs: readonly Job[];
+}
+
+async function measureBatch(service: Service, batch: Batch): Promise<void> {
+  const { gpu, timer, jobs, rule, seed } = batch;
+  const reference = referenceKernel(gpu);
+  const scrub = jobs.some(({ cache }) => cache === "cold") ? scrubPlan(gpu) : undefined;
+  const checked: Checked[] = [];
+  try {
+    for (const group of groups(jobs)) {
+      if (service.stopped) return;
+      const prepared = await prepare(service, { ...batch, jobs: group });
+      if (prepared !== undefined) checked.push(prepared);
+    }
+    const visits = checked.flatMap((each) => each.jobs.map((job) => ({ ...each, job })));
+    const work = visits.map(({ workload, job }): SampledWork => ({
+      run: (pass) => workload.plan.encode(pass),
+      cache: job.cache,
+    }));
+    gpu.run([reference.plan, ...scrub === undefined ? [] : [scrub]]);
+    await gpu.sync();
+    const samples = await sampleWork(work, {
+      timer,
+      rule,
+      seed,
+      reference: (pass) => reference.plan.encode(pass),
+      ...scrub === undefined ? {} : { scrub: (pass) => scrub.encode(pass) },
+      interrupted: () => service.stopped,
+      visit: (index) =>
+        service.report({ type: "at", id: visits[index]!.job.id, step: "taking samples" }),
+      finish: (index, samples) => {
+        const { job, workload, correctness } = visits[index]!;
+        service.report({
+          type: "measured",
+          id: job.id,
+          measurement: describe(job, { workload, correctness, timer: timer.timer, samples }),
+        });
+      },
+    });
+    await gpu.sync();
+    if (service.stopped) return;
+    visits.forEach(({ job, workload, correctness }, index) => {
+      if (samples[index] !== undefined) return;
+      const measurement = describe(job, { workload, correctness, timer: timer.timer });
+      const warning = job.cache === "cold"
+        ? "no data: the clock is too coarse for single runs"
+        : "no data: the clock gave no times";
+      service.report({
+        type: "measured",
+        id: job.id,
+        measurement: { ...measurement, warnings: [warning] },
+      });
+    });
+  } finally {
+    for (const { workload } of checked) workload.dispose();
+    reference.dispose();
+    scrub?.dispose();
+  }
+}
+
+// Jobs that differ in the cache's state only share a workload.
+function groups(jobs: readonly Job[]): Job[][] {
+  const byWork = new Map<string, Job[]>();
+  for (const job of jobs) {
+    const key = JSON.stringify([job.kernel, job.pass, job.shape, job.dtype, job.variant]);
+    byWork.set(key, [...byWork.get(key) ?? [], job]);
+  }
+  return [...byWork.values()];
+}
+
+// Speed is reported of right answers only.
+async function prepare(service: Service, batch: Batch): Promise<Checked | undefined> {
+  const { gpu, jobs, timer, seed } = batch;
+  const job = jobs[0]!;
+  const fail = (status: MeasurementStatus, reason: string, workload?: Workload): undefined => {
+    for (const job of jobs) {
+      const measurement = describe(job, { timer: timer.timer, ...workload && { workload } });
+      service.report({
+        type: "measured",
+        id: job.id,
+        measurement: { ...measurement, status, reason },
+      });
+    }
+  };
+  service.report({ type: "at", id: job.id, step: "preparing" });
+  let workload: Workload;
+  try {
+    const { kernel, pass, shape, variant } = job;
+    workload = service.createWorkload(gpu, { kernel, pass, shape, variant, seed });
+  } catch (error) {
+    if (error instanceof GpuError) throw error;
+    return fail("failed", messageOf(error));
+  }
+  service.report({ type: "at", id: job.id, step: "compiling and checking" });
+  let correctness: CheckResult;
+  try {
+    correctness = await workload.check();
+  } catch (error) {
+    workload.dispose();
+    throw error;
+  }
+  if (correctness.error <= correctness.tolerance) return { workload, correctness, jobs };
+  const { output, error, tolerance } = correctness;
+  const found = Number.isFinite(error) ? `an error of ${error.toPrecision(3)}` : "no number";
+  fail("wrong", `${output} has ${found}, allowed is ${tolerance.toPrecision(3)}`, workload);
+  workload.dispose();
+  return undefined;
+}
+
+/** What is known of a job's measurement. */
+interface Known {
+  readonly timer: Timer;
+  readonly workload?: Workload;
+  readonly correctness?: CheckResult;
+  readonly samples?: WorkSamples;
+}
+
+function describe(job: Job, { timer, workload, correctness, samples }: Known): Measurement {
+  return {
+    kernel: job.kernel,
+    pass: job.pass,
+    shape: job.shape.dimensions,
+    dtype: job.dtype,
+    variant: job.variant,
+    tuning: {},
+    flops: workload?.cost.flops ?? 0,
+    bytes: workload?.cost.bytes ?? 0,
+    cache: job.cache,
+    timer,
+    samples: [],
+    ...samples,
+    ...correctness === undefined ? {} : { correctness },
+  };
+}
+
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, " ").slice(0, 1900);
+}
