@@ -1,3 +1,4 @@
+import { attentionForwardSubgroup } from "../../kernels/attention_forward_subgroup.wgsl.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import {
   type AttentionShape,
@@ -5,6 +6,7 @@ import {
   TILE,
   tileParameters,
 } from "./attention_shape.ts";
+import { unfitSubgroup } from "./attention_subgroup.ts";
 import { planValve } from "./attention_valve.ts";
 import { attentionForwardKernel } from "./kernels.ts";
 import type { Variant } from "./variants.ts";
@@ -47,7 +49,54 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
   },
 };
 
+// One subgroup a workgroup, for adapters that compute on the CPU. More rows mean more arithmetic a load, but a compiler
+// that takes longer than it saves: 4 s for 16 rows of D = 64 on lavapipe, 10 s for 32.
+function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
+  return {
+    name: `subgroup-${rows}`,
+    unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
+    suits: () => false,
+    plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
+      const full = vScale?.mode === "full" ? vScale : undefined;
+      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+      const source = attentionForwardSubgroup({
+        subgroupSize: gpu.info.subgroupSize?.minimum ?? 0,
+        rows,
+        headDim: shape.headDim,
+      });
+      return {
+        scratch,
+        dispatches: [...dispatches, {
+          kernel: {
+            parts: [{ file: "attention_forward_subgroup.wgsl.ts", source }],
+            features: ["subgroups"],
+          },
+          parameters: [
+            { u32: shape.queryHeads },
+            { u32: shape.keyValueHeads },
+            { u32: shape.sequenceLength },
+            { f32: scale * Math.LOG2E },
+            { u32: full === undefined ? 0 : 1 },
+          ],
+          buffers: [
+            query.buffer,
+            key.buffer,
+            value.buffer,
+            valve,
+            output.buffer,
+            logSumExp.buffer,
+          ],
+          workgroups: [Math.ceil(shape.sequenceLength / rows), shape.queryHeads, shape.batches],
+        }],
+      };
+    },
+  };
+}
+
 /** The kernels of attention forward, in order of preference. */
 export const attentionForwardVariants: readonly Variant<AttentionShape, AttentionForwardCall>[] = [
+  subgroup(16),
+  subgroup(8),
+  subgroup(32),
   portable,
 ];

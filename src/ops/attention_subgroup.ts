@@ -1,0 +1,28 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import type { AttentionShape } from "./attention_shape.ts";
+
+/**
+ * Why attention's subgroup kernels cannot run: they take one subgroup as a workgroup, so that its size must be known.
+ *
+ * @param gpu the GPU
+ * @param shape the lengths of the call
+ * @param rows rows of a workgroup
+ * @returns the reason, or undefined if they can
+ */
+export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): string | undefined {
+  const size = gpu.info.subgroupSize;
+  if (size === undefined) return "the adapter has no subgroups";
+  if (size.minimum !== size.maximum) {
+    return `subgroups have ${size.minimum} to ${size.maximum} lanes, wanted one size`;
+  }
+  if (rows % size.minimum !== 0) return `${rows} rows are no multiple of ${size.minimum} lanes`;
+  if (shape.headDim > 128) return `the head dimension is ${shape.headDim}, wanted at most 128`;
+  const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
+  if (Math.ceil(shape.sequenceLength / rows) > limit) return "the sequence has too many tiles";
+  return undefined;
+}
+
+/** Rows of a workgroup that compile in a few seconds: the registers of a row grow with D. */
+export function suitableRows({ headDim }: AttentionShape): number {
+  return headDim <= 64 ? 16 : 8;
+}
