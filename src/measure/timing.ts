@@ -34,6 +34,14 @@ export interface UntimedWork {
   readonly each?: Span;
 }
 
+/** What {@linkcode GpuTimer.time} is told. */
+export interface TimeOptions extends UntimedWork {
+  /** Called right before a submission, for a harness with a clock of its own. */
+  readonly started?: () => void;
+  /** Called as soon as the GPU has finished it. */
+  readonly finished?: () => void;
+}
+
 /** What one submission took. */
 export interface SpanTimes {
   /** ns of each span; undefined where the GPU's clock gave no time (a difference that is zero or negative). */
@@ -119,7 +127,7 @@ export class GpuTimer {
     await gpu.sync();
     const submitAndWait: number[] = [];
     for (let i = 0; i < 20; i++) {
-      submitAndWait.push((await submitAndTime(gpu, clocks, (pass) => span(pass))).wall);
+      submitAndWait.push((await submitAndTime(gpu, { clocks, span })).wall);
     }
     const wall: Timer = { kind: "wall", quantum: observeClockStep(clocks.wall) };
     if (kind === "wall" || !gpu.info.features.includes("timestamp-query")) {
@@ -139,12 +147,15 @@ export class GpuTimer {
    * Runs spans, each in a pass of its own, and times each.
    *
    * @param spans 1 to 32 spans; by wall time each is a submission of its own
-   * @param untimed work in front of all spans (`first`) and of every span (`each`), in passes that are not timed
+   * @param options work in front of all spans (`first`) and of every span (`each`), in passes that are not timed; what to
+   *   call at the ends of a submission
    * @returns the times; `wall` and `cpu` cover the untimed work of the same submission too
    * @throws {GpuError} if the GPU fails
    * @throws {RangeError} for no spans, too many, or work before each span by wall time, which cannot leave it out
    */
-  async time(spans: readonly Span[], untimed: UntimedWork = {}): Promise<SpanTimes> {
+  async time(spans: readonly Span[], options: TimeOptions = {}): Promise<SpanTimes> {
+    const { started, finished, ...untimed } = options;
+    const callbacks = { started, finished };
     if (spans.length < 1 || spans.length > MAXIMUM_SPANS) {
       throw new RangeError(`time: ${spans.length} spans, wanted 1 to ${MAXIMUM_SPANS}`);
     }
@@ -152,9 +163,9 @@ export class GpuTimer {
     const clocks = this.#clocks;
     if (this.#stamps === undefined) {
       if (untimed.each !== undefined) throw new RangeError("time: wall time cannot leave work out");
-      if (untimed.first !== undefined) await submitAndTime(gpu, clocks, untimed.first);
+      if (untimed.first !== undefined) await submitAndTime(gpu, { clocks, span: untimed.first });
       const times = [];
-      for (const span of spans) times.push(await submitAndTime(gpu, clocks, span));
+      for (const span of spans) times.push(await submitAndTime(gpu, { clocks, span, callbacks }));
       const sum = (list: number[]): number => list.reduce((a, b) => a + b, 0);
       return {
         spans: times.map(({ wall }) => wall > 0 ? wall : undefined),
@@ -162,7 +173,7 @@ export class GpuTimer {
         ...clocks.cpu === undefined ? {} : { cpu: sum(times.map(({ cpu }) => cpu ?? 0)) },
       };
     }
-    const submission = { gpu, clocks, spans, untimed };
+    const submission = { gpu, clocks, spans, untimed, callbacks };
     const { ticks, wall, cpu } = await submitWithStamps(this.#stamps, submission);
     const scale = this.timer.nanosecondsPerTick ?? 1;
     return {
@@ -219,6 +230,12 @@ interface Submission {
   readonly clocks: HostClocks;
   readonly spans: readonly Span[];
   readonly untimed?: UntimedWork;
+  readonly callbacks?: Callbacks;
+}
+
+interface Callbacks {
+  readonly started: (() => void) | undefined;
+  readonly finished: (() => void) | undefined;
 }
 
 interface HostTimes {
@@ -230,10 +247,11 @@ interface HostTimes {
 
 async function submitWithStamps(
   stamps: Stamps,
-  { gpu, clocks, spans, untimed = {} }: Submission,
+  { gpu, clocks, spans, untimed = {}, callbacks }: Submission,
 ): Promise<HostTimes & { ticks: (readonly [begin: number, end: number])[] }> {
   const size = 16 * spans.length;
   const host = await submitAndWait(gpu, clocks, {
+    callbacks,
     record(encoder) {
       if (untimed.first !== undefined) recordPass(encoder, untimed.first);
       spans.forEach((span, i) => {
@@ -258,8 +276,16 @@ async function submitWithStamps(
   return { ...host, ticks };
 }
 
-function submitAndTime(gpu: Gpu, clocks: HostClocks, span: Span): Promise<HostTimes> {
+function submitAndTime(
+  gpu: Gpu,
+  { clocks, span, callbacks }: {
+    readonly clocks: HostClocks;
+    readonly span: Span;
+    readonly callbacks?: Callbacks;
+  },
+): Promise<HostTimes> {
   return submitAndWait(gpu, clocks, {
+    callbacks,
     record: (encoder) => recordPass(encoder, span),
     wait: () => gpu.device.queue.onSubmittedWorkDone(),
   });
@@ -280,7 +306,8 @@ function recordPass(
 async function submitAndWait(
   gpu: Gpu,
   clocks: HostClocks,
-  { record, wait }: {
+  { callbacks, record, wait }: {
+    readonly callbacks: Callbacks | undefined;
     readonly record: (encoder: GPUCommandEncoder) => void;
     readonly wait: () => Promise<unknown>;
   },
@@ -291,12 +318,14 @@ async function submitAndWait(
     record(encoder);
     buffer = encoder.finish();
   });
+  callbacks?.started?.();
   const cpuBefore = clocks.cpu?.();
   const before = clocks.wall();
   gpu.guard("timer", () => gpu.device.queue.submit([buffer!]));
   const done = wait();
   let after = clocks.wall();
   let cpuAfter = clocks.cpu?.();
+  if (gpu.info.runtime === "deno") callbacks?.finished?.();
   try {
     await done;
   } catch (error) {
@@ -306,6 +335,7 @@ async function submitAndWait(
   if (gpu.info.runtime !== "deno") {
     after = clocks.wall();
     cpuAfter = clocks.cpu?.();
+    callbacks?.finished?.();
   }
   const cpu = cpuBefore === undefined || cpuAfter === undefined
     ? {}
