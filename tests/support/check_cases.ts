@@ -1,0 +1,77 @@
+/** Running a property over drawn cases. */
+import fc from "fast-check";
+import type { Gpu } from "../../mod.ts";
+import { assertEquals } from "./assert.ts";
+import { type Report, Tally } from "./report.ts";
+
+/** How to run a property. */
+export interface PropertyOptions {
+  /** What the cases are drawn from. Default: the property's own fixed seed, or `GRADSINK_TEST_SEED`. */
+  readonly seed?: number;
+  /** How many cases are drawn, after the pinned ones. Default: the property's own number. */
+  readonly runs?: number;
+  /** A path that fast-check printed, to repeat one failure. */
+  readonly path?: string;
+  /** Stop at the first failure without looking for a smaller one: for mutants, whose failures nobody reads. */
+  readonly endOnFailure?: boolean;
+}
+
+/** A property: throws if it does not hold. */
+export type Property = (gpu: Gpu, options?: PropertyOptions) => Promise<Report>;
+
+/** What {@linkcode checkCases} checks. */
+export interface Cases<Description> {
+  readonly name: string;
+  readonly arbitrary: fc.Arbitrary<Description>;
+  /** Checked first, in every run: the shapes that matter most, and old counterexamples. */
+  readonly examples: readonly Description[];
+  readonly runs: number;
+  readonly seed: number;
+  /** Throws if the case fails. Frees what it makes: the live buffers are counted. */
+  readonly check: (description: Description, tally: Tally) => Promise<void>;
+}
+
+/** Stops a property that has run away: a hundred times what it takes on a software adapter of two cores. */
+const TIME_LIMIT = 600_000;
+
+async function seedFromEnvironment(): Promise<number | undefined> {
+  const variable = "GRADSINK_TEST_SEED";
+  const { state } = await Deno.permissions.query({ name: "env", variable });
+  const text = state === "granted" ? Deno.env.get(variable) : undefined;
+  return text === undefined ? undefined : Number(text);
+}
+
+/**
+ * Checks a property over its pinned and its drawn cases. A failure names fast-check's seed and path.
+ *
+ * @param gpu where the cases run
+ * @param cases the property
+ * @param options how to run it
+ * @returns what was compared
+ */
+export async function checkCases<Description>(
+  gpu: Gpu,
+  cases: Cases<Description>,
+  options: PropertyOptions = {},
+): Promise<Report> {
+  const { name, arbitrary, examples, check } = cases;
+  const tally = new Tally();
+  let done = 0;
+  const property = fc.asyncProperty(arbitrary, async (description) => {
+    const before = gpu.memory;
+    const compared = tally.comparisons;
+    await check(description, tally);
+    assertEquals(gpu.memory, before, "the case left GPU buffers behind");
+    if (tally.comparisons > compared) done++;
+  });
+  await fc.assert(property, {
+    seed: options.seed ?? await seedFromEnvironment() ?? cases.seed,
+    ...options.path === undefined ? {} : { path: options.path },
+    numRuns: examples.length + (options.runs ?? cases.runs),
+    examples: examples.map((example): [Description] => [example]),
+    endOnFailure: options.endOnFailure ?? false,
+    interruptAfterTimeLimit: TIME_LIMIT,
+    markInterruptAsFailure: true,
+  });
+  return tally.report(name, done);
+}

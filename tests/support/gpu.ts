@@ -1,0 +1,86 @@
+/**
+ * The GPUs that the tests run on: every file opens each runtime once, when its first test needs it.
+ */
+import { Gpu, openGpu, type Runtime } from "../../mod.ts";
+import { describeReport, type Report } from "./report.ts";
+
+const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
+const opened = new Map<Runtime, Promise<Gpu>>();
+
+globalThis.addEventListener("unload", () => {
+  for (const gpu of opened.values()) void gpu.then((gpu) => gpu.dispose(), () => {});
+});
+
+/**
+ * The file's `Gpu` of a runtime, opened on the first call and disposed of at the end.
+ *
+ * @param runtime the WebGPU implementation
+ * @throws {Error} if no adapter can be opened: a test that needs one then fails, it is not skipped
+ */
+export function testGpu(runtime: Runtime): Promise<Gpu> {
+  const gpu = opened.get(runtime) ?? openGpu({ runtime });
+  opened.set(runtime, gpu);
+  return gpu;
+}
+
+/**
+ * Registers a test for each runtime: Deno's own WebGPU, and Dawn, which is native code and is ignored, by a name that
+ * says so, where `--allow-ffi` is missing. A report that the test returns is printed.
+ *
+ * @param name the test's name; the runtime is added
+ * @param run the test
+ * @param options `runtimes` to register for; both by default
+ */
+export function onEachRuntime(
+  name: string,
+  run: (gpu: Gpu) => Promise<Report | void>,
+  { runtimes = ["deno", "dawn"] }: { readonly runtimes?: readonly Runtime[] } = {},
+): void {
+  for (const runtime of runtimes) {
+    const ignore = runtime === "dawn" && !ffi;
+    Deno.test({
+      name: `${name} [${runtime}${ignore ? ": needs --allow-ffi" : ""}]`,
+      ignore,
+      async fn() {
+        const gpu = await testGpu(runtime);
+        const report = await run(gpu);
+        await gpu.sync();
+        if (report !== undefined) console.log(`    ${describeReport(report)}`);
+      },
+    });
+  }
+}
+
+/** What {@linkcode siblingGpu} changes. */
+export interface SiblingOptions {
+  /** Another answer to whether the adapter computes on the CPU, on which the choice of kernels depends. */
+  readonly software?: boolean;
+  /** Smaller limits than the device has, so that little data reaches them. */
+  readonly limits?: Readonly<Record<string, number>>;
+}
+
+/**
+ * Another `Gpu` on the same device, with kernels and limits of its own. Never to be disposed of: that would destroy
+ * the device that it shares.
+ *
+ * @param gpu whose device to use
+ * @param options what differs
+ */
+export function siblingGpu(gpu: Gpu, { software, limits }: SiblingOptions): Gpu {
+  const info = { ...gpu.info, software: software ?? gpu.info.software };
+  return new Gpu(limits === undefined ? gpu.device : withLimits(gpu.device, limits), info);
+}
+
+// The device itself cannot be subclassed: its methods insist on the native object as `this`.
+function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>): GPUDevice {
+  const reduced = new Proxy(device.limits, {
+    get: (target, name) => limits[String(name)] ?? Reflect.get(target, name, target),
+  });
+  return new Proxy(device, {
+    get(target, name) {
+      if (name === "limits") return reduced;
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}

@@ -1,0 +1,126 @@
+/** Operators on plain numbers: uploads the arguments, runs the operator, reads the results and frees everything. */
+import { type Gpu, type Plan, Tensor } from "../../mod.ts";
+
+/** A row-major float32 array with its shape, on the CPU. */
+export interface Numbers {
+  readonly data: Float32Array<ArrayBuffer>;
+  readonly shape: readonly number[];
+}
+
+/** An operator's arguments with numbers in place of tensors. */
+export type Plain<Args> = {
+  readonly [Name in keyof Args]: NonNullable<Args[Name]> extends Tensor ? Numbers
+    : NonNullable<Args[Name]> extends { readonly constant: Tensor }
+      ? Plain<NonNullable<Args[Name]>> | undefined
+    : Args[Name] | undefined;
+};
+
+/** An operator's results with numbers in place of tensors. */
+export type Results<Result> = {
+  readonly [Name in keyof Omit<Result, "plan">]: Result[Name] extends Tensor ? Numbers
+    : Result[Name] extends Tensor | undefined ? Numbers | undefined
+    : never;
+};
+
+/** True for numbers with a shape. */
+function isNumbers(value: unknown): value is Numbers {
+  return typeof value === "object" && value !== null &&
+    (value as Numbers).data instanceof Float32Array;
+}
+
+/** Tensors of one test case, disposed of together. */
+export class Arena {
+  readonly #gpu: Gpu;
+  readonly #disposables: Disposable[] = [];
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /** Copies numbers to the GPU. */
+  upload(numbers: Numbers): Tensor {
+    return this.keep(this.#gpu.tensor(numbers.data, numbers.shape));
+  }
+
+  /** Takes charge of a tensor or plan. */
+  keep<Item extends Disposable>(item: Item): Item {
+    this.#disposables.push(item);
+    return item;
+  }
+
+  /** Uploads all numbers among an operator's arguments, those of `vScale` too; leaves out what is undefined. */
+  arguments<Args extends object>(args: Plain<Args>): Args {
+    return Object.fromEntries(
+      Object.entries(args).filter(([, value]) => value !== undefined).map(([name, value]) => {
+        if (isNumbers(value)) return [name, this.upload(value)];
+        return [name, typeof value === "object" && value !== null ? this.arguments(value) : value];
+      }),
+    ) as Args;
+  }
+
+  /** Reads all tensors among an operator's results, and takes charge of them. */
+  async results<Result extends object>(result: Result): Promise<Results<Result>> {
+    const tensors = Object.entries(result).filter(([, value]) => value instanceof Tensor) as [
+      string,
+      Tensor,
+    ][];
+    for (const [, tensor] of tensors) this.keep(tensor);
+    const read: [string, Numbers][] = [];
+    for (const [name, tensor] of tensors) {
+      read.push([name, { data: await tensor.read(), shape: tensor.shape }]);
+    }
+    return Object.fromEntries(read) as Results<Result>;
+  }
+
+  /** Frees everything. */
+  [Symbol.dispose](): void {
+    for (const item of this.#disposables) item[Symbol.dispose]();
+  }
+}
+
+/**
+ * Runs an operator once.
+ *
+ * @param gpu where
+ * @param operator for example `attentionForward`
+ * @param args its arguments, numbers in place of tensors
+ * @returns its results
+ */
+export async function onGpu<Args extends object, Result extends object>(
+  gpu: Gpu,
+  operator: (gpu: Gpu, args: Args) => Result,
+  args: Plain<Args>,
+): Promise<Results<Result>> {
+  using arena = new Arena(gpu);
+  return await arena.results(operator(gpu, arena.arguments<Args>(args)));
+}
+
+/**
+ * Runs an operator's plan several times. Before each run its outputs are filled with the bits of a NaN, so that
+ * whatever a run leaves unwritten shows.
+ *
+ * @param gpu where
+ * @param operator for example `planAttentionForward`
+ * @param options its arguments, and how many runs
+ * @returns the results of every run
+ */
+export async function onGpuPlanned<Args extends object, Result extends { readonly plan: Plan }>(
+  gpu: Gpu,
+  operator: (gpu: Gpu, args: Args) => Result,
+  { args, runs }: { readonly args: Plain<Args>; readonly runs: number },
+): Promise<Results<Result>[]> {
+  using arena = new Arena(gpu);
+  const planned = operator(gpu, arena.arguments<Args>(args));
+  arena.keep(planned.plan);
+  const tensors = Object.values(planned).filter((value) => value instanceof Tensor) as Tensor[];
+  const results: Results<Result>[] = [];
+  for (let run = 0; run < runs; run++) {
+    for (const tensor of tensors) {
+      const poison = new Uint32Array(tensor.length).fill(0x7fc0dead);
+      gpu.device.queue.writeBuffer(tensor.buffer, 0, poison);
+    }
+    gpu.run(planned.plan);
+    results.push(await arena.results(planned));
+  }
+  return results;
+}

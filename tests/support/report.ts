@@ -1,0 +1,156 @@
+/** Comparing numbers with tolerances, and keeping account of what was compared. */
+import { assert } from "./assert.ts";
+import type { Violation } from "./identities.ts";
+
+/** What a property did. */
+export interface Report {
+  /** What was checked. */
+  readonly name: string;
+  /** How many drawn cases. */
+  readonly cases: number;
+  /** How many numbers were compared. */
+  readonly comparisons: number;
+  /** The largest share of a tolerance that was used; undefined where all comparisons were of bits. */
+  readonly share: number | undefined;
+  /** What used that share. */
+  readonly worst: string;
+}
+
+/** A report as one line. */
+export function describeReport({ name, cases, comparisons, share, worst }: Report): string {
+  const used = share === undefined
+    ? "bit for bit"
+    : `${share.toPrecision(2)} of the tolerance used (${worst})`;
+  return `${name}: ${cases} cases, ${comparisons} numbers, ${used}`;
+}
+
+interface Quantity {
+  share: number;
+  /** The largest |expected| / bound: how fine the comparison was where it was finest. */
+  resolution: number;
+}
+
+/** Holds numbers against bounds, counts, and remembers the largest share of a bound that was used. */
+export class Tally {
+  #comparisons = 0;
+  readonly #quantities = new Map<string, Quantity>();
+
+  /** Numbers compared so far. */
+  get comparisons(): number {
+    return this.#comparisons;
+  }
+
+  /**
+   * Throws unless |actual − expected| ≤ bound for every element. NaN is never within a bound.
+   *
+   * @param what the quantity's name
+   * @param numbers the three lists, equally long
+   */
+  within(
+    what: string,
+    { actual, expected, bound }: {
+      readonly actual: ArrayLike<number>;
+      readonly expected: ArrayLike<number>;
+      readonly bound: ArrayLike<number>;
+    },
+  ): void {
+    assert(expected.length > 0, `${what}: nothing to compare`);
+    assert(
+      actual.length === expected.length && bound.length === expected.length,
+      `${what}: ${actual.length} numbers, ${expected.length} expected, ${bound.length} bounds`,
+    );
+    const quantity = this.#quantity(what);
+    for (let i = 0; i < expected.length; i++) {
+      const error = Math.abs(actual[i]! - expected[i]!);
+      if (!(error <= bound[i]!)) {
+        throw new Error(
+          `${what}[${i}] is ${actual[i]}, expected ${expected[i]}: off by ${error}, allowed ${
+            bound[i]
+          }`,
+        );
+      }
+      if (error > 0) quantity.share = Math.max(quantity.share, error / bound[i]!);
+      if (bound[i]! > 0) {
+        quantity.resolution = Math.max(quantity.resolution, Math.abs(expected[i]!) / bound[i]!);
+      }
+    }
+    this.#comparisons += expected.length;
+  }
+
+  /** Throws unless max |actual − expected| ≤ limit · max |expected|. */
+  normwise(
+    what: string,
+    { actual, expected, limit }: {
+      readonly actual: ArrayLike<number>;
+      readonly expected: ArrayLike<number>;
+      readonly limit: number;
+    },
+  ): void {
+    let largest = 0;
+    for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]!));
+    const bound = new Float64Array(expected.length).fill(limit * largest);
+    this.within(what, { actual, expected, bound });
+  }
+
+  /** Throws unless an identity or inequality holds up to the tolerance and something was compared. */
+  holds(what: string, { violation, tolerance }: { violation: Violation; tolerance: number }): void {
+    const { worst, where, compared } = violation;
+    assert(compared > 0, `${what}: nothing was compared`);
+    if (!(worst <= tolerance)) {
+      throw new Error(`${what}: violated by ${worst} at ${where}, allowed ${tolerance}`);
+    }
+    const quantity = this.#quantity(what);
+    quantity.share = Math.max(quantity.share, worst / tolerance);
+    quantity.resolution = Math.max(quantity.resolution, 1 / tolerance);
+    this.#comparisons += compared;
+  }
+
+  /** Throws unless two lists have the same bits; all NaNs are the same. */
+  sameBits(
+    what: string,
+    { actual, expected }: {
+      readonly actual: ArrayLike<number>;
+      readonly expected: ArrayLike<number>;
+    },
+  ): void {
+    assert(actual.length === expected.length, `${what}: ${actual.length}, ${expected.length}`);
+    assert(expected.length > 0, `${what}: nothing to compare`);
+    for (let i = 0; i < expected.length; i++) {
+      if (!Object.is(actual[i], expected[i])) {
+        throw new Error(`${what}[${i}] is ${actual[i]}, wanted the bits of ${expected[i]}`);
+      }
+    }
+    this.#comparisons += expected.length;
+  }
+
+  /** Counts comparisons that were made elsewhere. */
+  count(comparisons: number): void {
+    this.#comparisons += comparisons;
+  }
+
+  /**
+   * The account. Throws if nothing was compared, or a quantity never so finely that an error of 1 % would have shown.
+   *
+   * @param name what was checked
+   * @param cases how many cases
+   */
+  report(name: string, cases: number): Report {
+    assert(cases > 0 && this.#comparisons > 0, `${name}: nothing was compared`);
+    let share: number | undefined;
+    let worst = "";
+    for (const [what, quantity] of this.#quantities) {
+      assert(
+        quantity.resolution > 100,
+        `${name}: ${what} was nowhere compared to better than 1 part in ${quantity.resolution}`,
+      );
+      if (share === undefined || quantity.share > share) [share, worst] = [quantity.share, what];
+    }
+    return { name, cases, comparisons: this.#comparisons, share, worst };
+  }
+
+  #quantity(what: string): Quantity {
+    const quantity = this.#quantities.get(what) ?? { share: 0, resolution: 0 };
+    this.#quantities.set(what, quantity);
+    return quantity;
+  }
+}
