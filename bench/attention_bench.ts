@@ -1,0 +1,15 @@
+/**
+ * Causal attention, plain and with V-scale on the value path, fused against the T × T matrix in memory.
+ *
+ * Run with `deno bench bench/attention_bench.ts`; `bench/suite.ts` says what can be chosen.
+ */
+import { benchOperators } from "./suite.ts";
+
+await benchOperators([
+  { kernel: "attention", pass: "forward" },
+  { kernel: "attention", pass: "backward" },
+  { kernel: "attention-v-scale-full", pass: "forward" },
+  { kernel: "attention-v-scale-full", pass: "backward" },
+  // Its forward pass is attention's.
+  { kernel: "attention-v-scale-backward-only", pass: "backward" },
+]);

@@ -1,0 +1,203 @@
+/**
+ * Registers `Deno.bench` benchmarks of operators: fused against naive, group by group, on the shapes that suit the
+ * adapter. Each file that calls {@linkcode benchOperators} prints a table of GPU times to stderr when it is done, which
+ * leaves stdout to Deno's own report (`deno bench --json` stays valid JSON).
+ *
+ * Options go after `--`: `deno bench -- --grid=full` for more shapes (quick, default, full), `--runtime=dawn` for Dawn
+ * (which needs `--allow-ffi`), `--software=always` for an adapter that computes on the CPU.
+ */
+import { openGpu, type OpenGpuOptions } from "../src/gpu/open_gpu.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
+import { chooseRepeats } from "../src/measure/ceilings.ts";
+import {
+  type GridName,
+  type KernelName,
+  type PassName,
+  type Shape,
+  shapesOf,
+} from "../src/measure/shapes.ts";
+import { GpuTimer, type Span } from "../src/measure/timing.ts";
+import { createWorkload, portable, type Workload } from "../src/measure/workloads.ts";
+import { formatShape } from "../src/report/format.ts";
+import { naive } from "./baselines/naive.ts";
+import { type BenchRow, benchTable } from "./table.ts";
+
+/** An operator to bench. */
+export interface BenchedOperator {
+  readonly kernel: KernelName;
+  readonly pass: PassName;
+}
+
+/** A benchmark, its workload made only while it runs: all of them at once would not fit a GPU's memory. */
+interface Bench extends BenchedOperator {
+  readonly shape: Shape;
+  readonly variant: string;
+}
+
+/** What is known of a benchmark after its rehearsal. */
+interface Rehearsed {
+  readonly bench: Bench;
+  /** ns of one run. */
+  readonly time: number;
+  /** Runs that one pass needs to be timed well. */
+  readonly repeats: number;
+}
+
+const variants = [portable, naive];
+/** How variants are called in Deno's report. */
+const titles: Readonly<Record<string, string>> = {
+  [portable.name]: "fused",
+  [naive.name]: "naive",
+};
+
+/** A pass is to last at least this many ns, so that submitting it is a small part of Deno's wall times. */
+const LEAST_SPAN = 2e6;
+/** The most runs in a pass. */
+const MOST_REPEATS = 1024;
+/** What the iterations of one benchmark may take together, in ns. */
+const BUDGET = 0.8e9;
+/** An iteration's time that is not measured: Deno sleeps 10 ms in each wait. */
+const OVERHEAD = 12e6;
+
+/**
+ * Opens a GPU, checks and warms up the operators, and registers their benchmarks.
+ *
+ * @param operators what to bench
+ * @throws {Error} if there is no usable adapter, saying what was tried and what to install
+ * @throws {RangeError} for an unknown option value
+ */
+export async function benchOperators(operators: readonly BenchedOperator[]): Promise<void> {
+  const gpu = await openGpu({
+    ...chosen("runtime") as Pick<OpenGpuOptions, "runtime">,
+    ...chosen("software") as Pick<OpenGpuOptions, "software">,
+  });
+  const timer = await GpuTimer.open(gpu, { clocks: { wall: () => performance.now() * 1e6 } });
+  const stage = new Stage(gpu, timer);
+  const { software } = gpu.info;
+  for (const { kernel, pass } of operators) {
+    for (const shape of shapesOf(kernel, { ...chosen("grid") as { grid?: GridName }, software })) {
+      const rehearsed: Rehearsed[] = [];
+      for (const { name } of variants) {
+        const result = await stage.rehearse({ kernel, pass, shape, variant: name });
+        if (result !== undefined) rehearsed.push(result);
+      }
+      register(stage, rehearsed);
+    }
+  }
+  addEventListener("unload", () => {
+    // Not console.error: in `deno bench` that, too, would be allowed to go through the reporter.
+    const color = Deno.stderr.isTerminal();
+    const text = benchTable(stage.rows, { info: gpu.info, timer: timer.timer, color });
+    Deno.stderr.writeSync(new TextEncoder().encode(`\n${text}`));
+    timer.dispose();
+    gpu.dispose();
+  });
+}
+
+// The value of `--name=value`, as an options object.
+function chosen(name: string): Record<string, string> {
+  const prefix = `--${name}=`;
+  const argument = Deno.args.find((argument) => argument.startsWith(prefix));
+  return argument === undefined ? {} : { [name]: argument.slice(prefix.length) };
+}
+
+// The variants of a group run equally often in a pass, so that Deno's comparison of them is fair.
+function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
+  const repeats = Math.max(...rehearsed.map((each) => each.repeats));
+  for (const { bench, time } of rehearsed) {
+    const { kernel, pass, shape, variant } = bench;
+    const runs = repeats === 1 ? "" : `, ${repeats} runs an iteration`;
+    const n = Math.round(BUDGET / (repeats * time + OVERHEAD));
+    Deno.bench({
+      name: `${kernel} ${pass}, ${titles[variant]}`,
+      group: `${kernel} ${pass}, ${shape.name} (${formatShape(shape.dimensions)})${runs}`,
+      baseline: variant === naive.name,
+      // Deno runs one or two more.
+      n: Math.min(30, Math.max(3, n)),
+      async fn(b: Deno.BenchContext): Promise<void> {
+        await stage.perform(bench, { repeats, started: () => b.start(), finished: () => b.end() });
+      },
+    });
+  }
+}
+
+/** Holds one workload at a time, and collects the times of all. */
+class Stage {
+  /** The results, in the order of the rehearsals. */
+  readonly rows: (BenchRow & { readonly samples: number[] })[] = [];
+  readonly #gpu: Gpu;
+  readonly #timer: GpuTimer;
+  #current: { readonly bench: Bench; readonly workload: Workload } | undefined;
+
+  constructor(gpu: Gpu, timer: GpuTimer) {
+    this.#gpu = gpu;
+    this.#timer = timer;
+  }
+
+  /** Checks that a benchmark computes right, which also compiles it, and times it roughly. Nothing if it cannot be run. */
+  async rehearse(bench: Bench): Promise<Rehearsed | undefined> {
+    const row = { ...bench, cost: { flops: 0, bytes: 0 }, samples: [] };
+    try {
+      const { plan, check } = this.#open(bench);
+      const { error, tolerance, output } = await check();
+      if (!(error <= tolerance)) {
+        throw new RangeError(`${output} is wrong by ${error.toExponential(1)}`);
+      }
+      const timer = this.#timer;
+      const span: Span = (pass) => plan.encode(pass);
+      const least = Math.max(LEAST_SPAN, timer.minimumSpan);
+      const repeats = await chooseRepeats(span, { timer, span: least, maximum: MOST_REPEATS });
+      const { spans, wall } = await timer.time([repeated(span, repeats)]);
+      this.rows.push({ ...row, cost: plan.cost });
+      return { bench, repeats, time: (spans[0] ?? wall) / repeats };
+    } catch (error) {
+      // Too large for this adapter, or wrong: the others are benched nevertheless.
+      if (!(error instanceof RangeError)) throw error;
+      this.rows.push({ ...row, reason: error.message });
+      return undefined;
+    }
+  }
+
+  /** One iteration of a benchmark. */
+  async perform(
+    bench: Bench,
+    { repeats, started, finished }: {
+      readonly repeats: number;
+      readonly started: () => void;
+      readonly finished: () => void;
+    },
+  ): Promise<void> {
+    const span: Span = (pass) => workload.plan.encode(pass);
+    let workload: Workload;
+    if (this.#current?.bench === bench) {
+      ({ workload } = this.#current);
+    } else {
+      workload = this.#open(bench);
+      await this.#timer.time([repeated(span, repeats)]); // warms up
+    }
+    const { spans, wall } = await this.#timer.time([repeated(span, repeats)], {
+      started,
+      finished,
+    });
+    const time = this.#timer.timer.kind === "timestamp" ? spans[0] : wall;
+    const row = this.rows.find(({ kernel, pass, shape, variant }) =>
+      kernel === bench.kernel && pass === bench.pass && shape === bench.shape &&
+      variant === bench.variant
+    );
+    if (time !== undefined) row?.samples.push(time / repeats);
+  }
+
+  #open(bench: Bench): Workload {
+    this.#current?.workload.dispose();
+    this.#current = undefined;
+    const workload = createWorkload(this.#gpu, { ...bench, variants });
+    this.#current = { bench, workload };
+    return workload;
+  }
+}
+
+function repeated(span: Span, repeats: number): Span {
+  return (pass) => {
+    for (let i = 0; i < repeats; i++) span(pass);
+  };
+}
