@@ -269,10 +269,12 @@ export function variantTable(comparison: Comparison): Table {
   };
 }
 
-/** True if the variants are worth a table: not all the same, or tuned. */
+/** True if the variants are worth a table: the machines chose differently somewhere. */
 export function hasVariants(comparison: Comparison): boolean {
-  const texts = comparison.rows.flatMap(({ cells }) =>
-    cells.flatMap(({ measurement }) => measurement === undefined ? [] : variantText(measurement))
-  );
-  return new Set(texts).size > 1;
+  return comparison.rows.some(({ cells }) => {
+    const chosen = cells.flatMap(({ measurement }) =>
+      measurement === undefined ? [] : variantText(measurement)
+    );
+    return new Set(chosen).size > 1;
+  });
 }

@@ -1,0 +1,176 @@
+/**
+ * Command lines: one way of reading them for every command.
+ *
+ * The reading itself is `@std/cli`'s, or `node:util`'s where JSR cannot be reached. The two differ
+ * in what they take for a mistake, so the mistakes are found here, before either of them looks: an
+ * unknown option, a missing or unwanted value, a value that is not one of the choices.
+ */
+import * as fallback from "./arguments_fallback.ts";
+import { closest } from "./closest.ts";
+
+const library: typeof fallback = await (import("@std/cli/parse-args") as Promise<unknown>).then(
+  (module) => module as typeof fallback,
+  () => fallback,
+);
+
+/** One option of a command. */
+export interface OptionSpecification {
+  /** A switch takes no value. */
+  readonly type: "switch" | "value";
+  /** A single letter, such as `h`. */
+  readonly short?: string;
+  /** What the value is called in the help, such as `FILE`. */
+  readonly placeholder?: string;
+  /** What it does, for the help; without a period. */
+  readonly description: string;
+  /** The only values that are allowed. */
+  readonly choices?: readonly string[];
+  /** The value if the option is not given. */
+  readonly default?: string;
+}
+
+/** A command's options by their long names. */
+export type OptionSpecifications = Readonly<Record<string, OptionSpecification>>;
+
+/** What {@linkcode parseArguments} finds. */
+export interface ParsedArguments<Options extends OptionSpecifications> {
+  /** True for a switch that was given. */
+  readonly switches: { readonly [Name in keyof Options]: boolean };
+  /** The option's value; the last one if it was given more than once. */
+  readonly values: { readonly [Name in keyof Options]: string | undefined };
+  /** Everything else, in order. */
+  readonly operands: readonly string[];
+}
+
+/** A command line that makes no sense; the message is one line. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** Which parser does the reading; for tests. */
+export type ArgumentParser = typeof fallback.parseArgs;
+
+/**
+ * Reads a command line.
+ *
+ * `--name value` and `--name=value` are the same; what follows `--` is never an option. A value that
+ * begins with a dash needs the form with the equals sign.
+ *
+ * @param args the words after the command
+ * @param options the command's options, and for tests the parser
+ * @throws {UsageError} for an option that does not exist (with the nearest one that does), a missing
+ * or unwanted value, or a value that is not one of the choices
+ *
+ * @example
+ * ```ts
+ * import { parseArguments } from "./arguments.ts";
+ *
+ * const { values, operands } = parseArguments(["a.json", "--format=csv"], {
+ *   options: { format: { type: "value", description: "the output's form" } },
+ * });
+ * console.log(values.format, operands); // csv, ["a.json"]
+ * ```
+ */
+export function parseArguments<const Options extends OptionSpecifications>(
+  args: readonly string[],
+  { options, parser = library.parseArgs }: {
+    readonly options: Options;
+    readonly parser?: ArgumentParser;
+  },
+): ParsedArguments<Options> {
+  const words = checkedWords(args, options);
+  const names = Object.keys(options);
+  const isSwitch = (name: string) => options[name]!.type === "switch";
+  const parsed = parser(words, {
+    boolean: names.filter(isSwitch),
+    string: names.filter((name) => !isSwitch(name)).concat("_"),
+    "--": true,
+  });
+  const switches: Record<string, boolean> = {};
+  const values: Record<string, string | undefined> = {};
+  for (const name of names) {
+    const { choices, default: otherwise } = options[name]!;
+    switches[name] = isSwitch(name) && parsed[name] === true;
+    const value = isSwitch(name) ? undefined : parsed[name] as string | undefined;
+    if (value !== undefined && choices !== undefined && !choices.includes(value)) {
+      const near = closest(value, choices);
+      throw new UsageError(
+        `--${name} is ${JSON.stringify(value)}, wanted ${choices.join(", ")}` +
+          (near === undefined ? "" : ` (did you mean ${near}?)`),
+      );
+    }
+    values[name] = value ?? otherwise;
+  }
+  return {
+    switches: switches as ParsedArguments<Options>["switches"],
+    values: values as ParsedArguments<Options>["values"],
+    operands: [...parsed._.map(String), ...parsed["--"] ?? []],
+  };
+}
+
+/**
+ * Finds every mistake that can be seen without the parser, and writes the command line in the one
+ * form that both parsers understand in the same way: operands first (a word such as `true` after a
+ * switch would be its value for one of them), then `--name` and `--name=value`.
+ */
+function checkedWords(args: readonly string[], options: OptionSpecifications): string[] {
+  const operands: string[] = [];
+  const words: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const word = args[i]!;
+    if (word === "--") return [...operands, ...words, ...args.slice(i)];
+    if (!word.startsWith("-") || word === "-") {
+      operands.push(word);
+      continue;
+    }
+    const [flag, ...rest] = word.split("=");
+    const name = optionNamed(flag!, options);
+    if (name === undefined) throw new UsageError(unknown(flag!, options));
+    const inline = rest.length > 0 ? rest.join("=") : undefined;
+    if (options[name]!.type === "switch") {
+      if (inline !== undefined) throw new UsageError(`--${name} takes no value`);
+      words.push(`--${name}`);
+      continue;
+    }
+    const next = inline ?? args[++i] ?? "";
+    if (next === "" || (inline === undefined && next.startsWith("-"))) {
+      throw new UsageError(
+        `--${name} wants a value: --${name}=${options[name]!.placeholder ?? "VALUE"}`,
+      );
+    }
+    words.push(`--${name}=${next}`);
+  }
+  return [...operands, ...words];
+}
+
+/** The option that a flag such as `--help` or `-h` stands for. */
+function optionNamed(flag: string, options: OptionSpecifications): string | undefined {
+  if (flag.startsWith("--")) {
+    return Object.hasOwn(options, flag.slice(2)) ? flag.slice(2) : undefined;
+  }
+  return Object.keys(options).find((name) => options[name]!.short === flag.slice(1));
+}
+
+function unknown(flag: string, options: OptionSpecifications): string {
+  const near = closest(flag.replace(/^-+/, ""), Object.keys(options));
+  return `unknown option ${JSON.stringify(flag)}` +
+    (near === undefined ? "; --help lists the options" : ` (did you mean --${near}?)`);
+}
+
+/**
+ * The list of options for a command's help.
+ *
+ * @param options the command's options
+ * @returns one or two lines for each option
+ */
+export function formatOptions(options: OptionSpecifications): string {
+  const entries = Object.entries(options).map(([name, option]) => {
+    const short = option.short === undefined ? "    " : `-${option.short}, `;
+    const value = option.type === "switch" ? "" : `=${option.placeholder ?? "VALUE"}`;
+    const choices = option.choices === undefined ? "" : `: ${option.choices.join(", ")}`;
+    const otherwise = option.default === undefined ? "" : ` (default ${option.default})`;
+    return [`  ${short}--${name}${value}`, `${option.description}${choices}${otherwise}`] as const;
+  });
+  const width = Math.max(...entries.map(([flag]) => flag.length)) + 2;
+  return entries.map(([flag, text]) => `${flag.padEnd(width)}${text}\n`).join("");
+}

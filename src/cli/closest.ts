@@ -1,0 +1,47 @@
+/** The word that somebody may have meant. */
+
+/**
+ * The number of insertions, deletions, replacements and swaps of neighbors between two words
+ * (optimal string alignment).
+ *
+ * @param a a word
+ * @param b another word
+ */
+export function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let best = Math.min(previous[j]! + 1, current[j - 1]! + 1, replaced);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, before[j - 2]! + 1);
+      }
+      current.push(best);
+    }
+    before = previous;
+    previous = current;
+  }
+  return previous[b.length]!;
+}
+
+/**
+ * The candidate that is nearest to a word.
+ *
+ * @param word what was given
+ * @param candidates what there is
+ * @returns undefined if none is near: more than a third of the word would have to change
+ */
+export function closest(word: string, candidates: readonly string[]): string | undefined {
+  const given = word.slice(0, 40).toLowerCase();
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(Math.max(given.length, 3) / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = candidate.startsWith(given) && given.length > 1
+      ? 0.5
+      : editDistance(given, candidate.toLowerCase());
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}

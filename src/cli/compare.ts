@@ -1,0 +1,204 @@
+/**
+ * `deno task compare A.json B.json …`: result files side by side.
+ */
+import { escapeTerminal } from "../escape.ts";
+import {
+  compareResultFiles,
+  type Comparison,
+  NothingComparableError,
+  type Regression,
+  regressions,
+} from "../measure/comparison.ts";
+import type { NamedResult } from "../measure/comparison_machine.ts";
+import { ResultFileError } from "../measure/result_file.ts";
+import { checkWritable, readResultFile, writeTextFile } from "../measure/result_file_store.ts";
+import {
+  formatComparison,
+  formatComparisonCsv,
+  formatComparisonJson,
+  formatComparisonMarkdown,
+} from "../report/comparison_text.ts";
+import { formatChange, formatShape } from "../report/format.ts";
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "./arguments.ts";
+
+const options = {
+  format: {
+    type: "value",
+    short: "f",
+    placeholder: "FORM",
+    description: "what to print",
+    choices: ["table", "markdown", "csv", "json"],
+    default: "table",
+  },
+  html: {
+    type: "value",
+    placeholder: "FILE",
+    description: "also write a page with pictures, in one file that needs no network",
+  },
+  threshold: {
+    type: "value",
+    placeholder: "PERCENT",
+    description: "the change that matters; smaller ones are the same",
+    default: "5%",
+  },
+  "fail-on-regression": {
+    type: "value",
+    placeholder: "PERCENT",
+    description: "exit with 3 if anything got slower than in the first file by more, or broke",
+  },
+  help: { type: "switch", short: "h", description: "print this and exit" },
+} as const satisfies OptionSpecifications;
+
+const help = `Compares result files of deno task bench.
+
+  deno task compare [options] BASELINE.json OTHER.json …
+
+With two files: for each measurement the change from the first to the second, its 95 % interval, and
+a verdict: faster, slower, same, or ambiguous. With more: a matrix of all machines with ranks.
+
+${formatOptions(options)}
+Exit codes: 0 compared; 1 a file cannot be read or written, or nothing is comparable; 2 wrong usage;
+3 a regression, if --fail-on-regression asks for it.
+`;
+
+/** Where a command writes; replaced in tests. */
+export interface CommandOutput {
+  /** Standard output. */
+  out(text: string): void;
+  /** Standard error. */
+  err(text: string): void;
+  /** Whether standard output shows colors. */
+  readonly color: boolean;
+}
+
+/** A share from a text such as `5%`. */
+function percentage(name: string, text: string): number {
+  const match = /^(\d{1,4}(?:\.\d{1,6})?)\s?%$/.exec(text);
+  const share = Number(match?.[1] ?? NaN) / 100;
+  if (!(share > 0)) {
+    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a percentage such as 5%`);
+  }
+  return share;
+}
+
+async function readAll(names: readonly string[]): Promise<NamedResult[]> {
+  const results: NamedResult[] = [];
+  // One after the other: the first wrong file is named, always the same one.
+  for (const name of names) results.push({ name, file: await readResultFile(name) });
+  return results;
+}
+
+/** Refuses to replace one of the files that are being compared. */
+async function checkTarget(path: string, inputs: readonly string[]): Promise<void> {
+  await checkWritable(path);
+  const real = (name: string) => Deno.realPath(name).catch(() => undefined);
+  const target = await real(path);
+  for (const input of inputs) {
+    if (target !== undefined && target === await real(input)) {
+      throw new UsageError(`--html would replace the result file ${JSON.stringify(input)}`);
+    }
+  }
+}
+
+function regressionLine({ row, machine, ratio, status }: Regression): string {
+  const what = `${row.kernel} ${row.pass} ${formatShape(row.shape)} ${row.dtype} ${row.cache}`;
+  const how = ratio === undefined ? status : formatChange(ratio);
+  return escapeTerminal(`regression: ${what} on ${machine.name}: ${how}`) + "\n";
+}
+
+function formatted(comparison: Comparison, format: string | undefined, color: boolean): string {
+  switch (format) {
+    case "markdown":
+      return formatComparisonMarkdown(comparison);
+    case "csv":
+      return formatComparisonCsv(comparison);
+    case "json":
+      return formatComparisonJson(comparison);
+    default:
+      return formatComparison(comparison, { color });
+  }
+}
+
+async function compare(args: readonly string[], output: CommandOutput): Promise<number> {
+  const { switches, values, operands } = parseArguments(args, { options });
+  if (switches.help) {
+    output.out(help);
+    return 0;
+  }
+  if (operands.length < 2) {
+    throw new UsageError(
+      `${operands.length === 1 ? "one result file" : "no result file"} given, wanted at least two`,
+    );
+  }
+  const threshold = percentage("threshold", values.threshold!);
+  const gate = values["fail-on-regression"];
+  const limit = gate === undefined ? undefined : percentage("fail-on-regression", gate);
+  if (values.html !== undefined) await checkTarget(values.html, operands);
+  const comparison = compareResultFiles(await readAll(operands), { threshold });
+  if (values.html !== undefined) {
+    const [{ renderComparisonPage }, { createSvgDocument }] = await Promise.all([
+      import("../report/comparison_page.ts"),
+      import("../report/svg_document.ts"),
+    ]);
+    await writeTextFile(values.html, renderComparisonPage(comparison, createSvgDocument()));
+  }
+  output.out(formatted(comparison, values.format, output.color));
+  // CSV has no place for them.
+  if (values.format === "csv") {
+    for (const warning of comparison.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
+  }
+  if (limit === undefined) return 0;
+  const found = regressions(comparison, limit);
+  for (const regression of found) output.err(regressionLine(regression));
+  return found.length === 0 ? 0 : 3;
+}
+
+/**
+ * Runs the command.
+ *
+ * @param args the words after `compare`
+ * @param output where to write
+ * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3 regression
+ */
+export async function runCompare(args: readonly string[], output: CommandOutput): Promise<number> {
+  try {
+    return await compare(args, output);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      output.err(escapeTerminal(`compare: ${error.message} (see --help)`) + "\n");
+      return 2;
+    }
+    if (error instanceof ResultFileError || error instanceof NothingComparableError) {
+      output.err(escapeTerminal(`compare: ${error.message}`) + "\n");
+      return 1;
+    }
+    throw error;
+  }
+}
+
+/** Writes all of a text at once; a reader that has gone away, such as head, is no mistake. */
+function writer(stream: { writeSync(bytes: Uint8Array): number }): (text: string) => void {
+  return (text) => {
+    const bytes = new TextEncoder().encode(text);
+    try {
+      for (let offset = 0; offset < bytes.length;) {
+        offset += stream.writeSync(bytes.subarray(offset));
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+  };
+}
+
+if (import.meta.main) {
+  Deno.exitCode = await runCompare(Deno.args, {
+    out: writer(Deno.stdout),
+    err: writer(Deno.stderr),
+    color: Deno.stdout.isTerminal() && !Deno.noColor,
+  });
+}

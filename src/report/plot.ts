@@ -1,0 +1,199 @@
+/**
+ * What all pictures have in common: colors and signs for machines, and turning Observable Plot's
+ * result into a static, labeled SVG.
+ */
+import type { Comparison, ComparisonRow } from "../measure/comparison.ts";
+import { escapeTerminal, truncate } from "../escape.ts";
+import { html, Markup } from "./html.ts";
+
+/** The part of a browser's document, or of a stand-in for it, that drawing needs. */
+export interface SvgDocument {
+  createElementNS(namespace: string, name: string): SvgElement;
+}
+
+/** The part of an element that finishing needs. */
+export interface SvgElement {
+  readonly tagName: string;
+  readonly children: Iterable<SvgElement>;
+  readonly outerHTML: string;
+  readonly firstChild: unknown;
+  textContent: string | null;
+  getAttribute(name: string): string | null;
+  setAttribute(name: string, value: string): void;
+  removeAttribute(name: string): void;
+  insertBefore(child: SvgElement, before: unknown): void;
+  remove(): void;
+}
+
+/** How many machines have a color of their own; the next ones begin again. */
+export const COLORS = 8;
+
+/** Plot's names of the signs, in the order of the machines: told apart without color. */
+export const SIGNS = [
+  "circle",
+  "square",
+  "triangle",
+  "diamond",
+  "cross",
+  "star",
+  "wye",
+  "hexagon",
+] as const;
+
+/** The same signs as paths around the origin, for legends. */
+const signPaths: readonly string[] = [
+  "M5,0A5,5,0,1,1,-5,0A5,5,0,1,1,5,0Z",
+  "M-4.4,-4.4H4.4V4.4H-4.4Z",
+  "M0,-5.6L4.9,3.4H-4.9Z",
+  "M0,-6.2L3.6,0L0,6.2L-3.6,0Z",
+  "M-5.4,-1.8H-1.8V-5.4H1.8V-1.8H5.4V1.8H1.8V5.4H-1.8V1.8H-5.4Z",
+  "M0,-6L1.4,-1.9L5.7,-1.9L2.2,.7L3.5,4.9L0,2.3L-3.5,4.9L-2.2,.7L-5.7,-1.9L-1.4,-1.9Z",
+  "M1.7,1V4.8H-1.7V1L-5,-.9L-3.3,-3.9L0,-2L3.3,-3.9L5,-.9Z",
+  "M0,-5.6L4.9,-2.8V2.8L0,5.6L-4.9,2.8V-2.8Z",
+];
+
+/**
+ * The color of a machine, as CSS; the page defines it for light and dark.
+ *
+ * @param index the machine's place in the comparison
+ */
+export function machineColor(index: number): string {
+  return `var(--m${index % COLORS})`;
+}
+
+/**
+ * The sign of a machine.
+ *
+ * @param index the machine's place in the comparison
+ */
+export function machineSign(index: number): typeof SIGNS[number] {
+  return SIGNS[index % SIGNS.length]!;
+}
+
+/**
+ * A machine's sign in its color, to stand beside its name.
+ *
+ * @param index the machine's place in the comparison
+ */
+export function signIcon(index: number): Markup {
+  return html`
+    <svg class="sign" viewBox="-7 -7 14 14" aria-hidden="true">
+      <path fill="${machineColor(index)}" d="${signPaths[index % signPaths.length]!}" />
+    </svg>
+  `;
+}
+
+/**
+ * Which sign and color belong to which machine.
+ *
+ * @param comparison for the machines
+ */
+export function legend(comparison: Comparison): Markup {
+  return html`
+    <ul class="legend">${comparison.machines.map(({ name }, i) =>
+      html`<li>${signIcon(i)}${name}</li>`
+    )}</ul>
+  `;
+}
+
+/** What a picture is, for those who do not see it. */
+export interface PictureText {
+  /** Letters, digits and dashes; once in a page. */
+  readonly id: string;
+  readonly title: string;
+  /** Where the same figures are to be read. */
+  readonly description: string;
+}
+
+const numeric = new Set([
+  "d",
+  "transform",
+  "x",
+  "x1",
+  "x2",
+  "y",
+  "y1",
+  "y2",
+  "cx",
+  "cy",
+  "r",
+  "width",
+  "height",
+]);
+
+/** Coordinates to a hundredth of a pixel: fewer bytes, and the same on every machine. */
+function roundAttributes(element: SvgElement): void {
+  for (const name of numeric) {
+    const value = element.getAttribute(name);
+    if (value !== null && /\d\.\d{3}/.test(value)) {
+      element.setAttribute(
+        name,
+        value.replace(
+          /-?\d+\.\d{3,}(?:e-?\d+)?/g,
+          (text) => String(Math.round(Number(text) * 100) / 100),
+        ),
+      );
+    }
+  }
+  for (const child of element.children) roundAttributes(child);
+}
+
+/**
+ * Makes a picture of what Observable Plot drew: one image with a title and a description.
+ *
+ * @param drawing Plot's result
+ * @param document the document that it was drawn with
+ * @param text title and description
+ */
+export function finishPicture(
+  drawing: unknown,
+  document: SvgDocument,
+  text: PictureText,
+): Markup {
+  const svg = drawing as SvgElement;
+  for (const child of [...svg.children]) {
+    if (child.tagName.toLowerCase() === "style") child.remove();
+  }
+  roundAttributes(svg);
+  const labeled = (name: string, content: string) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    element.setAttribute("id", `${text.id}-${name}`);
+    element.textContent = escapeTerminal(content);
+    svg.insertBefore(element, svg.firstChild);
+  };
+  labeled("desc", text.description);
+  labeled("title", text.title);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-labelledby", `${text.id}-title`);
+  svg.setAttribute("aria-describedby", `${text.id}-desc`);
+  svg.setAttribute("class", "plot");
+  return new Markup(svg.outerHTML);
+}
+
+/** Text for a picture: visible, and short enough to fit. */
+export function plotText(text: string, length = 60): string {
+  return truncate(escapeTerminal(text), length);
+}
+
+/** The rows of one operator and pass. */
+export interface OperatorGroup {
+  readonly kernel: string;
+  readonly pass: string;
+  readonly rows: readonly ComparisonRow[];
+}
+
+/**
+ * Groups rows by operator and pass, in their order.
+ *
+ * @param comparison of at least two files
+ */
+export function operatorGroups(comparison: Comparison): OperatorGroup[] {
+  const groups = new Map<string, { kernel: string; pass: string; rows: ComparisonRow[] }>();
+  for (const row of comparison.rows) {
+    const key = JSON.stringify([row.kernel, row.pass]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { kernel: row.kernel, pass: row.pass, rows: [row] });
+    else group.rows.push(row);
+  }
+  return [...groups.values()];
+}

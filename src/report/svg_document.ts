@@ -1,0 +1,9 @@
+/** A document to draw with where there is no browser. */
+import { parseHTML } from "linkedom";
+import type { SvgDocument } from "./plot.ts";
+
+/** An empty document. */
+export function createSvgDocument(): SvgDocument {
+  const window: unknown = parseHTML("<!doctype html><html><body></body></html>");
+  return (window as { document: SvgDocument }).document;
+}
