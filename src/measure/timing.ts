@@ -357,7 +357,6 @@ async function calibrate(
   while (anchors.length < 4 || clocks.wall() - start < CALIBRATION_TIME) {
     const { ticks, before, after } = await submitWithStamps(stamps, { gpu, clocks, spans });
     times.push(...ticks.flat());
-    // Times of zero are what some drivers give for a clock that they lack.
     anchors.push({ ticks: ticks[0]![0], before, after });
   }
   await gpu.sync();
