@@ -80,6 +80,8 @@ export interface Measurement {
   readonly cpuSamples?: readonly number[];
   /** Times in ns of the fixed reference kernel that was run every few samples. */
   readonly throttleSamples?: readonly number[];
+  /** Samples, by index, that were taken while the reference kernel ran slower than usual. They are kept. */
+  readonly driftingSamples?: readonly number[];
   readonly stopReason?: StopReason;
   readonly correctness?: Correctness;
   readonly warnings?: readonly string[];
