@@ -1,8 +1,11 @@
+import { attentionBackwardKeyValueSubgroup } from "../../kernels/attention_backward_key_value_subgroup.wgsl.ts";
+import { attentionBackwardQuerySubgroup } from "../../kernels/attention_backward_query_subgroup.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { Dispatch } from "../gpu/plan.ts";
+import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { AttentionForwardCall } from "./attention_forward_variants.ts";
 import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
+import { unfitSubgroup } from "./attention_subgroup.ts";
 import { planValve } from "./attention_valve.ts";
 import {
   attentionBackwardKeyValueKernel,
@@ -101,6 +104,63 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
   },
 };
 
+// One subgroup a workgroup, for adapters that compute on the CPU; see the forward's.
+function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> {
+  return {
+    name: `subgroup-${rows}`,
+    unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
+    suits: () => false,
+    plan(gpu, call) {
+      const { shape, scale, vScale, query, key, value, outputGradient } = call;
+      const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+      const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
+      const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
+      const subgroupSize = gpu.info.subgroupSize?.minimum ?? 0;
+      const parameters: Scalar[] = [
+        { u32: queryHeads },
+        { u32: keyValueHeads },
+        { u32: sequenceLength },
+        { f32: scale },
+        { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
+      ];
+      const tiles = Math.ceil(sequenceLength / rows);
+      return {
+        scratch: [...scratch, rowStatistics],
+        dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
+          kernel: {
+            parts: [{
+              file: "attention_backward_query_subgroup.wgsl.ts",
+              source: attentionBackwardQuerySubgroup({ subgroupSize, rows, headDim }),
+            }],
+            features: ["subgroups"],
+          },
+          parameters,
+          buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
+          workgroups: [tiles, queryHeads, batches],
+        }, {
+          kernel: {
+            parts: [{
+              file: "attention_backward_key_value_subgroup.wgsl.ts",
+              source: attentionBackwardKeyValueSubgroup({ subgroupSize, rows, headDim }),
+            }],
+            features: ["subgroups"],
+          },
+          parameters,
+          buffers: [
+            ...inputs,
+            rowStatistics,
+            valve,
+            call.keyGradient.buffer,
+            call.valueGradient.buffer,
+          ],
+          workgroups: [tiles, keyValueHeads, batches],
+        }, ...constantDispatches(call, valve)],
+      };
+    },
+  };
+}
+
 /** The kernels of attention backward, in order of preference. */
 export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
-  [portable];
+  [subgroup(8), subgroup(16), portable];
