@@ -1,12 +1,9 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import {
-  rmsNormBackwardGainKernel,
-  rmsNormBackwardInputKernel,
-  rmsNormForwardKernel,
-  sumRowsKernel,
-} from "./kernels.ts";
+import { rmsNormBackwardVariants } from "./rms_norm_backward_variants.ts";
+import { rmsNormForwardVariants } from "./rms_norm_forward_variants.ts";
+import { type RowShape, rowShapeClass } from "./row_parts.ts";
 import { type Planned, runOnce } from "./run_once.ts";
 import {
   checkCall,
@@ -16,8 +13,8 @@ import {
   checkWorkgroups,
   elementCount,
   emptyTensors,
-  spreadWorkgroups,
 } from "./validation.ts";
+import { chooseVariant } from "./variants.ts";
 
 /** Arguments of {@linkcode rmsNormForward}. */
 export interface RmsNormForwardOptions {
@@ -27,6 +24,8 @@ export interface RmsNormForwardOptions {
   readonly gain: Tensor;
   /** Added to the mean square; not negative. Default: 1e-5. */
   readonly epsilon?: number;
+  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  readonly variant?: string;
 }
 
 /** Results of {@linkcode rmsNormForward}. */
@@ -47,6 +46,8 @@ export interface RmsNormBackwardOptions {
   readonly inverseRms: Tensor;
   /** The loss's gradient by the output; of the input's shape. */
   readonly outputGradient: Tensor;
+  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  readonly variant?: string;
 }
 
 /** Results of {@linkcode rmsNormBackward}. */
@@ -57,9 +58,7 @@ export interface RmsNormBackwardResult {
   readonly gainGradient: Tensor;
 }
 
-interface Matrix {
-  readonly rows: number;
-  readonly columns: number;
+interface Matrix extends RowShape {
   /** The shape of one number a row. */
   readonly rowShape: readonly number[];
 }
@@ -114,16 +113,17 @@ export function planRmsNormForward(
   const matrix = checkInput(gpu, operator, options);
   checkFinite(epsilon, { operator, name: "epsilon" });
   if (epsilon < 0) throw new RangeError(`${operator}: epsilon is ${epsilon}, wanted at least 0`);
+  const variant = chooseVariant(gpu, rmsNormForwardVariants, {
+    operator,
+    shapeClass: rowShapeClass(matrix),
+    shape: matrix,
+    wanted: options.variant,
+  });
   const outputs = emptyTensors(gpu, operator, { output: input.shape, inverseRms: matrix.rowShape });
   const plan = new Plan(gpu, {
     operator,
     cost: forwardCost(matrix),
-    dispatches: [{
-      kernel: rmsNormForwardKernel,
-      parameters: [{ u32: matrix.rows }, { u32: matrix.columns }, { f32: epsilon }],
-      buffers: [input, gain, outputs.output, outputs.inverseRms].map((tensor) => tensor.buffer),
-      workgroups: spreadWorkgroups(gpu, matrix.rows),
-    }],
+    ...variant.plan(gpu, { shape: matrix, epsilon, input, gain, ...outputs }),
   });
   return { plan, ...outputs };
 }
@@ -185,40 +185,24 @@ export function planRmsNormBackward(
   checkCall(operator, gpu, options);
   const { input, gain, inverseRms, outputGradient } = options;
   const matrix = checkInput(gpu, operator, options);
-  const { rows, columns, rowShape } = matrix;
+  const { columns, rowShape } = matrix;
   checkShape(gpu, inverseRms, { operator, name: "inverseRms", wanted: rowShape });
   checkShape(gpu, outputGradient, { operator, name: "outputGradient", wanted: input.shape });
   checkWorkgroups(gpu, Math.ceil(columns / 64), { operator, name: "d" });
-  // Enough runs to fill a GPU, few enough that adding them costs nothing.
-  const rowsPerRun = Math.max(16, Math.ceil(rows / 256));
-  const runs = Math.ceil(rows / rowsPerRun);
-  gpu.checkSize(operator, 4 * runs * columns);
+  const variant = chooseVariant(gpu, rmsNormBackwardVariants, {
+    operator,
+    shapeClass: rowShapeClass(matrix),
+    shape: matrix,
+    wanted: options.variant,
+  });
   const outputs = emptyTensors(gpu, operator, {
     inputGradient: input.shape,
     gainGradient: [columns],
   });
-  const partialGain = gpu.storage(4 * runs * columns);
   const plan = new Plan(gpu, {
     operator,
     cost: backwardCost(matrix),
-    scratch: [partialGain],
-    dispatches: [{
-      kernel: rmsNormBackwardInputKernel,
-      parameters: [{ u32: rows }, { u32: columns }],
-      buffers: [input, gain, inverseRms, outputGradient, outputs.inputGradient]
-        .map((tensor) => tensor.buffer),
-      workgroups: spreadWorkgroups(gpu, rows),
-    }, {
-      kernel: rmsNormBackwardGainKernel,
-      parameters: [{ u32: rows }, { u32: columns }, { u32: rowsPerRun }],
-      buffers: [input.buffer, inverseRms.buffer, outputGradient.buffer, partialGain],
-      workgroups: [Math.ceil(columns / 64), runs],
-    }, {
-      kernel: sumRowsKernel,
-      parameters: [{ u32: runs }, { u32: columns }],
-      buffers: [partialGain, outputs.gainGradient.buffer],
-      workgroups: [Math.ceil(columns / 64)],
-    }],
+    ...variant.plan(gpu, { shape: matrix, input, gain, inverseRms, outputGradient, ...outputs }),
   });
   return { plan, ...outputs };
 }

@@ -1,21 +1,22 @@
 import type { Gpu } from "../gpu/gpu.ts";
-import { type Cost, Plan, type Scalar } from "../gpu/plan.ts";
+import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { checkConstant } from "./attention_shape.ts";
-import {
-  vScaleBackwardKernel,
-  vScaleConstantGradientKernel,
-  vScaleForwardKernel,
-} from "./kernels.ts";
+import { rowShapeClass } from "./row_parts.ts";
 import { type Planned, runOnce } from "./run_once.ts";
+import {
+  vScaleBackwardVariants,
+  vScaleForwardVariants,
+  type VScaleShape,
+} from "./v_scale_variants.ts";
 import {
   checkCall,
   checkShape,
   checkWorkgroups,
   elementCount,
   emptyTensors,
-  spreadWorkgroups,
 } from "./validation.ts";
+import { chooseVariant } from "./variants.ts";
 
 /** Arguments of {@linkcode vScaleForward}. */
 export interface VScaleForwardOptions {
@@ -23,6 +24,8 @@ export interface VScaleForwardOptions {
   readonly value: Tensor;
   /** C, one positive number a head: `[Hkv]`. */
   readonly constant: Tensor;
+  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  readonly variant?: string;
 }
 
 /** Results of {@linkcode vScaleForward}. */
@@ -45,19 +48,11 @@ export interface VScaleBackwardResult {
   readonly constantGradient: Tensor;
 }
 
-interface ValueShape {
-  readonly batches: number;
-  readonly keyValueHeads: number;
-  readonly sequenceLength: number;
-  readonly rows: number;
-  readonly parameters: readonly Scalar[];
-}
-
 function checkValue(
   gpu: Gpu,
   operator: string,
   { value, constant }: VScaleForwardOptions,
-): ValueShape {
+): VScaleShape {
   checkShape(gpu, value, { operator, name: "value", wanted: ["B", "Hkv", "T", "D"] });
   const [batches, keyValueHeads, sequenceLength, headDim] = value.shape as [
     number,
@@ -68,8 +63,7 @@ function checkValue(
   checkConstant(gpu, constant, { operator, name: "constant", keyValueHeads });
   checkWorkgroups(gpu, keyValueHeads, { operator, name: "Hkv" });
   const rows = batches * keyValueHeads * sequenceLength;
-  const parameters = [rows, headDim, keyValueHeads, sequenceLength].map((u32) => ({ u32 }));
-  return { batches, keyValueHeads, sequenceLength, rows, parameters };
+  return { batches, keyValueHeads, sequenceLength, rows, columns: headDim };
 }
 
 // An element: two for the squared norm, one for the scaling.
@@ -113,16 +107,17 @@ export function planVScaleForward(
   checkCall(operator, gpu, options);
   const shape = checkValue(gpu, operator, options);
   const { value, constant } = options;
+  const variant = chooseVariant(gpu, vScaleForwardVariants, {
+    operator,
+    shapeClass: rowShapeClass(shape),
+    shape,
+    wanted: options.variant,
+  });
   const outputs = emptyTensors(gpu, operator, { scaledValue: value.shape });
   const plan = new Plan(gpu, {
     operator,
     cost: forwardCost(options),
-    dispatches: [{
-      kernel: vScaleForwardKernel,
-      parameters: shape.parameters,
-      buffers: [value.buffer, constant.buffer, outputs.scaledValue.buffer],
-      workgroups: spreadWorkgroups(gpu, Math.ceil(shape.rows / 64)),
-    }],
+    ...variant.plan(gpu, { shape, value, constant, ...outputs }),
   });
   return { plan, ...outputs };
 }
@@ -188,36 +183,20 @@ export function planVScaleBackward(
     wanted: value.shape,
   });
   gpu.checkSize(operator, 8 * shape.rows);
+  const variant = chooseVariant(gpu, vScaleBackwardVariants, {
+    operator,
+    shapeClass: rowShapeClass(shape),
+    shape,
+    wanted: options.variant,
+  });
   const outputs = emptyTensors(gpu, operator, {
     valueGradient: value.shape,
     constantGradient: [shape.keyValueHeads],
   });
-  const constantTerm = gpu.storage(8 * shape.rows);
   const plan = new Plan(gpu, {
     operator,
     cost: backwardCost(options),
-    scratch: [constantTerm],
-    dispatches: [{
-      kernel: vScaleBackwardKernel,
-      parameters: shape.parameters,
-      buffers: [
-        value.buffer,
-        constant.buffer,
-        scaledValueGradient.buffer,
-        outputs.valueGradient.buffer,
-        constantTerm,
-      ],
-      workgroups: spreadWorkgroups(gpu, Math.ceil(shape.rows / 64)),
-    }, {
-      kernel: vScaleConstantGradientKernel,
-      parameters: [
-        { u32: shape.batches },
-        { u32: shape.keyValueHeads },
-        { u32: shape.sequenceLength },
-      ],
-      buffers: [constantTerm, outputs.constantGradient.buffer],
-      workgroups: [shape.keyValueHeads],
-    }],
+    ...variant.plan(gpu, { shape, value, constant, scaledValueGradient, ...outputs }),
   });
   return { plan, ...outputs };
 }

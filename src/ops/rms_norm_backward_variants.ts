@@ -1,0 +1,205 @@
+import { rmsNormBackwardFused } from "../../kernels/rms_norm_backward_fused.wgsl.ts";
+import rmsNormBackwardRowsGradientSource from "../../kernels/rms_norm_backward_rows_gradient.wgsl" with {
+  type: "text",
+};
+import { rmsNormBackwardRowsMean } from "../../kernels/rms_norm_backward_rows_mean.wgsl.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Dispatch } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { rmsNormBackwardGainKernel, rmsNormBackwardInputKernel, sumRowsKernel } from "./kernels.ts";
+import {
+  rowElement,
+  type RowShape,
+  type RowSum,
+  subgroupSum,
+  unfitForStorage,
+  unfitForSubgroups,
+  workgroupSum,
+} from "./row_parts.ts";
+import { spreadWorkgroups } from "./validation.ts";
+import type { Variant, VariantPlan } from "./variants.ts";
+
+/** A checked call of RMSNorm backward, with its output tensors. */
+export interface RmsNormBackwardCall {
+  readonly shape: RowShape;
+  readonly input: Tensor;
+  readonly gain: Tensor;
+  readonly inverseRms: Tensor;
+  readonly outputGradient: Tensor;
+  readonly inputGradient: Tensor;
+  readonly gainGradient: Tensor;
+}
+
+type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
+
+/** Runs of rows whose shares of gainGradient are summed by themselves first, so that many can work at once. */
+interface Runs {
+  readonly rowsPerRun: number;
+  readonly runs: number;
+}
+
+function divide(rows: number, { least, most }: { least: number; most: number }): Runs {
+  const rowsPerRun = Math.max(least, Math.ceil(rows / most));
+  return { rowsPerRun, runs: Math.ceil(rows / rowsPerRun) };
+}
+
+function storeRuns(gpu: Gpu, { runs }: Runs, { shape }: RmsNormBackwardCall): GPUBuffer {
+  return gpu.storage(4 * runs * shape.columns); // never more than the input has
+}
+
+function sumRuns({ runs }: Runs, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
+  const { columns } = call.shape;
+  return {
+    kernel: sumRowsKernel,
+    parameters: [{ u32: runs }, { u32: columns }],
+    buffers: [partialGain, call.gainGradient.buffer],
+    workgroups: [Math.ceil(columns / 64)],
+  };
+}
+
+/** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
+const ROWS = 4;
+
+const rowPerInvocation: BackwardVariant = {
+  name: "row-per-invocation",
+  unfit(gpu, { rows, columns }) {
+    const { elements } = rowElement(columns);
+    const most = 16 * gpu.device.limits.maxComputeWorkgroupsPerDimension;
+    return unfitForStorage(gpu, 8 * rows) ??
+      (elements <= most ? undefined : `a row has ${elements} elements, it reaches ${most}`);
+  },
+  suits: (gpu) => gpu.info.software,
+  plan(gpu, call) {
+    const { rows, columns } = call.shape;
+    const { part, elements } = rowElement(columns);
+    const division = divide(rows, { least: 64, most: 256 });
+    const partialGain = storeRuns(gpu, division, call);
+    const statistics = gpu.storage(8 * rows);
+    return {
+      scratch: [partialGain, statistics],
+      dispatches: [{
+        kernel: {
+          parts: [part, {
+            file: "rms_norm_backward_rows_mean.wgsl.ts",
+            source: rmsNormBackwardRowsMean(ROWS),
+          }],
+        },
+        parameters: [{ u32: rows }, { u32: columns }],
+        buffers: [
+          ...[call.input, call.gain, call.inverseRms, call.outputGradient]
+            .map((tensor) => tensor.buffer),
+          statistics,
+        ],
+        workgroups: spreadWorkgroups(gpu, Math.ceil(rows / (8 * ROWS))),
+      }, {
+        kernel: {
+          parts: [part, {
+            file: "rms_norm_backward_rows_gradient.wgsl",
+            source: rmsNormBackwardRowsGradientSource,
+          }],
+        },
+        parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
+        buffers: [
+          call.input.buffer,
+          call.gain.buffer,
+          statistics,
+          call.outputGradient.buffer,
+          call.inputGradient.buffer,
+          partialGain,
+        ],
+        workgroups: [Math.ceil(elements / 16), division.runs],
+      }, sumRuns(division, partialGain, call)],
+    };
+  },
+};
+
+/** The most elements of a row that a lane of the fused kernel holds in registers, three numbers of each. */
+const ELEMENTS_PER_LANE = 8;
+
+function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPlan {
+  const { rows, columns } = call.shape;
+  const { part, elements } = rowElement(columns);
+  const division = divide(rows, { least: 8, most: 512 });
+  const partialGain = storeRuns(gpu, division, call);
+  return {
+    scratch: [partialGain],
+    dispatches: [{
+      kernel: {
+        parts: [part, sum.part, {
+          file: "rms_norm_backward_fused.wgsl.ts",
+          source: rmsNormBackwardFused(Math.ceil(elements / sum.lanes)),
+        }],
+        constants: sum.constants,
+        features: sum.features,
+      },
+      parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
+      buffers: [
+        ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient]
+          .map((tensor) => tensor.buffer),
+        partialGain,
+      ],
+      workgroups: [division.runs],
+    }, sumRuns(division, partialGain, call)],
+  };
+}
+
+function unfitForFused({ columns }: RowShape): string | undefined {
+  const { elements } = rowElement(columns);
+  const most = 256 * ELEMENTS_PER_LANE;
+  return elements <= most
+    ? undefined
+    : `a row of ${columns} numbers is ${elements} elements, its workgroup's registers hold ${most}`;
+}
+
+const subgroup: BackwardVariant = {
+  name: "subgroup",
+  unfit: (gpu, shape) => unfitForSubgroups(gpu) ?? unfitForFused(shape),
+  suits: () => true,
+  plan(gpu, call) {
+    const { elements } = rowElement(call.shape.columns);
+    return planFused(gpu, call, subgroupSum(gpu, elements, 4));
+  },
+};
+
+const vectorised: BackwardVariant = {
+  name: "vectorised",
+  unfit: (_gpu, shape) => unfitForFused(shape),
+  suits: () => false,
+  plan: (gpu, call) => planFused(gpu, call, workgroupSum(rowElement(call.shape.columns).elements)),
+};
+
+const portable: BackwardVariant = {
+  name: "portable",
+  unfit: () => undefined,
+  suits: () => true,
+  plan(gpu, call) {
+    const { input, gain, inverseRms, outputGradient, inputGradient } = call;
+    const { rows, columns } = call.shape;
+    // Enough runs to fill a GPU, few enough that adding them costs nothing.
+    const division = divide(rows, { least: 16, most: 256 });
+    const partialGain = storeRuns(gpu, division, call);
+    return {
+      scratch: [partialGain],
+      dispatches: [{
+        kernel: rmsNormBackwardInputKernel,
+        parameters: [{ u32: rows }, { u32: columns }],
+        buffers: [input, gain, inverseRms, outputGradient, inputGradient]
+          .map((tensor) => tensor.buffer),
+        workgroups: spreadWorkgroups(gpu, rows),
+      }, {
+        kernel: rmsNormBackwardGainKernel,
+        parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
+        buffers: [input.buffer, inverseRms.buffer, outputGradient.buffer, partialGain],
+        workgroups: [Math.ceil(columns / 64), division.runs],
+      }, sumRuns(division, partialGain, call)],
+    };
+  },
+};
+
+/** The kernels of RMSNorm backward, in order of preference. */
+export const rmsNormBackwardVariants: readonly BackwardVariant[] = [
+  rowPerInvocation,
+  subgroup,
+  vectorised,
+  portable,
+];
