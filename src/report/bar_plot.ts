@@ -4,10 +4,14 @@ import type { Comparison, ComparisonCell, ComparisonRow } from "../measure/compa
 import { formatRate, formatShape } from "./format.ts";
 import type { Markup } from "./html.ts";
 import {
+  FACET_GAP,
+  facetScale,
   finishPicture,
   machineColor,
   machineSign,
+  MARGIN_BOTTOM,
   type OperatorGroup,
+  PANEL_WIDTH,
   type PictureText,
   plotText,
   type SvgDocument,
@@ -113,30 +117,30 @@ export function barPlot(
   const logarithmic = most / least > WIDEST_BARS;
   const shapes = [...new Set(bars.map(({ shape }) => shape))];
   const lineHeight = 17;
-  const facetHeight = comparison.machines.length * lineHeight + 24;
+  const facetHeight = comparison.machines.length * lineHeight;
   const known = bars.filter(({ rate }) => rate !== undefined);
   const foot = logarithmic ? least / 3 : 0;
   const drawing = Plot.plot({
     document: options.document as never,
-    width: 420,
-    height: shapes.length * facetHeight + 40,
-    marginLeft: 10,
-    marginRight: 100,
-    marginTop: 4,
-    marginBottom: 36,
+    width: PANEL_WIDTH,
+    height: shapes.length * (facetHeight + FACET_GAP) + MARGIN_BOTTOM,
+    marginLeft: 18,
+    marginRight: 96,
+    marginTop: FACET_GAP,
+    marginBottom: MARGIN_BOTTOM,
     style: { fontSize: "12px" },
     x: {
       type: logarithmic ? "log" : "linear",
       domain: [foot, most * 1.02],
       label: `${unit}, more is better →`,
       tickFormat: "~s",
-      ticks: 4,
+      ticks: logarithmic ? powersOfTen(foot, most) : 4,
       grid: true,
       labelAnchor: "left",
+      labelOffset: MARGIN_BOTTOM - 6,
     },
-    y: { axis: null, domain: comparison.machines.map((_, i) => i), padding: 0.18 },
-    fy: { axis: null, domain: shapes, padding: 0 },
-    facet: { marginTop: 24 },
+    y: { type: "band", axis: null, domain: comparison.machines.map((_, i) => i), padding: 0.18 },
+    fy: facetScale(shapes, facetHeight),
     color: { type: "identity" },
     symbol: { type: "identity" as never },
     marks: [
@@ -144,12 +148,13 @@ export function barPlot(
         fy: (shape: string) => shape,
         text: (shape: string) => shape,
         frameAnchor: "top-left",
-        dy: -17,
-        dx: 0,
+        dy: -FACET_GAP + 6,
+        dx: -8,
         fontWeight: "600",
       }),
       ...logarithmic
         ? [
+          intervals(known),
           Plot.ruleY(known, {
             fy: "shape",
             y: "index",
@@ -177,16 +182,17 @@ export function barPlot(
             fill: (bar: Bar) => machineColor(bar.index),
             rx2: 2,
           }),
+          intervals(known),
+          Plot.dot(known, {
+            fy: "shape",
+            y: "index",
+            x: 0,
+            dx: -9,
+            fill: (bar: Bar) => machineColor(bar.index),
+            symbol: (bar: Bar) => machineSign(bar.index),
+            r: 3.6,
+          }),
         ],
-      Plot.ruleY(known.filter(({ low }) => low !== undefined), {
-        fy: "shape",
-        y: "index",
-        x1: "low",
-        x2: "high",
-        stroke: "var(--ink)",
-        strokeWidth: 1.5,
-        marker: "tick",
-      }),
       Plot.text(bars, {
         fy: "shape",
         y: "index",
@@ -198,4 +204,26 @@ export function barPlot(
     ],
   });
   return finishPicture(drawing, options.document, options.text);
+}
+
+/** The ends of the intervals; beneath a sign, above a bar. */
+function intervals(bars: readonly Bar[]): Plot.RuleY {
+  return Plot.ruleY(bars.filter(({ low }) => low !== undefined), {
+    fy: "shape",
+    y: "index",
+    x1: "low",
+    x2: "high",
+    stroke: "var(--ink)",
+    strokeWidth: 1.5,
+    marker: "tick",
+  });
+}
+
+/** Few enough to stand side by side. */
+function powersOfTen(low: number, high: number): number[] {
+  const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
+  const step = Math.max(1, Math.ceil((last - first) / 4));
+  const powers: number[] = [];
+  for (let power = first; power <= last; power += step) powers.push(10 ** power);
+  return powers;
 }

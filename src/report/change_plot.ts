@@ -27,7 +27,7 @@ const colors: Readonly<Record<Verdict, string>> = {
 
 const signs: Readonly<Record<Verdict, string>> = {
   faster: "triangle",
-  slower: "triangle2",
+  slower: "diamond",
   same: "square",
   ambiguous: "circle",
   "no data": "circle",
@@ -79,7 +79,7 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
     width: options.width,
     height: changes.length * lineHeight + 62,
     marginLeft: left,
-    marginRight: 124,
+    marginRight: 138,
     marginTop: 4,
     marginBottom: 44,
     style: { fontSize: "12px" },

@@ -14,7 +14,14 @@ import {
 } from "./comparison_page_table.ts";
 import { hasVariants, machineTable, totalTable, variantTable } from "./comparison_table.ts";
 import { distributionPlot } from "./distribution_plot.ts";
-import { formatChange, formatFactor, formatRate, formatShare, NO_DATA } from "./format.ts";
+import {
+  formatChange,
+  formatFactor,
+  formatRate,
+  formatShare,
+  formatThreshold,
+  NO_DATA,
+} from "./format.ts";
 import { html, htmlTable, Markup } from "./html.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 import {
@@ -136,7 +143,7 @@ function changes(comparison: Comparison, document: SvgDocument): Section | undef
     title: "Changes",
     body: html`
       <p
-        class="soft">Left of the line is less time. The gray band is the threshold of ${formatShare(
+        class="soft">Left of the line is less time. The gray band is the threshold of ${formatThreshold(
           comparison.threshold,
         )}: what lies wholly inside is the same.</p>
       <div class="card">
@@ -273,7 +280,7 @@ ${
 }
 
 function method({ threshold }: Comparison): Section {
-  const limit = formatShare(threshold);
+  const limit = formatThreshold(threshold);
   return {
     id: "method",
     title: "How to read this",

@@ -22,9 +22,11 @@ function rowHeader(row: ComparisonRow): Markup {
   return html`<th scope="row">${row.kernel} ${row.pass}<small>${rowName(row)}</small></th>`;
 }
 
-/** From the best to ten times its time in steps of equal ratio. */
+/** The multiples of the best at which the colors of the matrix change. */
+const HEAT_LIMITS = [1.02, 2, 4, 10] as const;
+
 function heat(relative: number): number {
-  return Math.min(4, Math.floor(2 * Math.log10(relative) * 2.2 + (relative > 1.02 ? 1 : 0)));
+  return HEAT_LIMITS.filter((limit) => relative >= limit).length;
 }
 
 function matrixCell(cell: ComparisonCell): Markup {
@@ -59,7 +61,7 @@ export function matrixMarkup(comparison: Comparison): Markup {
     html`
       <table class="matrix">
         <caption
-          id="matrix-caption">Median time; below it the multiple of the row’s best (★) and the share of the machine’s own roofline. <span class="key heat0">1.00×</span><span class="key heat2">3×</span><span class="key heat4">≥ 10×</span></caption>
+          id="matrix-caption">Median time; below it the multiple of the row’s best (★) and the share of the machine’s own roofline. <span class="key heat0">best</span><span class="key heat1">below 2×</span><span class="key heat2">below 4×</span><span class="key heat3">below 10×</span><span class="key heat4">10× and more</span></caption>
         <thead>
           <tr><th scope="col">measurement</th>${machines.map(({ name }, i) =>
             html`<th scope="col" data-align="right">${signIcon(i)} ${name}</th>`

@@ -57,6 +57,16 @@ export function formatShare(share: number | undefined): string {
 }
 
 /**
+ * A threshold as it was given, without zeros at its end.
+ *
+ * @param share 1 is 100 %
+ * @returns for example `5 %`
+ */
+export function formatThreshold(share: number): string {
+  return `${Number((100 * share).toPrecision(6))} %`;
+}
+
+/**
  * A relative change with its sign.
  *
  * @param ratio new divided by old, above 0

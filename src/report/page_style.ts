@@ -86,7 +86,7 @@ h3 .unit{font-weight:400;color:var(--soft)}
 p{margin:.3rem 0 .8rem;max-width:75ch}
 .lead{font-size:1.08rem;max-width:80ch}
 .soft,.meta{color:var(--soft)}
-.meta{font-size:.9rem}
+.meta{font-size:.9rem;max-width:none}
 nav{position:sticky;top:0;z-index:5;background:var(--ground);border-bottom:1px solid var(--rule);margin-top:1rem}
 nav ul{max-width:1240px;margin:0 auto;padding:.15rem clamp(.5rem,2.6vw,1.6rem);display:flex;gap:.2rem;list-style:none;overflow-x:auto;scrollbar-width:thin}
 nav a{display:block;padding:.55rem .6rem;white-space:nowrap;text-decoration:none;font-size:.94rem}
@@ -113,8 +113,7 @@ figure{margin:0}
 @media (max-width:640px){.wide{display:none}.narrow{display:block}}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch;border-radius:8px}
 table{border-collapse:collapse;font-size:.88rem;min-width:100%;font-variant-numeric:tabular-nums}
-caption{text-align:left;color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
-.scroll caption{position:sticky;left:0;max-width:min(75ch,85vw)}
+caption{text-align:left;max-width:80ch;color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
 th,td{padding:.38rem .65rem;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap;vertical-align:top}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-width:2px}
 tbody th{font-weight:600}
@@ -122,11 +121,12 @@ tbody th{font-weight:600}
 td.note{white-space:normal;min-width:14rem;color:var(--soft);font-size:.84rem}
 tbody tr:hover>*{background-image:linear-gradient(var(--band),var(--band));background-blend-mode:multiply}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}.unsure{color:var(--unsure)}.faint{color:var(--faint)}
+.matrix thead th{white-space:normal;min-width:6.5rem;max-width:10rem;overflow-wrap:break-word}
 .matrix td{text-align:right;border-left:2px solid var(--surface)}
 .matrix td b{display:block;font-weight:600}
 .matrix td small{font-size:.8rem;color:var(--soft)}
 .matrix tbody th,.pair tbody th{position:sticky;left:0;background:var(--surface);z-index:1}
-.matrix tbody th small,.pair tbody th small{display:block;font-weight:400;color:var(--soft)}
+.matrix th small,.pair th small{display:block;font-weight:400;color:var(--soft)}
 @media (max-width:640px){.matrix tbody th,.pair tbody th{white-space:normal;max-width:9.5rem;font-size:.82rem}}
 .heat0{background:var(--heat0)}.heat1{background:var(--heat1)}.heat2{background:var(--heat2)}.heat3{background:var(--heat3)}.heat4{background:var(--heat4)}
 .matrix td[class^=heat] small{color:var(--ink)}

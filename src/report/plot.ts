@@ -71,6 +71,15 @@ export function machineSign(index: number): typeof SIGNS[number] {
 }
 
 /**
+ * The dashes of a machine's line, where lines cross: told apart without color.
+ *
+ * @param index the machine's place in the comparison
+ */
+export function machineDashes(index: number): string {
+  return ["none", "5 2", "2 2", "8 2 2 2", "1 2", "10 3", "4 1 1 1", "3 4"][index % 8]!;
+}
+
+/**
  * A machine's sign in its color, to stand beside its name.
  *
  * @param index the machine's place in the comparison
@@ -173,6 +182,33 @@ export function finishPicture(
 /** Text for a picture: visible, and short enough to fit. */
 export function plotText(text: string, length = 60): string {
   return truncate(escapeTerminal(text), length);
+}
+
+/** The width of one of many small pictures, in pixels: a phone's, so that text keeps its size. */
+export const PANEL_WIDTH = 360;
+
+/** The room above each facet for its name, in pixels. */
+export const FACET_GAP = 24;
+
+/** The room for an axis and its label below a picture, in pixels. */
+export const MARGIN_BOTTOM = 46;
+
+/**
+ * A vertical facet scale with room for a name above each facet.
+ *
+ * @param domain the facets' names
+ * @param height of one facet, in pixels
+ */
+export function facetScale(
+  domain: readonly string[],
+  height: number,
+): { axis: null; domain: string[]; paddingInner: number; paddingOuter: number } {
+  return {
+    axis: null,
+    domain: [...domain],
+    paddingInner: domain.length === 1 ? 0 : FACET_GAP / (height + FACET_GAP),
+    paddingOuter: 0,
+  };
 }
 
 /** The rows of one operator and pass. */
