@@ -7,8 +7,11 @@ import { describeReport, type Report } from "./report.ts";
 const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
 const opened = new Map<Runtime, Promise<Gpu>>();
 
-globalThis.addEventListener("unload", () => {
-  for (const gpu of opened.values()) void gpu.then((gpu) => gpu.dispose(), () => {});
+// Left to the end of the process, Dawn's device would be taken down while its driver already is: a segfault.
+Deno.test.afterAll(async () => {
+  for (const opening of await Promise.allSettled(opened.values())) {
+    if (opening.status === "fulfilled") opening.value.dispose();
+  }
 });
 
 /**

@@ -179,6 +179,8 @@ export function attentionForwardBounds(
 export interface BackwardInputs {
   readonly output: Numbers;
   readonly logSumExp: Numbers;
+  /** How far these may be from the exact ones, where the backward is to be compared with the exact gradients. */
+  readonly errors?: { readonly output: Float64Array; readonly logSumExp: Float64Array };
 }
 
 /** Bounds of attentionBackward's errors, for one and the same float32 output and logSumExp on both sides. */
@@ -195,7 +197,7 @@ export interface AttentionBackwardBounds {
  */
 export function attentionBackwardBounds(
   drawn: AttentionCase,
-  { output, logSumExp }: BackwardInputs,
+  { output, logSumExp, errors }: BackwardInputs,
 ): AttentionBackwardBounds {
   const pass = new Pass(drawn);
   const [, queryHeads, length, headDim] = pass.shape;
@@ -210,18 +212,21 @@ export function attentionBackwardBounds(
     const t = row % length;
     const keyRows = pass.keyStart(Math.floor(row / length)) / headDim;
     const q = row * headDim;
-    let rowDot = 0, rowMagnitude = 0;
+    let rowDot = 0, rowMagnitude = 0, given = 0;
     for (let i = 0; i < headDim; i++) {
       const term = g[q + i]! * output.data[q + i]!;
       rowDot += term;
       rowMagnitude += Math.abs(term);
+      given += Math.abs(g[q + i]!) * (errors?.output[q + i] ?? 0);
     }
     for (let j = 0; j <= t; j++) {
       const k = (keyRows + j) * headDim;
       const { z, error } = pass.logit(row, keyRows + j);
       const x = z - logSumExp.data[row]!;
       const a = Math.exp(x);
-      const rho = Math.expm1(error + exponential(x) + 3 * U * Math.abs(x));
+      const rho = Math.expm1(
+        error + exponential(x) + 3 * U * Math.abs(x) + (errors?.logSumExp[row] ?? 0),
+      );
       let product = 0, magnitude = 0;
       for (let i = 0; i < headDim; i++) {
         const term = g[q + i]! * pass.used[k + i]!;
@@ -229,7 +234,7 @@ export function attentionBackwardBounds(
         magnitude += Math.abs(term);
       }
       const inner = (chain(headDim) + 3) * U * (magnitude + rowMagnitude) +
-        magnitude * pass.factorError[keyRows + j]! + 4 * headDim * FLUSH;
+        magnitude * pass.factorError[keyRows + j]! + 4 * headDim * FLUSH + given;
       const d = a * (product - rowDot);
       // The weight itself may be flushed.
       const weightError = a * rho + FLUSH;
@@ -285,10 +290,10 @@ export function sinkStatisticsBounds(
       const { z, error } = pass.logit(row, keyRow);
       const x = z - logSumExp.data[row]!;
       const a = Math.exp(x);
-      const rho = Math.expm1(error + exponential(x) + 3 * U * Math.abs(x)) + FLUSH / a;
-      mass[head]! += a * (rho + terms * U);
+      const rho = Math.expm1(error + exponential(x) + 3 * U * Math.abs(x));
+      mass[head]! += a * (rho + terms * U) + FLUSH;
       secondMoment[head]! += a * a * (2 * rho + rho * rho + (terms + 1) * U) + FLUSH;
-      if (t < end) score[head]! += a * (rho + terms * U + DIVISION) / (end - position);
+      if (t < end) score[head]! += (a * (rho + terms * U + DIVISION) + FLUSH) / (end - position);
     }
   }
   return { mass, secondMoment, score };

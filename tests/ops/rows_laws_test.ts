@@ -1,0 +1,25 @@
+import { onEachRuntime } from "../support/gpu.ts";
+import {
+  rmsNormObeysItsIdentities,
+  rmsNormScales,
+  rmsNormTakesManyRows,
+  rowsAreAdjoint,
+  rowsKeepToThemselves,
+  vScaleObeysItsIdentities,
+} from "../support/properties/rows_laws.ts";
+
+onEachRuntime(
+  "rmsNormBackward() obeys the identities and bounds 4.1 to 4.4",
+  rmsNormObeysItsIdentities,
+);
+onEachRuntime("rmsNormForward() and rmsNormBackward() obey the scaling laws", rmsNormScales);
+onEachRuntime(
+  "vScaleBackward() obeys the identities and bounds 5.1 to 5.3",
+  vScaleObeysItsIdentities,
+);
+onEachRuntime("rmsNormBackward() and vScaleBackward() are adjoint to the forwards", rowsAreAdjoint);
+onEachRuntime(
+  "RMSNorm and V-scale are deterministic, overwrite poisoned outputs, and keep rows apart",
+  rowsKeepToThemselves,
+);
+onEachRuntime("RMSNorm takes more than 65,535 rows", rmsNormTakesManyRows);

@@ -1,0 +1,201 @@
+/** attentionSinkStatistics on the GPU: against the twin, its own laws, its bits. */
+import fc from "fast-check";
+import {
+  attentionSinkStatistics,
+  type AttentionSinkStatisticsOptions,
+  type AttentionSinkStatisticsResult,
+  type Gpu,
+  planAttentionSinkStatistics,
+} from "../../../mod.ts";
+import * as reference from "../../../src/reference/mod.ts";
+import { assert } from "../assert.ts";
+import {
+  type AttentionDescription,
+  attentionDescription,
+  describeAttention,
+  drawAttention,
+  forwardResults,
+  toTwin,
+  twinInputs,
+} from "../attention_cases.ts";
+import { checkCases, type PropertyOptions } from "../check_cases.ts";
+import { onGpu, onGpuPlanned, type Results } from "../on_gpu.ts";
+import type { Report } from "../report.ts";
+import { sinkStatisticsBounds, U } from "../tolerance.ts";
+
+interface Description {
+  readonly attention: AttentionDescription;
+  /** Reduced modulo T. */
+  readonly position: number | undefined;
+  readonly window: number | undefined;
+}
+
+const description: fc.Arbitrary<Description> = fc.record({
+  attention: attentionDescription.filter(({ length, headDim }) => length * headDim <= 4000),
+  position: fc.option(fc.integer({ min: 0, max: 99 }), { nil: undefined }),
+  window: fc.option(fc.constantFrom(1, 2, 7, 64, 1000), { nil: undefined }),
+});
+
+const examples: readonly Description[] = [
+  // The default window ends before the sequence does.
+  {
+    attention: describeAttention({
+      batch: 2,
+      keyHeads: 2,
+      group: 2,
+      length: 150,
+      headDim: 12,
+      seed: 101,
+      pattern: "sink",
+    }),
+    position: undefined,
+    window: undefined,
+  },
+  {
+    attention: describeAttention({ batch: 2, keyHeads: 3, group: 2, length: 97, seed: 102 }),
+    position: 5,
+    window: 3,
+  },
+  {
+    attention: describeAttention({ length: 80, seed: 103, scale: 0.9 }),
+    position: 70,
+    window: 64,
+  },
+];
+
+function call(
+  gpu: Gpu,
+  args: Parameters<typeof onGpu<AttentionSinkStatisticsOptions, AttentionSinkStatisticsResult>>[2],
+): Promise<Results<AttentionSinkStatisticsResult>> {
+  return onGpu<AttentionSinkStatisticsOptions, AttentionSinkStatisticsResult>(
+    gpu,
+    attentionSinkStatistics,
+    args,
+  );
+}
+
+/** Mass, second moment and score are within their bounds of the twin's; a plan repeats the bits and overwrites NaNs. */
+export function sinkStatisticsMatchTwin(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
+  return checkCases(gpu, {
+    name: "attentionSinkStatistics vs twin",
+    arbitrary: description,
+    examples,
+    seed: 771,
+    runs: 25,
+    async check({ attention, position, window }, tally) {
+      const drawn = drawAttention(attention);
+      const { query, key, scale } = drawn;
+      const { logSumExp } = forwardResults(drawn);
+      const at = position === undefined ? undefined : position % attention.length;
+      const args = { query, key, logSumExp, position: at, window, scale };
+      const actual = await call(gpu, args);
+      const inputs = twinInputs(drawn);
+      const expected = reference.attentionSinkStatistics({
+        ...inputs,
+        logSumExp: toTwin(logSumExp),
+        position: at,
+        window,
+      });
+      const bounds = sinkStatisticsBounds(drawn, {
+        logSumExp,
+        position: at ?? 0,
+        window: window ?? 64,
+      });
+      const names = ["mass", "secondMoment", "score"] as const;
+      for (const name of names) {
+        tally.within(`attentionSinkStatistics' ${name}`, {
+          actual: actual[name].data,
+          expected: expected[name].data,
+          bound: bounds[name],
+        });
+      }
+      for (const run of await onGpuPlanned(gpu, planAttentionSinkStatistics, { args, runs: 2 })) {
+        for (const name of names) {
+          tally.sameBits(`a plan's ${name}`, {
+            actual: (run as typeof actual)[name].data,
+            expected: actual[name].data,
+          });
+        }
+      }
+    },
+  }, options);
+}
+
+/**
+ * Laws: the masses of all positions add up to T (every row of attention weights to 1); a window of one row is the
+ * weight on itself, whose square is the last position's second moment; 0 ≤ S_s ≤ M_s. A NaN in a query row spoils
+ * its own head only, and only if it is not before the position.
+ */
+export function sinkStatisticsObeyTheirLaws(
+  gpu: Gpu,
+  options: PropertyOptions = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "attentionSinkStatistics' laws",
+    arbitrary: description.filter(({ attention }) => attention.length <= 20),
+    examples: [{
+      attention: describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 17, seed: 104 }),
+      position: 3,
+      window: 2,
+    }],
+    seed: 772,
+    runs: 3,
+    async check({ attention: drawnFrom }, tally) {
+      const attention = { ...drawnFrom, pattern: "normal" as const, scale: undefined };
+      const { length } = attention;
+      const drawn = drawAttention(attention);
+      const { query, key } = drawn;
+      const { logSumExp } = forwardResults(drawn);
+      const heads = attention.batch * attention.keyHeads * attention.group;
+      const total = new Float64Array(heads), allowed = new Float64Array(heads);
+      for (let position = 0; position < length; position++) {
+        const statistics = await call(gpu, { query, key, logSumExp, position, window: 1 });
+        const bounds = sinkStatisticsBounds(drawn, { logSumExp, position, window: 1 });
+        for (let head = 0; head < heads; head++) {
+          const [mass, secondMoment, score] = [
+            statistics.mass.data[head]!,
+            statistics.secondMoment.data[head]!,
+            statistics.score.data[head]!,
+          ];
+          total[head]! += mass;
+          // The rounded logSumExp makes each row add up to 1 only within its own rounding.
+          allowed[head]! += bounds.mass[head]! +
+            2 * U * mass * Math.max(...logSumExp.data.map(Math.abs));
+          assert(0 <= secondMoment && secondMoment <= mass * (1 + 64 * U), "0 ≤ S_s ≤ M_s");
+          assert(score > 0 && score <= mass * (1 + 64 * U), "0 < α_s ≤ M_s");
+          if (position === length - 1) {
+            tally.within("S_s of the last position", {
+              actual: [secondMoment],
+              expected: [score ** 2],
+              bound: [4 * U * score ** 2],
+            });
+          }
+        }
+      }
+      tally.within("Σ_s M_s", {
+        actual: total,
+        expected: total.map(() => length),
+        bound: allowed,
+      });
+      const position = Math.floor(length / 2);
+      const width = attention.headDim;
+      const clean = await call(gpu, { query, key, logSumExp, position });
+      for (const t of [position - 1, position]) {
+        if (t < 0) continue;
+        const data = query.data.slice();
+        data[t * width] = NaN; // of the first head
+        const dirty = await call(gpu, {
+          query: { data, shape: query.shape },
+          key,
+          logSumExp,
+          position,
+        });
+        for (const name of ["mass", "secondMoment"] as const) {
+          const expected = clean[name].data.slice();
+          if (t >= position) expected[0] = NaN;
+          tally.sameBits(`${name} beside a NaN`, { actual: dirty[name].data, expected });
+        }
+      }
+    },
+  }, options);
+}
