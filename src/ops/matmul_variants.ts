@@ -1,12 +1,22 @@
 import matmulOperandsSource from "../../kernels/matmul_operands.wgsl" with { type: "text" };
 import matmulSource from "../../kernels/matmul.wgsl" with { type: "text" };
+import {
+  matmulBarrierFree,
+  type MatmulBarrierFreeOptions,
+} from "../../kernels/matmul_barrier_free.wgsl.ts";
+import { matmulSubgroup } from "../../kernels/matmul_subgroup.wgsl.ts";
+import {
+  matmulTiled,
+  matmulTiledMemory,
+  type MatmulTiledOptions,
+} from "../../kernels/matmul_tiled.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
-import type { Dispatch } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { type MatmulQuads, planQuads, unfitForQuads } from "./matmul_quads.ts";
 import { matmulParameters, type MatmulShape } from "./matmul_shape.ts";
 import { spreadWorkgroups } from "./validation.ts";
-import type { Variant } from "./variants.ts";
+import type { Variant, VariantPlan } from "./variants.ts";
 
 /** A checked call of the matrix product, with its output tensor. */
 export interface MatmulCall {
@@ -28,33 +38,176 @@ const portableKernel: Kernel = {
   parts: [operands, { file: "matmul.wgsl", source: matmulSource }],
 };
 
-// The dispatch of a kernel that reads left and right through matmul_operands.wgsl.
-function tileDispatch(
+function tileCount(shape: MatmulShape, tile: TileSize): number {
+  return shape.batches * Math.ceil(shape.rows / tile.rows) *
+    Math.ceil(shape.columns / tile.columns);
+}
+
+// A kernel that reads single numbers, wherever they lie.
+function planScalars(
   gpu: Gpu,
   { shape, left, right, product }: MatmulCall,
   { kernel, tile }: { readonly kernel: Kernel; readonly tile: TileSize },
-): Dispatch {
-  const tiles = shape.batches * Math.ceil(shape.rows / tile.rows) *
-    Math.ceil(shape.columns / tile.columns);
+): VariantPlan {
   return {
-    kernel,
-    parameters: matmulParameters(shape),
-    buffers: [left.buffer, right.buffer, product.buffer],
-    workgroups: spreadWorkgroups(gpu, tiles),
+    scratch: [],
+    dispatches: [{
+      kernel,
+      parameters: matmulParameters(shape),
+      buffers: [left.buffer, right.buffer, product.buffer],
+      workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
+    }],
   };
+}
+
+// A kernel that reads vec4f.
+function planVectors(
+  gpu: Gpu,
+  { shape, left, right, product }: MatmulCall,
+  { tile, kernel }: {
+    readonly tile: TileSize;
+    readonly kernel: (quads: MatmulQuads) => Kernel;
+  },
+): VariantPlan {
+  const quads = planQuads(gpu, shape, { left, right });
+  return {
+    scratch: quads.scratch,
+    dispatches: [...quads.dispatches, {
+      kernel: kernel(quads),
+      parameters: quads.parameters,
+      buffers: [quads.left, quads.right, product.buffer],
+      workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
+    }],
+  };
+}
+
+// Whether the tiles cover the product exactly, with a workgroup for each and none too many.
+function isExact(gpu: Gpu, shape: MatmulShape, tile: TileSize): boolean {
+  return shape.rows % tile.rows === 0 && shape.columns % tile.columns === 0 &&
+    tileCount(shape, tile) <= gpu.device.limits.maxComputeWorkgroupsPerDimension;
 }
 
 const portable: Variant<MatmulShape, MatmulCall> = {
   name: "portable",
   unfit: () => undefined,
   suits: () => true,
-  plan: (gpu, call) => ({
-    scratch: [],
-    dispatches: [
-      tileDispatch(gpu, call, { kernel: portableKernel, tile: { rows: 64, columns: 64 } }),
-    ],
-  }),
+  plan: (gpu, call) =>
+    planScalars(gpu, call, { kernel: portableKernel, tile: { rows: 64, columns: 64 } }),
+};
+
+/** What the tiled kernel can be tuned by. */
+export type MatmulTile = Omit<MatmulTiledOptions, "leftAlongInner" | "rightAlongInner">;
+
+/** The tiles that are worth trying on a GPU; each is a variant. */
+const tiles: Readonly<Record<string, MatmulTile>> = {
+  "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
+  "tiled-128": { down: 16, across: 16, quadsDown: 2, quadsAcross: 2, step: 8, padding: 1 },
+  "tiled-128x64": { down: 16, across: 16, quadsDown: 2, quadsAcross: 1, step: 16, padding: 1 },
+  "tiled-32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 16, padding: 1 },
+};
+
+// What fits in registers and still leaves every core of a large GPU a few tiles.
+function bestTile({ batches, rows, columns }: MatmulShape): string {
+  if (batches * rows * columns >= 2 ** 22) return "tiled-128";
+  return batches * rows * columns >= 2 ** 19 ? "tiled" : "tiled-32";
+}
+
+function tiled(name: string, options: MatmulTile): Variant<MatmulShape, MatmulCall> {
+  const { down, across, quadsDown, quadsAcross } = options;
+  const tile = { rows: 4 * down * quadsDown, columns: 4 * across * quadsAcross };
+  const memory = matmulTiledMemory({ ...options, leftAlongInner: true, rightAlongInner: true });
+  return {
+    name,
+    unfit({ device: { limits } }) {
+      if (down * across > limits.maxComputeInvocationsPerWorkgroup) {
+        return `it needs ${down * across} invocations in a workgroup`;
+      }
+      return memory > limits.maxComputeWorkgroupStorageSize
+        ? `it needs ${memory} bytes of workgroup memory`
+        : undefined;
+    },
+    suits: (gpu, shape) => !gpu.info.software && bestTile(shape) === name,
+    plan(gpu, call) {
+      const leftAlongInner = call.shape.left.inner === 1;
+      const rightAlongInner = call.shape.right.inner === 1;
+      const source = matmulTiled({ ...options, leftAlongInner, rightAlongInner });
+      const kernel = { parts: [operands, { file: "matmul_tiled.wgsl.ts", source }] };
+      return planScalars(gpu, call, { kernel, tile });
+    },
+  };
+}
+
+const subgroupSizes = [4, 8, 16, 32];
+
+const subgroup: Variant<MatmulShape, MatmulCall> = {
+  name: "subgroup",
+  unfit(gpu, shape) {
+    const sizes = gpu.info.subgroupSize;
+    if (sizes === undefined) return "the adapter has no subgroups";
+    const { minimum, maximum } = sizes;
+    if (minimum !== maximum || !subgroupSizes.includes(maximum)) {
+      return `subgroups have ${minimum} to ${maximum} lanes, wanted one size of ${
+        subgroupSizes.join(", ")
+      }`;
+    }
+    return unfitForQuads(gpu, shape);
+  },
+  suits: (gpu) => gpu.info.software,
+  plan(gpu, call) {
+    const subgroupSize = gpu.info.subgroupSize?.maximum ?? 4;
+    const columns = 4 * subgroupSize;
+    const guarded = !isExact(gpu, call.shape, { rows: 32, columns });
+    // The smaller tile compiles in a third of the time, which the guarded stores cost again, and fits small and
+    // odd products better.
+    const rows = guarded ? Math.max(16, subgroupSize) : 32;
+    return planVectors(gpu, call, {
+      tile: { rows, columns },
+      kernel: ({ leftAlongInner, rightAlongInner }) => ({
+        features: ["subgroups"],
+        constants: { Operand: "vec4f" },
+        parts: [operands, {
+          file: "matmul_subgroup.wgsl.ts",
+          source: matmulSubgroup({ subgroupSize, rows, leftAlongInner, rightAlongInner, guarded }),
+        }],
+      }),
+    });
+  },
+};
+
+const barrierFreeTile = { rows: 16, columns: 8, down: 4, across: 2 } satisfies Partial<
+  MatmulBarrierFreeOptions
+>;
+
+const barrierFree: Variant<MatmulShape, MatmulCall> = {
+  name: "barrier-free",
+  unfit: unfitForQuads,
+  suits: (gpu) => gpu.info.software,
+  plan(gpu, call) {
+    const { rows, columns, down, across } = barrierFreeTile;
+    const tile = { rows: rows * down, columns: columns * across };
+    const guarded = !isExact(gpu, call.shape, tile);
+    return planVectors(gpu, call, {
+      tile,
+      kernel: ({ leftAlongInner, rightAlongInner }) => ({
+        constants: { Operand: "vec4f" },
+        parts: [operands, {
+          file: "matmul_barrier_free.wgsl.ts",
+          source: matmulBarrierFree({
+            ...barrierFreeTile,
+            leftAlongInner,
+            rightAlongInner,
+            guarded,
+          }),
+        }],
+      }),
+    });
+  },
 };
 
 /** The kernels of the matrix product, in order of preference. */
-export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [portable];
+export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
+  subgroup,
+  barrierFree,
+  ...Object.entries(tiles).map(([name, options]) => tiled(name, options)),
+  portable,
+];
