@@ -32,12 +32,17 @@ export interface OptionSpecification {
 /** A command's options by their long names. */
 export type OptionSpecifications = Readonly<Record<string, OptionSpecification>>;
 
+/** The names of the options of one type. */
+export type NamesOf<Options extends OptionSpecifications, Type extends "switch" | "value"> = {
+  [Name in keyof Options]: Options[Name]["type"] extends Type ? Name : never;
+}[keyof Options];
+
 /** What {@linkcode parseArguments} finds. */
 export interface ParsedArguments<Options extends OptionSpecifications> {
   /** True for a switch that was given. */
-  readonly switches: { readonly [Name in keyof Options]: boolean };
+  readonly switches: { readonly [Name in NamesOf<Options, "switch">]: boolean };
   /** The option's value; the last one if it was given more than once. */
-  readonly values: { readonly [Name in keyof Options]: string | undefined };
+  readonly values: { readonly [Name in NamesOf<Options, "value">]: string | undefined };
   /** Everything else, in order. */
   readonly operands: readonly string[];
 }
@@ -90,8 +95,11 @@ export function parseArguments<const Options extends OptionSpecifications>(
   const values: Record<string, string | undefined> = {};
   for (const name of names) {
     const { choices, default: otherwise } = options[name]!;
-    switches[name] = isSwitch(name) && parsed[name] === true;
-    const value = isSwitch(name) ? undefined : parsed[name] as string | undefined;
+    if (isSwitch(name)) {
+      switches[name] = parsed[name] === true;
+      continue;
+    }
+    const value = parsed[name] as string | undefined;
     if (value !== undefined && choices !== undefined && !choices.includes(value)) {
       const near = closest(value, choices);
       throw new UsageError(

@@ -86,7 +86,9 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
     x: {
       type: "log",
       domain: [low / 1.01, high * 1.01],
-      label: "← less time        change of the median time        more time →",
+      label: narrow
+        ? "← less time        more time →"
+        : "← less time        change of the median time        more time →",
       labelAnchor: "center",
       tickFormat: (ratio: number) => formatChange(ratio).replace(".0 %", " %"),
       // A logarithmic scale over less than a decade has no good ticks of its own.
@@ -106,6 +108,10 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
         dx: narrow ? 0 : -10,
         dy: narrow ? -11 : 0,
         text: "name",
+        // A rim of the ground's color, where the name crosses the band and the lines.
+        stroke: "var(--surface)",
+        strokeWidth: 3,
+        fill: "currentColor",
       }),
       Plot.ruleY(changes, {
         y: "key",

@@ -3,6 +3,7 @@
  * without seeing the pictures.
  */
 import type { Comparison } from "../measure/comparison.ts";
+import type { Machine } from "../measure/comparison_machine.ts";
 import { barPlot, throughputOf } from "./bar_plot.ts";
 import { changePlot } from "./change_plot.ts";
 import {
@@ -75,17 +76,23 @@ function lead(comparison: Comparison): Markup {
   if (ranked.length === 0) {
     return html`<p class="lead">No measurement is in all files, so the machines are compared row by row only.</p>`;
   }
+  const others = ranked.slice(1).map(({ name, total }) =>
+    html`, ${name} takes ${formatFactor(total.geometricMean! / ranked[0]!.total.geometricMean!)}`
+  );
   return html`
     <p
       class="lead">Over the ${plural(
         completeRows,
         "measurement",
       )} that every machine has, <b>${ranked[0]!
-        .name}</b> is the fastest; on average (geometric mean) the time is ${formatFactor(
-          ranked[0]!.total.geometricMean,
-        )} the best one's, and ${formatFactor(ranked.at(-1)!.total.geometricMean)} on <b>${ranked
-        .at(-1)!.name}</b>, the slowest.</p>
+        .name}</b> is the fastest (geometric mean of times)${others} its time.</p>
   `;
+}
+
+/** The adapter, unless that is the machine's name already. */
+function described({ name, adapter, software }: Machine): string {
+  const parts = [...adapter === name ? [] : [adapter], ...software ? ["software adapter"] : []];
+  return parts.length === 0 ? "hardware adapter" : parts.join(", ");
 }
 
 function cards(comparison: Comparison): Markup {
@@ -99,11 +106,11 @@ function cards(comparison: Comparison): Markup {
         ? (i === 0
           ? html`baseline`
           : html`${formatChange(total.ratioToFirst)} <small>time against the baseline</small>`)
-        : html`${formatFactor(total.geometricMean)} <small>the best time, on average</small>`;
+        : html`${formatFactor(total.geometricMean)} <small>the best time</small>`;
       return html`
         <li class="card">
           <h3>${signIcon(i)}<span>${machine.name}</span></h3>
-          <p class="soft">${machine.adapter}${machine.software ? " (software)" : ""}</p>
+          <p class="soft">${described(machine)}</p>
           <p class="big">${figure}</p>
           <dl>
         ${pair ? "" : html`

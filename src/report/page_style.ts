@@ -93,14 +93,14 @@ nav a{display:block;padding:.55rem .6rem;white-space:nowrap;text-decoration:none
 nav a:hover{text-decoration:underline}
 section{margin:2rem 0}
 .card{background:var(--surface);border:1px solid var(--rule);border-radius:12px;padding:1rem clamp(.8rem,2vw,1.25rem)}
-.machines{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
+.machines{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,205px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
 .machines h3{display:flex;align-items:baseline;gap:.45rem;font-size:1.05rem;overflow-wrap:anywhere}
 .machines dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.5rem 0 0;font-size:.9rem}
 .machines dt{color:var(--soft)}
 .machines dd{margin:0;text-align:right;font-variant-numeric:tabular-nums}
 .machines p{margin:.1rem 0 0;font-size:.88rem;overflow-wrap:anywhere}
-.big{font-size:1.6rem;font-weight:650;line-height:1.15;margin:.5rem 0 0!important;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
-.big small{font-size:.85rem;font-weight:400;color:var(--soft);letter-spacing:0}
+.machines .big{font-size:1.5rem;font-weight:650;line-height:1.15;margin:.5rem 0 0;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
+.machines .big small{font-size:.85rem;font-weight:400;color:var(--soft);letter-spacing:0}
 .sign{width:.85em;height:.85em;flex:none;position:relative;top:.08em;overflow:visible}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;list-style:none;padding:0;margin:.4rem 0 .7rem;font-size:.92rem}
 .legend li{display:flex;align-items:baseline;gap:.4rem;overflow-wrap:anywhere}
@@ -113,7 +113,7 @@ figure{margin:0}
 @media (max-width:640px){.wide{display:none}.narrow{display:block}}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch;border-radius:8px}
 table{border-collapse:collapse;font-size:.88rem;min-width:100%;font-variant-numeric:tabular-nums}
-caption{text-align:left;max-width:80ch;color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
+caption{text-align:left;width:min(80ch,100vw - 4.4rem);color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
 th,td{padding:.38rem .65rem;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap;vertical-align:top}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-width:2px}
 tbody th{font-weight:600}
