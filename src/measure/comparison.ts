@@ -151,6 +151,9 @@ function work(measurement: Measurement): number {
   return measurement.flops + measurement.bytes;
 }
 
+/** 64 before 256. */
+const natural = new Intl.Collator("en", { numeric: true });
+
 const passOrder = ["forward", "backward"];
 
 /** By kernel, forward before backward, then from little work to much. */
@@ -158,7 +161,7 @@ function compareRows(a: Measurement, b: Measurement): number {
   const byName = (x: string, y: string) => x < y ? -1 : x > y ? 1 : 0;
   return byName(a.kernel, b.kernel) ||
     passOrder.indexOf(a.pass) - passOrder.indexOf(b.pass) || byName(a.pass, b.pass) ||
-    byName(a.dtype, b.dtype) || work(a) - work(b) || byName(keyText(a), keyText(b));
+    byName(a.dtype, b.dtype) || work(a) - work(b) || natural.compare(keyText(a), keyText(b));
 }
 
 /**
