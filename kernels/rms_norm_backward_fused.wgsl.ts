@@ -9,6 +9,7 @@
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
+import type { FusedRow } from "./row_fused.ts";
 import { unroll } from "./unroll.ts";
 
 /**
@@ -18,11 +19,16 @@ import { unroll } from "./unroll.ts";
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4 outputGradient [rows, d];
  * 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch: (runs).
  *
- * @param elementsPerLane K, so that K · LANES elements hold a row
+ * @param row what it is written for; K = ⌈elements / lanes⌉
  * @returns WGSL
  */
-export function rmsNormBackwardFused(elementsPerLane: number): string {
+export function rmsNormBackwardFused({ elements, lanes }: FusedRow): string {
+  const elementsPerLane = Math.ceil(elements / lanes);
   const eachElement = (line: (k: number) => string) => unroll(elementsPerLane, line);
+  // Only the last element of a lane can be past the end.
+  const inside = (k: number, statements: string) =>
+    (k + 1) * lanes <= elements ? statements : `if (inside${k}) {${statements}
+    }`;
   return `
 struct Parameters {
   rows: u32,
@@ -58,26 +64,38 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     eachElement((k) => `
     var gradient${k} = Element();
     var normal${k} = Element();
-    if (inside${k}) {
+    ${
+      inside(
+        k,
+        `
       gradient${k} = outputGradient[first + column${k}];
       normal${k} = input[first + column${k}] * inverse;
       product += weight${k} * gradient${k} * normal${k};
-      sum${k} += gradient${k} * normal${k};
+      sum${k} += gradient${k} * normal${k};`,
+      )
     }`)
   }
     let mean = rowSum(elementSum(product), lane.x, row) / f32(parameters.columns);
     ${
     eachElement((k) => `
-    if (inside${k}) {
-      inputGradient[first + column${k}] = inverse * (weight${k} * gradient${k} - mean * normal${k});
+    ${
+      inside(
+        k,
+        `
+      inputGradient[first + column${k}] = inverse * (weight${k} * gradient${k} - mean * normal${k});`,
+      )
     }`)
   }
   }
   ${
     eachElement((k) => `
-  if (inside${k}) {
-    partialGain[workgroup.x * length + column${k}] = sum${k};
-  }`)
+  ${
+      inside(
+        k,
+        `
+    partialGain[workgroup.x * length + column${k}] = sum${k};`,
+      )
+    }`)
   }
 }
 `;

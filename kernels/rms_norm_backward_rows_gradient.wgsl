@@ -6,7 +6,8 @@
 // Needs row_element_vector.wgsl or row_element_scalar.wgsl in front; sum_rows.wgsl adds the runs.
 //
 // One invocation two neighboring column elements of one run of rows, 8 invocations a workgroup; dispatch
-// (ceil(elements / 16), runs). The gain and its gradient stay in registers. No barriers, no atomics: the order of the
+// (runs, ceil(elements / 16)): workgroups that run at the same time then write to different rows, not to the same cache
+// line of one. The gain and its gradient stay in registers. No barriers, no atomics: the order of the
 // sums never changes. Any d with the scalar element.
 
 struct Parameters {
@@ -26,7 +27,7 @@ struct Parameters {
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) lane: vec3u) {
   let length = parameters.columns / ELEMENT_WIDTH;
-  let column = (workgroup.x * 8u + lane.x) * 2u;
+  let column = (workgroup.y * 8u + lane.x) * 2u;
   if (column >= length) {
     return;
   }
@@ -36,7 +37,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   let weight1 = gain[next];
   var sum0 = Element();
   var sum1 = Element();
-  let begin = workgroup.y * parameters.rowsPerRun;
+  let begin = workgroup.x * parameters.rowsPerRun;
   let end = min(begin + parameters.rowsPerRun, parameters.rows);
   for (var row = begin; row < end; row++) {
     let statistics = rowStatistics[row];
@@ -51,6 +52,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     inputGradient[i0] = statistics.x * (weight0 * gradient0 - statistics.y * normal0);
     inputGradient[i1] = statistics.x * (weight1 * gradient1 - statistics.y * normal1);
   }
-  partialGain[workgroup.y * length + column] = sum0;
-  partialGain[workgroup.y * length + next] = sum1;
+  partialGain[workgroup.x * length + column] = sum0;
+  partialGain[workgroup.x * length + next] = sum1;
 }

@@ -8,7 +8,11 @@ import type { Dispatch } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { rmsNormBackwardGainKernel, rmsNormBackwardInputKernel, sumRowsKernel } from "./kernels.ts";
 import {
+  divideRows,
+  ELEMENTS_PER_LANE,
+  fillsSubgroup,
   rowElement,
+  type RowRuns,
   type RowShape,
   type RowSum,
   subgroupSum,
@@ -32,22 +36,11 @@ export interface RmsNormBackwardCall {
 
 type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
 
-/** Runs of rows whose shares of gainGradient are summed by themselves first, so that many can work at once. */
-interface Runs {
-  readonly rowsPerRun: number;
-  readonly runs: number;
-}
-
-function divide(rows: number, { least, most }: { least: number; most: number }): Runs {
-  const rowsPerRun = Math.max(least, Math.ceil(rows / most));
-  return { rowsPerRun, runs: Math.ceil(rows / rowsPerRun) };
-}
-
-function storeRuns(gpu: Gpu, { runs }: Runs, { shape }: RmsNormBackwardCall): GPUBuffer {
+function storeRuns(gpu: Gpu, { runs }: RowRuns, { shape }: RmsNormBackwardCall): GPUBuffer {
   return gpu.storage(4 * runs * shape.columns); // never more than the input has
 }
 
-function sumRuns({ runs }: Runs, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
+function sumRuns({ runs }: RowRuns, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
   const { columns } = call.shape;
   return {
     kernel: sumRowsKernel,
@@ -72,7 +65,7 @@ const rowPerInvocation: BackwardVariant = {
   plan(gpu, call) {
     const { rows, columns } = call.shape;
     const { part, elements } = rowElement(columns);
-    const division = divide(rows, { least: 64, most: 256 });
+    const division = divideRows(rows, { least: 64, most: 256 });
     const partialGain = storeRuns(gpu, division, call);
     const statistics = gpu.storage(8 * rows);
     return {
@@ -107,19 +100,16 @@ const rowPerInvocation: BackwardVariant = {
           call.inputGradient.buffer,
           partialGain,
         ],
-        workgroups: [Math.ceil(elements / 16), division.runs],
+        workgroups: [division.runs, Math.ceil(elements / 16)],
       }, sumRuns(division, partialGain, call)],
     };
   },
 };
 
-/** The most elements of a row that a lane of the fused kernel holds in registers, three numbers of each. */
-const ELEMENTS_PER_LANE = 8;
-
 function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPlan {
   const { rows, columns } = call.shape;
   const { part, elements } = rowElement(columns);
-  const division = divide(rows, { least: 8, most: 512 });
+  const division = divideRows(rows, { least: 8, most: 512 });
   const partialGain = storeRuns(gpu, division, call);
   return {
     scratch: [partialGain],
@@ -127,7 +117,7 @@ function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPla
       kernel: {
         parts: [part, sum.part, {
           file: "rms_norm_backward_fused.wgsl.ts",
-          source: rmsNormBackwardFused(Math.ceil(elements / sum.lanes)),
+          source: rmsNormBackwardFused({ elements, lanes: sum.lanes }),
         }],
         constants: sum.constants,
         features: sum.features,
@@ -143,27 +133,29 @@ function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPla
   };
 }
 
-function unfitForFused({ columns }: RowShape): string | undefined {
+function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
   const { elements } = rowElement(columns);
-  const most = 256 * ELEMENTS_PER_LANE;
+  const most = sum.lanes * ELEMENTS_PER_LANE;
   return elements <= most
     ? undefined
-    : `a row of ${columns} numbers is ${elements} elements, its workgroup's registers hold ${most}`;
+    : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
 }
 
 const subgroup: BackwardVariant = {
   name: "subgroup",
-  unfit: (gpu, shape) => unfitForSubgroups(gpu) ?? unfitForFused(shape),
-  suits: () => true,
+  unfit: (gpu, shape) =>
+    unfitForSubgroups(gpu) ??
+      unfitForFused(subgroupSum(gpu, rowElement(shape.columns).elements), shape),
+  suits: (gpu, { columns }) => !gpu.info.software || fillsSubgroup(gpu, columns),
   plan(gpu, call) {
     const { elements } = rowElement(call.shape.columns);
-    return planFused(gpu, call, subgroupSum(gpu, elements, 4));
+    return planFused(gpu, call, subgroupSum(gpu, elements));
   },
 };
 
 const vectorised: BackwardVariant = {
   name: "vectorised",
-  unfit: (_gpu, shape) => unfitForFused(shape),
+  unfit: (_gpu, shape) => unfitForFused(workgroupSum(rowElement(shape.columns).elements), shape),
   suits: () => false,
   plan: (gpu, call) => planFused(gpu, call, workgroupSum(rowElement(call.shape.columns).elements)),
 };
@@ -176,7 +168,7 @@ const portable: BackwardVariant = {
     const { input, gain, inverseRms, outputGradient, inputGradient } = call;
     const { rows, columns } = call.shape;
     // Enough runs to fill a GPU, few enough that adding them costs nothing.
-    const division = divide(rows, { least: 16, most: 256 });
+    const division = divideRows(rows, { least: 16, most: 256 });
     const partialGain = storeRuns(gpu, division, call);
     return {
       scratch: [partialGain],
@@ -198,8 +190,8 @@ const portable: BackwardVariant = {
 
 /** The kernels of RMSNorm backward, in order of preference. */
 export const rmsNormBackwardVariants: readonly BackwardVariant[] = [
-  rowPerInvocation,
   subgroup,
+  rowPerInvocation,
   vectorised,
   portable,
 ];

@@ -1,12 +1,16 @@
 import rmsNormForwardCooperativeSource from "../../kernels/rms_norm_forward_cooperative.wgsl" with {
   type: "text",
 };
+import { rmsNormForwardFused } from "../../kernels/rms_norm_forward_fused.wgsl.ts";
 import { rmsNormForwardRows } from "../../kernels/rms_norm_forward_rows.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/pipelines.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { rmsNormForwardKernel } from "./kernels.ts";
 import {
+  divideRows,
+  ELEMENTS_PER_LANE,
+  fillsSubgroup,
   rowElement,
   type RowShape,
   type RowSum,
@@ -45,16 +49,46 @@ function planKernel(
   };
 }
 
+// Rows that a workgroup's registers hold are read once, others twice.
 function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
-  const kernel: Kernel = {
-    parts: [rowElement(call.shape.columns).part, sum.part, {
-      file: "rms_norm_forward_cooperative.wgsl",
-      source: rmsNormForwardCooperativeSource,
+  const { shape, epsilon, input, gain, output, inverseRms } = call;
+  const { part, elements } = rowElement(shape.columns);
+  const { constants, features, lanes } = sum;
+  if (elements > ELEMENTS_PER_LANE * lanes) {
+    const kernel: Kernel = {
+      parts: [part, sum.part, {
+        file: "rms_norm_forward_cooperative.wgsl",
+        source: rmsNormForwardCooperativeSource,
+      }],
+      constants,
+      features,
+    };
+    return planKernel(gpu, call, { kernel, workgroups: shape.rows });
+  }
+  const source = rmsNormForwardFused({ elements, lanes });
+  // On the CPU starting a workgroup costs more than a row's gain does.
+  const { rowsPerRun, runs } = divideRows(
+    shape.rows,
+    gpu.info.software ? { least: 8, most: 512 } : { least: 1, most: 8192 },
+  );
+  return {
+    scratch: [],
+    dispatches: [{
+      kernel: {
+        parts: [part, sum.part, { file: "rms_norm_forward_fused.wgsl.ts", source }],
+        constants,
+        features,
+      },
+      parameters: [
+        { u32: shape.rows },
+        { u32: shape.columns },
+        { f32: epsilon },
+        { u32: rowsPerRun },
+      ],
+      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.buffer),
+      workgroups: [runs],
     }],
-    constants: sum.constants,
-    features: sum.features,
   };
-  return planKernel(gpu, call, { kernel, workgroups: call.shape.rows });
 }
 
 /** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
@@ -63,8 +97,7 @@ const ROWS = 4;
 const rowPerInvocation: ForwardVariant = {
   name: "row-per-invocation",
   unfit: () => undefined,
-  // Fewer rows than one workgroup has leave most of its lanes idle, which a long row makes worse than barriers do.
-  suits: (gpu, { rows }) => gpu.info.software && rows >= 8 * ROWS,
+  suits: (gpu) => gpu.info.software,
   plan(gpu, call) {
     const kernel: Kernel = {
       parts: [rowElement(call.shape.columns).part, {
@@ -79,13 +112,11 @@ const rowPerInvocation: ForwardVariant = {
 const subgroup: ForwardVariant = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  suits: () => true,
-  plan(gpu, call) {
-    const { elements } = rowElement(call.shape.columns);
-    // On the CPU a barrier costs more than a lane that walks far.
-    const most = gpu.info.software ? Infinity : 8;
-    return planCooperative(gpu, call, subgroupSum(gpu, elements, most));
-  },
+  // On the CPU also for fewer rows than a workgroup of row-per-invocation has, most of whose lanes would be idle.
+  suits: (gpu, { rows, columns }) =>
+    !gpu.info.software || fillsSubgroup(gpu, columns) || rows < 8 * ROWS,
+  plan: (gpu, call) =>
+    planCooperative(gpu, call, subgroupSum(gpu, rowElement(call.shape.columns).elements)),
 };
 
 const vectorised: ForwardVariant = {
@@ -106,8 +137,8 @@ const portable: ForwardVariant = {
 
 /** The kernels of RMSNorm forward, in order of preference. */
 export const rmsNormForwardVariants: readonly ForwardVariant[] = [
-  rowPerInvocation,
   subgroup,
+  rowPerInvocation,
   vectorised,
   portable,
 ];

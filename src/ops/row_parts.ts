@@ -39,15 +39,23 @@ export interface RowSum {
 }
 
 /**
- * Sums by subgroups: the workgroup is one subgroup where its size is known and it has at most `most` elements a lane.
+ * The most elements of a row that a lane holds in registers. More take lavapipe more than 5 s to compile (K = 8: 2 s
+ * for the backward, 16: 8 s), and gain nothing there.
+ */
+export const ELEMENTS_PER_LANE = 10;
+
+/**
+ * Sums by subgroups. The workgroup is one subgroup, without a barrier, where the size is known and its lanes' registers
+ * hold the row.
  *
  * @param gpu an adapter with subgroups
  * @param elements of a row
- * @param most elements that one lane should have
  */
-export function subgroupSum(gpu: Gpu, elements: number, most: number): RowSum {
+export function subgroupSum(gpu: Gpu, elements: number): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
-  const single = minimum === maximum && elements <= most * minimum;
+  // On the CPU a barrier costs more than lanes that walk far.
+  const single = minimum === maximum &&
+    (gpu.info.software || elements <= ELEMENTS_PER_LANE * minimum);
   const lanes = single ? minimum : workgroupLanes(elements);
   return {
     part: { file: "row_sum_subgroup.wgsl", source: sumSubgroupSource },
@@ -55,6 +63,38 @@ export function subgroupSum(gpu: Gpu, elements: number, most: number): RowSum {
     features: ["subgroups"],
     lanes,
   };
+}
+
+/**
+ * Whether rows fill a subgroup's registers, half of its lanes at the least: the fastest way on CPU adapters too.
+ *
+ * @param gpu the adapter
+ * @param columns d
+ */
+export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
+  const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 0, maximum: -1 };
+  const { elements } = rowElement(columns);
+  return minimum === maximum && 2 * elements >= minimum && elements <= ELEMENTS_PER_LANE * minimum;
+}
+
+/** Runs of rows, each walked by one workgroup. */
+export interface RowRuns {
+  readonly rowsPerRun: number;
+  readonly runs: number;
+}
+
+/**
+ * Divides rows into runs.
+ *
+ * @param rows how many
+ * @param options the least rows of a run, and the most runs unless these have to be longer
+ */
+export function divideRows(
+  rows: number,
+  { least, most }: { readonly least: number; readonly most: number },
+): RowRuns {
+  const rowsPerRun = Math.max(least, Math.ceil(rows / most));
+  return { rowsPerRun, runs: Math.ceil(rows / rowsPerRun) };
 }
 
 /**
