@@ -1,0 +1,214 @@
+import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { join } from "node:path";
+import { runCompare } from "../../src/cli/compare.ts";
+import type { ResultFile } from "../../src/measure/result_file.ts";
+import { noisySamples, syntheticMeasurement, syntheticResultFile } from "../measure/synthetic.ts";
+
+const granted = (await Promise.all(
+  (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
+)).every(({ state }) => state === "granted");
+
+function testOnDisk(name: string, body: (folder: string) => Promise<void>): void {
+  Deno.test({
+    name: granted ? name : `${name} (needs --allow-read --allow-write)`,
+    ignore: !granted,
+    async fn() {
+      const folder = await Deno.makeTempDir();
+      try {
+        await body(folder);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+/** Runs the command in this process. */
+async function compare(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = "";
+  let err = "";
+  const code = await runCompare(args, {
+    out: (text) => out += text,
+    err: (text) => err += text,
+    color: false,
+  });
+  return { code, out, err };
+}
+
+/** A refusal: one clear line, nothing on standard output. */
+async function refused(code: number, part: string, ...args: string[]): Promise<void> {
+  const found = await compare(...args);
+  assertEquals([found.code, found.out], [code, ""], found.err);
+  assertStringIncludes(found.err, part);
+  assert(/^compare: [^\n]+\n$/.test(found.err), JSON.stringify(found.err));
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+}
+
+/** Writes a result file whose times are a multiple of the usual ones. */
+async function result(
+  folder: string,
+  name: string,
+  options: { factor?: number; fields?: Partial<ResultFile> } = {},
+): Promise<string> {
+  const { factor = 1, fields = {} } = options;
+  const measurements = [64, 128, 256].map((T, i) =>
+    syntheticMeasurement({
+      shape: { B: 1, T },
+      samples: noisySamples({ seed: i, count: 30, median: 1e5 * factor * T, sigma: 0.01 }),
+    })
+  );
+  const path = join(folder, name);
+  await Deno.writeTextFile(
+    path,
+    JSON.stringify(syntheticResultFile({ label: name, measurements, ...fields })),
+  );
+  return path;
+}
+
+testOnDisk("compare prints a table, Markdown, CSV or JSON", async (folder) => {
+  const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.3 })];
+  const table = await compare(a, b);
+  assertEquals([table.code, table.err], [0, ""]);
+  assertEquals(table.out.match(/▼ slower/g)?.length, 3);
+  assertStringIncludes(table.out, "+30.0 %");
+  const markdown = await compare("--format", "markdown", a, b);
+  assertEquals(markdown.out.match(/\| ▼ slower \|/g)?.length, 3);
+  const csv = await compare(a, b, "--format=csv");
+  assertEquals(csv.out.trimEnd().split("\n").length, 7);
+  const json = JSON.parse((await compare("-f", "json", a, b)).out);
+  assertEquals(json.rows.length, 3);
+  // Independently: the ratio of medians from the raw samples.
+  const raw = await Promise.all(
+    [a, b].map(async (path) => JSON.parse(await Deno.readTextFile(path))),
+  );
+  const median = (list: number[]) => list.toSorted((x, y) => x - y);
+  const [before, after] = raw.map((file) => {
+    const ordered = median(file.measurements[0].samples);
+    return (ordered[14]! + ordered[15]!) / 2;
+  });
+  assertEquals(json.rows[0].cells[1].pair.ratio, after! / before!);
+});
+
+testOnDisk("compare with many files prints a matrix", async (folder) => {
+  const files = await Promise.all(
+    [1, 2, 3].map((factor) => result(folder, `m${factor}`, { factor })),
+  );
+  const { code, out } = await compare(...files);
+  assertEquals(code, 0);
+  for (const part of ["m1", "m2", "m3", "2.00×", "3.00×", "mean rank"]) {
+    assertStringIncludes(out, part);
+  }
+});
+
+testOnDisk("compare --html writes one page and leaves nothing else", async (folder) => {
+  const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.3 })];
+  const page = join(folder, "page.html");
+  for (let i = 0; i < 2; i++) {
+    assertEquals((await compare(a, b, "--html", page)).code, 0);
+    assertStringIncludes(await Deno.readTextFile(page), "</html>");
+    assertEquals(await names(folder), ["a", "b", "page.html"]);
+  }
+});
+
+testOnDisk(
+  "compare --fail-on-regression exits with 3 for what got slower or broke",
+  async (folder) => {
+    const a = await result(folder, "a");
+    const slower = await result(folder, "b", { factor: 1.12 });
+    const same = await result(folder, "c");
+    const broken = await result(folder, "d", {
+      fields: {
+        measurements: [
+          syntheticMeasurement({ shape: { B: 1, T: 64 }, samples: [], status: "wrong" }),
+          syntheticMeasurement({ shape: { B: 1, T: 128 } }),
+        ],
+      },
+    });
+    const found = await compare(a, slower, "--fail-on-regression", "5%");
+    assertEquals(found.code, 3);
+    assertEquals(found.err.match(/^regression: .* on b: \+12\.\d %$/gm)?.length, 3, found.err);
+    assertEquals((await compare(a, slower, "--fail-on-regression=20%")).code, 0);
+    assertEquals((await compare(slower, a, "--fail-on-regression=5%")).code, 0);
+    assertEquals((await compare(a, same, "--fail-on-regression=5%")).code, 0);
+    assertEquals((await compare(a, slower)).code, 0);
+    const broke = await compare(a, broken, "--fail-on-regression=5%");
+    assertEquals(broke.code, 3);
+    assertStringIncludes(broke.err, "on d: wrong");
+  },
+);
+
+testOnDisk("compare takes a threshold", async (folder) => {
+  const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.12 })];
+  assertEquals((await compare(a, b)).out.match(/▼ slower/g)?.length, 3);
+  assertEquals((await compare(a, b, "--threshold=20%")).out.match(/= same/g)?.length, 3);
+});
+
+Deno.test("compare --help says what it does, and the exit codes", async () => {
+  const { code, out, err } = await compare("--help");
+  assertEquals([code, err], [0, ""]);
+  for (
+    const part of ["--html", "--fail-on-regression", "--format", "Exit codes", "BASELINE.json"]
+  ) {
+    assertStringIncludes(out, part);
+  }
+});
+
+testOnDisk("compare refuses a wrong command line with exit code 2", async (folder) => {
+  const [a, b] = [await result(folder, "a"), await result(folder, "b")];
+  await refused(2, "no result file given", "--format=csv");
+  await refused(2, "one result file given", a);
+  await refused(2, "did you mean --html?", a, b, "--htm=x");
+  await refused(2, "wanted table, markdown, csv, json", a, b, "--format=pdf");
+  for (const value of ["5", "0%", "-5%", "x%", "1e9%", "NaN%"]) {
+    await refused(2, "wanted a percentage such as 5%", a, b, `--fail-on-regression=${value}`);
+    await refused(2, "wanted a percentage such as 5%", a, b, `--threshold=${value}`);
+  }
+  await refused(2, "--html wants a value", a, b, "--html");
+  const before = await Deno.readTextFile(a);
+  await refused(2, "would replace the result file", a, b, "--html", a);
+  assertEquals(await Deno.readTextFile(a), before);
+  assertEquals(await names(folder), ["a", "b"]);
+});
+
+testOnDisk("compare refuses bad files with exit code 1, and writes nothing", async (folder) => {
+  const good = await result(folder, "good");
+  const page = join(folder, "page.html");
+  await Deno.writeTextFile(page, "older");
+  const text = await Deno.readTextFile(good);
+  const bad: [string, string | undefined, string][] = [
+    ["missing", undefined, "no such file"],
+    ["truncated", text.slice(0, 500), "cut off"],
+    ["text", "hello", "is not JSON"],
+    ["schema", text.replace('"samples"', '"sample"'), "measurements[0].samples is missing"],
+    ["future", text.replace("results/1", "results/2"), "newer gradsink"],
+    ["other", "{}", "schema is missing"],
+    ["huge", " ".repeat(17 * 2 ** 20), "larger than 16 MiB"],
+  ];
+  for (const [name, content, message] of bad) {
+    const path = join(folder, name);
+    if (content !== undefined) await Deno.writeTextFile(path, content);
+    await refused(1, message, good, path, "--html", page);
+    await refused(1, message, path, good, "--html", page);
+  }
+  await refused(1, "is a folder", good, folder, "--html", page);
+  const lone = await result(folder, "lone", {
+    fields: { measurements: [syntheticMeasurement({ kernel: "v_scale" })] },
+  });
+  await refused(1, "no comparable measurements", good, lone, "--html", page);
+  assertEquals(await Deno.readTextFile(page), "older");
+  assert(!(await names(folder)).some((name) => name.endsWith(".tmp")));
+});
+
+testOnDisk("compare refuses an output that cannot be written, before any work", async (folder) => {
+  const [a, b] = [await result(folder, "a"), await result(folder, "b")];
+  await refused(1, "is a folder", a, b, "--html", folder);
+  await refused(1, "cannot be written", a, b, "--html", join(folder, "no", "page.html"));
+  await refused(1, "cannot be written", a, b, "--html", join(a, "page.html"));
+  if (Deno.build.os !== "windows") {
+    await refused(1, "not a regular file", a, b, "--html", "/dev/null");
+  }
+  assertEquals(await names(folder), ["a", "b"]);
+});
