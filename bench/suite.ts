@@ -4,7 +4,8 @@
  * leaves stdout to Deno's own report (`deno bench --json` stays valid JSON).
  *
  * Options go after `--`: `deno bench -- --grid=full` for more shapes (quick, default, full), `--runtime=dawn` for Dawn
- * (which needs `--allow-ffi`), `--software=always` for an adapter that computes on the CPU.
+ * (which needs `--allow-ffi`), `--software=always` for an adapter that computes on the CPU, `--variants=subgroup-16,naive`
+ * for other kernels than the one that runs by default (`chosen`) and `naive`.
  */
 import { openGpu, type OpenGpuOptions } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
@@ -17,7 +18,7 @@ import {
   shapesOf,
 } from "../src/measure/shapes.ts";
 import { GpuTimer, type Span } from "../src/measure/timing.ts";
-import { createWorkload, portable, type Workload } from "../src/measure/workloads.ts";
+import { chosenVariant, createWorkload, type Workload } from "../src/measure/workloads.ts";
 import { formatShape } from "../src/report/format.ts";
 import { naive } from "./baselines/naive.ts";
 import { type BenchRow, benchTable } from "./table.ts";
@@ -41,14 +42,9 @@ interface Rehearsed {
   readonly time: number;
   /** Runs that one pass needs to be timed well. */
   readonly repeats: number;
+  /** What is wrong with its output; the benchmark then fails. */
+  readonly fault?: string;
 }
-
-const variants = [portable, naive];
-/** How variants are called in Deno's report. */
-const titles: Readonly<Record<string, string>> = {
-  [portable.name]: "fused",
-  [naive.name]: "naive",
-};
 
 /** A pass is to last at least this many ns, so that submitting it is a small part of Deno's wall times. */
 const LEAST_SPAN = 2e6;
@@ -74,18 +70,19 @@ export async function benchOperators(operators: readonly BenchedOperator[]): Pro
   const timer = await GpuTimer.open(gpu, { clocks: { wall: () => performance.now() * 1e6 } });
   const stage = new Stage(gpu, timer);
   const { software } = gpu.info;
+  const wanted = (chosen("variants").variants ?? "chosen,naive").split(",");
   for (const { kernel, pass } of operators) {
     for (const shape of shapesOf(kernel, { ...chosen("grid") as { grid?: GridName }, software })) {
       const rehearsed: Rehearsed[] = [];
-      for (const { name } of variants) {
-        const result = await stage.rehearse({ kernel, pass, shape, variant: name });
+      const usual = chosenVariant(gpu, { kernel, pass, shape });
+      for (const variant of wanted.map((name) => name === "chosen" ? usual : name)) {
+        const result = await stage.rehearse({ kernel, pass, shape, variant });
         if (result !== undefined) rehearsed.push(result);
       }
       register(stage, rehearsed);
     }
   }
   addEventListener("unload", () => {
-    // Not console.error: in `deno bench` that, too, would be allowed to go through the reporter.
     const color = Deno.stderr.isTerminal();
     const text = benchTable(stage.rows, { info: gpu.info, timer: timer.timer, color });
     Deno.stderr.writeSync(new TextEncoder().encode(`\n${text}`));
@@ -104,17 +101,19 @@ function chosen(name: string): Record<string, string> {
 // The variants of a group run equally often in a pass, so that Deno's comparison of them is fair.
 function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
   const repeats = Math.max(...rehearsed.map((each) => each.repeats));
-  for (const { bench, time } of rehearsed) {
+  for (const { bench, time, fault } of rehearsed) {
     const { kernel, pass, shape, variant } = bench;
+    const title = variant === naive.name ? variant : `fused (${variant})`;
     const runs = repeats === 1 ? "" : `, ${repeats} runs an iteration`;
     const n = Math.round(BUDGET / (repeats * time + OVERHEAD));
     Deno.bench({
-      name: `${kernel} ${pass}, ${titles[variant]}`,
+      name: `${kernel} ${pass}, ${title}`,
       group: `${kernel} ${pass}, ${shape.name} (${formatShape(shape.dimensions)})${runs}`,
       baseline: variant === naive.name,
       // Deno runs one or two more.
       n: Math.min(30, Math.max(3, n)),
       async fn(b: Deno.BenchContext): Promise<void> {
+        if (fault !== undefined) throw new Error(fault);
         await stage.perform(bench, { repeats, started: () => b.start(), finished: () => b.end() });
       },
     });
@@ -141,7 +140,10 @@ class Stage {
       const { plan, check } = this.#open(bench);
       const { error, tolerance, output } = await check();
       if (!(error <= tolerance)) {
-        throw new RangeError(`${output} is wrong by ${error.toExponential(1)}`);
+        const allowed = tolerance.toExponential(1);
+        const reason = `${output} is wrong by ${error.toExponential(1)}, allowed is ${allowed}`;
+        this.rows.push({ ...row, reason });
+        return { bench, repeats: 1, time: 0, fault: reason };
       }
       const timer = this.#timer;
       const span: Span = (pass) => plan.encode(pass);
@@ -151,7 +153,7 @@ class Stage {
       this.rows.push({ ...row, cost: plan.cost });
       return { bench, repeats, time: (spans[0] ?? wall) / repeats };
     } catch (error) {
-      // Too large for this adapter, or wrong: the others are benched nevertheless.
+      // Too large for this adapter, or unfit for it: the others are benched nevertheless.
       if (!(error instanceof RangeError)) throw error;
       this.rows.push({ ...row, reason: error.message });
       return undefined;
@@ -190,7 +192,7 @@ class Stage {
   #open(bench: Bench): Workload {
     this.#current?.workload.dispose();
     this.#current = undefined;
-    const workload = createWorkload(this.#gpu, { ...bench, variants });
+    const workload = createWorkload(this.#gpu, { ...bench, implementations: [naive] });
     this.#current = { bench, workload };
     return workload;
   }

@@ -79,8 +79,8 @@ function speed(row: BenchRow, rows: readonly BenchRow[]): string {
     variant === "naive" && kernel === row.kernel && pass === row.pass &&
     shape.name === row.shape.name
   );
-  if (naive === row) return "";
-  const [own, other] = [median(row.samples), naive && median(naive.samples)];
+  if (naive === undefined || naive === row) return "";
+  const [own, other] = [median(row.samples), median(naive.samples)];
   return own === undefined || other === undefined ? NO_DATA : formatFactor(other / own);
 }
 

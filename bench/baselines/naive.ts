@@ -1,4 +1,4 @@
-import type { Variant } from "../../src/measure/workloads.ts";
+import type { Implementation } from "../../src/measure/workloads.ts";
 import {
   planNaiveAttentionBackward,
   planNaiveAttentionForward,
@@ -15,7 +15,7 @@ import {
  * The operators as one writes them first: a kernel for each step of the formula, everything between the steps in
  * memory, the T × T attention matrix too. What the fused operators are compared with.
  */
-export const naive: Variant = {
+export const naive: Implementation = {
   name: "naive",
   attentionForward: planNaiveAttentionForward,
   attentionBackward: planNaiveAttentionBackward,

@@ -10,7 +10,7 @@ import type { AttentionVScale } from "../ops/attention_shape.ts";
 import { planAttentionSinkStatistics } from "../ops/attention_sink_statistics.ts";
 import { planRmsNormBackward, planRmsNormForward } from "../ops/rms_norm.ts";
 import { planVScaleBackward, planVScaleForward } from "../ops/v_scale.ts";
-import { type KernelName, kernelPasses, type PassName, type Shape } from "./shapes.ts";
+import type { KernelName, PassName, Shape } from "./shapes.ts";
 import {
   prepareAttentionBackward,
   prepareAttentionForward,
@@ -22,13 +22,15 @@ import {
   prepareVScaleBackward,
   prepareVScaleForward,
 } from "./workloads_rows.ts";
+import { variantsOf } from "./workloads_variants.ts";
 import { type CheckResult, largestError, type Sample } from "./workloads_samples.ts";
 
 export type { CheckResult } from "./workloads_samples.ts";
+export { chosenVariant, type VariantQuestion, variantsOf } from "./workloads_variants.ts";
 
-/** One way to compute the operators: planners that take and return what the operators' own do. */
-export interface Variant {
-  /** The name that results carry. */
+/** One way to compute all operators: planners that take and return what the operators' own do. */
+export interface Implementation {
+  /** The name that results carry as their variant. */
   readonly name: string;
   readonly attentionForward: typeof planAttentionForward;
   readonly attentionBackward: typeof planAttentionBackward;
@@ -39,29 +41,31 @@ export interface Variant {
   readonly vScaleBackward: typeof planVScaleBackward;
 }
 
-/** The operators' own plans. */
-export const portable: Variant = {
-  name: "portable",
-  attentionForward: planAttentionForward,
-  attentionBackward: planAttentionBackward,
-  attentionSinkStatistics: planAttentionSinkStatistics,
-  rmsNormForward: planRmsNormForward,
-  rmsNormBackward: planRmsNormBackward,
-  vScaleForward: planVScaleForward,
-  vScaleBackward: planVScaleBackward,
-};
+// The operators' own kernels of this name.
+function ownKernels(name: string): Implementation {
+  return {
+    name,
+    attentionForward: (gpu, options) => planAttentionForward(gpu, { ...options, variant: name }),
+    attentionBackward: (gpu, options) => planAttentionBackward(gpu, { ...options, variant: name }),
+    attentionSinkStatistics: planAttentionSinkStatistics,
+    rmsNormForward: (gpu, options) => planRmsNormForward(gpu, { ...options, variant: name }),
+    rmsNormBackward: (gpu, options) => planRmsNormBackward(gpu, { ...options, variant: name }),
+    vScaleForward: (gpu, options) => planVScaleForward(gpu, { ...options, variant: name }),
+    vScaleBackward: (gpu, options) => planVScaleBackward(gpu, { ...options, variant: name }),
+  };
+}
 
 /** What {@linkcode createWorkload} makes. */
 export interface WorkloadOptions {
   readonly kernel: KernelName;
   readonly pass: PassName;
   readonly shape: Shape;
-  /** The name of one of `variants`. Default: `portable`. */
+  /** One of {@linkcode variantsOf}, or the name of one of `implementations`. Default: `portable`. */
   readonly variant?: string;
   /** Equal seeds give equal inputs, to every variant. Default 1. */
   readonly seed?: number;
-  /** The variants to choose from; `bench/baselines` has another. Default: the operators' own. */
-  readonly variants?: readonly Variant[];
+  /** Others than the operators' own, to choose from by name; `bench/baselines` has one. */
+  readonly implementations?: readonly Implementation[];
 }
 
 /** An operator with its inputs, ready to be timed. */
@@ -104,7 +108,7 @@ export interface PrepareOptions {
   /** V-scale inside attention. */
   readonly mode: AttentionVScale["mode"] | undefined;
   readonly seed: number;
-  readonly variant: Variant;
+  readonly implementation: Implementation;
   /** Hands something to the workload, which disposes of it; also where the preparation then fails. */
   readonly keep: <Owned extends { dispose(): void }>(owned: Owned) => Owned;
 }
@@ -150,21 +154,9 @@ const modes: Readonly<Partial<Record<KernelName, AttentionVScale["mode"]>>> = {
  * ```
  */
 export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
-  const { kernel, pass, shape, seed = 1, variants = [portable] } = options;
-  const prepare = preparers[kernel]?.[pass];
-  if (prepare === undefined) {
-    const known = Object.entries(kernelPasses)
-      .flatMap(([name, passes]) => passes.map((each) => `${name} ${each}`)).join(", ");
-    throw new RangeError(
-      `createWorkload: kernel and pass are ${kernel} ${pass}, wanted one of ${known}`,
-    );
-  }
-  const wanted = options.variant ?? portable.name;
-  const variant = variants.find(({ name }) => name === wanted);
-  if (variant === undefined) {
-    const known = variants.map(({ name }) => name).join(", ");
-    throw new RangeError(`createWorkload: variant is ${wanted}, wanted one of ${known}`);
-  }
+  const { kernel, pass, shape, seed = 1, variant = "portable" } = options;
+  const implementation = findImplementation(options, variant);
+  const prepare = preparers[kernel][pass]!;
   const owned: { dispose(): void }[] = [];
   function keep<Owned extends { dispose(): void }>(thing: Owned): Owned {
     owned.push(thing);
@@ -173,23 +165,23 @@ export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
   function dispose(): void {
     for (const thing of owned) thing.dispose();
   }
-  function prepared(prepare: Prepare, variant: Variant): Prepared {
+  function prepared(prepare: Prepare): Prepared {
     try {
       const { dimensions } = shape;
-      return prepare(gpu, { dimensions, mode: modes[kernel], seed, variant, keep });
+      return prepare(gpu, { dimensions, mode: modes[kernel], seed, implementation, keep });
     } catch (error) {
       dispose();
       throw error;
     }
   }
-  const { plan, outputs, tolerance, samples } = prepared(prepare, variant);
+  const { plan, outputs, tolerance, samples } = prepared(prepare);
   keep(plan);
   for (const tensor of Object.values(outputs)) keep(tensor);
   return {
     kernel,
     pass,
     shape,
-    variant: variant.name,
+    variant,
     dtype: "f32",
     plan,
     cost: plan.cost,
@@ -203,6 +195,20 @@ export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+function findImplementation(
+  { kernel, pass, implementations = [] }: WorkloadOptions,
+  variant: string,
+): Implementation {
+  const own = variantsOf(kernel, pass);
+  const found = implementations.find(({ name }) => name === variant);
+  if (found !== undefined) return found;
+  if (own.includes(variant)) return ownKernels(variant);
+  const known = [...own, ...implementations.map(({ name }) => name)].join(", ");
+  throw new RangeError(
+    `createWorkload: variant of ${kernel} ${pass} is ${variant}, wanted one of ${known}`,
+  );
 }
 
 // So that what a kernel does not write shows as an error.

@@ -33,7 +33,7 @@ interface Inputs {
 // about |v|² = D, where φ bends most.
 function createInputs(
   gpu: Gpu,
-  { dimensions, mode, seed, keep }: Omit<PrepareOptions, "variant">,
+  { dimensions, mode, seed, keep }: Omit<PrepareOptions, "implementation">,
 ): Inputs {
   const { B, Hq, Hkv, T, D } = dimensions as Dimensions;
   const query = randomNormal({ seed: 8 * seed, length: B * Hq * T * D });
@@ -63,9 +63,9 @@ export function prepareAttentionForward(
   gpu: Gpu,
   options: PrepareOptions,
 ): Prepared {
-  const { seed, variant } = options;
+  const { seed, implementation } = options;
   const { numbers, tensors } = createInputs(gpu, options);
-  const { plan, output, logSumExp } = variant.attentionForward(gpu, tensors);
+  const { plan, output, logSumExp } = implementation.attentionForward(gpu, tensors);
   return {
     plan,
     outputs: { output, logSumExp },
@@ -97,14 +97,14 @@ export function prepareAttentionBackward(
   gpu: Gpu,
   options: PrepareOptions,
 ): Prepared {
-  const { seed, variant, keep } = options;
+  const { seed, implementation, keep } = options;
   const { numbers, tensors } = createInputs(gpu, options);
-  const forward = attentionForward(gpu, tensors);
+  const forward = attentionForward(gpu, { ...tensors, variant: "portable" });
   const output = keep(forward.output);
   const logSumExp = keep(forward.logSumExp);
   const outputGradientNumbers = randomNormal({ seed: 8 * seed + 4, length: output.length });
   const outputGradient = keep(gpu.tensor(outputGradientNumbers, output.shape));
-  const { plan, ...gradients } = variant.attentionBackward(gpu, {
+  const { plan, ...gradients } = implementation.attentionBackward(gpu, {
     ...tensors,
     output,
     logSumExp,
@@ -182,13 +182,17 @@ export function prepareAttentionSinkStatistics(
   gpu: Gpu,
   options: PrepareOptions,
 ): Prepared {
-  const { seed, variant, keep } = options;
+  const { seed, implementation, keep } = options;
   const { numbers, tensors } = createInputs(gpu, options);
   const { query, key } = tensors;
-  const forward = attentionForward(gpu, tensors);
+  const forward = attentionForward(gpu, { ...tensors, variant: "portable" });
   forward.output.dispose();
   const logSumExp = keep(forward.logSumExp);
-  const { plan, ...statistics } = variant.attentionSinkStatistics(gpu, { query, key, logSumExp });
+  const { plan, ...statistics } = implementation.attentionSinkStatistics(gpu, {
+    query,
+    key,
+    logSumExp,
+  });
   return {
     plan,
     outputs: { ...statistics },

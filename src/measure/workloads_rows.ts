@@ -59,13 +59,13 @@ function rmsNormNumbers({ rows, d }: Matrix, seed: number): Record<"input" | "ga
 /** Prepares RMSNorm forward. */
 export function prepareRmsNormForward(
   gpu: Gpu,
-  { dimensions, seed, variant, keep }: PrepareOptions,
+  { dimensions, seed, implementation, keep }: PrepareOptions,
 ): Prepared {
   const { rows, d } = dimensions as unknown as Matrix;
   const numbers = rmsNormNumbers({ rows, d }, seed);
   const input = keep(gpu.tensor(numbers.input, [rows, d]));
   const gain = keep(gpu.tensor(numbers.gain, [d]));
-  const { plan, output, inverseRms } = variant.rmsNormForward(gpu, { input, gain });
+  const { plan, output, inverseRms } = implementation.rmsNormForward(gpu, { input, gain });
   return {
     plan,
     outputs: { output, inverseRms },
@@ -91,7 +91,7 @@ export function prepareRmsNormForward(
 /** Prepares RMSNorm backward. */
 export function prepareRmsNormBackward(
   gpu: Gpu,
-  { dimensions, seed, variant, keep }: PrepareOptions,
+  { dimensions, seed, implementation, keep }: PrepareOptions,
 ): Prepared {
   const { rows, d } = dimensions as unknown as Matrix;
   const numbers = {
@@ -110,7 +110,7 @@ export function prepareRmsNormBackward(
     inverseRms: keep(gpu.tensor(numbers.inverseRms, [rows])),
     outputGradient: keep(gpu.tensor(numbers.outputGradient, [rows, d])),
   };
-  const { plan, inputGradient, gainGradient } = variant.rmsNormBackward(gpu, inputs);
+  const { plan, inputGradient, gainGradient } = implementation.rmsNormBackward(gpu, inputs);
   return {
     plan,
     outputs: { inputGradient, gainGradient },
@@ -174,14 +174,14 @@ function vScaleNumbers(
 /** Prepares V-scale forward. */
 export function prepareVScaleForward(
   gpu: Gpu,
-  { dimensions, seed, variant, keep }: PrepareOptions,
+  { dimensions, seed, implementation, keep }: PrepareOptions,
 ): Prepared {
   const shape = dimensions as unknown as ValueDimensions;
   const { B, Hkv, T, D } = shape;
   const numbers = vScaleNumbers(shape, seed);
   const value = keep(gpu.tensor(numbers.value, [B, Hkv, T, D]));
   const constant = keep(gpu.tensor(numbers.constant, [Hkv]));
-  const { plan, scaledValue } = variant.vScaleForward(gpu, { value, constant });
+  const { plan, scaledValue } = implementation.vScaleForward(gpu, { value, constant });
   return {
     plan,
     outputs: { scaledValue },
@@ -206,7 +206,7 @@ export function prepareVScaleForward(
 /** Prepares V-scale backward. */
 export function prepareVScaleBackward(
   gpu: Gpu,
-  { dimensions, seed, variant, keep }: PrepareOptions,
+  { dimensions, seed, implementation, keep }: PrepareOptions,
 ): Prepared {
   const shape = dimensions as unknown as ValueDimensions;
   const { B, Hkv, T, D } = shape;
@@ -219,7 +219,7 @@ export function prepareVScaleBackward(
     constant: keep(gpu.tensor(numbers.constant, [Hkv])),
     scaledValueGradient: keep(gpu.tensor(numbers.scaledValueGradient, [B, Hkv, T, D])),
   };
-  const { plan, valueGradient, constantGradient } = variant.vScaleBackward(gpu, inputs);
+  const { plan, valueGradient, constantGradient } = implementation.vScaleBackward(gpu, inputs);
   return {
     plan,
     outputs: { valueGradient, constantGradient },

@@ -45,7 +45,11 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
   }
   const empty = [...largest].find(([, magnitude]) => !(magnitude > 0));
   if (samples.length === 0 || empty !== undefined) {
-    throw new RangeError(`check: ${empty?.[0] ?? "no output"} has samples other than zero`);
+    throw new RangeError(
+      `check: ${
+        empty?.[0] ?? "no output"
+      } has samples that are not zero, so nothing would be compared`,
+    );
   }
   let worst = { error: -1, output: "" };
   for (const { output, actual, wanted } of samples) {

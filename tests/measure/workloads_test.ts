@@ -1,0 +1,187 @@
+import { GpuError, type KernelPart } from "../../mod.ts";
+import {
+  type KernelName,
+  kernelPasses,
+  type PassName,
+  type Shape,
+} from "../../src/measure/shapes.ts";
+import {
+  chosenVariant,
+  createWorkload,
+  variantsOf,
+  type Workload,
+} from "../../src/measure/workloads.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
+import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
+
+const kernels = Object.keys(kernelPasses) as KernelName[];
+
+function work(
+  kernel: KernelName,
+  pass: PassName,
+): { kernel: KernelName; pass: PassName; shape: Shape } {
+  const dimensions: Record<string, number> = kernel === "rms-norm"
+    ? { rows: 67, d: 70 }
+    : kernel === "v-scale"
+    ? { B: 2, Hkv: 2, T: 67, D: 20 }
+    : { B: 2, Hq: 4, Hkv: 2, T: 67, D: 32 };
+  return { kernel, pass, shape: { name: "odd", dimensions } };
+}
+
+// The tolerances are the project's accuracy goals: 1e-5 for attention, 2e-6 for RMSNorm and V-scale forward, 1e-5
+// backward. The largest share seen on lavapipe and SwiftShader, over all shapes of the software grid, is 0.7.
+onEachRuntime("createWorkload().check() passes for every kernel and pass", async (gpu) => {
+  let share = 0;
+  for (const kernel of kernels) {
+    for (const pass of kernelPasses[kernel]) {
+      using workload = createWorkload(gpu, { ...work(kernel, pass), seed: 5 });
+      const { error, tolerance, output } = await workload.check();
+      assert(error <= tolerance, `${kernel} ${pass}: ${output} is off by ${error}`);
+      assert(error > 0, `${kernel} ${pass}: float32 agrees exactly with float64`);
+      assert(workload.cost.flops > 0 && workload.cost.bytes > 0);
+      assertEquals([workload.kernel, workload.pass, workload.variant], [kernel, pass, "portable"]);
+      share = Math.max(share, error / tolerance);
+    }
+  }
+  console.log(`    ${share.toPrecision(2)} of the tolerance used`);
+});
+
+interface Mutant {
+  readonly kernel: KernelName;
+  readonly pass: PassName;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+const mutants: readonly Mutant[] = [
+  mutant("attention forward", "attention_forward.wgsl", "parameters.scale *", "0.98 *"),
+  mutant("attention forward", "attention_forward.wgsl", "+ log(denominator[i])", ""),
+  mutant("attention-v-scale-full forward", "attention_tile.wgsl", "valve.x / (", "1.0 + 0.0 * ("),
+  mutant("attention backward", "attention_backward_row.wgsl", "product.x)", "0.0)"),
+  mutant(
+    "attention-sink-statistics forward",
+    "attention_sink_statistics.wgsl",
+    "exp(",
+    "1.001 * exp(",
+  ),
+];
+
+function mutant(what: string, file: string, find: string, replace: string): Mutant {
+  const [kernel, pass] = what.split(" ") as [KernelName, PassName];
+  return { kernel, pass, file, find, replace };
+}
+
+// tests/bench/baselines_test.ts does the same for RMSNorm and V-scale.
+Deno.test("createWorkload().check() fails for every broken kernel", async () => {
+  const gpu = await testGpu("deno");
+  for (const { kernel, pass, file, find, replace } of mutants) {
+    let broken = 0;
+    const rewrite = (part: KernelPart): string => {
+      if (part.file !== file) return part.source;
+      assert(part.source.includes(find), `${file} has no ${find}`);
+      broken++;
+      return part.source.replaceAll(find, replace);
+    };
+    const sibling = siblingGpu(gpu, {});
+    // The inputs come from a sound kernel where they come from one at all.
+    using workload = createWorkload(sibling, work(kernel, pass));
+    assert((await workload.check()).error <= (await workload.check()).tolerance);
+    const mutated = siblingGpu(gpu, {});
+    mutated.pipelines.rewrite = rewrite;
+    using suspect = createWorkload(mutated, work(kernel, pass));
+    const { error, tolerance } = await suspect.check();
+    assert(broken > 0, `${kernel} ${pass} does not use ${file}`);
+    assert(
+      !(error <= tolerance),
+      `${kernel} ${pass} passes with ${replace} for ${find} in ${file}`,
+    );
+  }
+});
+
+Deno.test("createWorkload().check() rejects where the kernel does not compile", async () => {
+  const gpu = await testGpu("deno");
+  const faulty = siblingGpu(gpu, {});
+  faulty.pipelines.rewrite = () => "not WGSL";
+  using workload = createWorkload(faulty, work("rms-norm", "forward"));
+  await assertRejects(() => workload.check(), GpuError, "rmsNormForward");
+});
+
+onEachRuntime("createWorkload() frees everything, also where it fails", async (gpu) => {
+  const sibling = siblingGpu(gpu, {});
+  for (const kernel of kernels) {
+    for (const pass of kernelPasses[kernel]) {
+      const workload = createWorkload(sibling, work(kernel, pass));
+      assert(sibling.memory.buffers > 2);
+      workload.dispose();
+      assertEquals(sibling.memory, { buffers: 0, bytes: 0 }, `${kernel} ${pass}`);
+    }
+  }
+  // The operator refuses the shape once the inputs are made.
+  const shape = { name: "uneven", dimensions: { B: 1, Hq: 3, Hkv: 2, T: 8, D: 32 } };
+  for (const pass of ["forward", "backward"] as const) {
+    assertThrows(
+      () => createWorkload(sibling, { kernel: "attention", pass, shape }),
+      TypeError,
+      "a multiple",
+    );
+    assertEquals(sibling.memory, { buffers: 0, bytes: 0 });
+  }
+  await gpu.sync();
+});
+
+Deno.test("createWorkload() throws for what it does not know", async () => {
+  const gpu = await testGpu("deno");
+  const sound = work("rms-norm", "forward");
+  assertThrows(
+    () => createWorkload(gpu, { ...sound, variant: "magic" }),
+    RangeError,
+    "variant of rms-norm forward is magic, wanted one of ",
+  );
+  assertThrows(
+    () => createWorkload(gpu, { ...sound, kernel: "softmax" as KernelName }),
+    RangeError,
+    "softmax forward, wanted one of attention forward",
+  );
+  assertThrows(
+    () => createWorkload(gpu, { ...sound, kernel: "attention-sink-statistics", pass: "backward" }),
+    RangeError,
+  );
+});
+
+// Each kernel that an operator has, where it can run: an unfit one says so before anything is enqueued.
+onEachRuntime(
+  "createWorkload() runs every variant that fits, and the chosen one fits",
+  async (gpu) => {
+    let share = 0;
+    const ran: string[] = [];
+    for (const kernel of kernels) {
+      for (const pass of kernelPasses[kernel]) {
+        const options = work(kernel, pass);
+        const chosen = chosenVariant(gpu, options);
+        assert(variantsOf(kernel, pass).includes("portable"), `${kernel} ${pass}`);
+        assert(variantsOf(kernel, pass).includes(chosen), chosen);
+        for (const variant of variantsOf(kernel, pass)) {
+          // The subgroup variants of attention take their compilers seconds each; one of V-scale's modes stands for all.
+          if (/^attention-v-scale/.test(kernel) && variant !== chosen) continue;
+          let workload: Workload;
+          try {
+            workload = createWorkload(gpu, { ...options, variant });
+          } catch (error) {
+            assert(error instanceof RangeError && variant !== chosen && variant !== "portable");
+            assert(error.message.includes(`variant "${variant}" cannot run here`), error.message);
+            continue;
+          }
+          const { error, tolerance, output } = await workload.check();
+          workload.dispose();
+          assert(error <= tolerance, `${kernel} ${pass} ${variant}: ${output} is off by ${error}`);
+          assertEquals(workload.variant, variant);
+          share = Math.max(share, error / tolerance);
+          ran.push(variant);
+        }
+      }
+    }
+    assert(new Set(ran).size > 1, `only ${ran.join(", ")} ran`);
+    console.log(`    ${ran.length} ran, ${share.toPrecision(2)} of the tolerance used`);
+  },
+);
