@@ -1,0 +1,331 @@
+import { bench } from "../../src/cli/bench.ts";
+import { parseResultFile } from "../../src/measure/result_file_parse.ts";
+import { readResultFile, writeResultFile } from "../../src/measure/result_file_store.ts";
+import type { ResultFile } from "../../src/measure/result_file.ts";
+import { randomUniform } from "../../src/random.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+
+const needed = ["run", "read", "write", "env", "sys"] as const;
+const missing: string[] = [];
+for (const name of needed) {
+  const { state } = await Deno.permissions.query({ name });
+  // The tests can do without --allow-sys: the file then says less of the machine.
+  if (state !== "granted" && name !== "sys") missing.push(`--allow-${name}`);
+}
+
+function testBench(name: string, fn: (folder: string) => Promise<void>): void {
+  const ignore = missing.length > 0;
+  Deno.test({
+    name: ignore ? `${name} [needs ${missing.join(" ")}]` : name,
+    ignore,
+    async fn() {
+      const folder = await Deno.makeTempDir({ prefix: "gradsink-bench-" });
+      try {
+        await fn(folder);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+const main = new URL("bench_main.ts", import.meta.url).pathname;
+
+interface Bench {
+  readonly child?: "fake_child.ts" | "faulty_child.ts";
+  readonly fake?: { readonly pace?: number; readonly adapter?: string };
+  readonly cwd?: string;
+}
+
+function start(args: readonly string[], { child = "fake_child.ts", fake = {}, cwd }: Bench = {}) {
+  const module = new URL(child, import.meta.url).pathname;
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-lock", "-A", main, module, ...args],
+    env: { FAKE_CHILD: JSON.stringify(fake), NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...cwd === undefined ? {} : { cwd },
+  }).spawn();
+}
+
+async function run(
+  args: readonly string[],
+  options: Bench = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await start(args, options).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+function killIfThere(process: Deno.ChildProcess): void {
+  try {
+    process.kill("SIGKILL");
+  } catch {
+    // It was done before its moment came.
+  }
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!await condition()) await pause(20);
+}
+
+// Undefined while there is none; a file that is there must be valid.
+async function readIfThere(path: string): Promise<ResultFile | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  return parseResultFile(text, path);
+}
+
+testBench("bench() writes every measurement of the grid, and a table", async (folder) => {
+  const path = `${folder}/a.json`;
+  const { code, stdout, stderr } = await run([`--out=${path}`, "--label=my machine"]);
+  assertEquals(code, 0, stderr);
+  const file = await readResultFile(path);
+  assertEquals(file.status, "complete");
+  assertEquals(file.label, "my machine");
+  assertEquals(file.adapter.description, "fake adapter");
+  const names = new Set(file.measurements.map(({ kernel, pass }) => `${kernel} ${pass}`));
+  assertEquals(names.size, 11);
+  for (const name of names) assertStringIncludes(stdout, name.split(" ")[0]!);
+  // 1 Mflop in about 1 µs.
+  assertStringIncludes(stdout, "GFLOP/s");
+  assert(!stdout.includes("NaN") && !stdout.includes("undefined"), stdout);
+});
+
+testBench("bench() prints only the result file with --json", async (folder) => {
+  const { code, stdout } = await run([
+    `--out=${folder}/a.json`,
+    "--json",
+    "--shapes=quick",
+    "--kernels=rms-norm",
+  ]);
+  assertEquals(code, 0);
+  assertEquals(parseResultFile(stdout, "stdout"), await readResultFile(`${folder}/a.json`));
+});
+
+testBench(
+  "bench() names its file by date and adapter, and never writes over one",
+  async (folder) => {
+    const args = ["--shapes=quick", "--kernels=rms-norm", "--label=x/../y"];
+    for (let i = 0; i < 2; i++) assertEquals((await run(args, { cwd: folder })).code, 0);
+    const names = [...Deno.readDirSync(`${folder}/results`)].map(({ name }) => name);
+    assertEquals(names.length, 2);
+    for (const name of names) {
+      assert(/^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-fake-adapter-deno-x-y(-2)?\.json$/.test(name), name);
+    }
+  },
+);
+
+testBench("bench() leaves a valid file however it is killed", async (folder) => {
+  // From before the first write to the end of a run of a second and a half.
+  const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
+  const counts: number[] = [];
+  for (const [i, moment] of moments.entries()) {
+    const path = `${folder}/${i}.json`;
+    const process = start([`--out=${path}`], { fake: { pace: 20 } });
+    await pause(moment);
+    killIfThere(process);
+    await process.output();
+    const file = await readIfThere(path);
+    counts.push(file?.measurements.length ?? -1);
+    if (file !== undefined && file.status === "complete") assert(file.measurements.length > 20);
+  }
+  console.log(`    measurements in the file when killed: ${counts.join(", ")}`);
+});
+
+testBench(
+  "bench() leaves a valid file when it is killed in the middle, and goes on with it",
+  async (folder) => {
+    const path = `${folder}/a.json`;
+    const options = { fake: { pace: 30 } };
+    const process = start([`--out=${path}`], options);
+    await until(async () => ((await readIfThere(path))?.measurements.length ?? 0) >= 5);
+    process.kill("SIGKILL");
+    await process.output();
+    const before = await readResultFile(path);
+    assertEquals(before.status, "incomplete");
+    const { code, stderr } = await run([`--resume=${path}`], options);
+    assertEquals(code, 0, stderr);
+    const after = await readResultFile(path);
+    assertEquals(after.status, "complete");
+    assertEquals(after.date, before.date);
+    assertEquals(after.ceilings.f32Fma?.value, before.ceilings.f32Fma?.value);
+    for (const old of before.measurements) {
+      assert(after.measurements.some((each) => JSON.stringify(each) === JSON.stringify(old)));
+    }
+    const keys = after.measurements.map(({ samples: _, ...rest }) => JSON.stringify(rest));
+    assertEquals(new Set(keys).size, keys.length, "nothing was measured twice");
+  },
+);
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  testBench(`bench() keeps what it has at ${signal}, and goes on with it`, async (folder) => {
+    const path = `${folder}/a.json`;
+    const process = start([`--out=${path}`], { fake: { pace: 50 } });
+    await until(async () => ((await readIfThere(path))?.measurements.length ?? 0) >= 3);
+    process.kill(signal);
+    const { code, stdout, stderr } = await process.output();
+    const said = new TextDecoder().decode(stderr);
+    assertEquals(code, 130, said);
+    assertStringIncludes(said, `--resume=${path}`);
+    assertStringIncludes(new TextDecoder().decode(stdout), "Measurements");
+    const file = await readResultFile(path);
+    assertEquals(file.status, "incomplete");
+    assert(file.measurements.length >= 3);
+    assertEquals((await run([`--resume=${path}`])).code, 0);
+    const after = await readResultFile(path);
+    assertEquals(after.status, "complete");
+    // What the interrupt cut short was measured again.
+    assert(after.measurements.every(({ stopReason }) => stopReason === "precise"));
+  });
+}
+
+testBench(
+  "bench() resumes only its own: same adapter, same version, incomplete",
+  async (folder) => {
+    const path = `${folder}/a.json`;
+    const args = ["--shapes=quick", "--kernels=rms-norm"];
+    assertEquals((await run([`--out=${path}`, ...args])).code, 0);
+    const complete = await run([`--resume=${path}`]);
+    assertEquals(complete.code, 2);
+    assertStringIncludes(complete.stderr, "is complete");
+
+    const file = await readResultFile(path);
+    const measurements = file.measurements.slice(0, 1);
+    await writeResultFile(path, { ...file, status: "incomplete", measurements });
+    const other = await run([`--resume=${path}`], { fake: { adapter: "other" } });
+    assertEquals(other.code, 2);
+    assertStringIncludes(other.stderr, "measured on fake adapter, this is other adapter");
+    const mixed = await run([`--resume=${path}`, "--kernels=v-scale"]);
+    assertEquals(mixed.code, 2);
+    assertStringIncludes(mixed.stderr, "--kernels with --resume");
+    assertEquals((await readResultFile(path)).measurements.length, 1, "nothing was changed");
+
+    const suite = { ...file.suite, version: "0.0.0" };
+    await writeResultFile(path, { ...file, suite, status: "incomplete", measurements });
+    const older = await run([`--resume=${path}`]);
+    assertEquals(older.code, 2);
+    assertStringIncludes(older.stderr, "0.0.0");
+
+    // A stranger's settings are checked like a command line.
+    const settings = { ...file.settings, selection: { kernels: ["constructor"] } };
+    await writeResultFile(path, { ...file, settings, status: "incomplete", measurements });
+    const strange = await run([`--resume=${path}`]);
+    assertEquals(strange.code, 2);
+    assertStringIncludes(strange.stderr, '"constructor"');
+  },
+);
+
+testBench("bench() refuses a wrong command line in one line, before any work", async (folder) => {
+  const existing = `${folder}/there.json`;
+  await Deno.writeTextFile(existing, "kept");
+  const wrong: readonly [args: string[], code: number, text: string][] = [
+    [["--kernel=rms-norm"], 2, "--kernels"],
+    [["--kernels=rmsnorm"], 2, "rms-norm"],
+    [["--kernels="], 2, "--kernels"],
+    [["--kernels=rms-norm,,v-scale"], 2, "empty"],
+    [["--passes=sideways"], 2, "forward, backward"],
+    [["--kernels=attention-sink-statistics", "--passes=backward"], 2, "nothing"],
+    [["--shapes=huge"], 2, "huge"],
+    [["--shapes=quick,paper-1b"], 2, "mixes"],
+    [["--dtypes=f64"], 2, "f32"],
+    [["--cache=warm"], 2, "hot, cold"],
+    [["--runtime=node"], 2, "deno, dawn"],
+    [["--software=maybe"], 2, "auto, always, never"],
+    [["--budget=0"], 2, "--budget"],
+    [["--budget=soon"], 2, "--budget"],
+    [["--seed=1.5"], 2, "--seed"],
+    [["--label=\u001b[2J"], 2, "--label"],
+    [["surplus"], 2, "surplus"],
+    [[`--out=${existing}`], 2, "exists already"],
+    [[`--out=${folder}`], 1, "is a folder"],
+    [[`--out=${folder}/missing/a.json`], 1, "no such file or folder"],
+    [[`--resume=${folder}/missing.json`], 1, "no such file or folder"],
+    [[`--resume=${existing}`], 1, "there.json"],
+    [[`--resume=${folder}`], 1, "is a folder"],
+  ];
+  const errors: string[] = [];
+  const original = console.error;
+  console.error = (text: string) => void errors.push(text);
+  try {
+    for (const [args, code, text] of wrong) {
+      errors.length = 0;
+      // A measuring process that could not even be started: nothing may get that far.
+      const child = { command: `${folder}/nothing`, args: [] };
+      assertEquals(await bench(args, { child }), code, args.join(" "));
+      assertEquals(errors.length, 1, `${args.join(" ")}: ${errors.join("\n")}`);
+      assert(!errors[0]!.includes("\n") && !errors[0]!.includes("\u001b"), errors[0]);
+      assertStringIncludes(errors[0]!, text);
+    }
+  } finally {
+    console.error = original;
+  }
+  assertEquals(await Deno.readTextFile(existing), "kept");
+  assertEquals([...Deno.readDirSync(folder)].length, 1, "nothing else was left behind");
+});
+
+testBench("bench() says in one line why it cannot begin", async (folder) => {
+  const errors: string[] = [];
+  const original = console.error;
+  console.error = (text: string) => void errors.push(text);
+  try {
+    const child = { command: Deno.execPath(), args: ["eval", "Deno.exit(7)"] };
+    assertEquals(await bench([`--out=${folder}/a.json`], { child }), 1);
+  } finally {
+    console.error = original;
+  }
+  assertEquals(errors.length, 1);
+  assertStringIncludes(errors[0]!, "code 7");
+  assertEquals([...Deno.readDirSync(folder)].length, 0);
+});
+
+// On the GPU. The endless kernel costs its deadline of 20 s.
+testBench(
+  "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",
+  async (folder) => {
+    const path = `${folder}/a.json`;
+    const { code, stdout, stderr } = await run([
+      `--out=${path}`,
+      "--shapes=quick",
+      "--kernels=rms-norm,v-scale,attention-sink-statistics",
+      "--cache=hot",
+      "--budget=10",
+    ], { child: "faulty_child.ts" });
+    assertEquals(code, 3, stderr);
+    const file = await readResultFile(path);
+    assertEquals(file.status, "complete");
+    const found = (kernel: string, pass: string) => {
+      const each = file.measurements.find((each) => each.kernel === kernel && each.pass === pass);
+      assert(each !== undefined, `${kernel} ${pass} is missing`);
+      return each;
+    };
+    const right = found("rms-norm", "backward");
+    assertEquals(right.status ?? "ok", "ok", right.reason ?? "");
+    assert(right.samples.length > 0);
+    assert(right.correctness!.error <= right.correctness!.tolerance);
+    const wanted: readonly [kernel: string, pass: string, status: string, reason: string][] = [
+      ["rms-norm", "forward", "wrong", "allowed is"],
+      ["v-scale", "forward", "timed-out", "no answer for 20 s"],
+      ["v-scale", "backward", "failed", "code 9"],
+      ["attention-sink-statistics", "forward", "failed", "not WGSL"],
+    ];
+    for (const [kernel, pass, status, reason] of wanted) {
+      const each = found(kernel, pass);
+      assertEquals(each.status, status, `${kernel} ${pass}: ${each.reason}`);
+      assertStringIncludes(each.reason ?? "", reason);
+      assertEquals(each.samples.length, 0, "no speed of a kernel that is not right");
+      assertStringIncludes(stdout, status);
+    }
+    assertEquals(file.measurements.length, 5);
+  },
+);
