@@ -83,12 +83,32 @@ testOnDisk("writeTextFile() refuses folders, missing folders and devices", async
   assertEquals(await names(folder), ["file"]);
 });
 
-testOnDisk("writeTextFile() removes its temporary file when the rename fails", async (folder) => {
-  // A name longer than file systems take: the temporary name is cut, the final one is not.
-  const path = join(folder, "x".repeat(300));
-  assertStringIncludes(await messageOf(writeTextFile(path, "x")), "cannot be written");
-  assertEquals(await names(folder), []);
-});
+testOnDisk(
+  "writeTextFile() removes its temporary file when the last step fails",
+  async (folder) => {
+    const path = join(folder, "a.json");
+    await Deno.writeTextFile(path, "older");
+    const { rename } = Deno;
+    let seen: string[] = [];
+    Deno.rename = async () => {
+      seen = await names(folder);
+      throw new Error("the disk is on fire");
+    };
+    try {
+      assertStringIncludes(await messageOf(writeTextFile(path, "x")), "the disk is on fire");
+    } finally {
+      Deno.rename = rename;
+    }
+    assertEquals(seen.length, 2);
+    assertEquals(await names(folder), ["a.json"]);
+    assertEquals(await Deno.readTextFile(path), "older");
+    // Longer than file systems take.
+    assertStringIncludes(
+      await messageOf(writeTextFile(path + "x".repeat(300), "x")),
+      "cannot be written",
+    );
+  },
+);
 
 testOnDisk("writeTextFile() follows a symbolic link instead of replacing it", async (folder) => {
   await Deno.writeTextFile(join(folder, "real"), "old");
