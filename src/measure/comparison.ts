@@ -178,9 +178,10 @@ function compareRows(a: Measurement, b: Measurement): number {
  * import { compareResultFiles } from "./comparison.ts";
  * import type { NamedResult } from "./comparison_machine.ts";
  *
- * declare const before: NamedResult, after: NamedResult;
- * const { rows } = compareResultFiles([before, after]);
- * for (const { kernel, pass, cells } of rows) console.log(kernel, pass, cells[1]!.pair?.verdict);
+ * function report(before: NamedResult, after: NamedResult): void {
+ *   const { rows } = compareResultFiles([before, after]);
+ *   for (const { kernel, pass, cells } of rows) console.log(kernel, pass, cells[1]!.pair?.verdict);
+ * }
  * ```
  */
 export function compareResultFiles(
