@@ -1,7 +1,5 @@
 import { rmsNormBackwardFused } from "../../kernels/rms_norm_backward_fused.wgsl.ts";
-import rmsNormBackwardRowsGradientSource from "../../kernels/rms_norm_backward_rows_gradient.wgsl" with {
-  type: "text",
-};
+import { rmsNormBackwardRowsGradient } from "../../kernels/rms_norm_backward_rows_gradient.wgsl.ts";
 import { rmsNormBackwardRowsMean } from "../../kernels/rms_norm_backward_rows_mean.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Dispatch } from "../gpu/plan.ts";
@@ -53,11 +51,14 @@ function sumRuns({ runs }: RowRuns, partialGain: GPUBuffer, call: RmsNormBackwar
 /** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
 const ROWS = 4;
 
+/** Neighboring elements that an invocation of its second stage walks down: more do not pay where rows are 4 KiB apart. */
+const WIDTH = 2;
+
 const rowPerInvocation: BackwardVariant = {
   name: "row-per-invocation",
   unfit(gpu, { rows, columns }) {
     const { elements } = rowElement(columns);
-    const most = 16 * gpu.device.limits.maxComputeWorkgroupsPerDimension;
+    const most = 8 * WIDTH * gpu.device.limits.maxComputeWorkgroupsPerDimension;
     return unfitForStorage(gpu, 8 * rows) ??
       (elements <= most ? undefined : `a row has ${elements} elements, it reaches ${most}`);
   },
@@ -87,8 +88,8 @@ const rowPerInvocation: BackwardVariant = {
       }, {
         kernel: {
           parts: [part, {
-            file: "rms_norm_backward_rows_gradient.wgsl",
-            source: rmsNormBackwardRowsGradientSource,
+            file: "rms_norm_backward_rows_gradient.wgsl.ts",
+            source: rmsNormBackwardRowsGradient(WIDTH),
           }],
         },
         parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
@@ -100,7 +101,7 @@ const rowPerInvocation: BackwardVariant = {
           call.inputGradient.buffer,
           partialGain,
         ],
-        workgroups: [division.runs, Math.ceil(elements / 16)],
+        workgroups: [Math.ceil(elements / (8 * WIDTH)), division.runs],
       }, sumRuns(division, partialGain, call)],
     };
   },
