@@ -2,7 +2,6 @@
  * Tables for terminals, Markdown and CSV. Whatever a cell holds, it stays one line of visible text
  * and cannot steer the terminal, open a tag, or start a formula.
  */
-import { styleText } from "node:util";
 import stringWidth from "string-width";
 import { escapeTerminal } from "../escape.ts";
 
@@ -38,16 +37,19 @@ export function cellText(cell: Cell): string {
   return typeof cell === "string" ? cell : cell.text;
 }
 
+// Select Graphic Rendition: what turns a style on and off. Not node:util's styleText, because
+// browsers use this module as well.
 const styles = {
-  good: "green",
-  bad: "red",
-  unsure: "yellow",
-  faint: "dim",
+  good: [32, 39],
+  bad: [31, 39],
+  unsure: [33, 39],
+  faint: [2, 22],
+  bold: [1, 22],
 } as const;
 
-function styled(style: "bold" | "dim" | "green" | "red" | "yellow", text: string): string {
-  // The caller decides about colors, so the stream's own opinion is not asked.
-  return styleText(style, text, { validateStream: false });
+function styled(style: keyof typeof styles, text: string): string {
+  const [on, off] = styles[style];
+  return `\u001b[${on}m${text}\u001b[${off}m`;
 }
 
 function pad(text: string, width: number, align: "left" | "right" | undefined): string {
@@ -89,13 +91,13 @@ export function formatTerminalTable(table: Table, options: TerminalTableOptions 
     columns.map(({ align }, i) => {
       const text = pad(texts[r]![i] ?? "", widths[i]!, align);
       const cell = row[i];
-      return color && typeof cell === "object" ? styled(styles[cell.tone], text) : text;
+      return color && typeof cell === "object" ? styled(cell.tone, text) : text;
     }).join("  ").trimEnd()
   );
   return [
     ...caption === undefined ? [] : [bold(escapeTerminal(caption), color)],
     bold(header, color),
-    color ? styled("dim", rule) : rule,
+    color ? styled("faint", rule) : rule,
     ...body,
   ].join("\n") + "\n";
 }
