@@ -5,7 +5,7 @@ import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { AttentionForwardCall } from "./attention_forward_variants.ts";
 import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
-import { unfitSubgroup } from "./attention_subgroup.ts";
+import { suitableRows, suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
 import { planValve } from "./attention_valve.ts";
 import {
   attentionBackwardKeyValueKernel,
@@ -104,12 +104,15 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
   },
 };
 
-// One subgroup a workgroup, for adapters that compute on the CPU; see the forward's.
+// One subgroup a workgroup, for adapters that compute on the CPU. With lanes by fours (SwiftShader) it is no faster than
+// the portable form, and above D = 64 it takes longer to compile than most calls last.
 function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> {
   return {
     name: `subgroup-${rows}`,
     unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
-    suits: () => false,
+    suits: (gpu, shape) =>
+      rows === 8 && shape.headDim <= 64 && (gpu.info.subgroupSize?.minimum ?? 0) >= 8 &&
+      suitsSubgroup(gpu, shape, suitableRows(shape)),
     plan(gpu, call) {
       const { shape, scale, vScale, query, key, value, outputGradient } = call;
       const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;

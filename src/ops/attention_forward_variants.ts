@@ -6,7 +6,7 @@ import {
   TILE,
   tileParameters,
 } from "./attention_shape.ts";
-import { unfitSubgroup } from "./attention_subgroup.ts";
+import { suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
 import { planValve } from "./attention_valve.ts";
 import { attentionForwardKernel } from "./kernels.ts";
 import type { Variant } from "./variants.ts";
@@ -55,7 +55,7 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   return {
     name: `subgroup-${rows}`,
     unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
-    suits: () => false,
+    suits: (gpu, shape) => suitsSubgroup(gpu, shape, rows),
     plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
       const full = vScale?.mode === "full" ? vScale : undefined;
       const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });

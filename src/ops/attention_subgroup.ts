@@ -22,6 +22,18 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
   return undefined;
 }
 
+/**
+ * Whether attention's subgroup kernels are a good choice where nothing was measured: on the CPU, for sequences that
+ * are worth the seconds they take to compile.
+ *
+ * @param gpu the GPU
+ * @param shape the lengths of the call
+ * @param rows rows of a workgroup
+ */
+export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
+  return gpu.info.software && shape.sequenceLength >= 256 && rows === suitableRows(shape);
+}
+
 /** Rows of a workgroup that compile in a few seconds: the registers of a row grow with D. */
 export function suitableRows({ headDim }: AttentionShape): number {
   return headDim <= 64 ? 16 : 8;
