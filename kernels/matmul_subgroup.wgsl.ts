@@ -3,8 +3,8 @@
  * Operand = vec4f, and says there what it computes.
  *
  * On such adapters a load is spelled out lane by lane and costs as much as dozens of multiply-adds, and so does a
- * barrier. So one subgroup is a workgroup and computes a tile of `rows` × 4 S numbers, S lanes wide: lane l
- * holds the columns 4l..4l+3, one vec4f a row. Every number of the left operand is loaded by one lane and broadcast
+ * barrier. So one subgroup is a workgroup and computes a tile of `rows` × 4 S `vectors` numbers, S lanes wide: lane
+ * l holds the groups of four columns l, l + S, …, each of them as one vec4f a row. Every number of the left operand is loaded by one lane and broadcast
  * from there. K goes in steps of four, so that every load is a whole vec4f, whichever way the operands lie; and
  * the four products of a step are added to an accumulator in one statement, because carrying an accumulator
  * around the loop costs more than adding to it. No barrier, no workgroup memory.
@@ -21,6 +21,8 @@ export interface MatmulSubgroupOptions {
   readonly subgroupSize: number;
   /** Rows of a tile: a power of two, at least 4 and at least S. */
   readonly rows: number;
+  /** Groups of four columns that a lane holds. */
+  readonly vectors: number;
   /** Whether left is contiguous along K: stored [M, K]. Else it is contiguous along M. */
   readonly leftAlongInner: boolean;
   /** Whether right is contiguous along K: stored [N, K]. Else it is contiguous along N. */
@@ -74,50 +76,75 @@ function leftAlongRows({ subgroupSize: S, rows }: MatmulSubgroupOptions): LeftPl
   };
 }
 
-// Lane l loads its four columns, four k at a time.
-const rightAlongInner = {
-  setup: unroll(
-    4,
-    (c) =>
-      `  let rightColumn${c} = rightStart + min(tile.column + 4u * lane + ${c}u, parameters.columns - 1u) * parameters.rightColumn;`,
-  ),
-  loads: unroll(4, (c) => `    let column${c} = right[rightColumn${c} + k / ${STEP}u];`) + "\n" +
-    unroll(STEP, (u) => {
-      const component = COMPONENTS[u];
-      return `    let r${u} = vec4f(${unroll(4, (c) => `column${c}.${component}`, ", ")});`;
-    }),
-};
+/** The loads of the right operand: r0_u, r1_u, … are a lane's groups of four columns at k + u. */
+interface RightPlan {
+  readonly setup: string;
+  readonly loads: string;
+}
 
-// Lane l loads the vec4f of its four columns at each k.
-const rightAlongColumns = {
-  setup:
-    "  let rightQuad = rightStart + min(tile.column / 4u + lane, (parameters.columns + 3u) / 4u - 1u);",
-  loads: unroll(
-    STEP,
-    (u) => `    let r${u} = right[rightQuad + (k + ${u}u) * parameters.rightInner];`,
-  ),
-};
+// Lane l loads each of its columns, four k at a time.
+function rightAlongInner({ subgroupSize: S, vectors }: MatmulSubgroupOptions): RightPlan {
+  const each = (line: (v: number, c: number) => string) =>
+    unroll(vectors, (v) => unroll(4, (c) => line(v, c)));
+  const group = (v: number, u: number) =>
+    unroll(4, (c) => `column${v}_${c}.${COMPONENTS[u]}`, ", ");
+  return {
+    setup: each((v, c) =>
+      `  let rightColumn${v}_${c} = rightStart + min(tile.column + ${
+        4 * S * v + c
+      }u + 4u * lane, parameters.columns - 1u) * parameters.rightColumn;`
+    ),
+    loads: each((v, c) => `    let column${v}_${c} = right[rightColumn${v}_${c} + k / ${STEP}u];`) +
+      "\n" +
+      unroll(vectors, (v) => unroll(STEP, (u) => `    let r${v}_${u} = vec4f(${group(v, u)});`)),
+  };
+}
 
-function store(i: number, guarded: boolean): string {
-  const stores = unroll(4, (c) => {
-    const write = `product[place + ${i}u * parameters.columns + ${c}u] = p${i}.${COMPONENTS[c]};`;
-    return guarded ? `    if (column + ${c}u < parameters.columns) { ${write} }` : `  ${write}`;
-  });
+// Lane l loads the vec4f of each of its groups of columns at each k.
+function rightAlongColumns({ subgroupSize: S, vectors }: MatmulSubgroupOptions): RightPlan {
+  return {
+    setup: unroll(
+      vectors,
+      (v) =>
+        `  let rightQuad${v} = rightStart + min(tile.column / 4u + ${
+          S * v
+        }u + lane, (parameters.columns + 3u) / 4u - 1u);`,
+    ),
+    loads: unroll(
+      STEP,
+      (u) =>
+        unroll(
+          vectors,
+          (v) => `    let r${v}_${u} = right[rightQuad${v} + (k + ${u}u) * parameters.rightInner];`,
+        ),
+    ),
+  };
+}
+
+// The stores of row i.
+function store(i: number, { subgroupSize: S, vectors, guarded }: MatmulSubgroupOptions): string {
+  const stores = unroll(vectors, (v) =>
+    unroll(4, (c) => {
+      const at = `${4 * S * v + c}u`;
+      const number = `p${i}_${v}.${COMPONENTS[c]}`;
+      const write = `product[place + ${i}u * parameters.columns + ${at}] = ${number};`;
+      return guarded ? `    if (column + ${at} < parameters.columns) { ${write} }` : `  ${write}`;
+    }));
   return guarded ? `  if (tile.row + ${i}u < rowsToWrite) {\n${stores}\n  }` : stores;
 }
 
 /**
  * Writes the kernel.
  *
- * Dispatch: as many workgroups as the product has tiles of `rows` × 4 S numbers, spread over x and y.
+ * Dispatch: as many workgroups as the product has tiles of `rows` × 4 S `vectors` numbers, spread over x and y.
  *
  * @param options the tile, and how the operands lie
  * @returns WGSL, for the feature `subgroups`
  */
 export function matmulSubgroup(options: MatmulSubgroupOptions): string {
-  const { subgroupSize: S, rows, guarded } = options;
+  const { subgroupSize: S, rows, vectors, guarded } = options;
   const left = options.leftAlongInner ? leftAlongInner(options) : leftAlongRows(options);
-  const right = options.rightAlongInner ? rightAlongInner : rightAlongColumns;
+  const right = options.rightAlongInner ? rightAlongInner(options) : rightAlongColumns(options);
   // Which comes first changes what the compiler keeps in registers: measured on lavapipe 25, 15 % for this pair.
   const loads = options.leftAlongInner && !options.rightAlongInner
     ? `${right.loads}\n${left.loads}`
@@ -129,18 +156,22 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let tile = tileOf(workgroup, workgroups, vec2u(${rows}u, ${4 * S}u));
+  let tile = tileOf(workgroup, workgroups, vec2u(${rows}u, ${4 * S * vectors}u));
   let batch = ${guarded ? "min(tile.batch, parameters.batches - 1u)" : "tile.batch"};
   let leftStart = batch * parameters.leftBatch;
   let rightStart = batch * parameters.rightBatch;
 ${left.setup}
 ${right.setup}
-${unroll(rows, (i) => `  var p${i} = vec4f();`)}
+${unroll(rows, (i) => unroll(vectors, (v) => `  var p${i}_${v} = vec4f();`))}
   for (var k = 0u; k < parameters.inner; k += ${STEP}u) {
 ${loads}
 ${
-    unroll(rows, (i) =>
-      `    p${i} = p${i}` + unroll(STEP, (u) => ` + ${left.number(i, u)} * r${u}`, "") + ";")
+    unroll(rows, (i) => {
+      const numbers = unroll(STEP, (u) => `let x${u} = ${left.number(i, u)};`, " ");
+      const sums = unroll(vectors, (v) =>
+        `      p${i}_${v} = p${i}_${v}${unroll(STEP, (u) => ` + x${u} * r${v}_${u}`, "")};`);
+      return `    {\n      ${numbers}\n${sums}\n    }`;
+    })
   }
   }
   let column = tile.column + 4u * lane;
@@ -150,7 +181,7 @@ ${
       ? "  let rowsToWrite = select(0u, parameters.rows, tile.batch < parameters.batches);"
       : ""
   }
-${unroll(rows, (i) => store(i, guarded))}
+${unroll(rows, (i) => store(i, options))}
 }
 `;
 }

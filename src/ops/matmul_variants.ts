@@ -152,55 +152,51 @@ const subgroup: Variant<MatmulShape, MatmulCall> = {
     }
     return unfitForQuads(gpu, shape);
   },
-  suits: (gpu) => gpu.info.software,
+  // Four lanes share too little: the barrier-free kernel is faster there.
+  suits: (gpu) => gpu.info.software && (gpu.info.subgroupSize?.minimum ?? 0) > 4,
   plan(gpu, call) {
     const subgroupSize = gpu.info.subgroupSize?.maximum ?? 4;
-    const columns = 4 * subgroupSize;
+    const vectors = subgroupSize === 4 ? 4 : 1;
+    const columns = 4 * subgroupSize * vectors;
     const guarded = !isExact(gpu, call.shape, { rows: 32, columns });
-    // The smaller tile compiles in a third of the time, which the guarded stores cost again, and fits small and
-    // odd products better.
+    // Guarded stores triple the time to compile, which the smaller tile brings back; it fits odd products better too.
     const rows = guarded ? Math.max(16, subgroupSize) : 32;
     return planVectors(gpu, call, {
       tile: { rows, columns },
-      kernel: ({ leftAlongInner, rightAlongInner }) => ({
-        features: ["subgroups"],
-        constants: { Operand: "vec4f" },
-        parts: [operands, {
-          file: "matmul_subgroup.wgsl.ts",
-          source: matmulSubgroup({ subgroupSize, rows, leftAlongInner, rightAlongInner, guarded }),
-        }],
-      }),
+      kernel: ({ leftAlongInner, rightAlongInner }) => {
+        const options = { subgroupSize, rows, vectors, leftAlongInner, rightAlongInner, guarded };
+        return {
+          features: ["subgroups"],
+          constants: { Operand: "vec4f" },
+          parts: [
+            operands,
+            { file: "matmul_subgroup.wgsl.ts", source: matmulSubgroup(options) },
+          ],
+        };
+      },
     });
   },
 };
 
-const barrierFreeTile = { rows: 16, columns: 8, down: 4, across: 2 } satisfies Partial<
-  MatmulBarrierFreeOptions
->;
+// Measured: SwiftShader, with four lanes, compiles quickly and reads what neighbouring lanes share at once; lavapipe,
+// with eight, does neither.
+function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "guarded"> {
+  return gpu.info.subgroupSize?.maximum === 4
+    ? { lanes: 4, rows: 16, groups: 16, step: 4 }
+    : { lanes: 8, rows: 16, groups: 8, step: 1 };
+}
 
 const barrierFree: Variant<MatmulShape, MatmulCall> = {
   name: "barrier-free",
-  unfit: unfitForQuads,
+  unfit: () => undefined,
   suits: (gpu) => gpu.info.software,
   plan(gpu, call) {
-    const { rows, columns, down, across } = barrierFreeTile;
-    const tile = { rows: rows * down, columns: columns * across };
+    const options = barrierFreeTile(gpu);
+    const tile = { rows: options.rows, columns: options.lanes * options.groups };
     const guarded = !isExact(gpu, call.shape, tile);
-    return planVectors(gpu, call, {
-      tile,
-      kernel: ({ leftAlongInner, rightAlongInner }) => ({
-        constants: { Operand: "vec4f" },
-        parts: [operands, {
-          file: "matmul_barrier_free.wgsl.ts",
-          source: matmulBarrierFree({
-            ...barrierFreeTile,
-            leftAlongInner,
-            rightAlongInner,
-            guarded,
-          }),
-        }],
-      }),
-    });
+    const source = matmulBarrierFree({ ...options, guarded });
+    const kernel = { parts: [operands, { file: "matmul_barrier_free.wgsl.ts", source }] };
+    return planScalars(gpu, call, { kernel, tile });
   },
 };
 
