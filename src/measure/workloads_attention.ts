@@ -139,19 +139,26 @@ function gradientSamples(
   const samples: Sample[] = [];
   for (const place of samplePlaces({ heads: B * Hq, length: T }, { seed })) {
     const output = "queryGradient";
-    const wanted = queryGradientRow(numbers, place);
-    samples.push({ output, actual: rowOf(output, place), wanted });
+    const { gradient: wanted, magnitude } = queryGradientRow(numbers, place);
+    samples.push({ output, actual: rowOf(output, place), wanted, magnitude });
   }
   for (const place of samplePlaces({ heads: B * Hkv, length: T }, { seed: seed + 2 })) {
-    const wanted = keyValueGradientRow(numbers, place);
-    for (const name of ["key", "value"] as const) {
-      const output = `${name}Gradient`;
-      samples.push({ output, actual: rowOf(output, place), wanted: wanted[name] });
-    }
+    const { key, value } = keyValueGradientRow(numbers, place);
+    samples.push({
+      output: "keyGradient",
+      actual: rowOf("keyGradient", place),
+      wanted: key.gradient,
+      magnitude: key.magnitude,
+    }, {
+      output: "valueGradient",
+      actual: rowOf("valueGradient", place),
+      wanted: value,
+    });
   }
   if (numbers.vScale !== undefined) {
-    const wanted = constantGradient(numbers, read.valueGradient!);
-    samples.push({ output: "constantGradient", actual: read.constantGradient!, wanted });
+    const { sums, magnitude } = constantGradient(numbers, read.valueGradient!);
+    const actual = read.constantGradient!;
+    samples.push({ output: "constantGradient", actual, wanted: sums, magnitude });
   }
   return samples;
 }
@@ -161,20 +168,24 @@ function gradientSamples(
 function constantGradient(
   { dimensions, value, vScale }: AttentionGradientNumbers,
   valueGradient: Float32Array,
-): Float64Array {
+): { sums: Float64Array; magnitude: number } {
   const { B, Hkv, T, D } = dimensions;
   const sums = new Float64Array(Hkv);
+  const squares = new Float64Array(Hkv);
   for (let row = 0; row < B * Hkv * T; row++) {
     const head = Math.floor(row / T) % Hkv;
     const constant = vScale!.constant[head]!;
-    let r = 0, along = 0;
+    let r = 0, along = 0, gradient = 0;
     for (let i = row * D; i < (row + 1) * D; i++) {
       r += value[i]! * value[i]!;
       along += value[i]! * valueGradient[i]!;
+      gradient += valueGradient[i]! * valueGradient[i]!;
     }
-    sums[head]! -= r / (r + constant) ** 2 * along / lambdaParallel(r, constant);
+    const factor = r / (r + constant) ** 2 / lambdaParallel(r, constant);
+    sums[head]! -= factor * along;
+    squares[head]! += factor ** 2 * r * gradient;
   }
-  return sums;
+  return { sums, magnitude: Math.sqrt(Math.max(...squares)) };
 }
 
 /** Prepares attention-sink statistics of position 0; runs a forward pass for its inputs. */

@@ -96,7 +96,7 @@ export function attentionForwardRow(
   return { output, logSumExp: largest + Math.log(sum) };
 }
 
-// a_tj and ∂L/∂z_tj of one pair; `rowDot` is D_t = ⟨g_t, y_t⟩.
+// a_tj and ∂L/∂z_tj of one pair, with D_t = ⟨g_t, y_t⟩; `magnitude` is what the latter's rounding error is relative to.
 function pair(
   numbers: AttentionGradientNumbers,
   { row, keyHead, keyRow }: {
@@ -104,7 +104,7 @@ function pair(
     readonly keyHead: number;
     readonly keyRow: number;
   },
-): { weight: number; logitGradient: number } {
+): { weight: number; logitGradient: number; magnitude: number } {
   const { query, key, value, output, logSumExp, outputGradient } = numbers;
   const { D } = numbers.dimensions;
   const length = D;
@@ -113,7 +113,23 @@ function pair(
   const rowDot = product(outputGradient, output, { a: row * D, b: row * D, length });
   const weightGradient = valueFactor(numbers, keyHead, keyRow) *
     product(outputGradient, value, { a: row * D, b: keyRow * D, length });
-  return { weight, logitGradient: weight * (weightGradient - rowDot) };
+  return {
+    weight,
+    logitGradient: weight * (weightGradient - rowDot),
+    magnitude: weight * (Math.abs(weightGradient) + Math.abs(rowDot)),
+  };
+}
+
+/** A row of a gradient that is a sum of differences. */
+export interface GradientRow {
+  /** [D] */
+  readonly gradient: Float64Array;
+  /**
+   * The size of the terms before they cancel, added up as random ones do: √Σ (a_tj (|⟨g_t, v_j⟩| + |D_t|) k_j scale)²
+   * at the largest. What float32 makes of the row is off by roundings of this, however small the row itself is;
+   * queryGradient's first row is exactly zero.
+   */
+  readonly magnitude: number;
 }
 
 /**
@@ -121,22 +137,31 @@ function pair(
  *
  * @param numbers the backward call's inputs
  * @param place the query head and position
- * @returns [D]
+ * @returns the row, and the size of what it is the sum of
  */
 export function queryGradientRow(
   numbers: AttentionGradientNumbers,
   { head, position }: RowPlace,
-): Float64Array {
+): GradientRow {
   const { T, D } = numbers.dimensions;
   const keyHead = keyHeadOf(numbers, head);
   const gradient = new Float64Array(D);
+  const squares = new Float64Array(D);
   for (let j = 0; j <= position; j++) {
     const keyRow = keyHead * T + j;
-    const { logitGradient } = pair(numbers, { row: head * T + position, keyHead, keyRow });
-    const factor = logitGradient / Math.sqrt(D);
-    for (let i = 0; i < D; i++) gradient[i]! += factor * numbers.key[keyRow * D + i]!;
+    const row = head * T + position;
+    const { logitGradient, magnitude } = pair(numbers, { row, keyHead, keyRow });
+    for (let i = 0; i < D; i++) {
+      const k = numbers.key[keyRow * D + i]! / Math.sqrt(D);
+      gradient[i]! += logitGradient * k;
+      squares[i]! += (magnitude * k) ** 2;
+    }
   }
-  return gradient;
+  return { gradient, magnitude: largestRoot(squares) };
+}
+
+function largestRoot(squares: Float64Array): number {
+  return Math.sqrt(squares.reduce((most, square) => Math.max(most, square), 0));
 }
 
 /**
@@ -144,36 +169,40 @@ export function queryGradientRow(
  *
  * @param numbers the backward call's inputs
  * @param place the key head and position
- * @returns `key` and `value`, each [D], summed over the query heads that read this key head
+ * @returns `key` with the size of what it is the sum of, and `value` [D], summed over the query heads that read
+ *   this key head
  */
 export function keyValueGradientRow(
   numbers: AttentionGradientNumbers,
   { head, position }: RowPlace,
-): { key: Float64Array; value: Float64Array } {
+): { key: GradientRow; value: Float64Array } {
   const { query, value, outputGradient, vScale } = numbers;
   const { Hq, Hkv, T, D } = numbers.dimensions;
   const keyRow = head * T + position;
   const group = Hq / Hkv;
   const keyGradient = new Float64Array(D);
+  const squares = new Float64Array(D);
   const valueGradient = new Float64Array(D);
   for (let member = 0; member < group; member++) {
     const queryHead = Math.floor(head / Hkv) * Hq + (head % Hkv) * group + member;
     for (let t = position; t < T; t++) {
       const row = queryHead * T + t;
-      const { weight, logitGradient } = pair(numbers, { row, keyHead: head, keyRow });
-      const factor = logitGradient / Math.sqrt(D);
+      const { weight, logitGradient, magnitude } = pair(numbers, { row, keyHead: head, keyRow });
       for (let i = 0; i < D; i++) {
-        keyGradient[i]! += factor * query[row * D + i]!;
+        const q = query[row * D + i]! / Math.sqrt(D);
+        keyGradient[i]! += logitGradient * q;
+        squares[i]! += (magnitude * q) ** 2;
         valueGradient[i]! += weight * outputGradient[row * D + i]!;
       }
     }
   }
-  if (vScale === undefined) return { key: keyGradient, value: valueGradient };
+  const key = { gradient: keyGradient, magnitude: largestRoot(squares) };
+  if (vScale === undefined) return { key, value: valueGradient };
   const shape = [1, 1, 1, D];
   const throughValve = vScaleBackward({
     value: tensor(value.subarray(keyRow * D, (keyRow + 1) * D), shape),
     constant: tensor([vScale.constant[head % Hkv]!], [1]),
     scaledValueGradient: tensor(valueGradient, shape),
   });
-  return { key: keyGradient, value: throughValve.valueGradient.data };
+  return { key, value: throughValve.valueGradient.data };
 }

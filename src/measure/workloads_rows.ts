@@ -203,6 +203,24 @@ export function prepareVScaleForward(
   };
 }
 
+// √Σ (r/(r + C)² ‖v‖ ‖u‖)²: the terms of ∂L/∂C have random signs, and so have their roundings.
+function constantMagnitude(
+  value: Float64Array,
+  gradient: Float64Array,
+  { constant, D }: { readonly constant: number; readonly D: number },
+): number {
+  let sum = 0;
+  for (let start = 0; start < value.length; start += D) {
+    let r = 0, squared = 0;
+    for (let i = start; i < start + D; i++) {
+      r += value[i]! ** 2;
+      squared += gradient[i]! ** 2;
+    }
+    sum += (r / (r + constant) ** 2) ** 2 * r * squared;
+  }
+  return Math.sqrt(sum);
+}
+
 /** Prepares V-scale backward. */
 export function prepareVScaleBackward(
   gpu: Gpu,
@@ -247,6 +265,11 @@ export function prepareVScaleBackward(
         output: "constantGradient",
         actual: read.constantGradient!.subarray(head, head + 1),
         wanted: wanted.constantGradient.data,
+        magnitude: constantMagnitude(
+          take(numbers.value).data,
+          take(numbers.scaledValueGradient).data,
+          { constant: numbers.constant[head]!, D },
+        ),
       }];
     },
   };

@@ -8,6 +8,8 @@ export interface Sample {
   readonly output: string;
   readonly actual: ArrayLike<number>;
   readonly wanted: ArrayLike<number>;
+  /** The size of what the numbers are sums of, where that may cancel. Default: 0. */
+  readonly magnitude?: number;
 }
 
 /** How far an output is from float64. */
@@ -20,9 +22,9 @@ export interface CheckResult {
   readonly output: string;
 }
 
-// A row that is next to zero by cancellation (queryGradient's first is exactly zero) is measured against this share
-// of the largest sampled number of its output instead of against itself.
-const SMALLEST_SCALE = 0.1;
+// Rounding errors of a row that happens to be small are not: below this share of its output's largest number they
+// count as relative to that.
+const SMALLEST_SCALE = 0.01;
 
 function largestMagnitude(numbers: ArrayLike<number>): number {
   let largest = 0;
@@ -32,7 +34,8 @@ function largestMagnitude(numbers: ArrayLike<number>): number {
 
 /**
  * The largest error of the samples: the absolute difference, over the largest magnitude in the same sample (a row),
- * or over a tenth of the largest magnitude in all samples of that output if that is more.
+ * over the sample's `magnitude`, or over a hundredth of the largest magnitude in all samples of that output, whichever
+ * is the most.
  *
  * @param samples at least one
  * @returns the error, and the output where it is; Infinity where a number is NaN or the lengths differ
@@ -52,8 +55,9 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
     );
   }
   let worst = { error: -1, output: "" };
-  for (const { output, actual, wanted } of samples) {
-    const scale = Math.max(largestMagnitude(wanted), SMALLEST_SCALE * largest.get(output)!);
+  for (const { output, actual, wanted, magnitude = 0 } of samples) {
+    const smallest = SMALLEST_SCALE * largest.get(output)!;
+    const scale = Math.max(largestMagnitude(wanted), magnitude, smallest);
     let difference = actual.length === wanted.length ? 0 : Infinity;
     for (let i = 0; i < wanted.length; i++) {
       const distance = Math.abs(actual[i]! - wanted[i]!);

@@ -62,7 +62,9 @@ for (const mode of [undefined, "full", "backward-only"] as const) {
         const row = head * T + position;
         const wanted = forward.output.data.subarray(row * D, (row + 1) * D);
         const own = attentionForwardRow(numbers, { head, position });
-        const query = queryGradientRow(backward, { head, position });
+        const { gradient: query, magnitude } = queryGradientRow(backward, { head, position });
+        // At least the gradient of the twin where terms do not cancel, and never nothing.
+        assert(magnitude > 0);
         largest = Math.max(
           largest,
           distance(own.output, wanted),
@@ -77,7 +79,7 @@ for (const mode of [undefined, "full", "backward-only"] as const) {
         const own = keyValueGradientRow(backward, { head, position });
         largest = Math.max(
           largest,
-          distance(own.key, gradients.keyGradient.data.subarray(start, start + D)),
+          distance(own.key.gradient, gradients.keyGradient.data.subarray(start, start + D)),
           distance(own.value, gradients.valueGradient.data.subarray(start, start + D)),
         );
       }
@@ -99,11 +101,14 @@ Deno.test("sampleRows() and samplePlaces() draw valid places with both ends", ()
   }
 });
 
-Deno.test("largestError() is relative to the row, or to a tenth of the largest row", () => {
+Deno.test("largestError() is relative to the row, to its terms, or to a hundredth of the largest row", () => {
   const large = { output: "a", actual: [100, 10.5], wanted: [100, 10] };
   assertEquals(largestError([large]), { error: 0.005, output: "a" });
-  const small = { output: "a", actual: [2], wanted: [1] };
-  assertEquals(largestError([large, small]), { error: 0.1, output: "a" });
+  const small = { output: "a", actual: [0.6], wanted: [0.5] };
+  const { error } = largestError([{ ...large, actual: large.wanted }, small]);
+  assert(Math.abs(error - 0.1) < 1e-12, String(error));
+  const sum = { output: "a", actual: [0], wanted: [1], magnitude: 4 };
+  assertEquals(largestError([sum]), { error: 0.25, output: "a" });
   const other = { output: "b", actual: [2], wanted: [1] };
   assertEquals(largestError([large, other]), { error: 1, output: "b" });
 });
