@@ -1,0 +1,152 @@
+import { type Gpu, matmul, planMatmul } from "../../mod.ts";
+import { matmulShapeClass } from "../../src/ops/matmul_shape.ts";
+import { matmulVariants } from "../../src/ops/matmul_variants.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
+import {
+  describeMatmul,
+  matmulContainsNonFinite,
+  matmulIsAdjoint,
+  matmulMatchesTwin,
+} from "./matmul_properties.ts";
+
+const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
+const strides = { outer: 64, inner: 1, batch: 0 };
+
+/** Runs a check on every variant that this adapter has; says which it lacks. */
+function eachVariant(check: (gpu: Gpu, variant: string) => Promise<unknown>) {
+  return async (gpu: Gpu): Promise<void> => {
+    let checked = 0;
+    for (const { name, unfit } of matmulVariants) {
+      const reason = unfit(gpu, { ...square, left: strides, right: strides });
+      if (reason === undefined) {
+        await check(gpu, name);
+        checked++;
+      } else console.log(`    "${name}" cannot run here: ${reason}`);
+    }
+    assert(checked >= 3, `only ${checked} variants can run here`);
+  };
+}
+
+onEachRuntime(
+  "matmul() agrees with the float64 twin by every variant",
+  eachVariant(matmulMatchesTwin),
+);
+onEachRuntime(
+  "matmul() keeps a NaN to its row and an infinity to its column by every variant",
+  eachVariant(matmulContainsNonFinite),
+);
+onEachRuntime(
+  "matmul() is adjoint to its gradients by every variant",
+  eachVariant(matmulIsAdjoint),
+);
+
+onEachRuntime(
+  "matmul() leaves workgroups idle that have no tile, by every variant",
+  eachVariant((gpu, variant) => {
+    // As if a dimension held 5 workgroups: products of 7 and 14 tiles and more leave some without one.
+    const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
+    const examples = [false, true].map((transposeLeft) =>
+      describeMatmul({
+        leading: [7],
+        rows: 32,
+        columns: 32,
+        inner: 12,
+        transposeLeft,
+        seed: 9,
+      })
+    );
+    return matmulMatchesTwin(small, variant, { examples, runs: 0 });
+  }),
+  { runtimes: ["deno"] },
+);
+
+onEachRuntime("matmul() multiplies a case worked by hand", async (gpu) => {
+  using left = gpu.tensor([1, 2, 3, 4, 5, 6], [3, 2]);
+  using right = gpu.tensor([1, 0, -1, 2, 1, 0], [2, 3]);
+  using product = matmul(gpu, { left, right }).product;
+  assertEquals([...await product.read()], [5, 2, -1, 11, 4, -3, 17, 6, -5]);
+  assertEquals(product.shape, [3, 3]);
+});
+
+onEachRuntime("matmul() sums a shared operand's gradient over flattened batches", async (gpu) => {
+  // Two batches of [2, 1]: the gradient of a [1, 1] weight is Σ l g over all four rows.
+  using left = gpu.tensor([1, 2, 3, 4], [4, 1]);
+  using right = gpu.tensor([1, 10, 100, 1000], [4, 1]);
+  using product = matmul(gpu, { left, right, transposeLeft: true }).product;
+  assertEquals([...await product.read()], [4321]);
+});
+
+onEachRuntime("planMatmul() counts the least work", (gpu) => {
+  using left = gpu.empty([2, 3, 5, 7]);
+  using right = gpu.empty([2, 3, 7, 11]);
+  using weight = gpu.empty([7, 11]);
+  const own = planMatmul(gpu, { left, right });
+  assertEquals(own.plan.cost, {
+    flops: 2 * 6 * 5 * 7 * 11,
+    bytes: 4 * 6 * (5 * 7 + 7 * 11 + 5 * 11),
+  });
+  const shared = planMatmul(gpu, { left, right: weight });
+  assertEquals(shared.plan.cost, {
+    flops: own.plan.cost.flops,
+    bytes: 4 * (6 * (5 * 7 + 5 * 11) + 7 * 11),
+  });
+  for (const { plan, product } of [own, shared]) {
+    assertEquals(product.shape, [2, 3, 5, 11]);
+    plan.dispose();
+    product.dispose();
+  }
+  return Promise.resolve();
+});
+
+onEachRuntime("matmul() refuses what does not fit, before anything is allocated", (gpu) => {
+  using left = gpu.empty([2, 3, 4]);
+  using right = gpu.empty([2, 4, 5]);
+  using vector = gpu.empty([4]);
+  const before = gpu.memory;
+  const refuses = (
+    changes: Record<string, unknown>,
+    kind: typeof TypeError | typeof RangeError,
+    message: string,
+  ) => assertThrows(() => matmul(gpu, { left, right, ...changes }), kind, message);
+  refuses({ left: undefined }, TypeError, "matmul: left is undefined, wanted a Tensor");
+  refuses({ right: null }, TypeError, "matmul: right is null, wanted a Tensor");
+  refuses({ left: vector }, TypeError, "matmul: left has shape [4], wanted [M, K]");
+  refuses(
+    { transposeLeft: true },
+    TypeError,
+    "matmul: right has shape [2, 4, 5], wanted [2, 3, N] as left is [2, 3, 4], transposed",
+  );
+  refuses({ transposeRight: true }, TypeError, "wanted [2, N, 4] as left is [2, 3, 4]");
+  refuses({ right: left }, TypeError, "right has shape [2, 3, 4], wanted [2, 4, N]");
+  refuses({ right: vector }, TypeError, "right has shape [4], wanted [2, 4, N]");
+  refuses({ transposeLeft: 1 }, TypeError, "matmul: transposeLeft is 1, wanted true or false");
+  refuses({ transposeRight: "no" }, TypeError, "matmul: transposeRight is no, wanted true or");
+  refuses({ variant: "fastest" }, RangeError, 'matmul: variant is "fastest", wanted one of');
+  assertThrows(() => matmul(gpu, undefined as never), TypeError, "matmul: the arguments are");
+  assertThrows(() => matmul({} as never, { left, right }), TypeError, "wanted an opened Gpu");
+  assertEquals(gpu.memory, before);
+  return Promise.resolve();
+});
+
+onEachRuntime("matmul() passes over a kernel whose padded copy would be too large", (gpu) => {
+  const unfit = matmulVariants.find(({ name }) => name === "subgroup")!.unfit;
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  const rows = limit / 16;
+  const fits = { ...square, rows, columns: 1, inner: 4, left: strides, right: strides };
+  const odd = { ...fits, inner: 3 };
+  const large = { ...odd, rows: rows + 1 };
+  if (gpu.info.subgroupSize?.minimum === gpu.info.subgroupSize?.maximum) {
+    assertEquals(unfit(gpu, fits), unfit(gpu, odd));
+    assert(unfit(gpu, large)?.includes("padded to whole vec4f"), `${unfit(gpu, large)}`);
+  } else assert(unfit(gpu, fits) !== undefined);
+  return Promise.resolve();
+});
+
+Deno.test("matmulShapeClass() tells transpositions and sizes apart", () => {
+  const shape = { ...square, left: { outer: 1, inner: 64, batch: 0 }, right: strides };
+  assertEquals(matmulShapeClass(shape), "TT M<=64 N<=64 K<=64");
+  const odd = { ...shape, rows: 65, columns: 5, inner: 100_000 };
+  assertEquals(matmulShapeClass(odd), "TT M<=128 N<=32 K<=4096");
+});
