@@ -3,6 +3,7 @@ import { escapeTerminal } from "../escape.ts";
 import type { ChildCommand } from "../measure/child_process.ts";
 import { MeasuringSession, type OpenedAdapter } from "../measure/child_session.ts";
 import type { Job } from "../measure/child_protocol.ts";
+import { mergeCeilings } from "../measure/ceilings.ts";
 import { adapterName, isSameMachine } from "../measure/comparison_machine.ts";
 import {
   type Measurement,
@@ -12,7 +13,7 @@ import {
 } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file_parse.ts";
 import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file_store.ts";
-import { batchJobs, isOf, listJobs } from "../measure/run_jobs.ts";
+import { batchJobs, isOf, listJobs, listWork } from "../measure/run_jobs.ts";
 import type { StoppingRule } from "../measure/stopping.ts";
 import { UsageError } from "./arguments.ts";
 import { childCommand, describeHost, describeRuntime, describeSuite } from "./bench_machine.ts";
@@ -113,7 +114,11 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
       );
     }
     const path = request.resume ?? request.out ?? await defaultPath(fresh);
-    run = new Run({ file: resumed ?? fresh, path, selection, opened });
+    const work = listWork(selection, { software: opened.info.software });
+    const chosen = await session.choose(work);
+    const jobs = listJobs(selection, work.map((each, i) => ({ ...each, chosen: chosen[i]! })));
+    if (jobs.length === 0) throw new UsageError("the selection leaves nothing to measure");
+    run = new Run({ file: resumed ?? fresh, path, selection, opened, jobs });
     await run.measure(session, interrupt.signal);
     return await conclude(run, { request, interrupted: interrupt.signal.aborted });
   } finally {
@@ -195,22 +200,21 @@ class Run {
   readonly progress = new Progress(stderrOutput());
   readonly #selection: Selection;
   readonly #opened: OpenedAdapter;
-  readonly #jobs: readonly Job[];
+  #jobs: readonly Job[];
   #file: ResultFile;
   #text = "";
 
-  constructor({ file, path, selection, opened }: {
+  constructor({ file, path, selection, opened, jobs }: {
     readonly file: ResultFile;
     readonly path: string;
     readonly selection: Selection;
     readonly opened: OpenedAdapter;
+    readonly jobs: readonly Job[];
   }) {
     this.path = path;
     this.#selection = selection;
     this.#opened = opened;
-    this.#jobs = listJobs({ ...selection, variants: ["portable"] }, {
-      software: opened.info.software,
-    });
+    this.#jobs = jobs;
     // What an interrupt cut short is measured again.
     const measurements = file.measurements.filter((each) => each.stopReason !== "interrupted");
     this.#file = { ...file, measurements };
@@ -249,10 +253,7 @@ class Run {
         budgetSeconds: seconds,
       },
     });
-    if (Object.keys(this.#file.ceilings).length === 0) {
-      const { ceilings, warnings } = await session.ceilings();
-      await this.#write({ ceilings, warnings: [...this.#file.warnings ?? [], ...warnings] });
-    }
+    await this.#measureCeilings(session);
     const done = this.#done;
     const left = this.#jobs.filter((job) => !done.includes(job));
     let waiting = left.length;
@@ -267,11 +268,21 @@ class Run {
         rule,
         seed,
         result: (_job, measurement) => this.#add(measurement),
+        skipped: (job) => this.#jobs = this.#jobs.filter((other) => other !== job),
       });
     }
+    // Once more: whatever else the machine did at the beginning, it may have ended since.
+    if (!interrupt.aborted && left.length > 0) await this.#measureCeilings(session);
     const complete = this.#done.length === this.#jobs.length &&
       this.#file.measurements.every((each) => each.stopReason !== "interrupted");
     await this.#write({ status: complete ? "complete" : "incomplete" });
+  }
+
+  async #measureCeilings(session: MeasuringSession): Promise<void> {
+    const found = await session.ceilings();
+    const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])];
+    const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
+    await this.#write({ ceilings, ...warnings.length > 0 ? { warnings } : {} });
   }
 
   async #add(measurement: Measurement): Promise<void> {

@@ -9,6 +9,7 @@ import {
   shapeNamed,
   shapesOf,
 } from "../measure/shapes.ts";
+import { variantsOf } from "../measure/workloads.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -25,6 +26,7 @@ export interface Selection {
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
+  readonly variants: "chosen" | "all" | readonly string[];
   readonly runtime: "deno" | "dawn";
   readonly software: NonNullable<OpenGpuOptions["software"]>;
   readonly seed: number;
@@ -72,6 +74,12 @@ const options = {
     type: "value",
     placeholder: "A,B",
     description: "States of the cache: hot, cold (default both)",
+  },
+  variants: {
+    type: "value",
+    placeholder: "A,B",
+    description:
+      "chosen: the kernel that callers get on this adapter; all; or names (default chosen)",
   },
   runtime: {
     type: "value",
@@ -172,6 +180,7 @@ export function parseBench(args: readonly string[]): BenchRequest {
       shapes: values.shapes === undefined ? undefined : list("shapes", values.shapes),
       dtypes: list("dtypes", values.dtypes),
       caches: list("cache", values.cache),
+      variants: list("variants", values.variants),
       runtime: values.runtime,
       software: values.software,
       seed: wholeNumber("seed", values.seed ?? "1"),
@@ -253,6 +262,7 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
   return {
     ...chosen,
     shapes: shapeSelection(given.shapes, chosen.kernels),
+    variants: variantSelection(given.variants, chosen),
     seed: seed as number,
     budget,
   };
@@ -291,6 +301,21 @@ function shapeSelection(given: unknown, chosen: readonly KernelName[]): GridName
   }
   const known = [...new Set(chosen.flatMap(namesOfShapes))];
   return names.map((name) => one("shapes", { given: name, known }));
+}
+
+function variantSelection(
+  given: unknown,
+  chosen: { readonly kernels: readonly KernelName[]; readonly passes: readonly PassName[] },
+): Selection["variants"] {
+  if (given === undefined) return "chosen";
+  const names = Array.isArray(given) ? given as unknown[] : [given];
+  const [first] = names;
+  if (names.length === 1 && (first === "chosen" || first === "all")) return first;
+  const known = chosen.kernels.flatMap((kernel) =>
+    chosen.passes.filter((pass) => kernelPasses[kernel].includes(pass))
+      .flatMap((pass) => variantsOf(kernel, pass))
+  );
+  return names.map((name) => one("variants", { given: name, known: [...new Set(known)] }));
 }
 
 /** The names of all shapes of a kernel. */

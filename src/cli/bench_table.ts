@@ -110,9 +110,9 @@ function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
 }
 
 /** What to know before believing a measurement. */
-function remarks(
-  { status = "ok", reason, samples, stopReason, warnings = [] }: Measurement,
-): string[] {
+function remarks(measurement: Measurement): string[] {
+  const { status = "ok", reason, samples, stopReason } = measurement;
+  const { driftingSamples = [], warnings = [] } = measurement;
   const { relativeHalfWidth, multimodal, outliers } = summarize(samples);
   return [
     ...status === "ok" ? [] : [reason ?? status],
@@ -125,6 +125,7 @@ function remarks(
       : [],
     ...multimodal ? ["several modes"] : [],
     ...outliers > samples.length / 10 ? [`${outliers} outliers`] : [],
+    ...driftingSamples.length > 0 ? [`${driftingSamples.length} while the machine was slow`] : [],
     ...warnings,
   ];
 }

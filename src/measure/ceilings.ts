@@ -5,7 +5,12 @@
  * computed nothing makes no ceiling. Of several forms of a kernel the best one counts.
  */
 import type { Gpu } from "../gpu/gpu.ts";
-import { type Candidate, ceilingCandidates, type CeilingName } from "./ceiling_candidates.ts";
+import {
+  type Candidate,
+  type CandidateGroup,
+  ceilingCandidates,
+  type CeilingName,
+} from "./ceiling_candidates.ts";
 import type { Ceiling, Ceilings } from "./result_file.ts";
 import { median } from "./statistics.ts";
 import { type GpuTimer, MAXIMUM_SPANS } from "./timing.ts";
@@ -22,6 +27,8 @@ export interface MeasureCeilingsOptions {
   readonly timer: GpuTimer;
   /** Samples of each candidate. Default 8. */
   readonly rounds?: number;
+  /** What to measure. Default: everything the GPU can do. */
+  readonly groups?: readonly CandidateGroup[];
   /** Told about each step before it begins. */
   readonly progress?: (step: { readonly name: string; readonly part: number }) => void;
 }
@@ -51,11 +58,10 @@ const units = {
  */
 export async function measureCeilings(
   gpu: Gpu,
-  { timer, rounds = 8, progress }: MeasureCeilingsOptions,
+  { timer, rounds = 8, groups = ceilingCandidates(gpu), progress }: MeasureCeilingsOptions,
 ): Promise<MeasuredCeilings> {
   const warnings: string[] = [];
   const found: Partial<Record<CeilingName, Ceiling<string> | null>> = {};
-  const groups = ceilingCandidates(gpu);
   for (const [index, { name, prepare }] of groups.entries()) {
     progress?.({ name, part: index / groups.length });
     found[name] = null;
@@ -76,6 +82,28 @@ export async function measureCeilings(
     method: "median of submissions of one empty dispatch",
   };
   return { ceilings: { ...found as Ceilings, submitAndWait }, warnings };
+}
+
+/**
+ * Puts two measurements of one adapter's ceilings together: of each the better figure with its method. A ceiling
+ * is what the adapter can do, and anything else that ran at the time only lowers it.
+ *
+ * @param first some ceilings
+ * @param second others of the same adapter
+ * @returns the better ones
+ */
+export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
+  const merged: Record<string, Ceiling<string> | null | undefined> = { ...first };
+  for (const [name, found] of Object.entries(second) as [string, Ceiling<string> | null][]) {
+    const known = merged[name];
+    if (!known) merged[name] = found;
+    else if (found !== null && better(found, known)) merged[name] = found;
+  }
+  return merged as Ceilings;
+}
+
+function better(a: Ceiling<string>, b: Ceiling<string>): boolean {
+  return a.unit === "ns" ? a.value < b.value : a.value > b.value;
 }
 
 /** The samples of one candidate: time in ns for one unit of its work. */

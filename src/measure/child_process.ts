@@ -42,6 +42,7 @@ export class MeasuringChild {
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
+      env: { NO_COLOR: "1" },
     }).spawn();
     this.#requests = this.#process.stdin.getWriter();
     this.#done = this.#follow();
@@ -114,7 +115,9 @@ export class MeasuringChild {
     await Promise.all([this.#readReports(stdout), this.#readErrors(stderr)]);
     const { code, signal } = await status;
     const lines = this.#stderr.trim().split("\n").filter((line) => !isNoise(line));
-    const said = lines.length > 0 ? `, saying: ${lines.slice(-3).join(" ").slice(-500)}` : "";
+    // The message, where there is one; a stack trace says nothing to the user.
+    const message = lines.find((line) => /error|panicked/i.test(line)) ?? lines.at(-1);
+    const said = message === undefined ? "" : `, saying: ${message.trim().slice(0, 500)}`;
     this.#ended = signal === null
       ? `the process ended with code ${code}${said}`
       : `the process ended by ${signal}${said}`;

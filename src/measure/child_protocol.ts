@@ -7,6 +7,7 @@ import type { GpuInfo } from "../gpu/gpu_info.ts";
 import type { CacheState, Ceilings, Measurement, Timer } from "./result_file.ts";
 import type { KernelName, PassName, Shape } from "./shapes.ts";
 import type { StoppingRule } from "./stopping.ts";
+import type { VariantQuestion } from "./workloads_variants.ts";
 
 /** One measurement to make. */
 export interface Job {
@@ -18,11 +19,15 @@ export interface Job {
   readonly dtype: string;
   readonly variant: string;
   readonly cache: CacheState;
+  /** Whether it is the variant that a caller without a wish gets. */
+  readonly chosen: boolean;
 }
 
 /** What the bench asks of a child. */
 export type ChildRequest =
   | { readonly type: "open"; readonly options: OpenGpuOptions }
+  /** Which variants callers without a wish get. */
+  | { readonly type: "choose"; readonly questions: readonly VariantQuestion[] }
   | { readonly type: "ceilings" }
   | {
     readonly type: "batch";
@@ -47,6 +52,10 @@ export type ChildReport =
     readonly ceilings: Ceilings;
     readonly warnings: readonly string[];
   }
+  /** The names of the variants, in the order of the questions. */
+  | { readonly type: "chosen"; readonly names: readonly string[] }
+  /** This adapter or shape is not for this variant. */
+  | { readonly type: "skipped"; readonly id: number; readonly reason: string }
   | { readonly type: "measured"; readonly id: number; readonly measurement: Measurement }
   /** The last request has been answered in full. */
   | { readonly type: "idle" }

@@ -11,7 +11,12 @@ import { type ChildReport, type ChildRequest, type Job, readLines } from "./chil
 import type { Measurement, MeasurementStatus, Timer } from "./result_file.ts";
 import { type SampledWork, sampleWork, type WorkSamples } from "./run_samples.ts";
 import { GpuTimer, type HostClocks } from "./timing.ts";
-import type { CheckResult, Workload, WorkloadOptions } from "./workloads.ts";
+import {
+  type CheckResult,
+  chosenVariant,
+  type Workload,
+  type WorkloadOptions,
+} from "./workloads.ts";
 
 /** What a child process is made of. */
 export interface ServeOptions {
@@ -85,7 +90,16 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
   }
   const { gpu, timer } = service;
   if (gpu === undefined || timer === undefined) throw new Error("the adapter is not open");
-  if (request.type === "ceilings") {
+  if (request.type === "choose") {
+    const names = request.questions.map((question) => {
+      try {
+        return chosenVariant(gpu, question);
+      } catch {
+        return "portable"; // whose preparation then says what is wrong with the shape
+      }
+    });
+    service.report({ type: "chosen", names });
+  } else if (request.type === "ceilings") {
     const found = await measureCeilings(gpu, {
       timer,
       progress: ({ name }) => service.report({ type: "at", id: null, step: `ceiling ${name}` }),
@@ -201,6 +215,10 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
     workload = service.createWorkload(gpu, { kernel, pass, shape, variant, seed });
   } catch (error) {
     if (error instanceof GpuError) throw error;
+    if (error instanceof RangeError && !job.chosen && job.variant !== "portable") {
+      for (const { id } of jobs) service.report({ type: "skipped", id, reason: messageOf(error) });
+      return undefined;
+    }
     return fail("failed", messageOf(error));
   }
   service.report({ type: "at", id: job.id, step: "compiling and checking" });
@@ -234,6 +252,7 @@ function describe(job: Job, { timer, workload, correctness, samples }: Known): M
     shape: job.shape.dimensions,
     dtype: job.dtype,
     variant: job.variant,
+    chosen: job.chosen,
     tuning: {},
     flops: workload?.cost.flops ?? 0,
     bytes: workload?.cost.bytes ?? 0,

@@ -8,6 +8,7 @@ import type { ChildReport, ChildRequest, Job } from "./child_protocol.ts";
 import type { MeasuredCeilings } from "./ceilings.ts";
 import type { Measurement, MeasurementStatus } from "./result_file.ts";
 import type { StoppingRule } from "./stopping.ts";
+import type { VariantQuestion } from "./workloads.ts";
 
 /** What a child says of itself once it has opened its adapter. */
 export type OpenedAdapter = Extract<ChildReport, { type: "opened" }>;
@@ -31,6 +32,8 @@ export interface Batch {
   readonly seed: number;
   /** Told each result as soon as it stands. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
+  /** Told which jobs are not for this adapter, and why. */
+  readonly skipped: (job: Job, reason: string) => void;
 }
 
 /** A driver may have to be fetched first. */
@@ -80,6 +83,26 @@ export class MeasuringSession {
   }
 
   /**
+   * Asks which variants callers without a wish get on this adapter.
+   *
+   * @param questions kernels, passes and shapes
+   * @returns the variants' names, in the same order
+   * @throws {Error} if the child ends over it
+   */
+  async choose(questions: readonly VariantQuestion[]): Promise<readonly string[]> {
+    const child = await this.#running();
+    this.#at = { id: null, step: "choosing variants" };
+    this.#request({ type: "choose", questions });
+    let names: readonly string[] = [];
+    while (true) {
+      const event = await this.#next(child, this.#options.deadline);
+      if (event.type === "chosen") names = event.names;
+      else if (event.type === "idle" && names.length === questions.length) return names;
+      else if (event.type !== "at") throw new Error(this.#reason(event));
+    }
+  }
+
+  /**
    * Measures the ceilings.
    *
    * @returns them; empty, with a warning, if that took the child with it
@@ -108,7 +131,7 @@ export class MeasuringSession {
    * @param batch the jobs, when to stop, and where results go
    * @throws {Error} if a new child cannot open the adapter again
    */
-  async measure({ jobs, rule, seed, result }: Batch): Promise<void> {
+  async measure({ jobs, rule, seed, result, skipped }: Batch): Promise<void> {
     const { interrupt, progress, deadline } = this.#options;
     const left = new Map(jobs.map((job) => [job.id, job]));
     while (left.size > 0 && !interrupt.aborted) {
@@ -126,6 +149,13 @@ export class MeasuringSession {
           if (job === undefined) continue;
           left.delete(event.id);
           await result(job, event.measurement);
+          continue;
+        }
+        if (event.type === "skipped") {
+          const job = left.get(event.id);
+          if (job === undefined) continue;
+          left.delete(event.id);
+          skipped(job, event.reason);
           continue;
         }
         if (event.type === "idle") {
@@ -191,6 +221,7 @@ export class MeasuringSession {
       shape: job.shape.dimensions,
       dtype: job.dtype,
       variant: job.variant,
+      chosen: job.chosen,
       tuning: {},
       flops: 0,
       bytes: 0,

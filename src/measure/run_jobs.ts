@@ -12,6 +12,7 @@ import {
   shapeNamed,
   shapesOf,
 } from "./shapes.ts";
+import { type VariantQuestion, variantsOf } from "./workloads_variants.ts";
 
 /** What to make jobs for. */
 export interface JobSelection {
@@ -21,33 +22,56 @@ export interface JobSelection {
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
-  readonly variants: readonly string[];
+  /** `chosen`: the one that a caller without a wish gets; `all`; or those of these names. */
+  readonly variants: "chosen" | "all" | readonly string[];
 }
+
+/** A kernel, pass and shape that a selection holds. */
+export type Work = VariantQuestion;
 
 /** Pieces of work measured in random turns; their data is in GPU memory at the same time. */
 const BATCH = 4;
 
 /**
- * Lists all jobs of a selection.
+ * Lists the kernels, passes and shapes of a selection.
  *
  * @param selection what is wanted
  * @param options.software whether the adapter computes on the CPU
+ * @returns them in the order of the tables
+ */
+export function listWork(
+  selection: JobSelection,
+  { software }: { readonly software: boolean },
+): Work[] {
+  return selection.kernels.flatMap((kernel) =>
+    shapesFor(kernel, { shapes: selection.shapes, software }).flatMap((shape) =>
+      selection.passes.filter((pass) => kernelPasses[kernel].includes(pass))
+        .map((pass) => ({ kernel, pass, shape }))
+    )
+  );
+}
+
+/**
+ * Lists all jobs of a selection.
+ *
+ * @param selection what is wanted
+ * @param work its kernels, passes and shapes, each with the variant that a caller without a wish gets
  * @returns the jobs, numbered from 0, in the order of the tables
  */
 export function listJobs(
   selection: JobSelection,
-  { software }: { readonly software: boolean },
+  work: readonly (Work & { readonly chosen: string })[],
 ): Job[] {
+  const { variants: wanted, dtypes, caches } = selection;
   const jobs: Job[] = [];
-  for (const kernel of selection.kernels) {
-    for (const shape of shapesFor(kernel, { shapes: selection.shapes, software })) {
-      for (const pass of selection.passes.filter((pass) => kernelPasses[kernel].includes(pass))) {
-        for (const dtype of selection.dtypes) {
-          for (const variant of selection.variants) {
-            for (const cache of selection.caches) {
-              jobs.push({ id: jobs.length, kernel, pass, shape, dtype, variant, cache });
-            }
-          }
+  for (const { kernel, pass, shape, chosen } of work) {
+    const names = wanted === "chosen" ? [chosen] : variantsOf(kernel, pass)
+      .filter((name) => wanted === "all" || wanted.includes(name));
+    for (const dtype of dtypes) {
+      for (const variant of names) {
+        for (const cache of caches) {
+          const job = { kernel, pass, shape, dtype, variant, cache, chosen: variant === chosen };
+          jobs.push({ id: jobs.length, ...job });
         }
       }
     }

@@ -218,13 +218,6 @@ function conclude(
     drifting.has(visited.readings[i]! - 1) ? [i] : []
   );
   const warnings: string[] = [];
-  if (driftingSamples.length > 0) {
-    warnings.push(
-      `${driftingSamples.length} of ${samples.length} samples were taken while the reference kernel was more than ${
-        Math.round(100 * (DRIFT - 1))
-      } % slower than usual`,
-    );
-  }
   if (visited.failures > 0) {
     warnings.push(`the GPU's clock gave no time in ${visited.failures} submissions`);
   }

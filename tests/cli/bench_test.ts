@@ -240,6 +240,8 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
     [["--shapes=quick,paper-1b"], 2, "mixes"],
     [["--dtypes=f64"], 2, "f32"],
     [["--cache=warm"], 2, "hot, cold"],
+    [["--variants=fast"], 2, "portable"],
+    [["--kernels=v-scale", "--variants=portable,all"], 2, "all"],
     [["--runtime=node"], 2, "deno, dawn"],
     [["--software=maybe"], 2, "auto, always, never"],
     [["--budget=0"], 2, "--budget"],

@@ -40,6 +40,8 @@ async function answer(request: ChildRequest): Promise<void> {
       limits: {},
     } as const;
     report({ type: "opened", info, timer, warnings: [] });
+  } else if (request.type === "choose") {
+    report({ type: "chosen", names: request.questions.map(() => "portable") });
   } else if (request.type === "ceilings") {
     report({
       type: "ceilings",

@@ -181,7 +181,7 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
       }),
     ),
   );
-  const { samples, driftingSamples, throttleSamples, warnings, stopReason } = result!;
+  const { samples, driftingSamples, throttleSamples, stopReason } = result!;
   assertEquals(stopReason, "samples");
   assertEquals(samples.length, 200);
   const slowSamples = samples.flatMap((sample, i) => sample > 25e6 ? [i] : []);
@@ -193,7 +193,6 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   assert(missed.length <= 24 && wrong.length <= 24, `${missed} / ${wrong}`);
   assert(slowSamples.length - missed.length >= 10);
   assert(throttleSamples.some((time) => time > 1.5e6) && throttleSamples.length > 30);
-  assert(warnings.some((warning) => warning.includes("reference kernel")));
 });
 
 Deno.test("sampleWork() hands over what it has when it is interrupted", async () => {

@@ -1,0 +1,148 @@
+import { openGpu } from "../../mod.ts";
+import {
+  ceilingCandidates,
+  referenceKernel,
+  scrubPlan,
+} from "../../src/measure/ceiling_candidates.ts";
+import { chooseRepeats, measureCeilings, mergeCeilings } from "../../src/measure/ceilings.ts";
+import type { Ceilings } from "../../src/measure/result_file.ts";
+import type { GpuTimer, Span } from "../../src/measure/timing.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { onEachRuntime } from "../support/gpu.ts";
+
+// A clock that says what a test wants, without running anything: the figures are then known.
+function fakeTimer(nanoseconds: (dispatches: number) => number): GpuTimer {
+  const counted = (span: Span): number => {
+    let dispatches = 0;
+    const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups: () => dispatches++ };
+    span(pass as unknown as GPUComputePassEncoder);
+    return dispatches;
+  };
+  const fake = {
+    timer: { kind: "timestamp", quantum: 1 },
+    minimumSpan: 50,
+    submitAndWait: [100, 300, 200],
+    warning: undefined,
+    time: (spans: readonly Span[]) =>
+      Promise.resolve({ spans: spans.map((span) => nanoseconds(counted(span))), wall: 0 }),
+  };
+  return fake as unknown as GpuTimer;
+}
+
+onEachRuntime("measureCeilings() divides known work by the time of the best form", async (gpu) => {
+  const timer = fakeTimer((dispatches) => 1e6 * dispatches);
+  const { ceilings, warnings } = await measureCeilings(gpu, { timer, rounds: 3 });
+  assertEquals(warnings, [], "all forms give right results on this adapter");
+  const works = new Map<string, number>();
+  for (const { name, prepare } of ceilingCandidates(gpu)) {
+    const candidates = prepare?.() ?? [];
+    if (candidates.length > 0) works.set(name, Math.max(...candidates.map(({ work }) => work)));
+    for (const candidate of candidates) candidate.dispose();
+  }
+  // A millisecond a dispatch, so the form with the most work in one is the best.
+  const near = (figure: number, wanted: number): boolean => Math.abs(figure / wanted - 1) < 1e-9;
+  assert(near(ceilings.f32Fma!.value, 1e3 * works.get("f32Fma")!));
+  assert(near(ceilings.copyBandwidth!.value, 1e3 * works.get("copyBandwidth")!));
+  assert(near(ceilings.expRate!.value, 1e3 * works.get("expRate")!));
+  assert(near(ceilings.dispatchOverhead!.value, 1e6));
+  assertEquals(ceilings.submitAndWait!.value, 200);
+  assertEquals(ceilings.f16Fma === null, !gpu.info.features.includes("shader-f16"));
+});
+
+onEachRuntime("referenceKernel() and scrubPlan() run, and free what they hold", async (gpu) => {
+  const before = gpu.memory.buffers;
+  const reference = referenceKernel(gpu);
+  const scrub = scrubPlan(gpu);
+  reference.poison();
+  assert(await reference.fault(1) !== undefined, "the poison is found");
+  gpu.run([reference.plan, scrub]);
+  assertEquals(await reference.fault(1), undefined);
+  reference.dispose();
+  scrub.dispose();
+  assertEquals(gpu.memory.buffers, before);
+});
+
+// Each way of computing less than what is counted, and the ceiling that it would have raised.
+const cheats: readonly [what: string, ceiling: keyof Ceilings, from: RegExp, to: string][] = [
+  [
+    "does nothing",
+    "f32Fma",
+    /sums\[/,
+    "if (sum < -1e30) { return; } if (sum < 1e30) { return; } sums[",
+  ],
+  ["stops a round early", "f32Fma", /round < parameters\.rounds/, "round + 1u < parameters.rounds"],
+  ["drops one multiply-add", "f32Fma", /x0 = fma\(x0, factor, addend\);/, ""],
+  ["skips an accumulator's loop", "f32Fma", /x3 = fma\(x3, factor, addend\);/g, ""],
+  [
+    "does half of the rounds",
+    "f16Fma",
+    /round < parameters\.rounds/,
+    "round < parameters.rounds / 2u",
+  ],
+  ["leaves every other element out", "copyBandwidth", /k\+\+/, "k += 2u"],
+  [
+    "leaves out the last element",
+    "copyBandwidth",
+    /k < parameters\.run/,
+    "k + 1u < parameters.run",
+  ],
+  ["reads one element only", "copyBandwidth", /source\[i\]/g, "source[0]"],
+  ["leaves one exponential out", "expRate", /x0 \+= exp\(parameters\.zero \* x0\);/, ""],
+  ["counts nothing", "dispatchOverhead", /runs\[0\] \+= step;/, "runs[0] += 0u * step;"],
+];
+
+Deno.test("measureCeilings() gives no ceiling from kernels that compute less than they should", async () => {
+  for (const [what, name, from, to] of cheats) {
+    using gpu = await openGpu();
+    if (name === "f16Fma" && !gpu.info.features.includes("shader-f16")) continue;
+    let changed = 0;
+    gpu.pipelines.rewrite = ({ source }) => {
+      const text = source.replace(from, to);
+      if (text !== source) changed++;
+      return text;
+    };
+    const timer = fakeTimer((dispatches) => 1e6 * dispatches);
+    const only = ceilingCandidates(gpu).filter((group) => group.name === name);
+    const { ceilings, warnings } = await measureCeilings(gpu, { timer, rounds: 1, groups: only });
+    assert(changed > 0, `${what}: nothing was rewritten`);
+    assertEquals(ceilings[name], null, `${name}: ${what}`);
+    assertEquals(warnings.length, changed, what);
+  }
+});
+
+Deno.test("chooseRepeats() makes a span as long as wanted, and ends where it cannot", async () => {
+  const repeats = (time: (dispatches: number) => number, span: number): Promise<number> =>
+    chooseRepeats((pass) => pass.dispatchWorkgroups(1), {
+      timer: fakeTimer(time),
+      span,
+      maximum: 1000,
+    });
+  assertEquals(await repeats((n) => 5000 * n, 4000), 1);
+  const many = await repeats((n) => 50 * n, 4000);
+  assert(many >= 80 && many <= 200, `${many}`);
+  // A pass that takes long by itself does not count as work for ever.
+  assert(await repeats((n) => 3000 + 10 * n, 4000) >= 100);
+  assertEquals(await repeats(() => 0, 4000), 1000);
+});
+
+Deno.test("mergeCeilings() keeps the better figures", () => {
+  const first: Ceilings = {
+    f32Fma: { value: 2, unit: "flop/s" },
+    f16Fma: null,
+    dispatchOverhead: { value: 5, unit: "ns" },
+    expRate: { value: 3, unit: "op/s" },
+  };
+  const second: Ceilings = {
+    f32Fma: { value: 3, unit: "flop/s", method: "other" },
+    f16Fma: { value: 1, unit: "flop/s" },
+    dispatchOverhead: { value: 7, unit: "ns" },
+    expRate: null,
+  };
+  assertEquals(mergeCeilings(first, second), {
+    f32Fma: { value: 3, unit: "flop/s", method: "other" },
+    f16Fma: { value: 1, unit: "flop/s" },
+    dispatchOverhead: { value: 5, unit: "ns" },
+    expRate: { value: 3, unit: "op/s" },
+  });
+  assertEquals(mergeCeilings({}, second), second);
+});
