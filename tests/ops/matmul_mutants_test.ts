@@ -1,0 +1,191 @@
+/** The matrix product's checks, checked: each kernel is broken on purpose, and must fail. */
+import type { Gpu } from "../../mod.ts";
+import { assert } from "../support/assert.ts";
+import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
+import { describeMatmul, matmulContainsNonFinite, matmulMatchesTwin } from "./matmul_properties.ts";
+
+interface Mutant {
+  /** What is broken. */
+  readonly name: string;
+  readonly variant: string;
+  /** The part of the kernel to break. */
+  readonly file: string;
+  /** What stands there; the first place that fits is replaced. */
+  readonly from: string | RegExp;
+  readonly to: string;
+  /** Which check must see it. Default: the comparison with the twin. */
+  readonly check?: typeof matmulMatchesTwin;
+}
+
+const mutants: readonly Mutant[] = [
+  {
+    name: "a stride of right that is the left's",
+    variant: "portable",
+    file: "matmul.wgsl",
+    from: "rightK * parameters.rightInner",
+    to: "rightK * parameters.leftInner",
+  },
+  {
+    name: "no barrier between the steps",
+    variant: "portable",
+    file: "matmul.wgsl",
+    from: /workgroupBarrier\(\);\n {2}\}/,
+    to: "}",
+  },
+  {
+    name: "a row too few written",
+    variant: "portable",
+    file: "matmul.wgsl",
+    from: "row + i < parameters.rows &&",
+    to: "row + i + 1u < parameters.rows &&",
+  },
+  {
+    name: "k past the end multiplied",
+    variant: "portable",
+    file: "matmul.wgsl",
+    from: "let steps = min(STEP, parameters.inner - first);",
+    to: "let steps = STEP;",
+  },
+  {
+    name: "a block 0.1 % too large",
+    variant: "portable",
+    file: "matmul.wgsl",
+    from: "column + j] = block[j][i]",
+    to: "column + j] = 1.001 * block[j][i]",
+  },
+  {
+    name: "batches that all read the first left matrix",
+    variant: "portable",
+    file: "matmul.wgsl",
+    from: "tile.batch * parameters.leftBatch",
+    to: "0u * parameters.leftBatch",
+  },
+  {
+    name: "tiles of rows and columns mixed up",
+    variant: "barrier-free",
+    file: "matmul_operands.wgsl",
+    from: "index % tilesAcross",
+    to: "index % tilesDown",
+  },
+  {
+    name: "one product left out",
+    variant: "barrier-free",
+    file: "matmul_barrier_free.wgsl.ts",
+    from: /(p3_1 = p3_1) \+ x0 \* r1_0/,
+    to: "$1",
+  },
+  {
+    name: "stores past the last column",
+    variant: "barrier-free",
+    file: "matmul_barrier_free.wgsl.ts",
+    from: /if \(column \+ 8u < parameters.columns\)/g,
+    to: "if (true)",
+  },
+  {
+    name: "a broadcast from a neighbour",
+    variant: "subgroup",
+    file: "matmul_subgroup.wgsl.ts",
+    from: /(let x2 = subgroupBroadcast\(l\d+\.\w, )3u/,
+    to: "$12u",
+  },
+  {
+    name: "the third k of a step taken twice",
+    variant: "subgroup",
+    file: "matmul_subgroup.wgsl.ts",
+    from: /\+ x3 \* r0_3/,
+    to: "+ x2 * r0_2",
+  },
+  {
+    name: "padding that repeats the last number in the direction of K",
+    variant: "subgroup",
+    file: "matmul_pad.wgsl",
+    from: "select(numbers, vec4f(0.0), past)",
+    to: "numbers",
+  },
+  {
+    name: "padding by zeros from the wrong end",
+    variant: "subgroup",
+    file: "matmul_pad.wgsl",
+    from: "column >= vec4u(parameters.columns)",
+    to: "column < vec4u(parameters.columns)",
+  },
+  {
+    name: "no barrier before the tiles are read",
+    variant: "tiled",
+    file: "matmul_tiled.wgsl.ts",
+    from: /workgroupBarrier\(\);\n {4}for/,
+    to: "for",
+  },
+  {
+    name: "quads of rows written to each other's place",
+    variant: "tiled",
+    file: "matmul_tiled.wgsl.ts",
+    from: /lane\.y \+ 8u\)/g,
+    to: "lane.y + 9u)",
+  },
+  {
+    name: "k past the end not zero",
+    variant: "tiled",
+    file: "matmul_tiled.wgsl.ts",
+    from: /select\(vec4f\(0\.0\), numbers, first \+ k < parameters\.inner\)/g,
+    to: "numbers",
+  },
+  {
+    name: "a neighbouring column added, times zero",
+    variant: "portable",
+    file: "matmul.wgsl",
+    from: "mat4x4f(columns.x * rows,",
+    to: "mat4x4f(columns.x * rows + 0.0 * columns.z * rows,",
+    check: matmulContainsNonFinite,
+  },
+];
+
+// Reaches past every end, with batches; and odd K for the paddings.
+const examples = [
+  describeMatmul({ leading: [2], rows: 81, columns: 77, inner: 39, seed: 90 }),
+  describeMatmul({
+    leading: [2],
+    rows: 81,
+    columns: 77,
+    inner: 39,
+    transposeLeft: true,
+    transposeRight: true,
+    seed: 91,
+  }),
+];
+
+async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
+  const { variant, file, from, to, check = matmulMatchesTwin } = mutant;
+  const broken = siblingGpu(gpu, {});
+  let changed = 0;
+  broken.pipelines.rewrite = (part) => {
+    if (part.file !== file) return part.source;
+    const source = part.source.replace(from, to);
+    if (source !== part.source) changed++;
+    return source;
+  };
+  const failure = await check(broken, variant, { examples, runs: 0, endOnFailure: true })
+    .then(() => undefined, (error: Error) => error);
+  assert(changed > 0, `"${mutant.name}" changes nothing`);
+  assert(failure !== undefined, `"${mutant.name}" passes the checks`);
+  const reason = String(failure.cause ?? failure);
+  assert(
+    /is .*, expected .*: off by|wanted the bits|after an infinity/.test(reason),
+    `"${mutant.name}" fails for another reason: ${reason}`,
+  );
+}
+
+onEachRuntime("matmul()'s checks pass these cases on whole kernels", async (gpu) => {
+  for (const variant of new Set(mutants.map((mutant) => mutant.variant))) {
+    await matmulMatchesTwin(gpu, variant, { examples, runs: 0 });
+    await matmulContainsNonFinite(gpu, variant, { examples, runs: 0 });
+  }
+}, { runtimes: ["deno"] });
+
+for (const mutant of mutants) {
+  onEachRuntime(
+    `matmul()'s checks fail on "${mutant.variant}" with ${mutant.name}`,
+    (gpu) => breaks(gpu, mutant),
+    { runtimes: ["deno"] },
+  );
+}
