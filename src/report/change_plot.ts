@@ -39,7 +39,7 @@ function changesOf(comparison: Comparison): Change[] {
     if (pair?.ratio === undefined) return [];
     return [{
       key: String(i),
-      name: plotText(`${row.kernel} ${row.pass}  ${rowName(row)}`, 56),
+      name: plotText(`${row.kernel} ${row.pass}  ${rowName(row)}`, 72),
       ratio: pair.ratio,
       low: pair.interval?.low ?? pair.ratio,
       high: pair.interval?.high ?? pair.ratio,
@@ -70,10 +70,11 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
   const narrow = options.width < 560;
   // On a phone the name stands above its line, else beside it.
   const lineHeight = narrow ? 36 : 22;
-  const left = narrow ? 10 : 330;
+  // Sans-serif letters of 12 pixels are 6.6 wide on average.
+  const longest = Math.max(...changes.map(({ name }) => name.length));
+  const left = narrow ? 10 : Math.min(0.42 * options.width, 24 + 6.6 * longest);
   const low = Math.min(1 / limit ** 1.6, ...changes.map((change) => change.low));
   const high = Math.max(limit ** 1.6, ...changes.map((change) => change.high));
-  const wide = high / low > 3;
   const drawing = Plot.plot({
     document: options.document as never,
     width: options.width,
@@ -92,7 +93,7 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
       labelAnchor: "center",
       tickFormat: (ratio: number) => formatChange(ratio).replace(".0 %", " %"),
       // A logarithmic scale over less than a decade has no good ticks of its own.
-      ticks: wide ? (narrow ? 3 : 6) : tickRatios(low, high, narrow ? 4 : 9),
+      ticks: tickRatios(low, high, narrow ? 4 : 9),
       grid: true,
     },
     y: { axis: null, domain: changes.map(({ key }) => key) },
@@ -145,11 +146,23 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
   return finishPicture(drawing, options.document, options.text);
 }
 
-/** Round changes between two ratios. */
+/** Changes that people find round, from small to large. */
+const ROUND = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
+const ROUND_GROWTH = [...ROUND.slice(0, 8), 1, 2, 4, 9, 19, 49, 99, 999, 9999, 99999, 999999];
+
+/** Round changes between two ratios, outward from no change, far enough apart to be read. */
 function tickRatios(low: number, high: number, count: number): number[] {
-  const steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5];
-  const step = steps.find((size) => (high - low) / size <= count) ?? 1;
-  const ticks: number[] = [];
-  for (let k = Math.ceil((low - 1) / step); 1 + k * step <= high; k++) ticks.push(1 + k * step);
+  const distance = Math.log(high / low) / count;
+  const ticks = [1];
+  const side = (ratios: readonly number[]) => {
+    let last = 0;
+    for (const ratio of ratios) {
+      if (ratio < low || ratio > high || Math.abs(Math.log(ratio) - last) < distance) continue;
+      ticks.push(ratio);
+      last = Math.log(ratio);
+    }
+  };
+  side(ROUND.map((change) => 1 - change));
+  side(ROUND_GROWTH.map((change) => 1 + change));
   return ticks;
 }

@@ -11,6 +11,7 @@ import {
   matrixMarkup,
   operatorTable,
   pairMarkup,
+  remarksMarkup,
   spreadTable,
 } from "./comparison_page_table.ts";
 import { hasVariants, machineTable, totalTable, variantTable } from "./comparison_table.ts";
@@ -114,9 +115,9 @@ function cards(comparison: Comparison): Markup {
           <p class="big">${figure}</p>
           <dl>
         ${pair ? "" : html`
-          <dt>mean rank</dt>
+          <dt>rank</dt>
           <dd>${total.meanRank?.toFixed(2) ?? NO_DATA}</dd>
-        `}<dt>of its roofline</dt><dd>${formatShare(total.rooflineShare)}</dd>
+        `}<dt>of roofline</dt><dd>${formatShare(total.rooflineShare)}</dd>
         <dt>f32 peak</dt><dd>${formatRate(f32Fma?.value, "FLOP/s")}</dd>
         <dt>copy peak</dt><dd>${formatRate(copyBandwidth?.value, "B/s")}</dd>
         <dt>runtime</dt><dd>${machine.runtime}</dd>
@@ -168,7 +169,7 @@ function results(comparison: Comparison): Section {
     body: html`
       <div class="card">${comparison.machines.length === 2
         ? pairMarkup(comparison)
-        : matrixMarkup(comparison)}</div>
+        : matrixMarkup(comparison)}${remarksMarkup(comparison)}</div>
     `,
   };
 }

@@ -3,7 +3,7 @@ import { quantileSorted } from "simple-statistics";
 import type { Comparison, ComparisonCell, ComparisonRow } from "../measure/comparison.ts";
 import { sorted } from "../measure/statistics.ts";
 import { rowName, throughput, throughputOf } from "./bar_plot.ts";
-import { verdictCell } from "./comparison_table.ts";
+import { type Remark, rowRemarks, verdictCell } from "./comparison_table.ts";
 import {
   formatChange,
   formatDuration,
@@ -18,8 +18,10 @@ import { html, type Markup, scrollRegion } from "./html.ts";
 import { type OperatorGroup, signIcon } from "./plot.ts";
 import { cellText, type Table } from "./table.ts";
 
-function rowHeader(row: ComparisonRow): Markup {
-  return html`<th scope="row">${row.kernel} ${row.pass}<small>${rowName(row)}</small></th>`;
+function rowHeader(row: ComparisonRow, remark: Remark): Markup {
+  return html`<th scope="row">${row.kernel} ${row.pass}<small>${rowName(row)}</small>${
+    reference(remark)
+  }</th>`;
 }
 
 /** The multiples of the best at which the colors of the matrix change. */
@@ -56,6 +58,7 @@ function matrixCell(cell: ComparisonCell): Markup {
  */
 export function matrixMarkup(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
+  const remarks = rowRemarks(comparison);
   return scrollRegion(
     "matrix",
     html`
@@ -68,7 +71,9 @@ export function matrixMarkup(comparison: Comparison): Markup {
           )}</tr>
         </thead>
         <tbody>
-      ${rows.map((row) => html`<tr>${rowHeader(row)}${row.cells.map(matrixCell)}</tr>\n`)}</tbody>
+      ${rows.map((row, r) =>
+        html`<tr>${rowHeader(row, remarks[r]!)}${row.cells.map(matrixCell)}</tr>\n`
+      )}</tbody>
         <tfoot>
           <tr><th scope="row">geometric mean, mean rank<small>of the ${completeRows} complete rows</small></th>${totals
             .map(({ geometricMean, meanRank }) =>
@@ -93,16 +98,25 @@ function timeMarkup(cell: ComparisonCell): Markup {
   }</span></td>`;
 }
 
-function remarks(comparison: Comparison, row: ComparisonRow): string {
-  return row.cells.flatMap(({ summary, measurement }, i) => {
-    const found = [
-      ...summary.count > 0 && summary.interval === undefined ? ["too few samples"] : [],
-      ...summary.multimodal ? ["several modes"] : [],
-      ...measurement?.reason === undefined ? [] : [measurement.reason],
-      ...measurement?.warnings ?? [],
-    ];
-    return found.length === 0 ? [] : [`${comparison.machines[i]!.name}: ${found.join(", ")}`];
-  }).join("; ");
+/**
+ * What the reader should know about single measurements, folded away.
+ *
+ * @param comparison of at least two files
+ */
+export function remarksMarkup(comparison: Comparison): Markup {
+  const remarks = rowRemarks(comparison).filter(({ number }) => number !== undefined);
+  if (remarks.length === 0) return html``;
+  return html`
+    <details>
+      <summary>Remarks on ${remarks.length} of ${comparison.rows.length} measurements</summary>
+      <ol class="remarks">${remarks.map(({ text }) => html`<li>${text}</li>`)}</ol>
+    </details>
+  `;
+}
+
+/** A row's reference to its remark. */
+function reference({ number }: Remark): Markup | undefined {
+  return number === undefined ? undefined : html`<small>remark ${number}</small>`;
 }
 
 /**
@@ -112,6 +126,7 @@ function remarks(comparison: Comparison, row: ComparisonRow): string {
  */
 export function pairMarkup(comparison: Comparison): Markup {
   const { machines, rows } = comparison;
+  const remarks = rowRemarks(comparison);
   return scrollRegion(
     "pair",
     html`
@@ -122,16 +137,16 @@ export function pairMarkup(comparison: Comparison): Markup {
         <thead>
           <tr><th scope="col">measurement</th>${machines.map(({ name }, i) =>
             html`<th scope="col" data-align="right">${signIcon(i)} ${name}</th>`
-          )}<th scope="col" data-align="right">change</th><th scope="col" data-align="right">95 % interval</th><th scope="col">verdict</th><th scope="col" data-align="right">p (Holm)</th><th scope="col" data-align="right">of roofline</th><th scope="col">remarks</th></tr>
+          )}<th scope="col" data-align="right">change</th><th scope="col" data-align="right">95 % interval</th><th scope="col">verdict</th><th scope="col" data-align="right">p (Holm)</th><th scope="col" data-align="right">of roofline</th></tr>
         </thead>
         <tbody>
-      ${rows.map((row) => {
+      ${rows.map((row, r) => {
         const [before, after] = row.cells;
         const pair = after!.pair;
         const verdict = verdictCell(pair?.verdict);
         const tone = typeof verdict === "string" ? "" : verdict.tone;
         return html`
-          <tr>${rowHeader(row)}${timeMarkup(before!)}${timeMarkup(
+          <tr>${rowHeader(row, remarks[r]!)}${timeMarkup(before!)}${timeMarkup(
             after!,
           )}<td data-align="right" class="${tone}">${formatChange(
             pair?.ratio,
@@ -145,7 +160,7 @@ export function pairMarkup(comparison: Comparison): Markup {
               pair?.correctedPValue,
             )}</td><td data-align="right">${formatShare(before!.rooflineShare)} → ${formatShare(
               after!.rooflineShare,
-            )}</td><td class="note">${remarks(comparison, row)}</td></tr>
+            )}</td></tr>
         `;
       })}</tbody>
       </table>

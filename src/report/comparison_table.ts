@@ -75,21 +75,49 @@ function timeCell(cell: ComparisonCell): Cell {
 /** What is suspicious about a cell's samples, in a few words each. */
 function suspicions({ summary, measurement }: ComparisonCell): string[] {
   return [
+    ...measurement?.reason === undefined ? [] : [measurement.reason],
     ...summary.count > 0 && summary.interval === undefined ? ["too few samples"] : [],
     ...summary.multimodal ? ["several modes"] : [],
     ...summary.outliers > summary.count / 10
-      ? [`${summary.outliers} of ${summary.count} outliers`]
+      ? [`${summary.outliers} of ${summary.count} samples are outliers`]
       : [],
     ...measurement?.warnings ?? [],
-    ...measurement?.reason === undefined ? [] : [measurement.reason],
   ];
 }
 
-function notes(comparison: Comparison, row: ComparisonRow): string {
-  return row.cells.flatMap((cell, i) => {
-    const found = suspicions(cell);
-    return found.length === 0 ? [] : [`${comparison.machines[i]!.name}: ${found.join(", ")}`];
-  }).join("; ");
+/** What the reader should know about the measurements of one row. */
+export interface Remark {
+  /** Counts from 1 over the table; undefined for a row without remarks. */
+  readonly number: number | undefined;
+  /** Which measurement, and what about which machine; not escaped. */
+  readonly text: string;
+}
+
+/**
+ * Remarks on rows: failures, noise, what the bench warned about.
+ *
+ * @param comparison of at least two files
+ * @returns one for each row, in order
+ */
+export function rowRemarks(comparison: Comparison): Remark[] {
+  let count = 0;
+  return comparison.rows.map((row) => {
+    const parts = row.cells.flatMap((cell, i) => {
+      const found = suspicions(cell);
+      return found.length === 0 ? [] : [`${comparison.machines[i]!.name}: ${found.join(", ")}`];
+    });
+    return parts.length === 0
+      ? { number: undefined, text: "" }
+      : { number: ++count, text: `${keyText(row)}: ${parts.join("; ")}` };
+  });
+}
+
+function keyText(row: ComparisonRow): string {
+  return `${row.kernel} ${row.pass} ${formatShape(row.shape)} ${row.dtype} ${row.cache}`;
+}
+
+function remarkCell({ number }: Remark): string {
+  return number === undefined ? "" : `[${number}]`;
 }
 
 /**
@@ -98,6 +126,7 @@ function notes(comparison: Comparison, row: ComparisonRow): string {
  * @param comparison of exactly two files
  */
 export function pairTable(comparison: Comparison): Table {
+  const remarks = rowRemarks(comparison);
   const [before, after] = comparison.machines;
   const key = keyColumns(comparison);
   return {
@@ -111,9 +140,9 @@ export function pairTable(comparison: Comparison): Table {
       { title: "p (Holm)", align: "right" },
       { title: "verdict" },
       { title: "of roofline", align: "right" },
-      { title: "notes" },
+      { title: "remarks" },
     ],
-    rows: comparison.rows.map((row) => {
+    rows: comparison.rows.map((row, r) => {
       const [a, b] = row.cells;
       const pair = b!.pair;
       return [
@@ -127,7 +156,7 @@ export function pairTable(comparison: Comparison): Table {
         formatProbability(pair?.correctedPValue),
         verdictCell(pair?.verdict),
         `${formatShare(a!.rooflineShare)} → ${formatShare(b!.rooflineShare)}`,
-        notes(comparison, row),
+        remarkCell(remarks[r]!),
       ];
     }),
   };
@@ -141,13 +170,15 @@ export function pairTable(comparison: Comparison): Table {
  */
 export function matrixTable(comparison: Comparison): Table {
   const key = keyColumns(comparison);
+  const remarks = rowRemarks(comparison);
   return {
     caption: "Median time, multiple of the row's best, share of the machine's own roofline",
     columns: [
       ...key.columns,
       ...comparison.machines.map(({ name }) => ({ title: name, align: "right" as const })),
+      { title: "remarks" },
     ],
-    rows: comparison.rows.map((row) => [
+    rows: comparison.rows.map((row, r) => [
       ...key.cells(row),
       ...row.cells.map((cell): Cell => {
         if (cell.rank === undefined) return timeCell(cell);
@@ -156,6 +187,7 @@ export function matrixTable(comparison: Comparison): Table {
         }  ${formatShare(cell.rooflineShare)}`;
         return cell.rank === 1 ? { text, tone: "good" } : text;
       }),
+      remarkCell(remarks[r]!),
     ]),
   };
 }

@@ -6,6 +6,7 @@ import {
   machineTable,
   matrixTable,
   pairTable,
+  rowRemarks,
   totalTable,
   variantTable,
 } from "./comparison_table.ts";
@@ -28,6 +29,18 @@ function tables(comparison: Comparison): Table[] {
   ];
 }
 
+/** The remarks that the tables refer to. */
+function remarks(comparison: Comparison): string[] {
+  return rowRemarks(comparison).flatMap(({ number, text }) =>
+    number === undefined ? [] : [`[${number}] ${text}`]
+  );
+}
+
+/** A paragraph of lines, or nothing. */
+function block(texts: readonly string[], format: (text: string) => string): string[] {
+  return texts.length === 0 ? [] : [texts.map(format).join("")];
+}
+
 /** How {@linkcode formatComparison} writes for a terminal. */
 export interface ComparisonTextOptions {
   /** Whether to use colors. Default false. */
@@ -46,9 +59,8 @@ export function formatComparison(
 ): string {
   return [
     ...tables(comparison).map((table) => formatTerminalTable(table, options)),
-    ...comparison.warnings.length === 0
-      ? []
-      : [comparison.warnings.map((warning) => `note: ${escapeTerminal(warning)}\n`).join("")],
+    ...block(remarks(comparison), (text) => `${escapeTerminal(text)}\n`),
+    ...block(comparison.warnings, (warning) => `note: ${escapeTerminal(warning)}\n`),
   ].join("\n");
 }
 
@@ -60,9 +72,8 @@ export function formatComparison(
 export function formatComparisonMarkdown(comparison: Comparison): string {
   return [
     ...tables(comparison).map(formatMarkdownTable),
-    ...comparison.warnings.length === 0
-      ? []
-      : [comparison.warnings.map((warning) => `- ${escapeMarkdown(warning)}\n`).join("")],
+    ...block(remarks(comparison), (text) => `- ${escapeMarkdown(text)}\n`),
+    ...block(comparison.warnings, (warning) => `- ${escapeMarkdown(warning)}\n`),
   ].join("\n");
 }
 

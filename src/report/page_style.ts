@@ -93,11 +93,12 @@ nav a{display:block;padding:.55rem .6rem;white-space:nowrap;text-decoration:none
 nav a:hover{text-decoration:underline}
 section{margin:2rem 0}
 .card{background:var(--surface);border:1px solid var(--rule);border-radius:12px;padding:1rem clamp(.8rem,2vw,1.25rem)}
-.machines{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,205px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
+.machines{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,205px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
+.machines>li{max-width:26rem}
 .machines h3{display:flex;align-items:baseline;gap:.45rem;font-size:1.05rem;overflow-wrap:anywhere}
-.machines dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.5rem 0 0;font-size:.9rem}
+.machines dl{display:grid;grid-template-columns:1fr auto;gap:.1rem .4rem;margin:.5rem 0 0;font-size:.88rem}
 .machines dt{color:var(--soft)}
-.machines dd{margin:0;text-align:right;font-variant-numeric:tabular-nums}
+.machines dd{margin:0;white-space:nowrap;text-align:right;font-variant-numeric:tabular-nums}
 .machines p{margin:.1rem 0 0;font-size:.88rem;overflow-wrap:anywhere}
 .machines .big{font-size:1.5rem;font-weight:650;line-height:1.15;margin:.5rem 0 0;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
 .machines .big small{font-size:.85rem;font-weight:400;color:var(--soft);letter-spacing:0}
@@ -118,7 +119,6 @@ th,td{padding:.38rem .65rem;border-bottom:1px solid var(--rule);text-align:left;
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-width:2px}
 tbody th{font-weight:600}
 [data-align=right]{text-align:right}
-td.note{white-space:normal;min-width:14rem;color:var(--soft);font-size:.84rem}
 tbody tr:hover>*{background-image:linear-gradient(var(--band),var(--band));background-blend-mode:multiply}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}.unsure{color:var(--unsure)}.faint{color:var(--faint)}
 .matrix thead th{white-space:normal;min-width:6.5rem;max-width:10rem;overflow-wrap:break-word}
@@ -133,11 +133,12 @@ tbody tr:hover>*{background-image:linear-gradient(var(--band),var(--band));backg
 tfoot th,tfoot td{border-bottom:0;border-top:2px solid var(--rule);font-weight:600}
 details{margin:.5rem 0 .2rem;font-size:.92rem}
 summary{cursor:pointer;color:var(--link);padding:.25rem 0}
+.remarks{padding-left:1.6rem;margin:.3rem 0;overflow-wrap:anywhere}
 .notes{border-left:4px solid var(--unsure);padding:.6rem 1rem;background:var(--surface);border-radius:0 8px 8px 0;margin:1rem 0}
 .notes ul{margin:.2rem 0;padding-left:1.1rem}
 .notes li{overflow-wrap:anywhere}
 .tally{display:flex;flex-wrap:wrap;gap:.4rem 1.3rem;list-style:none;padding:0;margin:.4rem 0;font-size:1.02rem}
-.key{display:inline-block;padding:0 .45rem;border-radius:4px;margin-right:.2rem}
+.key{display:inline-block;color:var(--ink);padding:0 .45rem;border-radius:4px;margin-right:.2rem}
 footer{padding-top:1rem;padding-bottom:2.5rem;color:var(--soft);font-size:.9rem}
 @media print{nav,.skip{display:none}body{background:#fff}.card{break-inside:avoid}}
 `.trim();

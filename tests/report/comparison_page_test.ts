@@ -158,6 +158,18 @@ Deno.test("a comparison of hostile files shows their texts, and nothing of them 
   for (const line of texts.csv.trimEnd().split("\n")) assert(!/(^|,)[=@]/.test(line), line);
 });
 
+Deno.test("remarks are numbered, listed once, and in the page and the texts alike", () => {
+  const comparison = comparisonOf(3);
+  const texts = [formatComparison(comparison), parsed(pages[1]!.page).textContent];
+  for (const text of texts) {
+    assertStringIncludes(text, "machine 1: broke");
+    assertStringIncludes(text, "machine 0: noisy");
+  }
+  const table = texts[0]!;
+  assertEquals(table.match(/^\[\d+\] /gm)?.length, 8);
+  for (let i = 1; i <= 8; i++) assertEquals(table.split(`[${i}]`).length, 3, `[${i}]`);
+});
+
 Deno.test("formatComparisonJson() can be read again and keeps hostile texts as data", () => {
   const value = JSON.parse(formatComparisonJson(comparisonOf(2, true)));
   assertEquals(value.schema, "gradsink-comparison/1");
