@@ -160,7 +160,10 @@ Deno.test("a comparison of hostile files shows their texts, and nothing of them 
 
 Deno.test("remarks are numbered, listed once, and in the page and the texts alike", () => {
   const comparison = comparisonOf(3);
-  const texts = [formatComparison(comparison), parsed(pages[1]!.page).textContent];
+  const texts = [
+    formatComparison(comparison),
+    parsed(pages[1]!.page).querySelector("ol.remarks")!.textContent,
+  ];
   for (const text of texts) {
     assertStringIncludes(text, "machine 1: broke");
     assertStringIncludes(text, "machine 0: noisy");
