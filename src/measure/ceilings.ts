@@ -25,7 +25,7 @@ export interface MeasuredCeilings {
 /** How to measure ceilings. */
 export interface MeasureCeilingsOptions {
   readonly timer: GpuTimer;
-  /** Samples of each candidate. Default 8. */
+  /** The least number of samples of each candidate; more are taken until its best three agree. Default 8. */
   readonly rounds?: number;
   /** What to measure. Default: everything the GPU can do. */
   readonly groups?: readonly CandidateGroup[];
@@ -35,8 +35,13 @@ export interface MeasureCeilingsOptions {
 
 /** A sample lasts at least this long, in ns, so that pass and dispatch overheads do not count. */
 const SAMPLE_TIME = 10e6;
-/** A candidate this many times slower than the best one after two rounds is given up: noise alone does not do that. */
-const HOPELESS = 1.5;
+/** A candidate this many times slower than the best one after three rounds is given up. */
+const HOPELESS = 2;
+/** The best three samples agree if they differ by no more than this factor. */
+const SETTLED = 1.03;
+/** Where they do not, sampling ends after so many rounds, or so many ns. */
+const MAXIMUM_ROUNDS = 60;
+const LONGEST = 2e9;
 /** No more runs than this in one sample. */
 const MAXIMUM_REPEATS = 4096;
 
@@ -149,22 +154,35 @@ async function bestOf(
   }
   // In turn, so that a slow moment of the machine meets all of them alike.
   let running = valid;
-  for (let round = 0; round < rounds; round++) {
-    if (round === 2) {
+  let spent = 0;
+  for (let round = 0; round < MAXIMUM_ROUNDS; round++) {
+    if (valid.length === 0) break;
+    if (round >= rounds && (spent > LONGEST || isSettled(bestSampled(valid)))) break;
+    if (round === 3) {
       const least = Math.min(...valid.map(best));
       running = valid.filter((sampled) => best(sampled) <= HOPELESS * least);
     }
     for (const { candidate, times, repeats } of running) {
-      const { spans } = await timer.time([(pass) => {
+      const { spans, wall } = await timer.time([(pass) => {
         for (let i = 0; i < repeats; i++) candidate.plan.encode(pass);
       }]);
+      spent += wall;
       if (spans[0] !== undefined) times.push(spans[0] / repeats / candidate.work);
     }
   }
   await gpu.sync();
   const sampled = valid.filter(({ times }) => times.length > 0);
-  sampled.sort((a, b) => best(a) - best(b));
-  return sampled[0];
+  return sampled.length === 0 ? undefined : bestSampled(sampled);
+}
+
+function bestSampled(list: readonly Sampled[]): Sampled {
+  return list.toSorted((a, b) => best(a) - best(b))[0]!;
+}
+
+// A busy machine lowers figures at random, and only its quiet moments agree.
+function isSettled({ times }: Sampled): boolean {
+  const sorted = times.toSorted((a, b) => a - b);
+  return sorted.length >= 3 && sorted[2]! <= SETTLED * sorted[0]!;
 }
 
 function best({ times }: Sampled): number {
