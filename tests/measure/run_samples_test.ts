@@ -129,6 +129,8 @@ Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async ()
   assert(hot!.samples.every((sample) => Math.abs(sample / 20e3 - 1) < 0.02));
   // A cold span is one run, so several spans make a sample.
   assert(cold!.repeats > 1 && cold!.repeats <= 32, `${cold!.repeats}`);
+  // Every span of 200,000 ns is read as three steps.
+  assert(cold!.samples.every((sample) => sample === 3 * 65_536));
 });
 
 Deno.test("sampleWork() has no cold data where the clock is too coarse or the host's", async () => {
@@ -136,6 +138,9 @@ Deno.test("sampleWork() has no cold data where the clock is too coarse or the ho
   machine.quantum = 100_000;
   const work = [{ run: machine.span("a", 2e3), cache: "cold" as const }];
   assertEquals(await sampleWork(work, machine.options()), [undefined]);
+  // 50 spans of one step each would make a sample; a submission holds 32.
+  const step = [{ run: machine.span("b", 100e3), cache: "cold" as const }];
+  assertEquals(await sampleWork(step, machine.options()), [undefined]);
   machine.quantum = 1;
   machine.kind = "wall";
   assertEquals(await sampleWork(work, machine.options()), [undefined]);
