@@ -97,6 +97,5 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
 export const attentionForwardVariants: readonly Variant<AttentionShape, AttentionForwardCall>[] = [
   subgroup(16),
   subgroup(8),
-  subgroup(32),
   portable,
 ];

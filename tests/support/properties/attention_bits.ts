@@ -121,7 +121,7 @@ function splits(length: number): number[] {
 /** Queries, keys and values from position s on have no influence on the rows before s: not on a bit of them. */
 export function attentionForwardIsCausal(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attentionForward is causal",
@@ -162,7 +162,7 @@ function rows({ data, shape }: Numbers): Numbers {
  */
 export function attentionBackwardIsCausal(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attentionBackward is causal",
@@ -216,7 +216,7 @@ function unrow({ data, shape }: Numbers): Numbers {
 /** One key head, with its queries, altered as a whole: the other heads and batches keep their bits. */
 export function attentionKeepsHeadsApart(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attention keeps heads apart",
@@ -261,7 +261,7 @@ export function attentionKeepsHeadsApart(
  * The same call gives the same bits; a plan gives them as often as it is run; and it overwrites every element of its
  * outputs, which are filled with NaN before each run.
  */
-export function attentionRepeatsItself(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
+export function attentionRepeatsItself(gpu: Gpu, options: PropertyOptions<AttentionDescription> = {}): Promise<Report> {
   return checkCases(gpu, {
     name: "attention repeats itself and overwrites its outputs",
     arbitrary: description,
@@ -294,7 +294,7 @@ export function attentionRepeatsItself(gpu: Gpu, options: PropertyOptions = {}):
 /** V-scale leaves logSumExp's bits alone in either mode, and in mode "backward-only" the whole forward's. */
 export function vScaleLeavesTheWeightsAlone(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "V-scale leaves the attention weights alone",

@@ -91,7 +91,7 @@ function spoil<Args extends object>(args: Args, name: string, to: number, seed: 
 /** One element of query, key or value is NaN or infinite: the rows that see it, and no others. */
 export function attentionForwardPassesNonFinite(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "NaN and infinities in attentionForward",
@@ -127,7 +127,7 @@ export function attentionForwardPassesNonFinite(
 /** The same for each of the backward's seven tensors. */
 export function attentionBackwardPassesNonFinite(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "NaN and infinities in attentionBackward",

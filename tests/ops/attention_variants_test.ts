@@ -1,0 +1,208 @@
+/** Attention's faster kernels pass the properties of the portable ones; each is forced, and seen to have run. */
+import { type Gpu, openGpu } from "../../mod.ts";
+import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
+import { attentionForwardVariants } from "../../src/ops/attention_forward_variants.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
+import { siblingGpu, testGpu } from "../support/gpu.ts";
+import {
+  attentionBackwardIsCausal,
+  attentionForwardIsCausal,
+  attentionRepeatsItself,
+} from "../support/properties/attention_bits.ts";
+import {
+  attentionBackwardPassesNonFinite,
+  attentionForwardPassesNonFinite,
+} from "../support/properties/attention_non_finite.ts";
+import {
+  attentionBackwardMatchesTwin,
+  attentionForwardMatchesTwin,
+} from "../support/properties/attention_twin.ts";
+import { describeReport, type Report } from "../support/report.ts";
+
+const unfit = await openGpu().then((gpu) => {
+  gpu.dispose();
+  const size = gpu.info.subgroupSize;
+  return size !== undefined && size.minimum === size.maximum && size.maximum <= 8
+    ? undefined
+    : "wants subgroups of one size, 8 lanes at most";
+});
+
+// One head dimension, so that each kernel is compiled once: three vec4f columns, which leave lanes idle.
+const small: readonly AttentionDescription[] = [
+  { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 201 },
+  { keyHeads: 2, length: 97, seed: 202, vScale: { mode: "full", size: "usual" }, scale: -0.4 },
+  { batch: 2, length: 33, seed: 203, vScale: { mode: "backward-only", size: "usual" } },
+  { length: 97, seed: 204, pattern: "hundreds" },
+  { length: 64, seed: 205, pattern: "sink" },
+  { length: 1, seed: 206 },
+].map((description) =>
+  describeAttention({ ...description as Partial<AttentionDescription>, headDim: 12 })
+);
+// Two columns a lane, the second one half empty.
+const wide: readonly AttentionDescription[] = [
+  describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 207 }),
+  describeAttention({
+    keyHeads: 2,
+    length: 41,
+    headDim: 36,
+    seed: 208,
+    vScale: { mode: "full", size: "usual" },
+  }),
+];
+
+// A Gpu on which every attention call takes the named variant, and the kernels that it then compiled.
+function forced(gpu: Gpu, variant: string): { sibling: Gpu; used: Set<string> } {
+  const sibling = siblingGpu(gpu, {});
+  sibling.variants.get = () => variant;
+  const used = new Set<string>();
+  sibling.pipelines.rewrite = ({ file, source }) => {
+    used.add(file);
+    return source;
+  };
+  return { sibling, used };
+}
+
+function variantTest(
+  variant: string,
+  properties: readonly ((gpu: Gpu) => Promise<Report>)[],
+  { runtime, kernels }: { readonly runtime: "deno" | "dawn"; readonly kernels: readonly string[] },
+): void {
+  const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  const reason = unfit ?? (runtime === "dawn" && !ffi ? "needs --allow-ffi" : undefined);
+  Deno.test({
+    name: `attention "${variant}" [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
+    ignore: reason !== undefined,
+    async fn() {
+      const { sibling, used } = forced(await testGpu(runtime), variant);
+      for (const property of properties) {
+        console.log(`    ${describeReport(await property(sibling))}`);
+      }
+      await sibling.sync();
+      for (const kernel of kernels) assert(used.has(kernel), `${kernel} did not run`);
+    },
+  });
+}
+
+const forwardKernel = "attention_forward_subgroup.wgsl.ts";
+const queryKernel = "attention_backward_query_subgroup.wgsl.ts";
+const keyValueKernel = "attention_backward_key_value_subgroup.wgsl.ts";
+const forwardTwin = (examples: readonly AttentionDescription[]) => (gpu: Gpu) =>
+  attentionForwardMatchesTwin(gpu, { examples, runs: 0 });
+const backwardTwin = (examples: readonly AttentionDescription[]) => (gpu: Gpu) =>
+  attentionBackwardMatchesTwin(gpu, { examples, runs: 0 });
+
+const only = { examples: small, runs: 0 };
+variantTest("subgroup-8", [
+  forwardTwin([...small, ...wide]),
+  backwardTwin([...small, ...wide]),
+  (gpu) => attentionForwardIsCausal(gpu, only),
+  (gpu) => attentionBackwardIsCausal(gpu, only),
+  (gpu) => attentionRepeatsItself(gpu, only),
+  (gpu) => attentionForwardPassesNonFinite(gpu, { ...only, examples: small.slice(2, 3) }),
+  (gpu) => attentionBackwardPassesNonFinite(gpu, { ...only, examples: small.slice(2, 3) }),
+], { runtime: "deno", kernels: [forwardKernel, queryKernel, keyValueKernel] });
+variantTest("subgroup-16", [forwardTwin([...small, ...wide])], {
+  runtime: "deno",
+  kernels: [forwardKernel],
+});
+variantTest("subgroup-8", [forwardTwin(small), backwardTwin(small)], {
+  runtime: "dawn",
+  kernels: [forwardKernel, queryKernel, keyValueKernel],
+});
+
+Deno.test("every attention variant is tested here, or is the portable one", () => {
+  assertEquals(attentionForwardVariants.map(({ name }) => name), [
+    "subgroup-16",
+    "subgroup-8",
+    "portable",
+  ]);
+  assertEquals(attentionBackwardVariants.map(({ name }) => name), ["subgroup-8", "portable"]);
+});
+
+/** A broken kernel, and what notices. */
+interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: RegExp;
+  readonly replace: string;
+  readonly caughtBy: (gpu: Gpu) => Promise<Report>;
+}
+
+const forwardMutants: readonly Omit<Mutant, "file" | "caughtBy">[] = [
+  {
+    name: "a masked key is scored",
+    find: /position <= vec4u\(firstRow \+ (\d+)u\)/g,
+    replace: "position <= vec4u(firstRow + $1u + 1u)",
+  },
+  {
+    name: "the last key of a row is lost",
+    find: /firstKey \+ k <= firstRow/g,
+    replace: "firstKey + k < firstRow",
+  },
+  { name: "the output is not rescaled", find: /running0_3 \*= correction3;/g, replace: "" },
+  {
+    name: "V-scale's factor is forgotten",
+    find: /factors\[i\] = v\.x \/ \(v\.x \+ v\.y\);/g,
+    replace: "",
+  },
+  { name: "queries share the first key head", find: /workgroup\.y \/ groupSize/g, replace: "0u" },
+  { name: "logSumExp is left in base 2", find: / \* LN_2;/g, replace: ";" },
+];
+const queryMutants: readonly Omit<Mutant, "file" | "caughtBy">[] = [
+  { name: "D is forgotten", find: / - statistics5\.y\)/g, replace: ")" },
+  { name: "the scale is forgotten", find: /parameters\.scale \* running/g, replace: "running" },
+];
+const keyValueMutants: readonly Omit<Mutant, "file" | "caughtBy">[] = [
+  {
+    name: "only the first query head of a group counts",
+    find: /member < groupSize/g,
+    replace: "member < 1u",
+  },
+  {
+    name: "the queries that fill no lane are lost",
+    find: /k >= seenByAll && k < full/g,
+    replace: "k >= seenByAll",
+  },
+  { name: "V-scale's eigenvalue term is dropped", find: /along = 2\.0/g, replace: "along = 0.0" },
+  {
+    name: "the constant's gradient has the wrong sign",
+    find: /vec2f\(-factor/g,
+    replace: "vec2f(factor",
+  },
+];
+const mutants: readonly Mutant[] = [
+  ...forwardMutants.map((mutant) => ({
+    ...mutant,
+    file: forwardKernel,
+    caughtBy: forwardTwin(small),
+  })),
+  ...queryMutants.map((mutant) => ({
+    ...mutant,
+    file: queryKernel,
+    caughtBy: backwardTwin(small),
+  })),
+  ...keyValueMutants.map((mutant) => ({
+    ...mutant,
+    file: keyValueKernel,
+    caughtBy: backwardTwin(small),
+  })),
+];
+for (const { name, file, find, replace, caughtBy } of mutants) {
+  Deno.test({
+    name: `mutant of ${file}: ${name}${unfit === undefined ? "" : ` [${unfit}]`}`,
+    ignore: unfit !== undefined,
+    async fn() {
+      const { sibling } = forced(await testGpu("deno"), "subgroup-8");
+      let found = 0;
+      sibling.pipelines.rewrite = (part) => {
+        if (part.file !== file) return part.source;
+        found += part.source.match(find)?.length ?? 0;
+        return part.source.replace(find, replace);
+      };
+      await assertRejects(() => caughtBy(sibling), Error, "Property failed");
+      assert(found > 0, `the kernel has no ${find}`);
+      await sibling.sync(); // it compiled: what was caught is the wrong answer
+    },
+  });
+}
