@@ -39,10 +39,10 @@ export interface RowSum {
 }
 
 /**
- * The most elements of a row that a lane holds in registers. More take lavapipe more than 5 s to compile (K = 8: 2 s
- * for the backward, 16: 8 s), and gain nothing there.
+ * The most elements of a row that a lane holds in registers. More cost lavapipe's compiler more than they save: the
+ * backward takes it 2 s for 8 and 8 s for 16.
  */
-export const ELEMENTS_PER_LANE = 10;
+export const ELEMENTS_PER_LANE = 8;
 
 /**
  * Sums by subgroups. The workgroup is one subgroup, without a barrier, where the size is known and its lanes' registers

@@ -1,0 +1,268 @@
+import { type Gpu, rmsNormForward } from "../../mod.ts";
+import { rmsNormBackwardVariants } from "../../src/ops/rms_norm_backward_variants.ts";
+import { rmsNormForwardVariants } from "../../src/ops/rms_norm_forward_variants.ts";
+import type { Variant } from "../../src/ops/variants.ts";
+import type { RowShape } from "../../src/ops/row_parts.ts";
+import { assertEquals, assertThrows } from "../support/assert.ts";
+import { onEachRuntime, testGpu } from "../support/gpu.ts";
+import {
+  rmsNormObeysItsIdentities,
+  rmsNormScales,
+  rmsNormTakesManyRows,
+  rowsKeepToThemselves,
+} from "../support/properties/rows_laws.ts";
+import {
+  rmsNormBackwardMatchesTwin,
+  rmsNormForwardMatchesTwin,
+} from "../support/properties/rows_twin.ts";
+import {
+  checkMutant,
+  checkVariant,
+  type RowMutant,
+  type RowVariant,
+} from "../support/row_variants.ts";
+
+const elements = ["row_element_scalar.wgsl", "row_element_vector.wgsl"];
+const fused = [
+  "rms_norm_forward_fused.wgsl.ts",
+  "rms_norm_backward_fused.wgsl.ts",
+  "sum_rows.wgsl",
+];
+
+const rowPerInvocation: RowVariant = {
+  operator: "rmsNorm",
+  name: "row-per-invocation",
+  files: [
+    ...elements,
+    "rms_norm_forward_rows.wgsl.ts",
+    "rms_norm_backward_rows_mean.wgsl.ts",
+    "rms_norm_backward_rows_gradient.wgsl.ts",
+    "sum_rows.wgsl",
+  ],
+};
+const subgroup: RowVariant = {
+  operator: "rmsNorm",
+  name: "subgroup",
+  files: [...elements, ...fused, "row_sum_subgroup.wgsl", "rms_norm_forward_cooperative.wgsl"],
+};
+const severalSubgroups: RowVariant = {
+  operator: "rmsNorm",
+  name: "subgroup",
+  files: [...elements, ...fused, "row_sum_subgroup.wgsl"],
+  hardware: true,
+};
+const vectorised: RowVariant = {
+  operator: "rmsNorm",
+  name: "vectorised",
+  files: [...elements, ...fused, "row_sum_workgroup.wgsl"],
+};
+const portable: RowVariant = {
+  operator: "rmsNorm",
+  name: "portable",
+  files: [
+    "rms_norm_forward.wgsl",
+    "rms_norm_backward_input.wgsl",
+    "rms_norm_backward_gain.wgsl",
+    "sum_rows.wgsl",
+  ],
+};
+
+const variants: readonly [string, RowVariant][] = [
+  ["row-per-invocation", rowPerInvocation],
+  ["subgroup", subgroup],
+  ["subgroup, several a workgroup", severalSubgroups],
+  ["vectorised", vectorised],
+  ["portable", portable],
+];
+
+function supports(gpu: Gpu, { name }: RowVariant): boolean {
+  return name !== "subgroup" || gpu.info.subgroupSize !== undefined;
+}
+
+for (const [name, variant] of variants) {
+  onEachRuntime(`rmsNormForward() and rmsNormBackward() are right as ${name}`, async (gpu) => {
+    if (!supports(gpu, variant)) return console.log("    not run: this adapter has no subgroups");
+    await checkVariant(gpu, variant, {
+      properties: [
+        rmsNormForwardMatchesTwin,
+        rmsNormBackwardMatchesTwin,
+        rmsNormObeysItsIdentities,
+        rmsNormScales,
+        rowsKeepToThemselves,
+        rmsNormTakesManyRows,
+      ],
+      options: { runs: 6 },
+    });
+  });
+}
+
+const mutants: readonly RowMutant[] = [
+  {
+    // The reciprocal of the mean square's root, 2.5 % too large.
+    variant: rowPerInvocation,
+    file: "rms_norm_forward_rows.wgsl.ts",
+    find: "= 1.0 / sqrt(",
+    replace: "= 1.025 / sqrt(",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The second row of an invocation takes the first one's squares.
+    variant: rowPerInvocation,
+    file: "rms_norm_forward_rows.wgsl.ts",
+    find: "elementSum(squares1)",
+    replace: "elementSum(squares0)",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The last row of an invocation is left out.
+    variant: rowPerInvocation,
+    file: "rms_norm_forward_rows.wgsl.ts",
+    find: "firstRow + 3u",
+    replace: "firstRow + 2u",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The gain is left out of <u, x>.
+    variant: rowPerInvocation,
+    file: "rms_norm_backward_rows_mean.wgsl.ts",
+    find: "weight * outputGradient",
+    replace: "outputGradient",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // The tail of an odd number of columns is left out.
+    variant: rowPerInvocation,
+    file: "rms_norm_backward_rows_gradient.wgsl.ts",
+    find: "for (var c = column; c < length; c++)",
+    replace: "for (var c = column; c + 1u < length; c++)",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // The second column's term of the gain's gradient uses the first one's input.
+    variant: rowPerInvocation,
+    file: "rms_norm_backward_rows_gradient.wgsl.ts",
+    find: "sum1 += gradient1 * normal1",
+    replace: "sum1 += gradient1 * normal0",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // A vector's last component is forgotten.
+    variant: rowPerInvocation,
+    file: "row_element_vector.wgsl",
+    find: "(element.z + element.w)",
+    replace: "(element.z + element.z)",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // Only the first run of rows is summed.
+    variant: rowPerInvocation,
+    file: "sum_rows.wgsl",
+    find: "row < parameters.rows; row++",
+    replace: "row < 1u; row++",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // The sum over lanes is left out.
+    variant: subgroup,
+    file: "row_sum_subgroup.wgsl",
+    find: "let sum = subgroupAdd(summand);",
+    replace: "let sum = summand;",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // One row of a run is left out.
+    variant: subgroup,
+    file: "rms_norm_backward_fused.wgsl.ts",
+    find: "row < end; row++",
+    replace: "row + 1u < end; row++",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // The projection on x is added, not subtracted.
+    variant: subgroup,
+    file: "rms_norm_backward_fused.wgsl.ts",
+    find: "- mean * normal",
+    replace: "+ mean * normal",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // A long row is read a vector too short.
+    variant: subgroup,
+    file: "rms_norm_forward_cooperative.wgsl",
+    find: "c < length; c += LANES) {\n    let x",
+    replace: "c + 1u < length; c += LANES) {\n    let x",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // Every subgroup adds the first lanes' sums only.
+    variant: severalSubgroups,
+    file: "row_sum_subgroup.wgsl",
+    find: "i < LANES; i += size",
+    replace: "i < size; i += size",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The last group is left out of the sum of groups.
+    variant: vectorised,
+    file: "row_sum_workgroup.wgsl",
+    find: "i < GROUP; i++) {\n    total",
+    replace: "i + 1u < GROUP; i++) {\n    total",
+    property: rmsNormForwardMatchesTwin,
+  },
+];
+
+onEachRuntime("the tests of rmsNorm's variants fail on broken kernels", async (gpu) => {
+  for (const mutant of mutants) {
+    if (supports(gpu, mutant.variant)) await checkMutant(gpu, mutant);
+  }
+}, { runtimes: ["deno"] });
+
+function chosen<Call>(
+  variants: readonly Variant<RowShape, Call>[],
+  gpu: Gpu,
+  shape: RowShape,
+): string | undefined {
+  return variants.find((variant) =>
+    variant.unfit(gpu, shape) === undefined && variant.suits(gpu, shape)
+  )?.name;
+}
+
+Deno.test("rmsNormForward() and rmsNormBackward() choose by the adapter", async () => {
+  const gpu = await testGpu("deno");
+  const like = (info: Partial<Gpu["info"]>) =>
+    ({ device: gpu.device, info: { ...gpu.info, ...info } }) as Gpu;
+  const one = { minimum: 8, maximum: 8 };
+  const cpu = like({ software: true, features: ["subgroups"], subgroupSize: one });
+  const { subgroupSize: _size, ...rest } = gpu.info;
+  const plain = (software: boolean) =>
+    ({ device: gpu.device, info: { ...rest, software, features: [] } }) as unknown as Gpu;
+  const hardware = like({ software: false, features: ["subgroups"], subgroupSize: one });
+  const expected: readonly [Gpu, RowShape, string, string][] = [
+    [cpu, { rows: 4096, columns: 1024 }, "row-per-invocation", "row-per-invocation"],
+    [cpu, { rows: 4096, columns: 256 }, "subgroup", "subgroup"],
+    [cpu, { rows: 4096, columns: 5 }, "subgroup", "subgroup"],
+    [cpu, { rows: 4096, columns: 3 }, "row-per-invocation", "row-per-invocation"],
+    [cpu, { rows: 2, columns: 4096 }, "subgroup", "row-per-invocation"],
+    [plain(true), { rows: 4096, columns: 64 }, "row-per-invocation", "row-per-invocation"],
+    [hardware, { rows: 4096, columns: 1024 }, "subgroup", "subgroup"],
+    // More than a workgroup's registers hold.
+    [hardware, { rows: 4096, columns: 16384 }, "subgroup", "portable"],
+    [plain(false), { rows: 4096, columns: 1024 }, "portable", "portable"],
+  ];
+  for (const [on, shape, forward, backward] of expected) {
+    const message = JSON.stringify({ ...shape, software: on.info.software });
+    assertEquals(chosen(rmsNormForwardVariants, on, shape), forward, message);
+    assertEquals(chosen(rmsNormBackwardVariants, on, shape), backward, message);
+  }
+});
+
+Deno.test("rmsNormForward() names its variants where an unknown one is wanted", async () => {
+  const gpu = await testGpu("deno");
+  using input = gpu.tensor([3, 4], [1, 2]);
+  using gain = gpu.tensor([1, 1], [2]);
+  assertThrows(
+    () => rmsNormForward(gpu, { input, gain, variant: "fast" }),
+    RangeError,
+    `rmsNormForward: variant is "fast", wanted one of "subgroup", "row-per-invocation", "vectorised", "portable"`,
+  );
+});

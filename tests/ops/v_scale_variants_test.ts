@@ -1,0 +1,142 @@
+import type { Gpu } from "../../mod.ts";
+import { vScaleBackwardVariants, vScaleForwardVariants } from "../../src/ops/v_scale_variants.ts";
+import { assertEquals } from "../support/assert.ts";
+import { onEachRuntime, testGpu } from "../support/gpu.ts";
+import { rowsKeepToThemselves, vScaleObeysItsIdentities } from "../support/properties/rows_laws.ts";
+import {
+  vScaleBackwardMatchesTwin,
+  vScaleForwardMatchesTwin,
+} from "../support/properties/rows_twin.ts";
+import {
+  checkMutant,
+  checkVariant,
+  type RowMutant,
+  type RowVariant,
+} from "../support/row_variants.ts";
+
+const rowPerInvocation: RowVariant = {
+  operator: "vScale",
+  name: "row-per-invocation",
+  files: ["v_scale_forward_rows.wgsl", "v_scale_backward_rows.wgsl"],
+};
+const subgroup: RowVariant = {
+  operator: "vScale",
+  name: "subgroup",
+  files: [
+    "v_scale_cluster.wgsl",
+    "v_scale_forward_subgroup.wgsl",
+    "v_scale_backward_subgroup.wgsl",
+  ],
+};
+const portable: RowVariant = {
+  operator: "vScale",
+  name: "portable",
+  files: ["v_scale_forward.wgsl", "v_scale_backward.wgsl"],
+};
+
+function supports(gpu: Gpu, { name }: RowVariant): boolean {
+  return name !== "subgroup" || gpu.info.subgroupSize !== undefined;
+}
+
+for (const variant of [rowPerInvocation, subgroup, portable]) {
+  onEachRuntime(
+    `vScaleForward() and vScaleBackward() are right as ${variant.name}`,
+    async (gpu) => {
+      if (!supports(gpu, variant)) return console.log("    not run: this adapter has no subgroups");
+      await checkVariant(gpu, variant, {
+        properties: [
+          vScaleForwardMatchesTwin,
+          vScaleBackwardMatchesTwin,
+          vScaleObeysItsIdentities,
+          rowsKeepToThemselves,
+        ],
+        options: { runs: 6 },
+      });
+    },
+  );
+}
+
+const mutants: readonly RowMutant[] = [
+  {
+    // A constant of another head.
+    variant: rowPerInvocation,
+    file: "v_scale_forward_rows.wgsl",
+    find: "% parameters.keyValueHeads",
+    replace: "% 1u",
+    property: vScaleForwardMatchesTwin,
+  },
+  {
+    // The term along v at half its size.
+    variant: rowPerInvocation,
+    file: "v_scale_backward_rows.wgsl",
+    find: "let along = 2.0 *",
+    replace: "let along = 1.0 *",
+    property: vScaleBackwardMatchesTwin,
+  },
+  {
+    // The first element is not squared.
+    variant: rowPerInvocation,
+    file: "v_scale_forward_rows.wgsl",
+    find: "for (var i = first; i < first + length; i++) {\n    let v",
+    replace: "for (var i = first + 1u; i < first + length; i++) {\n    let v",
+    property: vScaleForwardMatchesTwin,
+  },
+  {
+    // A cluster's last exchange is left out.
+    variant: subgroup,
+    file: "v_scale_cluster.wgsl",
+    find: "distance < CLUSTER;",
+    replace: "2u * distance < CLUSTER;",
+    property: vScaleForwardMatchesTwin,
+  },
+  {
+    // Lanes meet the next cluster's.
+    variant: subgroup,
+    file: "v_scale_cluster.wgsl",
+    find: "subgroupShuffleXor(sum, distance)",
+    replace: "subgroupShuffleXor(sum, 2u * distance)",
+    property: vScaleBackwardMatchesTwin,
+  },
+  {
+    // dC with the wrong sign.
+    variant: subgroup,
+    file: "v_scale_backward_subgroup.wgsl",
+    find: "vec2f(-factor",
+    replace: "vec2f(factor",
+    property: vScaleBackwardMatchesTwin,
+  },
+];
+
+onEachRuntime("the tests of vScale's variants fail on broken kernels", async (gpu) => {
+  for (const mutant of mutants) {
+    if (supports(gpu, mutant.variant)) await checkMutant(gpu, mutant);
+  }
+}, { runtimes: ["deno"] });
+
+Deno.test("vScaleForward() and vScaleBackward() choose by the adapter", async () => {
+  const gpu = await testGpu("deno");
+  const shape = { rows: 64, columns: 64, batches: 1, keyValueHeads: 2, sequenceLength: 32 };
+  const subgroupSize = { minimum: 32, maximum: 32 };
+  const { subgroupSize: _size, ...rest } = gpu.info;
+  const like = (software: boolean, subgroups: boolean) => {
+    const info = { ...rest, software, features: subgroups ? ["subgroups"] : [] };
+    return {
+      device: gpu.device,
+      info: subgroups ? { ...info, subgroupSize } : info,
+    } as unknown as Gpu;
+  };
+  const expected: readonly [Gpu, string][] = [
+    [like(true, true), "row-per-invocation"],
+    [like(true, false), "row-per-invocation"],
+    [like(false, true), "subgroup"],
+    [like(false, false), "portable"],
+  ];
+  for (const [on, name] of expected) {
+    for (const variants of [vScaleForwardVariants, vScaleBackwardVariants]) {
+      const usable = variants.find((variant) =>
+        variant.unfit(on, shape) === undefined && variant.suits(on, shape)
+      );
+      assertEquals(usable?.name, name);
+    }
+  }
+});
