@@ -5,7 +5,9 @@ import { assertEquals } from "./assert.ts";
 import { type Report, Tally } from "./report.ts";
 
 /** How to run a property. */
-export interface PropertyOptions {
+export interface PropertyOptions<Description = never> {
+  /** Pinned cases in place of the property's own. */
+  readonly examples?: readonly Description[];
   /** What the cases are drawn from. Default: the property's own fixed seed, or `GRADSINK_TEST_SEED`. */
   readonly seed?: number;
   /** How many cases are drawn, after the pinned ones. Default: the property's own number. */
@@ -52,9 +54,10 @@ async function seedFromEnvironment(): Promise<number | undefined> {
 export async function checkCases<Description>(
   gpu: Gpu,
   cases: Cases<Description>,
-  options: PropertyOptions = {},
+  options: PropertyOptions<Description> = {},
 ): Promise<Report> {
-  const { name, arbitrary, examples, check } = cases;
+  const { name, arbitrary, check } = cases;
+  const examples = options.examples ?? cases.examples;
   const tally = new Tally();
   let done = 0;
   const property = fc.asyncProperty(arbitrary, async (description) => {

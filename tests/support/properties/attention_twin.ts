@@ -59,7 +59,7 @@ const examples: readonly AttentionDescription[] = [
 /** attentionForward's output and logSumExp are within the bounds of the error analysis of the twin's. */
 export function attentionForwardMatchesTwin(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attentionForward vs twin",
@@ -90,7 +90,7 @@ export function attentionForwardMatchesTwin(
 /** attentionBackward's gradients are within the bounds of the error analysis of the twin's, given the same forward. */
 export function attentionBackwardMatchesTwin(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attentionBackward vs twin",
@@ -149,7 +149,7 @@ const promised: Partial<Record<AttentionPattern, number>> = {
  */
 export function attentionKeepsItsPromise(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attention end to end",

@@ -47,7 +47,7 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
 /** rmsNormForward is within its bounds of the twin, and within 2e-6 of the largest output. */
 export function rmsNormForwardMatchesTwin(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<RmsNormDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "rmsNormForward vs twin",
@@ -81,7 +81,7 @@ export function rmsNormForwardMatchesTwin(
 /** rmsNormBackward is within its bounds of the twin, given the same inverseRms, and within 1e-5 of the largest. */
 export function rmsNormBackwardMatchesTwin(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<RmsNormDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "rmsNormBackward vs twin",
@@ -128,7 +128,7 @@ const vScaleExamples: readonly VScaleDescription[] = [
 /** vScaleForward is within its bounds of the twin, and within 2e-6 of the largest. */
 export function vScaleForwardMatchesTwin(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<VScaleDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "vScaleForward vs twin",
@@ -156,7 +156,7 @@ export function vScaleForwardMatchesTwin(
 /** vScaleBackward is within its bounds of the twin, the value gradient within 1e-5 of the largest. */
 export function vScaleBackwardMatchesTwin(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<VScaleDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "vScaleBackward vs twin",

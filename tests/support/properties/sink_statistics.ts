@@ -23,20 +23,21 @@ import { onGpu, onGpuPlanned, type Results } from "../on_gpu.ts";
 import type { Report } from "../report.ts";
 import { sinkStatisticsBounds, U } from "../tolerance.ts";
 
-interface Description {
+/** A drawn case. */
+export interface SinkDescription {
   readonly attention: AttentionDescription;
   /** Reduced modulo T. */
   readonly position: number | undefined;
   readonly window: number | undefined;
 }
 
-const description: fc.Arbitrary<Description> = fc.record({
+const description: fc.Arbitrary<SinkDescription> = fc.record({
   attention: attentionDescription.filter(({ length, headDim }) => length * headDim <= 4000),
   position: fc.option(fc.integer({ min: 0, max: 99 }), { nil: undefined }),
   window: fc.option(fc.constantFrom(1, 2, 7, 64, 1000), { nil: undefined }),
 });
 
-const examples: readonly Description[] = [
+const examples: readonly SinkDescription[] = [
   // The default window ends before the sequence does.
   {
     attention: describeAttention({
@@ -75,7 +76,10 @@ function call(
 }
 
 /** Mass, second moment and score are within their bounds of the twin's; a plan repeats the bits and overwrites NaNs. */
-export function sinkStatisticsMatchTwin(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
+export function sinkStatisticsMatchTwin(
+  gpu: Gpu,
+  options: PropertyOptions<SinkDescription> = {},
+): Promise<Report> {
   return checkCases(gpu, {
     name: "attentionSinkStatistics vs twin",
     arbitrary: description,
@@ -128,7 +132,7 @@ export function sinkStatisticsMatchTwin(gpu: Gpu, options: PropertyOptions = {})
  */
 export function sinkStatisticsObeyTheirLaws(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<SinkDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attentionSinkStatistics' laws",
