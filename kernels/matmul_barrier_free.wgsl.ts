@@ -24,6 +24,8 @@ export interface MatmulBarrierFreeOptions {
   readonly groups: number;
   /** Products that are added at once. */
   readonly step: number;
+  /** Whether K may be no multiple of `step`. */
+  readonly remainder: boolean;
   /** Whether a tile may reach past the last row or column, or a workgroup have no tile. */
   readonly guarded: boolean;
 }
@@ -61,7 +63,7 @@ function accumulate({ rows, groups }: MatmulBarrierFreeOptions, step: number): s
  * @returns WGSL
  */
 export function matmulBarrierFree(options: MatmulBarrierFreeOptions): string {
-  const { lanes, rows, groups, step, guarded } = options;
+  const { lanes, rows, groups, step, remainder, guarded } = options;
   const store = (i: number) => {
     const stores = unroll(groups, (g) => {
       const at = `${g * lanes}u`;
@@ -91,11 +93,11 @@ ${
     + min(column + ${g * lanes}u, parameters.columns - 1u) * parameters.rightColumn;`)
   }
 ${unroll(rows, (i) => unroll(groups, (g) => `  var p${i}_${g} = 0.0;`))}
-  let whole = parameters.inner - parameters.inner % ${step}u;
+  let whole = parameters.inner${remainder ? ` - parameters.inner % ${step}u` : ""};
   for (var k = 0u; k < whole; k += ${step}u) {
 ${accumulate(options, step)}
   }
-${step === 1 ? "" : rest}
+${remainder ? rest : ""}
   let place = (batch * parameters.rows + tile.row) * parameters.columns + column;
 ${
     guarded

@@ -33,10 +33,6 @@ export interface MatmulTiledOptions {
   readonly step: number;
   /** Unused vec4f between the tile's rows in workgroup memory, against bank conflicts. */
   readonly padding: number;
-  /** Whether left is contiguous along K: stored [M, K]. Else it is contiguous along M. */
-  readonly leftAlongInner: boolean;
-  /** Whether right is contiguous along K: stored [N, K]. Else it is contiguous along N. */
-  readonly rightAlongInner: boolean;
 }
 
 const COMPONENTS = ["x", "y", "z", "w"];
@@ -60,22 +56,19 @@ interface LoadOptions {
   readonly step: number;
   readonly pitch: number;
   readonly invocations: number;
-  readonly alongInner: boolean;
 }
 
 // Neighbouring invocations go along the direction that is contiguous in memory.
-function load({ name, quads, step, pitch, invocations, alongInner }: LoadOptions): string {
+function load({ name, quads, step, pitch, invocations }: LoadOptions): string {
   const line = name === "left" ? "row" : "column";
   const stride = name === "left" ? "leftRow" : "rightColumn";
   return unroll(quads * step / invocations, (n) => {
     const index = `(index + ${n * invocations}u)`;
-    const [quad, k] = alongInner
-      ? [`${index} / ${step}u`, `${index} % ${step}u`]
-      : [`${index} % ${quads}u`, `${index} / ${quads}u`];
     return `
     {
-      let quad = ${quad};
-      let k = ${k};
+      let alongInner = parameters.${name}Inner == 1u;
+      let quad = select(${index} % ${quads}u, ${index} / ${step}u, alongInner);
+      let k = select(${index} / ${quads}u, ${index} % ${step}u, alongInner);
       let lines = min(tile.${line} + 4u * quad + FOUR, vec4u(parameters.${line}s - 1u));
       let start = tile.batch * parameters.${name}Batch + min(first + k, parameters.inner - 1u) * parameters.${name}Inner;
       let place = start + lines * parameters.${stride};
@@ -90,7 +83,7 @@ function load({ name, quads, step, pitch, invocations, alongInner }: LoadOptions
  *
  * Dispatch: as many workgroups as the product has tiles, spread over x and y.
  *
- * @param options the tile, and how the operands lie
+ * @param options the tile
  * @returns WGSL
  */
 export function matmulTiled(options: MatmulTiledOptions): string {
@@ -106,14 +99,12 @@ export function matmulTiled(options: MatmulTiledOptions): string {
     name: "left",
     quads: leftQuads,
     pitch: leftPitch,
-    alongInner: options.leftAlongInner,
   });
   const rightLoad = load({
     ...shared,
     name: "right",
     quads: rightQuads,
     pitch: rightPitch,
-    alongInner: options.rightAlongInner,
   });
   const eachNumber = (line: (i: number, q: number) => string) =>
     unroll(4 * quadsDown, (i) => unroll(quadsAcross, (q) => line(i, q)));

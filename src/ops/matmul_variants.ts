@@ -95,11 +95,8 @@ const portable: Variant<MatmulShape, MatmulCall> = {
     planScalars(gpu, call, { kernel: portableKernel, tile: { rows: 64, columns: 64 } }),
 };
 
-/** What the tiled kernel can be tuned by. */
-export type MatmulTile = Omit<MatmulTiledOptions, "leftAlongInner" | "rightAlongInner">;
-
 /** The tiles that are worth trying on a GPU; each is a variant. */
-const tiles: Readonly<Record<string, MatmulTile>> = {
+const tiles: Readonly<Record<string, MatmulTiledOptions>> = {
   "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
   "tiled-128": { down: 16, across: 16, quadsDown: 2, quadsAcross: 2, step: 8, padding: 1 },
   "tiled-128x64": { down: 16, across: 16, quadsDown: 2, quadsAcross: 1, step: 16, padding: 1 },
@@ -112,10 +109,10 @@ function bestTile({ batches, rows, columns }: MatmulShape): string {
   return batches * rows * columns >= 2 ** 19 ? "tiled" : "tiled-32";
 }
 
-function tiled(name: string, options: MatmulTile): Variant<MatmulShape, MatmulCall> {
+function tiled(name: string, options: MatmulTiledOptions): Variant<MatmulShape, MatmulCall> {
   const { down, across, quadsDown, quadsAcross } = options;
   const tile = { rows: 4 * down * quadsDown, columns: 4 * across * quadsAcross };
-  const memory = matmulTiledMemory({ ...options, leftAlongInner: true, rightAlongInner: true });
+  const memory = matmulTiledMemory(options);
   return {
     name,
     unfit({ device: { limits } }) {
@@ -128,9 +125,7 @@ function tiled(name: string, options: MatmulTile): Variant<MatmulShape, MatmulCa
     },
     suits: (gpu, shape) => !gpu.info.software && bestTile(shape) === name,
     plan(gpu, call) {
-      const leftAlongInner = call.shape.left.inner === 1;
-      const rightAlongInner = call.shape.right.inner === 1;
-      const source = matmulTiled({ ...options, leftAlongInner, rightAlongInner });
+      const source = matmulTiled(options);
       const kernel = { parts: [operands, { file: "matmul_tiled.wgsl.ts", source }] };
       return planScalars(gpu, call, { kernel, tile });
     },
@@ -180,9 +175,9 @@ const subgroup: Variant<MatmulShape, MatmulCall> = {
 
 // Measured: SwiftShader, with four lanes, compiles quickly and reads what neighbouring lanes share at once; lavapipe,
 // with eight, does neither.
-function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "guarded"> {
+function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "remainder" | "guarded"> {
   return gpu.info.subgroupSize?.maximum === 4
-    ? { lanes: 4, rows: 16, groups: 16, step: 4 }
+    ? { lanes: 4, rows: 32, groups: 16, step: 4 }
     : { lanes: 8, rows: 16, groups: 8, step: 1 };
 }
 
@@ -191,10 +186,14 @@ const barrierFree: Variant<MatmulShape, MatmulCall> = {
   unfit: () => undefined,
   suits: (gpu) => gpu.info.software,
   plan(gpu, call) {
-    const options = barrierFreeTile(gpu);
-    const tile = { rows: options.rows, columns: options.lanes * options.groups };
-    const guarded = !isExact(gpu, call.shape, tile);
-    const source = matmulBarrierFree({ ...options, guarded });
+    const best = barrierFreeTile(gpu);
+    const columns = best.lanes * best.groups;
+    const guarded = !isExact(gpu, call.shape, { rows: best.rows, columns });
+    // As above: guarded stores are slow to compile.
+    const options = { ...best, rows: guarded ? 16 : best.rows };
+    const tile = { rows: options.rows, columns };
+    const remainder = call.shape.inner % options.step !== 0;
+    const source = matmulBarrierFree({ ...options, remainder, guarded });
     const kernel = { parts: [operands, { file: "matmul_barrier_free.wgsl.ts", source }] };
     return planScalars(gpu, call, { kernel, tile });
   },

@@ -13,16 +13,37 @@ import {
 const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
 const strides = { outer: 64, inner: 1, batch: 0 };
 
+// Lavapipe takes 13 s for each of these from Dawn, whose WGSL compiler guards every access: there they are only
+// compiled to what the driver takes, which happens without running them. They are one kernel in different sizes, of
+// which "tiled" runs everywhere.
+function isSlowToCompile({ info }: Gpu, variant: string): boolean {
+  return info.runtime === "dawn" && info.software && variant.startsWith("tiled-");
+}
+
+async function compileOnly(gpu: Gpu, variant: string): Promise<void> {
+  using left = gpu.empty([3, 5]);
+  using right = gpu.empty([5, 7]);
+  const { plan, product } = planMatmul(gpu, { left, right, variant });
+  await gpu.sync();
+  plan.dispose();
+  product.dispose();
+}
+
 /** Runs a check on every variant that this adapter has; says which it lacks. */
 function eachVariant(check: (gpu: Gpu, variant: string) => Promise<unknown>) {
   return async (gpu: Gpu): Promise<void> => {
     let checked = 0;
     for (const { name, unfit } of matmulVariants) {
       const reason = unfit(gpu, { ...square, left: strides, right: strides });
-      if (reason === undefined) {
+      if (reason !== undefined) {
+        console.log(`    "${name}" cannot run here: ${reason}`);
+      } else if (isSlowToCompile(gpu, name)) {
+        await compileOnly(gpu, name);
+        console.log(`    "${name}" was compiled, not run`);
+      } else {
         await check(gpu, name);
         checked++;
-      } else console.log(`    "${name}" cannot run here: ${reason}`);
+      }
     }
     assert(checked >= 3, `only ${checked} variants can run here`);
   };
