@@ -21,7 +21,10 @@ export function assertNotEquals<T>(actual: T, expected: T, message?: string): vo
 
 /** Throws unless `text` contains `part`. */
 export function assertStringIncludes(text: string, part: string, message?: string): void {
-  strict.ok(text.includes(part), message ?? `Expected ${JSON.stringify(text)} to contain "${part}"`);
+  strict.ok(
+    text.includes(part),
+    message ?? `Expected ${JSON.stringify(text)} to contain "${part}"`,
+  );
 }
 
 function checkError<E extends Error>(
