@@ -51,7 +51,7 @@ export interface VScaleBackwardCall {
 interface Form {
   readonly name: string;
   unfit(gpu: Gpu): string | undefined;
-  suits(gpu: Gpu): boolean;
+  suits(gpu: Gpu, shape: VScaleShape): boolean;
   /** Invocations that share a row. */
   lanesPerRow(gpu: Gpu, shape: VScaleShape): number;
   forward(lanesPerRow: number, columns: number): Kernel;
@@ -92,7 +92,8 @@ function clustered(part: KernelPart, lanes: number, columns: number): Kernel {
 const subgroup: Form = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  suits: (gpu) => !gpu.info.software,
+  // On the CPU for rows too long to stay in its first cache, or not to be read four numbers at a time.
+  suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
   // The power of two that holds the row, as far as the smallest subgroup and the workgroup reach.
   lanesPerRow(gpu, { columns }) {
     const wanted = 2 ** Math.ceil(Math.log2(rowElement(columns).elements));
@@ -121,7 +122,7 @@ const portable: Form = {
   backward: () => vScaleBackwardKernel,
 };
 
-const forms: readonly Form[] = [rowPerInvocation, subgroup, portable];
+const forms: readonly Form[] = [subgroup, rowPerInvocation, portable];
 
 function dispatchRows(
   gpu: Gpu,

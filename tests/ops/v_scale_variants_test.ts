@@ -115,7 +115,7 @@ onEachRuntime("the tests of vScale's variants fail on broken kernels", async (gp
 
 Deno.test("vScaleForward() and vScaleBackward() choose by the adapter", async () => {
   const gpu = await testGpu("deno");
-  const shape = { rows: 64, columns: 64, batches: 1, keyValueHeads: 2, sequenceLength: 32 };
+  const shape = { rows: 64, batches: 1, keyValueHeads: 2, sequenceLength: 32 };
   const subgroupSize = { minimum: 32, maximum: 32 };
   const { subgroupSize: _size, ...rest } = gpu.info;
   const like = (software: boolean, subgroups: boolean) => {
@@ -125,16 +125,19 @@ Deno.test("vScaleForward() and vScaleBackward() choose by the adapter", async ()
       info: subgroups ? { ...info, subgroupSize } : info,
     } as unknown as Gpu;
   };
-  const expected: readonly [Gpu, string][] = [
-    [like(true, true), "row-per-invocation"],
-    [like(true, false), "row-per-invocation"],
-    [like(false, true), "subgroup"],
-    [like(false, false), "portable"],
+  const expected: readonly [Gpu, number, string][] = [
+    [like(true, true), 64, "row-per-invocation"],
+    [like(true, true), 255, "subgroup"],
+    [like(true, true), 256, "subgroup"],
+    [like(true, false), 256, "row-per-invocation"],
+    [like(false, true), 64, "subgroup"],
+    [like(false, false), 64, "portable"],
   ];
-  for (const [on, name] of expected) {
+  for (const [on, columns, name] of expected) {
     for (const variants of [vScaleForwardVariants, vScaleBackwardVariants]) {
       const usable = variants.find((variant) =>
-        variant.unfit(on, shape) === undefined && variant.suits(on, shape)
+        variant.unfit(on, { ...shape, columns }) === undefined &&
+        variant.suits(on, { ...shape, columns })
       );
       assertEquals(usable?.name, name);
     }
