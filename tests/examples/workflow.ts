@@ -1,0 +1,158 @@
+/**
+ * Enough of GitHub Actions to run the example: jobs step by step, with the runner's own way of calling bash, and with
+ * artifacts in a folder. What it does not know is an error, never passed over.
+ */
+import { parse } from "yaml";
+import { cloneInto, type Finished, startBash, type Started } from "./machines.ts";
+
+/** One step of a job. */
+export interface Step {
+  readonly name?: string;
+  readonly uses?: string;
+  readonly run?: string;
+  readonly shell?: string;
+  readonly if?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly "timeout-minutes"?: number;
+}
+
+/** One job of a workflow. */
+export interface Job {
+  readonly needs?: string;
+  readonly if?: string;
+  readonly "runs-on": unknown;
+  readonly permissions?: unknown;
+  readonly strategy?: {
+    readonly "fail-fast"?: boolean;
+    readonly matrix: { readonly include: readonly Readonly<Record<string, unknown>>[] };
+  };
+  readonly steps: readonly Step[];
+}
+
+/** A workflow file. */
+export interface Workflow {
+  readonly on: {
+    readonly workflow_dispatch: {
+      readonly inputs: Readonly<Record<string, { readonly default: string }>>;
+    };
+  };
+  readonly permissions: unknown;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+/** Reads a workflow; a mistake or a doubtful place in its YAML is an error. */
+export function parseWorkflow(text: string): Workflow {
+  return parse(text, { strict: true, uniqueKeys: true, logLevel: "error" }) as Workflow;
+}
+
+/** What a job runs with. */
+export interface RunJobOptions {
+  /** What expressions such as `matrix.name` stand for. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Added to the environment of every command, as the machine's own. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The machine's folder. */
+  readonly folder: string;
+  /** Where artifacts are kept. */
+  readonly artifacts: string;
+  /** Called for every command that was started. */
+  readonly started?: (step: Step, command: Started) => void;
+}
+
+/** What became of a step: the exit code of a command, 0 for an action, undefined if it was left out. */
+export interface StepResult {
+  readonly step: Step;
+  readonly finished: Finished | undefined;
+}
+
+/** Runs a job's steps in order. */
+export async function runJob(job: Job, options: RunJobOptions): Promise<StepResult[]> {
+  const results: StepResult[] = [];
+  let failed = false;
+  for (const step of job.steps) {
+    if (step.if !== undefined && step.if !== "always()") throw new Error(`unknown if: ${step.if}`);
+    if (failed && step.if === undefined) {
+      results.push({ step, finished: undefined });
+      continue;
+    }
+    const finished = step.run === undefined
+      ? await runAction(step, options)
+      : await runCommand(step, options);
+    failed ||= finished.code !== 0;
+    results.push({ step, finished });
+  }
+  return results;
+}
+
+function evaluate(text: string, { values }: RunJobOptions): string {
+  return text.replaceAll(/\$\{\{ *(.*?) *\}\}/g, (_, expression: string) => {
+    const value = values[expression];
+    if (value === undefined) throw new Error(`unknown expression: ${expression}`);
+    return value;
+  });
+}
+
+async function runCommand(step: Step, options: RunJobOptions): Promise<Finished> {
+  if (step.shell !== "bash") throw new Error(`unknown shell: ${step.shell}`);
+  const { folder } = options;
+  const script = await Deno.makeTempFile({ dir: `${folder}/..`, suffix: ".sh" });
+  await Deno.writeTextFile(script, evaluate(step.run!, options));
+  const own = Object.entries(step.env ?? {}).map(([name, text]) => [name, evaluate(text, options)]);
+  const command = startBash(["--noprofile", "--norc", "-e", "-o", "pipefail", script], {
+    cwd: folder,
+    env: {
+      ...options.env,
+      GITHUB_STEP_SUMMARY: `${folder}/../summary.md`,
+      ...Object.fromEntries(own),
+    },
+  });
+  options.started?.(step, command);
+  return await command.finished;
+}
+
+async function runAction(step: Step, options: RunJobOptions): Promise<Finished> {
+  const { folder, artifacts } = options;
+  const text = (name: string): string => evaluate(String(step.with?.[name] ?? ""), options);
+  const path = `${folder}/${text("path")}`;
+  switch (step.uses?.split("@")[0]) {
+    case "actions/checkout":
+      await cloneInto(folder);
+      break;
+    case "denoland/setup-deno": // the deno that runs this test
+      break;
+    case "actions/upload-artifact": {
+      const target = `${artifacts}/${text("name")}`;
+      // By default the action only warns where there is nothing to upload.
+      if (!await exists(path)) {
+        return { code: text("if-no-files-found") === "error" ? 1 : 0, output: "" };
+      }
+      await Deno.mkdir(target, { recursive: true });
+      await Deno.copyFile(path, `${target}/${path.split("/").at(-1)}`);
+      break;
+    }
+    case "actions/download-artifact": {
+      if (text("merge-multiple") !== "true") throw new Error("only merge-multiple is known here");
+      const prefix = text("pattern").replace(/\*$/, "");
+      await Deno.mkdir(path, { recursive: true });
+      for await (const { name } of Deno.readDir(artifacts)) {
+        if (!name.startsWith(prefix)) continue;
+        for await (const file of Deno.readDir(`${artifacts}/${name}`)) {
+          await Deno.copyFile(`${artifacts}/${name}/${file.name}`, `${path}/${file.name}`);
+        }
+      }
+      break;
+    }
+    default:
+      throw new Error(`unknown action: ${step.uses}`);
+  }
+  return { code: 0, output: "" };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch {
+    return false;
+  }
+}
