@@ -10,6 +10,8 @@ export interface ResultStatus {
   readonly date: string;
   readonly status: ResultFile["status"];
   readonly measurements: number;
+  /** Of the measurements, each once. */
+  readonly kernels: readonly string[];
 }
 
 /**
@@ -27,7 +29,8 @@ export async function resultStatus(path: string): Promise<ResultStatus | undefin
     throw error;
   }
   const { label, date, status, measurements } = parseResultFile(text, path);
-  return { label, date, status, measurements: measurements.length };
+  const kernels = [...new Set(measurements.map(({ kernel }) => kernel))];
+  return { label, date, status, measurements: measurements.length, kernels };
 }
 
 /** What a reader sees of a page: the text of its body, without scripts. */

@@ -84,6 +84,7 @@ testWithFolder("submit.sh measures every type of GPU and ends in one page", asyn
   for (const [job, label] of labels) {
     const result = await resultStatus(`${clone}/results/${job}/${label}.json`);
     assertEquals([result?.label, result?.status], [label, "complete"]);
+    assertEquals(result?.kernels.toSorted(), ["rms-norm", "v-scale"]); // the options arrive
     assertStringIncludes(page, label);
     assertStringIncludes(table, label);
   }
