@@ -93,8 +93,9 @@ export class Gpu {
         }]`,
       );
     }
-    const tensor = this.empty(shape);
     const elements = data instanceof Float32Array ? data : Float32Array.from(data);
+    const uploaded = length <= 4096 ? elements.slice() : undefined;
+    const tensor = new Tensor(this, this.storage(length * 4), shape, uploaded);
     this.guard(
       "tensor",
       () => this.device.queue.writeBuffer(tensor.buffer, 0, elements as Float32Array<ArrayBuffer>),

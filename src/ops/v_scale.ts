@@ -189,6 +189,8 @@ export function planVScaleBackward(
     shape,
     wanted: options.variant,
   });
+  // Every variant needs 8 bytes a row; refused here, before any buffer is made.
+  gpu.checkSize(operator, 8 * shape.rows);
   const outputs = emptyTensors(gpu, operator, {
     valueGradient: value.shape,
     constantGradient: [shape.keyValueHeads],

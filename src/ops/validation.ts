@@ -66,10 +66,10 @@ export function checkShape(
 }
 
 /**
- * Throws unless the value is a finite number.
+ * Throws unless the value is a finite number, in float32 as well.
  *
  * @throws {TypeError} if it is not a number
- * @throws {RangeError} if it is not finite
+ * @throws {RangeError} if it is not finite, or too large for float32
  */
 export function checkFinite(value: unknown, { operator, name }: Argument): void {
   if (typeof value !== "number") {
@@ -77,6 +77,9 @@ export function checkFinite(value: unknown, { operator, name }: Argument): void 
   }
   if (!Number.isFinite(value)) {
     throw new RangeError(`${operator}: ${name} is ${value}, wanted a finite number`);
+  }
+  if (!Number.isFinite(Math.fround(value))) {
+    throw new RangeError(`${operator}: ${name} is ${value}, wanted a number that float32 holds`);
   }
 }
 
