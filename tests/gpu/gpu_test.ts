@@ -138,7 +138,7 @@ eachRuntime("a disposed tensor or Gpu refuses to be used", async (runtime) => {
 eachRuntime("a kernel that does not compile ends as a GpuError with its line", async (runtime) => {
   using gpu = await openGpu({ runtime });
   gpu.pipelines.rewrite = ({ source }) => source.replace("var squares = 0.0;", "var squares = 0u;");
-  const { output } = rmsNormForward(gpu, row(gpu));
+  const { output } = rmsNormForward(gpu, { ...row(gpu), variant: "portable" });
   const error = await assertRejects(
     () => output.read(),
     GpuError,
@@ -153,7 +153,7 @@ eachRuntime("a helper file's error is found in the helper file", async (runtime)
   using gpu = await openGpu({ runtime });
   gpu.pipelines.rewrite = ({ file, source }) =>
     file === "workgroup_sum.wgsl" ? source.replace("return sum;", "return summ;") : source;
-  const { output } = rmsNormForward(gpu, row(gpu));
+  const { output } = rmsNormForward(gpu, { ...row(gpu), variant: "portable" });
   await assertRejects(() => output.read(), GpuError, "workgroup_sum.wgsl:18");
 });
 
