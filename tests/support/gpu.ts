@@ -81,15 +81,18 @@ export interface SiblingOptions {
 }
 
 /**
- * Another `Gpu` on the same device, with kernels and limits of its own. Never to be disposed of: that would destroy
- * the device that it shares.
+ * Another `Gpu` on the same device, with pipelines and limits of its own; the choice of variants, and what rewrites the
+ * kernels, are the given one's. Never to be disposed of: that would destroy the device that it shares.
  *
  * @param gpu whose device to use
  * @param options what differs
  */
 export function siblingGpu(gpu: Gpu, { software, limits }: SiblingOptions): Gpu {
   const info = { ...gpu.info, software: software ?? gpu.info.software };
-  return new Gpu(limits === undefined ? gpu.device : withLimits(gpu.device, limits), info);
+  const sibling = new Gpu(limits === undefined ? gpu.device : withLimits(gpu.device, limits), info);
+  sibling.pipelines.rewrite = (part) => gpu.pipelines.rewrite(part);
+  sibling.variants.get = (key) => gpu.variants.get(key);
+  return sibling;
 }
 
 // The device itself cannot be subclassed: its methods insist on the native object as `this`.

@@ -261,7 +261,10 @@ export function attentionKeepsHeadsApart(
  * The same call gives the same bits; a plan gives them as often as it is run; and it overwrites every element of its
  * outputs, which are filled with NaN before each run.
  */
-export function attentionRepeatsItself(gpu: Gpu, options: PropertyOptions<AttentionDescription> = {}): Promise<Report> {
+export function attentionRepeatsItself(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
   return checkCases(gpu, {
     name: "attention repeats itself and overwrites its outputs",
     arbitrary: description,

@@ -58,52 +58,65 @@ export async function otherSpecialisationMatchesTwin(
   return merge("kernels of the other specialisation", [forward, backward]);
 }
 
+/** Where dispatches are spread: one a `Gpu`, so that its kernels are compiled once. */
+const narrowed = new WeakMap<Gpu, Gpu>();
+
+function narrow(gpu: Gpu): Gpu {
+  const limits = { maxComputeWorkgroupsPerDimension: 3 };
+  const sibling = narrowed.get(gpu) ?? siblingGpu(gpu, { limits });
+  narrowed.set(gpu, sibling);
+  return sibling;
+}
+
+/** What {@linkcode dispatchesSpread} checks. */
+export interface SpreadOptions extends PropertyOptions {
+  /** Default: all. */
+  readonly operators?: readonly ("attention" | "rmsNorm" | "vScale")[];
+}
+
+const spreadAttention = [
+  describeAttention({
+    batch: 3,
+    keyHeads: 3,
+    length: 69,
+    headDim: 8,
+    seed: 113,
+    vScale: { mode: "full", size: "usual" },
+  }),
+];
+const spreadRmsNorm = [{ rows: 37, columns: 70, seed: 114, pattern: "normal" as const }];
+const spreadVScale = [{
+  batch: 2,
+  heads: 3,
+  length: 67,
+  columns: 12,
+  seed: 115,
+  pattern: "normal" as const,
+  constant: 1,
+}];
+
 /** Row operators where one dimension of a dispatch holds 3 workgroups only: all of them spread over two dimensions. */
 export async function dispatchesSpread(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  { operators = ["attention", "rmsNorm", "vScale"], ...options }: SpreadOptions = {},
 ): Promise<Report> {
-  const narrow = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 3 } });
-  const attention = {
-    ...options,
-    examples: [
-      describeAttention({
-        batch: 3,
-        keyHeads: 3,
-        length: 69,
-        headDim: 8,
-        seed: 113,
-        vScale: { mode: "full", size: "usual" },
-      }),
-    ],
-    runs: 0,
-  };
-  const norm = {
-    ...options,
-    examples: [{ rows: 37, columns: 70, seed: 114, pattern: "normal" as const }],
-    runs: 0,
-  };
-  const valve = {
-    ...options,
-    examples: [{
-      batch: 2,
-      heads: 3,
-      length: 67,
-      columns: 12,
-      seed: 115,
-      pattern: "normal" as const,
-      constant: 1,
-    }],
-    runs: 0,
-  };
-  const reports = [
-    await attentionForwardMatchesTwin(narrow, attention),
-    await attentionBackwardMatchesTwin(narrow, attention),
-    await rmsNormForwardMatchesTwin(narrow, norm),
-    await rmsNormBackwardMatchesTwin(narrow, norm),
-    await vScaleForwardMatchesTwin(narrow, valve),
-    await vScaleBackwardMatchesTwin(narrow, valve),
-  ];
-  await narrow.sync();
+  const sibling = narrow(gpu);
+  const attention = { ...options, examples: spreadAttention, runs: 0 };
+  const rmsNorm = { ...options, examples: spreadRmsNorm, runs: 0 };
+  const vScale = { ...options, examples: spreadVScale, runs: 0 };
+  const reports: Report[] = [];
+  if (operators.includes("attention")) {
+    reports.push(await attentionForwardMatchesTwin(sibling, attention));
+    reports.push(await attentionBackwardMatchesTwin(sibling, attention));
+  }
+  if (operators.includes("rmsNorm")) {
+    reports.push(await rmsNormForwardMatchesTwin(sibling, rmsNorm));
+    reports.push(await rmsNormBackwardMatchesTwin(sibling, rmsNorm));
+  }
+  if (operators.includes("vScale")) {
+    reports.push(await vScaleForwardMatchesTwin(sibling, vScale));
+    reports.push(await vScaleBackwardMatchesTwin(sibling, vScale));
+  }
+  await sibling.sync();
   return merge("dispatches spread over two dimensions", reports);
 }

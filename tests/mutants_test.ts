@@ -1,0 +1,49 @@
+/** The suite catches kernels that were broken on purpose; tests/support/mutants.ts lists them, and what catches each. */
+import { assert } from "./support/assert.ts";
+import { testGpu } from "./support/gpu.ts";
+import { MutantLaboratory, mutants } from "./support/mutants.ts";
+
+const files = [...new Set(mutants.map(({ file }) => file))];
+
+const variable = "GRADSINK_TEST_MUTANTS";
+const mayAsk = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+const all = mayAsk && Deno.env.get(variable) === "all";
+
+let laboratory: Promise<MutantLaboratory> | undefined;
+
+for (const file of files) {
+  const own = mutants.filter((mutant) => mutant.file === file);
+  Deno.test(`every mutant of ${file} is caught (${own.length})`, async (t) => {
+    const opened = await (laboratory ??= testGpu("deno").then((gpu) => new MutantLaboratory(gpu)));
+    for (const property of new Set(own.map(({ caughtBy }) => caughtBy))) {
+      await opened.checkHealthy(property);
+    }
+    for (const mutant of own) {
+      const ignore = mutant.thorough && !all;
+      await t.step({
+        name: `${mutant.name}${ignore ? ` (left out without ${variable}=all)` : ""}`,
+        ignore,
+        fn: () => opened.check(mutant),
+      });
+    }
+  });
+}
+
+Deno.test("mutants have different names and change something", () => {
+  const names = new Set(mutants.map(({ file, name }) => `${file} ${name}`));
+  assert(names.size === mutants.length, "two mutants of a kernel have the same name");
+  for (const { name, find, replace } of mutants) assert(find !== replace, name);
+});
+
+/** Kernels whose text nobody breaks: variants have mutants beside their own tests. */
+const elsewhere =
+  /^(ceiling_|matmul|self_test|row_|rms_norm_forward_coop|v_scale_(cluster|.*_(rows|subgroup)))/;
+
+Deno.test("every portable kernel has mutants", async () => {
+  const { state } = await Deno.permissions.query({ name: "read", path: "kernels" });
+  if (state !== "granted") return; // names of files, which the list above has anyway
+  for await (const { name } of Deno.readDir(new URL("../kernels/", import.meta.url))) {
+    if (!name.endsWith(".wgsl") || elsewhere.test(name)) continue;
+    assert(files.includes(name), `${name} has no mutants`);
+  }
+});
