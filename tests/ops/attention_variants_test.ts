@@ -165,11 +165,6 @@ const keyValueMutants: readonly Omit<Mutant, "file" | "caughtBy">[] = [
     replace: "k >= seenByAll",
   },
   { name: "V-scale's eigenvalue term is dropped", find: /along = 2\.0/g, replace: "along = 0.0" },
-  {
-    name: "the constant's gradient has the wrong sign",
-    find: /vec2f\(-factor/g,
-    replace: "vec2f(factor",
-  },
 ];
 const mutants: readonly Mutant[] = [
   ...forwardMutants.map((mutant) => ({
