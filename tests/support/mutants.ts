@@ -124,7 +124,7 @@ export const mutants: readonly Mutant[] = [
       "the mask hides a row's own key",
       "position >= vec4u(keyPosition[k])",
       "position > vec4u(keyPosition[k])",
-      { times: 2 },
+      { thorough: true, times: 2 },
     ],
     [
       "the maximum looks one key ahead",
@@ -132,7 +132,7 @@ export const mutants: readonly Mutant[] = [
       "scores[k], position + 1u >= vec4u",
       { caughtBy: forwardCausal },
     ],
-    ["a row's own value is lost", "i >= k)", "i > k)"],
+    ["a row's own value is lost", "i >= k)", "i > k)", { thorough: true }],
     [
       "masked values are multiplied by zero",
       "i >= k)",
@@ -176,6 +176,7 @@ export const mutants: readonly Mutant[] = [
       "the batch stride of keys is that of queries",
       "workgroup.z * parameters.keyValueHeads",
       "workgroup.z * parameters.queryHeads",
+      { thorough: true },
     ],
     ["all batches read the first one's keys", "workgroup.z * parameters.keyValueHeads + ", "", {
       thorough: true,
@@ -186,8 +187,9 @@ export const mutants: readonly Mutant[] = [
       "each tile has a maximum of its own",
       "var newMaximum = runningMaximum;",
       "var newMaximum = vec4f(MASKED);",
+      { thorough: true },
     ],
-    ["logSumExp lacks the maximum", "runningMaximum[i] + log(", "log("],
+    ["logSumExp lacks the maximum", "runningMaximum[i] + log(", "log(", { thorough: true }],
     ["logSumExp is in base 2", "log(denominator[i])", "log2(denominator[i])"],
     ["weights are in base 2", "exp(scores[k] - newMaximum)", "exp2(scores[k] - newMaximum)", {
       thorough: true,
@@ -208,7 +210,7 @@ export const mutants: readonly Mutant[] = [
       "select(TILE, 4u * x + 1u, diagonal)",
       { thorough: true },
     ],
-    ["V-scale's factor is forgotten", "= factor * weight;", "= weight;"],
+    ["V-scale's factor is forgotten", "= factor * weight;", "= weight;", { thorough: true }],
     [
       "V-scale acts on the forward in mode backward-only",
       "parameters.vScale == V_SCALE_FULL",
@@ -258,6 +260,7 @@ export const mutants: readonly Mutant[] = [
       "the scale of the gradient is dropped",
       "= parameters.scale * running[n][i]",
       "= running[n][i]",
+      { thorough: true },
     ],
     ["the scale of the logits is dropped", "parameters.scale * scores[k]", "scores[k]", {
       thorough: true,
@@ -283,13 +286,18 @@ export const mutants: readonly Mutant[] = [
     ["the tile on the diagonal is skipped", "keyTile <= queryTile", "keyTile < queryTile", {
       thorough: true,
     }],
-    ["V-scale's factor is forgotten", "(factor * weightGradients[k]", "(weightGradients[k]"],
+    ["V-scale's factor is forgotten", "(factor * weightGradients[k]", "(weightGradients[k]", {
+      thorough: true,
+    }],
     [
       "V-scale acts on the logits in mode backward-only",
       "parameters.vScale == V_SCALE_FULL",
       "parameters.vScale != 0u",
     ],
-    ["the last vec4f column is dropped", "c < vectors) {", "c + 1u < vectors) {", { times: 2 }],
+    ["the last vec4f column is dropped", "c < vectors) {", "c + 1u < vectors) {", {
+      thorough: true,
+      times: 2,
+    }],
     [
       "a last partial tile is not written",
       "position[i] < length",
@@ -303,6 +311,7 @@ export const mutants: readonly Mutant[] = [
       "the scale of the gradient is applied twice",
       "= parameters.scale * running",
       "= parameters.scale * parameters.scale * running",
+      { thorough: true },
     ],
     ["logSumExp is omitted", "scores[k] - vec4f(statistics.x)", "scores[k]", { thorough: true }],
     [
@@ -327,16 +336,19 @@ export const mutants: readonly Mutant[] = [
       "the batch stride of queries is that of keys",
       "workgroup.z * parameters.queryHeads",
       "workgroup.z * parameters.keyValueHeads",
+      { thorough: true },
     ],
-    ["a key does not see its own query", "4u * x + i <= j", "4u * x + i < j"],
+    ["a key does not see its own query", "4u * x + i <= j", "4u * x + i < j", { thorough: true }],
     [
       "masked queries are multiplied",
       "4u * x + i <= j",
       "4u * x + i <= j + 3u",
       { caughtBy: backwardNonFinite },
     ],
-    ["queries past the end count", "min(TILE, length - tileStart)", "TILE"],
-    ["the tile on the diagonal is skipped", "queryTile = keyTile;", "queryTile = keyTile + 1u;"],
+    ["queries past the end count", "min(TILE, length - tileStart)", "TILE", { thorough: true }],
+    ["the tile on the diagonal is skipped", "queryTile = keyTile;", "queryTile = keyTile + 1u;", {
+      thorough: true,
+    }],
     ["blocks on the diagonal are not computed", "y >= x", "y > x", { thorough: true }],
     [
       "V-scale's factor of the logits is forgotten",
