@@ -1,4 +1,4 @@
-import { onEachRuntime } from "../support/gpu.ts";
+import { onEachRuntime, portableGpu } from "../support/gpu.ts";
 import {
   dispatchesSpread,
   otherSpecialisationMatchesTwin,
@@ -12,4 +12,8 @@ onEachRuntime(
 onEachRuntime(
   "operators spread over two dimensions what one does not hold",
   dispatchesSpread,
+);
+onEachRuntime(
+  "portable kernels spread over two dimensions what one does not hold",
+  (gpu) => dispatchesSpread(portableGpu(gpu)),
 );

@@ -108,3 +108,19 @@ function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>)
     },
   });
 }
+
+const portables = new WeakMap<Gpu, Gpu>();
+
+/**
+ * A {@linkcode siblingGpu} that runs the portable kernels only, whatever would be faster here; the same one every time.
+ *
+ * @param gpu whose device to use
+ */
+export function portableGpu(gpu: Gpu): Gpu {
+  const known = portables.get(gpu);
+  if (known !== undefined) return known;
+  const sibling = siblingGpu(gpu, {});
+  sibling.variants.get = () => "portable";
+  portables.set(gpu, sibling);
+  return sibling;
+}

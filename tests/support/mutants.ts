@@ -27,6 +27,7 @@ import {
   vScaleForwardMatchesTwin,
 } from "./properties/rows_twin.ts";
 import { sinkStatisticsMatchTwin } from "./properties/sink_statistics.ts";
+import { operatorsStayInBounds } from "./properties/bounds.ts";
 import { dispatchesSpread } from "./properties/specialisations.ts";
 
 /** A broken kernel. */
@@ -102,6 +103,8 @@ const valveForward: Property = (gpu) => vScaleForwardMatchesTwin(gpu, pinned);
 const valveBackward: Property = (gpu) => vScaleBackwardMatchesTwin(gpu, pinned);
 const spread = (operator: "attention" | "rmsNorm" | "vScale"): Property => (gpu) =>
   dispatchesSpread(gpu, { endOnFailure: true, operators: [operator] });
+const bounds = (operator: "attention" | "rmsNorm" | "vScale"): Property => (gpu) =>
+  operatorsStayInBounds(gpu, { operators: [operator] });
 const forwardCausal: Property = (gpu) => attentionForwardIsCausal(gpu, pinned);
 const backwardCausal: Property = (gpu) => attentionBackwardIsCausal(gpu, pinned);
 const forwardNonFinite: Property = (gpu) => attentionForwardPassesNonFinite(gpu, pinned);
@@ -449,6 +452,18 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf("sum_rows.wgsl", normBackward, [
     ["the first run is lost", "var row = 0u", "var row = 1u"],
     ["the last run is lost", "row < parameters.rows", "row + 1u < parameters.rows"],
+    [
+      "a run too many is read",
+      "row < parameters.rows",
+      "row <= parameters.rows",
+      { caughtBy: bounds("rmsNorm") },
+    ],
+    [
+      "a column too many is written",
+      "column >= parameters.columns",
+      "column > parameters.columns",
+      { caughtBy: bounds("rmsNorm") },
+    ],
   ]),
   ...mutantsOf("v_scale_forward.wgsl", valveForward, [
     ["C is forgotten", "squaredNorm + constant[head]", "squaredNorm + 0.0 * constant[head]"],
@@ -462,6 +477,12 @@ export const mutants: readonly Mutant[] = [
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
   ]),
   ...mutantsOf("v_scale_backward.wgsl", valveBackward, [
+    [
+      "a row too many is written",
+      "row >= parameters.rows",
+      "row > parameters.rows",
+      { caughtBy: bounds("vScale") },
+    ],
     ["the eigenvalue term is dropped", " + along * value[i]", ""],
     ["the factor 2 is dropped", "2.0 * (c / sum)", "(c / sum)"],
     ["C stands for r + C", "(c / sum) / sum", "(c / sum) / c"],
@@ -477,6 +498,12 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf("v_scale_constant_gradient.wgsl", valveBackward, [
     ["batches but the first are lost", "b < parameters.batches", "b < 1u"],
     [
+      "a batch too many is read",
+      "b < parameters.batches",
+      "b <= parameters.batches",
+      { caughtBy: bounds("vScale") },
+    ],
+    [
       "positions but the first 64 are lost",
       "s < parameters.sequenceLength",
       "s < min(64u, parameters.sequenceLength)",
@@ -484,6 +511,12 @@ export const mutants: readonly Mutant[] = [
     ["the head stride is missing", "(b * parameters.keyValueHeads + head)", "(b + head)"],
   ]),
   ...mutantsOf("v_scale_squared_norm.wgsl", forward, [
+    [
+      "a row too many is written",
+      "row >= parameters.rows",
+      "row > parameters.rows",
+      { caughtBy: bounds("attention") },
+    ],
     ["the head's constant is the first one's", head, "0u"],
     ["the last element of a row is lost", "c < parameters.columns", "c + 1u < parameters.columns"],
     ["the norm is not squared", "vec2f(squaredNorm,", "vec2f(sqrt(squaredNorm),"],

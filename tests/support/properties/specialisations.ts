@@ -86,9 +86,9 @@ const spreadAttention = [
 ];
 const spreadRmsNorm = [{ rows: 37, columns: 70, seed: 114, pattern: "normal" as const }];
 const spreadVScale = [{
-  batch: 2,
+  batch: 3,
   heads: 3,
-  length: 67,
+  length: 69,
   columns: 12,
   seed: 115,
   pattern: "normal" as const,

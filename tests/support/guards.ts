@@ -1,0 +1,82 @@
+/**
+ * A `Gpu` whose storage buffers are longer than anybody asked for: new buffers are full of NaN, which shows where a kernel
+ * reads past a tensor's end or what nobody wrote, and the surplus is looked at for what was written there. WebGPU
+ * itself makes such accesses harmless (zeros are read, writes are dropped), and so invisible.
+ */
+import { Gpu } from "../../mod.ts";
+import { assert } from "./assert.ts";
+
+/** The surplus of each buffer in bytes: more than the rows of 64 invocations of 256 numbers. */
+const SURPLUS = 64 * 256 * 4;
+
+// NaNs all different, within a buffer and between buffers: arithmetic hands a NaN's bits on, and what was computed from
+// one surplus and written to another must not look untouched.
+function poison(buffer: number, word: number): number {
+  return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
+}
+
+/** A guarded `Gpu`. Never to be disposed of: that would destroy the device that it shares. */
+export interface GuardedGpu {
+  readonly gpu: Gpu;
+  /**
+   * Reads the surplus of every living buffer.
+   *
+   * @returns how many numbers were looked at
+   * @throws {Error} if any of them was overwritten
+   */
+  check(): Promise<number>;
+}
+
+/**
+ * A guarded `Gpu` on the device of another one, with its choice of variants and its rewriting of kernels.
+ *
+ * @param parent the other one
+ */
+export function guardGpu(parent: Gpu): GuardedGpu {
+  const { device } = parent;
+  const sizes = new Map<GPUBuffer, { readonly size: number; readonly number: number }>();
+  let buffers = 0;
+  const createBuffer = (descriptor: GPUBufferDescriptor): GPUBuffer => {
+    if ((descriptor.usage & GPUBufferUsage.STORAGE) === 0) return device.createBuffer(descriptor);
+    const size = descriptor.size + SURPLUS;
+    const buffer = device.createBuffer({ ...descriptor, size, mappedAtCreation: true });
+    const number = ++buffers;
+    const words = new Uint32Array(buffer.getMappedRange());
+    for (let word = 0; word < words.length; word++) words[word] = poison(number, word);
+    buffer.unmap();
+    sizes.set(buffer, { size: descriptor.size, number });
+    return buffer;
+  };
+  const guarded = new Proxy(device, {
+    get(target, name) {
+      if (name === "createBuffer") return createBuffer;
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  const gpu = new Gpu(guarded, parent.info);
+  gpu.pipelines.rewrite = (part) => parent.pipelines.rewrite(part);
+  gpu.variants.get = (key) => parent.variants.get(key);
+  const free = gpu.free.bind(gpu);
+  gpu.free = (buffer) => {
+    sizes.delete(buffer);
+    free(buffer);
+  };
+  return {
+    gpu,
+    async check() {
+      let looked = 0;
+      for (const [buffer, { size, number }] of [...sizes]) {
+        const surplus = new Uint32Array(await gpu.readBuffer(buffer), size);
+        const written = surplus.findIndex((bits, i) => bits !== poison(number, size / 4 + i));
+        assert(
+          written < 0,
+          `a buffer of ${size} bytes was written ${4 * written} bytes past its end`,
+        );
+        looked += surplus.length;
+      }
+      assert(looked > 0, "no buffer was guarded");
+      return looked;
+    },
+  };
+}
