@@ -28,7 +28,7 @@ import {
 } from "./properties/rows_twin.ts";
 import { sinkStatisticsMatchTwin } from "./properties/sink_statistics.ts";
 import { operatorsStayInBounds } from "./properties/bounds.ts";
-import { dispatchesSpread } from "./properties/specialisations.ts";
+import { dispatchesSpread, narrowGpu } from "./properties/specialisations.ts";
 
 /** A broken kernel. */
 export interface Mutant {
@@ -105,6 +105,8 @@ const spread = (operator: "attention" | "rmsNorm" | "vScale"): Property => (gpu)
   dispatchesSpread(gpu, { endOnFailure: true, operators: [operator] });
 const bounds = (operator: "attention" | "rmsNorm" | "vScale"): Property => (gpu) =>
   operatorsStayInBounds(gpu, { operators: [operator] });
+const spreadBounds = (operator: "attention" | "rmsNorm" | "vScale"): Property => (gpu) =>
+  operatorsStayInBounds(narrowGpu(gpu), { operators: [operator] });
 const forwardCausal: Property = (gpu) => attentionForwardIsCausal(gpu, pinned);
 const backwardCausal: Property = (gpu) => attentionBackwardIsCausal(gpu, pinned);
 const forwardNonFinite: Property = (gpu) => attentionForwardPassesNonFinite(gpu, pinned);
@@ -403,6 +405,12 @@ export const mutants: readonly Mutant[] = [
     ],
   ]),
   ...mutantsOf("rms_norm_forward.wgsl", normForward, [
+    [
+      "a row too many is written",
+      "row >= parameters.rows",
+      "row > parameters.rows",
+      { caughtBy: spreadBounds("rmsNorm") },
+    ],
     ["epsilon is dropped", " + parameters.epsilon", ""],
     ["epsilon is doubled", " + parameters.epsilon", " + 2.0 * parameters.epsilon"],
     ["the division by d is dropped", "sum / f32(columns)", "sum"],
@@ -422,6 +430,12 @@ export const mutants: readonly Mutant[] = [
     }],
   ]),
   ...mutantsOf("rms_norm_backward_input.wgsl", normBackward, [
+    [
+      "a row too many is written",
+      "row >= parameters.rows",
+      "row > parameters.rows",
+      { caughtBy: spreadBounds("rmsNorm") },
+    ],
     ["the gain is forgotten in u", "(gain[c] * outputGradient[i] -", "(outputGradient[i] -"],
     [
       "the gain is forgotten in ⟨u, x⟩",

@@ -61,7 +61,12 @@ export async function otherSpecialisationMatchesTwin(
 /** Where dispatches are spread: one a `Gpu`, so that its kernels are compiled once. */
 const narrowed = new WeakMap<Gpu, Gpu>();
 
-function narrow(gpu: Gpu): Gpu {
+/**
+ * A sibling of a `Gpu` where one dimension of a dispatch holds 3 workgroups only; the same one every time.
+ *
+ * @param gpu whose device to use
+ */
+export function narrowGpu(gpu: Gpu): Gpu {
   const limits = { maxComputeWorkgroupsPerDimension: 3 };
   const sibling = narrowed.get(gpu) ?? siblingGpu(gpu, { limits });
   narrowed.set(gpu, sibling);
@@ -100,7 +105,7 @@ export async function dispatchesSpread(
   gpu: Gpu,
   { operators = ["attention", "rmsNorm", "vScale"], ...options }: SpreadOptions = {},
 ): Promise<Report> {
-  const sibling = narrow(gpu);
+  const sibling = narrowGpu(gpu);
   const attention = { ...options, examples: spreadAttention, runs: 0 };
   const rmsNorm = { ...options, examples: spreadRmsNorm, runs: 0 };
   const vScale = { ...options, examples: spreadVScale, runs: 0 };
