@@ -8,7 +8,7 @@ const suffix = missing.length > 0 ? ` [needs ${missing.join(" and ")}]` : "";
 const root = new URL("../../", import.meta.url);
 
 async function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const command = new Deno.Command(Deno.execPath(), { args: ["bench", ...args], cwd: root });
+  const command = new Deno.Command(Deno.execPath(), { args: ["bench", "-A", ...args], cwd: root });
   const { code, stdout, stderr } = await command.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
