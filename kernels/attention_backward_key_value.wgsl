@@ -1,4 +1,5 @@
-// Attention backward, keyGradient and valueGradient. Needs attention_tile.wgsl in front.
+// Attention backward, keyGradient and valueGradient. Needs not_a_number.wgsl and
+// attention_tile.wgsl in front.
 //
 //   a_tj = exp(z_tj - logSumExp_t)                     dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dk_j = scale sum_{t>=j} dz_tj q_t                  u_j = sum_{t>=j} a_tj g_t
@@ -87,7 +88,7 @@ fn main(
         }
         for (var k = 0u; k < 4u; k++) {
           let statistics = rowStatistics[queryIndex[k]];
-          let weight = exp(parameters.scale * scores[k] - vec4f(statistics.x));
+          let weight = exponential(parameters.scale * scores[k] - vec4f(statistics.x));
           weights[(4u * y + k) * LANES + x] = weight;
           logitGradients[(4u * y + k) * LANES + x] =
             weight * (factors * weightGradients[k] - vec4f(statistics.y));

@@ -104,7 +104,7 @@ fn main(
       let rowDot = vec4f(${unroll(4, (j) => `statistics${j}.y`, ", ")});
       ${
     eachRow((r) => `
-      let weight${r} = exp2(scale * score${r} - logSumExp);
+      let weight${r} = exponential2(scale * score${r} - logSumExp);
       let logitGradient${r} = weight${r} * (factor${r} * weightGradient${r} - rowDot);`)
   }
 

@@ -1,4 +1,5 @@
-// Attention backward, queryGradient. Needs attention_tile.wgsl in front.
+// Attention backward, queryGradient. Needs not_a_number.wgsl and
+// attention_tile.wgsl in front.
 //
 //   a_tj = exp(z_tj - logSumExp_t)      dz_tj = a_tj (f_j <g_t, v_j> - D_t)      dq_t = scale sum_{j<=t} dz_tj k_j
 //
@@ -76,7 +77,7 @@ fn main(
           factor = valveFactor(valve[keyIndex[k]]);
         }
         logitGradients[(4u * y + k) * LANES + x] =
-          exp(parameters.scale * scores[k] - logSumExp) * (factor * weightGradients[k] - rowDot);
+          exponential(parameters.scale * scores[k] - logSumExp) * (factor * weightGradients[k] - rowDot);
       }
     }
     workgroupBarrier();

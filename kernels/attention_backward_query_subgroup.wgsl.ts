@@ -99,7 +99,7 @@ fn main(
     }
     ${
     eachRow((r) => `
-    let logitGradient${r} = exp2(scale * score${r} - statistics${r}.x)
+    let logitGradient${r} = exponential2(scale * score${r} - statistics${r}.x)
       * (factors * weightGradient${r} - statistics${r}.y);`)
   }
 

@@ -1,4 +1,5 @@
-// Fused causal attention, forward, with online softmax. Needs attention_tile.wgsl in front.
+// Fused causal attention, forward, with online softmax. Needs not_a_number.wgsl and
+// attention_tile.wgsl in front.
 //
 //   z_tj = scale <q_t, k_j>  for j <= t        a_t = softmax(z_t)        y_t = sum_{j<=t} a_tj f_j v_j
 //   logSumExp_t = log sum_{j<=t} exp(z_tj)     f_j = 1, or with V-scale f_j = r_j / (r_j + C), r_j = |v_j|²
@@ -86,7 +87,7 @@ fn main(
     runningSum *= correction;
     for (var k = 0u; k < 4u; k++) {
       let weight = select(
-        vec4f(0.0), exp(scores[k] - newMaximum), position >= vec4u(keyPosition[k]));
+        vec4f(0.0), exponential(scores[k] - newMaximum), position >= vec4u(keyPosition[k]));
       runningSum += weight;
       var factor = 1.0;
       if (parameters.vScale == V_SCALE_FULL) {
@@ -130,6 +131,7 @@ fn main(
   for (var l = 0u; l < LANES; l++) {
     denominator += partial[l * LANES + x];
   }
+  let logarithm = passNotANumber(log(denominator), denominator);
   for (var i = 0u; i < 4u; i++) {
     if (position[i] < length) {
       for (var n = 0u; n < columnsPerLane(); n++) {
@@ -139,7 +141,7 @@ fn main(
         }
       }
       if (y == 0u) {
-        logSumExp[queryHead * length + position[i]] = runningMaximum[i] + log(denominator[i]);
+        logSumExp[queryHead * length + position[i]] = runningMaximum[i] + logarithm[i];
       }
     }
   }

@@ -103,7 +103,7 @@ fn main(
     let newMaximum${r} = max(maximum${r}, subgroupMax(maximum(score${r})));
     let correction${r} = exp2(maximum${r} - newMaximum${r});
     maximum${r} = newMaximum${r};
-    var weight${r} = exp2(score${r} - newMaximum${r});`)
+    var weight${r} = exponential2(score${r} - newMaximum${r});`)
   }
     if (diagonal) {
       ${
@@ -167,7 +167,7 @@ fn main(
       }`)
     }
       if (lane == 0u) {
-        logSumExp[index] = (maximum${r} + log2(total)) * LN_2;
+        logSumExp[index] = (maximum${r} + passNotANumber(vec4f(log2(total)), vec4f(total)).x) * LN_2;
       }
     }
   }`)

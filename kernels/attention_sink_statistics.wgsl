@@ -1,4 +1,5 @@
-// Attention-sink statistics of one key position s, without the attention matrix. Needs workgroup_sum.wgsl in front.
+// Attention-sink statistics of one key position s, without the attention matrix. Needs
+// workgroup_sum.wgsl and not_a_number.wgsl in front.
 //
 //   a_ts = exp(scale <q_t, k_s> - logSumExp_t)      M_s = sum_{t>=s} a_ts      S_s = sum_{t>=s} a_ts²
 //   score = mean of a_ts over t = s .. min(s + window, T) - 1
@@ -41,7 +42,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     for (var c = 0u; c < vectors; c++) {
       product += dot(query[queryRow + c], key[keyRow + c]);
     }
-    let weight = exp(parameters.scale * product - logSumExp[queryHead * length + t]);
+    let logarithm = parameters.scale * product - logSumExp[queryHead * length + t];
+    let weight = exponential(vec4f(logarithm)).x;
     sums += vec4f(weight, weight * weight, select(0.0, weight, t < parameters.windowEnd), 0.0);
   }
   let totals = workgroupSum(sums, lane.x);

@@ -11,6 +11,7 @@ import {
   attentionBackwardKeyValueKernel,
   attentionBackwardQueryKernel,
   attentionBackwardRowKernel,
+  notANumber,
   vScaleConstantGradientKernel,
 } from "./kernels.ts";
 import { spreadWorkgroups } from "./validation.ts";
@@ -133,7 +134,7 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> 
         scratch: [...scratch, rowStatistics],
         dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
           kernel: {
-            parts: [{
+            parts: [notANumber, {
               file: "attention_backward_query_subgroup.wgsl.ts",
               source: attentionBackwardQuerySubgroup({ subgroupSize, rows, headDim }),
             }],
@@ -144,7 +145,7 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> 
           workgroups: [tiles, queryHeads, batches],
         }, {
           kernel: {
-            parts: [{
+            parts: [notANumber, {
               file: "attention_backward_key_value_subgroup.wgsl.ts",
               source: attentionBackwardKeyValueSubgroup({ subgroupSize, rows, headDim }),
             }],

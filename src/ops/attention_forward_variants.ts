@@ -8,7 +8,7 @@ import {
 } from "./attention_shape.ts";
 import { suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
 import { planValve } from "./attention_valve.ts";
-import { attentionForwardKernel } from "./kernels.ts";
+import { attentionForwardKernel, notANumber } from "./kernels.ts";
 import type { Variant } from "./variants.ts";
 
 /** A checked call of attention forward, with its output tensors. */
@@ -68,7 +68,7 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
         scratch,
         dispatches: [...dispatches, {
           kernel: {
-            parts: [{ file: "attention_forward_subgroup.wgsl.ts", source }],
+            parts: [notANumber, { file: "attention_forward_subgroup.wgsl.ts", source }],
             features: ["subgroups"],
           },
           parameters: [

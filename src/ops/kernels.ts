@@ -14,6 +14,7 @@ import attentionSinkStatisticsSource from "../../kernels/attention_sink_statisti
   type: "text",
 };
 import attentionTileSource from "../../kernels/attention_tile.wgsl" with { type: "text" };
+import notANumberSource from "../../kernels/not_a_number.wgsl" with { type: "text" };
 import rmsNormBackwardGainSource from "../../kernels/rms_norm_backward_gain.wgsl" with {
   type: "text",
 };
@@ -30,6 +31,8 @@ import vScaleForwardSource from "../../kernels/v_scale_forward.wgsl" with { type
 import vScaleSquaredNormSource from "../../kernels/v_scale_squared_norm.wgsl" with { type: "text" };
 import workgroupSumSource from "../../kernels/workgroup_sum.wgsl" with { type: "text" };
 
+/** exp and log that hand NaN on. */
+export const notANumber: KernelPart = { file: "not_a_number.wgsl", source: notANumberSource };
 const attentionTile: KernelPart = { file: "attention_tile.wgsl", source: attentionTileSource };
 const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
 
@@ -41,7 +44,7 @@ export type TiledKernel = (headDim: number, software: boolean) => Kernel;
 // D up to 256, and compiles in half the time.
 function tiled(file: string, source: string): TiledKernel {
   return (headDim, software) => ({
-    parts: [attentionTile, { file, source }],
+    parts: [notANumber, attentionTile, { file, source }],
     constants: software
       ? { COLUMNS_PER_LANE: 8, ROLLED: true }
       : { COLUMNS_PER_LANE: Math.ceil(headDim / 32), ROLLED: false },
@@ -69,7 +72,7 @@ export const attentionBackwardKeyValueKernel: TiledKernel = tiled(
 );
 /** M_s, S_s and the sink score of one position. */
 export const attentionSinkStatisticsKernel: Kernel = {
-  parts: [workgroupSum, {
+  parts: [workgroupSum, notANumber, {
     file: "attention_sink_statistics.wgsl",
     source: attentionSinkStatisticsSource,
   }],
