@@ -22,8 +22,18 @@ export interface FoundAdapter {
   readonly origin: RuntimeEntry;
 }
 
-/** The environment variable that, set to `embedded`, passes over the installed drivers. */
+/**
+ * The environment variable that, set to `embedded`, passes over the installed drivers.
+ *
+ * It is also set here when the embedded driver has been opened, for the other isolates of the process (`deno test
+ * --parallel` has many). Drivers are the process's: their probes would find this one and take it for installed,
+ * and it would be closed under them when the isolate that opened it ends. So each opens its own.
+ */
 const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
+
+async function embeddedOnly(): Promise<boolean> {
+  return await mayUseVariable(ADAPTER_VARIABLE) && Deno.env.get(ADAPTER_VARIABLE) === "embedded";
+}
 
 /**
  * Finds an adapter: the machine's GPU; else an installed software driver that passes the self-test; else, on x64
@@ -49,10 +59,9 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   }
 
   const open = wish.runtime === "dawn" ? dawnRuntime : denoRuntime;
-  const embeddedOnly = await mayUseVariable(ADAPTER_VARIABLE) &&
-    Deno.env.get(ADAPTER_VARIABLE) === "embedded";
   const origin = await open();
-  if (!embeddedOnly && await worthRequesting(options, { wish, tried })) {
+  const worth = !await embeddedOnly() && await worthRequesting(options, { wish, tried });
+  if (worth && !await embeddedOnly()) { // again: it may have been opened while the probe ran
     const found = await request(origin, options, { wish, tried });
     if (found !== undefined) return found;
   }
@@ -70,6 +79,7 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
       "Install Mesa's lavapipe 25 or later (Debian: mesa-vulkan-drivers, libvulkan1)",
     );
   });
+  if (await mayUseVariable(ADAPTER_VARIABLE)) Deno.env.set(ADAPTER_VARIABLE, "embedded");
   activateEmbeddedDriver(driver);
   const found = await request(await open(), options, { wish, tried });
   if (found !== undefined) return found;
