@@ -39,11 +39,28 @@ Deno.test("mutants have different names and change something", () => {
 const elsewhere =
   /^(ceiling_|matmul|self_test|row_|rms_norm_forward_coop|v_scale_(cluster|.*_(rows|subgroup)))/;
 
-Deno.test("every portable kernel has mutants", async () => {
-  const { state } = await Deno.permissions.query({ name: "read", path: "kernels" });
-  if (state !== "granted") return; // names of files, which the list above has anyway
-  for await (const { name } of Deno.readDir(new URL("../kernels/", import.meta.url))) {
-    if (!name.endsWith(".wgsl") || elsewhere.test(name)) continue;
-    assert(files.includes(name), `${name} has no mutants`);
-  }
+const kernels = new URL("../kernels/", import.meta.url);
+const mayRead = Deno.permissions.querySync({ name: "read", path: kernels }).state === "granted";
+const without = mayRead ? "" : " [needs --allow-read]";
+
+Deno.test({
+  name: `every portable kernel has mutants${without}`,
+  ignore: !mayRead,
+  async fn() {
+    for await (const { name } of Deno.readDir(kernels)) {
+      if (!name.endsWith(".wgsl") || elsewhere.test(name)) continue;
+      assert(files.includes(name), `${name} has no mutants`);
+    }
+  },
+});
+
+Deno.test({
+  name: `every mutant applies to its kernel, those left out too${without}`,
+  ignore: !mayRead,
+  async fn() {
+    for (const { name, file, find, times } of mutants) {
+      const found = (await Deno.readTextFile(new URL(file, kernels))).split(find).length - 1;
+      assert(found === times, `${file}: ${name} wants "${find}" ${times} times, found ${found}`);
+    }
+  },
 });

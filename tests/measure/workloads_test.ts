@@ -56,14 +56,14 @@ interface Mutant {
 
 const mutants: readonly Mutant[] = [
   mutant("attention forward", "attention_forward.wgsl", "parameters.scale *", "0.98 *"),
-  mutant("attention forward", "attention_forward.wgsl", "+ log(denominator[i])", ""),
+  mutant("attention forward", "attention_forward.wgsl", "+ logarithm[i]", ""),
   mutant("attention-v-scale-full forward", "attention_tile.wgsl", "valve.x / (", "1.0 + 0.0 * ("),
   mutant("attention backward", "attention_backward_row.wgsl", "product.x)", "0.0)"),
   mutant(
     "attention-sink-statistics forward",
     "attention_sink_statistics.wgsl",
-    "exp(",
-    "1.001 * exp(",
+    "= exponential(",
+    "= 1.001 * exponential(",
   ),
 ];
 

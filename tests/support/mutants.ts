@@ -194,11 +194,16 @@ export const mutants: readonly Mutant[] = [
       "var newMaximum = vec4f(MASKED);",
       { thorough: true },
     ],
-    ["logSumExp lacks the maximum", "runningMaximum[i] + log(", "log(", { thorough: true }],
-    ["logSumExp is in base 2", "log(denominator[i])", "log2(denominator[i])"],
-    ["weights are in base 2", "exp(scores[k] - newMaximum)", "exp2(scores[k] - newMaximum)", {
+    ["logSumExp lacks the maximum", "runningMaximum[i] + logarithm", "logarithm", {
       thorough: true,
     }],
+    ["logSumExp is in base 2", "log(denominator)", "log2(denominator)"],
+    [
+      "weights are in base 2",
+      "exponential(scores[k] - newMaximum)",
+      "exponential2(scores[k] - newMaximum)",
+      { thorough: true },
+    ],
     ["a last partial tile is not written", "position[i] < length", "position[i] < (length & ~31u)"],
     ["a row too many is written", "position[i] < length", "position[i] <= length"],
     ["the last vec4f column is dropped", "c < vectors) {", "c + 1u < vectors) {", { times: 2 }],
@@ -245,6 +250,18 @@ export const mutants: readonly Mutant[] = [
       "(parameters.vectors + LANES - 1u) / LANES",
       "max(1u, parameters.vectors / LANES)",
     ],
+  ]),
+  ...mutantsOf("not_a_number.wgsl", forwardNonFinite, [
+    ["a NaN becomes zero", "argument, isNotANumber", "vec4f(0.0), isNotANumber"],
+    ["numbers beyond 2 count as NaN", "vec4u(0x7f800000u)", "vec4u(0x40000000u)", {
+      caughtBy: forward,
+    }],
+    ["negative numbers count as NaN", "& vec4u(0x7fffffffu)", "& vec4u(0xffffffffu)", {
+      caughtBy: forward,
+    }],
+    ["exp is exp2", "passNotANumber(exp(x), x)", "passNotANumber(exp2(x), x)", {
+      caughtBy: forward,
+    }],
   ]),
   ...mutantsOf("attention_backward_row.wgsl", backward, [
     ["D is zero", "product.x)", "0.0)"],
