@@ -1,0 +1,369 @@
+/**
+ * What is measured of attention sinks and gradient sinks in one model on some batches: the form of
+ * `deno task sinks --json`'s output, which the study and the pictures read.
+ *
+ * Units and reductions, unless a field says otherwise:
+ * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
+ * - Gradients are those of the mean loss, in nats a token, over all sequences measured, however these
+ *   were cut into batches.
+ * - "Summed" gradient norms are those of spec section 6's R_GS: the gradients of all sequences are added
+ *   up first, position by position, and the norm is taken of the sum. What pushes every sequence in the
+ *   same direction counts in full; what differs from sequence to sequence averages out.
+ * - "Single" gradient norms are taken in each sequence by itself, times the number of sequences so that
+ *   they are gradients of a sequence's own mean loss; then the mean over sequences.
+ * - Bloat, Compress and Change are ratios within one token of one sequence, reduced by the median over
+ *   sequences. Not on sums over the batch: the RMSNorm's Jacobian, and with it the bound
+ *   Compress ≤ ‖γ‖∞/rms, belongs to one token's ‖h‖, and a median bears the few tokens whose gradient
+ *   nearly vanishes, by which the ratio divides.
+ * - Activation norms are means over sequences; attention statistics too.
+ * - null means that there is nothing to tell: a layer without attention, a ratio to zero, a task without
+ *   triggers. There is no NaN or Infinity in a measurement; whoever measures throws instead.
+ *
+ * Sources: Chen, Lin, Yao, arXiv 2603.17771 (R_GS, paths, Bloat, Compress, Change); Gu et al., arXiv
+ * 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
+ */
+import type { LlamaConfig } from "../model/config.ts";
+
+/** The version of the form; another number means other fields. */
+export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
+
+/** Which positions and thresholds the measurements use. */
+export interface SinkSettings {
+  /** s, the position looked at as a sink. */
+  readonly position: number;
+  /** T_ε as given: the queries t = s … s + T_ε − 1 that the score averages over, fewer where the sequence ends. */
+  readonly window: number;
+  /** ε: a head whose score is greater counts as a sink. */
+  readonly threshold: number;
+  /** T_e as given: R_GS compares with positions up to this one, fewer where the sequence ends. */
+  readonly lastGradientPosition: number;
+  /** Idle queries count from this position on. */
+  readonly idleFrom: number;
+  /** The first and the last position of the early tokens, which norms are compared with; s itself is left out. */
+  readonly early: readonly [number, number];
+}
+
+/** Spec section 6's settings. */
+export const DEFAULT_SINK_SETTINGS: SinkSettings = {
+  position: 0,
+  window: 64,
+  threshold: 0.3,
+  lastGradientPosition: 31,
+  idleFrom: 8,
+  early: [1, 15],
+};
+
+/** Something at position s against its mean over other positions. */
+export interface SinkComparison {
+  /** At position s. */
+  readonly sink: number;
+  /** The mean over the early tokens. */
+  readonly early: number;
+  /** sink / early; null if that is a division by zero. */
+  readonly ratio: number | null;
+}
+
+/** A median with quartiles (linear interpolation, as numpy's default), over layers. */
+export interface Quartiles {
+  readonly lower: number;
+  readonly median: number;
+  readonly upper: number;
+}
+
+/** One query head. */
+export interface HeadMeasurement {
+  readonly head: number;
+  /** α_s: mean of a_ts over the window's queries. */
+  readonly score: number;
+  /** Mean of a_ts over idle queries from `idleFrom` on; null if the task knows of none. */
+  readonly idleScore: number | null;
+  /** M_s = Σ_{t≥s} a_ts, between 0 and T − s. */
+  readonly mass: number;
+  /** S_s = Σ_{t≥s} a_ts² */
+  readonly secondMoment: number;
+}
+
+/** One value head. */
+export interface ValueHeadMeasurement {
+  readonly head: number;
+  /** ‖v_s‖ against early tokens, before V-scale: a ratio far below 1 is value-state drain. */
+  readonly value: SinkComparison;
+  /** ‖v̂_s‖, what attention sums up: equals `value` without V-scale and in its backward-only form. */
+  readonly usedValue: SinkComparison;
+  /** θ = ln λ as learned; 0 for "fixed" and "backward-only", null without V-scale. */
+  readonly theta: number | null;
+  /** C = λ d D σ²; null without V-scale. */
+  readonly constant: number | null;
+}
+
+/** Bloat, Compress and Change of one branch, [positions] each. */
+export interface BranchByPosition {
+  /** ‖h‖ at the branch's start, h or h^{ℓ+½}: median over sequences, as the ratios are. */
+  readonly inputNorm: readonly number[];
+  /** ‖∇h̃‖ / ‖∇r‖, r being what the branch adds. */
+  readonly bloat: readonly (number | null)[];
+  /** ‖∇h − ∇h′‖ / ‖∇h̃‖, h′ = h + r. */
+  readonly compress: readonly (number | null)[];
+  /** ‖∇h‖ / ‖∇h′‖ */
+  readonly change: readonly (number | null)[];
+}
+
+/** Single tokens of a few sequences, for scatter plots: [points] each, all of the same length. */
+export interface BranchPoints {
+  readonly sequence: readonly number[];
+  readonly position: readonly number[];
+  readonly inputNorm: readonly number[];
+  readonly bloat: readonly (number | null)[];
+  readonly compress: readonly (number | null)[];
+  readonly change: readonly (number | null)[];
+}
+
+/** Least squares of log10 Compress over log10 ‖h‖, over all tokens of all sequences. */
+export interface CompressFit {
+  /** The paper sees about −1. */
+  readonly slope: number;
+  /** log10 Compress where ‖h‖ is 1. */
+  readonly intercept: number;
+  /** R²: the share of variance that the line explains. */
+  readonly explained: number;
+  /** The least and the greatest log10 ‖h‖: a slope over less than half a decade says little. */
+  readonly range: readonly [number, number];
+  readonly tokens: number;
+}
+
+/** One residual branch, attention or MLP. */
+export interface BranchMeasurement {
+  readonly byPosition: BranchByPosition;
+  readonly points: BranchPoints;
+  /** null if Compress or ‖h‖ is the same, or 0, for all tokens. */
+  readonly compressFit: CompressFit | null;
+  /** Medians over sequences at s against the mean of these medians over early tokens. */
+  readonly bloat: SinkComparison | null;
+  readonly compress: SinkComparison | null;
+  readonly change: SinkComparison | null;
+}
+
+/** Summed gradient norms at the attention's inner states, [positions] each. */
+export interface AttentionGradients {
+  /** ‖∇_{h̃_t}L‖ */
+  readonly norm: readonly number[];
+  /** ‖∇_{q_t}L‖: exactly 0 at position 0. */
+  readonly query: readonly number[];
+  readonly key: readonly number[];
+  /** By v before V-scale. */
+  readonly value: readonly number[];
+  /** ‖∇_{y_t}L‖ */
+  readonly output: readonly number[];
+}
+
+/** The attention of one layer. */
+export interface AttentionMeasurement {
+  readonly heads: readonly HeadMeasurement[];
+  readonly valueHeads: readonly ValueHeadMeasurement[];
+  /** The share of query heads whose score is greater than ε. */
+  readonly sinkRate: number;
+  /** The same of the idle score. */
+  readonly idleSinkRate: number | null;
+  /** R_GS(s), of summed gradients: ‖∇h̃_s‖ against the mean over t ≠ s, t ≤ T_e. */
+  readonly gradientSink: SinkComparison;
+  /** The same of single gradients: how much of R_GS is there without the sum over sequences. */
+  readonly singleGradientSink: SinkComparison;
+  /** Summed. */
+  readonly gradients: AttentionGradients;
+  /** ‖∇h̃_t‖, single, [positions]. */
+  readonly singleNormGradient: readonly number[];
+  /** ‖v_t‖ over all value heads, before V-scale. */
+  readonly value: SinkComparison;
+  /** ‖r_attn‖ */
+  readonly residual: SinkComparison;
+  readonly branch: BranchMeasurement;
+}
+
+/** Unusually large elements of a hidden state [B, T, d]. */
+export interface MassiveActivations {
+  /** Median magnitude of all elements (of the last batch measured, if there are several). */
+  readonly median: number;
+  /** Largest magnitude of all. */
+  readonly largest: number;
+  /** largest / median; null if the median is 0. */
+  readonly ratio: number | null;
+  /** Elements over 100 × the median magnitude of their batch, in a sequence on average. */
+  readonly above100: number;
+  /** Elements over 1000 × the median magnitude, in a sequence on average. */
+  readonly above1000: number;
+  /** Those over 100 × that stand at position s, in a sequence on average. */
+  readonly above100AtSink: number;
+}
+
+/** One layer. */
+export interface LayerMeasurement {
+  readonly layer: number;
+  /** null in a layer without attention. */
+  readonly attention: AttentionMeasurement | null;
+  readonly mlp: {
+    /** ‖r_mlp‖ */
+    readonly residual: SinkComparison;
+    /** Summed ‖∇_{h̃_t^{ℓ+½}}L‖, [positions]. */
+    readonly normGradient: readonly number[];
+    readonly branch: BranchMeasurement;
+  };
+  /** ‖h_in‖, ‖h_half‖, ‖h_out‖: mean over sequences, s against early tokens. */
+  readonly input: SinkComparison;
+  readonly half: SinkComparison;
+  readonly output: SinkComparison;
+  /** ‖h_out‖, [positions]. */
+  readonly outputByPosition: readonly number[];
+  /** Of h_out. */
+  readonly massive: MassiveActivations;
+}
+
+/** Where activations are rounded to 8 bits. */
+export type QuantizationTarget = "down-projections" | "all-linears";
+
+/**
+ * How the range of 8 bits is chosen: one scale a tensor, from the largest magnitude in other batches, or one
+ * scale a token, from the token itself.
+ */
+export type QuantizationScaling = "static-tensor" | "dynamic-token";
+
+/** The loss with activations rounded to 8 bits, symmetric, in front of linear maps. */
+export interface QuantizationCase {
+  readonly target: QuantizationTarget;
+  readonly scaling: QuantizationScaling;
+  /** In nats a token. */
+  readonly loss: number;
+  /** loss minus the loss without rounding, on the same sequences. */
+  readonly difference: number;
+}
+
+/** The range-sensitivity diagnostic: not a recipe for deployment. */
+export interface QuantizationMeasurement {
+  /** Without rounding, in nats a token. */
+  readonly loss: number;
+  /** Validation batches, other than those measured, that static scales come from. */
+  readonly calibrationBatches: number;
+  readonly cases: readonly QuantizationCase[];
+}
+
+/** An identity or a bound of the theory, checked on every token of a real batch. */
+export interface TheoryCheck {
+  /** A short name, such as "value path" or "mass bound". */
+  readonly name: string;
+  /** In spec section 3's and 4's notation. */
+  readonly formula: string;
+  /** Equalities have violations only; bounds have slack as well. */
+  readonly kind: "identity" | "bound";
+  /** How many comparisons were made. */
+  readonly compared: number;
+  /**
+   * Identity: the largest |left − right| over the sum of the magnitudes added up. Bound: the largest
+   * (left − right) over the terms' magnitude; negative where it holds with room.
+   */
+  readonly worst: number;
+  /** Where: layer, head, position, sequence. */
+  readonly where: string;
+  /** What rounding can explain, in `worst`'s unit. */
+  readonly tolerance: number;
+  /** How many comparisons exceed the tolerance. */
+  readonly violations: number;
+  /** Bounds: how tight. Empty for identities. One for each layer (and branch) that has it. */
+  readonly slack: readonly SlackDistribution[];
+}
+
+/** The levels of {@linkcode SlackDistribution}'s quantiles. */
+export const SLACK_LEVELS = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1] as const;
+
+/**
+ * Slack of a bound, bound / actual: 1 where it is attained, 10 where it is ten times too generous. Tokens whose
+ * actual value is 0 are left out.
+ */
+export interface SlackDistribution {
+  readonly layer: number;
+  readonly branch: "attention" | "mlp";
+  /** Quantiles at SLACK_LEVELS over all tokens. */
+  readonly all: readonly number[];
+  /** The same at position s only. */
+  readonly sink: readonly number[];
+  /** log10 slack in bins of `width` from `from` on. */
+  readonly histogram: {
+    readonly from: number;
+    readonly width: number;
+    readonly counts: readonly number[];
+  };
+}
+
+/** The theory on a real batch. */
+export interface TheoryMeasurement {
+  readonly checks: readonly TheoryCheck[];
+  /** One line for each check with violations; empty when all holds. */
+  readonly errors: readonly string[];
+}
+
+/** Where the model comes from. */
+export interface MeasurementSource {
+  /** The run's name, its folder's last part. */
+  readonly run: string;
+  /** Training steps done. */
+  readonly step: number;
+  /** A task's name, such as "bigram-backcopy". */
+  readonly task: string;
+  readonly seed: number | null;
+}
+
+/** Everything that is measured of one model. */
+export interface SinkMeasurement {
+  readonly schema: typeof SINK_MEASUREMENT_SCHEMA;
+  /** null when a trace of no run was measured. */
+  readonly source: MeasurementSource | null;
+  readonly config: LlamaConfig;
+  readonly settings: SinkSettings;
+  readonly data: {
+    /** Sequences measured. */
+    readonly sequences: number;
+    /** T */
+    readonly context: number;
+  };
+  /** In nats a token, on the sequences measured; null if not known. */
+  readonly loss: number | null;
+  /** The oracle's on the same sequences; null if there is none. */
+  readonly oracleLoss: number | null;
+  /**
+   * The positions that arrays by position are of, increasing: 0 … 31, then 2^k − 1, then the last, as far as the
+   * sequence goes; s always.
+   */
+  readonly positions: readonly number[];
+  readonly layers: readonly LayerMeasurement[];
+  /** Over layers with attention; null if there is none (in the next fields as well). */
+  readonly summary: {
+    /** R_GS(s) over layers. */
+    readonly gradientSink: Quartiles | null;
+    readonly singleGradientSink: Quartiles | null;
+    /** The share of all query heads whose score is greater than ε. */
+    readonly sinkRate: number | null;
+    readonly idleSinkRate: number | null;
+    /** The greatest of all heads. */
+    readonly largestScore: number | null;
+    readonly largestIdleScore: number | null;
+    /** Summed ‖∇q‖, ‖∇k‖, ‖∇v‖, [positions]: mean over layers. */
+    readonly pathGradients: {
+      readonly query: readonly number[];
+      readonly key: readonly number[];
+      readonly value: readonly number[];
+    } | null;
+    /** The same at s against early tokens. */
+    readonly paths: {
+      readonly query: SinkComparison;
+      readonly key: SinkComparison;
+      readonly value: SinkComparison;
+    } | null;
+    /** Over all layers' attention branches, and over all MLP branches. */
+    readonly compressFit: {
+      readonly attention: CompressFit | null;
+      readonly mlp: CompressFit | null;
+    };
+  };
+  /** null if not asked for. */
+  readonly quantization: QuantizationMeasurement | null;
+  /** null if not asked for. */
+  readonly theory: TheoryMeasurement | null;
+}
