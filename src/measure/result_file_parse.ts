@@ -34,7 +34,15 @@ function nestingDepth(text: string): number {
   return deepest;
 }
 
-/** Where a value holds what JSON or an object must not hold; undefined if nowhere. */
+/**
+ * Where a value holds what JSON or an object must not hold; undefined if nowhere.
+ *
+ * @param value of a stranger's file
+ */
+export function contentProblem(value: unknown): string | undefined {
+  return forbiddenContent(value, []);
+}
+
 function forbiddenContent(value: unknown, path: readonly string[]): string | undefined {
   if (typeof value === "number" && !Number.isFinite(value)) {
     return `${pathName(path)} is ${value}, wanted a finite number`;
@@ -94,7 +102,7 @@ function consistencyProblem(file: ResultFile): string | undefined {
 function problemOf(value: unknown): string | undefined {
   const version = versionProblem(value);
   if (version !== undefined) return version;
-  const content = forbiddenContent(value, []);
+  const content = contentProblem(value);
   if (content !== undefined) return content;
   const { valid, errors } = validator.validate(value);
   if (!valid) return describeSchemaError(errors, value, schema);
@@ -129,6 +137,21 @@ function complaint(name: string, problem: string): ResultFileError {
  * ```
  */
 export function parseResultFile(text: string, name: string): ResultFile {
+  const value = parseUntrustedJson(text, name);
+  const problem = problemOf(value);
+  if (problem !== undefined) throw complaint(name, problem);
+  return value as ResultFile;
+}
+
+/**
+ * Reads JSON of strangers as far as that goes without knowing its form.
+ *
+ * @param text the file's content
+ * @param name the file's name, for messages
+ * @returns any value; objects may still hold names that {@linkcode contentProblem} finds
+ * @throws {ResultFileError} if the text is too long, empty, nested too deeply, or not JSON
+ */
+export function parseUntrustedJson(text: string, name: string): unknown {
   if (text.length > MAXIMUM_RESULT_BYTES) {
     throw complaint(name, `is larger than ${MAXIMUM_RESULT_BYTES / 2 ** 20} MiB`);
   }
@@ -137,18 +160,14 @@ export function parseResultFile(text: string, name: string): ResultFile {
   if (nestingDepth(content) > MAXIMUM_DEPTH) {
     throw complaint(name, `nests deeper than ${MAXIMUM_DEPTH} levels`);
   }
-  let value: unknown;
   try {
-    value = JSON.parse(content);
+    return JSON.parse(content);
   } catch (error) {
     throw complaint(
       name,
       `is not JSON, or is cut off (${truncate((error as Error).message, 120)})`,
     );
   }
-  const problem = problemOf(value);
-  if (problem !== undefined) throw complaint(name, problem);
-  return value as ResultFile;
 }
 
 /**
