@@ -1,0 +1,136 @@
+/** The shape of a Llama-like model: pre-norm decoder, RMSNorm, RoPE, SwiGLU, causal attention with grouped heads. */
+
+/** How V-scale stands on the value path. */
+export type VScaleVariant = "none" | "fixed" | "learned" | "backward-only";
+
+/** All variants of V-scale, in the order in which tables show them. */
+export const V_SCALE_VARIANTS: readonly VScaleVariant[] = [
+  "none",
+  "fixed",
+  "learned",
+  "backward-only",
+];
+
+/** What a model is made of. Lengths are those of design tables: L layers, d, Hq, Hkv, D, f and V. */
+export interface LlamaConfig {
+  /** V, at least 2. */
+  readonly vocabulary: number;
+  /** L, at least 1. */
+  readonly layers: number;
+  /** d, the width of the residual stream; a multiple of 4. */
+  readonly modelDim: number;
+  /** Hq, a multiple of the key and value heads. */
+  readonly queryHeads: number;
+  /** Hkv. */
+  readonly keyValueHeads: number;
+  /** D, a multiple of 4 up to 256. */
+  readonly headDim: number;
+  /** f, the width of the SwiGLU's hidden layer. */
+  readonly feedForwardDim: number;
+  /** ε of every RMSNorm. */
+  readonly normEpsilon: number;
+  /** The base of RoPE's angles, θ in Llama's configuration. */
+  readonly ropeBase: number;
+  /** Whether the head reads the embedding's matrix in place of one of its own. */
+  readonly tiedHead: boolean;
+  /** V-scale on the value path. */
+  readonly vScale: VScaleVariant;
+  /** The layers, counted from 0, whose attention is left out: their half-way state is their input. */
+  readonly layersWithoutAttention: readonly number[];
+}
+
+/** σ of the initial weights N(0, σ²), which V-scale's constant holds as well. */
+export const INITIAL_DEVIATION = 0.02;
+
+/**
+ * V-scale's constant at λ = 1: `C = d · D · σ²` with σ = {@linkcode INITIAL_DEVIATION}.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771.
+ *
+ * @param config the model's shape
+ * @returns C
+ */
+export function vScaleConstant(
+  { modelDim, headDim }: Pick<LlamaConfig, "modelDim" | "headDim">,
+): number {
+  return modelDim * headDim * INITIAL_DEVIATION ** 2;
+}
+
+const SMALLEST = {
+  vocabulary: 2,
+  layers: 1,
+  modelDim: 4,
+  queryHeads: 1,
+  keyValueHeads: 1,
+  headDim: 4,
+  feedForwardDim: 4,
+} as const;
+
+/**
+ * Refuses a configuration that no model can have.
+ *
+ * @param config the configuration
+ * @throws {RangeError} naming the field, what was given and what is wanted
+ */
+export function checkConfig(config: LlamaConfig): void {
+  for (const [field, least] of Object.entries(SMALLEST)) {
+    const given = config[field as keyof typeof SMALLEST];
+    refuseUnless(
+      Number.isSafeInteger(given) && given >= least,
+      field,
+      given,
+      `an integer of at least ${least}`,
+    );
+  }
+  const { modelDim, queryHeads, keyValueHeads, headDim, feedForwardDim, layers } = config;
+  refuseUnless(modelDim % 4 === 0, "modelDim", modelDim, "a multiple of 4");
+  refuseUnless(feedForwardDim % 4 === 0, "feedForwardDim", feedForwardDim, "a multiple of 4");
+  refuseUnless(
+    headDim % 4 === 0 && headDim <= 256,
+    "headDim",
+    headDim,
+    "a multiple of 4 up to 256",
+  );
+  refuseUnless(
+    queryHeads % keyValueHeads === 0,
+    "queryHeads",
+    queryHeads,
+    `a multiple of the ${keyValueHeads} key and value heads`,
+  );
+  const { normEpsilon, ropeBase, tiedHead, vScale, layersWithoutAttention } = config;
+  refuseUnless(
+    normEpsilon > 0 && normEpsilon < Infinity,
+    "normEpsilon",
+    normEpsilon,
+    "a finite number above 0",
+  );
+  refuseUnless(
+    ropeBase > 1 && ropeBase < Infinity,
+    "ropeBase",
+    ropeBase,
+    "a finite number above 1",
+  );
+  refuseUnless(typeof tiedHead === "boolean", "tiedHead", tiedHead, "true or false");
+  refuseUnless(
+    V_SCALE_VARIANTS.includes(vScale),
+    "vScale",
+    vScale,
+    `one of ${V_SCALE_VARIANTS.join(", ")}`,
+  );
+  refuseUnless(
+    Array.isArray(layersWithoutAttention) &&
+      layersWithoutAttention.every((layer, i) =>
+        Number.isSafeInteger(layer) && layer >= 0 && layer < layers &&
+        layersWithoutAttention.indexOf(layer) === i
+      ),
+    "layersWithoutAttention",
+    layersWithoutAttention,
+    `different layers from 0 to ${layers - 1}`,
+  );
+}
+
+function refuseUnless(holds: boolean, field: string, given: unknown, wanted: string): void {
+  if (!holds) {
+    throw new RangeError(`LlamaConfig: ${field} is ${JSON.stringify(given)}, wanted ${wanted}`);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What happens inside a model on one batch: every state that the measurements of gradient sinks look at, and the
+ * loss's gradient by it. `Numbers` is a tensor on the GPU, or its elements on the CPU.
+ */
+
+/** One layer's states. B sequences of T tokens; d, Hq, Hkv and D as in the model's configuration. */
+export interface LayerTrace<Numbers> {
+  /** h: [B, T, d] */
+  readonly input: Numbers;
+  /** Undefined in a layer without attention. */
+  readonly attention: AttentionTrace<Numbers> | undefined;
+  /** h^{ℓ+½} = h + r_attn: [B, T, d]; in a layer without attention the input. */
+  readonly half: Numbers;
+  /** h̃^{ℓ+½}, the RMSNorm output that feeds the MLP: [B, T, d] */
+  readonly mlpNorm: Numbers;
+  /** r_mlp: [B, T, d] */
+  readonly mlpResidual: Numbers;
+  /** h^{ℓ+1} = h^{ℓ+½} + r_mlp: [B, T, d] */
+  readonly output: Numbers;
+  /** The loss's gradients by some of them. That by r_attn is that by `half`, that by r_mlp that by `output`. */
+  readonly gradients: {
+    readonly input: Numbers;
+    readonly half: Numbers;
+    readonly mlpNorm: Numbers;
+    readonly output: Numbers;
+  };
+}
+
+/** The states inside one layer's attention. */
+export interface AttentionTrace<Numbers> {
+  /** h̃, the RMSNorm output that feeds attention: [B, T, d] */
+  readonly norm: Numbers;
+  /** After RoPE: [B, Hq, T, D] */
+  readonly query: Numbers;
+  /** After RoPE: [B, Hkv, T, D] */
+  readonly key: Numbers;
+  /** Before V-scale: [B, Hkv, T, D] */
+  readonly value: Numbers;
+  /** y, what the heads hand on: [B, Hq, T, D] */
+  readonly output: Numbers;
+  /** Of the scaled logits: [B, Hq, T] */
+  readonly logSumExp: Numbers;
+  /** r_attn: [B, T, d] */
+  readonly residual: Numbers;
+  /** The loss's gradients; that by `value` has passed V-scale. */
+  readonly gradients: {
+    readonly norm: Numbers;
+    readonly query: Numbers;
+    readonly key: Numbers;
+    readonly value: Numbers;
+    readonly output: Numbers;
+  };
+}
+
+/** A model's states and gradients on one batch. */
+export interface Trace<Numbers> {
+  /** B */
+  readonly batch: number;
+  /** T */
+  readonly context: number;
+  readonly layers: readonly LayerTrace<Numbers>[];
+}
