@@ -17,7 +17,8 @@
  *
  * @module
  */
-export { openGpu, type OpenGpuOptions } from "./src/gpu/open_gpu.ts";
+export { openGpu, type OpenGpuOptions } from "./src/ops/open_gpu.ts";
+export type { OpenGpuOptions as AdapterOptions } from "./src/gpu/open_gpu.ts";
 export { Gpu } from "./src/gpu/gpu.ts";
 export { GpuError } from "./src/gpu/gpu_error.ts";
 export type { GpuInfo, Runtime } from "./src/gpu/gpu_info.ts";

@@ -1,0 +1,102 @@
+/**
+ * A `Gpu` that computes nothing: operators plan on it as on the real one, and what they would compile and dispatch is
+ * written down. So a plan can be read (what its kernels are, how much memory it takes) without an adapter, without
+ * compiling, and without allocating.
+ */
+import { Gpu } from "./gpu.ts";
+import type { GpuInfo } from "./gpu_info.ts";
+import type { Plan } from "./plan.ts";
+
+/** What a plan would do. */
+export interface PlanRecord {
+  /** Every dispatch: the WGSL, the bytes of its uniform parameters, and the workgroups in x, y and z. */
+  readonly dispatches: readonly {
+    readonly code: string;
+    readonly parameters: readonly number[];
+    readonly workgroups: readonly number[];
+  }[];
+}
+
+interface DryBuffer {
+  readonly size: number;
+  bytes: readonly number[];
+  destroy(): void;
+}
+
+interface DryPipeline {
+  readonly code: string;
+  getBindGroupLayout(): object;
+}
+
+/**
+ * A `Gpu` with the features and limits of another and nothing behind it. Tensors made on it cannot be read.
+ *
+ * @param info what to pretend to be
+ * @returns the `Gpu`; plans made on it are read by {@linkcode recordPlan}
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planRmsNormForward } from "@gradsink/gradsink";
+ * import { createDryGpu, recordPlan } from "./dry_gpu.ts";
+ *
+ * using gpu = await openGpu();
+ * using dry = createDryGpu(gpu.info);
+ * const { plan } = planRmsNormForward(dry, { input: dry.empty([4, 8]), gain: dry.empty([8]) });
+ * console.log(recordPlan(plan).dispatches.map(({ workgroups }) => workgroups));
+ * ```
+ */
+export function createDryGpu(info: GpuInfo): Gpu {
+  const device = {
+    limits: info.limits,
+    features: new Set(info.features),
+    lost: new Promise<never>(() => {}),
+    addEventListener(): void {},
+    pushErrorScope(): void {},
+    popErrorScope: () => Promise.resolve(null),
+    destroy(): void {},
+    createBuffer: ({ size }: { size: number }): DryBuffer => ({ size, bytes: [], destroy() {} }),
+    createShaderModule: ({ code }: { code: string }) => ({
+      code,
+      getCompilationInfo: () => Promise.resolve({ messages: [] }),
+    }),
+    createComputePipeline: (
+      { compute: { module } }: { compute: { module: { code: string } } },
+    ): DryPipeline => ({ code: module.code, getBindGroupLayout: () => ({}) }),
+    createBindGroup: ({ entries }: { entries: readonly { resource: { buffer: DryBuffer } }[] }) =>
+      entries,
+    queue: {
+      // Uniforms only: what a tensor holds is not looked at.
+      writeBuffer(buffer: DryBuffer, _offset: number, data: ArrayBuffer | ArrayBufferView): void {
+        if (data instanceof ArrayBuffer) buffer.bytes = [...new Uint8Array(data)];
+      },
+      submit(): void {},
+      onSubmittedWorkDone: () => Promise.resolve(),
+    },
+  };
+  return new Gpu(device as unknown as GPUDevice, info);
+}
+
+/**
+ * Reads a plan that was made on a {@linkcode createDryGpu}.
+ *
+ * @param plan the plan
+ * @returns what it would do
+ */
+export function recordPlan(plan: Plan): PlanRecord {
+  const dispatches: PlanRecord["dispatches"][number][] = [];
+  let code = "";
+  let parameters: readonly number[] = [];
+  const pass = {
+    setPipeline(pipeline: DryPipeline): void {
+      code = pipeline.code;
+    },
+    setBindGroup(_index: number, entries: readonly { resource: { buffer: DryBuffer } }[]): void {
+      parameters = entries[0]!.resource.buffer.bytes;
+    },
+    dispatchWorkgroups(...workgroups: number[]): void {
+      dispatches.push({ code, parameters, workgroups });
+    },
+  };
+  plan.encode(pass as unknown as GPUComputePassEncoder);
+  return { dispatches };
+}

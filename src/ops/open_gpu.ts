@@ -1,0 +1,50 @@
+import { openGpu as openAdapter, type OpenGpuOptions as AdapterOptions } from "../gpu/open_gpu.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { applyTuning } from "./tuned_choices.ts";
+import { isTuningOff, readTuning } from "./tuning_file.ts";
+
+/** What `openGpu` can be asked for. */
+export interface OpenGpuOptions extends AdapterOptions {
+  /**
+   * Whether to take up what `deno task tune` found out about this adapter. It is read from the user's cache, and only
+   * where the permissions to do so (`--allow-read`, `--allow-env`) have been given; nobody is asked for them. The
+   * environment variable `GRADSINK_TUNING=off` says no for a whole program. Default: true.
+   */
+  readonly tuning?: boolean;
+}
+
+/**
+ * Finds a GPU, checks that it computes right, and opens it.
+ *
+ * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64 Linux, fetches
+ * SwiftShader once (which needs the permissions that the project's tasks carry). With the environment variable
+ * `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
+ *
+ * Where an operator has several kernels, calls run what suits this kind of adapter, or what `deno task tune` measured
+ * to be the fastest on this very one; `gpu.variants` holds these choices. Kernels differ in the order of their sums,
+ * and so in the last bits of their results.
+ *
+ * @param options which runtime and adapter, and whether tuned choices count; see `OpenGpuOptions`
+ * @returns the opened GPU; dispose of it when done
+ * @throws {RangeError} if an option has an unknown value
+ * @throws {TypeError} if `tuning` is not a boolean
+ * @throws {Error} if there is no usable adapter, saying what was tried and what to install
+ * @throws {GpuError} if the adapter fails the self-test
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu({ software: "auto", tuning: false });
+ * console.log(gpu.info, gpu.variants.size); // 0: the choices of this kind of adapter
+ * ```
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  const { tuning = true, ...adapter } = options;
+  if (typeof tuning !== "boolean") {
+    throw new TypeError(`openGpu: tuning is ${JSON.stringify(tuning)}, wanted true or false`);
+  }
+  const gpu = await openAdapter(adapter);
+  if (tuning && !isTuningOff()) await applyTuning(gpu, await readTuning(gpu.info));
+  return gpu;
+}

@@ -1,0 +1,224 @@
+/**
+ * The operators that have several kernels, all described alike: which lengths make a call, which calls share a tuned
+ * choice, and how one is planned. What tunes, and what takes up tuned choices, needs to know no more.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Plan } from "../gpu/plan.ts";
+import { planAttentionBackward, planAttentionForward } from "./attention.ts";
+import { attentionBackwardVariants } from "./attention_backward_variants.ts";
+import { attentionForwardVariants } from "./attention_forward_variants.ts";
+import { type AttentionShape, attentionShapeClass } from "./attention_shape.ts";
+import { planMatmul } from "./matmul.ts";
+import { type MatmulShape, matmulShapeClass } from "./matmul_shape.ts";
+import { matmulVariants } from "./matmul_variants.ts";
+import { planRmsNormBackward, planRmsNormForward } from "./rms_norm.ts";
+import { rmsNormBackwardVariants } from "./rms_norm_backward_variants.ts";
+import { rmsNormForwardVariants } from "./rms_norm_forward_variants.ts";
+import { type RowShape, rowShapeClass } from "./row_parts.ts";
+import { planVScaleBackward, planVScaleForward } from "./v_scale.ts";
+import {
+  vScaleBackwardVariants,
+  vScaleForwardVariants,
+  type VScaleShape,
+} from "./v_scale_variants.ts";
+import { chooseVariant, type Variant } from "./variants.ts";
+
+/** Lengths by name, such as `{ B, Hq, Hkv, T, D }`. */
+export type Dimensions = Readonly<Record<string, number>>;
+
+/** An operator with several kernels. */
+export interface TunableOperator {
+  /** For example `attentionForward`. */
+  readonly operator: string;
+  /** The names of the lengths that make a call, each a whole number from 1 on (from 0 for a switch). */
+  readonly dimensionNames: readonly string[];
+  /** The names of the kernels, in order of preference. */
+  readonly variants: readonly string[];
+  /** What calls share a tuned choice. */
+  shapeClass(dimensions: Dimensions): string;
+  /** Why this adapter or shape cannot run a kernel; undefined if it can. */
+  unfit(gpu: Gpu, dimensions: Dimensions, variant: string): string | undefined;
+  /** The kernel that a call without a wish runs: what tuning chose, else what suits. */
+  choose(gpu: Gpu, dimensions: Dimensions): string;
+  /**
+   * Plans a call on tensors of its own, whose contents are undefined; without a variant the one that a call without a
+   * wish runs.
+   *
+   * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter
+   */
+  plan(gpu: Gpu, dimensions: Dimensions, variant?: string): Plan;
+}
+
+interface Description<Shape, Call> {
+  readonly names: readonly string[];
+  readonly variants: readonly Variant<Shape, Call>[];
+  readonly shape: (dimensions: Dimensions) => Shape;
+  readonly shapeClass: (shape: Shape) => string;
+  readonly plan: (
+    gpu: Gpu,
+    dimensions: Dimensions,
+    variant: { readonly variant?: string },
+  ) => Plan;
+}
+
+function tunable<Shape, Call>(
+  operator: string,
+  { names, variants, shape: toShape, shapeClass: toClass, plan }: Description<Shape, Call>,
+): TunableOperator {
+  return {
+    operator,
+    dimensionNames: names,
+    variants: variants.map(({ name }) => name),
+    shapeClass: (dimensions) => toClass(toShape(dimensions)),
+    unfit(gpu, dimensions, name) {
+      const variant = variants.find((each) => each.name === name);
+      return variant === undefined
+        ? `${operator} has no variant ${JSON.stringify(name)}`
+        : variant.unfit(gpu, toShape(dimensions));
+    },
+    choose(gpu, dimensions) {
+      const shape = toShape(dimensions);
+      const choice = { operator, shapeClass: toClass(shape), shape, wanted: undefined };
+      return chooseVariant(gpu, variants, choice).name;
+    },
+    plan: (gpu, dimensions, variant) =>
+      plan(gpu, dimensions, variant === undefined ? {} : { variant }),
+  };
+}
+
+function attentionShape({ B, Hq, Hkv, T, D }: Dimensions): AttentionShape {
+  return { batches: B!, queryHeads: Hq!, keyValueHeads: Hkv!, sequenceLength: T!, headDim: D! };
+}
+
+function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D }: Dimensions) {
+  const query = gpu.empty([B!, Hq!, T!, D!]);
+  const key = gpu.empty([B!, Hkv!, T!, D!]);
+  return { query, key, value: gpu.empty(key.shape) };
+}
+
+const ofAttention = {
+  names: ["B", "Hq", "Hkv", "T", "D"],
+  shape: attentionShape,
+  shapeClass: attentionShapeClass,
+};
+
+const ofRows = {
+  names: ["rows", "d"],
+  shape: ({ rows, d }: Dimensions): RowShape => ({ rows: rows!, columns: d! }),
+  shapeClass: rowShapeClass,
+};
+
+const ofValues = {
+  names: ["B", "Hkv", "T", "D"],
+  shape: ({ B, Hkv, T, D }: Dimensions): VScaleShape => ({
+    batches: B!,
+    keyValueHeads: Hkv!,
+    sequenceLength: T!,
+    rows: B! * Hkv! * T!,
+    columns: D!,
+  }),
+  shapeClass: rowShapeClass,
+};
+
+// The switches are 0 or 1. Batches that share their right operand are one product of more rows.
+function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions): MatmulShape {
+  return {
+    batches: B!,
+    rows: M!,
+    columns: N!,
+    inner: K!,
+    left: {
+      ...transposeLeft === 1 ? { outer: 1, inner: M! } : { outer: K!, inner: 1 },
+      batch: M! * K!,
+    },
+    right: {
+      ...transposeRight === 1 ? { outer: K!, inner: 1 } : { outer: 1, inner: N! },
+      batch: N! * K!,
+    },
+  };
+}
+
+/** All operators with several kernels, by name. */
+export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
+  [
+    tunable("attentionForward", {
+      ...ofAttention,
+      variants: attentionForwardVariants,
+      plan: (gpu, dimensions, variant) =>
+        planAttentionForward(gpu, { ...attentionTensors(gpu, dimensions), ...variant }).plan,
+    }),
+    tunable("attentionBackward", {
+      ...ofAttention,
+      variants: attentionBackwardVariants,
+      plan(gpu, dimensions, variant) {
+        const tensors = attentionTensors(gpu, dimensions);
+        const output = gpu.empty(tensors.query.shape);
+        return planAttentionBackward(gpu, {
+          ...tensors,
+          output,
+          logSumExp: gpu.empty(output.shape.slice(0, 3)),
+          outputGradient: gpu.empty(output.shape),
+          ...variant,
+        }).plan;
+      },
+    }),
+    tunable("rmsNormForward", {
+      ...ofRows,
+      variants: rmsNormForwardVariants,
+      plan: (gpu, { rows, d }, variant) =>
+        planRmsNormForward(gpu, {
+          input: gpu.empty([rows!, d!]),
+          gain: gpu.empty([d!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("rmsNormBackward", {
+      ...ofRows,
+      variants: rmsNormBackwardVariants,
+      plan: (gpu, { rows, d }, variant) =>
+        planRmsNormBackward(gpu, {
+          input: gpu.empty([rows!, d!]),
+          gain: gpu.empty([d!]),
+          inverseRms: gpu.empty([rows!]),
+          outputGradient: gpu.empty([rows!, d!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("vScaleForward", {
+      ...ofValues,
+      variants: vScaleForwardVariants,
+      plan: (gpu, { B, Hkv, T, D }, variant) =>
+        planVScaleForward(gpu, {
+          value: gpu.empty([B!, Hkv!, T!, D!]),
+          constant: gpu.tensor(new Float32Array(Hkv!).fill(1), [Hkv!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("vScaleBackward", {
+      ...ofValues,
+      variants: vScaleBackwardVariants,
+      plan: (gpu, { B, Hkv, T, D }, variant) =>
+        planVScaleBackward(gpu, {
+          value: gpu.empty([B!, Hkv!, T!, D!]),
+          constant: gpu.tensor(new Float32Array(Hkv!).fill(1), [Hkv!]),
+          scaledValueGradient: gpu.empty([B!, Hkv!, T!, D!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("matmul", {
+      names: ["B", "M", "N", "K", "transposeLeft", "transposeRight"],
+      variants: matmulVariants,
+      shape: matmulShape,
+      shapeClass: matmulShapeClass,
+      plan(gpu, { B, M, N, K, transposeLeft, transposeRight }, variant) {
+        return planMatmul(gpu, {
+          left: gpu.empty(transposeLeft === 1 ? [B!, K!, M!] : [B!, M!, K!]),
+          right: gpu.empty(transposeRight === 1 ? [B!, N!, K!] : [B!, K!, N!]),
+          transposeLeft: transposeLeft === 1,
+          transposeRight: transposeRight === 1,
+          ...variant,
+        }).plan;
+      },
+    }),
+  ].map((each) => [each.operator, each]),
+);
