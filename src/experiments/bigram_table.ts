@@ -1,0 +1,177 @@
+/**
+ * Tables of how characters follow each other, in integer weights: what is drawn by them has exactly the
+ * probabilities that the oracle's loss is computed from.
+ */
+import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
+
+/** What the weights of every distribution add up to. */
+export const WEIGHT_SUM = 2 ** WEIGHT_BITS;
+
+/** How likely characters are, alone and after each other. Character 0 is the most frequent one. */
+export interface BigramTable {
+  /** How many characters, V. */
+  readonly characters: number;
+  /** [V]: the probability of each is its weight over {@linkcode WEIGHT_SUM}. */
+  readonly unigram: Uint32Array<ArrayBuffer>;
+  /** [V, V]: row a holds the weights of what follows a. */
+  readonly rows: Uint32Array<ArrayBuffer>;
+}
+
+/** What {@linkcode syntheticBigramTable} draws. */
+export interface SyntheticBigramTableOptions {
+  /** How many characters, between 2 and 4,096. */
+  readonly characters: number;
+  /** Any safe integer of at least 0. */
+  readonly seed: number;
+  /**
+   * The sum of the Dirichlet distribution's parameters: the larger, the nearer all rows are to the
+   * unigram; the smaller, the fewer characters follow each. Default 3.
+   */
+  readonly concentration?: number;
+}
+
+/**
+ * Draws a table: the unigram is Zipf's, π_j ∝ 1 / (j + 1), and every row a draw from
+ * Dirichlet(concentration · π).
+ *
+ * @param options characters, seed and concentration
+ * @throws {RangeError} if one of them is out of its range
+ *
+ * @example
+ * ```ts
+ * import { syntheticBigramTable, WEIGHT_SUM } from "./bigram_table.ts";
+ *
+ * const table = syntheticBigramTable({ characters: 63, seed: 1 });
+ * console.log(table.unigram[0]! / WEIGHT_SUM); // 0.211…
+ * ```
+ */
+export function syntheticBigramTable(options: SyntheticBigramTableOptions): BigramTable {
+  const operation = "syntheticBigramTable";
+  const { characters, seed, concentration = 3 } = options;
+  if (!Number.isSafeInteger(characters) || characters < 2 || characters > 4096) {
+    throw new RangeError(
+      `${operation}: characters is ${characters}, wanted an integer between 2 and 4096`,
+    );
+  }
+  if (!(concentration > 0 && concentration < Infinity)) {
+    throw new RangeError(
+      `${operation}: concentration is ${concentration}, wanted a finite number above 0`,
+    );
+  }
+  const zipf = Float64Array.from({ length: characters }, (_, j) => 1 / (j + 1));
+  const total = zipf.reduce((sum, weight) => sum + weight, 0);
+  const rows = new Uint32Array(characters * characters);
+  for (let a = 0; a < characters; a++) {
+    const stream = new RandomStream([seed, BIGRAM_STREAM, a]);
+    const logarithms = zipf.map((weight) => logGamma(stream, concentration * weight / total));
+    // Relative to the largest: with small parameters most of them are too small for a float64.
+    const largest = logarithms.reduce((most, each) => Math.max(most, each), -Infinity);
+    rows.set(integerWeights(logarithms.map((each) => Math.exp(each - largest))), a * characters);
+  }
+  return { characters, unigram: integerWeights(zipf), rows };
+}
+
+/** What {@linkcode countedBigramTable} counts. */
+export interface CountedBigramTableOptions {
+  /** Any text. */
+  readonly text: string;
+  /** The most characters that are told apart, at least 2; all rarer ones count as one more. */
+  readonly characters: number;
+}
+
+/**
+ * Counts a table from text. Characters are Unicode code points in the order of their frequency; where
+ * more occur than may be told apart, the rarest share the last place.
+ *
+ * @param options the text and the most characters
+ * @throws {RangeError} if the text holds fewer than 2 different characters, or `characters` is below 2
+ */
+export function countedBigramTable(options: CountedBigramTableOptions): BigramTable {
+  const operation = "countedBigramTable";
+  const { text, characters: most } = options;
+  if (!Number.isSafeInteger(most) || most < 2 || most > 4096) {
+    throw new RangeError(
+      `${operation}: characters is ${most}, wanted an integer between 2 and 4096`,
+    );
+  }
+  const counts = new Map<string, number>();
+  for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
+  if (counts.size < 2) {
+    throw new RangeError(
+      `${operation}: text holds ${counts.size} different characters, wanted at least 2`,
+    );
+  }
+  const ordered = [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+  const characters = Math.min(most, ordered.length);
+  const place = new Map(ordered.map(([character], i) => [character, Math.min(i, characters - 1)]));
+  const unigram = new Float64Array(characters);
+  const rows = new Float64Array(characters * characters);
+  let before: number | undefined;
+  for (const character of text) {
+    const next = place.get(character)!;
+    unigram[next]! += 1;
+    if (before !== undefined) rows[before * characters + next]! += 1;
+    before = next;
+  }
+  const weights = new Uint32Array(characters * characters);
+  for (let a = 0; a < characters; a++) {
+    const row = rows.subarray(a * characters, (a + 1) * characters);
+    // What stands only at the very end is followed by nothing: anything may follow it.
+    const known = row.some((count) => count > 0);
+    weights.set(integerWeights(known ? row : unigram), a * characters);
+  }
+  return { characters, unigram: integerWeights(unigram), rows: weights };
+}
+
+/** Keeps this table's random numbers apart from those of other purposes with the same seed. */
+const BIGRAM_STREAM = 0xb16a;
+
+/**
+ * Integers in proportion to the given weights that add up to {@linkcode WEIGHT_SUM}: rounded down, and
+ * what is left goes to those that lost the most.
+ */
+export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const exact = weights.map((weight) => weight / total * WEIGHT_SUM);
+  const integers = Uint32Array.from(exact, Math.floor);
+  let left = WEIGHT_SUM - integers.reduce((sum, weight) => sum + weight, 0);
+  const order = [...exact.keys()]
+    .sort((i, j) => (exact[j]! - integers[j]!) - (exact[i]! - integers[i]!) || i - j);
+  for (const i of order) {
+    if (left-- <= 0) break;
+    integers[i]! += 1;
+  }
+  return integers;
+}
+
+/**
+ * The logarithm of a gamma-distributed number of scale 1. Marsaglia and Tsang, "A simple method for
+ * generating gamma variables" (2000); below 1 by Gamma(a) = Gamma(a + 1) U^(1/a).
+ */
+function logGamma(stream: RandomStream, shape: number): number {
+  const boost = shape < 1 ? Math.log(1 - stream.uniform()) / shape : 0;
+  const d = (shape < 1 ? shape + 1 : shape) - 1 / 3;
+  const c = 1 / Math.sqrt(9 * d);
+  while (true) {
+    const x = stream.normal();
+    const v = (1 + c * x) ** 3;
+    const u = 1 - stream.uniform();
+    if (v > 0 && Math.log(u) < 0.5 * x * x + d - d * v + d * Math.log(v)) {
+      return Math.log(d * v) + boost;
+    }
+  }
+}
+
+/**
+ * The entropy of a distribution in integer weights, in nats.
+ *
+ * @param weights add up to `sum`
+ * @param sum by default {@linkcode WEIGHT_SUM}
+ */
+export function entropy(weights: Uint32Array, sum: number = WEIGHT_SUM): number {
+  let total = 0;
+  for (const weight of weights) {
+    if (weight > 0) total -= weight / sum * Math.log(weight / sum);
+  }
+  return total;
+}

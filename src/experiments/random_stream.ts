@@ -1,0 +1,113 @@
+/**
+ * Random numbers that belong to a place: the stream of (seed, step) is had without the streams of the
+ * steps before it, so that a run which goes on where it was stopped sees the batches it would have seen.
+ */
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
+
+type Generator = ReturnType<typeof xoroshiro128plusFromState>;
+
+/** MurmurHash3's finaliser: every bit of the input reaches every bit of the output. */
+function mix(word: number): number {
+  let h = word | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+/** The least number of bits that a table of probabilities is drawn by: integer weights add up to 2^24. */
+export const WEIGHT_BITS = 24;
+
+/**
+ * A stream of random numbers.
+ *
+ * @example
+ * ```ts
+ * import { RandomStream } from "./random_stream.ts";
+ *
+ * const stream = new RandomStream([7, 1000]); // seed 7, step 1,000
+ * console.log(stream.integer(6) + 1); // a die
+ * ```
+ */
+export class RandomStream {
+  readonly #generator: Generator;
+
+  /**
+   * @param place safe integers of at least 0 that say whose stream it is; their order and number matter
+   * @throws {RangeError} if one of them is not a safe integer of at least 0
+   */
+  constructor(place: readonly number[]) {
+    const state = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344];
+    const words = [place.length, ...place.flatMap(wordsOf)];
+    for (const word of words) {
+      for (let i = 0; i < 4; i++) {
+        state[i] = mix(state[i]! + Math.imul(word ^ state[(i + 1) % 4]!, 0x9e3779b1) + i);
+      }
+    }
+    state[0]! |= 1; // The all-zero state is a fixed point of the generator.
+    this.#generator = xoroshiro128plusFromState(state);
+    for (let i = 0; i < 8; i++) this.#generator.next();
+  }
+
+  /** 32 random bits as an integer of at least 0. */
+  bits(): number {
+    return this.#generator.next() >>> 0;
+  }
+
+  /** A weight between 0 and 2^24 − 1, all equally likely: where a table of weights is entered. */
+  weight(): number {
+    return this.bits() >>> (32 - WEIGHT_BITS);
+  }
+
+  /**
+   * An integer between 0 and `limit − 1`, all equally likely.
+   *
+   * @param limit at least 1, at most 2^32
+   */
+  integer(limit: number): number {
+    // What lies beyond the last whole multiple would make small results more likely.
+    const end = 2 ** 32 - 2 ** 32 % limit;
+    let drawn: number;
+    do drawn = this.bits(); while (drawn >= end);
+    return drawn % limit;
+  }
+
+  /** A number in [0, 1) with 53 random bits. */
+  uniform(): number {
+    return uniformFloat64(this.#generator);
+  }
+
+  /** A number of the standard normal distribution, by Marsaglia's polar method. */
+  normal(): number {
+    let x: number, squared: number;
+    do {
+      x = 2 * this.uniform() - 1;
+      const y = 2 * this.uniform() - 1;
+      squared = x * x + y * y;
+    } while (squared >= 1 || squared === 0);
+    return x * Math.sqrt(-2 * Math.log(squared) / squared);
+  }
+
+  /**
+   * The integers from 0 to `length − 1` in random order (Fisher and Yates).
+   *
+   * @param length how many
+   */
+  permutation(length: number): Uint32Array<ArrayBuffer> {
+    const order = Uint32Array.from({ length }, (_, i) => i);
+    for (let i = length - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      [order[i], order[j]] = [order[j]!, order[i]!];
+    }
+    return order;
+  }
+}
+
+function wordsOf(value: number): [number, number] {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new RangeError(
+      `RandomStream: place holds ${value}, wanted safe integers of at least 0`,
+    );
+  }
+  return [value % 2 ** 32 | 0, Math.floor(value / 2 ** 32)];
+}
