@@ -181,7 +181,7 @@ export interface AttentionMeasurement {
 
 /** Unusually large elements of a hidden state [B, T, d]. */
 export interface MassiveActivations {
-  /** Median magnitude of all elements (of the last batch measured, if there are several). */
+  /** Median magnitude of a batch's elements; the mean over batches, if there are several. */
   readonly median: number;
   /** Largest magnitude of all. */
   readonly largest: number;

@@ -1,0 +1,40 @@
+/** V-scale in one layer, as the measurements need it. */
+import { type LlamaConfig, vScaleConstant } from "../model/config.ts";
+
+/** V-scale in one layer. */
+export interface LayerValve {
+  /** Whether the forward pass sees it. */
+  readonly mode: "full" | "backward-only";
+  /** θ of each value head. */
+  readonly theta: readonly number[];
+  /** C = d D σ² exp θ of each value head. */
+  readonly constants: readonly number[];
+}
+
+/**
+ * V-scale of one layer by the model's configuration.
+ *
+ * @param config of the model
+ * @param theta θ of each value head where it is learned; 0 otherwise
+ * @returns undefined without V-scale
+ * @throws {TypeError} if the model learns θ and none is given, or not one for each value head
+ */
+export function layerValve(
+  config: LlamaConfig,
+  theta: ArrayLike<number> | undefined,
+): LayerValve | undefined {
+  if (config.vScale === "none") return undefined;
+  const { keyValueHeads } = config;
+  if (config.vScale === "learned" && theta?.length !== keyValueHeads) {
+    throw new TypeError(
+      `sinks: theta has ${theta?.length ?? "no"} elements, wanted one for each of the ` +
+        `${keyValueHeads} value heads`,
+    );
+  }
+  const values = Array.from({ length: keyValueHeads }, (_, head) => theta?.[head] ?? 0);
+  return {
+    mode: config.vScale === "backward-only" ? "backward-only" : "full",
+    theta: values,
+    constants: values.map((value) => vScaleConstant(config) * Math.exp(value)),
+  };
+}
