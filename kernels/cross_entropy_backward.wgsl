@@ -1,0 +1,44 @@
+// Cross-entropy, backward:  logitsGradient = factor (e^(z − logSumExp) − [v is the target]).  Needs not_a_number.wgsl in
+// front.
+//
+// One invocation four neighbouring columns of a row, 64 a workgroup, spread over x and y. No barriers.
+
+const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
+
+struct Parameters {
+  rows: u32,
+  columns: u32, // V
+  factor: f32,
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> logits: array<f32>; // [rows, V]
+@group(0) @binding(2) var<storage, read> classes: array<f32>; // [rows], whole numbers: the targets
+@group(0) @binding(3) var<storage, read> logSumExp: array<f32>; // [rows]
+@group(0) @binding(4) var<storage, read_write> logitsGradient: array<f32>; // [rows, V]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let index = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  let quads = (parameters.columns + 3u) / 4u;
+  if (index >= parameters.rows * quads) {
+    return;
+  }
+  let row = index / quads;
+  let first = row * parameters.columns;
+  let columns = 4u * (index % quads) + FOUR;
+  let place = first + min(columns, vec4u(parameters.columns - 1u));
+  let z = vec4f(logits[place.x], logits[place.y], logits[place.z], logits[place.w]);
+  let hit = columns == vec4u(u32(classes[row]));
+  let gradient = parameters.factor
+    * (exponential(z - logSumExp[row]) - select(vec4f(0.0), vec4f(1.0), hit));
+  for (var i = 0u; i < 4u; i++) {
+    if (columns[i] < parameters.columns) {
+      logitsGradient[first + columns[i]] = gradient[i];
+    }
+  }
+}

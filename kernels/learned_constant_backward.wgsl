@@ -1,0 +1,23 @@
+// The gradient of V-scale's learned constant:  dθ = C dC, as C = base e^θ.
+//
+// One invocation a head, 64 a workgroup; dispatch (ceil(Hkv / 64)). No barriers.
+//
+// Source: Chen, Lin, Yao, arXiv 2603.17771.
+
+struct Parameters {
+  heads: u32, // Hkv
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> constant: array<f32>; // [Hkv]
+@group(0) @binding(2) var<storage, read> constantGradient: array<f32>; // [Hkv]
+@group(0) @binding(3) var<storage, read_write> thetaGradient: array<f32>; // [Hkv]
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) invocation: vec3u) {
+  let head = invocation.x;
+  if (head >= parameters.heads) {
+    return;
+  }
+  thetaGradient[head] = constant[head] * constantGradient[head];
+}

@@ -1,0 +1,164 @@
+/** The WGSL kernels of the operators that only a model needs, by operator. */
+import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
+import { notANumber } from "./kernels.ts";
+import { rowElement } from "./row_parts.ts";
+import accumulateSource from "../../kernels/accumulate.wgsl" with { type: "text" };
+import adamWSource from "../../kernels/adamw.wgsl" with { type: "text" };
+import addSource from "../../kernels/add.wgsl" with { type: "text" };
+import crossEntropyBackwardSource from "../../kernels/cross_entropy_backward.wgsl" with {
+  type: "text",
+};
+import crossEntropyForwardSource from "../../kernels/cross_entropy_forward.wgsl" with {
+  type: "text",
+};
+import crossEntropyForwardRowsSource from "../../kernels/cross_entropy_forward_rows.wgsl" with {
+  type: "text",
+};
+import crossEntropyRowSource from "../../kernels/cross_entropy_row.wgsl" with { type: "text" };
+import embeddingBackwardSource from "../../kernels/embedding_backward.wgsl" with { type: "text" };
+import embeddingForwardSource from "../../kernels/embedding_forward.wgsl" with { type: "text" };
+import learnedConstantBackwardSource from "../../kernels/learned_constant_backward.wgsl" with {
+  type: "text",
+};
+import learnedConstantForwardSource from "../../kernels/learned_constant_forward.wgsl" with {
+  type: "text",
+};
+import mergeHeadsSource from "../../kernels/merge_heads.wgsl" with { type: "text" };
+import normSource from "../../kernels/norm.wgsl" with { type: "text" };
+import rotarySource from "../../kernels/rotary.wgsl" with { type: "text" };
+import sigmoidSource from "../../kernels/sigmoid.wgsl" with { type: "text" };
+import splitHeadsSource from "../../kernels/split_heads.wgsl" with { type: "text" };
+import sumSource from "../../kernels/sum.wgsl" with { type: "text" };
+import sumSquaresSource from "../../kernels/sum_squares.wgsl" with { type: "text" };
+import swigluBackwardSource from "../../kernels/swiglu_backward.wgsl" with { type: "text" };
+import swigluForwardSource from "../../kernels/swiglu_forward.wgsl" with { type: "text" };
+import workgroupSumSource from "../../kernels/workgroup_sum.wgsl" with { type: "text" };
+
+const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
+const rotary: KernelPart = { file: "rotary.wgsl", source: rotarySource };
+const sigmoid: KernelPart = { file: "sigmoid.wgsl", source: sigmoidSource };
+const crossEntropyRow: KernelPart = {
+  file: "cross_entropy_row.wgsl",
+  source: crossEntropyRowSource,
+};
+
+/** A kernel that reads rows of numbers four at a time where it can. */
+export interface ElementKernel {
+  readonly kernel: Kernel;
+  /** How many elements such a row has. */
+  readonly elements: number;
+}
+
+function elementKernel(
+  columns: number,
+  ...parts: readonly KernelPart[]
+): ElementKernel {
+  const { part, elements } = rowElement(columns);
+  return { kernel: { parts: [part, ...parts] }, elements };
+}
+
+/** Embedding forward, for a row's length. */
+export function embeddingForwardKernel(columns: number): ElementKernel {
+  return elementKernel(columns, {
+    file: "embedding_forward.wgsl",
+    source: embeddingForwardSource,
+  });
+}
+
+/** Embedding backward, for a row's length. */
+export function embeddingBackwardKernel(columns: number): ElementKernel {
+  return elementKernel(columns, {
+    file: "embedding_backward.wgsl",
+    source: embeddingBackwardSource,
+  });
+}
+
+/** Rows of all heads to heads of rows, with RoPE. */
+export const splitHeadsKernel: Kernel = {
+  parts: [rotary, { file: "split_heads.wgsl", source: splitHeadsSource }],
+};
+
+/** The inverse of `splitHeadsKernel`. */
+export const mergeHeadsKernel: Kernel = {
+  parts: [rotary, { file: "merge_heads.wgsl", source: mergeHeadsSource }],
+};
+
+/** SwiGLU forward, for a tensor's length. */
+export function swigluForwardKernel(length: number): ElementKernel {
+  return elementKernel(length, sigmoid, {
+    file: "swiglu_forward.wgsl",
+    source: swigluForwardSource,
+  });
+}
+
+/** SwiGLU backward, for a tensor's length. */
+export function swigluBackwardKernel(length: number): ElementKernel {
+  return elementKernel(length, sigmoid, {
+    file: "swiglu_backward.wgsl",
+    source: swigluBackwardSource,
+  });
+}
+
+/** A sum of two or three tensors, for their length. */
+export function addKernel(length: number): ElementKernel {
+  return elementKernel(length, { file: "add.wgsl", source: addSource });
+}
+
+/** A tensor added to another in place, for their length. */
+export function accumulateKernel(length: number): ElementKernel {
+  return elementKernel(length, { file: "accumulate.wgsl", source: accumulateSource });
+}
+
+/** A step of AdamW, for a tensor's length. */
+export function adamWKernel(length: number): ElementKernel {
+  return elementKernel(length, { file: "adamw.wgsl", source: adamWSource });
+}
+
+/** Cross-entropy forward, a workgroup a row. */
+export const crossEntropyForwardKernel: Kernel = {
+  parts: [workgroupSum, notANumber, crossEntropyRow, {
+    file: "cross_entropy_forward.wgsl",
+    source: crossEntropyForwardSource,
+  }],
+};
+
+/** Cross-entropy forward, an invocation a row. */
+export const crossEntropyForwardRowsKernel: Kernel = {
+  parts: [notANumber, crossEntropyRow, {
+    file: "cross_entropy_forward_rows.wgsl",
+    source: crossEntropyForwardRowsSource,
+  }],
+};
+
+/** Cross-entropy backward. */
+export const crossEntropyBackwardKernel: Kernel = {
+  parts: [notANumber, {
+    file: "cross_entropy_backward.wgsl",
+    source: crossEntropyBackwardSource,
+  }],
+};
+
+/** The sum of a tensor's elements. */
+export const sumKernel: Kernel = {
+  parts: [workgroupSum, { file: "sum.wgsl", source: sumSource }],
+};
+
+/** The runs of a tensor's sum of squares. */
+export const sumSquaresKernel: Kernel = {
+  parts: [workgroupSum, { file: "sum_squares.wgsl", source: sumSquaresSource }],
+};
+
+/** A norm from sums of squares, and what clips it. */
+export const normKernel: Kernel = {
+  parts: [workgroupSum, { file: "norm.wgsl", source: normSource }],
+};
+
+/** C = base e^θ. */
+export const learnedConstantForwardKernel: Kernel = {
+  parts: [{ file: "learned_constant_forward.wgsl", source: learnedConstantForwardSource }],
+};
+
+/** ∂L/∂θ = C ∂L/∂C. */
+export const learnedConstantBackwardKernel: Kernel = {
+  parts: [{ file: "learned_constant_backward.wgsl", source: learnedConstantBackwardSource }],
+};
