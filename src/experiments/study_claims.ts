@@ -1,0 +1,56 @@
+/**
+ * The paper's claims, judged by rules: what was measured over seeds, and a verdict that follows from it.
+ * No verdict is given by hand, and where data is missing the verdict says so.
+ */
+import { holm } from "../measure/statistics_tests.ts";
+import type { StudySetting } from "./study_arms.ts";
+import { CLAIM_RULES, type ClaimRule } from "./study_claim_rules.ts";
+import { type ClaimVerdict, type Evidence, Evidences, type RawClaim } from "./study_evidence.ts";
+import type { Study, StudyGroup } from "./study_merge.ts";
+
+/** A claim in one setting. */
+export interface ClaimResult {
+  readonly id: string;
+  readonly title: string;
+  readonly setting: StudySetting;
+  readonly verdict: ClaimVerdict;
+  /** What the paper has. */
+  readonly paper: string;
+  /** When it counts as reproduced, and when as partly. */
+  readonly rule: string;
+  readonly evidence: readonly Evidence[];
+  /** Why there is no data, or what limits the evidence. */
+  readonly remarks: readonly string[];
+}
+
+/**
+ * Judges every claim in every setting of a study.
+ *
+ * @param study put together
+ */
+export function judgeClaims(study: Study): ClaimResult[] {
+  const raw = study.groups.flatMap((group) =>
+    CLAIM_RULES.map((rule): { rule: ClaimRule; group: StudyGroup; claim: RawClaim } => ({
+      rule,
+      group,
+      claim: rule.judge(new Evidences(group)),
+    }))
+  );
+  const corrected = holm(
+    raw.flatMap(({ claim }) => claim.evidence.map(({ test }) => test?.pValue)),
+  );
+  let at = 0;
+  return raw.map(({ rule, group, claim }) => ({
+    id: rule.id,
+    title: rule.title,
+    setting: group.setting,
+    verdict: claim.verdict,
+    paper: rule.paper,
+    rule: rule.rule,
+    evidence: claim.evidence.map(({ test, ...evidence }) => {
+      const adjusted = corrected[at++];
+      return test === undefined ? evidence : { ...evidence, test: { ...test, holm: adjusted! } };
+    }),
+    remarks: claim.remarks ?? [],
+  }));
+}

@@ -1,0 +1,108 @@
+import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { type ClaimResult, judgeClaims } from "../../src/experiments/study_claims.ts";
+import { CLAIM_RULES } from "../../src/experiments/study_claim_rules.ts";
+import type { ClaimVerdict } from "../../src/experiments/study_evidence.ts";
+import { mergeStudy, type NamedRecord } from "../../src/experiments/study_merge.ts";
+import type { StudyRecord } from "../../src/experiments/study_record.ts";
+import { syntheticStudy } from "./study_synthetic.ts";
+
+const FIVE = [1, 2, 3, 4, 5];
+
+function verdictsOf(claims: readonly ClaimResult[]): Record<string, ClaimVerdict> {
+  return Object.fromEntries(claims.map(({ id, verdict }) => [id, verdict]));
+}
+
+function judged(found: readonly NamedRecord[]): Record<string, ClaimVerdict> {
+  return verdictsOf(judgeClaims(mergeStudy(found)));
+}
+
+Deno.test("judgeClaims() reproduces every claim in a world that is as the paper says", () => {
+  const claims = judgeClaims(mergeStudy(syntheticStudy(FIVE)));
+  assertEquals(claims.length, CLAIM_RULES.length);
+  for (const { id, verdict, evidence } of claims) {
+    assertEquals(verdict, "reproduced", `${id} ${JSON.stringify(evidence)}`);
+  }
+});
+
+Deno.test("judgeClaims() does not reproduce V-scale's effects where variants are like the baseline", () => {
+  const verdicts = judged(syntheticStudy(FIVE, { world: "same" }));
+  for (const [id, verdict] of Object.entries(verdicts)) {
+    const effect = /^(gradient-sink-lower|residual-lower|mlp-lower|int8-static)/.test(id);
+    assertEquals(verdict !== "reproduced", effect, `${id} ${verdict}`);
+  }
+});
+
+Deno.test("judgeClaims() calls nothing that needs a test reproduced below 5 seeds", () => {
+  const claims = judgeClaims(mergeStudy(syntheticStudy([1, 2, 3, 4])));
+  for (const { id, verdict, evidence, remarks } of claims) {
+    const tested = evidence.some(({ test }) => test !== undefined);
+    assertEquals(verdict, tested ? "partly" : "reproduced", id);
+    assertEquals(remarks.some((remark) => /no test can pass/.test(remark)), tested);
+  }
+});
+
+Deno.test("judgeClaims() says no data where there is none", () => {
+  const found = syntheticStudy(FIVE, { withFinal: false });
+  const without = judged(found);
+  assertEquals([without["int8-static"], without["int8-dynamic"], without.theory], [
+    "no data",
+    "no data",
+    "no data",
+  ]);
+  const baseline = judged(found.filter(({ record }) => record.arm.variant === "none"));
+  assertEquals([baseline["sink-kept-learned"], baseline["residual-lower-learned"]], [
+    "no data",
+    "no data",
+  ]);
+  assertEquals(baseline["gradient-sink"], "reproduced");
+  assertEquals(judgeClaims(mergeStudy([])), []);
+});
+
+/** Every record, changed at each step. */
+function changed(
+  found: readonly NamedRecord[],
+  change: (record: StudyRecord) => StudyRecord,
+): NamedRecord[] {
+  return found.map(({ path, record }) => ({ path, record: change(structuredClone(record)) }));
+}
+
+Deno.test("judgeClaims() needs every seed: one that goes the other way makes it partly", () => {
+  // The baseline's smallest Bloat ratio with one seed: 4 of 5 cannot pass at 0.05.
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    if (record.arm.variant === "none" && record.arm.seed === 3) {
+      for (const { layers } of record.trajectory) {
+        for (const { attention } of layers) (attention!.gradient as [number, number])[0] = 0.005;
+      }
+    }
+    return record;
+  });
+  assertEquals(judged(found)["gradient-sink"], "partly");
+});
+
+Deno.test("judgeClaims() asks for a query gradient of exactly 0, up to rounding", () => {
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    for (const { paths } of record.trajectory) (paths!.query as number[])[0] = 1e-4;
+    return record;
+  });
+  assertEquals(judged(found)["path-order"], "partly");
+});
+
+Deno.test("judgeClaims() corrects over all tests of the study", () => {
+  const claims = judgeClaims(mergeStudy(syntheticStudy(FIVE, { names: ["shallow", "deep"] })));
+  const tests = claims.flatMap(({ evidence }) => evidence.flatMap(({ test }) => test ?? []));
+  assert(tests.length > 40);
+  for (const { pValue, holm, least } of tests) {
+    assertEquals([pValue >= least, holm >= pValue, least], [true, true, 1 / 32]);
+  }
+  // All are at their least, so the correction multiplies by their number.
+  assertEquals(tests[0]!.holm, 1);
+});
+
+Deno.test("judgeClaims() compares at the strongest sink that all pairs reach", () => {
+  const [claim] = judgeClaims(mergeStudy(syntheticStudy(FIVE)))
+    .filter(({ id }) => id === "residual-lower-learned");
+  const labels = claim!.evidence.map(({ label }) => label);
+  // The made-up baseline ends at 0.8.
+  assertStringIncludes(labels[1]!, "where the sink first reaches 0.7");
+  assertEquals(claim!.evidence.map(({ summary }) => summary.count), [5, 5, 5, 5]);
+});
