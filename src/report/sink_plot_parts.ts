@@ -1,0 +1,180 @@
+/** What the pictures of sinks have in common: legends inside a picture, powers of ten, and pictures as files. */
+import * as Plot from "@observablehq/plot";
+import { escapeHtml } from "../escape.ts";
+import type { Markup } from "./html.ts";
+import { PALETTE } from "./page_style.ts";
+import { machineColor, machineSign, type PictureText, plotText, type SvgDocument } from "./plot.ts";
+
+/** How every picture of sinks is drawn. */
+export interface SinkPlotOptions {
+  readonly document: SvgDocument;
+  readonly text: PictureText;
+  /** In pixels; the picture is scaled down where there is less room. */
+  readonly width: number;
+  /** All series in their order, which gives them colors and signs. Default: as they come up in the rows. */
+  readonly series?: readonly string[];
+}
+
+/** The height of the legend's lines. */
+const LEGEND_LINE = 20;
+
+// Sans-serif letters of 12 pixels are 6.6 wide on average.
+const LETTER = 6.6;
+
+/** A legend in a picture's upper margin. */
+export interface PictureLegend {
+  readonly marks: Plot.Markish[];
+  /** Its height in pixels: room for the margin. */
+  readonly height: number;
+}
+
+/** What stands in a legend. */
+export interface LegendEntry {
+  readonly text: string;
+  /** CSS */
+  readonly color: string;
+  readonly symbol: string;
+}
+
+/** One entry a series, unless there is only one. */
+export function seriesEntries(series: readonly string[]): LegendEntry[] {
+  if (series.length < 2) return [];
+  return series.map((name, i) => ({
+    text: plotText(name, 40),
+    color: machineColor(i),
+    symbol: machineSign(i),
+  }));
+}
+
+/**
+ * Signs and names, flowing from left to right in lines above the frame.
+ *
+ * @param entries what to show
+ * @param options the picture's width and its margins; `above`: room between the legend and the frame
+ */
+export function pictureLegend(
+  entries: readonly LegendEntry[],
+  options: { readonly width: number; readonly left: number; readonly above: number },
+): PictureLegend {
+  const { width, left, above } = options;
+  let x = 0, line = 0;
+  const placed = entries.map((entry) => {
+    const needed = 26 + LETTER * entry.text.length;
+    if (x > 0 && left + x + needed > width) {
+      x = 0;
+      line++;
+    }
+    const place = { ...entry, x, line };
+    x += needed;
+    return place;
+  });
+  const lines = entries.length === 0 ? 0 : line + 1;
+  const marks = placed.flatMap((entry): Plot.Markish[] => {
+    const dy = -above - (lines - 1 - entry.line) * LEGEND_LINE;
+    const at = { frameAnchor: "top-left" as const, fx: null, fy: null, facet: "super" as const };
+    return [
+      Plot.dot([entry], {
+        ...at,
+        dx: entry.x + 5,
+        dy,
+        r: 4.5,
+        fill: entry.color,
+        symbol: entry.symbol as never,
+      } as never),
+      Plot.text([entry.text], {
+        ...at,
+        text: (text: string) => text,
+        dx: entry.x + 14,
+        dy,
+        textAnchor: "start",
+        lineAnchor: "middle",
+      } as never),
+    ];
+  });
+  return { marks, height: lines * LEGEND_LINE };
+}
+
+/** The different series of rows, in order of appearance, unless an order is given. */
+export function seriesOf(
+  rows: readonly { readonly series: string }[],
+  given: readonly string[] | undefined,
+): string[] {
+  return given === undefined ? [...new Set(rows.map(({ series }) => series))] : [...given];
+}
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** A number on a logarithmic axis: plain from 0.01 to 1000, a power of ten beyond. */
+export function logTick(value: number): string {
+  if (value >= 0.0099 && value < 9999) return String(Number(value.toPrecision(3)));
+  const exponent = Math.round(Math.log10(value));
+  const digits = Array.from(String(Math.abs(exponent)), (digit) => SUPERSCRIPTS[Number(digit)])
+    .join("");
+  return `10${exponent < 0 ? "⁻" : ""}${digits}`;
+}
+
+/**
+ * Ticks for a logarithmic axis: powers of ten, with 2 and 5 between them where there are few.
+ *
+ * @param domain low and high, above 0
+ * @param most how many ticks there is room for
+ */
+export function logTicks([low, high]: readonly [number, number], most: number): number[] {
+  const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
+  const inside = (ticks: number[]) => ticks.filter((tick) => tick >= low && tick <= high);
+  const powers = (step: number, factors: readonly number[]) => {
+    const ticks: number[] = [];
+    for (let power = first; power <= last; power += step) {
+      for (const factor of factors) ticks.push(Number((factor * 10 ** power).toPrecision(3)));
+    }
+    return inside(ticks);
+  };
+  for (const factors of [[1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3]]) {
+    const ticks = powers(1, factors);
+    if (ticks.length >= 2 && ticks.length <= most) return ticks;
+  }
+  for (let step = 1;; step++) {
+    const ticks = powers(step, [1]);
+    if (ticks.length <= most) return ticks;
+  }
+}
+
+/** The least and the greatest of numbers above 0, widened by a share of the decades between them. */
+export function logDomain(values: Iterable<number>, margin = 0.06): [number, number] {
+  let low = Infinity, high = 0;
+  for (const value of values) {
+    if (!(value > 0) || value === Infinity) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (high === 0) return [0.1, 10];
+  const widened = Math.max(1.15, (high / low) ** margin);
+  return [low / widened, high * widened];
+}
+
+function variables(scheme: "light" | "dark"): string {
+  return Object.entries(PALETTE[scheme]).map(([name, value]) => `--${name}:${value}`).join(";");
+}
+
+/**
+ * A picture as a file of its own, which needs no page: light or dark as the reader's system is, or one of them always.
+ *
+ * @param picture of any plot of this folder
+ * @param scheme "light" or "dark" for one of them; else both
+ * @returns SVG text
+ */
+export function standalonePicture(picture: Markup, scheme?: "light" | "dark"): string {
+  const rules = scheme === undefined
+    ? `svg{${variables("light")}}@media(prefers-color-scheme:dark){svg{${variables("dark")}}}`
+    : `svg{${variables(scheme)}}`;
+  const style = `<style>${rules}` +
+    `svg{background:var(--surface);color:var(--ink);--plot-background:var(--surface);` +
+    `font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}` +
+    `text{white-space:pre}</style>`;
+  const start = picture.text.indexOf(">") + 1;
+  const opening = picture.text.slice(0, start);
+  const named = opening.includes("xmlns=")
+    ? opening
+    : opening.replace("<svg", `<svg xmlns="${escapeHtml("http://www.w3.org/2000/svg")}"`);
+  return `${named}${style}${picture.text.slice(start)}\n`;
+}
