@@ -36,6 +36,7 @@ export * from "./src/ops/add.ts";
 export * from "./src/ops/attention.ts";
 export type { AttentionVScale } from "./src/ops/attention_shape.ts";
 export * from "./src/ops/attention_sink_statistics.ts";
+export * from "./src/ops/copy.ts";
 export * from "./src/ops/cross_entropy.ts";
 export * from "./src/ops/embedding.ts";
 export * from "./src/ops/gradient_norm.ts";

@@ -17,22 +17,26 @@ export class Tensor {
   readonly shape: readonly number[];
   /** The number of elements. */
   readonly length: number;
-  /**
-   * The elements, if the tensor was made from at most 4,096 numbers: small parameters, such as V-scale's
-   * constants, are checked against them before anything is enqueued.
-   */
-  readonly uploaded: Float32Array | undefined;
+  #uploaded: Float32Array | undefined;
   readonly #gpu: Gpu;
   readonly #buffer: GPUBuffer;
   #disposed = false;
 
   /** Made by `gpu.tensor`, `gpu.empty` and the operators. */
   constructor(gpu: Gpu, buffer: GPUBuffer, shape: readonly number[], uploaded?: Float32Array) {
-    this.uploaded = uploaded;
+    this.#uploaded = uploaded;
     this.shape = Object.freeze([...shape]);
     this.length = shape.reduce((product, size) => product * size, 1);
     this.#gpu = gpu;
     this.#buffer = buffer;
+  }
+
+  /**
+   * The elements, if the tensor was made from at most 4,096 numbers: small parameters, such as V-scale's
+   * constants, are checked against them before anything is enqueued.
+   */
+  get uploaded(): Float32Array | undefined {
+    return this.#uploaded;
   }
 
   /** True once `dispose()` has been called, or the tensor's `Gpu` has been disposed of. */
@@ -53,6 +57,36 @@ export class Tensor {
   get buffer(): GPUBuffer {
     if (this.disposed) throw new TypeError("Cannot use the tensor: it has been disposed of");
     return this.#buffer;
+  }
+
+  /**
+   * Overwrites the elements. Work enqueued before still sees the old ones, work enqueued from now on the new.
+   *
+   * @param data as many numbers as the tensor has elements, row-major
+   * @throws {TypeError} if the tensor has been disposed of, or `data` is no Float32Array of its length
+   *
+   * @example
+   * ```ts
+   * import { openGpu } from "@gradsink/gradsink";
+   *
+   * using gpu = await openGpu();
+   * using tensor = gpu.empty([2]);
+   * tensor.write(Float32Array.of(1, 2));
+   * console.log(await tensor.read());
+   * ```
+   */
+  write(data: Float32Array): void {
+    if (this.disposed) throw new TypeError("Cannot write the tensor: it has been disposed of");
+    if (!(data instanceof Float32Array) || data.length !== this.length) {
+      throw new TypeError(
+        `Cannot write the tensor: data has ${data?.length} elements, wanted a Float32Array of ${this.length}`,
+      );
+    }
+    if (this.#uploaded !== undefined) this.#uploaded = data.slice();
+    this.#gpu.guard(
+      "tensor",
+      () => this.#gpu.device.queue.writeBuffer(this.#buffer, 0, data as Float32Array<ArrayBuffer>),
+    );
   }
 
   /**

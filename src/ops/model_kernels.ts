@@ -5,6 +5,7 @@ import { rowElement } from "./row_parts.ts";
 import accumulateSource from "../../kernels/accumulate.wgsl" with { type: "text" };
 import adamWSource from "../../kernels/adamw.wgsl" with { type: "text" };
 import addSource from "../../kernels/add.wgsl" with { type: "text" };
+import copySource from "../../kernels/copy.wgsl" with { type: "text" };
 import crossEntropyBackwardSource from "../../kernels/cross_entropy_backward.wgsl" with {
   type: "text",
 };
@@ -108,6 +109,9 @@ export function addKernel(length: number): ElementKernel {
 export function accumulateKernel(length: number): ElementKernel {
   return elementKernel(length, { file: "accumulate.wgsl", source: accumulateSource });
 }
+
+/** A run of elements copied. */
+export const copyKernel: Kernel = { parts: [{ file: "copy.wgsl", source: copySource }] };
 
 /** A step of AdamW, for a tensor's length. */
 export function adamWKernel(length: number): ElementKernel {
