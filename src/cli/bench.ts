@@ -85,7 +85,11 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
   const interrupt = new AbortController();
   const session = new MeasuringSession({
     child: hooks.child ?? await childCommand(selection.runtime),
-    adapter: { runtime: selection.runtime, software: selection.software },
+    adapter: {
+      runtime: selection.runtime,
+      software: selection.software,
+      tuning: selection.tuning === "on",
+    },
     deadline: hooks.deadline ?? DEADLINE,
     interrupt: interrupt.signal,
     progress: (step, job) => run?.show(step, job),
@@ -116,7 +120,7 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
     const path = request.resume ?? request.out ?? await defaultPath(fresh);
     const work = listWork(selection, { software: opened.info.software });
     const chosen = await session.choose(work);
-    const jobs = listJobs(selection, work.map((each, i) => ({ ...each, chosen: chosen[i]! })));
+    const jobs = listJobs(selection, work.map((each, i) => ({ ...each, ...chosen[i]! })));
     if (jobs.length === 0) throw new UsageError("the selection leaves nothing to measure");
     run = new Run({ file: resumed ?? fresh, path, selection, opened, jobs });
     await run.measure(session, interrupt.signal);

@@ -9,6 +9,7 @@ import {
   type PermissionNeed,
 } from "../gpu/embedded_permissions.ts";
 import type { ChildCommand } from "../measure/child_process.ts";
+import { TUNING_VARIABLE } from "../ops/tuning_file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../measure/result_file.ts";
 
 /** The suite's version and commit. */
@@ -79,6 +80,7 @@ export async function childCommand(
     ...DRIVER_VARIABLES,
     "DENO_WEBGPU_BACKEND",
     "GRADSINK_ADAPTER",
+    TUNING_VARIABLE,
   ];
   const needs: PermissionNeed[] = environment.map((value) => ({ name: "env", value }));
   try {

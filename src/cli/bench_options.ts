@@ -29,6 +29,8 @@ export interface Selection {
   readonly variants: "chosen" | "all" | readonly string[];
   readonly runtime: "deno" | "dawn";
   readonly software: NonNullable<OpenGpuOptions["software"]>;
+  /** Whether the choices of `deno task tune` count. */
+  readonly tuning: "on" | "off";
   readonly seed: number;
   /** Seconds for the whole run; undefined leaves it to the adapter. */
   readonly budget: number | undefined;
@@ -94,6 +96,13 @@ const options = {
     choices: ["auto", "always", "never"],
     description: "Whether an adapter that computes on the CPU will do",
     default: "auto",
+  },
+  tuning: {
+    type: "value",
+    placeholder: "WHETHER",
+    choices: ["on", "off"],
+    description: "Whether the kernels that deno task tune chose on this machine are measured",
+    default: "on",
   },
   budget: {
     type: "value",
@@ -183,6 +192,7 @@ export function parseBench(args: readonly string[]): BenchRequest {
       variants: list("variants", values.variants),
       runtime: values.runtime,
       software: values.software,
+      tuning: values.tuning,
       seed: wholeNumber("seed", values.seed ?? "1"),
       budget: values.budget === undefined ? undefined : Number(values.budget),
     }),
@@ -244,6 +254,8 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
       given: given.software,
       known: ["auto", "always", "never"] as const,
     }),
+    // Files from before there was tuning do not say.
+    tuning: one("tuning", { given: given.tuning ?? "on", known: ["on", "off"] as const }),
   };
   const { seed, budget } = given;
   if (!Number.isSafeInteger(seed)) throw new UsageError(`--seed is ${seed}, wanted a whole number`);

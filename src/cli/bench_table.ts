@@ -95,7 +95,7 @@ function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
     kernel,
     pass,
     formatShape(shape),
-    variant,
+    measurement.tuning.tuned === true ? `${variant} (tuned)` : variant,
     cache,
     status === "ok" ? formatDuration(median) : { text: status, tone: "bad" },
     interval === undefined

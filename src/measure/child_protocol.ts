@@ -2,7 +2,7 @@
  * What the bench and the processes that measure for it say to each other: one JSON object a line, requests on the
  * child's stdin, reports on its stdout. Both sides are this project's own code of one version.
  */
-import type { OpenGpuOptions } from "../gpu/open_gpu.ts";
+import type { OpenGpuOptions } from "../ops/open_gpu.ts";
 import type { GpuInfo } from "../gpu/gpu_info.ts";
 import type { CacheState, Ceilings, Measurement, Timer } from "./result_file.ts";
 import type { KernelName, PassName, Shape } from "./shapes.ts";
@@ -21,6 +21,8 @@ export interface Job {
   readonly cache: CacheState;
   /** Whether it is the variant that a caller without a wish gets. */
   readonly chosen: boolean;
+  /** Whether that is so because tuning chose it. */
+  readonly tuned?: boolean;
 }
 
 /** What the bench asks of a child. */
@@ -34,6 +36,10 @@ export type ChildRequest =
     readonly jobs: readonly Job[];
     readonly rule: StoppingRule;
     readonly seed: number;
+    /** Whether the jobs are rivals: those that are beaten for certain are sampled no longer. */
+    readonly race?: boolean;
+    /** No job is begun that is not prepared within so many ms; those that are left out are told as skipped. */
+    readonly preparation?: number;
   }
   | { readonly type: "stop" };
 
@@ -52,8 +58,12 @@ export type ChildReport =
     readonly ceilings: Ceilings;
     readonly warnings: readonly string[];
   }
-  /** The names of the variants, in the order of the questions. */
-  | { readonly type: "chosen"; readonly names: readonly string[] }
+  /** The names of the variants, and whether tuning chose them, in the order of the questions. */
+  | {
+    readonly type: "chosen";
+    readonly names: readonly string[];
+    readonly tuned?: readonly boolean[];
+  }
   /** This adapter or shape is not for this variant. */
   | { readonly type: "skipped"; readonly id: number; readonly reason: string }
   | { readonly type: "measured"; readonly id: number; readonly measurement: Measurement }

@@ -4,16 +4,18 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { GpuError } from "../gpu/gpu_error.ts";
-import { openGpu } from "../gpu/open_gpu.ts";
+import { openGpu } from "../ops/open_gpu.ts";
 import { referenceKernel, scrubPlan } from "./ceiling_candidates.ts";
 import { measureCeilings } from "./ceilings.ts";
 import { type ChildReport, type ChildRequest, type Job, readLines } from "./child_protocol.ts";
 import type { Measurement, MeasurementStatus, Timer } from "./result_file.ts";
 import { type SampledWork, sampleWork, type WorkSamples } from "./run_samples.ts";
 import { GpuTimer, type HostClocks } from "./timing.ts";
+import { beatenCandidates } from "./tuning_race.ts";
 import {
   type CheckResult,
   chosenVariant,
+  tunedVariant,
   type Workload,
   type WorkloadOptions,
 } from "./workloads.ts";
@@ -26,6 +28,9 @@ export interface ServeOptions {
   readonly clocks: HostClocks;
   readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
 }
+
+/** Why a job was left out that had no time left. */
+export const NO_TIME = "no time was left for it";
 
 interface Service extends ServeOptions {
   readonly report: (report: ChildReport) => void;
@@ -91,14 +96,19 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
   const { gpu, timer } = service;
   if (gpu === undefined || timer === undefined) throw new Error("the adapter is not open");
   if (request.type === "choose") {
-    const names = request.questions.map((question) => {
+    const chosen = request.questions.map((question) => {
       try {
-        return chosenVariant(gpu, question);
+        const name = chosenVariant(gpu, question);
+        return { name, tuned: tunedVariant(gpu, question) === name };
       } catch {
-        return "portable"; // whose preparation then says what is wrong with the shape
+        return { name: "portable", tuned: false }; // whose preparation then says what is wrong with the shape
       }
     });
-    service.report({ type: "chosen", names });
+    service.report({
+      type: "chosen",
+      names: chosen.map(({ name }) => name),
+      tuned: chosen.map(({ tuned }) => tuned),
+    });
   } else if (request.type === "ceilings") {
     const found = await measureCeilings(gpu, {
       timer,
@@ -128,13 +138,18 @@ interface Checked {
 }
 
 async function measureBatch(service: Service, batch: Batch): Promise<void> {
-  const { gpu, timer, jobs, rule, seed } = batch;
+  const { gpu, timer, jobs, rule, seed, race = false, preparation = Infinity } = batch;
+  const start = service.clocks.wall();
   const reference = referenceKernel(gpu);
   const scrub = jobs.some(({ cache }) => cache === "cold") ? scrubPlan(gpu) : undefined;
   const checked: Checked[] = [];
   try {
     for (const group of groups(jobs)) {
       if (service.stopped) return;
+      if (service.clocks.wall() - start > 1e6 * preparation) {
+        for (const { id } of group) service.report({ type: "skipped", id, reason: NO_TIME });
+        continue;
+      }
       const prepared = await prepare(service, { ...batch, jobs: group });
       if (prepared !== undefined) checked.push(prepared);
     }
@@ -152,6 +167,7 @@ async function measureBatch(service: Service, batch: Batch): Promise<void> {
       reference: (pass) => reference.plan.encode(pass),
       ...scrub === undefined ? {} : { scrub: (pass) => scrub.encode(pass) },
       interrupted: () => service.stopped,
+      ...race ? { beaten: beatenCandidates } : {},
       visit: (index) =>
         service.report({ type: "at", id: visits[index]!.job.id, step: "taking samples" }),
       finish: (index, samples) => {
@@ -253,7 +269,7 @@ function describe(job: Job, { timer, workload, correctness, samples }: Known): M
     dtype: job.dtype,
     variant: job.variant,
     chosen: job.chosen,
-    tuning: {},
+    tuning: job.tuned === true ? { tuned: true } : {},
     flops: workload?.cost.flops ?? 0,
     bytes: workload?.cost.bytes ?? 0,
     cache: job.cache,

@@ -2,7 +2,7 @@
  * Measures jobs in child processes. One child serves many jobs; when a job hangs or crashes it, that job is
  * reported as such, and the others go on in a new child.
  */
-import type { OpenGpuOptions } from "../gpu/open_gpu.ts";
+import type { OpenGpuOptions } from "../ops/open_gpu.ts";
 import { type ChildCommand, type ChildEvent, MeasuringChild } from "./child_process.ts";
 import type { ChildReport, ChildRequest, Job } from "./child_protocol.ts";
 import type { MeasuredCeilings } from "./ceilings.ts";
@@ -30,6 +30,10 @@ export interface Batch {
   readonly jobs: readonly Job[];
   readonly rule: StoppingRule;
   readonly seed: number;
+  /** Whether the jobs are rivals: those that are beaten for certain are sampled no longer. */
+  readonly race?: boolean;
+  /** No job is begun that is not prepared within so many ms; those that are left out are told as skipped. */
+  readonly preparation?: number;
   /** Told each result as soon as it stands. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
   /** Told which jobs are not for this adapter, and why. */
@@ -86,19 +90,23 @@ export class MeasuringSession {
    * Asks which variants callers without a wish get on this adapter.
    *
    * @param questions kernels, passes and shapes
-   * @returns the variants' names, in the same order
+   * @returns the variants' names, and whether tuning chose them, in the same order
    * @throws {Error} if the child ends over it
    */
-  async choose(questions: readonly VariantQuestion[]): Promise<readonly string[]> {
+  async choose(
+    questions: readonly VariantQuestion[],
+  ): Promise<readonly { readonly chosen: string; readonly tuned: boolean }[]> {
     const child = await this.#running();
     this.#at = { id: null, step: "choosing variants" };
     this.#request({ type: "choose", questions });
-    let names: readonly string[] = [];
+    let found: Extract<ChildEvent, { type: "chosen" }> = { type: "chosen", names: [] };
     while (true) {
       const event = await this.#next(child, this.#options.deadline);
-      if (event.type === "chosen") names = event.names;
-      else if (event.type === "idle" && names.length === questions.length) return names;
-      else if (event.type !== "at") throw new Error(this.#reason(event));
+      if (event.type === "chosen") found = event;
+      else if (event.type === "idle" && found.names.length === questions.length) {
+        const { names, tuned = [] } = found;
+        return names.map((chosen, i) => ({ chosen, tuned: tuned[i] ?? false }));
+      } else if (event.type !== "at") throw new Error(this.#reason(event));
     }
   }
 
@@ -131,13 +139,13 @@ export class MeasuringSession {
    * @param batch the jobs, when to stop, and where results go
    * @throws {Error} if a new child cannot open the adapter again
    */
-  async measure({ jobs, rule, seed, result, skipped }: Batch): Promise<void> {
+  async measure({ jobs, result, skipped, ...how }: Batch): Promise<void> {
     const { interrupt, progress, deadline } = this.#options;
     const left = new Map(jobs.map((job) => [job.id, job]));
     while (left.size > 0 && !interrupt.aborted) {
       const child = await this.#running();
       this.#at = { id: null, step: "starting" };
-      this.#request({ type: "batch", jobs: [...left.values()], rule, seed });
+      this.#request({ type: "batch", jobs: [...left.values()], ...how });
       while (true) {
         const event = await this.#next(child, deadline);
         if (event.type === "at") {
@@ -222,7 +230,7 @@ export class MeasuringSession {
       dtype: job.dtype,
       variant: job.variant,
       chosen: job.chosen,
-      tuning: {},
+      tuning: job.tuned === true ? { tuned: true } : {},
       flops: 0,
       bytes: 0,
       cache: job.cache,

@@ -19,7 +19,13 @@ export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 export type CacheState = "hot" | "cold";
 
 /** Why sampling ended. */
-export type StopReason = "precise" | "stable" | "budget" | "samples" | "interrupted";
+export type StopReason =
+  | "precise"
+  | "stable"
+  | "budget"
+  | "samples"
+  | "beaten"
+  | "interrupted";
 
 /** The clock of a measurement. */
 export interface Timer {

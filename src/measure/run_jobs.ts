@@ -60,18 +60,19 @@ export function listWork(
  */
 export function listJobs(
   selection: JobSelection,
-  work: readonly (Work & { readonly chosen: string })[],
+  work: readonly (Work & { readonly chosen: string; readonly tuned?: boolean })[],
 ): Job[] {
   const { variants: wanted, dtypes, caches } = selection;
   const jobs: Job[] = [];
-  for (const { kernel, pass, shape, chosen } of work) {
+  for (const { kernel, pass, shape, chosen, tuned = false } of work) {
     const names = wanted === "chosen" ? [chosen] : variantsOf(kernel, pass)
       .filter((name) => wanted === "all" || wanted.includes(name));
     for (const dtype of dtypes) {
       for (const variant of names) {
         for (const cache of caches) {
-          const job = { kernel, pass, shape, dtype, variant, cache, chosen: variant === chosen };
-          jobs.push({ id: jobs.length, ...job });
+          const own = variant === chosen;
+          const job = { kernel, pass, shape, dtype, variant, cache, chosen: own };
+          jobs.push({ id: jobs.length, ...job, ...own && tuned ? { tuned } : {} });
         }
       }
     }

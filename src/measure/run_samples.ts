@@ -51,6 +51,11 @@ export interface SampleOptions {
   readonly finish?: (index: number, samples: WorkSamples) => void;
   /** True ends the sampling of everything. */
   readonly interrupted?: () => boolean;
+  /**
+   * For a race: told the samples of all work after each round, from the third on, it names those that need no more, by
+   * index.
+   */
+  readonly beaten?: (samples: readonly (readonly number[])[]) => ReadonlySet<number>;
 }
 
 /** Submissions between two runs of the reference kernel. */
@@ -63,6 +68,8 @@ const SUBMISSION_TIME = 10e6;
 const SPAN_TIME = 200e3;
 /** A run this long, in ns, needs no run before it to count as hot. */
 const LONG_RUN = 50e6;
+/** A race drops nobody before it met this many moments. */
+const RACE_ROUNDS = 3;
 /** No more runs than this in one span. */
 const MAXIMUM_REPEATS = 4096;
 
@@ -95,19 +102,24 @@ export async function sampleWork(
   work: readonly SampledWork[],
   options: SampleOptions,
 ): Promise<(WorkSamples | undefined)[]> {
-  const { timer, rule, reference, seed, visit, finish, interrupted = () => false } = options;
+  const { timer, rule, reference, seed, visit, finish, interrupted = () => false, beaten } =
+    options;
   const results: (WorkSamples | undefined)[] = work.map(() => undefined);
   const readReference = await prepareReference(reference, timer);
   const readings: number[] = [];
+  const all: { samples: readonly number[] }[] = work.map(() => ({ samples: [] }));
   let active: Visited[] = [];
   for (const [index, each] of work.entries()) {
     if (interrupted()) break;
     visit?.(index);
     const visited = await prepareVisits(index, { ...each, options });
-    if (visited !== undefined) active.push(visited);
+    if (visited === undefined) continue;
+    all[index] = visited;
+    active.push(visited);
   }
   const next = shuffler(seed);
   let visits = 0;
+  let rounds = 0;
   while (active.length > 0 && !interrupted()) {
     for (const each of next(active)) {
       if (interrupted()) break;
@@ -121,6 +133,10 @@ export async function sampleWork(
       active = active.filter((other) => other !== each);
       end(each, reason);
     }
+    if (beaten === undefined || ++rounds < RACE_ROUNDS) continue;
+    const losers = beaten(all.map(({ samples }) => samples));
+    for (const each of active.filter(({ index }) => losers.has(index))) end(each, "beaten");
+    active = active.filter(({ index }) => !losers.has(index));
   }
   for (const each of active) end(each, "interrupted");
 

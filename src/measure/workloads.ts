@@ -26,7 +26,13 @@ import { variantsOf } from "./workloads_variants.ts";
 import { type CheckResult, largestError, type Sample } from "./workloads_samples.ts";
 
 export type { CheckResult } from "./workloads_samples.ts";
-export { chosenVariant, type VariantQuestion, variantsOf } from "./workloads_variants.ts";
+export {
+  chosenVariant,
+  tunableOperator,
+  tunedVariant,
+  type VariantQuestion,
+  variantsOf,
+} from "./workloads_variants.ts";
 
 /** One way to compute all operators: planners that take and return what the operators' own do. */
 export interface Implementation {

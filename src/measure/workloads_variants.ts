@@ -1,13 +1,6 @@
 /** The kernels that an operator has, and the one that runs by default. */
 import type { Gpu } from "../gpu/gpu.ts";
-import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
-import { attentionForwardVariants } from "../ops/attention_forward_variants.ts";
-import { attentionShapeClass } from "../ops/attention_shape.ts";
-import { rmsNormBackwardVariants } from "../ops/rms_norm_backward_variants.ts";
-import { rmsNormForwardVariants } from "../ops/rms_norm_forward_variants.ts";
-import { rowShapeClass } from "../ops/row_parts.ts";
-import { vScaleBackwardVariants, vScaleForwardVariants } from "../ops/v_scale_variants.ts";
-import { chooseVariant, type Variant } from "../ops/variants.ts";
+import { type TunableOperator, tunableOperators } from "../ops/tunable.ts";
 import type { KernelName, PassName, Shape } from "./shapes.ts";
 
 /** A kernel in one direction on a shape. */
@@ -17,83 +10,33 @@ export interface VariantQuestion {
   readonly shape: Shape;
 }
 
-type Lengths = Readonly<Record<string, number>>;
-
-interface Choice {
-  readonly names: readonly string[];
-  /** What runs where nobody asks for another. */
-  choose(gpu: Gpu, dimensions: Lengths): string;
-}
-
-function choice<OperatorShape, Call>(
-  operator: string,
-  variants: readonly Variant<OperatorShape, Call>[],
-  { toShape, toClass }: {
-    readonly toShape: (dimensions: Lengths) => OperatorShape;
-    readonly toClass: (shape: OperatorShape) => string;
-  },
-): Choice {
-  return {
-    names: variants.map(({ name }) => name),
-    choose(gpu, dimensions) {
-      const shape = toShape(dimensions);
-      const shapeClass = toClass(shape);
-      return chooseVariant(gpu, variants, { operator, shapeClass, shape, wanted: undefined }).name;
-    },
-  };
-}
-
-function attentionShape({ B, Hq, Hkv, T, D }: Lengths): Parameters<typeof attentionShapeClass>[0] {
-  return { batches: B!, queryHeads: Hq!, keyValueHeads: Hkv!, sequenceLength: T!, headDim: D! };
-}
-
-const ofAttention = { toShape: attentionShape, toClass: attentionShapeClass };
-const ofRows = {
-  toShape: ({ rows, d }: Lengths) => ({ rows: rows!, columns: d! }),
-  toClass: rowShapeClass,
-};
-const ofValues = {
-  toShape: ({ B, Hkv, T, D }: Lengths) => ({
-    batches: B!,
-    keyValueHeads: Hkv!,
-    sequenceLength: T!,
-    rows: B! * Hkv! * T!,
-    columns: D!,
-  }),
-  toClass: rowShapeClass,
+const operators: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, string>>>>> = {
+  "attention": { forward: "attentionForward", backward: "attentionBackward" },
+  "attention-v-scale-full": { forward: "attentionForward", backward: "attentionBackward" },
+  "attention-v-scale-backward-only": { forward: "attentionForward", backward: "attentionBackward" },
+  "rms-norm": { forward: "rmsNormForward", backward: "rmsNormBackward" },
+  "v-scale": { forward: "vScaleForward", backward: "vScaleBackward" },
+  "attention-sink-statistics": { forward: "attentionSinkStatistics" },
 };
 
-const attention = {
-  forward: choice("attentionForward", attentionForwardVariants, ofAttention),
-  backward: choice("attentionBackward", attentionBackwardVariants, ofAttention),
-};
-const single: Choice = { names: ["portable"], choose: () => "portable" };
-
-const choices: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, Choice>>>>> = {
-  "attention": attention,
-  "attention-v-scale-full": attention,
-  "attention-v-scale-backward-only": attention,
-  "rms-norm": {
-    forward: choice("rmsNormForward", rmsNormForwardVariants, ofRows),
-    backward: choice("rmsNormBackward", rmsNormBackwardVariants, ofRows),
-  },
-  "v-scale": {
-    forward: choice("vScaleForward", vScaleForwardVariants, ofValues),
-    backward: choice("vScaleBackward", vScaleBackwardVariants, ofValues),
-  },
-  "attention-sink-statistics": { forward: single },
-};
-
-function choiceOf(kernel: KernelName, pass: PassName): Choice {
-  const found = choices[kernel]?.[pass];
-  if (found === undefined) {
-    const known = Object.entries(choices)
+/**
+ * The operator behind a kernel's name, if it has several kernels.
+ *
+ * @param kernel the kernel's name
+ * @param pass its direction
+ * @returns undefined for an operator with a single kernel
+ * @throws {RangeError} for an unknown kernel or pass
+ */
+export function tunableOperator(kernel: KernelName, pass: PassName): TunableOperator | undefined {
+  const name = operators[kernel]?.[pass];
+  if (name === undefined) {
+    const known = Object.entries(operators)
       .flatMap(([name, passes]) => Object.keys(passes).map((each) => `${name} ${each}`)).join(", ");
     throw new RangeError(
       `workloads: kernel and pass are ${kernel} ${pass}, wanted one of ${known}`,
     );
   }
-  return found;
+  return tunableOperators.get(name);
 }
 
 /**
@@ -105,7 +48,7 @@ function choiceOf(kernel: KernelName, pass: PassName): Choice {
  * @throws {RangeError} for an unknown kernel or pass
  */
 export function variantsOf(kernel: KernelName, pass: PassName): readonly string[] {
-  return choiceOf(kernel, pass).names;
+  return tunableOperator(kernel, pass)?.variants ?? ["portable"];
 }
 
 /**
@@ -116,5 +59,22 @@ export function variantsOf(kernel: KernelName, pass: PassName): readonly string[
  * @throws {RangeError} for an unknown kernel or pass
  */
 export function chosenVariant(gpu: Gpu, { kernel, pass, shape }: VariantQuestion): string {
-  return choiceOf(kernel, pass).choose(gpu, shape.dimensions);
+  return tunableOperator(kernel, pass)?.choose(gpu, shape.dimensions) ?? "portable";
+}
+
+/**
+ * The name of the kernel that tuning chose for such calls on this adapter.
+ *
+ * @param gpu the GPU, with tuning's choices in `gpu.variants`
+ * @param question kernel, pass and shape
+ * @returns undefined where it chose none
+ * @throws {RangeError} for an unknown kernel or pass
+ */
+export function tunedVariant(
+  gpu: Gpu,
+  { kernel, pass, shape }: VariantQuestion,
+): string | undefined {
+  const operator = tunableOperator(kernel, pass);
+  if (operator === undefined) return undefined;
+  return gpu.variants.get(`${operator.operator} ${operator.shapeClass(shape.dimensions)}`);
 }

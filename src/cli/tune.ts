@@ -1,0 +1,163 @@
+/** `deno task tune`: finds the fastest kernels for this machine's GPU and keeps them in the user's cache. */
+import { escapeTerminal } from "../escape.ts";
+import type { ChildCommand } from "../measure/child_process.ts";
+import { MeasuringSession } from "../measure/child_session.ts";
+import { listWork } from "../measure/run_jobs.ts";
+import { tune, type TuningOutcome, type TuningWork } from "../measure/tuning.ts";
+import { listTuningWork, sessionHeats } from "../measure/tuning_session.ts";
+import { storeTuning } from "../measure/tuning_store.ts";
+import { candidatesHash, type TunedChoice } from "../ops/tuned_choices.ts";
+import { isTuningOff, tuningPlace } from "../ops/tuning_file.ts";
+import type { GpuInfo } from "../gpu/gpu_info.ts";
+import { formatShape } from "../report/format.ts";
+import { UsageError } from "./arguments.ts";
+import { childCommand } from "./bench_machine.ts";
+import { Progress, stderrOutput } from "./bench_progress.ts";
+import { parseTune, tuneHelp, type TuneRequest } from "./tune_options.ts";
+import { formatTuningRun } from "./tune_table.ts";
+
+/** What a test replaces. */
+export interface TuneHooks {
+  /** The measuring process. Default: `src/measure/child.ts` under the least permissions. */
+  readonly child?: ChildCommand;
+  /** How long a measuring process may be silent, in ms. Default 60,000. */
+  readonly deadline?: number;
+}
+
+type Request = Extract<TuneRequest, { help: false }>;
+
+/** A kernel that compiles for longer than this, in ms, is no choice, however fast it is then. */
+const DEADLINE = 60_000;
+const BUDGET = 300;
+
+/**
+ * Runs the tuner.
+ *
+ * @param args the command line
+ * @param hooks for tests
+ * @returns the exit code
+ */
+export async function runTune(args: readonly string[], hooks: TuneHooks = {}): Promise<number> {
+  try {
+    const request = parseTune(args);
+    if (!request.help) return await measure(request, hooks);
+    console.log(tuneHelp());
+    return 0;
+  } catch (error) {
+    const usage = error instanceof UsageError;
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`tune: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
+    return usage ? 2 : 1;
+  }
+}
+
+async function measure(request: Request, hooks: TuneHooks): Promise<number> {
+  const { selection, dryRun } = request;
+  const interrupt = new AbortController();
+  const progress = new Progress(stderrOutput());
+  let total = 0;
+  let current = "";
+  const outcomes: TuningOutcome[] = [];
+  const session = new MeasuringSession({
+    child: hooks.child ?? await childCommand(selection.runtime),
+    // The default must be what it is without tuning.
+    adapter: { runtime: selection.runtime, software: selection.software, tuning: false },
+    deadline: hooks.deadline ?? DEADLINE,
+    interrupt: interrupt.signal,
+    progress(step, job) {
+      if (job === undefined) return;
+      current = `${job.kernel} ${job.pass} ${formatShape(job.shape.dimensions)}`;
+      const text = `${current}, ${job.variant}: ${step}`;
+      progress.show({ done: outcomes.length, total, text });
+    },
+  });
+  const stop = listenForInterrupts(interrupt);
+  try {
+    const { info } = await session.open();
+    if (!dryRun) await checkPlace(info);
+    const work = listTuningWork(info, listWork(selection, { software: info.software }));
+    if (work.length === 0) throw new UsageError("the selection leaves nothing to choose between");
+    total = work.length;
+    const missed = await tune(work, {
+      runHeat: sessionHeats(session, {
+        seed: selection.seed,
+        targetHalfWidth: info.software ? 0.02 : 0.01,
+      }),
+      budget: selection.budget ?? BUDGET,
+      now: () => performance.now(),
+      interrupted: () => interrupt.signal.aborted,
+      async result(outcome) {
+        outcomes.push(outcome);
+        if (!dryRun) await keep(info, outcome);
+      },
+    });
+    progress.clear();
+    return await conclude({ outcomes, missed, info, request, interrupt: interrupt.signal });
+  } finally {
+    stop();
+    progress.clear();
+    await session.close();
+  }
+}
+
+// Before long work: whether its result can be kept. Writing what is there already changes nothing.
+async function checkPlace(info: GpuInfo): Promise<void> {
+  await storeTuning(info, []);
+}
+
+async function keep(info: GpuInfo, { work, winner, times }: TuningOutcome): Promise<void> {
+  if (winner === undefined) return;
+  const { dimensions } = work.shape;
+  const choice: TunedChoice = {
+    operator: work.operator.operator,
+    shapeClass: work.shapeClass,
+    dtype: "f32",
+    dimensions,
+    variant: winner,
+    candidatesHash: await candidatesHash(info, work.operator, dimensions),
+    times: times as Record<string, number>,
+    date: new Date().toISOString(),
+  };
+  await storeTuning(info, [choice]);
+}
+
+interface Conclusion {
+  readonly outcomes: readonly TuningOutcome[];
+  readonly missed: readonly TuningWork[];
+  readonly info: GpuInfo;
+  readonly request: Request;
+  readonly interrupt: AbortSignal;
+}
+
+async function conclude(
+  { outcomes, missed, info, request, interrupt }: Conclusion,
+): Promise<number> {
+  const color = Deno.stdout.isTerminal() && !Deno.noColor;
+  const name = info.description || info.device || info.vendor;
+  console.log(`${escapeTerminal(name)}, ${info.runtime}\n`);
+  console.log(formatTuningRun(outcomes, interrupt.aborted ? [] : missed, { color }));
+  const place = request.dryRun ? undefined : await tuningPlace(info);
+  if (place !== undefined) {
+    console.error(`tune: kept in ${escapeTerminal(place.path)}; openGpu takes it up`);
+    if (isTuningOff()) console.error("tune: but GRADSINK_TUNING=off says that it does not");
+  }
+  if (interrupt.aborted) return 130;
+  const faults = outcomes.filter(({ winner, candidates }) =>
+    winner === undefined ||
+    candidates.some(({ status }) => status !== "timed" && status !== "skipped")
+  );
+  return missed.length + faults.length > 0 ? 3 : 0;
+}
+
+function listenForInterrupts(interrupt: AbortController): () => void {
+  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT"]
+    : ["SIGINT", "SIGTERM"];
+  const listener = (): void => interrupt.abort();
+  for (const signal of signals) Deno.addSignalListener(signal, listener);
+  return () => {
+    for (const signal of signals) Deno.removeSignalListener(signal, listener);
+  };
+}
+
+if (import.meta.main) Deno.exit(await runTune(Deno.args));
