@@ -1,0 +1,405 @@
+/** A Llama-like model on the GPU, forward and backward by plans that are made once. */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { planAccumulate, planAdd } from "../ops/add.ts";
+import { embeddingOrder, planEmbeddingBackward, planEmbeddingForward } from "../ops/embedding.ts";
+import { rotaryAngles } from "../ops/heads.ts";
+import { planSum } from "../ops/sum.ts";
+import { checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
+import {
+  chooseKernels,
+  type KernelPreference,
+  type LlamaBuild,
+  parameterOf,
+} from "./llama_build.ts";
+import { planHead } from "./llama_head.ts";
+import { type LayerState, planLayerBackward, planLayerForward } from "./llama_layer.ts";
+import { EMBEDDING, HEAD, listParameters } from "./parameters.ts";
+import type { LayerTrace, Trace } from "./trace.ts";
+import { Workspace } from "./workspace.ts";
+
+/** What a {@linkcode Llama} is made from. */
+export interface LlamaOptions {
+  /** The model's shape. */
+  readonly config: LlamaConfig;
+  /** B: the sequences of a micro-batch. */
+  readonly batch: number;
+  /** T: the tokens of a sequence. */
+  readonly context: number;
+  /** The values of every parameter of `listParameters(config)`, by name. */
+  readonly parameters: ReadonlyMap<string, Float32Array>;
+  /** How many micro-batches a step's gradient is the mean of. Default: 1. */
+  readonly microBatches?: number;
+  /** Which kernels to take where there is a choice. Default: `steps`. */
+  readonly kernels?: KernelPreference;
+}
+
+/** One batch. */
+export interface Batch {
+  /** `[B, T]`, row-major: from 0 to V − 1. */
+  readonly tokens: Uint32Array;
+  /** `[B, T]`: the token that each position is to foretell. */
+  readonly targets: Uint32Array;
+}
+
+/**
+ * A model with its states and gradients on the GPU, for one batch size and context.
+ *
+ * Everything is enqueued and not waited for; the same parameters and batches give the same bits on one adapter.
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { Llama } from "./llama.ts";
+ * import { initialValues, listParameters } from "./parameters.ts";
+ *
+ * const config = {
+ *   vocabulary: 16,
+ *   layers: 1,
+ *   modelDim: 8,
+ *   queryHeads: 2,
+ *   keyValueHeads: 1,
+ *   headDim: 4,
+ *   feedForwardDim: 16,
+ *   normEpsilon: 1e-5,
+ *   ropeBase: 10_000,
+ *   tiedHead: true,
+ *   vScale: "learned" as const,
+ *   layersWithoutAttention: [],
+ * };
+ * const parameters = new Map(
+ *   listParameters(config).map((parameter) => [parameter.name, initialValues(parameter, { seed: 1 })]),
+ * );
+ * using gpu = await openGpu();
+ * using model = new Llama(gpu, { config, batch: 2, context: 8, parameters, kernels: "start" });
+ * const tokens = Uint32Array.from({ length: 16 }, (_, i) => i);
+ * model.setBatch({ tokens, targets: tokens });
+ * model.computeGradients();
+ * console.log((await model.meanLoss.read())[0], "nats, about log 16");
+ * ```
+ */
+export class Llama {
+  readonly config: LlamaConfig;
+  readonly batch: number;
+  readonly context: number;
+  readonly microBatches: number;
+  /** By name, as `listParameters` orders them. An optimizer changes them in place. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** The gradient of the mean loss of a step's tokens by every parameter, by the same names. */
+  readonly gradients: ReadonlyMap<string, Tensor>;
+  /** The states of the last micro-batch, and the gradients by them, scaled as those by the parameters are. */
+  readonly trace: Trace<Tensor>;
+  /** The loss of each token of the last micro-batch, in nats: `[B · T]`. */
+  readonly tokenLosses: Tensor;
+  /** The mean loss of a step's tokens after `computeGradients` of all its micro-batches, in nats: `[1]`. */
+  readonly meanLoss: Tensor;
+  /** The mean loss of the batch after `evaluate`, in nats: `[1]`. */
+  readonly evaluationLoss: Tensor;
+  readonly #gpu: Gpu;
+  readonly #workspace: Workspace;
+  readonly #inputs: BatchTensors;
+  readonly #train: readonly Plan[];
+  readonly #evaluation: readonly Plan[];
+  /** What the first micro-batch of a step starts from zero. */
+  readonly #totals: readonly Tensor[];
+
+  /**
+   * Plans a model and uploads its parameters.
+   *
+   * @param gpu where
+   * @param options the model's shape, batch size and parameters
+   * @throws {TypeError} if a parameter is missing, unknown or of another length
+   * @throws {RangeError} for a configuration that no model can have, or sizes beyond the adapter
+   */
+  constructor(gpu: Gpu, options: LlamaOptions) {
+    const { config, batch, context, microBatches = 1 } = options;
+    checkConfig(config);
+    for (const [name, given] of Object.entries({ batch, context, microBatches })) {
+      if (!Number.isSafeInteger(given) || given < 1) {
+        throw new RangeError(`Llama: ${name} is ${given}, wanted a positive integer`);
+      }
+    }
+    checkParameters(config, options.parameters);
+    this.config = config;
+    this.batch = batch;
+    this.context = context;
+    this.microBatches = microBatches;
+    this.#gpu = gpu;
+    const workspace = new Workspace(gpu);
+    this.#workspace = workspace;
+    try {
+      const build = startBuild(workspace, options);
+      this.parameters = build.parameters;
+      this.#inputs = batchTensors(workspace, options);
+      const forward: Plan[] = [];
+      const { embedded, layers } = planStates(build, forward, this.#inputs.tokens);
+      const own = new Map<string, Tensor>();
+      const head = planHead(build, {
+        input: layers.at(-1)?.output ?? embedded,
+        targets: this.#inputs.targets,
+        factor: 1 / (batch * context * microBatches),
+        gradients: own,
+      });
+      const backward: Plan[] = [];
+      const traces = planGradients(build, backward, {
+        layers,
+        head,
+        inputs: this.#inputs,
+        gradients: own,
+      });
+      this.tokenLosses = head.tokenLosses;
+      const mean = (plans: Plan[], count: number): Tensor =>
+        workspace.add(plans, planSum(gpu, { input: head.tokenLosses, factor: 1 / count })).total;
+      const step: Plan[] = [];
+      const microLoss = mean(step, batch * context * microBatches);
+      const evaluation: Plan[] = [];
+      this.evaluationLoss = mean(evaluation, batch * context);
+      const names = listParameters(config).map(({ name }) => name);
+      const micro = new Map(names.map((name) => [name, gradientOf(own, name)]));
+      const total = (term: Tensor): Tensor => {
+        const sum = workspace.keep(gpu.empty(term.shape));
+        workspace.add(step, planAccumulate(gpu, { term, total: sum }));
+        return sum;
+      };
+      const accumulated = microBatches > 1;
+      this.gradients = accumulated
+        ? new Map([...micro].map(([name, gradient]) => [name, total(gradient)]))
+        : micro;
+      this.meanLoss = accumulated ? total(microLoss) : microLoss;
+      this.#totals = accumulated ? [...this.gradients.values(), this.meanLoss] : [];
+      this.#train = [...forward, ...head.train, ...backward, ...step];
+      this.#evaluation = [...forward, ...head.forward, ...evaluation];
+      this.trace = { batch, context, layers: traces };
+    } catch (error) {
+      workspace[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The dispatches of a micro-batch's forward and backward pass. */
+  get dispatches(): number {
+    return this.#train.reduce((sum, plan) => sum + plan.dispatches, 0);
+  }
+
+  /** The plans of a micro-batch's forward and backward pass, in their order: for measurements. */
+  get plans(): readonly Plan[] {
+    return this.#train;
+  }
+
+  /**
+   * Uploads a batch for what is enqueued from now on.
+   *
+   * @param batch tokens and targets, `[B, T]` each
+   * @throws {TypeError} for a wrong type or length
+   * @throws {RangeError} for a token outside the vocabulary
+   */
+  setBatch(batch: Batch): void {
+    const { vocabulary } = this.config;
+    const length = this.batch * this.context;
+    const floats = new Map<string, Float32Array>();
+    for (const name of ["tokens", "targets"] as const) {
+      const given = batch[name];
+      if (!(given instanceof Uint32Array) || given.length !== length) {
+        throw new TypeError(
+          `Llama: ${name} has ${given?.length} elements, wanted a Uint32Array of ${length}`,
+        );
+      }
+      const wrong = given.findIndex((token) => token >= vocabulary);
+      if (wrong >= 0) {
+        throw new RangeError(
+          `Llama: ${name}[${wrong}] is ${given[wrong]}, wanted at most ${vocabulary - 1}`,
+        );
+      }
+      floats.set(name, Float32Array.from(given));
+    }
+    const { order, starts } = embeddingOrder(batch.tokens, vocabulary);
+    this.#inputs.tokens.write(floats.get("tokens")!);
+    this.#inputs.targets.write(floats.get("targets")!);
+    this.#inputs.order.write(order);
+    this.#inputs.starts.write(starts);
+  }
+
+  /**
+   * Enqueues the forward and backward pass of a micro-batch: fills `trace` and `tokenLosses`, and, with the last
+   * micro-batch of a step, `gradients` and `meanLoss`.
+   *
+   * @param options `microBatch`: which of the step, counted from 0 (default); the first one overwrites what others add to
+   * @throws {RangeError} for a micro-batch that a step does not have
+   */
+  computeGradients({ microBatch = 0 }: { readonly microBatch?: number } = {}): void {
+    this.#checkMicroBatch(microBatch);
+    if (microBatch === 0 && this.#totals.length > 0) this.#clearTotals();
+    this.#gpu.run(this.#train);
+  }
+
+  /** Enqueues the forward pass alone: fills `tokenLosses` and `evaluationLoss`, and the trace's states. */
+  evaluate(): void {
+    this.#gpu.run(this.#evaluation);
+  }
+
+  /** Frees everything. Work already enqueued still finishes. */
+  dispose(): void {
+    this.#workspace[Symbol.dispose]();
+  }
+
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #checkMicroBatch(microBatch: number): void {
+    if (!Number.isSafeInteger(microBatch) || microBatch < 0 || microBatch >= this.microBatches) {
+      throw new RangeError(
+        `Llama: microBatch is ${microBatch}, wanted an integer from 0 to ${this.microBatches - 1}`,
+      );
+    }
+  }
+
+  #clearTotals(): void {
+    this.#gpu.guard("Llama", () => {
+      const encoder = this.#gpu.device.createCommandEncoder();
+      for (const { buffer } of this.#totals) encoder.clearBuffer(buffer);
+      this.#gpu.device.queue.submit([encoder.finish()]);
+    });
+  }
+}
+
+interface BatchTensors {
+  /** [B, T] */
+  readonly tokens: Tensor;
+  /** [B · T] */
+  readonly targets: Tensor;
+  /** [B · T] */
+  readonly order: Tensor;
+  /** [V + 1] */
+  readonly starts: Tensor;
+}
+
+function batchTensors(
+  workspace: Workspace,
+  { config, batch, context }: LlamaOptions,
+): BatchTensors {
+  const { gpu } = workspace;
+  const length = batch * context;
+  return {
+    tokens: workspace.keep(gpu.empty([batch, context])),
+    targets: workspace.keep(gpu.empty([length])),
+    order: workspace.keep(gpu.empty([length])),
+    starts: workspace.keep(gpu.empty([config.vocabulary + 1])),
+  };
+}
+
+function checkParameters(
+  config: LlamaConfig,
+  parameters: ReadonlyMap<string, Float32Array>,
+): void {
+  const wanted = new Map(
+    listParameters(config).map(({ name, shape }) => [name, shape.reduce((a, b) => a * b)]),
+  );
+  for (const [name, length] of wanted) {
+    const given = parameters.get(name);
+    if (!(given instanceof Float32Array) || given.length !== length) {
+      throw new TypeError(
+        `Llama: parameter ${name} has ${given?.length} elements, ` +
+          `wanted a Float32Array of ${length}`,
+      );
+    }
+  }
+  for (const name of parameters.keys()) {
+    if (!wanted.has(name)) throw new TypeError(`Llama: a model of this shape has no ${name}`);
+  }
+}
+
+function startBuild(workspace: Workspace, options: LlamaOptions): LlamaBuild {
+  const { gpu } = workspace;
+  const { config, batch, context, parameters, kernels = "steps" } = options;
+  const { headDim, queryHeads, keyValueHeads } = config;
+  const uploaded = new Map(
+    listParameters(config).map(({ name, shape }) => {
+      // Not gpu.tensor: what is trained is not to be taken for what was uploaded.
+      const tensor = workspace.keep(gpu.empty(shape));
+      tensor.write(parameters.get(name)!);
+      return [name, tensor];
+    }),
+  );
+  const rotary = { sequenceLength: context, headDim, base: config.ropeBase };
+  const fixed = config.vScale === "fixed" || config.vScale === "backward-only";
+  const constants = new Float32Array(keyValueHeads).fill(vScaleConstant(config));
+  return {
+    workspace,
+    config,
+    batch,
+    context,
+    parameters: uploaded,
+    kernels: chooseKernels(gpu, {
+      preference: kernels,
+      attention: {
+        batches: batch,
+        queryHeads,
+        keyValueHeads,
+        sequenceLength: context,
+        headDim,
+      },
+    }),
+    angles: workspace.keep(gpu.tensor(rotaryAngles(rotary), [context, headDim])),
+    constant: fixed ? workspace.keep(gpu.tensor(constants, [keyValueHeads])) : undefined,
+  };
+}
+
+function planStates(
+  build: LlamaBuild,
+  plans: Plan[],
+  tokens: Tensor,
+): { readonly embedded: Tensor; readonly layers: readonly LayerState[] } {
+  const { workspace, config } = build;
+  const table = parameterOf(build, EMBEDDING);
+  const embedded =
+    workspace.add(plans, planEmbeddingForward(workspace.gpu, { tokens, table })).output;
+  const layers: LayerState[] = [];
+  for (let layer = 0; layer < config.layers; layer++) {
+    const input = layers.at(-1)?.output ?? embedded;
+    layers.push(planLayerForward(build, plans, { layer, input }));
+  }
+  return { embedded, layers };
+}
+
+function planGradients(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layers, head, inputs, gradients }: {
+    readonly layers: readonly LayerState[];
+    readonly head: { readonly inputGradient: Tensor; readonly headGradient: Tensor };
+    readonly inputs: BatchTensors;
+    readonly gradients: Map<string, Tensor>;
+  },
+): LayerTrace<Tensor>[] {
+  const { workspace, config } = build;
+  const { gpu } = workspace;
+  const traces: LayerTrace<Tensor>[] = [];
+  let outputGradient = head.inputGradient;
+  for (const [layer, state] of [...layers.entries()].reverse()) {
+    const trace = planLayerBackward(build, plans, { layer, state, outputGradient, gradients });
+    traces.unshift(trace);
+    outputGradient = trace.gradients.input;
+  }
+  const { order, starts } = inputs;
+  const { tableGradient } = workspace.add(
+    plans,
+    planEmbeddingBackward(gpu, { order, starts, outputGradient }),
+  );
+  if (config.tiedHead) {
+    const terms = [tableGradient, head.headGradient] as const;
+    gradients.set(EMBEDDING, workspace.add(plans, planAdd(gpu, { terms })).sum);
+  } else {
+    gradients.set(EMBEDDING, tableGradient);
+    gradients.set(HEAD, head.headGradient);
+  }
+  return traces;
+}
+
+function gradientOf(gradients: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  const gradient = gradients.get(name);
+  if (gradient === undefined) throw new Error(`Llama: ${name} has no gradient`);
+  return gradient;
+}

@@ -1,0 +1,207 @@
+/** A layer's attention on the GPU, from its norm to its residual: plans forward and backward. */
+import type { Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { planAdd } from "../ops/add.ts";
+import { planAttentionBackward, planAttentionForward } from "../ops/attention.ts";
+import type { AttentionVScale } from "../ops/attention_shape.ts";
+import { planMergeHeads, planSplitHeads } from "../ops/heads.ts";
+import {
+  planLearnedConstantBackward,
+  planLearnedConstantForward,
+} from "../ops/learned_constant.ts";
+import { planRmsNormForward } from "../ops/rms_norm.ts";
+import { vScaleConstant } from "./config.ts";
+import { linear, linearBackward, type LlamaBuild, parameterOf } from "./llama_build.ts";
+import { layerParameterNames } from "./parameters.ts";
+import type { AttentionTrace } from "./trace.ts";
+
+/** What attention's forward pass leaves for its backward pass and for the trace. */
+export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
+  readonly inverseRms: Tensor;
+  /** y with the heads side by side: [B, T, Hq D] */
+  readonly merged: Tensor;
+  readonly vScale: AttentionVScale | undefined;
+}
+
+function variantOf(name: string | undefined): { readonly variant?: string } {
+  return name === undefined ? {} : { variant: name };
+}
+
+// With one head its rows lie as those of all heads do.
+function split(
+  { workspace }: LlamaBuild,
+  plans: Plan[],
+  { input, heads, angles }: {
+    readonly input: Tensor;
+    readonly heads: number;
+    readonly angles?: Tensor;
+  },
+): Tensor {
+  if (heads === 1 && angles === undefined) {
+    const [batch, context, width] = input.shape as [number, number, number];
+    return workspace.view(input, [batch, 1, context, width]);
+  }
+  const turned = angles === undefined ? {} : { angles };
+  return workspace.add(plans, planSplitHeads(workspace.gpu, { input, heads, ...turned })).output;
+}
+
+function merge(
+  { workspace }: LlamaBuild,
+  plans: Plan[],
+  { input, angles }: { readonly input: Tensor; readonly angles?: Tensor },
+): Tensor {
+  const [batch, heads, context, headDim] = input.shape as [number, number, number, number];
+  if (heads === 1 && angles === undefined) {
+    return workspace.view(input, [batch, context, headDim]);
+  }
+  const turned = angles === undefined ? {} : { angles };
+  return workspace.add(plans, planMergeHeads(workspace.gpu, { input, ...turned })).output;
+}
+
+function planVScale(
+  build: LlamaBuild,
+  plans: Plan[],
+  layer: number,
+): AttentionVScale | undefined {
+  const { workspace, config, constant } = build;
+  if (config.vScale === "none") return undefined;
+  if (constant !== undefined) {
+    return { constant, mode: config.vScale === "backward-only" ? "backward-only" : "full" };
+  }
+  const theta = parameterOf(build, layerParameterNames(layer).theta);
+  const learned = workspace.add(
+    plans,
+    planLearnedConstantForward(workspace.gpu, { theta, base: vScaleConstant(config) }),
+  );
+  return { constant: learned.constant, mode: "full" };
+}
+
+/**
+ * Plans attention's forward pass.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options which layer, and its input [B, T, d]
+ */
+export function planAttentionBlockForward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, input }: { readonly layer: number; readonly input: Tensor },
+): AttentionState {
+  const { workspace, config, angles, kernels, linearInput = (_, __, tensor) => tensor } = build;
+  const { gpu } = workspace;
+  const { queryHeads, keyValueHeads } = config;
+  const names = layerParameterNames(layer);
+  const { output: norm, inverseRms } = workspace.add(
+    plans,
+    planRmsNormForward(gpu, {
+      input,
+      gain: parameterOf(build, names.attentionNorm),
+      epsilon: config.normEpsilon,
+    }),
+  );
+  const rows = linearInput(plans, names.query, norm);
+  const query = split(build, plans, {
+    input: linear(build, plans, rows, names.query),
+    heads: queryHeads,
+    angles,
+  });
+  const key = split(build, plans, {
+    input: linear(build, plans, rows, names.key),
+    heads: keyValueHeads,
+    angles,
+  });
+  const value = split(build, plans, {
+    input: linear(build, plans, rows, names.value),
+    heads: keyValueHeads,
+  });
+  const vScale = planVScale(build, plans, layer);
+  const { output, logSumExp } = workspace.add(
+    plans,
+    planAttentionForward(gpu, {
+      query,
+      key,
+      value,
+      ...vScale === undefined ? {} : { vScale },
+      ...variantOf(kernels.attentionForward),
+    }),
+  );
+  const merged = merge(build, plans, { input: output });
+  const mixed = linearInput(plans, names.attentionOutput, merged);
+  const residual = linear(build, plans, mixed, names.attentionOutput);
+  return { norm, inverseRms, query, key, value, output, logSumExp, merged, residual, vScale };
+}
+
+/**
+ * Plans attention's backward pass, down to its norm's output.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options which layer, what its forward pass left, the loss's gradient by its residual [B, T, d], and where its
+ *   parameters' gradients go
+ * @returns the loss's gradients by its states
+ */
+export function planAttentionBlockBackward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, attention, residualGradient, gradients }: {
+    readonly layer: number;
+    readonly attention: AttentionState;
+    readonly residualGradient: Tensor;
+    readonly gradients: Map<string, Tensor>;
+  },
+): AttentionTrace<Tensor>["gradients"] {
+  const { workspace, config, angles, kernels } = build;
+  const { gpu } = workspace;
+  const names = layerParameterNames(layer);
+  const { norm, query, key, value, output, logSumExp, merged, vScale } = attention;
+  const mergedGradient = linearBackward(build, plans, {
+    name: names.attentionOutput,
+    input: merged,
+    outputGradient: residualGradient,
+    gradients,
+  });
+  const outputGradient = split(build, plans, {
+    input: mergedGradient,
+    heads: config.queryHeads,
+  });
+  const { queryGradient, keyGradient, valueGradient, constantGradient } = workspace.add(
+    plans,
+    planAttentionBackward(gpu, {
+      query,
+      key,
+      value,
+      output,
+      logSumExp,
+      outputGradient,
+      ...vScale === undefined ? {} : { vScale },
+      ...variantOf(kernels.attentionBackward),
+    }),
+  );
+  if (config.vScale === "learned" && vScale !== undefined && constantGradient !== undefined) {
+    const { thetaGradient } = workspace.add(
+      plans,
+      planLearnedConstantBackward(gpu, { constant: vScale.constant, constantGradient }),
+    );
+    gradients.set(names.theta, thetaGradient);
+  }
+  const paths = [
+    [names.query, merge(build, plans, { input: queryGradient, angles })],
+    [names.key, merge(build, plans, { input: keyGradient, angles })],
+    [names.value, merge(build, plans, { input: valueGradient })],
+  ] as const;
+  const terms = paths.map(([name, gradient]) =>
+    linearBackward(build, plans, { name, input: norm, outputGradient: gradient, gradients })
+  );
+  const { sum } = workspace.add(
+    plans,
+    planAdd(gpu, { terms: terms as [Tensor, Tensor, Tensor] }),
+  );
+  return {
+    norm: sum,
+    query: queryGradient,
+    key: keyGradient,
+    value: valueGradient,
+    output: outputGradient,
+  };
+}

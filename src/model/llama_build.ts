@@ -1,0 +1,138 @@
+/** What the plans of a Llama are made from. */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
+import { attentionForwardVariants } from "../ops/attention_forward_variants.ts";
+import type { AttentionShape } from "../ops/attention_shape.ts";
+import { planMatmul } from "../ops/matmul.ts";
+import type { LlamaConfig } from "./config.ts";
+import type { Workspace } from "./workspace.ts";
+
+/**
+ * Which kernels to take where there is a choice. `steps`: those that run fastest, for trainings, even where an adapter
+ * that computes on the CPU compiles them for seconds (once; drivers keep what they compiled). `start`: those that
+ * compile fastest, for a few steps.
+ */
+export type KernelPreference = "steps" | "start";
+
+/** The kernels by name; undefined is each operator's own choice. */
+export interface KernelChoice {
+  readonly matmul?: string;
+  readonly attentionForward?: string;
+  readonly attentionBackward?: string;
+}
+
+/** What every part of a model is planned with. */
+export interface LlamaBuild {
+  readonly workspace: Workspace;
+  readonly config: LlamaConfig;
+  /** B */
+  readonly batch: number;
+  /** T */
+  readonly context: number;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly kernels: KernelChoice;
+  /** cos and sin of RoPE: [T, D]. */
+  readonly angles: Tensor;
+  /** V-scale's constant where it is not learned: [Hkv]. */
+  readonly constant: Tensor | undefined;
+  /** Replaces the input of a linear map, for example by its quantized values; it may add plans. */
+  readonly linearInput?: (plans: Plan[], linear: string, input: Tensor) => Tensor;
+}
+
+/**
+ * Chooses kernels.
+ *
+ * @param gpu where
+ * @param options what is preferred, and the lengths of attention
+ */
+export function chooseKernels(
+  gpu: Gpu,
+  { preference, attention }: {
+    readonly preference: KernelPreference;
+    readonly attention: AttentionShape;
+  },
+): KernelChoice {
+  if (!gpu.info.software) return {};
+  if (preference === "start") {
+    return { matmul: "portable", attentionForward: "portable", attentionBackward: "portable" };
+  }
+  // The operators themselves take these for long sequences only, since they compile for seconds.
+  const forward = attentionForwardVariants.find(({ name, unfit }) =>
+    name.startsWith("subgroup") && unfit(gpu, attention) === undefined
+  );
+  const backward = attentionBackwardVariants.find(({ name, unfit }) =>
+    name.startsWith("subgroup") && unfit(gpu, attention) === undefined
+  );
+  const wide = (gpu.info.subgroupSize?.minimum ?? 0) >= 8 && attention.headDim <= 64;
+  return wide && forward !== undefined && backward !== undefined
+    ? { attentionForward: forward.name, attentionBackward: backward.name }
+    : {};
+}
+
+/** A parameter by its name. */
+export function parameterOf({ parameters }: LlamaBuild, name: string): Tensor {
+  const parameter = parameters.get(name);
+  if (parameter === undefined) throw new TypeError(`Llama: there is no parameter ${name}`);
+  return parameter;
+}
+
+/**
+ * Plans a product.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options the operands
+ * @returns the product
+ */
+export function product(
+  { workspace, kernels }: LlamaBuild,
+  plans: Plan[],
+  options: {
+    readonly left: Tensor;
+    readonly right: Tensor;
+    readonly transposeLeft?: boolean;
+    readonly transposeRight?: boolean;
+  },
+): Tensor {
+  const variant = kernels.matmul === undefined ? {} : { variant: kernels.matmul };
+  return workspace.add(plans, planMatmul(workspace.gpu, { ...options, ...variant })).product;
+}
+
+/** A linear map y = x Wᵀ of rows `[B, T, inputs]` by a parameter `[outputs, inputs]`. */
+export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: string): Tensor {
+  return product(build, plans, {
+    left: input,
+    right: parameterOf(build, name),
+    transposeRight: true,
+  });
+}
+
+/** The gradients of a linear map: by its input, and by its parameter. */
+export function linearBackward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { name, input, outputGradient, gradients }: {
+    readonly name: string;
+    readonly input: Tensor;
+    readonly outputGradient: Tensor;
+    readonly gradients: Map<string, Tensor>;
+  },
+): Tensor {
+  gradients.set(
+    name,
+    product(build, plans, {
+      left: rowsOf(build, outputGradient),
+      right: rowsOf(build, input),
+      transposeLeft: true,
+    }),
+  );
+  return product(build, plans, { left: outputGradient, right: parameterOf(build, name) });
+}
+
+/** `[B, T, n]` as `[B · T, n]`. */
+export function rowsOf({ workspace }: LlamaBuild, tensor: Tensor): Tensor {
+  const columns = tensor.shape.at(-1) ?? 1;
+  return workspace.view(tensor, [tensor.length / columns, columns]);
+}
