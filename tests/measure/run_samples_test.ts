@@ -6,6 +6,7 @@ import {
   type WorkSamples,
 } from "../../src/measure/run_samples.ts";
 import type { StoppingRule } from "../../src/measure/stopping.ts";
+import { beatenCandidates } from "../../src/measure/tuning_race.ts";
 import type { Span } from "../../src/measure/timing.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 
@@ -233,6 +234,25 @@ Deno.test("sampleWork() keeps to the budget of each piece of work", async () => 
   assertEquals(result!.stopReason, "budget");
   const spent = result!.samples.reduce((a, b) => a + b);
   assert(spent >= 2e9 && spent <= 2.2e9, `${spent}`);
+});
+
+Deno.test("sampleWork() drops the beaten of a race, from the third round on", async () => {
+  const machine = new FakeMachine();
+  const noisy = (name: string, time: number): Span => {
+    let run = 0;
+    return (pass) => machine.span(name, time * (1 + 0.05 * (++run % 3)))(pass);
+  };
+  const work = [noisy("slow", 400e6), noisy("fast", 100e6), noisy("close", 102e6)]
+    .map((run) => ({ run, cache: "hot" as const }));
+  const race = { ...rule, targetHalfWidth: 1e-6, maximumSamples: 24 };
+  const results = await sampleWork(work, {
+    ...machine.options({ rule: race }),
+    beaten: beatenCandidates,
+  });
+  const [slow, fast, close] = results;
+  assertEquals([slow!.stopReason, slow!.samples.length], ["beaten", 3]);
+  assertEquals(fast!.stopReason, "samples");
+  assert(close!.samples.length > 6);
 });
 
 Deno.test("driftingReadings() ignores single slow readings and finds phases", () => {
