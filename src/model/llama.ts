@@ -38,7 +38,7 @@ export interface LlamaOptions {
 /** One batch. */
 export interface Batch {
   /** `[B, T]`, row-major: from 0 to V − 1. */
-  readonly tokens: Uint32Array;
+  readonly inputs: Uint32Array;
   /** `[B, T]`: the token that each position is to foretell. */
   readonly targets: Uint32Array;
 }
@@ -74,7 +74,7 @@ export interface Batch {
  * using gpu = await openGpu();
  * using model = new Llama(gpu, { config, batch: 2, context: 8, parameters, kernels: "start" });
  * const tokens = Uint32Array.from({ length: 16 }, (_, i) => i);
- * model.setBatch({ tokens, targets: tokens });
+ * model.setBatch({ inputs: tokens, targets: tokens });
  * model.computeGradients();
  * console.log((await model.meanLoss.read())[0], "nats, about log 16");
  * ```
@@ -190,7 +190,7 @@ export class Llama {
   /**
    * Uploads a batch for what is enqueued from now on.
    *
-   * @param batch tokens and targets, `[B, T]` each
+   * @param batch inputs and targets, `[B, T]` each
    * @throws {TypeError} for a wrong type or length
    * @throws {RangeError} for a token outside the vocabulary
    */
@@ -198,7 +198,7 @@ export class Llama {
     const { vocabulary } = this.config;
     const length = this.batch * this.context;
     const floats = new Map<string, Float32Array>();
-    for (const name of ["tokens", "targets"] as const) {
+    for (const name of ["inputs", "targets"] as const) {
       const given = batch[name];
       if (!(given instanceof Uint32Array) || given.length !== length) {
         throw new TypeError(
@@ -213,8 +213,8 @@ export class Llama {
       }
       floats.set(name, Float32Array.from(given));
     }
-    const { order, starts } = embeddingOrder(batch.tokens, vocabulary);
-    this.#inputs.tokens.write(floats.get("tokens")!);
+    const { order, starts } = embeddingOrder(batch.inputs, vocabulary);
+    this.#inputs.tokens.write(floats.get("inputs")!);
     this.#inputs.targets.write(floats.get("targets")!);
     this.#inputs.order.write(order);
     this.#inputs.starts.write(starts);

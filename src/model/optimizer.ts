@@ -1,0 +1,226 @@
+/** AdamW over all parameters of a model, with the gradient clipped by its global norm, all on the GPU. */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { planAdamW } from "../ops/adamw.ts";
+import { planGradientNorm } from "../ops/gradient_norm.ts";
+import type { LlamaConfig } from "./config.ts";
+import { listParameters } from "./parameters.ts";
+import { Workspace } from "./workspace.ts";
+
+/** How {@linkcode AdamW} steps. */
+export interface AdamWSettings {
+  /** Default: 0.9. */
+  readonly beta1?: number;
+  /** Default: 0.95. */
+  readonly beta2?: number;
+  /** Default: 1e-8. */
+  readonly epsilon?: number;
+  /** λ: what a step takes from a matrix is η λ times it. Gains and V-scale's θ are left alone. Default: 0.1. */
+  readonly weightDecay?: number;
+  /** The largest norm of all gradients together that is not scaled down. Default: 1. */
+  readonly maximumNorm?: number;
+}
+
+/** The model that is trained: a `Llama` is one. */
+export interface Trained {
+  readonly config: LlamaConfig;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly gradients: ReadonlyMap<string, Tensor>;
+}
+
+/** AdamW's memory of one parameter, of its shape. */
+export interface Moments {
+  /** The decaying mean of the gradient. */
+  readonly first: Tensor;
+  /** The decaying mean of its square. */
+  readonly second: Tensor;
+}
+
+/**
+ * AdamW. Nothing is read back: the norm that clips is computed where it is used.
+ *
+ * Source: Loshchilov and Hutter, arXiv 1711.05101.
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { AdamW } from "./optimizer.ts";
+ * import { Llama } from "./llama.ts";
+ * import { initialValues, listParameters } from "./parameters.ts";
+ *
+ * const config = {
+ *   vocabulary: 16,
+ *   layers: 1,
+ *   modelDim: 8,
+ *   queryHeads: 1,
+ *   keyValueHeads: 1,
+ *   headDim: 4,
+ *   feedForwardDim: 16,
+ *   normEpsilon: 1e-5,
+ *   ropeBase: 10_000,
+ *   tiedHead: false,
+ *   vScale: "none" as const,
+ *   layersWithoutAttention: [],
+ * };
+ * const parameters = new Map(
+ *   listParameters(config).map((parameter) => [parameter.name, initialValues(parameter, { seed: 1 })]),
+ * );
+ * using gpu = await openGpu();
+ * using model = new Llama(gpu, { config, batch: 2, context: 8, parameters, kernels: "start" });
+ * using optimizer = new AdamW(gpu, model, { weightDecay: 0 });
+ * const inputs = Uint32Array.from({ length: 16 }, (_, i) => i);
+ * model.setBatch({ inputs, targets: inputs });
+ * for (let step = 0; step < 3; step++) {
+ *   model.computeGradients();
+ *   optimizer.step(1e-2);
+ * }
+ * console.log((await model.meanLoss.read())[0], (await optimizer.clipping.read())[0]);
+ * ```
+ */
+export class AdamW {
+  /** AdamW's memory by parameter. A checkpoint holds it. */
+  readonly moments: ReadonlyMap<string, Moments>;
+  /** After a step: the norm of all gradients together, and what they were multiplied by. `[2]` */
+  readonly clipping: Tensor;
+  readonly #gpu: Gpu;
+  readonly #workspace: Workspace;
+  readonly #step: Tensor;
+  readonly #plans: readonly Plan[];
+  readonly #betas: readonly [number, number];
+  #steps = 0;
+
+  /**
+   * Plans the steps, with a memory of zeros.
+   *
+   * @param gpu where the model is
+   * @param model what is trained
+   * @param settings how
+   * @throws {RangeError} for settings out of range
+   */
+  constructor(gpu: Gpu, model: Trained, settings: AdamWSettings = {}) {
+    const { beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weightDecay = 0.1, maximumNorm = 1 } =
+      settings;
+    this.#gpu = gpu;
+    this.#betas = [beta1, beta2];
+    const workspace = new Workspace(gpu);
+    this.#workspace = workspace;
+    try {
+      const plans: Plan[] = [];
+      const gradients = [...model.gradients.values()];
+      const { clipping } = workspace.add(
+        plans,
+        planGradientNorm(gpu, { gradients, maximum: maximumNorm }),
+      );
+      this.clipping = clipping;
+      this.#step = workspace.keep(gpu.empty([3]));
+      const moments = new Map<string, Moments>();
+      for (const { name, decayed } of listParameters(model.config)) {
+        const parameter = tensorOf(model.parameters, name);
+        // New buffers are zeros.
+        const first = workspace.keep(gpu.empty(parameter.shape));
+        const second = workspace.keep(gpu.empty(parameter.shape));
+        moments.set(name, { first, second });
+        workspace.add(
+          plans,
+          planAdamW(gpu, {
+            parameter,
+            gradient: tensorOf(model.gradients, name),
+            firstMoment: first,
+            secondMoment: second,
+            step: this.#step,
+            clipping,
+            beta1,
+            beta2,
+            epsilon,
+            weightDecay: decayed ? weightDecay : 0,
+          }),
+        );
+      }
+      this.moments = moments;
+      this.#plans = plans;
+    } catch (error) {
+      workspace[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Steps taken so far, which the corrections of the moments depend on. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** The plans of a step, in their order: for measurements. */
+  get plans(): readonly Plan[] {
+    return this.#plans;
+  }
+
+  /**
+   * Enqueues one step with the model's gradients as they are.
+   *
+   * @param learningRate η
+   * @throws {RangeError} if it is not a finite number of at least 0
+   */
+  step(learningRate: number): void {
+    if (!(learningRate >= 0 && learningRate < Infinity)) {
+      throw new RangeError(
+        `AdamW: learningRate is ${learningRate}, wanted a finite number of at least 0`,
+      );
+    }
+    this.#steps++;
+    const corrections = this.#betas.map((beta) => 1 / (1 - beta ** this.#steps));
+    this.#step.write(Float32Array.of(learningRate, ...corrections));
+    this.#gpu.run(this.#plans);
+  }
+
+  /**
+   * Goes on where another optimizer of the same model stood.
+   *
+   * @param state how many steps it had taken, and its moments' elements by parameter
+   * @throws {TypeError} if a parameter's moments are missing or of another length; nothing has then changed
+   * @throws {RangeError} if `steps` is not an integer of at least 0
+   */
+  restore(
+    { steps, moments }: {
+      readonly steps: number;
+      readonly moments: ReadonlyMap<
+        string,
+        { readonly first: Float32Array; readonly second: Float32Array }
+      >;
+    },
+  ): void {
+    if (!Number.isSafeInteger(steps) || steps < 0) {
+      throw new RangeError(`AdamW: steps is ${steps}, wanted an integer of at least 0`);
+    }
+    for (const [name, { first: { length } }] of this.moments) {
+      const given = moments.get(name);
+      if (given?.first.length !== length || given.second.length !== length) {
+        throw new TypeError(
+          `AdamW: the moments of ${name} have ${given?.first.length} and ${given?.second.length} elements, ` +
+            `wanted ${length}`,
+        );
+      }
+    }
+    for (const [name, { first, second }] of this.moments) {
+      first.write(moments.get(name)!.first);
+      second.write(moments.get(name)!.second);
+    }
+    this.#steps = steps;
+  }
+
+  /** Frees everything. Work already enqueued still finishes. */
+  dispose(): void {
+    this.#workspace[Symbol.dispose]();
+  }
+
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function tensorOf(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  const tensor = tensors.get(name);
+  if (tensor === undefined) throw new TypeError(`AdamW: the model has no ${name}`);
+  return tensor;
+}

@@ -1,0 +1,112 @@
+/** What every step of a training leaves on the GPU, to be read once in many steps: a readback costs 10 ms in Deno. */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+
+/** One step. */
+export interface StepRecord {
+  /** As it was recorded. */
+  readonly step: number;
+  /** In nats a token. */
+  readonly loss: number;
+  /** Of all gradients together, before clipping. */
+  readonly gradientNorm: number;
+}
+
+/**
+ * Keeps the loss and the gradient's norm of the last steps.
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { StepLog } from "./step_log.ts";
+ *
+ * using gpu = await openGpu();
+ * const [loss, clipping] = [gpu.tensor([4.1], [1]), gpu.tensor([0.7, 1], [2])];
+ * using log = new StepLog(gpu, { loss, clipping, capacity: 10 });
+ * log.record(0);
+ * loss.write(Float32Array.of(4));
+ * log.record(1);
+ * console.log(await log.read()); // both steps
+ * ```
+ */
+export class StepLog {
+  readonly capacity: number;
+  readonly #gpu: Gpu;
+  readonly #loss: Tensor;
+  readonly #clipping: Tensor;
+  readonly #records: Tensor;
+  #steps: number[] = [];
+
+  /**
+   * @param gpu where
+   * @param options `loss` [1] and `clipping` [2] as every step leaves them; `capacity`: the most steps between two reads
+   * @throws {RangeError} if the capacity is not a positive integer
+   */
+  constructor(gpu: Gpu, { loss, clipping, capacity }: {
+    readonly loss: Tensor;
+    readonly clipping: Tensor;
+    readonly capacity: number;
+  }) {
+    if (!Number.isSafeInteger(capacity) || capacity < 1) {
+      throw new RangeError(`StepLog: capacity is ${capacity}, wanted a positive integer`);
+    }
+    this.#gpu = gpu;
+    this.#loss = loss;
+    this.#clipping = clipping;
+    this.capacity = capacity;
+    this.#records = gpu.empty([capacity, 2]);
+  }
+
+  /** Steps recorded and not yet read. */
+  get pending(): number {
+    return this.#steps.length;
+  }
+
+  /**
+   * Enqueues the record of what the last step left.
+   *
+   * @param step its number
+   * @throws {RangeError} if as many steps as the log holds have not been read
+   */
+  record(step: number): void {
+    const { length } = this.#steps;
+    if (length >= this.capacity) {
+      throw new RangeError(`StepLog: ${length} steps have not been read, no more fit`);
+    }
+    this.#gpu.guard("StepLog", () => {
+      const encoder = this.#gpu.device.createCommandEncoder();
+      const { buffer } = this.#records;
+      encoder.copyBufferToBuffer(this.#loss.buffer, 0, buffer, 8 * length, 4);
+      encoder.copyBufferToBuffer(this.#clipping.buffer, 0, buffer, 8 * length + 4, 4);
+      this.#gpu.device.queue.submit([encoder.finish()]);
+    });
+    this.#steps.push(step);
+  }
+
+  /**
+   * Waits for all work enqueued so far.
+   *
+   * @returns the steps recorded since the last read, in their order
+   * @throws {GpuError} if any work enqueued so far failed
+   */
+  async read(): Promise<StepRecord[]> {
+    const steps = this.#steps;
+    this.#steps = [];
+    const numbers = await this.#records.read();
+    return steps.map((step, i) => ({
+      step,
+      loss: numbers[2 * i]!,
+      gradientNorm: numbers[2 * i + 1]!,
+    }));
+  }
+
+  /** Frees the log. */
+  dispose(): void {
+    this.#records.dispose();
+  }
+
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
