@@ -1,0 +1,128 @@
+/** Measures sinks and gradient sinks of a model on the GPU, on a task's validation sequences. */
+import type { Tensor } from "../gpu/tensor.ts";
+import type { Llama } from "../model/llama.ts";
+import { layerParameterNames } from "../model/parameters.ts";
+import type { AttentionTrace, LayerTrace, Trace } from "../model/trace.ts";
+import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
+import { SinkMeter } from "../sinks/sink_meter.ts";
+import { checkTheory } from "../sinks/theory.ts";
+import type { Task } from "./task.ts";
+
+/** On what {@linkcode measureModel} measures, and what. */
+export interface MeasureModelOptions {
+  readonly task: Task;
+  /** How many validation batches of the model's batch size, from the first one on. Default 4. */
+  readonly batches?: number;
+  /** What differs from the default settings. */
+  readonly settings?: Partial<SinkSettings> | undefined;
+  /** Where the model comes from. */
+  readonly source?: MeasurementSource | null;
+  /** Whether to check the theory on the first batch's first sequences. Default false. */
+  readonly theory?: boolean;
+  /** Called after each batch. */
+  readonly onBatch?: (done: number) => void;
+}
+
+/** A trace's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits overlap. */
+export async function readTrace(
+  trace: Trace<Tensor>,
+  options: { readonly gradientFactor?: number } = {},
+): Promise<Trace<Float32Array>> {
+  const { gradientFactor = 1 } = options;
+  // The same tensor may stand in several places: a layer without attention hands its input on.
+  const reads = new Map<Tensor, Promise<Float32Array>>();
+  const state = (tensor: Tensor): Promise<Float32Array> => {
+    const pending = reads.get(tensor) ?? tensor.read();
+    reads.set(tensor, pending);
+    return pending;
+  };
+  const gradient = async (tensor: Tensor): Promise<Float32Array> => {
+    const numbers = await state(tensor);
+    return gradientFactor === 1 ? numbers : numbers.map((number) => gradientFactor * number);
+  };
+  const attention = async (
+    traced: AttentionTrace<Tensor>,
+  ): Promise<AttentionTrace<Float32Array>> => {
+    const { gradients, ...states } = traced;
+    return {
+      ...await readAll(states, state),
+      gradients: await readAll(gradients, gradient),
+    };
+  };
+  const layers = trace.layers.map(async (layer): Promise<LayerTrace<Float32Array>> => {
+    const { gradients, attention: traced, ...states } = layer;
+    const [plain, inner, by] = await Promise.all([
+      readAll(states, state),
+      traced === undefined ? undefined : attention(traced),
+      readAll(gradients, gradient),
+    ]);
+    return { ...plain, attention: inner, gradients: by };
+  });
+  const { batch, context } = trace;
+  return { batch, context, layers: await Promise.all(layers) };
+}
+
+async function readAll<Name extends string>(
+  tensors: Readonly<Record<Name, Tensor>>,
+  read: (tensor: Tensor) => Promise<Float32Array>,
+): Promise<Record<Name, Float32Array>> {
+  const entries = await Promise.all(
+    (Object.entries(tensors) as [Name, Tensor][])
+      .map(async ([name, tensor]) => [name, await read(tensor)] as const),
+  );
+  return Object.fromEntries(entries) as Record<Name, Float32Array>;
+}
+
+/**
+ * Measures a model. Its parameters stay as they are; its gradients, its trace and its losses are overwritten, so that
+ * nothing of a training step may be under way.
+ *
+ * @param model with its parameters, on the GPU
+ * @param options the task, and what to measure
+ * @returns all measurements but those of quantization
+ * @throws {TypeError} if the model is of another context or vocabulary than the task
+ * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings that cannot be
+ * @throws {GpuError} if the GPU fails
+ */
+export async function measureModel(
+  model: Llama,
+  options: MeasureModelOptions,
+): Promise<SinkMeasurement> {
+  const { task, batches = 4, settings, source = null, theory = false, onBatch } = options;
+  const { config, batch, context, microBatches } = model;
+  if (task.context !== context || task.vocabulary !== config.vocabulary) {
+    throw new TypeError(
+      `measureModel: the task has ${task.vocabulary} tokens in contexts of ${task.context}, wanted ` +
+        `the model's ${config.vocabulary} in ${context}`,
+    );
+  }
+  if (!Number.isSafeInteger(batches) || batches < 1) {
+    throw new RangeError(`measureModel: batches is ${batches}, wanted an integer of at least 1`);
+  }
+  const names = Array.from({ length: config.layers }, (_, layer) => layerParameterNames(layer));
+  const read = (name: string) => model.parameters.get(name)?.read();
+  const theta = await Promise.all(names.map((layer) => read(layer.theta)));
+  const meter = new SinkMeter({ config, context, theta, settings });
+  let found: SinkMeasurement["theory"] = null;
+  for (let step = 0; step < batches; step++) {
+    const given = task.batch(step, { batch, split: "validation" });
+    model.setBatch(given);
+    model.computeGradients();
+    // Gradients are those of a step's mean loss, of which this batch is one part.
+    const [trace, tokenLosses] = await Promise.all([
+      readTrace(model.trace, { gradientFactor: microBatches }),
+      model.tokenLosses.read(),
+    ]);
+    const loss = tokenLosses.reduce((sum, each) => sum + each, 0) / tokenLosses.length;
+    meter.add(trace, { loss, idle: task.idleQueries(given), oracleLoss: task.oracleLoss(given) });
+    if (theory && step === 0) {
+      const gains = await Promise.all(names.map(async (layer) => ({
+        attention: await read(layer.attentionNorm),
+        mlp: (await read(layer.mlpNorm))!,
+      })));
+      found = checkTheory(trace, { config, gains, theta, position: meter.settings.position });
+    }
+    onBatch?.(step + 1);
+  }
+  return { ...meter.result(source), theory: found };
+}
