@@ -1,0 +1,36 @@
+/**
+ * Poisons a file of tuned choices in every way, opens the GPU after each, and prints as JSON what it took up: by the
+ * name of the poison, the entries of `gpu.variants`. `sound` is the file as it was.
+ */
+import { openGpu } from "../../mod.ts";
+
+const file = Deno.args[0]!;
+const sound = await Deno.readTextFile(file);
+
+function write(text: string): Promise<void> {
+  return Deno.writeTextFile(file, text);
+}
+
+const poisons: readonly (readonly [string, () => Promise<void>])[] = [
+  ["sound", () => write(sound)],
+  ["no hash", () => write(sound.replace(/"candidatesHash": "../, '"candidatesHash": "zz'))],
+  ["another hash", () => write(sound.replace(/[0-9a-f]{64}/, "0".repeat(64)))],
+  ["an unknown variant", () => write(sound.replace(/"variant": ".*?"/, '"variant": "fast"'))],
+  ["no JSON", () => write(sound.slice(0, sound.length / 2))],
+  ["bytes that are no text", () => Deno.writeFile(file, new Uint8Array([0xff, 0xfe, 0x00]))],
+  ["a huge file", () => write(sound + " ".repeat(3e7))],
+  ["a folder", () => Deno.mkdir(file)],
+  ["a link to nothing", () => Deno.symlink(`${file}.nothing`, file)],
+  ["a device without an end", () => Deno.symlink("/dev/zero", file)],
+  ["a fault in the first byte", () => write(`{${sound}`)],
+];
+
+const taken: Record<string, [string, string][]> = {};
+for (const [name, poison] of poisons) {
+  await Deno.remove(file, { recursive: true });
+  await poison();
+  using gpu = await openGpu();
+  taken[name] = [...gpu.variants];
+}
+console.log(JSON.stringify(taken));
+Deno.exit(0);

@@ -1,0 +1,196 @@
+import { parseTune } from "../../src/cli/tune_options.ts";
+import { UsageError } from "../../src/cli/arguments.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+
+const missing: string[] = [];
+for (const name of ["run", "read", "write", "env"] as const) {
+  if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
+}
+
+function testTune(name: string, fn: (folder: string) => Promise<void>): void {
+  const ignore = missing.length > 0;
+  Deno.test({
+    name: ignore ? `${name} [needs ${missing.join(" ")}]` : name,
+    ignore,
+    async fn() {
+      const folder = await Deno.makeTempDir({ prefix: "gradsink-tune-" });
+      try {
+        await fn(folder);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+function local(name: string): string {
+  return new URL(name, import.meta.url).pathname;
+}
+
+interface Output {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+// In a process of its own, whose cache of tuned choices is in the folder, and whose cache of drivers is the usual one.
+async function run(
+  args: readonly string[],
+  { folder, tuning = "on" }: { readonly folder: string; readonly tuning?: string },
+): Promise<Output> {
+  const usual = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+  await Deno.mkdir(`${folder}/gradsink`, { recursive: true });
+  for await (const { name } of await readFolder(`${usual}/gradsink`)) {
+    if (!name.startsWith("swiftshader")) continue;
+    const link = `${folder}/gradsink/${name}`;
+    await Deno.symlink(`${usual}/gradsink/${name}`, link).catch(() => {});
+  }
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-lock", ...args],
+    env: {
+      NO_COLOR: "1",
+      XDG_CACHE_HOME: folder,
+      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${usual}/deno`,
+      GRADSINK_TUNING: tuning,
+    },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+async function readFolder(path: string): Promise<AsyncIterable<Deno.DirEntry>> {
+  try {
+    await Deno.stat(path);
+    return Deno.readDir(path);
+  } catch {
+    return (async function* () {})();
+  }
+}
+
+function tuneFaulty(args: readonly string[], folder: string): Promise<Output> {
+  const words = ["-A", local("tune_main.ts"), local("faulty_variants_child.ts"), ...args];
+  return run(words, { folder });
+}
+
+const show = `
+import { openGpu } from "${new URL("../../mod.ts", import.meta.url).href}";
+using gpu = await openGpu(JSON.parse(Deno.args[0] ?? "{}"));
+console.log(JSON.stringify([...gpu.variants]));
+`;
+
+// What openGpu takes up from the folder.
+async function choicesIn(
+  folder: string,
+  { flags = ["-A"], options = {}, tuning = "on" }: {
+    readonly flags?: readonly string[];
+    readonly options?: object;
+    readonly tuning?: string;
+  } = {},
+): Promise<[string, string][]> {
+  const program = `${folder}/show.ts`;
+  await Deno.writeTextFile(program, show);
+  const args = [...flags, program, JSON.stringify(options)];
+  const { code, stdout, stderr } = await run(args, { folder, tuning });
+  assertEquals(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+async function onlyFile(folder: string): Promise<string> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(`${folder}/gradsink/tuning`)) names.push(name);
+  assertEquals(names.length, 1, names.join());
+  return `${folder}/gradsink/tuning/${names[0]}`;
+}
+
+const small = ["--kernels=rms-norm", "--shapes=quick", "--software=auto", "--budget=60"];
+
+testTune(
+  "tune() survives kernels that hang, crash or compute nothing, and openGpu takes up the others",
+  async (folder) => {
+    const { code, stdout, stderr } = await tuneFaulty(small, folder);
+    assertEquals(code, 3, stderr);
+    assertStringIncludes(stdout, "vectorised failed: the process ended with code 9");
+    const [forward, backward] = stdout.split("\n").filter((line) => line.startsWith("rmsNorm"));
+    if (!forward!.includes("cannot run here")) {
+      assertStringIncludes(forward!, "subgroup timed out: no answer for 8 s");
+    }
+    assertStringIncludes(backward!, "row-per-invocation wrong:");
+    assertStringIncludes(stderr, "openGpu takes it up");
+
+    const file = await onlyFile(folder);
+    const { choices } = JSON.parse(await Deno.readTextFile(file)) as {
+      choices: { operator: string; variant: string }[];
+    };
+    assertEquals(choices.map(({ operator }) => operator), ["rmsNormForward", "rmsNormBackward"]);
+    assert(["row-per-invocation", "portable"].includes(choices[0]!.variant));
+    assert(choices[1]!.variant !== "row-per-invocation");
+
+    const taken = new Map(await choicesIn(folder));
+    assertEquals([...taken.values()].sort(), choices.map(({ variant }) => variant).sort());
+    assert([...taken.keys()].every((key) => /^rmsNorm\w+ vector d<=\d+ rows<=\d+$/.test(key)));
+
+    // Nobody who does not want it, or may not read it, gets it; nobody is asked.
+    assertEquals(await choicesIn(folder, { options: { tuning: false } }), []);
+    assertEquals(await choicesIn(folder, { tuning: "off" }), []);
+    // As on a machine whose adapter is not this one: the folder is the same, the name is not.
+    await Deno.rename(file, file.replace(/[0-9a-f]{4}\.json$/, "0000.json"));
+    assertEquals(await choicesIn(folder), []);
+  },
+);
+
+testTune(
+  "openGpu() passes over a poisoned cache, and tune() writes over it",
+  async (folder) => {
+    const first = await tuneFaulty([...small, "--passes=backward"], folder);
+    assertEquals(first.code, 3, first.stderr);
+    const file = await onlyFile(folder);
+    const poisoning = await run(["-A", local("poisoned_cache.ts"), file], { folder });
+    assertEquals(poisoning.code, 0, poisoning.stderr);
+    const { sound, ...poisons } = JSON.parse(poisoning.stdout) as Record<string, unknown[]>;
+    assertEquals(sound!.length, 1);
+    assert(Object.keys(poisons).length >= 9);
+    for (const [name, taken] of Object.entries(poisons)) assertEquals(taken, [], name);
+    const again = await tuneFaulty([...small, "--passes=backward"], folder);
+    assertEquals(again.code, 3, again.stderr);
+    assertEquals((await choicesIn(folder)).length, 1);
+  },
+);
+
+testTune("openGpu() does without the cache where it may not read it", async (folder) => {
+  const flags = ["--no-prompt", "--allow-ffi", "--allow-env=XDG_RUNTIME_DIR"];
+  const driver = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-lock", "--no-prompt", local("../../mod.ts")],
+  }).output();
+  assertEquals(driver.code, 0);
+  if (Deno.env.get("GRADSINK_ADAPTER") === "embedded") return; // which needs to be read
+  const probe = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--quiet",
+      "Deno.exit(await navigator.gpu.requestAdapter() === null ? 1 : 0)",
+    ],
+  }).output();
+  if (probe.code !== 0) return; // nothing installed: the driver itself must be read
+  assertEquals(await choicesIn(folder, { flags }), []);
+});
+
+Deno.test("parseTune() refuses what makes no sense, in one line", () => {
+  const wrong: [string, string][] = [
+    ["--kernels=attention-v-scale-full", "it shares the choices of attention"],
+    ["--kernels=attention-sink-statistics", "it has a single kernel"],
+    ["--kernels=atention", "did you mean attention?"],
+    ["--budget=0", "--budget"],
+    ["--budget=soon", "--budget"],
+    ["--shapes=huge", "--shapes"],
+    ["--variants=all", "unknown option"],
+    ["now", "tune takes options only"],
+  ];
+  for (const [word, message] of wrong) {
+    assertThrows(() => parseTune([word]), UsageError, message);
+  }
+  const request = parseTune(["--passes=forward", "--budget=5", "--dry-run"]);
+  assert(!request.help && request.dryRun && request.selection.budget === 5);
+  assertEquals(request.selection.passes, ["forward"]);
+  assert(!request.selection.kernels.includes("attention-v-scale-full"));
+});
