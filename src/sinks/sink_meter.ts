@@ -144,12 +144,13 @@ export class SinkMeter {
         `sinks: idle has ${idle.length} elements, wanted ${batch * context}`,
       );
     }
+    // First, because it says where a loss that is not finite comes from.
+    checkTrace(trace, this.#config);
     for (const [name, value] of Object.entries({ loss, oracleLoss })) {
       if (value !== undefined && !Number.isFinite(value)) {
         throw new RangeError(`sinks: ${name} is ${value}, wanted a finite number`);
       }
     }
-    checkTrace(trace, this.#config);
     this.#layers.forEach((layer, index) => layer.add(trace.layers[index]!, { batch, idle }));
     this.#loss.add(loss, batch);
     this.#oracleLoss.add(oracleLoss, batch);

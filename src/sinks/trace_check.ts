@@ -11,38 +11,54 @@ interface NamedState {
   readonly width: number;
 }
 
-function* states(
-  layer: LayerTrace<Numbers>,
-  config: LlamaConfig,
-): Generator<NamedState> {
-  const { modelDim: d, queryHeads: hq, keyValueHeads: hkv, headDim: dh } = config;
-  const state = (name: string, data: Numbers, heads = 1, width = d) => ({
-    name,
-    data,
-    heads,
-    width,
-  });
+/** What the forward pass left, in its order. */
+function statesOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[] {
+  const { attention, input, half, mlpNorm, mlpResidual, output } = layer;
+  const { residual, query, value } = shapes(config);
+  return [
+    { name: "input", data: input, ...residual },
+    ...attention === undefined ? [] : [
+      { name: "attention.norm", data: attention.norm, ...residual },
+      { name: "attention.query", data: attention.query, ...query },
+      { name: "attention.key", data: attention.key, ...value },
+      { name: "attention.value", data: attention.value, ...value },
+      { name: "attention.logSumExp", data: attention.logSumExp, ...query, width: 1 },
+      { name: "attention.output", data: attention.output, ...query },
+      { name: "attention.residual", data: attention.residual, ...residual },
+    ],
+    { name: "half", data: half, ...residual },
+    { name: "mlpNorm", data: mlpNorm, ...residual },
+    { name: "mlpResidual", data: mlpResidual, ...residual },
+    { name: "output", data: output, ...residual },
+  ];
+}
+
+/** What the backward pass left, in its order. */
+function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[] {
   const { attention, gradients } = layer;
-  for (const name of ["input", "half", "mlpNorm", "mlpResidual", "output"] as const) {
-    yield state(name, layer[name]);
-  }
-  for (const name of ["input", "half", "mlpNorm", "output"] as const) {
-    yield state(`gradients.${name}`, gradients[name]);
-  }
-  if (attention === undefined) return;
-  yield state("attention.norm", attention.norm);
-  yield state("attention.query", attention.query, hq, dh);
-  yield state("attention.key", attention.key, hkv, dh);
-  yield state("attention.value", attention.value, hkv, dh);
-  yield state("attention.output", attention.output, hq, dh);
-  yield state("attention.logSumExp", attention.logSumExp, hq, 1);
-  yield state("attention.residual", attention.residual);
-  const by = attention.gradients;
-  yield state("attention.gradients.norm", by.norm);
-  yield state("attention.gradients.query", by.query, hq, dh);
-  yield state("attention.gradients.key", by.key, hkv, dh);
-  yield state("attention.gradients.value", by.value, hkv, dh);
-  yield state("attention.gradients.output", by.output, hq, dh);
+  const { residual, query, value } = shapes(config);
+  const inner = attention?.gradients;
+  return [
+    { name: "gradients.output", data: gradients.output, ...residual },
+    { name: "gradients.mlpNorm", data: gradients.mlpNorm, ...residual },
+    { name: "gradients.half", data: gradients.half, ...residual },
+    ...inner === undefined ? [] : [
+      { name: "attention.gradients.output", data: inner.output, ...query },
+      { name: "attention.gradients.query", data: inner.query, ...query },
+      { name: "attention.gradients.key", data: inner.key, ...value },
+      { name: "attention.gradients.value", data: inner.value, ...value },
+      { name: "attention.gradients.norm", data: inner.norm, ...residual },
+    ],
+    { name: "gradients.input", data: gradients.input, ...residual },
+  ];
+}
+
+function shapes({ modelDim, queryHeads, keyValueHeads, headDim }: LlamaConfig) {
+  return {
+    residual: { heads: 1, width: modelDim },
+    query: { heads: queryHeads, width: headDim },
+    value: { heads: keyValueHeads, width: headDim },
+  };
 }
 
 /**
@@ -69,23 +85,35 @@ export function checkTrace(trace: Trace<Numbers>, config: LlamaConfig): void {
         } attention, wanted it as in the model`,
       );
     }
-    for (const { name, data, heads, width } of states(layer, config)) {
-      const wanted = batch * heads * context * width;
-      if (data.length !== wanted) {
-        throw new TypeError(
-          `sinks: layer ${index}'s ${name} has ${data.length} elements, wanted ${wanted}`,
-        );
-      }
-      const bad = firstNonFinite(data);
-      if (bad === undefined) continue;
-      const row = Math.floor(bad / width);
-      throw new RangeError(
-        `sinks: layer ${index}'s ${name} holds ${data[bad]} in sequence ${
-          Math.floor(row / (heads * context))
-        } at position ${row % context}, wanted finite numbers`,
-      );
-    }
   });
+  // In the order of computation, so that the first one found is where it came up.
+  const forward = layers.flatMap((layer, index) =>
+    statesOf(layer, config).map((state) => ({ ...state, index }))
+  );
+  const backward = layers.map((layer, index) =>
+    gradientsOf(layer, config).map((state) => ({ ...state, index }))
+  ).reverse().flat();
+  for (const state of [...forward, ...backward]) checkState(state, { batch, context });
+}
+
+function checkState(
+  { name, data, heads, width, index }: NamedState & { readonly index: number },
+  { batch, context }: { readonly batch: number; readonly context: number },
+): void {
+  const wanted = batch * heads * context * width;
+  if (data.length !== wanted) {
+    throw new TypeError(
+      `sinks: layer ${index}'s ${name} has ${data.length} elements, wanted ${wanted}`,
+    );
+  }
+  const bad = firstNonFinite(data);
+  if (bad === undefined) return;
+  const row = Math.floor(bad / width);
+  throw new RangeError(
+    `sinks: layer ${index}'s ${name} holds ${data[bad]} in sequence ${
+      Math.floor(row / (heads * context))
+    } at position ${row % context}, wanted finite numbers`,
+  );
 }
 
 function firstNonFinite(data: Numbers): number | undefined {
