@@ -1,0 +1,422 @@
+/** The study's pictures by name: for the page, and as files of their own. */
+import {
+  bloat,
+  type Figure,
+  gradientSinkRatio,
+  lastMoment,
+  onset,
+  oracleGap,
+  residualNorm,
+  residualRatio,
+  sinkGradient,
+  sinkInputRatio,
+  sinkStrength,
+  validationLoss,
+  valueNormRatio,
+} from "../experiments/study_figures.ts";
+import { runsOf, type StudyGroup } from "../experiments/study_merge.ts";
+import type { StudyRecord } from "../experiments/study_record.ts";
+import type { VScaleVariant } from "../model/config.ts";
+import type { Quartiles } from "../sinks/measurement.ts";
+import type { Markup } from "./html.ts";
+import type { SvgDocument } from "./plot.ts";
+import {
+  branchPlot,
+  branchRows,
+  type CompressFitRow,
+  compressFitRows,
+  gradientNormRows,
+  gradientViolinPlot,
+  layerNormPlot,
+  layerNormRows,
+  type LayerQuantity,
+  pathGradientPlot,
+  type PathGradientRow,
+  slackPlot,
+  slackPlotRows,
+} from "./sink_plots.ts";
+import { curvePlot, type CurvePlotOptions } from "./study_curve_plot.ts";
+import { onsetPlot } from "./study_onset_plot.ts";
+import { ONSETS, VARIANT_NAMES } from "./study_tables.ts";
+import { quantileSorted } from "simple-statistics";
+
+/** A picture with its place. */
+export interface StudyPicture {
+  /** Letters, digits and dashes; once in a page. */
+  readonly id: string;
+  readonly title: string;
+  readonly picture: Markup;
+}
+
+interface Curve {
+  readonly id: string;
+  readonly title: string;
+  readonly figure: Figure;
+  readonly scale: NonNullable<CurvePlotOptions["scale"]>;
+  readonly label: string;
+  readonly reference?: number;
+}
+
+const curves: readonly Curve[] = [
+  {
+    id: "sink",
+    title: "Sink strength",
+    figure: sinkStrength,
+    scale: "share",
+    label: "attention to token 0, idle queries",
+  },
+  {
+    id: "gradient-ratio",
+    title: "Gradient-sink ratio",
+    figure: gradientSinkRatio,
+    scale: "logarithmic",
+    label: "R_GS(0), median over layers",
+    reference: 1,
+  },
+  {
+    id: "gradient",
+    title: "Gradient at the sink",
+    figure: sinkGradient,
+    scale: "logarithmic",
+    label: "‖∇h̃‖ of token 0, sink layer",
+  },
+  {
+    id: "drain",
+    title: "Value-state drain",
+    figure: valueNormRatio,
+    scale: "logarithmic",
+    label: "‖v‖ of token 0 ÷ early tokens",
+    reference: 1,
+  },
+  {
+    id: "bloat",
+    title: "Bloat at the sink",
+    figure: bloat,
+    scale: "logarithmic",
+    label: "Bloat of token 0, sink layer",
+    reference: 1,
+  },
+  {
+    id: "input-ratio",
+    title: "In front of the sink",
+    figure: sinkInputRatio,
+    scale: "logarithmic",
+    label: "‖h_in‖ of token 0 ÷ early, sink layer",
+    reference: 1,
+  },
+  {
+    id: "residual",
+    title: "Residual norm",
+    figure: residualNorm,
+    scale: "logarithmic",
+    label: "‖h‖ of token 0, largest layer",
+  },
+  {
+    id: "residual-ratio",
+    title: "Residual norm against early tokens",
+    figure: residualRatio,
+    scale: "logarithmic",
+    label: "‖h‖ of token 0 ÷ early, largest",
+    reference: 1,
+  },
+];
+
+/** The variants' names, in their order: the series of every picture. */
+export function seriesNames({ variants }: StudyGroup): string[] {
+  return variants.map((variant) => VARIANT_NAMES[variant]);
+}
+
+function nameOf({ arm }: StudyRecord): string {
+  return VARIANT_NAMES[arm.variant];
+}
+
+const SEE_TABLE = "Medians and intervals at the end of training are in the table of figures.";
+
+/**
+ * Figures through training, with the loss first.
+ *
+ * @param group matched runs of one setting
+ * @param document to draw with
+ */
+export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
+  const known = group.records.some((record) => record.trajectory.at(-1)?.oracleLoss != null);
+  const loss: Curve = known
+    ? {
+      id: "loss",
+      title: "Loss above the oracle's",
+      figure: oracleGap,
+      scale: "logarithmic",
+      label: "validation loss − oracle, nats",
+    }
+    : {
+      id: "loss",
+      title: "Loss",
+      figure: validationLoss,
+      scale: "linear",
+      label: "validation loss, nats a token",
+    };
+  return [loss, ...curves].flatMap(({ id, title, figure, scale, label, reference }) => {
+    const rows = group.records.flatMap((record) =>
+      record.trajectory.flatMap((point) => {
+        const value = figure({ record, point });
+        return value === undefined ? [] : [{ series: nameOf(record), step: point.step, value }];
+      })
+    );
+    const text = {
+      id: `${group.setting}-${id}`,
+      title: `${title} through training, ${group.setting}: ${label}`,
+      description: `Lines are medians over seeds, bands their range. ${SEE_TABLE}`,
+    };
+    const series = seriesNames(group);
+    const picture = curvePlot(rows, {
+      document,
+      text,
+      series,
+      label,
+      scale,
+      ...reference === undefined ? {} : { reference },
+    });
+    return picture === undefined ? [] : [{ id: text.id, title, picture }];
+  });
+}
+
+/** Runs with everything that was measured in the end. */
+function finals(
+  group: StudyGroup,
+): { record: StudyRecord; final: NonNullable<StudyRecord["final"]> }[] {
+  return group.records.flatMap((record) =>
+    record.final === null ? [] : [{ record, final: record.final }]
+  );
+}
+
+function quartiles(values: readonly number[]): Quartiles | null {
+  if (values.length === 0) return null;
+  const ordered = values.toSorted((a, b) => a - b);
+  const at = (level: number) => quantileSorted(ordered, level);
+  return { lower: at(0.25), median: at(0.5), upper: at(0.75) };
+}
+
+/** The width of a picture beside or above nothing else. */
+interface Sized {
+  readonly document: SvgDocument;
+  readonly width: number;
+  /** Makes identifiers differ where a picture is drawn in two widths. */
+  readonly suffix: string;
+}
+
+/**
+ * The violin of gradient norms, all seeds and layers together.
+ *
+ * @param group matched runs of one setting
+ * @param sized document and width
+ */
+export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
+  const runs = finals(group);
+  const rows = runs.flatMap(({ record, final }) => gradientNormRows(final, nameOf(record)));
+  const ratios = group.variants.map((variant) => ({
+    series: VARIANT_NAMES[variant],
+    ratio: quartiles(
+      runs.filter(({ record }) => record.arm.variant === variant).flatMap(({ final }) =>
+        final.layers.flatMap(({ attention }) => attention?.gradientSink.ratio ?? [])
+      ),
+    ),
+  }));
+  const text = {
+    id: `${group.setting}-violin${sized.suffix}`,
+    title: `‖∇h̃‖ of token 0 and of others, ${group.setting}, all layers and seeds, with R_GS`,
+    description: "R_GS is the ratio of token 0's to the others' mean: median and quartiles over " +
+      `layers and seeds. ${SEE_TABLE}`,
+  };
+  const picture = gradientViolinPlot(rows, {
+    document: sized.document,
+    width: sized.width,
+    text,
+    series: seriesNames(group),
+    ratios,
+  });
+  return picture && { id: text.id, title: "Gradient norms per token", picture };
+}
+
+/** At which shares of training path gradients are shown. */
+const MOMENTS = [0.1, 0.4, 1] as const;
+
+/**
+ * One variant's path gradients over positions, at moments of training.
+ *
+ * @param group matched runs of one setting
+ * @param variant one of its variants
+ * @param sized document and width
+ */
+export function pathPicture(
+  group: StudyGroup,
+  variant: VScaleVariant,
+  sized: Sized,
+): StudyPicture | undefined {
+  const rows: PathGradientRow[] = [];
+  const panels: string[] = [];
+  for (const share of MOMENTS) {
+    for (const record of runsOf(group, variant)) {
+      const wanted = share * record.steps;
+      const point = record.trajectory.toSorted((a, b) =>
+        Math.abs(a.step - wanted) - Math.abs(b.step - wanted)
+      )[0];
+      if (point === undefined || point.paths === null) {
+        continue;
+      }
+      const panel = `step ${point.step}`;
+      if (!panels.includes(panel)) {
+        panels.push(panel);
+      }
+      for (const path of ["value", "key", "query"] as const) {
+        point.paths[path].forEach((value, i) =>
+          rows.push({ panel, path, position: record.positions[i]!, value })
+        );
+      }
+    }
+  }
+  const text = {
+    id: `${group.setting}-path-${variant}${sized.suffix}`,
+    title: `Path gradients over positions through training, ${group.setting}, ${
+      VARIANT_NAMES[variant]
+    }`,
+    description:
+      "Gradient norms by values, keys and queries: geometric means over seeds, means over " +
+      "layers. The ratio at token 0 is in the table of figures.",
+  };
+  const picture = pathGradientPlot(rows, {
+    document: sized.document,
+    width: sized.width,
+    text,
+    series: panels,
+  });
+  return picture && { id: text.id, title: VARIANT_NAMES[variant], picture };
+}
+
+/** Variants whose tokens are shown in the scatter: more would hide each other. */
+const SCATTERED: readonly VScaleVariant[] = ["none", "learned"];
+
+/** The scatter shows the tokens of so many seeds. */
+const SCATTERED_SEEDS = 2;
+
+/**
+ * Bloat, Compress and Change over ‖h‖, with Compress's fitted lines.
+ *
+ * @param group matched runs of one setting
+ * @param sized document and width
+ */
+export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
+  const variants = group.variants.filter((variant) => SCATTERED.includes(variant));
+  const seeds = group.seeds.slice(0, SCATTERED_SEEDS);
+  const shown = finals(group).filter(({ record: { arm } }) =>
+    variants.includes(arm.variant) && seeds.includes(arm.seed)
+  );
+  const rows = shown.flatMap(({ record, final }) => branchRows(final, nameOf(record)));
+  // One line a variant: that of the first seed.
+  const fits: CompressFitRow[] = shown.filter(({ record }) => record.arm.seed === seeds[0])
+    .flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
+  return branchPlot(rows, {
+    document: sized.document,
+    width: sized.width,
+    text: {
+      id: `${group.setting}-branch${sized.suffix}`,
+      title: `Single tokens of ${
+        variants.map((each) => VARIANT_NAMES[each]).join(" and ")
+      }, ${group.setting}`,
+      description: "Each sign is a token of one sequence in one layer; large ones are token 0. " +
+        "Slopes over all seeds are in the table of figures.",
+    },
+    series: variants.map((variant) => VARIANT_NAMES[variant]),
+    fits,
+  }).map((picture, i) => ({
+    id: `${group.setting}-branch${sized.suffix}-${i}`,
+    title: ["Bloat", "Compress", "Change"][i] ?? "",
+    picture,
+  }));
+}
+
+const quantities: readonly [LayerQuantity, string][] = [
+  ["sink score", "Sink score by layer"],
+  ["gradient sink", "R_GS by layer"],
+  ["output", "Residual norm by layer"],
+  ["mlp residual", "MLP output norm by layer"],
+  ["value", "Value norm by layer"],
+];
+
+/**
+ * Sink score and norms of token 0 by layer, with the early tokens.
+ *
+ * @param group matched runs of one setting
+ * @param document to draw with
+ */
+export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
+  const rows = finals(group).flatMap(({ record, final }) => layerNormRows(final, nameOf(record)));
+  return quantities.flatMap(([quantity, title]) => {
+    const text = {
+      id: `${group.setting}-layer-${quantity.replace(" ", "-")}`,
+      title: `${title}, ${group.setting}, after training`,
+      description: `Medians over seeds with their range. ${SEE_TABLE}`,
+    };
+    const picture = layerNormPlot(rows, {
+      document,
+      width: 380,
+      text,
+      series: seriesNames(group),
+      quantity,
+    });
+    return picture === undefined ? [] : [{ id: text.id, title, picture }];
+  });
+}
+
+/**
+ * How tight the bounds are, on the trained models.
+ *
+ * @param group matched runs of one setting
+ * @param sized document and width
+ */
+export function slackPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
+  const rows = finals(group).flatMap(({ record, final }) => slackPlotRows(final, nameOf(record)));
+  const text = {
+    id: `${group.setting}-slack${sized.suffix}`,
+    title: `Slack of the bounds on real batches, ${group.setting}`,
+    description:
+      "Thin lines run from the 5 % to the 95 % quantile, thick ones between the quartiles; " +
+      "rings are medians at token 0. Violations are counted in the table of claims.",
+  };
+  const picture = slackPlot(rows, {
+    document: sized.document,
+    width: sized.width,
+    text,
+    series: seriesNames(group),
+  });
+  return picture && { id: text.id, title: "Slack of the bounds", picture };
+}
+
+/**
+ * When things begin.
+ *
+ * @param group matched runs of one setting
+ * @param sized document and width
+ */
+export function onsetPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
+  const rows = group.records.flatMap((record) =>
+    ONSETS.map(({ name, figure, level }) => ({
+      series: nameOf(record),
+      onset: name,
+      step: onset(record, figure, level),
+    }))
+  );
+  const steps = Math.max(...group.records.map((record) => lastMoment(record)?.point.step ?? 0));
+  const text = {
+    id: `${group.setting}-onset${sized.suffix}`,
+    title: `Onsets, ${group.setting}: first measured steps, a sign for each seed, bars for medians`,
+    description: "The same steps are in the table of onsets.",
+  };
+  const picture = onsetPlot(rows, {
+    document: sized.document,
+    width: sized.width,
+    text,
+    series: seriesNames(group),
+    steps,
+  });
+  return picture && { id: text.id, title: "Onsets", picture };
+}
