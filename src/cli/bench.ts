@@ -1,6 +1,6 @@
 /** `deno task bench`: measures this machine's GPU and writes a result file. */
 import { escapeTerminal } from "../escape.ts";
-import type { ChildCommand } from "../measure/child_process.ts";
+import { type ChildCommand, MeasuringChild } from "../measure/child_process.ts";
 import { MeasuringSession, type OpenedAdapter } from "../measure/child_session.ts";
 import type { Job } from "../measure/child_protocol.ts";
 import { mergeCeilings } from "../measure/ceilings.ts";
@@ -83,8 +83,9 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
   }
   await checkOutput(request);
   const interrupt = new AbortController();
+  const command = hooks.child ?? await childCommand(selection.runtime);
   const session = new MeasuringSession({
-    child: hooks.child ?? await childCommand(selection.runtime),
+    start: () => new MeasuringChild(command),
     adapter: {
       runtime: selection.runtime,
       software: selection.software,

@@ -1,6 +1,6 @@
 /** `deno task tune`: finds the fastest kernels for this machine's GPU and keeps them in the user's cache. */
 import { escapeTerminal } from "../escape.ts";
-import type { ChildCommand } from "../measure/child_process.ts";
+import { type ChildCommand, MeasuringChild } from "../measure/child_process.ts";
 import { MeasuringSession } from "../measure/child_session.ts";
 import { listWork } from "../measure/run_jobs.ts";
 import { tune, type TuningOutcome, type TuningWork } from "../measure/tuning.ts";
@@ -58,8 +58,9 @@ async function measure(request: Request, hooks: TuneHooks): Promise<number> {
   let total = 0;
   let current = "";
   const outcomes: TuningOutcome[] = [];
+  const command = hooks.child ?? await childCommand(selection.runtime);
   const session = new MeasuringSession({
-    child: hooks.child ?? await childCommand(selection.runtime),
+    start: () => new MeasuringChild(command),
     // The default must be what it is without tuning.
     adapter: { runtime: selection.runtime, software: selection.software, tuning: false },
     deadline: hooks.deadline ?? DEADLINE,

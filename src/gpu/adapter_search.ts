@@ -1,26 +1,13 @@
 import { probeAdapter } from "./adapter_probe.ts";
 import {
-  browserRuntime,
-  dawnRuntime,
-  denoRuntime,
-  mayUseVariable,
-  type RuntimeEntry,
-} from "./runtimes.ts";
-import type { Runtime } from "./gpu_info.ts";
-
-/** Which adapter is wanted. */
-export interface AdapterWish {
-  readonly runtime: Runtime;
-  /** `auto`: hardware, else software; `always`: software only; `never`: hardware only. */
-  readonly software: "auto" | "always" | "never";
-  readonly powerPreference?: GPUPowerPreference;
-}
-
-/** An adapter and where it came from. */
-export interface FoundAdapter {
-  readonly adapter: GPUAdapter;
-  readonly origin: RuntimeEntry;
-}
+  type AdapterWish,
+  type FoundAdapter,
+  nothingFound,
+  requestAdapter,
+  requestOptions,
+  type Search,
+} from "./adapter_request.ts";
+import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
 
 /**
  * The environment variable that, set to `embedded`, passes over the installed drivers.
@@ -39,30 +26,17 @@ async function embeddedOnly(): Promise<boolean> {
  * Finds an adapter: the machine's GPU; else an installed software driver that passes the self-test; else, on x64
  * Linux, the embedded SwiftShader, fetched once.
  *
- * @param wish which adapter is wanted
+ * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
  * @returns the adapter, untested where `examine` says so
  * @throws {Error} that says what was tried and what to install, if there is none
  */
 export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   const tried: string[] = [];
-  const options: GPURequestAdapterOptions = {
-    ...wish.powerPreference === undefined ? {} : { powerPreference: wish.powerPreference },
-    ...wish.software === "always" ? { forceFallbackAdapter: true } : {},
-  };
-  if (wish.runtime === "browser") {
-    const found = await request(browserRuntime(), options, { wish, tried });
-    if (found !== undefined) return found;
-    throw nothingFound(
-      tried,
-      "Use a browser with WebGPU, and see its settings for hardware acceleration",
-    );
-  }
-
   const open = wish.runtime === "dawn" ? dawnRuntime : denoRuntime;
   const origin = await open();
-  const worth = !await embeddedOnly() && await worthRequesting(options, { wish, tried });
+  const worth = !await embeddedOnly() && await worthRequesting({ wish, tried });
   if (worth && !await embeddedOnly()) { // again: it may have been opened while the probe ran
-    const found = await request(origin, options, { wish, tried });
+    const found = await requestAdapter(origin, { wish, tried });
     if (found !== undefined) return found;
   }
   if (wish.software === "never") {
@@ -81,7 +55,7 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   });
   if (await mayUseVariable(ADAPTER_VARIABLE)) Deno.env.set(ADAPTER_VARIABLE, "embedded");
   activateEmbeddedDriver(driver);
-  const found = await request(await open(), options, { wish, tried });
+  const found = await requestAdapter(await open(), { wish, tried });
   if (found !== undefined) return found;
   throw nothingFound(
     tried,
@@ -89,19 +63,11 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   );
 }
 
-interface Search {
-  readonly wish: AdapterWish;
-  readonly tried: string[];
-}
-
 // Looks before this isolate commits itself, where committing to the wrong drivers cannot be undone. The probe
 // runs on Deno's WebGPU, but drivers are the machine's: what it finds holds for Dawn too.
-async function worthRequesting(
-  options: GPURequestAdapterOptions,
-  { wish, tried }: Search,
-): Promise<boolean> {
+async function worthRequesting({ wish, tried }: Search): Promise<boolean> {
   if (Deno.build.os !== "linux") return true;
-  const probed = await probeAdapter(options);
+  const probed = await probeAdapter(requestOptions(wish));
   if (probed === null) {
     tried.push("installed drivers: no adapter");
     return false;
@@ -121,30 +87,4 @@ async function worthRequesting(
     return false;
   }
   return true;
-}
-
-async function request(
-  origin: RuntimeEntry,
-  options: GPURequestAdapterOptions,
-  { wish, tried }: Search,
-): Promise<FoundAdapter | undefined> {
-  let adapter = await origin.gpu.requestAdapter(options);
-  if (adapter === null && options.forceFallbackAdapter) {
-    // Asked for a fallback first, Dawn looks for its own SwiftShader alone and passes over lavapipe.
-    const usual = await origin.gpu.requestAdapter();
-    adapter = usual?.info.isFallbackAdapter ? usual : null;
-  }
-  if (adapter === null) {
-    tried.push(`${origin.runtime}: no adapter`);
-    return undefined;
-  }
-  if (adapter.info.isFallbackAdapter && wish.software === "never") {
-    tried.push(`${adapter.info.description || adapter.info.vendor}: a software adapter`);
-    return undefined;
-  }
-  return { adapter, origin };
-}
-
-function nothingFound(tried: readonly string[], advice: string): Error {
-  return new Error(`openGpu: no usable adapter. Tried: ${tried.join("; ")}. ${advice}`);
 }

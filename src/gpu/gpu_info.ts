@@ -75,7 +75,9 @@ export function describe(
     architecture: info.architecture,
     device: info.device,
     description: info.description,
-    software: info.isFallbackAdapter,
+    // Older browsers tell of it at the adapter itself, or not at all.
+    software: info.isFallbackAdapter ??
+      (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false,
     features: Object.freeze([...device.features].sort()),
     limits: Object.freeze(limits),
     ...subgroups

@@ -1,12 +1,4 @@
-import type { Runtime } from "./gpu_info.ts";
-
-/** A WebGPU implementation ready to give adapters. */
-export interface RuntimeEntry {
-  readonly runtime: Runtime;
-  /** The graphics interface it will use, as far as that is known. */
-  readonly backend: string;
-  readonly gpu: GPU;
-}
+import { type RuntimeEntry, webGpu } from "./adapter_request.ts";
 
 // Held for the life of the process: when Dawn's entry object is collected, its adapters crash.
 const dawnEntries: GPU[] = [];
@@ -57,21 +49,4 @@ export async function dawnRuntime(): Promise<RuntimeEntry> {
   const gpu = create([`backend=${backend}`, "disable-dawn-features=timestamp_quantization"]);
   dawnEntries.push(gpu);
   return { runtime: "dawn", backend, gpu };
-}
-
-/** The browser's WebGPU. */
-export function browserRuntime(): RuntimeEntry {
-  return { runtime: "browser", backend: "unknown", gpu: webGpu("browser") };
-}
-
-function webGpu(runtime: Runtime): GPU {
-  const gpu = (globalThis.navigator as { gpu?: GPU } | undefined)?.gpu;
-  if (gpu === undefined) {
-    throw new Error(
-      `openGpu: ${
-        runtime === "browser" ? "this browser" : "this Deno"
-      } has no WebGPU (navigator.gpu)`,
-    );
-  }
-  return gpu;
 }

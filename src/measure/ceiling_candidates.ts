@@ -42,12 +42,43 @@ const UNROLLED = 16;
 // A value that no kernel here writes.
 const POISON = -1;
 
+/** How much work the ceilings' kernels do in one dispatch. */
+export interface CeilingSize {
+  /** Of the kernels that compute, a power of two from 2^12 on. */
+  readonly invocations: number;
+  /** Of the copied buffer, a power of two. */
+  readonly copyBytes: number;
+}
+
+/**
+ * The usual size for a GPU: enough to fill it many times over, and far beyond its last-level cache as far as its buffers
+ * reach; a few milliseconds' work on a CPU.
+ *
+ * @param gpu the GPU
+ */
+export function usualCeilingSize(gpu: Gpu): CeilingSize {
+  const { software, limits: { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } } = gpu.info;
+  const allowed = Math.min(
+    software ? 2 ** 26 : 2 ** 28,
+    maxBufferSize,
+    maxStorageBufferBindingSize,
+  );
+  return {
+    invocations: software ? 2 ** 14 : 2 ** 20,
+    copyBytes: 2 ** Math.floor(Math.log2(allowed)),
+  };
+}
+
 /**
  * The candidates of every ceiling, for a GPU.
  *
  * @param gpu the GPU
+ * @param size the work of one dispatch
  */
-export function ceilingCandidates(gpu: Gpu): readonly CandidateGroup[] {
+export function ceilingCandidates(
+  gpu: Gpu,
+  size: CeilingSize = usualCeilingSize(gpu),
+): readonly CandidateGroup[] {
   const { software, features } = gpu.info;
   const forms: readonly Omit<CeilingFmaOptions, "type" | "unrolled">[] = software
     ? [8, 12, 16].map((accumulators) => ({ accumulators, workgroupSize: 64 }))
@@ -56,7 +87,7 @@ export function ceilingCandidates(gpu: Gpu): readonly CandidateGroup[] {
     );
   const fma = (type: CeilingFmaOptions["type"], count = forms.length) => (): Candidate[] =>
     forms.slice(0, count).map(({ accumulators, workgroupSize }) =>
-      fmaCandidate(gpu, {
+      fmaCandidate(gpu, size, {
         accumulators: type.startsWith("vec") ? accumulators / 4 : accumulators,
         type,
         unrolled: UNROLLED,
@@ -76,10 +107,10 @@ export function ceilingCandidates(gpu: Gpu): readonly CandidateGroup[] {
         }
         : {},
     },
-    { name: "copyBandwidth", prepare: () => copyCandidates(gpu) },
+    { name: "copyBandwidth", prepare: () => copyCandidates(gpu, size) },
     {
       name: "expRate",
-      prepare: () => [4, 8].map((accumulators) => expCandidate(gpu, accumulators)),
+      prepare: () => [4, 8].map((accumulators) => expCandidate(gpu, size, accumulators)),
     },
     { name: "dispatchOverhead", prepare: () => [dispatchCandidate(gpu)] },
   ];
@@ -89,10 +120,16 @@ export function ceilingCandidates(gpu: Gpu): readonly CandidateGroup[] {
  * The fixed kernel that shows whether the machine has become slower: f32 multiply-adds.
  *
  * @param gpu the GPU
+ * @param size the work of one dispatch
  * @returns the candidate; dispose of it when done
  */
-export function referenceKernel(gpu: Gpu): Candidate {
-  return fmaCandidate(gpu, { accumulators: 8, type: "f32", unrolled: UNROLLED, workgroupSize: 64 });
+export function referenceKernel(gpu: Gpu, size: CeilingSize = usualCeilingSize(gpu)): Candidate {
+  return fmaCandidate(gpu, size, {
+    accumulators: 8,
+    type: "f32",
+    unrolled: UNROLLED,
+    workgroupSize: 64,
+  });
 }
 
 /**
@@ -103,7 +140,7 @@ export function referenceKernel(gpu: Gpu): Candidate {
  * @returns the plan, which owns its buffers
  */
 export function scrubPlan(gpu: Gpu): Plan {
-  const bytes = Math.min(gpu.info.software ? 2 ** 25 : 2 ** 27, copyBytes(gpu));
+  const bytes = Math.min(gpu.info.software ? 2 ** 25 : 2 ** 27, usualCeilingSize(gpu).copyBytes);
   const [source, copied] = [gpu.storage(bytes), gpu.storage(bytes)];
   const style = gpu.info.software ? "runs" : "coalesced";
   return copyPlan(gpu, {
@@ -116,13 +153,9 @@ export function scrubPlan(gpu: Gpu): Plan {
   });
 }
 
-// Enough to fill the adapter many times over; a few milliseconds' work on a CPU.
-function invocationCount(gpu: Gpu): number {
-  return gpu.info.software ? 2 ** 14 : 2 ** 20;
-}
-
 interface Counting {
   readonly method: string;
+  readonly invocations: number;
   readonly part: KernelPart;
   readonly parameters: ConstructorParameters<typeof Plan>[1]["dispatches"][number]["parameters"];
   readonly workgroupSize: number;
@@ -137,7 +170,7 @@ interface Counting {
 // A kernel that writes one number an invocation.
 function countingCandidate(gpu: Gpu, counting: Counting): Candidate {
   const { method, part, parameters, workgroupSize, operations, expected, tolerance } = counting;
-  const invocations = invocationCount(gpu);
+  const { invocations } = counting;
   const sums = gpu.storage(4 * invocations);
   const poisoned = new Float32Array(invocations).fill(POISON);
   const plan = new Plan(gpu, {
@@ -167,12 +200,17 @@ function countingCandidate(gpu: Gpu, counting: Counting): Candidate {
   };
 }
 
-function fmaCandidate(gpu: Gpu, options: CeilingFmaOptions): Candidate {
+function fmaCandidate(
+  gpu: Gpu,
+  { invocations }: CeilingSize,
+  options: CeilingFmaOptions,
+): Candidate {
   const { accumulators, type, workgroupSize } = options;
   const components = type.startsWith("vec") ? 4 : 1;
   const chains = accumulators * components;
   const starts = components * accumulators * (accumulators - 1) / 2;
   return countingCandidate(gpu, {
+    invocations,
     method: `${accumulators} ${type} accumulators, ${workgroupSize} invocations a workgroup`,
     part: { file: "ceiling_fma.wgsl.ts", source: ceilingFma(options) },
     parameters: [{ u32: STEPS / UNROLLED }, { f32: 1 }, { f32: 1 }],
@@ -185,12 +223,17 @@ function fmaCandidate(gpu: Gpu, options: CeilingFmaOptions): Candidate {
   });
 }
 
-function expCandidate(gpu: Gpu, accumulators: number): Candidate {
+function expCandidate(
+  gpu: Gpu,
+  { invocations }: CeilingSize,
+  accumulators: number,
+): Candidate {
   const unrolled = 4;
   const rounds = 64;
   const steps = unrolled * rounds;
   const total = accumulators * steps + accumulators * (accumulators - 1) / 2;
   return countingCandidate(gpu, {
+    invocations,
     method: `${accumulators} f32 accumulators`,
     part: {
       file: "ceiling_exp.wgsl.ts",
@@ -233,16 +276,7 @@ function dispatchCandidate(gpu: Gpu): Candidate {
   };
 }
 
-// Far beyond the last-level cache, as far as the adapter's buffers reach; a power of two.
-function copyBytes(gpu: Gpu): number {
-  const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = gpu.info.limits;
-  const wanted = gpu.info.software ? 2 ** 26 : 2 ** 28;
-  const allowed = Math.min(wanted, maxBufferSize, maxStorageBufferBindingSize);
-  return 2 ** Math.floor(Math.log2(allowed));
-}
-
-function copyCandidates(gpu: Gpu): Candidate[] {
-  const bytes = copyBytes(gpu);
+function copyCandidates(gpu: Gpu, { copyBytes: bytes }: CeilingSize): Candidate[] {
   const source = gpu.storage(bytes);
   const copied = gpu.storage(bytes);
   const seed = 0x9e3779b1;

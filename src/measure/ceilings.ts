@@ -29,8 +29,10 @@ export interface MeasureCeilingsOptions {
   readonly rounds?: number;
   /** What to measure. Default: everything the GPU can do. */
   readonly groups?: readonly CandidateGroup[];
-  /** Told about each step before it begins. */
-  readonly progress?: (step: { readonly name: string; readonly part: number }) => void;
+  /** Told about each step before it begins, and waited for. */
+  readonly progress?: (
+    step: { readonly name: string; readonly part: number },
+  ) => void | Promise<void>;
 }
 
 /** A sample lasts at least this long, in ns, so that pass and dispatch overheads do not count. */
@@ -68,7 +70,7 @@ export async function measureCeilings(
   const warnings: string[] = [];
   const found: Partial<Record<CeilingName, Ceiling<string> | null>> = {};
   for (const [index, { name, prepare }] of groups.entries()) {
-    progress?.({ name, part: index / groups.length });
+    await progress?.({ name, part: index / groups.length });
     found[name] = null;
     if (prepare === undefined) continue;
     const candidates = prepare();

@@ -1,6 +1,7 @@
 /** The process that measures: `deno run child.ts` beside the bench, which talks to it in JSON lines. */
 import { serve } from "./child_server.ts";
 import { processClocks, writeLine } from "./child_io.ts";
+import { openGpu } from "../ops/open_gpu.ts";
 import { createWorkload } from "./workloads.ts";
 
 // Ctrl-C reaches every process of the terminal; the bench decides what it means, and says so on stdin.
@@ -9,6 +10,7 @@ await serve({
   requests: Deno.stdin.readable,
   write: writeLine,
   clocks: processClocks(),
+  openGpu,
   createWorkload,
 });
 Deno.exit(0); // a driver's threads and open handles must not keep it

@@ -1,5 +1,12 @@
 /** A measuring process seen from outside: what it says, how long it is silent, and how it ends. */
-import { type ChildReport, type ChildRequest, readLines } from "./child_protocol.ts";
+import {
+  type ChildConnection,
+  type ChildEvent,
+  type ChildReport,
+  type ChildRequest,
+  readLines,
+} from "./child_protocol.ts";
+import { ChildReports } from "./child_reports.ts";
 
 /** How to start a measuring process. */
 export interface ChildCommand {
@@ -7,27 +14,17 @@ export interface ChildCommand {
   readonly args: readonly string[];
 }
 
-/** What comes of waiting for a child. */
-export type ChildEvent =
-  | ChildReport
-  /** It said nothing for as long as it was given. */
-  | { readonly type: "silent" }
-  | { readonly type: "ended"; readonly reason: string };
-
 const STDERR_TAIL = 2000;
 
 /**
  * A running measuring process.
  */
-export class MeasuringChild {
+export class MeasuringChild implements ChildConnection {
   readonly #process: Deno.ChildProcess;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #reports: ChildReport[] = [];
+  readonly #reports = new ChildReports();
   readonly #done: Promise<void>;
-  #ended: string | undefined;
-  #wake: () => void = () => {};
   #stderr = "";
-  #last = Infinity;
 
   /**
    * Starts it.
@@ -54,36 +51,14 @@ export class MeasuringChild {
     this.#requests.write(line).catch(() => {});
   }
 
-  /**
-   * Shortens every wait, one that is under way as well.
-   *
-   * @param patience from now on for how long, in ms
-   */
+  /** See {@linkcode ChildConnection}. */
   hurry(patience: number): void {
-    this.#last = performance.now() + patience;
-    this.#wake();
+    this.#reports.hurry(patience);
   }
 
-  /**
-   * Waits for the next report.
-   *
-   * @param patience for how long, in ms
-   * @returns the report, `silent` if there is none, or `ended` with the reason
-   */
-  async next(patience: number): Promise<ChildEvent> {
-    const deadline = performance.now() + patience;
-    while (true) {
-      const report = this.#reports.shift();
-      if (report !== undefined) return report;
-      if (this.#ended !== undefined) return { type: "ended", reason: this.#ended };
-      const left = Math.min(deadline, this.#last) - performance.now();
-      if (left <= 0) return { type: "silent" };
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      const timer = setTimeout(resolve, left);
-      await promise;
-      clearTimeout(timer);
-    }
+  /** See {@linkcode ChildConnection}. */
+  next(patience: number): Promise<ChildEvent> {
+    return this.#reports.next(patience);
   }
 
   /** Ends it at once, whatever it does, and waits until it is gone. */
@@ -118,16 +93,16 @@ export class MeasuringChild {
     // The message, where there is one; a stack trace says nothing to the user.
     const message = lines.find((line) => /error|panicked/i.test(line)) ?? lines.at(-1);
     const said = message === undefined ? "" : `, saying: ${message.trim().slice(0, 500)}`;
-    this.#ended = signal === null
-      ? `the process ended with code ${code}${said}`
-      : `the process ended by ${signal}${said}`;
-    this.#wake();
+    this.#reports.end(
+      signal === null
+        ? `the process ended with code ${code}${said}`
+        : `the process ended by ${signal}${said}`,
+    );
   }
 
   async #readReports(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const report of readLines<ChildReport>(stdout)) {
-      this.#reports.push(report);
-      this.#wake();
+      this.#reports.add(report);
     }
   }
 

@@ -2,7 +2,7 @@
  * What the bench and the processes that measure for it say to each other: one JSON object a line, requests on the
  * child's stdin, reports on its stdout. Both sides are this project's own code of one version.
  */
-import type { OpenGpuOptions } from "../ops/open_gpu.ts";
+import type { OpenGpuOptions } from "../ops/open_gpu_options.ts";
 import type { GpuInfo } from "../gpu/gpu_info.ts";
 import type { CacheState, Ceilings, Measurement, Timer } from "./result_file.ts";
 import type { KernelName, PassName, Shape } from "./shapes.ts";
@@ -27,7 +27,12 @@ export interface Job {
 
 /** What the bench asks of a child. */
 export type ChildRequest =
-  | { readonly type: "open"; readonly options: OpenGpuOptions }
+  | {
+    readonly type: "open";
+    readonly options: OpenGpuOptions;
+    /** No run may last longer than this, in ns; what would is told as skipped. */
+    readonly longestRun?: number;
+  }
   /** Which variants callers without a wish get. */
   | { readonly type: "choose"; readonly questions: readonly VariantQuestion[] }
   | { readonly type: "ceilings" }
@@ -41,7 +46,10 @@ export type ChildRequest =
     /** No job is begun that is not prepared within so many ms; those that are left out are told as skipped. */
     readonly preparation?: number;
   }
-  | { readonly type: "stop" };
+  | { readonly type: "stop" }
+  /** Rests before the next sample, and says so every second, until it is told to resume. */
+  | { readonly type: "pause" }
+  | { readonly type: "resume" };
 
 /** What a child tells the bench. */
 export type ChildReport =
@@ -71,6 +79,40 @@ export type ChildReport =
   | { readonly type: "idle" }
   /** The process is of no more use, because of what it was last at. */
   | { readonly type: "broken"; readonly reason: string };
+
+/** What comes of waiting for whoever measures. */
+export type ChildEvent =
+  | ChildReport
+  /** It said nothing for as long as it was given. */
+  | { readonly type: "silent" }
+  | { readonly type: "ended"; readonly reason: string };
+
+/** Whoever measures, seen from outside: a process, or a browser's Worker. */
+export interface ChildConnection {
+  /** Sends a request. One that cannot be sent shows as the end of the child. */
+  send(request: ChildRequest): void;
+  /**
+   * Shortens every wait, one that is under way as well.
+   *
+   * @param patience from now on for how long, in ms
+   */
+  hurry(patience: number): void;
+  /**
+   * Waits for the next report.
+   *
+   * @param patience for how long, in ms
+   * @returns the report, `silent` if there is none, or `ended` with the reason
+   */
+  next(patience: number): Promise<ChildEvent>;
+  /** Ends it at once, whatever it does, and waits until it is gone. */
+  kill(): Promise<void>;
+  /**
+   * Asks it to end, and ends it if it does not.
+   *
+   * @param patience for how long to wait, in ms
+   */
+  close(patience: number): Promise<void>;
+}
 
 /**
  * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print what they like.

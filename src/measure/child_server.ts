@@ -4,11 +4,18 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { GpuError } from "../gpu/gpu_error.ts";
-import { openGpu } from "../ops/open_gpu.ts";
-import { referenceKernel, scrubPlan } from "./ceiling_candidates.ts";
+import type { OpenGpuOptions } from "../ops/open_gpu_options.ts";
+import {
+  ceilingCandidates,
+  type CeilingSize,
+  referenceKernel,
+  scrubPlan,
+  usualCeilingSize,
+} from "./ceiling_candidates.ts";
 import { measureCeilings } from "./ceilings.ts";
 import { type ChildReport, type ChildRequest, type Job, readLines } from "./child_protocol.ts";
 import type { Measurement, MeasurementStatus, Timer } from "./result_file.ts";
+import { ceilingSizeWithin, predictRun, preparationOf } from "./run_limit.ts";
 import { type SampledWork, sampleWork, type WorkSamples } from "./run_samples.ts";
 import { GpuTimer, type HostClocks } from "./timing.ts";
 import { beatenCandidates } from "./tuning_race.ts";
@@ -26,6 +33,7 @@ export interface ServeOptions {
   /** Writes a line at once: the process may die in the next moment. */
   readonly write: (line: string) => void;
   readonly clocks: HostClocks;
+  readonly openGpu: (options: OpenGpuOptions) => Promise<Gpu>;
   readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
 }
 
@@ -36,7 +44,14 @@ interface Service extends ServeOptions {
   readonly report: (report: ChildReport) => void;
   gpu?: Gpu;
   timer?: GpuTimer;
+  /** Of the ceilings' kernels. */
+  size?: CeilingSize;
+  /** In ns. */
+  longestRun?: number | undefined;
   stopped: boolean;
+  paused: boolean;
+  /** Ends a rest early. */
+  wake: () => void;
 }
 
 /**
@@ -48,6 +63,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const service: Service = {
     ...options,
     stopped: false,
+    paused: false,
+    wake: () => {},
     report: (report) => options.write(JSON.stringify(report) + "\n"),
   };
   const queue: ChildRequest[] = [];
@@ -57,8 +74,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   void (async () => {
     for await (const request of readLines<ChildRequest>(options.requests)) {
       if (request.type === "stop") service.stopped = true;
+      else if (request.type === "pause") service.paused = true;
+      else if (request.type === "resume") service.paused = false;
       else queue.push(request);
       wake();
+      service.wake();
     }
     ended = true;
     service.stopped = true;
@@ -86,9 +106,13 @@ export async function serve(options: ServeOptions): Promise<void> {
 async function answer(service: Service, request: ChildRequest): Promise<void> {
   if (request.type === "open") {
     service.report({ type: "at", id: null, step: "opening the adapter" });
-    const gpu = service.gpu = await openGpu(request.options);
+    const gpu = service.gpu = await service.openGpu(request.options);
     service.report({ type: "at", id: null, step: "calibrating the clock" });
     const timer = service.timer = await GpuTimer.open(gpu, { clocks: clocksFor(gpu, service) });
+    const limit = service.longestRun = request.longestRun;
+    service.size = limit === undefined
+      ? usualCeilingSize(gpu)
+      : await ceilingSizeWithin(gpu, { timer, limit });
     const warnings = timer.warning === undefined ? [] : [timer.warning];
     service.report({ type: "opened", info: gpu.info, timer: timer.timer, warnings });
     return;
@@ -112,11 +136,27 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
   } else if (request.type === "ceilings") {
     const found = await measureCeilings(gpu, {
       timer,
-      progress: ({ name }) => service.report({ type: "at", id: null, step: `ceiling ${name}` }),
+      groups: ceilingCandidates(gpu, service.size),
+      async progress({ name }) {
+        await rest(service);
+        service.report({ type: "at", id: null, step: `ceiling ${name}` });
+      },
     });
     service.report({ type: "ceilings", ...found });
   } else if (request.type === "batch") {
     await measureBatch(service, { ...request, gpu, timer });
+  }
+}
+
+// As long as a pause lasts. Whoever waits for an answer hears that there will be one.
+async function rest(service: Service): Promise<void> {
+  while (service.paused && !service.stopped) {
+    service.report({ type: "at", id: null, step: "paused" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    service.wake = resolve;
+    const timer = setTimeout(resolve, 1000);
+    await promise;
+    clearTimeout(timer);
   }
 }
 
@@ -140,11 +180,12 @@ interface Checked {
 async function measureBatch(service: Service, batch: Batch): Promise<void> {
   const { gpu, timer, jobs, rule, seed, race = false, preparation = Infinity } = batch;
   const start = service.clocks.wall();
-  const reference = referenceKernel(gpu);
+  const reference = referenceKernel(gpu, service.size);
   const scrub = jobs.some(({ cache }) => cache === "cold") ? scrubPlan(gpu) : undefined;
   const checked: Checked[] = [];
   try {
     for (const group of groups(jobs)) {
+      await rest(service);
       if (service.stopped) return;
       if (service.clocks.wall() - start > 1e6 * preparation) {
         for (const { id } of group) service.report({ type: "skipped", id, reason: NO_TIME });
@@ -167,6 +208,7 @@ async function measureBatch(service: Service, batch: Batch): Promise<void> {
       reference: (pass) => reference.plan.encode(pass),
       ...scrub === undefined ? {} : { scrub: (pass) => scrub.encode(pass) },
       interrupted: () => service.stopped,
+      ready: () => rest(service),
       ...race ? { beaten: beatenCandidates } : {},
       visit: (index) =>
         service.report({ type: "at", id: visits[index]!.job.id, step: "taking samples" }),
@@ -225,6 +267,11 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
     }
   };
   service.report({ type: "at", id: job.id, step: "preparing" });
+  const tooLong = await overlong(service, { ...batch, jobs });
+  if (tooLong !== undefined) {
+    for (const { id } of jobs) service.report({ type: "skipped", id, reason: tooLong });
+    return undefined;
+  }
   let workload: Workload;
   try {
     const { kernel, pass, shape, variant } = job;
@@ -259,6 +306,32 @@ interface Known {
   readonly workload?: Workload;
   readonly correctness?: CheckResult;
   readonly samples?: WorkSamples;
+}
+
+// Why a run, or the forward pass before it, would last too long; undefined if it would not.
+async function overlong(
+  { createWorkload, longestRun: limit }: Service,
+  { gpu, timer, jobs, seed }: Batch,
+): Promise<string | undefined> {
+  if (limit === undefined) return undefined;
+  const { kernel, pass, shape, variant } = jobs[0]!;
+  const work: WorkloadOptions[] = [{ kernel, pass, shape, variant, seed }];
+  const before = preparationOf(work[0]!);
+  if (before !== undefined) work.unshift({ kernel: "attention", pass: before, shape, seed });
+  for (const each of work) {
+    let time: number | undefined;
+    try {
+      time = await predictRun(gpu, each, { timer, createWorkload, limit });
+    } catch (error) {
+      if (error instanceof GpuError) throw error;
+      return undefined; // what is wrong with the shape shows when the whole is prepared
+    }
+    if (time === undefined) continue;
+    const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toPrecision(2)} s`;
+    return `a run of it would take about ${seconds(time)} here, and drivers end what lasts long: ` +
+      `the limit is ${seconds(limit)}`;
+  }
+  return undefined;
 }
 
 function describe(job: Job, { timer, workload, correctness, samples }: Known): Measurement {

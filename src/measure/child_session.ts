@@ -2,21 +2,29 @@
  * Measures jobs in child processes. One child serves many jobs; when a job hangs or crashes it, that job is
  * reported as such, and the others go on in a new child.
  */
-import type { OpenGpuOptions } from "../ops/open_gpu.ts";
-import { type ChildCommand, type ChildEvent, MeasuringChild } from "./child_process.ts";
-import type { ChildReport, ChildRequest, Job } from "./child_protocol.ts";
+import type { OpenGpuOptions } from "../ops/open_gpu_options.ts";
+import type {
+  ChildConnection,
+  ChildEvent,
+  ChildReport,
+  ChildRequest,
+  Job,
+} from "./child_protocol.ts";
 import type { MeasuredCeilings } from "./ceilings.ts";
 import type { Measurement, MeasurementStatus } from "./result_file.ts";
 import type { StoppingRule } from "./stopping.ts";
-import type { VariantQuestion } from "./workloads.ts";
+import type { VariantQuestion } from "./workloads_variants.ts";
 
 /** What a child says of itself once it has opened its adapter. */
 export type OpenedAdapter = Extract<ChildReport, { type: "opened" }>;
 
 /** How to start a {@linkcode MeasuringSession}. */
 export interface SessionOptions {
-  readonly child: ChildCommand;
+  /** Starts whoever measures; once more after each that hangs or crashes. */
+  readonly start: () => ChildConnection;
   readonly adapter: OpenGpuOptions;
+  /** No run may last longer than this, in ns; what would is told as skipped. Default: any may. */
+  readonly longestRun?: number;
   /** How long a child may be silent, in ms, before it counts as hanging. */
   readonly deadline: number;
   /** Ends the measuring in good order. */
@@ -50,9 +58,10 @@ const STOP_DEADLINE = 3_000;
  */
 export class MeasuringSession {
   readonly #options: SessionOptions;
-  #child: MeasuringChild | undefined;
+  #child: ChildConnection | undefined;
   #opened: OpenedAdapter | undefined;
   #at: { readonly id: number | null; readonly step: string } = { id: null, step: "starting" };
+  #paused = false;
   readonly #stop: () => void;
 
   /** Starts nothing yet. */
@@ -72,14 +81,17 @@ export class MeasuringSession {
    * @throws {Error} if there is no adapter, or the child cannot be started
    */
   async open(): Promise<OpenedAdapter> {
-    const child = this.#child = new MeasuringChild(this.#options.child);
+    const child = this.#child = this.#options.start();
     this.#at = { id: null, step: "opening the adapter" };
-    this.#request({ type: "open", options: this.#options.adapter });
+    const { adapter: options, longestRun } = this.#options;
+    this.#request({ type: "open", options, ...longestRun === undefined ? {} : { longestRun } });
     while (true) {
       const event = await this.#next(child, OPEN_DEADLINE);
       if (event.type === "opened") this.#opened = event;
-      else if (event.type === "idle" && this.#opened !== undefined) return this.#opened;
-      else if (event.type !== "at") {
+      else if (event.type === "idle" && this.#opened !== undefined) {
+        if (this.#paused) this.#request({ type: "pause" }); // a new one does not know
+        return this.#opened;
+      } else if (event.type !== "at") {
         await this.#drop();
         throw new Error(reasonOf(event, { step: this.#at.step, deadline: OPEN_DEADLINE }));
       }
@@ -188,6 +200,18 @@ export class MeasuringSession {
     }
   }
 
+  /** Rests before the next sample. */
+  pause(): void {
+    this.#paused = true;
+    this.#request({ type: "pause" });
+  }
+
+  /** Goes on after {@linkcode MeasuringSession.pause}. */
+  resume(): void {
+    this.#paused = false;
+    this.#request({ type: "resume" });
+  }
+
   /** Ends the child. */
   async close(): Promise<void> {
     this.#options.interrupt.removeEventListener("abort", this.#stop);
@@ -195,7 +219,7 @@ export class MeasuringSession {
     this.#child = undefined;
   }
 
-  async #running(): Promise<MeasuringChild> {
+  async #running(): Promise<ChildConnection> {
     if (this.#child === undefined) await this.open();
     return this.#child!;
   }
@@ -209,7 +233,7 @@ export class MeasuringSession {
     this.#child?.send(request);
   }
 
-  async #next(child: MeasuringChild, deadline: number): Promise<ChildEvent> {
+  async #next(child: ChildConnection, deadline: number): Promise<ChildEvent> {
     const event = await child.next(deadline);
     if (event.type === "at") this.#at = event;
     return event;

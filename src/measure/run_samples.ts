@@ -49,6 +49,8 @@ export interface SampleOptions {
   readonly visit?: (index: number) => void;
   /** Told as soon as the sampling of a piece of work ends. */
   readonly finish?: (index: number, samples: WorkSamples) => void;
+  /** Awaited before each visit, for a run that can be paused. */
+  readonly ready?: () => Promise<void>;
   /** True ends the sampling of everything. */
   readonly interrupted?: () => boolean;
   /**
@@ -102,7 +104,7 @@ export async function sampleWork(
   work: readonly SampledWork[],
   options: SampleOptions,
 ): Promise<(WorkSamples | undefined)[]> {
-  const { timer, rule, reference, seed, visit, finish, interrupted = () => false, beaten } =
+  const { timer, rule, reference, seed, visit, finish, interrupted = () => false, beaten, ready } =
     options;
   const results: (WorkSamples | undefined)[] = work.map(() => undefined);
   const readReference = await prepareReference(reference, timer);
@@ -122,6 +124,7 @@ export async function sampleWork(
   let rounds = 0;
   while (active.length > 0 && !interrupted()) {
     for (const each of next(active)) {
+      await ready?.();
       if (interrupted()) break;
       visit?.(each.index);
       if (visits++ % REFERENCE_EVERY === 0) readings.push(...await readReference());

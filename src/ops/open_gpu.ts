@@ -1,17 +1,10 @@
-import { openGpu as openAdapter, type OpenGpuOptions as AdapterOptions } from "../gpu/open_gpu.ts";
+import { openGpu as openAdapter } from "../gpu/open_gpu.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { applyTuning } from "./tuned_choices.ts";
+import type { OpenGpuOptions } from "./open_gpu_options.ts";
 import { isTuningOff, readTuning } from "./tuning_file.ts";
 
-/** What `openGpu` can be asked for. */
-export interface OpenGpuOptions extends AdapterOptions {
-  /**
-   * Whether to take up what `deno task tune` found out about this adapter. It is read from the user's cache, and only
-   * where the permissions to do so (`--allow-read`, `--allow-env`) have been given; nobody is asked for them. The
-   * environment variable `GRADSINK_TUNING=off` says no for a whole program. Default: true.
-   */
-  readonly tuning?: boolean;
-}
+export type { OpenGpuOptions } from "./open_gpu_options.ts";
 
 /**
  * Finds a GPU, checks that it computes right, and opens it.

@@ -9,7 +9,7 @@
  * | v-scale backward | ends the process |
  * | attention-sink-statistics forward | does not compile |
  */
-import { Plan } from "../../mod.ts";
+import { openGpu, Plan } from "../../mod.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { processClocks, writeLine } from "../../src/measure/child_io.ts";
 import { serve } from "../../src/measure/child_server.ts";
@@ -69,6 +69,7 @@ await serve({
   requests: Deno.stdin.readable,
   write: writeLine,
   clocks: processClocks(),
+  openGpu,
   createWorkload: faulty,
 });
 Deno.exit(0);

@@ -1,0 +1,45 @@
+import { type AdapterWish, nothingFound, requestAdapter, webGpu } from "./adapter_request.ts";
+import type { Gpu } from "./gpu.ts";
+import { openDevice } from "./open_device.ts";
+import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts";
+
+/**
+ * Opens the browser's GPU: `openGpu({ runtime: "browser" })` without the code that only Deno can run, for pages that
+ * count bytes.
+ *
+ * @param options which adapter
+ * @returns the opened GPU; dispose of it when done
+ * @throws {RangeError} if an option has an unknown value, or another runtime is asked for
+ * @throws {Error} if the browser has no WebGPU, or no adapter, saying what to do
+ * @throws {GpuError} if the adapter fails the self-test
+ *
+ * @example
+ * ```ts
+ * import { openBrowserGpu } from "./open_browser_gpu.ts";
+ *
+ * async function vendor(): Promise<string> {
+ *   using gpu = await openBrowserGpu();
+ *   return gpu.info.vendor;
+ * }
+ * ```
+ */
+export async function openBrowserGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  checkOpenGpuOptions(options);
+  const { runtime = "browser", software = "auto", powerPreference } = options;
+  if (runtime !== "browser") {
+    throw new RangeError(`openBrowserGpu: runtime is "${runtime}", wanted "browser"`);
+  }
+  const wish: AdapterWish = {
+    runtime,
+    software,
+    ...powerPreference === undefined ? {} : { powerPreference },
+  };
+  const tried: string[] = [];
+  const origin = { runtime, backend: "unknown", gpu: webGpu(runtime) };
+  const found = await requestAdapter(origin, { wish, tried });
+  if (found !== undefined) return await openDevice(found);
+  throw nothingFound(
+    tried,
+    "Use a browser with WebGPU, and see its settings for hardware acceleration",
+  );
+}
