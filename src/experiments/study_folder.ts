@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { escapeTerminal, truncate } from "../escape.ts";
 import { ResultFileError } from "../measure/result_file.ts";
 import { writeTextFile } from "../measure/result_file_store.ts";
-import type { StudyArm } from "./study_arms.ts";
+import { armName, type StudyArm } from "./study_arms.ts";
 import { RECORD_FILE } from "./study_record.ts";
 import { parseStudyRecord } from "./study_record_store.ts";
 import { matchedSettings, studyRunSettings, type StudyScale } from "./study_settings.ts";
@@ -76,7 +76,7 @@ export async function isFinished(
     JSON.stringify(name === "steps" ? record.steps : record.settings[name]) !==
       JSON.stringify(value)
   );
-  if (JSON.stringify(record.arm) !== JSON.stringify(arm) || differing.length > 0) {
+  if (armName(record.arm) !== armName(arm) || differing.length > 0) {
     throw complaint(
       path,
       `is of another run${

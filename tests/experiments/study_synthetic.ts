@@ -25,6 +25,8 @@ export interface World {
   readonly steps?: number;
   readonly status?: StudyRecord["status"];
   readonly settings?: StudyRecord["settings"];
+  /** Whether these settings stand alone. */
+  readonly onlySettings?: boolean;
   readonly withFinal?: boolean;
 }
 
@@ -261,10 +263,9 @@ export function syntheticRecord(options: World = {}): StudyRecord {
     suite: { version: "0.1.0", commit: "0".repeat(40) },
     arm: { setting, variant, seed },
     settings: {
-      batch: 8,
-      context: 64,
-      learningRate: 0.003,
-      layers: setting === "shallow" ? 2 : 3,
+      ...options.onlySettings === true
+        ? {}
+        : { batch: 8, context: 64, learningRate: 0.003, layers: setting === "shallow" ? 2 : 3 },
       ...options.settings,
     },
     steps,

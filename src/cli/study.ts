@@ -1,0 +1,154 @@
+/** `deno task study`: trains the controlled study's arms, or makes the report of finished ones. */
+import { join } from "node:path";
+import { escapeTerminal } from "../escape.ts";
+import { armName, listArms, type StudyArm } from "../experiments/study_arms.ts";
+import { checkStudyFolder, isFinished } from "../experiments/study_folder.ts";
+import { type ArmState, countStates, failures, runStudy } from "../experiments/study_runner.ts";
+import type { ChildCommand } from "../measure/child_process.ts";
+import { ResultFileError } from "../measure/result_file.ts";
+import { UsageError } from "./arguments.ts";
+import { type ProgressOutput, stderrOutput } from "./bench_progress.ts";
+import type { CommandOutput } from "./compare.ts";
+import { runCommand } from "./study_command.ts";
+import { parseStudy, studyHelp, type StudyRequest } from "./study_options.ts";
+import { StudyOverview } from "./study_overview.ts";
+import { writeReport } from "./study_report.ts";
+
+/** What a test replaces. */
+export interface StudyHooks {
+  /** Starts an arm's process. Default: `study_run.ts` under the least permissions. */
+  readonly command?: (arm: StudyArm) => ChildCommand;
+  /** Where the overview goes. Default: stderr. */
+  readonly progress?: ProgressOutput;
+  /** Stops the study in order. Default: at SIGINT and SIGTERM. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs the command.
+ *
+ * @param args the words after `study`
+ * @param output where to write
+ * @param hooks for tests
+ * @returns the exit code: 0 all done, 1 failures, 2 wrong usage, 130 interrupted
+ */
+export async function study(
+  args: readonly string[],
+  output: CommandOutput,
+  hooks: StudyHooks = {},
+): Promise<number> {
+  try {
+    const request = parseStudy(args);
+    switch (request.command) {
+      case "help":
+        output.out(studyHelp());
+        return 0;
+      case "report":
+        return await writeReport(request, output);
+      case "run":
+        return await run(request, { output, hooks });
+    }
+  } catch (error) {
+    const usage = error instanceof UsageError;
+    if (
+      !usage && !(error instanceof ResultFileError) && !(error instanceof Deno.errors.NotCapable)
+    ) {
+      throw error;
+    }
+    const message = error.message.replaceAll(/\s+/g, " ");
+    output.err(escapeTerminal(`study: ${message}${usage ? " (see --help)" : ""}`) + "\n");
+    return usage ? 2 : 1;
+  }
+}
+
+type RunRequest = Extract<StudyRequest, { command: "run" }>;
+
+async function run(
+  request: RunRequest,
+  { output, hooks }: { readonly output: CommandOutput; readonly hooks: StudyHooks },
+): Promise<number> {
+  const { selection, scale, shard, jobs, out } = request;
+  const arms = listArms(selection, shard);
+  if (arms.length === 0) {
+    output.err(`study: shard ${shard.index}/${shard.count} has no arms, there are fewer parts\n`);
+    return 0;
+  }
+  const finished = (arm: StudyArm) => isFinished(join(out, armName(arm)), { arm, scale });
+  if (request.list) {
+    for (const arm of arms) {
+      output.out(`${armName(arm)}  ${await finished(arm) ? "finished" : "to do"}\n`);
+    }
+    return 0;
+  }
+  await checkStudyFolder(out, scale);
+  const progress = hooks.progress ?? stderrOutput();
+  const overview = new StudyOverview(progress, jobs);
+  const interrupt = new AbortController();
+  const unlisten = hooks.signal === undefined ? listen(interrupt, output) : () => {};
+  let states: ArmState[];
+  try {
+    const command = hooks.command ?? await runCommand({ scale, out });
+    states = await runStudy({
+      arms,
+      steps: scale.steps,
+      jobs,
+      isFinished: finished,
+      command,
+      signal: hooks.signal ?? interrupt.signal,
+      show: (each) => overview.show(each),
+      now: progress.now,
+    });
+  } finally {
+    unlisten();
+    overview.clear();
+  }
+  return conclude(states, { request, output });
+}
+
+function conclude(
+  states: readonly ArmState[],
+  { request, output }: { readonly request: RunRequest; readonly output: CommandOutput },
+): number {
+  for (const failure of failures(states)) output.err(escapeTerminal(`study: ${failure}`) + "\n");
+  output.out(`${countStates(states)} of ${states.length} in ${escapeTerminal(request.out)}\n`);
+  const open = states.some(({ state }) => state === "stopped" || state === "waiting");
+  if (open) {
+    output.out("The same command goes on with it.\n");
+    return 130;
+  }
+  if (states.some(({ state }) => state === "failed")) return 1;
+  output.out(`deno task study report ${escapeTerminal(request.out)} makes the report.\n`);
+  return 0;
+}
+
+/** Ctrl-C once stops in order; twice ends at once, which the runs bear as well. */
+function listen(interrupt: AbortController, output: CommandOutput): () => void {
+  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  const stop = (): void => {
+    if (interrupt.signal.aborted) Deno.exit(130);
+    output.err("\nstudy: stopping; each run saves where it is\n");
+    interrupt.abort();
+  };
+  for (const signal of signals) Deno.addSignalListener(signal, stop);
+  return () => {
+    for (const signal of signals) Deno.removeSignalListener(signal, stop);
+  };
+}
+
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
+  } catch (error) {
+    // A reader that has gone away, such as head, is no mistake.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+if (import.meta.main) {
+  Deno.exitCode = await study(Deno.args, {
+    out: (text) => write(Deno.stdout, text),
+    err: (text) => write(Deno.stderr, text),
+    color: Deno.stdout.isTerminal() && !Deno.noColor,
+  });
+}
