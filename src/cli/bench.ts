@@ -1,20 +1,14 @@
 /** `deno task bench`: measures this machine's GPU and writes a result file. */
 import { escapeTerminal } from "../escape.ts";
 import { type ChildCommand, MeasuringChild } from "../measure/child_process.ts";
-import { MeasuringSession, type OpenedAdapter } from "../measure/child_session.ts";
-import type { Job } from "../measure/child_protocol.ts";
-import { mergeCeilings } from "../measure/ceilings.ts";
+import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
+import { MeasuringSession } from "../measure/child_session.ts";
 import { adapterName, isSameMachine } from "../measure/comparison_machine.ts";
-import {
-  type Measurement,
-  RESULT_SCHEMA,
-  type ResultFile,
-  ResultFileError,
-} from "../measure/result_file.ts";
+import { RESULT_SCHEMA, type ResultFile, ResultFileError } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file_parse.ts";
 import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file_store.ts";
-import { batchJobs, isOf, listJobs, listWork } from "../measure/run_jobs.ts";
-import type { StoppingRule } from "../measure/stopping.ts";
+import { listJobs, listWork } from "../measure/run_jobs.ts";
+import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./arguments.ts";
 import { childCommand, describeHost, describeRuntime, describeSuite } from "./bench_machine.ts";
 import {
@@ -25,7 +19,6 @@ import {
   selectionOf,
 } from "./bench_options.ts";
 import { Progress, stderrOutput } from "./bench_progress.ts";
-import { formatRun } from "./bench_table.ts";
 
 /** What a test replaces. */
 export interface BenchHooks {
@@ -40,9 +33,6 @@ type Request = Extract<BenchRequest, { help: false }>;
 /** The folder of result files, below the current one. */
 const RESULTS = "results";
 const DEADLINE = 120_000;
-const BUDGET = { hardware: 240, software: 180 };
-/** A measurement gets at least this long, in seconds, however little of the budget is left. */
-const LEAST_SECONDS = 0.5;
 
 /**
  * Runs the bench.
@@ -96,7 +86,8 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
     progress: (step, job) => run?.show(step, job),
   });
   const stop = listenForInterrupts(interrupt);
-  let run: Run | undefined;
+  let run: BenchRun | undefined;
+  const progress = new Progress(stderrOutput());
   try {
     const opened = await session.open();
     const fresh: ResultFile = {
@@ -107,7 +98,7 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
       ...request.label === undefined ? {} : { label: request.label },
       runtime: describeRuntime(selection.runtime),
       host: await describeHost(),
-      adapter: adapterOf(opened),
+      adapter: describeAdapter(opened),
       ceilings: {},
       settings: settingsOf(selection, args),
       ...opened.warnings.length > 0 ? { warnings: opened.warnings } : {},
@@ -123,12 +114,21 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
     const chosen = await session.choose(work);
     const jobs = listJobs(selection, work.map((each, i) => ({ ...each, ...chosen[i]! })));
     if (jobs.length === 0) throw new UsageError("the selection leaves nothing to measure");
-    run = new Run({ file: resumed ?? fresh, path, selection, opened, jobs });
+    run = new BenchRun({
+      file: resumed ?? fresh,
+      opened,
+      jobs,
+      seed: selection.seed,
+      budget: selection.budget,
+      keep: (file) => writeResultFile(path, file),
+      progress: (state) => progress.show(state),
+    });
     await run.measure(session, interrupt.signal);
-    return await conclude(run, { request, interrupted: interrupt.signal.aborted });
+    progress.clear();
+    return await conclude(run.file, { path, request, interrupted: interrupt.signal.aborted });
   } finally {
     stop();
-    run?.progress.clear();
+    progress.clear();
     await session.close();
   }
 }
@@ -163,19 +163,11 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function defaultPath(file: ResultFile): Promise<string> {
-  const date = file.date.replace(/\..*/, "").replaceAll(":", "-");
-  const adapter = file.adapter.description || file.adapter.vendor;
-  const name = [adapter, file.runtime.name, file.label ?? ""].join(" ").toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "").slice(0, 80);
   for (let number = 1;; number++) {
-    const path = `${RESULTS}/${date}-${name}${number === 1 ? "" : `-${number}`}.json`;
+    const ending = number === 1 ? "" : `-${number}`;
+    const path = `${RESULTS}/${resultFileName(file)}${ending}.json`;
     if (!await exists(path)) return path;
   }
-}
-
-function adapterOf({ info }: OpenedAdapter): ResultFile["adapter"] {
-  const { runtime: _, ...adapter } = info;
-  return adapter;
 }
 
 function settingsOf(selection: Selection, args: readonly string[]): ResultFile["settings"] {
@@ -199,118 +191,14 @@ function listenForInterrupts(interrupt: AbortController): () => void {
   };
 }
 
-/** A run under way: the result file as it stands, on disk after every result. */
-class Run {
-  readonly path: string;
-  readonly progress = new Progress(stderrOutput());
-  readonly #selection: Selection;
-  readonly #opened: OpenedAdapter;
-  #jobs: readonly Job[];
-  #file: ResultFile;
-  #text = "";
-
-  constructor({ file, path, selection, opened, jobs }: {
-    readonly file: ResultFile;
-    readonly path: string;
-    readonly selection: Selection;
-    readonly opened: OpenedAdapter;
-    readonly jobs: readonly Job[];
-  }) {
-    this.path = path;
-    this.#selection = selection;
-    this.#opened = opened;
-    this.#jobs = jobs;
-    // What an interrupt cut short is measured again.
-    const measurements = file.measurements.filter((each) => each.stopReason !== "interrupted");
-    this.#file = { ...file, measurements };
-  }
-
-  get file(): ResultFile {
-    return this.#file;
-  }
-
-  show(step: string, job?: Job): void {
-    if (job !== undefined) this.#text = `${job.kernel} ${job.pass} ${job.shape.name}`;
-    const text = job === undefined ? step : `${this.#text}, ${step}`;
-    this.progress.show({ done: this.#done.length, total: this.#jobs.length, text });
-  }
-
-  get #done(): readonly Job[] {
-    return this.#jobs.filter((job) => this.#file.measurements.some((each) => isOf(each, job)));
-  }
-
-  async measure(session: MeasuringSession, interrupt: AbortSignal): Promise<void> {
-    const { seed } = this.#selection;
-    const { software } = this.#opened.info;
-    const start = performance.now();
-    const seconds = this.#selection.budget ?? (software ? BUDGET.software : BUDGET.hardware);
-    const base = {
-      targetHalfWidth: software ? 0.02 : 0.01,
-      minimumSamples: 10,
-      maximumSamples: 200,
-    };
-    const { settings } = this.#file;
-    await this.#write({
-      settings: {
-        ...settings,
-        targetHalfWidth: base.targetHalfWidth,
-        maximumSamples: base.maximumSamples,
-        budgetSeconds: seconds,
-      },
-    });
-    await this.#measureCeilings(session);
-    const done = this.#done;
-    const left = this.#jobs.filter((job) => !done.includes(job));
-    let waiting = left.length;
-    for (const jobs of batchJobs(left, seed)) {
-      if (interrupt.aborted) break;
-      const spent = (performance.now() - start) / 1000;
-      const share = Math.max(LEAST_SECONDS, (seconds - spent) / waiting);
-      const rule: StoppingRule = { ...base, budget: 1e9 * share };
-      waiting -= jobs.length;
-      await session.measure({
-        jobs,
-        rule,
-        seed,
-        result: (_job, measurement) => this.#add(measurement),
-        skipped: (job) => this.#jobs = this.#jobs.filter((other) => other !== job),
-      });
-    }
-    // Once more: whatever else the machine did at the beginning, it may have ended since.
-    if (!interrupt.aborted && left.length > 0) await this.#measureCeilings(session);
-    const complete = this.#done.length === this.#jobs.length &&
-      this.#file.measurements.every((each) => each.stopReason !== "interrupted");
-    await this.#write({ status: complete ? "complete" : "incomplete" });
-  }
-
-  async #measureCeilings(session: MeasuringSession): Promise<void> {
-    const found = await session.ceilings();
-    const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])];
-    const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
-    await this.#write({ ceilings, ...warnings.length > 0 ? { warnings } : {} });
-  }
-
-  async #add(measurement: Measurement): Promise<void> {
-    const measurements = [...this.#file.measurements, measurement];
-    // In the order of the jobs, whatever the order of measuring was.
-    const place = (each: Measurement): number => this.#jobs.findIndex((job) => isOf(each, job));
-    measurements.sort((a, b) => place(a) - place(b));
-    await this.#write({ measurements });
-    this.show("done");
-  }
-
-  async #write(changes: Partial<ResultFile>): Promise<void> {
-    this.#file = { ...this.#file, ...changes };
-    await writeResultFile(this.path, this.#file);
-  }
-}
-
 async function conclude(
-  run: Run,
-  { request, interrupted }: { readonly request: Request; readonly interrupted: boolean },
+  file: ResultFile,
+  { path, request, interrupted }: {
+    readonly path: string;
+    readonly request: Request;
+    readonly interrupted: boolean;
+  },
 ): Promise<number> {
-  const { file, path, progress } = run;
-  progress.clear();
   if (request.json) await print(formatResultFile(file, path));
   else await print(formatRun(file, { color: Deno.stdout.isTerminal() && !Deno.noColor }));
   const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");

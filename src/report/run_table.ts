@@ -3,8 +3,8 @@ import type { Ceilings, Measurement, ResultFile } from "../measure/result_file.t
 import { adapterName } from "../measure/comparison_machine.ts";
 import { rooflinePosition } from "../measure/roofline.ts";
 import { summarize } from "../measure/statistics.ts";
-import { formatDuration, formatRate, formatShape, formatShare, NO_DATA } from "../report/format.ts";
-import { type Cell, formatTerminalTable, type Table } from "../report/table.ts";
+import { formatDuration, formatRate, formatShape, formatShare, NO_DATA } from "./format.ts";
+import { type Cell, formatTerminalTable, type Table } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
 /** An interval this wide, as a share of the median, is worth a warning. */
@@ -35,7 +35,12 @@ function describeTimer({ measurements }: ResultFile): string {
   return `, ${clock} in steps of ${formatDuration(timer.quantum)}`;
 }
 
-function ceilingTable(ceilings: Ceilings): Table {
+/**
+ * What an adapter can do at best.
+ *
+ * @param ceilings of a run
+ */
+export function ceilingTable(ceilings: Ceilings): Table {
   const figure = (found: { value: number } | null | undefined, unit: string): string =>
     !found ? NO_DATA : unit === "ns" ? formatDuration(found.value) : formatRate(found.value, unit);
   const row = (name: keyof Ceilings, title: string, unit: string): Cell[] => [
