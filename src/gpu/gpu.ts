@@ -246,19 +246,23 @@ export class Gpu {
    * Waits for all work enqueued so far and copies a buffer to the CPU.
    *
    * @param buffer a buffer made by `storage`
-   * @returns its bytes
+   * @param range which of its bytes; all by default
+   * @returns the bytes
    * @throws {GpuError} if any work enqueued so far failed
    */
-  async readBuffer(buffer: GPUBuffer): Promise<ArrayBuffer> {
+  async readBuffer(
+    buffer: GPUBuffer,
+    range: { readonly offset: number; readonly size: number } = { offset: 0, size: buffer.size },
+  ): Promise<ArrayBuffer> {
     this.#checkAlive();
     const operator = this.#lastOperator;
     await this.#settle();
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    const staging = this.#allocate({ size: buffer.size, usage });
+    const staging = this.#allocate({ size: range.size, usage });
     try {
       this.guard(operator, () => {
         const encoder = this.device.createCommandEncoder();
-        encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+        encoder.copyBufferToBuffer(buffer, range.offset, staging, 0, range.size);
         this.device.queue.submit([encoder.finish()]);
       });
       await staging.mapAsync(GPUMapMode.READ).catch(async (error: Error) => {

@@ -21,8 +21,8 @@ export interface Dispatch {
   readonly kernel: Kernel;
   /** The kernel's uniform parameters, in the order of its struct; bound at 0. */
   readonly parameters: readonly Scalar[];
-  /** The kernel's storage buffers, bound from 1 on. */
-  readonly buffers: readonly GPUBuffer[];
+  /** The kernel's storage buffers, or parts of them, bound from 1 on. */
+  readonly buffers: readonly (GPUBuffer | GPUBufferBinding)[];
   /** Workgroups in x, y and z. */
   readonly workgroups: readonly [number, number?, number?];
 }
@@ -88,7 +88,7 @@ export class Plan {
           layout: pipeline.getBindGroupLayout(0),
           entries: [uniform, ...dispatch.buffers].map((buffer, binding) => ({
             binding,
-            resource: { buffer },
+            resource: "buffer" in buffer ? buffer : { buffer },
           })),
         });
         return { pipeline, bindGroup, workgroups: dispatch.workgroups };

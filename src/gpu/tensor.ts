@@ -20,11 +20,19 @@ export class Tensor {
   #uploaded: Float32Array | undefined;
   readonly #gpu: Gpu;
   readonly #buffer: GPUBuffer;
+  /** Of a slice: whose memory it is, and where in it, in elements. */
+  readonly #part: { readonly whole: Tensor; readonly start: number } | undefined;
   #disposed = false;
 
-  /** Made by `gpu.tensor`, `gpu.empty` and the operators. */
-  constructor(gpu: Gpu, buffer: GPUBuffer, shape: readonly number[], uploaded?: Float32Array) {
-    this.#uploaded = uploaded;
+  /** Made by `gpu.tensor`, `gpu.empty`, `slice` and the operators. */
+  constructor(
+    gpu: Gpu,
+    buffer: GPUBuffer,
+    shape: readonly number[],
+    origin?: Float32Array | { readonly whole: Tensor; readonly start: number },
+  ) {
+    this.#uploaded = origin instanceof Float32Array ? origin : undefined;
+    this.#part = origin instanceof Float32Array ? undefined : origin;
     this.shape = Object.freeze([...shape]);
     this.length = shape.reduce((product, size) => product * size, 1);
     this.#gpu = gpu;
@@ -41,7 +49,7 @@ export class Tensor {
 
   /** True once `dispose()` has been called, or the tensor's `Gpu` has been disposed of. */
   get disposed(): boolean {
-    return this.#disposed || this.#gpu.disposed;
+    return this.#disposed || this.#gpu.disposed || (this.#part?.whole.disposed ?? false);
   }
 
   /** True if the tensor lives on this `Gpu`. */
@@ -52,11 +60,73 @@ export class Tensor {
   /**
    * The GPU buffer with the elements, for those who write kernels of their own.
    *
-   * @throws {TypeError} if the tensor has been disposed of
+   * @throws {TypeError} if the tensor has been disposed of, or is a slice that does not begin where its buffer does
    */
   get buffer(): GPUBuffer {
     if (this.disposed) throw new TypeError("Cannot use the tensor: it has been disposed of");
+    if (this.#offset !== 0) {
+      throw new TypeError("Cannot use the tensor's buffer: it begins inside it; use `binding`");
+    }
     return this.#buffer;
+  }
+
+  /**
+   * The elements as a kernel's storage binding: of a slice its part of the buffer.
+   *
+   * @throws {TypeError} if the tensor has been disposed of, or is a slice that begins where no binding can
+   */
+  get binding(): GPUBuffer | GPUBufferBinding {
+    if (this.#part === undefined) return this.buffer;
+    if (this.disposed) throw new TypeError("Cannot use the tensor: it has been disposed of");
+    const { minStorageBufferOffsetAlignment } = this.#gpu.device.limits;
+    if (this.#offset % minStorageBufferOffsetAlignment !== 0) {
+      throw new TypeError(
+        `Cannot bind the tensor: it begins at byte ${this.#offset} of its buffer, ` +
+          `wanted a multiple of ${minStorageBufferOffsetAlignment}`,
+      );
+    }
+    return { buffer: this.#buffer, offset: this.#offset, size: 4 * this.length };
+  }
+
+  /**
+   * Neighbouring elements as a tensor of their own, in the same memory. Disposing of it frees nothing.
+   *
+   * @param start the first element, counted from 0
+   * @param shape the slice's shape, whose elements lie within this tensor
+   * @throws {TypeError} if the tensor has been disposed of, or `shape` is not a list of positive integers
+   * @throws {RangeError} if the elements are not all within this tensor
+   *
+   * @example
+   * ```ts
+   * import { openGpu } from "@gradsink/gradsink";
+   *
+   * using gpu = await openGpu();
+   * using tensor = gpu.tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+   * console.log(await tensor.slice(3, [3]).read()); // 4, 5, 6
+   * ```
+   */
+  slice(start: number, shape: readonly number[]): Tensor {
+    if (this.disposed) throw new TypeError("Cannot slice the tensor: it has been disposed of");
+    if (!shape.every((size) => Number.isSafeInteger(size) && size >= 1)) {
+      throw new TypeError(
+        `Cannot slice the tensor: shape is [${shape}], wanted a list of positive integers`,
+      );
+    }
+    const length = shape.reduce((product, size) => product * size, 1);
+    if (!Number.isSafeInteger(start) || start < 0 || start + length > this.length) {
+      throw new RangeError(
+        `Cannot slice the tensor: ${length} elements from ${start} on, wanted within ${this.length}`,
+      );
+    }
+    const whole = this.#part?.whole ?? this;
+    return new Tensor(this.#gpu, this.#buffer, shape, {
+      whole,
+      start: (this.#part?.start ?? 0) + start,
+    });
+  }
+
+  get #offset(): number {
+    return 4 * (this.#part?.start ?? 0);
   }
 
   /**
@@ -98,14 +168,17 @@ export class Tensor {
    */
   async read(): Promise<Float32Array<ArrayBuffer>> {
     if (this.disposed) throw new TypeError("Cannot read the tensor: it has been disposed of");
-    return new Float32Array(await this.#gpu.readBuffer(this.#buffer));
+    const range = this.#part === undefined
+      ? undefined
+      : { offset: this.#offset, size: 4 * this.length };
+    return new Float32Array(await this.#gpu.readBuffer(this.#buffer, range));
   }
 
   /** Frees the memory. Work already enqueued still finishes. */
   dispose(): void {
     if (this.disposed) return;
     this.#disposed = true;
-    this.#gpu.free(this.#buffer);
+    if (this.#part === undefined) this.#gpu.free(this.#buffer);
   }
 
   /** The same as `dispose()`, for `using`. */

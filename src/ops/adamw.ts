@@ -107,7 +107,7 @@ export function planAdamW(gpu: Gpu, options: AdamWOptions): Planned<object> {
         { f32: weightDecay },
       ],
       buffers: [step, clipping, gradient, firstMoment, secondMoment, parameter]
-        .map((tensor) => tensor.buffer),
+        .map((tensor) => tensor.binding),
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],
   });

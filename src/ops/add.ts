@@ -7,7 +7,7 @@ import {
   checkCall,
   checkShape,
   checkTensor,
-  emptyTensors,
+  outputTensors,
   spreadWorkgroups,
 } from "./validation.ts";
 
@@ -15,6 +15,8 @@ import {
 export interface AddOptions {
   /** Two or three tensors of one shape. */
   readonly terms: readonly [Tensor, Tensor, Tensor?];
+  /** Where the sum goes; none of the terms. Default: a new tensor. */
+  readonly sum?: Tensor;
 }
 
 /** Results of {@linkcode add}. */
@@ -64,7 +66,7 @@ export function planAdd(gpu: Gpu, options: AddOptions): Planned<AddResult> {
     checkShape(gpu, third, { operator, name: "terms[2]", wanted: first.shape });
   }
   const count = third === undefined ? 2 : 3;
-  const outputs = emptyTensors(gpu, operator, { sum: first.shape });
+  const outputs = outputTensors(gpu, operator, { shapes: { sum: first.shape }, given: options });
   const { kernel, elements } = addKernel(first.length);
   const plan = new Plan(gpu, {
     operator,
@@ -72,7 +74,7 @@ export function planAdd(gpu: Gpu, options: AddOptions): Planned<AddResult> {
     dispatches: [{
       kernel,
       parameters: [{ u32: elements }, { u32: count }],
-      buffers: [first.buffer, second.buffer, (third ?? second).buffer, outputs.sum.buffer],
+      buffers: [first.binding, second.binding, (third ?? second).binding, outputs.sum.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],
   });
@@ -134,7 +136,7 @@ export function planAccumulate(gpu: Gpu, options: AccumulateOptions): Planned<ob
     dispatches: [{
       kernel,
       parameters: [{ u32: elements }],
-      buffers: [term.buffer, total.buffer],
+      buffers: [term.binding, total.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],
   });

@@ -70,7 +70,7 @@ export function planCopy(gpu: Gpu, options: CopyOptions): Planned<object> {
     dispatches: [{
       kernel: copyKernel,
       parameters: [{ u32: length }, { u32: sourceStart }, { u32: copiedStart }],
-      buffers: [source.buffer, copied.buffer],
+      buffers: [source.binding, copied.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(length / 64)),
     }],
   });

@@ -182,7 +182,7 @@ export function planCrossEntropyBackward(
     dispatches: [{
       kernel: crossEntropyBackwardKernel,
       parameters: [{ u32: rows }, { u32: columns }, { f32: factor }],
-      buffers: [logits.buffer, targets.buffer, logSumExp.buffer, outputs.logitsGradient.buffer],
+      buffers: [logits.binding, targets.binding, logSumExp.binding, outputs.logitsGradient.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows * Math.ceil(columns / 4) / 64)),
     }],
   });

@@ -25,7 +25,7 @@ function planKernel(
     dispatches: [{
       kernel,
       parameters: [{ u32: shape.rows }, { u32: shape.columns }],
-      buffers: [logits, targets, loss, logSumExp].map((tensor) => tensor.buffer),
+      buffers: [logits, targets, loss, logSumExp].map((tensor) => tensor.binding),
       workgroups: spreadWorkgroups(gpu, workgroups),
     }],
   };

@@ -9,6 +9,7 @@ import {
   checkTensor,
   elementCount,
   emptyTensors,
+  outputTensors,
   spreadWorkgroups,
 } from "./validation.ts";
 
@@ -42,6 +43,8 @@ export interface EmbeddingBackwardOptions {
   readonly starts: Tensor;
   /** The loss's gradient by the output: `[…, d]` with N rows. */
   readonly outputGradient: Tensor;
+  /** Where the table's gradient goes, `[V, d]`. Default: a new tensor. */
+  readonly tableGradient?: Tensor;
 }
 
 /** Results of {@linkcode embeddingBackward}. */
@@ -101,7 +104,7 @@ export function planEmbeddingForward(
     dispatches: [{
       kernel,
       parameters: [{ u32: tokens.length }, { u32: elements }, { u32: vocabulary }],
-      buffers: [tokens.buffer, table.buffer, outputs.output.buffer],
+      buffers: [tokens.binding, table.binding, outputs.output.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(tokens.length * elements / 64)),
     }],
   });
@@ -214,7 +217,10 @@ export function planEmbeddingBackward(
   if (vocabulary < 1) {
     throw new TypeError(`${operator}: starts has shape [1], wanted [V + 1] with V at least 1`);
   }
-  const outputs = emptyTensors(gpu, operator, { tableGradient: [vocabulary, columns] });
+  const outputs = outputTensors(gpu, operator, {
+    shapes: { tableGradient: [vocabulary, columns] },
+    given: options,
+  });
   const { kernel, elements } = embeddingBackwardKernel(columns);
   const plan = new Plan(gpu, {
     operator,
@@ -225,7 +231,12 @@ export function planEmbeddingBackward(
     dispatches: [{
       kernel,
       parameters: [{ u32: rows }, { u32: elements }, { u32: vocabulary }],
-      buffers: [order.buffer, starts.buffer, outputGradient.buffer, outputs.tableGradient.buffer],
+      buffers: [
+        order.binding,
+        starts.binding,
+        outputGradient.binding,
+        outputs.tableGradient.binding,
+      ],
       workgroups: spreadWorkgroups(gpu, Math.ceil(vocabulary * elements / 64)),
     }],
   });

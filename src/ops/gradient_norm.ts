@@ -75,7 +75,7 @@ export function planGradientNorm(
     return {
       kernel: sumSquaresKernel,
       parameters: [{ u32: length }, { u32: elementsPerRun }, { u32: start - runs }],
-      buffers: [(gradients[i] as Tensor).buffer, partial],
+      buffers: [(gradients[i] as Tensor).binding, partial],
       workgroups: [runs],
     };
   });
@@ -87,7 +87,7 @@ export function planGradientNorm(
     dispatches: [...squares, {
       kernel: normKernel,
       parameters: [{ u32: runs }, { f32: maximum }],
-      buffers: [partial, clipping.buffer],
+      buffers: [partial, clipping.binding],
       workgroups: [1],
     }],
     scratch: [partial],

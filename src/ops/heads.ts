@@ -132,7 +132,7 @@ function planHeads(
         { u32: headDim / 2 },
         { u32: angles === undefined ? 0 : 1 },
       ],
-      buffers: [turned.buffer, input.buffer, outputs.output.buffer],
+      buffers: [turned.binding, input.binding, outputs.output.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(pairs / 64)),
     }],
   });

@@ -3,7 +3,7 @@ import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { learnedConstantBackwardKernel, learnedConstantForwardKernel } from "./model_kernels.ts";
 import { type Planned, runOnce } from "./run_once.ts";
-import { checkCall, checkFinite, checkShape, emptyTensors } from "./validation.ts";
+import { checkCall, checkFinite, checkShape, emptyTensors, outputTensors } from "./validation.ts";
 
 /** Arguments of {@linkcode learnedConstantForward}. */
 export interface LearnedConstantForwardOptions {
@@ -25,6 +25,8 @@ export interface LearnedConstantBackwardOptions {
   readonly constant: Tensor;
   /** The loss's gradient by the constant: `[Hkv]`. */
   readonly constantGradient: Tensor;
+  /** Where θ's gradient goes, `[Hkv]`. Default: a new tensor. */
+  readonly thetaGradient?: Tensor;
 }
 
 /** Results of {@linkcode learnedConstantBackward}. */
@@ -70,7 +72,7 @@ export function planLearnedConstantForward(
     dispatches: [{
       kernel: learnedConstantForwardKernel,
       parameters: [{ u32: theta.length }, { f32: base }],
-      buffers: [theta.buffer, outputs.constant.buffer],
+      buffers: [theta.binding, outputs.constant.binding],
       workgroups: [Math.ceil(theta.length / 64)],
     }],
   });
@@ -139,14 +141,17 @@ export function planLearnedConstantBackward(
     name: "constantGradient",
     wanted: constant.shape,
   });
-  const outputs = emptyTensors(gpu, operator, { thetaGradient: constant.shape });
+  const outputs = outputTensors(gpu, operator, {
+    shapes: { thetaGradient: constant.shape },
+    given: options,
+  });
   const plan = new Plan(gpu, {
     operator,
     cost: { flops: constant.length, bytes: 12 * constant.length },
     dispatches: [{
       kernel: learnedConstantBackwardKernel,
       parameters: [{ u32: constant.length }],
-      buffers: [constant.buffer, constantGradient.buffer, outputs.thetaGradient.buffer],
+      buffers: [constant.binding, constantGradient.binding, outputs.thetaGradient.binding],
       workgroups: [Math.ceil(constant.length / 64)],
     }],
   });

@@ -4,7 +4,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { checkMatmul, matmulCost, type MatmulOptions, matmulShapeClass } from "./matmul_shape.ts";
 import { matmulVariants } from "./matmul_variants.ts";
 import { type Planned, runOnce } from "./run_once.ts";
-import { checkCall, emptyTensors } from "./validation.ts";
+import { checkCall, outputTensors } from "./validation.ts";
 import { chooseVariant } from "./variants.ts";
 
 export type { MatmulOptions } from "./matmul_shape.ts";
@@ -47,7 +47,10 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
     shape,
     wanted: options.variant,
   });
-  const outputs = emptyTensors(gpu, operator, { product: productShape });
+  const outputs = outputTensors(gpu, operator, {
+    shapes: { product: productShape },
+    given: options,
+  });
   const plan = new Plan(gpu, {
     operator,
     cost: matmulCost(shape),

@@ -96,8 +96,8 @@ export interface MatmulQuads {
   readonly rightAlongInner: boolean;
   /** The uniform parameters of matmul_operands.wgsl for Operand = vec4f. */
   readonly parameters: readonly Scalar[];
-  readonly left: GPUBuffer;
-  readonly right: GPUBuffer;
+  readonly left: GPUBuffer | GPUBufferBinding;
+  readonly right: GPUBuffer | GPUBufferBinding;
   /** The copies that come first. */
   readonly dispatches: readonly Dispatch[];
   readonly scratch: readonly GPUBuffer[];
@@ -117,9 +117,9 @@ export function planQuads(
 ): MatmulQuads {
   const dispatches: Dispatch[] = [];
   const scratch: GPUBuffer[] = [];
-  const buffer = (side: "left" | "right"): GPUBuffer => {
+  const buffer = (side: "left" | "right"): GPUBuffer | GPUBufferBinding => {
     const operand = layout(shape, side);
-    if (!isPadded(operand)) return operands[side].buffer;
+    if (!isPadded(operand)) return operands[side].binding;
     const padded = gpu.storage(paddedBytes(operand));
     scratch.push(padded);
     const { batches, rows, columns, paddedRows, paddedColumns, alongInner } = operand;
@@ -128,7 +128,7 @@ export function planQuads(
       kernel: padKernel,
       parameters: [batches, rows, columns, paddedRows, vectors, Number(alongInner)]
         .map((u32) => ({ u32 })),
-      buffers: [operands[side].buffer, padded],
+      buffers: [operands[side].binding, padded],
       workgroups: spreadWorkgroups(gpu, Math.ceil(batches * paddedRows * vectors / 64)),
     });
     return padded;

@@ -39,6 +39,8 @@ export interface MatmulOptions {
   readonly transposeLeft?: boolean;
   /** Whether the right operand is stored transposed. Default: false. */
   readonly transposeRight?: boolean;
+  /** Where the product goes, `[…, M, N]`; neither of the operands. Default: a new tensor. */
+  readonly product?: Tensor;
   /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
   readonly variant?: string;
 }

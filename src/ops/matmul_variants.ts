@@ -54,7 +54,7 @@ function planScalars(
     dispatches: [{
       kernel,
       parameters: matmulParameters(shape),
-      buffers: [left.buffer, right.buffer, product.buffer],
+      buffers: [left.binding, right.binding, product.binding],
       workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
     }],
   };
@@ -75,7 +75,7 @@ function planVectors(
     dispatches: [...quads.dispatches, {
       kernel: kernel(quads),
       parameters: quads.parameters,
-      buffers: [quads.left, quads.right, product.buffer],
+      buffers: [quads.left, quads.right, product.binding],
       workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
     }],
   };

@@ -13,6 +13,7 @@ import {
   checkWorkgroups,
   elementCount,
   emptyTensors,
+  outputTensors,
 } from "./validation.ts";
 import { chooseVariant } from "./variants.ts";
 
@@ -46,6 +47,8 @@ export interface RmsNormBackwardOptions {
   readonly inverseRms: Tensor;
   /** The loss's gradient by the output; of the input's shape. */
   readonly outputGradient: Tensor;
+  /** Where the gain's gradient goes, `[d]`. Default: a new tensor. */
+  readonly gainGradient?: Tensor;
   /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
   readonly variant?: string;
 }
@@ -195,9 +198,10 @@ export function planRmsNormBackward(
     shape: matrix,
     wanted: options.variant,
   });
-  const outputs = emptyTensors(gpu, operator, {
-    inputGradient: input.shape,
-    gainGradient: [columns],
+  const { gainGradient } = options;
+  const outputs = outputTensors(gpu, operator, {
+    shapes: { inputGradient: input.shape, gainGradient: [columns] },
+    given: gainGradient === undefined ? {} : { gainGradient },
   });
   const plan = new Plan(gpu, {
     operator,

@@ -43,7 +43,7 @@ function sumRuns({ runs }: RowRuns, partialGain: GPUBuffer, call: RmsNormBackwar
   return {
     kernel: sumRowsKernel,
     parameters: [{ u32: runs }, { u32: columns }],
-    buffers: [partialGain, call.gainGradient.buffer],
+    buffers: [partialGain, call.gainGradient.binding],
     workgroups: [Math.ceil(columns / 64)],
   };
 }
@@ -81,7 +81,7 @@ const rowPerInvocation: BackwardVariant = {
         parameters: [{ u32: rows }, { u32: columns }],
         buffers: [
           ...[call.input, call.gain, call.inverseRms, call.outputGradient]
-            .map((tensor) => tensor.buffer),
+            .map((tensor) => tensor.binding),
           statistics,
         ],
         workgroups: spreadWorkgroups(gpu, Math.ceil(rows / (8 * ROWS))),
@@ -94,11 +94,11 @@ const rowPerInvocation: BackwardVariant = {
         },
         parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
         buffers: [
-          call.input.buffer,
-          call.gain.buffer,
+          call.input.binding,
+          call.gain.binding,
           statistics,
-          call.outputGradient.buffer,
-          call.inputGradient.buffer,
+          call.outputGradient.binding,
+          call.inputGradient.binding,
           partialGain,
         ],
         workgroups: [Math.ceil(elements / (8 * WIDTH)), division.runs],
@@ -126,7 +126,7 @@ function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPla
       parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
       buffers: [
         ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient]
-          .map((tensor) => tensor.buffer),
+          .map((tensor) => tensor.binding),
         partialGain,
       ],
       workgroups: [division.runs],
@@ -177,12 +177,12 @@ const portable: BackwardVariant = {
         kernel: rmsNormBackwardInputKernel,
         parameters: [{ u32: rows }, { u32: columns }],
         buffers: [input, gain, inverseRms, outputGradient, inputGradient]
-          .map((tensor) => tensor.buffer),
+          .map((tensor) => tensor.binding),
         workgroups: spreadWorkgroups(gpu, rows),
       }, {
         kernel: rmsNormBackwardGainKernel,
         parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
-        buffers: [input.buffer, inverseRms.buffer, outputGradient.buffer, partialGain],
+        buffers: [input.binding, inverseRms.binding, outputGradient.binding, partialGain],
         workgroups: [Math.ceil(columns / 64), division.runs],
       }, sumRuns(division, partialGain, call)],
     };

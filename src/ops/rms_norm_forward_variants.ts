@@ -43,7 +43,7 @@ function planKernel(
     dispatches: [{
       kernel,
       parameters: [{ u32: shape.rows }, { u32: shape.columns }, { f32: epsilon }],
-      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.buffer),
+      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
       workgroups: spreadWorkgroups(gpu, workgroups),
     }],
   };
@@ -85,7 +85,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
         { f32: epsilon },
         { u32: rowsPerRun },
       ],
-      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.buffer),
+      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
       workgroups: [runs],
     }],
   };

@@ -51,7 +51,7 @@ export function planSum(gpu: Gpu, options: SumOptions): Planned<SumResult> {
     dispatches: [{
       kernel: sumKernel,
       parameters: [{ u32: input.length }, { f32: factor }],
-      buffers: [input.buffer, outputs.total.buffer],
+      buffers: [input.binding, outputs.total.binding],
       workgroups: [1],
     }],
   });

@@ -81,7 +81,7 @@ export function planSwigluForward(
     dispatches: [{
       kernel,
       parameters: [{ u32: elements }],
-      buffers: [gate.buffer, up.buffer, outputs.hidden.buffer],
+      buffers: [gate.binding, up.binding, outputs.hidden.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],
   });
@@ -155,11 +155,11 @@ export function planSwigluBackward(
       kernel,
       parameters: [{ u32: elements }],
       buffers: [
-        gate.buffer,
-        up.buffer,
-        hiddenGradient.buffer,
-        outputs.gateGradient.buffer,
-        outputs.upGradient.buffer,
+        gate.binding,
+        up.binding,
+        hiddenGradient.binding,
+        outputs.gateGradient.binding,
+        outputs.upGradient.binding,
       ],
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],

@@ -154,6 +154,31 @@ export function emptyTensors<Name extends string>(
   >;
 }
 
+/**
+ * The tensors that a call writes: those that its caller gave, if they have the shapes, and new ones for the others.
+ *
+ * @throws {TypeError} if a given one has another shape
+ * @throws {RangeError} if a new one is larger than the adapter allows
+ */
+export function outputTensors<Name extends string>(
+  gpu: Gpu,
+  operator: string,
+  { shapes, given }: {
+    readonly shapes: Readonly<Record<Name, readonly number[]>>;
+    readonly given: { readonly [Key in NoInfer<Name>]?: Tensor | undefined };
+  },
+): Record<Name, Tensor> {
+  const entries = Object.entries(shapes) as [Name, readonly number[]][];
+  for (const [name, wanted] of entries) {
+    const tensor = given[name];
+    if (tensor === undefined) gpu.checkSize(operator, 4 * elementCount(wanted));
+    else checkShape(gpu, tensor, { operator, name, wanted });
+  }
+  return Object.fromEntries(
+    entries.map(([name, shape]) => [name, given[name] ?? gpu.empty(shape)]),
+  ) as Record<Name, Tensor>;
+}
+
 /** The number of elements of a shape. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
