@@ -7,6 +7,7 @@ import {
   logTick,
   logTicks,
   pictureLegend,
+  plotAxis,
   seriesEntries,
   seriesOf,
   type SinkPlotOptions,
@@ -76,14 +77,14 @@ export function layerNormPlot(
         symbol: "circle",
       }]
       : [],
-  ], { width, left: 58, above: 30 });
+  ], { width, left: 58, above: 36 });
   const drawing = Plot.plot({
     document: options.document as never,
     width,
-    height: 270 + legend.height,
+    height: 276 + legend.height,
     marginLeft: 58,
     marginRight: 16,
-    marginTop: 26 + legend.height,
+    marginTop: 32 + legend.height,
     marginBottom: 44,
     style: { fontSize: "12px" },
     x: {
@@ -92,18 +93,18 @@ export function layerNormPlot(
       tickFormat: String,
       label: "layer →",
     },
-    y: {
-      type: share ? "linear" : "log",
-      domain,
-      ticks: share ? 5 : logTicks(domain, 7),
-      tickFormat: share ? String : logTick,
-      grid: true,
-      label: `↑ ${TITLES[quantity]}`,
-    },
+    y: { type: share ? "linear" : "log", domain },
     color: { type: "identity" },
     symbol: { type: "identity" as never },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
+      ...plotAxis({
+        axis: "y",
+        ticks: share ? [0, 0.2, 0.4, 0.6, 0.8, 1] : logTicks(domain, 7),
+        format: share ? String : logTick,
+        label: `↑ ${TITLES[quantity]}`,
+        left: 58,
+      }),
       ...series.flatMap((_, index) => {
         const own = (of: "sink" | "early") =>
           points.filter((point) => point.index === index && point.of === of);

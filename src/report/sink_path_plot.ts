@@ -7,17 +7,22 @@ import {
   logTick,
   logTicks,
   pictureLegend,
+  plotAxis,
   type SinkPlotOptions,
 } from "./sink_plot_parts.ts";
 import type { PathGradientRow } from "./sink_plot_rows.ts";
 
 const PATHS = ["value", "key", "query"] as const;
 
+/** What is smaller than the largest gradient by more than this is 0 in float32. */
+const ROUNDING = 2 ** -23;
+
 /**
  * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, a panel for each variant or moment. Several rows of one panel, path
  * and position (layers, runs) are joined by their geometric mean.
  *
- * @param rows zeros, such as the query's at token 0, cannot stand on a logarithmic axis and are marked at its foot
+ * @param rows zeros, such as the query's at token 0, and what is no more than rounding next to the largest gradient, cannot
+ * stand on a logarithmic axis and are marked at its foot
  * @param options document, description, and as `series` the panels' order
  * @returns undefined if there is no row above 0
  */
@@ -29,9 +34,10 @@ export function pathGradientPlot(
   if (!rows.some(({ value }) => value > 0)) return undefined;
   const names = options.series ?? [...new Set(rows.map(({ panel }) => panel))];
   const points = joined(rows).filter(({ panel }) => names.includes(panel));
-  const above = points.filter(({ value }) => value > 0);
+  const most = points.reduce((largest, { value }) => Math.max(largest, value), 0);
+  const above = points.filter(({ value }) => value > ROUNDING * most);
   const domain = logDomain(above.map(({ value }) => value));
-  const zeros = points.filter(({ value }) => value === 0);
+  const zeros = points.filter(({ value }) => value <= ROUNDING * most);
   const legend = pictureLegend(
     PATHS.map((path, i) => ({
       text: { value: "values ‖∇v‖", key: "keys ‖∇k‖", query: "queries ‖∇q‖" }[path],
@@ -58,27 +64,26 @@ export function pathGradientPlot(
       paddingOuter: 0,
     },
     // Position 0 is what the picture is about: positions are counted from 1 to give it room.
-    x: {
-      type: "log",
-      domain: [0.9, last + 1.3],
-      ticks: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
-        .filter((tick) => tick <= last + 1 && (tick < 32 || names.length < 3 || tick % 64 === 0)),
-      tickFormat: (place: number) => String(place - 1),
-      label: "position →",
-      labelAnchor: "right",
-    },
-    y: {
-      type: "log",
-      domain,
-      ticks: logTicks(domain, 7),
-      tickFormat: logTick,
-      grid: true,
-      label: "↑ gradient norm",
-    },
+    x: { type: "log", domain: [0.9, 1.15 * (last + 1)] },
+    y: { type: "log", domain },
     color: { type: "identity" },
     symbol: { type: "identity" as never },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
+      ...plotAxis({
+        axis: "x",
+        ticks: positionTicks(last, Math.floor((width - 70) / names.length / 30)),
+        format: (place) => String(place - 1),
+        label: "position →",
+        left: 58,
+      }),
+      ...plotAxis({
+        axis: "y",
+        ticks: logTicks(domain, 7),
+        format: logTick,
+        label: "↑ gradient norm",
+        left: 58,
+      }),
       ...PATHS.map((path, i) =>
         Plot.line(above.filter((point) => point.path === path), {
           fx: panelOf,
@@ -118,6 +123,13 @@ export function pathGradientPlot(
     ],
   });
   return finishPicture(drawing, options.document, options.text);
+}
+
+/** Powers of 2, of places counted from 1; every second or third one where there is little room. */
+function positionTicks(last: number, most: number): number[] {
+  const powers = Array.from({ length: Math.floor(Math.log2(last + 1)) + 1 }, (_, i) => 2 ** i);
+  const step = Math.max(1, Math.ceil(powers.length / Math.max(2, most)));
+  return powers.filter((_, i) => i % step === 0);
 }
 
 /** One row for each panel, path and position. */

@@ -104,13 +104,52 @@ export function seriesOf(
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/** A number on a logarithmic axis: plain from 0.01 to 1000, a power of ten beyond. */
+/** A number on a logarithmic axis: plain from 0.01 to 9999, with a power of ten beyond. */
 export function logTick(value: number): string {
   if (value >= 0.0099 && value < 9999) return String(Number(value.toPrecision(3)));
-  const exponent = Math.round(Math.log10(value));
-  const digits = Array.from(String(Math.abs(exponent)), (digit) => SUPERSCRIPTS[Number(digit)])
+  const [mantissa, exponent] = value.toExponential(1).split("e") as [string, string];
+  const digits = Array.from(exponent.replace(/^[+-]/, ""), (digit) => SUPERSCRIPTS[Number(digit)])
     .join("");
-  return `10${exponent < 0 ? "⁻" : ""}${digits}`;
+  const factor = Number(mantissa) === 1 ? "" : `${Number(mantissa)}·`;
+  return `${factor}10${exponent.startsWith("-") ? "⁻" : ""}${digits}`;
+}
+
+/** What {@linkcode plotAxis} draws. */
+export interface PlotAxisOptions {
+  readonly ticks: readonly number[];
+  readonly format: (value: number) => string;
+  readonly label: string;
+  /** Whether the label stands below the frame, at its end, or above it at its left. */
+  readonly axis: "x" | "y";
+  /** The picture's left margin, where a vertical axis's label begins. */
+  readonly left: number;
+}
+
+/**
+ * An axis with its grid and label. Not Plot's own: that leaves out ticks of logarithmic scales as it likes, and puts the
+ * label of a vertical axis where the legend is.
+ */
+export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
+  const { ticks, format, label, axis, left } = options;
+  return axis === "x"
+    ? [
+      Plot.gridX([...ticks], { strokeOpacity: 0.12 }),
+      Plot.axisX([...ticks], { text: format, label, labelAnchor: "right", tickSize: 4 } as never),
+    ]
+    : [
+      Plot.gridY([...ticks], { strokeOpacity: 0.12 }),
+      Plot.axisY([...ticks], { text: format, label: null, tickSize: 4 } as never),
+      Plot.text([label], {
+        text: (text: string) => text,
+        frameAnchor: "top-left",
+        facet: "super",
+        fx: null,
+        fy: null,
+        dx: 6 - left,
+        dy: -17,
+        textAnchor: "start",
+      } as never),
+    ];
 }
 
 /**

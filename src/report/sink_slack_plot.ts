@@ -7,6 +7,7 @@ import {
   logTick,
   logTicks,
   pictureLegend,
+  plotAxis,
   seriesEntries,
   seriesOf,
   type SinkPlotOptions,
@@ -71,14 +72,7 @@ export function slackPlot(
     marginTop: gap + 12 + legend.height,
     marginBottom: 46,
     style: { fontSize: "12px" },
-    x: {
-      type: "log",
-      domain,
-      ticks: logTicks(domain, Math.floor(width / 80)),
-      tickFormat: logTick,
-      grid: true,
-      label: "bound ÷ actual; 1 is attained →",
-    },
+    x: { type: "log", domain },
     y: { type: "band", axis: null, domain: series.map((_, i) => i), padding: 0.2 },
     fy: {
       axis: null,
@@ -89,6 +83,13 @@ export function slackPlot(
     color: { type: "identity" },
     symbol: { type: "identity" as never },
     marks: [
+      ...plotAxis({
+        axis: "x",
+        ticks: logTicks(domain, Math.floor(width / 60)),
+        format: logTick,
+        label: "bound ÷ actual; 1 is attained →",
+        left: 18,
+      }),
       Plot.text(names, {
         fy: (name: string) => name,
         text: (name: string) => name,

@@ -1,9 +1,17 @@
 /** How gradients at the RMSNorm output that feeds attention scatter: token s against the others. */
 import * as Plot from "@observablehq/plot";
 import type { Quartiles } from "../sinks/measurement.ts";
+import { medianOf } from "../sinks/numbers.ts";
 import type { Markup } from "./html.ts";
 import { finishPicture, machineColor, plotText } from "./plot.ts";
-import { logDomain, logTick, logTicks, seriesOf, type SinkPlotOptions } from "./sink_plot_parts.ts";
+import {
+  logDomain,
+  logTick,
+  logTicks,
+  plotAxis,
+  seriesOf,
+  type SinkPlotOptions,
+} from "./sink_plot_parts.ts";
 import type { GradientNormRow, GradientSinkRow } from "./sink_plot_rows.ts";
 
 /** One point of a violin's outline, on both sides of its middle. */
@@ -99,11 +107,17 @@ export function gradientViolinPlot(
         .sort((a, b) => a - b);
       if (values.length === 0) return;
       const panel = panels[index]!;
-      medians.push({ panel, index, x: group, value: values[Math.floor((values.length - 1) / 2)]! });
+      medians.push({ panel, index, x: group, value: medianOf(values)! });
       if (values.length < FEWEST_FOR_DENSITY) {
         // Beside each other in turns, so that equal values do not hide each other.
+        const columns = Math.min(5, values.length);
         values.forEach((value, i) =>
-          spots.push({ panel, index, x: group + [0, -0.14, 0.14, -0.07, 0.07][i % 5]!, value })
+          spots.push({
+            panel,
+            index,
+            x: group + 0.1 * (i % columns - (columns - 1) / 2),
+            value,
+          })
         );
         return;
       }
@@ -139,17 +153,17 @@ export function gradientViolinPlot(
       tickSize: 0,
       label: null,
     },
-    y: {
-      type: "log",
-      domain,
-      ticks: logTicks(domain, 7),
-      tickFormat: logTick,
-      grid: true,
-      label: "↑ ‖∇h̃‖",
-    },
+    y: { type: "log", domain },
     color: { type: "identity" },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
+      ...plotAxis({
+        axis: "y",
+        ticks: logTicks(domain, 7),
+        format: logTick,
+        label: "↑ ‖∇h̃‖",
+        left: 58,
+      }),
       Plot.areaX(outlines, {
         fx: "panel",
         y: "value",
