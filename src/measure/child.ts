@@ -1,4 +1,5 @@
 /** The process that measures: `deno run child.ts` beside the bench, which talks to it in JSON lines. */
+import { type ChildRequest, readLines } from "./child_protocol.ts";
 import { serve } from "./child_server.ts";
 import { processClocks, writeLine } from "./child_io.ts";
 import { openGpu } from "../ops/open_gpu.ts";
@@ -7,7 +8,7 @@ import { createWorkload } from "./workloads.ts";
 // Ctrl-C reaches every process of the terminal; the bench decides what it means, and says so on stdin.
 if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
 await serve({
-  requests: Deno.stdin.readable,
+  requests: readLines<ChildRequest>(Deno.stdin.readable),
   write: writeLine,
   clocks: processClocks(),
   openGpu,

@@ -13,7 +13,7 @@ import {
   usualCeilingSize,
 } from "./ceiling_candidates.ts";
 import { measureCeilings } from "./ceilings.ts";
-import { type ChildReport, type ChildRequest, type Job, readLines } from "./child_protocol.ts";
+import type { ChildReport, ChildRequest, Job } from "./child_protocol.ts";
 import type { Measurement, MeasurementStatus, Timer } from "./result_file.ts";
 import { ceilingSizeWithin, predictRun, preparationOf } from "./run_limit.ts";
 import { type SampledWork, sampleWork, type WorkSamples } from "./run_samples.ts";
@@ -29,7 +29,7 @@ import {
 
 /** What a child process is made of. */
 export interface ServeOptions {
-  readonly requests: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly requests: AsyncIterable<ChildRequest>;
   /** Writes a line at once: the process may die in the next moment. */
   readonly write: (line: string) => void;
   readonly clocks: HostClocks;
@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   let ended = false;
   // Read beside the work, so that a stop, or the end of the bench, is noticed between two samples.
   void (async () => {
-    for await (const request of readLines<ChildRequest>(options.requests)) {
+    for await (const request of options.requests) {
       if (request.type === "stop") service.stopped = true;
       else if (request.type === "pause") service.paused = true;
       else if (request.type === "resume") service.paused = false;

@@ -81,11 +81,17 @@ export async function predictRun(
     steps.unshift(smaller);
   }
   for (const [i, dimensions] of steps.slice(0, -1).entries()) {
-    using workload = createWorkload(gpu, { ...work, shape: { ...shape, dimensions } });
-    gpu.run(workload.plan);
-    await gpu.sync(); // compiles
-    const { spans, wall } = await timer.time([(pass) => workload.plan.encode(pass)]);
-    const time = spans[0] ?? wall;
+    const workload = createWorkload(gpu, { ...work, shape: { ...shape, dimensions } });
+    let time: number;
+    // Not `using`: browsers that have WebGPU need not know it.
+    try {
+      gpu.run(workload.plan);
+      await gpu.sync(); // compiles
+      const { spans, wall } = await timer.time([(pass) => workload.plan.encode(pass)]);
+      time = spans[0] ?? wall;
+    } finally {
+      workload.dispose();
+    }
     const expected = time * amount(steps[i + 1]!) / amount(dimensions);
     if (expected > limit) return time * amount(shape.dimensions) / amount(dimensions);
   }

@@ -111,7 +111,7 @@ export class GpuTimer {
    */
   static async open(gpu: Gpu, { clocks, kind }: GpuTimerOptions): Promise<GpuTimer> {
     const runs = gpu.storage(4);
-    using tick = new Plan(gpu, {
+    const tick = new Plan(gpu, {
       operator: "timer",
       cost: { flops: 0, bytes: 8 },
       scratch: [runs],
@@ -122,9 +122,24 @@ export class GpuTimer {
         workgroups: [1],
       }],
     });
-    const span: Span = (pass) => tick.encode(pass);
-    gpu.run(tick); // compiled now, so that no observation holds a compilation
-    await gpu.sync();
+    // Not `using`: browsers that have WebGPU need not know it.
+    try {
+      gpu.run(tick); // compiled now, so that no observation holds a compilation
+      await gpu.sync();
+      return await GpuTimer.#observe(gpu, { clocks, kind, span: (pass) => tick.encode(pass) });
+    } finally {
+      tick.dispose();
+    }
+  }
+
+  static async #observe(
+    gpu: Gpu,
+    { clocks, kind, span }: {
+      readonly clocks: HostClocks;
+      readonly kind: Timer["kind"] | undefined;
+      readonly span: Span;
+    },
+  ): Promise<GpuTimer> {
     const submitAndWait: number[] = [];
     for (let i = 0; i < 20; i++) {
       submitAndWait.push((await submitAndTime(gpu, { clocks, span })).wall);

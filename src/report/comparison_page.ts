@@ -37,7 +37,7 @@ import {
 import { rooflinePlot } from "./roofline_plot.ts";
 
 /** A part of the page with its place in the navigation. */
-interface Section {
+export interface ComparisonSection {
   readonly id: string;
   readonly title: string;
   readonly body: Markup;
@@ -136,7 +136,7 @@ function notes({ warnings }: Comparison): Markup {
   `;
 }
 
-function changes(comparison: Comparison, document: SvgDocument): Section | undefined {
+function changes(comparison: Comparison, document: SvgDocument): ComparisonSection | undefined {
   if (comparison.machines.length !== 2) return undefined;
   const text = (id: string) => ({
     id,
@@ -162,7 +162,7 @@ function changes(comparison: Comparison, document: SvgDocument): Section | undef
   };
 }
 
-function results(comparison: Comparison): Section {
+function results(comparison: Comparison): ComparisonSection {
   return {
     id: "results",
     title: "Results",
@@ -174,7 +174,7 @@ function results(comparison: Comparison): Section {
   };
 }
 
-function roofline(comparison: Comparison, document: SvgDocument): Section | undefined {
+function roofline(comparison: Comparison, document: SvgDocument): ComparisonSection | undefined {
   const text = (id: string) => ({
     id,
     title: "Roofline: throughput over arithmetic intensity, both logarithmic",
@@ -205,7 +205,7 @@ function groupName({ kernel, pass }: OperatorGroup): string {
   return `${kernel} ${pass}`;
 }
 
-function throughputs(comparison: Comparison, document: SvgDocument): Section {
+function throughputs(comparison: Comparison, document: SvgDocument): ComparisonSection {
   return {
     id: "throughput",
     title: "Throughput",
@@ -235,7 +235,7 @@ function throughputs(comparison: Comparison, document: SvgDocument): Section {
   };
 }
 
-function distributions(comparison: Comparison, document: SvgDocument): Section {
+function distributions(comparison: Comparison, document: SvgDocument): ComparisonSection {
   return {
     id: "samples",
     title: "Samples",
@@ -266,18 +266,16 @@ function distributions(comparison: Comparison, document: SvgDocument): Section {
   };
 }
 
-function machines(comparison: Comparison): Section {
+function machines(comparison: Comparison): ComparisonSection {
   return {
     id: "machines",
     title: "Machines",
     body: html`<div class="card">${htmlTable(totalTable(comparison), { id: "totals" })}</div>
-<div class="card" style="margin-top:.9rem">${
-      htmlTable(machineTable(comparison), { id: "machine-table" })
-    }</div>
+<div class="card">${htmlTable(machineTable(comparison), { id: "machine-table" })}</div>
 ${
       hasVariants(comparison)
         ? html`
-          <div class="card" style="margin-top:.9rem">${htmlTable(variantTable(comparison), {
+          <div class="card">${htmlTable(variantTable(comparison), {
             id: "variants",
             headers: 2,
           })}</div>
@@ -287,7 +285,7 @@ ${
   };
 }
 
-function method({ threshold }: Comparison): Section {
+function method({ threshold }: Comparison): ComparisonSection {
   const limit = formatThreshold(threshold);
   return {
     id: "method",
@@ -302,6 +300,42 @@ function method({ threshold }: Comparison): Section {
   };
 }
 
+/** A comparison, part by part. */
+export interface ComparisonParts {
+  readonly title: string;
+  /** The result in one or two sentences, the machines, and what to keep in mind. */
+  readonly summary: Markup;
+  readonly sections: readonly ComparisonSection[];
+}
+
+/**
+ * Renders a comparison for a page that holds other things as well.
+ *
+ * @param comparison of at least two files
+ * @param document a browser's document, or what `svg_document.ts` makes
+ * @param options.pictures whether to draw, which takes long where there is much. Default true
+ */
+export function comparisonParts(
+  comparison: Comparison,
+  document: SvgDocument,
+  { pictures = true }: { readonly pictures?: boolean } = {},
+): ComparisonParts {
+  const sections = [
+    pictures ? changes(comparison, document) : undefined,
+    results(comparison),
+    pictures ? roofline(comparison, document) : undefined,
+    pictures ? throughputs(comparison, document) : undefined,
+    pictures ? distributions(comparison, document) : undefined,
+    machines(comparison),
+    method(comparison),
+  ].filter((section) => section !== undefined);
+  return {
+    title: titleOf(comparison),
+    summary: html`${lead(comparison)}${cards(comparison)}${notes(comparison)}`,
+    sections,
+  };
+}
+
 /**
  * Renders a comparison as a self-contained page.
  *
@@ -310,16 +344,7 @@ function method({ threshold }: Comparison): Section {
  * @returns the text of an HTML file
  */
 export function renderComparisonPage(comparison: Comparison, document: SvgDocument): string {
-  const sections = [
-    changes(comparison, document),
-    results(comparison),
-    roofline(comparison, document),
-    throughputs(comparison, document),
-    distributions(comparison, document),
-    machines(comparison),
-    method(comparison),
-  ].filter((section) => section !== undefined);
-  const title = titleOf(comparison);
+  const { title, summary, sections } = comparisonParts(comparison, document);
   const dates = comparison.machines.map(({ date }) => date.slice(0, 10)).sort();
   const span = dates[0] === dates.at(-1) ? dates[0]! : `${dates[0]} to ${dates.at(-1)}`;
   return html`
@@ -342,8 +367,7 @@ export function renderComparisonPage(comparison: Comparison, document: SvgDocume
       comparison.rows.length,
       "measurement",
     )} · measured ${span}</p>
-    ${lead(comparison)}
-    ${cards(comparison)}${notes(comparison)}</header>
+    ${summary}</header>
         <nav aria-label="Sections">
           <ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul>
         </nav>

@@ -93,6 +93,8 @@ nav a{display:block;padding:.55rem .6rem;white-space:nowrap;text-decoration:none
 nav a:hover{text-decoration:underline}
 section{margin:2rem 0}
 .card{background:var(--surface);border:1px solid var(--rule);border-radius:12px;padding:1rem clamp(.8rem,2vw,1.25rem)}
+.card+.card{margin-top:.9rem}
+.grid .card+.card{margin-top:0}
 .machines{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,205px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
 .machines>li{max-width:26rem}
 .machines h3{display:flex;align-items:baseline;gap:.45rem;font-size:1.05rem;overflow-wrap:anywhere}

@@ -147,6 +147,19 @@ function roundAttributes(element: SvgElement): void {
   for (const child of element.children) roundAttributes(child);
 }
 
+/** Declarations as attributes: a strict Content-Security-Policy allows no `style`. */
+function presentStyles(element: SvgElement): void {
+  const style = element.getAttribute("style");
+  if (style !== null) {
+    element.removeAttribute("style");
+    for (const declaration of style.split(";")) {
+      const [name = "", value = ""] = declaration.split(":").map((part) => part.trim());
+      if (value !== "") element.setAttribute(name, value);
+    }
+  }
+  for (const child of element.children) presentStyles(child);
+}
+
 /**
  * Makes a picture of what Observable Plot drew: one image with a title and a description.
  *
@@ -164,6 +177,7 @@ export function finishPicture(
     if (child.tagName.toLowerCase() === "style") child.remove();
   }
   roundAttributes(svg);
+  presentStyles(svg);
   const labeled = (name: string, content: string) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", name);
     element.setAttribute("id", `${text.id}-${name}`);

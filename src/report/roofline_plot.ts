@@ -1,7 +1,9 @@
 /** The roofline plot: what each adapter can do, and where its kernels stand. */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../measure/comparison.ts";
-import { rooflineOf } from "../measure/roofline.ts";
+import type { Ceilings, ResultFile } from "../measure/result_file.ts";
+import { rooflineOf, rooflinePosition } from "../measure/roofline.ts";
+import { median } from "../measure/statistics.ts";
 import { formatRate, formatShape, formatShare } from "./format.ts";
 import type { Markup } from "./html.ts";
 import {
@@ -28,6 +30,13 @@ interface Corner {
   readonly dtype: string;
 }
 
+/** A line of the roofline plot, and what its machine measured. */
+interface Roofed {
+  readonly ceilings: Ceilings;
+  /** The number formats whose roofs are drawn. */
+  readonly dtypes: readonly string[];
+}
+
 /** Every measurement that does arithmetic, reads or writes, and took time. */
 function pointsOf(comparison: Comparison): Point[] {
   return comparison.rows.flatMap((row) =>
@@ -44,9 +53,8 @@ function pointsOf(comparison: Comparison): Point[] {
 }
 
 /** The corners of each machine's roof within the picture. */
-function cornersOf(comparison: Comparison, low: number, high: number): Corner[] {
-  const dtypes = [...new Set(comparison.rows.map(({ dtype }) => dtype === "f16" ? "f16" : "f32"))];
-  return comparison.machines.flatMap(({ ceilings }, index) =>
+function cornersOf(machines: readonly Roofed[], low: number, high: number): Corner[] {
+  return machines.flatMap(({ ceilings, dtypes }, index) =>
     dtypes.flatMap((dtype) => {
       const roof = rooflineOf(ceilings, dtype);
       if (roof === undefined) return [];
@@ -81,12 +89,54 @@ export function rooflinePlot(
   comparison: Comparison,
   options: RooflinePlotOptions,
 ): Markup | undefined {
-  const points = pointsOf(comparison);
+  const dtypes = roofTypes(comparison.rows);
+  return draw(
+    pointsOf(comparison),
+    comparison.machines.map(({ ceilings }) => ({ ceilings, dtypes })),
+    options,
+  );
+}
+
+/**
+ * Draws the roofline plot of a single run.
+ *
+ * @param file the run, also an incomplete one
+ * @param options document, width and description
+ * @returns undefined if no measurement does arithmetic
+ */
+export function runRooflinePlot(
+  { measurements, ceilings }: ResultFile,
+  options: RooflinePlotOptions,
+): Markup | undefined {
+  const points = measurements.flatMap((measurement): Point[] => {
+    const { kernel, pass, dtype, shape, variant, cache = "hot", flops, bytes, samples } =
+      measurement;
+    const time = (measurement.status ?? "ok") === "ok" ? median(samples) : undefined;
+    if (time === undefined || !(flops > 0 && bytes > 0)) return [];
+    const { leastTime } = rooflinePosition(measurement, ceilings);
+    const rate = 1e9 * flops / time;
+    const text = `${kernel} ${pass} ${dtype}, ${variant}, ${cache} · ${formatShape(shape)} · ${
+      formatRate(rate, "FLOP/s")
+    }, ${formatShare(leastTime === undefined ? undefined : leastTime / time)} of roofline`;
+    return [{ intensity: flops / bytes, rate, index: 0, text: plotText(text, 200) }];
+  });
+  return draw(points, [{ ceilings, dtypes: roofTypes(measurements) }], options);
+}
+
+function roofTypes(measurements: readonly { readonly dtype: string }[]): string[] {
+  return [...new Set(measurements.map(({ dtype }) => dtype === "f16" ? "f16" : "f32"))];
+}
+
+function draw(
+  points: readonly Point[],
+  machines: readonly Roofed[],
+  options: RooflinePlotOptions,
+): Markup | undefined {
   if (points.length === 0) return undefined;
   const intensities = points.map(({ intensity }) => intensity);
   const low = Math.min(...intensities) / 2.5;
   const high = Math.max(...intensities) * 2.5;
-  const corners = cornersOf(comparison, low, high);
+  const corners = cornersOf(machines, low, high);
   const rates = [...points, ...corners].map(({ rate }) => rate);
   const narrow = options.width < 500;
   const drawing = Plot.plot({

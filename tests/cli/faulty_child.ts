@@ -12,6 +12,7 @@
 import { openGpu, Plan } from "../../mod.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { processClocks, writeLine } from "../../src/measure/child_io.ts";
+import { type ChildRequest, readLines } from "../../src/measure/child_protocol.ts";
 import { serve } from "../../src/measure/child_server.ts";
 import {
   createWorkload,
@@ -66,7 +67,7 @@ function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
 }
 
 await serve({
-  requests: Deno.stdin.readable,
+  requests: readLines<ChildRequest>(Deno.stdin.readable),
   write: writeLine,
   clocks: processClocks(),
   openGpu,

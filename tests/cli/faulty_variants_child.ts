@@ -10,6 +10,7 @@
  * and of RMSNorm backward, `row-per-invocation` computes nothing, which is fast and wrong.
  */
 import { processClocks, writeLine } from "../../src/measure/child_io.ts";
+import { type ChildRequest, readLines } from "../../src/measure/child_protocol.ts";
 import { serve } from "../../src/measure/child_server.ts";
 import {
   createWorkload,
@@ -41,7 +42,7 @@ function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
 }
 
 await serve({
-  requests: Deno.stdin.readable,
+  requests: readLines<ChildRequest>(Deno.stdin.readable),
   write: writeLine,
   clocks: processClocks(),
   openGpu,
