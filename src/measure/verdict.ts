@@ -30,6 +30,8 @@ export interface SampledRun {
   readonly rounds?: readonly number[];
   /** Times of a fixed reference kernel during the same measurement. */
   readonly throttleSamples?: readonly number[];
+  /** The process's CPU time for each sample, measured where the adapter computes on the CPU. */
+  readonly cpuSamples?: readonly number[];
 }
 
 /** What two runs of the same measurement say about each other. */
@@ -49,6 +51,8 @@ export interface PairComparison {
   readonly wander: number;
   /** How the fixed reference kernel's time changed; undefined where it was not run in both. */
   readonly throttleRatio: number | undefined;
+  /** How the CPU time changed; undefined where it was not measured in both. */
+  readonly cpuRatio: number | undefined;
 }
 
 /** How {@linkcode judge} decides. */
@@ -187,6 +191,7 @@ export function comparePair(
 ): PairComparison {
   const medians = ratioOfMedians(candidate.samples, baseline.samples, options);
   const throttle = ratioOfMedians(candidate.throttleSamples ?? [], baseline.throttleSamples ?? []);
+  const cpu = ratioOfMedians(candidate.cpuSamples ?? [], baseline.cpuSamples ?? []);
   const count = partCount(baseline, candidate);
   return {
     ratio: medians?.ratio,
@@ -195,6 +200,7 @@ export function comparePair(
     pValue: mannWhitney(candidate.samples, baseline.samples)?.pValue,
     wander: Math.expm1(Math.hypot(wanderOf(baseline, count), wanderOf(candidate, count))),
     throttleRatio: throttle?.ratio,
+    cpuRatio: cpu?.ratio,
   };
 }
 
@@ -215,18 +221,25 @@ export function judge(pair: PairComparison, options: JudgeOptions = {}): Verdict
   if (ratio === undefined) return "no data";
   if (interval === undefined) return "ambiguous";
   const limit = 1 + threshold; // The same distance both ways: twice as fast is half as slow.
-  const clearLimit = limit * (1 + wander);
+  // A machine whose clock changed between the runs may have changed as much again for another kernel than the reference.
+  const unrest = sameMachine && throttleRatio !== undefined
+    ? Math.max(throttleRatio, 1 / throttleRatio)
+    : 1;
+  const clearLimit = limit * (1 + wander) * unrest;
   const p = options.correctedPValue ?? pair.pValue ?? 1;
-  // What is left of the change once the clock's own change is taken out. It can weaken a verdict,
-  // never make one: the reference kernel is another kernel.
-  const corrected = sameMachine && throttleRatio !== undefined ? ratio / throttleRatio : ratio;
+  // What is left of the change once the clock's own change is taken out, and what the CPU spent where the kernel ran on
+  // it: other work on the machine stretches the time by the clock on the wall, and hardly this one. Both can weaken a
+  // verdict, never make one: the reference kernel is another kernel, and CPU time hides what waits.
+  const steady = sameMachine
+    ? [throttleRatio === undefined ? ratio : ratio / throttleRatio, pair.cpuRatio ?? ratio]
+    : [];
   const clear = p <= significance;
   if (
-    clear && Math.min(ratio, corrected) > clearLimit && interval.low > 1 &&
+    clear && Math.min(ratio, ...steady) > clearLimit && interval.low > 1 &&
     partRatios.every((r) => r > 1)
   ) return "slower";
   if (
-    clear && Math.max(ratio, corrected) < 1 / clearLimit && interval.high < 1 &&
+    clear && Math.max(ratio, ...steady) < 1 / clearLimit && interval.high < 1 &&
     partRatios.every((r) => r < 1)
   ) return "faster";
   const sameLimit = limit / (1 + wander);

@@ -293,7 +293,7 @@ function method({ threshold }: Comparison): ComparisonSection {
     body: html`
       <div class="card">
         <p>Times are medians of repeated samples; <b>±</b> is half the 95 % interval of the median (order statistics below 20 samples, a block bootstrap above).</p>
-        <p>A measurement is <b>faster</b> or <b>slower</b> than the first machine's only if the medians differ by more than ${limit} and more than the runs wander by themselves, every part of the run agrees on the direction, the interval of the ratio excludes no change, and the Mann–Whitney test holds after Holm’s correction over the whole table. It is the <b>same</b> if the whole interval lies within ${limit}. Everything else is <b>ambiguous</b>: more samples, or a quieter machine, may tell.</p>
+        <p>A measurement is <b>faster</b> or <b>slower</b> than the first machine's only if the medians differ by more than ${limit} and more than the runs wander by themselves, every part of the run agrees on the direction, the interval of the ratio excludes no change, and the Mann–Whitney test holds after Holm’s correction over the whole table; between two runs on one machine, also only if the change is left when the reference kernel’s own change is taken out, and if the CPU time shows it where the adapter computes on the CPU. It is the <b>same</b> if the whole interval lies within ${limit}. Everything else is <b>ambiguous</b>: more samples, or a quieter machine, may tell.</p>
         <p>The <b>roofline share</b> is the least time that the machine’s measured arithmetic and copy peaks allow, divided by the median time.</p>
       </div>
     `,

@@ -70,6 +70,27 @@ Deno.test("judge() takes a slower clock for what it is, on one machine only", ()
   assertEquals(judge(comparePair(before, boosted), { sameMachine: true }), "same");
 });
 
+Deno.test("judge() believes no change that the CPU did not spend, on one machine only", () => {
+  const before = { samples: steady(1), cpuSamples: steady(2) };
+  const crowded = comparePair(before, { samples: steady(1.5), cpuSamples: steady(2.02) });
+  assertEquals(judge(crowded, { sameMachine: true }), "ambiguous");
+  assertEquals(judge(crowded), "slower");
+  const heavier = comparePair(before, { samples: steady(1.5), cpuSamples: steady(2.9) });
+  assertEquals(judge(heavier, { sameMachine: true }), "slower");
+  // CPU time alone makes no verdict.
+  const wasteful = comparePair(before, { samples: steady(1), cpuSamples: steady(3) });
+  assertEquals(judge(wasteful, { sameMachine: true }), "same");
+});
+
+Deno.test("judge() asks for more where the machine itself has changed", () => {
+  const before = { samples: steady(1), throttleSamples: steady(1, 10) };
+  const change = (factor: number) =>
+    comparePair(before, { samples: steady(factor), throttleSamples: steady(0.6, 10) });
+  assertEquals(judge(change(0.5), { sameMachine: true }), "ambiguous");
+  assertEquals(judge(change(0.3), { sameMachine: true }), "faster");
+  assertEquals(judge(change(0.5)), "faster");
+});
+
 Deno.test("judge() says no data for empty lists, and ambiguous for very short ones", () => {
   const full = { samples: steady(1) };
   for (const [a, b] of [[full, { samples: [] }], [{ samples: [] }, full]] as const) {
