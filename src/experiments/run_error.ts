@@ -1,0 +1,33 @@
+/** A run that cannot begin or go on; the message is one line. */
+export class RunError extends Error {
+  override readonly name: string = "RunError";
+}
+
+/** Where the first number that is none was found. */
+export interface NonFiniteDetails {
+  /** Counted from 1. */
+  readonly step: number;
+  /** What holds it. */
+  readonly tensor: string;
+  /** The newest checkpoint before it; undefined if there is none. */
+  readonly checkpoint: string | undefined;
+}
+
+/** A run whose loss or gradient is no longer a finite number. */
+export class NonFiniteError extends RunError {
+  override readonly name = "NonFiniteError";
+  readonly details: NonFiniteDetails;
+
+  /** @param details the step, the tensor and the last good checkpoint */
+  constructor(details: NonFiniteDetails) {
+    const { step, tensor, checkpoint } = details;
+    super(
+      `step ${step}: ${tensor}; ${
+        checkpoint === undefined
+          ? "there is no checkpoint before it"
+          : `the last good checkpoint is ${checkpoint}`
+      }`,
+    );
+    this.details = details;
+  }
+}

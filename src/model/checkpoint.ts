@@ -1,0 +1,219 @@
+/**
+ * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, with what training needs beside
+ * it. A checkpoint is written under a temporary name, flushed and renamed, so that one that is there is
+ * whole, whatever ended the process that wrote it.
+ */
+import { basename, dirname, join } from "node:path";
+import { CheckpointError } from "./checkpoint_error.ts";
+import type { LlamaConfig } from "./config.ts";
+import {
+  huggingFaceConfig,
+  objectOf,
+  parseHuggingFaceConfig,
+  parseJson,
+  shown,
+} from "./hugging_face.ts";
+import { listParameters } from "./parameters.ts";
+import {
+  type NamedTensor,
+  readSafetensors,
+  safetensorsPieces,
+  takeTensors,
+} from "./safetensors.ts";
+
+/** Elements by the parameters' names. */
+export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+
+/** A model as it is stored. */
+export interface StoredModel {
+  readonly config: LlamaConfig;
+  /** T that it was trained with. */
+  readonly context: number;
+  readonly parameters: ParameterValues;
+}
+
+/** AdamW's memory of one parameter. */
+export interface StoredMoments {
+  readonly first: Float32Array<ArrayBuffer>;
+  readonly second: Float32Array<ArrayBuffer>;
+}
+
+/** Everything that training goes on from. */
+export interface Checkpoint extends StoredModel {
+  /** Training steps done. */
+  readonly step: number;
+  readonly moments: ReadonlyMap<string, StoredMoments>;
+  /** Whatever else the trainer wants back, as JSON. */
+  readonly state: unknown;
+}
+
+const CONFIG = "config.json";
+const MODEL = "model.safetensors";
+const OPTIMIZER = "optimizer.safetensors";
+const TRAINING = "training.json";
+const TRAINING_SCHEMA = "gradsink-training/1";
+
+/** What a temporary checkpoint's name begins with. */
+const TEMPORARY = ".writing-";
+
+/**
+ * Writes a checkpoint.
+ *
+ * @param path its folder, which must not be there; the one above it is
+ * @param checkpoint what to write
+ * @throws {CheckpointError} if it cannot be written; then nothing is left of it
+ */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const { config, context, parameters, moments, step, state } = checkpoint;
+  const temporary = join(dirname(path), `${TEMPORARY}${basename(path)}`);
+  const shapes = new Map(listParameters(config).map(({ name, shape }) => [name, shape]));
+  const named = (values: Iterable<readonly [string, Float32Array<ArrayBuffer>]>, prefix = "") =>
+    new Map(
+      [...values].map(([name, data]): [string, NamedTensor] => [
+        `${prefix}${name}`,
+        { shape: shapes.get(name)!, data },
+      ]),
+    );
+  const optimizer = new Map([
+    ...named([...moments].map(([name, { first }]) => [name, first] as const), "exp_avg."),
+    ...named([...moments].map(([name, { second }]) => [name, second] as const), "exp_avg_sq."),
+  ]);
+  try {
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Left by a process that was killed.
+    await Deno.mkdir(temporary);
+    await writePieces(join(temporary, CONFIG), jsonPieces(huggingFaceConfig(config, context)));
+    await writePieces(join(temporary, MODEL), safetensorsPieces(named(parameters)));
+    await writePieces(join(temporary, OPTIMIZER), safetensorsPieces(optimizer));
+    const training = { schema: TRAINING_SCHEMA, step, state };
+    await writePieces(join(temporary, TRAINING), jsonPieces(training));
+    await syncFolder(temporary);
+    await Deno.rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // The first error is the one to tell.
+    throw new CheckpointError(`${path}: cannot be written: ${reason(error)}`);
+  }
+}
+
+function* jsonPieces(value: unknown): Generator<Uint8Array<ArrayBuffer>> {
+  yield new TextEncoder().encode(JSON.stringify(value, undefined, 2) + "\n");
+}
+
+async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true });
+  for (const piece of pieces) {
+    for (let offset = 0; offset < piece.length;) {
+      offset += await file.write(piece.subarray(offset));
+    }
+  }
+  await file.sync();
+}
+
+/** Flushes the names in a folder; Windows has no such thing. */
+async function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path, { read: true });
+  await folder.sync();
+}
+
+function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/ \(os error \d+\).*/, "").replaceAll(/\s+/g, " ");
+}
+
+/**
+ * Removes a checkpoint, or nothing of it: under its own name none is ever there in part.
+ *
+ * @param path its folder
+ */
+export async function removeCheckpoint(path: string): Promise<void> {
+  const temporary = join(dirname(path), `${TEMPORARY}${basename(path)}-removed`);
+  await Deno.rename(path, temporary);
+  await Deno.remove(temporary, { recursive: true });
+}
+
+/**
+ * Removes what processes that were killed left of checkpoints half written or half removed.
+ *
+ * @param folder the one that checkpoints are in, of which nobody else makes use
+ */
+export async function removeHalfWritten(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.startsWith(TEMPORARY)) await Deno.remove(join(folder, name), { recursive: true });
+  }
+}
+
+/**
+ * Reads a model, of this project or any Llama of Hugging Face's in float32 and one file.
+ *
+ * @param path a checkpoint's folder
+ * @throws {CheckpointError} if something is missing, not whole, of another shape, or no finite number
+ */
+export async function readModel(path: string): Promise<StoredModel> {
+  const configPath = join(path, CONFIG);
+  const { config, context } = parseHuggingFaceConfig(await readText(configPath), configPath);
+  const modelPath = join(path, MODEL);
+  const tensors = await readSafetensors(modelPath);
+  const parameters = takeTensors(modelPath, { tensors, wanted: listParameters(config) });
+  return { config, context, parameters };
+}
+
+/**
+ * Reads everything that training goes on from.
+ *
+ * @param path a checkpoint's folder
+ * @throws {CheckpointError} if something is missing, not whole, of another shape, or no finite number
+ */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const model = await readModel(path);
+  const optimizerPath = join(path, OPTIMIZER);
+  const parameters = listParameters(model.config);
+  const tensors = await readSafetensors(optimizerPath);
+  const taken = takeTensors(optimizerPath, {
+    tensors,
+    wanted: ["exp_avg.", "exp_avg_sq."].flatMap((prefix) =>
+      parameters.map(({ name, shape }) => ({ name: `${prefix}${name}`, shape }))
+    ),
+  });
+  const moments = new Map(parameters.map(({ name }): [string, StoredMoments] => [name, {
+    first: taken.get(`exp_avg.${name}`)!,
+    second: taken.get(`exp_avg_sq.${name}`)!,
+  }]));
+  for (const [name, { second }] of moments) {
+    const bad = second.findIndex((value) => value < 0);
+    if (bad >= 0) {
+      throw new CheckpointError(
+        `${optimizerPath}: exp_avg_sq.${name} holds ${
+          second[bad]
+        } at element ${bad}, wanted at least 0`,
+      );
+    }
+  }
+  return { ...model, moments, ...await readTraining(join(path, TRAINING)) };
+}
+
+async function readTraining(path: string): Promise<Pick<Checkpoint, "step" | "state">> {
+  const { schema, step, state } = objectOf(parseJson(await readText(path), path), path);
+  if (schema !== TRAINING_SCHEMA) {
+    throw new CheckpointError(`${path}: schema is ${shown(schema)}, wanted "${TRAINING_SCHEMA}"`);
+  }
+  if (!Number.isSafeInteger(step) || (step as number) < 0) {
+    throw new CheckpointError(`${path}: step is ${shown(step)}, wanted an integer of at least 0`);
+  }
+  return { step: step as number, state };
+}
+
+/** The longest text of a checkpoint: a stranger's may be anything. */
+const MOST_TEXT_BYTES = 2 ** 24;
+
+async function readText(path: string): Promise<string> {
+  try {
+    const { size, isFile } = await Deno.stat(path);
+    if (!isFile) throw new Error("it is not a regular file");
+    if (size > MOST_TEXT_BYTES) throw new Error(`it has ${size} bytes`);
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new CheckpointError(`${path}: no such file`);
+    throw new CheckpointError(`${path}: cannot be read: ${reason(error)}`);
+  }
+}
