@@ -1,0 +1,130 @@
+/** The checks in the loop against the independent ones that the operators' tests use. */
+import type { AttentionTrace } from "../../src/model/trace.ts";
+import { vScaleConstant } from "../../src/model/config.ts";
+import { checkTheory, slackRows } from "../../src/sinks/theory.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import {
+  type AttentionNumbers,
+  firstQueryGradient,
+  keyBound,
+  keyPath,
+  logitRowsSumToZero,
+  queryBound,
+  queryPath,
+  valueBounds,
+  valuePath,
+} from "../support/identities.ts";
+import { rmsNormBound, rmsNormRadialGradient } from "../support/row_identities.ts";
+import { mapTrace, tracedModel } from "../support/traces.ts";
+
+Deno.test("checkTheory() finds the violations that tests/support/identities.ts finds", () => {
+  for (const vScale of ["none", "learned", "backward-only"] as const) {
+    const { config, trace: exact, gains, theta } = tracedModel({
+      config: { vScale, layersWithoutAttention: [1, 2] },
+      batch: 2,
+    });
+    // Every gradient and the output are wrong by something else at every element, so that all of them show.
+    const trace = mapTrace(
+      exact,
+      (numbers, name) =>
+        /attention\.(output|gradients\.(query|key|value))/.test(name)
+          ? numbers.map((x, i) => x * (1 + 0.3 * Math.sin(i)) + 1e-3 * Math.sin(i + 1))
+          : numbers,
+    );
+    const { batch, context } = trace;
+    const { queryHeads, keyValueHeads, headDim } = config;
+    const attention = trace.layers[0]!.attention as AttentionTrace<Float64Array>;
+    const plain = (data: Float64Array, heads: number) => ({
+      data,
+      shape: [batch, heads, context, headDim],
+    });
+    const constants = Array.from(
+      { length: keyValueHeads },
+      (_, h) => vScaleConstant(config) * Math.exp(theta[0]?.[h] ?? 0),
+    );
+    const numbers: AttentionNumbers = {
+      query: plain(attention.query, queryHeads),
+      key: plain(attention.key, keyValueHeads),
+      value: plain(attention.value, keyValueHeads),
+      output: plain(attention.output, queryHeads),
+      logSumExp: { data: attention.logSumExp, shape: [batch, queryHeads, context] },
+      outputGradient: plain(attention.gradients.output, queryHeads),
+      queryGradient: plain(attention.gradients.query, queryHeads),
+      keyGradient: plain(attention.gradients.key, keyValueHeads),
+      valueGradient: plain(attention.gradients.value, keyValueHeads),
+      vScale: vScale === "none" ? undefined : {
+        constant: { data: constants, shape: [keyValueHeads] },
+        mode: vScale === "learned" ? "full" : "backward-only",
+      },
+    };
+    const { checks } = checkTheory(trace, { config, gains, theta });
+    const found = new Map(checks.map((check) => [check.name, check]));
+    const identities = {
+      "value path": valuePath(numbers),
+      "key path": keyPath(numbers),
+      "query path": queryPath(numbers),
+      "first query": firstQueryGradient(numbers),
+      "logit rows": logitRowsSumToZero(numbers),
+    };
+    for (const [name, { worst, compared }] of Object.entries(identities)) {
+      const check = found.get(name)!;
+      // The worst one is chosen by tolerance here, which differs by head, and by size there; and the first query's scale
+      // is that of all queries here, 2 ‖v_0‖, and ‖v_0‖ there.
+      assert(check.worst > 0.4 * worst && check.worst <= worst * (1 + 1e-9), `${name}: ${worst}`);
+      assert(check.violations > 0, name);
+      assertEquals(check.compared, compared, name);
+    }
+    const { weighted, mass, secondMoment } = valueBounds(numbers);
+    const bounds = {
+      "weighted value bound": weighted.worst,
+      "mass bound": mass.worst,
+      "second-moment bound": secondMoment.worst,
+    };
+    for (const [name, worst] of Object.entries(bounds)) {
+      // There an excess is measured against the bound: 1/slack − 1.
+      const { all } = found.get(name)!.slack[0]!;
+      assert(Math.abs(1 / all[0]! - 1 - worst) < 1e-9, `${name}: ${1 / all[0]! - 1}, ${worst}`);
+    }
+    assertEquals(found.get("key bound")!.violations > 0, keyBound(numbers).worst > 1e-9);
+    assertEquals(found.get("query bound")!.violations > 0, queryBound(numbers).worst > 1e-9);
+  }
+});
+
+Deno.test("checkTheory() finds RMSNorm's slack where tests/support/row_identities.ts does", () => {
+  const { config, trace, gains } = tracedModel({ config: { layersWithoutAttention: [0, 1, 2] } });
+  const { checks } = checkTheory(trace, { config, gains, sequences: 3 });
+  for (let layer = 0; layer < config.layers; layer++) {
+    const { half, gradients } = trace.layers[layer]!;
+    const shape = [half.length / config.modelDim, config.modelDim];
+    const numbers = {
+      input: { data: half, shape },
+      gain: { data: gains[layer]!.mlp, shape: [config.modelDim] },
+      inverseRms: { data: [], shape: [] },
+      outputGradient: { data: gradients.mlpNorm, shape },
+      inputGradient: {
+        data: gradients.half.map((value, i) => value - gradients.output[i]!),
+        shape,
+      },
+      epsilon: config.normEpsilon,
+    };
+    const { slack } = checks.find(({ name }) => name === "compress bound")!;
+    const least = slack.find((row) => row.layer === layer)!.all[0]!;
+    assert(Math.abs(1 / least - 1 - rmsNormBound(numbers).worst) < 1e-9);
+    assert(rmsNormRadialGradient(numbers).worst < 1e-12);
+  }
+});
+
+Deno.test("slackRows() has a row for each bound, layer and branch", () => {
+  const { config, trace, gains } = tracedModel({});
+  const rows = slackRows(checkTheory(trace, { config, gains }));
+  // Five bounds of attention in two layers; two of RMSNorm in five branches.
+  assertEquals(rows.length, 5 * 2 + 2 * 5);
+  for (const { all, sink, histogram, name } of rows) {
+    assertEquals(all.length, 7);
+    assert(all.every((value, i) => i === 0 || value >= all[i - 1]!), name);
+    assert(name === "query bound" ? sink.length === 0 : sink.length === 7, name);
+    assert(histogram.counts.every((count) => Number.isInteger(count)));
+    const low = 10 ** histogram.from, high = 10 ** (histogram.from + histogram.width);
+    assert(low <= all[0]! * (1 + 1e-9) && all[0]! < high * (1 + 1e-9), `${low} ${all[0]} ${high}`);
+  }
+});
