@@ -1,9 +1,109 @@
+/**
+ * One arm of the study, as a process of its own: trains it, or what is left of it, measures the trained model
+ * with theory, and leaves its record. Started by `deno task study`, and says where it is in JSON lines.
+ */
+import { join } from "node:path";
+import { measureModel } from "../experiments/measure_model.ts";
+import { openModel } from "../experiments/open_model.ts";
 import type { StudyArm } from "../experiments/study_arms.ts";
-import type { StudyScale } from "../experiments/study_settings.ts";
+import { RECORD_FILE } from "../experiments/study_record.ts";
+import { buildStudyRecord } from "../experiments/study_record_build.ts";
+import { writeStudyRecord } from "../experiments/study_record_store.ts";
+import { INTERRUPTED, type RunReport } from "../experiments/study_runner.ts";
+import { studyRunSettings, type StudyScale } from "../experiments/study_settings.ts";
+import { type RunResult, trainRun } from "../experiments/train_run.ts";
+import { Llama } from "../model/llama.ts";
+import { openGpu } from "../ops/open_gpu.ts";
+import type { SinkMeasurement } from "../sinks/measurement.ts";
+
 /** What the study asks of a run's process. */
 export interface RunOrder {
   readonly arm: StudyArm;
   readonly scale: StudyScale;
+  /** Of the run; made where it is not there. */
   readonly folder: string;
   readonly suite: { readonly version: string; readonly commit: string | null };
+}
+
+/** What {@linkcode runArm} tells, and how it is stopped. */
+export interface RunArmHooks {
+  readonly report: (report: RunReport) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Does an arm's run, or the rest of it.
+ *
+ * @param order what is to be done
+ * @param hooks for progress, and to stop it
+ * @returns the exit code: 0 done, 130 stopped
+ */
+export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): Promise<number> {
+  const { arm, scale, folder, suite } = order;
+  const settings = studyRunSettings(arm, scale);
+  const result = await trainRun({ folder, settings, resume: "if-there" }, {
+    signal,
+    onProgress: ({ step, steps, loss }) =>
+      report({ type: "progress", step, steps, ...loss === undefined ? {} : { loss } }),
+    onNote: (text) => report({ type: "note", text }),
+  });
+  if (result.status !== "complete") return INTERRUPTED;
+  await writeStudyRecord(
+    join(folder, RECORD_FILE),
+    buildStudyRecord({
+      arm,
+      settings,
+      suite,
+      adapter: result.adapter,
+      corpus: result.corpusDigest,
+      metrics: result.rows,
+      final: await measureFinal(folder, result),
+      date: new Date().toISOString(),
+    }),
+  );
+  return 0;
+}
+
+async function measureFinal(folder: string, { settings }: RunResult): Promise<SinkMeasurement> {
+  const { model: stored, task, source } = await openModel(folder);
+  using gpu = await openGpu();
+  using model = new Llama(gpu, {
+    config: stored.config,
+    batch: settings.batch,
+    context: stored.context,
+    parameters: stored.parameters,
+    kernels: "start",
+  });
+  return await measureModel(model, {
+    task,
+    source,
+    batches: settings.reporting.measureBatches,
+    theory: true,
+  });
+}
+
+function say(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
+}
+
+if (import.meta.main) {
+  const stop = new AbortController();
+  // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks them to stop as well.
+  for (
+    const name of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const
+  ) {
+    Deno.addSignalListener(name, () => stop.abort());
+  }
+  try {
+    const code = await runArm(JSON.parse(Deno.args[0] ?? "null") as RunOrder, {
+      report: (each) => say(Deno.stdout, JSON.stringify(each) + "\n"),
+      signal: stop.signal,
+    });
+    Deno.exit(code); // Signal listeners would keep the process.
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    say(Deno.stderr, `${message.replaceAll(/\s+/g, " ")}\n`);
+    Deno.exit(1);
+  }
 }

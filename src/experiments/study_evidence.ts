@@ -19,7 +19,7 @@ export const CLAIM_VERDICTS: readonly ClaimVerdict[] = [
 export const LEVEL = 0.05;
 
 /** The levels of sink strength at which arms are compared, the highest that all reach. */
-export const STRENGTHS = [0.9, 0.7, 0.5, 0.3] as const;
+export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
 /** Figures of pairs at one time: after equal steps, or at equal sink strength. */
 export type When = "equal step" | "equal sink";

@@ -134,8 +134,8 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     reporting: {
       lossEvery: Math.max(1, Math.min(20, Math.floor(steps / 50))),
       measureEvery,
-      // At least 32 sequences: sums over fewer leave much of their differences in R_GS.
-      measureBatches: Math.max(1, Math.ceil(32 / batch)),
+      // At least 64 sequences: sums over fewer leave much of their differences in R_GS.
+      measureBatches: Math.max(1, Math.ceil(64 / batch)),
       checkpointEvery: measureEvery,
       keepCheckpoints: 1,
     },

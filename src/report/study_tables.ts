@@ -230,6 +230,7 @@ export interface Onset {
 
 /** What the study looks for the beginning of. */
 export const ONSETS: readonly Onset[] = [
+  { name: "sink ≥ 0.2", figure: sinkStrength, level: 0.2 },
   { name: "sink ≥ 0.3", figure: sinkStrength, level: 0.3 },
   { name: "sink ≥ 0.5", figure: sinkStrength, level: 0.5 },
   { name: "sink ≥ 0.9", figure: sinkStrength, level: 0.9 },

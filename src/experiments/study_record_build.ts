@@ -1,0 +1,124 @@
+/** Makes a run's record from what the run left. */
+import type { SinkMeasurement, SlackDistribution } from "../sinks/measurement.ts";
+import type { MetricsRow, TrainingRow } from "./metrics.ts";
+import type { RunSettings } from "./run_settings.ts";
+import type { StudyArm } from "./study_arms.ts";
+import { STUDY_RECORD_SCHEMA, type StudyRecord } from "./study_record.ts";
+import { matchedSettings } from "./study_settings.ts";
+import { trajectoryPoint } from "./study_trajectory.ts";
+
+/** What a record is made from. */
+export interface StudyRecordParts {
+  readonly arm: StudyArm;
+  readonly settings: RunSettings;
+  readonly suite: StudyRecord["suite"];
+  readonly adapter: string;
+  /** The text's digest; undefined where there is none. */
+  readonly corpus: string | undefined;
+  /** All rows of the run. */
+  readonly metrics: readonly MetricsRow[];
+  /** Of the trained model, with theory and quantization; undefined while there is none. */
+  readonly final: SinkMeasurement | undefined;
+  /** RFC 3339. */
+  readonly date: string;
+}
+
+/** So many losses make a curve. */
+const CURVE = 100;
+
+/** So many tokens a branch make a scatter. */
+const POINTS = 96;
+
+/**
+ * Makes a record.
+ *
+ * @param parts of the run
+ * @throws {TypeError} if a measurement has no loss
+ */
+export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
+  const { arm, settings, suite, adapter, corpus, metrics, final, date } = parts;
+  const measured = metrics.filter((row) => row.kind === "measurement");
+  const trajectory = measured.map(({ step, measurement }) => trajectoryPoint(measurement, step));
+  const complete = trajectory.at(-1)?.step === settings.steps && final !== undefined;
+  return {
+    schema: STUDY_RECORD_SCHEMA,
+    suite,
+    arm,
+    settings: matchedSettings(settings, corpus),
+    steps: settings.steps,
+    status: complete ? "complete" : "incomplete",
+    date,
+    adapter,
+    training: trainingCurve(metrics.filter((row) => row.kind === "training")),
+    positions: measured[0]?.measurement.positions ?? final?.positions ?? [],
+    trajectory,
+    final: final === undefined ? null : thinned(final),
+  };
+}
+
+/** Neighboring rows joined by their means, each weighted by its steps, until few enough are left. */
+function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
+  const each = Math.ceil(rows.length / CURVE);
+  const steps: number[] = [];
+  const losses: number[] = [];
+  let before = 0;
+  for (let from = 0; from < rows.length; from += each) {
+    let total = 0;
+    const start = before;
+    for (const row of rows.slice(from, from + each)) {
+      total += row.loss * (row.step - before);
+      before = row.step;
+    }
+    steps.push(before);
+    losses.push(total / (before - start));
+  }
+  return { steps, losses };
+}
+
+/** What pictures and claims take: fewer single tokens, and slack by its quantiles. */
+function thinned(final: SinkMeasurement): SinkMeasurement {
+  const { theory } = final;
+  return {
+    ...final,
+    layers: final.layers.map((layer) => ({
+      ...layer,
+      attention: layer.attention && {
+        ...layer.attention,
+        branch: thinnedBranch(layer.attention.branch),
+      },
+      mlp: { ...layer.mlp, branch: thinnedBranch(layer.mlp.branch) },
+    })),
+    theory: theory && {
+      ...theory,
+      checks: theory.checks.map((check) => ({ ...check, slack: check.slack.map(withoutBins) })),
+    },
+  };
+}
+
+type Branch = SinkMeasurement["layers"][number]["mlp"]["branch"];
+
+/** All tokens at the sink that there are, and of the others every so many-th. */
+function thinnedBranch(branch: Branch): Branch {
+  const { points } = branch;
+  const all = [...points.position.keys()];
+  const sinks = all.filter((i) => points.position[i] === 0).slice(0, POINTS / 4);
+  const others = all.filter((i) => points.position[i] !== 0);
+  const every = Math.max(1, Math.ceil(others.length / (POINTS - sinks.length)));
+  const kept = [...sinks, ...others.filter((_, i) => i % every === 0)];
+  const pick = <Value>(values: readonly Value[]): Value[] => kept.map((i) => values[i]!);
+  return {
+    ...branch,
+    points: {
+      sequence: pick(points.sequence),
+      position: pick(points.position),
+      inputNorm: pick(points.inputNorm),
+      bloat: pick(points.bloat),
+      compress: pick(points.compress),
+      change: pick(points.change),
+    },
+  };
+}
+
+function withoutBins(slack: SlackDistribution): SlackDistribution {
+  return { ...slack, histogram: { ...slack.histogram, counts: [] } };
+}
