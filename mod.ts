@@ -43,6 +43,7 @@ export * from "./src/ops/gradient_norm.ts";
 export * from "./src/ops/heads.ts";
 export * from "./src/ops/learned_constant.ts";
 export * from "./src/ops/matmul.ts";
+export * from "./src/ops/projections.ts";
 export * from "./src/ops/rms_norm.ts";
 export * from "./src/ops/sum.ts";
 export * from "./src/ops/swiglu.ts";

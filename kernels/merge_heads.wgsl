@@ -1,9 +1,17 @@
-// Heads of rows back to rows of all heads, each pair of columns turned back: the inverse of split_heads.wgsl, and, as
-// rotations are orthogonal, its gradient. Needs rotary.wgsl in front.
+// Heads of rows to rows of all heads:  output[b][t][h] = input[b][h][t].
 //
-//   output[b][t][h] = R_tᵀ input[b][h][t]    R_tᵀ (x, y) = (x cos + y sin, y cos − x sin)
-//
-// One invocation a pair of columns, 64 a workgroup, spread over x and y. No barriers.
+// One invocation four neighbouring columns, 64 a workgroup, spread over x and y. No barriers.
+
+struct Parameters {
+  batches: u32, // B
+  heads: u32, // H
+  sequenceLength: u32, // T
+  vectors: u32, // D / 4
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>; // [B, H, T, D]
+@group(0) @binding(2) var<storage, read_write> output: array<vec4f>; // [B, T, H D]
 
 @compute @workgroup_size(64)
 fn main(
@@ -12,12 +20,13 @@ fn main(
   @builtin(local_invocation_id) lane: vec3u,
 ) {
   let index = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (index >= pairCount()) {
+  let vectors = parameters.vectors;
+  let row = index / vectors; // of output: [B, T, H]
+  let position = row / parameters.heads; // [B, T]
+  if (position >= parameters.batches * parameters.sequenceLength) {
     return;
   }
-  let place = placeOf(index);
-  let x = input[place.head];
-  let y = input[place.head + parameters.pairs];
-  output[place.row] = x * place.angle.x + y * place.angle.y;
-  output[place.row + parameters.pairs] = y * place.angle.x - x * place.angle.y;
+  let matrix = position / parameters.sequenceLength * parameters.heads + row % parameters.heads;
+  let source = matrix * parameters.sequenceLength + position % parameters.sequenceLength;
+  output[index] = input[source * vectors + index % vectors];
 }

@@ -1,8 +1,17 @@
-// Rows of all heads to heads of rows, each pair of columns turned by its angle. Needs rotary.wgsl in front.
+// Rows of all heads to heads of rows:  output[b][h][t] = input[b][t][h].
 //
-//   output[b][h][t] = R_t input[b][t][h]    R_t (x, y) = (x cos − y sin, x sin + y cos)
-//
-// One invocation a pair of columns, 64 a workgroup, spread over x and y. No barriers.
+// One invocation four neighbouring columns, 64 a workgroup, spread over x and y. No barriers.
+
+struct Parameters {
+  batches: u32, // B
+  heads: u32, // H
+  sequenceLength: u32, // T
+  vectors: u32, // D / 4
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>; // [B, T, H D]
+@group(0) @binding(2) var<storage, read_write> output: array<vec4f>; // [B, H, T, D]
 
 @compute @workgroup_size(64)
 fn main(
@@ -11,12 +20,14 @@ fn main(
   @builtin(local_invocation_id) lane: vec3u,
 ) {
   let index = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (index >= pairCount()) {
+  let vectors = parameters.vectors;
+  let row = index / vectors; // of output: [B, H, T]
+  let matrix = row / parameters.sequenceLength; // [B, H]
+  if (matrix >= parameters.batches * parameters.heads) {
     return;
   }
-  let place = placeOf(index);
-  let x = input[place.row];
-  let y = input[place.row + parameters.pairs];
-  output[place.head] = x * place.angle.x - y * place.angle.y;
-  output[place.head + parameters.pairs] = x * place.angle.y + y * place.angle.x;
+  let position = row % parameters.sequenceLength;
+  let source = (matrix / parameters.heads * parameters.sequenceLength + position) * parameters.heads
+    + matrix % parameters.heads;
+  output[index] = input[source * vectors + index % vectors];
 }

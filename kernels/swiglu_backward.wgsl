@@ -1,4 +1,4 @@
-// SwiGLU, backward. With s = σ(g) and h' the loss's gradient by hidden:
+// SwiGLU, backward. With g the first half of a row and u the second, s = σ(g) and h' the loss's gradient by hidden:
 //
 //   dg = h' u s (1 + g (1 − s))    du = h' g s
 //
@@ -8,15 +8,14 @@
 // Source: Shazeer, arXiv 2002.05202.
 
 struct Parameters {
-  elements: u32,
+  rows: u32,
+  elements: u32, // of half a row, f
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> gate: array<Element>; // [elements]
-@group(0) @binding(2) var<storage, read> up: array<Element>; // [elements]
-@group(0) @binding(3) var<storage, read> hiddenGradient: array<Element>; // [elements]
-@group(0) @binding(4) var<storage, read_write> gateGradient: array<Element>; // [elements]
-@group(0) @binding(5) var<storage, read_write> upGradient: array<Element>; // [elements]
+@group(0) @binding(1) var<storage, read> projections: array<Element>; // [rows, 2 f]
+@group(0) @binding(2) var<storage, read> hiddenGradient: array<Element>; // [rows, f]
+@group(0) @binding(3) var<storage, read_write> projectionsGradient: array<Element>; // [rows, 2 f]
 
 @compute @workgroup_size(64)
 fn main(
@@ -25,12 +24,14 @@ fn main(
   @builtin(local_invocation_id) lane: vec3u,
 ) {
   let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (i >= parameters.elements) {
+  if (i >= parameters.rows * parameters.elements) {
     return;
   }
-  let g = gate[i];
+  let place = i / parameters.elements * parameters.elements + i;
+  let g = projections[place];
+  let u = projections[place + parameters.elements];
   let s = sigmoid(g);
   let h = hiddenGradient[i];
-  gateGradient[i] = h * up[i] * (s * (Element(1.0) + g * (Element(1.0) - s)));
-  upGradient[i] = h * (g * s);
+  projectionsGradient[place] = h * u * (s * (Element(1.0) + g * (Element(1.0) - s)));
+  projectionsGradient[place + parameters.elements] = h * (g * s);
 }

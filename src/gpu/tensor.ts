@@ -155,7 +155,12 @@ export class Tensor {
     if (this.#uploaded !== undefined) this.#uploaded = data.slice();
     this.#gpu.guard(
       "tensor",
-      () => this.#gpu.device.queue.writeBuffer(this.#buffer, 0, data as Float32Array<ArrayBuffer>),
+      () =>
+        this.#gpu.device.queue.writeBuffer(
+          this.#buffer,
+          this.#offset,
+          data as Float32Array<ArrayBuffer>,
+        ),
     );
   }
 

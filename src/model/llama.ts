@@ -4,18 +4,20 @@ import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { planAccumulate, planAdd } from "../ops/add.ts";
 import { embeddingOrder, planEmbeddingBackward, planEmbeddingForward } from "../ops/embedding.ts";
-import { rotaryAngles } from "../ops/heads.ts";
+import { rotaryAngles } from "../ops/projections.ts";
 import { planSum } from "../ops/sum.ts";
 import { checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
 import {
   chooseKernels,
+  gradientOf,
   type KernelPreference,
   type LlamaBuild,
   parameterOf,
 } from "./llama_build.ts";
 import { planHead } from "./llama_head.ts";
 import { type LayerState, planLayerBackward, planLayerForward } from "./llama_layer.ts";
-import { EMBEDDING, HEAD, listParameters } from "./parameters.ts";
+import { type PackedTensors, packTensors } from "./parameter_packs.ts";
+import { EMBEDDING, listParameters } from "./parameters.ts";
 import type { LayerTrace, Trace } from "./trace.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -33,6 +35,16 @@ export interface LlamaOptions {
   readonly microBatches?: number;
   /** Which kernels to take where there is a choice. Default: `steps`. */
   readonly kernels?: KernelPreference;
+}
+
+/** Parameters side by side. */
+export interface ParameterPack {
+  /** Whether weight decay draws them towards 0. */
+  readonly decayed: boolean;
+  /** [n] */
+  readonly parameter: Tensor;
+  /** [n] */
+  readonly gradient: Tensor;
 }
 
 /** One batch. */
@@ -101,6 +113,8 @@ export class Llama {
   readonly #inputs: BatchTensors;
   readonly #train: readonly Plan[];
   readonly #evaluation: readonly Plan[];
+  /** Parameters and gradients as an optimizer goes through them: both lie alike. */
+  readonly packs: readonly ParameterPack[];
   /** What the first micro-batch of a step starts from zero. */
   readonly #totals: readonly Tensor[];
 
@@ -129,25 +143,22 @@ export class Llama {
     const workspace = new Workspace(gpu);
     this.#workspace = workspace;
     try {
-      const build = startBuild(workspace, options);
-      this.parameters = build.parameters;
+      const parameters = packTensors(workspace, config);
+      const micro = packTensors(workspace, config);
+      for (const [name, tensor] of parameters.parameters) {
+        tensor.write(options.parameters.get(name)!);
+      }
+      const build = startBuild(workspace, { ...options, parameters, gradients: micro });
       this.#inputs = batchTensors(workspace, options);
       const forward: Plan[] = [];
       const { embedded, layers } = planStates(build, forward, this.#inputs.tokens);
-      const own = new Map<string, Tensor>();
       const head = planHead(build, {
         input: layers.at(-1)?.output ?? embedded,
         targets: this.#inputs.targets,
         factor: 1 / (batch * context * microBatches),
-        gradients: own,
       });
       const backward: Plan[] = [];
-      const traces = planGradients(build, backward, {
-        layers,
-        head,
-        inputs: this.#inputs,
-        gradients: own,
-      });
+      const traces = planGradients(build, backward, { layers, head, inputs: this.#inputs });
       this.tokenLosses = head.tokenLosses;
       const mean = (plans: Plan[], count: number): Tensor =>
         workspace.add(plans, planSum(gpu, { input: head.tokenLosses, factor: 1 / count })).total;
@@ -155,19 +166,26 @@ export class Llama {
       const microLoss = mean(step, batch * context * microBatches);
       const evaluation: Plan[] = [];
       this.evaluationLoss = mean(evaluation, batch * context);
-      const names = listParameters(config).map(({ name }) => name);
-      const micro = new Map(names.map((name) => [name, gradientOf(own, name)]));
-      const total = (term: Tensor): Tensor => {
-        const sum = workspace.keep(gpu.empty(term.shape));
-        workspace.add(step, planAccumulate(gpu, { term, total: sum }));
-        return sum;
-      };
       const accumulated = microBatches > 1;
-      this.gradients = accumulated
-        ? new Map([...micro].map(([name, gradient]) => [name, total(gradient)]))
-        : micro;
-      this.meanLoss = accumulated ? total(microLoss) : microLoss;
-      this.#totals = accumulated ? [...this.gradients.values(), this.meanLoss] : [];
+      const gradients = accumulated ? packTensors(workspace, config) : micro;
+      this.meanLoss = accumulated ? workspace.keep(gpu.empty([1])) : microLoss;
+      const pairs = [
+        [microLoss, this.meanLoss] as const,
+        ...gradients.packs.map(({ tensor }, i) => [micro.packs[i]!.tensor, tensor] as const),
+      ];
+      if (accumulated) {
+        for (const [term, total] of pairs) {
+          workspace.add(step, planAccumulate(gpu, { term, total }));
+        }
+      }
+      this.#totals = accumulated ? pairs.map(([, total]) => total) : [];
+      this.parameters = parameters.parameters;
+      this.gradients = gradients.parameters;
+      this.packs = parameters.packs.map(({ decayed, tensor }, i) => ({
+        decayed,
+        parameter: tensor,
+        gradient: gradients.packs[i]!.tensor,
+      }));
       this.#train = [...forward, ...head.train, ...backward, ...step];
       this.#evaluation = [...forward, ...head.forward, ...evaluation];
       this.trace = { batch, context, layers: traces };
@@ -311,18 +329,14 @@ function checkParameters(
   }
 }
 
-function startBuild(workspace: Workspace, options: LlamaOptions): LlamaBuild {
+function startBuild(
+  workspace: Workspace,
+  { config, batch, context, kernels = "steps", parameters, gradients }:
+    & Omit<LlamaOptions, "parameters">
+    & { readonly parameters: PackedTensors; readonly gradients: PackedTensors },
+): LlamaBuild {
   const { gpu } = workspace;
-  const { config, batch, context, parameters, kernels = "steps" } = options;
   const { headDim, queryHeads, keyValueHeads } = config;
-  const uploaded = new Map(
-    listParameters(config).map(({ name, shape }) => {
-      // Not gpu.tensor: what is trained is not to be taken for what was uploaded.
-      const tensor = workspace.keep(gpu.empty(shape));
-      tensor.write(parameters.get(name)!);
-      return [name, tensor];
-    }),
-  );
   const rotary = { sequenceLength: context, headDim, base: config.ropeBase };
   const fixed = config.vScale === "fixed" || config.vScale === "backward-only";
   const constants = new Float32Array(keyValueHeads).fill(vScaleConstant(config));
@@ -331,7 +345,8 @@ function startBuild(workspace: Workspace, options: LlamaOptions): LlamaBuild {
     config,
     batch,
     context,
-    parameters: uploaded,
+    units: parameters.units,
+    gradients: gradients.units,
     kernels: chooseKernels(gpu, {
       preference: kernels,
       attention: {
@@ -367,11 +382,10 @@ function planStates(
 function planGradients(
   build: LlamaBuild,
   plans: Plan[],
-  { layers, head, inputs, gradients }: {
+  { layers, head, inputs }: {
     readonly layers: readonly LayerState[];
     readonly head: { readonly inputGradient: Tensor; readonly headGradient: Tensor };
     readonly inputs: BatchTensors;
-    readonly gradients: Map<string, Tensor>;
   },
 ): LayerTrace<Tensor>[] {
   const { workspace, config } = build;
@@ -379,27 +393,24 @@ function planGradients(
   const traces: LayerTrace<Tensor>[] = [];
   let outputGradient = head.inputGradient;
   for (const [layer, state] of [...layers.entries()].reverse()) {
-    const trace = planLayerBackward(build, plans, { layer, state, outputGradient, gradients });
+    const trace = planLayerBackward(build, plans, { layer, state, outputGradient });
     traces.unshift(trace);
     outputGradient = trace.gradients.input;
   }
   const { order, starts } = inputs;
+  const embedding = gradientOf(build, EMBEDDING);
   const { tableGradient } = workspace.add(
     plans,
-    planEmbeddingBackward(gpu, { order, starts, outputGradient }),
+    planEmbeddingBackward(gpu, {
+      order,
+      starts,
+      outputGradient,
+      ...config.tiedHead ? {} : { tableGradient: embedding },
+    }),
   );
   if (config.tiedHead) {
     const terms = [tableGradient, head.headGradient] as const;
-    gradients.set(EMBEDDING, workspace.add(plans, planAdd(gpu, { terms })).sum);
-  } else {
-    gradients.set(EMBEDDING, tableGradient);
-    gradients.set(HEAD, head.headGradient);
+    workspace.add(plans, planAdd(gpu, { terms, sum: embedding }));
   }
   return traces;
-}
-
-function gradientOf(gradients: ReadonlyMap<string, Tensor>, name: string): Tensor {
-  const gradient = gradients.get(name);
-  if (gradient === undefined) throw new Error(`Llama: ${name} has no gradient`);
-  return gradient;
 }

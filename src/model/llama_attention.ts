@@ -1,7 +1,6 @@
 /** A layer's attention on the GPU, from its norm to its residual: plans forward and backward. */
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { planAdd } from "../ops/add.ts";
 import { planAttentionBackward, planAttentionForward } from "../ops/attention.ts";
 import type { AttentionVScale } from "../ops/attention_shape.ts";
 import { planMergeHeads, planSplitHeads } from "../ops/heads.ts";
@@ -9,9 +8,10 @@ import {
   planLearnedConstantBackward,
   planLearnedConstantForward,
 } from "../ops/learned_constant.ts";
+import { planMergeProjections, planSplitProjections } from "../ops/projections.ts";
 import { planRmsNormForward } from "../ops/rms_norm.ts";
 import { vScaleConstant } from "./config.ts";
-import { linear, linearBackward, type LlamaBuild, parameterOf } from "./llama_build.ts";
+import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./llama_build.ts";
 import { layerParameterNames } from "./parameters.ts";
 import type { AttentionTrace } from "./trace.ts";
 
@@ -29,33 +29,22 @@ function variantOf(name: string | undefined): { readonly variant?: string } {
 
 // With one head its rows lie as those of all heads do.
 function split(
-  { workspace }: LlamaBuild,
+  { workspace, config }: LlamaBuild,
   plans: Plan[],
-  { input, heads, angles }: {
-    readonly input: Tensor;
-    readonly heads: number;
-    readonly angles?: Tensor;
-  },
+  input: Tensor,
 ): Tensor {
-  if (heads === 1 && angles === undefined) {
-    const [batch, context, width] = input.shape as [number, number, number];
-    return workspace.view(input, [batch, 1, context, width]);
-  }
-  const turned = angles === undefined ? {} : { angles };
-  return workspace.add(plans, planSplitHeads(workspace.gpu, { input, heads, ...turned })).output;
+  const { queryHeads: heads } = config;
+  const [batch, context, width] = input.shape as [number, number, number];
+  return heads === 1
+    ? workspace.view(input, [batch, 1, context, width])
+    : workspace.add(plans, planSplitHeads(workspace.gpu, { input, heads })).output;
 }
 
-function merge(
-  { workspace }: LlamaBuild,
-  plans: Plan[],
-  { input, angles }: { readonly input: Tensor; readonly angles?: Tensor },
-): Tensor {
+function merge({ workspace }: LlamaBuild, plans: Plan[], input: Tensor): Tensor {
   const [batch, heads, context, headDim] = input.shape as [number, number, number, number];
-  if (heads === 1 && angles === undefined) {
-    return workspace.view(input, [batch, context, headDim]);
-  }
-  const turned = angles === undefined ? {} : { angles };
-  return workspace.add(plans, planMergeHeads(workspace.gpu, { input, ...turned })).output;
+  return heads === 1
+    ? workspace.view(input, [batch, context, headDim])
+    : workspace.add(plans, planMergeHeads(workspace.gpu, { input })).output;
 }
 
 function planVScale(
@@ -100,21 +89,11 @@ export function planAttentionBlockForward(
       epsilon: config.normEpsilon,
     }),
   );
-  const rows = linearInput(plans, names.query, norm);
-  const query = split(build, plans, {
-    input: linear(build, plans, rows, names.query),
-    heads: queryHeads,
-    angles,
-  });
-  const key = split(build, plans, {
-    input: linear(build, plans, rows, names.key),
-    heads: keyValueHeads,
-    angles,
-  });
-  const value = split(build, plans, {
-    input: linear(build, plans, rows, names.value),
-    heads: keyValueHeads,
-  });
+  const projections = linear(build, plans, linearInput(plans, names.query, norm), names.query);
+  const { query, key, value } = workspace.add(
+    plans,
+    planSplitProjections(gpu, { projections, queryHeads, keyValueHeads, angles }),
+  );
   const vScale = planVScale(build, plans, layer);
   const { output, logSumExp } = workspace.add(
     plans,
@@ -126,7 +105,7 @@ export function planAttentionBlockForward(
       ...variantOf(kernels.attentionForward),
     }),
   );
-  const merged = merge(build, plans, { input: output });
+  const merged = merge(build, plans, output);
   const mixed = linearInput(plans, names.attentionOutput, merged);
   const residual = linear(build, plans, mixed, names.attentionOutput);
   return { norm, inverseRms, query, key, value, output, logSumExp, merged, residual, vScale };
@@ -137,18 +116,17 @@ export function planAttentionBlockForward(
  *
  * @param build the model
  * @param plans the list to add to
- * @param options which layer, what its forward pass left, the loss's gradient by its residual [B, T, d], and where its
- *   parameters' gradients go
+ * @param options which layer, what its forward pass left, and the loss's gradient by its residual
+ *   [B, T, d]
  * @returns the loss's gradients by its states
  */
 export function planAttentionBlockBackward(
   build: LlamaBuild,
   plans: Plan[],
-  { layer, attention, residualGradient, gradients }: {
+  { layer, attention, residualGradient }: {
     readonly layer: number;
     readonly attention: AttentionState;
     readonly residualGradient: Tensor;
-    readonly gradients: Map<string, Tensor>;
   },
 ): AttentionTrace<Tensor>["gradients"] {
   const { workspace, config, angles, kernels } = build;
@@ -159,12 +137,8 @@ export function planAttentionBlockBackward(
     name: names.attentionOutput,
     input: merged,
     outputGradient: residualGradient,
-    gradients,
   });
-  const outputGradient = split(build, plans, {
-    input: mergedGradient,
-    heads: config.queryHeads,
-  });
+  const outputGradient = split(build, plans, mergedGradient);
   const { queryGradient, keyGradient, valueGradient, constantGradient } = workspace.add(
     plans,
     planAttentionBackward(gpu, {
@@ -179,26 +153,26 @@ export function planAttentionBlockBackward(
     }),
   );
   if (config.vScale === "learned" && vScale !== undefined && constantGradient !== undefined) {
-    const { thetaGradient } = workspace.add(
+    const thetaGradient = gradientOf(build, names.theta);
+    workspace.add(
       plans,
-      planLearnedConstantBackward(gpu, { constant: vScale.constant, constantGradient }),
+      planLearnedConstantBackward(gpu, {
+        constant: vScale.constant,
+        constantGradient,
+        thetaGradient,
+      }),
     );
-    gradients.set(names.theta, thetaGradient);
   }
-  const paths = [
-    [names.query, merge(build, plans, { input: queryGradient, angles })],
-    [names.key, merge(build, plans, { input: keyGradient, angles })],
-    [names.value, merge(build, plans, { input: valueGradient })],
-  ] as const;
-  const terms = paths.map(([name, gradient]) =>
-    linearBackward(build, plans, { name, input: norm, outputGradient: gradient, gradients })
-  );
-  const { sum } = workspace.add(
+  const { projectionsGradient } = workspace.add(
     plans,
-    planAdd(gpu, { terms: terms as [Tensor, Tensor, Tensor] }),
+    planMergeProjections(gpu, { queryGradient, keyGradient, valueGradient, angles }),
   );
   return {
-    norm: sum,
+    norm: linearBackward(build, plans, {
+      name: names.query,
+      input: norm,
+      outputGradient: projectionsGradient,
+    }),
     query: queryGradient,
     key: keyGradient,
     value: valueGradient,

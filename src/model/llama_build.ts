@@ -31,7 +31,10 @@ export interface LlamaBuild {
   readonly batch: number;
   /** T */
   readonly context: number;
-  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** The parameters as kernels read them: those of a unit by its first one's name. */
+  readonly units: ReadonlyMap<string, Tensor>;
+  /** Where their gradients go, by the same names. */
+  readonly gradients: ReadonlyMap<string, Tensor>;
   readonly kernels: KernelChoice;
   /** cos and sin of RoPE: [T, D]. */
   readonly angles: Tensor;
@@ -71,11 +74,20 @@ export function chooseKernels(
     : {};
 }
 
-/** A parameter by its name. */
-export function parameterOf({ parameters }: LlamaBuild, name: string): Tensor {
-  const parameter = parameters.get(name);
-  if (parameter === undefined) throw new TypeError(`Llama: there is no parameter ${name}`);
-  return parameter;
+/** A parameter, or a unit of several, by its first one's name. */
+export function parameterOf({ units }: LlamaBuild, name: string): Tensor {
+  return tensorOf(units, name);
+}
+
+/** Where its gradient goes. */
+export function gradientOf({ gradients }: LlamaBuild, name: string): Tensor {
+  return tensorOf(gradients, name);
+}
+
+function tensorOf(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  const tensor = tensors.get(name);
+  if (tensor === undefined) throw new TypeError(`Llama: there is no parameter ${name}`);
+  return tensor;
 }
 
 /**
@@ -94,6 +106,7 @@ export function product(
     readonly right: Tensor;
     readonly transposeLeft?: boolean;
     readonly transposeRight?: boolean;
+    readonly product?: Tensor;
   },
 ): Tensor {
   const variant = kernels.matmul === undefined ? {} : { variant: kernels.matmul };
@@ -109,25 +122,26 @@ export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: st
   });
 }
 
-/** The gradients of a linear map: by its input, and by its parameter. */
+/**
+ * Plans the gradients of a linear map: that by its parameter, into its place, and that by its input.
+ *
+ * @returns the gradient by its input
+ */
 export function linearBackward(
   build: LlamaBuild,
   plans: Plan[],
-  { name, input, outputGradient, gradients }: {
+  { name, input, outputGradient }: {
     readonly name: string;
     readonly input: Tensor;
     readonly outputGradient: Tensor;
-    readonly gradients: Map<string, Tensor>;
   },
 ): Tensor {
-  gradients.set(
-    name,
-    product(build, plans, {
-      left: rowsOf(build, outputGradient),
-      right: rowsOf(build, input),
-      transposeLeft: true,
-    }),
-  );
+  product(build, plans, {
+    left: rowsOf(build, outputGradient),
+    right: rowsOf(build, input),
+    transposeLeft: true,
+    product: gradientOf(build, name),
+  });
   return product(build, plans, { left: outputGradient, right: parameterOf(build, name) });
 }
 

@@ -6,7 +6,7 @@ import { planAccumulate } from "../ops/add.ts";
 import { planCopy } from "../ops/copy.ts";
 import { planCrossEntropyBackward, planCrossEntropyForward } from "../ops/cross_entropy.ts";
 import { planRmsNormForward } from "../ops/rms_norm.ts";
-import { type LlamaBuild, parameterOf, product, rowsOf } from "./llama_build.ts";
+import { gradientOf, type LlamaBuild, parameterOf, product, rowsOf } from "./llama_build.ts";
 import { planNormBackward } from "./llama_layer.ts";
 import { EMBEDDING, FINAL_NORM, HEAD } from "./parameters.ts";
 
@@ -20,7 +20,7 @@ export interface HeadPlans {
   readonly tokenLosses: Tensor;
   /** The loss's gradient by the last hidden state: [B, T, d]. */
   readonly inputGradient: Tensor;
-  /** The loss's gradient by the head's matrix: [V, d]. */
+  /** The loss's gradient by the head's matrix, with a tied head not yet in its place: [V, d]. */
   readonly headGradient: Tensor;
 }
 
@@ -53,22 +53,24 @@ export function headChunkRows(gpu: Gpu, rows: number, vocabulary: number): numbe
  * that a large vocabulary costs time and not memory.
  *
  * @param build the model
- * @param options the last hidden state [B, T, d], the targets [B · T], what each token's loss is multiplied by in the
- *   whole loss, and where the parameters' gradients go
+ * @param options the last hidden state [B, T, d], the targets [B · T], and what each token's loss is multiplied by in
+ *   the whole loss
  */
 export function planHead(
   build: LlamaBuild,
-  { input, targets, factor, gradients }: {
+  { input, targets, factor }: {
     readonly input: Tensor;
     readonly targets: Tensor;
     readonly factor: number;
-    readonly gradients: Map<string, Tensor>;
   },
 ): HeadPlans {
   const { workspace, config, batch, context } = build;
   const { gpu } = workspace;
   const rows = batch * context;
   const chunkRows = headChunkRows(gpu, rows, config.vocabulary);
+  const headGradient = config.tiedHead
+    ? workspace.keep(gpu.empty([config.vocabulary, config.modelDim]))
+    : gradientOf(build, HEAD);
   const start: Plan[] = [];
   const { output: norm, inverseRms } = workspace.add(
     start,
@@ -83,14 +85,14 @@ export function planHead(
     norm: chunked ? workspace.keep(gpu.empty([chunkRows, config.modelDim])) : rowsOf(build, norm),
     targets: chunked ? workspace.keep(gpu.empty([chunkRows])) : targets,
     factor,
+    headGradient: chunked ? workspace.keep(gpu.empty(headGradient.shape)) : headGradient,
   });
   const forward = [...start];
   const train = [...start];
-  let { loss: tokenLosses, normGradient, headGradient } = chunk;
+  let { loss: tokenLosses, normGradient } = chunk;
   if (chunked) {
     tokenLosses = workspace.keep(gpu.empty([rows]));
     normGradient = workspace.keep(gpu.empty([rows, config.modelDim]));
-    headGradient = workspace.keep(gpu.empty(chunk.headGradient.shape));
     for (let first = 0; first < rows; first += chunkRows) {
       const numbers = first * config.modelDim;
       const copy = (...options: Parameters<typeof planCopy>[1][]): Plan[] =>
@@ -126,7 +128,6 @@ export function planHead(
     inverseRms,
     outputGradient: workspace.view(normGradient, input.shape),
     residualGradient: undefined,
-    gradients,
   });
   return { forward, train, tokenLosses, inputGradient, headGradient };
 }
@@ -143,10 +144,11 @@ interface ChunkPlans {
 
 function planChunk(
   build: LlamaBuild,
-  { norm, targets, factor }: {
+  { norm, targets, factor, headGradient }: {
     readonly norm: Tensor;
     readonly targets: Tensor;
     readonly factor: number;
+    readonly headGradient: Tensor;
   },
 ): ChunkPlans {
   const { workspace, config } = build;
@@ -164,10 +166,11 @@ function planChunk(
     planCrossEntropyBackward(gpu, { logits, targets, logSumExp, factor }),
   );
   const normGradient = product(build, backward, { left: logitsGradient, right: head });
-  const headGradient = product(build, backward, {
+  product(build, backward, {
     left: logitsGradient,
     right: norm,
     transposeLeft: true,
+    product: headGradient,
   });
   return { norm, targets, forward, backward, loss, normGradient, headGradient };
 }

@@ -9,7 +9,7 @@ import {
   planAttentionBlockBackward,
   planAttentionBlockForward,
 } from "./llama_attention.ts";
-import { linear, linearBackward, type LlamaBuild, parameterOf } from "./llama_build.ts";
+import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./llama_build.ts";
 import { layerParameterNames } from "./parameters.ts";
 import type { LayerTrace } from "./trace.ts";
 
@@ -30,10 +30,8 @@ export interface MlpState {
   /** h̃^{ℓ+½}: [B, T, d] */
   readonly norm: Tensor;
   readonly inverseRms: Tensor;
-  /** [B, T, f] */
-  readonly gate: Tensor;
-  /** [B, T, f] */
-  readonly up: Tensor;
+  /** Gate and up side by side: [B, T, 2 f] */
+  readonly projections: Tensor;
   /** g σ(g) u: [B, T, f] */
   readonly hidden: Tensor;
   /** r_mlp: [B, T, d] */
@@ -81,12 +79,10 @@ function planMlpForward(
       epsilon: config.normEpsilon,
     }),
   );
-  const gateInput = linearInput(plans, names.gate, norm);
-  const gate = linear(build, plans, gateInput, names.gate);
-  const up = linear(build, plans, gateInput, names.up);
-  const { hidden } = workspace.add(plans, planSwigluForward(gpu, { gate, up }));
+  const projections = linear(build, plans, linearInput(plans, names.gate, norm), names.gate);
+  const { hidden } = workspace.add(plans, planSwigluForward(gpu, { projections }));
   const residual = linear(build, plans, linearInput(plans, names.down, hidden), names.down);
-  return { norm, inverseRms, gate, up, hidden, residual };
+  return { norm, inverseRms, projections, hidden, residual };
 }
 
 /**
@@ -94,22 +90,20 @@ function planMlpForward(
  *
  * @param build the model
  * @param plans the list to add to
- * @param options which layer, what its forward pass left, the loss's gradient by its output [B, T, d], and
- *   where its parameters' gradients go
+ * @param options which layer, what its forward pass left, and the loss's gradient by its output [B, T, d]
  * @returns the layer's states and gradients
  */
 export function planLayerBackward(
   build: LlamaBuild,
   plans: Plan[],
-  { layer, state, outputGradient, gradients }: {
+  { layer, state, outputGradient }: {
     readonly layer: number;
     readonly state: LayerState;
     readonly outputGradient: Tensor;
-    readonly gradients: Map<string, Tensor>;
   },
 ): LayerTrace<Tensor> {
   const { input, attention, half, mlp, output } = state;
-  const mlpNormGradient = planMlpBackward(build, plans, { layer, mlp, outputGradient, gradients });
+  const mlpNormGradient = planMlpBackward(build, plans, { layer, mlp, outputGradient });
   const names = layerParameterNames(layer);
   const halfGradient = planNormBackward(build, plans, {
     name: names.mlpNorm,
@@ -117,7 +111,6 @@ export function planLayerBackward(
     inverseRms: mlp.inverseRms,
     outputGradient: mlpNormGradient,
     residualGradient: outputGradient,
-    gradients,
   });
   let inputGradient = halfGradient;
   let attentionGradients;
@@ -126,7 +119,6 @@ export function planLayerBackward(
       layer,
       attention,
       residualGradient: halfGradient,
-      gradients,
     });
     inputGradient = planNormBackward(build, plans, {
       name: names.attentionNorm,
@@ -134,7 +126,6 @@ export function planLayerBackward(
       inverseRms: attention.inverseRms,
       outputGradient: attentionGradients.norm,
       residualGradient: halfGradient,
-      gradients,
     });
   }
   return {
@@ -165,32 +156,30 @@ export function planLayerBackward(
 function planMlpBackward(
   build: LlamaBuild,
   plans: Plan[],
-  { layer, mlp, outputGradient, gradients }: {
+  { layer, mlp, outputGradient }: {
     readonly layer: number;
     readonly mlp: MlpState;
     readonly outputGradient: Tensor;
-    readonly gradients: Map<string, Tensor>;
   },
 ): Tensor {
   const { workspace } = build;
   const { gpu } = workspace;
   const names = layerParameterNames(layer);
-  const { norm, gate, up, hidden } = mlp;
+  const { norm, projections, hidden } = mlp;
   const hiddenGradient = linearBackward(build, plans, {
     name: names.down,
     input: hidden,
     outputGradient,
-    gradients,
   });
-  const { gateGradient, upGradient } = workspace.add(
+  const { projectionsGradient } = workspace.add(
     plans,
-    planSwigluBackward(gpu, { gate, up, hiddenGradient }),
+    planSwigluBackward(gpu, { projections, hiddenGradient }),
   );
-  const terms = ([[names.gate, gateGradient], [names.up, upGradient]] as const).map(
-    ([name, gradient]) =>
-      linearBackward(build, plans, { name, input: norm, outputGradient: gradient, gradients }),
-  );
-  return workspace.add(plans, planAdd(gpu, { terms: terms as [Tensor, Tensor] })).sum;
+  return linearBackward(build, plans, {
+    name: names.gate,
+    input: norm,
+    outputGradient: projectionsGradient,
+  });
 }
 
 /**
@@ -199,33 +188,32 @@ function planMlpBackward(
  * @param build the model
  * @param plans the list to add to
  * @param options the gain's name, the norm's input and what its forward pass left, the loss's gradient by its output
- *   and that which the stream brings, and where the gain's gradient goes
+ *   and that which the stream brings
  * @returns the gradient by the norm's input, which is the stream
  */
 export function planNormBackward(
   build: LlamaBuild,
   plans: Plan[],
-  { name, input, inverseRms, outputGradient, residualGradient, gradients }: {
+  { name, input, inverseRms, outputGradient, residualGradient }: {
     readonly name: string;
     readonly input: Tensor;
     readonly inverseRms: Tensor;
     readonly outputGradient: Tensor;
     readonly residualGradient: Tensor | undefined;
-    readonly gradients: Map<string, Tensor>;
   },
 ): Tensor {
   const { workspace } = build;
   const { gpu } = workspace;
-  const { inputGradient, gainGradient } = workspace.add(
+  const { inputGradient } = workspace.add(
     plans,
     planRmsNormBackward(gpu, {
       input,
       gain: parameterOf(build, name),
       inverseRms,
       outputGradient,
+      gainGradient: gradientOf(build, name),
     }),
   );
-  gradients.set(name, gainGradient);
   return residualGradient === undefined
     ? inputGradient
     : workspace.add(plans, planAdd(gpu, { terms: [residualGradient, inputGradient] })).sum;

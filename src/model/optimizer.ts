@@ -5,7 +5,8 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { planAdamW } from "../ops/adamw.ts";
 import { planGradientNorm } from "../ops/gradient_norm.ts";
 import type { LlamaConfig } from "./config.ts";
-import { listParameters } from "./parameters.ts";
+import type { ParameterPack } from "./llama.ts";
+import { packTensors } from "./parameter_packs.ts";
 import { Workspace } from "./workspace.ts";
 
 /** How {@linkcode AdamW} steps. */
@@ -25,8 +26,7 @@ export interface AdamWSettings {
 /** The model that is trained: a `Llama` is one. */
 export interface Trained {
   readonly config: LlamaConfig;
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly gradients: ReadonlyMap<string, Tensor>;
+  readonly packs: readonly ParameterPack[];
 }
 
 /** AdamW's memory of one parameter, of its shape. */
@@ -107,27 +107,23 @@ export class AdamW {
     this.#workspace = workspace;
     try {
       const plans: Plan[] = [];
-      const gradients = [...model.gradients.values()];
+      const gradients = model.packs.map(({ gradient }) => gradient);
       const { clipping } = workspace.add(
         plans,
         planGradientNorm(gpu, { gradients, maximum: maximumNorm }),
       );
       this.clipping = clipping;
       this.#step = workspace.keep(gpu.empty([3]));
-      const moments = new Map<string, Moments>();
-      for (const { name, decayed } of listParameters(model.config)) {
-        const parameter = tensorOf(model.parameters, name);
-        // New buffers are zeros.
-        const first = workspace.keep(gpu.empty(parameter.shape));
-        const second = workspace.keep(gpu.empty(parameter.shape));
-        moments.set(name, { first, second });
+      const first = packTensors(workspace, model.config);
+      const second = packTensors(workspace, model.config);
+      model.packs.forEach(({ decayed, parameter, gradient }, i) =>
         workspace.add(
           plans,
           planAdamW(gpu, {
             parameter,
-            gradient: tensorOf(model.gradients, name),
-            firstMoment: first,
-            secondMoment: second,
+            gradient,
+            firstMoment: first.packs[i]!.tensor,
+            secondMoment: second.packs[i]!.tensor,
             step: this.#step,
             clipping,
             beta1,
@@ -135,9 +131,13 @@ export class AdamW {
             epsilon,
             weightDecay: decayed ? weightDecay : 0,
           }),
-        );
-      }
-      this.moments = moments;
+        )
+      );
+      this.moments = new Map(
+        [...first.parameters].map((
+          [name, tensor],
+        ) => [name, { first: tensor, second: second.parameters.get(name)! }]),
+      );
       this.#plans = plans;
     } catch (error) {
       workspace[Symbol.dispose]();
@@ -217,10 +217,4 @@ export class AdamW {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function tensorOf(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
-  const tensor = tensors.get(name);
-  if (tensor === undefined) throw new TypeError(`AdamW: the model has no ${name}`);
-  return tensor;
 }

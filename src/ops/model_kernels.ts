@@ -26,9 +26,11 @@ import learnedConstantForwardSource from "../../kernels/learned_constant_forward
 };
 import mergeHeadsSource from "../../kernels/merge_heads.wgsl" with { type: "text" };
 import normSource from "../../kernels/norm.wgsl" with { type: "text" };
-import rotarySource from "../../kernels/rotary.wgsl" with { type: "text" };
+import mergeProjectionsSource from "../../kernels/merge_projections.wgsl" with { type: "text" };
+import projectionsSource from "../../kernels/projections.wgsl" with { type: "text" };
 import sigmoidSource from "../../kernels/sigmoid.wgsl" with { type: "text" };
 import splitHeadsSource from "../../kernels/split_heads.wgsl" with { type: "text" };
+import splitProjectionsSource from "../../kernels/split_projections.wgsl" with { type: "text" };
 import sumSource from "../../kernels/sum.wgsl" with { type: "text" };
 import sumSquaresSource from "../../kernels/sum_squares.wgsl" with { type: "text" };
 import swigluBackwardSource from "../../kernels/swiglu_backward.wgsl" with { type: "text" };
@@ -36,7 +38,7 @@ import swigluForwardSource from "../../kernels/swiglu_forward.wgsl" with { type:
 import workgroupSumSource from "../../kernels/workgroup_sum.wgsl" with { type: "text" };
 
 const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
-const rotary: KernelPart = { file: "rotary.wgsl", source: rotarySource };
+const projections: KernelPart = { file: "projections.wgsl", source: projectionsSource };
 const sigmoid: KernelPart = { file: "sigmoid.wgsl", source: sigmoidSource };
 const crossEntropyRow: KernelPart = {
   file: "cross_entropy_row.wgsl",
@@ -74,27 +76,51 @@ export function embeddingBackwardKernel(columns: number): ElementKernel {
   });
 }
 
-/** Rows of all heads to heads of rows, with RoPE. */
+/** Rows of all heads to heads of rows. */
 export const splitHeadsKernel: Kernel = {
-  parts: [rotary, { file: "split_heads.wgsl", source: splitHeadsSource }],
+  parts: [{ file: "split_heads.wgsl", source: splitHeadsSource }],
 };
 
 /** The inverse of `splitHeadsKernel`. */
 export const mergeHeadsKernel: Kernel = {
-  parts: [rotary, { file: "merge_heads.wgsl", source: mergeHeadsSource }],
+  parts: [{ file: "merge_heads.wgsl", source: mergeHeadsSource }],
 };
 
-/** SwiGLU forward, for a tensor's length. */
-export function swigluForwardKernel(length: number): ElementKernel {
-  return elementKernel(length, sigmoid, {
+function projectionsKernel(headDim: number, part: KernelPart): ElementKernel {
+  const width = headDim % 8 === 0 ? 4 : 2;
+  return {
+    kernel: { parts: [projections, part], constants: { Element: `vec${width}f` } },
+    elements: headDim / 2 / width,
+  };
+}
+
+/** A joint projection to query, key and value, with RoPE, for a head dimension; the elements are those of half a row. */
+export function splitProjectionsKernel(headDim: number): ElementKernel {
+  return projectionsKernel(headDim, {
+    file: "split_projections.wgsl",
+    source: splitProjectionsSource,
+  });
+}
+
+/** The inverse of `splitProjectionsKernel`. */
+export function mergeProjectionsKernel(headDim: number): ElementKernel {
+  return projectionsKernel(headDim, {
+    file: "merge_projections.wgsl",
+    source: mergeProjectionsSource,
+  });
+}
+
+/** SwiGLU forward, for the length of half a row. */
+export function swigluForwardKernel(columns: number): ElementKernel {
+  return elementKernel(columns, sigmoid, {
     file: "swiglu_forward.wgsl",
     source: swigluForwardSource,
   });
 }
 
-/** SwiGLU backward, for a tensor's length. */
-export function swigluBackwardKernel(length: number): ElementKernel {
-  return elementKernel(length, sigmoid, {
+/** SwiGLU backward, for the length of half a row. */
+export function swigluBackwardKernel(columns: number): ElementKernel {
+  return elementKernel(columns, sigmoid, {
     file: "swiglu_backward.wgsl",
     source: swigluBackwardSource,
   });

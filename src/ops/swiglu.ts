@@ -13,43 +13,55 @@ import {
 
 /** Arguments of {@linkcode swigluForward}. */
 export interface SwigluForwardOptions {
-  /** Any shape. */
-  readonly gate: Tensor;
-  /** Of the gate's shape. */
-  readonly up: Tensor;
+  /** `[…, 2 · f]`: a row holds the f numbers of the gate, then the f numbers that it lets through. */
+  readonly projections: Tensor;
 }
 
 /** Results of {@linkcode swigluForward}. */
 export interface SwigluForwardResult {
-  /** Of the gate's shape. */
+  /** `[…, f]` */
   readonly hidden: Tensor;
 }
 
 /** Arguments of {@linkcode swigluBackward}. */
 export interface SwigluBackwardOptions extends SwigluForwardOptions {
-  /** The loss's gradient by `hidden`, of its shape. */
+  /** The loss's gradient by `hidden`: `[…, f]`. */
   readonly hiddenGradient: Tensor;
 }
 
 /** Results of {@linkcode swigluBackward}. */
 export interface SwigluBackwardResult {
-  /** Of the gate's shape. */
-  readonly gateGradient: Tensor;
-  /** Of the gate's shape. */
-  readonly upGradient: Tensor;
+  /** `[…, 2 · f]` */
+  readonly projectionsGradient: Tensor;
 }
 
-function checkGate(gpu: Gpu, operator: string, options: SwigluForwardOptions): void {
+function checkProjections(
+  gpu: Gpu,
+  operator: string,
+  options: SwigluForwardOptions,
+): { readonly rows: number; readonly columns: number; readonly hiddenShape: readonly number[] } {
   checkCall(operator, gpu, options);
-  checkTensor(gpu, options.gate, { operator, name: "gate" });
-  checkShape(gpu, options.up, { operator, name: "up", wanted: options.gate.shape });
+  const { projections } = options;
+  checkTensor(gpu, projections, { operator, name: "projections" });
+  const width = projections.shape.at(-1) ?? 1;
+  if (width % 2 !== 0) {
+    throw new TypeError(
+      `${operator}: projections has rows of ${width} numbers, wanted an even number`,
+    );
+  }
+  const columns = width / 2;
+  return {
+    rows: projections.length / width,
+    columns,
+    hiddenShape: [...projections.shape.slice(0, -1), columns],
+  };
 }
 
 /**
  * Prepares {@linkcode swigluForward} without running it.
  *
  * @param gpu the GPU that holds the tensors
- * @param options the tensors
+ * @param options the tensor
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter
@@ -59,8 +71,8 @@ function checkGate(gpu: Gpu, operator: string, options: SwigluForwardOptions): v
  * import { openGpu, planSwigluForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
- * const gate = gpu.tensor([0, 100], [2]);
- * const { plan, hidden } = planSwigluForward(gpu, { gate, up: gpu.tensor([1, 2], [2]) });
+ * const projections = gpu.tensor([0, 100, 1, 2], [1, 4]);
+ * const { plan, hidden } = planSwigluForward(gpu, { projections });
  * gpu.run(plan);
  * console.log(hidden.shape, plan.cost.flops);
  * ```
@@ -70,32 +82,31 @@ export function planSwigluForward(
   options: SwigluForwardOptions,
 ): Planned<SwigluForwardResult> {
   const operator = "swigluForward";
-  checkGate(gpu, operator, options);
-  const { gate, up } = options;
-  const outputs = emptyTensors(gpu, operator, { hidden: gate.shape });
-  const { kernel, elements } = swigluForwardKernel(gate.length);
+  const { rows, columns, hiddenShape } = checkProjections(gpu, operator, options);
+  const outputs = emptyTensors(gpu, operator, { hidden: hiddenShape });
+  const { kernel, elements } = swigluForwardKernel(columns);
   const plan = new Plan(gpu, {
     operator,
     // An exponential, a sum, a division and two products.
-    cost: { flops: 5 * gate.length, bytes: 12 * gate.length },
+    cost: { flops: 5 * rows * columns, bytes: 12 * rows * columns },
     dispatches: [{
       kernel,
-      parameters: [{ u32: elements }],
-      buffers: [gate.binding, up.binding, outputs.hidden.binding],
-      workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
+      parameters: [{ u32: rows }, { u32: elements }],
+      buffers: [options.projections.binding, outputs.hidden.binding],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows * elements / 64)),
     }],
   });
   return { plan, ...outputs };
 }
 
 /**
- * SwiGLU: `hidden = g σ(g) u`, σ the logistic function.
+ * SwiGLU: `hidden = g σ(g) u`, σ the logistic function, g the first half of each row and u the second.
  *
  * Source: Shazeer, arXiv 2002.05202.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `gate` and `up`, of one shape
- * @returns `hidden`, of that shape; enqueued, not waited for
+ * @param options `projections` […, 2 · f]
+ * @returns `hidden` […, f]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter
  *
@@ -104,8 +115,7 @@ export function planSwigluForward(
  * import { openGpu, swigluForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
- * const gate = gpu.tensor([0, 100], [2]);
- * const { hidden } = swigluForward(gpu, { gate, up: gpu.tensor([1, 2], [2]) });
+ * const { hidden } = swigluForward(gpu, { projections: gpu.tensor([0, 100, 1, 2], [1, 4]) });
  * console.log(await hidden.read()); // 0, 200
  * ```
  */
@@ -118,7 +128,7 @@ export function swigluForward(gpu: Gpu, options: SwigluForwardOptions): SwigluFo
  *
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
- * @returns the plan and its output tensors
+ * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter
  *
@@ -127,11 +137,12 @@ export function swigluForward(gpu: Gpu, options: SwigluForwardOptions): SwigluFo
  * import { openGpu, planSwigluBackward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
- * const gate = gpu.tensor([0, 100], [2]);
- * const up = gpu.tensor([1, 2], [2]);
- * const { plan, gateGradient } = planSwigluBackward(gpu, { gate, up, hiddenGradient: up });
+ * const { plan, projectionsGradient } = planSwigluBackward(gpu, {
+ *   projections: gpu.tensor([0, 100, 1, 2], [1, 4]),
+ *   hiddenGradient: gpu.tensor([1, 1], [1, 2]),
+ * });
  * gpu.run(plan);
- * console.log(gateGradient.shape, plan.cost.flops);
+ * console.log(projectionsGradient.shape, plan.cost.flops);
  * ```
  */
 export function planSwigluBackward(
@@ -139,29 +150,21 @@ export function planSwigluBackward(
   options: SwigluBackwardOptions,
 ): Planned<SwigluBackwardResult> {
   const operator = "swigluBackward";
-  checkGate(gpu, operator, options);
-  const { gate, up, hiddenGradient } = options;
-  checkShape(gpu, hiddenGradient, { operator, name: "hiddenGradient", wanted: gate.shape });
-  const outputs = emptyTensors(gpu, operator, {
-    gateGradient: gate.shape,
-    upGradient: gate.shape,
-  });
-  const { kernel, elements } = swigluBackwardKernel(gate.length);
+  const { rows, columns, hiddenShape } = checkProjections(gpu, operator, options);
+  const { projections, hiddenGradient } = options;
+  checkShape(gpu, hiddenGradient, { operator, name: "hiddenGradient", wanted: hiddenShape });
+  const outputs = emptyTensors(gpu, operator, { projectionsGradient: projections.shape });
+  const { kernel, elements } = swigluBackwardKernel(columns);
   const plan = new Plan(gpu, {
     operator,
-    // σ (3), h' u and h' g s (3), s (1 + g (1 − s)) (4), and their product.
-    cost: { flops: 11 * gate.length, bytes: 20 * gate.length },
+    // σ (3), h′ u and h′ g s (3), s (1 + g (1 − s)) (4), and their product.
+    cost: { flops: 11 * rows * columns, bytes: 20 * rows * columns },
     dispatches: [{
       kernel,
-      parameters: [{ u32: elements }],
-      buffers: [
-        gate.binding,
-        up.binding,
-        hiddenGradient.binding,
-        outputs.gateGradient.binding,
-        outputs.upGradient.binding,
-      ],
-      workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
+      parameters: [{ u32: rows }, { u32: elements }],
+      buffers: [projections, hiddenGradient, outputs.projectionsGradient]
+        .map((tensor) => tensor.binding),
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows * elements / 64)),
     }],
   });
   return { plan, ...outputs };
@@ -169,13 +172,13 @@ export function planSwigluBackward(
 
 /**
  * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient: `∂L/∂g = h′ u s (1 + g (1 − s))`,
- * `∂L/∂u = h′ g s`.
+ * `∂L/∂u = h′ g s`, side by side as g and u are.
  *
  * Source: Shazeer, arXiv 2002.05202.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `gate`, `up` and `hiddenGradient`, of one shape
- * @returns `gateGradient` and `upGradient`, of that shape; enqueued, not waited for
+ * @param options `projections` […, 2 · f], `hiddenGradient` […, f]
+ * @returns `projectionsGradient` […, 2 · f]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter
  *
@@ -184,10 +187,11 @@ export function planSwigluBackward(
  * import { openGpu, swigluBackward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
- * const gate = gpu.tensor([0, 100], [2]);
- * const up = gpu.tensor([1, 2], [2]);
- * const { gateGradient } = swigluBackward(gpu, { gate, up, hiddenGradient: gpu.tensor([1, 1], [2]) });
- * console.log(await gateGradient.read()); // 0.5, 2
+ * const { projectionsGradient } = swigluBackward(gpu, {
+ *   projections: gpu.tensor([0, 100, 1, 2], [1, 4]),
+ *   hiddenGradient: gpu.tensor([1, 1], [1, 2]),
+ * });
+ * console.log(await projectionsGradient.read()); // 0.5, 2, 0, 100
  * ```
  */
 export function swigluBackward(gpu: Gpu, options: SwigluBackwardOptions): SwigluBackwardResult {

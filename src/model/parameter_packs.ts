@@ -1,0 +1,118 @@
+/**
+ * How a model's parameters lie in GPU memory: side by side in a few large tensors, so that the optimizer needs a few
+ * dispatches and not one a parameter, and matrices that act on the same input are one matrix.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import type { LlamaConfig } from "./config.ts";
+import {
+  layerParameterNames,
+  listParameters,
+  type Parameter,
+  parameterLength,
+} from "./parameters.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two; else one alone. */
+interface Unit {
+  readonly parameters: Parameter[];
+  /** Where it begins in its pack, in elements. */
+  readonly start: number;
+}
+
+/** Units side by side. */
+interface Pack {
+  readonly decayed: boolean;
+  readonly units: Unit[];
+  length: number;
+}
+
+/** Numbers for every parameter of a model: its values, its gradients, or what an optimizer keeps of them. */
+export interface PackedTensors {
+  /** The tensors that hold everything, each with whether weight decay draws it towards 0. */
+  readonly packs: readonly { readonly decayed: boolean; readonly tensor: Tensor }[];
+  /** By the parameters' names: to read and to write. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** What kernels read and write, by the name of each unit's first parameter: matrices stacked. */
+  readonly units: ReadonlyMap<string, Tensor>;
+}
+
+/** A binding may begin at any multiple of so many elements, on every adapter. */
+const ALIGNMENT = 64;
+
+function unitsOf(config: LlamaConfig): Parameter[][] {
+  const joined = new Map<string, string>();
+  for (let layer = 0; layer < config.layers; layer++) {
+    const names = layerParameterNames(layer);
+    joined.set(names.key, names.query).set(names.value, names.query).set(names.up, names.gate);
+  }
+  const units = new Map<string, Parameter[]>();
+  for (const parameter of listParameters(config)) {
+    const first = joined.get(parameter.name) ?? parameter.name;
+    units.set(first, [...units.get(first) ?? [], parameter]);
+  }
+  return [...units.values()];
+}
+
+function packsOf(config: LlamaConfig, limit: number): Pack[] {
+  const packs: Pack[] = [];
+  for (const parameters of unitsOf(config)) {
+    const { decayed } = parameters[0]!;
+    const length = parameters.reduce((sum, parameter) => sum + parameterLength(parameter), 0);
+    let pack = packs.findLast((pack) => pack.decayed === decayed);
+    let start = pack === undefined ? 0 : ALIGNMENT * Math.ceil(pack.length / ALIGNMENT);
+    if (pack === undefined || start + length > limit) {
+      pack = { decayed, units: [], length: 0 };
+      packs.push(pack);
+      start = 0;
+    }
+    pack.units.push({ parameters, start });
+    pack.length = start + length;
+  }
+  return packs;
+}
+
+function largestTensor({ device: { limits } }: Gpu): number {
+  return Math.floor(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / 4);
+}
+
+/**
+ * Makes a tensor for every parameter of a model, all zeros.
+ *
+ * @param workspace takes charge of them
+ * @param config the model's shape
+ * @throws {RangeError} if a matrix is larger than the adapter allows
+ */
+export function packTensors(workspace: Workspace, config: LlamaConfig): PackedTensors {
+  const { gpu } = workspace;
+  const packs = [];
+  const parameters = new Map<string, Tensor>();
+  const units = new Map<string, Tensor>();
+  for (const { decayed, units: own, length } of packsOf(config, largestTensor(gpu))) {
+    // New buffers are zeros, and what lies between units stays so.
+    const tensor = workspace.keep(gpu.empty([length]));
+    packs.push({ decayed, tensor });
+    for (const { parameters: members, start } of own) {
+      let end = start;
+      for (const { name, shape } of members) {
+        const part = tensor.slice(end, shape);
+        parameters.set(name, part);
+        end += part.length;
+      }
+      const [{ name, shape }] = members as [Parameter];
+      const rows = members.reduce((sum, member) => sum + member.shape[0]!, 0);
+      units.set(name, tensor.slice(start, [rows, ...shape.slice(1)]));
+    }
+  }
+  const names = listParameters(config).map(({ name }) => name);
+  return { packs, units, parameters: new Map(names.map((name) => [name, parameters.get(name)!])) };
+}
+
+/**
+ * The elements that {@linkcode packTensors} allocates, with those between parameters.
+ *
+ * @param config the model's shape
+ */
+export function packedLength(config: LlamaConfig): number {
+  return packsOf(config, Infinity).reduce((sum, { length }) => sum + length, 0);
+}
