@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { measureModel } from "../experiments/measure_model.ts";
-import { openModel } from "../experiments/open_model.ts";
+import { openTask } from "../experiments/run_task.ts";
 import type { StudyArm } from "../experiments/study_arms.ts";
 import { RECORD_FILE } from "../experiments/study_record.ts";
 import { buildStudyRecord } from "../experiments/study_record_build.ts";
@@ -12,6 +12,7 @@ import { writeStudyRecord } from "../experiments/study_record_store.ts";
 import { INTERRUPTED, type RunReport } from "../experiments/study_runner.ts";
 import { studyRunSettings, type StudyScale } from "../experiments/study_settings.ts";
 import { type RunResult, trainRun } from "../experiments/train_run.ts";
+import { readModel } from "../model/checkpoint.ts";
 import { Llama } from "../model/llama.ts";
 import { openGpu } from "../ops/open_gpu.ts";
 import type { SinkMeasurement } from "../sinks/measurement.ts";
@@ -57,26 +58,29 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
       adapter: result.adapter,
       corpus: result.corpusDigest,
       metrics: result.rows,
-      final: await measureFinal(folder, result),
+      final: await measureFinal(result),
       date: new Date().toISOString(),
     }),
   );
   return 0;
 }
 
-async function measureFinal(folder: string, { settings }: RunResult): Promise<SinkMeasurement> {
-  const { model: stored, task, source } = await openModel(folder);
+/** From the checkpoint, as anybody would measure it. */
+async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<SinkMeasurement> {
+  if (checkpoint === undefined) throw new Error("the run left no checkpoint");
+  const { config, context, parameters } = await readModel(checkpoint);
+  const { task } = await openTask(settings);
   using gpu = await openGpu();
   using model = new Llama(gpu, {
-    config: stored.config,
+    config,
     batch: settings.batch,
-    context: stored.context,
-    parameters: stored.parameters,
+    context,
+    parameters,
     kernels: "start",
   });
   return await measureModel(model, {
     task,
-    source,
+    source: { run: settings.preset, step, task: settings.task.name, seed: settings.seed },
     batches: settings.reporting.measureBatches,
     theory: true,
   });
