@@ -79,8 +79,9 @@ export class CheckMeter {
     const key = `${place.layer} ${place.branch}`;
     const slack = this.#slack.get(key) ?? { place, all: [], sink: [] };
     this.#slack.set(key, slack);
-    slack.all.push(bound / actual);
-    if (atSink) slack.sink.push(bound / actual);
+    const room = Math.min(bound / actual, Number.MAX_VALUE);
+    slack.all.push(room);
+    if (atSink) slack.sink.push(room);
   }
 
   /** What came out; undefined if nothing was compared. */
@@ -110,7 +111,8 @@ function slackQuantiles(values: readonly number[]): number[] {
 }
 
 function slackHistogram(values: readonly number[]): SlackDistribution["histogram"] {
-  const bins = values.map((slack) => Math.floor(Math.log10(slack) / BIN));
+  // A bound of 0 that is violated has no logarithm.
+  const bins = values.map((slack) => Math.floor(Math.log10(Math.max(slack, 1e-10)) / BIN));
   const first = bins.reduce((least, bin) => Math.min(least, bin), Infinity);
   const last = bins.reduce((most, bin) => Math.max(most, bin), -Infinity);
   // Slack beyond 10^20 goes into the last bin: a gradient that is all rounding must not make a million bins.

@@ -198,8 +198,8 @@ const mutants: Readonly<Record<string, Mutant>> = {
   },
   "slack is upside down": {
     file: "slack.ts",
-    from: "slack.all.push(bound / actual)",
-    to: "slack.all.push(actual / bound)",
+    from: "Math.min(bound / actual",
+    to: "Math.min(actual / bound",
   },
 };
 
