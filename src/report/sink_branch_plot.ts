@@ -1,7 +1,7 @@
 /** Bloat, Compress and Change of single tokens against the norm of their hidden state. */
 import * as Plot from "@observablehq/plot";
 import type { Markup } from "./html.ts";
-import { finishPicture, machineColor, machineDashes, machineSign } from "./plot.ts";
+import { finishPicture, machineColor, machineDashes, machineSign, plotText } from "./plot.ts";
 import {
   logDomain,
   logTick,
@@ -80,7 +80,9 @@ function measurePlot(
     text: measure !== "compress" ? "" : fits
       .filter((row) => row.branch === branch && series.includes(row.series))
       .map(({ series: name, fit }) =>
-        `${series.length > 1 ? `${name}: ` : ""}slope ${fit.slope.toFixed(2).replace("-", "−")}`
+        `${series.length > 1 ? `${plotText(name, 24)}: ` : ""}slope ${
+          fit.slope.toFixed(2).replace("-", "−")
+        }`
       ).join("\n"),
   }));
   const legend = pictureLegend([
