@@ -50,11 +50,9 @@ export async function study(
     }
   } catch (error) {
     const usage = error instanceof UsageError;
-    if (
-      !usage && !(error instanceof ResultFileError) && !(error instanceof Deno.errors.NotCapable)
-    ) {
-      throw error;
-    }
+    const told = [ResultFileError, Deno.errors.NotCapable, Deno.errors.NotFound]
+      .some((kind) => error instanceof kind);
+    if (!(error instanceof Error) || !usage && !told) throw error;
     const message = error.message.replaceAll(/\s+/g, " ");
     output.err(escapeTerminal(`study: ${message}${usage ? " (see --help)" : ""}`) + "\n");
     return usage ? 2 : 1;

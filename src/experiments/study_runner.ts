@@ -59,6 +59,8 @@ export interface StudyRun {
  *
  * @param run which arms, and how
  * @returns where each arm stands in the end
+ * @throws {Deno.errors.NotFound} if the program that does a run is not there
+ * @throws {Deno.errors.NotCapable} without the permission to start it
  */
 export async function runStudy(run: StudyRun): Promise<ArmState[]> {
   const { arms, steps, jobs, signal, show } = run;
@@ -104,19 +106,15 @@ async function runArm(
 ): Promise<void> {
   const { signal, now = () => performance.now(), patience = 60_000 } = run;
   const began = now();
-  let child: Deno.ChildProcess;
-  try {
-    const { command, args } = run.command(arm);
-    child = new Deno.Command(command, {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      env: { NO_COLOR: "1" },
-    }).spawn();
-  } catch (error) {
-    return update(index, { state: "failed", reason: message(error) });
-  }
+  const { command, args } = run.command(arm);
+  // Throws where there is no such program, or no permission: no other arm could be started either.
+  const child = new Deno.Command(command, {
+    args: [...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
   let killer: ReturnType<typeof setTimeout> | undefined;
   const stop = (): void => {
     kill(child, "SIGTERM");
@@ -167,10 +165,6 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
   } catch {
     // It has ended by itself.
   }
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
 }
 
 /**

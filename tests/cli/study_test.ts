@@ -44,6 +44,7 @@ async function ran(
     readonly failing?: readonly number[];
     readonly signal?: AbortSignal;
     readonly started?: (arm: StudyArm) => void;
+    readonly program?: string;
   } = {},
 ): Promise<Ran> {
   const { pace = 0, failing = [], started } = options;
@@ -65,7 +66,7 @@ async function ran(
         failing,
       };
       return {
-        command: Deno.execPath(),
+        command: options.program ?? Deno.execPath(),
         args: [
           "run",
           "--quiet",
@@ -128,6 +129,16 @@ testOnDisk("study() goes on after a failed run, and says why it failed", async (
     "study: shallow-none-seed1: error: the loss is not finite at step 2",
     "study: shallow-learned-seed1: error: the loss is not finite at step 2",
   ]);
+});
+
+testOnDisk("study() ends at once where no run can be started", async (folder) => {
+  const [args, none] = [
+    [...SMALL, "--seeds=2", `--out=${folder}`],
+    join(folder, "no-such-program"),
+  ];
+  const { code, err } = await ran(args, { program: none });
+  assertEquals(code, 1);
+  assert(/^study: [^\n]*no-such-program[^\n]*\n$/.test(err), err);
 });
 
 testOnDisk("study() stops in order, and the same command goes on where it was", async (folder) => {
