@@ -1,0 +1,111 @@
+/** `deno task sinks`: measures sinks and gradient sinks of a trained model. */
+import { escapeTerminal } from "../escape.ts";
+import { measureModel } from "../experiments/measure_model.ts";
+import { type OpenedModel, openModel } from "../experiments/open_model.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { checkWritable, writeTextFile } from "../measure/result_file_store.ts";
+import { Llama } from "../model/llama.ts";
+import { openGpu } from "../ops/open_gpu.ts";
+import { formatSinkMeasurement } from "../report/sink_tables.ts";
+import type { SinkMeasurement } from "../sinks/measurement.ts";
+import { formatMeasurementJson } from "../sinks/measurement_text.ts";
+import { UsageError } from "./arguments.ts";
+import { Progress, stderrOutput } from "./bench_progress.ts";
+import { parseSinks, sinksHelp, type SinksRequest } from "./sinks_options.ts";
+
+/** What a test replaces. */
+export interface SinksHooks {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Whether standard output shows colors. */
+  readonly color: boolean;
+  readonly openGpu: () => Promise<Gpu>;
+}
+
+type Request = Extract<SinksRequest, { help: false }>;
+
+/** Sequences in a batch where nothing says how many. */
+const BATCH = 8;
+
+/**
+ * Measures a model.
+ *
+ * @param args the command line
+ * @param hooks where output goes
+ * @returns the exit code
+ */
+export async function runSinks(args: readonly string[], hooks: SinksHooks): Promise<number> {
+  try {
+    const request = parseSinks(args);
+    if (request.help) {
+      hooks.out(sinksHelp());
+      return 0;
+    }
+    // First of all what takes no time and may be wrong.
+    if (request.output !== undefined) await checkWritable(request.output);
+    const { folder, step, corpus } = request;
+    const opened = await openModel(folder, { step, corpus });
+    const { context } = opened.model;
+    if (request.position >= context) {
+      throw new UsageError(
+        `--position is ${request.position}, wanted at most ${
+          context - 1
+        }, as sequences have ${context} tokens`,
+      );
+    }
+    const measurement = await measure(request, opened, hooks);
+    const json = formatMeasurementJson(measurement);
+    if (request.output !== undefined) await writeTextFile(request.output, json);
+    hooks.out(request.json ? json : formatSinkMeasurement(measurement, { color: hooks.color }));
+    const errors = measurement.theory?.errors ?? [];
+    if (errors.length === 0) return 0;
+    hooks.err(`sinks: ${errors.length} of the theory's statements are violated\n`);
+    return 3;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    hooks.err(`sinks: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+async function measure(
+  request: Request,
+  { model: stored, task, source, batch }: OpenedModel,
+  hooks: SinksHooks,
+): Promise<SinkMeasurement> {
+  const { batches, position, window, threshold, theory } = request;
+  const progress = new Progress({ ...stderrOutput(), write: hooks.err });
+  using gpu = await hooks.openGpu();
+  using model = new Llama(gpu, {
+    config: stored.config,
+    batch: request.batch ?? batch ?? BATCH,
+    context: stored.context,
+    parameters: stored.parameters,
+    kernels: "start",
+  });
+  try {
+    return await measureModel(model, {
+      task,
+      batches,
+      settings: { position, window, threshold },
+      source,
+      theory,
+      onBatch: (done) => progress.show({ done, total: batches, text: "validation batches" }),
+    });
+  } finally {
+    progress.clear();
+  }
+}
+
+if (import.meta.main) {
+  const write = (stream: { writeSync(bytes: Uint8Array): number }) => (text: string) => {
+    const bytes = new TextEncoder().encode(text);
+    for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
+  };
+  Deno.exitCode = await runSinks(Deno.args, {
+    out: write(Deno.stdout),
+    err: write(Deno.stderr),
+    color: Deno.stdout.isTerminal() && !Deno.noColor,
+    openGpu: () => openGpu(),
+  });
+}

@@ -1,0 +1,129 @@
+/** From a folder on disk to a trained model and the task that it is measured on. */
+import { join } from "node:path";
+import { readModel, type StoredModel } from "../model/checkpoint.ts";
+import type { MeasurementSource } from "../sinks/measurement.ts";
+import { RunError } from "./run_error.ts";
+import { listCheckpoints, readRunSettings } from "./run_folder.ts";
+import type { RunSettings, TaskSettings } from "./run_settings.ts";
+import { openTask } from "./run_task.ts";
+import type { Task } from "./task.ts";
+
+/** A model, ready to be put on a GPU. */
+export interface OpenedModel {
+  readonly model: StoredModel;
+  readonly task: Task;
+  readonly source: MeasurementSource;
+  /** Sequences in a batch, as the run trained with; undefined for a checkpoint alone. */
+  readonly batch: number | undefined;
+}
+
+/** What {@linkcode openModel} may be told beside the folder. */
+export interface OpenModelOptions {
+  /** Which checkpoint of a run; the newest by default. */
+  readonly step?: number | undefined;
+  /** A file or folder of text in place of the run's own; for a checkpoint alone it makes the task. */
+  readonly corpus?: string | undefined;
+}
+
+/**
+ * Opens a checkpoint of a run, or a checkpoint alone.
+ *
+ * @param folder of a run, or of a checkpoint in Hugging Face's layout
+ * @param options which checkpoint, and other text
+ * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run
+ * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is no number
+ * @throws {CorpusError} if the text cannot be read or does not do
+ */
+export async function openModel(
+  folder: string,
+  { step, corpus }: OpenModelOptions = {},
+): Promise<OpenedModel> {
+  if (await isCheckpoint(folder)) return await openCheckpoint(folder, { step, corpus });
+  const settings = await readRunSettings(folder);
+  const checkpoints = await listCheckpoints(folder);
+  const steps = checkpoints.map((entry) => entry.step);
+  const entry = step === undefined
+    ? checkpoints.at(-1)
+    : checkpoints.find((candidate) => candidate.step === step);
+  if (entry === undefined) {
+    throw new RunError(
+      steps.length === 0
+        ? `${folder}: has no checkpoint yet`
+        : `${folder}: has no checkpoint of step ${step}, but of ${listed(steps)}`,
+    );
+  }
+  const model = await readModel(entry.path);
+  const { task } = await openTask({ ...settings, task: withCorpus(settings, corpus) });
+  if (model.config.vocabulary !== task.vocabulary || model.context !== task.context) {
+    throw new RunError(
+      `${entry.path}: is a model of ${model.config.vocabulary} tokens in contexts of ${model.context}, ` +
+        `but the run's task has ${task.vocabulary} in ${task.context}`,
+    );
+  }
+  return {
+    model,
+    task,
+    source: {
+      run: nameOf(folder),
+      step: entry.step,
+      task: settings.task.name,
+      seed: settings.seed,
+    },
+    batch: settings.batch,
+  };
+}
+
+async function isCheckpoint(folder: string): Promise<boolean> {
+  const isFile = async (name: string) => {
+    try {
+      return (await Deno.stat(join(folder, name))).isFile;
+    } catch {
+      return false; // Whoever reads it next says why.
+    }
+  };
+  return !(await isFile("settings.json")) &&
+    ((await isFile("config.json")) || (await isFile("model.safetensors")));
+}
+
+async function openCheckpoint(
+  folder: string,
+  { step, corpus }: OpenModelOptions,
+): Promise<OpenedModel> {
+  if (step !== undefined) {
+    throw new RunError(`${folder}: is one checkpoint, which has no others to choose from by step`);
+  }
+  const model = await readModel(folder);
+  if (corpus === undefined) {
+    throw new RunError(
+      `${folder}: is a checkpoint alone, outside of a run: give it text to be measured on, --corpus=PATH`,
+    );
+  }
+  const { task } = await openTask({
+    seed: 0,
+    task: { name: "text", context: model.context, corpus },
+  });
+  if (model.config.vocabulary !== task.vocabulary) {
+    throw new RunError(
+      `${folder}: is a model of ${model.config.vocabulary} tokens, but text has the ${task.vocabulary} of bytes`,
+    );
+  }
+  return {
+    model,
+    task,
+    source: { run: nameOf(folder), step: 0, task: "text", seed: null },
+    batch: undefined,
+  };
+}
+
+function withCorpus({ task }: RunSettings, corpus: string | undefined): TaskSettings {
+  return corpus === undefined ? task : { ...task, corpus };
+}
+
+function nameOf(folder: string): string {
+  return folder.replaceAll("\\", "/").replace(/\/+$/, "").split("/").at(-1) || folder;
+}
+
+function listed(steps: readonly number[]): string {
+  const shown = steps.length > 8 ? ["…", ...steps.slice(-8)] : steps;
+  return shown.join(", ");
+}
