@@ -39,6 +39,7 @@ export * from "./src/ops/attention_sink_statistics.ts";
 export * from "./src/ops/copy.ts";
 export * from "./src/ops/cross_entropy.ts";
 export * from "./src/ops/embedding.ts";
+export * from "./src/ops/fake_quantize.ts";
 export * from "./src/ops/gradient_norm.ts";
 export * from "./src/ops/heads.ts";
 export * from "./src/ops/learned_constant.ts";

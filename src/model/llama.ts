@@ -11,10 +11,11 @@ import {
   chooseKernels,
   gradientOf,
   type KernelPreference,
+  type LinearInput,
   type LlamaBuild,
   parameterOf,
 } from "./llama_build.ts";
-import { planHead } from "./llama_head.ts";
+import { planHead, planLosses } from "./llama_head.ts";
 import { type LayerState, planLayerBackward, planLayerForward } from "./llama_layer.ts";
 import { type PackedTensors, packTensors } from "./parameter_packs.ts";
 import { EMBEDDING, listParameters } from "./parameters.ts";
@@ -108,6 +109,7 @@ export class Llama {
   readonly meanLoss: Tensor;
   /** The mean loss of the batch after `evaluate`, in nats: `[1]`. */
   readonly evaluationLoss: Tensor;
+  readonly #build: LlamaBuild;
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
   readonly #inputs: BatchTensors;
@@ -149,6 +151,7 @@ export class Llama {
         tensor.write(options.parameters.get(name)!);
       }
       const build = startBuild(workspace, { ...options, parameters, gradients: micro });
+      this.#build = build;
       this.#inputs = batchTensors(workspace, options);
       const forward: Plan[] = [];
       const { embedded, layers } = planStates(build, forward, this.#inputs.tokens);
@@ -254,6 +257,30 @@ export class Llama {
   /** Enqueues the forward pass alone: fills `tokenLosses` and `evaluationLoss`, and the trace's states. */
   evaluate(): void {
     this.#gpu.run(this.#evaluation);
+  }
+
+  /**
+   * Plans another forward pass with the model's parameters and batch, and states of its own.
+   *
+   * @param workspace takes charge of what is made; to be disposed of before the model is
+   * @param options `linearInput`: what happens to the input of each linear map of the decoder layers
+   * @returns the plans, each token's loss `[B · T]` and the batch's mean loss `[1]` that they fill, in nats
+   */
+  planEvaluation(
+    workspace: Workspace,
+    { linearInput }: { readonly linearInput: LinearInput },
+  ): { readonly plans: readonly Plan[]; readonly tokenLosses: Tensor; readonly loss: Tensor } {
+    const build = { ...this.#build, workspace, linearInput };
+    const plans: Plan[] = [];
+    const { embedded, layers } = planStates(build, plans, this.#inputs.tokens);
+    const { forward, tokenLosses } = planLosses(build, {
+      input: layers.at(-1)?.output ?? embedded,
+      targets: this.#inputs.targets,
+    });
+    plans.push(...forward);
+    const factor = 1 / (this.batch * this.context);
+    const { total } = workspace.add(plans, planSum(this.#gpu, { input: tokenLosses, factor }));
+    return { plans, tokenLosses, loss: total };
   }
 
   /** Frees everything. Work already enqueued still finishes. */

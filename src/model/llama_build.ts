@@ -40,9 +40,14 @@ export interface LlamaBuild {
   readonly angles: Tensor;
   /** V-scale's constant where it is not learned: [Hkv]. */
   readonly constant: Tensor | undefined;
-  /** Replaces the input of a linear map, for example by its quantized values; it may add plans. */
-  readonly linearInput?: (plans: Plan[], linear: string, input: Tensor) => Tensor;
+  readonly linearInput?: LinearInput;
 }
+
+/**
+ * Replaces the input of a linear map, for example by its quantized values; it may add plans. Maps of the same input are
+ * one, named after the first: attention's three projections after `q_proj`, SwiGLU's two after `gate_proj`.
+ */
+export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
 /**
  * Chooses kernels.

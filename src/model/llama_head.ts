@@ -3,7 +3,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { planAccumulate } from "../ops/add.ts";
-import { planCopy } from "../ops/copy.ts";
+import { type CopyOptions, planCopy } from "../ops/copy.ts";
 import { planCrossEntropyBackward, planCrossEntropyForward } from "../ops/cross_entropy.ts";
 import { planRmsNormForward } from "../ops/rms_norm.ts";
 import { gradientOf, type LlamaBuild, parameterOf, product, rowsOf } from "./llama_build.ts";
@@ -48,9 +48,117 @@ export function headChunkRows(gpu: Gpu, rows: number, vocabulary: number): numbe
   return rows / chunks;
 }
 
+/** The logits of all rows, or of a chunk of them. */
+interface Chunk {
+  readonly plans: readonly Plan[];
+  /** [rows, d] */
+  readonly norm: Tensor;
+  /** [rows] */
+  readonly targets: Tensor;
+  /** [rows, V] */
+  readonly logits: Tensor;
+  /** [rows] */
+  readonly logSumExp: Tensor;
+  /** [rows] */
+  readonly loss: Tensor;
+}
+
+/** The way to the losses. */
+interface Losses {
+  /** All of it. */
+  readonly forward: readonly Plan[];
+  /** In nats: [B · T]. */
+  readonly tokenLosses: Tensor;
+  /** The final norm. */
+  readonly start: readonly Plan[];
+  /** [B, T, d] */
+  readonly norm: Tensor;
+  readonly inverseRms: Tensor;
+  readonly chunk: Chunk;
+  /** What follows the norm: for every chunk its first row, and the plans that end in its losses. */
+  readonly chunks: readonly { readonly first: number; readonly plans: readonly Plan[] }[];
+}
+
 /**
- * Plans the end of a model. The logits are worked through in chunks of rows where a buffer does not hold all of them, so
- * that a large vocabulary costs time and not memory.
+ * Plans the way from the last hidden state to every token's loss. The logits are worked through in chunks of rows where
+ * a buffer does not hold all of them, so that a large vocabulary costs time and not memory.
+ *
+ * @param build the model
+ * @param options the last hidden state [B, T, d], and the targets [B · T]
+ */
+export function planLosses(
+  build: LlamaBuild,
+  { input, targets }: { readonly input: Tensor; readonly targets: Tensor },
+): Losses {
+  const { workspace, config, batch, context } = build;
+  const { gpu } = workspace;
+  const { modelDim } = config;
+  const rows = batch * context;
+  const chunkRows = headChunkRows(gpu, rows, config.vocabulary);
+  const start: Plan[] = [];
+  const { output: norm, inverseRms } = workspace.add(
+    start,
+    planRmsNormForward(gpu, {
+      input,
+      gain: parameterOf(build, FINAL_NORM),
+      epsilon: config.normEpsilon,
+    }),
+  );
+  if (chunkRows === rows) {
+    const chunk = planChunk(build, { norm: rowsOf(build, norm), targets });
+    const forward = [...start, ...chunk.plans];
+    const chunks = [{ first: 0, plans: chunk.plans }];
+    return { forward, tokenLosses: chunk.loss, start, norm, inverseRms, chunk, chunks };
+  }
+  const chunk = planChunk(build, {
+    norm: workspace.keep(gpu.empty([chunkRows, modelDim])),
+    targets: workspace.keep(gpu.empty([chunkRows])),
+  });
+  const tokenLosses = workspace.keep(gpu.empty([rows]));
+  const chunks = Array.from({ length: rows / chunkRows }, (_, i) => {
+    const first = i * chunkRows;
+    return {
+      first,
+      plans: [
+        copy(build, { source: norm, sourceStart: first * modelDim, copied: chunk.norm }),
+        copy(build, { source: targets, sourceStart: first, copied: chunk.targets }),
+        ...chunk.plans,
+        copy(build, { source: chunk.loss, copied: tokenLosses, copiedStart: first }),
+      ],
+    };
+  });
+  const forward = [...start, ...chunks.flatMap(({ plans }) => plans)];
+  return { forward, tokenLosses, start, norm, inverseRms, chunk, chunks };
+}
+
+function copy({ workspace }: LlamaBuild, options: CopyOptions): Plan {
+  return workspace.keep(planCopy(workspace.gpu, options).plan);
+}
+
+function headName({ config }: LlamaBuild): string {
+  return config.tiedHead ? EMBEDDING : HEAD;
+}
+
+function planChunk(
+  build: LlamaBuild,
+  { norm, targets }: { readonly norm: Tensor; readonly targets: Tensor },
+): Chunk {
+  const { workspace } = build;
+  const plans: Plan[] = [];
+  const logits = product(build, plans, {
+    left: norm,
+    right: parameterOf(build, headName(build)),
+    transposeRight: true,
+  });
+  const { loss, logSumExp } = workspace.add(
+    plans,
+    planCrossEntropyForward(workspace.gpu, { logits, targets }),
+  );
+  return { plans, norm, targets, logits, logSumExp, loss };
+}
+
+/**
+ * Plans the end of a model: the losses, and the way back to the last hidden state.
  *
  * @param build the model
  * @param options the last hidden state [B, T, d], the targets [B · T], and what each token's loss is multiplied by in
@@ -64,63 +172,32 @@ export function planHead(
     readonly factor: number;
   },
 ): HeadPlans {
-  const { workspace, config, batch, context } = build;
+  const { workspace, config } = build;
   const { gpu } = workspace;
-  const rows = batch * context;
-  const chunkRows = headChunkRows(gpu, rows, config.vocabulary);
+  const { modelDim } = config;
   const headGradient = config.tiedHead
-    ? workspace.keep(gpu.empty([config.vocabulary, config.modelDim]))
+    ? workspace.keep(gpu.empty([config.vocabulary, modelDim]))
     : gradientOf(build, HEAD);
-  const start: Plan[] = [];
-  const { output: norm, inverseRms } = workspace.add(
-    start,
-    planRmsNormForward(gpu, {
-      input,
-      gain: parameterOf(build, FINAL_NORM),
-      epsilon: config.normEpsilon,
-    }),
-  );
-  const chunked = chunkRows < rows;
-  const chunk = planChunk(build, {
-    norm: chunked ? workspace.keep(gpu.empty([chunkRows, config.modelDim])) : rowsOf(build, norm),
-    targets: chunked ? workspace.keep(gpu.empty([chunkRows])) : targets,
-    factor,
-    headGradient: chunked ? workspace.keep(gpu.empty(headGradient.shape)) : headGradient,
+  const { forward, tokenLosses, start, norm, inverseRms, chunk, chunks } = planLosses(build, {
+    input,
+    targets,
   });
-  const forward = [...start];
+  const whole = chunks.length === 1;
+  const backward = planChunkBackward(build, {
+    chunk,
+    factor,
+    headGradient: whole ? headGradient : workspace.keep(gpu.empty(headGradient.shape)),
+  });
+  const normGradient = whole ? backward.normGradient : workspace.keep(gpu.empty(norm.shape));
   const train = [...start];
-  let { loss: tokenLosses, normGradient } = chunk;
-  if (chunked) {
-    tokenLosses = workspace.keep(gpu.empty([rows]));
-    normGradient = workspace.keep(gpu.empty([rows, config.modelDim]));
-    for (let first = 0; first < rows; first += chunkRows) {
-      const numbers = first * config.modelDim;
-      const copy = (...options: Parameters<typeof planCopy>[1][]): Plan[] =>
-        options.map((option) => workspace.keep(planCopy(gpu, option).plan));
-      const before = copy(
-        { source: norm, sourceStart: numbers, copied: chunk.norm },
-        { source: targets, sourceStart: first, copied: chunk.targets },
-      );
-      const losses = copy({ source: chunk.loss, copied: tokenLosses, copiedStart: first });
-      const after = copy({
-        source: chunk.normGradient,
-        copied: normGradient,
-        copiedStart: numbers,
-      });
-      forward.push(...before, ...chunk.forward, ...losses);
-      train.push(...before, ...chunk.forward, ...losses, ...chunk.backward, ...after);
-      if (first === 0) {
-        train.push(...copy({ source: chunk.headGradient, copied: headGradient }));
-      } else {
-        workspace.add(
-          train,
-          planAccumulate(gpu, { term: chunk.headGradient, total: headGradient }),
-        );
-      }
-    }
-  } else {
-    forward.push(...chunk.forward);
-    train.push(...chunk.forward, ...chunk.backward);
+  for (const { first, plans } of chunks) {
+    train.push(...plans, ...backward.plans);
+    if (whole) continue;
+    const source = backward.normGradient;
+    train.push(copy(build, { source, copied: normGradient, copiedStart: first * modelDim }));
+    const term = backward.headGradient;
+    if (first === 0) train.push(copy(build, { source: term, copied: headGradient }));
+    else workspace.add(train, planAccumulate(gpu, { term, total: headGradient }));
   }
   const inputGradient = planNormBackward(build, train, {
     name: FINAL_NORM,
@@ -132,45 +209,33 @@ export function planHead(
   return { forward, train, tokenLosses, inputGradient, headGradient };
 }
 
-interface ChunkPlans {
-  readonly norm: Tensor;
-  readonly targets: Tensor;
-  readonly forward: readonly Plan[];
-  readonly backward: readonly Plan[];
-  readonly loss: Tensor;
-  readonly normGradient: Tensor;
-  readonly headGradient: Tensor;
-}
-
-function planChunk(
+function planChunkBackward(
   build: LlamaBuild,
-  { norm, targets, factor, headGradient }: {
-    readonly norm: Tensor;
-    readonly targets: Tensor;
+  { chunk: { norm, targets, logits, logSumExp }, factor, headGradient }: {
+    readonly chunk: Chunk;
     readonly factor: number;
     readonly headGradient: Tensor;
   },
-): ChunkPlans {
-  const { workspace, config } = build;
-  const { gpu } = workspace;
-  const forward: Plan[] = [];
-  const backward: Plan[] = [];
-  const head = parameterOf(build, config.tiedHead ? EMBEDDING : HEAD);
-  const logits = product(build, forward, { left: norm, right: head, transposeRight: true });
-  const { loss, logSumExp } = workspace.add(
-    forward,
-    planCrossEntropyForward(gpu, { logits, targets }),
-  );
+): {
+  readonly plans: readonly Plan[];
+  readonly normGradient: Tensor;
+  readonly headGradient: Tensor;
+} {
+  const { workspace } = build;
+  const plans: Plan[] = [];
   const { logitsGradient } = workspace.add(
-    backward,
-    planCrossEntropyBackward(gpu, { logits, targets, logSumExp, factor }),
+    plans,
+    planCrossEntropyBackward(workspace.gpu, { logits, targets, logSumExp, factor }),
   );
-  const normGradient = product(build, backward, { left: logitsGradient, right: head });
-  product(build, backward, {
+  const normGradient = product(build, plans, {
+    left: logitsGradient,
+    right: parameterOf(build, headName(build)),
+  });
+  product(build, plans, {
     left: logitsGradient,
     right: norm,
     transposeLeft: true,
     product: headGradient,
   });
-  return { norm, targets, forward, backward, loss, normGradient, headGradient };
+  return { plans, normGradient, headGradient };
 }

@@ -2,6 +2,7 @@
 import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
 import { notANumber } from "./kernels.ts";
 import { rowElement } from "./row_parts.ts";
+import absoluteMaximumSource from "../../kernels/absolute_maximum.wgsl" with { type: "text" };
 import accumulateSource from "../../kernels/accumulate.wgsl" with { type: "text" };
 import adamWSource from "../../kernels/adamw.wgsl" with { type: "text" };
 import addSource from "../../kernels/add.wgsl" with { type: "text" };
@@ -18,6 +19,8 @@ import crossEntropyForwardRowsSource from "../../kernels/cross_entropy_forward_r
 import crossEntropyRowSource from "../../kernels/cross_entropy_row.wgsl" with { type: "text" };
 import embeddingBackwardSource from "../../kernels/embedding_backward.wgsl" with { type: "text" };
 import embeddingForwardSource from "../../kernels/embedding_forward.wgsl" with { type: "text" };
+import fakeQuantizeRowsSource from "../../kernels/fake_quantize_rows.wgsl" with { type: "text" };
+import fakeQuantizeSource from "../../kernels/fake_quantize.wgsl" with { type: "text" };
 import learnedConstantBackwardSource from "../../kernels/learned_constant_backward.wgsl" with {
   type: "text",
 };
@@ -28,6 +31,7 @@ import mergeHeadsSource from "../../kernels/merge_heads.wgsl" with { type: "text
 import normSource from "../../kernels/norm.wgsl" with { type: "text" };
 import mergeProjectionsSource from "../../kernels/merge_projections.wgsl" with { type: "text" };
 import projectionsSource from "../../kernels/projections.wgsl" with { type: "text" };
+import quantizedSource from "../../kernels/quantized.wgsl" with { type: "text" };
 import sigmoidSource from "../../kernels/sigmoid.wgsl" with { type: "text" };
 import splitHeadsSource from "../../kernels/split_heads.wgsl" with { type: "text" };
 import splitProjectionsSource from "../../kernels/split_projections.wgsl" with { type: "text" };
@@ -191,4 +195,21 @@ export const learnedConstantForwardKernel: Kernel = {
 /** ∂L/∂θ = C ∂L/∂C. */
 export const learnedConstantBackwardKernel: Kernel = {
   parts: [{ file: "learned_constant_backward.wgsl", source: learnedConstantBackwardSource }],
+};
+
+const quantized: KernelPart = { file: "quantized.wgsl", source: quantizedSource };
+
+/** Rounding to INT8 under one scale. */
+export const fakeQuantizeKernel: Kernel = {
+  parts: [quantized, { file: "fake_quantize.wgsl", source: fakeQuantizeSource }],
+};
+
+/** Rounding to INT8 under a scale a row. */
+export const fakeQuantizeRowsKernel: Kernel = {
+  parts: [quantized, { file: "fake_quantize_rows.wgsl", source: fakeQuantizeRowsSource }],
+};
+
+/** The largest magnitude of a tensor. */
+export const absoluteMaximumKernel: Kernel = {
+  parts: [{ file: "absolute_maximum.wgsl", source: absoluteMaximumSource }],
 };
