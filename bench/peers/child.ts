@@ -1,0 +1,84 @@
+/** The process that holds one library: `deno run child.ts LIBRARY`. */
+import { processClocks, writeLine } from "../../src/measure/child_io.ts";
+import { readLines } from "../../src/measure/child_protocol.ts";
+import { openGpu } from "../../src/ops/open_gpu.ts";
+import { libraries, type LibraryName } from "./libraries.ts";
+import type { Peer, PreparedWork } from "./peer.ts";
+import type { PeerReply, PeerRequest, PreparedWay } from "./protocol.ts";
+import { inputsOf, works } from "./works.ts";
+
+function reply(message: PeerReply): void {
+  writeLine(JSON.stringify(message) + "\n");
+}
+
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, " ").slice(0, 300);
+}
+
+async function start(name: LibraryName): Promise<Peer> {
+  const library = libraries[name];
+  let adapter: string | undefined;
+  if (library.gpu) {
+    // Opened by ourselves first: that settles which adapter this process sees, the embedded one included.
+    using gpu = await openGpu({ tuning: false });
+    adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
+  }
+  const { loadPeer } = await import(new URL(library.module, import.meta.url).href) as {
+    loadPeer(): Promise<Peer>;
+  };
+  const peer = await loadPeer();
+  const { versions } = peer;
+  reply({ type: "ready", versions, ...adapter === undefined ? {} : { adapter } });
+  return peer;
+}
+
+let ways: readonly PreparedWork[] = [];
+
+async function answer(peer: Peer, request: PeerRequest): Promise<void> {
+  if (request.type === "sample") {
+    const { way, runs } = request;
+    const clocks = processClocks();
+    const work = ways[way]!;
+    const [wall, cpu] = [clocks.wall(), clocks.cpu!()];
+    for (let run = 0; run < runs; run++) await work.run();
+    await work.finish();
+    reply({ type: "sampled", wall: clocks.wall() - wall, cpu: clocks.cpu!() - cpu });
+    return;
+  }
+  const work = works.find(({ name }) => name === request.work)!;
+  ways = await peer.prepare(work, inputsOf(work));
+  const prepared: PreparedWay[] = [];
+  for (const [i, way] of ways.entries()) {
+    const name = way.way ?? (ways.length === 1 ? "" : `${i + 1}`);
+    try {
+      const begin = performance.now();
+      await way.run();
+      await way.finish();
+      const first = performance.now() - begin;
+      const results = await way.read();
+      const numbers = request.stretches.map((
+        { output, start, length },
+      ) => [...results[output]?.subarray(start, start + length) ?? []]);
+      prepared.push({ name, numbers, first });
+    } catch (error) {
+      prepared.push({ name, fault: messageOf(error) });
+    }
+  }
+  reply({ type: "prepared", ways: prepared });
+}
+
+// What a library prints must not be taken for an answer; JSON lines with a type are ours alone, but why risk it.
+console.log = console.info = console.warn = console.error;
+if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
+try {
+  const peer = await start(Deno.args[0] as LibraryName);
+  for await (const request of readLines<PeerRequest>(Deno.stdin.readable)) {
+    await answer(peer, request).catch((error) =>
+      reply({ type: "failed", reason: messageOf(error) })
+    );
+  }
+} catch (error) {
+  reply({ type: "failed", reason: messageOf(error) });
+}
+Deno.exit(0);

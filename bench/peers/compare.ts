@@ -1,0 +1,243 @@
+/**
+ * The comparison: every library does the same work, all in turns; only right answers are timed. Knows nothing of
+ * processes.
+ */
+import { median, medianInterval } from "../../src/measure/statistics.ts";
+import { largestError } from "../../src/measure/workloads_samples.ts";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import type { Contender } from "./contender.ts";
+import { TOLERANCE, type WantedNumbers, wantedOf, type Work } from "./works.ts";
+
+/** What came of one library, or one of its ways, with one work. */
+export interface PeerResult {
+  readonly library: string;
+  readonly way: string;
+  /** `absent`: it does not do such work, or is not here. */
+  readonly status: "ok" | "wrong" | "failed" | "absent";
+  readonly reason?: string;
+  /** The largest, relative to a row's largest number. */
+  readonly error?: number;
+  /** ms of the first run. */
+  readonly first?: number;
+  /** Runs in a sample. */
+  readonly runs?: number;
+  /** ns of one run, one for each round. */
+  readonly samples: readonly number[];
+  /** CPU time of one run in ns, all of the process's threads. */
+  readonly cpuSamples: readonly number[];
+}
+
+/** All libraries on one work. */
+export interface WorkResult {
+  readonly work: Work;
+  readonly results: readonly PeerResult[];
+}
+
+/** A library that takes part. */
+export interface Participant {
+  readonly library: string;
+  readonly contender: Contender;
+}
+
+/** How to compare. */
+export interface CompareOptions {
+  /** Seconds of sampling; six rounds are taken in any case. */
+  readonly budget: number;
+  readonly seed: number;
+  /** ms from any origin. */
+  readonly now: () => number;
+  readonly progress?: (text: string) => void;
+  readonly interrupted?: () => boolean;
+}
+
+/** Waiting for the GPU costs up to 11 ms in Deno: a sample is to last so many ns. */
+const SAMPLE_TIME = 400e6;
+const MOST_RUNS = 256;
+const ROUNDS = { least: 6, most: 24 };
+
+interface Runner {
+  readonly library: string;
+  readonly contender: Contender;
+  readonly index: number;
+  readonly runs: number;
+  readonly samples: number[];
+  readonly cpuSamples: number[];
+  readonly known: Pick<PeerResult, "way" | "error" | "first">;
+  reason?: string;
+}
+
+/**
+ * Compares libraries on one work.
+ *
+ * @param work what to compute
+ * @param participants the libraries
+ * @param options the budget, the seed of the turns, the clock
+ */
+export async function compareOn(
+  work: Work,
+  participants: readonly Participant[],
+  options: CompareOptions,
+): Promise<WorkResult> {
+  const { budget, seed, now, progress, interrupted = () => false } = options;
+  const wanted = wantedOf(work);
+  const results: PeerResult[] = [];
+  const runners: Runner[] = [];
+  for (const participant of participants) {
+    if (interrupted()) break;
+    progress?.(`${work.name}: ${participant.library}, compiling and checking`);
+    const { faulty, sound } = await prepareOn(work, participant, wanted);
+    results.push(...faulty);
+    runners.push(...sound);
+  }
+  const generator = xoroshiro128plus(seed);
+  const start = now();
+  for (let round = 1; round <= ROUNDS.most && !interrupted(); round++) {
+    progress?.(`${work.name}: round ${round}`);
+    for (const runner of shuffle(runners.filter(({ reason }) => reason === undefined), generator)) {
+      if (interrupted()) break;
+      await sample(runner);
+    }
+    const perRound = (now() - start) / round;
+    if (round >= ROUNDS.least && now() - start + perRound > 1000 * budget) break;
+  }
+  for (const { library, known, runs, samples, cpuSamples, reason } of runners) {
+    results.push({
+      library,
+      ...known,
+      status: reason === undefined ? "ok" : "failed",
+      ...reason === undefined ? {} : { reason },
+      runs,
+      samples,
+      cpuSamples,
+    });
+  }
+  const place = ({ library }: PeerResult): number =>
+    participants.findIndex((each) => each.library === library);
+  return { work, results: results.sort((a, b) => place(a) - place(b)) };
+}
+
+async function prepareOn(
+  work: Work,
+  { library, contender }: Participant,
+  wanted: readonly WantedNumbers[],
+): Promise<{ faulty: PeerResult[]; sound: Runner[] }> {
+  const nothing = { samples: [], cpuSamples: [] };
+  const reply = await contender.ask({
+    type: "prepare",
+    work: work.name,
+    stretches: wanted.map(({ output, start, wanted }) => ({
+      output,
+      start,
+      length: wanted.length,
+    })),
+  });
+  if (reply.type !== "prepared") {
+    const reason = reply.type === "failed" ? reply.reason : `an answer out of turn, ${reply.type}`;
+    return { faulty: [{ library, way: "", status: "failed", reason, ...nothing }], sound: [] };
+  }
+  if (reply.ways.length === 0) {
+    const reason = "it has no such operation";
+    return { faulty: [{ library, way: "", status: "absent", reason, ...nothing }], sound: [] };
+  }
+  const faulty: PeerResult[] = [];
+  const sound: Runner[] = [];
+  for (const [index, { name: way, numbers, fault, first }] of reply.ways.entries()) {
+    const known = { way, ...first === undefined ? {} : { first } };
+    if (numbers === undefined) {
+      faulty.push({
+        library,
+        ...known,
+        status: "failed",
+        reason: fault ?? "no answer",
+        ...nothing,
+      });
+      continue;
+    }
+    const { error, output } = largestError(wanted.map(({ output, wanted, magnitude }, i) => ({
+      output,
+      actual: numbers[i]!.map((each) => each ?? NaN), // JSON has no NaN
+      wanted,
+      ...magnitude === undefined ? {} : { magnitude },
+    })));
+    if (!(error <= TOLERANCE)) {
+      const reason = `${output} is off by ${error.toPrecision(3)}`;
+      faulty.push({ library, ...known, error, status: "wrong", reason, ...nothing });
+      continue;
+    }
+    const pilot = await contender.ask({ type: "sample", way: index, runs: 1 });
+    if (pilot.type !== "sampled") {
+      const reason = pilot.type === "failed" ? pilot.reason : "an answer out of turn";
+      faulty.push({ library, ...known, error, status: "failed", reason, ...nothing });
+      continue;
+    }
+    // Once more, with the waiting spread over several runs.
+    const few = Math.ceil(Math.min(8, SAMPLE_TIME / 4 / pilot.wall));
+    const second = await contender.ask({ type: "sample", way: index, runs: few });
+    const time = second.type === "sampled" ? second.wall / few : pilot.wall;
+    const runs = Math.max(1, Math.min(MOST_RUNS, Math.ceil(SAMPLE_TIME / time)));
+    const lists = { samples: [], cpuSamples: [] };
+    sound.push({ library, contender, index, runs, ...lists, known: { ...known, error } });
+  }
+  return { faulty, sound };
+}
+
+async function sample(runner: Runner): Promise<void> {
+  const { contender, index, runs } = runner;
+  const reply = await contender.ask({ type: "sample", way: index, runs });
+  if (reply.type === "sampled") {
+    runner.samples.push(reply.wall / runs);
+    runner.cpuSamples.push(reply.cpu / runs);
+  } else runner.reason = reply.type === "failed" ? reply.reason : "an answer out of turn";
+}
+
+function shuffle<Item>(
+  items: readonly Item[],
+  generator: ReturnType<typeof xoroshiro128plus>,
+): Item[] {
+  const order = [...items];
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = uniformInt(generator, 0, i);
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
+}
+
+/** How many times as long one takes as another. */
+export interface Ratio {
+  readonly median: number;
+  readonly low: number | undefined;
+  readonly high: number | undefined;
+}
+
+/**
+ * How many times as long a library takes as another: of samples of the same round, which met the same moments.
+ *
+ * @param samples of the library
+ * @param base of the other
+ * @returns the median over the rounds, with its 95 % interval; undefined if they have no round in common
+ */
+export function ratioOf(samples: readonly number[], base: readonly number[]): Ratio | undefined {
+  const ratios = samples.slice(0, base.length).map((sample, round) => sample / base[round]!);
+  const center = median(ratios);
+  if (center === undefined) return undefined;
+  const interval = medianInterval(ratios);
+  return { median: center, low: interval?.low, high: interval?.high };
+}
+
+/**
+ * Of each library the result that speaks for it: its fastest right way, else what went wrong.
+ *
+ * @param results of one work
+ */
+export function bestOfEach(results: readonly PeerResult[]): PeerResult[] {
+  const best = new Map<string, PeerResult>();
+  for (const result of results) {
+    const other = best.get(result.library);
+    const time = (each: PeerResult) => each.status === "ok" ? median(each.samples) : undefined;
+    if (other === undefined || (time(result) ?? Infinity) < (time(other) ?? Infinity)) {
+      best.set(result.library, result);
+    }
+  }
+  return [...best.values()];
+}

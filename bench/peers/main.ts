@@ -1,0 +1,244 @@
+/** `deno task bench:peers`: the same work on other libraries, side by side. */
+import { describeHost, describeRuntime, describeSuite } from "../../src/cli/bench_machine.ts";
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "../../src/cli/arguments.ts";
+import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+import { escapeTerminal } from "../../src/escape.ts";
+import { checkWritable, writeTextFile } from "../../src/measure/result_file_store.ts";
+import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
+import { compareOn, type Participant, type WorkResult } from "./compare.ts";
+import { startContender } from "./contender.ts";
+import { libraries, type LibraryName } from "./libraries.ts";
+import { peerTable } from "./table.ts";
+import { type Work, works } from "./works.ts";
+
+const names = Object.keys(libraries) as LibraryName[];
+
+const options = {
+  libraries: {
+    type: "value",
+    placeholder: "A,B",
+    description: `Libraries: ${names.join(", ")} (default all)`,
+  },
+  works: {
+    type: "value",
+    placeholder: "A,B",
+    description: `Works: ${works.map(({ name }) => name).join(", ")} (default all)`,
+  },
+  budget: {
+    type: "value",
+    placeholder: "SECONDS",
+    description: "Of sampling for each work; six rounds are taken in any case",
+    default: "30",
+  },
+  seed: {
+    type: "value",
+    placeholder: "N",
+    description: "Of the order in each round",
+    default: "1",
+  },
+  markdown: { type: "switch", description: "Prints the table as Markdown" },
+  out: { type: "value", placeholder: "FILE", description: "Writes everything as JSON, too" },
+  help: { type: "switch", short: "h", description: "Prints this and ends" },
+} as const satisfies OptionSpecifications;
+
+const help = `Runs the same work on other libraries, side by side with this project's kernels.
+
+Usage: deno task bench:peers [OPTIONS]
+
+${formatOptions(options)}
+The libraries come from npm by themselves, about 300 MB the first time, and each runs in a process of its own. In
+each round each of them takes its turn, in random order; only answers that agree with float64 are timed.
+
+Exit codes:
+  0    the comparison was made
+  1    it could not begin: this project's own kernels failed, unwritable output
+  2    a mistake in the command line
+  130  interrupted
+`;
+
+interface Request {
+  readonly chosen: readonly LibraryName[];
+  readonly work: readonly Work[];
+  readonly budget: number;
+  readonly seed: number;
+  readonly markdown: boolean;
+  readonly out: string | undefined;
+}
+
+function parse(args: readonly string[]): Request | undefined {
+  const { switches, values, operands } = parseArguments(args, { options });
+  if (switches.help) return undefined;
+  if (operands.length > 0) {
+    throw new UsageError(
+      `unexpected ${JSON.stringify(operands[0])}: bench:peers takes options only`,
+    );
+  }
+  const chosen = list("libraries", values.libraries, names) as LibraryName[];
+  const wanted = list("works", values.works, works.map(({ name }) => name));
+  const budget = Number(values.budget);
+  const seed = Number(values.seed);
+  if (!(budget > 0 && budget <= 1e5)) {
+    throw new UsageError("--budget is not a number of seconds above 0");
+  }
+  if (!Number.isSafeInteger(seed)) throw new UsageError("--seed is not a whole number");
+  return {
+    chosen: names.filter((name) => name === "gradsink" || chosen.includes(name)),
+    work: works.filter(({ name }) => wanted.includes(name)),
+    budget,
+    seed,
+    markdown: switches.markdown,
+    out: values.out,
+  };
+}
+
+function list(option: string, value: string | undefined, known: readonly string[]): string[] {
+  if (value === undefined) return [...known];
+  const given = value.split(",").map((item) => item.trim());
+  const unknown = given.find((item) => !known.includes(item));
+  if (unknown !== undefined) {
+    throw new UsageError(
+      `--${option} is ${JSON.stringify(unknown)}, wanted some of ${known.join(", ")}`,
+    );
+  }
+  return given;
+}
+
+// Others' code: it may read and open drivers, and nothing else.
+function flagsFor(name: LibraryName): string[] {
+  const flags = ["--allow-read", "--allow-env", "--allow-sys", "--allow-ffi"];
+  return name === "gradsink" ? [...flags, "--allow-write"] : flags;
+}
+
+async function run(request: Request, interrupt: AbortSignal): Promise<number> {
+  if (request.out !== undefined) await checkWritable(request.out);
+  const progress = new Progress(stderrOutput());
+  const child = new URL("child.ts", import.meta.url).href;
+  const participants: Participant[] = [];
+  const versions: Record<string, string> = {};
+  const absent: Record<string, string> = {};
+  let adapter = "";
+  const results: WorkResult[] = [];
+  const total = request.work.length;
+  try {
+    for (const library of request.chosen) {
+      if (interrupt.aborted) return 130;
+      progress.show({ done: 0, total, text: `loading ${library}` });
+      const args = [
+        "run",
+        "--quiet",
+        "--no-prompt",
+        "--no-lock",
+        ...flagsFor(library),
+        child,
+        library,
+      ];
+      const contender = startContender(args);
+      const reply = await contender.ready;
+      if (reply.type === "ready") {
+        Object.assign(versions, reply.versions);
+        if (library === "gradsink") adapter = reply.adapter ?? "";
+        if (reply.adapter !== undefined && reply.adapter !== adapter) {
+          absent[library] = `it runs on another adapter, ${reply.adapter}`;
+        } else {
+          participants.push({ library, contender });
+          continue;
+        }
+      } else absent[library] = reply.type === "failed" ? reply.reason : "an answer out of turn";
+      await contender.close();
+      if (library === "gradsink") throw new Error(absent[library]);
+    }
+    for (const work of request.work) {
+      if (interrupt.aborted) break;
+      const result = await compareOn(work, participants, {
+        budget: request.budget,
+        seed: request.seed,
+        now: () => performance.now(),
+        progress: (text) => progress.show({ done: results.length, total, text }),
+        interrupted: () => interrupt.aborted,
+      });
+      results.push(withAbsent(result, absent));
+    }
+  } finally {
+    progress.clear();
+    await Promise.all(participants.map(({ contender }) => contender.close()));
+  }
+  await report(results, { request, adapter, versions });
+  return interrupt.aborted ? 130 : 0;
+}
+
+function withAbsent(result: WorkResult, absent: Readonly<Record<string, string>>): WorkResult {
+  const missing = Object.entries(absent).map(([library, reason]) => ({
+    library,
+    way: "",
+    status: "absent" as const,
+    reason,
+    samples: [],
+    cpuSamples: [],
+  }));
+  return { ...result, results: [...result.results, ...missing] };
+}
+
+async function report(
+  results: readonly WorkResult[],
+  { request, adapter, versions }: {
+    readonly request: Request;
+    readonly adapter: string;
+    readonly versions: Readonly<Record<string, string>>;
+  },
+): Promise<void> {
+  const host = await describeHost();
+  const runtime = describeRuntime("deno");
+  const machine = [
+    adapter,
+    `Deno ${runtime.version}`,
+    ...host.cpu === undefined ? [] : [host.cpu],
+    ...host.logicalProcessors === undefined ? [] : [`${host.logicalProcessors} processors`],
+  ].join(", ");
+  const list = Object.entries(versions).filter(([name]) => name !== "gradsink")
+    .map(([name, version]) => `${name} ${version}`).join(", ");
+  const table = peerTable(results, { caption: machine });
+  const color = Deno.stdout.isTerminal() && !Deno.noColor;
+  console.log(
+    request.markdown ? formatMarkdownTable(table) : formatTerminalTable(table, { color }),
+  );
+  console.log(escapeTerminal(list));
+  if (request.out === undefined) return;
+  const file = {
+    schema: "gradsink-peers/1",
+    suite: await describeSuite(),
+    date: new Date().toISOString(),
+    runtime,
+    host,
+    adapter,
+    versions,
+    settings: { budgetSeconds: request.budget, seed: request.seed },
+    works: results,
+  };
+  await writeTextFile(request.out, JSON.stringify(file, undefined, 2) + "\n");
+  console.error(`bench:peers: written to ${escapeTerminal(request.out)}`);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const interrupt = new AbortController();
+  const listener = (): void => interrupt.abort();
+  Deno.addSignalListener("SIGINT", listener);
+  try {
+    const request = parse(args);
+    if (request !== undefined) return await run(request, interrupt.signal);
+    console.log(help);
+    return 0;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`bench:peers: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
+    return error instanceof UsageError ? 2 : 1;
+  } finally {
+    Deno.removeSignalListener("SIGINT", listener);
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

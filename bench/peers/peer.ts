@@ -1,0 +1,51 @@
+/** What a peer is to this bench: a library that can do the same work on the same numbers. */
+import type { Work } from "./works.ts";
+
+/** Numbers by name, row-major. */
+export type Numbers = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
+
+/** Work that a library has made ready. */
+export interface PreparedWork {
+  /** How the library does it, where it has several ways. */
+  readonly way?: string;
+  /** Enqueues one run. The results of the run before may be let go of. */
+  run(): void | Promise<void>;
+  /** Waits until everything that was enqueued has been computed. */
+  finish(): Promise<void>;
+  /** The last run's results, row-major as the work defines them. */
+  read(): Promise<Numbers>;
+}
+
+/** A library that has been loaded and has found its adapter. */
+export interface Peer {
+  /** For example `{ "@jax-js/jax": "0.1.25" }`. */
+  readonly versions: Readonly<Record<string, string>>;
+  /**
+   * Makes work ready, several ways where the library has several.
+   *
+   * @param work what to compute
+   * @param inputs its numbers
+   * @returns the ways; none if the library cannot do it
+   */
+  prepare(work: Work, inputs: Numbers): Promise<readonly PreparedWork[]>;
+}
+
+/**
+ * Exchanges the middle axes of a tensor: `[H, T, D]` to `[T, H, D]`.
+ *
+ * @param numbers row-major
+ * @param lengths of the three axes
+ */
+export function exchangeAxes(
+  numbers: Float32Array,
+  [first, second, last]: readonly [number, number, number],
+): Float32Array<ArrayBuffer> {
+  const exchanged = new Float32Array(numbers.length);
+  for (let i = 0; i < first; i++) {
+    for (let j = 0; j < second; j++) {
+      const row = numbers.subarray((i * second + j) * last, (i * second + j + 1) * last);
+      exchanged.set(row, (j * first + i) * last);
+    }
+  }
+  return exchanged;
+}

@@ -1,0 +1,40 @@
+/**
+ * What the comparison and the process that holds a library say to each other: one JSON object a line, requests on its
+ * stdin, replies on its stdout, one reply for each request and one at the start.
+ */
+
+/** A stretch of a result to send back. */
+export interface Stretch {
+  readonly output: string;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** What is asked of a library's process. */
+export type PeerRequest =
+  | { readonly type: "prepare"; readonly work: string; readonly stretches: readonly Stretch[] }
+  /** Enqueue so many runs of one of the prepared ways, and wait for them. */
+  | { readonly type: "sample"; readonly way: number; readonly runs: number };
+
+/** A way in which the library did the work once. */
+export interface PreparedWay {
+  readonly name: string;
+  /** The numbers asked for; absent if it failed. */
+  readonly numbers?: readonly (readonly (number | null)[])[];
+  readonly fault?: string;
+  /** ms of the first run, with all that has to be compiled. */
+  readonly first?: number;
+}
+
+/** What it answers. */
+export type PeerReply =
+  | {
+    readonly type: "ready";
+    readonly versions: Readonly<Record<string, string>>;
+    /** The adapter; absent for a library that computes on the CPU. */
+    readonly adapter?: string;
+  }
+  | { readonly type: "prepared"; readonly ways: readonly PreparedWay[] }
+  /** ns of all the runs together: by the clock, and of all of the process's threads. */
+  | { readonly type: "sampled"; readonly wall: number; readonly cpu: number }
+  | { readonly type: "failed"; readonly reason: string };

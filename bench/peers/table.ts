@@ -1,0 +1,90 @@
+/** The comparison as tables. */
+import { median, medianInterval } from "../../src/measure/statistics.ts";
+import { formatDuration, formatShape, NO_DATA } from "../../src/report/format.ts";
+import type { Cell, Table } from "../../src/report/table.ts";
+import { bestOfEach, type PeerResult, type Ratio, ratioOf, type WorkResult } from "./compare.ts";
+import { libraries, type LibraryName } from "./libraries.ts";
+
+/** The library that the others are compared with. */
+const BASE = "gradsink";
+
+/**
+ * Every library on every work, with times, ratios and intervals.
+ *
+ * @param works what was found
+ * @param options.caption a line above
+ */
+export function peerTable(
+  works: readonly WorkResult[],
+  { caption }: { readonly caption: string },
+): Table {
+  return {
+    caption,
+    columns: [
+      { title: "work" },
+      { title: "library" },
+      { title: "by" },
+      { title: "time", align: "right" },
+      { title: "95 % interval", align: "right" },
+      { title: "over gradsink", align: "right" },
+      { title: "in CPU time", align: "right" },
+      { title: "error", align: "right" },
+      { title: "remarks" },
+    ],
+    rows: works.flatMap(({ work, results }) => {
+      const best = bestOfEach(results);
+      const base = best.find(({ library, status }) => library === BASE && status === "ok");
+      return best.map((result, i) => [
+        i === 0 ? `${work.operator} ${work.pass}, ${formatShape(work.dimensions)}` : "",
+        ...resultCells(result, { base, others: results.filter((each) => each !== result) }),
+      ]);
+    }),
+  };
+}
+
+function resultCells(
+  result: PeerResult,
+  { base, others }: {
+    readonly base: PeerResult | undefined;
+    readonly others: readonly PeerResult[];
+  },
+): Cell[] {
+  const { library, way, status, samples, cpuSamples, error, reason } = result;
+  const { title } = libraries[library as LibraryName] ?? { title: library };
+  const time = status === "ok" ? median(samples) : undefined;
+  const interval = status === "ok" ? medianInterval(samples) : undefined;
+  const own = library === BASE;
+  const over = own || base === undefined ? undefined : ratioOf(samples, base.samples);
+  const cpu = own || base === undefined ? undefined : ratioOf(cpuSamples, base.cpuSamples);
+  // What is wrong with a library's other ways is worth knowing, too.
+  const remarks = [
+    ...reason === undefined ? [] : [reason],
+    ...others.filter((other) =>
+      other.library === library && other.status !== "ok" && other.status !== "absent"
+    ).map((other) => `by ${other.way} ${other.status}: ${other.reason}`),
+  ];
+  return [
+    title,
+    way,
+    time === undefined
+      ? { text: status === "absent" ? "–" : status, tone: status === "absent" ? "faint" : "bad" }
+      : formatDuration(time),
+    interval === undefined
+      ? time === undefined ? "" : NO_DATA
+      : `${formatDuration(interval.low)} to ${formatDuration(interval.high)}`,
+    time === undefined ? "" : own ? "1" : formatRatio(over),
+    time === undefined ? "" : own ? "1" : formatRatio(cpu),
+    error === undefined ? "" : error.toExponential(1),
+    { text: remarks.join("; "), tone: status === "absent" ? "faint" : "bad" },
+  ];
+}
+
+function formatRatio(ratio: Ratio | undefined): string {
+  if (ratio === undefined) return NO_DATA;
+  const text = (value: number) => value < 9.995 ? value.toPrecision(3) : value.toFixed(1);
+  const { median, low, high } = ratio;
+  const interval = low === undefined || high === undefined
+    ? ""
+    : ` (${text(low)} to ${text(high)})`;
+  return `${text(median)}×${interval}`;
+}

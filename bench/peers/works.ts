@@ -1,0 +1,156 @@
+/** The work that all libraries are given: inputs, and some rows of the right answer in float64. */
+import { attentionForward } from "../../src/reference/attention.ts";
+import { rmsNormBackward, rmsNormForward } from "../../src/reference/rms_norm.ts";
+import { type ReferenceTensor, tensor } from "../../src/reference/tensor.ts";
+import { randomNormal } from "../../src/random.ts";
+import {
+  attentionForwardRow,
+  keyValueGradientRow,
+  queryGradientRow,
+} from "../../src/measure/workloads_attention_rows.ts";
+import { samplePlaces, sampleRows } from "../../src/measure/workloads_samples.ts";
+import type { Numbers } from "./peer.ts";
+
+/** Work to compute. */
+export interface Work {
+  readonly name: string;
+  readonly operator: "attention" | "rms-norm";
+  /** With `forward+backward`, results are the gradients by all inputs, given the loss's gradient by the output. */
+  readonly pass: "forward" | "forward+backward";
+  /** `{ H, T, D }`, causal, B = 1; or `{ rows, d }`. */
+  readonly dimensions: Readonly<Record<string, number>>;
+}
+
+/** A stretch of one result, and what it is in float64. */
+export interface WantedNumbers {
+  readonly output: string;
+  readonly start: number;
+  readonly wanted: readonly number[];
+  /** The size of what the numbers are sums of, where that may cancel. */
+  readonly magnitude?: number;
+}
+
+/** RMSNorm's ε, the same for all. */
+export const EPSILON = 1e-5;
+
+/** The largest error that counts as right, relative to a row's largest number. */
+export const TOLERANCE = 1e-4;
+
+/** What is compared. */
+export const works: readonly Work[] = [
+  attention("forward", 4, 256),
+  attention("forward", 8, 1024),
+  attention("forward+backward", 8, 1024),
+  rmsNorm("forward"),
+  rmsNorm("forward+backward"),
+];
+
+function attention(pass: Work["pass"], H: number, T: number): Work {
+  const name = `attention-${pass}-h${H}-t${T}`;
+  return { name, operator: "attention", pass, dimensions: { H, T, D: 64 } };
+}
+
+function rmsNorm(pass: Work["pass"]): Work {
+  const dimensions = { rows: 4096, d: 1024 };
+  return { name: `rms-norm-${pass}`, operator: "rms-norm", pass, dimensions };
+}
+
+/**
+ * The inputs, the same for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`, or `input`,
+ * `outputGradient` `[rows, d]` and `gain` `[d]`.
+ *
+ * @param work the work
+ */
+export function inputsOf({ operator, dimensions }: Work): Numbers {
+  const draw = (seed: number, length: number, mean = 0, standardDeviation = 1) =>
+    randomNormal({ seed, length, mean, standardDeviation });
+  if (operator === "attention") {
+    const length = dimensions.H! * dimensions.T! * dimensions.D!;
+    const names = ["query", "key", "value", "outputGradient"];
+    return Object.fromEntries(names.map((name, i) => [name, draw(100 + i, length)]));
+  }
+  const { rows, d } = dimensions as { rows: number; d: number };
+  return {
+    input: draw(200, rows * d),
+    outputGradient: draw(201, rows * d),
+    gain: draw(202, d, 1, 0.2),
+  };
+}
+
+/**
+ * Some stretches of the results, in float64: of attention rows near the ends, near the edges of tiles, and others drawn
+ * at random; of RMSNorm the same and all of gainGradient.
+ *
+ * @param work the work
+ */
+export function wantedOf(work: Work): WantedNumbers[] {
+  return work.operator === "attention" ? wantedAttention(work) : wantedRows(work);
+}
+
+function wantedAttention({ pass, dimensions }: Work): WantedNumbers[] {
+  const { H, T, D } = dimensions as { H: number; T: number; D: number };
+  const inputs = inputsOf({ operator: "attention", dimensions } as Work);
+  const numbers = {
+    dimensions: { B: 1, Hq: H, Hkv: H, T, D },
+    query: inputs.query!,
+    key: inputs.key!,
+    value: inputs.value!,
+  };
+  const places = samplePlaces({ heads: H, length: T }, { seed: 1 });
+  const at = (output: string, place: { head: number; position: number }) => ({
+    output,
+    start: (place.head * T + place.position) * D,
+  });
+  if (pass === "forward") {
+    return places.map((place) => ({
+      ...at("output", place),
+      wanted: [...attentionForwardRow(numbers, place).output],
+    }));
+  }
+  const shape = [1, H, T, D];
+  const forward = attentionForward({
+    query: tensor(inputs.query!, shape),
+    key: tensor(inputs.key!, shape),
+    value: tensor(inputs.value!, shape),
+  });
+  const backward = {
+    ...numbers,
+    output: Float32Array.from(forward.output.data),
+    logSumExp: Float32Array.from(forward.logSumExp.data),
+    outputGradient: inputs.outputGradient!,
+  };
+  return places.flatMap((place) => {
+    const query = queryGradientRow(backward, place);
+    const { key, value } = keyValueGradientRow(backward, place);
+    return [
+      {
+        ...at("queryGradient", place),
+        wanted: [...query.gradient],
+        magnitude: query.magnitude,
+      },
+      { ...at("keyGradient", place), wanted: [...key.gradient], magnitude: key.magnitude },
+      { ...at("valueGradient", place), wanted: [...value] },
+    ];
+  });
+}
+
+function wantedRows(work: Work): WantedNumbers[] {
+  const { rows, d } = work.dimensions as { rows: number; d: number };
+  const inputs = inputsOf(work);
+  const input = tensor(inputs.input!, [rows, d]);
+  const gain = tensor(inputs.gain!, [d]);
+  const { output, inverseRms } = rmsNormForward({ input, gain, epsilon: EPSILON });
+  const byRow = (name: string, { data }: ReferenceTensor) =>
+    sampleRows(rows, { draws: 16, seed: 1 }).map((row) => ({
+      output: name,
+      start: row * d,
+      wanted: [...data.subarray(row * d, (row + 1) * d)],
+    }));
+  if (work.pass === "forward") return byRow("output", output);
+  const outputGradient = tensor(inputs.outputGradient!, [rows, d]);
+  const gradients = rmsNormBackward({ input, gain, inverseRms, outputGradient });
+  return [
+    ...byRow("inputGradient", gradients.inputGradient),
+    { output: "gainGradient", start: 0, wanted: [...gradients.gainGradient.data] },
+  ];
+}
