@@ -1,0 +1,197 @@
+import { join } from "node:path";
+import {
+  type Checkpoint,
+  readCheckpoint,
+  readModel,
+  removeCheckpoint,
+  removeHalfWritten,
+  writeCheckpoint,
+} from "../../src/model/checkpoint.ts";
+import { CheckpointError } from "../../src/model/checkpoint_error.ts";
+import type { LlamaConfig } from "../../src/model/config.ts";
+import { huggingFaceConfig, parseHuggingFaceConfig } from "../../src/model/hugging_face.ts";
+import { listParameters } from "../../src/model/parameters.ts";
+import { readSafetensors } from "../../src/model/safetensors.ts";
+import { randomUniform } from "../../src/random.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
+import { llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
+
+const config: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
+
+function checkpointOf(step: number): Checkpoint {
+  const parameters = llamaParameters(config, { seed: step });
+  const moments = new Map([...parameters].map(([name, { length }], i) => [name, {
+    first: randomUniform({ seed: 100 * step + i, length, minimum: -1 }),
+    second: randomUniform({ seed: 200 * step + i, length }),
+  }]));
+  return { config, context: 9, parameters, moments, step, state: { losses: [0.1, 1 / 3] } };
+}
+
+async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "gradsink-checkpoint-" });
+  try {
+    await run(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+}
+
+Deno.test("writeCheckpoint() and readCheckpoint() keep every bit, in Hugging Face's layout", () =>
+  inFolder(async (folder) => {
+    const checkpoint = checkpointOf(7);
+    const path = join(folder, "step-7");
+    await writeCheckpoint(path, checkpoint);
+    assertEquals(await namesIn(folder), ["step-7"]);
+    assertEquals(await namesIn(path), [
+      "config.json",
+      "model.safetensors",
+      "optimizer.safetensors",
+      "training.json",
+    ]);
+    assertEquals(await readCheckpoint(path), checkpoint);
+    const { parameters, context } = checkpoint;
+    assertEquals(await readModel(path), { config, context, parameters });
+    const tensors = await readSafetensors(join(path, "model.safetensors"));
+    assertEquals(
+      [...tensors].map(([name, { shape }]) => [name, shape]),
+      listParameters(config).map(({ name, shape }) => [name, [...shape]]),
+    );
+  }));
+
+Deno.test("readModel() needs no optimizer and reads a plain Llama", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "model");
+    const plain: LlamaConfig = { ...SMALL_LLAMA, layersWithoutAttention: [] };
+    const parameters = llamaParameters(plain, { seed: 1 });
+    const moments = new Map(
+      [...parameters].map(([name, each]) => [name, { first: each, second: each }]),
+    );
+    await writeCheckpoint(path, {
+      config: plain,
+      context: 9,
+      parameters,
+      moments,
+      step: 0,
+      state: null,
+    });
+    for (const name of ["optimizer.safetensors", "training.json"]) {
+      await Deno.remove(join(path, name));
+    }
+    const file = join(path, "config.json");
+    const { gradsink: _, ...fields } = JSON.parse(await Deno.readTextFile(file));
+    await Deno.writeTextFile(file, JSON.stringify({ ...fields, transformers_version: "4.40" }));
+    assertEquals((await readModel(path)).config, plain);
+    await assertRejects(
+      () => readCheckpoint(path),
+      CheckpointError,
+      "optimizer.safetensors: no such",
+    );
+  }));
+
+Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses other models", () => {
+  const fields = huggingFaceConfig(config, 9);
+  const parse = (change: Record<string, unknown>) =>
+    parseHuggingFaceConfig(JSON.stringify({ ...fields, ...change }), "c.json");
+  assertEquals(parse({}), { config, context: 9 });
+  assertEquals(parse({ num_key_value_heads: undefined }).config.keyValueHeads, config.queryHeads);
+  const refused: readonly [Record<string, unknown>, string][] = [
+    [{ num_attention_heads: 3 }, "queryHeads is 3, wanted a multiple of the 2"],
+    [{ hidden_size: undefined }, "modelDim is undefined"],
+    [{ hidden_size: "12" }, 'modelDim is "12"'],
+    [{ head_dim: undefined }, "headDim is 3, wanted"],
+    [{ hidden_act: "gelu" }, 'hidden_act is "gelu", wanted "silu"'],
+    [{ model_type: "gpt2" }, 'model_type is "gpt2", wanted "llama"'],
+    [{ rope_scaling: { factor: 2 } }, 'rope_scaling is {"factor":2}, wanted null'],
+    [{ attention_bias: true }, "attention_bias is true, wanted false"],
+    [{ max_position_embeddings: 0 }, "max_position_embeddings is 0"],
+    [{ gradsink: { v_scale: "most" } }, 'vScale is "most"'],
+    [{ gradsink: { layers_without_attention: [3] } }, "layersWithoutAttention is [3]"],
+    [{ gradsink: 5 }, "gradsink: is 5, wanted an object"],
+  ];
+  for (const [change, message] of refused) {
+    const error = assertThrows(() => parse(change), CheckpointError, message);
+    assert(error.message.startsWith("c.json: "), error.message);
+  }
+  for (const text of ["", "[]", "null", '"{}"', "{"]) {
+    assertThrows(() => parseHuggingFaceConfig(text, "c.json"), CheckpointError, "c.json: is ");
+  }
+  // What an object inherits is no field of the file.
+  assertThrows(
+    () => parseHuggingFaceConfig('{"__proto__":{"model_type":"llama"}}', "c.json"),
+    CheckpointError,
+    "model_type is null",
+  );
+});
+
+Deno.test("readCheckpoint() refuses a damaged checkpoint, naming the file", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "c");
+    const file = (name: string) => join(path, name);
+    const edit = async (name: string, change: (bytes: Uint8Array) => Uint8Array | string) => {
+      const content = change(await Deno.readFile(file(name)));
+      await (typeof content === "string"
+        ? Deno.writeTextFile(file(name), content)
+        : Deno.writeFile(file(name), content));
+    };
+    const lastNumber = (value: number) => (bytes: Uint8Array) => {
+      const changed = bytes.slice();
+      new DataView(changed.buffer).setFloat32(changed.length - 4, value, true);
+      return changed;
+    };
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    const model = "model.safetensors";
+    const optimizer = "optimizer.safetensors";
+    const cases: readonly [string, (bytes: Uint8Array) => Uint8Array | string, string][] = [
+      [model, (bytes) => bytes.subarray(0, bytes.length / 2), "its tensors have"],
+      [model, lastNumber(NaN), "lm_head.weight holds NaN at element 131"],
+      [optimizer, lastNumber(Infinity), "exp_avg_sq.lm_head.weight holds Infinity"],
+      [optimizer, lastNumber(-1), "exp_avg_sq.lm_head.weight holds -1 at element 131, wanted at"],
+      [
+        "config.json",
+        (bytes) => text(bytes).replace('"hidden_size": 12', '"hidden_size": 16'),
+        "model.safetensors: model.embed_tokens.weight has shape [11, 12], wanted [11, 16]",
+      ],
+      [
+        "config.json",
+        (bytes) => text(bytes).replace('"learned"', '"fixed"'),
+        'holds "model.layers.1.self_attn.v_scale_theta"',
+      ],
+      ["training.json", () => "{}", "schema is missing"],
+      ["training.json", (bytes) => text(bytes).replace('"step": 1', '"step": -1'), "step is -1"],
+    ];
+    for (const [name, change, message] of cases) {
+      await writeCheckpoint(path, checkpointOf(1));
+      await edit(name, change);
+      const error = await assertRejects(() => readCheckpoint(path), CheckpointError, message);
+      assert(error.message.startsWith(path), error.message);
+      await removeCheckpoint(path);
+    }
+    assertEquals(await namesIn(folder), []);
+  }));
+
+Deno.test("writeCheckpoint() leaves nothing behind where it fails, and removeHalfWritten() what was killed", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "c");
+    await writeCheckpoint(path, checkpointOf(1));
+    // In the way.
+    await assertRejects(
+      () => writeCheckpoint(path, checkpointOf(2)),
+      CheckpointError,
+      `${path}: cannot be written`,
+    );
+    assertEquals(await namesIn(folder), ["c"]);
+    assertEquals((await readCheckpoint(path)).step, 1);
+    await assertRejects(
+      () => writeCheckpoint(join(folder, "none", "c"), checkpointOf(1)),
+      CheckpointError,
+      "cannot be written: No such file or directory",
+    );
+    await Deno.mkdir(join(folder, ".writing-d"));
+    await Deno.writeTextFile(join(folder, ".writing-d", "config.json"), "{");
+    await removeHalfWritten(folder);
+    assertEquals(await namesIn(folder), ["c"]);
+  }));
