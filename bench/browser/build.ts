@@ -1,0 +1,145 @@
+/** `deno task page:build`: makes the page's static files in bench/browser/dist. */
+import config from "../../deno.json" with { type: "json" };
+import { describeSuite } from "../../src/cli/bench_machine.ts";
+import { escapeHtml } from "../../src/escape.ts";
+import { parseResultFile } from "../../src/measure/result_file_parse.ts";
+import { adapterName } from "../../src/measure/comparison_machine.ts";
+import { PAGE_STYLE } from "../../src/report/page_style.ts";
+
+const root = new URL("../../", import.meta.url);
+
+/** The built page. */
+export const distribution = new URL("bench/browser/dist/", root);
+
+/**
+ * What the page may do, for its own `meta` element; a server may say it too.
+ *
+ * Scripts, styles and files of the page's own place, Workers of its own script, markup by one policy; nothing else.
+ */
+export const contentPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "worker-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types gradsink",
+].join("; ");
+
+/** How to build. */
+export interface BuildOptions {
+  /** Where the files go; replaced as a whole. Default {@linkcode distribution}. */
+  readonly folder?: URL;
+}
+
+/**
+ * Builds the page. What was there before stays until everything is made.
+ *
+ * @param options where to
+ * @throws {Error} if the bundler fails, with what it said
+ */
+export async function buildPage({ folder = distribution }: BuildOptions = {}): Promise<void> {
+  const target = folder.pathname.replace(/\/$/, "");
+  await Deno.mkdir(new URL("./", new URL(`file://${target}`)), { recursive: true });
+  const made = await Deno.makeTempDir({
+    dir: new URL("./", new URL(`file://${target}`)).pathname,
+    prefix: ".page-",
+    suffix: ".tmp",
+  });
+  try {
+    await bundle(made);
+    await copyRest(made);
+    await Deno.remove(target, { recursive: true }).catch((error: unknown) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    await Deno.rename(made, target);
+  } catch (error) {
+    await Deno.remove(made, { recursive: true }).catch(() => {}); // the first error is the one to tell
+    throw error;
+  }
+}
+
+async function bundle(folder: string): Promise<void> {
+  const self = Deno.execPath();
+  const { state } = await Deno.permissions.query({ name: "run", command: self });
+  const entries = ["page.ts", "worker.ts"].map((name) =>
+    new URL(`bench/browser/page/${name}`, root).pathname
+  );
+  const { success, stderr } = await new Deno.Command(state === "granted" ? self : "deno", {
+    args: [
+      ...["bundle", "--quiet", "--platform=browser", "--minify", "--code-splitting"],
+      `--config=${new URL("deno.json", root).pathname}`,
+      `--outdir=${folder}`,
+      ...entries,
+    ],
+    env: { NO_COLOR: "1" },
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`page: the bundler failed: ${new TextDecoder().decode(stderr)}`);
+}
+
+async function copyRest(folder: string): Promise<void> {
+  const page = new URL("bench/browser/page/", root);
+  const { version, commit } = await describeSuite();
+  const fields: Readonly<Record<string, string>> = {
+    policy: contentPolicy,
+    version: version ?? config.version,
+    commit: commit ?? "",
+  };
+  const template = await Deno.readTextFile(new URL("index.html", page));
+  const filled = template.replaceAll(
+    /\{\{(\w+)\}\}/g,
+    (found, name: string) => name in fields ? escapeHtml(fields[name]!).replaceAll("&#39;", "'") : found,
+  );
+  const buttons = await copyFixtures(`${folder}/fixtures`);
+  await Deno.writeTextFile(`${folder}/index.html`, filled.replace("{{fixtures}}", buttons));
+  const style = await Deno.readTextFile(new URL("page.css", page));
+  await Deno.writeTextFile(`${folder}/style.css`, `${PAGE_STYLE}\n${style}`);
+  await Deno.copyFile(new URL("icon.svg", page), `${folder}/icon.svg`);
+}
+
+// The project's result files, each with a button.
+async function copyFixtures(folder: string): Promise<string> {
+  await Deno.mkdir(folder);
+  const fixtures = new URL("fixtures/", root);
+  const names: string[] = [];
+  for await (const { name, isFile } of Deno.readDir(fixtures)) {
+    if (isFile && name.endsWith(".json")) names.push(name);
+  }
+  const buttons: string[] = [];
+  for (const name of names.sort()) {
+    const text = await Deno.readTextFile(new URL(name, fixtures));
+    let label: string;
+    try {
+      const file = parseResultFile(text, name);
+      label = `${file.label ?? adapterName(file)}, ${file.runtime.name}`;
+    } catch {
+      continue; // a fixture of another kind
+    }
+    await Deno.writeTextFile(`${folder}/${name}`, text);
+    buttons.push(
+      `<button type="button" class="small" data-fixture="fixtures/${escapeHtml(name)}">${
+        escapeHtml(label)
+      }</button>`,
+    );
+  }
+  return buttons.join("\n            ");
+}
+
+if (import.meta.main) {
+  try {
+    await buildPage();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
+  let script = 0;
+  for await (const { name, isFile } of Deno.readDir(distribution)) {
+    if (isFile && name.endsWith(".js")) script += (await Deno.stat(new URL(name, distribution))).size;
+  }
+  console.log(`Built bench/browser/dist, with ${(script / 1000).toFixed(0)} kB of script`);
+}

@@ -1,0 +1,95 @@
+/** What the browser says of its GPU, as text that can be pasted into an issue. */
+import type { OpenedAdapter } from "../../../src/measure/child_session.ts";
+import type { ResultHost, ResultRuntime } from "../../../src/measure/result_file.ts";
+import { formatDuration } from "../../../src/report/format.ts";
+import { escapeTerminal } from "../../../src/escape.ts";
+
+/** The limits that WebGPU grants to everybody, as far as more is asked for here. */
+const usualLimits: Readonly<Record<string, number>> = {
+  maxBufferSize: 268_435_456,
+  maxStorageBufferBindingSize: 134_217_728,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 16_384,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupSizeX: 256,
+  maxComputeWorkgroupSizeY: 256,
+  maxComputeWorkgroupsPerDimension: 65_535,
+};
+
+/** What newer browsers tell of themselves; see the User-Agent Client Hints. */
+interface UserAgentData {
+  readonly brands: readonly { readonly brand: string; readonly version: string }[];
+  readonly platform: string;
+}
+
+function agentData(): UserAgentData | undefined {
+  return (navigator as { userAgentData?: UserAgentData }).userAgentData;
+}
+
+/** The browser, as a result file describes it. */
+export function describeBrowser(): ResultRuntime {
+  const brand = agentData()?.brands.filter(({ brand }) => !/not.?a.?brand/i.test(brand)).at(-1);
+  const { userAgent } = navigator;
+  const named = /(Firefox|Version|Edg|Chrome)\/[\d.]+/.exec(userAgent)?.[0].replace(
+    "Version",
+    "Safari",
+  );
+  const version = brand === undefined ? named : `${brand.brand} ${brand.version}`;
+  return {
+    name: "browser",
+    ...version === undefined ? {} : { version: version.replace("/", " ").slice(0, 100) },
+    userAgent: userAgent.slice(0, 1000),
+  };
+}
+
+/** The machine around it, as far as browsers tell. */
+export function describeBrowserHost(): ResultHost {
+  const os = agentData()?.platform || navigator.platform;
+  return {
+    ...os ? { os: os.slice(0, 100) } : {},
+    logicalProcessors: navigator.hardwareConcurrency,
+  };
+}
+
+/** The page's own version, which the build wrote into it. */
+export function describeBuild(): { readonly version: string; readonly commit: string | null } {
+  const read = (name: string): string =>
+    document.querySelector<HTMLMetaElement>(`meta[name="gradsink-${name}"]`)?.content ?? "";
+  return { version: read("version") || "0.0.0", commit: read("commit") || null };
+}
+
+/**
+ * The block of text.
+ *
+ * @param opened the opened adapter with its clock
+ */
+export function adapterText({ info, timer, warnings }: OpenedAdapter): string {
+  const { version, commit } = describeBuild();
+  const { subgroupSize } = info;
+  const beyond = Object.entries(usualLimits).flatMap(([name, usual]) => {
+    const limit = info.limits[name];
+    return limit === undefined || limit === usual ? [] : [`${name} ${limit} (usual ${usual})`];
+  });
+  const clock = timer.kind === "timestamp" ? "GPU timestamps" : "wall time";
+  const lines: [string, string][] = [
+    ["vendor", info.vendor],
+    ["architecture", info.architecture],
+    ["device", info.device],
+    ["description", info.description],
+    ["computes on", info.software ? "the CPU (a software adapter)" : "the GPU"],
+    ["timer", `${clock}, in steps of ${formatDuration(timer.quantum)}`],
+    ["features", info.features.join(", ") || "none"],
+    [
+      "subgroups",
+      subgroupSize === undefined ? "none" : `${subgroupSize.minimum} to ${subgroupSize.maximum}`,
+    ],
+    ["limits", beyond.join(", ") || "the usual"],
+    ["browser", describeBrowser().version ?? "unknown"],
+    ["system", describeBrowserHost().os ?? "unknown"],
+    ["gradsink", `${version}${commit === null ? "" : ` (${commit.slice(0, 10)})`}`],
+    ...warnings.map((warning): [string, string] => ["warning", warning]),
+  ];
+  return lines.map(([name, text]) =>
+    escapeTerminal(`${name.padEnd(13)} ${text.trim() || "not told"}`)
+  ).join("\n");
+}

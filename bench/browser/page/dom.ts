@@ -1,0 +1,90 @@
+/** Small things that every part of the page does. */
+
+/**
+ * An element of the page.
+ *
+ * @param id its identifier
+ * @param type its class
+ * @throws {TypeError} if there is none: the page and its script are of different versions
+ */
+export function byId<Kind extends Element>(id: string, type: new () => Kind): Kind {
+  const element = document.getElementById(id);
+  if (element instanceof type) return element;
+  throw new TypeError(`page: no ${type.name} with the identifier ${id}`);
+}
+
+/** A button of the page. */
+export function button(id: string): HTMLButtonElement {
+  return byId(id, HTMLButtonElement);
+}
+
+/**
+ * Makes an element with text in it.
+ *
+ * @param name of the element
+ * @param text its content, as text
+ * @param attributes by name
+ */
+export function element<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  text = "",
+  attributes: Readonly<Record<string, string>> = {},
+): HTMLElementTagNameMap[Name] {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+/**
+ * Tells those who listen, and those who look: a line that screen readers speak.
+ *
+ * @param text one sentence
+ * @param trouble whether something went wrong
+ */
+export function announce(text: string, { trouble = false } = {}): void {
+  const [spoken, other] = trouble ? ["trouble", "status"] : ["status", "trouble"];
+  byId(other, HTMLParagraphElement).textContent = "";
+  byId(spoken, HTMLParagraphElement).textContent = text;
+}
+
+/**
+ * Copies text, and says so on the button that asked for it.
+ *
+ * @param source the button
+ * @param text what to copy; made after the click where it takes time
+ */
+export async function copyText(
+  source: HTMLButtonElement,
+  text: string | Promise<string>,
+): Promise<void> {
+  const usual = source.dataset.label ??= source.textContent ?? "";
+  try {
+    await navigator.clipboard.writeText(await text);
+    source.textContent = "Copied";
+  } catch (error) {
+    source.textContent = usual;
+    return announce(`This could not be copied: ${messageOf(error)}`, { trouble: true });
+  }
+  announce("Copied to the clipboard");
+  setTimeout(() => source.textContent = usual, 2000);
+}
+
+/**
+ * Hands text to the user as a file.
+ *
+ * @param name of the file
+ * @param text its content
+ * @param type its media type
+ */
+export function saveText(name: string, text: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  element("a", "", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** What went wrong, in one line. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, " ");
+}

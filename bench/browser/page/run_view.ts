@@ -1,0 +1,68 @@
+/** A run as the page shows it while it goes on: tables and the roofline. */
+import type { ResultFile } from "../../../src/measure/result_file.ts";
+import { html, htmlTable } from "../../../src/report/html.ts";
+import { ceilingTable, measurementTable } from "../../../src/report/run_table.ts";
+import { runRooflinePlot } from "../../../src/report/roofline_plot.ts";
+import type { SvgDocument } from "../../../src/report/plot.ts";
+import { byId } from "./dom.ts";
+import { setMarkup } from "./trusted.ts";
+
+/** A browser's document, for drawing. */
+export const svgDocument = document as unknown as SvgDocument;
+
+/**
+ * Shows a run as it stands.
+ *
+ * @param file the run
+ */
+export function showRun(file: ResultFile): void {
+  const view = byId("run-view", HTMLDivElement);
+  view.hidden = false;
+  const table = measurementTable(file);
+  setMarkup(
+    byId("run-table", HTMLDivElement),
+    file.measurements.length === 0
+      ? html`<p class="soft">No measurement yet.</p>`
+      : htmlTable({ ...table, caption: caption(file) }, { id: "run-measurements", headers: 3 }),
+  );
+  setMarkup(
+    byId("run-ceilings", HTMLDivElement),
+    htmlTable(ceilingTable(file.ceilings), { id: "run-ceilings-table" }),
+  );
+  setMarkup(byId("run-roofline", HTMLDivElement), roofline(file));
+  setMarkup(
+    byId("run-warnings", HTMLDivElement),
+    html`${
+      (file.warnings ?? []).length === 0 ? "" : html`
+        <div class="notes" role="note"><b>Keep in mind</b><ul>${file.warnings!.map((warning) =>
+          html`<li>${warning}</li>`
+        )}</ul></div>
+      `
+    }`,
+  );
+}
+
+function caption({ measurements, status }: ResultFile): string {
+  const bad = measurements.filter(({ status = "ok" }) => status !== "ok").length;
+  const wrong = bad === 0 ? "" : `, ${bad} of them not right`;
+  return `${measurements.length} measurements${wrong}${
+    status === "incomplete" ? ", the run is not complete" : ""
+  }. Every answer was checked against float64 before it was timed.`;
+}
+
+function roofline(file: ResultFile) {
+  const text = (id: string) => ({
+    id,
+    title: "Roofline: throughput over arithmetic intensity, both logarithmic",
+    description: "The line is what this adapter can do at best, rising with its copy bandwidth " +
+      "and level at its arithmetic peak; each sign is one measurement. The figures are in the table.",
+  });
+  const draw = (width: number, id: string) =>
+    runRooflinePlot(file, { document: svgDocument, width, text: text(id) });
+  const wide = draw(1150, "run-roofline-wide");
+  if (wide === undefined) return html`<p class="soft">Nothing to draw yet.</p>`;
+  return html`
+    <figure class="wide">${wide}</figure>
+    <figure class="narrow">${draw(390, "run-roofline-narrow")}</figure>
+  `;
+}

@@ -1,0 +1,34 @@
+/**
+ * The page's Worker, in one of three roles: it measures, compares files, or computes the picture of the theory. The
+ * first message says which; the role's code is loaded only then.
+ */
+import { type ToWorker, workerScope } from "./worker_scope.ts";
+
+const waiting: unknown[] = [];
+let handle = (message: unknown): void => void waiting.push(message);
+
+async function start(role: ToWorker["role"]): Promise<void> {
+  if (role === "measure") {
+    const { measureHere } = await import("./measure_worker.ts");
+    handle = measureHere();
+  } else if (role === "compare") {
+    const { compareHere } = await import("./compare_worker.ts");
+    handle = compareHere();
+  } else {
+    const { computeTheoryHere } = await import("./theory_worker.ts");
+    handle = computeTheoryHere();
+  }
+  for (const message of waiting) handle(message);
+}
+
+let started = false;
+workerScope.addEventListener("message", ({ data }) => {
+  if (started) return handle(data);
+  started = true;
+  start((data as ToWorker).role).catch((error: unknown) => {
+    // Shows as the Worker's error on the page.
+    setTimeout(() => {
+      throw error;
+    });
+  });
+});
