@@ -1,6 +1,7 @@
 /** `deno task sinks`: measures sinks and gradient sinks of a trained model. */
 import { escapeTerminal } from "../escape.ts";
 import { measureModel } from "../experiments/measure_model.ts";
+import { measureQuantization } from "../experiments/measure_quantization.ts";
 import { type OpenedModel, openModel } from "../experiments/open_model.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { checkWritable, writeTextFile } from "../measure/result_file_store.ts";
@@ -84,14 +85,19 @@ async function measure(
     kernels: "start",
   });
   try {
-    return await measureModel(model, {
+    const total = batches + (request.quantization ? 1 : 0);
+    const measurement = await measureModel(model, {
       task,
       batches,
       settings: { position, window, threshold },
       source,
       theory,
-      onBatch: (done) => progress.show({ done, total: batches, text: "validation batches" }),
+      onBatch: (done) => progress.show({ done, total, text: "sinks" }),
     });
+    if (!request.quantization) return measurement;
+    progress.show({ done: batches, total, text: "INT8 activations" });
+    const quantization = await measureQuantization(gpu, model, { task, batches });
+    return { ...measurement, quantization };
   } finally {
     progress.clear();
   }

@@ -1,9 +1,9 @@
 /** From a folder on disk to a trained model and the task that it is measured on. */
-import { join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { readModel, type StoredModel } from "../model/checkpoint.ts";
 import type { MeasurementSource } from "../sinks/measurement.ts";
 import { RunError } from "./run_error.ts";
-import { listCheckpoints, readRunSettings } from "./run_folder.ts";
+import { listCheckpoints, readRunSettings, runIsIn } from "./run_folder.ts";
 import type { RunSettings, TaskSettings } from "./run_settings.ts";
 import { openTask } from "./run_task.ts";
 import type { Task } from "./task.ts";
@@ -38,7 +38,13 @@ export async function openModel(
   folder: string,
   { step, corpus }: OpenModelOptions = {},
 ): Promise<OpenedModel> {
-  if (await isCheckpoint(folder)) return await openCheckpoint(folder, { step, corpus });
+  if (await isCheckpoint(folder)) {
+    const own = await runOf(folder);
+    if (own === undefined || (step !== undefined && step !== own.step)) {
+      return await openCheckpoint(folder, { step, corpus });
+    }
+    return await openModel(own.run, { step: own.step, corpus });
+  }
   const settings = await readRunSettings(folder);
   const checkpoints = await listCheckpoints(folder);
   const steps = checkpoints.map((entry) => entry.step);
@@ -85,6 +91,16 @@ async function isCheckpoint(folder: string): Promise<boolean> {
     ((await isFile("config.json")) || (await isFile("model.safetensors")));
 }
 
+/** The run that a checkpoint's folder is in, if it is in one. */
+async function runOf(
+  folder: string,
+): Promise<{ readonly run: string; readonly step: number } | undefined> {
+  const path = resolve(folder);
+  const run = dirname(dirname(path));
+  const found = (await listCheckpoints(run).catch(() => [])).find((entry) => entry.path === path);
+  return found === undefined || !(await runIsIn(run)) ? undefined : { run, step: found.step };
+}
+
 async function openCheckpoint(
   folder: string,
   { step, corpus }: OpenModelOptions,
@@ -120,7 +136,7 @@ function withCorpus({ task }: RunSettings, corpus: string | undefined): TaskSett
 }
 
 function nameOf(folder: string): string {
-  return folder.replaceAll("\\", "/").replace(/\/+$/, "").split("/").at(-1) || folder;
+  return basename(resolve(folder)) || folder;
 }
 
 function listed(steps: readonly number[]): string {

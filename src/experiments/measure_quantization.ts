@@ -1,0 +1,99 @@
+/**
+ * How much a model's loss suffers when activations are rounded to INT8: with one scale a tensor, which a massive
+ * activation stretches until the others fall into few steps, and with one scale a token, which it cannot.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771. A diagnostic of ranges, not a recipe for deployment: weights stay as they
+ * are, and so does the arithmetic.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Llama } from "../model/llama.ts";
+import { QuantizedEvaluation } from "../model/llama_quantized.ts";
+import type {
+  QuantizationCase,
+  QuantizationMeasurement,
+  QuantizationScaling,
+  QuantizationTarget,
+} from "../sinks/measurement.ts";
+import type { Task } from "./task.ts";
+
+/** On what {@linkcode measureQuantization} measures. */
+export interface MeasureQuantizationOptions {
+  readonly task: Task;
+  /** How many validation batches of the model's batch size, from the first one on. Default 4. */
+  readonly batches?: number;
+  /** How many validation batches after those the static scales come from. Default 4. */
+  readonly calibrationBatches?: number;
+}
+
+const TARGETS: Readonly<Record<QuantizationTarget, "down" | "all">> = {
+  "down-projections": "down",
+  "all-linears": "all",
+};
+
+const SCALINGS: Readonly<Record<QuantizationScaling, "static" | "per-token">> = {
+  "static-tensor": "static",
+  "dynamic-token": "per-token",
+};
+
+/**
+ * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear maps of the layers,
+ * rounded to symmetric INT8. The head's input is not rounded.
+ *
+ * @param gpu where the model is
+ * @param model with its parameters; its batch and losses are overwritten
+ * @param options the task, and how many batches
+ * @returns losses and their differences from the loss without rounding, on the same sequences
+ * @throws {RangeError} if a number of batches is not an integer of at least 1
+ * @throws {GpuError} if the GPU fails
+ */
+export async function measureQuantization(
+  gpu: Gpu,
+  model: Llama,
+  { task, batches = 4, calibrationBatches = 4 }: MeasureQuantizationOptions,
+): Promise<QuantizationMeasurement> {
+  for (const [name, count] of Object.entries({ batches, calibrationBatches })) {
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new RangeError(
+        `measureQuantization: ${name} is ${count}, wanted an integer of at least 1`,
+      );
+    }
+  }
+  const batch = (step: number) => task.batch(step, { batch: model.batch, split: "validation" });
+  /** The mean over the measured batches of a loss that `evaluate` leaves. */
+  const meanLoss = async (evaluation: {
+    evaluate(): void;
+    readonly loss: { read(): Promise<Float32Array> };
+  }): Promise<number> => {
+    let sum = 0;
+    for (let step = 0; step < batches; step++) {
+      model.setBatch(batch(step));
+      evaluation.evaluate();
+      sum += (await evaluation.loss.read())[0]!;
+    }
+    return sum / batches;
+  };
+  const loss = await meanLoss({
+    evaluate: () => model.evaluate(),
+    loss: model.evaluationLoss,
+  });
+  const cases: QuantizationCase[] = [];
+  for (const [target, linears] of Object.entries(TARGETS)) {
+    for (const [scaling, scale] of Object.entries(SCALINGS)) {
+      using evaluation = new QuantizedEvaluation(gpu, model, { linears, scale });
+      if (scale === "static") {
+        for (let step = batches; step < batches + calibrationBatches; step++) {
+          model.setBatch(batch(step));
+          evaluation.calibrate();
+        }
+      }
+      const rounded = await meanLoss(evaluation);
+      cases.push({
+        target: target as QuantizationTarget,
+        scaling: scaling as QuantizationScaling,
+        loss: rounded,
+        difference: rounded - loss,
+      });
+    }
+  }
+  return { loss, calibrationBatches, cases };
+}
