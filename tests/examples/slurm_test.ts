@@ -1,68 +1,7 @@
-import { cloneInto, startBash, testWithFolder, until } from "./machines.ts";
+import { makeCluster } from "./cluster.ts";
+import { startBash, testWithFolder, until } from "./machines.ts";
 import { resultStatus, textOfPage } from "./results.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
-
-// A cluster of one machine. sbatch runs the tasks of an array at once, one after the other, and notes what it was asked for;
-// srun notes its process, so that a test can signal the step alone, as Slurm does; and the bench that deno runs is the
-// real one but for the measuring process, which claims to be the type of GPU that was asked for.
-const commands = {
-  sbatch: `
-echo "$*" >> "$CLUSTER/submitted"
-array=0 name=script parsable=
-while [[ $1 == --* ]]; do
-  case $1 in
-    --array=*) array="\${1#*=}" ;;
-    --job-name=*) name="\${1#*=}" ;;
-    --parsable) parsable=yes ;;
-    --gres=*|--dependency=*) ;;
-    *) echo "sbatch: unknown option $1" >&2; exit 1 ;;
-  esac
-  shift
-done
-job=$((100 + $(wc -l < "$CLUSTER/submitted")))
-# The cluster has copies of the scripts, elsewhere.
-cp "$1" "$CLUSTER/script"
-shift
-export SLURM_JOB_NAME="$name" SLURM_JOB_ID="$job" SLURM_ARRAY_JOB_ID="$job"
-for task in $(seq "\${array%-*}" "\${array#*-}"); do
-  SLURM_ARRAY_TASK_ID="$task" bash "$CLUSTER/script" "$@" > "$CLUSTER/log-$job-$task" 2>&1
-done
-if [[ -n $parsable ]]; then echo "$job;cluster"; else echo "Submitted batch job $job"; fi
-`,
-  srun: `
-echo $$ > "$CLUSTER/step"
-exec "$@"
-`,
-  deno: `
-if [[ "$1 $2" != "task bench" ]]; then exec "$DENO" "$@"; fi
-shift 2
-export FAKE_CHILD="{\\"adapter\\":\\"$SLURM_JOB_NAME\\",\\"pace\\":\${PACE:-5}}"
-exec "$DENO" run --quiet --no-lock -A tests/cli/bench_main.ts "$PWD/tests/cli/fake_child.ts" "$@"
-`,
-};
-
-interface Cluster {
-  /** The clone in the shared folder. */
-  readonly clone: string;
-  readonly folder: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-async function makeCluster(folder: string): Promise<Cluster> {
-  const bin = `${folder}/bin`;
-  const clone = `${folder}/clone`;
-  await Deno.mkdir(bin);
-  for (const [name, text] of Object.entries(commands)) {
-    await Deno.writeTextFile(`${bin}/${name}`, `#!/bin/bash\nset -u${text}`, { mode: 0o755 });
-  }
-  await cloneInto(clone);
-  const env = {
-    CLUSTER: folder,
-    DENO: Deno.execPath(),
-    PATH: `${bin}:${Deno.env.get("PATH")}`,
-  };
-  return { clone, folder, env };
-}
 
 testWithFolder("submit.sh measures every type of GPU and ends in one page", async (folder) => {
   const { clone, env } = await makeCluster(folder);

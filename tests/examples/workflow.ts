@@ -2,6 +2,7 @@
  * Enough of GitHub Actions to run the example: jobs step by step, with the runner's own way of calling bash, and with
  * artifacts in a folder. What it does not know is an error, never passed over.
  */
+import { basename, dirname } from "node:path";
 import { parse } from "yaml";
 import { cloneInto, type Finished, startBash, type Started } from "./machines.ts";
 
@@ -124,11 +125,14 @@ async function runAction(step: Step, options: RunJobOptions): Promise<Finished> 
     case "actions/upload-artifact": {
       const target = `${artifacts}/${text("name")}`;
       // By default the action only warns where there is nothing to upload.
-      if (!await exists(path)) {
+      const files = await filesAt(path);
+      if (files.length === 0) {
         return { code: text("if-no-files-found") === "error" ? 1 : 0, output: "" };
       }
-      await Deno.mkdir(target, { recursive: true });
-      await Deno.copyFile(path, `${target}/${path.split("/").at(-1)}`);
+      for (const { from, name } of files) {
+        await Deno.mkdir(dirname(`${target}/${name}`), { recursive: true });
+        await Deno.copyFile(from, `${target}/${name}`);
+      }
       break;
     }
     case "actions/download-artifact": {
@@ -149,10 +153,18 @@ async function runAction(step: Step, options: RunJobOptions): Promise<Finished> 
   return { code: 0, output: "" };
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch {
-    return false;
+/** What an artifact of a file or of a folder holds. */
+async function filesAt(path: string): Promise<{ from: string; name: string }[]> {
+  const found = await Deno.stat(path).catch(() => undefined);
+  if (found === undefined) return [];
+  if (found.isFile) return [{ from: path, name: basename(path) }];
+  const files: { from: string; name: string }[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(path)) {
+    if (!isDirectory) files.push({ from: `${path}/${name}`, name });
+    else {
+      const inner = await filesAt(`${path}/${name}`);
+      files.push(...inner.map((file) => ({ ...file, name: `${name}/${file.name}` })));
+    }
   }
+  return files;
 }
