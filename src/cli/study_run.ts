@@ -1,9 +1,10 @@
 /**
  * One arm of the study, as a process of its own: trains it, or what is left of it, measures the trained model
- * with theory, and leaves its record. Started by `deno task study`, and says where it is in JSON lines.
+ * with theory and INT8 activations, and leaves its record. Started by `deno task study`, and says where it is in JSON lines.
  */
 import { join } from "node:path";
 import { measureModel } from "../experiments/measure_model.ts";
+import { measureQuantization } from "../experiments/measure_quantization.ts";
 import { openTask } from "../experiments/run_task.ts";
 import type { StudyArm } from "../experiments/study_arms.ts";
 import { RECORD_FILE } from "../experiments/study_record.ts";
@@ -78,12 +79,13 @@ async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<
     parameters,
     kernels: "start",
   });
-  return await measureModel(model, {
+  const measurement = await measureModel(model, {
     task,
     source: { run: settings.preset, step, task: settings.task.name, seed: settings.seed },
     batches: settings.reporting.measureBatches,
     theory: true,
   });
+  return { ...measurement, quantization: await measureQuantization(gpu, model, { task }) };
 }
 
 function say(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
