@@ -1,0 +1,109 @@
+import { measureQuantization } from "../../src/experiments/measure_quantization.ts";
+import type { Task, TokenBatch } from "../../src/experiments/task.ts";
+import { Llama } from "../../src/model/llama.ts";
+import { initialValues, listParameters } from "../../src/model/parameters.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { onEachRuntime } from "../support/gpu.ts";
+
+const config = {
+  vocabulary: 9,
+  layers: 1,
+  modelDim: 8,
+  queryHeads: 2,
+  keyValueHeads: 1,
+  headDim: 4,
+  feedForwardDim: 12,
+  normEpsilon: 1e-5,
+  ropeBase: 10_000,
+  tiedHead: false,
+  vScale: "none",
+  layersWithoutAttention: [],
+} as const;
+
+const parameters = new Map(
+  listParameters(config).map((parameter) => [
+    parameter.name,
+    initialValues(parameter, { seed: 3 }).map((value) =>
+      parameter.initial === "normal" ? 30 * value : value
+    ),
+  ]),
+);
+// Token 8, and no other, makes hidden units of the MLP hundreds of times as large: a massive activation.
+const gate = parameters.get("model.layers.0.mlp.gate_proj.weight")!;
+const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
+parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {
+  if (i % 8 === 7) values[i] = Math.floor(i / 8) === 8 ? 30 : 0;
+});
+// Attention must not hand it on: the eighth element of every other token stays 0.
+parameters.get("model.layers.0.self_attn.o_proj.weight")!.fill(0, 7 * 8, 8 * 8);
+for (const weight of [gate, up]) {
+  for (let unit = 0; unit < 12; unit++) weight[unit * 8 + 7] = unit === 0 ? 20 : 0;
+}
+
+/** Batches in the order in which they were asked for; token 8 comes up from step `massiveFrom` on. */
+function tokens(massiveFrom: number): { readonly task: Task; readonly asked: number[] } {
+  const asked: number[] = [];
+  const batch: Task["batch"] = (step, { batch, split }): TokenBatch => {
+    assertEquals(split, "validation");
+    asked.push(step);
+    const row = (shift: number) =>
+      Uint32Array.from(
+        { length: 6 * batch },
+        (_, i) => i % 6 === 2 && step >= massiveFrom ? 8 : ((i + shift) ** 2 + step) % 8,
+      );
+    return { batch, context: 6, inputs: row(0), targets: row(1) };
+  };
+  const task: Task = {
+    vocabulary: 9,
+    context: 6,
+    batch,
+    oracleLoss: () => undefined,
+    idleQueries: () => undefined,
+  };
+  return { task, asked };
+}
+
+onEachRuntime("measureQuantization() calibrates on other batches than it measures", async (gpu) => {
+  using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });
+  const options = { batches: 2, calibrationBatches: 3 };
+  const calm = tokens(Infinity), massive = tokens(2);
+  const before = await measureQuantization(gpu, model, { task: calm.task, ...options });
+  const after = await measureQuantization(gpu, model, { task: massive.task, ...options });
+  // Without, then four cases; the static ones look at batches 2, 3 and 4 first.
+  assertEquals(calm.asked, [0, 1, 2, 3, 4, 0, 1, 0, 1, 2, 3, 4, 0, 1, 0, 1]);
+  const named = ({ target, scaling }: { target: string; scaling: string }) =>
+    `${target} ${scaling}`;
+  assertEquals(before.cases.map(named), [
+    "down-projections static-tensor",
+    "down-projections dynamic-token",
+    "all-linears static-tensor",
+    "all-linears dynamic-token",
+  ]);
+  // What is measured are the same sequences: only the static scales have seen token 8.
+  assertEquals(after.loss, before.loss);
+  assertEquals(after.calibrationBatches, 3);
+  [0, 1, 2, 3].forEach((i) => {
+    const [one, other] = [before.cases[i]!, after.cases[i]!];
+    assertEquals(one.difference, one.loss - before.loss);
+    if (i % 2 === 1) assertEquals(other, one);
+    else {
+      // Scales of hundreds round everything else to 0.
+      const [calmly, massively] = [Math.abs(one.difference), Math.abs(other.difference)];
+      assert(massively > 10 * calmly, `${named(one)}: ${calmly}, ${massively}`);
+    }
+  });
+  // 8 bits of each token's own range cost little.
+  assert(before.cases.every(({ difference }) => Math.abs(difference) < 0.05));
+});
+
+onEachRuntime("measureQuantization() refuses numbers of batches that cannot be", async (gpu) => {
+  using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });
+  const { task } = tokens(9);
+  for (const [name, value] of [["batches", 0], ["calibrationBatches", 1.5]] as const) {
+    await assertRejects(
+      () => measureQuantization(gpu, model, { task, [name]: value }),
+      RangeError,
+      `measureQuantization: ${name} is ${value}, wanted an integer of at least 1`,
+    );
+  }
+}, { runtimes: ["deno"] });
