@@ -27,6 +27,7 @@ import {
   vScaleForwardMatchesTwin,
 } from "./properties/rows_twin.ts";
 import { sinkStatisticsMatchTwin } from "./properties/sink_statistics.ts";
+import { modelMutants } from "./model_mutants.ts";
 import { operatorsStayInBounds } from "./properties/bounds.ts";
 import { dispatchesSpread, narrowGpu } from "./properties/specialisations.ts";
 
@@ -48,13 +49,24 @@ export interface Mutant {
 }
 
 /** A mutant of a known file. */
-type Change = readonly [name: string, find: string, replace: string, options?: {
+export type Change = readonly [name: string, find: string, replace: string, options?: {
   readonly times?: number;
   readonly caughtBy?: Property;
   readonly thorough?: boolean;
 }];
 
-function mutantsOf(file: string, caughtBy: Property, changes: readonly Change[]): Mutant[] {
+/**
+ * The mutants of one file.
+ *
+ * @param file a kernel, or a part of several
+ * @param caughtBy the property that must not survive them, unless a mutant names another
+ * @param changes what is broken
+ */
+export function mutantsOf(
+  file: string,
+  caughtBy: Property,
+  changes: readonly Change[],
+): Mutant[] {
   return changes.map(([name, find, replace, options]) => ({
     name,
     file,
@@ -560,6 +572,7 @@ export const mutants: readonly Mutant[] = [
     ["the last summand is lost", "l < LANES", "l + 1u < LANES"],
     ["the first summand is lost", "var l = 0u", "var l = 1u"],
   ]),
+  ...modelMutants(),
 ];
 
 /** The portable kernels on the device of a `Gpu`; their pipelines serve every mutant. */
