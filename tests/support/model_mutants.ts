@@ -219,7 +219,7 @@ export function modelMutants(): readonly Mutant[] {
       ],
     ]),
     ...mutantsOf("fake_quantize.wgsl", quantize, [
-      ["nothing is rounded", "quantized(input[i], maximum[0])", "input[i] + 0.0 * maximum[0]"], maximum[0])", "input[i]"],
+      ["nothing is rounded", "quantized(input[i], maximum[0])", "input[i] + 0.0 * maximum[0]"],
       [
         "the last element is not written",
         "i >= parameters.elements",
