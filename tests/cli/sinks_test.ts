@@ -1,0 +1,257 @@
+import { join } from "node:path";
+import { runSinks } from "../../src/cli/sinks.ts";
+import { parseSinks, sinksHelp } from "../../src/cli/sinks_options.ts";
+import { UsageError } from "../../src/cli/arguments.ts";
+import { RunFolder } from "../../src/experiments/run_folder.ts";
+import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run_settings.ts";
+import { initialValues, listParameters } from "../../src/model/parameters.ts";
+import type { SinkMeasurement } from "../../src/sinks/measurement.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import { siblingGpu, testGpu } from "../support/gpu.ts";
+
+const settings: RunSettings = {
+  schema: RUN_SCHEMA,
+  preset: "test",
+  seed: 1,
+  steps: 20,
+  batch: 2,
+  accumulation: 1,
+  model: {
+    vocabulary: 9,
+    layers: 1,
+    modelDim: 8,
+    queryHeads: 2,
+    keyValueHeads: 1,
+    headDim: 4,
+    feedForwardDim: 12,
+    normEpsilon: 1e-5,
+    ropeBase: 10_000,
+    tiedHead: false,
+    vScale: "none",
+    layersWithoutAttention: [],
+  },
+  task: {
+    name: "bigram-backcopy",
+    context: 12,
+    characters: 8,
+    triggers: 2,
+    concentration: 3,
+    tableSeed: 1,
+  },
+  optimizer: {
+    learningRate: 1e-3,
+    finalShare: 0.1,
+    warmUpSteps: 1,
+    beta1: 0.9,
+    beta2: 0.95,
+    epsilon: 1e-8,
+    weightDecay: 0.1,
+    clip: 1,
+  },
+  reporting: {
+    lossEvery: 1,
+    measureEvery: 0,
+    measureBatches: 1,
+    checkpointEvery: 1,
+    keepCheckpoints: 9,
+  },
+};
+
+/** A run with checkpoints of these steps, as a trainer would leave it; the weights are random. */
+async function makeRun(folder: string, steps: readonly number[], run = settings): Promise<void> {
+  using opened = await RunFolder.create(folder, run);
+  const listed = listParameters(run.model);
+  for (const step of steps) {
+    const parameters = new Map(
+      listed.map((parameter) => [
+        parameter.name,
+        initialValues(parameter, { seed: step }).map((value) =>
+          parameter.initial === "normal" ? 20 * value : value
+        ),
+      ]),
+    );
+    const zeros = [...parameters].map(([name, values]) => {
+      const zero = new Float32Array(values.length);
+      return [name, { first: zero, second: zero }] as const;
+    });
+    await opened.save({
+      config: run.model,
+      context: run.task.context,
+      parameters,
+      moments: new Map(zeros),
+      step,
+      state: null,
+    });
+  }
+}
+
+/** The command in this process, on a GPU that it cannot take with it. */
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = "", err = "";
+  const gpu = await testGpu("deno");
+  const code = await runSinks(args, {
+    out: (text) => out += text,
+    err: (text) => err += text,
+    color: false,
+    openGpu: () => {
+      const lent = siblingGpu(gpu, {});
+      Object.defineProperty(lent, Symbol.dispose, { value: () => {} });
+      return Promise.resolve(lent);
+    },
+  });
+  return { code, out, err };
+}
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("sinks measures the newest checkpoint of a run, as tables and as JSON", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "my run");
+    await makeRun(path, [3, 20]);
+    const file = join(folder, "out.json");
+    const { code, out, err } = await run(path, "--batches=2", "--output", file);
+    assertEquals(code, 0, err);
+    assertStringIncludes(out, "my run, step 20: bigram-backcopy, V-scale none");
+    for (const part of ["Attention to position 0", "R_GS", "Bloat", "INT8", "mass bound"]) {
+      assertStringIncludes(out, part);
+    }
+    const written = JSON.parse(await Deno.readTextFile(file)) as SinkMeasurement;
+    assertEquals(written.schema, "gradsink-sinks/1");
+    assertEquals(written.source, { run: "my run", step: 20, task: "bigram-backcopy", seed: 1 });
+    assertEquals(written.data, { sequences: 4, context: 12 });
+    assertEquals(written.quantization?.cases.length, 4);
+    assertEquals(written.theory?.errors, []);
+    assertEquals(written.layers[0]!.attention!.heads.length, 2);
+    assert(written.oracleLoss! > 0 && written.loss! > written.oracleLoss!);
+    // The same again, to standard output, by the checkpoint's own folder.
+    const again = await run(join(path, "checkpoints", "step-00000020"), "--batches=2", "--json");
+    assertEquals(again.code, 0, again.err);
+    assertEquals(JSON.parse(again.out), written);
+    const older = await run(
+      path,
+      "--step=3",
+      "--json",
+      "--no-theory",
+      "--no-quantization",
+      "--position=2",
+      "--window=3",
+      "--threshold=0.5",
+    );
+    const other = JSON.parse(older.out) as SinkMeasurement;
+    assertEquals(other.source?.step, 3);
+    assertEquals([other.theory, other.quantization], [null, null]);
+    const { position, window, threshold } = other.settings;
+    assertEquals([position, window, threshold], [2, 3, 0.5]);
+    assert(other.loss !== written.loss);
+  });
+});
+
+Deno.test("sinks says in one line what is wrong with a run, and writes nothing", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "run");
+    const fails = async (args: readonly string[], message: string, code = 1) => {
+      const result = await run(...args);
+      assertStringIncludes(result.err, message);
+      assertEquals(result.err.trimEnd().split("\n").length, 1);
+      assertEquals([result.code, result.out], [code, ""]);
+    };
+    await fails([path], "holds no run, settings.json is missing");
+    await makeRun(path, []);
+    await fails([path], "has no checkpoint yet");
+    await makeRun(join(folder, "two"), [1, 2]);
+    await fails([join(folder, "two"), "--step=3"], "has no checkpoint of step 3, but of 1, 2");
+    await fails([join(folder, "two"), "--position=12"], "--position is 12, wanted at most 11", 2);
+    await fails([join(folder, "two"), "-o", join(folder, "no", "x.json")], "cannot be written");
+    await Deno.mkdir(join(folder, "alone"));
+    const checkpoint = join(folder, "two", "checkpoints", "step-00000002");
+    for (const name of ["config.json", "model.safetensors"]) {
+      await Deno.copyFile(join(checkpoint, name), join(folder, "alone", name));
+    }
+    await fails([join(folder, "alone")], "is a checkpoint alone, outside of a run");
+    await fails([join(folder, "alone"), "--step=2"], "is one checkpoint");
+    const corpus = join(folder, "text");
+    await Deno.writeTextFile(corpus, "any text ".repeat(100));
+    await fails(
+      [join(folder, "alone"), "--corpus", corpus],
+      "is a model of 9 tokens, but text has",
+    );
+  });
+});
+
+Deno.test("sinks refuses checkpoints that are truncated, of another shape, or hold NaN", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "run");
+    await makeRun(path, [1]);
+    const model = join(path, "checkpoints", "step-00000001", "model.safetensors");
+    const bytes = await Deno.readFile(model);
+    const fails = async (content: Uint8Array | undefined, message: RegExp) => {
+      if (content === undefined) await Deno.remove(model);
+      else await Deno.writeFile(model, content);
+      const { code, out, err } = await run(path);
+      assert(message.test(err), err);
+      assertEquals([code, out], [1, ""]);
+      assertEquals(err.trimEnd().split("\n").length, 1);
+    };
+    await fails(bytes.subarray(0, bytes.length - 4), /model\.safetensors: /);
+    await fails(bytes.subarray(0, 5), /too few for a safetensors file/);
+    const nan = bytes.slice();
+    new DataView(nan.buffer).setUint32(nan.length - 4, 0x7fc00000, true);
+    await fails(nan, /lm_head|holds NaN/);
+    await fails(undefined, /model\.safetensors: /);
+    await Deno.writeFile(model, bytes);
+    assertEquals((await run(path, "--batches=1", "--no-quantization")).code, 0);
+    // A run whose task has other tokens than the model.
+    const file = join(path, "settings.json");
+    const other = { ...settings, task: { ...settings.task, characters: 7 } };
+    await Deno.writeTextFile(file, JSON.stringify(other));
+    const { code, err } = await run(path);
+    assertStringIncludes(err, "is a model of 9 tokens in contexts of 12, but the run's task has 8");
+    assertEquals(code, 1);
+  });
+});
+
+Deno.test("sinks names the state in which a model's numbers end", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "run");
+    await makeRun(path, [1]);
+    const file = join(path, "checkpoints", "step-00000001", "model.safetensors");
+    const bytes = await Deno.readFile(file);
+    const header = new DataView(bytes.buffer).getBigUint64(0, true);
+    const { data_offsets: [start, end] } = JSON.parse(
+      new TextDecoder().decode(bytes.subarray(8, 8 + Number(header))),
+    )["model.layers.0.mlp.up_proj.weight"] as { data_offsets: [number, number] };
+    const view = new DataView(bytes.buffer, 8 + Number(header));
+    for (let at = start; at < end; at += 4) view.setFloat32(at, 3e38, true);
+    await Deno.writeFile(file, bytes);
+    const { code, err, out } = await run(path, "--batches=1");
+    assert(
+      /layer 0's mlpResidual holds (-?Infinity|NaN) in sequence 0 at position 0/.test(err),
+      err,
+    );
+    assertEquals([code, out], [1, ""]);
+  });
+});
+
+Deno.test("parseSinks() refuses what makes no sense", () => {
+  const cases = [
+    [[], "no run is given"],
+    [["a", "b"], 'unexpected "b": sinks takes one run'],
+    [["a", "--step=-1"], '--step is "-1", wanted an integer of at least 0'],
+    [["a", "--batches=0"], '--batches is "0", wanted an integer of at least 1'],
+    [["a", "--batch=x"], '--batch is "x", wanted an integer of at least 1'],
+    [["a", "--window=1e3"], '--window is "1e3", wanted an integer of at least 1'],
+    [["a", "--threshold=1.5"], '--threshold is "1.5", wanted a number from 0 to 1'],
+    [["a", "--threshold=much"], '--threshold is "much", wanted a number from 0 to 1'],
+    [["a", "--quantisation"], "unknown option"],
+  ] as const;
+  for (const [args, message] of cases) assertThrows(() => parseSinks(args), UsageError, message);
+  assertEquals(parseSinks(["--help"]), { help: true });
+  assertStringIncludes(sinksHelp(), "deno task sinks [OPTIONS] RUN");
+});
