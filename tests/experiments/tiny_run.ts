@@ -1,0 +1,60 @@
+/** A run that takes a second, for tests; as a program, `tiny_run.ts FOLDER` does it or the rest of it. */
+import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run_settings.ts";
+import { trainRun } from "../../src/experiments/train_run.ts";
+
+/** Two layers, accumulated batches, learned V-scale: everything that a checkpoint has to hold. */
+export const TINY_RUN: RunSettings = {
+  schema: RUN_SCHEMA,
+  preset: "tiny",
+  seed: 3,
+  steps: 36,
+  batch: 2,
+  accumulation: 2,
+  model: {
+    vocabulary: 13,
+    layers: 2,
+    modelDim: 8,
+    queryHeads: 2,
+    keyValueHeads: 1,
+    headDim: 4,
+    feedForwardDim: 12,
+    normEpsilon: 1e-5,
+    ropeBase: 100,
+    tiedHead: false,
+    vScale: "learned",
+    layersWithoutAttention: [],
+  },
+  task: {
+    name: "bigram-backcopy",
+    context: 10,
+    characters: 12,
+    triggers: 2,
+    concentration: 3,
+    tableSeed: 1,
+  },
+  optimizer: {
+    learningRate: 1e-2,
+    finalShare: 0.1,
+    warmUpSteps: 4,
+    beta1: 0.9,
+    beta2: 0.95,
+    epsilon: 1e-8,
+    weightDecay: 0.01,
+    clip: 1,
+  },
+  // No interval divides another: losses are pending at checkpoints.
+  reporting: {
+    lossEvery: 5,
+    measureEvery: 12,
+    measureBatches: 1,
+    checkpointEvery: 4,
+    keepCheckpoints: 2,
+  },
+};
+
+if (import.meta.main) {
+  await trainRun({ folder: Deno.args[0]!, settings: TINY_RUN, resume: "if-there" }, {
+    onProgress: ({ step, activity }) => console.log(`${activity} ${step}`),
+  });
+  console.log("finished");
+}
