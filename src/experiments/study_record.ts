@@ -65,7 +65,7 @@ export interface TrajectoryPoint {
   readonly loss: number;
   /** Of somebody who knows how these sequences were made; null for text. */
   readonly oracleLoss: number | null;
-  /** Path gradients by position: mean over layers. */
+  /** Path gradients by position, mean over layers; null at most of the steps, to keep records small. */
   readonly paths: {
     readonly query: readonly number[];
     readonly key: readonly number[];
@@ -80,7 +80,10 @@ export type SettingValue = string | number | boolean | null | readonly (string |
 /** One run of the study. */
 export interface StudyRecord {
   readonly schema: string;
+  /** What trained it. */
   readonly suite: { readonly version: string; readonly commit: string | null };
+  /** What measured the trained model, where that was not what trained it. */
+  readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
   /** Everything that is the same in all arms of a setting: neither the variant nor the seed. */
   readonly settings: Readonly<Record<string, SettingValue>>;
@@ -97,6 +100,9 @@ export interface StudyRecord {
   readonly positions: readonly number[];
   /** In the order of the steps. */
   readonly trajectory: readonly TrajectoryPoint[];
-  /** Of the trained model, with theory and quantization; null while there is none. */
+  /**
+   * Of the trained model, with theory and quantization; null while there is none. Lists by position that no
+   * picture takes, and the bins of slack, are empty.
+   */
   readonly final: SinkMeasurement | null;
 }

@@ -12,6 +12,8 @@ export interface StudyRecordParts {
   readonly arm: StudyArm;
   readonly settings: RunSettings;
   readonly suite: StudyRecord["suite"];
+  /** What measures the trained model, where that is not what trained it. */
+  readonly measuredBy?: StudyRecord["suite"] | undefined;
   readonly adapter: string;
   /** The text's digest; undefined where there is none. */
   readonly corpus: string | undefined;
@@ -27,7 +29,7 @@ export interface StudyRecordParts {
 const CURVE = 100;
 
 /** So many tokens a branch make a scatter. */
-const POINTS = 96;
+const POINTS = 64;
 
 /**
  * Makes a record.
@@ -36,13 +38,18 @@ const POINTS = 96;
  * @throws {TypeError} if a measurement has no loss
  */
 export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
-  const { arm, settings, suite, adapter, corpus, metrics, final, date } = parts;
+  const { arm, settings, suite, measuredBy, adapter, corpus, metrics, final, date } = parts;
   const measured = metrics.filter((row) => row.kind === "measurement");
-  const trajectory = measured.map(({ step, measurement }) => trajectoryPoint(measurement, step));
+  const shown = shownSteps(measured.map(({ step }) => step), settings.steps);
+  const trajectory = measured.map(({ step, measurement }) => {
+    const point = trajectoryPoint(measurement, step);
+    return shown.has(step) ? point : { ...point, paths: null };
+  });
   const complete = trajectory.at(-1)?.step === settings.steps && final !== undefined;
   return {
     schema: STUDY_RECORD_SCHEMA,
     suite,
+    ...measuredBy === undefined ? {} : { measuredBy },
     arm,
     settings: matchedSettings(settings, corpus),
     steps: settings.steps,
@@ -54,6 +61,17 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
     trajectory,
     final: final === undefined ? null : thinned(final),
   };
+}
+
+/** At which shares of training path gradients are shown by position. */
+export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
+
+/** The measured steps nearest to those shares, and the last one. */
+function shownSteps(steps: readonly number[], total: number): ReadonlySet<number> {
+  const nearest = SHOWN_SHARES.flatMap((share) =>
+    steps.toSorted((a, b) => Math.abs(a - share * total) - Math.abs(b - share * total))[0] ?? []
+  );
+  return new Set([...nearest, ...steps.slice(-1)]);
 }
 
 /** Neighboring rows joined by their means, each weighted by its steps, until few enough are left. */
@@ -75,7 +93,7 @@ function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
   return { steps, losses };
 }
 
-/** What pictures and claims take: fewer single tokens, and slack by its quantiles. */
+/** What pictures and claims take: fewer single tokens, gradients by position, and slack by its quantiles. */
 function thinned(final: SinkMeasurement): SinkMeasurement {
   const { theory } = final;
   return {
@@ -84,9 +102,18 @@ function thinned(final: SinkMeasurement): SinkMeasurement {
       ...layer,
       attention: layer.attention && {
         ...layer.attention,
+        gradients: {
+          norm: layer.attention.gradients.norm,
+          query: [],
+          key: [],
+          value: [],
+          output: [],
+        },
+        singleNormGradient: [],
         branch: thinnedBranch(layer.attention.branch),
       },
-      mlp: { ...layer.mlp, branch: thinnedBranch(layer.mlp.branch) },
+      mlp: { ...layer.mlp, normGradient: [], branch: thinnedBranch(layer.mlp.branch) },
+      outputByPosition: [],
     })),
     theory: theory && {
       ...theory,
@@ -108,6 +135,7 @@ function thinnedBranch(branch: Branch): Branch {
   const pick = <Value>(values: readonly Value[]): Value[] => kept.map((i) => values[i]!);
   return {
     ...branch,
+    byPosition: { inputNorm: [], bloat: [], compress: [], change: [] },
     points: {
       sequence: pick(points.sequence),
       position: pick(points.position),

@@ -6,6 +6,7 @@ import { MAXIMUM_RESULT_BYTES, ResultFileError } from "../measure/result_file.ts
 import { contentProblem, parseUntrustedJson } from "../measure/result_file_parse.ts";
 import { describeSchemaError } from "../measure/result_file_problem.ts";
 import { writeTextFile } from "../measure/result_file_store.ts";
+import { fromColumns, toColumns } from "./columns.ts";
 import { RECORD_FILE, STUDY_RECORD_SCHEMA, type StudyRecord } from "./study_record.ts";
 import schema from "./study_schema.json" with { type: "json" };
 
@@ -65,7 +66,8 @@ function finalProblem({ final }: StudyRecord): string | undefined {
         branch === undefined ? [] : Object.values(branch.byPosition)
       ),
     ];
-    if (lists.some((list) => list.length !== count)) {
+    // Lists that no picture takes are left empty.
+    if (lists.some(({ length }) => length !== count && length !== 0)) {
       return `final.layers[${i}] has a list that is not of ${count} positions`;
     }
     for (const branch of [attention?.branch, mlp.branch]) {
@@ -84,6 +86,17 @@ function problemOf(value: unknown): string | undefined {
   return consistencyProblem(value as StudyRecord);
 }
 
+/** More steps than any run is measured at. */
+const MOST_POINTS = 10_000;
+
+/** A file holds the trajectory by columns. */
+function withRows(value: unknown): unknown {
+  const { trajectory, ...rest } = value as Record<string, unknown>;
+  const { count, columns } = (trajectory ?? {}) as Record<string, unknown>;
+  const known = Number.isSafeInteger(count) && Number(count) >= 0 && Number(count) <= MOST_POINTS;
+  return { ...rest, trajectory: known ? fromColumns(columns, Number(count)) : trajectory };
+}
+
 /**
  * Reads a record's text, trusting nothing in it.
  *
@@ -93,9 +106,11 @@ function problemOf(value: unknown): string | undefined {
  */
 export function parseStudyRecord(text: string, name: string): StudyRecord {
   const value = parseUntrustedJson(text, name);
-  const problem = problemOf(value);
+  const content = versionProblem(value) ?? contentProblem(value);
+  const record = content === undefined ? withRows(value) : value;
+  const problem = content ?? problemOf(record);
   if (problem !== undefined) throw complaint(name, problem);
-  return value as StudyRecord;
+  return record as StudyRecord;
 }
 
 /** Losses differ between arms in their last digits only. */
@@ -120,17 +135,16 @@ export function formatStudyRecord(record: StudyRecord, name: string): string {
   const problem = problemOf(record);
   if (problem !== undefined) throw complaint(name, problem);
   const { trajectory, training, final, ...head } = record;
-  const points = trajectory.map((point) => JSON.stringify(point, rounded));
   const curve = {
     steps: training.steps,
     losses: training.losses.map((each) => rounded("loss", each)),
   };
-  // One line for each step: for people and for diffs.
+  const rows: unknown[] = JSON.parse(JSON.stringify(trajectory, rounded));
+  const columns = { count: rows.length, columns: toColumns(rows) };
+  // A few lines, for people who look into it.
   const text = `${JSON.stringify(head).slice(0, -1)},
 "training":${JSON.stringify(curve)},
-"trajectory":[
-${points.join(",\n")}
-],
+"trajectory":${JSON.stringify(columns)},
 "final":${JSON.stringify(final, rounded)}}
 `;
   if (text.length > MAXIMUM_RESULT_BYTES) throw complaint(name, "would be too large");

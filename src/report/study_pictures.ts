@@ -16,6 +16,7 @@ import {
 } from "../experiments/study_figures.ts";
 import { runsOf, type StudyGroup } from "../experiments/study_merge.ts";
 import type { StudyRecord } from "../experiments/study_record.ts";
+import { SHOWN_SHARES } from "../experiments/study_record_build.ts";
 import type { VScaleVariant } from "../model/config.ts";
 import type { Quartiles } from "../sinks/measurement.ts";
 import type { Markup } from "./html.ts";
@@ -237,9 +238,6 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
   return picture && { id: text.id, title: "Gradient norms per token", picture };
 }
 
-/** At which shares of training path gradients are shown. */
-const MOMENTS = [0.1, 0.4, 1] as const;
-
 /**
  * One variant's path gradients over positions, at moments of training.
  *
@@ -254,7 +252,7 @@ export function pathPicture(
 ): StudyPicture | undefined {
   const rows: PathGradientRow[] = [];
   const panels: string[] = [];
-  for (const share of MOMENTS) {
+  for (const share of SHOWN_SHARES) {
     for (const record of runsOf(group, variant)) {
       const wanted = share * record.steps;
       const point = record.trajectory.toSorted((a, b) =>

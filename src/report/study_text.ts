@@ -25,6 +25,7 @@ import { escapeMarkdown, formatMarkdownTable, formatTerminalTable, type Table } 
 export function seedRemark({ groups }: Study): string {
   const most = Math.max(0, ...groups.map(({ seeds }) => seeds.length));
   if (most === 0) return "No complete run.";
+  if (most === 1) return "One seed alone gives no interval, and no test can pass.";
   return `With ${most} ${
     most === 1 ? "pair" : "pairs"
   } of seeds a one-sided sign-flip test can reach ` +

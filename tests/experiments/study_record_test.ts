@@ -50,7 +50,7 @@ Deno.test("formatStudyRecord() and parseStudyRecord() keep four digits of figure
 
 /** A record's JSON after a change to its parsed form. */
 function broken(change: (record: Record<string, never>) => void): string {
-  const value = JSON.parse(formatStudyRecord(syntheticRecord(), "a"));
+  const value = JSON.parse(JSON.stringify(syntheticRecord()));
   change(value);
   return JSON.stringify(value);
 }
@@ -80,6 +80,11 @@ Deno.test("parseStudyRecord() names what is wrong, in one line", () => {
     assertStringIncludes((error as Error).message, message);
     assert(!/\n/.test((error as Error).message));
   }
+  const columns = JSON.parse(formatStudyRecord(syntheticRecord(), "a"));
+  columns.trajectory.columns.loss.pop();
+  assertThrows(() => parseStudyRecord(JSON.stringify(columns), "r.json"), ResultFileError);
+  columns.trajectory = { count: 1e9, columns: [] };
+  assertThrows(() => parseStudyRecord(JSON.stringify(columns), "r.json"), ResultFileError);
   for (const text of ["", "{", "[]", "null", "1", "[".repeat(100_000)]) {
     assertThrows(() => parseStudyRecord(text, "r.json"), ResultFileError);
   }

@@ -1,0 +1,76 @@
+/**
+ * Lists of alike objects by columns: each field's name once, with the list of its values. JSON of many rows is
+ * then about half as long.
+ */
+
+/** A column is a list of values, or a tree of columns. Lists of one length have theirs under an empty name. */
+export type Columns = readonly unknown[] | {
+  readonly [name: string]: Columns | readonly Columns[];
+};
+
+/** Longer lists in a row stay whole. */
+const LONGEST = 8;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * Turns rows into columns.
+ *
+ * @param rows of JSON values; fields that not all rows have in the same form stay as they are
+ *
+ * @example
+ * ```ts
+ * import { toColumns } from "./columns.ts";
+ *
+ * console.log(toColumns([{ step: 1, pair: [5, 6] }, { step: 2, pair: [7, 8] }]));
+ * // { step: [1, 2], pair: { "": [[5, 7], [6, 8]] } }
+ * ```
+ */
+export function toColumns(rows: readonly unknown[]): Columns {
+  const first = rows[0];
+  if (isObject(first)) {
+    const names = Object.keys(first);
+    const alike = names.length > 0 && !names.includes("") &&
+      rows.every((row) =>
+        isObject(row) && Object.keys(row).length === names.length &&
+        names.every((name) => Object.hasOwn(row, name))
+      );
+    if (!alike) return rows;
+    return Object.fromEntries(
+      names.map((name) => [name, toColumns(rows.map((row) => (row as typeof first)[name]))]),
+    );
+  }
+  if (Array.isArray(first)) {
+    const { length } = first;
+    const alike = length > 0 && length <= LONGEST &&
+      rows.every((row) => Array.isArray(row) && row.length === length);
+    if (!alike) return rows;
+    return { "": first.map((_, i) => toColumns(rows.map((row) => (row as unknown[])[i]))) };
+  }
+  return rows;
+}
+
+/**
+ * Turns columns back into rows.
+ *
+ * @param columns of anybody: what does not fit gives rows with null in places, never an error
+ * @param count how many rows
+ */
+export function fromColumns(columns: unknown, count: number): unknown[] {
+  if (Array.isArray(columns)) return columns.slice(0, count);
+  if (!isObject(columns)) return [];
+  if (Object.hasOwn(columns, "")) {
+    const lists = columns[""];
+    if (!Array.isArray(lists)) return [];
+    const parts = lists.map((each) => fromColumns(each, count));
+    return Array.from({ length: count }, (_, row) => parts.map((part) => part[row] ?? null));
+  }
+  const parts = Object.entries(columns).map(([name, each]) =>
+    [name, fromColumns(each, count)] as const
+  );
+  return Array.from(
+    { length: count },
+    (_, row) => Object.fromEntries(parts.map(([name, part]) => [name, part[row] ?? null])),
+  );
+}
