@@ -90,7 +90,7 @@ async function run(
       arms,
       steps: scale.steps,
       jobs,
-      isFinished: finished,
+      isFinished: async (arm) => await finished(arm) && !request.remeasure,
       command,
       signal: hooks.signal ?? interrupt.signal,
       show: (each) => overview.show(each),

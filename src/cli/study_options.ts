@@ -27,6 +27,8 @@ export type StudyRequest =
     readonly jobs: number;
     readonly out: string;
     readonly list: boolean;
+    /** Whether finished runs are measured again. */
+    readonly remeasure: boolean;
   }
   | { readonly command: "report"; readonly folders: readonly string[]; readonly out: string };
 
@@ -97,6 +99,10 @@ const runOptions = {
     placeholder: "I/N",
     description: "Do the I-th of N parts, for N machines",
     default: "1/1",
+  },
+  remeasure: {
+    type: "switch",
+    description: "Measure the trained models of finished runs again, without training",
   },
   list: { type: "switch", description: "List the arms and where they stand, and exit" },
   help,
@@ -190,6 +196,7 @@ function parseRun(args: readonly string[]): StudyRequest {
     jobs: integer("jobs", values.jobs!, 256),
     out: values.out!,
     list: switches.list,
+    remeasure: switches.remeasure,
   };
 }
 

@@ -7,9 +7,9 @@ import { measureModel } from "../experiments/measure_model.ts";
 import { measureQuantization } from "../experiments/measure_quantization.ts";
 import { openTask } from "../experiments/run_task.ts";
 import type { StudyArm } from "../experiments/study_arms.ts";
-import { RECORD_FILE } from "../experiments/study_record.ts";
+import { RECORD_FILE, type StudyRecord } from "../experiments/study_record.ts";
 import { buildStudyRecord } from "../experiments/study_record_build.ts";
-import { writeStudyRecord } from "../experiments/study_record_store.ts";
+import { parseStudyRecord, writeStudyRecord } from "../experiments/study_record_store.ts";
 import { INTERRUPTED, type RunReport } from "../experiments/study_runner.ts";
 import { studyRunSettings, type StudyScale } from "../experiments/study_settings.ts";
 import { type RunResult, trainRun } from "../experiments/train_run.ts";
@@ -50,12 +50,17 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
     onNote: (text) => report({ type: "note", text }),
   });
   if (result.status !== "complete") return INTERRUPTED;
+  const path = join(folder, RECORD_FILE);
+  // A record that is there is of this run as it is, trained by what the record says.
+  const before = await previousRecord(path);
+  const trained = before?.suite ?? suite;
   await writeStudyRecord(
-    join(folder, RECORD_FILE),
+    path,
     buildStudyRecord({
       arm,
       settings,
-      suite,
+      suite: trained,
+      measuredBy: trained.commit === suite.commit ? undefined : suite,
       adapter: result.adapter,
       corpus: result.corpusDigest,
       metrics: result.rows,
@@ -64,6 +69,15 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
     }),
   );
   return 0;
+}
+
+async function previousRecord(path: string): Promise<StudyRecord | undefined> {
+  try {
+    return parseStudyRecord(await Deno.readTextFile(path), path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /** From the checkpoint, as anybody would measure it. */
@@ -79,13 +93,14 @@ async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<
     parameters,
     kernels: "start",
   });
+  const batches = settings.reporting.measureBatches;
   const measurement = await measureModel(model, {
     task,
     source: { run: settings.preset, step, task: settings.task.name, seed: settings.seed },
-    batches: settings.reporting.measureBatches,
+    batches,
     theory: true,
   });
-  return { ...measurement, quantization: await measureQuantization(gpu, model, { task }) };
+  return { ...measurement, quantization: await measureQuantization(gpu, model, { task, batches }) };
 }
 
 function say(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {

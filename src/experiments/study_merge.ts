@@ -73,8 +73,20 @@ export function mergeStudy(found: readonly NamedRecord[]): Study {
   if (versions.length > 1) {
     warnings.push(`runs are of different versions of gradsink: ${versions.join(", ")}`);
   } else if (commits.length > 1) {
-    const short = commits.map((commit) => commit.replace(/^([0-9a-f]{10})[0-9a-f]+/, "$1"));
+    const short = commits.map(shortCommit);
     warnings.push(`runs are of different commits of gradsink: ${short.join(", ")}`);
+  }
+  const measuring = distinct(
+    records.flatMap(({ measuredBy }) =>
+      measuredBy === undefined ? [] : measuredBy.commit ?? "unknown"
+    ),
+  );
+  if (measuring.length > 0) {
+    warnings.push(
+      `trained models were measured by a later commit than the one that trained them: ${
+        measuring.map(shortCommit).join(", ")
+      }`,
+    );
   }
   warnings.push(...groups.flatMap(unevenAdapters));
   return {
@@ -84,6 +96,10 @@ export function mergeStudy(found: readonly NamedRecord[]): Study {
     adapters: distinct(records.map(({ adapter }) => adapter)),
     versions,
   };
+}
+
+function shortCommit(commit: string): string {
+  return commit.replace(/^([0-9a-f]{10})[0-9a-f]+/, "$1");
 }
 
 function preferred(
