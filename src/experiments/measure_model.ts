@@ -5,7 +5,8 @@ import { layerParameterNames } from "../model/parameters.ts";
 import type { AttentionTrace, LayerTrace, Trace } from "../model/trace.ts";
 import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
 import { SinkMeter } from "../sinks/sink_meter.ts";
-import { checkTheory } from "../sinks/theory.ts";
+import { TheoryMeter } from "../sinks/theory.ts";
+import { checkLayerStates } from "../sinks/trace_check.ts";
 import type { Task } from "./task.ts";
 
 /** On what {@linkcode measureModel} measures, and what. */
@@ -23,12 +24,11 @@ export interface MeasureModelOptions {
   readonly onBatch?: (done: number) => void;
 }
 
-/** A trace's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits overlap. */
-export async function readTrace(
-  trace: Trace<Tensor>,
-  options: { readonly gradientFactor?: number } = {},
-): Promise<Trace<Float32Array>> {
-  const { gradientFactor = 1 } = options;
+/** A layer's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits overlap. */
+async function readLayer(
+  layer: LayerTrace<Tensor>,
+  { gradientFactor }: { readonly gradientFactor: number },
+): Promise<LayerTrace<Float32Array>> {
   // The same tensor may stand in several places: a layer without attention hands its input on.
   const reads = new Map<Tensor, Promise<Float32Array>>();
   const state = (tensor: Tensor): Promise<Float32Array> => {
@@ -44,21 +44,30 @@ export async function readTrace(
     traced: AttentionTrace<Tensor>,
   ): Promise<AttentionTrace<Float32Array>> => {
     const { gradients, ...states } = traced;
-    return {
-      ...await readAll(states, state),
-      gradients: await readAll(gradients, gradient),
-    };
+    const [plain, by] = await Promise.all([readAll(states, state), readAll(gradients, gradient)]);
+    return { ...plain, gradients: by };
   };
-  const layers = trace.layers.map(async (layer): Promise<LayerTrace<Float32Array>> => {
-    const { gradients, attention: traced, ...states } = layer;
-    const [plain, inner, by] = await Promise.all([
-      readAll(states, state),
-      traced === undefined ? undefined : attention(traced),
-      readAll(gradients, gradient),
-    ]);
-    return { ...plain, attention: inner, gradients: by };
-  });
+  const { gradients, attention: traced, ...states } = layer;
+  const [plain, inner, by] = await Promise.all([
+    readAll(states, state),
+    traced === undefined ? undefined : attention(traced),
+    readAll(gradients, gradient),
+  ]);
+  return { ...plain, attention: inner, gradients: by };
+}
+
+/**
+ * A trace's numbers, copied from the GPU: all of them at once, so for small models.
+ *
+ * @param trace of a model
+ * @param options `gradientFactor`: what gradients are multiplied by, 1 by default
+ */
+export async function readTrace(
+  trace: Trace<Tensor>,
+  { gradientFactor = 1 }: { readonly gradientFactor?: number } = {},
+): Promise<Trace<Float32Array>> {
   const { batch, context } = trace;
+  const layers = trace.layers.map((layer) => readLayer(layer, { gradientFactor }));
   return { batch, context, layers: await Promise.all(layers) };
 }
 
@@ -103,26 +112,48 @@ export async function measureModel(
   const read = (name: string) => model.parameters.get(name)?.read();
   const theta = await Promise.all(names.map((layer) => read(layer.theta)));
   const meter = new SinkMeter({ config, context, theta, settings });
-  let found: SinkMeasurement["theory"] = null;
+  const { position } = meter.settings;
+  const gains = await Promise.all(names.map(async (layer) => ({
+    attention: await read(layer.attentionNorm),
+    mlp: (await read(layer.mlpNorm))!,
+  })));
+  const checks = theory
+    ? new TheoryMeter({ batch, context }, { config, gains, theta, position })
+    : undefined;
   for (let step = 0; step < batches; step++) {
     const given = task.batch(step, { batch, split: "validation" });
     model.setBatch(given);
     model.computeGradients();
-    // Gradients are those of a step's mean loss, of which this batch is one part.
-    const [trace, tokenLosses] = await Promise.all([
-      readTrace(model.trace, { gradientFactor: microBatches }),
-      model.tokenLosses.read(),
-    ]);
+    const tokenLosses = await model.tokenLosses.read();
     const loss = tokenLosses.reduce((sum, each) => sum + each, 0) / tokenLosses.length;
-    meter.add(trace, { loss, idle: task.idleQueries(given), oracleLoss: task.oracleLoss(given) });
-    if (theory && step === 0) {
-      const gains = await Promise.all(names.map(async (layer) => ({
-        attention: await read(layer.attentionNorm),
-        mlp: (await read(layer.mlpNorm))!,
-      })));
-      found = checkTheory(trace, { config, gains, theta, position: meter.settings.position });
+    if (!Number.isFinite(loss)) await refuseLoss(model, loss);
+    const idle = task.idleQueries(given);
+    // Layer by layer: a large model's trace would not fit into memory. From the last one on, because the loss is finite and
+    // so are the states; a gradient that is not came up where it is met first on the way back.
+    for (let layer = config.layers - 1; layer >= 0; layer--) {
+      const states = await readLayer(model.trace.layers[layer]!, {
+        // Gradients are those of a step's mean loss, of which this batch is one part.
+        gradientFactor: microBatches,
+      });
+      meter.addLayer(layer, states, { batch, idle });
+      if (step === 0) checks?.addLayer(layer, states);
     }
+    meter.addBatch({ batch, loss, oracleLoss: task.oracleLoss(given) });
     onBatch?.(step + 1);
   }
-  return { ...meter.result(source), theory: found };
+  return { ...meter.result(source), theory: checks?.result() ?? null };
+}
+
+/** Says in which state a loss that is not finite came up. */
+async function refuseLoss(
+  { config, batch, context, trace }: Llama,
+  loss: number,
+): Promise<never> {
+  for (const [index, layer] of trace.layers.entries()) {
+    const states = await readLayer(layer, { gradientFactor: 1 });
+    checkLayerStates(states, { config, index, batch, context });
+  }
+  throw new RangeError(
+    `sinks: the loss is ${loss}, though every layer's states are finite: it came up in the head`,
+  );
 }

@@ -1,6 +1,6 @@
 /** Measures sinks, gradient sinks and residual branches of a model from its traces. */
 import { checkConfig, type LlamaConfig } from "../model/config.ts";
-import type { Trace } from "../model/trace.ts";
+import type { LayerTrace, Trace } from "../model/trace.ts";
 import { CompressRegression } from "./branch_meter.ts";
 import { shareAbove } from "./head_meter.ts";
 import { LayerMeter } from "./layer_meter.ts";
@@ -20,7 +20,7 @@ import {
   quartilesOf,
   thinnedPositions,
 } from "./numbers.ts";
-import { checkTrace } from "./trace_check.ts";
+import { checkLayerGradients, checkLayerStates, checkTrace } from "./trace_check.ts";
 import { layerValve } from "./valve.ts";
 
 /** What a {@linkcode SinkMeter} measures. */
@@ -131,27 +131,65 @@ export class SinkMeter {
    * @param trace states and gradients of the batch's mean loss, on the CPU
    * @param options which queries are idle, and the losses
    * @throws {TypeError} if the trace does not fit the model
-   * @throws {RangeError} if it holds a NaN or an infinity, naming where
+   * @throws {RangeError} if it holds a NaN or an infinity, naming where it came up; the meter is then of no use any more
    */
   add(trace: Trace<Numbers>, options: TracedBatchOptions = {}): void {
     const { batch, context } = trace;
-    const { idle, loss, oracleLoss } = options;
     if (context !== this.#context) {
       throw new TypeError(`sinks: the trace has ${context} positions, wanted ${this.#context}`);
     }
-    if (idle !== undefined && idle.length !== batch * context) {
+    checkTrace(trace, this.#config);
+    trace.layers.forEach((layer, index) => this.#take(index, layer, { ...options, batch }));
+    this.addBatch({ ...options, batch });
+  }
+
+  /**
+   * Takes one layer of a batch in, for models whose traces are too large to be held at once. After all layers, in any order,
+   * {@linkcode addBatch} ends the batch.
+   *
+   * @param index of the layer
+   * @param layer its states and its gradients of the batch's mean loss, on the CPU
+   * @param options B, and which queries are idle
+   * @throws {TypeError} if the layer does not fit the model
+   * @throws {RangeError} if it holds a NaN or an infinity, naming where; the meter is then of no use any more
+   */
+  addLayer(
+    index: number,
+    layer: LayerTrace<Numbers>,
+    options: { readonly batch: number; readonly idle?: Uint8Array | undefined },
+  ): void {
+    const check = { config: this.#config, index, batch: options.batch, context: this.#context };
+    checkLayerStates(layer, check);
+    checkLayerGradients(layer, check);
+    this.#take(index, layer, options);
+  }
+
+  #take(
+    index: number,
+    layer: LayerTrace<Numbers>,
+    { batch, idle }: { readonly batch: number; readonly idle?: Uint8Array | undefined },
+  ): void {
+    if (idle !== undefined && idle.length !== batch * this.#context) {
       throw new TypeError(
-        `sinks: idle has ${idle.length} elements, wanted ${batch * context}`,
+        `sinks: idle has ${idle.length} elements, wanted ${batch * this.#context}`,
       );
     }
-    // First, because it says where a loss that is not finite comes from.
-    checkTrace(trace, this.#config);
+    this.#layers[index]!.add(layer, { batch, idle });
+  }
+
+  /**
+   * Ends a batch whose layers were taken in one by one.
+   *
+   * @param options B, and the losses
+   * @throws {RangeError} if a loss is not a finite number
+   */
+  addBatch(options: TracedBatchOptions & { readonly batch: number }): void {
+    const { batch, loss, oracleLoss } = options;
     for (const [name, value] of Object.entries({ loss, oracleLoss })) {
       if (value !== undefined && !Number.isFinite(value)) {
         throw new RangeError(`sinks: ${name} is ${value}, wanted a finite number`);
       }
     }
-    this.#layers.forEach((layer, index) => layer.add(trace.layers[index]!, { batch, idle }));
     this.#loss.add(loss, batch);
     this.#oracleLoss.add(oracleLoss, batch);
     this.#sequences += batch;

@@ -1,6 +1,6 @@
 /** The theory in the loop: identities and bounds on the trace of a real batch, with what is left of them as numbers. */
 import type { LlamaConfig } from "../model/config.ts";
-import type { Trace } from "../model/trace.ts";
+import type { LayerTrace, Trace } from "../model/trace.ts";
 import type { SlackDistribution, TheoryMeasurement } from "./measurement.ts";
 import type { Numbers } from "./numbers.ts";
 import { attentionChecks, checkAttention } from "./theory_attention.ts";
@@ -19,9 +19,116 @@ export interface TheoryOptions {
   /** θ of each value head of each layer; only where V-scale is learned. */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /** s, whose slack is shown by itself. Default 0. */
-  readonly position?: number;
-  /** How many sequences of the batch are looked at, the first ones. Default 4; work grows with T². */
-  readonly sequences?: number;
+  readonly position?: number | undefined;
+  /**
+   * How many sequences of the batch are looked at, the first ones. The work grows with T²: by default 4 up to 256 tokens, fewer
+   * of longer sequences.
+   */
+  readonly sequences?: number | undefined;
+}
+
+/** Sequences times T² that are looked at by default. */
+const WORK = 4 * 256 ** 2;
+
+/** Checks the theory on one batch, layer by layer; see {@linkcode checkTheory}. */
+export class TheoryMeter {
+  readonly #options: TheoryOptions;
+  readonly #batch: number;
+  readonly #context: number;
+  readonly #position: number;
+  readonly #attention = attentionChecks();
+  readonly #norms = normChecks();
+
+  /**
+   * @param shape B and T of the batch
+   * @param options the model's configuration, gains and θ
+   * @throws {RangeError} if `position` or `sequences` is out of range
+   */
+  constructor(
+    { batch, context }: { readonly batch: number; readonly context: number },
+    options: TheoryOptions,
+  ) {
+    const fewer = Math.max(1, Math.min(4, Math.floor(WORK / context ** 2)));
+    const { position = 0, sequences = fewer } = options;
+    if (!Number.isSafeInteger(position) || position < 0 || position >= context) {
+      throw new RangeError(
+        `theory: position is ${position}, wanted an integer from 0 to ${context - 1}`,
+      );
+    }
+    if (!Number.isSafeInteger(sequences) || sequences < 1) {
+      throw new RangeError(`theory: sequences is ${sequences}, wanted an integer of at least 1`);
+    }
+    this.#options = options;
+    this.#batch = Math.min(sequences, batch);
+    this.#context = context;
+    this.#position = position;
+  }
+
+  /**
+   * Takes one layer in.
+   *
+   * @param layer which
+   * @param states of the batch, as a {@linkcode SinkMeter} would take them
+   * @throws {TypeError} if gains or θ do not fit the model
+   */
+  addLayer(layer: number, states: LayerTrace<Numbers>): void {
+    const { config, gains, theta } = this.#options;
+    const gain = (name: "attention" | "mlp") => {
+      const given = gains[layer]?.[name];
+      if (given?.length !== config.modelDim) {
+        throw new TypeError(
+          `theory: layer ${layer}'s ${name} gain has ${given?.length ?? "no"} elements, wanted ` +
+            config.modelDim,
+        );
+      }
+      return given;
+    };
+    const [batch, context, position] = [this.#batch, this.#context, this.#position];
+    const common = { epsilon: config.normEpsilon, layer, batch, context, position };
+    if (states.attention !== undefined) {
+      checkAttention(this.#attention, {
+        attention: states.attention,
+        shape: { ...config, batch, context },
+        layer,
+        valve: layerValve(config, theta?.[layer]),
+        position,
+      });
+      checkNorm(this.#norms, {
+        ...common,
+        branch: "attention",
+        gain: gain("attention"),
+        states: {
+          input: states.input,
+          inputGradient: states.gradients.input,
+          normGradient: states.attention.gradients.norm,
+          outputGradient: states.gradients.half,
+        },
+      });
+    }
+    checkNorm(this.#norms, {
+      ...common,
+      branch: "mlp",
+      gain: gain("mlp"),
+      states: {
+        input: states.half,
+        inputGradient: states.gradients.half,
+        normGradient: states.gradients.mlpNorm,
+        outputGradient: states.gradients.output,
+      },
+    });
+  }
+
+  /** What was found in all layers so far. */
+  result(): TheoryMeasurement {
+    const checks = [...Object.values(this.#attention), ...Object.values(this.#norms)]
+      .flatMap((check) => check.result() ?? []);
+    const errors = checks.filter(({ violations }) => violations > 0).map((check) =>
+      `${check.name} (${check.formula}): ${check.violations} of ${check.compared} comparisons are ` +
+      `beyond rounding, the worst by ${check.worst.toExponential(2)} where ` +
+      `${check.tolerance.toExponential(2)} is allowed, at ${check.where}`
+    );
+    return { checks, errors };
+  }
 }
 
 /**
@@ -37,71 +144,10 @@ export interface TheoryOptions {
  * @throws {RangeError} if the trace holds a NaN or an infinity, or `position` or `sequences` is out of range
  */
 export function checkTheory(trace: Trace<Numbers>, options: TheoryOptions): TheoryMeasurement {
-  const { config, gains, theta, position = 0, sequences = 4 } = options;
-  const { context } = trace;
-  checkTrace(trace, config);
-  if (!Number.isSafeInteger(position) || position < 0 || position >= context) {
-    throw new RangeError(
-      `theory: position is ${position}, wanted an integer from 0 to ${context - 1}`,
-    );
-  }
-  if (!Number.isSafeInteger(sequences) || sequences < 1) {
-    throw new RangeError(`theory: sequences is ${sequences}, wanted an integer of at least 1`);
-  }
-  const batch = Math.min(sequences, trace.batch);
-  const attention = attentionChecks(), norms = normChecks();
-  trace.layers.forEach((states, layer) => {
-    const gain = (name: "attention" | "mlp") => {
-      const given = gains[layer]?.[name];
-      if (given?.length !== config.modelDim) {
-        throw new TypeError(
-          `theory: layer ${layer}'s ${name} gain has ${given?.length ?? "no"} elements, wanted ` +
-            config.modelDim,
-        );
-      }
-      return given;
-    };
-    const common = { epsilon: config.normEpsilon, layer, batch, context, position };
-    if (states.attention !== undefined) {
-      checkAttention(attention, {
-        attention: states.attention,
-        shape: { ...config, batch, context },
-        layer,
-        valve: layerValve(config, theta?.[layer]),
-        position,
-      });
-      checkNorm(norms, {
-        ...common,
-        branch: "attention",
-        gain: gain("attention"),
-        states: {
-          input: states.input,
-          inputGradient: states.gradients.input,
-          normGradient: states.attention.gradients.norm,
-          outputGradient: states.gradients.half,
-        },
-      });
-    }
-    checkNorm(norms, {
-      ...common,
-      branch: "mlp",
-      gain: gain("mlp"),
-      states: {
-        input: states.half,
-        inputGradient: states.gradients.half,
-        normGradient: states.gradients.mlpNorm,
-        outputGradient: states.gradients.output,
-      },
-    });
-  });
-  const checks = [...Object.values(attention), ...Object.values(norms)]
-    .flatMap((check) => check.result() ?? []);
-  const errors = checks.filter(({ violations }) => violations > 0).map((check) =>
-    `${check.name} (${check.formula}): ${check.violations} of ${check.compared} comparisons are ` +
-    `beyond rounding, the worst by ${check.worst.toExponential(2)} where ` +
-    `${check.tolerance.toExponential(2)} is allowed, at ${check.where}`
-  );
-  return { checks, errors };
+  checkTrace(trace, options.config);
+  const meter = new TheoryMeter(trace, options);
+  trace.layers.forEach((states, layer) => meter.addLayer(layer, states));
+  return meter.result();
 }
 
 /** One bound's slack in one layer and branch, for a picture. */

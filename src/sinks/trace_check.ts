@@ -61,8 +61,47 @@ function shapes({ modelDim, queryHeads, keyValueHeads, headDim }: LlamaConfig) {
   };
 }
 
+/** What a layer of a trace is checked against. */
+export interface LayerCheck {
+  readonly config: LlamaConfig;
+  /** Which layer it is. */
+  readonly index: number;
+  /** B */
+  readonly batch: number;
+  /** T */
+  readonly context: number;
+}
+
 /**
- * Refuses a trace that does not fit its model, or that holds something that is no number.
+ * Refuses one layer of a trace if it does not fit its model, or its states hold something that is no number. The first
+ * one in the order of computation is named.
+ *
+ * @param layer of the trace
+ * @param options the model, and the lengths
+ * @throws {TypeError} if attention or a tensor is missing, or has another length than the model gives it
+ * @throws {RangeError} naming the first NaN or infinity: the layer, the tensor, the sequence and the position
+ */
+export function checkLayerStates(layer: LayerTrace<Numbers>, options: LayerCheck): void {
+  const { config, index } = options;
+  const attends = !config.layersWithoutAttention.includes(index);
+  if (attends !== (layer.attention !== undefined)) {
+    throw new TypeError(
+      `sinks: layer ${index} of the trace is ${
+        attends ? "without" : "with"
+      } attention, wanted it as in the model`,
+    );
+  }
+  for (const state of statesOf(layer, config)) checkState(state, options);
+}
+
+/** The same of its gradients; see {@linkcode checkLayerStates}. */
+export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCheck): void {
+  for (const state of gradientsOf(layer, options.config)) checkState(state, options);
+}
+
+/**
+ * Refuses a trace that does not fit its model, or that holds something that is no number. The first one in the order of
+ * computation is named, so that it is where the trouble came up.
  *
  * @param trace of one batch
  * @param config of the model
@@ -76,29 +115,15 @@ export function checkTrace(trace: Trace<Numbers>, config: LlamaConfig): void {
       `sinks: the trace has ${layers.length} layers, wanted the model's ${config.layers}`,
     );
   }
-  layers.forEach((layer, index) => {
-    const attends = !config.layersWithoutAttention.includes(index);
-    if (attends !== (layer.attention !== undefined)) {
-      throw new TypeError(
-        `sinks: layer ${index} of the trace is ${
-          attends ? "without" : "with"
-        } attention, wanted it as in the model`,
-      );
-    }
-  });
-  // In the order of computation, so that the first one found is where it came up.
-  const forward = layers.flatMap((layer, index) =>
-    statesOf(layer, config).map((state) => ({ ...state, index }))
-  );
-  const backward = layers.map((layer, index) =>
-    gradientsOf(layer, config).map((state) => ({ ...state, index }))
-  ).reverse().flat();
-  for (const state of [...forward, ...backward]) checkState(state, { batch, context });
+  layers.forEach((layer, index) => checkLayerStates(layer, { config, index, batch, context }));
+  for (let index = layers.length - 1; index >= 0; index--) {
+    checkLayerGradients(layers[index]!, { config, index, batch, context });
+  }
 }
 
 function checkState(
-  { name, data, heads, width, index }: NamedState & { readonly index: number },
-  { batch, context }: { readonly batch: number; readonly context: number },
+  { name, data, heads, width }: NamedState,
+  { index, batch, context }: LayerCheck,
 ): void {
   const wanted = batch * heads * context * width;
   if (data.length !== wanted) {

@@ -162,6 +162,20 @@ onEachRuntime("measureModel() refuses what it cannot measure", async (gpu) => {
     RangeError,
     "layer 1's mlpResidual holds NaN in sequence 0 at position 0, wanted finite numbers",
   );
+  const head = new Map(parameters);
+  head.set("lm_head.weight", head.get("lm_head.weight")!.map(() => Infinity));
+  using headless = new Llama(gpu, {
+    config,
+    batch: 2,
+    context: 12,
+    parameters: head,
+    kernels: "start",
+  });
+  await assertRejects(
+    () => measureModel(headless, { task, batches: 1 }),
+    RangeError,
+    "the loss is NaN, though every layer's states are finite: it came up in the head",
+  );
   await assertRejects(
     () => measureModel(model, { task: { ...task, context: 13 }, batches: 1 }),
     TypeError,
