@@ -62,7 +62,17 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
   }
 }
 
+// With a small drawer in the place of Observable Plot, and otherwise the packages of the project.
 async function bundle(folder: string): Promise<void> {
+  const settings = `${folder}/imports.json`;
+  const drawer = new URL("bench/browser/plot/plot.ts", root).href;
+  // An import map says it twice: the package, and what lies in it.
+  const packages = Object.entries(config.imports).flatMap(([name, address]) => [
+    [name, address],
+    [`${name}/`, `${address.replace(":", ":/")}/`],
+  ]);
+  const imports = { ...Object.fromEntries(packages), "@observablehq/plot": drawer };
+  await Deno.writeTextFile(settings, JSON.stringify({ imports }));
   const self = Deno.execPath();
   const { state } = await Deno.permissions.query({ name: "run", command: self });
   const entries = ["page.ts", "worker.ts"].map((name) =>
@@ -71,7 +81,8 @@ async function bundle(folder: string): Promise<void> {
   const { success, stderr } = await new Deno.Command(state === "granted" ? self : "deno", {
     args: [
       ...["bundle", "--quiet", "--platform=browser", "--minify", "--code-splitting"],
-      `--config=${new URL("deno.json", root).pathname}`,
+      "--no-config",
+      `--import-map=${settings}`,
       `--outdir=${folder}`,
       ...entries,
     ],
@@ -79,7 +90,33 @@ async function bundle(folder: string): Promise<void> {
     stdout: "null",
     stderr: "piped",
   }).output();
+  await Deno.remove(settings);
+  if (success) await shortenKernels(folder);
   if (!success) throw new Error(`page: the bundler failed: ${new TextDecoder().decode(stderr)}`);
+}
+
+// Comments of kernels are for those who read them here. Lines stay where they are, so that messages name the right one.
+async function shortenKernels(folder: string): Promise<void> {
+  const kernels = new URL("kernels/", root);
+  const literals = new Map<string, string>();
+  for await (const { name } of Deno.readDir(kernels)) {
+    if (!name.endsWith(".wgsl")) continue;
+    const source = await Deno.readTextFile(new URL(name, kernels));
+    const short = source.split("\n").map((line) => line.replace(/\/\/.*/, "").trim()).join("\n");
+    // The two ways in which the bundler writes a text.
+    for (const write of [JSON.stringify, templateLiteral]) literals.set(write(source), write(short));
+  }
+  for await (const { name } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    const script = await Deno.readTextFile(path);
+    let shorter = script;
+    for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
+    if (shorter !== script) await Deno.writeTextFile(path, shorter);
+  }
+}
+
+function templateLiteral(text: string): string {
+  return `\`${text.replaceAll(/[\\`]|\$\{/g, "\\$&")}\``;
 }
 
 async function copyRest(folder: string): Promise<void> {
@@ -92,11 +129,11 @@ async function copyRest(folder: string): Promise<void> {
   };
   const template = await Deno.readTextFile(new URL("index.html", page));
   const filled = template.replaceAll(
-    /\{\{(\w+)\}\}/g,
+    /\{\{\s*(\w+)\s*\}\}/g,
     (found, name: string) => name in fields ? escapeHtml(fields[name]!).replaceAll("&#39;", "'") : found,
   );
   const buttons = await copyFixtures(`${folder}/fixtures`);
-  await Deno.writeTextFile(`${folder}/index.html`, filled.replace("{{fixtures}}", buttons));
+  await Deno.writeTextFile(`${folder}/index.html`, filled.replace(/\{\{\s*fixtures\s*\}\}/, () => buttons));
   const style = await Deno.readTextFile(new URL("page.css", page));
   await Deno.writeTextFile(`${folder}/style.css`, `${PAGE_STYLE}\n${style}`);
   await Deno.copyFile(new URL("icon.svg", page), `${folder}/icon.svg`);

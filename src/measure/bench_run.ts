@@ -35,6 +35,8 @@ export interface BenchRunOptions {
 }
 
 const BUDGET = { hardware: 240, software: 180 };
+/** Below so many seconds ceilings are measured once, and briefly. */
+const BRIEF = 30;
 /** A measurement gets at least this long, in seconds, however little of the budget is left. */
 const LEAST_SECONDS = 0.5;
 
@@ -101,7 +103,8 @@ export class BenchRun {
         budgetSeconds: seconds,
       },
     });
-    await this.#measureCeilings(session);
+    const brief = seconds < BRIEF;
+    await this.#measureCeilings(session, brief ? 1e7 * seconds : undefined);
     const done = this.#done;
     const left = this.#jobs.filter((job) => !done.includes(job));
     let waiting = left.length;
@@ -123,7 +126,7 @@ export class BenchRun {
       });
     }
     // Once more: whatever else the machine did at the beginning, it may have ended since.
-    if (!interrupt.aborted && left.length > 0) await this.#measureCeilings(session);
+    if (!interrupt.aborted && left.length > 0 && !brief) await this.#measureCeilings(session);
     const complete = this.#done.length === this.#jobs.length &&
       this.#file.measurements.every((each) => each.stopReason !== "interrupted");
     await this.#change({ status: complete ? "complete" : "incomplete" });
@@ -134,8 +137,8 @@ export class BenchRun {
     await this.#change({ warnings: [...new Set([...this.#file.warnings ?? [], warning])] });
   }
 
-  async #measureCeilings(session: MeasuringSession): Promise<void> {
-    const found = await session.ceilings();
+  async #measureCeilings(session: MeasuringSession, patience?: number): Promise<void> {
+    const found = await session.ceilings(patience);
     const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])];
     const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
     await this.#change({ ceilings, ...warnings.length > 0 ? { warnings } : {} });

@@ -27,6 +27,8 @@ export interface MeasureCeilingsOptions {
   readonly timer: GpuTimer;
   /** The least number of samples of each candidate; more are taken until its best three agree. Default 8. */
   readonly rounds?: number;
+  /** Where they do not agree, sampling ends after so many ns. Default 2e9. */
+  readonly patience?: number;
   /** What to measure. Default: everything the GPU can do. */
   readonly groups?: readonly CandidateGroup[];
   /** Told about each step before it begins, and waited for. */
@@ -41,9 +43,8 @@ const SAMPLE_TIME = 10e6;
 const HOPELESS = 2;
 /** The best three samples agree if they differ by no more than this factor. */
 const SETTLED = 1.03;
-/** Where they do not, sampling ends after so many rounds, or so many ns. */
+/** Where they do not, sampling ends after so many rounds. */
 const MAXIMUM_ROUNDS = 60;
-const LONGEST = 2e9;
 /** No more runs than this in one sample. */
 const MAXIMUM_REPEATS = 4096;
 
@@ -65,7 +66,8 @@ const units = {
  */
 export async function measureCeilings(
   gpu: Gpu,
-  { timer, rounds = 8, groups = ceilingCandidates(gpu), progress }: MeasureCeilingsOptions,
+  { timer, rounds = 8, patience = 2e9, groups = ceilingCandidates(gpu), progress }:
+    MeasureCeilingsOptions,
 ): Promise<MeasuredCeilings> {
   const warnings: string[] = [];
   const found: Partial<Record<CeilingName, Ceiling<string> | null>> = {};
@@ -75,7 +77,7 @@ export async function measureCeilings(
     if (prepare === undefined) continue;
     const candidates = prepare();
     try {
-      const best = await bestOf(candidates, { gpu, timer, rounds, warnings });
+      const best = await bestOf(candidates, { gpu, timer, rounds, patience, warnings });
       if (best !== undefined) found[name] = ceiling(name, best);
     } finally {
       for (const candidate of candidates) candidate.dispose();
@@ -132,12 +134,13 @@ interface Sampling {
   readonly gpu: Gpu;
   readonly timer: GpuTimer;
   readonly rounds: number;
+  readonly patience: number;
   readonly warnings: string[];
 }
 
 async function bestOf(
   candidates: readonly Candidate[],
-  { gpu, timer, rounds, warnings }: Sampling,
+  { gpu, timer, rounds, patience, warnings }: Sampling,
 ): Promise<Sampled | undefined> {
   const valid: (Sampled & { repeats: number })[] = [];
   for (const candidate of candidates) {
@@ -159,7 +162,7 @@ async function bestOf(
   let spent = 0;
   for (let round = 0; round < MAXIMUM_ROUNDS; round++) {
     if (valid.length === 0) break;
-    if (round >= rounds && (spent > LONGEST || isSettled(bestSampled(valid)))) break;
+    if (round >= rounds && (spent > patience || isSettled(bestSampled(valid)))) break;
     if (round === 3) {
       const least = Math.min(...valid.map(best));
       running = valid.filter((sampled) => best(sampled) <= HOPELESS * least);

@@ -35,7 +35,11 @@ export type ChildRequest =
   }
   /** Which variants callers without a wish get. */
   | { readonly type: "choose"; readonly questions: readonly VariantQuestion[] }
-  | { readonly type: "ceilings" }
+  | {
+    readonly type: "ceilings";
+    /** How long to look for each one's best figure, in ns; the usual, if absent. */
+    readonly patience?: number;
+  }
   | {
     readonly type: "batch";
     readonly jobs: readonly Job[];

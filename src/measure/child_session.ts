@@ -125,11 +125,12 @@ export class MeasuringSession {
   /**
    * Measures the ceilings.
    *
+   * @param patience how long to look for each one's best figure, in ns; the usual, if absent
    * @returns them; empty, with a warning, if that took the child with it
    */
-  async ceilings(): Promise<MeasuredCeilings> {
+  async ceilings(patience?: number): Promise<MeasuredCeilings> {
     const child = await this.#running();
-    this.#request({ type: "ceilings" });
+    this.#request({ type: "ceilings", ...patience === undefined ? {} : { patience } });
     let found: MeasuredCeilings = { ceilings: {}, warnings: [] };
     while (true) {
       const event = await this.#next(child, this.#options.deadline);

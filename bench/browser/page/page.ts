@@ -63,7 +63,9 @@ async function showAdapter(theory: TheoryPanel): Promise<void> {
   }
   try {
     const opened = await lookAtAdapter();
-    byId("adapter-text", HTMLPreElement).textContent = adapterText(opened);
+    byId("adapter-text", HTMLPreElement).replaceChildren(
+      ...adapterText(opened).split("\n").map((line) => element("span", `${line}\n`)),
+    );
     const copy = button("copy-adapter");
     copy.addEventListener("click", () => void copyText(copy, adapterText(opened)));
     copy.disabled = false;

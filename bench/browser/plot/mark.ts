@@ -1,0 +1,63 @@
+/** A mark: data, and how values of each datum become places and looks. */
+
+/** A record of anything. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** The kinds of marks. */
+export type MarkKind = "rect" | "ruleX" | "ruleY" | "text" | "dot" | "line" | "areaY" | "barX";
+
+/** Options that name a field of the data where they are texts; others are constants then. */
+const fields = new Set(["x", "x1", "x2", "y", "y1", "y2", "z", "fy", "text", "title"]);
+
+const known = new Set([
+  ...fields,
+  ...["fill", "fillOpacity", "stroke", "strokeOpacity", "strokeWidth", "strokeDasharray"],
+  ...["strokeLinejoin", "strokeLinecap", "symbol", "r", "dx", "dy", "curve", "marker", "filter"],
+  ...["frameAnchor", "textAnchor", "fontWeight", "rx2"],
+]);
+
+/** Data to draw. */
+export interface Mark {
+  readonly kind: MarkKind;
+  readonly data: readonly unknown[];
+  /** Whether an option is given. */
+  has(name: string): boolean;
+  /** An option's value for a datum. */
+  of(name: string, datum: unknown): unknown;
+  /** The same mark with the data of one facet. */
+  inFacet(value: unknown): Mark;
+}
+
+/**
+ * Makes a mark.
+ *
+ * @param kind what to draw
+ * @param data anything
+ * @param options values, functions of a datum, or names of its fields
+ * @throws {TypeError} for an option that is not known here
+ */
+export function createMark(kind: MarkKind, data: readonly unknown[], options: Row): Mark {
+  const stranger = Object.keys(options).find((name) => !known.has(name));
+  if (stranger !== undefined) throw new TypeError(`plot: ${kind} does not know ${stranger}`);
+  const of = (name: string, datum: unknown): unknown => {
+    const option = options[name];
+    if (typeof option === "function") return (option as (datum: unknown) => unknown)(datum);
+    return typeof option === "string" && fields.has(name) ? (datum as Row)[option] : option;
+  };
+  const has = (name: string): boolean => options[name] !== undefined;
+  const filter = options.filter as ((datum: unknown) => boolean) | undefined;
+  const kept = filter === undefined ? data : data.filter((datum) => filter(datum));
+  // A rule of bare numbers stands at these numbers.
+  const bare = (kind === "ruleX" && !has("x")) || (kind === "ruleY" && !has("y"));
+  const own = kind === "ruleX" ? "x" : "y";
+  return {
+    kind,
+    data: kept,
+    has: (name) => has(name) || (bare && name === own),
+    of: (name, datum) => bare && name === own ? datum : of(name, datum),
+    inFacet(value) {
+      if (value === undefined || !has("fy")) return this;
+      return { ...this, data: kept.filter((datum) => of("fy", datum) === value) };
+    },
+  };
+}

@@ -1,0 +1,256 @@
+/**
+ * The part of Observable Plot's interface that the pictures of src/report and of the page use, in a tenth of its size:
+ * `build.ts` puts it in the place of the library, which alone is more than half of what the page may weigh. The pictures
+ * themselves are the same code; a test holds their marks against the library's, place by place.
+ *
+ * Options that no picture uses are refused, not ignored.
+ */
+// @ts-types="npm:@types/d3-scale@4"
+import { scaleBand, scaleLinear, scaleLog, scalePoint } from "d3-scale";
+// @ts-types="npm:@types/d3-format@3"
+import { format } from "d3-format";
+import { element, type Parent, setAttributes } from "./element.ts";
+import { drawMark } from "./draw.ts";
+import { createMark, type Mark, type Row } from "./mark.ts";
+
+/** A position scale. */
+export interface Scale {
+  (value: unknown): number;
+  /** The size of a step, where values have one. */
+  readonly width: number;
+  readonly ticks: readonly { readonly value: unknown; readonly label: string }[];
+}
+
+/** Where a mark is drawn. */
+export interface Frame {
+  readonly x: Scale;
+  readonly y: Scale | undefined;
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+interface ScaleOptions {
+  readonly type?: "linear" | "log" | "band" | "point";
+  readonly axis?: null;
+  readonly domain?: readonly unknown[];
+  readonly label?: string;
+  readonly labelAnchor?: "left" | "center" | "right";
+  readonly labelOffset?: number;
+  readonly tickFormat?: string | ((value: number) => string);
+  readonly ticks?: number | readonly number[];
+  readonly grid?: boolean;
+  readonly padding?: number;
+  readonly paddingInner?: number;
+  readonly paddingOuter?: number;
+}
+
+interface PlotOptions {
+  readonly document: unknown;
+  readonly width: number;
+  readonly height: number;
+  readonly marginLeft: number;
+  readonly marginRight: number;
+  readonly marginTop: number;
+  readonly marginBottom: number;
+  readonly style: { readonly fontSize: string };
+  readonly x: ScaleOptions;
+  readonly y?: ScaleOptions;
+  readonly fy?: ScaleOptions;
+  readonly color: { readonly type: "identity" };
+  readonly symbol?: { readonly type: "identity" };
+  readonly marks: readonly unknown[];
+}
+
+type Marking = (data: readonly unknown[], options?: Row) => Mark;
+
+function marking(kind: Mark["kind"]): Marking {
+  return (data, options = {}) => createMark(kind, data, options);
+}
+
+/** A rectangle from `x1` to `x2` over the whole height. */
+export const rect: Marking = marking("rect");
+/** A line across from `y1` to `y2`, or over the whole height. */
+export const ruleX: Marking = marking("ruleX");
+/** A line from `x1` to `x2`, or over the whole width. */
+export const ruleY: Marking = marking("ruleY");
+/** Words. */
+export const text: Marking = marking("text");
+/** Signs. */
+export const dot: Marking = marking("dot");
+/** A line through points, one for each `z`. */
+export const line: Marking = marking("line");
+/** An area between `y1` and `y2`, one for each `z`. */
+export const areaY: Marking = marking("areaY");
+/** A bar from `x1` to `x2` in the band of `y`. */
+export const barX: Marking = marking("barX");
+
+/** The room between a tick and what it says, in pixels. */
+const TICK = 6;
+
+/**
+ * Draws.
+ *
+ * @param options as Observable Plot takes them
+ * @returns an SVG element of the given document
+ */
+export function plot(options: PlotOptions): unknown {
+  const { width, height, marginLeft, marginRight, marginTop, marginBottom, fy } = options;
+  const right = width - marginRight;
+  const bottom = height - marginBottom;
+  const x = positionScale(options.x, [marginLeft, right]);
+  const facets = facetsOf(fy, [marginTop, bottom]);
+  const svg = element(options.document, "svg", {
+    fill: "currentColor",
+    "font-family": "system-ui, sans-serif",
+    "font-size": options.style.fontSize,
+    "text-anchor": "middle",
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+  });
+  const marks = options.marks.flat(Infinity) as Mark[];
+  const frames = facets.map(({ top, bottom }) => ({
+    x,
+    y: options.y === undefined ? undefined : positionScale(options.y, [bottom, top]),
+    left: marginLeft,
+    right,
+    top,
+    bottom,
+  }));
+  for (const frame of frames) drawGrid(svg, frame, options);
+  drawXAxis(svg, { ...frames[0]!, bottom }, { ...options.x, height });
+  const y = options.y;
+  if (y !== undefined && y.axis !== null) drawYAxis(svg, frames[0]!, y);
+  for (const mark of marks) {
+    const group = svg.append("g", {});
+    facets.forEach(({ value }, i) => drawMark(group, frames[i]!, mark.inFacet(value)));
+  }
+  return svg.node;
+}
+
+/** A value of a scale that is not a number line. */
+type Step = string | number;
+
+interface Facet {
+  /** Undefined where there are no facets. */
+  readonly value: unknown;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+function facetsOf(fy: ScaleOptions | undefined, [top, bottom]: [number, number]): Facet[] {
+  if (fy === undefined) return [{ value: undefined, top, bottom }];
+  const scale = scaleBand<Step>(fy.domain as readonly Step[], [top, bottom])
+    .paddingInner(fy.paddingInner ?? 0.1).paddingOuter(fy.paddingOuter ?? 0.1).round(true);
+  return fy.domain!.map((value) => ({
+    value,
+    top: scale(value as Step)!,
+    bottom: scale(value as Step)! + scale.bandwidth(),
+  }));
+}
+
+function positionScale(options: ScaleOptions, range: [number, number]): Scale {
+  const { domain = [0, 1], type = Number.isFinite(domain[0]) ? "linear" : "point" } = options;
+  if (type === "band" || type === "point") return stepScale(options, { domain, type, range });
+  const numbers = domain as [number, number];
+  const scale = (type === "log" ? scaleLog : scaleLinear)(numbers, range);
+  const { ticks = 5, tickFormat } = options;
+  const count = typeof ticks === "number" ? ticks : undefined;
+  const label = typeof tickFormat === "function"
+    ? tickFormat
+    : type === "log"
+    ? scaleLog(numbers, range).tickFormat(count ?? 5, tickFormat ?? "~g")
+    : format(tickFormat ?? "~g");
+  return made(scale, {
+    width: 0,
+    ticks: (typeof ticks === "number" ? scale.ticks(ticks) : ticks)
+      .map((value) => ({ value, label: label(value).replace("-", "−") })),
+  });
+}
+
+function stepScale(
+  { padding = 0.5, axis }: ScaleOptions,
+  { domain, type, range }: {
+    readonly domain: readonly unknown[];
+    readonly type: "band" | "point";
+    readonly range: [number, number];
+  },
+): Scale {
+  // What stands first stands at the top.
+  const ends: [number, number] = range[0] > range[1] ? [range[1], range[0]] : range;
+  const steps = domain as readonly Step[];
+  const scale = type === "band"
+    ? scaleBand<Step>(steps, ends).padding(padding).round(true)
+    : scalePoint<Step>(steps, ends).padding(padding).round(true);
+  return made((value: Step) => scale(value)!, {
+    width: type === "band" ? scale.bandwidth() : 0,
+    ticks: axis === null ? [] : domain.map((value) => ({ value, label: String(value) })),
+  });
+}
+
+function made(
+  scale: (value: never) => number,
+  fields: Pick<Scale, "width" | "ticks">,
+): Scale {
+  // `name` and `length` of a function are not ours to set, `width` is.
+  return Object.assign((value: unknown) => scale(value as never), fields);
+}
+
+function drawGrid(svg: Parent, frame: Frame, { x, y }: PlotOptions): void {
+  const group = svg.append("g", { stroke: "currentColor", "stroke-opacity": 0.1 });
+  if (x.grid) {
+    for (const { value } of frame.x.ticks) {
+      group.append("line", {
+        x1: frame.x(value),
+        x2: frame.x(value),
+        y1: frame.top,
+        y2: frame.bottom,
+      });
+    }
+  }
+  if (y?.grid) {
+    for (const { value } of frame.y!.ticks) {
+      group.append("line", {
+        x1: frame.left,
+        x2: frame.right,
+        y1: frame.y!(value),
+        y2: frame.y!(value),
+      });
+    }
+  }
+}
+
+function drawXAxis(
+  svg: Parent,
+  { x, left, right, bottom }: Frame,
+  { label, labelAnchor = "center", labelOffset, height }: ScaleOptions & { height: number },
+): void {
+  const ticks = svg.append("g", { stroke: "currentColor" });
+  const words = svg.append("g", {});
+  for (const { value, label } of x.ticks) {
+    const place = x(value) + x.width / 2;
+    ticks.append("line", { x1: place, x2: place, y1: bottom, y2: bottom + TICK });
+    if (label !== "") {
+      words.append("text", { x: place, y: bottom + TICK + 3, dy: "0.71em" }, label);
+    }
+  }
+  if (label === undefined) return;
+  const places = { left: [left, "start"], center: [(left + right) / 2, "middle"], right: [right, "end"] };
+  const [place, anchor] = places[labelAnchor] as [number, string];
+  const y = labelOffset === undefined ? height - 5 : bottom + labelOffset - 3;
+  setAttributes(svg.append("text", {}, label), { x: place, y, "text-anchor": anchor });
+}
+
+function drawYAxis(svg: Parent, { y, left, top }: Frame, { label }: ScaleOptions): void {
+  const ticks = svg.append("g", { stroke: "currentColor" });
+  const words = svg.append("g", { "text-anchor": "end" });
+  for (const { value, label } of y!.ticks) {
+    const place = y!(value);
+    ticks.append("line", { x1: left - TICK, x2: left, y1: place, y2: place });
+    if (label !== "") words.append("text", { x: left - TICK - 3, y: place, dy: "0.32em" }, label);
+  }
+  if (label === undefined) return;
+  svg.append("text", { x: 3, y: Math.max(11, top - 13), "text-anchor": "start" }, label);
+}
