@@ -183,9 +183,26 @@ function settingsOf(preset: string, values: Values): RunSettings {
     checkRunSettings(settings);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new UsageError(error.message.replace(/^LlamaConfig: /, ""));
+    throw new UsageError(asOption(error.message.replace(/^LlamaConfig: /, "")));
   }
   return settings;
+}
+
+/** Settings whose options have other names than they have themselves in kebab case. */
+const OPTION_NAMES: Readonly<Record<string, string>> = {
+  warmUpSteps: "warm-up",
+  queryHeads: "heads",
+  keepCheckpoints: "keep",
+  layersWithoutAttention: "without-attention",
+};
+
+/** A message that begins with a setting's name, with its option's name instead. */
+function asOption(message: string): string {
+  return message.replace(/^\w+/, (name) => {
+    const option = OPTION_NAMES[name] ??
+      name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return Object.hasOwn(options, option) ? `--${option}` : name;
+  });
 }
 
 /** A preset with what was given in place of its own. */

@@ -75,15 +75,15 @@ async function train(
   report.show("preparing");
   const opened = await openTask(settings);
   const { task, corpusDigest } = opened;
-  if (task.vocabulary !== settings.model.vocabulary) {
-    throw new RangeError(
-      `vocabulary is ${settings.model.vocabulary}, wanted the task's ${task.vocabulary}`,
-    );
-  }
   const state = checkpoint === undefined ? undefined : parseRunState(checkpoint.state);
   if (state !== undefined && state.corpusDigest !== (corpusDigest ?? null)) {
     throw new RunError(
       `--corpus: ${settings.task.corpus} is not the text any more that the run began with`,
+    );
+  }
+  if (task.vocabulary !== settings.model.vocabulary) {
+    throw new RangeError(
+      `vocabulary is ${settings.model.vocabulary}, wanted the task's ${task.vocabulary}`,
     );
   }
   using gpu = await openGpu(options.gpu);

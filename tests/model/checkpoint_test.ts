@@ -18,6 +18,7 @@ import { llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
 
 const config: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
 
+/** Step 1, 2, …: all different. */
 function checkpointOf(step: number): Checkpoint {
   const parameters = llamaParameters(config, { seed: step });
   const moments = new Map([...parameters].map(([name, { length }], i) => [name, {
@@ -195,3 +196,28 @@ Deno.test("writeCheckpoint() leaves nothing behind where it fails, and removeHal
     await removeHalfWritten(folder);
     assertEquals(await namesIn(folder), ["c"]);
   }));
+
+Deno.test({
+  name:
+    "writeCheckpoint() says that there is no room, and leaves the checkpoint before it as it was",
+  ignore: Deno.build.os === "windows" ||
+    (await Deno.permissions.query({ name: "run" })).state !== "granted",
+  fn: () =>
+    inFolder(async (folder) => {
+      await writeCheckpoint(join(folder, "step-1"), checkpointOf(1));
+      // In place of a full disk: no file may grow beyond 4 KiB, where the model takes 10.
+      const child = new URL("checkpoint_child.ts", import.meta.url).pathname;
+      const program = [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", child];
+      const { stdout, stderr } = await new Deno.Command("sh", {
+        args: ["-c", `trap '' XFSZ; ulimit -f 8; exec "$@"`, "sh", ...program, folder],
+      }).output();
+      const said = new TextDecoder().decode(stdout);
+      assertEquals(
+        said,
+        `CheckpointError: ${join(folder, "step-2")}: cannot be written: File too large\n`,
+        new TextDecoder().decode(stderr),
+      );
+      assertEquals(await namesIn(folder), ["step-1"]);
+      assertEquals((await readCheckpoint(join(folder, "step-1"))).step, 1);
+    }),
+});
