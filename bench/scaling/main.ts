@@ -1,0 +1,204 @@
+/** `deno task bench:scaling`: how time and memory grow with the lengths of a call. */
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "../../src/cli/arguments.ts";
+import {
+  childCommand,
+  describeHost,
+  describeRuntime,
+  describeSuite,
+} from "../../src/cli/bench_machine.ts";
+import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+import { escapeTerminal } from "../../src/escape.ts";
+import { MeasuringChild } from "../../src/measure/child_process.ts";
+import { MeasuringSession } from "../../src/measure/child_session.ts";
+import { checkWritable, writeTextFile } from "../../src/measure/result_file_store.ts";
+import { scalingSeries } from "../../src/measure/scaling.ts";
+import { standalonePicture } from "../../src/report/sink_plots.ts";
+import { createSvgDocument } from "../../src/report/svg_document.ts";
+import { formatTerminalTable } from "../../src/report/table.ts";
+import { scalingPicture, scalingTable } from "./picture.ts";
+import { runScaling, type SeriesResult } from "./run.ts";
+
+const options = {
+  longest: {
+    type: "value",
+    placeholder: "TOKENS",
+    description: "No more tokens or rows than these",
+    default: "16384",
+  },
+  runtime: {
+    type: "value",
+    placeholder: "NAME",
+    choices: ["deno", "dawn"],
+    description: "The WebGPU implementation",
+    default: "deno",
+  },
+  software: {
+    type: "value",
+    placeholder: "WHEN",
+    choices: ["auto", "always", "never"],
+    description: "Whether an adapter that computes on the CPU will do",
+    default: "auto",
+  },
+  tuning: {
+    type: "value",
+    placeholder: "WHETHER",
+    choices: ["on", "off"],
+    description: "Whether the kernels that deno task tune chose on this machine are measured",
+    default: "on",
+  },
+  budget: {
+    type: "value",
+    placeholder: "SECONDS",
+    description:
+      "About how long sampling may take; a call that takes a twentieth of it is left out",
+    default: "240",
+  },
+  seed: { type: "value", placeholder: "N", description: "Of the inputs", default: "1" },
+  out: {
+    type: "value",
+    placeholder: "NAME",
+    description: "Writes NAME.json and NAME.svg",
+    default: "results/scaling",
+  },
+  help: { type: "switch", short: "h", description: "Prints this and ends" },
+} as const satisfies OptionSpecifications;
+
+const help = `Measures how time and memory grow with the lengths of a call, and draws it.
+
+Usage: deno task bench:scaling [OPTIONS]
+
+${formatOptions(options)}
+Attention goes from 128 to 16,384 tokens; on an adapter that computes on the CPU with fewer heads where they are many,
+which leaves the cost per unit of work as it is. Every answer is checked before its speed counts.
+
+Exit codes:
+  0    everything was measured, or left out because it would take too long
+  1    it could not begin or go on
+  2    a mistake in the command line
+  3    some kernels were wrong, failed or timed out
+  130  interrupted
+`;
+
+interface Request {
+  readonly longest: number;
+  readonly runtime: "deno" | "dawn";
+  readonly software: "auto" | "always" | "never";
+  readonly tuning: boolean;
+  readonly budget: number;
+  readonly seed: number;
+  readonly out: string;
+}
+
+function parse(args: readonly string[]): Request | undefined {
+  const { switches, values, operands } = parseArguments(args, { options });
+  if (switches.help) return undefined;
+  if (operands.length > 0) {
+    throw new UsageError(
+      `unexpected ${JSON.stringify(operands[0])}: bench:scaling takes options only`,
+    );
+  }
+  const number = (name: "longest" | "budget" | "seed", least: number): number => {
+    const value = Number(values[name]);
+    const whole = name === "budget" || Number.isSafeInteger(value);
+    if (whole && value >= least && value <= 1e9) return value;
+    throw new UsageError(
+      `--${name} is ${JSON.stringify(values[name])}, wanted a number from ${least} on`,
+    );
+  };
+  return {
+    longest: number("longest", 128),
+    runtime: values.runtime as Request["runtime"],
+    software: values.software as Request["software"],
+    tuning: values.tuning === "on",
+    budget: number("budget", 1),
+    seed: number("seed", 0),
+    out: values.out!,
+  };
+}
+
+async function run(request: Request, interrupt: AbortSignal): Promise<number> {
+  const { out, runtime, software, tuning, budget, seed, longest } = request;
+  if (out.startsWith("results/")) await Deno.mkdir("results", { recursive: true });
+  for (const ending of ["json", "svg"]) await checkWritable(`${out}.${ending}`);
+  const command = await childCommand(runtime);
+  const progress = new Progress(stderrOutput());
+  const session = new MeasuringSession({
+    start: () => new MeasuringChild(command),
+    adapter: { runtime, software, tuning },
+    deadline: 180_000,
+    interrupt,
+  });
+  try {
+    const { info } = await session.open();
+    const series = scalingSeries({ software: info.software, longest });
+    const results = await runScaling(series, {
+      session,
+      info,
+      budget,
+      seed,
+      progress: (done, total, text) => progress.show({ done, total, text }),
+      interrupted: () => interrupt.aborted,
+    });
+    progress.clear();
+    const name = info.description || info.device || info.vendor;
+    await write(results, { request, adapter: name });
+    const color = Deno.stdout.isTerminal() && !Deno.noColor;
+    console.log(formatTerminalTable(scalingTable(results, { caption: name }), { color }));
+    console.error(`bench:scaling: written to ${escapeTerminal(out)}.json and .svg`);
+    if (interrupt.aborted) return 130;
+    const bad = results.some(({ points }) =>
+      points.some(({ status }) => status !== "ok" && status !== "left-out")
+    );
+    return bad ? 3 : 0;
+  } finally {
+    progress.clear();
+    await session.close();
+  }
+}
+
+async function write(
+  results: readonly SeriesResult[],
+  { request, adapter }: { readonly request: Request; readonly adapter: string },
+): Promise<void> {
+  const { out, ...settings } = request;
+  const runtime = describeRuntime(request.runtime);
+  const file = {
+    schema: "gradsink-scaling/1",
+    suite: await describeSuite(),
+    date: new Date().toISOString(),
+    runtime,
+    host: await describeHost(),
+    adapter,
+    settings,
+    series: results,
+  };
+  await writeTextFile(`${out}.json`, JSON.stringify(file, undefined, 1) + "\n");
+  const machine = `${adapter}, ${runtime.name} ${runtime.version ?? ""}`;
+  const picture = scalingPicture(results, { document: createSvgDocument(), machine });
+  if (picture !== undefined) await writeTextFile(`${out}.svg`, standalonePicture(picture));
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const interrupt = new AbortController();
+  const listener = (): void => interrupt.abort();
+  Deno.addSignalListener("SIGINT", listener);
+  try {
+    const request = parse(args);
+    if (request !== undefined) return await run(request, interrupt.signal);
+    console.log(help);
+    return 0;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`bench:scaling: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
+    return error instanceof UsageError ? 2 : 1;
+  } finally {
+    Deno.removeSignalListener("SIGINT", listener);
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

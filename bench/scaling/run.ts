@@ -1,0 +1,187 @@
+/** A run over all series, and the file that it leaves. */
+import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
+import type { Job } from "../../src/measure/child_protocol.ts";
+import type { MeasuringSession } from "../../src/measure/child_session.ts";
+import type { Measurement } from "../../src/measure/result_file.ts";
+import { type CallMemory, callMemory, type ScalingSeries } from "../../src/measure/scaling.ts";
+import type { KernelName, PassName, Shape } from "../../src/measure/shapes.ts";
+import { median, medianInterval } from "../../src/measure/statistics.ts";
+
+/** One call of a series. */
+export interface ScalingResult {
+  /** The length that grows. */
+  readonly x: number;
+  readonly shape: Shape["dimensions"];
+  readonly variant: string;
+  /** `left-out`: it would have taken too long. */
+  readonly status: "ok" | "failed" | "timed-out" | "wrong" | "left-out";
+  readonly reason?: string;
+  /** Of one run, in ns. */
+  readonly time?: number;
+  readonly interval?: { readonly low: number; readonly high: number };
+  /** ns for each FLOP, or for each byte. */
+  readonly perUnit?: number;
+  /**
+   * The same in CPU time of all of the process's threads, where the adapter computes on the CPU: what else the machine
+   * does changes it less.
+   */
+  readonly cpu?: Pick<ScalingResult, "time" | "interval" | "perUnit">;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly memory: CallMemory;
+  readonly samples: readonly number[];
+}
+
+/** A series in one direction. */
+export interface SeriesResult {
+  readonly kernel: KernelName;
+  readonly pass: PassName;
+  readonly axis: string;
+  readonly unit: ScalingSeries["unit"];
+  readonly points: readonly ScalingResult[];
+}
+
+/** How to run. */
+export interface ScalingOptions {
+  readonly session: Pick<MeasuringSession, "choose" | "measure">;
+  readonly info: GpuInfo;
+  /** About how many seconds all sampling may take. */
+  readonly budget: number;
+  readonly seed: number;
+  readonly progress?: (done: number, total: number, text: string) => void;
+  readonly interrupted?: () => boolean;
+}
+
+/** A call that is expected to take longer than this share of the budget is left out. */
+const LONGEST_SHARE = 1 / 20;
+
+/**
+ * Measures every call of every series, the shorter ones first.
+ *
+ * @param series what to measure
+ * @param options the session, the adapter, the budget
+ */
+export async function runScaling(
+  series: readonly ScalingSeries[],
+  options: ScalingOptions,
+): Promise<SeriesResult[]> {
+  const { interrupted = () => false, progress } = options;
+  const total = series.reduce((sum, { shapes }) => sum + shapes.length, 0);
+  const found = series.map(({ kernel, passes, axis, unit }) =>
+    passes.map((pass) => ({ kernel, pass, axis, unit, points: [] as ScalingResult[] }))
+  );
+  let done = 0;
+  for (const [s, { shapes, axis }] of series.entries()) {
+    for (const shape of shapes) {
+      if (interrupted()) return found.flat();
+      const { kernel } = series[s]!;
+      progress?.(done, total, `${kernel} ${axis}=${shape.dimensions[axis]}`);
+      for (const result of found[s]!) {
+        result.points.push(await measureCall(result, shape, { ...options, calls: total }));
+      }
+      done++;
+    }
+  }
+  return found.flat();
+}
+
+async function measureCall(
+  series: SeriesResult,
+  shape: Shape,
+  { session, info, budget, seed, calls }: ScalingOptions & { readonly calls: number },
+): Promise<ScalingResult> {
+  const { kernel, pass, axis, unit, points } = series;
+  const { dimensions } = shape;
+  const [choice] = await session.choose([{ kernel, pass, shape }]);
+  const variant = choice!.chosen;
+  const call = {
+    x: dimensions[axis]!,
+    shape: dimensions,
+    variant,
+    flops: 0,
+    bytes: 0,
+    samples: [],
+  };
+  let memory: CallMemory;
+  try {
+    memory = callMemory(info, { kernel, pass, dimensions }, variant);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ...call, status: "left-out", reason, memory: { tensors: 0, extra: 0 } };
+  }
+  const expected = expectedTime(points, dimensions);
+  if (expected !== undefined && expected > 1e9 * budget * LONGEST_SHARE) {
+    const reason = expected === Infinity
+      ? "shorter ones take too long already"
+      : `a run would take about ${(expected / 1e9).toPrecision(2)} s`;
+    return { ...call, status: "left-out", reason, memory };
+  }
+  const job: Job = {
+    id: 0,
+    kernel,
+    pass,
+    shape,
+    dtype: "f32",
+    variant,
+    cache: "hot",
+    chosen: true,
+    tuned: choice!.tuned,
+  };
+  let measured: Measurement | undefined;
+  await session.measure({
+    jobs: [job],
+    rule: {
+      targetHalfWidth: 0.02,
+      minimumSamples: 8,
+      maximumSamples: 48,
+      budget: 1e9 * budget / calls / 2,
+    },
+    seed,
+    result(_job, measurement) {
+      measured = measurement;
+      return Promise.resolve();
+    },
+    skipped() {},
+  });
+  if (measured === undefined) return { ...call, status: "failed", reason: "no answer", memory };
+  const { status = "ok", reason, samples, cpuSamples = [], flops, bytes } = measured;
+  const units = unit === "flop" ? flops : bytes;
+  const times = summarize(samples, units);
+  const cpu = summarize(cpuSamples, units);
+  return {
+    ...call,
+    flops,
+    bytes,
+    status: status === "ok" && times.time === undefined ? "failed" : status,
+    ...reason === undefined ? {} : { reason },
+    ...times,
+    ...cpu.time === undefined ? {} : { cpu },
+    memory,
+    samples,
+  };
+}
+
+function summarize(samples: readonly number[], units: number): NonNullable<ScalingResult["cpu"]> {
+  const time = median(samples);
+  const interval = medianInterval(samples);
+  return {
+    ...time === undefined ? {} : { time, perUnit: time / units },
+    ...interval === undefined ? {} : { interval },
+  };
+}
+
+// From the last call's time, by what grows between the two: the product of all lengths, once more by T for attention.
+function expectedTime(
+  points: readonly ScalingResult[],
+  dimensions: Shape["dimensions"],
+): number | undefined {
+  const last = points.at(-1);
+  if (last === undefined) return undefined;
+  if (last.time === undefined) return last.status === "left-out" ? Infinity : undefined;
+  const size = (lengths: Shape["dimensions"]): number => {
+    const { T = 1, Hq, Hkv = 1 } = lengths;
+    const product = Object.values(lengths).reduce((a, b) => a * b, 1);
+    return Hq === undefined ? product : product / Hkv * T;
+  };
+  return last.time * size(dimensions) / size(last.shape);
+}

@@ -1,0 +1,129 @@
+import { formatBytes, scalingPicture, scalingTable } from "../../bench/scaling/picture.ts";
+import { runScaling, type ScalingOptions } from "../../bench/scaling/run.ts";
+import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
+import { scalingSeries } from "../../src/measure/scaling.ts";
+import { standalonePicture } from "../../src/report/sink_plots.ts";
+import { createSvgDocument } from "../../src/report/svg_document.ts";
+import { formatTerminalTable } from "../../src/report/table.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+
+const info: GpuInfo = {
+  runtime: "deno",
+  backend: "vulkan",
+  vendor: "test",
+  architecture: "",
+  device: "",
+  description: "",
+  software: true,
+  features: [],
+  limits: {
+    maxBufferSize: 2 ** 27,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupsPerDimension: 65535,
+  },
+};
+
+/** A session whose kernels take 1 ns for each FLOP, and twice that much CPU time. */
+function session(
+  measured: string[],
+  { wrong = "" }: { readonly wrong?: string } = {},
+): ScalingOptions["session"] {
+  return {
+    choose: (questions) =>
+      Promise.resolve(questions.map(() => ({ chosen: "portable", tuned: false }))),
+    async measure({ jobs, result }) {
+      for (const job of jobs) {
+        const { kernel, pass, shape: { dimensions }, dtype, variant } = job;
+        measured.push(`${kernel} ${pass} ${JSON.stringify(dimensions)}`);
+        const { T = 1, Hq = 1, D = 1, rows = 1, d = 1 } = dimensions;
+        const flops = (pass === "forward" ? 4 : 10) * T * T * Hq * D / 2 * rows * d;
+        await result(job, {
+          kernel,
+          pass,
+          shape: dimensions,
+          dtype,
+          variant,
+          tuning: {},
+          flops,
+          bytes: flops,
+          timer: { kind: "timestamp", quantum: 1 },
+          ...kernel === wrong ? { status: "wrong" as const, reason: "off by one", samples: [] } : {
+            samples: Array.from({ length: 8 }, (_, i) => flops * (1 + i / 1000)),
+            cpuSamples: Array.from({ length: 8 }, (_, i) => 2 * flops * (1 + i / 1000)),
+          },
+        });
+      }
+    },
+  };
+}
+
+Deno.test("runScaling() measures all series, and leaves out what would take too long", async () => {
+  const measured: string[] = [];
+  const series = scalingSeries({ software: true });
+  const results = await runScaling(series, {
+    session: session(measured),
+    info,
+    budget: 100,
+    seed: 1,
+  });
+  assertEquals(results.length, 10);
+  const [forward, backward] = results;
+  // 5 s is a twentieth of the budget: 2·8192²·64 ns is 8.6 s, 10·4096²·32 ns is 5.4 s.
+  const status = (result: typeof forward) => result!.points.map(({ status }) => status);
+  assertEquals(status(forward), [...Array(6).fill("ok"), "left-out", "left-out"]);
+  assertEquals(status(backward), [...Array(5).fill("ok"), ...Array(3).fill("left-out")]);
+  assertStringIncludes(forward!.points[6]!.reason!, "8.6 s");
+  for (const { perUnit, cpu, status, memory } of forward!.points) {
+    assert(memory.tensors > 0);
+    if (status !== "ok") continue;
+    assert(Math.abs(perUnit! - 1.0035) < 1e-3 && Math.abs(cpu!.perUnit! - 2.007) < 1e-3);
+  }
+  assert(measured.length > 40);
+});
+
+Deno.test("scalingPicture() and scalingTable() show a run", async () => {
+  const series = scalingSeries({ software: true });
+  const options = { session: session([], { wrong: "v-scale" }), info, budget: 100, seed: 1 };
+  const results = await runScaling(series, options);
+  const table = formatTerminalTable(scalingTable(results, { caption: "a machine" }));
+  assertStringIncludes(table, "left-out: a run would take about 8.6 s");
+  assertStringIncludes(table, "wrong: off by one");
+  assertStringIncludes(table, "997 MFLOP/s");
+  assert(!/NaN|undefined|Infinity/.test(table), table);
+  const picture = scalingPicture(results, {
+    document: createSvgDocument(),
+    machine: "<script>alert(1)</script>",
+  });
+  const svg = standalonePicture(picture!);
+  assert(!svg.includes("<script") && !/NaN|undefined/.test(svg));
+  assertStringIncludes(svg, "CPU ps per FLOP");
+  assertStringIncludes(svg, "a T × T matrix");
+  assert(!svg.includes("V-scale:"), "a panel without a point");
+  assertEquals(scalingPicture([], { document: createSvgDocument(), machine: "" }), undefined);
+});
+
+Deno.test("runScaling() ends when it is interrupted", async () => {
+  let asked = 0;
+  const results = await runScaling(scalingSeries({ software: true }), {
+    session: session([]),
+    info,
+    budget: 100,
+    seed: 1,
+    interrupted: () => ++asked > 3,
+  });
+  assertEquals(results[0]!.points.length, 3);
+  assertEquals(results[2]!.points.length, 0);
+});
+
+Deno.test("formatBytes() uses binary units", () => {
+  assertEquals([0, 40, 1024, 1536, 2 ** 20, 5 * 2 ** 30].map(formatBytes), [
+    "0 B",
+    "40 B",
+    "1 KiB",
+    "1.5 KiB",
+    "1 MiB",
+    "5 GiB",
+  ]);
+});
