@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Gpu } from "../../mod.ts";
 import { runSinks } from "../../src/cli/sinks.ts";
 import { parseSinks, sinksHelp } from "../../src/cli/sinks_options.ts";
 import { UsageError } from "../../src/cli/arguments.ts";
@@ -85,19 +86,24 @@ async function makeRun(folder: string, steps: readonly number[], run = settings)
   }
 }
 
-/** The command in this process, on a GPU that it cannot take with it. */
+/** A GPU that the command cannot take with it when it ends. */
+let lent: Gpu | undefined;
+
+function lend(gpu: Gpu): Gpu {
+  const sibling = siblingGpu(gpu, {});
+  Object.defineProperty(sibling, Symbol.dispose, { value: () => {} });
+  return sibling;
+}
+
+/** The command in this process. */
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   let out = "", err = "";
-  const gpu = await testGpu("deno");
+  lent ??= lend(await testGpu("deno"));
   const code = await runSinks(args, {
     out: (text) => out += text,
     err: (text) => err += text,
     color: false,
-    openGpu: () => {
-      const lent = siblingGpu(gpu, {});
-      Object.defineProperty(lent, Symbol.dispose, { value: () => {} });
-      return Promise.resolve(lent);
-    },
+    openGpu: () => Promise.resolve(lent!),
   });
   return { code, out, err };
 }
