@@ -464,7 +464,7 @@ const otherRules: readonly ClaimRule[] = [
 ];
 
 function countEvidence(label: string, values: readonly number[]): RawClaim["evidence"][number] {
-  return { label, form: "number", summary: summarizeSeeds(values) };
+  return { label, form: "count", summary: summarizeSeeds(values) };
 }
 
 /** All claims, in the order in which tables show them. */

@@ -29,7 +29,7 @@ export interface Evidence {
   /** What the figure is. */
   readonly label: string;
   /** How its number is to be shown. */
-  readonly form: "number" | "ratio" | "nats" | "steps";
+  readonly form: "number" | "ratio" | "nats" | "count";
   readonly summary: SeedSummary;
   /** Of the direction that the claim says, one-sided. */
   readonly test?: {

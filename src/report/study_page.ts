@@ -45,6 +45,7 @@ const STUDY_STYLE = `
 .claims small{display:block;color:var(--soft);font-size:.82rem}
 .verdicts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,200px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
 .verdicts .big{font-size:1.5rem;font-weight:650;line-height:1.15;margin:0;font-variant-numeric:tabular-nums}
+.verdicts>.card{margin:0}
 .verdicts p{margin:.1rem 0 0;font-size:.9rem}
 .rules dt{font-weight:600;margin-top:.6rem}
 .rules dd{margin:0;max-width:80ch}

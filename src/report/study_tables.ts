@@ -47,14 +47,15 @@ export function verdictCell(verdict: ClaimVerdict): Cell {
 }
 
 /**
- * A figure as people read it: three digits, losses in nats to four decimals.
+ * A figure as people read it: three digits, ratios with their sign, losses in nats to four decimals.
  *
  * @param value undefined is no data
  * @param form what it is
  */
 export function formatFigure(value: number | undefined, form: Evidence["form"]): string {
   if (value === undefined) return NO_DATA;
-  if (form === "steps") return String(Math.round(value));
+  if (form === "count") return String(Math.round(value));
+  if (form === "ratio") return `${formatFigure(value, "number")}×`;
   const sign = value < 0 ? "−" : "";
   const size = Math.abs(value);
   if (form === "nats") return sign + size.toFixed(4);
@@ -269,7 +270,7 @@ export function onsetTable(group: StudyGroup): Table {
         const steps = runs.flatMap((record) => onset(record, figure, level) ?? []);
         if (steps.length === 0) return `never (0 of ${runs.length})`;
         const range = steps.length === 1 ? "" : ` (${Math.min(...steps)} to ${Math.max(...steps)})`;
-        return `${formatFigure(summarizeSeeds(steps).median, "steps")}${range}, ` +
+        return `${formatFigure(summarizeSeeds(steps).median, "count")}${range}, ` +
           `${steps.length} of ${runs.length}`;
       }),
     ]),
