@@ -82,7 +82,11 @@ async function run(
   const progress = hooks.progress ?? stderrOutput();
   const overview = new StudyOverview(progress, jobs);
   const interrupt = new AbortController();
-  const unlisten = hooks.signal === undefined ? listen(interrupt, output) : () => {};
+  const say = (text: string): void => {
+    overview.clear();
+    output.err(text);
+  };
+  const unlisten = hooks.signal === undefined ? listen(interrupt, say) : () => {};
   let states: ArmState[];
   try {
     const command = hooks.command ?? await runCommand({ scale, out });
@@ -120,11 +124,11 @@ function conclude(
 }
 
 /** Ctrl-C once stops in order; twice ends at once, which the runs bear as well. */
-function listen(interrupt: AbortController, output: CommandOutput): () => void {
+function listen(interrupt: AbortController, say: (text: string) => void): () => void {
   const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
   const stop = (): void => {
     if (interrupt.signal.aborted) Deno.exit(130);
-    output.err("\nstudy: stopping; each run saves where it is\n");
+    say("study: stopping; each run saves where it is\n");
     interrupt.abort();
   };
   for (const signal of signals) Deno.addSignalListener(signal, stop);
