@@ -75,16 +75,17 @@ function measurePlot(
     ).filter(({ index }) => index >= 0);
   const branches = BRANCHES.filter((branch) => points.some((row) => row.branch === branch));
   const domain = logDomain([...points, ...lines].map(({ value }) => value));
-  const slopes = branches.map((branch) => ({
-    branch,
-    text: measure !== "compress" ? "" : fits
-      .filter((row) => row.branch === branch && series.includes(row.series))
-      .map(({ series: name, fit }) =>
-        `${series.length > 1 ? `${plotText(name, 24)}: ` : ""}slope ${
-          fit.slope.toFixed(2).replace("-", "−")
-        }`
-      ).join("\n"),
-  }));
+  // Without room for names, the order and the colors are the legend's.
+  const named = series.length > 1 && width / branches.length > 230;
+  const slopes = measure !== "compress" ? [] : fits
+    .map(({ series: name, branch, fit }) => ({
+      branch,
+      index: series.indexOf(name),
+      text: `${named ? `${plotText(name, 24)}: ` : ""}slope ${
+        fit.slope.toFixed(2).replace("-", "−")
+      }`,
+    }))
+    .filter(({ index, branch }) => index >= 0 && branches.includes(branch));
   const legend = pictureLegend([
     ...seriesEntries(series),
     { text: `large: token ${position}`, color: "var(--ink)", symbol: "circle" },
@@ -147,18 +148,20 @@ function measurePlot(
           strokeDasharray: machineDashes(index),
         })
       ),
-      Plot.text(slopes, {
-        fx: "branch",
-        text: "text",
-        // Where a falling line does not pass.
-        frameAnchor: "top-right",
-        lineAnchor: "top",
-        dx: -6,
-        dy: 6,
-        stroke: "var(--surface)",
-        strokeWidth: 3,
-        fill: "currentColor",
-      }),
+      ...slopes.map((slope) =>
+        Plot.text([slope], {
+          fx: "branch",
+          text: "text",
+          // Where a falling line does not pass.
+          frameAnchor: "top-right",
+          lineAnchor: "top",
+          dx: -6,
+          dy: 6 + 15 * slope.index,
+          stroke: "var(--surface)",
+          strokeWidth: 3,
+          fill: series.length > 1 ? machineColor(slope.index) : "currentColor",
+        })
+      ),
       Plot.text(branches, {
         fx: (branch: string) => branch,
         text: (branch: string) => branch === "mlp" ? "MLP" : branch,
