@@ -7,7 +7,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { checkWritable, writeTextFile } from "../measure/result_file_store.ts";
 import { Llama } from "../model/llama.ts";
 import { openGpu } from "../ops/open_gpu.ts";
-import { formatSinkMeasurement } from "../report/sink_tables.ts";
+import { formatSinkMeasurement } from "../report/sink_text.ts";
 import type { SinkMeasurement } from "../sinks/measurement.ts";
 import { formatMeasurementJson } from "../sinks/measurement_text.ts";
 import { UsageError } from "./arguments.ts";

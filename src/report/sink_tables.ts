@@ -1,5 +1,4 @@
 /** The measurements of sinks and gradient sinks as tables. */
-import { escapeTerminal } from "../escape.ts";
 import type {
   AttentionMeasurement,
   BranchMeasurement,
@@ -11,12 +10,9 @@ import type {
   TheoryCheck,
 } from "../sinks/measurement.ts";
 import { SLACK_LEVELS } from "../sinks/measurement.ts";
-import { type Cell, formatTerminalTable, type Table } from "./table.ts";
+import type { Cell, Table } from "./table.ts";
 
 const NONE = "–";
-
-/** A gradient smaller than others by more than this is 0 in float32. */
-const ROUNDING = 2 ** -20;
 
 /**
  * A number with three significant digits.
@@ -296,60 +292,4 @@ export function sinkTables(measurement: SinkMeasurement): Table[] {
     theoryTable(measurement),
   ];
   return tables.filter((table) => table !== undefined).filter(({ rows }) => rows.length > 0);
-}
-
-/** What was measured, and the figures that say the most, a line each. */
-export function sinkSummary(measurement: SinkMeasurement): string[] {
-  const { source, config, data, loss, oracleLoss, summary, settings } = measurement;
-  const s = settings.position;
-  const gap = loss === null || oracleLoss === null
-    ? ""
-    : `, ${figure(loss - oracleLoss)} above the oracle`;
-  const ratio = summary.gradientSink;
-  const { paths } = summary;
-  return [
-    ...source === null
-      ? []
-      : [`${source.run}, step ${source.step}: ${source.task}, V-scale ${config.vScale}`],
-    `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}; ` +
-    `${data.sequences} validation sequences of ${data.context} tokens`,
-    ...loss === null ? [] : [`loss ${loss.toFixed(4)} nats a token${gap}`],
-    ...summary.sinkRate === null ? [] : [
-      `sink rate ${figure(summary.sinkRate)}${
-        summary.idleSinkRate === null ? "" : `, of idle queries ${figure(summary.idleSinkRate)}`
-      }; strongest score ${figure(summary.largestScore)}${
-        summary.largestIdleScore === null ? "" : `, idle ${figure(summary.largestIdleScore)}`
-      }`,
-    ],
-    ...ratio === null ? [] : [
-      `R_GS(${s}) over layers: median ${figure(ratio.median)} (${figure(ratio.lower)} to ${
-        figure(ratio.upper)
-      })`,
-    ],
-    ...paths === null ? [] : [
-      `gradients at ${s} against early tokens: values ${figure(paths.value.ratio)}×, keys ${
-        figure(paths.key.ratio)
-      }×, queries ${(paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)}×`,
-    ],
-  ];
-}
-
-/**
- * A measurement for a terminal.
- *
- * @param measurement of one model
- * @param options whether to use colors
- */
-export function formatSinkMeasurement(
-  measurement: SinkMeasurement,
-  options: { readonly color?: boolean } = {},
-): string {
-  const errors = measurement.theory?.errors ?? [];
-  return [
-    sinkSummary(measurement).map((line) => `${escapeTerminal(line)}\n`).join(""),
-    ...sinkTables(measurement).map((table) => formatTerminalTable(table, options)),
-    ...errors.length === 0
-      ? []
-      : [errors.map((line) => `violated: ${escapeTerminal(line)}\n`).join("")],
-  ].join("\n");
 }

@@ -1,4 +1,5 @@
-import { figure, formatSinkMeasurement, sinkTables } from "../../src/report/sink_tables.ts";
+import { figure, sinkTables } from "../../src/report/sink_tables.ts";
+import { formatSinkMeasurement } from "../../src/report/sink_text.ts";
 import { cellText } from "../../src/report/table.ts";
 import type { SinkMeasurement } from "../../src/sinks/measurement.ts";
 import { SinkMeter } from "../../src/sinks/sink_meter.ts";

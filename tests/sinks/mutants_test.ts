@@ -127,32 +127,32 @@ const mutants: Readonly<Record<string, Mutant>> = {
     to: "vScaleConstant(config)",
   },
   "the mass leaves out t = s": {
-    file: "theory_attention.ts",
-    from: "mass[s]! += a;",
-    to: "mass[s]! += s < t ? a : 0;",
+    file: "theory_head.ts",
+    from: "mass += a;",
+    to: "mass += s < t ? a : 0;",
   },
   "the mass bound looks at the gradients before s": {
-    file: "theory_attention.ts",
+    file: "theory_head.ts",
     from: "for (let s = context - 1; s >= 0; s--) {\n    largestGradient",
     to: "for (let s = 0; s < context; s++) {\n    largestGradient",
   },
   "the second-moment bound forgets the root": {
-    file: "theory_attention.ts",
-    from: "Math.sqrt(moment[s]! * squares)",
-    to: "moment[s]! * squares",
+    file: "theory_head.ts",
+    from: "Math.sqrt(moment * squares)",
+    to: "moment * squares",
   },
   "β looks at the value alone": {
-    file: "theory_attention.ts",
+    file: "theory_head.ts",
     from: "width: headDim }) - own;",
     to: "width: headDim });",
   },
   "the key path forgets 1/√D": {
-    file: "theory_attention.ts",
+    file: "theory_head.ts",
     from: "sums.keyGradient[s * headDim + i]! += scale * a",
     to: "sums.keyGradient[s * headDim + i]! += a",
   },
   "the query path looks at the wrong weights": {
-    file: "theory_attention.ts",
+    file: "theory_head.ts",
     from: "wanted[i]! += scale * a * b",
     to: "wanted[i]! += scale * a * a * b",
   },
@@ -172,7 +172,7 @@ const mutants: Readonly<Record<string, Mutant>> = {
     to: "false",
   },
   "the farthest key is measured from the first": {
-    file: "theory_attention.ts",
+    file: "theory_head.ts",
     from: "meanKey[i]! += a * key",
     to: "meanKey[i]! += 0 * key",
   },
@@ -227,7 +227,7 @@ for (const [name, mutant] of Object.entries(mutants)) {
     const into = await Deno.makeTempDir();
     try {
       const modules = await loadMutant(into, mutant);
-      const failed = sinkProperties.filter(({ check }) => {
+      const failed = sinkProperties.some(({ check }) => {
         try {
           check(modules);
           return false;
@@ -235,7 +235,7 @@ for (const [name, mutant] of Object.entries(mutants)) {
           return true;
         }
       });
-      assert(failed.length > 0, "no property fails");
+      assert(failed, "no property fails");
     } finally {
       await Deno.remove(into, { recursive: true });
     }
