@@ -52,11 +52,11 @@ const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention:
   },
   text: {
     layers: 4,
-    modelDim: 96,
-    queryHeads: 3,
-    keyValueHeads: 3,
+    modelDim: 64,
+    queryHeads: 2,
+    keyValueHeads: 2,
     headDim: 32,
-    feedForwardDim: 256,
+    feedForwardDim: 176,
     withoutAttention: [],
   },
 };
