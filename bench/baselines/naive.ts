@@ -1,3 +1,4 @@
+import { planMatmul } from "../../src/ops/matmul.ts";
 import type { Implementation } from "../../src/measure/workloads.ts";
 import {
   planNaiveAttentionBackward,
@@ -24,4 +25,6 @@ export const naive: Implementation = {
   rmsNormBackward: planNaiveRmsNormBackward,
   vScaleForward: planNaiveVScaleForward,
   vScaleBackward: planNaiveVScaleBackward,
+  // There is no step to leave unfused: the product in its portable form.
+  matmul: (gpu, options) => planMatmul(gpu, { ...options, variant: "portable" }),
 };

@@ -51,7 +51,7 @@ const help = `Runs the same work on other libraries, side by side with this proj
 Usage: deno task bench:peers [OPTIONS]
 
 ${formatOptions(options)}
-The libraries come from npm by themselves, about 300 MB the first time, and each runs in a process of its own. In
+The libraries come from npm by themselves, which takes about 750 MB on the disk, and each runs in a process of its own. In
 each round each of them takes its turn, in random order; only answers that agree with float64 are timed.
 
 Exit codes:
@@ -162,6 +162,8 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
         interrupted: () => interrupt.aborted,
       });
       results.push(withAbsent(result, absent));
+      // After each, so that what was found is not lost, however the run ends.
+      if (request.out !== undefined) await write(results, { request, adapter, versions });
     }
   } finally {
     progress.clear();
@@ -183,13 +185,15 @@ function withAbsent(result: WorkResult, absent: Readonly<Record<string, string>>
   return { ...result, results: [...result.results, ...missing] };
 }
 
+interface Found {
+  readonly request: Request;
+  readonly adapter: string;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
 async function report(
   results: readonly WorkResult[],
-  { request, adapter, versions }: {
-    readonly request: Request;
-    readonly adapter: string;
-    readonly versions: Readonly<Record<string, string>>;
-  },
+  { request, adapter, versions }: Found,
 ): Promise<void> {
   const host = await describeHost();
   const runtime = describeRuntime("deno");
@@ -207,26 +211,36 @@ async function report(
     request.markdown ? formatMarkdownTable(table) : formatTerminalTable(table, { color }),
   );
   console.log(escapeTerminal(list));
-  if (request.out === undefined) return;
+  if (request.out !== undefined) {
+    console.error(`bench:peers: written to ${escapeTerminal(request.out)}`);
+  }
+}
+
+async function write(
+  results: readonly WorkResult[],
+  { request, adapter, versions }: Found,
+): Promise<void> {
   const file = {
     schema: "gradsink-peers/1",
     suite: await describeSuite(),
     date: new Date().toISOString(),
-    runtime,
-    host,
+    runtime: describeRuntime("deno"),
+    host: await describeHost(),
     adapter,
     versions,
     settings: { budgetSeconds: request.budget, seed: request.seed },
     works: results,
   };
-  await writeTextFile(request.out, JSON.stringify(file, undefined, 2) + "\n");
-  console.error(`bench:peers: written to ${escapeTerminal(request.out)}`);
+  await writeTextFile(request.out!, JSON.stringify(file, undefined, 2) + "\n");
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   const listener = (): void => interrupt.abort();
-  Deno.addSignalListener("SIGINT", listener);
+  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT"]
+    : ["SIGINT", "SIGTERM"];
+  for (const signal of signals) Deno.addSignalListener(signal, listener);
   try {
     const request = parse(args);
     if (request !== undefined) return await run(request, interrupt.signal);
@@ -237,7 +251,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`bench:peers: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
     return error instanceof UsageError ? 2 : 1;
   } finally {
-    Deno.removeSignalListener("SIGINT", listener);
+    for (const signal of signals) Deno.removeSignalListener(signal, listener);
   }
 }
 

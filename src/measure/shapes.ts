@@ -13,7 +13,8 @@ export type KernelName =
   | "attention-v-scale-backward-only"
   | "rms-norm"
   | "v-scale"
-  | "attention-sink-statistics";
+  | "attention-sink-statistics"
+  | "matmul";
 
 /** The direction of a measured operator. */
 export type PassName = "forward" | "backward";
@@ -27,7 +28,8 @@ export interface Shape {
   readonly name: string;
   /**
    * Lengths by name: `{ B, Hq, Hkv, T, D }` for attention and its sink statistics, `{ B, Hkv, T, D }` for
-   * V-scale, `{ rows, d }` for RMSNorm.
+   * V-scale, `{ rows, d }` for RMSNorm, `{ B, M, N, K, transposeLeft?, transposeRight? }` for the matrix product, whose
+   * switches are 1 where an operand is stored transposed.
    */
   readonly dimensions: Readonly<Record<string, number>>;
 }
@@ -69,6 +71,7 @@ export const kernelPasses: Readonly<Record<KernelName, readonly PassName[]>> = {
   "rms-norm": ["forward", "backward"],
   "v-scale": ["forward", "backward"],
   "attention-sink-statistics": ["forward"],
+  "matmul": ["forward"],
 };
 
 /** A model's layer, or what of it is measured; from `grid` on. */
@@ -115,6 +118,53 @@ const softwareRows: readonly Entry[] = [
   { grid: "full", model: "paper-0.3b" },
   { grid: "full", model: "qwen3-8b", sequenceLength: 512 },
   { grid: "full", model: "gemma-3-1b", sequenceLength: 1024 },
+];
+
+/** A matrix product; from `grid` on. */
+interface MatmulEntry extends Shape {
+  readonly grid: GridName;
+}
+
+// A linear layer of `inputs` to `outputs` features on T tokens multiplies by its weight [outputs, inputs] transposed; its
+// two gradients are products again, of the other transpositions.
+function layer(
+  name: string,
+  { T, inputs, outputs }: Readonly<Record<"T" | "inputs" | "outputs", number>>,
+  [forward, inputGradient, weightGradient]: readonly [GridName, GridName, GridName],
+): MatmulEntry[] {
+  const B = 1;
+  return [{
+    grid: forward,
+    name,
+    dimensions: { B, M: T, N: outputs, K: inputs, transposeRight: 1 },
+  }, {
+    grid: inputGradient,
+    name: `${name}-input-gradient`,
+    dimensions: { B, M: T, N: inputs, K: outputs },
+  }, {
+    grid: weightGradient,
+    name: `${name}-weight-gradient`,
+    dimensions: { B, M: outputs, N: inputs, K: T, transposeLeft: 1 },
+  }];
+}
+
+function square(grid: GridName, length: number): MatmulEntry {
+  const dimensions = { B: 1, M: length, N: length, K: length };
+  return { grid, name: `square-${length}`, dimensions };
+}
+
+const hardwareMatmul: readonly MatmulEntry[] = [
+  square("quick", 2048),
+  ...layer("paper-0.1b-up", { T: 8192, inputs: 512, outputs: 1408 }, ["default", "full", "full"]),
+  square("full", 4096),
+  square("full", 512),
+];
+
+const softwareMatmul: readonly MatmulEntry[] = [
+  square("quick", 512),
+  ...layer("small-up", { T: 2048, inputs: 128, outputs: 352 }, ["default", "default", "default"]),
+  ...layer("small-down", { T: 2048, inputs: 352, outputs: 128 }, ["full", "full", "full"]),
+  square("full", 256),
 ];
 
 const grids: readonly GridName[] = ["quick", "default", "full"];
@@ -174,9 +224,9 @@ export function shapesOf(kernel: KernelName, options: ShapesOptions): readonly S
   checkName(kernel, { name: "kernel", known: Object.keys(kernelPasses) });
   checkName(grid, { name: "grid", known: grids });
   const seen = new Set<string>();
-  return entriesOf(kernel, software)
+  return allShapes(kernel, software)
     .filter((entry) => grids.indexOf(entry.grid) <= grids.indexOf(grid))
-    .map((entry) => toShape(kernel, entry))
+    .map(({ name, dimensions }): Shape => ({ name, dimensions }))
     .filter(({ dimensions }) => {
       const key = JSON.stringify(dimensions);
       return !seen.has(key) && seen.add(key);
@@ -193,11 +243,17 @@ export function shapesOf(kernel: KernelName, options: ShapesOptions): readonly S
  */
 export function shapeNamed(kernel: KernelName, name: string): Shape {
   checkName(kernel, { name: "kernel", known: Object.keys(kernelPasses) });
-  const shapes = [...entriesOf(kernel, false), ...entriesOf(kernel, true)]
-    .map((entry) => toShape(kernel, entry));
+  const shapes = [...allShapes(kernel, false), ...allShapes(kernel, true)];
   const known = shapes.map((shape) => shape.name);
   checkName(name, { name: "shape", known });
-  return shapes[known.indexOf(name)]!;
+  const { dimensions } = shapes[known.indexOf(name)]!;
+  return { name, dimensions };
+}
+
+function allShapes(kernel: KernelName, software: boolean): readonly MatmulEntry[] {
+  if (kernel === "matmul") return software ? softwareMatmul : hardwareMatmul;
+  return entriesOf(kernel, software)
+    .map((entry) => ({ grid: entry.grid, ...toShape(kernel, entry) }));
 }
 
 function entriesOf(kernel: KernelName, software: boolean): readonly Entry[] {

@@ -8,6 +8,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { planAttentionBackward, planAttentionForward } from "../ops/attention.ts";
 import type { AttentionVScale } from "../ops/attention_shape.ts";
 import { planAttentionSinkStatistics } from "../ops/attention_sink_statistics.ts";
+import { planMatmul } from "../ops/matmul.ts";
 import { planRmsNormBackward, planRmsNormForward } from "../ops/rms_norm.ts";
 import { planVScaleBackward, planVScaleForward } from "../ops/v_scale.ts";
 import type { KernelName, PassName, Shape } from "./shapes.ts";
@@ -16,6 +17,7 @@ import {
   prepareAttentionForward,
   prepareAttentionSinkStatistics,
 } from "./workloads_attention.ts";
+import { prepareMatmul } from "./workloads_matmul.ts";
 import {
   prepareRmsNormBackward,
   prepareRmsNormForward,
@@ -45,6 +47,7 @@ export interface Implementation {
   readonly rmsNormBackward: typeof planRmsNormBackward;
   readonly vScaleForward: typeof planVScaleForward;
   readonly vScaleBackward: typeof planVScaleBackward;
+  readonly matmul: typeof planMatmul;
 }
 
 // The operators' own kernels of this name.
@@ -58,6 +61,7 @@ function ownKernels(name: string): Implementation {
     rmsNormBackward: (gpu, options) => planRmsNormBackward(gpu, { ...options, variant: name }),
     vScaleForward: (gpu, options) => planVScaleForward(gpu, { ...options, variant: name }),
     vScaleBackward: (gpu, options) => planVScaleBackward(gpu, { ...options, variant: name }),
+    matmul: (gpu, options) => planMatmul(gpu, { ...options, variant: name }),
   };
 }
 
@@ -130,6 +134,7 @@ const preparers: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, P
   "rms-norm": { forward: prepareRmsNormForward, backward: prepareRmsNormBackward },
   "v-scale": { forward: prepareVScaleForward, backward: prepareVScaleBackward },
   "attention-sink-statistics": { forward: prepareAttentionSinkStatistics },
+  "matmul": { forward: prepareMatmul },
 };
 
 const modes: Readonly<Partial<Record<KernelName, AttentionVScale["mode"]>>> = {

@@ -17,6 +17,7 @@ const operators: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, s
   "rms-norm": { forward: "rmsNormForward", backward: "rmsNormBackward" },
   "v-scale": { forward: "vScaleForward", backward: "vScaleBackward" },
   "attention-sink-statistics": { forward: "attentionSinkStatistics" },
+  "matmul": { forward: "matmul" },
 };
 
 /**

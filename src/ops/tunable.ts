@@ -30,7 +30,10 @@ export type Dimensions = Readonly<Record<string, number>>;
 export interface TunableOperator {
   /** For example `attentionForward`. */
   readonly operator: string;
-  /** The names of the lengths that make a call, each a whole number from 1 on (from 0 for a switch). */
+  /**
+   * The names of the lengths that make a call, each a whole number from 1 on. Those that begin with `transpose` are
+   * switches: 0, which is the same as absent, or 1.
+   */
   readonly dimensionNames: readonly string[];
   /** The names of the kernels, in order of preference. */
   readonly variants: readonly string[];

@@ -189,11 +189,12 @@ function parseChoice(value: unknown): TunedChoice | undefined {
 function parseDimensions(value: unknown, operator: TunableOperator): Dimensions | undefined {
   if (!isRecord(value)) return undefined;
   const names = operator.dimensionNames;
-  if (Object.keys(value).length !== names.length) return undefined;
+  if (!Object.keys(value).every((name) => names.includes(name))) return undefined;
   const dimensions: Record<string, number> = {};
   for (const name of names) {
     const length = Object.hasOwn(value, name) ? value[name] : undefined;
     const isSwitch = name.startsWith("transpose");
+    if (isSwitch && length === undefined) continue;
     const valid = typeof length === "number" && Number.isSafeInteger(length) &&
       length >= (isSwitch ? 0 : 1) && length <= (isSwitch ? 1 : MAXIMUM_LENGTH);
     if (!valid) return undefined;

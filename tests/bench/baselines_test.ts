@@ -20,6 +20,7 @@ const rowShapes = [{ rows: 1, d: 4 }, { rows: 3, d: 65 }, { rows: 130, d: 7 }];
 
 function shapes(kernel: KernelName): readonly Readonly<Record<string, number>>[] {
   if (kernel === "rms-norm") return rowShapes;
+  if (kernel === "matmul") return [{ B: 1, M: 3, N: 5, K: 2 }, { B: 2, M: 17, N: 20, K: 9 }];
   if (kernel !== "v-scale") return attentionShapes;
   return attentionShapes.map(({ B, Hkv, T, D }) => ({ B, Hkv, T, D }));
 }

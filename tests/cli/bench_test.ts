@@ -95,7 +95,7 @@ testBench("bench() writes every measurement of the grid, and a table", async (fo
   assertEquals(file.label, "my machine");
   assertEquals(file.adapter.description, "fake adapter");
   const names = new Set(file.measurements.map(({ kernel, pass }) => `${kernel} ${pass}`));
-  assertEquals(names.size, 11);
+  assertEquals(names.size, 12);
   for (const name of names) assertStringIncludes(stdout, name.split(" ")[0]!);
   // 1 Mflop in about 1 µs.
   assertStringIncludes(stdout, "GFLOP/s");

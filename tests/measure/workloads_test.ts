@@ -24,6 +24,8 @@ function work(
     ? { rows: 67, d: 70 }
     : kernel === "v-scale"
     ? { B: 2, Hkv: 2, T: 67, D: 20 }
+    : kernel === "matmul"
+    ? { B: 2, M: 67, N: 35, K: 70, transposeRight: 1 }
     : { B: 2, Hq: 4, Hkv: 2, T: 67, D: 32 };
   return { kernel, pass, shape: { name: "odd", dimensions } };
 }
@@ -58,6 +60,7 @@ const mutants: readonly Mutant[] = [
   mutant("attention forward", "attention_forward.wgsl", "parameters.scale *", "0.98 *"),
   mutant("attention forward", "attention_forward.wgsl", "+ logarithm[i]", ""),
   mutant("attention-v-scale-full forward", "attention_tile.wgsl", "valve.x / (", "1.0 + 0.0 * ("),
+  mutant("matmul forward", "matmul.wgsl", "min(STEP, parameters.inner - first)", "STEP"),
   mutant("attention backward", "attention_backward_row.wgsl", "product.x)", "0.0)"),
   mutant(
     "attention-sink-statistics forward",
