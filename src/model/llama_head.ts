@@ -25,7 +25,7 @@ export interface HeadPlans {
 }
 
 /** The most bytes of logits at a time; the rows are worked through in chunks where there are more. */
-const LOGITS_BYTES = 2 ** 27;
+export const LOGITS_BYTES: number = 2 ** 27;
 
 /**
  * How many rows of logits are computed at a time: the most that a buffer holds and that divide all rows.
