@@ -7,7 +7,9 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { checkWritable, writeTextFile } from "../measure/result_file_store.ts";
 import { Llama } from "../model/llama.ts";
 import { openGpu } from "../ops/open_gpu.ts";
+import { renderSinkPage } from "../report/sink_page.ts";
 import { formatSinkMeasurement } from "../report/sink_text.ts";
+import { createSvgDocument } from "../report/svg_document.ts";
 import type { SinkMeasurement } from "../sinks/measurement.ts";
 import { formatMeasurementJson } from "../sinks/measurement_text.ts";
 import { UsageError } from "./arguments.ts";
@@ -43,7 +45,9 @@ export async function runSinks(args: readonly string[], hooks: SinksHooks): Prom
       return 0;
     }
     // First of all what takes no time and may be wrong.
-    if (request.output !== undefined) await checkWritable(request.output);
+    for (const path of [request.output, request.html]) {
+      if (path !== undefined) await checkWritable(path);
+    }
     const { folder, step, corpus } = request;
     const opened = await openModel(folder, { step, corpus });
     const { context } = opened.model;
@@ -57,6 +61,9 @@ export async function runSinks(args: readonly string[], hooks: SinksHooks): Prom
     const measurement = await measure(request, opened, hooks);
     const json = formatMeasurementJson(measurement);
     if (request.output !== undefined) await writeTextFile(request.output, json);
+    if (request.html !== undefined) {
+      await writeTextFile(request.html, renderSinkPage(measurement, createSvgDocument()));
+    }
     hooks.out(request.json ? json : formatSinkMeasurement(measurement, { color: hooks.color }));
     const errors = measurement.theory?.errors ?? [];
     if (errors.length === 0) return 0;

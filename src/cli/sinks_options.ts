@@ -19,6 +19,8 @@ export type SinksRequest =
     readonly json: boolean;
     /** Where JSON is written; undefined for nowhere. */
     readonly output: string | undefined;
+    /** Where a page is written; undefined for nowhere. */
+    readonly html: string | undefined;
     readonly batches: number;
     /** Sequences in a batch; undefined for the run's own. */
     readonly batch: number | undefined;
@@ -43,6 +45,11 @@ const options = {
     short: "o",
     placeholder: "FILE",
     description: "Also writes JSON to a file",
+  },
+  html: {
+    type: "value",
+    placeholder: "FILE",
+    description: "Also writes a page with pictures, in one file that needs no network",
   },
   batches: {
     type: "value",
@@ -131,7 +138,7 @@ export function parseSinks(args: readonly string[]): SinksRequest {
   if (extra !== undefined) {
     throw new UsageError(`unexpected ${JSON.stringify(extra)}: sinks takes one run`);
   }
-  const { step, batch, output, corpus } = values;
+  const { step, batch, output, html, corpus } = values;
   const threshold = /^\d*\.?\d+$/.test(values.threshold!) ? Number(values.threshold) : NaN;
   if (!(threshold <= 1)) {
     throw new UsageError(
@@ -144,6 +151,7 @@ export function parseSinks(args: readonly string[]): SinksRequest {
     step: step === undefined ? undefined : integer("step", step, 0),
     json: switches.json,
     output,
+    html,
     batches: integer("batches", values.batches!, 1),
     batch: batch === undefined ? undefined : integer("batch", batch, 1),
     corpus,

@@ -122,13 +122,20 @@ Deno.test("sinks measures the newest checkpoint of a run, as tables and as JSON"
     const path = join(folder, "my run");
     await makeRun(path, [3, 20]);
     const file = join(folder, "out.json");
-    const { code, out, err } = await run(path, "--batches=2", "--output", file);
+    const { code, out, err } = await run(
+      path,
+      "--batches=2",
+      "--output",
+      file,
+      `--html=${file}.html`,
+    );
     assertEquals(code, 0, err);
     assertStringIncludes(out, "my run, step 20: bigram-backcopy, V-scale none");
     for (const part of ["Attention to position 0", "R_GS", "Bloat", "INT8", "mass bound"]) {
       assertStringIncludes(out, part);
     }
     const written = JSON.parse(await Deno.readTextFile(file)) as SinkMeasurement;
+    assertStringIncludes(await Deno.readTextFile(`${file}.html`), "<h1>my run, step 20");
     assertEquals(written.schema, "gradsink-sinks/1");
     assertEquals(written.source, { run: "my run", step: 20, task: "bigram-backcopy", seed: 1 });
     assertEquals(written.data, { sequences: 4, context: 12 });
@@ -174,6 +181,7 @@ Deno.test("sinks says in one line what is wrong with a run, and writes nothing",
     await makeRun(join(folder, "two"), [1, 2]);
     await fails([join(folder, "two"), "--step=3"], "has no checkpoint of step 3, but of 1, 2");
     await fails([join(folder, "two"), "--position=12"], "--position is 12, wanted at most 11", 2);
+    await fails([join(folder, "two"), "--html", folder], "is a folder, wanted a file");
     await fails([join(folder, "two"), "-o", join(folder, "no", "x.json")], "cannot be written");
     await Deno.mkdir(join(folder, "alone"));
     const checkpoint = join(folder, "two", "checkpoints", "step-00000002");
