@@ -261,26 +261,18 @@ function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
         `if the median is.`,
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, sinkStrength, "equal step");
-        const baseline = evidences.find("sink, baseline", {
-          form: "number",
-          values: pairs.map((pair) => pair.baseline),
-        });
-        const own = evidences.find("sink, variant", {
-          form: "number",
-          values: pairs.map((pair) => pair.variant),
-        });
-        const kept = evidences.find("variant − baseline", {
+        const kept = evidences.find("sink strength, variant − baseline, at equal step", {
           form: "number",
           values: pairs.map((pair) => pair.variant - pair.baseline),
+          pairs,
           above: {
             says: `above ${KEPT} of the baseline's`,
             distances: pairs.map((pair) => pair.variant - KEPT * pair.baseline),
           },
         });
-        const share = own.median === undefined || baseline.median === undefined
-          ? undefined
-          : own.median - KEPT * baseline.median;
-        return claim([baseline, own, kept], { fully: kept.passed, partly: isAbove(share, 0) });
+        const { arms } = kept.evidence;
+        const share = arms && arms.variant - KEPT * arms.baseline;
+        return claim([kept], { fully: kept.passed, partly: isAbove(share, 0) });
       },
     },
     {
@@ -330,19 +322,16 @@ function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
         `test at equal step; partly if the median is.`,
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, validationLoss, "equal step");
-        const baseline = evidences.find("validation loss, baseline", {
-          form: "nats",
-          values: pairs.map((pair) => pair.baseline),
-        });
-        const found = evidences.find("variant − baseline", {
+        const found = evidences.find("validation loss, variant − baseline, at equal step", {
           form: "nats",
           values: pairs.map((pair) => pair.variant - pair.baseline),
+          pairs,
           above: {
             says: `less than ${LOSS_MARGIN} above`,
             distances: pairs.map((pair) => LOSS_MARGIN - (pair.variant - pair.baseline)),
           },
         });
-        return claim([baseline, found], {
+        return claim([found], {
           fully: found.passed,
           partly: found.median !== undefined && found.median < LOSS_MARGIN,
         });
@@ -394,24 +383,17 @@ const otherRules: readonly ClaimRule[] = [
       "partly if its median rises more.",
     judge(evidences) {
       const { pairs } = evidences.pairs("learned", STATIC, "equal step");
-      const baseline = evidences.find("loss increase, baseline", {
-        form: "nats",
-        values: pairs.map((pair) => pair.baseline),
-      });
-      const own = evidences.find("loss increase, V-scale", {
-        form: "nats",
-        values: pairs.map((pair) => pair.variant),
-      });
-      const more = evidences.find("baseline − V-scale", {
+      const more = evidences.find("loss increase, baseline − V-scale", {
         form: "nats",
         values: pairs.map((pair) => pair.baseline - pair.variant),
+        pairs,
         above: {
           says: "the baseline's is larger",
           distances: pairs.map((pair) => pair.baseline - pair.variant),
         },
       });
-      return claim([baseline, own, more], {
-        fully: more.passed && isAbove(baseline.median, HARMLESS),
+      return claim([more], {
+        fully: more.passed && isAbove(more.evidence.arms?.baseline, HARMLESS),
         partly: isAbove(more.median, 0),
       });
     },

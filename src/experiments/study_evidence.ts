@@ -1,6 +1,7 @@
 /** What a claim's verdict rests on: figures over seeds, in pairs where two arms are compared, and tests. */
 import type { VScaleVariant } from "../model/config.ts";
 import { type Figure, lastMoment, type Moment, momentAtStrength } from "./study_figures.ts";
+import { median } from "../measure/statistics.ts";
 import { runsOf, type StudyGroup } from "./study_merge.ts";
 import { type SeedSummary, signFlipTest, summarizeSeeds } from "./study_statistics.ts";
 
@@ -31,6 +32,8 @@ export interface Evidence {
   /** How its number is to be shown. */
   readonly form: "number" | "ratio" | "nats" | "count";
   readonly summary: SeedSummary;
+  /** Where a figure compares two arms: each one's median. */
+  readonly arms?: { readonly baseline: number; readonly variant: number };
   /** Of the direction that the claim says, one-sided. */
   readonly test?: {
     /** What it would mean to pass. */
@@ -130,10 +133,12 @@ export class Evidences {
   /** Values and whether they lie above a bound. */
   find(
     label: string,
-    { form, values, above }: {
+    { form, values, above, pairs = [] }: {
       readonly form: Evidence["form"];
       readonly values: readonly number[];
       readonly above?: Above;
+      /** Where the values compare arms. */
+      readonly pairs?: Pairs["pairs"];
     },
   ): Found {
     const summary = summarizeSeeds(values);
@@ -143,6 +148,12 @@ export class Evidences {
         label,
         form,
         summary,
+        ...pairs.length === 0 ? {} : {
+          arms: {
+            baseline: median(pairs.map((pair) => pair.baseline))!,
+            variant: median(pairs.map((pair) => pair.variant))!,
+          },
+        },
         ...test === undefined
           ? {}
           : { test: { says: above!.says, pValue: test.greater, least: test.least } },
@@ -172,6 +183,7 @@ export class Evidences {
     return this.find(`${label}, baseline ÷ variant, ${time}`, {
       form: "ratio",
       values: known.map((pair) => pair.baseline / pair.variant),
+      pairs: known,
       above: {
         says: "the variant's is lower",
         distances: known.map((pair) => Math.log(pair.baseline / pair.variant)),

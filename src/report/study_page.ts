@@ -23,7 +23,7 @@ import {
 } from "./study_pictures.ts";
 import {
   evidenceTable,
-  formatSummary,
+  formatEvidence,
   headline,
   onsetTable,
   settingsTable,
@@ -118,7 +118,7 @@ function verdictCards(study: Study, claims: readonly ClaimResult[]): Markup {
 function claimCell(claim: ClaimResult | undefined): Markup {
   if (claim === undefined) return html`<td class="faint">${NO_DATA}</td>`;
   const best = headline(claim);
-  const figure = best === undefined ? NO_DATA : formatSummary(best.summary, best.form);
+  const figure = best === undefined ? NO_DATA : formatEvidence(best);
   const test = best?.test === undefined ? "" : `, p ${withRelation(best.test.pValue)}`;
   return html`
     <td>

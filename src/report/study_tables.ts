@@ -82,6 +82,19 @@ export function formatSummary(
   return `${center} (${formatFigure(interval.low, form)} to ${formatFigure(interval.high, form)})`;
 }
 
+/**
+ * A piece of evidence: where it compares arms, the baseline's median and the variant's come first.
+ *
+ * @param evidence of a claim
+ * @returns for example `92.1 → 45.8: 2.04× (1.99× to 2.37×)`
+ */
+export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">): string {
+  const text = formatSummary(summary, form);
+  if (arms === undefined) return text;
+  const each = form === "nats" ? "nats" : "number";
+  return `${formatFigure(arms.baseline, each)} → ${formatFigure(arms.variant, each)}: ${text}`;
+}
+
 /** The piece of evidence that tells the most: the first with a test, else the first. */
 export function headline({ evidence }: ClaimResult): Evidence | undefined {
   return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
@@ -109,7 +122,7 @@ export function claimTable(claims: readonly ClaimResult[]): Table {
         claim.title,
         claim.setting,
         verdictCell(claim.verdict),
-        best === undefined ? NO_DATA : `${best.label}: ${formatSummary(best.summary, best.form)}`,
+        best === undefined ? NO_DATA : `${best.label}: ${formatEvidence(best)}`,
         String(best?.summary.count ?? 0),
         best?.test === undefined ? "" : formatProbability(best.test.pValue),
         claim.paper,
@@ -139,12 +152,12 @@ export function evidenceTable(claims: readonly ClaimResult[]): Table {
       { title: "Holm", align: "right" },
     ],
     rows: claims.flatMap(({ id, setting, evidence }) =>
-      evidence.map(({ label, form, summary, test }) => [
+      evidence.map(({ test, ...figure }) => [
         id,
         setting,
-        label,
-        String(summary.count),
-        formatSummary(summary, form),
+        figure.label,
+        String(figure.summary.count),
+        formatEvidence(figure),
         test?.says ?? "",
         test === undefined ? "" : formatProbability(test.pValue),
         test === undefined ? "" : formatProbability(test.holm),

@@ -6,7 +6,7 @@ import { escapeTerminal } from "../escape.ts";
 import {
   claimTable,
   evidenceTable,
-  formatSummary,
+  formatEvidence,
   headline,
   onsetTable,
   settingsTable,
@@ -70,7 +70,7 @@ export function formatStudy(
         claim.title,
         claim.setting,
         verdictCell(claim.verdict),
-        best === undefined ? "no data" : formatSummary(best.summary, best.form),
+        best === undefined ? "no data" : formatEvidence(best),
         String(best?.summary.count ?? 0),
       ];
     }),

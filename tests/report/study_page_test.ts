@@ -5,7 +5,7 @@ import { mergeStudy, type NamedRecord } from "../../src/experiments/study_merge.
 import { formatStudyRecord, parseStudyRecord } from "../../src/experiments/study_record_store.ts";
 import { studyFigures } from "../../src/report/study_figure_files.ts";
 import { renderStudyPage } from "../../src/report/study_page.ts";
-import { formatFigure, formatSummary } from "../../src/report/study_tables.ts";
+import { formatEvidence, formatFigure } from "../../src/report/study_tables.ts";
 import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../../src/report/study_text.ts";
 import { createSvgDocument } from "../../src/report/svg_document.ts";
 import { syntheticStudy } from "../experiments/study_synthetic.ts";
@@ -82,7 +82,7 @@ Deno.test("renderStudyPage() shows each claim's verdict and figure beside the pa
     assertStringIncludes(row.textContent, claim.verdict);
     assertStringIncludes(row.textContent, claim.paper);
     const best = claim.evidence.find(({ test }) => test !== undefined) ?? claim.evidence[0]!;
-    assertStringIncludes(row.textContent, formatSummary(best.summary, best.form));
+    assertStringIncludes(row.textContent, formatEvidence(best));
   }
 });
 
