@@ -1,4 +1,5 @@
 /** One run: begun, gone on with, measured, saved. What `deno task train` and every arm of the study do. */
+import { Gpu } from "../gpu/gpu.ts";
 import { openGpu, type OpenGpuOptions } from "../ops/open_gpu.ts";
 import { MetricsWriter } from "./metrics.ts";
 import { RunError } from "./run_error.ts";
@@ -21,8 +22,8 @@ export interface RunOptions {
    * one; `if-there`, so or so. Default `never`.
    */
   readonly resume?: "never" | "must" | "if-there";
-  /** Which adapter to open. */
-  readonly gpu?: OpenGpuOptions | undefined;
+  /** Which adapter to open; or one that is open, which stays so. */
+  readonly gpu?: Gpu | OpenGpuOptions | undefined;
 }
 
 /**
@@ -86,7 +87,8 @@ async function train(
       `vocabulary is ${settings.model.vocabulary}, wanted the task's ${task.vocabulary}`,
     );
   }
-  using gpu = await openGpu(options.gpu);
+  using opening = options.gpu instanceof Gpu ? undefined : await openGpu(options.gpu);
+  const gpu = opening ?? options.gpu as Gpu;
   if (state !== undefined) restoreVariants(gpu, state, hooks.onNote);
   using trainer = new Trainer(gpu, { settings, task, from: checkpoint });
   await gpu.sync(); // What does not fit into the GPU's memory shows before anything is written.
