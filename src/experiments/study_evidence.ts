@@ -106,26 +106,28 @@ export class Evidences {
       const other = baseline.find(({ arm }) => arm.seed === record.arm.seed);
       return other === undefined ? [] : [{ other, record }];
     });
-    const at = (moments: (pair: typeof both[number]) => readonly (Moment | undefined)[]) =>
-      both.flatMap((pair) => {
+    const at = (moments: (pair: typeof both[number]) => readonly (Moment | undefined)[]) => {
+      const found = both.flatMap((pair) => {
         const [before, after] = moments(pair);
         const one = before && figure(before);
         const two = after && figure(after);
-        return one === undefined || two === undefined ? [] : [{ baseline: one, variant: two }];
+        if (one === undefined || two === undefined) return [];
+        return [{ baseline: one, variant: two, steps: [before!.point.step, after!.point.step] }];
       });
+      const middle = (arm: 0 | 1) => median(found.map(({ steps }) => steps[arm]!)) ?? 0;
+      return { pairs: found, steps: [middle(0), middle(1)] as const };
+    };
     if (when === "equal step") {
-      return {
-        pairs: at(({ other, record }) => [lastMoment(other), lastMoment(record)]),
-        strength: undefined,
-      };
+      const taken = at(({ other, record }) => [lastMoment(other), lastMoment(record)]);
+      return { ...taken, strength: undefined };
     }
-    let best: Pairs = { pairs: [], strength: undefined };
+    let best: Pairs = { pairs: [], strength: undefined, steps: [0, 0] };
     for (const strength of STRENGTHS) {
-      const pairs = at(({ other, record }) => [
+      const taken = at(({ other, record }) => [
         momentAtStrength(other, strength),
         momentAtStrength(record, strength),
       ]);
-      if (pairs.length > best.pairs.length) best = { pairs, strength };
+      if (taken.pairs.length > best.pairs.length) best = { ...taken, strength };
     }
     return best;
   }
@@ -173,13 +175,13 @@ export class Evidences {
       readonly when: When;
     },
   ): Found {
-    const { pairs, strength } = this.pairs(variant, figure, when);
+    const { pairs, strength, steps } = this.pairs(variant, figure, when);
     const known = pairs.filter((pair) => pair.baseline > 0 && pair.variant > 0);
     const time = when === "equal step"
       ? "at equal step"
       : strength === undefined
       ? "at equal sink strength"
-      : `where the sink first reaches ${strength}`;
+      : `where the sink first reaches ${strength} (median steps ${steps[0]} and ${steps[1]})`;
     return this.find(`${label}, baseline ÷ variant, ${time}`, {
       form: "ratio",
       values: known.map((pair) => pair.baseline / pair.variant),
@@ -197,4 +199,6 @@ export interface Pairs {
   readonly pairs: readonly { readonly baseline: number; readonly variant: number }[];
   /** The level of sink strength at which they were taken. */
   readonly strength: number | undefined;
+  /** The median step of the baseline's moments, and of the variant's. */
+  readonly steps: readonly [baseline: number, variant: number];
 }

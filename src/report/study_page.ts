@@ -30,7 +30,7 @@ import {
   variantTable,
   verdictCounts,
 } from "./study_tables.ts";
-import { notes, seedRemark } from "./study_text.ts";
+import { correctionRemark, notes, seedRemark } from "./study_text.ts";
 
 interface Section {
   readonly id: string;
@@ -302,7 +302,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): Section {
   };
 }
 
-function method(study: Study): Section {
+function method(study: Study, claims: readonly ClaimResult[]): Section {
   return {
     id: "method",
     title: "How it was made",
@@ -312,7 +312,7 @@ function method(study: Study): Section {
         <p>The <b>sink layer</b> of a run is the one whose attention to token 0 is strongest in the end. <b>Sink strength</b> is the mean attention to token 0 over idle queries, those that have no reason to look anywhere, or over all where the task knows none. <b>Early tokens</b> are positions 1 to 15.</p>
         <p>Tests are exact sign-flip permutation tests over seeds, one-sided in the paper’s direction. ${seedRemark(
           study,
-        )} Corrected for all tests on this page by Holm’s method, few seeds cannot pass: more seeds can.</p>
+        )} ${correctionRemark(claims)}</p>
         <p>The paper is Chen, Lin and Yao, arXiv 2603.17771; its models have 0.1 to 1 billion parameters and train on text. What a model of this size cannot show is not said of those.</p>
       </div>
       <div class="card" style="margin-top:.9rem">${htmlTable(settingsTable(study), {
@@ -336,7 +336,7 @@ export function renderStudyPage(
   const sections = [
     ...study.groups.length === 0 ? [] : [claimSection(study, claims)],
     ...study.groups.map((group) => groupSection(group, document)),
-    method(study),
+    method(study, claims),
   ];
   const remarks = notes(study);
   const title = "Gradient sinks in small models: the controlled study";

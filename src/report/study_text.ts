@@ -1,6 +1,6 @@
 /** The study's claims as text for terminals and Markdown, and as JSON. */
 import type { ClaimResult } from "../experiments/study_claims.ts";
-import { CLAIM_VERDICTS } from "../experiments/study_evidence.ts";
+import { CLAIM_VERDICTS, LEVEL } from "../experiments/study_evidence.ts";
 import type { Study } from "../experiments/study_merge.ts";
 import { escapeTerminal } from "../escape.ts";
 import {
@@ -35,6 +35,22 @@ export function seedRemark({ groups }: Study): string {
         (100 * (1 - 2 ** (1 - most))).toPrecision(4)
       } %.`
       : "intervals cover the median with 95 %.");
+}
+
+/**
+ * What correcting for all tests asks for, in words.
+ *
+ * @param claims judged
+ */
+export function correctionRemark(claims: readonly ClaimResult[]): string {
+  const tests = claims.reduce(
+    (sum, { evidence }) => sum + evidence.filter(({ test }) => test !== undefined).length,
+    0,
+  );
+  if (tests === 0) return "";
+  const seeds = Math.ceil(Math.log2(tests / LEVEL));
+  return `Verdicts go by each test alone, at ${LEVEL}; Holm's correction over all ${tests} tests of the ` +
+    `study stands beside them, and takes ${seeds} seeds at least to be passed.`;
 }
 
 /** How many claims came out how, in words. */
@@ -100,7 +116,7 @@ export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]
   return [
     "# The controlled study",
     "",
-    `${tally(claims)}. ${seedRemark(study)}`,
+    `${tally(claims)}. ${seedRemark(study)} ${correctionRemark(claims)}`,
     "",
     ...notes(study).map((note) => `- ${escapeMarkdown(note)}`),
     "",
