@@ -29,7 +29,7 @@ export interface StudyRecordParts {
 const CURVE = 100;
 
 /** So many tokens a branch make a scatter. */
-const POINTS = 64;
+const POINTS = 40;
 
 /**
  * Makes a record.
@@ -117,7 +117,12 @@ function thinned(final: SinkMeasurement): SinkMeasurement {
     })),
     theory: theory && {
       ...theory,
-      checks: theory.checks.map((check) => ({ ...check, slack: check.slack.map(withoutBins) })),
+      checks: theory.checks.map((check) => ({
+        ...check,
+        // The place of the worst that held is of no interest.
+        where: check.violations === 0 ? "" : check.where,
+        slack: check.slack.map(withoutBins),
+      })),
     },
   };
 }
@@ -148,5 +153,11 @@ function thinnedBranch(branch: Branch): Branch {
 }
 
 function withoutBins(slack: SlackDistribution): SlackDistribution {
-  return { ...slack, histogram: { ...slack.histogram, counts: [] } };
+  const rough = (values: readonly number[]) => values.map((each) => Number(each.toPrecision(3)));
+  return {
+    ...slack,
+    all: rough(slack.all),
+    sink: rough(slack.sink),
+    histogram: { ...slack.histogram, counts: [] },
+  };
 }
