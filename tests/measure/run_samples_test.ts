@@ -255,6 +255,23 @@ Deno.test("sampleWork() drops the beaten of a race, from the third round on", as
   assert(close!.samples.length > 6);
 });
 
+Deno.test("sampleWork() drops nobody for what one moment brought", async () => {
+  const machine = new FakeMachine();
+  const work = [2e6, 1e6].map((time, i) => ({
+    run: machine.span(`${i}`, time),
+    cache: "hot" as const,
+  }));
+  const results = await sampleWork(work, {
+    ...machine.options({
+      rule: { ...rule, targetHalfWidth: 0, minimumSamples: 90, maximumSamples: 90 },
+    }),
+    beaten: beatenCandidates,
+  });
+  const [slow] = results;
+  assertEquals([slow!.stopReason, slow!.rounds.length], ["beaten", 3]);
+  assert(slow!.samples.length > 6); // several a round
+});
+
 Deno.test("driftingReadings() ignores single slow readings and finds phases", () => {
   assertEquals([...driftingReadings([])], []);
   assertEquals([...driftingReadings([9, 9, 9])], []);

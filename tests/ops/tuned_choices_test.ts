@@ -117,7 +117,10 @@ Deno.test("parseTuning() passes over files that are stale, damaged, or hostile",
         .replace('"choices"', '}, "choices"'),
     ],
     ["choices that are no list", edit((file) => file.choices = { length: 1 })],
-    ["too many choices", edit((file) => file.choices = new Array(600).fill(0))],
+    [
+      "too many choices",
+      edit((file) => file.choices = new Array(600).fill((file.choices as unknown[])[0])),
+    ],
     ["too much text", `${good}${" ".repeat(300_000)}`],
     ["deep nesting", "[".repeat(100_000)],
   ];
