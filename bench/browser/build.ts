@@ -116,7 +116,11 @@ async function shortenKernels(folder: string): Promise<void> {
 }
 
 function templateLiteral(text: string): string {
-  return `\`${text.replaceAll(/[\\`]|\$\{/g, "\\$&")}\``;
+  const escaped = text.replaceAll(/[\\`]|\$\{/g, "\\$&").replaceAll(/[^\n -~]/g, (character) => {
+    const code = character.charCodeAt(0).toString(16).toUpperCase();
+    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
+  });
+  return `\`${escaped}\``;
 }
 
 async function copyRest(folder: string): Promise<void> {

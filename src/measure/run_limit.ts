@@ -22,7 +22,8 @@ type Dimensions = Readonly<Record<string, number>>;
 
 /** The operations of a run, or where there are fewer the bytes: roughly, and never too few. */
 export function roughWork(kernel: KernelName, pass: PassName, dimensions: Dimensions): number {
-  const { B = 1, Hq = 1, Hkv = 1, T = 1, D = 1, rows = 1, d = 1 } = dimensions;
+  const { B = 1, Hq = 1, Hkv = 1, T = 1, D = 1, rows = 1, d = 1, M = 1, N = 1, K = 1 } = dimensions;
+  if (kernel === "matmul") return 2 * B * M * N * K;
   if (kernel === "rms-norm") return 20 * rows * d;
   if (kernel === "v-scale") return 20 * B * Hkv * T * D;
   if (kernel === "attention-sink-statistics") return 4 * B * Hq * T * D;
@@ -37,9 +38,10 @@ export function roughWork(kernel: KernelName, pass: PassName, dimensions: Dimens
  * @returns undefined if the shape is small already
  */
 export function smallerShape(kernel: KernelName, dimensions: Dimensions): Dimensions | undefined {
-  const { B = 1, Hq = 1, Hkv = 1, T = 1, rows = 1 } = dimensions;
+  const { B = 1, Hq = 1, Hkv = 1, T = 1, rows = 1, M = 1 } = dimensions;
   const part = (length: number): number => Math.ceil(length / GROWTH);
   if (kernel === "rms-norm") return rows <= 64 ? undefined : { ...dimensions, rows: part(rows) };
+  if (kernel === "matmul") return M <= 64 ? undefined : { ...dimensions, M: part(M) };
   if (B > 1) return { ...dimensions, B: part(B) };
   if (kernel === "v-scale") return T <= 64 ? undefined : { ...dimensions, T: part(T) };
   // Twice the tokens are four times the work.
