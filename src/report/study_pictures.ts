@@ -24,7 +24,6 @@ import type { SvgDocument } from "./plot.ts";
 import {
   branchPlot,
   branchRows,
-  type CompressFitRow,
   compressFitRows,
   gradientNormRows,
   gradientViolinPlot,
@@ -290,12 +289,6 @@ export function pathPicture(
   return picture && { id: text.id, title: VARIANT_NAMES[variant], picture };
 }
 
-/** Variants whose tokens are shown in the scatter: more would hide each other. */
-const SCATTERED: readonly VScaleVariant[] = ["none", "learned"];
-
-/** The scatter shows the tokens of so many seeds. */
-const SCATTERED_SEEDS = 2;
-
 /**
  * Bloat, Compress and Change over ‖h‖, with Compress's fitted lines.
  *
@@ -303,27 +296,20 @@ const SCATTERED_SEEDS = 2;
  * @param sized document and width
  */
 export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
-  const variants = group.variants.filter((variant) => SCATTERED.includes(variant));
-  const seeds = group.seeds.slice(0, SCATTERED_SEEDS);
-  const shown = finals(group).filter(({ record: { arm } }) =>
-    variants.includes(arm.variant) && seeds.includes(arm.seed)
-  );
+  // The tokens of one seed: more would hide each other.
+  const shown = finals(group).filter(({ record: { arm } }) => arm.seed === group.seeds[0]);
   const rows = shown.flatMap(({ record, final }) => branchRows(final, nameOf(record)));
-  // One line a variant: that of the first seed.
-  const fits: CompressFitRow[] = shown.filter(({ record }) => record.arm.seed === seeds[0])
-    .flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
+  const fits = shown.flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
   return branchPlot(rows, {
     document: sized.document,
     width: sized.width,
     text: {
       id: `${group.setting}-branch${sized.suffix}`,
-      title: `Single tokens of ${
-        variants.map((each) => VARIANT_NAMES[each]).join(" and ")
-      }, ${group.setting}`,
+      title: `Single tokens over ‖h‖, ${group.setting}, seed ${group.seeds[0]}`,
       description: "Each sign is a token of one sequence in one layer; large ones are token 0. " +
         "Slopes over all seeds are in the table of figures.",
     },
-    series: variants.map((variant) => VARIANT_NAMES[variant]),
+    series: seriesNames(group),
     fits,
   }).map((picture, i) => ({
     id: `${group.setting}-branch${sized.suffix}-${i}`,
