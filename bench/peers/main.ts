@@ -161,6 +161,7 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
         progress: (text) => progress.show({ done: results.length, total, text }),
         interrupted: () => interrupt.aborted,
       });
+      if (interrupt.aborted) break; // it may have reached the libraries, too
       results.push(withAbsent(result, absent));
       // After each, so that what was found is not lost, however the run ends.
       if (request.out !== undefined) await write(results, { request, adapter, versions });

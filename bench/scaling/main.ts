@@ -135,6 +135,8 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   });
   try {
     const { info } = await session.open();
+    const name = info.description || info.device || info.vendor;
+    const suite = await describeSuite();
     const series = scalingSeries({ software: info.software, longest });
     const results = await runScaling(series, {
       session,
@@ -143,10 +145,10 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
       seed,
       progress: (done, total, text) => progress.show({ done, total, text }),
       interrupted: () => interrupt.aborted,
+      // So that what was found is not lost, however the run ends.
+      result: (results) => write(results, { request, adapter: name, suite }),
     });
     progress.clear();
-    const name = info.description || info.device || info.vendor;
-    await write(results, { request, adapter: name });
     const color = Deno.stdout.isTerminal() && !Deno.noColor;
     console.log(formatTerminalTable(scalingTable(results, { caption: name }), { color }));
     console.error(`bench:scaling: written to ${escapeTerminal(out)}.json and .svg`);
@@ -163,13 +165,17 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
 
 async function write(
   results: readonly SeriesResult[],
-  { request, adapter }: { readonly request: Request; readonly adapter: string },
+  { request, adapter, suite }: {
+    readonly request: Request;
+    readonly adapter: string;
+    readonly suite: Awaited<ReturnType<typeof describeSuite>>;
+  },
 ): Promise<void> {
   const { out, ...settings } = request;
   const runtime = describeRuntime(request.runtime);
   const file = {
     schema: "gradsink-scaling/1",
-    suite: await describeSuite(),
+    suite,
     date: new Date().toISOString(),
     runtime,
     host: await describeHost(),
@@ -186,7 +192,10 @@ async function write(
 async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   const listener = (): void => interrupt.abort();
-  Deno.addSignalListener("SIGINT", listener);
+  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT"]
+    : ["SIGINT", "SIGTERM"];
+  for (const signal of signals) Deno.addSignalListener(signal, listener);
   try {
     const request = parse(args);
     if (request !== undefined) return await run(request, interrupt.signal);
@@ -197,7 +206,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`bench:scaling: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
     return error instanceof UsageError ? 2 : 1;
   } finally {
-    Deno.removeSignalListener("SIGINT", listener);
+    for (const signal of signals) Deno.removeSignalListener(signal, listener);
   }
 }
 

@@ -50,6 +50,8 @@ export interface ScalingOptions {
   readonly seed: number;
   readonly progress?: (done: number, total: number, text: string) => void;
   readonly interrupted?: () => boolean;
+  /** Told all that is known after each call. */
+  readonly result?: (results: readonly SeriesResult[]) => Promise<void>;
 }
 
 /** A call that is expected to take longer than this share of the budget is left out. */
@@ -65,7 +67,7 @@ export async function runScaling(
   series: readonly ScalingSeries[],
   options: ScalingOptions,
 ): Promise<SeriesResult[]> {
-  const { interrupted = () => false, progress } = options;
+  const { interrupted = () => false, progress, result: tell } = options;
   const total = series.reduce((sum, { shapes }) => sum + shapes.length, 0);
   const found = series.map(({ kernel, passes, axis, unit }) =>
     passes.map((pass) => ({ kernel, pass, axis, unit, points: [] as ScalingResult[] }))
@@ -77,8 +79,11 @@ export async function runScaling(
       const { kernel } = series[s]!;
       progress?.(done, total, `${kernel} ${axis}=${shape.dimensions[axis]}`);
       for (const result of found[s]!) {
-        result.points.push(await measureCall(result, shape, { ...options, calls: total }));
+        const point = await measureCall(result, shape, { ...options, calls: total });
+        if (interrupted()) return found.flat();
+        result.points.push(point);
       }
+      await tell?.(found.flat());
       done++;
     }
   }
