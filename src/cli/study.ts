@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";
 import { armName, listArms, type StudyArm } from "../experiments/study_arms.ts";
 import { checkStudyFolder, isFinished } from "../experiments/study_folder.ts";
+import { openTask } from "../experiments/run_task.ts";
 import { type ArmState, countStates, failures, runStudy } from "../experiments/study_runner.ts";
+import { studyRunSettings, type StudyScale } from "../experiments/study_settings.ts";
+import { CorpusError } from "../experiments/text_corpus.ts";
 import type { ChildCommand } from "../measure/child_process.ts";
 import { ResultFileError } from "../measure/result_file.ts";
 import { UsageError } from "./arguments.ts";
@@ -50,7 +53,7 @@ export async function study(
     }
   } catch (error) {
     const usage = error instanceof UsageError;
-    const told = [ResultFileError, Deno.errors.NotCapable, Deno.errors.NotFound]
+    const told = [ResultFileError, CorpusError, Deno.errors.NotCapable, Deno.errors.NotFound]
       .some((kind) => error instanceof kind);
     if (!(error instanceof Error) || !usage && !told) throw error;
     const message = error.message.replaceAll(/\s+/g, " ");
@@ -78,6 +81,7 @@ async function run(
     }
     return 0;
   }
+  await checkCorpus(arms, scale);
   await checkStudyFolder(out, scale);
   const progress = hooks.progress ?? stderrOutput();
   const overview = new StudyOverview(progress, jobs);
@@ -105,6 +109,12 @@ async function run(
     overview.clear();
   }
   return conclude(states, { request, output });
+}
+
+/** Text that does not do is told before anything is written, and not by every run. */
+async function checkCorpus(arms: readonly StudyArm[], scale: StudyScale): Promise<void> {
+  const arm = arms.find(({ setting }) => setting === "text");
+  if (arm !== undefined) await openTask(studyRunSettings(arm, scale));
 }
 
 function conclude(

@@ -131,6 +131,27 @@ testOnDisk("study() goes on after a failed run, and says why it failed", async (
   ]);
 });
 
+testOnDisk("study() refuses text that does not do before it starts anything", async (folder) => {
+  await Deno.writeTextFile(join(folder, "short.txt"), "too short");
+  const out = join(folder, "study");
+  for (const [name, message] of [["none.txt", "no such file"], ["short.txt", "wanted at least"]]) {
+    const { code, err } = await ran(
+      [
+        "--settings=text",
+        `--corpus=${join(folder, name!)}`,
+        "--steps=10",
+        "--measurements=5",
+        `--out=${out}`,
+      ],
+      { program: join(folder, "no-such-program") },
+    );
+    assertEquals(code, 1);
+    assertStringIncludes(err, message!);
+    assert(/^study: [^\n]+\n$/.test(err), err);
+  }
+  assert(!await Deno.stat(out).then(() => true, () => false));
+});
+
 testOnDisk("study() ends at once where no run can be started", async (folder) => {
   const [args, none] = [
     [...SMALL, "--seeds=2", `--out=${folder}`],
