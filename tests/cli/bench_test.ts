@@ -113,6 +113,20 @@ testBench("bench() prints only the result file with --json", async (folder) => {
   assertEquals(parseResultFile(stdout, "stdout"), await readResultFile(`${folder}/a.json`));
 });
 
+testBench("bench() says which kernels tuning chose, and goes without it", async (folder) => {
+  const args = ["--shapes=quick", "--kernels=rms-norm", "--cache=hot"];
+  const tuned = await run([...args, `--out=${folder}/a.json`]);
+  assertEquals(tuned.code, 0, tuned.stderr);
+  assertStringIncludes(tuned.stdout, "portable (tuned)");
+  const { measurements } = await readResultFile(`${folder}/a.json`);
+  assert(measurements.every(({ tuning }) => tuning.tuned === true));
+  const plain = await run([...args, "--tuning=off", `--out=${folder}/b.json`]);
+  assert(!plain.stdout.includes("(tuned)"), plain.stdout);
+  const { measurements: others, settings } = await readResultFile(`${folder}/b.json`);
+  assert(others.every(({ tuning }) => Object.keys(tuning).length === 0));
+  assertEquals((settings.selection as Record<string, unknown>).tuning, "off");
+});
+
 testBench(
   "bench() names its file by date and adapter, and never writes over one",
   async (folder) => {

@@ -1,7 +1,7 @@
 /**
  * A measuring process without a GPU: it answers at once with made-up numbers, so that what the bench does with the
  * answers can be tested often and fast. `FAKE_CHILD` holds what it is to do: `pace`, ms a measurement;
- * `adapter`, what it claims to be.
+ * `adapter`, what it claims to be. Where it is asked to take up tuned choices, it says that there are some.
  */
 import {
   type ChildReport,
@@ -16,6 +16,7 @@ const { pace = 5, adapter = "fake" } = JSON.parse(Deno.env.get("FAKE_CHILD") ?? 
 };
 const timer = { kind: "timestamp", quantum: 1 } as const;
 let stopped = false;
+let tuning = false;
 
 function report(message: ChildReport): void {
   Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(message) + "\n"));
@@ -27,6 +28,7 @@ function pause(): Promise<void> {
 
 async function answer(request: ChildRequest): Promise<void> {
   if (request.type === "open") {
+    tuning = request.options.tuning ?? true;
     const description = `${adapter} adapter`;
     const info = {
       runtime: "deno",
@@ -41,7 +43,11 @@ async function answer(request: ChildRequest): Promise<void> {
     } as const;
     report({ type: "opened", info, timer, warnings: [] });
   } else if (request.type === "choose") {
-    report({ type: "chosen", names: request.questions.map(() => "portable") });
+    report({
+      type: "chosen",
+      names: request.questions.map(() => "portable"),
+      tuned: request.questions.map(() => tuning),
+    });
   } else if (request.type === "ceilings") {
     report({
       type: "ceilings",
@@ -59,7 +65,7 @@ async function answer(request: ChildRequest): Promise<void> {
         shape: job.shape.dimensions,
         dtype,
         variant,
-        tuning: {},
+        tuning: job.tuned === true ? { tuned: true } : {},
         flops: 1e6,
         bytes: 1e6,
         cache,

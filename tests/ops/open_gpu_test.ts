@@ -1,0 +1,17 @@
+import { openGpu, type OpenGpuOptions } from "../../mod.ts";
+import { assertEquals, assertRejects } from "../support/assert.ts";
+
+Deno.test("openGpu() refuses a wish for tuning that is neither true nor false", async () => {
+  for (const tuning of ["off", 0, null]) {
+    await assertRejects(
+      () => openGpu({ tuning } as unknown as OpenGpuOptions),
+      TypeError,
+      `tuning is ${JSON.stringify(tuning)}, wanted true or false`,
+    );
+  }
+});
+
+Deno.test("openGpu() without tuning opens with no choices but those of the kind of adapter", async () => {
+  using gpu = await openGpu({ tuning: false });
+  assertEquals(gpu.variants.size, 0);
+});
