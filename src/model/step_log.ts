@@ -35,7 +35,10 @@ export class StepLog {
   readonly #loss: Tensor;
   readonly #clipping: Tensor;
   readonly #records: Tensor;
-  #steps: number[] = [];
+  #pending: { readonly step: number; readonly place: number }[] = [];
+  /** Steps that a read in flight is about to return: their places are not free yet. */
+  #reading = 0;
+  #next = 0;
 
   /**
    * @param gpu where
@@ -59,7 +62,7 @@ export class StepLog {
 
   /** Steps recorded and not yet read. */
   get pending(): number {
-    return this.#steps.length;
+    return this.#pending.length;
   }
 
   /**
@@ -69,18 +72,20 @@ export class StepLog {
    * @throws {RangeError} if as many steps as the log holds have not been read
    */
   record(step: number): void {
-    const { length } = this.#steps;
+    const length = this.#pending.length + this.#reading;
     if (length >= this.capacity) {
       throw new RangeError(`StepLog: ${length} steps have not been read, no more fit`);
     }
+    const place = this.#next;
     this.#gpu.guard("StepLog", () => {
       const encoder = this.#gpu.device.createCommandEncoder();
       const { buffer } = this.#records;
-      encoder.copyBufferToBuffer(this.#loss.buffer, 0, buffer, 8 * length, 4);
-      encoder.copyBufferToBuffer(this.#clipping.buffer, 0, buffer, 8 * length + 4, 4);
+      encoder.copyBufferToBuffer(this.#loss.buffer, 0, buffer, 8 * place, 4);
+      encoder.copyBufferToBuffer(this.#clipping.buffer, 0, buffer, 8 * place + 4, 4);
       this.#gpu.device.queue.submit([encoder.finish()]);
     });
-    this.#steps.push(step);
+    this.#next = (place + 1) % this.capacity;
+    this.#pending.push({ step, place });
   }
 
   /**
@@ -90,14 +95,19 @@ export class StepLog {
    * @throws {GpuError} if any work enqueued so far failed
    */
   async read(): Promise<StepRecord[]> {
-    const steps = this.#steps;
-    this.#steps = [];
-    const numbers = await this.#records.read();
-    return steps.map((step, i) => ({
-      step,
-      loss: numbers[2 * i]!,
-      gradientNorm: numbers[2 * i + 1]!,
-    }));
+    const steps = this.#pending;
+    this.#pending = [];
+    this.#reading += steps.length;
+    try {
+      const numbers = await this.#records.read();
+      return steps.map(({ step, place }) => ({
+        step,
+        loss: numbers[2 * place]!,
+        gradientNorm: numbers[2 * place + 1]!,
+      }));
+    } finally {
+      this.#reading -= steps.length;
+    }
   }
 
   /** Frees the log. */

@@ -131,7 +131,11 @@ onEachRuntime("StepLog.read() returns every step since the last read", async (gp
   assertThrows(() => record(7), RangeError, "3 steps have not been read");
   assertEquals(await log.read(), [4, 5, 6].map(wanted));
   record(8);
-  assertEquals(await log.read(), [wanted(8)]);
+  const reading = log.read();
+  for (const step of [9, 10]) record(step); // beside a read in flight
+  assertThrows(() => record(11), RangeError, "3 steps have not been read");
+  assertEquals(await reading, [wanted(8)]);
+  assertEquals(await log.read(), [9, 10].map(wanted));
   assertThrows(() => new StepLog(gpu, { loss, clipping, capacity: 0 }), RangeError, "capacity");
   log.dispose();
   await assertRejects(() => log.read(), TypeError);
