@@ -127,10 +127,10 @@ export class Stage {
 
   /** Ends the browser's GPU process, as a driver's crash does. */
   async crashGpu(): Promise<void> {
-    const context = await this.browser.newContext();
-    this.#contexts.push(context);
-    const page = await context.newPage();
-    await page.goto("chrome://gpucrash").catch(() => {}); // the page itself never comes
+    const session = await this.browser.newBrowserCDPSession();
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const { id } = processInfo.find(({ type }) => type === "GPU")!;
+    Deno.kill(id, "SIGKILL");
   }
 
   /** Closes all pages. */
