@@ -79,12 +79,17 @@ async function measure(request: Request, hooks: TuneHooks): Promise<number> {
     const work = listTuningWork(info, listWork(selection, { software: info.software }));
     if (work.length === 0) throw new UsageError("the selection leaves nothing to choose between");
     total = work.length;
+    const budget = selection.budget ?? BUDGET;
+    const candidates = work.reduce((sum, each) => sum + each.candidates.length, 0);
+    console.error(
+      `tune: ${total} calls, ${candidates} candidates, ${budget} s; Ctrl-C ends it and keeps what there is`,
+    );
     const missed = await tune(work, {
       runHeat: sessionHeats(session, {
         seed: selection.seed,
         targetHalfWidth: info.software ? 0.02 : 0.01,
       }),
-      budget: selection.budget ?? BUDGET,
+      budget,
       now: () => performance.now(),
       interrupted: () => interrupt.signal.aborted,
       async result(outcome) {
