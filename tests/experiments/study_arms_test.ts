@@ -37,6 +37,16 @@ Deno.test("listArms() deals out shards that are disjoint, complete, and keep pai
   }));
 });
 
+Deno.test("listArms() counts shards from 1", () => {
+  const selection = { ...everything, settings: ["shallow", "deep"] as const, seeds: [1, 2] };
+  const first = (index: number) => armName(listArms(selection, { index, count: 3 })[0]!);
+  assertEquals([1, 2, 3].map(first), [
+    "shallow-none-seed1",
+    "deep-none-seed1",
+    "shallow-none-seed2",
+  ]);
+});
+
 Deno.test("parseNames(), parseSeeds() and parseShard() refuse what they do not understand", () => {
   assertEquals(parseNames("learned, none", STUDY_VARIANTS), ["none", "learned"]);
   for (const text of ["", "nine", "none,none", "none,,learned"]) {

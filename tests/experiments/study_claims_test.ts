@@ -79,6 +79,25 @@ Deno.test("judgeClaims() needs every seed: one that goes the other way makes it 
   assertEquals(judged(found)["gradient-sink"], "partly");
 });
 
+Deno.test("judgeClaims() pairs arms by their seeds", () => {
+  // Seeds differ a hundredfold, variants by the same factor with each.
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    const { variant, seed } = record.arm;
+    for (const { layers } of record.trajectory) {
+      for (const { output } of layers) {
+        (output as [number, number])[0] = 100 ** seed / (variant === "none" ? 1 : 2);
+        (output as [number, number])[1] = 1;
+      }
+    }
+    return record;
+  });
+  const claims = judgeClaims(mergeStudy(found));
+  const [lower] = claims.filter(({ id }) => id === "residual-lower-learned");
+  for (const { summary } of lower!.evidence) {
+    assertEquals([summary.median, summary.interval], [2, { low: 2, high: 2 }]);
+  }
+});
+
 Deno.test("judgeClaims() asks for a query gradient of exactly 0, up to rounding", () => {
   const found = changed(syntheticStudy(FIVE), (record) => {
     for (const { paths } of record.trajectory) (paths!.query as number[])[0] = 1e-4;

@@ -53,6 +53,9 @@ Deno.test("mergeStudy() leaves out runs whose settings are not the usual ones, a
     ),
   );
   assert(study.warnings.some((each) => /steps is 500, usually 1000/.test(each)));
+  // At a tie the earliest counts.
+  const tie = mergeStudy([odd, found[0]!]);
+  assertEquals(tie.groups[0]!.records, [odd.record]);
 });
 
 Deno.test("mergeStudy() tells of different versions, commits and adapters", () => {
