@@ -6,9 +6,11 @@
 // matrix stored [M, K] has row stride K and inner stride 1, one stored [K, M] has row stride 1 and inner stride M.
 // A batch stride of 0 lets all batches read the same matrix. The product is always [B, M, N], row-major.
 //
-// A kernel that reads four numbers at a time makes Operand a vec4f; the strides then count vec4f.
+// A kernel that reads four numbers at a time makes Operand a vec4f; the strides then count vec4f. One that writes four
+// makes Stored a vec4f.
 
 alias Operand = f32;
+alias Stored = f32;
 
 struct Parameters {
   rows: u32, // M
@@ -26,7 +28,7 @@ struct Parameters {
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> left: array<Operand>;
 @group(0) @binding(2) var<storage, read> right: array<Operand>;
-@group(0) @binding(3) var<storage, read_write> product: array<f32>; // [B, M, N]
+@group(0) @binding(3) var<storage, read_write> product: array<Stored>; // [B, M, N]
 
 // Where a workgroup's tile of the product begins. Tiles are counted through the columns first, then the rows, then
 // the batches; workgroups past the last tile have batch >= B and nothing to do.

@@ -29,6 +29,8 @@ export interface MatmulSubgroupOptions {
   readonly rightAlongInner: boolean;
   /** Whether a tile may reach past the last row or column, or a workgroup have no tile. */
   readonly guarded: boolean;
+  /** Whether the product is stored as vec4f, which makes Stored one: its rows are whole vec4f then. */
+  readonly storedVectors: boolean;
 }
 
 const STEP = 4; // of k: a vec4f
@@ -122,14 +124,21 @@ function rightAlongColumns({ subgroupSize: S, vectors }: MatmulSubgroupOptions):
 }
 
 // The stores of row i.
-function store(i: number, { subgroupSize: S, vectors, guarded }: MatmulSubgroupOptions): string {
-  const stores = unroll(vectors, (v) =>
-    unroll(4, (c) => {
-      const at = `${4 * S * v + c}u`;
+function store(i: number, options: MatmulSubgroupOptions): string {
+  const { subgroupSize: S, vectors, guarded, storedVectors } = options;
+  const guard = (at: number, write: string) =>
+    guarded ? `    if (column + ${at}u < parameters.columns) { ${write} }` : `  ${write}`;
+  const stores = unroll(vectors, (v) => {
+    if (storedVectors) {
+      const place = `(place + ${i}u * parameters.columns) / 4u + ${S * v}u`;
+      return guard(4 * S * v, `product[${place}] = p${i}_${v};`);
+    }
+    return unroll(4, (c) => {
+      const at = 4 * S * v + c;
       const number = `p${i}_${v}.${COMPONENTS[c]}`;
-      const write = `product[place + ${i}u * parameters.columns + ${at}] = ${number};`;
-      return guarded ? `    if (column + ${at} < parameters.columns) { ${write} }` : `  ${write}`;
-    }));
+      return guard(at, `product[place + ${i}u * parameters.columns + ${at}u] = ${number};`);
+    });
+  });
   return guarded ? `  if (tile.row + ${i}u < rowsToWrite) {\n${stores}\n  }` : stores;
 }
 

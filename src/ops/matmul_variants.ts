@@ -159,10 +159,19 @@ const subgroup: Variant<MatmulShape, MatmulCall> = {
     return planVectors(gpu, call, {
       tile: { rows, columns },
       kernel: ({ leftAlongInner, rightAlongInner }) => {
-        const options = { subgroupSize, rows, vectors, leftAlongInner, rightAlongInner, guarded };
+        const storedVectors = call.shape.columns % 4 === 0;
+        const options = {
+          subgroupSize,
+          rows,
+          vectors,
+          leftAlongInner,
+          rightAlongInner,
+          guarded,
+          storedVectors,
+        };
         return {
           features: ["subgroups"],
-          constants: { Operand: "vec4f" },
+          constants: { Operand: "vec4f", Stored: storedVectors ? "vec4f" : "f32" },
           parts: [
             operands,
             { file: "matmul_subgroup.wgsl.ts", source: matmulSubgroup(options) },

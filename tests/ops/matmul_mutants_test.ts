@@ -96,6 +96,20 @@ const mutants: readonly Mutant[] = [
     to: "+ x2 * r0_2",
   },
   {
+    name: "the last four columns not written",
+    variant: "subgroup",
+    file: "matmul_subgroup.wgsl.ts",
+    from: /column \+ (\d+)u < parameters.columns/g,
+    to: "column + $1u + 4u < parameters.columns",
+  },
+  {
+    name: "vectors stored a row too low",
+    variant: "subgroup",
+    file: "matmul_subgroup.wgsl.ts",
+    from: /\(place \+ 1u \* parameters.columns\) \/ 4u/,
+    to: "(place + 2u * parameters.columns) / 4u",
+  },
+  {
     name: "padding that repeats the last number in the direction of K",
     variant: "subgroup",
     file: "matmul_pad.wgsl",
