@@ -129,7 +129,7 @@ export class Gpu {
     if (foreign !== undefined) {
       throw new TypeError(`${foreign.operator}: the plan belongs to another Gpu`);
     }
-    this.guard(list.map((plan) => plan.operator).join(", ") || "run", () => {
+    this.guard(operatorsOf(list), () => {
       const encoder = this.device.createCommandEncoder();
       const pass = encoder.beginComputePass();
       for (const plan of list) plan.encode(pass);
@@ -321,4 +321,12 @@ export class Gpu {
     while (this.#checks.size > 0) await Promise.all(this.#checks);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+// Who is to blame for what a submission of many plans ran into: the first few operators say enough.
+function operatorsOf(plans: readonly Plan[]): string {
+  const operators = [...new Set(plans.map((plan) => plan.operator))];
+  const named = operators.slice(0, 3).join(", ");
+  const others = operators.length - 3;
+  return others > 0 ? `${named} and ${others} other operators` : named || "run";
 }

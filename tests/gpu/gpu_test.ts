@@ -5,6 +5,7 @@ import {
   type Gpu,
   GpuError,
   openGpu,
+  Plan,
   planRmsNormForward,
   rmsNormBackward,
   rmsNormForward,
@@ -166,6 +167,30 @@ eachRuntime("what the device refuses ends as a GpuError of that operator", async
   );
   const error = await assertRejects(() => output.read(), GpuError, "tooLarge: ");
   assertEquals(error.operator, "tooLarge");
+});
+
+eachRuntime("what a submission of many plans ends with names a few of them", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  const buffer = gpu.storage(4);
+  const source = `struct Parameters { value: f32 }
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read_write> written: array<f32>;
+@compute @workgroup_size(1) fn main() { written[0] = parameters.value; }`;
+  const plans = ["a", "b", "c", "d", "a", "e"].map((operator) =>
+    new Plan(gpu, {
+      operator,
+      cost: { flops: 0, bytes: 4 },
+      dispatches: [{
+        kernel: { parts: [{ file: "write.wgsl", source }] },
+        parameters: [{ f32: 1 }],
+        buffers: [buffer],
+        workgroups: [1],
+      }],
+    })
+  );
+  buffer.destroy();
+  gpu.run(plans);
+  await assertRejects(() => gpu.sync(), GpuError, "a, b, c and 2 other operators: ");
 });
 
 eachRuntime("an error outside any operator is not lost", async (runtime) => {
