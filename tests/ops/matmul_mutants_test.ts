@@ -154,8 +154,9 @@ const mutants: readonly Mutant[] = [
   },
 ];
 
-// Reaches past every end, with batches; and odd K for the paddings.
+// Reaches past every end, with batches; and odd K for the paddings; the first one with whole vectors of four.
 const examples = [
+  describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true, seed: 92 }),
   describeMatmul({ leading: [2], rows: 81, columns: 77, inner: 39, seed: 90 }),
   describeMatmul({
     leading: [2],

@@ -71,21 +71,23 @@ export function describeMatmul(
 const allTranspositions = [[false, false], [false, true], [true, false], [true, true]] as const;
 
 /** Both operands contiguous along K or not, on exact tiles and on ones that reach past every end. */
-const examples: readonly MatmulDescription[] = allTranspositions.flatMap((
-  [transposeLeft, transposeRight],
-) => [
-  describeMatmul({ rows: 128, columns: 128, inner: 20, transposeLeft, transposeRight }),
-  describeMatmul({
-    leading: [2],
-    rows: 67,
-    columns: 35,
-    inner: 19,
-    transposeLeft,
-    transposeRight,
-    shared: transposeRight,
-  }),
-  describeMatmul({ rows: 1, columns: 1, inner: 1, transposeLeft, transposeRight }),
-]);
+const examples: readonly MatmulDescription[] = [
+  // Rows that are whole vectors of four and no whole tiles.
+  describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true }),
+  ...allTranspositions.flatMap(([transposeLeft, transposeRight]) => [
+    describeMatmul({ rows: 128, columns: 128, inner: 20, transposeLeft, transposeRight }),
+    describeMatmul({
+      leading: [2],
+      rows: 67,
+      columns: 35,
+      inner: 19,
+      transposeLeft,
+      transposeRight,
+      shared: transposeRight,
+    }),
+    describeMatmul({ rows: 1, columns: 1, inner: 1, transposeLeft, transposeRight }),
+  ]),
+];
 
 /** The operands of a description. */
 export function drawMatmul(
