@@ -36,8 +36,13 @@ export interface ClaimRule {
   readonly title: string;
   readonly paper: string;
   readonly rule: string;
+  /** The claim is about a sink: it is judged where the sink of one of these arms is one. */
+  readonly sinkOf?: readonly VScaleVariant[];
   judge(evidences: Evidences): RawClaim;
 }
+
+/** From this strength on a sink is one: several times what equal attention to all tokens would be. */
+export const SINK = 0.2;
 
 /** A verdict from whether the claim holds fully, or at least in direction; no data comes first. */
 function verdict(
@@ -74,11 +79,29 @@ function isWithin(value: number | undefined, low: number, high: number): boolean
 
 const baselineRules: readonly ClaimRule[] = [
   {
+    id: "sink",
+    title: "Baseline: attention forms a sink at token 0",
+    paper: "0.617 at 0.3B in the authors' replies",
+    rule:
+      `Reproduced if the sink's strength is above ${SINK} by its test; partly if the median is above ` +
+      `${SINK / 2}.`,
+    judge(evidences) {
+      const values = evidences.values("none", sinkStrength);
+      const found = evidences.find("sink strength, sink layer", {
+        form: "number",
+        values,
+        above: { says: `above ${SINK}`, distances: values.map((each) => each - SINK) },
+      });
+      return claim([found], { fully: found.passed, partly: isAbove(found.median, SINK / 2) });
+    },
+  },
+  {
     id: "path-order",
     title: "Baseline, token 0: value path > key path ≫ query path = 0",
     paper: "value > key ≫ query; the query's gradient is exactly 0",
     rule: "Reproduced if ‖∇v‖ > ‖∇k‖ passes its test and ‖∇q‖ is at most 1e-6 of ‖∇v‖ with every " +
       "seed; partly if the median of ‖∇v‖/‖∇k‖ is above 1.",
+    sinkOf: ["none"],
     judge(evidences) {
       const order = ratioAbove(evidences, "‖∇v_0‖ / ‖∇k_0‖, mean over layers", {
         figure: valueOverKey,
@@ -99,6 +122,7 @@ const baselineRules: readonly ClaimRule[] = [
     rule:
       "Reproduced if R_GS(0) > 1 passes its test and its median is at least 5.2, the paper's lower " +
       "quartile at 0.1B; partly if the median is above 1.",
+    sinkOf: ["none"],
     judge(evidences) {
       const found = ratioAbove(evidences, "R_GS(0), median over layers", {
         figure: gradientSinkRatio,
@@ -117,6 +141,7 @@ const baselineRules: readonly ClaimRule[] = [
     rule:
       "Reproduced if the ratio to early tokens is below 1 by its test and its median at most 0.5; " +
       "partly if the median is below 1.",
+    sinkOf: ["none"],
     judge(evidences) {
       const values = evidences.values("none", valueNormRatio);
       const found = evidences.find("‖v_0‖ against early tokens, sink layer", {
@@ -166,6 +191,7 @@ const baselineRules: readonly ClaimRule[] = [
       "Reproduced if, at the sink layer, token 0's Bloat is above the early tokens' by its test with a " +
       "median ratio of at least 5, and its ‖h_in‖ is at least 5 times theirs; partly if both medians are " +
       "above 1.",
+    sinkOf: ["none"],
     judge(evidences) {
       const bloat = ratioAbove(evidences, "Bloat of token 0 against early tokens, sink layer", {
         figure: bloatRatio,
@@ -259,6 +285,7 @@ function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
       rule:
         `Reproduced if the sink is above ${KEPT} of the baseline's by its test at equal step; partly ` +
         `if the median is.`,
+      sinkOf: ["none", variant],
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, sinkStrength, "equal step");
         const kept = evidences.find("sink strength, variant − baseline, at equal step", {
@@ -282,6 +309,7 @@ function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
       rule:
         "Reproduced if it is lower by its test at equal step and, where both sinks are equally strong, " +
         "too; partly if one of the medians is lower.",
+      sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
           variant,
@@ -296,6 +324,7 @@ function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
         "Reproduced if the norm itself and its ratio to early tokens (each the largest over layers) are " +
         "lower by their tests, at equal step and at equal sink strength; partly if at least one of the " +
         "medians is lower.",
+      sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
           variant,
@@ -307,6 +336,7 @@ function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
       title: `${name} lowers the MLP output norm of token 0`,
       paper: variant === "learned" ? "clearly lower" : "strongly suppresses massive activations",
       rule: "As for the residual norm, with ‖r_mlp‖.",
+      sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
           variant,

@@ -4,8 +4,10 @@
  */
 import { holm } from "../measure/statistics_tests.ts";
 import type { StudySetting } from "./study_arms.ts";
-import { CLAIM_RULES, type ClaimRule } from "./study_claim_rules.ts";
+import { median } from "../measure/statistics.ts";
+import { CLAIM_RULES, type ClaimRule, SINK } from "./study_claim_rules.ts";
 import { type ClaimVerdict, type Evidence, Evidences, type RawClaim } from "./study_evidence.ts";
+import { sinkStrength } from "./study_figures.ts";
 import type { Study, StudyGroup } from "./study_merge.ts";
 
 /** A claim in one setting. */
@@ -23,6 +25,20 @@ export interface ClaimResult {
   readonly remarks: readonly string[];
 }
 
+/** A claim about a sink says nothing where there is none. */
+function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
+  const found = rule.judge(evidences);
+  const strengths = (rule.sinkOf ?? []).flatMap((variant) =>
+    median(evidences.values(variant, sinkStrength)) ?? []
+  );
+  if (strengths.length === 0 || strengths.some((strength) => strength >= SINK)) return found;
+  return {
+    verdict: "no data",
+    evidence: found.evidence.map(({ test: _, ...figure }) => figure),
+    remarks: [`no sink formed: its median strength is below ${SINK} in every arm compared`],
+  };
+}
+
 /**
  * Judges every claim in every setting of a study.
  *
@@ -33,7 +49,7 @@ export function judgeClaims(study: Study): ClaimResult[] {
     CLAIM_RULES.map((rule): { rule: ClaimRule; group: StudyGroup; claim: RawClaim } => ({
       rule,
       group,
-      claim: rule.judge(new Evidences(group)),
+      claim: judge(rule, new Evidences(group)),
     }))
   );
   const corrected = holm(

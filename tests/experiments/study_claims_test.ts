@@ -79,6 +79,23 @@ Deno.test("judgeClaims() needs every seed: one that goes the other way makes it 
   assertEquals(judged(found)["gradient-sink"], "partly");
 });
 
+Deno.test("judgeClaims() judges no claim about a sink where none formed", () => {
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    for (const { layers } of record.trajectory) {
+      for (const { attention } of layers) (attention as { idleScore: number }).idleScore = 0.05;
+    }
+    return record;
+  });
+  const verdicts = judged(found);
+  for (const [id, verdict] of Object.entries(verdicts)) {
+    const aboutSink = /^(path-order|gradient-sink|value-drain|bloat|sink-kept|residual|mlp)/.test(
+      id,
+    );
+    const wanted = id === "sink" ? "not reproduced" : aboutSink ? "no data" : "reproduced";
+    assertEquals(verdict, wanted, id);
+  }
+});
+
 Deno.test("judgeClaims() pairs arms by their seeds", () => {
   // Seeds differ a hundredfold, variants by the same factor with each.
   const found = changed(syntheticStudy(FIVE), (record) => {
