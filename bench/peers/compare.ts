@@ -2,10 +2,9 @@
  * The comparison: every library does the same work, all in turns; only right answers are timed. Knows nothing of
  * processes.
  */
+import { shuffler } from "../../src/measure/run_samples.ts";
 import { median, medianInterval } from "../../src/measure/statistics.ts";
 import { largestError } from "../../src/measure/workloads_samples.ts";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
-import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { Contender } from "./contender.ts";
 import { TOLERANCE, type WantedNumbers, wantedOf, type Work } from "./works.ts";
 
@@ -90,11 +89,11 @@ export async function compareOn(
     results.push(...faulty);
     runners.push(...sound);
   }
-  const generator = xoroshiro128plus(seed);
+  const shuffle = shuffler(seed);
   const start = now();
   for (let round = 1; round <= ROUNDS.most && !interrupted(); round++) {
     progress?.(`${work.name}: round ${round}`);
-    for (const runner of shuffle(runners.filter(({ reason }) => reason === undefined), generator)) {
+    for (const runner of shuffle(runners.filter(({ reason }) => reason === undefined))) {
       if (interrupted()) break;
       await sample(runner);
     }
@@ -189,18 +188,6 @@ async function sample(runner: Runner): Promise<void> {
     runner.samples.push(reply.wall / runs);
     runner.cpuSamples.push(reply.cpu / runs);
   } else runner.reason = reply.type === "failed" ? reply.reason : "an answer out of turn";
-}
-
-function shuffle<Item>(
-  items: readonly Item[],
-  generator: ReturnType<typeof xoroshiro128plus>,
-): Item[] {
-  const order = [...items];
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = uniformInt(generator, 0, i);
-    [order[i], order[j]] = [order[j]!, order[i]!];
-  }
-  return order;
 }
 
 /** How many times as long one takes as another. */

@@ -7,6 +7,7 @@ import {
   UsageError,
 } from "../../src/cli/arguments.ts";
 import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+import { listenForInterrupts } from "../../src/cli/interrupts.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { checkWritable, writeTextFile } from "../../src/measure/result_file_store.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
@@ -237,11 +238,7 @@ async function write(
 
 async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
-  const listener = (): void => interrupt.abort();
-  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, listener);
+  const stop = listenForInterrupts(interrupt);
   try {
     const request = parse(args);
     if (request !== undefined) return await run(request, interrupt.signal);
@@ -252,7 +249,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`bench:peers: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
     return error instanceof UsageError ? 2 : 1;
   } finally {
-    for (const signal of signals) Deno.removeSignalListener(signal, listener);
+    stop();
   }
 }
 

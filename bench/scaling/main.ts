@@ -12,6 +12,7 @@ import {
   describeSuite,
 } from "../../src/cli/bench_machine.ts";
 import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+import { listenForInterrupts } from "../../src/cli/interrupts.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { MeasuringChild } from "../../src/measure/child_process.ts";
 import { MeasuringSession } from "../../src/measure/child_session.ts";
@@ -191,11 +192,7 @@ async function write(
 
 async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
-  const listener = (): void => interrupt.abort();
-  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, listener);
+  const stop = listenForInterrupts(interrupt);
   try {
     const request = parse(args);
     if (request !== undefined) return await run(request, interrupt.signal);
@@ -206,7 +203,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`bench:scaling: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
     return error instanceof UsageError ? 2 : 1;
   } finally {
-    for (const signal of signals) Deno.removeSignalListener(signal, listener);
+    stop();
   }
 }
 

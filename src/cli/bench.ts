@@ -19,6 +19,7 @@ import {
   selectionOf,
 } from "./bench_options.ts";
 import { Progress, stderrOutput } from "./bench_progress.ts";
+import { listenForInterrupts } from "./interrupts.ts";
 
 /** What a test replaces. */
 export interface BenchHooks {
@@ -177,17 +178,6 @@ function settingsOf(selection: Selection, args: readonly string[]): ResultFile["
     seed,
     arguments: args.slice(0, 200),
     selection: { ...rest, ...budget === undefined ? {} : { budget } },
-  };
-}
-
-function listenForInterrupts(interrupt: AbortController): () => void {
-  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
-  const listener = (): void => interrupt.abort();
-  for (const signal of signals) Deno.addSignalListener(signal, listener);
-  return () => {
-    for (const signal of signals) Deno.removeSignalListener(signal, listener);
   };
 }
 

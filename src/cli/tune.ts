@@ -13,6 +13,7 @@ import { formatShape } from "../report/format.ts";
 import { UsageError } from "./arguments.ts";
 import { childCommand } from "./bench_machine.ts";
 import { Progress, stderrOutput } from "./bench_progress.ts";
+import { listenForInterrupts } from "./interrupts.ts";
 import { parseTune, tuneHelp, type TuneRequest } from "./tune_options.ts";
 import { formatTuningRun } from "./tune_table.ts";
 
@@ -153,17 +154,6 @@ async function conclude(
     candidates.some(({ status }) => status !== "timed" && status !== "skipped")
   );
   return missed.length + faults.length > 0 ? 3 : 0;
-}
-
-function listenForInterrupts(interrupt: AbortController): () => void {
-  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
-  const listener = (): void => interrupt.abort();
-  for (const signal of signals) Deno.addSignalListener(signal, listener);
-  return () => {
-    for (const signal of signals) Deno.removeSignalListener(signal, listener);
-  };
 }
 
 if (import.meta.main) Deno.exit(await runTune(Deno.args));

@@ -276,8 +276,13 @@ export function driftingReadings(readings: readonly number[]): ReadonlySet<numbe
   );
 }
 
-// Fisher and Yates, with a generator of its own: equal seeds visit in equal orders.
-function shuffler(seed: number): <Item>(items: readonly Item[]) => Item[] {
+/**
+ * Shuffles by Fisher and Yates, with a generator of its own: equal seeds give equal orders.
+ *
+ * @param seed any safe integer
+ * @returns makes a shuffled copy; another one each time
+ */
+export function shuffler(seed: number): <Item>(items: readonly Item[]) => Item[] {
   const generator = xoroshiro128plus(seed);
   return (items) => {
     const order = [...items];
