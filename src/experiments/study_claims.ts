@@ -5,7 +5,7 @@
 import { holm } from "../measure/statistics_tests.ts";
 import type { StudySetting } from "./study_arms.ts";
 import { median } from "../measure/statistics.ts";
-import { CLAIM_RULES, type ClaimRule, SINK } from "./study_claim_rules.ts";
+import { CLAIM_RULES, type ClaimRule, WEAK_SINK } from "./study_claim_rules.ts";
 import { type ClaimVerdict, type Evidence, Evidences, type RawClaim } from "./study_evidence.ts";
 import { sinkStrength } from "./study_figures.ts";
 import type { Study, StudyGroup } from "./study_merge.ts";
@@ -31,11 +31,11 @@ function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
   const strengths = (rule.sinkOf ?? []).flatMap((variant) =>
     median(evidences.values(variant, sinkStrength)) ?? []
   );
-  if (strengths.length === 0 || strengths.some((strength) => strength >= SINK)) return found;
+  if (strengths.length === 0 || strengths.some((strength) => strength >= WEAK_SINK)) return found;
   return {
     verdict: "no data",
     evidence: found.evidence.map(({ test: _, ...figure }) => figure),
-    remarks: [`no sink formed: its median strength is below ${SINK} in every arm compared`],
+    remarks: [`no sink formed: its median strength is below ${WEAK_SINK} in every arm compared`],
   };
 }
 
