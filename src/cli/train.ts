@@ -74,7 +74,7 @@ function isExpected(error: unknown): error is Error {
     ResultFileError,
     GpuError,
     RangeError,
-    Deno.errors.NotCapable,
+    ...Object.values(Deno.errors),
   ].some((kind) => error instanceof kind) ||
     error instanceof Error && /adapter/i.test(error.message);
 }

@@ -13,9 +13,9 @@ export const V_SCALE_VARIANTS: readonly VScaleVariant[] = [
 
 /** What a model is made of. Lengths are those of design tables: L layers, d, Hq, Hkv, D, f and V. */
 export interface LlamaConfig {
-  /** V, at least 2. */
+  /** V, from 2 to 2²⁴ − 1. */
   readonly vocabulary: number;
-  /** L, at least 1. */
+  /** L, from 1 to 1024. */
   readonly layers: number;
   /** d, the width of the residual stream; a multiple of 4. */
   readonly modelDim: number;
@@ -56,14 +56,15 @@ export function vScaleConstant(
   return modelDim * headDim * INITIAL_DEVIATION ** 2;
 }
 
-const SMALLEST = {
-  vocabulary: 2,
-  layers: 1,
-  modelDim: 4,
-  queryHeads: 1,
-  keyValueHeads: 1,
-  headDim: 4,
-  feedForwardDim: 4,
+/** Least and most. What is beyond is a mistake, or a file that means harm; tokens are counted in float32. */
+const LIMITS = {
+  vocabulary: [2, 2 ** 24 - 1],
+  layers: [1, 1024],
+  modelDim: [4, 2 ** 16],
+  queryHeads: [1, 1024],
+  keyValueHeads: [1, 1024],
+  headDim: [4, 256],
+  feedForwardDim: [4, 2 ** 20],
 } as const;
 
 /**
@@ -73,24 +74,19 @@ const SMALLEST = {
  * @throws {RangeError} naming the field, what was given and what is wanted
  */
 export function checkConfig(config: LlamaConfig): void {
-  for (const [field, least] of Object.entries(SMALLEST)) {
-    const given = config[field as keyof typeof SMALLEST];
+  for (const [field, [least, most]] of Object.entries(LIMITS)) {
+    const given = config[field as keyof typeof LIMITS];
     refuseUnless(
-      Number.isSafeInteger(given) && given >= least,
+      Number.isSafeInteger(given) && given >= least && given <= most,
       field,
       given,
-      `an integer of at least ${least}`,
+      `an integer from ${least} to ${most}`,
     );
   }
   const { modelDim, queryHeads, keyValueHeads, headDim, feedForwardDim, layers } = config;
   refuseUnless(modelDim % 4 === 0, "modelDim", modelDim, "a multiple of 4");
   refuseUnless(feedForwardDim % 4 === 0, "feedForwardDim", feedForwardDim, "a multiple of 4");
-  refuseUnless(
-    headDim % 4 === 0 && headDim <= 256,
-    "headDim",
-    headDim,
-    "a multiple of 4 up to 256",
-  );
+  refuseUnless(headDim % 4 === 0, "headDim", headDim, "a multiple of 4");
   refuseUnless(
     queryHeads % keyValueHeads === 0,
     "queryHeads",
@@ -118,7 +114,7 @@ export function checkConfig(config: LlamaConfig): void {
     `one of ${V_SCALE_VARIANTS.join(", ")}`,
   );
   refuseUnless(
-    Array.isArray(layersWithoutAttention) &&
+    Array.isArray(layersWithoutAttention) && layersWithoutAttention.length <= layers &&
       layersWithoutAttention.every((layer, i) =>
         Number.isSafeInteger(layer) && layer >= 0 && layer < layers &&
         layersWithoutAttention.indexOf(layer) === i

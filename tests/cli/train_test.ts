@@ -69,7 +69,7 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
     [["--learning-rate=1e999"], "--learning-rate is null, wanted a number above 0"],
     [["--heads=3", "--key-value-heads=2"], "--heads is 3, wanted a multiple of the 2"],
     [["--model-dim=66"], "--model-dim is 66, wanted a multiple of 4"],
-    [["--head-dim=512"], "--head-dim is 512, wanted a multiple of 4 up to 256"],
+    [["--head-dim=512"], "--head-dim is 512, wanted an integer from 4 to 256"],
     [["--without-attention=2"], "--without-attention is [2], wanted different layers from 0 to 1"],
     [["--without-attention=a"], '--without-attention is "a", wanted layers such as 0,1'],
     [["--warm-up=600", "--steps=600"], "--warm-up is 600, wanted an integer from 0 to 599"],
