@@ -67,7 +67,7 @@ function claim(
     verdict: verdict(found, outcome),
     evidence: found.map(({ evidence }) => evidence),
     remarks: few > 0 && few < 5 && found.some(({ evidence }) => evidence.test !== undefined)
-      ? [...remarks, `${few} ${few === 1 ? "seed" : "seeds"}: no test can pass below 5`]
+      ? [...remarks, `a comparison has ${few} of 5 seeds that a test takes to pass`]
       : remarks,
   };
 }

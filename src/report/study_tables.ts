@@ -58,7 +58,7 @@ export function formatFigure(value: number | undefined, form: Evidence["form"]):
   if (form === "ratio") return `${formatFigure(value, "number")}×`;
   const sign = value < 0 ? "−" : "";
   const size = Math.abs(value);
-  if (form === "nats") return sign + size.toFixed(4);
+  if (form === "nats") return size < 0.00005 ? "0.0000" : sign + size.toFixed(4);
   if (size === 0) return "0";
   if (size >= 9999.5 || size < 0.001) {
     return sign + size.toExponential(1).replace("e+", "e").replace("e-", "e−");

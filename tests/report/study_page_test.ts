@@ -162,6 +162,7 @@ Deno.test("formatFigure() writes figures as people read them", () => {
     [346.2, "number", "346"],
     [2.718, "ratio", "2.72×"],
     [-0.00012, "nats", "−0.0001"],
+    [-0.00001, "nats", "0.0000"],
     [9224, "count", "9224"],
   ];
   for (const [value, form, text] of cases) assertEquals(formatFigure(value, form), text);
