@@ -112,8 +112,11 @@ async function checkPlace(info: GpuInfo): Promise<void> {
   await storeTuning(info, []);
 }
 
-async function keep(info: GpuInfo, { work, winner, times }: TuningOutcome): Promise<void> {
-  if (winner === undefined) return;
+async function keep(
+  info: GpuInfo,
+  { work, winner, decided, times }: TuningOutcome,
+): Promise<void> {
+  if (winner === undefined || !decided) return;
   const { dimensions } = work.shape;
   const choice: TunedChoice = {
     operator: work.operator.operator,
@@ -149,8 +152,8 @@ async function conclude(
     if (isTuningOff()) console.error("tune: but GRADSINK_TUNING=off says that it does not");
   }
   if (interrupt.aborted) return 130;
-  const faults = outcomes.filter(({ winner, candidates }) =>
-    winner === undefined ||
+  const faults = outcomes.filter(({ decided, candidates }) =>
+    !decided ||
     candidates.some(({ status }) => status !== "timed" && status !== "skipped")
   );
   return missed.length + faults.length > 0 ? 3 : 0;

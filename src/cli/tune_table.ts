@@ -50,7 +50,8 @@ function head({ operator, shapeClass, shape, usual }: TuningWork): Cell[] {
   return [operator.operator, shapeClass, formatShape(shape.dimensions), usual];
 }
 
-function outcomeRow({ work, winner, times, overDefault, overPortable, candidates }: TuningOutcome) {
+function outcomeRow(outcome: TuningOutcome): Cell[] {
+  const { work, winner, decided, times, overDefault, overPortable, candidates } = outcome;
   const timed = candidates.filter(({ status }) => status === "timed").length;
   const { length } = work.candidates;
   const same = winner === work.usual;
@@ -60,6 +61,8 @@ function outcomeRow({ work, winner, times, overDefault, overPortable, candidates
     ...head(work),
     winner === undefined
       ? { text: "none", tone: "bad" as const }
+      : !decided
+      ? { text: "undecided", tone: "unsure" as const }
       : same
       ? { text: "the default", tone: "faint" as const }
       : { text: winner, tone: "good" as const },

@@ -61,6 +61,12 @@ export interface TuningOutcome {
   readonly work: TuningWork;
   /** Undefined if nothing could be timed. */
   readonly winner: string | undefined;
+  /**
+   * Whether the winner is worth keeping: it was compared with the default, or the default is no choice because it is
+   * wrong or fails. A default that only took too long, beside others that were left out, decides nothing: the machine may
+   * have been busy.
+   */
+  readonly decided: boolean;
   /** ns, medians; of the winner and the default from the same heat. */
   readonly times: {
     readonly winner?: number;
@@ -160,9 +166,13 @@ async function tuneCall(
   const overPortable = portable === undefined || overDefault === undefined
     ? ratio(race.times.portable, race.times.winner)
     : portable * overDefault;
+  const usual = results.get(work.usual)?.status;
+  const skipped = [...results.values()].some(({ status }) => status === "skipped");
+  const compared = usual === "timed" || usual === "wrong" || usual === "failed" || !skipped;
   return {
     work,
     ...race,
+    decided: race.winner !== undefined && compared,
     overDefault,
     overPortable,
     candidates: work.candidates.map((name) => results.get(name))

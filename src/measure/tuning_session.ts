@@ -19,11 +19,12 @@ const HEAT_SIZES = { least: 3, most: 16 };
  *
  * @param info the adapter
  * @param work kernels, passes and shapes; the first of each class is taken
- * @returns those that have a choice to make
+ * @returns those that have a choice to make, the ones with the least arithmetic first: what the budget does not reach is
+ *   then as little as can be
  */
 export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork[] {
   using dry = createDryGpu(info);
-  const byClass = new Map<string, TuningWork>();
+  const byClass = new Map<string, TuningWork & { readonly flops: number }>();
   for (const { kernel, pass, shape } of work) {
     const operator = tunableOperator(kernel, pass);
     if (operator === undefined) continue;
@@ -45,6 +46,7 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
       shape,
       operator,
       shapeClass,
+      flops: plan.cost.flops,
       usual,
       candidates,
       unfit: fits.flatMap(({ variant, reason }) =>
@@ -53,7 +55,7 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
       heatSize: Math.min(HEAT_SIZES.most, Math.max(HEAT_SIZES.least, room)),
     });
   }
-  return [...byClass.values()];
+  return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 
 /**

@@ -130,6 +130,19 @@ Deno.test("tune() takes another where the default is wrong", async () => {
   near(outcome!.overPortable, 8);
 });
 
+Deno.test("tune() decides nothing where the default only took too long and others were left out", async () => {
+  const slow = { time: 1, status: "timed-out" as const };
+  const left = { time: 1, status: "skipped" as const };
+  const decided = async (kernels: Record<string, Candidate>): Promise<boolean> =>
+    (await run(kernels)).outcomes[0]!.decided;
+  assertEquals(await decided(three), true);
+  assertEquals(await decided({ ...three, usual: slow }), true); // all others were timed
+  assertEquals(await decided({ ...three, left }), true);
+  assertEquals(await decided({ ...three, usual: slow, left }), false);
+  assertEquals(await decided({ ...three, usual: { time: 1, status: "wrong" }, left }), true);
+  assertEquals(await decided({ usual: slow, portable: slow }), false);
+});
+
 Deno.test("tune() stays with the default unless another is faster for certain", async () => {
   for (let repetition = 0; repetition < 20; repetition++) {
     const name = "x".repeat(repetition + 1); // draws other noise
@@ -226,13 +239,25 @@ Deno.test("listTuningWork() lists one call a class, without what the adapter's l
     shape: { name: "", dimensions: { rows, d } },
   });
   const work = listTuningWork(info, [rows(64, 512), rows(60, 500), rows(64, 511)]);
-  assertEquals(work.map(({ shape }) => shape.dimensions.d), [512, 511]);
+  assertEquals(work.map(({ shape }) => shape.dimensions.d), [511, 512]);
   for (const { candidates, unfit, usual } of work) {
     assert(candidates.includes("portable") && candidates.includes(usual));
     assertEquals(unfit.map(({ variant }) => variant), ["subgroup"]);
     assert(unfit[0]!.reason.includes("subgroups"));
   }
   assertEquals(createDryGpu(info).variants.size, 0);
+});
+
+Deno.test("listTuningWork() begins with what takes the least arithmetic", () => {
+  const long = { name: "", dimensions: { B: 1, Hq: 4, Hkv: 4, T: 4096, D: 64 } };
+  const short = { name: "", dimensions: { rows: 64, d: 64 } };
+  const work = listTuningWork({ ...info, software: true }, [
+    { kernel: "attention", pass: "backward", shape: long },
+    { kernel: "attention", pass: "forward", shape: long },
+    { kernel: "rms-norm", pass: "forward", shape: short },
+  ]).map(({ kernel, pass }) => `${kernel} ${pass}`);
+  assertEquals(work[0], "rms-norm forward");
+  assertEquals(work, work.toSorted().reverse());
 });
 
 Deno.test("listTuningWork() lets fewer candidates run together the more memory they take", () => {
