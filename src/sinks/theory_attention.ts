@@ -9,7 +9,8 @@
  * sums over T: together ρ = u ((D/2 + 32) Z + T + 50), Z being the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the
  * rounding of the numbers traced, 2^-24 or 2^-53. Sums over T tokens and products of D elements add T + D + 50 times
  * u of the magnitudes that are added up, which is what an identity's difference is measured in. (Higham, Accuracy
- * and Stability, section 4.2; WGSL's own accuracy of exp and log.)
+ * and Stability, section 4.2; WGSL's own accuracy of exp and log.) Weights and products below the smallest normal number
+ * may be flushed to 0 beside that.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -134,7 +135,8 @@ function compareKeyHead(
       ? 1
       : lambdaParallel(rowNorm(value, at, headDim) ** 2, constant);
     const size = rowNorm(valueGradient, at, headDim);
-    const scale = gain * sums.weighted[s]!;
+    // What flushing takes is no part of the terms, but counts like them.
+    const scale = gain * sums.weighted[s]! + Math.max(1, gain) * sums.valueFlush / tolerance;
     checks.value.identity({
       excess: rowDistance([valueGradient, wantedValue], at, headDim),
       scale,
@@ -151,7 +153,7 @@ function compareKeyHead(
     for (const [check, bound] of bounds) {
       check.bound({ ...common, actual: size, bound: gain * bound[s]! }, place);
     }
-    const keyScale = sums.keyScale[s]!;
+    const keyScale = sums.keyScale[s]! + sums.keyFlush / tolerance;
     checks.key.identity({
       excess: rowDistance([keyGradient, sums.keyGradient], at, headDim),
       scale: keyScale,

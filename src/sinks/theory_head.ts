@@ -23,6 +23,9 @@ export class KeySums {
   readonly keyScale: Float64Array;
   /** What rounding explains. */
   tolerance = 0;
+  /** What flushing products of tiny weights to 0 takes from a row of the values' and of the keys' gradients, at the most. */
+  valueFlush = 0;
+  keyFlush = 0;
 
   /** Zeros. */
   constructor({ context, headDim }: { readonly context: number; readonly headDim: number }) {
@@ -64,8 +67,11 @@ interface HeadNumbers {
   readonly tolerance: number;
 }
 
-function unitOf(data: Numbers): number {
-  return data instanceof Float32Array ? 2 ** -24 : 2 ** -53;
+/** The rounding of numbers, and the smallest normal one. */
+function precisionOf(data: Numbers): { readonly unit: number; readonly tiny: number } {
+  return data instanceof Float32Array
+    ? { unit: 2 ** -24, tiny: 2 ** -126 }
+    : { unit: 2 ** -53, tiny: 2 ** -1022 };
 }
 
 function numbersOf({ attention, shape, rows, keys, used }: Head): HeadNumbers {
@@ -104,7 +110,8 @@ function numbersOf({ attention, shape, rows, keys, used }: Head): HeadNumbers {
     q,
     k,
     v: norms(used, keys),
-    tolerance: unitOf(query) * ((headDim / 2 + 32) * largest + 2 * context + headDim + 100),
+    tolerance: precisionOf(query).unit *
+      ((headDim / 2 + 32) * largest + 2 * context + headDim + 100),
   };
 }
 
@@ -121,6 +128,15 @@ export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): voi
   const { context } = head.shape;
   const beta = new Float64Array(context * context);
   for (let t = 0; t < context; t++) addQuery(checks, sums, { ...head, numbers, beta, t });
+  const { g, q, v, scale } = numbers;
+  const { tiny } = precisionOf(head.attention.query);
+  const largestValue = v.reduce((a, b) => Math.max(a, b));
+  for (let t = 0; t < context; t++) {
+    // A weight may be flushed, and any of the D products with it.
+    sums.valueFlush += tiny * (Math.sqrt(head.shape.headDim) + g[t]!);
+    sums.keyFlush += tiny *
+      (Math.sqrt(head.shape.headDim) + 2 * scale * g[t]! * largestValue * q[t]!);
+  }
   addColumns(sums, { numbers, beta, context });
 }
 

@@ -15,7 +15,7 @@ import {
   valuePath,
 } from "../support/identities.ts";
 import { rmsNormBound, rmsNormRadialGradient } from "../support/row_identities.ts";
-import { mapTrace, tracedModel } from "../support/traces.ts";
+import { mapTrace, rounded, tracedModel } from "../support/traces.ts";
 
 Deno.test("checkTheory() finds the violations that tests/support/identities.ts finds", () => {
   for (const vScale of ["none", "learned", "backward-only"] as const) {
@@ -88,6 +88,30 @@ Deno.test("checkTheory() finds the violations that tests/support/identities.ts f
     assertEquals(found.get("key bound")!.violations > 0, keyBound(numbers).worst > 1e-9);
     assertEquals(found.get("query bound")!.violations > 0, queryBound(numbers).worst > 1e-9);
   }
+});
+
+Deno.test("checkTheory() takes no rounding for a violation, however extreme the numbers", () => {
+  const worst = new Map<string, number>();
+  for (let seed = 1; seed <= 12; seed++) {
+    for (const vScale of ["none", "learned"] as const) {
+      for (const scale of [1, 25, 80]) {
+        for (const massive of [1, 1e4]) {
+          const options = { config: { vScale }, batch: 1, context: 12, seed, scale, massive };
+          const { config, trace, gains, theta } = tracedModel(options);
+          for (const given of [trace, rounded(trace)]) {
+            const { checks, errors } = checkTheory(given, { config, gains, theta });
+            assertEquals(errors, [], JSON.stringify(options));
+            for (const { name, worst: found, tolerance } of checks) {
+              worst.set(name, Math.max(worst.get(name) ?? 0, found / tolerance));
+            }
+          }
+        }
+      }
+    }
+  }
+  // The share of what is allowed that was used: nothing is allowed that is never near.
+  const most = Math.max(...worst.values());
+  assert(most > 0.1 && most < 1, String(most));
 });
 
 Deno.test("checkTheory() finds RMSNorm's slack where tests/support/row_identities.ts does", () => {

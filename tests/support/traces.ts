@@ -1,6 +1,11 @@
 /** Traces of small models, from the float64 twin, for the tests of what is measured on them. */
 import type { LlamaConfig } from "../../src/model/config.ts";
-import { initialValues, layerParameterNames, listParameters } from "../../src/model/parameters.ts";
+import {
+  EMBEDDING,
+  initialValues,
+  layerParameterNames,
+  listParameters,
+} from "../../src/model/parameters.ts";
 import type { AttentionTrace, LayerTrace, Trace } from "../../src/model/trace.ts";
 import { randomNormal } from "../../src/random.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
@@ -41,8 +46,12 @@ export function tracedModel(options: {
   readonly batch?: number;
   readonly context?: number;
   readonly seed?: number;
+  /** How many times the initial weights are as large; 25 makes favorites, 80 makes weights that float32 cannot hold. */
+  readonly scale?: number;
+  /** How many times as large token 0's embedding is. */
+  readonly massive?: number;
 } = {}): TracedModel {
-  const { batch = 3, context = 10, seed = 1 } = options;
+  const { batch = 3, context = 10, seed = 1, scale = 25, massive = 1 } = options;
   const config = { ...SMALL, ...options.config };
   const parameters = new Map(
     listParameters(config).map((parameter) => {
@@ -56,11 +65,14 @@ export function tracedModel(options: {
             // Values where V-scale's valve is half open.
             : parameter.name.includes("v_proj")
             ? 1.5 * value
-            : 25 * value
+            : scale * value
         ),
       ];
     }),
   );
+  parameters.get(EMBEDDING)!.subarray(0, config.modelDim).forEach((value, i, row) => {
+    row[i] = massive * value;
+  });
   const tokens = Array.from(
     { length: batch * (context + 1) },
     (_, i) => (7 * i + 3 * (i * i % 5) + seed) % config.vocabulary,
