@@ -26,7 +26,7 @@ export async function storeTuning(
   const place = await tuningPlace(info);
   if (place === undefined) {
     throw new Error(
-      "tuning: find no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path, set one of them",
+      "find no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path, set one of them",
     );
   }
   const kept = new Map<string, TunedChoice>();
@@ -36,7 +36,7 @@ export async function storeTuning(
   for (const choice of choices) kept.set(choiceKey(choice), choice);
   const text = formatTuning(place.identity, [...kept.values()]);
   if (text.length > MAXIMUM_TUNING_BYTES) {
-    throw new Error(`tuning: ${place.path} would be larger than what is read; delete it`);
+    throw new Error(`${place.path} would be larger than what is read; delete it`);
   }
   await Deno.mkdir(place.folder, { recursive: true });
   await writeTextFile(place.path, text);
