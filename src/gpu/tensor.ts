@@ -173,9 +173,7 @@ export class Tensor {
    */
   async read(): Promise<Float32Array<ArrayBuffer>> {
     if (this.disposed) throw new TypeError("Cannot read the tensor: it has been disposed of");
-    const range = this.#part === undefined
-      ? undefined
-      : { offset: this.#offset, size: 4 * this.length };
+    const range = { offset: this.#offset, size: 4 * this.length };
     return new Float32Array(await this.#gpu.readBuffer(this.#buffer, range));
   }
 

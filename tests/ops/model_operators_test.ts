@@ -7,6 +7,7 @@ import {
   fakeQuantizeMatchesTwin,
   headsMatchTwin,
   learnedConstantMatchesTwin,
+  modelOperatorsStayInBounds,
   projectionsMatchTwin,
   sumsMatchTwin,
   swigluMatchesTwin,
@@ -36,4 +37,9 @@ onEachRuntime(
 onEachRuntime(
   "fakeQuantize() and planAbsoluteMaximum() agree with the twin",
   fakeQuantizeMatchesTwin,
+);
+onEachRuntime(
+  "a model's operators read and write their tensors and nothing beyond",
+  modelOperatorsStayInBounds,
+  { runtimes: ["deno"] },
 );

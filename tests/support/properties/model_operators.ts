@@ -38,6 +38,7 @@ import {
 } from "../../../mod.ts";
 import * as parts from "../../../src/reference/llama_parts.ts";
 import { toTwin } from "../attention_cases.ts";
+import { guardGpu } from "../guards.ts";
 import { Arena } from "../on_gpu.ts";
 import { type Report, Tally } from "../report.ts";
 import { FLUSH, U } from "../tolerance.ts";
@@ -546,4 +547,35 @@ function roundHalfToEven(x: number): number {
   const floor = Math.floor(x);
   if (x - floor !== 0.5) return Math.round(x);
   return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/**
+ * Where every buffer is longer than the tensor in it and full of NaN, the operators agree with the twin all the same, and
+ * the surplus keeps its bits.
+ */
+export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
+  const within = guardGpu(gpu);
+  // What the properties free is looked at first.
+  const free = within.gpu.free.bind(within.gpu);
+  const freed: GPUBuffer[] = [];
+  within.gpu.free = (buffer) => void freed.push(buffer);
+  const tally = new Tally();
+  const all = [
+    embeddingMatchesTwin,
+    headsMatchTwin,
+    projectionsMatchTwin,
+    swigluMatchesTwin,
+    crossEntropyMatchesTwin,
+    additionsMatchFloat32,
+    sumsMatchTwin,
+    adamWMatchesTwin,
+    learnedConstantMatchesTwin,
+    fakeQuantizeMatchesTwin,
+  ];
+  for (const property of all) {
+    await property(within.gpu);
+    tally.count(await within.check());
+    for (const buffer of freed.splice(0)) free(buffer);
+  }
+  return tally.report("a model's operators stay in bounds", all.length);
 }
