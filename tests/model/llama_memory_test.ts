@@ -43,7 +43,7 @@ for (const { config, ...sizes } of models) {
     await gpu.sync();
     const before = gpu.memory.bytes;
     const parameters = llamaParameters(config, { seed: 1 });
-    using model = new Llama(gpu, { config, parameters, ...sizes });
+    using model = new Llama(gpu, { config, parameters, kernels: "start", ...sizes });
     using _optimizer = new AdamW(gpu, model);
     const allocated = gpu.memory.bytes - before;
     const { total, parameters: own, states, head } = trainingMemory(config, sizes);
