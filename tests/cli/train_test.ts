@@ -7,15 +7,7 @@ import { RunFolder } from "../../src/experiments/run_folder.ts";
 import { checkRunSettings } from "../../src/experiments/run_settings.ts";
 import type { RunProgress } from "../../src/experiments/train_run.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "gradsink-train-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inFolder } from "../support/folder.ts";
 
 function recorder(): TrainOutput & { readonly texts: { out: string; err: string } } {
   const texts = { out: "", err: "" };

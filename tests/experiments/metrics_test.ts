@@ -2,14 +2,10 @@ import { join } from "node:path";
 import { MetricsWriter, readMetrics, type TrainingRow } from "../../src/experiments/metrics.ts";
 import { RunError } from "../../src/experiments/run_error.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
+import { inFolder } from "../support/folder.ts";
 
-async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "gradsink-metrics-" });
-  try {
-    await run(join(folder, "metrics.jsonl"));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+function withMetrics(run: (path: string) => Promise<void>): Promise<void> {
+  return inFolder((folder) => run(join(folder, "metrics.jsonl")));
 }
 
 function row(step: number): TrainingRow {
@@ -25,7 +21,7 @@ function row(step: number): TrainingRow {
 }
 
 Deno.test("MetricsWriter adds rows that others can read at once, and goes on after a step", () =>
-  inFolder(async (path) => {
+  withMetrics(async (path) => {
     assertEquals(await readMetrics(path), []);
     {
       const { writer, rows } = await MetricsWriter.open(path, 0);
@@ -45,7 +41,7 @@ Deno.test("MetricsWriter adds rows that others can read at once, and goes on aft
   }));
 
 Deno.test("readMetrics() passes over a torn last line, whose step comes again, and nothing else", () =>
-  inFolder(async (path) => {
+  withMetrics(async (path) => {
     const whole = [row(5), row(10)].map((each) => JSON.stringify(each) + "\n").join("");
     const last = JSON.stringify(row(15));
     for (const torn of ["", "{", last.slice(0, 20), last]) {

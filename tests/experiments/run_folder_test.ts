@@ -4,16 +4,8 @@ import { listCheckpoints, readRunSettings, RunFolder } from "../../src/experimen
 import { readCheckpoint } from "../../src/model/checkpoint.ts";
 import { initialValues, listParameters } from "../../src/model/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { inFolder } from "../support/folder.ts";
 import { TINY_RUN } from "./tiny_run.ts";
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "gradsink-run-folder-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 const parameters = new Map(
   listParameters(TINY_RUN.model).map((each) => [each.name, initialValues(each, { seed: 1 })]),

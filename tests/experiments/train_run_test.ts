@@ -13,21 +13,13 @@ import {
 import { CheckpointError } from "../../src/model/checkpoint_error.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "../support/assert.ts";
+import { inFolder } from "../support/folder.ts";
 import { testGpu } from "../support/gpu.ts";
 import { TINY_RUN } from "./tiny_run.ts";
 
 /** On one device for all, which compiles once. */
 async function trainRun(options: RunOptions, hooks?: RunHooks): Promise<RunResult> {
   return await trainRunAnywhere({ ...options, gpu: await testGpu("deno") }, hooks);
-}
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "gradsink-run-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 function begin(folder: string, settings: RunSettings = TINY_RUN) {

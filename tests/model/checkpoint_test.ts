@@ -14,6 +14,7 @@ import { listParameters } from "../../src/model/parameters.ts";
 import { readSafetensors } from "../../src/model/safetensors.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
+import { inFolder } from "../support/folder.ts";
 import { llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
 
 const config: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
@@ -26,15 +27,6 @@ function checkpointOf(step: number): Checkpoint {
     second: randomUniform({ seed: 200 * step + i, length }),
   }]));
   return { config, context: 9, parameters, moments, step, state: { losses: [0.1, 1 / 3] } };
-}
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "gradsink-checkpoint-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 async function namesIn(folder: string): Promise<string[]> {

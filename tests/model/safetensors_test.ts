@@ -8,15 +8,7 @@ import {
 } from "../../src/model/safetensors.ts";
 import { randomNormal } from "../../src/random.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "gradsink-safetensors-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inFolder } from "../support/folder.ts";
 
 function joined(pieces: Iterable<Uint8Array>): Uint8Array {
   const all = [...pieces];
