@@ -170,7 +170,7 @@ function parseRun(args: readonly string[]): StudyRequest {
     throw new UsageError("--corpus is for the text setting, which --settings does not name");
   }
   const shard = parseShard(values.shard!);
-  if (shard === undefined) throw wrong("shard", values.shard!, "such as 2/8");
+  if (shard === undefined) throw wrong("shard", values.shard!, "a part such as 2/8");
   const seeds = parseSeeds(values.seeds!);
   if (seeds === undefined) throw wrong("seeds", values.seeds!, "a count such as 5, or 6-10");
   const steps = integer("steps", values.steps!, 1_000_000);
