@@ -1,8 +1,16 @@
+import { attentionBackwardKeyValueBarrierFree } from "../../kernels/attention_backward_key_value_barrier_free.wgsl.ts";
 import { attentionBackwardKeyValueSubgroup } from "../../kernels/attention_backward_key_value_subgroup.wgsl.ts";
+import { attentionBackwardQueryBarrierFree } from "../../kernels/attention_backward_query_barrier_free.wgsl.ts";
 import { attentionBackwardQuerySubgroup } from "../../kernels/attention_backward_query_subgroup.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import {
+  BACKWARD_TILE,
+  BARRIER_FREE_ROWS,
+  suitsBarrierFree,
+  unfitBarrierFree,
+} from "./attention_barrier_free.ts";
 import type { AttentionForwardCall } from "./attention_forward_variants.ts";
 import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
 import { suitableRows, suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
@@ -166,6 +174,58 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> 
   };
 }
 
+const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
+  name: "barrier-free",
+  unfit: unfitBarrierFree,
+  suits: suitsBarrierFree,
+  plan(gpu, call) {
+    const { shape, scale, vScale, query, key, value, outputGradient } = call;
+    const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+    const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
+    const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
+    const parameters: Scalar[] = [
+      { u32: queryHeads },
+      { u32: keyValueHeads },
+      { u32: sequenceLength },
+      { u32: headDim },
+      { f32: scale },
+      { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
+    ];
+    const tiles = Math.ceil(sequenceLength / BARRIER_FREE_ROWS);
+    return {
+      scratch: [...scratch, rowStatistics],
+      dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
+        kernel: {
+          parts: [notANumber, {
+            file: "attention_backward_query_barrier_free.wgsl.ts",
+            source: attentionBackwardQueryBarrierFree(BACKWARD_TILE),
+          }],
+        },
+        parameters,
+        buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
+        workgroups: [tiles, queryHeads, batches],
+      }, {
+        kernel: {
+          parts: [notANumber, {
+            file: "attention_backward_key_value_barrier_free.wgsl.ts",
+            source: attentionBackwardKeyValueBarrierFree(BACKWARD_TILE),
+          }],
+        },
+        parameters,
+        buffers: [
+          ...inputs,
+          rowStatistics,
+          valve,
+          call.keyGradient.buffer,
+          call.valueGradient.buffer,
+        ],
+        workgroups: [tiles, keyValueHeads, batches],
+      }, ...constantDispatches(call, valve)],
+    };
+  },
+};
+
 /** The kernels of attention backward, in order of preference. */
 export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
-  [subgroup(8), portable];
+  [subgroup(8), barrierFree, portable];

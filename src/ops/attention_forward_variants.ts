@@ -1,5 +1,12 @@
+import { attentionForwardBarrierFree } from "../../kernels/attention_forward_barrier_free.wgsl.ts";
 import { attentionForwardSubgroup } from "../../kernels/attention_forward_subgroup.wgsl.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import {
+  BARRIER_FREE_ROWS,
+  FORWARD_TILE,
+  suitsBarrierFree,
+  unfitBarrierFree,
+} from "./attention_barrier_free.ts";
 import {
   type AttentionShape,
   type AttentionVScale,
@@ -93,9 +100,50 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   };
 }
 
+const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
+  name: "barrier-free",
+  unfit: unfitBarrierFree,
+  suits: suitsBarrierFree,
+  plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
+    const full = vScale?.mode === "full" ? vScale : undefined;
+    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+    const source = attentionForwardBarrierFree(FORWARD_TILE);
+    return {
+      scratch,
+      dispatches: [...dispatches, {
+        kernel: {
+          parts: [notANumber, { file: "attention_forward_barrier_free.wgsl.ts", source }],
+        },
+        parameters: [
+          { u32: shape.queryHeads },
+          { u32: shape.keyValueHeads },
+          { u32: shape.sequenceLength },
+          { u32: shape.headDim },
+          { f32: scale * Math.LOG2E },
+          { u32: full === undefined ? 0 : 1 },
+        ],
+        buffers: [
+          query.buffer,
+          key.buffer,
+          value.buffer,
+          valve,
+          output.buffer,
+          logSumExp.buffer,
+        ],
+        workgroups: [
+          Math.ceil(shape.sequenceLength / BARRIER_FREE_ROWS),
+          shape.queryHeads,
+          shape.batches,
+        ],
+      }],
+    };
+  },
+};
+
 /** The kernels of attention forward, in order of preference. */
 export const attentionForwardVariants: readonly Variant<AttentionShape, AttentionForwardCall>[] = [
   subgroup(16),
   subgroup(8),
+  barrierFree,
   portable,
 ];

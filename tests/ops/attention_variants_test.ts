@@ -115,9 +115,14 @@ Deno.test("every attention variant is tested here, or is the portable one", () =
   assertEquals(attentionForwardVariants.map(({ name }) => name), [
     "subgroup-16",
     "subgroup-8",
+    "barrier-free",
     "portable",
   ]);
-  assertEquals(attentionBackwardVariants.map(({ name }) => name), ["subgroup-8", "portable"]);
+  assertEquals(attentionBackwardVariants.map(({ name }) => name), [
+    "subgroup-8",
+    "barrier-free",
+    "portable",
+  ]);
 });
 
 /** A broken kernel, and what notices. */

@@ -1,0 +1,42 @@
+import type { AttentionBarrierFreeOptions } from "../../kernels/attention_barrier_free_tile.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { AttentionShape } from "./attention_shape.ts";
+
+/**
+ * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D = 64: 8 × 16 is the
+ * best of 4 × 16, 8 × 8, 8 × 16 and 16 × 8 on both; more numbers than these 128 leave the CPU's registers too often.
+ */
+export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 16 };
+
+/**
+ * The tile of the backward kernels, which hold twice as many numbers. 8 × 16 is a quarter faster on lavapipe, but takes
+ * twice as long to compile.
+ */
+export const BACKWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 8 };
+
+/** Rows of a workgroup. */
+export const BARRIER_FREE_ROWS = 64;
+
+/**
+ * Why attention's barrier-free kernels cannot run.
+ *
+ * @param gpu the GPU
+ * @param shape the lengths of the call
+ * @returns the reason, or undefined if they can
+ */
+export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | undefined {
+  const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
+  const tiles = Math.ceil(shape.sequenceLength / BARRIER_FREE_ROWS);
+  return tiles > limit ? "the sequence has too many tiles" : undefined;
+}
+
+/**
+ * Whether attention's barrier-free kernels are a good choice where nothing was measured: on the CPU, for sequences that
+ * are worth the seconds they take to compile. One compilation serves every D.
+ *
+ * @param gpu the GPU
+ * @param shape the lengths of the call
+ */
+export function suitsBarrierFree(gpu: Gpu, shape: AttentionShape): boolean {
+  return gpu.info.software && shape.sequenceLength >= 256;
+}
