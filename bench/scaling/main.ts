@@ -131,7 +131,7 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
     adapter: { runtime, software, tuning },
-    deadline: 180_000,
+    deadline: 600_000,
     interrupt,
   });
   try {

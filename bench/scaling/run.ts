@@ -48,6 +48,8 @@ export interface ScalingOptions {
   /** About how many seconds all sampling may take. */
   readonly budget: number;
   readonly seed: number;
+  /** How many processors a CPU adapter has. Default: this machine's. */
+  readonly processors?: number;
   readonly progress?: (done: number, total: number, text: string) => void;
   readonly interrupted?: () => boolean;
   /** Told all that is known after each call. */
@@ -93,7 +95,9 @@ export async function runScaling(
 async function measureCall(
   series: SeriesResult,
   shape: Shape,
-  { session, info, budget, seed, calls }: ScalingOptions & { readonly calls: number },
+  { session, info, budget, seed, calls, processors }:
+    & ScalingOptions
+    & { readonly calls: number },
 ): Promise<ScalingResult> {
   const { kernel, pass, axis, unit, points } = series;
   const { dimensions } = shape;
@@ -114,7 +118,10 @@ async function measureCall(
     const reason = error instanceof Error ? error.message : String(error);
     return { ...call, status: "left-out", reason, memory: { tensors: 0, extra: 0 } };
   }
-  const expected = expectedTime(points, dimensions);
+  const expected = expectedTime(points, {
+    dimensions,
+    processors: processors ?? navigator.hardwareConcurrency,
+  });
   if (expected !== undefined && expected > 1e9 * budget * LONGEST_SHARE) {
     const reason = expected === Infinity
       ? "shorter ones take too long already"
@@ -175,10 +182,13 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// From the last call's time, by what grows between the two: the product of all lengths, once more by T for attention.
+// From the last call's time (on a CPU adapter by its CPU time, since a busy machine passes), by what grows between the two: the product of all lengths, once more by T for attention.
 function expectedTime(
   points: readonly ScalingResult[],
-  dimensions: Shape["dimensions"],
+  { dimensions, processors }: {
+    readonly dimensions: Shape["dimensions"];
+    readonly processors: number;
+  },
 ): number | undefined {
   const last = points.at(-1);
   if (last === undefined) return undefined;
@@ -188,5 +198,6 @@ function expectedTime(
     const product = Object.values(lengths).reduce((a, b) => a * b, 1);
     return Hq === undefined ? product : product / Hkv * T;
   };
-  return last.time * size(dimensions) / size(last.shape);
+  const time = last.cpu?.time === undefined ? last.time : last.cpu.time / processors;
+  return time * size(dimensions) / size(last.shape);
 }

@@ -67,6 +67,7 @@ Deno.test("runScaling() measures all series, and leaves out what would take too 
     info,
     budget: 100,
     seed: 1,
+    processors: 2,
   });
   assertEquals(results.length, 10);
   const [forward, backward] = results;
@@ -85,7 +86,13 @@ Deno.test("runScaling() measures all series, and leaves out what would take too 
 
 Deno.test("scalingPicture() and scalingTable() show a run", async () => {
   const series = scalingSeries({ software: true });
-  const options = { session: session([], { wrong: "v-scale" }), info, budget: 100, seed: 1 };
+  const options = {
+    session: session([], { wrong: "v-scale" }),
+    info,
+    budget: 100,
+    seed: 1,
+    processors: 2,
+  };
   const results = await runScaling(series, options);
   const table = formatTerminalTable(scalingTable(results, { caption: "a machine" }));
   assertStringIncludes(table, "left-out: a run would take about 8.6 s");
@@ -104,6 +111,16 @@ Deno.test("scalingPicture() and scalingTable() show a run", async () => {
   assertEquals(scalingPicture([], { document: createSvgDocument(), machine: "" }), undefined);
 });
 
+Deno.test("runScaling() goes by CPU time where there is one: a busy machine passes", async () => {
+  const busy = session([]);
+  const series = scalingSeries({ software: true, longest: 8192 }).slice(0, 1);
+  const run = async (processors: number) =>
+    await runScaling(series, { session: busy, info, budget: 100, seed: 1, processors });
+  // Twice the time by the clock, spread over so many processors.
+  assertEquals((await run(4))[0]!.points.at(-1)!.status, "ok");
+  assertEquals((await run(1))[0]!.points.at(-1)!.status, "left-out");
+});
+
 Deno.test("runScaling() ends when it is interrupted", async () => {
   let asked = 0;
   const results = await runScaling(scalingSeries({ software: true }), {
@@ -111,6 +128,7 @@ Deno.test("runScaling() ends when it is interrupted", async () => {
     info,
     budget: 100,
     seed: 1,
+    processors: 2,
     interrupted: () => ++asked > 2,
   });
   assertEquals(results[0]!.points.length, 1);
