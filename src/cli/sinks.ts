@@ -22,7 +22,7 @@ export interface SinksHooks {
   readonly err: (text: string) => void;
   /** Whether standard output shows colors. */
   readonly color: boolean;
-  readonly openGpu: () => Promise<Gpu>;
+  readonly openGpu: (options: Pick<Request, "runtime" | "software">) => Promise<Gpu>;
 }
 
 type Request = Extract<SinksRequest, { help: false }>;
@@ -83,7 +83,7 @@ async function measure(
 ): Promise<SinkMeasurement> {
   const { batches, position, window, threshold, theory } = request;
   const progress = new Progress({ ...stderrOutput(), write: hooks.err });
-  using gpu = await hooks.openGpu();
+  using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
   using model = new Llama(gpu, {
     config: stored.config,
     batch: request.batch ?? batch ?? BATCH,
@@ -119,6 +119,6 @@ if (import.meta.main) {
     out: write(Deno.stdout),
     err: write(Deno.stderr),
     color: Deno.stdout.isTerminal() && !Deno.noColor,
-    openGpu: () => openGpu(),
+    openGpu,
   });
 }

@@ -31,6 +31,8 @@ export type SinksRequest =
     readonly threshold: number;
     readonly theory: boolean;
     readonly quantization: boolean;
+    readonly runtime: "deno" | "dawn";
+    readonly software: "auto" | "always" | "never";
   };
 
 const options = {
@@ -90,6 +92,20 @@ const options = {
   "no-quantization": {
     type: "switch",
     description: "Does not measure the loss with INT8 activations",
+  },
+  runtime: {
+    type: "value",
+    placeholder: "NAME",
+    choices: ["deno", "dawn"],
+    description: "The WebGPU implementation",
+    default: "deno",
+  },
+  software: {
+    type: "value",
+    placeholder: "WHEN",
+    choices: ["auto", "always", "never"],
+    description: "Whether an adapter that computes on the CPU will do",
+    default: "auto",
   },
   help: { type: "switch", short: "h", description: "Prints this and ends" },
 } as const satisfies OptionSpecifications;
@@ -160,5 +176,7 @@ export function parseSinks(args: readonly string[]): SinksRequest {
     threshold,
     theory: !switches["no-theory"],
     quantization: !switches["no-quantization"],
+    runtime: values.runtime as "deno" | "dawn",
+    software: values.software as "auto" | "always" | "never",
   };
 }
