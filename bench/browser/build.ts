@@ -62,17 +62,22 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
   }
 }
 
-// With a small drawer in the place of Observable Plot, and otherwise the packages of the project.
-async function bundle(folder: string): Promise<void> {
-  const settings = `${folder}/imports.json`;
-  const drawer = new URL("bench/browser/plot/plot.ts", root).href;
+/**
+ * Where the page's imports lead: a small drawer in the place of Observable Plot, and otherwise to the project's packages.
+ */
+export function bundleImports(): Record<string, string> {
   // An import map says it twice: the package, and what lies in it.
   const packages = Object.entries(config.imports).flatMap(([name, address]) => [
     [name, address],
     [`${name}/`, `${address.replace(":", ":/")}/`],
   ]);
-  const imports = { ...Object.fromEntries(packages), "@observablehq/plot": drawer };
-  await Deno.writeTextFile(settings, JSON.stringify({ imports }));
+  const drawer = new URL("bench/browser/plot/plot.ts", root).href;
+  return { ...Object.fromEntries(packages), "@observablehq/plot": drawer };
+}
+
+async function bundle(folder: string): Promise<void> {
+  const settings = `${folder}/imports.json`;
+  await Deno.writeTextFile(settings, JSON.stringify({ imports: bundleImports() }));
   const self = Deno.execPath();
   const { state } = await Deno.permissions.query({ name: "run", command: self });
   const entries = ["page.ts", "worker.ts"].map((name) =>

@@ -38,10 +38,13 @@ export function roughWork(kernel: KernelName, pass: PassName, dimensions: Dimens
  * @returns undefined if the shape is small already
  */
 export function smallerShape(kernel: KernelName, dimensions: Dimensions): Dimensions | undefined {
-  const { B = 1, Hq = 1, Hkv = 1, T = 1, rows = 1, M = 1 } = dimensions;
+  const { B = 1, Hq = 1, Hkv = 1, T = 1, rows = 1 } = dimensions;
   const part = (length: number): number => Math.ceil(length / GROWTH);
   if (kernel === "rms-norm") return rows <= 64 ? undefined : { ...dimensions, rows: part(rows) };
-  if (kernel === "matmul") return M <= 64 ? undefined : { ...dimensions, M: part(M) };
+  if (kernel === "matmul") {
+    const longest = (["M", "N", "K"] as const).find((name) => dimensions[name]! > 64);
+    return longest && { ...dimensions, [longest]: part(dimensions[longest]!) };
+  }
   if (B > 1) return { ...dimensions, B: part(B) };
   if (kernel === "v-scale") return T <= 64 ? undefined : { ...dimensions, T: part(T) };
   // Twice the tokens are four times the work.

@@ -113,11 +113,13 @@ function drawRect(group: Parent, { x, top, bottom }: Frame, { read, datum }: Dat
 
 function drawBar(group: Parent, { x, y }: Frame, { mark, read, datum }: Datum): Parent {
   const [x1, x2] = [read.place(x, "x1", datum), read.place(x, "x2", datum)];
-  return group.append("rect", {
-    x: Math.min(x1, x2),
-    width: Math.abs(x2 - x1),
-    y: y!(mark.of("y", datum)),
-    height: y!.width,
+  const top = y!(mark.of("y", datum));
+  const bottom = top + y!.width;
+  // Rounded where it ends, as far as it is long and high enough.
+  const r = Math.min(read.number("rx2", datum), x2 - x1, (bottom - top) / 2);
+  const arc = `A${r},${r},0,0,1`;
+  return group.append("path", {
+    d: `M${x1},${top}H${x2 - r}${arc},${x2},${top + r}V${bottom - r}${arc},${x2 - r},${bottom}H${x1}Z`,
     ...read.style(datum, false),
   });
 }

@@ -7,8 +7,6 @@
  */
 // @ts-types="npm:@types/d3-scale@4"
 import { scaleBand, scaleLinear, scaleLog, scalePoint } from "d3-scale";
-// @ts-types="npm:@types/d3-format@3"
-import { format } from "d3-format";
 import { element, type Parent, setAttributes } from "./element.ts";
 import { drawMark } from "./draw.ts";
 import { createMark, type Mark, type Row } from "./mark.ts";
@@ -158,11 +156,12 @@ function positionScale(options: ScaleOptions, range: [number, number]): Scale {
   const scale = (type === "log" ? scaleLog : scaleLinear)(numbers, range);
   const { ticks = 5, tickFormat } = options;
   const count = typeof ticks === "number" ? ticks : undefined;
-  const label = typeof tickFormat === "function"
+  // A logarithmic scale leaves out what would not fit, also from what a function formats.
+  const label = type === "log"
+    ? scaleLog(numbers, range).tickFormat(count ?? 10, (tickFormat ?? "~g") as string)
+    : typeof tickFormat === "function"
     ? tickFormat
-    : type === "log"
-    ? scaleLog(numbers, range).tickFormat(count ?? 5, tickFormat ?? "~g")
-    : format(tickFormat ?? "~g");
+    : scaleLinear(numbers, range).tickFormat(count ?? 10, tickFormat ?? "~g");
   return made(scale, {
     width: 0,
     ticks: (typeof ticks === "number" ? scale.ticks(ticks) : ticks)

@@ -1,0 +1,61 @@
+import { contentPolicy } from "../../../bench/browser/build.ts";
+import { answer } from "../../../bench/browser/serve.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert.ts";
+
+const needed = ["read", "write"] as const;
+const missing: string[] = [];
+for (const name of needed) {
+  if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
+}
+
+Deno.test({
+  name: `answer() serves the build's files under a strict policy, and nothing else${
+    missing.length === 0 ? "" : ` [needs ${missing.join(" ")}]`
+  }`,
+  ignore: missing.length > 0,
+  async fn() {
+    const parent = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${parent}/secret.json`, "secret");
+      await Deno.mkdir(`${parent}/dist/fixtures`, { recursive: true });
+      const folder = new URL(`file://${parent}/dist/`);
+      await Deno.writeTextFile(new URL("index.html", folder), "the page");
+      await Deno.writeTextFile(new URL("page.js", folder), "script");
+      await Deno.writeTextFile(new URL("fixtures/a.json", folder), "{}");
+      const get = (path: string, init?: RequestInit) =>
+        answer(new Request(`http://localhost${path}`, init), folder);
+      for (
+        const [path, type] of [["/", "text/html"], ["/?budget=1", "text/html"], [
+          "/page.js",
+          "text/javascript",
+        ], ["/fixtures/a.json", "application/json"]] as const
+      ) {
+        const response = await get(path);
+        assertEquals(response.status, 200, path);
+        assertStringIncludes(response.headers.get("content-type")!, type);
+        assertStringIncludes(response.headers.get("content-security-policy")!, contentPolicy);
+        assertEquals(response.headers.get("x-content-type-options"), "nosniff");
+      }
+      assertEquals(await (await get("/")).text(), "the page");
+      assertEquals(await (await get("/", { method: "HEAD" })).text(), "");
+      for (
+        const path of [
+          ...["/../secret.json", "/%2e%2e/secret.json", "/..%2fsecret.json", "//secret.json"],
+          ...["/fixtures/../../secret.json", "/absent.js", "/fixtures", "/page.js/", "/%00.js"],
+        ]
+      ) {
+        const response = await get(path);
+        assertEquals(response.status, 404, path);
+        assert(!(await response.text()).includes("secret"), path);
+      }
+      assertEquals((await get("/", { method: "POST" })).status, 405);
+    } finally {
+      await Deno.remove(parent, { recursive: true });
+    }
+  },
+});
+
+Deno.test("contentPolicy forbids whatever it does not name", () => {
+  assertStringIncludes(contentPolicy, "default-src 'none'");
+  assert(!/unsafe|https?:|\*|data:|blob:/.test(contentPolicy), contentPolicy);
+});
