@@ -22,6 +22,7 @@ import { standalonePicture } from "../../src/report/sink_plots.ts";
 import { createSvgDocument } from "../../src/report/svg_document.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { scalingPicture, scalingTable } from "./picture.ts";
+import { type EarlierRun, parseEarlier, SCALING_SCHEMA } from "./resume.ts";
 import { runScaling, type SeriesResult } from "./run.ts";
 
 const options = {
@@ -66,6 +67,11 @@ const options = {
     description: "Writes NAME.json and NAME.svg",
     default: "results/scaling",
   },
+  resume: {
+    type: "value",
+    placeholder: "FILE",
+    description: "Takes what an earlier run on this adapter measured, and measures the rest",
+  },
   help: { type: "switch", short: "h", description: "Prints this and ends" },
 } as const satisfies OptionSpecifications;
 
@@ -93,6 +99,7 @@ interface Request {
   readonly budget: number;
   readonly seed: number;
   readonly out: string;
+  readonly resume: string | undefined;
 }
 
 function parse(args: readonly string[]): Request | undefined {
@@ -119,11 +126,13 @@ function parse(args: readonly string[]): Request | undefined {
     budget: number("budget", 1),
     seed: number("seed", 0),
     out: values.out!,
+    resume: values.resume,
   };
 }
 
 async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   const { out, runtime, software, tuning, budget, seed, longest } = request;
+  const earlier = request.resume === undefined ? undefined : await readEarlier(request.resume);
   if (out.startsWith("results/")) await Deno.mkdir("results", { recursive: true });
   for (const ending of ["json", "svg"]) await checkWritable(`${out}.${ending}`);
   const command = await childCommand(runtime);
@@ -138,16 +147,23 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
     const { info } = await session.open();
     const name = info.description || info.device || info.vendor;
     const suite = await describeSuite();
+    if (earlier !== undefined && (earlier.adapter !== name || earlier.version !== suite.version)) {
+      throw new UsageError(
+        `--resume: the file is of version ${earlier.version} on ${earlier.adapter}, ` +
+          `this is version ${suite.version} on ${name}`,
+      );
+    }
     const series = scalingSeries({ software: info.software, longest });
     const results = await runScaling(series, {
       session,
       info,
       budget,
       seed,
+      earlier,
       progress: (done, total, text) => progress.show({ done, total, text }),
       interrupted: () => interrupt.aborted,
       // So that what was found is not lost, however the run ends.
-      result: (results) => write(results, { request, adapter: name, suite }),
+      result: (results) => write(results, { request, adapter: name, suite, earlier }),
     });
     progress.clear();
     const color = Deno.stdout.isTerminal() && !Deno.noColor;
@@ -164,24 +180,32 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   }
 }
 
+async function readEarlier(path: string): Promise<EarlierRun> {
+  const earlier = parseEarlier(await Deno.readTextFile(path));
+  if (earlier === undefined) throw new UsageError(`--resume: ${path} is no file of this command`);
+  return earlier;
+}
+
 async function write(
   results: readonly SeriesResult[],
-  { request, adapter, suite }: {
+  { request, adapter, suite, earlier }: {
     readonly request: Request;
     readonly adapter: string;
     readonly suite: Awaited<ReturnType<typeof describeSuite>>;
+    readonly earlier: EarlierRun | undefined;
   },
 ): Promise<void> {
   const { out, ...settings } = request;
   const runtime = describeRuntime(request.runtime);
   const file = {
-    schema: "gradsink-scaling/1",
+    schema: SCALING_SCHEMA,
     suite,
     date: new Date().toISOString(),
     runtime,
     host: await describeHost(),
     adapter,
     settings,
+    ...earlier === undefined ? {} : { earlier: { commit: earlier.commit, date: earlier.date } },
     series: results,
   };
   await writeTextFile(`${out}.json`, JSON.stringify(file, undefined, 1) + "\n");

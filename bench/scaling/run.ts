@@ -7,6 +7,8 @@ import { type CallMemory, callMemory, type ScalingSeries } from "../../src/measu
 import type { KernelName, PassName, Shape } from "../../src/measure/shapes.ts";
 import { median, medianInterval } from "../../src/measure/statistics.ts";
 
+import { type EarlierRun, resultIn } from "./resume.ts";
+
 /** One call of a series. */
 export interface ScalingResult {
   /** The length that grows. */
@@ -52,6 +54,8 @@ export interface ScalingOptions {
   readonly processors?: number;
   readonly progress?: (done: number, total: number, text: string) => void;
   readonly interrupted?: () => boolean;
+  /** What is known already; it is not measured again. */
+  readonly earlier?: EarlierRun | undefined;
   /** Told all that is known after each call. */
   readonly result?: (results: readonly SeriesResult[]) => Promise<void>;
 }
@@ -95,7 +99,7 @@ export async function runScaling(
 async function measureCall(
   series: SeriesResult,
   shape: Shape,
-  { session, info, budget, seed, calls, processors }:
+  { session, info, budget, seed, calls, processors, earlier }:
     & ScalingOptions
     & { readonly calls: number },
 ): Promise<ScalingResult> {
@@ -111,6 +115,8 @@ async function measureCall(
     bytes: 0,
     samples: [],
   };
+  const known = resultIn(earlier, { kernel, pass, shape: dimensions, variant });
+  if (known !== undefined) return known;
   let memory: CallMemory;
   try {
     memory = callMemory(info, { kernel, pass, dimensions }, variant);

@@ -1,4 +1,5 @@
 import { formatBytes, scalingPicture, scalingTable } from "../../bench/scaling/picture.ts";
+import { parseEarlier } from "../../bench/scaling/resume.ts";
 import { runScaling, type ScalingOptions } from "../../bench/scaling/run.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import { scalingSeries } from "../../src/measure/scaling.ts";
@@ -119,6 +120,33 @@ Deno.test("runScaling() goes by CPU time where there is one: a busy machine pass
   // Twice the time by the clock, spread over so many processors.
   assertEquals((await run(4))[0]!.points.at(-1)!.status, "ok");
   assertEquals((await run(1))[0]!.points.at(-1)!.status, "left-out");
+});
+
+Deno.test("runScaling() takes over what an earlier run measured, and only that", async () => {
+  const series = scalingSeries({ software: true }).slice(0, 1);
+  const options = { info, budget: 100, seed: 1, processors: 2 };
+  const first: string[] = [];
+  const results = await runScaling(series, { ...options, session: session(first) });
+  const file = {
+    schema: "gradsink-scaling/1",
+    suite: { version: "1", commit: null },
+    date: "2026-11-25",
+    adapter: "a",
+    series: results,
+  };
+  const earlier = parseEarlier(JSON.stringify(file));
+  const second: string[] = [];
+  const again = { ...options, session: session(second), earlier };
+  assertEquals(await runScaling(series, again), results);
+  assertEquals(second, []); // what was left out is left out again
+  const damaged = JSON.stringify(file).replace(/"time":[\d.]+/, '"time":"fast"');
+  const third: string[] = [];
+  const rest = { ...options, session: session(third), earlier: parseEarlier(damaged) };
+  assertEquals(await runScaling(series, rest), results);
+  assertEquals(third, [first[0]!]);
+  for (const text of ["", "{}", "[]", "null", '{"schema":"gradsink-scaling/1","series":[]}']) {
+    assertEquals(parseEarlier(text), undefined);
+  }
 });
 
 Deno.test("runScaling() ends when it is interrupted", async () => {
