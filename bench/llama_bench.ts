@@ -1,0 +1,201 @@
+/**
+ * A training step of small models beside the sum of its kernels' times, each kernel timed by itself: what the step
+ * loses between them.
+ *
+ * Run with `deno bench bench/llama_bench.ts`; a table of the kernels ends it. The step is timed by wall time: uploads,
+ * forward, backward and optimizer of several steps in a row, without waiting between them, as in a training.
+ */
+import { openGpu } from "../src/gpu/open_gpu.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
+import { GpuTimer } from "../src/measure/timing.ts";
+import type { LlamaConfig } from "../src/model/config.ts";
+import { Llama } from "../src/model/llama.ts";
+import { trainingMemory } from "../src/model/llama_memory.ts";
+import { AdamW } from "../src/model/optimizer.ts";
+import { initialValues, listParameters } from "../src/model/parameters.ts";
+import { formatDuration, formatFactor, formatRate, formatShare } from "../src/report/format.ts";
+import { formatTerminalTable } from "../src/report/table.ts";
+
+/** Steps in a row of one sample. */
+const STEPS = 4;
+/** Plans whose times one submission can hold. */
+const SPANS = 32;
+
+interface Size {
+  readonly name: string;
+  readonly batch: number;
+  readonly context: number;
+  readonly config: LlamaConfig;
+}
+
+const common = {
+  normEpsilon: 1e-5,
+  ropeBase: 10_000,
+  tiedHead: false,
+  vScale: "none",
+  layersWithoutAttention: [],
+} as const;
+
+const sizes: readonly Size[] = [
+  {
+    name: "L2 d64 f176 H1 V64, 16 × 64 tokens",
+    batch: 16,
+    context: 64,
+    config: {
+      ...common,
+      vocabulary: 64,
+      layers: 2,
+      modelDim: 64,
+      queryHeads: 1,
+      keyValueHeads: 1,
+      headDim: 64,
+      feedForwardDim: 176,
+    },
+  },
+  {
+    name: "L3 d96 f256 H3 V256, 8 × 128 tokens",
+    batch: 8,
+    context: 128,
+    config: {
+      ...common,
+      vocabulary: 256,
+      layers: 3,
+      modelDim: 96,
+      queryHeads: 3,
+      keyValueHeads: 3,
+      headDim: 32,
+      feedForwardDim: 256,
+    },
+  },
+];
+
+/** One model in training. */
+class Training {
+  readonly size: Size;
+  readonly model: Llama;
+  readonly optimizer: AdamW;
+  /** ns a step. */
+  readonly steps: number[] = [];
+  /** ns of each plan of a step. */
+  readonly plans: number[][] = [];
+  readonly #gpu: Gpu;
+  readonly #timer: GpuTimer;
+  readonly #batch: { readonly inputs: Uint32Array; readonly targets: Uint32Array };
+
+  constructor(gpu: Gpu, timer: GpuTimer, size: Size) {
+    const { config, batch, context } = size;
+    const parameters = new Map(
+      listParameters(config).map((each) => [each.name, initialValues(each, { seed: 1 })]),
+    );
+    this.#gpu = gpu;
+    this.#timer = timer;
+    this.size = size;
+    this.model = new Llama(gpu, { config, batch, context, parameters });
+    this.optimizer = new AdamW(gpu, this.model);
+    const inputs = Uint32Array.from(
+      { length: batch * context },
+      (_, i) => (7 * i + (i >> 3)) % config.vocabulary,
+    );
+    this.#batch = { inputs, targets: inputs.map((_, i) => inputs[(i + 1) % inputs.length]!) };
+  }
+
+  /** Trains a few steps and returns when the GPU is done: ns a step. */
+  async step(): Promise<number> {
+    const begin = performance.now();
+    for (let step = 0; step < STEPS; step++) {
+      this.model.setBatch(this.#batch);
+      this.model.computeGradients();
+      this.optimizer.step(1e-4);
+    }
+    // In Deno the call waits and the await sleeps 10 ms more; elsewhere the await waits.
+    const done = this.#gpu.device.queue.onSubmittedWorkDone();
+    let end = performance.now();
+    await done;
+    if (this.#gpu.info.runtime !== "deno") end = performance.now();
+    return (end - begin) * 1e6 / STEPS;
+  }
+
+  /** Times every kernel by itself. */
+  async profile(): Promise<void> {
+    const plans = [...this.model.plans, ...this.optimizer.plans];
+    const times: number[] = [];
+    for (let first = 0; first < plans.length; first += SPANS) {
+      const spans = plans.slice(first, first + SPANS)
+        .map((plan) => (pass: GPUComputePassEncoder) => plan.encode(pass));
+      const result = await this.#timer.time(spans);
+      times.push(...result.spans.map((time) => time ?? 0));
+    }
+    this.plans.push(times);
+  }
+
+  /**
+   * What a step and its kernels took, as lines for a terminal: the least times, since whatever else the machine does only
+   * adds to them.
+   */
+  table(color: boolean): string {
+    const plans = [...this.model.plans, ...this.optimizer.plans];
+    const groups = new Map<string, { time: number; flops: number; count: number }>();
+    plans.forEach(({ operator, cost }, i) => {
+      const group = groups.get(operator) ?? { time: 0, flops: 0, count: 0 };
+      group.time += Math.min(...this.plans.map((times) => times[i]!));
+      group.flops += cost.flops;
+      group.count++;
+      groups.set(operator, group);
+    });
+    const kernels = [...groups.values()].reduce((sum, { time }) => sum + time, 0);
+    const step = Math.min(...this.steps);
+    const { batch, context, config, name } = this.size;
+    const memory = trainingMemory(config, { batch, context }).total;
+    const tokens = batch * context / step * 1e9;
+    const rows = [...groups].sort(([, a], [, b]) => b.time - a.time).map((
+      [operator, { time, flops, count }],
+    ) => [
+      operator,
+      String(count),
+      formatDuration(time),
+      formatShare(time / kernels),
+      formatRate(flops / time * 1e9, "FLOP/s"),
+    ]);
+    return formatTerminalTable({
+      caption:
+        `${name}: a step takes ${formatDuration(step)} (${formatRate(tokens, "token/s")}), ` +
+        `${formatFactor(step / kernels)} of its kernels' ` +
+        `${formatDuration(kernels)}; ${(memory / 1e6).toFixed(1)} MB`,
+      columns: [
+        { title: "operator" },
+        { title: "calls", align: "right" },
+        { title: "time", align: "right" },
+        { title: "share", align: "right" },
+        { title: "arithmetic", align: "right" },
+      ],
+      rows,
+    }, { color });
+  }
+}
+
+const gpu = await openGpu();
+const timer = await GpuTimer.open(gpu, { clocks: { wall: () => performance.now() * 1e6 } });
+const trainings = sizes.map((size) => new Training(gpu, timer, size));
+for (const training of trainings) {
+  await training.step(); // compiles
+  Deno.bench({
+    name: `${STEPS} training steps, ${training.size.name}`,
+    n: 12,
+    async fn(b: Deno.BenchContext): Promise<void> {
+      await training.profile();
+      b.start();
+      training.steps.push(await training.step());
+      b.end();
+    },
+  });
+}
+
+addEventListener("unload", () => {
+  const color = Deno.stderr.isTerminal();
+  for (const training of trainings) {
+    if (training.steps.length === 0) continue;
+    Deno.stderr.writeSync(new TextEncoder().encode(`\n${training.table(color)}`));
+  }
+  timer.dispose();
+  gpu.dispose();
+});
