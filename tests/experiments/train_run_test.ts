@@ -183,6 +183,20 @@ Deno.test("trainRun() names the step, the tensor and the last good checkpoint wh
         .test(error.message),
       error.message,
     );
+    // An update that overflows is no checkpoint, however finite the loss before it was.
+    const saving = join(parent, "saving");
+    const updated = await assertRejects(
+      () =>
+        begin(saving, {
+          ...wild,
+          optimizer: { ...wild.optimizer, learningRate: 1e39 },
+          reporting: { ...wild.reporting, checkpointEvery: 1 },
+        }),
+      NonFiniteError,
+      "step 2: model.embed_tokens.weight holds ",
+    );
+    assertEquals(updated.details.checkpoint, undefined);
+    assertEquals(await listCheckpoints(saving), []);
     // With checkpoints before: a run that goes wild only after it went on.
     const later = join(parent, "later");
     const interrupt = new AbortController();
