@@ -1,12 +1,44 @@
 /** The kernels of cross-entropy, whichever the adapter prefers: against the twin, and broken on purpose. */
-import { assert } from "../support/assert.ts";
+import {
+  crossEntropyForward,
+  type CrossEntropyForwardOptions,
+  type CrossEntropyForwardResult,
+} from "../../mod.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import { onEachRuntime, portableGpu, siblingGpu, testGpu } from "../support/gpu.ts";
+import { drawUniform } from "../support/model_cases.ts";
+import { onGpu } from "../support/on_gpu.ts";
 import { crossEntropyMatchesTwin } from "../support/properties/model_operators.ts";
 
 onEachRuntime(
   "crossEntropyForward() agrees with the twin by its portable kernel",
   (gpu) => crossEntropyMatchesTwin(portableGpu(gpu)),
 );
+
+for (const variant of ["portable", "row-per-invocation"]) {
+  onEachRuntime(
+    `crossEntropyForward() hands a NaN on to its row alone: ${variant}`,
+    async (gpu) => {
+      for (const [place, value] of [[70 + 5, NaN], [70 + 69, NaN], [70 + 3, Infinity]] as const) {
+        const logits = drawUniform({ seed: 1, shape: [3, 70] });
+        logits.data[place] = value;
+        const targets = { data: Float32Array.of(4, 5, 6), shape: [3] };
+        const { loss, logSumExp } = await onGpu<
+          CrossEntropyForwardOptions,
+          CrossEntropyForwardResult
+        >(
+          gpu,
+          crossEntropyForward,
+          { logits, targets, variant },
+        );
+        for (const { data } of [loss, logSumExp]) {
+          assertEquals([...data].map(Number.isNaN), [false, true, false], `${value} at ${place}`);
+          assert(Number.isFinite(data[0]) && Number.isFinite(data[2]));
+        }
+      }
+    },
+  );
+}
 
 const file = "cross_entropy_forward_rows.wgsl";
 const mutants: readonly (readonly [find: string, replace: string])[] = [
