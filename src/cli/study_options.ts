@@ -30,7 +30,13 @@ export type StudyRequest =
     /** Whether finished runs are measured again. */
     readonly remeasure: boolean;
   }
-  | { readonly command: "report"; readonly folders: readonly string[]; readonly out: string };
+  | {
+    readonly command: "report";
+    readonly folders: readonly string[];
+    readonly out: string;
+    /** Where the records that count go, to be kept or shared. */
+    readonly records: string | undefined;
+  };
 
 const help = { type: "switch", short: "h", description: "Print this and exit" } as const;
 
@@ -115,6 +121,11 @@ const reportOptions = {
     description: "Where the page, the figures and the claims go",
     default: "results/study-report",
   },
+  records: {
+    type: "value",
+    placeholder: "FOLDER",
+    description: "Also gather the runs' records there, all that the report takes to be made again",
+  },
   help,
 } as const satisfies OptionSpecifications;
 
@@ -151,7 +162,7 @@ function parseReport(args: readonly string[]): StudyRequest {
   const { switches, values, operands } = parseArguments(args, { options: reportOptions });
   if (switches.help) return { command: "help" };
   if (operands.length === 0) throw new UsageError("report: no folder given, wanted at least one");
-  return { command: "report", folders: operands, out: values.out! };
+  return { command: "report", folders: operands, out: values.out!, records: values.records };
 }
 
 function parseRun(args: readonly string[]): StudyRequest {

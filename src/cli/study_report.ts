@@ -1,9 +1,11 @@
 /** `deno task study report`: folders of runs in; a page, figures and claims out. */
 import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";
+import { armName } from "../experiments/study_arms.ts";
 import { judgeClaims } from "../experiments/study_claims.ts";
 import { mergeStudy, type NamedRecord, type Study } from "../experiments/study_merge.ts";
-import { readStudyFolder } from "../experiments/study_record_store.ts";
+import { withoutPoints } from "../experiments/study_record_build.ts";
+import { readStudyFolder, writeStudyRecord } from "../experiments/study_record_store.ts";
 import { ResultFileError } from "../measure/result_file.ts";
 import { writeTextFile } from "../measure/result_file_store.ts";
 import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../report/study_text.ts";
@@ -18,15 +20,19 @@ import type { CommandOutput } from "./compare.ts";
  * @throws {ResultFileError} if a folder cannot be read, or the report cannot be written
  */
 export async function writeReport(
-  { folders, out }: { readonly folders: readonly string[]; readonly out: string },
+  { folders, out, records }: {
+    readonly folders: readonly string[];
+    readonly out: string;
+    readonly records?: string | undefined;
+  },
   output: CommandOutput,
 ): Promise<number> {
   const found: NamedRecord[] = [];
   const problems: string[] = [];
   for (const folder of folders) {
-    const { records, problems: own } = await readStudyFolder(folder);
-    found.push(...records);
-    problems.push(...own);
+    const read = await readStudyFolder(folder);
+    found.push(...read.records);
+    problems.push(...read.problems);
   }
   const merged = mergeStudy(found);
   const study: Study = { ...merged, warnings: [...problems, ...merged.warnings] };
@@ -43,18 +49,12 @@ export async function writeReport(
   const document = createSvgDocument();
   const page = renderStudyPage(study, { claims, document });
   const figures = studyFigures(study, document);
-  try {
-    await Deno.mkdir(join(out, "figures"), { recursive: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    throw new ResultFileError(
-      escapeTerminal(`${out}: cannot be made: ${(error as Error).message}`),
-    );
-  }
+  await makeFolder(join(out, "figures"));
   for (const { name, text } of figures) await writeTextFile(join(out, "figures", name), text);
   await writeTextFile(join(out, "claims.md"), formatStudyMarkdown(study, claims));
   await writeTextFile(join(out, "claims.json"), formatStudyJson(study, claims));
   await writeTextFile(join(out, "index.html"), page);
+  if (records !== undefined) await gather(study, records);
   output.out(formatStudy(study, claims, { color: output.color }));
   output.out(
     escapeTerminal(
@@ -62,4 +62,25 @@ export async function writeReport(
     ) + "\n",
   );
   return 0;
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const reason = (error as Error).message.replace(/ \(os error \d+\).*/, "");
+    throw new ResultFileError(escapeTerminal(`${path}: cannot be made: ${reason}`));
+  }
+}
+
+/** Records of all runs that count, by their arms' names. Single tokens are drawn of the first seed only. */
+async function gather({ groups }: Study, folder: string): Promise<void> {
+  await makeFolder(folder);
+  for (const { records, seeds } of groups) {
+    for (const record of records) {
+      const kept = record.arm.seed === seeds[0] ? record : withoutPoints(record);
+      await writeStudyRecord(join(folder, `${armName(record.arm)}.json`), kept);
+    }
+  }
 }

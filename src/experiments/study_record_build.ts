@@ -129,6 +129,34 @@ function thinned(final: SinkMeasurement): SinkMeasurement {
 
 type Branch = SinkMeasurement["layers"][number]["mlp"]["branch"];
 
+/**
+ * A record without its single tokens, which no claim rests on.
+ *
+ * @param record of a run
+ */
+export function withoutPoints(record: StudyRecord): StudyRecord {
+  const { final } = record;
+  if (final === null) return record;
+  const none = (branch: Branch): Branch => ({
+    ...branch,
+    points: { sequence: [], position: [], inputNorm: [], bloat: [], compress: [], change: [] },
+  });
+  return {
+    ...record,
+    final: {
+      ...final,
+      layers: final.layers.map((layer) => ({
+        ...layer,
+        attention: layer.attention && {
+          ...layer.attention,
+          branch: none(layer.attention.branch),
+        },
+        mlp: { ...layer.mlp, branch: none(layer.mlp.branch) },
+      })),
+    },
+  };
+}
+
 /** All tokens at the sink that there are, and of the others every so many-th. */
 function thinnedBranch(branch: Branch): Branch {
   const { points } = branch;

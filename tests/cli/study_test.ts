@@ -226,6 +226,22 @@ testOnDisk("study report merges folders, and says what is twice or missing", asy
     (await Array.fromAsync(Deno.readDir(out))).map(({ name }) => name).sort(),
     ["claims.json", "claims.md", "figures", "index.html"],
   );
+  // Gathered records make the same report.
+  const [gathered, second] = [join(folder, "gathered"), join(folder, "second")];
+  await ran([
+    "report",
+    join(folder, "a"),
+    join(folder, "b"),
+    `--out=${out}`,
+    `--records=${gathered}`,
+  ]);
+  assertEquals((await ran(["report", gathered, `--out=${second}`])).code, 0);
+  const [claims, again] = await Promise.all(
+    [out, second].map(async (each) =>
+      JSON.parse(await Deno.readTextFile(join(each, "claims.json"))).claims as unknown
+    ),
+  );
+  assertEquals(again, claims);
   await Deno.mkdir(join(folder, "empty"));
   const empty = await ran(["report", join(folder, "empty"), `--out=${out}`]);
   assertEquals(empty.code, 1);
