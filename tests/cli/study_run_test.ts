@@ -13,8 +13,7 @@ const granted = (await Promise.all(
 )).every(({ state }) => state === "granted");
 
 Deno.test({
-  name:
-    "runArm() trains an arm, goes on with it, and leaves a record that says what its metrics say" +
+  name: "runArm() trains an arm and leaves a record that says what its metrics say" +
     (granted ? "" : " (needs --allow-read --allow-write --allow-env)"),
   ignore: !granted,
   async fn() {
@@ -26,17 +25,12 @@ Deno.test({
         folder: join(parent, "run"),
         suite: { version: "1.2.3", commit: "a".repeat(40) },
       };
-      const stop = new AbortController();
       const reports: RunReport[] = [];
-      const hooks = (signal: AbortSignal) => ({
-        signal,
-        report: (report: RunReport) => {
-          reports.push(report);
-          if (report.type === "progress" && report.step >= 1) stop.abort();
-        },
-      });
-      assertEquals(await runArm(order, hooks(stop.signal)), 130);
-      assertEquals(await runArm(order, hooks(new AbortController().signal)), 0);
+      const hooks = {
+        signal: new AbortController().signal,
+        report: (report: RunReport) => void reports.push(report),
+      };
+      assertEquals(await runArm(order, hooks), 0);
       assert(reports.some((report) => report.type === "progress" && report.step === 4));
       const path = join(order.folder, RECORD_FILE);
       const record = parseStudyRecord(await Deno.readTextFile(path), path);
@@ -62,7 +56,7 @@ Deno.test({
       assertEquals(final!.theory!.checks.map(({ violations }) => violations).filter(Boolean), []);
       // Measured again by another commit, the record still says what trained it.
       const later = { ...order, suite: { version: "1.2.3", commit: "b".repeat(40) } };
-      assertEquals(await runArm(later, hooks(new AbortController().signal)), 0);
+      assertEquals(await runArm(later, hooks), 0);
       const again = parseStudyRecord(await Deno.readTextFile(path), path);
       assertEquals([again.suite, again.measuredBy], [order.suite, later.suite]);
       assertEquals(again.trajectory, record.trajectory);
