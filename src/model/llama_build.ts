@@ -49,6 +49,11 @@ export interface LlamaBuild {
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
+interface Candidate {
+  readonly name: string;
+  unfit(gpu: Gpu, shape: AttentionShape): string | undefined;
+}
+
 /**
  * Chooses kernels.
  *
@@ -66,17 +71,20 @@ export function chooseKernels(
   if (preference === "start") {
     return { matmul: "portable", attentionForward: "portable", attentionBackward: "portable" };
   }
-  // The operators themselves take these for long sequences only, since they compile for seconds.
-  const forward = attentionForwardVariants.find(({ name, unfit }) =>
-    name.startsWith("subgroup") && unfit(gpu, attention) === undefined
-  );
-  const backward = attentionBackwardVariants.find(({ name, unfit }) =>
-    name.startsWith("subgroup") && unfit(gpu, attention) === undefined
-  );
+  // The operators themselves take these for long sequences only, since they compile for seconds. Narrow subgroups, and
+  // rows that fill too many registers, are slower than none.
   const wide = (gpu.info.subgroupSize?.minimum ?? 0) >= 8 && attention.headDim <= 64;
-  return wide && forward !== undefined && backward !== undefined
-    ? { attentionForward: forward.name, attentionBackward: backward.name }
-    : {};
+  const fastest = (variants: readonly Candidate[]): string | undefined => {
+    const fit = variants.filter(({ unfit }) => unfit(gpu, attention) === undefined);
+    const subgroup = wide ? fit.find(({ name }) => name.startsWith("subgroup")) : undefined;
+    return (subgroup ?? fit.find(({ name }) => name === "barrier-free"))?.name;
+  };
+  const attentionForward = fastest(attentionForwardVariants);
+  const attentionBackward = fastest(attentionBackwardVariants);
+  return {
+    ...attentionForward === undefined ? {} : { attentionForward },
+    ...attentionBackward === undefined ? {} : { attentionBackward },
+  };
 }
 
 /** A parameter, or a unit of several, by its first one's name. */

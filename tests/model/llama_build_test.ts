@@ -1,0 +1,46 @@
+import { chooseKernels } from "../../src/model/llama_build.ts";
+import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
+import { attentionForwardVariants } from "../../src/ops/attention_forward_variants.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { siblingGpu, testGpu } from "../support/gpu.ts";
+
+const attention = {
+  batches: 2,
+  queryHeads: 2,
+  keyValueHeads: 1,
+  sequenceLength: 64,
+  headDim: 32,
+};
+
+Deno.test("chooseKernels() leaves the choice to the operators on GPUs", async () => {
+  const gpu = siblingGpu(await testGpu("deno"), { software: false });
+  assertEquals(chooseKernels(gpu, { preference: "steps", attention }), {});
+  assertEquals(chooseKernels(gpu, { preference: "start", attention }), {});
+});
+
+Deno.test("chooseKernels() takes what fits the adapter, fast to compile or fast to run", async () => {
+  const gpu = siblingGpu(await testGpu("deno"), { software: true });
+  assertEquals(chooseKernels(gpu, { preference: "start", attention }), {
+    matmul: "portable",
+    attentionForward: "portable",
+    attentionBackward: "portable",
+  });
+  for (const headDim of [8, 64, 128, 256]) {
+    const shape = { ...attention, headDim };
+    const { attentionForward, attentionBackward } = chooseKernels(gpu, {
+      preference: "steps",
+      attention: shape,
+    });
+    for (
+      const [name, variants] of [
+        [attentionForward, attentionForwardVariants],
+        [attentionBackward, attentionBackwardVariants],
+      ] as const
+    ) {
+      const chosen = variants.find((variant) => variant.name === name);
+      assert(chosen !== undefined && chosen.name !== "portable", `${name} for D = ${headDim}`);
+      assertEquals(chosen.unfit(gpu, shape), undefined);
+      if (headDim > 64) assertEquals(name, "barrier-free");
+    }
+  }
+});
