@@ -3,7 +3,7 @@
  *
  * | variant | what it does |
  * |---|---|
- * | subgroup | never ends on the GPU |
+ * | subgroup | never answers (a kernel that never ends on the GPU does so, too, but keeps the processor busy meanwhile) |
  * | vectorised | ends the process |
  * | row-per-invocation, portable | right |
  *
@@ -20,25 +20,19 @@ import {
 import { openGpu } from "../../src/ops/open_gpu.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 
-// An odd number times an odd number is odd.
-const endless =
-  "var odd = parameters.rows | 1u; while (odd != 0u) { odd *= 1664525u; } output[0] = Element(f32(odd));";
-
 function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
   const { pass, variant } = options;
   gpu.pipelines.rewrite = ({ file, source }) => {
     const main = /(fn main\([^{]*\{)/;
-    if (pass === "forward" && variant === "subgroup" && file.startsWith("rms_norm")) {
-      return source.replace(main, `$1 ${endless}`);
-    }
     if (pass === "backward" && variant === "row-per-invocation" && file.startsWith("rms_norm")) {
       return source.replace(main, "$1 if (parameters.rows > 0u) { return; }");
     }
     return source;
   };
   const workload = createWorkload(gpu, options);
-  if (pass !== "forward" || variant !== "vectorised") return workload;
-  return { ...workload, check: () => Deno.exit(9) };
+  if (pass !== "forward") return workload;
+  if (variant === "subgroup") return { ...workload, check: () => new Promise(() => {}) };
+  return variant === "vectorised" ? { ...workload, check: () => Deno.exit(9) } : workload;
 }
 
 await serve({

@@ -103,7 +103,7 @@ async function onlyFile(folder: string): Promise<string> {
   return `${folder}/gradsink/tuning/${names[0]}`;
 }
 
-const small = ["--kernels=rms-norm", "--shapes=quick", "--software=auto", "--budget=60"];
+const small = ["--kernels=rms-norm", "--shapes=quick", "--software=auto", "--budget=600"];
 
 testTune(
   "tune() survives kernels that hang, crash or compute nothing, and openGpu takes up the others",
@@ -113,7 +113,7 @@ testTune(
     assertStringIncludes(stdout, "vectorised failed: the process ended with code 9");
     const [forward, backward] = stdout.split("\n").filter((line) => line.startsWith("rmsNorm"));
     if (!forward!.includes("cannot run here")) {
-      assertStringIncludes(forward!, "subgroup timed out: no answer for 8 s");
+      assertStringIncludes(forward!, "subgroup timed out: no answer for 20 s");
     }
     assertStringIncludes(backward!, "row-per-invocation wrong:");
     assertStringIncludes(stderr, "openGpu takes it up");
