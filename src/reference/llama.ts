@@ -7,55 +7,27 @@
  *
  * Source: spec section 1; parameters as in Hugging Face's Llama.
  */
-import { checkConfig, type LlamaConfig, vScaleConstant } from "../model/config.ts";
-import {
-  EMBEDDING,
-  FINAL_NORM,
-  HEAD,
-  layerParameterNames,
-  listParameters,
-} from "../model/parameters.ts";
+import { EMBEDDING, FINAL_NORM, layerParameterNames } from "../model/parameters.ts";
 import type { AttentionTrace, LayerTrace, Trace } from "../model/trace.ts";
-import { attentionBackward, attentionForward, type ReferenceVScale } from "./attention.ts";
+import { attentionBackward } from "./attention.ts";
 import {
-  constantVector,
-  crossEntropy,
-  embed,
+  type AttentionMemory,
+  type LayerMemory,
+  LlamaForward,
+  type LlamaOptions,
+} from "./llama_forward.ts";
+import {
   embedBackward,
-  type HeadLayout,
   linearBackward,
-  linearForward,
   mergeHeads,
   splitHeads,
   sum,
   swigluBackward,
-  swigluForward,
 } from "./llama_parts.ts";
-import { rmsNormBackward, rmsNormForward } from "./rms_norm.ts";
-import { elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
-import { vScaleForward } from "./v_scale.ts";
+import { rmsNormBackward } from "./rms_norm.ts";
+import { type ReferenceTensor, zeros } from "./tensor.ts";
 
-/** Tokens, and the one that follows each. */
-export interface LlamaBatch {
-  /** B */
-  readonly batch: number;
-  /** T */
-  readonly context: number;
-  /** [B, T] */
-  readonly inputs: ArrayLike<number>;
-  /** [B, T] */
-  readonly targets: ArrayLike<number>;
-}
-
-/** What {@linkcode llamaLoss} and {@linkcode llamaGradients} work on. */
-export interface LlamaOptions {
-  /** The model's shape. */
-  readonly config: LlamaConfig;
-  /** Every parameter's elements by its name. */
-  readonly parameters: ReadonlyMap<string, Float64Array>;
-  /** Tokens. */
-  readonly batch: LlamaBatch;
-}
+export type { LlamaBatch, LlamaOptions } from "./llama_forward.ts";
 
 /** What {@linkcode llamaLoss} may be told beside that. */
 export interface LlamaLossOptions extends LlamaOptions {
@@ -78,41 +50,6 @@ export interface LlamaResult {
   readonly trace: Trace<Float64Array>;
 }
 
-/** What the forward pass of one attention leaves for the backward pass. */
-interface AttentionMemory {
-  readonly norm: Normed;
-  readonly query: ReferenceTensor;
-  readonly key: ReferenceTensor;
-  readonly value: ReferenceTensor;
-  readonly vScale: ReferenceVScale | undefined;
-  readonly output: ReferenceTensor;
-  readonly logSumExp: ReferenceTensor;
-  readonly merged: ReferenceTensor;
-  readonly residual: ReferenceTensor;
-}
-
-interface LayerMemory {
-  readonly input: ReferenceTensor;
-  readonly attention: AttentionMemory | undefined;
-  readonly half: ReferenceTensor;
-  readonly norm: Normed;
-  readonly gate: ReferenceTensor;
-  readonly up: ReferenceTensor;
-  readonly hidden: ReferenceTensor;
-  readonly mlpResidual: ReferenceTensor;
-  readonly output: ReferenceTensor;
-}
-
-interface LayerInput {
-  readonly input: ReferenceTensor;
-  readonly held: Float64Array | undefined;
-}
-
-interface Normed {
-  readonly output: ReferenceTensor;
-  readonly inverseRms: ReferenceTensor;
-}
-
 /**
  * The loss alone.
  *
@@ -122,7 +59,7 @@ interface Normed {
  * @throws {RangeError} for a configuration that no model can have, or a token outside the vocabulary
  */
 export function llamaLoss(options: LlamaLossOptions): number {
-  return new Twin(options).forward(options.held).loss;
+  return new LlamaForward(options).forward(options.held).loss;
 }
 
 /**
@@ -162,136 +99,29 @@ export function llamaLoss(options: LlamaLossOptions): number {
  * ```
  */
 export function llamaGradients(options: LlamaOptions): LlamaResult {
-  return new Twin(options).backward();
+  return new LlamaBackward(new LlamaForward(options)).run();
 }
 
-class Twin {
-  readonly #config: LlamaConfig;
-  readonly #parameters = new Map<string, ReferenceTensor>();
-  readonly #batch: LlamaBatch;
+/** The backward pass. */
+class LlamaBackward {
+  readonly #model: LlamaForward;
 
-  constructor({ config, parameters, batch }: LlamaOptions) {
-    checkConfig(config);
-    this.#config = config;
-    this.#batch = batch;
-    for (const { name, shape } of listParameters(config)) {
-      const data = parameters.get(name);
-      if (data?.length !== elementCount(shape)) {
-        throw new TypeError(
-          `llama: ${name} has ${data?.length ?? "no"} elements, wanted ${
-            elementCount(shape)
-          } as its shape is [${shape.join(", ")}]`,
-        );
-      }
-      this.#parameters.set(name, { data, shape });
-    }
-    const { vocabulary } = config;
-    for (const name of ["inputs", "targets"] as const) checkTokens(batch, { name, vocabulary });
+  constructor(model: LlamaForward) {
+    this.#model = model;
   }
 
-  #parameter(name: string): ReferenceTensor {
-    return this.#parameters.get(name)!;
-  }
-
-  #norm(input: ReferenceTensor, gain: string): Normed {
-    const epsilon = this.#config.normEpsilon;
-    return rmsNormForward({ input, gain: this.#parameter(gain), epsilon });
-  }
-
-  #layout(kind: "query" | "key" | "value"): HeadLayout {
-    const { queryHeads, keyValueHeads, headDim, ropeBase } = this.#config;
-    const { batch, context } = this.#batch;
-    return {
-      batch,
-      context,
-      heads: kind === "query" ? queryHeads : keyValueHeads,
-      headDim,
-      ropeBase: kind === "value" ? undefined : ropeBase,
-    };
-  }
-
-  /** What attention does to its values. */
-  #vScale(layer: number): ReferenceVScale | undefined {
-    const { vScale, keyValueHeads } = this.#config;
-    if (vScale === "none") return undefined;
-    const constant = constantVector(keyValueHeads, vScaleConstant(this.#config));
-    if (vScale === "learned") {
-      const theta = this.#parameter(layerParameterNames(layer).theta);
-      theta.data.forEach((value, head) => constant.data[head]! *= Math.exp(value));
-    }
-    return { constant, mode: vScale === "backward-only" ? "backward-only" : "full" };
-  }
-
-  #attentionForward(
-    layer: number,
-    { input, held }: LayerInput,
-  ): AttentionMemory {
-    const names = layerParameterNames(layer);
-    const norm = this.#norm(input, names.attentionNorm);
-    const project = (kind: "query" | "key" | "value") => {
-      const weight = this.#parameter(names[kind]);
-      return splitHeads(linearForward({ input: norm.output, weight }), this.#layout(kind));
-    };
-    const [query, key, value] = [project("query"), project("key"), project("value")];
-    const vScale = this.#vScale(layer);
-    const used = held === undefined || vScale === undefined
-      ? { value, vScale }
-      : { value: holdFast(value, { held, constant: vScale.constant }) };
-    const { output, logSumExp } = attentionForward({ query, key, ...used });
-    // Values are not turned, and neither is what is made of them.
-    const merged = mergeHeads(output, { ...this.#layout("query"), ropeBase: undefined });
-    const weight = this.#parameter(names.attentionOutput);
-    const residual = linearForward({ input: merged, weight });
-    return { norm, query, key, value, vScale, output, logSumExp, merged, residual };
-  }
-
-  #layerForward(
-    layer: number,
-    { input, held }: LayerInput,
-  ): LayerMemory {
-    const names = layerParameterNames(layer);
-    const attention = this.#config.layersWithoutAttention.includes(layer)
-      ? undefined
-      : this.#attentionForward(layer, { input, held });
-    const half = attention === undefined ? input : sum(input, attention.residual);
-    const norm = this.#norm(half, names.mlpNorm);
-    const gate = linearForward({ input: norm.output, weight: this.#parameter(names.gate) });
-    const up = linearForward({ input: norm.output, weight: this.#parameter(names.up) });
-    const hidden = swigluForward({ gate, up });
-    const mlpResidual = linearForward({ input: hidden, weight: this.#parameter(names.down) });
-    const output = sum(half, mlpResidual);
-    return { input, attention, half, norm, gate, up, hidden, mlpResidual, output };
-  }
-
-  forward(held: readonly (Float64Array | undefined)[] = []) {
-    const { inputs, targets } = this.#batch;
-    const layers: LayerMemory[] = [];
-    let state = embed(this.#parameter(EMBEDDING), inputs);
-    for (let layer = 0; layer < this.#config.layers; layer++) {
-      layers.push(this.#layerForward(layer, { input: state, held: held[layer] }));
-      state = layers[layer]!.output;
-    }
-    const norm = this.#norm(state, FINAL_NORM);
-    const logits = linearForward({ input: norm.output, weight: this.#parameter(this.#head) });
-    return { layers, state, norm, logits, ...crossEntropy(logits, targets) };
-  }
-
-  get #head(): string {
-    return this.#config.tiedHead ? EMBEDDING : HEAD;
-  }
-
-  backward(): LlamaResult {
-    const { layers, state, norm, logits, loss, logitGradient } = this.forward();
+  run(): LlamaResult {
+    const { layers, state, norm, logits, loss, logitGradient } = this.#model.forward();
     const gradients = new Map<string, Float64Array>();
     const head = linearBackward({
       input: norm.output,
-      weight: this.#parameter(this.#head),
+      weight: this.#model.parameter(this.#model.head),
       outputGradient: logitGradient,
     });
-    gradients.set(this.#head, head.weightGradient.data);
+    gradients.set(this.#model.head, head.weightGradient.data);
     const last = rmsNormBackward({
       input: state,
-      gain: this.#parameter(FINAL_NORM),
+      gain: this.#model.parameter(FINAL_NORM),
       inverseRms: norm.inverseRms,
       outputGradient: head.inputGradient,
     });
@@ -307,12 +137,12 @@ class Twin {
       traces.unshift(trace);
       gradient = inputGradient;
     }
-    const table = zeros(this.#parameter(EMBEDDING).shape);
-    embedBackward(table, { tokens: this.#batch.inputs, outputGradient: gradient });
+    const table = zeros(this.#model.parameter(EMBEDDING).shape);
+    embedBackward(table, { tokens: this.#model.batch.inputs, outputGradient: gradient });
     // A tied head's share is there already.
     gradients.get(EMBEDDING)?.forEach((value, i) => table.data[i]! += value);
     gradients.set(EMBEDDING, table.data);
-    const { batch, context } = this.#batch;
+    const { batch, context } = this.#model.batch;
     return { loss, logits: logits.data, gradients, trace: { batch, context, layers: traces } };
   }
 
@@ -324,7 +154,7 @@ class Twin {
     const names = layerParameterNames(layer);
     const { input, attention, half, norm, gate, up, hidden, mlpResidual, output } = memory;
     const through = (name: string, rows: ReferenceTensor, by: ReferenceTensor) => {
-      const weight = this.#parameter(name);
+      const weight = this.#model.parameter(name);
       const found = linearBackward({ input: rows, weight, outputGradient: by });
       gradients.set(name, found.weightGradient.data);
       return found.inputGradient;
@@ -340,7 +170,7 @@ class Twin {
     );
     const mlp = rmsNormBackward({
       input: half,
-      gain: this.#parameter(names.mlpNorm),
+      gain: this.#model.parameter(names.mlpNorm),
       inverseRms: norm.inverseRms,
       outputGradient: mlpNormGradient,
     });
@@ -379,14 +209,14 @@ class Twin {
     const { norm, query, key, value, vScale, output, logSumExp, merged, residual } = memory;
     const out = linearBackward({
       input: merged,
-      weight: this.#parameter(names.attentionOutput),
+      weight: this.#model.parameter(names.attentionOutput),
       outputGradient: halfGradient,
     });
     gradients.set(names.attentionOutput, out.weightGradient.data);
-    const unturned = { ...this.#layout("query"), ropeBase: undefined };
+    const unturned = { ...this.#model.layout("query"), ropeBase: undefined };
     const outputGradient = splitHeads(out.inputGradient, unturned);
     const by = attentionBackward({ query, key, value, output, logSumExp, outputGradient, vScale });
-    if (this.#config.vScale === "learned") {
+    if (this.#model.config.vScale === "learned") {
       // C = exp(θ) C₁, so ∂L/∂θ = C ∂L/∂C.
       const constants = vScale!.constant.data;
       const theta = by.constantGradient!.data.map((each, h) => each * constants[h]!);
@@ -400,15 +230,15 @@ class Twin {
     const normGradient = paths.map(([kind, gradient]) => {
       const found = linearBackward({
         input: norm.output,
-        weight: this.#parameter(names[kind]),
-        outputGradient: mergeHeads(gradient, this.#layout(kind)),
+        weight: this.#model.parameter(names[kind]),
+        outputGradient: mergeHeads(gradient, this.#model.layout(kind)),
       });
       gradients.set(names[kind], found.weightGradient.data);
       return found.inputGradient;
     }).reduce(sum);
     const { inputGradient, gainGradient } = rmsNormBackward({
       input,
-      gain: this.#parameter(names.attentionNorm),
+      gain: this.#model.parameter(names.attentionNorm),
       inverseRms: norm.inverseRms,
       outputGradient: normGradient,
     });
@@ -430,35 +260,5 @@ class Twin {
       },
     };
     return { trace, inputGradient };
-  }
-}
-
-/** v̂ = sg(v) + φ(v) − sg(φ(v)), with `held` for what sg() sees. */
-function holdFast(
-  value: ReferenceTensor,
-  { held, constant }: { readonly held: Float64Array; readonly constant: ReferenceTensor },
-): ReferenceTensor {
-  const scaled = vScaleForward({ value, constant }).scaledValue.data;
-  const start = { data: held, shape: value.shape };
-  const before = vScaleForward({ value: start, constant }).scaledValue.data;
-  return { data: held.map((v, i) => v + scaled[i]! - before[i]!), shape: value.shape };
-}
-
-function checkTokens(
-  batch: LlamaBatch,
-  { name, vocabulary }: { readonly name: "inputs" | "targets"; readonly vocabulary: number },
-): void {
-  const tokens = batch[name];
-  const wanted = batch.batch * batch.context;
-  if (tokens.length !== wanted) {
-    throw new TypeError(`llama: ${name} has ${tokens.length} tokens, wanted ${wanted}`);
-  }
-  for (let i = 0; i < tokens.length; i++) {
-    const token = tokens[i]!;
-    if (!(Number.isInteger(token) && token >= 0 && token < vocabulary)) {
-      throw new RangeError(
-        `llama: ${name}[${i}] is ${token}, wanted an integer from 0 to ${vocabulary - 1}`,
-      );
-    }
   }
 }
