@@ -1,5 +1,6 @@
 import { parseTune } from "../../src/cli/tune_options.ts";
 import { UsageError } from "../../src/cli/arguments.ts";
+import { probeAdapter } from "../../src/gpu/adapter_probe.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 
 const missing: string[] = [];
@@ -7,10 +8,18 @@ for (const name of ["run", "read", "write", "env"] as const) {
   if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
 }
 
-function testTune(name: string, fn: (folder: string) => Promise<void>): void {
-  const ignore = missing.length > 0;
+const installed = missing.length === 0 && Deno.env.get("GRADSINK_ADAPTER") !== "embedded" &&
+  await probeAdapter({}) !== undefined;
+
+function testTune(
+  name: string,
+  fn: (folder: string) => Promise<void>,
+  needs: readonly string[] = [],
+): void {
+  const lacking = [...missing, ...needs];
+  const ignore = lacking.length > 0;
   Deno.test({
-    name: ignore ? `${name} [needs ${missing.join(" ")}]` : name,
+    name: ignore ? `${name} [needs ${lacking.join(" ")}]` : name,
     ignore,
     async fn() {
       const folder = await Deno.makeTempDir({ prefix: "gradsink-tune-" });
@@ -158,22 +167,14 @@ testTune(
 );
 
 testTune("openGpu() does without the cache where it may not read it", async (folder) => {
-  const flags = ["--no-prompt", "--allow-ffi", "--allow-env=XDG_RUNTIME_DIR"];
-  const driver = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-lock", "--no-prompt", local("../../mod.ts")],
-  }).output();
-  assertEquals(driver.code, 0);
-  if (Deno.env.get("GRADSINK_ADAPTER") === "embedded") return; // which needs to be read
-  const probe = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "eval",
-      "--quiet",
-      "Deno.exit(await navigator.gpu.requestAdapter() === null ? 1 : 0)",
-    ],
-  }).output();
-  if (probe.code !== 0) return; // nothing installed: the driver itself must be read
+  const kept = await run(["-A", local("keep_choice.ts")], { folder });
+  assertEquals(kept.code, 0, kept.stderr);
+  assertEquals((await choicesIn(folder)).length, 1);
+  const flags = ["--no-prompt", "--allow-env=XDG_RUNTIME_DIR"];
   assertEquals(await choicesIn(folder, { flags }), []);
-});
+  const readable = [...flags, "--allow-env=HOME,XDG_CACHE_HOME"];
+  assertEquals(await choicesIn(folder, { flags: readable }), []);
+}, installed ? [] : ["an installed driver: the embedded one must be read"]);
 
 Deno.test("parseTune() refuses what makes no sense, in one line", () => {
   const wrong: [string, string][] = [
