@@ -162,7 +162,7 @@ async function copyFixtures(folder: string): Promise<string> {
     let label: string;
     try {
       const file = parseResultFile(text, name);
-      label = `${file.label ?? adapterName(file)}, ${file.runtime.name}`;
+      label = file.label ?? `${adapterName(file)}, ${file.runtime.name}`;
     } catch {
       continue; // a fixture of another kind
     }

@@ -19,5 +19,5 @@ export const scenarioList: readonly Listed[] = [
   { name: "the page says what to do where there is no WebGPU", needsGpu: false },
   { name: "the theory's picture follows the sliders", needsGpu: false },
   { name: "the page has no serious accessibility finding", needsGpu: false },
-  { name: "the page fits a phone, and works by keyboard", needsGpu: false },
+  { name: "the page fits a phone, and works by keyboard", needsGpu: true },
 ];

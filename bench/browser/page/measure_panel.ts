@@ -154,7 +154,8 @@ export class MeasurePanel {
 
   #conclude(file: ResultFile, cancelled: boolean): void {
     const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");
-    const count = `${file.measurements.length} measurements`;
+    const { length } = file.measurements;
+    const count = `${length} measurement${length === 1 ? "" : "s"}`;
     if (cancelled) {
       return announce(`Cancelled; ${count} are kept, the file says that it is incomplete`);
     }

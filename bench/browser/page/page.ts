@@ -49,7 +49,7 @@ function explainMissing(reason: string): void {
   byId("no-webgpu", HTMLElement).hidden = false;
   byId("no-webgpu-reason", HTMLParagraphElement).textContent = reason;
   byId("insecure", HTMLParagraphElement).hidden = isSecureContext;
-  byId("adapter", HTMLElement).hidden = true;
+  byId("gpu", HTMLElement).hidden = true;
   byId("selection-fields", HTMLFieldSetElement).disabled = true;
   announce("This browser offers no usable GPU; result files can be compared all the same", {
     trouble: true,

@@ -45,7 +45,8 @@ export function showRun(file: ResultFile): void {
 function caption({ measurements, status }: ResultFile): string {
   const bad = measurements.filter(({ status = "ok" }) => status !== "ok").length;
   const wrong = bad === 0 ? "" : `, ${bad} of them not right`;
-  return `${measurements.length} measurements${wrong}${
+  const count = `${measurements.length} measurement${measurements.length === 1 ? "" : "s"}`;
+  return `${count}${wrong}${
     status === "incomplete" ? ", the run is not complete" : ""
   }. Every answer was checked against float64 before it was timed.`;
 }

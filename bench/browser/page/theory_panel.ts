@@ -166,8 +166,8 @@ function sentence({ valve, activation }: TheoryInput, output: TheoryOutput): str
       `${number(pressure)} times the others'.`;
   const through = passing[0]! / arriving[0]!;
   const gate = valve === "none" ? "" : ` The valve lets ${number(100 * through)} % of it through.`;
-  const norm =
-    ` With a hidden state ${number(activation)} times as long as the others', RMSNorm hands on ` +
+  const length = activation === 1 ? "as long" : `${number(activation)} times as long`;
+  const norm = ` With a hidden state ${length} as the others', RMSNorm hands on ` +
     `${number(100 * hidden[0]! / passing[0]!)} %: ${number(ratio(hidden))} times the others'.`;
   return begin + gate + norm;
 }

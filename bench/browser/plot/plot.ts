@@ -5,11 +5,10 @@
  *
  * Options that no picture uses are refused, not ignored.
  */
-// @ts-types="npm:@types/d3-scale@4"
-import { scaleBand, scaleLinear, scaleLog, scalePoint } from "d3-scale";
 import { element, type Parent, setAttributes } from "./element.ts";
 import { drawMark } from "./draw.ts";
 import { createMark, type Mark, type Row } from "./mark.ts";
+import { linearScale, logScale, type NumberFormat, stepScale } from "./scale.ts";
 
 /** A position scale. */
 export interface Scale {
@@ -36,7 +35,7 @@ interface ScaleOptions {
   readonly label?: string;
   readonly labelAnchor?: "left" | "center" | "right";
   readonly labelOffset?: number;
-  readonly tickFormat?: string | ((value: number) => string);
+  readonly tickFormat?: NumberFormat;
   readonly ticks?: number | readonly number[];
   readonly grid?: boolean;
   readonly padding?: number;
@@ -128,9 +127,6 @@ export function plot(options: PlotOptions): unknown {
   return svg.node;
 }
 
-/** A value of a scale that is not a number line. */
-type Step = string | number;
-
 interface Facet {
   /** Undefined where there are no facets. */
   readonly value: unknown;
@@ -140,36 +136,30 @@ interface Facet {
 
 function facetsOf(fy: ScaleOptions | undefined, [top, bottom]: [number, number]): Facet[] {
   if (fy === undefined) return [{ value: undefined, top, bottom }];
-  const scale = scaleBand<Step>(fy.domain as readonly Step[], [top, bottom])
-    .paddingInner(fy.paddingInner ?? 0.1).paddingOuter(fy.paddingOuter ?? 0.1).round(true);
+  const { paddingInner: inner = 0.1, paddingOuter: outer = 0.1 } = fy;
+  const scale = stepScale(fy.domain!, [top, bottom], { inner, outer });
   return fy.domain!.map((value) => ({
     value,
-    top: scale(value as Step)!,
-    bottom: scale(value as Step)! + scale.bandwidth(),
+    top: scale(value),
+    bottom: scale(value) + scale.width,
   }));
 }
 
 function positionScale(options: ScaleOptions, range: [number, number]): Scale {
   const { domain = [0, 1], type = Number.isFinite(domain[0]) ? "linear" : "point" } = options;
-  if (type === "band" || type === "point") return stepScale(options, { domain, type, range });
+  if (type === "band" || type === "point") return steps(options, { domain, type, range });
   const numbers = domain as [number, number];
-  const scale = (type === "log" ? scaleLog : scaleLinear)(numbers, range);
-  const { ticks = 5, tickFormat } = options;
-  const count = typeof ticks === "number" ? ticks : undefined;
-  // A logarithmic scale leaves out what would not fit, also from what a function formats.
-  const label = type === "log"
-    ? scaleLog(numbers, range).tickFormat(count ?? 10, (tickFormat ?? "~g") as string)
-    : typeof tickFormat === "function"
-    ? tickFormat
-    : scaleLinear(numbers, range).tickFormat(count ?? 10, tickFormat ?? "~g");
-  return made(scale, {
+  const scale = (type === "log" ? logScale : linearScale)(numbers, range);
+  const { ticks = 5, tickFormat = "~g" } = options;
+  const label = scale.format(typeof ticks === "number" ? ticks : 10, tickFormat);
+  return Object.assign((value: unknown) => scale(value as number), {
     width: 0,
     ticks: (typeof ticks === "number" ? scale.ticks(ticks) : ticks)
-      .map((value) => ({ value, label: label(value).replace("-", "−") })),
+      .map((value) => ({ value, label: label(value) })),
   });
 }
 
-function stepScale(
+function steps(
   { padding = 0.5, axis }: ScaleOptions,
   { domain, type, range }: {
     readonly domain: readonly unknown[];
@@ -179,22 +169,10 @@ function stepScale(
 ): Scale {
   // What stands first stands at the top.
   const ends: [number, number] = range[0] > range[1] ? [range[1], range[0]] : range;
-  const steps = domain as readonly Step[];
-  const scale = type === "band"
-    ? scaleBand<Step>(steps, ends).padding(padding).round(true)
-    : scalePoint<Step>(steps, ends).padding(padding).round(true);
-  return made((value: Step) => scale(value)!, {
-    width: type === "band" ? scale.bandwidth() : 0,
-    ticks: axis === null ? [] : domain.map((value) => ({ value, label: String(value) })),
-  });
-}
-
-function made(
-  scale: (value: never) => number,
-  fields: Pick<Scale, "width" | "ticks">,
-): Scale {
-  // `name` and `length` of a function are not ours to set, `width` is.
-  return Object.assign((value: unknown) => scale(value as never), fields);
+  const inner = type === "band" ? padding : 1;
+  const scale = stepScale(domain, ends, { inner, outer: padding });
+  const ticks = axis === null ? [] : domain.map((value) => ({ value, label: String(value) }));
+  return Object.assign((value: unknown) => scale(value), { width: scale.width, ticks });
 }
 
 function drawGrid(svg: Parent, frame: Frame, { x, y }: PlotOptions): void {

@@ -1,0 +1,111 @@
+/**
+ * Position scales, with the ticks that d3-scale gives them. Its own scales bring colors and interpolation along, which
+ * weigh as much as all the rest of the drawing.
+ */
+// @ts-types="npm:@types/d3-array@3"
+import { ticks as niceTicks } from "d3-array";
+// @ts-types="npm:@types/d3-format@3"
+import { format, formatSpecifier } from "d3-format";
+// @ts-types="npm:@types/d3-scale@4"
+import { tickFormat as linearFormat } from "d3-scale";
+
+/** How numbers are written: d3's specifier, or a function. */
+export type NumberFormat = string | ((value: number) => string);
+
+/** A scale of numbers. */
+export interface NumberScale {
+  (value: number): number;
+  ticks(count: number): number[];
+  /** What stands beside a tick; nothing where it would not fit. */
+  format(count: number, wanted: NumberFormat): (value: number) => string;
+}
+
+/**
+ * A linear scale.
+ *
+ * @param domain two different numbers
+ * @param range where they lie, in pixels
+ */
+export function linearScale([from, to]: [number, number], [start, end]: [number, number]): NumberScale {
+  const place = (value: number): number => start + (value - from) / (to - from) * (end - start);
+  return Object.assign(place, {
+    ticks: (count: number): number[] => niceTicks(from, to, count),
+    format: (count: number, wanted: NumberFormat) =>
+      typeof wanted === "function" ? wanted : linearFormat(from, to, count, wanted),
+  });
+}
+
+/**
+ * A logarithmic scale.
+ *
+ * @param domain two different positive numbers, the lesser one first
+ * @param range where they lie, in pixels
+ */
+export function logScale(domain: [number, number], range: [number, number]): NumberScale {
+  const [low, high] = domain;
+  const linear = linearScale([Math.log10(low), Math.log10(high)], range);
+  const power = (exponent: number): number => Number(`1e${exponent}`);
+  const ticks = (count: number): number[] => {
+    const [first, last] = [Math.log10(low), Math.log10(high)];
+    // Many decades: powers of ten, not all of them.
+    if (last - first >= count) {
+      return niceTicks(first, last, Math.min(last - first, count)).map((each) =>
+        Number.isInteger(each) ? power(each) : 10 ** each
+      );
+    }
+    const found: number[] = [];
+    for (let exponent = Math.floor(first); exponent <= Math.ceil(last); exponent++) {
+      for (let digit = 1; digit < 10; digit++) {
+        const tick = exponent < 0 ? digit / power(-exponent) : digit * power(exponent);
+        if (tick >= low && tick <= high) found.push(tick);
+      }
+    }
+    // Less than a decade: as if it were linear.
+    return 2 * found.length < count ? niceTicks(low, high, count) : found;
+  };
+  return Object.assign((value: number) => linear(Math.log10(value)), {
+    ticks,
+    format(count: number, wanted: NumberFormat): (value: number) => string {
+      const write = typeof wanted === "function" ? wanted : trimmed(wanted);
+      // Of each decade only the first few ticks have room for words.
+      const most = Math.max(1, 10 * count / ticks(10).length);
+      return (value: number) => {
+        let digit = value / power(Math.round(Math.log10(value)));
+        if (10 * digit < 9.5) digit *= 10;
+        return digit <= most ? write(value) : "";
+      };
+    },
+  });
+}
+
+function trimmed(wanted: string): (value: number) => string {
+  const specifier = formatSpecifier(wanted);
+  if (specifier.precision === undefined) specifier.trim = true;
+  return format(specifier.toString());
+}
+
+/** A scale of steps: the place where each begins, and how wide each is. */
+export interface StepScale {
+  (value: unknown): number;
+  readonly width: number;
+}
+
+/**
+ * A scale of steps on whole pixels.
+ *
+ * @param domain the steps in order
+ * @param range where they lie, in pixels, the lesser one first
+ * @param padding the room between steps, in parts of a step, and at the ends; 1 between leaves points
+ */
+export function stepScale(
+  domain: readonly unknown[],
+  [start, end]: [number, number],
+  { inner, outer }: { readonly inner: number; readonly outer: number },
+): StepScale {
+  const step = Math.floor((end - start) / Math.max(1, domain.length - inner + 2 * outer));
+  const first = Math.round(start + (end - start - step * (domain.length - inner)) / 2);
+  const places = new Map(domain.map((value, i) => [value, first + step * i]));
+  return Object.assign((value: unknown) => places.get(value)!, {
+    width: Math.round(step * (1 - inner)),
+  });
+}
