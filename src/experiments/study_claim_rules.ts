@@ -387,9 +387,13 @@ function loweredClaim(
     )
   );
   const known = found.filter(({ count }) => count > 0);
-  const remarks = known.length < found.length
-    ? ["some arms never reached a common sink strength, so that comparison has no data"]
-    : [];
+  const passed = found.filter((each) => each.passed).length;
+  const remarks = [
+    `${passed} of ${found.length} comparisons pass their test`,
+    ...known.length < found.length
+      ? ["some arms never reached a common sink strength, so that comparison has no data"]
+      : [],
+  ];
   if (known.length === 0) return claim(found, { fully: false, partly: false });
   // Comparisons without data do not speak against the claim, but it cannot be fully reproduced then.
   const outcome = {
