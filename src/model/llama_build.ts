@@ -71,16 +71,19 @@ export function chooseKernels(
   if (preference === "start") {
     return { matmul: "portable", attentionForward: "portable", attentionBackward: "portable" };
   }
-  // The operators themselves take these for long sequences only, since they compile for seconds. Narrow subgroups, and
-  // rows that fill too many registers, are slower than none.
-  const wide = (gpu.info.subgroupSize?.minimum ?? 0) >= 8 && attention.headDim <= 64;
+  // The operators themselves take these for long sequences only, since they compile for seconds. Rows that fill too many
+  // registers of a subgroup are slower than without one.
+  const wide = (gpu.info.subgroupSize?.minimum ?? 0) >= 8;
   const fastest = (variants: readonly Candidate[]): string | undefined => {
     const fit = variants.filter(({ unfit }) => unfit(gpu, attention) === undefined);
-    const subgroup = wide ? fit.find(({ name }) => name.startsWith("subgroup")) : undefined;
+    const subgroup = wide && attention.headDim <= 64
+      ? fit.find(({ name }) => name.startsWith("subgroup"))
+      : undefined;
     return (subgroup ?? fit.find(({ name }) => name === "barrier-free"))?.name;
   };
   const attentionForward = fastest(attentionForwardVariants);
-  const attentionBackward = fastest(attentionBackwardVariants);
+  // SwiftShader, whose subgroups are narrow, compiles the backward kernels for most of a minute in every process.
+  const attentionBackward = wide ? fastest(attentionBackwardVariants) : undefined;
   return {
     ...attentionForward === undefined ? {} : { attentionForward },
     ...attentionBackward === undefined ? {} : { attentionBackward },

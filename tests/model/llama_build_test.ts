@@ -37,6 +37,12 @@ Deno.test("chooseKernels() takes what fits the adapter, fast to compile or fast 
         [attentionBackward, attentionBackwardVariants],
       ] as const
     ) {
+      // SwiftShader's compiler takes too long for the backward kernels.
+      const narrow = (gpu.info.subgroupSize?.minimum ?? 0) < 8;
+      if (narrow && variants === attentionBackwardVariants) {
+        assertEquals(name, undefined);
+        continue;
+      }
       const chosen = variants.find((variant) => variant.name === name);
       assert(chosen !== undefined && chosen.name !== "portable", `${name} for D = ${headDim}`);
       assertEquals(chosen.unfit(gpu, shape), undefined);
