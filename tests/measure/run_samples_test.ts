@@ -280,3 +280,23 @@ Deno.test("driftingReadings() ignores single slow readings and finds phases", ()
   // Slow from the beginning: what is usual is the lower quartile, so that shows as well.
   assertEquals([...driftingReadings([14, 14, 14, 14, 10, 10, 10, 10])], [0, 1, 2, 3]);
 });
+
+Deno.test("sampleWork() waits before each visit for as long as it is told", async () => {
+  const machine = new FakeMachine();
+  const work = [{ run: machine.span("a", 1e6), cache: "hot" as const }];
+  const paused = Promise.withResolvers<void>();
+  let asked = 0;
+  const samples = sampleWork(
+    work,
+    machine.options({
+      ready: () => ++asked === 2 ? paused.promise : Promise.resolve(),
+    }),
+  );
+  while (asked < 2) await new Promise((resolve) => setTimeout(resolve));
+  const runs = machine.log.length;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(machine.log.length, runs, "nothing runs while it waits");
+  paused.resolve();
+  assert(data(await samples)[0]!.samples.length >= 10);
+  assert(machine.log.length > runs);
+});

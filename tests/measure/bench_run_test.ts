@@ -1,0 +1,124 @@
+import { BenchRun, resultFileName } from "../../src/measure/bench_run.ts";
+import type { Job } from "../../src/measure/child_protocol.ts";
+import { ChildReports } from "../../src/measure/child_reports.ts";
+import type { Batch, MeasuringSession, OpenedAdapter } from "../../src/measure/child_session.ts";
+import type { ResultFile } from "../../src/measure/result_file.ts";
+import { parseResultFile } from "../../src/measure/result_file_parse.ts";
+import { shapesOf } from "../../src/measure/shapes.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+
+const text = await Deno.readTextFile(
+  new URL("../../fixtures/lavapipe-deno.json", import.meta.url),
+);
+const fixture = parseResultFile(text, "fixture");
+const opened = {
+  type: "opened",
+  info: { software: true },
+  timer: fixture.measurements[0]!.timer,
+  warnings: [],
+} as unknown as OpenedAdapter;
+
+function jobsOf(count: number): Job[] {
+  return shapesOf("rms-norm", { grid: "full", software: true }).slice(0, count).map((
+    shape,
+    id,
+  ) => ({
+    ...{ id, kernel: "rms-norm", pass: "forward", shape, dtype: "f32", variant: "portable" },
+    ...{ cache: "hot", chosen: true },
+  } as Job));
+}
+
+/** A session that measures at once, in the reverse order, leaves job 1 out, and notes what it was asked. */
+function fakeSession() {
+  const asked: (string | number | undefined)[] = [];
+  const session = {
+    ceilings(patience?: number) {
+      asked.push("ceilings", patience);
+      return Promise.resolve({ ceilings: fixture.ceilings, warnings: ["a warning"] });
+    },
+    async measure({ jobs, result, skipped, rule }: Batch) {
+      asked.push(rule.budget);
+      for (const job of jobs.toReversed()) {
+        if (job.id === 1) skipped(job, "too long");
+        else {
+          await result(job, {
+            ...fixture.measurements[0]!,
+            ...{ kernel: job.kernel, pass: job.pass, variant: job.variant, cache: job.cache },
+            shape: job.shape.dimensions,
+          });
+        }
+      }
+    },
+  };
+  return { session: session as unknown as MeasuringSession, asked };
+}
+
+async function run(budget: number) {
+  const { session, asked } = fakeSession();
+  const kept: ResultFile[] = [];
+  const skipped: string[] = [];
+  const jobs = jobsOf(3);
+  const bench = new BenchRun({
+    file: { ...fixture, measurements: [], ceilings: {}, status: "incomplete" },
+    opened,
+    jobs,
+    seed: 1,
+    budget,
+    keep: (file) => void kept.push(file),
+    progress: () => {},
+    skipped: ({ id }, reason) => skipped.push(`${id} ${reason}`),
+  });
+  await bench.measure(session, new AbortController().signal);
+  return { bench, kept, asked, skipped, jobs };
+}
+
+Deno.test("BenchRun measures ceilings before and after, and puts rows in the order of the jobs", async () => {
+  const { bench, kept, asked, skipped, jobs } = await run(180);
+  assertEquals(asked.filter((each) => each === "ceilings").length, 2);
+  assertEquals(asked[1], undefined, "with the usual patience");
+  assertEquals(skipped, ["1 too long"]);
+  const shapes = bench.file.measurements.map(({ shape }) => shape);
+  assertEquals(shapes, [jobs[0]!.shape.dimensions, jobs[2]!.shape.dimensions]);
+  assertEquals(bench.file.status, "complete");
+  assertEquals(bench.file.warnings, [...fixture.warnings ?? [], "a warning"]);
+  // Each step is kept, and each file that was kept is valid.
+  assert(kept.length >= 5);
+  for (const file of kept) parseResultFile(JSON.stringify(file), "kept");
+  assertEquals(kept.at(-2)!.status, "incomplete");
+});
+
+Deno.test("BenchRun measures ceilings once and briefly where there is little time", async () => {
+  const { asked } = await run(5);
+  assertEquals(asked.slice(0, 2), ["ceilings", 5e7]);
+  assertEquals(asked.filter((each) => each === "ceilings").length, 1);
+});
+
+Deno.test("resultFileName() is a name on every system, whatever the adapter is called", () => {
+  const file: ResultFile = {
+    ...fixture,
+    label: "../../etc/<b>",
+    adapter: { vendor: "x", description: "GPU\u202e/\\:*?".repeat(40) },
+  };
+  assert(/^[\dT-]+-[a-z0-9-]{1,80}$/.test(resultFileName(file)), resultFileName(file));
+});
+
+Deno.test("ChildReports hands reports out in order, tells silence and the end, and can be hurried", async () => {
+  const reports = new ChildReports();
+  reports.add({ type: "idle" });
+  const broken = { type: "broken", reason: "it broke" } as const;
+  reports.add(broken);
+  assertEquals([await reports.next(10), await reports.next(10)], [{ type: "idle" }, broken]);
+  assertEquals(await reports.next(5), { type: "silent" });
+  const late = reports.next(60_000);
+  reports.add({ type: "idle" });
+  assertEquals(await late, { type: "idle" });
+  const hurried = reports.next(60_000);
+  reports.hurry(5);
+  assertEquals(await hurried, { type: "silent" });
+  reports.add({ type: "idle" });
+  reports.end("killed");
+  reports.end("once more");
+  // What was said before the end is still told.
+  assertEquals(await reports.next(10), { type: "idle" });
+  assertEquals(await reports.next(10), { type: "ended", reason: "killed" });
+});
