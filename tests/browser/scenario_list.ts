@@ -20,4 +20,5 @@ export const scenarioList: readonly Listed[] = [
   { name: "the theory's picture follows the sliders", needsGpu: false },
   { name: "the page has no serious accessibility finding", needsGpu: false },
   { name: "the page fits a phone, and works by keyboard", needsGpu: true },
+  { name: "openGpu() opens the browser's GPU from a bundle of mod.ts", needsGpu: true },
 ];

@@ -473,6 +473,32 @@ const fitsAPhone: Run = async (stage) => {
   assertClean(opened);
 };
 
+const opensFromThePublicFace: Run = async (stage, built) => {
+  const bundled = new URL("public.js", built).pathname;
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["bundle", "--quiet", "--platform=browser", `--output=${bundled}`],
+      new URL("../../mod.ts", import.meta.url).pathname,
+    ],
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  const opened = await stage.open({ impatient: true });
+  const found = await opened.page.evaluate(`(async () => {
+    const { GpuError, openGpu, rmsNormForward } = await import("/public.js");
+    const wrong = await openGpu({ runtime: "chrome" }).catch((error) => error.message);
+    const gpu = await openGpu({ runtime: "browser" });
+    const input = gpu.tensor([3, 4], [1, 2]), gain = gpu.tensor([1, 1], [2]);
+    const { output } = rmsNormForward(gpu, { input, gain, epsilon: 0 });
+    const numbers = [...await output.read()];
+    gpu.dispose();
+    return { wrong, numbers, runtime: gpu.info.runtime };
+  })()`) as { wrong: string; numbers: number[]; runtime: string };
+  assertStringIncludes(found.wrong, 'wanted one of "deno", "dawn", "browser"');
+  assertEquals(found.runtime, "browser");
+  const wanted = [3, 4].map((x) => x / Math.sqrt(12.5));
+  assert(found.numbers.every((x, i) => Math.abs(x - wanted[i]!) < 1e-6), found.numbers.join());
+};
+
 const runs: readonly Run[] = [
   measuresToTheEnd,
   showsWrongAsWrong,
@@ -486,6 +512,7 @@ const runs: readonly Run[] = [
   followsTheSliders,
   isAccessible,
   fitsAPhone,
+  opensFromThePublicFace,
 ];
 
 /** By name, in the order of `scenario_list.ts`. */
