@@ -132,7 +132,7 @@ function drawPanel(
     symbol: { type: "identity" as never },
     marks: [
       ...plotAxis({
-        ticks: everyOther(lengths),
+        ticks: ticksAmong(lengths),
         format: (value) => value.toLocaleString("en"),
         label: xLabel,
         axis: "x",
@@ -185,8 +185,12 @@ function drawPanel(
   return { picture: finishPicture(drawing, document, { ...text, title }), height };
 }
 
-// As many lengths as have room for their names.
-function everyOther(lengths: readonly number[]): number[] {
-  const step = Math.ceil(lengths.length / 5);
-  return lengths.filter((_, i) => (lengths.length - 1 - i) % step === 0);
+// The lengths whose names have room, the longest one first.
+function ticksAmong(lengths: readonly number[]): number[] {
+  const factor = (lengths.at(-1)! / lengths[0]!) ** (1 / 5);
+  const ticks: number[] = [];
+  for (const length of lengths.toReversed()) {
+    if (ticks.length === 0 || ticks.at(-1)! / length >= factor) ticks.push(length);
+  }
+  return ticks.reverse();
 }

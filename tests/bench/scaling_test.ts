@@ -139,6 +139,16 @@ Deno.test("runScaling() takes over what an earlier run measured, and only that",
   const again = { ...options, session: session(second), earlier };
   assertEquals(await runScaling(series, again), results);
   assertEquals(second, []); // what was left out is left out again
+  // A call that two series share stands where each has it.
+  const shared = scalingSeries({ software: true }).filter(({ kernel }) => kernel === "v-scale");
+  const all = await runScaling(shared, { ...options, session: session([]) });
+  const known = parseEarlier(JSON.stringify({ ...file, series: all }));
+  const nobody = session(second);
+  const repeated = await runScaling(shared, { ...options, session: nobody, earlier: known });
+  assertEquals(repeated.map(({ points }) => points.map(({ x }) => x)), [
+    ...Array(2).fill([128, 512, 2048, 8192, 16384]),
+    ...Array(2).fill([16, 32, 64, 128, 256]),
+  ]);
   const damaged = JSON.stringify(file).replace(/"time":[\d.]+/, '"time":"fast"');
   const third: string[] = [];
   const rest = { ...options, session: session(third), earlier: parseEarlier(damaged) };
