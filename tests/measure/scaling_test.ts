@@ -35,7 +35,7 @@ const adapters = [
   adapter(undefined, false),
 ];
 
-Deno.test("attention's extra memory is linear in T, in every variant and pass", () => {
+Deno.test("callMemory() of attention grows no faster than T, in every variant and pass", () => {
   const seen = new Map<string, Set<string>>();
   for (const info of adapters) {
     using dry = createDryGpu(info);
@@ -68,7 +68,7 @@ Deno.test("attention's extra memory is linear in T, in every variant and pass", 
   }
 });
 
-Deno.test("V-scale inside attention takes extra memory linear in T, too", () => {
+Deno.test("planAttentionForward() and planAttentionBackward() with V-scale take extra memory linear in T", () => {
   using gpu = createDryGpu(adapters[1]!);
   const extra = (T: number): number => {
     const query = gpu.empty([1, 4, T, 64]);
