@@ -33,6 +33,8 @@ export interface MatmulTiledOptions {
   readonly step: number;
   /** Unused vec4f between the tile's rows in workgroup memory, against bank conflicts. */
   readonly padding: number;
+  /** How the tiles are stored. Default: f32. With f16 the operands are rounded to it; sums are f32 all the same. */
+  readonly storage?: "f32" | "f16";
 }
 
 const COMPONENTS = ["x", "y", "z", "w"];
@@ -44,8 +46,9 @@ const COMPONENTS = ["x", "y", "z", "w"];
  * @returns bytes
  */
 export function matmulTiledMemory(options: MatmulTiledOptions): number {
-  const { down, across, quadsDown, quadsAcross, step, padding } = options;
-  return 16 * step * (down * quadsDown + across * quadsAcross + 2 * padding);
+  const { down, across, quadsDown, quadsAcross, step, padding, storage } = options;
+  return (storage === "f16" ? 8 : 16) * step *
+    (down * quadsDown + across * quadsAcross + 2 * padding);
 }
 
 /** How one operand comes into workgroup memory. */
@@ -73,7 +76,8 @@ function load({ name, quads, step, pitch, invocations }: LoadOptions): string {
       let start = tile.batch * parameters.${name}Batch + min(first + k, parameters.inner - 1u) * parameters.${name}Inner;
       let place = start + lines * parameters.${stride};
       let numbers = vec4f(${unroll(4, (c) => `${name}[place.${COMPONENTS[c]}]`, ", ")});
-      ${name}Tile[k * ${pitch}u + quad] = select(vec4f(0.0), numbers, first + k < parameters.inner);
+      ${name}Tile[k * ${pitch}u + quad] =
+        InTile(select(vec4f(0.0), numbers, first + k < parameters.inner));
     }`;
   }, "");
 }
@@ -111,8 +115,10 @@ export function matmulTiled(options: MatmulTiledOptions): string {
   return `
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
-var<workgroup> leftTile: array<vec4f, ${step * leftPitch}>; // [k][quad of rows]
-var<workgroup> rightTile: array<vec4f, ${step * rightPitch}>; // [k][quad of columns]
+alias InTile = ${options.storage === "f16" ? "vec4h" : "vec4f"};
+
+var<workgroup> leftTile: array<InTile, ${step * leftPitch}>; // [k][quad of rows]
+var<workgroup> rightTile: array<InTile, ${step * rightPitch}>; // [k][quad of columns]
 
 @compute @workgroup_size(${across}, ${down})
 fn main(
@@ -133,11 +139,11 @@ ${rightLoad}
     for (var k = 0u; k < ${step}u; k++) {
 ${
     unroll(quadsDown, (q) =>
-      `      let l${q} = leftTile[k * ${leftPitch}u + lane.y + ${q * down}u];`)
+      `      let l${q} = vec4f(leftTile[k * ${leftPitch}u + lane.y + ${q * down}u]);`)
   }
 ${
     unroll(quadsAcross, (q) =>
-      `      let r${q} = rightTile[k * ${rightPitch}u + lane.x + ${q * across}u];`)
+      `      let r${q} = vec4f(rightTile[k * ${rightPitch}u + lane.x + ${q * across}u]);`)
   }
 ${
     eachNumber((i, q) =>

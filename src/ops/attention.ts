@@ -2,7 +2,10 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "./attention_backward_variants.ts";
-import { attentionForwardVariants } from "./attention_forward_variants.ts";
+import {
+  attentionForwardHalfVariants,
+  attentionForwardVariants,
+} from "./attention_forward_variants.ts";
 import {
   attentionBackwardCost,
   attentionForwardCost,
@@ -109,6 +112,7 @@ export function planAttentionForward(
     shapeClass: attentionShapeClass(shape),
     shape,
     wanted: options.variant,
+    namedOnly: attentionForwardHalfVariants,
   });
   const outputs = emptyTensors(gpu, operator, {
     output: query.shape,

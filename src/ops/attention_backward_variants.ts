@@ -2,6 +2,8 @@ import { attentionBackwardKeyValueBarrierFree } from "../../kernels/attention_ba
 import { attentionBackwardKeyValueSubgroup } from "../../kernels/attention_backward_key_value_subgroup.wgsl.ts";
 import { attentionBackwardQueryBarrierFree } from "../../kernels/attention_backward_query_barrier_free.wgsl.ts";
 import { attentionBackwardQuerySubgroup } from "../../kernels/attention_backward_query_subgroup.wgsl.ts";
+import { attentionBackwardKeyValueTiled } from "../../kernels/attention_backward_key_value_tiled.wgsl.ts";
+import { attentionBackwardQueryTiled } from "../../kernels/attention_backward_query_tiled.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -14,6 +16,7 @@ import {
 import type { AttentionForwardCall } from "./attention_forward_variants.ts";
 import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
 import { suitableRows, suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
+import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import {
   attentionBackwardKeyValueKernel,
@@ -174,6 +177,63 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> 
   };
 }
 
+// The kernel for keys and values keeps twice as many sums in registers, so that it takes half the rows.
+function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, AttentionBackwardCall> {
+  return {
+    name,
+    unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
+    suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
+      !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
+    plan(gpu, call) {
+      const { shape, scale, vScale, query, key, value, outputGradient } = call;
+      const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+      const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
+      const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
+      const parameters: Scalar[] = [
+        { u32: queryHeads },
+        { u32: keyValueHeads },
+        { u32: sequenceLength },
+        { f32: scale },
+        { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
+      ];
+      const keyValueTile = { ...tile, quadsDown: 1 };
+      const tiles = ({ down, quadsDown }: AttentionTile) =>
+        Math.ceil(sequenceLength / (4 * down * quadsDown));
+      return {
+        scratch: [...scratch, rowStatistics],
+        dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
+          kernel: {
+            parts: [notANumber, {
+              file: "attention_backward_query_tiled.wgsl.ts",
+              source: attentionBackwardQueryTiled({ ...tile, headDim }),
+            }],
+          },
+          parameters,
+          buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
+          workgroups: [tiles(tile), queryHeads, batches],
+        }, {
+          kernel: {
+            parts: [notANumber, {
+              file: "attention_backward_key_value_tiled.wgsl.ts",
+              source: attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
+            }],
+          },
+          parameters,
+          buffers: [
+            ...inputs,
+            rowStatistics,
+            valve,
+            call.keyGradient.buffer,
+            call.valueGradient.buffer,
+          ],
+          workgroups: [tiles(keyValueTile), keyValueHeads, batches],
+        }, ...constantDispatches(call, valve)],
+      };
+    },
+  };
+}
+
 const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
@@ -228,4 +288,9 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
 
 /** The kernels of attention backward, in order of preference. */
 export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
-  [subgroup(8), barrierFree, portable];
+  [
+    subgroup(8),
+    barrierFree,
+    ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
+    portable,
+  ];

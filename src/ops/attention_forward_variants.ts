@@ -1,5 +1,6 @@
 import { attentionForwardBarrierFree } from "../../kernels/attention_forward_barrier_free.wgsl.ts";
 import { attentionForwardSubgroup } from "../../kernels/attention_forward_subgroup.wgsl.ts";
+import { attentionForwardTiled } from "../../kernels/attention_forward_tiled.wgsl.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import {
   BARRIER_FREE_ROWS,
@@ -14,6 +15,7 @@ import {
   tileParameters,
 } from "./attention_shape.ts";
 import { suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
+import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import { attentionForwardKernel, notANumber } from "./kernels.ts";
 import type { Variant } from "./variants.ts";
@@ -100,6 +102,46 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   };
 }
 
+function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, AttentionForwardCall> {
+  return {
+    name,
+    unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
+    suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
+      !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
+    plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
+      const full = vScale?.mode === "full" ? vScale : undefined;
+      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+      const source = attentionForwardTiled({ ...tile, headDim: shape.headDim });
+      const rows = 4 * tile.down * tile.quadsDown;
+      return {
+        scratch,
+        dispatches: [...dispatches, {
+          kernel: {
+            parts: [notANumber, { file: "attention_forward_tiled.wgsl.ts", source }],
+            features: tile.storage === "f16" ? ["f16"] : [],
+          },
+          parameters: [
+            { u32: shape.queryHeads },
+            { u32: shape.keyValueHeads },
+            { u32: shape.sequenceLength },
+            { f32: scale * Math.LOG2E },
+            { u32: full === undefined ? 0 : 1 },
+          ],
+          buffers: [
+            query.buffer,
+            key.buffer,
+            value.buffer,
+            valve,
+            output.buffer,
+            logSumExp.buffer,
+          ],
+          workgroups: [Math.ceil(shape.sequenceLength / rows), shape.queryHeads, shape.batches],
+        }],
+      };
+    },
+  };
+}
+
 const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
@@ -145,5 +187,16 @@ export const attentionForwardVariants: readonly Variant<AttentionShape, Attentio
   subgroup(16),
   subgroup(8),
   barrierFree,
+  ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
   portable,
 ];
+
+/**
+ * Kernels that round query, key and the softmax's weights to f16 and add in f32; the value is read as it is. Half the
+ * workgroup memory and its traffic. A query or key beyond 65,504 becomes infinite. They run only where they are named.
+ */
+export const attentionForwardHalfVariants: readonly Variant<
+  AttentionShape,
+  AttentionForwardCall
+>[] = Object
+  .entries(attentionTiles).map(([name, tile]) => tiled(`${name}-f16`, { ...tile, storage: "f16" }));

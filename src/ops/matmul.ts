@@ -2,7 +2,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { checkMatmul, matmulCost, type MatmulOptions, matmulShapeClass } from "./matmul_shape.ts";
-import { matmulVariants } from "./matmul_variants.ts";
+import { matmulHalfVariants, matmulVariants } from "./matmul_variants.ts";
 import { type Planned, runOnce } from "./run_once.ts";
 import { checkCall, outputTensors } from "./validation.ts";
 import { chooseVariant } from "./variants.ts";
@@ -46,6 +46,7 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
     shapeClass: matmulShapeClass(shape),
     shape,
     wanted: options.variant,
+    namedOnly: matmulHalfVariants,
   });
   const outputs = outputTensors(gpu, operator, {
     shapes: { product: productShape },

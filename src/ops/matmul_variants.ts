@@ -115,7 +115,10 @@ function tiled(name: string, options: MatmulTiledOptions): Variant<MatmulShape, 
   const memory = matmulTiledMemory(options);
   return {
     name,
-    unfit({ device: { limits } }) {
+    unfit({ device: { limits, features } }) {
+      if (options.storage === "f16" && !features.has("shader-f16")) {
+        return "the adapter has no f16";
+      }
       if (down * across > limits.maxComputeInvocationsPerWorkgroup) {
         return `it needs ${down * across} invocations in a workgroup`;
       }
@@ -126,7 +129,10 @@ function tiled(name: string, options: MatmulTiledOptions): Variant<MatmulShape, 
     suits: (gpu, shape) => !gpu.info.software && bestTile(shape) === name,
     plan(gpu, call) {
       const source = matmulTiled(options);
-      const kernel = { parts: [operands, { file: "matmul_tiled.wgsl.ts", source }] };
+      const kernel: Kernel = {
+        parts: [operands, { file: "matmul_tiled.wgsl.ts", source }],
+        features: options.storage === "f16" ? ["f16"] : [],
+      };
       return planScalars(gpu, call, { kernel, tile });
     },
   };
@@ -215,3 +221,12 @@ export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
   ...Object.entries(tiles).map(([name, options]) => tiled(name, options)),
   portable,
 ];
+
+/**
+ * Kernels that round both operands to f16 and add in f32: half the workgroup memory and its traffic. An operand beyond
+ * 65,504 becomes infinite. They run only where they are named.
+ */
+export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(tiles)
+  .map((
+    [name, options],
+  ) => tiled(`${name}-f16`, { ...options, storage: "f16" }));

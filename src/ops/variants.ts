@@ -27,13 +27,18 @@ export interface Variant<Shape, Call> {
 }
 
 /** What to choose for. */
-export interface VariantChoice<Shape> {
+export interface VariantChoice<Shape, Call> {
   readonly operator: string;
   /** What shapes share a winner, for example `D=64 T<=1024`. */
   readonly shapeClass: string;
   readonly shape: Shape;
   /** A name the caller asked for. */
   readonly wanted: string | undefined;
+  /**
+   * Variants that run only where the caller names them, since they compute less exactly: neither preference nor tuning
+   * ever chooses them. Default: none.
+   */
+  readonly namedOnly?: readonly Variant<Shape, Call>[];
 }
 
 /**
@@ -47,12 +52,13 @@ export interface VariantChoice<Shape> {
 export function chooseVariant<Shape, Call>(
   gpu: Gpu,
   variants: readonly Variant<Shape, Call>[],
-  { operator, shapeClass, shape, wanted }: VariantChoice<Shape>,
+  { operator, shapeClass, shape, wanted, namedOnly = [] }: VariantChoice<Shape, Call>,
 ): Variant<Shape, Call> {
   if (wanted !== undefined) {
-    const named = variants.find(({ name }) => name === wanted);
+    const all = [...variants, ...namedOnly];
+    const named = all.find(({ name }) => name === wanted);
     if (named === undefined) {
-      const names = variants.map(({ name }) => `"${name}"`).join(", ");
+      const names = all.map(({ name }) => `"${name}"`).join(", ");
       throw new RangeError(
         `${operator}: variant is ${JSON.stringify(wanted)}, wanted one of ${names}`,
       );

@@ -2,6 +2,7 @@
 import { type Gpu, openGpu } from "../../mod.ts";
 import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
 import { attentionForwardVariants } from "../../src/ops/attention_forward_variants.ts";
+import { attentionTiles } from "../../src/ops/attention_tiled.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
@@ -111,16 +112,18 @@ variantTest("subgroup-8", [forwardTwin(small), backwardTwin(small)], {
   kernels: [forwardKernel, queryKernel, keyValueKernel],
 });
 
-Deno.test("every attention variant is tested here, or is the portable one", () => {
+Deno.test("every attention variant is tested here or in a file of its own", () => {
   assertEquals(attentionForwardVariants.map(({ name }) => name), [
     "subgroup-16",
     "subgroup-8",
     "barrier-free",
+    ...Object.keys(attentionTiles),
     "portable",
   ]);
   assertEquals(attentionBackwardVariants.map(({ name }) => name), [
     "subgroup-8",
     "barrier-free",
+    ...Object.keys(attentionTiles),
     "portable",
   ]);
 });

@@ -1,0 +1,84 @@
+/** Runs operators on a variant of one's choice, with its kernels written anew or broken on purpose. */
+import type { Gpu } from "../../mod.ts";
+import { assert, assertRejects } from "./assert.ts";
+import { siblingGpu, testGpu } from "./gpu.ts";
+import { describeReport, type Report } from "./report.ts";
+
+/** Something that every kernel must have. */
+export type KernelProperty = (gpu: Gpu) => Promise<Report>;
+
+/** What becomes of a kernel's source before it is compiled, by the kernel's file. */
+export type Rewrites = Readonly<Record<string, (source: string) => string>>;
+
+/** A Gpu on which operators take a variant; `used` collects the files of the kernels that it compiled. */
+export function forceVariant(
+  gpu: Gpu,
+  variant: string,
+  rewrites: Rewrites = {},
+): { readonly sibling: Gpu; readonly used: ReadonlySet<string> } {
+  const sibling = siblingGpu(gpu, {});
+  sibling.variants.get = () => variant;
+  const used = new Set<string>();
+  sibling.pipelines.rewrite = ({ file, source }) => {
+    used.add(file);
+    return rewrites[file]?.(source) ?? source;
+  };
+  return { sibling, used };
+}
+
+/**
+ * Checks properties of a variant, and that its kernels ran.
+ *
+ * @param gpu what it runs on
+ * @param options the variant, the files of its kernels, what becomes of them, and the properties
+ */
+export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, properties }: {
+  readonly variant: string;
+  readonly kernels: readonly string[];
+  readonly rewrites?: Rewrites;
+  readonly properties: readonly KernelProperty[];
+}): Promise<void> {
+  const { sibling, used } = forceVariant(gpu, variant, rewrites);
+  for (const property of properties) console.log(`    ${describeReport(await property(sibling))}`);
+  await sibling.sync();
+  for (const file of kernels) assert(used.has(file), `${file} did not run`);
+}
+
+/** A broken kernel, and what notices. */
+export interface KernelMutant {
+  readonly file: string;
+  readonly caughtBy: KernelProperty;
+  readonly name: string;
+  readonly find: RegExp;
+  readonly replace: string;
+}
+
+/**
+ * Registers a test for each mutant: its property fails on the broken kernel, by the kernel's numbers.
+ *
+ * @param variant the variant whose kernels are broken
+ * @param rewrites what becomes of the kernels before they are broken
+ * @param mutants what is broken
+ */
+export function testMutants(
+  variant: string,
+  rewrites: Rewrites,
+  mutants: readonly KernelMutant[],
+): void {
+  for (const { file, caughtBy, name, find, replace } of mutants) {
+    Deno.test(`mutant of ${file}: ${name}`, async () => {
+      let found = 0;
+      const { sibling } = forceVariant(await testGpu("deno"), variant, {
+        ...rewrites,
+        [file](source) {
+          const healthy = rewrites[file]?.(source) ?? source;
+          found += healthy.match(find)?.length ?? 0;
+          return healthy.replace(find, replace);
+        },
+      });
+      await assertRejects(() => caughtBy(sibling), Error, "Property failed");
+      assert(found > 0, `the kernel has no ${find}`);
+      await sibling.sync(); // it compiled: what was caught is the wrong answer
+    });
+  }
+}
