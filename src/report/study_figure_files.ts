@@ -9,6 +9,7 @@ import {
   onsetPicture,
   pathPicture,
   slackPicture,
+  strengthPictures,
   type StudyPicture,
   violinPicture,
 } from "./study_pictures.ts";
@@ -33,6 +34,7 @@ export function studyFigures({ groups }: Study, document: SvgDocument): FigureFi
   return groups.flatMap((group) => {
     const pictures: (StudyPicture | undefined)[] = [
       ...curvePictures(group, document),
+      ...strengthPictures(group, document),
       onsetPicture(group, sized),
       violinPicture(group, sized),
       ...group.variants.map((variant) => pathPicture(group, variant, sized)),

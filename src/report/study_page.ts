@@ -18,6 +18,7 @@ import {
   pathPicture,
   seriesNames,
   slackPicture,
+  strengthPictures,
   type StudyPicture,
   violinPicture,
 } from "./study_pictures.ts";
@@ -238,6 +239,11 @@ function groupSection(group: StudyGroup, document: SvgDocument): Section {
         "Through training",
         "Lines are medians over seeds, bands reach from the smallest to the largest.",
         html`<div class="grid">${curvePictures(group, document).map(figureCard)}</div>`,
+      )}
+      ${part(
+        "At equal sink strength",
+        "Every measured step of every seed, over how strong its sink was then; large signs are the last steps. Arms are alike where their signs lie on one curve.",
+        html`<div class="grid">${strengthPictures(group, document).map(figureCard)}</div>`,
       )}
       ${part(
         "Onsets",

@@ -37,6 +37,7 @@ import {
 } from "./sink_plots.ts";
 import { curvePlot, type CurvePlotOptions } from "./study_curve_plot.ts";
 import { onsetPlot } from "./study_onset_plot.ts";
+import { strengthPlot } from "./study_strength_plot.ts";
 import { ONSETS, VARIANT_NAMES } from "./study_tables.ts";
 import { quantileSorted } from "simple-statistics";
 
@@ -178,6 +179,38 @@ export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPi
     });
     return picture === undefined ? [] : [{ id: text.id, title, picture }];
   });
+}
+
+/** What is shown over sink strength. */
+const COMPARED = ["gradient-ratio", "bloat", "residual", "residual-ratio", "drain"];
+
+/**
+ * Figures over sink strength: arms compared where their sinks are equal.
+ *
+ * @param group matched runs of one setting
+ * @param document to draw with
+ */
+export function strengthPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
+  return curves.filter(({ id }) => COMPARED.includes(id)).flatMap(
+    ({ id, title, figure, label }) => {
+      const rows = group.records.flatMap((record) =>
+        record.trajectory.flatMap((point) => {
+          const [strength, value] = [sinkStrength({ record, point }), figure({ record, point })];
+          if (strength === undefined || value === undefined) return [];
+          return [{ series: nameOf(record), strength, value, last: point.step === record.steps }];
+        })
+      );
+      const text = {
+        id: `${group.setting}-strength-${id}`,
+        title: `${title} over sink strength, ${group.setting}: ${label}`,
+        description:
+          "Each sign is a measured step of one run, large ones the last. Comparisons at the " +
+          "first step that reaches a strength are in the table of evidence.",
+      };
+      const picture = strengthPlot(rows, { document, text, series: seriesNames(group), label });
+      return picture === undefined ? [] : [{ id: text.id, title, picture }];
+    },
+  );
 }
 
 /** Runs with everything that was measured in the end. */
