@@ -117,14 +117,13 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
 };
 
 // One subgroup a workgroup, for adapters that compute on the CPU. 16 rows would be a quarter faster, but take half a
-// minute to compile. With lanes by fours (SwiftShader) it is no faster than
-// the portable form, and above D = 64 it takes longer to compile than most calls last.
+// minute to compile; above D = 64 this takes longer to compile than most calls last.
 function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> {
   return {
     name: `subgroup-${rows}`,
     unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
     suits: (gpu, shape) =>
-      rows === 8 && shape.headDim <= 64 && (gpu.info.subgroupSize?.minimum ?? 0) >= 8 &&
+      rows === 8 && shape.headDim <= 64 &&
       suitsSubgroup(gpu, shape, suitableRows(shape)),
     plan(gpu, call) {
       const { shape, scale, vScale, query, key, value, outputGradient } = call;

@@ -24,14 +24,16 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 
 /**
  * Whether attention's subgroup kernels are a good choice where nothing was measured: on the CPU, for sequences that
- * are worth the seconds they take to compile.
+ * are worth the seconds they take to compile. Four lanes (SwiftShader) share too little: the barrier-free kernels are
+ * faster there.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
  * @param rows rows of a workgroup
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
-  return gpu.info.software && shape.sequenceLength >= 256 && rows === suitableRows(shape);
+  return gpu.info.software && shape.sequenceLength >= 256 && rows === suitableRows(shape) &&
+    (gpu.info.subgroupSize?.minimum ?? 0) >= 8;
 }
 
 /** Rows of a workgroup that compile in a few seconds: the registers of a row grow with D. */
