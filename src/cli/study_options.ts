@@ -76,6 +76,12 @@ const runOptions = {
     description: "How often a run is measured on its way",
     default: String(DEFAULT_SCALE.measurements),
   },
+  sequences: {
+    type: "value",
+    placeholder: "N",
+    description: "Validation sequences that a measurement is made on",
+    default: String(DEFAULT_SCALE.sequences),
+  },
   "learning-rate": {
     type: "value",
     placeholder: "X",
@@ -200,6 +206,7 @@ function parseRun(args: readonly string[]): StudyRequest {
       steps,
       measurements,
       batch: integer("batch", values.batch!, 65536),
+      sequences: integer("sequences", values.sequences!, 65536),
       learningRate: positive("learning-rate", values["learning-rate"]!),
       corpus: values.corpus,
     },

@@ -12,6 +12,8 @@ export interface StudyScale {
   readonly learningRate: number;
   /** How many times a run is measured, beside its beginning. */
   readonly measurements: number;
+  /** Validation sequences that a measurement is made on: sums over few leave their differences in R_GS. */
+  readonly sequences: number;
   /** A file or folder of text; the text setting needs one. */
   readonly corpus: string | undefined;
 }
@@ -22,6 +24,7 @@ export const DEFAULT_SCALE: StudyScale = {
   batch: 8,
   learningRate: 3e-3,
   measurements: 20,
+  sequences: 64,
   corpus: undefined,
 };
 
@@ -102,7 +105,7 @@ const WARM_UP = 100;
  */
 export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings {
   const { withoutAttention, ...shape } = shapes[arm.setting];
-  const { steps, batch, learningRate, measurements } = scale;
+  const { steps, batch, learningRate, measurements, sequences } = scale;
   const measureEvery = Math.max(1, Math.round(steps / measurements));
   return {
     schema: RUN_SCHEMA,
@@ -134,8 +137,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     reporting: {
       lossEvery: Math.max(1, Math.min(20, Math.floor(steps / 50))),
       measureEvery,
-      // At least 64 sequences: sums over fewer leave much of their differences in R_GS.
-      measureBatches: Math.max(1, Math.ceil(64 / batch)),
+      measureBatches: Math.ceil(sequences / batch),
       checkpointEvery: measureEvery,
       keepCheckpoints: 1,
     },

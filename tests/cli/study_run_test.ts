@@ -21,7 +21,7 @@ Deno.test({
     try {
       const order: RunOrder = {
         arm: { setting: "deep", variant: "learned", seed: 3 },
-        scale: { ...DEFAULT_SCALE, steps: 4, batch: 32, measurements: 2 },
+        scale: { ...DEFAULT_SCALE, steps: 4, batch: 4, measurements: 2, sequences: 8 },
         folder: join(parent, "run"),
         suite: { version: "1.2.3", commit: "a".repeat(40) },
       };
