@@ -503,7 +503,6 @@ const runs: readonly Run[] = [
   measuresToTheEnd,
   showsWrongAsWrong,
   pausesAndCancels,
-  recoversALostDevice,
   compares,
   refusesHostileFiles,
   survivesLargeFiles,
@@ -513,6 +512,7 @@ const runs: readonly Run[] = [
   isAccessible,
   fitsAPhone,
   opensFromThePublicFace,
+  recoversALostDevice,
 ];
 
 /** By name, in the order of `scenario_list.ts`. */
