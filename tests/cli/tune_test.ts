@@ -112,7 +112,7 @@ async function onlyFile(folder: string): Promise<string> {
   return `${folder}/gradsink/tuning/${names[0]}`;
 }
 
-const small = ["--kernels=rms-norm", "--shapes=quick", "--software=auto", "--budget=600"];
+const small = ["--kernels=rms-norm", "--shapes=quick", "--software=auto", "--budget=120"];
 
 testTune(
   "tune() survives kernels that hang, crash or compute nothing, and openGpu takes up the others",
