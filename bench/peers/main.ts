@@ -52,8 +52,9 @@ const help = `Runs the same work on other libraries, side by side with this proj
 Usage: deno task bench:peers [OPTIONS]
 
 ${formatOptions(options)}
-The libraries come from npm by themselves, which takes about 750 MB on the disk, and each runs in a process of its own. In
-each round each of them takes its turn, in random order; only answers that agree with float64 are timed.
+The libraries come from npm by themselves, which takes about 750 MB on the disk. Each runs in a process of its own, a
+new one for each work; in each round each of them takes its turn, in random order. Only answers that agree with float64
+are timed. On an adapter that computes on the CPU the ratio of CPU times is the one to trust on a busy machine.
 
 Exit codes:
   0    the comparison was made
@@ -118,61 +119,82 @@ function flagsFor(name: LibraryName): string[] {
 async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   if (request.out !== undefined) await checkWritable(request.out);
   const progress = new Progress(stderrOutput());
+  const versions: Record<string, string> = {};
+  let adapter = "";
+  const results: WorkResult[] = [];
+  const total = request.work.length;
+  try {
+    for (const work of request.work) {
+      if (interrupt.aborted) break;
+      const show = (text: string): void => progress.show({ done: results.length, total, text });
+      // In new processes each time: what a library keeps of one work must not slow down or break the next.
+      const field = await loadAll(request.chosen, { show, interrupt });
+      try {
+        if (interrupt.aborted) break;
+        Object.assign(versions, field.versions);
+        adapter = field.adapter;
+        const result = await compareOn(work, field.participants, {
+          budget: request.budget,
+          seed: request.seed,
+          now: () => performance.now(),
+          progress: show,
+          interrupted: () => interrupt.aborted,
+        });
+        if (interrupt.aborted) break; // it may have reached the libraries, too
+        results.push(withAbsent(result, field.absent));
+        // After each, so that what was found is not lost, however the run ends.
+        if (request.out !== undefined) await write(results, { request, adapter, versions });
+      } finally {
+        await Promise.all(field.participants.map(({ contender }) => contender.close()));
+      }
+    }
+  } finally {
+    progress.clear();
+  }
+  await report(results, { request, adapter, versions });
+  return interrupt.aborted ? 130 : 0;
+}
+
+/** The libraries that take part, and why others do not. */
+interface Field {
+  readonly participants: readonly Participant[];
+  readonly versions: Readonly<Record<string, string>>;
+  readonly absent: Readonly<Record<string, string>>;
+  /** The one that all of them run on. */
+  readonly adapter: string;
+}
+
+async function loadAll(
+  names: readonly LibraryName[],
+  { show, interrupt }: {
+    readonly show: (text: string) => void;
+    readonly interrupt: AbortSignal;
+  },
+): Promise<Field> {
   const child = new URL("child.ts", import.meta.url).href;
   const participants: Participant[] = [];
   const versions: Record<string, string> = {};
   const absent: Record<string, string> = {};
   let adapter = "";
-  const results: WorkResult[] = [];
-  const total = request.work.length;
-  try {
-    for (const library of request.chosen) {
-      if (interrupt.aborted) return 130;
-      progress.show({ done: 0, total, text: `loading ${library}` });
-      const args = [
-        "run",
-        "--quiet",
-        "--no-prompt",
-        "--no-lock",
-        ...flagsFor(library),
-        child,
-        library,
-      ];
-      const contender = startContender(args);
-      const reply = await contender.ready;
-      if (reply.type === "ready") {
-        Object.assign(versions, reply.versions);
-        if (library === "gradsink") adapter = reply.adapter ?? "";
-        if (reply.adapter !== undefined && reply.adapter !== adapter) {
-          absent[library] = `it runs on another adapter, ${reply.adapter}`;
-        } else {
-          participants.push({ library, contender });
-          continue;
-        }
-      } else absent[library] = reply.type === "failed" ? reply.reason : "an answer out of turn";
-      await contender.close();
-      if (library === "gradsink") throw new Error(absent[library]);
-    }
-    for (const work of request.work) {
-      if (interrupt.aborted) break;
-      const result = await compareOn(work, participants, {
-        budget: request.budget,
-        seed: request.seed,
-        now: () => performance.now(),
-        progress: (text) => progress.show({ done: results.length, total, text }),
-        interrupted: () => interrupt.aborted,
-      });
-      if (interrupt.aborted) break; // it may have reached the libraries, too
-      results.push(withAbsent(result, absent));
-      // After each, so that what was found is not lost, however the run ends.
-      if (request.out !== undefined) await write(results, { request, adapter, versions });
-    }
-  } finally {
-    progress.clear();
-    await Promise.all(participants.map(({ contender }) => contender.close()));
+  for (const library of names) {
+    if (interrupt.aborted) break;
+    show(`loading ${library}`);
+    const flags = ["--quiet", "--no-prompt", "--no-lock", ...flagsFor(library)];
+    const contender = startContender(["run", ...flags, child, library]);
+    const reply = await contender.ready;
+    if (reply.type === "ready") {
+      Object.assign(versions, reply.versions);
+      if (library === "gradsink") adapter = reply.adapter ?? "";
+      if (reply.adapter === undefined || reply.adapter === adapter) {
+        participants.push({ library, contender });
+        continue;
+      }
+      absent[library] = `it runs on another adapter, ${reply.adapter}`;
+    } else absent[library] = reply.type === "failed" ? reply.reason : "an answer out of turn";
+    await contender.close();
+    if (library === "gradsink" && !interrupt.aborted) throw new Error(absent[library]);
   }
-  await report(results, { request, adapter, versions });
-  return interrupt.aborted ? 130 : 0;
+  return { participants, versions, absent, adapter };
 }
 
 function withAbsent(result: WorkResult, absent: Readonly<Record<string, string>>): WorkResult {
