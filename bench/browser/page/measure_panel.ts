@@ -39,8 +39,9 @@ function createSession(
   interrupt: AbortSignal,
   progress: (step: string, job?: Parameters<BenchRun["show"]>[1]) => void = () => {},
 ): MeasuringSession {
+  let count = 0;
   return new MeasuringSession({
-    start: () => new WorkerChild(),
+    start: () => new WorkerChild({ again: count++ > 0 }),
     adapter: { runtime: "browser" },
     longestRun: LONGEST_RUN,
     deadline: DEADLINE,

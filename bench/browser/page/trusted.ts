@@ -38,10 +38,14 @@ export function setMarkup(element: Element, { text }: Markup): void {
  * Starts the page's Worker.
  *
  * @param role what it is for
+ * @param options.again whether another one was there before, which lost its GPU
  */
-export function startWorker(role: ToWorker["role"]): Worker {
+export function startWorker(
+  role: ToWorker["role"],
+  { again = false }: { readonly again?: boolean } = {},
+): Worker {
   const url = (policy?.createScriptURL(workerUrl) ?? workerUrl) as string;
   const worker = new Worker(url, { type: "module", name: `gradsink ${role}` });
-  worker.postMessage({ role } satisfies ToWorker);
+  worker.postMessage({ role, again } satisfies ToWorker);
   return worker;
 }

@@ -7,10 +7,10 @@ import { type ToWorker, workerScope } from "./worker_scope.ts";
 const waiting: unknown[] = [];
 let handle = (message: unknown): void => void waiting.push(message);
 
-async function start(role: ToWorker["role"]): Promise<void> {
+async function start({ role, again = false }: ToWorker): Promise<void> {
   if (role === "measure") {
     const { measureHere } = await import("./measure_worker.ts");
-    handle = measureHere();
+    handle = measureHere(again);
   } else if (role === "compare") {
     const { compareHere } = await import("./compare_worker.ts");
     handle = compareHere();
@@ -25,7 +25,7 @@ let started = false;
 workerScope.addEventListener("message", ({ data }) => {
   if (started) return handle(data);
   started = true;
-  start((data as ToWorker).role).catch((error: unknown) => {
+  start(data as ToWorker).catch((error: unknown) => {
     // Shows as the Worker's error on the page.
     setTimeout(() => {
       throw error;

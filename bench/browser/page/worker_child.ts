@@ -10,12 +10,17 @@ import { startWorker } from "./trusted.ts";
 
 /** A running measuring Worker. Ending it ends what it does on the GPU as well. */
 export class WorkerChild implements ChildConnection {
-  readonly #worker = startWorker("measure");
+  readonly #worker: Worker;
   readonly #reports = new ChildReports();
   readonly #ended = Promise.withResolvers<void>();
 
-  /** Starts it. */
-  constructor() {
+  /**
+   * Starts it.
+   *
+   * @param options.again whether another one was there before, which lost its GPU
+   */
+  constructor(options: { readonly again: boolean }) {
+    this.#worker = startWorker("measure", options);
     this.#worker.addEventListener("message", ({ data }: MessageEvent<string | undefined>) => {
       if (data === undefined) this.#end("the Worker ended");
       else this.#reports.add(JSON.parse(data) as ChildReport);

@@ -3,6 +3,8 @@
 /** The first message to a Worker. */
 export interface ToWorker {
   readonly role: "measure" | "compare" | "theory";
+  /** Whether another one was there before, which lost its GPU. */
+  readonly again?: boolean;
 }
 
 /** The part of a Worker's global object that is used. */
