@@ -4,7 +4,7 @@ import { escapeTerminal } from "../escape.ts";
 import { armName } from "../experiments/study_arms.ts";
 import { judgeClaims } from "../experiments/study_claims.ts";
 import { mergeStudy, type NamedRecord, type Study } from "../experiments/study_merge.ts";
-import { withoutPoints } from "../experiments/study_record_build.ts";
+import { thinRecord } from "../experiments/study_record_build.ts";
 import { readStudyFolder, writeStudyRecord } from "../experiments/study_record_store.ts";
 import { ResultFileError } from "../measure/result_file.ts";
 import { writeTextFile } from "../measure/result_file_store.ts";
@@ -79,8 +79,9 @@ async function gather({ groups }: Study, folder: string): Promise<void> {
   await makeFolder(folder);
   for (const { records, seeds } of groups) {
     for (const record of records) {
-      const kept = record.arm.seed === seeds[0] ? record : withoutPoints(record);
-      await writeStudyRecord(join(folder, `${armName(record.arm)}.json`), kept);
+      const points = record.arm.seed === seeds[0];
+      const path = join(folder, `${armName(record.arm)}.json`);
+      await writeStudyRecord(path, thinRecord(record, { points }));
     }
   }
 }

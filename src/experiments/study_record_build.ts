@@ -130,30 +130,33 @@ function thinned(final: SinkMeasurement): SinkMeasurement {
 type Branch = SinkMeasurement["layers"][number]["mlp"]["branch"];
 
 /**
- * A record without its single tokens, which no claim rests on.
+ * A record as small as a report can be made of.
  *
- * @param record of a run
+ * @param record of a run, maybe one that an earlier version kept more of
+ * @param options whether its single tokens stay, which no claim rests on
  */
-export function withoutPoints(record: StudyRecord): StudyRecord {
-  const { final } = record;
-  if (final === null) return record;
-  const none = (branch: Branch): Branch => ({
+export function thinRecord(
+  record: StudyRecord,
+  { points }: { readonly points: boolean },
+): StudyRecord {
+  if (record.final === null) return record;
+  const final = thinned(record.final);
+  if (points) return { ...record, final };
+  const layers = final.layers.map((layer) => ({
+    ...layer,
+    attention: layer.attention && {
+      ...layer.attention,
+      branch: withoutPoints(layer.attention.branch),
+    },
+    mlp: { ...layer.mlp, branch: withoutPoints(layer.mlp.branch) },
+  }));
+  return { ...record, final: { ...final, layers } };
+}
+
+function withoutPoints(branch: Branch): Branch {
+  return {
     ...branch,
     points: { sequence: [], position: [], inputNorm: [], bloat: [], compress: [], change: [] },
-  });
-  return {
-    ...record,
-    final: {
-      ...final,
-      layers: final.layers.map((layer) => ({
-        ...layer,
-        attention: layer.attention && {
-          ...layer.attention,
-          branch: none(layer.attention.branch),
-        },
-        mlp: { ...layer.mlp, branch: none(layer.mlp.branch) },
-      })),
-    },
   };
 }
 
