@@ -22,6 +22,10 @@ const poisons: readonly (readonly [string, () => Promise<void>])[] = [
   ["a folder", () => Deno.mkdir(file)],
   ["a link to nothing", () => Deno.symlink(`${file}.nothing`, file)],
   ["a device without an end", () => Deno.symlink("/dev/zero", file)],
+  ["a pipe that nobody writes to", async () => {
+    const { success } = await new Deno.Command("mkfifo", { args: [file] }).output();
+    if (!success) throw new Error("mkfifo failed");
+  }],
   ["a fault in the first byte", () => write(`{${sound}`)],
 ];
 
