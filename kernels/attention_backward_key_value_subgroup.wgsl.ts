@@ -1,10 +1,12 @@
 /**
- * Attention backward, keyGradient and valueGradient, for adapters that compute on the CPU and have subgroups:
- * the formulas of attention_backward_key_value.wgsl, in base 2, on the tiles of attention_forward_subgroup.wgsl.ts.
+ * Attention backward, keyGradient or valueGradient, for adapters that compute on the CPU and have subgroups: the
+ * formulas of attention_backward_key_value.wgsl, in base 2, on the tiles of attention_forward_subgroup.wgsl.ts. Both in
+ * one kernel would compute the logits once less, but have too many numbers for the registers and take three times as long
+ * to compile.
  *
  * One subgroup is a workgroup and computes R keys of one key and value head; for every query head of the group it
- * walks query tiles of 4 · S queries from the diagonal to the end. A lane holds a and dz of four queries of the
- * tile, one vec4f a key each, then the vec4f columns l, l + S, … of every key's gradients. No barrier, no workgroup
+ * walks query tiles of 4 · S queries from the diagonal to the end. A lane holds a or dz of four queries of the
+ * tile, one vec4f a key, then the vec4f columns l, l + S, … of every key's gradient. No barrier, no workgroup
  * memory. Masked queries are never multiplied.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
@@ -19,20 +21,81 @@ import {
 } from "./attention_subgroup_tile.ts";
 import { unroll } from "./unroll.ts";
 
+function writeKey(options: AttentionSubgroupOptions): (row: number) => string {
+  const chunks = chunksOf(options);
+  return (r) => `
+  if (firstRow + ${r}u < length) {
+    ${
+    unroll(chunks.count, (c) => `
+    if (${chunks.holds(c)}) {
+      gradient[row${r} * ${chunks.vectors}u + ${
+      chunks.column(c)
+    }] = parameters.scale * sum${c}_${r};
+    }`)
+  }
+  }`;
+}
+
+function writeValue(options: AttentionSubgroupOptions): (row: number) => string {
+  const chunks = chunksOf(options);
+  const eachChunk = (line: (c: number) => string) => unroll(chunks.count, line);
+  return (r) => `
+  {
+    let index = row${r} * ${chunks.vectors}u;
+    var factor = 1.0;
+    var along = 0.0; // 2 C / (r + C)² <v, u>
+    if (parameters.vScale != 0u) {
+      let v = valve[row${r}];
+      let sum = v.x + v.y;
+      var share = 0.0;
+      ${
+    eachChunk((c) => `
+      share += select(0.0, dot(value[index + ${chunks.column(c)}], sum${c}_${r}), ${
+      chunks.holds(c)
+    });`)
+  }
+      let product = subgroupAdd(share);
+      factor = v.x / sum;
+      along = 2.0 * (v.y / sum) / sum * product;
+      if (lane == 0u && firstRow + ${r}u < length) {
+        valve[row${r}] = vec2f(-factor / sum * product, 0.0);
+      }
+    }
+    if (firstRow + ${r}u < length) {
+      ${
+    eachChunk((c) => `
+      if (${chunks.holds(c)}) {
+        var result = sum${c}_${r};
+        if (parameters.vScale != 0u) {
+          result = factor * result + along * value[index + ${chunks.column(c)}];
+        }
+        gradient[index + ${chunks.column(c)}] = result;
+      }`)
+  }
+    }
+  }`;
+}
+
 /**
  * Writes the kernel.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 outputGradient
- * [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]: in (r, C), out (term of dC, 0);
- * 7 keyGradient and 8 valueGradient [B, Hkv, T, D]. Dispatch: (⌈T / R⌉, Hkv, B).
+ * [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T] of (r, C), which the kernel for
+ * values replaces by (term of dC, 0); 7 gradient [B, Hkv, T, D], of the keys or the values. Dispatch:
+ * (⌈T / R⌉, Hkv, B).
  *
- * @param options the tile
+ * @param options the tile, and whose gradient
  * @returns WGSL, for the feature `subgroups`
  */
-export function attentionBackwardKeyValueSubgroup(options: AttentionSubgroupOptions): string {
+export function attentionBackwardKeyValueSubgroup(
+  options: AttentionSubgroupOptions & { readonly gradient: "key" | "value" },
+): string {
+  const ofKey = options.gradient === "key";
   const { subgroupSize: S, rows: R } = options;
   const chunks = chunksOf(options);
   const eachRow = (line: (r: number) => string) => unroll(R, line);
+  const source = ofKey ? "query" : "outputGradient"; // what the weights are multiplied with
+  const finish = ofKey ? writeKey(options) : writeValue(options);
   const eachChunk = (line: (c: number) => string) => unroll(chunks.count, line);
   return `
 const LOG2_E: f32 = 1.4426950408889634;
@@ -51,9 +114,8 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read> value: array<vec4f>;
 @group(0) @binding(4) var<storage, read> outputGradient: array<vec4f>;
 @group(0) @binding(5) var<storage, read> rowStatistics: array<vec2f>;
-@group(0) @binding(6) var<storage, read_write> valve: array<vec2f>;
-@group(0) @binding(7) var<storage, read_write> keyGradient: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> valueGradient: array<vec4f>;
+@group(0) @binding(6) var<storage, ${ofKey ? "read" : "read_write"}> valve: array<vec2f>;
+@group(0) @binding(7) var<storage, read_write> gradient: array<vec4f>;
 
 @compute @workgroup_size(${S})
 fn main(
@@ -71,14 +133,15 @@ fn main(
   let row${r} = keyHead * length + min(firstRow + ${r}u, length - 1u);
   var factor${r} = 1.0;`)
   }
+  ${
+    ofKey
+      ? `
   if (parameters.vScale == 1u) {
     ${eachRow((r) => `factor${r} = valve[row${r}].x / (valve[row${r}].x + valve[row${r}].y);`)}
+  }`
+      : ""
   }
-  ${
-    eachChunk((c) =>
-      eachRow((r) => `var valueSum${c}_${r} = vec4f(0.0); var keySum${c}_${r} = vec4f(0.0);`)
-    )
-  }
+  ${eachChunk((c) => eachRow((r) => `var sum${c}_${r} = vec4f(0.0);`))}
 
   let lastTile = (length - 1u) / ${4 * S}u;
   for (var member = 0u; member < groupSize; member++) {
@@ -88,15 +151,18 @@ fn main(
       let position = firstQuery + 4u * lane + vec4u(0u, 1u, 2u, 3u);
       let columnIndex = queryHead * length + min(position, vec4u(length - 1u));
       let columnRow = columnIndex * ${chunks.vectors}u;
-      ${eachRow((r) => `var score${r} = vec4f(0.0); var weightGradient${r} = vec4f(0.0);`)}
+      ${eachRow((r) => `var score${r} = vec4f(0.0);`)}
+      ${ofKey ? eachRow((r) => `var weightGradient${r} = vec4f(0.0);`) : ""}
       for (var d = 0u; d < ${chunks.vectors}u; d++) {
         ${productStep(options, { sum: "score", rows: ["key", "keyRow"], columns: "query" })}
         ${
-    productStep(options, {
-      sum: "weightGradient",
-      rows: ["value", "keyRow"],
-      columns: "outputGradient",
-    })
+    ofKey
+      ? productStep(options, {
+        sum: "weightGradient",
+        rows: ["value", "keyRow"],
+        columns: "outputGradient",
+      })
+      : ""
   }
       }
       ${unroll(4, (j) => `let statistics${j} = rowStatistics[columnIndex.${"xyzw"[j]}];`)}
@@ -104,8 +170,9 @@ fn main(
       let rowDot = vec4f(${unroll(4, (j) => `statistics${j}.y`, ", ")});
       ${
     eachRow((r) => `
-      let weight${r} = exponential2(scale * score${r} - logSumExp);
-      let logitGradient${r} = weight${r} * (factor${r} * weightGradient${r} - rowDot);`)
+      let weight${r} = exponential2(scale * score${r} - logSumExp)${
+      ofKey ? ` * (factor${r} * weightGradient${r} - rowDot)` : ""
+    };`)
   }
 
       // Queries that only the earlier keys are seen by; then lanes whose four queries see all keys; then,
@@ -120,25 +187,8 @@ fn main(
         let first = (queryHead * length + firstQuery) * ${chunks.vectors}u + ${chunks.column(c)};
         for (var source = seenByAll / 4u; source < full / 4u; source++) {
           let row = first + source * ${4 * chunks.vectors}u;
-          ${
-      unroll(4, (j) => `
-          let gradient${j} = outputGradient[row + ${j * chunks.vectors}u];
-          let query${j} = query[row + ${j * chunks.vectors}u];`)
-    }
-          ${
-      accumulateFour(options, {
-        running: `valueSum${c}_`,
-        weight: "weight",
-        values: "gradient",
-      })
-    }
-          ${
-      accumulateFour(options, {
-        running: `keySum${c}_`,
-        weight: "logitGradient",
-        values: "query",
-      })
-    }
+          ${unroll(4, (j) => `let source${j} = ${source}[row + ${j * chunks.vectors}u];`)}
+          ${accumulateFour(options, { running: `sum${c}_`, weight: "weight", values: "source" })}
         }
       }`)
   }
@@ -147,24 +197,12 @@ fn main(
           continue;
         }
         let first = (queryHead * length + firstQuery + k) * ${chunks.vectors}u;
-        ${
-    eachChunk((c) => `
-        let gradientSeen${c} = outputGradient[first + ${chunks.column(c)}];
-        let querySeen${c} = query[first + ${chunks.column(c)}];`)
-  }
+        ${eachChunk((c) => `let sourceSeen${c} = ${source}[first + ${chunks.column(c)}];`)}
         ${
     accumulateSeen(options, {
-      running: "valueSum",
+      running: "sum",
       weight: "weight",
-      value: "gradientSeen",
-      seen: (r) => `firstQuery + k >= firstRow + ${r}u`,
-    })
-  }
-        ${
-    accumulateSeen(options, {
-      running: "keySum",
-      weight: "logitGradient",
-      value: "querySeen",
+      value: "sourceSeen",
       seen: (r) => `firstQuery + k >= firstRow + ${r}u`,
     })
   }
@@ -172,44 +210,7 @@ fn main(
     }
   }
 
-  ${
-    eachRow((r) => `
-  {
-    let index = row${r} * ${chunks.vectors}u;
-    var factor = 1.0;
-    var along = 0.0; // 2 C / (r + C)² <v, u>
-    if (parameters.vScale != 0u) {
-      let v = valve[row${r}];
-      let sum = v.x + v.y;
-      var share = 0.0;
-      ${
-      eachChunk((c) => `
-      share += select(0.0, dot(value[index + ${chunks.column(c)}], valueSum${c}_${r}), ${
-        chunks.holds(c)
-      });`)
-    }
-      let product = subgroupAdd(share);
-      factor = v.x / sum;
-      along = 2.0 * (v.y / sum) / sum * product;
-      if (lane == 0u && firstRow + ${r}u < length) {
-        valve[row${r}] = vec2f(-factor / sum * product, 0.0);
-      }
-    }
-    if (firstRow + ${r}u < length) {
-      ${
-      eachChunk((c) => `
-      if (${chunks.holds(c)}) {
-        keyGradient[index + ${chunks.column(c)}] = parameters.scale * keySum${c}_${r};
-        var gradient = valueSum${c}_${r};
-        if (parameters.vScale != 0u) {
-          gradient = factor * gradient + along * value[index + ${chunks.column(c)}];
-        }
-        valueGradient[index + ${chunks.column(c)}] = gradient;
-      }`)
-    }
-    }
-  }`)
-  }
+  ${eachRow(finish)}
 }
 `;
 }

@@ -116,14 +116,14 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
   },
 };
 
-// One subgroup a workgroup, for adapters that compute on the CPU. 16 rows would be a quarter faster, but take half a
-// minute to compile; above D = 64 this takes longer to compile than most calls last.
+// One subgroup a workgroup, for adapters that compute on the CPU. 16 rows would be a tenth faster at D = 64 on lavapipe, but
+// take more than twice as long to compile.
 function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> {
   return {
     name: `subgroup-${rows}`,
     unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
     suits: (gpu, shape) =>
-      rows === 8 && shape.headDim <= 64 &&
+      rows === 8 &&
       suitsSubgroup(gpu, shape, suitableRows(shape)),
     plan(gpu, call) {
       const { shape, scale, vScale, query, key, value, outputGradient } = call;
@@ -140,37 +140,40 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> 
         { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
       ];
       const tiles = Math.ceil(sequenceLength / rows);
+      // The one for values comes last: it replaces the valve's (|v|², C) by the terms of the constant's gradient.
+      const keyValue = (gradient: "key" | "value"): Dispatch => ({
+        kernel: {
+          parts: [notANumber, {
+            file: "attention_backward_key_value_subgroup.wgsl.ts",
+            source: attentionBackwardKeyValueSubgroup({ subgroupSize, rows, headDim, gradient }),
+          }],
+          features: ["subgroups"],
+        },
+        parameters,
+        buffers: [...inputs, rowStatistics, valve, call[`${gradient}Gradient`].buffer],
+        workgroups: [tiles, keyValueHeads, batches],
+      });
       return {
         scratch: [...scratch, rowStatistics],
-        dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
-          kernel: {
-            parts: [notANumber, {
-              file: "attention_backward_query_subgroup.wgsl.ts",
-              source: attentionBackwardQuerySubgroup({ subgroupSize, rows, headDim }),
-            }],
-            features: ["subgroups"],
+        dispatches: [
+          ...dispatches,
+          rowDispatch(gpu, call, rowStatistics),
+          {
+            kernel: {
+              parts: [notANumber, {
+                file: "attention_backward_query_subgroup.wgsl.ts",
+                source: attentionBackwardQuerySubgroup({ subgroupSize, rows, headDim }),
+              }],
+              features: ["subgroups"],
+            },
+            parameters,
+            buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
+            workgroups: [tiles, queryHeads, batches],
           },
-          parameters,
-          buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
-          workgroups: [tiles, queryHeads, batches],
-        }, {
-          kernel: {
-            parts: [notANumber, {
-              file: "attention_backward_key_value_subgroup.wgsl.ts",
-              source: attentionBackwardKeyValueSubgroup({ subgroupSize, rows, headDim }),
-            }],
-            features: ["subgroups"],
-          },
-          parameters,
-          buffers: [
-            ...inputs,
-            rowStatistics,
-            valve,
-            call.keyGradient.buffer,
-            call.valueGradient.buffer,
-          ],
-          workgroups: [tiles, keyValueHeads, batches],
-        }, ...constantDispatches(call, valve)],
+          keyValue("key"),
+          keyValue("value"),
+          ...constantDispatches(call, valve),
+        ],
       };
     },
   };
