@@ -379,6 +379,7 @@ const explainsMissingWebGpu: Run = async (stage) => {
     assertStringIncludes(await textOf(opened, "#no-webgpu"), "Safari has it from version 26 on");
     assertStringIncludes(await textOf(opened, "#no-webgpu-reason"), reason);
     assertEquals(await page.isDisabled("#run"), true);
+    await page.locator("#theory-form").scrollIntoViewIfNeeded();
     await until(page, "/float64 reference/.test(document.querySelector('#theory-by').textContent)");
     assertClean(opened);
   }
@@ -403,6 +404,7 @@ const followsTheSliders: Run = async (stage) => {
     );
     return await figures();
   };
+  await page.locator("#theory-form").scrollIntoViewIfNeeded();
   await until(page, "document.querySelectorAll('#theory-figures dd').length > 0");
   const first = (texts: string[], i: number): number => Number.parseFloat(texts[i]!);
   const weak = await settle("strength", "0");
@@ -435,12 +437,14 @@ const isAccessible: Run = async (stage) => {
   const light = await stage.open();
   await light.page.setInputFiles("#files", [LAVAPIPE, SWIFTSHADER]);
   await until(light.page, "!document.querySelector('#comparison').hidden");
+  await light.page.locator("#theory-form").scrollIntoViewIfNeeded();
   await until(light.page, "document.querySelectorAll('#theory-figures dd').length > 0");
   assertEquals(await audit(light), [], "light");
   // The comparison's colors are computed by the tests of src/report; looking at all of it takes seconds.
   const dark = await stage.open({ colorScheme: "dark", before: WITHOUT_GPU });
   await dark.page.setInputFiles("#files", [LAVAPIPE, FIXTURE_OF_NOTHING]);
   await until(dark.page, "document.querySelector('#file-problems li') !== null");
+  await dark.page.locator("#theory-form").scrollIntoViewIfNeeded();
   await until(dark.page, "document.querySelectorAll('#theory-figures dd').length > 0");
   assertEquals(await audit(dark), [], "dark");
 };

@@ -12,6 +12,7 @@ export class TheoryPanel {
   readonly #worker = new WorkerCalls("theory");
   readonly #form = byId("theory-form", HTMLFormElement);
   #gpu = false;
+  #seen = false;
   #resting = false;
   #computing = false;
   #dirty = false;
@@ -26,13 +27,19 @@ export class TheoryPanel {
   }
 
   /**
-   * Draws the first picture.
+   * Draws the first picture, once it comes into sight: nobody's GPU compiles for what is not looked at.
    *
    * @param options.gpu whether there is a GPU to compute on
    */
   start({ gpu }: { readonly gpu: boolean }): void {
     this.#gpu = gpu;
-    this.#update();
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      this.#seen = true;
+      this.#update();
+    });
+    observer.observe(this.#form);
   }
 
   /**
@@ -48,6 +55,7 @@ export class TheoryPanel {
   // Only the latest setting is worth computing.
   #update(): void {
     this.#showValues();
+    if (!this.#seen) return;
     this.#dirty = true;
     if (!this.#computing) void this.#compute();
   }
