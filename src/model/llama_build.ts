@@ -4,6 +4,7 @@ import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
 import { attentionForwardVariants } from "../ops/attention_forward_variants.ts";
+import { hasWideSubgroups } from "../ops/attention_subgroup.ts";
 import type { AttentionShape } from "../ops/attention_shape.ts";
 import { planMatmul } from "../ops/matmul.ts";
 import type { LlamaConfig } from "./config.ts";
@@ -73,7 +74,7 @@ export function chooseKernels(
   }
   // The operators themselves take these for long sequences only, since they compile for seconds. Rows that fill too many
   // registers of a subgroup are slower than without one.
-  const wide = (gpu.info.subgroupSize?.minimum ?? 0) >= 8;
+  const wide = hasWideSubgroups(gpu);
   const fastest = (variants: readonly Candidate[]): string | undefined => {
     const fit = variants.filter(({ unfit }) => unfit(gpu, attention) === undefined);
     const subgroup = wide && attention.headDim <= 64

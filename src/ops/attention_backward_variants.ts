@@ -15,7 +15,12 @@ import {
 } from "./attention_barrier_free.ts";
 import type { AttentionForwardCall } from "./attention_forward_variants.ts";
 import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
-import { suitableRows, suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
+import {
+  hasWideSubgroups,
+  suitableRows,
+  suitsSubgroup,
+  unfitSubgroup,
+} from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import {
@@ -239,7 +244,8 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
 const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
-  suits: suitsBarrierFree,
+  // SwiftShader compiles these two kernels for minutes, longer than they could ever save.
+  suits: (gpu, shape) => suitsBarrierFree(gpu, shape) && hasWideSubgroups(gpu),
   plan(gpu, call) {
     const { shape, scale, vScale, query, key, value, outputGradient } = call;
     const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;

@@ -33,7 +33,17 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
   return gpu.info.software && shape.sequenceLength >= 256 && rows === suitableRows(shape) &&
-    (gpu.info.subgroupSize?.minimum ?? 0) >= 8;
+    hasWideSubgroups(gpu);
+}
+
+/**
+ * Whether subgroups are known to have eight lanes or more. Among drivers that compute on the CPU it tells lavapipe from
+ * SwiftShader, which has four.
+ *
+ * @param gpu the GPU
+ */
+export function hasWideSubgroups(gpu: Gpu): boolean {
+  return (gpu.info.subgroupSize?.minimum ?? 0) >= 8;
 }
 
 /** Rows of a workgroup that compile in a few seconds: the registers of a row grow with D. */
