@@ -109,7 +109,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const source = await Deno.readTextFile(new URL(name, kernels));
     const short = source.split("\n").map((line) => line.replace(/\/\/.*/, "").trim()).join("\n");
     // The two ways in which the bundler writes a text.
-    for (const write of [JSON.stringify, templateLiteral]) literals.set(write(source), write(short));
+    for (const write of [JSON.stringify, templateLiteral]) {
+      literals.set(write(source), write(short));
+    }
   }
   for await (const { name } of Deno.readDir(folder)) {
     const path = `${folder}/${name}`;
@@ -139,10 +141,14 @@ async function copyRest(folder: string): Promise<void> {
   const template = await Deno.readTextFile(new URL("index.html", page));
   const filled = template.replaceAll(
     /\{\{\s*(\w+)\s*\}\}/g,
-    (found, name: string) => name in fields ? escapeHtml(fields[name]!).replaceAll("&#39;", "'") : found,
+    (found, name: string) =>
+      name in fields ? escapeHtml(fields[name]!).replaceAll("&#39;", "'") : found,
   );
   const buttons = await copyFixtures(`${folder}/fixtures`);
-  await Deno.writeTextFile(`${folder}/index.html`, filled.replace(/\{\{\s*fixtures\s*\}\}/, () => buttons));
+  await Deno.writeTextFile(
+    `${folder}/index.html`,
+    filled.replace(/\{\{\s*fixtures\s*\}\}/, () => buttons),
+  );
   const style = await Deno.readTextFile(new URL("page.css", page));
   await Deno.writeTextFile(`${folder}/style.css`, `${PAGE_STYLE}\n${style}`);
   await Deno.copyFile(new URL("icon.svg", page), `${folder}/icon.svg`);
@@ -185,7 +191,9 @@ if (import.meta.main) {
   }
   let script = 0;
   for await (const { name, isFile } of Deno.readDir(distribution)) {
-    if (isFile && name.endsWith(".js")) script += (await Deno.stat(new URL(name, distribution))).size;
+    if (isFile && name.endsWith(".js")) {
+      script += (await Deno.stat(new URL(name, distribution))).size;
+    }
   }
   console.log(`Built bench/browser/dist, with ${(script / 1000).toFixed(0)} kB of script`);
 }

@@ -25,10 +25,12 @@ const symbolHexagon: SymbolType = {
     const radius = Math.sqrt(size / Math.PI) * Math.sqrt(2 * Math.PI / (3 * Math.sqrt(3)));
     const turn = radius * Math.sqrt(3) / 2;
     context.moveTo(0, radius);
-    for (const [x, y] of [[turn, radius / 2], [turn, -radius / 2], [0, -radius], [
-      -turn,
-      -radius / 2,
-    ], [-turn, radius / 2]] as const) context.lineTo(x, y);
+    for (
+      const [x, y] of [[turn, radius / 2], [turn, -radius / 2], [0, -radius], [
+        -turn,
+        -radius / 2,
+      ], [-turn, radius / 2]] as const
+    ) context.lineTo(x, y);
     context.closePath();
   },
 };
@@ -84,8 +86,13 @@ function reader(mark: Mark): Reader {
  */
 export function drawMark(group: Parent, frame: Frame, mark: Mark): void {
   if (mark.kind === "line" || mark.kind === "areaY") return drawSeries(group, frame, mark);
-  const draw = { rect: drawRect, ruleX: drawRuleX, ruleY: drawRuleY, text: drawText, dot: drawDot }
-    [mark.kind as "rect"] ?? drawBar;
+  const draw = {
+    rect: drawRect,
+    ruleX: drawRuleX,
+    ruleY: drawRuleY,
+    text: drawText,
+    dot: drawDot,
+  }[mark.kind as "rect"] ?? drawBar;
   const read = reader(mark);
   for (const datum of mark.data) {
     const made = draw(group, frame, { mark, read, datum });
@@ -119,7 +126,9 @@ function drawBar(group: Parent, { x, y }: Frame, { mark, read, datum }: Datum): 
   const r = Math.min(read.number("rx2", datum), x2 - x1, (bottom - top) / 2);
   const arc = `A${r},${r},0,0,1`;
   return group.append("path", {
-    d: `M${x1},${top}H${x2 - r}${arc},${x2},${top + r}V${bottom - r}${arc},${x2 - r},${bottom}H${x1}Z`,
+    d: `M${x1},${top}H${x2 - r}${arc},${x2},${top + r}V${bottom - r}${arc},${
+      x2 - r
+    },${bottom}H${x1}Z`,
     ...read.style(datum, false),
   });
 }
@@ -190,7 +199,11 @@ function drawText(
   }, String(mark.of("text", datum)));
 }
 
-function drawDot(group: Parent, { x, y, top, bottom }: Frame, { mark, read, datum }: Datum): Parent {
+function drawDot(
+  group: Parent,
+  { x, y, top, bottom }: Frame,
+  { mark, read, datum }: Datum,
+): Parent {
   const atX = read.place(x, "x", datum) + read.number("dx", datum);
   const middle = mark.has("y") ? read.place(y, "y", datum) : (top + bottom) / 2;
   const atY = middle + read.number("dy", datum);

@@ -214,7 +214,11 @@ function drawXAxis(
     }
   }
   if (label === undefined) return;
-  const places = { left: [left, "start"], center: [(left + right) / 2, "middle"], right: [right, "end"] };
+  const places = {
+    left: [left, "start"],
+    center: [(left + right) / 2, "middle"],
+    right: [right, "end"],
+  };
   const [place, anchor] = places[labelAnchor] as [number, string];
   const y = labelOffset === undefined ? height - 5 : bottom + labelOffset - 3;
   setAttributes(svg.append("text", {}, label), { x: place, y, "text-anchor": anchor });

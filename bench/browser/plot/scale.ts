@@ -26,7 +26,10 @@ export interface NumberScale {
  * @param domain two different numbers
  * @param range where they lie, in pixels
  */
-export function linearScale([from, to]: [number, number], [start, end]: [number, number]): NumberScale {
+export function linearScale(
+  [from, to]: [number, number],
+  [start, end]: [number, number],
+): NumberScale {
   const place = (value: number): number => start + (value - from) / (to - from) * (end - start);
   return Object.assign(place, {
     ticks: (count: number): number[] => niceTicks(from, to, count),
