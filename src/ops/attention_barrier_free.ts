@@ -1,6 +1,7 @@
 import type { AttentionBarrierFreeOptions } from "../../kernels/attention_barrier_free_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { AttentionShape } from "./attention_shape.ts";
+import { isWorthCompiling } from "./attention_subgroup.ts";
 
 /**
  * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D = 64: 8 × 16 is the
@@ -38,5 +39,5 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
  * @param shape the lengths of the call
  */
 export function suitsBarrierFree(gpu: Gpu, shape: AttentionShape): boolean {
-  return gpu.info.software && shape.sequenceLength >= 256;
+  return gpu.info.software && isWorthCompiling(shape);
 }

@@ -32,7 +32,7 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
  * @param rows rows of a workgroup
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
-  return gpu.info.software && shape.sequenceLength >= 256 && rows === suitableRows(shape) &&
+  return gpu.info.software && isWorthCompiling(shape) && rows === suitableRows(shape) &&
     hasWideSubgroups(gpu);
 }
 
@@ -44,6 +44,16 @@ export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): bo
  */
 export function hasWideSubgroups(gpu: Gpu): boolean {
   return (gpu.info.subgroupSize?.minimum ?? 0) >= 8;
+}
+
+/**
+ * Whether a sequence is long enough for kernels that a CPU's driver compiles for seconds: from 128 tokens on they take
+ * less than a third of the portable one's time.
+ *
+ * @param shape the lengths of the call
+ */
+export function isWorthCompiling({ sequenceLength }: AttentionShape): boolean {
+  return sequenceLength >= 128;
 }
 
 /** Rows of a workgroup that compile in a few seconds: the registers of a row grow with D. */
