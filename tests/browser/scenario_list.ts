@@ -14,7 +14,7 @@ export const scenarioList: readonly Listed[] = [
   { name: "the page compares files as the command does", needsGpu: false },
   { name: "the page refuses hostile files in one clear line each", needsGpu: false },
   { name: "the page survives files of extraordinary size", needsGpu: false },
-  { name: "the page keeps the selection in its address", needsGpu: false },
+  { name: "the page keeps the selection in its address", needsGpu: true },
   { name: "the page says what to do where there is no WebGPU", needsGpu: false },
   { name: "the theory's picture follows the sliders", needsGpu: false },
   { name: "the page has no serious accessibility finding", needsGpu: false },
