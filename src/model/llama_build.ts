@@ -83,7 +83,7 @@ export function chooseKernels(
     return (subgroup ?? fit.find(({ name }) => name === "barrier-free"))?.name;
   };
   const attentionForward = fastest(attentionForwardVariants);
-  // SwiftShader, whose subgroups are narrow, compiles the backward kernels for most of a minute in every process.
+  // Where subgroups are narrow, as SwiftShader's are, the barrier-free backward kernels are slower than the portable ones.
   const attentionBackward = wide ? fastest(attentionBackwardVariants) : undefined;
   return {
     ...attentionForward === undefined ? {} : { attentionForward },

@@ -8,7 +8,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import {
-  BACKWARD_TILE,
+  backwardTile,
   BARRIER_FREE_ROWS,
   suitsBarrierFree,
   unfitBarrierFree,
@@ -244,7 +244,7 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
 const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
-  // SwiftShader compiles these two kernels for minutes, longer than they could ever save.
+  // On SwiftShader the tile that compiles in good time is slower than the portable kernels.
   suits: (gpu, shape) => suitsBarrierFree(gpu, shape) && hasWideSubgroups(gpu),
   plan(gpu, call) {
     const { shape, scale, vScale, query, key, value, outputGradient } = call;
@@ -260,6 +260,7 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
       { f32: scale },
       { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
     ];
+    const tile = backwardTile(gpu);
     const tiles = Math.ceil(sequenceLength / BARRIER_FREE_ROWS);
     return {
       scratch: [...scratch, rowStatistics],
@@ -267,7 +268,7 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
         kernel: {
           parts: [notANumber, {
             file: "attention_backward_query_barrier_free.wgsl.ts",
-            source: attentionBackwardQueryBarrierFree(BACKWARD_TILE),
+            source: attentionBackwardQueryBarrierFree(tile),
           }],
         },
         parameters,
@@ -277,7 +278,7 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
         kernel: {
           parts: [notANumber, {
             file: "attention_backward_key_value_barrier_free.wgsl.ts",
-            source: attentionBackwardKeyValueBarrierFree(BACKWARD_TILE),
+            source: attentionBackwardKeyValueBarrierFree(tile),
           }],
         },
         parameters,

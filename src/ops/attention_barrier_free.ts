@@ -1,7 +1,7 @@
 import type { AttentionBarrierFreeOptions } from "../../kernels/attention_barrier_free_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { AttentionShape } from "./attention_shape.ts";
-import { isWorthCompiling } from "./attention_subgroup.ts";
+import { hasWideSubgroups, isWorthCompiling } from "./attention_subgroup.ts";
 
 /**
  * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D = 64: 8 × 16 is the
@@ -14,6 +14,21 @@ export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, co
  * twice as long to compile.
  */
 export const BACKWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 8 };
+
+/**
+ * The same where subgroups are narrow: SwiftShader compiles this tile in a third of a second, the next larger ones for
+ * minutes.
+ */
+export const NARROW_BACKWARD_TILE: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 };
+
+/**
+ * The backward kernels' tile on an adapter.
+ *
+ * @param gpu the GPU
+ */
+export function backwardTile(gpu: Gpu): AttentionBarrierFreeOptions {
+  return hasWideSubgroups(gpu) ? BACKWARD_TILE : NARROW_BACKWARD_TILE;
+}
 
 /** Rows of a workgroup. */
 export const BARRIER_FREE_ROWS = 64;

@@ -11,6 +11,7 @@ import {
   BACKWARD_TILE,
   BARRIER_FREE_ROWS,
   FORWARD_TILE,
+  NARROW_BACKWARD_TILE,
 } from "../../src/ops/attention_barrier_free.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
@@ -40,7 +41,7 @@ const [forwardKernel, queryKernel, keyValueKernel] = Object.keys(kernels) as [
   string,
   string,
 ];
-const smallTile: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 };
+const smallTile = NARROW_BACKWARD_TILE;
 
 // One workgroup and parts of others; batches, heads, groups, head dimensions, V-scale in both modes, sharp logits.
 const cases: readonly AttentionDescription[] = [
@@ -117,7 +118,7 @@ Deno.test({
 });
 
 Deno.test("barrier-free tiles have the rows that a workgroup is planned for", () => {
-  for (const { lanes, rows } of [FORWARD_TILE, BACKWARD_TILE, smallTile]) {
+  for (const { lanes, rows } of [FORWARD_TILE, BACKWARD_TILE, NARROW_BACKWARD_TILE]) {
     assertEquals(lanes * rows, BARRIER_FREE_ROWS);
   }
 });
