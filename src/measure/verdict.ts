@@ -221,18 +221,17 @@ export function judge(pair: PairComparison, options: JudgeOptions = {}): Verdict
   if (ratio === undefined) return "no data";
   if (interval === undefined) return "ambiguous";
   const limit = 1 + threshold; // The same distance both ways: twice as fast is half as slow.
-  // A machine whose clock changed between the runs may have changed as much again for another kernel than the reference.
-  const unrest = sameMachine && throttleRatio !== undefined
-    ? Math.max(throttleRatio, 1 / throttleRatio)
-    : 1;
+  // Of one machine, CPU time says most where it is known: other work stretches the time by the clock on the wall, and
+  // hardly this one. Elsewhere the reference kernel tells how the clock changed; for another kernel than the reference
+  // it may have changed as much again.
+  const cpuRatio = sameMachine ? pair.cpuRatio : undefined;
+  const clockRatio = sameMachine && cpuRatio === undefined ? throttleRatio ?? 1 : 1;
+  const unrest = Math.max(clockRatio, 1 / clockRatio);
   const clearLimit = limit * (1 + wander) * unrest;
   const p = options.correctedPValue ?? pair.pValue ?? 1;
-  // What is left of the change once the clock's own change is taken out, and what the CPU spent where the kernel ran on
-  // it: other work on the machine stretches the time by the clock on the wall, and hardly this one. Both can weaken a
-  // verdict, never make one: the reference kernel is another kernel, and CPU time hides what waits.
-  const steady = sameMachine
-    ? [throttleRatio === undefined ? ratio : ratio / throttleRatio, pair.cpuRatio ?? ratio]
-    : [];
+  // What is left of the change by either. It can weaken a verdict, never make one: the reference kernel is another
+  // kernel, and CPU time hides what waits.
+  const steady = [ratio / clockRatio, cpuRatio ?? ratio];
   const clear = p <= significance;
   if (
     clear && Math.min(ratio, ...steady) > clearLimit && interval.low > 1 &&
