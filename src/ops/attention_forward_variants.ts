@@ -1,6 +1,8 @@
 import { attentionForwardBarrierFree } from "../../kernels/attention_forward_barrier_free.wgsl.ts";
 import { attentionForwardSubgroup } from "../../kernels/attention_forward_subgroup.wgsl.ts";
 import { attentionForwardTiled } from "../../kernels/attention_forward_tiled.wgsl.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Kernel } from "../gpu/pipelines.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import {
   BARRIER_FREE_ROWS,
@@ -18,7 +20,7 @@ import { suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import { attentionForwardKernel, notANumber } from "./kernels.ts";
-import type { Variant } from "./variants.ts";
+import type { Variant, VariantPlan } from "./variants.ts";
 
 /** A checked call of attention forward, with its output tensors. */
 export interface AttentionForwardCall {
@@ -58,6 +60,39 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
   },
 };
 
+// What the kernels other than the portable one share: their bindings, and logits in base 2.
+function planUnrolled(
+  gpu: Gpu,
+  { shape, scale, vScale, query, key, value, output, logSumExp }: AttentionForwardCall,
+  { kernel, rows, passesHeadDim = false }: {
+    readonly kernel: Kernel;
+    /** Query rows of a workgroup. */
+    readonly rows: number;
+    /** Whether D is a parameter and not part of the source. */
+    readonly passesHeadDim?: boolean;
+  },
+): VariantPlan {
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const full = vScale?.mode === "full" ? vScale : undefined;
+  const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+  return {
+    scratch,
+    dispatches: [...dispatches, {
+      kernel,
+      parameters: [
+        { u32: queryHeads },
+        { u32: keyValueHeads },
+        { u32: sequenceLength },
+        ...passesHeadDim ? [{ u32: headDim }] : [],
+        { f32: scale * Math.LOG2E },
+        { u32: full === undefined ? 0 : 1 },
+      ],
+      buffers: [query.buffer, key.buffer, value.buffer, valve, output.buffer, logSumExp.buffer],
+      workgroups: [Math.ceil(sequenceLength / rows), queryHeads, batches],
+    }],
+  };
+}
+
 // One subgroup a workgroup, for adapters that compute on the CPU. More rows mean more arithmetic a load, but a compiler
 // that takes longer than it saves: 4 s for 16 rows of D = 64 on lavapipe, 10 s for 32.
 function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
@@ -65,39 +100,15 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
     name: `subgroup-${rows}`,
     unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
     suits: (gpu, shape) => suitsSubgroup(gpu, shape, rows),
-    plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
-      const full = vScale?.mode === "full" ? vScale : undefined;
-      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
-      const source = attentionForwardSubgroup({
-        subgroupSize: gpu.info.subgroupSize?.minimum ?? 0,
+    plan(gpu, call) {
+      const { headDim } = call.shape;
+      const subgroupSize = gpu.info.subgroupSize?.minimum ?? 0;
+      const source = attentionForwardSubgroup({ subgroupSize, rows, headDim });
+      const part = { file: "attention_forward_subgroup.wgsl.ts", source };
+      return planUnrolled(gpu, call, {
+        kernel: { parts: [notANumber, part], features: ["subgroups"] },
         rows,
-        headDim: shape.headDim,
       });
-      return {
-        scratch,
-        dispatches: [...dispatches, {
-          kernel: {
-            parts: [notANumber, { file: "attention_forward_subgroup.wgsl.ts", source }],
-            features: ["subgroups"],
-          },
-          parameters: [
-            { u32: shape.queryHeads },
-            { u32: shape.keyValueHeads },
-            { u32: shape.sequenceLength },
-            { f32: scale * Math.LOG2E },
-            { u32: full === undefined ? 0 : 1 },
-          ],
-          buffers: [
-            query.buffer,
-            key.buffer,
-            value.buffer,
-            valve,
-            output.buffer,
-            logSumExp.buffer,
-          ],
-          workgroups: [Math.ceil(shape.sequenceLength / rows), shape.queryHeads, shape.batches],
-        }],
-      };
     },
   };
 }
@@ -108,36 +119,16 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
     unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
     suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
       !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
-    plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
-      const full = vScale?.mode === "full" ? vScale : undefined;
-      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
-      const source = attentionForwardTiled({ ...tile, headDim: shape.headDim });
-      const rows = 4 * tile.down * tile.quadsDown;
-      return {
-        scratch,
-        dispatches: [...dispatches, {
-          kernel: {
-            parts: [notANumber, { file: "attention_forward_tiled.wgsl.ts", source }],
-            features: tile.storage === "f16" ? ["f16"] : [],
-          },
-          parameters: [
-            { u32: shape.queryHeads },
-            { u32: shape.keyValueHeads },
-            { u32: shape.sequenceLength },
-            { f32: scale * Math.LOG2E },
-            { u32: full === undefined ? 0 : 1 },
-          ],
-          buffers: [
-            query.buffer,
-            key.buffer,
-            value.buffer,
-            valve,
-            output.buffer,
-            logSumExp.buffer,
-          ],
-          workgroups: [Math.ceil(shape.sequenceLength / rows), shape.queryHeads, shape.batches],
-        }],
-      };
+    plan(gpu, call) {
+      const source = attentionForwardTiled({ ...tile, headDim: call.shape.headDim });
+      const part = { file: "attention_forward_tiled.wgsl.ts", source };
+      return planUnrolled(gpu, call, {
+        kernel: {
+          parts: [notANumber, part],
+          features: tile.storage === "f16" ? ["f16"] : [],
+        },
+        rows: 4 * tile.down * tile.quadsDown,
+      });
     },
   };
 }
@@ -146,39 +137,14 @@ const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
   suits: suitsBarrierFree,
-  plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
-    const full = vScale?.mode === "full" ? vScale : undefined;
-    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+  plan(gpu, call) {
     const source = attentionForwardBarrierFree(FORWARD_TILE);
-    return {
-      scratch,
-      dispatches: [...dispatches, {
-        kernel: {
-          parts: [notANumber, { file: "attention_forward_barrier_free.wgsl.ts", source }],
-        },
-        parameters: [
-          { u32: shape.queryHeads },
-          { u32: shape.keyValueHeads },
-          { u32: shape.sequenceLength },
-          { u32: shape.headDim },
-          { f32: scale * Math.LOG2E },
-          { u32: full === undefined ? 0 : 1 },
-        ],
-        buffers: [
-          query.buffer,
-          key.buffer,
-          value.buffer,
-          valve,
-          output.buffer,
-          logSumExp.buffer,
-        ],
-        workgroups: [
-          Math.ceil(shape.sequenceLength / BARRIER_FREE_ROWS),
-          shape.queryHeads,
-          shape.batches,
-        ],
-      }],
-    };
+    const part = { file: "attention_forward_barrier_free.wgsl.ts", source };
+    return planUnrolled(gpu, call, {
+      kernel: { parts: [notANumber, part] },
+      rows: BARRIER_FREE_ROWS,
+      passesHeadDim: true,
+    });
   },
 };
 
