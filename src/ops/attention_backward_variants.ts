@@ -5,6 +5,7 @@ import { attentionBackwardQuerySubgroup } from "../../kernels/attention_backward
 import { attentionBackwardKeyValueTiled } from "../../kernels/attention_backward_key_value_tiled.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../kernels/attention_backward_query_tiled.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Kernel } from "../gpu/pipelines.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import {
@@ -14,7 +15,7 @@ import {
   unfitBarrierFree,
 } from "./attention_barrier_free.ts";
 import type { AttentionForwardCall } from "./attention_forward_variants.ts";
-import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
+import { type AttentionShape, TILE } from "./attention_shape.ts";
 import {
   hasWideSubgroups,
   suitableRows,
@@ -31,7 +32,7 @@ import {
   vScaleConstantGradientKernel,
 } from "./kernels.ts";
 import { spreadWorkgroups } from "./validation.ts";
-import type { Variant } from "./variants.ts";
+import type { Variant, VariantPlan } from "./variants.ts";
 
 /** A checked call of attention backward, with its output tensors. */
 export interface AttentionBackwardCall extends AttentionForwardCall {
@@ -84,42 +85,93 @@ export function constantDispatches(
   }];
 }
 
+/** One kernel of a backward pass, and over how many workgroups along the sequence it goes. */
+interface BackwardKernel {
+  readonly kernel: Kernel;
+  readonly tiles: number;
+}
+
+// What the kernels of all variants share: the rows' statistics first, then queryGradient, then the gradients of keys and
+// values, in one kernel or in two. The one that writes valueGradient comes last: it replaces the valve's (|v|², C) by
+// the terms of the constant's gradient.
+function planPasses(
+  gpu: Gpu,
+  call: AttentionBackwardCall,
+  { length = [], query, key, value }: {
+    /** D, or what stands for it, where it is a parameter and not part of the source. */
+    readonly length?: readonly Scalar[];
+    readonly query: BackwardKernel;
+    /** Where `value` does not write both gradients. */
+    readonly key?: BackwardKernel;
+    readonly value: BackwardKernel;
+  },
+): VariantPlan {
+  const { shape, scale, vScale, queryGradient, keyGradient, valueGradient } = call;
+  const { batches, queryHeads, keyValueHeads, sequenceLength } = shape;
+  const { valve, dispatches, scratch } = planValve(gpu, shape, { value: call.value, vScale });
+  const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
+  const dispatch = (
+    { kernel, tiles }: BackwardKernel,
+    heads: number,
+    gradients: readonly Tensor[],
+  ): Dispatch => ({
+    kernel,
+    parameters: [
+      { u32: queryHeads },
+      { u32: keyValueHeads },
+      { u32: sequenceLength },
+      ...length,
+      { f32: scale },
+      { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
+    ],
+    buffers: [
+      call.query.buffer,
+      call.key.buffer,
+      call.value.buffer,
+      call.outputGradient.buffer,
+      rowStatistics,
+      valve,
+      ...gradients.map(({ buffer }) => buffer),
+    ],
+    workgroups: [tiles, heads, batches],
+  });
+  return {
+    scratch: [...scratch, rowStatistics],
+    dispatches: [
+      ...dispatches,
+      rowDispatch(gpu, call, rowStatistics),
+      dispatch(query, queryHeads, [queryGradient]),
+      ...key === undefined ? [] : [dispatch(key, keyValueHeads, [keyGradient])],
+      dispatch(
+        value,
+        keyValueHeads,
+        key === undefined ? [keyGradient, valueGradient] : [valueGradient],
+      ),
+      ...constantDispatches(call, valve),
+    ],
+  };
+}
+
 const portable: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "portable",
   unfit: () => undefined,
   suits: () => true,
   plan(gpu, call) {
-    const { shape, scale, vScale, query, key, value, outputGradient } = call;
-    const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
-    const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
-    const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
-    const parameters = tileParameters(shape, { scale, mode: vScale?.mode });
-    const tiles = Math.ceil(sequenceLength / TILE);
+    const { headDim, sequenceLength } = call.shape;
     const { software } = gpu.info;
-    return {
-      scratch: [...scratch, rowStatistics],
-      dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
-        kernel: attentionBackwardQueryKernel(headDim, software),
-        parameters,
-        buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
-        workgroups: [tiles, queryHeads, batches],
-      }, {
-        // After the query kernel, since it replaces the valve's (|v|², C) by the terms of the constant's gradient.
-        kernel: attentionBackwardKeyValueKernel(headDim, software),
-        parameters,
-        buffers: [
-          ...inputs,
-          rowStatistics,
-          valve,
-          call.keyGradient.buffer,
-          call.valueGradient.buffer,
-        ],
-        workgroups: [tiles, keyValueHeads, batches],
-      }, ...constantDispatches(call, valve)],
-    };
+    const tiles = Math.ceil(sequenceLength / TILE);
+    return planPasses(gpu, call, {
+      length: [{ u32: headDim / 4 }],
+      query: { kernel: attentionBackwardQueryKernel(headDim, software), tiles },
+      value: { kernel: attentionBackwardKeyValueKernel(headDim, software), tiles },
+    });
   },
 };
+
+// A kernel that is spelled out in TypeScript.
+function unrolled(file: string, source: string, features: Kernel["features"] = []): Kernel {
+  return { parts: [notANumber, { file, source }], features };
+}
 
 // One subgroup a workgroup, for adapters that compute on the CPU. 16 rows would be a tenth faster at D = 64 on lavapipe, but
 // take more than twice as long to compile.
@@ -131,55 +183,29 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> 
       rows === 8 &&
       suitsSubgroup(gpu, shape, suitableRows(shape)),
     plan(gpu, call) {
-      const { shape, scale, vScale, query, key, value, outputGradient } = call;
-      const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
-      const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
-      const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
-      const subgroupSize = gpu.info.subgroupSize?.minimum ?? 0;
-      const parameters: Scalar[] = [
-        { u32: queryHeads },
-        { u32: keyValueHeads },
-        { u32: sequenceLength },
-        { f32: scale },
-        { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
-      ];
+      const { headDim, sequenceLength } = call.shape;
+      const options = { subgroupSize: gpu.info.subgroupSize?.minimum ?? 0, rows, headDim };
       const tiles = Math.ceil(sequenceLength / rows);
-      // The one for values comes last: it replaces the valve's (|v|², C) by the terms of the constant's gradient.
-      const keyValue = (gradient: "key" | "value"): Dispatch => ({
-        kernel: {
-          parts: [notANumber, {
-            file: "attention_backward_key_value_subgroup.wgsl.ts",
-            source: attentionBackwardKeyValueSubgroup({ subgroupSize, rows, headDim, gradient }),
-          }],
-          features: ["subgroups"],
-        },
-        parameters,
-        buffers: [...inputs, rowStatistics, valve, call[`${gradient}Gradient`].buffer],
-        workgroups: [tiles, keyValueHeads, batches],
+      const keyValue = (gradient: "key" | "value"): BackwardKernel => ({
+        kernel: unrolled(
+          "attention_backward_key_value_subgroup.wgsl.ts",
+          attentionBackwardKeyValueSubgroup({ ...options, gradient }),
+          ["subgroups"],
+        ),
+        tiles,
       });
-      return {
-        scratch: [...scratch, rowStatistics],
-        dispatches: [
-          ...dispatches,
-          rowDispatch(gpu, call, rowStatistics),
-          {
-            kernel: {
-              parts: [notANumber, {
-                file: "attention_backward_query_subgroup.wgsl.ts",
-                source: attentionBackwardQuerySubgroup({ subgroupSize, rows, headDim }),
-              }],
-              features: ["subgroups"],
-            },
-            parameters,
-            buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
-            workgroups: [tiles, queryHeads, batches],
-          },
-          keyValue("key"),
-          keyValue("value"),
-          ...constantDispatches(call, valve),
-        ],
-      };
+      return planPasses(gpu, call, {
+        query: {
+          kernel: unrolled(
+            "attention_backward_query_subgroup.wgsl.ts",
+            attentionBackwardQuerySubgroup(options),
+            ["subgroups"],
+          ),
+          tiles,
+        },
+        key: keyValue("key"),
+        value: keyValue("value"),
+      });
     },
   };
 }
@@ -192,51 +218,26 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
     suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
       !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
     plan(gpu, call) {
-      const { shape, scale, vScale, query, key, value, outputGradient } = call;
-      const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-      const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
-      const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
-      const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
-      const parameters: Scalar[] = [
-        { u32: queryHeads },
-        { u32: keyValueHeads },
-        { u32: sequenceLength },
-        { f32: scale },
-        { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
-      ];
+      const { headDim, sequenceLength } = call.shape;
       const keyValueTile = { ...tile, quadsDown: 1 };
       const tiles = ({ down, quadsDown }: AttentionTile) =>
         Math.ceil(sequenceLength / (4 * down * quadsDown));
-      return {
-        scratch: [...scratch, rowStatistics],
-        dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
-          kernel: {
-            parts: [notANumber, {
-              file: "attention_backward_query_tiled.wgsl.ts",
-              source: attentionBackwardQueryTiled({ ...tile, headDim }),
-            }],
-          },
-          parameters,
-          buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
-          workgroups: [tiles(tile), queryHeads, batches],
-        }, {
-          kernel: {
-            parts: [notANumber, {
-              file: "attention_backward_key_value_tiled.wgsl.ts",
-              source: attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
-            }],
-          },
-          parameters,
-          buffers: [
-            ...inputs,
-            rowStatistics,
-            valve,
-            call.keyGradient.buffer,
-            call.valueGradient.buffer,
-          ],
-          workgroups: [tiles(keyValueTile), keyValueHeads, batches],
-        }, ...constantDispatches(call, valve)],
-      };
+      return planPasses(gpu, call, {
+        query: {
+          kernel: unrolled(
+            "attention_backward_query_tiled.wgsl.ts",
+            attentionBackwardQueryTiled({ ...tile, headDim }),
+          ),
+          tiles: tiles(tile),
+        },
+        value: {
+          kernel: unrolled(
+            "attention_backward_key_value_tiled.wgsl.ts",
+            attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
+          ),
+          tiles: tiles(keyValueTile),
+        },
+      });
     },
   };
 }
@@ -247,51 +248,26 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
   // On SwiftShader the tile that compiles in good time is slower than the portable kernels.
   suits: (gpu, shape) => suitsBarrierFree(gpu, shape) && hasWideSubgroups(gpu),
   plan(gpu, call) {
-    const { shape, scale, vScale, query, key, value, outputGradient } = call;
-    const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
-    const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
-    const inputs = [query, key, value, outputGradient].map((tensor) => tensor.buffer);
-    const parameters: Scalar[] = [
-      { u32: queryHeads },
-      { u32: keyValueHeads },
-      { u32: sequenceLength },
-      { u32: headDim },
-      { f32: scale },
-      { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
-    ];
+    const { headDim, sequenceLength } = call.shape;
     const tile = backwardTile(gpu);
     const tiles = Math.ceil(sequenceLength / BARRIER_FREE_ROWS);
-    return {
-      scratch: [...scratch, rowStatistics],
-      dispatches: [...dispatches, rowDispatch(gpu, call, rowStatistics), {
-        kernel: {
-          parts: [notANumber, {
-            file: "attention_backward_query_barrier_free.wgsl.ts",
-            source: attentionBackwardQueryBarrierFree(tile),
-          }],
-        },
-        parameters,
-        buffers: [...inputs, rowStatistics, valve, call.queryGradient.buffer],
-        workgroups: [tiles, queryHeads, batches],
-      }, {
-        kernel: {
-          parts: [notANumber, {
-            file: "attention_backward_key_value_barrier_free.wgsl.ts",
-            source: attentionBackwardKeyValueBarrierFree(tile),
-          }],
-        },
-        parameters,
-        buffers: [
-          ...inputs,
-          rowStatistics,
-          valve,
-          call.keyGradient.buffer,
-          call.valueGradient.buffer,
-        ],
-        workgroups: [tiles, keyValueHeads, batches],
-      }, ...constantDispatches(call, valve)],
-    };
+    return planPasses(gpu, call, {
+      length: [{ u32: headDim }],
+      query: {
+        kernel: unrolled(
+          "attention_backward_query_barrier_free.wgsl.ts",
+          attentionBackwardQueryBarrierFree(tile),
+        ),
+        tiles,
+      },
+      value: {
+        kernel: unrolled(
+          "attention_backward_key_value_barrier_free.wgsl.ts",
+          attentionBackwardKeyValueBarrierFree(tile),
+        ),
+        tiles,
+      },
+    });
   },
 };
 
