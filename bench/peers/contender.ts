@@ -15,24 +15,66 @@ export interface Contender {
 /** Loading may download a library, and a first run compiles: longer than this, in ms, counts as hanging. */
 const PATIENCE = 180_000;
 
+/** How to start a process. */
+export interface StartOptions {
+  /** The program; this Deno by default. */
+  readonly command?: string;
+  /** In ms, for every answer. */
+  readonly patience?: number;
+}
+
 /**
- * Starts the process.
+ * Starts the process. One that cannot be started fails at its first reply.
  *
- * @param args of `deno`
- * @param patience in ms for every answer
+ * @param args of the program
+ * @param options the program, and how long to wait for it
  */
-export function startContender(args: readonly string[], patience: number = PATIENCE): Contender {
-  // The program itself, where running it was allowed; else whatever deno the system finds.
+export function startContender(
+  args: readonly string[],
+  { command = thisDeno(), patience = PATIENCE }: StartOptions = {},
+): Contender {
+  try {
+    const child = new Deno.Command(command, {
+      args: [...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+    }).spawn();
+    return talkTo(child, patience);
+  } catch (error) {
+    return absentContender(notStarted(command, error));
+  }
+}
+
+/** The program itself, where running it was allowed; else whatever deno the system finds. */
+function thisDeno(): string {
   const self = Deno.execPath();
   const may = Deno.permissions.querySync({ name: "run", command: self });
-  const command = may.state === "granted" ? self : "deno";
-  const child = new Deno.Command(command, {
-    args: [...args],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
+  return may.state === "granted" ? self : "deno";
+}
+
+function notStarted(command: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return `there is no ${command}`;
+  if (error instanceof Deno.errors.NotCapable) return `running ${command} was not allowed`;
+  return `${command} does not start: ${error instanceof Error ? error.message : error}`;
+}
+
+/**
+ * A library that is not here.
+ *
+ * @param reason why
+ */
+export function absentContender(reason: string): Contender {
+  const reply: PeerReply = { type: "failed", reason };
+  return {
+    ready: Promise.resolve(reply),
+    ask: () => Promise.resolve(reply),
+    close: () => Promise.resolve(),
+  };
+}
+
+function talkTo(child: Deno.ChildProcess, patience: number): Contender {
   const requests = child.stdin.getWriter();
   const replies = readLines<PeerReply>(child.stdout);
   let last = "";
@@ -62,7 +104,8 @@ export function startContender(args: readonly string[], patience: number = PATIE
     } else {
       await errors;
       const line = last.trim().split("\n").find((each) => /error|panicked/i.test(each)) ?? "";
-      dead = `the process ended: ${line.replaceAll(/\s+/g, " ").slice(0, 300)}`;
+      const said = line.replaceAll(/\s+/g, " ").slice(0, 300);
+      dead = said === "" ? "the process ended" : `the process ended: ${said}`;
     }
     return { type: "failed", reason: dead };
   }

@@ -3,7 +3,7 @@
 /** A library. */
 export interface Library {
   readonly title: string;
-  /** The module beside this one that loads it: it exports `loadPeer()`. */
+  /** The module beside this one that loads it: it exports `loadPeer()`; or a program in Python that is the process. */
   readonly module: string;
   /** Whether it computes on the same adapter; otherwise on the CPU, by native code. */
   readonly gpu: boolean;
@@ -17,6 +17,7 @@ export const libraries = {
   "onnx-webgpu": { title: "onnxruntime-web WebGPU", module: "onnx_webgpu.ts", gpu: true },
   "onnx-jsep": { title: "onnxruntime-web JSEP", module: "onnx_jsep.ts", gpu: true },
   "onnx-cpu": { title: "onnxruntime CPU, native", module: "onnx_node.ts", gpu: false },
+  "torch-cpu": { title: "PyTorch CPU", module: "torch_cpu.py", gpu: false },
 } as const satisfies Record<string, Library>;
 
 /** The name of a library. */

@@ -12,9 +12,10 @@ import { escapeTerminal } from "../../src/escape.ts";
 import { checkWritable, writeTextFile } from "../../src/measure/result_file_store.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
 import { compareOn, type Participant, type WorkResult } from "./compare.ts";
-import { startContender } from "./contender.ts";
+import { type Contender, startContender } from "./contender.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
 import { peerTable } from "./table.ts";
+import { startTorch } from "./torch_cpu.ts";
 import { type Work, works } from "./works.ts";
 
 const names = Object.keys(libraries) as LibraryName[];
@@ -52,9 +53,11 @@ const help = `Runs the same work on other libraries, side by side with this proj
 Usage: deno task bench:peers [OPTIONS]
 
 ${formatOptions(options)}
-The libraries come from npm by themselves, which takes about 750 MB on the disk. Each runs in a process of its own, a
-new one for each work; in each round each of them takes its turn, in random order. Only answers that agree with float64
-are timed. On an adapter that computes on the CPU the ratio of CPU times is the one to trust on a busy machine.
+The libraries come from npm by themselves, which takes about 750 MB on the disk; PyTorch takes part where python3 has
+torch, with a thread for every processor. Each runs in a process of its own, a new one for each work; in each round each
+of them takes its turn, in random order. Only answers that agree with float64 are timed; of a library's several ways the
+fastest is shown, --out keeps all. On an adapter that computes on the CPU the ratio of CPU times is the one to trust on a
+busy machine.
 
 Exit codes:
   0    the comparison was made
@@ -116,6 +119,13 @@ function flagsFor(name: LibraryName): string[] {
   return name === "gradsink" ? [...flags, "--allow-write"] : flags;
 }
 
+async function start(name: LibraryName): Promise<Contender> {
+  if (name === "torch-cpu") return await startTorch();
+  const child = new URL("child.ts", import.meta.url).href;
+  const flags = ["--quiet", "--no-prompt", "--no-lock", ...flagsFor(name)];
+  return startContender(["run", ...flags, child, name]);
+}
+
 async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   if (request.out !== undefined) await checkWritable(request.out);
   const progress = new Progress(stderrOutput());
@@ -171,7 +181,6 @@ async function loadAll(
     readonly interrupt: AbortSignal;
   },
 ): Promise<Field> {
-  const child = new URL("child.ts", import.meta.url).href;
   const participants: Participant[] = [];
   const versions: Record<string, string> = {};
   const absent: Record<string, string> = {};
@@ -179,8 +188,7 @@ async function loadAll(
   for (const library of names) {
     if (interrupt.aborted) break;
     show(`loading ${library}`);
-    const flags = ["--quiet", "--no-prompt", "--no-lock", ...flagsFor(library)];
-    const contender = startContender(["run", ...flags, child, library]);
+    const contender = await start(library);
     const reply = await contender.ready;
     if (reply.type === "ready") {
       Object.assign(versions, reply.versions);
