@@ -77,6 +77,7 @@ export function chooseKernels(
   const wide = hasWideSubgroups(gpu);
   const fastest = (variants: readonly Candidate[]): string | undefined => {
     const fit = variants.filter(({ unfit }) => unfit(gpu, attention) === undefined);
+    if (fit.some(({ name }) => name === "panels")) return "panels";
     const subgroup = wide && attention.headDim <= 64
       ? fit.find(({ name }) => name.startsWith("subgroup"))
       : undefined;

@@ -1,7 +1,5 @@
 import { attentionBackwardKeyValueBarrierFree } from "../../kernels/attention_backward_key_value_barrier_free.wgsl.ts";
-import { attentionBackwardKeyValueSubgroup } from "../../kernels/attention_backward_key_value_subgroup.wgsl.ts";
 import { attentionBackwardQueryBarrierFree } from "../../kernels/attention_backward_query_barrier_free.wgsl.ts";
-import { attentionBackwardQuerySubgroup } from "../../kernels/attention_backward_query_subgroup.wgsl.ts";
 import { attentionBackwardKeyValueTiled } from "../../kernels/attention_backward_key_value_tiled.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../kernels/attention_backward_query_tiled.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -14,14 +12,10 @@ import {
   suitsBarrierFree,
   unfitBarrierFree,
 } from "./attention_barrier_free.ts";
-import type { AttentionForwardCall } from "./attention_forward_variants.ts";
+import type { AttentionBackwardCall } from "./attention_backward_call.ts";
+import { planPanels, unfitPanels } from "./attention_panels.ts";
 import { type AttentionShape, TILE } from "./attention_shape.ts";
-import {
-  hasWideSubgroups,
-  suitableRows,
-  suitsSubgroup,
-  unfitSubgroup,
-} from "./attention_subgroup.ts";
+import { hasWideSubgroups, isWorthCompiling } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import {
@@ -33,16 +27,6 @@ import {
 } from "./kernels.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
-
-/** A checked call of attention backward, with its output tensors. */
-export interface AttentionBackwardCall extends AttentionForwardCall {
-  readonly outputGradient: Tensor;
-  readonly queryGradient: Tensor;
-  readonly keyGradient: Tensor;
-  readonly valueGradient: Tensor;
-  /** With V-scale only. */
-  readonly constantGradient: Tensor | undefined;
-}
 
 /**
  * The dispatch that writes (logSumExp, D) of every query row.
@@ -91,19 +75,16 @@ interface BackwardKernel {
   readonly tiles: number;
 }
 
-// What the kernels of all variants share: the rows' statistics first, then queryGradient, then the gradients of keys and
-// values, in one kernel or in two. The one that writes valueGradient comes last: it replaces the valve's (|v|², C) by
-// the terms of the constant's gradient.
+// What the variants with two kernels share: the rows' statistics first, then queryGradient, then the gradients of keys
+// and values, whose kernel comes last because it replaces the valve's (|v|², C) by the terms of the constant's gradient.
 function planPasses(
   gpu: Gpu,
   call: AttentionBackwardCall,
-  { length = [], query, key, value }: {
+  { length = [], query, keyValue }: {
     /** D, or what stands for it, where it is a parameter and not part of the source. */
     readonly length?: readonly Scalar[];
     readonly query: BackwardKernel;
-    /** Where `value` does not write both gradients. */
-    readonly key?: BackwardKernel;
-    readonly value: BackwardKernel;
+    readonly keyValue: BackwardKernel;
   },
 ): VariantPlan {
   const { shape, scale, vScale, queryGradient, keyGradient, valueGradient } = call;
@@ -141,12 +122,7 @@ function planPasses(
       ...dispatches,
       rowDispatch(gpu, call, rowStatistics),
       dispatch(query, queryHeads, [queryGradient]),
-      ...key === undefined ? [] : [dispatch(key, keyValueHeads, [keyGradient])],
-      dispatch(
-        value,
-        keyValueHeads,
-        key === undefined ? [keyGradient, valueGradient] : [valueGradient],
-      ),
+      dispatch(keyValue, keyValueHeads, [keyGradient, valueGradient]),
       ...constantDispatches(call, valve),
     ],
   };
@@ -163,51 +139,14 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
     return planPasses(gpu, call, {
       length: [{ u32: headDim / 4 }],
       query: { kernel: attentionBackwardQueryKernel(headDim, software), tiles },
-      value: { kernel: attentionBackwardKeyValueKernel(headDim, software), tiles },
+      keyValue: { kernel: attentionBackwardKeyValueKernel(headDim, software), tiles },
     });
   },
 };
 
 // A kernel that is spelled out in TypeScript.
-function unrolled(file: string, source: string, features: Kernel["features"] = []): Kernel {
-  return { parts: [notANumber, { file, source }], features };
-}
-
-// One subgroup a workgroup, for adapters that compute on the CPU. 16 rows would be a tenth faster at D = 64 on lavapipe, but
-// take more than twice as long to compile.
-function subgroup(rows: number): Variant<AttentionShape, AttentionBackwardCall> {
-  return {
-    name: `subgroup-${rows}`,
-    unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
-    suits: (gpu, shape) =>
-      rows === 8 &&
-      suitsSubgroup(gpu, shape, suitableRows(shape)),
-    plan(gpu, call) {
-      const { headDim, sequenceLength } = call.shape;
-      const options = { subgroupSize: gpu.info.subgroupSize?.minimum ?? 0, rows, headDim };
-      const tiles = Math.ceil(sequenceLength / rows);
-      const keyValue = (gradient: "key" | "value"): BackwardKernel => ({
-        kernel: unrolled(
-          "attention_backward_key_value_subgroup.wgsl.ts",
-          attentionBackwardKeyValueSubgroup({ ...options, gradient }),
-          ["subgroups"],
-        ),
-        tiles,
-      });
-      return planPasses(gpu, call, {
-        query: {
-          kernel: unrolled(
-            "attention_backward_query_subgroup.wgsl.ts",
-            attentionBackwardQuerySubgroup(options),
-            ["subgroups"],
-          ),
-          tiles,
-        },
-        key: keyValue("key"),
-        value: keyValue("value"),
-      });
-    },
-  };
+function unrolled(file: string, source: string): Kernel {
+  return { parts: [notANumber, { file, source }] };
 }
 
 // The kernel for keys and values keeps twice as many sums in registers, so that it takes half the rows.
@@ -230,7 +169,7 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
           ),
           tiles: tiles(tile),
         },
-        value: {
+        keyValue: {
           kernel: unrolled(
             "attention_backward_key_value_tiled.wgsl.ts",
             attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
@@ -241,6 +180,29 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
     },
   };
 }
+
+const panels: Variant<AttentionShape, AttentionBackwardCall> = {
+  name: "panels",
+  unfit: unfitPanels,
+  suits: (gpu, shape) => gpu.info.software && isWorthCompiling(shape),
+  plan(gpu, call) {
+    const { shape, vScale, value } = call;
+    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+    const rowStatistics = gpu.storage(
+      8 * shape.batches * shape.queryHeads * shape.sequenceLength,
+    );
+    const inPanels = planPanels(gpu, call, { rowStatistics, valve });
+    return {
+      scratch: [...scratch, rowStatistics, ...inPanels.scratch],
+      dispatches: [
+        ...dispatches,
+        rowDispatch(gpu, call, rowStatistics),
+        ...inPanels.dispatches,
+        ...constantDispatches(call, valve),
+      ],
+    };
+  },
+};
 
 const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "barrier-free",
@@ -260,7 +222,7 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
         ),
         tiles,
       },
-      value: {
+      keyValue: {
         kernel: unrolled(
           "attention_backward_key_value_barrier_free.wgsl.ts",
           attentionBackwardKeyValueBarrierFree(tile),
@@ -274,7 +236,7 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
 /** The kernels of attention backward, in order of preference. */
 export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
   [
-    subgroup(8),
+    panels,
     barrierFree,
     ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
     portable,

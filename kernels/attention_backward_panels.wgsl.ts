@@ -1,0 +1,109 @@
+/**
+ * Attention backward in panels, first step: the probabilities and the logits' gradients of a chunk of the keys, in base 2.
+ *
+ *   P_tj = exp2(log2 e (scale ⟨q_t, k_j⟩ − L_t))      dS_tj = scale P_tj (f_j ⟨g_t, v_j⟩ − D_t)
+ *
+ * with f_j V-scale's factor, if it is "full". See attention_panels_tile.ts for how panels lie.
+ *
+ * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
+ */
+import {
+  addProducts,
+  eachRow,
+  leftAlongInner,
+  PANEL_LANES,
+  PANEL_PARAMETERS,
+  PANEL_TILE,
+} from "./attention_panels_tile.ts";
+import { unroll } from "./unroll.ts";
+
+// The inner products of 32 rows of one buffer with 32 rows of another.
+function products(name: string, left: string, right: string): string {
+  const loads = leftAlongInner(left, (j) => `queryRow${j} + d`);
+  const along = (u: number) => unroll(4, (c) => `column${c}.${"xyzw"[u]}`, ", ");
+  return `
+  ${eachRow((r) => `var ${name}${r} = vec4f();`)}
+  for (var d = 0u; d < parameters.vectors; d++) {
+    ${loads.loads}
+    ${unroll(4, (c) => `let column${c} = ${right}[keyRow${c} + d];`)}
+    ${unroll(4, (u) => `let right${u} = vec4f(${along(u)});`)}
+    ${addProducts(name, loads)}
+  }`;
+}
+
+/**
+ * Writes the kernel; needs not_a_number.wgsl in front.
+ *
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 outputGradient
+ * [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T] of (r, C), read with V-scale "full"
+ * only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles that have a visible pair, query heads of the chunk).
+ *
+ * @returns WGSL, for the feature `subgroups`
+ */
+export function attentionBackwardPanels(): string {
+  return `${PANEL_PARAMETERS}
+const LOG2_E: f32 = 1.4426950408889634;
+
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;
+@group(0) @binding(4) var<storage, read> outputGradient: array<vec4f>;
+@group(0) @binding(5) var<storage, read> rowStatistics: array<vec2f>;
+@group(0) @binding(6) var<storage, read> valve: array<vec2f>;
+@group(0) @binding(7) var<storage, read_write> probability: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> logitGradient: array<vec4f>;
+
+@compute @workgroup_size(${PANEL_LANES})
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let length = parameters.length;
+  // Tiles are counted down from the diagonal, one tile of keys after the other.
+  var tile = 0u;
+  var below = workgroup.x;
+  for (var rows = tilesOfAll() - parameters.firstTile; below >= rows; rows--) {
+    below -= rows;
+    tile++;
+  }
+  let firstKey = (parameters.firstTile + tile) * ${PANEL_TILE}u;
+  let firstRow = firstKey + below * ${PANEL_TILE}u;
+  let queryHead = parameters.firstHead * parameters.groupSize + workgroup.y;
+  let keyHead = parameters.firstHead + workgroup.y / parameters.groupSize;
+  let position = firstKey + 4u * lane + vec4u(0u, 1u, 2u, 3u);
+  let keyIndex = keyHead * length + min(position, vec4u(length - 1u));
+  ${unroll(4, (c) => `let keyRow${c} = keyIndex.${"xyzw"[c]} * parameters.vectors;`)}
+  ${
+    unroll(4, (j) => `
+  let queryIndex${j} = queryHead * length + min(firstRow + ${8 * j}u + lane, length - 1u);
+  let queryRow${j} = queryIndex${j} * parameters.vectors;
+  let statistics${j} = rowStatistics[queryIndex${j}];`)
+  }
+  var factors = vec4f(1.0);
+  if (parameters.vScaleFull == 1u) {
+    ${
+    unroll(4, (c) => `
+    let valve${c} = valve[keyIndex.${"xyzw"[c]}];
+    factors.${"xyzw"[c]} = valve${c}.x / (valve${c}.x + valve${c}.y);`)
+  }
+  }
+  let place = panelStart(workgroup.y, tile) + firstRow * ${PANEL_TILE / 4}u + lane;
+  let scale = parameters.scale * LOG2_E;
+  ${products("score", "query", "key")}
+  ${
+    eachRow((r) => `
+  let logSumExp${r} = LOG2_E * subgroupBroadcast(statistics${r >> 3}.x, ${r % 8}u);
+  // Queries past the end are the last one with weight 0.
+  let weight${r} = select(vec4f(0.0), exponential2(scale * score${r} - logSumExp${r}), firstRow + ${r}u < length);
+  probability[place + ${r * PANEL_TILE / 4}u] = weight${r};`)
+  }
+  ${products("weightGradient", "outputGradient", "value")}
+  ${
+    eachRow((r) => `
+  let rowDot${r} = subgroupBroadcast(statistics${r >> 3}.y, ${r % 8}u);
+  logitGradient[place + ${r * PANEL_TILE / 4}u] =
+    parameters.scale * (weight${r} * (factors * weightGradient${r} - rowDot${r}));`)
+  }
+}
+`;
+}

@@ -1,0 +1,187 @@
+/** Attention backward in panels passes the properties of the portable kernels, in one chunk and in many. */
+import { type Gpu, openGpu } from "../../mod.ts";
+import { panelChunks, unfitPanels } from "../../src/ops/attention_panels.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
+import { siblingGpu, testGpu } from "../support/gpu.ts";
+import {
+  attentionBackwardIsCausal,
+  attentionRepeatsItself,
+} from "../support/properties/attention_bits.ts";
+import { attentionBackwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
+import { attentionBackwardMatchesTwin } from "../support/properties/attention_twin.ts";
+import { describeReport, type Report } from "../support/report.ts";
+
+const call = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 1, headDim: 4 };
+const unfit = await openGpu().then((gpu) => {
+  gpu.dispose();
+  return unfitPanels(gpu, call);
+});
+
+// Whole sequences of all heads in one chunk; tiles that reach past the end in queries, keys and columns.
+const whole: readonly AttentionDescription[] = [
+  { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
+  { keyHeads: 2, length: 97, headDim: 36, seed: 202, vScale: { mode: "full", size: "usual" } },
+  {
+    batch: 2,
+    length: 33,
+    headDim: 12,
+    seed: 3,
+    vScale: { mode: "backward-only", size: "usual" },
+  },
+  { length: 97, headDim: 4, seed: 204, pattern: "hundreds", scale: -0.4 },
+  { length: 64, headDim: 32, seed: 205, pattern: "sink" },
+  { length: 1, headDim: 12, seed: 206 },
+].map((description) => describeAttention(description as Partial<AttentionDescription>));
+// Groups so large that a chunk is two tiles of keys, or one sequence of two tiles.
+const inChunks: readonly AttentionDescription[] = [
+  {
+    keyHeads: 2,
+    group: 16,
+    length: 101,
+    headDim: 8,
+    seed: 207,
+    vScale: { mode: "full", size: "usual" },
+  },
+  { batch: 2, keyHeads: 2, group: 8, length: 40, headDim: 8, seed: 208 },
+].map((description) => describeAttention(description as Partial<AttentionDescription>));
+const all = [...whole, ...inChunks];
+
+// A Gpu on which attention backward takes the panel kernels, and the kernels that it then compiled.
+function forced(gpu: Gpu): { sibling: Gpu; used: Set<string> } {
+  const sibling = siblingGpu(gpu, {});
+  sibling.variants.get = () => "panels";
+  const used = new Set<string>();
+  sibling.pipelines.rewrite = ({ file, source }) => {
+    used.add(file);
+    return source;
+  };
+  return { sibling, used };
+}
+
+type Property = (gpu: Gpu) => Promise<Report>;
+const twin: Property = (gpu) => attentionBackwardMatchesTwin(gpu, { examples: all, runs: 0 });
+const nonFinite: Property = (gpu) =>
+  attentionBackwardPassesNonFinite(gpu, { examples: whole.slice(2, 3), runs: 0 });
+
+const panelsKernel = "attention_backward_panels.wgsl.ts";
+const keyValueKernel = "attention_backward_panels_key_value.wgsl.ts";
+const queryKernel = "attention_backward_panels_query.wgsl.ts";
+const valveKernel = "attention_backward_panels_valve.wgsl";
+
+for (const runtime of ["deno", "dawn"] as const) {
+  const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  const reason = unfit ?? (runtime === "dawn" && !ffi ? "needs --allow-ffi" : undefined);
+  Deno.test({
+    name: `attentionBackward() in panels has the properties of the portable kernels [${runtime}${
+      reason === undefined ? "" : `: ${reason}`
+    }]`,
+    ignore: reason !== undefined,
+    async fn() {
+      const { sibling, used } = forced(await testGpu(runtime));
+      const properties: readonly Property[] = runtime === "dawn" ? [twin] : [
+        twin,
+        (gpu) => attentionBackwardIsCausal(gpu, { examples: all, runs: 0 }),
+        (gpu) => attentionRepeatsItself(gpu, { examples: all, runs: 0 }),
+        nonFinite,
+      ];
+      for (const property of properties) {
+        console.log(`    ${describeReport(await property(sibling))}`);
+      }
+      await sibling.sync();
+      for (const kernel of [panelsKernel, keyValueKernel, queryKernel, valveKernel]) {
+        assert(used.has(kernel), `${kernel} did not run`);
+      }
+    },
+  });
+}
+
+Deno.test("panelChunks() covers every tile of keys of every head once, in even parts that are bounded", () => {
+  const shapes = [1, 31, 1024, 1025, 16_384, 100_000].flatMap((sequenceLength) =>
+    [[1, 1, 1], [2, 8, 8], [3, 40, 5], [1, 64, 1]].map(([batches, queryHeads, keyValueHeads]) => ({
+      ...call,
+      sequenceLength,
+      batches: batches!,
+      queryHeads: queryHeads!,
+      keyValueHeads: keyValueHeads!,
+    }))
+  );
+  for (const shape of shapes) {
+    const tiles = Math.ceil(shape.sequenceLength / 32);
+    const group = shape.queryHeads / shape.keyValueHeads;
+    const next = new Array<number>(shape.batches * shape.keyValueHeads).fill(0);
+    for (const chunk of panelChunks(shape)) {
+      assert(chunk.tiles > 0 && chunk.heads > 0);
+      for (let head = chunk.firstHead; head < chunk.firstHead + chunk.heads; head++) {
+        assertEquals(next[head], chunk.firstTile);
+        next[head] = chunk.firstTile + chunk.tiles;
+      }
+      assert(
+        chunk.heads * chunk.tiles * group <= 32 || (chunk.heads === 1 && chunk.tiles === 1),
+        JSON.stringify({ shape, chunk }),
+      );
+    }
+    assertEquals(next, next.map(() => tiles));
+  }
+});
+
+const mutants: readonly (readonly [
+  file: string,
+  caughtBy: Property,
+  name: string,
+  find: RegExp,
+  replace: string,
+])[] = [
+  [panelsKernel, twin, "queries past the end count", /firstRow \+ \d+u < length/g, "true"],
+  [panelsKernel, twin, "V-scale's factor is forgotten", /factors\.y = /g, "let none = "],
+  [panelsKernel, twin, "the scale is forgotten", /parameters\.scale \* \(/g, "("],
+  [
+    keyValueKernel,
+    twin,
+    "only the first query head counts",
+    /member < parameters.groupSize/g,
+    "member < 1u",
+  ],
+  [
+    keyValueKernel,
+    nonFinite,
+    "masked queries are multiplied",
+    /select\(vec4f\(0\.0\), (.*?), k \+/g,
+    "select($1, $1, k +",
+  ],
+  [
+    keyValueKernel,
+    twin,
+    "the chunk's heads are the first",
+    /parameters\.firstHead \+ workgroup/g,
+    "workgroup",
+  ],
+  [queryKernel, twin, "later chunks forget the earlier ones", /firstKey > 0u/g, "false"],
+  [queryKernel, nonFinite, "masked keys are multiplied", /<= whole \+ \d+u/g, "<= whole + 31u"],
+  [valveKernel, twin, "V-scale's eigenvalue term is dropped", /= 2\.0 \*/g, "= 0.0 *"],
+  [
+    valveKernel,
+    twin,
+    "the constant's gradient has the wrong sign",
+    /vec2f\(-factor/g,
+    "vec2f(factor",
+  ],
+];
+for (const [file, caughtBy, name, find, replace] of mutants) {
+  Deno.test({
+    name: `mutant of ${file}: ${name}${unfit === undefined ? "" : ` [${unfit}]`}`,
+    ignore: unfit !== undefined,
+    async fn() {
+      const { sibling } = forced(await testGpu("deno"));
+      let found = 0;
+      sibling.pipelines.rewrite = (part) => {
+        if (part.file !== file) return part.source;
+        found += part.source.match(find)?.length ?? 0;
+        return part.source.replace(find, replace);
+      };
+      await assertRejects(() => caughtBy(sibling), Error, "Property failed");
+      assert(found > 0, `the kernel has no ${find}`);
+      await sibling.sync(); // it compiled: what was caught is the wrong answer
+    },
+  });
+}
