@@ -1,4 +1,5 @@
 import { type RuntimeEntry, webGpu } from "./adapter_request.ts";
+import { paceDawnPolling } from "./dawn_polling.ts";
 
 // Held for the life of the process: when Dawn's entry object is collected, its adapters crash.
 const dawnEntries: GPU[] = [];
@@ -44,6 +45,7 @@ export async function dawnRuntime(): Promise<RuntimeEntry> {
   // Not a literal, so that only those who ask for Dawn download it.
   const specifier = "npm:webgpu@0.6";
   const { create } = await import(specifier) as { create(flags: string[]): GPU };
+  paceDawnPolling();
   const backends: Record<string, string> = { linux: "vulkan", darwin: "metal", windows: "d3d12" };
   const backend = backends[Deno.build.os] ?? "vulkan";
   const gpu = create([`backend=${backend}`, "disable-dawn-features=timestamp_quantization"]);

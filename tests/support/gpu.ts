@@ -21,28 +21,10 @@ Deno.test.afterAll(async () => {
  * @throws {Error} if no adapter can be opened: a test that needs one then fails, it is not skipped
  */
 export function testGpu(runtime: Runtime): Promise<Gpu> {
-  if (runtime === "dawn") pausePolling();
   // What somebody tuned on this machine must not decide what is tested.
   const gpu = opened.get(runtime) ?? openGpu({ runtime, tuning: false });
   opened.set(runtime, gpu);
   return gpu;
-}
-
-let polling = false;
-
-/**
- * While anything is pending, npm:webgpu asks Dawn for news in a loop of `setImmediate`. Under `deno test` (2.9.6, not
- * under `deno run`) such a call takes time in proportion to the number of calls before it, so that a kernel that
- * takes 8 s to compile takes many minutes. From here on every second call waits a millisecond.
- */
-function pausePolling(): void {
-  if (polling) return;
-  polling = true;
-  const { setImmediate } = globalThis;
-  let calls = 0;
-  const pausing = (callback: (...args: unknown[]) => void, ...args: unknown[]) =>
-    ++calls % 2 === 0 ? setTimeout(callback, 1, ...args) : setImmediate(callback, ...args);
-  globalThis.setImmediate = pausing as typeof setImmediate;
 }
 
 /**

@@ -1,0 +1,75 @@
+/**
+ * Waiting for Dawn without taking a processor core.
+ *
+ * While anything is pending, npm:webgpu asks Dawn for news in an endless loop of `setImmediate`. On an adapter that
+ * computes on the CPU that loop takes a core away from the kernels.
+ */
+
+/** The longest pause between two questions, in ms: about as late as the end of work is seen at most. */
+const LONGEST_PAUSE = 0.5;
+
+/** A pause is at most this share of the time waited so far, so that short work is not seen late. */
+const PAUSE_SHARE = 1 / 32;
+
+/** Below this a pause, in ms, costs more than it saves: the system's timers are no finer. */
+const SHORTEST_PAUSE = 0.02;
+
+let paced = false;
+
+/**
+ * Makes Dawn's polls in this realm wait for a growing while between two of them, asleep.
+ *
+ * Dawn's bindings look `setImmediate` up whenever they poll, and offer no other handle; it is replaced once, by a
+ * function that passes on all callbacks but theirs. The wait blocks this thread for at most half a millisecond at a
+ * time, which no timer of Deno's could keep to: the shortest takes 1 to 2 ms.
+ */
+export function paceDawnPolling(): void {
+  if (paced) return;
+  paced = true;
+  const scope = globalThis as unknown as { setImmediate: SetImmediate };
+  const { setImmediate } = scope;
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  let polling = false;
+  let waitingSince = 0;
+
+  function setPacedImmediate(callback: Callback, ...given: unknown[]): unknown {
+    if (given.length > 0 || !isBinding(callback)) return setImmediate(callback, ...given);
+    // A poll that asks for another goes on waiting; asked for from anywhere else, it is a new wait, and not put off.
+    if (!polling) waitingSince = performance.now();
+    return setImmediate(() => {
+      // Here and not before the call: what the poll before found has reached its promises by now.
+      const pause = pauseAfter(performance.now() - waitingSince);
+      if (pause > 0) Atomics.wait(cell, 0, 0, pause);
+      polling = true;
+      try {
+        callback();
+      } finally {
+        polling = false;
+      }
+    });
+  }
+
+  // Node's promisify looks for a property of the function.
+  Object.defineProperties(setPacedImmediate, Object.getOwnPropertyDescriptors(setImmediate));
+  scope.setImmediate = setPacedImmediate;
+}
+
+type Callback = (...given: unknown[]) => void;
+type SetImmediate = (callback: Callback, ...given: unknown[]) => unknown;
+
+/**
+ * How long to sleep before the next poll.
+ *
+ * @param waited ms since the wait began
+ * @returns ms
+ */
+export function pauseAfter(waited: number): number {
+  const pause = Math.min(LONGEST_PAUSE, waited * PAUSE_SHARE);
+  return pause < SHORTEST_PAUSE ? 0 : pause;
+}
+
+// Functions made by native code have no text, and those of Dawn's polls no name; bound functions have one.
+function isBinding(callback: unknown): boolean {
+  return typeof callback === "function" && callback.name === "" &&
+    /^function \(\) \{ \[native code\] \}$/.test(Function.prototype.toString.call(callback));
+}
