@@ -9,6 +9,13 @@
  * queries to each other. Output: lane l holds the vec4f columns l, l + S, … of every row; the weights come
  * from the lane that holds their key. No barrier, no workgroup memory.
  *
+ * The maximum that a row's exponentials are taken relative to may lag behind the true one by SLACK powers of two: so the
+ * sums are rescaled in few tiles, and only there does the subgroup look for each row's maximum. Whether some row
+ * needs it is asked of the bits, in which a NaN counts as large: exp2 may lose it, and the row's sum keeps it instead. A row's
+ * own logits alone move its maximum, so that not a bit of it depends on what later rows see.
+ *
+ * Results leave through arrays in memory and a rolled loop, since stores are most of what there is to compile.
+ *
  * Masked keys are never multiplied: those that only some rows see pass through a `select`.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
@@ -23,8 +30,17 @@ import {
 } from "./attention_subgroup_tile.ts";
 import { unroll } from "./unroll.ts";
 
+/** What the kernel is made for. */
+export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOptions {
+  /**
+   * Whether to switch off the check that subgroup operations are called from uniform control flow: Tint does not know
+   * that what subgroupAny says is uniform, and naga knows neither the check nor its name.
+   */
+  readonly uniformityUnchecked: boolean;
+}
+
 /**
- * Writes the kernel.
+ * Writes the kernel; needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve [B, Hkv, T] of
  * (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq, T]. Dispatch:
@@ -33,14 +49,16 @@ import { unroll } from "./unroll.ts";
  * @param options the tile
  * @returns WGSL, for the feature `subgroups`
  */
-export function attentionForwardSubgroup(options: AttentionSubgroupOptions): string {
-  const { subgroupSize: S, rows: R } = options;
+export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {
+  const { subgroupSize: S, rows: R, uniformityUnchecked } = options;
   const chunks = chunksOf(options);
   const eachRow = (line: (r: number) => string) => unroll(R, line);
   const eachChunk = (line: (c: number) => string) => unroll(chunks.count, line);
   return `
 const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
 const LN_2: f32 = 0.6931471805599453;
+const SLACK: f32 = 4.0; // of a row's maximum, in powers of two
+const NEGATIVE_INFINITY: u32 = 0xff800000u; // negative NaNs have larger bits
 
 struct Parameters {
   queryHeads: u32, // Hq
@@ -62,6 +80,7 @@ fn maximum(v: vec4f) -> f32 {
   return max(max(v.x, v.y), max(v.z, v.w));
 }
 
+${uniformityUnchecked ? "@diagnostic(off, subgroup_uniformity)" : ""}
 @compute @workgroup_size(${S})
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -98,13 +117,29 @@ fn main(
     )
   }
     }
+    // As integers, positive numbers are ordered as they are, and both kinds of NaN lie above.
+    var above = vec4i(0);
+    var bits = vec4u(0u);
     ${
     eachRow((r) => `
-    let newMaximum${r} = max(maximum${r}, subgroupMax(maximum(score${r})));
-    let correction${r} = exp2(maximum${r} - newMaximum${r});
-    maximum${r} = newMaximum${r};
-    var weight${r} = exponential2(score${r} - newMaximum${r});`)
+    let excess${r} = score${r} - maximum${r};
+    above = max(above, bitcast<vec4i>(excess${r}));
+    bits = max(bits, bitcast<vec4u>(excess${r}));`)
   }
+    let isAbove = any(above > vec4i(bitcast<i32>(SLACK))) || any(bits > vec4u(NEGATIVE_INFINITY));
+    if (subgroupAny(isAbove)) {
+      ${
+    eachRow((r) => `
+      let highest${r} = subgroupMax(maximum(score${r}));
+      let grows${r} = highest${r} - maximum${r} > SLACK;
+      let newMaximum${r} = select(maximum${r}, highest${r}, grows${r});
+      let correction${r} = select(1.0, exp2(maximum${r} - newMaximum${r}), grows${r});
+      maximum${r} = newMaximum${r};
+      sum${r} = passNotANumber(sum${r} * correction${r}, score${r} - newMaximum${r});
+      ${eachChunk((c) => `running${c}_${r} *= correction${r};`)}`)
+  }
+    }
+    ${eachRow((r) => `var weight${r} = exp2(score${r} - maximum${r});`)}
     if (diagonal) {
       ${
     eachRow((r) =>
@@ -112,8 +147,7 @@ fn main(
     )
   }
     }
-    ${eachRow((r) => `sum${r} = sum${r} * correction${r} + weight${r};`)}
-    ${eachChunk((c) => eachRow((r) => `running${c}_${r} *= correction${r};`))}
+    ${eachRow((r) => `sum${r} += weight${r};`)}
     if (parameters.vScaleFull == 1u) {
       var factors = vec4f(1.0);
       for (var i = 0u; i < 4u; i++) {
@@ -153,24 +187,25 @@ fn main(
     }
   }
 
-  ${
-    eachRow((r) => `
-  {
-    let row = firstRow + ${r}u;
-    let total = subgroupAdd(dot(sum${r}, vec4f(1.0)));
-    if (row < length) {
-      let index = queryHead * length + row;
-      ${
-      eachChunk((c) => `
-      if (${chunks.holds(c)}) {
-        output[index * ${chunks.vectors}u + ${chunks.column(c)}] = running${c}_${r} / total;
-      }`)
+  var maxima: array<f32, ${R}>;
+  var sums: array<vec4f, ${R}>;
+  var results: array<vec4f, ${R * chunks.count}>;
+  ${eachRow((r) => `maxima[${r}] = maximum${r}; sums[${r}] = sum${r};`)}
+  ${eachRow((r) => eachChunk((c) => `results[${r * chunks.count + c}] = running${c}_${r};`))}
+  let rowsToWrite = min(${R}u, length - firstRow);
+  for (var r = 0u; r < rowsToWrite; r++) {
+    let total = subgroupAdd(dot(sums[r], vec4f(1.0)));
+    let index = queryHead * length + firstRow + r;
+    ${
+    eachChunk((c) => `
+    if (${chunks.holds(c)}) {
+      let result = results[r * ${chunks.count}u + ${c}u] / total;
+      output[index * ${chunks.vectors}u + ${chunks.column(c)}] = result;
+    }`)
+  }
+    if (lane == 0u) {
+      logSumExp[index] = (maxima[r] + passNotANumber(vec4f(log2(total)), vec4f(total)).x) * LN_2;
     }
-      if (lane == 0u) {
-        logSumExp[index] = (maximum${r} + passNotANumber(vec4f(log2(total)), vec4f(total)).x) * LN_2;
-      }
-    }
-  }`)
   }
 }
 `;

@@ -1,6 +1,9 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { AttentionShape } from "./attention_shape.ts";
 
+// Numbers of a workgroup's output: those that a lane holds are all named, and take long to compile.
+const MOST_NUMBERS = 4096;
+
 /**
  * Why attention's subgroup kernels cannot run: they take one subgroup as a workgroup, so that its size must be known.
  *
@@ -16,7 +19,10 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
     return `subgroups have ${size.minimum} to ${size.maximum} lanes, wanted one size`;
   }
   if (rows % size.minimum !== 0) return `${rows} rows are no multiple of ${size.minimum} lanes`;
-  if (shape.headDim > 128) return `the head dimension is ${shape.headDim}, wanted at most 128`;
+  const widest = MOST_NUMBERS / rows;
+  if (shape.headDim > widest) {
+    return `the head dimension is ${shape.headDim}, wanted at most ${widest}`;
+  }
   const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
   if (Math.ceil(shape.sequenceLength / rows) > limit) return "the sequence has too many tiles";
   return undefined;
@@ -56,7 +62,7 @@ export function isWorthCompiling({ sequenceLength }: AttentionShape): boolean {
   return sequenceLength >= 128;
 }
 
-/** Rows of a workgroup that compile in a few seconds: the registers of a row grow with D. */
+/** Rows of a workgroup that compile in less than five seconds: the registers of a row grow with D. */
 export function suitableRows({ headDim }: AttentionShape): number {
-  return headDim <= 64 ? 16 : 8;
+  return headDim <= 128 ? 32 : 16;
 }

@@ -83,13 +83,19 @@ const forwardTwin = (examples: readonly AttentionDescription[]) => (gpu: Gpu) =>
   attentionForwardMatchesTwin(gpu, { examples, runs: 0 });
 
 const only = { examples: small, runs: 0 };
+const forwardNonFinite = (gpu: Gpu) =>
+  attentionForwardPassesNonFinite(gpu, { ...only, examples: small.slice(2, 3) });
 variantTest("subgroup-8", [
   forwardTwin([...small, ...wide]),
   (gpu) => attentionForwardIsCausal(gpu, only),
   (gpu) => attentionRepeatsItself(gpu, only),
-  (gpu) => attentionForwardPassesNonFinite(gpu, { ...only, examples: small.slice(2, 3) }),
+  forwardNonFinite,
 ], { runtime: "deno", kernels: [forwardKernel] });
 variantTest("subgroup-16", [forwardTwin([...small, ...wide])], {
+  runtime: "deno",
+  kernels: [forwardKernel],
+});
+variantTest("subgroup-32", [forwardTwin(small), forwardNonFinite], {
   runtime: "deno",
   kernels: [forwardKernel],
 });
@@ -97,6 +103,7 @@ variantTest("subgroup-8", [forwardTwin(small)], { runtime: "dawn", kernels: [for
 
 Deno.test("every attention variant is tested here or in a file of its own", () => {
   assertEquals(attentionForwardVariants.map(({ name }) => name), [
+    "subgroup-32",
     "subgroup-16",
     "subgroup-8",
     "barrier-free",
@@ -133,6 +140,16 @@ const forwardMutants: readonly Omit<Mutant, "file" | "caughtBy">[] = [
   },
   { name: "the output is not rescaled", find: /running0_3 \*= correction3;/g, replace: "" },
   {
+    name: "a larger maximum is not seen",
+    find: /SLACK: f32 = 4\.0/g,
+    replace: "SLACK: f32 = 3e38",
+  },
+  {
+    name: "a row's second key has no part in its maximum",
+    find: /subgroupMax\(maximum\(score3\)\)/g,
+    replace: "subgroupMax(score3.x)",
+  },
+  {
     name: "V-scale's factor is forgotten",
     find: /factors\[i\] = v\.x \/ \(v\.x \+ v\.y\);/g,
     replace: "",
@@ -146,6 +163,13 @@ const mutants: readonly Mutant[] = [
     file: forwardKernel,
     caughtBy: forwardTwin(small),
   })),
+  {
+    name: "a row's maximum moves with another row's",
+    file: forwardKernel,
+    find: /highest(\d+) - maximum\1 > SLACK/g,
+    replace: "true",
+    caughtBy: (gpu) => attentionForwardIsCausal(gpu, only),
+  },
 ];
 for (const { name, file, find, replace, caughtBy } of mutants) {
   Deno.test({
