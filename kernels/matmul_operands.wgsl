@@ -4,12 +4,16 @@
 //
 // Operands are read through strides, counted in elements, so that one kernel serves all four transpositions: a
 // matrix stored [M, K] has row stride K and inner stride 1, one stored [K, M] has row stride 1 and inner stride M.
-// A batch stride of 0 lets all batches read the same matrix. The product is always [B, M, N], row-major.
+// A batch stride of 0 lets all batches read the same matrix.
 //
-// A kernel that reads four numbers at a time makes Operand a vec4f; the strides then count vec4f. One that writes four
-// makes Stored a vec4f.
+// The product is stored [B, M, N], row-major: row stride N, column stride 1. A kernel that computes the transposed
+// product from exchanged operands, because its tiles fit that better, writes it with the strides exchanged.
+//
+// A kernel that reads four numbers of an operand at a time makes its alias a vec4f; the operand's strides then count
+// vec4f. One that writes four makes Stored a vec4f.
 
-alias Operand = f32;
+alias Left = f32;
+alias Right = f32;
 alias Stored = f32;
 
 struct Parameters {
@@ -23,11 +27,15 @@ struct Parameters {
   rightInner: u32,
   rightColumn: u32,
   rightBatch: u32,
+  productRow: u32,
+  productColumn: u32,
+  productBatch: u32,
+  firstColumn: u32, // of the part of the product that is computed; `columns` is where it ends
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> left: array<Operand>;
-@group(0) @binding(2) var<storage, read> right: array<Operand>;
+@group(0) @binding(1) var<storage, read> left: array<Left>;
+@group(0) @binding(2) var<storage, read> right: array<Right>;
 @group(0) @binding(3) var<storage, read_write> product: array<Stored>; // [B, M, N]
 
 // Where a workgroup's tile of the product begins. Tiles are counted through the columns first, then the rows, then
@@ -41,8 +49,10 @@ struct Tile {
 fn tileOf(workgroup: vec3u, workgroups: vec3u, size: vec2u) -> Tile {
   let index = workgroup.y * workgroups.x + workgroup.x;
   let tilesDown = (parameters.rows + size.x - 1u) / size.x;
-  let tilesAcross = (parameters.columns + size.y - 1u) / size.y;
+  let tilesAcross = (parameters.columns - parameters.firstColumn + size.y - 1u) / size.y;
   let rowOfTiles = index / tilesAcross;
   return Tile(
-    (rowOfTiles % tilesDown) * size.x, (index % tilesAcross) * size.y, rowOfTiles / tilesDown);
+    (rowOfTiles % tilesDown) * size.x,
+    parameters.firstColumn + (index % tilesAcross) * size.y,
+    rowOfTiles / tilesDown);
 }

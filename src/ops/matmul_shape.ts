@@ -27,6 +27,8 @@ export interface MatmulShape {
   readonly inner: number;
   readonly left: MatmulStrides;
   readonly right: MatmulStrides;
+  /** Whether what is computed is stored transposed. Default: false. */
+  readonly storedTransposed?: boolean;
 }
 
 /** Arguments of {@linkcode matmul}. */
@@ -103,13 +105,39 @@ export function matmulShapeClass({ rows, columns, inner, left, right }: MatmulSh
   return `${transposition} M<=${m} N<=${n} K<=${k}`;
 }
 
-/** The uniform parameters of matmul_operands.wgsl. */
+/** The same product from the other side: Pᵀ = Rᵀ Lᵀ, stored where P goes. */
+export function exchangeOperands(shape: MatmulShape): MatmulShape {
+  return {
+    ...shape,
+    rows: shape.columns,
+    columns: shape.rows,
+    left: shape.right,
+    right: shape.left,
+    storedTransposed: !shape.storedTransposed,
+  };
+}
+
+/** Some columns of a product. */
+export interface ColumnRange {
+  readonly first: number;
+  /** The last one, and one more. */
+  readonly end: number;
+}
+
+/**
+ * The uniform parameters of matmul_operands.wgsl.
+ *
+ * @param shape the call
+ * @param range which columns to compute. Default: all
+ */
 export function matmulParameters(
-  { batches, rows, columns, inner, left, right }: MatmulShape,
+  shape: MatmulShape,
+  { first, end }: ColumnRange = { first: 0, end: shape.columns },
 ): Scalar[] {
+  const { batches, rows, columns, inner, left, right, storedTransposed = false } = shape;
   return [
     rows,
-    columns,
+    end,
     inner,
     batches,
     left.outer,
@@ -118,5 +146,8 @@ export function matmulParameters(
     right.inner,
     right.outer,
     right.batch,
+    ...storedTransposed ? [1, rows] : [columns, 1],
+    rows * columns,
+    first,
   ].map((u32) => ({ u32 }));
 }

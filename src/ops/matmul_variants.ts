@@ -4,7 +4,6 @@ import {
   matmulBarrierFree,
   type MatmulBarrierFreeOptions,
 } from "../../kernels/matmul_barrier_free.wgsl.ts";
-import { matmulSubgroup } from "../../kernels/matmul_subgroup.wgsl.ts";
 import {
   matmulTiled,
   matmulTiledMemory,
@@ -13,8 +12,8 @@ import {
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { type MatmulQuads, planQuads, unfitForQuads } from "./matmul_quads.ts";
 import { matmulParameters, type MatmulShape } from "./matmul_shape.ts";
+import { planSubgroup } from "./matmul_subgroup.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 
@@ -55,27 +54,6 @@ function planScalars(
       kernel,
       parameters: matmulParameters(shape),
       buffers: [left.binding, right.binding, product.binding],
-      workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
-    }],
-  };
-}
-
-// A kernel that reads vec4f.
-function planVectors(
-  gpu: Gpu,
-  { shape, left, right, product }: MatmulCall,
-  { tile, kernel }: {
-    readonly tile: TileSize;
-    readonly kernel: (quads: MatmulQuads) => Kernel;
-  },
-): VariantPlan {
-  const quads = planQuads(gpu, shape, { left, right });
-  return {
-    scratch: quads.scratch,
-    dispatches: [...quads.dispatches, {
-      kernel: kernel(quads),
-      parameters: quads.parameters,
-      buffers: [quads.left, quads.right, product.binding],
       workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
     }],
   };
@@ -142,50 +120,20 @@ const subgroupSizes = [4, 8, 16, 32];
 
 const subgroup: Variant<MatmulShape, MatmulCall> = {
   name: "subgroup",
-  unfit(gpu, shape) {
+  unfit(gpu) {
     const sizes = gpu.info.subgroupSize;
     if (sizes === undefined) return "the adapter has no subgroups";
     const { minimum, maximum } = sizes;
-    if (minimum !== maximum || !subgroupSizes.includes(maximum)) {
-      return `subgroups have ${minimum} to ${maximum} lanes, wanted one size of ${
+    return minimum !== maximum || !subgroupSizes.includes(maximum)
+      ? `subgroups have ${minimum} to ${maximum} lanes, wanted one size of ${
         subgroupSizes.join(", ")
-      }`;
-    }
-    return unfitForQuads(gpu, shape);
+      }`
+      : undefined;
   },
   // Four lanes share too little: the barrier-free kernel is faster there.
   suits: (gpu) => gpu.info.software && (gpu.info.subgroupSize?.minimum ?? 0) > 4,
-  plan(gpu, call) {
-    const subgroupSize = gpu.info.subgroupSize?.maximum ?? 4;
-    const vectors = subgroupSize === 4 ? 4 : 1;
-    const columns = 4 * subgroupSize * vectors;
-    const guarded = !isExact(gpu, call.shape, { rows: 32, columns });
-    // Guarded stores triple the time to compile, which the smaller tile brings back; it fits odd products better too.
-    const rows = guarded ? Math.max(16, subgroupSize) : 32;
-    return planVectors(gpu, call, {
-      tile: { rows, columns },
-      kernel: ({ leftAlongInner, rightAlongInner }) => {
-        const storedVectors = call.shape.columns % 4 === 0;
-        const options = {
-          subgroupSize,
-          rows,
-          vectors,
-          leftAlongInner,
-          rightAlongInner,
-          guarded,
-          storedVectors,
-        };
-        return {
-          features: ["subgroups"],
-          constants: { Operand: "vec4f", Stored: storedVectors ? "vec4f" : "f32" },
-          parts: [
-            operands,
-            { file: "matmul_subgroup.wgsl.ts", source: matmulSubgroup(options) },
-          ],
-        };
-      },
-    });
-  },
+  plan: (gpu, call) =>
+    planSubgroup(gpu, call, { subgroupSize: gpu.info.subgroupSize?.maximum ?? 4 }),
 };
 
 // Measured: SwiftShader, with four lanes, compiles quickly and reads what neighbouring lanes share at once; lavapipe,

@@ -3,6 +3,7 @@ import type { Gpu } from "../../mod.ts";
 import { assert } from "../support/assert.ts";
 import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
 import { describeMatmul, matmulContainsNonFinite, matmulMatchesTwin } from "./matmul_properties.ts";
+import { plannerFor, subgroupCases } from "./matmul_subgroup_cases.ts";
 
 interface Mutant {
   /** What is broken. */
@@ -15,6 +16,8 @@ interface Mutant {
   readonly to: string;
   /** Which check must see it. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
+  /** The name of the subgroup kernel's tile that must show it. Default: what is chosen for the examples. */
+  readonly tile?: string;
 }
 
 const mutants: readonly Mutant[] = [
@@ -96,32 +99,71 @@ const mutants: readonly Mutant[] = [
     to: "+ x2 * r0_2",
   },
   {
-    name: "the last four columns not written",
+    name: "columns past the end written to the last but one",
     variant: "subgroup",
     file: "matmul_subgroup.wgsl.ts",
-    from: /column \+ (\d+)u < parameters.columns/g,
-    to: "column + $1u + 4u < parameters.columns",
+    from: /(let stored\d+ = min\(column\d+, parameters.columns - )1u/g,
+    to: "$12u",
   },
   {
-    name: "vectors stored a row too low",
+    name: "rows past the end written to the last but one",
     variant: "subgroup",
     file: "matmul_subgroup.wgsl.ts",
-    from: /\(place \+ 1u \* parameters.columns\) \/ 4u/,
-    to: "(place + 2u * parameters.columns) / 4u",
+    from: /(let row\d+ = productStart \+ min\(.*, parameters.rows - )1u/g,
+    to: "$12u",
   },
   {
-    name: "padding that repeats the last number in the direction of K",
+    name: "vectors stored a row too high",
     variant: "subgroup",
-    file: "matmul_pad.wgsl",
-    from: "select(numbers, vec4f(0.0), past)",
-    to: "numbers",
+    tile: "whole vectors stored",
+    file: "matmul_subgroup.wgsl.ts",
+    from: /(product\[\()row1( \+ column\d+\) \/ 4u\])/,
+    to: "$1row0$2",
   },
   {
-    name: "padding by zeros from the wrong end",
+    name: "a k past the last whole step left out",
     variant: "subgroup",
-    file: "matmul_pad.wgsl",
-    from: "column >= vec4u(parameters.columns)",
-    to: "column < vec4u(parameters.columns)",
+    file: "matmul_subgroup.wgsl.ts",
+    from: "k < parameters.inner; k++",
+    to: "k + 1u < parameters.inner; k++",
+  },
+  {
+    name: "a strip of columns from the first one on",
+    variant: "subgroup",
+    tile: "a strip of columns",
+    file: "matmul_operands.wgsl",
+    from: "parameters.firstColumn + (index",
+    to: "0u * parameters.firstColumn + (index",
+  },
+  {
+    name: "batches written over the first one",
+    variant: "subgroup",
+    file: "matmul_subgroup.wgsl.ts",
+    from: "tile.batch * parameters.productBatch",
+    to: "0u * parameters.productBatch",
+  },
+  {
+    name: "workgroups without a tile that write one",
+    variant: "subgroup",
+    file: "matmul_operands.wgsl",
+    from: "rowOfTiles / tilesDown);",
+    to: "rowOfTiles / tilesDown / 2u);",
+  },
+  {
+    name: "packing that repeats the last but one",
+    variant: "subgroup",
+    tile: "copies of both operands",
+    file: "matmul_pack.wgsl",
+    from: "vec4u(parameters.outer - 1u))",
+    to: "vec4u(parameters.outer - 2u))",
+  },
+  {
+    name: "packing that leaves out the last k",
+    variant: "subgroup",
+    tile: "copies of both operands",
+    file: "matmul_pack.wgsl",
+    from: "min(k, parameters.inner - 1u)",
+    to: "min(k, parameters.inner - 2u)",
   },
   {
     name: "no barrier before the tiles are read",
@@ -154,7 +196,7 @@ const mutants: readonly Mutant[] = [
   },
 ];
 
-// Reaches past every end, with batches; and odd K for the paddings; the first one with whole vectors of four.
+// Reaches past every end, with batches; odd K; the first one with whole vectors of four.
 const examples = [
   describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true, seed: 92 }),
   describeMatmul({ leading: [2], rows: 81, columns: 77, inner: 39, seed: 90 }),
@@ -170,7 +212,9 @@ const examples = [
 ];
 
 async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
-  const { variant, file, from, to, check = matmulMatchesTwin } = mutant;
+  const { variant, file, from, to, check = matmulMatchesTwin, tile } = mutant;
+  const given = subgroupCases.find(({ name }) => name === tile);
+  assert((given === undefined) === (tile === undefined), `there is no tile "${tile}"`);
   const broken = siblingGpu(gpu, {});
   let changed = 0;
   broken.pipelines.rewrite = (part) => {
@@ -179,7 +223,11 @@ async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
     if (source !== part.source) changed++;
     return source;
   };
-  const failure = await check(broken, variant, { examples, runs: 0, endOnFailure: true })
+  const failure = await check(broken, given === undefined ? variant : plannerFor(given), {
+    examples: given === undefined ? examples : [given.description],
+    runs: 0,
+    endOnFailure: true,
+  })
     .then(() => undefined, (error: Error) => error);
   assert(changed > 0, `"${mutant.name}" changes nothing`);
   assert(failure !== undefined, `"${mutant.name}" passes the checks`);

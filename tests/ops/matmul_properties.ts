@@ -1,17 +1,10 @@
 /** What must hold for the matrix product, whichever kernel computes it. */
 import fc from "fast-check";
-import {
-  type Gpu,
-  matmul,
-  type MatmulOptions,
-  type MatmulResult,
-  planMatmul,
-  reference,
-} from "../../mod.ts";
+import { type Gpu, type MatmulOptions, planMatmul, reference } from "../../mod.ts";
 import { randomNormal } from "../../src/random.ts";
 import { assert } from "../support/assert.ts";
 import { checkCases, type PropertyOptions } from "../support/check_cases.ts";
-import { type Numbers, onGpu, onGpuPlanned } from "../support/on_gpu.ts";
+import { type Numbers, onGpuPlanned } from "../support/on_gpu.ts";
 import type { Report, Tally } from "../support/report.ts";
 
 /** Unit roundoff of float32. */
@@ -137,11 +130,23 @@ function bound(operands: Operands, inner: number): Float64Array {
   return sums.data.map((sum) => gamma * sum + 2 * inner * FLUSH);
 }
 
+/** What computes the product: the name of a variant, or a plan of one's own under a name. */
+export type MatmulPlanner = string | { readonly name: string; readonly plan: typeof planMatmul };
+
 type Property = (
   gpu: Gpu,
-  variant: string,
+  variant: MatmulPlanner,
   options?: PropertyOptions<MatmulDescription>,
 ) => Promise<Report>;
+
+function nameOf(variant: MatmulPlanner): string {
+  return typeof variant === "string" ? variant : variant.name;
+}
+
+function plannerOf(variant: MatmulPlanner): typeof planMatmul {
+  if (typeof variant !== "string") return variant.plan;
+  return (gpu, options) => planMatmul(gpu, { ...options, variant });
+}
 
 /**
  * The product is within its bounds of the float64 twin; every number is written, by every run of the plan, and with the
@@ -149,7 +154,7 @@ type Property = (
  */
 export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
-    name: `matmul "${variant}" vs twin`,
+    name: `matmul "${nameOf(variant)}" vs twin`,
     arbitrary: matmulDescription,
     examples,
     seed: 741,
@@ -159,8 +164,8 @@ export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
       const operands = { ...drawMatmul(description), transposeLeft, transposeRight };
       const [first, second] = await onGpuPlanned<MatmulOptions, ReturnType<typeof planMatmul>>(
         gpu,
-        planMatmul,
-        { args: { ...operands, variant }, runs: 2 },
+        plannerOf(variant),
+        { args: operands, runs: 2 },
       );
       const expected = twin(operands);
       tally.sameBits("shape", { actual: first!.product.shape, expected: expected.shape });
@@ -176,15 +181,22 @@ export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
     },
   }, options);
 
-async function multiply(gpu: Gpu, operands: Operands & { variant: string }): Promise<Numbers> {
-  const { product } = await onGpu<MatmulOptions, MatmulResult>(gpu, matmul, operands);
-  return product;
+async function multiply(
+  gpu: Gpu,
+  { variant, ...operands }: Operands & { variant: MatmulPlanner },
+): Promise<Numbers> {
+  const [result] = await onGpuPlanned<MatmulOptions, ReturnType<typeof planMatmul>>(
+    gpu,
+    plannerOf(variant),
+    { args: operands, runs: 1 },
+  );
+  return result!.product;
 }
 
 /** A NaN and an infinity spoil their own row and column of the product, and nothing else, not even a bit. */
 export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
-    name: `matmul "${variant}" contains non-finite numbers`,
+    name: `matmul "${nameOf(variant)}" contains non-finite numbers`,
     arbitrary: matmulDescription,
     examples: examples.filter(({ rows }) => rows > 1),
     seed: 742,
@@ -254,7 +266,7 @@ function checkAdjoint(
  */
 export const matmulIsAdjoint: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
-    name: `matmul "${variant}" is adjoint to its gradients`,
+    name: `matmul "${nameOf(variant)}" is adjoint to its gradients`,
     arbitrary: matmulDescription,
     examples: [describeMatmul({ leading: [2], rows: 45, columns: 70, inner: 33, seed: 5 })],
     seed: 743,
