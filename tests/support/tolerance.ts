@@ -6,8 +6,8 @@
  * 2 ulp and a division for a square root; an ulp is at most 2u. A sum of n terms in any order is off by at
  * most n u Σ|terms| (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), n being the length
  * of the longest chain of additions that a term goes through. Subnormal numbers may be flushed to zero: an absolute
- * error of 2^-126 wherever a product could be one. The chains' lengths are those of the kernels: 4 products at a
- * time in a vec4f, tiles of 32 keys, sums over 64 invocations.
+ * error of 2^-126 wherever a product could be one. The chains' lengths are those of the kernels, of several variants
+ * the longest: D products one by one, tiles of 32 keys, sums over 64 invocations.
  *
  * A logit's error reaches its weight through exp: δ becomes exp(δ) − 1, to all orders, so the bounds also hold where
  * logits are in the thousands (and are wide there, as the kernel's errors are).
@@ -28,9 +28,12 @@ function exponential(x: number): number {
   return 2 * U * (3 + 2 * Math.abs(x));
 }
 
-/** The additions that a term of an inner product of D numbers goes through, and its product. */
+/**
+ * The additions that a term of an inner product of D numbers goes through, and its product, in the worst of the
+ * variants: the barrier-free kernels add D terms one by one; all others add four products a step, D/4 + 4.
+ */
 function chain(headDim: number): number {
-  return headDim / 4 + 4;
+  return Math.max(headDim, headDim / 4 + 4);
 }
 
 /** What the bounds of attention are computed from. */
@@ -142,7 +145,9 @@ export function attentionForwardBounds(
     for (let j = 0; j <= t; j++) {
       // Corrections of the tiles walk at most from this logit to the row's maximum, and back never.
       const range = largest - z[j]!;
-      rho[j]! += 5 * U * range + 8 * U * tiles + pass.factorError[keyRows + j]!;
+      // In the subgroup kernels the maximum lags behind by 4 powers of two at most, from the second tile on.
+      const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
+      rho[j]! += 5 * U * range + 8 * U * tiles + lag + pass.factorError[keyRows + j]!;
       a[j] = Math.exp(z[j]! - largest);
       denominator += a[j]!;
     }
