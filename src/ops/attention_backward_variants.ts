@@ -13,7 +13,13 @@ import {
   unfitBarrierFree,
 } from "./attention_barrier_free.ts";
 import type { AttentionBackwardCall } from "./attention_backward_call.ts";
-import { planPanels, unfitPanels } from "./attention_panels.ts";
+import { PANEL_LANES, SUBGROUP_PANEL } from "../../kernels/attention_panels_subgroup_tile.ts";
+import {
+  barrierFreePanel,
+  barrierFreePanelKernels,
+  subgroupPanelKernels,
+} from "./attention_panel_kernels.ts";
+import { type PanelKernels, planPanels, unfitPanels } from "./attention_panels.ts";
 import { type AttentionShape, TILE } from "./attention_shape.ts";
 import { hasWideSubgroups, isWorthCompiling } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
@@ -181,27 +187,47 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
   };
 }
 
-const panels: Variant<AttentionShape, AttentionBackwardCall> = {
+// For adapters that compute on the CPU: storing the probabilities is cheaper there than computing them again.
+function planInPanels(
+  gpu: Gpu,
+  call: AttentionBackwardCall,
+  kernels: PanelKernels,
+): VariantPlan {
+  const { shape, vScale, value } = call;
+  const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+  const rowStatistics = gpu.storage(8 * shape.batches * shape.queryHeads * shape.sequenceLength);
+  const panels = planPanels(gpu, call, { kernels, rowStatistics, valve });
+  return {
+    scratch: [...scratch, rowStatistics, ...panels.scratch],
+    dispatches: [
+      ...dispatches,
+      rowDispatch(gpu, call, rowStatistics),
+      ...panels.dispatches,
+      ...constantDispatches(call, valve),
+    ],
+  };
+}
+
+const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels",
-  unfit: unfitPanels,
-  suits: (gpu, shape) => gpu.info.software && isWorthCompiling(shape),
-  plan(gpu, call) {
-    const { shape, vScale, value } = call;
-    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
-    const rowStatistics = gpu.storage(
-      8 * shape.batches * shape.queryHeads * shape.sequenceLength,
-    );
-    const inPanels = planPanels(gpu, call, { rowStatistics, valve });
-    return {
-      scratch: [...scratch, rowStatistics, ...inPanels.scratch],
-      dispatches: [
-        ...dispatches,
-        rowDispatch(gpu, call, rowStatistics),
-        ...inPanels.dispatches,
-        ...constantDispatches(call, valve),
-      ],
-    };
+  unfit(gpu, shape) {
+    const size = gpu.info.subgroupSize;
+    if (size === undefined) return "the adapter has no subgroups";
+    if (size.minimum !== PANEL_LANES || size.maximum !== PANEL_LANES) {
+      return `subgroups have ${size.minimum} to ${size.maximum} lanes, wanted ${PANEL_LANES}`;
+    }
+    return unfitPanels(gpu, shape, SUBGROUP_PANEL);
   },
+  suits: (gpu, shape) => gpu.info.software && isWorthCompiling(shape),
+  plan: (gpu, call) => planInPanels(gpu, call, subgroupPanelKernels()),
+};
+
+const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
+  name: "panels-barrier-free",
+  unfit: (gpu, shape) => unfitPanels(gpu, shape, barrierFreePanel(gpu)),
+  suits: (gpu, shape) => gpu.info.software && isWorthCompiling(shape),
+  plan: (gpu, call) =>
+    planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
 };
 
 const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
@@ -236,7 +262,8 @@ const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
 /** The kernels of attention backward, in order of preference. */
 export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
   [
-    panels,
+    subgroupPanels,
+    barrierFreePanels,
     barrierFree,
     ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
     portable,

@@ -2,18 +2,27 @@
 import attentionBackwardPanelsValveSource from "../../kernels/attention_backward_panels_valve.wgsl" with {
   type: "text",
 };
-import { attentionBackwardPanels } from "../../kernels/attention_backward_panels.wgsl.ts";
-import { attentionBackwardPanelsKeyValue } from "../../kernels/attention_backward_panels_key_value.wgsl.ts";
-import { attentionBackwardPanelsQuery } from "../../kernels/attention_backward_panels_query.wgsl.ts";
-import { PANEL_LANES, PANEL_TILE } from "../../kernels/attention_panels_tile.ts";
+import type { PanelTile } from "../../kernels/attention_panels_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/pipelines.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./attention_backward_call.ts";
 import type { AttentionShape } from "./attention_shape.ts";
-import { notANumber } from "./kernels.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { VariantPlan } from "./variants.ts";
+
+/** The kernels that compute in panels, and their tiles. */
+export interface PanelKernels {
+  readonly tile: PanelTile;
+  /** Columns of a gradient that a workgroup computes. */
+  readonly columns: number;
+  /** Writes the panels of P and dS. */
+  readonly panels: Kernel;
+  /** Sums the gradient of keys, or of values. */
+  readonly keyValue: Kernel;
+  /** Sums the gradient of queries. */
+  readonly query: Kernel;
+}
 
 /** The keys and heads of which all pairs with a query are held at once. */
 export interface PanelChunk {
@@ -25,8 +34,8 @@ export interface PanelChunk {
   readonly tiles: number;
 }
 
-/** Tiles of keys times query heads of a chunk: 2 panels of 4 KiB for each token, so that the memory is linear in T. */
-const MOST_TILES = 32;
+/** Keys times query heads of a chunk: 2 panels of 4 KiB for each token, so that the memory is linear in T. */
+const MOST_KEYS = 1024;
 /** Bytes of both panels from which on chunks get smaller, down to a tile of keys of one group. */
 const MOST_BYTES = 2 ** 25;
 
@@ -35,20 +44,20 @@ const MOST_BYTES = 2 ** 25;
  * it is long, of even size.
  *
  * @param shape the lengths of the call
+ * @param tile the sides of the panels' tiles
  * @returns the chunks, those of a head in the order of its keys
  */
 export function panelChunks(
   { batches, queryHeads, keyValueHeads, sequenceLength }: AttentionShape,
+  { rows, keys }: PanelTile,
 ): PanelChunk[] {
   const heads = batches * keyValueHeads;
   const group = queryHeads / keyValueHeads;
-  const tiles = Math.ceil(sequenceLength / PANEL_TILE);
-  const bytesOfTile = 2 * 4 * PANEL_TILE * PANEL_TILE * tiles * group; // a tile of keys with all queries of a group
-  const most = Math.max(
-    1,
-    Math.min(Math.floor(MOST_TILES / group), Math.floor(MOST_BYTES / bytesOfTile)),
-  );
-  const parts = Math.ceil(tiles / most);
+  const tiles = Math.ceil(sequenceLength / keys);
+  // A tile of keys with all queries of a group, in both panels.
+  const bytes = 2 * 4 * keys * Math.ceil(sequenceLength / rows) * rows * group;
+  const most = Math.floor(Math.min(MOST_KEYS / (keys * group), MOST_BYTES / bytes));
+  const parts = Math.ceil(tiles / Math.max(1, most));
   const tilesOfPart = Math.ceil(tiles / parts);
   const headsOfPart = Math.max(1, Math.floor(most / tiles));
   const chunks: PanelChunk[] = [];
@@ -65,33 +74,29 @@ export function panelChunks(
   return chunks;
 }
 
-/** Tiles of 32 × 32 pairs from the diagonal down, in a chunk. */
-function visibleTiles({ firstTile, tiles }: PanelChunk, tilesOfAll: number): number {
-  return tiles * (tilesOfAll - firstTile) - tiles * (tiles - 1) / 2;
+// Tiles of R × K pairs from the diagonal down, in a chunk.
+function visibleTiles({ firstTile, tiles }: PanelChunk, rows: number, ratio: number): number {
+  return tiles * (rows - firstTile * ratio) - ratio * tiles * (tiles - 1) / 2;
 }
 
 /**
- * Why attention's panel kernels cannot run.
+ * Why attention's panel kernels cannot run, whatever their tile.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
+ * @param tile the sides of the panels' tiles
  * @returns the reason, or undefined if they can
  */
-export function unfitPanels(gpu: Gpu, shape: AttentionShape): string | undefined {
-  const size = gpu.info.subgroupSize;
-  if (size === undefined) return "the adapter has no subgroups";
-  if (size.minimum !== PANEL_LANES || size.maximum !== PANEL_LANES) {
-    return `subgroups have ${size.minimum} to ${size.maximum} lanes, wanted ${PANEL_LANES}`;
-  }
+export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): string | undefined {
   const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
-  const tiles = Math.ceil(shape.sequenceLength / PANEL_TILE);
-  return panelChunks(shape).some((chunk) => visibleTiles(chunk, tiles) > limit)
+  const rows = Math.ceil(shape.sequenceLength / tile.rows);
+  const ratio = tile.keys / tile.rows;
+  return panelChunks(shape, tile).some((chunk) =>
+      visibleTiles(chunk, rows, ratio) > limit ||
+      chunk.heads * shape.queryHeads / shape.keyValueHeads > limit
+    )
     ? "the sequence has too many tiles"
     : undefined;
-}
-
-function unrolled(file: string, source: string): Kernel {
-  return { parts: [notANumber, { file, source }], features: ["subgroups"] };
 }
 
 /**
@@ -99,39 +104,35 @@ function unrolled(file: string, source: string): Kernel {
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
- * @param rows `rowStatistics` (logSumExp, D) of every query row, and `valve` (r, C) of every value row, which V-scale's
- *   last dispatch replaces by (term of dC, 0)
+ * @param options the kernels; `rowStatistics` (logSumExp, D) of every query row, and `valve` (r, C) of every value row,
+ *   which V-scale's last dispatch replaces by (term of dC, 0)
  */
 export function planPanels(
   gpu: Gpu,
   call: AttentionBackwardCall,
-  { rowStatistics, valve }: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
+  { kernels, rowStatistics, valve }: {
+    readonly kernels: PanelKernels;
+    readonly rowStatistics: GPUBuffer;
+    readonly valve: GPUBuffer;
+  },
 ): VariantPlan {
   const { shape, scale, vScale, query, key, value, outputGradient } = call;
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-  const vectors = headDim / 4;
   const groupSize = queryHeads / keyValueHeads;
-  const tiles = Math.ceil(sequenceLength / PANEL_TILE);
-  const chunks = panelChunks(shape);
+  const { tile } = kernels;
+  const rowTiles = Math.ceil(sequenceLength / tile.rows);
+  const ratio = tile.keys / tile.rows;
+  const chunks = panelChunks(shape, tile);
   const pairs = (chunk: PanelChunk) =>
-    chunk.heads * groupSize * chunk.tiles * tiles * PANEL_TILE ** 2;
+    chunk.heads * groupSize * chunk.tiles * tile.keys * rowTiles * tile.rows;
   const bytes = 4 * Math.max(...chunks.map(pairs));
   const probability = gpu.storage(bytes);
   const logitGradient = gpu.storage(bytes);
-  const panels = unrolled("attention_backward_panels.wgsl.ts", attentionBackwardPanels());
-  const keyValue = unrolled(
-    "attention_backward_panels_key_value.wgsl.ts",
-    attentionBackwardPanelsKeyValue(),
-  );
-  const queries = unrolled(
-    "attention_backward_panels_query.wgsl.ts",
-    attentionBackwardPanelsQuery(),
-  );
-  const columns = Math.ceil(headDim / PANEL_TILE);
+  const columns = Math.ceil(headDim / kernels.columns);
   const dispatches = chunks.flatMap((chunk): Dispatch[] => {
     const parameters: Scalar[] = [
       { u32: sequenceLength },
-      { u32: vectors },
+      { u32: headDim },
       { u32: groupSize },
       { f32: scale },
       { u32: vScale?.mode === "full" ? 1 : 0 },
@@ -139,15 +140,16 @@ export function planPanels(
       { u32: chunk.firstTile },
       { u32: chunk.tiles },
     ];
+    const rowsBelow = rowTiles - chunk.firstTile * ratio;
     const keys = (panel: GPUBuffer, source: GPUBuffer, gradient: GPUBuffer): Dispatch => ({
-      kernel: keyValue,
+      kernel: kernels.keyValue,
       parameters,
       buffers: [panel, source, gradient],
-      workgroups: [chunk.tiles, columns, chunk.heads],
+      workgroups: [Math.min(chunk.tiles * ratio, rowsBelow), columns, chunk.heads],
     });
     return [
       {
-        kernel: panels,
+        kernel: kernels.panels,
         parameters,
         buffers: [
           query.buffer,
@@ -159,15 +161,15 @@ export function planPanels(
           probability,
           logitGradient,
         ],
-        workgroups: [visibleTiles(chunk, tiles), chunk.heads * groupSize],
+        workgroups: [visibleTiles(chunk, rowTiles, ratio), chunk.heads * groupSize],
       },
       keys(probability, outputGradient.buffer, call.valueGradient.buffer),
       keys(logitGradient, query.buffer, call.keyGradient.buffer),
       {
-        kernel: queries,
+        kernel: kernels.query,
         parameters,
         buffers: [logitGradient, key.buffer, call.queryGradient.buffer],
-        workgroups: [tiles - chunk.firstTile, columns, chunk.heads * groupSize],
+        workgroups: [rowsBelow, columns, chunk.heads * groupSize],
       },
     ];
   });
@@ -179,7 +181,7 @@ export function planPanels(
         source: attentionBackwardPanelsValveSource,
       }],
     },
-    parameters: [{ u32: rows }, { u32: vectors }],
+    parameters: [{ u32: rows }, { u32: headDim / 4 }],
     buffers: [value.buffer, valve, call.valueGradient.buffer],
     workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
   };

@@ -1,6 +1,7 @@
 /** Attention backward in panels passes the properties of the portable kernels, in one chunk and in many. */
 import { type Gpu, openGpu } from "../../mod.ts";
-import { panelChunks, unfitPanels } from "../../src/ops/attention_panels.ts";
+import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
+import { panelChunks } from "../../src/ops/attention_panels.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
@@ -15,7 +16,7 @@ import { describeReport, type Report } from "../support/report.ts";
 const call = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 1, headDim: 4 };
 const unfit = await openGpu().then((gpu) => {
   gpu.dispose();
-  return unfitPanels(gpu, call);
+  return attentionBackwardVariants.find(({ name }) => name === "panels")?.unfit(gpu, call);
 });
 
 // Whole sequences of all heads in one chunk; tiles that reach past the end in queries, keys and columns.
@@ -48,9 +49,9 @@ const inChunks: readonly AttentionDescription[] = [
 const all = [...whole, ...inChunks];
 
 // A Gpu on which attention backward takes the panel kernels, and the kernels that it then compiled.
-function forced(gpu: Gpu): { sibling: Gpu; used: Set<string> } {
+function forced(gpu: Gpu, variant: string): { sibling: Gpu; used: Set<string> } {
   const sibling = siblingGpu(gpu, {});
-  sibling.variants.get = () => "panels";
+  sibling.variants.get = () => variant;
   const used = new Set<string>();
   sibling.pipelines.rewrite = ({ file, source }) => {
     used.add(file);
@@ -64,21 +65,37 @@ const twin: Property = (gpu) => attentionBackwardMatchesTwin(gpu, { examples: al
 const nonFinite: Property = (gpu) =>
   attentionBackwardPassesNonFinite(gpu, { examples: whole.slice(2, 3), runs: 0 });
 
-const panelsKernel = "attention_backward_panels.wgsl.ts";
-const keyValueKernel = "attention_backward_panels_key_value.wgsl.ts";
-const queryKernel = "attention_backward_panels_query.wgsl.ts";
+const subgroup = "subgroup.wgsl.ts";
+const barrierFree = "barrier_free.wgsl.ts";
+const kernelsOf = (kind: string) =>
+  ["panels", "panels_key_value", "panels_query"].map((name) =>
+    `attention_backward_${name}_${kind}`
+  );
 const valveKernel = "attention_backward_panels_valve.wgsl";
+const [panelsKernel, keyValueKernel, queryKernel] = kernelsOf(subgroup) as [string, string, string];
+const [plainPanels, plainKeyValue, plainQuery] = kernelsOf(barrierFree) as [string, string, string];
 
-for (const runtime of ["deno", "dawn"] as const) {
+for (
+  const [variant, kind, runtime] of [
+    ["panels", subgroup, "deno"],
+    ["panels", subgroup, "dawn"],
+    ["panels-barrier-free", barrierFree, "deno"],
+  ] as const
+) {
   const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-  const reason = unfit ?? (runtime === "dawn" && !ffi ? "needs --allow-ffi" : undefined);
+  const reason = variant === "panels" && unfit !== undefined
+    ? unfit
+    : runtime === "dawn" && !ffi
+    ? "needs --allow-ffi"
+    : undefined;
   Deno.test({
-    name: `attentionBackward() in panels has the properties of the portable kernels [${runtime}${
-      reason === undefined ? "" : `: ${reason}`
-    }]`,
+    name:
+      `attentionBackward() as "${variant}" has the properties of the portable kernels [${runtime}${
+        reason === undefined ? "" : `: ${reason}`
+      }]`,
     ignore: reason !== undefined,
     async fn() {
-      const { sibling, used } = forced(await testGpu(runtime));
+      const { sibling, used } = forced(await testGpu(runtime), variant);
       const properties: readonly Property[] = runtime === "dawn" ? [twin] : [
         twin,
         (gpu) => attentionBackwardIsCausal(gpu, { examples: all, runs: 0 }),
@@ -89,7 +106,7 @@ for (const runtime of ["deno", "dawn"] as const) {
         console.log(`    ${describeReport(await property(sibling))}`);
       }
       await sibling.sync();
-      for (const kernel of [panelsKernel, keyValueKernel, queryKernel, valveKernel]) {
+      for (const kernel of [...kernelsOf(kind), valveKernel]) {
         assert(used.has(kernel), `${kernel} did not run`);
       }
     },
@@ -107,21 +124,24 @@ Deno.test("panelChunks() covers every tile of keys of every head once, in even p
     }))
   );
   for (const shape of shapes) {
-    const tiles = Math.ceil(shape.sequenceLength / 32);
-    const group = shape.queryHeads / shape.keyValueHeads;
-    const next = new Array<number>(shape.batches * shape.keyValueHeads).fill(0);
-    for (const chunk of panelChunks(shape)) {
-      assert(chunk.tiles > 0 && chunk.heads > 0);
-      for (let head = chunk.firstHead; head < chunk.firstHead + chunk.heads; head++) {
-        assertEquals(next[head], chunk.firstTile);
-        next[head] = chunk.firstTile + chunk.tiles;
+    for (const tile of [{ rows: 32, keys: 32 }, { rows: 16, keys: 64 }]) {
+      const tiles = Math.ceil(shape.sequenceLength / tile.keys);
+      const group = shape.queryHeads / shape.keyValueHeads;
+      const next = new Array<number>(shape.batches * shape.keyValueHeads).fill(0);
+      for (const chunk of panelChunks(shape, tile)) {
+        assert(chunk.tiles > 0 && chunk.heads > 0);
+        for (let head = chunk.firstHead; head < chunk.firstHead + chunk.heads; head++) {
+          assertEquals(next[head], chunk.firstTile);
+          next[head] = chunk.firstTile + chunk.tiles;
+        }
+        assert(
+          chunk.heads * chunk.tiles * tile.keys * group <= 1024 ||
+            (chunk.heads === 1 && chunk.tiles === 1),
+          JSON.stringify({ shape, chunk }),
+        );
       }
-      assert(
-        chunk.heads * chunk.tiles * group <= 32 || (chunk.heads === 1 && chunk.tiles === 1),
-        JSON.stringify({ shape, chunk }),
-      );
+      assertEquals(next, next.map(() => tiles));
     }
-    assertEquals(next, next.map(() => tiles));
   }
 });
 
@@ -132,7 +152,7 @@ const mutants: readonly (readonly [
   find: RegExp,
   replace: string,
 ])[] = [
-  [panelsKernel, twin, "queries past the end count", /firstRow \+ \d+u < length/g, "true"],
+  [panelsKernel, twin, "queries past the end count", /place\.firstRow \+ \d+u < length/g, "true"],
   [panelsKernel, twin, "V-scale's factor is forgotten", /factors\.y = /g, "let none = "],
   [panelsKernel, twin, "the scale is forgotten", /parameters\.scale \* \(/g, "("],
   [
@@ -158,6 +178,21 @@ const mutants: readonly (readonly [
   ],
   [queryKernel, twin, "later chunks forget the earlier ones", /firstKey > 0u/g, "false"],
   [queryKernel, nonFinite, "masked keys are multiplied", /<= whole \+ \d+u/g, "<= whole + 31u"],
+  [
+    plainPanels,
+    twin,
+    "the scale is forgotten",
+    /= parameters\.scale\s+\* \(weights/g,
+    "= (weights",
+  ],
+  [
+    plainKeyValue,
+    nonFinite,
+    "masked queries are multiplied",
+    />= firstKey \+ \d+u/g,
+    ">= firstKey",
+  ],
+  [plainQuery, twin, "later chunks forget the earlier ones", /firstKey > 0u/g, "false"],
   [valveKernel, twin, "V-scale's eigenvalue term is dropped", /= 2\.0 \*/g, "= 0.0 *"],
   [
     valveKernel,
@@ -169,10 +204,13 @@ const mutants: readonly (readonly [
 ];
 for (const [file, caughtBy, name, find, replace] of mutants) {
   Deno.test({
-    name: `mutant of ${file}: ${name}${unfit === undefined ? "" : ` [${unfit}]`}`,
-    ignore: unfit !== undefined,
+    name: `mutant of ${file}: ${name}`,
+    ignore: unfit !== undefined && !file.endsWith(barrierFree),
     async fn() {
-      const { sibling } = forced(await testGpu("deno"));
+      const { sibling } = forced(
+        await testGpu("deno"),
+        file.endsWith(barrierFree) ? "panels-barrier-free" : "panels",
+      );
       let found = 0;
       sibling.pipelines.rewrite = (part) => {
         if (part.file !== file) return part.source;

@@ -10,9 +10,10 @@ import {
   eachRow,
   leftAlongInner,
   PANEL_LANES,
-  PANEL_PARAMETERS,
-  PANEL_TILE,
-} from "./attention_panels_tile.ts";
+  PANEL_VECTORS,
+  SUBGROUP_PANEL,
+} from "./attention_panels_subgroup_tile.ts";
+import { panelHeader } from "./attention_panels_tile.ts";
 import { unroll } from "./unroll.ts";
 
 /**
@@ -23,18 +24,17 @@ import { unroll } from "./unroll.ts";
  *
  * @returns WGSL, for the feature `subgroups`
  */
-export function attentionBackwardPanelsQuery(): string {
-  const left = leftAlongInner("panel", (j) => `panelRow + ${8 * j * PANEL_TILE / 4}u + panelStep`);
+export function attentionBackwardPanelsQuerySubgroup(): string {
+  const left = leftAlongInner("panel", (j) => `panelRow + ${8 * j * PANEL_VECTORS}u + panelStep`);
   const loads = `
-    let panelStep = (k / ${PANEL_TILE}u) * tileSize + (k % ${PANEL_TILE}u) / 4u;
+    let panelStep = (k / KEYS) * stride + (k % KEYS) / 4u;
     ${
     unroll(4, (u) =>
-      `let right${u} = key[(keyRow + min(firstKey + k + ${u}u, length - 1u)) * parameters.vectors + column];`)
+      `let right${u} = key[(keyRow + min(firstKey + k + ${u}u, length - 1u)) * vectors + column];`)
   }
     ${left.loads}`;
-  const place = (r: number) =>
-    `(headRow + min(firstRow + ${r}u, length - 1u)) * parameters.vectors + column`;
-  return `${PANEL_PARAMETERS}
+  const place = (r: number) => `(headRow + min(firstRow + ${r}u, length - 1u)) * vectors + column`;
+  return `${panelHeader(SUBGROUP_PANEL)}
 @group(0) @binding(1) var<storage, read> panel: array<vec4f>;
 @group(0) @binding(2) var<storage, read> key: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> queryGradient: array<vec4f>;
@@ -46,34 +46,35 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let length = parameters.length;
-  let firstKey = parameters.firstTile * ${PANEL_TILE}u;
+  let vectors = parameters.headDim / 4u;
+  let firstKey = parameters.firstTile * KEYS;
   let below = workgroups.x - 1u - workgroup.x; // the longest rows first
-  let firstRow = firstKey + below * ${PANEL_TILE}u;
-  let column = min(workgroup.y * ${PANEL_LANES}u + lane, parameters.vectors - 1u);
+  let firstRow = firstKey + below * ROWS;
+  let column = min(workgroup.y * ${PANEL_LANES}u + lane, vectors - 1u);
   let headRow = (parameters.firstHead * parameters.groupSize + workgroup.z) * length;
   let keyRow = (parameters.firstHead + workgroup.z / parameters.groupSize) * length;
-  let tileSize = tilesOfAll() * ${PANEL_TILE * PANEL_TILE / 4}u;
-  let panelRow = panelStart(workgroup.z, 0u) + (firstRow + lane) * ${PANEL_TILE / 4}u;
+  let stride = panelStride() / 4u;
+  let panelRow = panelStart(workgroup.z, 0u, firstRow + lane) / 4u;
   ${eachRow((r) => `var sum${r} = vec4f();`)}
   if (firstKey > 0u) {
     ${eachRow((r) => `sum${r} = queryGradient[${place(r)}];`)}
   }
   // Keys, counted from the chunk's first, that all rows see; then those of the diagonal tile, if it is in this chunk.
-  let whole = min(below, parameters.tiles) * ${PANEL_TILE}u;
+  let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += 4u) {
     ${loads}
 ${addProducts("sum", left)}
   }
-  let end = min(below + 1u, parameters.tiles) * ${PANEL_TILE}u;
+  let end = min((below + 1u) * ROWS, parameters.tiles * KEYS);
   for (var k = whole; k < end; k += 4u) {
     ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u <= whole + ${r}u`)}
   }
   // Rows past the end are written where the last one comes after them.
-  if (workgroup.y * ${PANEL_LANES}u + lane < parameters.vectors) {
+  if (workgroup.y * ${PANEL_LANES}u + lane < vectors) {
     ${
     eachRow((i) => {
-      const r = PANEL_TILE - 1 - i;
+      const r = SUBGROUP_PANEL.rows - 1 - i;
       return `queryGradient[${place(r)}] = sum${r};`;
     })
   }

@@ -12,9 +12,10 @@ import {
   eachRow,
   leftAlongInner,
   PANEL_LANES,
-  PANEL_PARAMETERS,
-  PANEL_TILE,
-} from "./attention_panels_tile.ts";
+  PANEL_VECTORS,
+  SUBGROUP_PANEL,
+} from "./attention_panels_subgroup_tile.ts";
+import { panelHeader } from "./attention_panels_tile.ts";
 import { unroll } from "./unroll.ts";
 
 // The inner products of 32 rows of one buffer with 32 rows of another.
@@ -23,7 +24,7 @@ function products(name: string, left: string, right: string): string {
   const along = (u: number) => unroll(4, (c) => `column${c}.${"xyzw"[u]}`, ", ");
   return `
   ${eachRow((r) => `var ${name}${r} = vec4f();`)}
-  for (var d = 0u; d < parameters.vectors; d++) {
+  for (var d = 0u; d < vectors; d++) {
     ${loads.loads}
     ${unroll(4, (c) => `let column${c} = ${right}[keyRow${c} + d];`)}
     ${unroll(4, (u) => `let right${u} = vec4f(${along(u)});`)}
@@ -40,8 +41,8 @@ function products(name: string, left: string, right: string): string {
  *
  * @returns WGSL, for the feature `subgroups`
  */
-export function attentionBackwardPanels(): string {
-  return `${PANEL_PARAMETERS}
+export function attentionBackwardPanelsSubgroup(): string {
+  return `${panelHeader(SUBGROUP_PANEL)}
 const LOG2_E: f32 = 1.4426950408889634;
 
 @group(0) @binding(1) var<storage, read> query: array<vec4f>;
@@ -59,24 +60,17 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let length = parameters.length;
-  // Tiles are counted down from the diagonal, one tile of keys after the other.
-  var tile = 0u;
-  var below = workgroup.x;
-  for (var rows = tilesOfAll() - parameters.firstTile; below >= rows; rows--) {
-    below -= rows;
-    tile++;
-  }
-  let firstKey = (parameters.firstTile + tile) * ${PANEL_TILE}u;
-  let firstRow = firstKey + below * ${PANEL_TILE}u;
+  let vectors = parameters.headDim / 4u;
+  let place = placeOf(workgroup.x);
   let queryHead = parameters.firstHead * parameters.groupSize + workgroup.y;
   let keyHead = parameters.firstHead + workgroup.y / parameters.groupSize;
-  let position = firstKey + 4u * lane + vec4u(0u, 1u, 2u, 3u);
+  let position = place.firstKey + 4u * lane + vec4u(0u, 1u, 2u, 3u);
   let keyIndex = keyHead * length + min(position, vec4u(length - 1u));
-  ${unroll(4, (c) => `let keyRow${c} = keyIndex.${"xyzw"[c]} * parameters.vectors;`)}
+  ${unroll(4, (c) => `let keyRow${c} = keyIndex.${"xyzw"[c]} * vectors;`)}
   ${
     unroll(4, (j) => `
-  let queryIndex${j} = queryHead * length + min(firstRow + ${8 * j}u + lane, length - 1u);
-  let queryRow${j} = queryIndex${j} * parameters.vectors;
+  let queryIndex${j} = queryHead * length + min(place.firstRow + ${8 * j}u + lane, length - 1u);
+  let queryRow${j} = queryIndex${j} * vectors;
   let statistics${j} = rowStatistics[queryIndex${j}];`)
   }
   var factors = vec4f(1.0);
@@ -87,21 +81,21 @@ fn main(
     factors.${"xyzw"[c]} = valve${c}.x / (valve${c}.x + valve${c}.y);`)
   }
   }
-  let place = panelStart(workgroup.y, tile) + firstRow * ${PANEL_TILE / 4}u + lane;
+  let panelRow = panelStart(workgroup.y, place.tile, place.firstRow) / 4u + lane;
   let scale = parameters.scale * LOG2_E;
   ${products("score", "query", "key")}
   ${
     eachRow((r) => `
   let logSumExp${r} = LOG2_E * subgroupBroadcast(statistics${r >> 3}.x, ${r % 8}u);
   // Queries past the end are the last one with weight 0.
-  let weight${r} = select(vec4f(0.0), exponential2(scale * score${r} - logSumExp${r}), firstRow + ${r}u < length);
-  probability[place + ${r * PANEL_TILE / 4}u] = weight${r};`)
+  let weight${r} = select(vec4f(0.0), exponential2(scale * score${r} - logSumExp${r}), place.firstRow + ${r}u < length);
+  probability[panelRow + ${r * PANEL_VECTORS}u] = weight${r};`)
   }
   ${products("weightGradient", "outputGradient", "value")}
   ${
     eachRow((r) => `
   let rowDot${r} = subgroupBroadcast(statistics${r >> 3}.y, ${r % 8}u);
-  logitGradient[place + ${r * PANEL_TILE / 4}u] =
+  logitGradient[panelRow + ${r * PANEL_VECTORS}u] =
     parameters.scale * (weight${r} * (factors * weightGradient${r} - rowDot${r}));`)
   }
 }

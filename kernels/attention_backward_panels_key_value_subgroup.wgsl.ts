@@ -9,9 +9,10 @@ import {
   eachRow,
   leftAcross,
   PANEL_LANES,
-  PANEL_PARAMETERS,
-  PANEL_TILE,
-} from "./attention_panels_tile.ts";
+  PANEL_VECTORS,
+  SUBGROUP_PANEL,
+} from "./attention_panels_subgroup_tile.ts";
+import { panelHeader } from "./attention_panels_tile.ts";
 import { unroll } from "./unroll.ts";
 
 /**
@@ -22,15 +23,15 @@ import { unroll } from "./unroll.ts";
  *
  * @returns WGSL, for the feature `subgroups`
  */
-export function attentionBackwardPanelsKeyValue(): string {
-  const left = leftAcross("panel", (u) => `panelRow + (k + ${u}u) * ${PANEL_TILE / 4}u`);
+export function attentionBackwardPanelsKeyValueSubgroup(): string {
+  const left = leftAcross("panel", (u) => `panelRow + (k + ${u}u) * ${PANEL_VECTORS}u`);
   const loads = `
       ${left.loads}
       ${
     unroll(4, (u) =>
-      `let right${u} = source[(headRow + min(k + ${u}u, length - 1u)) * parameters.vectors + column];`)
+      `let right${u} = source[(headRow + min(k + ${u}u, length - 1u)) * vectors + column];`)
   }`;
-  return `${PANEL_PARAMETERS}
+  return `${panelHeader(SUBGROUP_PANEL)}
 @group(0) @binding(1) var<storage, read> panel: array<vec4f>;
 @group(0) @binding(2) var<storage, read> source: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> gradient: array<vec4f>;
@@ -41,31 +42,32 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let length = parameters.length;
-  let firstKey = (parameters.firstTile + workgroup.x) * ${PANEL_TILE}u;
-  let column = min(workgroup.y * ${PANEL_LANES}u + lane, parameters.vectors - 1u);
+  let vectors = parameters.headDim / 4u;
+  let firstKey = (parameters.firstTile + workgroup.x) * ROWS;
+  let column = min(workgroup.y * ${PANEL_LANES}u + lane, vectors - 1u);
   ${eachRow((r) => `var sum${r} = vec4f();`)}
   for (var member = 0u; member < parameters.groupSize; member++) {
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
-    let panelRow = panelStart(head, workgroup.x) + lane;
+    let panelRow = (head * parameters.tiles + workgroup.x) * tilesOfRows() * (ROWS * KEYS / 4u) + lane;
     // The queries of the diagonal tile, which not all keys are seen by. Past the end they are the last one, with weight 0,
     // which sees all keys.
-    for (var k = firstKey; k < firstKey + ${PANEL_TILE}u; k += 4u) {
+    for (var k = firstKey; k < firstKey + ROWS; k += 4u) {
       ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u >= firstKey + ${r}u`)}
     }
-    for (var k = firstKey + ${PANEL_TILE}u; k < length; k += 4u) {
+    for (var k = firstKey + ROWS; k < length; k += 4u) {
       ${loads}
 ${addProducts("sum", left)}
     }
   }
   // Rows past the end are written where the last one comes after them.
   let headRow = (parameters.firstHead + workgroup.z) * length;
-  if (workgroup.y * ${PANEL_LANES}u + lane < parameters.vectors) {
+  if (workgroup.y * ${PANEL_LANES}u + lane < vectors) {
     ${
     eachRow((i) => {
-      const r = PANEL_TILE - 1 - i;
-      return `gradient[(headRow + min(firstKey + ${r}u, length - 1u)) * parameters.vectors + column] = sum${r};`;
+      const r = SUBGROUP_PANEL.rows - 1 - i;
+      return `gradient[(headRow + min(firstKey + ${r}u, length - 1u)) * vectors + column] = sum${r};`;
     })
   }
   }
