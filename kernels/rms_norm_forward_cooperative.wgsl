@@ -10,6 +10,7 @@ struct Parameters {
   rows: u32,
   columns: u32, // d
   epsilon: f32,
+  firstRow: u32, // rows in front of it are others' work
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -24,7 +25,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_id) lane: vec3u,
 ) {
-  let row = workgroup.y * workgroups.x + workgroup.x;
+  let row = parameters.firstRow + workgroup.y * workgroups.x + workgroup.x;
   if (row >= parameters.rows) {
     return;
   }

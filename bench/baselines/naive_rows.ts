@@ -1,6 +1,7 @@
 /** RMSNorm and V-scale, one elementwise or reducing kernel after the other, with their results in memory. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { sumRowsKernel } from "../../src/ops/kernels.ts";
+import { sumRowsOf } from "../../src/ops/kernels.ts";
+import { scalarElement } from "../../src/ops/row_parts.ts";
 import {
   planRmsNormBackward,
   planRmsNormForward,
@@ -109,7 +110,7 @@ export function planNaiveRmsNormBackward(
         parameters: [elements],
         buffers: [outputGradient.buffer, normalized, scaledGradient],
       });
-      steps.add(sumRowsKernel, {
+      steps.add(sumRowsOf(scalarElement), {
         parameters: u32([rows, columns]),
         buffers: [scaledGradient, gainGradient.buffer],
         workgroups: [Math.ceil(columns / 64)],

@@ -93,7 +93,9 @@ export const rmsNormBackwardGainKernel: Kernel = {
   parts: [{ file: "rms_norm_backward_gain.wgsl", source: rmsNormBackwardGainSource }],
 };
 /** The column sums of a matrix. */
-export const sumRowsKernel: Kernel = { parts: [{ file: "sum_rows.wgsl", source: sumRowsSource }] };
+export function sumRowsOf(element: KernelPart): Kernel {
+  return { parts: [element, { file: "sum_rows.wgsl", source: sumRowsSource }] };
+}
 /** V-scale forward. */
 export const vScaleForwardKernel: Kernel = {
   parts: [{ file: "v_scale_forward.wgsl", source: vScaleForwardSource }],

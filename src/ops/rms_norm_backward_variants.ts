@@ -1,23 +1,28 @@
 import { rmsNormBackwardFused } from "../../kernels/rms_norm_backward_fused.wgsl.ts";
 import { rmsNormBackwardRowsGradient } from "../../kernels/rms_norm_backward_rows_gradient.wgsl.ts";
 import { rmsNormBackwardRowsMean } from "../../kernels/rms_norm_backward_rows_mean.wgsl.ts";
+import { rmsNormBackwardTile } from "../../kernels/rms_norm_backward_tile.wgsl.ts";
+import rmsNormBackwardRowSource from "../../kernels/rms_norm_backward_row.wgsl" with {
+  type: "text",
+};
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Dispatch } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { rmsNormBackwardGainKernel, rmsNormBackwardInputKernel, sumRowsKernel } from "./kernels.ts";
+import { rmsNormBackwardGainKernel, rmsNormBackwardInputKernel, sumRowsOf } from "./kernels.ts";
 import {
   divideRows,
   ELEMENTS_PER_LANE,
   fillsSubgroup,
   rowElement,
-  type RowRuns,
   type RowShape,
   type RowSum,
+  scalarElement,
   subgroupSum,
   unfitForStorage,
   unfitForSubgroups,
   workgroupSum,
 } from "./row_parts.ts";
+import { divideIntoTiles, suitsTiles, unfitForTiles } from "./row_tiles.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 
@@ -34,19 +39,69 @@ export interface RmsNormBackwardCall {
 
 type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
 
-function storeRuns(gpu: Gpu, { runs }: RowRuns, { shape }: RmsNormBackwardCall): GPUBuffer {
+function storeRuns(gpu: Gpu, runs: number, { shape }: RmsNormBackwardCall): GPUBuffer {
   return gpu.storage(4 * runs * shape.columns); // never more than the input has
 }
 
-function sumRuns({ runs }: RowRuns, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
+function sumRuns(runs: number, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
   const { columns } = call.shape;
+  const { part, elements } = rowElement(columns);
   return {
-    kernel: sumRowsKernel,
+    kernel: sumRowsOf(part),
     parameters: [{ u32: runs }, { u32: columns }],
     buffers: [partialGain, call.gainGradient.binding],
-    workgroups: [Math.ceil(columns / 64)],
+    workgroups: [Math.ceil(elements / 64)],
   };
 }
+
+const tile: BackwardVariant = {
+  name: "tile",
+  unfit: unfitForTiles,
+  suits: suitsTiles,
+  plan(gpu, call) {
+    const { shape } = call;
+    const { columns } = shape;
+    const { tile, rows, rowsPerTile, tiles } = divideIntoTiles(gpu, shape);
+    const partials = tiles * tile.phases + shape.rows - rows;
+    const partialGain = storeRuns(gpu, partials, call);
+    const buffers = [
+      ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient]
+        .map((tensor) => tensor.binding),
+      partialGain,
+    ];
+    const whole: Dispatch = {
+      kernel: {
+        parts: [{ file: "rms_norm_backward_tile.wgsl.ts", source: rmsNormBackwardTile(tile) }],
+        features: ["subgroups"],
+      },
+      parameters: [{ u32: rows }, { u32: columns }, { u32: rowsPerTile }],
+      buffers,
+      workgroups: [tiles],
+    };
+    const { part, constants, features } = subgroupSum(gpu, columns);
+    const rest: Dispatch = {
+      kernel: {
+        parts: [scalarElement, part, {
+          file: "rms_norm_backward_row.wgsl",
+          source: rmsNormBackwardRowSource,
+        }],
+        constants,
+        features,
+      },
+      parameters: [{ u32: rows }, { u32: columns }, { u32: tiles * tile.phases }],
+      buffers,
+      workgroups: [shape.rows - rows],
+    };
+    return {
+      scratch: [partialGain],
+      dispatches: [
+        whole,
+        ...rows < shape.rows ? [rest] : [],
+        sumRuns(partials, partialGain, call),
+      ],
+    };
+  },
+};
 
 /** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
 const ROWS = 4;
@@ -67,7 +122,7 @@ const rowPerInvocation: BackwardVariant = {
     const { rows, columns } = call.shape;
     const { part, elements } = rowElement(columns);
     const division = divideRows(rows, { least: 64, most: 256 });
-    const partialGain = storeRuns(gpu, division, call);
+    const partialGain = storeRuns(gpu, division.runs, call);
     const statistics = gpu.storage(8 * rows);
     return {
       scratch: [partialGain, statistics],
@@ -102,7 +157,7 @@ const rowPerInvocation: BackwardVariant = {
           partialGain,
         ],
         workgroups: [Math.ceil(elements / (8 * WIDTH)), division.runs],
-      }, sumRuns(division, partialGain, call)],
+      }, sumRuns(division.runs, partialGain, call)],
     };
   },
 };
@@ -111,7 +166,7 @@ function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPla
   const { rows, columns } = call.shape;
   const { part, elements } = rowElement(columns);
   const division = divideRows(rows, { least: 8, most: 512 });
-  const partialGain = storeRuns(gpu, division, call);
+  const partialGain = storeRuns(gpu, division.runs, call);
   return {
     scratch: [partialGain],
     dispatches: [{
@@ -130,7 +185,7 @@ function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPla
         partialGain,
       ],
       workgroups: [division.runs],
-    }, sumRuns(division, partialGain, call)],
+    }, sumRuns(division.runs, partialGain, call)],
   };
 }
 
@@ -142,12 +197,20 @@ function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
     : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
 }
 
+// Whether the fused kernel's loop over rows is longer than what a core keeps of decoded instructions: a vector takes
+// four times the instructions that a number takes.
+function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
+  return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
+}
+
 const subgroup: BackwardVariant = {
   name: "subgroup",
   unfit: (gpu, shape) =>
     unfitForSubgroups(gpu) ??
       unfitForFused(subgroupSum(gpu, rowElement(shape.columns).elements), shape),
-  suits: (gpu, { columns }) => !gpu.info.software || fillsSubgroup(gpu, columns),
+  suits: (gpu, shape) =>
+    !gpu.info.software ||
+    fillsSubgroup(gpu, shape.columns) && !(suitsTiles(gpu, shape) && outgrowsLoop(gpu, shape)),
   plan(gpu, call) {
     const { elements } = rowElement(call.shape.columns);
     return planFused(gpu, call, subgroupSum(gpu, elements));
@@ -170,7 +233,7 @@ const portable: BackwardVariant = {
     const { rows, columns } = call.shape;
     // Enough runs to fill a GPU, few enough that adding them costs nothing.
     const division = divideRows(rows, { least: 16, most: 256 });
-    const partialGain = storeRuns(gpu, division, call);
+    const partialGain = storeRuns(gpu, division.runs, call);
     return {
       scratch: [partialGain],
       dispatches: [{
@@ -184,7 +247,7 @@ const portable: BackwardVariant = {
         parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
         buffers: [input.binding, inverseRms.binding, outputGradient.binding, partialGain],
         workgroups: [Math.ceil(columns / 64), division.runs],
-      }, sumRuns(division, partialGain, call)],
+      }, sumRuns(division.runs, partialGain, call)],
     };
   },
 };
@@ -192,6 +255,7 @@ const portable: BackwardVariant = {
 /** The kernels of RMSNorm backward, in order of preference. */
 export const rmsNormBackwardVariants: readonly BackwardVariant[] = [
   subgroup,
+  tile,
   rowPerInvocation,
   vectorised,
   portable,

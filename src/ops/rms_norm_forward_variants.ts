@@ -3,8 +3,10 @@ import rmsNormForwardCooperativeSource from "../../kernels/rms_norm_forward_coop
 };
 import { rmsNormForwardFused } from "../../kernels/rms_norm_forward_fused.wgsl.ts";
 import { rmsNormForwardRows } from "../../kernels/rms_norm_forward_rows.wgsl.ts";
+import { rmsNormForwardTile } from "../../kernels/rms_norm_forward_tile.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { Kernel } from "../gpu/pipelines.ts";
+import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
+import type { Dispatch } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { rmsNormForwardKernel } from "./kernels.ts";
 import {
@@ -14,10 +16,12 @@ import {
   rowElement,
   type RowShape,
   type RowSum,
+  scalarElement,
   subgroupSum,
   unfitForSubgroups,
   workgroupSum,
 } from "./row_parts.ts";
+import { divideIntoTiles, suitsTiles, unfitForTiles } from "./row_tiles.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 
@@ -49,21 +53,38 @@ function planKernel(
   };
 }
 
+// A workgroup a row, from a row on.
+function dispatchRows(
+  gpu: Gpu,
+  { shape, epsilon, input, gain, output, inverseRms }: RmsNormForwardCall,
+  { part, sum, firstRow }: {
+    readonly part: KernelPart;
+    readonly sum: RowSum;
+    readonly firstRow: number;
+  },
+): Dispatch {
+  return {
+    kernel: {
+      parts: [part, sum.part, {
+        file: "rms_norm_forward_cooperative.wgsl",
+        source: rmsNormForwardCooperativeSource,
+      }],
+      constants: sum.constants,
+      features: sum.features,
+    },
+    parameters: [{ u32: shape.rows }, { u32: shape.columns }, { f32: epsilon }, { u32: firstRow }],
+    buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+    workgroups: spreadWorkgroups(gpu, shape.rows - firstRow),
+  };
+}
+
 // Rows that a workgroup's registers hold are read once, others twice.
 function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
   const { shape, epsilon, input, gain, output, inverseRms } = call;
   const { part, elements } = rowElement(shape.columns);
   const { constants, features, lanes } = sum;
   if (elements > ELEMENTS_PER_LANE * lanes) {
-    const kernel: Kernel = {
-      parts: [part, sum.part, {
-        file: "rms_norm_forward_cooperative.wgsl",
-        source: rmsNormForwardCooperativeSource,
-      }],
-      constants,
-      features,
-    };
-    return planKernel(gpu, call, { kernel, workgroups: shape.rows });
+    return { scratch: [], dispatches: [dispatchRows(gpu, call, { part, sum, firstRow: 0 })] };
   }
   const source = rmsNormForwardFused({ elements, lanes });
   // On the CPU starting a workgroup costs more than a row's gain does.
@@ -91,6 +112,34 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
   };
 }
 
+const tile: ForwardVariant = {
+  name: "tile",
+  unfit: unfitForTiles,
+  suits: suitsTiles,
+  plan(gpu, call) {
+    const { shape, epsilon, input, gain, output, inverseRms } = call;
+    const { tile, rows, rowsPerTile, tiles } = divideIntoTiles(gpu, shape);
+    const whole: Dispatch = {
+      kernel: {
+        parts: [{ file: "rms_norm_forward_tile.wgsl.ts", source: rmsNormForwardTile(tile) }],
+        features: ["subgroups"],
+      },
+      parameters: [
+        { u32: rows },
+        { u32: shape.columns },
+        { f32: epsilon },
+        { u32: rowsPerTile },
+      ],
+      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+      workgroups: [tiles],
+    };
+    if (rows === shape.rows) return { scratch: [], dispatches: [whole] };
+    const sum = subgroupSum(gpu, shape.columns);
+    const rest = dispatchRows(gpu, call, { part: scalarElement, sum, firstRow: rows });
+    return { scratch: [], dispatches: [whole, rest] };
+  },
+};
+
 /** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
 const ROWS = 4;
 
@@ -112,9 +161,10 @@ const rowPerInvocation: ForwardVariant = {
 const subgroup: ForwardVariant = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU also for fewer rows than a workgroup of row-per-invocation has, most of whose lanes would be idle.
+  // On the CPU also for too few rows to keep the other kernels' lanes busy.
   suits: (gpu, { rows, columns }) =>
-    !gpu.info.software || fillsSubgroup(gpu, columns) || rows < 8 * ROWS,
+    !gpu.info.software || fillsSubgroup(gpu, columns) ||
+    rows < 8 * ROWS && !suitsTiles(gpu, { rows, columns }),
   plan: (gpu, call) =>
     planCooperative(gpu, call, subgroupSum(gpu, rowElement(call.shape.columns).elements)),
 };
@@ -138,6 +188,7 @@ const portable: ForwardVariant = {
 /** The kernels of RMSNorm forward, in order of preference. */
 export const rmsNormForwardVariants: readonly ForwardVariant[] = [
   subgroup,
+  tile,
   rowPerInvocation,
   vectorised,
   portable,

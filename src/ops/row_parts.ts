@@ -14,6 +14,12 @@ export interface RowShape {
   readonly columns: number;
 }
 
+/** How a kernel reads rows one number at a time, whatever d is. */
+export const scalarElement: KernelPart = {
+  file: "row_element_scalar.wgsl",
+  source: elementScalarSource,
+};
+
 /**
  * How a kernel reads rows of d numbers: four at a time where every row begins at a multiple of four.
  *
@@ -26,7 +32,7 @@ export function rowElement(columns: number): { part: KernelPart; elements: numbe
       part: { file: "row_element_vector.wgsl", source: elementVectorSource },
       elements: columns / 4,
     }
-    : { part: { file: "row_element_scalar.wgsl", source: elementScalarSource }, elements: columns };
+    : { part: scalarElement, elements: columns };
 }
 
 /** How a workgroup sums: the part to put in front, and what it is specialised to. */

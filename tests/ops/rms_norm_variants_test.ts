@@ -45,6 +45,20 @@ const subgroup: RowVariant = {
   name: "subgroup",
   files: [...elements, ...fused, "row_sum_subgroup.wgsl", "rms_norm_forward_cooperative.wgsl"],
 };
+const tile: RowVariant = {
+  operator: "rmsNorm",
+  name: "tile",
+  files: [
+    ...elements,
+    "rms_norm_forward_tile.wgsl.ts",
+    "rms_norm_backward_tile.wgsl.ts",
+    "sum_rows.wgsl",
+    // The rows that fill no group.
+    "rms_norm_forward_cooperative.wgsl",
+    "rms_norm_backward_row.wgsl",
+    "row_sum_subgroup.wgsl",
+  ],
+};
 const severalSubgroups: RowVariant = {
   operator: "rmsNorm",
   name: "subgroup",
@@ -71,12 +85,13 @@ const variants: readonly [string, RowVariant][] = [
   ["row-per-invocation", rowPerInvocation],
   ["subgroup", subgroup],
   ["subgroup, several a workgroup", severalSubgroups],
+  ["tile", tile],
   ["vectorised", vectorised],
   ["portable", portable],
 ];
 
 function supports(gpu: Gpu, { name }: RowVariant): boolean {
-  return name !== "subgroup" || gpu.info.subgroupSize !== undefined;
+  return !["subgroup", "tile"].includes(name) || gpu.info.subgroupSize !== undefined;
 }
 
 for (const [name, variant] of variants) {
@@ -194,6 +209,134 @@ const mutants: readonly RowMutant[] = [
     property: rmsNormForwardMatchesTwin,
   },
   {
+    // Numbers of the rows beside it count for a row's squares.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "select(vec4f(), input[vector], column < vec4u(columns))",
+    replace: "input[vector]",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // A row's last vector is left out.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "(start + columns + 3u) / 4u",
+    replace: "(start + columns) / 4u",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // All groups of a tile share the first banks.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "group / LANES * PHASES + row % PHASES",
+    replace: "row % PHASES",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The second half of a tile takes the first one's inverseRms.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "half == 1u",
+    replace: "half == 7u",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // A vector in which a row begins is all of the row before.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "let next0 = column0 >= vec4u(columns);",
+    replace: "let next0 = column0 > vec4u(columns);",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // Where a row begins, the gain does not begin again.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "column0 - vec4u(columns), next0",
+    replace: "column0, next0",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The last position of a group is left out.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "let inside = base + lane.x < groupLength",
+    replace: "let inside = base + lane.x + 1u < groupLength",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The second position of a lane has the first one's gain.
+    variant: tile,
+    file: "rms_norm_forward_tile.wgsl.ts",
+    find: "output[vector1] = gain1",
+    replace: "output[vector1] = gain0",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The rows that fill no group are the first ones.
+    variant: tile,
+    file: "rms_norm_forward_cooperative.wgsl",
+    find: "parameters.firstRow + ",
+    replace: "",
+    property: rmsNormForwardMatchesTwin,
+  },
+  {
+    // The second of two rows takes the first one's place.
+    variant: tile,
+    file: "rms_norm_backward_tile.wgsl.ts",
+    find: "min(group + 1u, groups - 1u)",
+    replace: "min(group, groups - 1u)",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // Rows are taken to begin at multiples of 4.
+    variant: tile,
+    file: "rms_norm_backward_tile.wgsl.ts",
+    find: "let offset = phase * columns % 4u",
+    replace: "let offset = 0u",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // Numbers of the rows beside it count for a row's mean.
+    variant: tile,
+    file: "rms_norm_backward_tile.wgsl.ts",
+    find: "(input[first0 + vector] * inverse0), inside)",
+    replace: "(input[first0 + vector] * inverse0), vec4<bool>(true))",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // The projection on x is added, not subtracted.
+    variant: tile,
+    file: "rms_norm_backward_tile.wgsl.ts",
+    find: "- mean0 * normal0",
+    replace: "+ mean0 * normal0",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // Only a tile's last group counts for the gain's gradient.
+    variant: tile,
+    file: "rms_norm_backward_tile.wgsl.ts",
+    find: "sum0 += gradient0 * normal0",
+    replace: "sum0 = gradient0 * normal0",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // The terms of the rows that fill no group take the first tile's place.
+    variant: tile,
+    file: "rms_norm_backward_row.wgsl",
+    find: "(parameters.firstPartial + workgroup.x)",
+    replace: "workgroup.x",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
+    // The projection on x is forgotten in rows that fill no group.
+    variant: tile,
+    file: "rms_norm_backward_row.wgsl",
+    find: " - mean * (input[i] * inverse)",
+    replace: "",
+    property: rmsNormBackwardMatchesTwin,
+  },
+  {
     // Every subgroup adds the first lanes' sums only.
     variant: severalSubgroups,
     file: "row_sum_subgroup.wgsl",
@@ -233,13 +376,22 @@ Deno.test("rmsNormForward() and rmsNormBackward() choose by the adapter", async 
     ({ device: gpu.device, info: { ...gpu.info, ...info } }) as Gpu;
   const one = { minimum: 8, maximum: 8 };
   const cpu = like({ software: true, features: ["subgroups"], subgroupSize: one });
+  const narrow = like({
+    software: true,
+    features: ["subgroups"],
+    subgroupSize: { minimum: 4, maximum: 4 },
+  });
   const { subgroupSize: _size, ...rest } = gpu.info;
   const plain = (software: boolean) =>
     ({ device: gpu.device, info: { ...rest, software, features: [] } }) as unknown as Gpu;
   const hardware = like({ software: false, features: ["subgroups"], subgroupSize: one });
   const expected: readonly [Gpu, RowShape, string, string][] = [
-    [cpu, { rows: 4096, columns: 1024 }, "row-per-invocation", "row-per-invocation"],
-    [cpu, { rows: 4096, columns: 256 }, "subgroup", "subgroup"],
+    [cpu, { rows: 4096, columns: 1024 }, "tile", "tile"],
+    [cpu, { rows: 4096, columns: 1023 }, "tile", "tile"],
+    [cpu, { rows: 4096, columns: 256 }, "subgroup", "tile"],
+    [cpu, { rows: 4096, columns: 128 }, "subgroup", "subgroup"],
+    [narrow, { rows: 4096, columns: 1024 }, "row-per-invocation", "row-per-invocation"],
+    [narrow, { rows: 4096, columns: 64 }, "subgroup", "subgroup"],
     [cpu, { rows: 4096, columns: 5 }, "subgroup", "subgroup"],
     [cpu, { rows: 4096, columns: 3 }, "row-per-invocation", "row-per-invocation"],
     [cpu, { rows: 2, columns: 4096 }, "subgroup", "row-per-invocation"],
@@ -263,6 +415,6 @@ Deno.test("rmsNormForward() names its variants where an unknown one is wanted", 
   assertThrows(
     () => rmsNormForward(gpu, { input, gain, variant: "fast" }),
     RangeError,
-    `rmsNormForward: variant is "fast", wanted one of "subgroup", "row-per-invocation", "vectorised", "portable"`,
+    `rmsNormForward: variant is "fast", wanted one of "subgroup", "tile", "row-per-invocation", "vectorised", "portable"`,
   );
 });

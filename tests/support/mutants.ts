@@ -503,8 +503,8 @@ export const mutants: readonly Mutant[] = [
     ],
     [
       "a column too many is written",
-      "column >= parameters.columns",
-      "column > parameters.columns",
+      "column >= length",
+      "column > length",
       { caughtBy: bounds("rmsNorm") },
     ],
   ]),

@@ -149,8 +149,7 @@ function backwardBounds(
 ): { inputGradient: Float64Array; gainGradient: Float64Array } {
   const { input, gain, outputGradient } = drawn;
   const rows = inverseRms.data.length, columns = gain.data.length;
-  const rowsPerRun = Math.max(16, Math.ceil(rows / 256));
-  const bounds = rmsNormBackwardBounds({ input, gain, inverseRms, outputGradient, rowsPerRun });
+  const bounds = rmsNormBackwardBounds({ input, gain, inverseRms, outputGradient });
   const { inverseRms: errors } = rmsNormForwardBounds({ ...drawn, epsilon: drawn.epsilon ?? 1e-5 });
   for (let row = 0; row < rows; row++) {
     const inverse = inverseRms.data[row]!;
