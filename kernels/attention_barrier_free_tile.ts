@@ -1,6 +1,6 @@
 /**
- * What the barrier-free kernels of attention have in common: R rows that an invocation owns against a tile of C columns
- * (queries against keys, or keys against queries), whose C · R numbers are named variables.
+ * The products of attention's barrier-free forward kernel: R rows that an invocation owns against a tile of C columns, whose
+ * C · R numbers are named variables.
  *
  * All loads are of single numbers and stand right before their use: so few numbers are alive at once that a CPU's registers
  * hold most of them. One step of either product reads R + C numbers and does R · C multiply-adds.
@@ -18,7 +18,7 @@ export interface AttentionBarrierFreeOptions {
 }
 
 /** The four columns of a vec4f, and the name of one of them. */
-export const COMPONENTS = ["x", "y", "z", "w"] as const;
+const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /** The inner products of an invocation's rows with the columns of the tile. */
 export interface Products {

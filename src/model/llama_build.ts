@@ -4,7 +4,7 @@ import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
 import { attentionForwardVariants } from "../ops/attention_forward_variants.ts";
-import { hasWideSubgroups } from "../ops/attention_subgroup.ts";
+import { hasWideSubgroups, suitableRows } from "../ops/attention_subgroup.ts";
 import type { AttentionShape } from "../ops/attention_shape.ts";
 import { planMatmul } from "../ops/matmul.ts";
 import type { LlamaConfig } from "./config.ts";
@@ -72,20 +72,16 @@ export function chooseKernels(
   if (preference === "start") {
     return { matmul: "portable", attentionForward: "portable", attentionBackward: "portable" };
   }
-  // The operators themselves take these for long sequences only, since they compile for seconds. Rows that fill too many
-  // registers of a subgroup are slower than without one.
-  const wide = hasWideSubgroups(gpu);
-  const fastest = (variants: readonly Candidate[]): string | undefined => {
-    const fit = variants.filter(({ unfit }) => unfit(gpu, attention) === undefined);
-    if (fit.some(({ name }) => name === "panels")) return "panels";
-    const subgroup = wide && attention.headDim <= 64
-      ? fit.find(({ name }) => name.startsWith("subgroup"))
-      : undefined;
-    return (subgroup ?? fit.find(({ name }) => name === "barrier-free"))?.name;
-  };
-  const attentionForward = fastest(attentionForwardVariants);
-  // Where subgroups are narrow, as SwiftShader's are, the barrier-free backward kernels are slower than the portable ones.
-  const attentionBackward = wide ? fastest(attentionBackwardVariants) : undefined;
+  // The operators themselves take these for long sequences only, since they compile for seconds.
+  const fastest = (variants: readonly Candidate[], names: readonly string[]): string | undefined =>
+    names.find((name) =>
+      variants.find((each) => each.name === name)?.unfit(gpu, attention) === undefined
+    );
+  const attentionForward = fastest(attentionForwardVariants, [
+    ...hasWideSubgroups(gpu) ? [`subgroup-${suitableRows(attention)}`] : [],
+    "barrier-free",
+  ]);
+  const attentionBackward = fastest(attentionBackwardVariants, ["panels", "panels-barrier-free"]);
   return {
     ...attentionForward === undefined ? {} : { attentionForward },
     ...attentionBackward === undefined ? {} : { attentionBackward },

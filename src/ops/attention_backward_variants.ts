@@ -1,17 +1,9 @@
-import { attentionBackwardKeyValueBarrierFree } from "../../kernels/attention_backward_key_value_barrier_free.wgsl.ts";
-import { attentionBackwardQueryBarrierFree } from "../../kernels/attention_backward_query_barrier_free.wgsl.ts";
 import { attentionBackwardKeyValueTiled } from "../../kernels/attention_backward_key_value_tiled.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../kernels/attention_backward_query_tiled.wgsl.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/pipelines.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import {
-  backwardTile,
-  BARRIER_FREE_ROWS,
-  suitsBarrierFree,
-  unfitBarrierFree,
-} from "./attention_barrier_free.ts";
 import type { AttentionBackwardCall } from "./attention_backward_call.ts";
 import { PANEL_LANES, SUBGROUP_PANEL } from "../../kernels/attention_panels_subgroup_tile.ts";
 import {
@@ -21,7 +13,7 @@ import {
 } from "./attention_panel_kernels.ts";
 import { type PanelKernels, planPanels, unfitPanels } from "./attention_panels.ts";
 import { type AttentionShape, TILE } from "./attention_shape.ts";
-import { hasWideSubgroups, isWorthCompiling } from "./attention_subgroup.ts";
+import { isWorthCompiling } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import {
@@ -230,41 +222,11 @@ const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
     planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
 };
 
-const barrierFree: Variant<AttentionShape, AttentionBackwardCall> = {
-  name: "barrier-free",
-  unfit: unfitBarrierFree,
-  // On SwiftShader the tile that compiles in good time is slower than the portable kernels.
-  suits: (gpu, shape) => suitsBarrierFree(gpu, shape) && hasWideSubgroups(gpu),
-  plan(gpu, call) {
-    const { headDim, sequenceLength } = call.shape;
-    const tile = backwardTile(gpu);
-    const tiles = Math.ceil(sequenceLength / BARRIER_FREE_ROWS);
-    return planPasses(gpu, call, {
-      length: [{ u32: headDim }],
-      query: {
-        kernel: unrolled(
-          "attention_backward_query_barrier_free.wgsl.ts",
-          attentionBackwardQueryBarrierFree(tile),
-        ),
-        tiles,
-      },
-      keyValue: {
-        kernel: unrolled(
-          "attention_backward_key_value_barrier_free.wgsl.ts",
-          attentionBackwardKeyValueBarrierFree(tile),
-        ),
-        tiles,
-      },
-    });
-  },
-};
-
 /** The kernels of attention backward, in order of preference. */
 export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
   [
     subgroupPanels,
     barrierFreePanels,
-    barrierFree,
     ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
     portable,
   ];

@@ -1,34 +1,13 @@
 import type { AttentionBarrierFreeOptions } from "../../kernels/attention_barrier_free_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { AttentionShape } from "./attention_shape.ts";
-import { hasWideSubgroups, isWorthCompiling } from "./attention_subgroup.ts";
+import { isWorthCompiling } from "./attention_subgroup.ts";
 
 /**
  * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D = 64: 8 × 16 is the
  * best of 4 × 16, 8 × 8, 8 × 16 and 16 × 8 on both; more numbers than these 128 leave the CPU's registers too often.
  */
 export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 16 };
-
-/**
- * The tile of the backward kernels, which hold twice as many numbers. 8 × 16 is a quarter faster on lavapipe, but takes
- * twice as long to compile.
- */
-export const BACKWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 8 };
-
-/**
- * The same where subgroups are narrow: SwiftShader compiles this tile in a third of a second, the next larger ones for
- * minutes.
- */
-export const NARROW_BACKWARD_TILE: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 };
-
-/**
- * The backward kernels' tile on an adapter.
- *
- * @param gpu the GPU
- */
-export function backwardTile(gpu: Gpu): AttentionBarrierFreeOptions {
-  return hasWideSubgroups(gpu) ? BACKWARD_TILE : NARROW_BACKWARD_TILE;
-}
 
 /** Rows of a workgroup. */
 export const BARRIER_FREE_ROWS = 64;

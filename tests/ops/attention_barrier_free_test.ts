@@ -1,47 +1,24 @@
 /**
- * Attention's barrier-free kernels pass the properties of the portable ones. Where the kernels are compiled again, for
- * another runtime or broken on purpose, their tile is a small one, since a large one takes seconds to compile.
+ * Attention's barrier-free forward kernel passes the properties of the portable one. Where it is compiled again, for another
+ * runtime or broken on purpose, its tile is a small one, since a large one takes seconds to compile.
  */
-import { attentionBackwardKeyValueBarrierFree } from "../../kernels/attention_backward_key_value_barrier_free.wgsl.ts";
-import { attentionBackwardQueryBarrierFree } from "../../kernels/attention_backward_query_barrier_free.wgsl.ts";
 import type { AttentionBarrierFreeOptions } from "../../kernels/attention_barrier_free_tile.ts";
 import { attentionForwardBarrierFree } from "../../kernels/attention_forward_barrier_free.wgsl.ts";
 import type { Gpu } from "../../mod.ts";
-import {
-  BACKWARD_TILE,
-  BARRIER_FREE_ROWS,
-  FORWARD_TILE,
-  NARROW_BACKWARD_TILE,
-} from "../../src/ops/attention_barrier_free.ts";
+import { BARRIER_FREE_ROWS, FORWARD_TILE } from "../../src/ops/attention_barrier_free.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 import {
-  attentionBackwardIsCausal,
   attentionForwardIsCausal,
   attentionRepeatsItself,
 } from "../support/properties/attention_bits.ts";
-import {
-  attentionBackwardPassesNonFinite,
-  attentionForwardPassesNonFinite,
-} from "../support/properties/attention_non_finite.ts";
-import {
-  attentionBackwardMatchesTwin,
-  attentionForwardMatchesTwin,
-} from "../support/properties/attention_twin.ts";
+import { attentionForwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
+import { attentionForwardMatchesTwin } from "../support/properties/attention_twin.ts";
 import { describeReport, type Report } from "../support/report.ts";
 
-const kernels: Readonly<Record<string, (options: AttentionBarrierFreeOptions) => string>> = {
-  "attention_forward_barrier_free.wgsl.ts": attentionForwardBarrierFree,
-  "attention_backward_query_barrier_free.wgsl.ts": attentionBackwardQueryBarrierFree,
-  "attention_backward_key_value_barrier_free.wgsl.ts": attentionBackwardKeyValueBarrierFree,
-};
-const [forwardKernel, queryKernel, keyValueKernel] = Object.keys(kernels) as [
-  string,
-  string,
-  string,
-];
-const smallTile = NARROW_BACKWARD_TILE;
+const forwardKernel = "attention_forward_barrier_free.wgsl.ts";
+const smallTile: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 };
 
 // One workgroup and parts of others; batches, heads, groups, head dimensions, V-scale in both modes, sharp logits.
 const cases: readonly AttentionDescription[] = [
@@ -64,19 +41,15 @@ const one = { examples: cases.slice(2, 3), runs: 0 };
 /** What happens to a kernel's source before it is compiled. */
 type Change = (source: string) => string;
 
-// A Gpu on which attention takes these kernels: as they are, or with the small tile and changed.
-function forced(gpu: Gpu, changes?: Readonly<Record<string, Change>>): {
-  sibling: Gpu;
-  used: Set<string>;
-} {
+// A Gpu on which attention forward takes this kernel: as it is, or with the small tile and changed.
+function forced(gpu: Gpu, change?: Change): { sibling: Gpu; used: Set<string> } {
   const sibling = siblingGpu(gpu, {});
-  sibling.variants.get = () => "barrier-free";
+  sibling.variants.get = (key) => key.startsWith("attentionForward") ? "barrier-free" : "portable";
   const used = new Set<string>();
   sibling.pipelines.rewrite = ({ file, source }) => {
     used.add(file);
-    const kernel = kernels[file];
-    if (changes === undefined || kernel === undefined) return source;
-    return (changes[file] ?? ((same) => same))(kernel(smallTile));
+    if (change === undefined || file !== forwardKernel) return source;
+    return change(attentionForwardBarrierFree(smallTile));
   };
   return { sibling, used };
 }
@@ -88,22 +61,18 @@ async function passes(
 ): Promise<void> {
   for (const property of properties) console.log(`    ${describeReport(await property(gpu))}`);
   await gpu.sync();
-  for (const file of Object.keys(kernels)) assert(used.has(file), `${file} did not run`);
+  assert(used.has(forwardKernel), `${forwardKernel} did not run`);
 }
 
 const forwardTwin = (gpu: Gpu) => attentionForwardMatchesTwin(gpu, only);
-const backwardTwin = (gpu: Gpu) => attentionBackwardMatchesTwin(gpu, only);
 
 Deno.test('attention "barrier-free" has the properties of the portable kernels [deno]', async () => {
   const { sibling, used } = forced(await testGpu("deno"));
   await passes(sibling, [
     forwardTwin,
-    backwardTwin,
     (gpu) => attentionForwardIsCausal(gpu, only),
-    (gpu) => attentionBackwardIsCausal(gpu, only),
     (gpu) => attentionRepeatsItself(gpu, only),
     (gpu) => attentionForwardPassesNonFinite(gpu, one),
-    (gpu) => attentionBackwardPassesNonFinite(gpu, one),
   ], used);
 });
 
@@ -112,99 +81,59 @@ Deno.test({
   name: `attention "barrier-free" agrees with the twin [dawn${ffi ? "" : ": needs --allow-ffi"}]`,
   ignore: !ffi,
   async fn() {
-    const { sibling, used } = forced(await testGpu("dawn"), {});
-    await passes(sibling, [forwardTwin, backwardTwin], used);
+    const { sibling, used } = forced(await testGpu("dawn"), (source) => source);
+    await passes(sibling, [forwardTwin], used);
   },
 });
 
 Deno.test("barrier-free tiles have the rows that a workgroup is planned for", () => {
-  for (const { lanes, rows } of [FORWARD_TILE, BACKWARD_TILE, NARROW_BACKWARD_TILE]) {
+  for (const { lanes, rows } of [FORWARD_TILE, smallTile]) {
     assertEquals(lanes * rows, BARRIER_FREE_ROWS);
   }
 });
 
 type Property = (gpu: Gpu) => Promise<Report>;
-const forwardCausal: Property = (gpu) => attentionForwardPassesNonFinite(gpu, one);
-const backwardNonFinite: Property = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
+const forwardNonFinite: Property = (gpu) => attentionForwardPassesNonFinite(gpu, one);
 
 const mutants: readonly (readonly [
-  file: string,
   caughtBy: Property,
   name: string,
   find: RegExp,
   replace: string,
 ])[] = [
   [
-    forwardKernel,
     forwardTwin,
     "a masked key counts",
     /<= vec4u\(position(\d)\)/g,
     "<= vec4u(position$1 + 1u)",
   ],
   [
-    forwardKernel,
-    forwardCausal,
+    forwardNonFinite,
     "masked values are multiplied by zero",
     /u <= position(\d)\)/g,
     "u <= position$1 + 64u)",
   ],
   [
-    forwardKernel,
     forwardTwin,
     "the output is not rescaled",
     /= correction3 \* output/g,
     "= output",
   ],
   [
-    forwardKernel,
     forwardTwin,
     "V-scale's factor is forgotten",
     /= v\.x \/ \(v\.x \+ v\.y\);/g,
     "= 1.0;",
   ],
-  [forwardKernel, forwardTwin, "logSumExp is left in base 2", / \* LN_2;/g, ";"],
-  [forwardKernel, forwardTwin, "queries share a key head", /workgroup\.y \/ groupSize/g, "0u"],
-  [queryKernel, backwardTwin, "D is forgotten", / - statistics2\.y\)/g, ")"],
-  [queryKernel, backwardTwin, "the last key of a row is lost", /u <= position/g, "u < position"],
-  [queryKernel, backwardTwin, "the diagonal is not masked", /\+ 3u > firstRow/g, "+ 3u > length"],
-  [
-    keyValueKernel,
-    backwardTwin,
-    "only the first query head counts",
-    /member < groupSize/g,
-    "member < 1u",
-  ],
-  [
-    keyValueKernel,
-    backwardTwin,
-    "queries past the end count",
-    / && firstQuery \+ \du < length/g,
-    "",
-  ],
-  [
-    keyValueKernel,
-    backwardNonFinite,
-    "masked queries are multiplied",
-    /(\du) >= position/g,
-    "$1 + 64u >= position",
-  ],
-  [keyValueKernel, backwardTwin, "V-scale's eigenvalue term is dropped", /= 2\.0 \*/g, "= 0.0 *"],
-  [
-    keyValueKernel,
-    backwardTwin,
-    "the constant's gradient has the wrong sign",
-    /vec2f\(-through/g,
-    "vec2f(through",
-  ],
+  [forwardTwin, "logSumExp is left in base 2", / \* LN_2;/g, ";"],
+  [forwardTwin, "queries share a key head", /workgroup\.y \/ groupSize/g, "0u"],
 ];
-for (const [file, caughtBy, name, find, replace] of mutants) {
-  Deno.test(`mutant of ${file}: ${name}`, async () => {
+for (const [caughtBy, name, find, replace] of mutants) {
+  Deno.test(`mutant of ${forwardKernel}: ${name}`, async () => {
     let found = 0;
-    const { sibling } = forced(await testGpu("deno"), {
-      [file](source) {
-        found += source.match(find)?.length ?? 0;
-        return source.replace(find, replace);
-      },
+    const { sibling } = forced(await testGpu("deno"), (source) => {
+      found += source.match(find)?.length ?? 0;
+      return source.replace(find, replace);
     });
     await assertRejects(() => caughtBy(sibling), Error, "Property failed");
     assert(found > 0, `the kernel has no ${find}`);

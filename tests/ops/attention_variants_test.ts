@@ -113,7 +113,6 @@ Deno.test("every attention variant is tested here or in a file of its own", () =
   assertEquals(attentionBackwardVariants.map(({ name }) => name), [
     "panels",
     "panels-barrier-free",
-    "barrier-free",
     ...Object.keys(attentionTiles),
     "portable",
   ]);
