@@ -118,6 +118,8 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
+    // The bundler leaves line ends in templates alone, most of which write kernels; what indents a line there means nothing.
+    shorter = shorter.replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }
 }

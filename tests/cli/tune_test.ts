@@ -132,7 +132,7 @@ testTune(
       choices: { operator: string; variant: string }[];
     };
     assertEquals(choices.map(({ operator }) => operator), ["rmsNormForward", "rmsNormBackward"]);
-    assert(["row-per-invocation", "portable"].includes(choices[0]!.variant));
+    assert(["tile", "row-per-invocation", "portable"].includes(choices[0]!.variant));
     assert(choices[1]!.variant !== "row-per-invocation");
 
     const taken = new Map(await choicesIn(folder));
