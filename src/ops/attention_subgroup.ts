@@ -53,13 +53,13 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * Whether a sequence is long enough for kernels that a CPU's driver compiles for seconds: from 128 tokens on they take
+ * Whether a sequence is long enough for kernels that a CPU's driver compiles for seconds: from 64 tokens on they take
  * less than a third of the portable one's time.
  *
  * @param shape the lengths of the call
  */
 export function isWorthCompiling({ sequenceLength }: AttentionShape): boolean {
-  return sequenceLength >= 128;
+  return sequenceLength >= 64;
 }
 
 /** Rows of a workgroup that compile in less than five seconds: the registers of a row grow with D. */
