@@ -8,6 +8,7 @@ import type { Kernel } from "../gpu/pipelines.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./attention_backward_call.ts";
 import type { AttentionShape } from "./attention_shape.ts";
+import { unfitForStorage } from "./row_parts.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { VariantPlan } from "./variants.ts";
 
@@ -96,7 +97,16 @@ export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): s
       chunk.heads * shape.queryHeads / shape.keyValueHeads > limit
     )
     ? "the sequence has too many tiles"
-    : undefined;
+    : unfitForStorage(gpu, panelBytes(shape, tile));
+}
+
+// Of one panel, for the largest of the chunks.
+function panelBytes(shape: AttentionShape, tile: PanelTile): number {
+  const rows = Math.ceil(shape.sequenceLength / tile.rows) * tile.rows;
+  const group = shape.queryHeads / shape.keyValueHeads;
+  const pairs = panelChunks(shape, tile)
+    .map(({ heads, tiles }) => heads * group * tiles * tile.keys * rows);
+  return 4 * Math.max(...pairs);
 }
 
 /**
@@ -123,9 +133,7 @@ export function planPanels(
   const rowTiles = Math.ceil(sequenceLength / tile.rows);
   const ratio = tile.keys / tile.rows;
   const chunks = panelChunks(shape, tile);
-  const pairs = (chunk: PanelChunk) =>
-    chunk.heads * groupSize * chunk.tiles * tile.keys * rowTiles * tile.rows;
-  const bytes = 4 * Math.max(...chunks.map(pairs));
+  const bytes = panelBytes(shape, tile);
   const probability = gpu.storage(bytes);
   const logitGradient = gpu.storage(bytes);
   const columns = Math.ceil(headDim / kernels.columns);

@@ -223,3 +223,19 @@ for (const [file, caughtBy, name, find, replace] of mutants) {
     },
   });
 }
+
+Deno.test("attentionBackward() goes without panels that a buffer cannot hold", async () => {
+  const gpu = await testGpu("deno");
+  const shape = { batches: 1, queryHeads: 2, keyValueHeads: 1, sequenceLength: 64, headDim: 32 };
+  const bytes = 4 * 2 * 64 * 64;
+  const reasons = (limit: number) => {
+    const limits = { maxStorageBufferBindingSize: limit, maxBufferSize: limit };
+    const small = siblingGpu(gpu, { limits });
+    return attentionBackwardVariants.filter(({ name }) => name.startsWith("panels"))
+      .map(({ unfit }) => unfit(small, shape) ?? "");
+  };
+  for (const reason of reasons(bytes - 4)) {
+    assert(reason.includes("bytes") || reason.includes("subgroups"), reason);
+  }
+  assertEquals(reasons(bytes).filter((reason) => reason.includes("bytes")), []);
+});
