@@ -74,14 +74,6 @@ export interface TileWalk {
   readonly end?: (k: number, guard: Guard) => string;
   /** What the rows have numbers of: banks are called `${name}Bank0` and so on. */
   readonly read: readonly string[];
-  /** What the steps add to, by {@linkcode addToRow}. */
-  readonly add?: string;
-}
-
-/** Adds a vec4f to the sums of the rows that the elements of a position belong to. */
-export function addToRow({ phases }: RowTile, k: number, term: string): string {
-  if (phases === 1) return `sums0 += ${term};`;
-  return unroll(phases, (p) => `sums${p} += select(vec4f(), ${term}, member${k} == vec4u(${p}u));`);
 }
 
 /**
@@ -103,7 +95,7 @@ export function walkTile(tile: RowTile, walk: TileWalk): string {
   }`;
 }
 
-// The first of values whose index is the wanted one.
+/** The one of the values whose index is the wanted one, else the first. */
 export function choose(values: readonly string[], isIndex: (i: number) => string): string {
   return values.reduce((text, value, i) =>
     i === 0 ? value : `select(${text}, ${value}, ${isIndex(i)})`
@@ -112,7 +104,7 @@ export function choose(values: readonly string[], isIndex: (i: number) => string
 
 function walkPositions(
   { phases }: RowTile,
-  { begin = () => "", step, end = () => "", read, add }: TileWalk,
+  { begin = () => "", step, end = () => "", read }: TileWalk,
   width: number,
   guard: Guard = (statements) => statements,
 ): string {
@@ -142,8 +134,7 @@ function walkPositions(
     let phase${k} = 4u * position${k} / columns;
     let column${k} = vec4u(4u * position${k} - phase${k} * columns) + vec4u(0u, 1u, 2u, 3u);
     let next${k} = column${k} >= vec4u(columns);
-    let wrapped${k} = select(column${k}, column${k} - vec4u(columns), next${k});
-    let member${k} = select(vec4u(phase${k}), vec4u(phase${k} + 1u), next${k});`
+    let wrapped${k} = select(column${k}, column${k} - vec4u(columns), next${k});`
     }
     var gain${k} = vec4f();
     ${guard(`gain${k} = ${gains(k)};`)}
@@ -158,7 +149,6 @@ function walkPositions(
       })
     )
   }
-      ${add === undefined ? "" : eachPhase((p) => `var half${p} = 0.0;`)}
       ${
     eachPosition((k) => `
       var vector${k} = firstVector + half * LANES * groupLength + position${k};`)
@@ -170,25 +160,13 @@ function walkPositions(
       eachPhase((p) => `let ${name}Row${p} = subgroupShuffle(${name}Half${p}, group);`)
     )
   }
-        ${add === undefined ? "" : eachPhase((p) => `var sums${p} = vec4f();`)}
         ${
     eachPosition((k) => `
         ${readEach((name) => `let ${name}${k} = ${rowsNumber(name, k)};`)}
         ${step(k, guard)}
         vector${k} += groupLength;`)
   }
-        ${
-    add === undefined ? "" : eachPhase((p) => `
-        let total${p} = subgroupAdd((sums${p}.x + sums${p}.y) + (sums${p}.z + sums${p}.w));
-        half${p} += select(0.0, total${p}, lane.x == group);`)
-  }
       }
-      ${
-    add === undefined ? "" : eachBank((b) => {
-      const h = Math.floor(b / phases);
-      return `${add}Bank${b} += select(0.0, half${b % phases}, half == ${h}u);`;
-    })
-  }
     }
     ${eachPosition((k) => end(k, guard))}`;
 }
