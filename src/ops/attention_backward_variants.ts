@@ -23,6 +23,7 @@ import {
   notANumber,
   vScaleConstantGradientKernel,
 } from "./kernels.ts";
+import { unfitForSubgroupSize } from "./unfit.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 
@@ -202,14 +203,8 @@ function planInPanels(
 
 const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels",
-  unfit(gpu, shape) {
-    const size = gpu.info.subgroupSize;
-    if (size === undefined) return "the adapter has no subgroups";
-    if (size.minimum !== PANEL_LANES || size.maximum !== PANEL_LANES) {
-      return `subgroups have ${size.minimum} to ${size.maximum} lanes, wanted ${PANEL_LANES}`;
-    }
-    return unfitPanels(gpu, shape, SUBGROUP_PANEL);
-  },
+  unfit: (gpu, shape) =>
+    unfitForSubgroupSize(gpu, [PANEL_LANES]) ?? unfitPanels(gpu, shape, SUBGROUP_PANEL),
   suits: (gpu, shape) => gpu.info.software && isWorthCompiling(shape),
   plan: (gpu, call) => planInPanels(gpu, call, subgroupPanelKernels()),
 };

@@ -8,7 +8,7 @@ import type { Kernel } from "../gpu/pipelines.ts";
 import type { Dispatch, Scalar } from "../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./attention_backward_call.ts";
 import type { AttentionShape } from "./attention_shape.ts";
-import { unfitForStorage } from "./row_parts.ts";
+import { unfitForStorage } from "./unfit.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { VariantPlan } from "./variants.ts";
 

@@ -1,5 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { AttentionShape } from "./attention_shape.ts";
+import { unfitForSubgroupSize } from "./unfit.ts";
 
 // Numbers of a workgroup's output: those that a lane holds are all named, and take long to compile.
 const MOST_NUMBERS = 4096;
@@ -13,12 +14,10 @@ const MOST_NUMBERS = 4096;
  * @returns the reason, or undefined if they can
  */
 export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): string | undefined {
-  const size = gpu.info.subgroupSize;
-  if (size === undefined) return "the adapter has no subgroups";
-  if (size.minimum !== size.maximum) {
-    return `subgroups have ${size.minimum} to ${size.maximum} lanes, wanted one size`;
-  }
-  if (rows % size.minimum !== 0) return `${rows} rows are no multiple of ${size.minimum} lanes`;
+  const without = unfitForSubgroupSize(gpu);
+  if (without !== undefined) return without;
+  const lanes = gpu.info.subgroupSize!.minimum;
+  if (rows % lanes !== 0) return `${rows} rows are no multiple of ${lanes} lanes`;
   const widest = MOST_NUMBERS / rows;
   if (shape.headDim > widest) {
     return `the head dimension is ${shape.headDim}, wanted at most ${widest}`;

@@ -6,6 +6,7 @@ import type { Kernel } from "../gpu/pipelines.ts";
 import type { Dispatch } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { MatmulShape, MatmulStrides } from "./matmul_shape.ts";
+import { unfitForStorage } from "./unfit.ts";
 
 const packKernel: Kernel = { parts: [{ file: "matmul_pack.wgsl", source: matmulPackSource }] };
 
@@ -52,10 +53,9 @@ export function packedReading(
   shape: MatmulShape,
   side: MatmulSide,
 ): MatmulReading | undefined {
-  const { limits } = gpu.device;
-  const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
-  return 4 * packedLength(shape, side) > most || packingWorkgroups(shape, side)
-      .some((count) => count > limits.maxComputeWorkgroupsPerDimension)
+  const { maxComputeWorkgroupsPerDimension } = gpu.device.limits;
+  return unfitForStorage(gpu, 4 * packedLength(shape, side)) !== undefined ||
+      packingWorkgroups(shape, side).some((count) => count > maxComputeWorkgroupsPerDimension)
     ? undefined
     : { load: "along-outer", packed: true };
 }

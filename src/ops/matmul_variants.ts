@@ -14,6 +14,7 @@ import type { Kernel, KernelPart } from "../gpu/pipelines.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { matmulParameters, type MatmulShape } from "./matmul_shape.ts";
 import { planSubgroup } from "./matmul_subgroup.ts";
+import { unfitForSubgroupSize } from "./unfit.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 
@@ -120,16 +121,7 @@ const subgroupSizes = [4, 8, 16, 32];
 
 const subgroup: Variant<MatmulShape, MatmulCall> = {
   name: "subgroup",
-  unfit(gpu) {
-    const sizes = gpu.info.subgroupSize;
-    if (sizes === undefined) return "the adapter has no subgroups";
-    const { minimum, maximum } = sizes;
-    return minimum !== maximum || !subgroupSizes.includes(maximum)
-      ? `subgroups have ${minimum} to ${maximum} lanes, wanted one size of ${
-        subgroupSizes.join(", ")
-      }`
-      : undefined;
-  },
+  unfit: (gpu) => unfitForSubgroupSize(gpu, subgroupSizes),
   // Four lanes share too little: the barrier-free kernel is faster there.
   suits: (gpu) => gpu.info.software && (gpu.info.subgroupSize?.minimum ?? 0) > 4,
   plan: (gpu, call) =>

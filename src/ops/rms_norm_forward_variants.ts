@@ -18,10 +18,10 @@ import {
   type RowSum,
   scalarElement,
   subgroupSum,
-  unfitForSubgroups,
   workgroupSum,
 } from "./row_parts.ts";
 import { divideIntoTiles, suitsTiles, unfitForTiles } from "./row_tiles.ts";
+import { unfitForSubgroups } from "./unfit.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 

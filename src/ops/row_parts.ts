@@ -124,17 +124,6 @@ function workgroupLanes(elements: number): number {
 }
 
 /**
- * Why an adapter cannot run kernels with subgroups; undefined if it can.
- *
- * @param gpu the adapter
- */
-export function unfitForSubgroups(gpu: Gpu): string | undefined {
-  return gpu.info.features.includes("subgroups") && gpu.info.subgroupSize !== undefined
-    ? undefined
-    : "this adapter has no subgroups";
-}
-
-/**
  * What rows share a tuned variant: the way they are read, and sizes by powers of four.
  *
  * @param shape the rows
@@ -142,18 +131,4 @@ export function unfitForSubgroups(gpu: Gpu): string | undefined {
 export function rowShapeClass({ rows, columns }: RowShape): string {
   const bucket = (size: number) => 4 ** Math.ceil(Math.log2(size) / 2);
   return `${columns % 4 === 0 ? "vector" : "scalar"} d<=${bucket(columns)} rows<=${bucket(rows)}`;
-}
-
-/**
- * Why an adapter has no storage buffer of a size; undefined if it has.
- *
- * @param gpu the adapter
- * @param size bytes
- */
-export function unfitForStorage(gpu: Gpu, size: number): string | undefined {
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-  return size <= limit
-    ? undefined
-    : `it needs a buffer of ${size} bytes, this adapter allows ${limit}`;
 }

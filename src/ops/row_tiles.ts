@@ -1,7 +1,8 @@
 /** How RMSNorm's kernels for tiles of rows divide the rows. */
 import { BANKS, type RowTile } from "../../kernels/row_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { type RowShape, unfitForSubgroups } from "./row_parts.ts";
+import type { RowShape } from "./row_parts.ts";
+import { unfitForSubgroups, unfitForSubgroupSize } from "./unfit.ts";
 
 /** Rows divided into tiles, each computed by one workgroup. */
 export interface RowTiles {
@@ -49,10 +50,8 @@ export function divideIntoTiles(gpu: Gpu, { rows, columns }: RowShape): RowTiles
  * @param shape the rows
  */
 export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | undefined {
-  const without = unfitForSubgroups(gpu);
+  const without = unfitForSubgroups(gpu) ?? unfitForSubgroupSize(gpu);
   if (without !== undefined) return without;
-  const { minimum, maximum } = gpu.info.subgroupSize!;
-  if (minimum !== maximum) return "this adapter's subgroups have no fixed size";
   if (columns < 4) return `a row has ${columns} numbers, it needs 4`;
   const phases = phasesOf(columns);
   if (rows < phases) return `there are ${rows} rows of ${columns} numbers, it needs ${phases}`;

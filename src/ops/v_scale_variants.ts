@@ -18,7 +18,8 @@ import {
   vScaleConstantGradientKernel,
   vScaleForwardKernel,
 } from "./kernels.ts";
-import { rowElement, type RowShape, unfitForSubgroups } from "./row_parts.ts";
+import { rowElement, type RowShape } from "./row_parts.ts";
+import { unfitForSubgroups } from "./unfit.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant } from "./variants.ts";
 
