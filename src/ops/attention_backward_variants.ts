@@ -1,18 +1,18 @@
 import { attentionBackwardKeyValueTiled } from "../../kernels/attention_backward_key_value_tiled.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../kernels/attention_backward_query_tiled.wgsl.ts";
+import { PANEL_LANES, SUBGROUP_PANEL } from "../../kernels/attention_panels_subgroup_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/pipelines.ts";
-import type { Dispatch, Scalar } from "../gpu/plan.ts";
+import type { Dispatch } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { AttentionBackwardCall } from "./attention_backward_call.ts";
-import { PANEL_LANES, SUBGROUP_PANEL } from "../../kernels/attention_panels_subgroup_tile.ts";
 import {
   barrierFreePanel,
   barrierFreePanelKernels,
   subgroupPanelKernels,
 } from "./attention_panel_kernels.ts";
 import { type PanelKernels, planPanels, unfitPanels } from "./attention_panels.ts";
-import { type AttentionShape, TILE } from "./attention_shape.ts";
+import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
 import { isWorthCompiling } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
@@ -20,21 +20,15 @@ import {
   attentionBackwardKeyValueKernel,
   attentionBackwardQueryKernel,
   attentionBackwardRowKernel,
-  notANumber,
+  unrolledAttentionKernel,
   vScaleConstantGradientKernel,
 } from "./kernels.ts";
 import { unfitForSubgroupSize } from "./unfit.ts";
 import { spreadWorkgroups } from "./validation.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 
-/**
- * The dispatch that writes (logSumExp, D) of every query row.
- *
- * @param gpu the GPU that holds the tensors
- * @param call the attention call
- * @param rowStatistics where to write them, 8 bytes a row
- */
-export function rowDispatch(
+// Writes (logSumExp, D) of every query row, 8 bytes a row.
+function rowDispatch(
   gpu: Gpu,
   { shape, output, outputGradient, logSumExp }: AttentionBackwardCall,
   rowStatistics: GPUBuffer,
@@ -48,13 +42,8 @@ export function rowDispatch(
   };
 }
 
-/**
- * The dispatch that sums the terms of V-scale's constantGradient, if the call has one.
- *
- * @param call the attention call
- * @param valve `[B, Hkv, T]` of (term, anything)
- */
-export function constantDispatches(
+// Sums the terms of V-scale's constantGradient, if the call has one; valve is [B, Hkv, T] of (term, anything).
+function constantDispatches(
   { shape, constantGradient }: AttentionBackwardCall,
   valve: GPUBuffer,
 ): Dispatch[] {
@@ -68,63 +57,75 @@ export function constantDispatches(
   }];
 }
 
+/** What a variant adds to the frame: the dispatches that compute the three gradients. */
+type Passes = (
+  buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
+) => VariantPlan;
+
+// What all variants share: the valve and the rows' statistics first; then the gradients, which replace the valve's
+// (|v|², C) by the terms of the constant's gradient; then their sum.
+function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
+  const { shape, vScale, value } = call;
+  const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+  const rowStatistics = gpu.storage(8 * shape.batches * shape.queryHeads * shape.sequenceLength);
+  const gradients = passes({ rowStatistics, valve });
+  return {
+    scratch: [...scratch, rowStatistics, ...gradients.scratch],
+    dispatches: [
+      ...dispatches,
+      rowDispatch(gpu, call, rowStatistics),
+      ...gradients.dispatches,
+      ...constantDispatches(call, valve),
+    ],
+  };
+}
+
 /** One kernel of a backward pass, and over how many workgroups along the sequence it goes. */
 interface BackwardKernel {
   readonly kernel: Kernel;
   readonly tiles: number;
 }
 
-// What the variants with two kernels share: the rows' statistics first, then queryGradient, then the gradients of keys
-// and values, whose kernel comes last because it replaces the valve's (|v|², C) by the terms of the constant's gradient.
+// The variants with two kernels: queryGradient first, since the kernel for keys and values changes the valve.
 function planPasses(
   gpu: Gpu,
   call: AttentionBackwardCall,
-  { length = [], query, keyValue }: {
-    /** D, or what stands for it, where it is a parameter and not part of the source. */
-    readonly length?: readonly Scalar[];
+  { passesHeadDim, query, keyValue }: {
+    /** Whether D is a parameter and not part of the source. */
+    readonly passesHeadDim: boolean;
     readonly query: BackwardKernel;
     readonly keyValue: BackwardKernel;
   },
 ): VariantPlan {
   const { shape, scale, vScale, queryGradient, keyGradient, valueGradient } = call;
-  const { batches, queryHeads, keyValueHeads, sequenceLength } = shape;
-  const { valve, dispatches, scratch } = planValve(gpu, shape, { value: call.value, vScale });
-  const rowStatistics = gpu.storage(8 * batches * queryHeads * sequenceLength);
-  const dispatch = (
-    { kernel, tiles }: BackwardKernel,
-    heads: number,
-    gradients: readonly Tensor[],
-  ): Dispatch => ({
-    kernel,
-    parameters: [
-      { u32: queryHeads },
-      { u32: keyValueHeads },
-      { u32: sequenceLength },
-      ...length,
-      { f32: scale },
-      { u32: vScale === undefined ? 0 : vScale.mode === "full" ? 1 : 2 },
-    ],
-    buffers: [
-      call.query.buffer,
-      call.key.buffer,
-      call.value.buffer,
-      call.outputGradient.buffer,
-      rowStatistics,
-      valve,
-      ...gradients.map(({ buffer }) => buffer),
-    ],
-    workgroups: [tiles, heads, batches],
+  const { batches, queryHeads, keyValueHeads } = shape;
+  return planFrame(gpu, call, ({ rowStatistics, valve }) => {
+    const dispatch = (
+      { kernel, tiles }: BackwardKernel,
+      heads: number,
+      gradients: readonly Tensor[],
+    ): Dispatch => ({
+      kernel,
+      parameters: tileParameters(shape, { scale, mode: vScale?.mode, passesHeadDim }),
+      buffers: [
+        call.query.buffer,
+        call.key.buffer,
+        call.value.buffer,
+        call.outputGradient.buffer,
+        rowStatistics,
+        valve,
+        ...gradients.map(({ buffer }) => buffer),
+      ],
+      workgroups: [tiles, heads, batches],
+    });
+    return {
+      scratch: [],
+      dispatches: [
+        dispatch(query, queryHeads, [queryGradient]),
+        dispatch(keyValue, keyValueHeads, [keyGradient, valueGradient]),
+      ],
+    };
   });
-  return {
-    scratch: [...scratch, rowStatistics],
-    dispatches: [
-      ...dispatches,
-      rowDispatch(gpu, call, rowStatistics),
-      dispatch(query, queryHeads, [queryGradient]),
-      dispatch(keyValue, keyValueHeads, [keyGradient, valueGradient]),
-      ...constantDispatches(call, valve),
-    ],
-  };
 }
 
 const portable: Variant<AttentionShape, AttentionBackwardCall> = {
@@ -136,17 +137,12 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
     const { software } = gpu.info;
     const tiles = Math.ceil(sequenceLength / TILE);
     return planPasses(gpu, call, {
-      length: [{ u32: headDim / 4 }],
+      passesHeadDim: true,
       query: { kernel: attentionBackwardQueryKernel(headDim, software), tiles },
       keyValue: { kernel: attentionBackwardKeyValueKernel(headDim, software), tiles },
     });
   },
 };
-
-// A kernel that is spelled out in TypeScript.
-function unrolled(file: string, source: string): Kernel {
-  return { parts: [notANumber, { file, source }] };
-}
 
 // The kernel for keys and values keeps twice as many sums in registers, so that it takes half the rows.
 function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, AttentionBackwardCall> {
@@ -161,15 +157,16 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
       const tiles = ({ down, quadsDown }: AttentionTile) =>
         Math.ceil(sequenceLength / (4 * down * quadsDown));
       return planPasses(gpu, call, {
+        passesHeadDim: false,
         query: {
-          kernel: unrolled(
+          kernel: unrolledAttentionKernel(
             "attention_backward_query_tiled.wgsl.ts",
             attentionBackwardQueryTiled({ ...tile, headDim }),
           ),
           tiles: tiles(tile),
         },
         keyValue: {
-          kernel: unrolled(
+          kernel: unrolledAttentionKernel(
             "attention_backward_key_value_tiled.wgsl.ts",
             attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
           ),
@@ -186,33 +183,21 @@ function planInPanels(
   call: AttentionBackwardCall,
   kernels: PanelKernels,
 ): VariantPlan {
-  const { shape, vScale, value } = call;
-  const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
-  const rowStatistics = gpu.storage(8 * shape.batches * shape.queryHeads * shape.sequenceLength);
-  const panels = planPanels(gpu, call, { kernels, rowStatistics, valve });
-  return {
-    scratch: [...scratch, rowStatistics, ...panels.scratch],
-    dispatches: [
-      ...dispatches,
-      rowDispatch(gpu, call, rowStatistics),
-      ...panels.dispatches,
-      ...constantDispatches(call, valve),
-    ],
-  };
+  return planFrame(gpu, call, (buffers) => planPanels(gpu, call, { kernels, ...buffers }));
 }
 
 const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels",
   unfit: (gpu, shape) =>
     unfitForSubgroupSize(gpu, [PANEL_LANES]) ?? unfitPanels(gpu, shape, SUBGROUP_PANEL),
-  suits: (gpu, shape) => gpu.info.software && isWorthCompiling(shape),
+  suits: isWorthCompiling,
   plan: (gpu, call) => planInPanels(gpu, call, subgroupPanelKernels()),
 };
 
 const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels-barrier-free",
   unfit: (gpu, shape) => unfitPanels(gpu, shape, barrierFreePanel(gpu)),
-  suits: (gpu, shape) => gpu.info.software && isWorthCompiling(shape),
+  suits: isWorthCompiling,
   plan: (gpu, call) =>
     planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
 };

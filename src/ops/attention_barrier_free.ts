@@ -1,7 +1,6 @@
 import type { AttentionBarrierFreeOptions } from "../../kernels/attention_barrier_free_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { AttentionShape } from "./attention_shape.ts";
-import { isWorthCompiling } from "./attention_subgroup.ts";
 
 /**
  * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D = 64: 8 × 16 is the
@@ -23,15 +22,4 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
   const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
   const tiles = Math.ceil(shape.sequenceLength / BARRIER_FREE_ROWS);
   return tiles > limit ? "the sequence has too many tiles" : undefined;
-}
-
-/**
- * Whether attention's barrier-free kernels are a good choice where nothing was measured: on the CPU, for sequences that
- * are worth the seconds they take to compile. One compilation serves every D.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
- */
-export function suitsBarrierFree(gpu: Gpu, shape: AttentionShape): boolean {
-  return gpu.info.software && isWorthCompiling(shape);
 }

@@ -4,22 +4,17 @@ import { attentionForwardTiled } from "../../kernels/attention_forward_tiled.wgs
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/pipelines.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import {
-  BARRIER_FREE_ROWS,
-  FORWARD_TILE,
-  suitsBarrierFree,
-  unfitBarrierFree,
-} from "./attention_barrier_free.ts";
+import { BARRIER_FREE_ROWS, FORWARD_TILE, unfitBarrierFree } from "./attention_barrier_free.ts";
 import {
   type AttentionShape,
   type AttentionVScale,
   TILE,
   tileParameters,
 } from "./attention_shape.ts";
-import { suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
+import { isWorthCompiling, suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
-import { attentionForwardKernel, notANumber } from "./kernels.ts";
+import { attentionForwardKernel, unrolledAttentionKernel } from "./kernels.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
 
 /** A checked call of attention forward, with its output tensors. */
@@ -109,9 +104,9 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
         headDim,
         uniformityUnchecked: gpu.info.runtime !== "deno",
       });
-      const part = { file: "attention_forward_subgroup.wgsl.ts", source };
+      const file = "attention_forward_subgroup.wgsl.ts";
       return planUnrolled(gpu, call, {
-        kernel: { parts: [notANumber, part], features: ["subgroups"] },
+        kernel: unrolledAttentionKernel(file, source, ["subgroups"]),
         rows,
       });
     },
@@ -126,12 +121,9 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
       !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
     plan(gpu, call) {
       const source = attentionForwardTiled({ ...tile, headDim: call.shape.headDim });
-      const part = { file: "attention_forward_tiled.wgsl.ts", source };
+      const file = "attention_forward_tiled.wgsl.ts";
       return planUnrolled(gpu, call, {
-        kernel: {
-          parts: [notANumber, part],
-          features: tile.storage === "f16" ? ["f16"] : [],
-        },
+        kernel: unrolledAttentionKernel(file, source, tile.storage === "f16" ? ["f16"] : []),
         rows: 4 * tile.down * tile.quadsDown,
       });
     },
@@ -141,12 +133,12 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
 const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
-  suits: suitsBarrierFree,
+  suits: isWorthCompiling,
   plan(gpu, call) {
     const source = attentionForwardBarrierFree(FORWARD_TILE);
-    const part = { file: "attention_forward_barrier_free.wgsl.ts", source };
+    const file = "attention_forward_barrier_free.wgsl.ts";
     return planUnrolled(gpu, call, {
-      kernel: { parts: [notANumber, part] },
+      kernel: unrolledAttentionKernel(file, source),
       rows: BARRIER_FREE_ROWS,
       passesHeadDim: true,
     });

@@ -8,19 +8,14 @@ import { attentionBackwardPanelsSubgroup } from "../../kernels/attention_backwar
 import type { PanelBarrierFreeOptions } from "../../kernels/attention_panels_barrier_free_tile.ts";
 import { SUBGROUP_COLUMNS, SUBGROUP_PANEL } from "../../kernels/attention_panels_subgroup_tile.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { Kernel } from "../gpu/pipelines.ts";
 import type { PanelKernels } from "./attention_panels.ts";
 import { hasWideSubgroups } from "./attention_subgroup.ts";
-import { notANumber } from "./kernels.ts";
-
-function kernelOf(file: string, source: string, features: Kernel["features"] = []): Kernel {
-  return { parts: [notANumber, { file, source }], features };
-}
+import { unrolledAttentionKernel } from "./kernels.ts";
 
 /** The kernels for subgroups of 8 lanes. One compilation serves every D. */
 export function subgroupPanelKernels(): PanelKernels {
   const kernel = (name: string, source: string) =>
-    kernelOf(`attention_backward_${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
+    unrolledAttentionKernel(`attention_backward_${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
   return {
     tile: SUBGROUP_PANEL,
     columns: SUBGROUP_COLUMNS,
@@ -68,7 +63,7 @@ export function barrierFreePanelKernels(
   headDim: number,
 ): PanelKernels {
   const kernel = (name: string, source: string) =>
-    kernelOf(`attention_backward_${name}_barrier_free.wgsl.ts`, source);
+    unrolledAttentionKernel(`attention_backward_${name}_barrier_free.wgsl.ts`, source);
   const waste = (columns: number) => Math.ceil(headDim / columns) * columns;
   const most = options.lanes * options.groups;
   const columns = waste(most / 2) < waste(most) ? most / 2 : most;

@@ -92,21 +92,20 @@ export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): s
   const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
   const rows = Math.ceil(shape.sequenceLength / tile.rows);
   const ratio = tile.keys / tile.rows;
-  return panelChunks(shape, tile).some((chunk) =>
+  const chunks = panelChunks(shape, tile);
+  return chunks.some((chunk) =>
       visibleTiles(chunk, rows, ratio) > limit ||
       chunk.heads * shape.queryHeads / shape.keyValueHeads > limit
     )
     ? "the sequence has too many tiles"
-    : unfitForStorage(gpu, panelBytes(shape, tile));
+    : unfitForStorage(gpu, panelBytes(shape, tile, chunks[0]!));
 }
 
-// Of one panel, for the largest of the chunks.
-function panelBytes(shape: AttentionShape, tile: PanelTile): number {
+// Of one panel; no chunk is larger than the first.
+function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): number {
   const rows = Math.ceil(shape.sequenceLength / tile.rows) * tile.rows;
   const group = shape.queryHeads / shape.keyValueHeads;
-  const pairs = panelChunks(shape, tile)
-    .map(({ heads, tiles }) => heads * group * tiles * tile.keys * rows);
-  return 4 * Math.max(...pairs);
+  return 4 * first.heads * group * first.tiles * tile.keys * rows;
 }
 
 /**
@@ -133,7 +132,7 @@ export function planPanels(
   const rowTiles = Math.ceil(sequenceLength / tile.rows);
   const ratio = tile.keys / tile.rows;
   const chunks = panelChunks(shape, tile);
-  const bytes = panelBytes(shape, tile);
+  const bytes = panelBytes(shape, tile, chunks[0]!);
   const probability = gpu.storage(bytes);
   const logitGradient = gpu.storage(bytes);
   const columns = Math.ceil(headDim / kernels.columns);

@@ -144,17 +144,26 @@ export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape)
   return `D=${headDim} T<=${length}`;
 }
 
-/** The uniform parameters of attention_tile.wgsl; `mode` undefined leaves V-scale out. */
+/**
+ * The uniform parameters of attention_tile.wgsl, and of the backward kernels for GPUs.
+ *
+ * @param shape the lengths of the call
+ * @param options `mode` undefined leaves V-scale out; `passesHeadDim` is false where D is part of a kernel's source
+ */
 export function tileParameters(
   shape: AttentionShape,
-  { scale, mode }: { readonly scale: number; readonly mode: AttentionVScale["mode"] | undefined },
+  { scale, mode, passesHeadDim = true }: {
+    readonly scale: number;
+    readonly mode: AttentionVScale["mode"] | undefined;
+    readonly passesHeadDim?: boolean;
+  },
 ): Scalar[] {
   const vScale = mode === undefined ? 0 : mode === "full" ? 1 : 2;
   return [
     { u32: shape.queryHeads },
     { u32: shape.keyValueHeads },
     { u32: shape.sequenceLength },
-    { u32: shape.headDim / 4 },
+    ...passesHeadDim ? [{ u32: shape.headDim / 4 }] : [],
     { f32: scale },
     { u32: vScale },
   ];

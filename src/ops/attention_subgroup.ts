@@ -37,8 +37,7 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
  * @param rows rows of a workgroup
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
-  return gpu.info.software && isWorthCompiling(shape) && rows === suitableRows(shape) &&
-    hasWideSubgroups(gpu);
+  return isWorthCompiling(gpu, shape) && rows === suitableRows(shape) && hasWideSubgroups(gpu);
 }
 
 /**
@@ -52,13 +51,14 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * Whether a sequence is long enough for kernels that a CPU's driver compiles for seconds: from 64 tokens on they take
- * less than a third of the portable one's time.
+ * Whether kernels for the CPU, which its drivers compile for seconds, are a good choice where nothing was measured: from
+ * 64 tokens on they take less than a third of the portable one's time.
  *
+ * @param gpu the GPU
  * @param shape the lengths of the call
  */
-export function isWorthCompiling({ sequenceLength }: AttentionShape): boolean {
-  return sequenceLength >= 64;
+export function isWorthCompiling(gpu: Gpu, { sequenceLength }: AttentionShape): boolean {
+  return gpu.info.software && sequenceLength >= 64;
 }
 
 /** Rows of a workgroup that compile in less than five seconds: the registers of a row grow with D. */

@@ -36,6 +36,21 @@ export const notANumber: KernelPart = { file: "not_a_number.wgsl", source: notAN
 const attentionTile: KernelPart = { file: "attention_tile.wgsl", source: attentionTileSource };
 const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
 
+/**
+ * One of attention's kernels that are spelled out in TypeScript.
+ *
+ * @param file its file
+ * @param source WGSL
+ * @param features what it needs of the language
+ */
+export function unrolledAttentionKernel(
+  file: string,
+  source: string,
+  features: Kernel["features"] = [],
+): Kernel {
+  return { parts: [notANumber, { file, source }], features };
+}
+
 /** A kernel that depends on the head dimension and on whether the adapter computes on the CPU. */
 export type TiledKernel = (headDim: number, software: boolean) => Kernel;
 
