@@ -7,7 +7,7 @@
  */
 import { unroll } from "./unroll.ts";
 
-/** What a barrier-free kernel of attention is made for. */
+/** What the kernel is made for. */
 export interface AttentionBarrierFreeOptions {
   /** L, invocations of a workgroup. */
   readonly lanes: number;
@@ -20,79 +20,54 @@ export interface AttentionBarrierFreeOptions {
 /** The four columns of a vec4f, and the name of one of them. */
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
-/** The inner products of an invocation's rows with the columns of the tile. */
-export interface Products {
-  /** `sum0_0` …, a vec4f for each row and four columns, are declared with this name. */
-  readonly sum: string;
-  /** The buffer with the rows, which begin at `place0`, …. */
-  readonly rows: string;
-  /** The buffer with the columns, which begin at `columnPlace0`, …. */
-  readonly columns: string;
-}
-
-/** Declares and computes `Products`. */
-export function products(
-  { rows: R, columns: C }: AttentionBarrierFreeOptions,
-  { sum, rows, columns }: Products,
-): string {
+/**
+ * Declares and computes the inner products of an invocation's query rows, which begin at `place0`, …, with the keys of the
+ * tile, at `columnPlace0`, …: `score0_0`, …, a vec4f for each row and four keys.
+ */
+export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): string {
   const each = (line: (r: number, j: number) => string) =>
     unroll(C, (j) => unroll(R, (r) => line(r, j)));
   return `
-    ${each((r, j) => `var ${sum}Of${r}_${j} = 0.0;`)}
+    ${each((r, j) => `var scoreOf${r}_${j} = 0.0;`)}
     for (var d = 0u; d < headDim; d++) {
-      ${unroll(R, (r) => `let row${r} = ${rows}[place${r} + d];`)}
+      ${unroll(R, (r) => `let row${r} = query[place${r} + d];`)}
       ${
     unroll(C, (j) => `
-      let column${j} = ${columns}[columnPlace${j} + d];
-      ${unroll(R, (r) => `${sum}Of${r}_${j} = ${sum}Of${r}_${j} + row${r} * column${j};`)}`)
+      let column${j} = key[columnPlace${j} + d];
+      ${unroll(R, (r) => `scoreOf${r}_${j} = scoreOf${r}_${j} + row${r} * column${j};`)}`)
   }
     }
     ${
     unroll(R, (r) =>
       unroll(C / 4, (g) =>
-        `var ${sum}${r}_${g} = vec4f(${
-          unroll(4, (j) =>
-            `${sum}Of${r}_${4 * g + j}`, ", ")
+        `var score${r}_${g} = vec4f(${
+          unroll(4, (j) => `scoreOf${r}_${4 * g + j}`, ", ")
         });`))
   }`;
 }
 
-/** `total = correction · total + Σ_j weight_j column_j`, row by row, over the columns of the tile. */
-export interface WeightedSums {
-  /** The buffer that the rows' sums are kept in. */
-  readonly total: string;
-  /** What each row's sum is multiplied with before; nothing if not given. */
-  readonly correction?: (row: number) => string;
-  /** The weights: `weight0_0` …, a vec4f for each row and four columns. */
-  readonly weight: string;
-  /** The buffer with the columns, which begin at `columnPlace0`, …. */
-  readonly columns: string;
-  /** Whether a row sees a column; all see all if not given. */
-  readonly seen?: (row: number, column: number) => string;
-}
-
-/** Computes `WeightedSums`. */
+/**
+ * `output = correction · output + Σ_j weight_j value_j`, row by row, over the keys of the tile.
+ *
+ * @param options the tile
+ * @param seen whether a row sees a key; all see all if not given
+ */
 export function weightedSums(
   { rows: R, columns: C }: AttentionBarrierFreeOptions,
-  { total, correction, weight, columns, seen }: WeightedSums,
+  seen?: (row: number, column: number) => string,
 ): string {
   const term = (r: number, j: number) => {
-    const product = `${weight}${r}_${Math.floor(j / 4)}.${COMPONENTS[j % 4]} * column${j}`;
+    const product = `weight${r}_${Math.floor(j / 4)}.${COMPONENTS[j % 4]} * column${j}`;
     return seen === undefined ? product : `select(0.0, ${product}, ${seen(r, j)})`;
   };
   return `
       for (var d = 0u; d < headDim; d++) {
-        ${
-    unroll(R, (r) => {
-      const factor = correction === undefined ? "" : `${correction(r)} * `;
-      return `var running${r} = ${factor}${total}[place${r} + d];`;
-    })
-  }
+        ${unroll(R, (r) => `var running${r} = correction${r} * output[place${r} + d];`)}
         ${
     unroll(C, (j) => `
-        let column${j} = ${columns}[columnPlace${j} + d];
+        let column${j} = value[columnPlace${j} + d];
         ${unroll(R, (r) => `running${r} += ${term(r, j)};`)}`)
   }
-        ${unroll(R, (r) => `${total}[place${r} + d] = running${r};`)}
+        ${unroll(R, (r) => `output[place${r} + d] = running${r};`)}
       }`;
 }

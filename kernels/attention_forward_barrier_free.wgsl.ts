@@ -16,7 +16,7 @@
  */
 import {
   type AttentionBarrierFreeOptions,
-  products,
+  scores,
   weightedSums,
 } from "./attention_barrier_free_tile.ts";
 import { unroll } from "./unroll.ts";
@@ -103,7 +103,7 @@ fn main(
     unroll(C, (j) =>
       `let columnPlace${j} = (firstIndex + min(firstKey + ${j}u, length - 1u)) * headDim;`)
   }
-    ${products(options, { sum: "score", rows: "query", columns: "key" })}
+    ${scores(options)}
     let diagonal = firstKey + ${C - 1}u > firstRow; // some row does not see all keys
     ${eachRow((r) => eachFour((g) => `score${r}_${g} *= parameters.scale;`))}
     if (diagonal) {
@@ -153,24 +153,9 @@ fn main(
   }
     }
     if (diagonal) {
-      ${
-    weightedSums(options, {
-      total: "output",
-      correction: (r) => `correction${r}`,
-      weight: "weight",
-      columns: "value",
-      seen: (r, j) => `firstKey + ${j}u <= position${r}`,
-    })
-  }
+      ${weightedSums(options, (r, j) => `firstKey + ${j}u <= position${r}`)}
     } else {
-      ${
-    weightedSums(options, {
-      total: "output",
-      correction: (r) => `correction${r}`,
-      weight: "weight",
-      columns: "value",
-    })
-  }
+      ${weightedSums(options)}
     }
   }
 

@@ -26,7 +26,7 @@ import {
   type AttentionSubgroupOptions,
   chunksOf,
   ownRows,
-  productStep,
+  scoreStep,
 } from "./attention_subgroup_tile.ts";
 import { unroll } from "./unroll.ts";
 
@@ -92,7 +92,7 @@ fn main(
   let firstRow = (workgroups.x - 1u - workgroup.x) * ${R}u; // the longest rows first
   let queryHead = workgroup.z * parameters.queryHeads + workgroup.y;
   let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize;
-  ${ownRows("queryRow", options, "queryHead")}
+  ${ownRows(options)}
 
   ${eachRow((r) => `var maximum${r} = MASKED; var sum${r} = vec4f(0.0);`)}
   ${eachChunk((c) => eachRow((r) => `var running${c}_${r} = vec4f(0.0);`))}
@@ -105,7 +105,7 @@ fn main(
     let columnRow = columnIndex * ${chunks.vectors}u;
     ${eachRow((r) => `var score${r} = vec4f(0.0);`)}
     for (var d = 0u; d < ${chunks.vectors}u; d++) {
-      ${productStep(options, { sum: "score", rows: ["query", "queryRow"], columns: "key" })}
+      ${scoreStep(options)}
     }
 
     ${eachRow((r) => `score${r} *= parameters.scale;`)}
@@ -167,7 +167,7 @@ fn main(
       for (var source = 0u; source < whole; source++) {
         let row = first + source * ${4 * chunks.vectors}u;
         ${unroll(4, (j) => `let value${j} = value[row + ${j * chunks.vectors}u];`)}
-        ${accumulateFour(options, { running: `running${c}_`, weight: "weight", values: "value" })}
+        ${accumulateFour(options, c)}
       }
     }`)
   }
@@ -175,14 +175,7 @@ fn main(
       for (var k = 4u * whole; k < end; k++) {
         let first = (keyHead * length + firstKey + k) * ${chunks.vectors}u;
         ${eachChunk((c) => `let valueSeen${c} = value[first + ${chunks.column(c)}];`)}
-        ${
-    accumulateSeen(options, {
-      running: "running",
-      weight: "weight",
-      value: "valueSeen",
-      seen: (r) => `firstKey + k <= firstRow + ${r}u`,
-    })
-  }
+        ${accumulateSeen(options)}
       }
     }
   }

@@ -1,10 +1,7 @@
-/**
- * What the subgroup kernels of attention have in common: R rows that a subgroup owns against a tile of 4 · S
- * columns, four to a lane (queries against keys, or keys against queries).
- */
+/** The products of attention's subgroup kernel: R query rows that a subgroup owns against a tile of 4 · S keys, four to a lane. */
 import { unroll } from "./unroll.ts";
 
-/** What a subgroup kernel of attention is made for. */
+/** The sides of the tile. */
 export interface AttentionSubgroupOptions {
   /** S, the size of every subgroup; divides `rows`. */
   readonly subgroupSize: number;
@@ -41,80 +38,55 @@ export function chunksOf({ subgroupSize, headDim }: AttentionSubgroupOptions): C
   };
 }
 
-/** The index, in vec4f, at which each of this lane's rows begins: `name0`, `name1`, … for rows lane, S + lane, …. */
-export function ownRows(
-  name: string,
-  { subgroupSize, rows, headDim }: AttentionSubgroupOptions,
-  head: string,
-): string {
+/** The index, in vec4f, at which each of this lane's rows begins: `queryRow0`, … for rows lane, S + lane, …. */
+export function ownRows({ subgroupSize, rows, headDim }: AttentionSubgroupOptions): string {
   return unroll(rows / subgroupSize, (i) => {
     const row = `min(firstRow + ${i * subgroupSize}u + lane, length - 1u)`;
-    return `let ${name}${i} = (${head} * length + ${row}) * ${headDim / 4}u;`;
+    return `let queryRow${i} = (queryHead * length + ${row}) * ${headDim / 4}u;`;
   });
 }
 
-/** The inner products of all rows with this lane's four columns of the tile, four of the D numbers a step. */
-export interface Products {
-  /** The accumulators: `sum0` … are vec4f variables, one for each row. */
-  readonly sum: string;
-  /** The buffer with the rows, and what `ownRows` called their beginnings. */
-  readonly rows: readonly [buffer: string, first: string];
-  /** The buffer with the columns; `columnRow`, a vec4u, holds their beginnings. */
-  readonly columns: string;
-}
-
-/** One step of `Products`, at the vec4f `d`. */
-export function productStep(
-  { subgroupSize: S, rows: R }: AttentionSubgroupOptions,
-  { sum, rows: [buffer, first], columns }: Products,
-): string {
-  const of = (component: string) =>
-    `vec4f(${unroll(4, (j) => `${columns}${j}.${component}`, ", ")})`;
+/**
+ * One step, at the vec4f `d`, of the inner products of all rows with this lane's four keys: adds to `score0`, …, a vec4f
+ * a row. The keys begin at `columnRow`, a vec4u.
+ */
+export function scoreStep({ subgroupSize: S, rows: R }: AttentionSubgroupOptions): string {
+  const of = (component: string) => `vec4f(${unroll(4, (j) => `key${j}.${component}`, ", ")})`;
   return `
-      ${unroll(4, (j) => `let ${columns}${j} = ${columns}[columnRow.${"xyzw"[j]} + d];`)}
-      ${unroll(4, (e) => `let ${columns}Of${e} = ${of("xyzw"[e] ?? "")};`)}
-      ${unroll(R / S, (i) => `let ${buffer}${i} = ${buffer}[${first}${i} + d];`)}
+      ${unroll(4, (j) => `let key${j} = key[columnRow.${"xyzw"[j]} + d];`)}
+      ${unroll(4, (e) => `let keyOf${e} = ${of("xyzw"[e] ?? "")};`)}
+      ${unroll(R / S, (i) => `let query${i} = query[queryRow${i} + d];`)}
       ${
     unroll(R, (r) => {
-      const row = `${sum}Row${r}`;
-      const terms = unroll(4, (e) => `${row}.${"xyzw"[e]} * ${columns}Of${e}`, " + ");
+      const row = `scoreRow${r}`;
+      const terms = unroll(4, (e) => `${row}.${"xyzw"[e]} * keyOf${e}`, " + ");
       return `
-      let ${row} = subgroupBroadcast(${buffer}${Math.floor(r / S)}, ${r % S}u);
-      ${sum}${r} += ${terms};`;
+      let ${row} = subgroupBroadcast(query${Math.floor(r / S)}, ${r % S}u);
+      score${r} += ${terms};`;
     })
   }`;
 }
 
-/** `running += weights of the tile × rows of the buffer`, for four neighbouring columns held by lane `source`. */
-export function accumulateFour(
-  { rows: R }: AttentionSubgroupOptions,
-  { running, weight, values }: { running: string; weight: string; values: string },
-): string {
+/**
+ * Adds the products of the weights with four values to the outputs of a chunk, `running{chunk}_0`, …: those of lane
+ * `source`'s keys, whose values are `value0` to `value3`.
+ */
+export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: number): string {
   return unroll(R, (r) => {
-    const four = `${running}Of${r}`;
-    const terms = unroll(4, (j) => `${four}.${"xyzw"[j]} * ${values}${j}`, " + ");
+    const four = `running${chunk}_Of${r}`;
+    const terms = unroll(4, (j) => `${four}.${"xyzw"[j]} * value${j}`, " + ");
     return `
-        let ${four} = subgroupShuffle(${weight}${r}, source);
-        ${running}${r} += ${terms};`;
+        let ${four} = subgroupShuffle(weight${r}, source);
+        running${chunk}_${r} += ${terms};`;
   });
 }
 
-/** The same in all chunks for one column `k` of the tile, which only the rows for which `seen` holds see. */
-export function accumulateSeen(
-  options: AttentionSubgroupOptions,
-  { running, weight, value, seen }: {
-    /** The accumulators: `name{chunk}_{row}`. */
-    running: string;
-    weight: string;
-    /** The column's numbers: `name{chunk}`. */
-    value: string;
-    seen: (row: number) => string;
-  },
-): string {
+/** The same in all chunks for the tile's key `k`, which only later rows see; its value is `valueSeen{chunk}`. */
+export function accumulateSeen(options: AttentionSubgroupOptions): string {
   const { count } = chunksOf(options);
   return unroll(options.rows, (r) => `
-        if (${seen(r)}) {
-          let ${weight}Seen = subgroupShuffle(${weight}${r}[k % 4u], k / 4u);
-          ${unroll(count, (c) => `${running}${c}_${r} += ${weight}Seen * ${value}${c};`)}
+        if (firstKey + k <= firstRow + ${r}u) {
+          let weightSeen = subgroupShuffle(weight${r}[k % 4u], k / 4u);
+          ${unroll(count, (c) => `running${c}_${r} += weightSeen * valueSeen${c};`)}
         }`);
 }
