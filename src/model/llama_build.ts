@@ -4,9 +4,9 @@ import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
 import { attentionForwardVariants } from "../ops/attention_forward_variants.ts";
-import { hasWideSubgroups, suitableRows } from "../ops/attention_subgroup.ts";
 import type { AttentionShape } from "../ops/attention_shape.ts";
 import { planMatmul } from "../ops/matmul.ts";
+import type { Variant } from "../ops/variants.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -50,10 +50,7 @@ export interface LlamaBuild {
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
-interface Candidate {
-  readonly name: string;
-  unfit(gpu: Gpu, shape: AttentionShape): string | undefined;
-}
+type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits">;
 
 /**
  * Chooses kernels.
@@ -72,19 +69,15 @@ export function chooseKernels(
   if (preference === "start") {
     return { matmul: "portable", attentionForward: "portable", attentionBackward: "portable" };
   }
-  // The operators themselves take these for long sequences only, since they compile for seconds.
-  const fastest = (variants: readonly Candidate[], names: readonly string[]): string | undefined =>
-    names.find((name) =>
-      variants.find((each) => each.name === name)?.unfit(gpu, attention) === undefined
-    );
-  const attentionForward = fastest(attentionForwardVariants, [
-    ...hasWideSubgroups(gpu) ? [`subgroup-${suitableRows(attention)}`] : [],
-    "barrier-free",
-  ]);
-  const attentionBackward = fastest(attentionBackwardVariants, ["panels", "panels-barrier-free"]);
+  // The operators themselves take kernels that compile for seconds for long sequences only: these pay for short ones, too.
+  const long = { ...attention, sequenceLength: Infinity };
+  // The portable one, last of each list, always does.
+  const fastest = (variants: readonly Candidate[]): string =>
+    variants.find((each) => each.unfit(gpu, attention) === undefined && each.suits(gpu, long))!
+      .name;
   return {
-    ...attentionForward === undefined ? {} : { attentionForward },
-    ...attentionBackward === undefined ? {} : { attentionBackward },
+    attentionForward: fastest(attentionForwardVariants),
+    attentionBackward: fastest(attentionBackwardVariants),
   };
 }
 
