@@ -1,9 +1,15 @@
 /** Attention backward in panels passes the properties of the portable kernels, in one chunk and in many. */
-import { type Gpu, openGpu } from "../../mod.ts";
+import { openGpu } from "../../mod.ts";
 import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
 import { panelChunks } from "../../src/ops/attention_panels.ts";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
+import {
+  checkVariant,
+  type KernelMutant,
+  type KernelProperty,
+  testMutants,
+} from "../support/forced_kernels.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 import {
   attentionBackwardIsCausal,
@@ -11,7 +17,6 @@ import {
 } from "../support/properties/attention_bits.ts";
 import { attentionBackwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
 import { attentionBackwardMatchesTwin } from "../support/properties/attention_twin.ts";
-import { describeReport, type Report } from "../support/report.ts";
 
 const call = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 1, headDim: 4 };
 const unfit = await openGpu().then((gpu) => {
@@ -48,21 +53,8 @@ const inChunks: readonly AttentionDescription[] = [
 ].map((description) => describeAttention(description as Partial<AttentionDescription>));
 const all = [...whole, ...inChunks];
 
-// A Gpu on which attention backward takes the panel kernels, and the kernels that it then compiled.
-function forced(gpu: Gpu, variant: string): { sibling: Gpu; used: Set<string> } {
-  const sibling = siblingGpu(gpu, {});
-  sibling.variants.get = () => variant;
-  const used = new Set<string>();
-  sibling.pipelines.rewrite = ({ file, source }) => {
-    used.add(file);
-    return source;
-  };
-  return { sibling, used };
-}
-
-type Property = (gpu: Gpu) => Promise<Report>;
-const twin: Property = (gpu) => attentionBackwardMatchesTwin(gpu, { examples: all, runs: 0 });
-const nonFinite: Property = (gpu) =>
+const twin: KernelProperty = (gpu) => attentionBackwardMatchesTwin(gpu, { examples: all, runs: 0 });
+const nonFinite: KernelProperty = (gpu) =>
   attentionBackwardPassesNonFinite(gpu, { examples: whole.slice(2, 3), runs: 0 });
 
 const subgroup = "subgroup.wgsl.ts";
@@ -95,20 +87,17 @@ for (
       }]`,
     ignore: reason !== undefined,
     async fn() {
-      const { sibling, used } = forced(await testGpu(runtime), variant);
-      const properties: readonly Property[] = runtime === "dawn" ? [twin] : [
+      const properties: readonly KernelProperty[] = runtime === "dawn" ? [twin] : [
         twin,
         (gpu) => attentionBackwardIsCausal(gpu, { examples: all, runs: 0 }),
         (gpu) => attentionRepeatsItself(gpu, { examples: all, runs: 0 }),
         nonFinite,
       ];
-      for (const property of properties) {
-        console.log(`    ${describeReport(await property(sibling))}`);
-      }
-      await sibling.sync();
-      for (const kernel of [...kernelsOf(kind), valveKernel]) {
-        assert(used.has(kernel), `${kernel} did not run`);
-      }
+      await checkVariant(await testGpu(runtime), {
+        variant,
+        kernels: [...kernelsOf(kind), valveKernel],
+        properties,
+      });
     },
   });
 }
@@ -145,13 +134,7 @@ Deno.test("panelChunks() covers every tile of keys of every head once, in even p
   }
 });
 
-const mutants: readonly (readonly [
-  file: string,
-  caughtBy: Property,
-  name: string,
-  find: RegExp,
-  replace: string,
-])[] = [
+const mutants: readonly KernelMutant[] = ([
   [panelsKernel, twin, "queries past the end count", /place\.firstRow \+ \d+u < length/g, "true"],
   [panelsKernel, twin, "V-scale's factor is forgotten", /factors\.y = /g, "let none = "],
   [panelsKernel, twin, "the scale is forgotten", /parameters\.scale \* \(/g, "("],
@@ -201,28 +184,16 @@ const mutants: readonly (readonly [
     /vec2f\(-factor/g,
     "vec2f(factor",
   ],
-];
-for (const [file, caughtBy, name, find, replace] of mutants) {
-  Deno.test({
-    name: `mutant of ${file}: ${name}`,
-    ignore: unfit !== undefined && !file.endsWith(barrierFree),
-    async fn() {
-      const { sibling } = forced(
-        await testGpu("deno"),
-        file.endsWith(barrierFree) ? "panels-barrier-free" : "panels",
-      );
-      let found = 0;
-      sibling.pipelines.rewrite = (part) => {
-        if (part.file !== file) return part.source;
-        found += part.source.match(find)?.length ?? 0;
-        return part.source.replace(find, replace);
-      };
-      await assertRejects(() => caughtBy(sibling), Error, "Property failed");
-      assert(found > 0, `the kernel has no ${find}`);
-      await sibling.sync(); // it compiled: what was caught is the wrong answer
-    },
-  });
-}
+] as const).map(([file, caughtBy, name, find, replace]) => ({
+  file,
+  caughtBy,
+  name,
+  find,
+  replace,
+}));
+const isPlain = ({ file }: KernelMutant) => file.endsWith(barrierFree);
+testMutants("panels", {}, mutants.filter((mutant) => !isPlain(mutant)), unfit);
+testMutants("panels-barrier-free", {}, mutants.filter(isPlain));
 
 Deno.test("attentionBackward() goes without panels that a buffer cannot hold", async () => {
   const gpu = await testGpu("deno");

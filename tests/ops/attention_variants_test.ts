@@ -3,16 +3,21 @@ import { type Gpu, openGpu } from "../../mod.ts";
 import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
 import { attentionForwardVariants } from "../../src/ops/attention_forward_variants.ts";
 import { attentionTiles } from "../../src/ops/attention_tiled.ts";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { assertEquals } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
-import { siblingGpu, testGpu } from "../support/gpu.ts";
+import {
+  checkVariant,
+  type KernelMutant,
+  type KernelProperty,
+  testMutants,
+} from "../support/forced_kernels.ts";
+import { testGpu } from "../support/gpu.ts";
 import {
   attentionForwardIsCausal,
   attentionRepeatsItself,
 } from "../support/properties/attention_bits.ts";
 import { attentionForwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
 import { attentionForwardMatchesTwin } from "../support/properties/attention_twin.ts";
-import { describeReport, type Report } from "../support/report.ts";
 
 const unfit = await openGpu().then((gpu) => {
   gpu.dispose();
@@ -45,21 +50,9 @@ const wide: readonly AttentionDescription[] = [
   }),
 ];
 
-// A Gpu on which every attention call takes the named variant, and the kernels that it then compiled.
-function forced(gpu: Gpu, variant: string): { sibling: Gpu; used: Set<string> } {
-  const sibling = siblingGpu(gpu, {});
-  sibling.variants.get = () => variant;
-  const used = new Set<string>();
-  sibling.pipelines.rewrite = ({ file, source }) => {
-    used.add(file);
-    return source;
-  };
-  return { sibling, used };
-}
-
 function variantTest(
   variant: string,
-  properties: readonly ((gpu: Gpu) => Promise<Report>)[],
+  properties: readonly KernelProperty[],
   { runtime, kernels }: { readonly runtime: "deno" | "dawn"; readonly kernels: readonly string[] },
 ): void {
   const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
@@ -68,12 +61,7 @@ function variantTest(
     name: `attention "${variant}" [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
     ignore: reason !== undefined,
     async fn() {
-      const { sibling, used } = forced(await testGpu(runtime), variant);
-      for (const property of properties) {
-        console.log(`    ${describeReport(await property(sibling))}`);
-      }
-      await sibling.sync();
-      for (const kernel of kernels) assert(used.has(kernel), `${kernel} did not run`);
+      await checkVariant(await testGpu(runtime), { variant, kernels, properties });
     },
   });
 }
@@ -118,16 +106,7 @@ Deno.test("every attention variant is tested here or in a file of its own", () =
   ]);
 });
 
-/** A broken kernel, and what notices. */
-interface Mutant {
-  readonly name: string;
-  readonly file: string;
-  readonly find: RegExp;
-  readonly replace: string;
-  readonly caughtBy: (gpu: Gpu) => Promise<Report>;
-}
-
-const forwardMutants: readonly Omit<Mutant, "file" | "caughtBy">[] = [
+const forwardMutants: readonly Omit<KernelMutant, "file" | "caughtBy">[] = [
   {
     name: "a masked key is scored",
     find: /position <= vec4u\(firstRow \+ (\d+)u\)/g,
@@ -157,7 +136,7 @@ const forwardMutants: readonly Omit<Mutant, "file" | "caughtBy">[] = [
   { name: "queries share the first key head", find: /workgroup\.y \/ groupSize/g, replace: "0u" },
   { name: "logSumExp is left in base 2", find: / \* LN_2;/g, replace: ";" },
 ];
-const mutants: readonly Mutant[] = [
+const mutants: readonly KernelMutant[] = [
   ...forwardMutants.map((mutant) => ({
     ...mutant,
     file: forwardKernel,
@@ -171,21 +150,4 @@ const mutants: readonly Mutant[] = [
     caughtBy: (gpu) => attentionForwardIsCausal(gpu, only),
   },
 ];
-for (const { name, file, find, replace, caughtBy } of mutants) {
-  Deno.test({
-    name: `mutant of ${file}: ${name}${unfit === undefined ? "" : ` [${unfit}]`}`,
-    ignore: unfit !== undefined,
-    async fn() {
-      const { sibling } = forced(await testGpu("deno"), "subgroup-8");
-      let found = 0;
-      sibling.pipelines.rewrite = (part) => {
-        if (part.file !== file) return part.source;
-        found += part.source.match(find)?.length ?? 0;
-        return part.source.replace(find, replace);
-      };
-      await assertRejects(() => caughtBy(sibling), Error, "Property failed");
-      assert(found > 0, `the kernel has no ${find}`);
-      await sibling.sync(); // it compiled: what was caught is the wrong answer
-    },
-  });
-}
+testMutants("subgroup-8", {}, mutants, unfit);
