@@ -5,6 +5,7 @@ import { escapeHtml } from "../../src/escape.ts";
 import { parseResultFile } from "../../src/measure/result_file_parse.ts";
 import { adapterName } from "../../src/measure/comparison_machine.ts";
 import { PAGE_STYLE } from "../../src/report/page_style.ts";
+import { thisDeno } from "../../src/cli/this_deno.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -78,12 +79,10 @@ export function bundleImports(): Record<string, string> {
 async function bundle(folder: string): Promise<void> {
   const settings = `${folder}/imports.json`;
   await Deno.writeTextFile(settings, JSON.stringify({ imports: bundleImports() }));
-  const self = Deno.execPath();
-  const { state } = await Deno.permissions.query({ name: "run", command: self });
   const entries = ["page.ts", "worker.ts"].map((name) =>
     new URL(`bench/browser/page/${name}`, root).pathname
   );
-  const { success, stderr } = await new Deno.Command(state === "granted" ? self : "deno", {
+  const { success, stderr } = await new Deno.Command(thisDeno(), {
     args: [
       ...["bundle", "--quiet", "--platform=browser", "--minify", "--code-splitting"],
       "--no-config",

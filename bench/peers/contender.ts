@@ -1,6 +1,7 @@
 /** A library in a process of its own, seen from outside. */
 import { readLines } from "../../src/measure/child_protocol.ts";
 import type { PeerReply, PeerRequest } from "./protocol.ts";
+import { thisDeno } from "../../src/cli/this_deno.ts";
 
 /** How to talk to a library. */
 export interface Contender {
@@ -45,13 +46,6 @@ export function startContender(
   } catch (error) {
     return absentContender(notStarted(command, error));
   }
-}
-
-/** The program itself, where running it was allowed; else whatever deno the system finds. */
-function thisDeno(): string {
-  const self = Deno.execPath();
-  const may = Deno.permissions.querySync({ name: "run", command: self });
-  return may.state === "granted" ? self : "deno";
 }
 
 function notStarted(command: string, error: unknown): string {

@@ -135,7 +135,7 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   const earlier = request.resume === undefined ? undefined : await readEarlier(request.resume);
   if (out.startsWith("results/")) await Deno.mkdir("results", { recursive: true });
   for (const ending of ["json", "svg"]) await checkWritable(`${out}.${ending}`);
-  const command = await childCommand(runtime);
+  const command = childCommand(runtime);
   const progress = new Progress(stderrOutput());
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),

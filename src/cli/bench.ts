@@ -74,7 +74,7 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
   }
   await checkOutput(request);
   const interrupt = new AbortController();
-  const command = hooks.child ?? await childCommand(selection.runtime);
+  const command = hooks.child ?? childCommand(selection.runtime);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
     adapter: {

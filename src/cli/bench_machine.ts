@@ -11,6 +11,7 @@ import {
 import type { ChildCommand } from "../measure/child_process.ts";
 import { TUNING_VARIABLE } from "../ops/tuning_file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../measure/result_file.ts";
+import { thisDeno } from "./this_deno.ts";
 
 /** The suite's version and commit. */
 export async function describeSuite(): Promise<ResultFile["suite"]> {
@@ -68,10 +69,10 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * @param runtime what it will open
  * @param module the process's program
  */
-export async function childCommand(
+export function childCommand(
   runtime: "deno" | "dawn",
   module: URL = new URL("../measure/child.ts", import.meta.url),
-): Promise<ChildCommand> {
+): ChildCommand {
   const variables = Object.fromEntries(
     FOLDER_VARIABLES.map((name) => [name, readVariable(name)]),
   ) as Record<typeof FOLDER_VARIABLES[number], string | undefined>;
@@ -97,11 +98,8 @@ export async function childCommand(
   const flags = permissionFlags(needs).map((flag) => flag.replace(/^"(.*)"$/, "$1"));
   // Dawn is a library that opens others by bare name, which a list cannot grant.
   if (runtime === "dawn") flags.push("--allow-ffi");
-  // The program itself, where running it was allowed; else whatever deno the system finds.
-  const self = Deno.execPath();
-  const may = await Deno.permissions.query({ name: "run", command: self });
   return {
-    command: may.state === "granted" ? self : "deno",
+    command: thisDeno(),
     args: ["run", "--quiet", "--no-prompt", "--no-lock", ...flags, module.href],
   };
 }

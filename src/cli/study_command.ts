@@ -15,7 +15,7 @@ import type { RunOrder } from "./study_run.ts";
 export async function runCommand(
   { scale, out }: { readonly scale: StudyScale; readonly out: string },
 ): Promise<(arm: StudyArm) => ChildCommand> {
-  const { command, args } = await childCommand("deno", new URL("./study_run.ts", import.meta.url));
+  const { command, args } = childCommand("deno", new URL("./study_run.ts", import.meta.url));
   const suite = await describeSuite();
   const [module, ...rest] = args.toReversed();
   const flags = rest.toReversed();

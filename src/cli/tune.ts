@@ -59,7 +59,7 @@ async function measure(request: Request, hooks: TuneHooks): Promise<number> {
   let total = 0;
   let current = "";
   const outcomes: TuningOutcome[] = [];
-  const command = hooks.child ?? await childCommand(selection.runtime);
+  const command = hooks.child ?? childCommand(selection.runtime);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
     // The default must be what it is without tuning.

@@ -1,0 +1,6 @@
+/** The command that starts another Deno: the program itself, where running it was allowed; else whatever deno the system finds. */
+export function thisDeno(): string {
+  const self = Deno.execPath();
+  const { state } = Deno.permissions.querySync({ name: "run", command: self });
+  return state === "granted" ? self : "deno";
+}
