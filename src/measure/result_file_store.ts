@@ -8,7 +8,7 @@ import { MAXIMUM_RESULT_BYTES, type ResultFile, ResultFileError } from "./result
 import { formatResultFile, parseResultFile } from "./result_file_parse.ts";
 
 /** What the system said, as a reason that a person can act on. */
-function reason(error: unknown): string {
+export function systemReason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file or folder";
   if (error instanceof Deno.errors.NotCapable) {
     return `Deno was not given the permission (${error.message.replaceAll(/\s+/g, " ")})`;
@@ -38,7 +38,7 @@ export async function readResultFile(path: string): Promise<ResultFile> {
     bytes = await readAtMost(file, MAXIMUM_RESULT_BYTES + 1);
   } catch (error) {
     if (error instanceof ResultFileError) throw error;
-    throw failure(path, `cannot be read: ${reason(error)}`);
+    throw failure(path, `cannot be read: ${systemReason(error)}`);
   }
   if (bytes.length > MAXIMUM_RESULT_BYTES) {
     throw failure(path, `is larger than ${MAXIMUM_RESULT_BYTES / 2 ** 20} MiB`);
@@ -111,7 +111,7 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
     await Deno.rename(temporary, target);
   } catch (error) {
     if (created) await Deno.remove(temporary).catch(() => {}); // The first error is the one to tell.
-    throw failure(path, `cannot be written: ${reason(error)}`);
+    throw failure(path, `cannot be written: ${systemReason(error)}`);
   }
 }
 
@@ -129,7 +129,7 @@ export async function checkWritable(path: string): Promise<void> {
     (await Deno.open(probe, { write: true, createNew: true })).close();
     await Deno.remove(probe);
   } catch (error) {
-    throw failure(path, `cannot be written: ${reason(error)}`);
+    throw failure(path, `cannot be written: ${systemReason(error)}`);
   }
 }
 
@@ -146,6 +146,6 @@ async function writableTarget(path: string): Promise<string> {
     if (error instanceof ResultFileError) throw error;
     // A file that is not there yet is the common case; a missing folder shows when it is created.
     if (error instanceof Deno.errors.NotFound && !/[/\\]$/.test(path)) return path;
-    throw failure(path, `cannot be written: ${reason(error)}`);
+    throw failure(path, `cannot be written: ${systemReason(error)}`);
   }
 }

@@ -2,22 +2,26 @@
 import type { GpuInfo } from "../gpu/gpu_info.ts";
 import {
   choiceKey,
+  currentChoices,
   formatTuning,
-  isCurrent,
-  MAXIMUM_TUNING_BYTES,
+  MAXIMUM_TUNING_ENTRIES,
   type TunedChoice,
 } from "../ops/tuned_choices.ts";
-import { readTuning, tuningPlace } from "../ops/tuning_file.ts";
-import { writeTextFile } from "./result_file_store.ts";
+import { readTuning, type TuningPlace, tuningPlace } from "../ops/tuning_file.ts";
+import { systemReason, writeTextFile } from "./result_file_store.ts";
+
+/** How long to wait for others that write, in ms. Writing takes a second at most. */
+const PATIENCE = 20_000;
 
 /**
  * Adds choices to those that are kept for an adapter, in place of older ones for the same calls. What no longer holds
- * is left out. The file is written whole, under a temporary name, and renamed.
+ * is left out. The file is written whole, under a temporary name, and renamed; of several processes that do so one after
+ * the other gets its turn, so that none undoes what another one added.
  *
  * @param info the adapter
  * @param choices new ones
  * @returns the file
- * @throws {Error} if there is no cache folder, or it cannot be written
+ * @throws {Error} if there is no cache folder, it cannot be written, or another process does not let go of it
  */
 export async function storeTuning(
   info: GpuInfo,
@@ -29,16 +33,51 @@ export async function storeTuning(
       "find no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path, set one of them",
     );
   }
-  const kept = new Map<string, TunedChoice>();
-  for (const choice of await readTuning(info)) {
-    if (await isCurrent(info, choice)) kept.set(choiceKey(choice), choice);
+  using _lock = await takeTurn(place);
+  const kept = await currentChoices(info, await readTuning(info));
+  for (const choice of choices) {
+    kept.delete(choiceKey(choice)); // to come last, where nothing is left out
+    kept.set(choiceKey(choice), choice);
   }
-  for (const choice of choices) kept.set(choiceKey(choice), choice);
-  const text = formatTuning(place.identity, [...kept.values()]);
-  if (text.length > MAXIMUM_TUNING_BYTES) {
-    throw new Error(`${place.path} would be larger than what is read; delete it`);
-  }
-  await Deno.mkdir(place.folder, { recursive: true });
+  const text = formatTuning(place.identity, [...kept.values()].slice(-MAXIMUM_TUNING_ENTRIES));
+  await removeUnlessFile(place.path);
   await writeTextFile(place.path, text);
   return place.path;
+}
+
+// The lock lies beside the folder, and stays: to remove it would let two processes hold locks on two files of one name.
+// The system gives it back when the process ends, however it ends.
+async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
+  let file: Deno.FsFile;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    file = await Deno.open(`${folder}.lock`, { read: true, write: true, create: true });
+  } catch (error) {
+    throw new Error(`${folder}: cannot be written: ${systemReason(error)}`);
+  }
+  const start = performance.now();
+  while (!await isFree(file)) {
+    if (performance.now() - start > PATIENCE) {
+      file.close();
+      throw new Error(`${folder}: another process holds ${folder}.lock`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return file;
+}
+
+// Some network folders know no locks; what is written there is whole, too, and at the worst some choices are lost.
+async function isFree(file: Deno.FsFile): Promise<boolean> {
+  try {
+    return await file.tryLock(true);
+  } catch {
+    return true;
+  }
+}
+
+// Nothing is to be written through a link to somewhere else, or into a pipe. A folder stays, and is an error.
+async function removeUnlessFile(path: string): Promise<void> {
+  const { isFile, isDirectory } = await Deno.lstat(path)
+    .catch(() => ({ isFile: true, isDirectory: false }));
+  if (!isFile && !isDirectory) await Deno.remove(path);
 }

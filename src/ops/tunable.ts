@@ -39,6 +39,12 @@ export interface TunableOperator {
   readonly variants: readonly string[];
   /** What calls share a tuned choice. */
   shapeClass(dimensions: Dimensions): string;
+  /**
+   * Calls that between them run the kernels that the calls of the class run: first the call itself, without what only
+   * repeats its work, then relatives that take other branches (`vScale: 1` is with V-scale). Planning them takes milliseconds, whatever the
+   * lengths are.
+   */
+  kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /** Why this adapter or shape cannot run a kernel; undefined if it can. */
   unfit(gpu: Gpu, dimensions: Dimensions, variant: string): string | undefined;
   /** The kernel that a call without a wish runs: what tuning chose, else what suits. */
@@ -57,6 +63,7 @@ interface Description<Shape, Call> {
   readonly variants: readonly Variant<Shape, Call>[];
   readonly shape: (dimensions: Dimensions) => Shape;
   readonly shapeClass: (shape: Shape) => string;
+  readonly kernelCalls: (dimensions: Dimensions) => readonly Dimensions[];
   readonly plan: (
     gpu: Gpu,
     dimensions: Dimensions,
@@ -66,13 +73,17 @@ interface Description<Shape, Call> {
 
 function tunable<Shape, Call>(
   operator: string,
-  { names, variants, shape: toShape, shapeClass: toClass, plan }: Description<Shape, Call>,
+  { names, variants, shape: toShape, shapeClass: toClass, kernelCalls, plan }: Description<
+    Shape,
+    Call
+  >,
 ): TunableOperator {
   return {
     operator,
     dimensionNames: names,
     variants: variants.map(({ name }) => name),
     shapeClass: (dimensions) => toClass(toShape(dimensions)),
+    kernelCalls,
     unfit(gpu, dimensions, name) {
       const variant = variants.find((each) => each.name === name);
       return variant === undefined
@@ -93,22 +104,42 @@ function attentionShape({ B, Hq, Hkv, T, D }: Dimensions): AttentionShape {
   return { batches: B!, queryHeads: Hq!, keyValueHeads: Hkv!, sequenceLength: T!, headDim: D! };
 }
 
-function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D }: Dimensions) {
+function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale }: Dimensions) {
   const query = gpu.empty([B!, Hq!, T!, D!]);
   const key = gpu.empty([B!, Hkv!, T!, D!]);
-  return { query, key, value: gpu.empty(key.shape) };
+  return {
+    query,
+    key,
+    value: gpu.empty(key.shape),
+    ...vScale === 1 ? { vScale: { constant: gpu.empty([Hkv!]), mode: "full" as const } } : {},
+  };
+}
+
+/** Longer sequences are all of one class. */
+const LONGEST_SEQUENCE = 2 ** 14;
+
+// Heads run the same kernels side by side, and so do the tokens of long sequences; V-scale takes more kernels.
+function attentionKernelCalls({ T, D }: Dimensions): Dimensions[] {
+  const call = { B: 1, Hq: 1, Hkv: 1, T: Math.min(T!, LONGEST_SEQUENCE), D: D! };
+  return [call, { ...call, vScale: 1 }];
 }
 
 const ofAttention = {
   names: ["B", "Hq", "Hkv", "T", "D"],
   shape: attentionShape,
   shapeClass: attentionShapeClass,
+  kernelCalls: attentionKernelCalls,
 };
 
 const ofRows = {
   names: ["rows", "d"],
   shape: ({ rows, d }: Dimensions): RowShape => ({ rows: rows!, columns: d! }),
   shapeClass: rowShapeClass,
+  // Five rows fill no tile, whatever d is.
+  kernelCalls: ({ rows, d }: Dimensions): Dimensions[] => [
+    { rows: rows!, d: d! },
+    { rows: Math.min(rows!, 5), d: d! },
+  ],
 };
 
 const ofValues = {
@@ -121,6 +152,9 @@ const ofValues = {
     columns: D!,
   }),
   shapeClass: rowShapeClass,
+  kernelCalls: ({ B, Hkv, T, D }: Dimensions): Dimensions[] => [
+    { B: 1, Hkv: 1, T: B! * Hkv! * T!, D: D! },
+  ],
 };
 
 // The switches are 0 or 1. Batches that share their right operand are one product of more rows.
@@ -139,6 +173,13 @@ function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions):
       batch: N! * K!,
     },
   };
+}
+
+// Where the call fills its tiles, the other does not.
+function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
+  const { M, N, K } = dimensions;
+  const [rows, columns, inner] = [M!, N!, K!].map((length) => Math.max(1, length - 1));
+  return [dimensions, { ...dimensions, M: rows!, N: columns!, K: inner! }];
 }
 
 /** All operators with several kernels, by name. */
@@ -193,7 +234,7 @@ export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
       plan: (gpu, { B, Hkv, T, D }, variant) =>
         planVScaleForward(gpu, {
           value: gpu.empty([B!, Hkv!, T!, D!]),
-          constant: gpu.tensor(new Float32Array(Hkv!).fill(1), [Hkv!]),
+          constant: gpu.empty([Hkv!]),
           ...variant,
         }).plan,
     }),
@@ -203,7 +244,7 @@ export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
       plan: (gpu, { B, Hkv, T, D }, variant) =>
         planVScaleBackward(gpu, {
           value: gpu.empty([B!, Hkv!, T!, D!]),
-          constant: gpu.tensor(new Float32Array(Hkv!).fill(1), [Hkv!]),
+          constant: gpu.empty([Hkv!]),
           scaledValueGradient: gpu.empty([B!, Hkv!, T!, D!]),
           ...variant,
         }).plan,
@@ -213,6 +254,7 @@ export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
       variants: matmulVariants,
       shape: matmulShape,
       shapeClass: matmulShapeClass,
+      kernelCalls: matmulKernelCalls,
       plan(gpu, { B, M, N, K, transposeLeft, transposeRight }, variant) {
         return planMatmul(gpu, {
           left: gpu.empty(transposeLeft === 1 ? [B!, K!, M!] : [B!, M!, K!]),

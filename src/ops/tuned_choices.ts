@@ -18,8 +18,9 @@ export const TUNING_SCHEMA = "gradsink-tuning/1";
 /** A larger file is passed over unread. */
 export const MAXIMUM_TUNING_BYTES = 256 * 1024;
 
-/** More entries than these are passed over: no adapter has been tuned for so many shapes. */
-const MAXIMUM_ENTRIES = 512;
+/** A file with more entries is passed over: there are not so many classes to tune for, and each takes time to check. */
+export const MAXIMUM_TUNING_ENTRIES = 128;
+
 /** Longer lengths than this are no call's. */
 const MAXIMUM_LENGTH = 2 ** 24;
 
@@ -81,13 +82,14 @@ export async function tuningFileName(identity: AdapterIdentity): Promise<string>
 
 /**
  * A hash of everything that the candidates of a call are: their names, and the WGSL, parameters and workgroups of every
- * dispatch that each would make on this adapter. It changes when any of them changes, one is added, or one no longer
- * runs here, and a choice made among others is then void.
+ * dispatch that each would make on this adapter, for the call and for others of its class (see `kernelCalls`). It changes
+ * when any of them changes, one is added, or one no longer runs here, and a choice made among others is then void.
  *
  * @param info the adapter
  * @param operator the operator
  * @param dimensions the call
  * @returns 64 hexadecimal digits
+ * @throws {RangeError} if the adapter cannot run the call
  */
 export async function candidatesHash(
   info: GpuInfo,
@@ -95,12 +97,41 @@ export async function candidatesHash(
   dimensions: Dimensions,
 ): Promise<string> {
   using dry = createDryGpu(info);
-  const candidates = operator.variants.map((variant) => {
-    if (operator.unfit(dry, dimensions, variant) !== undefined) return [variant];
-    using plan = operator.plan(dry, dimensions, variant);
-    return [variant, recordPlan(plan).dispatches];
-  });
-  return await sha256(JSON.stringify(candidates));
+  return await sha256(candidatesText(dry, operator, dimensions));
+}
+
+/**
+ * What {@linkcode candidatesHash} is the hash of.
+ *
+ * @param dry made by `createDryGpu`
+ * @param operator the operator
+ * @param dimensions the call
+ */
+export function candidatesText(
+  dry: Gpu,
+  operator: TunableOperator,
+  dimensions: Dimensions,
+): string {
+  const sources = new Map<string, number>(); // a plan can run one kernel hundreds of times
+  const numberOf = (code: string): number => {
+    if (!sources.has(code)) sources.set(code, sources.size);
+    return sources.get(code)!;
+  };
+  const candidates = operator.kernelCalls(dimensions).map((call) =>
+    operator.variants.map((variant) => {
+      if (operator.unfit(dry, call, variant) !== undefined) return [variant];
+      using plan = operator.plan(dry, call, variant);
+      return [
+        variant,
+        recordPlan(plan).dispatches.map(({ code, parameters, workgroups }) => [
+          numberOf(code),
+          parameters,
+          workgroups,
+        ]),
+      ];
+    })
+  );
+  return JSON.stringify({ candidates, sources: [...sources.keys()] });
 }
 
 async function sha256(text: string): Promise<string> {
@@ -138,7 +169,7 @@ export function parseTuning(text: string, identity: AdapterIdentity): TunedChoic
   const names = Object.keys(identity);
   const same = Object.keys(adapter).length === names.length &&
     names.every((name) => Object.hasOwn(adapter, name) && adapter[name] === identity[name]);
-  if (!same || !Array.isArray(choices) || choices.length > MAXIMUM_ENTRIES) return [];
+  if (!same || !Array.isArray(choices) || choices.length > MAXIMUM_TUNING_ENTRIES) return [];
   return (choices as unknown[]).map(parseChoice).filter((choice) => choice !== undefined);
 }
 
@@ -182,7 +213,7 @@ function parseChoice(value: unknown): TunedChoice | undefined {
     variant,
     candidatesHash: hash,
     times: parseTimes(own("times")),
-    date: text("date") ?? "",
+    date: /^[\dTZ:.+-]{1,40}$/.exec(text("date") ?? "")?.[0] ?? "",
   };
 }
 
@@ -214,7 +245,7 @@ function parseTimes(value: unknown): Record<string, number> {
 }
 
 /**
- * Whether a choice still holds: the winner runs on this adapter, and all candidates are what they were.
+ * Whether a choice still holds: this adapter can run such a call and the winner, and all candidates are what they were.
  *
  * @param info the adapter
  * @param choice well formed, whoever wrote it
@@ -222,8 +253,13 @@ function parseTimes(value: unknown): Record<string, number> {
 export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boolean> {
   const operator = tunableOperators.get(choice.operator);
   if (operator === undefined) return false;
+  const { dimensions, variant } = choice;
   try {
-    return choice.candidatesHash === await candidatesHash(info, operator, choice.dimensions);
+    using dry = createDryGpu(info);
+    // The whole call by the portable kernel only: others may divide it into any number of parts.
+    operator.plan(dry, dimensions, "portable").dispose();
+    return operator.unfit(dry, operator.kernelCalls(dimensions)[0]!, variant) === undefined &&
+      choice.candidatesHash === await candidatesHash(info, operator, dimensions);
   } catch {
     return false; // lengths that no call on this adapter can have
   }
@@ -237,11 +273,24 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
  * @returns how many hold
  */
 export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Promise<number> {
-  let count = 0;
+  const current = await currentChoices(gpu.info, choices);
+  for (const [key, { variant }] of current) gpu.variants.set(key, variant);
+  return current.size;
+}
+
+/**
+ * The choices that still hold, by what they are for.
+ *
+ * @param info the adapter
+ * @param choices well formed, whoever wrote them; the last one of each class counts, if it holds
+ */
+export async function currentChoices(
+  info: GpuInfo,
+  choices: readonly TunedChoice[],
+): Promise<Map<string, TunedChoice>> {
+  const current = new Map<string, TunedChoice>();
   for (const choice of choices) {
-    if (!await isCurrent(gpu.info, choice)) continue;
-    gpu.variants.set(choiceKey(choice), choice.variant);
-    count++;
+    if (await isCurrent(info, choice)) current.set(choiceKey(choice), choice);
   }
-  return count;
+  return current;
 }

@@ -22,9 +22,14 @@ export interface TuningPlace {
   readonly identity: AdapterIdentity;
 }
 
-// Undefined also where the variable may not be read: nobody is asked.
+// Undefined also where the variable may not be read, nobody is asked; and where its bytes are no text, which throws.
 function readVariable(name: string): string | undefined {
-  return hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined;
+  if (!hasPermissions([{ name: "env", value: name }])) return undefined;
+  try {
+    return Deno.env.get(name);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether the environment says `GRADSINK_TUNING=off`. False in browsers, which have none. */

@@ -1,5 +1,5 @@
-import type { Gpu } from "../../src/gpu/gpu.ts";
 import { createDryGpu, recordPlan } from "../../src/gpu/dry_gpu.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import { tunableOperators } from "../../src/ops/tunable.ts";
 import {
@@ -9,86 +9,46 @@ import {
   formatTuning,
   isCurrent,
   parseTuning,
-  type TunedChoice,
   tuningFileName,
 } from "../../src/ops/tuned_choices.ts";
 import { assert, assertEquals, assertNotEquals } from "../support/assert.ts";
-
-const info: GpuInfo = {
-  runtime: "deno",
-  backend: "vulkan",
-  vendor: "test",
-  architecture: "",
-  device: "1",
-  description: "an adapter of a test",
-  software: false,
-  features: ["subgroups"],
-  limits: {
-    maxBufferSize: 2 ** 30,
-    maxStorageBufferBindingSize: 2 ** 27,
-    maxComputeWorkgroupStorageSize: 32768,
-    maxComputeInvocationsPerWorkgroup: 256,
-    maxComputeWorkgroupsPerDimension: 65535,
-  },
-  subgroupSize: { minimum: 32, maximum: 32 },
-};
-const identity = adapterIdentity(info, "2.0.0");
-const dimensions = { rows: 4096, d: 1024 };
-const operator = tunableOperators.get("rmsNormForward")!;
-const shapeClass = operator.shapeClass(dimensions);
-
-async function choice(changes: Partial<TunedChoice> = {}): Promise<TunedChoice> {
-  return {
-    operator: operator.operator,
-    shapeClass,
-    dtype: "f32",
-    dimensions,
-    variant: "vectorised",
-    candidatesHash: await candidatesHash(info, operator, dimensions),
-    times: { winner: 1, default: 2, portable: 3 },
-    date: "2026-11-25T00:00:00Z",
-    ...changes,
-  };
-}
-
-// What a GPU would run after reading this text.
-async function chosenBy(text: string): Promise<Map<string, string>> {
-  using gpu = createDryGpu(info);
-  await applyTuning(gpu, parseTuning(text, identity));
-  return new Map(gpu.variants);
-}
-
-function sample(name: string): Record<string, number> {
-  const lengths: Record<string, Record<string, number>> = {
-    attention: { B: 1, Hq: 4, Hkv: 2, T: 128, D: 64 },
-    rmsNorm: { rows: 64, d: 96 },
-    vScale: { B: 2, Hkv: 2, T: 64, D: 64 },
-    matmul: { B: 1, M: 64, N: 96, K: 32, transposeLeft: 0, transposeRight: 1 },
-  };
-  return lengths[name.replace(/(Forward|Backward)$/, "")]!;
-}
+import {
+  chosenBy,
+  identity,
+  info,
+  sampleLengths,
+  tunedChoice,
+  tunedDimensions,
+  tunedOperator,
+} from "../support/tuned_choice.ts";
 
 Deno.test("parseTuning() reads what formatTuning() writes, and applyTuning() chooses it", async () => {
-  const written = await choice();
+  const written = await tunedChoice();
   const text = formatTuning(identity, [written]);
   assertEquals(parseTuning(text, identity), [written]);
-  assertEquals([...await chosenBy(text)], [[`rmsNormForward ${shapeClass}`, "vectorised"]]);
+  assertEquals([...await chosenBy(text)], [[
+    `rmsNormForward ${tunedOperator.shapeClass(tunedDimensions)}`,
+    "vectorised",
+  ]]);
   using gpu = createDryGpu(info);
-  assertEquals(operator.choose(gpu, dimensions), "subgroup");
+  assertEquals(tunedOperator.choose(gpu, tunedDimensions), "subgroup");
   await applyTuning(gpu, [written]);
-  assertEquals(operator.choose(gpu, dimensions), "vectorised");
+  assertEquals(tunedOperator.choose(gpu, tunedDimensions), "vectorised");
   // Of the same class and of another.
-  assertEquals(operator.choose(gpu, { rows: 3000, d: 1020 }), "vectorised");
-  assertEquals(operator.choose(gpu, { rows: 4096, d: 1023 }), "subgroup");
+  assertEquals(tunedOperator.choose(gpu, { rows: 3000, d: 1020 }), "vectorised");
+  assertEquals(tunedOperator.choose(gpu, { rows: 4096, d: 1023 }), "subgroup");
 });
 
 Deno.test("applyTuning() takes the last of several choices for the same calls", async () => {
-  const text = formatTuning(identity, [await choice(), await choice({ variant: "portable" })]);
+  const text = formatTuning(identity, [
+    await tunedChoice(),
+    await tunedChoice({ variant: "portable" }),
+  ]);
   assertEquals([...(await chosenBy(text)).values()], ["portable"]);
 });
 
 Deno.test("parseTuning() passes over files that are stale, damaged, or hostile", async () => {
-  const good = formatTuning(identity, [await choice()]);
+  const good = formatTuning(identity, [await tunedChoice()]);
   assertEquals((await chosenBy(good)).size, 1);
   const edit = (change: (file: Record<string, unknown>) => void): string => {
     const file = JSON.parse(good) as Record<string, unknown>;
@@ -104,10 +64,10 @@ Deno.test("parseTuning() passes over files that are stale, damaged, or hostile",
     ["a list", "[]"],
     ["a number", "7"],
     ["another schema", good.replace("tuning/1", "tuning/2")],
-    ["another adapter", formatTuning(other, [await choice()])],
+    ["another adapter", formatTuning(other, [await tunedChoice()])],
     [
       "another version of the runtime",
-      formatTuning(adapterIdentity(info, "2.0.1"), [await choice()]),
+      formatTuning(adapterIdentity(info, "2.0.1"), [await tunedChoice()]),
     ],
     ["no adapter", edit((file) => delete file.adapter)],
     ["an adapter with more to it", edit((file) => Object.assign(file.adapter!, { more: "" }))],
@@ -128,7 +88,7 @@ Deno.test("parseTuning() passes over files that are stale, damaged, or hostile",
 });
 
 Deno.test("applyTuning() passes over choices that do not hold, and takes the others", async () => {
-  const good = await choice();
+  const good = await tunedChoice();
   const wrong: [string, unknown][] = [
     ["null", null],
     ["a text", "rmsNormForward"],
@@ -142,7 +102,7 @@ Deno.test("applyTuning() passes over choices that do not hold, and takes the oth
     ["another class than the lengths'", { ...good, shapeClass: "vector d<=4 rows<=4" }],
     ["fields by prototype only", JSON.parse(`{"__proto__": ${JSON.stringify(good)}}`)],
     ["a missing length", { ...good, dimensions: { rows: 4096 } }],
-    ["a length too many", { ...good, dimensions: { ...dimensions, T: 1 } }],
+    ["a length too many", { ...good, dimensions: { ...tunedDimensions, T: 1 } }],
     ["a length that is zero", { ...good, dimensions: { rows: 0, d: 1024 } }],
     ["a length that is no number", { ...good, dimensions: { rows: "4096", d: 1024 } }],
     ["lengths by prototype", { ...good, dimensions: JSON.parse('{"__proto__":1,"rows":1}') }],
@@ -169,7 +129,7 @@ Deno.test("applyTuning() passes over choices that do not hold, and takes the oth
 });
 
 Deno.test("isCurrent() is false once any candidate's kernel or dispatch differs", async () => {
-  const good = await choice();
+  const good = await tunedChoice();
   assert(await isCurrent(info, good));
   // Subgroups of another size, memory that another candidate would use, another class of adapter.
   const changed: GpuInfo[] = [
@@ -183,11 +143,11 @@ Deno.test("isCurrent() is false once any candidate's kernel or dispatch differs"
 Deno.test("candidatesHash() tells the lengths and operators apart, and repeats itself", async () => {
   const hashes = new Set<string>();
   for (const [name, each] of tunableOperators) {
-    const hash = await candidatesHash(info, each, sample(name));
-    assertEquals(hash, await candidatesHash(info, each, sample(name)));
+    const hash = await candidatesHash(info, each, sampleLengths(name));
+    assertEquals(hash, await candidatesHash(info, each, sampleLengths(name)));
     hashes.add(hash);
   }
-  hashes.add(await candidatesHash(info, operator, { rows: 65, d: 96 }));
+  hashes.add(await candidatesHash(info, tunedOperator, { rows: 65, d: 96 }));
   assertEquals(hashes.size, tunableOperators.size + 1);
 });
 
@@ -205,7 +165,7 @@ Deno.test("tunableOperators plan every variant that fits, without an adapter", (
   using gpu: Gpu = createDryGpu(info);
   let plans = 0;
   for (const [name, each] of tunableOperators) {
-    const lengths = sample(name);
+    const lengths = sampleLengths(name);
     assertEquals(Object.keys(lengths), [...each.dimensionNames]);
     const codes = new Set<string>();
     for (const variant of each.variants) {
