@@ -3,10 +3,8 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
-import { attentionForwardVariants } from "../ops/attention_forward_variants.ts";
 import type { AttentionShape } from "../ops/attention_shape.ts";
 import { planMatmul } from "../ops/matmul.ts";
-import type { Variant } from "../ops/variants.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -50,8 +48,6 @@ export interface LlamaBuild {
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
-type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits">;
-
 /**
  * Chooses kernels.
  *
@@ -69,16 +65,13 @@ export function chooseKernels(
   if (preference === "start") {
     return { matmul: "portable", attentionForward: "portable", attentionBackward: "portable" };
   }
-  // The operators themselves take kernels that compile for seconds for long sequences only: these pay for short ones, too.
+  // The operator leaves kernels that compile for seconds to long sequences: over many steps they pay for short ones, too.
   const long = { ...attention, sequenceLength: Infinity };
-  // The portable one, last of each list, always does.
-  const fastest = (variants: readonly Candidate[]): string =>
-    variants.find((each) => each.unfit(gpu, attention) === undefined && each.suits(gpu, long))!
-      .name;
-  return {
-    attentionForward: fastest(attentionForwardVariants),
-    attentionBackward: fastest(attentionBackwardVariants),
-  };
+  // The portable one, last of the list, always does.
+  const { name } = attentionBackwardVariants.find((each) =>
+    each.unfit(gpu, attention) === undefined && each.suits(gpu, long)
+  )!;
+  return { attentionBackward: name };
 }
 
 /** A parameter, or a unit of several, by its first one's name. */

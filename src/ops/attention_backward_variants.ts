@@ -13,7 +13,7 @@ import {
 } from "./attention_panel_kernels.ts";
 import { type PanelKernels, planPanels, unfitPanels } from "./attention_panels.ts";
 import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
-import { isWorthCompiling } from "./attention_subgroup.ts";
+import { hasWideSubgroups } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import {
@@ -190,14 +190,15 @@ const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels",
   unfit: (gpu, shape) =>
     unfitForSubgroupSize(gpu, [PANEL_LANES]) ?? unfitPanels(gpu, shape, SUBGROUP_PANEL),
-  suits: isWorthCompiling,
+  suits: (gpu) => gpu.info.software && hasWideSubgroups(gpu),
   plan: (gpu, call) => planInPanels(gpu, call, subgroupPanelKernels()),
 };
 
 const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels-barrier-free",
   unfit: (gpu, shape) => unfitPanels(gpu, shape, barrierFreePanel(gpu)),
-  suits: isWorthCompiling,
+  // SwiftShader compiles its kernels for seconds in every process: shorter sequences do not make up for that.
+  suits: ({ info }, { sequenceLength }) => info.software && sequenceLength >= 64,
   plan: (gpu, call) =>
     planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
 };

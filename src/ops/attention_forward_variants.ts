@@ -11,7 +11,7 @@ import {
   TILE,
   tileParameters,
 } from "./attention_shape.ts";
-import { isWorthCompiling, suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
+import { suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
 import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import { attentionForwardKernel, unrolledAttentionKernel } from "./kernels.ts";
@@ -133,7 +133,7 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
 const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
-  suits: isWorthCompiling,
+  suits: ({ info }) => info.software,
   plan(gpu, call) {
     const source = attentionForwardBarrierFree(FORWARD_TILE);
     const file = "attention_forward_barrier_free.wgsl.ts";

@@ -28,16 +28,15 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 }
 
 /**
- * Whether attention's subgroup kernels are a good choice where nothing was measured: on the CPU, for sequences that
- * are worth the seconds they take to compile. Four lanes (SwiftShader) share too little: the barrier-free kernels are
- * faster there.
+ * Whether attention's subgroup kernels are a good choice where nothing was measured: on the CPU. Four lanes
+ * (SwiftShader) share too little: the barrier-free kernels are faster there.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
  * @param rows rows of a workgroup
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
-  return isWorthCompiling(gpu, shape) && rows === suitableRows(shape) && hasWideSubgroups(gpu);
+  return gpu.info.software && rows === suitableRows(shape) && hasWideSubgroups(gpu);
 }
 
 /**
@@ -51,17 +50,9 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * Whether kernels for the CPU, which its drivers compile for seconds, are a good choice where nothing was measured: from
- * 64 tokens on they take less than a third of the portable one's time.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
+ * Rows of a workgroup that compile in less than five seconds, for the registers of a row grow with D; and not many
+ * more than a short sequence has.
  */
-export function isWorthCompiling(gpu: Gpu, { sequenceLength }: AttentionShape): boolean {
-  return gpu.info.software && sequenceLength >= 64;
-}
-
-/** Rows of a workgroup that compile in less than five seconds: the registers of a row grow with D. */
-export function suitableRows({ headDim }: AttentionShape): number {
-  return headDim <= 128 ? 32 : 16;
+export function suitableRows({ headDim, sequenceLength }: AttentionShape): number {
+  return headDim <= 128 && sequenceLength > 48 ? 32 : 16;
 }

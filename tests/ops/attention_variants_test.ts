@@ -1,8 +1,10 @@
 /** Attention's faster kernels pass the properties of the portable ones; each is forced, and seen to have run. */
 import { type Gpu, openGpu } from "../../mod.ts";
+import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
 import { attentionForwardVariants } from "../../src/ops/attention_forward_variants.ts";
 import { attentionTiles } from "../../src/ops/attention_tiled.ts";
+import { tunableOperators } from "../../src/ops/tunable.ts";
 import { assertEquals } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
 import {
@@ -18,6 +20,7 @@ import {
 } from "../support/properties/attention_bits.ts";
 import { attentionForwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
 import { attentionForwardMatchesTwin } from "../support/properties/attention_twin.ts";
+import { softwareInfo } from "../support/tuned_choice.ts";
 
 const unfit = await openGpu().then((gpu) => {
   gpu.dispose();
@@ -104,6 +107,28 @@ Deno.test("every attention variant is tested here or in a file of its own", () =
     ...Object.keys(attentionTiles),
     "portable",
   ]);
+});
+
+Deno.test("attention on the CPU takes kernels of its own for every length", () => {
+  const lanes = (size: number) =>
+    createDryGpu({ ...softwareInfo, subgroupSize: { minimum: size, maximum: size } });
+  const chosen = (operator: string, gpu: Gpu, T: number, D = 64) =>
+    tunableOperators.get(operator)!.choose(gpu, { B: 1, Hq: 8, Hkv: 1, T, D });
+  for (
+    const [T, D, forward] of [
+      [1, 64, "subgroup-16"],
+      [48, 128, "subgroup-16"],
+      [49, 128, "subgroup-32"],
+      [1023, 96, "subgroup-32"],
+      [1023, 132, "subgroup-16"],
+    ] as const
+  ) {
+    assertEquals(chosen("attentionForward", lanes(8), T, D), forward, `T ${T} D ${D}`);
+    assertEquals(chosen("attentionForward", lanes(4), T, D), "barrier-free", `T ${T} D ${D}`);
+    assertEquals(chosen("attentionBackward", lanes(8), T, D), "panels", `T ${T} D ${D}`);
+  }
+  assertEquals(chosen("attentionBackward", lanes(4), 63), "portable");
+  assertEquals(chosen("attentionBackward", lanes(4), 64), "panels-barrier-free");
 });
 
 const forwardMutants: readonly Omit<KernelMutant, "file" | "caughtBy">[] = [
