@@ -41,8 +41,8 @@ export interface TunableOperator {
   shapeClass(dimensions: Dimensions): string;
   /**
    * Calls that between them run the kernels that the calls of the class run: first the call itself, without what only
-   * repeats its work, then relatives that take other branches (`vScale: 1` is with V-scale). Planning them takes milliseconds, whatever the
-   * lengths are.
+   * repeats its work, then relatives that take other branches (`vScale: 1` is with V-scale). Planning them takes
+   * milliseconds, whatever the lengths are.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /** Why this adapter or shape cannot run a kernel; undefined if it can. */

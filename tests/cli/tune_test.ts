@@ -36,6 +36,22 @@ function local(name: string): string {
   return new URL(name, import.meta.url).pathname;
 }
 
+function usualCache(): string {
+  return Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+}
+
+function denoFolder(): string {
+  return Deno.env.get("DENO_DIR") ?? `${usualCache()}/deno`;
+}
+
+// util-linux's, which runs a command at a terminal.
+async function hasScript(): Promise<boolean> {
+  const command = new Deno.Command("script", { args: ["--version"], stdin: "null" });
+  const text = await command.output().then(({ stdout }) => new TextDecoder().decode(stdout))
+    .catch(() => "");
+  return text.includes("util-linux");
+}
+
 interface Output {
   readonly code: number;
   readonly stdout: string;
@@ -47,7 +63,7 @@ async function run(
   args: readonly string[],
   { folder, tuning = "on" }: { readonly folder: string; readonly tuning?: string },
 ): Promise<Output> {
-  const usual = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+  const usual = usualCache();
   await Deno.mkdir(`${folder}/gradsink`, { recursive: true });
   for await (const { name } of await readFolder(`${usual}/gradsink`)) {
     if (!name.startsWith("swiftshader")) continue;
@@ -59,7 +75,7 @@ async function run(
     env: {
       NO_COLOR: "1",
       XDG_CACHE_HOME: folder,
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${usual}/deno`,
+      DENO_DIR: denoFolder(),
       GRADSINK_TUNING: tuning,
     },
     stdin: "null",
@@ -158,7 +174,7 @@ testTune(
     assertEquals(poisoning.code, 0, poisoning.stderr);
     const { sound, ...poisons } = JSON.parse(poisoning.stdout) as Record<string, unknown[]>;
     assertEquals(sound!.length, 1);
-    assert(Object.keys(poisons).length >= 9);
+    assert(Object.keys(poisons).length >= 17);
     for (const [name, taken] of Object.entries(poisons)) assertEquals(taken, [], name);
     const again = await tuneFaulty([...small, "--passes=backward"], folder);
     assertEquals(again.code, 3, again.stderr);
@@ -175,6 +191,23 @@ testTune("openGpu() does without the cache where it may not read it", async (fol
   const readable = [...flags, "--allow-env=HOME,XDG_CACHE_HOME"];
   assertEquals(await choicesIn(folder, { flags: readable }), []);
 }, installed ? [] : ["an installed driver: the embedded one must be read"]);
+
+// Whoever has a terminal could be asked.
+testTune("openGpu() asks nobody at a terminal for permissions", async (folder) => {
+  const kept = await run(["-A", local("keep_choice.ts")], { folder });
+  assertEquals(kept.code, 0, kept.stderr);
+  await Deno.writeTextFile(`${folder}/show.ts`, show);
+  for (const [flags, found] of [["", 0], ["--allow-env", 0], ["--allow-env --allow-read", 1]]) {
+    const command = `'${Deno.execPath()}' run --quiet --no-lock ${flags} '${folder}/show.ts'`;
+    const { code, stdout } = await new Deno.Command("script", {
+      args: ["-qec", command, "/dev/null"],
+      env: { NO_COLOR: "1", XDG_CACHE_HOME: folder, DENO_DIR: denoFolder(), GRADSINK_TUNING: "on" },
+      stdin: "null",
+    }).output();
+    const text = new TextDecoder().decode(stdout).trim();
+    assertEquals([code, JSON.parse(text).length], [0, found], text);
+  }
+}, installed && await hasScript() ? [] : ["an installed driver, and the program script"]);
 
 Deno.test("parseTune() refuses what makes no sense, in one line", () => {
   const wrong: [string, string][] = [
