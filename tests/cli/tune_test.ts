@@ -203,6 +203,7 @@ testTune("openGpu() asks nobody at a terminal for permissions", async (folder) =
       args: ["-qec", command, "/dev/null"],
       env: { NO_COLOR: "1", XDG_CACHE_HOME: folder, DENO_DIR: denoFolder(), GRADSINK_TUNING: "on" },
       stdin: "null",
+      signal: AbortSignal.timeout(20_000), // a question waits for its answer
     }).output();
     const text = new TextDecoder().decode(stdout).trim();
     assertEquals([code, JSON.parse(text).length], [0, found], text);
