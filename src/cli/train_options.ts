@@ -1,8 +1,12 @@
 /** The command line of `deno task train`. */
 import { isPreset, PRESET_TITLES, PRESETS, presetSettings } from "../experiments/presets.ts";
 import { checkRunSettings, type RunSettings } from "../experiments/run_settings.ts";
-import { type LlamaConfig, V_SCALE_VARIANTS, type VScaleVariant } from "../model/config.ts";
 import type { OpenGpuOptions } from "../ops/open_gpu_options.ts";
+import {
+  type LlamaConfig,
+  V_SCALE_VARIANTS,
+  type VScaleVariant,
+} from "../reference/llama_config.ts";
 import {
   formatOptions,
   type OptionSpecifications,

@@ -1,8 +1,8 @@
 /** Measures sinks and gradient sinks of a model on the GPU, on a task's validation sequences. */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Llama } from "../model/llama.ts";
-import { layerParameterNames } from "../model/parameters.ts";
-import type { AttentionTrace, LayerTrace, Trace } from "../model/trace.ts";
+import { layerParameterNames } from "../reference/llama_parameters.ts";
+import type { AttentionTrace, LayerTrace, Trace } from "../reference/llama_trace.ts";
 import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
 import { SinkMeter } from "../sinks/sink_meter.ts";
 import { TheoryMeter } from "../sinks/theory.ts";

@@ -1,6 +1,6 @@
 /** Finds the tensor in which a run's numbers first stopped being numbers, by repeating the step. */
 import type { Tensor } from "../gpu/tensor.ts";
-import type { Trace } from "../model/trace.ts";
+import type { Trace } from "../reference/llama_trace.ts";
 import type { Trainer, TrainerState } from "./trainer.ts";
 
 /**

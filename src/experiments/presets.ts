@@ -1,5 +1,5 @@
 /** Settings of runs that show something, by name. */
-import type { LlamaConfig } from "../model/config.ts";
+import type { LlamaConfig } from "../reference/llama_config.ts";
 import {
   type OptimizerSettings,
   type ReportingSettings,

@@ -1,5 +1,5 @@
 /** What a training run is made of: everything that decides its numbers, and how often it says something. */
-import { checkConfig, type LlamaConfig } from "../model/config.ts";
+import { checkConfig, type LlamaConfig } from "../reference/llama_config.ts";
 
 /** The version of a run folder's settings. */
 export const RUN_SCHEMA = "gradsink-run/1";

@@ -2,7 +2,7 @@
  * What the study compares: every variant of V-scale with every seed in every setting, and nothing else
  * differs between two arms of one setting.
  */
-import { V_SCALE_VARIANTS, type VScaleVariant } from "../model/config.ts";
+import { V_SCALE_VARIANTS, type VScaleVariant } from "../reference/llama_config.ts";
 
 /** The settings in the order in which tables show them. */
 export const STUDY_SETTINGS = ["shallow", "deep", "text"] as const;

@@ -4,7 +4,7 @@
  * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test at 0.05
  * over seeds; with fewer than 5 seeds it cannot pass, so nothing is more than partly reproduced then.
  */
-import type { VScaleVariant } from "../model/config.ts";
+import type { VScaleVariant } from "../reference/llama_config.ts";
 import type { ClaimVerdict, Evidences, Found, RawClaim } from "./study_evidence.ts";
 import {
   bloatRatio,

@@ -1,5 +1,5 @@
 /** What a claim's verdict rests on: figures over seeds, in pairs where two arms are compared, and tests. */
-import type { VScaleVariant } from "../model/config.ts";
+import type { VScaleVariant } from "../reference/llama_config.ts";
 import { type Figure, lastMoment, type Moment, momentAtStrength } from "./study_figures.ts";
 import { median } from "../measure/statistics.ts";
 import { runsOf, type StudyGroup } from "./study_merge.ts";

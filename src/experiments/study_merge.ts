@@ -1,5 +1,5 @@
 /** Puts the runs of one or many machines together, and says what does not belong together. */
-import type { VScaleVariant } from "../model/config.ts";
+import type { VScaleVariant } from "../reference/llama_config.ts";
 import {
   armName,
   STUDY_SETTINGS,

@@ -1,5 +1,5 @@
 /** From an arm to the run that it stands for: what all arms of a setting share, written once. */
-import type { LlamaConfig } from "../model/config.ts";
+import type { LlamaConfig } from "../reference/llama_config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "./run_settings.ts";
 import type { StudyArm, StudySetting } from "./study_arms.ts";
 import type { SettingValue, StudyRecord } from "./study_record.ts";

@@ -3,8 +3,8 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Checkpoint, StoredMoments } from "../model/checkpoint.ts";
 import { Llama } from "../model/llama.ts";
 import { AdamW } from "../model/optimizer.ts";
-import { initialValues, listParameters } from "../model/parameters.ts";
 import { learningRate } from "../model/schedule.ts";
+import { initialValues, listParameters } from "../reference/llama_parameters.ts";
 import type { RunSettings } from "./run_settings.ts";
 import type { Task } from "./task.ts";
 

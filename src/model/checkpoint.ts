@@ -4,8 +4,9 @@
  * whole, whatever ended the process that wrote it.
  */
 import { basename, dirname, join } from "node:path";
+import type { LlamaConfig } from "../reference/llama_config.ts";
+import { listParameters } from "../reference/llama_parameters.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import type { LlamaConfig } from "./config.ts";
 import {
   huggingFaceConfig,
   objectOf,
@@ -13,7 +14,6 @@ import {
   parseJson,
   shown,
 } from "./hugging_face.ts";
-import { listParameters } from "./parameters.ts";
 import {
   type NamedTensor,
   readSafetensors,

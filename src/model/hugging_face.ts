@@ -1,12 +1,12 @@
 /** A model's configuration as Hugging Face's config.json for Llama, and back. */
-import { CheckpointError } from "./checkpoint_error.ts";
 import {
   checkConfig,
   INITIAL_DEVIATION,
   type LlamaConfig,
   vScaleConstant,
   type VScaleVariant,
-} from "./config.ts";
+} from "../reference/llama_config.ts";
+import { CheckpointError } from "./checkpoint_error.ts";
 
 /**
  * The fields of config.json. What Llama does not have, V-scale and layers without attention, stands under

@@ -6,7 +6,9 @@ import { planAccumulate, planAdd } from "../ops/add.ts";
 import { embeddingOrder, planEmbeddingBackward, planEmbeddingForward } from "../ops/embedding.ts";
 import { rotaryAngles } from "../ops/projections.ts";
 import { planSum } from "../ops/sum.ts";
-import { checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
+import { checkConfig, type LlamaConfig, vScaleConstant } from "../reference/llama_config.ts";
+import { EMBEDDING, listParameters } from "../reference/llama_parameters.ts";
+import type { LayerTrace, Trace } from "../reference/llama_trace.ts";
 import {
   chooseKernels,
   gradientOf,
@@ -18,8 +20,6 @@ import {
 import { planHead, planLosses } from "./llama_head.ts";
 import { type LayerState, planLayerBackward, planLayerForward } from "./llama_layer.ts";
 import { type PackedTensors, packTensors } from "./parameter_packs.ts";
-import { EMBEDDING, listParameters } from "./parameters.ts";
-import type { LayerTrace, Trace } from "./trace.ts";
 import { Workspace } from "./workspace.ts";
 
 /** What a {@linkcode Llama} is made from. */
@@ -65,7 +65,7 @@ export interface Batch {
  * ```ts
  * import { openGpu } from "@gradsink/gradsink";
  * import { Llama } from "./llama.ts";
- * import { initialValues, listParameters } from "./parameters.ts";
+ * import { initialValues, listParameters } from "../reference/llama_parameters.ts";
  *
  * const config = {
  *   vocabulary: 16,

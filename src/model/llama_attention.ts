@@ -10,10 +10,10 @@ import {
 } from "../ops/learned_constant.ts";
 import { planMergeProjections, planSplitProjections } from "../ops/projections.ts";
 import { planRmsNormForward } from "../ops/rms_norm.ts";
-import { vScaleConstant } from "./config.ts";
+import { vScaleConstant } from "../reference/llama_config.ts";
+import { layerParameterNames } from "../reference/llama_parameters.ts";
+import type { AttentionTrace } from "../reference/llama_trace.ts";
 import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./llama_build.ts";
-import { layerParameterNames } from "./parameters.ts";
-import type { AttentionTrace } from "./trace.ts";
 
 /** What attention's forward pass leaves for its backward pass and for the trace. */
 export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {

@@ -5,7 +5,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
 import type { AttentionShape } from "../ops/attention_shape.ts";
 import { planMatmul } from "../ops/matmul.ts";
-import type { LlamaConfig } from "./config.ts";
+import type { LlamaConfig } from "../reference/llama_config.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**

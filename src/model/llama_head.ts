@@ -6,9 +6,9 @@ import { planAccumulate } from "../ops/add.ts";
 import { type CopyOptions, planCopy } from "../ops/copy.ts";
 import { planCrossEntropyBackward, planCrossEntropyForward } from "../ops/cross_entropy.ts";
 import { planRmsNormForward } from "../ops/rms_norm.ts";
+import { EMBEDDING, FINAL_NORM, HEAD } from "../reference/llama_parameters.ts";
 import { gradientOf, type LlamaBuild, parameterOf, product, rowsOf } from "./llama_build.ts";
 import { planNormBackward } from "./llama_layer.ts";
-import { EMBEDDING, FINAL_NORM, HEAD } from "./parameters.ts";
 
 /** The plans of a model's end. */
 export interface HeadPlans {

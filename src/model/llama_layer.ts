@@ -4,14 +4,14 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { planAdd } from "../ops/add.ts";
 import { planRmsNormBackward, planRmsNormForward } from "../ops/rms_norm.ts";
 import { planSwigluBackward, planSwigluForward } from "../ops/swiglu.ts";
+import { layerParameterNames } from "../reference/llama_parameters.ts";
+import type { LayerTrace } from "../reference/llama_trace.ts";
 import {
   type AttentionState,
   planAttentionBlockBackward,
   planAttentionBlockForward,
 } from "./llama_attention.ts";
 import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./llama_build.ts";
-import { layerParameterNames } from "./parameters.ts";
-import type { LayerTrace } from "./trace.ts";
 
 /** What a layer's forward pass leaves for its backward pass and for the trace. */
 export interface LayerState {

@@ -1,5 +1,5 @@
 /** The memory of a training step, counted before anything is allocated. */
-import { checkConfig, type LlamaConfig } from "./config.ts";
+import { checkConfig, type LlamaConfig } from "../reference/llama_config.ts";
 import { LOGITS_BYTES } from "./llama_head.ts";
 import { packedLength } from "./parameter_packs.ts";
 

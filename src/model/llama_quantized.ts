@@ -8,8 +8,8 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { planAbsoluteMaximum, planFakeQuantize } from "../ops/fake_quantize.ts";
+import { layerParameterNames } from "../reference/llama_parameters.ts";
 import type { Llama } from "./llama.ts";
-import { layerParameterNames } from "./parameters.ts";
 import { Workspace } from "./workspace.ts";
 
 /** What a {@linkcode QuantizedEvaluation} rounds. */
@@ -28,7 +28,7 @@ export interface QuantizedOptions {
  * import { openGpu } from "@gradsink/gradsink";
  * import { Llama } from "./llama.ts";
  * import { QuantizedEvaluation } from "./llama_quantized.ts";
- * import { initialValues, listParameters } from "./parameters.ts";
+ * import { initialValues, listParameters } from "../reference/llama_parameters.ts";
  *
  * const config = {
  *   vocabulary: 16,

@@ -4,13 +4,13 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import type { LlamaConfig } from "./config.ts";
+import type { LlamaConfig } from "../reference/llama_config.ts";
 import {
   layerParameterNames,
   listParameters,
   type Parameter,
   parameterLength,
-} from "./parameters.ts";
+} from "../reference/llama_parameters.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two; else one alone. */

@@ -7,8 +7,6 @@
  *
  * Source: spec section 1; parameters as in Hugging Face's Llama.
  */
-import { EMBEDDING, FINAL_NORM, layerParameterNames } from "../model/parameters.ts";
-import type { AttentionTrace, LayerTrace, Trace } from "../model/trace.ts";
 import { attentionBackward } from "./attention.ts";
 import {
   type AttentionMemory,
@@ -16,6 +14,7 @@ import {
   LlamaForward,
   type LlamaOptions,
 } from "./llama_forward.ts";
+import { EMBEDDING, FINAL_NORM, layerParameterNames } from "./llama_parameters.ts";
 import {
   embedBackward,
   linearBackward,
@@ -24,6 +23,7 @@ import {
   sum,
   swigluBackward,
 } from "./llama_parts.ts";
+import type { AttentionTrace, LayerTrace, Trace } from "./llama_trace.ts";
 import { rmsNormBackward } from "./rms_norm.ts";
 import { type ReferenceTensor, zeros } from "./tensor.ts";
 
@@ -71,7 +71,7 @@ export function llamaLoss(options: LlamaLossOptions): number {
  *
  * @example
  * ```ts
- * import { initialValues, listParameters } from "../model/parameters.ts";
+ * import { initialValues, listParameters } from "./llama_parameters.ts";
  * import { llamaGradients } from "./llama.ts";
  *
  * const config = {

@@ -1,13 +1,13 @@
 /** The forward pass of the twin's Llama-like model, which keeps what the backward pass needs. */
-import { checkConfig, type LlamaConfig, vScaleConstant } from "../model/config.ts";
+import { attentionForward, type ReferenceVScale } from "./attention.ts";
+import { checkConfig, type LlamaConfig, vScaleConstant } from "./llama_config.ts";
 import {
   EMBEDDING,
   FINAL_NORM,
   HEAD,
   layerParameterNames,
   listParameters,
-} from "../model/parameters.ts";
-import { attentionForward, type ReferenceVScale } from "./attention.ts";
+} from "./llama_parameters.ts";
 import {
   constantVector,
   crossEntropy,

@@ -17,7 +17,7 @@ import {
 import { runsOf, type StudyGroup } from "../experiments/study_merge.ts";
 import type { StudyRecord } from "../experiments/study_record.ts";
 import { SHOWN_SHARES } from "../experiments/study_record_build.ts";
-import type { VScaleVariant } from "../model/config.ts";
+import type { VScaleVariant } from "../reference/llama_config.ts";
 import type { Quartiles } from "../sinks/measurement.ts";
 import type { Markup } from "./html.ts";
 import type { SvgDocument } from "./plot.ts";

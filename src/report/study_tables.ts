@@ -22,7 +22,7 @@ import {
 } from "../experiments/study_figures.ts";
 import { runsOf, type Study, type StudyGroup } from "../experiments/study_merge.ts";
 import { type SeedSummary, summarizeSeeds } from "../experiments/study_statistics.ts";
-import type { VScaleVariant } from "../model/config.ts";
+import type { VScaleVariant } from "../reference/llama_config.ts";
 import { formatProbability, NO_DATA } from "./format.ts";
 import type { Cell, Table, Tone } from "./table.ts";
 

@@ -1,6 +1,6 @@
 /** All measurements of one layer, added up over batches. */
-import type { LlamaConfig } from "../model/config.ts";
-import type { AttentionTrace, LayerTrace } from "../model/trace.ts";
+import type { LlamaConfig } from "../reference/llama_config.ts";
+import type { AttentionTrace, LayerTrace } from "../reference/llama_trace.ts";
 import { tensor } from "../reference/tensor.ts";
 import { vScaleForward } from "../reference/v_scale.ts";
 import { BranchMeter, type CompressRegression } from "./branch_meter.ts";

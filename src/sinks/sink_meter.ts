@@ -1,6 +1,6 @@
 /** Measures sinks, gradient sinks and residual branches of a model from its traces. */
-import { checkConfig, type LlamaConfig } from "../model/config.ts";
-import type { LayerTrace, Trace } from "../model/trace.ts";
+import { checkConfig, type LlamaConfig } from "../reference/llama_config.ts";
+import type { LayerTrace, Trace } from "../reference/llama_trace.ts";
 import { CompressRegression } from "./branch_meter.ts";
 import { shareAbove } from "./head_meter.ts";
 import { LayerMeter } from "./layer_meter.ts";

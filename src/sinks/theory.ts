@@ -1,6 +1,6 @@
 /** The theory in the loop: identities and bounds on the trace of a real batch, with what is left of them as numbers. */
-import type { LlamaConfig } from "../model/config.ts";
-import type { LayerTrace, Trace } from "../model/trace.ts";
+import type { LlamaConfig } from "../reference/llama_config.ts";
+import type { LayerTrace, Trace } from "../reference/llama_trace.ts";
 import type { SlackDistribution, TheoryMeasurement } from "./measurement.ts";
 import type { Numbers } from "./numbers.ts";
 import { attentionChecks, checkAttention } from "./theory_attention.ts";

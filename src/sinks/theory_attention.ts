@@ -14,8 +14,8 @@
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
-import type { AttentionTrace } from "../model/trace.ts";
 import { lambdaParallel } from "../reference/jacobians.ts";
+import type { AttentionTrace } from "../reference/llama_trace.ts";
 import { tensor } from "../reference/tensor.ts";
 import { vScaleBackward, vScaleForward } from "../reference/v_scale.ts";
 import type { AttentionShape } from "./attention_column.ts";

@@ -5,7 +5,7 @@ import { parseSinks, sinksHelp } from "../../src/cli/sinks_options.ts";
 import { UsageError } from "../../src/cli/arguments.ts";
 import { RunFolder } from "../../src/experiments/run_folder.ts";
 import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run_settings.ts";
-import { initialValues, listParameters } from "../../src/model/parameters.ts";
+import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
 import type { SinkMeasurement } from "../../src/sinks/measurement.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";

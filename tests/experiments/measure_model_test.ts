@@ -1,10 +1,10 @@
 import { attentionSinkStatistics } from "../../mod.ts";
 import { measureModel, readTrace } from "../../src/experiments/measure_model.ts";
 import type { Task, TokenBatch } from "../../src/experiments/task.ts";
-import type { LlamaConfig } from "../../src/model/config.ts";
 import { Llama } from "../../src/model/llama.ts";
-import { initialValues, listParameters } from "../../src/model/parameters.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
+import type { LlamaConfig } from "../../src/reference/llama_config.ts";
+import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
 import { SinkMeter } from "../../src/sinks/sink_meter.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";

@@ -1,7 +1,7 @@
 import { measureQuantization } from "../../src/experiments/measure_quantization.ts";
 import type { Task, TokenBatch } from "../../src/experiments/task.ts";
 import { Llama } from "../../src/model/llama.ts";
-import { initialValues, listParameters } from "../../src/model/parameters.ts";
+import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { RunError } from "../../src/experiments/run_error.ts";
 import { listCheckpoints, readRunSettings, RunFolder } from "../../src/experiments/run_folder.ts";
 import { readCheckpoint } from "../../src/model/checkpoint.ts";
-import { initialValues, listParameters } from "../../src/model/parameters.ts";
+import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { inFolder } from "../support/folder.ts";
 import { TINY_RUN } from "./tiny_run.ts";

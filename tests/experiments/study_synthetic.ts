@@ -1,5 +1,4 @@
 /** Records of runs that never were, for tests only: their figures are made up. */
-import type { VScaleVariant } from "../../src/model/config.ts";
 import { randomNormal } from "../../src/random.ts";
 import type { StudySetting } from "../../src/experiments/study_arms.ts";
 import {
@@ -7,6 +6,7 @@ import {
   type StudyRecord,
   type TrajectoryPoint,
 } from "../../src/experiments/study_record.ts";
+import type { VScaleVariant } from "../../src/reference/llama_config.ts";
 import {
   DEFAULT_SINK_SETTINGS,
   type LayerMeasurement,

@@ -8,11 +8,11 @@ import {
   writeCheckpoint,
 } from "../../src/model/checkpoint.ts";
 import { CheckpointError } from "../../src/model/checkpoint_error.ts";
-import type { LlamaConfig } from "../../src/model/config.ts";
 import { huggingFaceConfig, parseHuggingFaceConfig } from "../../src/model/hugging_face.ts";
-import { listParameters } from "../../src/model/parameters.ts";
 import { readSafetensors } from "../../src/model/safetensors.ts";
 import { randomUniform } from "../../src/random.ts";
+import type { LlamaConfig } from "../../src/reference/llama_config.ts";
+import { listParameters } from "../../src/reference/llama_parameters.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
 import { inFolder } from "../support/folder.ts";
 import { llamaParameters, SMALL_LLAMA } from "../support/llama.ts";

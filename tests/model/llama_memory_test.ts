@@ -1,10 +1,10 @@
 import { Llama } from "../../src/model/llama.ts";
 import { trainingMemory } from "../../src/model/llama_memory.ts";
 import { AdamW } from "../../src/model/optimizer.ts";
+import { listParameters, parameterLength } from "../../src/reference/llama_parameters.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { testGpu } from "../support/gpu.ts";
 import { llamaParameters } from "../support/llama.ts";
-import { listParameters, parameterLength } from "../../src/model/parameters.ts";
 import { packedLength } from "../../src/model/parameter_packs.ts";
 
 const study = {

@@ -1,10 +1,10 @@
 /** The model on the GPU against its float64 twin. */
 import type { Gpu } from "../../mod.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
-import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/model/config.ts";
 import { Llama } from "../../src/model/llama.ts";
-import type { AttentionTrace, LayerTrace } from "../../src/model/trace.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
+import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/reference/llama_config.ts";
+import type { AttentionTrace, LayerTrace } from "../../src/reference/llama_trace.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/llama.ts";

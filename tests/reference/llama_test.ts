@@ -1,8 +1,12 @@
-import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/model/config.ts";
-import { EMBEDDING, layerParameterNames, listParameters } from "../../src/model/parameters.ts";
 import { randomNormal } from "../../src/random.ts";
 import { richardsonDerivative } from "../../src/reference/finite_differences.ts";
 import { llamaGradients, llamaLoss, type LlamaOptions } from "../../src/reference/llama.ts";
+import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/reference/llama_config.ts";
+import {
+  EMBEDDING,
+  layerParameterNames,
+  listParameters,
+} from "../../src/reference/llama_parameters.ts";
 import { mergeHeads, splitHeads } from "../../src/reference/llama_parts.ts";
 import { tensor } from "../../src/reference/tensor.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";

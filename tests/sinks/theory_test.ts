@@ -1,6 +1,6 @@
 /** The checks in the loop against the independent ones that the operators' tests use. */
-import type { AttentionTrace } from "../../src/model/trace.ts";
-import { vScaleConstant } from "../../src/model/config.ts";
+import { vScaleConstant } from "../../src/reference/llama_config.ts";
+import type { AttentionTrace } from "../../src/reference/llama_trace.ts";
 import { checkTheory, slackRows } from "../../src/sinks/theory.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import {

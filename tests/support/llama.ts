@@ -1,8 +1,8 @@
 /** Small Llama-like models with parameters that hide no mistake, for tests of the twin and of the GPU's model. */
-import type { LlamaConfig } from "../../src/model/config.ts";
-import { listParameters, parameterLength } from "../../src/model/parameters.ts";
 import { randomNormal, randomUniform } from "../../src/random.ts";
 import type { LlamaBatch } from "../../src/reference/llama.ts";
+import type { LlamaConfig } from "../../src/reference/llama_config.ts";
+import { listParameters, parameterLength } from "../../src/reference/llama_parameters.ts";
 
 /** A model of three layers, the first without attention, with grouped heads. */
 export const SMALL_LLAMA: LlamaConfig = {

@@ -1,6 +1,6 @@
 /** Mutants of the kernels that only a model needs. */
 import type { Property } from "./check_cases.ts";
-import { type Mutant, mutantsOf } from "./mutants.ts";
+import { type Mutant, mutantsOf } from "./mutant.ts";
 import * as properties from "./properties/model_operators.ts";
 
 const embedding: Property = (gpu) => properties.embeddingMatchesTwin(gpu);

@@ -7,6 +7,8 @@ import { assert } from "./assert.ts";
 import { type AttentionDescription, describeAttention } from "./attention_cases.ts";
 import type { Property } from "./check_cases.ts";
 import { siblingGpu } from "./gpu.ts";
+import { modelMutants } from "./model_mutants.ts";
+import { type Mutant, mutantsOf } from "./mutant.ts";
 import {
   attentionBackwardIsCausal,
   attentionForwardIsCausal,
@@ -27,56 +29,8 @@ import {
   vScaleForwardMatchesTwin,
 } from "./properties/rows_twin.ts";
 import { sinkStatisticsMatchTwin } from "./properties/sink_statistics.ts";
-import { modelMutants } from "./model_mutants.ts";
 import { operatorsStayInBounds } from "./properties/bounds.ts";
 import { dispatchesSpread, narrowGpu } from "./properties/specialisations.ts";
-
-/** A broken kernel. */
-export interface Mutant {
-  /** What is wrong with it. */
-  readonly name: string;
-  /** The kernel's file. */
-  readonly file: string;
-  /** What is replaced. */
-  readonly find: string;
-  /** How often that occurs; each occurrence is replaced. */
-  readonly times: number;
-  readonly replace: string;
-  /** The property that must not survive it. */
-  readonly caughtBy: Property;
-  /** Of a kernel that takes long to compile, and much like another mutant of it: left out unless asked for. */
-  readonly thorough: boolean;
-}
-
-/** A mutant of a known file. */
-export type Change = readonly [name: string, find: string, replace: string, options?: {
-  readonly times?: number;
-  readonly caughtBy?: Property;
-  readonly thorough?: boolean;
-}];
-
-/**
- * The mutants of one file.
- *
- * @param file a kernel, or a part of several
- * @param caughtBy the property that must not survive them, unless a mutant names another
- * @param changes what is broken
- */
-export function mutantsOf(
-  file: string,
-  caughtBy: Property,
-  changes: readonly Change[],
-): Mutant[] {
-  return changes.map(([name, find, replace, options]) => ({
-    name,
-    file,
-    find,
-    replace,
-    times: options?.times ?? 1,
-    caughtBy: options?.caughtBy ?? caughtBy,
-    thorough: options?.thorough ?? false,
-  }));
-}
 
 // Small enough for software adapters: two tiles and a piece of a third; batches, heads and groups; a ninth vec4f column
 // for eight lanes; V-scale in both modes; logits that overflow exp where the maximum is not subtracted.

@@ -1,14 +1,14 @@
 /** Traces of small models, from the float64 twin, for the tests of what is measured on them. */
-import type { LlamaConfig } from "../../src/model/config.ts";
+import { randomNormal } from "../../src/random.ts";
+import { llamaGradients } from "../../src/reference/llama.ts";
+import type { LlamaConfig } from "../../src/reference/llama_config.ts";
 import {
   EMBEDDING,
   initialValues,
   layerParameterNames,
   listParameters,
-} from "../../src/model/parameters.ts";
-import type { AttentionTrace, LayerTrace, Trace } from "../../src/model/trace.ts";
-import { randomNormal } from "../../src/random.ts";
-import { llamaGradients } from "../../src/reference/llama.ts";
+} from "../../src/reference/llama_parameters.ts";
+import type { AttentionTrace, LayerTrace, Trace } from "../../src/reference/llama_trace.ts";
 import type { Numbers } from "../../src/sinks/numbers.ts";
 
 /** A model small enough for the twin, with grouped heads, and a layer without attention. */

@@ -3,7 +3,7 @@
  * What V-scale learns has a name of our own beside them.
  */
 import { randomNormal } from "../random.ts";
-import { checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./config.ts";
+import { checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./llama_config.ts";
 
 /** One tensor that training changes. */
 export interface Parameter {
@@ -80,7 +80,7 @@ export function layerParameterNames(layer: number): LayerParameterNames {
  *
  * @example
  * ```ts
- * import { listParameters } from "./parameters.ts";
+ * import { listParameters } from "./llama_parameters.ts";
  *
  * const parameters = listParameters({
  *   vocabulary: 64,

@@ -1,5 +1,9 @@
-import { INITIAL_DEVIATION, type LlamaConfig } from "../../src/model/config.ts";
-import { initialValues, listParameters, parameterLength } from "../../src/model/parameters.ts";
+import { INITIAL_DEVIATION, type LlamaConfig } from "../../src/reference/llama_config.ts";
+import {
+  initialValues,
+  listParameters,
+  parameterLength,
+} from "../../src/reference/llama_parameters.ts";
 import { assert, assertEquals, assertNotEquals, assertThrows } from "../support/assert.ts";
 
 const config: LlamaConfig = {

@@ -3,7 +3,7 @@ import {
   type LlamaConfig,
   V_SCALE_VARIANTS,
   vScaleConstant,
-} from "../../src/model/config.ts";
+} from "../../src/reference/llama_config.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 
 const config: LlamaConfig = {
