@@ -202,6 +202,12 @@ export class Gpu {
     return this.#allocate({ size, usage });
   }
 
+  /** The bytes of the largest storage buffer that a kernel can be given here. */
+  get largestStorage(): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  }
+
   /**
    * Throws if no storage buffer of this size can be had.
    *
@@ -210,11 +216,9 @@ export class Gpu {
    * @throws {RangeError} if the adapter does not allow a buffer of this size
    */
   checkSize(operator: string, size: number): void {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    if (size > limit) {
+    if (size > this.largestStorage) {
       throw new RangeError(
-        `${operator}: a buffer of ${size} bytes is wanted, this adapter allows ${limit}`,
+        `${operator}: a buffer of ${size} bytes is wanted, this adapter allows ${this.largestStorage}`,
       );
     }
   }

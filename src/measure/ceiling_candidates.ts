@@ -57,12 +57,8 @@ export interface CeilingSize {
  * @param gpu the GPU
  */
 export function usualCeilingSize(gpu: Gpu): CeilingSize {
-  const { software, limits: { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } } = gpu.info;
-  const allowed = Math.min(
-    software ? 2 ** 26 : 2 ** 28,
-    maxBufferSize,
-    maxStorageBufferBindingSize,
-  );
+  const { software } = gpu.info;
+  const allowed = Math.min(software ? 2 ** 26 : 2 ** 28, gpu.largestStorage);
   return {
     invocations: software ? 2 ** 14 : 2 ** 20,
     copyBytes: 2 ** Math.floor(Math.log2(allowed)),

@@ -36,10 +36,7 @@ export const LOGITS_BYTES: number = 2 ** 27;
  * @throws {RangeError} if a buffer does not even hold one row
  */
 export function headChunkRows(gpu: Gpu, rows: number, vocabulary: number): number {
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-  const most = Math.floor(
-    Math.min(maxBufferSize, maxStorageBufferBindingSize, LOGITS_BYTES) / (4 * vocabulary),
-  );
+  const most = Math.floor(Math.min(gpu.largestStorage, LOGITS_BYTES) / (4 * vocabulary));
   if (most < 1) {
     throw new RangeError(`Llama: this adapter has no buffer for ${vocabulary} logits`);
   }

@@ -2,7 +2,6 @@
  * How a model's parameters lie in GPU memory: side by side in a few large tensors, so that the optimizer needs a few
  * dispatches and not one a parameter, and matrices that act on the same input are one matrix.
  */
-import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "../reference/llama_config.ts";
 import {
@@ -72,10 +71,6 @@ function packsOf(config: LlamaConfig, limit: number): Pack[] {
   return packs;
 }
 
-function largestTensor({ device: { limits } }: Gpu): number {
-  return Math.floor(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / 4);
-}
-
 /**
  * Makes a tensor for every parameter of a model, all zeros.
  *
@@ -88,7 +83,9 @@ export function packTensors(workspace: Workspace, config: LlamaConfig): PackedTe
   const packs = [];
   const parameters = new Map<string, Tensor>();
   const units = new Map<string, Tensor>();
-  for (const { decayed, units: own, length } of packsOf(config, largestTensor(gpu))) {
+  for (
+    const { decayed, units: own, length } of packsOf(config, Math.floor(gpu.largestStorage / 4))
+  ) {
     // New buffers are zeros, and what lies between units stays so.
     const tensor = workspace.keep(gpu.empty([length]));
     packs.push({ decayed, tensor });

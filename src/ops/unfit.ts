@@ -36,9 +36,7 @@ export function unfitForSubgroupSize(
  * @param size bytes
  */
 export function unfitForStorage(gpu: Gpu, size: number): string | undefined {
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-  return size <= limit
+  return size <= gpu.largestStorage
     ? undefined
-    : `it needs a buffer of ${size} bytes, this adapter allows ${limit}`;
+    : `it needs a buffer of ${size} bytes, this adapter allows ${gpu.largestStorage}`;
 }
