@@ -78,15 +78,21 @@ export async function runSinks(args: readonly string[], hooks: SinksHooks): Prom
 
 async function measure(
   request: Request,
-  { model: stored, task, source, batch }: OpenedModel,
+  { model: stored, task, source, batch: usualBatch = BATCH, trainedSequences }: OpenedModel,
   hooks: SinksHooks,
 ): Promise<SinkMeasurement> {
-  const { batches, position, window, threshold, theory } = request;
+  const { split, batches, batch = usualBatch, position, window, threshold, theory } = request;
+  const measured = {
+    task,
+    split,
+    firstBatch: split === "training" ? Math.ceil(trainedSequences / batch) : 0,
+    batches,
+  };
   const progress = new Progress({ ...stderrOutput(), write: hooks.err });
   using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
   using model = new Llama(gpu, {
     config: stored.config,
-    batch: request.batch ?? batch ?? BATCH,
+    batch,
     context: stored.context,
     parameters: stored.parameters,
     kernels: "start",
@@ -94,8 +100,7 @@ async function measure(
   try {
     const total = batches + (request.quantization ? 1 : 0);
     const measurement = await measureModel(model, {
-      task,
-      batches,
+      ...measured,
       settings: { position, window, threshold },
       source,
       theory,
@@ -103,7 +108,7 @@ async function measure(
     });
     if (!request.quantization) return measurement;
     progress.show({ done: batches, total, text: "INT8 activations" });
-    const quantization = await measureQuantization(gpu, model, { task, batches });
+    const quantization = await measureQuantization(gpu, model, measured);
     return { ...measurement, quantization };
   } finally {
     progress.clear();

@@ -21,6 +21,7 @@ export type SinksRequest =
     readonly output: string | undefined;
     /** Where a page is written; undefined for nowhere. */
     readonly html: string | undefined;
+    readonly split: "training" | "validation";
     readonly batches: number;
     /** Sequences in a batch; undefined for the run's own. */
     readonly batch: number | undefined;
@@ -53,10 +54,18 @@ const options = {
     placeholder: "FILE",
     description: "Also writes a page with pictures, in one file that needs no network",
   },
+  split: {
+    type: "value",
+    placeholder: "NAME",
+    choices: ["validation", "training"],
+    description:
+      "Which sequences: validation's first ones, or those that the run's next step trains on",
+    default: "validation",
+  },
   batches: {
     type: "value",
     placeholder: "N",
-    description: "How many validation batches",
+    description: "How many batches",
     default: "4",
   },
   batch: {
@@ -112,7 +121,7 @@ const options = {
 
 /** The text of `--help`. */
 export function sinksHelp(): string {
-  return `Measures attention sinks, gradient sinks and residual branches of a trained model on validation sequences.
+  return `Measures attention sinks, gradient sinks and residual branches of a trained model.
 
 Usage: deno task sinks [OPTIONS] RUN
 
@@ -168,6 +177,7 @@ export function parseSinks(args: readonly string[]): SinksRequest {
     json: switches.json,
     output,
     html,
+    split: values.split as "training" | "validation",
     batches: integer("batches", values.batches!, 1),
     batch: batch === undefined ? undefined : integer("batch", batch, 1),
     corpus,

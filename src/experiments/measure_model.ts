@@ -1,4 +1,4 @@
-/** Measures sinks and gradient sinks of a model on the GPU, on a task's validation sequences. */
+/** Measures sinks and gradient sinks of a model on the GPU, on a task's sequences. */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Llama } from "../model/llama.ts";
 import { layerParameterNames } from "../reference/llama_parameters.ts";
@@ -7,13 +7,21 @@ import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/
 import { SinkMeter } from "../sinks/sink_meter.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
 import { checkLayerStates } from "../sinks/trace_check.ts";
-import type { Task } from "./task.ts";
+import type { Split, Task } from "./task.ts";
+
+/** On which batches, of the model's batch size, something is measured. */
+export interface MeasuredBatches {
+  readonly task: Task;
+  /** Default: validation. */
+  readonly split?: Split;
+  /** The first one, from 0 on. Default 0. */
+  readonly firstBatch?: number;
+  /** How many. Default 4. */
+  readonly batches?: number;
+}
 
 /** On what {@linkcode measureModel} measures, and what. */
-export interface MeasureModelOptions {
-  readonly task: Task;
-  /** How many validation batches of the model's batch size, from the first one on. Default 4. */
-  readonly batches?: number;
+export interface MeasureModelOptions extends MeasuredBatches {
   /** What differs from the default settings. */
   readonly settings?: Partial<SinkSettings> | undefined;
   /** Where the model comes from. */
@@ -97,7 +105,8 @@ export async function measureModel(
   model: Llama,
   options: MeasureModelOptions,
 ): Promise<SinkMeasurement> {
-  const { task, batches = 4, settings, source = null, theory = false, onBatch } = options;
+  const { task, split = "validation", firstBatch = 0, batches = 4, theory = false } = options;
+  const { settings, source = null, onBatch } = options;
   const { config, batch, context, microBatches } = model;
   if (task.context !== context || task.vocabulary !== config.vocabulary) {
     throw new TypeError(
@@ -120,8 +129,8 @@ export async function measureModel(
   const checks = theory
     ? new TheoryMeter({ batch, context }, { config, gains, theta, position })
     : undefined;
-  for (let step = 0; step < batches; step++) {
-    const given = task.batch(step, { batch, split: "validation" });
+  for (let done = 0; done < batches; done++) {
+    const given = task.batch(firstBatch + done, { batch, split });
     model.setBatch(given);
     model.computeGradients();
     const tokenLosses = await model.tokenLosses.read();
@@ -136,12 +145,13 @@ export async function measureModel(
         gradientFactor: microBatches,
       });
       meter.addLayer(layer, states, { batch, idle });
-      if (step === 0) checks?.addLayer(layer, states);
+      if (done === 0) checks?.addLayer(layer, states);
     }
     meter.addBatch({ batch, loss, oracleLoss: task.oracleLoss(given) });
-    onBatch?.(step + 1);
+    onBatch?.(done + 1);
   }
-  return { ...meter.result(source), theory: checks?.result() ?? null };
+  const result = meter.result(source);
+  return { ...result, data: { split, ...result.data }, theory: checks?.result() ?? null };
 }
 
 /** Says in which state a loss that is not finite came up. */

@@ -14,14 +14,11 @@ import type {
   QuantizationScaling,
   QuantizationTarget,
 } from "../sinks/measurement.ts";
-import type { Task } from "./task.ts";
+import type { MeasuredBatches } from "./measure_model.ts";
 
 /** On what {@linkcode measureQuantization} measures. */
-export interface MeasureQuantizationOptions {
-  readonly task: Task;
-  /** How many validation batches of the model's batch size, from the first one on. Default 4. */
-  readonly batches?: number;
-  /** How many validation batches after those the static scales come from. Default 4. */
+export interface MeasureQuantizationOptions extends MeasuredBatches {
+  /** How many batches after those the static scales come from. Default 4. */
   readonly calibrationBatches?: number;
 }
 
@@ -49,8 +46,10 @@ const SCALINGS: Readonly<Record<QuantizationScaling, "static" | "per-token">> = 
 export async function measureQuantization(
   gpu: Gpu,
   model: Llama,
-  { task, batches = 4, calibrationBatches = 4 }: MeasureQuantizationOptions,
+  options: MeasureQuantizationOptions,
 ): Promise<QuantizationMeasurement> {
+  const { task, split = "validation", firstBatch = 0, batches = 4, calibrationBatches = 4 } =
+    options;
   for (const [name, count] of Object.entries({ batches, calibrationBatches })) {
     if (!Number.isSafeInteger(count) || count < 1) {
       throw new RangeError(
@@ -58,15 +57,15 @@ export async function measureQuantization(
       );
     }
   }
-  const batch = (step: number) => task.batch(step, { batch: model.batch, split: "validation" });
+  const batch = (index: number) => task.batch(firstBatch + index, { batch: model.batch, split });
   /** The mean over the measured batches of a loss that `evaluate` leaves. */
   const meanLoss = async (evaluation: {
     evaluate(): void;
     readonly loss: { read(): Promise<Float32Array> };
   }): Promise<number> => {
     let sum = 0;
-    for (let step = 0; step < batches; step++) {
-      model.setBatch(batch(step));
+    for (let index = 0; index < batches; index++) {
+      model.setBatch(batch(index));
       evaluation.evaluate();
       sum += (await evaluation.loss.read())[0]!;
     }
@@ -81,8 +80,8 @@ export async function measureQuantization(
     for (const [scaling, scale] of Object.entries(SCALINGS)) {
       using evaluation = new QuantizedEvaluation(gpu, model, { linears, scale });
       if (scale === "static") {
-        for (let step = batches; step < batches + calibrationBatches; step++) {
-          model.setBatch(batch(step));
+        for (let index = batches; index < batches + calibrationBatches; index++) {
+          model.setBatch(batch(index));
           evaluation.calibrate();
         }
       }

@@ -15,6 +15,8 @@ export interface OpenedModel {
   readonly source: MeasurementSource;
   /** Sequences in a batch, as the run trained with; undefined for a checkpoint alone. */
   readonly batch: number | undefined;
+  /** How many sequences it was trained on, after which the next step's come; 0 for a checkpoint alone. */
+  readonly trainedSequences: number;
 }
 
 /** What {@linkcode openModel} may be told beside the folder. */
@@ -76,6 +78,7 @@ export async function openModel(
       seed: settings.seed,
     },
     batch: settings.batch,
+    trainedSequences: entry.step * settings.accumulation * settings.batch,
   };
 }
 
@@ -128,6 +131,7 @@ async function openCheckpoint(
     task,
     source: { run: nameOf(folder), step: 0, task: "text", seed: null },
     batch: undefined,
+    trainedSequences: 0,
   };
 }
 

@@ -242,7 +242,7 @@ export function quantizationTable({ quantization }: SinkMeasurement): Table | un
 }
 
 /** The theory's identities and bounds; undefined if they were not checked. */
-export function theoryTable({ theory, settings }: SinkMeasurement): Table | undefined {
+export function theoryTable({ theory, settings, data }: SinkMeasurement): Table | undefined {
   if (theory === null) return undefined;
   const median = SLACK_LEVELS.indexOf(0.5);
   // Over layers and branches: the middle one of their medians.
@@ -253,8 +253,8 @@ export function theoryTable({ theory, settings }: SinkMeasurement): Table | unde
   const least = ({ slack }: TheoryCheck) =>
     slack.length === 0 ? undefined : Math.min(...slack.flatMap(({ all }) => all[0] ?? []));
   return {
-    caption: "The theory on a validation batch: distance from what must hold, in shares of the " +
-      "terms' magnitude, and how many times the actual value a bound is",
+    caption: `The theory on a ${data.split ?? "validation"} batch: distance from what must hold, ` +
+      "in shares of the terms' magnitude, and how many times the actual value a bound is",
     columns: [
       { title: "what" },
       { title: "formula" },

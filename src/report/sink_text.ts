@@ -21,7 +21,7 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
       ? []
       : [`${source.run}, step ${source.step}: ${source.task}, V-scale ${config.vScale}`],
     `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}; ` +
-    `${data.sequences} validation sequences of ${data.context} tokens`,
+    `${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`,
     ...loss === null ? [] : [`loss ${loss.toFixed(4)} nats a token${gap}`],
     ...summary.sinkRate === null ? [] : [
       `sink rate ${figure(summary.sinkRate)}${

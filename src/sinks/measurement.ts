@@ -240,7 +240,7 @@ export interface QuantizationCase {
 export interface QuantizationMeasurement {
   /** Without rounding, in nats a token. */
   readonly loss: number;
-  /** Validation batches, other than those measured, that static scales come from. */
+  /** Batches, other than those measured, that static scales come from. */
   readonly calibrationBatches: number;
   readonly cases: readonly QuantizationCase[];
 }
@@ -318,6 +318,8 @@ export interface SinkMeasurement {
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
   readonly data: {
+    /** Which of the task's sequences; older files do not say, and are of validation's. */
+    readonly split?: "training" | "validation";
     /** Sequences measured. */
     readonly sequences: number;
     /** T */

@@ -5,7 +5,9 @@ import { parseSinks, sinksHelp } from "../../src/cli/sinks_options.ts";
 import { UsageError } from "../../src/cli/arguments.ts";
 import { RunFolder } from "../../src/experiments/run_folder.ts";
 import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run_settings.ts";
+import { llamaGradients } from "../../src/reference/llama.ts";
 import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
+import { openTask } from "../../src/experiments/run_task.ts";
 import type { SinkMeasurement } from "../../src/sinks/measurement.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
@@ -58,19 +60,22 @@ const settings: RunSettings = {
   },
 };
 
+function randomParameters(run: RunSettings, seed: number): Map<string, Float32Array<ArrayBuffer>> {
+  return new Map(
+    listParameters(run.model).map((parameter) => [
+      parameter.name,
+      initialValues(parameter, { seed }).map((value) =>
+        parameter.initial === "normal" ? 20 * value : value
+      ),
+    ]),
+  );
+}
+
 /** A run with checkpoints of these steps, as a trainer would leave it; the weights are random. */
 async function makeRun(folder: string, steps: readonly number[], run = settings): Promise<void> {
   using opened = await RunFolder.create(folder, run);
-  const listed = listParameters(run.model);
   for (const step of steps) {
-    const parameters = new Map(
-      listed.map((parameter) => [
-        parameter.name,
-        initialValues(parameter, { seed: step }).map((value) =>
-          parameter.initial === "normal" ? 20 * value : value
-        ),
-      ]),
-    );
+    const parameters = randomParameters(run, step);
     const zeros = [...parameters].map(([name, values]) => {
       const zero = new Float32Array(values.length);
       return [name, { first: zero, second: zero }] as const;
@@ -138,7 +143,7 @@ Deno.test("sinks measures the newest checkpoint of a run, as tables and as JSON"
     assertStringIncludes(await Deno.readTextFile(`${file}.html`), "<h1>my run, step 20");
     assertEquals(written.schema, "gradsink-sinks/1");
     assertEquals(written.source, { run: "my run", step: 20, task: "bigram-backcopy", seed: 1 });
-    assertEquals(written.data, { sequences: 4, context: 12 });
+    assertEquals(written.data, { split: "validation", sequences: 4, context: 12 });
     assertEquals(written.quantization?.cases.length, 4);
     assertEquals(written.theory?.errors, []);
     assertEquals(written.layers[0]!.attention!.heads.length, 2);
@@ -163,6 +168,53 @@ Deno.test("sinks measures the newest checkpoint of a run, as tables and as JSON"
     const { position, window, threshold } = other.settings;
     assertEquals([position, window, threshold], [2, 3, 0.5]);
     assert(other.loss !== written.loss);
+  });
+});
+
+// The loss of the float64 twin on a run's training batches, from one on.
+async function trainingLoss(
+  run: RunSettings,
+  { step, batch, first, count }: {
+    readonly step: number;
+    readonly batch: number;
+    readonly first: number;
+    readonly count: number;
+  },
+): Promise<number> {
+  const { task } = await openTask(run);
+  const parameters = new Map(
+    [...randomParameters(run, step)].map(([name, values]) => [name, Float64Array.from(values)]),
+  );
+  const losses = Array.from({ length: count }, (_, i) => {
+    const given = task.batch(first + i, { batch, split: "training" });
+    return llamaGradients({ config: run.model, parameters, batch: given }).loss;
+  });
+  return losses.reduce((sum, loss) => sum + loss / count, 0);
+}
+
+Deno.test("sinks --split=training measures on what the run's next step trains on", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "run");
+    const accumulated = { ...settings, accumulation: 3 };
+    await makeRun(path, [4], accumulated);
+    const measured = async (...args: string[]): Promise<SinkMeasurement> => {
+      const { code, out, err } = await run(path, "--json", "--split=training", ...args);
+      assertEquals(code, 0, err);
+      return JSON.parse(out);
+    };
+    const usual = await measured("--batches=3");
+    assertEquals(usual.data, { split: "training", sequences: 6, context: 12 });
+    // Four steps of three batches of two sequences are done; the fifth step takes 12, 13 and 14.
+    const loss = await trainingLoss(accumulated, { step: 4, batch: 2, first: 12, count: 3 });
+    assert(Math.abs(usual.loss! / loss - 1) < 1e-5, `${usual.loss}, wanted ${loss}`);
+    assertEquals(usual.quantization!.loss.toFixed(4), loss.toFixed(4));
+    // In batches of another size, none that has a sequence of those 24.
+    const other = await measured("--batches=1", "--batch=5", "--no-quantization", "--no-theory");
+    const otherLoss = await trainingLoss(accumulated, { step: 4, batch: 5, first: 5, count: 1 });
+    assert(Math.abs(other.loss! / otherLoss - 1) < 1e-5, `${other.loss}, wanted ${otherLoss}`);
+    const table = await run(path, "--split=training", "--batches=1", "--no-quantization");
+    assertStringIncludes(table.out, "2 training sequences of 12 tokens");
+    assertStringIncludes(table.out, "The theory on a training batch");
   });
 });
 
@@ -264,6 +316,7 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
     [["a", "--threshold=1.5"], '--threshold is "1.5", wanted a number from 0 to 1'],
     [["a", "--threshold=much"], '--threshold is "much", wanted a number from 0 to 1'],
     [["a", "--quantisation"], "unknown option"],
+    [["a", "--split=test"], '--split is "test", wanted validation, training'],
   ] as const;
   for (const [args, message] of cases) assertThrows(() => parseSinks(args), UsageError, message);
   assertEquals(parseSinks(["--help"]), { help: true });

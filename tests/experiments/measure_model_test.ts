@@ -1,6 +1,6 @@
 import { attentionSinkStatistics } from "../../mod.ts";
 import { measureModel, readTrace } from "../../src/experiments/measure_model.ts";
-import type { Task, TokenBatch } from "../../src/experiments/task.ts";
+import type { Split, Task, TokenBatch } from "../../src/experiments/task.ts";
 import { Llama } from "../../src/model/llama.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
 import type { LlamaConfig } from "../../src/reference/llama_config.ts";
@@ -96,13 +96,37 @@ onEachRuntime("measureModel() measures what the float64 twin's traces show", asy
     const { trace, loss } = llamaGradients({ config, parameters: doubles, batch });
     meter.add(trace, { loss, oracleLoss: 0.5, idle: task.idleQueries(batch) });
   }
-  const wanted = { ...meter.result(), theory: null };
+  const wanted = { ...meter.result(), theory: null, data: result.data };
   const found = differences({ ...result, theory: null }, wanted);
   assert(found.length > 100);
   const worst = found.reduce((a, b) => b.size > a.size ? b : a);
   // Measured: 8e-7 (lavapipe, Deno and Dawn), the worst being ratios of single tokens.
   assert(worst.size < 2e-5, `${worst.path} is off by ${worst.size}`);
 });
+
+onEachRuntime("measureModel() measures on the batches that it is given", async (gpu) => {
+  using model = new Llama(gpu, { config, batch: 2, context: 12, parameters, kernels: "start" });
+  const asked: [number, Split | undefined][] = [];
+  const watched: Task = {
+    ...task,
+    batch(step, { batch, split }) {
+      asked.push([step, split]);
+      return task.batch(step, { batch, split: "validation" });
+    },
+  };
+  const usual = await measureModel(model, { task: watched, batches: 2 });
+  const options = { task: watched, batches: 3, split: "training", firstBatch: 5 } as const;
+  const training = await measureModel(model, options);
+  assertEquals(asked, [
+    [0, "validation"],
+    [1, "validation"],
+    [5, "training"],
+    [6, "training"],
+    [7, "training"],
+  ]);
+  assertEquals(usual.data, { split: "validation", sequences: 4, context: 12 });
+  assertEquals(training.data, { split: "training", sequences: 6, context: 12 });
+}, { runtimes: ["deno"] });
 
 onEachRuntime("SinkMeter agrees with attentionSinkStatistics() on the GPU", async (gpu) => {
   using model = new Llama(gpu, { config, batch: 3, context: 12, parameters, kernels: "start" });

@@ -1,5 +1,5 @@
 import { measureQuantization } from "../../src/experiments/measure_quantization.ts";
-import type { Task, TokenBatch } from "../../src/experiments/task.ts";
+import type { Split, Task, TokenBatch } from "../../src/experiments/task.ts";
 import { Llama } from "../../src/model/llama.ts";
 import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
@@ -41,10 +41,13 @@ for (const weight of [gate, up]) {
 }
 
 /** Batches in the order in which they were asked for; token 8 comes up from step `massiveFrom` on. */
-function tokens(massiveFrom: number): { readonly task: Task; readonly asked: number[] } {
+function tokens(
+  massiveFrom: number,
+  wantedSplit: Split = "validation",
+): { readonly task: Task; readonly asked: number[] } {
   const asked: number[] = [];
   const batch: Task["batch"] = (step, { batch, split }): TokenBatch => {
-    assertEquals(split, "validation");
+    assertEquals(split, wantedSplit);
     asked.push(step);
     const row = (shift: number) =>
       Uint32Array.from(
@@ -95,6 +98,14 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
   // 8 bits of each token's own range cost little.
   assert(before.cases.every(({ difference }) => Math.abs(difference) < 0.05));
 });
+
+onEachRuntime("measureQuantization() measures on the batches that it is given", async (gpu) => {
+  using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });
+  const { task, asked } = tokens(Infinity, "training");
+  const options = { split: "training", firstBatch: 7, batches: 1, calibrationBatches: 1 } as const;
+  await measureQuantization(gpu, model, { task, ...options });
+  assertEquals(asked, [7, 8, 7, 7, 8, 7, 7]);
+}, { runtimes: ["deno"] });
 
 onEachRuntime("measureQuantization() refuses numbers of batches that cannot be", async (gpu) => {
   using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });

@@ -32,6 +32,17 @@ Deno.test("figure() keeps three digits and says what is nothing", () => {
   for (const [value, text] of cases) assertEquals(figure(value), text);
 });
 
+Deno.test("formatSinkMeasurement() says which sequences were measured; of files that do not say, validation's", () => {
+  const measurement = measure();
+  const { data } = measurement;
+  for (const [split, word] of [[undefined, "validation"], ["training", "training"]] as const) {
+    const given = { ...measurement, data: split === undefined ? data : { ...data, split } };
+    const text = formatSinkMeasurement(given);
+    assertStringIncludes(text, `${data.sequences} ${word} sequences of ${data.context} tokens`);
+    assertStringIncludes(text, `The theory on a ${word} batch`);
+  }
+});
+
 Deno.test("sinkTables() shows every layer, head and statement with the measurement's numbers", () => {
   const measurement = measure({ config: { vScale: "learned" } });
   const tables = sinkTables(measurement);
