@@ -8,6 +8,9 @@
  * Barriers, besides those of `products`: four a query tile, before and after the weights, then the gradients of the
  * logits, are written to `tile`; one for V-scale. Masked queries are never multiplied.
  *
+ * With f16 query, key, the weights and the gradients of the logits are rounded, the latter two in the scale of their
+ * row: see attention_backward_query_tiled.wgsl.ts.
+ *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  */
 import {
@@ -21,9 +24,9 @@ import {
   eachRow,
   holds,
   products,
-  share,
   tileOf,
 } from "./attention_tiled_tile.ts";
+import { publishLargest, scaleDeclarations, shareScaled, unitOf } from "./attention_tiled_scale.ts";
 import { unroll } from "./unroll.ts";
 
 /**
@@ -39,9 +42,16 @@ import { unroll } from "./unroll.ts";
 export function attentionBackwardKeyValueTiled(options: AttentionTiledOptions): string {
   const { across, down, quadsAcross } = options;
   const { rows, columns, rowQuads, vectors, chunks } = tileOf(options);
-  const accumulated = (name: string, buffer: string) =>
+  const publish = (weights: string) =>
+    publishLargest(
+      options,
+      weights,
+      (a, b, c) => `vec4u(firstColumn + ${column(options, b, c)}) >= position${a}`,
+    );
+  const accumulated = (name: string, weights: string, buffer: string) =>
     accumulate(options, {
       name,
+      unit: unitOf(options, weights),
       columns: { buffer, head: "columnHead", first: "firstColumn" },
       end: `min(${columns}u, length - firstColumn)`,
       diagonal: `firstColumn < firstRow + ${rows - 1}u`,
@@ -68,6 +78,7 @@ struct Parameters {
 @group(0) @binding(7) var<storage, read_write> keyGradient: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> valueGradient: array<vec4f>;
 ${declarations(options, { partial: true })}
+${scaleDeclarations(options)}
 
 @compute @workgroup_size(${across}, ${down})
 fn main(
@@ -119,6 +130,7 @@ fn main(
       ${
     products(options, {
       name: "weightGradient",
+      exact: true,
       rows: { buffer: "value", head: "rowHead", first: "firstRow" },
       columns: { buffer: "outputGradient", head: "columnHead", first: "firstColumn" },
     })
@@ -136,14 +148,16 @@ fn main(
       let logitGradient${a}_${b}_${c} = weight${a}_${b}_${c}
         * (factor${a} * weightGradient${a}_${b}_${c} - statistics${b}_${c}.y);`)
   }
+      ${publish("weight")}
       workgroupBarrier();
-      ${share(options, "weight")}
+      ${shareScaled(options, "weight")}
       workgroupBarrier();
-      ${accumulated("valueSum", "outputGradient")}
+      ${accumulated("valueSum", "weight", "outputGradient")}
+      ${publish("logitGradient")}
       workgroupBarrier();
-      ${share(options, "logitGradient")}
+      ${shareScaled(options, "logitGradient")}
       workgroupBarrier();
-      ${accumulated("keySum", "query")}
+      ${accumulated("keySum", "logitGradient", "query")}
     }
   }
 

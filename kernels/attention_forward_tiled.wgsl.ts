@@ -8,6 +8,9 @@
  * after the last reading of the operands in `tile`; the second between writing and reading the weights there. One at
  * the end, for the sums. Masked keys are never multiplied.
  *
+ * With f16 query, key and the weights are rounded; the latter, which are 1 at most, are shared as multiples of 2^-14, so
+ * that those above 2^-28 keep 11 bits.
+ *
  * Source: Milakov and Gimelshein, arXiv 1805.02867 (online softmax); Dao, arXiv 2307.08691 (FlashAttention-2).
  */
 import {
@@ -38,7 +41,8 @@ import { unroll } from "./unroll.ts";
  */
 export function attentionForwardTiled(options: AttentionTiledOptions): string {
   const { across, down, quadsAcross } = options;
-  const { rows, columns, rowQuads, vectors, chunks } = tileOf(options);
+  const { rows, columns, rowQuads, vectors, chunks, storage } = tileOf(options);
+  const unit = storage === "f16" ? "16384.0 * " : "";
   const reduce = (
     name: string,
     start: (a: number) => string,
@@ -135,7 +139,7 @@ fn main(
     sum${a} += weight${a}_${b}_${c};
     weight${a}_${b}_${c} *= factor${b}_${c};`)
   }
-    ${share(options, "weight")}
+    ${share(options, "weight", () => unit)}
     workgroupBarrier();
     ${
     eachRow(options, (r, a, e) => unroll(chunks, (n) => `running${r}_${n} *= correction${a}.${e};`))
@@ -162,7 +166,9 @@ fn main(
     ${
       unroll(chunks, (n) => `
     if (${holds(options, n)}) {
-      output[index * ${vectors}u + ${chunk(options, n)}] = running${r}_${n} / total${a}.${e};
+      output[index * ${vectors}u + ${
+        chunk(options, n)
+      }] = running${r}_${n} / (${unit}total${a}.${e});
     }`)
     }
     if (x == 0u) {

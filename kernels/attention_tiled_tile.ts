@@ -13,6 +13,14 @@
  *
  * Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008; Dao, arXiv 2307.08691.
  */
+import {
+  declareTile,
+  elementBytes,
+  type Keeping,
+  keeping,
+  keepingInPlanes,
+  type TileStorage,
+} from "./attention_tiled_storage.ts";
 import { unroll } from "./unroll.ts";
 
 /** What a tiled kernel of attention is made for. */
@@ -30,10 +38,10 @@ export interface AttentionTiledOptions {
   /** D, a multiple of 4. */
   readonly headDim: number;
   /**
-   * How operands and weights are stored in workgroup memory. Default: f32. With f16 they are rounded to it; sums are
-   * f32 all the same.
+   * How operands and weights are kept in workgroup memory. Default: f32. With f16 they are rounded to it, but for those
+   * that a kernel wants exact; sums are f32 all the same.
    */
-  readonly storage?: "f32" | "f16";
+  readonly storage?: TileStorage;
 }
 
 const COMPONENTS = ["x", "y", "z", "w"];
@@ -49,13 +57,14 @@ export interface Tile {
   readonly vectors: number;
   /** vec4f columns of an invocation's rows. */
   readonly chunks: number;
-  /** vec4f of `tile`, the workgroup memory of operands and weights. */
+  /** Elements of `tile`, the workgroup memory of operands and weights. */
   readonly shared: number;
+  readonly storage: TileStorage;
 }
 
 /** The lengths of a tile. */
 export function tileOf(options: AttentionTiledOptions): Tile {
-  const { down, across, quadsDown, quadsAcross, step, headDim } = options;
+  const { down, across, quadsDown, quadsAcross, step, headDim, storage = "f32" } = options;
   const rowQuads = down * quadsDown, columnQuads = across * quadsAcross;
   return {
     rowQuads,
@@ -67,6 +76,7 @@ export function tileOf(options: AttentionTiledOptions): Tile {
     chunks: Math.ceil(headDim / 4 / across),
     // One vec4f of padding a line, against bank conflicts.
     shared: Math.max(step * (rowQuads + columnQuads + 2), 4 * columnQuads * rowQuads),
+    storage,
   };
 }
 
@@ -77,8 +87,8 @@ export function tileOf(options: AttentionTiledOptions): Tile {
  * @returns bytes
  */
 export function attentionTiledMemory(options: AttentionTiledOptions): number {
-  const { shared, rowQuads } = tileOf(options);
-  return (options.storage === "f16" ? 8 : 16) * shared + 16 * options.across * rowQuads;
+  const { shared, rowQuads, storage } = tileOf(options);
+  return elementBytes(storage) * shared + 16 * options.across * rowQuads;
 }
 
 /** Loops over an invocation's part of the tile. */
@@ -107,11 +117,10 @@ export function declarations(
   options: AttentionTiledOptions,
   { partial }: { readonly partial: boolean },
 ): string {
-  const { shared, rowQuads } = tileOf(options);
+  const { shared, rowQuads, storage } = tileOf(options);
   const size = options.across * rowQuads;
   return `
-alias InTile = ${options.storage === "f16" ? "vec4h" : "vec4f"};
-var<workgroup> tile: array<InTile, ${shared}>; // operands by d, or weights by column
+${declareTile(storage, shared)}
 ${partial ? `var<workgroup> partial: array<vec4f, ${size}>; // [x][quad of rows]` : ""}`;
 }
 
@@ -129,10 +138,16 @@ export interface Operand {
 function load(
   options: AttentionTiledOptions,
   { buffer, head, first }: Operand,
-  { quads, offset, pitch }: { quads: number; offset: number; pitch: number },
+  { quads, offset, pitch, step, keep }: {
+    quads: number;
+    offset: number;
+    pitch: number;
+    step: number;
+    keep: Keeping;
+  },
 ): string {
   const { vectors, invocations } = tileOf(options);
-  const perRow = options.step / 4;
+  const perRow = step / 4;
   const index = (e: number) => `(${head} + min(${first} + 4u * quad + ${e}u, length - 1u))`;
   return `
       for (var unit = invocation; unit < ${quads * perRow}u; unit += ${invocations}u) {
@@ -146,40 +161,59 @@ function load(
   }
         let place = ${offset}u + 4u * vector * ${pitch}u + quad;
         ${
-    unroll(4, (e) =>
-      `tile[place + ${e * pitch}u] = InTile(vec4f(${
-        unroll(4, (i) =>
-          `r${i}.${COMPONENTS[e]}`, ", ")
-      }));`)
+    unroll(
+      4,
+      (e) =>
+        keep.put(
+          `place + ${e * pitch}u`,
+          `vec4f(${unroll(4, (i) => `r${i}.${COMPONENTS[e]}`, ", ")})`,
+        ),
+    )
   }
       }`;
 }
 
+/** Inner products of the tile's rows with its columns. */
+export interface Products {
+  readonly name: string;
+  readonly rows: Operand;
+  readonly columns: Operand;
+  /** Whether operands are never rounded. Default: not. With f16 a step is then half as long. */
+  readonly exact?: boolean;
+}
+
 /**
- * The inner products of the tile's rows and columns, declared as `name{a}_{b}_{c}`. Barriers: two a step. The first
- * keeps `tile` until nobody reads what was there; the second stands between writing and reading.
+ * Computes `Products`, declared as `name{a}_{b}_{c}`. Barriers: two a step. The first keeps `tile` until nobody reads
+ * what was there; the second stands between writing and reading.
  */
 export function products(
   options: AttentionTiledOptions,
-  { name, rows, columns }: { name: string; rows: Operand; columns: Operand },
+  { name, rows, columns, exact = false }: Products,
 ): string {
-  const { rowQuads, columnQuads, vectors } = tileOf(options);
-  const { step, down, across, quadsAcross } = options;
+  const { rowQuads, columnQuads, vectors, storage } = tileOf(options);
+  const { down, across, quadsAcross } = options;
+  const halved = exact && storage === "f16";
+  const step = halved ? options.step / 2 : options.step;
+  const keep = halved ? keepingInPlanes(step * (rowQuads + columnQuads + 2)) : keeping(storage);
   const offset = step * (rowQuads + 1);
+  const loaded = { step, keep };
   return `
     ${eachCell(options, (a, b, c) => `var ${name}${a}_${b}_${c} = vec4f(0.0);`)}
     for (var firstVector = 0u; firstVector < ${vectors}u; firstVector += ${step / 4}u) {
       workgroupBarrier();
-      ${load(options, rows, { quads: rowQuads, offset: 0, pitch: rowQuads + 1 })}
-      ${load(options, columns, { quads: columnQuads, offset, pitch: columnQuads + 1 })}
+      ${load(options, rows, { ...loaded, quads: rowQuads, offset: 0, pitch: rowQuads + 1 })}
+      ${load(options, columns, { ...loaded, quads: columnQuads, offset, pitch: columnQuads + 1 })}
       workgroupBarrier();
       for (var d = 0u; d < ${step}u; d++) {
         ${
-    eachQuad(options, (a) => `let rows${a} = vec4f(tile[d * ${rowQuads + 1}u + y + ${a * down}u]);`)
+    eachQuad(
+      options,
+      (a) => `let rows${a} = ${keep.get(`d * ${rowQuads + 1}u + y + ${a * down}u`)};`,
+    )
   }
         ${
     unroll(quadsAcross, (b) =>
-      `let columns${b} = vec4f(tile[${offset}u + d * ${columnQuads + 1}u + x + ${b * across}u]);`)
+      `let columns${b} = ${keep.get(`${offset}u + d * ${columnQuads + 1}u + x + ${b * across}u`)};`)
   }
         ${
     eachCell(
@@ -196,21 +230,34 @@ export function column({ across }: AttentionTiledOptions, b: number, c: number):
   return `(4u * x + ${4 * b * across + c}u)`;
 }
 
-/** Writes this invocation's `name{a}_{b}_{c}` to `tile`; needs a barrier before and after. */
-export function share(options: AttentionTiledOptions, name: string): string {
-  const { rowQuads } = tileOf(options);
+/**
+ * Writes this invocation's `name{a}_{b}_{c}` to `tile`; needs a barrier before and after.
+ *
+ * @param options the tile
+ * @param name of the weights
+ * @param factor what those of a quad of rows are multiplied by, the text in front of them
+ */
+export function share(
+  options: AttentionTiledOptions,
+  name: string,
+  factor: (a: number) => string = () => "",
+): string {
+  const { rowQuads, storage } = tileOf(options);
   return eachCell(
     options,
     (a, b, c) =>
-      `tile[${column(options, b, c)} * ${rowQuads}u + y + ${
-        a * options.down
-      }u] = InTile(${name}${a}_${b}_${c});`,
+      keeping(storage).put(
+        `${column(options, b, c)} * ${rowQuads}u + y + ${a * options.down}u`,
+        `${factor(a)}${name}${a}_${b}_${c}`,
+      ),
   );
 }
 
 /** `name{row}_{n} += weights in tile × rows of a buffer`, over the tile's columns. */
 export interface Accumulation {
   readonly name: string;
+  /** What the weights of a quad of rows are multiplied by, the text in front of them. Default: nothing. */
+  readonly unit?: (a: number) => string;
   /** The columns' rows of D numbers. */
   readonly columns: Operand;
   /** The columns that exist, counted in the tile. */
@@ -224,15 +271,14 @@ export interface Accumulation {
 /** Computes `Accumulation`. What a row does not see is never multiplied, not even by zero. */
 export function accumulate(
   options: AttentionTiledOptions,
-  { name, columns: { buffer, head, first }, end, diagonal, seen }: Accumulation,
+  { name, unit = () => "", columns: { buffer, head, first }, end, diagonal, seen }: Accumulation,
 ): string {
-  const { rowQuads, vectors, chunks } = tileOf(options);
+  const { rowQuads, vectors, chunks, storage } = tileOf(options);
+  const weights = (a: number) =>
+    unit(a) + keeping(storage).get(`j * ${rowQuads}u + y + ${a * options.down}u`);
   const body = (term: (row: number, quad: number, component: string, n: number) => string) => `
       for (var j = 0u; j < ${end}; j++) {
-        ${
-    eachQuad(options, (a) =>
-      `let weights${a} = vec4f(tile[j * ${rowQuads}u + y + ${a * options.down}u]);`)
-  }
+        ${eachQuad(options, (a) => `let weights${a} = ${weights(a)};`)}
         let start = (${head} + ${first} + j) * ${vectors}u;
         ${unroll(chunks, (n) => `let other${n} = ${buffer}[start + ${chunk(options, n)}];`)}
         ${

@@ -1,7 +1,10 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { attentionBackwardVariants } from "./attention_backward_variants.ts";
+import {
+  attentionBackwardHalfVariants,
+  attentionBackwardVariants,
+} from "./attention_backward_variants.ts";
 import {
   attentionForwardHalfVariants,
   attentionForwardVariants,
@@ -32,7 +35,16 @@ export interface AttentionForwardOptions {
   readonly scale?: number;
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
-  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  /**
+   * The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known.
+   *
+   * Those that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32: half the workgroup memory, on
+   * every adapter; neither a default nor tuning takes them. They round query and key, which moves a logit by
+   * 2⁻¹⁰ · scale · Σ|q k| at most, and the softmax's weights by 2⁻¹¹ of each (twice that on adapters that do not round to
+   * the nearest). The backward rounds no `value` and no `outputGradient`, whose products cancel where a query attends to
+   * one key, and scales each row of weights and of gradients of logits by a power of two first: a gradient of 10⁻⁹ keeps
+   * as many digits as one of 1. Queries and keys must stay below 65,504; logits of hundreds want another kernel.
+   */
   readonly variant?: string;
 }
 
@@ -198,6 +210,7 @@ export function planAttentionBackward(
     shapeClass: attentionShapeClass(shape),
     shape,
     wanted: options.variant,
+    namedOnly: attentionBackwardHalfVariants,
   });
   const outputs = emptyTensors(gpu, operator, {
     queryGradient: query.shape,

@@ -14,7 +14,13 @@ import {
 import { type PanelKernels, planPanels, unfitPanels } from "./attention_panels.ts";
 import { type AttentionShape, TILE, tileParameters } from "./attention_shape.ts";
 import { hasWideSubgroups } from "./attention_subgroup.ts";
-import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
+import {
+  attentionHalfTiles,
+  type AttentionTile,
+  attentionTiles,
+  bestTile,
+  unfitTiled,
+} from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import {
   attentionBackwardKeyValueKernel,
@@ -211,3 +217,13 @@ export const attentionBackwardVariants: readonly Variant<AttentionShape, Attenti
     ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
     portable,
   ];
+
+/**
+ * Kernels that round query, key, the probabilities and the gradients of the logits to f16, each row of the latter two in
+ * a scale of its own, and add in f32; value and outputGradient are not rounded, since their products cancel. Half the
+ * workgroup memory. A query or key beyond 65,504 has no f16. They run only where they are named.
+ */
+export const attentionBackwardHalfVariants: readonly Variant<
+  AttentionShape,
+  AttentionBackwardCall
+>[] = Object.entries(attentionHalfTiles).map(([name, tile]) => tiled(name, tile));

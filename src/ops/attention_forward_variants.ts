@@ -12,7 +12,13 @@ import {
   tileParameters,
 } from "./attention_shape.ts";
 import { suitsSubgroup, unfitSubgroup } from "./attention_subgroup.ts";
-import { type AttentionTile, attentionTiles, bestTile, unfitTiled } from "./attention_tiled.ts";
+import {
+  attentionHalfTiles,
+  type AttentionTile,
+  attentionTiles,
+  bestTile,
+  unfitTiled,
+} from "./attention_tiled.ts";
 import { planValve } from "./attention_valve.ts";
 import { attentionForwardKernel, unrolledAttentionKernel } from "./kernels.ts";
 import type { Variant, VariantPlan } from "./variants.ts";
@@ -123,7 +129,7 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
       const source = attentionForwardTiled({ ...tile, headDim: call.shape.headDim });
       const file = "attention_forward_tiled.wgsl.ts";
       return planUnrolled(gpu, call, {
-        kernel: unrolledAttentionKernel(file, source, tile.storage === "f16" ? ["f16"] : []),
+        kernel: unrolledAttentionKernel(file, source),
         rows: 4 * tile.down * tile.quadsDown,
       });
     },
@@ -157,10 +163,9 @@ export const attentionForwardVariants: readonly Variant<AttentionShape, Attentio
 
 /**
  * Kernels that round query, key and the softmax's weights to f16 and add in f32; the value is read as it is. Half the
- * workgroup memory and its traffic. A query or key beyond 65,504 becomes infinite. They run only where they are named.
+ * workgroup memory and its traffic. A query or key beyond 65,504 has no f16. They run only where they are named.
  */
 export const attentionForwardHalfVariants: readonly Variant<
   AttentionShape,
   AttentionForwardCall
->[] = Object
-  .entries(attentionTiles).map(([name, tile]) => tiled(`${name}-f16`, { ...tile, storage: "f16" }));
+>[] = Object.entries(attentionHalfTiles).map(([name, tile]) => tiled(name, tile));

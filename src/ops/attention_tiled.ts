@@ -18,6 +18,12 @@ export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-32x32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 32 },
 };
 
+/** The same, with tiles in f16. */
+export const attentionHalfTiles: Readonly<Record<string, AttentionTile>> = Object.fromEntries(
+  Object.entries(attentionTiles)
+    .map(([name, tile]) => [`${name}-f16`, { ...tile, storage: "f16" }]),
+);
+
 /** Numbers of one row that an invocation can hold in registers. */
 const MOST_CHUNKS = 4;
 
@@ -30,11 +36,10 @@ const MOST_CHUNKS = 4;
  * @returns the reason, or undefined if it can
  */
 export function unfitTiled(
-  { device: { limits, features } }: Gpu,
+  { device: { limits } }: Gpu,
   { headDim, sequenceLength }: AttentionShape,
   tile: AttentionTile,
 ): string | undefined {
-  if (tile.storage === "f16" && !features.has("shader-f16")) return "the adapter has no f16";
   const invocations = tile.down * tile.across;
   if (invocations > limits.maxComputeInvocationsPerWorkgroup) {
     return `it needs ${invocations} invocations in a workgroup`;

@@ -12,8 +12,12 @@ import {
   planAttentionForward,
   type Tensor,
 } from "../../mod.ts";
-import { attentionForwardHalfVariants } from "../../src/ops/attention_forward_variants.ts";
-import { attentionTiles, bestTile, unfitTiled } from "../../src/ops/attention_tiled.ts";
+import {
+  attentionHalfTiles,
+  attentionTiles,
+  bestTile,
+  unfitTiled,
+} from "../../src/ops/attention_tiled.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
 import { checkVariant, type KernelProperty, testMutants } from "../support/forced_kernels.ts";
@@ -128,21 +132,13 @@ Deno.test({
       Tensor,
     ];
     const logSumExp = gpu.empty([1, 1, 8]);
-    const halves = gpu.info.features.includes("shader-f16")
-      ? attentionForwardHalfVariants.map(({ name }) => name)
-      : [];
-    for (const variant of [...Object.keys(attentionTiles), ...halves]) {
-      const { plan, ...results } = planAttentionForward(gpu, { query, key, value, variant });
-      for (const each of [plan, results.output, results.logSumExp]) each.dispose();
-    }
-    for (const variant of Object.keys(attentionTiles)) {
-      const inputs = { query, key, value, output, logSumExp, outputGradient };
-      const { plan, ...results } = planAttentionBackward(gpu, { ...inputs, variant });
-      for (
-        const each of [plan, results.queryGradient, results.keyGradient, results.valueGradient]
-      ) {
-        each.dispose();
-      }
+    for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
+      const inputs = { query, key, value, variant };
+      const plans = [
+        planAttentionForward(gpu, inputs),
+        planAttentionBackward(gpu, { ...inputs, output, logSumExp, outputGradient }),
+      ];
+      for (const planned of plans) for (const each of Object.values(planned)) each.dispose();
     }
     await gpu.sync();
     for (const tensor of [...tensors, logSumExp]) tensor.dispose();

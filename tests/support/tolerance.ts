@@ -14,6 +14,12 @@
  */
 import * as reference from "../../src/reference/mod.ts";
 import { type AttentionCase, toTwin } from "./attention_cases.ts";
+import {
+  halfProductError,
+  type HalfRounding,
+  roundingOfWeights,
+  SmallWeights,
+} from "./half_rounding.ts";
 import type { Numbers } from "./on_gpu.ts";
 
 /** Unit roundoff of float32. */
@@ -48,8 +54,10 @@ class Pass {
   readonly used: Float64Array;
   /** The relative and the absolute error of the factor φ of every value row; 0 without V-scale "full". */
   readonly factorError: Float64Array;
+  readonly #rounding: HalfRounding | undefined;
 
-  constructor(drawn: AttentionCase) {
+  constructor(drawn: AttentionCase, rounding?: HalfRounding) {
+    this.#rounding = rounding;
     this.shape = drawn.query.shape as [number, number, number, number];
     this.keyHeads = drawn.key.shape[1]!;
     const headDim = this.shape[3];
@@ -97,7 +105,8 @@ class Pass {
     const scale = Math.abs(this.scale);
     return {
       z: this.scale * product,
-      error: scale * ((chain(headDim) + 2) * U * magnitude + 2 * headDim * FLUSH) + FLUSH,
+      error: scale * ((chain(headDim) + 2) * U * magnitude + 2 * headDim * FLUSH) + FLUSH +
+        scale * halfProductError(this, { row, keyRow, rounding: this.#rounding }),
     };
   }
 }
@@ -123,11 +132,13 @@ function valve(
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,
+  rounding?: HalfRounding,
 ): { output: Float64Array; logSumExp: Float64Array } {
-  const pass = new Pass(drawn);
+  const pass = new Pass(drawn, rounding);
   const [, , length, headDim] = pass.shape;
   const output = new Float64Array(pass.rows * headDim);
   const logSumExp = new Float64Array(pass.rows);
+  const half = roundingOfWeights(rounding);
   const z = new Float64Array(length), rho = new Float64Array(length), a = new Float64Array(length);
   for (let row = 0; row < pass.rows; row++) {
     const t = row % length;
@@ -166,7 +177,8 @@ export function attentionForwardBounds(
     for (let j = 0; j <= t; j++) {
       const off = a[j]! * relative(j);
       const weight = Math.min(off, total - off + a[j]! * pass.factorError[keyRows + j]! + 10 * U) +
-        a[j]! * (terms * U + 6 * tiles * U + DIVISION) + 2 * FLUSH;
+        a[j]! * (terms * U + 6 * tiles * U + DIVISION + half.relative) +
+        half.smallest + 2 * FLUSH;
       for (let i = 0; i < headDim; i++) {
         const v = Math.abs(pass.used[(keyRows + j) * headDim + i]!);
         output[row * headDim + i]! += weight * v + 2 * FLUSH;
@@ -203,8 +215,9 @@ export interface AttentionBackwardBounds {
 export function attentionBackwardBounds(
   drawn: AttentionCase,
   { output, logSumExp, errors }: BackwardInputs,
+  rounding?: HalfRounding,
 ): AttentionBackwardBounds {
-  const pass = new Pass(drawn);
+  const pass = new Pass(drawn, rounding);
   const [, queryHeads, length, headDim] = pass.shape;
   const group = queryHeads / pass.keyHeads;
   const g = drawn.outputGradient.data;
@@ -213,6 +226,8 @@ export function attentionBackwardBounds(
   const used = new Float64Array(pass.key.length); // bounds of u = ∂L/∂(used value)
   const gradient = new Float64Array(pass.key.length); // u
   const scale = Math.abs(pass.scale);
+  const half = roundingOfWeights(rounding);
+  const small = rounding === undefined ? undefined : new SmallWeights(pass);
   for (let row = 0; row < pass.rows; row++) {
     const t = row % length;
     const keyRows = pass.keyStart(Math.floor(row / length)) / headDim;
@@ -245,9 +260,15 @@ export function attentionBackwardBounds(
       const weightError = a * rho + FLUSH;
       const dError = a * inner + weightError * (Math.abs(product - rowDot) + inner) +
         2 * U * Math.abs(d) + FLUSH;
-      const queryError = dError + (t + 4) * U * Math.abs(d);
-      const keyError = dError + (length * group + 4) * U * Math.abs(d);
-      const valueError = weightError + (length * group + 2) * U * a;
+      const halfError = half.relative * (Math.abs(d) + dError);
+      const queryError = dError + (t + 4) * U * Math.abs(d) + halfError;
+      const keyError = dError + (length * group + 4) * U * Math.abs(d) + halfError;
+      const valueError = weightError + (length * group + 2) * U * a +
+        half.relative * (a + weightError);
+      small?.see({ row, keyRow: keyRows + j }, {
+        weight: a + weightError,
+        gradient: Math.abs(d) + dError,
+      });
       for (let i = 0; i < headDim; i++) {
         queryGradient[q + i]! += scale * (queryError * Math.abs(pass.key[k + i]!) + FLUSH) + FLUSH;
         keyGradient[k + i]! += scale * (keyError * Math.abs(pass.query[q + i]!) + FLUSH) + FLUSH;
@@ -256,6 +277,7 @@ export function attentionBackwardBounds(
       }
     }
   }
+  small?.addTo({ queryGradient, keyGradient, used }, g);
   const constantGradient = new Float64Array(pass.keyHeads);
   if (drawn.vScale === undefined) {
     return { queryGradient, keyGradient, valueGradient: used, constantGradient };

@@ -190,7 +190,7 @@ export function softmaxIsShiftInvariant(gpu: Gpu, options: PropertyOptions = {})
           }),
         },
       };
-      const forwardBounds = [drawn, shifted].map(attentionForwardBounds);
+      const forwardBounds = [drawn, shifted].map((each) => attentionForwardBounds(each));
       const backwardBounds = [before, after].map((results, i) =>
         attentionBackwardBounds([drawn, shifted][i]!, { ...results, errors: forwardBounds[i]! })
       );

@@ -10,6 +10,7 @@ import {
 } from "../../../mod.ts";
 import * as reference from "../../../src/reference/mod.ts";
 import {
+  type AttentionCase,
   type AttentionDescription,
   attentionDescription,
   type AttentionPattern,
@@ -20,6 +21,7 @@ import {
   twinInputs,
 } from "../attention_cases.ts";
 import { checkCases, type PropertyOptions } from "../check_cases.ts";
+import type { HalfRounding } from "../half_rounding.ts";
 import { onGpu } from "../on_gpu.ts";
 import type { Report, Tally } from "../report.ts";
 import { attentionBackwardBounds, attentionForwardBounds } from "../tolerance.ts";
@@ -67,24 +69,40 @@ export function attentionForwardMatchesTwin(
     examples,
     seed: 701,
     runs: 34,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const actual = await onGpu<AttentionForwardOptions, AttentionForwardResult>(
-        gpu,
-        attentionForward,
-        drawn,
-      );
-      const expected = reference.attentionForward(twinInputs(drawn));
-      const bounds = attentionForwardBounds(drawn);
-      for (const name of ["output", "logSumExp"] as const) {
-        tally.within(`attentionForward's ${name}`, {
-          actual: actual[name].data,
-          expected: expected[name].data,
-          bound: bounds[name],
-        });
-      }
-    },
+    check: (description, tally) =>
+      checkForwardAgainstTwin(gpu, drawAttention(description), { tally }),
   }, options);
+}
+
+/** How to compare one case with the twin. */
+export interface TwinComparison {
+  readonly tally: Tally;
+  /** What the kernel rounds to f16. Default: nothing. */
+  readonly rounding?: HalfRounding;
+  /** The operator's kernel. Default: the one that it chooses. */
+  readonly variant?: string | undefined;
+}
+
+/** Compares attentionForward with the twin, within the bounds of the error analysis. */
+export async function checkForwardAgainstTwin(
+  gpu: Gpu,
+  drawn: AttentionCase,
+  { tally, rounding, variant }: TwinComparison,
+): Promise<void> {
+  const actual = await onGpu<AttentionForwardOptions, AttentionForwardResult>(
+    gpu,
+    attentionForward,
+    { ...drawn, variant },
+  );
+  const expected = reference.attentionForward(twinInputs(drawn));
+  const bounds = attentionForwardBounds(drawn, rounding);
+  for (const name of ["output", "logSumExp"] as const) {
+    tally.within(`attentionForward's ${name}`, {
+      actual: actual[name].data,
+      expected: expected[name].data,
+      bound: bounds[name],
+    });
+  }
 }
 
 /** attentionBackward's gradients are within the bounds of the error analysis of the twin's, given the same forward. */
@@ -98,39 +116,46 @@ export function attentionBackwardMatchesTwin(
     examples,
     seed: 702,
     runs: 34,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const forward = forwardResults(drawn);
-      const actual = await onGpu<AttentionBackwardOptions, AttentionBackwardResult>(
-        gpu,
-        attentionBackward,
-        { ...drawn, ...forward },
-      );
-      const expected = reference.attentionBackward({
-        ...twinInputs(drawn),
-        output: toTwin(forward.output),
-        logSumExp: toTwin(forward.logSumExp),
-      });
-      const bounds = attentionBackwardBounds(drawn, forward);
-      const names = ["queryGradient", "keyGradient", "valueGradient"] as const;
-      for (const name of names) {
-        tally.within(`attentionBackward's ${name}`, {
-          actual: actual[name].data,
-          expected: expected[name].data,
-          bound: bounds[name],
-        });
-      }
-      if (drawn.vScale !== undefined) {
-        tally.within("attentionBackward's constantGradient", {
-          actual: actual.constantGradient?.data ?? [],
-          expected: expected.constantGradient?.data ?? [],
-          bound: bounds.constantGradient,
-        });
-      } else if (actual.constantGradient !== undefined) {
-        throw new Error("attentionBackward returned a constantGradient without V-scale");
-      }
-    },
+    check: (description, tally) =>
+      checkBackwardAgainstTwin(gpu, drawAttention(description), { tally }),
   }, options);
+}
+
+/** Compares attentionBackward with the twin, within the bounds of the error analysis, given the twin's forward. */
+export async function checkBackwardAgainstTwin(
+  gpu: Gpu,
+  drawn: AttentionCase,
+  { tally, rounding, variant }: TwinComparison,
+): Promise<void> {
+  const forward = forwardResults(drawn);
+  const actual = await onGpu<AttentionBackwardOptions, AttentionBackwardResult>(
+    gpu,
+    attentionBackward,
+    { ...drawn, ...forward, variant },
+  );
+  const expected = reference.attentionBackward({
+    ...twinInputs(drawn),
+    output: toTwin(forward.output),
+    logSumExp: toTwin(forward.logSumExp),
+  });
+  const bounds = attentionBackwardBounds(drawn, forward, rounding);
+  const names = ["queryGradient", "keyGradient", "valueGradient"] as const;
+  for (const name of names) {
+    tally.within(`attentionBackward's ${name}`, {
+      actual: actual[name].data,
+      expected: expected[name].data,
+      bound: bounds[name],
+    });
+  }
+  if (drawn.vScale !== undefined) {
+    tally.within("attentionBackward's constantGradient", {
+      actual: actual.constantGradient?.data ?? [],
+      expected: expected.constantGradient?.data ?? [],
+      bound: bounds.constantGradient,
+    });
+  } else if (actual.constantGradient !== undefined) {
+    throw new Error("attentionBackward returned a constantGradient without V-scale");
+  }
 }
 
 /**

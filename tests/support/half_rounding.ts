@@ -1,0 +1,103 @@
+/**
+ * What attention's kernels that keep tiles in f16 round, for the bounds of their errors: always the weights; queries and
+ * keys, unless f16 holds them as they are. A number becomes one of its two neighbours, as WGSL leaves it open; below
+ * 2^-14 it may become zero. The kernels' scales make that 2^-28 of the largest weight of a row.
+ */
+const HALF_U = 2 ** -10;
+const SMALLEST_OPERAND = 2 ** -14;
+const SMALLEST_WEIGHT = 2 ** -28;
+
+/** Whether the queries and keys of a case change in f16. */
+export interface HalfRounding {
+  readonly operands: "rounded" | "representable";
+}
+
+/** The error of a weight: relative to itself, and to the largest of its row. */
+export function roundingOfWeights(
+  rounding: HalfRounding | undefined,
+): { readonly relative: number; readonly smallest: number } {
+  return rounding === undefined
+    ? { relative: 0, smallest: 0 }
+    : { relative: HALF_U, smallest: SMALLEST_WEIGHT };
+}
+
+/** Rows of D numbers. */
+interface Rows {
+  readonly shape: readonly [number, number, number, number];
+  readonly query: Float64Array;
+  readonly key: Float64Array;
+}
+
+/** How far the product of a query and a key is off, both rounded to f16. */
+export function halfProductError(
+  { shape: [, , , headDim], query, key }: Rows,
+  { row, keyRow, rounding }: {
+    readonly row: number;
+    readonly keyRow: number;
+    readonly rounding: HalfRounding | undefined;
+  },
+): number {
+  if (rounding === undefined) return 0;
+  const relative = rounding.operands === "rounded" ? HALF_U : 0;
+  const off = (x: number) => x < SMALLEST_OPERAND ? x : relative * x;
+  let sum = 0;
+  for (let i = 0; i < headDim; i++) {
+    const q = Math.abs(query[row * headDim + i]!), k = Math.abs(key[keyRow * headDim + i]!);
+    sum += q * off(k) + off(q) * k + off(q) * off(k);
+  }
+  return sum;
+}
+
+/** What f16 does to weights that are small against the largest of their row, a query's in one kernel, a key's in the other. */
+export class SmallWeights {
+  readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
+  /** The largest gradient of a logit in each query row, and in each key row. */
+  readonly #ofQuery: Float64Array;
+  readonly #ofKey: Float64Array;
+  /** The largest weight in each key row. */
+  readonly #weight: Float64Array;
+
+  constructor(pass: Rows & { readonly scale: number; keyStart(head: number): number }) {
+    const headDim = pass.shape[3];
+    this.#pass = pass;
+    this.#ofQuery = new Float64Array(pass.query.length / headDim);
+    this.#ofKey = new Float64Array(pass.key.length / headDim);
+    this.#weight = new Float64Array(pass.key.length / headDim);
+  }
+
+  /** Takes note of a pair of a query and a key. */
+  see(
+    { row, keyRow }: { readonly row: number; readonly keyRow: number },
+    { weight, gradient }: { readonly weight: number; readonly gradient: number },
+  ): void {
+    this.#ofQuery[row] = Math.max(this.#ofQuery[row]!, gradient);
+    this.#ofKey[keyRow] = Math.max(this.#ofKey[keyRow]!, gradient);
+    this.#weight[keyRow] = Math.max(this.#weight[keyRow]!, weight);
+  }
+
+  /** Adds to the bounds of the gradients, that of the value before V-scale, once all pairs were seen. */
+  addTo(
+    bounds: {
+      readonly queryGradient: Float64Array;
+      readonly keyGradient: Float64Array;
+      readonly used: Float64Array;
+    },
+    outputGradient: Float32Array,
+  ): void {
+    const { shape: [, , length, headDim], query, key, scale } = this.#pass;
+    for (let row = 0; row < this.#ofQuery.length; row++) {
+      const keyRows = this.#pass.keyStart(Math.floor(row / length)) / headDim;
+      const ofQuery = SMALLEST_WEIGHT * Math.abs(scale) * this.#ofQuery[row]!;
+      for (let keyRow = keyRows; keyRow <= keyRows + row % length; keyRow++) {
+        const ofKey = SMALLEST_WEIGHT * Math.abs(scale) * this.#ofKey[keyRow]!;
+        const weight = SMALLEST_WEIGHT * this.#weight[keyRow]!;
+        for (let i = 0; i < headDim; i++) {
+          const q = row * headDim + i, k = keyRow * headDim + i;
+          bounds.queryGradient[q]! += ofQuery * Math.abs(key[k]!);
+          bounds.keyGradient[k]! += ofKey * Math.abs(query[q]!);
+          bounds.used[k]! += weight * Math.abs(outputGradient[q]!);
+        }
+      }
+    }
+  }
+}
