@@ -4,9 +4,18 @@ import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
-  UsageError,
 } from "../../src/cli/arguments.ts";
 import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+import {
+  budgetSeconds,
+  help,
+  listOf,
+  refuseOperands,
+  reportFailure,
+  seed,
+  someOf,
+  wholeNumber,
+} from "../../src/cli/common_options.ts";
 import { listenForInterrupts } from "../../src/cli/interrupts.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { checkWritable, writeTextFile } from "../../src/measure/result_file_store.ts";
@@ -37,18 +46,13 @@ const options = {
     description: "Of sampling for each work; six rounds are taken in any case",
     default: "30",
   },
-  seed: {
-    type: "value",
-    placeholder: "N",
-    description: "Of the order in each round",
-    default: "1",
-  },
+  seed: { ...seed, description: "Of the order in each round" },
   markdown: { type: "switch", description: "Prints the table as Markdown" },
   out: { type: "value", placeholder: "FILE", description: "Writes everything as JSON, too" },
-  help: { type: "switch", short: "h", description: "Prints this and ends" },
+  help,
 } as const satisfies OptionSpecifications;
 
-const help = `Runs the same work on other libraries, side by side with this project's kernels.
+const helpText = `Runs the same work on other libraries, side by side with this project's kernels.
 
 Usage: deno task bench:peers [OPTIONS]
 
@@ -78,39 +82,23 @@ interface Request {
 function parse(args: readonly string[]): Request | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
-  if (operands.length > 0) {
-    throw new UsageError(
-      `unexpected ${JSON.stringify(operands[0])}: bench:peers takes options only`,
-    );
-  }
-  const chosen = list("libraries", values.libraries, names) as LibraryName[];
-  const wanted = list("works", values.works, works.map(({ name }) => name));
-  const budget = Number(values.budget);
-  const seed = Number(values.seed);
-  if (!(budget > 0 && budget <= 1e5)) {
-    throw new UsageError("--budget is not a number of seconds above 0");
-  }
-  if (!Number.isSafeInteger(seed)) throw new UsageError("--seed is not a whole number");
+  refuseOperands(operands, "bench:peers");
+  const chosen = someOf("libraries", {
+    given: listOf("libraries", values.libraries),
+    known: names,
+  });
+  const wanted = someOf("works", {
+    given: listOf("works", values.works),
+    known: works.map(({ name }) => name),
+  });
   return {
     chosen: names.filter((name) => name === "gradsink" || chosen.includes(name)),
     work: works.filter(({ name }) => wanted.includes(name)),
-    budget,
-    seed,
+    budget: budgetSeconds(values.budget),
+    seed: wholeNumber("seed", values.seed),
     markdown: switches.markdown,
     out: values.out,
   };
-}
-
-function list(option: string, value: string | undefined, known: readonly string[]): string[] {
-  if (value === undefined) return [...known];
-  const given = value.split(",").map((item) => item.trim());
-  const unknown = given.find((item) => !known.includes(item));
-  if (unknown !== undefined) {
-    throw new UsageError(
-      `--${option} is ${JSON.stringify(unknown)}, wanted some of ${known.join(", ")}`,
-    );
-  }
-  return given;
 }
 
 // Others' code: it may read and open drivers, and nothing else.
@@ -272,12 +260,10 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const request = parse(args);
     if (request !== undefined) return await run(request, interrupt.signal);
-    console.log(help);
+    console.log(helpText);
     return 0;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(`bench:peers: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
-    return error instanceof UsageError ? 2 : 1;
+    return reportFailure("bench:peers", error);
   } finally {
     stop();
   }

@@ -12,6 +12,19 @@ import {
   describeSuite,
 } from "../../src/cli/bench_machine.ts";
 import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+import {
+  budgetSeconds,
+  help,
+  refuseOperands,
+  reportFailure,
+  runtime,
+  type RuntimeChoice,
+  seed,
+  software,
+  type SoftwareChoice,
+  tuning,
+  wholeNumber,
+} from "../../src/cli/common_options.ts";
 import { listenForInterrupts } from "../../src/cli/interrupts.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { MeasuringChild } from "../../src/measure/child_process.ts";
@@ -32,27 +45,9 @@ const options = {
     description: "No more tokens or rows than these",
     default: "16384",
   },
-  runtime: {
-    type: "value",
-    placeholder: "NAME",
-    choices: ["deno", "dawn"],
-    description: "The WebGPU implementation",
-    default: "deno",
-  },
-  software: {
-    type: "value",
-    placeholder: "WHEN",
-    choices: ["auto", "always", "never"],
-    description: "Whether an adapter that computes on the CPU will do",
-    default: "auto",
-  },
-  tuning: {
-    type: "value",
-    placeholder: "WHETHER",
-    choices: ["on", "off"],
-    description: "Whether the kernels that deno task tune chose on this machine are measured",
-    default: "on",
-  },
+  runtime,
+  software,
+  tuning,
   budget: {
     type: "value",
     placeholder: "SECONDS",
@@ -60,7 +55,7 @@ const options = {
       "About how long sampling may take; a call that takes a twentieth of it is left out",
     default: "240",
   },
-  seed: { type: "value", placeholder: "N", description: "Of the inputs", default: "1" },
+  seed: { ...seed, description: "Of the inputs" },
   out: {
     type: "value",
     placeholder: "NAME",
@@ -72,10 +67,10 @@ const options = {
     placeholder: "FILE",
     description: "Takes what an earlier run on this adapter measured, and measures the rest",
   },
-  help: { type: "switch", short: "h", description: "Prints this and ends" },
+  help,
 } as const satisfies OptionSpecifications;
 
-const help = `Measures how time and memory grow with the lengths of a call, and draws it.
+const helpText = `Measures how time and memory grow with the lengths of a call, and draws it.
 
 Usage: deno task bench:scaling [OPTIONS]
 
@@ -93,8 +88,8 @@ Exit codes:
 
 interface Request {
   readonly longest: number;
-  readonly runtime: "deno" | "dawn";
-  readonly software: "auto" | "always" | "never";
+  readonly runtime: RuntimeChoice;
+  readonly software: SoftwareChoice;
   readonly tuning: boolean;
   readonly budget: number;
   readonly seed: number;
@@ -105,27 +100,21 @@ interface Request {
 function parse(args: readonly string[]): Request | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
-  if (operands.length > 0) {
+  refuseOperands(operands, "bench:scaling");
+  const longest = wholeNumber("longest", values.longest);
+  if (longest < 128) {
     throw new UsageError(
-      `unexpected ${JSON.stringify(operands[0])}: bench:scaling takes options only`,
+      `--longest is ${longest}, wanted at least 128, the shortest of attention's`,
     );
   }
-  const number = (name: "longest" | "budget" | "seed", least: number): number => {
-    const value = Number(values[name]);
-    const whole = name === "budget" || Number.isSafeInteger(value);
-    if (whole && value >= least && value <= 1e9) return value;
-    throw new UsageError(
-      `--${name} is ${JSON.stringify(values[name])}, wanted a number from ${least} on`,
-    );
-  };
   return {
-    longest: number("longest", 128),
-    runtime: values.runtime as Request["runtime"],
-    software: values.software as Request["software"],
+    longest,
+    runtime: values.runtime,
+    software: values.software,
     tuning: values.tuning === "on",
-    budget: number("budget", 1),
-    seed: number("seed", 0),
-    out: values.out!,
+    budget: budgetSeconds(values.budget),
+    seed: wholeNumber("seed", values.seed),
+    out: values.out,
     resume: values.resume,
   };
 }
@@ -220,12 +209,10 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const request = parse(args);
     if (request !== undefined) return await run(request, interrupt.signal);
-    console.log(help);
+    console.log(helpText);
     return 0;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(`bench:scaling: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
-    return error instanceof UsageError ? 2 : 1;
+    return reportFailure("bench:scaling", error);
   } finally {
     stop();
   }

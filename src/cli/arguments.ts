@@ -37,12 +37,17 @@ export type NamesOf<Options extends OptionSpecifications, Type extends "switch" 
   [Name in keyof Options]: Options[Name]["type"] extends Type ? Name : never;
 }[keyof Options];
 
+/** What an option's value can be: one of its choices, if it has some, and undefined unless it has a default. */
+export type ValueOf<Option extends OptionSpecification> =
+  | (Option extends { readonly choices: readonly (infer Choice)[] } ? Choice : string)
+  | (Option extends { readonly default: string } ? never : undefined);
+
 /** What {@linkcode parseArguments} finds. */
 export interface ParsedArguments<Options extends OptionSpecifications> {
   /** True for a switch that was given. */
   readonly switches: { readonly [Name in NamesOf<Options, "switch">]: boolean };
   /** The option's value; the last one if it was given more than once. */
-  readonly values: { readonly [Name in NamesOf<Options, "value">]: string | undefined };
+  readonly values: { readonly [Name in NamesOf<Options, "value">]: ValueOf<Options[Name]> };
   /** Everything else, in order. */
   readonly operands: readonly string[];
 }

@@ -19,6 +19,7 @@ import {
   selectionOf,
 } from "./bench_options.ts";
 import { Progress, stderrOutput } from "./bench_progress.ts";
+import { reportFailure } from "./common_options.ts";
 import { listenForInterrupts } from "./interrupts.ts";
 
 /** What a test replaces. */
@@ -49,10 +50,7 @@ export async function bench(args: readonly string[], hooks: BenchHooks = {}): Pr
     console.log(benchHelp());
     return 0;
   } catch (error) {
-    const usage = error instanceof UsageError;
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(`bench: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
-    return usage ? 2 : 1;
+    return reportFailure("bench", error);
   }
 }
 

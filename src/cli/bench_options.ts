@@ -1,5 +1,4 @@
 /** The bench's command line: what it takes, and what it makes of it. */
-import type { OpenGpuOptions } from "../gpu/open_gpu.ts";
 import type { CacheState, ResultSettings } from "../measure/result_file.ts";
 import {
   type GridName,
@@ -16,7 +15,21 @@ import {
   parseArguments,
   UsageError,
 } from "./arguments.ts";
-import { closest } from "./closest.ts";
+import {
+  budgetSeconds,
+  help,
+  listOf,
+  oneOf,
+  refuseOperands,
+  runtime,
+  type RuntimeChoice,
+  seed,
+  software,
+  type SoftwareChoice,
+  someOf,
+  tuning,
+  wholeNumber,
+} from "./common_options.ts";
 
 /** What to measure. */
 export interface Selection {
@@ -27,8 +40,8 @@ export interface Selection {
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
   readonly variants: "chosen" | "all" | readonly string[];
-  readonly runtime: "deno" | "dawn";
-  readonly software: NonNullable<OpenGpuOptions["software"]>;
+  readonly runtime: RuntimeChoice;
+  readonly software: SoftwareChoice;
   /** Whether the choices of `deno task tune` count. */
   readonly tuning: "on" | "off";
   readonly seed: number;
@@ -83,38 +96,15 @@ const options = {
     description:
       "chosen: the kernel that callers get on this adapter; all; or names (default chosen)",
   },
-  runtime: {
-    type: "value",
-    placeholder: "NAME",
-    choices: ["deno", "dawn"],
-    description: "The WebGPU implementation",
-    default: "deno",
-  },
-  software: {
-    type: "value",
-    placeholder: "WHEN",
-    choices: ["auto", "always", "never"],
-    description: "Whether an adapter that computes on the CPU will do",
-    default: "auto",
-  },
-  tuning: {
-    type: "value",
-    placeholder: "WHETHER",
-    choices: ["on", "off"],
-    description: "Whether the kernels that deno task tune chose on this machine are measured",
-    default: "on",
-  },
+  runtime,
+  software,
+  tuning,
   budget: {
     type: "value",
     placeholder: "SECONDS",
     description: "About how long the run may take (default 240, software adapters 180)",
   },
-  seed: {
-    type: "value",
-    placeholder: "N",
-    description: "Of the inputs and the order of measuring",
-    default: "1",
-  },
+  seed,
   out: {
     type: "value",
     placeholder: "FILE",
@@ -131,7 +121,7 @@ const options = {
     description: "Goes on with an incomplete result file",
   },
   json: { type: "switch", description: "Prints the result file instead of a table" },
-  help: { type: "switch", short: "h", description: "Prints this and ends" },
+  help,
 } as const satisfies OptionSpecifications;
 
 /** The text of `--help`. */
@@ -163,9 +153,7 @@ Exit codes:
 export function parseBench(args: readonly string[]): BenchRequest {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return { help: true };
-  if (operands.length > 0) {
-    throw new UsageError(`unexpected ${JSON.stringify(operands[0])}: bench takes options only`);
-  }
+  refuseOperands(operands, "bench");
   if (values.resume !== undefined) {
     // Only what was not in the command line can come from the file without contradiction.
     const given = Object.keys(options).find((name) =>
@@ -184,17 +172,17 @@ export function parseBench(args: readonly string[]): BenchRequest {
   return {
     help: false,
     selection: checkSelection({
-      kernels: list("kernels", values.kernels),
-      passes: list("passes", values.passes),
-      shapes: values.shapes === undefined ? undefined : list("shapes", values.shapes),
-      dtypes: list("dtypes", values.dtypes),
-      caches: list("cache", values.cache),
-      variants: list("variants", values.variants),
+      kernels: listOf("kernels", values.kernels),
+      passes: listOf("passes", values.passes),
+      shapes: values.shapes === undefined ? undefined : listOf("shapes", values.shapes),
+      dtypes: listOf("dtypes", values.dtypes),
+      caches: listOf("cache", values.cache),
+      variants: listOf("variants", values.variants),
       runtime: values.runtime,
       software: values.software,
       tuning: values.tuning,
-      seed: wholeNumber("seed", values.seed ?? "1"),
-      budget: values.budget === undefined ? undefined : Number(values.budget),
+      seed: wholeNumber("seed", values.seed),
+      budget: values.budget,
     }),
     out: values.out,
     json: switches.json,
@@ -225,43 +213,24 @@ export function selectionOf(settings: ResultSettings, budget: number | undefined
   });
 }
 
-function list(name: string, value: string | undefined): string[] | undefined {
-  if (value === undefined) return undefined;
-  const items = value.split(",").map((item) => item.trim());
-  if (items.includes("")) {
-    throw new UsageError(`--${name} is ${JSON.stringify(value)}: an empty name`);
-  }
-  return [...new Set(items)];
-}
-
-function wholeNumber(name: string, value: string): number {
-  const number = /^[+-]?\d+$/.test(value) ? Number(value) : NaN;
-  if (!Number.isSafeInteger(number)) {
-    throw new UsageError(`--${name} is ${JSON.stringify(value)}, wanted a whole number`);
-  }
-  return number;
-}
-
 // The fields come from a command line or from a file, so nothing is known of their types.
 function checkSelection(given: { readonly [field: string]: unknown }): Selection {
   const chosen = {
-    kernels: some("kernels", { given: given.kernels, known: kernels }),
-    passes: some("passes", { given: given.passes, known: passes }),
-    dtypes: some("dtypes", { given: given.dtypes, known: dtypes }),
-    caches: some("cache", { given: given.caches, known: caches }),
-    runtime: one("runtime", { given: given.runtime, known: ["deno", "dawn"] as const }),
-    software: one("software", {
+    kernels: someOf("kernels", { given: given.kernels, known: kernels }),
+    passes: someOf("passes", { given: given.passes, known: passes }),
+    dtypes: someOf("dtypes", { given: given.dtypes, known: dtypes }),
+    caches: someOf("cache", { given: given.caches, known: caches }),
+    runtime: oneOf("runtime", { given: given.runtime, known: runtime.choices }),
+    software: oneOf("software", {
       given: given.software,
-      known: ["auto", "always", "never"] as const,
+      known: software.choices,
     }),
     // Files from before there was tuning do not say.
-    tuning: one("tuning", { given: given.tuning ?? "on", known: ["on", "off"] as const }),
+    tuning: oneOf("tuning", { given: given.tuning ?? "on", known: tuning.choices }),
   };
-  const { seed, budget } = given;
+  const { seed, budget: seconds } = given;
   if (!Number.isSafeInteger(seed)) throw new UsageError(`--seed is ${seed}, wanted a whole number`);
-  if (budget !== undefined && !(typeof budget === "number" && budget > 0 && budget <= 1e6)) {
-    throw new UsageError(`--budget is not a number of seconds above 0`);
-  }
+  const budget = seconds === undefined ? undefined : budgetSeconds(seconds);
   if (
     !chosen.kernels.some((kernel) => chosen.passes.some((p) => kernelPasses[kernel].includes(p)))
   ) {
@@ -280,29 +249,6 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
   };
 }
 
-function some<Name extends string>(
-  option: string,
-  { given, known }: { readonly given: unknown; readonly known: readonly Name[] },
-): readonly Name[] {
-  if (given === undefined) return known;
-  const names = Array.isArray(given) ? given as unknown[] : [given];
-  for (const name of names) one(option, { given: name, known });
-  return known.filter((name) => names.includes(name));
-}
-
-function one<Name extends string>(
-  option: string,
-  { given, known }: { readonly given: unknown; readonly known: readonly Name[] },
-): Name {
-  if (known.includes(given as Name)) return given as Name;
-  const name = String(given).slice(0, 100);
-  const near = closest(name, known);
-  throw new UsageError(
-    `--${option} is ${JSON.stringify(name)}, wanted ${known.join(", ")}` +
-      (near === undefined ? "" : ` (did you mean ${near}?)`),
-  );
-}
-
 function shapeSelection(given: unknown, chosen: readonly KernelName[]): GridName | string[] {
   if (given === undefined) return "default";
   const names = Array.isArray(given) ? given as unknown[] : [given];
@@ -312,7 +258,7 @@ function shapeSelection(given: unknown, chosen: readonly KernelName[]): GridName
     throw new UsageError(`--shapes mixes the grid ${grid} with other names`);
   }
   const known = [...new Set(chosen.flatMap(namesOfShapes))];
-  return names.map((name) => one("shapes", { given: name, known }));
+  return names.map((name) => oneOf("shapes", { given: name, known }));
 }
 
 function variantSelection(
@@ -327,7 +273,7 @@ function variantSelection(
     chosen.passes.filter((pass) => kernelPasses[kernel].includes(pass))
       .flatMap((pass) => variantsOf(kernel, pass))
   );
-  return names.map((name) => one("variants", { given: name, known: [...new Set(known)] }));
+  return names.map((name) => oneOf("variants", { given: name, known: [...new Set(known)] }));
 }
 
 /** The names of all shapes of a kernel. */

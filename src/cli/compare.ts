@@ -135,7 +135,7 @@ async function compare(args: readonly string[], output: CommandOutput): Promise<
       `${operands.length === 1 ? "one result file" : "no result file"} given, wanted at least two`,
     );
   }
-  const threshold = percentage("threshold", values.threshold!);
+  const threshold = percentage("threshold", values.threshold);
   const gate = values["fail-on-regression"];
   const limit = gate === undefined ? undefined : percentage("fail-on-regression", gate);
   if (values.html !== undefined) await checkTarget(values.html, operands);

@@ -1,5 +1,4 @@
 /** `deno task sinks`: measures sinks and gradient sinks of a trained model. */
-import { escapeTerminal } from "../escape.ts";
 import { measureModel } from "../experiments/measure_model.ts";
 import { measureQuantization } from "../experiments/measure_quantization.ts";
 import { type OpenedModel, openModel } from "../experiments/open_model.ts";
@@ -14,6 +13,7 @@ import type { SinkMeasurement } from "../sinks/measurement.ts";
 import { formatMeasurementJson } from "../sinks/measurement_text.ts";
 import { UsageError } from "./arguments.ts";
 import { Progress, stderrOutput } from "./bench_progress.ts";
+import { reportFailure } from "./common_options.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks_options.ts";
 
 /** What a test replaces. */
@@ -70,9 +70,7 @@ export async function runSinks(args: readonly string[], hooks: SinksHooks): Prom
     hooks.err(`sinks: ${errors.length} of the theory's statements are violated\n`);
     return 3;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    hooks.err(`sinks: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}\n`);
-    return error instanceof UsageError ? 2 : 1;
+    return reportFailure("sinks", error, (line) => hooks.err(`${line}\n`));
   }
 }
 

@@ -5,6 +5,13 @@ import {
   parseArguments,
   UsageError,
 } from "./arguments.ts";
+import {
+  help,
+  runtime,
+  type RuntimeChoice,
+  software,
+  type SoftwareChoice,
+} from "./common_options.ts";
 
 /** A command line that makes sense. */
 export type SinksRequest =
@@ -32,8 +39,8 @@ export type SinksRequest =
     readonly threshold: number;
     readonly theory: boolean;
     readonly quantization: boolean;
-    readonly runtime: "deno" | "dawn";
-    readonly software: "auto" | "always" | "never";
+    readonly runtime: RuntimeChoice;
+    readonly software: SoftwareChoice;
   };
 
 const options = {
@@ -102,21 +109,9 @@ const options = {
     type: "switch",
     description: "Does not measure the loss with INT8 activations",
   },
-  runtime: {
-    type: "value",
-    placeholder: "NAME",
-    choices: ["deno", "dawn"],
-    description: "The WebGPU implementation",
-    default: "deno",
-  },
-  software: {
-    type: "value",
-    placeholder: "WHEN",
-    choices: ["auto", "always", "never"],
-    description: "Whether an adapter that computes on the CPU will do",
-    default: "auto",
-  },
-  help: { type: "switch", short: "h", description: "Prints this and ends" },
+  runtime,
+  software,
+  help,
 } as const satisfies OptionSpecifications;
 
 /** The text of `--help`. */
@@ -164,7 +159,7 @@ export function parseSinks(args: readonly string[]): SinksRequest {
     throw new UsageError(`unexpected ${JSON.stringify(extra)}: sinks takes one run`);
   }
   const { step, batch, output, html, corpus } = values;
-  const threshold = /^\d*\.?\d+$/.test(values.threshold!) ? Number(values.threshold) : NaN;
+  const threshold = /^\d*\.?\d+$/.test(values.threshold) ? Number(values.threshold) : NaN;
   if (!(threshold <= 1)) {
     throw new UsageError(
       `--threshold is ${JSON.stringify(values.threshold)}, wanted a number from 0 to 1`,
@@ -177,16 +172,16 @@ export function parseSinks(args: readonly string[]): SinksRequest {
     json: switches.json,
     output,
     html,
-    split: values.split as "training" | "validation",
-    batches: integer("batches", values.batches!, 1),
+    split: values.split,
+    batches: integer("batches", values.batches, 1),
     batch: batch === undefined ? undefined : integer("batch", batch, 1),
     corpus,
-    position: integer("position", values.position!, 0),
-    window: integer("window", values.window!, 1),
+    position: integer("position", values.position, 0),
+    window: integer("window", values.window, 1),
     threshold,
     theory: !switches["no-theory"],
     quantization: !switches["no-quantization"],
-    runtime: values.runtime as "deno" | "dawn",
-    software: values.software as "auto" | "always" | "never",
+    runtime: values.runtime,
+    software: values.software,
   };
 }

@@ -168,7 +168,7 @@ function parseReport(args: readonly string[]): StudyRequest {
   const { switches, values, operands } = parseArguments(args, { options: reportOptions });
   if (switches.help) return { command: "help" };
   if (operands.length === 0) throw new UsageError("report: no folder given, wanted at least one");
-  return { command: "report", folders: operands, out: values.out!, records: values.records };
+  return { command: "report", folders: operands, out: values.out, records: values.records };
 }
 
 function parseRun(args: readonly string[]): StudyRequest {
@@ -179,19 +179,19 @@ function parseRun(args: readonly string[]): StudyRequest {
       `unexpected ${JSON.stringify(operands[0])}; the only command is report`,
     );
   }
-  const settings = named("settings", values.settings!, STUDY_SETTINGS);
+  const settings = named("settings", values.settings, STUDY_SETTINGS);
   if (settings.includes("text") && values.corpus === undefined) {
     throw new UsageError("the text setting wants --corpus=PATH, a file or folder of text");
   }
   if (!settings.includes("text") && values.corpus !== undefined) {
     throw new UsageError("--corpus is for the text setting, which --settings does not name");
   }
-  const shard = parseShard(values.shard!);
-  if (shard === undefined) throw wrong("shard", values.shard!, "a part such as 2/8");
-  const seeds = parseSeeds(values.seeds!);
-  if (seeds === undefined) throw wrong("seeds", values.seeds!, "a count such as 5, or 6-10");
-  const steps = integer("steps", values.steps!, 1_000_000);
-  const measurements = integer("measurements", values.measurements!, 1000);
+  const shard = parseShard(values.shard);
+  if (shard === undefined) throw wrong("shard", values.shard, "a part such as 2/8");
+  const seeds = parseSeeds(values.seeds);
+  if (seeds === undefined) throw wrong("seeds", values.seeds, "a count such as 5, or 6-10");
+  const steps = integer("steps", values.steps, 1_000_000);
+  const measurements = integer("measurements", values.measurements, 1000);
   if (measurements > steps) {
     throw new UsageError(`--measurements is ${measurements}, wanted at most --steps, ${steps}`);
   }
@@ -205,14 +205,14 @@ function parseRun(args: readonly string[]): StudyRequest {
     scale: {
       steps,
       measurements,
-      batch: integer("batch", values.batch!, 65536),
-      sequences: integer("sequences", values.sequences!, 65536),
-      learningRate: positive("learning-rate", values["learning-rate"]!),
+      batch: integer("batch", values.batch, 65536),
+      sequences: integer("sequences", values.sequences, 65536),
+      learningRate: positive("learning-rate", values["learning-rate"]),
       corpus: values.corpus,
     },
     shard,
-    jobs: integer("jobs", values.jobs!, 256),
-    out: values.out!,
+    jobs: integer("jobs", values.jobs, 256),
+    out: values.out,
     list: switches.list,
     remeasure: switches.remeasure,
   };

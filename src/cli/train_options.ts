@@ -2,11 +2,7 @@
 import { isPreset, PRESET_TITLES, PRESETS, presetSettings } from "../experiments/presets.ts";
 import { checkRunSettings, type RunSettings } from "../experiments/run_settings.ts";
 import type { OpenGpuOptions } from "../ops/open_gpu_options.ts";
-import {
-  type LlamaConfig,
-  V_SCALE_VARIANTS,
-  type VScaleVariant,
-} from "../reference/llama_config.ts";
+import { type LlamaConfig, V_SCALE_VARIANTS } from "../reference/llama_config.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -14,6 +10,7 @@ import {
   UsageError,
 } from "./arguments.ts";
 import { closest } from "./closest.ts";
+import { help, runtime, software } from "./common_options.ts";
 
 /** A command line that makes sense. */
 export type TrainRequest =
@@ -94,21 +91,9 @@ const options = {
     description: "Steps between checkpoints; 0 for the end only",
   },
   keep: { type: "value", placeholder: "N", description: "Checkpoints that are kept, the newest" },
-  runtime: {
-    type: "value",
-    placeholder: "NAME",
-    description: "The WebGPU implementation",
-    choices: ["deno", "dawn"],
-    default: "deno",
-  },
-  software: {
-    type: "value",
-    placeholder: "WHEN",
-    description: "Whether an adapter that computes on the CPU will do",
-    choices: ["auto", "always", "never"],
-    default: "auto",
-  },
-  help: { type: "switch", short: "h", description: "Prints this and ends" },
+  runtime,
+  software,
+  help,
 } as const satisfies OptionSpecifications;
 
 /** The text of `--help`. */
@@ -147,7 +132,7 @@ export function parseTrain(args: readonly string[]): TrainRequest {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return { command: "help" };
   const { resume, out, runtime, software } = values;
-  const gpu = { runtime, software } as OpenGpuOptions;
+  const gpu = { runtime, software };
   if (operands.length > 1) {
     throw new UsageError(`one preset is wanted, not ${operands.join(" ")}`);
   }
@@ -256,7 +241,7 @@ function modelOf(
 ): { [Name in keyof LlamaConfig]?: LlamaConfig[Name] | undefined } {
   const layers = integer(values, "layers");
   return {
-    vScale: values["v-scale"] as VScaleVariant | undefined,
+    vScale: values["v-scale"],
     layers,
     layersWithoutAttention: layerList(values["without-attention"]),
     modelDim: integer(values, "model-dim"),

@@ -13,6 +13,7 @@ import { formatShape } from "../report/format.ts";
 import { UsageError } from "./arguments.ts";
 import { childCommand } from "./bench_machine.ts";
 import { Progress, stderrOutput } from "./bench_progress.ts";
+import { reportFailure } from "./common_options.ts";
 import { listenForInterrupts } from "./interrupts.ts";
 import { parseTune, tuneHelp, type TuneRequest } from "./tune_options.ts";
 import { formatTuningRun } from "./tune_table.ts";
@@ -45,10 +46,7 @@ export async function runTune(args: readonly string[], hooks: TuneHooks = {}): P
     console.log(tuneHelp());
     return 0;
   } catch (error) {
-    const usage = error instanceof UsageError;
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(`tune: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
-    return usage ? 2 : 1;
+    return reportFailure("tune", error);
   }
 }
 

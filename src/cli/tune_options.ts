@@ -8,6 +8,7 @@ import {
   UsageError,
 } from "./arguments.ts";
 import { parseBench, type Selection } from "./bench_options.ts";
+import { help, refuseOperands, runtime, seed, software } from "./common_options.ts";
 
 /** A command line that makes sense. */
 export type TuneRequest =
@@ -42,33 +43,16 @@ const options = {
     description:
       "quick, default or full, or names of shapes as in deno task bench (default default); one of each class is timed",
   },
-  runtime: {
-    type: "value",
-    placeholder: "NAME",
-    choices: ["deno", "dawn"],
-    description: "The WebGPU implementation",
-    default: "deno",
-  },
-  software: {
-    type: "value",
-    placeholder: "WHEN",
-    choices: ["auto", "always", "never"],
-    description: "Whether an adapter that computes on the CPU will do",
-    default: "auto",
-  },
+  runtime,
+  software,
   budget: {
     type: "value",
     placeholder: "SECONDS",
     description: "How long it may take (default 300); a compilation that has begun is waited for",
   },
-  seed: {
-    type: "value",
-    placeholder: "N",
-    description: "Of the inputs and the order of measuring",
-    default: "1",
-  },
+  seed,
   "dry-run": { type: "switch", description: "Measures, and keeps nothing" },
-  help: { type: "switch", short: "h", description: "Prints this and ends" },
+  help,
 } as const satisfies OptionSpecifications;
 
 /** The text of `--help`. */
@@ -100,9 +84,7 @@ Exit codes:
 export function parseTune(args: readonly string[]): TuneRequest {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return { help: true };
-  if (operands.length > 0) {
-    throw new UsageError(`unexpected ${JSON.stringify(operands[0])}: tune takes options only`);
-  }
+  refuseOperands(operands, "tune");
   const untunable = values.kernels?.split(",").map((name) => name.trim())
     .find((name) => name in kernelPasses && !kernels.includes(name as KernelName));
   if (untunable !== undefined) {
