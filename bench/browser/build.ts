@@ -117,8 +117,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // The bundler leaves line ends in templates alone, most of which write kernels; what indents a line there means nothing.
-    shorter = shorter.replaceAll(/\n +/g, "\n");
+    // The bundler leaves line ends in templates alone, most of which write kernels; what indents a line there means nothing,
+    // nor does a comment at its end. Nothing else looks like one: minified scripts have none, and strings end within a line.
+    shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }
 }
