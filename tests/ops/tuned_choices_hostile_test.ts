@@ -1,6 +1,7 @@
 /** What somebody who can write to the cache can bring about: nothing. */
 import fc from "fast-check";
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
+import { attentionBackwardHalfVariants } from "../../src/ops/attention_backward_variants.ts";
 import { attentionForwardHalfVariants } from "../../src/ops/attention_forward_variants.ts";
 import { matmulHalfVariants } from "../../src/ops/matmul_variants.ts";
 import { type Dimensions, type TunableOperator, tunableOperators } from "../../src/ops/tunable.ts";
@@ -137,6 +138,7 @@ Deno.test("applyTuning() takes a file with changed bytes as it was, or not at al
 
 const named = new Map<string, readonly { readonly name: string }[]>([
   ["attentionForward", attentionForwardHalfVariants],
+  ["attentionBackward", attentionBackwardHalfVariants],
   ["matmul", matmulHalfVariants],
 ]);
 
