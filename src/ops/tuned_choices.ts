@@ -252,8 +252,9 @@ function parseTimes(value: unknown): Record<string, number> {
  */
 export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boolean> {
   const operator = tunableOperators.get(choice.operator);
-  if (operator === undefined) return false;
   const { dimensions, variant } = choice;
+  // Not what runs only where it is named.
+  if (operator === undefined || !operator.variants.includes(variant)) return false;
   try {
     using dry = createDryGpu(info);
     // The whole call by the portable kernel only: others may divide it into any number of parts.
