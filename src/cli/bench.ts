@@ -7,7 +7,7 @@ import { adapterName, isSameMachine } from "../measure/comparison_machine.ts";
 import { RESULT_SCHEMA, type ResultFile, ResultFileError } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file_parse.ts";
 import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file_store.ts";
-import { listJobs, listWork } from "../measure/run_jobs.ts";
+import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/run_jobs.ts";
 import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./arguments.ts";
 import { childCommand, describeHost, describeRuntime, describeSuite } from "./bench_machine.ts";
@@ -110,9 +110,16 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
     }
     const path = request.resume ?? request.out ?? await defaultPath(fresh);
     const work = listWork(selection, { software: opened.info.software });
-    const chosen = await session.choose(work);
-    const jobs = listJobs(selection, work.map((each, i) => ({ ...each, ...chosen[i]! })));
+    const { variants } = selection;
+    const found = await session.choose(work, typeof variants === "string" ? [] : variants);
+    const known = work.map((each, i) => ({ ...each, ...found[i]! }));
+    const jobs = listJobs(selection, known);
+    const unfit = describeUnfit(known);
+    if (jobs.length === 0 && unfit.length > 0) {
+      throw new Error(`nothing of the selection can run here: ${unfit.join("; ")}`);
+    }
     if (jobs.length === 0) throw new UsageError("the selection leaves nothing to measure");
+    for (const line of unfit) console.error(`bench: left out ${escapeTerminal(line)}`);
     run = new BenchRun({
       file: resumed ?? fresh,
       opened,
@@ -130,6 +137,14 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
     progress.clear();
     await session.close();
   }
+}
+
+// What was named and cannot run, each once, whatever the shape.
+function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
+  const lines = work.flatMap(({ kernel, pass, unfit = {} }) =>
+    Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)
+  );
+  return [...new Set(lines)];
 }
 
 async function readResumed(path: string): Promise<ResultFile> {

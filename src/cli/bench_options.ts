@@ -8,7 +8,13 @@ import {
   shapeNamed,
   shapesOf,
 } from "../measure/shapes.ts";
-import { variantsOf } from "../measure/workloads.ts";
+import {
+  namedVariantsOf,
+  type NumberFormat,
+  numberFormatOf,
+  numberFormats,
+  variantsOf,
+} from "../measure/workloads.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -37,7 +43,7 @@ export interface Selection {
   readonly passes: readonly PassName[];
   /** A grid's name, or shapes by name. */
   readonly shapes: GridName | readonly string[];
-  readonly dtypes: readonly string[];
+  readonly dtypes: readonly NumberFormat[];
   readonly caches: readonly CacheState[];
   readonly variants: "chosen" | "all" | readonly string[];
   readonly runtime: RuntimeChoice;
@@ -63,7 +69,6 @@ export type BenchRequest =
 
 const grids: readonly GridName[] = ["quick", "default", "full"];
 const passes: readonly PassName[] = ["forward", "backward"];
-const dtypes = ["f32"];
 const caches: readonly CacheState[] = ["hot", "cold"];
 const kernels = Object.keys(kernelPasses) as KernelName[];
 
@@ -84,7 +89,11 @@ const options = {
     description:
       "quick, default or full, or names of shapes; software adapters get smaller ones (default default)",
   },
-  dtypes: { type: "value", placeholder: "A,B", description: "Number formats: f32 (default all)" },
+  dtypes: {
+    type: "value",
+    placeholder: "A,B",
+    description: `Number formats: ${numberFormats.join(", ")} (default those of the variants)`,
+  },
   cache: {
     type: "value",
     placeholder: "A,B",
@@ -94,7 +103,7 @@ const options = {
     type: "value",
     placeholder: "A,B",
     description:
-      "chosen: the kernel that callers get on this adapter; all; or names (default chosen)",
+      "chosen: the kernel that callers get on this adapter; all but those in f16; or names (default chosen)",
   },
   runtime,
   software,
@@ -133,6 +142,12 @@ Usage: deno task bench [OPTIONS]
 ${formatOptions(options)}
 Every answer is checked before its speed is reported. Results are written after each measurement; Ctrl-C ends
 the run, keeps what there is, marked incomplete, and --resume goes on with it.
+
+Kernels that keep their tiles in f16 and add in f32 are measured only where --variants names them:
+  attention  ${namedVariantsOf("attention", "forward").join(", ")}
+  matmul     ${namedVariantsOf("matmul", "forward").join(", ")}
+Their number format is f16+f32. They are compared with their own kind only, may be as wrong as f16 rounds, and are
+held against the f32 ceiling, since they multiply and add in f32.
 
 Exit codes:
   0    everything was measured
@@ -218,7 +233,6 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
   const chosen = {
     kernels: someOf("kernels", { given: given.kernels, known: kernels }),
     passes: someOf("passes", { given: given.passes, known: passes }),
-    dtypes: someOf("dtypes", { given: given.dtypes, known: dtypes }),
     caches: someOf("cache", { given: given.caches, known: caches }),
     runtime: oneOf("runtime", { given: given.runtime, known: runtime.choices }),
     software: oneOf("software", {
@@ -240,10 +254,12 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
       }`,
     );
   }
+  const variants = variantSelection(given.variants, chosen);
   return {
     ...chosen,
     shapes: shapeSelection(given.shapes, chosen.kernels),
-    variants: variantSelection(given.variants, chosen),
+    variants,
+    dtypes: formatSelection(given.dtypes, { ...chosen, variants }),
     seed: seed as number,
     budget,
   };
@@ -261,19 +277,48 @@ function shapeSelection(given: unknown, chosen: readonly KernelName[]): GridName
   return names.map((name) => oneOf("shapes", { given: name, known }));
 }
 
-function variantSelection(
-  given: unknown,
-  chosen: { readonly kernels: readonly KernelName[]; readonly passes: readonly PassName[] },
-): Selection["variants"] {
+/** What of the kernels is selected. */
+interface Operators {
+  readonly kernels: readonly KernelName[];
+  readonly passes: readonly PassName[];
+}
+
+// Every variant of the selected operators by name, with the format in which it computes.
+function variantsIn({ kernels, passes }: Operators) {
+  return kernels.flatMap((kernel) =>
+    passes.filter((pass) => kernelPasses[kernel].includes(pass)).flatMap((pass) =>
+      [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)]
+        .map((name) => ({ name, format: numberFormatOf(kernel, pass, name) }))
+    )
+  );
+}
+
+function variantSelection(given: unknown, operators: Operators): Selection["variants"] {
   if (given === undefined) return "chosen";
   const names = Array.isArray(given) ? given as unknown[] : [given];
   const [first] = names;
   if (names.length === 1 && (first === "chosen" || first === "all")) return first;
-  const known = chosen.kernels.flatMap((kernel) =>
-    chosen.passes.filter((pass) => kernelPasses[kernel].includes(pass))
-      .flatMap((pass) => variantsOf(kernel, pass))
+  const known = [...new Set(variantsIn(operators).map(({ name }) => name))];
+  return names.map((name) => oneOf("variants", { given: name, known }));
+}
+
+function formatSelection(
+  given: unknown,
+  { variants, ...operators }: Operators & Pick<Selection, "variants">,
+): readonly NumberFormat[] {
+  const selected = typeof variants === "string"
+    ? ["f32"]
+    : variantsIn(operators).filter(({ name }) => variants.includes(name))
+      .map(({ format }) => format);
+  const own = numberFormats.filter((format) => selected.includes(format));
+  if (given === undefined) return own;
+  const formats = someOf("dtypes", { given, known: numberFormats });
+  if (formats.some((format) => own.includes(format))) return formats;
+  throw new UsageError(
+    `--dtypes is ${formats.join(", ")}, and the variants compute in ${
+      own.join(", ")
+    }: --variants names others`,
   );
-  return names.map((name) => oneOf("variants", { given: name, known: [...new Set(known)] }));
 }
 
 /** The names of all shapes of a kernel. */

@@ -33,8 +33,12 @@ export type ChildRequest =
     /** No run may last longer than this, in ns; what would is told as skipped. */
     readonly longestRun?: number;
   }
-  /** Which variants callers without a wish get. */
-  | { readonly type: "choose"; readonly questions: readonly VariantQuestion[] }
+  /** Which variants callers without a wish get, and which of those that were named cannot run. */
+  | {
+    readonly type: "choose";
+    readonly questions: readonly VariantQuestion[];
+    readonly named?: readonly string[];
+  }
   | {
     readonly type: "ceilings";
     /** How long to look for each one's best figure, in ns; the usual, if absent. */
@@ -70,11 +74,12 @@ export type ChildReport =
     readonly ceilings: Ceilings;
     readonly warnings: readonly string[];
   }
-  /** The names of the variants, and whether tuning chose them, in the order of the questions. */
+  /** The names of the variants, whether tuning chose them, and why others cannot run, in the order of the questions. */
   | {
     readonly type: "chosen";
     readonly names: readonly string[];
     readonly tuned?: readonly boolean[];
+    readonly unfit?: readonly Readonly<Record<string, string>>[];
   }
   /** This adapter or shape is not for this variant. */
   | { readonly type: "skipped"; readonly id: number; readonly reason: string }

@@ -23,6 +23,7 @@ import {
   type CheckResult,
   chosenVariant,
   tunedVariant,
+  unfitVariants,
   type Workload,
   type WorkloadOptions,
 } from "./workloads.ts";
@@ -123,15 +124,18 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
     const chosen = request.questions.map((question) => {
       try {
         const name = chosenVariant(gpu, question);
-        return { name, tuned: tunedVariant(gpu, question) === name };
+        const unfit = unfitVariants(gpu, question, request.named ?? []);
+        return { name, tuned: tunedVariant(gpu, question) === name, unfit };
       } catch {
-        return { name: "portable", tuned: false }; // whose preparation then says what is wrong with the shape
+        // Whose preparation then says what is wrong with the shape.
+        return { name: "portable", tuned: false, unfit: {} };
       }
     });
     service.report({
       type: "chosen",
       names: chosen.map(({ name }) => name),
       tuned: chosen.map(({ tuned }) => tuned),
+      unfit: chosen.map(({ unfit }) => unfit),
     });
   } else if (request.type === "ceilings") {
     const found = await measureCeilings(gpu, {

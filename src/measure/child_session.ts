@@ -12,6 +12,7 @@ import type {
 } from "./child_protocol.ts";
 import type { MeasuredCeilings } from "./ceilings.ts";
 import type { Measurement, MeasurementStatus } from "./result_file.ts";
+import type { AdapterChoice } from "./run_jobs.ts";
 import type { StoppingRule } from "./stopping.ts";
 import type { VariantQuestion } from "./workloads_variants.ts";
 
@@ -99,25 +100,31 @@ export class MeasuringSession {
   }
 
   /**
-   * Asks which variants callers without a wish get on this adapter.
+   * Asks which variants callers without a wish get on this adapter, and which of others it cannot run.
    *
    * @param questions kernels, passes and shapes
-   * @returns the variants' names, and whether tuning chose them, in the same order
+   * @param named names of the others
+   * @returns what is known of each, in the same order
    * @throws {Error} if the child ends over it
    */
   async choose(
     questions: readonly VariantQuestion[],
-  ): Promise<readonly { readonly chosen: string; readonly tuned: boolean }[]> {
+    named: readonly string[] = [],
+  ): Promise<readonly Required<AdapterChoice>[]> {
     const child = await this.#running();
     this.#at = { id: null, step: "choosing variants" };
-    this.#request({ type: "choose", questions });
+    this.#request({ type: "choose", questions, named });
     let found: Extract<ChildEvent, { type: "chosen" }> = { type: "chosen", names: [] };
     while (true) {
       const event = await this.#next(child, this.#options.deadline);
       if (event.type === "chosen") found = event;
       else if (event.type === "idle" && found.names.length === questions.length) {
-        const { names, tuned = [] } = found;
-        return names.map((chosen, i) => ({ chosen, tuned: tuned[i] ?? false }));
+        const { names, tuned = [], unfit = [] } = found;
+        return names.map((chosen, i) => ({
+          chosen,
+          tuned: tuned[i] ?? false,
+          unfit: unfit[i] ?? {},
+        }));
       } else if (event.type !== "at") throw new Error(this.#reason(event));
     }
   }

@@ -57,7 +57,7 @@ export interface Measurement {
   readonly pass: string;
   /** The dimensions by name, such as `{ B: 1, Hq: 8, Hkv: 2, T: 1024, D: 64 }`. */
   readonly shape: Readonly<Record<string, number>>;
-  /** The number format, such as `f32`. */
+  /** The number format: `f32`, or `f16+f32` where operands are rounded to f16 and sums are f32. */
   readonly dtype: string;
   /** Which form of the kernel ran; `portable` is the plain one. */
   readonly variant: string;

@@ -28,7 +28,7 @@ export interface Roofline {
  * The roofline for a number format.
  *
  * @param ceilings an adapter's measured ceilings
- * @param dtype `f16` takes the f16 ceiling, everything else f32's
+ * @param dtype `f16` takes the f16 ceiling, everything else f32's; `f16+f32` too, whose multiplications and sums are f32
  * @returns undefined if either ceiling was not measured
  */
 export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefined {

@@ -12,7 +12,12 @@ import {
   shapeNamed,
   shapesOf,
 } from "./shapes.ts";
-import { type VariantQuestion, variantsOf } from "./workloads_variants.ts";
+import {
+  namedVariantsOf,
+  numberFormatOf,
+  type VariantQuestion,
+  variantsOf,
+} from "./workloads_variants.ts";
 
 /** What to make jobs for. */
 export interface JobSelection {
@@ -22,12 +27,25 @@ export interface JobSelection {
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
-  /** `chosen`: the one that a caller without a wish gets; `all`; or those of these names. */
+  /**
+   * `chosen`: the one that a caller without a wish gets; `all` that some caller could get; or those of these names, which
+   * alone can be kernels that round to f16.
+   */
   readonly variants: "chosen" | "all" | readonly string[];
 }
 
 /** A kernel, pass and shape that a selection holds. */
 export type Work = VariantQuestion;
+
+/** What is known of work on an adapter. */
+export interface AdapterChoice {
+  /** The variant that a caller without a wish gets. */
+  readonly chosen: string;
+  /** Whether that is so because tuning chose it. */
+  readonly tuned?: boolean;
+  /** Why some variants cannot run there, by name. */
+  readonly unfit?: Readonly<Record<string, string>>;
+}
 
 /** Pieces of work measured in random turns; their data is in GPU memory at the same time. */
 const BATCH = 4;
@@ -55,25 +73,29 @@ export function listWork(
  * Lists all jobs of a selection.
  *
  * @param selection what is wanted
- * @param work its kernels, passes and shapes, each with the variant that a caller without a wish gets
+ * @param work its kernels, passes and shapes, each with what is known of it on the adapter
  * @returns the jobs, numbered from 0, in the order of the tables
  */
 export function listJobs(
   selection: JobSelection,
-  work: readonly (Work & { readonly chosen: string; readonly tuned?: boolean })[],
+  work: readonly (Work & AdapterChoice)[],
 ): Job[] {
   const { variants: wanted, dtypes, caches } = selection;
   const jobs: Job[] = [];
-  for (const { kernel, pass, shape, chosen, tuned = false } of work) {
-    const names = wanted === "chosen" ? [chosen] : variantsOf(kernel, pass)
-      .filter((name) => wanted === "all" || wanted.includes(name));
-    for (const dtype of dtypes) {
-      for (const variant of names) {
-        for (const cache of caches) {
-          const own = variant === chosen;
-          const job = { kernel, pass, shape, dtype, variant, cache, chosen: own };
-          jobs.push({ id: jobs.length, ...job, ...own && tuned ? { tuned } : {} });
-        }
+  for (const { kernel, pass, shape, chosen, tuned = false, unfit = {} } of work) {
+    const names = wanted === "chosen"
+      ? [chosen]
+      : wanted === "all"
+      ? variantsOf(kernel, pass)
+      : [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)]
+        .filter((name) => wanted.includes(name) && !(name in unfit));
+    for (const variant of names) {
+      const dtype = numberFormatOf(kernel, pass, variant);
+      if (!dtypes.includes(dtype)) continue;
+      for (const cache of caches) {
+        const own = variant === chosen;
+        const job = { kernel, pass, shape, dtype, variant, cache, chosen: own };
+        jobs.push({ id: jobs.length, ...job, ...own && tuned ? { tuned } : {} });
       }
     }
   }

@@ -24,14 +24,24 @@ import {
   prepareVScaleBackward,
   prepareVScaleForward,
 } from "./workloads_rows.ts";
-import { variantsOf } from "./workloads_variants.ts";
+import {
+  namedVariantsOf,
+  type NumberFormat,
+  numberFormatOf,
+  variantsOf,
+} from "./workloads_variants.ts";
 import { type CheckResult, largestError, type Sample } from "./workloads_samples.ts";
 
 export type { CheckResult } from "./workloads_samples.ts";
 export {
   chosenVariant,
+  namedVariantsOf,
+  type NumberFormat,
+  numberFormatOf,
+  numberFormats,
   tunableOperator,
   tunedVariant,
+  unfitVariants,
   type VariantQuestion,
   variantsOf,
 } from "./workloads_variants.ts";
@@ -70,7 +80,10 @@ export interface WorkloadOptions {
   readonly kernel: KernelName;
   readonly pass: PassName;
   readonly shape: Shape;
-  /** One of {@linkcode variantsOf}, or the name of one of `implementations`. Default: `portable`. */
+  /**
+   * One of {@linkcode variantsOf} or {@linkcode namedVariantsOf}, or the name of one of `implementations`. Default:
+   * `portable`.
+   */
   readonly variant?: string;
   /** Equal seeds give equal inputs, to every variant. Default 1. */
   readonly seed?: number;
@@ -85,7 +98,7 @@ export interface Workload {
   readonly shape: Shape;
   /** The variant's name. */
   readonly variant: string;
-  readonly dtype: "f32";
+  readonly dtype: NumberFormat;
   /** Belongs to the workload. */
   readonly plan: Plan;
   /** The least arithmetic and traffic of one run. */
@@ -102,11 +115,20 @@ export interface Workload {
   [Symbol.dispose](): void;
 }
 
+/**
+ * The largest error that passes where operands are rounded to f16, relative to sums as `largestError` takes them. The
+ * inputs are normal numbers, so each term of a sum is off by some roundings of 2^-11 at most, in random directions: two in
+ * a matrix product; in attention those of a query and a key, which a logit of size 1 hands on in full, and of a weight.
+ * Three such have a standard deviation of 2^-11, and so has their sum, relative to the root of the terms' squares. The
+ * worst of the numbers that are looked at lies within five of them; the rest is for adapters that cut digits off.
+ */
+const HALF_TOLERANCE = 8 * 2 ** -11;
+
 /** What a kernel's own module prepares. */
 export interface Prepared {
   readonly plan: Plan;
   readonly outputs: Readonly<Record<string, Tensor>>;
-  /** The largest error that passes. */
+  /** The largest error that passes in f32. */
   readonly tolerance: number;
   /** Sampled numbers of the outputs, and the same in float64. */
   samples(read: Readonly<Record<string, Float32Array>>): Sample[] | Promise<Sample[]>;
@@ -185,7 +207,9 @@ export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
       throw error;
     }
   }
-  const { plan, outputs, tolerance, samples } = prepared(prepare);
+  const { plan, outputs, tolerance: ofSingle, samples } = prepared(prepare);
+  const dtype = numberFormatOf(kernel, pass, variant);
+  const tolerance = dtype === "f32" ? ofSingle : HALF_TOLERANCE;
   keep(plan);
   for (const tensor of Object.values(outputs)) keep(tensor);
   return {
@@ -193,7 +217,7 @@ export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
     pass,
     shape,
     variant,
-    dtype: "f32",
+    dtype,
     plan,
     cost: plan.cost,
     async check(): Promise<CheckResult> {
@@ -212,7 +236,7 @@ function findImplementation(
   { kernel, pass, implementations = [] }: WorkloadOptions,
   variant: string,
 ): Implementation {
-  const own = variantsOf(kernel, pass);
+  const own = [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)];
   const found = implementations.find(({ name }) => name === variant);
   if (found !== undefined) return found;
   if (own.includes(variant)) return ownKernels(variant);

@@ -37,15 +37,25 @@ export function prepareMatmul(
     samples: (read): Sample[] =>
       samplePlaces({ heads: B, length: M }, { seed }).map(({ head, position }) => {
         const wanted = new Float64Array(N);
+        const squares = new Float64Array(N);
         for (let k = 0; k < K; k++) {
           const factor = numbers.left[head * M * K + position * outerLeft + k * innerLeft]!;
           const start = head * K * N + k * innerRight;
           for (let n = 0; n < N; n++) {
-            wanted[n]! += factor * numbers.right[start + n * outerRight]!;
+            const term = factor * numbers.right[start + n * outerRight]!;
+            wanted[n]! += term;
+            squares[n]! += term ** 2;
           }
         }
         const start = (head * M + position) * N;
-        return { output: "product", actual: read.product!.subarray(start, start + N), wanted };
+        // Added up as random numbers are: a row of few columns may be small by chance, its rounding errors are not.
+        const magnitude = Math.sqrt(Math.max(...squares));
+        return {
+          output: "product",
+          actual: read.product!.subarray(start, start + N),
+          wanted,
+          magnitude,
+        };
       }),
   };
 }

@@ -10,6 +10,15 @@ export interface VariantQuestion {
   readonly shape: Shape;
 }
 
+/**
+ * How a kernel computes: `f32` throughout; or `f16+f32`, with operands rounded to f16 where a workgroup keeps them and
+ * sums in f32. Tensors are f32 in either case.
+ */
+export type NumberFormat = "f32" | "f16+f32";
+
+/** All of them. */
+export const numberFormats: readonly NumberFormat[] = ["f32", "f16+f32"];
+
 const operators: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, string>>>>> = {
   "attention": { forward: "attentionForward", backward: "attentionBackward" },
   "attention-v-scale-full": { forward: "attentionForward", backward: "attentionBackward" },
@@ -50,6 +59,53 @@ export function tunableOperator(kernel: KernelName, pass: PassName): TunableOper
  */
 export function variantsOf(kernel: KernelName, pass: PassName): readonly string[] {
   return tunableOperator(kernel, pass)?.variants ?? ["portable"];
+}
+
+/**
+ * The names of an operator's kernels that run only where they are named, since they round to f16.
+ *
+ * @param kernel the kernel's name
+ * @param pass its direction
+ * @throws {RangeError} for an unknown kernel or pass
+ */
+export function namedVariantsOf(kernel: KernelName, pass: PassName): readonly string[] {
+  return tunableOperator(kernel, pass)?.namedOnly ?? [];
+}
+
+/**
+ * How a kernel of an operator computes.
+ *
+ * @param kernel the kernel's name
+ * @param pass its direction
+ * @param variant the name of one of its kernels, or of another implementation, which is taken for f32
+ * @throws {RangeError} for an unknown kernel or pass
+ */
+export function numberFormatOf(kernel: KernelName, pass: PassName, variant: string): NumberFormat {
+  return namedVariantsOf(kernel, pass).includes(variant) ? "f16+f32" : "f32";
+}
+
+/**
+ * Why this adapter cannot run some kernels of an operator.
+ *
+ * @param gpu the GPU
+ * @param question kernel, pass and shape
+ * @param variants names; those that the operator does not have are passed over
+ * @returns the reasons by name, of those that cannot run
+ * @throws {RangeError} for an unknown kernel or pass
+ */
+export function unfitVariants(
+  gpu: Gpu,
+  { kernel, pass, shape }: VariantQuestion,
+  variants: readonly string[],
+): Readonly<Record<string, string>> {
+  const operator = tunableOperator(kernel, pass);
+  const known = [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)];
+  return Object.fromEntries(
+    variants.filter((name) => known.includes(name)).flatMap((name) => {
+      const reason = operator?.unfit(gpu, shape.dimensions, name);
+      return reason === undefined ? [] : [[name, reason]];
+    }),
+  );
 }
 
 /**

@@ -5,12 +5,18 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import { planAttentionBackward, planAttentionForward } from "./attention.ts";
-import { attentionBackwardVariants } from "./attention_backward_variants.ts";
-import { attentionForwardVariants } from "./attention_forward_variants.ts";
+import {
+  attentionBackwardHalfVariants,
+  attentionBackwardVariants,
+} from "./attention_backward_variants.ts";
+import {
+  attentionForwardHalfVariants,
+  attentionForwardVariants,
+} from "./attention_forward_variants.ts";
 import { type AttentionShape, attentionShapeClass } from "./attention_shape.ts";
 import { planMatmul } from "./matmul.ts";
 import { type MatmulShape, matmulShapeClass } from "./matmul_shape.ts";
-import { matmulVariants } from "./matmul_variants.ts";
+import { matmulHalfVariants, matmulVariants } from "./matmul_variants.ts";
 import { planRmsNormBackward, planRmsNormForward } from "./rms_norm.ts";
 import { rmsNormBackwardVariants } from "./rms_norm_backward_variants.ts";
 import { rmsNormForwardVariants } from "./rms_norm_forward_variants.ts";
@@ -37,6 +43,8 @@ export interface TunableOperator {
   readonly dimensionNames: readonly string[];
   /** The names of the kernels, in order of preference. */
   readonly variants: readonly string[];
+  /** The names of kernels that run only where they are named: those that round to f16. */
+  readonly namedOnly: readonly string[];
   /** What calls share a tuned choice. */
   shapeClass(dimensions: Dimensions): string;
   /**
@@ -61,6 +69,7 @@ export interface TunableOperator {
 interface Description<Shape, Call> {
   readonly names: readonly string[];
   readonly variants: readonly Variant<Shape, Call>[];
+  readonly namedOnly?: readonly Variant<Shape, Call>[];
   readonly shape: (dimensions: Dimensions) => Shape;
   readonly shapeClass: (shape: Shape) => string;
   readonly kernelCalls: (dimensions: Dimensions) => readonly Dimensions[];
@@ -73,19 +82,18 @@ interface Description<Shape, Call> {
 
 function tunable<Shape, Call>(
   operator: string,
-  { names, variants, shape: toShape, shapeClass: toClass, kernelCalls, plan }: Description<
-    Shape,
-    Call
-  >,
+  { names, variants, namedOnly = [], shape: toShape, shapeClass: toClass, kernelCalls, plan }:
+    Description<Shape, Call>,
 ): TunableOperator {
   return {
     operator,
     dimensionNames: names,
     variants: variants.map(({ name }) => name),
+    namedOnly: namedOnly.map(({ name }) => name),
     shapeClass: (dimensions) => toClass(toShape(dimensions)),
     kernelCalls,
     unfit(gpu, dimensions, name) {
-      const variant = variants.find((each) => each.name === name);
+      const variant = [...variants, ...namedOnly].find((each) => each.name === name);
       return variant === undefined
         ? `${operator} has no variant ${JSON.stringify(name)}`
         : variant.unfit(gpu, toShape(dimensions));
@@ -188,12 +196,14 @@ export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
     tunable("attentionForward", {
       ...ofAttention,
       variants: attentionForwardVariants,
+      namedOnly: attentionForwardHalfVariants,
       plan: (gpu, dimensions, variant) =>
         planAttentionForward(gpu, { ...attentionTensors(gpu, dimensions), ...variant }).plan,
     }),
     tunable("attentionBackward", {
       ...ofAttention,
       variants: attentionBackwardVariants,
+      namedOnly: attentionBackwardHalfVariants,
       plan(gpu, dimensions, variant) {
         const tensors = attentionTensors(gpu, dimensions);
         const output = gpu.empty(tensors.query.shape);
@@ -252,6 +262,7 @@ export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
     tunable("matmul", {
       names: ["B", "M", "N", "K", "transposeLeft", "transposeRight"],
       variants: matmulVariants,
+      namedOnly: matmulHalfVariants,
       shape: matmulShape,
       shapeClass: matmulShapeClass,
       kernelCalls: matmulKernelCalls,

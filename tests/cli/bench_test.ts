@@ -33,7 +33,11 @@ const main = new URL("bench_main.ts", import.meta.url).pathname;
 
 interface Bench {
   readonly child?: "fake_child.ts" | "faulty_child.ts";
-  readonly fake?: { readonly pace?: number; readonly adapter?: string };
+  readonly fake?: {
+    readonly pace?: number;
+    readonly adapter?: string;
+    readonly unfit?: readonly string[];
+  };
   readonly cwd?: string;
 }
 
@@ -126,6 +130,49 @@ testBench("bench() says which kernels tuning chose, and goes without it", async 
   assert(others.every(({ tuning }) => Object.keys(tuning).length === 0));
   assertEquals((settings.selection as Record<string, unknown>).tuning, "off");
 });
+
+testBench(
+  "bench() measures kernels in f16 where they are named, in a format of their own",
+  async (folder) => {
+    const selection = ["--shapes=quick", "--kernels=attention,matmul", "--cache=hot"];
+    const args = [...selection, "--variants=tiled-32,tiled-32-f16,tiled-32x32-f16"];
+    const { code, stderr, stdout } = await run([...args, `--out=${folder}/a.json`]);
+    assertEquals(code, 0, stderr);
+    const { measurements, settings } = await readResultFile(`${folder}/a.json`);
+    const rows = measurements.map(({ kernel, pass, dtype, variant }) =>
+      [kernel, pass, dtype, variant].join(" ")
+    );
+    assertEquals([...new Set(rows)], [
+      "attention forward f16+f32 tiled-32x32-f16",
+      "attention backward f16+f32 tiled-32x32-f16",
+      "matmul forward f32 tiled-32",
+      "matmul forward f16+f32 tiled-32-f16",
+    ]);
+    assertEquals((settings.selection as Record<string, unknown>).dtypes, ["f32", "f16+f32"]);
+    assertStringIncludes(stdout, "tiled-32-f16");
+    const usual = await run([...selection, "--variants=all", `--out=${folder}/b.json`]);
+    assertEquals(usual.code, 0, usual.stderr);
+    const { measurements: others } = await readResultFile(`${folder}/b.json`);
+    assert(others.every(({ dtype, variant }) => dtype === "f32" && !variant.endsWith("f16")));
+  },
+);
+
+testBench(
+  "bench() says which of the named kernels cannot run, before it measures",
+  async (folder) => {
+    const fake = { unfit: ["tiled-f16", "tiled-32-f16"] };
+    const args = ["--shapes=quick", "--kernels=matmul", "--cache=hot", `--out=${folder}/a.json`];
+    const none = await run([...args, "--variants=tiled-f16,tiled-32-f16"], { fake });
+    assertEquals(none.code, 1, none.stdout);
+    assertStringIncludes(none.stderr, "matmul forward tiled-f16: the adapter has no f16; matmul");
+    assertEquals([...Deno.readDirSync(folder)].length, 0, "nothing was measured");
+    const some = await run([...args, "--variants=tiled-f16,tiled-32"], { fake });
+    assertEquals(some.code, 0, some.stderr);
+    assertStringIncludes(some.stderr, "left out matmul forward tiled-f16: the adapter has no f16");
+    const { measurements } = await readResultFile(`${folder}/a.json`);
+    assertEquals([...new Set(measurements.map(({ variant }) => variant))], ["tiled-32"]);
+  },
+);
 
 testBench(
   "bench() names its file by date and adapter, and never writes over one",
@@ -253,6 +300,9 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
     [["--shapes=huge"], 2, "huge"],
     [["--shapes=quick,paper-1b"], 2, "mixes"],
     [["--dtypes=f64"], 2, "f32"],
+    [["--dtypes=f16+f32"], 2, "--variants names others"],
+    [["--dtypes=f32", "--variants=tiled-f16"], 2, "compute in f16+f32"],
+    [["--kernels=rms-norm", "--variants=tiled-f16"], 2, "tiled-f16"],
     [["--cache=warm"], 2, "hot, cold"],
     [["--variants=fast"], 2, "portable"],
     [["--kernels=v-scale", "--variants=portable,all"], 2, "all"],

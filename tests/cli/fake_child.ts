@@ -1,7 +1,8 @@
 /**
  * A measuring process without a GPU: it answers at once with made-up numbers, so that what the bench does with the
  * answers can be tested often and fast. `FAKE_CHILD` holds what it is to do: `pace`, ms a measurement;
- * `adapter`, what it claims to be. Where it is asked to take up tuned choices, it says that there are some.
+ * `adapter`, what it claims to be; `unfit`, variants that it claims not to run. Where it is asked to take up tuned
+ * choices, it says that there are some.
  */
 import {
   type ChildReport,
@@ -10,9 +11,12 @@ import {
 } from "../../src/measure/child_protocol.ts";
 import type { Measurement } from "../../src/measure/result_file.ts";
 
-const { pace = 5, adapter = "fake" } = JSON.parse(Deno.env.get("FAKE_CHILD") ?? "{}") as {
+const { pace = 5, adapter = "fake", unfit = [] } = JSON.parse(
+  Deno.env.get("FAKE_CHILD") ?? "{}",
+) as {
   pace?: number;
   adapter?: string;
+  unfit?: readonly string[];
 };
 const timer = { kind: "timestamp", quantum: 1 } as const;
 let stopped = false;
@@ -47,6 +51,13 @@ async function answer(request: ChildRequest): Promise<void> {
       type: "chosen",
       names: request.questions.map(() => "portable"),
       tuned: request.questions.map(() => tuning),
+      unfit: request.questions.map(() =>
+        Object.fromEntries(
+          (request.named ?? []).filter((name) => unfit.includes(name)).map((
+            name,
+          ) => [name, "the adapter has no f16"]),
+        )
+      ),
     });
   } else if (request.type === "ceilings") {
     report({

@@ -55,6 +55,7 @@ Deno.test("compareResultFiles() compares only what is the same measurement", () 
     { kernel: "rms_norm" },
     { pass: "backward" },
     { dtype: "f16" },
+    { dtype: "f16+f32" },
     { cache: "cold" },
     { shape: { B: 1, Hq: 8, Hkv: 2, T: 512, D: 32 } },
     { shape: { B: 1, Hq: 8, Hkv: 2, T: 512 } },
@@ -250,6 +251,7 @@ Deno.test("rooflinePosition() takes the lower ceiling", () => {
   // 1e9 flops at 1e12 a second take 1 ms; 1e7 bytes at 1e11 a second take 0.1 ms.
   assertEquals(at(1e9, 1e7), { intensity: 100, bound: "arithmetic", leastTime: 1e6 });
   assertEquals(at(1e9, 1e7, "f16").leastTime, 5e5);
+  assertEquals(at(1e9, 1e7, "f16+f32").leastTime, 1e6); // it adds in f32
   assertEquals(at(1e7, 1e7), { intensity: 1, bound: "bandwidth", leastTime: 1e5 });
   assertEquals(at(0, 0).leastTime, undefined);
   assertEquals(at(1, 0).intensity, undefined);

@@ -1,4 +1,4 @@
-import { GpuError, type KernelPart } from "../../mod.ts";
+import { type Gpu, GpuError, type KernelPart } from "../../mod.ts";
 import {
   type KernelName,
   kernelPasses,
@@ -8,6 +8,7 @@ import {
 import {
   chosenVariant,
   createWorkload,
+  unfitVariants,
   variantsOf,
   type Workload,
 } from "../../src/measure/workloads.ts";
@@ -188,3 +189,42 @@ onEachRuntime(
     console.log(`    ${ran.length} ran, ${share.toPrecision(2)} of the tolerance used`);
   },
 );
+
+// 2^-8: src/measure/workloads.ts says why. The largest share on lavapipe, over the default software grid, is 0.23.
+const halves = [["matmul", "tiled-32-f16"], ["attention", "tiled-32x32-f16"]] as const;
+
+Deno.test("createWorkload() names what rounds to f16, and checks it as such", async () => {
+  const gpu = await testGpu("deno");
+  for (const [kernel, variant] of halves) {
+    const options = { ...work(kernel, "forward"), variant };
+    const reason = unfitVariants(gpu, options, [variant])[variant];
+    if (reason !== undefined) {
+      assertThrows(() => createWorkload(gpu, options), RangeError, reason);
+      continue;
+    }
+    using workload = createWorkload(gpu, options);
+    const { error, tolerance } = await workload.check();
+    assertEquals([workload.dtype, tolerance], ["f16+f32", 2 ** -8]);
+    assert(error <= tolerance && error > 1e-5, `${kernel}: ${error}`); // it does round
+    console.log(`    ${kernel}: ${(error / tolerance).toPrecision(2)} of the tolerance used`);
+  }
+});
+
+Deno.test("createWorkload().check() is fine enough for kernels in f16", async () => {
+  const gpu = siblingGpu(await testGpu("deno"), {});
+  gpu.pipelines.rewrite = ({ source }) => source.replaceAll("16384.0 * weight", "16600.0 * weight");
+  const options = { ...work("attention", "forward"), variant: "tiled-32x32-f16" };
+  using workload = createWorkload(gpu, options);
+  const { error, tolerance } = await workload.check();
+  assert(error > tolerance, `1.3 % too much passes: ${error}`);
+});
+
+Deno.test("unfitVariants() says why, of the operator's own kernels", () => {
+  const features = { info: { software: true }, device: { features: new Set(), limits: {} } };
+  const named = ["tiled-f16", "tiled-32x32-f16", "portable", "magic"];
+  const gpu = features as unknown as Gpu;
+  assertEquals(unfitVariants(gpu, work("matmul", "forward"), named), {
+    "tiled-f16": "the adapter has no f16",
+  });
+  assertEquals(unfitVariants(gpu, work("rms-norm", "forward"), named), {});
+});
