@@ -8,9 +8,9 @@
  * `tile`, and before they are read. Masked keys are never multiplied.
  *
  * With f16 query, key and the gradients of the logits are rounded, the latter in the scale of their row, so that each of
- * them keeps 11 bits, however small. outputGradient and value are not: ⟨g_t, v_j⟩ − D_t cancels where a query attends
- * to one key. On a sink of 99 %, with normal numbers, rounding them takes the error of the sink's key gradient from
- * 3e-4 to 1e-2, and that of queryGradient's first row from exactly zero to 1e-2.
+ * them keeps 11 bits, however small. outputGradient and value are not: ⟨g_t, v_j⟩ − D_t cancels where a query attends to
+ * one key. On a sink of 99 %, with normal numbers, rounding them would take the error of the sink's key gradient from
+ * 3e-4 to 1e-2, and queryGradient's first row, which is zero but for rounding, from 1e-6 to 1e-2.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes so that no sum needs atomics.
  */
