@@ -110,7 +110,7 @@ export class MeasuringSession {
   async choose(
     questions: readonly VariantQuestion[],
     named: readonly string[] = [],
-  ): Promise<readonly Required<AdapterChoice>[]> {
+  ): Promise<readonly AdapterChoice[]> {
     const child = await this.#running();
     this.#at = { id: null, step: "choosing variants" };
     this.#request({ type: "choose", questions, named });

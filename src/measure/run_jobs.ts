@@ -42,7 +42,7 @@ export interface AdapterChoice {
   /** The variant that a caller without a wish gets. */
   readonly chosen: string;
   /** Whether that is so because tuning chose it. */
-  readonly tuned?: boolean;
+  readonly tuned: boolean;
   /** Why some variants cannot run there, by name. */
   readonly unfit?: Readonly<Record<string, string>>;
 }
@@ -82,7 +82,7 @@ export function listJobs(
 ): Job[] {
   const { variants: wanted, dtypes, caches } = selection;
   const jobs: Job[] = [];
-  for (const { kernel, pass, shape, chosen, tuned = false, unfit = {} } of work) {
+  for (const { kernel, pass, shape, chosen, tuned, unfit = {} } of work) {
     const names = wanted === "chosen"
       ? [chosen]
       : wanted === "all"

@@ -23,7 +23,10 @@ function jobsOf(
 ) {
   const selection = { ...everything, ...changes };
   const work = listWork(selection, { software: true });
-  return listJobs(selection, work.map((each) => ({ ...each, chosen: "portable", unfit })));
+  return listJobs(
+    selection,
+    work.map((each) => ({ ...each, chosen: "portable", tuned: false, unfit })),
+  );
 }
 
 const formats = (
