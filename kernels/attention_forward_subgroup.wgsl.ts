@@ -24,7 +24,8 @@ import {
   accumulateFour,
   accumulateSeen,
   type AttentionSubgroupOptions,
-  chunksOf,
+  columnOf,
+  holdsColumn,
   ownRows,
   scoreStep,
 } from "./attention_subgroup_tile.ts";
@@ -50,10 +51,9 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
  * @returns WGSL, for the feature `subgroups`
  */
 export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {
-  const { subgroupSize: S, rows: R, uniformityUnchecked } = options;
-  const chunks = chunksOf(options);
+  const { subgroupSize: S, rows: R, chunks, uniformityUnchecked } = options;
   const eachRow = (line: (r: number) => string) => unroll(R, line);
-  const eachChunk = (line: (c: number) => string) => unroll(chunks.count, line);
+  const eachChunk = (line: (c: number) => string) => unroll(chunks, line);
   return `
 const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
 const LN_2: f32 = 0.6931471805599453;
@@ -64,6 +64,7 @@ struct Parameters {
   queryHeads: u32, // Hq
   keyValueHeads: u32, // Hkv
   sequenceLength: u32, // T
+  headDim: u32, // D
   scale: f32, // times log2(e)
   vScaleFull: u32, // 1: factors come from valve
 }
@@ -88,6 +89,7 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let length = parameters.sequenceLength;
+  let vectors = parameters.headDim / 4u;
   let groupSize = parameters.queryHeads / parameters.keyValueHeads;
   let firstRow = (workgroups.x - 1u - workgroup.x) * ${R}u; // the longest rows first
   let queryHead = workgroup.z * parameters.queryHeads + workgroup.y;
@@ -102,9 +104,9 @@ fn main(
     let firstKey = tile * ${4 * S}u;
     let position = firstKey + 4u * lane + vec4u(0u, 1u, 2u, 3u);
     let columnIndex = keyHead * length + min(position, vec4u(length - 1u));
-    let columnRow = columnIndex * ${chunks.vectors}u;
+    let columnRow = columnIndex * vectors;
     ${eachRow((r) => `var score${r} = vec4f(0.0);`)}
-    for (var d = 0u; d < ${chunks.vectors}u; d++) {
+    for (var d = 0u; d < vectors; d++) {
       ${scoreStep(options)}
     }
 
@@ -163,18 +165,18 @@ fn main(
     ${
     eachChunk((c) => `
     {
-      let first = (keyHead * length + firstKey) * ${chunks.vectors}u + ${chunks.column(c)};
+      let first = (keyHead * length + firstKey) * vectors + ${columnOf(options, c)};
       for (var source = 0u; source < whole; source++) {
-        let row = first + source * ${4 * chunks.vectors}u;
-        ${unroll(4, (j) => `let value${j} = value[row + ${j * chunks.vectors}u];`)}
+        let row = first + source * 4u * vectors;
+        ${unroll(4, (j) => `let value${j} = value[row + ${j}u * vectors];`)}
         ${accumulateFour(options, c)}
       }
     }`)
   }
     if (diagonal) {
       for (var k = 4u * whole; k < end; k++) {
-        let first = (keyHead * length + firstKey + k) * ${chunks.vectors}u;
-        ${eachChunk((c) => `let valueSeen${c} = value[first + ${chunks.column(c)}];`)}
+        let first = (keyHead * length + firstKey + k) * vectors;
+        ${eachChunk((c) => `let valueSeen${c} = value[first + ${columnOf(options, c)}];`)}
         ${accumulateSeen(options)}
       }
     }
@@ -182,18 +184,18 @@ fn main(
 
   var maxima: array<f32, ${R}>;
   var sums: array<vec4f, ${R}>;
-  var results: array<vec4f, ${R * chunks.count}>;
+  var results: array<vec4f, ${R * chunks}>;
   ${eachRow((r) => `maxima[${r}] = maximum${r}; sums[${r}] = sum${r};`)}
-  ${eachRow((r) => eachChunk((c) => `results[${r * chunks.count + c}] = running${c}_${r};`))}
+  ${eachRow((r) => eachChunk((c) => `results[${r * chunks + c}] = running${c}_${r};`))}
   let rowsToWrite = min(${R}u, length - firstRow);
   for (var r = 0u; r < rowsToWrite; r++) {
     let total = subgroupAdd(dot(sums[r], vec4f(1.0)));
     let index = queryHead * length + firstRow + r;
     ${
     eachChunk((c) => `
-    if (${chunks.holds(c)}) {
-      let result = results[r * ${chunks.count}u + ${c}u] / total;
-      output[index * ${chunks.vectors}u + ${chunks.column(c)}] = result;
+    if (${holdsColumn(options, c)}) {
+      let result = results[r * ${chunks}u + ${c}u] / total;
+      output[index * vectors + ${columnOf(options, c)}] = result;
     }`)
   }
     if (lane == 0u) {

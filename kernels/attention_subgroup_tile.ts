@@ -1,4 +1,7 @@
-/** The products of attention's subgroup kernel: R query rows that a subgroup owns against a tile of 4 · S keys, four to a lane. */
+/**
+ * The products of attention's subgroup kernel: R query rows that a subgroup owns against a tile of 4 · S keys, four to a
+ * lane. `vectors` is D / 4, the vec4f columns of a row, which the lanes share S at a time.
+ */
 import { unroll } from "./unroll.ts";
 
 /** The sides of the tile. */
@@ -7,42 +10,29 @@ export interface AttentionSubgroupOptions {
   readonly subgroupSize: number;
   /** R, rows of a workgroup. */
   readonly rows: number;
-  /** D, a multiple of 4. */
-  readonly headDim: number;
+  /** vec4f columns of a lane: ⌈D / 4S⌉. */
+  readonly chunks: number;
 }
 
-/** The vec4f columns of a row of D numbers, spread over the lanes S at a time. */
-export interface Chunks {
-  /** D / 4 */
-  readonly vectors: number;
-  /** ⌈D / 4S⌉ */
-  readonly count: number;
-  /** The column that a lane holds in a chunk; past the end the last one, which is then not written. */
-  column(chunk: number): string;
-  /** True for a lane that holds a column in this chunk. */
-  holds(chunk: number): string;
+/** The index of a lane's vec4f column in a chunk; past the end the last one, which is then not written. */
+export function columnOf(
+  { subgroupSize, chunks }: AttentionSubgroupOptions,
+  chunk: number,
+): string {
+  const column = `lane + ${chunk * subgroupSize}u`;
+  return chunk + 1 < chunks ? column : `min(${column}, vectors - 1u)`;
 }
 
-/** How D numbers are spread over lanes. */
-export function chunksOf({ subgroupSize, headDim }: AttentionSubgroupOptions): Chunks {
-  const vectors = headDim / 4;
-  const column = (chunk: number) => `lane + ${chunk * subgroupSize}u`;
-  return {
-    vectors,
-    count: Math.ceil(vectors / subgroupSize),
-    column: (chunk) =>
-      (chunk + 1) * subgroupSize <= vectors
-        ? column(chunk)
-        : `min(${column(chunk)}, ${vectors - 1}u)`,
-    holds: (chunk) => `${column(chunk)} < ${vectors}u`,
-  };
+/** True for a lane that holds a column in this chunk. */
+export function holdsColumn({ subgroupSize }: AttentionSubgroupOptions, chunk: number): string {
+  return `lane + ${chunk * subgroupSize}u < vectors`;
 }
 
 /** The index, in vec4f, at which each of this lane's rows begins: `queryRow0`, … for rows lane, S + lane, …. */
-export function ownRows({ subgroupSize, rows, headDim }: AttentionSubgroupOptions): string {
+export function ownRows({ subgroupSize, rows }: AttentionSubgroupOptions): string {
   return unroll(rows / subgroupSize, (i) => {
     const row = `min(firstRow + ${i * subgroupSize}u + lane, length - 1u)`;
-    return `let queryRow${i} = (queryHead * length + ${row}) * ${headDim / 4}u;`;
+    return `let queryRow${i} = (queryHead * length + ${row}) * vectors;`;
   });
 }
 
@@ -82,11 +72,10 @@ export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: num
 }
 
 /** The same in all chunks for the tile's key `k`, which only later rows see; its value is `valueSeen{chunk}`. */
-export function accumulateSeen(options: AttentionSubgroupOptions): string {
-  const { count } = chunksOf(options);
-  return unroll(options.rows, (r) => `
+export function accumulateSeen({ rows, chunks }: AttentionSubgroupOptions): string {
+  return unroll(rows, (r) => `
         if (firstKey + k <= firstRow + ${r}u) {
           let weightSeen = subgroupShuffle(weight${r}[k % 4u], k / 4u);
-          ${unroll(count, (c) => `running${c}_${r} += weightSeen * valueSeen${c};`)}
+          ${unroll(chunks, (c) => `running${c}_${r} += weightSeen * valueSeen${c};`)}
         }`);
 }

@@ -102,18 +102,18 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
     unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
     suits: (gpu, shape) => suitsSubgroup(gpu, shape, rows),
     plan(gpu, call) {
-      const { headDim } = call.shape;
       const subgroupSize = gpu.info.subgroupSize?.minimum ?? 0;
       const source = attentionForwardSubgroup({
         subgroupSize,
         rows,
-        headDim,
+        chunks: Math.ceil(call.shape.headDim / (4 * subgroupSize)),
         uniformityUnchecked: gpu.info.runtime !== "deno",
       });
       const file = "attention_forward_subgroup.wgsl.ts";
       return planUnrolled(gpu, call, {
         kernel: unrolledAttentionKernel(file, source, ["subgroups"]),
         rows,
+        passesHeadDim: true,
       });
     },
   };
