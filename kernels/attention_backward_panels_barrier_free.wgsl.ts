@@ -99,13 +99,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   for (var r = 0u; r < ROWS; r++) {
     let exists = firstRow + r < length; // queries past the end are the last one with weight 0
     let statistics = rowStatistics[queryHead * length + min(firstRow + r, length - 1u)];
+    // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal sums.
+    let scale = select(parameters.scale, 0.0, firstRow + r == 0u);
     let place = panelRow + r * KEYS;
     ${
     unroll(fours, (g) => `
     let logits${g} = parameters.scale * LOG2_E * vec4f(${four("probability", g)});
     let weights${g} = select(vec4f(0.0), exponential2(logits${g} - LOG2_E * statistics.x), exists);
     let factors${g} = vec4f(${unroll(4, (c) => `factor${4 * g + c}`, ", ")});
-    let gradients${g} = parameters.scale
+    let gradients${g} = scale
       * (weights${g} * (factors${g} * vec4f(${four("logitGradient", g)}) - statistics.y));
     ${
       unroll(4, (c) => `

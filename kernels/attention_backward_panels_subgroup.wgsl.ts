@@ -92,11 +92,15 @@ fn main(
   probability[panelRow + ${r * PANEL_VECTORS}u] = weight${r};`)
   }
   ${products("weightGradient", "outputGradient", "value")}
+  // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal sums.
+  let firstScale = select(parameters.scale, 0.0, place.firstRow == 0u);
   ${
     eachRow((r) => `
   let rowDot${r} = subgroupBroadcast(statistics${r >> 3}.y, ${r % 8}u);
   logitGradient[panelRow + ${r * PANEL_VECTORS}u] =
-    parameters.scale * (weight${r} * (factors * weightGradient${r} - rowDot${r}));`)
+    ${
+      r === 0 ? "firstScale" : "parameters.scale"
+    } * (weight${r} * (factors * weightGradient${r} - rowDot${r}));`)
   }
 }
 `;

@@ -18,6 +18,7 @@ import {
   attentionForwardIsCausal,
   attentionRepeatsItself,
 } from "../support/properties/attention_bits.ts";
+import { lawsOfAttention } from "../support/properties/attention_of_variants.ts";
 import { attentionForwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
 import { attentionForwardMatchesTwin } from "../support/properties/attention_twin.ts";
 
@@ -56,7 +57,7 @@ Deno.test('attention "barrier-free" has the properties of the portable kernels [
       forwardTwin,
       (gpu) => attentionForwardIsCausal(gpu, only),
       (gpu) => attentionRepeatsItself(gpu, only),
-      forwardNonFinite,
+      ...lawsOfAttention(12),
     ],
   });
 });

@@ -15,6 +15,8 @@ import {
   attentionBackwardIsCausal,
   attentionRepeatsItself,
 } from "../support/properties/attention_bits.ts";
+import { attentionObeysItsIdentities } from "../support/properties/attention_laws.ts";
+import { lawsOfAttention } from "../support/properties/attention_of_variants.ts";
 import { attentionBackwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
 import { attentionBackwardMatchesTwin } from "../support/properties/attention_twin.ts";
 
@@ -91,7 +93,7 @@ for (
         twin,
         (gpu) => attentionBackwardIsCausal(gpu, { examples: all, runs: 0 }),
         (gpu) => attentionRepeatsItself(gpu, { examples: all, runs: 0 }),
-        nonFinite,
+        ...lawsOfAttention(12),
       ];
       await checkVariant(await testGpu(runtime), {
         variant,
@@ -134,7 +136,16 @@ Deno.test("panelChunks() covers every tile of keys of every head once, in even p
   }
 });
 
+const identities: KernelProperty = (gpu) =>
+  attentionObeysItsIdentities(gpu, { examples: whole.slice(2, 3), runs: 0 });
 const mutants: readonly KernelMutant[] = ([
+  [
+    panelsKernel,
+    identities,
+    "the first query's gradient is what two sums differ by",
+    /let firstScale = .*;/g,
+    "let firstScale = parameters.scale;",
+  ],
   [panelsKernel, twin, "queries past the end count", /place\.firstRow \+ \d+u < length/g, "true"],
   [panelsKernel, twin, "V-scale's factor is forgotten", /factors\.y = /g, "let none = "],
   [panelsKernel, twin, "the scale is forgotten", /parameters\.scale \* \(/g, "("],
@@ -163,9 +174,16 @@ const mutants: readonly KernelMutant[] = ([
   [queryKernel, nonFinite, "masked keys are multiplied", /<= whole \+ \d+u/g, "<= whole + 31u"],
   [
     plainPanels,
+    identities,
+    "the first query's gradient is what two sums differ by",
+    /let scale = select\(.*;/g,
+    "let scale = parameters.scale;",
+  ],
+  [
+    plainPanels,
     twin,
     "the scale is forgotten",
-    /= parameters\.scale\s+\* \(weights/g,
+    /= scale\s+\* \(weights/g,
     "= (weights",
   ],
   [

@@ -18,7 +18,7 @@ import {
   attentionForwardIsCausal,
   attentionRepeatsItself,
 } from "../support/properties/attention_bits.ts";
-import { attentionForwardPassesNonFinite } from "../support/properties/attention_non_finite.ts";
+import { lawsOfAttention } from "../support/properties/attention_of_variants.ts";
 import { attentionForwardMatchesTwin } from "../support/properties/attention_twin.ts";
 import { softwareInfo } from "../support/tuned_choice.ts";
 
@@ -74,22 +74,14 @@ const forwardTwin = (examples: readonly AttentionDescription[]) => (gpu: Gpu) =>
   attentionForwardMatchesTwin(gpu, { examples, runs: 0 });
 
 const only = { examples: small, runs: 0 };
-const forwardNonFinite = (gpu: Gpu) =>
-  attentionForwardPassesNonFinite(gpu, { ...only, examples: small.slice(2, 3) });
-variantTest("subgroup-8", [
-  forwardTwin([...small, ...wide]),
-  (gpu) => attentionForwardIsCausal(gpu, only),
-  (gpu) => attentionRepeatsItself(gpu, only),
-  forwardNonFinite,
-], { runtime: "deno", kernels: [forwardKernel] });
-variantTest("subgroup-16", [forwardTwin([...small, ...wide])], {
-  runtime: "deno",
-  kernels: [forwardKernel],
-});
-variantTest("subgroup-32", [forwardTwin(small), forwardNonFinite], {
-  runtime: "deno",
-  kernels: [forwardKernel],
-});
+for (const rows of [8, 16, 32]) {
+  variantTest(`subgroup-${rows}`, [
+    forwardTwin([...small, ...wide]),
+    (gpu) => attentionForwardIsCausal(gpu, only),
+    (gpu) => attentionRepeatsItself(gpu, only),
+    ...lawsOfAttention(12),
+  ], { runtime: "deno", kernels: [forwardKernel] });
+}
 variantTest("subgroup-8", [forwardTwin(small)], { runtime: "dawn", kernels: [forwardKernel] });
 
 Deno.test("every attention variant is tested here or in a file of its own", () => {

@@ -120,7 +120,7 @@ const inequalities: Readonly<Record<string, (numbers: AttentionNumbers) => Viola
  */
 export function attentionObeysItsIdentities(
   gpu: Gpu,
-  options: PropertyOptions = {},
+  options: PropertyOptions<AttentionDescription> = {},
 ): Promise<Report> {
   return checkCases(gpu, {
     name: "attention's identities and bounds",
@@ -161,7 +161,10 @@ export function attentionObeysItsIdentities(
  * valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c are multiples of 2^-8, so that the sum is exact,
  * and each side is allowed the bounds of its own errors.
  */
-export function softmaxIsShiftInvariant(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
+export function softmaxIsShiftInvariant(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
   return checkCases(gpu, {
     name: "softmax's shift invariance",
     arbitrary: description,
@@ -237,7 +240,10 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
  * Tolerances: the first is Σ |v| times the bound of each gradient's error, the forward's included. The second adds what rounding does to a difference quotient, (e(x + h v) + e(x − h v)) / 2h with e the
  * forward's bounds, and its truncation error, which the twin's difference quotient with the same h tells exactly.
  */
-export function attentionIsAdjoint(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
+export function attentionIsAdjoint(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
   return checkCases(gpu, {
     name: "attention's adjointness",
     arbitrary: description.filter(({ vScale }) =>
