@@ -1,8 +1,12 @@
 import type { Gpu } from "../../mod.ts";
 import { vScaleBackwardVariants, vScaleForwardVariants } from "../../src/ops/v_scale_variants.ts";
 import { assertEquals } from "../support/assert.ts";
-import { onEachRuntime, testGpu } from "../support/gpu.ts";
-import { rowsKeepToThemselves, vScaleObeysItsIdentities } from "../support/properties/rows_laws.ts";
+import { onEachFitRuntime, testGpu } from "../support/gpu.ts";
+import {
+  rowsAreAdjoint,
+  rowsKeepToThemselves,
+  vScaleObeysItsIdentities,
+} from "../support/properties/rows_laws.ts";
 import {
   vScaleBackwardMatchesTwin,
   vScaleForwardMatchesTwin,
@@ -12,6 +16,7 @@ import {
   checkVariant,
   type RowMutant,
   type RowVariant,
+  unfitRowVariant,
 } from "../support/row_variants.ts";
 
 const rowPerInvocation: RowVariant = {
@@ -34,25 +39,21 @@ const portable: RowVariant = {
   files: ["v_scale_forward.wgsl", "v_scale_backward.wgsl"],
 };
 
-function supports(gpu: Gpu, { name }: RowVariant): boolean {
-  return name !== "subgroup" || gpu.info.subgroupSize !== undefined;
-}
-
 for (const variant of [rowPerInvocation, subgroup, portable]) {
-  onEachRuntime(
+  await onEachFitRuntime(
     `vScaleForward() and vScaleBackward() are right as ${variant.name}`,
-    async (gpu) => {
-      if (!supports(gpu, variant)) return console.log("    not run: this adapter has no subgroups");
-      await checkVariant(gpu, variant, {
+    (gpu) =>
+      checkVariant(gpu, variant, {
         properties: [
           vScaleForwardMatchesTwin,
           vScaleBackwardMatchesTwin,
           vScaleObeysItsIdentities,
+          rowsAreAdjoint,
           rowsKeepToThemselves,
         ],
         options: { runs: 6 },
-      });
-    },
+      }),
+    { unfit: (gpu) => unfitRowVariant(gpu, variant) },
   );
 }
 
@@ -107,11 +108,17 @@ const mutants: readonly RowMutant[] = [
   },
 ];
 
-onEachRuntime("the tests of vScale's variants fail on broken kernels", async (gpu) => {
-  for (const mutant of mutants) {
-    if (supports(gpu, mutant.variant)) await checkMutant(gpu, mutant);
-  }
-}, { runtimes: ["deno"] });
+for (const variant of [rowPerInvocation, subgroup]) {
+  await onEachFitRuntime(
+    `the tests of vScale fail on broken kernels of ${variant.name}`,
+    async (gpu) => {
+      for (const mutant of mutants) {
+        if (mutant.variant === variant) await checkMutant(gpu, mutant);
+      }
+    },
+    { runtimes: ["deno"], unfit: (gpu) => unfitRowVariant(gpu, variant) },
+  );
+}
 
 Deno.test("vScaleForward() and vScaleBackward() choose by the adapter", async () => {
   const gpu = await testGpu("deno");

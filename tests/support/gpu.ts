@@ -55,6 +55,29 @@ export function onEachRuntime(
   }
 }
 
+/**
+ * {@linkcode onEachRuntime} for what not every adapter can run: there the test is ignored, by a name that says why. Opens
+ * the runtimes at once.
+ *
+ * @param name the test's name; the runtime is added
+ * @param run the test
+ * @param options `unfit`, why an adapter cannot run it, if it cannot; `runtimes` to register for, both by default
+ */
+export async function onEachFitRuntime(
+  name: string,
+  run: (gpu: Gpu) => Promise<Report | void>,
+  { unfit, runtimes = ["deno", "dawn"] }: {
+    readonly unfit: (gpu: Gpu) => string | undefined;
+    readonly runtimes?: readonly Runtime[];
+  },
+): Promise<void> {
+  for (const runtime of runtimes) {
+    const reason = runtime === "dawn" && !ffi ? undefined : unfit(await testGpu(runtime));
+    if (reason === undefined) onEachRuntime(name, run, { runtimes: [runtime] });
+    else Deno.test({ name: `${name} [${runtime}: ${reason}]`, ignore: true, fn() {} });
+  }
+}
+
 /** What {@linkcode siblingGpu} changes. */
 export interface SiblingOptions {
   /** Another answer to whether the adapter computes on the CPU, on which the choice of kernels depends. */

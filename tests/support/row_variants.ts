@@ -15,6 +15,18 @@ export interface RowVariant {
   readonly hardware?: boolean;
 }
 
+/**
+ * Why an adapter cannot run a variant, if it cannot.
+ *
+ * @param gpu the adapter
+ * @param variant the variant
+ */
+export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefined {
+  return ["subgroup", "tile"].includes(name) && gpu.info.subgroupSize === undefined
+    ? "the adapter has no subgroups"
+    : undefined;
+}
+
 /** A kernel broken on purpose. */
 export interface RowMutant {
   readonly variant: RowVariant;
