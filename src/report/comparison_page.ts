@@ -24,8 +24,8 @@ import {
   formatThreshold,
   NO_DATA,
 } from "./format.ts";
-import { html, htmlTable, Markup } from "./html.ts";
-import { PAGE_STYLE } from "./page_style.ts";
+import { html, htmlTable, type Markup } from "./html.ts";
+import { type PageSection, renderPage } from "./page.ts";
 import {
   legend,
   type OperatorGroup,
@@ -35,13 +35,6 @@ import {
   type SvgDocument,
 } from "./plot.ts";
 import { rooflinePlot } from "./roofline_plot.ts";
-
-/** A part of the page with its place in the navigation. */
-export interface ComparisonSection {
-  readonly id: string;
-  readonly title: string;
-  readonly body: Markup;
-}
 
 function titleOf({ machines }: Comparison): string {
   return machines.length === 2
@@ -136,7 +129,7 @@ function notes({ warnings }: Comparison): Markup {
   `;
 }
 
-function changes(comparison: Comparison, document: SvgDocument): ComparisonSection | undefined {
+function changes(comparison: Comparison, document: SvgDocument): PageSection | undefined {
   if (comparison.machines.length !== 2) return undefined;
   const text = (id: string) => ({
     id,
@@ -162,7 +155,7 @@ function changes(comparison: Comparison, document: SvgDocument): ComparisonSecti
   };
 }
 
-function results(comparison: Comparison): ComparisonSection {
+function results(comparison: Comparison): PageSection {
   return {
     id: "results",
     title: "Results",
@@ -174,7 +167,7 @@ function results(comparison: Comparison): ComparisonSection {
   };
 }
 
-function roofline(comparison: Comparison, document: SvgDocument): ComparisonSection | undefined {
+function roofline(comparison: Comparison, document: SvgDocument): PageSection | undefined {
   const text = (id: string) => ({
     id,
     title: "Roofline: throughput over arithmetic intensity, both logarithmic",
@@ -205,7 +198,7 @@ function groupName({ kernel, pass }: OperatorGroup): string {
   return `${kernel} ${pass}`;
 }
 
-function throughputs(comparison: Comparison, document: SvgDocument): ComparisonSection {
+function throughputs(comparison: Comparison, document: SvgDocument): PageSection {
   return {
     id: "throughput",
     title: "Throughput",
@@ -235,7 +228,7 @@ function throughputs(comparison: Comparison, document: SvgDocument): ComparisonS
   };
 }
 
-function distributions(comparison: Comparison, document: SvgDocument): ComparisonSection {
+function distributions(comparison: Comparison, document: SvgDocument): PageSection {
   return {
     id: "samples",
     title: "Samples",
@@ -266,7 +259,7 @@ function distributions(comparison: Comparison, document: SvgDocument): Compariso
   };
 }
 
-function machines(comparison: Comparison): ComparisonSection {
+function machines(comparison: Comparison): PageSection {
   return {
     id: "machines",
     title: "Machines",
@@ -285,7 +278,7 @@ ${
   };
 }
 
-function method({ threshold }: Comparison): ComparisonSection {
+function method({ threshold }: Comparison): PageSection {
   const limit = formatThreshold(threshold);
   return {
     id: "method",
@@ -305,7 +298,7 @@ export interface ComparisonParts {
   readonly title: string;
   /** The result in one or two sentences, the machines, and what to keep in mind. */
   readonly summary: Markup;
-  readonly sections: readonly ComparisonSection[];
+  readonly sections: readonly PageSection[];
 }
 
 /**
@@ -347,45 +340,12 @@ export function renderComparisonPage(comparison: Comparison, document: SvgDocume
   const { title, summary, sections } = comparisonParts(comparison, document);
   const dates = comparison.machines.map(({ date }) => date.slice(0, 10)).sort();
   const span = dates[0] === dates.at(-1) ? dates[0]! : `${dates[0]} to ${dates.at(-1)}`;
-  return html`
-    <!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <meta http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'">
-        <meta name="referrer" content="no-referrer">
-        <title>${title} – gradsink</title>
-        <style>${new Markup(PAGE_STYLE)}</style>
-      </head>
-      <body>
-        <a class="skip" href="#content">Skip to the results</a>
-        <header>
-    <h1>${title}</h1>
-    <p class="meta">Attention, RMSNorm and V-scale kernels on WebGPU · ${plural(
-      comparison.rows.length,
-      "measurement",
-    )} · measured ${span}</p>
-    ${summary}</header>
-        <nav aria-label="Sections">
-          <ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul>
-        </nav>
-        <main id="content">
-    ${sections.map(({ id, title, body }) =>
-      html`
-        <section id="${id}" aria-labelledby="${id}-heading">
-        <h2 id="${id}-heading">${title}</h2>
-        ${body}</section>
-      `
-    )}</main>
-        <footer>
-          <p>Made by gradsink from ${plural(
-            comparison.machines.length,
-            "result file",
-          )}. The page contains no script and loads nothing.</p>
-        </footer>
-      </body>
-    </html>
-  `.text;
+  const count = plural(comparison.rows.length, "measurement");
+  return renderPage({
+    title,
+    meta: `Attention, RMSNorm and V-scale kernels on WebGPU · ${count} · measured ${span}`,
+    summary,
+    sections,
+    source: plural(comparison.machines.length, "result file"),
+  });
 }

@@ -7,8 +7,8 @@ import { CLAIM_VERDICTS, type ClaimVerdict } from "../experiments/study_evidence
 import { SETTING_TITLES } from "../experiments/study_arms.ts";
 import type { Study, StudyGroup } from "../experiments/study_merge.ts";
 import { formatProbability, NO_DATA } from "./format.ts";
-import { html, htmlTable, Markup, scrollRegion } from "./html.ts";
-import { PAGE_STYLE } from "./page_style.ts";
+import { html, htmlTable, type Markup, scrollRegion } from "./html.ts";
+import { type PageSection, renderPage } from "./page.ts";
 import { signIcon, type SvgDocument } from "./plot.ts";
 import {
   branchPictures,
@@ -32,12 +32,6 @@ import {
   verdictCounts,
 } from "./study_tables.ts";
 import { correctionRemark, notes, seedRemark } from "./study_text.ts";
-
-interface Section {
-  readonly id: string;
-  readonly title: string;
-  readonly body: Markup;
-}
 
 const STUDY_STYLE = `
 .claims td,.claims th{white-space:normal;min-width:9rem}
@@ -162,7 +156,7 @@ function claimMatrix(study: Study, claims: readonly ClaimResult[]): Markup {
   );
 }
 
-function claimSection(study: Study, claims: readonly ClaimResult[]): Section {
+function claimSection(study: Study, claims: readonly ClaimResult[]): PageSection {
   const rules = [...new Map(claims.map((claim) => [claim.id, claim])).values()];
   return {
     id: "claims",
@@ -221,7 +215,7 @@ function missing(): Markup {
   return html`<p class="faint">${NO_DATA}</p>`;
 }
 
-function groupSection(group: StudyGroup, document: SvgDocument): Section {
+function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
   const { setting, variants } = group;
   const part = (title: string, text: string, body: Markup) =>
     html`
@@ -308,7 +302,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): Section {
   };
 }
 
-function method(study: Study, claims: readonly ClaimResult[]): Section {
+function method(study: Study, claims: readonly ClaimResult[]): PageSection {
   return {
     id: "method",
     title: "How it was made",
@@ -344,52 +338,17 @@ export function renderStudyPage(
     ...study.groups.map((group) => groupSection(group, document)),
     method(study, claims),
   ];
-  const remarks = notes(study);
-  const title = "Gradient sinks in small models: the controlled study";
-  return html`
-    <!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <meta http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'">
-        <meta name="referrer" content="no-referrer">
-        <title>${title} – gradsink</title>
-        <style>${new Markup(PAGE_STYLE)}${new Markup(STUDY_STYLE)}</style>
-      </head>
-      <body>
-        <a class="skip" href="#content">Skip to the results</a>
-        <header>
-    <h1>${title}</h1>
-    <p class="meta">${plural(runCount(study), "run")} · gradsink ${study.versions.join(", ") ||
-      NO_DATA} · ${study.adapters.join(", ") || NO_DATA}</p>
-    ${lead(study)}
-    ${verdictCards(study, claims)}${remarks.length === 0 ? "" : html`
-      <div class="notes" role="note"><b>Keep in mind</b><ul>${remarks.map((remark) =>
-        html`<li>${remark}</li>`
-      )}</ul></div>
-    `}</header>
-        <nav aria-label="Sections">
-          <ul>${sections.map(({ id, title }) =>
-            html`<li><a href="#${id}-section">${title}</a></li>`
-          )}</ul>
-        </nav>
-        <main id="content">
-    ${sections.map(({ id, title, body }) =>
-      html`
-        <section id="${id}-section" aria-labelledby="${id}-heading">
-        <h2 id="${id}-heading">${title}</h2>
-        ${body}</section>
-      `
-    )}</main>
-        <footer>
-          <p>Made by gradsink from the records of ${plural(
-            runCount(study),
-            "run",
-          )}. The page contains no script and loads nothing.</p>
-        </footer>
-      </body>
-    </html>
-  `.text;
+  const runs = plural(runCount(study), "run");
+  const list = (texts: readonly string[]) => texts.join(", ") || NO_DATA;
+  return renderPage({
+    title: "Gradient sinks in small models: the controlled study",
+    meta: [runs, `gradsink ${list(study.versions)}`, list(study.adapters)].join(" · "),
+    summary: html`${lead(study)}
+    ${verdictCards(study, claims)}`,
+    notes: { title: "Keep in mind", lines: notes(study) },
+    // Links to a section keep their address.
+    sections: sections.map((section) => ({ ...section, anchor: `${section.id}-section` })),
+    source: `the records of ${runs}`,
+    style: STUDY_STYLE,
+  });
 }
