@@ -3,8 +3,8 @@
  * request, readable in light and dark and on a phone.
  */
 import type { SinkMeasurement } from "../sinks/measurement.ts";
-import { html, htmlTable, Markup } from "./html.ts";
-import { PAGE_STYLE } from "./page_style.ts";
+import { html, htmlTable, type Markup } from "./html.ts";
+import { type PageSection, renderPage } from "./page.ts";
 import type { SvgDocument } from "./plot.ts";
 import {
   branchPlot,
@@ -123,13 +123,15 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   ];
 }
 
-function sectionMarkup({ id, title, lead, pictures, tables }: Section): Markup | undefined {
+/** The section as the page shows it; nothing where nothing was measured. */
+function shown({ id, title, lead, pictures, tables }: Section): PageSection | undefined {
   const drawn = pictures.filter((picture) => picture !== undefined);
   const filled = tables.filter((table) => table !== undefined && table.rows.length > 0);
   if (drawn.length === 0 && filled.length === 0) return undefined;
-  return html`
-    <section id="${id}" aria-labelledby="${id}-heading">
-      <h2 id="${id}-heading">${title}</h2>
+  return {
+    id,
+    title,
+    body: html`
       <p class="soft">${lead}</p>
       <div class="pictures">${drawn.map((picture) =>
         html`<figure class="card">${picture}</figure>`
@@ -137,8 +139,8 @@ function sectionMarkup({ id, title, lead, pictures, tables }: Section): Markup |
       ${filled.map((table, i) =>
         html`<div class="card table">${htmlTable(table!, { id: `${id}-${i}` })}</div>`
       )}
-    </section>
-  `;
+    `,
+  };
 }
 
 const SINK_STYLE = `
@@ -156,43 +158,14 @@ const SINK_STYLE = `
  */
 export function renderSinkPage(measurement: SinkMeasurement, document: SvgDocument): string {
   const [first = "A model", ...summary] = sinkSummary(measurement);
-  const errors = measurement.theory?.errors ?? [];
-  const sections = sectionsOf(measurement, document)
-    .map((section) => ({ section, markup: sectionMarkup(section) }))
-    .filter(({ markup }) => markup !== undefined);
-  return html`
-    <!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <meta http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'">
-        <meta name="referrer" content="no-referrer">
-        <title>Sinks of ${first} – gradsink</title>
-        <style>${new Markup(PAGE_STYLE)}${new Markup(SINK_STYLE)}</style>
-      </head>
-      <body>
-        <a class="skip" href="#content">Skip to the results</a>
-        <header>
-          <h1>${first}</h1>
-          ${summary.map((line) => html`<p>${line}</p>`)}
-          ${errors.length === 0 ? "" : html`
-            <div class="notes" role="note"><b>The theory is violated</b><ul>${errors.map((error) =>
-              html`<li>${error}</li>`
-            )}</ul></div>
-          `}
-        </header>
-        <nav aria-label="Sections">
-          <ul>${sections.map(({ section: { id, title } }) =>
-            html`<li><a href="#${id}">${title}</a></li>`
-          )}</ul>
-        </nav>
-        <main id="content">${sections.map(({ markup }) => markup!)}</main>
-        <footer>
-          <p>Made by gradsink. The page contains no script and loads nothing.</p>
-        </footer>
-      </body>
-    </html>
-  `.text.trim() + "\n";
+  return renderPage({
+    title: `Sinks of ${first}`,
+    heading: first,
+    summary: html`${summary.map((line) => html`<p>${line}</p>`)}`,
+    notes: { title: "The theory is violated", lines: measurement.theory?.errors ?? [] },
+    sections: sectionsOf(measurement, document).map(shown).filter((section) =>
+      section !== undefined
+    ),
+    style: SINK_STYLE,
+  });
 }
