@@ -9,13 +9,16 @@ import type { AttentionShape } from "./attention_shape.ts";
 export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
 
 /**
- * The tiles that are worth trying on a GPU, by rows × columns; each is a variant. The first fills a GPU's registers at
- * D = 64, the second at D = 128; the third leaves work for every core where there are few rows.
+ * The tiles that are worth trying on a GPU, by rows × columns, of which an invocation holds 8 × 4, 4 × 4 in the smallest;
+ * each is a variant. The first fills a GPU's registers at D = 64, the second at D = 128; the third leaves work for every
+ * core where there are few rows. In the last one an invocation holds 8 × 8: it reads two numbers of workgroup memory
+ * for eight products, where the first reads three, but fewer workgroups have room.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-64x32": { down: 8, across: 8, quadsDown: 2, quadsAcross: 1, step: 32 },
   "tiled-64x64": { down: 8, across: 16, quadsDown: 2, quadsAcross: 1, step: 32 },
   "tiled-32x32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 32 },
+  "tiled-64x64-8x8": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 32 },
 };
 
 /** The same, with tiles in f16. */
