@@ -1,16 +1,29 @@
 /** Ctrl-C, and the system's wish that a command ends. */
 
+/** How a command takes interrupts. */
+export interface InterruptOptions {
+  /** Whether a second one ends the process at once, with exit code 130: for work that bears it. Default false. */
+  readonly secondExits?: boolean;
+}
+
 /**
  * Passes the first SIGINT or SIGTERM on to a controller, so that a command ends in good order.
  *
  * @param interrupt aborted then
+ * @param options what a second one does: nothing, unless it says otherwise
  * @returns stops listening
  */
-export function listenForInterrupts(interrupt: AbortController): () => void {
+export function listenForInterrupts(
+  interrupt: AbortController,
+  { secondExits = false }: InterruptOptions = {},
+): () => void {
   const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
     ? ["SIGINT"]
     : ["SIGINT", "SIGTERM"];
-  const listener = (): void => interrupt.abort();
+  const listener = (): void => {
+    if (secondExits && interrupt.signal.aborted) Deno.exit(130);
+    interrupt.abort();
+  };
   for (const signal of signals) Deno.addSignalListener(signal, listener);
   return () => {
     for (const signal of signals) Deno.removeSignalListener(signal, listener);

@@ -12,6 +12,7 @@ import { ResultFileError } from "../measure/result_file.ts";
 import { UsageError } from "./arguments.ts";
 import { type ProgressOutput, stderrOutput } from "./bench_progress.ts";
 import type { CommandOutput } from "./compare.ts";
+import { listenForInterrupts } from "./interrupts.ts";
 import { runCommand } from "./study_command.ts";
 import { parseStudy, studyHelp, type StudyRequest } from "./study_options.ts";
 import { StudyOverview } from "./study_overview.ts";
@@ -86,11 +87,14 @@ async function run(
   const progress = hooks.progress ?? stderrOutput();
   const overview = new StudyOverview(progress, jobs);
   const interrupt = new AbortController();
-  const say = (text: string): void => {
+  interrupt.signal.addEventListener("abort", () => {
     overview.clear();
-    output.err(text);
-  };
-  const unlisten = hooks.signal === undefined ? listen(interrupt, say) : () => {};
+    output.err("study: stopping; each run saves where it is\n");
+  });
+  // Ctrl-C once stops in order; twice ends at once, which the runs bear as well.
+  const unlisten = hooks.signal === undefined
+    ? listenForInterrupts(interrupt, { secondExits: true })
+    : () => {};
   let states: ArmState[];
   try {
     const command = hooks.command ?? await runCommand({ scale, out });
@@ -131,20 +135,6 @@ function conclude(
   if (states.some(({ state }) => state === "failed")) return 1;
   output.out(`deno task study report ${escapeTerminal(request.out)} makes the report.\n`);
   return 0;
-}
-
-/** Ctrl-C once stops in order; twice ends at once, which the runs bear as well. */
-function listen(interrupt: AbortController, say: (text: string) => void): () => void {
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  const stop = (): void => {
-    if (interrupt.signal.aborted) Deno.exit(130);
-    say("study: stopping; each run saves where it is\n");
-    interrupt.abort();
-  };
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
-  return () => {
-    for (const signal of signals) Deno.removeSignalListener(signal, stop);
-  };
 }
 
 function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {

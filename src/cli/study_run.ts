@@ -17,6 +17,7 @@ import { readModel } from "../model/checkpoint.ts";
 import { Llama } from "../model/llama.ts";
 import { openGpu } from "../ops/open_gpu.ts";
 import type { SinkMeasurement } from "../sinks/measurement.ts";
+import { listenForInterrupts } from "./interrupts.ts";
 
 /** What the study asks of a run's process. */
 export interface RunOrder {
@@ -111,11 +112,7 @@ function say(stream: { writeSync(bytes: Uint8Array): number }, text: string): vo
 if (import.meta.main) {
   const stop = new AbortController();
   // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks them to stop as well.
-  for (
-    const name of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const
-  ) {
-    Deno.addSignalListener(name, () => stop.abort());
-  }
+  listenForInterrupts(stop);
   try {
     const code = await runArm(JSON.parse(Deno.args[0] ?? "null") as RunOrder, {
       report: (each) => say(Deno.stdout, JSON.stringify(each) + "\n"),

@@ -11,6 +11,7 @@ import { ResultFileError } from "../measure/result_file.ts";
 import { CheckpointError } from "../model/checkpoint_error.ts";
 import { UsageError } from "./arguments.ts";
 import { type ProgressOutput, stderrOutput } from "./bench_progress.ts";
+import { listenForInterrupts } from "./interrupts.ts";
 import { parseTrain, trainHelp, type TrainRequest } from "./train_options.ts";
 import { TrainProgress } from "./train_progress.ts";
 import { formatSummary } from "./train_summary.ts";
@@ -121,17 +122,6 @@ function conclude(
   return 0;
 }
 
-/** Ctrl-C once saves and stops; twice ends at once, which the run's folder bears as well. */
-function listen(interrupt: AbortController): void {
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) {
-    Deno.addSignalListener(signal, () => {
-      if (interrupt.signal.aborted) Deno.exit(130);
-      interrupt.abort();
-    });
-  }
-}
-
 function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {
@@ -143,7 +133,8 @@ function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
 
 if (import.meta.main) {
   const interrupt = new AbortController();
-  listen(interrupt);
+  // Ctrl-C once saves and stops; twice ends at once, which the run's folder bears as well.
+  listenForInterrupts(interrupt, { secondExits: true });
   const code = await train(Deno.args, {
     out: (text) => write(Deno.stdout, text),
     err: (text) => write(Deno.stderr, text),
