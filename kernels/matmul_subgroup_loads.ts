@@ -21,6 +21,8 @@ interface Tile {
   readonly rows: number;
   /** Columns of a lane. */
   readonly width: number;
+  /** Columns of a tile beside those of its lanes. */
+  readonly extra: number;
 }
 
 /** The loads of the left operand: where each lane reads, what it reads for `step` k from k on, and who holds a number. */
@@ -28,24 +30,39 @@ export interface LeftLoads {
   readonly setup: string;
   readonly loads: (step: number) => string;
   /** The number of row i at k + u, broadcast. */
-  readonly number: (i: number, u: number, step: number) => string;
+  readonly number: (i: number, u: number) => string;
+  /** The tile's first rows, of which lane l holds row l, l + S, … whole. */
+  readonly held: number;
+  /** The number at k + u of the lane's own row, l + S j. */
+  readonly own: (j: number, u: number) => string;
 }
 
 /** The loads of the right operand: r0_u, r1_u, … are a lane's groups of columns at k + u. */
 export interface RightLoads {
   readonly setup: string;
   readonly loads: (step: number) => string;
+  /** The number of extra column e at k + u, broadcast. */
+  readonly extra: (e: number, u: number) => string;
 }
 
-// Lane l reads row l, l + S, … of the tile.
+/** Rows of left that are dealt to the lanes number by number, at four k, if it is read as `scalar`. */
+export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
+  const beyond = rows % S;
+  return Math.ceil(STEP * beyond / S) < STEP ? beyond : 0;
+}
+
+function place(name: string, { subgroupSize: S }: Tile, index: number, component = ""): string {
+  return `subgroupBroadcast(${name}${Math.floor(index / S)}${component}, ${index % S}u)`;
+}
+
+// Lane l reads row l, l + S, … of the tile, and the last one where there are no more.
 function leftRows({ subgroupSize: S, rows }: Tile): string {
-  return unroll(
-    Math.ceil(rows / S),
-    (j) =>
-      `  let leftRow${j} = leftStart + min(tile.row + ${
-        j * S
-      }u + lane, parameters.rows - 1u) * parameters.leftRow;`,
-  );
+  return unroll(Math.ceil(rows / S), (j) => {
+    const row = `${j * S}u + lane`;
+    const inTile = (j + 1) * S <= rows ? row : `min(${row}, ${rows - 1}u)`;
+    return `  let rowOfLane${j} = min(tile.row + ${inTile}, parameters.rows - 1u);
+  let leftRow${j} = leftStart + rowOfLane${j} * parameters.leftRow;`;
+  });
 }
 
 function leftAlongInner(tile: Tile): LeftLoads {
@@ -54,29 +71,45 @@ function leftAlongInner(tile: Tile): LeftLoads {
     setup: leftRows(tile),
     loads: () =>
       unroll(Math.ceil(rows / S), (j) => `    let l${j} = left[leftRow${j} + k / ${STEP}u];`),
-    number: (i, u) => `subgroupBroadcast(l${Math.floor(i / S)}.${COMPONENTS[u]}, ${i % S}u)`,
+    number: (i, u) => place("l", tile, i, `.${COMPONENTS[u]}`),
+    held: rows,
+    own: (j, u) => `l${j}.${COMPONENTS[u]}`,
   };
 }
 
+// Rows that fill no group of S are dealt to the lanes with their four k, where that takes fewer loads.
 function leftScalar(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
+  const dealt = dealtRows(tile);
+  const held = rows - dealt;
+  const deals = Math.ceil(STEP * dealt / S);
   return {
-    setup: leftRows(tile),
+    setup: leftRows({ ...tile, rows: held }) + unroll(deals, (j) => `
+  let dealt${j} = ${j * S}u + lane;
+  let dealtRow${j} = leftStart + parameters.leftRow *
+    min(tile.row + min(${held}u + dealt${j} / ${STEP}u, ${rows - 1}u), parameters.rows - 1u);`, ""),
     loads: (step) =>
       unroll(
-        Math.ceil(rows / S),
+        Math.ceil(held / S),
         (j) =>
           unroll(
             step,
             (u) => `    let l${j}_${u} = left[leftRow${j} + (k + ${u}u) * parameters.leftInner];`,
           ),
-      ),
-    number: (i, u) => `subgroupBroadcast(l${Math.floor(i / S)}_${u}, ${i % S}u)`,
+      ) + unroll(deals, (j) => `
+    let d${j} = left[dealtRow${j} + (k + min(dealt${j} % ${STEP}u, ${
+        step - 1
+      }u)) * parameters.leftInner];`, ""),
+    number: (i, u) =>
+      i < held ? place("l", tile, i, `_${u}`) : place("d", tile, STEP * (i - held) + u),
+    held,
+    own: (j, u) => `l${j}_${u}`,
   };
 }
 
 // The vec4f of four rows at one k, counted through the rows and then the k, are dealt to the lanes in turn.
-function leftAlongOuter({ subgroupSize: S, rows }: Tile): LeftLoads {
+function leftAlongOuter(tile: Tile): LeftLoads {
+  const { subgroupSize: S, rows } = tile;
   const quads = rows / 4;
   const count = Math.ceil(STEP * quads / S);
   return {
@@ -92,9 +125,10 @@ function leftAlongOuter({ subgroupSize: S, rows }: Tile): LeftLoads {
             step - 1
           }u)) * parameters.leftInner];`,
       ),
-    number(i, u) {
-      const vector = u * quads + Math.floor(i / 4);
-      return `subgroupBroadcast(l${Math.floor(vector / S)}.${COMPONENTS[i % 4]}, ${vector % S}u)`;
+    number: (i, u) => place("l", tile, u * quads + Math.floor(i / 4), `.${COMPONENTS[i % 4]}`),
+    held: 0,
+    own: () => {
+      throw new RangeError("lanes hold no whole rows of a left operand that is read along them");
     },
   };
 }
@@ -114,6 +148,15 @@ function rightStarts(width: number): string {
   );
 }
 
+// Where an extra column begins in right.
+function extraStart(name: string, { subgroupSize: S, width }: Tile, column: string): string {
+  return `
+  let ${name} = rightStart +
+    min(tile.column + ${
+    S * width
+  }u + ${column}, parameters.columns - 1u) * parameters.rightColumn;`;
+}
+
 // What a lane's columns hold at k + u, as groups of four where there are four.
 function groups(width: number, step: number, number: (c: number, u: number) => string): string {
   const size = groupSize(width);
@@ -129,33 +172,51 @@ export function groupSize(width: number): 1 | 4 {
   return width % 4 === 0 ? 4 : 1;
 }
 
-function rightAlongInner({ width }: Tile): RightLoads {
+// Lane e reads extra column e.
+function rightAlongInner(tile: Tile): RightLoads {
+  const { width, extra } = tile;
   return {
-    setup: rightStarts(width),
+    setup: rightStarts(width) + (extra === 0 ? "" : extraStart("extraColumn", tile, "lane")),
     loads: (step) =>
       unroll(width, (c) => `    let number${c} = right[rightColumn${c} + k / ${STEP}u];`) + "\n" +
-      groups(width, step, (c, u) => `number${c}.${COMPONENTS[u]}`),
+      groups(width, step, (c, u) => `number${c}.${COMPONENTS[u]}`) +
+      (extra === 0 ? "" : `\n    let extra = right[extraColumn + k / ${STEP}u];`),
+    extra: (e, u) => `subgroupBroadcast(extra.${COMPONENTS[u]}, ${e}u)`,
   };
 }
 
-function rightScalar({ width }: Tile): RightLoads {
+// The numbers of extra columns at four k are dealt to the lanes.
+function rightScalar(tile: Tile): RightLoads {
+  const { subgroupSize: S, width, extra } = tile;
+  const deals = Math.ceil(STEP * extra / S);
   return {
-    setup: rightStarts(width),
+    setup: rightStarts(width) + unroll(
+      deals,
+      (j) => `
+  let extra${j} = ${j * S}u + lane;${extraStart(`extraColumn${j}`, tile, `extra${j} / ${STEP}u`)}`,
+      "",
+    ),
     loads: (step) =>
       groups(
         width,
         step,
         (c, u) => `right[rightColumn${c} + (k + ${u}u) * parameters.rightInner]`,
-      ),
+      ) + unroll(deals, (j) => `
+    let e${j} = right[extraColumn${j} + (k + min(extra${j} % ${STEP}u, ${
+        step - 1
+      }u)) * parameters.rightInner];`, ""),
+    extra: (e, u) => place("e", tile, STEP * e + u),
   };
 }
 
-function rightAlongOuter({ width }: Tile): RightLoads {
+// Lane u reads the vec4f of the extra columns at k + u.
+function rightAlongOuter({ subgroupSize: S, width, extra }: Tile): RightLoads {
   return {
     setup: unroll(
       width / 4,
       (v) => `  let rightQuad${v} = rightStart + column${4 * v} / 4u;`,
-    ),
+    ) + (extra === 0 ? "" : `
+  let extraQuad = rightStart + min(tile.column + ${S * width}u, parameters.columns - 1u) / 4u;`),
     loads: (step) =>
       unroll(
         step,
@@ -165,7 +226,9 @@ function rightAlongOuter({ width }: Tile): RightLoads {
             (v) =>
               `    let r${v}_${u} = right[rightQuad${v} + (k + ${u}u) * parameters.rightInner];`,
           ),
-      ),
+      ) + (extra === 0 ? "" : `
+    let extra = right[extraQuad + (k + min(lane, ${step - 1}u)) * parameters.rightInner];`),
+    extra: (e, u) => `subgroupBroadcast(extra.${COMPONENTS[e]}, ${u}u)`,
   };
 }
 

@@ -122,8 +122,7 @@ const subgroupSizes = [4, 8, 16, 32];
 const subgroup: Variant<MatmulShape, MatmulCall> = {
   name: "subgroup",
   unfit: (gpu) => unfitForSubgroupSize(gpu, subgroupSizes),
-  // Four lanes share too little: the barrier-free kernel is faster there.
-  suits: (gpu) => gpu.info.software && (gpu.info.subgroupSize?.minimum ?? 0) > 4,
+  suits: (gpu) => gpu.info.software,
   plan: (gpu, call) =>
     planSubgroup(gpu, call, { subgroupSize: gpu.info.subgroupSize?.maximum ?? 4 }),
 };

@@ -3,7 +3,8 @@ import type { Gpu, planMatmul } from "../../mod.ts";
 import { Plan } from "../../src/gpu/plan.ts";
 import type { MatmulReading } from "../../src/ops/matmul_packing.ts";
 import { checkMatmul, exchangeOperands, matmulCost } from "../../src/ops/matmul_shape.ts";
-import { planSubgroup, type SubgroupChoice } from "../../src/ops/matmul_subgroup.ts";
+import { planSubgroup } from "../../src/ops/matmul_subgroup.ts";
+import type { SubgroupChoice } from "../../src/ops/matmul_subgroup_cost.ts";
 import { matmulVariants } from "../../src/ops/matmul_variants.ts";
 import { describeMatmul, type MatmulDescription, type MatmulPlanner } from "./matmul_properties.ts";
 
@@ -14,8 +15,15 @@ export interface SubgroupCase {
   readonly exchanged?: boolean;
   readonly rows: number;
   readonly left: MatmulReading;
-  /** The width and the right operand's reading of the whole tiles, and of what is left of the columns. */
-  readonly parts: readonly { readonly width: number; readonly right: MatmulReading }[];
+  /**
+   * The width, the extra columns and the right operand's reading of the whole tiles, and of what is left of the columns:
+   * a tile less where that has extra ones.
+   */
+  readonly parts: readonly {
+    readonly width: number;
+    readonly extra?: number;
+    readonly right: MatmulReading;
+  }[];
 }
 
 const packed: MatmulReading = { load: "along-outer", packed: true };
@@ -84,6 +92,55 @@ export const subgroupCases: readonly SubgroupCase[] = [
     left: packed,
     parts: [{ width: 1, right: scalar }],
   },
+  {
+    name: "an extra column, and a row that is dealt",
+    description: describeMatmul({ leading: [2], rows: 33, columns: 33, inner: 11, seed: 27 }),
+    rows: 17,
+    left: scalar,
+    parts: [{ width: 4, extra: 1, right: scalar }],
+  },
+  {
+    name: "extra columns of exchanged operands, four numbers at a time along K",
+    description: describeMatmul({
+      leading: [2],
+      rows: 39,
+      columns: 23,
+      inner: 12,
+      transposeRight: true,
+      seed: 28,
+    }),
+    exchanged: true,
+    rows: 11,
+    left: alongInner,
+    parts: [{ width: 4, extra: 3, right: alongInner }],
+  },
+  {
+    name: "extra columns in whole vectors",
+    description: describeMatmul({ leading: [2], rows: 22, columns: 72, inner: 8, seed: 29 }),
+    rows: 6,
+    left: alongInner,
+    parts: [{ width: 4, extra: 4, right: alongOuter }],
+  },
+  {
+    name: "an extra column of a copy on the last tile",
+    description: describeMatmul({
+      rows: 13,
+      columns: 65,
+      inner: 10,
+      transposeRight: true,
+      seed: 30,
+    }),
+    rows: 13,
+    left: scalar,
+    parts: [{ width: 4, right: packed }, { width: 4, extra: 1, right: packed }],
+  },
+  {
+    name: "one row, whose numbers are dealt",
+    description: describeMatmul({ rows: 1, columns: 40, inner: 20, seed: 31 }),
+    rows: 1,
+    left: scalar,
+    parts: [{ width: 4, right: alongOuter }],
+  },
 ];
 
 /** Why the subgroup kernel cannot run here, or undefined. */
@@ -105,14 +162,17 @@ export function plannerFor({ name, exchanged = false, rows, left, parts }: Subgr
     const subgroupSize = gpu.info.subgroupSize!.maximum;
     const [tiles, strip] = parts;
     const tile = subgroupSize * tiles!.width;
-    const end = strip === undefined ? shape.columns : Math.floor(shape.columns / tile) * tile;
+    const whole = Math.floor(shape.columns / tile) * tile;
+    const end = strip === undefined
+      ? shape.columns
+      : whole - (strip.extra === undefined ? 0 : tile);
     const choice: SubgroupChoice = {
       shape,
       rows,
       left,
       parts: [
-        { first: 0, end, ...tiles! },
-        ...strip === undefined ? [] : [{ first: end, end: shape.columns, ...strip }],
+        { first: 0, end, extra: 0, ...tiles! },
+        ...strip === undefined ? [] : [{ first: end, end: shape.columns, extra: 0, ...strip }],
       ],
     };
     const call = { shape: given, left: options.left, right: options.right, product };

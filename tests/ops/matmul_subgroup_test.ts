@@ -1,5 +1,7 @@
 /** The subgroup kernel by tiles that are given, and how it chooses them. */
-import { chooseSubgroupTile, type SubgroupChoice } from "../../src/ops/matmul_subgroup.ts";
+import { chooseSubgroupTile } from "../../src/ops/matmul_subgroup_choice.ts";
+import type { SubgroupChoice } from "../../src/ops/matmul_subgroup_cost.ts";
+import type { MatmulReading } from "../../src/ops/matmul_packing.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 import { matmulContainsNonFinite, matmulMatchesTwin } from "./matmul_properties.ts";
@@ -35,36 +37,64 @@ Deno.test("chooseSubgroupTile() copies no operand beyond what a buffer or a disp
   }
 });
 
-Deno.test("chooseSubgroupTile() covers every column once, with little beyond", async () => {
-  const gpu = await testGpu("deno");
-  for (const rows of [1, 3, 17, 33, 65, 2049]) {
-    for (const columns of [1, 5, 31, 33, 65, 97, 257, 1000]) {
-      for (const inner of [1, 31, 96, 129]) {
-        const { shape, parts, rows: tall } = chooseSubgroupTile(gpu, {
-          rows,
-          columns,
-          inner,
-          batches: 1,
-          left: { outer: inner, inner: 1, batch: 0 },
-          right: { outer: 1, inner: columns, batch: 0 },
-        }, 8);
-        const name = `${rows} × ${columns} × ${inner}`;
-        assertEquals(shape.rows * shape.columns, rows * columns);
-        let end = 0, computed = 0;
-        for (const part of parts) {
-          assertEquals(part.first, end, name);
-          end = part.end;
-          const tile = 8 * part.width;
-          computed += tall * Math.ceil(shape.rows / tall) * tile *
-            Math.ceil((part.end - part.first) / tile);
+// What the kernel asks of a choice, and that it covers every column once.
+function checkChoice(
+  { shape, rows, left, parts }: SubgroupChoice,
+  { subgroupSize, name }: { readonly subgroupSize: number; readonly name: string },
+): void {
+  const isWhole = (length: number) => length % 4 === 0;
+  const readsInner = (reading: MatmulReading) => reading.load === "along-inner";
+  const readsOuter = (reading: MatmulReading) => reading.load === "along-outer";
+  if (readsOuter(left)) assert(isWhole(rows), `${name}: quads of ${rows} rows`);
+  assert(!readsInner(left) || isWhole(shape.inner), `${name}: left along K`);
+  let end = 0;
+  for (const { first, end: next, width, extra, right } of parts) {
+    assertEquals(first, end, name);
+    end = next;
+    const tile = subgroupSize * width + extra;
+    assert(extra <= 4 && (extra === 0 || !readsOuter(left)), `${name}: ${extra} extra columns`);
+    assert(!readsInner(right) || isWhole(shape.inner), `${name}: right along K`);
+    if (!readsOuter(right)) continue;
+    assert(isWhole(width) && isWhole(first), `${name}: quads of columns`);
+    assert(isWhole(tile) || end - first <= tile, `${name}: tiles of ${tile} columns`);
+  }
+  assertEquals(end, shape.columns, name);
+}
+
+for (const subgroupSize of [4, 8]) {
+  Deno.test(`chooseSubgroupTile() covers every column once, with little beyond, by ${subgroupSize} lanes`, async () => {
+    const gpu = await testGpu("deno");
+    for (const rows of [1, 3, 17, 33, 65, 2049]) {
+      for (const columns of [1, 5, 31, 33, 65, 97, 257, 1000]) {
+        for (const inner of [1, 31, 96, 129]) {
+          for (const transposed of [false, true]) {
+            const strides = (outer: number) =>
+              transposed
+                ? { outer: inner, inner: 1, batch: 0 }
+                : { outer: 1, inner: outer, batch: 0 };
+            const choice = chooseSubgroupTile(gpu, {
+              rows,
+              columns,
+              inner,
+              batches: 1,
+              left: { outer: inner, inner: 1, batch: 0 },
+              right: strides(columns),
+            }, subgroupSize);
+            const name = `${rows} × ${columns} × ${inner}${transposed ? ", transposed" : ""}`;
+            checkChoice(choice, { subgroupSize, name });
+            const { shape } = choice;
+            assertEquals(shape.rows * shape.columns, rows * columns, name);
+            const computed = choice.rows * Math.ceil(shape.rows / choice.rows) *
+              choice.parts.reduce((sum, { first, end, width, extra }) => {
+                const tile = subgroupSize * width + extra;
+                return sum + tile * Math.ceil((end - first) / tile);
+              }, 0);
+            // Single rows of whole lanes at the least.
+            const least = shape.rows * subgroupSize * Math.ceil(shape.columns / subgroupSize);
+            assert(computed <= 1.25 * least, `${name}: ${computed} of ${least}`);
+          }
         }
-        assertEquals(end, shape.columns, name);
-        // A tile has 4 rows of 8 numbers at the least.
-        assert(
-          computed <= 1.6 * 4 * Math.ceil(shape.rows / 4) * 8 * Math.ceil(shape.columns / 8),
-          name,
-        );
       }
     }
-  }
-});
+  });
+}

@@ -1,0 +1,156 @@
+/** What a way of computing a product by the subgroup kernel costs: how often it does what, times what that takes. */
+import { dealtRows } from "../../kernels/matmul_subgroup_loads.ts";
+import { type MatmulReading, packedLength } from "./matmul_packing.ts";
+import type { ColumnRange, MatmulShape } from "./matmul_shape.ts";
+
+/** How the kernel computes some columns of a product. */
+export interface SubgroupPart extends ColumnRange {
+  /** Columns of a lane. */
+  readonly width: number;
+  /** Columns of a tile beside those of its lanes. */
+  readonly extra: number;
+  readonly right: MatmulReading;
+}
+
+/** How the kernel computes a product. */
+export interface SubgroupChoice {
+  /** The product, or its transpose, from exchanged operands. */
+  readonly shape: MatmulShape;
+  /** Rows of a tile. */
+  readonly rows: number;
+  readonly left: MatmulReading;
+  /** All columns; or whole tiles, and a strip of others. */
+  readonly parts: readonly SubgroupPart[];
+}
+
+/** What one subgroup takes for each, in nanoseconds of one core. */
+interface Costs {
+  readonly dispatch: number;
+  readonly workgroup: number;
+  /** For each accumulator and step. */
+  readonly carry: number;
+  /** For each accumulator and k. */
+  readonly multiplyAdd: number;
+  readonly broadcast: number;
+  readonly numberLoad: number;
+  readonly vectorLoad: number;
+  readonly numberStore: number;
+  readonly vectorStore: number;
+  readonly packedVector: number;
+  /** For each accumulator, load and store that is written down: to compile it, over a hundred thousand runs. */
+  readonly compiled: number;
+}
+
+// Fitted to the times of some hundred products by tiles of all kinds, which they meet within 8 to 15 %: lavapipe 25,
+// whose subgroups have eight lanes, and SwiftShader, four. Only their ratios matter.
+const eightLanes: Costs = {
+  dispatch: 25_000,
+  workgroup: 140,
+  carry: 0,
+  multiplyAdd: 0.41,
+  broadcast: 0.1,
+  numberLoad: 7.5,
+  vectorLoad: 15.5,
+  numberStore: 13.5,
+  vectorStore: 36,
+  packedVector: 77,
+  compiled: 60,
+};
+const fourLanes: Costs = {
+  dispatch: 22_000,
+  workgroup: 107,
+  carry: 1.15,
+  multiplyAdd: 0.05,
+  broadcast: 1.05,
+  numberLoad: 2.1,
+  vectorLoad: 7,
+  numberStore: 5.8,
+  vectorStore: 20,
+  packedVector: 25,
+  compiled: 30,
+};
+
+/** Whether a part is stored four numbers at a time. */
+export function storesVectors(
+  { columns, storedTransposed = false }: MatmulShape,
+  { width, extra }: Pick<SubgroupPart, "width" | "extra">,
+): boolean {
+  return !storedTransposed && extra === 0 && width % 4 === 0 && columns % 4 === 0;
+}
+
+/** How many tiles a part has. */
+export function tileCount(
+  subgroupSize: number,
+  { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
+  { first, end, width, extra }: SubgroupPart,
+): number {
+  return shape.batches * Math.ceil(shape.rows / rows) *
+    Math.ceil((end - first) / (subgroupSize * width + extra));
+}
+
+// Loads of a step of so many k.
+function loadCounts(
+  S: number,
+  { rows, left }: SubgroupChoice,
+  { width, extra, right }: SubgroupPart,
+  k: number,
+): { readonly numbers: number; readonly vectors: number } {
+  const dealt = dealtRows({ subgroupSize: S, rows });
+  const ofLeft = {
+    "scalar": k * Math.ceil((rows - dealt) / S) + Math.ceil(4 * dealt / S),
+    "along-inner": Math.ceil(rows / S),
+    "along-outer": Math.ceil(k * rows / 4 / S),
+  }[left.load];
+  const ofRight = {
+    "scalar": k * width + Math.ceil(4 * extra / S),
+    "along-inner": width + Math.min(extra, 1),
+    "along-outer": k * width / 4 + Math.min(extra, 1),
+  }[right.load];
+  const numbers = (left.load === "scalar" ? ofLeft : 0) + (right.load === "scalar" ? ofRight : 0);
+  return { numbers, vectors: ofLeft + ofRight - numbers };
+}
+
+function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: SubgroupPart): number {
+  const { shape, rows, left } = choice;
+  const { width, extra } = part;
+  const dealt = left.load === "scalar" ? dealtRows({ subgroupSize: S, rows }) : 0;
+  const accumulators = rows * width + extra * (Math.ceil((rows - dealt) / S) + dealt);
+  const inVectors = storesVectors(shape, part);
+  const stores = inVectors ? accumulators / 4 : accumulators;
+  const step = (k: number) => {
+    const { numbers, vectors } = loadCounts(S, choice, part, k);
+    return {
+      written: accumulators + numbers + vectors,
+      time: accumulators * (costs.carry + k * costs.multiplyAdd) +
+        k * (rows + extra) * costs.broadcast +
+        numbers * costs.numberLoad + vectors * costs.vectorLoad,
+    };
+  };
+  const [whole, single] = [step(4), step(1)];
+  const remainder = shape.inner % 4;
+  const steps = (shape.inner - remainder) / 4 * whole.time + remainder * single.time;
+  const written = stores + whole.written + (remainder === 0 ? 0 : single.written);
+  const storing = stores * (inVectors ? costs.vectorStore : costs.numberStore);
+  return costs.dispatch + costs.compiled * written +
+    tileCount(S, choice, part) * (costs.workgroup + steps + storing);
+}
+
+/**
+ * What a choice costs, in about nanoseconds of one core.
+ *
+ * @param subgroupSize the size of the subgroups
+ * @param choice the choice
+ */
+export function subgroupCost(subgroupSize: number, choice: SubgroupChoice): number {
+  const costs = subgroupSize === 4 ? fourLanes : eightLanes;
+  const { shape, left, parts } = choice;
+  let total = 0;
+  for (const part of parts) total += partCost(subgroupSize, costs, choice, part);
+  for (const side of ["left", "right"] as const) {
+    const isPacked = side === "left" ? left.packed : parts.some(({ right }) => right.packed);
+    if (!isPacked) continue;
+    const vectors = packedLength(shape, side) / 4;
+    total += costs.dispatch + vectors / subgroupSize * costs.packedVector;
+  }
+  return total;
+}
