@@ -1,7 +1,8 @@
-/** The suite catches kernels that were broken on purpose; tests/support/mutants.ts lists them, and what catches each. */
+/** The suite catches kernels that were broken on purpose; tests/support/mutants/list.ts lists them, and what catches each. */
 import { assert } from "./support/assert.ts";
 import { testGpu } from "./support/gpu.ts";
-import { MutantLaboratory, mutants } from "./support/mutants.ts";
+import { MutantLaboratory } from "./support/mutants/laboratory.ts";
+import { mutants } from "./support/mutants/list.ts";
 
 const files = [...new Set(mutants.map(({ file }) => file))];
 

@@ -1,5 +1,5 @@
 /** What a mutant is. */
-import type { Property } from "./check_cases.ts";
+import type { Property } from "../check_cases.ts";
 
 /** A broken kernel. */
 export interface Mutant {

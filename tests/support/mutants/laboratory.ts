@@ -1,0 +1,69 @@
+/** Where kernels are broken, and what must fail on them is run. */
+import { type Gpu, GpuError } from "../../../mod.ts";
+import { assert } from "../assert.ts";
+import type { Property } from "../check_cases.ts";
+import { siblingGpu } from "../gpu.ts";
+import type { Mutant } from "./mutant.ts";
+
+/** The portable kernels on the device of a `Gpu`; their pipelines serve every mutant. */
+export class MutantLaboratory {
+  readonly #device: Gpu;
+  #gpu: Gpu;
+
+  constructor(gpu: Gpu) {
+    this.#device = gpu;
+    this.#gpu = this.#open();
+  }
+
+  #open(): Gpu {
+    const gpu = siblingGpu(this.#device, {});
+    gpu.variants.get = () => "portable";
+    return gpu;
+  }
+
+  /** Throws if a property fails on the kernels as they are: then its failing on mutants would say nothing. */
+  async checkHealthy(property: Property): Promise<void> {
+    await property(this.#gpu);
+    await this.#gpu.sync();
+  }
+
+  /**
+   * Checks that the property fails on the broken kernel, by its numbers.
+   *
+   * @param mutant the broken kernel
+   * @throws if the mutant does not apply or compile, its kernel did not run, or it survived
+   */
+  async check({ name, file, find, times, replace, caughtBy }: Mutant): Promise<void> {
+    const gpu = this.#gpu;
+    let applied = false;
+    const { rewrite } = gpu.pipelines;
+    const breakKernel: typeof rewrite = (part) => {
+      if (part.file !== file) return part.source;
+      const found = part.source.split(find).length - 1;
+      if (found !== times) {
+        throw new TypeError(`${file} has "${find}" ${found} times, the mutant wants ${times}`);
+      }
+      applied = true;
+      return part.source.replaceAll(find, () => replace);
+    };
+    gpu.pipelines.rewrite = breakKernel;
+    let failure: unknown;
+    try {
+      await caughtBy(gpu);
+    } catch (error) {
+      failure = error;
+    } finally {
+      gpu.pipelines.rewrite = rewrite;
+    }
+    const what = `${file}: ${name}`;
+    const cause = failure instanceof Error ? failure.cause ?? failure : failure;
+    if (cause instanceof TypeError && cause.message.includes("the mutant wants")) throw cause;
+    assert(applied, `${what}: the kernel did not run`);
+    assert(failure !== undefined, `${what}: survived`);
+    const broken = await gpu.sync().then(() => undefined, (error: unknown) => error);
+    if (broken !== undefined || cause instanceof GpuError) {
+      this.#gpu = this.#open();
+      throw new Error(`${what}: failed for another reason`, { cause: broken ?? cause });
+    }
+  }
+}

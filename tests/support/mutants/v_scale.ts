@@ -1,0 +1,72 @@
+/** Mutants of V-scale's kernels, by itself and within attention. */
+import type { Property } from "../check_cases.ts";
+import { vScaleBackwardMatchesTwin, vScaleForwardMatchesTwin } from "../properties/rows_twin.ts";
+import { attentionForward as forward, bounds, pinned, spread, wrap } from "./catching.ts";
+import { type Mutant, mutantsOf } from "./mutant.ts";
+
+const valveForward: Property = (gpu) => vScaleForwardMatchesTwin(gpu, pinned);
+const valveBackward: Property = (gpu) => vScaleBackwardMatchesTwin(gpu, pinned);
+const head = "row / parameters.sequenceLength % parameters.keyValueHeads";
+
+/** The mutants, by kernel. */
+export const vScaleMutants: readonly Mutant[] = [
+  ...mutantsOf("v_scale_forward.wgsl", valveForward, [
+    ["C is forgotten", "squaredNorm + constant[head]", "squaredNorm + 0.0 * constant[head]"],
+    ["all heads have the first one's constant", head, "0u"],
+    ["the batch is not taken out of the head", head, "row / parameters.sequenceLength"],
+    [
+      "the norm is not squared",
+      "squaredNorm / (squaredNorm +",
+      "sqrt(squaredNorm) / (sqrt(squaredNorm) +",
+    ],
+    ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
+  ]),
+  ...mutantsOf("v_scale_backward.wgsl", valveBackward, [
+    [
+      "a row too many is written",
+      "row >= parameters.rows",
+      "row > parameters.rows",
+      { caughtBy: bounds("vScale") },
+    ],
+    ["the eigenvalue term is dropped", " + along * value[i]", ""],
+    ["the factor 2 is dropped", "2.0 * (c / sum)", "(c / sum)"],
+    ["C stands for r + C", "(c / sum) / sum", "(c / sum) / c"],
+    ["r stands for C", "(c / sum)", "(squaredNorm / sum)"],
+    ["the constant's gradient has the wrong sign", "vec2f(-factor", "vec2f(factor"],
+    [
+      "the last element of a row is lost",
+      "product += value[i] * scaledValueGradient[i];",
+      "product += select(0.0, value[i] * scaledValueGradient[i], i + 1u < first + parameters.columns);",
+    ],
+    ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
+  ]),
+  ...mutantsOf("v_scale_constant_gradient.wgsl", valveBackward, [
+    ["batches but the first are lost", "b < parameters.batches", "b < 1u"],
+    [
+      "a batch too many is read",
+      "b < parameters.batches",
+      "b <= parameters.batches",
+      { caughtBy: bounds("vScale") },
+    ],
+    [
+      "positions but the first 64 are lost",
+      "s < parameters.sequenceLength",
+      "s < min(64u, parameters.sequenceLength)",
+    ],
+    ["the head stride is missing", "(b * parameters.keyValueHeads + head)", "(b + head)"],
+  ]),
+  ...mutantsOf("v_scale_squared_norm.wgsl", forward, [
+    [
+      "a row too many is written",
+      "row >= parameters.rows",
+      "row > parameters.rows",
+      { caughtBy: bounds("attention") },
+    ],
+    ["the head's constant is the first one's", head, "0u"],
+    ["the last element of a row is lost", "c < parameters.columns", "c + 1u < parameters.columns"],
+    ["the norm is not squared", "vec2f(squaredNorm,", "vec2f(sqrt(squaredNorm),"],
+    ["rows past the first dimension are lost", wrap, "workgroup.x", {
+      caughtBy: spread("attention"),
+    }],
+  ]),
+];
