@@ -8,7 +8,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { onEachRuntime, portableGpu, siblingGpu, testGpu } from "../support/gpu.ts";
 import { drawUniform } from "../support/model_cases.ts";
 import { onGpu } from "../support/on_gpu.ts";
-import { crossEntropyMatchesTwin } from "../support/properties/model_operators.ts";
+import { crossEntropyMatchesTwin } from "../support/properties/model/cross_entropy.ts";
 
 onEachRuntime(
   "crossEntropyForward() agrees with the twin by its portable kernel",

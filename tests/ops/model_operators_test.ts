@@ -1,17 +1,13 @@
 import { onEachRuntime } from "../support/gpu.ts";
-import {
-  adamWMatchesTwin,
-  additionsMatchFloat32,
-  crossEntropyMatchesTwin,
-  embeddingMatchesTwin,
-  fakeQuantizeMatchesTwin,
-  headsMatchTwin,
-  learnedConstantMatchesTwin,
-  modelOperatorsStayInBounds,
-  projectionsMatchTwin,
-  sumsMatchTwin,
-  swigluMatchesTwin,
-} from "../support/properties/model_operators.ts";
+import { adamWMatchesTwin } from "../support/properties/model/adamw.ts";
+import { modelOperatorsStayInBounds } from "../support/properties/model/bounds.ts";
+import { crossEntropyMatchesTwin } from "../support/properties/model/cross_entropy.ts";
+import { embeddingMatchesTwin } from "../support/properties/model/embedding.ts";
+import { fakeQuantizeMatchesTwin } from "../support/properties/model/fake_quantize.ts";
+import { headsMatchTwin, projectionsMatchTwin } from "../support/properties/model/heads.ts";
+import { learnedConstantMatchesTwin } from "../support/properties/model/learned_constant.ts";
+import { additionsMatchFloat32, sumsMatchTwin } from "../support/properties/model/sums.ts";
+import { swigluMatchesTwin } from "../support/properties/model/swiglu.ts";
 
 onEachRuntime(
   "embeddingForward() and embeddingBackward() agree with the twin",

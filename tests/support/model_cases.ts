@@ -45,3 +45,22 @@ export function elementwise(
 export function absoluteMaximumOf(data: Float32Array): number {
   return data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 }
+
+/** The columns of some heads that lie side by side in each row. */
+export function cutHeads(
+  { data, shape }: ModelNumbers,
+  { first, count, headDim, heads }: {
+    readonly first: number;
+    readonly count: number;
+    readonly headDim: number;
+    readonly heads: number;
+  },
+): ModelNumbers {
+  const rows = data.length / (heads * headDim);
+  const cut = new Float32Array(rows * count * headDim);
+  for (let row = 0; row < rows; row++) {
+    const start = (row * heads + first) * headDim;
+    cut.set(data.subarray(start, start + count * headDim), row * count * headDim);
+  }
+  return { data: cut, shape: [...shape.slice(0, -1), count * headDim] };
+}

@@ -1,18 +1,25 @@
 /** Mutants of the kernels that only a model needs. */
 import type { Property } from "../check_cases.ts";
+import { adamWMatchesTwin } from "../properties/model/adamw.ts";
+import { crossEntropyMatchesTwin } from "../properties/model/cross_entropy.ts";
+import { embeddingMatchesTwin } from "../properties/model/embedding.ts";
+import { fakeQuantizeMatchesTwin } from "../properties/model/fake_quantize.ts";
+import { headsMatchTwin, projectionsMatchTwin } from "../properties/model/heads.ts";
+import { learnedConstantMatchesTwin } from "../properties/model/learned_constant.ts";
+import { additionsMatchFloat32, sumsMatchTwin } from "../properties/model/sums.ts";
+import { swigluMatchesTwin } from "../properties/model/swiglu.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
-import * as properties from "../properties/model_operators.ts";
 
-const embedding: Property = (gpu) => properties.embeddingMatchesTwin(gpu);
-const heads: Property = (gpu) => properties.headsMatchTwin(gpu);
-const projections: Property = (gpu) => properties.projectionsMatchTwin(gpu);
-const swiglu: Property = (gpu) => properties.swigluMatchesTwin(gpu);
-const crossEntropy: Property = (gpu) => properties.crossEntropyMatchesTwin(gpu);
-const additions: Property = (gpu) => properties.additionsMatchFloat32(gpu);
-const sums: Property = (gpu) => properties.sumsMatchTwin(gpu);
-const adamW: Property = (gpu) => properties.adamWMatchesTwin(gpu);
-const constants: Property = (gpu) => properties.learnedConstantMatchesTwin(gpu);
-const quantize: Property = (gpu) => properties.fakeQuantizeMatchesTwin(gpu);
+const embedding: Property = (gpu) => embeddingMatchesTwin(gpu);
+const heads: Property = (gpu) => headsMatchTwin(gpu);
+const projections: Property = (gpu) => projectionsMatchTwin(gpu);
+const swiglu: Property = (gpu) => swigluMatchesTwin(gpu);
+const crossEntropy: Property = (gpu) => crossEntropyMatchesTwin(gpu);
+const additions: Property = (gpu) => additionsMatchFloat32(gpu);
+const sums: Property = (gpu) => sumsMatchTwin(gpu);
+const adamW: Property = (gpu) => adamWMatchesTwin(gpu);
+const constants: Property = (gpu) => learnedConstantMatchesTwin(gpu);
+const quantize: Property = (gpu) => fakeQuantizeMatchesTwin(gpu);
 
 /** The mutants, by kernel. */
 export const modelMutants: readonly Mutant[] = [

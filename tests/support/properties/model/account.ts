@@ -1,0 +1,26 @@
+/**
+ * What the properties of a model's operators have in common. Their bounds are as in tests/support/tolerance.ts: the
+ * rounding errors that the WGSL specification allows, along the kernels' chains of operations.
+ */
+import type { Gpu, Tensor } from "../../../../mod.ts";
+import { Arena } from "../../on_gpu.ts";
+import { type Report, Tally } from "../../report.ts";
+
+/** Runs a case with an arena and a tally, and reports. */
+export async function account(
+  gpu: Gpu,
+  name: string,
+  check: (arena: Arena, tally: Tally) => AsyncGenerator<void>,
+): Promise<Report> {
+  const tally = new Tally();
+  let cases = 0;
+  using arena = new Arena(gpu);
+  for await (const _ of check(arena, tally)) cases++;
+  await gpu.sync();
+  return tally.report(name, cases);
+}
+
+/** What a tensor holds; the arena frees it. */
+export async function numbersOf(arena: Arena, tensor: Tensor): Promise<Float32Array> {
+  return await arena.keep(tensor).read();
+}

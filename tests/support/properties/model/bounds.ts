@@ -1,0 +1,43 @@
+/** A model's operators read and write their tensors and nothing beyond. */
+import type { Gpu } from "../../../../mod.ts";
+import { guardGpu } from "../../guards.ts";
+import { type Report, Tally } from "../../report.ts";
+import { adamWMatchesTwin } from "./adamw.ts";
+import { crossEntropyMatchesTwin } from "./cross_entropy.ts";
+import { embeddingMatchesTwin } from "./embedding.ts";
+import { fakeQuantizeMatchesTwin } from "./fake_quantize.ts";
+import { headsMatchTwin, projectionsMatchTwin } from "./heads.ts";
+import { learnedConstantMatchesTwin } from "./learned_constant.ts";
+import { additionsMatchFloat32, sumsMatchTwin } from "./sums.ts";
+import { swigluMatchesTwin } from "./swiglu.ts";
+
+/**
+ * Where every buffer is longer than the tensor in it and full of NaN, the operators agree with the twin all the same, and
+ * the surplus keeps its bits.
+ */
+export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
+  const within = guardGpu(gpu);
+  // What the properties free is looked at first.
+  const free = within.gpu.free.bind(within.gpu);
+  const freed: GPUBuffer[] = [];
+  within.gpu.free = (buffer) => void freed.push(buffer);
+  const tally = new Tally();
+  const all = [
+    embeddingMatchesTwin,
+    headsMatchTwin,
+    projectionsMatchTwin,
+    swigluMatchesTwin,
+    crossEntropyMatchesTwin,
+    additionsMatchFloat32,
+    sumsMatchTwin,
+    adamWMatchesTwin,
+    learnedConstantMatchesTwin,
+    fakeQuantizeMatchesTwin,
+  ];
+  for (const property of all) {
+    await property(within.gpu);
+    tally.count(await within.check());
+    for (const buffer of freed.splice(0)) free(buffer);
+  }
+  return tally.report("a model's operators stay in bounds", all.length);
+}

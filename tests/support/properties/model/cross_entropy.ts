@@ -1,0 +1,63 @@
+/** Cross-entropy agrees with a float64 one. */
+import { crossEntropyBackward, crossEntropyForward, type Gpu } from "../../../../mod.ts";
+import { drawTokens, drawUniform } from "../../model_cases.ts";
+import type { Report } from "../../report.ts";
+import { FLUSH, U } from "../../tolerance.ts";
+import { account, numbersOf } from "./account.ts";
+
+/** Cross-entropy forward and backward; the second case's logits overflow exp where the maximum is not subtracted. */
+export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
+  return account(gpu, "crossEntropy vs twin", async function* (arena, tally) {
+    for (const [rows, columns, scale] of [[11, 70, 3], [5, 9, 2000], [9, 300, 10]] as const) {
+      const logits = drawUniform({ seed: rows, shape: [rows, columns], scale });
+      logits.data[columns + 3] = 1.5 * scale; // a quad's last column
+      const targets = drawTokens({ seed: 3, length: rows, vocabulary: columns });
+      targets[0] = columns - 1;
+      const options = {
+        logits: arena.upload(logits),
+        targets: arena.upload({ data: Float32Array.from(targets), shape: [rows] }),
+      };
+      const { loss, logSumExp } = crossEntropyForward(gpu, options);
+      const expected = Array.from({ length: rows }, (_, row) => {
+        const z = Float64Array.from(logits.data.subarray(row * columns, (row + 1) * columns));
+        const maximum = z.reduce((a, b) => Math.max(a, b));
+        const all = maximum + Math.log(z.reduce((a, b) => a + Math.exp(b - maximum), 0));
+        return { all, loss: all - z[targets[row]!]! };
+      });
+      // The sum: its chain and the exponentials, to which terms far below the maximum add nothing; log; two differences.
+      const bound = expected.map(() => U * (columns / 4 + 16 + 4 * 8 + 6 * scale) + 2 ** -21);
+      tally.within("crossEntropyForward's logSumExp", {
+        actual: await numbersOf(arena, logSumExp),
+        expected: expected.map(({ all }) => all),
+        bound,
+      });
+      tally.within("crossEntropyForward's loss", {
+        actual: await numbersOf(arena, loss),
+        expected: expected.map(({ loss }) => loss),
+        bound,
+      });
+      const factor = 0.25;
+      const given = Float32Array.from(expected, ({ all }) => all);
+      const { logitsGradient } = crossEntropyBackward(gpu, {
+        ...options,
+        logSumExp: arena.upload({ data: given, shape: [rows] }),
+        factor,
+      });
+      const gradient = new Float64Array(logits.data.length);
+      const allowed = new Float64Array(logits.data.length);
+      for (let i = 0; i < gradient.length; i++) {
+        const row = Math.floor(i / columns);
+        const argument = logits.data[i]! - given[row]!;
+        const share = Math.exp(argument);
+        gradient[i] = factor * (share - (i % columns === targets[row] ? 1 : 0));
+        allowed[i] = U * factor * (share * (10 + 5 * Math.abs(argument)) + 3) + FLUSH;
+      }
+      tally.within("crossEntropyBackward", {
+        actual: await numbersOf(arena, logitsGradient),
+        expected: gradient,
+        bound: allowed,
+      });
+      yield;
+    }
+  });
+}
