@@ -1,9 +1,12 @@
 /** The identities and bounds of arXiv 2603.17771 for attention (3.x, and 5.x inside it) on the twin. */
 import * as reference from "../../src/reference/mod.ts";
-import * as identities from "../support/identities.ts";
-import type { AttentionNumbers, Violation } from "../support/identities.ts";
 import { differingBits } from "../support/row_identities.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import * as gradientBounds from "../support/attention_gradient_bounds.ts";
+import * as identities from "../support/attention_identities.ts";
+import type { AttentionNumbers } from "../support/attention_layer.ts";
+import { inner, norm } from "../support/vectors.ts";
+import type { Violation } from "../support/violation.ts";
 import {
   type AttentionDescription,
   attentionDescription,
@@ -38,11 +41,11 @@ const IDENTITIES: Readonly<Record<string, (numbers: AttentionNumbers) => Violati
   "3.3 and 3.2 agree": identities.queryAndKeyAgree,
 };
 const BOUNDS: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "3.5 weighted": (numbers) => identities.valueBounds(numbers).weighted,
-  "3.5 mass": (numbers) => identities.valueBounds(numbers).mass,
-  "3.5 second moment": (numbers) => identities.valueBounds(numbers).secondMoment,
-  "3.6 key": identities.keyBound,
-  "3.7 query": identities.queryBound,
+  "3.5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
+  "3.5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
+  "3.5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
+  "3.6 key": gradientBounds.keyBound,
+  "3.7 query": gradientBounds.queryBound,
 };
 
 /**
@@ -109,9 +112,9 @@ Deno.test("attentionBackward() attains the query bound 3.7 for two equal logits"
   // a = 1/2, β = ∓5, keys 2 from their mean: ½ (−5) 1 + ½ 5 5 = 10 = B_max ΔK_max.
   assertEquals([...gradients.queryGradient.data], [0, 10]);
   const numbers = { query, key, value, ...forward, ...gradients, outputGradient };
-  assertEquals(identities.queryBound(numbers).worst, 0);
+  assertEquals(gradientBounds.queryBound(numbers).worst, 0);
   const queryGradient = reference.tensor([0, 10.001], [1, 1, 2, 1]);
-  assert(identities.queryBound({ ...numbers, queryGradient }).worst > 1e-5);
+  assert(gradientBounds.queryBound({ ...numbers, queryGradient }).worst > 1e-5);
 });
 
 Deno.test("attentionForward() leaves the attention weights alone under V-scale, bit for bit (5.4)", () => {
@@ -174,7 +177,7 @@ Deno.test("attentionBackward() obeys the stochastic value bound 3.8", () => {
         const tensors = { query, key, value, ...forward, outputGradient };
         const { valueGradient } = reference.attentionBackward(tensors);
         const start = position * headDim;
-        squaredNorms[sample] = identities.inner(
+        squaredNorms[sample] = inner(
           valueGradient.data.subarray(start, start + headDim),
           valueGradient.data.subarray(start, start + headDim),
         );
@@ -183,13 +186,13 @@ Deno.test("attentionBackward() obeys the stochastic value bound 3.8", () => {
         squaredNorms,
         mass: statistics.mass.data[0]!,
         secondMoment: statistics.secondMoment.data[0]!,
-        meanSquared: identities.inner(mean, mean),
+        meanSquared: inner(mean, mean),
         variance: 1.5 ** 2,
         covariance,
         standardErrors: 5,
       };
-      const { fromUpper, violation } = identities.stochasticValueBound(parameters);
-      const what = `${name}, ‖μ‖ = ${identities.norm(mean)}`;
+      const { fromUpper, violation } = gradientBounds.stochasticValueBound(parameters);
+      const what = `${name}, ‖μ‖ = ${norm(mean)}`;
       assertEquals(violation.compared, 2);
       assert(violation.worst <= 1, `${what}: ${violation.where} missed by ${violation.worst}`);
       if (attained) assert(Math.abs(fromUpper) <= 1, `${what}: ${fromUpper} from the upper bound`);
@@ -197,9 +200,9 @@ Deno.test("attentionBackward() obeys the stochastic value bound 3.8", () => {
       // It can fail: with M_s for S_s, or a tenth less noise, the same samples violate the bound.
       if (attained) {
         const less = { ...parameters, variance: 0.9 * 1.5 ** 2, covariance: 0.9 * covariance };
-        assert(identities.stochasticValueBound(less).violation.worst > 1, what);
+        assert(gradientBounds.stochasticValueBound(less).violation.worst > 1, what);
         const confused = { ...parameters, mass: 0.9 * parameters.mass };
-        const { violation: other } = identities.stochasticValueBound(confused);
+        const { violation: other } = gradientBounds.stochasticValueBound(confused);
         assert(meanSize === 0 && covariance === 0 || other.worst > 1, what);
       }
     }

@@ -1,7 +1,7 @@
 import * as reference from "../../src/reference/mod.ts";
 import { differingBits } from "../support/row_identities.ts";
-import { distance, inner, norm } from "../support/identities.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { distance, inner, norm } from "../support/vectors.ts";
 import {
   type AttentionCase,
   type AttentionDescription,

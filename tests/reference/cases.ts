@@ -6,8 +6,8 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
 import { randomNormal, randomUniform } from "../../src/random.ts";
-import type { Violation } from "../support/identities.ts";
 import { assert } from "../support/assert.ts";
+import type { Violation } from "../support/violation.ts";
 
 /** What the arrays of an attention case look like. */
 export type Pattern = "normal" | "sharp" | "sink" | "tiny" | "huge logits" | "duplicated keys";

@@ -1,6 +1,6 @@
 import * as reference from "../../src/reference/mod.ts";
-import { inner } from "../support/identities.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { inner } from "../support/vectors.ts";
 import { normal } from "./cases.ts";
 
 const { centralDifference, complexStepDerivative, richardsonDerivative, tensor } = reference;

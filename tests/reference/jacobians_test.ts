@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from "ml-matrix";
 import * as reference from "../../src/reference/mod.ts";
-import { distance, inner, norm } from "../support/identities.ts";
 import * as rows from "../support/row_identities.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { distance, inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal, uniform } from "./cases.ts";
 
 const { lambdaParallel, lambdaPerpendicular, rmsNormJacobian, tensor, vScaleJacobian } = reference;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
-import { inner, norm } from "../support/identities.ts";
+import { inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal } from "./cases.ts";
 
 const { matmul, tensor, zeros } = reference;

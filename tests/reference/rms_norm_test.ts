@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
-import { distance, inner, norm } from "../support/identities.ts";
 import { scaledDifference } from "../support/row_identities.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { distance, inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal, uniform } from "./cases.ts";
 
 const { rmsNormForward, rmsNormBackward, tensor } = reference;

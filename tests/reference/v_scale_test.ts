@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
-import { distance, inner, norm } from "../support/identities.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { distance, inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal, uniform } from "./cases.ts";
 
 const { vScaleForward, vScaleBackward, tensor } = reference;

@@ -3,21 +3,19 @@ import { vScaleConstant } from "../../src/reference/llama_config.ts";
 import type { AttentionTrace } from "../../src/reference/llama_trace.ts";
 import { checkTheory, slackRows } from "../../src/sinks/theory.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { keyBound, queryBound, valueBounds } from "../support/attention_gradient_bounds.ts";
 import {
-  type AttentionNumbers,
   firstQueryGradient,
-  keyBound,
   keyPath,
   logitRowsSumToZero,
-  queryBound,
   queryPath,
-  valueBounds,
   valuePath,
-} from "../support/identities.ts";
+} from "../support/attention_identities.ts";
+import type { AttentionNumbers } from "../support/attention_layer.ts";
 import { rmsNormBound, rmsNormRadialGradient } from "../support/row_identities.ts";
 import { mapTrace, rounded, tracedModel } from "../support/traces.ts";
 
-Deno.test("checkTheory() finds the violations that tests/support/identities.ts finds", () => {
+Deno.test("checkTheory() finds the violations that tests/support/attention_identities.ts finds", () => {
   for (const vScale of ["none", "learned", "backward-only"] as const) {
     const { config, trace: exact, gains, theta } = tracedModel({
       config: { vScale, layersWithoutAttention: [1, 2] },

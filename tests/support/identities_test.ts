@@ -4,11 +4,14 @@
  */
 import * as reference from "../../src/reference/mod.ts";
 import { randomNormal } from "../../src/random.ts";
-import * as identities from "./identities.ts";
-import type { AttentionNumbers, Plain, Violation } from "./identities.ts";
 import * as rows from "./row_identities.ts";
 import type { RmsNormNumbers, VScaleNumbers } from "./row_identities.ts";
 import { assert, assertEquals } from "./assert.ts";
+import * as gradientBounds from "./attention_gradient_bounds.ts";
+import * as identities from "./attention_identities.ts";
+import type { AttentionNumbers } from "./attention_layer.ts";
+import { inner, type Plain } from "./vectors.ts";
+import type { Violation } from "./violation.ts";
 
 function normal(shape: readonly number[], seed: number): reference.ReferenceTensor {
   const length = reference.elementCount(shape);
@@ -103,9 +106,9 @@ Deno.test("bounds hold for the twin's numbers and fail for larger gradients", ()
   for (const mode of [undefined, "full", "backward-only"] as const) {
     const good = layer(mode);
     const bounds = (numbers: AttentionNumbers) => ({
-      ...identities.valueBounds(numbers),
-      key: identities.keyBound(numbers),
-      query: identities.queryBound(numbers),
+      ...gradientBounds.valueBounds(numbers),
+      key: gradientBounds.keyBound(numbers),
+      query: gradientBounds.queryBound(numbers),
     });
     for (const [name, violation] of Object.entries(bounds(good))) assertHolds(violation, name);
     const large = (plain: Plain) => spoil(plain, (x) => 30 * x);
@@ -162,7 +165,7 @@ Deno.test("V-scale's identities hold for the twin's numbers and fail for spoiled
   // Without the eigenvalue term, φ ĝ is left.
   const dropped = spoil(good.scaledValueGradient, (g, i) => {
     const v = value.data.subarray(Math.floor(i / 5) * 5, Math.floor(i / 5) * 5 + 5);
-    const r = identities.inner(v, v);
+    const r = inner(v, v);
     return g * r / (r + constant.data[Math.floor(i / 20) % 3]!);
   });
   assertFails(rows.vScaleIsItsEigenvalues({ ...good, valueGradient: dropped }), "a dropped term");

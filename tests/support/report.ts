@@ -1,6 +1,6 @@
 /** Comparing numbers with tolerances, and keeping account of what was compared. */
 import { assert } from "./assert.ts";
-import type { Violation } from "./identities.ts";
+import type { Violation } from "./violation.ts";
 
 /** What a property did. */
 export interface Report {

@@ -1,18 +1,11 @@
 /**
  * The exact identities and bounds of the gradient-sink theory for RMSNorm (4.x) and V-scale (5.x), and
  * the comparisons of whole results that several laws need, as functions of plain numbers from the
- * float64 twin or a GPU. How violations are measured: see identities.ts.
+ * float64 twin or a GPU. How violations are measured: see violation.ts.
  */
 import * as reference from "../../src/reference/mod.ts";
-import {
-  distance,
-  inner,
-  norm,
-  type Plain,
-  throughValve,
-  type Violation,
-  Worst,
-} from "./identities.ts";
+import { distance, inner, norm, type Plain } from "./vectors.ts";
+import { type Violation, Worst } from "./violation.ts";
 
 /** What RMSNorm computed, forward and backward, under the API's names. */
 export interface RmsNormNumbers {
@@ -31,6 +24,21 @@ export interface VScaleNumbers {
   readonly scaledValueGradient: Plain;
   readonly valueGradient: Plain;
   readonly constantGradient: Plain;
+}
+
+/** J_φ(v) g by V-scale's eigenvectors: λ∥ on the part of g along v, λ⊥ on the rest (5.1). */
+export function throughValve(
+  gradient: Float64Array,
+  valve: { readonly value: Float64Array; readonly constant: number },
+): Float64Array {
+  const { value, constant } = valve;
+  const r = inner(value, value);
+  const parallel = reference.lambdaParallel(r, constant);
+  const perpendicular = reference.lambdaPerpendicular(r, constant);
+  const along = r === 0 ? 0 : inner(gradient, value) / r;
+  return gradient.map((g, i) =>
+    perpendicular * (g - along * value[i]!) + parallel * along * value[i]!
+  );
 }
 
 function rows(plain: Plain): Float64Array[] {

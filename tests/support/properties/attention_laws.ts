@@ -11,6 +11,7 @@ import {
 } from "../../../mod.ts";
 import { randomNormal } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";
+import * as gradientBounds from "../attention_gradient_bounds.ts";
 import {
   type AttentionCase,
   type AttentionDescription,
@@ -19,12 +20,14 @@ import {
   toTwin,
   twinInputs,
 } from "../attention_cases.ts";
+import * as identities from "../attention_identities.ts";
+import type { AttentionNumbers } from "../attention_layer.ts";
 import { checkCases, type PropertyOptions } from "../check_cases.ts";
-import * as identities from "../identities.ts";
-import type { AttentionNumbers, Violation } from "../identities.ts";
 import { type Numbers, onGpu, type Results } from "../on_gpu.ts";
 import type { Report } from "../report.ts";
 import { attentionBackwardBounds, attentionForwardBounds, U } from "../tolerance.ts";
+import { inner, norm } from "../vectors.ts";
+import type { Violation } from "../violation.ts";
 
 /** Small enough for the identities, whose sums over sums take T³ steps. */
 const description: fc.Arbitrary<AttentionDescription> = fc.record({
@@ -86,7 +89,7 @@ function largestLogit(drawn: AttentionCase, headDim: number): number {
   const longest = ({ data }: Numbers) => {
     let most = 0;
     for (let start = 0; start < data.length; start += headDim) {
-      most = Math.max(most, identities.norm(data.subarray(start, start + headDim)));
+      most = Math.max(most, norm(data.subarray(start, start + headDim)));
     }
     return most;
   };
@@ -103,11 +106,11 @@ const equalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violati
   "3.2 and 3.3 agree": identities.queryAndKeyAgree,
 };
 const inequalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "3.5 weighted": (numbers) => identities.valueBounds(numbers).weighted,
-  "3.5 mass": (numbers) => identities.valueBounds(numbers).mass,
-  "3.5 second moment": (numbers) => identities.valueBounds(numbers).secondMoment,
-  "3.6 key bound": identities.keyBound,
-  "3.7 query bound": identities.queryBound,
+  "3.5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
+  "3.5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
+  "3.5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
+  "3.6 key bound": gradientBounds.keyBound,
+  "3.7 query bound": gradientBounds.queryBound,
 };
 
 /**
@@ -189,7 +192,7 @@ export function softmaxIsShiftInvariant(
         logSumExp: {
           data: before.logSumExp.data.map((x, row) => {
             const q = drawn.query.data.subarray(row * headDim, (row + 1) * headDim);
-            return x + scale * identities.inner(q, c);
+            return x + scale * inner(q, c);
           }),
         },
       };
@@ -292,7 +295,7 @@ export function attentionIsAdjoint(
         };
       };
       const loss = (h: number) =>
-        identities.inner(outputGradient.data, reference.attentionForward(moved(h)).output.data);
+        inner(outputGradient.data, reference.attentionForward(moved(h)).output.data);
       const pushed = reference.richardsonDerivative(loss).value;
       const tolerance = gradientError + 1e-9 * magnitude;
       tally.within("⟨Jᵀ dy, v⟩ against the twin's J v", {
@@ -382,13 +385,13 @@ export async function attentionObeysTheStochasticBound(
   const squaredNorms = Float64Array.from({ length: samples }, (_, sample) => {
     const start = sample * length * headDim;
     const gradient = valueGradient.data.subarray(start, start + headDim);
-    return identities.inner(gradient, gradient);
+    return inner(gradient, gradient);
   });
   const parameters = {
     squaredNorms,
     mass: statistics.mass.data[0]!,
     secondMoment: statistics.secondMoment.data[0]!,
-    meanSquared: identities.inner(
+    meanSquared: inner(
       mean.subarray(0, headDim).map((x) => 0.3 * x),
       mean.subarray(0, headDim).map((x) => 0.3 * x),
     ),
@@ -396,7 +399,7 @@ export async function attentionObeysTheStochasticBound(
     covariance: 0,
     standardErrors: 5, // confidence 1 − 6e-7
   };
-  const { fromUpper, violation } = identities.stochasticValueBound(parameters);
+  const { fromUpper, violation } = gradientBounds.stochasticValueBound(parameters);
   // Independent noise of equal size attains the upper bound.
   if (!(violation.worst <= 1 && Math.abs(fromUpper) <= 1)) {
     throw new Error(`3.8: ${violation.where} violated by ${violation.worst}, ${fromUpper}`);

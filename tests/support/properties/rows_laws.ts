@@ -23,7 +23,6 @@ import * as reference from "../../../src/reference/mod.ts";
 import { assert } from "../assert.ts";
 import { toFloat32, toTwin } from "../attention_cases.ts";
 import { checkCases, type PropertyOptions } from "../check_cases.ts";
-import { inner } from "../identities.ts";
 import { type Numbers, onGpu, onGpuPlanned, type Results } from "../on_gpu.ts";
 import type { Report, Tally } from "../report.ts";
 import {
@@ -42,6 +41,7 @@ import {
   U,
   vScaleBackwardBounds,
 } from "../tolerance.ts";
+import { inner } from "../vectors.ts";
 
 type RmsNorm = Results<RmsNormForwardResult> & Results<RmsNormBackwardResult>;
 
