@@ -10,9 +10,9 @@ import {
   rmsNormObeysItsIdentities,
   rmsNormScales,
   rmsNormTakesManyRows,
-  rowsAreAdjoint,
-  rowsKeepToThemselves,
-} from "../support/properties/rows_laws.ts";
+} from "../support/properties/rms_norm_laws.ts";
+import { rowsAreAdjoint } from "../support/properties/rows_adjoint.ts";
+import { rowsKeepToThemselves } from "../support/properties/rows_apart.ts";
 import {
   rmsNormBackwardMatchesTwin,
   rmsNormForwardMatchesTwin,

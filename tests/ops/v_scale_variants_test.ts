@@ -2,11 +2,9 @@ import type { Gpu } from "../../mod.ts";
 import { vScaleBackwardVariants, vScaleForwardVariants } from "../../src/ops/v_scale_variants.ts";
 import { assertEquals } from "../support/assert.ts";
 import { onEachFitRuntime, testGpu } from "../support/gpu.ts";
-import {
-  rowsAreAdjoint,
-  rowsKeepToThemselves,
-  vScaleObeysItsIdentities,
-} from "../support/properties/rows_laws.ts";
+import { rowsAreAdjoint } from "../support/properties/rows_adjoint.ts";
+import { rowsKeepToThemselves } from "../support/properties/rows_apart.ts";
+import { vScaleObeysItsIdentities } from "../support/properties/v_scale_laws.ts";
 import {
   vScaleBackwardMatchesTwin,
   vScaleForwardMatchesTwin,
