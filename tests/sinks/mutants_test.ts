@@ -1,6 +1,7 @@
 /** The measurements broken on purpose, a formula at a time: some property must fail for each. */
 import { assert } from "../support/assert.ts";
-import { type SinkModules, sinkProperties } from "../support/properties/sinks.ts";
+import { sinkProperties } from "../support/properties/sinks/list.ts";
+import type { SinkModules } from "../support/properties/sinks/property.ts";
 
 /** A file of src/sinks/, and what stands there instead of what. */
 interface Mutant {

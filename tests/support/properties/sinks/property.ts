@@ -1,0 +1,51 @@
+/** What a property of the measurements of sinks is, and what many of them need. */
+import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
+import { assert, assertEquals } from "../../assert.ts";
+import type { handTrace } from "../../traces.ts";
+
+/** The modules, as they are or with one of them broken. */
+export interface SinkModules {
+  readonly SinkMeter: typeof import("../../../../src/sinks/sink_meter.ts").SinkMeter;
+  readonly checkTheory: typeof import("../../../../src/sinks/theory.ts").checkTheory;
+}
+
+/** One property. */
+export interface SinkProperty {
+  readonly name: string;
+  check(modules: SinkModules): void;
+}
+
+/** A number to all but its last digits. */
+export function near(actual: number | null | undefined, wanted: number, what: string): void {
+  const close = typeof actual === "number" &&
+    Math.abs(actual - wanted) <= 1e-12 * Math.max(1, Math.abs(wanted));
+  assert(close, `${what} is ${actual}, wanted ${wanted}`);
+}
+
+/** Numbers to all but their last digits. */
+export function allNear(
+  actual: readonly (number | null)[] | undefined,
+  wanted: readonly number[],
+  what: string,
+): void {
+  assertEquals(actual?.length, wanted.length, what);
+  wanted.forEach((value, i) => near(actual![i], value, `${what} [${i}]`));
+}
+
+/** The mean. */
+export const mean = (values: readonly number[]) =>
+  values.reduce((a, b) => a + b, 0) / values.length;
+
+/** What is measured of one trace. */
+export function measure(
+  { SinkMeter }: SinkModules,
+  { config, trace }: ReturnType<typeof handTrace>,
+  options: { readonly settings?: Partial<SinkSettings>; readonly idle?: readonly number[] } = {},
+) {
+  const meter = new SinkMeter({ config, context: trace.context, settings: options.settings });
+  meter.add(trace, { idle: options.idle && Uint8Array.from(options.idle) });
+  return meter.result();
+}
+
+/** Settings for traces of few tokens. */
+export const small: Partial<SinkSettings> = { early: [1, 2], lastGradientPosition: 2, idleFrom: 0 };

@@ -1,0 +1,136 @@
+/** What the check of the theory finds, and how much slack it sees. */
+import { assert, assertEquals } from "../../assert.ts";
+import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../traces.ts";
+import { allNear, near, type SinkProperty } from "./property.ts";
+
+/** What the theory says of them. */
+export const theoryProperties: readonly SinkProperty[] = [
+  {
+    name: "the theory holds on every variant, in float64 and rounded to float32",
+    check({ checkTheory }) {
+      for (const vScale of ["none", "fixed", "learned", "backward-only"] as const) {
+        const { config, trace, gains, theta } = tracedModel({ config: { vScale }, batch: 2 });
+        for (const given of [trace, rounded(trace)]) {
+          const { checks, errors } = checkTheory(given, { config, gains, theta });
+          assertEquals(errors, [], `${vScale}, ${given === trace ? "float64" : "float32"}`);
+          assertEquals(checks.length, 15);
+          for (const { name, compared, kind, slack } of checks) {
+            assert(compared > 0, `${name} compared nothing`);
+            assertEquals(slack.length > 0, kind === "bound", name);
+            for (const { all } of slack) assert(all[0]! >= 1 - 1e-4, `${name}: slack ${all[0]}`);
+          }
+        }
+      }
+    },
+  },
+  {
+    name: "bounds are attained where they must be",
+    check({ checkTheory }) {
+      // One value head is read by one query head; the last position is seen by one query only.
+      const config = { keyValueHeads: 4, vScale: "none" as const };
+      const model = tracedModel({ config, batch: 2 });
+      const { checks } = checkTheory(model.trace, model);
+      for (const name of ["weighted value bound", "mass bound", "second-moment bound"]) {
+        const { slack } = checks.find((check) => check.name === name)!;
+        assert(Math.abs(slack[0]!.all[0]! - 1) < 1e-9, `${name}: least slack ${slack[0]!.all[0]}`);
+      }
+      // The same for a gradient across h, with all gains alike: J is then that multiple of the identity.
+      const trace = handTrace({
+        batch: 1,
+        context: 2,
+        layer: { half: rows(3, 3) },
+        gradients: {
+          mlpNorm: Float64Array.of(0, 1, 0, 0, 0, 1, 0, 0),
+          output: rows(1, 1),
+          half: Float64Array.of(1, 2 / 1.5, 0, 0, 1, 2 / 1.5, 0, 0),
+        },
+      });
+      const gains = [{ attention: [1, 1, 1, 1], mlp: [2, 2, 2, 2] }];
+      const epsilon = { ...trace.config, normEpsilon: 1e-300, layersWithoutAttention: [0] };
+      const [layer] = trace.trace.layers;
+      const without = { ...trace.trace, layers: [{ ...layer!, attention: undefined }] };
+      const { errors, checks: found } = checkTheory(without, { config: epsilon, gains });
+      assertEquals(errors, []);
+      const compress = found.find(({ name }) => name === "compress bound")!;
+      near(compress.slack[0]!.all[0], 1, "least slack of Compress");
+      near(compress.slack[0]!.sink[6], 1, "greatest slack of Compress at s");
+    },
+  },
+  {
+    name: "slack is that of a case worked by hand",
+    check({ checkTheory }) {
+      // Queries are 0, so attention is even: weights 1; ½, ½. Values with r = C, where λ∥ = 1, and r = 3C, where λ∥ = 9/8.
+      const c = 4 * 4 * 0.02 ** 2;
+      const [v0, v1] = [Math.sqrt(c), Math.sqrt(3 * c)] as const;
+      // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 4 + ½ β_11 0) for keys 4 and 0, whose mean is 2.
+      const beta = 7 * (v0 - v1) / 2;
+      const { config, trace } = handTrace({
+        batch: 1,
+        context: 2,
+        attention: { key: rows(4, 0), value: rows(v0, v1), output: rows(v0, (v0 + v1) / 2) },
+        attentionGradients: {
+          output: rows(5, 7),
+          value: rows(5 + 3.5, 9 / 8 * 3.5),
+          query: rows(0, beta),
+        },
+      });
+      const { checks, errors } = checkTheory(trace, {
+        config: { ...config, vScale: "backward-only" },
+        gains: [{ attention: [1, 1, 1, 1], mlp: [1, 1, 1, 1] }],
+      });
+      assertEquals(errors, []);
+      const slack = (name: string) => checks.find((check) => check.name === name)!.slack[0]!;
+      // ‖∇q_1‖ ≤ ½ |β| 2; ‖∇q_0‖ is 0 and has none.
+      allNear(slack("query bound").all, Array<number>(7).fill(1), "query bound");
+      assertEquals(slack("query bound").sink, []);
+      near(slack("weighted value bound").all[0], 1, "weighted, least");
+      near(slack("weighted value bound").all[6], 1, "weighted, most");
+      near(slack("mass bound").sink[3], 1.5 * 7 / 8.5, "mass at s");
+      near(slack("mass bound").all[0], 1, "mass at the last token");
+      near(slack("second-moment bound").sink[3], Math.sqrt(1.25 * 74) / 8.5, "moment at s");
+      assertEquals(slack("mass bound").histogram.counts.reduce((a, b) => a + b), 2);
+    },
+  },
+  {
+    name: "a wrong gradient violates what speaks of it",
+    check({ checkTheory }) {
+      const model = tracedModel({ config: { vScale: "learned" }, batch: 2 });
+      const wrong = (path: string, factor: number) =>
+        mapTrace(
+          model.trace,
+          (numbers, name) => name === path ? numbers.map((x) => factor * x) : numbers,
+        );
+      const cases = [
+        ["attention.gradients.value", "value path"],
+        ["attention.gradients.key", "key path"],
+        ["attention.gradients.query", "query path"],
+        ["attention.logSumExp", "weights"],
+        ["attention.output", "logit rows"],
+        ["attention.gradients.norm", "RMSNorm Jacobian"],
+        ["gradients.mlpNorm", "RMSNorm Jacobian"],
+        ["gradients.half", "radial gradient"],
+      ] as const;
+      for (const [path, name] of cases) {
+        for (const cast of [false, true]) {
+          const trace = wrong(path, 1.01);
+          const { errors, checks } = checkTheory(cast ? rounded(trace) : trace, model);
+          assert(errors.some((line) => line.startsWith(name)), `${path}: ${errors}`);
+          assert(checks.find((check) => check.name === name)!.violations > 0, name);
+        }
+      }
+      const bounds = [
+        ["attention.gradients.value", "mass bound"],
+        ["attention.gradients.value", "weighted value bound"],
+        ["attention.gradients.value", "second-moment bound"],
+        ["attention.gradients.key", "key bound"],
+        ["attention.gradients.query", "query bound"],
+        ["gradients.half", "compress bound"],
+        ["gradients.half", "change bound"],
+      ] as const;
+      for (const [path, name] of bounds) {
+        const { errors } = checkTheory(wrong(path, 1e4), model);
+        assert(errors.some((line) => line.startsWith(name)), `${path}: ${errors}`);
+      }
+    },
+  },
+];
