@@ -15,14 +15,14 @@ export interface SinkProperty {
   check(modules: SinkModules): void;
 }
 
-/** A number to all but its last digits. */
+/** Asserts that a number is the wanted one, but for rounding. */
 export function near(actual: number | null | undefined, wanted: number, what: string): void {
   const close = typeof actual === "number" &&
     Math.abs(actual - wanted) <= 1e-12 * Math.max(1, Math.abs(wanted));
   assert(close, `${what} is ${actual}, wanted ${wanted}`);
 }
 
-/** Numbers to all but their last digits. */
+/** Asserts that numbers are the wanted ones, but for rounding. */
 export function allNear(
   actual: readonly (number | null)[] | undefined,
   wanted: readonly number[],
