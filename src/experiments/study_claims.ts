@@ -5,7 +5,8 @@
 import { holm } from "../measure/statistics_tests.ts";
 import type { StudySetting } from "./study_arms.ts";
 import { median } from "../measure/statistics.ts";
-import { CLAIM_RULES, type ClaimRule, WEAK_SINK } from "./study_claim_rules.ts";
+import { type ClaimRule, WEAK_SINK } from "./study_claim_rule.ts";
+import { CLAIM_RULES } from "./study_claim_rules.ts";
 import { type ClaimVerdict, type Evidence, Evidences, type RawClaim } from "./study_evidence.ts";
 import { sinkStrength } from "./study_figures.ts";
 import type { Study, StudyGroup } from "./study_merge.ts";
