@@ -4,15 +4,17 @@ import type { SvgDocument } from "./plot.ts";
 import { standalonePicture } from "./sink_plots.ts";
 import {
   branchPictures,
-  curvePictures,
   layerPictures,
+  slackPicture,
+  violinPicture,
+} from "./study_final_pictures.ts";
+import type { StudyPicture } from "./study_picture.ts";
+import {
+  curvePictures,
   onsetPicture,
   pathPicture,
-  slackPicture,
   strengthPictures,
-  type StudyPicture,
-  violinPicture,
-} from "./study_pictures.ts";
+} from "./study_training_pictures.ts";
 
 /** A file of the report. */
 export interface FigureFile {

@@ -12,16 +12,11 @@ import { type PageSection, renderPage } from "./page.ts";
 import { signIcon, type SvgDocument } from "./plot.ts";
 import {
   branchPictures,
-  curvePictures,
   layerPictures,
-  onsetPicture,
-  pathPicture,
-  seriesNames,
   slackPicture,
-  strengthPictures,
-  type StudyPicture,
   violinPicture,
-} from "./study_pictures.ts";
+} from "./study_final_pictures.ts";
+import { seriesNames, type StudyPicture } from "./study_picture.ts";
 import {
   evidenceTable,
   formatEvidence,
@@ -32,6 +27,12 @@ import {
   verdictCounts,
 } from "./study_tables.ts";
 import { correctionRemark, notes, seedRemark } from "./study_text.ts";
+import {
+  curvePictures,
+  onsetPicture,
+  pathPicture,
+  strengthPictures,
+} from "./study_training_pictures.ts";
 
 const STUDY_STYLE = `
 .claims td,.claims th{white-space:normal;min-width:9rem}

@@ -1,4 +1,4 @@
-/** The study's pictures by name: for the page, and as files of their own. */
+/** The study's pictures of how things go through training. */
 import {
   bloat,
   type Figure,
@@ -15,39 +15,15 @@ import {
   valueNormRatio,
 } from "../experiments/study_figures.ts";
 import { runsOf, type StudyGroup } from "../experiments/study_merge.ts";
-import type { StudyRecord } from "../experiments/study_record.ts";
 import { SHOWN_SHARES } from "../experiments/study_record_build.ts";
 import type { VScaleVariant } from "../reference/llama_config.ts";
-import type { Quartiles } from "../sinks/measurement.ts";
-import type { Markup } from "./html.ts";
 import type { SvgDocument } from "./plot.ts";
-import {
-  branchPlot,
-  branchRows,
-  compressFitRows,
-  gradientNormRows,
-  gradientViolinPlot,
-  layerNormPlot,
-  layerNormRows,
-  type LayerQuantity,
-  pathGradientPlot,
-  type PathGradientRow,
-  slackPlot,
-  slackPlotRows,
-} from "./sink_plots.ts";
+import { pathGradientPlot, type PathGradientRow } from "./sink_plots.ts";
 import { curvePlot, type CurvePlotOptions } from "./study_curve_plot.ts";
 import { onsetPlot } from "./study_onset_plot.ts";
+import { nameOf, SEE_TABLE, seriesNames, type Sized, type StudyPicture } from "./study_picture.ts";
 import { strengthPlot } from "./study_strength_plot.ts";
 import { ONSETS, VARIANT_NAMES } from "./study_tables.ts";
-import { quantileSorted } from "simple-statistics";
-
-/** A picture with its place. */
-export interface StudyPicture {
-  /** Letters, digits and dashes; once in a page. */
-  readonly id: string;
-  readonly title: string;
-  readonly picture: Markup;
-}
 
 interface Curve {
   readonly id: string;
@@ -121,17 +97,6 @@ const curves: readonly Curve[] = [
     reference: 1,
   },
 ];
-
-/** The variants' names, in their order: the series of every picture. */
-export function seriesNames({ variants }: StudyGroup): string[] {
-  return variants.map((variant) => VARIANT_NAMES[variant]);
-}
-
-function nameOf({ arm }: StudyRecord): string {
-  return VARIANT_NAMES[arm.variant];
-}
-
-const SEE_TABLE = "Medians and intervals at the end of training are in the table of figures.";
 
 /**
  * Figures through training, with the loss first.
@@ -213,63 +178,6 @@ export function strengthPictures(group: StudyGroup, document: SvgDocument): Stud
   );
 }
 
-/** Runs with everything that was measured in the end. */
-function finals(
-  group: StudyGroup,
-): { record: StudyRecord; final: NonNullable<StudyRecord["final"]> }[] {
-  return group.records.flatMap((record) =>
-    record.final === null ? [] : [{ record, final: record.final }]
-  );
-}
-
-function quartiles(values: readonly number[]): Quartiles | null {
-  if (values.length === 0) return null;
-  const ordered = values.toSorted((a, b) => a - b);
-  const at = (level: number) => quantileSorted(ordered, level);
-  return { lower: at(0.25), median: at(0.5), upper: at(0.75) };
-}
-
-/** The width of a picture beside or above nothing else. */
-interface Sized {
-  readonly document: SvgDocument;
-  readonly width: number;
-  /** Makes identifiers differ where a picture is drawn in two widths. */
-  readonly suffix: string;
-}
-
-/**
- * The violin of gradient norms, all seeds and layers together.
- *
- * @param group matched runs of one setting
- * @param sized document and width
- */
-export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
-  const runs = finals(group);
-  const rows = runs.flatMap(({ record, final }) => gradientNormRows(final, nameOf(record)));
-  const ratios = group.variants.map((variant) => ({
-    series: VARIANT_NAMES[variant],
-    ratio: quartiles(
-      runs.filter(({ record }) => record.arm.variant === variant).flatMap(({ final }) =>
-        final.layers.flatMap(({ attention }) => attention?.gradientSink.ratio ?? [])
-      ),
-    ),
-  }));
-  const text = {
-    id: `${group.setting}-violin${sized.suffix}`,
-    title: `‖∇h̃‖ of token 0 and of others, ${group.setting}, all layers and seeds, with R_GS`,
-    description: "R_GS is the ratio of token 0's to the others' mean: median and quartiles over " +
-      `layers and seeds. ${SEE_TABLE}`,
-  };
-  const picture = gradientViolinPlot(rows, {
-    document: sized.document,
-    width: sized.width,
-    text,
-    series: seriesNames(group),
-    ratios,
-  });
-  return picture && { id: text.id, title: "Gradient norms per token", picture };
-}
-
 /**
  * One variant's path gradients over positions, at moments of training.
  *
@@ -320,92 +228,6 @@ export function pathPicture(
     series: panels,
   });
   return picture && { id: text.id, title: VARIANT_NAMES[variant], picture };
-}
-
-/**
- * Bloat, Compress and Change over ‖h‖, with Compress's fitted lines.
- *
- * @param group matched runs of one setting
- * @param sized document and width
- */
-export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
-  // The tokens of one seed: more would hide each other.
-  const shown = finals(group).filter(({ record: { arm } }) => arm.seed === group.seeds[0]);
-  const rows = shown.flatMap(({ record, final }) => branchRows(final, nameOf(record)));
-  const fits = shown.flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
-  return branchPlot(rows, {
-    document: sized.document,
-    width: sized.width,
-    text: {
-      id: `${group.setting}-branch${sized.suffix}`,
-      title: `Single tokens over ‖h‖, ${group.setting}, seed ${group.seeds[0]}`,
-      description: "Each sign is a token of one sequence in one layer; large ones are token 0. " +
-        "Slopes over all seeds are in the table of figures.",
-    },
-    series: seriesNames(group),
-    fits,
-  }).map((picture, i) => ({
-    id: `${group.setting}-branch${sized.suffix}-${i}`,
-    title: ["Bloat", "Compress", "Change"][i] ?? "",
-    picture,
-  }));
-}
-
-const quantities: readonly [LayerQuantity, string][] = [
-  ["sink score", "Sink score by layer"],
-  ["gradient sink", "R_GS by layer"],
-  ["output", "Residual norm by layer"],
-  ["mlp residual", "MLP output norm by layer"],
-  ["value", "Value norm by layer"],
-];
-
-/**
- * Sink score and norms of token 0 by layer, with the early tokens.
- *
- * @param group matched runs of one setting
- * @param document to draw with
- */
-export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
-  const rows = finals(group).flatMap(({ record, final }) => layerNormRows(final, nameOf(record)));
-  return quantities.flatMap(([quantity, title]) => {
-    const text = {
-      id: `${group.setting}-layer-${quantity.replace(" ", "-")}`,
-      title: `${title}, ${group.setting}, after training`,
-      description: `Medians over seeds with their range. ${SEE_TABLE}`,
-    };
-    const picture = layerNormPlot(rows, {
-      document,
-      width: 380,
-      text,
-      series: seriesNames(group),
-      quantity,
-    });
-    return picture === undefined ? [] : [{ id: text.id, title, picture }];
-  });
-}
-
-/**
- * How tight the bounds are, on the trained models.
- *
- * @param group matched runs of one setting
- * @param sized document and width
- */
-export function slackPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
-  const rows = finals(group).flatMap(({ record, final }) => slackPlotRows(final, nameOf(record)));
-  const text = {
-    id: `${group.setting}-slack${sized.suffix}`,
-    title: `Slack of the bounds on real batches, ${group.setting}`,
-    description:
-      "Thin lines run from the 5 % to the 95 % quantile, thick ones between the quartiles; " +
-      "rings are medians at token 0. Violations are counted in the table of claims.",
-  };
-  const picture = slackPlot(rows, {
-    document: sized.document,
-    width: sized.width,
-    text,
-    series: seriesNames(group),
-  });
-  return picture && { id: text.id, title: "Slack of the bounds", picture };
 }
 
 /**
