@@ -22,10 +22,11 @@ import {
 } from "../attention_cases.ts";
 import * as identities from "../attention_identities.ts";
 import type { AttentionNumbers } from "../attention_layer.ts";
+import { attentionBackwardBounds, attentionForwardBounds } from "../attention_tolerance.ts";
 import { checkCases, type PropertyOptions } from "../check_cases.ts";
 import { type Numbers, onGpu, type Results } from "../on_gpu.ts";
 import type { Report } from "../report.ts";
-import { attentionBackwardBounds, attentionForwardBounds, U } from "../tolerance.ts";
+import { U } from "../tolerance.ts";
 import { inner, norm } from "../vectors.ts";
 import type { Violation } from "../violation.ts";
 

@@ -20,11 +20,11 @@ import {
   toTwin,
   twinInputs,
 } from "../attention_cases.ts";
+import { attentionBackwardBounds, attentionForwardBounds } from "../attention_tolerance.ts";
 import { checkCases, type PropertyOptions } from "../check_cases.ts";
 import type { HalfRounding } from "../half_rounding.ts";
 import { onGpu } from "../on_gpu.ts";
 import type { Report, Tally } from "../report.ts";
-import { attentionBackwardBounds, attentionForwardBounds } from "../tolerance.ts";
 
 /** The shapes that matter most, in every run. The first two break most broken kernels. */
 const examples: readonly AttentionDescription[] = [

@@ -6,7 +6,8 @@ import { checkCases, type PropertyOptions } from "../check_cases.ts";
 import type { Report } from "../report.ts";
 import { drawRmsNorm, type RmsNormDescription, rmsNormDescription } from "../row_cases.ts";
 import * as identities from "../row_identities.ts";
-import { rmsNormForwardBounds, U } from "../tolerance.ts";
+import { rmsNormForwardBounds } from "../row_tolerance.ts";
+import { U } from "../tolerance.ts";
 import { exactBackwardBounds, type RmsNorm, rmsNorm } from "./rows_passes.ts";
 
 const rmsNormExamples: readonly RmsNormDescription[] = [
@@ -17,7 +18,7 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
 /** Of moderate size: the Jacobian is a dense matrix here. */
 const smallRmsNorm = rmsNormDescription.filter(({ columns }) => columns >= 2 && columns <= 130);
 
-/** 4.1 to 4.4 for the GPU's gradients; tolerance: the chains of the row sums, as in tolerance.ts. */
+/** 4.1 to 4.4 for the GPU's gradients; tolerance: the chains of the row sums, as in row_tolerance.ts. */
 export function rmsNormObeysItsIdentities(
   gpu: Gpu,
   options: PropertyOptions = {},

@@ -6,7 +6,7 @@ import { checkCases, type PropertyOptions } from "../check_cases.ts";
 import type { Numbers } from "../on_gpu.ts";
 import type { Report, Tally } from "../report.ts";
 import { drawRmsNorm, drawVScale, rmsNormDescription } from "../row_cases.ts";
-import { vScaleBackwardBounds } from "../tolerance.ts";
+import { vScaleBackwardBounds } from "../row_tolerance.ts";
 import { inner } from "../vectors.ts";
 import { exactBackwardBounds, rmsNorm, vScale } from "./rows_passes.ts";
 

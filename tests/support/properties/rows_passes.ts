@@ -13,7 +13,7 @@ import {
 } from "../../../mod.ts";
 import { onGpu, type Results } from "../on_gpu.ts";
 import type { drawVScale, RmsNormCase } from "../row_cases.ts";
-import { rmsNormBackwardBounds, rmsNormForwardBounds } from "../tolerance.ts";
+import { rmsNormBackwardBounds, rmsNormForwardBounds } from "../row_tolerance.ts";
 
 /** What RMSNorm computed, forward and backward. */
 export type RmsNorm = Results<RmsNormForwardResult> & Results<RmsNormBackwardResult>;

@@ -32,7 +32,7 @@ import {
   rmsNormForwardBounds,
   vScaleBackwardBounds,
   vScaleForwardBounds,
-} from "../tolerance.ts";
+} from "../row_tolerance.ts";
 
 const rmsNormExamples: readonly RmsNormDescription[] = [
   { rows: 37, columns: 131, seed: 31, pattern: "normal" },

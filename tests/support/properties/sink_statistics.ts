@@ -18,10 +18,11 @@ import {
   toTwin,
   twinInputs,
 } from "../attention_cases.ts";
+import { sinkStatisticsBounds } from "../attention_tolerance.ts";
 import { checkCases, type PropertyOptions } from "../check_cases.ts";
 import { onGpu, onGpuPlanned, type Results } from "../on_gpu.ts";
 import type { Report } from "../report.ts";
-import { sinkStatisticsBounds, U } from "../tolerance.ts";
+import { U } from "../tolerance.ts";
 
 /** A drawn case. */
 export interface SinkDescription {
