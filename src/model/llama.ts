@@ -2,24 +2,21 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { planAccumulate, planAdd } from "../ops/add.ts";
-import { embeddingOrder, planEmbeddingBackward, planEmbeddingForward } from "../ops/embedding.ts";
-import { rotaryAngles } from "../ops/projections.ts";
+import { planAccumulate } from "../ops/add.ts";
 import { planSum } from "../ops/sum.ts";
-import { checkConfig, type LlamaConfig, vScaleConstant } from "../reference/llama_config.ts";
-import { EMBEDDING, listParameters } from "../reference/llama_parameters.ts";
-import type { LayerTrace, Trace } from "../reference/llama_trace.ts";
+import { checkConfig, type LlamaConfig } from "../reference/llama_config.ts";
+import { listParameters } from "../reference/llama_parameters.ts";
+import type { Trace } from "../reference/llama_trace.ts";
+import { type Batch, type BatchTensors, batchTensors, writeBatch } from "./llama_batch.ts";
 import {
-  chooseKernels,
-  gradientOf,
   type KernelPreference,
   type LinearInput,
   type LlamaBuild,
-  parameterOf,
+  startBuild,
 } from "./llama_build.ts";
 import { planHead, planLosses } from "./llama_head.ts";
-import { type LayerState, planLayerBackward, planLayerForward } from "./llama_layer.ts";
-import { type PackedTensors, packTensors } from "./parameter_packs.ts";
+import { planGradients, planStates } from "./llama_passes.ts";
+import { packTensors } from "./parameter_packs.ts";
 import { Workspace } from "./workspace.ts";
 
 /** What a {@linkcode Llama} is made from. */
@@ -46,14 +43,6 @@ export interface ParameterPack {
   readonly parameter: Tensor;
   /** [n] */
   readonly gradient: Tensor;
-}
-
-/** One batch. */
-export interface Batch {
-  /** `[B, T]`, row-major: from 0 to V − 1. */
-  readonly inputs: Uint32Array;
-  /** `[B, T]`: the token that each position is to foretell. */
-  readonly targets: Uint32Array;
 }
 
 /**
@@ -216,29 +205,7 @@ export class Llama {
    * @throws {RangeError} for a token outside the vocabulary
    */
   setBatch(batch: Batch): void {
-    const { vocabulary } = this.config;
-    const length = this.batch * this.context;
-    const floats = new Map<string, Float32Array>();
-    for (const name of ["inputs", "targets"] as const) {
-      const given = batch[name];
-      if (!(given instanceof Uint32Array) || given.length !== length) {
-        throw new TypeError(
-          `Llama: ${name} has ${given?.length} elements, wanted a Uint32Array of ${length}`,
-        );
-      }
-      const wrong = given.findIndex((token) => token >= vocabulary);
-      if (wrong >= 0) {
-        throw new RangeError(
-          `Llama: ${name}[${wrong}] is ${given[wrong]}, wanted at most ${vocabulary - 1}`,
-        );
-      }
-      floats.set(name, Float32Array.from(given));
-    }
-    const { order, starts } = embeddingOrder(batch.inputs, vocabulary);
-    this.#inputs.tokens.write(floats.get("inputs")!);
-    this.#inputs.targets.write(floats.get("targets")!);
-    this.#inputs.order.write(order);
-    this.#inputs.starts.write(starts);
+    writeBatch(this.#inputs, { batch, vocabulary: this.config.vocabulary });
   }
 
   /**
@@ -310,31 +277,6 @@ export class Llama {
   }
 }
 
-interface BatchTensors {
-  /** [B, T] */
-  readonly tokens: Tensor;
-  /** [B · T] */
-  readonly targets: Tensor;
-  /** [B · T] */
-  readonly order: Tensor;
-  /** [V + 1] */
-  readonly starts: Tensor;
-}
-
-function batchTensors(
-  workspace: Workspace,
-  { config, batch, context }: LlamaOptions,
-): BatchTensors {
-  const { gpu } = workspace;
-  const length = batch * context;
-  return {
-    tokens: workspace.keep(gpu.empty([batch, context])),
-    targets: workspace.keep(gpu.empty([length])),
-    order: workspace.keep(gpu.empty([length])),
-    starts: workspace.keep(gpu.empty([config.vocabulary + 1])),
-  };
-}
-
 function checkParameters(
   config: LlamaConfig,
   parameters: ReadonlyMap<string, Float32Array>,
@@ -354,90 +296,4 @@ function checkParameters(
   for (const name of parameters.keys()) {
     if (!wanted.has(name)) throw new TypeError(`Llama: a model of this shape has no ${name}`);
   }
-}
-
-function startBuild(
-  workspace: Workspace,
-  { config, batch, context, kernels = "steps", parameters, gradients }:
-    & Omit<LlamaOptions, "parameters">
-    & { readonly parameters: PackedTensors; readonly gradients: PackedTensors },
-): LlamaBuild {
-  const { gpu } = workspace;
-  const { headDim, queryHeads, keyValueHeads } = config;
-  const rotary = { sequenceLength: context, headDim, base: config.ropeBase };
-  const fixed = config.vScale === "fixed" || config.vScale === "backward-only";
-  const constants = new Float32Array(keyValueHeads).fill(vScaleConstant(config));
-  return {
-    workspace,
-    config,
-    batch,
-    context,
-    units: parameters.units,
-    gradients: gradients.units,
-    kernels: chooseKernels(gpu, {
-      preference: kernels,
-      attention: {
-        batches: batch,
-        queryHeads,
-        keyValueHeads,
-        sequenceLength: context,
-        headDim,
-      },
-    }),
-    angles: workspace.keep(gpu.tensor(rotaryAngles(rotary), [context, headDim])),
-    constant: fixed ? workspace.keep(gpu.tensor(constants, [keyValueHeads])) : undefined,
-  };
-}
-
-function planStates(
-  build: LlamaBuild,
-  plans: Plan[],
-  tokens: Tensor,
-): { readonly embedded: Tensor; readonly layers: readonly LayerState[] } {
-  const { workspace, config } = build;
-  const table = parameterOf(build, EMBEDDING);
-  const embedded =
-    workspace.add(plans, planEmbeddingForward(workspace.gpu, { tokens, table })).output;
-  const layers: LayerState[] = [];
-  for (let layer = 0; layer < config.layers; layer++) {
-    const input = layers.at(-1)?.output ?? embedded;
-    layers.push(planLayerForward(build, plans, { layer, input }));
-  }
-  return { embedded, layers };
-}
-
-function planGradients(
-  build: LlamaBuild,
-  plans: Plan[],
-  { layers, head, inputs }: {
-    readonly layers: readonly LayerState[];
-    readonly head: { readonly inputGradient: Tensor; readonly headGradient: Tensor };
-    readonly inputs: BatchTensors;
-  },
-): LayerTrace<Tensor>[] {
-  const { workspace, config } = build;
-  const { gpu } = workspace;
-  const traces: LayerTrace<Tensor>[] = [];
-  let outputGradient = head.inputGradient;
-  for (const [layer, state] of [...layers.entries()].reverse()) {
-    const trace = planLayerBackward(build, plans, { layer, state, outputGradient });
-    traces.unshift(trace);
-    outputGradient = trace.gradients.input;
-  }
-  const { order, starts } = inputs;
-  const embedding = gradientOf(build, EMBEDDING);
-  const { tableGradient } = workspace.add(
-    plans,
-    planEmbeddingBackward(gpu, {
-      order,
-      starts,
-      outputGradient,
-      ...config.tiedHead ? {} : { tableGradient: embedding },
-    }),
-  );
-  if (config.tiedHead) {
-    const terms = [tableGradient, head.headGradient] as const;
-    workspace.add(plans, planAdd(gpu, { terms, sum: embedding }));
-  }
-  return traces;
 }

@@ -5,7 +5,10 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
 import type { AttentionShape } from "../ops/attention_shape.ts";
 import { planMatmul } from "../ops/matmul.ts";
-import type { LlamaConfig } from "../reference/llama_config.ts";
+import { rotaryAngles } from "../ops/projections.ts";
+import { type LlamaConfig, vScaleConstant } from "../reference/llama_config.ts";
+import type { LlamaOptions } from "./llama.ts";
+import type { PackedTensors } from "./parameter_packs.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -72,6 +75,45 @@ export function chooseKernels(
     each.unfit(gpu, attention) === undefined && each.suits(gpu, long)
   )!;
   return { attentionBackward: name };
+}
+
+/**
+ * Chooses what all parts of a model share, and puts it on the GPU.
+ *
+ * @param workspace takes charge of what is made
+ * @param options the model's, with the tensors of its parameters and of their gradients
+ */
+export function startBuild(
+  workspace: Workspace,
+  { config, batch, context, kernels = "steps", parameters, gradients }:
+    & Omit<LlamaOptions, "parameters">
+    & { readonly parameters: PackedTensors; readonly gradients: PackedTensors },
+): LlamaBuild {
+  const { gpu } = workspace;
+  const { headDim, queryHeads, keyValueHeads } = config;
+  const rotary = { sequenceLength: context, headDim, base: config.ropeBase };
+  const fixed = config.vScale === "fixed" || config.vScale === "backward-only";
+  const constants = new Float32Array(keyValueHeads).fill(vScaleConstant(config));
+  return {
+    workspace,
+    config,
+    batch,
+    context,
+    units: parameters.units,
+    gradients: gradients.units,
+    kernels: chooseKernels(gpu, {
+      preference: kernels,
+      attention: {
+        batches: batch,
+        queryHeads,
+        keyValueHeads,
+        sequenceLength: context,
+        headDim,
+      },
+    }),
+    angles: workspace.keep(gpu.tensor(rotaryAngles(rotary), [context, headDim])),
+    constant: fixed ? workspace.keep(gpu.tensor(constants, [keyValueHeads])) : undefined,
+  };
 }
 
 /** A parameter, or a unit of several, by its first one's name. */
