@@ -35,6 +35,8 @@ export interface MatmulSubgroupOptions {
   readonly rows: number;
   /** Columns of a lane; a multiple of 4 where right is read `along-outer`. */
   readonly width: number;
+  /** Whether they are neighbours, in groups of four, where there are that many; so where right is read `along-outer`. */
+  readonly grouped: boolean;
   /**
    * Columns of a tile beside those of its lanes: at most 4, and none where left is read `along-outer`. Where right is
    * read so, all tiles begin at a multiple of 4 even so.
@@ -47,8 +49,8 @@ export interface MatmulSubgroupOptions {
   /** Whether K may be no multiple of 4. */
   readonly remainder: boolean;
   /**
-   * Whether the product is stored as vec4f, which makes Stored one: `width` and its rows are whole vec4f then, and no
-   * column is extra.
+   * Whether the product is stored as vec4f, which makes Stored one: `width` and its rows are whole vec4f then, columns
+   * are grouped, and none is extra.
    */
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */
@@ -56,8 +58,9 @@ export interface MatmulSubgroupOptions {
 }
 
 // The columns of a lane: the first of a group of four is a whole vec4f into a row, if that is read or written so.
-function columns({ subgroupSize: S, width, right, storedVectors }: MatmulSubgroupOptions): string {
-  if (groupSize(width) === 1) {
+function columns(options: MatmulSubgroupOptions): string {
+  const { subgroupSize: S, width, right, storedVectors } = options;
+  if (groupSize(options) === 1) {
     return unroll(width, (c) => `  let column${c} = tile.column + ${c * S}u + lane;`);
   }
   const whole = right === "along-outer" || storedVectors;
@@ -120,7 +123,7 @@ function accumulate(options: MatmulSubgroupOptions, step: number): string {
   const products = unroll(rows, (i) => {
     const numbers = unroll(step, (u) => `let x${u} = ${left.number(i, u)};`, " ");
     const sums = unroll(
-      width / groupSize(width),
+      width / groupSize(options),
       (v) => sum(`p${i}_${v}`, (u) => `x${u} * r${v}_${u}`),
     );
     return `    {\n      ${numbers}\n${sums}\n    }`;
@@ -144,7 +147,7 @@ function store(i: number, options: MatmulSubgroupOptions): string {
     return `${row}\n` +
       unroll(width / 4, (v) => `  product[(row${i} + column${4 * v}) / 4u] = p${i}_${v};`);
   }
-  const size = groupSize(width);
+  const size = groupSize(options);
   return `${row}\n` + unroll(width, (c) => {
     const number = size === 1 ? `p${i}_${c}` : `p${i}_${Math.floor(c / 4)}.${COMPONENTS[c % 4]}`;
     return `  product[row${i} + stored${c}] = ${number};`;
@@ -161,7 +164,7 @@ function store(i: number, options: MatmulSubgroupOptions): string {
  */
 export function matmulSubgroup(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, rows, width, extra, remainder, storedVectors, spare } = options;
-  const size = groupSize(width);
+  const size = groupSize(options);
   const zero = size === 1 ? "0.0" : "vec4f()";
   const left = leftLoads(options.left, options);
   const beyond = extras(options, left);

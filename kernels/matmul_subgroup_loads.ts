@@ -21,6 +21,8 @@ interface Tile {
   readonly rows: number;
   /** Columns of a lane. */
   readonly width: number;
+  /** Whether columns of a lane are neighbours, in groups of four, where it has that many. */
+  readonly grouped: boolean;
   /** Columns of a tile beside those of its lanes. */
   readonly extra: number;
 }
@@ -158,8 +160,9 @@ function extraStart(name: string, { subgroupSize: S, width }: Tile, column: stri
 }
 
 // What a lane's columns hold at k + u, as groups of four where there are four.
-function groups(width: number, step: number, number: (c: number, u: number) => string): string {
-  const size = groupSize(width);
+function groups(tile: Tile, step: number, number: (c: number, u: number) => string): string {
+  const { width } = tile;
+  const size = groupSize(tile);
   return unroll(width / size, (v) =>
     unroll(step, (u) => {
       const numbers = unroll(size, (c) => number(size * v + c, u), ", ");
@@ -168,8 +171,8 @@ function groups(width: number, step: number, number: (c: number, u: number) => s
 }
 
 /** Columns that a lane adds up as one vector. */
-export function groupSize(width: number): 1 | 4 {
-  return width % 4 === 0 ? 4 : 1;
+export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 1 | 4 {
+  return grouped && width % 4 === 0 ? 4 : 1;
 }
 
 // Lane e reads extra column e.
@@ -179,7 +182,7 @@ function rightAlongInner(tile: Tile): RightLoads {
     setup: rightStarts(width) + (extra === 0 ? "" : extraStart("extraColumn", tile, "lane")),
     loads: (step) =>
       unroll(width, (c) => `    let number${c} = right[rightColumn${c} + k / ${STEP}u];`) + "\n" +
-      groups(width, step, (c, u) => `number${c}.${COMPONENTS[u]}`) +
+      groups(tile, step, (c, u) => `number${c}.${COMPONENTS[u]}`) +
       (extra === 0 ? "" : `\n    let extra = right[extraColumn + k / ${STEP}u];`),
     extra: (e, u) => `subgroupBroadcast(extra.${COMPONENTS[u]}, ${e}u)`,
   };
@@ -198,7 +201,7 @@ function rightScalar(tile: Tile): RightLoads {
     ),
     loads: (step) =>
       groups(
-        width,
+        tile,
         step,
         (c, u) => `right[rightColumn${c} + (k + ${u}u) * parameters.rightInner]`,
       ) + unroll(deals, (j) => `

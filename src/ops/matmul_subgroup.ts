@@ -26,12 +26,13 @@ function kernelOf(
   part: SubgroupPart,
   { subgroupSize, spare }: { readonly subgroupSize: number; readonly spare: boolean },
 ): Kernel {
-  const { width, extra, right } = part;
+  const { width, grouped, extra, right } = part;
   const storedVectors = storesVectors(shape, part);
   const source = matmulSubgroup({
     subgroupSize,
     rows,
     width,
+    grouped,
     extra,
     left: left.load,
     right: right.load,

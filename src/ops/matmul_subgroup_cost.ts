@@ -7,6 +7,8 @@ import type { ColumnRange, MatmulShape } from "./matmul_shape.ts";
 export interface SubgroupPart extends ColumnRange {
   /** Columns of a lane. */
   readonly width: number;
+  /** Whether they are neighbours, in groups of four, where there are that many. */
+  readonly grouped: boolean;
   /** Columns of a tile beside those of its lanes. */
   readonly extra: number;
   readonly right: MatmulReading;
@@ -58,24 +60,24 @@ const eightLanes: Costs = {
 };
 const fourLanes: Costs = {
   dispatch: 22_000,
-  workgroup: 107,
-  carry: 1.15,
-  multiplyAdd: 0.05,
-  broadcast: 1.05,
-  numberLoad: 2.1,
-  vectorLoad: 7,
-  numberStore: 5.8,
-  vectorStore: 20,
-  packedVector: 25,
+  workgroup: 103,
+  carry: 0.52,
+  multiplyAdd: 0.07,
+  broadcast: 1.3,
+  numberLoad: 2.4,
+  vectorLoad: 6.4,
+  numberStore: 6.4,
+  vectorStore: 26,
+  packedVector: 33,
   compiled: 30,
 };
 
 /** Whether a part is stored four numbers at a time. */
 export function storesVectors(
   { columns, storedTransposed = false }: MatmulShape,
-  { width, extra }: Pick<SubgroupPart, "width" | "extra">,
+  { width, grouped, extra }: SubgroupPart,
 ): boolean {
-  return !storedTransposed && extra === 0 && width % 4 === 0 && columns % 4 === 0;
+  return grouped && !storedTransposed && extra === 0 && width % 4 === 0 && columns % 4 === 0;
 }
 
 /** How many tiles a part has. */

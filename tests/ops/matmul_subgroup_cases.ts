@@ -21,6 +21,8 @@ export interface SubgroupCase {
    */
   readonly parts: readonly {
     readonly width: number;
+    /** Default: true. */
+    readonly grouped?: boolean;
     readonly extra?: number;
     readonly right: MatmulReading;
   }[];
@@ -135,6 +137,13 @@ export const subgroupCases: readonly SubgroupCase[] = [
     parts: [{ width: 4, right: packed }, { width: 4, extra: 1, right: packed }],
   },
   {
+    name: "columns that are no neighbours",
+    description: describeMatmul({ leading: [2], rows: 29, columns: 68, inner: 9, seed: 32 }),
+    rows: 16,
+    left: packed,
+    parts: [{ width: 8, grouped: false, right: scalar }],
+  },
+  {
     name: "one row, whose numbers are dealt",
     description: describeMatmul({ rows: 1, columns: 40, inner: 20, seed: 31 }),
     rows: 1,
@@ -162,17 +171,18 @@ export function plannerFor({ name, exchanged = false, rows, left, parts }: Subgr
     const subgroupSize = gpu.info.subgroupSize!.maximum;
     const [tiles, strip] = parts;
     const tile = subgroupSize * tiles!.width;
-    const whole = Math.floor(shape.columns / tile) * tile;
+    const lastTile = Math.floor(shape.columns / tile) * tile;
     const end = strip === undefined
       ? shape.columns
-      : whole - (strip.extra === undefined ? 0 : tile);
+      : lastTile - (strip.extra === undefined ? 0 : tile);
+    const usual = { grouped: true, extra: 0 };
     const choice: SubgroupChoice = {
       shape,
       rows,
       left,
       parts: [
-        { first: 0, end, extra: 0, ...tiles! },
-        ...strip === undefined ? [] : [{ first: end, end: shape.columns, extra: 0, ...strip }],
+        { ...usual, first: 0, end, ...tiles! },
+        ...strip === undefined ? [] : [{ ...usual, first: end, end: shape.columns, ...strip }],
       ],
     };
     const call = { shape: given, left: options.left, right: options.right, product };

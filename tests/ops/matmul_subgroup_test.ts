@@ -48,14 +48,14 @@ function checkChoice(
   if (readsOuter(left)) assert(isWhole(rows), `${name}: quads of ${rows} rows`);
   assert(!readsInner(left) || isWhole(shape.inner), `${name}: left along K`);
   let end = 0;
-  for (const { first, end: next, width, extra, right } of parts) {
+  for (const { first, end: next, width, grouped, extra, right } of parts) {
     assertEquals(first, end, name);
     end = next;
     const tile = subgroupSize * width + extra;
     assert(extra <= 4 && (extra === 0 || !readsOuter(left)), `${name}: ${extra} extra columns`);
     assert(!readsInner(right) || isWhole(shape.inner), `${name}: right along K`);
     if (!readsOuter(right)) continue;
-    assert(isWhole(width) && isWhole(first), `${name}: quads of columns`);
+    assert(grouped && isWhole(width) && isWhole(first), `${name}: quads of columns`);
     assert(isWhole(tile) || end - first <= tile, `${name}: tiles of ${tile} columns`);
   }
   assertEquals(end, shape.columns, name);
