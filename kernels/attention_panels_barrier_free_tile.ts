@@ -32,21 +32,25 @@ export function declareSums({ rows, groups }: PanelBarrierFreeOptions): string {
 export interface PanelOperands {
   readonly left: (row: number, u: number) => string;
   readonly right: (group: number, u: number) => string;
+  /** Whether products are added to the accumulator one after the other, not to each other first. */
+  readonly chained?: boolean;
 }
 
 /** Adds the products of `step` inner indices to the accumulators. */
 export function addProducts(
   { rows, groups, step }: PanelBarrierFreeOptions,
-  { left, right }: PanelOperands,
+  { left, right, chained = false }: PanelOperands,
 ): string {
   const products = (g: number) => unroll(step, (u) => `left${u} * right${g}_${u}`, " + ");
+  const add = (sum: string, g: number) =>
+    chained ? `${sum} = ${sum} + ${products(g)};` : `${sum} += ${products(g)};`;
   return `
     ${unroll(step, (u) => unroll(groups, (g) => `let right${g}_${u} = ${right(g, u)};`))}
     ${
     unroll(rows, (r) => `
     {
       ${unroll(step, (u) => `let left${u} = ${left(r, u)};`)}
-      ${unroll(groups, (g) => `sum${r}_${g} += ${products(g)};`)}
+      ${unroll(groups, (g) => add(`sum${r}_${g}`, g))}
     }`)
   }`;
 }

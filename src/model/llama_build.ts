@@ -3,9 +3,11 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../ops/attention_backward_variants.ts";
+import { attentionForwardVariants } from "../ops/attention_forward_variants.ts";
 import type { AttentionShape } from "../ops/attention_shape.ts";
 import { planMatmul } from "../ops/matmul.ts";
 import { rotaryAngles } from "../ops/projections.ts";
+import type { Variant } from "../ops/variants.ts";
 import { type LlamaConfig, vScaleConstant } from "../reference/llama_config.ts";
 import type { LlamaOptions } from "./llama.ts";
 import type { PackedTensors } from "./parameter_packs.ts";
@@ -51,6 +53,8 @@ export interface LlamaBuild {
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
+type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits">;
+
 /**
  * Chooses kernels.
  *
@@ -68,13 +72,18 @@ export function chooseKernels(
   if (preference === "start") {
     return { matmul: "portable", attentionForward: "portable", attentionBackward: "portable" };
   }
-  // The operator leaves kernels that compile for seconds to long sequences: over many steps they pay for short ones, too.
-  const long = { ...attention, sequenceLength: Infinity };
-  // The portable one, last of the list, always does.
-  const { name } = attentionBackwardVariants.find((each) =>
-    each.unfit(gpu, attention) === undefined && each.suits(gpu, long)
-  )!;
-  return { attentionBackward: name };
+  const fastest = (variants: readonly Candidate[]): string => {
+    const fit = variants.filter((each) => each.unfit(gpu, attention) === undefined);
+    // The portable one, last of each list, always suits.
+    const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
+    const own = suiting(attention);
+    // Kernels that compile for seconds are left to long sequences: over many steps they pay for short ones, too.
+    return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
+  };
+  return {
+    attentionForward: fastest(attentionForwardVariants),
+    attentionBackward: fastest(attentionBackwardVariants),
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Kernel } from "../gpu/pipelines.ts";
 import type { Dispatch } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { AttentionBackwardCall } from "./attention_backward_call.ts";
+import { suitsBarrierFree } from "./attention_barrier_free.ts";
 import {
   barrierFreePanel,
   barrierFreePanelKernels,
@@ -203,8 +204,7 @@ const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
 const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels-barrier-free",
   unfit: (gpu, shape) => unfitPanels(gpu, shape, barrierFreePanel(gpu)),
-  // SwiftShader compiles its kernels for seconds in every process: shorter sequences do not make up for that.
-  suits: ({ info }, { sequenceLength }) => info.software && sequenceLength >= 64,
+  suits: suitsBarrierFree,
   plan: (gpu, call) =>
     planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
 };

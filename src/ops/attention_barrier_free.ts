@@ -23,3 +23,15 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
   const tiles = Math.ceil(shape.sequenceLength / BARRIER_FREE_ROWS);
   return tiles > limit ? "the sequence has too many tiles" : undefined;
 }
+
+/**
+ * Whether attention's barrier-free kernels are a good choice where nothing was measured: on the CPU, for sequences that
+ * are worth the seconds that SwiftShader compiles the backward's in every process. The forward goes with it: its logits
+ * are added up as there, in another order than in the portable kernels, and their errors cancel in the backward.
+ *
+ * @param gpu the GPU
+ * @param shape the lengths of the call
+ */
+export function suitsBarrierFree(gpu: Gpu, { sequenceLength }: AttentionShape): boolean {
+  return gpu.info.software && sequenceLength >= 64;
+}

@@ -4,7 +4,12 @@ import { attentionForwardTiled } from "../../kernels/attention_forward_tiled.wgs
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/pipelines.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { BARRIER_FREE_ROWS, FORWARD_TILE, unfitBarrierFree } from "./attention_barrier_free.ts";
+import {
+  BARRIER_FREE_ROWS,
+  FORWARD_TILE,
+  suitsBarrierFree,
+  unfitBarrierFree,
+} from "./attention_barrier_free.ts";
 import {
   type AttentionShape,
   type AttentionVScale,
@@ -139,7 +144,7 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
 const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   name: "barrier-free",
   unfit: unfitBarrierFree,
-  suits: ({ info }) => info.software,
+  suits: suitsBarrierFree,
   plan(gpu, call) {
     const source = attentionForwardBarrierFree(FORWARD_TILE);
     const file = "attention_forward_barrier_free.wgsl.ts";

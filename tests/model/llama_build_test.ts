@@ -1,5 +1,6 @@
 import { chooseKernels } from "../../src/model/llama_build.ts";
 import { attentionBackwardVariants } from "../../src/ops/attention_backward_variants.ts";
+import { attentionForwardVariants } from "../../src/ops/attention_forward_variants.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 
@@ -26,19 +27,19 @@ Deno.test("chooseKernels() takes what fits the adapter, fast to compile or fast 
   });
   for (const headDim of [8, 64, 128, 256]) {
     const short = { ...attention, headDim, sequenceLength: 8 };
-    const { attentionBackward, ...others } = chooseKernels(gpu, {
-      preference: "steps",
-      attention: short,
-    });
-    assertEquals(others, {}, "the operators' own choice");
-    const chosen = attentionBackwardVariants.find(({ name }) => name === attentionBackward);
-    assert(chosen !== undefined && chosen.name !== "portable", `D = ${headDim}`);
-    assertEquals(chosen.unfit(gpu, short), undefined);
-    // The operator's own choice for sequences long enough to compile for.
     const long = { ...short, sequenceLength: 1024 };
-    const own = attentionBackwardVariants.find((each) =>
-      each.unfit(gpu, long) === undefined && each.suits(gpu, long)
-    );
-    assertEquals(attentionBackward, own?.name);
+    const chosen = chooseKernels(gpu, { preference: "steps", attention: short });
+    for (
+      const [name, variants] of [
+        [chosen.attentionForward, attentionForwardVariants],
+        [chosen.attentionBackward, attentionBackwardVariants],
+      ] as const
+    ) {
+      const variant = variants.find((each) => each.name === name);
+      assert(variant !== undefined && variant.name !== "portable", `${name} for D = ${headDim}`);
+      assertEquals(variant.unfit(gpu, short), undefined);
+      // The operator's own choice here, or for sequences long enough to compile for.
+      assert(variant.suits(gpu, short) || variant.suits(gpu, long), `${name} for D = ${headDim}`);
+    }
   }
 });

@@ -77,16 +77,17 @@ export class Tally {
     this.#comparisons += expected.length;
   }
 
-  /** Throws unless max |actual − expected| ≤ limit · max |expected|. */
+  /** Throws unless max |actual − expected| ≤ limit · max |expected|, or limit · least where that is larger. */
   normwise(
     what: string,
-    { actual, expected, limit }: {
+    { actual, expected, limit, least = 0 }: {
       readonly actual: ArrayLike<number>;
       readonly expected: ArrayLike<number>;
       readonly limit: number;
+      readonly least?: number;
     },
   ): void {
-    let largest = 0;
+    let largest = least;
     for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]!));
     const bound = new Float64Array(expected.length).fill(limit * largest);
     this.within(what, { actual, expected, bound });

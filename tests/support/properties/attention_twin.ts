@@ -170,7 +170,8 @@ const promised: Partial<Record<AttentionPattern, number>> = {
 
 /**
  * Forward and then backward on the GPU, against float64 from the inputs on: max |a − b| / max |b| is at most 1e-5 for
- * ordinary data, 2e-4 where logits reach hundreds.
+ * ordinary data, 2e-4 where logits reach hundreds. For the gradients of queries and keys max |b| is a hundredth of the
+ * value gradient's at least.
  */
 export function attentionKeepsItsPromise(
   gpu: Gpu,
@@ -179,7 +180,9 @@ export function attentionKeepsItsPromise(
   return checkCases(gpu, {
     name: "attention end to end",
     arbitrary: attentionDescription.filter((drawn) =>
-      promised[drawn.pattern] !== undefined && drawn.length > 1 && drawn.scale !== 0
+      promised[drawn.pattern] !== undefined && drawn.length > 1 && drawn.scale !== 0 &&
+      // Drawn scales would take them to thousands.
+      (drawn.pattern !== "hundreds" || drawn.scale === undefined)
     ),
     examples: [
       describeAttention({ length: 69, headDim: 64, group: 4, keyHeads: 2, seed: 21 }),
@@ -218,7 +221,10 @@ async function checkEndToEnd(
     ["keyGradient", actual.keyGradient, expected.keyGradient],
     ["valueGradient", actual.valueGradient, expected.valueGradient],
   ] as const;
+  // Saturated softmaxes leave nothing of the queries' and keys' but the rounding of ⟨g, v⟩ − D.
+  const least = 0.01 * expected.valueGradient.data.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
   for (const [name, { data }, wanted] of pairs) {
-    tally.normwise(name, { actual: data, expected: wanted.data, limit });
+    const floor = name === "queryGradient" || name === "keyGradient" ? least : 0;
+    tally.normwise(name, { actual: data, expected: wanted.data, limit, least: floor });
   }
 }
