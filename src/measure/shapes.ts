@@ -148,9 +148,17 @@ function layer(
   }];
 }
 
-function square(grid: GridName, length: number): MatmulEntry {
-  const dimensions = { B: 1, M: length, N: length, K: length };
-  return { grid, name: `square-${length}`, dimensions };
+function square(grid: GridName, length: number, batches = 1): MatmulEntry {
+  const dimensions = { B: batches, M: length, N: length, K: length };
+  return { grid, name: `square-${length}${batches === 1 ? "" : `-b${batches}`}`, dimensions };
+}
+
+// One row, or one column, and a square matrix.
+function thin(grid: GridName, length: number): MatmulEntry[] {
+  return [
+    { grid, name: `row-${length}`, dimensions: { B: 1, M: 1, N: length, K: length } },
+    { grid, name: `column-${length}`, dimensions: { B: 1, M: length, N: 1, K: length } },
+  ];
 }
 
 const hardwareMatmul: readonly MatmulEntry[] = [
@@ -165,6 +173,17 @@ const softwareMatmul: readonly MatmulEntry[] = [
   ...layer("small-up", { T: 2048, inputs: 128, outputs: 352 }, ["default", "default", "default"]),
   ...layer("small-down", { T: 2048, inputs: 352, outputs: 128 }, ["full", "full", "full"]),
   square("full", 256),
+  // Lengths that fill no tile, each beside ones that do.
+  square("default", 513),
+  square("full", 511),
+  ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),
+  ...layer("odd-slim-up", { T: 2049, inputs: 129, outputs: 97 }, ["full", "full", "full"]),
+  square("full", 32, 64),
+  square("full", 33, 64),
+  square("full", 64, 64),
+  square("full", 63, 64),
+  ...thin("full", 1024),
+  ...thin("full", 1023),
 ];
 
 const grids: readonly GridName[] = ["quick", "default", "full"];

@@ -4,6 +4,7 @@ import {
   type KernelName,
   kernelPasses,
   modelShapes,
+  type Shape,
   shapeNamed,
   shapesOf,
 } from "../../src/measure/shapes.ts";
@@ -42,6 +43,24 @@ Deno.test("shapesOf() keeps a model's head dimension and group size in its slice
     slices++;
   }
   assert(slices > 5);
+});
+
+Deno.test("shapesOf() has products of odd lengths, each beside a neighbour without", () => {
+  const shapes = shapesOf("matmul", { grid: "full", software: true });
+  const lengths = ({ dimensions: { M, N, K } }: Shape) => [M!, N!, K!];
+  const isOdd = (shape: Shape) => lengths(shape).some((length) => length > 1 && length % 2 === 1);
+  const layout = ({ dimensions: { B, transposeLeft, transposeRight } }: Shape) =>
+    [B, transposeLeft, transposeRight].join();
+  const odd = shapes.filter(isOdd);
+  for (const shape of odd) {
+    const neighbours = shapes.filter((other) =>
+      !isOdd(other) && layout(other) === layout(shape) &&
+      lengths(other).every((length, i) => Math.abs(length - lengths(shape)[i]!) <= 1)
+    );
+    assert(neighbours.length > 0, `${shape.name} has no neighbour`);
+  }
+  const transpositions = new Set(odd.map(layout));
+  assert(odd.length > 5 && transpositions.size > 3, `${odd.length} odd products`);
 });
 
 Deno.test("shapeNamed() finds every shape, and whole layers also on software adapters", () => {
