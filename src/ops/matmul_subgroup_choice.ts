@@ -109,6 +109,9 @@ function* choices(gpu: Gpu, shape: MatmulShape, subgroupSize: number): Generator
   }
 }
 
+// By the call's lengths and strides: weighing thousands of choices takes a millisecond, more than a small product.
+const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
+
 /**
  * Chooses the tile of the least cost.
  *
@@ -121,6 +124,15 @@ export function chooseSubgroupTile(
   shape: MatmulShape,
   subgroupSize: number,
 ): SubgroupChoice {
+  const ofGpu = chosen.get(gpu) ?? new Map<string, SubgroupChoice>();
+  chosen.set(gpu, ofGpu);
+  const key = JSON.stringify([subgroupSize, shape]);
+  const known = ofGpu.get(key) ?? leastCost(gpu, shape, subgroupSize);
+  ofGpu.set(key, known);
+  return known;
+}
+
+function leastCost(gpu: Gpu, shape: MatmulShape, subgroupSize: number): SubgroupChoice {
   let best: SubgroupChoice | undefined;
   let least = Infinity;
   for (const choice of choices(gpu, shape, subgroupSize)) {
