@@ -44,7 +44,8 @@ interface Costs {
 }
 
 // Fitted to the times of some hundred products by tiles of all kinds, which they meet within 8 to 15 %: lavapipe 25,
-// whose subgroups have eight lanes, and SwiftShader, four. Only their ratios matter.
+// whose subgroups have eight lanes, and SwiftShader, four. Its are divided by five, as its multiply-adds take five times
+// as long.
 const eightLanes: Costs = {
   dispatch: 25_000,
   workgroup: 140,
@@ -69,7 +70,7 @@ const fourLanes: Costs = {
   numberStore: 6.4,
   vectorStore: 26,
   packedVector: 33,
-  compiled: 30,
+  compiled: 10,
 };
 
 /** Whether a part is stored four numbers at a time. */
