@@ -3,18 +3,16 @@ import { chooseSubgroupTile } from "../../src/ops/matmul_subgroup_choice.ts";
 import type { SubgroupChoice } from "../../src/ops/matmul_subgroup_cost.ts";
 import type { MatmulReading } from "../../src/ops/matmul_packing.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
+import { onEachFitRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 import { matmulContainsNonFinite, matmulMatchesTwin } from "./matmul_properties.ts";
 import { plannerFor, subgroupCases, unfitForSubgroups } from "./matmul_subgroup_cases.ts";
 
 for (const tile of subgroupCases) {
-  onEachRuntime(`matmul()'s subgroup kernel is right with ${tile.name}`, async (gpu) => {
-    const reason = unfitForSubgroups(gpu);
-    if (reason !== undefined) return console.log(`    it cannot run here: ${reason}`);
+  await onEachFitRuntime(`matmul()'s subgroup kernel is right with ${tile.name}`, async (gpu) => {
     const options = { examples: [tile.description], runs: 0 };
     await matmulMatchesTwin(gpu, plannerFor(tile), options);
     await matmulContainsNonFinite(gpu, plannerFor(tile), options);
-  });
+  }, { unfit: unfitForSubgroups });
 }
 
 Deno.test("chooseSubgroupTile() copies no operand beyond what a buffer or a dispatch holds", async () => {

@@ -1,8 +1,8 @@
 import { type Gpu, matmul, planMatmul } from "../../mod.ts";
 import { matmulShapeClass } from "../../src/ops/matmul_shape.ts";
 import { matmulVariants } from "../../src/ops/matmul_variants.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
-import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
+import { assertEquals, assertThrows } from "../support/assert.ts";
+import { onEachFitRuntime, onEachRuntime, siblingGpu } from "../support/gpu.ts";
 import {
   describeMatmul,
   matmulContainsNonFinite,
@@ -28,59 +28,51 @@ async function compileOnly(gpu: Gpu, variant: string): Promise<void> {
   product.dispose();
 }
 
-/** Runs a check on every variant that this adapter has; says which it lacks. */
-function eachVariant(check: (gpu: Gpu, variant: string) => Promise<unknown>) {
-  return async (gpu: Gpu): Promise<void> => {
-    let checked = 0, compiled = 0;
-    for (const { name, unfit } of matmulVariants) {
-      const reason = unfit(gpu, { ...square, left: strides, right: strides });
-      if (reason !== undefined) {
-        console.log(`    "${name}" cannot run here: ${reason}`);
-      } else if (isSlowToCompile(gpu, name)) {
-        await compileOnly(gpu, name);
-        compiled++;
-        console.log(`    "${name}" was compiled, not run`);
-      } else {
-        await check(gpu, name);
-        checked++;
-      }
-    }
-    assert(checked >= 2 && checked + compiled >= 3, `only ${checked} variants can run here`);
-  };
+for (const variant of matmulVariants) {
+  const { name } = variant;
+  const cannotRun = (gpu: Gpu) => variant.unfit(gpu, { ...square, left: strides, right: strides });
+  const unfit = (gpu: Gpu) =>
+    cannotRun(gpu) ?? (isSlowToCompile(gpu, name) ? "too slow to compile, see below" : undefined);
+  await onEachFitRuntime(
+    `matmul() as "${name}" agrees with the float64 twin`,
+    (gpu) => matmulMatchesTwin(gpu, name),
+    { unfit },
+  );
+  await onEachFitRuntime(
+    `matmul() as "${name}" keeps a NaN to its row and an infinity to its column`,
+    (gpu) => matmulContainsNonFinite(gpu, name),
+    { unfit },
+  );
+  await onEachFitRuntime(
+    `matmul() as "${name}" is adjoint to its gradients`,
+    (gpu) => matmulIsAdjoint(gpu, name),
+    { unfit },
+  );
+  await onEachFitRuntime(
+    `matmul() as "${name}" leaves workgroups idle that have no tile`,
+    (gpu) => {
+      // As if a dimension held 5 workgroups: products of 7 and 14 tiles and more leave some without one.
+      const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
+      const examples = [false, true].map((transposeLeft) =>
+        describeMatmul({
+          leading: [7],
+          rows: 32,
+          columns: 32,
+          inner: 12,
+          transposeLeft,
+          seed: 9,
+        })
+      );
+      return matmulMatchesTwin(small, name, { examples, runs: 0 });
+    },
+    { unfit, runtimes: ["deno"] },
+  );
+  await onEachFitRuntime(
+    `matmul() as "${name}" compiles`,
+    (gpu) => compileOnly(gpu, name),
+    { unfit: cannotRun, runtimes: ["dawn"] },
+  );
 }
-
-onEachRuntime(
-  "matmul() agrees with the float64 twin by every variant",
-  eachVariant(matmulMatchesTwin),
-);
-onEachRuntime(
-  "matmul() keeps a NaN to its row and an infinity to its column by every variant",
-  eachVariant(matmulContainsNonFinite),
-);
-onEachRuntime(
-  "matmul() is adjoint to its gradients by every variant",
-  eachVariant(matmulIsAdjoint),
-);
-
-onEachRuntime(
-  "matmul() leaves workgroups idle that have no tile, by every variant",
-  eachVariant((gpu, variant) => {
-    // As if a dimension held 5 workgroups: products of 7 and 14 tiles and more leave some without one.
-    const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
-    const examples = [false, true].map((transposeLeft) =>
-      describeMatmul({
-        leading: [7],
-        rows: 32,
-        columns: 32,
-        inner: 12,
-        transposeLeft,
-        seed: 9,
-      })
-    );
-    return matmulMatchesTwin(small, variant, { examples, runs: 0 });
-  }),
-  { runtimes: ["deno"] },
-);
 
 onEachRuntime("matmul() multiplies a case worked by hand", async (gpu) => {
   using left = gpu.tensor([1, 2, 3, 4, 5, 6], [3, 2]);
