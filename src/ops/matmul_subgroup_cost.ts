@@ -34,6 +34,8 @@ interface Costs {
   /** For each accumulator and k. */
   readonly multiplyAdd: number;
   readonly broadcast: number;
+  /** For each step with extra columns, beside what they add to the other counts. */
+  readonly extraColumns: number;
   readonly numberLoad: number;
   readonly vectorLoad: number;
   readonly numberStore: number;
@@ -52,6 +54,7 @@ const eightLanes: Costs = {
   carry: 0,
   multiplyAdd: 0.41,
   broadcast: 0.1,
+  extraColumns: 35,
   numberLoad: 7.5,
   vectorLoad: 15.5,
   numberStore: 13.5,
@@ -65,6 +68,7 @@ const fourLanes: Costs = {
   carry: 0.52,
   multiplyAdd: 0.07,
   broadcast: 1.3,
+  extraColumns: 0,
   numberLoad: 2.4,
   vectorLoad: 6.4,
   numberStore: 6.4,
@@ -72,6 +76,9 @@ const fourLanes: Costs = {
   packedVector: 33,
   compiled: 10,
 };
+
+// How much more a strip of its own takes than what its tiles do: another kernel, which may want compiling, too.
+const MORE_PARTS = 0.04;
 
 /** Whether a part is stored four numbers at a time. */
 export function storesVectors(
@@ -125,7 +132,7 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
     return {
       written: accumulators + numbers + vectors,
       time: accumulators * (costs.carry + k * costs.multiplyAdd) +
-        k * (rows + extra) * costs.broadcast +
+        k * (rows + extra) * costs.broadcast + Math.min(extra, 1) * costs.extraColumns +
         numbers * costs.numberLoad + vectors * costs.vectorLoad,
     };
   };
@@ -149,6 +156,7 @@ export function subgroupCost(subgroupSize: number, choice: SubgroupChoice): numb
   const { shape, left, parts } = choice;
   let total = 0;
   for (const part of parts) total += partCost(subgroupSize, costs, choice, part);
+  total *= 1 + MORE_PARTS * (parts.length - 1);
   for (const side of ["left", "right"] as const) {
     const isPacked = side === "left" ? left.packed : parts.some(({ right }) => right.packed);
     if (!isPacked) continue;
