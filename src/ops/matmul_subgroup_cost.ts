@@ -60,7 +60,7 @@ const eightLanes: Costs = {
   numberStore: 13.5,
   vectorStore: 36,
   packedVector: 77,
-  compiled: 60,
+  compiled: 50,
 };
 const fourLanes: Costs = {
   dispatch: 22_000,
@@ -78,7 +78,7 @@ const fourLanes: Costs = {
 };
 
 // How much more a strip of its own takes than what its tiles do: another kernel, which may want compiling, too.
-const MORE_PARTS = 0.04;
+const MORE_PARTS = 0.02;
 
 /** Whether a part is stored four numbers at a time. */
 export function storesVectors(
