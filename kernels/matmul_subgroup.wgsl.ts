@@ -8,7 +8,7 @@
  * Every number of the left operand is loaded by one lane and broadcast from there. K goes in steps of four, so that
  * loads can be whole vec4f, whichever way the operands lie; and the four products of a step are added to an
  * accumulator in one statement, because carrying an accumulator around the loop costs more than adding to it. What
- * is left of K goes one by one. No barrier, no workgroup memory.
+ * is left of K is one shorter step. No barrier, no workgroup memory.
  *
  * Extra columns are for lengths a little beyond whole lanes. There lane l computes the numbers of row l, l + S, … of the
  * tile, whose left operand it has loaded anyway. Numbers of rows that no lane holds whole are computed by all of them.
@@ -46,8 +46,8 @@ export interface MatmulSubgroupOptions {
   readonly left: MatmulLoad;
   /** How right is read; `along-inner` only where K is a multiple of 4. */
   readonly right: MatmulLoad;
-  /** Whether K may be no multiple of 4. */
-  readonly remainder: boolean;
+  /** K modulo 4. */
+  readonly remainder: number;
   /**
    * Whether the product is stored as vec4f, which makes Stored one: `width` and its rows are whole vec4f then, columns
    * are grouped, and none is extra.
@@ -168,7 +168,7 @@ export function matmulSubgroup(options: MatmulSubgroupOptions): string {
   const zero = size === 1 ? "0.0" : "vec4f()";
   const left = leftLoads(options.left, options);
   const beyond = extras(options, left);
-  const rest = `  for (var k = whole; k < parameters.inner; k++) {\n${accumulate(options, 1)}\n  }`;
+  const rest = `  {\n    let k = whole;\n${accumulate(options, remainder)}\n  }`;
   const storedAt = (column: string) =>
     `min(${column}, parameters.columns - 1u) * parameters.productColumn`;
   return `
@@ -188,11 +188,11 @@ ${left.setup}
 ${rightLoads(options.right, options).setup}
 ${unroll(rows, (i) => unroll(width / size, (v) => `  var p${i}_${v} = ${zero};`))}
 ${beyond.map(({ name }) => `  var ${name} = 0.0;`).join("\n")}
-  let whole = parameters.inner${remainder ? ` - parameters.inner % ${STEP}u` : ""};
+  let whole = parameters.inner${remainder === 0 ? "" : ` - ${remainder}u`};
   for (var k = 0u; k < whole; k += ${STEP}u) {
 ${accumulate(options, STEP)}
   }
-${remainder ? rest : ""}
+${remainder === 0 ? "" : rest}
 ${storedVectors ? "" : unroll(width, (c) => `  let stored${c} = ${storedAt(`column${c}`)};`)}
 ${unroll(rows, (i) => store(i, options))}
 ${unroll(extra, (e) => `  let extraStored${e} = ${storedAt(`tile.column + ${S * width + e}u`)};`)}

@@ -36,7 +36,7 @@ function kernelOf(
     extra,
     left: left.load,
     right: right.load,
-    remainder: shape.inner % 4 !== 0,
+    remainder: shape.inner % 4,
     storedVectors,
     spare,
   });

@@ -136,10 +136,11 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
         numbers * costs.numberLoad + vectors * costs.vectorLoad,
     };
   };
-  const [whole, single] = [step(4), step(1)];
   const remainder = shape.inner % 4;
-  const steps = (shape.inner - remainder) / 4 * whole.time + remainder * single.time;
-  const written = stores + whole.written + (remainder === 0 ? 0 : single.written);
+  const whole = step(4);
+  const short = remainder === 0 ? { written: 0, time: 0 } : step(remainder);
+  const steps = (shape.inner - remainder) / 4 * whole.time + short.time;
+  const written = stores + whole.written + short.written;
   const storing = stores * (inVectors ? costs.vectorStore : costs.numberStore);
   return costs.dispatch + costs.compiled * written +
     tileCount(S, choice, part) * (costs.workgroup + steps + storing);

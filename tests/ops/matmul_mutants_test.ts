@@ -122,11 +122,11 @@ const mutants: readonly Mutant[] = [
     to: "$1row0$2",
   },
   {
-    name: "a k past the last whole step left out",
+    name: "what is left of K taken from one k too early",
     variant: "subgroup",
     file: "matmul_subgroup.wgsl.ts",
-    from: "k < parameters.inner; k++",
-    to: "k + 1u < parameters.inner; k++",
+    from: "let k = whole;",
+    to: "let k = whole - 1u;",
   },
   {
     name: "a strip of columns from the first one on",
