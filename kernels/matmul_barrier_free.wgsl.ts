@@ -1,6 +1,6 @@
 /**
- * Matrix product for adapters that compute on the CPU and have no subgroups, or only narrow ones. Needs
- * matmul_operands.wgsl in front, and says there what it computes.
+ * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs matmul_operands.wgsl in
+ * front, and says there what it computes.
  *
  * Every invocation computes a part of the product in registers, as large as the compiler bears, because a load costs as
  * much as dozens of multiply-adds there and a barrier more. The invocations of a workgroup own the same `rows` rows

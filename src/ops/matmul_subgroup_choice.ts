@@ -9,7 +9,7 @@ import {
 import { exchangeOperands, type MatmulShape } from "./matmul_shape.ts";
 import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./matmul_subgroup_cost.ts";
 
-// With more rows and four columns a lane, too little stays in registers.
+// Taller tiles are no faster: their code outgrows the caches for it, and takes seconds to compile.
 const MOST_ROWS = 33;
 const MOST_EXTRA = 4;
 
