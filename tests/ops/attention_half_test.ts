@@ -1,7 +1,4 @@
 /** Attention's kernels that keep tiles in f16: as exact as their error analysis says, for gradients of every size. */
-import { attentionBackwardKeyValueTiled } from "../../kernels/attention_backward_key_value_tiled.wgsl.ts";
-import { attentionBackwardQueryTiled } from "../../kernels/attention_backward_query_tiled.wgsl.ts";
-import { attentionForwardTiled } from "../../kernels/attention_forward_tiled.wgsl.ts";
 import { attentionTiledMemory } from "../../kernels/attention_tiled_tile.ts";
 import { type Gpu, planAttentionBackward, planAttentionForward, type Tensor } from "../../mod.ts";
 import {
@@ -20,6 +17,12 @@ import {
 } from "../../src/ops/attention_tiled.ts";
 import { chooseVariant } from "../../src/ops/variants.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import {
+  SMALL_TILE_VARIANT,
+  smallTile,
+  tiledKernels,
+  tiledRewrites,
+} from "../support/attention_small_tile.ts";
 import { checkVariant, type KernelProperty, testMutants } from "../support/forced_kernels.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 import {
@@ -40,27 +43,10 @@ import {
 } from "../support/properties/attention_non_finite.ts";
 import { describeReport } from "../support/report.ts";
 
-const forwardKernel = "attention_forward_tiled.wgsl.ts";
-const queryKernel = "attention_backward_query_tiled.wgsl.ts";
-const keyValueKernel = "attention_backward_key_value_tiled.wgsl.ts";
+const { forward: forwardKernel, query: queryKernel, keyValue: keyValueKernel } = tiledKernels;
 const kernels = [forwardKernel, queryKernel, keyValueKernel];
-
-// A tile that compiles in no time, in place of the f32 variant that has as many rows; see attention_tiled_test.ts.
-const variant = "tiled-32x32";
-const small = {
-  down: 8,
-  across: 2,
-  quadsDown: 1,
-  quadsAcross: 1,
-  step: 8,
-  headDim: HEAD_DIM,
-  storage: "f16",
-} as const;
-const rewrites = {
-  [forwardKernel]: () => attentionForwardTiled(small),
-  [queryKernel]: () => attentionBackwardQueryTiled(small),
-  [keyValueKernel]: () => attentionBackwardKeyValueTiled(small),
-};
+const variant = SMALL_TILE_VARIANT;
+const rewrites = tiledRewrites({ ...smallTile, headDim: HEAD_DIM, storage: "f16" });
 const pinned = { examples: halfExamples, runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwinInHalf(gpu, pinned);
 const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwinInHalf(gpu, pinned);

@@ -2,9 +2,6 @@
  * Attention's kernels for GPUs pass the properties of the portable ones. Each tile is checked once; where kernels are
  * compiled again, for another runtime or broken on purpose, a small tile with as many rows takes less time.
  */
-import { attentionBackwardKeyValueTiled } from "../../kernels/attention_backward_key_value_tiled.wgsl.ts";
-import { attentionBackwardQueryTiled } from "../../kernels/attention_backward_query_tiled.wgsl.ts";
-import { attentionForwardTiled } from "../../kernels/attention_forward_tiled.wgsl.ts";
 import {
   type Gpu,
   openGpu,
@@ -20,6 +17,12 @@ import {
 } from "../../src/ops/attention_tiled.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { type AttentionDescription, describeAttention } from "../support/attention_cases.ts";
+import {
+  SMALL_TILE_VARIANT,
+  smallTile,
+  tiledKernels,
+  tiledRewrites,
+} from "../support/attention_small_tile.ts";
 import { checkVariant, type KernelProperty, testMutants } from "../support/forced_kernels.ts";
 import { testGpu } from "../support/gpu.ts";
 import {
@@ -38,27 +41,10 @@ import {
   attentionForwardMatchesTwin,
 } from "../support/properties/attention_twin.ts";
 
-const forwardKernel = "attention_forward_tiled.wgsl.ts";
-const queryKernel = "attention_backward_query_tiled.wgsl.ts";
-const keyValueKernel = "attention_backward_key_value_tiled.wgsl.ts";
+const { forward: forwardKernel, query: queryKernel, keyValue: keyValueKernel } = tiledKernels;
 const kernels = [forwardKernel, queryKernel, keyValueKernel];
-
-// As many rows as tiled-32x32. Two vec4f columns an invocation, the second one half past the end; a step that D is no multiple
-// of; more than one vector register or warp of invocations, so that barriers matter.
-const small = {
-  down: 8,
-  across: 2,
-  quadsDown: 1,
-  quadsAcross: 1,
-  step: 8,
-  headDim: 12,
-} as const;
-const rewrites = {
-  [forwardKernel]: () => attentionForwardTiled(small),
-  [queryKernel]: () => attentionBackwardQueryTiled(small),
-  [keyValueKernel]: () => attentionBackwardKeyValueTiled(small),
-};
-const variant = "tiled-32x32";
+const variant = SMALL_TILE_VARIANT;
+const rewrites = tiledRewrites(smallTile);
 
 const cases: readonly AttentionDescription[] = [
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 401 },
@@ -68,7 +54,10 @@ const cases: readonly AttentionDescription[] = [
   { length: 64, seed: 405, pattern: "sink" },
   { length: 1, seed: 406 },
 ].map((description) =>
-  describeAttention({ ...description as Partial<AttentionDescription>, headDim: 12 })
+  describeAttention({
+    ...description as Partial<AttentionDescription>,
+    headDim: smallTile.headDim,
+  })
 );
 const only = { examples: cases, runs: 0 };
 const one = { examples: cases.slice(2, 3), runs: 0 };
@@ -111,7 +100,7 @@ Deno.test("attention in tiles has the properties of the portable kernels [deno]"
       (gpu) => attentionForwardIsCausal(gpu, only),
       (gpu) => attentionBackwardIsCausal(gpu, only),
       (gpu) => attentionRepeatsItself(gpu, only),
-      ...lawsOfAttention(12),
+      ...lawsOfAttention(smallTile.headDim),
     ],
   });
 });
