@@ -43,8 +43,8 @@ import {
 } from "../support/properties/attention_non_finite.ts";
 import { describeReport } from "../support/report.ts";
 
-const { forward: forwardKernel, query: queryKernel, keyValue: keyValueKernel } = tiledKernels;
-const kernels = [forwardKernel, queryKernel, keyValueKernel];
+const { forward: forwardKernel, query: queryKernel } = tiledKernels;
+const kernels = Object.values(tiledKernels);
 const variant = SMALL_TILE_VARIANT;
 const rewrites = tiledRewrites({ ...smallTile, headDim: HEAD_DIM, storage: "f16" });
 const pinned = { examples: halfExamples, runs: 0 };

@@ -42,7 +42,7 @@ import {
 } from "../support/properties/attention_twin.ts";
 
 const { forward: forwardKernel, query: queryKernel, keyValue: keyValueKernel } = tiledKernels;
-const kernels = [forwardKernel, queryKernel, keyValueKernel];
+const kernels = Object.values(tiledKernels);
 const variant = SMALL_TILE_VARIANT;
 const rewrites = tiledRewrites(smallTile);
 

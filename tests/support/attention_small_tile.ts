@@ -5,7 +5,7 @@ import { attentionForwardTiled } from "../../kernels/attention_forward_tiled.wgs
 import type { AttentionTiledOptions } from "../../kernels/attention_tiled_tile.ts";
 import type { Rewrites } from "./forced_kernels.ts";
 
-/** The files of the kernels. */
+/** The files of the kernels, in the order in which they are planned. */
 export const tiledKernels = {
   forward: "attention_forward_tiled.wgsl.ts",
   query: "attention_backward_query_tiled.wgsl.ts",
