@@ -9,10 +9,10 @@ import { openGpu } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { GpuTimer } from "../src/measure/timing.ts";
 import { Llama } from "../src/model/llama.ts";
-import { trainingMemory } from "../src/model/llama_memory.ts";
+import { trainingMemory } from "../src/model/llama/memory.ts";
 import { AdamW } from "../src/model/optimizer.ts";
-import type { LlamaConfig } from "../src/reference/llama_config.ts";
-import { initialValues, listParameters } from "../src/reference/llama_parameters.ts";
+import type { LlamaConfig } from "../src/reference/llama/config.ts";
+import { initialValues, listParameters } from "../src/reference/llama/parameters.ts";
 import { formatDuration, formatFactor, formatRate, formatShare } from "../src/report/format.ts";
 import { formatTerminalTable } from "../src/report/table.ts";
 

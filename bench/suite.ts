@@ -16,7 +16,7 @@ import {
   type PassName,
   type Shape,
   shapesOf,
-} from "../src/measure/shapes.ts";
+} from "../src/measure/workloads/shapes.ts";
 import { GpuTimer, type Span } from "../src/measure/timing.ts";
 import { chosenVariant, createWorkload, type Workload } from "../src/measure/workloads.ts";
 import { formatShape } from "../src/report/format.ts";

@@ -1,7 +1,7 @@
 import type { GpuInfo } from "../src/gpu/gpu_info.ts";
 import type { Cost } from "../src/gpu/plan.ts";
 import type { Timer } from "../src/measure/result_file.ts";
-import { median } from "../src/measure/statistics.ts";
+import { median } from "../src/statistics/summary.ts";
 import { formatDuration, formatFactor, formatRate, NO_DATA } from "../src/report/format.ts";
 import { formatTerminalTable } from "../src/report/table.ts";
 

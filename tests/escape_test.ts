@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "./support/assert.ts";
+import { assert, assertEquals } from "./support/assert/assert.ts";
 import { escapeHtml, escapeTerminal, truncate } from "../src/escape.ts";
 
 Deno.test("escapeTerminal() leaves visible text alone", () => {

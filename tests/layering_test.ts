@@ -1,7 +1,7 @@
 /** The rooms of the house depend on each other in one direction, from the commands down to WebGPU. */
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { assert, assertEquals } from "./support/assert.ts";
+import { assert, assertEquals } from "./support/assert/assert.ts";
 
 /** From the lowest to the highest: a file imports from its own room and from those in front of it. */
 const ROOMS = [
@@ -134,24 +134,27 @@ Deno.test("wrong imports are found, however they are written", () => {
   const wrong: readonly (readonly [string, string])[] = [
     ["src/sinks/valve.ts", 'import type { A } from "../model/config.ts";'],
     ["src/gpu/plan.ts", 'import {\n  a,\n  type B,\n} from "../ops/kernels.ts";'],
-    ["src/ops/add.ts", 'export * from "../measure/timing.ts";'],
-    ["src/ops/add.ts", 'import "../../mod.ts";'],
-    ["src/ops/add.ts", 'const { a } = await import("../cli/bench.ts");'],
+    ["src/ops/arithmetic/add.ts", 'export * from "../measure/timing.ts";'],
+    ["src/ops/arithmetic/add.ts", 'import "../../mod.ts";'],
+    ["src/ops/arithmetic/add.ts", 'const { a } = await import("../cli/bench.ts");'],
     ["src/cli/bench.ts", 'import { a } from "../../bench/suite.ts";'],
     ["src/cli/bench.ts", 'import { a } from "../../tests/support/gpu.ts";'],
     ["src/cli/bench.ts", 'new URL("../../tests/cli/fake_child.ts", import.meta.url)'],
     ["kernels/unroll.ts", 'import { a } from "../src/random.ts";'],
     ["src/random.ts", 'import { a } from "./gpu/plan.ts";'],
-    ["bench/suite.ts", 'import { a } from "../tests/support/gpu.ts";'],
-    ["src/ops/add.ts", 'import { a } from "../new_room/a.ts";'],
+    ["bench/suite.ts", 'import { a } from "./support/gpu.ts";'],
+    ["src/ops/arithmetic/add.ts", 'import { a } from "../new_room/a.ts";'],
   ];
   for (const [from, text] of wrong) {
     assertEquals(wrongImports(importsOf(from, text)).length, 1, `${from}: ${text}`);
   }
   const right: readonly (readonly [string, string])[] = [
     ["src/cli/bench.ts", 'import configuration from "../../deno.json" with { type: "json" };'],
-    ["src/ops/add.ts", ' * import { openGpu } from "../../mod.ts";'],
-    ["src/ops/add.ts", 'import source from "../../kernels/add.wgsl" with { type: "text" };'],
+    ["src/ops/arithmetic/add.ts", ' * import { openGpu } from "../../mod.ts";'],
+    [
+      "src/ops/arithmetic/add.ts",
+      'import source from "../../kernels/add.wgsl" with { type: "text" };',
+    ],
     ["tests/bench/table_test.ts", 'import { a } from "../../bench/table.ts";'],
   ];
   for (const [from, text] of right) assertEquals(wrongImports(importsOf(from, text)), []);

@@ -1,5 +1,5 @@
 /** The suite catches kernels that were broken on purpose; tests/support/mutants/list.ts lists them, and what catches each. */
-import { assert } from "./support/assert.ts";
+import { assert } from "./support/assert/assert.ts";
 import { testGpu } from "./support/gpu.ts";
 import { MutantLaboratory } from "./support/mutants/laboratory.ts";
 import { mutants } from "./support/mutants/list.ts";

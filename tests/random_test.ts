@@ -1,6 +1,6 @@
 import { standardNormalTable } from "simple-statistics";
 import { randomNormal, randomUniform } from "../src/random.ts";
-import { assert, assertEquals, assertNotEquals, assertThrows } from "./support/assert.ts";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "./support/assert/assert.ts";
 
 const LENGTH = 100_000;
 

@@ -4,13 +4,13 @@ import {
   planNaiveAttentionBackward,
   planNaiveAttentionForward,
   planNaiveAttentionSinkStatistics,
-} from "./naive_attention.ts";
+} from "./attention.ts";
 import {
   planNaiveRmsNormBackward,
   planNaiveRmsNormForward,
   planNaiveVScaleBackward,
   planNaiveVScaleForward,
-} from "./naive_rows.ts";
+} from "./rows.ts";
 
 /**
  * The operators as one writes them first: a kernel for each step of the formula, everything between the steps in

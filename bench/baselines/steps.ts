@@ -1,8 +1,8 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Kernel } from "../../src/gpu/pipelines.ts";
 import { type Dispatch, Plan, type Scalar } from "../../src/gpu/plan.ts";
-import type { Planned } from "../../src/ops/run_once.ts";
-import { spreadWorkgroups } from "../../src/ops/validation.ts";
+import type { Planned } from "../../src/ops/shared/run_once.ts";
+import { spreadWorkgroups } from "../../src/ops/shared/validation.ts";
 
 /** The dispatches of a baseline and the buffers between them, gathered one by one. */
 export class Steps {

@@ -1,11 +1,11 @@
 /** `deno task page:build`: makes the page's static files in bench/browser/dist. */
 import config from "../../deno.json" with { type: "json" };
-import { describeSuite } from "../../src/cli/bench_machine.ts";
+import { describeSuite } from "../../src/cli/shared/machine.ts";
 import { escapeHtml } from "../../src/escape.ts";
-import { parseResultFile } from "../../src/measure/result_file_parse.ts";
-import { adapterName } from "../../src/measure/comparison_machine.ts";
+import { parseResultFile } from "../../src/measure/result_file/parse.ts";
+import { adapterName } from "../../src/measure/comparison/machine.ts";
 import { PAGE_STYLE } from "../../src/report/page_style.ts";
-import { thisDeno } from "../../src/cli/this_deno.ts";
+import { thisDeno } from "../../src/cli/shared/this_deno.ts";
 
 const root = new URL("../../", import.meta.url);
 

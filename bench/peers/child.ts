@@ -1,6 +1,6 @@
 /** The process that holds one library: `deno run child.ts LIBRARY`. */
-import { processClocks, writeLine } from "../../src/measure/child_io.ts";
-import { readLines } from "../../src/measure/child_protocol.ts";
+import { processClocks, writeLine } from "../../src/measure/child/io.ts";
+import { readLines } from "../../src/measure/child/protocol.ts";
 import { openGpu } from "../../src/ops/open_gpu.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
 import type { Peer, PreparedWork } from "./peer.ts";

@@ -2,9 +2,9 @@
  * The comparison: every library does the same work, all in turns; only right answers are timed. Knows nothing of
  * processes.
  */
-import { shuffler } from "../../src/measure/run_samples.ts";
-import { median, medianInterval } from "../../src/measure/statistics.ts";
-import { largestError } from "../../src/measure/workloads_samples.ts";
+import { shuffler } from "../../src/measure/sampling.ts";
+import { median, medianInterval } from "../../src/statistics/summary.ts";
+import { largestError } from "../../src/measure/workloads/samples.ts";
 import type { Contender } from "./contender.ts";
 import { TOLERANCE, type WantedNumbers, wantedOf, type Work } from "./works.ts";
 

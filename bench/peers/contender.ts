@@ -1,7 +1,7 @@
 /** A library in a process of its own, seen from outside. */
-import { readLines } from "../../src/measure/child_protocol.ts";
+import { readLines } from "../../src/measure/child/protocol.ts";
 import type { PeerReply, PeerRequest } from "./protocol.ts";
-import { thisDeno } from "../../src/cli/this_deno.ts";
+import { thisDeno } from "../../src/cli/shared/this_deno.ts";
 
 /** How to talk to a library. */
 export interface Contender {

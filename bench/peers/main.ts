@@ -1,11 +1,11 @@
 /** `deno task bench:peers`: the same work on other libraries, side by side. */
-import { describeHost, describeRuntime, describeSuite } from "../../src/cli/bench_machine.ts";
+import { describeHost, describeRuntime, describeSuite } from "../../src/cli/shared/machine.ts";
 import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
-} from "../../src/cli/arguments.ts";
-import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+} from "../../src/cli/shared/arguments.ts";
+import { Progress, stderrOutput } from "../../src/cli/shared/progress.ts";
 import {
   budgetSeconds,
   help,
@@ -15,16 +15,16 @@ import {
   seed,
   someOf,
   wholeNumber,
-} from "../../src/cli/common_options.ts";
-import { listenForInterrupts } from "../../src/cli/interrupts.ts";
+} from "../../src/cli/shared/options.ts";
+import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
 import { escapeTerminal } from "../../src/escape.ts";
-import { checkWritable, writeTextFile } from "../../src/measure/result_file_store.ts";
+import { checkWritable, writeTextFile } from "../../src/measure/result_file/store.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
 import { compareOn, type Participant, type WorkResult } from "./compare.ts";
 import { type Contender, startContender } from "./contender.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
 import { peerTable } from "./table.ts";
-import { startTorch } from "./torch_cpu.ts";
+import { startTorch } from "./libraries/torch_cpu.ts";
 import { type Work, works } from "./works.ts";
 
 const names = Object.keys(libraries) as LibraryName[];
@@ -109,7 +109,7 @@ function flagsFor(name: LibraryName): string[] {
 
 async function start(name: LibraryName): Promise<Contender> {
   if (name === "torch-cpu") return await startTorch();
-  const child = new URL("child.ts", import.meta.url).href;
+  const child = new URL("./child.ts", import.meta.url).href;
   const flags = ["--quiet", "--no-prompt", "--no-lock", ...flagsFor(name)];
   return startContender(["run", ...flags, child, name]);
 }

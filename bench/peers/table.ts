@@ -1,5 +1,5 @@
 /** The comparison as tables. */
-import { median, medianInterval } from "../../src/measure/statistics.ts";
+import { median, medianInterval } from "../../src/statistics/summary.ts";
 import { formatDuration, formatShape, NO_DATA } from "../../src/report/format.ts";
 import type { Cell, Table } from "../../src/report/table.ts";
 import { bestOfEach, type PeerResult, type Ratio, ratioOf, type WorkResult } from "./compare.ts";

@@ -7,8 +7,8 @@ import {
   attentionForwardRow,
   keyValueGradientRow,
   queryGradientRow,
-} from "../../src/measure/workloads_attention_rows.ts";
-import { samplePlaces, sampleRows } from "../../src/measure/workloads_samples.ts";
+} from "../../src/measure/workloads/attention_rows.ts";
+import { samplePlaces, sampleRows } from "../../src/measure/workloads/samples.ts";
 import type { Numbers } from "./peer.ts";
 
 /** Work to compute. */

@@ -4,14 +4,14 @@ import {
   type OptionSpecifications,
   parseArguments,
   UsageError,
-} from "../../src/cli/arguments.ts";
+} from "../../src/cli/shared/arguments.ts";
 import {
   childCommand,
   describeHost,
   describeRuntime,
   describeSuite,
-} from "../../src/cli/bench_machine.ts";
-import { Progress, stderrOutput } from "../../src/cli/bench_progress.ts";
+} from "../../src/cli/shared/machine.ts";
+import { Progress, stderrOutput } from "../../src/cli/shared/progress.ts";
 import {
   budgetSeconds,
   help,
@@ -24,14 +24,14 @@ import {
   type SoftwareChoice,
   tuning,
   wholeNumber,
-} from "../../src/cli/common_options.ts";
-import { listenForInterrupts } from "../../src/cli/interrupts.ts";
+} from "../../src/cli/shared/options.ts";
+import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
 import { escapeTerminal } from "../../src/escape.ts";
-import { MeasuringChild } from "../../src/measure/child_process.ts";
-import { MeasuringSession } from "../../src/measure/child_session.ts";
-import { checkWritable, writeTextFile } from "../../src/measure/result_file_store.ts";
-import { scalingSeries } from "../../src/measure/scaling.ts";
-import { standalonePicture } from "../../src/report/sink_plots.ts";
+import { MeasuringChild } from "../../src/measure/child/process.ts";
+import { MeasuringSession } from "../../src/measure/child/session.ts";
+import { checkWritable, writeTextFile } from "../../src/measure/result_file/store.ts";
+import { scalingSeries } from "./series.ts";
+import { standalonePicture } from "../../src/report/sinks/plots.ts";
 import { createSvgDocument } from "../../src/report/svg_document.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { scalingPicture, scalingTable } from "./picture.ts";

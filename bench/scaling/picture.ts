@@ -2,7 +2,7 @@
 import { formatDuration, formatRate, formatShape, NO_DATA } from "../../src/report/format.ts";
 import type { Markup } from "../../src/report/html.ts";
 import type { SvgDocument } from "../../src/report/plot.ts";
-import { type ScalingLine, type ScalingPanel, scalingPlot } from "../../src/report/scaling_plot.ts";
+import { type ScalingLine, type ScalingPanel, scalingPlot } from "./plot.ts";
 import type { Cell, Table } from "../../src/report/table.ts";
 import type { ScalingResult, SeriesResult } from "./run.ts";
 

@@ -1,11 +1,11 @@
 /** A run over all series, and the file that it leaves. */
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
-import type { Job } from "../../src/measure/child_protocol.ts";
-import type { MeasuringSession } from "../../src/measure/child_session.ts";
+import type { Job } from "../../src/measure/child/protocol.ts";
+import type { MeasuringSession } from "../../src/measure/child/session.ts";
 import type { Measurement } from "../../src/measure/result_file.ts";
-import { type CallMemory, callMemory, type ScalingSeries } from "../../src/measure/scaling.ts";
-import type { KernelName, PassName, Shape } from "../../src/measure/shapes.ts";
-import { median, medianInterval } from "../../src/measure/statistics.ts";
+import { type CallMemory, callMemory, type ScalingSeries } from "./series.ts";
+import type { KernelName, PassName, Shape } from "../../src/measure/workloads/shapes.ts";
+import { median, medianInterval } from "../../src/statistics/summary.ts";
 
 import { type EarlierRun, resultIn } from "./resume.ts";
 

@@ -1,26 +1,26 @@
 /** `deno task bench`: measures this machine's GPU and writes a result file. */
 import { escapeTerminal } from "../escape.ts";
-import { type ChildCommand, MeasuringChild } from "../measure/child_process.ts";
+import { type ChildCommand, MeasuringChild } from "../measure/child/process.ts";
 import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
-import { MeasuringSession } from "../measure/child_session.ts";
-import { adapterName, isSameMachine } from "../measure/comparison_machine.ts";
+import { MeasuringSession } from "../measure/child/session.ts";
+import { adapterName, isSameMachine } from "../measure/comparison/machine.ts";
 import { RESULT_SCHEMA, type ResultFile, ResultFileError } from "../measure/result_file.ts";
-import { formatResultFile } from "../measure/result_file_parse.ts";
-import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file_store.ts";
-import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/run_jobs.ts";
+import { formatResultFile } from "../measure/result_file/parse.ts";
+import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file/store.ts";
+import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/jobs.ts";
 import { formatRun } from "../report/run_table.ts";
-import { UsageError } from "./arguments.ts";
-import { childCommand, describeHost, describeRuntime, describeSuite } from "./bench_machine.ts";
+import { UsageError } from "./shared/arguments.ts";
+import { childCommand, describeHost, describeRuntime, describeSuite } from "./shared/machine.ts";
 import {
   benchHelp,
   type BenchRequest,
   parseBench,
   type Selection,
   selectionOf,
-} from "./bench_options.ts";
-import { Progress, stderrOutput } from "./bench_progress.ts";
-import { reportFailure } from "./common_options.ts";
-import { listenForInterrupts } from "./interrupts.ts";
+} from "./bench/options.ts";
+import { Progress, stderrOutput } from "./shared/progress.ts";
+import { reportFailure } from "./shared/options.ts";
+import { listenForInterrupts } from "./shared/interrupts.ts";
 
 /** What a test replaces. */
 export interface BenchHooks {

@@ -9,22 +9,22 @@ import {
   type Regression,
   regressions,
 } from "../measure/comparison.ts";
-import type { NamedResult } from "../measure/comparison_machine.ts";
+import type { NamedResult } from "../measure/comparison/machine.ts";
 import { ResultFileError } from "../measure/result_file.ts";
-import { checkWritable, readResultFile, writeTextFile } from "../measure/result_file_store.ts";
+import { checkWritable, readResultFile, writeTextFile } from "../measure/result_file/store.ts";
 import {
   formatComparison,
   formatComparisonCsv,
   formatComparisonJson,
   formatComparisonMarkdown,
-} from "../report/comparison_text.ts";
+} from "../report/comparison/text.ts";
 import { formatChange, formatShape } from "../report/format.ts";
 import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
   UsageError,
-} from "./arguments.ts";
+} from "./shared/arguments.ts";
 
 const options = {
   format: {
@@ -142,7 +142,7 @@ async function compare(args: readonly string[], output: CommandOutput): Promise<
   const comparison = compareResultFiles(await readAll(operands), { threshold });
   if (values.html !== undefined) {
     const [{ renderComparisonPage }, { createSvgDocument }] = await Promise.all([
-      import("../report/comparison_page.ts"),
+      import("../report/comparison/page.ts"),
       import("../report/svg_document.ts"),
     ]);
     await writeTextFile(values.html, renderComparisonPage(comparison, createSvgDocument()));

@@ -3,18 +3,18 @@ import { measureModel } from "../experiments/measure_model.ts";
 import { measureQuantization } from "../experiments/measure_quantization.ts";
 import { type OpenedModel, openModel } from "../experiments/open_model.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { checkWritable, writeTextFile } from "../measure/result_file_store.ts";
+import { checkWritable, writeTextFile } from "../measure/result_file/store.ts";
 import { Llama } from "../model/llama.ts";
 import { openGpu } from "../ops/open_gpu.ts";
-import { renderSinkPage } from "../report/sink_page.ts";
-import { formatSinkMeasurement } from "../report/sink_text.ts";
+import { renderSinkPage } from "../report/sinks/page.ts";
+import { formatSinkMeasurement } from "../report/sinks/text.ts";
 import { createSvgDocument } from "../report/svg_document.ts";
 import type { SinkMeasurement } from "../sinks/measurement.ts";
 import { formatMeasurementJson } from "../sinks/measurement_text.ts";
-import { UsageError } from "./arguments.ts";
-import { Progress, stderrOutput } from "./bench_progress.ts";
-import { reportFailure } from "./common_options.ts";
-import { parseSinks, sinksHelp, type SinksRequest } from "./sinks_options.ts";
+import { UsageError } from "./shared/arguments.ts";
+import { Progress, stderrOutput } from "./shared/progress.ts";
+import { reportFailure } from "./shared/options.ts";
+import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
 /** What a test replaces. */
 export interface SinksHooks {

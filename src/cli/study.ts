@@ -1,26 +1,26 @@
 /** `deno task study`: trains the controlled study's arms, or makes the report of finished ones. */
 import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";
-import { armName, listArms, type StudyArm } from "../experiments/study_arms.ts";
-import { checkStudyFolder, isFinished } from "../experiments/study_folder.ts";
-import { openTask } from "../experiments/run_task.ts";
-import { type ArmState, countStates, failures, runStudy } from "../experiments/study_runner.ts";
-import { studyRunSettings, type StudyScale } from "../experiments/study_settings.ts";
-import { CorpusError } from "../experiments/text_corpus.ts";
-import type { ChildCommand } from "../measure/child_process.ts";
+import { armName, listArms, type StudyArm } from "../experiments/study/arms.ts";
+import { checkStudyFolder, isFinished } from "../experiments/study/folder.ts";
+import { openTask } from "../experiments/run/task.ts";
+import { type ArmState, countStates, failures, runStudy } from "../experiments/study/runner.ts";
+import { studyRunSettings, type StudyScale } from "../experiments/study/settings.ts";
+import { CorpusError } from "../experiments/tasks/text_corpus.ts";
+import type { ChildCommand } from "../measure/child/process.ts";
 import { ResultFileError } from "../measure/result_file.ts";
-import { UsageError } from "./arguments.ts";
-import { type ProgressOutput, stderrOutput } from "./bench_progress.ts";
+import { UsageError } from "./shared/arguments.ts";
+import { type ProgressOutput, stderrOutput } from "./shared/progress.ts";
 import type { CommandOutput } from "./compare.ts";
-import { listenForInterrupts } from "./interrupts.ts";
-import { runCommand } from "./study_command.ts";
-import { parseStudy, studyHelp, type StudyRequest } from "./study_options.ts";
-import { StudyOverview } from "./study_overview.ts";
-import { writeReport } from "./study_report.ts";
+import { listenForInterrupts } from "./shared/interrupts.ts";
+import { runCommand } from "./study/command.ts";
+import { parseStudy, studyHelp, type StudyRequest } from "./study/options.ts";
+import { StudyOverview } from "./study/overview.ts";
+import { writeReport } from "./study/report.ts";
 
 /** What a test replaces. */
 export interface StudyHooks {
-  /** Starts an arm's process. Default: `study_run.ts` under the least permissions. */
+  /** Starts an arm's process. Default: `study/run.ts` under the least permissions. */
   readonly command?: (arm: StudyArm) => ChildCommand;
   /** Where the overview goes. Default: stderr. */
   readonly progress?: ProgressOutput;

@@ -1,20 +1,20 @@
 /** `deno task train`: trains a small model and watches sinks form. */
 import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";
-import { RunError } from "../experiments/run_error.ts";
-import type { RunSettings } from "../experiments/run_settings.ts";
-import { openTask } from "../experiments/run_task.ts";
-import { CorpusError } from "../experiments/text_corpus.ts";
-import { type RunOptions, type RunResult, trainRun } from "../experiments/train_run.ts";
+import { RunError } from "../experiments/run/error.ts";
+import type { RunSettings } from "../experiments/run/settings.ts";
+import { openTask } from "../experiments/run/task.ts";
+import { CorpusError } from "../experiments/tasks/text_corpus.ts";
+import { type RunOptions, type RunResult, trainRun } from "../experiments/run.ts";
 import { GpuError } from "../gpu/gpu_error.ts";
 import { ResultFileError } from "../measure/result_file.ts";
-import { CheckpointError } from "../model/checkpoint_error.ts";
-import { UsageError } from "./arguments.ts";
-import { type ProgressOutput, stderrOutput } from "./bench_progress.ts";
-import { listenForInterrupts } from "./interrupts.ts";
-import { parseTrain, trainHelp, type TrainRequest } from "./train_options.ts";
-import { TrainProgress } from "./train_progress.ts";
-import { formatSummary } from "./train_summary.ts";
+import { CheckpointError } from "../model/checkpoint/error.ts";
+import { UsageError } from "./shared/arguments.ts";
+import { type ProgressOutput, stderrOutput } from "./shared/progress.ts";
+import { listenForInterrupts } from "./shared/interrupts.ts";
+import { parseTrain, trainHelp, type TrainRequest } from "./train/options.ts";
+import { TrainProgress } from "./train/progress.ts";
+import { formatSummary } from "./train/summary.ts";
 
 /** Where the command writes. */
 export interface TrainOutput {

@@ -1,22 +1,22 @@
 /** `deno task tune`: finds the fastest kernels for this machine's GPU and keeps them in the user's cache. */
 import { escapeTerminal } from "../escape.ts";
-import { type ChildCommand, MeasuringChild } from "../measure/child_process.ts";
-import { MeasuringSession } from "../measure/child_session.ts";
-import { listWork } from "../measure/run_jobs.ts";
+import { type ChildCommand, MeasuringChild } from "../measure/child/process.ts";
+import { MeasuringSession } from "../measure/child/session.ts";
+import { listWork } from "../measure/jobs.ts";
 import { tune, type TuningOutcome, type TuningWork } from "../measure/tuning.ts";
-import { listTuningWork, sessionHeats } from "../measure/tuning_session.ts";
-import { storeTuning } from "../measure/tuning_store.ts";
-import { candidatesHash, type TunedChoice } from "../ops/tuned_choices.ts";
-import { isTuningOff, tuningPlace } from "../ops/tuning_file.ts";
+import { listTuningWork, sessionHeats } from "../measure/tuning/session.ts";
+import { storeTuning } from "../measure/tuning/store.ts";
+import { candidatesHash, type TunedChoice } from "../ops/tuning/choices.ts";
+import { isTuningOff, tuningPlace } from "../ops/tuning/file.ts";
 import type { GpuInfo } from "../gpu/gpu_info.ts";
 import { formatShape } from "../report/format.ts";
-import { UsageError } from "./arguments.ts";
-import { childCommand } from "./bench_machine.ts";
-import { Progress, stderrOutput } from "./bench_progress.ts";
-import { reportFailure } from "./common_options.ts";
-import { listenForInterrupts } from "./interrupts.ts";
-import { parseTune, tuneHelp, type TuneRequest } from "./tune_options.ts";
-import { formatTuningRun } from "./tune_table.ts";
+import { UsageError } from "./shared/arguments.ts";
+import { childCommand } from "./shared/machine.ts";
+import { Progress, stderrOutput } from "./shared/progress.ts";
+import { reportFailure } from "./shared/options.ts";
+import { listenForInterrupts } from "./shared/interrupts.ts";
+import { parseTune, tuneHelp, type TuneRequest } from "./tune/options.ts";
+import { formatTuningRun } from "./tune/table.ts";
 
 /** What a test replaces. */
 export interface TuneHooks {

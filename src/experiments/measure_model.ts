@@ -1,13 +1,13 @@
 /** Measures sinks and gradient sinks of a model on the GPU, on a task's sequences. */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Llama } from "../model/llama.ts";
-import { layerParameterNames } from "../reference/llama_parameters.ts";
-import type { AttentionTrace, LayerTrace, Trace } from "../reference/llama_trace.ts";
+import { layerParameterNames } from "../reference/llama/parameters.ts";
+import type { AttentionTrace, LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
-import { SinkMeter } from "../sinks/sink_meter.ts";
+import { SinkMeter } from "../sinks/meter.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
 import { checkLayerStates } from "../sinks/trace_check.ts";
-import type { Split, Task } from "./task.ts";
+import type { Split, Task } from "./tasks/task.ts";
 
 /** On which batches, of the model's batch size, something is measured. */
 export interface MeasuredBatches {

@@ -7,7 +7,7 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Llama } from "../model/llama.ts";
-import { QuantizedEvaluation } from "../model/llama_quantized.ts";
+import { QuantizedEvaluation } from "../model/quantized.ts";
 import type {
   QuantizationCase,
   QuantizationMeasurement,

@@ -2,11 +2,11 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { readModel, type StoredModel } from "../model/checkpoint.ts";
 import type { MeasurementSource } from "../sinks/measurement.ts";
-import { RunError } from "./run_error.ts";
-import { listCheckpoints, readRunSettings, runIsIn } from "./run_folder.ts";
-import type { RunSettings, TaskSettings } from "./run_settings.ts";
-import { openTask } from "./run_task.ts";
-import type { Task } from "./task.ts";
+import { RunError } from "./run/error.ts";
+import { listCheckpoints, readRunSettings, runIsIn } from "./run/folder.ts";
+import type { RunSettings, TaskSettings } from "./run/settings.ts";
+import { openTask } from "./run/task.ts";
+import type { Task } from "./tasks/task.ts";
 
 /** A model, ready to be put on a GPU. */
 export interface OpenedModel {

@@ -1,6 +1,6 @@
-import { type AdapterWish, nothingFound, requestAdapter, webGpu } from "./adapter_request.ts";
+import { type AdapterWish, nothingFound, requestAdapter, webGpu } from "./adapter/request.ts";
 import type { Gpu } from "./gpu.ts";
-import { openDevice } from "./open_device.ts";
+import { openDevice } from "./adapter/open_device.ts";
 import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts";
 
 /**

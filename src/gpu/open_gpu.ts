@@ -1,8 +1,8 @@
-import type { AdapterWish } from "./adapter_request.ts";
-import { findAdapter } from "./adapter_search.ts";
+import type { AdapterWish } from "./adapter/request.ts";
+import { findAdapter } from "./adapter/search.ts";
 import type { Gpu } from "./gpu.ts";
 import { openBrowserGpu } from "./open_browser_gpu.ts";
-import { openDevice } from "./open_device.ts";
+import { openDevice } from "./adapter/open_device.ts";
 import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts";
 
 export type { OpenGpuOptions } from "./open_gpu_options.ts";

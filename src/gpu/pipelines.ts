@@ -4,7 +4,7 @@ import { type Specialisation, specialise } from "./specialise.ts";
 
 /** A piece of WGSL with the name of the file it comes from. */
 export interface KernelPart {
-  /** For example `attention_forward.wgsl`; error messages name it. */
+  /** For example `attention/forward.wgsl`; error messages name it. */
   readonly file: string;
   /** The WGSL text. */
   readonly source: string;

@@ -4,11 +4,11 @@
  * theirs.
  */
 import { mergeCeilings } from "./ceilings.ts";
-import type { Job } from "./child_protocol.ts";
-import type { MeasuringSession, OpenedAdapter } from "./child_session.ts";
+import type { Job } from "./child/protocol.ts";
+import type { MeasuringSession, OpenedAdapter } from "./child/session.ts";
 import type { Measurement, ResultFile } from "./result_file.ts";
-import { batchJobs, isOf } from "./run_jobs.ts";
-import type { StoppingRule } from "./stopping.ts";
+import { batchJobs, isOf } from "./jobs.ts";
+import type { StoppingRule } from "./sampling/stopping.ts";
 
 /** Where a run stands. */
 export interface RunProgress {

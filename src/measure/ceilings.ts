@@ -10,9 +10,9 @@ import {
   type CandidateGroup,
   ceilingCandidates,
   type CeilingName,
-} from "./ceiling_candidates.ts";
+} from "./ceilings/candidates.ts";
 import type { Ceiling, Ceilings } from "./result_file.ts";
-import { median } from "./statistics.ts";
+import { median } from "../statistics/summary.ts";
 import { type GpuTimer, MAXIMUM_SPANS } from "./timing.ts";
 
 /** What {@linkcode measureCeilings} found. */

@@ -1,7 +1,7 @@
 /** The process that measures: `deno run child.ts` beside the bench, which talks to it in JSON lines. */
-import { type ChildRequest, readLines } from "./child_protocol.ts";
-import { serve } from "./child_server.ts";
-import { processClocks, writeLine } from "./child_io.ts";
+import { type ChildRequest, readLines } from "./child/protocol.ts";
+import { serve } from "./child/server.ts";
+import { processClocks, writeLine } from "./child/io.ts";
 import { openGpu } from "../ops/open_gpu.ts";
 import { createWorkload } from "./workloads.ts";
 

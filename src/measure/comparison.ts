@@ -4,19 +4,19 @@
  *
  * Nothing here touches the file system: the command and a browser page share it.
  */
-import { isSameMachine, type Machine, machinesOf, type NamedResult } from "./comparison_machine.ts";
-import { comparisonWarnings } from "./comparison_warnings.ts";
+import { isSameMachine, type Machine, machinesOf, type NamedResult } from "./comparison/machine.ts";
+import { comparisonWarnings } from "./comparison/warnings.ts";
 import type { CacheState, Measurement, MeasurementStatus } from "./result_file.ts";
-import { type RooflinePosition, rooflinePosition } from "./roofline.ts";
-import { summarize, type Summary } from "./statistics.ts";
-import { holm } from "./statistics_tests.ts";
+import { type RooflinePosition, rooflinePosition } from "./ceilings/roofline.ts";
+import { summarize, type Summary } from "../statistics/summary.ts";
+import { holm } from "../statistics/significance.ts";
 import {
   comparePair,
   DEFAULT_THRESHOLD,
   judge,
   type PairComparison,
   type Verdict,
-} from "./verdict.ts";
+} from "./comparison/verdict.ts";
 
 /** What a machine's measurement is against the first machine's. */
 export interface JudgedPair extends PairComparison {
@@ -176,7 +176,7 @@ function compareRows(a: Measurement, b: Measurement): number {
  * @example
  * ```ts
  * import { compareResultFiles } from "./comparison.ts";
- * import type { NamedResult } from "./comparison_machine.ts";
+ * import type { NamedResult } from "./comparison/machine.ts";
  *
  * function report(before: NamedResult, after: NamedResult): void {
  *   const { rows } = compareResultFiles([before, after]);

@@ -3,7 +3,7 @@
  *
  * The types below say in TypeScript what `result_schema.json` says in JSON Schema. All times are
  * nanoseconds, all rates are per second. Nothing here touches the file system, so that a browser can
- * read dropped files by the same rules; see `result_file_store.ts` for the disk.
+ * read dropped files by the same rules; see `result_file/store.ts` for the disk.
  */
 
 /** The version that this code writes. */

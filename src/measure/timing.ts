@@ -5,15 +5,15 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
-import dispatchSource from "../../kernels/ceiling_dispatch.wgsl" with { type: "text" };
+import dispatchSource from "../../kernels/ceilings/dispatch.wgsl" with { type: "text" };
 import {
   calibrateTicks,
   type ClockAnchor,
   observeClockStep,
   observeQuantum,
-} from "./calibration.ts";
+} from "./timing/calibration.ts";
 import type { Timer } from "./result_file.ts";
-import { median } from "./statistics.ts";
+import { median } from "../statistics/summary.ts";
 
 /** The clocks of the host. */
 export interface HostClocks {
@@ -116,7 +116,7 @@ export class GpuTimer {
       cost: { flops: 0, bytes: 8 },
       scratch: [runs],
       dispatches: [{
-        kernel: { parts: [{ file: "ceiling_dispatch.wgsl", source: dispatchSource }] },
+        kernel: { parts: [{ file: "ceilings/dispatch.wgsl", source: dispatchSource }] },
         parameters: [{ u32: 1 }],
         buffers: [runs],
         workgroups: [1],

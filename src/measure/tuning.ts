@@ -7,9 +7,9 @@
  *
  * Knows nothing of processes or GPUs: what runs a heat comes from outside.
  */
-import type { TunableOperator } from "../ops/tunable.ts";
-import type { KernelName, PassName, Shape } from "./shapes.ts";
-import { type Interval, median, medianInterval } from "./statistics.ts";
+import type { TunableOperator } from "../ops/tuning/operators.ts";
+import type { KernelName, PassName, Shape } from "./workloads/shapes.ts";
+import { type Interval, median, medianInterval } from "../statistics/summary.ts";
 
 /** A call to tune for, and what could run it. */
 export interface TuningWork {

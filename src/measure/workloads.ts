@@ -6,33 +6,33 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { planAttentionBackward, planAttentionForward } from "../ops/attention.ts";
-import type { AttentionVScale } from "../ops/attention_shape.ts";
+import type { AttentionVScale } from "../ops/attention/shape.ts";
 import { planAttentionSinkStatistics } from "../ops/attention_sink_statistics.ts";
 import { planMatmul } from "../ops/matmul.ts";
 import { planRmsNormBackward, planRmsNormForward } from "../ops/rms_norm.ts";
 import { planVScaleBackward, planVScaleForward } from "../ops/v_scale.ts";
-import type { KernelName, PassName, Shape } from "./shapes.ts";
+import type { KernelName, PassName, Shape } from "./workloads/shapes.ts";
 import {
   prepareAttentionBackward,
   prepareAttentionForward,
   prepareAttentionSinkStatistics,
-} from "./workloads_attention.ts";
-import { prepareMatmul } from "./workloads_matmul.ts";
+} from "./workloads/attention.ts";
+import { prepareMatmul } from "./workloads/matmul.ts";
 import {
   prepareRmsNormBackward,
   prepareRmsNormForward,
   prepareVScaleBackward,
   prepareVScaleForward,
-} from "./workloads_rows.ts";
+} from "./workloads/rows.ts";
 import {
   namedVariantsOf,
   type NumberFormat,
   numberFormatOf,
   variantsOf,
-} from "./workloads_variants.ts";
-import { type CheckResult, largestError, type Sample } from "./workloads_samples.ts";
+} from "./workloads/variants.ts";
+import { type CheckResult, largestError, type Sample } from "./workloads/samples.ts";
 
-export type { CheckResult } from "./workloads_samples.ts";
+export type { CheckResult } from "./workloads/samples.ts";
 export {
   chosenVariant,
   namedVariantsOf,
@@ -44,7 +44,7 @@ export {
   unfitVariants,
   type VariantQuestion,
   variantsOf,
-} from "./workloads_variants.ts";
+} from "./workloads/variants.ts";
 
 /** One way to compute all operators: planners that take and return what the operators' own do. */
 export interface Implementation {
@@ -176,7 +176,7 @@ const modes: Readonly<Partial<Record<KernelName, AttentionVScale["mode"]>>> = {
  * @example
  * ```ts
  * import { openGpu } from "@gradsink/gradsink";
- * import { shapeNamed } from "./shapes.ts";
+ * import { shapeNamed } from "./workloads/shapes.ts";
  * import { createWorkload } from "./workloads.ts";
  *
  * using gpu = await openGpu();

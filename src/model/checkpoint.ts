@@ -4,22 +4,22 @@
  * whole, whatever ended the process that wrote it.
  */
 import { basename, dirname, join } from "node:path";
-import type { LlamaConfig } from "../reference/llama_config.ts";
-import { listParameters } from "../reference/llama_parameters.ts";
-import { CheckpointError } from "./checkpoint_error.ts";
+import type { LlamaConfig } from "../reference/llama/config.ts";
+import { listParameters } from "../reference/llama/parameters.ts";
+import { CheckpointError } from "./checkpoint/error.ts";
 import {
   huggingFaceConfig,
   objectOf,
   parseHuggingFaceConfig,
   parseJson,
   shown,
-} from "./hugging_face.ts";
+} from "./checkpoint/hugging_face.ts";
 import {
   type NamedTensor,
   readSafetensors,
   safetensorsPieces,
   takeTensors,
-} from "./safetensors.ts";
+} from "./checkpoint/safetensors.ts";
 
 /** Elements by the parameters' names. */
 export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;

@@ -2,20 +2,20 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { planAccumulate } from "../ops/add.ts";
-import { planSum } from "../ops/sum.ts";
-import { checkConfig, type LlamaConfig } from "../reference/llama_config.ts";
-import { listParameters } from "../reference/llama_parameters.ts";
-import type { Trace } from "../reference/llama_trace.ts";
-import { type Batch, type BatchTensors, batchTensors, writeBatch } from "./llama_batch.ts";
+import { planAccumulate } from "../ops/arithmetic/add.ts";
+import { planSum } from "../ops/arithmetic/sum.ts";
+import { checkConfig, type LlamaConfig } from "../reference/llama/config.ts";
+import { listParameters } from "../reference/llama/parameters.ts";
+import type { Trace } from "../reference/llama/trace.ts";
+import { type Batch, type BatchTensors, batchTensors, writeBatch } from "./llama/batch.ts";
 import {
   type KernelPreference,
   type LinearInput,
   type LlamaBuild,
   startBuild,
-} from "./llama_build.ts";
-import { planHead, planLosses } from "./llama_head.ts";
-import { planGradients, planStates } from "./llama_passes.ts";
+} from "./llama/build.ts";
+import { planHead, planLosses } from "./llama/head.ts";
+import { planGradients, planStates } from "./llama/passes.ts";
 import { packTensors } from "./parameter_packs.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -54,7 +54,7 @@ export interface ParameterPack {
  * ```ts
  * import { openGpu } from "@gradsink/gradsink";
  * import { Llama } from "./llama.ts";
- * import { initialValues, listParameters } from "../reference/llama_parameters.ts";
+ * import { initialValues, listParameters } from "../reference/llama/parameters.ts";
  *
  * const config = {
  *   vocabulary: 16,

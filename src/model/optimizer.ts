@@ -2,9 +2,9 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { planAdamW } from "../ops/adamw.ts";
-import { planGradientNorm } from "../ops/gradient_norm.ts";
-import type { LlamaConfig } from "../reference/llama_config.ts";
+import { planAdamW } from "../ops/arithmetic/adamw.ts";
+import { planGradientNorm } from "../ops/arithmetic/gradient_norm.ts";
+import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { ParameterPack } from "./llama.ts";
 import { packTensors } from "./parameter_packs.ts";
 import { Workspace } from "./workspace.ts";
@@ -47,7 +47,7 @@ export interface Moments {
  * import { openGpu } from "@gradsink/gradsink";
  * import { AdamW } from "./optimizer.ts";
  * import { Llama } from "./llama.ts";
- * import { initialValues, listParameters } from "../reference/llama_parameters.ts";
+ * import { initialValues, listParameters } from "../reference/llama/parameters.ts";
  *
  * const config = {
  *   vocabulary: 16,

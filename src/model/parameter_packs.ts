@@ -3,13 +3,13 @@
  * dispatches and not one a parameter, and matrices that act on the same input are one matrix.
  */
 import type { Tensor } from "../gpu/tensor.ts";
-import type { LlamaConfig } from "../reference/llama_config.ts";
+import type { LlamaConfig } from "../reference/llama/config.ts";
 import {
   layerParameterNames,
   listParameters,
   type Parameter,
   parameterLength,
-} from "../reference/llama_parameters.ts";
+} from "../reference/llama/parameters.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two; else one alone. */

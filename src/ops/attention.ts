@@ -4,11 +4,11 @@ import type { Tensor } from "../gpu/tensor.ts";
 import {
   attentionBackwardHalfVariants,
   attentionBackwardVariants,
-} from "./attention_backward_variants.ts";
+} from "./attention/backward_variants.ts";
 import {
   attentionForwardHalfVariants,
   attentionForwardVariants,
-} from "./attention_forward_variants.ts";
+} from "./attention/forward_variants.ts";
 import {
   attentionBackwardCost,
   attentionForwardCost,
@@ -18,10 +18,10 @@ import {
   checkQueryAndKey,
   checkScale,
   checkVScale,
-} from "./attention_shape.ts";
-import { type Planned, runOnce } from "./run_once.ts";
-import { checkCall, checkShape, emptyTensors } from "./validation.ts";
-import { chooseVariant } from "./variants.ts";
+} from "./attention/shape.ts";
+import { type Planned, runOnce } from "./shared/run_once.ts";
+import { checkCall, checkShape, emptyTensors } from "./shared/validation.ts";
+import { chooseVariant } from "./shared/variants.ts";
 
 /** Arguments of {@linkcode attentionForward}. */
 export interface AttentionForwardOptions {

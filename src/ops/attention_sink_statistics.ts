@@ -1,10 +1,10 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { checkQueryAndKey, checkScale } from "./attention_shape.ts";
-import { attentionSinkStatisticsKernel } from "./kernels.ts";
-import { type Planned, runOnce } from "./run_once.ts";
-import { checkCall, checkInteger, checkShape, emptyTensors } from "./validation.ts";
+import { checkQueryAndKey, checkScale } from "./attention/shape.ts";
+import { attentionSinkStatisticsKernel } from "./shared/kernels.ts";
+import { type Planned, runOnce } from "./shared/run_once.ts";
+import { checkCall, checkInteger, checkShape, emptyTensors } from "./shared/validation.ts";
 
 /** Arguments of {@linkcode attentionSinkStatistics}. */
 export interface AttentionSinkStatisticsOptions {

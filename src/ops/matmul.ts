@@ -1,13 +1,13 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { checkMatmul, matmulCost, type MatmulOptions, matmulShapeClass } from "./matmul_shape.ts";
-import { matmulHalfVariants, matmulVariants } from "./matmul_variants.ts";
-import { type Planned, runOnce } from "./run_once.ts";
-import { checkCall, outputTensors } from "./validation.ts";
-import { chooseVariant } from "./variants.ts";
+import { checkMatmul, matmulCost, type MatmulOptions, matmulShapeClass } from "./matmul/shape.ts";
+import { matmulHalfVariants, matmulVariants } from "./matmul/variants.ts";
+import { type Planned, runOnce } from "./shared/run_once.ts";
+import { checkCall, outputTensors } from "./shared/validation.ts";
+import { chooseVariant } from "./shared/variants.ts";
 
-export type { MatmulOptions } from "./matmul_shape.ts";
+export type { MatmulOptions } from "./matmul/shape.ts";
 
 /** Results of {@linkcode matmul}. */
 export interface MatmulResult {

@@ -1,8 +1,8 @@
 import { openGpu as openAdapter } from "../gpu/open_gpu.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { applyTuning } from "./tuned_choices.ts";
+import { applyTuning } from "./tuning/choices.ts";
 import type { OpenGpuOptions } from "./open_gpu_options.ts";
-import { isTuningOff, readTuning } from "./tuning_file.ts";
+import { isTuningOff, readTuning } from "./tuning/file.ts";
 
 export type { OpenGpuOptions } from "./open_gpu_options.ts";
 

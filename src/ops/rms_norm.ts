@@ -1,10 +1,10 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { rmsNormBackwardVariants } from "./rms_norm_backward_variants.ts";
-import { rmsNormForwardVariants } from "./rms_norm_forward_variants.ts";
-import { type RowShape, rowShapeClass } from "./row_parts.ts";
-import { type Planned, runOnce } from "./run_once.ts";
+import { rmsNormBackwardVariants } from "./rms_norm/backward_variants.ts";
+import { rmsNormForwardVariants } from "./rms_norm/forward_variants.ts";
+import { type RowShape, rowShapeClass } from "./rows/parts.ts";
+import { type Planned, runOnce } from "./shared/run_once.ts";
 import {
   checkCall,
   checkFinite,
@@ -14,8 +14,8 @@ import {
   elementCount,
   emptyTensors,
   outputTensors,
-} from "./validation.ts";
-import { chooseVariant } from "./variants.ts";
+} from "./shared/validation.ts";
+import { chooseVariant } from "./shared/variants.ts";
 
 /** Arguments of {@linkcode rmsNormForward}. */
 export interface RmsNormForwardOptions {

@@ -1,22 +1,22 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { checkConstant } from "./attention_shape.ts";
-import { rowShapeClass } from "./row_parts.ts";
-import { type Planned, runOnce } from "./run_once.ts";
+import { checkConstant } from "./attention/shape.ts";
+import { rowShapeClass } from "./rows/parts.ts";
+import { type Planned, runOnce } from "./shared/run_once.ts";
 import {
   vScaleBackwardVariants,
   vScaleForwardVariants,
   type VScaleShape,
-} from "./v_scale_variants.ts";
+} from "./v_scale/variants.ts";
 import {
   checkCall,
   checkShape,
   checkWorkgroups,
   elementCount,
   emptyTensors,
-} from "./validation.ts";
-import { chooseVariant } from "./variants.ts";
+} from "./shared/validation.ts";
+import { chooseVariant } from "./shared/variants.ts";
 
 /** Arguments of {@linkcode vScaleForward}. */
 export interface VScaleForwardOptions {

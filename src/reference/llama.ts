@@ -13,8 +13,8 @@ import {
   type LayerMemory,
   LlamaForward,
   type LlamaOptions,
-} from "./llama_forward.ts";
-import { EMBEDDING, FINAL_NORM, layerParameterNames } from "./llama_parameters.ts";
+} from "./llama/forward.ts";
+import { EMBEDDING, FINAL_NORM, layerParameterNames } from "./llama/parameters.ts";
 import {
   embedBackward,
   linearBackward,
@@ -22,12 +22,12 @@ import {
   splitHeads,
   sum,
   swigluBackward,
-} from "./llama_parts.ts";
-import type { AttentionTrace, LayerTrace, Trace } from "./llama_trace.ts";
+} from "./llama/parts.ts";
+import type { AttentionTrace, LayerTrace, Trace } from "./llama/trace.ts";
 import { rmsNormBackward } from "./rms_norm.ts";
 import { type ReferenceTensor, zeros } from "./tensor.ts";
 
-export type { LlamaBatch, LlamaOptions } from "./llama_forward.ts";
+export type { LlamaBatch, LlamaOptions } from "./llama/forward.ts";
 
 /** What {@linkcode llamaLoss} may be told beside that. */
 export interface LlamaLossOptions extends LlamaOptions {
@@ -71,7 +71,7 @@ export function llamaLoss(options: LlamaLossOptions): number {
  *
  * @example
  * ```ts
- * import { initialValues, listParameters } from "./llama_parameters.ts";
+ * import { initialValues, listParameters } from "./llama/parameters.ts";
  * import { llamaGradients } from "./llama.ts";
  *
  * const config = {

@@ -1,8 +1,8 @@
 /** A bench run as a table. */
 import type { Ceilings, Measurement, ResultFile } from "../measure/result_file.ts";
-import { adapterName } from "../measure/comparison_machine.ts";
-import { rooflinePosition } from "../measure/roofline.ts";
-import { summarize } from "../measure/statistics.ts";
+import { adapterName } from "../measure/comparison/machine.ts";
+import { rooflinePosition } from "../measure/ceilings/roofline.ts";
+import { summarize } from "../statistics/summary.ts";
 import { formatDuration, formatRate, formatShape, formatShare, NO_DATA } from "./format.ts";
 import { type Cell, formatTerminalTable, type Table } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";

@@ -22,7 +22,7 @@
  * Sources: Chen, Lin, Yao, arXiv 2603.17771 (R_GS, paths, Bloat, Compress, Change); Gu et al., arXiv
  * 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
  */
-import type { LlamaConfig } from "../reference/llama_config.ts";
+import type { LlamaConfig } from "../reference/llama/config.ts";
 
 /** The version of the form; another number means other fields. */
 export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";

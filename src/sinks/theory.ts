@@ -1,10 +1,10 @@
 /** The theory in the loop: identities and bounds on the trace of a real batch, with what is left of them as numbers. */
-import type { LlamaConfig } from "../reference/llama_config.ts";
-import type { LayerTrace, Trace } from "../reference/llama_trace.ts";
+import type { LlamaConfig } from "../reference/llama/config.ts";
+import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { SlackDistribution, TheoryMeasurement } from "./measurement.ts";
 import type { Numbers } from "./numbers.ts";
-import { attentionChecks, checkAttention } from "./theory_attention.ts";
-import { checkNorm, normChecks } from "./theory_norm.ts";
+import { attentionChecks, checkAttention } from "./theory/attention.ts";
+import { checkNorm, normChecks } from "./theory/norm.ts";
 import { checkTrace } from "./trace_check.ts";
 import { layerValve } from "./valve.ts";
 
@@ -134,7 +134,7 @@ export class TheoryMeter {
 /**
  * Checks every identity and bound of spec sections 3 and 4 on a trace.
  *
- * A violation is a difference beyond what rounding explains (see theory_attention.ts and theory_norm.ts); the
+ * A violation is a difference beyond what rounding explains (see theory/attention.ts and theory/norm.ts); the
  * exact formulas leave none.
  *
  * @param trace of one batch, on the CPU

@@ -1,6 +1,6 @@
 /** Whether a trace is one of the model that it is said to be of, and holds numbers only. */
-import type { LlamaConfig } from "../reference/llama_config.ts";
-import type { LayerTrace, Trace } from "../reference/llama_trace.ts";
+import type { LlamaConfig } from "../reference/llama/config.ts";
+import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";
 
 /** A state's or gradient's name, its elements, and how many heads of which width a token has in it. */

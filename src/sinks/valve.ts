@@ -1,5 +1,5 @@
 /** V-scale in one layer, as the measurements need it. */
-import { type LlamaConfig, vScaleConstant } from "../reference/llama_config.ts";
+import { type LlamaConfig, vScaleConstant } from "../reference/llama/config.ts";
 
 /** V-scale in one layer. */
 export interface LayerValve {

@@ -1,9 +1,13 @@
 import type { KernelPart } from "../../mod.ts";
 import { kernels as naiveKernels } from "../../bench/baselines/kernels.ts";
 import { naive } from "../../bench/baselines/naive.ts";
-import { type KernelName, kernelPasses, type PassName } from "../../src/measure/shapes.ts";
+import {
+  type KernelName,
+  kernelPasses,
+  type PassName,
+} from "../../src/measure/workloads/shapes.ts";
 import { createWorkload, type WorkloadOptions } from "../../src/measure/workloads.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 
 const names = Object.keys(kernelPasses) as KernelName[];
@@ -73,35 +77,39 @@ function mutant(what: string, find: string, replace: string): Mutant {
 
 // Every baseline kernel, broken.
 const mutants: Readonly<Record<string, Mutant>> = {
-  "attention_column_statistics.wgsl": mutant(
+  "attention/column_statistics.wgsl": mutant(
     "attention-sink-statistics forward",
     "t < p",
     "t <= p",
   ),
-  "attention_logit_gradient.wgsl": mutant(
+  "attention/logit_gradient.wgsl": mutant(
     "attention backward",
     "- rowDot[row]",
     "- 0.9 * rowDot[row]",
   ),
-  "attention_product.wgsl": mutant("attention forward", "j <= t; j++", "j < t; j++"),
-  "attention_scores.wgsl": mutant("attention forward", "/ groupSize", "/ (groupSize + 1u)"),
-  "attention_softmax.wgsl": mutant("attention forward", "sequenceLength + 1u", "sequenceLength"),
-  "attention_transposed_product.wgsl": mutant("attention backward", "t = j;", "t = j + 1u;"),
-  "attention_weights.wgsl": mutant(
+  "attention/product.wgsl": mutant("attention forward", "j <= t; j++", "j < t; j++"),
+  "attention/scores.wgsl": mutant("attention forward", "/ groupSize", "/ (groupSize + 1u)"),
+  "attention/softmax.wgsl": mutant("attention forward", "sequenceLength + 1u", "sequenceLength"),
+  "attention/transposed_product.wgsl": mutant("attention backward", "t = j;", "t = j + 1u;"),
+  "attention/weights.wgsl": mutant(
     "attention backward",
     "- logSumExp[row]",
     "- 0.99 * logSumExp[row]",
   ),
-  "multiply.wgsl": mutant("rms-norm backward", "b[i]", "abs(b[i])"),
-  "multiply_columns.wgsl": mutant("rms-norm forward", "i % parameters.columns", "0u"),
-  "multiply_rows.wgsl": mutant("rms-norm forward", "i / parameters.columns", "0u"),
-  "rms_norm_input_gradient.wgsl": mutant("rms-norm backward", "mean[row] *", "0.99 * mean[row] *"),
-  "rms_norm_inverse.wgsl": mutant("rms-norm forward", "+ parameters.epsilon", "+ 1e-4"),
-  "row_dot.wgsl": mutant("v-scale forward", "i = first;", "i = first + 1u;"),
-  "row_mean_product.wgsl": mutant("rms-norm backward", "/ f32(parameters.columns)", "/ 64.0"),
-  "v_scale_apply.wgsl": mutant("v-scale forward", "/ parameters.sequenceLength %", "%"),
-  "v_scale_constant_sum.wgsl": mutant("v-scale backward", "sum -= r", "sum += r"),
-  "v_scale_value_gradient.wgsl": mutant("v-scale backward", "2.0 * C", "C"),
+  "rows/multiply.wgsl": mutant("rms-norm backward", "b[i]", "abs(b[i])"),
+  "rows/multiply_columns.wgsl": mutant("rms-norm forward", "i % parameters.columns", "0u"),
+  "rows/multiply_rows.wgsl": mutant("rms-norm forward", "i / parameters.columns", "0u"),
+  "rows/rms_norm_input_gradient.wgsl": mutant(
+    "rms-norm backward",
+    "mean[row] *",
+    "0.99 * mean[row] *",
+  ),
+  "rows/rms_norm_inverse.wgsl": mutant("rms-norm forward", "+ parameters.epsilon", "+ 1e-4"),
+  "rows/dot.wgsl": mutant("v-scale forward", "i = first;", "i = first + 1u;"),
+  "rows/mean_product.wgsl": mutant("rms-norm backward", "/ f32(parameters.columns)", "/ 64.0"),
+  "rows/v_scale_apply.wgsl": mutant("v-scale forward", "/ parameters.sequenceLength %", "%"),
+  "rows/v_scale_constant_sum.wgsl": mutant("v-scale backward", "sum -= r", "sum += r"),
+  "rows/v_scale_value_gradient.wgsl": mutant("v-scale backward", "2.0 * C", "C"),
 };
 
 Deno.test("naive fails its check wherever one of its kernels is broken", async () => {
@@ -136,7 +144,7 @@ Deno.test("naive fails its check where an output is not written, also after a go
   const gpu = await testGpu("deno");
   const idle = siblingGpu(gpu, {});
   idle.pipelines.rewrite = ({ file, source }) =>
-    file === "v_scale_apply.wgsl" ? source.replace("if (i >=", "if (i < 64u || i >=") : source;
+    file === "rows/v_scale_apply.wgsl" ? source.replace("if (i >=", "if (i < 64u || i >=") : source;
   using workload = createWorkload(idle, work("v-scale", "forward", { B: 1, Hkv: 1, T: 9, D: 32 }));
   assertEquals((await workload.check()).error, Infinity);
 });

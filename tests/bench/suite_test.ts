@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 
 const missing = [];
 for (const name of ["run", "read"] as const) {

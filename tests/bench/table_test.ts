@@ -1,5 +1,5 @@
 import { type BenchRow, benchTable } from "../../bench/table.ts";
-import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 
 const info = {
   runtime: "deno",

@@ -1,9 +1,9 @@
 import { bench } from "../../src/cli/bench.ts";
-import { parseResultFile } from "../../src/measure/result_file_parse.ts";
-import { readResultFile, writeResultFile } from "../../src/measure/result_file_store.ts";
+import { parseResultFile } from "../../src/measure/result_file/parse.ts";
+import { readResultFile, writeResultFile } from "../../src/measure/result_file/store.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";
 import { randomUniform } from "../../src/random.ts";
-import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 
 const needed = ["run", "read", "write", "env", "sys"] as const;
 const missing: string[] = [];
@@ -29,7 +29,7 @@ function testBench(name: string, fn: (folder: string) => Promise<void>): void {
   });
 }
 
-const main = new URL("bench_main.ts", import.meta.url).pathname;
+const main = new URL("./programs/bench_main.ts", import.meta.url).pathname;
 
 interface Bench {
   readonly child?: "fake_child.ts" | "faulty_child.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { join } from "node:path";
 import { runCompare } from "../../src/cli/compare.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";

@@ -1,15 +1,20 @@
 import { join } from "node:path";
 import type { Gpu } from "../../mod.ts";
 import { runSinks } from "../../src/cli/sinks.ts";
-import { parseSinks, sinksHelp } from "../../src/cli/sinks_options.ts";
-import { UsageError } from "../../src/cli/arguments.ts";
-import { RunFolder } from "../../src/experiments/run_folder.ts";
-import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run_settings.ts";
+import { parseSinks, sinksHelp } from "../../src/cli/sinks/options.ts";
+import { UsageError } from "../../src/cli/shared/arguments.ts";
+import { RunFolder } from "../../src/experiments/run/folder.ts";
+import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
-import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
-import { openTask } from "../../src/experiments/run_task.ts";
+import { initialValues, listParameters } from "../../src/reference/llama/parameters.ts";
+import { openTask } from "../../src/experiments/run/task.ts";
 import type { SinkMeasurement } from "../../src/sinks/measurement.ts";
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "../support/assert/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 
 const settings: RunSettings = {

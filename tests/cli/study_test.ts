@@ -1,13 +1,13 @@
-import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { join } from "node:path";
 import { study } from "../../src/cli/study.ts";
-import { overview } from "../../src/cli/study_overview.ts";
-import { armName, type StudyArm } from "../../src/experiments/study_arms.ts";
-import { DEFAULT_SCALE } from "../../src/experiments/study_settings.ts";
-import { type ArmState, timeLeft } from "../../src/experiments/study_runner.ts";
-import { writeStudyRecord } from "../../src/experiments/study_record_store.ts";
-import { syntheticStudy } from "../experiments/study_synthetic.ts";
-import type { FakeOrder } from "./study_fake_run.ts";
+import { overview } from "../../src/cli/study/overview.ts";
+import { armName, type StudyArm } from "../../src/experiments/study/arms.ts";
+import { DEFAULT_SCALE } from "../../src/experiments/study/settings.ts";
+import { type ArmState, timeLeft } from "../../src/experiments/study/runner.ts";
+import { writeStudyRecord } from "../../src/experiments/study/record_store.ts";
+import { syntheticStudy } from "../experiments/study/synthetic.ts";
+import type { FakeOrder } from "./programs/study_fake_run.ts";
 
 const granted = (await Promise.all(
   (["read", "write", "run", "env"] as const).map((name) => Deno.permissions.query({ name })),
@@ -72,7 +72,7 @@ async function ran(
           "--quiet",
           "--no-check",
           "-A",
-          new URL("./study_fake_run.ts", import.meta.url).href,
+          new URL("./programs/study_fake_run.ts", import.meta.url).href,
           JSON.stringify(order),
         ],
       };

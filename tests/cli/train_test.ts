@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { train, type TrainOutput } from "../../src/cli/train.ts";
-import { parseTrain, trainHelp } from "../../src/cli/train_options.ts";
-import { TrainProgress } from "../../src/cli/train_progress.ts";
-import { PRESETS, presetSettings } from "../../src/experiments/presets.ts";
-import { RunFolder } from "../../src/experiments/run_folder.ts";
-import { checkRunSettings } from "../../src/experiments/run_settings.ts";
-import type { RunProgress } from "../../src/experiments/train_run.ts";
-import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { parseTrain, trainHelp } from "../../src/cli/train/options.ts";
+import { TrainProgress } from "../../src/cli/train/progress.ts";
+import { PRESETS, presetSettings } from "../../src/experiments/run/presets.ts";
+import { RunFolder } from "../../src/experiments/run/folder.ts";
+import { checkRunSettings } from "../../src/experiments/run/settings.ts";
+import type { RunProgress } from "../../src/experiments/run.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
 
 function recorder(): TrainOutput & { readonly texts: { out: string; err: string } } {

@@ -1,7 +1,12 @@
-import { parseTune } from "../../src/cli/tune_options.ts";
-import { UsageError } from "../../src/cli/arguments.ts";
-import { probeAdapter } from "../../src/gpu/adapter_probe.ts";
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import { parseTune } from "../../src/cli/tune/options.ts";
+import { UsageError } from "../../src/cli/shared/arguments.ts";
+import { probeAdapter } from "../../src/gpu/adapter/probe.ts";
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "../support/assert/assert.ts";
 
 const missing: string[] = [];
 for (const name of ["run", "read", "write", "env"] as const) {

@@ -1,12 +1,12 @@
 import { attentionSinkStatistics } from "../../mod.ts";
 import { measureModel, readTrace } from "../../src/experiments/measure_model.ts";
-import type { Split, Task, TokenBatch } from "../../src/experiments/task.ts";
+import type { Split, Task, TokenBatch } from "../../src/experiments/tasks/task.ts";
 import { Llama } from "../../src/model/llama.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
-import type { LlamaConfig } from "../../src/reference/llama_config.ts";
-import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
-import { SinkMeter } from "../../src/sinks/sink_meter.ts";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import type { LlamaConfig } from "../../src/reference/llama/config.ts";
+import { initialValues, listParameters } from "../../src/reference/llama/parameters.ts";
+import { SinkMeter } from "../../src/sinks/meter.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
 
 const config: LlamaConfig = {

@@ -1,8 +1,8 @@
 import { measureQuantization } from "../../src/experiments/measure_quantization.ts";
-import type { Split, Task, TokenBatch } from "../../src/experiments/task.ts";
+import type { Split, Task, TokenBatch } from "../../src/experiments/tasks/task.ts";
 import { Llama } from "../../src/model/llama.ts";
-import { initialValues, listParameters } from "../../src/reference/llama_parameters.ts";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { initialValues, listParameters } from "../../src/reference/llama/parameters.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
 
 const config = {

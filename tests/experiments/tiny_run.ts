@@ -1,6 +1,6 @@
 /** A run that takes a second, for tests; as a program, `tiny_run.ts FOLDER` does it or the rest of it. */
-import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run_settings.ts";
-import { trainRun } from "../../src/experiments/train_run.ts";
+import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings.ts";
+import { trainRun } from "../../src/experiments/run.ts";
 
 /** Two layers, accumulated batches, learned V-scale: everything that a checkpoint has to hold. */
 export const TINY_RUN: RunSettings = {

@@ -3,7 +3,7 @@
  * at the code named in the test, which can then be made simpler or must be mended.
  */
 import { openGpu } from "../../mod.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { eachRuntime } from "./each_runtime.ts";
 
 const { software, features } = await openGpu().then((gpu) => {
@@ -85,7 +85,7 @@ async function child(code: string, env: Record<string, string>): Promise<unknown
 }
 
 Deno.test({
-  name: `Deno's first null adapter is its last (adapter_probe.ts looks in a Worker)${
+  name: `Deno's first null adapter is its last (adapter/probe.ts looks in a Worker)${
     run ? "" : " [needs --allow-run]"
   }`,
   ignore: !run || Deno.build.os !== "linux",
@@ -101,7 +101,7 @@ Deno.test({
 
 Deno.test({
   name:
-    `Mesa's OpenGL is called llvmpipe too, but lacks shader-f16 (adapter_probe.ts tells them by it)${
+    `Mesa's OpenGL is called llvmpipe too, but lacks shader-f16 (adapter/probe.ts tells them by it)${
       run ? "" : " [needs --allow-run]"
     }`,
   ignore: !run || Deno.build.os !== "linux",
@@ -114,7 +114,7 @@ Deno.test({
   },
 });
 
-Deno.test("the module of a Worker can be a data: URL, without a permission (adapter_probe.ts)", async () => {
+Deno.test("the module of a Worker can be a data: URL, without a permission (adapter/probe.ts)", async () => {
   const code = "self.postMessage(typeof navigator.gpu.requestAdapter)";
   const worker = new Worker(`data:text/javascript,${encodeURIComponent(code)}`, { type: "module" });
   const answer = await new Promise((resolve) => worker.onmessage = (event) => resolve(event.data));

@@ -1,5 +1,5 @@
 import { vendorName } from "../../src/gpu/gpu_info.ts";
-import { assertEquals } from "../support/assert.ts";
+import { assertEquals } from "../support/assert/assert.ts";
 
 Deno.test("vendorName() turns PCI numbers into names and leaves names and unknown numbers", () => {
   assertEquals(["4318", "4098", "32902", "65541", "6880"].map(vendorName), [

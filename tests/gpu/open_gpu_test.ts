@@ -1,8 +1,8 @@
 import { GpuError, openGpu, type OpenGpuOptions } from "../../mod.ts";
-import { probeAdapter } from "../../src/gpu/adapter_probe.ts";
+import { probeAdapter } from "../../src/gpu/adapter/probe.ts";
 import { enableLine } from "../../src/gpu/pipelines.ts";
-import { runSelfTest, selfTestSources } from "../../src/gpu/self_test.ts";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { runSelfTest, selfTestSources } from "../../src/gpu/adapter/self_test.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { eachRuntime } from "./each_runtime.ts";
 
 const { software, features } = await openGpu().then((gpu) => {

@@ -1,5 +1,5 @@
 import { specialise } from "../../src/gpu/specialise.ts";
-import { assertEquals, assertThrows } from "../support/assert.ts";
+import { assertEquals, assertThrows } from "../support/assert/assert.ts";
 
 const source = [
   "const HEAD_DIM: u32 = 64u; // comment",

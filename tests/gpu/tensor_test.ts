@@ -1,5 +1,5 @@
 import { openGpu } from "../../mod.ts";
-import { assertEquals, assertThrows } from "../support/assert.ts";
+import { assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { eachRuntime } from "./each_runtime.ts";
 
 eachRuntime("Tensor.write() overwrites for what is enqueued later", async (runtime) => {

@@ -1,11 +1,11 @@
 import { BenchRun, resultFileName } from "../../src/measure/bench_run.ts";
-import type { Job } from "../../src/measure/child_protocol.ts";
-import { ChildReports } from "../../src/measure/child_reports.ts";
-import type { Batch, MeasuringSession, OpenedAdapter } from "../../src/measure/child_session.ts";
+import type { Job } from "../../src/measure/child/protocol.ts";
+import { ChildReports } from "../../src/measure/child/reports.ts";
+import type { Batch, MeasuringSession, OpenedAdapter } from "../../src/measure/child/session.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";
-import { parseResultFile } from "../../src/measure/result_file_parse.ts";
-import { shapesOf } from "../../src/measure/shapes.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { parseResultFile } from "../../src/measure/result_file/parse.ts";
+import { shapesOf } from "../../src/measure/workloads/shapes.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 
 const text = await Deno.readTextFile(
   new URL("../../fixtures/lavapipe-deno.json", import.meta.url),

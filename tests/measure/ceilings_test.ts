@@ -3,11 +3,11 @@ import {
   ceilingCandidates,
   referenceKernel,
   scrubPlan,
-} from "../../src/measure/ceiling_candidates.ts";
+} from "../../src/measure/ceilings/candidates.ts";
 import { chooseRepeats, measureCeilings, mergeCeilings } from "../../src/measure/ceilings.ts";
 import type { Ceilings } from "../../src/measure/result_file.ts";
 import type { GpuTimer, Span } from "../../src/measure/timing.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
 
 // A clock that says what a test wants, without running anything: the figures are then known.

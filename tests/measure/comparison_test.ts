@@ -1,12 +1,17 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "../support/assert/assert.ts";
 import {
   compareResultFiles,
   NothingComparableError,
   regressions,
 } from "../../src/measure/comparison.ts";
-import { machinesOf } from "../../src/measure/comparison_machine.ts";
+import { machinesOf } from "../../src/measure/comparison/machine.ts";
 import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
-import { rooflinePosition } from "../../src/measure/roofline.ts";
+import { rooflinePosition } from "../../src/measure/ceilings/roofline.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "./synthetic.ts";
 
 function samples(median: number, seed = 1, count = 40): number[] {

@@ -4,14 +4,14 @@ import {
   assertNotEquals,
   assertStringIncludes,
   assertThrows,
-} from "../support/assert.ts";
+} from "../support/assert/assert.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import {
   MAXIMUM_RESULT_BYTES,
   type ResultFile,
   ResultFileError,
 } from "../../src/measure/result_file.ts";
-import { formatResultFile, parseResultFile } from "../../src/measure/result_file_parse.ts";
+import { formatResultFile, parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { fullResultFile, syntheticMeasurement, syntheticResultFile } from "./synthetic.ts";
 
 Deno.test("parseResultFile() reads back what formatResultFile() wrote", () => {

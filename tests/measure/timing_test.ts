@@ -1,9 +1,9 @@
 import { Plan } from "../../mod.ts";
 import type { Gpu } from "../../mod.ts";
-import { referenceKernel } from "../../src/measure/ceiling_candidates.ts";
+import { referenceKernel } from "../../src/measure/ceilings/candidates.ts";
 import { GpuTimer, type HostClocks, MAXIMUM_SPANS, type Span } from "../../src/measure/timing.ts";
-import dispatchSource from "../../kernels/ceiling_dispatch.wgsl" with { type: "text" };
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import dispatchSource from "../../kernels/ceilings/dispatch.wgsl" with { type: "text" };
+import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
 
 const clocks: HostClocks = { wall: () => performance.now() * 1e6 };
@@ -17,7 +17,7 @@ function counter(gpu: Gpu): { plan: Plan; span: Span; count: () => Promise<numbe
     cost: { flops: 0, bytes: 8 },
     scratch: [runs],
     dispatches: [{
-      kernel: { parts: [{ file: "ceiling_dispatch.wgsl", source: dispatchSource }] },
+      kernel: { parts: [{ file: "ceilings/dispatch.wgsl", source: dispatchSource }] },
       parameters: [{ u32: 1 }],
       buffers: [runs],
       workgroups: [1],

@@ -7,10 +7,10 @@ import {
   type TuningOutcome,
   type TuningWork,
 } from "../../src/measure/tuning.ts";
-import { listTuningWork } from "../../src/measure/tuning_session.ts";
-import { tunableOperators } from "../../src/ops/tunable.ts";
+import { listTuningWork } from "../../src/measure/tuning/session.ts";
+import { tunableOperators } from "../../src/ops/tuning/operators.ts";
 import { randomUniform } from "../../src/random.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 
 /** A kernel of a test. */
 interface Candidate {

@@ -4,7 +4,7 @@ import {
   kernelPasses,
   type PassName,
   type Shape,
-} from "../../src/measure/shapes.ts";
+} from "../../src/measure/workloads/shapes.ts";
 import {
   chosenVariant,
   createWorkload,
@@ -12,7 +12,7 @@ import {
   variantsOf,
   type Workload,
 } from "../../src/measure/workloads.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
 import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 
 const kernels = Object.keys(kernelPasses) as KernelName[];
@@ -58,14 +58,14 @@ interface Mutant {
 }
 
 const mutants: readonly Mutant[] = [
-  mutant("attention forward", "attention_forward.wgsl", "parameters.scale *", "0.98 *"),
-  mutant("attention forward", "attention_forward.wgsl", "+ logarithm[i]", ""),
-  mutant("attention-v-scale-full forward", "attention_tile.wgsl", "valve.x / (", "1.0 + 0.0 * ("),
-  mutant("matmul forward", "matmul.wgsl", "min(STEP, parameters.inner - first)", "STEP"),
-  mutant("attention backward", "attention_backward_row.wgsl", "product.x)", "0.0)"),
+  mutant("attention forward", "attention/forward.wgsl", "parameters.scale *", "0.98 *"),
+  mutant("attention forward", "attention/forward.wgsl", "+ logarithm[i]", ""),
+  mutant("attention-v-scale-full forward", "attention/tile.wgsl", "valve.x / (", "1.0 + 0.0 * ("),
+  mutant("matmul forward", "matmul/portable.wgsl", "min(STEP, parameters.inner - first)", "STEP"),
+  mutant("attention backward", "attention/backward_row.wgsl", "product.x)", "0.0)"),
   mutant(
     "attention-sink-statistics forward",
-    "attention_sink_statistics.wgsl",
+    "attention/sink_statistics.wgsl",
     "= exponential(",
     "= 1.001 * exponential(",
   ),

@@ -7,15 +7,18 @@ import {
   removeHalfWritten,
   writeCheckpoint,
 } from "../../src/model/checkpoint.ts";
-import { CheckpointError } from "../../src/model/checkpoint_error.ts";
-import { huggingFaceConfig, parseHuggingFaceConfig } from "../../src/model/hugging_face.ts";
-import { readSafetensors } from "../../src/model/safetensors.ts";
+import { CheckpointError } from "../../src/model/checkpoint/error.ts";
+import {
+  huggingFaceConfig,
+  parseHuggingFaceConfig,
+} from "../../src/model/checkpoint/hugging_face.ts";
+import { readSafetensors } from "../../src/model/checkpoint/safetensors.ts";
 import { randomUniform } from "../../src/random.ts";
-import type { LlamaConfig } from "../../src/reference/llama_config.ts";
-import { listParameters } from "../../src/reference/llama_parameters.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
+import type { LlamaConfig } from "../../src/reference/llama/config.ts";
+import { listParameters } from "../../src/reference/llama/parameters.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
-import { llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
+import { llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
 const config: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
 
@@ -198,7 +201,7 @@ Deno.test({
     inFolder(async (folder) => {
       await writeCheckpoint(join(folder, "step-1"), checkpointOf(1));
       // In place of a full disk: no file may grow beyond 4 KiB, where the model takes 10.
-      const child = new URL("checkpoint_child.ts", import.meta.url).pathname;
+      const child = new URL("./checkpoint_child.ts", import.meta.url).pathname;
       const program = [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", child];
       const { stdout, stderr } = await new Deno.Command("sh", {
         args: ["-c", `trap '' XFSZ; ulimit -f 8; exec "$@"`, "sh", ...program, folder],

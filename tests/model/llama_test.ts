@@ -1,10 +1,10 @@
 /** The model on the GPU: what its passes leave alone, add up and refuse. That they are right is llama_twin_test.ts's. */
 import type { Gpu } from "../../mod.ts";
 import { Llama, type LlamaOptions } from "../../src/model/llama.ts";
-import { headChunkRows } from "../../src/model/llama_head.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { headChunkRows } from "../../src/model/llama/head.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
-import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
+import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 import { type Report, Tally } from "../support/report.ts";
 
 const config = { ...SMALL_LLAMA, vScale: "learned" as const, tiedHead: true };

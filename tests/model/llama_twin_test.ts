@@ -3,11 +3,11 @@ import type { Gpu } from "../../mod.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { Llama } from "../../src/model/llama.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
-import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/reference/llama_config.ts";
-import type { AttentionTrace, LayerTrace } from "../../src/reference/llama_trace.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/reference/llama/config.ts";
+import type { AttentionTrace, LayerTrace } from "../../src/reference/llama/trace.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
-import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
+import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
 /**
  * A tensor's distance from the twin's as a share of the twin's length. float32 rounds by 6e-8, and sums of

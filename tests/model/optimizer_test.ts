@@ -2,10 +2,10 @@ import { Llama } from "../../src/model/llama.ts";
 import { AdamW } from "../../src/model/optimizer.ts";
 import { learningRate } from "../../src/model/schedule.ts";
 import { StepLog } from "../../src/model/step_log.ts";
-import { listParameters } from "../../src/reference/llama_parameters.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert.ts";
+import { listParameters } from "../../src/reference/llama/parameters.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
-import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
+import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 import { type Report, Tally } from "../support/report.ts";
 import type { Gpu, Tensor } from "../../mod.ts";
 

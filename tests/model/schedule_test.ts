@@ -1,5 +1,5 @@
 import { learningRate } from "../../src/model/schedule.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 
 const schedule = { peak: 0.004, warmUp: 10, steps: 110 };
 

@@ -3,7 +3,7 @@ import {
   attentionBackwardMatchesTwin,
   attentionForwardMatchesTwin,
   attentionKeepsItsPromise,
-} from "../support/properties/attention_twin.ts";
+} from "../support/properties/attention/twin.ts";
 
 onEachRuntime("attentionForward() agrees with the float64 twin", attentionForwardMatchesTwin);
 onEachRuntime("attentionBackward() agrees with the float64 twin", attentionBackwardMatchesTwin);

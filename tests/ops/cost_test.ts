@@ -12,7 +12,7 @@ import {
   planVScaleForward,
   Tensor,
 } from "../../mod.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
 
 const shape = { batches: 2, queryHeads: 6, keyValueHeads: 3, length: 5, headDim: 8 };

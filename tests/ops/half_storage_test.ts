@@ -1,9 +1,9 @@
 /** Matrix products that store in f16: they round right, add in f32, and run only where they are named. */
 import { type Gpu, matmul, openGpu, reference } from "../../mod.ts";
-import { matmulHalfVariants, matmulVariants } from "../../src/ops/matmul_variants.ts";
-import { chooseVariant } from "../../src/ops/variants.ts";
+import { matmulHalfVariants, matmulVariants } from "../../src/ops/matmul/variants.ts";
+import { chooseVariant } from "../../src/ops/shared/variants.ts";
 import { randomNormal } from "../../src/random.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 
 const U = 2 ** -24; // of float32

@@ -1,14 +1,14 @@
 import { type Gpu, matmul, planMatmul } from "../../mod.ts";
-import { matmulShapeClass } from "../../src/ops/matmul_shape.ts";
-import { matmulVariants } from "../../src/ops/matmul_variants.ts";
-import { assertEquals, assertThrows } from "../support/assert.ts";
+import { matmulShapeClass } from "../../src/ops/matmul/shape.ts";
+import { matmulVariants } from "../../src/ops/matmul/variants.ts";
+import { assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { onEachFitRuntime, onEachRuntime, siblingGpu } from "../support/gpu.ts";
 import {
   describeMatmul,
   matmulContainsNonFinite,
   matmulIsAdjoint,
   matmulMatchesTwin,
-} from "./matmul_properties.ts";
+} from "./matmul/properties.ts";
 
 const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
 const strides = { outer: 64, inner: 1, batch: 0 };

@@ -1,5 +1,5 @@
 import { openGpu, type OpenGpuOptions } from "../../mod.ts";
-import { assertEquals, assertRejects } from "../support/assert.ts";
+import { assertEquals, assertRejects } from "../support/assert/assert.ts";
 
 Deno.test("openGpu() refuses a wish for tuning that is neither true nor false", async () => {
   for (const tuning of ["off", 0, null]) {

@@ -2,7 +2,7 @@ import { onEachRuntime } from "../support/gpu.ts";
 import {
   rmsNormBackwardMatchesTwin,
   rmsNormForwardMatchesTwin,
-} from "../support/properties/rows_twin.ts";
+} from "../support/properties/rows/twin.ts";
 
 onEachRuntime("rmsNormForward() agrees with the float64 twin", rmsNormForwardMatchesTwin);
 onEachRuntime("rmsNormBackward() agrees with the float64 twin", rmsNormBackwardMatchesTwin);

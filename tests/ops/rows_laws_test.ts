@@ -3,10 +3,10 @@ import {
   rmsNormObeysItsIdentities,
   rmsNormScales,
   rmsNormTakesManyRows,
-} from "../support/properties/rms_norm_laws.ts";
-import { rowsAreAdjoint } from "../support/properties/rows_adjoint.ts";
-import { rowsKeepToThemselves } from "../support/properties/rows_apart.ts";
-import { vScaleObeysItsIdentities } from "../support/properties/v_scale_laws.ts";
+} from "../support/properties/rows/rms_norm_laws.ts";
+import { rowsAreAdjoint } from "../support/properties/rows/adjoint.ts";
+import { rowsKeepToThemselves } from "../support/properties/rows/apart.ts";
+import { vScaleObeysItsIdentities } from "../support/properties/rows/v_scale_laws.ts";
 
 onEachRuntime(
   "rmsNormBackward() obeys the identities and bounds 4.1 to 4.4",

@@ -1,10 +1,10 @@
 /** The identities and bounds of arXiv 2603.17771 for attention (3.x, and 5.x inside it) on the twin. */
 import * as reference from "../../src/reference/mod.ts";
-import { differingBits } from "../support/row_identities.ts";
-import { assert, assertEquals } from "../support/assert.ts";
-import * as gradientBounds from "../support/attention_gradient_bounds.ts";
-import * as identities from "../support/attention_identities.ts";
-import type { AttentionNumbers } from "../support/attention_layer.ts";
+import { differingBits } from "../support/rows/identities.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
+import * as gradientBounds from "../support/attention/gradient_bounds.ts";
+import * as identities from "../support/attention/identities.ts";
+import type { AttentionNumbers } from "../support/attention/layer.ts";
 import { inner, norm } from "../support/vectors.ts";
 import type { Violation } from "../support/violation.ts";
 import {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { attentionDescription, checkProperty, drawAttention, largestLogit } from "./cases.ts";
 
 const { attentionForward, attentionSinkStatistics, attentionWeights, tensor } = reference;

@@ -1,6 +1,6 @@
 import * as reference from "../../src/reference/mod.ts";
-import { differingBits } from "../support/row_identities.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { differingBits } from "../support/rows/identities.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { distance, inner, norm } from "../support/vectors.ts";
 import {
   type AttentionCase,

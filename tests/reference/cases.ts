@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
 import { randomNormal, randomUniform } from "../../src/random.ts";
-import { assert } from "../support/assert.ts";
+import { assert } from "../support/assert/assert.ts";
 import type { Violation } from "../support/violation.ts";
 
 /** What the arrays of an attention case look like. */

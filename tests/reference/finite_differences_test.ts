@@ -1,5 +1,5 @@
 import * as reference from "../../src/reference/mod.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { inner } from "../support/vectors.ts";
 import { normal } from "./cases.ts";
 

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from "ml-matrix";
 import * as reference from "../../src/reference/mod.ts";
-import * as rows from "../support/row_identities.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import * as rows from "../support/rows/identities.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { distance, inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal, uniform } from "./cases.ts";
 

@@ -1,16 +1,16 @@
 import { randomNormal } from "../../src/random.ts";
 import { richardsonDerivative } from "../../src/reference/finite_differences.ts";
 import { llamaGradients, llamaLoss, type LlamaOptions } from "../../src/reference/llama.ts";
-import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/reference/llama_config.ts";
+import { type LlamaConfig, V_SCALE_VARIANTS } from "../../src/reference/llama/config.ts";
 import {
   EMBEDDING,
   layerParameterNames,
   listParameters,
-} from "../../src/reference/llama_parameters.ts";
-import { mergeHeads, splitHeads } from "../../src/reference/llama_parts.ts";
+} from "../../src/reference/llama/parameters.ts";
+import { mergeHeads, splitHeads } from "../../src/reference/llama/parts.ts";
 import { tensor } from "../../src/reference/tensor.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
-import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/llama.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
+import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
 function optionsOf(config: LlamaConfig, seed = 1): LlamaOptions {
   const parameters = new Map(

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal } from "./cases.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
-import { scaledDifference } from "../support/row_identities.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { scaledDifference } from "../support/rows/identities.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { distance, inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal, uniform } from "./cases.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
 import { distance, inner, norm } from "../support/vectors.ts";
 import { checkProperty, normal, uniform } from "./cases.ts";
 

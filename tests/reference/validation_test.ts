@@ -1,6 +1,6 @@
 /** Every operator of the twin names itself, the argument, what was given and what is wanted. */
 import * as reference from "../../src/reference/mod.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { normal } from "./cases.ts";
 
 const { tensor, zeros } = reference;

@@ -1,4 +1,4 @@
-import { assertEquals } from "../support/assert.ts";
+import { assertEquals } from "../support/assert/assert.ts";
 import {
   formatChange,
   formatDuration,

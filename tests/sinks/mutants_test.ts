@@ -1,5 +1,5 @@
 /** The measurements broken on purpose, a formula at a time: some property must fail for each. */
-import { assert } from "../support/assert.ts";
+import { assert } from "../support/assert/assert.ts";
 import { sinkProperties } from "../support/properties/sinks/list.ts";
 import type { SinkModules } from "../support/properties/sinks/property.ts";
 
@@ -22,28 +22,28 @@ const mutants: Readonly<Record<string, Mutant>> = {
     to: "first: 0, last: lastGradientPosition - 1",
   },
   "the score's window ends one query early": {
-    file: "head_meter.ts",
+    file: "meters/head.ts",
     from: "if (t < end)",
     to: "if (t < end - 1)",
   },
   "the score divides by the window also where it is cut off": {
-    file: "head_meter.ts",
+    file: "meters/head.ts",
     from: "a / (end - position)",
     to: "a / window",
   },
-  "s is among the idle queries": { file: "head_meter.ts", from: "t > position &&", to: "" },
+  "s is among the idle queries": { file: "meters/head.ts", from: "t > position &&", to: "" },
   "idle queries count from 0": {
-    file: "head_meter.ts",
+    file: "meters/head.ts",
     from: "t >= idleFrom && idle?.",
     to: "idle?.",
   },
   "the second moment is the mass": {
-    file: "head_meter.ts",
+    file: "meters/head.ts",
     from: "sums.secondMoment += a * a",
     to: "sums.secondMoment += a",
   },
   "a score at the threshold is a sink": {
-    file: "head_meter.ts",
+    file: "meters/head.ts",
     from: "value! > threshold",
     to: "value! >= threshold",
   },
@@ -53,72 +53,72 @@ const mutants: Readonly<Record<string, Mutant>> = {
     to: "0",
   },
   "norms before the sum over the batch": {
-    file: "gradient_meter.ts",
+    file: "meters/gradient.ts",
     from: "this.#sum[to + i]! += scaled",
     to: "this.#sum[to + i]! += Math.abs(scaled)",
   },
   "batches weigh the same, whatever their size": {
-    file: "gradient_meter.ts",
+    file: "meters/gradient.ts",
     from: "batch * gradient[from + i]!",
     to: "gradient[from + i]!",
   },
   "single gradients are not those of a sequence's own loss": {
-    file: "gradient_meter.ts",
+    file: "meters/gradient.ts",
     from: "squares += scaled * scaled",
     to: "squares += gradient[from + i]! ** 2",
   },
   "Bloat is upside down": {
-    file: "branch_meter.ts",
+    file: "meters/branch.ts",
     from: "norm / after",
     to: "after / norm",
   },
   "Compress forgets the gradient that goes past the branch": {
-    file: "branch_meter.ts",
+    file: "meters/branch.ts",
     from: "difference / norm",
     to: "before / norm",
   },
   "Change is upside down": {
-    file: "branch_meter.ts",
+    file: "meters/branch.ts",
     from: "before / after",
     to: "after / before",
   },
   "a difference of nothing counts for Compress": {
-    file: "branch_meter.ts",
+    file: "meters/branch.ts",
     from: "norm === 0 || !resolved",
     to: "norm === 0",
   },
   "the slope is that over natural numbers": {
-    file: "branch_meter.ts",
+    file: "meters/branch.ts",
     from: "const x = Math.log10(inputNorm)",
     to: "const x = inputNorm",
   },
   "the MLP's branch starts at the layer's input": {
-    file: "layer_meter.ts",
+    file: "meters/layer.ts",
     from: "inputGradient: layer.gradients.half",
     to: "inputGradient: layer.gradients.input",
   },
   "the attention's branch ends at the layer's output": {
-    file: "layer_meter.ts",
+    file: "meters/layer.ts",
     from: "outputGradient: layer.gradients.half",
     to: "outputGradient: layer.gradients.output",
   },
   "used values are those before V-scale": {
-    file: "layer_meter.ts",
+    file: "meters/layer.ts",
     from: `valve === undefined || valve.mode`,
     to: `true || valve!.mode`,
   },
   "100 times is enough to be massive": {
-    file: "norm_meter.ts",
+    file: "meters/norm.ts",
     from: "if (!(magnitude > 100 * median)) continue",
     to: "if (!(magnitude >= 100 * median)) continue",
   },
   "massive activations anywhere stand at s": {
-    file: "norm_meter.ts",
+    file: "meters/norm.ts",
     from: "% context === this.#position",
     to: "% context >= 0",
   },
   "a batch's norms are a sum": {
-    file: "norm_meter.ts",
+    file: "meters/norm.ts",
     from: "(sum) => sum / this.#sequences",
     to: "(sum) => sum",
   },
@@ -128,67 +128,67 @@ const mutants: Readonly<Record<string, Mutant>> = {
     to: "vScaleConstant(config)",
   },
   "the mass leaves out t = s": {
-    file: "theory_head.ts",
+    file: "theory/head.ts",
     from: "mass += a;",
     to: "mass += s < t ? a : 0;",
   },
   "the mass bound looks at the gradients before s": {
-    file: "theory_head.ts",
+    file: "theory/head.ts",
     from: "for (let s = context - 1; s >= 0; s--) {\n    largestGradient",
     to: "for (let s = 0; s < context; s++) {\n    largestGradient",
   },
   "the second-moment bound forgets the root": {
-    file: "theory_head.ts",
+    file: "theory/head.ts",
     from: "Math.sqrt(moment * squares)",
     to: "moment * squares",
   },
   "β looks at the value alone": {
-    file: "theory_head.ts",
+    file: "theory/head.ts",
     from: "width: headDim }) - own;",
     to: "width: headDim });",
   },
   "the key path forgets 1/√D": {
-    file: "theory_head.ts",
+    file: "theory/head.ts",
     from: "sums.keyGradient[s * headDim + i]! += scale * a",
     to: "sums.keyGradient[s * headDim + i]! += a",
   },
   "the query path looks at the wrong weights": {
-    file: "theory_head.ts",
+    file: "theory/head.ts",
     from: "wanted[i]! += scale * a * b",
     to: "wanted[i]! += scale * a * a * b",
   },
   "the value path forgets V-scale": {
-    file: "theory_attention.ts",
+    file: "theory/attention.ts",
     from: "constant === undefined ? sums.valueGradient",
     to: "true ? sums.valueGradient",
   },
   "the value bounds forget V-scale": {
-    file: "theory_attention.ts",
+    file: "theory/attention.ts",
     from: ": lambdaParallel(rowNorm(value, at, headDim) ** 2, constant)",
     to: ": 1",
   },
   "V-scale in the backward pass only changes the forward pass": {
-    file: "theory_attention.ts",
+    file: "theory/attention.ts",
     from: 'valve?.mode === "backward-only"',
     to: "false",
   },
   "the farthest key is measured from the first": {
-    file: "theory_head.ts",
+    file: "theory/head.ts",
     from: "meanKey[i]! += a * key",
     to: "meanKey[i]! += 0 * key",
   },
   "the Jacobian has no radial part": {
-    file: "theory_norm.ts",
+    file: "theory/norm.ts",
     from: "- (u / r - x * uh / (width * r ** 3))",
     to: "- u / r",
   },
   "ε is no part of the radial gradient": {
-    file: "theory_norm.ts",
+    file: "theory/norm.ts",
     from: "radial - epsilon * uh / r ** 3",
     to: "radial - 2 * epsilon * uh / r ** 3",
   },
   "the compress bound takes the mean gain": {
-    file: "theory_norm.ts",
+    file: "theory/norm.ts",
     from: "const most = largestGain / r",
     to: "const most = 0.5 * largestGain / r",
   },
@@ -220,7 +220,7 @@ async function loadMutant(into: string, { file, from, to }: Mutant): Promise<Sin
     );
   }
   const load = (name: string) => import(new URL(`file://${into}/${name}`).href);
-  return { ...await load("sink_meter.ts"), ...await load("theory.ts") };
+  return { ...await load("meter.ts"), ...await load("theory.ts") };
 }
 
 for (const [name, mutant] of Object.entries(mutants)) {

@@ -8,7 +8,7 @@ import {
   thinnedPositions,
 } from "../../src/sinks/numbers.ts";
 import { DEFAULT_SINK_SETTINGS } from "../../src/sinks/measurement.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 
 Deno.test("quantile() interpolates as numpy does", () => {
   // numpy.quantile([1, 2, 4, 8, 16], [0, .1, .25, .5, .9, 1])

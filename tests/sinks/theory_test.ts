@@ -1,21 +1,21 @@
 /** The checks in the loop against the independent ones that the operators' tests use. */
-import { vScaleConstant } from "../../src/reference/llama_config.ts";
-import type { AttentionTrace } from "../../src/reference/llama_trace.ts";
+import { vScaleConstant } from "../../src/reference/llama/config.ts";
+import type { AttentionTrace } from "../../src/reference/llama/trace.ts";
 import { checkTheory, slackRows } from "../../src/sinks/theory.ts";
-import { assert, assertEquals } from "../support/assert.ts";
-import { keyBound, queryBound, valueBounds } from "../support/attention_gradient_bounds.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
+import { keyBound, queryBound, valueBounds } from "../support/attention/gradient_bounds.ts";
 import {
   firstQueryGradient,
   keyPath,
   logitRowsSumToZero,
   queryPath,
   valuePath,
-} from "../support/attention_identities.ts";
-import type { AttentionNumbers } from "../support/attention_layer.ts";
-import { rmsNormBound, rmsNormRadialGradient } from "../support/row_identities.ts";
-import { mapTrace, rounded, tracedModel } from "../support/traces.ts";
+} from "../support/attention/identities.ts";
+import type { AttentionNumbers } from "../support/attention/layer.ts";
+import { rmsNormBound, rmsNormRadialGradient } from "../support/rows/identities.ts";
+import { mapTrace, rounded, tracedModel } from "../support/model/traces.ts";
 
-Deno.test("checkTheory() finds the violations that tests/support/attention_identities.ts finds", () => {
+Deno.test("checkTheory() finds the violations that tests/support/attention/identities.ts finds", () => {
   for (const vScale of ["none", "learned", "backward-only"] as const) {
     const { config, trace: exact, gains, theta } = tracedModel({
       config: { vScale, layersWithoutAttention: [1, 2] },
@@ -112,7 +112,7 @@ Deno.test("checkTheory() takes no rounding for a violation, however extreme the 
   assert(most > 0.1 && most < 1, String(most));
 });
 
-Deno.test("checkTheory() finds RMSNorm's slack where tests/support/row_identities.ts does", () => {
+Deno.test("checkTheory() finds RMSNorm's slack where tests/support/rows/identities.ts does", () => {
   const { config, trace, gains } = tracedModel({ config: { layersWithoutAttention: [0, 1, 2] } });
   const { checks } = checkTheory(trace, { config, gains, sequences: 3 });
   for (let layer = 0; layer < config.layers; layer++) {

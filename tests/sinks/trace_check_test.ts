@@ -1,9 +1,9 @@
 import type { Numbers } from "../../src/sinks/numbers.ts";
-import { SinkMeter } from "../../src/sinks/sink_meter.ts";
+import { SinkMeter } from "../../src/sinks/meter.ts";
 import { checkTheory } from "../../src/sinks/theory.ts";
 import { checkTrace } from "../../src/sinks/trace_check.ts";
-import { assertEquals, assertThrows } from "../support/assert.ts";
-import { mapTrace, tracedModel } from "../support/traces.ts";
+import { assertEquals, assertThrows } from "../support/assert/assert.ts";
+import { mapTrace, tracedModel } from "../support/model/traces.ts";
 
 const model = tracedModel({ batch: 2, context: 5 });
 

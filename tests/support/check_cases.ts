@@ -1,7 +1,7 @@
 /** Running a property over drawn cases. */
 import fc from "fast-check";
 import type { Gpu } from "../../mod.ts";
-import { assertEquals } from "./assert.ts";
+import { assertEquals } from "./assert/assert.ts";
 import { type Report, Tally } from "./report.ts";
 
 /** How to run a property. */

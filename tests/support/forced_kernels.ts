@@ -1,6 +1,6 @@
 /** Runs operators on a variant of one's choice, with its kernels written anew or broken on purpose. */
 import type { Gpu } from "../../mod.ts";
-import { assert, assertRejects } from "./assert.ts";
+import { assert, assertRejects } from "./assert/assert.ts";
 import { siblingGpu, testGpu } from "./gpu.ts";
 import { describeReport, type Report } from "./report.ts";
 

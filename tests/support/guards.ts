@@ -4,7 +4,7 @@
  * itself makes such accesses harmless (zeros are read, writes are dropped), and so invisible.
  */
 import { Gpu } from "../../mod.ts";
-import { assert } from "./assert.ts";
+import { assert } from "./assert/assert.ts";
 
 /** The surplus of each buffer in bytes: more than the rows of 64 invocations of 256 numbers. */
 const SURPLUS = 64 * 256 * 4;

@@ -1,5 +1,5 @@
 /** Comparing numbers with tolerances, and keeping account of what was compared. */
-import { assert } from "./assert.ts";
+import { assert } from "./assert/assert.ts";
 import type { Violation } from "./violation.ts";
 
 /** What a property did. */

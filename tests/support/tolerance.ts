@@ -1,6 +1,6 @@
 /**
  * How far a float32 kernel may be from the float64 twin: bounds from a forward error analysis. Those of attention are in
- * attention_tolerance.ts, those of RMSNorm and V-scale in row_tolerance.ts.
+ * attention/tolerance.ts, those of RMSNorm and V-scale in rows/tolerance.ts.
  *
  * Every operation contributes its rounding error, u = 2^-24 relative for +, −, · and what the WGSL specification
  * allows the others: 2.5 ulp for a division, 3 + 2|x| ulp for exp x, 3 ulp for log (2^-21 absolute between ½ and 2),

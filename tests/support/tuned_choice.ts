@@ -1,14 +1,14 @@
 /** An adapter, and choices tuned for it, as the tests of tuned choices use them. */
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
-import { type TunableOperator, tunableOperators } from "../../src/ops/tunable.ts";
+import { type TunableOperator, tunableOperators } from "../../src/ops/tuning/operators.ts";
 import {
   adapterIdentity,
   applyTuning,
   candidatesHash,
   parseTuning,
   type TunedChoice,
-} from "../../src/ops/tuned_choices.ts";
+} from "../../src/ops/tuning/choices.ts";
 
 /** A GPU with subgroups of 32 lanes. */
 export const info: GpuInfo = {

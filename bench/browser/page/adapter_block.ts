@@ -1,5 +1,5 @@
 /** What the browser says of its GPU, as text that can be pasted into an issue. */
-import type { OpenedAdapter } from "../../../src/measure/child_session.ts";
+import type { OpenedAdapter } from "../../../src/measure/child/session.ts";
 import type { ResultHost, ResultRuntime } from "../../../src/measure/result_file.ts";
 import { formatDuration } from "../../../src/report/format.ts";
 import { escapeTerminal } from "../../../src/escape.ts";

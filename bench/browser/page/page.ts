@@ -1,8 +1,8 @@
 /** The page: puts its parts together. */
 import { adapterText } from "./adapter_block.ts";
-import { ComparePanel } from "./compare_panel.ts";
+import { ComparePanel } from "./compare/panel.ts";
 import { announce, button, byId, copyText, element, messageOf } from "./dom.ts";
-import { lookAtAdapter, MeasurePanel } from "./measure_panel.ts";
+import { lookAtAdapter, MeasurePanel } from "./measure/panel.ts";
 import {
   buildForm,
   formSelection,
@@ -10,7 +10,7 @@ import {
   showSelection,
   writeSelection,
 } from "./selection.ts";
-import { TheoryPanel } from "./theory_panel.ts";
+import { TheoryPanel } from "./theory/panel.ts";
 
 /** Keeps the form and the address in step, so that a link repeats a run. */
 function linkForm(form: HTMLFormElement): void {

@@ -2,7 +2,7 @@
 import type { ResultFile } from "../../../src/measure/result_file.ts";
 import { html, htmlTable } from "../../../src/report/html.ts";
 import { ceilingTable, measurementTable } from "../../../src/report/run_table.ts";
-import { runRooflinePlot } from "../../../src/report/roofline_plot.ts";
+import { runRooflinePlot } from "../../../src/report/comparison/roofline_plot.ts";
 import type { SvgDocument } from "../../../src/report/plot.ts";
 import { byId } from "./dom.ts";
 import { setMarkup } from "./trusted.ts";

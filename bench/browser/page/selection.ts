@@ -1,13 +1,13 @@
 /** What to measure: in the form, and in the page's address, so that a link repeats it. */
 import type { CacheState } from "../../../src/measure/result_file.ts";
-import type { JobSelection } from "../../../src/measure/run_jobs.ts";
+import type { JobSelection } from "../../../src/measure/jobs.ts";
 import {
   type GridName,
   type KernelName,
   kernelPasses,
   type PassName,
   shapesOf,
-} from "../../../src/measure/shapes.ts";
+} from "../../../src/measure/workloads/shapes.ts";
 import { byId, element } from "./dom.ts";
 
 /** What is wanted of a run. */

@@ -9,13 +9,13 @@ let handle = (message: unknown): void => void waiting.push(message);
 
 async function start({ role, again = false }: ToWorker): Promise<void> {
   if (role === "measure") {
-    const { measureHere } = await import("./measure_worker.ts");
+    const { measureHere } = await import("./measure/worker.ts");
     handle = measureHere(again);
   } else if (role === "compare") {
-    const { compareHere } = await import("./compare_worker.ts");
+    const { compareHere } = await import("./compare/worker.ts");
     handle = compareHere();
   } else {
-    const { computeTheoryHere } = await import("./theory_worker.ts");
+    const { computeTheoryHere } = await import("./theory/worker.ts");
     handle = computeTheoryHere();
   }
   for (const message of waiting) handle(message);

@@ -1,5 +1,5 @@
 import { buildPage } from "../../../bench/browser/build.ts";
-import { assert, assertEquals, assertStringIncludes } from "../../support/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 
 const missing: string[] = [];
 for (const name of ["read", "write", "run"] as const) {

@@ -1,11 +1,11 @@
 /** Draws the pictures of a comparison and of the theory; `plot_test.ts` runs it with the library and with the stand-in. */
 import { compareResultFiles } from "../../../src/measure/comparison.ts";
-import { parseResultFile } from "../../../src/measure/result_file_parse.ts";
-import { barPlot } from "../../../src/report/bar_plot.ts";
-import { changePlot } from "../../../src/report/change_plot.ts";
-import { distributionPlot } from "../../../src/report/distribution_plot.ts";
+import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
+import { barPlot } from "../../../src/report/comparison/bar_plot.ts";
+import { changePlot } from "../../../src/report/comparison/change_plot.ts";
+import { distributionPlot } from "../../../src/report/comparison/distribution_plot.ts";
 import { operatorGroups } from "../../../src/report/plot.ts";
-import { rooflinePlot, runRooflinePlot } from "../../../src/report/roofline_plot.ts";
+import { rooflinePlot, runRooflinePlot } from "../../../src/report/comparison/roofline_plot.ts";
 import { createSvgDocument } from "../../../src/report/svg_document.ts";
 
 const fixtures = new URL("../../../fixtures/", import.meta.url);

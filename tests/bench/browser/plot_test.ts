@@ -1,6 +1,6 @@
 import { parseHTML } from "linkedom";
 import { bundleImports } from "../../../bench/browser/build.ts";
-import { assert, assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 const missing: string[] = [];
 for (const name of ["read", "write", "run"] as const) {
@@ -113,7 +113,7 @@ async function draw(standIn: boolean): Promise<Record<string, Drawn>> {
       args: [
         ...["run", "--quiet", "--no-lock", "--allow-read"],
         ...standIn ? ["--no-config", `--import-map=${map}`] : [],
-        new URL("plot_child.ts", import.meta.url).pathname,
+        new URL("./plot_child.ts", import.meta.url).pathname,
       ],
       env: { NO_COLOR: "1" },
     }).output();

@@ -1,6 +1,6 @@
 import { contentPolicy } from "../../../bench/browser/build.ts";
 import { answer } from "../../../bench/browser/serve.ts";
-import { assert, assertEquals, assertStringIncludes } from "../../support/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 
 const needed = ["read", "write"] as const;
 const missing: string[] = [];

@@ -1,6 +1,6 @@
 /** Mutants of attention's backward kernels. */
-import { attentionBackwardIsCausal } from "../properties/attention_bits.ts";
-import { attentionBackwardPassesNonFinite } from "../properties/attention_non_finite.ts";
+import { attentionBackwardIsCausal } from "../properties/attention/bits.ts";
+import { attentionBackwardPassesNonFinite } from "../properties/attention/non_finite.ts";
 import type { Property } from "../check_cases.ts";
 import { attentionBackward as backward, pinned, spread, wrap } from "./catching.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
@@ -10,7 +10,7 @@ const backwardNonFinite: Property = (gpu) => attentionBackwardPassesNonFinite(gp
 
 /** The mutants, by kernel. */
 export const attentionBackwardMutants: readonly Mutant[] = [
-  ...mutantsOf("attention_backward_row.wgsl", backward, [
+  ...mutantsOf("attention/backward_row.wgsl", backward, [
     ["D is zero", "product.x)", "0.0)"],
     ["D lacks the first vec4f", "var c = 0u", "var c = 1u"],
     ["D is 1 % too large", "product.x)", "1.01 * product.x)"],
@@ -23,7 +23,7 @@ export const attentionBackwardMutants: readonly Mutant[] = [
       caughtBy: spread("attention"),
     }],
   ]),
-  ...mutantsOf("attention_backward_query.wgsl", backward, [
+  ...mutantsOf("attention/backward_query.wgsl", backward, [
     ["D is omitted", "weightGradients[k] - rowDot", "weightGradients[k]"],
     [
       "the scale of the gradient is dropped",
@@ -74,7 +74,7 @@ export const attentionBackwardMutants: readonly Mutant[] = [
       { thorough: true },
     ],
   ]),
-  ...mutantsOf("attention_backward_key_value.wgsl", backward, [
+  ...mutantsOf("attention/backward_key_value.wgsl", backward, [
     ["D is omitted", "weightGradients[k] - vec4f(statistics.y)", "weightGradients[k]"],
     [
       "the scale of the gradient is applied twice",

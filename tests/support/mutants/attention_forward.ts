@@ -2,8 +2,8 @@
 import {
   attentionForwardIsCausal,
   vScaleLeavesTheWeightsAlone,
-} from "../properties/attention_bits.ts";
-import { attentionForwardPassesNonFinite } from "../properties/attention_non_finite.ts";
+} from "../properties/attention/bits.ts";
+import { attentionForwardPassesNonFinite } from "../properties/attention/non_finite.ts";
 import type { Property } from "../check_cases.ts";
 import { attentionForward as forward, pinned } from "./catching.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
@@ -14,7 +14,7 @@ const weightsAlone: Property = (gpu) => vScaleLeavesTheWeightsAlone(gpu, pinned)
 
 /** The mutants, by kernel. */
 export const attentionForwardMutants: readonly Mutant[] = [
-  ...mutantsOf("attention_forward.wgsl", forward, [
+  ...mutantsOf("attention/forward.wgsl", forward, [
     [
       "the mask lets the next key in",
       "position >= vec4u(keyPosition[k])",
@@ -134,7 +134,7 @@ export const attentionForwardMutants: readonly Mutant[] = [
       "1.0001 * running[n][i] / denominator[i]",
     ],
   ]),
-  ...mutantsOf("attention_tile.wgsl", forward, [
+  ...mutantsOf("attention/tile.wgsl", forward, [
     ["V-scale's factor lacks r below", "valve.x / (valve.x + valve.y)", "valve.x / valve.y"],
     [
       "V-scale's factor is its complement",

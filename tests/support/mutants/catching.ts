@@ -1,10 +1,10 @@
 /** What several operators' mutants are caught by: the properties, with arguments that pin their cases. */
 import type { Property } from "../check_cases.ts";
-import { type AttentionDescription, describeAttention } from "../attention_cases.ts";
+import { type AttentionDescription, describeAttention } from "../attention/cases.ts";
 import {
   attentionBackwardMatchesTwin,
   attentionForwardMatchesTwin,
-} from "../properties/attention_twin.ts";
+} from "../properties/attention/twin.ts";
 import { operatorsStayInBounds } from "../properties/bounds.ts";
 import { dispatchesSpread, narrowGpu } from "../properties/specialisations.ts";
 

@@ -1,6 +1,6 @@
 /** Where kernels are broken, and what must fail on them is run. */
 import { type Gpu, GpuError } from "../../../mod.ts";
-import { assert } from "../assert.ts";
+import { assert } from "../assert/assert.ts";
 import type { Property } from "../check_cases.ts";
 import { siblingGpu } from "../gpu.ts";
 import type { Mutant } from "./mutant.ts";

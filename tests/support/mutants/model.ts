@@ -23,7 +23,7 @@ const quantize: Property = (gpu) => fakeQuantizeMatchesTwin(gpu);
 
 /** The mutants, by kernel. */
 export const modelMutants: readonly Mutant[] = [
-  ...mutantsOf("embedding_forward.wgsl", embedding, [
+  ...mutantsOf("model/embedding_forward.wgsl", embedding, [
     [
       "the token's neighbor is read",
       "u32(tokens[index / parameters.elements])",
@@ -32,7 +32,7 @@ export const modelMutants: readonly Mutant[] = [
     ["every column is the first", "+ index % parameters.elements", ""],
     ["the last row is not written", ">= parameters.rows *", ">= (parameters.rows - 1u) *"],
   ]),
-  ...mutantsOf("embedding_backward.wgsl", embedding, [
+  ...mutantsOf("model/embedding_backward.wgsl", embedding, [
     [
       "a token's last place is lost",
       "min(u32(starts[token + 1u]), parameters.rows)",
@@ -41,7 +41,7 @@ export const modelMutants: readonly Mutant[] = [
     ["places are taken twice", "u32(order[i])", "u32(order[i / 2u * 2u])"],
     ["the first place counts alone", "sum += outputGradient", "sum = outputGradient"],
   ]),
-  ...mutantsOf("split_heads.wgsl", heads, [
+  ...mutantsOf("model/split_heads.wgsl", heads, [
     [
       "batches are mixed up",
       "matrix / parameters.heads * parameters.sequenceLength",
@@ -54,7 +54,7 @@ export const modelMutants: readonly Mutant[] = [
       ">= parameters.batches * parameters.heads - 1u",
     ],
   ]),
-  ...mutantsOf("merge_heads.wgsl", heads, [
+  ...mutantsOf("model/merge_heads.wgsl", heads, [
     ["all heads are the first", "+ row % parameters.heads", ""],
     ["positions are not told apart", "+ position % parameters.sequenceLength", ""],
     [
@@ -63,7 +63,7 @@ export const modelMutants: readonly Mutant[] = [
       ">= parameters.batches * parameters.sequenceLength - 1u",
     ],
   ]),
-  ...mutantsOf("projections.wgsl", projections, [
+  ...mutantsOf("model/projections.wgsl", projections, [
     ["values are turned too", "part != VALUE", "true"],
     ["keys stay as they are", "part != VALUE", "part == QUERY"],
     [
@@ -78,7 +78,7 @@ export const modelMutants: readonly Mutant[] = [
     ],
     ["sine is cosine", "angles[angle + half], turned", "angles[angle], turned"],
   ]),
-  ...mutantsOf("split_projections.wgsl", projections, [
+  ...mutantsOf("model/split_projections.wgsl", projections, [
     [
       "turned the other way",
       "x * place.cosine - y * place.sine",
@@ -95,25 +95,25 @@ export const modelMutants: readonly Mutant[] = [
       "query[place.own + parameters.elements] = first",
     ],
   ]),
-  ...mutantsOf("merge_projections.wgsl", projections, [
+  ...mutantsOf("model/merge_projections.wgsl", projections, [
     ["not turned back", "y * place.cosine - x * place.sine", "y * place.cosine + x * place.sine"],
     ["keys are taken for values", "if (place.part == KEY)", "if (place.part == VALUE)"],
   ]),
-  ...mutantsOf("sigmoid.wgsl", swiglu, [
+  ...mutantsOf("model/sigmoid.wgsl", swiglu, [
     ["negative numbers as positive ones", "x >= Element(0.0)", "x >= Element(-1e30)"],
     ["a base of 2", "exp(-abs(x))", "exp2(-abs(x))"],
   ]),
-  ...mutantsOf("swiglu_forward.wgsl", swiglu, [
+  ...mutantsOf("model/swiglu_forward.wgsl", swiglu, [
     ["no gate", "g * sigmoid(g) *", "g *"],
     ["up is gate", "projections[place + parameters.elements]", "projections[place]"],
     ["rows overlap", "i / parameters.elements * parameters.elements + i", "i"],
   ]),
-  ...mutantsOf("swiglu_backward.wgsl", swiglu, [
+  ...mutantsOf("model/swiglu_backward.wgsl", swiglu, [
     ["the gate's slope is left out", "(s * (Element(1.0) + g * (Element(1.0) - s)))", "s"],
     ["s for 1 - s", "g * (Element(1.0) - s)", "g * s"],
     ["the gradient by up lacks the gate", "h * (g * s)", "h * g"],
   ]),
-  ...mutantsOf("cross_entropy_row.wgsl", crossEntropy, [
+  ...mutantsOf("model/cross_entropy_row.wgsl", crossEntropy, [
     [
       "the last columns count more than once",
       "select(vec4f(0.0), terms, column + FOUR < vec4u(parameters.columns))",
@@ -128,7 +128,7 @@ export const modelMutants: readonly Mutant[] = [
     ["a base of 2", "log(sum)", "log2(sum)"],
     ["a quad's last column is never the largest", "max(x.z, x.w)", "x.z"],
   ]),
-  ...mutantsOf("cross_entropy_forward.wgsl", crossEntropy, [
+  ...mutantsOf("model/cross_entropy_forward.wgsl", crossEntropy, [
     ["lanes keep their own maximum", "maximum = max(maximum, maxima[l]);", ""],
     [
       "later columns are left out",
@@ -137,7 +137,7 @@ export const modelMutants: readonly Mutant[] = [
     ],
     ["another row is written", "writeRow(row,", "writeRow(row + 1u,"],
   ]),
-  ...mutantsOf("cross_entropy_backward.wgsl", crossEntropy, [
+  ...mutantsOf("model/cross_entropy_backward.wgsl", crossEntropy, [
     ["the target is not taken off", "vec4f(1.0), hit", "vec4f(0.0), hit"],
     ["the factor is lost", "parameters.factor\n    *", "1.0\n    *"],
     ["not normalized", "z - logSumExp[row]", "z - 0.5 * logSumExp[row]"],
@@ -147,7 +147,7 @@ export const modelMutants: readonly Mutant[] = [
       "columns[i] + 1u < parameters.columns",
     ],
   ]),
-  ...mutantsOf("add.wgsl", additions, [
+  ...mutantsOf("arithmetic/add.wgsl", additions, [
     ["the third term is always left out", "parameters.terms == 3u", "false"],
     ["the third term is always added", "parameters.terms == 3u", "true"],
     [
@@ -156,7 +156,7 @@ export const modelMutants: readonly Mutant[] = [
       "i + 1u >= parameters.elements",
     ],
   ]),
-  ...mutantsOf("accumulate.wgsl", additions, [
+  ...mutantsOf("arithmetic/accumulate.wgsl", additions, [
     ["it overwrites", "+= term[i]", "= term[i]"],
     [
       "the last element is not written",
@@ -164,16 +164,16 @@ export const modelMutants: readonly Mutant[] = [
       "i + 1u >= parameters.elements",
     ],
   ]),
-  ...mutantsOf("copy.wgsl", additions, [
+  ...mutantsOf("arithmetic/copy.wgsl", additions, [
     ["it begins at the source's first element", "parameters.sourceStart + i", "i"],
     ["it goes to the first element", "parameters.copiedStart + i", "i"],
     ["an element too many", "i < parameters.elements", "i <= parameters.elements"],
   ]),
-  ...mutantsOf("sum.wgsl", sums, [
+  ...mutantsOf("arithmetic/sum.wgsl", sums, [
     ["later elements are left out", "i += LANES", "i += LANES * 1000u"],
     ["the factor is lost", "parameters.factor * all", "all"],
   ]),
-  ...mutantsOf("sum_squares.wgsl", sums, [
+  ...mutantsOf("arithmetic/sum_squares.wgsl", sums, [
     ["magnitudes for squares", "input[i] * input[i]", "abs(input[i])"],
     [
       "runs overlap",
@@ -182,7 +182,7 @@ export const modelMutants: readonly Mutant[] = [
     ],
     ["tensors overwrite each other", "parameters.start + workgroup.x", "workgroup.x"],
   ]),
-  ...mutantsOf("norm.wgsl", sums, [
+  ...mutantsOf("arithmetic/norm.wgsl", sums, [
     [
       "the root is left out",
       "sqrt(workgroupSum(vec4f(sum), lane.x).x)",
@@ -191,7 +191,7 @@ export const modelMutants: readonly Mutant[] = [
     ["small gradients are scaled up", "norm > parameters.maximum", "true"],
     ["large gradients are left alone", "norm > parameters.maximum", "false"],
   ]),
-  ...mutantsOf("adamw.wgsl", adamW, [
+  ...mutantsOf("arithmetic/adamw.wgsl", adamW, [
     ["the clipping is left out", "= clipping[1] *", "= (0.0 * clipping[1] + 1.0) *"],
     ["the norm is taken for the factor", "clipping[1]", "clipping[0]"],
     ["the first moment is not corrected", "m * step[1]", "m"],
@@ -205,16 +205,16 @@ export const modelMutants: readonly Mutant[] = [
     ["the first moment is forgotten", "firstMoment[i] = m;", "firstMoment[i] = Element(0.0);"],
     ["the second moment is of the gradient itself", "(g * g)", "g"],
   ]),
-  ...mutantsOf("learned_constant_forward.wgsl", constants, [
+  ...mutantsOf("v_scale/learned_constant_forward.wgsl", constants, [
     ["a base of 2", "exp(theta[head])", "exp2(theta[head])"],
     ["the base is lost", "parameters.base * exp", "exp"],
     ["the last head is not written", "head >= parameters.heads", "head + 1u >= parameters.heads"],
   ]),
-  ...mutantsOf("learned_constant_backward.wgsl", constants, [
+  ...mutantsOf("v_scale/learned_constant_backward.wgsl", constants, [
     ["the constant is too large", "constant[head] *", "(constant[head] + 1.0) *"],
     ["the last head is not written", "head >= parameters.heads", "head + 1u >= parameters.heads"],
   ]),
-  ...mutantsOf("quantized.wgsl", quantize, [
+  ...mutantsOf("arithmetic/quantized.wgsl", quantize, [
     ["halves are cut off", "round(", "trunc("],
     ["nothing is clamped", "-127.0, 127.0)", "-1e9, 1e9)"],
     ["128 steps", "maximum / 127.0", "maximum / 128.0"],
@@ -224,7 +224,7 @@ export const modelMutants: readonly Mutant[] = [
       "select(x, scale * whole, scale > 0.0)",
     ],
   ]),
-  ...mutantsOf("fake_quantize.wgsl", quantize, [
+  ...mutantsOf("arithmetic/fake_quantize.wgsl", quantize, [
     ["nothing is rounded", "quantized(input[i], maximum[0])", "input[i] + 0.0 * maximum[0]"],
     [
       "the last element is not written",
@@ -232,11 +232,11 @@ export const modelMutants: readonly Mutant[] = [
       "i + 1u >= parameters.elements",
     ],
   ]),
-  ...mutantsOf("fake_quantize_rows.wgsl", quantize, [
+  ...mutantsOf("arithmetic/fake_quantize_rows.wgsl", quantize, [
     ["lanes have maxima of their own", "maximum = max(maximum, maxima[l]);", ""],
     ["magnitudes below zero do not count", "abs(input[first + c])", "input[first + c]"],
   ]),
-  ...mutantsOf("absolute_maximum.wgsl", quantize, [
+  ...mutantsOf("arithmetic/absolute_maximum.wgsl", quantize, [
     ["what was found before is forgotten", "max(maximum[0], largest)", "largest"],
     ["only the first lane looks", "largest = max(largest, maxima[l]);", ""],
   ]),

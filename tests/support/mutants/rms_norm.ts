@@ -1,6 +1,6 @@
 /** Mutants of RMSNorm's kernels, and of what others share with them. */
 import type { Property } from "../check_cases.ts";
-import { rmsNormBackwardMatchesTwin, rmsNormForwardMatchesTwin } from "../properties/rows_twin.ts";
+import { rmsNormBackwardMatchesTwin, rmsNormForwardMatchesTwin } from "../properties/rows/twin.ts";
 import { bounds, pinned, spread, spreadBounds, wrap } from "./catching.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
 
@@ -9,7 +9,7 @@ const normBackward: Property = (gpu) => rmsNormBackwardMatchesTwin(gpu, pinned);
 
 /** The mutants, by kernel. */
 export const rmsNormMutants: readonly Mutant[] = [
-  ...mutantsOf("rms_norm_forward.wgsl", normForward, [
+  ...mutantsOf("rms_norm/forward.wgsl", normForward, [
     [
       "a row too many is written",
       "row >= parameters.rows",
@@ -34,7 +34,7 @@ export const rmsNormMutants: readonly Mutant[] = [
       caughtBy: spread("rmsNorm"),
     }],
   ]),
-  ...mutantsOf("rms_norm_backward_input.wgsl", normBackward, [
+  ...mutantsOf("rms_norm/backward_input.wgsl", normBackward, [
     [
       "a row too many is written",
       "row >= parameters.rows",
@@ -54,7 +54,7 @@ export const rmsNormMutants: readonly Mutant[] = [
       caughtBy: spread("rmsNorm"),
     }],
   ]),
-  ...mutantsOf("rms_norm_backward_gain.wgsl", normBackward, [
+  ...mutantsOf("rms_norm/backward_gain.wgsl", normBackward, [
     ["the first row of a run is lost", "var row = first;", "var row = first + 1u;"],
     ["the last row of a run is lost", "row < end", "row + 1u < end"],
     [
@@ -68,7 +68,7 @@ export const rmsNormMutants: readonly Mutant[] = [
       "partialGain[column]",
     ],
   ]),
-  ...mutantsOf("sum_rows.wgsl", normBackward, [
+  ...mutantsOf("rows/column_sums.wgsl", normBackward, [
     ["the first run is lost", "var row = 0u", "var row = 1u"],
     ["the last run is lost", "row < parameters.rows", "row + 1u < parameters.rows"],
     [

@@ -8,7 +8,7 @@ const sink: Property = (gpu) => sinkStatisticsMatchTwin(gpu, pinned);
 
 /** The mutants. */
 export const sinkStatisticsMutants: readonly Mutant[] = [
-  ...mutantsOf("attention_sink_statistics.wgsl", sink, [
+  ...mutantsOf("attention/sink_statistics.wgsl", sink, [
     ["the window ends a row late", "t < parameters.windowEnd", "t <= parameters.windowEnd"],
     ["the window ends a row early", "t < parameters.windowEnd", "t + 1u < parameters.windowEnd"],
     ["the key's position is ignored", " + parameters.position) * vectors", ") * vectors"],

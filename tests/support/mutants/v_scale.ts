@@ -1,6 +1,6 @@
 /** Mutants of V-scale's kernels, by itself and within attention. */
 import type { Property } from "../check_cases.ts";
-import { vScaleBackwardMatchesTwin, vScaleForwardMatchesTwin } from "../properties/rows_twin.ts";
+import { vScaleBackwardMatchesTwin, vScaleForwardMatchesTwin } from "../properties/rows/twin.ts";
 import { attentionForward as forward, bounds, pinned, spread, wrap } from "./catching.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
 
@@ -10,7 +10,7 @@ const head = "row / parameters.sequenceLength % parameters.keyValueHeads";
 
 /** The mutants, by kernel. */
 export const vScaleMutants: readonly Mutant[] = [
-  ...mutantsOf("v_scale_forward.wgsl", valveForward, [
+  ...mutantsOf("v_scale/forward.wgsl", valveForward, [
     ["C is forgotten", "squaredNorm + constant[head]", "squaredNorm + 0.0 * constant[head]"],
     ["all heads have the first one's constant", head, "0u"],
     ["the batch is not taken out of the head", head, "row / parameters.sequenceLength"],
@@ -21,7 +21,7 @@ export const vScaleMutants: readonly Mutant[] = [
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
   ]),
-  ...mutantsOf("v_scale_backward.wgsl", valveBackward, [
+  ...mutantsOf("v_scale/backward.wgsl", valveBackward, [
     [
       "a row too many is written",
       "row >= parameters.rows",
@@ -40,7 +40,7 @@ export const vScaleMutants: readonly Mutant[] = [
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
   ]),
-  ...mutantsOf("v_scale_constant_gradient.wgsl", valveBackward, [
+  ...mutantsOf("v_scale/constant_gradient.wgsl", valveBackward, [
     ["batches but the first are lost", "b < parameters.batches", "b < 1u"],
     [
       "a batch too many is read",
@@ -55,7 +55,7 @@ export const vScaleMutants: readonly Mutant[] = [
     ],
     ["the head stride is missing", "(b * parameters.keyValueHeads + head)", "(b + head)"],
   ]),
-  ...mutantsOf("v_scale_squared_norm.wgsl", forward, [
+  ...mutantsOf("v_scale/squared_norm.wgsl", forward, [
     [
       "a row too many is written",
       "row >= parameters.rows",

@@ -17,12 +17,12 @@ import {
   forwardResults,
   toFloat32,
   toTwin,
-} from "../attention_cases.ts";
+} from "../attention/cases.ts";
 import * as reference from "../../../src/reference/mod.ts";
 import { type GuardedGpu, guardGpu } from "../guards.ts";
 import { Arena, type Numbers } from "../on_gpu.ts";
 import { type Report, Tally } from "../report.ts";
-import { drawRmsNorm, drawVScale } from "../row_cases.ts";
+import { drawRmsNorm, drawVScale } from "../rows/cases.ts";
 
 // deno-lint-ignore no-explicit-any
 type Planner = (gpu: Gpu, args: any) => { readonly plan: Plan };

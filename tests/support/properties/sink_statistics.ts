@@ -8,7 +8,7 @@ import {
   planAttentionSinkStatistics,
 } from "../../../mod.ts";
 import * as reference from "../../../src/reference/mod.ts";
-import { assert } from "../assert.ts";
+import { assert } from "../assert/assert.ts";
 import {
   type AttentionDescription,
   attentionDescription,
@@ -17,8 +17,8 @@ import {
   forwardResults,
   toTwin,
   twinInputs,
-} from "../attention_cases.ts";
-import { sinkStatisticsBounds } from "../attention_tolerance.ts";
+} from "../attention/cases.ts";
+import { sinkStatisticsBounds } from "../attention/tolerance.ts";
 import { checkCases, type PropertyOptions } from "../check_cases.ts";
 import { onGpu, onGpuPlanned, type Results } from "../on_gpu.ts";
 import type { Report } from "../report.ts";

@@ -1,17 +1,17 @@
 /** Kernels and dispatches that a software adapter, or little data, would never reach. */
 import type { Gpu } from "../../../mod.ts";
-import { assert } from "../assert.ts";
-import { describeAttention } from "../attention_cases.ts";
+import { assert } from "../assert/assert.ts";
+import { describeAttention } from "../attention/cases.ts";
 import type { PropertyOptions } from "../check_cases.ts";
 import { siblingGpu } from "../gpu.ts";
 import type { Report } from "../report.ts";
-import { attentionBackwardMatchesTwin, attentionForwardMatchesTwin } from "./attention_twin.ts";
+import { attentionBackwardMatchesTwin, attentionForwardMatchesTwin } from "./attention/twin.ts";
 import {
   rmsNormBackwardMatchesTwin,
   rmsNormForwardMatchesTwin,
   vScaleBackwardMatchesTwin,
   vScaleForwardMatchesTwin,
-} from "./rows_twin.ts";
+} from "./rows/twin.ts";
 
 /** Two columns a lane, all lanes full; and three, of which the last lanes lack one. */
 const headDims = [

@@ -1,6 +1,6 @@
 /** AdamW agrees with a float64 one. */
 import { type Gpu, planAdamW } from "../../../../mod.ts";
-import { drawUniform } from "../../model_cases.ts";
+import { drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account } from "./account.ts";

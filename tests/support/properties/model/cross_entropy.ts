@@ -1,6 +1,6 @@
 /** Cross-entropy agrees with a float64 one. */
 import { crossEntropyBackward, crossEntropyForward, type Gpu } from "../../../../mod.ts";
-import { drawTokens, drawUniform } from "../../model_cases.ts";
+import { drawTokens, drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";

@@ -1,8 +1,8 @@
 /** The embedding agrees with the float64 twin. */
 import { embeddingBackward, embeddingForward, embeddingOrder, type Gpu } from "../../../../mod.ts";
-import * as parts from "../../../../src/reference/llama_parts.ts";
-import { toTwin } from "../../attention_cases.ts";
-import { drawTokens, drawUniform, elementwise } from "../../model_cases.ts";
+import * as parts from "../../../../src/reference/llama/parts.ts";
+import { toTwin } from "../../attention/cases.ts";
+import { drawTokens, drawUniform, elementwise } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";

@@ -1,6 +1,6 @@
 /** Numbers through INT8 agree with float64 ones. */
 import { fakeQuantize, type Gpu, planAbsoluteMaximum } from "../../../../mod.ts";
-import { absoluteMaximumOf, drawUniform } from "../../model_cases.ts";
+import { absoluteMaximumOf, drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";

@@ -7,9 +7,9 @@ import {
   splitHeads,
   splitProjections,
 } from "../../../../mod.ts";
-import * as parts from "../../../../src/reference/llama_parts.ts";
-import { toTwin } from "../../attention_cases.ts";
-import { cutHeads, drawUniform, type ModelNumbers } from "../../model_cases.ts";
+import * as parts from "../../../../src/reference/llama/parts.ts";
+import { toTwin } from "../../attention/cases.ts";
+import { cutHeads, drawUniform, type ModelNumbers } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";

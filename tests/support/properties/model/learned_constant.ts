@@ -1,6 +1,6 @@
 /** V-scale's learned constant agrees with a float64 one. */
 import { type Gpu, learnedConstantBackward, learnedConstantForward } from "../../../../mod.ts";
-import { drawUniform } from "../../model_cases.ts";
+import { drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";

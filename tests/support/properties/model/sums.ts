@@ -8,7 +8,7 @@ import {
   sum,
   type Tensor,
 } from "../../../../mod.ts";
-import { drawUniform, type ModelNumbers, oddShapes } from "../../model_cases.ts";
+import { drawUniform, type ModelNumbers, oddShapes } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";

@@ -1,7 +1,7 @@
 /** What is measured of heads and of gradient sinks, worked by hand. */
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
-import { assertEquals } from "../../assert.ts";
-import { handTrace, rows } from "../../traces.ts";
+import { assertEquals } from "../../assert/assert.ts";
+import { handTrace, rows } from "../../model/traces.ts";
 import { allNear, measure, near, type SinkProperty, small } from "./property.ts";
 
 /** What is measured of heads and of gradient sinks. */

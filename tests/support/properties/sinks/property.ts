@@ -1,11 +1,11 @@
 /** What a property of the measurements of sinks is, and what many of them need. */
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
-import { assert, assertEquals } from "../../assert.ts";
-import type { handTrace } from "../../traces.ts";
+import { assert, assertEquals } from "../../assert/assert.ts";
+import type { handTrace } from "../../model/traces.ts";
 
 /** The modules, as they are or with one of them broken. */
 export interface SinkModules {
-  readonly SinkMeter: typeof import("../../../../src/sinks/sink_meter.ts").SinkMeter;
+  readonly SinkMeter: typeof import("../../../../src/sinks/meter.ts").SinkMeter;
   readonly checkTheory: typeof import("../../../../src/sinks/theory.ts").checkTheory;
 }
 

@@ -1,8 +1,8 @@
 /** What is measured of whole models, against plain recomputations. */
 import * as reference from "../../../../src/reference/mod.ts";
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
-import { assert, assertEquals } from "../../assert.ts";
-import { mapTrace, tracedModel } from "../../traces.ts";
+import { assert, assertEquals } from "../../assert/assert.ts";
+import { mapTrace, tracedModel } from "../../model/traces.ts";
 import { mean, near, type SinkProperty } from "./property.ts";
 
 /** ‖·‖ of row `row` of `width`. */

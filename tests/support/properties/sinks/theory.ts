@@ -1,6 +1,6 @@
 /** What the check of the theory finds, and how much slack it sees. */
-import { assert, assertEquals } from "../../assert.ts";
-import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../traces.ts";
+import { assert, assertEquals } from "../../assert/assert.ts";
+import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../model/traces.ts";
 import { allNear, near, type SinkProperty } from "./property.ts";
 
 /** What the theory says of them. */

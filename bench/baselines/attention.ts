@@ -1,0 +1,220 @@
+/** Attention and its sink statistics with the matrix of T × T scores in memory, one kernel after the other. */
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import {
+  type AttentionBackwardOptions,
+  type AttentionBackwardResult,
+  type AttentionForwardOptions,
+  type AttentionForwardResult,
+  planAttentionBackward,
+  planAttentionForward,
+} from "../../src/ops/attention.ts";
+import {
+  type AttentionSinkStatisticsOptions,
+  type AttentionSinkStatisticsResult,
+  planAttentionSinkStatistics,
+} from "../../src/ops/attention_sink_statistics.ts";
+import type { Planned } from "../../src/ops/shared/run_once.ts";
+import type { Tensor } from "../../src/gpu/tensor.ts";
+import { kernels } from "./kernels.ts";
+import { addVScaleBackward, addVScaleForward } from "./rows.ts";
+import { replan, type Steps, u32 } from "./steps.ts";
+
+type Workgroups = readonly [number, number, number];
+
+interface Layout {
+  readonly queryHeads: number; // B Hq
+  readonly length: number; // T
+  readonly headDim: number; // D
+  readonly rows: number; // B Hq T
+  readonly matrix: number; // B Hq T T
+  readonly scale: number;
+  /** [Hq, Hkv, T, D / 4] */
+  readonly parameters: readonly number[];
+  /** One invocation a pair. */
+  readonly pairs: Workgroups;
+  /** One invocation a vec4f of a row of the query heads, and of the key heads. */
+  readonly ofQueries: Workgroups;
+  readonly ofKeys: Workgroups;
+}
+
+function layout(options: {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly scale?: number;
+}): Layout {
+  const [B, Hq, T, D] = options.query.shape as [number, number, number, number];
+  const Hkv = options.key.shape[1]!;
+  const tiles = Math.ceil(T / 16);
+  return {
+    queryHeads: B * Hq,
+    length: T,
+    headDim: D,
+    rows: B * Hq * T,
+    matrix: B * Hq * T * T,
+    scale: options.scale ?? 1 / Math.sqrt(D),
+    parameters: [Hq, Hkv, T, D / 4],
+    pairs: [tiles, tiles, B * Hq],
+    ofQueries: [Math.ceil(D / 64), tiles, B * Hq],
+    ofKeys: [Math.ceil(D / 64), tiles, B * Hkv],
+  };
+}
+
+// The value that the forward aggregates: scaled into a buffer of its own with V-scale "full".
+function usedValue(
+  steps: Steps,
+  { value, vScale }: Pick<AttentionForwardOptions, "value" | "vScale">,
+): GPUBuffer {
+  if (vScale?.mode !== "full") return value.buffer;
+  const result = steps.buffer(value.length);
+  const constant = vScale.constant.buffer;
+  addVScaleForward(steps, { value: value.buffer, constant, shape: value.shape, result });
+  return result;
+}
+
+function addScores(
+  steps: Steps,
+  { query, key, layout, scores }: {
+    readonly query: Tensor;
+    readonly key: Tensor;
+    readonly layout: Layout;
+    readonly scores: GPUBuffer;
+  },
+): void {
+  steps.add(kernels.attentionScores, {
+    parameters: [...u32(layout.parameters), { f32: layout.scale }],
+    buffers: [query.buffer, key.buffer, scores],
+    workgroups: layout.pairs,
+  });
+}
+
+/**
+ * Attention forward in three kernels: scores, softmax, product with the values. V-scale "full" scales these first.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options as `planAttentionForward` takes them
+ */
+export function planNaiveAttentionForward(
+  gpu: Gpu,
+  options: AttentionForwardOptions,
+): Planned<AttentionForwardResult> {
+  return replan<AttentionForwardResult>(
+    gpu,
+    planAttentionForward(gpu, options),
+    (steps, { output, logSumExp }) => {
+      const lengths = layout(options);
+      const scores = steps.buffer(lengths.matrix);
+      const value = usedValue(steps, options);
+      addScores(steps, { ...options, layout: lengths, scores });
+      steps.spread(kernels.attentionSoftmax, {
+        count: lengths.rows,
+        perWorkgroup: 1,
+        parameters: [lengths.rows, lengths.length],
+        buffers: [scores, logSumExp.buffer],
+      });
+      steps.add(kernels.attentionProduct, {
+        parameters: [...u32(lengths.parameters), { f32: 1 }],
+        buffers: [scores, value, output.buffer],
+        workgroups: lengths.ofQueries,
+      });
+    },
+  );
+}
+
+/**
+ * Attention backward in seven kernels: D_t, scores, weights, logit gradients, and the three products. Two T × T
+ * matrices a head are in memory. V-scale goes before and after.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options as `planAttentionBackward` takes them
+ */
+export function planNaiveAttentionBackward(
+  gpu: Gpu,
+  options: AttentionBackwardOptions,
+): Planned<AttentionBackwardResult> {
+  return replan<AttentionBackwardResult>(gpu, planAttentionBackward(gpu, options), (
+    steps,
+    { queryGradient, keyGradient, valueGradient, constantGradient },
+  ) => {
+    const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
+    const lengths = layout(options);
+    const { rows, headDim, length, parameters, scale } = lengths;
+    const weights = steps.buffer(lengths.matrix);
+    const logitGradient = steps.buffer(lengths.matrix);
+    const rowDot = steps.buffer(rows);
+    const used = usedValue(steps, options);
+    steps.spread(kernels.rowDot, {
+      count: rows,
+      perWorkgroup: 64,
+      parameters: [rows, headDim],
+      buffers: [output.buffer, outputGradient.buffer, rowDot],
+    });
+    addScores(steps, { query, key, layout: lengths, scores: weights });
+    steps.add(kernels.attentionWeights, {
+      parameters: u32([length]),
+      buffers: [logSumExp.buffer, weights],
+      workgroups: lengths.pairs,
+    });
+    steps.add(kernels.attentionLogitGradient, {
+      parameters: u32(parameters),
+      buffers: [weights, outputGradient.buffer, used, rowDot, logitGradient],
+      workgroups: lengths.pairs,
+    });
+    steps.add(kernels.attentionProduct, {
+      parameters: [...u32(parameters), { f32: scale }],
+      buffers: [logitGradient, key.buffer, queryGradient.buffer],
+      workgroups: lengths.ofQueries,
+    });
+    steps.add(kernels.attentionTransposedProduct, {
+      parameters: [...u32(parameters), { f32: scale }],
+      buffers: [logitGradient, query.buffer, keyGradient.buffer],
+      workgroups: lengths.ofKeys,
+    });
+    const usedGradient = vScale === undefined ? valueGradient.buffer : steps.buffer(value.length);
+    steps.add(kernels.attentionTransposedProduct, {
+      parameters: [...u32(parameters), { f32: 1 }],
+      buffers: [weights, outputGradient.buffer, usedGradient],
+      workgroups: lengths.ofKeys,
+    });
+    if (vScale === undefined || constantGradient === undefined) return;
+    addVScaleBackward(steps, {
+      value: value.buffer,
+      constant: vScale.constant.buffer,
+      shape: value.shape,
+      scaledValueGradient: usedGradient,
+      valueGradient: valueGradient.buffer,
+      constantGradient: constantGradient.buffer,
+    });
+  });
+}
+
+/**
+ * Attention-sink statistics from the whole weights matrix: scores, weights, sums over a column.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options as `planAttentionSinkStatistics` takes them
+ */
+export function planNaiveAttentionSinkStatistics(
+  gpu: Gpu,
+  options: AttentionSinkStatisticsOptions,
+): Planned<AttentionSinkStatisticsResult> {
+  return replan<AttentionSinkStatisticsResult>(
+    gpu,
+    planAttentionSinkStatistics(gpu, options),
+    (steps, { mass, secondMoment, score }) => {
+      const { logSumExp, position = 0, window = 64 } = options;
+      const lengths = layout(options);
+      const weights = steps.buffer(lengths.matrix);
+      addScores(steps, { ...options, layout: lengths, scores: weights });
+      steps.add(kernels.attentionWeights, {
+        parameters: u32([lengths.length]),
+        buffers: [logSumExp.buffer, weights],
+        workgroups: lengths.pairs,
+      });
+      steps.add(kernels.attentionColumnStatistics, {
+        parameters: u32([lengths.length, position, Math.min(position + window, lengths.length)]),
+        buffers: [weights, mass.buffer, secondMoment.buffer, score.buffer],
+        workgroups: [lengths.queryHeads],
+      });
+    },
+  );
+}

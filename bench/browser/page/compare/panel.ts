@@ -1,0 +1,290 @@
+/** Comparing result files: dropped, opened, the project's own, or this page's run. */
+import type { Comparison } from "../../../../src/measure/comparison.ts";
+import { MAXIMUM_RESULT_BYTES, type ResultFile } from "../../../../src/measure/result_file.ts";
+import { comparisonParts, renderComparisonPage } from "../../../../src/report/comparison/page.ts";
+import { html } from "../../../../src/report/html.ts";
+import { operatorGroups, signIcon } from "../../../../src/report/plot.ts";
+import { escapeTerminal, truncate } from "../../../../src/escape.ts";
+import type { CompareQuestion, FileSummary } from "./worker.ts";
+import { announce, button, byId, copyText, element, messageOf, saveText } from "../dom.ts";
+import { svgDocument } from "../run_view.ts";
+import { setMarkup } from "../trusted.ts";
+import { WorkerCalls } from "../worker/calls.ts";
+
+interface Listed {
+  readonly id: number;
+  readonly name: string;
+  readonly summary: FileSummary;
+}
+
+/** More files than these have no colors of their own. */
+const MOST_FILES = 32;
+/** The page shows this many rows; the command shows all. */
+const MOST_ROWS = 400;
+/** Pictures of more operators than these take longer than anybody waits. */
+const MOST_PICTURES = 40;
+/** A comparison that takes longer, in ms, is given up: a file of extraordinary size. */
+const PATIENCE = 30_000;
+const THRESHOLD = 0.05;
+
+/** The part of the page that compares. */
+export class ComparePanel {
+  readonly #worker = new WorkerCalls("compare");
+  #files: Listed[] = [];
+  #count = 0;
+  #comparison: Comparison | undefined;
+  /** The latest comparison that was asked for; what comes of older ones is not shown. */
+  #turn = 0;
+
+  /** Listens to the buttons, and to files dropped anywhere. */
+  constructor() {
+    const input = byId("files", HTMLInputElement);
+    input.addEventListener("change", () => {
+      void this.#open([...input.files ?? []]).finally(() => input.value = "");
+    });
+    button("choose-files").addEventListener("click", () => input.click());
+    this.#listenForDrops();
+    for (const each of document.querySelectorAll<HTMLButtonElement>("button[data-fixture]")) {
+      each.addEventListener("click", () => void this.#openFixture(each));
+    }
+    button("forget-all").addEventListener("click", () => {
+      this.#worker.end("forgotten");
+      this.#files = [];
+      void this.#compare();
+    });
+    const write = (form: "markdown" | "json") => this.#ask<string>({ type: "write", form });
+    for (const form of ["markdown", "json"] as const) {
+      const source = button(`compare-${form}`);
+      source.addEventListener("click", () => void copyText(source, write(form)));
+    }
+    button("compare-page").addEventListener("click", () => {
+      if (this.#comparison === undefined) return;
+      const page = renderComparisonPage(this.#comparison, svgDocument);
+      saveText("comparison.html", page, "text/html");
+    });
+  }
+
+  /**
+   * A run as the text of a result file, under the checks that reading it would make.
+   *
+   * @param file the run
+   */
+  format(file: ResultFile): Promise<string> {
+    return this.#ask({ type: "format", name: "this run", file });
+  }
+
+  /**
+   * Adds a run of this page.
+   *
+   * @param name its file's name
+   * @param file the run
+   */
+  async take(name: string, file: ResultFile): Promise<void> {
+    await this.#add(name, (id) => this.#ask({ type: "take", id, name, file }));
+    await this.#compare();
+  }
+
+  #listenForDrops(): void {
+    const zone = byId("drop", HTMLDivElement);
+    const holdsFiles = (event: DragEvent): boolean =>
+      event.dataTransfer?.types.includes("Files") === true;
+    addEventListener("dragover", (event) => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      zone.classList.add("over");
+    });
+    addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) zone.classList.remove("over");
+    });
+    addEventListener("drop", (event) => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      zone.classList.remove("over");
+      zone.scrollIntoView({ block: "nearest" });
+      void this.#open([...event.dataTransfer?.files ?? []]);
+    });
+  }
+
+  async #open(files: readonly File[]): Promise<void> {
+    this.#clearProblems();
+    for (const file of files) {
+      await this.#add(file.name, async (id) => {
+        // Before any of it is in memory.
+        if (file.size > MAXIMUM_RESULT_BYTES) {
+          throw new Error(
+            `${shownName(file.name)}: is larger than ${MAXIMUM_RESULT_BYTES / 2 ** 20} MiB`,
+          );
+        }
+        const bytes = await file.arrayBuffer().catch(() => {
+          throw new Error(`${shownName(file.name)}: cannot be read; is it a folder?`);
+        });
+        return await this.#ask({ type: "read", id, name: file.name, bytes }, [bytes]);
+      });
+    }
+    await this.#compare();
+  }
+
+  async #openFixture(source: HTMLButtonElement): Promise<void> {
+    this.#clearProblems();
+    const path = source.dataset.fixture!;
+    const name = path.split("/").at(-1)!;
+    if (this.#files.some((file) => file.name === name)) return announce(`${name} is there already`);
+    await this.#add(name, async (id) => {
+      const response = await fetch(new URL(path, document.baseURI));
+      if (!response.ok) throw new Error(`${name}: cannot be read (${response.status})`);
+      const bytes = await response.arrayBuffer();
+      return await this.#ask({ type: "read", id, name, bytes }, [bytes]);
+    });
+    await this.#compare();
+  }
+
+  async #add(name: string, summarize: (id: number) => Promise<FileSummary>): Promise<void> {
+    if (this.#files.length >= MOST_FILES) {
+      return this.#complain(
+        `${shownName(name)}: no more than ${MOST_FILES} files are compared here`,
+      );
+    }
+    const id = this.#count++;
+    try {
+      const summary = await summarize(id);
+      this.#files.push({ id, name, summary });
+    } catch (error) {
+      this.#complain(messageOf(error));
+    }
+  }
+
+  #ask<Value>(question: CompareQuestion, transfer: Transferable[] = []): Promise<Value> {
+    return this.#worker.ask(question, transfer);
+  }
+
+  #clearProblems(): void {
+    byId("file-problems", HTMLUListElement).replaceChildren();
+  }
+
+  // As text: nothing of a stranger's file or its name becomes markup.
+  #complain(problem: string): void {
+    byId("file-problems", HTMLUListElement).append(element("li", escapeTerminal(problem)));
+  }
+
+  async #compare(): Promise<void> {
+    const turn = ++this.#turn;
+    this.#list();
+    const view = byId("comparison", HTMLDivElement);
+    const enough = this.#files.length >= 2;
+    if (!enough) {
+      this.#comparison = undefined;
+      byId("compare-actions", HTMLDivElement).hidden = view.hidden = true;
+      view.replaceChildren();
+      if (this.#files.length === 1) announce("One file is read; one more, and they are compared");
+      return;
+    }
+    announce("Comparing");
+    const timer = setTimeout(() => {
+      this.#files = [];
+      this.#worker.end("it took too long: the files are extraordinarily large. They were put away");
+    }, PATIENCE);
+    try {
+      const ids = this.#files.map(({ id }) => id);
+      const comparison = await this.#ask<Comparison>({
+        type: "compare",
+        ids,
+        threshold: THRESHOLD,
+      });
+      if (turn !== this.#turn) return;
+      this.#comparison = comparison;
+      this.#show(comparison);
+      announce(`${this.#files.length} files are compared`);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#comparison = undefined;
+      byId("compare-actions", HTMLDivElement).hidden = view.hidden = true;
+      this.#complain(messageOf(error));
+      this.#list();
+      announce("The files could not be compared", { trouble: true });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #show(comparison: Comparison): void {
+    const { rows } = comparison;
+    const shown = rows.length <= MOST_ROWS
+      ? comparison
+      : { ...comparison, rows: rows.slice(0, MOST_ROWS) };
+    const pictures = operatorGroups(shown).length <= MOST_PICTURES;
+    const { title, summary, sections } = comparisonParts(shown, svgDocument, { pictures });
+    const left = rows.length - shown.rows.length;
+    const view = byId("comparison", HTMLDivElement);
+    setMarkup(
+      view,
+      html`
+        <h3 class="comparison-title">${title}</h3>
+        ${summary}
+        ${left === 0 && pictures ? "" : html`
+          <p class="soft">${left === 0 ? "" : `${left} more rows are not shown. `}${pictures
+            ? ""
+            : "So many operators are not drawn. "}The command <code>deno task compare</code> shows all.</p>
+        `}
+        ${sections.map(({ id, title, body }) =>
+          html`
+            <section id="${id}" aria-labelledby="${id}-heading">
+              <h3 id="${id}-heading">${title}</h3>
+              ${body}
+            </section>
+          `
+        )}
+      `,
+    );
+    byId("compare-actions", HTMLDivElement).hidden = view.hidden = false;
+  }
+
+  #list(): void {
+    const list = byId("file-list", HTMLOListElement);
+    list.replaceChildren(...this.#files.map((file, i) => {
+      const { name, summary } = file;
+      const item = element("li");
+      const sign = element("span");
+      setMarkup(sign, signIcon(i));
+      const text = element("span");
+      const what = summary.label === "" ? summary.adapter : `${summary.label}, ${summary.adapter}`;
+      text.append(
+        element("b", escapeTerminal(truncate(what, 100))),
+        escapeTerminal(
+          ` ${
+            truncate(summary.runtime, 40)
+          }, ${summary.measurements} measurements, ${summary.date}, ${shownName(name)}`,
+        ),
+      );
+      const actions = element("span", "", { class: "actions" });
+      const act = (label: string, run: () => void): void => {
+        const action = element("button", label, {
+          type: "button",
+          class: "small",
+          "aria-label": `${label}: ${shownName(name)}`,
+        });
+        action.addEventListener("click", run);
+        actions.append(action);
+      };
+      if (i === 0) actions.append(element("span", "baseline", { class: "soft" }));
+      else {
+        act("Make it the baseline", () => {
+          this.#files = [file, ...this.#files.filter((other) => other !== file)];
+          void this.#compare();
+        });
+      }
+      act("Remove", () => {
+        this.#files = this.#files.filter((other) => other !== file);
+        void this.#ask({ type: "forget", id: file.id });
+        void this.#compare();
+        button("choose-files").focus();
+      });
+      item.append(sign, text, actions);
+      return item;
+    }));
+    button("forget-all").hidden = this.#files.length === 0;
+  }
+}
+
+function shownName(name: string): string {
+  return escapeTerminal(truncate(name, 80));
+}

@@ -1,0 +1,292 @@
+/** Measuring: run, pause, cancel, and what comes of it. */
+import { BenchRun, describeAdapter, resultFileName } from "../../../../src/measure/bench_run.ts";
+import { MeasuringSession, type OpenedAdapter } from "../../../../src/measure/child/session.ts";
+import { RESULT_SCHEMA, type ResultFile } from "../../../../src/measure/result_file.ts";
+import { listJobs, listWork } from "../../../../src/measure/jobs.ts";
+import { formatMarkdownTable } from "../../../../src/report/table.ts";
+import { ceilingTable, measurementTable } from "../../../../src/report/run_table.ts";
+import { describeBrowser, describeBrowserHost, describeBuild } from "../adapter_block.ts";
+import type { ComparePanel } from "../compare/panel.ts";
+import { announce, button, byId, copyText, messageOf, saveText } from "../dom.ts";
+import { showRun } from "../run_view.ts";
+import { formSelection, type PageSelection } from "../selection.ts";
+import { WorkerChild } from "../worker/child.ts";
+
+/** No run lasts longer than this, in ns: drivers end what lasts two seconds, and the screen waits as well. */
+export const LONGEST_RUN = 0.5e9;
+/** A Worker that says nothing for so many ms hangs. */
+const DEADLINE = 90_000;
+/** With a clock coarser than this, in ns, samples would have to be long passes. */
+const COARSEST_CLOCK = 8e6;
+/** The screen is drawn anew at most this often while measuring, in ms. */
+const DRAW_EVERY = 400;
+
+/**
+ * Opens the browser's GPU in a Worker of its own, looks at it, and lets go of it.
+ *
+ * @throws {Error} if there is none that can be used, saying why
+ */
+export async function lookAtAdapter(): Promise<OpenedAdapter> {
+  const session = createSession(new AbortController().signal);
+  try {
+    return await session.open();
+  } finally {
+    await session.close();
+  }
+}
+
+function createSession(
+  interrupt: AbortSignal,
+  progress: (step: string, job?: Parameters<BenchRun["show"]>[1]) => void = () => {},
+): MeasuringSession {
+  let count = 0;
+  return new MeasuringSession({
+    start: () => new WorkerChild({ again: count++ > 0 }),
+    adapter: { runtime: "browser" },
+    longestRun: LONGEST_RUN,
+    deadline: DEADLINE,
+    interrupt,
+    progress,
+  });
+}
+
+interface Running {
+  readonly session: MeasuringSession;
+  readonly interrupt: AbortController;
+  paused: boolean;
+}
+
+/** The part of the page that measures. */
+export class MeasurePanel {
+  readonly #form = byId("selection", HTMLFormElement);
+  readonly #compare: ComparePanel;
+  readonly #busy: (busy: boolean) => void;
+  #running: Running | undefined;
+  #file: ResultFile | undefined;
+  #drawn = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * Listens to the form and the buttons.
+   *
+   * @param options.compare where a finished run can be compared
+   * @param options.busy told when the GPU is needed for measuring, and when no longer
+   */
+  constructor(
+    { compare, busy }: {
+      readonly compare: ComparePanel;
+      readonly busy: (busy: boolean) => void;
+    },
+  ) {
+    this.#compare = compare;
+    this.#busy = busy;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#run();
+    });
+    button("pause").addEventListener("click", () => this.#pause());
+    button("cancel").addEventListener("click", () => this.#cancel());
+    button("save").addEventListener("click", () => void this.#save());
+    button("copy-json").addEventListener(
+      "click",
+      () => void copyText(button("copy-json"), this.#text()),
+    );
+    button("copy-markdown").addEventListener(
+      "click",
+      () => void copyText(button("copy-markdown"), markdownOf(this.#file!)),
+    );
+    button("compare-run").addEventListener("click", () => void this.#compareRun());
+    addEventListener("beforeunload", (event) => {
+      if (this.#running !== undefined) event.preventDefault();
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running !== undefined) return;
+    const selection = formSelection(this.#form);
+    if (typeof selection === "string") return announce(selection, { trouble: true });
+    const interrupt = new AbortController();
+    let run: BenchRun | undefined;
+    const session = createSession(interrupt.signal, (step, job) => run?.show(step, job));
+    this.#running = { session, interrupt, paused: false };
+    this.#showButtons();
+    this.#busy(true);
+    this.#progress({ done: 0, total: 0, text: "opening the adapter" });
+    announce("Measuring has begun");
+    const light = await keepScreenOn();
+    try {
+      const opened = await session.open();
+      const { timer: { kind, quantum } } = opened;
+      if (kind === "wall" && quantum > COARSEST_CLOCK) {
+        throw new Error(
+          "this browser's clock is too coarse to measure by; a setting against fingerprinting may make it so",
+        );
+      }
+      const work = listWork(selection, { software: opened.info.software });
+      const chosen = await session.choose(work);
+      const jobs = listJobs(selection, work.map((each, i) => ({ ...each, ...chosen[i]! })));
+      if (jobs.length === 0) throw new Error("the selection leaves nothing to measure");
+      run = new BenchRun({
+        file: fresh(selection, opened),
+        opened,
+        jobs,
+        seed: selection.seed,
+        budget: selection.budget,
+        keep: (file) => this.#keep(file),
+        progress: (state) => this.#progress(state),
+        skipped: ({ kernel, pass, shape }, reason) =>
+          void run?.warn(`${kernel} ${pass} ${shape.name} was left out: ${reason}`),
+      });
+      await run.measure(session, interrupt.signal);
+      this.#conclude(run.file, interrupt.signal.aborted);
+    } catch (error) {
+      if (interrupt.signal.aborted) announce("Cancelled before anything was measured");
+      else announce(`Measuring ended: ${explain(error)}`, { trouble: true });
+    } finally {
+      await session.close();
+      await light?.release().catch(() => {});
+      this.#running = undefined;
+      this.#busy(false);
+      this.#showButtons();
+      byId("progress-area", HTMLDivElement).hidden = true;
+      if (this.#file !== undefined) this.#draw();
+    }
+  }
+
+  #conclude(file: ResultFile, cancelled: boolean): void {
+    const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");
+    const { length } = file.measurements;
+    const count = `${length} measurement${length === 1 ? "" : "s"}`;
+    if (cancelled) {
+      return announce(`Cancelled; ${count} are kept, the file says that it is incomplete`);
+    }
+    if (bad.length === 0) return announce(`Done: ${count}`);
+    const lost = bad.some(({ reason }) => reason?.includes("device was lost"));
+    announce(
+      `Done: ${count}, ${bad.length} of them wrong or failed, see the remarks` +
+        (lost
+          ? ". The browser took the GPU away in between; it was opened anew for the others"
+          : ""),
+      { trouble: true },
+    );
+  }
+
+  #pause(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    running.paused = !running.paused;
+    if (running.paused) running.session.pause();
+    else running.session.resume();
+    announce(running.paused ? "Paused: the run rests before its next sample" : "Going on");
+    this.#showButtons();
+  }
+
+  #cancel(): void {
+    announce("Cancelling");
+    this.#running?.interrupt.abort();
+  }
+
+  #keep(file: ResultFile): void {
+    this.#file = file;
+    const wait = this.#drawn + DRAW_EVERY - performance.now();
+    if (wait <= 0) this.#draw();
+    else this.#timer ??= setTimeout(() => this.#draw(), wait);
+  }
+
+  #draw(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#drawn = performance.now();
+    showRun(this.#file!);
+    this.#showButtons();
+  }
+
+  #progress({ done, total, text }: { done: number; total: number; text: string }): void {
+    byId("progress-area", HTMLDivElement).hidden = false;
+    const bar = byId("progress", HTMLProgressElement);
+    bar.max = Math.max(1, total);
+    bar.value = done;
+    byId("progress-text", HTMLParagraphElement).textContent = total === 0
+      ? text
+      : `${done} of ${total}: ${text}`;
+  }
+
+  #showButtons(): void {
+    const running = this.#running;
+    const measured = (this.#file?.measurements.length ?? 0) > 0;
+    button("run").disabled = running !== undefined;
+    button("pause").disabled = button("cancel").disabled = running === undefined;
+    button("pause").textContent = running?.paused === true ? "Go on" : "Pause";
+    for (const id of ["save", "copy-json", "copy-markdown", "compare-run"]) {
+      button(id).disabled = !measured;
+    }
+  }
+
+  #text(): Promise<string> {
+    return this.#compare.format(this.#file!);
+  }
+
+  async #save(): Promise<void> {
+    try {
+      const name = `${resultFileName(this.#file!)}.json`;
+      saveText(name, await this.#text(), "application/json");
+      announce(`Saved as ${name}`);
+    } catch (error) {
+      announce(`The file could not be made: ${messageOf(error)}`, { trouble: true });
+    }
+  }
+
+  async #compareRun(): Promise<void> {
+    await this.#compare.take(`${resultFileName(this.#file!)}.json`, this.#file!);
+    byId("compare", HTMLElement).scrollIntoView();
+  }
+}
+
+function fresh(selection: PageSelection, opened: OpenedAdapter): ResultFile {
+  const { seed, label, budget, shapes, ...rest } = selection;
+  return {
+    schema: RESULT_SCHEMA,
+    suite: describeBuild(),
+    date: new Date().toISOString(),
+    status: "incomplete",
+    ...label === "" ? {} : { label },
+    runtime: describeBrowser(),
+    host: describeBrowserHost(),
+    adapter: describeAdapter(opened),
+    ceilings: {},
+    settings: {
+      grid: typeof shapes === "string" ? shapes : "named",
+      seed,
+      arguments: [location.search],
+      selection: { ...rest, shapes, budget },
+      longestRunSeconds: LONGEST_RUN / 1e9,
+    },
+    ...opened.warnings.length > 0 ? { warnings: opened.warnings } : {},
+    measurements: [],
+  };
+}
+
+function markdownOf(file: ResultFile): string {
+  return `${formatMarkdownTable(ceilingTable(file.ceilings))}\n${
+    formatMarkdownTable(measurementTable(file))
+  }`;
+}
+
+/** What to do about the ends that a user can do something about. */
+function explain(error: unknown): string {
+  const text = messageOf(error);
+  if (/no usable adapter|was lost|requestDevice/.test(text)) {
+    return `${text}. The browser gave the GPU up, perhaps after a driver's crash: close other pages that draw, ` +
+      "reload this one, or restart the browser";
+  }
+  return text;
+}
+
+// Phones put the screen, and with it the GPU, to sleep in the middle of a run.
+async function keepScreenOn(): Promise<WakeLockSentinel | undefined> {
+  try {
+    return await navigator.wakeLock?.request("screen");
+  } catch {
+    return undefined; // a wish, no more
+  }
+}

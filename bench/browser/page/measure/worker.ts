@@ -1,0 +1,58 @@
+/** A Worker that measures: the other end of `worker/child.ts`. */
+import type { Gpu } from "../../../../src/gpu/gpu.ts";
+import type { OpenGpuOptions } from "../../../../src/gpu/open_gpu_options.ts";
+import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";
+import type { ChildRequest } from "../../../../src/measure/child/protocol.ts";
+import { serve } from "../../../../src/measure/child/server.ts";
+import { createWorkload } from "../../../../src/measure/workloads.ts";
+import { workerScope } from "../worker_scope.ts";
+
+/** How long to wait, in ms, before a GPU that was lost is asked for once more. */
+const DELAYS = [500, 2000, 6000];
+
+// A browser takes a while to start its GPU process anew, and gives no adapter meanwhile.
+async function reopen(options: OpenGpuOptions): Promise<Gpu> {
+  for (const delay of DELAYS) {
+    try {
+      return await openBrowserGpu(options);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, delay));
+    }
+  }
+  return await openBrowserGpu(options);
+}
+
+/**
+ * Serves the page's requests until it is told to stop.
+ *
+ * @param again whether another Worker was there before, which lost its GPU
+ * @returns what takes the messages
+ */
+export function measureHere(again: boolean): (message: unknown) => void {
+  const queue: ChildRequest[] = [];
+  let wake = (): void => {};
+  let ended = false;
+  async function* requests(): AsyncGenerator<ChildRequest> {
+    while (!ended) {
+      const request = queue.shift();
+      if (request === undefined) await new Promise<void>((resolve) => wake = resolve);
+      else yield request;
+    }
+  }
+  serve({
+    requests: requests(),
+    write: (line) => workerScope.postMessage(line),
+    clocks: { wall: () => performance.now() * 1e6 },
+    openGpu: again ? reopen : openBrowserGpu,
+    createWorkload,
+  }).catch((error: unknown) => {
+    workerScope.postMessage(JSON.stringify({ type: "broken", reason: String(error) }));
+  }).finally(() => {
+    ended = true;
+    workerScope.postMessage(undefined); // it has ended
+  });
+  return (message) => {
+    queue.push(message as ChildRequest);
+    wake();
+  };
+}

@@ -1,0 +1,36 @@
+/** A Worker that computes the picture of the theory: on the GPU while that is free, else in float64. */
+import type { Gpu } from "../../../../src/gpu/gpu.ts";
+import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";
+import { computeTheory, type TheoryInput, type TheoryOutput } from "./model.ts";
+import { answerWith } from "../worker/answers.ts";
+
+/** What the Worker is asked. */
+export interface TheoryQuestion {
+  readonly input: TheoryInput;
+  /** Whether the GPU may be used now. */
+  readonly gpu: boolean;
+}
+
+/** Starts computing. */
+export function computeTheoryHere(): (message: unknown) => void {
+  let gpu: Gpu | undefined;
+  let broken = false;
+  return answerWith(async (question: TheoryQuestion): Promise<TheoryOutput> => {
+    const { input } = question;
+    if (question.gpu && !broken) {
+      try {
+        gpu ??= await openBrowserGpu();
+        return await computeTheory(input, gpu);
+      } catch {
+        // A GPU that was lost, or one that is none: the twin computes the same.
+        gpu?.dispose();
+        gpu = undefined;
+        broken = true;
+      }
+    }
+    // While the page measures, nothing else may use the GPU, its memory included.
+    gpu?.dispose();
+    gpu = undefined;
+    return await computeTheory(input, undefined);
+  });
+}

@@ -1,0 +1,27 @@
+/** The other end of `worker/calls.ts`. */
+import { workerScope } from "../worker_scope.ts";
+
+/**
+ * Answers the page's questions, one after the other.
+ *
+ * @param answer makes a value of a question
+ * @returns what takes the messages
+ */
+export function answerWith(
+  answer: (question: never) => unknown,
+): (message: unknown) => void {
+  let last = Promise.resolve();
+  return (message) => {
+    const { call, question } = message as { call: number; question: never };
+    last = last.then(async () => {
+      try {
+        workerScope.postMessage({ call, value: await answer(question) });
+      } catch (error) {
+        workerScope.postMessage({
+          call,
+          error: error instanceof Error ? error.message : String(error),
+        });
+      }
+    });
+  };
+}

@@ -1,0 +1,62 @@
+/** Questions to a Worker and its answers. */
+import { startWorker } from "../trusted.ts";
+import type { ToWorker } from "../worker_scope.ts";
+
+/** An answer: the call's number, and either a value or what went wrong. */
+export interface Answer {
+  readonly call: number;
+  readonly value?: unknown;
+  readonly error?: string;
+}
+
+/** A Worker that answers questions one after the other. It is started when the first one is asked. */
+export class WorkerCalls {
+  readonly #role: ToWorker["role"];
+  #worker: Worker | undefined;
+  #calls = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  #count = 0;
+
+  /** Starts nothing yet. */
+  constructor(role: ToWorker["role"]) {
+    this.#role = role;
+  }
+
+  /**
+   * Asks.
+   *
+   * @param question what the Worker understands
+   * @param transfer what of it is handed over
+   * @throws {Error} with the Worker's message if it cannot answer, or was ended
+   */
+  ask<Value>(question: object, transfer: Transferable[] = []): Promise<Value> {
+    const worker = this.#worker ??= this.#start();
+    const call = this.#count++;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#calls.set(call, { resolve, reject });
+    worker.postMessage({ call, question }, transfer);
+    return promise as Promise<Value>;
+  }
+
+  /** Ends the Worker, whatever it does. The next question starts a new one. */
+  end(reason: string): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    for (const { reject } of this.#calls.values()) reject(new Error(reason));
+    this.#calls.clear();
+  }
+
+  #start(): Worker {
+    const worker = startWorker(this.#role);
+    worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
+      const call = this.#calls.get(data.call);
+      this.#calls.delete(data.call);
+      if (data.error === undefined) call?.resolve(data.value);
+      else call?.reject(new Error(data.error));
+    });
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.end(event.message || "the Worker failed");
+    });
+    return worker;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * How the operators' time and memory grow with the lengths of a call: which calls are measured, and how much memory a
+ * plan takes, which needs no GPU.
+ */
+import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
+import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
+import type { Dimensions } from "../../src/ops/tuning/operators.ts";
+import type { KernelName, PassName, Shape } from "../../src/measure/workloads/shapes.ts";
+import { tunableOperator } from "../../src/measure/workloads/variants.ts";
+
+/** Calls of one operator that differ in one length. */
+export interface ScalingSeries {
+  readonly kernel: KernelName;
+  readonly passes: readonly PassName[];
+  /** The length that grows, as dimensions name it. */
+  readonly axis: string;
+  /** What time is divided by: arithmetic where that bounds the operator, else traffic. */
+  readonly unit: "flop" | "byte";
+  /** The calls, the shortest first. */
+  readonly shapes: readonly Shape[];
+}
+
+/** Memory of a call, in bytes. */
+export interface CallMemory {
+  /** Inputs and outputs. */
+  readonly tensors: number;
+  /** What the plan needs besides. */
+  readonly extra: number;
+}
+
+/** D of the attention series. */
+const HEAD_DIM = 64;
+/** Arithmetic of a forward pass up to which a series on a CPU keeps its heads. */
+const SOFTWARE_FLOPS = 2e9;
+
+/**
+ * The series: attention over T from 128 to 16,384; RMSNorm over rows and over d; V-scale over T and over D.
+ *
+ * @param options.software whether the adapter computes on the CPU: attention then has fewer heads where T is long, which
+ *   leaves the cost per unit of work as it is
+ * @param options.longest no T, nor rows, above this
+ */
+export function scalingSeries(
+  { software, longest = Infinity }: { readonly software: boolean; readonly longest?: number },
+): ScalingSeries[] {
+  const both = ["forward", "backward"] as const;
+  const upTo = (lengths: readonly number[]) => lengths.filter((length) => length <= longest);
+  const tokens = Array.from({ length: 8 }, (_, i) => 128 * 2 ** i);
+  const attention = upTo(tokens).map((T) => {
+    const H = software ? headsFor(T) : 16;
+    return { B: 1, Hq: H, Hkv: H, T, D: HEAD_DIM };
+  });
+  const series = (
+    kernel: KernelName,
+    fields: Pick<ScalingSeries, "axis" | "unit">,
+    calls: readonly Dimensions[],
+  ): ScalingSeries => ({
+    kernel,
+    passes: both,
+    ...fields,
+    shapes: calls.map((dimensions) => ({
+      name: `${fields.axis}=${dimensions[fields.axis]}`,
+      dimensions,
+    })),
+  });
+  return [
+    series("attention", { axis: "T", unit: "flop" }, attention),
+    series(
+      "rms-norm",
+      { axis: "rows", unit: "byte" },
+      upTo([16, 64, 256, 1024, 4096, 16384]).map((rows) => ({ rows, d: 1024 })),
+    ),
+    series(
+      "rms-norm",
+      { axis: "d", unit: "byte" },
+      [64, 256, 1024, 4096, 16384].map((d) => ({ rows: Math.min(1024, longest), d })),
+    ),
+    series(
+      "v-scale",
+      { axis: "T", unit: "byte" },
+      upTo([128, 512, 2048, 8192, 16384]).map((T) => ({ B: 1, Hkv: 8, T, D: HEAD_DIM })),
+    ),
+    series(
+      "v-scale",
+      { axis: "D", unit: "byte" },
+      [16, 32, 64, 128, 256].map((D) => ({ B: 1, Hkv: 8, T: Math.min(2048, longest), D })),
+    ),
+  ].filter(({ shapes }) => shapes.length > 0);
+}
+
+function headsFor(T: number): number {
+  const flops = 2 * T ** 2 * HEAD_DIM;
+  return 2 ** Math.min(3, Math.max(0, Math.floor(Math.log2(SOFTWARE_FLOPS / flops))));
+}
+
+/**
+ * The memory of a call: what its plan allocates on an adapter that is not there.
+ *
+ * @param info the adapter
+ * @param call kernel, pass and lengths
+ * @param variant the kernel's variant; by default the one that runs without a wish
+ * @throws {RangeError} if the variant cannot run such a call on this adapter
+ */
+export function callMemory(
+  info: GpuInfo,
+  { kernel, pass, dimensions }: {
+    readonly kernel: KernelName;
+    readonly pass: PassName;
+    readonly dimensions: Dimensions;
+  },
+  variant?: string,
+): CallMemory {
+  using dry = createDryGpu(info);
+  const operator = tunableOperator(kernel, pass);
+  if (operator === undefined) {
+    throw new RangeError(`callMemory: ${kernel} ${pass} is not described`);
+  }
+  const plan = operator.plan(dry, dimensions, variant);
+  const all = dry.memory.bytes;
+  plan.dispose();
+  const tensors = dry.memory.bytes;
+  return { tensors, extra: all - tensors };
+}

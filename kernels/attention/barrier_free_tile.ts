@@ -1,0 +1,73 @@
+/**
+ * The products of attention's barrier-free forward kernel: R rows that an invocation owns against a tile of C columns, whose
+ * C · R numbers are named variables.
+ *
+ * All loads are of single numbers and stand right before their use: so few numbers are alive at once that a CPU's registers
+ * hold most of them. One step of either product reads R + C numbers and does R · C multiply-adds.
+ */
+import { unroll } from "../unroll.ts";
+
+/** What the kernel is made for. */
+export interface AttentionBarrierFreeOptions {
+  /** L, invocations of a workgroup. */
+  readonly lanes: number;
+  /** R, rows of an invocation. */
+  readonly rows: number;
+  /** C, columns of a tile, a multiple of 4. */
+  readonly columns: number;
+}
+
+/** The four columns of a vec4f, and the name of one of them. */
+const COMPONENTS = ["x", "y", "z", "w"] as const;
+
+/**
+ * Declares and computes the inner products of an invocation's query rows, which begin at `place0`, …, with the keys of the
+ * tile, at `columnPlace0`, …: `score0_0`, …, a vec4f for each row and four keys.
+ */
+export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): string {
+  const each = (line: (r: number, j: number) => string) =>
+    unroll(C, (j) => unroll(R, (r) => line(r, j)));
+  return `
+    ${each((r, j) => `var scoreOf${r}_${j} = 0.0;`)}
+    for (var d = 0u; d < headDim; d++) {
+      ${unroll(R, (r) => `let row${r} = query[place${r} + d];`)}
+      ${
+    unroll(C, (j) => `
+      let column${j} = key[columnPlace${j} + d];
+      ${unroll(R, (r) => `scoreOf${r}_${j} = scoreOf${r}_${j} + row${r} * column${j};`)}`)
+  }
+    }
+    ${
+    unroll(R, (r) =>
+      unroll(C / 4, (g) =>
+        `var score${r}_${g} = vec4f(${
+          unroll(4, (j) => `scoreOf${r}_${4 * g + j}`, ", ")
+        });`))
+  }`;
+}
+
+/**
+ * `output = correction · output + Σ_j weight_j value_j`, row by row, over the keys of the tile.
+ *
+ * @param options the tile
+ * @param seen whether a row sees a key; all see all if not given
+ */
+export function weightedSums(
+  { rows: R, columns: C }: AttentionBarrierFreeOptions,
+  seen?: (row: number, column: number) => string,
+): string {
+  const term = (r: number, j: number) => {
+    const product = `weight${r}_${Math.floor(j / 4)}.${COMPONENTS[j % 4]} * column${j}`;
+    return seen === undefined ? product : `select(0.0, ${product}, ${seen(r, j)})`;
+  };
+  return `
+      for (var d = 0u; d < headDim; d++) {
+        ${unroll(R, (r) => `var running${r} = correction${r} * output[place${r} + d];`)}
+        ${
+    unroll(C, (j) => `
+        let column${j} = value[columnPlace${j} + d];
+        ${unroll(R, (r) => `running${r} += ${term(r, j)};`)}`)
+  }
+        ${unroll(R, (r) => `output[place${r} + d] = running${r};`)}
+      }`;
+}

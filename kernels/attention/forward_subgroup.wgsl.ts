@@ -1,0 +1,207 @@
+/**
+ * Fused causal attention, forward, for adapters that compute on the CPU and have subgroups.
+ *
+ * There a load costs dozens of multiply-adds and a barrier hundreds of cycles, so everything is held in
+ * registers and passed between the lanes of a subgroup. The same formulas as attention/forward.wgsl, in base 2.
+ *
+ * One subgroup is a workgroup and computes R query rows of one head, walking key tiles of 4 · S keys up to the
+ * diagonal. Scores: a lane holds four keys of the tile, one vec4f a row, and the lanes broadcast the rows'
+ * queries to each other. Output: lane l holds the vec4f columns l, l + S, … of every row; the weights come
+ * from the lane that holds their key. No barrier, no workgroup memory.
+ *
+ * The maximum that a row's exponentials are taken relative to may lag behind the true one by SLACK powers of two: so the
+ * sums are rescaled in few tiles, and only there does the subgroup look for each row's maximum. Whether some row
+ * needs it is asked of the bits, in which a NaN counts as large: exp2 may lose it, and the row's sum keeps it instead. A row's
+ * own logits alone move its maximum, so that not a bit of it depends on what later rows see.
+ *
+ * Results leave through arrays in memory and a rolled loop, since stores are most of what there is to compile.
+ *
+ * Masked keys are never multiplied: those that only some rows see pass through a `select`.
+ *
+ * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
+ */
+import {
+  accumulateFour,
+  accumulateSeen,
+  type AttentionSubgroupOptions,
+  columnOf,
+  holdsColumn,
+  ownRows,
+  scoreStep,
+} from "./subgroup_tile.ts";
+import { unroll } from "../unroll.ts";
+
+/** What the kernel is made for. */
+export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOptions {
+  /**
+   * Whether to switch off the check that subgroup operations are called from uniform control flow: Tint does not know
+   * that what subgroupAny says is uniform, and naga knows neither the check nor its name.
+   */
+  readonly uniformityUnchecked: boolean;
+}
+
+/**
+ * Writes the kernel; needs not_a_number.wgsl in front.
+ *
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve [B, Hkv, T] of
+ * (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq, T]. Dispatch:
+ * (⌈T / R⌉, Hq, B).
+ *
+ * @param options the tile
+ * @returns WGSL, for the feature `subgroups`
+ */
+export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {
+  const { subgroupSize: S, rows: R, chunks, uniformityUnchecked } = options;
+  const eachRow = (line: (r: number) => string) => unroll(R, line);
+  const eachChunk = (line: (c: number) => string) => unroll(chunks, line);
+  return `
+const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
+const LN_2: f32 = 0.6931471805599453;
+const SLACK: f32 = 4.0; // of a row's maximum, in powers of two
+const NEGATIVE_INFINITY: u32 = 0xff800000u; // negative NaNs have larger bits
+
+struct Parameters {
+  queryHeads: u32, // Hq
+  keyValueHeads: u32, // Hkv
+  sequenceLength: u32, // T
+  headDim: u32, // D
+  scale: f32, // times log2(e)
+  vScaleFull: u32, // 1: factors come from valve
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;
+@group(0) @binding(4) var<storage, read> valve: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> logSumExp: array<f32>;
+
+fn maximum(v: vec4f) -> f32 {
+  return max(max(v.x, v.y), max(v.z, v.w));
+}
+
+${uniformityUnchecked ? "@diagnostic(off, subgroup_uniformity)" : ""}
+@compute @workgroup_size(${S})
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let length = parameters.sequenceLength;
+  let vectors = parameters.headDim / 4u;
+  let groupSize = parameters.queryHeads / parameters.keyValueHeads;
+  let firstRow = (workgroups.x - 1u - workgroup.x) * ${R}u; // the longest rows first
+  let queryHead = workgroup.z * parameters.queryHeads + workgroup.y;
+  let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize;
+  ${ownRows(options)}
+
+  ${eachRow((r) => `var maximum${r} = MASKED; var sum${r} = vec4f(0.0);`)}
+  ${eachChunk((c) => eachRow((r) => `var running${c}_${r} = vec4f(0.0);`))}
+
+  let lastTile = min(firstRow + ${R - 1}u, length - 1u) / ${4 * S}u;
+  for (var tile = 0u; tile <= lastTile; tile++) {
+    let firstKey = tile * ${4 * S}u;
+    let position = firstKey + 4u * lane + vec4u(0u, 1u, 2u, 3u);
+    let columnIndex = keyHead * length + min(position, vec4u(length - 1u));
+    let columnRow = columnIndex * vectors;
+    ${eachRow((r) => `var score${r} = vec4f(0.0);`)}
+    for (var d = 0u; d < vectors; d++) {
+      ${scoreStep(options)}
+    }
+
+    ${eachRow((r) => `score${r} *= parameters.scale;`)}
+    let diagonal = firstKey + ${4 * S - 1}u > firstRow; // some row does not see all keys
+    if (diagonal) {
+      ${
+    eachRow((r) =>
+      `score${r} = select(vec4f(MASKED), score${r}, position <= vec4u(firstRow + ${r}u));`
+    )
+  }
+    }
+    // As integers, positive numbers are ordered as they are, and both kinds of NaN lie above.
+    var above = vec4i(0);
+    var bits = vec4u(0u);
+    ${
+    eachRow((r) => `
+    let excess${r} = score${r} - maximum${r};
+    above = max(above, bitcast<vec4i>(excess${r}));
+    bits = max(bits, bitcast<vec4u>(excess${r}));`)
+  }
+    let isAbove = any(above > vec4i(bitcast<i32>(SLACK))) || any(bits > vec4u(NEGATIVE_INFINITY));
+    if (subgroupAny(isAbove)) {
+      ${
+    eachRow((r) => `
+      let highest${r} = subgroupMax(maximum(score${r}));
+      let grows${r} = highest${r} - maximum${r} > SLACK;
+      let newMaximum${r} = select(maximum${r}, highest${r}, grows${r});
+      let correction${r} = select(1.0, exp2(maximum${r} - newMaximum${r}), grows${r});
+      maximum${r} = newMaximum${r};
+      sum${r} = passNotANumber(sum${r} * correction${r}, score${r} - newMaximum${r});
+      ${eachChunk((c) => `running${c}_${r} *= correction${r};`)}`)
+  }
+    }
+    ${eachRow((r) => `var weight${r} = exp2(score${r} - maximum${r});`)}
+    if (diagonal) {
+      ${
+    eachRow((r) =>
+      `weight${r} = select(vec4f(0.0), weight${r}, position <= vec4u(firstRow + ${r}u));`
+    )
+  }
+    }
+    ${eachRow((r) => `sum${r} += weight${r};`)}
+    if (parameters.vScaleFull == 1u) {
+      var factors = vec4f(1.0);
+      for (var i = 0u; i < 4u; i++) {
+        let v = valve[columnIndex[i]];
+        factors[i] = v.x / (v.x + v.y);
+      }
+      ${eachRow((r) => `weight${r} *= factors;`)}
+    }
+
+    // Lanes whose four keys all rows see; then the keys that only the later rows see.
+    let whole = select(${S}u, (firstRow - min(firstRow, firstKey)) / 4u, diagonal);
+    let end = min(min(firstRow + ${R}u, length) - firstKey, ${4 * S}u);
+    ${
+    eachChunk((c) => `
+    {
+      let first = (keyHead * length + firstKey) * vectors + ${columnOf(options, c)};
+      for (var source = 0u; source < whole; source++) {
+        let row = first + source * 4u * vectors;
+        ${unroll(4, (j) => `let value${j} = value[row + ${j}u * vectors];`)}
+        ${accumulateFour(options, c)}
+      }
+    }`)
+  }
+    if (diagonal) {
+      for (var k = 4u * whole; k < end; k++) {
+        let first = (keyHead * length + firstKey + k) * vectors;
+        ${eachChunk((c) => `let valueSeen${c} = value[first + ${columnOf(options, c)}];`)}
+        ${accumulateSeen(options)}
+      }
+    }
+  }
+
+  var maxima: array<f32, ${R}>;
+  var sums: array<vec4f, ${R}>;
+  var results: array<vec4f, ${R * chunks}>;
+  ${eachRow((r) => `maxima[${r}] = maximum${r}; sums[${r}] = sum${r};`)}
+  ${eachRow((r) => eachChunk((c) => `results[${r * chunks + c}] = running${c}_${r};`))}
+  let rowsToWrite = min(${R}u, length - firstRow);
+  for (var r = 0u; r < rowsToWrite; r++) {
+    let total = subgroupAdd(dot(sums[r], vec4f(1.0)));
+    let index = queryHead * length + firstRow + r;
+    ${
+    eachChunk((c) => `
+    if (${holdsColumn(options, c)}) {
+      let result = results[r * ${chunks}u + ${c}u] / total;
+      output[index * vectors + ${columnOf(options, c)}] = result;
+    }`)
+  }
+    if (lane == 0u) {
+      logSumExp[index] = (maxima[r] + passNotANumber(vec4f(log2(total)), vec4f(total)).x) * LN_2;
+    }
+  }
+}
+`;
+}

@@ -1,0 +1,72 @@
+/**
+ * The tile of attention backward's panel kernels for adapters that compute on the CPU and have no subgroups, or narrow
+ * ones.
+ *
+ * Every invocation computes R rows of `groups` columns, `lanes` apart: all invocations of a workgroup read the same number
+ * of the left operand and neighbouring numbers of the right one, which some compilers turn into one load each. The products
+ * of `step` inner indices are added to an accumulator in one statement, because carrying it around the loop costs more
+ * than adding to it. No barrier, no workgroup memory.
+ */
+import { unroll } from "../../unroll.ts";
+
+/** What a kernel is made for. */
+export interface PanelBarrierFreeOptions {
+  /** Invocations of a workgroup, side by side. */
+  readonly lanes: number;
+  /** R, rows of a workgroup: a multiple of `step`, and a divisor of K. */
+  readonly rows: number;
+  /** Columns of an invocation. */
+  readonly groups: number;
+  /** K, keys of a panel's tile. */
+  readonly keys: number;
+  /** Products that are added at once: at most 4. */
+  readonly step: number;
+}
+
+/** Declares the accumulators `sum{row}_{group}`. */
+export function declareSums({ rows, groups }: PanelBarrierFreeOptions): string {
+  return unroll(rows, (r) => unroll(groups, (g) => `var sum${r}_${g} = 0.0;`));
+}
+
+/** The operands of `addProducts`, at the inner index k + u. */
+export interface PanelOperands {
+  readonly left: (row: number, u: number) => string;
+  readonly right: (group: number, u: number) => string;
+  /** Whether products are added to the accumulator one after the other, not to each other first. */
+  readonly chained?: boolean;
+}
+
+/** Adds the products of `step` inner indices to the accumulators. */
+export function addProducts(
+  { rows, groups, step }: PanelBarrierFreeOptions,
+  { left, right, chained = false }: PanelOperands,
+): string {
+  const products = (g: number) => unroll(step, (u) => `left${u} * right${g}_${u}`, " + ");
+  const add = (sum: string, g: number) =>
+    chained ? `${sum} = ${sum} + ${products(g)};` : `${sum} += ${products(g)};`;
+  return `
+    ${unroll(step, (u) => unroll(groups, (g) => `let right${g}_${u} = ${right(g, u)};`))}
+    ${
+    unroll(rows, (r) => `
+    {
+      ${unroll(step, (u) => `let left${u} = ${left(r, u)};`)}
+      ${unroll(groups, (g) => add(`sum${r}_${g}`, g))}
+    }`)
+  }`;
+}
+
+/** The same for the one inner index k, for rows that see it; what a row does not see is never multiplied in. */
+export function addSeen(
+  { rows, groups }: PanelBarrierFreeOptions,
+  { left, right, seen }: PanelOperands & { readonly seen: (row: number) => string },
+): string {
+  return `
+    ${unroll(groups, (g) => `let right${g} = ${right(g, 0)};`)}
+    ${
+    unroll(rows, (r) => `
+    if (${seen(r)}) {
+      let left = ${left(r, 0)};
+      ${unroll(groups, (g) => `sum${r}_${g} += left * right${g};`)}
+    }`)
+  }`;
+}

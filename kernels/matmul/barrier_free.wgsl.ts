@@ -1,0 +1,110 @@
+/**
+ * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs matmul/operands.wgsl in
+ * front, and says there what it computes.
+ *
+ * Every invocation computes a part of the product in registers, as large as the compiler bears, because a load costs as
+ * much as dozens of multiply-adds there and a barrier more. The invocations of a workgroup own the same `rows` rows
+ * and neighbouring columns, `lanes` apart from group to group: all of them read the same number of left and
+ * neighbouring numbers of right, which some compilers turn into one load each. The products of `step` k are added to
+ * an accumulator in one statement, because carrying it around the loop costs more than adding to it. No
+ * barrier, no workgroup memory.
+ *
+ * Rows and columns past the end are read at the last ones and, with `guarded`, not written; without it there are
+ * none, since a condition around the stores triples the time to compile.
+ */
+import { unroll } from "../unroll.ts";
+
+/** What the kernel is made for. */
+export interface MatmulBarrierFreeOptions {
+  /** Invocations of a workgroup, side by side. */
+  readonly lanes: number;
+  /** Rows of a tile. */
+  readonly rows: number;
+  /** Columns of an invocation, `lanes` apart. */
+  readonly groups: number;
+  /** Products that are added at once. */
+  readonly step: number;
+  /** Whether K may be no multiple of `step`. */
+  readonly remainder: boolean;
+  /** Whether a tile may reach past the last row or column, or a workgroup have no tile. */
+  readonly guarded: boolean;
+}
+
+// The products of k, k + 1, … k + step - 1, added to every accumulator.
+function accumulate({ rows, groups }: MatmulBarrierFreeOptions, step: number): string {
+  const loads = unroll(
+    step,
+    (u) =>
+      unroll(
+        groups,
+        (g) => `    let r${g}_${u} = right[rightColumn${g} + (k + ${u}u) * parameters.rightInner];`,
+      ),
+  );
+  const row = (i: number) => {
+    const numbers = unroll(
+      step,
+      (u) => `      let x${u} = left[leftRow${i} + (k + ${u}u) * parameters.leftInner];`,
+    );
+    const sums = unroll(
+      groups,
+      (g) => `      p${i}_${g} = p${i}_${g}${unroll(step, (u) => ` + x${u} * r${g}_${u}`, "")};`,
+    );
+    return `    {\n${numbers}\n${sums}\n    }`;
+  };
+  return `${loads}\n${unroll(rows, row)}`;
+}
+
+/**
+ * Writes the kernel.
+ *
+ * Dispatch: as many workgroups as the product has tiles of `rows` × (`lanes` · `groups`) numbers, spread over x and y.
+ *
+ * @param options the tile
+ * @returns WGSL
+ */
+export function matmulBarrierFree(options: MatmulBarrierFreeOptions): string {
+  const { lanes, rows, groups, step, remainder, guarded } = options;
+  const store = (i: number) => {
+    const stores = unroll(groups, (g) => {
+      const at = `${g * lanes}u`;
+      const write = `product[place + ${i}u * parameters.columns + ${at}] = p${i}_${g};`;
+      return guarded ? `    if (column + ${at} < parameters.columns) { ${write} }` : `  ${write}`;
+    });
+    return guarded ? `  if (tile.row + ${i}u < rowsToWrite) {\n${stores}\n  }` : stores;
+  };
+  const rest = `  for (var k = whole; k < parameters.inner; k++) {\n${accumulate(options, 1)}\n  }`;
+  return `
+@compute @workgroup_size(${lanes})
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let tile = tileOf(workgroup, workgroups, vec2u(${rows}u, ${lanes * groups}u));
+  let batch = ${guarded ? "min(tile.batch, parameters.batches - 1u)" : "tile.batch"};
+  let column = tile.column + lane.x;
+${
+    unroll(rows, (i) =>
+      `  let leftRow${i} = batch * parameters.leftBatch + min(tile.row + ${i}u, parameters.rows - 1u) * parameters.leftRow;`)
+  }
+${
+    unroll(groups, (g) =>
+      `  let rightColumn${g} = batch * parameters.rightBatch
+    + min(column + ${g * lanes}u, parameters.columns - 1u) * parameters.rightColumn;`)
+  }
+${unroll(rows, (i) => unroll(groups, (g) => `  var p${i}_${g} = 0.0;`))}
+  let whole = parameters.inner${remainder ? ` - parameters.inner % ${step}u` : ""};
+  for (var k = 0u; k < whole; k += ${step}u) {
+${accumulate(options, step)}
+  }
+${remainder ? rest : ""}
+  let place = (batch * parameters.rows + tile.row) * parameters.columns + column;
+${
+    guarded
+      ? "  let rowsToWrite = select(0u, parameters.rows, tile.batch < parameters.batches);"
+      : ""
+  }
+${unroll(rows, store)}
+}
+`;
+}

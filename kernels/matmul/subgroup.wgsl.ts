@@ -1,0 +1,205 @@
+/**
+ * Matrix product for adapters that compute on the CPU and have subgroups. Needs matmul/operands.wgsl in front, and
+ * says there what it computes.
+ *
+ * On such adapters a load is spelled out lane by lane and costs as much as dozens of multiply-adds, and so does a
+ * barrier. So one subgroup is a workgroup and computes a tile of `rows` × (S `width` + `extra`) numbers, S lanes wide. A
+ * lane holds `width` columns: groups of four, l, l + S, …, each of them as one vec4f a row, or single ones, l, l + S, ….
+ * Every number of the left operand is loaded by one lane and broadcast from there. K goes in steps of four, so that
+ * loads can be whole vec4f, whichever way the operands lie; and the four products of a step are added to an
+ * accumulator in one statement, because carrying an accumulator around the loop costs more than adding to it. What
+ * is left of K is one shorter step. No barrier, no workgroup memory.
+ *
+ * Extra columns are for lengths a little beyond whole lanes. There lane l computes the numbers of row l, l + S, … of the
+ * tile, whose left operand it has loaded anyway. Numbers of rows that no lane holds whole are computed by all of them.
+ *
+ * Rows and columns past the end are read at the last ones, computed, and written over the last ones: the same number
+ * again. A condition around the stores would triple the time to compile and halve a tile's rows with it.
+ */
+import {
+  COMPONENTS,
+  groupSize,
+  type LeftLoads,
+  leftLoads,
+  type MatmulLoad,
+  rightLoads,
+  STEP,
+} from "./subgroup_loads.ts";
+import { unroll } from "../unroll.ts";
+
+/** What the kernel is made for. */
+export interface MatmulSubgroupOptions {
+  /** S, the size of every subgroup: a power of two, at least 4. */
+  readonly subgroupSize: number;
+  /** Rows of a tile; a multiple of 4 where left is read `along-outer`. */
+  readonly rows: number;
+  /** Columns of a lane; a multiple of 4 where right is read `along-outer`. */
+  readonly width: number;
+  /** Whether they are neighbours, in groups of four, where there are that many; so where right is read `along-outer`. */
+  readonly grouped: boolean;
+  /**
+   * Columns of a tile beside those of its lanes: at most 4, and none where left is read `along-outer`. Where right is
+   * read so, all tiles begin at a multiple of 4 even so.
+   */
+  readonly extra: number;
+  /** How left is read; `along-inner` only where K is a multiple of 4. */
+  readonly left: MatmulLoad;
+  /** How right is read; `along-inner` only where K is a multiple of 4. */
+  readonly right: MatmulLoad;
+  /** K modulo 4. */
+  readonly remainder: number;
+  /**
+   * Whether the product is stored as vec4f, which makes Stored one: `width` and its rows are whole vec4f then, columns
+   * are grouped, and none is extra.
+   */
+  readonly storedVectors: boolean;
+  /** Whether there may be workgroups without a tile. */
+  readonly spare: boolean;
+}
+
+// The columns of a lane: the first of a group of four is a whole vec4f into a row, if that is read or written so.
+function columns(options: MatmulSubgroupOptions): string {
+  const { subgroupSize: S, width, right, storedVectors } = options;
+  if (groupSize(options) === 1) {
+    return unroll(width, (c) => `  let column${c} = tile.column + ${c * S}u + lane;`);
+  }
+  const whole = right === "along-outer" || storedVectors;
+  return unroll(width, (c) => {
+    if (c % 4 !== 0) return `  let column${c} = column${c - c % 4} + ${c % 4}u;`;
+    const first = `tile.column + ${c * S}u + 4u * lane`;
+    return `  let column${c} = ${
+      whole ? `min(${first}, (parameters.columns - 1u) / 4u * 4u)` : first
+    };`;
+  });
+}
+
+/** An accumulator of an extra column. */
+interface Extra {
+  readonly name: string;
+  readonly column: number;
+  /** What the column's number at k + u is multiplied with. */
+  readonly factor: (u: number) => string;
+  /** Where the row begins in the product. */
+  readonly row: string;
+}
+
+function extras({ rows, extra, subgroupSize: S }: MatmulSubgroupOptions, left: LeftLoads): Extra[] {
+  const ofLanes = (column: number) =>
+    Array.from({ length: Math.ceil(left.held / S) }, (_, j): Extra => ({
+      name: `q${j}_${column}`,
+      column,
+      factor: (u) => left.own(j, u),
+      row: `productStart + rowOfLane${j} * parameters.productRow`,
+    }));
+  const ofAll = (column: number) =>
+    Array.from({ length: rows - left.held }, (_, n): Extra => ({
+      name: `o${left.held + n}_${column}`,
+      column,
+      factor: (u) => left.number(left.held + n, u),
+      row: `row${left.held + n}`,
+    }));
+  return Array.from({ length: extra }, (_, column) => [...ofLanes(column), ...ofAll(column)])
+    .flat();
+}
+
+// The products of k, k + 1, … k + step - 1, added to every accumulator.
+function accumulate(options: MatmulSubgroupOptions, step: number): string {
+  const { rows, width, extra } = options;
+  const left = leftLoads(options.left, options);
+  const right = rightLoads(options.right, options);
+  // Which comes first changes what the compiler keeps in registers: measured on lavapipe 25, 3 to 17 %.
+  const loads = options.left === "along-outer" && options.right === "along-inner"
+    ? `${left.loads(step)}\n${right.loads(step)}`
+    : `${right.loads(step)}\n${left.loads(step)}`;
+  const sum = (name: string, product: (u: number) => string) =>
+    `      ${name} = ${name}${unroll(step, (u) => ` + ${product(u)}`, "")};`;
+  const extraNumbers = unroll(
+    extra,
+    (e) => unroll(step, (u) => `    let y${e}_${u} = ${right.extra(e, u)};`),
+  );
+  const extraProducts = extras(options, left)
+    .map(({ name, column, factor }) => sum(name, (u) => `${factor(u)} * y${column}_${u}`))
+    .join("\n");
+  const products = unroll(rows, (i) => {
+    const numbers = unroll(step, (u) => `let x${u} = ${left.number(i, u)};`, " ");
+    const sums = unroll(
+      width / groupSize(options),
+      (v) => sum(`p${i}_${v}`, (u) => `x${u} * r${v}_${u}`),
+    );
+    return `    {\n      ${numbers}\n${sums}\n    }`;
+  });
+  return `${loads}\n${extraNumbers}\n${extraProducts}\n${products}`;
+}
+
+// The row of the product that is row i of the tile, the one that left's loads stand for.
+function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
+  const row = left === "along-outer"
+    ? `min(tile.row + ${i - i % 4}u, (parameters.rows - 1u) / 4u * 4u) + ${i % 4}u`
+    : `tile.row + ${i}u`;
+  return `min(${row}, parameters.rows - 1u)`;
+}
+
+// The stores of row i.
+function store(i: number, options: MatmulSubgroupOptions): string {
+  const { width, storedVectors } = options;
+  const row = `  let row${i} = productStart + ${rowOf(i, options)} * parameters.productRow;`;
+  if (storedVectors) {
+    return `${row}\n` +
+      unroll(width / 4, (v) => `  product[(row${i} + column${4 * v}) / 4u] = p${i}_${v};`);
+  }
+  const size = groupSize(options);
+  return `${row}\n` + unroll(width, (c) => {
+    const number = size === 1 ? `p${i}_${c}` : `p${i}_${Math.floor(c / 4)}.${COMPONENTS[c % 4]}`;
+    return `  product[row${i} + stored${c}] = ${number};`;
+  });
+}
+
+/**
+ * Writes the kernel.
+ *
+ * Dispatch: as many workgroups as the product has tiles of `rows` × (S `width` + `extra`) numbers, spread over x and y.
+ *
+ * @param options the tile, and how the operands lie
+ * @returns WGSL, for the feature `subgroups`
+ */
+export function matmulSubgroup(options: MatmulSubgroupOptions): string {
+  const { subgroupSize: S, rows, width, extra, remainder, storedVectors, spare } = options;
+  const size = groupSize(options);
+  const zero = size === 1 ? "0.0" : "vec4f()";
+  const left = leftLoads(options.left, options);
+  const beyond = extras(options, left);
+  const rest = `  {\n    let k = whole;\n${accumulate(options, remainder)}\n  }`;
+  const storedAt = (column: string) =>
+    `min(${column}, parameters.columns - 1u) * parameters.productColumn`;
+  return `
+@compute @workgroup_size(${S})
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let tile = tileOf(workgroup, workgroups, vec2u(${rows}u, ${S * width + extra}u));
+${spare ? "  if (tile.batch >= parameters.batches) { return; }" : ""}
+  let leftStart = tile.batch * parameters.leftBatch;
+  let rightStart = tile.batch * parameters.rightBatch;
+  let productStart = tile.batch * parameters.productBatch;
+${columns(options)}
+${left.setup}
+${rightLoads(options.right, options).setup}
+${unroll(rows, (i) => unroll(width / size, (v) => `  var p${i}_${v} = ${zero};`))}
+${beyond.map(({ name }) => `  var ${name} = 0.0;`).join("\n")}
+  let whole = parameters.inner${remainder === 0 ? "" : ` - ${remainder}u`};
+  for (var k = 0u; k < whole; k += ${STEP}u) {
+${accumulate(options, STEP)}
+  }
+${remainder === 0 ? "" : rest}
+${storedVectors ? "" : unroll(width, (c) => `  let stored${c} = ${storedAt(`column${c}`)};`)}
+${unroll(rows, (i) => store(i, options))}
+${unroll(extra, (e) => `  let extraStored${e} = ${storedAt(`tile.column + ${S * width + e}u`)};`)}
+${
+    beyond.map(({ name, column, row }) => `  product[${row} + extraStored${column}] = ${name};`)
+      .join("\n")
+  }
+}
+`;
+}

@@ -1,0 +1,242 @@
+/** How the subgroup kernel of the matrix product reads its operands: each of three ways, for either side. */
+import { unroll } from "../unroll.ts";
+
+/**
+ * How an operand is read. `along-inner`: four k at a time, of a matrix that is contiguous along K; `along-outer`: four
+ * rows of left or columns of right at a time, of one that is contiguous that way; `scalar`: number by number, however
+ * it lies. The first two make the operand's alias a vec4f and want whole vec4f: K, or the other length, is a
+ * multiple of four.
+ */
+export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
+
+/** k of a step: a vec4f. */
+export const STEP = 4;
+export const COMPONENTS = ["x", "y", "z", "w"];
+
+/** The part of the tile that a side's loads depend on. */
+interface Tile {
+  /** S */
+  readonly subgroupSize: number;
+  /** Rows of a tile. */
+  readonly rows: number;
+  /** Columns of a lane. */
+  readonly width: number;
+  /** Whether columns of a lane are neighbours, in groups of four, where it has that many. */
+  readonly grouped: boolean;
+  /** Columns of a tile beside those of its lanes. */
+  readonly extra: number;
+}
+
+/** The loads of the left operand: where each lane reads, what it reads for `step` k from k on, and who holds a number. */
+export interface LeftLoads {
+  readonly setup: string;
+  readonly loads: (step: number) => string;
+  /** The number of row i at k + u, broadcast. */
+  readonly number: (i: number, u: number) => string;
+  /** The tile's first rows, of which lane l holds row l, l + S, … whole. */
+  readonly held: number;
+  /** The number at k + u of the lane's own row, l + S j. */
+  readonly own: (j: number, u: number) => string;
+}
+
+/** The loads of the right operand: r0_u, r1_u, … are a lane's groups of columns at k + u. */
+export interface RightLoads {
+  readonly setup: string;
+  readonly loads: (step: number) => string;
+  /** The number of extra column e at k + u, broadcast. */
+  readonly extra: (e: number, u: number) => string;
+}
+
+/** Rows of left that are dealt to the lanes number by number, at four k, if it is read as `scalar`. */
+export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
+  const beyond = rows % S;
+  return Math.ceil(STEP * beyond / S) < STEP ? beyond : 0;
+}
+
+function place(name: string, { subgroupSize: S }: Tile, index: number, component = ""): string {
+  return `subgroupBroadcast(${name}${Math.floor(index / S)}${component}, ${index % S}u)`;
+}
+
+// Lane l reads row l, l + S, … of the tile, and the last one where there are no more.
+function leftRows({ subgroupSize: S, rows }: Tile): string {
+  return unroll(Math.ceil(rows / S), (j) => {
+    const row = `${j * S}u + lane`;
+    const inTile = (j + 1) * S <= rows ? row : `min(${row}, ${rows - 1}u)`;
+    return `  let rowOfLane${j} = min(tile.row + ${inTile}, parameters.rows - 1u);
+  let leftRow${j} = leftStart + rowOfLane${j} * parameters.leftRow;`;
+  });
+}
+
+function leftAlongInner(tile: Tile): LeftLoads {
+  const { subgroupSize: S, rows } = tile;
+  return {
+    setup: leftRows(tile),
+    loads: () =>
+      unroll(Math.ceil(rows / S), (j) => `    let l${j} = left[leftRow${j} + k / ${STEP}u];`),
+    number: (i, u) => place("l", tile, i, `.${COMPONENTS[u]}`),
+    held: rows,
+    own: (j, u) => `l${j}.${COMPONENTS[u]}`,
+  };
+}
+
+// Rows that fill no group of S are dealt to the lanes with their four k, where that takes fewer loads.
+function leftScalar(tile: Tile): LeftLoads {
+  const { subgroupSize: S, rows } = tile;
+  const dealt = dealtRows(tile);
+  const held = rows - dealt;
+  const deals = Math.ceil(STEP * dealt / S);
+  return {
+    setup: leftRows({ ...tile, rows: held }) + unroll(deals, (j) => `
+  let dealt${j} = ${j * S}u + lane;
+  let dealtRow${j} = leftStart + parameters.leftRow *
+    min(tile.row + min(${held}u + dealt${j} / ${STEP}u, ${rows - 1}u), parameters.rows - 1u);`, ""),
+    loads: (step) =>
+      unroll(
+        Math.ceil(held / S),
+        (j) =>
+          unroll(
+            step,
+            (u) => `    let l${j}_${u} = left[leftRow${j} + (k + ${u}u) * parameters.leftInner];`,
+          ),
+      ) + unroll(deals, (j) => `
+    let d${j} = left[dealtRow${j} + (k + min(dealt${j} % ${STEP}u, ${
+        step - 1
+      }u)) * parameters.leftInner];`, ""),
+    number: (i, u) =>
+      i < held ? place("l", tile, i, `_${u}`) : place("d", tile, STEP * (i - held) + u),
+    held,
+    own: (j, u) => `l${j}_${u}`,
+  };
+}
+
+// The vec4f of four rows at one k, counted through the rows and then the k, are dealt to the lanes in turn.
+function leftAlongOuter(tile: Tile): LeftLoads {
+  const { subgroupSize: S, rows } = tile;
+  const quads = rows / 4;
+  const count = Math.ceil(STEP * quads / S);
+  return {
+    setup: unroll(count, (j) =>
+      `  let vector${j} = ${j * S}u + lane;
+  let leftQuad${j} = leftStart + min(tile.row / 4u + vector${j} % ${quads}u, (parameters.rows + 3u) / 4u - 1u);
+  let leftK${j} = vector${j} / ${quads}u;`),
+    loads: (step) =>
+      unroll(
+        Math.ceil(step * quads / S),
+        (j) =>
+          `    let l${j} = left[leftQuad${j} + (k + min(leftK${j}, ${
+            step - 1
+          }u)) * parameters.leftInner];`,
+      ),
+    number: (i, u) => place("l", tile, u * quads + Math.floor(i / 4), `.${COMPONENTS[i % 4]}`),
+    held: 0,
+    own: () => {
+      throw new RangeError("lanes hold no whole rows of a left operand that is read along them");
+    },
+  };
+}
+
+/** Left's loads. */
+export function leftLoads(load: MatmulLoad, tile: Tile): LeftLoads {
+  if (load === "scalar") return leftScalar(tile);
+  return load === "along-inner" ? leftAlongInner(tile) : leftAlongOuter(tile);
+}
+
+// Columns are those of the names column0, column1, … that the kernel declares.
+function rightStarts(width: number): string {
+  return unroll(
+    width,
+    (c) =>
+      `  let rightColumn${c} = rightStart + min(column${c}, parameters.columns - 1u) * parameters.rightColumn;`,
+  );
+}
+
+// Where an extra column begins in right.
+function extraStart(name: string, { subgroupSize: S, width }: Tile, column: string): string {
+  return `
+  let ${name} = rightStart +
+    min(tile.column + ${
+    S * width
+  }u + ${column}, parameters.columns - 1u) * parameters.rightColumn;`;
+}
+
+// What a lane's columns hold at k + u, as groups of four where there are four.
+function groups(tile: Tile, step: number, number: (c: number, u: number) => string): string {
+  const { width } = tile;
+  const size = groupSize(tile);
+  return unroll(width / size, (v) =>
+    unroll(step, (u) => {
+      const numbers = unroll(size, (c) => number(size * v + c, u), ", ");
+      return `    let r${v}_${u} = ${size === 1 ? numbers : `vec${size}f(${numbers})`};`;
+    }));
+}
+
+/** Columns that a lane adds up as one vector. */
+export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 1 | 4 {
+  return grouped && width % 4 === 0 ? 4 : 1;
+}
+
+// Lane e reads extra column e.
+function rightAlongInner(tile: Tile): RightLoads {
+  const { width, extra } = tile;
+  return {
+    setup: rightStarts(width) + (extra === 0 ? "" : extraStart("extraColumn", tile, "lane")),
+    loads: (step) =>
+      unroll(width, (c) => `    let number${c} = right[rightColumn${c} + k / ${STEP}u];`) + "\n" +
+      groups(tile, step, (c, u) => `number${c}.${COMPONENTS[u]}`) +
+      (extra === 0 ? "" : `\n    let extra = right[extraColumn + k / ${STEP}u];`),
+    extra: (e, u) => `subgroupBroadcast(extra.${COMPONENTS[u]}, ${e}u)`,
+  };
+}
+
+// The numbers of extra columns at four k are dealt to the lanes.
+function rightScalar(tile: Tile): RightLoads {
+  const { subgroupSize: S, width, extra } = tile;
+  const deals = Math.ceil(STEP * extra / S);
+  return {
+    setup: rightStarts(width) + unroll(
+      deals,
+      (j) => `
+  let extra${j} = ${j * S}u + lane;${extraStart(`extraColumn${j}`, tile, `extra${j} / ${STEP}u`)}`,
+      "",
+    ),
+    loads: (step) =>
+      groups(
+        tile,
+        step,
+        (c, u) => `right[rightColumn${c} + (k + ${u}u) * parameters.rightInner]`,
+      ) + unroll(deals, (j) => `
+    let e${j} = right[extraColumn${j} + (k + min(extra${j} % ${STEP}u, ${
+        step - 1
+      }u)) * parameters.rightInner];`, ""),
+    extra: (e, u) => place("e", tile, STEP * e + u),
+  };
+}
+
+// Lane u reads the vec4f of the extra columns at k + u.
+function rightAlongOuter({ subgroupSize: S, width, extra }: Tile): RightLoads {
+  return {
+    setup: unroll(
+      width / 4,
+      (v) => `  let rightQuad${v} = rightStart + column${4 * v} / 4u;`,
+    ) + (extra === 0 ? "" : `
+  let extraQuad = rightStart + min(tile.column + ${S * width}u, parameters.columns - 1u) / 4u;`),
+    loads: (step) =>
+      unroll(
+        step,
+        (u) =>
+          unroll(
+            width / 4,
+            (v) =>
+              `    let r${v}_${u} = right[rightQuad${v} + (k + ${u}u) * parameters.rightInner];`,
+          ),
+      ) + (extra === 0 ? "" : `
+    let extra = right[extraQuad + (k + min(lane, ${step - 1}u)) * parameters.rightInner];`),
+    extra: (e, u) => `subgroupBroadcast(extra.${COMPONENTS[e]}, ${u}u)`,
+  };
+}
+
+/** Right's loads. */
+export function rightLoads(load: MatmulLoad, tile: Tile): RightLoads {
+  if (load === "scalar") return rightScalar(tile);
+  return load === "along-inner" ? rightAlongInner(tile) : rightAlongOuter(tile);
+}

@@ -1,0 +1,30 @@
+// SwiGLU, forward:  hidden = g σ(g) u,  σ the logistic function, g the first half of a row and u the second.  Needs
+// row_element_*.wgsl and model/sigmoid.wgsl in front.
+//
+// One invocation an element, 64 a workgroup, spread over x and y. No barriers.
+//
+// Source: Shazeer, arXiv 2002.05202.
+
+struct Parameters {
+  rows: u32,
+  elements: u32, // of half a row, f
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> projections: array<Element>; // [rows, 2 f]
+@group(0) @binding(2) var<storage, read_write> hidden: array<Element>; // [rows, f]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  if (i >= parameters.rows * parameters.elements) {
+    return;
+  }
+  let place = i / parameters.elements * parameters.elements + i;
+  let g = projections[place];
+  hidden[i] = g * sigmoid(g) * projections[place + parameters.elements];
+}

@@ -1,0 +1,47 @@
+// RMSNorm, forward, a workgroup a row:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms.
+// Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front.
+//
+// One workgroup of LANES invocations a row, neighbors on neighboring elements. The row is read twice, the second time
+// from the cache. Barriers: those of rowSum. Any d with the scalar element.
+//
+// Source: Zhang and Sennrich, arXiv 1910.07467.
+
+struct Parameters {
+  rows: u32,
+  columns: u32, // d
+  epsilon: f32,
+  firstRow: u32, // rows in front of it are others' work
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> input: array<Element>; // [rows, d]
+@group(0) @binding(2) var<storage, read> gain: array<Element>; // [d]
+@group(0) @binding(3) var<storage, read_write> output: array<Element>; // [rows, d]
+@group(0) @binding(4) var<storage, read_write> inverseRms: array<f32>; // [rows]
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let row = parameters.firstRow + workgroup.y * workgroups.x + workgroup.x;
+  if (row >= parameters.rows) {
+    return;
+  }
+  let length = parameters.columns / ELEMENT_WIDTH;
+  let first = row * length;
+  var squares = Element();
+  for (var c = lane.x; c < length; c += LANES) {
+    let x = input[first + c];
+    squares += x * x;
+  }
+  let sum = rowSum(elementSum(squares), lane.x, 0u);
+  let inverse = 1.0 / sqrt(sum / f32(parameters.columns) + parameters.epsilon);
+  for (var c = lane.x; c < length; c += LANES) {
+    output[first + c] = gain[c] * (input[first + c] * inverse);
+  }
+  if (lane.x == 0u) {
+    inverseRms[row] = inverse;
+  }
+}

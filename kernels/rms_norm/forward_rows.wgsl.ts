@@ -1,0 +1,77 @@
+/**
+ * RMSNorm, forward, for adapters that compute on the CPU: `inverseRms = 1 / sqrt(mean(x²) + epsilon)`,
+ * `y = gain * x * inverseRms`.
+ *
+ * An invocation walks a few rows of its own from end to end, twice: there the lanes of a subgroup are the lanes of a vector
+ * register, every load is a gather anyhow, and a lane's own run is what the memory prefetcher sees best. The
+ * rows of an invocation share the loads of the gain. No barriers. Any d with the scalar element.
+ *
+ * Source: Zhang and Sennrich, arXiv 1910.07467.
+ */
+import { unroll } from "../unroll.ts";
+
+/**
+ * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
+ *
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms [rows]. Dispatch
+ * workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
+ *
+ * @param rows R, the rows of an invocation
+ * @returns WGSL
+ */
+export function rmsNormForwardRows(rows: number): string {
+  const eachRow = (line: (r: number) => string) => unroll(rows, line);
+  return `
+struct Parameters {
+  rows: u32,
+  columns: u32, // d
+  epsilon: f32,
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> input: array<Element>; // [rows, d]
+@group(0) @binding(2) var<storage, read> gain: array<Element>; // [d]
+@group(0) @binding(3) var<storage, read_write> output: array<Element>; // [rows, d]
+@group(0) @binding(4) var<storage, read_write> inverseRms: array<f32>; // [rows]
+
+@compute @workgroup_size(8)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let firstRow = ((workgroup.y * workgroups.x + workgroup.x) * 8u + lane.x) * ${rows}u;
+  if (firstRow >= parameters.rows) {
+    return;
+  }
+  let length = parameters.columns / ELEMENT_WIDTH;
+  // Past the end the last row is computed again, by the same invocation.
+  ${
+    eachRow((r) => `
+  let row${r} = min(firstRow + ${r}u, parameters.rows - 1u);
+  let first${r} = row${r} * length;
+  var squares${r} = Element();`)
+  }
+  for (var c = 0u; c < length; c++) {
+    ${
+    eachRow((r) => `
+    let x${r} = input[first${r} + c];
+    squares${r} += x${r} * x${r};`)
+  }
+  }
+  ${
+    eachRow((r) => `
+  let sum${r} = elementSum(squares${r});
+  let inverse${r} = 1.0 / sqrt(sum${r} / f32(parameters.columns) + parameters.epsilon);
+  inverseRms[row${r}] = inverse${r};`)
+  }
+  for (var c = 0u; c < length; c++) {
+    let weight = gain[c];
+    ${
+    eachRow((r) => `
+    output[first${r} + c] = weight * (input[first${r} + c] * inverse${r});`)
+  }
+  }
+}
+`;
+}

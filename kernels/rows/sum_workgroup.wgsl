@@ -1,0 +1,31 @@
+// A sum over a workgroup of LANES = GROUP² invocations, for kernels that sum often and run on GPUs without subgroups;
+// rows/sum_subgroup.wgsl takes its place where there are any.
+//
+// Every invocation adds one group of GROUP numbers, then the GROUP sums: two barriers, and the same bits everywhere.
+// It may be called again at once: whoever writes has passed a barrier that all readers reach first.
+
+const LANES: u32 = 64u;
+const GROUP: u32 = 8u;
+
+var<workgroup> rowSummands: array<f32, LANES>;
+var<workgroup> rowSums: array<f32, GROUP>;
+
+// `turn` counts the calls.
+fn rowSum(summand: f32, lane: u32, turn: u32) -> f32 {
+  rowSummands[lane] = summand;
+  workgroupBarrier();
+  let group = lane % GROUP;
+  var sum = 0.0;
+  for (var i = 0u; i < GROUP; i++) {
+    sum += rowSummands[group * GROUP + i];
+  }
+  if (lane < GROUP) {
+    rowSums[group] = sum;
+  }
+  workgroupBarrier();
+  var total = 0.0;
+  for (var i = 0u; i < GROUP; i++) {
+    total += rowSums[i];
+  }
+  return total;
+}

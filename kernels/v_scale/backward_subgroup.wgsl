@@ -1,0 +1,59 @@
+// V-scale, backward, for GPUs with subgroups. With u the gradient of the scaled value, r = |v|² and phi = r / (r + C),
+// per row:
+//
+//   dv = phi u + 2 C / (r + C)² <v, u> v          term of dC = - r / (r + C)² <v, u>
+//
+// Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and v_scale/cluster.wgsl in front;
+// v_scale/constant_gradient.wgsl sums the terms of a head.
+//
+// CLUSTER lanes a row of the B Hkv T rows, neighbors on neighboring elements; 64 / CLUSTER rows a workgroup. The row is
+// read twice, the second time from the cache. No barriers. Any D with the scalar element.
+//
+// Source: Chen, Lin, Yao, arXiv 2603.17771; J = phi I + 2 C / (r + C)² v vᵀ is symmetric.
+
+struct Parameters {
+  rows: u32, // B Hkv T
+  columns: u32, // D
+  keyValueHeads: u32, // Hkv
+  sequenceLength: u32, // T
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> value: array<Element>; // [B, Hkv, T, D]
+@group(0) @binding(2) var<storage, read> constant: array<f32>; // [Hkv]
+@group(0) @binding(3) var<storage, read> scaledValueGradient: array<Element>; // [B, Hkv, T, D]
+@group(0) @binding(4) var<storage, read_write> valueGradient: array<Element>; // [B, Hkv, T, D]
+@group(0) @binding(5) var<storage, read_write> constantTerm: array<vec2f>; // [B, Hkv, T] of (term of dC, 0)
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let row = ((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x) / CLUSTER;
+  let start = lane.x % CLUSTER;
+  // Nobody leaves before the sums: lanes past the last row have nothing to add.
+  let inside = row < parameters.rows;
+  let length = select(0u, parameters.columns / ELEMENT_WIDTH, inside);
+  let first = row * length;
+  var squares = Element();
+  var products = Element();
+  for (var i = start; i < length; i += CLUSTER) {
+    let v = value[first + i];
+    squares += v * v;
+    products += v * scaledValueGradient[first + i];
+  }
+  let squaredNorm = clusterSum(elementSum(squares));
+  let product = clusterSum(elementSum(products));
+  let c = constant[row / parameters.sequenceLength % parameters.keyValueHeads];
+  let sum = squaredNorm + c;
+  let factor = squaredNorm / sum;
+  let along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
+  for (var i = start; i < length; i += CLUSTER) {
+    valueGradient[first + i] = factor * scaledValueGradient[first + i] + along * value[first + i];
+  }
+  if (inside && start == 0u) {
+    constantTerm[row] = vec2f(-factor / sum * product, 0.0);
+  }
+}

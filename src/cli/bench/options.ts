@@ -1,0 +1,328 @@
+/** The bench's command line: what it takes, and what it makes of it. */
+import type { CacheState, ResultSettings } from "../../measure/result_file.ts";
+import {
+  type GridName,
+  type KernelName,
+  kernelPasses,
+  type PassName,
+  shapeNamed,
+  shapesOf,
+} from "../../measure/workloads/shapes.ts";
+import {
+  namedVariantsOf,
+  type NumberFormat,
+  numberFormatOf,
+  numberFormats,
+  variantsOf,
+} from "../../measure/workloads.ts";
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "../shared/arguments.ts";
+import {
+  budgetSeconds,
+  help,
+  listOf,
+  oneOf,
+  refuseOperands,
+  runtime,
+  type RuntimeChoice,
+  seed,
+  software,
+  type SoftwareChoice,
+  someOf,
+  tuning,
+  wholeNumber,
+} from "../shared/options.ts";
+
+/** What to measure. */
+export interface Selection {
+  readonly kernels: readonly KernelName[];
+  readonly passes: readonly PassName[];
+  /** A grid's name, or shapes by name. */
+  readonly shapes: GridName | readonly string[];
+  readonly dtypes: readonly NumberFormat[];
+  readonly caches: readonly CacheState[];
+  readonly variants: "chosen" | "all" | readonly string[];
+  readonly runtime: RuntimeChoice;
+  readonly software: SoftwareChoice;
+  /** Whether the choices of `deno task tune` count. */
+  readonly tuning: "on" | "off";
+  readonly seed: number;
+  /** Seconds for the whole run; undefined leaves it to the adapter. */
+  readonly budget: number | undefined;
+}
+
+/** A command line that makes sense. */
+export type BenchRequest =
+  | { readonly help: true }
+  | {
+    readonly help: false;
+    readonly selection: Selection;
+    readonly out: string | undefined;
+    readonly json: boolean;
+    readonly label: string | undefined;
+    readonly resume: string | undefined;
+  };
+
+const grids: readonly GridName[] = ["quick", "default", "full"];
+const passes: readonly PassName[] = ["forward", "backward"];
+const caches: readonly CacheState[] = ["hot", "cold"];
+const kernels = Object.keys(kernelPasses) as KernelName[];
+
+const options = {
+  kernels: {
+    type: "value",
+    placeholder: "A,B",
+    description: `Kernels: ${kernels.join(", ")} (default all)`,
+  },
+  passes: {
+    type: "value",
+    placeholder: "A,B",
+    description: "Passes: forward, backward (default both)",
+  },
+  shapes: {
+    type: "value",
+    placeholder: "GRID",
+    description:
+      "quick, default or full, or names of shapes; software adapters get smaller ones (default default)",
+  },
+  dtypes: {
+    type: "value",
+    placeholder: "A,B",
+    description: `Number formats: ${numberFormats.join(", ")} (default those of the variants)`,
+  },
+  cache: {
+    type: "value",
+    placeholder: "A,B",
+    description: "States of the cache: hot, cold (default both)",
+  },
+  variants: {
+    type: "value",
+    placeholder: "A,B",
+    description:
+      "chosen: the kernel that callers get on this adapter; all but those in f16; or names (default chosen)",
+  },
+  runtime,
+  software,
+  tuning,
+  budget: {
+    type: "value",
+    placeholder: "SECONDS",
+    description: "About how long the run may take (default 240, software adapters 180)",
+  },
+  seed,
+  out: {
+    type: "value",
+    placeholder: "FILE",
+    description: "The result file, which must not exist (default results/<date>-<adapter>.json)",
+  },
+  label: {
+    type: "value",
+    placeholder: "TEXT",
+    description: "A name for this machine, kept in the result file",
+  },
+  resume: {
+    type: "value",
+    placeholder: "FILE",
+    description: "Goes on with an incomplete result file",
+  },
+  json: { type: "switch", description: "Prints the result file instead of a table" },
+  help,
+} as const satisfies OptionSpecifications;
+
+/** The text of `--help`. */
+export function benchHelp(): string {
+  return `Measures the kernels on this machine's GPU, and what the GPU can do at best.
+
+Usage: deno task bench [OPTIONS]
+
+${formatOptions(options)}
+Every answer is checked before its speed is reported. Results are written after each measurement; Ctrl-C ends
+the run, keeps what there is, marked incomplete, and --resume goes on with it.
+
+Kernels that keep their tiles in f16 and add in f32 are measured only where --variants names them:
+  attention  ${namedVariantsOf("attention", "forward").join(", ")}
+  matmul     ${namedVariantsOf("matmul", "forward").join(", ")}
+Their number format is f16+f32. They are compared with their own kind only, may be as wrong as f16 rounds, and are
+held against the f32 ceiling, since they multiply and add in f32.
+
+Exit codes:
+  0    everything was measured
+  1    the run could not begin or go on: no adapter, unwritable output, unreadable file
+  2    a mistake in the command line
+  3    it ran to the end, but some kernels were wrong, failed or timed out
+  130  interrupted
+`;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @param args the words after the command
+ * @returns what is wanted
+ * @throws {UsageError} for anything that makes no sense
+ */
+export function parseBench(args: readonly string[]): BenchRequest {
+  const { switches, values, operands } = parseArguments(args, { options });
+  if (switches.help) return { help: true };
+  refuseOperands(operands, "bench");
+  if (values.resume !== undefined) {
+    // Only what was not in the command line can come from the file without contradiction.
+    const given = Object.keys(options).find((name) =>
+      !["resume", "json", "budget"].includes(name) &&
+      args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
+    );
+    if (given !== undefined) {
+      throw new UsageError(`--${given} with --resume: the file says what is left to measure`);
+    }
+  }
+  const { label } = values;
+  // deno-lint-ignore no-control-regex
+  if (label !== undefined && (label.length > 300 || /[\u0000-\u001f\u007f-\u009f]/.test(label))) {
+    throw new UsageError("--label is too long or holds control characters");
+  }
+  return {
+    help: false,
+    selection: checkSelection({
+      kernels: listOf("kernels", values.kernels),
+      passes: listOf("passes", values.passes),
+      shapes: values.shapes === undefined ? undefined : listOf("shapes", values.shapes),
+      dtypes: listOf("dtypes", values.dtypes),
+      caches: listOf("cache", values.cache),
+      variants: listOf("variants", values.variants),
+      runtime: values.runtime,
+      software: values.software,
+      tuning: values.tuning,
+      seed: wholeNumber("seed", values.seed),
+      budget: values.budget,
+    }),
+    out: values.out,
+    json: switches.json,
+    label,
+    resume: values.resume,
+  };
+}
+
+/**
+ * What an incomplete result file was asked to measure.
+ *
+ * @param settings of the file, which may be a stranger's
+ * @param budget seconds, from the command line
+ * @throws {UsageError} if they do not say what is left
+ */
+export function selectionOf(settings: ResultSettings, budget: number | undefined): Selection {
+  const { selection } = settings;
+  if (typeof selection !== "object" || selection === null) {
+    throw new UsageError("--resume: the file does not say what was to be measured");
+  }
+  const stored = selection as Record<string, unknown>;
+  const { shapes } = stored;
+  return checkSelection({
+    ...stored,
+    shapes: typeof shapes === "string" ? [shapes] : shapes,
+    seed: settings.seed,
+    budget: budget ?? stored.budget,
+  });
+}
+
+// The fields come from a command line or from a file, so nothing is known of their types.
+function checkSelection(given: { readonly [field: string]: unknown }): Selection {
+  const chosen = {
+    kernels: someOf("kernels", { given: given.kernels, known: kernels }),
+    passes: someOf("passes", { given: given.passes, known: passes }),
+    caches: someOf("cache", { given: given.caches, known: caches }),
+    runtime: oneOf("runtime", { given: given.runtime, known: runtime.choices }),
+    software: oneOf("software", {
+      given: given.software,
+      known: software.choices,
+    }),
+    // Files from before there was tuning do not say.
+    tuning: oneOf("tuning", { given: given.tuning ?? "on", known: tuning.choices }),
+  };
+  const { seed, budget: seconds } = given;
+  if (!Number.isSafeInteger(seed)) throw new UsageError(`--seed is ${seed}, wanted a whole number`);
+  const budget = seconds === undefined ? undefined : budgetSeconds(seconds);
+  if (
+    !chosen.kernels.some((kernel) => chosen.passes.some((p) => kernelPasses[kernel].includes(p)))
+  ) {
+    throw new UsageError(
+      `--kernels and --passes leave nothing: ${chosen.kernels.join(", ")} has no ${
+        chosen.passes.join(", ")
+      }`,
+    );
+  }
+  const variants = variantSelection(given.variants, chosen);
+  return {
+    ...chosen,
+    shapes: shapeSelection(given.shapes, chosen.kernels),
+    variants,
+    dtypes: formatSelection(given.dtypes, { ...chosen, variants }),
+    seed: seed as number,
+    budget,
+  };
+}
+
+function shapeSelection(given: unknown, chosen: readonly KernelName[]): GridName | string[] {
+  if (given === undefined) return "default";
+  const names = Array.isArray(given) ? given as unknown[] : [given];
+  const grid = names.find((name) => grids.includes(name as GridName)) as GridName | undefined;
+  if (grid !== undefined) {
+    if (names.length === 1) return grid;
+    throw new UsageError(`--shapes mixes the grid ${grid} with other names`);
+  }
+  const known = [...new Set(chosen.flatMap(namesOfShapes))];
+  return names.map((name) => oneOf("shapes", { given: name, known }));
+}
+
+/** What of the kernels is selected. */
+interface Operators {
+  readonly kernels: readonly KernelName[];
+  readonly passes: readonly PassName[];
+}
+
+// Every variant of the selected operators by name, with the format in which it computes.
+function variantsIn({ kernels, passes }: Operators) {
+  return kernels.flatMap((kernel) =>
+    passes.filter((pass) => kernelPasses[kernel].includes(pass)).flatMap((pass) =>
+      [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)]
+        .map((name) => ({ name, format: numberFormatOf(kernel, pass, name) }))
+    )
+  );
+}
+
+function variantSelection(given: unknown, operators: Operators): Selection["variants"] {
+  if (given === undefined) return "chosen";
+  const names = Array.isArray(given) ? given as unknown[] : [given];
+  const [first] = names;
+  if (names.length === 1 && (first === "chosen" || first === "all")) return first;
+  const known = [...new Set(variantsIn(operators).map(({ name }) => name))];
+  return names.map((name) => oneOf("variants", { given: name, known }));
+}
+
+function formatSelection(
+  given: unknown,
+  { variants, ...operators }: Operators & Pick<Selection, "variants">,
+): readonly NumberFormat[] {
+  const selected = typeof variants === "string"
+    ? ["f32"]
+    : variantsIn(operators).filter(({ name }) => variants.includes(name))
+      .map(({ format }) => format);
+  const own = numberFormats.filter((format) => selected.includes(format));
+  if (given === undefined) return own;
+  const formats = someOf("dtypes", { given, known: numberFormats });
+  if (formats.some((format) => own.includes(format))) return formats;
+  throw new UsageError(
+    `--dtypes is ${formats.join(", ")}, and the variants compute in ${
+      own.join(", ")
+    }: --variants names others`,
+  );
+}
+
+/** The names of all shapes of a kernel. */
+export function namesOfShapes(kernel: KernelName): string[] {
+  const all = [true, false].flatMap((software) => shapesOf(kernel, { grid: "full", software }));
+  return [...new Set(all.map(({ name }) => name))].filter((name) => shapeNamed(kernel, name));
+}

@@ -1,0 +1,112 @@
+/** What the bench records of the machine and of itself, and how it starts its children. */
+import { cpus } from "node:os";
+import config from "../../../deno.json" with { type: "json" };
+import { packageCacheFolder, projectCacheFolder } from "../../gpu/embedded/folders.ts";
+import {
+  DRIVER_VARIABLES,
+  FOLDER_VARIABLES,
+  permissionFlags,
+  type PermissionNeed,
+} from "../../permissions.ts";
+import type { ChildCommand } from "../../measure/child/process.ts";
+import { TUNING_VARIABLE } from "../../ops/tuning/file.ts";
+import type { ResultFile, ResultHost, ResultRuntime } from "../../measure/result_file.ts";
+import { thisDeno } from "./this_deno.ts";
+
+/** The suite's version and commit. */
+export async function describeSuite(): Promise<ResultFile["suite"]> {
+  return { version: config.version, commit: await gitCommit() };
+}
+
+// The bench runs from any folder, so git is asked about the suite's own.
+async function gitCommit(): Promise<string | null> {
+  const root = import.meta.url.startsWith("file:")
+    ? new URL("../../../", import.meta.url)
+    : undefined;
+  const git = { name: "run", command: "git" } as const;
+  if (root === undefined || (await Deno.permissions.query(git)).state !== "granted") return null;
+  const ask = async (...args: string[]): Promise<string | undefined> => {
+    const { success, stdout } = await new Deno.Command("git", {
+      args: ["-C", decodeURIComponent(root.pathname), ...args],
+      stderr: "null",
+    }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  };
+  try {
+    const commit = await ask("rev-parse", "HEAD");
+    if (commit === undefined || !/^[0-9a-f]{40,64}$/.test(commit)) return null;
+    const changes = await ask("status", "--porcelain", "--untracked-files=no");
+    return changes === "" ? commit : `${commit}+`;
+  } catch {
+    return null; // git is not installed
+  }
+}
+
+/** The machine, as far as the permissions tell. */
+export async function describeHost(): Promise<ResultHost> {
+  const allowed = async (kind: "osRelease" | "cpus" | "systemMemoryInfo"): Promise<boolean> =>
+    (await Deno.permissions.query({ name: "sys", kind })).state === "granted";
+  const model = await allowed("cpus") ? cpus()[0]?.model.trim() : undefined;
+  return {
+    os: Deno.build.os,
+    arch: Deno.build.arch,
+    ...await allowed("osRelease") ? { osRelease: Deno.osRelease() } : {},
+    ...model ? { cpu: model } : {},
+    logicalProcessors: navigator.hardwareConcurrency,
+    ...await allowed("systemMemoryInfo") ? { memoryBytes: Deno.systemMemoryInfo().total } : {},
+  };
+}
+
+/** The WebGPU implementation and its version. */
+export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
+  const version = Deno.version.deno;
+  return name === "deno"
+    ? { name, version }
+    : { name, version, webgpuVersion: config.imports.webgpu.split("@").at(-1)! };
+}
+
+/**
+ * How to start a measuring process, with the permissions that opening an adapter takes and no others.
+ *
+ * @param runtime what it will open
+ * @param module the process's program
+ */
+export function childCommand(
+  runtime: "deno" | "dawn",
+  module: URL = new URL("../../measure/child.ts", import.meta.url),
+): ChildCommand {
+  const variables = Object.fromEntries(
+    FOLDER_VARIABLES.map((name) => [name, readVariable(name)]),
+  ) as Record<typeof FOLDER_VARIABLES[number], string | undefined>;
+  const environment = [
+    ...FOLDER_VARIABLES,
+    ...DRIVER_VARIABLES,
+    "DENO_WEBGPU_BACKEND",
+    "GRADSINK_ADAPTER",
+    TUNING_VARIABLE,
+  ];
+  const needs: PermissionNeed[] = environment.map((value) => ({ name: "env", value }));
+  try {
+    const cache = projectCacheFolder(variables);
+    needs.push(
+      { name: "read", value: cache },
+      { name: "read", value: packageCacheFolder(variables) },
+      { name: "write", value: cache },
+    );
+    if (runtime === "deno") needs.push({ name: "ffi", value: cache });
+  } catch {
+    // Without a cache folder there is no embedded driver; an installed one needs none of this.
+  }
+  const flags = permissionFlags(needs).map((flag) => flag.replace(/^"(.*)"$/, "$1"));
+  // Dawn is a library that opens others by bare name, which a list cannot grant.
+  if (runtime === "dawn") flags.push("--allow-ffi");
+  return {
+    command: thisDeno(),
+    args: ["run", "--quiet", "--no-prompt", "--no-lock", ...flags, module.href],
+  };
+}
+
+function readVariable(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
+}

@@ -1,0 +1,165 @@
+/** What several commands have in common: options in the same words, and the checks of their values. */
+import { escapeTerminal } from "../../escape.ts";
+import { type OptionSpecification, UsageError } from "./arguments.ts";
+import { closest } from "./closest.ts";
+
+/** `--help` */
+export const help = {
+  type: "switch",
+  short: "h",
+  description: "Prints this and ends",
+} as const satisfies OptionSpecification;
+
+/** `--runtime` */
+export const runtime = {
+  type: "value",
+  placeholder: "NAME",
+  choices: ["deno", "dawn"],
+  description: "The WebGPU implementation",
+  default: "deno",
+} as const satisfies OptionSpecification;
+
+/** `--software` */
+export const software = {
+  type: "value",
+  placeholder: "WHEN",
+  choices: ["auto", "always", "never"],
+  description: "Whether an adapter that computes on the CPU will do",
+  default: "auto",
+} as const satisfies OptionSpecification;
+
+/** `--tuning` */
+export const tuning = {
+  type: "value",
+  placeholder: "WHETHER",
+  choices: ["on", "off"],
+  description: "Whether the kernels that deno task tune chose on this machine are measured",
+  default: "on",
+} as const satisfies OptionSpecification;
+
+/** `--seed`: what it is of differs. */
+export const seed = {
+  type: "value",
+  placeholder: "N",
+  description: "Of the inputs and the order of measuring",
+  default: "1",
+} as const satisfies OptionSpecification;
+
+/** Which WebGPU implementation. */
+export type RuntimeChoice = typeof runtime["choices"][number];
+
+/** Whether an adapter that computes on the CPU will do. */
+export type SoftwareChoice = typeof software["choices"][number];
+
+/**
+ * Refuses operands.
+ *
+ * @param operands what is no option
+ * @param command for the message
+ * @throws {UsageError} if there is one
+ */
+export function refuseOperands(operands: readonly string[], command: string): void {
+  if (operands.length === 0) return;
+  throw new UsageError(
+    `unexpected ${JSON.stringify(operands[0])}: ${command} takes options only`,
+  );
+}
+
+/**
+ * A whole number, of either sign.
+ *
+ * @param name of the option
+ * @param text its value
+ * @throws {UsageError} if it is none
+ */
+export function wholeNumber(name: string, text: string): number {
+  const number = /^[+-]?\d+$/.test(text) ? Number(text) : NaN;
+  if (!Number.isSafeInteger(number)) {
+    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a whole number`);
+  }
+  return number;
+}
+
+/**
+ * Seconds of a budget.
+ *
+ * @param given a text of the command line, or what a file says
+ * @throws {UsageError} if it is no number of seconds above 0
+ */
+export function budgetSeconds(given: unknown): number {
+  const seconds = typeof given === "string" ? Number(given) : given;
+  if (typeof seconds === "number" && seconds > 0 && seconds <= 1e6) return seconds;
+  const shown = JSON.stringify(String(given).slice(0, 100));
+  throw new UsageError(`--budget is ${shown}, wanted a number of seconds above 0`);
+}
+
+/**
+ * Names in a list with commas, each once.
+ *
+ * @param name of the option
+ * @param text its value; undefined where it was not given
+ * @throws {UsageError} if one is empty
+ */
+export function listOf(name: string, text: string | undefined): string[] | undefined {
+  if (text === undefined) return undefined;
+  const items = text.split(",").map((item) => item.trim());
+  if (items.includes("")) {
+    throw new UsageError(`--${name} is ${JSON.stringify(text)}: an empty name`);
+  }
+  return [...new Set(items)];
+}
+
+/**
+ * One of the names that there are.
+ *
+ * @param option its name
+ * @param names what was given, and what there is
+ * @throws {UsageError} for any other, with the nearest that there is
+ */
+export function oneOf<Name extends string>(
+  option: string,
+  { given, known }: { readonly given: unknown; readonly known: readonly Name[] },
+): Name {
+  if (known.includes(given as Name)) return given as Name;
+  const name = String(given).slice(0, 100);
+  const near = closest(name, known);
+  throw new UsageError(
+    `--${option} is ${JSON.stringify(name)}, wanted ${known.join(", ")}` +
+      (near === undefined ? "" : ` (did you mean ${near}?)`),
+  );
+}
+
+/**
+ * Some of the names that there are, in their order.
+ *
+ * @param option its name
+ * @param names what was given, one or a list, undefined for all; and what there is
+ * @throws {UsageError} for any other
+ */
+export function someOf<Name extends string>(
+  option: string,
+  { given, known }: { readonly given: unknown; readonly known: readonly Name[] },
+): readonly Name[] {
+  if (given === undefined) return known;
+  const names = Array.isArray(given) ? given as unknown[] : [given];
+  for (const name of names) oneOf(option, { given: name, known });
+  return known.filter((name) => names.includes(name));
+}
+
+/**
+ * Says in one line why a command ends.
+ *
+ * @param command its name
+ * @param error what was thrown
+ * @param write takes the line, without its end
+ * @returns the exit code: 2 for a mistake in the command line, else 1
+ */
+export function reportFailure(
+  command: string,
+  error: unknown,
+  write: (line: string) => void = console.error,
+): number {
+  const message = error instanceof Error ? error.message : String(error);
+  write(`${command}: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
+  return error instanceof UsageError ? 2 : 1;
+}

@@ -1,0 +1,187 @@
+/** The command line of `deno task sinks`. */
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "../shared/arguments.ts";
+import {
+  help,
+  runtime,
+  type RuntimeChoice,
+  software,
+  type SoftwareChoice,
+} from "../shared/options.ts";
+
+/** A command line that makes sense. */
+export type SinksRequest =
+  | { readonly help: true }
+  | {
+    readonly help: false;
+    /** The run's folder, or a checkpoint's. */
+    readonly folder: string;
+    /** undefined: the newest checkpoint. */
+    readonly step: number | undefined;
+    /** Print JSON instead of tables. */
+    readonly json: boolean;
+    /** Where JSON is written; undefined for nowhere. */
+    readonly output: string | undefined;
+    /** Where a page is written; undefined for nowhere. */
+    readonly html: string | undefined;
+    readonly split: "training" | "validation";
+    readonly batches: number;
+    /** Sequences in a batch; undefined for the run's own. */
+    readonly batch: number | undefined;
+    /** Text in place of the run's own, or for a checkpoint without a run. */
+    readonly corpus: string | undefined;
+    readonly position: number;
+    readonly window: number;
+    readonly threshold: number;
+    readonly theory: boolean;
+    readonly quantization: boolean;
+    readonly runtime: RuntimeChoice;
+    readonly software: SoftwareChoice;
+  };
+
+const options = {
+  step: {
+    type: "value",
+    placeholder: "N",
+    description: "The checkpoint after N steps (default the newest)",
+  },
+  json: { type: "switch", description: "Prints JSON instead of tables" },
+  output: {
+    type: "value",
+    short: "o",
+    placeholder: "FILE",
+    description: "Also writes JSON to a file",
+  },
+  html: {
+    type: "value",
+    placeholder: "FILE",
+    description: "Also writes a page with pictures, in one file that needs no network",
+  },
+  split: {
+    type: "value",
+    placeholder: "NAME",
+    choices: ["validation", "training"],
+    description:
+      "Which sequences: validation's first ones, or those that the run's next step trains on",
+    default: "validation",
+  },
+  batches: {
+    type: "value",
+    placeholder: "N",
+    description: "How many batches",
+    default: "4",
+  },
+  batch: {
+    type: "value",
+    placeholder: "N",
+    description: "Sequences in a batch (default as in the run; 8 for a checkpoint alone)",
+  },
+  corpus: {
+    type: "value",
+    placeholder: "PATH",
+    description:
+      "A file or folder of text: where the run's own has moved, or for a checkpoint alone",
+  },
+  position: {
+    type: "value",
+    placeholder: "N",
+    description: "The position looked at as a sink",
+    default: "0",
+  },
+  window: {
+    type: "value",
+    placeholder: "N",
+    description: "How many queries the sink score averages over",
+    default: "64",
+  },
+  threshold: {
+    type: "value",
+    placeholder: "SCORE",
+    description: "A head with a greater score is a sink",
+    default: "0.3",
+  },
+  "no-theory": { type: "switch", description: "Does not check the theory's identities and bounds" },
+  "no-quantization": {
+    type: "switch",
+    description: "Does not measure the loss with INT8 activations",
+  },
+  runtime,
+  software,
+  help,
+} as const satisfies OptionSpecifications;
+
+/** The text of `--help`. */
+export function sinksHelp(): string {
+  return `Measures attention sinks, gradient sinks and residual branches of a trained model.
+
+Usage: deno task sinks [OPTIONS] RUN
+
+RUN is a folder of deno task train, or one checkpoint: any Llama in Hugging Face's layout, in float32, of bytes.
+
+${formatOptions(options)}
+Exit codes:
+  0    measured
+  1    no such checkpoint, it cannot be read or is not whole, or no GPU
+  2    a mistake in the command line
+  3    measured, but an identity or bound of the theory does not hold
+`;
+}
+
+function integer(name: string, text: string, least: number): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (!(value >= least)) {
+    throw new UsageError(
+      `--${name} is ${JSON.stringify(text)}, wanted an integer of at least ${least}`,
+    );
+  }
+  return value;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @param args the words after the command
+ * @returns what is wanted
+ * @throws {UsageError} for anything that makes no sense
+ */
+export function parseSinks(args: readonly string[]): SinksRequest {
+  const { switches, values, operands } = parseArguments(args, { options });
+  if (switches.help) return { help: true };
+  const [folder, extra] = operands;
+  if (folder === undefined || folder === "") {
+    throw new UsageError("no run is given: deno task sinks RUN; --help says more");
+  }
+  if (extra !== undefined) {
+    throw new UsageError(`unexpected ${JSON.stringify(extra)}: sinks takes one run`);
+  }
+  const { step, batch, output, html, corpus } = values;
+  const threshold = /^\d*\.?\d+$/.test(values.threshold) ? Number(values.threshold) : NaN;
+  if (!(threshold <= 1)) {
+    throw new UsageError(
+      `--threshold is ${JSON.stringify(values.threshold)}, wanted a number from 0 to 1`,
+    );
+  }
+  return {
+    help: false,
+    folder,
+    step: step === undefined ? undefined : integer("step", step, 0),
+    json: switches.json,
+    output,
+    html,
+    split: values.split,
+    batches: integer("batches", values.batches, 1),
+    batch: batch === undefined ? undefined : integer("batch", batch, 1),
+    corpus,
+    position: integer("position", values.position, 0),
+    window: integer("window", values.window, 1),
+    threshold,
+    theory: !switches["no-theory"],
+    quantization: !switches["no-quantization"],
+    runtime: values.runtime,
+    software: values.software,
+  };
+}

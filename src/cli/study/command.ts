@@ -1,0 +1,42 @@
+/** How the study starts a run: as a process with the permissions that its own folder and the GPU take. */
+import { join } from "node:path";
+import { armName, type StudyArm } from "../../experiments/study/arms.ts";
+import type { StudyScale } from "../../experiments/study/settings.ts";
+import type { ChildCommand } from "../../measure/child/process.ts";
+import { childCommand, describeSuite } from "../shared/machine.ts";
+import type { RunOrder } from "./run.ts";
+
+/**
+ * Prepares to start runs.
+ *
+ * @param study where its runs go, and what they share
+ * @returns how to start an arm's run
+ */
+export async function runCommand(
+  { scale, out }: { readonly scale: StudyScale; readonly out: string },
+): Promise<(arm: StudyArm) => ChildCommand> {
+  const { command, args } = childCommand("deno", new URL("./run.ts", import.meta.url));
+  const suite = await describeSuite();
+  const [module, ...rest] = args.toReversed();
+  const flags = rest.toReversed();
+  return (arm) => {
+    const folder = join(out, armName(arm));
+    const order: RunOrder = { arm, scale, folder, suite };
+    const reads = [folder, ...scale.corpus === undefined ? [] : [scale.corpus]].map(listed);
+    return {
+      command,
+      args: [
+        ...flags,
+        ...reads.map((path) => `--allow-read=${path}`),
+        `--allow-write=${listed(folder)}`,
+        module!,
+        JSON.stringify(order),
+      ],
+    };
+  };
+}
+
+/** A path in a flag's list, where commas part entries and are doubled to be themselves. */
+function listed(path: string): string {
+  return path.replaceAll(",", ",,");
+}

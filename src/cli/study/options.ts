@@ -1,0 +1,243 @@
+/** The study's command line: what it takes, and what it makes of it. */
+import {
+  parseNames,
+  parseSeeds,
+  parseShard,
+  type Shard,
+  STUDY_SETTINGS,
+  STUDY_VARIANTS,
+  type StudySelection,
+} from "../../experiments/study/arms.ts";
+import { DEFAULT_SCALE, type StudyScale } from "../../experiments/study/settings.ts";
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "../shared/arguments.ts";
+
+/** A command line that makes sense. */
+export type StudyRequest =
+  | { readonly command: "help" }
+  | {
+    readonly command: "run";
+    readonly selection: StudySelection;
+    readonly scale: StudyScale;
+    readonly shard: Shard;
+    readonly jobs: number;
+    readonly out: string;
+    readonly list: boolean;
+    /** Whether finished runs are measured again. */
+    readonly remeasure: boolean;
+  }
+  | {
+    readonly command: "report";
+    readonly folders: readonly string[];
+    readonly out: string;
+    /** Where the records that count go, to be kept or shared. */
+    readonly records: string | undefined;
+  };
+
+const help = { type: "switch", short: "h", description: "Print this and exit" } as const;
+
+const runOptions = {
+  settings: {
+    type: "value",
+    placeholder: "A,B",
+    description: `Of ${STUDY_SETTINGS.join(", ")}; text needs --corpus`,
+    default: "shallow,deep",
+  },
+  variants: {
+    type: "value",
+    placeholder: "A,B",
+    description: `Of ${STUDY_VARIANTS.join(", ")} (default all)`,
+  },
+  seeds: {
+    type: "value",
+    placeholder: "N",
+    description: "How many, or a range such as 6-10",
+    default: "5",
+  },
+  steps: {
+    type: "value",
+    placeholder: "N",
+    description: "Training steps of every run",
+    default: String(DEFAULT_SCALE.steps),
+  },
+  batch: {
+    type: "value",
+    placeholder: "N",
+    description: "Sequences in a step",
+    default: String(DEFAULT_SCALE.batch),
+  },
+  measurements: {
+    type: "value",
+    placeholder: "N",
+    description: "How often a run is measured on its way",
+    default: String(DEFAULT_SCALE.measurements),
+  },
+  sequences: {
+    type: "value",
+    placeholder: "N",
+    description: "Validation sequences that a measurement is made on",
+    default: String(DEFAULT_SCALE.sequences),
+  },
+  "learning-rate": {
+    type: "value",
+    placeholder: "X",
+    description: "The peak",
+    default: String(DEFAULT_SCALE.learningRate),
+  },
+  corpus: {
+    type: "value",
+    placeholder: "PATH",
+    description: "A file or folder of text, for the text setting",
+  },
+  out: {
+    type: "value",
+    placeholder: "FOLDER",
+    description:
+      "Where the runs go; what is finished there is skipped, what was interrupted goes on",
+    default: "results/study",
+  },
+  jobs: {
+    type: "value",
+    placeholder: "N",
+    description: "How many runs at a time",
+    default: "1",
+  },
+  shard: {
+    type: "value",
+    placeholder: "I/N",
+    description: "Do the I-th of N parts, for N machines",
+    default: "1/1",
+  },
+  remeasure: {
+    type: "switch",
+    description: "Measure the trained models of finished runs again, without training",
+  },
+  list: { type: "switch", description: "List the arms and where they stand, and exit" },
+  help,
+} as const satisfies OptionSpecifications;
+
+const reportOptions = {
+  out: {
+    type: "value",
+    placeholder: "FOLDER",
+    description: "Where the page, the figures and the claims go",
+    default: "results/study-report",
+  },
+  records: {
+    type: "value",
+    placeholder: "FOLDER",
+    description: "Also gather the runs' records there, all that the report takes to be made again",
+  },
+  help,
+} as const satisfies OptionSpecifications;
+
+/** The help of both commands. */
+export function studyHelp(): string {
+  return `Trains the controlled study: variants of V-scale × seeds × settings, alike in everything else.
+
+  deno task study [options]
+  deno task study report [options] FOLDER [FOLDER…]
+
+Every run is a process of its own with a folder of its own. Ctrl-C stops in order, and the same command
+goes on. Arms are done seed by seed, so that what is finished at any moment is balanced.
+
+${formatOptions(runOptions)}
+report puts the folders of one or many machines together, as one page that needs no network, SVG figures,
+and a table of the paper's claims with verdicts by rule:
+
+${formatOptions(reportOptions)}
+Exit codes: 0 all done; 1 a run failed, or a folder cannot be used; 2 wrong usage; 130 interrupted.
+`;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @param args the words after `study`
+ * @throws {UsageError} one line
+ */
+export function parseStudy(args: readonly string[]): StudyRequest {
+  return args[0] === "report" ? parseReport(args.slice(1)) : parseRun(args);
+}
+
+function parseReport(args: readonly string[]): StudyRequest {
+  const { switches, values, operands } = parseArguments(args, { options: reportOptions });
+  if (switches.help) return { command: "help" };
+  if (operands.length === 0) throw new UsageError("report: no folder given, wanted at least one");
+  return { command: "report", folders: operands, out: values.out, records: values.records };
+}
+
+function parseRun(args: readonly string[]): StudyRequest {
+  const { switches, values, operands } = parseArguments(args, { options: runOptions });
+  if (switches.help) return { command: "help" };
+  if (operands.length > 0) {
+    throw new UsageError(
+      `unexpected ${JSON.stringify(operands[0])}; the only command is report`,
+    );
+  }
+  const settings = named("settings", values.settings, STUDY_SETTINGS);
+  if (settings.includes("text") && values.corpus === undefined) {
+    throw new UsageError("the text setting wants --corpus=PATH, a file or folder of text");
+  }
+  if (!settings.includes("text") && values.corpus !== undefined) {
+    throw new UsageError("--corpus is for the text setting, which --settings does not name");
+  }
+  const shard = parseShard(values.shard);
+  if (shard === undefined) throw wrong("shard", values.shard, "a part such as 2/8");
+  const seeds = parseSeeds(values.seeds);
+  if (seeds === undefined) throw wrong("seeds", values.seeds, "a count such as 5, or 6-10");
+  const steps = integer("steps", values.steps, 1_000_000);
+  const measurements = integer("measurements", values.measurements, 1000);
+  if (measurements > steps) {
+    throw new UsageError(`--measurements is ${measurements}, wanted at most --steps, ${steps}`);
+  }
+  return {
+    command: "run",
+    selection: {
+      settings,
+      variants: named("variants", values.variants ?? STUDY_VARIANTS.join(","), STUDY_VARIANTS),
+      seeds,
+    },
+    scale: {
+      steps,
+      measurements,
+      batch: integer("batch", values.batch, 65536),
+      sequences: integer("sequences", values.sequences, 65536),
+      learningRate: positive("learning-rate", values["learning-rate"]),
+      corpus: values.corpus,
+    },
+    shard,
+    jobs: integer("jobs", values.jobs, 256),
+    out: values.out,
+    list: switches.list,
+    remeasure: switches.remeasure,
+  };
+}
+
+function wrong(name: string, text: string, wanted: string): UsageError {
+  return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
+}
+
+function named<Name extends string>(name: string, text: string, known: readonly Name[]): Name[] {
+  const names = parseNames(text, known);
+  if (names === undefined) throw wrong(name, text, `some of ${known.join(",")}, each once`);
+  return names;
+}
+
+function integer(name: string, text: string, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+  if (!(value >= 1 && value <= most)) {
+    throw wrong(name, text, `an integer from 1 to ${most}`);
+  }
+  return value;
+}
+
+function positive(name: string, text: string): number {
+  const value = /^\d*\.?\d+(?:e-?\d{1,3})?$/i.test(text) ? Number(text) : NaN;
+  if (!(value > 0 && value <= 1)) throw wrong(name, text, "a number above 0 and at most 1");
+  return value;
+}

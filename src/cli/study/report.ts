@@ -1,0 +1,87 @@
+/** `deno task study report`: folders of runs in; a page, figures and claims out. */
+import { join } from "node:path";
+import { escapeTerminal } from "../../escape.ts";
+import { armName } from "../../experiments/study/arms.ts";
+import { judgeClaims } from "../../experiments/study/claims/judge.ts";
+import { mergeStudy, type NamedRecord, type Study } from "../../experiments/study/merge.ts";
+import { thinRecord } from "../../experiments/study/record_build.ts";
+import { readStudyFolder, writeStudyRecord } from "../../experiments/study/record_store.ts";
+import { ResultFileError } from "../../measure/result_file.ts";
+import { writeTextFile } from "../../measure/result_file/store.ts";
+import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../../report/study/text.ts";
+import type { CommandOutput } from "../compare.ts";
+
+/**
+ * Makes the report.
+ *
+ * @param request folders to read, and the folder to write to
+ * @param output where to write the claims
+ * @returns the exit code: 0, or 1 where no folder holds a complete run
+ * @throws {ResultFileError} if a folder cannot be read, or the report cannot be written
+ */
+export async function writeReport(
+  { folders, out, records }: {
+    readonly folders: readonly string[];
+    readonly out: string;
+    readonly records?: string | undefined;
+  },
+  output: CommandOutput,
+): Promise<number> {
+  const found: NamedRecord[] = [];
+  const problems: string[] = [];
+  for (const folder of folders) {
+    const read = await readStudyFolder(folder);
+    found.push(...read.records);
+    problems.push(...read.problems);
+  }
+  const merged = mergeStudy(found);
+  const study: Study = { ...merged, warnings: [...problems, ...merged.warnings] };
+  if (study.groups.length === 0) {
+    for (const warning of study.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
+    throw new ResultFileError(`no complete run in ${folders.join(", ")}`);
+  }
+  const claims = judgeClaims(study);
+  const [{ renderStudyPage }, { studyFigures }, { createSvgDocument }] = await Promise.all([
+    import("../../report/study/page.ts"),
+    import("../../report/study/figure_files.ts"),
+    import("../../report/svg_document.ts"),
+  ]);
+  const document = createSvgDocument();
+  const page = renderStudyPage(study, { claims, document });
+  const figures = studyFigures(study, document);
+  await makeFolder(join(out, "figures"));
+  for (const { name, text } of figures) await writeTextFile(join(out, "figures", name), text);
+  await writeTextFile(join(out, "claims.md"), formatStudyMarkdown(study, claims));
+  await writeTextFile(join(out, "claims.json"), formatStudyJson(study, claims));
+  await writeTextFile(join(out, "index.html"), page);
+  if (records !== undefined) await gather(study, records);
+  output.out(formatStudy(study, claims, { color: output.color }));
+  output.out(
+    escapeTerminal(
+      `${join(out, "index.html")}, ${figures.length} figures beside it, claims.md and claims.json`,
+    ) + "\n",
+  );
+  return 0;
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const reason = (error as Error).message.replace(/ \(os error \d+\).*/, "");
+    throw new ResultFileError(escapeTerminal(`${path}: cannot be made: ${reason}`));
+  }
+}
+
+/** Records of all runs that count, by their arms' names. Single tokens are drawn of the first seed only. */
+async function gather({ groups }: Study, folder: string): Promise<void> {
+  await makeFolder(folder);
+  for (const { records, seeds } of groups) {
+    for (const record of records) {
+      const points = record.arm.seed === seeds[0];
+      const path = join(folder, `${armName(record.arm)}.json`);
+      await writeStudyRecord(path, thinRecord(record, { points }));
+    }
+  }
+}

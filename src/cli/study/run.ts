@@ -1,0 +1,127 @@
+/**
+ * One arm of the study, as a process of its own: trains it, or what is left of it, measures the trained model
+ * with theory and INT8 activations, and leaves its record. Started by `deno task study`, and says where it is in JSON lines.
+ */
+import { join } from "node:path";
+import { measureModel } from "../../experiments/measure_model.ts";
+import { measureQuantization } from "../../experiments/measure_quantization.ts";
+import { openTask } from "../../experiments/run/task.ts";
+import type { StudyArm } from "../../experiments/study/arms.ts";
+import { RECORD_FILE, type StudyRecord } from "../../experiments/study/record.ts";
+import { buildStudyRecord } from "../../experiments/study/record_build.ts";
+import { parseStudyRecord, writeStudyRecord } from "../../experiments/study/record_store.ts";
+import { INTERRUPTED, type RunReport } from "../../experiments/study/runner.ts";
+import { studyRunSettings, type StudyScale } from "../../experiments/study/settings.ts";
+import { type RunResult, trainRun } from "../../experiments/run.ts";
+import { readModel } from "../../model/checkpoint.ts";
+import { Llama } from "../../model/llama.ts";
+import { openGpu } from "../../ops/open_gpu.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import { listenForInterrupts } from "../shared/interrupts.ts";
+
+/** What the study asks of a run's process. */
+export interface RunOrder {
+  readonly arm: StudyArm;
+  readonly scale: StudyScale;
+  /** Of the run; made where it is not there. */
+  readonly folder: string;
+  readonly suite: { readonly version: string; readonly commit: string | null };
+}
+
+/** What {@linkcode runArm} tells, and how it is stopped. */
+export interface RunArmHooks {
+  readonly report: (report: RunReport) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Does an arm's run, or the rest of it.
+ *
+ * @param order what is to be done
+ * @param hooks for progress, and to stop it
+ * @returns the exit code: 0 done, 130 stopped
+ */
+export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): Promise<number> {
+  const { arm, scale, folder, suite } = order;
+  const settings = studyRunSettings(arm, scale);
+  const result = await trainRun({ folder, settings, resume: "if-there" }, {
+    signal,
+    onProgress: ({ step, steps, loss }) =>
+      report({ type: "progress", step, steps, ...loss === undefined ? {} : { loss } }),
+    onNote: (text) => report({ type: "note", text }),
+  });
+  if (result.status !== "complete") return INTERRUPTED;
+  const path = join(folder, RECORD_FILE);
+  // A record that is there is of this run as it is, trained by what the record says.
+  const before = await previousRecord(path);
+  const trained = before?.suite ?? suite;
+  await writeStudyRecord(
+    path,
+    buildStudyRecord({
+      arm,
+      settings,
+      suite: trained,
+      measuredBy: trained.commit === suite.commit ? undefined : suite,
+      adapter: result.adapter,
+      corpus: result.corpusDigest,
+      metrics: result.rows,
+      final: await measureFinal(result),
+      date: new Date().toISOString(),
+    }),
+  );
+  return 0;
+}
+
+async function previousRecord(path: string): Promise<StudyRecord | undefined> {
+  try {
+    return parseStudyRecord(await Deno.readTextFile(path), path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** From the checkpoint, as anybody would measure it. */
+async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<SinkMeasurement> {
+  if (checkpoint === undefined) throw new Error("the run left no checkpoint");
+  const { config, context, parameters } = await readModel(checkpoint);
+  const { task } = await openTask(settings);
+  using gpu = await openGpu();
+  using model = new Llama(gpu, {
+    config,
+    batch: settings.batch,
+    context,
+    parameters,
+    kernels: "start",
+  });
+  const batches = settings.reporting.measureBatches;
+  const measurement = await measureModel(model, {
+    task,
+    source: { run: settings.preset, step, task: settings.task.name, seed: settings.seed },
+    batches,
+    theory: true,
+  });
+  return { ...measurement, quantization: await measureQuantization(gpu, model, { task, batches }) };
+}
+
+function say(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
+}
+
+if (import.meta.main) {
+  const stop = new AbortController();
+  // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks them to stop as well.
+  listenForInterrupts(stop);
+  try {
+    const code = await runArm(JSON.parse(Deno.args[0] ?? "null") as RunOrder, {
+      report: (each) => say(Deno.stdout, JSON.stringify(each) + "\n"),
+      signal: stop.signal,
+    });
+    Deno.exit(code); // Signal listeners would keep the process.
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    say(Deno.stderr, `${message.replaceAll(/\s+/g, " ")}\n`);
+    Deno.exit(1);
+  }
+}

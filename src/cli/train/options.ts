@@ -1,0 +1,295 @@
+/** The command line of `deno task train`. */
+import { isPreset, PRESET_TITLES, PRESETS, presetSettings } from "../../experiments/run/presets.ts";
+import { checkRunSettings, type RunSettings } from "../../experiments/run/settings.ts";
+import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
+import { type LlamaConfig, V_SCALE_VARIANTS } from "../../reference/llama/config.ts";
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "../shared/arguments.ts";
+import { closest } from "../shared/closest.ts";
+import { help, runtime, software } from "../shared/options.ts";
+
+/** A command line that makes sense. */
+export type TrainRequest =
+  | { readonly command: "help" }
+  | { readonly command: "resume"; readonly folder: string; readonly gpu: OpenGpuOptions }
+  | {
+    readonly command: "begin";
+    readonly settings: RunSettings;
+    /** undefined leaves the name to the command. */
+    readonly folder: string | undefined;
+    readonly gpu: OpenGpuOptions;
+  };
+
+const options = {
+  out: {
+    type: "value",
+    placeholder: "FOLDER",
+    description: "Where the run goes; must be new (default runs/DATE-PRESET-VARIANT-seedN)",
+  },
+  resume: {
+    type: "value",
+    placeholder: "FOLDER",
+    description: "Goes on with the run in this folder, with its settings",
+  },
+  corpus: {
+    type: "value",
+    placeholder: "PATH",
+    description: "Text, a file or a folder; for Bigram-Backcopy the bigrams are counted from it",
+  },
+  "v-scale": {
+    type: "value",
+    placeholder: "VARIANT",
+    description: "V-scale on the value path",
+    choices: V_SCALE_VARIANTS,
+  },
+  steps: { type: "value", placeholder: "N", description: "Training steps" },
+  seed: { type: "value", placeholder: "N", description: "Of weights and batches" },
+  batch: {
+    type: "value",
+    placeholder: "N",
+    description: "Sequences that the GPU works on at once",
+  },
+  accumulation: {
+    type: "value",
+    placeholder: "N",
+    description: "Such batches in a step",
+  },
+  context: { type: "value", placeholder: "N", description: "Tokens in a sequence" },
+  "learning-rate": { type: "value", placeholder: "X", description: "At its peak" },
+  "warm-up": { type: "value", placeholder: "N", description: "Steps of the warm-up" },
+  "weight-decay": { type: "value", placeholder: "X", description: "On the matrices" },
+  clip: { type: "value", placeholder: "X", description: "The largest gradient norm" },
+  layers: { type: "value", placeholder: "N", description: "Layers" },
+  "without-attention": {
+    type: "value",
+    placeholder: "A,B",
+    description: "Layers whose attention is left out, from 0; none for none",
+  },
+  "model-dim": { type: "value", placeholder: "N", description: "Width of the residual stream" },
+  heads: { type: "value", placeholder: "N", description: "Query heads" },
+  "key-value-heads": { type: "value", placeholder: "N", description: "Key and value heads" },
+  "head-dim": { type: "value", placeholder: "N", description: "Width of a head" },
+  "feed-forward-dim": { type: "value", placeholder: "N", description: "Width of the MLP" },
+  "loss-every": { type: "value", placeholder: "N", description: "Steps between losses" },
+  "measure-every": {
+    type: "value",
+    placeholder: "N",
+    description: "Steps between measurements of sinks; 0 for the end only",
+  },
+  "measure-batches": {
+    type: "value",
+    placeholder: "N",
+    description: "Validation batches that they are made on",
+  },
+  "checkpoint-every": {
+    type: "value",
+    placeholder: "N",
+    description: "Steps between checkpoints; 0 for the end only",
+  },
+  keep: { type: "value", placeholder: "N", description: "Checkpoints that are kept, the newest" },
+  runtime,
+  software,
+  help,
+} as const satisfies OptionSpecifications;
+
+/** The text of `--help`. */
+export function trainHelp(): string {
+  const width = Math.max(...PRESETS.map((name) => name.length)) + 2;
+  return `Trains a small Llama-like model and watches attention sinks form.
+
+  deno task train [PRESET] [options]
+  deno task train --resume=FOLDER
+
+Presets (default smoke):
+${PRESETS.map((name) => `  ${name.padEnd(width)}${PRESET_TITLES[name]}\n`).join("")}
+Options; what is not given is the preset's:
+${formatOptions(options)}
+A run's folder holds settings.json, metrics.jsonl and checkpoints in Hugging Face's Llama layout. Ctrl-C saves
+where the run is; --resume then gives the same numbers, bit for bit, as a run that was not stopped, and so
+it does after a crash.
+
+Exit codes:
+  0    all steps are done
+  1    the run could not begin or go on
+  2    a mistake in the command line
+  130  interrupted
+`;
+}
+
+type Values = ReturnType<typeof parseArguments<typeof options>>["values"];
+
+/**
+ * Reads the command line.
+ *
+ * @param args the words after `train`
+ * @throws {UsageError} for a mistake
+ */
+export function parseTrain(args: readonly string[]): TrainRequest {
+  const { switches, values, operands } = parseArguments(args, { options });
+  if (switches.help) return { command: "help" };
+  const { resume, out, runtime, software } = values;
+  const gpu = { runtime, software };
+  if (operands.length > 1) {
+    throw new UsageError(`one preset is wanted, not ${operands.join(" ")}`);
+  }
+  if (resume !== undefined) {
+    const others = Object.keys(values)
+      .filter((name) => !["resume", "runtime", "software"].includes(name))
+      .filter((name) => values[name as keyof Values] !== undefined);
+    const [given] = [...operands, ...others.map((name) => `--${name}`)];
+    if (given !== undefined) {
+      throw new UsageError(
+        `--resume goes on with the run's own settings: ${given} cannot be given`,
+      );
+    }
+    return { command: "resume", folder: resume, gpu };
+  }
+  return {
+    command: "begin",
+    settings: settingsOf(operands[0] ?? "smoke", values),
+    folder: out,
+    gpu,
+  };
+}
+
+function settingsOf(preset: string, values: Values): RunSettings {
+  if (!isPreset(preset)) {
+    const near = closest(preset, PRESETS);
+    throw new UsageError(
+      `there is no preset ${JSON.stringify(preset.slice(0, 100))}, wanted ${PRESETS.join(", ")}` +
+        (near === undefined ? "" : ` (did you mean ${near}?)`),
+    );
+  }
+  if (values.corpus === undefined && (preset === "text" || preset === "paper-0.1b")) {
+    throw new UsageError(`the preset ${preset} wants a text: --corpus=PATH`);
+  }
+  const settings = changed(presetSettings(preset, values.corpus), values);
+  try {
+    checkRunSettings(settings);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(asOption(error.message.replace(/^LlamaConfig: /, "")));
+  }
+  return settings;
+}
+
+/** Settings whose options have other names than they have themselves in kebab case. */
+const OPTION_NAMES: Readonly<Record<string, string>> = {
+  warmUpSteps: "warm-up",
+  queryHeads: "heads",
+  keepCheckpoints: "keep",
+  layersWithoutAttention: "without-attention",
+};
+
+/** A message that begins with a setting's name, with its option's name instead. */
+function asOption(message: string): string {
+  return message.replace(/^\w+/, (name) => {
+    const option = OPTION_NAMES[name] ??
+      name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return Object.hasOwn(options, option) ? `--${option}` : name;
+  });
+}
+
+/** A preset with what was given in place of its own. */
+function changed(preset: RunSettings, values: Values): RunSettings {
+  const { model, task, optimizer, reporting } = preset;
+  const steps = integer(values, "steps") ?? preset.steps;
+  return {
+    ...preset,
+    steps,
+    ...given({
+      seed: integer(values, "seed"),
+      batch: integer(values, "batch"),
+      accumulation: integer(values, "accumulation"),
+    }),
+    model: { ...model, ...given(modelOf(values, model)) },
+    task: {
+      ...task,
+      ...given({ context: integer(values, "context"), corpus: values.corpus }),
+    },
+    optimizer: {
+      ...optimizer,
+      // A preset's warm-up is made for its own length.
+      warmUpSteps: Math.min(optimizer.warmUpSteps, Math.floor(steps / 2)),
+      ...given({
+        learningRate: number(values, "learning-rate"),
+        warmUpSteps: integer(values, "warm-up"),
+        weightDecay: number(values, "weight-decay"),
+        clip: number(values, "clip"),
+      }),
+    },
+    reporting: {
+      ...reporting,
+      ...given({
+        lossEvery: integer(values, "loss-every"),
+        measureEvery: integer(values, "measure-every"),
+        measureBatches: integer(values, "measure-batches"),
+        checkpointEvery: integer(values, "checkpoint-every"),
+        keepCheckpoints: integer(values, "keep"),
+      }),
+    },
+  };
+}
+
+function modelOf(
+  values: Values,
+  model: LlamaConfig,
+): { [Name in keyof LlamaConfig]?: LlamaConfig[Name] | undefined } {
+  const layers = integer(values, "layers");
+  return {
+    vScale: values["v-scale"],
+    layers,
+    layersWithoutAttention: layerList(values["without-attention"]),
+    modelDim: integer(values, "model-dim"),
+    queryHeads: integer(values, "heads"),
+    // As many as query heads, if only these were given.
+    keyValueHeads: integer(values, "key-value-heads") ??
+      (values.heads === undefined || model.keyValueHeads !== model.queryHeads
+        ? undefined
+        : integer(values, "heads")),
+    headDim: integer(values, "head-dim"),
+    feedForwardDim: integer(values, "feed-forward-dim"),
+  };
+}
+
+function layerList(text: string | undefined): number[] | undefined {
+  if (text === undefined) return undefined;
+  if (text === "none") return [];
+  if (!/^\d{1,6}(,\d{1,6})*$/.test(text)) {
+    throw new UsageError(
+      `--without-attention is ${JSON.stringify(text)}, wanted layers such as 0,1`,
+    );
+  }
+  return text.split(",").map(Number);
+}
+
+function integer(values: Values, name: keyof Values): number | undefined {
+  const text = values[name];
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(text)) {
+    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a whole number`);
+  }
+  return Number(text);
+}
+
+function number(values: Values, name: keyof Values): number | undefined {
+  const text = values[name];
+  if (text === undefined) return undefined;
+  if (!/^\d*\.?\d+(e[+-]?\d{1,3})?$/i.test(text)) {
+    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a number such as 3e-3`);
+  }
+  return Number(text);
+}
+
+/** The fields that are not undefined. */
+function given<Fields extends object>(
+  fields: Fields,
+): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
+}

@@ -1,0 +1,112 @@
+/** One run: begun, gone on with, measured, saved. What `deno task train` and every arm of the study do. */
+import { Gpu } from "../gpu/gpu.ts";
+import { openGpu, type OpenGpuOptions } from "../ops/open_gpu.ts";
+import { MetricsWriter } from "./run/metrics.ts";
+import { RunError } from "./run/error.ts";
+import { checkNewFolder, metricsPath, RunFolder, runIsIn, sameFields } from "./run/folder.ts";
+import { type RunHooks, RunLoop, type RunResult } from "./run/loop.ts";
+import { RunReporter } from "./run/reporter.ts";
+import { checkRunSettings, type RunSettings } from "./run/settings.ts";
+import { parseRunState, restoreVariants } from "./run/state.ts";
+import { openTask } from "./run/task.ts";
+import { Trainer } from "./run/trainer.ts";
+
+/** Which run {@linkcode trainRun} does. */
+export interface RunOptions {
+  /** The run's folder. */
+  readonly folder: string;
+  /** What is trained; may be left out where a run is gone on with. */
+  readonly settings?: RunSettings | undefined;
+  /**
+   * Whether to go on with the run in the folder: `never`, the folder must be new; `must`, there must be
+   * one; `if-there`, so or so. Default `never`.
+   */
+  readonly resume?: "never" | "must" | "if-there";
+  /** Which adapter to open; or one that is open, which stays so. */
+  readonly gpu?: Gpu | OpenGpuOptions | undefined;
+}
+
+/**
+ * Does a run, or the rest of it. A run that was stopped, in whatever way, and gone on with on the same
+ * adapter has the same numbers, bit for bit, as one that was not.
+ *
+ * @param options the folder, the settings, the adapter
+ * @param hooks for progress, and to stop it
+ * @returns how it ended
+ * @throws {RangeError} for settings that no run can have; nothing has then been written, as with the next three
+ * @throws {RunError} if the folder does not fit, or another process trains in it; NonFiniteError if a number
+ * is no longer finite
+ * @throws {CorpusError} if the user's text does not do
+ * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
+ * @throws {GpuError} if the GPU fails
+ */
+export async function trainRun(options: RunOptions, hooks: RunHooks = {}): Promise<RunResult> {
+  const { folder: path, settings, resume = "never" } = options;
+  if (settings !== undefined) checkRunSettings(settings);
+  const goesOn = resume === "must" || resume === "if-there" && await runIsIn(path);
+  if (goesOn) {
+    using folder = await RunFolder.open(path);
+    if (settings !== undefined && !sameFields(settings, folder.settings)) {
+      throw new RunError(`${path}: holds a run of other settings; choose another folder`);
+    }
+    return await train(folder, { options, hooks });
+  }
+  if (settings === undefined) throw new TypeError("trainRun: a new run needs settings");
+  await checkNewFolder(path);
+  return await train(settings, { options, hooks });
+}
+
+export type { RunHooks, RunResult } from "./run/loop.ts";
+export type { RunProgress } from "./run/reporter.ts";
+
+interface Invocation {
+  readonly options: RunOptions;
+  readonly hooks: RunHooks;
+}
+
+/** @param origin the folder of a run that is gone on with, or the settings of a new one */
+async function train(
+  origin: RunFolder | RunSettings,
+  { options, hooks }: Invocation,
+): Promise<RunResult> {
+  const settings = origin instanceof RunFolder ? origin.settings : origin;
+  const checkpoint = origin instanceof RunFolder ? await origin.load() : undefined;
+  const from = checkpoint?.step ?? 0;
+  const report = new RunReporter(settings, { from, onProgress: hooks.onProgress });
+  report.show("preparing");
+  const opened = await openTask(settings);
+  const { task, corpusDigest } = opened;
+  const state = checkpoint === undefined ? undefined : parseRunState(checkpoint.state);
+  if (state !== undefined && state.corpusDigest !== (corpusDigest ?? null)) {
+    throw new RunError(
+      `--corpus: ${settings.task.corpus} is not the text any more that the run began with`,
+    );
+  }
+  if (task.vocabulary !== settings.model.vocabulary) {
+    throw new RangeError(
+      `vocabulary is ${settings.model.vocabulary}, wanted the task's ${task.vocabulary}`,
+    );
+  }
+  using opening = options.gpu instanceof Gpu ? undefined : await openGpu(options.gpu);
+  const gpu = opening ?? options.gpu as Gpu;
+  if (state !== undefined) restoreVariants(gpu, state, hooks.onNote);
+  using trainer = new Trainer(gpu, { settings, task, from: checkpoint });
+  await gpu.sync(); // What does not fit into the GPU's memory shows before anything is written.
+  using fresh = origin instanceof RunFolder
+    ? undefined
+    : await RunFolder.create(options.folder, settings);
+  const folder = fresh ?? origin as RunFolder;
+  const { writer, rows } = await MetricsWriter.open(metricsPath(folder.path), from);
+  using metrics = writer;
+  return await new RunLoop({
+    gpu,
+    trainer,
+    folder,
+    metrics,
+    rows,
+    opened,
+    state,
+    report,
+    hooks,
+  }).go();
+}

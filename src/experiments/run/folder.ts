@@ -1,0 +1,289 @@
+/**
+ * A run's folder:
+ *
+ *     settings.json       what is trained
+ *     metrics.jsonl       losses and measurements
+ *     checkpoints/step-N  the model after N steps, in Hugging Face's layout
+ *     run.lock            held by the process that trains
+ */
+import { join } from "node:path";
+import { writeTextFile } from "../../measure/result_file/store.ts";
+import {
+  type Checkpoint,
+  readCheckpoint,
+  removeCheckpoint,
+  removeHalfWritten,
+  writeCheckpoint,
+} from "../../model/checkpoint.ts";
+import { RunError } from "./error.ts";
+import { checkRunSettings, RUN_SCHEMA, type RunSettings } from "./settings.ts";
+
+/** A checkpoint that is there. */
+export interface CheckpointEntry {
+  /** Steps done. */
+  readonly step: number;
+  /** Its folder. */
+  readonly path: string;
+}
+
+const SETTINGS = "settings.json";
+const METRICS = "metrics.jsonl";
+const CHECKPOINTS = "checkpoints";
+const LOCK = "run.lock";
+
+/** Where a run's metrics are. */
+export function metricsPath(folder: string): string {
+  return join(folder, METRICS);
+}
+
+/**
+ * Reads a run's settings.
+ *
+ * @param folder of the run
+ * @throws {RunError} if there is no run, or its settings are of another version or wrong
+ */
+export async function readRunSettings(folder: string): Promise<RunSettings> {
+  const path = join(folder, SETTINGS);
+  let settings: RunSettings;
+  try {
+    settings = JSON.parse(await Deno.readTextFile(path)) as RunSettings;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      throw new RunError(`${folder}: holds no run, ${SETTINGS} is missing`);
+    }
+    throw new RunError(`${path}: ${error instanceof SyntaxError ? "is not JSON" : says(error)}`);
+  }
+  if (typeof settings !== "object" || settings === null || settings.schema !== RUN_SCHEMA) {
+    throw new RunError(`${path}: is not of the form ${RUN_SCHEMA}`);
+  }
+  try {
+    checkRunSettings(settings);
+  } catch (error) {
+    throw new RunError(`${path}: ${says(error)}`);
+  }
+  return settings;
+}
+
+/**
+ * The checkpoints of a run, by their steps.
+ *
+ * @param folder of the run
+ * @returns oldest first
+ * @throws {RunError} if the folder cannot be read
+ */
+export async function listCheckpoints(folder: string): Promise<CheckpointEntry[]> {
+  const path = join(folder, CHECKPOINTS);
+  const found: CheckpointEntry[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(path)) {
+      const match = /^step-(\d{1,15})$/.exec(name);
+      if (isDirectory && match !== null) {
+        found.push({ step: Number(match[1]), path: join(path, name) });
+      }
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`${path}: ${says(error)}`);
+  }
+  return found.sort((a, b) => a.step - b.step);
+}
+
+/** A run's folder that this process alone may change. */
+export class RunFolder implements Disposable {
+  /** The folder. */
+  readonly path: string;
+  /** What is trained. */
+  readonly settings: RunSettings;
+  readonly #lock: Deno.FsFile;
+
+  private constructor(path: string, settings: RunSettings, lock: Deno.FsFile) {
+    this.path = path;
+    this.settings = settings;
+    this.#lock = lock;
+  }
+
+  /**
+   * Makes a run's folder.
+   *
+   * @param path one that is not there, or is empty
+   * @param settings of the run
+   * @throws {RunError} if it is not empty, another process trains in it, or it cannot be made
+   */
+  static async create(path: string, settings: RunSettings): Promise<RunFolder> {
+    try {
+      await Deno.mkdir(path, { recursive: true });
+    } catch (error) {
+      throw new RunError(`${path}: cannot be made: ${says(error)}`);
+    }
+    await refuseUnlessEmpty(path);
+    const lock = await takeLock(path);
+    try {
+      await refuseUnlessEmpty(path); // Another process may have been here in between.
+      await Deno.mkdir(join(path, CHECKPOINTS), { recursive: true });
+      await writeTextFile(join(path, SETTINGS), JSON.stringify(settings, undefined, 2) + "\n");
+      return new RunFolder(path, settings, lock);
+    } catch (error) {
+      lock.close();
+      throw error instanceof RunError ? error : new RunError(`${path}: ${says(error)}`);
+    }
+  }
+
+  /**
+   * Opens the folder of a run that was begun.
+   *
+   * @param path of the run
+   * @throws {RunError} if there is none, another process trains in it, or its settings are wrong
+   */
+  static async open(path: string): Promise<RunFolder> {
+    const settings = await readRunSettings(path);
+    const lock = await takeLock(path);
+    try {
+      await Deno.mkdir(join(path, CHECKPOINTS), { recursive: true });
+      await removeHalfWritten(join(path, CHECKPOINTS));
+      return new RunFolder(path, settings, lock);
+    } catch (error) {
+      lock.close();
+      throw new RunError(`${path}: ${says(error)}`);
+    }
+  }
+
+  /** The newest checkpoint; undefined if there is none. */
+  async newest(): Promise<CheckpointEntry | undefined> {
+    return (await listCheckpoints(this.path)).at(-1);
+  }
+
+  /**
+   * Reads the newest checkpoint.
+   *
+   * @returns undefined if there is none
+   * @throws {CheckpointError} if it is damaged
+   * @throws {RunError} if it is of another model or of a step that the run does not have
+   */
+  async load(): Promise<Checkpoint | undefined> {
+    const entry = await this.newest();
+    if (entry === undefined) return undefined;
+    const { path, step } = entry;
+    const checkpoint = await readCheckpoint(path);
+    const { model, task, steps } = this.settings;
+    if (!sameFields(checkpoint.config, model)) {
+      throw new RunError(`${path}: its model is not the one of ${join(this.path, SETTINGS)}`);
+    }
+    if (checkpoint.context !== task.context) {
+      throw new RunError(`${path}: its context is ${checkpoint.context}, wanted ${task.context}`);
+    }
+    if (checkpoint.step !== step || step > steps) {
+      throw new RunError(
+        `${path}: is of step ${checkpoint.step}, wanted ${step} as its name says, of ${steps}`,
+      );
+    }
+    return checkpoint;
+  }
+
+  /**
+   * Writes a checkpoint, then removes the oldest ones beyond those that are to be kept. One of this step
+   * that is there already stays.
+   *
+   * @param checkpoint what to write
+   * @returns its folder
+   * @throws {CheckpointError} if it cannot be written; those before it stay
+   */
+  async save(checkpoint: Checkpoint): Promise<string> {
+    const path = join(
+      this.path,
+      CHECKPOINTS,
+      `step-${String(checkpoint.step).padStart(8, "0")}`,
+    );
+    const before = await listCheckpoints(this.path);
+    if (before.some(({ step }) => step === checkpoint.step)) return path;
+    await writeCheckpoint(path, checkpoint);
+    const { keepCheckpoints } = this.settings.reporting;
+    const old = before.slice(0, Math.max(0, before.length + 1 - keepCheckpoints));
+    for (const { path } of old) await removeCheckpoint(path);
+    return path;
+  }
+
+  /** Lets other processes have the folder. */
+  [Symbol.dispose](): void {
+    this.#lock.close();
+  }
+}
+
+/**
+ * Takes the lock, which the system gives back when the process ends, however it ends. The file itself
+ * stays: to remove it would let two processes hold locks on two files of one name.
+ */
+async function takeLock(folder: string): Promise<Deno.FsFile> {
+  const path = join(folder, LOCK);
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path, { read: true, write: true, create: true });
+  } catch (error) {
+    throw new RunError(`${path}: ${says(error)}`);
+  }
+  try {
+    if (!await file.tryLock(true)) {
+      const owner = (await Deno.readTextFile(path)).trim();
+      const who = /^\d{1,10}$/.test(owner) ? ` (process ${owner})` : "";
+      throw new RunError(`${folder}: another process${who} trains in this folder`);
+    }
+    await file.truncate(0);
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    return file;
+  } catch (error) {
+    file.close();
+    throw error instanceof RunError ? error : new RunError(`${path}: ${says(error)}`);
+  }
+}
+
+/** Whether a folder holds a run, finished or not. */
+export async function runIsIn(path: string): Promise<boolean> {
+  return await Deno.stat(join(path, SETTINGS)).then(() => true, () => false);
+}
+
+/**
+ * Refuses a folder that a new run cannot have, before any work.
+ *
+ * @param path one that is not there, or is empty
+ * @throws {RunError} if it is not empty, or no folder
+ */
+export async function checkNewFolder(path: string): Promise<void> {
+  try {
+    await refuseUnlessEmpty(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error instanceof RunError ? error : new RunError(`${path}: ${says(error)}`);
+  }
+}
+
+async function refuseUnlessEmpty(path: string): Promise<void> {
+  for await (const { name } of Deno.readDir(path)) {
+    // Processes that were killed early leave nothing else.
+    if (name === LOCK || name === CHECKPOINTS && await isEmpty(join(path, name))) continue;
+    if (name.endsWith(".tmp") && name.startsWith(`.${SETTINGS}`)) continue;
+    throw new RunError(
+      await runIsIn(path)
+        ? `${path}: holds a run already; go on with it by --resume=${path}, or choose another --out`
+        : `${path}: is not empty, wanted a new folder`,
+    );
+  }
+}
+
+async function isEmpty(path: string): Promise<boolean> {
+  for await (const _ of Deno.readDir(path)) return false;
+  return true;
+}
+
+/** Whether two objects of plain values have the same fields, in whatever order. */
+export function sameFields(a: object, b: object): boolean {
+  const sorted = (value: unknown): unknown =>
+    typeof value !== "object" || value === null || Array.isArray(value)
+      ? value
+      : Object.entries(value).filter(([, each]) => each !== undefined)
+        .sort(([x], [y]) => x < y ? -1 : 1).map(([name, each]) => [name, sorted(each)]);
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+}
+
+function says(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/ \(os error \d+\).*/, "").replaceAll(/\s+/g, " ");
+}

@@ -1,0 +1,122 @@
+/** A run's metrics: one JSON object a line, added to while it runs, so that others can follow it. */
+import { writeTextFile } from "../../measure/result_file/store.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import { RunError } from "./error.ts";
+
+/** What training says every few steps. */
+export interface TrainingRow {
+  readonly kind: "training";
+  /** Steps done. */
+  readonly step: number;
+  /** In nats a token: the mean over the steps since the row before. */
+  readonly loss: number;
+  /** Of somebody who knows how the sequences were made, over the same steps; null where nobody does. */
+  readonly oracleLoss: number | null;
+  /** Of all gradients together, before clipping, in the last of these steps. */
+  readonly gradientNorm: number;
+  /** Of the last of these steps. */
+  readonly learningRate: number;
+  /** Measuring and saving left out. */
+  readonly tokensPerSecond: number;
+}
+
+/** What is measured of sinks, every so many steps. */
+export interface MeasurementRow {
+  readonly kind: "measurement";
+  /** Steps done. */
+  readonly step: number;
+  readonly measurement: SinkMeasurement;
+}
+
+/** A line of metrics. */
+export type MetricsRow = TrainingRow | MeasurementRow;
+
+/**
+ * Reads metrics. A last line that a killed process left unfinished is passed over.
+ *
+ * @param path of the file; one that is not there has no rows
+ * @throws {RunError} if another line is no row
+ */
+export async function readMetrics(path: string): Promise<MetricsRow[]> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`${path}: cannot be read: ${(error as Error).message}`);
+  }
+  const lines = text.split("\n");
+  lines.pop(); // What follows the last line feed: nothing, or half a line.
+  return lines.map((line, i) => {
+    const row = parseRow(line);
+    if (row === undefined) throw new RunError(`${path}: line ${i + 1} is no row of metrics`);
+    return row;
+  });
+}
+
+function parseRow(line: string): MetricsRow | undefined {
+  try {
+    const row = JSON.parse(line) as Partial<MetricsRow> | null;
+    const known = row?.kind === "training" || row?.kind === "measurement";
+    return known && Number.isSafeInteger(row.step) ? row as MetricsRow : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Metrics that are being written. */
+export class MetricsWriter implements Disposable {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+
+  private constructor(path: string, file: Deno.FsFile) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  /**
+   * Opens a run's metrics, from which everything after a step is dropped: it will come again.
+   *
+   * @param path of the file
+   * @param step the step that training goes on from
+   * @returns the writer, and the rows that are kept
+   * @throws {RunError} if the file cannot be read or written
+   */
+  static async open(
+    path: string,
+    step: number,
+  ): Promise<{ writer: MetricsWriter; rows: MetricsRow[] }> {
+    const rows = (await readMetrics(path)).filter((row) => row.step <= step);
+    await writeTextFile(path, rows.map((row) => JSON.stringify(row) + "\n").join(""));
+    const file = await Deno.open(path, { append: true });
+    return { writer: new MetricsWriter(path, file), rows };
+  }
+
+  /**
+   * Adds a row.
+   *
+   * @param row of a step that is not before the last one's
+   * @throws {RunError} if it cannot be written
+   */
+  async add(row: MetricsRow): Promise<void> {
+    const bytes = new TextEncoder().encode(JSON.stringify(row) + "\n");
+    try {
+      for (let offset = 0; offset < bytes.length;) {
+        offset += await this.#file.write(bytes.subarray(offset));
+      }
+    } catch (error) {
+      const reason = (error as Error).message.replace(/ \(os error \d+\).*/, "");
+      throw new RunError(`${this.#path}: cannot be written: ${reason}`);
+    }
+  }
+
+  /** Waits until all rows are on the disk. */
+  async flush(): Promise<void> {
+    await this.#file.sync();
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}

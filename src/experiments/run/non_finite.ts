@@ -1,0 +1,107 @@
+/** Finds the tensor in which a run's numbers first stopped being numbers, by repeating the step. */
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { Trace } from "../../reference/llama/trace.ts";
+import type { Trainer, TrainerState } from "./trainer.ts";
+
+/**
+ * Repeats training up to a step, which gives the same bits, and looks at every tensor in the order in
+ * which it is computed.
+ *
+ * @param trainer of the run; its state is lost
+ * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad one,
+ * counted from 0
+ * @returns what holds the first number that is none, in words
+ */
+export async function findNonFinite(
+  trainer: Trainer,
+  { from, step }: { readonly from: TrainerState | undefined; readonly step: number },
+): Promise<string> {
+  trainer.restore(from);
+  while (trainer.step < step) {
+    await trainer.computeGradients();
+    trainer.update();
+    // Not all at once: what is enqueued takes memory.
+    if (trainer.step % 16 === 0) await trainer.optimizer.clipping.read();
+  }
+  const { model, optimizer } = trainer;
+  const before = await firstBad(namedParameters("", model.parameters));
+  if (before !== undefined) return before;
+  let found: string | undefined;
+  await trainer.computeGradients({
+    onMicroBatch: async () => {
+      found ??= await firstBad([
+        ...states(model.trace),
+        ["the loss", model.tokenLosses],
+        ...gradientStates(model.trace),
+      ]);
+    },
+  });
+  found ??= await firstBad(namedParameters("the gradient of ", model.gradients));
+  if (found !== undefined) return found;
+  trainer.update();
+  const [norm] = await optimizer.clipping.read();
+  if (!Number.isFinite(norm)) return `the gradient's norm is ${norm}`;
+  return "a number that is not finite came up, and did not when the step was repeated: " +
+    "this adapter does not compute the same twice";
+}
+
+type Named = readonly [name: string, tensor: Tensor];
+
+function namedParameters(prefix: string, tensors: ReadonlyMap<string, Tensor>): Named[] {
+  return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
+}
+
+/** In the order of the forward pass. */
+function states({ layers }: Trace<Tensor>): Named[] {
+  return layers.flatMap((layer, index): Named[] => {
+    const { attention } = layer;
+    const named = (name: string, tensor: Tensor): Named => [`layer ${index}'s ${name}`, tensor];
+    return [
+      named("input", layer.input),
+      ...attention === undefined ? [] : [
+        named("attention norm", attention.norm),
+        named("query", attention.query),
+        named("key", attention.key),
+        named("value", attention.value),
+        named("attention output", attention.output),
+        named("attention residual", attention.residual),
+      ],
+      named("half-way state", layer.half),
+      named("MLP norm", layer.mlpNorm),
+      named("MLP residual", layer.mlpResidual),
+      named("output", layer.output),
+    ];
+  });
+}
+
+/** In the order of the backward pass. */
+function gradientStates({ layers }: Trace<Tensor>): Named[] {
+  return layers.map(({ attention, gradients }, index): Named[] => {
+    const named = (name: string, tensor: Tensor): Named => [
+      `the gradient of layer ${index}'s ${name}`,
+      tensor,
+    ];
+    return [
+      named("output", gradients.output),
+      named("MLP norm", gradients.mlpNorm),
+      named("half-way state", gradients.half),
+      ...attention === undefined ? [] : [
+        named("attention output", attention.gradients.output),
+        named("value", attention.gradients.value),
+        named("key", attention.gradients.key),
+        named("query", attention.gradients.query),
+        named("attention norm", attention.gradients.norm),
+      ],
+      named("input", gradients.input),
+    ];
+  }).reverse().flat();
+}
+
+/** One after the other, so that no more than one tensor is copied. */
+async function firstBad(tensors: readonly Named[]): Promise<string | undefined> {
+  for (const [name, tensor] of tensors) {
+    const bad = (await tensor.read()).find((value) => !Number.isFinite(value));
+    if (bad !== undefined) return `${name} holds ${bad}`;
+  }
+  return undefined;
+}

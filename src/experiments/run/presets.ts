@@ -1,0 +1,190 @@
+/** Settings of runs that show something, by name. */
+import type { LlamaConfig } from "../../reference/llama/config.ts";
+import {
+  type OptimizerSettings,
+  type ReportingSettings,
+  RUN_SCHEMA,
+  type RunSettings,
+} from "./settings.ts";
+
+/** The presets' names, in the order in which help lists them. */
+export const PRESETS = ["smoke", "backcopy", "backcopy-deep", "text", "paper-0.1b"] as const;
+
+/** A preset's name. */
+export type PresetName = typeof PRESETS[number];
+
+/** What each preset is for, in a few words. */
+export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
+  smoke: "sinks within three minutes on two CPU cores: Bigram-Backcopy, 2 layers, V-scale learned",
+  backcopy: "the study's setting: Bigram-Backcopy, 2 layers",
+  "backcopy-deep": "the same with 3 layers, no attention in layer 0: the sink stands above an MLP",
+  text: "byte-level text from --corpus, 4 layers",
+  "paper-0.1b": "the paper's 0.1B model and schedule, on the bytes of --corpus; for GPUs",
+};
+
+const MODEL: Omit<
+  LlamaConfig,
+  | "vocabulary"
+  | "layers"
+  | "modelDim"
+  | "queryHeads"
+  | "keyValueHeads"
+  | "headDim"
+  | "feedForwardDim"
+> = {
+  normEpsilon: 1e-5,
+  ropeBase: 10_000,
+  tiedHead: false,
+  vScale: "none",
+  layersWithoutAttention: [],
+};
+
+const OPTIMIZER: OptimizerSettings = {
+  learningRate: 3e-3,
+  finalShare: 0.1,
+  warmUpSteps: 100,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 1e-4,
+  clip: 1,
+};
+
+const REPORTING: ReportingSettings = {
+  lossEvery: 20,
+  measureEvery: 200,
+  measureBatches: 1,
+  checkpointEvery: 200,
+  keepCheckpoints: 3,
+};
+
+const SMALL = {
+  modelDim: 64,
+  queryHeads: 1,
+  keyValueHeads: 1,
+  headDim: 64,
+  feedForwardDim: 176,
+} as const;
+
+const CHARACTERS = 63;
+
+/** What all Bigram-Backcopy presets share; a table near its unigram makes strong sinks. */
+const BACKCOPY = {
+  name: "bigram-backcopy",
+  context: 64,
+  characters: CHARACTERS,
+  triggers: 3,
+  concentration: 3,
+  tableSeed: 1,
+} as const;
+
+const BASE = {
+  schema: RUN_SCHEMA,
+  seed: 1,
+  batch: 32,
+  accumulation: 1,
+  task: BACKCOPY,
+  optimizer: OPTIMIZER,
+  reporting: REPORTING,
+} as const;
+
+/**
+ * A preset's settings.
+ *
+ * @param name of the preset
+ * @param corpus a file or folder of text: for `text` and `paper-0.1b`
+ * @throws {TypeError} if the preset wants a corpus and there is none
+ *
+ * @example
+ * ```ts
+ * import { presetSettings } from "./presets.ts";
+ *
+ * console.log(presetSettings("backcopy-deep").model.layersWithoutAttention); // [0]
+ * ```
+ */
+export function presetSettings(name: PresetName, corpus?: string): RunSettings {
+  const text = (context: number) => {
+    if (corpus === undefined) throw new TypeError(`the preset ${name} wants a corpus`);
+    return { name: "text", context, corpus } as const;
+  };
+  switch (name) {
+    case "smoke":
+      return {
+        ...BASE,
+        preset: name,
+        steps: 1000,
+        // Without V-scale a sink of this size takes several times as long.
+        model: { ...MODEL, ...SMALL, vocabulary: CHARACTERS + 1, layers: 2, vScale: "learned" },
+        reporting: { ...REPORTING, measureEvery: 100, lossEvery: 10 },
+      };
+    case "backcopy":
+      return {
+        ...BASE,
+        preset: name,
+        steps: 3000,
+        model: { ...MODEL, ...SMALL, vocabulary: CHARACTERS + 1, layers: 2 },
+      };
+    case "backcopy-deep":
+      return {
+        ...BASE,
+        preset: name,
+        steps: 4000,
+        model: {
+          ...MODEL,
+          ...SMALL,
+          vocabulary: CHARACTERS + 1,
+          layers: 3,
+          layersWithoutAttention: [0],
+        },
+      };
+    case "text":
+      return {
+        ...BASE,
+        preset: name,
+        steps: 3000,
+        task: text(128),
+        model: {
+          ...MODEL,
+          vocabulary: 256,
+          layers: 4,
+          modelDim: 128,
+          queryHeads: 4,
+          keyValueHeads: 4,
+          headDim: 32,
+          feedForwardDim: 352,
+        },
+      };
+    case "paper-0.1b":
+      return {
+        ...BASE,
+        preset: name,
+        steps: 20_000,
+        // 512 sequences a step; so many at once take 12 GiB of the GPU's memory.
+        batch: 8,
+        accumulation: 64,
+        task: text(1024),
+        model: {
+          ...MODEL,
+          vocabulary: 256,
+          layers: 16,
+          modelDim: 512,
+          queryHeads: 8,
+          keyValueHeads: 8,
+          headDim: 64,
+          feedForwardDim: 1408,
+        },
+        optimizer: {
+          ...OPTIMIZER,
+          learningRate: 5e-4,
+          warmUpSteps: 1000,
+          weightDecay: 0.1,
+        },
+        reporting: { ...REPORTING, measureEvery: 1000, checkpointEvery: 500, lossEvery: 10 },
+      };
+  }
+}
+
+/** Whether there is a preset of this name. */
+export function isPreset(name: string): name is PresetName {
+  return (PRESETS as readonly string[]).includes(name);
+}

@@ -1,0 +1,200 @@
+/** What a training run is made of: everything that decides its numbers, and how often it says something. */
+import { checkConfig, type LlamaConfig } from "../../reference/llama/config.ts";
+
+/** The version of a run folder's settings. */
+export const RUN_SCHEMA = "gradsink-run/1";
+
+/** Bigram-Backcopy: see `BigramBackcopy`. */
+export interface BigramBackcopySettings {
+  readonly name: "bigram-backcopy";
+  /** T, with BOS. */
+  readonly context: number;
+  /** Of the table; the model's vocabulary is one more, for BOS. */
+  readonly characters: number;
+  /** The most frequent characters, after which the one before comes again. */
+  readonly triggers: number;
+  /** How near the table's rows are to the unigram; see `syntheticBigramTable`. */
+  readonly concentration: number;
+  /** The table's own seed: runs of other seeds can have the same table. */
+  readonly tableSeed: number;
+  /** A file or folder whose text the table is counted from, in place of drawing it. */
+  readonly corpus?: string | undefined;
+}
+
+/** Byte-level text: see `TextCorpus`. */
+export interface TextSettings {
+  readonly name: "text";
+  /** T */
+  readonly context: number;
+  /** A file or folder. */
+  readonly corpus: string;
+}
+
+/** What a run trains on. */
+export type TaskSettings = BigramBackcopySettings | TextSettings;
+
+/** AdamW with decoupled weight decay, clipping, warm-up and cosine decay. */
+export interface OptimizerSettings {
+  /** The peak, which the warm-up ends at. */
+  readonly learningRate: number;
+  /** The learning rate of the last step, as a share of the peak. */
+  readonly finalShare: number;
+  /** Steps of the warm-up. */
+  readonly warmUpSteps: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** λ of `w ← w − η λ w`, on the matrices. */
+  readonly weightDecay: number;
+  /** The greatest global gradient norm: what is beyond is scaled down to it. */
+  readonly clip: number;
+}
+
+/** How often a run says something. None of it changes what is trained. */
+export interface ReportingSettings {
+  /** Steps between two rows of losses. */
+  readonly lossEvery: number;
+  /** Steps between two measurements of sinks; 0 for the last step only. */
+  readonly measureEvery: number;
+  /** Batches of validation sequences that a measurement is made on. */
+  readonly measureBatches: number;
+  /** Steps between two checkpoints; 0 for the last step only. */
+  readonly checkpointEvery: number;
+  /** How many checkpoints are kept, the newest ones. */
+  readonly keepCheckpoints: number;
+}
+
+/** A run. */
+export interface RunSettings {
+  readonly schema: typeof RUN_SCHEMA;
+  /** Which preset it began as. */
+  readonly preset: string;
+  /** Of the initial weights and the batches. */
+  readonly seed: number;
+  readonly steps: number;
+  /** Sequences in a micro-batch, which the GPU works on at once. */
+  readonly batch: number;
+  /** Micro-batches whose mean gradient makes one step. */
+  readonly accumulation: number;
+  readonly model: LlamaConfig;
+  readonly task: TaskSettings;
+  readonly optimizer: OptimizerSettings;
+  readonly reporting: ReportingSettings;
+}
+
+/** The largest whole number that a setting can be. */
+const MOST = 2 ** 31;
+
+/**
+ * Refuses settings that no run can have.
+ *
+ * @param settings of any origin, also a file's
+ * @throws {RangeError} naming the first setting that is wrong, what was given and what is wanted
+ */
+export function checkRunSettings(settings: RunSettings): void {
+  const { schema, preset, seed, steps, batch, accumulation, model, task, optimizer, reporting } =
+    settings;
+  refuseUnless(schema === RUN_SCHEMA, "schema", schema, JSON.stringify(RUN_SCHEMA));
+  refuseUnless(typeof preset === "string", "preset", preset, "a name");
+  checkInteger("seed", seed, { least: 0, most: Number.MAX_SAFE_INTEGER });
+  checkInteger("steps", steps, { least: 1 });
+  checkInteger("batch", batch, { least: 1 });
+  checkInteger("accumulation", accumulation, { least: 1 });
+  for (const [name, part] of Object.entries({ model, task, optimizer, reporting })) {
+    refuseUnless(typeof part === "object" && part !== null, name, part, "an object");
+  }
+  checkConfig(model);
+  checkTask(task);
+  checkOptimizer(optimizer, steps);
+  const { lossEvery, measureEvery, measureBatches, checkpointEvery, keepCheckpoints } = reporting;
+  checkInteger("lossEvery", lossEvery, { least: 1 });
+  checkInteger("measureEvery", measureEvery, { least: 0 });
+  checkInteger("measureBatches", measureBatches, { least: 1 });
+  checkInteger("checkpointEvery", checkpointEvery, { least: 0 });
+  checkInteger("keepCheckpoints", keepCheckpoints, { least: 1 });
+}
+
+function checkTask(task: TaskSettings): void {
+  checkInteger("context", task.context, { least: 2 });
+  switch (task.name) {
+    case "text":
+      return refuseUnless(typeof task.corpus === "string", "corpus", task.corpus, "a path");
+    case "bigram-backcopy": {
+      const { characters, triggers, concentration, tableSeed, corpus } = task;
+      checkInteger("characters", characters, { least: 2, most: 4096 });
+      checkInteger("triggers", triggers, { least: 1, most: characters - 1 });
+      checkNumber("concentration", concentration, { above: 0 });
+      checkInteger("tableSeed", tableSeed, { least: 0, most: Number.MAX_SAFE_INTEGER });
+      return refuseUnless(
+        corpus === undefined || typeof corpus === "string",
+        "corpus",
+        corpus,
+        "a path",
+      );
+    }
+    default:
+      refuseUnless(
+        false,
+        "task",
+        (task as { name: unknown }).name,
+        "bigram-backcopy or text",
+      );
+  }
+}
+
+function checkOptimizer(optimizer: OptimizerSettings, steps: number): void {
+  const { learningRate, finalShare, warmUpSteps, beta1, beta2, epsilon, weightDecay, clip } =
+    optimizer;
+  checkNumber("learningRate", learningRate, { above: 0 });
+  checkNumber("finalShare", finalShare, { least: 0, most: 1 });
+  checkInteger("warmUpSteps", warmUpSteps, { least: 0, most: steps - 1 });
+  checkNumber("beta1", beta1, { least: 0, below: 1 });
+  checkNumber("beta2", beta2, { least: 0, below: 1 });
+  checkNumber("epsilon", epsilon, { above: 0 });
+  checkNumber("weightDecay", weightDecay, { least: 0 });
+  checkNumber("clip", clip, { above: 0 });
+}
+
+function checkInteger(
+  name: string,
+  given: number,
+  { least, most = MOST }: { readonly least: number; readonly most?: number },
+): void {
+  refuseUnless(
+    Number.isSafeInteger(given) && given >= least && given <= most,
+    name,
+    given,
+    most >= MOST ? `an integer of at least ${least}` : `an integer from ${least} to ${most}`,
+  );
+}
+
+function checkNumber(
+  name: string,
+  given: number,
+  { least = -Infinity, above = -Infinity, most = Infinity, below = Infinity }: {
+    readonly least?: number;
+    readonly above?: number;
+    readonly most?: number;
+    readonly below?: number;
+  },
+): void {
+  const bounds = [
+    least > -Infinity ? `at least ${least}` : "",
+    above > -Infinity ? `above ${above}` : "",
+    most < Infinity ? `at most ${most}` : "",
+    below < Infinity ? `below ${below}` : "",
+  ];
+  refuseUnless(
+    Number.isFinite(given) && given >= least && given > above && given <= most && given < below,
+    name,
+    given,
+    `a number ${bounds.filter((bound) => bound !== "").join(" and ")}`,
+  );
+}
+
+function refuseUnless(holds: boolean, name: string, given: unknown, wanted: string): void {
+  if (!holds) {
+    const text = JSON.stringify(given) ?? String(given);
+    throw new RangeError(`${name} is ${Number.isNaN(given) ? "NaN" : text}, wanted ${wanted}`);
+  }
+}

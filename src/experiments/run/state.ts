@@ -1,0 +1,73 @@
+/** What a run keeps in its checkpoints beside the model: so that the rest has the same numbers. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { GpuInfo } from "../../gpu/gpu_info.ts";
+import { RunError } from "./error.ts";
+
+/** As it stands in training.json. */
+export interface RunState {
+  /** Losses of the steps since the last row of metrics. */
+  readonly losses: readonly number[];
+  /** The oracle's of the same steps. */
+  readonly oracleLosses: readonly (number | null)[];
+  /** The adapter that it ran on. */
+  readonly adapter: string;
+  /** The kernels that were chosen, whose sums differ in their order. */
+  readonly variants: Readonly<Record<string, string>>;
+  /** SHA-256 of the user's text; null where there is none. */
+  readonly corpusDigest: string | null;
+}
+
+/**
+ * Reads a run's state.
+ *
+ * @param value as parsed from JSON
+ * @throws {RunError} if it is none
+ */
+export function parseRunState(value: unknown): RunState {
+  const state = value as Partial<RunState> | null | undefined;
+  const numbers = (list: unknown, orNull: boolean) =>
+    Array.isArray(list) &&
+    list.every((each) => typeof each === "number" || orNull && each === null);
+  const valid = numbers(state?.losses, false) && numbers(state?.oracleLosses, true) &&
+    state!.losses!.length === state!.oracleLosses!.length &&
+    typeof state?.adapter === "string" &&
+    typeof state.variants === "object" && state.variants !== null &&
+    Object.values(state.variants).every((name) => typeof name === "string") &&
+    (state.corpusDigest === null || typeof state.corpusDigest === "string");
+  if (!valid) throw new RunError("training.json: holds no state of a run");
+  return state as RunState;
+}
+
+/** An adapter in words; equal words mean equal bits. */
+export function adapterOf(
+  { runtime, backend, vendor, architecture, device, description }: GpuInfo,
+): string {
+  const name = description.trim() ||
+    [vendor, architecture, device].map((part) => part.trim()).filter((part) => part !== "").join(
+      " ",
+    );
+  return `${name || "unknown adapter"} (${runtime}, ${backend})`;
+}
+
+/**
+ * Takes the kernels that the run began with, where it goes on on the same adapter.
+ *
+ * @param gpu that the run goes on on
+ * @param state of the run
+ * @param note is told if the adapter is another
+ */
+export function restoreVariants(
+  gpu: Gpu,
+  state: RunState,
+  note: ((text: string) => void) | undefined,
+): void {
+  const adapter = adapterOf(gpu.info);
+  if (adapter !== state.adapter) {
+    note?.(
+      `the run began on ${state.adapter} and goes on on ${adapter}: what follows differs in rounding`,
+    );
+    return;
+  }
+  gpu.variants.clear();
+  for (const [key, name] of Object.entries(state.variants)) gpu.variants.set(key, name);
+}

@@ -1,0 +1,47 @@
+/** From a run's settings to its task; reads the user's text where there is one. */
+import { BigramBackcopy } from "../tasks/bigram_backcopy.ts";
+import { countedBigramTable, syntheticBigramTable } from "../tasks/bigram_table.ts";
+import type { RunSettings, TaskSettings } from "./settings.ts";
+import type { Task } from "../tasks/task.ts";
+import { readCorpus, TextCorpus } from "../tasks/text_corpus.ts";
+
+/** A task, and what it was made from. */
+export interface RunTask {
+  readonly task: Task;
+  /** SHA-256 of the text in hexadecimal digits; undefined where there is none. */
+  readonly corpusDigest: string | undefined;
+}
+
+/**
+ * Makes a run's task.
+ *
+ * @param settings of the run
+ * @throws {CorpusError} if the text cannot be read or does not do
+ * @throws {RangeError} for settings that no task can have
+ */
+export async function openTask(
+  { task, seed }: Pick<RunSettings, "task" | "seed">,
+): Promise<RunTask> {
+  const bytes = task.corpus === undefined ? undefined : await readCorpus(task.corpus);
+  const corpusDigest = bytes === undefined ? undefined : await digest(bytes);
+  return { task: makeTask(task, { seed, bytes }), corpusDigest };
+}
+
+function makeTask(
+  settings: TaskSettings,
+  { seed, bytes }: { readonly seed: number; readonly bytes: Uint8Array | undefined },
+): Task {
+  const { context } = settings;
+  if (settings.name === "text") {
+    return new TextCorpus({ bytes: bytes ?? new Uint8Array(), context, seed });
+  }
+  const { characters, concentration, tableSeed, triggers } = settings;
+  const table = bytes === undefined
+    ? syntheticBigramTable({ characters, concentration, seed: tableSeed })
+    : countedBigramTable({ text: new TextDecoder().decode(bytes), characters });
+  return new BigramBackcopy({ table, context, triggers, seed });
+}
+
+async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}

@@ -1,0 +1,152 @@
+/** A model and its optimizer on the GPU, and the steps that a run's settings prescribe. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Checkpoint, StoredMoments } from "../../model/checkpoint.ts";
+import { Llama } from "../../model/llama.ts";
+import { AdamW } from "../../model/optimizer.ts";
+import { learningRate } from "../../model/schedule.ts";
+import { initialValues, listParameters } from "../../reference/llama/parameters.ts";
+import type { RunSettings } from "./settings.ts";
+import type { Task } from "../tasks/task.ts";
+
+/** Everything of a checkpoint but what the run adds. */
+export type TrainerState = Omit<Checkpoint, "state">;
+
+/** Trains; everything is enqueued, and the same settings give the same bits on one adapter. */
+export class Trainer implements Disposable {
+  readonly model: Llama;
+  readonly optimizer: AdamW;
+  readonly #settings: RunSettings;
+  readonly #task: Task;
+
+  /**
+   * Plans everything, with the initial values or a checkpoint's.
+   *
+   * @param gpu where
+   * @param options the settings, the task, and the state to go on from
+   * @throws {RangeError} for sizes beyond the adapter
+   */
+  constructor(gpu: Gpu, { settings, task, from }: {
+    readonly settings: RunSettings;
+    readonly task: Task;
+    readonly from: TrainerState | undefined;
+  }) {
+    const { model: config, batch, accumulation, optimizer } = settings;
+    this.#settings = settings;
+    this.#task = task;
+    this.model = new Llama(gpu, {
+      config,
+      batch,
+      context: task.context,
+      microBatches: accumulation,
+      parameters: from?.parameters ?? initialParameters(settings),
+    });
+    try {
+      this.optimizer = new AdamW(gpu, this.model, {
+        beta1: optimizer.beta1,
+        beta2: optimizer.beta2,
+        epsilon: optimizer.epsilon,
+        weightDecay: optimizer.weightDecay,
+        maximumNorm: optimizer.clip,
+      });
+    } catch (error) {
+      this.model.dispose();
+      throw error;
+    }
+    if (from !== undefined) this.optimizer.restore({ steps: from.step, moments: from.moments });
+  }
+
+  /** Steps done. */
+  get step(): number {
+    return this.optimizer.steps;
+  }
+
+  /** Goes back to a checkpoint, or to the beginning. */
+  restore(from: TrainerState | undefined): void {
+    const parameters = from?.parameters ?? initialParameters(this.#settings);
+    for (const [name, tensor] of this.model.parameters) tensor.write(parameters.get(name)!);
+    const zero = ({ length }: { readonly length: number }) => new Float32Array(length);
+    const moments = from?.moments ??
+      new Map(
+        [...this.optimizer.moments].map(([name, { first, second }]) => [
+          name,
+          { first: zero(first), second: zero(second) },
+        ]),
+      );
+    this.optimizer.restore({ steps: from?.step ?? 0, moments });
+  }
+
+  /** The learning rate of a step, counted from 0. */
+  learningRate(step: number): number {
+    const { optimizer, steps } = this.#settings;
+    return learningRate(step, {
+      peak: optimizer.learningRate,
+      warmUp: optimizer.warmUpSteps,
+      steps,
+      floor: optimizer.finalShare,
+    });
+  }
+
+  /**
+   * Enqueues the forward and backward pass of the next step.
+   *
+   * @param options called after each micro-batch
+   * @returns the oracle's loss on its sequences; null where nobody knows it
+   */
+  async computeGradients(
+    { onMicroBatch }: { readonly onMicroBatch?: () => void | Promise<void> } = {},
+  ): Promise<number | null> {
+    const { batch, accumulation } = this.#settings;
+    let oracle: number | null = 0;
+    for (let microBatch = 0; microBatch < accumulation; microBatch++) {
+      const given = this.#task.batch(this.step * accumulation + microBatch, { batch });
+      this.model.setBatch(given);
+      this.model.computeGradients({ microBatch });
+      await onMicroBatch?.();
+      const loss = this.#task.oracleLoss(given);
+      oracle = loss === undefined || oracle === null ? null : oracle + loss / accumulation;
+    }
+    return oracle;
+  }
+
+  /** Enqueues the optimizer's step with the gradients as they are. */
+  update(): void {
+    this.optimizer.step(this.learningRate(this.step));
+  }
+
+  /** Waits, and copies everything that training goes on from. */
+  async read(): Promise<TrainerState> {
+    const { config, context } = this.model;
+    const values = await Promise.all(
+      [...this.model.parameters].map(async ([name, tensor]) =>
+        [name, await tensor.read()] as const
+      ),
+    );
+    const moments = await Promise.all(
+      [...this.optimizer.moments].map(async ([name, { first, second }]) => {
+        const stored: StoredMoments = { first: await first.read(), second: await second.read() };
+        return [name, stored] as const;
+      }),
+    );
+    return {
+      config,
+      context,
+      step: this.step,
+      parameters: new Map(values),
+      moments: new Map(moments),
+    };
+  }
+
+  /** Frees everything. */
+  [Symbol.dispose](): void {
+    this.optimizer.dispose();
+    this.model.dispose();
+  }
+}
+
+function initialParameters(
+  { model, seed }: RunSettings,
+): Map<string, Float32Array<ArrayBuffer>> {
+  return new Map(
+    listParameters(model).map((parameter) => [parameter.name, initialValues(parameter, { seed })]),
+  );
+}

@@ -1,0 +1,127 @@
+/**
+ * What the study compares: every variant of V-scale with every seed in every setting, and nothing else
+ * differs between two arms of one setting.
+ */
+import { V_SCALE_VARIANTS, type VScaleVariant } from "../../reference/llama/config.ts";
+
+/** The settings in the order in which tables show them. */
+export const STUDY_SETTINGS = ["shallow", "deep", "text"] as const;
+
+/** A setting's name. */
+export type StudySetting = typeof STUDY_SETTINGS[number];
+
+/** What a setting is for, in a sentence without a period. */
+export const SETTING_TITLES: Readonly<Record<StudySetting, string>> = {
+  shallow: "Bigram-Backcopy, 2 layers, attention in both",
+  deep: "Bigram-Backcopy, 3 layers, the sink above an MLP (no attention in layer 0)",
+  text: "byte-level text, 4 layers",
+};
+
+/** One run of the study. */
+export interface StudyArm {
+  readonly setting: StudySetting;
+  readonly variant: VScaleVariant;
+  readonly seed: number;
+}
+
+/** Which arms there are. */
+export interface StudySelection {
+  readonly settings: readonly StudySetting[];
+  readonly variants: readonly VScaleVariant[];
+  readonly seeds: readonly number[];
+}
+
+/** One of several machines that share a study, counted from 1. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+}
+
+/**
+ * An arm's name, which is its folder's as well.
+ *
+ * @param arm the arm
+ * @returns for example `deep-learned-seed3`
+ */
+export function armName({ setting, variant, seed }: StudyArm): string {
+  return `${setting}-${variant}-seed${seed}`;
+}
+
+/**
+ * All arms, seed by seed, so that whatever was finished when time ran out is balanced: no variant has
+ * more seeds than another by more than one.
+ *
+ * @param selection settings, variants and seeds
+ * @param shard the part that one machine does. All variants of a setting and seed stay together, so
+ * that what is compared in pairs comes from one adapter
+ *
+ * @example
+ * ```ts
+ * import { armName, listArms } from "./arms.ts";
+ *
+ * const arms = listArms(
+ *   { settings: ["shallow", "deep"], variants: ["none", "learned"], seeds: [1, 2] },
+ *   { index: 2, count: 3 },
+ * );
+ * console.log(arms.map(armName)); // ["deep-none-seed1", "deep-learned-seed1"]
+ * ```
+ */
+export function listArms(
+  { settings, variants, seeds }: StudySelection,
+  shard: Shard = { index: 1, count: 1 },
+): StudyArm[] {
+  const blocks = seeds.flatMap((seed) => settings.map((setting) => ({ setting, seed })));
+  return blocks.filter((_, i) => i % shard.count === shard.index - 1)
+    .flatMap((block) => variants.map((variant) => ({ ...block, variant })));
+}
+
+/**
+ * Reads a list of variants, settings or seeds from the command line.
+ *
+ * @param text names with commas between them
+ * @param known all names there are, in the order in which they are to come
+ * @returns undefined where a name is unknown or stands twice
+ */
+export function parseNames<Name extends string>(
+  text: string,
+  known: readonly Name[],
+): Name[] | undefined {
+  const names = text.split(",").map((name) => name.trim());
+  const unknown = names.some((name) => !known.includes(name as Name));
+  if (unknown || new Set(names).size < names.length) return undefined;
+  return known.filter((name) => names.includes(name));
+}
+
+/** All variants, for {@linkcode parseNames}. */
+export const STUDY_VARIANTS: readonly VScaleVariant[] = V_SCALE_VARIANTS;
+
+/** More seeds are a mistake in writing. */
+const MOST_SEEDS = 1000;
+
+/**
+ * Reads seeds.
+ *
+ * @param text a count such as `5`, for seeds 1 to 5, or a range such as `6-10`
+ * @returns undefined if it is neither
+ */
+export function parseSeeds(text: string): number[] | undefined {
+  const match = /^(?:(\d{1,9})-)?(\d{1,9})$/.exec(text.trim());
+  if (match === null) return undefined;
+  const first = match[1] === undefined ? 1 : Number(match[1]);
+  const last = Number(match[2]);
+  if (last < first || last - first >= MOST_SEEDS) return undefined;
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+/**
+ * Reads a shard.
+ *
+ * @param text such as `2/8`
+ * @returns undefined if it is none
+ */
+export function parseShard(text: string): Shard | undefined {
+  const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text.trim());
+  if (match === null) return undefined;
+  const [index, count] = [Number(match[1]), Number(match[2])];
+  return index >= 1 && index <= count ? { index, count } : undefined;
+}

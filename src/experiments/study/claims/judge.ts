@@ -1,0 +1,73 @@
+/**
+ * The paper's claims, judged by rules: what was measured over seeds, and a verdict that follows from it.
+ * No verdict is given by hand, and where data is missing the verdict says so.
+ */
+import { holm } from "../../../statistics/significance.ts";
+import type { StudySetting } from "../arms.ts";
+import { median } from "../../../statistics/summary.ts";
+import { type ClaimRule, WEAK_SINK } from "./rule.ts";
+import { CLAIM_RULES } from "./rules.ts";
+import { type ClaimVerdict, type Evidence, Evidences, type RawClaim } from "./evidence.ts";
+import { sinkStrength } from "../figures.ts";
+import type { Study, StudyGroup } from "../merge.ts";
+
+/** A claim in one setting. */
+export interface ClaimResult {
+  readonly id: string;
+  readonly title: string;
+  readonly setting: StudySetting;
+  readonly verdict: ClaimVerdict;
+  /** What the paper has. */
+  readonly paper: string;
+  /** When it counts as reproduced, and when as partly. */
+  readonly rule: string;
+  readonly evidence: readonly Evidence[];
+  /** Why there is no data, or what limits the evidence. */
+  readonly remarks: readonly string[];
+}
+
+/** A claim about a sink says nothing where there is none. */
+function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
+  const found = rule.judge(evidences);
+  const strengths = (rule.sinkOf ?? []).flatMap((variant) =>
+    median(evidences.values(variant, sinkStrength)) ?? []
+  );
+  if (strengths.length === 0 || strengths.some((strength) => strength >= WEAK_SINK)) return found;
+  return {
+    verdict: "no data",
+    evidence: found.evidence.map(({ test: _, ...figure }) => figure),
+    remarks: [`no sink formed: its median strength is below ${WEAK_SINK} in every arm compared`],
+  };
+}
+
+/**
+ * Judges every claim in every setting of a study.
+ *
+ * @param study put together
+ */
+export function judgeClaims(study: Study): ClaimResult[] {
+  const raw = study.groups.flatMap((group) =>
+    CLAIM_RULES.map((rule): { rule: ClaimRule; group: StudyGroup; claim: RawClaim } => ({
+      rule,
+      group,
+      claim: judge(rule, new Evidences(group)),
+    }))
+  );
+  const corrected = holm(
+    raw.flatMap(({ claim }) => claim.evidence.map(({ test }) => test?.pValue)),
+  );
+  let at = 0;
+  return raw.map(({ rule, group, claim }) => ({
+    id: rule.id,
+    title: rule.title,
+    setting: group.setting,
+    verdict: claim.verdict,
+    paper: rule.paper,
+    rule: rule.rule,
+    evidence: claim.evidence.map(({ test, ...evidence }) => {
+      const adjusted = corrected[at++];
+      return test === undefined ? evidence : { ...evidence, test: { ...test, holm: adjusted! } };
+    }),
+    remarks: claim.remarks ?? [],
+  }));
+}

@@ -1,0 +1,58 @@
+/** The rules of claims about 8-bit activations. */
+import { claim, type ClaimRule, isAbove, isWithin } from "./rule.ts";
+import { quantizationLoss } from "../figures.ts";
+
+const STATIC = quantizationLoss("down-projections", "static-tensor");
+
+const DYNAMIC = quantizationLoss("down-projections", "dynamic-token");
+
+/** Rounding that costs less than this, in nats a token, leaves a model alone. */
+const HARMLESS = 0.01;
+
+/** One scale a tensor that is fixed, and one a token. */
+export const quantizationRules: readonly ClaimRule[] = [
+  {
+    id: "int8-static",
+    title:
+      "Static 8-bit activations in front of down projections hurt the baseline more than V-scale",
+    paper: "1B: perplexity 22.84 → 32.94 (+0.37 nats) against 22.83 → 25.21 (+0.10)",
+    rule:
+      "Reproduced if the baseline's loss rises more by its test and by at least 0.01 nats a token; " +
+      "partly if its median rises more.",
+    judge(evidences) {
+      const { pairs } = evidences.pairs("learned", STATIC, "equal step");
+      const more = evidences.find("loss increase, baseline − V-scale", {
+        form: "nats",
+        values: pairs.map((pair) => pair.baseline - pair.variant),
+        pairs,
+        above: {
+          says: "the baseline's is larger",
+          distances: pairs.map((pair) => pair.baseline - pair.variant),
+        },
+      });
+      return claim([more], {
+        fully: more.passed && isAbove(more.evidence.arms?.baseline, HARMLESS),
+        partly: isAbove(more.median, 0),
+      });
+    },
+  },
+  {
+    id: "int8-dynamic",
+    title: "Dynamic 8-bit activations, one scale a token, leave both alone",
+    paper: "leaves both alone",
+    rule: `Reproduced if both medians are within ${HARMLESS} nats a token; partly if one is.`,
+    judge(evidences) {
+      const found = (["none", "learned"] as const).map((variant) =>
+        evidences.find(`loss increase, ${variant === "none" ? "baseline" : "V-scale"}`, {
+          form: "nats",
+          values: evidences.values(variant, DYNAMIC),
+        })
+      );
+      const harmless = found.map(({ median }) => isWithin(median, -HARMLESS, HARMLESS));
+      return claim(found, {
+        fully: harmless.every(Boolean),
+        partly: harmless.some(Boolean),
+      });
+    },
+  },
+];

@@ -1,0 +1,39 @@
+/** The rule of the claim that the theory holds. */
+import type { ClaimRule } from "./rule.ts";
+import type { RawClaim } from "./evidence.ts";
+import { lastMoment } from "../figures.ts";
+import { summarizeSeeds } from "../statistics.ts";
+
+/** Every comparison of every run. */
+export const theoryRules: readonly ClaimRule[] = [
+  {
+    id: "theory",
+    title: "The exact identities and bounds hold on the trained models",
+    paper: "theorems",
+    rule: "Reproduced if no comparison on any run exceeds what rounding explains; else not.",
+    judge({ group }) {
+      const moments = group.records.flatMap((record) => lastMoment(record) ?? []);
+      const checks = moments.map(({ record }) => record.final?.theory?.checks ?? []);
+      const known = checks.filter((each) => each.length > 0);
+      const violations = known.map((each) =>
+        each.reduce((sum, { violations }) => sum + violations, 0)
+      );
+      const compared = known.map((each) => each.reduce((sum, { compared }) => sum + compared, 0));
+      return {
+        verdict: known.length === 0
+          ? "no data"
+          : violations.every((count) => count === 0)
+          ? "reproduced"
+          : "not reproduced",
+        evidence: [
+          countEvidence("comparisons a run", compared),
+          countEvidence("violations a run", violations),
+        ],
+      };
+    },
+  },
+];
+
+function countEvidence(label: string, values: readonly number[]): RawClaim["evidence"][number] {
+  return { label, form: "count", summary: summarizeSeeds(values) };
+}

@@ -1,0 +1,170 @@
+/** The rules of claims about what V-scale changes. */
+import type { VScaleVariant } from "../../../reference/llama/config.ts";
+import { claim, type ClaimRule, isAbove } from "./rule.ts";
+import type { Evidences, RawClaim } from "./evidence.ts";
+import {
+  type Figure,
+  gradientSinkRatio,
+  mlpNorm,
+  mlpRatio,
+  residualNorm,
+  residualRatio,
+  sinkStrength,
+  validationLoss,
+} from "../figures.ts";
+
+const names: Readonly<Record<Exclude<VScaleVariant, "none">, string>> = {
+  fixed: "V-scale, fixed",
+  learned: "V-scale",
+  "backward-only": "V-scale, backward only",
+};
+
+/** What the paper and its authors' replies report of each variant. */
+const reported = {
+  learned: {
+    sink: "preserved or slightly higher; 0.617 → 0.502 at 0.3B in the authors' replies",
+    residual: "1916 → 346 (5.5 times lower); against early tokens 11.1 → 3.03",
+    loss: "2.9168 → 2.9068 at 0.3B",
+  },
+  "backward-only": {
+    sink: "0.617 → 0.458 at 0.3B in the authors' replies",
+    residual: "1916 → 607 (3.2 times lower); against early tokens 11.1 → 3.63",
+    loss: "2.9168 → 2.9307 at 0.3B",
+  },
+} as const;
+
+/** A sink counts as kept at this share of the baseline's: the replies report 0.81 and 0.74. */
+const KEPT = 0.7;
+
+/** A loss counts as no worse up to this, in nats a token: what the replies' differences come to. */
+const LOSS_MARGIN = 0.015;
+
+/**
+ * The sink kept, and what is lower at it.
+ *
+ * @param variant against the baseline
+ */
+export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
+  const name = names[variant];
+  return [
+    {
+      id: `sink-kept-${variant}`,
+      title: `${name} keeps or strengthens the attention sink`,
+      paper: reported[variant].sink,
+      rule:
+        `Reproduced if the sink is above ${KEPT} of the baseline's by its test at equal step; partly ` +
+        `if the median is.`,
+      sinkOf: ["none", variant],
+      judge(evidences) {
+        const { pairs } = evidences.pairs(variant, sinkStrength, "equal step");
+        const kept = evidences.find("sink strength, variant − baseline, at equal step", {
+          form: "number",
+          values: pairs.map((pair) => pair.variant - pair.baseline),
+          pairs,
+          above: {
+            says: `above ${KEPT} of the baseline's`,
+            distances: pairs.map((pair) => pair.variant - KEPT * pair.baseline),
+          },
+        });
+        const { arms } = kept.evidence;
+        const share = arms && arms.variant - KEPT * arms.baseline;
+        return claim([kept], { fully: kept.passed, partly: isAbove(share, 0) });
+      },
+    },
+    {
+      id: `gradient-sink-lower-${variant}`,
+      title: `${name} lowers R_GS(0)`,
+      paper: variant === "learned" ? "medians fall from 9–16 to 5.6–7.3" : "not reported",
+      rule:
+        "Reproduced if it is lower by its test at equal step and, where both sinks are equally strong, " +
+        "too; partly if one of the medians is lower.",
+      sinkOf: ["none", variant],
+      judge: (evidences) =>
+        loweredClaim(evidences, {
+          variant,
+          figures: [["R_GS(0), median over layers", gradientSinkRatio]],
+        }),
+    },
+    {
+      id: `residual-lower-${variant}`,
+      title: `${name} lowers the residual norm of token 0`,
+      paper: reported[variant].residual,
+      rule:
+        "Reproduced if the norm itself and its ratio to early tokens (each the largest over layers) are " +
+        "lower by their tests, at equal step and at equal sink strength; partly if at least one of the " +
+        "medians is lower.",
+      sinkOf: ["none", variant],
+      judge: (evidences) =>
+        loweredClaim(evidences, {
+          variant,
+          figures: [["‖h_0‖", residualNorm], ["‖h_0‖ against early tokens", residualRatio]],
+        }),
+    },
+    {
+      id: `mlp-lower-${variant}`,
+      title: `${name} lowers the MLP output norm of token 0`,
+      paper: variant === "learned" ? "clearly lower" : "strongly suppresses massive activations",
+      rule: "As for the residual norm, with ‖r_mlp‖.",
+      sinkOf: ["none", variant],
+      judge: (evidences) =>
+        loweredClaim(evidences, {
+          variant,
+          figures: [["‖r_mlp‖ of token 0", mlpNorm], ["the same against early tokens", mlpRatio]],
+        }),
+    },
+    {
+      id: `loss-${variant}`,
+      title: `${name} does not worsen the validation loss`,
+      paper: reported[variant].loss,
+      rule:
+        `Reproduced if the loss is less than ${LOSS_MARGIN} nats a token above the baseline's by its ` +
+        `test at equal step; partly if the median is.`,
+      judge(evidences) {
+        const { pairs } = evidences.pairs(variant, validationLoss, "equal step");
+        const found = evidences.find("validation loss, variant − baseline, at equal step", {
+          form: "nats",
+          values: pairs.map((pair) => pair.variant - pair.baseline),
+          pairs,
+          above: {
+            says: `less than ${LOSS_MARGIN} above`,
+            distances: pairs.map((pair) => LOSS_MARGIN - (pair.variant - pair.baseline)),
+          },
+        });
+        return claim([found], {
+          fully: found.passed,
+          partly: found.median !== undefined && found.median < LOSS_MARGIN,
+        });
+      },
+    },
+  ];
+}
+
+/** Lower than the baseline's, at equal step and at equal sink strength. */
+function loweredClaim(
+  evidences: Evidences,
+  { variant, figures }: {
+    readonly variant: VScaleVariant;
+    readonly figures: readonly (readonly [string, Figure])[];
+  },
+): RawClaim {
+  const found = figures.flatMap(([label, figure]) =>
+    (["equal step", "equal sink"] as const).map((when) =>
+      evidences.lowered(label, { variant, figure, when })
+    )
+  );
+  const known = found.filter(({ count }) => count > 0);
+  const passed = found.filter((each) => each.passed).length;
+  const remarks = [
+    `${passed} of ${found.length} comparisons pass their test`,
+    ...known.length < found.length
+      ? ["some arms never reached a common sink strength, so that comparison has no data"]
+      : [],
+  ];
+  if (known.length === 0) return claim(found, { fully: false, partly: false });
+  // Comparisons without data do not speak against the claim, but it cannot be fully reproduced then.
+  const outcome = {
+    fully: known.length === found.length && known.every(({ passed }) => passed),
+    partly: known.some(({ median }) => isAbove(median, 1)),
+  };
+  return { ...claim(known, outcome, remarks), evidence: found.map(({ evidence }) => evidence) };
+}

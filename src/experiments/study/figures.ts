@@ -1,0 +1,200 @@
+/** The figures that the study compares, each one number of a run at a step. */
+import type { SinkPair, StudyRecord, TrajectoryLayer, TrajectoryPoint } from "./record.ts";
+import { firstReached } from "./statistics.ts";
+import { median } from "../../statistics/summary.ts";
+
+/** A run at a step. */
+export interface Moment {
+  readonly record: StudyRecord;
+  readonly point: TrajectoryPoint;
+}
+
+/** A figure; undefined where there is no data. */
+export type Figure = (moment: Moment) => number | undefined;
+
+function attentionLayers({ layers }: TrajectoryPoint): TrajectoryLayer[] {
+  return layers.filter(({ attention }) => attention !== null);
+}
+
+/** Over idle queries where the task knows which those are, else over all. */
+function layerSink({ attention }: TrajectoryLayer): number {
+  return attention!.idleScore ?? attention!.score;
+}
+
+/**
+ * The layer that a run's figures "at the sink" are of: the one whose attention to token 0 is strongest in
+ * the end, the same layer at all steps.
+ *
+ * @param record a run
+ * @returns undefined where no layer has attention, or nothing was measured
+ */
+export function sinkLayer(record: StudyRecord): number | undefined {
+  const last = record.trajectory.at(-1);
+  if (last === undefined) return undefined;
+  let best: TrajectoryLayer | undefined;
+  for (const layer of attentionLayers(last)) {
+    if (best === undefined || layerSink(layer) > layerSink(best)) best = layer;
+  }
+  return best?.layer;
+}
+
+function atSink(moment: Moment): TrajectoryLayer | undefined {
+  const wanted = sinkLayer(moment.record);
+  return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
+}
+
+function ratio(pair: SinkPair | null | undefined): number | undefined {
+  return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
+}
+
+function medianOf(values: readonly (number | undefined)[]): number | undefined {
+  return median(values.filter((value) => value !== undefined));
+}
+
+function largest(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
+
+/** Sink strength at the sink layer. */
+export const sinkStrength: Figure = (moment) => {
+  const layer = atSink(moment);
+  return layer && layerSink(layer);
+};
+
+/** R_GS(0): median over layers with attention. */
+export const gradientSinkRatio: Figure = ({ point }) =>
+  medianOf(attentionLayers(point).map(({ attention }) => ratio(attention!.gradient)));
+
+/** R_GS(0) at the sink layer. */
+export const gradientSinkRatioAtSink: Figure = (moment) =>
+  ratio(atSink(moment)?.attention?.gradient);
+
+/** ‖∇h̃_0‖ at the sink layer. */
+export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
+
+/** Value norm of token 0 against early tokens, at the sink layer. */
+export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
+
+/** ‖∇v_0‖ / ‖∇k_0‖, both means over layers. */
+export const valueOverKey: Figure = ({ point, record }) => {
+  const zero = record.positions.indexOf(0);
+  const [value, key] = [point.paths?.value[zero], point.paths?.key[zero]];
+  return value === undefined || key === undefined || key === 0 ? undefined : value / key;
+};
+
+/** ‖∇q_0‖ / ‖∇v_0‖, both means over layers. */
+export const queryOverValue: Figure = ({ point, record }) => {
+  const zero = record.positions.indexOf(0);
+  const [value, query] = [point.paths?.value[zero], point.paths?.query[zero]];
+  return value === undefined || query === undefined || value === 0 ? undefined : query / value;
+};
+
+/** The slope of log Compress over log ‖h‖: median over the layers' attention branches. */
+export const compressSlope: Figure = ({ point }) =>
+  medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.slope ?? undefined));
+
+/** How many decades of ‖h‖ that slope is fitted over: median over layers. */
+export const compressDecades: Figure = ({ point }) =>
+  medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
+
+/** Bloat of token 0 against early tokens at the sink layer. */
+export const bloatRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.branch.bloat);
+
+/** Bloat of token 0 at the sink layer. */
+export const bloat: Figure = (moment) => atSink(moment)?.attention?.branch.bloat?.[0];
+
+/** ‖h_in‖ of token 0 against early tokens at the sink layer. */
+export const sinkInputRatio: Figure = (moment) => ratio(atSink(moment)?.input);
+
+/** ‖h_in‖ of token 0 at the sink layer. */
+export const sinkInput: Figure = (moment) => atSink(moment)?.input[0];
+
+function changes({ layers }: TrajectoryPoint): number[] {
+  return layers.flatMap(({ attention, mlp }) =>
+    [attention?.branch.change?.[0], mlp.branch.change?.[0]].flatMap((each) => each ?? [])
+  );
+}
+
+/** Change of token 0: median over all branches. */
+export const change: Figure = ({ point }) => median(changes(point));
+
+/** By which factor, up or down, the Change farthest from 1 is away from it. */
+export const farthestChange: Figure = ({ point }) => {
+  const all = changes(point).filter((each) => each > 0);
+  return largest(all.map((each) => Math.max(each, 1 / each)));
+};
+
+/** ‖h_out‖ of token 0: the largest over layers. */
+export const residualNorm: Figure = ({ point }) =>
+  largest(point.layers.map(({ output }) => output[0]));
+
+/** ‖h_out‖ of token 0 against early tokens: the largest ratio over layers. */
+export const residualRatio: Figure = ({ point }) =>
+  largest(point.layers.map(({ output }) => ratio(output)));
+
+/** ‖r_mlp‖ of token 0: the largest over layers. */
+export const mlpNorm: Figure = ({ point }) =>
+  largest(point.layers.map(({ mlp }) => mlp.residual[0]));
+
+/** ‖r_mlp‖ of token 0 against early tokens: the largest ratio over layers. */
+export const mlpRatio: Figure = ({ point }) =>
+  largest(point.layers.map(({ mlp }) => ratio(mlp.residual)));
+
+/** Validation loss, in nats a token. */
+export const validationLoss: Figure = ({ point }) => point.loss;
+
+/** Validation loss above the oracle's. */
+export const oracleGap: Figure = ({ point }) =>
+  point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
+
+/**
+ * By how much rounding activations to 8 bits raises the loss of the trained model, in nats a token.
+ *
+ * @param target which linear maps
+ * @param scaling which scales
+ */
+export function quantizationLoss(
+  target: "down-projections" | "all-linears",
+  scaling: "static-tensor" | "dynamic-token",
+): Figure {
+  return ({ record, point }) =>
+    point !== record.trajectory.at(-1) ? undefined : record.final?.quantization?.cases
+      .find((each) => each.target === target && each.scaling === scaling)?.difference;
+}
+
+/** The last moment of a run. */
+export function lastMoment(record: StudyRecord): Moment | undefined {
+  const point = record.trajectory.at(-1);
+  return point && { record, point };
+}
+
+/**
+ * The first measured moment of a run at which its sink is at least so strong.
+ *
+ * @param record a run
+ * @param level between 0 and 1
+ * @returns undefined if it never was
+ */
+export function momentAtStrength(record: StudyRecord, level: number): Moment | undefined {
+  const step = onset(record, sinkStrength, level);
+  const point = record.trajectory.find((each) => each.step === step);
+  return point && { record, point };
+}
+
+/**
+ * The first measured step at which a figure is at least so large.
+ *
+ * @param record a run
+ * @param figure which one
+ * @param level what is to be reached
+ */
+export function onset(record: StudyRecord, figure: Figure, level: number): number | undefined {
+  return firstReached(
+    record.trajectory.flatMap((point) => {
+      const value = figure({ record, point });
+      return value === undefined ? [] : [{ step: point.step, value }];
+    }),
+    level,
+  );
+}

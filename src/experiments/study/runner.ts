@@ -1,0 +1,218 @@
+/** Runs a study's arms, one process each, some at a time; stops them in order when asked to. */
+import { readLines } from "../../measure/child/protocol.ts";
+import type { ChildCommand } from "../../measure/child/process.ts";
+import { armName, type StudyArm } from "./arms.ts";
+
+/** What a run's process says, one JSON object a line. */
+export type RunReport =
+  | {
+    readonly type: "progress";
+    readonly step: number;
+    readonly steps: number;
+    readonly loss?: number;
+  }
+  | { readonly type: "note"; readonly text: string };
+
+/** The exit code of a run that was asked to stop, and can be gone on with. */
+export const INTERRUPTED = 130;
+
+/** Where an arm stands. */
+export interface ArmState {
+  readonly arm: StudyArm;
+  readonly state: "waiting" | "running" | "finished" | "failed" | "stopped";
+  /** True for a run that was finished before this study began. */
+  readonly before: boolean;
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number | undefined;
+  /** When it was started, on the runner's clock, and at which step. */
+  readonly started: { readonly at: number; readonly step: number } | undefined;
+  /** Seconds that it took, by this study. */
+  readonly seconds: number | undefined;
+  /** Of a failed run, one line. */
+  readonly reason: string | undefined;
+}
+
+/** How {@linkcode runStudy} runs. */
+export interface StudyRun {
+  readonly arms: readonly StudyArm[];
+  /** Steps of every run. */
+  readonly steps: number;
+  /** How many processes at a time. */
+  readonly jobs: number;
+  /** Whether an arm is finished already. */
+  readonly isFinished: (arm: StudyArm) => Promise<boolean>;
+  /** How to start an arm's process. */
+  readonly command: (arm: StudyArm) => ChildCommand;
+  /** Stops everything in order. */
+  readonly signal: AbortSignal;
+  /** Called whenever something has changed. */
+  readonly show: (states: readonly ArmState[]) => void;
+  /** Milliseconds from any origin. Default performance.now. */
+  readonly now?: () => number;
+  /** How long a process may take to end when asked to, in ms, before it is killed. Default 60,000. */
+  readonly patience?: number;
+}
+
+/**
+ * Runs all arms that are not finished. One that fails does not keep the others from running.
+ *
+ * @param run which arms, and how
+ * @returns where each arm stands in the end
+ * @throws {Deno.errors.NotFound} if the program that does a run is not there
+ * @throws {Deno.errors.NotCapable} without the permission to start it
+ */
+export async function runStudy(run: StudyRun): Promise<ArmState[]> {
+  const { arms, steps, jobs, signal, show } = run;
+  const states: ArmState[] = [];
+  for (const arm of arms) {
+    const before = await run.isFinished(arm);
+    states.push({
+      arm,
+      state: before ? "finished" : "waiting",
+      before,
+      step: before ? steps : 0,
+      steps,
+      loss: undefined,
+      started: undefined,
+      seconds: undefined,
+      reason: undefined,
+    });
+  }
+  const update = (index: number, change: Partial<ArmState>): void => {
+    states[index] = { ...states[index]!, ...change };
+    show(states);
+  };
+  const work = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const index = states.findIndex(({ state }) => state === "waiting");
+      if (index === -1) return;
+      update(index, { state: "running" });
+      await runArm(index, states[index]!.arm, { run, update });
+    }
+  };
+  show(states);
+  await Promise.all(Array.from({ length: jobs }, work));
+  return states;
+}
+
+async function runArm(
+  index: number,
+  arm: StudyArm,
+  { run, update }: {
+    readonly run: StudyRun;
+    readonly update: (index: number, change: Partial<ArmState>) => void;
+  },
+): Promise<void> {
+  const { signal, now = () => performance.now(), patience = 60_000 } = run;
+  const began = now();
+  const { command, args } = run.command(arm);
+  // Throws where there is no such program, or no permission: no other arm could be started either.
+  const child = new Deno.Command(command, {
+    args: [...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+  let killer: ReturnType<typeof setTimeout> | undefined;
+  const stop = (): void => {
+    kill(child, "SIGTERM");
+    killer = setTimeout(() => kill(child, "SIGKILL"), patience);
+  };
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop);
+  let started: ArmState["started"];
+  const follow = async (): Promise<void> => {
+    for await (const report of readLines<RunReport>(child.stdout)) {
+      if (report.type !== "progress") continue;
+      const { step, loss } = report;
+      started ??= { at: now(), step };
+      update(index, { step, started, ...loss === undefined ? {} : { loss } });
+    }
+  };
+  const [, tail, { code, signal: ended }] = await Promise.all([
+    follow(),
+    lastLines(child.stderr),
+    child.status,
+  ]);
+  signal.removeEventListener("abort", stop);
+  clearTimeout(killer);
+  if (code === 0) {
+    const seconds = (now() - began) / 1000;
+    return update(index, { state: "finished", step: run.steps, seconds });
+  }
+  if (signal.aborted || code === INTERRUPTED) return update(index, { state: "stopped" });
+  const how = ended === null ? `ended with code ${code}` : `ended by ${ended}`;
+  update(index, { state: "failed", reason: tail === "" ? how : tail });
+}
+
+/** The last line with a message; a stack trace says nothing to the user. */
+async function lastLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  let text = "";
+  for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+    text = (text + part).slice(-4000);
+  }
+  const lines = text.split("\n").map((line) => line.trim())
+    .filter((line) => line !== "" && !/XDG_RUNTIME_DIR/.test(line));
+  return (lines.find((line) => /^error|error:|panicked/i.test(line)) ?? lines.at(-1) ?? "")
+    .slice(0, 500);
+}
+
+function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/**
+ * How long the rest will take.
+ *
+ * Each running or waiting arm is reckoned with the pace of the arms of its setting that have run here, else
+ * with the mean pace.
+ *
+ * @param states of all arms
+ * @param options how many run at a time, and the runner's clock
+ * @returns seconds; undefined while nothing is known
+ */
+export function timeLeft(
+  states: readonly ArmState[],
+  { jobs, now }: { readonly jobs: number; readonly now: number },
+): number | undefined {
+  const paces = states.flatMap(({ arm, state, steps, step, started, seconds }) => {
+    if (seconds !== undefined && started !== undefined && steps > started.step) {
+      return [{ arm, pace: seconds / (steps - started.step) }];
+    }
+    if (state !== "running" || started === undefined || step <= started.step) return [];
+    return [{ arm, pace: (now - started.at) / 1000 / (step - started.step) }];
+  });
+  if (paces.length === 0) return undefined;
+  const mean = (list: typeof paces) => list.reduce((sum, { pace }) => sum + pace, 0) / list.length;
+  const rest = states.flatMap(({ arm, state, step, steps }) => {
+    if (state !== "running" && state !== "waiting") return [];
+    const own = paces.filter((each) => each.arm.setting === arm.setting);
+    return [mean(own.length > 0 ? own : paces) * (steps - step)];
+  });
+  const total = rest.reduce((sum, each) => sum + each, 0);
+  // The last arms run alone: never less than the longest of them.
+  return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
+}
+
+/** In one line, how many arms stand where. */
+export function countStates(states: readonly ArmState[]): string {
+  const count = (state: ArmState["state"]) => states.filter((each) => each.state === state).length;
+  const parts = (["finished", "running", "waiting", "stopped", "failed"] as const)
+    .map((state) => [count(state), state] as const)
+    .filter(([n]) => n > 0)
+    .map(([n, state]) => `${n} ${state}`);
+  return parts.length === 0 ? "no runs" : parts.join(", ");
+}
+
+/** The names of arms that failed, with their reasons. */
+export function failures(states: readonly ArmState[]): string[] {
+  return states.flatMap(({ arm, state, reason }) =>
+    state === "failed" ? [`${armName(arm)}: ${reason}`] : []
+  );
+}

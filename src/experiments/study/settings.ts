@@ -1,0 +1,174 @@
+/** From an arm to the run that it stands for: what all arms of a setting share, written once. */
+import type { LlamaConfig } from "../../reference/llama/config.ts";
+import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
+import type { StudyArm, StudySetting } from "./arms.ts";
+import type { SettingValue, StudyRecord } from "./record.ts";
+
+/** What the user may choose for all arms alike. */
+export interface StudyScale {
+  readonly steps: number;
+  /** Sequences in a step. */
+  readonly batch: number;
+  readonly learningRate: number;
+  /** How many times a run is measured, beside its beginning. */
+  readonly measurements: number;
+  /** Validation sequences that a measurement is made on: sums over few leave their differences in R_GS. */
+  readonly sequences: number;
+  /** A file or folder of text; the text setting needs one. */
+  readonly corpus: string | undefined;
+}
+
+/** What is used where the user says nothing. */
+export const DEFAULT_SCALE: StudyScale = {
+  steps: 2000,
+  batch: 8,
+  learningRate: 3e-3,
+  measurements: 20,
+  sequences: 64,
+  corpus: undefined,
+};
+
+type Shape = Pick<
+  LlamaConfig,
+  "layers" | "modelDim" | "queryHeads" | "keyValueHeads" | "headDim" | "feedForwardDim"
+>;
+
+const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention: number[] }>> = {
+  shallow: {
+    layers: 2,
+    modelDim: 64,
+    queryHeads: 1,
+    keyValueHeads: 1,
+    headDim: 64,
+    feedForwardDim: 176,
+    withoutAttention: [],
+  },
+  // The first attention reads what an MLP wrote, so a massive activation can stand in front of it.
+  deep: {
+    layers: 3,
+    modelDim: 64,
+    queryHeads: 1,
+    keyValueHeads: 1,
+    headDim: 64,
+    feedForwardDim: 176,
+    withoutAttention: [0],
+  },
+  text: {
+    layers: 4,
+    modelDim: 64,
+    queryHeads: 2,
+    keyValueHeads: 2,
+    headDim: 32,
+    feedForwardDim: 176,
+    withoutAttention: [],
+  },
+};
+
+const CHARACTERS = 63;
+
+function taskOf(setting: StudySetting, { corpus }: StudyScale): TaskSettings {
+  if (setting === "text") {
+    if (corpus === undefined) {
+      throw new TypeError("studyRunSettings: the text setting needs a corpus");
+    }
+    return { name: "text", context: 128, corpus };
+  }
+  return {
+    name: "bigram-backcopy",
+    context: 64,
+    characters: CHARACTERS,
+    triggers: 3,
+    // A table near its unigram has much entropy, which makes strong sinks.
+    concentration: 3,
+    // One table for all seeds: they differ in the initial weights and in the sequences.
+    tableSeed: 1,
+  };
+}
+
+/** Warm-up is a fifteenth of a run, at most the usual 100 steps. */
+const WARM_UP = 100;
+
+/**
+ * The run that an arm stands for.
+ *
+ * @param arm setting, variant and seed
+ * @param scale what all arms have in common
+ * @throws {TypeError} for the text setting without a corpus
+ *
+ * @example
+ * ```ts
+ * import { DEFAULT_SCALE, studyRunSettings } from "./settings.ts";
+ *
+ * const arm = { setting: "deep", variant: "learned", seed: 3 } as const;
+ * console.log(studyRunSettings(arm, DEFAULT_SCALE).model.layersWithoutAttention); // [0]
+ * ```
+ */
+export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings {
+  const { withoutAttention, ...shape } = shapes[arm.setting];
+  const { steps, batch, learningRate, measurements, sequences } = scale;
+  const measureEvery = Math.max(1, Math.round(steps / measurements));
+  return {
+    schema: RUN_SCHEMA,
+    preset: `study-${arm.setting}`,
+    seed: arm.seed,
+    steps,
+    batch,
+    accumulation: 1,
+    model: {
+      ...shape,
+      vocabulary: arm.setting === "text" ? 256 : CHARACTERS + 1,
+      normEpsilon: 1e-5,
+      ropeBase: 1e4,
+      tiedHead: false,
+      vScale: arm.variant,
+      layersWithoutAttention: withoutAttention,
+    },
+    task: taskOf(arm.setting, scale),
+    optimizer: {
+      learningRate,
+      finalShare: 0.1,
+      warmUpSteps: Math.min(WARM_UP, Math.ceil(steps / 15)),
+      beta1: 0.9,
+      beta2: 0.95,
+      epsilon: 1e-8,
+      weightDecay: 1e-4,
+      clip: 1,
+    },
+    reporting: {
+      lossEvery: Math.max(1, Math.min(20, Math.floor(steps / 50))),
+      measureEvery,
+      measureBatches: Math.ceil(sequences / batch),
+      checkpointEvery: measureEvery,
+      keepCheckpoints: 1,
+    },
+  };
+}
+
+/**
+ * What a record keeps of a run's settings: everything but the seed and the variant, with plain names. Paths
+ * differ between machines, so a corpus stands there by its content.
+ *
+ * @param settings of the run
+ * @param corpus the text's digest; undefined where there is none
+ */
+export function matchedSettings(
+  settings: RunSettings,
+  corpus: string | undefined,
+): StudyRecord["settings"] {
+  const { model, task, optimizer, batch, accumulation, reporting } = settings;
+  const { vScale: _, ...shape } = model;
+  const { corpus: __, ...rest } = { ...task, corpus: undefined };
+  const named: [string, SettingValue][] = [
+    ...Object.entries(rest).map(([name, value]): [string, SettingValue] => [`task.${name}`, value]),
+    ...Object.entries(shape).map((
+      [name, value],
+    ): [string, SettingValue] => [`model.${name}`, value]),
+    ...Object.entries(optimizer),
+    ["batch", batch],
+    ["accumulation", accumulation],
+    ["measureEvery", reporting.measureEvery],
+    ["measureBatches", reporting.measureBatches],
+    ...corpus === undefined ? [] : [["corpus", corpus] as [string, SettingValue]],
+  ];
+  return Object.fromEntries(named);
+}

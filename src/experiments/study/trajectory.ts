@@ -1,0 +1,97 @@
+/** The few figures of a measurement that are followed through training. */
+import type {
+  AttentionMeasurement,
+  BranchMeasurement,
+  LayerMeasurement,
+  SinkComparison,
+  SinkMeasurement,
+} from "../../sinks/measurement.ts";
+import type {
+  SinkPair,
+  TrajectoryAttention,
+  TrajectoryBranch,
+  TrajectoryLayer,
+  TrajectoryPoint,
+} from "./record.ts";
+
+/**
+ * Takes a measurement's figures.
+ *
+ * @param measurement of a validation batch, with its loss
+ * @param step training steps done
+ * @throws {TypeError} if the loss was not measured
+ */
+export function trajectoryPoint(measurement: SinkMeasurement, step: number): TrajectoryPoint {
+  const { loss, oracleLoss, layers, summary } = measurement;
+  if (loss === null) throw new TypeError("trajectoryPoint: the measurement has no loss");
+  return {
+    step,
+    loss,
+    oracleLoss,
+    paths: summary.pathGradients,
+    layers: layers.map((layer) => layerOf(layer, measurement)),
+  };
+}
+
+function layerOf(layer: LayerMeasurement, measurement: SinkMeasurement): TrajectoryLayer {
+  const { attention, mlp, input, output, massive } = layer;
+  return {
+    layer: layer.layer,
+    attention: attention === null
+      ? null
+      : { ...attentionOf(attention, measurement), branch: branchOf(attention.branch) },
+    mlp: { residual: pair(mlp.residual), branch: branchOf(mlp.branch) },
+    input: pair(input),
+    output: pair(output),
+    massive: massive.ratio,
+  };
+}
+
+function attentionOf(
+  attention: AttentionMeasurement,
+  { positions, settings }: SinkMeasurement,
+): TrajectoryAttention {
+  const { heads, valueHeads, gradients } = attention;
+  const idle = heads.flatMap(({ idleScore }) => idleScore ?? []);
+  const thetas = valueHeads.flatMap(({ theta }) => theta ?? []);
+  const [first, last] = settings.early;
+  const against = (norms: readonly number[]): SinkPair => {
+    const early = norms.filter((_, i) =>
+      positions[i]! >= first && positions[i]! <= last && positions[i] !== settings.position
+    );
+    return [norms[positions.indexOf(settings.position)]!, mean(early)];
+  };
+  return {
+    score: mean(heads.map(({ score }) => score)),
+    idleScore: idle.length === 0 ? null : mean(idle),
+    sinkRate: attention.sinkRate,
+    gradient: pair(attention.gradientSink),
+    paths: {
+      query: against(gradients.query),
+      key: against(gradients.key),
+      value: against(gradients.value),
+    },
+    valueNorm: pair(attention.value),
+    residual: pair(attention.residual),
+    theta: thetas.length === 0 ? null : thetas,
+  };
+}
+
+function branchOf(branch: BranchMeasurement): TrajectoryBranch {
+  const { bloat, compress, change, compressFit } = branch;
+  return {
+    bloat: bloat && pair(bloat),
+    compress: compress && pair(compress),
+    change: change && pair(change),
+    slope: compressFit && compressFit.slope,
+    decades: compressFit && compressFit.range[1] - compressFit.range[0],
+  };
+}
+
+function pair({ sink, early }: SinkComparison): SinkPair {
+  return [sink, early];
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, each) => sum + each, 0) / values.length;
+}

@@ -1,0 +1,54 @@
+import { type RuntimeEntry, webGpu } from "./request.ts";
+import { paceDawnPolling } from "./dawn_polling.ts";
+
+// Held for the life of the process: when Dawn's entry object is collected, its adapters crash.
+const dawnEntries: GPU[] = [];
+
+/**
+ * True if this process may change an environment variable. Without the permission drivers cannot be chosen.
+ *
+ * @param name the variable
+ */
+export async function mayUseVariable(name: string): Promise<boolean> {
+  if (typeof Deno === "undefined") return false;
+  return (await Deno.permissions.query({ name: "env", variable: name })).state === "granted";
+}
+
+/**
+ * Deno's own WebGPU (wgpu). On Linux its OpenGL backend is kept out where the permission
+ * `--allow-env=DENO_WEBGPU_BACKEND` allows: Mesa's takes 20 s to build a pipeline.
+ */
+export async function denoRuntime(): Promise<RuntimeEntry> {
+  const variable = "DENO_WEBGPU_BACKEND";
+  const allowed = await mayUseVariable(variable);
+  if (Deno.build.os === "linux" && allowed && Deno.env.get(variable) === undefined) {
+    Deno.env.set(variable, "vulkan");
+  }
+  const chosen = allowed ? Deno.env.get(variable) : undefined;
+  const usual: Record<string, string> = { linux: "vulkan", darwin: "metal", windows: "d3d12" };
+  return {
+    runtime: "deno",
+    backend: chosen ?? usual[Deno.build.os] ?? "unknown",
+    gpu: webGpu("deno"),
+  };
+}
+
+/**
+ * Dawn, from npm:webgpu. A new entry object each time, so that drivers made known in between are found.
+ *
+ * @throws {Error} if the package cannot be loaded, or native code may not be (`--allow-ffi`)
+ */
+export async function dawnRuntime(): Promise<RuntimeEntry> {
+  if ((await Deno.permissions.query({ name: "ffi" })).state !== "granted") {
+    throw new Error("openGpu: the runtime dawn is native code, which needs --allow-ffi");
+  }
+  // Not a literal, so that only those who ask for Dawn download it.
+  const specifier = "npm:webgpu@0.6";
+  const { create } = await import(specifier) as { create(flags: string[]): GPU };
+  paceDawnPolling();
+  const backends: Record<string, string> = { linux: "vulkan", darwin: "metal", windows: "d3d12" };
+  const backend = backends[Deno.build.os] ?? "vulkan";
+  const gpu = create([`backend=${backend}`, "disable-dawn-features=timestamp_quantization"]);
+  dawnEntries.push(gpu);
+  return { runtime: "dawn", backend, gpu };
+}

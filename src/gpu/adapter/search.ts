@@ -1,0 +1,90 @@
+import { probeAdapter } from "./probe.ts";
+import {
+  type AdapterWish,
+  type FoundAdapter,
+  nothingFound,
+  requestAdapter,
+  requestOptions,
+  type Search,
+} from "./request.ts";
+import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
+
+/**
+ * The environment variable that, set to `embedded`, passes over the installed drivers.
+ *
+ * It is also set here when the embedded driver has been opened, for the other isolates of the process (`deno test
+ * --parallel` has many). Drivers are the process's: their probes would find this one and take it for installed,
+ * and it would be closed under them when the isolate that opened it ends. So each opens its own.
+ */
+const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
+
+async function embeddedOnly(): Promise<boolean> {
+  return await mayUseVariable(ADAPTER_VARIABLE) && Deno.env.get(ADAPTER_VARIABLE) === "embedded";
+}
+
+/**
+ * Finds an adapter: the machine's GPU; else an installed software driver that passes the self-test; else, on x64
+ * Linux, the embedded SwiftShader, fetched once.
+ *
+ * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
+ * @returns the adapter, untested where `examine` says so
+ * @throws {Error} that says what was tried and what to install, if there is none
+ */
+export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
+  const tried: string[] = [];
+  const open = wish.runtime === "dawn" ? dawnRuntime : denoRuntime;
+  const origin = await open();
+  const worth = !await embeddedOnly() && await worthRequesting({ wish, tried });
+  if (worth && !await embeddedOnly()) { // again: it may have been opened while the probe ran
+    const found = await requestAdapter(origin, { wish, tried });
+    if (found !== undefined) return found;
+  }
+  if (wish.software === "never") {
+    throw nothingFound(tried, "Install the GPU's Vulkan driver, or allow a software adapter");
+  }
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+    throw nothingFound(tried, "Install a GPU driver");
+  }
+  const { activateEmbeddedDriver, installEmbeddedDriver } = await import("../embedded/driver.ts");
+  const driver = await installEmbeddedDriver().catch((error: Error) => {
+    tried.push(`the embedded SwiftShader: ${error.message}`);
+    throw nothingFound(
+      tried,
+      "Install Mesa's lavapipe 25 or later (Debian: mesa-vulkan-drivers, libvulkan1)",
+    );
+  });
+  if (await mayUseVariable(ADAPTER_VARIABLE)) Deno.env.set(ADAPTER_VARIABLE, "embedded");
+  activateEmbeddedDriver(driver);
+  const found = await requestAdapter(await open(), { wish, tried });
+  if (found !== undefined) return found;
+  throw nothingFound(
+    tried,
+    "Install Mesa's lavapipe 25 or later (Debian: mesa-vulkan-drivers, libvulkan1)",
+  );
+}
+
+// Looks before this isolate commits itself, where committing to the wrong drivers cannot be undone. The probe
+// runs on Deno's WebGPU, but drivers are the machine's: what it finds holds for Dawn too.
+async function worthRequesting({ wish, tried }: Search): Promise<boolean> {
+  if (Deno.build.os !== "linux") return true;
+  const probed = await probeAdapter(requestOptions(wish));
+  if (probed === null) {
+    tried.push("installed drivers: no adapter");
+    return false;
+  }
+  if (probed.openGl) {
+    tried.push(`${probed.name}: refused, it is Mesa's OpenGL, not a Vulkan driver`);
+    return false;
+  }
+  if (probed.software && wish.software === "never") {
+    tried.push(`${probed.name}: a software adapter`);
+    return false;
+  }
+  if (probed.faults.length > 0) {
+    const reason = `${probed.name}: refused, it fails the self-test: ${probed.faults.join("; ")}`;
+    tried.push(reason);
+    console.error(`gradsink: ${reason}`);
+    return false;
+  }
+  return true;
+}

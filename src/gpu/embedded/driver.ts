@@ -1,0 +1,305 @@
+/**
+ * A software Vulkan driver for machines that have none: SwiftShader, fetched once into the user's cache.
+ *
+ * It comes with the npm package `@sparticuz/chromium` and needs no Vulkan on the machine, not even a
+ * loader. Of the package only one archive is read, and none of its code runs. x64 Linux with glibc only.
+ *
+ * Least permissions, for `deno run`, `deno test` and `deno bench` alike:
+ *
+ * | flag | for |
+ * |---|---|
+ * | `--allow-env=HOME,XDG_CACHE_HOME,DENO_DIR,VK_DRIVER_FILES,VK_ICD_FILENAMES` | finding the caches; pointing the loader at the driver |
+ * | `--allow-read=$HOME/.cache/gradsink,$HOME/.cache/deno/npm` | the driver; Deno's packages, needed only the first time |
+ * | `--allow-write=$HOME/.cache/gradsink` | the driver, needed only the first time |
+ * | `--allow-ffi=$HOME/.cache/gradsink` | opening the driver's own loader |
+ *
+ * `$XDG_CACHE_HOME` stands in for `$HOME/.cache` where it is set, `$DENO_DIR` for the `deno` folder in it. No
+ * network permission: Deno fetches npm packages without one. Dawn is itself a library among Deno's packages and
+ * wants `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An `--allow-ffi` with a list cannot grant
+ * a library by bare name, so a system loader is tried only under `--allow-ffi` without one.
+ *
+ * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno writes the package into
+ * `deno.lock` when it fetches it, and from then on fetches it wherever that lockfile is used, wanted or not;
+ * a frozen lockfile that does not list it makes Deno refuse it.
+ *
+ * Licenses: SwiftShader and the Khronos Vulkan loader are Apache-2.0, the package that carries them is MIT, and
+ * modern-tar, which unpacks them, is MIT.
+ */
+import {
+  driverFileHashes,
+  embeddedPackage,
+  ICD_FILE,
+  LOADER_FILE,
+  sha256,
+  unpackDriver,
+} from "./archive.ts";
+import { driverFolderName, packageCacheFolder, projectCacheFolder } from "./folders.ts";
+import {
+  DRIVER_VARIABLES,
+  FOLDER_VARIABLES,
+  hasPermissions,
+  type PermissionNeed,
+  requirePermissions,
+} from "../../permissions.ts";
+
+/** A driver on disk, complete and verified. */
+export interface EmbeddedDriver {
+  /** The folder that holds its files. */
+  readonly folder: string;
+  /** The driver's description, for `VK_DRIVER_FILES`. */
+  readonly icdFile: string;
+  /** The loader that comes with it, for machines without one. */
+  readonly loaderFile: string;
+}
+
+/** Options of {@linkcode installEmbeddedDriver}. */
+export interface InstallOptions {
+  /** An absolute path: the folder to put the driver's folder in. Default: `gradsink` in the user's cache folder. */
+  readonly cacheFolder?: string;
+  /** What is called with the one line that announces the download. Default: prints it to stderr. */
+  readonly notice?: (line: string) => void;
+}
+
+/** What to do instead, in every message that has nothing better to offer. */
+const ADVICE =
+  "install Mesa's lavapipe 25 or later instead (Debian packages mesa-vulkan-drivers and libvulkan1)";
+
+/**
+ * Makes sure that the embedded driver lies in the user's cache, and says where.
+ *
+ * A driver that is there and whose files have the pinned SHA-256 is returned at once, without network and
+ * without output. Otherwise its package is fetched and verified, and the files are renamed into place: other
+ * processes may do the same at the same time, and one that is killed half-way leaves nothing that counts as complete.
+ *
+ * @param options where to install it, and how to announce the download
+ * @returns the driver, to be passed to {@linkcode activateEmbeddedDriver}
+ * @throws {Error} on other platforms; if the package cannot be fetched; if a hash is not the pinned one
+ * @throws {Deno.errors.NotCapable} if a permission is missing, naming the flags, before anything is fetched
+ * @throws {TypeError} if `cacheFolder` is not an absolute path
+ */
+export async function installEmbeddedDriver(options: InstallOptions = {}): Promise<EmbeddedDriver> {
+  requirePlatform();
+  const action = "installEmbeddedDriver";
+  const { root, packages } = locate(options.cacheFolder);
+  const folder = `${root}/${driverFolderName()}`;
+  const driver: EmbeddedDriver = {
+    folder,
+    icdFile: `${folder}/${ICD_FILE}`,
+    loaderFile: `${folder}/${LOADER_FILE}`,
+  };
+  const use: PermissionNeed[] = [{ name: "read", value: root }, ...activationNeeds(driver)];
+  if (hasPermissions(use) && await isComplete(folder)) return driver;
+
+  requirePermissions([
+    ...use,
+    { name: "read", value: packages },
+    { name: "write", value: root },
+  ], { action });
+  const megabytes = Math.round(embeddedPackage.downloadBytes / 1e6);
+  (options.notice ?? console.error)(
+    `gradsink: no usable GPU driver; fetching the SwiftShader software driver (npm:${embeddedPackage.specifier}, ` +
+      `about ${megabytes} MB) into ${folder}, once`,
+  );
+  const files = await unpackDriver(await fetchArchive());
+  try {
+    await place(files, { root, folder });
+  } catch (error) {
+    throw new Error(
+      `Embedded driver: cannot write ${folder}: ${
+        messageOf(error)
+      }; make it writable, or ${ADVICE}`,
+      { cause: error },
+    );
+  }
+  if (!await isComplete(folder)) {
+    throw new Error(
+      `Embedded driver: the files in ${folder} changed while they were installed; delete the folder and try again`,
+    );
+  }
+  return driver;
+}
+
+// A library that Deno has closed, or that was garbage-collected, would no longer satisfy the load by name.
+const openLoaders: Deno.DynamicLibrary<Record<never, never>>[] = [];
+
+/**
+ * Points Vulkan at the embedded driver, and at its loader if the machine has none.
+ *
+ * To be called before the isolate's first `requestAdapter`, which commits the isolate to the drivers it finds.
+ * It holds for every runtime in the process, Dawn included.
+ *
+ * @param driver what {@linkcode installEmbeddedDriver} returned
+ * @throws {Deno.errors.NotCapable} if a permission is missing, naming the flags
+ * @throws {Error} if the loader cannot be opened
+ */
+export function activateEmbeddedDriver(driver: EmbeddedDriver): void {
+  requirePlatform();
+  requirePermissions(activationNeeds(driver), { action: "activateEmbeddedDriver" });
+  for (const variable of DRIVER_VARIABLES) Deno.env.set(variable, driver.icdFile);
+  openLoaders.push(openSystemLoader() ?? openOwnLoader(driver.loaderFile));
+}
+
+function openSystemLoader(): Deno.DynamicLibrary<Record<never, never>> | undefined {
+  // Under a list of paths Deno takes a bare name for a path in the working directory: nothing to be found there.
+  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
+  try {
+    return Deno.dlopen(LOADER_FILE, {});
+  } catch {
+    return undefined; // the machine has none, which is why ours exists
+  }
+}
+
+// WebGPU opens `libvulkan.so.1` later, by name; a library already open under that SONAME satisfies it.
+function openOwnLoader(loaderFile: string): Deno.DynamicLibrary<Record<never, never>> {
+  try {
+    return Deno.dlopen(loaderFile, {});
+  } catch (error) {
+    throw new Error(
+      `Embedded driver: cannot open ${loaderFile}: ${messageOf(error)}; it needs glibc, ${ADVICE}`,
+      { cause: error },
+    );
+  }
+}
+
+function activationNeeds(driver: EmbeddedDriver): PermissionNeed[] {
+  return [
+    ...DRIVER_VARIABLES.map((value) => ({ name: "env" as const, value })),
+    { name: "ffi", value: driver.loaderFile },
+  ];
+}
+
+function requirePlatform(): void {
+  const here = typeof Deno === "undefined" ? "not Deno" : `Deno on ${Deno.build.target}`;
+  if (typeof Deno !== "undefined" && Deno.build.target === "x86_64-unknown-linux-gnu") return;
+  throw new Error(
+    `Embedded driver: works only in Deno on x86_64-unknown-linux-gnu, this is ${here}; ` +
+      `install the GPU's own driver instead, or on Linux Mesa's lavapipe 25 or later`,
+  );
+}
+
+function locate(cacheFolder: string | undefined): { root: string; packages: string } {
+  if (cacheFolder !== undefined && !cacheFolder.startsWith("/")) {
+    throw new TypeError(
+      `installEmbeddedDriver: cacheFolder is ${
+        JSON.stringify(cacheFolder)
+      }, wanted an absolute path`,
+    );
+  }
+  const variables = FOLDER_VARIABLES.map((value) => ({ name: "env" as const, value }));
+  if (!hasPermissions(variables)) {
+    // Without them the paths are unknown, so the flags name them as a shell would.
+    const root = cacheFolder ?? "$HOME/.cache/gradsink";
+    requirePermissions([
+      ...variables,
+      ...DRIVER_VARIABLES.map((value) => ({ name: "env" as const, value })),
+      { name: "read", value: root },
+      { name: "read", value: "$HOME/.cache/deno/npm" },
+      { name: "write", value: root },
+      { name: "ffi", value: root },
+    ], { action: "installEmbeddedDriver" });
+  }
+  const environment = Object.fromEntries(
+    FOLDER_VARIABLES.map((name) => [name, Deno.env.get(name)]),
+  );
+  return {
+    root: cacheFolder?.replace(/\/+$/, "") ?? projectCacheFolder(environment),
+    packages: packageCacheFolder(environment),
+  };
+}
+
+async function isComplete(folder: string): Promise<boolean> {
+  for (const [name, expected] of driverFileHashes) {
+    const bytes = await Deno.readFile(`${folder}/${name}`).catch(() => undefined);
+    if (bytes === undefined || await sha256(bytes) !== expected) return false;
+  }
+  return true;
+}
+
+async function fetchArchive(): Promise<Uint8Array<ArrayBuffer>> {
+  // Put together at run time: Deno fetches a literal specifier as soon as this module is loaded.
+  const specifier = ["npm:", embeddedPackage.specifier].join("");
+  try {
+    // Importing a JSON file makes Deno fetch the package without running any of its code.
+    await import(`${specifier}/package.json`, { with: { type: "json" } });
+  } catch (error) {
+    throw new Error(
+      `Embedded driver: cannot fetch ${specifier}: ${
+        messageOf(error)
+      }; connect the machine to the network once, or ${ADVICE}`,
+      { cause: error },
+    );
+  }
+  const archive = new URL(import.meta.resolve(`${specifier}/${embeddedPackage.archivePath}`));
+  if (archive.protocol !== "file:") {
+    throw new Error(
+      `Embedded driver: cannot locate the package: Deno resolves it to ${archive}, wanted a file`,
+    );
+  }
+  // Deno's own word for the path; it lies elsewhere than foreseen where the project has a node_modules folder.
+  const path = decodeURIComponent(archive.pathname);
+  requirePermissions([{ name: "read", value: path }], { action: "installEmbeddedDriver" });
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new Error(
+      `Embedded driver: cannot read ${path}: ${
+        messageOf(error)
+      }; delete Deno's copy of the package and try again`,
+      { cause: error },
+    );
+  }
+}
+
+interface Destination {
+  readonly root: string;
+  readonly folder: string;
+}
+
+async function place(
+  files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+  { root, folder }: Destination,
+): Promise<void> {
+  await Deno.mkdir(root, { recursive: true });
+  await removeAbandoned(root);
+  const temporary = `${root}/.${driverFolderName()}-${crypto.randomUUID()}.tmp`;
+  await Deno.mkdir(temporary);
+  try {
+    for (const [name, bytes] of files) {
+      await Deno.writeFile(`${temporary}/${name}`, bytes, { createNew: true });
+    }
+    try {
+      await Deno.rename(temporary, folder);
+      return;
+    } catch (error) {
+      const present = await Deno.lstat(folder).catch(() => undefined);
+      if (present?.isDirectory !== true) throw error;
+    }
+    // Another process was faster, or an earlier driver is damaged. Replacing file by file leaves a
+    // process that has one open with what it opened, and at no moment is a file missing or partly written.
+    if (await isComplete(folder)) return;
+    for (const name of files.keys()) {
+      await Deno.rename(`${temporary}/${name}`, `${folder}/${name}`);
+    }
+  } finally {
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // gone where it was renamed
+  }
+}
+
+// An hour: no installation takes that long, so an older temporary folder is one that was killed.
+const ABANDONED_AFTER_MS = 3_600_000;
+
+async function removeAbandoned(root: string): Promise<void> {
+  for await (const entry of Deno.readDir(root)) {
+    if (!entry.isDirectory || !/^\.swiftshader-.*\.tmp$/.test(entry.name)) continue;
+    const path = `${root}/${entry.name}`;
+    const modified = (await Deno.lstat(path).catch(() => undefined))?.mtime?.getTime();
+    if (modified === undefined || Date.now() - modified < ABANDONED_AFTER_MS) continue;
+    await Deno.remove(path, { recursive: true }).catch(() => {}); // another process was faster
+  }
+}
+
+// Deno's messages run on: the cause is on the second line, and a whole lockfile may follow.
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n", 2).map((line) => line.trim()).join(" ");
+}

@@ -1,0 +1,63 @@
+/** Where the embedded driver lies, and where Deno keeps the packages it fetched. */
+import { embeddedPackage } from "./archive.ts";
+
+/** What the locations are worked out from. */
+export interface CacheVariables {
+  readonly HOME?: string | undefined;
+  readonly XDG_CACHE_HOME?: string | undefined;
+  readonly DENO_DIR?: string | undefined;
+}
+
+/**
+ * The name of the driver's folder: it changes with the package's version and with the archive's contents.
+ *
+ * @returns for example `swiftshader-133.0.0-8f60f16ff5f6`
+ */
+export function driverFolderName(): string {
+  const { specifier, archiveSha256 } = embeddedPackage;
+  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
+  return `swiftshader-${version}-${archiveSha256.slice(0, 12)}`;
+}
+
+/**
+ * The user's cache folder by the XDG Base Directory Specification, which ignores a relative path.
+ *
+ * @param variables the environment
+ * @returns `$XDG_CACHE_HOME`, else `$HOME/.cache`
+ * @throws {Error} if neither variable holds an absolute path
+ */
+export function userCacheFolder({ HOME, XDG_CACHE_HOME }: CacheVariables): string {
+  if (XDG_CACHE_HOME?.startsWith("/")) return withoutTrailingSlash(XDG_CACHE_HOME);
+  if (HOME?.startsWith("/")) return `${withoutTrailingSlash(HOME)}/.cache`;
+  throw new Error(
+    "Embedded driver: find no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path, set one of them",
+  );
+}
+
+/**
+ * The folder this project keeps in the user's cache.
+ *
+ * @param variables the environment
+ * @returns for example `/home/me/.cache/gradsink`
+ * @throws {Error} if there is no cache folder
+ */
+export function projectCacheFolder(variables: CacheVariables): string {
+  return `${userCacheFolder(variables)}/gradsink`;
+}
+
+/**
+ * The folder where Deno keeps npm packages.
+ *
+ * @param variables the environment
+ * @returns for example `/home/me/.cache/deno/npm`
+ * @throws {Error} if there is no cache folder
+ */
+export function packageCacheFolder(variables: CacheVariables): string {
+  const { DENO_DIR } = variables;
+  if (DENO_DIR === undefined || DENO_DIR === "") return `${userCacheFolder(variables)}/deno/npm`;
+  return `${withoutTrailingSlash(DENO_DIR)}/npm`;
+}
+
+function withoutTrailingSlash(path: string): string {
+  return path.replace(/\/+$/, "");
+}

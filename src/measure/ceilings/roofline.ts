@@ -1,0 +1,67 @@
+/**
+ * How close a measurement comes to what its adapter can do.
+ *
+ * Source: S. Williams, A. Waterman, D. Patterson, Roofline: an insightful visual performance model
+ * for multicore architectures (2009). The ceilings are measured in the same run as the kernels.
+ */
+import type { Ceilings, Measurement } from "../result_file.ts";
+
+/** Where a measurement stands under its adapter's roofline. */
+export interface RooflinePosition {
+  /** Floating-point operations per byte of least traffic. */
+  readonly intensity: number | undefined;
+  /** The ceiling that is the lower one at this intensity; undefined without both ceilings. */
+  readonly bound: "arithmetic" | "bandwidth" | undefined;
+  /** The least time that the ceilings allow, in ns. */
+  readonly leastTime: number | undefined;
+}
+
+/** The two ceilings that make a roofline. */
+export interface Roofline {
+  /** In floating-point operations per second. */
+  readonly flopsPerSecond: number;
+  /** In bytes per second. */
+  readonly bytesPerSecond: number;
+}
+
+/**
+ * The roofline for a number format.
+ *
+ * @param ceilings an adapter's measured ceilings
+ * @param dtype `f16` takes the f16 ceiling, everything else f32's; `f16+f32` too, whose multiplications and sums are f32
+ * @returns undefined if either ceiling was not measured
+ */
+export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefined {
+  const arithmetic = dtype === "f16" ? ceilings.f16Fma : ceilings.f32Fma;
+  const { copyBandwidth } = ceilings;
+  return arithmetic && copyBandwidth
+    ? { flopsPerSecond: arithmetic.value, bytesPerSecond: copyBandwidth.value }
+    : undefined;
+}
+
+/**
+ * Where a measurement stands; its share of the roofline is `leastTime` divided by its median.
+ *
+ * A share above 1 means that the data came from a cache, which a copy from memory does not see.
+ *
+ * @param measurement for its flops, bytes and number format
+ * @param ceilings of the adapter that it ran on
+ */
+export function rooflinePosition(
+  measurement: Pick<Measurement, "flops" | "bytes" | "dtype">,
+  ceilings: Ceilings,
+): RooflinePosition {
+  const { flops, bytes, dtype } = measurement;
+  const intensity = bytes > 0 ? flops / bytes : undefined;
+  const roofline = rooflineOf(ceilings, dtype);
+  if (roofline === undefined || (flops === 0 && bytes === 0)) {
+    return { intensity, bound: undefined, leastTime: undefined };
+  }
+  const arithmetic = flops / roofline.flopsPerSecond * 1e9;
+  const bandwidth = bytes / roofline.bytesPerSecond * 1e9;
+  return {
+    intensity,
+    bound: arithmetic >= bandwidth ? "arithmetic" : "bandwidth",
+    leastTime: Math.max(arithmetic, bandwidth),
+  };
+}

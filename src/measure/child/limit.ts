@@ -1,0 +1,148 @@
+/**
+ * Keeps single runs short where a driver ends long ones: browsers share the GPU with the screen, and a dispatch of two
+ * seconds can cost the whole device. How long a run takes is found by running smaller ones, each at most a few times
+ * as much work as the one before, until the wanted one is next or the next one would be too long.
+ *
+ * No Deno call here: it is for the browser's page.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import { type CeilingSize, referenceKernel, usualCeilingSize } from "../ceilings/candidates.ts";
+import type { KernelName, PassName } from "../workloads/shapes.ts";
+import type { GpuTimer } from "../timing.ts";
+import type { Workload, WorkloadOptions } from "../workloads.ts";
+
+/** A run of a GPU that does this many operations or bytes a second takes as long as is assumed before it is measured. */
+const SLOWEST = 1e9;
+/** Smaller work than this share of the limit, by that assumption, is run without having tried a smaller one. */
+const FIRST = 0.25;
+/** The greatest growth from one try to the next. */
+const GROWTH = 4;
+
+type Dimensions = Readonly<Record<string, number>>;
+
+/** The operations of a run, or where there are fewer the bytes: roughly, and never too few. */
+export function roughWork(kernel: KernelName, pass: PassName, dimensions: Dimensions): number {
+  const { B = 1, Hq = 1, Hkv = 1, T = 1, D = 1, rows = 1, d = 1, M = 1, N = 1, K = 1 } = dimensions;
+  if (kernel === "matmul") return 2 * B * M * N * K;
+  if (kernel === "rms-norm") return 20 * rows * d;
+  if (kernel === "v-scale") return 20 * B * Hkv * T * D;
+  if (kernel === "attention-sink-statistics") return 4 * B * Hq * T * D;
+  return (pass === "forward" ? 2 : 5) * B * Hq * T * (T + 1) * D;
+}
+
+/**
+ * The next smaller shape of the same kind: a quarter of the work, or a half where it cannot be divided by four.
+ *
+ * @param kernel the kernel
+ * @param dimensions its lengths
+ * @returns undefined if the shape is small already
+ */
+export function smallerShape(kernel: KernelName, dimensions: Dimensions): Dimensions | undefined {
+  const { B = 1, Hq = 1, Hkv = 1, T = 1, rows = 1 } = dimensions;
+  const part = (length: number): number => Math.ceil(length / GROWTH);
+  if (kernel === "rms-norm") return rows <= 64 ? undefined : { ...dimensions, rows: part(rows) };
+  if (kernel === "matmul") {
+    const longest = (["M", "N", "K"] as const).find((name) => dimensions[name]! > 64);
+    return longest && { ...dimensions, [longest]: part(dimensions[longest]!) };
+  }
+  if (B > 1) return { ...dimensions, B: part(B) };
+  if (kernel === "v-scale") return T <= 64 ? undefined : { ...dimensions, T: part(T) };
+  // Twice the tokens are four times the work.
+  if (T > 128) return { ...dimensions, T: Math.ceil(T / 2) };
+  if (Hkv === 1) return undefined;
+  const heads = part(Hkv);
+  return { ...dimensions, Hkv: heads, Hq: heads * Math.round(Hq / Hkv) };
+}
+
+/** What {@linkcode predictRun} needs. */
+export interface PredictOptions {
+  readonly timer: Pick<GpuTimer, "time">;
+  readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
+  /** In ns. */
+  readonly limit: number;
+}
+
+/**
+ * Predicts a run that would take too long.
+ *
+ * @param gpu the GPU
+ * @param work what to run
+ * @param options the timer and the limit
+ * @returns the expected time of a run in ns if that is above the limit; undefined if it is not
+ * @throws {GpuError} if a smaller run fails
+ * @throws {RangeError} if a smaller shape does not fit the kernel
+ */
+export async function predictRun(
+  gpu: Gpu,
+  work: WorkloadOptions,
+  { timer, createWorkload, limit }: PredictOptions,
+): Promise<number | undefined> {
+  const { kernel, pass, shape } = work;
+  const amount = (dimensions: Dimensions): number => roughWork(kernel, pass, dimensions);
+  const steps = [shape.dimensions];
+  while (amount(steps[0]!) / SLOWEST * 1e9 > FIRST * limit) {
+    const smaller = smallerShape(kernel, steps[0]!);
+    if (smaller === undefined) break;
+    steps.unshift(smaller);
+  }
+  for (const [i, dimensions] of steps.slice(0, -1).entries()) {
+    const workload = createWorkload(gpu, { ...work, shape: { ...shape, dimensions } });
+    let time: number;
+    // Not `using`: browsers that have WebGPU need not know it.
+    try {
+      gpu.run(workload.plan);
+      await gpu.sync(); // compiles
+      const { spans, wall } = await timer.time([(pass) => workload.plan.encode(pass)]);
+      time = spans[0] ?? wall;
+    } finally {
+      workload.dispose();
+    }
+    const expected = time * amount(steps[i + 1]!) / amount(dimensions);
+    if (expected > limit) return time * amount(shape.dimensions) / amount(dimensions);
+  }
+  return undefined;
+}
+
+/** What is assumed to be done in the background of a run: attention's backward pass begins with a forward pass. */
+export function preparationOf(
+  { kernel, pass }: WorkloadOptions,
+): WorkloadOptions["pass"] | undefined {
+  const hasForward = kernel.startsWith("attention") &&
+    (pass === "backward" || kernel === "attention-sink-statistics");
+  return hasForward ? "forward" : undefined;
+}
+
+/**
+ * The work of one dispatch for the ceilings' kernels, such that none lasts long on a slow GPU.
+ *
+ * @param gpu the GPU
+ * @param options.timer what times a small one
+ * @param options.limit in ns
+ * @returns the usual size, or less
+ * @throws {GpuError} if the GPU fails
+ */
+export async function ceilingSizeWithin(
+  gpu: Gpu,
+  { timer, limit }: { readonly timer: Pick<GpuTimer, "time">; readonly limit: number },
+): Promise<CeilingSize> {
+  const usual = usualCeilingSize(gpu);
+  const small = Math.min(usual.invocations, 2 ** 16);
+  const kernel = referenceKernel(gpu, { ...usual, invocations: small });
+  try {
+    gpu.run(kernel.plan);
+    await gpu.sync(); // compiles
+    const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
+    // Others do twice as much, and some of it at a fraction of the rate.
+    const most = limit / 8 / (spans[0] ?? wall) * small;
+    let invocations = usual.invocations;
+    while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;
+    // What computes slowly is a phone, with little memory.
+    const copyBytes = Math.min(
+      usual.copyBytes,
+      invocations < usual.invocations ? 2 ** 26 : 2 ** 27,
+    );
+    return { invocations, copyBytes };
+  } finally {
+    kernel.dispose();
+  }
+}

@@ -1,0 +1,121 @@
+/** A measuring process seen from outside: what it says, how long it is silent, and how it ends. */
+import {
+  type ChildConnection,
+  type ChildEvent,
+  type ChildReport,
+  type ChildRequest,
+  readLines,
+} from "./protocol.ts";
+import { ChildReports } from "./reports.ts";
+
+/** How to start a measuring process. */
+export interface ChildCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+const STDERR_TAIL = 2000;
+
+/**
+ * A running measuring process.
+ */
+export class MeasuringChild implements ChildConnection {
+  readonly #process: Deno.ChildProcess;
+  readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #reports = new ChildReports();
+  readonly #done: Promise<void>;
+  #stderr = "";
+
+  /**
+   * Starts it.
+   *
+   * @param child the command
+   * @throws {Deno.errors.NotCapable} without the permission to run it
+   * @throws {Deno.errors.NotFound} if there is no such command
+   */
+  constructor({ command, args }: ChildCommand) {
+    this.#process = new Deno.Command(command, {
+      args: [...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+    }).spawn();
+    this.#requests = this.#process.stdin.getWriter();
+    this.#done = this.#follow();
+  }
+
+  /** Sends a request. One that cannot be sent shows as the end of the child. */
+  send(request: ChildRequest): void {
+    const line = new TextEncoder().encode(JSON.stringify(request) + "\n");
+    this.#requests.write(line).catch(() => {});
+  }
+
+  /** See {@linkcode ChildConnection}. */
+  hurry(patience: number): void {
+    this.#reports.hurry(patience);
+  }
+
+  /** See {@linkcode ChildConnection}. */
+  next(patience: number): Promise<ChildEvent> {
+    return this.#reports.next(patience);
+  }
+
+  /** Ends it at once, whatever it does, and waits until it is gone. */
+  async kill(): Promise<void> {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+    await this.#done;
+  }
+
+  /**
+   * Closes its stdin, which asks it to end, and kills it if it does not.
+   *
+   * @param patience for how long to wait, in ms
+   */
+  async close(patience: number): Promise<void> {
+    await this.#requests.close().catch(() => {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, patience);
+    await Promise.race([this.#done, promise]);
+    clearTimeout(timer);
+    await this.kill();
+  }
+
+  async #follow(): Promise<void> {
+    const { stdout, stderr, status } = this.#process;
+    await Promise.all([this.#readReports(stdout), this.#readErrors(stderr)]);
+    const { code, signal } = await status;
+    const lines = this.#stderr.trim().split("\n").filter((line) => !isNoise(line));
+    // The message, where there is one; a stack trace says nothing to the user.
+    const message = lines.find((line) => /error|panicked/i.test(line)) ?? lines.at(-1);
+    const said = message === undefined ? "" : `, saying: ${message.trim().slice(0, 500)}`;
+    this.#reports.end(
+      signal === null
+        ? `the process ended with code ${code}${said}`
+        : `the process ended by ${signal}${said}`,
+    );
+  }
+
+  async #readReports(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const report of readLines<ChildReport>(stdout)) {
+      this.#reports.add(report);
+    }
+  }
+
+  // The child's notices (a driver is being fetched) are for the user; what drivers print is kept for the day it ends.
+  async #readErrors(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
+      for (const line of text.split("\n")) if (line.startsWith("gradsink: ")) console.error(line);
+      this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+    }
+  }
+}
+
+// Lines that drivers print at every start.
+function isNoise(line: string): boolean {
+  return line.trim() === "" || /XDG_RUNTIME_DIR|artificially reduced|^gradsink: /.test(line);
+}

@@ -1,0 +1,154 @@
+/**
+ * What the bench and the processes that measure for it say to each other: one JSON object a line, requests on the
+ * child's stdin, reports on its stdout. Both sides are this project's own code of one version.
+ */
+import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
+import type { GpuInfo } from "../../gpu/gpu_info.ts";
+import type { CacheState, Ceilings, Measurement, Timer } from "../result_file.ts";
+import type { KernelName, PassName, Shape } from "../workloads/shapes.ts";
+import type { StoppingRule } from "../sampling/stopping.ts";
+import type { VariantQuestion } from "../workloads/variants.ts";
+
+/** One measurement to make. */
+export interface Job {
+  /** Unique within a run. */
+  readonly id: number;
+  readonly kernel: KernelName;
+  readonly pass: PassName;
+  readonly shape: Shape;
+  readonly dtype: string;
+  readonly variant: string;
+  readonly cache: CacheState;
+  /** Whether it is the variant that a caller without a wish gets. */
+  readonly chosen: boolean;
+  /** Whether that is so because tuning chose it. */
+  readonly tuned?: boolean;
+}
+
+/** What the bench asks of a child. */
+export type ChildRequest =
+  | {
+    readonly type: "open";
+    readonly options: OpenGpuOptions;
+    /** No run may last longer than this, in ns; what would is told as skipped. */
+    readonly longestRun?: number;
+  }
+  /** Which variants callers without a wish get, and which of those that were named cannot run. */
+  | {
+    readonly type: "choose";
+    readonly questions: readonly VariantQuestion[];
+    readonly named?: readonly string[];
+  }
+  | {
+    readonly type: "ceilings";
+    /** How long to look for each one's best figure, in ns; the usual, if absent. */
+    readonly patience?: number;
+  }
+  | {
+    readonly type: "batch";
+    readonly jobs: readonly Job[];
+    readonly rule: StoppingRule;
+    readonly seed: number;
+    /** Whether the jobs are rivals: those that are beaten for certain are sampled no longer. */
+    readonly race?: boolean;
+    /** No job is begun that is not prepared within so many ms; those that are left out are told as skipped. */
+    readonly preparation?: number;
+  }
+  | { readonly type: "stop" }
+  /** Rests before the next sample, and says so every second, until it is told to resume. */
+  | { readonly type: "pause" }
+  | { readonly type: "resume" };
+
+/** What a child tells the bench. */
+export type ChildReport =
+  | {
+    readonly type: "opened";
+    readonly info: GpuInfo;
+    readonly timer: Timer;
+    readonly warnings: readonly string[];
+  }
+  /** It is about to do this; whatever stops it now is this step's doing. */
+  | { readonly type: "at"; readonly id: number | null; readonly step: string }
+  | {
+    readonly type: "ceilings";
+    readonly ceilings: Ceilings;
+    readonly warnings: readonly string[];
+  }
+  /** The names of the variants, whether tuning chose them, and why others cannot run, in the order of the questions. */
+  | {
+    readonly type: "chosen";
+    readonly names: readonly string[];
+    readonly tuned?: readonly boolean[];
+    readonly unfit?: readonly Readonly<Record<string, string>>[];
+  }
+  /** This adapter or shape is not for this variant. */
+  | { readonly type: "skipped"; readonly id: number; readonly reason: string }
+  | { readonly type: "measured"; readonly id: number; readonly measurement: Measurement }
+  /** The last request has been answered in full. */
+  | { readonly type: "idle" }
+  /** The process is of no more use, because of what it was last at. */
+  | { readonly type: "broken"; readonly reason: string };
+
+/** What comes of waiting for whoever measures. */
+export type ChildEvent =
+  | ChildReport
+  /** It said nothing for as long as it was given. */
+  | { readonly type: "silent" }
+  | { readonly type: "ended"; readonly reason: string };
+
+/** Whoever measures, seen from outside: a process, or a browser's Worker. */
+export interface ChildConnection {
+  /** Sends a request. One that cannot be sent shows as the end of the child. */
+  send(request: ChildRequest): void;
+  /**
+   * Shortens every wait, one that is under way as well.
+   *
+   * @param patience from now on for how long, in ms
+   */
+  hurry(patience: number): void;
+  /**
+   * Waits for the next report.
+   *
+   * @param patience for how long, in ms
+   * @returns the report, `silent` if there is none, or `ended` with the reason
+   */
+  next(patience: number): Promise<ChildEvent>;
+  /** Ends it at once, whatever it does, and waits until it is gone. */
+  kill(): Promise<void>;
+  /**
+   * Asks it to end, and ends it if it does not.
+   *
+   * @param patience for how long to wait, in ms
+   */
+  close(patience: number): Promise<void>;
+}
+
+/**
+ * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print what they like.
+ *
+ * @param stream bytes of UTF-8 text
+ * @returns the objects
+ */
+export async function* readLines<Message>(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Message> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const message = parse(line);
+      if (message !== undefined) yield message as Message;
+    }
+  }
+}
+
+function parse(line: string): unknown {
+  try {
+    const message: unknown = JSON.parse(line);
+    const known = typeof message === "object" && message !== null && "type" in message;
+    return known ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,364 @@
+/**
+ * The measuring side of a child process: opens a GPU, measures what it is asked, reports each result as soon as it
+ * stands, and says before every step what it is at, since a kernel may take the process with it.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import { GpuError } from "../../gpu/gpu_error.ts";
+import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
+import {
+  ceilingCandidates,
+  type CeilingSize,
+  referenceKernel,
+  scrubPlan,
+  usualCeilingSize,
+} from "../ceilings/candidates.ts";
+import { measureCeilings } from "../ceilings.ts";
+import type { ChildReport, ChildRequest, Job } from "./protocol.ts";
+import type { Measurement, MeasurementStatus, Timer } from "../result_file.ts";
+import { ceilingSizeWithin, predictRun, preparationOf } from "./limit.ts";
+import { type SampledWork, sampleWork, type WorkSamples } from "../sampling.ts";
+import { GpuTimer, type HostClocks } from "../timing.ts";
+import { beatenCandidates } from "../sampling/race.ts";
+import {
+  type CheckResult,
+  chosenVariant,
+  tunedVariant,
+  unfitVariants,
+  type Workload,
+  type WorkloadOptions,
+} from "../workloads.ts";
+
+/** What a child process is made of. */
+export interface ServeOptions {
+  readonly requests: AsyncIterable<ChildRequest>;
+  /** Writes a line at once: the process may die in the next moment. */
+  readonly write: (line: string) => void;
+  readonly clocks: HostClocks;
+  readonly openGpu: (options: OpenGpuOptions) => Promise<Gpu>;
+  readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
+}
+
+/** Why a job was left out that had no time left. */
+export const NO_TIME = "no time was left for it";
+
+interface Service extends ServeOptions {
+  readonly report: (report: ChildReport) => void;
+  gpu?: Gpu;
+  timer?: GpuTimer;
+  /** Of the ceilings' kernels. */
+  size?: CeilingSize;
+  /** In ns. */
+  longestRun?: number | undefined;
+  stopped: boolean;
+  paused: boolean;
+  /** Ends a rest early. */
+  wake: () => void;
+}
+
+/**
+ * Serves requests until they end, or until the GPU has failed.
+ *
+ * @param options the streams, the clocks, and what makes workloads
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  const service: Service = {
+    ...options,
+    stopped: false,
+    paused: false,
+    wake: () => {},
+    report: (report) => options.write(JSON.stringify(report) + "\n"),
+  };
+  const queue: ChildRequest[] = [];
+  let wake: () => void = () => {};
+  let ended = false;
+  // Read beside the work, so that a stop, or the end of the bench, is noticed between two samples.
+  void (async () => {
+    for await (const request of options.requests) {
+      if (request.type === "stop") service.stopped = true;
+      else if (request.type === "pause") service.paused = true;
+      else if (request.type === "resume") service.paused = false;
+      else queue.push(request);
+      wake();
+      service.wake();
+    }
+    ended = true;
+    service.stopped = true;
+    wake();
+  })();
+  while (!ended) {
+    const request = service.stopped ? undefined : queue.shift();
+    if (request === undefined) {
+      if (service.stopped) break;
+      await new Promise<void>((resolve) => wake = resolve);
+      continue;
+    }
+    try {
+      await answer(service, request);
+      service.report({ type: "idle" });
+    } catch (error) {
+      service.report({ type: "broken", reason: messageOf(error) });
+      break;
+    }
+  }
+  service.timer?.dispose();
+  service.gpu?.dispose();
+}
+
+async function answer(service: Service, request: ChildRequest): Promise<void> {
+  if (request.type === "open") {
+    service.report({ type: "at", id: null, step: "opening the adapter" });
+    const gpu = service.gpu = await service.openGpu(request.options);
+    service.report({ type: "at", id: null, step: "calibrating the clock" });
+    const timer = service.timer = await GpuTimer.open(gpu, { clocks: clocksFor(gpu, service) });
+    const limit = service.longestRun = request.longestRun;
+    service.size = limit === undefined
+      ? usualCeilingSize(gpu)
+      : await ceilingSizeWithin(gpu, { timer, limit });
+    const warnings = timer.warning === undefined ? [] : [timer.warning];
+    service.report({ type: "opened", info: gpu.info, timer: timer.timer, warnings });
+    return;
+  }
+  const { gpu, timer } = service;
+  if (gpu === undefined || timer === undefined) throw new Error("the adapter is not open");
+  if (request.type === "choose") {
+    const chosen = request.questions.map((question) => {
+      try {
+        const name = chosenVariant(gpu, question);
+        const unfit = unfitVariants(gpu, question, request.named ?? []);
+        return { name, tuned: tunedVariant(gpu, question) === name, unfit };
+      } catch {
+        // Whose preparation then says what is wrong with the shape.
+        return { name: "portable", tuned: false, unfit: {} };
+      }
+    });
+    service.report({
+      type: "chosen",
+      names: chosen.map(({ name }) => name),
+      tuned: chosen.map(({ tuned }) => tuned),
+      unfit: chosen.map(({ unfit }) => unfit),
+    });
+  } else if (request.type === "ceilings") {
+    const found = await measureCeilings(gpu, {
+      timer,
+      groups: ceilingCandidates(gpu, service.size),
+      ...request.patience === undefined ? {} : { patience: request.patience, rounds: 3 },
+      async progress({ name }) {
+        await rest(service);
+        service.report({ type: "at", id: null, step: `ceiling ${name}` });
+      },
+    });
+    service.report({ type: "ceilings", ...found });
+  } else if (request.type === "batch") {
+    await measureBatch(service, { ...request, gpu, timer });
+  }
+}
+
+// As long as a pause lasts. Whoever waits for an answer hears that there will be one.
+async function rest(service: Service): Promise<void> {
+  while (service.paused && !service.stopped) {
+    service.report({ type: "at", id: null, step: "paused" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    service.wake = resolve;
+    const timer = setTimeout(resolve, 1000);
+    await promise;
+    clearTimeout(timer);
+  }
+}
+
+// The process's CPU time is the driver's where the driver computes on the CPU; elsewhere it says nothing.
+function clocksFor(gpu: Gpu, { clocks }: Service): HostClocks {
+  return gpu.info.software ? clocks : { wall: clocks.wall };
+}
+
+interface Batch extends Extract<ChildRequest, { type: "batch" }> {
+  readonly gpu: Gpu;
+  readonly timer: GpuTimer;
+}
+
+/** A workload that passed its check, and the jobs that time it. */
+interface Checked {
+  readonly workload: Workload;
+  readonly correctness: CheckResult;
+  readonly jobs: readonly Job[];
+}
+
+async function measureBatch(service: Service, batch: Batch): Promise<void> {
+  const { gpu, timer, jobs, rule, seed, race = false, preparation = Infinity } = batch;
+  const start = service.clocks.wall();
+  const reference = referenceKernel(gpu, service.size);
+  const scrub = jobs.some(({ cache }) => cache === "cold") ? scrubPlan(gpu) : undefined;
+  const checked: Checked[] = [];
+  try {
+    for (const group of groups(jobs)) {
+      await rest(service);
+      if (service.stopped) return;
+      if (service.clocks.wall() - start > 1e6 * preparation) {
+        for (const { id } of group) service.report({ type: "skipped", id, reason: NO_TIME });
+        continue;
+      }
+      const prepared = await prepare(service, { ...batch, jobs: group });
+      if (prepared !== undefined) checked.push(prepared);
+    }
+    const visits = checked.flatMap((each) => each.jobs.map((job) => ({ ...each, job })));
+    const work = visits.map(({ workload, job }): SampledWork => ({
+      run: (pass) => workload.plan.encode(pass),
+      cache: job.cache,
+    }));
+    gpu.run([reference.plan, ...scrub === undefined ? [] : [scrub]]);
+    await gpu.sync();
+    const samples = await sampleWork(work, {
+      timer,
+      rule,
+      seed,
+      reference: (pass) => reference.plan.encode(pass),
+      ...scrub === undefined ? {} : { scrub: (pass) => scrub.encode(pass) },
+      interrupted: () => service.stopped,
+      ready: () => rest(service),
+      ...race ? { beaten: beatenCandidates } : {},
+      visit: (index) =>
+        service.report({ type: "at", id: visits[index]!.job.id, step: "taking samples" }),
+      finish: (index, samples) => {
+        const { job, workload, correctness } = visits[index]!;
+        service.report({
+          type: "measured",
+          id: job.id,
+          measurement: describe(job, { workload, correctness, timer: timer.timer, samples }),
+        });
+      },
+    });
+    await gpu.sync();
+    if (service.stopped) return;
+    visits.forEach(({ job, workload, correctness }, index) => {
+      if (samples[index] !== undefined) return;
+      const measurement = describe(job, { workload, correctness, timer: timer.timer });
+      const warning = job.cache === "cold"
+        ? "no data: the clock is too coarse for single runs"
+        : "no data: the clock gave no times";
+      service.report({
+        type: "measured",
+        id: job.id,
+        measurement: { ...measurement, warnings: [warning] },
+      });
+    });
+  } finally {
+    for (const { workload } of checked) workload.dispose();
+    reference.dispose();
+    scrub?.dispose();
+  }
+}
+
+// Jobs that differ in the cache's state only share a workload.
+function groups(jobs: readonly Job[]): Job[][] {
+  const byWork = new Map<string, Job[]>();
+  for (const job of jobs) {
+    const key = JSON.stringify([job.kernel, job.pass, job.shape, job.dtype, job.variant]);
+    byWork.set(key, [...byWork.get(key) ?? [], job]);
+  }
+  return [...byWork.values()];
+}
+
+// Speed is reported of right answers only.
+async function prepare(service: Service, batch: Batch): Promise<Checked | undefined> {
+  const { gpu, jobs, timer, seed } = batch;
+  const job = jobs[0]!;
+  const fail = (status: MeasurementStatus, reason: string, workload?: Workload): undefined => {
+    for (const job of jobs) {
+      const measurement = describe(job, { timer: timer.timer, ...workload && { workload } });
+      service.report({
+        type: "measured",
+        id: job.id,
+        measurement: { ...measurement, status, reason },
+      });
+    }
+  };
+  service.report({ type: "at", id: job.id, step: "preparing" });
+  const tooLong = await overlong(service, { ...batch, jobs });
+  if (tooLong !== undefined) {
+    for (const { id } of jobs) service.report({ type: "skipped", id, reason: tooLong });
+    return undefined;
+  }
+  let workload: Workload;
+  try {
+    const { kernel, pass, shape, variant } = job;
+    workload = service.createWorkload(gpu, { kernel, pass, shape, variant, seed });
+  } catch (error) {
+    if (error instanceof GpuError) throw error;
+    if (error instanceof RangeError && !job.chosen && job.variant !== "portable") {
+      for (const { id } of jobs) service.report({ type: "skipped", id, reason: messageOf(error) });
+      return undefined;
+    }
+    return fail("failed", messageOf(error));
+  }
+  service.report({ type: "at", id: job.id, step: "compiling and checking" });
+  let correctness: CheckResult;
+  try {
+    correctness = await workload.check();
+  } catch (error) {
+    workload.dispose();
+    throw error;
+  }
+  if (correctness.error <= correctness.tolerance) return { workload, correctness, jobs };
+  const { output, error, tolerance } = correctness;
+  const found = Number.isFinite(error) ? `an error of ${error.toPrecision(3)}` : "no number";
+  fail("wrong", `${output} has ${found}, allowed is ${tolerance.toPrecision(3)}`, workload);
+  workload.dispose();
+  return undefined;
+}
+
+/** What is known of a job's measurement. */
+interface Known {
+  readonly timer: Timer;
+  readonly workload?: Workload;
+  readonly correctness?: CheckResult;
+  readonly samples?: WorkSamples;
+}
+
+// Why a run, or the forward pass before it, would last too long; undefined if it would not.
+async function overlong(
+  { createWorkload, longestRun: limit }: Service,
+  { gpu, timer, jobs, seed }: Batch,
+): Promise<string | undefined> {
+  if (limit === undefined) return undefined;
+  const { kernel, pass, shape, variant } = jobs[0]!;
+  const work: WorkloadOptions[] = [{ kernel, pass, shape, variant, seed }];
+  const before = preparationOf(work[0]!);
+  if (before !== undefined) work.unshift({ kernel: "attention", pass: before, shape, seed });
+  for (const each of work) {
+    let time: number | undefined;
+    try {
+      time = await predictRun(gpu, each, { timer, createWorkload, limit });
+    } catch (error) {
+      if (error instanceof GpuError) throw error;
+      return undefined; // what is wrong with the shape shows when the whole is prepared
+    }
+    if (time === undefined) continue;
+    const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toPrecision(2)} s`;
+    return `a run of it would take about ${seconds(time)} here, and drivers end what lasts long: ` +
+      `the limit is ${seconds(limit)}`;
+  }
+  return undefined;
+}
+
+function describe(job: Job, { timer, workload, correctness, samples }: Known): Measurement {
+  return {
+    kernel: job.kernel,
+    pass: job.pass,
+    shape: job.shape.dimensions,
+    dtype: job.dtype,
+    variant: job.variant,
+    chosen: job.chosen,
+    tuning: job.tuned === true ? { tuned: true } : {},
+    flops: workload?.cost.flops ?? 0,
+    bytes: workload?.cost.bytes ?? 0,
+    cache: job.cache,
+    timer,
+    samples: [],
+    ...samples,
+    ...correctness === undefined ? {} : { correctness },
+  };
+}
+
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, " ").slice(0, 1900);
+}

@@ -1,0 +1,286 @@
+/**
+ * Measures jobs in child processes. One child serves many jobs; when a job hangs or crashes it, that job is
+ * reported as such, and the others go on in a new child.
+ */
+import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
+import type { ChildConnection, ChildEvent, ChildReport, ChildRequest, Job } from "./protocol.ts";
+import type { MeasuredCeilings } from "../ceilings.ts";
+import type { Measurement, MeasurementStatus } from "../result_file.ts";
+import type { AdapterChoice } from "../jobs.ts";
+import type { StoppingRule } from "../sampling/stopping.ts";
+import type { VariantQuestion } from "../workloads/variants.ts";
+
+/** What a child says of itself once it has opened its adapter. */
+export type OpenedAdapter = Extract<ChildReport, { type: "opened" }>;
+
+/** How to start a {@linkcode MeasuringSession}. */
+export interface SessionOptions {
+  /** Starts whoever measures; once more after each that hangs or crashes. */
+  readonly start: () => ChildConnection;
+  readonly adapter: OpenGpuOptions;
+  /** No run may last longer than this, in ns; what would is told as skipped. Default: any may. */
+  readonly longestRun?: number;
+  /** How long a child may be silent, in ms, before it counts as hanging. */
+  readonly deadline: number;
+  /** Ends the measuring in good order. */
+  readonly interrupt: AbortSignal;
+  /** Told what is being done. */
+  readonly progress?: (step: string, job: Job | undefined) => void;
+}
+
+/** Jobs to measure in random turns. */
+export interface Batch {
+  readonly jobs: readonly Job[];
+  readonly rule: StoppingRule;
+  readonly seed: number;
+  /** Whether the jobs are rivals: those that are beaten for certain are sampled no longer. */
+  readonly race?: boolean;
+  /** No job is begun that is not prepared within so many ms; those that are left out are told as skipped. */
+  readonly preparation?: number;
+  /** Told each result as soon as it stands. */
+  readonly result: (job: Job, measurement: Measurement) => Promise<void>;
+  /** Told which jobs are not for this adapter, and why. */
+  readonly skipped: (job: Job, reason: string) => void;
+}
+
+/** A driver may have to be fetched first. */
+const OPEN_DEADLINE = 600_000;
+/** After an interrupt a child has this long to hand over what it has. */
+const STOP_DEADLINE = 3_000;
+
+/**
+ * A series of children that measure on one adapter.
+ */
+export class MeasuringSession {
+  readonly #options: SessionOptions;
+  #child: ChildConnection | undefined;
+  #opened: OpenedAdapter | undefined;
+  #at: { readonly id: number | null; readonly step: string } = { id: null, step: "starting" };
+  #paused = false;
+  readonly #stop: () => void;
+
+  /** Starts nothing yet. */
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#stop = () => {
+      this.#child?.send({ type: "stop" });
+      this.#child?.hurry(STOP_DEADLINE);
+    };
+    options.interrupt.addEventListener("abort", this.#stop);
+  }
+
+  /**
+   * Starts a child and has it open the adapter.
+   *
+   * @returns what was opened
+   * @throws {Error} if there is no adapter, or the child cannot be started
+   */
+  async open(): Promise<OpenedAdapter> {
+    const child = this.#child = this.#options.start();
+    this.#at = { id: null, step: "opening the adapter" };
+    const { adapter: options, longestRun } = this.#options;
+    this.#request({ type: "open", options, ...longestRun === undefined ? {} : { longestRun } });
+    while (true) {
+      const event = await this.#next(child, OPEN_DEADLINE);
+      if (event.type === "opened") this.#opened = event;
+      else if (event.type === "idle" && this.#opened !== undefined) {
+        if (this.#paused) this.#request({ type: "pause" }); // a new one does not know
+        return this.#opened;
+      } else if (event.type !== "at") {
+        await this.#drop();
+        throw new Error(reasonOf(event, { step: this.#at.step, deadline: OPEN_DEADLINE }));
+      }
+    }
+  }
+
+  /**
+   * Asks which variants callers without a wish get on this adapter, and which of others it cannot run.
+   *
+   * @param questions kernels, passes and shapes
+   * @param named names of the others
+   * @returns what is known of each, in the same order
+   * @throws {Error} if the child ends over it
+   */
+  async choose(
+    questions: readonly VariantQuestion[],
+    named: readonly string[] = [],
+  ): Promise<readonly AdapterChoice[]> {
+    const child = await this.#running();
+    this.#at = { id: null, step: "choosing variants" };
+    this.#request({ type: "choose", questions, named });
+    let found: Extract<ChildEvent, { type: "chosen" }> = { type: "chosen", names: [] };
+    while (true) {
+      const event = await this.#next(child, this.#options.deadline);
+      if (event.type === "chosen") found = event;
+      else if (event.type === "idle" && found.names.length === questions.length) {
+        const { names, tuned = [], unfit = [] } = found;
+        return names.map((chosen, i) => ({
+          chosen,
+          tuned: tuned[i] ?? false,
+          unfit: unfit[i] ?? {},
+        }));
+      } else if (event.type !== "at") throw new Error(this.#reason(event));
+    }
+  }
+
+  /**
+   * Measures the ceilings.
+   *
+   * @param patience how long to look for each one's best figure, in ns; the usual, if absent
+   * @returns them; empty, with a warning, if that took the child with it
+   */
+  async ceilings(patience?: number): Promise<MeasuredCeilings> {
+    const child = await this.#running();
+    this.#request({ type: "ceilings", ...patience === undefined ? {} : { patience } });
+    let found: MeasuredCeilings = { ceilings: {}, warnings: [] };
+    while (true) {
+      const event = await this.#next(child, this.#options.deadline);
+      if (event.type === "at") this.#options.progress?.(event.step, undefined);
+      else if (event.type === "ceilings") found = event;
+      else if (event.type === "idle") return found;
+      else {
+        const reason = this.#reason(event);
+        await this.#drop();
+        return { ceilings: {}, warnings: [`no ceilings: ${reason}`] };
+      }
+    }
+  }
+
+  /**
+   * Measures jobs. A job that takes the child with it is told as failed or timed out; the others that
+   * had no result yet are measured again in a new child.
+   *
+   * @param batch the jobs, when to stop, and where results go
+   * @throws {Error} if a new child cannot open the adapter again
+   */
+  async measure({ jobs, result, skipped, ...how }: Batch): Promise<void> {
+    const { interrupt, progress, deadline } = this.#options;
+    const left = new Map(jobs.map((job) => [job.id, job]));
+    while (left.size > 0 && !interrupt.aborted) {
+      const child = await this.#running();
+      this.#at = { id: null, step: "starting" };
+      this.#request({ type: "batch", jobs: [...left.values()], ...how });
+      while (true) {
+        const event = await this.#next(child, deadline);
+        if (event.type === "at") {
+          progress?.(event.step, left.get(event.id ?? -1));
+          continue;
+        }
+        if (event.type === "measured") {
+          const job = left.get(event.id);
+          if (job === undefined) continue;
+          left.delete(event.id);
+          await result(job, event.measurement);
+          continue;
+        }
+        if (event.type === "skipped") {
+          const job = left.get(event.id);
+          if (job === undefined) continue;
+          left.delete(event.id);
+          skipped(job, event.reason);
+          continue;
+        }
+        if (event.type === "idle") {
+          if (!interrupt.aborted && left.size > 0) {
+            throw new Error("a job was left without a result");
+          }
+          return;
+        }
+        const reason = this.#reason(event);
+        await this.#drop();
+        if (interrupt.aborted) return;
+        // Nothing named: the first one is held responsible, so that this ends.
+        const culprit = left.get(this.#at.id ?? -1) ?? [...left.values()][0];
+        if (culprit === undefined) return;
+        const status = event.type === "silent" ? "timed-out" : "failed";
+        for (const job of sameWork(culprit, left.values())) {
+          left.delete(job.id);
+          await result(job, this.#lost(job, { status, reason }));
+        }
+        break;
+      }
+    }
+  }
+
+  /** Rests before the next sample. */
+  pause(): void {
+    this.#paused = true;
+    this.#request({ type: "pause" });
+  }
+
+  /** Goes on after {@linkcode MeasuringSession.pause}. */
+  resume(): void {
+    this.#paused = false;
+    this.#request({ type: "resume" });
+  }
+
+  /** Ends the child. */
+  async close(): Promise<void> {
+    this.#options.interrupt.removeEventListener("abort", this.#stop);
+    await this.#child?.close(STOP_DEADLINE);
+    this.#child = undefined;
+  }
+
+  async #running(): Promise<ChildConnection> {
+    if (this.#child === undefined) await this.open();
+    return this.#child!;
+  }
+
+  async #drop(): Promise<void> {
+    await this.#child?.kill();
+    this.#child = undefined;
+  }
+
+  #request(request: ChildRequest): void {
+    this.#child?.send(request);
+  }
+
+  async #next(child: ChildConnection, deadline: number): Promise<ChildEvent> {
+    const event = await child.next(deadline);
+    if (event.type === "at") this.#at = event;
+    return event;
+  }
+
+  #reason(event: ChildEvent): string {
+    return reasonOf(event, { step: this.#at.step, deadline: this.#options.deadline });
+  }
+
+  #lost(
+    job: Job,
+    { status, reason }: { readonly status: MeasurementStatus; readonly reason: string },
+  ): Measurement {
+    return {
+      kernel: job.kernel,
+      pass: job.pass,
+      shape: job.shape.dimensions,
+      dtype: job.dtype,
+      variant: job.variant,
+      chosen: job.chosen,
+      tuning: job.tuned === true ? { tuned: true } : {},
+      flops: 0,
+      bytes: 0,
+      cache: job.cache,
+      status,
+      reason,
+      timer: this.#opened!.timer,
+      samples: [],
+    };
+  }
+}
+
+// What took the process with it would do so again with the cache in another state.
+function sameWork(culprit: Job, jobs: Iterable<Job>): Job[] {
+  const name = ({ kernel, pass, shape, dtype, variant }: Job): string =>
+    JSON.stringify([kernel, pass, shape, dtype, variant]);
+  return [...jobs].filter((job) => name(job) === name(culprit));
+}
+
+function reasonOf(
+  event: ChildEvent,
+  { step, deadline }: { readonly step: string; readonly deadline: number },
+): string {
+  if (event.type === "silent") return `no answer for ${deadline / 1000} s while ${step}`;
+  if (event.type === "broken") return event.reason;
+  if (event.type === "ended") return `${event.reason}, while ${step}`;
+  return `an answer out of turn (${event.type}) while ${step}`;
+}

@@ -1,0 +1,110 @@
+/** The columns of a comparison: which machines the result files come from, and what to call them. */
+import { truncate } from "../../escape.ts";
+import type { Ceilings, ResultFile } from "../result_file.ts";
+
+/** A result file and where it came from. */
+export interface NamedResult {
+  /** The file's name, as the user gave it. */
+  readonly name: string;
+  readonly file: ResultFile;
+}
+
+/** One column of a comparison. Strings are as the file has them: escape them before showing them. */
+export interface Machine {
+  /** Different for every machine of the comparison. */
+  readonly name: string;
+  readonly fileName: string;
+  readonly adapter: string;
+  readonly runtime: string;
+  readonly host: string;
+  readonly software: boolean;
+  readonly suite: string;
+  readonly date: string;
+  readonly complete: boolean;
+  readonly ceilings: Ceilings;
+}
+
+const LONGEST_NAME = 48;
+
+/**
+ * What an adapter is called.
+ *
+ * @param file the result file
+ * @returns its description; else its vendor, architecture and device
+ */
+export function adapterName(file: ResultFile): string {
+  const { vendor, architecture = "", device = "", description = "" } = file.adapter;
+  const name = description.trim() ||
+    [vendor, architecture, device].map((part) => part.trim()).filter(Boolean).join(" ");
+  return name || "unknown adapter";
+}
+
+/** Appends what tells apart those that are still called the same. */
+function tellApart(names: readonly string[], additions: readonly string[]): string[] {
+  return names.map((name, i) => {
+    const namesakes = names.flatMap((other, j) => other === name ? [additions[j]] : []);
+    return namesakes.length > 1 && new Set(namesakes).size > 1 ? `${name} (${additions[i]})` : name;
+  });
+}
+
+function names(results: readonly NamedResult[]): string[] {
+  let found = results.map(({ file }) =>
+    truncate(file.label?.trim() || adapterName(file), LONGEST_NAME)
+  );
+  found = tellApart(found, results.map(({ file }) => truncate(file.runtime.name, 20)));
+  found = tellApart(
+    found,
+    results.map(({ name }) => truncate(name.split(/[/\\]/).at(-1) ?? name, LONGEST_NAME)),
+  );
+  const taken = new Set<string>();
+  return found.map((name) => {
+    let free = name;
+    for (let number = 2; taken.has(free); number++) free = `${name} #${number}`;
+    taken.add(free);
+    return free;
+  });
+}
+
+/**
+ * The columns for a list of result files.
+ *
+ * @param results the files in the user's order
+ */
+export function machinesOf(results: readonly NamedResult[]): Machine[] {
+  const called = names(results);
+  return results.map(({ name, file }, i) => ({
+    name: called[i]!,
+    fileName: name,
+    adapter: adapterName(file),
+    runtime: [file.runtime.name, file.runtime.webgpuVersion ?? file.runtime.version]
+      .filter(Boolean).join(" "),
+    host: [file.host.cpu, file.host.os, file.host.arch].filter(Boolean).join(", "),
+    software: file.adapter.software ?? false,
+    suite: file.suite.commit === null
+      ? file.suite.version
+      : `${file.suite.version} (${file.suite.commit.replace(/^([0-9a-f]{10})[0-9a-f]+/, "$1")})`,
+    date: file.date,
+    complete: file.status !== "incomplete",
+    ceilings: file.ceilings,
+  }));
+}
+
+/**
+ * Whether two files come from the same kind of machine, as far as they tell.
+ *
+ * @param a one file
+ * @param b another file
+ */
+export function isSameMachine(a: ResultFile, b: ResultFile): boolean {
+  const identity = ({ adapter, host, runtime }: ResultFile) =>
+    JSON.stringify([
+      adapter.vendor,
+      adapter.architecture ?? "",
+      adapter.device ?? "",
+      adapter.description ?? "",
+      host.cpu ?? "",
+      host.os ?? "",
+      runtime.name,
+    ]);
+  return identity(a) === identity(b);
+}

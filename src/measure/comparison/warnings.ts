@@ -1,0 +1,114 @@
+/** What a reader must keep in mind about a comparison. */
+import type { ComparisonRow } from "../comparison.ts";
+import { isSameMachine, type Machine, type NamedResult } from "./machine.ts";
+import type { Measurement } from "../result_file.ts";
+import { median } from "../../statistics/summary.ts";
+
+/** What {@linkcode comparisonWarnings} looks at. */
+export interface ComparisonMaterial {
+  readonly results: readonly NamedResult[];
+  readonly machines: readonly Machine[];
+  readonly rows: readonly ComparisonRow[];
+  /** All measurements of each file, compared or not. */
+  readonly columns: readonly ReadonlyMap<string, Measurement>[];
+  readonly threshold: number;
+}
+
+/** Below this many rows, a common direction may be chance. */
+const LEAST_ROWS = 6;
+
+function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+function percent(change: number): string {
+  return `${change >= 0 ? "+" : "−"}${Math.abs(100 * change).toFixed(1)} %`;
+}
+
+/**
+ * Finds what weakens a comparison.
+ *
+ * @param material the files and the rows made from them
+ * @returns one sentence each, without a period; not escaped
+ */
+export function comparisonWarnings(material: ComparisonMaterial): string[] {
+  const { results, machines, rows } = material;
+  const warnings: string[] = [];
+  for (const machine of machines) {
+    if (!machine.complete) {
+      warnings.push(`${machine.name}: the run is incomplete (${machine.fileName})`);
+    }
+  }
+  const suites = new Set(machines.map(({ suite }) => suite));
+  if (suites.size > 1) {
+    const list = machines.map(({ name, suite }) => `${name} ${suite}`).join(", ");
+    warnings.push(`the suite's versions differ, so the kernels may: ${list}`);
+  }
+  const timers =
+    rows.filter(({ cells }) =>
+      new Set(cells.flatMap(({ measurement }) => measurement?.timer.kind ?? [])).size > 1
+    ).length;
+  if (timers > 0) {
+    warnings.push(
+      `${plural(timers, "row")} compare GPU timestamps with wall time, which includes submission`,
+    );
+  }
+  const costs = rows.filter(({ cells }) =>
+    new Set(
+      cells.flatMap(({ measurement }) =>
+        measurement === undefined ? [] : `${measurement.flops} ${measurement.bytes}`
+      ),
+    ).size > 1
+  ).length;
+  if (costs > 0) {
+    warnings.push(`${plural(costs, "row")} count flops or bytes differently from file to file`);
+  }
+  warnings.push(...lonely(material), ...identical(material), ...common(material));
+  for (const [i, { file }] of results.entries()) {
+    for (const warning of file.warnings ?? []) warnings.push(`${machines[i]!.name}: ${warning}`);
+  }
+  return warnings;
+}
+
+/** Measurements that no other file has. */
+function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
+  return machines.flatMap(({ name }, i) => {
+    const compared = rows.filter(({ cells }) => cells[i]!.status !== "missing").length;
+    const alone = columns[i]!.size - compared;
+    return alone === 0
+      ? []
+      : [`${name}: ${plural(alone, "measurement")} left out, not measured well in another file`];
+  });
+}
+
+/** A file that was given twice. */
+function identical({ results, machines }: ComparisonMaterial): string[] {
+  const samples = results.map(({ file }) =>
+    JSON.stringify(file.measurements.map((measurement) => measurement.samples))
+  );
+  return machines.flatMap(({ name }, i) => {
+    const earlier = samples.indexOf(samples[i]!);
+    return earlier < i ? [`${machines[earlier]!.name} and ${name} hold the same samples`] : [];
+  });
+}
+
+/** A whole table that moves together speaks of the machine, not of the kernels. */
+function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
+  return machines.flatMap(({ name }, i) => {
+    if (i === 0 || !isSameMachine(results[0]!.file, results[i]!.file)) return [];
+    const changes = rows.flatMap(({ cells }) => {
+      const ratio = cells[i]!.pair?.ratio;
+      return ratio === undefined ? [] : [Math.log(ratio)];
+    });
+    const shift = median(changes);
+    if (shift === undefined || changes.length < LEAST_ROWS) return [];
+    const along = changes.filter((change) => Math.sign(change) === Math.sign(shift)).length;
+    return Math.abs(shift) > Math.log1p(threshold) / 2 && along >= 0.9 * changes.length
+      ? [
+        `${name}: nearly all times moved together (median ${
+          percent(Math.expm1(shift))
+        }) on the same machine: its clock or load may have changed`,
+      ]
+      : [];
+  });
+}

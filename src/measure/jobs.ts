@@ -1,0 +1,154 @@
+/** From what is wanted to jobs, and from jobs to batches. */
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import type { Job } from "./child/protocol.ts";
+import type { CacheState, Measurement } from "./result_file.ts";
+import {
+  type GridName,
+  type KernelName,
+  kernelPasses,
+  type PassName,
+  type Shape,
+  shapeNamed,
+  shapesOf,
+} from "./workloads/shapes.ts";
+import {
+  namedVariantsOf,
+  numberFormatOf,
+  type VariantQuestion,
+  variantsOf,
+} from "./workloads/variants.ts";
+
+/** What to make jobs for. */
+export interface JobSelection {
+  readonly kernels: readonly KernelName[];
+  readonly passes: readonly PassName[];
+  /** A grid's name, or names of shapes; a kernel that lacks one of these names is measured on the others. */
+  readonly shapes: GridName | readonly string[];
+  readonly dtypes: readonly string[];
+  readonly caches: readonly CacheState[];
+  /**
+   * `chosen`: the one that a caller without a wish gets; `all` that some caller could get; or those of these names, which
+   * alone can be kernels that round to f16.
+   */
+  readonly variants: "chosen" | "all" | readonly string[];
+}
+
+/** A kernel, pass and shape that a selection holds. */
+export type Work = VariantQuestion;
+
+/** What is known of work on an adapter. */
+export interface AdapterChoice {
+  /** The variant that a caller without a wish gets. */
+  readonly chosen: string;
+  /** Whether that is so because tuning chose it. */
+  readonly tuned: boolean;
+  /** Why some variants cannot run there, by name. */
+  readonly unfit?: Readonly<Record<string, string>>;
+}
+
+/** Pieces of work measured in random turns; their data is in GPU memory at the same time. */
+const BATCH = 4;
+
+/**
+ * Lists the kernels, passes and shapes of a selection.
+ *
+ * @param selection what is wanted
+ * @param options.software whether the adapter computes on the CPU
+ * @returns them in the order of the tables
+ */
+export function listWork(
+  selection: JobSelection,
+  { software }: { readonly software: boolean },
+): Work[] {
+  return selection.kernels.flatMap((kernel) =>
+    shapesFor(kernel, { shapes: selection.shapes, software }).flatMap((shape) =>
+      selection.passes.filter((pass) => kernelPasses[kernel].includes(pass))
+        .map((pass) => ({ kernel, pass, shape }))
+    )
+  );
+}
+
+/**
+ * Lists all jobs of a selection.
+ *
+ * @param selection what is wanted
+ * @param work its kernels, passes and shapes, each with what is known of it on the adapter
+ * @returns the jobs, numbered from 0, in the order of the tables
+ */
+export function listJobs(
+  selection: JobSelection,
+  work: readonly (Work & AdapterChoice)[],
+): Job[] {
+  const { variants: wanted, dtypes, caches } = selection;
+  const jobs: Job[] = [];
+  for (const { kernel, pass, shape, chosen, tuned, unfit = {} } of work) {
+    const names = wanted === "chosen"
+      ? [chosen]
+      : wanted === "all"
+      ? variantsOf(kernel, pass)
+      : [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)]
+        .filter((name) => wanted.includes(name) && !(name in unfit));
+    for (const variant of names) {
+      const dtype = numberFormatOf(kernel, pass, variant);
+      if (!dtypes.includes(dtype)) continue;
+      for (const cache of caches) {
+        const own = variant === chosen;
+        const job = { kernel, pass, shape, dtype, variant, cache, chosen: own };
+        jobs.push({ id: jobs.length, ...job, ...own && tuned ? { tuned } : {} });
+      }
+    }
+  }
+  return jobs;
+}
+
+function shapesFor(
+  kernel: KernelName,
+  { shapes, software }: { readonly shapes: JobSelection["shapes"]; readonly software: boolean },
+): readonly Shape[] {
+  if (typeof shapes === "string") return shapesOf(kernel, { grid: shapes, software });
+  const known = [true, false]
+    .flatMap((software) => shapesOf(kernel, { grid: "full", software })).map(({ name }) => name);
+  return shapes.filter((name) => known.includes(name)).map((name) => shapeNamed(kernel, name));
+}
+
+/**
+ * Puts jobs into batches: in random order, with the variants and cache states of one piece of work, which are
+ * what people compare, in the same batch.
+ *
+ * @param jobs the jobs that are left
+ * @param seed equal seeds give equal batches
+ */
+export function batchJobs(jobs: readonly Job[], seed: number): Job[][] {
+  const groups = new Map<string, Job[]>();
+  for (const job of jobs) {
+    const { kernel, pass, shape, dtype } = job;
+    const key = JSON.stringify([kernel, pass, shape.dimensions, dtype]);
+    groups.set(key, [...groups.get(key) ?? [], job]);
+  }
+  const order = [...groups.values()];
+  const generator = xoroshiro128plus(seed);
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = uniformInt(generator, 0, i);
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return Array.from(
+    { length: Math.ceil(order.length / BATCH) },
+    (_, i) => order.slice(BATCH * i, BATCH * (i + 1)).flat(),
+  );
+}
+
+/**
+ * Whether a measurement is this job's.
+ *
+ * @param measurement of a result file
+ * @param job of this run
+ */
+export function isOf(measurement: Measurement, job: Job): boolean {
+  const key = (dimensions: Readonly<Record<string, number>>): string =>
+    JSON.stringify(Object.entries(dimensions).sort(([a], [b]) => a < b ? -1 : 1));
+  return measurement.kernel === job.kernel && measurement.pass === job.pass &&
+    measurement.dtype === job.dtype && measurement.variant === job.variant &&
+    (measurement.cache ?? "hot") === job.cache &&
+    key(measurement.shape) === key(job.shape.dimensions);
+}

@@ -1,0 +1,114 @@
+/** Tuning's work listed for an adapter, and its heats run in child processes. */
+import { createDryGpu } from "../../gpu/dry_gpu.ts";
+import type { GpuInfo } from "../../gpu/gpu_info.ts";
+import type { MeasuringSession } from "../child/session.ts";
+import type { Job } from "../child/protocol.ts";
+import type { Measurement } from "../result_file.ts";
+import type { Work } from "../jobs.ts";
+import type { CandidateResult, RunHeat, TuningWork } from "../tuning.ts";
+import { tunableOperator } from "../workloads/variants.ts";
+
+/** Memory in bytes that the candidates of a heat may take together. */
+const HEAT_MEMORY = 2 ** 30;
+/** A candidate takes its inputs, its outputs, scratch, and what it is checked with: at most so many times its traffic. */
+const MEMORY_PER_BYTE = 3;
+const HEAT_SIZES = { least: 3, most: 16 };
+
+/**
+ * What there is to tune on an adapter: one call a class, with the candidates that the adapter's limits leave.
+ *
+ * @param info the adapter
+ * @param work kernels, passes and shapes; the first of each class is taken
+ * @returns those that have a choice to make, the ones with the least arithmetic first: what the budget does not reach is
+ *   then as little as can be
+ */
+export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork[] {
+  using dry = createDryGpu(info);
+  const byClass = new Map<string, TuningWork & { readonly flops: number }>();
+  for (const { kernel, pass, shape } of work) {
+    const operator = tunableOperator(kernel, pass);
+    if (operator === undefined) continue;
+    const { dimensions } = shape;
+    const shapeClass = operator.shapeClass(dimensions);
+    const key = `${operator.operator} ${shapeClass}`;
+    if (byClass.has(key)) continue;
+    const fits = operator.variants
+      .map((variant) => ({ variant, reason: operator.unfit(dry, dimensions, variant) }));
+    const candidates = fits.filter(({ reason }) => reason === undefined)
+      .map(({ variant }) => variant);
+    if (candidates.length < 2) continue;
+    const usual = operator.choose(dry, dimensions);
+    using plan = operator.plan(dry, dimensions, usual);
+    const room = Math.floor(HEAT_MEMORY / (MEMORY_PER_BYTE * plan.cost.bytes));
+    byClass.set(key, {
+      kernel,
+      pass,
+      shape,
+      operator,
+      shapeClass,
+      flops: plan.cost.flops,
+      usual,
+      candidates,
+      unfit: fits.flatMap(({ variant, reason }) =>
+        reason === undefined ? [] : [{ variant, reason }]
+      ),
+      heatSize: Math.min(HEAT_SIZES.most, Math.max(HEAT_SIZES.least, room)),
+    });
+  }
+  return [...byClass.values()].sort((a, b) => a.flops - b.flops);
+}
+
+/**
+ * Runs heats in a session's child processes: a candidate that hangs or crashes takes only itself with it.
+ *
+ * @param session opened without tuning
+ * @param options the seed of inputs and turns, and the relative half-width at which a median counts as precise
+ */
+export function sessionHeats(
+  session: Pick<MeasuringSession, "measure">,
+  { seed, targetHalfWidth }: { readonly seed: number; readonly targetHalfWidth: number },
+): RunHeat {
+  let id = 0;
+  return async ({ kernel, pass, shape, usual }, candidates, { preparation, sampling }) => {
+    const results = new Map<string, CandidateResult>();
+    const jobs = candidates.map((variant): Job => ({
+      id: id++,
+      kernel,
+      pass,
+      shape,
+      dtype: "f32",
+      variant,
+      cache: "hot",
+      chosen: variant === usual,
+    }));
+    await session.measure({
+      jobs,
+      rule: { targetHalfWidth, minimumSamples: 12, maximumSamples: 96, budget: sampling },
+      seed,
+      race: true,
+      preparation,
+      result({ variant }, measurement) {
+        results.set(variant, toResult(variant, measurement));
+        return Promise.resolve();
+      },
+      skipped: ({ variant }, reason) =>
+        results.set(variant, { variant, status: "skipped", reason, samples: [] }),
+    });
+    return candidates.flatMap((variant) => results.get(variant) ?? []);
+  };
+}
+
+function toResult(
+  variant: string,
+  { status = "ok", reason, samples, stopReason }: Measurement,
+): CandidateResult {
+  if (status === "ok" && samples.length > 0) {
+    return { variant, status: "timed", samples, beaten: stopReason === "beaten" };
+  }
+  return {
+    variant,
+    status: status === "ok" ? "failed" : status,
+    reason: reason ?? "the clock gave no times",
+    samples: [],
+  };
+}

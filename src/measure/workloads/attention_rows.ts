@@ -1,0 +1,208 @@
+/**
+ * Single rows of attention and of its gradients in float64, by the formulas of `src/reference/attention.ts`
+ * without its O(T²) work: a check of a large layer looks at some rows. Tests hold these against the twin.
+ */
+import type { ReferenceVScale } from "../../reference/attention.ts";
+import { tensor } from "../../reference/tensor.ts";
+import { vScaleBackward } from "../../reference/v_scale.ts";
+
+/** The float32 numbers of an attention call, row-major. */
+export interface AttentionNumbers {
+  /** Lengths by name. */
+  readonly dimensions: Readonly<Record<"B" | "Hq" | "Hkv" | "T" | "D", number>>;
+  /** [B, Hq, T, D] */
+  readonly query: Float32Array;
+  /** [B, Hkv, T, D] */
+  readonly key: Float32Array;
+  /** [B, Hkv, T, D] */
+  readonly value: Float32Array;
+  /** V-scale: its mode, and C of each key head [Hkv]. */
+  readonly vScale?: {
+    readonly constant: Float32Array;
+    readonly mode: ReferenceVScale["mode"];
+  };
+}
+
+/** What the gradients need besides. */
+export interface AttentionGradientNumbers extends AttentionNumbers {
+  /** [B, Hq, T, D] */
+  readonly output: Float32Array;
+  /** [B, Hq, T] */
+  readonly logSumExp: Float32Array;
+  /** [B, Hq, T, D] */
+  readonly outputGradient: Float32Array;
+}
+
+/** A row of a tensor [B, H, T, …]. */
+export interface RowPlace {
+  /** b · H + h */
+  readonly head: number;
+  /** t */
+  readonly position: number;
+}
+
+function product(
+  a: Float32Array,
+  b: Float32Array,
+  at: { readonly a: number; readonly b: number; readonly length: number },
+): number {
+  let sum = 0;
+  for (let i = 0; i < at.length; i++) sum += a[at.a + i]! * b[at.b + i]!;
+  return sum;
+}
+
+// The key head, counted over the batch, that a query head reads.
+function keyHeadOf(numbers: AttentionNumbers, queryHead: number): number {
+  const { Hq, Hkv } = numbers.dimensions;
+  return Math.floor(queryHead / Hq) * Hkv + Math.floor((queryHead % Hq) / (Hq / Hkv));
+}
+
+// φ's factor r / (r + C) of one value row; 1 where the forward uses v itself.
+function valueFactor(numbers: AttentionNumbers, keyHead: number, row: number): number {
+  const { value, vScale } = numbers;
+  if (vScale?.mode !== "full") return 1;
+  const { Hkv, D } = numbers.dimensions;
+  const r = product(value, value, { a: row * D, b: row * D, length: D });
+  return r / (r + vScale.constant[keyHead % Hkv]!);
+}
+
+/**
+ * One row of attention forward.
+ *
+ * @param numbers the call's inputs
+ * @param place the query head and position
+ * @returns `output` [D] and `logSumExp`
+ */
+export function attentionForwardRow(
+  numbers: AttentionNumbers,
+  { head, position }: RowPlace,
+): { output: Float64Array; logSumExp: number } {
+  const { query, key, value } = numbers;
+  const { T, D } = numbers.dimensions;
+  const keyHead = keyHeadOf(numbers, head);
+  const q = (head * T + position) * D;
+  const logits = new Float64Array(position + 1);
+  for (let j = 0; j <= position; j++) {
+    logits[j] = product(query, key, { a: q, b: (keyHead * T + j) * D, length: D }) / Math.sqrt(D);
+  }
+  const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
+  const output = new Float64Array(D);
+  for (let j = 0; j <= position; j++) {
+    const row = keyHead * T + j;
+    const weight = Math.exp(logits[j]! - largest) / sum * valueFactor(numbers, keyHead, row);
+    for (let i = 0; i < D; i++) output[i]! += weight * value[row * D + i]!;
+  }
+  return { output, logSumExp: largest + Math.log(sum) };
+}
+
+// a_tj and ∂L/∂z_tj of one pair, with D_t = ⟨g_t, y_t⟩; `magnitude` is what the latter's rounding error is relative to.
+function pair(
+  numbers: AttentionGradientNumbers,
+  { row, keyHead, keyRow }: {
+    readonly row: number;
+    readonly keyHead: number;
+    readonly keyRow: number;
+  },
+): { weight: number; logitGradient: number; magnitude: number } {
+  const { query, key, value, output, logSumExp, outputGradient } = numbers;
+  const { D } = numbers.dimensions;
+  const length = D;
+  const logit = product(query, key, { a: row * D, b: keyRow * D, length }) / Math.sqrt(D);
+  const weight = Math.exp(logit - logSumExp[row]!);
+  const rowDot = product(outputGradient, output, { a: row * D, b: row * D, length });
+  const weightGradient = valueFactor(numbers, keyHead, keyRow) *
+    product(outputGradient, value, { a: row * D, b: keyRow * D, length });
+  return {
+    weight,
+    logitGradient: weight * (weightGradient - rowDot),
+    magnitude: weight * (Math.abs(weightGradient) + Math.abs(rowDot)),
+  };
+}
+
+/** A row of a gradient that is a sum of differences. */
+export interface GradientRow {
+  /** [D] */
+  readonly gradient: Float64Array;
+  /**
+   * The size of the terms before they cancel, added up as random ones do: √Σ (a_tj (|⟨g_t, v_j⟩| + |D_t|) k_j scale)²
+   * at the largest. What float32 makes of the row is off by roundings of this, however small the row itself is;
+   * queryGradient's first row is exactly zero.
+   */
+  readonly magnitude: number;
+}
+
+/**
+ * One row of queryGradient.
+ *
+ * @param numbers the backward call's inputs
+ * @param place the query head and position
+ * @returns the row, and the size of what it is the sum of
+ */
+export function queryGradientRow(
+  numbers: AttentionGradientNumbers,
+  { head, position }: RowPlace,
+): GradientRow {
+  const { T, D } = numbers.dimensions;
+  const keyHead = keyHeadOf(numbers, head);
+  const gradient = new Float64Array(D);
+  const squares = new Float64Array(D);
+  for (let j = 0; j <= position; j++) {
+    const keyRow = keyHead * T + j;
+    const row = head * T + position;
+    const { logitGradient, magnitude } = pair(numbers, { row, keyHead, keyRow });
+    for (let i = 0; i < D; i++) {
+      const k = numbers.key[keyRow * D + i]! / Math.sqrt(D);
+      gradient[i]! += logitGradient * k;
+      squares[i]! += (magnitude * k) ** 2;
+    }
+  }
+  return { gradient, magnitude: largestRoot(squares) };
+}
+
+function largestRoot(squares: Float64Array): number {
+  return Math.sqrt(squares.reduce((most, square) => Math.max(most, square), 0));
+}
+
+/**
+ * One row of keyGradient and of valueGradient.
+ *
+ * @param numbers the backward call's inputs
+ * @param place the key head and position
+ * @returns `key` with the size of what it is the sum of, and `value` [D], summed over the query heads that read
+ *   this key head
+ */
+export function keyValueGradientRow(
+  numbers: AttentionGradientNumbers,
+  { head, position }: RowPlace,
+): { key: GradientRow; value: Float64Array } {
+  const { query, value, outputGradient, vScale } = numbers;
+  const { Hq, Hkv, T, D } = numbers.dimensions;
+  const keyRow = head * T + position;
+  const group = Hq / Hkv;
+  const keyGradient = new Float64Array(D);
+  const squares = new Float64Array(D);
+  const valueGradient = new Float64Array(D);
+  for (let member = 0; member < group; member++) {
+    const queryHead = Math.floor(head / Hkv) * Hq + (head % Hkv) * group + member;
+    for (let t = position; t < T; t++) {
+      const row = queryHead * T + t;
+      const { weight, logitGradient, magnitude } = pair(numbers, { row, keyHead: head, keyRow });
+      for (let i = 0; i < D; i++) {
+        const q = query[row * D + i]! / Math.sqrt(D);
+        keyGradient[i]! += logitGradient * q;
+        squares[i]! += (magnitude * q) ** 2;
+        valueGradient[i]! += weight * outputGradient[row * D + i]!;
+      }
+    }
+  }
+  const key = { gradient: keyGradient, magnitude: largestRoot(squares) };
+  if (vScale === undefined) return { key, value: valueGradient };
+  const shape = [1, 1, 1, D];
+  const throughValve = vScaleBackward({
+    value: tensor(value.subarray(keyRow * D, (keyRow + 1) * D), shape),
+    constant: tensor([vScale.constant[head % Hkv]!], [1]),
+    scaledValueGradient: tensor(valueGradient, shape),
+  });
+  return { key, value: throughValve.valueGradient.data };
+}

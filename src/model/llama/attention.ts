@@ -1,0 +1,181 @@
+/** A layer's attention on the GPU, from its norm to its residual: plans forward and backward. */
+import type { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { planAttentionBackward, planAttentionForward } from "../../ops/attention.ts";
+import type { AttentionVScale } from "../../ops/attention/shape.ts";
+import { planMergeHeads, planSplitHeads } from "../../ops/model/heads.ts";
+import {
+  planLearnedConstantBackward,
+  planLearnedConstantForward,
+} from "../../ops/v_scale/learned_constant.ts";
+import { planMergeProjections, planSplitProjections } from "../../ops/model/projections.ts";
+import { planRmsNormForward } from "../../ops/rms_norm.ts";
+import { vScaleConstant } from "../../reference/llama/config.ts";
+import { layerParameterNames } from "../../reference/llama/parameters.ts";
+import type { AttentionTrace } from "../../reference/llama/trace.ts";
+import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./build.ts";
+
+/** What attention's forward pass leaves for its backward pass and for the trace. */
+export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
+  readonly inverseRms: Tensor;
+  /** y with the heads side by side: [B, T, Hq D] */
+  readonly merged: Tensor;
+  readonly vScale: AttentionVScale | undefined;
+}
+
+function variantOf(name: string | undefined): { readonly variant?: string } {
+  return name === undefined ? {} : { variant: name };
+}
+
+// With one head its rows lie as those of all heads do.
+function split(
+  { workspace, config }: LlamaBuild,
+  plans: Plan[],
+  input: Tensor,
+): Tensor {
+  const { queryHeads: heads } = config;
+  const [batch, context, width] = input.shape as [number, number, number];
+  return heads === 1
+    ? workspace.view(input, [batch, 1, context, width])
+    : workspace.add(plans, planSplitHeads(workspace.gpu, { input, heads })).output;
+}
+
+function merge({ workspace }: LlamaBuild, plans: Plan[], input: Tensor): Tensor {
+  const [batch, heads, context, headDim] = input.shape as [number, number, number, number];
+  return heads === 1
+    ? workspace.view(input, [batch, context, headDim])
+    : workspace.add(plans, planMergeHeads(workspace.gpu, { input })).output;
+}
+
+function planVScale(
+  build: LlamaBuild,
+  plans: Plan[],
+  layer: number,
+): AttentionVScale | undefined {
+  const { workspace, config, constant } = build;
+  if (config.vScale === "none") return undefined;
+  if (constant !== undefined) {
+    return { constant, mode: config.vScale === "backward-only" ? "backward-only" : "full" };
+  }
+  const theta = parameterOf(build, layerParameterNames(layer).theta);
+  const learned = workspace.add(
+    plans,
+    planLearnedConstantForward(workspace.gpu, { theta, base: vScaleConstant(config) }),
+  );
+  return { constant: learned.constant, mode: "full" };
+}
+
+/**
+ * Plans attention's forward pass.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options which layer, and its input [B, T, d]
+ */
+export function planAttentionBlockForward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, input }: { readonly layer: number; readonly input: Tensor },
+): AttentionState {
+  const { workspace, config, angles, kernels, linearInput = (_, __, tensor) => tensor } = build;
+  const { gpu } = workspace;
+  const { queryHeads, keyValueHeads } = config;
+  const names = layerParameterNames(layer);
+  const { output: norm, inverseRms } = workspace.add(
+    plans,
+    planRmsNormForward(gpu, {
+      input,
+      gain: parameterOf(build, names.attentionNorm),
+      epsilon: config.normEpsilon,
+    }),
+  );
+  const projections = linear(build, plans, linearInput(plans, names.query, norm), names.query);
+  const { query, key, value } = workspace.add(
+    plans,
+    planSplitProjections(gpu, { projections, queryHeads, keyValueHeads, angles }),
+  );
+  const vScale = planVScale(build, plans, layer);
+  const { output, logSumExp } = workspace.add(
+    plans,
+    planAttentionForward(gpu, {
+      query,
+      key,
+      value,
+      ...vScale === undefined ? {} : { vScale },
+      ...variantOf(kernels.attentionForward),
+    }),
+  );
+  const merged = merge(build, plans, output);
+  const mixed = linearInput(plans, names.attentionOutput, merged);
+  const residual = linear(build, plans, mixed, names.attentionOutput);
+  return { norm, inverseRms, query, key, value, output, logSumExp, merged, residual, vScale };
+}
+
+/**
+ * Plans attention's backward pass, down to its norm's output.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options which layer, what its forward pass left, and the loss's gradient by its residual
+ *   [B, T, d]
+ * @returns the loss's gradients by its states
+ */
+export function planAttentionBlockBackward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, attention, residualGradient }: {
+    readonly layer: number;
+    readonly attention: AttentionState;
+    readonly residualGradient: Tensor;
+  },
+): AttentionTrace<Tensor>["gradients"] {
+  const { workspace, config, angles, kernels } = build;
+  const { gpu } = workspace;
+  const names = layerParameterNames(layer);
+  const { norm, query, key, value, output, logSumExp, merged, vScale } = attention;
+  const mergedGradient = linearBackward(build, plans, {
+    name: names.attentionOutput,
+    input: merged,
+    outputGradient: residualGradient,
+  });
+  const outputGradient = split(build, plans, mergedGradient);
+  const { queryGradient, keyGradient, valueGradient, constantGradient } = workspace.add(
+    plans,
+    planAttentionBackward(gpu, {
+      query,
+      key,
+      value,
+      output,
+      logSumExp,
+      outputGradient,
+      ...vScale === undefined ? {} : { vScale },
+      ...variantOf(kernels.attentionBackward),
+    }),
+  );
+  if (config.vScale === "learned" && vScale !== undefined && constantGradient !== undefined) {
+    const thetaGradient = gradientOf(build, names.theta);
+    workspace.add(
+      plans,
+      planLearnedConstantBackward(gpu, {
+        constant: vScale.constant,
+        constantGradient,
+        thetaGradient,
+      }),
+    );
+  }
+  const { projectionsGradient } = workspace.add(
+    plans,
+    planMergeProjections(gpu, { queryGradient, keyGradient, valueGradient, angles }),
+  );
+  return {
+    norm: linearBackward(build, plans, {
+      name: names.query,
+      input: norm,
+      outputGradient: projectionsGradient,
+    }),
+    query: queryGradient,
+    key: keyGradient,
+    value: valueGradient,
+    output: outputGradient,
+  };
+}

@@ -1,0 +1,76 @@
+/** A model's batch: the tokens that it is given, and their tensors. */
+import type { Tensor } from "../../gpu/tensor.ts";
+import { embeddingOrder } from "../../ops/model/embedding.ts";
+import type { LlamaOptions } from "../llama.ts";
+import type { Workspace } from "../workspace.ts";
+
+/** One batch. */
+export interface Batch {
+  /** `[B, T]`, row-major: from 0 to V − 1. */
+  readonly inputs: Uint32Array;
+  /** `[B, T]`: the token that each position is to foretell. */
+  readonly targets: Uint32Array;
+}
+
+/** A batch on the GPU. */
+export interface BatchTensors {
+  /** [B, T] */
+  readonly tokens: Tensor;
+  /** [B · T] */
+  readonly targets: Tensor;
+  /** [B · T], as {@linkcode embeddingOrder} has it */
+  readonly order: Tensor;
+  /** [V + 1], as {@linkcode embeddingOrder} has it */
+  readonly starts: Tensor;
+}
+
+/** Tensors for batches of one size. */
+export function batchTensors(
+  workspace: Workspace,
+  { config, batch, context }: LlamaOptions,
+): BatchTensors {
+  const { gpu } = workspace;
+  const length = batch * context;
+  return {
+    tokens: workspace.keep(gpu.empty([batch, context])),
+    targets: workspace.keep(gpu.empty([length])),
+    order: workspace.keep(gpu.empty([length])),
+    starts: workspace.keep(gpu.empty([config.vocabulary + 1])),
+  };
+}
+
+/**
+ * Uploads a batch.
+ *
+ * @param tensors of its size
+ * @param options the batch, and V
+ * @throws {TypeError} for a wrong type or length
+ * @throws {RangeError} for a token outside the vocabulary
+ */
+export function writeBatch(
+  tensors: BatchTensors,
+  { batch, vocabulary }: { readonly batch: Batch; readonly vocabulary: number },
+): void {
+  const { length } = tensors.targets;
+  const floats = new Map<string, Float32Array>();
+  for (const name of ["inputs", "targets"] as const) {
+    const given = batch[name];
+    if (!(given instanceof Uint32Array) || given.length !== length) {
+      throw new TypeError(
+        `Llama: ${name} has ${given?.length} elements, wanted a Uint32Array of ${length}`,
+      );
+    }
+    const wrong = given.findIndex((token) => token >= vocabulary);
+    if (wrong >= 0) {
+      throw new RangeError(
+        `Llama: ${name}[${wrong}] is ${given[wrong]}, wanted at most ${vocabulary - 1}`,
+      );
+    }
+    floats.set(name, Float32Array.from(given));
+  }
+  const { order, starts } = embeddingOrder(batch.inputs, vocabulary);
+  tensors.tokens.write(floats.get("inputs")!);
+  tensors.targets.write(floats.get("targets")!);
+  tensors.order.write(order);
+  tensors.starts.write(starts);
+}

@@ -1,0 +1,241 @@
+/** The end of a model on the GPU: the final norm, the head, the loss, and the way back to the last hidden state. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { planAccumulate } from "../../ops/arithmetic/add.ts";
+import { type CopyOptions, planCopy } from "../../ops/arithmetic/copy.ts";
+import {
+  planCrossEntropyBackward,
+  planCrossEntropyForward,
+} from "../../ops/model/cross_entropy.ts";
+import { planRmsNormForward } from "../../ops/rms_norm.ts";
+import { EMBEDDING, FINAL_NORM, HEAD } from "../../reference/llama/parameters.ts";
+import { gradientOf, type LlamaBuild, parameterOf, product, rowsOf } from "./build.ts";
+import { planNormBackward } from "./layer.ts";
+
+/** The plans of a model's end. */
+export interface HeadPlans {
+  /** The losses alone. */
+  readonly forward: readonly Plan[];
+  /** The losses, and the gradients. */
+  readonly train: readonly Plan[];
+  /** In nats: [B · T]. */
+  readonly tokenLosses: Tensor;
+  /** The loss's gradient by the last hidden state: [B, T, d]. */
+  readonly inputGradient: Tensor;
+  /** The loss's gradient by the head's matrix, with a tied head not yet in its place: [V, d]. */
+  readonly headGradient: Tensor;
+}
+
+/** The most bytes of logits at a time; the rows are worked through in chunks where there are more. */
+export const LOGITS_BYTES: number = 2 ** 27;
+
+/**
+ * How many rows of logits are computed at a time: the most that a buffer holds and that divide all rows.
+ *
+ * @param gpu where
+ * @param rows B · T
+ * @param vocabulary V
+ * @throws {RangeError} if a buffer does not even hold one row
+ */
+export function headChunkRows(gpu: Gpu, rows: number, vocabulary: number): number {
+  const most = Math.floor(Math.min(gpu.largestStorage, LOGITS_BYTES) / (4 * vocabulary));
+  if (most < 1) {
+    throw new RangeError(`Llama: this adapter has no buffer for ${vocabulary} logits`);
+  }
+  let chunks = Math.ceil(rows / most);
+  while (rows % chunks !== 0) chunks++;
+  return rows / chunks;
+}
+
+/** The logits of all rows, or of a chunk of them. */
+interface Chunk {
+  readonly plans: readonly Plan[];
+  /** [rows, d] */
+  readonly norm: Tensor;
+  /** [rows] */
+  readonly targets: Tensor;
+  /** [rows, V] */
+  readonly logits: Tensor;
+  /** [rows] */
+  readonly logSumExp: Tensor;
+  /** [rows] */
+  readonly loss: Tensor;
+}
+
+/** The way to the losses. */
+interface Losses {
+  /** All of it. */
+  readonly forward: readonly Plan[];
+  /** In nats: [B · T]. */
+  readonly tokenLosses: Tensor;
+  /** The final norm. */
+  readonly start: readonly Plan[];
+  /** [B, T, d] */
+  readonly norm: Tensor;
+  readonly inverseRms: Tensor;
+  readonly chunk: Chunk;
+  /** What follows the norm: for every chunk its first row, and the plans that end in its losses. */
+  readonly chunks: readonly { readonly first: number; readonly plans: readonly Plan[] }[];
+}
+
+/**
+ * Plans the way from the last hidden state to every token's loss. The logits are worked through in chunks of rows where
+ * a buffer does not hold all of them, so that a large vocabulary costs time and not memory.
+ *
+ * @param build the model
+ * @param options the last hidden state [B, T, d], and the targets [B · T]
+ */
+export function planLosses(
+  build: LlamaBuild,
+  { input, targets }: { readonly input: Tensor; readonly targets: Tensor },
+): Losses {
+  const { workspace, config, batch, context } = build;
+  const { gpu } = workspace;
+  const { modelDim } = config;
+  const rows = batch * context;
+  const chunkRows = headChunkRows(gpu, rows, config.vocabulary);
+  const start: Plan[] = [];
+  const { output: norm, inverseRms } = workspace.add(
+    start,
+    planRmsNormForward(gpu, {
+      input,
+      gain: parameterOf(build, FINAL_NORM),
+      epsilon: config.normEpsilon,
+    }),
+  );
+  if (chunkRows === rows) {
+    const chunk = planChunk(build, { norm: rowsOf(build, norm), targets });
+    const forward = [...start, ...chunk.plans];
+    const chunks = [{ first: 0, plans: chunk.plans }];
+    return { forward, tokenLosses: chunk.loss, start, norm, inverseRms, chunk, chunks };
+  }
+  const chunk = planChunk(build, {
+    norm: workspace.keep(gpu.empty([chunkRows, modelDim])),
+    targets: workspace.keep(gpu.empty([chunkRows])),
+  });
+  const tokenLosses = workspace.keep(gpu.empty([rows]));
+  const chunks = Array.from({ length: rows / chunkRows }, (_, i) => {
+    const first = i * chunkRows;
+    return {
+      first,
+      plans: [
+        copy(build, { source: norm, sourceStart: first * modelDim, copied: chunk.norm }),
+        copy(build, { source: targets, sourceStart: first, copied: chunk.targets }),
+        ...chunk.plans,
+        copy(build, { source: chunk.loss, copied: tokenLosses, copiedStart: first }),
+      ],
+    };
+  });
+  const forward = [...start, ...chunks.flatMap(({ plans }) => plans)];
+  return { forward, tokenLosses, start, norm, inverseRms, chunk, chunks };
+}
+
+function copy({ workspace }: LlamaBuild, options: CopyOptions): Plan {
+  return workspace.keep(planCopy(workspace.gpu, options).plan);
+}
+
+function headName({ config }: LlamaBuild): string {
+  return config.tiedHead ? EMBEDDING : HEAD;
+}
+
+function planChunk(
+  build: LlamaBuild,
+  { norm, targets }: { readonly norm: Tensor; readonly targets: Tensor },
+): Chunk {
+  const { workspace } = build;
+  const plans: Plan[] = [];
+  const logits = product(build, plans, {
+    left: norm,
+    right: parameterOf(build, headName(build)),
+    transposeRight: true,
+  });
+  const { loss, logSumExp } = workspace.add(
+    plans,
+    planCrossEntropyForward(workspace.gpu, { logits, targets }),
+  );
+  return { plans, norm, targets, logits, logSumExp, loss };
+}
+
+/**
+ * Plans the end of a model: the losses, and the way back to the last hidden state.
+ *
+ * @param build the model
+ * @param options the last hidden state [B, T, d], the targets [B · T], and what each token's loss is multiplied by in
+ *   the whole loss
+ */
+export function planHead(
+  build: LlamaBuild,
+  { input, targets, factor }: {
+    readonly input: Tensor;
+    readonly targets: Tensor;
+    readonly factor: number;
+  },
+): HeadPlans {
+  const { workspace, config } = build;
+  const { gpu } = workspace;
+  const { modelDim } = config;
+  const headGradient = config.tiedHead
+    ? workspace.keep(gpu.empty([config.vocabulary, modelDim]))
+    : gradientOf(build, HEAD);
+  const { forward, tokenLosses, start, norm, inverseRms, chunk, chunks } = planLosses(build, {
+    input,
+    targets,
+  });
+  const whole = chunks.length === 1;
+  const backward = planChunkBackward(build, {
+    chunk,
+    factor,
+    headGradient: whole ? headGradient : workspace.keep(gpu.empty(headGradient.shape)),
+  });
+  const normGradient = whole ? backward.normGradient : workspace.keep(gpu.empty(norm.shape));
+  const train = [...start];
+  for (const { first, plans } of chunks) {
+    train.push(...plans, ...backward.plans);
+    if (whole) continue;
+    const source = backward.normGradient;
+    train.push(copy(build, { source, copied: normGradient, copiedStart: first * modelDim }));
+    const term = backward.headGradient;
+    if (first === 0) train.push(copy(build, { source: term, copied: headGradient }));
+    else workspace.add(train, planAccumulate(gpu, { term, total: headGradient }));
+  }
+  const inputGradient = planNormBackward(build, train, {
+    name: FINAL_NORM,
+    input,
+    inverseRms,
+    outputGradient: workspace.view(normGradient, input.shape),
+    residualGradient: undefined,
+  });
+  return { forward, train, tokenLosses, inputGradient, headGradient };
+}
+
+function planChunkBackward(
+  build: LlamaBuild,
+  { chunk: { norm, targets, logits, logSumExp }, factor, headGradient }: {
+    readonly chunk: Chunk;
+    readonly factor: number;
+    readonly headGradient: Tensor;
+  },
+): {
+  readonly plans: readonly Plan[];
+  readonly normGradient: Tensor;
+  readonly headGradient: Tensor;
+} {
+  const { workspace } = build;
+  const plans: Plan[] = [];
+  const { logitsGradient } = workspace.add(
+    plans,
+    planCrossEntropyBackward(workspace.gpu, { logits, targets, logSumExp, factor }),
+  );
+  const normGradient = product(build, plans, {
+    left: logitsGradient,
+    right: parameterOf(build, headName(build)),
+  });
+  product(build, plans, {
+    left: logitsGradient,
+    right: norm,
+    transposeLeft: true,
+    product: headGradient,
+  });
+  return { plans, normGradient, headGradient };
+}

@@ -1,0 +1,220 @@
+/** One decoder layer on the GPU: its plans forward and backward, and the states that they leave. */
+import type { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { planAdd } from "../../ops/arithmetic/add.ts";
+import { planRmsNormBackward, planRmsNormForward } from "../../ops/rms_norm.ts";
+import { planSwigluBackward, planSwigluForward } from "../../ops/model/swiglu.ts";
+import { layerParameterNames } from "../../reference/llama/parameters.ts";
+import type { LayerTrace } from "../../reference/llama/trace.ts";
+import {
+  type AttentionState,
+  planAttentionBlockBackward,
+  planAttentionBlockForward,
+} from "./attention.ts";
+import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./build.ts";
+
+/** What a layer's forward pass leaves for its backward pass and for the trace. */
+export interface LayerState {
+  /** h: [B, T, d] */
+  readonly input: Tensor;
+  readonly attention: AttentionState | undefined;
+  /** h^{ℓ+½}: [B, T, d] */
+  readonly half: Tensor;
+  readonly mlp: MlpState;
+  /** h^{ℓ+1}: [B, T, d] */
+  readonly output: Tensor;
+}
+
+/** The same of its MLP. */
+export interface MlpState {
+  /** h̃^{ℓ+½}: [B, T, d] */
+  readonly norm: Tensor;
+  readonly inverseRms: Tensor;
+  /** Gate and up side by side: [B, T, 2 f] */
+  readonly projections: Tensor;
+  /** g σ(g) u: [B, T, f] */
+  readonly hidden: Tensor;
+  /** r_mlp: [B, T, d] */
+  readonly residual: Tensor;
+}
+
+/**
+ * Plans a layer's forward pass.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options which layer, and its input [B, T, d]
+ */
+export function planLayerForward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, input }: { readonly layer: number; readonly input: Tensor },
+): LayerState {
+  const { workspace, config } = build;
+  const { gpu } = workspace;
+  const attention = config.layersWithoutAttention.includes(layer)
+    ? undefined
+    : planAttentionBlockForward(build, plans, { layer, input });
+  const half = attention === undefined
+    ? input
+    : workspace.add(plans, planAdd(gpu, { terms: [input, attention.residual] })).sum;
+  const mlp = planMlpForward(build, plans, { layer, input: half });
+  const output = workspace.add(plans, planAdd(gpu, { terms: [half, mlp.residual] })).sum;
+  return { input, attention, half, mlp, output };
+}
+
+function planMlpForward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, input }: { readonly layer: number; readonly input: Tensor },
+): MlpState {
+  const { workspace, config, linearInput = (_, __, tensor) => tensor } = build;
+  const { gpu } = workspace;
+  const names = layerParameterNames(layer);
+  const { output: norm, inverseRms } = workspace.add(
+    plans,
+    planRmsNormForward(gpu, {
+      input,
+      gain: parameterOf(build, names.mlpNorm),
+      epsilon: config.normEpsilon,
+    }),
+  );
+  const projections = linear(build, plans, linearInput(plans, names.gate, norm), names.gate);
+  const { hidden } = workspace.add(plans, planSwigluForward(gpu, { projections }));
+  const residual = linear(build, plans, linearInput(plans, names.down, hidden), names.down);
+  return { norm, inverseRms, projections, hidden, residual };
+}
+
+/**
+ * Plans a layer's backward pass.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options which layer, what its forward pass left, and the loss's gradient by its output [B, T, d]
+ * @returns the layer's states and gradients
+ */
+export function planLayerBackward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, state, outputGradient }: {
+    readonly layer: number;
+    readonly state: LayerState;
+    readonly outputGradient: Tensor;
+  },
+): LayerTrace<Tensor> {
+  const { input, attention, half, mlp, output } = state;
+  const mlpNormGradient = planMlpBackward(build, plans, { layer, mlp, outputGradient });
+  const names = layerParameterNames(layer);
+  const halfGradient = planNormBackward(build, plans, {
+    name: names.mlpNorm,
+    input: half,
+    inverseRms: mlp.inverseRms,
+    outputGradient: mlpNormGradient,
+    residualGradient: outputGradient,
+  });
+  let inputGradient = halfGradient;
+  let attentionGradients;
+  if (attention !== undefined) {
+    attentionGradients = planAttentionBlockBackward(build, plans, {
+      layer,
+      attention,
+      residualGradient: halfGradient,
+    });
+    inputGradient = planNormBackward(build, plans, {
+      name: names.attentionNorm,
+      input,
+      inverseRms: attention.inverseRms,
+      outputGradient: attentionGradients.norm,
+      residualGradient: halfGradient,
+    });
+  }
+  return {
+    input,
+    attention: attention === undefined || attentionGradients === undefined ? undefined : {
+      norm: attention.norm,
+      query: attention.query,
+      key: attention.key,
+      value: attention.value,
+      output: attention.output,
+      logSumExp: attention.logSumExp,
+      residual: attention.residual,
+      gradients: attentionGradients,
+    },
+    half,
+    mlpNorm: mlp.norm,
+    mlpResidual: mlp.residual,
+    output,
+    gradients: {
+      input: inputGradient,
+      half: halfGradient,
+      mlpNorm: mlpNormGradient,
+      output: outputGradient,
+    },
+  };
+}
+
+function planMlpBackward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, mlp, outputGradient }: {
+    readonly layer: number;
+    readonly mlp: MlpState;
+    readonly outputGradient: Tensor;
+  },
+): Tensor {
+  const { workspace } = build;
+  const { gpu } = workspace;
+  const names = layerParameterNames(layer);
+  const { norm, projections, hidden } = mlp;
+  const hiddenGradient = linearBackward(build, plans, {
+    name: names.down,
+    input: hidden,
+    outputGradient,
+  });
+  const { projectionsGradient } = workspace.add(
+    plans,
+    planSwigluBackward(gpu, { projections, hiddenGradient }),
+  );
+  return linearBackward(build, plans, {
+    name: names.gate,
+    input: norm,
+    outputGradient: projectionsGradient,
+  });
+}
+
+/**
+ * Plans the backward pass of a norm beside a residual stream: the stream's gradient, and the norm's on top of it.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options the gain's name, the norm's input and what its forward pass left, the loss's gradient by its output
+ *   and that which the stream brings
+ * @returns the gradient by the norm's input, which is the stream
+ */
+export function planNormBackward(
+  build: LlamaBuild,
+  plans: Plan[],
+  { name, input, inverseRms, outputGradient, residualGradient }: {
+    readonly name: string;
+    readonly input: Tensor;
+    readonly inverseRms: Tensor;
+    readonly outputGradient: Tensor;
+    readonly residualGradient: Tensor | undefined;
+  },
+): Tensor {
+  const { workspace } = build;
+  const { gpu } = workspace;
+  const { inputGradient } = workspace.add(
+    plans,
+    planRmsNormBackward(gpu, {
+      input,
+      gain: parameterOf(build, name),
+      inverseRms,
+      outputGradient,
+      gainGradient: gradientOf(build, name),
+    }),
+  );
+  return residualGradient === undefined
+    ? inputGradient
+    : workspace.add(plans, planAdd(gpu, { terms: [residualGradient, inputGradient] })).sum;
+}

@@ -1,0 +1,112 @@
+/** The memory of a training step, counted before anything is allocated. */
+import { checkConfig, type LlamaConfig } from "../../reference/llama/config.ts";
+import { LOGITS_BYTES } from "./head.ts";
+import { packedLength } from "../parameter_packs.ts";
+
+/** Bytes on the GPU. */
+export interface TrainingMemory {
+  /** Parameters, gradients and AdamW's two moments. */
+  readonly parameters: number;
+  /** States and their gradients of a micro-batch: all of them are kept, since measurements look at them. */
+  readonly states: number;
+  /** Logits, their gradients and what else the loss takes. */
+  readonly head: number;
+  /** All of it. */
+  readonly total: number;
+}
+
+/**
+ * Counts the bytes that a `Llama` and its `AdamW` allocate. What single kernels need beside their tensors is counted where
+ * it grows with the batch; adapters differ by a few percent. Not counted are the copies that adapters which compute on the
+ * CPU need where B · T or V is no multiple of 4.
+ *
+ * @param config the model's shape
+ * @param options B, T, and the micro-batches of a step (1 by default)
+ * @throws {RangeError} for a configuration that no model can have
+ *
+ * @example
+ * ```ts
+ * import { trainingMemory } from "./memory.ts";
+ *
+ * const config = {
+ *   vocabulary: 64,
+ *   layers: 2,
+ *   modelDim: 64,
+ *   queryHeads: 1,
+ *   keyValueHeads: 1,
+ *   headDim: 64,
+ *   feedForwardDim: 176,
+ *   normEpsilon: 1e-5,
+ *   ropeBase: 10_000,
+ *   tiedHead: false,
+ *   vScale: "none" as const,
+ *   layersWithoutAttention: [],
+ * };
+ * console.log(trainingMemory(config, { batch: 16, context: 64 }).total / 1e6, "MB");
+ * ```
+ */
+export function trainingMemory(
+  config: LlamaConfig,
+  { batch, context, microBatches = 1 }: {
+    readonly batch: number;
+    readonly context: number;
+    readonly microBatches?: number;
+  },
+): TrainingMemory {
+  checkConfig(config);
+  const rows = batch * context;
+  const { layers, layersWithoutAttention, modelDim, headDim, keyValueHeads } = config;
+  const withAttention = layers - layersWithoutAttention.length;
+  const parameters = (microBatches > 1 ? 5 : 4) * packedLength(config);
+  const states = 3 * rows + config.vocabulary + context * headDim + keyValueHeads +
+    rows * modelDim + layers * mlpLength(config, rows) +
+    withAttention * attentionLength(config, rows);
+  const head = headLength(config, rows);
+  const bytes = [parameters, states, head].map((length) => 4 * length) as [number, number, number];
+  return {
+    parameters: bytes[0],
+    states: bytes[1],
+    head: bytes[2],
+    total: bytes[0] + bytes[1] + bytes[2],
+  };
+}
+
+/** What adding up a gain's gradient takes: a row a run. */
+function gainLength({ modelDim }: LlamaConfig, rows: number): number {
+  return Math.min(512, Math.ceil(rows / 8)) * modelDim;
+}
+
+// Forward: the norm, the residual and the sum with it; backward: the gradients by the norm's output, its input, and their
+// sum with the residual's.
+function branchLength(config: LlamaConfig, rows: number): number {
+  return 6 * rows * config.modelDim + rows + gainLength(config, rows);
+}
+
+// Both projections, what they make of each other, and the gradients by all three.
+function mlpLength(config: LlamaConfig, rows: number): number {
+  return branchLength(config, rows) + 6 * rows * config.feedForwardDim;
+}
+
+function attentionLength(config: LlamaConfig, rows: number): number {
+  const { queryHeads, keyValueHeads, headDim, vScale } = config;
+  const query = rows * queryHeads * headDim;
+  const key = rows * keyValueHeads * headDim;
+  // The joint projection and its parts, twice; the heads' output and its gradient, side by side as well unless one head is.
+  const projections = 4 * (query + 2 * key);
+  const outputs = (queryHeads > 1 ? 4 : 2) * query;
+  // logSumExp and two numbers a query row for the backward pass; V-scale's two numbers a value row, twice.
+  const statistics = 3 * rows * queryHeads + (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
+  return branchLength(config, rows) + projections + outputs + statistics;
+}
+
+function headLength(config: LlamaConfig, rows: number): number {
+  const { vocabulary, modelDim, tiedHead } = config;
+  const chunks = Math.ceil(4 * rows * vocabulary / LOGITS_BYTES);
+  const chunkRows = Math.ceil(rows / chunks);
+  const matrix = vocabulary * modelDim;
+  return 2 * chunkRows * vocabulary + chunkRows * (modelDim + 2) +
+    // The final norm, and the gradient by its input.
+    2 * rows * modelDim + rows + gainLength(config, rows) +
+    (chunks > 1 ? rows * (modelDim + 1) + chunkRows * (modelDim + 1) + matrix : 0) +
+    (tiedHead ? 2 * matrix : 0);
+}

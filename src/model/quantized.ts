@@ -1,0 +1,163 @@
+/**
+ * What INT8 activations cost a model: its loss when the inputs of linear maps are rounded to what INT8 holds. A
+ * diagnostic of how far a few huge activations stretch the range, not a recipe for inference.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { planAbsoluteMaximum, planFakeQuantize } from "../ops/arithmetic/fake_quantize.ts";
+import { layerParameterNames } from "../reference/llama/parameters.ts";
+import type { Llama } from "./llama.ts";
+import { Workspace } from "./workspace.ts";
+
+/** What a {@linkcode QuantizedEvaluation} rounds. */
+export interface QuantizedOptions {
+  /** The inputs of `mlp.down_proj` alone, or of all linear maps of the decoder layers. */
+  readonly linears: "down" | "all";
+  /** `static`: one scale a linear map, from the largest input that calibration saw; `per-token`: each row's own. */
+  readonly scale: "static" | "per-token";
+}
+
+/**
+ * The loss of a model with rounded activations, on the batch that the model was given.
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { Llama } from "./llama.ts";
+ * import { QuantizedEvaluation } from "./quantized.ts";
+ * import { initialValues, listParameters } from "../reference/llama/parameters.ts";
+ *
+ * const config = {
+ *   vocabulary: 16,
+ *   layers: 1,
+ *   modelDim: 8,
+ *   queryHeads: 1,
+ *   keyValueHeads: 1,
+ *   headDim: 4,
+ *   feedForwardDim: 16,
+ *   normEpsilon: 1e-5,
+ *   ropeBase: 10_000,
+ *   tiedHead: false,
+ *   vScale: "none" as const,
+ *   layersWithoutAttention: [],
+ * };
+ * const parameters = new Map(
+ *   listParameters(config).map((parameter) => [parameter.name, initialValues(parameter, { seed: 1 })]),
+ * );
+ * using gpu = await openGpu();
+ * using model = new Llama(gpu, { config, batch: 2, context: 8, parameters, kernels: "start" });
+ * using quantized = new QuantizedEvaluation(gpu, model, { linears: "all", scale: "static" });
+ * const inputs = Uint32Array.from({ length: 16 }, (_, i) => i);
+ * model.setBatch({ inputs, targets: inputs });
+ * quantized.calibrate();
+ * quantized.evaluate();
+ * console.log((await quantized.loss.read())[0]);
+ * ```
+ */
+export class QuantizedEvaluation {
+  /** The mean loss of the batch after `evaluate`, in nats: `[1]`. */
+  readonly loss: Tensor;
+  /** The loss of each token, in nats: `[B · T]`. */
+  readonly tokenLosses: Tensor;
+  /** With `scale: "static"`: the largest input seen so far of each linear map, `[1]` each, by its parameter's name. */
+  readonly maxima: ReadonlyMap<string, Tensor>;
+  readonly #gpu: Gpu;
+  readonly #workspace: Workspace;
+  readonly #calibration: readonly Plan[];
+  readonly #evaluation: readonly Plan[];
+  #calibrated: boolean;
+
+  /**
+   * Plans the evaluation.
+   *
+   * @param gpu where the model is
+   * @param model whose parameters and batch to use, also where they change later
+   * @param options what is rounded
+   * @throws {RangeError} for unknown options
+   */
+  constructor(gpu: Gpu, model: Llama, { linears, scale }: QuantizedOptions) {
+    for (
+      const [name, given, wanted] of [
+        ["linears", linears, ["down", "all"]],
+        ["scale", scale, ["static", "per-token"]],
+      ] as const
+    ) {
+      if (!wanted.includes(given as never)) {
+        throw new RangeError(
+          `QuantizedEvaluation: ${name} is ${JSON.stringify(given)}, wanted ${wanted.join(" or ")}`,
+        );
+      }
+    }
+    const down = new Set(
+      Array.from(
+        { length: model.config.layers },
+        (_, layer) => layerParameterNames(layer).down,
+      ),
+    );
+    const rounded = (linear: string) => linears === "all" || down.has(linear);
+    this.#gpu = gpu;
+    this.#workspace = new Workspace(gpu);
+    const workspace = this.#workspace;
+    try {
+      const maxima = new Map<string, Tensor>();
+      this.maxima = maxima;
+      this.#calibration = scale === "per-token" ? [] : model.planEvaluation(workspace, {
+        linearInput(plans, linear, input) {
+          if (rounded(linear)) {
+            const { maximum } = workspace.add(plans, planAbsoluteMaximum(gpu, { input }));
+            maxima.set(linear, maximum);
+          }
+          return input;
+        },
+      }).plans;
+      this.#calibrated = scale === "per-token";
+      const { plans, loss, tokenLosses } = model.planEvaluation(workspace, {
+        linearInput(plans, linear, input) {
+          if (!rounded(linear)) return input;
+          const maximum = maxima.get(linear);
+          return workspace.add(
+            plans,
+            planFakeQuantize(gpu, { input, ...maximum === undefined ? {} : { maximum } }),
+          ).output;
+        },
+      });
+      this.#evaluation = plans;
+      this.loss = loss;
+      this.tokenLosses = tokenLosses;
+    } catch (error) {
+      workspace[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Enqueues a forward pass on the model's batch that widens the static scales to what it sees. */
+  calibrate(): void {
+    if (this.#calibration.length > 0) this.#gpu.run(this.#calibration);
+    this.#calibrated = true;
+  }
+
+  /**
+   * Enqueues a forward pass on the model's batch with rounded inputs: fills `loss` and `tokenLosses`.
+   *
+   * @throws {TypeError} if static scales have not been calibrated
+   */
+  evaluate(): void {
+    if (!this.#calibrated) {
+      throw new TypeError("QuantizedEvaluation: static scales want calibrate() first");
+    }
+    this.#gpu.run(this.#evaluation);
+  }
+
+  /** Frees everything of its own. Work already enqueued still finishes. */
+  dispose(): void {
+    this.#workspace[Symbol.dispose]();
+  }
+
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,165 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import {
+  absoluteMaximumKernel,
+  fakeQuantizeKernel,
+  fakeQuantizeRowsKernel,
+} from "../model/kernels.ts";
+import { type Planned, runOnce } from "../shared/run_once.ts";
+import {
+  checkCall,
+  checkShape,
+  checkTensor,
+  elementCount,
+  emptyTensors,
+  spreadWorkgroups,
+} from "../shared/validation.ts";
+
+/** Arguments of {@linkcode fakeQuantize}. */
+export interface FakeQuantizeOptions {
+  /** `[…, d]` */
+  readonly input: Tensor;
+  /** `[1]`: the magnitude that becomes 127, for the whole tensor. Default: each row's own largest. */
+  readonly maximum?: Tensor;
+}
+
+/** Results of {@linkcode fakeQuantize}. */
+export interface FakeQuantizeResult {
+  /** Of the input's shape. */
+  readonly output: Tensor;
+}
+
+/** Arguments of {@linkcode planAbsoluteMaximum}. */
+export interface AbsoluteMaximumOptions {
+  /** Any shape. */
+  readonly input: Tensor;
+  /** `[1]`, not negative: what was found in other tensors before, changed in place. Default: a new tensor of 0. */
+  readonly maximum?: Tensor;
+}
+
+/** Results of {@linkcode planAbsoluteMaximum}. */
+export interface AbsoluteMaximumResult {
+  /** `[1]` */
+  readonly maximum: Tensor;
+}
+
+/**
+ * Prepares {@linkcode fakeQuantize} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planFakeQuantize } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { plan, output } = planFakeQuantize(gpu, { input: gpu.tensor([127, 0.4, -3.5], [1, 3]) });
+ * gpu.run(plan);
+ * console.log(output.shape, plan.cost.flops);
+ * ```
+ */
+export function planFakeQuantize(
+  gpu: Gpu,
+  options: FakeQuantizeOptions,
+): Planned<FakeQuantizeResult> {
+  const operator = "fakeQuantize";
+  checkCall(operator, gpu, options);
+  const { input, maximum } = options;
+  checkTensor(gpu, input, { operator, name: "input" });
+  if (maximum !== undefined) checkShape(gpu, maximum, { operator, name: "maximum", wanted: [1] });
+  const outputs = emptyTensors(gpu, operator, { output: input.shape });
+  const columns = input.shape.at(-1) ?? 1;
+  const rows = elementCount(input.shape) / columns;
+  const plan = new Plan(gpu, {
+    operator,
+    // An element: a quotient, a rounding, a clamp and a product; beside them the maximum where it is not given.
+    cost: { flops: (maximum === undefined ? 5 : 4) * input.length, bytes: 8 * input.length },
+    dispatches: [
+      maximum === undefined
+        ? {
+          kernel: fakeQuantizeRowsKernel,
+          parameters: [{ u32: rows }, { u32: columns }],
+          buffers: [input.binding, outputs.output.binding],
+          workgroups: spreadWorkgroups(gpu, rows),
+        }
+        : {
+          kernel: fakeQuantizeKernel,
+          parameters: [{ u32: input.length }],
+          buffers: [input.binding, maximum.binding, outputs.output.binding],
+          workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 64)),
+        },
+    ],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * What is left of numbers that go through symmetric INT8: `s clamp(round(x / s), −127, 127)` with `s = maximum / 127`,
+ * in float32; halves round to even. With `maximum` one scale serves the whole tensor (static), without it
+ * every row has its own (dynamic, per token).
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `input` […, d], `maximum` [1]
+ * @returns `output` […, d]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { fakeQuantize, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { output } = fakeQuantize(gpu, { input: gpu.tensor([127, 0.4, -3.5], [1, 3]) });
+ * console.log(await output.read()); // 127, 0, -4
+ * ```
+ */
+export function fakeQuantize(gpu: Gpu, options: FakeQuantizeOptions): FakeQuantizeResult {
+  return runOnce(gpu, planFakeQuantize(gpu, options));
+}
+
+/**
+ * Prepares the search for the largest magnitude of a tensor: `maximum ← max(maximum, max |x|)`, so that running it for many
+ * tensors calibrates one scale for all of them.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensor, and what was found before
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planAbsoluteMaximum } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { plan, maximum } = planAbsoluteMaximum(gpu, { input: gpu.tensor([1, -3, 2], [3]) });
+ * gpu.run(plan);
+ * console.log(await maximum.read()); // 3
+ * ```
+ */
+export function planAbsoluteMaximum(
+  gpu: Gpu,
+  options: AbsoluteMaximumOptions,
+): Planned<AbsoluteMaximumResult> {
+  const operator = "absoluteMaximum";
+  checkCall(operator, gpu, options);
+  const { input, maximum: given } = options;
+  checkTensor(gpu, input, { operator, name: "input" });
+  if (given !== undefined) checkShape(gpu, given, { operator, name: "maximum", wanted: [1] });
+  const maximum = given ?? gpu.empty([1]); // new buffers are zeros
+  const plan = new Plan(gpu, {
+    operator,
+    cost: { flops: input.length, bytes: 4 * (input.length + 2) },
+    dispatches: [{
+      kernel: absoluteMaximumKernel,
+      parameters: [{ u32: input.length }],
+      buffers: [input.binding, maximum.binding],
+      workgroups: [1],
+    }],
+  });
+  return { plan, maximum };
+}

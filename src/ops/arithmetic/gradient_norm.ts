@@ -1,0 +1,96 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import { type Dispatch, Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { normKernel, sumSquaresKernel } from "../model/kernels.ts";
+import type { Planned } from "../shared/run_once.ts";
+import { checkCall, checkFinite, checkTensor } from "../shared/validation.ts";
+
+/** Arguments of {@linkcode planGradientNorm}. */
+export interface GradientNormOptions {
+  /** At least one, of any shapes. */
+  readonly gradients: readonly Tensor[];
+  /** The largest norm that is left alone, above 0. */
+  readonly maximum: number;
+}
+
+/** Results of {@linkcode planGradientNorm}. */
+export interface GradientNormResult {
+  /** `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it. */
+  readonly clipping: Tensor;
+}
+
+/** Enough runs of a tensor to fill a GPU, few enough that adding them costs nothing. */
+const MOST_RUNS = 256;
+const LEAST_ELEMENTS = 4096;
+
+/**
+ * Prepares the norm of many gradients together, and the factor that clips it, without a number leaving the GPU. The
+ * squares are added in a fixed order: the same gradients give the same bits.
+ *
+ * Source: Pascanu, Mikolov, Bengio, arXiv 1211.5063.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the gradients and the largest norm
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types, or no gradients
+ * @throws {RangeError} for a maximum that is not above 0
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planGradientNorm } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const gradients = [gpu.tensor([3], [1]), gpu.tensor([0, 4], [2])];
+ * const { plan, clipping } = planGradientNorm(gpu, { gradients, maximum: 1 });
+ * gpu.run(plan);
+ * console.log(await clipping.read()); // 5, 0.2
+ * ```
+ */
+export function planGradientNorm(
+  gpu: Gpu,
+  options: GradientNormOptions,
+): Planned<GradientNormResult> {
+  const operator = "gradientNorm";
+  checkCall(operator, gpu, options);
+  const { gradients, maximum } = options;
+  if (!Array.isArray(gradients) || gradients.length === 0) {
+    throw new TypeError(`${operator}: gradients is ${gradients}, wanted at least one tensor`);
+  }
+  gradients.forEach((gradient, i) =>
+    checkTensor(gpu, gradient, { operator, name: `gradients[${i}]` })
+  );
+  checkFinite(maximum, { operator, name: "maximum" });
+  if (maximum <= 0) {
+    throw new RangeError(`${operator}: maximum is ${maximum}, wanted a number above 0`);
+  }
+  const divisions = gradients.map(({ length }) => {
+    const elementsPerRun = Math.max(LEAST_ELEMENTS, Math.ceil(length / MOST_RUNS));
+    return { length, elementsPerRun, runs: Math.ceil(length / elementsPerRun) };
+  });
+  const runs = divisions.reduce((sum, division) => sum + division.runs, 0);
+  const partial = gpu.storage(4 * runs);
+  let start = 0;
+  const squares = divisions.map(({ length, elementsPerRun, runs }, i): Dispatch => {
+    start += runs;
+    return {
+      kernel: sumSquaresKernel,
+      parameters: [{ u32: length }, { u32: elementsPerRun }, { u32: start - runs }],
+      buffers: [(gradients[i] as Tensor).binding, partial],
+      workgroups: [runs],
+    };
+  });
+  const clipping = gpu.empty([2]);
+  const length = gradients.reduce((sum, gradient) => sum + gradient.length, 0);
+  const plan = new Plan(gpu, {
+    operator,
+    cost: { flops: 2 * length, bytes: 4 * (length + 2) },
+    dispatches: [...squares, {
+      kernel: normKernel,
+      parameters: [{ u32: runs }, { f32: maximum }],
+      buffers: [partial, clipping.binding],
+      workgroups: [1],
+    }],
+    scratch: [partial],
+  });
+  return { plan, clipping };
+}

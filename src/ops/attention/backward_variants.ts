@@ -1,0 +1,229 @@
+import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
+import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
+import { PANEL_LANES, SUBGROUP_PANEL } from "../../../kernels/attention/panels/subgroup_tile.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { AttentionBackwardCall } from "./call.ts";
+import { suitsBarrierFree } from "./barrier_free.ts";
+import {
+  barrierFreePanel,
+  barrierFreePanelKernels,
+  subgroupPanelKernels,
+} from "./panel_kernels.ts";
+import { type PanelKernels, planPanels, unfitPanels } from "./panels.ts";
+import { type AttentionShape, TILE, tileParameters } from "./shape.ts";
+import { hasWideSubgroups } from "./subgroup.ts";
+import {
+  attentionHalfTiles,
+  type AttentionTile,
+  attentionTiles,
+  bestTile,
+  unfitTiled,
+} from "./tiled.ts";
+import { planValve } from "./valve.ts";
+import {
+  attentionBackwardKeyValueKernel,
+  attentionBackwardQueryKernel,
+  attentionBackwardRowKernel,
+  unrolledAttentionKernel,
+  vScaleConstantGradientKernel,
+} from "../shared/kernels.ts";
+import { unfitForSubgroupSize } from "../shared/unfit.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+import type { Variant, VariantPlan } from "../shared/variants.ts";
+
+// Writes (logSumExp, D) of every query row, 8 bytes a row.
+function rowDispatch(
+  gpu: Gpu,
+  { shape, output, outputGradient, logSumExp }: AttentionBackwardCall,
+  rowStatistics: GPUBuffer,
+): Dispatch {
+  const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
+  return {
+    kernel: attentionBackwardRowKernel,
+    parameters: [{ u32: rows }, { u32: shape.headDim / 4 }],
+    buffers: [output.buffer, outputGradient.buffer, logSumExp.buffer, rowStatistics],
+    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+  };
+}
+
+// Sums the terms of V-scale's constantGradient, if the call has one; valve is [B, Hkv, T] of (term, anything).
+function constantDispatches(
+  { shape, constantGradient }: AttentionBackwardCall,
+  valve: GPUBuffer,
+): Dispatch[] {
+  if (constantGradient === undefined) return [];
+  const { batches, keyValueHeads, sequenceLength } = shape;
+  return [{
+    kernel: vScaleConstantGradientKernel,
+    parameters: [{ u32: batches }, { u32: keyValueHeads }, { u32: sequenceLength }],
+    buffers: [valve, constantGradient.buffer],
+    workgroups: [keyValueHeads],
+  }];
+}
+
+/** What a variant adds to the frame: the dispatches that compute the three gradients. */
+type Passes = (
+  buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
+) => VariantPlan;
+
+// What all variants share: the valve and the rows' statistics first; then the gradients, which replace the valve's
+// (|v|², C) by the terms of the constant's gradient; then their sum.
+function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
+  const { shape, vScale, value } = call;
+  const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
+  const rowStatistics = gpu.storage(8 * shape.batches * shape.queryHeads * shape.sequenceLength);
+  const gradients = passes({ rowStatistics, valve });
+  return {
+    scratch: [...scratch, rowStatistics, ...gradients.scratch],
+    dispatches: [
+      ...dispatches,
+      rowDispatch(gpu, call, rowStatistics),
+      ...gradients.dispatches,
+      ...constantDispatches(call, valve),
+    ],
+  };
+}
+
+/** One kernel of a backward pass, and over how many workgroups along the sequence it goes. */
+interface BackwardKernel {
+  readonly kernel: Kernel;
+  readonly tiles: number;
+}
+
+// The variants with two kernels: queryGradient first, since the kernel for keys and values changes the valve.
+function planPasses(
+  gpu: Gpu,
+  call: AttentionBackwardCall,
+  { passesHeadDim, query, keyValue }: {
+    /** Whether D is a parameter and not part of the source. */
+    readonly passesHeadDim: boolean;
+    readonly query: BackwardKernel;
+    readonly keyValue: BackwardKernel;
+  },
+): VariantPlan {
+  const { shape, scale, vScale, queryGradient, keyGradient, valueGradient } = call;
+  const { batches, queryHeads, keyValueHeads } = shape;
+  return planFrame(gpu, call, ({ rowStatistics, valve }) => {
+    const dispatch = (
+      { kernel, tiles }: BackwardKernel,
+      heads: number,
+      gradients: readonly Tensor[],
+    ): Dispatch => ({
+      kernel,
+      parameters: tileParameters(shape, { scale, mode: vScale?.mode, passesHeadDim }),
+      buffers: [
+        call.query.buffer,
+        call.key.buffer,
+        call.value.buffer,
+        call.outputGradient.buffer,
+        rowStatistics,
+        valve,
+        ...gradients.map(({ buffer }) => buffer),
+      ],
+      workgroups: [tiles, heads, batches],
+    });
+    return {
+      scratch: [],
+      dispatches: [
+        dispatch(query, queryHeads, [queryGradient]),
+        dispatch(keyValue, keyValueHeads, [keyGradient, valueGradient]),
+      ],
+    };
+  });
+}
+
+const portable: Variant<AttentionShape, AttentionBackwardCall> = {
+  name: "portable",
+  unfit: () => undefined,
+  suits: () => true,
+  plan(gpu, call) {
+    const { headDim, sequenceLength } = call.shape;
+    const { software } = gpu.info;
+    const tiles = Math.ceil(sequenceLength / TILE);
+    return planPasses(gpu, call, {
+      passesHeadDim: true,
+      query: { kernel: attentionBackwardQueryKernel(headDim, software), tiles },
+      keyValue: { kernel: attentionBackwardKeyValueKernel(headDim, software), tiles },
+    });
+  },
+};
+
+// The kernel for keys and values keeps twice as many sums in registers, so that it takes half the rows.
+function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, AttentionBackwardCall> {
+  return {
+    name,
+    unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
+    suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
+      !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
+    plan(gpu, call) {
+      const { headDim, sequenceLength } = call.shape;
+      const keyValueTile = { ...tile, quadsDown: 1 };
+      const tiles = ({ down, quadsDown }: AttentionTile) =>
+        Math.ceil(sequenceLength / (4 * down * quadsDown));
+      return planPasses(gpu, call, {
+        passesHeadDim: false,
+        query: {
+          kernel: unrolledAttentionKernel(
+            "attention/tiled/backward_query.wgsl.ts",
+            attentionBackwardQueryTiled({ ...tile, headDim }),
+          ),
+          tiles: tiles(tile),
+        },
+        keyValue: {
+          kernel: unrolledAttentionKernel(
+            "attention/tiled/backward_key_value.wgsl.ts",
+            attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
+          ),
+          tiles: tiles(keyValueTile),
+        },
+      });
+    },
+  };
+}
+
+// For adapters that compute on the CPU: storing the probabilities is cheaper there than computing them again.
+function planInPanels(
+  gpu: Gpu,
+  call: AttentionBackwardCall,
+  kernels: PanelKernels,
+): VariantPlan {
+  return planFrame(gpu, call, (buffers) => planPanels(gpu, call, { kernels, ...buffers }));
+}
+
+const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
+  name: "panels",
+  unfit: (gpu, shape) =>
+    unfitForSubgroupSize(gpu, [PANEL_LANES]) ?? unfitPanels(gpu, shape, SUBGROUP_PANEL),
+  suits: (gpu) => gpu.info.software && hasWideSubgroups(gpu),
+  plan: (gpu, call) => planInPanels(gpu, call, subgroupPanelKernels()),
+};
+
+const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
+  name: "panels-barrier-free",
+  unfit: (gpu, shape) => unfitPanels(gpu, shape, barrierFreePanel(gpu)),
+  suits: suitsBarrierFree,
+  plan: (gpu, call) =>
+    planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
+};
+
+/** The kernels of attention backward, in order of preference. */
+export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
+  [
+    subgroupPanels,
+    barrierFreePanels,
+    ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
+    portable,
+  ];
+
+/**
+ * Kernels that round query, key, the probabilities and the gradients of the logits to f16, each row of the latter two in
+ * a scale of its own, and add in f32; value and outputGradient are not rounded, since their products cancel. Half the
+ * workgroup memory. A query or key beyond 65,504 has no f16. They run only where they are named.
+ */
+export const attentionBackwardHalfVariants: readonly Variant<
+  AttentionShape,
+  AttentionBackwardCall
+>[] = Object.entries(attentionHalfTiles).map(([name, tile]) => tiled(name, tile));

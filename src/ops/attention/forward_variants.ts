@@ -1,0 +1,171 @@
+import { attentionForwardBarrierFree } from "../../../kernels/attention/forward_barrier_free.wgsl.ts";
+import { attentionForwardSubgroup } from "../../../kernels/attention/forward_subgroup.wgsl.ts";
+import { attentionForwardTiled } from "../../../kernels/attention/tiled/forward.wgsl.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import {
+  BARRIER_FREE_ROWS,
+  FORWARD_TILE,
+  suitsBarrierFree,
+  unfitBarrierFree,
+} from "./barrier_free.ts";
+import { type AttentionShape, type AttentionVScale, TILE, tileParameters } from "./shape.ts";
+import { suitsSubgroup, unfitSubgroup } from "./subgroup.ts";
+import {
+  attentionHalfTiles,
+  type AttentionTile,
+  attentionTiles,
+  bestTile,
+  unfitTiled,
+} from "./tiled.ts";
+import { planValve } from "./valve.ts";
+import { attentionForwardKernel, unrolledAttentionKernel } from "../shared/kernels.ts";
+import type { Variant, VariantPlan } from "../shared/variants.ts";
+
+/** A checked call of attention forward, with its output tensors. */
+export interface AttentionForwardCall {
+  readonly shape: AttentionShape;
+  readonly scale: number;
+  readonly vScale: AttentionVScale | undefined;
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly output: Tensor;
+  readonly logSumExp: Tensor;
+}
+
+const portable: Variant<AttentionShape, AttentionForwardCall> = {
+  name: "portable",
+  unfit: () => undefined,
+  suits: () => true,
+  plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
+    const full = vScale?.mode === "full" ? vScale : undefined;
+    const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+    return {
+      scratch,
+      dispatches: [...dispatches, {
+        kernel: attentionForwardKernel(shape.headDim, gpu.info.software),
+        parameters: tileParameters(shape, { scale, mode: vScale?.mode }),
+        buffers: [
+          query.buffer,
+          key.buffer,
+          value.buffer,
+          valve,
+          output.buffer,
+          logSumExp.buffer,
+        ],
+        workgroups: [Math.ceil(shape.sequenceLength / TILE), shape.queryHeads, shape.batches],
+      }],
+    };
+  },
+};
+
+// What the kernels other than the portable one share: their bindings, and logits in base 2.
+function planUnrolled(
+  gpu: Gpu,
+  { shape, scale, vScale, query, key, value, output, logSumExp }: AttentionForwardCall,
+  { kernel, rows, passesHeadDim = false }: {
+    readonly kernel: Kernel;
+    /** Query rows of a workgroup. */
+    readonly rows: number;
+    /** Whether D is a parameter and not part of the source. */
+    readonly passesHeadDim?: boolean;
+  },
+): VariantPlan {
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const full = vScale?.mode === "full" ? vScale : undefined;
+  const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+  return {
+    scratch,
+    dispatches: [...dispatches, {
+      kernel,
+      parameters: [
+        { u32: queryHeads },
+        { u32: keyValueHeads },
+        { u32: sequenceLength },
+        ...passesHeadDim ? [{ u32: headDim }] : [],
+        { f32: scale * Math.LOG2E },
+        { u32: full === undefined ? 0 : 1 },
+      ],
+      buffers: [query.buffer, key.buffer, value.buffer, valve, output.buffer, logSumExp.buffer],
+      workgroups: [Math.ceil(sequenceLength / rows), queryHeads, batches],
+    }],
+  };
+}
+
+// One subgroup a workgroup, for adapters that compute on the CPU. More rows mean more arithmetic a load, but a compiler
+// that takes longer. On lavapipe 32 rows take 2.4 s at D = 64 and 4.3 s at D = 128, and are a fifth faster than 16.
+function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
+  return {
+    name: `subgroup-${rows}`,
+    unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
+    suits: (gpu, shape) => suitsSubgroup(gpu, shape, rows),
+    plan(gpu, call) {
+      const subgroupSize = gpu.info.subgroupSize?.minimum ?? 0;
+      const source = attentionForwardSubgroup({
+        subgroupSize,
+        rows,
+        chunks: Math.ceil(call.shape.headDim / (4 * subgroupSize)),
+        uniformityUnchecked: gpu.info.runtime !== "deno",
+      });
+      const file = "attention/forward_subgroup.wgsl.ts";
+      return planUnrolled(gpu, call, {
+        kernel: unrolledAttentionKernel(file, source, ["subgroups"]),
+        rows,
+        passesHeadDim: true,
+      });
+    },
+  };
+}
+
+function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, AttentionForwardCall> {
+  return {
+    name,
+    unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
+    suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
+      !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
+    plan(gpu, call) {
+      const source = attentionForwardTiled({ ...tile, headDim: call.shape.headDim });
+      const file = "attention/tiled/forward.wgsl.ts";
+      return planUnrolled(gpu, call, {
+        kernel: unrolledAttentionKernel(file, source),
+        rows: 4 * tile.down * tile.quadsDown,
+      });
+    },
+  };
+}
+
+const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
+  name: "barrier-free",
+  unfit: unfitBarrierFree,
+  suits: suitsBarrierFree,
+  plan(gpu, call) {
+    const source = attentionForwardBarrierFree(FORWARD_TILE);
+    const file = "attention/forward_barrier_free.wgsl.ts";
+    return planUnrolled(gpu, call, {
+      kernel: unrolledAttentionKernel(file, source),
+      rows: BARRIER_FREE_ROWS,
+      passesHeadDim: true,
+    });
+  },
+};
+
+/** The kernels of attention forward, in order of preference. */
+export const attentionForwardVariants: readonly Variant<AttentionShape, AttentionForwardCall>[] = [
+  subgroup(32),
+  subgroup(16),
+  subgroup(8),
+  barrierFree,
+  ...Object.entries(attentionTiles).map(([name, tile]) => tiled(name, tile)),
+  portable,
+];
+
+/**
+ * Kernels that round query, key and the softmax's weights to f16 and add in f32; the value is read as it is. Half the
+ * workgroup memory and its traffic. A query or key beyond 65,504 has no f16. They run only where they are named.
+ */
+export const attentionForwardHalfVariants: readonly Variant<
+  AttentionShape,
+  AttentionForwardCall
+>[] = Object.entries(attentionHalfTiles).map(([name, tile]) => tiled(name, tile));

@@ -1,0 +1,81 @@
+/** The kernels of attention backward in panels: with subgroups of 8 lanes, and without. */
+import { attentionBackwardPanelsBarrierFree } from "../../../kernels/attention/panels/fill_barrier_free.wgsl.ts";
+import { attentionBackwardPanelsKeyValueBarrierFree } from "../../../kernels/attention/panels/key_value_barrier_free.wgsl.ts";
+import { attentionBackwardPanelsKeyValueSubgroup } from "../../../kernels/attention/panels/key_value_subgroup.wgsl.ts";
+import { attentionBackwardPanelsQueryBarrierFree } from "../../../kernels/attention/panels/query_barrier_free.wgsl.ts";
+import { attentionBackwardPanelsQuerySubgroup } from "../../../kernels/attention/panels/query_subgroup.wgsl.ts";
+import { attentionBackwardPanelsSubgroup } from "../../../kernels/attention/panels/fill_subgroup.wgsl.ts";
+import type { PanelBarrierFreeOptions } from "../../../kernels/attention/panels/barrier_free_tile.ts";
+import {
+  SUBGROUP_COLUMNS,
+  SUBGROUP_PANEL,
+} from "../../../kernels/attention/panels/subgroup_tile.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { PanelKernels } from "./panels.ts";
+import { hasWideSubgroups } from "./subgroup.ts";
+import { unrolledAttentionKernel } from "../shared/kernels.ts";
+
+/** The kernels for subgroups of 8 lanes. One compilation serves every D. */
+export function subgroupPanelKernels(): PanelKernels {
+  const kernel = (name: string, source: string) =>
+    unrolledAttentionKernel(`attention_backward_${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
+  return {
+    tile: SUBGROUP_PANEL,
+    columns: SUBGROUP_COLUMNS,
+    panels: kernel("panels", attentionBackwardPanelsSubgroup()),
+    keyValue: kernel("panels_key_value", attentionBackwardPanelsKeyValueSubgroup()),
+    query: kernel("panels_query", attentionBackwardPanelsQuerySubgroup()),
+  };
+}
+
+/** The tile where subgroups are narrow: SwiftShader reads what neighbouring lanes share at once. */
+export const NARROW_PANEL: PanelBarrierFreeOptions = {
+  lanes: 4,
+  rows: 32,
+  groups: 16,
+  keys: 64,
+  step: 4,
+};
+
+/** The tile for other adapters that compute on the CPU. */
+export const WIDE_PANEL: PanelBarrierFreeOptions = {
+  lanes: 8,
+  rows: 16,
+  groups: 8,
+  keys: 64,
+  step: 1,
+};
+
+/**
+ * The tile of the kernels without subgroups.
+ *
+ * @param gpu the GPU
+ */
+export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
+  return hasWideSubgroups(gpu) || gpu.info.subgroupSize === undefined ? WIDE_PANEL : NARROW_PANEL;
+}
+
+/**
+ * The kernels without subgroups.
+ *
+ * @param options their tile
+ * @param headDim D: a gradient is computed in columns of 64 where they fit, else of 32
+ */
+export function barrierFreePanelKernels(
+  options: PanelBarrierFreeOptions,
+  headDim: number,
+): PanelKernels {
+  const kernel = (name: string, source: string) =>
+    unrolledAttentionKernel(`attention_backward_${name}_barrier_free.wgsl.ts`, source);
+  const waste = (columns: number) => Math.ceil(headDim / columns) * columns;
+  const most = options.lanes * options.groups;
+  const columns = waste(most / 2) < waste(most) ? most / 2 : most;
+  const ofGradient = { ...options, groups: columns / options.lanes };
+  return {
+    tile: { rows: options.rows, keys: options.keys },
+    columns,
+    panels: kernel("panels", attentionBackwardPanelsBarrierFree(options)),
+    keyValue: kernel("panels_key_value", attentionBackwardPanelsKeyValueBarrierFree(ofGradient)),
+    query: kernel("panels_query", attentionBackwardPanelsQueryBarrierFree(ofGradient)),
+  };
+}

@@ -1,0 +1,199 @@
+/** Attention backward in panels: what is computed of how many heads and keys at a time. */
+import attentionBackwardPanelsValveSource from "../../../kernels/attention/panels/valve.wgsl" with {
+  type: "text",
+};
+import type { PanelTile } from "../../../kernels/attention/panels/panel.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
+import type { Dispatch, Scalar } from "../../gpu/plan.ts";
+import type { AttentionBackwardCall } from "./call.ts";
+import type { AttentionShape } from "./shape.ts";
+import { unfitForStorage } from "../shared/unfit.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+import type { VariantPlan } from "../shared/variants.ts";
+
+/** The kernels that compute in panels, and their tiles. */
+export interface PanelKernels {
+  readonly tile: PanelTile;
+  /** Columns of a gradient that a workgroup computes. */
+  readonly columns: number;
+  /** Writes the panels of P and dS. */
+  readonly panels: Kernel;
+  /** Sums the gradient of keys, or of values. */
+  readonly keyValue: Kernel;
+  /** Sums the gradient of queries. */
+  readonly query: Kernel;
+}
+
+/** The keys and heads of which all pairs with a query are held at once. */
+export interface PanelChunk {
+  /** Key and value heads, counted over the batch. */
+  readonly firstHead: number;
+  readonly heads: number;
+  /** Tiles of keys. */
+  readonly firstTile: number;
+  readonly tiles: number;
+}
+
+/** Keys times query heads of a chunk: 2 panels of 4 KiB for each token, so that the memory is linear in T. */
+const MOST_KEYS = 1024;
+/** Bytes of both panels from which on chunks get smaller, down to a tile of keys of one group. */
+const MOST_BYTES = 2 ** 25;
+
+/**
+ * Divides the keys of a call into chunks: whole sequences of several heads where they are short, parts of one head's where
+ * it is long, of even size.
+ *
+ * @param shape the lengths of the call
+ * @param tile the sides of the panels' tiles
+ * @returns the chunks, those of a head in the order of its keys
+ */
+export function panelChunks(
+  { batches, queryHeads, keyValueHeads, sequenceLength }: AttentionShape,
+  { rows, keys }: PanelTile,
+): PanelChunk[] {
+  const heads = batches * keyValueHeads;
+  const group = queryHeads / keyValueHeads;
+  const tiles = Math.ceil(sequenceLength / keys);
+  // A tile of keys with all queries of a group, in both panels.
+  const bytes = 2 * 4 * keys * Math.ceil(sequenceLength / rows) * rows * group;
+  const most = Math.floor(Math.min(MOST_KEYS / (keys * group), MOST_BYTES / bytes));
+  const parts = Math.ceil(tiles / Math.max(1, most));
+  const tilesOfPart = Math.ceil(tiles / parts);
+  const headsOfPart = Math.max(1, Math.floor(most / tiles));
+  const chunks: PanelChunk[] = [];
+  for (let firstHead = 0; firstHead < heads; firstHead += headsOfPart) {
+    for (let firstTile = 0; firstTile < tiles; firstTile += tilesOfPart) {
+      chunks.push({
+        firstHead,
+        heads: Math.min(headsOfPart, heads - firstHead),
+        firstTile,
+        tiles: Math.min(tilesOfPart, tiles - firstTile),
+      });
+    }
+  }
+  return chunks;
+}
+
+// Tiles of R × K pairs from the diagonal down, in a chunk.
+function visibleTiles({ firstTile, tiles }: PanelChunk, rows: number, ratio: number): number {
+  return tiles * (rows - firstTile * ratio) - ratio * tiles * (tiles - 1) / 2;
+}
+
+/**
+ * Why attention's panel kernels cannot run, whatever their tile.
+ *
+ * @param gpu the GPU
+ * @param shape the lengths of the call
+ * @param tile the sides of the panels' tiles
+ * @returns the reason, or undefined if they can
+ */
+export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): string | undefined {
+  const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
+  const rows = Math.ceil(shape.sequenceLength / tile.rows);
+  const ratio = tile.keys / tile.rows;
+  const chunks = panelChunks(shape, tile);
+  return chunks.some((chunk) =>
+      visibleTiles(chunk, rows, ratio) > limit ||
+      chunk.heads * shape.queryHeads / shape.keyValueHeads > limit
+    )
+    ? "the sequence has too many tiles"
+    : unfitForStorage(gpu, panelBytes(shape, tile, chunks[0]!));
+}
+
+// Of one panel; no chunk is larger than the first.
+function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): number {
+  const rows = Math.ceil(shape.sequenceLength / tile.rows) * tile.rows;
+  const group = shape.queryHeads / shape.keyValueHeads;
+  return 4 * first.heads * group * first.tiles * tile.keys * rows;
+}
+
+/**
+ * The dispatches of all chunks, and at the end of V-scale's Jacobian.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param call the attention call
+ * @param options the kernels; `rowStatistics` (logSumExp, D) of every query row, and `valve` (r, C) of every value row,
+ *   which V-scale's last dispatch replaces by (term of dC, 0)
+ */
+export function planPanels(
+  gpu: Gpu,
+  call: AttentionBackwardCall,
+  { kernels, rowStatistics, valve }: {
+    readonly kernels: PanelKernels;
+    readonly rowStatistics: GPUBuffer;
+    readonly valve: GPUBuffer;
+  },
+): VariantPlan {
+  const { shape, scale, vScale, query, key, value, outputGradient } = call;
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const groupSize = queryHeads / keyValueHeads;
+  const { tile } = kernels;
+  const rowTiles = Math.ceil(sequenceLength / tile.rows);
+  const ratio = tile.keys / tile.rows;
+  const chunks = panelChunks(shape, tile);
+  const bytes = panelBytes(shape, tile, chunks[0]!);
+  const probability = gpu.storage(bytes);
+  const logitGradient = gpu.storage(bytes);
+  const columns = Math.ceil(headDim / kernels.columns);
+  const dispatches = chunks.flatMap((chunk): Dispatch[] => {
+    const parameters: Scalar[] = [
+      { u32: sequenceLength },
+      { u32: headDim },
+      { u32: groupSize },
+      { f32: scale },
+      { u32: vScale?.mode === "full" ? 1 : 0 },
+      { u32: chunk.firstHead },
+      { u32: chunk.firstTile },
+      { u32: chunk.tiles },
+    ];
+    const rowsBelow = rowTiles - chunk.firstTile * ratio;
+    const keys = (panel: GPUBuffer, source: GPUBuffer, gradient: GPUBuffer): Dispatch => ({
+      kernel: kernels.keyValue,
+      parameters,
+      buffers: [panel, source, gradient],
+      workgroups: [Math.min(chunk.tiles * ratio, rowsBelow), columns, chunk.heads],
+    });
+    return [
+      {
+        kernel: kernels.panels,
+        parameters,
+        buffers: [
+          query.buffer,
+          key.buffer,
+          value.buffer,
+          outputGradient.buffer,
+          rowStatistics,
+          valve,
+          probability,
+          logitGradient,
+        ],
+        workgroups: [visibleTiles(chunk, rowTiles, ratio), chunk.heads * groupSize],
+      },
+      keys(probability, outputGradient.buffer, call.valueGradient.buffer),
+      keys(logitGradient, query.buffer, call.keyGradient.buffer),
+      {
+        kernel: kernels.query,
+        parameters,
+        buffers: [logitGradient, key.buffer, call.queryGradient.buffer],
+        workgroups: [rowsBelow, columns, chunk.heads * groupSize],
+      },
+    ];
+  });
+  const rows = batches * keyValueHeads * sequenceLength;
+  const throughValve: Dispatch = {
+    kernel: {
+      parts: [{
+        file: "attention/panels/valve.wgsl",
+        source: attentionBackwardPanelsValveSource,
+      }],
+    },
+    parameters: [{ u32: rows }, { u32: headDim / 4 }],
+    buffers: [value.buffer, valve, call.valueGradient.buffer],
+    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+  };
+  return {
+    scratch: [probability, logitGradient],
+    dispatches: [...dispatches, ...vScale === undefined ? [] : [throughValve]],
+  };
+}

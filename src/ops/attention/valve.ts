@@ -1,0 +1,47 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { AttentionShape, AttentionVScale } from "./shape.ts";
+import { vScaleSquaredNormKernel } from "../shared/kernels.ts";
+import type { VariantPlan } from "../shared/variants.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+
+/** What V-scale fused into attention needs of the value rows. */
+export interface ValvePlan extends VariantPlan {
+  /** `[B, Hkv, T]` of (‖v‖², C); without V-scale a buffer that stands in the binding and is not read. */
+  readonly valve: GPUBuffer;
+}
+
+/**
+ * Prepares (‖v‖², C) of every value row, from which the attention kernels make V-scale's factors.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param shape the lengths of the attention call
+ * @param tensors `value` [B, Hkv, T, D], and `vScale` if the kernels are to read its factors
+ */
+export function planValve(
+  gpu: Gpu,
+  shape: AttentionShape,
+  { value, vScale }: { readonly value: Tensor; readonly vScale: AttentionVScale | undefined },
+): ValvePlan {
+  if (vScale === undefined) {
+    const valve = gpu.storage(8);
+    return { valve, dispatches: [], scratch: [valve] };
+  }
+  const rows = shape.batches * shape.keyValueHeads * shape.sequenceLength;
+  const valve = gpu.storage(8 * rows);
+  return {
+    valve,
+    scratch: [valve],
+    dispatches: [{
+      kernel: vScaleSquaredNormKernel,
+      parameters: [
+        { u32: rows },
+        { u32: shape.headDim },
+        { u32: shape.keyValueHeads },
+        { u32: shape.sequenceLength },
+      ],
+      buffers: [value.buffer, vScale.constant.buffer, valve],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+    }],
+  };
+}

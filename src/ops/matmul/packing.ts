@@ -1,0 +1,120 @@
+/** How a kernel of the matrix product reads an operand: as it lies, or from a copy that it can read four numbers at a time. */
+import matmulPackSource from "../../../kernels/matmul/pack.wgsl" with { type: "text" };
+import type { MatmulLoad } from "../../../kernels/matmul/subgroup_loads.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { MatmulShape, MatmulStrides } from "./shape.ts";
+import { unfitForStorage } from "../shared/unfit.ts";
+
+const packKernel: Kernel = { parts: [{ file: "matmul/pack.wgsl", source: matmulPackSource }] };
+
+/** Which operand. */
+export type MatmulSide = "left" | "right";
+
+/** A way of reading an operand. */
+export interface MatmulReading {
+  readonly load: MatmulLoad;
+  /** Whether it is copied first. */
+  readonly packed: boolean;
+}
+
+function outerLength(shape: MatmulShape, side: MatmulSide): number {
+  return side === "left" ? shape.rows : shape.columns;
+}
+
+function storedBatches(shape: MatmulShape, side: MatmulSide): number {
+  return shape[side].batch === 0 ? 1 : shape.batches;
+}
+
+/** The numbers of an operand's packed copy. */
+export function packedLength(shape: MatmulShape, side: MatmulSide): number {
+  const vectors = Math.ceil(outerLength(shape, side) / 4);
+  return 4 * storedBatches(shape, side) * shape.inner * vectors;
+}
+
+/** The best way of reading an operand as it lies: four numbers at a time where all its rows are whole vec4f. */
+export function directReading(shape: MatmulShape, side: MatmulSide): MatmulReading {
+  const alongInner = shape[side].inner === 1;
+  const contiguous = alongInner ? shape.inner : outerLength(shape, side);
+  if (contiguous % 4 !== 0) return { load: "scalar", packed: false };
+  return { load: alongInner ? "along-inner" : "along-outer", packed: false };
+}
+
+function packingWorkgroups(shape: MatmulShape, side: MatmulSide): [number, number, number] {
+  const vectors = Math.ceil(outerLength(shape, side) / 4);
+  return [Math.ceil(vectors / 16), Math.ceil(shape.inner / 4), storedBatches(shape, side)];
+}
+
+/** Reading an operand's packed copy; undefined if a buffer, or a dispatch, cannot be large enough. */
+export function packedReading(
+  gpu: Gpu,
+  shape: MatmulShape,
+  side: MatmulSide,
+): MatmulReading | undefined {
+  const { maxComputeWorkgroupsPerDimension } = gpu.device.limits;
+  return unfitForStorage(gpu, 4 * packedLength(shape, side)) !== undefined ||
+      packingWorkgroups(shape, side).some((count) => count > maxComputeWorkgroupsPerDimension)
+    ? undefined
+    : { load: "along-outer", packed: true };
+}
+
+/** An operand, ready to be read. */
+export interface MatmulOperand {
+  /** Counted in what the kernel reads at a time. */
+  readonly strides: MatmulStrides;
+  readonly buffer: GPUBuffer | GPUBufferBinding;
+  /** The copy that comes first. */
+  readonly dispatches: readonly Dispatch[];
+  readonly scratch: readonly GPUBuffer[];
+}
+
+// A matrix with one row, or one k, has any stride in that direction.
+function inVectors({ outer, inner, batch }: MatmulStrides): MatmulStrides {
+  return inner === 1
+    ? { outer: outer / 4, inner, batch: batch / 4 }
+    : { outer, inner: inner / 4, batch: batch / 4 };
+}
+
+/**
+ * Makes an operand readable in the given way.
+ *
+ * @param gpu the GPU that holds the tensor
+ * @param shape the call
+ * @param options which operand, its tensor, and how it is read
+ */
+export function planOperand(
+  gpu: Gpu,
+  shape: MatmulShape,
+  { side, tensor, reading }: {
+    readonly side: MatmulSide;
+    readonly tensor: Tensor;
+    readonly reading: MatmulReading;
+  },
+): MatmulOperand {
+  const strides = shape[side];
+  if (!reading.packed) {
+    return {
+      strides: reading.load === "scalar" ? strides : inVectors(strides),
+      buffer: tensor.binding,
+      dispatches: [],
+      scratch: [],
+    };
+  }
+  const outer = outerLength(shape, side);
+  const vectors = Math.ceil(outer / 4);
+  const packed = gpu.storage(4 * packedLength(shape, side));
+  return {
+    strides: { outer: 1, inner: vectors, batch: strides.batch === 0 ? 0 : shape.inner * vectors },
+    buffer: packed,
+    dispatches: [{
+      kernel: packKernel,
+      parameters: [shape.inner, outer, strides.inner, strides.outer]
+        .map((u32) => ({ u32 })),
+      buffers: [tensor.binding, packed],
+      workgroups: packingWorkgroups(shape, side),
+    }],
+    scratch: [packed],
+  };
+}

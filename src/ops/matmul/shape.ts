@@ -1,0 +1,153 @@
+/** The lengths of a matrix product, how its operands lie in memory, and what it costs. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Cost, Scalar } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { checkMatmulShapes } from "../../reference/matmul.ts";
+import { checkTensor, elementCount } from "../shared/validation.ts";
+
+/** Steps between neighbours of one operand, counted in elements. */
+export interface MatmulStrides {
+  /** From a row of left, or a column of right, to the next. */
+  readonly outer: number;
+  /** From one k to the next. */
+  readonly inner: number;
+  /** From one batch to the next; 0 if all batches read the same matrix. */
+  readonly batch: number;
+}
+
+/** The lengths of a matrix product, and how its operands lie in memory. */
+export interface MatmulShape {
+  /** B */
+  readonly batches: number;
+  /** M */
+  readonly rows: number;
+  /** N */
+  readonly columns: number;
+  /** K */
+  readonly inner: number;
+  readonly left: MatmulStrides;
+  readonly right: MatmulStrides;
+  /** Whether what is computed is stored transposed. Default: false. */
+  readonly storedTransposed?: boolean;
+}
+
+/** Arguments of {@linkcode matmul}. */
+export interface MatmulOptions {
+  /** `[…, M, K]`, or `[…, K, M]` with `transposeLeft`. */
+  readonly left: Tensor;
+  /** `[…, K, N]`, or `[…, N, K]` with `transposeRight`; without leading dimensions it is shared by all batches. */
+  readonly right: Tensor;
+  /** Whether the left operand is stored transposed. Default: false. */
+  readonly transposeLeft?: boolean;
+  /** Whether the right operand is stored transposed. Default: false. */
+  readonly transposeRight?: boolean;
+  /** Where the product goes, `[…, M, N]`; neither of the operands. Default: a new tensor. */
+  readonly product?: Tensor;
+  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  readonly variant?: string;
+}
+
+/**
+ * Checks the operands of a matrix product.
+ *
+ * Batches that share the right operand are rows of one product, unless they are stored transposed.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param operator the operator's name, for messages
+ * @param options the tensors
+ * @returns the lengths and strides, and the shape of the product
+ * @throws {TypeError} for wrong types or shapes
+ */
+export function checkMatmul(
+  gpu: Gpu,
+  operator: string,
+  options: MatmulOptions,
+): { readonly shape: MatmulShape; readonly productShape: readonly number[] } {
+  const { left, right, transposeLeft = false, transposeRight = false } = options;
+  checkTensor(gpu, left, { operator, name: "left" });
+  checkTensor(gpu, right, { operator, name: "right" });
+  const { leading, shared, rows, columns, inner } = checkMatmulShapes(operator, options);
+  const batches = elementCount(leading);
+  const fold = shared && !transposeLeft;
+  return {
+    productShape: [...leading, rows, columns],
+    shape: {
+      batches: fold ? 1 : batches,
+      rows: fold ? batches * rows : rows,
+      columns,
+      inner,
+      left: transposeLeft
+        ? { outer: 1, inner: rows, batch: rows * inner }
+        : { outer: inner, inner: 1, batch: rows * inner },
+      right: {
+        ...transposeRight ? { outer: inner, inner: 1 } : { outer: 1, inner: columns },
+        batch: shared ? 0 : inner * columns,
+      },
+    },
+  };
+}
+
+/** A multiplication and an addition for each of B M N K terms; the operands read once, the product written once. */
+export function matmulCost({ batches, rows, columns, inner, right }: MatmulShape): Cost {
+  const rightElements = (right.batch === 0 ? 1 : batches) * inner * columns;
+  const elements = batches * rows * (inner + columns) + rightElements;
+  return { flops: 2 * batches * rows * columns * inner, bytes: 4 * elements };
+}
+
+function upToPowerOfTwo(length: number, least: number, most: number): number {
+  return 2 ** Math.min(most, Math.max(least, Math.ceil(Math.log2(length))));
+}
+
+/** What shapes share a tuned variant: the transposition, and the lengths up to powers of two. */
+export function matmulShapeClass({ rows, columns, inner, left, right }: MatmulShape): string {
+  const transposition = (left.inner === 1 ? "N" : "T") + (right.inner === 1 ? "T" : "N");
+  const [m, n, k] = [rows, columns, inner].map((length) => upToPowerOfTwo(length, 5, 12));
+  return `${transposition} M<=${m} N<=${n} K<=${k}`;
+}
+
+/** The same product from the other side: Pᵀ = Rᵀ Lᵀ, stored where P goes. */
+export function exchangeOperands(shape: MatmulShape): MatmulShape {
+  return {
+    ...shape,
+    rows: shape.columns,
+    columns: shape.rows,
+    left: shape.right,
+    right: shape.left,
+    storedTransposed: !shape.storedTransposed,
+  };
+}
+
+/** Some columns of a product. */
+export interface ColumnRange {
+  readonly first: number;
+  /** The last one, and one more. */
+  readonly end: number;
+}
+
+/**
+ * The uniform parameters of matmul/operands.wgsl.
+ *
+ * @param shape the call
+ * @param range which columns to compute. Default: all
+ */
+export function matmulParameters(
+  shape: MatmulShape,
+  { first, end }: ColumnRange = { first: 0, end: shape.columns },
+): Scalar[] {
+  const { batches, rows, columns, inner, left, right, storedTransposed = false } = shape;
+  return [
+    rows,
+    end,
+    inner,
+    batches,
+    left.outer,
+    left.inner,
+    left.batch,
+    right.inner,
+    right.outer,
+    right.batch,
+    ...storedTransposed ? [1, rows] : [columns, 1],
+    rows * columns,
+    first,
+  ].map((u32) => ({ u32 }));
+}

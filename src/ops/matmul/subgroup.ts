@@ -1,0 +1,96 @@
+/** Plans of the subgroup kernel of the matrix product. */
+import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
+import { matmulSubgroup } from "../../../kernels/matmul/subgroup.wgsl.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
+import { type MatmulOperand, type MatmulReading, type MatmulSide, planOperand } from "./packing.ts";
+import { matmulParameters } from "./shape.ts";
+import { chooseSubgroupTile } from "./subgroup_choice.ts";
+import {
+  storesVectors,
+  type SubgroupChoice,
+  type SubgroupPart,
+  tileCount,
+} from "./subgroup_cost.ts";
+import type { MatmulCall } from "./variants.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+import type { VariantPlan } from "../shared/variants.ts";
+
+function kernelOf(
+  { shape, rows, left }: SubgroupChoice,
+  part: SubgroupPart,
+  { subgroupSize, spare }: { readonly subgroupSize: number; readonly spare: boolean },
+): Kernel {
+  const { width, grouped, extra, right } = part;
+  const storedVectors = storesVectors(shape, part);
+  const source = matmulSubgroup({
+    subgroupSize,
+    rows,
+    width,
+    grouped,
+    extra,
+    left: left.load,
+    right: right.load,
+    remainder: shape.inner % 4,
+    storedVectors,
+    spare,
+  });
+  const alias = ({ load }: MatmulReading) => load === "scalar" ? "f32" : "vec4f";
+  return {
+    features: ["subgroups"],
+    constants: {
+      Left: alias(left),
+      Right: alias(right),
+      Stored: storedVectors ? "vec4f" : "f32",
+    },
+    parts: [
+      { file: "matmul/operands.wgsl", source: matmulOperandsSource },
+      { file: "matmul/subgroup.wgsl.ts", source },
+    ],
+  };
+}
+
+/**
+ * Plans a product by the subgroup kernel.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param call the call
+ * @param subgroupSize the size of its subgroups
+ * @param choice how; by default as chosen for the shape
+ */
+export function planSubgroup(
+  gpu: Gpu,
+  call: MatmulCall,
+  { subgroupSize, choice = chooseSubgroupTile(gpu, call.shape, subgroupSize) }: {
+    readonly subgroupSize: number;
+    readonly choice?: SubgroupChoice;
+  },
+): VariantPlan {
+  const { shape } = choice;
+  const [leftTensor, rightTensor] = shape.storedTransposed
+    ? [call.right, call.left]
+    : [call.left, call.right];
+  const operand = (side: MatmulSide, reading: MatmulReading) =>
+    planOperand(gpu, shape, { side, tensor: side === "left" ? leftTensor : rightTensor, reading });
+  const left = operand("left", choice.left);
+  const dispatches = [...left.dispatches];
+  const scratch = [...left.scratch];
+  let copy: MatmulOperand | undefined;
+  for (const part of choice.parts) {
+    const right = part.right.packed && copy !== undefined ? copy : operand("right", part.right);
+    if (right !== copy) {
+      dispatches.push(...right.dispatches);
+      scratch.push(...right.scratch);
+    }
+    if (part.right.packed) copy = right;
+    const tiles = tileCount(subgroupSize, choice, part);
+    const [x, y] = spreadWorkgroups(gpu, tiles);
+    dispatches.push({
+      kernel: kernelOf(choice, part, { subgroupSize, spare: x * y > tiles }),
+      parameters: matmulParameters({ ...shape, left: left.strides, right: right.strides }, part),
+      buffers: [left.buffer, right.buffer, call.product.binding],
+      workgroups: [x, y],
+    });
+  }
+  return { scratch, dispatches };
+}

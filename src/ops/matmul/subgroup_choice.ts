@@ -1,0 +1,143 @@
+/** Which tile of the subgroup kernel fits a product, from which side, and how the operands are read. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import { directReading, type MatmulReading, type MatmulSide, packedReading } from "./packing.ts";
+import { exchangeOperands, type MatmulShape } from "./shape.ts";
+import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./subgroup_cost.ts";
+
+// Taller tiles are no faster: their code outgrows the caches for it, and takes seconds to compile.
+const MOST_ROWS = 33;
+const MOST_EXTRA = 4;
+
+const scalar: MatmulReading = { load: "scalar", packed: false };
+
+// SwiftShader, with four lanes, takes more columns a lane.
+function widthsFor(subgroupSize: number): readonly number[] {
+  return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
+}
+
+// Measured: SwiftShader, with four lanes, reads and writes at once what neighbouring lanes have side by side, and likes
+// single numbers. Lavapipe reads them up to 30 % faster so where rows of right are longer than a KiB, and a few per cent
+// slower where they are not.
+function groupsColumns(
+  subgroupSize: number,
+  { right: { inner, outer } }: MatmulShape,
+  { load }: MatmulReading,
+): boolean {
+  return subgroupSize > 4 && (load !== "scalar" || Math.max(inner, outer) <= 256);
+}
+
+// Lengths that divide the rows evenly among as many tiles.
+function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
+  const most = Math.floor(MOST_ROWS / multiple) * multiple;
+  for (let length = multiple; length <= most; length += multiple) {
+    const tiles = Math.ceil(rows / length);
+    if (Math.ceil(Math.ceil(rows / tiles) / multiple) * multiple === length) yield length;
+  }
+}
+
+// All columns in tiles of one width; or whole tiles, and a strip of what is left, on which extra columns can be.
+function* partitions(
+  subgroupSize: number,
+  shape: MatmulShape,
+  { right, mostExtra }: { readonly right: MatmulReading; readonly mostExtra: number },
+): Generator<readonly SubgroupPart[]> {
+  const { columns } = shape;
+  const grouped = groupsColumns(subgroupSize, shape, right);
+  const whole = right.load === "along-outer";
+  const direct = directReading(shape, "right");
+  const widths = widthsFor(subgroupSize).filter((width) => !whole || width % 4 === 0);
+  const first = 0;
+  for (const width of widths) {
+    const lanes = subgroupSize * width;
+    for (let extra = 0; extra <= mostExtra; extra++) {
+      const isAligned = !whole || extra % 4 === 0 || columns <= lanes + extra;
+      if (isAligned) yield [{ first, end: columns, width, grouped, extra, right }];
+    }
+    const tiles = Math.floor(columns / lanes);
+    const beyond = columns - tiles * lanes;
+    if (tiles === 0 || beyond === 0) continue;
+    const end = tiles * lanes;
+    if (tiles > 1 && beyond <= mostExtra) {
+      yield [
+        { first, end: end - lanes, width, grouped, extra: 0, right },
+        { first: end - lanes, end: columns, width, grouped, extra: beyond, right },
+      ];
+    }
+    for (
+      const reading of whole ? [right, direct.load === "along-outer" ? scalar : direct] : [right]
+    ) {
+      const strip = widthsFor(subgroupSize)
+        .filter((width) => reading.load !== "along-outer" || width % 4 === 0)
+        .find((width) => subgroupSize * width >= beyond);
+      if (strip === undefined || strip >= width) continue;
+      yield [
+        { first, end, width, grouped, extra: 0, right },
+        { first: end, end: columns, width: strip, grouped, extra: 0, right: reading },
+      ];
+    }
+  }
+}
+
+function readings(
+  gpu: Gpu,
+  shape: MatmulShape,
+  { side, subgroupSize }: { readonly side: MatmulSide; readonly subgroupSize: number },
+): MatmulReading[] {
+  const direct = directReading(shape, side);
+  const all = [
+    direct,
+    ...direct.load === "scalar" ? [] : [scalar],
+    packedReading(gpu, shape, side),
+  ].filter((reading) => reading !== undefined);
+  return all.filter((reading) =>
+    side === "left" || reading.load !== "along-outer" || groupsColumns(subgroupSize, shape, reading)
+  );
+}
+
+function* choices(gpu: Gpu, shape: MatmulShape, subgroupSize: number): Generator<SubgroupChoice> {
+  for (const turned of [shape, exchangeOperands(shape)]) {
+    for (const left of readings(gpu, turned, { side: "left", subgroupSize })) {
+      const quads = left.load === "along-outer";
+      const tall = [...rowsOfTiles(turned.rows, quads ? 4 : 1)];
+      for (const right of readings(gpu, turned, { side: "right", subgroupSize })) {
+        const mostExtra = quads ? 0 : MOST_EXTRA;
+        for (const parts of partitions(subgroupSize, turned, { right, mostExtra })) {
+          for (const rows of tall) yield { shape: turned, rows, left, parts };
+        }
+      }
+    }
+  }
+}
+
+// By the call's lengths and strides: weighing thousands of choices takes a millisecond, more than a small product.
+const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
+
+/**
+ * Chooses the tile of the least cost.
+ *
+ * @param gpu the GPU
+ * @param shape the call
+ * @param subgroupSize the size of its subgroups
+ */
+export function chooseSubgroupTile(
+  gpu: Gpu,
+  shape: MatmulShape,
+  subgroupSize: number,
+): SubgroupChoice {
+  const ofGpu = chosen.get(gpu) ?? new Map<string, SubgroupChoice>();
+  chosen.set(gpu, ofGpu);
+  const key = JSON.stringify([subgroupSize, shape]);
+  const known = ofGpu.get(key) ?? leastCost(gpu, shape, subgroupSize);
+  ofGpu.set(key, known);
+  return known;
+}
+
+function leastCost(gpu: Gpu, shape: MatmulShape, subgroupSize: number): SubgroupChoice {
+  let best: SubgroupChoice | undefined;
+  let least = Infinity;
+  for (const choice of choices(gpu, shape, subgroupSize)) {
+    const total = subgroupCost(subgroupSize, choice);
+    if (total < least) [best, least] = [choice, total];
+  }
+  return best!;
+}

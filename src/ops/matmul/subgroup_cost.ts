@@ -1,0 +1,168 @@
+/** What a way of computing a product by the subgroup kernel costs: how often it does what, times what that takes. */
+import { dealtRows } from "../../../kernels/matmul/subgroup_loads.ts";
+import { type MatmulReading, packedLength } from "./packing.ts";
+import type { ColumnRange, MatmulShape } from "./shape.ts";
+
+/** How the kernel computes some columns of a product. */
+export interface SubgroupPart extends ColumnRange {
+  /** Columns of a lane. */
+  readonly width: number;
+  /** Whether they are neighbours, in groups of four, where there are that many. */
+  readonly grouped: boolean;
+  /** Columns of a tile beside those of its lanes. */
+  readonly extra: number;
+  readonly right: MatmulReading;
+}
+
+/** How the kernel computes a product. */
+export interface SubgroupChoice {
+  /** The product, or its transpose, from exchanged operands. */
+  readonly shape: MatmulShape;
+  /** Rows of a tile. */
+  readonly rows: number;
+  readonly left: MatmulReading;
+  /** All columns; or whole tiles, and a strip of others. */
+  readonly parts: readonly SubgroupPart[];
+}
+
+/** What one subgroup takes for each, in nanoseconds of one core. */
+interface Costs {
+  readonly dispatch: number;
+  readonly workgroup: number;
+  /** For each accumulator and step. */
+  readonly carry: number;
+  /** For each accumulator and k. */
+  readonly multiplyAdd: number;
+  readonly broadcast: number;
+  /** For each step with extra columns, beside what they add to the other counts. */
+  readonly extraColumns: number;
+  readonly numberLoad: number;
+  readonly vectorLoad: number;
+  readonly numberStore: number;
+  readonly vectorStore: number;
+  readonly packedVector: number;
+  /** For each accumulator, load and store that is written down: to compile it, over a hundred thousand runs. */
+  readonly compiled: number;
+}
+
+// Fitted to the times of some hundred products by tiles of all kinds, which they meet within 8 to 15 %: lavapipe 25,
+// whose subgroups have eight lanes, and SwiftShader, four. Its are divided by five, as its multiply-adds take five times
+// as long.
+const eightLanes: Costs = {
+  dispatch: 25_000,
+  workgroup: 140,
+  carry: 0,
+  multiplyAdd: 0.41,
+  broadcast: 0.1,
+  extraColumns: 35,
+  numberLoad: 7.5,
+  vectorLoad: 15.5,
+  numberStore: 13.5,
+  vectorStore: 36,
+  packedVector: 77,
+  compiled: 50,
+};
+const fourLanes: Costs = {
+  dispatch: 22_000,
+  workgroup: 103,
+  carry: 0.52,
+  multiplyAdd: 0.07,
+  broadcast: 1.3,
+  extraColumns: 0,
+  numberLoad: 2.4,
+  vectorLoad: 6.4,
+  numberStore: 6.4,
+  vectorStore: 26,
+  packedVector: 33,
+  compiled: 10,
+};
+
+// How much more a strip of its own takes than what its tiles do: another kernel, which may want compiling, too.
+const MORE_PARTS = 0.02;
+
+/** Whether a part is stored four numbers at a time. */
+export function storesVectors(
+  { columns, storedTransposed = false }: MatmulShape,
+  { width, grouped, extra }: SubgroupPart,
+): boolean {
+  return grouped && !storedTransposed && extra === 0 && width % 4 === 0 && columns % 4 === 0;
+}
+
+/** How many tiles a part has. */
+export function tileCount(
+  subgroupSize: number,
+  { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
+  { first, end, width, extra }: SubgroupPart,
+): number {
+  return shape.batches * Math.ceil(shape.rows / rows) *
+    Math.ceil((end - first) / (subgroupSize * width + extra));
+}
+
+// Loads of a step of so many k.
+function loadCounts(
+  S: number,
+  { rows, left }: SubgroupChoice,
+  { width, extra, right }: SubgroupPart,
+  k: number,
+): { readonly numbers: number; readonly vectors: number } {
+  const dealt = dealtRows({ subgroupSize: S, rows });
+  const ofLeft = {
+    "scalar": k * Math.ceil((rows - dealt) / S) + Math.ceil(4 * dealt / S),
+    "along-inner": Math.ceil(rows / S),
+    "along-outer": Math.ceil(k * rows / 4 / S),
+  }[left.load];
+  const ofRight = {
+    "scalar": k * width + Math.ceil(4 * extra / S),
+    "along-inner": width + Math.min(extra, 1),
+    "along-outer": k * width / 4 + Math.min(extra, 1),
+  }[right.load];
+  const numbers = (left.load === "scalar" ? ofLeft : 0) + (right.load === "scalar" ? ofRight : 0);
+  return { numbers, vectors: ofLeft + ofRight - numbers };
+}
+
+function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: SubgroupPart): number {
+  const { shape, rows, left } = choice;
+  const { width, extra } = part;
+  const dealt = left.load === "scalar" ? dealtRows({ subgroupSize: S, rows }) : 0;
+  const accumulators = rows * width + extra * (Math.ceil((rows - dealt) / S) + dealt);
+  const inVectors = storesVectors(shape, part);
+  const stores = inVectors ? accumulators / 4 : accumulators;
+  const step = (k: number) => {
+    const { numbers, vectors } = loadCounts(S, choice, part, k);
+    return {
+      written: accumulators + numbers + vectors,
+      time: accumulators * (costs.carry + k * costs.multiplyAdd) +
+        k * (rows + extra) * costs.broadcast + Math.min(extra, 1) * costs.extraColumns +
+        numbers * costs.numberLoad + vectors * costs.vectorLoad,
+    };
+  };
+  const remainder = shape.inner % 4;
+  const whole = step(4);
+  const short = remainder === 0 ? { written: 0, time: 0 } : step(remainder);
+  const steps = (shape.inner - remainder) / 4 * whole.time + short.time;
+  const written = stores + whole.written + short.written;
+  const storing = stores * (inVectors ? costs.vectorStore : costs.numberStore);
+  return costs.dispatch + costs.compiled * written +
+    tileCount(S, choice, part) * (costs.workgroup + steps + storing);
+}
+
+/**
+ * What a choice costs, in about nanoseconds of one core.
+ *
+ * @param subgroupSize the size of the subgroups
+ * @param choice the choice
+ */
+export function subgroupCost(subgroupSize: number, choice: SubgroupChoice): number {
+  const costs = subgroupSize === 4 ? fourLanes : eightLanes;
+  const { shape, left, parts } = choice;
+  let total = 0;
+  for (const part of parts) total += partCost(subgroupSize, costs, choice, part);
+  total *= 1 + MORE_PARTS * (parts.length - 1);
+  for (const side of ["left", "right"] as const) {
+    const isPacked = side === "left" ? left.packed : parts.some(({ right }) => right.packed);
+    if (!isPacked) continue;
+    const vectors = packedLength(shape, side) / 4;
+    total += costs.dispatch + vectors / subgroupSize * costs.packedVector;
+  }
+  return total;
+}

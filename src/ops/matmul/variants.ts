@@ -1,0 +1,171 @@
+import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
+import matmulSource from "../../../kernels/matmul/portable.wgsl" with { type: "text" };
+import {
+  matmulBarrierFree,
+  type MatmulBarrierFreeOptions,
+} from "../../../kernels/matmul/barrier_free.wgsl.ts";
+import {
+  matmulTiled,
+  matmulTiledMemory,
+  type MatmulTiledOptions,
+} from "../../../kernels/matmul/tiled.wgsl.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { matmulParameters, type MatmulShape } from "./shape.ts";
+import { planSubgroup } from "./subgroup.ts";
+import { unfitForSubgroupSize } from "../shared/unfit.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+import type { Variant, VariantPlan } from "../shared/variants.ts";
+
+/** A checked call of the matrix product, with its output tensor. */
+export interface MatmulCall {
+  readonly shape: MatmulShape;
+  readonly left: Tensor;
+  readonly right: Tensor;
+  readonly product: Tensor;
+}
+
+/** Rows and columns of the product that one workgroup computes. */
+interface TileSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+const operands: KernelPart = { file: "matmul/operands.wgsl", source: matmulOperandsSource };
+
+const portableKernel: Kernel = {
+  parts: [operands, { file: "matmul/portable.wgsl", source: matmulSource }],
+};
+
+function tileCount(shape: MatmulShape, tile: TileSize): number {
+  return shape.batches * Math.ceil(shape.rows / tile.rows) *
+    Math.ceil(shape.columns / tile.columns);
+}
+
+// A kernel that reads single numbers, wherever they lie.
+function planScalars(
+  gpu: Gpu,
+  { shape, left, right, product }: MatmulCall,
+  { kernel, tile }: { readonly kernel: Kernel; readonly tile: TileSize },
+): VariantPlan {
+  return {
+    scratch: [],
+    dispatches: [{
+      kernel,
+      parameters: matmulParameters(shape),
+      buffers: [left.binding, right.binding, product.binding],
+      workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
+    }],
+  };
+}
+
+// Whether the tiles cover the product exactly, with a workgroup for each and none too many.
+function isExact(gpu: Gpu, shape: MatmulShape, tile: TileSize): boolean {
+  return shape.rows % tile.rows === 0 && shape.columns % tile.columns === 0 &&
+    tileCount(shape, tile) <= gpu.device.limits.maxComputeWorkgroupsPerDimension;
+}
+
+const portable: Variant<MatmulShape, MatmulCall> = {
+  name: "portable",
+  unfit: () => undefined,
+  suits: () => true,
+  plan: (gpu, call) =>
+    planScalars(gpu, call, { kernel: portableKernel, tile: { rows: 64, columns: 64 } }),
+};
+
+/** The tiles that are worth trying on a GPU; each is a variant. */
+const tiles: Readonly<Record<string, MatmulTiledOptions>> = {
+  "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
+  "tiled-128": { down: 16, across: 16, quadsDown: 2, quadsAcross: 2, step: 8, padding: 1 },
+  "tiled-128x64": { down: 16, across: 16, quadsDown: 2, quadsAcross: 1, step: 16, padding: 1 },
+  "tiled-32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 16, padding: 1 },
+};
+
+// What fits in registers and still leaves every core of a large GPU a few tiles.
+function bestTile({ batches, rows, columns }: MatmulShape): string {
+  if (batches * rows * columns >= 2 ** 22) return "tiled-128";
+  return batches * rows * columns >= 2 ** 19 ? "tiled" : "tiled-32";
+}
+
+function tiled(name: string, options: MatmulTiledOptions): Variant<MatmulShape, MatmulCall> {
+  const { down, across, quadsDown, quadsAcross } = options;
+  const tile = { rows: 4 * down * quadsDown, columns: 4 * across * quadsAcross };
+  const memory = matmulTiledMemory(options);
+  return {
+    name,
+    unfit({ device: { limits, features } }) {
+      if (options.storage === "f16" && !features.has("shader-f16")) {
+        return "the adapter has no f16";
+      }
+      if (down * across > limits.maxComputeInvocationsPerWorkgroup) {
+        return `it needs ${down * across} invocations in a workgroup`;
+      }
+      return memory > limits.maxComputeWorkgroupStorageSize
+        ? `it needs ${memory} bytes of workgroup memory`
+        : undefined;
+    },
+    suits: (gpu, shape) => !gpu.info.software && bestTile(shape) === name,
+    plan(gpu, call) {
+      const source = matmulTiled(options);
+      const kernel: Kernel = {
+        parts: [operands, { file: "matmul/tiled.wgsl.ts", source }],
+        features: options.storage === "f16" ? ["f16"] : [],
+      };
+      return planScalars(gpu, call, { kernel, tile });
+    },
+  };
+}
+
+const subgroupSizes = [4, 8, 16, 32];
+
+const subgroup: Variant<MatmulShape, MatmulCall> = {
+  name: "subgroup",
+  unfit: (gpu) => unfitForSubgroupSize(gpu, subgroupSizes),
+  suits: (gpu) => gpu.info.software,
+  plan: (gpu, call) =>
+    planSubgroup(gpu, call, { subgroupSize: gpu.info.subgroupSize?.maximum ?? 4 }),
+};
+
+// Measured: SwiftShader, with four lanes, compiles quickly and reads what neighbouring lanes share at once; lavapipe,
+// with eight, does neither.
+function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "remainder" | "guarded"> {
+  return gpu.info.subgroupSize?.maximum === 4
+    ? { lanes: 4, rows: 32, groups: 16, step: 4 }
+    : { lanes: 8, rows: 16, groups: 8, step: 1 };
+}
+
+const barrierFree: Variant<MatmulShape, MatmulCall> = {
+  name: "barrier-free",
+  unfit: () => undefined,
+  suits: (gpu) => gpu.info.software,
+  plan(gpu, call) {
+    const best = barrierFreeTile(gpu);
+    const columns = best.lanes * best.groups;
+    const guarded = !isExact(gpu, call.shape, { rows: best.rows, columns });
+    // As above: guarded stores are slow to compile.
+    const options = { ...best, rows: guarded ? 16 : best.rows };
+    const tile = { rows: options.rows, columns };
+    const remainder = call.shape.inner % options.step !== 0;
+    const source = matmulBarrierFree({ ...options, remainder, guarded });
+    const kernel = { parts: [operands, { file: "matmul/barrier_free.wgsl.ts", source }] };
+    return planScalars(gpu, call, { kernel, tile });
+  },
+};
+
+/** The kernels of the matrix product, in order of preference. */
+export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
+  subgroup,
+  barrierFree,
+  ...Object.entries(tiles).map(([name, options]) => tiled(name, options)),
+  portable,
+];
+
+/**
+ * Kernels that round both operands to f16 and add in f32: half the workgroup memory and its traffic. An operand beyond
+ * 65,504 becomes infinite. They run only where they are named.
+ */
+export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(tiles)
+  .map((
+    [name, options],
+  ) => tiled(`${name}-f16`, { ...options, storage: "f16" }));

@@ -1,0 +1,217 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { crossEntropyBackwardKernel } from "./kernels.ts";
+import { crossEntropyForwardVariants } from "./cross_entropy_variants.ts";
+import { rowShapeClass } from "../rows/parts.ts";
+import { type Planned, runOnce } from "../shared/run_once.ts";
+import {
+  checkCall,
+  checkFinite,
+  checkShape,
+  emptyTensors,
+  spreadWorkgroups,
+} from "../shared/validation.ts";
+import { chooseVariant } from "../shared/variants.ts";
+
+/** Arguments of {@linkcode crossEntropyForward}. */
+export interface CrossEntropyForwardOptions {
+  /** `[N, V]` */
+  readonly logits: Tensor;
+  /** `[N]`: whole numbers from 0 to V − 1. */
+  readonly targets: Tensor;
+  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  readonly variant?: string;
+}
+
+/** Results of {@linkcode crossEntropyForward}. */
+export interface CrossEntropyForwardResult {
+  /** `[N]`: nats. */
+  readonly loss: Tensor;
+  /** `[N]`: natural logarithm of the sum of the exponentials of a row. */
+  readonly logSumExp: Tensor;
+}
+
+/** Arguments of {@linkcode crossEntropyBackward}. */
+export interface CrossEntropyBackwardOptions {
+  /** `[N, V]`, as given to the forward. */
+  readonly logits: Tensor;
+  /** `[N]`, as given to the forward. */
+  readonly targets: Tensor;
+  /** As the forward returned it. */
+  readonly logSumExp: Tensor;
+  /** What every row's loss is multiplied by in the whole loss; 1/N for their mean. Default: 1. */
+  readonly factor?: number;
+}
+
+/** Results of {@linkcode crossEntropyBackward}. */
+export interface CrossEntropyBackwardResult {
+  /** `[N, V]` */
+  readonly logitsGradient: Tensor;
+}
+
+function checkLogits(
+  gpu: Gpu,
+  operator: string,
+  { logits, targets }: CrossEntropyForwardOptions,
+): { rows: number; columns: number } {
+  checkShape(gpu, logits, { operator, name: "logits", wanted: ["N", "V"] });
+  const [rows, columns] = logits.shape as [number, number];
+  checkShape(gpu, targets, { operator, name: "targets", wanted: [rows] });
+  const wrong =
+    targets.uploaded?.findIndex((column) =>
+      !(Number.isInteger(column) && column >= 0 && column < columns)
+    ) ?? -1;
+  if (wrong >= 0) {
+    throw new RangeError(
+      `${operator}: targets[${wrong}] is ${targets.uploaded?.[wrong]}, ` +
+        `wanted an integer from 0 to ${columns - 1}`,
+    );
+  }
+  return { rows, columns };
+}
+
+/**
+ * Prepares {@linkcode crossEntropyForward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or sizes beyond the
+ *   adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planCrossEntropyForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const logits = gpu.tensor([0, 0, 0, 0], [1, 4]);
+ * const { plan, loss } = planCrossEntropyForward(gpu, { logits, targets: gpu.tensor([2], [1]) });
+ * gpu.run(plan);
+ * console.log(loss.shape, plan.cost.flops);
+ * ```
+ */
+export function planCrossEntropyForward(
+  gpu: Gpu,
+  options: CrossEntropyForwardOptions,
+): Planned<CrossEntropyForwardResult> {
+  const operator = "crossEntropyForward";
+  checkCall(operator, gpu, options);
+  const shape = checkLogits(gpu, operator, options);
+  const { logits, targets } = options;
+  const variant = chooseVariant(gpu, crossEntropyForwardVariants, {
+    operator,
+    shapeClass: rowShapeClass(shape),
+    shape,
+    wanted: options.variant,
+  });
+  const outputs = emptyTensors(gpu, operator, { loss: [shape.rows], logSumExp: [shape.rows] });
+  const plan = new Plan(gpu, {
+    operator,
+    // A logit: the maximum, a difference, an exponential and a sum.
+    cost: { flops: 4 * logits.length, bytes: 4 * (logits.length + 3 * shape.rows) },
+    ...variant.plan(gpu, { shape, logits, targets, ...outputs }),
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * Cross-entropy of every row: `loss = log Σ_v e^z_v − z_target`.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `logits` [N, V], `targets` [N]
+ * @returns `loss` [N] in nats, `logSumExp` [N]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or sizes beyond the
+ *   adapter
+ *
+ * @example
+ * ```ts
+ * import { crossEntropyForward, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const logits = gpu.tensor([0, 0, 0, 0], [1, 4]);
+ * const { loss } = crossEntropyForward(gpu, { logits, targets: gpu.tensor([2], [1]) });
+ * console.log(await loss.read()); // log 4
+ * ```
+ */
+export function crossEntropyForward(
+  gpu: Gpu,
+  options: CrossEntropyForwardOptions,
+): CrossEntropyForwardResult {
+  return runOnce(gpu, planCrossEntropyForward(gpu, options));
+}
+
+/**
+ * Prepares {@linkcode crossEntropyBackward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { crossEntropyForward, openGpu, planCrossEntropyBackward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const inputs = { logits: gpu.tensor([0, 0], [1, 2]), targets: gpu.tensor([1], [1]) };
+ * const { logSumExp } = crossEntropyForward(gpu, inputs);
+ * const { plan, logitsGradient } = planCrossEntropyBackward(gpu, { ...inputs, logSumExp });
+ * gpu.run(plan);
+ * console.log(logitsGradient.shape, plan.cost.flops);
+ * ```
+ */
+export function planCrossEntropyBackward(
+  gpu: Gpu,
+  options: CrossEntropyBackwardOptions,
+): Planned<CrossEntropyBackwardResult> {
+  const operator = "crossEntropyBackward";
+  checkCall(operator, gpu, options);
+  const { rows, columns } = checkLogits(gpu, operator, options);
+  const { logits, targets, logSumExp, factor = 1 } = options;
+  checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: [rows] });
+  checkFinite(factor, { operator, name: "factor" });
+  const outputs = emptyTensors(gpu, operator, { logitsGradient: logits.shape });
+  const plan = new Plan(gpu, {
+    operator,
+    // A logit: a difference, an exponential, the target's 1, and the factor.
+    cost: { flops: 4 * logits.length, bytes: 4 * (2 * logits.length + 2 * rows) },
+    dispatches: [{
+      kernel: crossEntropyBackwardKernel,
+      parameters: [{ u32: rows }, { u32: columns }, { f32: factor }],
+      buffers: [logits.binding, targets.binding, logSumExp.binding, outputs.logitsGradient.binding],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows * Math.ceil(columns / 4) / 64)),
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * The gradient of {@linkcode crossEntropyForward}: `∂L/∂z_v = factor (e^(z_v − logSumExp) − [v is the target])`.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `logits` [N, V], `targets` [N], `logSumExp` [N], `factor` (default 1)
+ * @returns `logitsGradient` [N, V]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { crossEntropyBackward, crossEntropyForward, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const inputs = { logits: gpu.tensor([0, 0], [1, 2]), targets: gpu.tensor([1], [1]) };
+ * const { logSumExp } = crossEntropyForward(gpu, inputs);
+ * const { logitsGradient } = crossEntropyBackward(gpu, { ...inputs, logSumExp });
+ * console.log(await logitsGradient.read()); // 0.5, -0.5
+ * ```
+ */
+export function crossEntropyBackward(
+  gpu: Gpu,
+  options: CrossEntropyBackwardOptions,
+): CrossEntropyBackwardResult {
+  return runOnce(gpu, planCrossEntropyBackward(gpu, options));
+}

@@ -1,0 +1,186 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
+import { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { mergeHeadsKernel, splitHeadsKernel } from "./kernels.ts";
+import { type Planned, runOnce } from "../shared/run_once.ts";
+import {
+  checkCall,
+  checkInteger,
+  checkShape,
+  emptyTensors,
+  spreadWorkgroups,
+} from "../shared/validation.ts";
+
+/** Arguments of {@linkcode splitHeads}. */
+export interface SplitHeadsOptions {
+  /** `[B, T, H · D]` */
+  readonly input: Tensor;
+  /** H, which divides the last dimension into D, a multiple of 4. */
+  readonly heads: number;
+}
+
+/** Arguments of {@linkcode mergeHeads}. */
+export interface MergeHeadsOptions {
+  /** `[B, H, T, D]`, D a multiple of 4. */
+  readonly input: Tensor;
+}
+
+/** Results of {@linkcode splitHeads} and {@linkcode mergeHeads}. */
+export interface HeadsResult {
+  /** `[B, H, T, D]` of `splitHeads`, `[B, T, H · D]` of `mergeHeads`. */
+  readonly output: Tensor;
+}
+
+interface HeadsShape {
+  readonly batches: number;
+  readonly heads: number;
+  readonly sequenceLength: number;
+  readonly headDim: number;
+}
+
+function planHeads(
+  gpu: Gpu,
+  { batches, heads, sequenceLength, headDim }: HeadsShape,
+  { operator, kernel, input, shape }: {
+    readonly operator: string;
+    readonly kernel: Kernel;
+    readonly input: Tensor;
+    readonly shape: readonly number[];
+  },
+): Planned<HeadsResult> {
+  if (headDim % 4 !== 0) {
+    throw new TypeError(`${operator}: a head has ${headDim} columns, wanted a multiple of 4`);
+  }
+  const outputs = emptyTensors(gpu, operator, { output: shape });
+  const plan = new Plan(gpu, {
+    operator,
+    cost: { flops: 0, bytes: 8 * input.length },
+    dispatches: [{
+      kernel,
+      parameters: [batches, heads, sequenceLength, headDim / 4].map((u32) => ({ u32 })),
+      buffers: [input.binding, outputs.output.binding],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 256)),
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * Prepares {@linkcode splitHeads} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensor and the number of heads
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planSplitHeads } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor(Array.from({ length: 16 }, (_, i) => i), [1, 2, 8]);
+ * const { plan, output } = planSplitHeads(gpu, { input, heads: 2 });
+ * gpu.run(plan);
+ * console.log(output.shape, plan.cost.bytes);
+ * ```
+ */
+export function planSplitHeads(gpu: Gpu, options: SplitHeadsOptions): Planned<HeadsResult> {
+  const operator = "splitHeads";
+  checkCall(operator, gpu, options);
+  const { input, heads } = options;
+  checkShape(gpu, input, { operator, name: "input", wanted: ["B", "T", "H D"] });
+  const [batches, sequenceLength, width] = input.shape as [number, number, number];
+  checkInteger(heads, { operator, name: "heads", minimum: 1, maximum: width });
+  if (width % heads !== 0) {
+    throw new RangeError(`${operator}: heads is ${heads}, wanted a divisor of ${width}`);
+  }
+  const headDim = width / heads;
+  return planHeads(gpu, { batches, heads, sequenceLength, headDim }, {
+    operator,
+    kernel: splitHeadsKernel,
+    input,
+    shape: [batches, heads, sequenceLength, headDim],
+  });
+}
+
+/**
+ * Divides rows into heads: `output[b][h][t] = input[b][t][h]`.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `input` [B, T, H · D], `heads` H
+ * @returns `output` [B, H, T, D]; enqueued, not waited for. Its gradient is {@linkcode mergeHeads}.
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, splitHeads } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor(Array.from({ length: 16 }, (_, i) => i), [1, 2, 8]);
+ * const { output } = splitHeads(gpu, { input, heads: 2 });
+ * console.log(output.shape, await output.read()); // [1, 2, 2, 4]: 0 to 3, 8 to 11, 4 to 7, 12 to 15
+ * ```
+ */
+export function splitHeads(gpu: Gpu, options: SplitHeadsOptions): HeadsResult {
+  return runOnce(gpu, planSplitHeads(gpu, options));
+}
+
+/**
+ * Prepares {@linkcode mergeHeads} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensor
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planMergeHeads } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor(Array.from({ length: 16 }, (_, i) => i), [1, 2, 2, 4]);
+ * const { plan, output } = planMergeHeads(gpu, { input });
+ * gpu.run(plan);
+ * console.log(output.shape, plan.cost.bytes);
+ * ```
+ */
+export function planMergeHeads(gpu: Gpu, options: MergeHeadsOptions): Planned<HeadsResult> {
+  const operator = "mergeHeads";
+  checkCall(operator, gpu, options);
+  const { input } = options;
+  checkShape(gpu, input, { operator, name: "input", wanted: ["B", "H", "T", "D"] });
+  const [batches, heads, sequenceLength, headDim] = input.shape as [number, number, number, number];
+  return planHeads(gpu, { batches, heads, sequenceLength, headDim }, {
+    operator,
+    kernel: mergeHeadsKernel,
+    input,
+    shape: [batches, sequenceLength, heads * headDim],
+  });
+}
+
+/**
+ * Puts heads side by side again: `output[b][t][h] = input[b][h][t]`, the inverse of {@linkcode splitHeads}.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `input` [B, H, T, D]
+ * @returns `output` [B, T, H · D]; enqueued, not waited for. Its gradient is {@linkcode splitHeads}.
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { mergeHeads, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const input = gpu.tensor(Array.from({ length: 16 }, (_, i) => i), [1, 2, 2, 4]);
+ * const { output } = mergeHeads(gpu, { input });
+ * console.log(output.shape, await output.read()); // [1, 2, 8]: 0 to 3, 8 to 11, 4 to 7, 12 to 15
+ * ```
+ */
+export function mergeHeads(gpu: Gpu, options: MergeHeadsOptions): HeadsResult {
+  return runOnce(gpu, planMergeHeads(gpu, options));
+}

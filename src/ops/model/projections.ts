@@ -1,0 +1,341 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { mergeProjectionsKernel, splitProjectionsKernel } from "./kernels.ts";
+import { type Planned, runOnce } from "../shared/run_once.ts";
+import {
+  checkCall,
+  checkFinite,
+  checkInteger,
+  checkShape,
+  emptyTensors,
+  spreadWorkgroups,
+} from "../shared/validation.ts";
+
+/** Query, key and value of attention. */
+export interface ProjectedHeads {
+  /** `[B, Hq, T, D]` */
+  readonly query: Tensor;
+  /** `[B, Hkv, T, D]` */
+  readonly key: Tensor;
+  /** `[B, Hkv, T, D]` */
+  readonly value: Tensor;
+}
+
+/** Arguments of {@linkcode splitProjections}. */
+export interface SplitProjectionsOptions {
+  /** `[B, T, (Hq + 2 Hkv) · D]`: a row holds the query heads, then the key heads, then the value heads. */
+  readonly projections: Tensor;
+  /** Hq */
+  readonly queryHeads: number;
+  /** Hkv */
+  readonly keyValueHeads: number;
+  /** `[T, D]`, of {@linkcode rotaryAngles}. */
+  readonly angles: Tensor;
+}
+
+/** Arguments of {@linkcode mergeProjections}. */
+export interface MergeProjectionsOptions {
+  /** The loss's gradient by the query: `[B, Hq, T, D]`. */
+  readonly queryGradient: Tensor;
+  /** By the key: `[B, Hkv, T, D]`. */
+  readonly keyGradient: Tensor;
+  /** By the value: `[B, Hkv, T, D]`. */
+  readonly valueGradient: Tensor;
+  /** `[T, D]`, as given to `splitProjections`. */
+  readonly angles: Tensor;
+}
+
+/** Results of {@linkcode mergeProjections}. */
+export interface MergeProjectionsResult {
+  /** `[B, T, (Hq + 2 Hkv) · D]` */
+  readonly projectionsGradient: Tensor;
+}
+
+/** What {@linkcode rotaryAngles} is told. */
+export interface RotaryOptions {
+  /** T */
+  readonly sequenceLength: number;
+  /** D, even. */
+  readonly headDim: number;
+  /** The base of the angles. Default: 10000. */
+  readonly base?: number;
+}
+
+/**
+ * Cosines and sines of RoPE's angles `t · base^(−2i/D)`: for every position t the D/2 cosines, then the D/2 sines.
+ *
+ * Source: Su et al., arXiv 2104.09864.
+ *
+ * @param options the lengths, and the base
+ * @returns `[T, D]` numbers, computed in float64
+ * @throws {TypeError} for what is not a number
+ * @throws {RangeError} for lengths that are not positive integers, an odd D, or a base that is not above 0
+ *
+ * @example
+ * ```ts
+ * import { rotaryAngles } from "@gradsink/gradsink";
+ *
+ * console.log(rotaryAngles({ sequenceLength: 2, headDim: 2 })); // 1, 0, cos 1, sin 1
+ * ```
+ */
+export function rotaryAngles(
+  { sequenceLength, headDim, base = 10000 }: RotaryOptions,
+): Float32Array<ArrayBuffer> {
+  const operator = "rotaryAngles";
+  const limits = { operator, minimum: 1, maximum: 2 ** 24 };
+  checkInteger(sequenceLength, { ...limits, name: "sequenceLength" });
+  checkInteger(headDim, { ...limits, name: "headDim" });
+  checkFinite(base, { operator, name: "base" });
+  if (headDim % 2 !== 0) {
+    throw new RangeError(`${operator}: headDim is ${headDim}, wanted an even number`);
+  }
+  if (base <= 0) throw new RangeError(`${operator}: base is ${base}, wanted a number above 0`);
+  const half = headDim / 2;
+  const angles = new Float32Array(sequenceLength * headDim);
+  for (let t = 0; t < sequenceLength; t++) {
+    for (let i = 0; i < half; i++) {
+      const angle = t * base ** (-i / half);
+      angles[t * headDim + i] = Math.cos(angle);
+      angles[t * headDim + half + i] = Math.sin(angle);
+    }
+  }
+  return angles;
+}
+
+interface ProjectionsShape {
+  readonly batches: number;
+  readonly sequenceLength: number;
+  readonly queryHeads: number;
+  readonly keyValueHeads: number;
+  readonly headDim: number;
+}
+
+function checkAngles(
+  gpu: Gpu,
+  operator: string,
+  { angles, shape: { sequenceLength, headDim } }: {
+    readonly angles: Tensor;
+    readonly shape: ProjectionsShape;
+  },
+): void {
+  if (headDim % 4 !== 0) {
+    throw new TypeError(`${operator}: a head has ${headDim} columns, wanted a multiple of 4`);
+  }
+  checkShape(gpu, angles, { operator, name: "angles", wanted: [sequenceLength, headDim] });
+}
+
+function makePlan(
+  gpu: Gpu,
+  operator: string,
+  { shape, kernel: { kernel, elements }, tensors }: {
+    readonly shape: ProjectionsShape;
+    readonly kernel: ReturnType<typeof splitProjectionsKernel>;
+    readonly tensors: readonly Tensor[];
+  },
+): Plan {
+  const { batches, sequenceLength, queryHeads, keyValueHeads, headDim } = shape;
+  const rows = batches * sequenceLength;
+  const heads = queryHeads + 2 * keyValueHeads;
+  const turned = rows * (queryHeads + keyValueHeads) * headDim;
+  return new Plan(gpu, {
+    operator,
+    // A turned number: two products and a sum.
+    cost: { flops: 3 * turned, bytes: 4 * (2 * rows * heads + sequenceLength) * headDim },
+    dispatches: [{
+      kernel,
+      parameters: [rows, sequenceLength, queryHeads, keyValueHeads, elements]
+        .map((u32) => ({ u32 })),
+      buffers: tensors.map((tensor) => tensor.binding),
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows * heads * elements / 64)),
+    }],
+  });
+}
+
+/**
+ * Prepares {@linkcode splitProjections} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors and numbers of heads
+ * @returns the plan and its output tensors
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planSplitProjections, rotaryAngles } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { plan, query } = planSplitProjections(gpu, {
+ *   projections: gpu.tensor(new Float32Array(24).fill(1), [1, 2, 12]),
+ *   queryHeads: 1,
+ *   keyValueHeads: 1,
+ *   angles: gpu.tensor(rotaryAngles({ sequenceLength: 2, headDim: 4 }), [2, 4]),
+ * });
+ * gpu.run(plan);
+ * console.log(query.shape, plan.cost.flops);
+ * ```
+ */
+export function planSplitProjections(
+  gpu: Gpu,
+  options: SplitProjectionsOptions,
+): Planned<ProjectedHeads> {
+  const operator = "splitProjections";
+  checkCall(operator, gpu, options);
+  const { projections, queryHeads, keyValueHeads, angles } = options;
+  checkShape(gpu, projections, {
+    operator,
+    name: "projections",
+    wanted: ["B", "T", "(Hq + 2 Hkv) D"],
+  });
+  const [batches, sequenceLength, width] = projections.shape as [number, number, number];
+  for (const [name, heads] of Object.entries({ queryHeads, keyValueHeads })) {
+    checkInteger(heads, { operator, name, minimum: 1, maximum: width });
+  }
+  const headDim = width / (queryHeads + 2 * keyValueHeads);
+  const shape = { batches, sequenceLength, queryHeads, keyValueHeads, headDim };
+  checkAngles(gpu, operator, { angles, shape });
+  const keyShape = [batches, keyValueHeads, sequenceLength, headDim];
+  const outputs = emptyTensors(gpu, operator, {
+    query: [batches, queryHeads, sequenceLength, headDim],
+    key: keyShape,
+    value: keyShape,
+  });
+  const plan = makePlan(gpu, operator, {
+    shape,
+    kernel: splitProjectionsKernel(headDim),
+    tensors: [angles, projections, outputs.query, outputs.key, outputs.value],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * Takes attention's joint projection apart into query, key and value, and turns query and key by RoPE: the columns i and
+ * i + D/2 of a head, `x` and `y`, become `x cos − y sin` and `x sin + y cos` of position t's angle i.
+ *
+ * Source: Su et al., arXiv 2104.09864, in the order of columns of Hugging Face's Llama.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `projections` [B, T, (Hq + 2 Hkv) · D], `queryHeads`, `keyValueHeads`, `angles` [T, D], D a multiple
+ *   of 4
+ * @returns `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D]; enqueued, not waited for. The gradient is
+ *   {@linkcode mergeProjections}.
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, rotaryAngles, splitProjections } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { query, value } = splitProjections(gpu, {
+ *   projections: gpu.tensor(new Float32Array(24).fill(1), [1, 2, 12]),
+ *   queryHeads: 1,
+ *   keyValueHeads: 1,
+ *   angles: gpu.tensor(rotaryAngles({ sequenceLength: 2, headDim: 4 }), [2, 4]),
+ * });
+ * console.log(await query.read(), await value.read()); // the second row of query is turned
+ * ```
+ */
+export function splitProjections(gpu: Gpu, options: SplitProjectionsOptions): ProjectedHeads {
+  return runOnce(gpu, planSplitProjections(gpu, options));
+}
+
+/**
+ * Prepares {@linkcode mergeProjections} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planMergeProjections, rotaryAngles } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const ones = gpu.tensor(new Float32Array(8).fill(1), [1, 1, 2, 4]);
+ * const { plan, projectionsGradient } = planMergeProjections(gpu, {
+ *   queryGradient: ones,
+ *   keyGradient: ones,
+ *   valueGradient: ones,
+ *   angles: gpu.tensor(rotaryAngles({ sequenceLength: 2, headDim: 4 }), [2, 4]),
+ * });
+ * gpu.run(plan);
+ * console.log(projectionsGradient.shape, plan.cost.flops);
+ * ```
+ */
+export function planMergeProjections(
+  gpu: Gpu,
+  options: MergeProjectionsOptions,
+): Planned<MergeProjectionsResult> {
+  const operator = "mergeProjections";
+  checkCall(operator, gpu, options);
+  const { queryGradient, keyGradient, valueGradient, angles } = options;
+  checkShape(gpu, queryGradient, {
+    operator,
+    name: "queryGradient",
+    wanted: ["B", "Hq", "T", "D"],
+  });
+  const [batches, queryHeads, sequenceLength, headDim] = queryGradient.shape as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  checkShape(gpu, keyGradient, {
+    operator,
+    name: "keyGradient",
+    wanted: [batches, "Hkv", sequenceLength, headDim],
+  });
+  checkShape(gpu, valueGradient, {
+    operator,
+    name: "valueGradient",
+    wanted: keyGradient.shape,
+  });
+  const keyValueHeads = keyGradient.shape[1]!;
+  const shape = { batches, sequenceLength, queryHeads, keyValueHeads, headDim };
+  checkAngles(gpu, operator, { angles, shape });
+  const outputs = emptyTensors(gpu, operator, {
+    projectionsGradient: [batches, sequenceLength, (queryHeads + 2 * keyValueHeads) * headDim],
+  });
+  const plan = makePlan(gpu, operator, {
+    shape,
+    kernel: mergeProjectionsKernel(headDim),
+    tensors: [angles, queryGradient, keyGradient, valueGradient, outputs.projectionsGradient],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * The gradient of {@linkcode splitProjections}: turns query's and key's gradients back and puts all three side by side.
+ * As rotations are orthogonal it is the inverse as well.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D], `angles` [T, D]
+ * @returns `projectionsGradient` [B, T, (Hq + 2 Hkv) · D]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { mergeProjections, openGpu, rotaryAngles } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const ones = gpu.tensor(new Float32Array(8).fill(1), [1, 1, 2, 4]);
+ * const { projectionsGradient } = mergeProjections(gpu, {
+ *   queryGradient: ones,
+ *   keyGradient: ones,
+ *   valueGradient: ones,
+ *   angles: gpu.tensor(rotaryAngles({ sequenceLength: 2, headDim: 4 }), [2, 4]),
+ * });
+ * console.log(projectionsGradient.shape, await projectionsGradient.read());
+ * ```
+ */
+export function mergeProjections(
+  gpu: Gpu,
+  options: MergeProjectionsOptions,
+): MergeProjectionsResult {
+  return runOnce(gpu, planMergeProjections(gpu, options));
+}

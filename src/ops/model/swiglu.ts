@@ -1,0 +1,199 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { swigluBackwardKernel, swigluForwardKernel } from "./kernels.ts";
+import { type Planned, runOnce } from "../shared/run_once.ts";
+import {
+  checkCall,
+  checkShape,
+  checkTensor,
+  emptyTensors,
+  spreadWorkgroups,
+} from "../shared/validation.ts";
+
+/** Arguments of {@linkcode swigluForward}. */
+export interface SwigluForwardOptions {
+  /** `[…, 2 · f]`: a row holds the f numbers of the gate, then the f numbers that it lets through. */
+  readonly projections: Tensor;
+}
+
+/** Results of {@linkcode swigluForward}. */
+export interface SwigluForwardResult {
+  /** `[…, f]` */
+  readonly hidden: Tensor;
+}
+
+/** Arguments of {@linkcode swigluBackward}. */
+export interface SwigluBackwardOptions extends SwigluForwardOptions {
+  /** The loss's gradient by `hidden`: `[…, f]`. */
+  readonly hiddenGradient: Tensor;
+}
+
+/** Results of {@linkcode swigluBackward}. */
+export interface SwigluBackwardResult {
+  /** `[…, 2 · f]` */
+  readonly projectionsGradient: Tensor;
+}
+
+function checkProjections(
+  gpu: Gpu,
+  operator: string,
+  options: SwigluForwardOptions,
+): { readonly rows: number; readonly columns: number; readonly hiddenShape: readonly number[] } {
+  checkCall(operator, gpu, options);
+  const { projections } = options;
+  checkTensor(gpu, projections, { operator, name: "projections" });
+  const width = projections.shape.at(-1) ?? 1;
+  if (width % 2 !== 0) {
+    throw new TypeError(
+      `${operator}: projections has rows of ${width} numbers, wanted an even number`,
+    );
+  }
+  const columns = width / 2;
+  return {
+    rows: projections.length / width,
+    columns,
+    hiddenShape: [...projections.shape.slice(0, -1), columns],
+  };
+}
+
+/**
+ * Prepares {@linkcode swigluForward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensor
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planSwigluForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const projections = gpu.tensor([0, 100, 1, 2], [1, 4]);
+ * const { plan, hidden } = planSwigluForward(gpu, { projections });
+ * gpu.run(plan);
+ * console.log(hidden.shape, plan.cost.flops);
+ * ```
+ */
+export function planSwigluForward(
+  gpu: Gpu,
+  options: SwigluForwardOptions,
+): Planned<SwigluForwardResult> {
+  const operator = "swigluForward";
+  const { rows, columns, hiddenShape } = checkProjections(gpu, operator, options);
+  const outputs = emptyTensors(gpu, operator, { hidden: hiddenShape });
+  const { kernel, elements } = swigluForwardKernel(columns);
+  const plan = new Plan(gpu, {
+    operator,
+    // An exponential, a sum, a division and two products.
+    cost: { flops: 5 * rows * columns, bytes: 12 * rows * columns },
+    dispatches: [{
+      kernel,
+      parameters: [{ u32: rows }, { u32: elements }],
+      buffers: [options.projections.binding, outputs.hidden.binding],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows * elements / 64)),
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * SwiGLU: `hidden = g σ(g) u`, σ the logistic function, g the first half of each row and u the second.
+ *
+ * Source: Shazeer, arXiv 2002.05202.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `projections` […, 2 · f]
+ * @returns `hidden` […, f]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, swigluForward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { hidden } = swigluForward(gpu, { projections: gpu.tensor([0, 100, 1, 2], [1, 4]) });
+ * console.log(await hidden.read()); // 0, 200
+ * ```
+ */
+export function swigluForward(gpu: Gpu, options: SwigluForwardOptions): SwigluForwardResult {
+  return runOnce(gpu, planSwigluForward(gpu, options));
+}
+
+/**
+ * Prepares {@linkcode swigluBackward} without running it.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options the tensors
+ * @returns the plan and its output tensor
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, planSwigluBackward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { plan, projectionsGradient } = planSwigluBackward(gpu, {
+ *   projections: gpu.tensor([0, 100, 1, 2], [1, 4]),
+ *   hiddenGradient: gpu.tensor([1, 1], [1, 2]),
+ * });
+ * gpu.run(plan);
+ * console.log(projectionsGradient.shape, plan.cost.flops);
+ * ```
+ */
+export function planSwigluBackward(
+  gpu: Gpu,
+  options: SwigluBackwardOptions,
+): Planned<SwigluBackwardResult> {
+  const operator = "swigluBackward";
+  const { rows, columns, hiddenShape } = checkProjections(gpu, operator, options);
+  const { projections, hiddenGradient } = options;
+  checkShape(gpu, hiddenGradient, { operator, name: "hiddenGradient", wanted: hiddenShape });
+  const outputs = emptyTensors(gpu, operator, { projectionsGradient: projections.shape });
+  const { kernel, elements } = swigluBackwardKernel(columns);
+  const plan = new Plan(gpu, {
+    operator,
+    // σ (3), h′ u and h′ g s (3), s (1 + g (1 − s)) (4), and their product.
+    cost: { flops: 11 * rows * columns, bytes: 20 * rows * columns },
+    dispatches: [{
+      kernel,
+      parameters: [{ u32: rows }, { u32: elements }],
+      buffers: [projections, hiddenGradient, outputs.projectionsGradient]
+        .map((tensor) => tensor.binding),
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows * elements / 64)),
+    }],
+  });
+  return { plan, ...outputs };
+}
+
+/**
+ * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient: `∂L/∂g = h′ u s (1 + g (1 − s))`,
+ * `∂L/∂u = h′ g s`, side by side as g and u are.
+ *
+ * Source: Shazeer, arXiv 2002.05202.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param options `projections` […, 2 · f], `hiddenGradient` […, f]
+ * @returns `projectionsGradient` […, 2 · f]; enqueued, not waited for
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu, swigluBackward } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const { projectionsGradient } = swigluBackward(gpu, {
+ *   projections: gpu.tensor([0, 100, 1, 2], [1, 4]),
+ *   hiddenGradient: gpu.tensor([1, 1], [1, 2]),
+ * });
+ * console.log(await projectionsGradient.read()); // 0.5, 2, 0, 100
+ * ```
+ */
+export function swigluBackward(gpu: Gpu, options: SwigluBackwardOptions): SwigluBackwardResult {
+  return runOnce(gpu, planSwigluBackward(gpu, options));
+}

@@ -1,0 +1,265 @@
+import { rmsNormBackwardFused } from "../../../kernels/rms_norm/backward_fused.wgsl.ts";
+import { rmsNormBackwardRowsGradient } from "../../../kernels/rms_norm/backward_rows_gradient.wgsl.ts";
+import { rmsNormBackwardRowsMean } from "../../../kernels/rms_norm/backward_rows_mean.wgsl.ts";
+import { rmsNormBackwardTile } from "../../../kernels/rms_norm/backward_tile.wgsl.ts";
+import rmsNormBackwardRowSource from "../../../kernels/rms_norm/backward_row.wgsl" with {
+  type: "text",
+};
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import {
+  rmsNormBackwardGainKernel,
+  rmsNormBackwardInputKernel,
+  sumRowsOf,
+} from "../shared/kernels.ts";
+import {
+  divideRows,
+  ELEMENTS_PER_LANE,
+  fillsSubgroup,
+  rowElement,
+  type RowShape,
+  type RowSum,
+  scalarElement,
+  subgroupSum,
+  workgroupSum,
+} from "../rows/parts.ts";
+import { divideIntoTiles, suitsTiles, unfitForTiles } from "../rows/tiles.ts";
+import { unfitForStorage, unfitForSubgroups } from "../shared/unfit.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+import type { Variant, VariantPlan } from "../shared/variants.ts";
+
+/** A checked call of RMSNorm backward, with its output tensors. */
+export interface RmsNormBackwardCall {
+  readonly shape: RowShape;
+  readonly input: Tensor;
+  readonly gain: Tensor;
+  readonly inverseRms: Tensor;
+  readonly outputGradient: Tensor;
+  readonly inputGradient: Tensor;
+  readonly gainGradient: Tensor;
+}
+
+type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
+
+function storeRuns(gpu: Gpu, runs: number, { shape }: RmsNormBackwardCall): GPUBuffer {
+  return gpu.storage(4 * runs * shape.columns); // never more than the input has
+}
+
+function sumRuns(runs: number, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
+  const { columns } = call.shape;
+  const { part, elements } = rowElement(columns);
+  return {
+    kernel: sumRowsOf(part),
+    parameters: [{ u32: runs }, { u32: columns }],
+    buffers: [partialGain, call.gainGradient.binding],
+    workgroups: [Math.ceil(elements / 64)],
+  };
+}
+
+const tile: BackwardVariant = {
+  name: "tile",
+  unfit: unfitForTiles,
+  suits: suitsTiles,
+  plan(gpu, call) {
+    const { shape } = call;
+    const { columns } = shape;
+    const { tile, rows, rowsPerTile, tiles } = divideIntoTiles(gpu, shape);
+    const partials = tiles * tile.phases + shape.rows - rows;
+    const partialGain = storeRuns(gpu, partials, call);
+    const buffers = [
+      ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient]
+        .map((tensor) => tensor.binding),
+      partialGain,
+    ];
+    const whole: Dispatch = {
+      kernel: {
+        parts: [{ file: "rms_norm/backward_tile.wgsl.ts", source: rmsNormBackwardTile(tile) }],
+        features: ["subgroups"],
+      },
+      parameters: [{ u32: rows }, { u32: columns }, { u32: rowsPerTile }],
+      buffers,
+      workgroups: [tiles],
+    };
+    const { part, constants, features } = subgroupSum(gpu, columns);
+    const rest: Dispatch = {
+      kernel: {
+        parts: [scalarElement, part, {
+          file: "rms_norm/backward_row.wgsl",
+          source: rmsNormBackwardRowSource,
+        }],
+        constants,
+        features,
+      },
+      parameters: [{ u32: rows }, { u32: columns }, { u32: tiles * tile.phases }],
+      buffers,
+      workgroups: [shape.rows - rows],
+    };
+    return {
+      scratch: [partialGain],
+      dispatches: [
+        whole,
+        ...rows < shape.rows ? [rest] : [],
+        sumRuns(partials, partialGain, call),
+      ],
+    };
+  },
+};
+
+/** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
+const ROWS = 4;
+
+/** Neighboring elements that an invocation of its second stage walks down: more do not pay where rows are 4 KiB apart. */
+const WIDTH = 2;
+
+const rowPerInvocation: BackwardVariant = {
+  name: "row-per-invocation",
+  unfit(gpu, { rows, columns }) {
+    const { elements } = rowElement(columns);
+    const most = 8 * WIDTH * gpu.device.limits.maxComputeWorkgroupsPerDimension;
+    return unfitForStorage(gpu, 8 * rows) ??
+      (elements <= most ? undefined : `a row has ${elements} elements, it reaches ${most}`);
+  },
+  suits: (gpu) => gpu.info.software,
+  plan(gpu, call) {
+    const { rows, columns } = call.shape;
+    const { part, elements } = rowElement(columns);
+    const division = divideRows(rows, { least: 64, most: 256 });
+    const partialGain = storeRuns(gpu, division.runs, call);
+    const statistics = gpu.storage(8 * rows);
+    return {
+      scratch: [partialGain, statistics],
+      dispatches: [{
+        kernel: {
+          parts: [part, {
+            file: "rms_norm/backward_rows_mean.wgsl.ts",
+            source: rmsNormBackwardRowsMean(ROWS),
+          }],
+        },
+        parameters: [{ u32: rows }, { u32: columns }],
+        buffers: [
+          ...[call.input, call.gain, call.inverseRms, call.outputGradient]
+            .map((tensor) => tensor.binding),
+          statistics,
+        ],
+        workgroups: spreadWorkgroups(gpu, Math.ceil(rows / (8 * ROWS))),
+      }, {
+        kernel: {
+          parts: [part, {
+            file: "rms_norm/backward_rows_gradient.wgsl.ts",
+            source: rmsNormBackwardRowsGradient(WIDTH),
+          }],
+        },
+        parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
+        buffers: [
+          call.input.binding,
+          call.gain.binding,
+          statistics,
+          call.outputGradient.binding,
+          call.inputGradient.binding,
+          partialGain,
+        ],
+        workgroups: [Math.ceil(elements / (8 * WIDTH)), division.runs],
+      }, sumRuns(division.runs, partialGain, call)],
+    };
+  },
+};
+
+function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPlan {
+  const { rows, columns } = call.shape;
+  const { part, elements } = rowElement(columns);
+  const division = divideRows(rows, { least: 8, most: 512 });
+  const partialGain = storeRuns(gpu, division.runs, call);
+  return {
+    scratch: [partialGain],
+    dispatches: [{
+      kernel: {
+        parts: [part, sum.part, {
+          file: "rms_norm/backward_fused.wgsl.ts",
+          source: rmsNormBackwardFused({ elements, lanes: sum.lanes }),
+        }],
+        constants: sum.constants,
+        features: sum.features,
+      },
+      parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
+      buffers: [
+        ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient]
+          .map((tensor) => tensor.binding),
+        partialGain,
+      ],
+      workgroups: [division.runs],
+    }, sumRuns(division.runs, partialGain, call)],
+  };
+}
+
+function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
+  const { elements } = rowElement(columns);
+  const most = sum.lanes * ELEMENTS_PER_LANE;
+  return elements <= most
+    ? undefined
+    : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
+}
+
+// Whether the fused kernel's loop over rows is longer than what a core keeps of decoded instructions: a vector takes
+// four times the instructions that a number takes.
+function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
+  return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
+}
+
+const subgroup: BackwardVariant = {
+  name: "subgroup",
+  unfit: (gpu, shape) =>
+    unfitForSubgroups(gpu) ??
+      unfitForFused(subgroupSum(gpu, rowElement(shape.columns).elements), shape),
+  suits: (gpu, shape) =>
+    !gpu.info.software ||
+    fillsSubgroup(gpu, shape.columns) && !(suitsTiles(gpu, shape) && outgrowsLoop(gpu, shape)),
+  plan(gpu, call) {
+    const { elements } = rowElement(call.shape.columns);
+    return planFused(gpu, call, subgroupSum(gpu, elements));
+  },
+};
+
+const vectorised: BackwardVariant = {
+  name: "vectorised",
+  unfit: (_gpu, shape) => unfitForFused(workgroupSum(rowElement(shape.columns).elements), shape),
+  suits: () => false,
+  plan: (gpu, call) => planFused(gpu, call, workgroupSum(rowElement(call.shape.columns).elements)),
+};
+
+const portable: BackwardVariant = {
+  name: "portable",
+  unfit: () => undefined,
+  suits: () => true,
+  plan(gpu, call) {
+    const { input, gain, inverseRms, outputGradient, inputGradient } = call;
+    const { rows, columns } = call.shape;
+    // Enough runs to fill a GPU, few enough that adding them costs nothing.
+    const division = divideRows(rows, { least: 16, most: 256 });
+    const partialGain = storeRuns(gpu, division.runs, call);
+    return {
+      scratch: [partialGain],
+      dispatches: [{
+        kernel: rmsNormBackwardInputKernel,
+        parameters: [{ u32: rows }, { u32: columns }],
+        buffers: [input, gain, inverseRms, outputGradient, inputGradient]
+          .map((tensor) => tensor.binding),
+        workgroups: spreadWorkgroups(gpu, rows),
+      }, {
+        kernel: rmsNormBackwardGainKernel,
+        parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
+        buffers: [input.binding, inverseRms.binding, outputGradient.binding, partialGain],
+        workgroups: [Math.ceil(columns / 64), division.runs],
+      }, sumRuns(division.runs, partialGain, call)],
+    };
+  },
+};
+
+/** The kernels of RMSNorm backward, in order of preference. */
+export const rmsNormBackwardVariants: readonly BackwardVariant[] = [
+  subgroup,
+  tile,
+  rowPerInvocation,
+  vectorised,
+  portable,
+];

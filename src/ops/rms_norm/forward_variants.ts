@@ -1,0 +1,195 @@
+import rmsNormForwardCooperativeSource from "../../../kernels/rms_norm/forward_cooperative.wgsl" with {
+  type: "text",
+};
+import { rmsNormForwardFused } from "../../../kernels/rms_norm/forward_fused.wgsl.ts";
+import { rmsNormForwardRows } from "../../../kernels/rms_norm/forward_rows.wgsl.ts";
+import { rmsNormForwardTile } from "../../../kernels/rms_norm/forward_tile.wgsl.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { rmsNormForwardKernel } from "../shared/kernels.ts";
+import {
+  divideRows,
+  ELEMENTS_PER_LANE,
+  fillsSubgroup,
+  rowElement,
+  type RowShape,
+  type RowSum,
+  scalarElement,
+  subgroupSum,
+  workgroupSum,
+} from "../rows/parts.ts";
+import { divideIntoTiles, suitsTiles, unfitForTiles } from "../rows/tiles.ts";
+import { unfitForSubgroups } from "../shared/unfit.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+import type { Variant, VariantPlan } from "../shared/variants.ts";
+
+/** A checked call of RMSNorm forward, with its output tensors. */
+export interface RmsNormForwardCall {
+  readonly shape: RowShape;
+  readonly epsilon: number;
+  readonly input: Tensor;
+  readonly gain: Tensor;
+  readonly output: Tensor;
+  readonly inverseRms: Tensor;
+}
+
+type ForwardVariant = Variant<RowShape, RmsNormForwardCall>;
+
+function planKernel(
+  gpu: Gpu,
+  { shape, epsilon, input, gain, output, inverseRms }: RmsNormForwardCall,
+  { kernel, workgroups }: { readonly kernel: Kernel; readonly workgroups: number },
+): VariantPlan {
+  return {
+    scratch: [],
+    dispatches: [{
+      kernel,
+      parameters: [{ u32: shape.rows }, { u32: shape.columns }, { f32: epsilon }],
+      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+      workgroups: spreadWorkgroups(gpu, workgroups),
+    }],
+  };
+}
+
+// A workgroup a row, from a row on.
+function dispatchRows(
+  gpu: Gpu,
+  { shape, epsilon, input, gain, output, inverseRms }: RmsNormForwardCall,
+  { part, sum, firstRow }: {
+    readonly part: KernelPart;
+    readonly sum: RowSum;
+    readonly firstRow: number;
+  },
+): Dispatch {
+  return {
+    kernel: {
+      parts: [part, sum.part, {
+        file: "rms_norm/forward_cooperative.wgsl",
+        source: rmsNormForwardCooperativeSource,
+      }],
+      constants: sum.constants,
+      features: sum.features,
+    },
+    parameters: [{ u32: shape.rows }, { u32: shape.columns }, { f32: epsilon }, { u32: firstRow }],
+    buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+    workgroups: spreadWorkgroups(gpu, shape.rows - firstRow),
+  };
+}
+
+// Rows that a workgroup's registers hold are read once, others twice.
+function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
+  const { shape, epsilon, input, gain, output, inverseRms } = call;
+  const { part, elements } = rowElement(shape.columns);
+  const { constants, features, lanes } = sum;
+  if (elements > ELEMENTS_PER_LANE * lanes) {
+    return { scratch: [], dispatches: [dispatchRows(gpu, call, { part, sum, firstRow: 0 })] };
+  }
+  const source = rmsNormForwardFused({ elements, lanes });
+  // On the CPU starting a workgroup costs more than a row's gain does.
+  const { rowsPerRun, runs } = divideRows(
+    shape.rows,
+    gpu.info.software ? { least: 8, most: 512 } : { least: 1, most: 8192 },
+  );
+  return {
+    scratch: [],
+    dispatches: [{
+      kernel: {
+        parts: [part, sum.part, { file: "rms_norm/forward_fused.wgsl.ts", source }],
+        constants,
+        features,
+      },
+      parameters: [
+        { u32: shape.rows },
+        { u32: shape.columns },
+        { f32: epsilon },
+        { u32: rowsPerRun },
+      ],
+      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+      workgroups: [runs],
+    }],
+  };
+}
+
+const tile: ForwardVariant = {
+  name: "tile",
+  unfit: unfitForTiles,
+  suits: suitsTiles,
+  plan(gpu, call) {
+    const { shape, epsilon, input, gain, output, inverseRms } = call;
+    const { tile, rows, rowsPerTile, tiles } = divideIntoTiles(gpu, shape);
+    const whole: Dispatch = {
+      kernel: {
+        parts: [{ file: "rms_norm/forward_tile.wgsl.ts", source: rmsNormForwardTile(tile) }],
+        features: ["subgroups"],
+      },
+      parameters: [
+        { u32: rows },
+        { u32: shape.columns },
+        { f32: epsilon },
+        { u32: rowsPerTile },
+      ],
+      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+      workgroups: [tiles],
+    };
+    if (rows === shape.rows) return { scratch: [], dispatches: [whole] };
+    const sum = subgroupSum(gpu, shape.columns);
+    const rest = dispatchRows(gpu, call, { part: scalarElement, sum, firstRow: rows });
+    return { scratch: [], dispatches: [whole, rest] };
+  },
+};
+
+/** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
+const ROWS = 4;
+
+const rowPerInvocation: ForwardVariant = {
+  name: "row-per-invocation",
+  unfit: () => undefined,
+  suits: (gpu) => gpu.info.software,
+  plan(gpu, call) {
+    const kernel: Kernel = {
+      parts: [rowElement(call.shape.columns).part, {
+        file: "rms_norm/forward_rows.wgsl.ts",
+        source: rmsNormForwardRows(ROWS),
+      }],
+    };
+    return planKernel(gpu, call, { kernel, workgroups: Math.ceil(call.shape.rows / (8 * ROWS)) });
+  },
+};
+
+const subgroup: ForwardVariant = {
+  name: "subgroup",
+  unfit: unfitForSubgroups,
+  // On the CPU also for too few rows to keep the other kernels' lanes busy.
+  suits: (gpu, { rows, columns }) =>
+    !gpu.info.software || fillsSubgroup(gpu, columns) ||
+    rows < 8 * ROWS && !suitsTiles(gpu, { rows, columns }),
+  plan: (gpu, call) =>
+    planCooperative(gpu, call, subgroupSum(gpu, rowElement(call.shape.columns).elements)),
+};
+
+const vectorised: ForwardVariant = {
+  name: "vectorised",
+  unfit: () => undefined,
+  suits: () => false,
+  plan: (gpu, call) =>
+    planCooperative(gpu, call, workgroupSum(rowElement(call.shape.columns).elements)),
+};
+
+const portable: ForwardVariant = {
+  name: "portable",
+  unfit: () => undefined,
+  suits: () => true,
+  plan: (gpu, call) =>
+    planKernel(gpu, call, { kernel: rmsNormForwardKernel, workgroups: call.shape.rows }),
+};
+
+/** The kernels of RMSNorm forward, in order of preference. */
+export const rmsNormForwardVariants: readonly ForwardVariant[] = [
+  subgroup,
+  tile,
+  rowPerInvocation,
+  vectorised,
+  portable,
+];

@@ -1,0 +1,134 @@
+/** What the kernels of RMSNorm and V-scale have in common: how they read a row, and how a workgroup sums one. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
+import type { Specialisation } from "../../gpu/specialise.ts";
+import elementScalarSource from "../../../kernels/rows/element_scalar.wgsl" with { type: "text" };
+import elementVectorSource from "../../../kernels/rows/element_vector.wgsl" with { type: "text" };
+import sumSubgroupSource from "../../../kernels/rows/sum_subgroup.wgsl" with { type: "text" };
+import sumWorkgroupSource from "../../../kernels/rows/sum_workgroup.wgsl" with { type: "text" };
+
+/** The rows of a tensor `[…, d]`. */
+export interface RowShape {
+  readonly rows: number;
+  /** d */
+  readonly columns: number;
+}
+
+/** How a kernel reads rows one number at a time, whatever d is. */
+export const scalarElement: KernelPart = {
+  file: "rows/element_scalar.wgsl",
+  source: elementScalarSource,
+};
+
+/**
+ * How a kernel reads rows of d numbers: four at a time where every row begins at a multiple of four.
+ *
+ * @param columns d
+ * @returns the part to put in front, and how many elements a row has
+ */
+export function rowElement(columns: number): { part: KernelPart; elements: number } {
+  return columns % 4 === 0
+    ? {
+      part: { file: "rows/element_vector.wgsl", source: elementVectorSource },
+      elements: columns / 4,
+    }
+    : { part: scalarElement, elements: columns };
+}
+
+/** How a workgroup sums: the part to put in front, and what it is specialised to. */
+export interface RowSum {
+  readonly part: KernelPart;
+  readonly constants: Specialisation;
+  readonly features: readonly LanguageFeature[];
+  /** Invocations of a workgroup. */
+  readonly lanes: number;
+}
+
+/**
+ * The most elements of a row that a lane holds in registers. More cost lavapipe's compiler more than they save: the
+ * backward takes it 2 s for 8 and 8 s for 16.
+ */
+export const ELEMENTS_PER_LANE = 8;
+
+/**
+ * Sums by subgroups. The workgroup is one subgroup, without a barrier, where the size is known and its lanes' registers
+ * hold the row.
+ *
+ * @param gpu an adapter with subgroups
+ * @param elements of a row
+ */
+export function subgroupSum(gpu: Gpu, elements: number): RowSum {
+  const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
+  // On the CPU a barrier costs more than lanes that walk far.
+  const single = minimum === maximum &&
+    (gpu.info.software || elements <= ELEMENTS_PER_LANE * minimum);
+  const lanes = single ? minimum : workgroupLanes(elements);
+  return {
+    part: { file: "rows/sum_subgroup.wgsl", source: sumSubgroupSource },
+    constants: { LANES: lanes, ONE_SUBGROUP: single },
+    features: ["subgroups"],
+    lanes,
+  };
+}
+
+/**
+ * Whether rows fill a subgroup's registers, half of its lanes at the least: the fastest way on CPU adapters too.
+ *
+ * @param gpu the adapter
+ * @param columns d
+ */
+export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
+  const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 0, maximum: -1 };
+  const { elements } = rowElement(columns);
+  return minimum === maximum && 2 * elements >= minimum && elements <= ELEMENTS_PER_LANE * minimum;
+}
+
+/** Runs of rows, each walked by one workgroup. */
+export interface RowRuns {
+  readonly rowsPerRun: number;
+  readonly runs: number;
+}
+
+/**
+ * Divides rows into runs.
+ *
+ * @param rows how many
+ * @param options the least rows of a run, and the most runs unless these have to be longer
+ */
+export function divideRows(
+  rows: number,
+  { least, most }: { readonly least: number; readonly most: number },
+): RowRuns {
+  const rowsPerRun = Math.max(least, Math.ceil(rows / most));
+  return { rowsPerRun, runs: Math.ceil(rows / rowsPerRun) };
+}
+
+/**
+ * Sums through workgroup memory.
+ *
+ * @param elements of a row
+ */
+export function workgroupSum(elements: number): RowSum {
+  const lanes = workgroupLanes(elements);
+  return {
+    part: { file: "rows/sum_workgroup.wgsl", source: sumWorkgroupSource },
+    constants: { LANES: lanes, GROUP: Math.sqrt(lanes) },
+    features: [],
+    lanes,
+  };
+}
+
+// Squares, for the sum through workgroup memory; 256 invocations are what every adapter has.
+function workgroupLanes(elements: number): number {
+  return elements <= 128 ? 64 : 256;
+}
+
+/**
+ * What rows share a tuned variant: the way they are read, and sizes by powers of four.
+ *
+ * @param shape the rows
+ */
+export function rowShapeClass({ rows, columns }: RowShape): string {
+  const bucket = (size: number) => 4 ** Math.ceil(Math.log2(size) / 2);
+  return `${columns % 4 === 0 ? "vector" : "scalar"} d<=${bucket(columns)} rows<=${bucket(rows)}`;
+}

@@ -1,0 +1,73 @@
+/** How RMSNorm's kernels for tiles of rows divide the rows. */
+import { BANKS, type RowTile } from "../../../kernels/rows/tile.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { RowShape } from "./parts.ts";
+import { unfitForSubgroups, unfitForSubgroupSize } from "../shared/unfit.ts";
+
+/** Rows divided into tiles, each computed by one workgroup. */
+export interface RowTiles {
+  readonly tile: RowTile;
+  /** Rows in tiles; up to 3 are left where rows do not begin at multiples of 4. */
+  readonly rows: number;
+  readonly rowsPerTile: number;
+  readonly tiles: number;
+}
+
+/** Positions of a lane at a time: with more, the loop outgrows what a core keeps of decoded instructions. */
+const WIDTH = 2;
+
+/** Enough tiles for a CPU's cores, even where that leaves a tile few rows to share the loads of the gain. */
+const LEAST_TILES = 16;
+
+/** After how many rows of d numbers one begins at a multiple of 4 again. */
+function phasesOf(columns: number): number {
+  return columns % 4 === 0 ? 1 : columns % 2 === 0 ? 2 : 4;
+}
+
+/**
+ * Divides rows into tiles.
+ *
+ * @param gpu an adapter with subgroups of one size
+ * @param shape the rows
+ */
+export function divideIntoTiles(gpu: Gpu, { rows, columns }: RowShape): RowTiles {
+  const lanes = gpu.info.subgroupSize!.minimum;
+  const phases = phasesOf(columns);
+  const groups = Math.floor(rows / phases);
+  const groupsPerTile = Math.min(BANKS / phases * lanes, Math.ceil(groups / LEAST_TILES));
+  return {
+    tile: { lanes, phases, width: WIDTH },
+    rows: groups * phases,
+    rowsPerTile: groupsPerTile * phases,
+    tiles: Math.ceil(groups / groupsPerTile),
+  };
+}
+
+/**
+ * Why rows cannot be computed in tiles; undefined if they can.
+ *
+ * @param gpu the adapter
+ * @param shape the rows
+ */
+export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | undefined {
+  const without = unfitForSubgroups(gpu) ?? unfitForSubgroupSize(gpu);
+  if (without !== undefined) return without;
+  if (columns < 4) return `a row has ${columns} numbers, it needs 4`;
+  const phases = phasesOf(columns);
+  if (rows < phases) return `there are ${rows} rows of ${columns} numbers, it needs ${phases}`;
+  const { tiles } = divideIntoTiles(gpu, { rows, columns });
+  const most = gpu.device.limits.maxComputeWorkgroupsPerDimension;
+  return tiles <= most ? undefined : `it needs ${tiles} workgroups, this adapter runs ${most}`;
+}
+
+/**
+ * Whether tiles are a good choice for rows that no lanes' registers hold. Adapters with narrower subgroups, such as
+ * SwiftShader, are quicker with an invocation a row.
+ *
+ * @param gpu the adapter
+ * @param shape the rows
+ */
+export function suitsTiles(gpu: Gpu, { rows, columns }: RowShape): boolean {
+  const { software, subgroupSize } = gpu.info;
+  return software && (subgroupSize?.minimum ?? 0) >= 8 && rows >= 8 * phasesOf(columns);
+}

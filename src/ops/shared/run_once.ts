@@ -1,0 +1,19 @@
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Plan } from "../../gpu/plan.ts";
+
+/** A plan and the tensors it writes. */
+export type Planned<Result> = Result & { readonly plan: Plan };
+
+/**
+ * Enqueues a plan once and lets go of it.
+ *
+ * @param gpu the GPU it was planned for
+ * @param planned the plan and its output tensors
+ * @returns the output tensors
+ */
+export function runOnce<Result>(gpu: Gpu, planned: Planned<Result>): Omit<Planned<Result>, "plan"> {
+  const { plan, ...outputs } = planned;
+  gpu.run(plan);
+  plan.dispose();
+  return outputs;
+}

@@ -1,0 +1,42 @@
+/** Why an adapter cannot run a kernel, where several operators ask the same: the reason, or undefined if it can. */
+import type { Gpu } from "../../gpu/gpu.ts";
+
+/**
+ * For kernels with subgroups of any size.
+ *
+ * @param gpu the adapter
+ */
+export function unfitForSubgroups({ info }: Gpu): string | undefined {
+  return info.features.includes("subgroups") && info.subgroupSize !== undefined
+    ? undefined
+    : "this adapter has no subgroups";
+}
+
+/**
+ * For kernels that take one subgroup as a workgroup, so that its size must be known.
+ *
+ * @param gpu the adapter
+ * @param sizes the sizes that the kernel is made for. Default: any
+ */
+export function unfitForSubgroupSize(
+  { info }: Gpu,
+  sizes?: readonly number[],
+): string | undefined {
+  if (info.subgroupSize === undefined) return "this adapter has no subgroups";
+  const { minimum, maximum } = info.subgroupSize;
+  if (minimum === maximum && (sizes?.includes(minimum) ?? true)) return undefined;
+  const wanted = sizes === undefined ? "" : ` of ${sizes.join(", ")}`;
+  return `subgroups have ${minimum} to ${maximum} lanes, wanted one size${wanted}`;
+}
+
+/**
+ * For kernels that need a storage buffer of a size.
+ *
+ * @param gpu the adapter
+ * @param size bytes
+ */
+export function unfitForStorage(gpu: Gpu, size: number): string | undefined {
+  return size <= gpu.largestStorage
+    ? undefined
+    : `it needs a buffer of ${size} bytes, this adapter allows ${gpu.largestStorage}`;
+}

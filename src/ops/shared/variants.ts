@@ -1,0 +1,78 @@
+/**
+ * An operator can have several kernels: the portable one, and faster ones for some adapters and shapes. Each is
+ * a variant; which one runs is the caller's choice, else what tuning chose for this adapter, else the first
+ * in the operator's list that suits.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
+
+/** The dispatches of one call, and the buffers they need beside the call's own. */
+export interface VariantPlan {
+  /** In the order of execution. */
+  readonly dispatches: readonly Dispatch[];
+  /** Freed with the plan. */
+  readonly scratch: readonly GPUBuffer[];
+}
+
+/** One way of computing an operator. `Shape` holds a call's lengths, `Call` its tensors as well, all checked. */
+export interface Variant<Shape, Call> {
+  /** Unique within the operator; `portable` runs everywhere. */
+  readonly name: string;
+  /** Why this adapter or this shape cannot run it; undefined if it can. */
+  unfit(gpu: Gpu, shape: Shape): string | undefined;
+  /** Whether it is a good choice where nothing has been measured. */
+  suits(gpu: Gpu, shape: Shape): boolean;
+  /** Allocates scratch and prepares the dispatches. Called only where `unfit` is undefined. */
+  plan(gpu: Gpu, call: Call): VariantPlan;
+}
+
+/** What to choose for. */
+export interface VariantChoice<Shape, Call> {
+  readonly operator: string;
+  /** What shapes share a winner, for example `D=64 T<=1024`. */
+  readonly shapeClass: string;
+  readonly shape: Shape;
+  /** A name the caller asked for. */
+  readonly wanted: string | undefined;
+  /**
+   * Variants that run only where the caller names them, since they compute less exactly: neither preference nor tuning
+   * ever chooses them. Default: none.
+   */
+  readonly namedOnly?: readonly Variant<Shape, Call>[];
+}
+
+/**
+ * Chooses the variant that a call runs.
+ *
+ * @param gpu the GPU, with the choices that tuning made for it in `gpu.variants`
+ * @param variants the operator's variants in order of preference, the portable one last
+ * @param choice the call
+ * @throws {RangeError} if the wanted variant does not exist, or cannot run here
+ */
+export function chooseVariant<Shape, Call>(
+  gpu: Gpu,
+  variants: readonly Variant<Shape, Call>[],
+  { operator, shapeClass, shape, wanted, namedOnly = [] }: VariantChoice<Shape, Call>,
+): Variant<Shape, Call> {
+  if (wanted !== undefined) {
+    const all = [...variants, ...namedOnly];
+    const named = all.find(({ name }) => name === wanted);
+    if (named === undefined) {
+      const names = all.map(({ name }) => `"${name}"`).join(", ");
+      throw new RangeError(
+        `${operator}: variant is ${JSON.stringify(wanted)}, wanted one of ${names}`,
+      );
+    }
+    const reason = named.unfit(gpu, shape);
+    if (reason !== undefined) {
+      throw new RangeError(`${operator}: variant "${wanted}" cannot run here: ${reason}`);
+    }
+    return named;
+  }
+  const usable = variants.filter((variant) => variant.unfit(gpu, shape) === undefined);
+  const tuned = gpu.variants.get(`${operator} ${shapeClass}`);
+  const chosen = usable.find(({ name }) => name === tuned) ??
+    usable.find((variant) => variant.suits(gpu, shape)) ?? usable.at(-1);
+  if (chosen === undefined) throw new RangeError(`${operator}: no variant can run this shape here`);
+  return chosen;
+}

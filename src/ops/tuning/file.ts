@@ -1,0 +1,92 @@
+/** Where an adapter's tuned choices lie, and reading them there. Writing is for `src/measure/tuning/store.ts`. */
+import { projectCacheFolder } from "../../gpu/embedded/folders.ts";
+import { hasPermissions } from "../../permissions.ts";
+import type { GpuInfo } from "../../gpu/gpu_info.ts";
+import {
+  type AdapterIdentity,
+  adapterIdentity,
+  MAXIMUM_TUNING_BYTES,
+  parseTuning,
+  type TunedChoice,
+  tuningFileName,
+} from "./choices.ts";
+
+/** The environment variable that turns tuned choices off: `GRADSINK_TUNING=off`. */
+export const TUNING_VARIABLE = "GRADSINK_TUNING";
+
+/** Where an adapter's choices are kept. */
+export interface TuningPlace {
+  readonly folder: string;
+  /** In the folder. */
+  readonly path: string;
+  readonly identity: AdapterIdentity;
+}
+
+// Undefined also where the variable may not be read, nobody is asked; and where its bytes are no text, which throws.
+function readVariable(name: string): string | undefined {
+  if (!hasPermissions([{ name: "env", value: name }])) return undefined;
+  try {
+    return Deno.env.get(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the environment says `GRADSINK_TUNING=off`. False in browsers, which have none. */
+export function isTuningOff(): boolean {
+  return typeof Deno !== "undefined" && readVariable(TUNING_VARIABLE) === "off";
+}
+
+/**
+ * Where the choices for an adapter are kept in the user's cache.
+ *
+ * @param info the opened GPU
+ * @returns the place, which need not exist; undefined where there is no cache: in browsers, or without a home folder
+ */
+export async function tuningPlace(info: GpuInfo): Promise<TuningPlace | undefined> {
+  if (typeof Deno === "undefined" || info.runtime === "browser") return undefined;
+  const identity = adapterIdentity(info, Deno.version.deno);
+  try {
+    const HOME = readVariable("HOME");
+    const XDG_CACHE_HOME = readVariable("XDG_CACHE_HOME");
+    const folder = `${projectCacheFolder({ HOME, XDG_CACHE_HOME })}/tuning`;
+    return { folder, path: `${folder}/${await tuningFileName(identity)}`, identity };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Reads what tuning chose for an adapter. Never prompts, never throws: what cannot be read, or is not what it should
+ * be, chooses nothing.
+ *
+ * @param info the opened GPU
+ * @returns choices that are well formed; whether they still hold is for `isCurrent` to say
+ */
+export async function readTuning(info: GpuInfo): Promise<TunedChoice[]> {
+  const place = await tuningPlace(info);
+  if (place === undefined || !hasPermissions([{ name: "read", value: place.path }])) return [];
+  try {
+    // Opening a pipe would wait for somebody to write.
+    const { isFile, size } = await Deno.stat(place.path);
+    if (!isFile || size > MAXIMUM_TUNING_BYTES) return [];
+    const bytes = await readAtMost(place.path, MAXIMUM_TUNING_BYTES + 1);
+    if (bytes.length > MAXIMUM_TUNING_BYTES) return [];
+    return parseTuning(new TextDecoder("utf-8", { fatal: true }).decode(bytes), place.identity);
+  } catch {
+    return [];
+  }
+}
+
+// The file may grow in the meantime.
+async function readAtMost(path: string, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path, { read: true });
+  const bytes = new Uint8Array(limit);
+  let length = 0;
+  while (length < limit) {
+    const count = await file.read(bytes.subarray(length));
+    if (count === null) break;
+    length += count;
+  }
+  return bytes.subarray(0, length);
+}

@@ -1,0 +1,280 @@
+/**
+ * The operators that have several kernels, all described alike: which lengths make a call, which calls share a tuned
+ * choice, and how one is planned. What tunes, and what takes up tuned choices, needs to know no more.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Plan } from "../../gpu/plan.ts";
+import { planAttentionBackward, planAttentionForward } from "../attention.ts";
+import {
+  attentionBackwardHalfVariants,
+  attentionBackwardVariants,
+} from "../attention/backward_variants.ts";
+import {
+  attentionForwardHalfVariants,
+  attentionForwardVariants,
+} from "../attention/forward_variants.ts";
+import { type AttentionShape, attentionShapeClass } from "../attention/shape.ts";
+import { planMatmul } from "../matmul.ts";
+import { type MatmulShape, matmulShapeClass } from "../matmul/shape.ts";
+import { matmulHalfVariants, matmulVariants } from "../matmul/variants.ts";
+import { planRmsNormBackward, planRmsNormForward } from "../rms_norm.ts";
+import { rmsNormBackwardVariants } from "../rms_norm/backward_variants.ts";
+import { rmsNormForwardVariants } from "../rms_norm/forward_variants.ts";
+import { type RowShape, rowShapeClass } from "../rows/parts.ts";
+import { planVScaleBackward, planVScaleForward } from "../v_scale.ts";
+import {
+  vScaleBackwardVariants,
+  vScaleForwardVariants,
+  type VScaleShape,
+} from "../v_scale/variants.ts";
+import { chooseVariant, type Variant } from "../shared/variants.ts";
+
+/** Lengths by name, such as `{ B, Hq, Hkv, T, D }`. */
+export type Dimensions = Readonly<Record<string, number>>;
+
+/** An operator with several kernels. */
+export interface TunableOperator {
+  /** For example `attentionForward`. */
+  readonly operator: string;
+  /**
+   * The names of the lengths that make a call, each a whole number from 1 on. Those that begin with `transpose` are
+   * switches: 0, which is the same as absent, or 1.
+   */
+  readonly dimensionNames: readonly string[];
+  /** The names of the kernels, in order of preference. */
+  readonly variants: readonly string[];
+  /** The names of kernels that run only where they are named: those that round to f16. */
+  readonly namedOnly: readonly string[];
+  /** What calls share a tuned choice. */
+  shapeClass(dimensions: Dimensions): string;
+  /**
+   * Calls that between them run the kernels that the calls of the class run: first the call itself, without what only
+   * repeats its work, then relatives that take other branches (`vScale: 1` is with V-scale). Planning them takes
+   * milliseconds, whatever the lengths are.
+   */
+  kernelCalls(dimensions: Dimensions): readonly Dimensions[];
+  /** Why this adapter or shape cannot run a kernel; undefined if it can. */
+  unfit(gpu: Gpu, dimensions: Dimensions, variant: string): string | undefined;
+  /** The kernel that a call without a wish runs: what tuning chose, else what suits. */
+  choose(gpu: Gpu, dimensions: Dimensions): string;
+  /**
+   * Plans a call on tensors of its own, whose contents are undefined; without a variant the one that a call without a
+   * wish runs.
+   *
+   * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter
+   */
+  plan(gpu: Gpu, dimensions: Dimensions, variant?: string): Plan;
+}
+
+interface Description<Shape, Call> {
+  readonly names: readonly string[];
+  readonly variants: readonly Variant<Shape, Call>[];
+  readonly namedOnly?: readonly Variant<Shape, Call>[];
+  readonly shape: (dimensions: Dimensions) => Shape;
+  readonly shapeClass: (shape: Shape) => string;
+  readonly kernelCalls: (dimensions: Dimensions) => readonly Dimensions[];
+  readonly plan: (
+    gpu: Gpu,
+    dimensions: Dimensions,
+    variant: { readonly variant?: string },
+  ) => Plan;
+}
+
+function tunable<Shape, Call>(
+  operator: string,
+  { names, variants, namedOnly = [], shape: toShape, shapeClass: toClass, kernelCalls, plan }:
+    Description<Shape, Call>,
+): TunableOperator {
+  return {
+    operator,
+    dimensionNames: names,
+    variants: variants.map(({ name }) => name),
+    namedOnly: namedOnly.map(({ name }) => name),
+    shapeClass: (dimensions) => toClass(toShape(dimensions)),
+    kernelCalls,
+    unfit(gpu, dimensions, name) {
+      const variant = [...variants, ...namedOnly].find((each) => each.name === name);
+      return variant === undefined
+        ? `${operator} has no variant ${JSON.stringify(name)}`
+        : variant.unfit(gpu, toShape(dimensions));
+    },
+    choose(gpu, dimensions) {
+      const shape = toShape(dimensions);
+      const choice = { operator, shapeClass: toClass(shape), shape, wanted: undefined };
+      return chooseVariant(gpu, variants, choice).name;
+    },
+    plan: (gpu, dimensions, variant) =>
+      plan(gpu, dimensions, variant === undefined ? {} : { variant }),
+  };
+}
+
+function attentionShape({ B, Hq, Hkv, T, D }: Dimensions): AttentionShape {
+  return { batches: B!, queryHeads: Hq!, keyValueHeads: Hkv!, sequenceLength: T!, headDim: D! };
+}
+
+function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale }: Dimensions) {
+  const query = gpu.empty([B!, Hq!, T!, D!]);
+  const key = gpu.empty([B!, Hkv!, T!, D!]);
+  return {
+    query,
+    key,
+    value: gpu.empty(key.shape),
+    ...vScale === 1 ? { vScale: { constant: gpu.empty([Hkv!]), mode: "full" as const } } : {},
+  };
+}
+
+/** Longer sequences are all of one class. */
+const LONGEST_SEQUENCE = 2 ** 14;
+
+// Heads run the same kernels side by side, and so do the tokens of long sequences; V-scale takes more kernels.
+function attentionKernelCalls({ T, D }: Dimensions): Dimensions[] {
+  const call = { B: 1, Hq: 1, Hkv: 1, T: Math.min(T!, LONGEST_SEQUENCE), D: D! };
+  return [call, { ...call, vScale: 1 }];
+}
+
+const ofAttention = {
+  names: ["B", "Hq", "Hkv", "T", "D"],
+  shape: attentionShape,
+  shapeClass: attentionShapeClass,
+  kernelCalls: attentionKernelCalls,
+};
+
+const ofRows = {
+  names: ["rows", "d"],
+  shape: ({ rows, d }: Dimensions): RowShape => ({ rows: rows!, columns: d! }),
+  shapeClass: rowShapeClass,
+  // Five rows fill no tile, whatever d is.
+  kernelCalls: ({ rows, d }: Dimensions): Dimensions[] => [
+    { rows: rows!, d: d! },
+    { rows: Math.min(rows!, 5), d: d! },
+  ],
+};
+
+const ofValues = {
+  names: ["B", "Hkv", "T", "D"],
+  shape: ({ B, Hkv, T, D }: Dimensions): VScaleShape => ({
+    batches: B!,
+    keyValueHeads: Hkv!,
+    sequenceLength: T!,
+    rows: B! * Hkv! * T!,
+    columns: D!,
+  }),
+  shapeClass: rowShapeClass,
+  kernelCalls: ({ B, Hkv, T, D }: Dimensions): Dimensions[] => [
+    { B: 1, Hkv: 1, T: B! * Hkv! * T!, D: D! },
+  ],
+};
+
+// The switches are 0 or 1. Batches that share their right operand are one product of more rows.
+function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions): MatmulShape {
+  return {
+    batches: B!,
+    rows: M!,
+    columns: N!,
+    inner: K!,
+    left: {
+      ...transposeLeft === 1 ? { outer: 1, inner: M! } : { outer: K!, inner: 1 },
+      batch: M! * K!,
+    },
+    right: {
+      ...transposeRight === 1 ? { outer: K!, inner: 1 } : { outer: 1, inner: N! },
+      batch: N! * K!,
+    },
+  };
+}
+
+// Where the call fills its tiles, the other does not.
+function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
+  const { M, N, K } = dimensions;
+  const [rows, columns, inner] = [M!, N!, K!].map((length) => Math.max(1, length - 1));
+  return [dimensions, { ...dimensions, M: rows!, N: columns!, K: inner! }];
+}
+
+/** All operators with several kernels, by name. */
+export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
+  [
+    tunable("attentionForward", {
+      ...ofAttention,
+      variants: attentionForwardVariants,
+      namedOnly: attentionForwardHalfVariants,
+      plan: (gpu, dimensions, variant) =>
+        planAttentionForward(gpu, { ...attentionTensors(gpu, dimensions), ...variant }).plan,
+    }),
+    tunable("attentionBackward", {
+      ...ofAttention,
+      variants: attentionBackwardVariants,
+      namedOnly: attentionBackwardHalfVariants,
+      plan(gpu, dimensions, variant) {
+        const tensors = attentionTensors(gpu, dimensions);
+        const output = gpu.empty(tensors.query.shape);
+        return planAttentionBackward(gpu, {
+          ...tensors,
+          output,
+          logSumExp: gpu.empty(output.shape.slice(0, 3)),
+          outputGradient: gpu.empty(output.shape),
+          ...variant,
+        }).plan;
+      },
+    }),
+    tunable("rmsNormForward", {
+      ...ofRows,
+      variants: rmsNormForwardVariants,
+      plan: (gpu, { rows, d }, variant) =>
+        planRmsNormForward(gpu, {
+          input: gpu.empty([rows!, d!]),
+          gain: gpu.empty([d!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("rmsNormBackward", {
+      ...ofRows,
+      variants: rmsNormBackwardVariants,
+      plan: (gpu, { rows, d }, variant) =>
+        planRmsNormBackward(gpu, {
+          input: gpu.empty([rows!, d!]),
+          gain: gpu.empty([d!]),
+          inverseRms: gpu.empty([rows!]),
+          outputGradient: gpu.empty([rows!, d!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("vScaleForward", {
+      ...ofValues,
+      variants: vScaleForwardVariants,
+      plan: (gpu, { B, Hkv, T, D }, variant) =>
+        planVScaleForward(gpu, {
+          value: gpu.empty([B!, Hkv!, T!, D!]),
+          constant: gpu.empty([Hkv!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("vScaleBackward", {
+      ...ofValues,
+      variants: vScaleBackwardVariants,
+      plan: (gpu, { B, Hkv, T, D }, variant) =>
+        planVScaleBackward(gpu, {
+          value: gpu.empty([B!, Hkv!, T!, D!]),
+          constant: gpu.empty([Hkv!]),
+          scaledValueGradient: gpu.empty([B!, Hkv!, T!, D!]),
+          ...variant,
+        }).plan,
+    }),
+    tunable("matmul", {
+      names: ["B", "M", "N", "K", "transposeLeft", "transposeRight"],
+      variants: matmulVariants,
+      namedOnly: matmulHalfVariants,
+      shape: matmulShape,
+      shapeClass: matmulShapeClass,
+      kernelCalls: matmulKernelCalls,
+      plan(gpu, { B, M, N, K, transposeLeft, transposeRight }, variant) {
+        return planMatmul(gpu, {
+          left: gpu.empty(transposeLeft === 1 ? [B!, K!, M!] : [B!, M!, K!]),
+          right: gpu.empty(transposeRight === 1 ? [B!, N!, K!] : [B!, K!, N!]),
+          transposeLeft: transposeLeft === 1,
+          transposeRight: transposeRight === 1,
+          ...variant,
+        }).plan;
+      },
+    }),
+  ].map((each) => [each.operator, each]),
+);

@@ -1,0 +1,229 @@
+/** The forward pass of the twin's Llama-like model, which keeps what the backward pass needs. */
+import { attentionForward, type ReferenceVScale } from "../attention.ts";
+import { checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
+import { EMBEDDING, FINAL_NORM, HEAD, layerParameterNames, listParameters } from "./parameters.ts";
+import {
+  constantVector,
+  crossEntropy,
+  embed,
+  type HeadLayout,
+  linearForward,
+  mergeHeads,
+  splitHeads,
+  sum,
+  swigluForward,
+} from "./parts.ts";
+import { rmsNormForward } from "../rms_norm.ts";
+import { elementCount, type ReferenceTensor } from "../tensor.ts";
+import { vScaleForward } from "../v_scale.ts";
+
+/** Tokens, and the one that follows each. */
+export interface LlamaBatch {
+  /** B */
+  readonly batch: number;
+  /** T */
+  readonly context: number;
+  /** [B, T] */
+  readonly inputs: ArrayLike<number>;
+  /** [B, T] */
+  readonly targets: ArrayLike<number>;
+}
+
+/** What {@linkcode llamaLoss} and {@linkcode llamaGradients} work on. */
+export interface LlamaOptions {
+  /** The model's shape. */
+  readonly config: LlamaConfig;
+  /** Every parameter's elements by its name. */
+  readonly parameters: ReadonlyMap<string, Float64Array>;
+  /** Tokens. */
+  readonly batch: LlamaBatch;
+}
+
+/** What the forward pass of one attention leaves for the backward pass. */
+export interface AttentionMemory {
+  readonly norm: Normed;
+  readonly query: ReferenceTensor;
+  readonly key: ReferenceTensor;
+  readonly value: ReferenceTensor;
+  readonly vScale: ReferenceVScale | undefined;
+  readonly output: ReferenceTensor;
+  readonly logSumExp: ReferenceTensor;
+  readonly merged: ReferenceTensor;
+  readonly residual: ReferenceTensor;
+}
+
+/** What the forward pass of one layer leaves. */
+export interface LayerMemory {
+  readonly input: ReferenceTensor;
+  readonly attention: AttentionMemory | undefined;
+  readonly half: ReferenceTensor;
+  readonly norm: Normed;
+  readonly gate: ReferenceTensor;
+  readonly up: ReferenceTensor;
+  readonly hidden: ReferenceTensor;
+  readonly mlpResidual: ReferenceTensor;
+  readonly output: ReferenceTensor;
+}
+
+interface LayerInput {
+  readonly input: ReferenceTensor;
+  readonly held: Float64Array | undefined;
+}
+
+/** What RMSNorm returns. */
+export interface Normed {
+  readonly output: ReferenceTensor;
+  readonly inverseRms: ReferenceTensor;
+}
+
+/** A model in float64 with its parameters and a batch. */
+export class LlamaForward {
+  readonly config: LlamaConfig;
+  readonly batch: LlamaBatch;
+  readonly #parameters = new Map<string, ReferenceTensor>();
+
+  /** Checks that the parameters and the tokens are the model's. */
+  constructor({ config, parameters, batch }: LlamaOptions) {
+    checkConfig(config);
+    this.config = config;
+    this.batch = batch;
+    for (const { name, shape } of listParameters(config)) {
+      const data = parameters.get(name);
+      if (data?.length !== elementCount(shape)) {
+        throw new TypeError(
+          `llama: ${name} has ${data?.length ?? "no"} elements, wanted ${
+            elementCount(shape)
+          } as its shape is [${shape.join(", ")}]`,
+        );
+      }
+      this.#parameters.set(name, { data, shape });
+    }
+    const { vocabulary } = config;
+    for (const name of ["inputs", "targets"] as const) checkTokens(batch, { name, vocabulary });
+  }
+
+  /** A parameter by its name. */
+  parameter(name: string): ReferenceTensor {
+    return this.#parameters.get(name)!;
+  }
+
+  #norm(input: ReferenceTensor, gain: string): Normed {
+    const epsilon = this.config.normEpsilon;
+    return rmsNormForward({ input, gain: this.parameter(gain), epsilon });
+  }
+
+  /** How the rows of queries, keys or values are cut into heads. */
+  layout(kind: "query" | "key" | "value"): HeadLayout {
+    const { queryHeads, keyValueHeads, headDim, ropeBase } = this.config;
+    const { batch, context } = this.batch;
+    return {
+      batch,
+      context,
+      heads: kind === "query" ? queryHeads : keyValueHeads,
+      headDim,
+      ropeBase: kind === "value" ? undefined : ropeBase,
+    };
+  }
+
+  /** What attention does to its values. */
+  #vScale(layer: number): ReferenceVScale | undefined {
+    const { vScale, keyValueHeads } = this.config;
+    if (vScale === "none") return undefined;
+    const constant = constantVector(keyValueHeads, vScaleConstant(this.config));
+    if (vScale === "learned") {
+      const theta = this.parameter(layerParameterNames(layer).theta);
+      theta.data.forEach((value, head) => constant.data[head]! *= Math.exp(value));
+    }
+    return { constant, mode: vScale === "backward-only" ? "backward-only" : "full" };
+  }
+
+  #attentionForward(
+    layer: number,
+    { input, held }: LayerInput,
+  ): AttentionMemory {
+    const names = layerParameterNames(layer);
+    const norm = this.#norm(input, names.attentionNorm);
+    const project = (kind: "query" | "key" | "value") => {
+      const weight = this.parameter(names[kind]);
+      return splitHeads(linearForward({ input: norm.output, weight }), this.layout(kind));
+    };
+    const [query, key, value] = [project("query"), project("key"), project("value")];
+    const vScale = this.#vScale(layer);
+    const used = held === undefined || vScale === undefined
+      ? { value, vScale }
+      : { value: holdFast(value, { held, constant: vScale.constant }) };
+    const { output, logSumExp } = attentionForward({ query, key, ...used });
+    // Values are not turned, and neither is what is made of them.
+    const merged = mergeHeads(output, { ...this.layout("query"), ropeBase: undefined });
+    const weight = this.parameter(names.attentionOutput);
+    const residual = linearForward({ input: merged, weight });
+    return { norm, query, key, value, vScale, output, logSumExp, merged, residual };
+  }
+
+  #layerForward(
+    layer: number,
+    { input, held }: LayerInput,
+  ): LayerMemory {
+    const names = layerParameterNames(layer);
+    const attention = this.config.layersWithoutAttention.includes(layer)
+      ? undefined
+      : this.#attentionForward(layer, { input, held });
+    const half = attention === undefined ? input : sum(input, attention.residual);
+    const norm = this.#norm(half, names.mlpNorm);
+    const gate = linearForward({ input: norm.output, weight: this.parameter(names.gate) });
+    const up = linearForward({ input: norm.output, weight: this.parameter(names.up) });
+    const hidden = swigluForward({ gate, up });
+    const mlpResidual = linearForward({ input: hidden, weight: this.parameter(names.down) });
+    const output = sum(half, mlpResidual);
+    return { input, attention, half, norm, gate, up, hidden, mlpResidual, output };
+  }
+
+  /** The loss, and everything on the way to it. */
+  forward(held: readonly (Float64Array | undefined)[] = []) {
+    const { inputs, targets } = this.batch;
+    const layers: LayerMemory[] = [];
+    let state = embed(this.parameter(EMBEDDING), inputs);
+    for (let layer = 0; layer < this.config.layers; layer++) {
+      layers.push(this.#layerForward(layer, { input: state, held: held[layer] }));
+      state = layers[layer]!.output;
+    }
+    const norm = this.#norm(state, FINAL_NORM);
+    const logits = linearForward({ input: norm.output, weight: this.parameter(this.head) });
+    return { layers, state, norm, logits, ...crossEntropy(logits, targets) };
+  }
+
+  /** The name of the matrix that the head reads. */
+  get head(): string {
+    return this.config.tiedHead ? EMBEDDING : HEAD;
+  }
+}
+
+/** v̂ = sg(v) + φ(v) − sg(φ(v)), with `held` for what sg() sees. */
+function holdFast(
+  value: ReferenceTensor,
+  { held, constant }: { readonly held: Float64Array; readonly constant: ReferenceTensor },
+): ReferenceTensor {
+  const scaled = vScaleForward({ value, constant }).scaledValue.data;
+  const start = { data: held, shape: value.shape };
+  const before = vScaleForward({ value: start, constant }).scaledValue.data;
+  return { data: held.map((v, i) => v + scaled[i]! - before[i]!), shape: value.shape };
+}
+
+function checkTokens(
+  batch: LlamaBatch,
+  { name, vocabulary }: { readonly name: "inputs" | "targets"; readonly vocabulary: number },
+): void {
+  const tokens = batch[name];
+  const wanted = batch.batch * batch.context;
+  if (tokens.length !== wanted) {
+    throw new TypeError(`llama: ${name} has ${tokens.length} tokens, wanted ${wanted}`);
+  }
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i]!;
+    if (!(Number.isInteger(token) && token >= 0 && token < vocabulary)) {
+      throw new RangeError(
+        `llama: ${name}[${i}] is ${token}, wanted an integer from 0 to ${vocabulary - 1}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial values.
+ * What V-scale learns has a name of our own beside them.
+ */
+import { randomNormal } from "../../random.ts";
+import { checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./config.ts";
+
+/** One tensor that training changes. */
+export interface Parameter {
+  /** As in Hugging Face's Llama, for example `model.layers.0.mlp.up_proj.weight`. */
+  readonly name: string;
+  /** A matrix is [outputs, inputs]: it acts on a row x as x Wᵀ. */
+  readonly shape: readonly number[];
+  /** Where it starts: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or the same number everywhere. */
+  readonly initial: "normal" | 1 | 0;
+  /** Whether weight decay draws it towards 0: the matrices, neither gains nor θ. */
+  readonly decayed: boolean;
+}
+
+/** The names of one layer's parameters. */
+export interface LayerParameterNames {
+  /** [d] */
+  readonly attentionNorm: string;
+  /** [Hq D, d] */
+  readonly query: string;
+  /** [Hkv D, d] */
+  readonly key: string;
+  /** [Hkv D, d] */
+  readonly value: string;
+  /** [d, Hq D] */
+  readonly attentionOutput: string;
+  /** θ of learned V-scale, C = exp(θ) times the constant: [Hkv] */
+  readonly theta: string;
+  /** [d] */
+  readonly mlpNorm: string;
+  /** [f, d] */
+  readonly gate: string;
+  /** [f, d] */
+  readonly up: string;
+  /** [d, f] */
+  readonly down: string;
+}
+
+/** The embedding's matrix: [V, d]. With a tied head it is the head's as well. */
+export const EMBEDDING = "model.embed_tokens.weight";
+
+/** The gain of the norm in front of the head: [d]. */
+export const FINAL_NORM = "model.norm.weight";
+
+/** The head's matrix: [V, d]. There is none with a tied head. */
+export const HEAD = "lm_head.weight";
+
+/**
+ * What the parameters of a layer are called, whether or not it has all of them.
+ *
+ * @param layer from 0 on
+ */
+export function layerParameterNames(layer: number): LayerParameterNames {
+  const prefix = `model.layers.${layer}`;
+  return {
+    attentionNorm: `${prefix}.input_layernorm.weight`,
+    query: `${prefix}.self_attn.q_proj.weight`,
+    key: `${prefix}.self_attn.k_proj.weight`,
+    value: `${prefix}.self_attn.v_proj.weight`,
+    attentionOutput: `${prefix}.self_attn.o_proj.weight`,
+    theta: `${prefix}.self_attn.v_scale_theta`,
+    mlpNorm: `${prefix}.post_attention_layernorm.weight`,
+    gate: `${prefix}.mlp.gate_proj.weight`,
+    up: `${prefix}.mlp.up_proj.weight`,
+    down: `${prefix}.mlp.down_proj.weight`,
+  };
+}
+
+/**
+ * All parameters of a model, in the order in which a token meets them. A layer without attention has
+ * neither attention's matrices nor its norm.
+ *
+ * @param config the model's shape
+ * @throws {RangeError} if no model can have it
+ *
+ * @example
+ * ```ts
+ * import { listParameters } from "./parameters.ts";
+ *
+ * const parameters = listParameters({
+ *   vocabulary: 64,
+ *   layers: 2,
+ *   modelDim: 64,
+ *   queryHeads: 2,
+ *   keyValueHeads: 1,
+ *   headDim: 32,
+ *   feedForwardDim: 176,
+ *   normEpsilon: 1e-5,
+ *   ropeBase: 10_000,
+ *   tiedHead: false,
+ *   vScale: "learned",
+ *   layersWithoutAttention: [0],
+ * });
+ * console.log(parameters.map(({ name }) => name));
+ * ```
+ */
+export function listParameters(config: LlamaConfig): Parameter[] {
+  checkConfig(config);
+  const { vocabulary, layers, modelDim, queryHeads, keyValueHeads, headDim, feedForwardDim } =
+    config;
+  const parameters = [matrix(EMBEDDING, vocabulary, modelDim)];
+  for (let layer = 0; layer < layers; layer++) {
+    const names = layerParameterNames(layer);
+    if (!config.layersWithoutAttention.includes(layer)) {
+      parameters.push(
+        vector(names.attentionNorm, modelDim, 1),
+        matrix(names.query, queryHeads * headDim, modelDim),
+        matrix(names.key, keyValueHeads * headDim, modelDim),
+        matrix(names.value, keyValueHeads * headDim, modelDim),
+      );
+      if (config.vScale === "learned") parameters.push(vector(names.theta, keyValueHeads, 0));
+      parameters.push(matrix(names.attentionOutput, modelDim, queryHeads * headDim));
+    }
+    parameters.push(
+      vector(names.mlpNorm, modelDim, 1),
+      matrix(names.gate, feedForwardDim, modelDim),
+      matrix(names.up, feedForwardDim, modelDim),
+      matrix(names.down, modelDim, feedForwardDim),
+    );
+  }
+  parameters.push(vector(FINAL_NORM, modelDim, 1));
+  if (!config.tiedHead) parameters.push(matrix(HEAD, vocabulary, modelDim));
+  return parameters;
+}
+
+function matrix(name: string, rows: number, columns: number): Parameter {
+  return { name, shape: [rows, columns], initial: "normal", decayed: true };
+}
+
+function vector(name: string, length: number, initial: 0 | 1): Parameter {
+  return { name, shape: [length], initial, decayed: false };
+}
+
+/**
+ * How many numbers a parameter has.
+ *
+ * @param parameter one of {@linkcode listParameters}
+ */
+export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/**
+ * Draws a parameter's initial values. They belong to the seed and the name alone: models that differ in
+ * V-scale only, or in the number of their layers, start from the same matrices.
+ *
+ * @param parameter one of {@linkcode listParameters}
+ * @param options seed: any safe integer
+ * @throws {RangeError} if the seed is no safe integer
+ */
+export function initialValues(
+  parameter: Parameter,
+  { seed }: { readonly seed: number },
+): Float32Array<ArrayBuffer> {
+  const { name, initial } = parameter;
+  const length = parameterLength(parameter);
+  if (!Number.isSafeInteger(seed)) {
+    throw new RangeError(`initialValues: seed is ${seed}, wanted a safe integer`);
+  }
+  if (initial !== "normal") return new Float32Array(length).fill(initial);
+  return randomNormal({
+    seed: seedOf(seed, name),
+    length,
+    standardDeviation: INITIAL_DEVIATION,
+  });
+}
+
+/** 53 bits that depend on every bit of the seed and the name: FNV-1a, twice, from different starts. */
+function seedOf(seed: number, name: string): number {
+  const bytes = new TextEncoder().encode(`${seed} ${name}`);
+  const [high, low] = [0x811c9dc5, 0x5bd1e995].map((start) =>
+    bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), start) >>> 0
+  );
+  return (high! >>> 11) * 2 ** 32 + low!;
+}

@@ -1,0 +1,203 @@
+/** The parts of a Llama-like model that are no operators of the suite by themselves, in float64. */
+import { matmul } from "../matmul.ts";
+import { type ReferenceTensor, tensor, zeros } from "../tensor.ts";
+
+/** A weight matrix acting on rows. */
+export interface Linear {
+  /** [N, inputs] */
+  readonly input: ReferenceTensor;
+  /** [outputs, inputs] */
+  readonly weight: ReferenceTensor;
+}
+
+/** Y = X Wᵀ: [N, outputs]. */
+export function linearForward({ input, weight }: Linear): ReferenceTensor {
+  return matmul({ left: input, right: weight, transposeRight: true }).product;
+}
+
+/** ∂L/∂X = G W and ∂L/∂W = Gᵀ X, with G = ∂L/∂Y. */
+export function linearBackward(
+  { input, weight, outputGradient }: Linear & { readonly outputGradient: ReferenceTensor },
+): { inputGradient: ReferenceTensor; weightGradient: ReferenceTensor } {
+  return {
+    inputGradient: matmul({ left: outputGradient, right: weight }).product,
+    weightGradient: matmul({ left: outputGradient, right: input, transposeLeft: true }).product,
+  };
+}
+
+/** How rows of a layer are cut into heads. */
+export interface HeadLayout {
+  /** B */
+  readonly batch: number;
+  /** T */
+  readonly context: number;
+  /** H */
+  readonly heads: number;
+  /** D */
+  readonly headDim: number;
+  /** The base of RoPE's angles; undefined leaves the heads as they are. */
+  readonly ropeBase: number | undefined;
+}
+
+/**
+ * Cuts rows [B T, H D] into heads [B, H, T, D] and turns them by RoPE: with the angle t base^(−2i/D),
+ * columns i and i + D/2 of a head, x and y, become x cos − y sin and y cos + x sin. These pairs are
+ * those of Hugging Face's Llama.
+ *
+ * Source: Su et al., arXiv 2104.09864.
+ */
+export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
+  const { batch, context, heads, headDim } = layout;
+  const output = zeros([batch, heads, context, headDim]);
+  forEachHead(layout, ({ t, row, head }) => {
+    turn(layout, { from: rows.data, start: row, to: output.data, end: head, t });
+  });
+  return output;
+}
+
+/** Puts heads side by side and turns them back: the inverse of {@linkcode splitHeads}, and its gradient. */
+export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
+  const { batch, context, heads, headDim } = layout;
+  const output = zeros([batch * context, heads * headDim]);
+  forEachHead(layout, ({ t, row, head }) => {
+    turn(layout, { from: perHead.data, start: head, to: output.data, end: row, t: -t });
+  });
+  return output;
+}
+
+/** Calls back with the offsets of every head at every position. */
+function forEachHead(
+  { batch, context, heads, headDim }: HeadLayout,
+  visit: (at: { t: number; row: number; head: number }) => void,
+): void {
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      for (let t = 0; t < context; t++) {
+        const row = ((b * context + t) * heads + h) * headDim;
+        visit({ t, row, head: ((b * heads + h) * context + t) * headDim });
+      }
+    }
+  }
+}
+
+/** Copies one head's row, turned by the angles of position t. */
+function turn(
+  { headDim, ropeBase }: HeadLayout,
+  { from, start, to, end, t }: {
+    readonly from: Float64Array;
+    readonly start: number;
+    readonly to: Float64Array;
+    readonly end: number;
+    readonly t: number;
+  },
+): void {
+  if (ropeBase === undefined) {
+    for (let i = 0; i < headDim; i++) to[end + i] = from[start + i]!;
+    return;
+  }
+  const half = headDim / 2;
+  for (let i = 0; i < half; i++) {
+    const angle = t * ropeBase ** (-2 * i / headDim);
+    const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+    const [x, y] = [from[start + i]!, from[start + i + half]!];
+    to[end + i] = x * cos - y * sin;
+    to[end + i + half] = y * cos + x * sin;
+  }
+}
+
+/** The logistic function. */
+function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+/** The two halves of SwiGLU's input, of one shape. */
+export interface Gated {
+  readonly gate: ReferenceTensor;
+  readonly up: ReferenceTensor;
+}
+
+/** m = g σ(g) u. Source: Shazeer, arXiv 2002.05202. */
+export function swigluForward({ gate, up }: Gated): ReferenceTensor {
+  const data = gate.data.map((g, i) => g * sigmoid(g) * up.data[i]!);
+  return { data, shape: gate.shape };
+}
+
+/** ∂L/∂u = G g σ and ∂L/∂g = G u σ (1 + g (1 − σ)), with G = ∂L/∂m and σ = σ(g). */
+export function swigluBackward(
+  { gate, up, outputGradient }: Gated & { readonly outputGradient: ReferenceTensor },
+): { gateGradient: ReferenceTensor; upGradient: ReferenceTensor } {
+  const gateGradient = zeros(gate.shape);
+  const upGradient = zeros(up.shape);
+  gate.data.forEach((g, i) => {
+    const s = sigmoid(g);
+    const by = outputGradient.data[i]!;
+    gateGradient.data[i] = by * up.data[i]! * s * (1 + g * (1 - s));
+    upGradient.data[i] = by * g * s;
+  });
+  return { gateGradient, upGradient };
+}
+
+/** The table's row of every token: [N, d]. */
+export function embed(table: ReferenceTensor, tokens: ArrayLike<number>): ReferenceTensor {
+  const width = table.shape[1]!;
+  const output = zeros([tokens.length, width]);
+  for (let i = 0; i < tokens.length; i++) {
+    const start = tokens[i]! * width;
+    output.data.set(table.data.subarray(start, start + width), i * width);
+  }
+  return output;
+}
+
+/** Adds to the table's gradient what each token's row is owed. */
+export function embedBackward(
+  tableGradient: ReferenceTensor,
+  { tokens, outputGradient }: {
+    readonly tokens: ArrayLike<number>;
+    readonly outputGradient: ReferenceTensor;
+  },
+): void {
+  const width = tableGradient.shape[1]!;
+  for (let i = 0; i < tokens.length; i++) {
+    for (let j = 0; j < width; j++) {
+      tableGradient.data[tokens[i]! * width + j]! += outputGradient.data[i * width + j]!;
+    }
+  }
+}
+
+/**
+ * L = −mean_i log softmax(z_i)[target_i], in nats, and ∂L/∂z_i = (softmax(z_i) − e_target) / N.
+ *
+ * @param logits [N, V]
+ * @param targets N tokens
+ */
+export function crossEntropy(
+  logits: ReferenceTensor,
+  targets: ArrayLike<number>,
+): { loss: number; logitGradient: ReferenceTensor } {
+  const [rows, width] = logits.shape as [number, number];
+  const logitGradient = zeros(logits.shape);
+  let total = 0;
+  for (let i = 0; i < rows; i++) {
+    const row = logits.data.subarray(i * width, (i + 1) * width);
+    const largest = row.reduce((most, z) => Math.max(most, z), -Infinity);
+    let sum = 0;
+    for (const z of row) sum += Math.exp(z - largest);
+    const logSumExp = largest + Math.log(sum);
+    total += logSumExp - row[targets[i]!]!;
+    for (let j = 0; j < width; j++) {
+      const share = Math.exp(row[j]! - logSumExp);
+      logitGradient.data[i * width + j] = (share - (j === targets[i] ? 1 : 0)) / rows;
+    }
+  }
+  return { loss: total / rows, logitGradient };
+}
+
+/** The sum of two tensors of one shape. */
+export function sum(a: ReferenceTensor, b: ReferenceTensor): ReferenceTensor {
+  return { data: a.data.map((x, i) => x + b.data[i]!), shape: a.shape };
+}
+
+/** A vector of one number repeated. */
+export function constantVector(length: number, value: number): ReferenceTensor {
+  return tensor(new Float64Array(length).fill(value), [length]);
+}

@@ -1,0 +1,229 @@
+/** Throughput of one operator: a bar with its interval for each shape and machine. */
+import * as Plot from "@observablehq/plot";
+import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import { formatRate, formatShape } from "../format.ts";
+import type { Markup } from "../html.ts";
+import {
+  FACET_GAP,
+  facetScale,
+  finishPicture,
+  machineColor,
+  machineSign,
+  MARGIN_BOTTOM,
+  type OperatorGroup,
+  PANEL_WIDTH,
+  type PictureText,
+  plotText,
+  type SvgDocument,
+} from "../plot.ts";
+
+interface Bar {
+  readonly shape: string;
+  readonly index: number;
+  readonly rate: number | undefined;
+  readonly low: number | undefined;
+  readonly high: number | undefined;
+  readonly label: string;
+}
+
+/** The figure that says the most about an operator: its arithmetic, or its traffic. */
+export type Throughput = "FLOP/s" | "B/s";
+
+/**
+ * Which throughput an operator is judged by: arithmetic if it does much for each byte.
+ *
+ * @param group the operator's rows
+ */
+export function throughputOf(group: OperatorGroup): Throughput {
+  // Between RMSNorm and V-scale (below 2 flops a byte) and attention (from tens to hundreds).
+  const intensities = group.rows.flatMap(({ cells }) =>
+    cells.flatMap(({ roofline }) => roofline.intensity ?? [])
+  );
+  return Math.max(0, ...intensities) >= 8 ? "FLOP/s" : "B/s";
+}
+
+/** A cell's throughput, with the ends of its interval. */
+export function throughput(
+  cell: ComparisonCell,
+  unit: Throughput,
+): { rate: number; low: number | undefined; high: number | undefined } | undefined {
+  const rate = unit === "FLOP/s" ? cell.flopsPerSecond : cell.bytesPerSecond;
+  const { median, interval } = cell.summary;
+  if (rate === undefined || median === undefined || !(rate > 0)) return undefined;
+  return {
+    rate,
+    low: interval && rate * median / interval.high,
+    high: interval && rate * median / interval.low,
+  };
+}
+
+/**
+ * A row's name within its operator: the shape, and what else is not the usual.
+ *
+ * @param row a row of the comparison
+ */
+export function rowName({ shape, dtype, cache }: ComparisonRow): string {
+  return formatShape(shape) + (dtype === "f32" ? "" : ` ${dtype}`) +
+    (cache === "cold" ? " cold" : "");
+}
+
+function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput): Bar[] {
+  return group.rows.flatMap((row) =>
+    row.cells.map((cell, index): Bar => {
+      const found = throughput(cell, unit);
+      const verdict = comparison.machines.length === 2 ? cell.pair?.verdict : undefined;
+      const sign = verdict === "faster" ? " ▲" : verdict === "slower" ? " ▼" : "";
+      return {
+        shape: plotText(rowName(row)),
+        index,
+        rate: found?.rate,
+        low: found?.low,
+        high: found?.high,
+        label: found === undefined
+          ? (cell.status === "ok" || cell.status === "missing" ? "no data" : cell.status)
+          : formatRate(found.rate, unit) + sign,
+      };
+    })
+  );
+}
+
+/** How {@linkcode barPlot} draws. */
+export interface BarPlotOptions {
+  readonly document: SvgDocument;
+  readonly text: PictureText;
+}
+
+// Beyond this, the shortest bar is thinner than a line: points on a logarithmic axis instead, since
+// a bar has no foot there.
+const WIDEST_BARS = 40;
+
+/**
+ * Draws an operator's throughput; longer is better.
+ *
+ * @param comparison of at least two files
+ * @param group the operator's rows
+ * @param options document and description
+ */
+export function barPlot(
+  comparison: Comparison,
+  group: OperatorGroup,
+  options: BarPlotOptions,
+): Markup | undefined {
+  const unit = throughputOf(group);
+  const bars = barsOf(comparison, group, unit);
+  const rates = bars.flatMap(({ rate }) => rate ?? []);
+  if (rates.length === 0) return undefined;
+  const [least, most] = [Math.min(...rates), Math.max(...rates)];
+  const logarithmic = most / least > WIDEST_BARS;
+  const shapes = [...new Set(bars.map(({ shape }) => shape))];
+  const lineHeight = 17;
+  const facetHeight = comparison.machines.length * lineHeight;
+  const known = bars.filter(({ rate }) => rate !== undefined);
+  const foot = logarithmic ? least / 3 : 0;
+  const drawing = Plot.plot({
+    document: options.document as never,
+    width: PANEL_WIDTH,
+    height: shapes.length * (facetHeight + FACET_GAP) + MARGIN_BOTTOM,
+    marginLeft: 18,
+    marginRight: 96,
+    marginTop: FACET_GAP,
+    marginBottom: MARGIN_BOTTOM,
+    style: { fontSize: "12px" },
+    x: {
+      type: logarithmic ? "log" : "linear",
+      domain: [foot, most * 1.02],
+      label: `${unit}, more is better →`,
+      tickFormat: "~s",
+      ticks: logarithmic ? powersOfTen(foot, most) : 4,
+      grid: true,
+      labelAnchor: "left",
+      labelOffset: MARGIN_BOTTOM - 6,
+    },
+    y: { type: "band", axis: null, domain: comparison.machines.map((_, i) => i), padding: 0.18 },
+    fy: facetScale(shapes, facetHeight),
+    color: { type: "identity" },
+    symbol: { type: "identity" as never },
+    marks: [
+      Plot.text(shapes, {
+        fy: (shape: string) => shape,
+        text: (shape: string) => shape,
+        frameAnchor: "top-left",
+        dy: -FACET_GAP + 6,
+        dx: -8,
+        fontWeight: "600",
+      }),
+      ...logarithmic
+        ? [
+          intervals(known),
+          Plot.ruleY(known, {
+            fy: "shape",
+            y: "index",
+            x1: foot,
+            x2: "rate",
+            stroke: (bar: Bar) => machineColor(bar.index),
+            strokeOpacity: 0.45,
+            strokeWidth: 2,
+          }),
+          Plot.dot(known, {
+            fy: "shape",
+            y: "index",
+            x: "rate",
+            fill: (bar: Bar) => machineColor(bar.index),
+            symbol: (bar: Bar) => machineSign(bar.index),
+            r: 5,
+          }),
+        ]
+        : [
+          Plot.barX(known, {
+            fy: "shape",
+            y: "index",
+            x1: 0,
+            x2: "rate",
+            fill: (bar: Bar) => machineColor(bar.index),
+            rx2: 2,
+          }),
+          intervals(known),
+          Plot.dot(known, {
+            fy: "shape",
+            y: "index",
+            x: 0,
+            dx: -9,
+            fill: (bar: Bar) => machineColor(bar.index),
+            symbol: (bar: Bar) => machineSign(bar.index),
+            r: 3.6,
+          }),
+        ],
+      Plot.text(bars, {
+        fy: "shape",
+        y: "index",
+        x: (bar: Bar) => bar.high ?? bar.rate ?? foot,
+        text: "label",
+        textAnchor: "start",
+        dx: 9,
+      }),
+    ],
+  });
+  return finishPicture(drawing, options.document, options.text);
+}
+
+/** The ends of the intervals; beneath a sign, above a bar. */
+function intervals(bars: readonly Bar[]): Plot.RuleY {
+  return Plot.ruleY(bars.filter(({ low }) => low !== undefined), {
+    fy: "shape",
+    y: "index",
+    x1: "low",
+    x2: "high",
+    stroke: "var(--ink)",
+    strokeWidth: 1.5,
+    marker: "tick",
+  });
+}
+
+/** Few enough to stand side by side. */
+function powersOfTen(low: number, high: number): number[] {
+  const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
+  const step = Math.max(1, Math.ceil((last - first) / 4));
+  const powers: number[] = [];
+  for (let power = first; power <= last; power += step) powers.push(10 ** power);
+  return powers;
+}

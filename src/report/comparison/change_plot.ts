@@ -1,0 +1,168 @@
+/** Two machines: the change of every measurement with its interval, around the threshold's band. */
+import * as Plot from "@observablehq/plot";
+import type { Comparison } from "../../measure/comparison.ts";
+import type { Verdict } from "../../measure/comparison/verdict.ts";
+import { rowName } from "./bar_plot.ts";
+import { formatChange } from "../format.ts";
+import type { Markup } from "../html.ts";
+import { finishPicture, type PictureText, plotText, type SvgDocument } from "../plot.ts";
+
+interface Change {
+  readonly key: string;
+  readonly name: string;
+  readonly ratio: number;
+  readonly low: number;
+  readonly high: number;
+  readonly verdict: Verdict;
+  readonly label: string;
+}
+
+const colors: Readonly<Record<Verdict, string>> = {
+  faster: "var(--good)",
+  slower: "var(--bad)",
+  same: "var(--faint)",
+  ambiguous: "var(--unsure)",
+  "no data": "var(--faint)",
+};
+
+const signs: Readonly<Record<Verdict, string>> = {
+  faster: "triangle",
+  slower: "diamond",
+  same: "square",
+  ambiguous: "circle",
+  "no data": "circle",
+};
+
+function changesOf(comparison: Comparison): Change[] {
+  return comparison.rows.flatMap((row, i) => {
+    const pair = row.cells[1]!.pair;
+    if (pair?.ratio === undefined) return [];
+    return [{
+      key: String(i),
+      name: plotText(`${row.kernel} ${row.pass}  ${rowName(row)}`, 72),
+      ratio: pair.ratio,
+      low: pair.interval?.low ?? pair.ratio,
+      high: pair.interval?.high ?? pair.ratio,
+      verdict: pair.verdict,
+      label: `${formatChange(pair.ratio)} ${pair.verdict}`,
+    }];
+  });
+}
+
+/** How {@linkcode changePlot} draws. */
+export interface ChangePlotOptions {
+  readonly document: SvgDocument;
+  /** In pixels. */
+  readonly width: number;
+  readonly text: PictureText;
+}
+
+/**
+ * Draws the changes from the first machine to the second.
+ *
+ * @param comparison of exactly two files
+ * @param options document, width and description
+ */
+export function changePlot(comparison: Comparison, options: ChangePlotOptions): Markup | undefined {
+  const changes = changesOf(comparison);
+  if (changes.length === 0) return undefined;
+  const limit = 1 + comparison.threshold;
+  const narrow = options.width < 560;
+  // On a phone the name stands above its line, else beside it.
+  const lineHeight = narrow ? 36 : 22;
+  // Sans-serif letters of 12 pixels are 6.6 wide on average.
+  const longest = Math.max(...changes.map(({ name }) => name.length));
+  const left = narrow ? 10 : Math.min(0.42 * options.width, 24 + 6.6 * longest);
+  const low = Math.min(1 / limit ** 1.6, ...changes.map((change) => change.low));
+  const high = Math.max(limit ** 1.6, ...changes.map((change) => change.high));
+  const drawing = Plot.plot({
+    document: options.document as never,
+    width: options.width,
+    height: changes.length * lineHeight + 62,
+    marginLeft: left,
+    marginRight: 138,
+    marginTop: 4,
+    marginBottom: 44,
+    style: { fontSize: "12px" },
+    x: {
+      type: "log",
+      domain: [low / 1.01, high * 1.01],
+      label: narrow
+        ? "← less time        more time →"
+        : "← less time        change of the median time        more time →",
+      labelAnchor: "center",
+      tickFormat: (ratio: number) => formatChange(ratio).replace(".0 %", " %"),
+      // A logarithmic scale over less than a decade has no good ticks of its own.
+      ticks: tickRatios(low, high, narrow ? 4 : 9),
+      grid: true,
+    },
+    y: { axis: null, domain: changes.map(({ key }) => key) },
+    color: { type: "identity" },
+    symbol: { type: "identity" as never },
+    marks: [
+      Plot.rect([0], { x1: () => 1 / limit, x2: () => limit, fill: "var(--band)" }),
+      Plot.ruleX([1], { stroke: "var(--ink)", strokeOpacity: 0.7 }),
+      Plot.text(changes, {
+        y: "key",
+        frameAnchor: "left",
+        textAnchor: narrow ? "start" : "end",
+        dx: narrow ? 0 : -10,
+        dy: narrow ? -11 : 0,
+        text: "name",
+        // A rim of the ground's color, where the name crosses the band and the lines.
+        stroke: "var(--surface)",
+        strokeWidth: 3,
+        fill: "currentColor",
+      }),
+      Plot.ruleY(changes, {
+        y: "key",
+        x1: "low",
+        x2: "high",
+        dy: narrow ? 5 : 0,
+        stroke: (change: Change) => colors[change.verdict],
+        strokeWidth: 2,
+        marker: "tick",
+      } as never),
+      Plot.dot(changes, {
+        y: "key",
+        x: "ratio",
+        dy: narrow ? 5 : 0,
+        fill: (change: Change) => colors[change.verdict],
+        symbol: (change: Change) => signs[change.verdict],
+        r: 4.5,
+      }),
+      Plot.text(changes, {
+        y: "key",
+        frameAnchor: "right",
+        textAnchor: "start",
+        dx: 10,
+        dy: narrow ? 5 : 0,
+        text: "label",
+        fill: (change: Change) => colors[change.verdict],
+        fontWeight: "600",
+      }),
+    ],
+  });
+  return finishPicture(drawing, options.document, options.text);
+}
+
+/** Changes that people find round, from small to large. */
+const ROUND = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
+const ROUND_GROWTH = [...ROUND.slice(0, 8), 1, 2, 4, 9, 19, 49, 99, 999, 9999, 99999, 999999];
+
+/** Round changes between two ratios, outward from no change, far enough apart to be read. */
+function tickRatios(low: number, high: number, count: number): number[] {
+  const distance = Math.log(high / low) / count;
+  const ticks = [1];
+  const side = (ratios: readonly number[]) => {
+    let last = 0;
+    for (const ratio of ratios) {
+      if (ratio < low || ratio > high || Math.abs(Math.log(ratio) - last) < distance) continue;
+      ticks.push(ratio);
+      last = Math.log(ratio);
+    }
+  };
+  side(ROUND.map((change) => 1 - change));
+  side(ROUND_GROWTH.map((change) => 1 + change));
+  return ticks;
+}

@@ -1,0 +1,233 @@
+/** How the samples of one operator scatter: a histogram for each shape and machine. */
+import * as Plot from "@observablehq/plot";
+import { quantileSorted } from "simple-statistics";
+import type { Comparison } from "../../measure/comparison.ts";
+import { sorted } from "../../statistics/summary.ts";
+import { rowName } from "./bar_plot.ts";
+import type { Markup } from "../html.ts";
+import {
+  FACET_GAP,
+  facetScale,
+  finishPicture,
+  machineColor,
+  machineDashes,
+  machineSign,
+  MARGIN_BOTTOM,
+  type OperatorGroup,
+  PANEL_WIDTH,
+  type PictureText,
+  plotText,
+  type SvgDocument,
+} from "../plot.ts";
+
+/** Samples of one cell as multiples of a reference time, in increasing order. */
+interface Spread {
+  readonly shape: string;
+  readonly index: number;
+  /** The median on the same scale. */
+  readonly center: number;
+  /** Where the histogram stands: machines stand above each other, or all on one line. */
+  readonly foot: number;
+  readonly values: Float64Array;
+}
+
+/** One bin of a histogram. */
+interface Step {
+  readonly shape: string;
+  readonly series: string;
+  readonly index: number;
+  readonly value: number;
+  readonly foot: number;
+  readonly top: number;
+}
+
+const BINS = 48;
+
+/** The height of a histogram in pixels, if it stands alone on its line. */
+const ALONE = 22;
+
+/** The height of several that share a line. */
+const SHARED = 48;
+
+/** Two runs that are near each other share a reference; else each is shown around its own median. */
+function hasCommonReference(comparison: Comparison): boolean {
+  return comparison.machines.length === 2 &&
+    comparison.rows.every(({ cells }) => {
+      const ratio = cells[1]!.pair?.ratio;
+      return ratio === undefined || (ratio > 0.5 && ratio < 2);
+    });
+}
+
+function spreadsOf(comparison: Comparison, group: OperatorGroup, common: boolean): Spread[] {
+  return group.rows.flatMap((row) =>
+    row.cells.flatMap((cell, index) => {
+      const own = cell.summary.median;
+      const reference = common ? row.cells[0]!.summary.median ?? own : own;
+      if (own === undefined || reference === undefined) return [];
+      const values = sorted(cell.measurement!.samples).map((sample) => sample / reference);
+      const foot = common ? 0 : comparison.machines.length - 1 - index;
+      return [{ shape: plotText(rowName(row)), index, center: own / reference, foot, values }];
+    })
+  );
+}
+
+/** The part of the axis around the hills: far interruptions would flatten the rest. */
+function domainOf(spreads: readonly Spread[]): [number, number] {
+  let [low, high] = [0.98, 1.02];
+  for (const { values } of spreads) {
+    const ordered = values as unknown as number[];
+    const [first, third] = [quantileSorted(ordered, 0.25), quantileSorted(ordered, 0.75)];
+    const reach = 3.5 * (third - first);
+    low = Math.min(low, Math.max(values[0]!, first - reach));
+    high = Math.max(high, Math.min(values.at(-1)!, third + reach));
+  }
+  const margin = 0.03 * (high - low);
+  return [Math.max(0, low - margin), Math.min(high + margin, 4)];
+}
+
+/** The outline of a histogram, as high as 1; what is beyond the domain is left out. */
+function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
+  const counts = new Uint32Array(BINS);
+  for (const value of spread.values) {
+    const bin = Math.floor((value - low) / (high - low) * BINS);
+    if (bin >= 0 && bin < BINS) counts[bin]!++;
+  }
+  const most = Math.max(1, ...counts);
+  const { shape, index, foot } = spread;
+  return Array.from(counts, (count, i) => ({
+    shape,
+    series: `${shape} ${index}`,
+    index,
+    value: low + (i + 0.5) / BINS * (high - low),
+    foot,
+    top: foot + 0.92 * count / most,
+  }));
+}
+
+/** A picture, and how many samples lie beyond its edges. */
+export interface DistributionPicture {
+  readonly picture: Markup;
+  readonly beyond: number;
+}
+
+/** How {@linkcode distributionPlot} draws. */
+export interface DistributionPlotOptions {
+  readonly document: SvgDocument;
+  readonly text: PictureText;
+}
+
+/**
+ * Draws how an operator's samples scatter.
+ *
+ * @param comparison of at least two files
+ * @param group the operator's rows
+ * @param options document and description
+ */
+export function distributionPlot(
+  comparison: Comparison,
+  group: OperatorGroup,
+  options: DistributionPlotOptions,
+): DistributionPicture | undefined {
+  const common = hasCommonReference(comparison);
+  const spreads = spreadsOf(comparison, group, common);
+  if (spreads.length === 0) return undefined;
+  const domain = domainOf(spreads);
+  const outline = spreads.flatMap((spread) => steps(spread, domain));
+  const shapes = [...new Set(spreads.map(({ shape }) => shape))];
+  const lines = common ? 1 : comparison.machines.length;
+  const facetHeight = common ? SHARED : lines * ALONE;
+  const reference = common
+    ? `the median of ${comparison.machines[0]!.name}`
+    : "the machine's median";
+  const drawing = Plot.plot({
+    document: options.document as never,
+    width: PANEL_WIDTH,
+    height: shapes.length * (facetHeight + FACET_GAP) + MARGIN_BOTTOM,
+    marginLeft: 18,
+    marginRight: 16,
+    marginTop: FACET_GAP,
+    marginBottom: MARGIN_BOTTOM,
+    style: { fontSize: "12px" },
+    x: {
+      domain,
+      label: `time ÷ ${plotText(reference, 34)} →`,
+      ticks: 4,
+      tickFormat: (value: number) => value.toFixed(domain[1] - domain[0] < 0.1 ? 3 : 2),
+      grid: true,
+      labelAnchor: "left",
+      labelOffset: MARGIN_BOTTOM - 6,
+    },
+    y: { axis: null, domain: [0, lines] },
+    fy: facetScale(shapes, facetHeight),
+    color: { type: "identity" },
+    symbol: { type: "identity" as never },
+    marks: [
+      Plot.text(shapes, {
+        fy: (shape: string) => shape,
+        text: (shape: string) => shape,
+        frameAnchor: "top-left",
+        dy: -FACET_GAP + 6,
+        dx: -8,
+        fontWeight: "600",
+      }),
+      Plot.ruleY(spreads, { fy: "shape", y: "foot", stroke: "var(--rule)" }),
+      Plot.areaY(outline, {
+        fy: "shape",
+        x: "value",
+        y1: "foot",
+        y2: "top",
+        z: "series",
+        curve: "step",
+        fill: (step: Step) => machineColor(step.index),
+        fillOpacity: 0.2,
+      }),
+      // One mark for each machine, because a mark has one pattern of dashes.
+      ...comparison.machines.map((_, index) =>
+        Plot.line(outline.filter((step) => step.index === index), {
+          fy: "shape",
+          x: "value",
+          y: "top",
+          z: "series",
+          curve: "step",
+          stroke: machineColor(index),
+          strokeWidth: 1.4,
+          strokeDasharray: common ? machineDashes(index) : "none",
+        })
+      ),
+      common
+        // The medians, with the machines' signs at their feet.
+        ? [
+          Plot.ruleX(spreads, {
+            fy: "shape",
+            x: "center",
+            stroke: (spread: Spread) => machineColor(spread.index),
+            strokeOpacity: 0.6,
+          }),
+          Plot.dot(spreads, {
+            fy: "shape",
+            x: "center",
+            y: 0,
+            fill: (spread: Spread) => machineColor(spread.index),
+            symbol: (spread: Spread) => machineSign(spread.index),
+            r: 4,
+          }),
+        ]
+        : Plot.dot(spreads, {
+          fy: "shape",
+          x: domain[0],
+          y: "foot",
+          dx: -9,
+          dy: -6,
+          fill: (spread: Spread) => machineColor(spread.index),
+          symbol: (spread: Spread) => machineSign(spread.index),
+          r: 3.6,
+        }),
+    ],
+  });
+  const beyond = spreads.reduce(
+    (sum, { values }) =>
+      sum + values.filter((value) => value < domain[0] || value >= domain[1]).length,
+    0,
+  );
+  return { picture: finishPicture(drawing, options.document, options.text), beyond };
+}

@@ -1,0 +1,351 @@
+/**
+ * A comparison as one HTML page: no script, no request, readable in light and dark, on a phone, and
+ * without seeing the pictures.
+ */
+import type { Comparison } from "../../measure/comparison.ts";
+import type { Machine } from "../../measure/comparison/machine.ts";
+import { barPlot, throughputOf } from "./bar_plot.ts";
+import { changePlot } from "./change_plot.ts";
+import {
+  ceilingsTable,
+  matrixMarkup,
+  operatorTable,
+  pairMarkup,
+  remarksMarkup,
+  spreadTable,
+} from "./page_table.ts";
+import { hasVariants, machineTable, totalTable, variantTable } from "./table.ts";
+import { distributionPlot } from "./distribution_plot.ts";
+import {
+  formatChange,
+  formatFactor,
+  formatRate,
+  formatShare,
+  formatThreshold,
+  NO_DATA,
+} from "../format.ts";
+import { html, htmlTable, type Markup } from "../html.ts";
+import { type PageSection, renderPage } from "../page.ts";
+import {
+  legend,
+  type OperatorGroup,
+  operatorGroups,
+  plotText,
+  signIcon,
+  type SvgDocument,
+} from "../plot.ts";
+import { rooflinePlot } from "./roofline_plot.ts";
+
+function titleOf({ machines }: Comparison): string {
+  return machines.length === 2
+    ? `${machines[0]!.name} against ${machines[1]!.name}`
+    : `${machines.length} machines compared`;
+}
+
+function plural(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? "" : "s"}`;
+}
+
+/** The result in one or two sentences. */
+function lead(comparison: Comparison): Markup {
+  const { machines, rows, totals, completeRows } = comparison;
+  if (machines.length === 2) {
+    const { verdicts, ratioToFirst } = totals[1]!;
+    const parts = (["faster", "slower", "same", "ambiguous", "no data"] as const)
+      .filter((verdict) => verdicts[verdict] > 0)
+      .map((verdict) => `${verdicts[verdict]} ${verdict}`);
+    return html`<p class="lead">Over ${plural(rows.length, "measurement")}, <b>${
+      machines[1]!.name
+    }</b> takes ${
+      ratioToFirst === undefined
+        ? html`no comparable time`
+        : html`<b>${formatFactor(ratioToFirst)}</b> the time of <b>${
+          machines[0]!.name
+        }</b> (geometric mean, ${formatChange(ratioToFirst)})`
+    }: ${parts.join(", ")}.</p>`;
+  }
+  const ranked = totals.map((total, i) => ({ total, name: machines[i]!.name }))
+    .filter(({ total }) => total.geometricMean !== undefined)
+    .sort((a, b) => a.total.geometricMean! - b.total.geometricMean!);
+  if (ranked.length === 0) {
+    return html`<p class="lead">No measurement is in all files, so the machines are compared row by row only.</p>`;
+  }
+  const others = ranked.slice(1).map(({ name, total }) =>
+    html`, ${name} takes ${formatFactor(total.geometricMean! / ranked[0]!.total.geometricMean!)}`
+  );
+  return html`
+    <p
+      class="lead">Over the ${plural(
+        completeRows,
+        "measurement",
+      )} that every machine has, <b>${ranked[0]!
+        .name}</b> is the fastest (geometric mean of times)${others} its time.</p>
+  `;
+}
+
+/** The adapter, unless that is the machine's name already. */
+function described({ name, adapter, software }: Machine): string {
+  const parts = [...adapter === name ? [] : [adapter], ...software ? ["software adapter"] : []];
+  return parts.length === 0 ? "hardware adapter" : parts.join(", ");
+}
+
+function cards(comparison: Comparison): Markup {
+  const { machines, totals } = comparison;
+  const pair = machines.length === 2;
+  return html`
+    <ul class="machines">${machines.map((machine, i) => {
+      const { f32Fma, copyBandwidth } = machine.ceilings;
+      const total = totals[i]!;
+      const figure = pair
+        ? (i === 0
+          ? html`baseline`
+          : html`${formatChange(total.ratioToFirst)} <small>time against the baseline</small>`)
+        : html`${formatFactor(total.geometricMean)} <small>the best time</small>`;
+      return html`
+        <li class="card">
+          <h3>${signIcon(i)}<span>${machine.name}</span></h3>
+          <p class="soft">${described(machine)}</p>
+          <p class="big">${figure}</p>
+          <dl>
+        ${pair ? "" : html`
+          <dt>rank</dt>
+          <dd>${total.meanRank?.toFixed(2) ?? NO_DATA}</dd>
+        `}<dt>of roofline</dt><dd>${formatShare(total.rooflineShare)}</dd>
+        <dt>f32 peak</dt><dd>${formatRate(f32Fma?.value, "FLOP/s")}</dd>
+        <dt>copy peak</dt><dd>${formatRate(copyBandwidth?.value, "B/s")}</dd>
+        <dt>runtime</dt><dd>${machine.runtime}</dd>
+          </dl>
+        </li>
+      `;
+    })}</ul>
+  `;
+}
+
+function notes({ warnings }: Comparison): Markup {
+  return warnings.length === 0 ? html`` : html`
+    <div class="notes" role="note"><b>Keep in mind</b><ul>${warnings.map((warning) =>
+      html`<li>${warning}</li>`
+    )}</ul></div>
+  `;
+}
+
+function changes(comparison: Comparison, document: SvgDocument): PageSection | undefined {
+  if (comparison.machines.length !== 2) return undefined;
+  const text = (id: string) => ({
+    id,
+    title: "Change of each measurement's median time with its 95 % interval",
+    description: "The same figures are in the table of results below.",
+  });
+  const wide = changePlot(comparison, { document, width: 1150, text: text("changes-wide") });
+  const narrow = changePlot(comparison, { document, width: 400, text: text("changes-narrow") });
+  if (wide === undefined || narrow === undefined) return undefined;
+  return {
+    id: "changes",
+    title: "Changes",
+    body: html`
+      <p
+        class="soft">Left of the line is less time. The gray band is the threshold of ${formatThreshold(
+          comparison.threshold,
+        )}: what lies wholly inside is the same.</p>
+      <div class="card">
+        <figure class="wide">${wide}</figure>
+        <figure class="narrow">${narrow}</figure>
+      </div>
+    `,
+  };
+}
+
+function results(comparison: Comparison): PageSection {
+  return {
+    id: "results",
+    title: "Results",
+    body: html`
+      <div class="card">${comparison.machines.length === 2
+        ? pairMarkup(comparison)
+        : matrixMarkup(comparison)}${remarksMarkup(comparison)}</div>
+    `,
+  };
+}
+
+function roofline(comparison: Comparison, document: SvgDocument): PageSection | undefined {
+  const text = (id: string) => ({
+    id,
+    title: "Roofline: throughput over arithmetic intensity, both logarithmic",
+    description: "Each line is what a machine can do at best, rising with its copy bandwidth and " +
+      "level at its arithmetic peak; each sign is one measurement. The figures are in the tables.",
+  });
+  const wide = rooflinePlot(comparison, { document, width: 1150, text: text("roofline-wide") });
+  const narrow = rooflinePlot(comparison, { document, width: 390, text: text("roofline-narrow") });
+  if (wide === undefined || narrow === undefined) return undefined;
+  return {
+    id: "roofline",
+    title: "Roofline",
+    body: html`
+      <p
+        class="soft">Lines are the ceilings that were measured in the same run (dashed: f16), signs are measurements. A sign near its line uses what the machine has; above it, the data came from a cache.</p>
+      <div
+        class="card">${legend(
+          comparison,
+        )}<figure class="wide">${wide}</figure><figure class="narrow">${narrow}</figure>
+      <details><summary>The ceilings as a table</summary>${htmlTable(ceilingsTable(comparison), {
+        id: "ceilings",
+      })}</details></div>
+    `,
+  };
+}
+
+function groupName({ kernel, pass }: OperatorGroup): string {
+  return `${kernel} ${pass}`;
+}
+
+function throughputs(comparison: Comparison, document: SvgDocument): PageSection {
+  return {
+    id: "throughput",
+    title: "Throughput",
+    body: html`
+      <p class="soft">Longer is better; the black line is the 95 % interval.</p>
+      ${legend(comparison)}<div class="grid">${operatorGroups(comparison).map((group, i) => {
+        const id = `bars-${i}`;
+        const picture = barPlot(comparison, group, {
+          document,
+          text: {
+            id,
+            title: plotText(`Throughput of ${groupName(group)} by shape and machine`, 120),
+            description: "The same figures are in the table below the picture.",
+          },
+        });
+        return html`
+          <div class="card">
+            <h3>${groupName(group)} <span class="unit">${throughputOf(group)}</span></h3>
+            <figure>${picture ?? html`<p>${NO_DATA}</p>`}</figure>
+            <details><summary>As a table</summary>${htmlTable(operatorTable(comparison, group), {
+              id: `${id}-table`,
+            })}</details>
+          </div>
+        `;
+      })}</div>
+    `,
+  };
+}
+
+function distributions(comparison: Comparison, document: SvgDocument): PageSection {
+  return {
+    id: "samples",
+    title: "Samples",
+    body: html`
+      <p
+        class="soft">How single samples scatter. One narrow hill is a quiet machine; several hills or a long tail to the right mean that something interferes.</p>
+      ${legend(comparison)}<div class="grid">${operatorGroups(comparison).map((group, i) => {
+        const id = `spread-${i}`;
+        const found = distributionPlot(comparison, group, {
+          document,
+          text: {
+            id,
+            title: plotText(`Distribution of the samples of ${groupName(group)}`, 120),
+            description: "Counts, quartiles and outliers are in the table below the picture.",
+          },
+        });
+        return html`
+          <div class="card"><h3>${groupName(group)}</h3>
+          <figure>${found?.picture ?? html`<p>${NO_DATA}</p>`}</figure>
+          ${found === undefined || found.beyond === 0 ? "" : html`
+            <p class="meta">${plural(found.beyond, "sample")} beyond the edges</p>
+          `}<details><summary>As a table</summary>${htmlTable(spreadTable(comparison, group), {
+            id: `${id}-table`,
+          })}</details></div>
+        `;
+      })}</div>
+    `,
+  };
+}
+
+function machines(comparison: Comparison): PageSection {
+  return {
+    id: "machines",
+    title: "Machines",
+    body: html`<div class="card">${htmlTable(totalTable(comparison), { id: "totals" })}</div>
+<div class="card">${htmlTable(machineTable(comparison), { id: "machine-table" })}</div>
+${
+      hasVariants(comparison)
+        ? html`
+          <div class="card">${htmlTable(variantTable(comparison), {
+            id: "variants",
+            headers: 2,
+          })}</div>
+        `
+        : ""
+    }`,
+  };
+}
+
+function method({ threshold }: Comparison): PageSection {
+  const limit = formatThreshold(threshold);
+  return {
+    id: "method",
+    title: "How to read this",
+    body: html`
+      <div class="card">
+        <p>Times are medians of repeated samples; <b>±</b> is half the 95 % interval of the median (order statistics below 20 samples, a block bootstrap above).</p>
+        <p>A measurement is <b>faster</b> or <b>slower</b> than the first machine's only if the medians differ by more than ${limit} and more than the runs wander by themselves, every part of the run agrees on the direction, the interval of the ratio excludes no change, and the Mann–Whitney test holds after Holm’s correction over the whole table; between two runs on one machine, also only if the CPU time shows the change, where the adapter computes on the CPU, or else if it is left when the reference kernel’s own change is taken out. It is the <b>same</b> if the whole interval lies within ${limit}. Everything else is <b>ambiguous</b>: more samples, or a quieter machine, may tell.</p>
+        <p>The <b>roofline share</b> is the least time that the machine’s measured arithmetic and copy peaks allow, divided by the median time.</p>
+      </div>
+    `,
+  };
+}
+
+/** A comparison, part by part. */
+export interface ComparisonParts {
+  readonly title: string;
+  /** The result in one or two sentences, the machines, and what to keep in mind. */
+  readonly summary: Markup;
+  readonly sections: readonly PageSection[];
+}
+
+/**
+ * Renders a comparison for a page that holds other things as well.
+ *
+ * @param comparison of at least two files
+ * @param document a browser's document, or what `svg_document.ts` makes
+ * @param options.pictures whether to draw, which takes long where there is much. Default true
+ */
+export function comparisonParts(
+  comparison: Comparison,
+  document: SvgDocument,
+  { pictures = true }: { readonly pictures?: boolean } = {},
+): ComparisonParts {
+  const sections = [
+    pictures ? changes(comparison, document) : undefined,
+    results(comparison),
+    pictures ? roofline(comparison, document) : undefined,
+    pictures ? throughputs(comparison, document) : undefined,
+    pictures ? distributions(comparison, document) : undefined,
+    machines(comparison),
+    method(comparison),
+  ].filter((section) => section !== undefined);
+  return {
+    title: titleOf(comparison),
+    summary: html`${lead(comparison)}${cards(comparison)}${notes(comparison)}`,
+    sections,
+  };
+}
+
+/**
+ * Renders a comparison as a self-contained page.
+ *
+ * @param comparison of at least two files
+ * @param document a browser's document, or what `svg_document.ts` makes
+ * @returns the text of an HTML file
+ */
+export function renderComparisonPage(comparison: Comparison, document: SvgDocument): string {
+  const { title, summary, sections } = comparisonParts(comparison, document);
+  const dates = comparison.machines.map(({ date }) => date.slice(0, 10)).sort();
+  const span = dates[0] === dates.at(-1) ? dates[0]! : `${dates[0]} to ${dates.at(-1)}`;
+  const count = plural(comparison.rows.length, "measurement");
+  return renderPage({
+    title,
+    meta: `Attention, RMSNorm and V-scale kernels on WebGPU · ${count} · measured ${span}`,
+    summary,
+    sections,
+    source: plural(comparison.machines.length, "result file"),
+  });
+}

@@ -1,0 +1,266 @@
+/** The page's own tables: more than text in a cell, or beside a picture. */
+import { quantileSorted } from "simple-statistics";
+import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import { sorted } from "../../statistics/summary.ts";
+import { rowName, throughput, throughputOf } from "./bar_plot.ts";
+import { type Remark, rowRemarks, verdictCell } from "./table.ts";
+import {
+  formatChange,
+  formatDuration,
+  formatFactor,
+  formatPrecision,
+  formatProbability,
+  formatRate,
+  formatShare,
+  NO_DATA,
+} from "../format.ts";
+import { html, type Markup, scrollRegion } from "../html.ts";
+import { type OperatorGroup, signIcon } from "../plot.ts";
+import { cellText, type Table } from "../table.ts";
+
+function rowHeader(row: ComparisonRow, remark: Remark): Markup {
+  return html`<th scope="row">${row.kernel} ${row.pass}<small>${rowName(row)}</small>${
+    reference(remark)
+  }</th>`;
+}
+
+/** The multiples of the best at which the colors of the matrix change. */
+const HEAT_LIMITS = [1.02, 2, 4, 10] as const;
+
+function heat(relative: number): number {
+  return HEAT_LIMITS.filter((limit) => relative >= limit).length;
+}
+
+function matrixCell(cell: ComparisonCell): Markup {
+  if (cell.rank === undefined || cell.relativeToBest === undefined) {
+    return cell.status === "missing" || cell.status === "ok"
+      ? html`<td class="faint">${NO_DATA}</td>`
+      : html`<td class="bad" title="${
+        cell.measurement?.reason ?? cell.status
+      }">${cell.status}</td>`;
+  }
+  return html`
+    <td
+      class="heat${heat(cell.relativeToBest)}"><b>${formatDuration(
+        cell.summary.median,
+      )}</b><small>${cell.rank === 1 ? "★ " : ""}${formatFactor(
+        cell.relativeToBest,
+      )} · ${cell.rooflineShare === undefined
+        ? "no ceiling"
+        : formatShare(cell.rooflineShare)}</small></td>
+  `;
+}
+
+/**
+ * The matrix of machines with colors by distance from the row's best.
+ *
+ * @param comparison of at least two files
+ */
+export function matrixMarkup(comparison: Comparison): Markup {
+  const { machines, rows, totals, completeRows } = comparison;
+  const remarks = rowRemarks(comparison);
+  return scrollRegion(
+    "matrix",
+    html`
+      <table class="matrix">
+        <caption
+          id="matrix-caption">Median time; below it the multiple of the row’s best (★) and the share of the machine’s own roofline. <span class="key heat0">best</span><span class="key heat1">below 2×</span><span class="key heat2">below 4×</span><span class="key heat3">below 10×</span><span class="key heat4">10× and more</span></caption>
+        <thead>
+          <tr><th scope="col">measurement</th>${machines.map(({ name }, i) =>
+            html`<th scope="col" data-align="right">${signIcon(i)} ${name}</th>`
+          )}</tr>
+        </thead>
+        <tbody>
+      ${rows.map((row, r) =>
+        html`<tr>${rowHeader(row, remarks[r]!)}${row.cells.map(matrixCell)}</tr>\n`
+      )}</tbody>
+        <tfoot>
+          <tr><th scope="row">geometric mean, mean rank<small>of the ${completeRows} complete rows</small></th>${totals
+            .map(({ geometricMean, meanRank }) =>
+              html`<td><b>${formatFactor(geometricMean)}</b><small>rank ${
+                meanRank?.toFixed(2) ?? NO_DATA
+              }</small></td>`
+            )}</tr>
+        </tfoot>
+      </table>
+    `,
+  );
+}
+
+function timeMarkup(cell: ComparisonCell): Markup {
+  if (cell.summary.median === undefined) {
+    return cell.status === "missing" || cell.status === "ok"
+      ? html`<td class="faint" data-align="right">${NO_DATA}</td>`
+      : html`<td class="bad" data-align="right">${cell.status}</td>`;
+  }
+  return html`<td data-align="right">${formatDuration(cell.summary.median)} <span class="soft">${
+    formatPrecision(cell.summary.relativeHalfWidth)
+  }</span></td>`;
+}
+
+/**
+ * What the reader should know about single measurements, folded away.
+ *
+ * @param comparison of at least two files
+ */
+export function remarksMarkup(comparison: Comparison): Markup {
+  const remarks = rowRemarks(comparison).filter(({ number }) => number !== undefined);
+  if (remarks.length === 0) return html``;
+  return html`
+    <details>
+      <summary>Remarks on ${remarks.length} of ${comparison.rows.length} measurements</summary>
+      <ol class="remarks">${remarks.map(({ text }) => html`<li>${text}</li>`)}</ol>
+    </details>
+  `;
+}
+
+/** A row's reference to its remark. */
+function reference({ number }: Remark): Markup | undefined {
+  return number === undefined ? undefined : html`<small>remark ${number}</small>`;
+}
+
+/**
+ * Two machines with change, interval and verdict.
+ *
+ * @param comparison of exactly two files
+ */
+export function pairMarkup(comparison: Comparison): Markup {
+  const { machines, rows } = comparison;
+  const remarks = rowRemarks(comparison);
+  return scrollRegion(
+    "pair",
+    html`
+      <table class="pair">
+        <caption
+          id="pair-caption">Median time with half its 95 % interval; the change from ${machines[0]!
+            .name} to ${machines[1]!.name}</caption>
+        <thead>
+          <tr><th scope="col">measurement</th>${machines.map(({ name }, i) =>
+            html`<th scope="col" data-align="right">${signIcon(i)} ${name}</th>`
+          )}<th scope="col" data-align="right">change</th><th scope="col" data-align="right">95 % interval</th><th scope="col">verdict</th><th scope="col" data-align="right">p (Holm)</th><th scope="col" data-align="right">of roofline</th></tr>
+        </thead>
+        <tbody>
+      ${rows.map((row, r) => {
+        const [before, after] = row.cells;
+        const pair = after!.pair;
+        const verdict = verdictCell(pair?.verdict);
+        const tone = typeof verdict === "string" ? "" : verdict.tone;
+        return html`
+          <tr>${rowHeader(row, remarks[r]!)}${timeMarkup(before!)}${timeMarkup(
+            after!,
+          )}<td data-align="right" class="${tone}">${formatChange(
+            pair?.ratio,
+          )}</td><td data-align="right">${pair?.interval === undefined
+            ? NO_DATA
+            : `${formatChange(pair.interval.low)} … ${
+              formatChange(pair.interval.high)
+            }`}</td><td class="${tone}">${cellText(
+              verdict,
+            )}</td><td data-align="right">${formatProbability(
+              pair?.correctedPValue,
+            )}</td><td data-align="right">${formatShare(before!.rooflineShare)} → ${formatShare(
+              after!.rooflineShare,
+            )}</td></tr>
+        `;
+      })}</tbody>
+      </table>
+    `,
+  );
+}
+
+/**
+ * The ceilings that the roofline plot draws.
+ *
+ * @param comparison of at least two files
+ */
+export function ceilingsTable(comparison: Comparison): Table {
+  return {
+    caption: "Measured ceilings; the ridge is where a kernel turns from bandwidth to arithmetic",
+    columns: [
+      { title: "machine" },
+      { title: "f32 FMA", align: "right" },
+      { title: "f16 FMA", align: "right" },
+      { title: "copy", align: "right" },
+      { title: "f32 ridge", align: "right" },
+    ],
+    rows: comparison.machines.map(({ name, ceilings: { f32Fma, f16Fma, copyBandwidth } }) => [
+      name,
+      formatRate(f32Fma?.value, "FLOP/s"),
+      formatRate(f16Fma?.value, "FLOP/s"),
+      formatRate(copyBandwidth?.value, "B/s"),
+      f32Fma && copyBandwidth
+        ? `${(f32Fma.value / copyBandwidth.value).toPrecision(3)} FLOP/B`
+        : NO_DATA,
+    ]),
+  };
+}
+
+/**
+ * The figures of one operator's bars.
+ *
+ * @param comparison of at least two files
+ * @param group the operator's rows
+ */
+export function operatorTable(comparison: Comparison, group: OperatorGroup): Table {
+  const unit = throughputOf(group);
+  return {
+    caption: `${group.kernel} ${group.pass}: throughput with its 95 % interval`,
+    columns: [
+      { title: "shape" },
+      { title: "machine" },
+      { title: "throughput", align: "right" },
+      { title: "from", align: "right" },
+      { title: "to", align: "right" },
+      { title: "of roofline", align: "right" },
+    ],
+    rows: group.rows.flatMap((row) =>
+      row.cells.map((cell, i) => {
+        const found = throughput(cell, unit);
+        return [
+          rowName(row),
+          comparison.machines[i]!.name,
+          formatRate(found?.rate, unit),
+          formatRate(found?.low, unit),
+          formatRate(found?.high, unit),
+          formatShare(cell.rooflineShare),
+        ];
+      })
+    ),
+  };
+}
+
+/**
+ * The figures of one operator's samples.
+ *
+ * @param comparison of at least two files
+ * @param group the operator's rows
+ */
+export function spreadTable(comparison: Comparison, group: OperatorGroup): Table {
+  return {
+    caption: `${group.kernel} ${group.pass}: samples`,
+    columns: [
+      { title: "shape" },
+      { title: "machine" },
+      ...["samples", "least", "quarter", "median", "three quarters", "most", "outliers"]
+        .map((title) => ({ title, align: "right" as const })),
+      { title: "modes" },
+    ],
+    rows: group.rows.flatMap((row) =>
+      row.cells.map(({ summary, measurement }, i) => {
+        const ordered = sorted(summary.count === 0 ? [] : measurement!.samples);
+        return [
+          rowName(row),
+          comparison.machines[i]!.name,
+          String(summary.count),
+          ...[0, 0.25, 0.5, 0.75, 1].map((share) =>
+            ordered.length === 0
+              ? NO_DATA
+              : formatDuration(quantileSorted(ordered as unknown as number[], share))
+          ),
+          String(summary.outliers),
+          summary.count === 0 ? NO_DATA : summary.multimodal ? "several" : "one",
+        ];
+      })
+    ),
+  };
+}

@@ -1,0 +1,312 @@
+/** A comparison as tables, for the terminal, for Markdown and for the page. */
+import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import type { Measurement } from "../../measure/result_file.ts";
+import type { Verdict } from "../../measure/comparison/verdict.ts";
+import {
+  formatChange,
+  formatDuration,
+  formatFactor,
+  formatPrecision,
+  formatProbability,
+  formatRate,
+  formatShape,
+  formatShare,
+  NO_DATA,
+} from "../format.ts";
+import type { Cell, Column, Table, Tone } from "../table.ts";
+
+const tones: Readonly<Record<Verdict, Tone>> = {
+  faster: "good",
+  slower: "bad",
+  same: "faint",
+  ambiguous: "unsure",
+  "no data": "unsure",
+};
+
+/** Verdicts as cells, with a sign so that no color is needed to tell them apart. */
+const verdictTexts: Readonly<Record<Verdict, string>> = {
+  faster: "▲ faster",
+  slower: "▼ slower",
+  same: "= same",
+  ambiguous: "? ambiguous",
+  "no data": NO_DATA,
+};
+
+/**
+ * A verdict as a cell.
+ *
+ * @param verdict undefined where there is nothing to compare with
+ */
+export function verdictCell(verdict: Verdict | undefined): Cell {
+  return verdict === undefined ? "" : { text: verdictTexts[verdict], tone: tones[verdict] };
+}
+
+/** Columns and cells that say which measurement a row is. */
+function keyColumns(
+  comparison: Comparison,
+): { columns: Column[]; cells(row: ComparisonRow): Cell[] } {
+  // A column in which all rows agree says nothing.
+  const withType = new Set(comparison.rows.map(({ dtype }) => dtype)).size > 1;
+  const withCache = comparison.rows.some(({ cache }) => cache === "cold");
+  return {
+    columns: [
+      { title: "kernel" },
+      { title: "shape" },
+      ...withType ? [{ title: "dtype" }] : [],
+      ...withCache ? [{ title: "cache" }] : [],
+    ],
+    cells: (row) => [
+      `${row.kernel} ${row.pass}`,
+      formatShape(row.shape),
+      ...withType ? [row.dtype] : [],
+      ...withCache ? [row.cache] : [],
+    ],
+  };
+}
+
+/** Why a cell has no time, or its time with its precision. */
+function timeCell(cell: ComparisonCell): Cell {
+  if (cell.status === "missing") return { text: NO_DATA, tone: "faint" };
+  if (cell.status !== "ok") return { text: cell.status, tone: "bad" };
+  const precision = formatPrecision(cell.summary.relativeHalfWidth);
+  return `${formatDuration(cell.summary.median)}${precision === "" ? "" : ` ${precision}`}`;
+}
+
+/** What is suspicious about a cell's samples, in a few words each. */
+function suspicions({ summary, measurement }: ComparisonCell): string[] {
+  return [
+    ...measurement?.reason === undefined ? [] : [measurement.reason],
+    ...summary.count > 0 && summary.interval === undefined ? ["too few samples"] : [],
+    ...summary.multimodal ? ["several modes"] : [],
+    ...summary.outliers > summary.count / 10
+      ? [`${summary.outliers} of ${summary.count} samples are outliers`]
+      : [],
+    ...measurement?.warnings ?? [],
+  ];
+}
+
+/** What the reader should know about the measurements of one row. */
+export interface Remark {
+  /** Counts from 1 over the table; undefined for a row without remarks. */
+  readonly number: number | undefined;
+  /** Which measurement, and what about which machine; not escaped. */
+  readonly text: string;
+}
+
+/**
+ * Remarks on rows: failures, noise, what the bench warned about.
+ *
+ * @param comparison of at least two files
+ * @returns one for each row, in order
+ */
+export function rowRemarks(comparison: Comparison): Remark[] {
+  let count = 0;
+  return comparison.rows.map((row) => {
+    const parts = row.cells.flatMap((cell, i) => {
+      const found = suspicions(cell);
+      return found.length === 0 ? [] : [`${comparison.machines[i]!.name}: ${found.join(", ")}`];
+    });
+    return parts.length === 0
+      ? { number: undefined, text: "" }
+      : { number: ++count, text: `${keyText(row)}: ${parts.join("; ")}` };
+  });
+}
+
+function keyText(row: ComparisonRow): string {
+  return `${row.kernel} ${row.pass} ${formatShape(row.shape)} ${row.dtype} ${row.cache}`;
+}
+
+function remarkCell({ number }: Remark): string {
+  return number === undefined ? "" : `[${number}]`;
+}
+
+/**
+ * Two machines: one line for each measurement, with the verdict on the second one.
+ *
+ * @param comparison of exactly two files
+ */
+export function pairTable(comparison: Comparison): Table {
+  const remarks = rowRemarks(comparison);
+  const [before, after] = comparison.machines;
+  const key = keyColumns(comparison);
+  return {
+    caption: "Time for one run: median with half its 95 % interval",
+    columns: [
+      ...key.columns,
+      { title: before!.name, align: "right" },
+      { title: after!.name, align: "right" },
+      { title: "change", align: "right" },
+      { title: "95 % interval", align: "right" },
+      { title: "p (Holm)", align: "right" },
+      { title: "verdict" },
+      { title: "of roofline", align: "right" },
+      { title: "remarks" },
+    ],
+    rows: comparison.rows.map((row, r) => {
+      const [a, b] = row.cells;
+      const pair = b!.pair;
+      return [
+        ...key.cells(row),
+        timeCell(a!),
+        timeCell(b!),
+        formatChange(pair?.ratio),
+        pair?.interval === undefined
+          ? NO_DATA
+          : `${formatChange(pair.interval.low)} … ${formatChange(pair.interval.high)}`,
+        formatProbability(pair?.correctedPValue),
+        verdictCell(pair?.verdict),
+        `${formatShare(a!.rooflineShare)} → ${formatShare(b!.rooflineShare)}`,
+        remarkCell(remarks[r]!),
+      ];
+    }),
+  };
+}
+
+/**
+ * Any number of machines: one line for each measurement, one column for each machine with the time,
+ * its multiple of the row's best, and the share of the machine's own roofline.
+ *
+ * @param comparison of at least two files
+ */
+export function matrixTable(comparison: Comparison): Table {
+  const key = keyColumns(comparison);
+  const remarks = rowRemarks(comparison);
+  return {
+    caption: "Median time, multiple of the row's best, share of the machine's own roofline",
+    columns: [
+      ...key.columns,
+      ...comparison.machines.map(({ name }) => ({ title: name, align: "right" as const })),
+      { title: "remarks" },
+    ],
+    rows: comparison.rows.map((row, r) => [
+      ...key.cells(row),
+      ...row.cells.map((cell): Cell => {
+        if (cell.rank === undefined) return timeCell(cell);
+        const text = `${formatDuration(cell.summary.median)}  ${
+          formatFactor(cell.relativeToBest)
+        }  ${formatShare(cell.rooflineShare)}`;
+        return cell.rank === 1 ? { text, tone: "good" } : text;
+      }),
+      remarkCell(remarks[r]!),
+    ]),
+  };
+}
+
+/**
+ * One line for each machine over all measurements.
+ *
+ * @param comparison of at least two files
+ */
+export function totalTable(comparison: Comparison): Table {
+  const first = comparison.machines[0]!.name;
+  return {
+    caption: `All measurements together (${comparison.completeRows} of ${comparison.rows.length} ` +
+      "that every machine has, for ranks and multiples of the best)",
+    columns: [
+      { title: "machine" },
+      { title: "mean rank", align: "right" },
+      { title: "geometric mean of time ÷ best", align: "right" },
+      { title: "geometric mean of roofline share", align: "right" },
+      { title: `time against ${first}`, align: "right" },
+      { title: "faster", align: "right" },
+      { title: "same", align: "right" },
+      { title: "ambiguous", align: "right" },
+      { title: "slower", align: "right" },
+    ],
+    rows: comparison.totals.map((total, i) => [
+      comparison.machines[i]!.name,
+      total.meanRank === undefined ? NO_DATA : total.meanRank.toFixed(2),
+      formatFactor(total.geometricMean),
+      formatShare(total.rooflineShare),
+      i === 0 ? "baseline" : formatChange(total.ratioToFirst),
+      ...i === 0
+        ? ["", "", "", ""]
+        : (["faster", "same", "ambiguous", "slower"] as const).map((verdict) =>
+          String(total.verdicts[verdict])
+        ),
+    ]),
+  };
+}
+
+/**
+ * One line for each machine: what it is and what it can do.
+ *
+ * @param comparison of at least two files
+ */
+export function machineTable(comparison: Comparison): Table {
+  return {
+    caption: "The machines and their measured ceilings",
+    columns: [
+      { title: "machine" },
+      { title: "adapter" },
+      { title: "runtime" },
+      { title: "host" },
+      { title: "suite" },
+      { title: "date" },
+      { title: "f32 FMA", align: "right" },
+      { title: "f16 FMA", align: "right" },
+      { title: "copy", align: "right" },
+      { title: "exp", align: "right" },
+      { title: "dispatch", align: "right" },
+      { title: "submit and wait", align: "right" },
+    ],
+    rows: comparison.machines.map((machine) => {
+      const { ceilings } = machine;
+      return [
+        machine.name,
+        `${machine.adapter}${machine.software ? " (software)" : ""}`,
+        machine.runtime,
+        machine.host === "" ? NO_DATA : machine.host,
+        machine.suite,
+        machine.date.slice(0, 10),
+        formatRate(ceilings.f32Fma?.value, "FLOP/s"),
+        formatRate(ceilings.f16Fma?.value, "FLOP/s"),
+        formatRate(ceilings.copyBandwidth?.value, "B/s"),
+        formatRate(ceilings.expRate?.value, "op/s"),
+        formatDuration(ceilings.dispatchOverhead?.value),
+        formatDuration(ceilings.submitAndWait?.value),
+      ];
+    }),
+  };
+}
+
+/**
+ * A variant with its tuning.
+ *
+ * @param measurement undefined where the machine did not measure it
+ * @returns for example `tiled(rows=64, unrolled=true)`
+ */
+export function variantText(measurement: Measurement | undefined): string {
+  if (measurement === undefined) return NO_DATA;
+  const tuning = Object.entries(measurement.tuning).map(([name, value]) => `${name}=${value}`);
+  return tuning.length === 0 ? measurement.variant : `${measurement.variant}(${tuning.join(", ")})`;
+}
+
+/**
+ * Which variant each machine chose.
+ *
+ * @param comparison of at least two files
+ */
+export function variantTable(comparison: Comparison): Table {
+  const key = keyColumns(comparison);
+  return {
+    caption: "The variant that each machine chose",
+    columns: [...key.columns, ...comparison.machines.map(({ name }) => ({ title: name }))],
+    rows: comparison.rows.map((row) => [
+      ...key.cells(row),
+      ...row.cells.map(({ measurement }): Cell =>
+        measurement === undefined ? { text: NO_DATA, tone: "faint" } : variantText(measurement)
+      ),
+    ]),
+  };
+}
+
+/** True if the variants are worth a table: the machines chose differently somewhere. */
+export function hasVariants(comparison: Comparison): boolean {
+  return comparison.rows.some(({ cells }) => {
+    const chosen = cells.flatMap(({ measurement }) =>
+      measurement === undefined ? [] : variantText(measurement)
+    );
+    return new Set(chosen).size > 1;
+  });
+}

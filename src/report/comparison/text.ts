@@ -1,0 +1,167 @@
+/** A comparison as text: for a terminal, Markdown, CSV or JSON. */
+import { escapeTerminal } from "../../escape.ts";
+import type { Comparison, ComparisonCell } from "../../measure/comparison.ts";
+import {
+  hasVariants,
+  machineTable,
+  matrixTable,
+  pairTable,
+  rowRemarks,
+  totalTable,
+  variantTable,
+} from "./table.ts";
+import { formatShape } from "../format.ts";
+import {
+  escapeMarkdown,
+  formatCsv,
+  formatMarkdownTable,
+  formatTerminalTable,
+  type Table,
+} from "../table.ts";
+
+/** The tables of a comparison in the order of reading. */
+function tables(comparison: Comparison): Table[] {
+  return [
+    machineTable(comparison),
+    comparison.machines.length === 2 ? pairTable(comparison) : matrixTable(comparison),
+    totalTable(comparison),
+    ...hasVariants(comparison) ? [variantTable(comparison)] : [],
+  ];
+}
+
+/** The remarks that the tables refer to. */
+function remarks(comparison: Comparison): string[] {
+  return rowRemarks(comparison).flatMap(({ number, text }) =>
+    number === undefined ? [] : [`[${number}] ${text}`]
+  );
+}
+
+/** A paragraph of lines, or nothing. */
+function block(texts: readonly string[], format: (text: string) => string): string[] {
+  return texts.length === 0 ? [] : [texts.map(format).join("")];
+}
+
+/** How {@linkcode formatComparison} writes for a terminal. */
+export interface ComparisonTextOptions {
+  /** Whether to use colors. Default false. */
+  readonly color?: boolean;
+}
+
+/**
+ * A comparison for a terminal.
+ *
+ * @param comparison of at least two files
+ * @param options colors
+ */
+export function formatComparison(
+  comparison: Comparison,
+  options: ComparisonTextOptions = {},
+): string {
+  return [
+    ...tables(comparison).map((table) => formatTerminalTable(table, options)),
+    ...block(remarks(comparison), (text) => `${escapeTerminal(text)}\n`),
+    ...block(comparison.warnings, (warning) => `note: ${escapeTerminal(warning)}\n`),
+  ].join("\n");
+}
+
+/**
+ * A comparison in Markdown, for an issue or a pull request.
+ *
+ * @param comparison of at least two files
+ */
+export function formatComparisonMarkdown(comparison: Comparison): string {
+  return [
+    ...tables(comparison).map(formatMarkdownTable),
+    ...block(remarks(comparison), (text) => `- ${escapeMarkdown(text)}\n`),
+    ...block(comparison.warnings, (warning) => `- ${escapeMarkdown(warning)}\n`),
+  ].join("\n");
+}
+
+function number(value: number | undefined): string {
+  return value === undefined ? "" : String(value);
+}
+
+/** CSV's columns: a title, and where its value comes from. */
+const csvColumns: readonly (readonly [string, (cell: ComparisonCell) => string])[] = [
+  ["status", ({ status }) => status],
+  ["variant", ({ measurement }) => measurement?.variant ?? ""],
+  [
+    "tuning",
+    ({ measurement }) =>
+      Object.entries(measurement?.tuning ?? {}).map(([name, value]) => `${name}=${value}`).join(
+        " ",
+      ),
+  ],
+  ["samples", ({ summary }) => String(summary.count)],
+  ["median_ns", ({ summary }) => number(summary.median)],
+  ["low_ns", ({ summary }) => number(summary.interval?.low)],
+  ["high_ns", ({ summary }) => number(summary.interval?.high)],
+  ["outliers", ({ summary }) => String(summary.outliers)],
+  ["multimodal", ({ summary }) => String(summary.multimodal)],
+  ["flop_per_s", ({ flopsPerSecond }) => number(flopsPerSecond)],
+  ["byte_per_s", ({ bytesPerSecond }) => number(bytesPerSecond)],
+  ["roofline_share", ({ rooflineShare }) => number(rooflineShare)],
+  ["rank", ({ rank }) => number(rank)],
+  ["relative_to_best", ({ relativeToBest }) => number(relativeToBest)],
+  ["ratio_to_first", ({ pair }) => number(pair?.ratio)],
+  ["ratio_low", ({ pair }) => number(pair?.interval?.low)],
+  ["ratio_high", ({ pair }) => number(pair?.interval?.high)],
+  ["p", ({ pair }) => number(pair?.pValue)],
+  ["p_holm", ({ pair }) => number(pair?.correctedPValue)],
+  ["verdict", ({ pair }) => pair?.verdict ?? ""],
+];
+
+/**
+ * A comparison as comma-separated values: one line for each measurement and machine. An empty field
+ * means no data.
+ *
+ * @param comparison of at least two files
+ */
+export function formatComparisonCsv(comparison: Comparison): string {
+  return formatCsv({
+    columns: ["kernel", "pass", "shape", "dtype", "cache", "machine", "file"]
+      .concat(csvColumns.map(([title]) => title)).map((title) => ({ title })),
+    rows: comparison.rows.flatMap((row) =>
+      row.cells.map((cell, i) => [
+        row.kernel,
+        row.pass,
+        formatShape(row.shape),
+        row.dtype,
+        row.cache,
+        comparison.machines[i]!.name,
+        comparison.machines[i]!.fileName,
+        ...csvColumns.map(([, value]) => value(cell)),
+      ])
+    ),
+  });
+}
+
+/**
+ * A comparison as JSON, `gradsink-comparison/1`. A field that is absent means no data; the samples
+ * stay in the result files.
+ *
+ * @param comparison of at least two files
+ */
+export function formatComparisonJson(comparison: Comparison): string {
+  const { machines, rows, totals, completeRows, threshold, warnings } = comparison;
+  const value = {
+    schema: "gradsink-comparison/1",
+    threshold,
+    machines: machines.map((machine, i) => ({ ...machine, total: totals[i] })),
+    completeRows,
+    rows: rows.map(({ cells, ...key }) => ({
+      ...key,
+      cells: cells.map(({ measurement, ...cell }, i) => ({
+        machine: machines[i]!.name,
+        ...cell,
+        variant: measurement?.variant,
+        tuning: measurement?.tuning,
+        reason: measurement?.reason,
+        warnings: measurement?.warnings,
+      })),
+    })),
+    warnings,
+  };
+  // Indented, so its line breaks stay; what must be escaped stands within strings, which hold none.
+  return JSON.stringify(value, null, 2).split("\n").map(escapeTerminal).join("\n") + "\n";
+}

@@ -1,0 +1,171 @@
+/**
+ * The measurements of one model as an HTML page: pictures beside the tables that hold the same figures. No script, no
+ * request, readable in light and dark and on a phone.
+ */
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import { html, htmlTable, type Markup } from "../html.ts";
+import { type PageSection, renderPage } from "../page.ts";
+import type { SvgDocument } from "../plot.ts";
+import {
+  branchPlot,
+  branchRows,
+  compressFitRows,
+  gradientNormRows,
+  gradientViolinPlot,
+  layerNormPlot,
+  layerNormRows,
+  type LayerQuantity,
+  pathGradientPlot,
+  pathGradientRows,
+  slackPlot,
+  slackPlotRows,
+} from "./plots.ts";
+import {
+  branchTable,
+  gradientTable,
+  headTable,
+  normTable,
+  quantizationTable,
+  theoryTable,
+  valueTable,
+} from "./tables.ts";
+import { sinkSummary } from "./text.ts";
+import type { Table } from "../table.ts";
+
+interface Section {
+  readonly id: string;
+  readonly title: string;
+  /** One or two sentences on how to read it. */
+  readonly lead: string;
+  readonly pictures: readonly (Markup | undefined)[];
+  readonly tables: readonly (Table | undefined)[];
+}
+
+/** The width of a picture, two of which stand side by side on a large screen. */
+const WIDTH = 560;
+
+function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Section[] {
+  const series = measurement.source?.run ?? "model";
+  const { position, lastGradientPosition } = measurement.settings;
+  const text = (id: string, title: string) => ({
+    document,
+    width: WIDTH,
+    series: [series],
+    text: { id, title, description: "The figures are in the table below." },
+  });
+  const layers = layerNormRows(measurement, series);
+  const byLayer = (quantity: LayerQuantity, title: string) =>
+    layerNormPlot(layers, {
+      ...text(`layer-${quantity.replace(" ", "-")}`, title),
+      quantity,
+      position,
+    });
+  return [
+    {
+      id: "attention",
+      title: "Attention sinks",
+      lead: `How much every head attends to token ${position}.`,
+      pictures: [byLayer("sink score", "Largest sink score by layer")],
+      tables: [headTable(measurement)],
+    },
+    {
+      id: "gradients",
+      title: "Gradient sinks",
+      lead:
+        `How much of the loss's gradient gathers at token ${position}: R_GS is its norm at the ` +
+        "normalized states that feed attention, over the other tokens' mean.",
+      pictures: [
+        gradientViolinPlot(gradientNormRows(measurement, series), {
+          ...text("violin", "‖∇h̃‖ of the sink and of the other tokens, all layers"),
+          ratios: [{ series, ratio: measurement.summary.gradientSink }],
+          position,
+          lastPosition: lastGradientPosition,
+        }),
+        pathGradientPlot(
+          pathGradientRows(measurement, series),
+          text("paths", "Gradients by values, keys and queries along the positions"),
+        ),
+      ],
+      tables: [gradientTable(measurement)],
+    },
+    {
+      id: "branches",
+      title: "Residual branches",
+      lead:
+        "How a gradient grows inside a branch (Bloat), how much of it the RMSNorm lets out again " +
+        "(Compress), and what that does to the residual stream's own (Change), token by token.",
+      pictures: branchPlot(branchRows(measurement, series), {
+        ...text("branch", "Single tokens"),
+        fits: compressFitRows(measurement, series),
+        position,
+      }),
+      tables: [branchTable(measurement)],
+    },
+    {
+      id: "norms",
+      title: "Activations and values",
+      lead: "Massive activations, and values that drain at the sink.",
+      pictures: [
+        byLayer("output", "Residual norm by layer"),
+        byLayer("value", "Value norm by layer"),
+      ],
+      tables: [normTable(measurement), valueTable(measurement), quantizationTable(measurement)],
+    },
+    {
+      id: "theory",
+      title: "Theory",
+      lead: "What must hold exactly, on a real batch, and how generous the bounds are.",
+      pictures: [
+        slackPlot(slackPlotRows(measurement, series), text("slack", "Slack of the bounds")),
+      ],
+      tables: [theoryTable(measurement)],
+    },
+  ];
+}
+
+/** The section as the page shows it; nothing where nothing was measured. */
+function shown({ id, title, lead, pictures, tables }: Section): PageSection | undefined {
+  const drawn = pictures.filter((picture) => picture !== undefined);
+  const filled = tables.filter((table) => table !== undefined && table.rows.length > 0);
+  if (drawn.length === 0 && filled.length === 0) return undefined;
+  return {
+    id,
+    title,
+    body: html`
+      <p class="soft">${lead}</p>
+      <div class="pictures">${drawn.map((picture) =>
+        html`<figure class="card">${picture}</figure>`
+      )}</div>
+      ${filled.map((table, i) =>
+        html`<div class="card table">${htmlTable(table!, { id: `${id}-${i}` })}</div>`
+      )}
+    `,
+  };
+}
+
+const SINK_STYLE = `
+.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:.9rem;align-items:start}
+.pictures>figure{max-width:640px}
+.table{margin-top:.9rem}
+`.trim();
+
+/**
+ * Renders a measurement as a self-contained page.
+ *
+ * @param measurement of one model
+ * @param document a browser's, or what `svg_document.ts` makes
+ * @returns the text of an HTML file
+ */
+export function renderSinkPage(measurement: SinkMeasurement, document: SvgDocument): string {
+  const [first = "A model", ...summary] = sinkSummary(measurement);
+  return renderPage({
+    title: `Sinks of ${first}`,
+    heading: first,
+    summary: html`${summary.map((line) => html`<p>${line}</p>`)}`,
+    notes: { title: "The theory is violated", lines: measurement.theory?.errors ?? [] },
+    sections: sectionsOf(measurement, document).map(shown).filter((section) =>
+      section !== undefined
+    ),
+    style: SINK_STYLE,
+  });
+}

@@ -1,0 +1,148 @@
+/** Gradients by the values, keys and queries along the positions. */
+import * as Plot from "@observablehq/plot";
+import type { Markup } from "../html.ts";
+import { finishPicture, machineColor, machineDashes, machineSign, plotText } from "../plot.ts";
+import {
+  logDomain,
+  logTick,
+  logTicks,
+  pictureLegend,
+  plotAxis,
+  type SinkPlotOptions,
+} from "../plot_parts.ts";
+import type { PathGradientRow } from "./plot_rows.ts";
+
+const PATHS = ["value", "key", "query"] as const;
+
+/** What is smaller than the largest gradient by more than this is 0 in float32. */
+const ROUNDING = 2 ** -23;
+
+/**
+ * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, a panel for each variant or moment. Several rows of one panel, path
+ * and position (layers, runs) are joined by their geometric mean.
+ *
+ * @param rows zeros, such as the query's at token 0, and what is no more than rounding next to the largest gradient, cannot
+ * stand on a logarithmic axis and are marked at its foot
+ * @param options document, description, and as `series` the panels' order
+ * @returns undefined if there is no row above 0
+ */
+export function pathGradientPlot(
+  rows: readonly PathGradientRow[],
+  options: SinkPlotOptions,
+): Markup | undefined {
+  const { width } = options;
+  if (!rows.some(({ value }) => value > 0)) return undefined;
+  const names = options.series ?? [...new Set(rows.map(({ panel }) => panel))];
+  const points = joined(rows).filter(({ panel }) => names.includes(panel));
+  const most = points.reduce((largest, { value }) => Math.max(largest, value), 0);
+  const above = points.filter(({ value }) => value > ROUNDING * most);
+  const domain = logDomain(above.map(({ value }) => value));
+  const zeros = points.filter(({ value }) => value <= ROUNDING * most);
+  const legend = pictureLegend(
+    PATHS.map((path, i) => ({
+      text: { value: "values ‖∇v‖", key: "keys ‖∇k‖", query: "queries ‖∇q‖" }[path],
+      color: machineColor(i),
+      symbol: machineSign(i),
+    })),
+    { width, left: 58, above: 44 },
+  );
+  const panelOf = (row: { panel: string }) => plotText(row.panel, 30);
+  const last = points.reduce((most, { position }) => Math.max(most, position), 1);
+  const drawing = Plot.plot({
+    document: options.document as never,
+    width,
+    height: 300 + legend.height,
+    marginLeft: 58,
+    marginRight: 12,
+    marginTop: 34 + legend.height,
+    marginBottom: 44,
+    style: { fontSize: "12px" },
+    fx: {
+      domain: names.map((name) => plotText(name, 30)),
+      axis: null,
+      paddingInner: 0.08,
+      paddingOuter: 0,
+    },
+    // Position 0 is what the picture is about: positions are counted from 1 to give it room.
+    x: { type: "log", domain: [0.9, 1.15 * (last + 1)] },
+    y: { type: "log", domain },
+    color: { type: "identity" },
+    symbol: { type: "identity" as never },
+    marks: [
+      Plot.frame({ stroke: "var(--rule)" }),
+      ...plotAxis({
+        axis: "x",
+        ticks: positionTicks(last, Math.floor((width - 70) / names.length / 30)),
+        format: (place) => String(place - 1),
+        label: "position →",
+        left: 58,
+      }),
+      ...plotAxis({
+        axis: "y",
+        ticks: logTicks(domain, 7),
+        format: logTick,
+        label: "↑ gradient norm",
+        left: 58,
+      }),
+      ...PATHS.map((path, i) =>
+        Plot.line(above.filter((point) => point.path === path), {
+          fx: panelOf,
+          x: (row: PathGradientRow) => row.position + 1,
+          y: "value",
+          stroke: machineColor(i),
+          strokeWidth: 1.6,
+          strokeDasharray: machineDashes(i),
+        })
+      ),
+      Plot.dot(above.filter(({ position }) => position === 0), {
+        fx: panelOf,
+        x: 1,
+        y: "value",
+        r: 4.5,
+        fill: (row: PathGradientRow) => machineColor(PATHS.indexOf(row.path)),
+        symbol: (row: PathGradientRow) => machineSign(PATHS.indexOf(row.path)),
+      }),
+      Plot.text(zeros, {
+        fx: panelOf,
+        x: (row: PathGradientRow) => row.position + 1,
+        y: domain[0],
+        dy: -6,
+        dx: 3,
+        textAnchor: "start",
+        text: () => "▾ 0",
+        fill: (row: PathGradientRow) => machineColor(PATHS.indexOf(row.path)),
+      }),
+      Plot.text(names, {
+        fx: (name: string) => plotText(name, 30),
+        text: (name: string) => plotText(name, 30),
+        frameAnchor: "top",
+        dy: -14,
+        fontWeight: "600",
+      }),
+      ...legend.marks,
+    ],
+  });
+  return finishPicture(drawing, options.document, options.text);
+}
+
+/** Powers of 2, of places counted from 1; every second or third one where there is little room. */
+function positionTicks(last: number, most: number): number[] {
+  const powers = Array.from({ length: Math.floor(Math.log2(last + 1)) + 1 }, (_, i) => 2 ** i);
+  const step = Math.max(1, Math.ceil(powers.length / Math.max(2, most)));
+  return powers.filter((_, i) => i % step === 0);
+}
+
+/** One row for each panel, path and position. */
+function joined(rows: readonly PathGradientRow[]): PathGradientRow[] {
+  const groups = new Map<string, { row: PathGradientRow; logs: number; count: number }>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.panel, row.path, row.position]);
+    const group = groups.get(key) ?? { row, logs: 0, count: 0 };
+    group.logs += Math.log(row.value);
+    group.count++;
+    groups.set(key, group);
+  }
+  return [...groups.values()]
+    .map(({ row, logs, count }) => ({ ...row, value: Math.exp(logs / count) }))
+    .sort((a, b) => a.position - b.position);
+}

@@ -1,0 +1,190 @@
+/**
+ * What the pictures of sinks and gradient sinks take: plain rows, so that a study can join many runs in one picture;
+ * and how rows are made from measurements. A `series` is what has a color, a sign and dashes of its own in a picture: a
+ * variant, usually.
+ */
+import type {
+  BranchMeasurement,
+  CompressFit,
+  Quartiles,
+  SinkComparison,
+  SinkMeasurement,
+  SlackDistribution,
+} from "../../sinks/measurement.ts";
+import { slackRows as slackOf } from "../../sinks/theory.ts";
+
+/** A gradient norm ‖∇h̃_t‖, for {@linkcode gradientViolinPlot}. */
+export interface GradientNormRow {
+  readonly series: string;
+  readonly layer: number;
+  readonly position: number;
+  readonly value: number;
+}
+
+/** R_GS of one series, in words of {@linkcode gradientViolinPlot}. */
+export interface GradientSinkRow {
+  readonly series: string;
+  /** Over layers (and runs). */
+  readonly ratio: Quartiles | null;
+}
+
+/** The gradient of one path at one position, for {@linkcode pathGradientPlot}. */
+export interface PathGradientRow {
+  /** The facet: a variant, or a moment of training. */
+  readonly panel: string;
+  readonly path: "query" | "key" | "value";
+  readonly position: number;
+  /** 0 is left out: the axis is logarithmic. */
+  readonly value: number;
+}
+
+/** One token in one branch, for {@linkcode branchPlot}. */
+export interface BranchRow {
+  readonly series: string;
+  readonly branch: "attention" | "mlp";
+  readonly measure: "bloat" | "compress" | "change";
+  /** ‖h‖ */
+  readonly inputNorm: number;
+  readonly value: number;
+  /** Whether the token stands at position s. */
+  readonly atSink: boolean;
+}
+
+/** Compress's fitted line in one branch of one series. */
+export interface CompressFitRow {
+  readonly series: string;
+  readonly branch: "attention" | "mlp";
+  readonly fit: CompressFit;
+}
+
+/** The slack of one bound in one layer, for {@linkcode slackPlot}. */
+export interface SlackPlotRow extends SlackDistribution {
+  readonly series: string;
+  /** The bound's name. */
+  readonly name: string;
+  readonly formula: string;
+}
+
+/** The states whose norms {@linkcode layerNormPlot} shows. */
+export type LayerQuantity =
+  | "output"
+  | "half"
+  | "attention residual"
+  | "mlp residual"
+  | "value"
+  | "sink score"
+  | "gradient sink";
+
+/** Something of one layer, for {@linkcode layerNormPlot}. */
+export interface LayerNormRow {
+  readonly series: string;
+  readonly layer: number;
+  readonly quantity: LayerQuantity;
+  /** At position s. */
+  readonly sink: number;
+  /** Early tokens; null where there is nothing to compare with. */
+  readonly early: number | null;
+}
+
+/**
+ * ‖∇h̃‖ by layer and position, of all layers with attention.
+ *
+ * @param measurement one model's
+ * @param series its name in the picture
+ * @param options which norm: of the sum over sequences (as in R_GS), or of single sequences
+ */
+export function gradientNormRows(
+  { positions, layers }: SinkMeasurement,
+  series: string,
+  { single = false }: { readonly single?: boolean } = {},
+): GradientNormRow[] {
+  return layers.flatMap(({ layer, attention }) => {
+    const norms = attention === null
+      ? []
+      : single
+      ? attention.singleNormGradient
+      : attention.gradients.norm;
+    return norms.map((value, i) => ({ series, layer, position: positions[i]!, value }));
+  });
+}
+
+/** Path gradients by position, mean over layers; see {@linkcode gradientNormRows} for the arguments. */
+export function pathGradientRows(
+  { positions, summary }: SinkMeasurement,
+  panel: string,
+): PathGradientRow[] {
+  const { pathGradients } = summary;
+  if (pathGradients === null) return [];
+  return (["value", "key", "query"] as const).flatMap((path) =>
+    pathGradients[path].map((value, i) => ({ panel, path, position: positions[i]!, value }))
+  );
+}
+
+function branchesOf(
+  measurement: SinkMeasurement,
+): { branch: "attention" | "mlp"; measured: BranchMeasurement }[] {
+  return measurement.layers.flatMap(({ attention, mlp }) => [
+    ...attention === null ? [] : [{ branch: "attention" as const, measured: attention.branch }],
+    { branch: "mlp" as const, measured: mlp.branch },
+  ]);
+}
+
+/** Bloat, Compress and Change of the single tokens that were kept. */
+export function branchRows(measurement: SinkMeasurement, series: string): BranchRow[] {
+  const { position } = measurement.settings;
+  return branchesOf(measurement).flatMap(({ branch, measured: { points } }) =>
+    (["bloat", "compress", "change"] as const).flatMap((measure) =>
+      points[measure].flatMap((value, i) =>
+        value === null ? [] : [{
+          series,
+          branch,
+          measure,
+          inputNorm: points.inputNorm[i]!,
+          value,
+          atSink: points.position[i] === position,
+        }]
+      )
+    )
+  );
+}
+
+/** Compress's fitted lines over all layers. */
+export function compressFitRows({ summary }: SinkMeasurement, series: string): CompressFitRow[] {
+  return (["attention", "mlp"] as const).flatMap((branch) => {
+    const fit = summary.compressFit[branch];
+    return fit === null ? [] : [{ series, branch, fit }];
+  });
+}
+
+/** The slack of all bounds; none if the theory was not checked. */
+export function slackPlotRows({ theory }: SinkMeasurement, series: string): SlackPlotRow[] {
+  return theory === null ? [] : slackOf(theory).map((row) => ({ ...row, series }));
+}
+
+/** Norms, sink score and R_GS by layer. */
+export function layerNormRows(measurement: SinkMeasurement, series: string): LayerNormRow[] {
+  return measurement.layers.flatMap(({ layer, attention, half, output, mlp }) => {
+    const row = (quantity: LayerQuantity, { sink, early }: Omit<SinkComparison, "ratio">) => ({
+      series,
+      layer,
+      quantity,
+      sink,
+      early,
+    });
+    const scores = attention?.heads.map(({ score, idleScore }) => idleScore ?? score) ?? [];
+    const ratio = attention?.gradientSink.ratio ?? null;
+    return [
+      row("output", output),
+      row("half", half),
+      row("mlp residual", mlp.residual),
+      ...attention === null ? [] : [
+        row("attention residual", attention.residual),
+        row("value", attention.value),
+        { series, layer, quantity: "sink score", sink: Math.max(...scores), early: null } as const,
+      ],
+      ...ratio === null
+        ? []
+        : [{ series, layer, quantity: "gradient sink", sink: ratio, early: null } as const],
+    ];
+  });
+}

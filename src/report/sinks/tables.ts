@@ -1,0 +1,295 @@
+/** The measurements of sinks and gradient sinks as tables. */
+import type {
+  AttentionMeasurement,
+  BranchMeasurement,
+  LayerMeasurement,
+  QuantizationScaling,
+  QuantizationTarget,
+  SinkComparison,
+  SinkMeasurement,
+  TheoryCheck,
+} from "../../sinks/measurement.ts";
+import { SLACK_LEVELS } from "../../sinks/measurement.ts";
+import type { Cell, Table } from "../table.ts";
+
+const NONE = "–";
+
+/**
+ * A number with three significant digits.
+ *
+ * @param value any; null and undefined are shown as a dash
+ * @returns for example `0.123`, `12.3`, `1.23e-7`
+ */
+export function figure(value: number | null | undefined): string {
+  if (value === null || value === undefined) return NONE;
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 1e-3 || size >= 1e5) {
+    return value.toExponential(2).replace("e+", "e").replaceAll("-", "−");
+  }
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
+  return value.toFixed(Math.min(digits, 5)).replace("-", "−");
+}
+
+const number = (title: string) => ({ title, align: "right" as const });
+
+/** A norm at s, and in brackets how many times that of the early tokens. */
+function pair(comparison: SinkComparison | null): string {
+  if (comparison === null) return NONE;
+  const { sink, ratio } = comparison;
+  return `${figure(sink)} (${ratio === null ? NONE : `${figure(ratio)}×`})`;
+}
+
+function attending(
+  { layers }: SinkMeasurement,
+): { layer: number; attention: AttentionMeasurement }[] {
+  return layers.flatMap(({ layer, attention }) => attention === null ? [] : [{ layer, attention }]);
+}
+
+/** Each query head's attention to s. */
+export function headTable(measurement: SinkMeasurement): Table {
+  const { position: s, window, threshold, idleFrom } = measurement.settings;
+  const { context } = measurement.data;
+  const knowsIdle = attending(measurement).some(({ attention }) => attention.idleSinkRate !== null);
+  const score = (value: number | null): Cell =>
+    value !== null && value > threshold ? { text: figure(value), tone: "unsure" } : figure(value);
+  return {
+    caption: `Attention to position ${s}: mean a_t${s} over ${
+      Math.min(window, context - s)
+    } queries${
+      knowsIdle ? `, and over idle ones from ${idleFrom} on` : ""
+    }; a sink above ${threshold}`,
+    columns: [
+      { title: "layer" },
+      { title: "head" },
+      number("score"),
+      ...knowsIdle ? [number("idle score")] : [],
+      number("mass M"),
+      number("S = Σ a²"),
+    ],
+    rows: attending(measurement).flatMap(({ layer, attention }) =>
+      attention.heads.map((head) => [
+        String(layer),
+        String(head.head),
+        score(head.score),
+        ...knowsIdle ? [score(head.idleScore)] : [],
+        figure(head.mass),
+        figure(head.secondMoment),
+      ])
+    ),
+  };
+}
+
+/** Gradient sinks by layer. */
+export function gradientTable(measurement: SinkMeasurement): Table {
+  const { position: s, lastGradientPosition, early } = measurement.settings;
+  const { positions } = measurement;
+  // From what was kept by position, all early positions being among it unless the settings are unusual.
+  const path = (gradients: readonly number[]): string => {
+    const at = (t: number) => gradients[positions.indexOf(t)];
+    const others = positions.filter((t) => t !== s && t >= early[0] && t <= early[1]);
+    const mean = others.reduce((sum, t) => sum + at(t)!, 0) / others.length;
+    const sink = at(s)!;
+    return pair({ sink, early: mean, ratio: mean === 0 ? null : sink / mean });
+  };
+  return {
+    caption: `Gradients at position ${s}, summed over sequences (× those of positions up to ${
+      Math.min(lastGradientPosition, measurement.data.context - 1)
+    } for ∇h̃, of ${early[0]}–${early[1]} for the paths)`,
+    columns: [
+      { title: "layer" },
+      number("‖∇h̃‖"),
+      number("R_GS"),
+      number("single R_GS"),
+      number("‖∇v‖"),
+      number("‖∇k‖"),
+      number("‖∇q‖"),
+    ],
+    rows: attending(measurement).map(({ layer, attention }) => [
+      String(layer),
+      figure(attention.gradientSink.sink),
+      figure(attention.gradientSink.ratio),
+      figure(attention.singleGradientSink.ratio),
+      path(attention.gradients.value),
+      path(attention.gradients.key),
+      path(attention.gradients.query),
+    ]),
+  };
+}
+
+/** Bloat, Compress and Change. */
+export function branchTable(measurement: SinkMeasurement): Table {
+  const { position: s, early } = measurement.settings;
+  const row = (layer: number, name: string, branch: BranchMeasurement): Cell[] => {
+    const at = measurement.positions.indexOf(s);
+    const fit = branch.compressFit;
+    return [
+      String(layer),
+      name,
+      figure(branch.byPosition.inputNorm[at]),
+      pair(branch.bloat),
+      pair(branch.compress),
+      pair(branch.change),
+      fit === null ? NONE : figure(fit.slope),
+      fit === null ? NONE : figure(fit.range[1] - fit.range[0]),
+    ];
+  };
+  return {
+    caption: `Residual branches at position ${s} (× positions ${early[0]}–${
+      early[1]
+    }), medians over sequences; slope of log Compress over log ‖h‖, and the decades that ‖h‖ spans`,
+    columns: [
+      { title: "layer" },
+      { title: "branch" },
+      number("‖h‖"),
+      number("Bloat"),
+      number("Compress"),
+      number("Change"),
+      number("slope"),
+      number("decades"),
+    ],
+    rows: measurement.layers.flatMap(({ layer, attention, mlp }) => [
+      ...attention === null ? [] : [row(layer, "attention", attention.branch)],
+      row(layer, "MLP", mlp.branch),
+    ]),
+  };
+}
+
+/** Norms of states by layer, and unusually large elements. */
+export function normTable(measurement: SinkMeasurement): Table {
+  const { position: s, early } = measurement.settings;
+  return {
+    caption: `Norms at position ${s} (× positions ${early[0]}–${
+      early[1]
+    }); elements of the output over 100 and 1000 × its median magnitude, in a sequence`,
+    columns: [
+      { title: "layer" },
+      number("‖h in‖"),
+      number("‖r attn‖"),
+      number("‖h half‖"),
+      number("‖r mlp‖"),
+      number("‖h out‖"),
+      number("largest ÷ median"),
+      number(">100×"),
+      number(">1000×"),
+    ],
+    rows: measurement.layers.map((layer: LayerMeasurement) => [
+      String(layer.layer),
+      pair(layer.input),
+      pair(layer.attention?.residual ?? null),
+      pair(layer.half),
+      pair(layer.mlp.residual),
+      pair(layer.output),
+      figure(layer.massive.ratio),
+      figure(layer.massive.above100),
+      figure(layer.massive.above1000),
+    ]),
+  };
+}
+
+/** Value-state drain and V-scale by value head. */
+export function valueTable(measurement: SinkMeasurement): Table {
+  const { position: s, early } = measurement.settings;
+  const valve = measurement.config.vScale !== "none";
+  return {
+    caption: `Values at position ${s} (× positions ${early[0]}–${early[1]}): below 1× is drain`,
+    columns: [
+      { title: "layer" },
+      { title: "value head" },
+      number("‖v‖"),
+      ...valve ? [number("‖v̂‖ as used"), number("θ"), number("C")] : [],
+    ],
+    rows: attending(measurement).flatMap(({ layer, attention }) =>
+      attention.valueHeads.map(({ head, value, usedValue, theta, constant }) => [
+        String(layer),
+        String(head),
+        pair(value),
+        ...valve ? [pair(usedValue), figure(theta), figure(constant)] : [],
+      ])
+    ),
+  };
+}
+
+const TARGETS: Readonly<Record<QuantizationTarget, string>> = {
+  "down-projections": "down projections",
+  "all-linears": "all linear maps",
+};
+const SCALINGS: Readonly<Record<QuantizationScaling, string>> = {
+  "static-tensor": "static, one scale a tensor",
+  "dynamic-token": "dynamic, one scale a token",
+};
+
+/** The loss with activations of 8 bits; undefined if it was not measured. */
+export function quantizationTable({ quantization }: SinkMeasurement): Table | undefined {
+  if (quantization === null) return undefined;
+  return {
+    caption: `INT8 activations, loss ${
+      quantization.loss.toFixed(4)
+    } without (scales from ${quantization.calibrationBatches} other batches)`,
+    columns: [
+      { title: "in front of" },
+      { title: "scaling" },
+      number("loss"),
+      number("difference"),
+    ],
+    rows: quantization.cases.map(({ target, scaling, loss, difference }) => [
+      TARGETS[target],
+      SCALINGS[scaling],
+      loss.toFixed(4),
+      `${difference >= 0 ? "+" : ""}${figure(difference)}`,
+    ]),
+  };
+}
+
+/** The theory's identities and bounds; undefined if they were not checked. */
+export function theoryTable({ theory, settings, data }: SinkMeasurement): Table | undefined {
+  if (theory === null) return undefined;
+  const median = SLACK_LEVELS.indexOf(0.5);
+  // Over layers and branches: the middle one of their medians.
+  const middle = (medians: readonly (number | undefined)[]): number | undefined => {
+    const known = medians.filter((value) => value !== undefined).sort((a, b) => a - b);
+    return known[Math.floor((known.length - 1) / 2)];
+  };
+  const least = ({ slack }: TheoryCheck) =>
+    slack.length === 0 ? undefined : Math.min(...slack.flatMap(({ all }) => all[0] ?? []));
+  return {
+    caption: `The theory on a ${data.split ?? "validation"} batch: distance from what must hold, ` +
+      "in shares of the terms' magnitude, and how many times the actual value a bound is",
+    columns: [
+      { title: "what" },
+      { title: "formula" },
+      number("compared"),
+      number("worst"),
+      number("allowed"),
+      number("violated"),
+      number("least slack"),
+      number("median"),
+      number(`at ${settings.position}`),
+    ],
+    rows: theory.checks.map((check) => [
+      check.name,
+      { text: check.formula, tone: "faint" },
+      String(check.compared),
+      figure(check.worst),
+      figure(check.tolerance),
+      check.violations === 0 ? "0" : { text: String(check.violations), tone: "bad" },
+      figure(least(check)),
+      figure(middle(check.slack.map(({ all }) => all[median]))),
+      figure(middle(check.slack.map(({ sink }) => sink[median]))),
+    ]),
+  };
+}
+
+/** All tables that there is something to show in, in the order of reading. */
+export function sinkTables(measurement: SinkMeasurement): Table[] {
+  const tables = [
+    headTable(measurement),
+    gradientTable(measurement),
+    branchTable(measurement),
+    normTable(measurement),
+    valueTable(measurement),
+    quantizationTable(measurement),
+    theoryTable(measurement),
+  ];
+  return tables.filter((table) => table !== undefined).filter(({ rows }) => rows.length > 0);
+}

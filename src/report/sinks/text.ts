@@ -1,0 +1,64 @@
+/** The measurements of sinks and gradient sinks for a terminal. */
+import { escapeTerminal } from "../../escape.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import { figure, sinkTables } from "./tables.ts";
+import { formatTerminalTable } from "../table.ts";
+
+/** A gradient smaller than others by more than this is 0 in float32. */
+const ROUNDING = 2 ** -20;
+
+/** What was measured, and the figures that say the most, a line each. */
+export function sinkSummary(measurement: SinkMeasurement): string[] {
+  const { source, config, data, loss, oracleLoss, summary, settings } = measurement;
+  const s = settings.position;
+  const gap = loss === null || oracleLoss === null
+    ? ""
+    : `, ${figure(loss - oracleLoss)} above the oracle`;
+  const ratio = summary.gradientSink;
+  const { paths } = summary;
+  return [
+    ...source === null
+      ? []
+      : [`${source.run}, step ${source.step}: ${source.task}, V-scale ${config.vScale}`],
+    `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}; ` +
+    `${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`,
+    ...loss === null ? [] : [`loss ${loss.toFixed(4)} nats a token${gap}`],
+    ...summary.sinkRate === null ? [] : [
+      `sink rate ${figure(summary.sinkRate)}${
+        summary.idleSinkRate === null ? "" : `, of idle queries ${figure(summary.idleSinkRate)}`
+      }; strongest score ${figure(summary.largestScore)}${
+        summary.largestIdleScore === null ? "" : `, idle ${figure(summary.largestIdleScore)}`
+      }`,
+    ],
+    ...ratio === null ? [] : [
+      `R_GS(${s}) over layers: median ${figure(ratio.median)} (${figure(ratio.lower)} to ${
+        figure(ratio.upper)
+      })`,
+    ],
+    ...paths === null ? [] : [
+      `gradients at ${s} against early tokens: values ${figure(paths.value.ratio)}×, keys ${
+        figure(paths.key.ratio)
+      }×, queries ${(paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)}×`,
+    ],
+  ];
+}
+
+/**
+ * A measurement for a terminal.
+ *
+ * @param measurement of one model
+ * @param options whether to use colors
+ */
+export function formatSinkMeasurement(
+  measurement: SinkMeasurement,
+  options: { readonly color?: boolean } = {},
+): string {
+  const errors = measurement.theory?.errors ?? [];
+  return [
+    sinkSummary(measurement).map((line) => `${escapeTerminal(line)}\n`).join(""),
+    ...sinkTables(measurement).map((table) => formatTerminalTable(table, options)),
+    ...errors.length === 0
+      ? []
+      : [errors.map((line) => `violated: ${escapeTerminal(line)}\n`).join("")],
+  ].join("\n");
+}

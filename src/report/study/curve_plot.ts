@@ -1,0 +1,163 @@
+/** Figures through training: a line of medians over seeds for each variant, with their range. */
+import * as Plot from "@observablehq/plot";
+import { median } from "../../statistics/summary.ts";
+import type { Markup } from "../html.ts";
+import {
+  finishPicture,
+  machineColor,
+  machineDashes,
+  machineSign,
+  PANEL_WIDTH,
+  type PictureText,
+  type SvgDocument,
+} from "../plot.ts";
+import { logDomain, logTick, logTicks } from "../plot_parts.ts";
+
+/** A figure of one run at one step. */
+export interface CurveRow {
+  readonly series: string;
+  readonly step: number;
+  readonly value: number;
+}
+
+/** How {@linkcode curvePlot} draws. */
+export interface CurvePlotOptions {
+  readonly document: SvgDocument;
+  readonly text: PictureText;
+  /** All series in their order, which gives them colors, dashes and signs. */
+  readonly series: readonly string[];
+  /** The vertical axis' words. */
+  readonly label: string;
+  /** share: 0 to 1; logarithmic: what is not above 0 is left out. Default linear. */
+  readonly scale?: "linear" | "logarithmic" | "share";
+  /** A line at a value that means something. */
+  readonly reference?: number;
+  /** In pixels. Default that of one of many small pictures. */
+  readonly width?: number;
+}
+
+/** Of one series at one step. */
+interface CurvePoint {
+  readonly index: number;
+  readonly step: number;
+  readonly low: number;
+  readonly middle: number;
+  readonly high: number;
+}
+
+/** How many signs stand on a line. */
+const SIGNS_A_LINE = 5;
+
+/**
+ * Draws a figure over steps.
+ *
+ * @param rows of any number of runs
+ * @param options document, description, series and axis
+ * @returns undefined if there is nothing to draw
+ */
+export function curvePlot(
+  rows: readonly CurveRow[],
+  options: CurvePlotOptions,
+): Markup | undefined {
+  const { series, label, scale = "linear", reference, width = PANEL_WIDTH } = options;
+  const logarithmic = scale === "logarithmic";
+  const drawn = rows.filter(({ value }) => !logarithmic || value > 0);
+  const points = series.flatMap((name, index) =>
+    pointsOf(drawn.filter((row) => row.series === name), index)
+  );
+  if (points.length === 0) return undefined;
+  const values = points.flatMap(({ low, high }) => [low, high]);
+  const domain = logarithmic
+    ? logDomain(values)
+    : scale === "share"
+    ? [0, 1] as [number, number]
+    : linearDomain(values);
+  const last = Math.max(...points.map(({ step }) => step));
+  const own = (index: number) => points.filter((point) => point.index === index);
+  const drawing = Plot.plot({
+    document: options.document as never,
+    width,
+    height: Math.round(0.68 * width),
+    marginLeft: 52,
+    marginRight: 14,
+    marginTop: 26,
+    marginBottom: 40,
+    style: { fontSize: "12px" },
+    x: {
+      domain: [0, last],
+      ticks: 4,
+      tickFormat: (step: number) => String(step),
+      label: "training step →",
+      labelAnchor: "right",
+    },
+    y: {
+      type: logarithmic ? "log" : "linear",
+      domain,
+      ticks: logarithmic ? logTicks(domain, 6) : 5,
+      ...logarithmic ? { tickFormat: logTick } : {},
+      grid: true,
+      label: `↑ ${label}`,
+    },
+    color: { type: "identity" },
+    symbol: { type: "identity" as never },
+    marks: [
+      Plot.frame({ stroke: "var(--rule)" }),
+      ...reference === undefined || reference < domain[0] || reference > domain[1]
+        ? []
+        : [Plot.ruleY([reference], { stroke: "var(--ink)", strokeOpacity: 0.5 })],
+      ...series.flatMap((_, index) => [
+        Plot.areaY(own(index), {
+          x: "step",
+          y1: "low",
+          y2: "high",
+          fill: machineColor(index),
+          fillOpacity: 0.14,
+        }),
+      ]),
+      ...series.flatMap((_, index) => [
+        Plot.line(own(index), {
+          x: "step",
+          y: "middle",
+          stroke: machineColor(index),
+          strokeWidth: 1.8,
+          strokeDasharray: machineDashes(index),
+        }),
+        Plot.dot(withSigns(own(index), index), {
+          x: "step",
+          y: "middle",
+          r: 4,
+          fill: machineColor(index),
+          stroke: "var(--surface)",
+          symbol: machineSign(index) as never,
+        }),
+      ]),
+    ],
+  });
+  return finishPicture(drawing, options.document, options.text);
+}
+
+function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {
+  const steps = [...new Set(rows.map(({ step }) => step))].sort((a, b) => a - b);
+  return steps.map((step) => {
+    const values = rows.filter((row) => row.step === step).map(({ value }) => value);
+    return {
+      index,
+      step,
+      low: Math.min(...values),
+      middle: median(values)!,
+      high: Math.max(...values),
+    };
+  });
+}
+
+/** A few points of each line, at other places than those of other lines, so that they do not cover each other. */
+function withSigns(points: readonly CurvePoint[], index: number): CurvePoint[] {
+  const every = Math.max(1, Math.round(points.length / SIGNS_A_LINE));
+  return points.filter((_, i) => i === points.length - 1 || (i + index) % every === 0);
+}
+
+function linearDomain(values: readonly number[]): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const margin = 0.06 * (high - low || Math.abs(high) || 1);
+  return [low - margin, high + margin];
+}

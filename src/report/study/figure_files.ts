@@ -1,0 +1,40 @@
+/** The study's pictures as SVG files, which stand outside the page. */
+import type { Study } from "../../experiments/study/merge.ts";
+import type { SvgDocument } from "../plot.ts";
+import { standalonePicture } from "../sinks/plots.ts";
+import { branchPictures, layerPictures, slackPicture, violinPicture } from "./final_pictures.ts";
+import type { StudyPicture } from "./picture.ts";
+import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./training_pictures.ts";
+
+/** A file of the report. */
+export interface FigureFile {
+  /** With its ending. */
+  readonly name: string;
+  readonly text: string;
+}
+
+const WIDTH = 960;
+
+/**
+ * Draws all figures as files, light or dark as the reader's system is.
+ *
+ * @param study put together
+ * @param document to draw with
+ */
+export function studyFigures({ groups }: Study, document: SvgDocument): FigureFile[] {
+  const sized = { document, width: WIDTH, suffix: "" };
+  return groups.flatMap((group) => {
+    const pictures: (StudyPicture | undefined)[] = [
+      ...curvePictures(group, document),
+      ...strengthPictures(group, document),
+      onsetPicture(group, sized),
+      violinPicture(group, sized),
+      ...group.variants.map((variant) => pathPicture(group, variant, sized)),
+      ...branchPictures(group, { ...sized, width: 560 }),
+      ...layerPictures(group, document),
+      slackPicture(group, sized),
+    ];
+    return pictures.filter((picture) => picture !== undefined)
+      .map(({ id, picture }) => ({ name: `${id}.svg`, text: standalonePicture(picture) }));
+  });
+}

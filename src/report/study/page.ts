@@ -1,0 +1,345 @@
+/**
+ * The study as one HTML page: no script, no request, readable in light and dark, on a phone, and without
+ * seeing the pictures.
+ */
+import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
+import { CLAIM_VERDICTS, type ClaimVerdict } from "../../experiments/study/claims/evidence.ts";
+import { SETTING_TITLES } from "../../experiments/study/arms.ts";
+import type { Study, StudyGroup } from "../../experiments/study/merge.ts";
+import { formatProbability, NO_DATA } from "../format.ts";
+import { html, htmlTable, type Markup, scrollRegion } from "../html.ts";
+import { type PageSection, renderPage } from "../page.ts";
+import { signIcon, type SvgDocument } from "../plot.ts";
+import { branchPictures, layerPictures, slackPicture, violinPicture } from "./final_pictures.ts";
+import { seriesNames, type StudyPicture } from "./picture.ts";
+import {
+  evidenceTable,
+  formatEvidence,
+  headline,
+  onsetTable,
+  settingsTable,
+  variantTable,
+  verdictCounts,
+} from "./tables.ts";
+import { correctionRemark, notes, seedRemark } from "./text.ts";
+import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./training_pictures.ts";
+
+const STUDY_STYLE = `
+.claims td,.claims th{white-space:normal;min-width:9rem}
+.claims tbody th{max-width:17rem}
+.claims td b{display:block}
+.claims small{display:block;color:var(--soft);font-size:.82rem}
+.verdicts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,200px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
+.verdicts .big{font-size:1.5rem;font-weight:650;line-height:1.15;margin:0;font-variant-numeric:tabular-nums}
+.verdicts>.card{margin:0}
+.verdicts p{margin:.1rem 0 0;font-size:.9rem}
+.rules dt{font-weight:600;margin-top:.6rem}
+.rules dd{margin:0;max-width:80ch}
+.part{margin:1.4rem 0 .6rem;font-size:1.08rem}
+.stack>*+*{margin-top:.9rem}
+`.trim();
+
+const classes: Readonly<Record<ClaimVerdict, string>> = {
+  reproduced: "good",
+  partly: "unsure",
+  "not reproduced": "bad",
+  "no data": "faint",
+};
+
+/** Signs that tell verdicts apart without color. */
+const signs: Readonly<Record<ClaimVerdict, string>> = {
+  reproduced: "✓",
+  partly: "◐",
+  "not reproduced": "✗",
+  "no data": "–",
+};
+
+function plural(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? "" : "s"}`;
+}
+
+function runCount({ groups }: Study): number {
+  return groups.reduce((sum, { records }) => sum + records.length, 0);
+}
+
+function lead(study: Study): Markup {
+  const { groups } = study;
+  if (groups.length === 0) {
+    return html`<p class="lead">There is no complete run yet, so there is nothing to judge.</p>`;
+  }
+  const parts = groups.map(({ setting, seeds, variants, settings }) =>
+    `${setting} (${plural(variants.length, "variant")} × ${
+      plural(seeds.length, "seed")
+    }, ${settings.steps} steps)`
+  );
+  return html`
+    <p
+      class="lead">Small Llama-like models with and without V-scale, alike in everything else: ${parts
+        .join(
+          ", ",
+        )}. Every claim below is judged by a rule that is written in code and printed beside it.</p>
+    <p class="soft">${seedRemark(study)}</p>
+  `;
+}
+
+function verdictCards(study: Study, claims: readonly ClaimResult[]): Markup {
+  return html`
+    <ul class="verdicts">${study.groups.map(({ setting }) => {
+      const counts = verdictCounts(claims.filter((claim) => claim.setting === setting));
+      return html`
+        <li class="card">
+          <h3>${setting}</h3>
+          <p class="soft">${SETTING_TITLES[setting]}</p>
+          ${CLAIM_VERDICTS.filter((verdict) => counts[verdict] > 0).map((verdict) =>
+            html`<p><span class="${classes[verdict]}">${signs[verdict]} ${
+              String(counts[verdict])
+            } ${verdict}</span></p>`
+          )}
+        </li>
+      `;
+    })}</ul>
+  `;
+}
+
+function claimCell(claim: ClaimResult | undefined): Markup {
+  if (claim === undefined) return html`<td class="faint">${NO_DATA}</td>`;
+  const best = headline(claim);
+  const figure = best === undefined ? NO_DATA : formatEvidence(best);
+  const test = best?.test === undefined ? "" : `, p ${withRelation(best.test.pValue)}`;
+  return html`
+    <td>
+      <b class="${classes[claim.verdict]}">${signs[claim.verdict]} ${claim.verdict}</b>
+      ${figure}
+      <small>${best?.label ?? ""}, n = ${String(best?.summary.count ?? 0)}${test}</small>${claim
+        .remarks.map((remark) => html`<small>${remark}</small>`)}
+    </td>
+  `;
+}
+
+function withRelation(p: number): string {
+  const text = formatProbability(p);
+  return text.startsWith("<") ? `< ${text.slice(1)}` : `= ${text}`;
+}
+
+/** One row a claim, one column a setting. */
+function claimMatrix(study: Study, claims: readonly ClaimResult[]): Markup {
+  const ids = [...new Map(claims.map((claim) => [claim.id, claim])).values()];
+  return scrollRegion(
+    "claims",
+    html`
+      <table class="claims">
+        <caption id="claims-caption">Verdicts by rule, with the figure that tells the most: median and
+          interval over seeds; p is one-sided and exact, before correction.</caption>
+        <thead>
+          <tr><th scope="col">claim</th>${study.groups.map(({ setting }) =>
+            html`<th scope="col">${setting}</th>`
+          )}<th scope="col">paper</th></tr>
+        </thead>
+        <tbody>${ids.map(({ id, title, paper }) =>
+          html`
+            <tr><th scope="row">${title}</th>${study.groups.map(({ setting }) =>
+              claimCell(claims.find((claim) => claim.id === id && claim.setting === setting))
+            )}<td>${paper}</td></tr>
+          `
+        )}</tbody>
+      </table>
+    `,
+  );
+}
+
+function claimSection(study: Study, claims: readonly ClaimResult[]): PageSection {
+  const rules = [...new Map(claims.map((claim) => [claim.id, claim])).values()];
+  return {
+    id: "claims",
+    title: "Claims",
+    body: html`
+      <div class="card">${claimMatrix(study, claims)}
+        <details><summary>The rules</summary><dl class="rules">${rules.map(({ title, rule }) =>
+          html`
+            <dt>${title}</dt>
+            <dd>${rule}</dd>
+          `
+        )}</dl></details>
+        <details><summary>All the evidence, with corrected p-values</summary>${htmlTable(
+          evidenceTable(claims),
+          { id: "evidence", headers: 3 },
+        )}</details>
+      </div>
+    `,
+  };
+}
+
+function legend(group: StudyGroup): Markup {
+  return html`
+    <ul class="legend">${seriesNames(group).map((name, i) =>
+      html`<li>${signIcon(i)}${name}</li>`
+    )}</ul>
+  `;
+}
+
+function figureCard({ title, picture }: StudyPicture): Markup {
+  return html`
+    <div class="card">
+      <h3>${title}</h3>
+      <figure>${picture}</figure>
+    </div>
+  `;
+}
+
+/** A picture in the width of a screen and of a phone. */
+function twice(
+  document: SvgDocument,
+  draw: (sized: { document: SvgDocument; width: number; suffix: string }) =>
+    | StudyPicture
+    | undefined,
+): Markup | undefined {
+  const wide = draw({ document, width: 1120, suffix: "-wide" });
+  const narrow = draw({ document, width: 420, suffix: "-narrow" });
+  if (wide === undefined || narrow === undefined) return undefined;
+  return html`
+    <figure class="wide">${wide.picture}</figure>
+    <figure class="narrow">${narrow.picture}</figure>
+  `;
+}
+
+function missing(): Markup {
+  return html`<p class="faint">${NO_DATA}</p>`;
+}
+
+function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
+  const { setting, variants } = group;
+  const part = (title: string, text: string, body: Markup) =>
+    html`
+      <h3 class="part">${title}</h3>
+      <p class="soft">${text}</p>
+      ${body}
+    `;
+  return {
+    id: setting,
+    title: `Setting: ${setting}`,
+    body: html`
+      <p>${SETTING_TITLES[setting]}.</p>
+      ${legend(group)}
+      ${part(
+        "Through training",
+        "Lines are medians over seeds, bands reach from the smallest to the largest.",
+        html`<div class="grid">${curvePictures(group, document).map(figureCard)}</div>`,
+      )}
+      ${part(
+        "At equal sink strength",
+        "Every measured step of every seed, over how strong its sink was then; large signs are the last steps. Arms are alike where their signs lie on one curve.",
+        html`<div class="grid">${strengthPictures(group, document).map(figureCard)}</div>`,
+      )}
+      ${part(
+        "Onsets",
+        "The first measured step at which something is there, a sign for each seed; at the right, with how many seeds it came.",
+        html`
+          <div class="card">${twice(document, (sized) => onsetPicture(group, sized)) ??
+            missing()}<details><summary>As a table</summary>${htmlTable(onsetTable(group), {
+              id: `${setting}-onsets`,
+            })}</details></div>
+        `,
+      )}
+      ${part(
+        "Gradient sinks",
+        "‖∇h̃‖ at the RMSNorm outputs that feed attention, summed over sequences: token 0 beside the others, all layers and seeds.",
+        html`
+          <div class="card">${twice(document, (sized) => violinPicture(group, sized)) ??
+            missing()}</div>
+        `,
+      )}
+      ${part(
+        "Path gradients over positions",
+        "By which path the gradient comes: values, keys or queries, early, later, and after training.",
+        html`
+          <div class="stack">${variants.map((variant) =>
+            html`
+              <div class="card"><h3>${seriesNames(group)[variants.indexOf(variant)]!}</h3>${twice(
+                document,
+                (sized) => pathPicture(group, variant, sized),
+              ) ?? missing()}</div>
+            `
+          )}</div>
+        `,
+      )}
+      ${part(
+        "RMSNorm as a regulator",
+        "Bloat, Compress and Change of single tokens over ‖h‖; large signs are token 0.",
+        html`<div class="grid">${
+          branchPictures(group, { document, width: 400, suffix: "" }).map(figureCard)
+        }</div>`,
+      )}
+      ${part(
+        "By layer",
+        "Signs are token 0, dashes the early tokens.",
+        html`<div class="grid">${layerPictures(group, document).map(figureCard)}</div>`,
+      )}
+      ${part(
+        "Slack of the bounds",
+        "How much larger each bound is than what it bounds, on real batches: 1 is attained.",
+        html`
+          <div class="card">${twice(document, (sized) => slackPicture(group, sized)) ??
+            missing()}</div>
+        `,
+      )}
+      ${part(
+        "Figures",
+        "Everything at the end of training.",
+        html`<div class="card">${
+          htmlTable(variantTable(group), { id: `${setting}-figures` })
+        }</div>`,
+      )}
+    `,
+  };
+}
+
+function method(study: Study, claims: readonly ClaimResult[]): PageSection {
+  return {
+    id: "method",
+    title: "How it was made",
+    body: html`
+      <div class="card">
+        <p>Every arm is one run; arms of a setting differ in their variant and seed only, and are compared in pairs of equal seeds: after equal steps, and where their sinks are equally strong, at the first measured step that reaches the level. Nothing between two measurements is guessed.</p>
+        <p>The <b>sink layer</b> of a run is the one whose attention to token 0 is strongest in the end. <b>Sink strength</b> is the mean attention to token 0 over idle queries, those that have no reason to look anywhere, or over all where the task knows none. <b>Early tokens</b> are positions 1 to 15.</p>
+        <p>Tests are exact sign-flip permutation tests over seeds, one-sided in the paper’s direction. ${seedRemark(
+          study,
+        )} ${correctionRemark(claims)}</p>
+        <p>The paper is Chen, Lin and Yao, arXiv 2603.17771; its models have 0.1 to 1 billion parameters and train on text. What a model of this size cannot show is not said of those.</p>
+      </div>
+      <div class="card" style="margin-top:.9rem">${htmlTable(settingsTable(study), {
+        id: "settings",
+      })}</div>
+    `,
+  };
+}
+
+/**
+ * Renders a study as a self-contained page.
+ *
+ * @param study put together
+ * @param options its claims, and a browser's document or what `svg_document.ts` makes
+ * @returns the text of an HTML file
+ */
+export function renderStudyPage(
+  study: Study,
+  { claims, document }: { readonly claims: readonly ClaimResult[]; readonly document: SvgDocument },
+): string {
+  const sections = [
+    ...study.groups.length === 0 ? [] : [claimSection(study, claims)],
+    ...study.groups.map((group) => groupSection(group, document)),
+    method(study, claims),
+  ];
+  const runs = plural(runCount(study), "run");
+  const list = (texts: readonly string[]) => texts.join(", ") || NO_DATA;
+  return renderPage({
+    title: "Gradient sinks in small models: the controlled study",
+    meta: [runs, `gradsink ${list(study.versions)}`, list(study.adapters)].join(" · "),
+    summary: html`${lead(study)}
+    ${verdictCards(study, claims)}`,
+    notes: { title: "Keep in mind", lines: notes(study) },
+    // Links to a section keep their address.
+    sections: sections.map((section) => ({ ...section, anchor: `${section.id}-section` })),
+    source: `the records of ${runs}`,
+    style: STUDY_STYLE,
+  });
+}

@@ -1,0 +1,36 @@
+/** What the study's pictures have in common. */
+import type { StudyGroup } from "../../experiments/study/merge.ts";
+import type { StudyRecord } from "../../experiments/study/record.ts";
+import type { Markup } from "../html.ts";
+import type { SvgDocument } from "../plot.ts";
+import { VARIANT_NAMES } from "./tables.ts";
+
+/** A picture with its place. */
+export interface StudyPicture {
+  /** Letters, digits and dashes; once in a page. */
+  readonly id: string;
+  readonly title: string;
+  readonly picture: Markup;
+}
+
+/** The variants' names, in their order: the series of every picture. */
+export function seriesNames({ variants }: StudyGroup): string[] {
+  return variants.map((variant) => VARIANT_NAMES[variant]);
+}
+
+/** A run's series: its variant. */
+export function nameOf({ arm }: StudyRecord): string {
+  return VARIANT_NAMES[arm.variant];
+}
+
+/** Where a picture's figures are. */
+export const SEE_TABLE =
+  "Medians and intervals at the end of training are in the table of figures.";
+
+/** The width of a picture beside or above nothing else. */
+export interface Sized {
+  readonly document: SvgDocument;
+  readonly width: number;
+  /** Makes identifiers differ where a picture is drawn in two widths. */
+  readonly suffix: string;
+}

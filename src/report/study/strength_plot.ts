@@ -1,0 +1,80 @@
+/** Figures over sink strength: every measured step of every run, so that arms can be compared where their sinks are equal. */
+import * as Plot from "@observablehq/plot";
+import type { Markup } from "../html.ts";
+import {
+  finishPicture,
+  machineColor,
+  machineSign,
+  PANEL_WIDTH,
+  type PictureText,
+  type SvgDocument,
+} from "../plot.ts";
+import { logDomain, logTick, logTicks } from "../plot_parts.ts";
+
+/** A run at a step. */
+export interface StrengthRow {
+  readonly series: string;
+  /** Between 0 and 1. */
+  readonly strength: number;
+  readonly value: number;
+  /** Whether it is the run's last step. */
+  readonly last: boolean;
+}
+
+/** How {@linkcode strengthPlot} draws. */
+export interface StrengthPlotOptions {
+  readonly document: SvgDocument;
+  readonly text: PictureText;
+  readonly series: readonly string[];
+  /** The vertical axis' words. */
+  readonly label: string;
+}
+
+/**
+ * Draws a figure over sink strength; the vertical axis is logarithmic.
+ *
+ * @param rows values that are not above 0 are left out
+ * @param options document, description, series and axis
+ * @returns undefined if there is nothing to draw
+ */
+export function strengthPlot(
+  rows: readonly StrengthRow[],
+  { document, text, series, label }: StrengthPlotOptions,
+): Markup | undefined {
+  const drawn = rows.filter(({ value }) => value > 0);
+  if (drawn.length === 0) return undefined;
+  const domain = logDomain(drawn.map(({ value }) => value));
+  const place = {
+    x: "strength",
+    y: "value",
+    fill: ({ series: name }: StrengthRow) => machineColor(series.indexOf(name)),
+    symbol: ({ series: name }: StrengthRow) => machineSign(series.indexOf(name)),
+  } as const;
+  const drawing = Plot.plot({
+    document: document as never,
+    width: PANEL_WIDTH,
+    height: Math.round(0.68 * PANEL_WIDTH),
+    marginLeft: 52,
+    marginRight: 14,
+    marginTop: 26,
+    marginBottom: 40,
+    style: { fontSize: "12px" },
+    x: { domain: [0, 1], ticks: 5, label: "sink strength →", labelAnchor: "right" },
+    y: {
+      type: "log",
+      domain,
+      ticks: logTicks(domain, 6),
+      tickFormat: logTick,
+      grid: true,
+      label: `↑ ${label}`,
+    },
+    color: { type: "identity" },
+    symbol: { type: "identity" as never },
+    marks: [
+      Plot.frame({ stroke: "var(--rule)" }),
+      Plot.dot(drawn.filter(({ last }) => !last), { ...place, r: 2.2, fillOpacity: 0.4 }),
+      Plot.dot(drawn.filter(({ last }) => last), { ...place, r: 5, stroke: "var(--surface)" }),
+    ],
+  });
+  return finishPicture(drawing, document, text);
+}

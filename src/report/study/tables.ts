@@ -1,0 +1,336 @@
+/** The study's tables: claims with verdicts, the evidence behind them, variants, onsets, settings. */
+import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
+import type { ClaimVerdict, Evidence } from "../../experiments/study/claims/evidence.ts";
+import {
+  bloat,
+  compressSlope,
+  type Figure,
+  gradientSinkRatio,
+  lastMoment,
+  mlpNorm,
+  onset,
+  oracleGap,
+  quantizationLoss,
+  residualNorm,
+  residualRatio,
+  sinkGradient,
+  sinkInput,
+  sinkStrength,
+  validationLoss,
+  valueNormRatio,
+  valueOverKey,
+} from "../../experiments/study/figures.ts";
+import { runsOf, type Study, type StudyGroup } from "../../experiments/study/merge.ts";
+import { type SeedSummary, summarizeSeeds } from "../../experiments/study/statistics.ts";
+import type { VScaleVariant } from "../../reference/llama/config.ts";
+import { formatProbability, NO_DATA } from "../format.ts";
+import type { Cell, Table, Tone } from "../table.ts";
+
+/** What the variants are called in tables and pictures. */
+export const VARIANT_NAMES: Readonly<Record<VScaleVariant, string>> = {
+  none: "baseline",
+  fixed: "V-scale, fixed",
+  learned: "V-scale, learned",
+  "backward-only": "V-scale, backward only",
+};
+
+const tones: Readonly<Record<ClaimVerdict, Tone>> = {
+  reproduced: "good",
+  partly: "unsure",
+  "not reproduced": "bad",
+  "no data": "faint",
+};
+
+/** A verdict as a cell; its word says what its color does. */
+export function verdictCell(verdict: ClaimVerdict): Cell {
+  return { text: verdict, tone: tones[verdict] };
+}
+
+/**
+ * A figure as people read it: three digits, ratios with their sign, losses in nats to four decimals.
+ *
+ * @param value undefined is no data
+ * @param form what it is
+ */
+export function formatFigure(value: number | undefined, form: Evidence["form"]): string {
+  if (value === undefined) return NO_DATA;
+  if (form === "count") return String(Math.round(value));
+  if (form === "ratio") return `${formatFigure(value, "number")}×`;
+  const sign = value < 0 ? "−" : "";
+  const size = Math.abs(value);
+  if (form === "nats") return size < 0.00005 ? "0.0000" : sign + size.toFixed(4);
+  if (size === 0) return "0";
+  if (size >= 9999.5 || size < 0.001) {
+    return sign + size.toExponential(1).replace("e+", "e").replace("e-", "e−");
+  }
+  return sign + (size >= 99.95 ? size.toFixed(0) : Number(size.toPrecision(3)).toString());
+}
+
+/**
+ * A median with its interval.
+ *
+ * @param summary over seeds
+ * @param form what the figure is
+ * @returns for example `15.5 (5.2 to 21.9)`
+ */
+export function formatSummary(
+  { median, interval }: SeedSummary,
+  form: Evidence["form"],
+): string {
+  const center = formatFigure(median, form);
+  if (median === undefined || interval === undefined) return center;
+  return `${center} (${formatFigure(interval.low, form)} to ${formatFigure(interval.high, form)})`;
+}
+
+/**
+ * A piece of evidence: where it compares arms, the baseline's median and the variant's come first.
+ *
+ * @param evidence of a claim
+ * @returns for example `92.1 → 45.8: 2.04× (1.99× to 2.37×)`
+ */
+export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">): string {
+  const text = formatSummary(summary, form);
+  if (arms === undefined) return text;
+  const each = form === "nats" ? "nats" : "number";
+  return `${formatFigure(arms.baseline, each)} → ${formatFigure(arms.variant, each)}: ${text}`;
+}
+
+/** The piece of evidence that tells the most: the first with a test, else the first. */
+export function headline({ evidence }: ClaimResult): Evidence | undefined {
+  return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
+}
+
+/**
+ * One row a claim and setting.
+ *
+ * @param claims judged
+ */
+export function claimTable(claims: readonly ClaimResult[]): Table {
+  return {
+    columns: [
+      { title: "claim" },
+      { title: "setting" },
+      { title: "verdict" },
+      { title: "here: median (interval) over seeds" },
+      { title: "seeds", align: "right" },
+      { title: "p", align: "right" },
+      { title: "paper" },
+    ],
+    rows: claims.map((claim) => {
+      const best = headline(claim);
+      return [
+        claim.title,
+        claim.setting,
+        verdictCell(claim.verdict),
+        best === undefined ? NO_DATA : `${best.label}: ${formatEvidence(best)}`,
+        String(best?.summary.count ?? 0),
+        best?.test === undefined ? "" : formatProbability(best.test.pValue),
+        claim.paper,
+      ];
+    }),
+  };
+}
+
+/**
+ * One row a piece of evidence, with tests before and after correction.
+ *
+ * @param claims judged
+ */
+export function evidenceTable(claims: readonly ClaimResult[]): Table {
+  return {
+    caption:
+      "Everything that the verdicts rest on. p is one-sided, exact, over sign flips of the " +
+      "seeds' differences; Holm corrects it over all tests on this page.",
+    columns: [
+      { title: "claim" },
+      { title: "setting" },
+      { title: "figure" },
+      { title: "seeds", align: "right" },
+      { title: "median (interval)" },
+      { title: "tested: is it so that" },
+      { title: "p", align: "right" },
+      { title: "Holm", align: "right" },
+    ],
+    rows: claims.flatMap(({ id, setting, evidence }) =>
+      evidence.map(({ test, ...figure }) => [
+        id,
+        setting,
+        figure.label,
+        String(figure.summary.count),
+        formatEvidence(figure),
+        test?.says ?? "",
+        test === undefined ? "" : formatProbability(test.pValue),
+        test === undefined ? "" : formatProbability(test.holm),
+      ])
+    ),
+  };
+}
+
+interface NamedFigure {
+  readonly name: string;
+  readonly figure: Figure;
+  readonly form: Evidence["form"];
+}
+
+const figures: readonly NamedFigure[] = [
+  { name: "sink strength, sink layer", figure: sinkStrength, form: "number" },
+  { name: "R_GS(0), median over layers", figure: gradientSinkRatio, form: "number" },
+  { name: "‖∇h̃_0‖, sink layer", figure: sinkGradient, form: "number" },
+  { name: "‖∇v_0‖ / ‖∇k_0‖", figure: valueOverKey, form: "number" },
+  { name: "‖v_0‖ against early tokens", figure: valueNormRatio, form: "number" },
+  { name: "Bloat of token 0, sink layer", figure: bloat, form: "number" },
+  { name: "slope of Compress", figure: compressSlope, form: "number" },
+  { name: "‖h_in‖ of token 0, sink layer", figure: sinkInput, form: "number" },
+  { name: "‖h_0‖, largest over layers", figure: residualNorm, form: "number" },
+  { name: "‖h_0‖ against early tokens, largest", figure: residualRatio, form: "number" },
+  { name: "‖r_mlp‖ of token 0, largest", figure: mlpNorm, form: "number" },
+  { name: "validation loss, nats", figure: validationLoss, form: "nats" },
+  { name: "above the oracle's", figure: oracleGap, form: "nats" },
+  {
+    name: "loss increase, static int8, down projections",
+    figure: quantizationLoss("down-projections", "static-tensor"),
+    form: "nats",
+  },
+  {
+    name: "loss increase, static int8, all linears",
+    figure: quantizationLoss("all-linears", "static-tensor"),
+    form: "nats",
+  },
+  {
+    name: "loss increase, dynamic int8, all linears",
+    figure: quantizationLoss("all-linears", "dynamic-token"),
+    form: "nats",
+  },
+];
+
+/**
+ * Every figure of every variant at the end of training.
+ *
+ * @param group matched runs of one setting
+ */
+export function variantTable(group: StudyGroup): Table {
+  return {
+    caption: `After ${group.settings.steps} steps: median over seeds, and its interval.`,
+    columns: [
+      { title: "figure" },
+      ...group.variants.map((variant) => ({
+        title: `${VARIANT_NAMES[variant]}, ${runsOf(group, variant).length} seeds`,
+        align: "right" as const,
+      })),
+    ],
+    rows: figures.map(({ name, figure, form }) => [
+      name,
+      ...group.variants.map((variant) =>
+        formatSummary(
+          summarizeSeeds(
+            runsOf(group, variant).flatMap((record) => {
+              const moment = lastMoment(record);
+              return moment === undefined ? [] : figure(moment) ?? [];
+            }),
+          ),
+          form,
+        )
+      ),
+    ]),
+  };
+}
+
+/** A thing that begins at some step. */
+export interface Onset {
+  readonly name: string;
+  readonly figure: Figure;
+  readonly level: number;
+}
+
+/** What the study looks for the beginning of. */
+export const ONSETS: readonly Onset[] = [
+  { name: "sink ≥ 0.2", figure: sinkStrength, level: 0.2 },
+  { name: "sink ≥ 0.3", figure: sinkStrength, level: 0.3 },
+  { name: "sink ≥ 0.5", figure: sinkStrength, level: 0.5 },
+  { name: "sink ≥ 0.9", figure: sinkStrength, level: 0.9 },
+  { name: "R_GS(0) ≥ 5", figure: gradientSinkRatio, level: 5 },
+  {
+    name: "value drain ≤ 0.5",
+    figure: (moment) => {
+      const ratio = valueNormRatio(moment);
+      return ratio === undefined ? undefined : -ratio;
+    },
+    level: -0.5,
+  },
+  { name: "‖h_0‖ ≥ 2 × early tokens", figure: residualRatio, level: 2 },
+];
+
+/**
+ * The first measured steps at which things begin.
+ *
+ * @param group matched runs of one setting
+ */
+export function onsetTable(group: StudyGroup): Table {
+  return {
+    caption: "First measured step, median over the seeds that got there, with the range; nothing " +
+      "between two measurements is guessed.",
+    columns: [
+      { title: "onset of" },
+      ...group.variants.map((variant) => ({
+        title: VARIANT_NAMES[variant],
+        align: "right" as const,
+      })),
+    ],
+    rows: ONSETS.map(({ name, figure, level }) => [
+      name,
+      ...group.variants.map((variant) => {
+        const runs = runsOf(group, variant);
+        const steps = runs.flatMap((record) => onset(record, figure, level) ?? []);
+        if (steps.length === 0) return `never (0 of ${runs.length})`;
+        const range = steps.length === 1 ? "" : ` (${Math.min(...steps)} to ${Math.max(...steps)})`;
+        return `${formatFigure(summarizeSeeds(steps).median, "count")}${range}, ` +
+          `${steps.length} of ${runs.length}`;
+      }),
+    ]),
+  };
+}
+
+/**
+ * What the arms of each setting have in common.
+ *
+ * @param study put together
+ */
+export function settingsTable({ groups }: Study): Table {
+  const names = [...new Set(groups.flatMap(({ settings }) => Object.keys(settings)))];
+  return {
+    caption:
+      "Settings that all arms of a column share. Arms differ in their variant and seed only.",
+    columns: [
+      { title: "setting" },
+      ...groups.map(({ setting }) => ({ title: setting, align: "right" as const })),
+    ],
+    rows: names.map((name) => [
+      name,
+      ...groups.map(({ settings }) => {
+        const value = settings[name];
+        if (value === undefined || value === null) return "–";
+        return Array.isArray(value)
+          ? (value.length === 0 ? "none" : value.join(", "))
+          : String(value);
+      }),
+    ]),
+  };
+}
+
+/**
+ * How often each setting's claims came out how.
+ *
+ * @param claims judged
+ */
+export function verdictCounts(
+  claims: readonly ClaimResult[],
+): Readonly<Record<ClaimVerdict, number>> {
+  const count = (verdict: ClaimVerdict) =>
+    claims.filter((claim) => claim.verdict === verdict).length;
+  return {
+    reproduced: count("reproduced"),
+    partly: count("partly"),
+    "not reproduced": count("not reproduced"),
+    "no data": count("no data"),
+  };
+}

@@ -1,0 +1,171 @@
+/** The study's claims as text for terminals and Markdown, and as JSON. */
+import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
+import { CLAIM_VERDICTS, LEVEL } from "../../experiments/study/claims/evidence.ts";
+import type { Study } from "../../experiments/study/merge.ts";
+import { escapeTerminal } from "../../escape.ts";
+import {
+  claimTable,
+  evidenceTable,
+  formatEvidence,
+  headline,
+  onsetTable,
+  settingsTable,
+  variantTable,
+  verdictCell,
+  verdictCounts,
+} from "./tables.ts";
+import { SETTING_TITLES } from "../../experiments/study/arms.ts";
+import { escapeMarkdown, formatMarkdownTable, formatTerminalTable, type Table } from "../table.ts";
+
+/**
+ * The limits of what few seeds can show, in words.
+ *
+ * @param study put together
+ */
+export function seedRemark({ groups }: Study): string {
+  const most = Math.max(0, ...groups.map(({ seeds }) => seeds.length));
+  if (most === 0) return "No complete run.";
+  if (most === 1) return "One seed alone gives no interval, and no test can pass.";
+  return `With ${most} ${
+    most === 1 ? "pair" : "pairs"
+  } of seeds a one-sided sign-flip test can reach ` +
+    `p = 1/${2 ** most} at best, a two-sided one ${most === 1 ? "1" : `1/${2 ** (most - 1)}`}; ` +
+    (most < 6
+      ? `intervals are the range over seeds, which covers the median with ${
+        (100 * (1 - 2 ** (1 - most))).toPrecision(4)
+      } %.`
+      : "intervals cover the median with 95 %.");
+}
+
+/**
+ * What correcting for all tests asks for, in words.
+ *
+ * @param claims judged
+ */
+export function correctionRemark(claims: readonly ClaimResult[]): string {
+  const tests = claims.reduce(
+    (sum, { evidence }) => sum + evidence.filter(({ test }) => test !== undefined).length,
+    0,
+  );
+  if (tests === 0) return "";
+  const seeds = Math.ceil(Math.log2(tests / LEVEL));
+  return `Verdicts go by each test alone, at ${LEVEL}; Holm's correction over all ${tests} tests of the ` +
+    `study stands beside them, and takes ${seeds} seeds at least to be passed.`;
+}
+
+/** How many claims came out how, in words. */
+export function tally(claims: readonly ClaimResult[]): string {
+  const counts = verdictCounts(claims);
+  return CLAIM_VERDICTS.filter((verdict) => counts[verdict] > 0)
+    .map((verdict) => `${counts[verdict]} ${verdict}`).join(", ") || "no claims";
+}
+
+/**
+ * For a terminal: one line a claim and setting, and what to keep in mind.
+ *
+ * @param study put together
+ * @param claims judged
+ * @param options colors
+ */
+export function formatStudy(
+  study: Study,
+  claims: readonly ClaimResult[],
+  { color = false }: { readonly color?: boolean } = {},
+): string {
+  const table: Table = {
+    columns: [
+      { title: "claim" },
+      { title: "setting" },
+      { title: "verdict" },
+      { title: "median (interval)" },
+      { title: "seeds", align: "right" },
+    ],
+    rows: claims.map((claim) => {
+      const best = headline(claim);
+      return [
+        claim.title,
+        claim.setting,
+        verdictCell(claim.verdict),
+        best === undefined ? "no data" : formatEvidence(best),
+        String(best?.summary.count ?? 0),
+      ];
+    }),
+  };
+  return [
+    formatTerminalTable(table, { color }),
+    "",
+    `${tally(claims)}. ${seedRemark(study)}`,
+    ...notes(study).map((note) => `note: ${escapeTerminal(note)}`),
+    "",
+  ].join("\n");
+}
+
+/** What a reader has to know about the data. */
+export function notes({ warnings, missing }: Study): string[] {
+  return [
+    ...warnings,
+    ...missing.length === 0 ? [] : [`no complete run of ${missing.join(", ")}`],
+  ];
+}
+
+/** For Markdown: claims, evidence, figures, settings. */
+export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]): string {
+  const rules = [
+    ...new Map(claims.map(({ id, title, rule }) => [id, { id, title, rule }])).values(),
+  ];
+  return [
+    "# The controlled study",
+    "",
+    `${tally(claims)}. ${seedRemark(study)} ${correctionRemark(claims)}`,
+    "",
+    ...notes(study).map((note) => `- ${escapeMarkdown(note)}`),
+    "",
+    "## Claims",
+    "",
+    formatMarkdownTable(claimTable(claims)),
+    "## Rules",
+    "",
+    ...rules.map(({ id, rule }) => `- **${escapeMarkdown(id)}**: ${escapeMarkdown(rule)}`),
+    "",
+    "## Evidence",
+    "",
+    formatMarkdownTable(evidenceTable(claims)),
+    ...study.groups.flatMap((group) => [
+      `## ${escapeMarkdown(SETTING_TITLES[group.setting])}`,
+      "",
+      formatMarkdownTable(variantTable(group)),
+      formatMarkdownTable(onsetTable(group)),
+    ]),
+    "## Settings",
+    "",
+    formatMarkdownTable(settingsTable(study)),
+  ].join("\n");
+}
+
+/** For programs. */
+export function formatStudyJson(study: Study, claims: readonly ClaimResult[]): string {
+  const { groups, missing, warnings, adapters, versions } = study;
+  return escapeJson(JSON.stringify(
+    {
+      schema: "gradsink-study-claims/1",
+      versions,
+      adapters,
+      groups: groups.map(({ setting, variants, seeds, settings }) => ({
+        setting,
+        variants,
+        seeds,
+        settings,
+      })),
+      missing,
+      warnings,
+      claims,
+    },
+    null,
+    2,
+  ));
+}
+
+/** Line by line, so that the text's own line breaks stay. */
+function escapeJson(text: string): string {
+  return text.split("\n").map(escapeTerminal).join("\n") + "\n";
+}

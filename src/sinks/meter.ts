@@ -1,0 +1,274 @@
+/** Measures sinks, gradient sinks and residual branches of a model from its traces. */
+import { checkConfig, type LlamaConfig } from "../reference/llama/config.ts";
+import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
+import { CompressRegression } from "./meters/branch.ts";
+import { shareAbove } from "./meters/head.ts";
+import { LayerMeter } from "./meters/layer.ts";
+import {
+  type AttentionMeasurement,
+  DEFAULT_SINK_SETTINGS,
+  type LayerMeasurement,
+  type MeasurementSource,
+  SINK_MEASUREMENT_SCHEMA,
+  type SinkMeasurement,
+  type SinkSettings,
+} from "./measurement.ts";
+import {
+  checkSettings,
+  compareEarly,
+  type Numbers,
+  quartilesOf,
+  thinnedPositions,
+} from "./numbers.ts";
+import { checkLayerGradients, checkLayerStates, checkTrace } from "./trace_check.ts";
+import { layerValve } from "./valve.ts";
+
+/** What a {@linkcode SinkMeter} measures. */
+export interface SinkMeterOptions {
+  readonly config: LlamaConfig;
+  /** T of all batches. */
+  readonly context: number;
+  /** θ of each value head of each layer; only where V-scale is learned. Layers without attention: anything. */
+  readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
+  /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
+  readonly settings?: Partial<SinkSettings> | undefined;
+}
+
+/** What belongs to a batch beside its trace. */
+export interface TracedBatchOptions {
+  /** Queries with no reason to look anywhere, [B, T], 1 for those: a task's `idleQueries`. */
+  readonly idle?: Uint8Array | undefined;
+  /** In nats a token. */
+  readonly loss?: number | undefined;
+  /** In nats a token. */
+  readonly oracleLoss?: number | undefined;
+}
+
+/** A mean over sequences that is unknown once a batch does not know it. */
+class SequenceMean {
+  #sum: number | undefined = 0;
+  #sequences = 0;
+
+  add(value: number | undefined, sequences: number): void {
+    this.#sum = value === undefined || this.#sum === undefined
+      ? undefined
+      : this.#sum + sequences * value;
+    this.#sequences += sequences;
+  }
+
+  result(): number | null {
+    return this.#sum === undefined ? null : this.#sum / this.#sequences;
+  }
+}
+
+/**
+ * Adds up traces of one model over batches, and says what they show. Everything happens on the CPU in float64; a batch of
+ * 32 × 64 tokens with 3 layers of 64 takes about 50 ms.
+ *
+ * @example
+ * ```ts
+ * import { SinkMeter } from "./meter.ts";
+ *
+ * const meter = new SinkMeter({
+ *   config: {
+ *     vocabulary: 2,
+ *     layers: 1,
+ *     modelDim: 4,
+ *     queryHeads: 1,
+ *     keyValueHeads: 1,
+ *     headDim: 4,
+ *     feedForwardDim: 4,
+ *     normEpsilon: 1e-5,
+ *     ropeBase: 10000,
+ *     tiedHead: false,
+ *     vScale: "none",
+ *     layersWithoutAttention: [0],
+ *   },
+ *   context: 2,
+ * });
+ * const states = Float32Array.from({ length: 8 }, (_, i) => Math.sin(i));
+ * const gradients = { input: states, half: states, mlpNorm: states, output: states };
+ * const layer = { input: states, half: states, mlpNorm: states, mlpResidual: states, output: states };
+ * meter.add({ batch: 1, context: 2, layers: [{ ...layer, attention: undefined, gradients }] });
+ * console.log(meter.result().layers[0]?.output.ratio); // token 0's norm against the early tokens'
+ * ```
+ */
+export class SinkMeter {
+  /** As used. */
+  readonly settings: SinkSettings;
+  readonly #config: LlamaConfig;
+  readonly #context: number;
+  readonly #layers: LayerMeter[];
+  readonly #loss = new SequenceMean();
+  readonly #oracleLoss = new SequenceMean();
+  #sequences = 0;
+
+  /**
+   * @param options the model's configuration, T, θ, and what differs from the default settings
+   * @throws {RangeError} for a configuration or settings that cannot be
+   * @throws {TypeError} if θ is learned and not given for each value head
+   */
+  constructor({ config, context, theta, settings }: SinkMeterOptions) {
+    checkConfig(config);
+    this.settings = { ...DEFAULT_SINK_SETTINGS, ...settings };
+    checkSettings(this.settings, context);
+    this.#config = config;
+    this.#context = context;
+    this.#layers = Array.from({ length: config.layers }, (_, index) =>
+      new LayerMeter(index, {
+        config,
+        settings: this.settings,
+        context,
+        valve: config.layersWithoutAttention.includes(index)
+          ? undefined
+          : layerValve(config, theta?.[index]),
+      }));
+  }
+
+  /**
+   * Takes a batch in.
+   *
+   * @param trace states and gradients of the batch's mean loss, on the CPU
+   * @param options which queries are idle, and the losses
+   * @throws {TypeError} if the trace does not fit the model
+   * @throws {RangeError} if it holds a NaN or an infinity, naming where it came up; the meter is then of no use any more
+   */
+  add(trace: Trace<Numbers>, options: TracedBatchOptions = {}): void {
+    const { batch, context } = trace;
+    if (context !== this.#context) {
+      throw new TypeError(`sinks: the trace has ${context} positions, wanted ${this.#context}`);
+    }
+    checkTrace(trace, this.#config);
+    trace.layers.forEach((layer, index) => this.#take(index, layer, { ...options, batch }));
+    this.addBatch({ ...options, batch });
+  }
+
+  /**
+   * Takes one layer of a batch in, for models whose traces are too large to be held at once. After all layers, in any order,
+   * {@linkcode addBatch} ends the batch.
+   *
+   * @param index of the layer
+   * @param layer its states and its gradients of the batch's mean loss, on the CPU
+   * @param options B, and which queries are idle
+   * @throws {TypeError} if the layer does not fit the model
+   * @throws {RangeError} if it holds a NaN or an infinity, naming where; the meter is then of no use any more
+   */
+  addLayer(
+    index: number,
+    layer: LayerTrace<Numbers>,
+    options: { readonly batch: number; readonly idle?: Uint8Array | undefined },
+  ): void {
+    const check = { config: this.#config, index, batch: options.batch, context: this.#context };
+    checkLayerStates(layer, check);
+    checkLayerGradients(layer, check);
+    this.#take(index, layer, options);
+  }
+
+  #take(
+    index: number,
+    layer: LayerTrace<Numbers>,
+    { batch, idle }: { readonly batch: number; readonly idle?: Uint8Array | undefined },
+  ): void {
+    if (idle !== undefined && idle.length !== batch * this.#context) {
+      throw new TypeError(
+        `sinks: idle has ${idle.length} elements, wanted ${batch * this.#context}`,
+      );
+    }
+    this.#layers[index]!.add(layer, { batch, idle });
+  }
+
+  /**
+   * Ends a batch whose layers were taken in one by one.
+   *
+   * @param options B, and the losses
+   * @throws {RangeError} if a loss is not a finite number
+   */
+  addBatch(options: TracedBatchOptions & { readonly batch: number }): void {
+    const { batch, loss, oracleLoss } = options;
+    for (const [name, value] of Object.entries({ loss, oracleLoss })) {
+      if (value !== undefined && !Number.isFinite(value)) {
+        throw new RangeError(`sinks: ${name} is ${value}, wanted a finite number`);
+      }
+    }
+    this.#loss.add(loss, batch);
+    this.#oracleLoss.add(oracleLoss, batch);
+    this.#sequences += batch;
+  }
+
+  /**
+   * What all batches so far show.
+   *
+   * @param source where the model comes from
+   * @throws {RangeError} if no batch was added
+   */
+  result(source: MeasurementSource | null = null): SinkMeasurement {
+    if (this.#sequences === 0) {
+      throw new RangeError("sinks: no batch was measured, wanted at least one");
+    }
+    const context = this.#context;
+    const { position } = this.settings;
+    const positions = thinnedPositions(context, { position });
+    const points = thinnedPositions(context, { position, dense: 15 });
+    const layers = this.#layers.map((layer) => layer.result({ positions, points }));
+    return {
+      schema: SINK_MEASUREMENT_SCHEMA,
+      source,
+      config: this.#config,
+      settings: this.settings,
+      data: { sequences: this.#sequences, context },
+      loss: this.#loss.result(),
+      oracleLoss: this.#oracleLoss.result(),
+      positions,
+      layers,
+      summary: this.#summary(layers, positions),
+      quantization: null,
+      theory: null,
+    };
+  }
+
+  #summary(
+    layers: readonly LayerMeasurement[],
+    positions: readonly number[],
+  ): SinkMeasurement["summary"] {
+    const attending = layers.flatMap(({ attention }) => attention ?? []);
+    const heads = attending.flatMap((attention) => attention.heads);
+    const scores = heads.map(({ score }) => score);
+    const idleScores = heads.map(({ idleScore }) => idleScore);
+    const { threshold } = this.settings;
+    const ratios = (read: (attention: AttentionMeasurement) => number | null) =>
+      quartilesOf(attending.flatMap((attention) => read(attention) ?? []));
+    const path = (name: "query" | "key" | "value") => {
+      const meters = this.#layers.flatMap(({ attention }) => attention?.gradients[name] ?? []);
+      const summed = meters.map((meter) => meter.summed());
+      const mean = Array.from(
+        { length: this.#context },
+        (_, t) => summed.reduce((sum, norms) => sum + norms[t]!, 0) / summed.length,
+      );
+      return { mean: positions.map((t) => mean[t]!), paths: compareEarly(mean, this.settings) };
+    };
+    const paths = attending.length === 0
+      ? undefined
+      : { query: path("query"), key: path("key"), value: path("value") };
+    const fits = { attention: new CompressRegression(), mlp: new CompressRegression() };
+    for (const layer of this.#layers) {
+      if (layer.attention !== undefined) fits.attention.join(layer.attention.branch.regression);
+      fits.mlp.join(layer.mlpRegression);
+    }
+    const knowIdle = idleScores.length > 0 && !idleScores.includes(null);
+    return {
+      gradientSink: ratios(({ gradientSink }) => gradientSink.ratio),
+      singleGradientSink: ratios(({ singleGradientSink }) => singleGradientSink.ratio),
+      sinkRate: shareAbove(scores, threshold),
+      idleSinkRate: shareAbove(idleScores, threshold),
+      largestScore: scores.length === 0 ? null : Math.max(...scores),
+      largestIdleScore: knowIdle ? Math.max(...idleScores as number[]) : null,
+      pathGradients: paths === undefined
+        ? null
+        : { query: paths.query.mean, key: paths.key.mean, value: paths.value.mean },
+      paths: paths === undefined
+        ? null
+        : { query: paths.query.paths, key: paths.key.paths, value: paths.value.paths },
+      compressFit: { attention: fits.attention.fit(), mlp: fits.mlp.fit() },
+    };
+  }
+}

@@ -1,0 +1,73 @@
+/** Norms of gradients by position: of the sum over sequences, and of single sequences. */
+import type { Numbers } from "../numbers.ts";
+
+/** How a traced tensor lies in memory: [B, heads, T, width], heads being 1 for residual states. */
+export interface StateShape {
+  readonly batch: number;
+  readonly heads: number;
+  readonly context: number;
+  readonly width: number;
+}
+
+/**
+ * Adds up one state's gradient over sequences and batches. Each batch's gradient is that of its own mean loss; what
+ * comes out belongs to the mean loss over all sequences.
+ */
+export class GradientMeter {
+  readonly #heads: number;
+  readonly #context: number;
+  readonly #width: number;
+  /** Σ over sequences of n_b ∂L_b: [heads, T, width] */
+  readonly #sum: Float64Array;
+  /** Σ over sequences of ‖n_b ∂L_b‖: [T] */
+  readonly #single: Float64Array;
+  #sequences = 0;
+
+  /** @param shape of the state; the batch does not matter */
+  constructor({ heads, context, width }: Omit<StateShape, "batch">) {
+    this.#heads = heads;
+    this.#context = context;
+    this.#width = width;
+    this.#sum = new Float64Array(heads * context * width);
+    this.#single = new Float64Array(context);
+  }
+
+  /** @param gradient [B, heads, T, width] @param batch B */
+  add(gradient: Numbers, batch: number): void {
+    const heads = this.#heads, context = this.#context, width = this.#width;
+    for (let b = 0; b < batch; b++) {
+      for (let t = 0; t < context; t++) {
+        let squares = 0;
+        for (let head = 0; head < heads; head++) {
+          const to = (head * context + t) * width;
+          const from = b * heads * context * width + to;
+          for (let i = 0; i < width; i++) {
+            const scaled = batch * gradient[from + i]!;
+            this.#sum[to + i]! += scaled;
+            squares += scaled * scaled;
+          }
+        }
+        this.#single[t]! += Math.sqrt(squares);
+      }
+    }
+    this.#sequences += batch;
+  }
+
+  /** ‖Σ over sequences‖, [T]. */
+  summed(): number[] {
+    const heads = this.#heads, context = this.#context, width = this.#width;
+    return Array.from({ length: context }, (_, t) => {
+      let squares = 0;
+      for (let head = 0; head < heads; head++) {
+        const start = (head * context + t) * width;
+        for (let i = start; i < start + width; i++) squares += this.#sum[i]! ** 2;
+      }
+      return Math.sqrt(squares) / this.#sequences;
+    });
+  }
+
+  /** The mean over sequences of ‖a sequence's own gradient‖, [T]. */
+  single(): number[] {
+    return Array.from(this.#single, (sum) => sum / this.#sequences);
+  }
+}

@@ -1,0 +1,206 @@
+/** All measurements of one layer, added up over batches. */
+import type { LlamaConfig } from "../../reference/llama/config.ts";
+import type { AttentionTrace, LayerTrace } from "../../reference/llama/trace.ts";
+import { tensor } from "../../reference/tensor.ts";
+import { vScaleForward } from "../../reference/v_scale.ts";
+import { BranchMeter, type CompressRegression } from "./branch.ts";
+import type { AttentionShape } from "../attention_column.ts";
+import { GradientMeter, type StateShape } from "./gradient.ts";
+import { HeadMeter, shareAbove } from "./head.ts";
+import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
+import { compareEarly, compareGradients, type Numbers } from "../numbers.ts";
+import { MassiveMeter, NormMeter } from "./norm.ts";
+import type { LayerValve } from "../valve.ts";
+
+/** What all layers share. */
+export interface LayerMeterOptions {
+  readonly config: LlamaConfig;
+  readonly settings: SinkSettings;
+  /** T */
+  readonly context: number;
+  /** V-scale's constants of this layer; undefined without V-scale. */
+  readonly valve: LayerValve | undefined;
+}
+
+/** Which positions a result keeps. */
+export interface KeptPositions {
+  readonly positions: readonly number[];
+  readonly points: readonly number[];
+}
+
+const GRADIENTS = ["norm", "query", "key", "value", "output"] as const;
+
+/** The attention of one layer. */
+export class AttentionMeter {
+  readonly branch: BranchMeter;
+  /** Of each inner state. */
+  readonly gradients: Readonly<Record<typeof GRADIENTS[number], GradientMeter>>;
+  readonly #options: LayerMeterOptions;
+  readonly #heads: HeadMeter;
+  readonly #value: NormMeter;
+  readonly #usedValue: NormMeter;
+  readonly #residual: NormMeter;
+
+  /** @param options of the layer */
+  constructor(options: LayerMeterOptions) {
+    const { config, settings, context } = options;
+    const { modelDim, queryHeads, keyValueHeads, headDim } = config;
+    const residual = { heads: 1, context, width: modelDim };
+    const query = { heads: queryHeads, context, width: headDim };
+    const value = { heads: keyValueHeads, context, width: headDim };
+    this.#options = options;
+    this.branch = new BranchMeter(residual);
+    this.gradients = {
+      norm: new GradientMeter(residual),
+      query: new GradientMeter(query),
+      key: new GradientMeter(value),
+      value: new GradientMeter(value),
+      output: new GradientMeter(query),
+    };
+    this.#heads = new HeadMeter(queryHeads, settings);
+    this.#value = new NormMeter(value);
+    this.#usedValue = new NormMeter(value);
+    this.#residual = new NormMeter(residual);
+  }
+
+  /** @param layer with attention @param options B and idle queries */
+  add(
+    layer: LayerTrace<Numbers>,
+    options: { readonly batch: number; readonly idle: Uint8Array | undefined },
+  ): void {
+    const attention = layer.attention as AttentionTrace<Numbers>;
+    const { batch, idle } = options;
+    const { config, context, valve } = this.#options;
+    const shape: AttentionShape = { ...config, batch, context };
+    this.#heads.add(attention, { shape, idle });
+    for (const name of GRADIENTS) this.gradients[name].add(attention.gradients[name], batch);
+    this.#value.add(attention.value, batch);
+    this.#usedValue.add(
+      valve === undefined || valve.mode === "backward-only" ? attention.value : vScaleForward({
+        value: tensor(attention.value, [batch, shape.keyValueHeads, context, shape.headDim]),
+        constant: tensor(valve.constants, [shape.keyValueHeads]),
+      }).scaledValue.data,
+      batch,
+    );
+    this.#residual.add(attention.residual, batch);
+    this.branch.add({
+      input: layer.input,
+      inputGradient: layer.gradients.input,
+      normGradient: attention.gradients.norm,
+      outputGradient: layer.gradients.half,
+    }, batch);
+  }
+
+  /** @param kept positions */
+  result(kept: KeptPositions): AttentionMeasurement {
+    const { config, settings, valve } = this.#options;
+    const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);
+    const heads = this.#heads.result();
+    const summed = this.gradients.norm.summed(), single = this.gradients.norm.single();
+    return {
+      heads,
+      valueHeads: Array.from({ length: config.keyValueHeads }, (_, head) => ({
+        head,
+        value: compareEarly(this.#value.head(head), settings),
+        usedValue: compareEarly(this.#usedValue.head(head), settings),
+        theta: valve?.theta[head] ?? null,
+        constant: valve?.constants[head] ?? null,
+      })),
+      sinkRate: shareAbove(heads.map(({ score }) => score), settings.threshold)!,
+      idleSinkRate: shareAbove(heads.map(({ idleScore }) => idleScore), settings.threshold),
+      gradientSink: compareGradients(summed, settings),
+      singleGradientSink: compareGradients(single, settings),
+      gradients: {
+        norm: at(summed),
+        query: at(this.gradients.query.summed()),
+        key: at(this.gradients.key.summed()),
+        value: at(this.gradients.value.summed()),
+        output: at(this.gradients.output.summed()),
+      },
+      singleNormGradient: at(single),
+      value: compareEarly(this.#value.all(), settings),
+      residual: compareEarly(this.#residual.all(), settings),
+      branch: this.branch.result(settings, kept),
+    };
+  }
+}
+
+/** One layer. */
+export class LayerMeter {
+  /** undefined in a layer without attention. */
+  readonly attention: AttentionMeter | undefined;
+  readonly #mlp: BranchMeter;
+  readonly #mlpGradient: GradientMeter;
+  readonly #norms: Readonly<Record<"input" | "half" | "output" | "mlpResidual", NormMeter>>;
+  readonly #massive: MassiveMeter;
+  readonly #options: LayerMeterOptions;
+  readonly #index: number;
+
+  /** @param index of the layer @param options of it */
+  constructor(index: number, options: LayerMeterOptions) {
+    const { config, settings, context } = options;
+    const residual = { heads: 1, context, width: config.modelDim };
+    this.#index = index;
+    this.#options = options;
+    this.attention = config.layersWithoutAttention.includes(index)
+      ? undefined
+      : new AttentionMeter(options);
+    this.#mlp = new BranchMeter(residual);
+    this.#mlpGradient = new GradientMeter(residual);
+    this.#norms = {
+      input: new NormMeter(residual),
+      half: new NormMeter(residual),
+      output: new NormMeter(residual),
+      mlpResidual: new NormMeter(residual),
+    };
+    this.#massive = new MassiveMeter(settings.position);
+  }
+
+  /** The MLP's tokens, for a fit over layers. */
+  get mlpRegression(): CompressRegression {
+    return this.#mlp.regression;
+  }
+
+  /** @param layer of the trace @param options B and idle queries */
+  add(
+    layer: LayerTrace<Numbers>,
+    options: { readonly batch: number; readonly idle: Uint8Array | undefined },
+  ): void {
+    const { batch } = options;
+    const { config, context } = this.#options;
+    this.attention?.add(layer, options);
+    this.#mlp.add({
+      input: layer.half,
+      inputGradient: layer.gradients.half,
+      normGradient: layer.gradients.mlpNorm,
+      outputGradient: layer.gradients.output,
+    }, batch);
+    this.#mlpGradient.add(layer.gradients.mlpNorm, batch);
+    for (const name of ["input", "half", "output", "mlpResidual"] as const) {
+      this.#norms[name].add(layer[name], batch);
+    }
+    const shape: StateShape = { batch, heads: 1, context, width: config.modelDim };
+    this.#massive.add(layer.output, shape);
+  }
+
+  /** @param kept positions */
+  result(kept: KeptPositions): LayerMeasurement {
+    const { settings } = this.#options;
+    const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);
+    const outputs = this.#norms.output.all();
+    return {
+      layer: this.#index,
+      attention: this.attention?.result(kept) ?? null,
+      mlp: {
+        residual: compareEarly(this.#norms.mlpResidual.all(), settings),
+        normGradient: at(this.#mlpGradient.summed()),
+        branch: this.#mlp.result(settings, kept),
+      },
+      input: compareEarly(this.#norms.input.all(), settings),
+      half: compareEarly(this.#norms.half.all(), settings),
+      output: compareEarly(outputs, settings),
+      outputByPosition: at(outputs),
+      massive: this.#massive.result(),
+    };
+  }
+}

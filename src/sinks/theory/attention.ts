@@ -1,0 +1,170 @@
+/**
+ * The exact identities and the bounds of attention's gradients (spec section 3) on a traced layer. With
+ * g = ∂L/∂y, D_t = ⟨g_t, y_t⟩, β_ts = ⟨g_t, v_s⟩ − D_t, everything per query head, summed over the query heads that
+ * share a key head; with V-scale in its full form v̂ stands for v, and J_φ(v) takes the gradient of v̂ to that of v
+ * in either form.
+ *
+ * What rounding explains. Weights are computed anew in float64 from the traced q and k; the model's own differ by
+ * the rounding of a logit, (D/4 + 6) u |z| at the most, twice (in z and in logSumExp), by exp and log, and by the
+ * sums over T: together ρ = u ((D/2 + 32) Z + T + 50), Z being the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the
+ * rounding of the numbers traced, 2^-24 or 2^-53. Sums over T tokens and products of D elements add T + D + 50 times
+ * u of the magnitudes that are added up, which is what an identity's difference is measured in. (Higham, Accuracy
+ * and Stability, section 4.2; WGSL's own accuracy of exp and log.) Weights and products below the smallest normal number
+ * may be flushed to 0 beside that.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771.
+ */
+import { lambdaParallel } from "../../reference/jacobians.ts";
+import type { AttentionTrace } from "../../reference/llama/trace.ts";
+import { tensor } from "../../reference/tensor.ts";
+import { vScaleBackward, vScaleForward } from "../../reference/v_scale.ts";
+import type { AttentionShape } from "../attention_column.ts";
+import { type Numbers, rowDistance, rowNorm } from "../numbers.ts";
+import { CheckMeter } from "./slack.ts";
+import { addHead, KeySums } from "./head.ts";
+import type { LayerValve } from "../valve.ts";
+
+/** The checks of attention. */
+export type AttentionChecks = Readonly<
+  Record<
+    | "weights"
+    | "value"
+    | "key"
+    | "query"
+    | "firstQuery"
+    | "rows"
+    | "weightedBound"
+    | "massBound"
+    | "momentBound"
+    | "keyBound"
+    | "queryBound",
+    CheckMeter
+  >
+>;
+
+/** Empty meters for all layers. */
+export function attentionChecks(): AttentionChecks {
+  const identity = (name: string, formula: string) =>
+    new CheckMeter({ name, formula, kind: "identity" });
+  const bound = (name: string, formula: string) => new CheckMeter({ name, formula, kind: "bound" });
+  return {
+    weights: identity("weights", "Σ_j exp(z_tj − logSumExp_t) = 1"),
+    value: identity("value path", "∇v_s = Σ_t a_ts g_t, through J_φ(v_s) under V-scale"),
+    key: identity("key path", "∇k_s = Σ_t a_ts β_ts q_t/√D"),
+    query: identity("query path", "∇q_t = Σ_s a_ts β_ts k_s/√D"),
+    firstQuery: identity("first query", "∇q_0 = 0"),
+    rows: identity("logit rows", "Σ_s ∂L/∂z_ts = 0"),
+    weightedBound: bound("weighted value bound", "‖∇v_s‖ ≤ λ∥ Σ_t a_ts ‖g_t‖"),
+    massBound: bound("mass bound", "‖∇v_s‖ ≤ λ∥ M_s max_t ‖g_t‖"),
+    momentBound: bound("second-moment bound", "‖∇v_s‖ ≤ λ∥ √S_s (Σ_t ‖g_t‖²)^½"),
+    keyBound: bound("key bound", "‖∇k_s‖ ≤ Q_max B_max M_s/√D"),
+    queryBound: bound("query bound", "‖∇q_t‖ ≤ B_max ΔK_max/√D"),
+  };
+}
+
+/** A layer to check. */
+export interface AttentionLayer {
+  readonly attention: AttentionTrace<Numbers>;
+  /** The batch here is how many sequences are looked at, the first ones. */
+  readonly shape: AttentionShape;
+  readonly layer: number;
+  readonly valve: LayerValve | undefined;
+  /** s */
+  readonly position: number;
+}
+
+/**
+ * Checks one layer of a trace.
+ *
+ * @param checks to add to
+ * @param options the layer
+ */
+export function checkAttention(checks: AttentionChecks, options: AttentionLayer): void {
+  const { attention, shape, layer, valve } = options;
+  const { batch, queryHeads, keyValueHeads, context, headDim } = shape;
+  const group = queryHeads / keyValueHeads;
+  const valueShape = [batch, keyValueHeads, context, headDim];
+  const values = attention.value.subarray(0, batch * keyValueHeads * context * headDim);
+  const constant = valve && tensor(valve.constants, [keyValueHeads]);
+  const used = constant === undefined || valve?.mode === "backward-only"
+    ? values
+    : vScaleForward({ value: tensor(values, valueShape), constant }).scaledValue.data;
+  for (let keyHead = 0; keyHead < batch * keyValueHeads; keyHead++) {
+    const b = Math.floor(keyHead / keyValueHeads), index = keyHead % keyValueHeads;
+    const sums = new KeySums(shape);
+    for (let member = 0; member < group; member++) {
+      const head = index * group + member;
+      addHead(checks, sums, {
+        ...options,
+        rows: (b * queryHeads + head) * context,
+        keys: keyHead * context,
+        used,
+        where: `layer ${layer}, sequence ${b}, query head ${head}`,
+      });
+    }
+    compareKeyHead(checks, sums, { ...options, keyHead });
+  }
+}
+
+function compareKeyHead(
+  checks: AttentionChecks,
+  sums: KeySums,
+  options: AttentionLayer & { readonly keyHead: number },
+): void {
+  const { attention, shape, layer, valve, position, keyHead } = options;
+  const { keyValueHeads, context, headDim } = shape;
+  const { tolerance } = sums;
+  const start = keyHead * context * headDim, end = start + context * headDim;
+  const value = attention.value.subarray(start, end);
+  const constant = valve?.constants[keyHead % keyValueHeads];
+  const head = [1, 1, context, headDim];
+  const wantedValue = constant === undefined ? sums.valueGradient : vScaleBackward({
+    value: tensor(value, head),
+    constant: tensor([constant], [1]),
+    scaledValueGradient: tensor(sums.valueGradient, head),
+  }).valueGradient.data;
+  const valueGradient = attention.gradients.value.subarray(start, end);
+  const keyGradient = attention.gradients.key.subarray(start, end);
+  for (let s = 0; s < context; s++) {
+    const where = () =>
+      `layer ${layer}, sequence ${Math.floor(keyHead / keyValueHeads)}, value head ${
+        keyHead % keyValueHeads
+      }, position ${s}`;
+    const at = s * headDim;
+    const gain = constant === undefined
+      ? 1
+      : lambdaParallel(rowNorm(value, at, headDim) ** 2, constant);
+    const size = rowNorm(valueGradient, at, headDim);
+    // What flushing takes is no part of the terms, but counts like them.
+    const scale = gain * sums.weighted[s]! + Math.max(1, gain) * sums.valueFlush / tolerance;
+    checks.value.identity({
+      excess: rowDistance([valueGradient, wantedValue], at, headDim),
+      scale,
+      tolerance,
+      where,
+    });
+    const place = { layer, branch: "attention" } as const;
+    const common = { scale, tolerance, where, atSink: s === position };
+    const bounds = [
+      [checks.weightedBound, sums.weighted],
+      [checks.massBound, sums.mass],
+      [checks.momentBound, sums.moment],
+    ] as const;
+    for (const [check, bound] of bounds) {
+      check.bound({ ...common, actual: size, bound: gain * bound[s]! }, place);
+    }
+    const keyScale = sums.keyScale[s]! + sums.keyFlush / tolerance;
+    checks.key.identity({
+      excess: rowDistance([keyGradient, sums.keyGradient], at, headDim),
+      scale: keyScale,
+      tolerance,
+      where,
+    });
+    checks.keyBound.bound({
+      ...common,
+      scale: keyScale,
+      actual: rowNorm(keyGradient, at, headDim),
+      bound: sums.key[s]!,
+    }, place);
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * One query head of one sequence, for theory/attention.ts: its attention and β in float64, what it says about its queries,
+ * and its share of the sums that say something about keys and values.
+ */
+import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
+import type { AttentionChecks, AttentionLayer } from "./attention.ts";
+
+/** Sums by key position of one key head, over the query heads that read it. */
+export class KeySums {
+  /** Σ a_ts g_t: [T, D] */
+  readonly valueGradient: Float64Array;
+  /** Σ a_ts β_ts q_t/√D: [T, D] */
+  readonly keyGradient: Float64Array;
+  /** Σ a_ts ‖g_t‖: [T] */
+  readonly weighted: Float64Array;
+  /** M_s max_t ‖g_t‖: [T] */
+  readonly mass: Float64Array;
+  /** √S_s (Σ_t ‖g_t‖²)^½: [T] */
+  readonly moment: Float64Array;
+  /** Q_max B_max M_s/√D: [T] */
+  readonly key: Float64Array;
+  /** Σ a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖/√D: [T] */
+  readonly keyScale: Float64Array;
+  /** What rounding explains. */
+  tolerance = 0;
+  /** What flushing products of tiny weights to 0 takes from a row of the values' and of the keys' gradients, at the most. */
+  valueFlush = 0;
+  keyFlush = 0;
+
+  /** Zeros. */
+  constructor({ context, headDim }: { readonly context: number; readonly headDim: number }) {
+    this.valueGradient = new Float64Array(context * headDim);
+    this.keyGradient = new Float64Array(context * headDim);
+    this.weighted = new Float64Array(context);
+    this.mass = new Float64Array(context);
+    this.moment = new Float64Array(context);
+    this.key = new Float64Array(context);
+    this.keyScale = new Float64Array(context);
+  }
+}
+
+/** Where a query head's numbers are. */
+export interface Head extends AttentionLayer {
+  /** Its first row in [B, Hq, T, D]. */
+  readonly rows: number;
+  /** Its key head's first row in [B, Hkv, T, D]. */
+  readonly keys: number;
+  /** v, or v̂ under V-scale in its full form. */
+  readonly used: Numbers;
+  /** For people. */
+  readonly where: string;
+}
+
+/** What everything about a head is computed from. */
+interface HeadNumbers {
+  /** 1/√D */
+  readonly scale: number;
+  /** a_ts: [T, T], 0 for s > t */
+  readonly weights: Float64Array;
+  /** Σ_s exp(z_ts − logSumExp_t) with the model's own logSumExp: [T] */
+  readonly sums: Float64Array;
+  /** ‖g_t‖, ‖q_t‖, ‖k_s‖, ‖v_s‖: [T] */
+  readonly g: Float64Array;
+  readonly q: Float64Array;
+  readonly k: Float64Array;
+  readonly v: Float64Array;
+  readonly tolerance: number;
+}
+
+/** The rounding of numbers, and the smallest normal one. */
+function precisionOf(data: Numbers): { readonly unit: number; readonly tiny: number } {
+  return data instanceof Float32Array
+    ? { unit: 2 ** -24, tiny: 2 ** -126 }
+    : { unit: 2 ** -53, tiny: 2 ** -1022 };
+}
+
+function numbersOf({ attention, shape, rows, keys, used }: Head): HeadNumbers {
+  const { context, headDim } = shape;
+  const { query, key, logSumExp, gradients } = attention;
+  const scale = 1 / Math.sqrt(headDim);
+  const norms = (data: Numbers, first: number) =>
+    Float64Array.from(
+      { length: context },
+      (_, t) => rowNorm(data, (first + t) * headDim, headDim),
+    );
+  const weights = new Float64Array(context * context);
+  const sums = new Float64Array(context);
+  for (let t = 0; t < context; t++) {
+    const logits = weights.subarray(t * context, t * context + t + 1);
+    let most = -Infinity, total = 0;
+    for (let s = 0; s <= t; s++) {
+      const at = { a: (rows + t) * headDim, b: (keys + s) * headDim, width: headDim };
+      logits[s] = scale * rowDot(query, key, at);
+      most = Math.max(most, logits[s]!);
+    }
+    for (let s = 0; s <= t; s++) {
+      sums[t]! += Math.exp(logits[s]! - logSumExp[rows + t]!);
+      logits[s] = Math.exp(logits[s]! - most);
+      total += logits[s]!;
+    }
+    for (let s = 0; s <= t; s++) logits[s]! /= total;
+  }
+  const q = norms(query, rows), k = norms(key, keys);
+  const largest = scale * q.reduce((a, b) => Math.max(a, b)) * k.reduce((a, b) => Math.max(a, b));
+  return {
+    scale,
+    weights,
+    sums,
+    g: norms(gradients.output, rows),
+    q,
+    k,
+    v: norms(used, keys),
+    tolerance: precisionOf(query).unit *
+      ((headDim / 2 + 32) * largest + 2 * context + headDim + 100),
+  };
+}
+
+/**
+ * Compares what a query head says about its queries, and adds its share to the sums of its key head.
+ *
+ * @param checks to add to
+ * @param sums of the key head
+ * @param head where its numbers are
+ */
+export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): void {
+  const numbers = numbersOf(head);
+  sums.tolerance = Math.max(sums.tolerance, numbers.tolerance);
+  const { context } = head.shape;
+  const beta = new Float64Array(context * context);
+  for (let t = 0; t < context; t++) addQuery(checks, sums, { ...head, numbers, beta, t });
+  const { g, q, v, scale } = numbers;
+  const { tiny } = precisionOf(head.attention.query);
+  const largestValue = v.reduce((a, b) => Math.max(a, b));
+  for (let t = 0; t < context; t++) {
+    // A weight may be flushed, and any of the D products with it.
+    sums.valueFlush += tiny * (Math.sqrt(head.shape.headDim) + g[t]!);
+    sums.keyFlush += tiny *
+      (Math.sqrt(head.shape.headDim) + 2 * scale * g[t]! * largestValue * q[t]!);
+  }
+  addColumns(sums, { numbers, beta, context });
+}
+
+/** One query: its own identities and bound, and what it adds to each key's sums. */
+function addQuery(
+  checks: AttentionChecks,
+  sums: KeySums,
+  options: Head & {
+    readonly numbers: HeadNumbers;
+    /** β_ts: [T, T], filled in here */
+    readonly beta: Float64Array;
+    readonly t: number;
+  },
+): void {
+  const { attention, shape, layer, position, rows, keys, used, numbers, beta, t } = options;
+  const { context, headDim } = shape;
+  const { query, key, output, gradients } = attention;
+  const { scale, weights, tolerance } = numbers;
+  const g = gradients.output;
+  const row = (rows + t) * headDim;
+  const own = rowDot(g, output, { a: row, b: row, width: headDim });
+  let meanValue = 0;
+  for (let s = 0; s <= t; s++) meanValue += weights[t * context + s]! * numbers.v[s]!;
+  const meanKey = new Float64Array(headDim), wanted = new Float64Array(headDim);
+  let rowSum = 0, largestBeta = 0, queryScale = 0;
+  for (let s = 0; s <= t; s++) {
+    const a = weights[t * context + s]!;
+    const keyRow = (keys + s) * headDim;
+    const b = rowDot(g, used, { a: row, b: keyRow, width: headDim }) - own;
+    beta[t * context + s] = b;
+    rowSum += a * b;
+    largestBeta = Math.max(largestBeta, Math.abs(b));
+    const terms = scale * a * numbers.g[t]! * (numbers.v[s]! + meanValue);
+    queryScale += terms * numbers.k[s]!;
+    sums.keyScale[s]! += terms * numbers.q[t]!;
+    sums.weighted[s]! += a * numbers.g[t]!;
+    for (let i = 0; i < headDim; i++) {
+      meanKey[i]! += a * key[keyRow + i]!;
+      wanted[i]! += scale * a * b * key[keyRow + i]!;
+      sums.valueGradient[s * headDim + i]! += a * g[row + i]!;
+      sums.keyGradient[s * headDim + i]! += scale * a * b * query[row + i]!;
+    }
+  }
+  let error = 0, farthest = 0;
+  for (let i = 0; i < headDim; i++) error += (gradients.query[row + i]! - wanted[i]!) ** 2;
+  for (let s = 0; s <= t; s++) {
+    let distance = 0;
+    for (let i = 0; i < headDim; i++) {
+      distance += (key[(keys + s) * headDim + i]! - meanKey[i]!) ** 2;
+    }
+    farthest = Math.max(farthest, distance);
+  }
+  const size = rowNorm(gradients.query, row, headDim);
+  const where = () => `${options.where}, position ${t}`;
+  const sum = { excess: Math.abs(numbers.sums[t]! - 1), scale: 1 };
+  checks.weights.identity({ ...sum, tolerance, where });
+  const zero = { excess: Math.abs(rowSum), scale: numbers.g[t]! * meanValue };
+  checks.rows.identity({ ...zero, tolerance, where });
+  const common = { scale: queryScale, tolerance, where };
+  checks.query.identity({ ...common, excess: Math.sqrt(error) });
+  if (t === 0) checks.firstQuery.identity({ ...common, excess: size });
+  checks.queryBound.bound({
+    ...common,
+    actual: size,
+    bound: scale * largestBeta * Math.sqrt(farthest),
+    atSink: t === position,
+  }, { layer, branch: "attention" });
+}
+
+/** The bounds of each column, whose maxima are over the queries that see it: from the last one backwards. */
+function addColumns(
+  sums: KeySums,
+  { numbers, beta, context }: {
+    readonly numbers: HeadNumbers;
+    readonly beta: Float64Array;
+    readonly context: number;
+  },
+): void {
+  const { scale, weights, g, q } = numbers;
+  let largestGradient = 0, squares = 0, largestQuery = 0;
+  for (let s = context - 1; s >= 0; s--) {
+    largestGradient = Math.max(largestGradient, g[s]!);
+    largestQuery = Math.max(largestQuery, q[s]!);
+    squares += g[s]! ** 2;
+    let mass = 0, moment = 0, largestBeta = 0;
+    for (let t = s; t < context; t++) {
+      const a = weights[t * context + s]!;
+      mass += a;
+      moment += a * a;
+      largestBeta = Math.max(largestBeta, Math.abs(beta[t * context + s]!));
+    }
+    sums.mass[s]! += mass * largestGradient;
+    sums.moment[s]! += Math.sqrt(moment * squares);
+    sums.key[s]! += scale * largestQuery * largestBeta * mass;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * RMSNorm as a compressor of gradients (spec section 4) on a traced branch h′ = h + r(h̃), h̃ = RMSNorm(h). With
+ * u = γ ⊙ ∇h̃ and r = rms(h), ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h ⟨u,h⟩/(d r³).
+ *
+ * What rounding explains: the RMSNorm's backward pass is off by (d + 30) u of 2‖u‖/r, the magnitude of its two terms
+ * (a sum of d products in each), and ∇h, the stored sum, by a rounding of itself, so that its difference from ∇h′ is
+ * off by 2u (‖∇h‖ + ‖∇h′‖), however small the difference is.
+ *
+ * Source: Chen, Lin, Yao, arXiv 2603.17771.
+ */
+import type { BranchStates } from "../meters/branch.ts";
+import { type Numbers, rowDistance, rowNorm } from "../numbers.ts";
+import { CheckMeter } from "./slack.ts";
+
+/** The checks of RMSNorm in a residual branch. */
+export type NormChecks = Readonly<
+  Record<"jacobian" | "radial" | "compressBound" | "changeBound", CheckMeter>
+>;
+
+/** Empty meters for all layers. */
+export function normChecks(): NormChecks {
+  const identity = (name: string, formula: string) =>
+    new CheckMeter({ name, formula, kind: "identity" });
+  const bound = (name: string, formula: string) => new CheckMeter({ name, formula, kind: "bound" });
+  return {
+    jacobian: identity("RMSNorm Jacobian", "∇h − ∇h′ = J(h)ᵀ ∇h̃"),
+    radial: identity("radial gradient", "⟨∇h − ∇h′, h⟩ = ε ⟨u, h⟩/rms³"),
+    compressBound: bound("compress bound", "Compress ≤ ‖γ‖∞/rms"),
+    changeBound: bound("change bound", "Change ≤ 1 + Bloat ‖γ‖∞/rms"),
+  };
+}
+
+/** A branch to check. */
+export interface NormBranch {
+  readonly states: BranchStates;
+  /** γ: [d] */
+  readonly gain: ArrayLike<number>;
+  readonly epsilon: number;
+  readonly layer: number;
+  readonly branch: "attention" | "mlp";
+  /** How many sequences are looked at, the first ones. */
+  readonly batch: number;
+  /** T */
+  readonly context: number;
+  /** s */
+  readonly position: number;
+}
+
+/**
+ * Checks one branch of a trace.
+ *
+ * @param checks to add to
+ * @param options the branch
+ */
+export function checkNorm(checks: NormChecks, options: NormBranch): void {
+  const { gain, batch, context } = options;
+  let largestGain = 0;
+  for (let i = 0; i < gain.length; i++) largestGain = Math.max(largestGain, Math.abs(gain[i]!));
+  for (let row = 0; row < batch * context; row++) {
+    compareRow(checks, { ...options, row, largestGain });
+  }
+}
+
+function compareRow(
+  checks: NormChecks,
+  options: NormBranch & { readonly row: number; readonly largestGain: number },
+): void {
+  const { states, gain, epsilon, layer, branch, context, position, row, largestGain } = options;
+  const { input: h, inputGradient, normGradient, outputGradient } = states;
+  const width = gain.length;
+  const start = row * width;
+  const unit = h instanceof Float32Array ? 2 ** -24 : 2 ** -53;
+  let squares = 0, uh = 0, uu = 0;
+  for (let i = 0; i < width; i++) {
+    const x = h[start + i]!, u = gain[i]! * normGradient[start + i]!;
+    squares += x * x;
+    uh += u * x;
+    uu += u * u;
+  }
+  const r = Math.sqrt(squares / width + epsilon);
+  let error = 0, radial = 0;
+  for (let i = 0; i < width; i++) {
+    const x = h[start + i]!, u = gain[i]! * normGradient[start + i]!;
+    const difference = inputGradient[start + i]! - outputGradient[start + i]!;
+    error += (difference - (u / r - x * uh / (width * r ** 3))) ** 2;
+    radial += difference * x;
+  }
+  const norm = (data: Numbers) => rowNorm(data, start, width);
+  const before = norm(inputGradient), after = norm(outputGradient), inner = norm(normGradient);
+  const stored = 2 * unit * (before + after);
+  const computed = (width + 30) * unit;
+  const where = () =>
+    `layer ${layer}, ${branch}, sequence ${Math.floor(row / context)}, position ${row % context}`;
+  /** Scale and tolerance of what is off by `computed` of its terms and by `rounding` in itself. */
+  const allowing = (scale: number, rounding: number) => ({
+    scale,
+    tolerance: computed + (scale === 0 ? 0 : rounding / scale),
+    where,
+  });
+  const terms = 2 * Math.sqrt(uu) / r;
+  checks.jacobian.identity({ excess: Math.sqrt(error), ...allowing(terms, stored) });
+  const length = Math.sqrt(squares);
+  checks.radial.identity({
+    excess: Math.abs(radial - epsilon * uh / r ** 3),
+    ...allowing(terms * length, stored * length),
+  });
+  const place = { layer, branch };
+  const atSink = row % context === position;
+  const most = largestGain / r;
+  if (inner > 0) {
+    checks.compressBound.bound({
+      actual: rowDistance([inputGradient, outputGradient], start, width) / inner,
+      bound: most,
+      ...allowing(2 * most, stored / inner),
+      atSink,
+    }, place);
+  }
+  if (after > 0) {
+    checks.changeBound.bound({
+      actual: before / after,
+      bound: 1 + inner / after * most,
+      ...allowing(1 + 2 * inner / after * most, stored / after),
+      atSink,
+    }, place);
+  }
+}

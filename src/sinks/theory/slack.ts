@@ -1,0 +1,123 @@
+/** How far identities are from holding and how tight bounds are: many comparisons, kept as a few numbers. */
+import { SLACK_LEVELS, type SlackDistribution, type TheoryCheck } from "../measurement.ts";
+import { quantile } from "../numbers.ts";
+
+/** What a check is called. */
+export interface CheckName {
+  readonly name: string;
+  readonly formula: string;
+}
+
+/** One comparison. */
+export interface Comparison {
+  /** What must be 0 (identity: |left − right|) or at most 0 (bound: left − right). */
+  readonly excess: number;
+  /** The magnitude of the terms that were added up. */
+  readonly scale: number;
+  /** What rounding can explain of excess / scale. */
+  readonly tolerance: number;
+  /** Where it was made. */
+  readonly where: () => string;
+}
+
+/** One comparison of a bound. */
+export interface BoundComparison extends Omit<Comparison, "excess"> {
+  readonly actual: number;
+  readonly bound: number;
+  /** Whether the token stands at position s. */
+  readonly atSink: boolean;
+}
+
+/** The width of a bin of log10 slack. */
+const BIN = 0.05;
+
+/** Collects the comparisons of one identity or bound. */
+export class CheckMeter {
+  readonly #check: CheckName & { readonly kind: "identity" | "bound" };
+  readonly #slack = new Map<string, {
+    readonly place: Pick<SlackDistribution, "layer" | "branch">;
+    readonly all: number[];
+    readonly sink: number[];
+  }>();
+  #compared = 0;
+  #violations = 0;
+  #worst = -Infinity;
+  #tolerance = 0;
+  #where = "nothing was compared";
+  /** The comparison that comes nearest to its own tolerance, which is what `worst` reports. */
+  #share = -Infinity;
+
+  /** @param check its name, formula and kind */
+  constructor(check: CheckName & { readonly kind: "identity" | "bound" }) {
+    this.#check = check;
+  }
+
+  /** Takes in a comparison of an identity. */
+  identity({ excess, scale, tolerance, where }: Comparison): void {
+    this.#compared++;
+    // A scale of 0 demands an excess of at most 0; NaN is the worst there is.
+    const ratio = excess === 0 || (scale === 0 && excess < 0) ? 0 : excess / scale;
+    const violation = Number.isNaN(ratio) ? Infinity : ratio;
+    if (violation > tolerance) this.#violations++;
+    const share = violation > 0 ? violation / tolerance : violation;
+    if (share > this.#share) {
+      this.#share = share;
+      this.#worst = violation;
+      this.#tolerance = tolerance;
+      this.#where = where();
+    }
+  }
+
+  /** Takes in a comparison of a bound, and its slack under a layer and branch. */
+  bound(
+    { actual, bound, atSink, ...comparison }: BoundComparison,
+    place: Pick<SlackDistribution, "layer" | "branch">,
+  ): void {
+    this.identity({ ...comparison, excess: actual - bound });
+    // What rounding alone can make says nothing about the bound.
+    if (!(actual > 2 * comparison.tolerance * comparison.scale)) return;
+    const key = `${place.layer} ${place.branch}`;
+    const slack = this.#slack.get(key) ?? { place, all: [], sink: [] };
+    this.#slack.set(key, slack);
+    const room = Math.min(bound / actual, Number.MAX_VALUE);
+    slack.all.push(room);
+    if (atSink) slack.sink.push(room);
+  }
+
+  /** What came out; undefined if nothing was compared. */
+  result(): TheoryCheck | undefined {
+    if (this.#compared === 0) return undefined;
+    return {
+      ...this.#check,
+      compared: this.#compared,
+      worst: Math.min(this.#worst, Number.MAX_VALUE),
+      where: this.#where,
+      tolerance: this.#tolerance,
+      violations: this.#violations,
+      slack: [...this.#slack.values()].map(({ place, all, sink }) => ({
+        ...place,
+        all: slackQuantiles(all),
+        sink: slackQuantiles(sink),
+        histogram: slackHistogram(all),
+      })),
+    };
+  }
+}
+
+function slackQuantiles(values: readonly number[]): number[] {
+  if (values.length === 0) return [];
+  const ascending = Float64Array.from(values).sort();
+  return SLACK_LEVELS.map((level) => quantile(ascending, level));
+}
+
+function slackHistogram(values: readonly number[]): SlackDistribution["histogram"] {
+  // A bound of 0 that is violated has no logarithm.
+  const bins = values.map((slack) => Math.floor(Math.log10(Math.max(slack, 1e-10)) / BIN));
+  const first = bins.reduce((least, bin) => Math.min(least, bin), Infinity);
+  const last = bins.reduce((most, bin) => Math.max(most, bin), -Infinity);
+  // Slack beyond 10^20 goes into the last bin: a gradient that is all rounding must not make a million bins.
+  const end = Math.min(last, first + 400);
+  const counts = new Array<number>(end - first + 1).fill(0);
+  for (const bin of bins) counts[Math.min(bin, end) - first]!++;
+  return { from: Number((first * BIN).toFixed(6)), width: BIN, counts };
+}

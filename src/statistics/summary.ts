@@ -1,0 +1,180 @@
+/**
+ * What a list of samples says: its median with an interval, and what is suspicious about it.
+ *
+ * "No data" is `undefined` throughout, never NaN. Everything is a function of the samples and a
+ * seed alone, so equal files give equal reports.
+ */
+import { medianSorted, quantileSorted } from "simple-statistics";
+import { bootstrapMedians } from "./bootstrap.ts";
+import { isMultimodal } from "./modes.ts";
+
+/** A confidence interval, both ends included. */
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How an interval is found. */
+export interface IntervalOptions {
+  /** The probability that the interval covers the truth, in (0, 1). Default 0.95. */
+  readonly confidence?: number;
+  /** The seed of the resampling. Default 1. */
+  readonly seed?: number;
+}
+
+/** What {@linkcode summarize} finds. */
+export interface Summary {
+  /** How many samples there are. */
+  readonly count: number;
+  /** undefined means no data. */
+  readonly median: number | undefined;
+  /** The 95 % interval of the median; undefined for fewer than 6 samples. */
+  readonly interval: Interval | undefined;
+  /** Half the interval's width as a share of the median. */
+  readonly relativeHalfWidth: number | undefined;
+  /** Samples beyond Tukey's fences. */
+  readonly outliers: number;
+  /** True if the samples gather around more than one value. */
+  readonly multimodal: boolean;
+}
+
+/** Below this count, ranks give the interval: resampling so few values is too optimistic. */
+export const FEW_SAMPLES = 20;
+
+/**
+ * The samples in increasing order, as a new array.
+ *
+ * @param samples finite numbers
+ */
+export function sorted(samples: readonly number[]): Float64Array<ArrayBuffer> {
+  return Float64Array.from(samples).sort();
+}
+
+/**
+ * The median.
+ *
+ * @param samples finite numbers in any order
+ * @returns the middle one, or the mean of the middle two; undefined if there are none
+ */
+export function median(samples: readonly number[]): number | undefined {
+  return samples.length === 0 ? undefined : medianSorted(sorted(samples) as unknown as number[]);
+}
+
+/**
+ * The interval of the median that holds for any distribution: between two of the samples, chosen by
+ * the binomial distribution of how many samples lie below the true median.
+ *
+ * Source: H. A. David and H. N. Nagaraja, Order Statistics (2003), section 7.1.
+ *
+ * @param samples independent samples in any order
+ * @param confidence the least coverage, in (0, 1). Default 0.95
+ * @returns undefined if even the smallest and the largest sample do not reach the confidence, which
+ * takes 6 samples at 0.95
+ */
+export function orderStatisticInterval(
+  samples: readonly number[],
+  confidence = 0.95,
+): Interval | undefined {
+  const ordered = sorted(samples);
+  const n = ordered.length;
+  let below = 0; // P(Binomial(n, 1/2) < rank), summed in logarithms against underflow
+  let logTerm = -n * Math.LN2;
+  let rank = 0;
+  while (rank < n / 2) {
+    const next = below + Math.exp(logTerm);
+    if (2 * next > 1 - confidence) break;
+    below = next;
+    logTerm += Math.log((n - rank) / (rank + 1));
+    rank++;
+  }
+  return rank === 0 ? undefined : { low: ordered[rank - 1]!, high: ordered[n - rank]! };
+}
+
+/**
+ * A confidence interval of the median: of order statistics for fewer than 20 samples, else of a
+ * block bootstrap, which a machine that drifts does not fool as much as it fools a plain one.
+ *
+ * @param samples in the order of measuring
+ * @param options confidence and seed
+ * @returns undefined for fewer than 6 samples (at 95 %)
+ *
+ * @example
+ * ```ts
+ * import { median, medianInterval } from "./summary.ts";
+ *
+ * const samples = [101, 99, 100, 104, 98, 100, 102, 97];
+ * console.log(median(samples), medianInterval(samples)); // 100, { low: 98, high: 102 }
+ * ```
+ */
+export function medianInterval(
+  samples: readonly number[],
+  options: IntervalOptions = {},
+): Interval | undefined {
+  const { confidence = 0.95, seed = 1 } = options;
+  checkConfidence(confidence);
+  if (samples.length < FEW_SAMPLES) return orderStatisticInterval(samples, confidence);
+  return percentiles(bootstrapMedians(samples, seed), confidence);
+}
+
+/**
+ * The central part of a list of resampled values.
+ *
+ * @param values at least one
+ * @param confidence the share of values inside, in (0, 1)
+ */
+export function percentiles(values: ArrayLike<number>, confidence: number): Interval {
+  const ordered = Float64Array.from(values).sort() as unknown as number[];
+  return {
+    low: quantileSorted(ordered, (1 - confidence) / 2),
+    high: quantileSorted(ordered, (1 + confidence) / 2),
+  };
+}
+
+/**
+ * Refuses what is no probability.
+ *
+ * @param confidence what was asked for
+ * @throws {RangeError} if it is not between 0 and 1
+ */
+export function checkConfidence(confidence: number): void {
+  if (!(confidence > 0 && confidence < 1)) {
+    throw new RangeError(`confidence is ${confidence}, wanted a number between 0 and 1`);
+  }
+}
+
+/**
+ * Counts the samples beyond Tukey's fences: further than 1.5 interquartile ranges from the
+ * quartiles. They stay in the samples: interruptions are part of a machine's behaviour.
+ *
+ * @param samples in any order
+ * @returns 0 for fewer than 4 samples
+ */
+export function outlierCount(samples: readonly number[]): number {
+  if (samples.length < 4) return 0;
+  const ordered = sorted(samples) as unknown as number[];
+  const low = quantileSorted(ordered, 0.25);
+  const high = quantileSorted(ordered, 0.75);
+  const reach = 1.5 * (high - low);
+  return samples.filter((sample) => sample < low - reach || sample > high + reach).length;
+}
+
+/**
+ * Everything at once.
+ *
+ * @param samples positive numbers in the order of measuring
+ * @param options confidence and seed of the interval
+ */
+export function summarize(samples: readonly number[], options: IntervalOptions = {}): Summary {
+  const center = median(samples);
+  const interval = medianInterval(samples, options);
+  return {
+    count: samples.length,
+    median: center,
+    interval,
+    relativeHalfWidth: center === undefined || interval === undefined || center <= 0
+      ? undefined
+      : (interval.high - interval.low) / 2 / center,
+    outliers: outlierCount(samples),
+    multimodal: isMultimodal(samples),
+  };
+}

@@ -1,0 +1,86 @@
+/** Finding a Chromium to drive: an installed one, else the one that the embedded driver's package carries. */
+import { brotliDecompressSync } from "node:zlib";
+import { unpackTar } from "modern-tar";
+import { embeddedPackage } from "../../../../src/gpu/embedded/archive.ts";
+import { projectCacheFolder } from "../../../../src/gpu/embedded/folders.ts";
+
+/** A Chromium that can be started. */
+export interface Chromium {
+  readonly executablePath: string;
+  /** What its process needs in the environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+
+/**
+ * Finds a Chromium. The environment variable `CHROMIUM` names one; otherwise the first of the usual names on the path
+ * counts, and on x64 Linux without either, the headless one of npm:@sparticuz/chromium is fetched once.
+ *
+ * @returns the program, or why there is none
+ */
+export async function findChromium(): Promise<Chromium | string> {
+  const named = Deno.env.get("CHROMIUM");
+  if (named !== undefined && named !== "") {
+    return await isFile(named)
+      ? { executablePath: named, env: {} }
+      : `CHROMIUM is ${named}, which is no file`;
+  }
+  const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "");
+  for (const name of NAMES) {
+    for (const folder of folders) {
+      const executablePath = `${folder}/${name}`;
+      if (await isFile(executablePath)) return { executablePath, env: {} };
+    }
+  }
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+    return "needs a Chromium: install one, or name it in CHROMIUM";
+  }
+  try {
+    return await unpackChromium();
+  } catch (error) {
+    return `needs a Chromium: none is installed, and none could be fetched (${
+      (error as Error).message
+    })`;
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+// The program, the libraries it needs where a machine has none, and its own SwiftShader.
+async function unpackChromium(): Promise<Chromium> {
+  const { specifier } = embeddedPackage;
+  const variables = { HOME: Deno.env.get("HOME"), XDG_CACHE_HOME: Deno.env.get("XDG_CACHE_HOME") };
+  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
+  const folder = `${projectCacheFolder(variables)}/chromium-${version}`;
+  const executablePath = `${folder}/chromium`;
+  const env = { LD_LIBRARY_PATH: `${folder}/lib`, HOME: folder };
+  if (await isFile(executablePath)) return { executablePath, env };
+  await import(`npm:${specifier}/package.json`, { with: { type: "json" } }); // fetches it
+  const source = new URL("bin/", import.meta.resolve(`npm:${specifier}/package.json`));
+  const made = `${folder}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  await Deno.mkdir(`${made}/lib`, { recursive: true });
+  try {
+    const read = async (name: string): Promise<Uint8Array<ArrayBuffer>> =>
+      new Uint8Array(brotliDecompressSync(await Deno.readFile(new URL(name, source))));
+    await Deno.writeFile(`${made}/chromium`, await read("chromium.br"), { mode: 0o755 });
+    for (const [archive, place] of [["al2023.tar.br", "/"], ["swiftshader.tar.br", "/"]] as const) {
+      for (const { header, data } of await unpackTar(await read(archive))) {
+        const name = header.name.replace(/^\.?\//, "");
+        if (data === undefined || !/^(lib\/)?[\w.+-]+$/.test(name)) continue;
+        await Deno.writeFile(`${made}${place}${name}`, data as Uint8Array<ArrayBuffer>);
+      }
+    }
+    await Deno.rename(made, folder);
+  } catch (error) {
+    await Deno.remove(made, { recursive: true }).catch(() => {});
+    if (!(await isFile(executablePath))) throw error; // else somebody else was faster
+  }
+  return { executablePath, env };
+}

@@ -1,0 +1,150 @@
+/** A browser with the built page in it, whose every request is answered here and written down: none leaves. */
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { answer } from "../../../../bench/browser/serve.ts";
+import type { Chromium } from "./chromium.ts";
+
+/** Where the page seems to lie. Nothing listens there: the requests never leave the browser's driver. */
+export const ORIGIN = "http://localhost:9";
+
+/** How a page is opened. */
+export interface OpenOptions {
+  /** The address behind the origin. Default `/`. */
+  readonly path?: string;
+  readonly viewport?: { readonly width: number; readonly height: number };
+  readonly colorScheme?: "light" | "dark";
+  /** Run in the page before its own script. */
+  readonly before?: string;
+  /** Changes a script before the browser gets it. */
+  readonly rewrite?: (script: string, name: string) => string;
+  /** Does not wait for the adapter. */
+  readonly impatient?: boolean;
+}
+
+/** An open page, with what happened on it. */
+export interface Opened {
+  readonly page: Page;
+  readonly requests: readonly string[];
+  /** Errors of the page and its Workers, and what its policy forbade. */
+  readonly complaints: readonly string[];
+}
+
+/**
+ * Waits until an expression is true in the page. (The driver's own way evaluates text in the page, which the page's
+ * policy forbids.)
+ *
+ * @param page where
+ * @param expression of JavaScript
+ * @param patience in ms
+ */
+export async function until(page: Page, expression: string, patience = 120_000): Promise<void> {
+  const deadline = performance.now() + patience;
+  while (!(await page.evaluate(expression))) {
+    if (performance.now() > deadline) {
+      const said = await page.evaluate(
+        "[...document.querySelectorAll('#status, #trouble, #progress-text')].map((each) => each.textContent).join(' | ')",
+      );
+      throw new Error(`waited in vain for ${expression}; the page says: ${said}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** A browser and the built page. */
+export class Stage {
+  readonly browser: Browser;
+  readonly #folder: URL;
+  readonly #contexts: BrowserContext[] = [];
+
+  private constructor(browser: Browser, folder: URL) {
+    this.browser = browser;
+    this.#folder = folder;
+  }
+
+  /**
+   * Starts the browser.
+   *
+   * @param found the program
+   * @param folder the built page
+   */
+  static async start(found: Chromium, folder: URL): Promise<Stage> {
+    const browser = await chromium.launch({
+      executablePath: found.executablePath,
+      env: { ...Deno.env.toObject(), ...found.env } as Record<string, string>,
+      args: [
+        "--no-sandbox",
+        "--enable-unsafe-webgpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+      ],
+    });
+    return new Stage(browser, folder);
+  }
+
+  /** Opens the page, and waits until it knows its adapter, or that there is none. */
+  async open(options: OpenOptions = {}): Promise<Opened> {
+    const { path = "/", viewport = { width: 1280, height: 900 }, colorScheme = "light" } = options;
+    const context = await this.browser.newContext({
+      viewport,
+      colorScheme,
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    this.#contexts.push(context);
+    const requests: string[] = [];
+    const complaints: string[] = [];
+    await context.route("**/*", async (route) => {
+      const url = route.request().url();
+      requests.push(url);
+      if (!url.startsWith(`${ORIGIN}/`)) return await route.abort();
+      const response = await answer(new Request(url), this.#folder);
+      const body = Buffer.from(await response.arrayBuffer());
+      const script = url.endsWith(".js") && options.rewrite !== undefined;
+      await route.fulfill({
+        status: response.status,
+        headers: Object.fromEntries(response.headers),
+        body: script
+          ? options.rewrite!(body.toString(), url.slice(url.lastIndexOf("/") + 1))
+          : body,
+      });
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(120_000);
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    if (options.before !== undefined) await page.addInitScript(options.before);
+    await page.goto(`${ORIGIN}${path}`);
+    if (options.impatient !== true) {
+      await until(
+        page,
+        "!document.querySelector('#run').disabled || !document.querySelector('#no-webgpu').hidden",
+      );
+    }
+    return { page, requests, complaints };
+  }
+
+  /** Ends the browser's GPU process, as a driver's crash does. */
+  async crashGpu(): Promise<void> {
+    const session = await this.browser.newBrowserCDPSession();
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const { id } = processInfo.find(({ type }) => type === "GPU")!;
+    Deno.kill(id, "SIGKILL");
+  }
+
+  /** Closes all pages. */
+  async clear(): Promise<void> {
+    for (const context of this.#contexts.splice(0)) await context.close();
+  }
+
+  /** Whether the browser gives an adapter to pages. */
+  async hasGpu(): Promise<boolean> {
+    const { page } = await this.open({ impatient: true });
+    const found = await page.evaluate(
+      "navigator.gpu === undefined ? false : navigator.gpu.requestAdapter().then((found) => found !== null)",
+    );
+    await this.clear();
+    return found === true;
+  }
+}

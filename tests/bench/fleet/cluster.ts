@@ -1,0 +1,89 @@
+/** A cluster of one machine, for the examples that go through Slurm. */
+import { cloneInto } from "./machines.ts";
+
+// sbatch runs the tasks of an array at once, one after the other, and notes what it was asked for; srun notes its
+// process, so that a test can signal the step alone, as Slurm does; and what deno runs is the real command but for the
+// processes that measure or train: the one claims to be the type of GPU that was asked for, the other makes figures up.
+const commands = {
+  sbatch: `
+echo "$*" >> "$CLUSTER/submitted"
+array=0 name=script parsable=
+while [[ $1 == --* ]]; do
+  case $1 in
+    --array=*) array="\${1#*=}" ;;
+    --job-name=*) name="\${1#*=}" ;;
+    --parsable) parsable=yes ;;
+    --gres=*|--dependency=*) ;;
+    *) echo "sbatch: unknown option $1" >&2; exit 1 ;;
+  esac
+  shift
+done
+job=$((100 + $(wc -l < "$CLUSTER/submitted")))
+# The cluster has copies of the scripts, elsewhere.
+cp "$1" "$CLUSTER/script"
+shift
+export SLURM_JOB_NAME="$name" SLURM_JOB_ID="$job" SLURM_ARRAY_JOB_ID="$job"
+export SLURM_ARRAY_TASK_MIN="\${array%-*}" SLURM_ARRAY_TASK_COUNT="$((\${array#*-} - \${array%-*} + 1))"
+for task in $(seq "\${array%-*}" "\${array#*-}"); do
+  SLURM_ARRAY_TASK_ID="$task" bash "$CLUSTER/script" "$@" > "$CLUSTER/log-$job-$task" 2>&1
+done
+if [[ -n $parsable ]]; then echo "$job;cluster"; else echo "Submitted batch job $job"; fi
+`,
+  srun: `
+echo $$ > "$CLUSTER/step"
+exec "$@"
+`,
+  deno: `
+case "$1 $2" in
+  "task bench")
+    shift 2
+    export FAKE_CHILD="{\\"adapter\\":\\"$SLURM_JOB_NAME\\",\\"pace\\":\${PACE:-5}}"
+    exec "$DENO" run --quiet --no-lock -A tests/cli/programs/bench_main.ts "$PWD/tests/cli/fake_child.ts" "$@"
+    ;;
+  "task study")
+    shift 2
+    exec "$DENO" run --quiet --no-check --no-lock -A tests/cli/programs/study_main.ts "$@"
+    ;;
+  *) exec "$DENO" "$@" ;;
+esac
+`,
+};
+
+/** The cluster. */
+export interface Cluster {
+  /** The clone in the shared folder. */
+  readonly clone: string;
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Makes the cluster.
+ *
+ * @param folder for everything
+ */
+export async function makeCluster(folder: string): Promise<Cluster> {
+  const clone = `${folder}/clone`;
+  const path = await makeCommands(`${folder}/bin`, ["sbatch", "srun", "deno"]);
+  await cloneInto(clone);
+  return { clone, folder, env: { CLUSTER: folder, DENO: Deno.execPath(), PATH: path } };
+}
+
+/**
+ * Puts stand-ins for commands into a folder.
+ *
+ * @param folder to make
+ * @param names which commands
+ * @returns a PATH on which they come first
+ */
+export async function makeCommands(
+  folder: string,
+  names: readonly (keyof typeof commands)[],
+): Promise<string> {
+  await Deno.mkdir(folder);
+  for (const name of names) {
+    const text = `#!/bin/bash\nset -u${commands[name]}`;
+    await Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o755 });
+  }
+  return `${folder}:${Deno.env.get("PATH")}`;
+}

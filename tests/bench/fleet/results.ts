@@ -1,0 +1,41 @@
+/** What the tests of the examples look at in the files that come out. */
+import { DOMParser } from "linkedom";
+import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
+import type { ResultFile } from "../../../src/measure/result_file.ts";
+
+/** A result file in short. */
+export interface ResultStatus {
+  readonly label: string | undefined;
+  /** When the run began; a resumed file keeps it. */
+  readonly date: string;
+  readonly status: ResultFile["status"];
+  readonly measurements: number;
+  /** Of the measurements, each once. */
+  readonly kernels: readonly string[];
+}
+
+/**
+ * Reads a result file, which must be valid at every moment.
+ *
+ * @param path of the file
+ * @returns undefined while there is none
+ */
+export async function resultStatus(path: string): Promise<ResultStatus | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  const { label, date, status, measurements } = parseResultFile(text, path);
+  const kernels = [...new Set(measurements.map(({ kernel }) => kernel))];
+  return { label, date, status, measurements: measurements.length, kernels };
+}
+
+/** What a reader sees of a page: the text of its body, without scripts. */
+export function textOfPage(html: string): string {
+  const { body } = new DOMParser().parseFromString(html, "text/html");
+  for (const script of body.querySelectorAll("script, style")) script.remove();
+  return body.textContent ?? "";
+}

@@ -1,0 +1,190 @@
+import { bestOfEach, compareOn, type Participant, ratioOf } from "../../../bench/peers/compare.ts";
+import type { Contender } from "../../../bench/peers/contender.ts";
+import { exchangeAxes } from "../../../bench/peers/peer.ts";
+import type { PeerReply, PeerRequest } from "../../../bench/peers/protocol.ts";
+import { peerTable } from "../../../bench/peers/table.ts";
+import { inputsOf, wantedOf, type Work, works } from "../../../bench/peers/works.ts";
+import { rmsNormBackward, rmsNormForward } from "../../../src/reference/rms_norm.ts";
+import { tensor } from "../../../src/reference/tensor.ts";
+import { formatMarkdownTable } from "../../../src/report/table.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+
+const work: Work = {
+  name: "small",
+  operator: "rms-norm",
+  pass: "forward+backward",
+  dimensions: { rows: 40, d: 24 },
+};
+
+function rightNumbers(): Readonly<Record<string, Float64Array>> {
+  const { input, gain, outputGradient } = inputsOf(work);
+  const shaped = {
+    input: tensor(input!, [40, 24]),
+    gain: tensor(gain!, [24]),
+  };
+  const { inverseRms } = rmsNormForward({ ...shaped, epsilon: 1e-5 });
+  const gradients = rmsNormBackward({
+    ...shaped,
+    inverseRms,
+    outputGradient: tensor(outputGradient!, [40, 24]),
+  });
+  return {
+    inputGradient: gradients.inputGradient.data,
+    gainGradient: gradients.gainGradient.data,
+  };
+}
+
+/** One way of a made-up library. */
+interface FakeWay {
+  /** ns of a run. */
+  readonly time: number;
+  readonly factor?: number;
+  readonly fault?: string;
+}
+
+const clock = { now: 0 };
+
+function fake(ways: readonly FakeWay[], { dies = Infinity } = {}): Contender {
+  const numbers = rightNumbers();
+  let samples = 0;
+  const ask = (request: PeerRequest): PeerReply => {
+    if (request.type === "prepare") {
+      return {
+        type: "prepared",
+        ways: ways.map(({ factor = 1, fault }, i) =>
+          fault !== undefined ? { name: `way ${i}`, fault } : {
+            name: `way ${i}`,
+            first: 5,
+            numbers: request.stretches.map(({ output, start, length }) =>
+              [...numbers[output]!.subarray(start, start + length)].map((x) =>
+                Number.isNaN(factor) ? null : Math.fround(x * factor)
+              )
+            ),
+          }
+        ),
+      };
+    }
+    if (++samples > dies) return { type: "failed", reason: "it died" };
+    const wall = ways[request.way]!.time * request.runs;
+    clock.now += wall / 1e6;
+    return { type: "sampled", wall, cpu: 2 * wall };
+  };
+  return {
+    ready: Promise.resolve({ type: "ready", versions: {} }),
+    ask: (request) => Promise.resolve(ask(request)),
+    close: () => Promise.resolve(),
+  };
+}
+
+function compare(participants: readonly Participant[], budget = 10) {
+  clock.now = 0;
+  return compareOn(work, participants, { budget, seed: 1, now: () => clock.now });
+}
+
+Deno.test("compareOn() times right answers only", async () => {
+  const { results } = await compare([
+    { library: "gradsink", contender: fake([{ time: 1e6 }]) },
+    { library: "jax-js", contender: fake([{ time: 1e3, factor: 1.001 }]) },
+    { library: "tfjs", contender: fake([{ time: 1e3, factor: NaN }]) },
+    { library: "onnx-jsep", contender: fake([{ time: 1e3, fault: "no such kernel" }]) },
+    { library: "onnx-webgpu", contender: fake([]) },
+    { library: "onnx-cpu", contender: fake([{ time: 3e6 }]) },
+  ]);
+  const status = Object.fromEntries(results.map((each) => [each.library, each.status]));
+  assertEquals(status, {
+    "gradsink": "ok",
+    "jax-js": "wrong",
+    "tfjs": "wrong",
+    "onnx-jsep": "failed",
+    "onnx-webgpu": "absent",
+    "onnx-cpu": "ok",
+  });
+  for (const { status, samples } of results) assertEquals(samples.length > 0, status === "ok");
+  const [ours, native] = results.filter((each) => each.status === "ok");
+  assertEquals(ratioOf(native!.samples, ours!.samples)!.median, 3);
+  assert(ours!.error! > 0 && ours!.error! < 1e-6);
+  const text = formatMarkdownTable(peerTable([{ work, results }], { caption: "a machine" }));
+  assertStringIncludes(text, "3.00×");
+  assertStringIncludes(text, "is off by 0.001");
+  assertStringIncludes(text, "no such kernel");
+  assert(!text.includes("NaN") && !text.includes("undefined"), text);
+});
+
+Deno.test("compareOn() takes six rounds, then as many as the budget allows", async () => {
+  const participants = () => [
+    { library: "gradsink", contender: fake([{ time: 1e8 }]) },
+    { library: "jax-js", contender: fake([{ time: 2e8 }]) },
+  ];
+  const few = await compare(participants(), 0.1);
+  assertEquals(few.results.map(({ samples }) => samples.length), [6, 6]);
+  // A round takes 0.8 s: four runs of the one and two of the other.
+  const more = await compare(participants(), 7.5);
+  assertEquals(more.results.map(({ runs }) => runs), [4, 2]);
+  assertEquals(more.results.map(({ samples }) => samples.length), [9, 9]);
+});
+
+Deno.test("compareOn() goes on without a library that fails on the way", async () => {
+  const { results } = await compare([
+    { library: "gradsink", contender: fake([{ time: 1e6 }]) },
+    { library: "jax-js", contender: fake([{ time: 1e6 }], { dies: 4 }) },
+  ]);
+  assertEquals(results.map(({ status, reason }) => [status, reason]), [
+    ["ok", undefined],
+    ["failed", "it died"],
+  ]);
+});
+
+Deno.test("bestOfEach() lets a library speak by its fastest right way", async () => {
+  const { results } = await compare([
+    { library: "gradsink", contender: fake([{ time: 1e6 }]) },
+    {
+      library: "tfjs",
+      contender: fake([{ time: 9e6 }, { time: 4e6 }, { time: 1e3, factor: 2 }]),
+    },
+  ]);
+  assertEquals(bestOfEach(results).map(({ library, way }) => [library, way]), [
+    ["gradsink", "way 0"],
+    ["tfjs", "way 1"],
+  ]);
+  const table = peerTable([{ work, results }], { caption: "" });
+  assertStringIncludes(JSON.stringify(table.rows[1]), "by way 2 wrong");
+});
+
+Deno.test("ratioOf() compares samples of the same round", () => {
+  // A machine that slows down tenfold for half of the time.
+  const base = [1, 10, 1, 10, 1, 10, 1, 10];
+  const result = ratioOf(base.map((time) => 3 * time), base);
+  assertEquals([result!.median, result!.low, result!.high], [3, 3, 3]);
+  assertEquals(ratioOf([], base), undefined);
+});
+
+Deno.test("wantedOf() wants something of every result, near the ends too", () => {
+  for (const each of [work, { ...work, pass: "forward" as const }]) {
+    const { rows, d } = each.dimensions as { rows: number; d: number };
+    const wanted = wantedOf(each);
+    const [main] = wanted;
+    assertEquals(main!.start, 0);
+    assert(wanted.some(({ start }) => start === (rows - 1) * d));
+    const outputs = new Set(wanted.map(({ output }) => output));
+    assertEquals(outputs.has("gainGradient"), each.pass !== "forward");
+  }
+  const attention: Work = {
+    name: "",
+    operator: "attention",
+    pass: "forward+backward",
+    dimensions: { H: 2, T: 40, D: 8 },
+  };
+  const outputs = new Set(wantedOf(attention).map(({ output }) => output));
+  assertEquals([...outputs].sort(), ["keyGradient", "queryGradient", "valueGradient"]);
+});
+
+Deno.test("works have names of their own", () => {
+  assertEquals(new Set(works.map(({ name }) => name)).size, works.length);
+});
+
+Deno.test("exchangeAxes() undoes itself", () => {
+  const numbers = Float32Array.from({ length: 24 }, (_, i) => i);
+  const exchanged = exchangeAxes(numbers, [2, 3, 4]);
+  assertEquals([...exchanged.subarray(0, 8)], [0, 1, 2, 3, 12, 13, 14, 15]);
+  assertEquals(exchangeAxes(exchanged, [3, 2, 4]), numbers);
+});

@@ -1,0 +1,10 @@
+/** The bench with another measuring process: `bench_main.ts CHILD.ts [OPTIONS]`. For tests. */
+import { bench } from "../../../src/cli/bench.ts";
+
+const [child, ...args] = Deno.args;
+Deno.exit(
+  await bench(args, {
+    child: { command: Deno.execPath(), args: ["run", "--quiet", "--no-lock", "-A", child!] },
+    deadline: 20_000,
+  }),
+);

@@ -1,0 +1,100 @@
+/**
+ * A measuring process without a GPU: it answers at once with made-up numbers, so that what the bench does with the
+ * answers can be tested often and fast. `FAKE_CHILD` holds what it is to do: `pace`, ms a measurement;
+ * `adapter`, what it claims to be; `unfit`, variants that it claims not to run. Where it is asked to take up tuned
+ * choices, it says that there are some.
+ */
+import {
+  type ChildReport,
+  type ChildRequest,
+  readLines,
+} from "../../../src/measure/child/protocol.ts";
+import type { Measurement } from "../../../src/measure/result_file.ts";
+
+const { pace = 5, adapter = "fake", unfit = [] } = JSON.parse(
+  Deno.env.get("FAKE_CHILD") ?? "{}",
+) as {
+  pace?: number;
+  adapter?: string;
+  unfit?: readonly string[];
+};
+const timer = { kind: "timestamp", quantum: 1 } as const;
+let stopped = false;
+let tuning = false;
+
+function report(message: ChildReport): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(message) + "\n"));
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, pace));
+}
+
+async function answer(request: ChildRequest): Promise<void> {
+  if (request.type === "open") {
+    tuning = request.options.tuning ?? true;
+    const description = `${adapter} adapter`;
+    const info = {
+      runtime: "deno",
+      backend: "vulkan",
+      vendor: "fake",
+      architecture: "",
+      device: "",
+      description,
+      software: true,
+      features: [],
+      limits: {},
+    } as const;
+    report({ type: "opened", info, timer, warnings: [] });
+  } else if (request.type === "choose") {
+    report({
+      type: "chosen",
+      names: request.questions.map(() => "portable"),
+      tuned: request.questions.map(() => tuning),
+      unfit: request.questions.map(() =>
+        Object.fromEntries(
+          (request.named ?? []).filter((name) => unfit.includes(name)).map((
+            name,
+          ) => [name, "the adapter has no f16"]),
+        )
+      ),
+    });
+  } else if (request.type === "ceilings") {
+    report({
+      type: "ceilings",
+      ceilings: { f32Fma: { value: 1e11, unit: "flop/s" } },
+      warnings: [],
+    });
+  } else if (request.type === "batch") {
+    for (const job of request.jobs) {
+      report({ type: "at", id: job.id, step: "taking samples" });
+      await pause();
+      const { kernel, pass, dtype, variant, cache } = job;
+      const measurement: Measurement = {
+        kernel,
+        pass,
+        shape: job.shape.dimensions,
+        dtype,
+        variant,
+        tuning: job.tuned === true ? { tuned: true } : {},
+        flops: 1e6,
+        bytes: 1e6,
+        cache,
+        timer,
+        samples: [1000 + job.id, 1001 + job.id],
+        stopReason: stopped ? "interrupted" : "precise",
+      };
+      report({ type: "measured", id: job.id, measurement });
+      if (stopped) break;
+    }
+  }
+  report({ type: "idle" });
+}
+
+Deno.addSignalListener("SIGINT", () => {});
+let queue = Promise.resolve();
+for await (const request of readLines<ChildRequest>(Deno.stdin.readable)) {
+  if (request.type === "stop") stopped = true;
+  else queue = queue.then(() => answer(request));
+}
+Deno.exit(0);

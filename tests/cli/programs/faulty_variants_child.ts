@@ -1,0 +1,45 @@
+/**
+ * A measuring process in which some kernels of RMSNorm forward fail, each in a way of its own:
+ *
+ * | variant | what it does |
+ * |---|---|
+ * | subgroup | never answers (a kernel that never ends on the GPU does so, too, but keeps the processor busy meanwhile) |
+ * | vectorised | ends the process |
+ * | row-per-invocation, portable | right |
+ *
+ * and of RMSNorm backward, `row-per-invocation` computes nothing, which is fast and wrong.
+ */
+import { processClocks, writeLine } from "../../../src/measure/child/io.ts";
+import { type ChildRequest, readLines } from "../../../src/measure/child/protocol.ts";
+import { serve } from "../../../src/measure/child/server.ts";
+import {
+  createWorkload,
+  type Workload,
+  type WorkloadOptions,
+} from "../../../src/measure/workloads.ts";
+import { openGpu } from "../../../src/ops/open_gpu.ts";
+import type { Gpu } from "../../../src/gpu/gpu.ts";
+
+function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
+  const { pass, variant } = options;
+  gpu.pipelines.rewrite = ({ file, source }) => {
+    const main = /(fn main\([^{]*\{)/;
+    if (pass === "backward" && variant === "row-per-invocation" && file.startsWith("rms_norm")) {
+      return source.replace(main, "$1 if (parameters.rows > 0u) { return; }");
+    }
+    return source;
+  };
+  const workload = createWorkload(gpu, options);
+  if (pass !== "forward") return workload;
+  if (variant === "subgroup") return { ...workload, check: () => new Promise(() => {}) };
+  return variant === "vectorised" ? { ...workload, check: () => Deno.exit(9) } : workload;
+}
+
+await serve({
+  requests: readLines<ChildRequest>(Deno.stdin.readable),
+  write: writeLine,
+  clocks: processClocks(),
+  openGpu,
+  createWorkload: faulty,
+});
+Deno.exit(0);

@@ -1,0 +1,28 @@
+/** `deno task study` with made-up runs, for the tests of the examples. */
+import { join } from "node:path";
+import { study } from "../../../src/cli/study.ts";
+import { parseStudy } from "../../../src/cli/study/options.ts";
+import { armName } from "../../../src/experiments/study/arms.ts";
+import type { FakeOrder } from "./study_fake_run.ts";
+
+const request = parseStudy(Deno.args);
+const pace = Number(Deno.env.get("PACE") ?? "0");
+
+Deno.exit(
+  await study(Deno.args, {
+    out: (text) => console.log(text.trimEnd()),
+    err: (text) => console.error(text.trimEnd()),
+    color: false,
+  }, {
+    command(arm) {
+      if (request.command !== "run") throw new Error("a report starts no runs");
+      const { scale, out } = request;
+      const order: FakeOrder = { arm, scale, folder: join(out, armName(arm)), pace, failing: [] };
+      const module = new URL("./study_fake_run.ts", import.meta.url).href;
+      return {
+        command: Deno.execPath(),
+        args: ["run", "--quiet", "--no-check", "--no-lock", "-A", module, JSON.stringify(order)],
+      };
+    },
+  }),
+);

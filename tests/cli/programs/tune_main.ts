@@ -1,0 +1,10 @@
+/** The tuner with another measuring process: `tune_main.ts CHILD.ts [OPTIONS]`. For tests. */
+import { runTune } from "../../../src/cli/tune.ts";
+
+const [child, ...args] = Deno.args;
+Deno.exit(
+  await runTune(args, {
+    child: { command: Deno.execPath(), args: ["run", "--quiet", "--no-lock", "-A", child!] },
+    deadline: 20_000,
+  }),
+);

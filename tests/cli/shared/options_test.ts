@@ -1,0 +1,56 @@
+import { parseArguments, UsageError } from "../../../src/cli/shared/arguments.ts";
+import {
+  budgetSeconds,
+  listOf,
+  refuseOperands,
+  reportFailure,
+  runtime,
+  someOf,
+  wholeNumber,
+} from "../../../src/cli/shared/options.ts";
+import { assertEquals, assertThrows } from "../../support/assert/assert.ts";
+
+Deno.test("wholeNumber() and budgetSeconds() take numbers, and nothing that only looks like one", () => {
+  assertEquals([wholeNumber("seed", "0"), wholeNumber("seed", "-7")], [0, -7]);
+  for (const text of ["1.5", "1e3", "", "0x10", "9007199254740993", "NaN"]) {
+    const message = `--seed is ${JSON.stringify(text)}, wanted a whole number`;
+    assertThrows(() => wholeNumber("seed", text), UsageError, message);
+  }
+  assertEquals([budgetSeconds("2.5"), budgetSeconds(30)], [2.5, 30]);
+  for (const given of ["0", "-1", "soon", "", 0, NaN, 1e7, null, [30], {}]) {
+    const message = "wanted a number of seconds above 0";
+    assertThrows(() => budgetSeconds(given), UsageError, message);
+  }
+});
+
+Deno.test("listOf() and someOf() take known names in any order, each once", () => {
+  const known = ["forward", "backward"] as const;
+  const chosen = (text?: string) => someOf("passes", { given: listOf("passes", text), known });
+  assertEquals(chosen(), known);
+  assertEquals(chosen("backward, forward,backward"), known);
+  assertEquals(chosen("backward"), ["backward"]);
+  assertThrows(() => chosen("forward,"), UsageError, '--passes is "forward,": an empty name');
+  const message = '--passes is "foward", wanted forward, backward (did you mean forward?)';
+  assertThrows(() => chosen("foward"), UsageError, message);
+  assertThrows(() => someOf("passes", { given: [7], known }), UsageError, '--passes is "7"');
+});
+
+Deno.test("refuseOperands() refuses the first one", () => {
+  refuseOperands([], "bench");
+  const message = 'unexpected "a": bench takes options only';
+  assertThrows(() => refuseOperands(["a", "b"], "bench"), UsageError, message);
+});
+
+Deno.test("reportFailure() writes one line that steers no terminal", () => {
+  const lines: string[] = [];
+  const codes = [new UsageError("a\n b\u001b[2J"), new Error("c"), "d"]
+    .map((error) => reportFailure("tune", error, (line) => lines.push(line)));
+  assertEquals(codes, [2, 1, 1]);
+  assertEquals(lines, ["tune: a b\\u001b[2J", "tune: c", "tune: d"]);
+});
+
+Deno.test("parseArguments() knows the choices of a value, and that a default leaves none out", () => {
+  const { values } = parseArguments([], { options: { runtime } });
+  const chosen: "deno" | "dawn" = values.runtime; // as TypeScript sees it
+  assertEquals(chosen, "deno");
+});

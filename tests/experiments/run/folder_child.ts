@@ -1,0 +1,6 @@
+/** `run/folder_child.ts FOLDER`: holds a run's folder until it is killed. For tests. */
+import { RunFolder } from "../../../src/experiments/run/folder.ts";
+
+using _ = await RunFolder.open(Deno.args[0]!);
+console.log("held");
+await new Promise((resolve) => setTimeout(resolve, 60_000));

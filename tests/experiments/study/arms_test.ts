@@ -1,0 +1,64 @@
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import fc from "fast-check";
+import {
+  armName,
+  listArms,
+  parseNames,
+  parseSeeds,
+  parseShard,
+  STUDY_SETTINGS,
+  STUDY_VARIANTS,
+  type StudyArm,
+} from "../../../src/experiments/study/arms.ts";
+
+const everything = { settings: STUDY_SETTINGS, variants: STUDY_VARIANTS, seeds: [1, 2, 3, 4, 5] };
+
+Deno.test("listArms() goes seed by seed, each arm once", () => {
+  const arms = listArms(everything);
+  assertEquals(arms.length, 3 * 4 * 5);
+  assertEquals(new Set(arms.map(armName)).size, arms.length);
+  assertEquals(arms.map(({ seed }) => seed), arms.map(({ seed }) => seed).toSorted());
+});
+
+Deno.test("listArms() deals out shards that are disjoint, complete, and keep pairs together", () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 20 }), (count) => {
+    const shards = Array.from(
+      { length: count },
+      (_, i) => listArms(everything, { index: i + 1, count }),
+    );
+    const names = shards.flat().map(armName).toSorted();
+    assertEquals(names, listArms(everything).map(armName).toSorted());
+    const sizes = shards.map((arms) => arms.length);
+    assert(Math.max(...sizes) - Math.min(...sizes) <= STUDY_VARIANTS.length);
+    for (const arms of shards) {
+      const blocks = Map.groupBy(arms, ({ setting, seed }: StudyArm) => `${setting} ${seed}`);
+      for (const [, block] of blocks) assertEquals(block.length, STUDY_VARIANTS.length);
+    }
+  }));
+});
+
+Deno.test("listArms() counts shards from 1", () => {
+  const selection = { ...everything, settings: ["shallow", "deep"] as const, seeds: [1, 2] };
+  const first = (index: number) => armName(listArms(selection, { index, count: 3 })[0]!);
+  assertEquals([1, 2, 3].map(first), [
+    "shallow-none-seed1",
+    "deep-none-seed1",
+    "shallow-none-seed2",
+  ]);
+});
+
+Deno.test("parseNames(), parseSeeds() and parseShard() refuse what they do not understand", () => {
+  assertEquals(parseNames("learned, none", STUDY_VARIANTS), ["none", "learned"]);
+  for (const text of ["", "nine", "none,none", "none,,learned"]) {
+    assertEquals(parseNames(text, STUDY_VARIANTS), undefined, text);
+  }
+  assertEquals(parseSeeds("3"), [1, 2, 3]);
+  assertEquals(parseSeeds("6-8"), [6, 7, 8]);
+  for (const text of ["0", "", "x", "3-2", "1-99999", "1.5", "-3", "1,2"]) {
+    assertEquals(parseSeeds(text), undefined, text);
+  }
+  assertEquals(parseShard("2/8"), { index: 2, count: 8 });
+  for (const text of ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3"]) {
+    assertEquals(parseShard(text), undefined, text);
+  }
+});

@@ -1,0 +1,144 @@
+import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";
+import { type ClaimResult, judgeClaims } from "../../../../src/experiments/study/claims/judge.ts";
+import { CLAIM_RULES } from "../../../../src/experiments/study/claims/rules.ts";
+import type { ClaimVerdict } from "../../../../src/experiments/study/claims/evidence.ts";
+import { mergeStudy, type NamedRecord } from "../../../../src/experiments/study/merge.ts";
+import type { StudyRecord } from "../../../../src/experiments/study/record.ts";
+import { syntheticStudy } from "../synthetic.ts";
+
+const FIVE = [1, 2, 3, 4, 5];
+
+function verdictsOf(claims: readonly ClaimResult[]): Record<string, ClaimVerdict> {
+  return Object.fromEntries(claims.map(({ id, verdict }) => [id, verdict]));
+}
+
+function judged(found: readonly NamedRecord[]): Record<string, ClaimVerdict> {
+  return verdictsOf(judgeClaims(mergeStudy(found)));
+}
+
+Deno.test("judgeClaims() reproduces every claim in a world that is as the paper says", () => {
+  const claims = judgeClaims(mergeStudy(syntheticStudy(FIVE)));
+  assertEquals(claims.length, CLAIM_RULES.length);
+  for (const { id, verdict, evidence } of claims) {
+    assertEquals(verdict, "reproduced", `${id} ${JSON.stringify(evidence)}`);
+  }
+});
+
+Deno.test("judgeClaims() does not reproduce V-scale's effects where variants are like the baseline", () => {
+  const verdicts = judged(syntheticStudy(FIVE, { world: "same" }));
+  for (const [id, verdict] of Object.entries(verdicts)) {
+    const effect = /^(gradient-sink-lower|residual-lower|mlp-lower|int8-static)/.test(id);
+    assertEquals(verdict !== "reproduced", effect, `${id} ${verdict}`);
+  }
+});
+
+Deno.test("judgeClaims() calls nothing that needs a test reproduced below 5 seeds", () => {
+  const claims = judgeClaims(mergeStudy(syntheticStudy([1, 2, 3, 4])));
+  for (const { id, verdict, evidence, remarks } of claims) {
+    const tested = evidence.some(({ test }) => test !== undefined);
+    assertEquals(verdict, tested ? "partly" : "reproduced", id);
+    assertEquals(remarks.some((remark) => /takes to pass/.test(remark)), tested);
+  }
+});
+
+Deno.test("judgeClaims() says no data where there is none", () => {
+  const found = syntheticStudy(FIVE, { withFinal: false });
+  const without = judged(found);
+  assertEquals([without["int8-static"], without["int8-dynamic"], without.theory], [
+    "no data",
+    "no data",
+    "no data",
+  ]);
+  const baseline = judged(found.filter(({ record }) => record.arm.variant === "none"));
+  assertEquals([baseline["sink-kept-learned"], baseline["residual-lower-learned"]], [
+    "no data",
+    "no data",
+  ]);
+  assertEquals(baseline["gradient-sink"], "reproduced");
+  assertEquals(judgeClaims(mergeStudy([])), []);
+});
+
+/** Every record, changed at each step. */
+function changed(
+  found: readonly NamedRecord[],
+  change: (record: StudyRecord) => StudyRecord,
+): NamedRecord[] {
+  return found.map(({ path, record }) => ({ path, record: change(structuredClone(record)) }));
+}
+
+Deno.test("judgeClaims() needs every seed: one that goes the other way makes it partly", () => {
+  // The baseline's smallest Bloat ratio with one seed: 4 of 5 cannot pass at 0.05.
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    if (record.arm.variant === "none" && record.arm.seed === 3) {
+      for (const { layers } of record.trajectory) {
+        for (const { attention } of layers) (attention!.gradient as [number, number])[0] = 0.005;
+      }
+    }
+    return record;
+  });
+  assertEquals(judged(found)["gradient-sink"], "partly");
+});
+
+Deno.test("judgeClaims() judges no claim about a sink where none formed", () => {
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    for (const { layers } of record.trajectory) {
+      for (const { attention } of layers) (attention as { idleScore: number }).idleScore = 0.05;
+    }
+    return record;
+  });
+  const verdicts = judged(found);
+  for (const [id, verdict] of Object.entries(verdicts)) {
+    const aboutSink = /^(path-order|gradient-sink|value-drain|bloat|sink-kept|residual|mlp)/.test(
+      id,
+    );
+    const wanted = id === "sink" ? "not reproduced" : aboutSink ? "no data" : "reproduced";
+    assertEquals(verdict, wanted, id);
+  }
+});
+
+Deno.test("judgeClaims() pairs arms by their seeds", () => {
+  // Seeds differ a hundredfold, variants by the same factor with each.
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    const { variant, seed } = record.arm;
+    for (const { layers } of record.trajectory) {
+      for (const { output } of layers) {
+        (output as [number, number])[0] = 100 ** seed / (variant === "none" ? 1 : 2);
+        (output as [number, number])[1] = 1;
+      }
+    }
+    return record;
+  });
+  const claims = judgeClaims(mergeStudy(found));
+  const [lower] = claims.filter(({ id }) => id === "residual-lower-learned");
+  for (const { summary } of lower!.evidence) {
+    assertEquals([summary.median, summary.interval], [2, { low: 2, high: 2 }]);
+  }
+});
+
+Deno.test("judgeClaims() asks for a query gradient of exactly 0, up to rounding", () => {
+  const found = changed(syntheticStudy(FIVE), (record) => {
+    for (const { paths } of record.trajectory) (paths!.query as number[])[0] = 1e-4;
+    return record;
+  });
+  assertEquals(judged(found)["path-order"], "partly");
+});
+
+Deno.test("judgeClaims() corrects over all tests of the study", () => {
+  const claims = judgeClaims(mergeStudy(syntheticStudy(FIVE, { names: ["shallow", "deep"] })));
+  const tests = claims.flatMap(({ evidence }) => evidence.flatMap(({ test }) => test ?? []));
+  assert(tests.length > 40);
+  for (const { pValue, holm, least } of tests) {
+    assertEquals([pValue >= least, holm >= pValue, least], [true, true, 1 / 32]);
+  }
+  // All are at their least, so the correction multiplies by their number.
+  assertEquals(tests[0]!.holm, 1);
+});
+
+Deno.test("judgeClaims() compares at the strongest sink that all pairs reach", () => {
+  const [claim] = judgeClaims(mergeStudy(syntheticStudy(FIVE)))
+    .filter(({ id }) => id === "residual-lower-learned");
+  const labels = claim!.evidence.map(({ label }) => label);
+  // The made-up baseline ends at 0.8.
+  assertStringIncludes(labels[1]!, "where the sink first reaches 0.7");
+  assertEquals(claim!.evidence.map(({ summary }) => summary.count), [5, 5, 5, 5]);
+});

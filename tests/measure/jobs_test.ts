@@ -1,0 +1,91 @@
+import {
+  type KernelName,
+  kernelPasses,
+  type PassName,
+} from "../../src/measure/workloads/shapes.ts";
+import { batchJobs, type JobSelection, listJobs, listWork } from "../../src/measure/jobs.ts";
+import {
+  namedVariantsOf,
+  numberFormatOf,
+  variantsOf,
+} from "../../src/measure/workloads/variants.ts";
+import { assert, assertEquals } from "../support/assert/assert.ts";
+
+const kernels = Object.keys(kernelPasses) as KernelName[];
+const everything: JobSelection = {
+  kernels,
+  passes: ["forward", "backward"] satisfies PassName[],
+  shapes: "quick",
+  dtypes: ["f32", "f16+f32"],
+  caches: ["hot"],
+  variants: "all",
+};
+
+function jobsOf(
+  changes: Partial<JobSelection>,
+  unfit: Readonly<Record<string, string>> = {},
+) {
+  const selection = { ...everything, ...changes };
+  const work = listWork(selection, { software: true });
+  return listJobs(
+    selection,
+    work.map((each) => ({ ...each, chosen: "portable", tuned: false, unfit })),
+  );
+}
+
+const formats = (
+  jobs: readonly { readonly dtype: string; readonly variant: string }[],
+) => [...new Set(jobs.map(({ dtype, variant }) => `${dtype} ${variant}`))];
+
+Deno.test("listJobs() lists what rounds to f16 only where it is named", () => {
+  for (const variants of ["chosen", "all"] as const) {
+    const jobs = jobsOf({ variants });
+    assert(jobs.length >= kernels.length);
+    assert(jobs.every(({ dtype, variant }) => dtype === "f32" && !variant.endsWith("f16")));
+  }
+  const named = ["tiled-32x32", "tiled-32x32-f16", "tiled-32-f16"];
+  assertEquals(formats(jobsOf({ variants: named })), [
+    "f32 tiled-32x32",
+    "f16+f32 tiled-32x32-f16",
+    "f16+f32 tiled-32-f16",
+  ]);
+  const passes = jobsOf({ variants: named, kernels: ["attention"] })
+    .filter(({ dtype }) => dtype !== "f32").map(({ pass }) => pass);
+  assertEquals([...new Set(passes)], ["forward", "backward"]);
+});
+
+Deno.test("listJobs() leaves out other number formats, and what cannot run", () => {
+  const variants = ["tiled-32", "tiled-32-f16", "tiled-f16"];
+  const matmul = { variants, kernels: ["matmul"] as const };
+  assertEquals(formats(jobsOf({ ...matmul, dtypes: ["f32"] })), ["f32 tiled-32"]);
+  assertEquals(formats(jobsOf({ ...matmul, dtypes: ["f16+f32"] })), [
+    "f16+f32 tiled-f16",
+    "f16+f32 tiled-32-f16",
+  ]);
+  assertEquals(formats(jobsOf(matmul, { "tiled-f16": "no", "tiled-32-f16": "no" })), [
+    "f32 tiled-32",
+  ]);
+});
+
+Deno.test("kernels in f16 are among no operator's usual ones, from which bench and tuning choose", () => {
+  let count = 0;
+  for (const kernel of kernels) {
+    for (const pass of kernelPasses[kernel]) {
+      for (const name of variantsOf(kernel, pass)) {
+        assertEquals(numberFormatOf(kernel, pass, name), "f32");
+      }
+      for (const name of namedVariantsOf(kernel, pass)) {
+        assert(name.endsWith("-f16") && !variantsOf(kernel, pass).includes(name), name);
+        assertEquals(numberFormatOf(kernel, pass, name), "f16+f32");
+        count++;
+      }
+    }
+  }
+  assert(count >= 3 * 6 + 4, `${count}`);
+});
+
+Deno.test("batchJobs() keeps number formats apart, and loses no job", () => {
+  const jobs = jobsOf({ variants: ["tiled-32", "tiled-32-f16"], kernels: ["matmul"] });
+  const batched = batchJobs(jobs, 3).flat();
+  assertEquals(batched.map(({ id }) => id).sort((a, b) => a - b), jobs.map(({ id }) => id));
+});

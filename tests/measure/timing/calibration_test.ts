@@ -1,0 +1,106 @@
+import { randomUniform } from "../../../src/random.ts";
+import {
+  calibrateTicks,
+  type ClockAnchor,
+  observeClockStep,
+  observeQuantum,
+} from "../../../src/measure/timing/calibration.ts";
+import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
+
+// Times on a clock of this step, told in whole ticks, at irregular moments.
+function timesOf(step: number, seed = 1): number[] {
+  let time = 1e12;
+  return [...randomUniform({ seed, length: 512, minimum: 3_000, maximum: 33_000 })].map((wait) => {
+    time += wait;
+    return Math.round(Math.round(time / step) * step);
+  });
+}
+
+// A GPU clock of `length` ns a tick, read by a host that takes 0.2 to 8 ms around it.
+function anchorsOf(length: number, seed = 1): ClockAnchor[] {
+  const delays = randomUniform({ seed, length: 40, minimum: 0.1e6, maximum: 4e6 });
+  return Array.from({ length: 20 }, (_, i) => {
+    const time = 5e9 + 15e6 * i;
+    return {
+      ticks: Math.round((time - 4e9) / length),
+      before: time - delays[2 * i]!,
+      after: time + delays[2 * i + 1]!,
+    };
+  });
+}
+
+Deno.test("observeQuantum() finds whole steps exactly", () => {
+  for (const step of [1, 2, 32, 1000, 65_536, 100_000]) {
+    assertEquals(observeQuantum(timesOf(step)), step);
+  }
+});
+
+Deno.test("observeQuantum() finds steps that are no whole number of ticks", () => {
+  // 24 MHz (Apple), 19.2 MHz and 12 MHz (Intel), 76.8 MHz.
+  for (const hertz of [24e6, 19.2e6, 12e6, 76.8e6]) {
+    const step = 1e9 / hertz;
+    for (const seed of [1, 2, 3]) {
+      const found = observeQuantum(timesOf(step, seed)) ?? 0;
+      // 512 times over 9 ms: the fit pins the step to better than a rounding over the shortest distance.
+      assert(Math.abs(found - step) < 1e-3 * step, `${found} for ${step}`);
+    }
+  }
+});
+
+Deno.test("observeQuantum() sees no pattern where there is none", () => {
+  for (const seed of [1, 2, 3, 4, 5]) assertEquals(observeQuantum(timesOf(1, seed)), 1);
+});
+
+Deno.test("observeQuantum() has no data from a clock that stands still", () => {
+  assertEquals(observeQuantum([7, 7, 7]), undefined);
+  assertEquals(observeQuantum([]), undefined);
+});
+
+Deno.test("calibrateTicks() takes nanoseconds for nanoseconds", () => {
+  const found = calibrateTicks(anchorsOf(1));
+  assertEquals(found?.nanosecondsPerTick, 1);
+  // 285 ms between the ends; at most 8 ms of doubt at each.
+  assert(found!.calibrationError < 8 / 285, `${found!.calibrationError}`);
+});
+
+Deno.test("calibrateTicks() finds the length of other ticks within the error that it gives", () => {
+  for (const length of [10, 52.083, 83.333, 0.5, 1.2]) {
+    for (const seed of [1, 2, 3]) {
+      const found = calibrateTicks(anchorsOf(length, seed))!;
+      const error = Math.abs(found.nanosecondsPerTick / length - 1);
+      assert(error <= found.calibrationError * 1.05, `${found.nanosecondsPerTick} for ${length}`);
+      assert(found.nanosecondsPerTick !== 1);
+    }
+  }
+});
+
+Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
+  const good = anchorsOf(1);
+  assertEquals(calibrateTicks(good.map((each) => ({ ...each, ticks: 0 }))), undefined);
+  assertEquals(calibrateTicks(good.map((each) => ({ ...each, ticks: -each.ticks }))), undefined);
+  // A clock that begins anew with every submission.
+  assertEquals(calibrateTicks(good.map((each, i) => ({ ...each, ticks: i % 3 }))), undefined);
+  // One that changes its pace half-way.
+  const changed = good.map((each, i) => i < 10 ? each : { ...each, ticks: 1.5 * each.ticks });
+  assertEquals(calibrateTicks(changed), undefined);
+  // One that stands still for a moment, though every other pair could be right.
+  const still = [[0, 0], [100, 100], [104, 100]].map(([time, ticks]) => ({
+    ticks: 1e6 * ticks!,
+    before: 1e6 * (time! - 1.5),
+    after: 1e6 * (time! + 1.5),
+  }));
+  assertEquals(calibrateTicks(still), undefined);
+  assert(calibrateTicks(still.slice(0, 2)) !== undefined);
+  // Anchors too close together to tell anything.
+  assertEquals(
+    calibrateTicks(good.map((each) => ({ ...each, before: 0, after: 1e10 }))),
+    undefined,
+  );
+  assertThrows(() => calibrateTicks(good.slice(0, 1)), RangeError, "1 anchors");
+});
+
+Deno.test("observeClockStep() finds the step of a coarse clock", () => {
+  let reading = 0;
+  assertEquals(observeClockStep(() => 100 * Math.floor(reading++ / 7)), 100);
+  assertEquals(observeClockStep(() => 5), 0);
+});

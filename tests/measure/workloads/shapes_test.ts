@@ -1,0 +1,93 @@
+import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
+import {
+  type GridName,
+  type KernelName,
+  kernelPasses,
+  modelShapes,
+  type Shape,
+  shapeNamed,
+  shapesOf,
+} from "../../../src/measure/workloads/shapes.ts";
+
+const kernels = Object.keys(kernelPasses) as KernelName[];
+const grids: readonly GridName[] = ["quick", "default", "full"];
+
+Deno.test("shapesOf() gives grids that hold one another, without two shapes alike", () => {
+  for (const kernel of kernels) {
+    for (const software of [false, true]) {
+      const [quick, usual, full] = grids.map((grid) => shapesOf(kernel, { grid, software }));
+      assert(quick!.length >= 1 && usual!.length > quick!.length && full!.length > usual!.length);
+      assertEquals(shapesOf(kernel, { software }), usual);
+      const names = full!.map(({ name }) => name);
+      const dimensions = full!.map((shape) => JSON.stringify(shape.dimensions));
+      assertEquals(new Set(names).size, names.length);
+      assertEquals(new Set(dimensions).size, names.length);
+      for (const { name } of [...quick!, ...usual!]) assert(names.includes(name), name);
+    }
+  }
+});
+
+Deno.test("shapesOf() keeps a model's head dimension and group size in its slices", () => {
+  let slices = 0;
+  for (const shape of shapesOf("attention", { grid: "full", software: true })) {
+    const model = Object.entries(modelShapes).filter(([name]) => shape.name.startsWith(name)).at(
+      -1,
+    )!;
+    const { queryHeads, keyValueHeads, headDim } = model[1];
+    const { Hq, Hkv, D, T } = shape.dimensions;
+    assertEquals(D, headDim);
+    assertEquals(Hq! / Hkv!, queryHeads / keyValueHeads);
+    assert(Number.isInteger(Hkv) && Hkv! >= 1);
+    if (Hq! < queryHeads) assert(shape.name.includes(`-h${Hq}`), shape.name);
+    if (T! < model[1].sequenceLength) assert(shape.name.includes(`-t${T}`), shape.name);
+    slices++;
+  }
+  assert(slices > 5);
+});
+
+Deno.test("shapesOf() has products of odd lengths, each beside a neighbour without", () => {
+  const shapes = shapesOf("matmul", { grid: "full", software: true });
+  const lengths = ({ dimensions: { M, N, K } }: Shape) => [M!, N!, K!];
+  const isOdd = (shape: Shape) => lengths(shape).some((length) => length > 1 && length % 2 === 1);
+  const layout = ({ dimensions: { B, transposeLeft, transposeRight } }: Shape) =>
+    [B, transposeLeft, transposeRight].join();
+  const odd = shapes.filter(isOdd);
+  for (const shape of odd) {
+    const neighbours = shapes.filter((other) =>
+      !isOdd(other) && layout(other) === layout(shape) &&
+      lengths(other).every((length, i) => Math.abs(length - lengths(shape)[i]!) <= 1)
+    );
+    assert(neighbours.length > 0, `${shape.name} has no neighbour`);
+  }
+  const transpositions = new Set(odd.map(layout));
+  assert(odd.length > 5 && transpositions.size > 3, `${odd.length} odd products`);
+});
+
+Deno.test("shapeNamed() finds every shape, and whole layers also on software adapters", () => {
+  for (const kernel of kernels) {
+    for (const software of [false, true]) {
+      for (const shape of shapesOf(kernel, { grid: "full", software })) {
+        assertEquals(shapeNamed(kernel, shape.name), shape);
+      }
+    }
+  }
+  assertEquals(shapeNamed("attention", "llama-3.2-1b").dimensions, {
+    B: 1,
+    Hq: 32,
+    Hkv: 8,
+    T: 2048,
+    D: 64,
+  });
+  assertEquals(shapeNamed("rms-norm", "paper-1b").dimensions, { rows: 2048, d: 2048 });
+});
+
+Deno.test("shapesOf() and shapeNamed() throw for unknown names, listing the known ones", () => {
+  const software = false;
+  assertThrows(() => shapesOf("atention" as KernelName, { software }), RangeError, "rms-norm");
+  assertThrows(
+    () => shapesOf("attention", { grid: "huge" as GridName, software }),
+    RangeError,
+    'grid is "huge", wanted one of quick, default, full',
+  );
+  assertThrows(() => shapeNamed("attention", "llama-9"), RangeError, "llama-3.2-1b");
+});

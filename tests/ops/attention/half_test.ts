@@ -1,0 +1,202 @@
+/** Attention's kernels that keep tiles in f16: as exact as their error analysis says, for gradients of every size. */
+import { attentionTiledMemory } from "../../../kernels/attention/tiled/tile.ts";
+import {
+  type Gpu,
+  planAttentionBackward,
+  planAttentionForward,
+  type Tensor,
+} from "../../../mod.ts";
+import {
+  attentionBackwardHalfVariants,
+  attentionBackwardVariants,
+} from "../../../src/ops/attention/backward_variants.ts";
+import {
+  attentionForwardHalfVariants,
+  attentionForwardVariants,
+} from "../../../src/ops/attention/forward_variants.ts";
+import {
+  attentionHalfTiles,
+  type AttentionTile,
+  attentionTiles,
+  unfitTiled,
+} from "../../../src/ops/attention/tiled.ts";
+import { chooseVariant } from "../../../src/ops/shared/variants.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import {
+  SMALL_TILE_VARIANT,
+  smallTile,
+  tiledKernels,
+  tiledRewrites,
+} from "../../support/attention/small_tile.ts";
+import { checkVariant, type KernelProperty, testMutants } from "../../support/forced_kernels.ts";
+import { siblingGpu, testGpu } from "../../support/gpu.ts";
+import {
+  attentionBackwardIsCausal,
+  attentionForwardIsCausal,
+  attentionRepeatsItself,
+} from "../../support/properties/attention/bits.ts";
+import {
+  attentionBackwardMatchesTwinInHalf,
+  attentionForwardMatchesTwinInHalf,
+  describeHalf,
+  halfExamples,
+  HEAD_DIM,
+} from "../../support/properties/attention/half_twin.ts";
+import {
+  attentionBackwardPassesNonFinite,
+  attentionForwardPassesNonFinite,
+} from "../../support/properties/attention/non_finite.ts";
+import { describeReport } from "../../support/report.ts";
+
+const { forward: forwardKernel, query: queryKernel } = tiledKernels;
+const kernels = Object.values(tiledKernels);
+const variant = SMALL_TILE_VARIANT;
+const rewrites = tiledRewrites({ ...smallTile, headDim: HEAD_DIM, storage: "f16" });
+const pinned = { examples: halfExamples, runs: 0 };
+const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwinInHalf(gpu, pinned);
+const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwinInHalf(gpu, pinned);
+
+// On Dawn the driver takes most of a minute to compile them; attention/tiled_test.ts has its compiler look at them.
+Deno.test("attention's kernels in f16 are as exact as they say, and have the others' properties [deno]", async () => {
+  const bits = { examples: halfExamples.slice(0, 6), runs: 0 };
+  const one = { examples: halfExamples.slice(5, 6), runs: 0 };
+  await checkVariant(await testGpu("deno"), {
+    variant,
+    kernels,
+    rewrites,
+    properties: [
+      attentionForwardMatchesTwinInHalf,
+      attentionBackwardMatchesTwinInHalf,
+      (gpu) => attentionForwardIsCausal(gpu, bits),
+      (gpu) => attentionBackwardIsCausal(gpu, bits),
+      (gpu) => attentionRepeatsItself(gpu, bits),
+      (gpu) => attentionForwardPassesNonFinite(gpu, one),
+      (gpu) => attentionBackwardPassesNonFinite(gpu, one),
+    ],
+  });
+});
+
+Deno.test('attention forward "tiled-32x32-f16" agrees with the twin', async () => {
+  const report = await attentionForwardMatchesTwinInHalf(await testGpu("deno"), {
+    variant: "tiled-32x32-f16",
+    examples: [
+      describeHalf({ keyHeads: 2, group: 2, length: 77, headDim: 20, seed: 504 }),
+      describeHalf({ length: 33, headDim: 20, seed: 505, operands: "rounded" }),
+    ],
+    runs: 0,
+  });
+  console.log(`    ${describeReport(report)}`);
+});
+
+// Compiled by the runtime and not yet by the driver, which happens when they first run.
+Deno.test("attention's variants in f16 plan the kernels that were tested, in half the memory", async () => {
+  const gpu = siblingGpu(await testGpu("deno"), {});
+  const halves: string[] = [];
+  gpu.pipelines.rewrite = ({ file, source }) => {
+    if (source.includes("pack2x16float")) halves.push(file);
+    return source;
+  };
+  const tensors = Array.from({ length: 5 }, () => gpu.empty([1, 1, 8, 36]));
+  const [query, key, value, output, outputGradient] = tensors as [
+    Tensor,
+    Tensor,
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const logSumExp = gpu.empty([1, 1, 8]);
+  const inputs = { query, key, value };
+  const names = Object.keys(attentionTiles).map((name) => `${name}-f16`);
+  assertEquals(attentionForwardHalfVariants.map(({ name }) => name), names);
+  assertEquals(attentionBackwardHalfVariants.map(({ name }) => name), names);
+  for (const variant of names) {
+    halves.length = 0;
+    const results = { output, logSumExp, outputGradient };
+    const plans = [
+      planAttentionForward(gpu, { ...inputs, variant }),
+      planAttentionBackward(gpu, { ...inputs, ...results, variant }),
+    ];
+    for (const planned of plans) for (const each of Object.values(planned)) each.dispose();
+    assertEquals(halves, kernels);
+    const tile = attentionHalfTiles[variant]!;
+    const { storage: _, ...single } = tile;
+    const partial = 16 * tile.across * tile.down * tile.quadsDown;
+    const memory = (tile: AttentionTile) =>
+      attentionTiledMemory({ ...tile, headDim: 64 }) - partial;
+    assertEquals(memory(tile), memory(single) / 2);
+  }
+  await gpu.sync();
+  for (const tensor of [...tensors, logSumExp]) tensor.dispose();
+});
+
+Deno.test("unfitTiled() follows the smaller storage: the largest tile fits the portable floor in f16", () => {
+  const gpu = {
+    device: {
+      limits: {
+        maxComputeInvocationsPerWorkgroup: 256,
+        maxComputeWorkgroupStorageSize: 16384,
+        maxComputeWorkgroupsPerDimension: 65535,
+      },
+      features: new Set(), // none is wanted
+    },
+  } as unknown as Gpu;
+  const shape = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 64, headDim: 128 };
+  assert(unfitTiled(gpu, shape, attentionTiles["tiled-64x64"]!) !== undefined);
+  assertEquals(unfitTiled(gpu, shape, attentionHalfTiles["tiled-64x64-f16"]!), undefined);
+});
+
+Deno.test("attention's kernels in f16 are never chosen, not even by a tuned choice", async () => {
+  const gpu = siblingGpu(await testGpu("deno"), { software: false });
+  const shape = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 64, headDim: 64 };
+  const name = "tiled-32x32-f16";
+  gpu.variants.get = () => name;
+  const choice = { operator: "attention", shapeClass: "any", shape };
+  const namedOnly = attentionBackwardHalfVariants;
+  for (const wanted of [undefined, name]) {
+    const forward = chooseVariant(gpu, attentionForwardVariants, {
+      ...choice,
+      wanted,
+      namedOnly: attentionForwardHalfVariants,
+    });
+    const backward = chooseVariant(gpu, attentionBackwardVariants, {
+      ...choice,
+      wanted,
+      namedOnly,
+    });
+    assertEquals(
+      [forward.name === name, backward.name === name],
+      wanted === name ? [true, true] : [false, false],
+    );
+  }
+});
+
+testMutants(variant, rewrites, [
+  {
+    file: forwardKernel,
+    caughtBy: forwardTwin,
+    name: "weights are shared in another unit than they are read in",
+    find: /16384\.0 \* weight/g,
+    replace: "weight",
+  },
+  {
+    file: queryKernel,
+    caughtBy: backwardTwin,
+    name: "small gradients of the logits are not enlarged",
+    find: /(enlargement|reduction)\(logitGradientLargest\d\)/g,
+    replace: "vec4f(1.0)",
+  },
+  {
+    file: queryKernel,
+    caughtBy: backwardTwin,
+    name: "masked keys decide over the scale of a row",
+    find: /vec4u\(firstColumn .*\) <= position(\d)/g,
+    replace: "position$1 == position$1",
+  },
+  {
+    file: queryKernel,
+    caughtBy: backwardTwin,
+    name: "outputGradient and value are rounded",
+    find: /bitcast<vec2u>\((vec4f\(.*?\))\.(\w+)\)/g,
+    replace: "bitcast<vec2u>(fromHalves(toHalves($1)).$2)",
+  },
+]);

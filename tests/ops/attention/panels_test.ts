@@ -1,0 +1,230 @@
+/** Attention backward in panels passes the properties of the portable kernels, in one chunk and in many. */
+import { openGpu } from "../../../mod.ts";
+import { attentionBackwardVariants } from "../../../src/ops/attention/backward_variants.ts";
+import { panelChunks } from "../../../src/ops/attention/panels.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { type AttentionDescription, describeAttention } from "../../support/attention/cases.ts";
+import {
+  checkVariant,
+  type KernelMutant,
+  type KernelProperty,
+  testMutants,
+} from "../../support/forced_kernels.ts";
+import { siblingGpu, testGpu } from "../../support/gpu.ts";
+import {
+  attentionBackwardIsCausal,
+  attentionRepeatsItself,
+} from "../../support/properties/attention/bits.ts";
+import { attentionObeysItsIdentities } from "../../support/properties/attention/laws.ts";
+import { lawsOfAttention } from "../../support/properties/attention/of_variants.ts";
+import { attentionBackwardPassesNonFinite } from "../../support/properties/attention/non_finite.ts";
+import { attentionBackwardMatchesTwin } from "../../support/properties/attention/twin.ts";
+
+const call = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 1, headDim: 4 };
+const unfit = await openGpu().then((gpu) => {
+  gpu.dispose();
+  return attentionBackwardVariants.find(({ name }) => name === "panels")?.unfit(gpu, call);
+});
+
+// Whole sequences of all heads in one chunk; tiles that reach past the end in queries, keys and columns.
+const whole: readonly AttentionDescription[] = [
+  { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
+  { keyHeads: 2, length: 97, headDim: 36, seed: 202, vScale: { mode: "full", size: "usual" } },
+  {
+    batch: 2,
+    length: 33,
+    headDim: 12,
+    seed: 3,
+    vScale: { mode: "backward-only", size: "usual" },
+  },
+  { length: 97, headDim: 4, seed: 204, pattern: "hundreds", scale: -0.4 },
+  { length: 64, headDim: 32, seed: 205, pattern: "sink" },
+  { length: 1, headDim: 12, seed: 206 },
+].map((description) => describeAttention(description as Partial<AttentionDescription>));
+// Groups so large that a chunk is two tiles of keys, or one sequence of two tiles.
+const inChunks: readonly AttentionDescription[] = [
+  {
+    keyHeads: 2,
+    group: 16,
+    length: 101,
+    headDim: 8,
+    seed: 207,
+    vScale: { mode: "full", size: "usual" },
+  },
+  { batch: 2, keyHeads: 2, group: 8, length: 40, headDim: 8, seed: 208 },
+].map((description) => describeAttention(description as Partial<AttentionDescription>));
+const all = [...whole, ...inChunks];
+
+const twin: KernelProperty = (gpu) => attentionBackwardMatchesTwin(gpu, { examples: all, runs: 0 });
+const nonFinite: KernelProperty = (gpu) =>
+  attentionBackwardPassesNonFinite(gpu, { examples: whole.slice(2, 3), runs: 0 });
+
+const subgroup = "subgroup.wgsl.ts";
+const barrierFree = "barrier_free.wgsl.ts";
+const kernelsOf = (kind: string) =>
+  ["panels", "panels_key_value", "panels_query"].map((name) =>
+    `attention_backward_${name}_${kind}`
+  );
+const valveKernel = "attention/panels/valve.wgsl";
+const [panelsKernel, keyValueKernel, queryKernel] = kernelsOf(subgroup) as [string, string, string];
+const [plainPanels, plainKeyValue, plainQuery] = kernelsOf(barrierFree) as [string, string, string];
+
+for (
+  const [variant, kind, runtime] of [
+    ["panels", subgroup, "deno"],
+    ["panels", subgroup, "dawn"],
+    ["panels-barrier-free", barrierFree, "deno"],
+  ] as const
+) {
+  const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  const reason = variant === "panels" && unfit !== undefined
+    ? unfit
+    : runtime === "dawn" && !ffi
+    ? "needs --allow-ffi"
+    : undefined;
+  Deno.test({
+    name:
+      `attentionBackward() as "${variant}" has the properties of the portable kernels [${runtime}${
+        reason === undefined ? "" : `: ${reason}`
+      }]`,
+    ignore: reason !== undefined,
+    async fn() {
+      const properties: readonly KernelProperty[] = runtime === "dawn" ? [twin] : [
+        twin,
+        (gpu) => attentionBackwardIsCausal(gpu, { examples: all, runs: 0 }),
+        (gpu) => attentionRepeatsItself(gpu, { examples: all, runs: 0 }),
+        ...lawsOfAttention(12),
+      ];
+      await checkVariant(await testGpu(runtime), {
+        variant,
+        kernels: [...kernelsOf(kind), valveKernel],
+        properties,
+      });
+    },
+  });
+}
+
+Deno.test("panelChunks() covers every tile of keys of every head once, in even parts that are bounded", () => {
+  const shapes = [1, 31, 1024, 1025, 16_384, 100_000].flatMap((sequenceLength) =>
+    [[1, 1, 1], [2, 8, 8], [3, 40, 5], [1, 64, 1]].map(([batches, queryHeads, keyValueHeads]) => ({
+      ...call,
+      sequenceLength,
+      batches: batches!,
+      queryHeads: queryHeads!,
+      keyValueHeads: keyValueHeads!,
+    }))
+  );
+  for (const shape of shapes) {
+    for (const tile of [{ rows: 32, keys: 32 }, { rows: 16, keys: 64 }]) {
+      const tiles = Math.ceil(shape.sequenceLength / tile.keys);
+      const group = shape.queryHeads / shape.keyValueHeads;
+      const next = new Array<number>(shape.batches * shape.keyValueHeads).fill(0);
+      for (const chunk of panelChunks(shape, tile)) {
+        assert(chunk.tiles > 0 && chunk.heads > 0);
+        for (let head = chunk.firstHead; head < chunk.firstHead + chunk.heads; head++) {
+          assertEquals(next[head], chunk.firstTile);
+          next[head] = chunk.firstTile + chunk.tiles;
+        }
+        assert(
+          chunk.heads * chunk.tiles * tile.keys * group <= 1024 ||
+            (chunk.heads === 1 && chunk.tiles === 1),
+          JSON.stringify({ shape, chunk }),
+        );
+      }
+      assertEquals(next, next.map(() => tiles));
+    }
+  }
+});
+
+const identities: KernelProperty = (gpu) =>
+  attentionObeysItsIdentities(gpu, { examples: whole.slice(2, 3), runs: 0 });
+const mutants: readonly KernelMutant[] = ([
+  [
+    panelsKernel,
+    identities,
+    "the first query's gradient is what two sums differ by",
+    /let firstScale = .*;/g,
+    "let firstScale = parameters.scale;",
+  ],
+  [panelsKernel, twin, "queries past the end count", /place\.firstRow \+ \d+u < length/g, "true"],
+  [panelsKernel, twin, "V-scale's factor is forgotten", /factors\.y = /g, "let none = "],
+  [panelsKernel, twin, "the scale is forgotten", /parameters\.scale \* \(/g, "("],
+  [
+    keyValueKernel,
+    twin,
+    "only the first query head counts",
+    /member < parameters.groupSize/g,
+    "member < 1u",
+  ],
+  [
+    keyValueKernel,
+    nonFinite,
+    "masked queries are multiplied",
+    /select\(vec4f\(0\.0\), (.*?), k \+/g,
+    "select($1, $1, k +",
+  ],
+  [
+    keyValueKernel,
+    twin,
+    "the chunk's heads are the first",
+    /parameters\.firstHead \+ workgroup/g,
+    "workgroup",
+  ],
+  [queryKernel, twin, "later chunks forget the earlier ones", /firstKey > 0u/g, "false"],
+  [queryKernel, nonFinite, "masked keys are multiplied", /<= whole \+ \d+u/g, "<= whole + 31u"],
+  [
+    plainPanels,
+    twin,
+    "all queries but the first have no gradient", // the first one's is exact on SwiftShader without it
+    /select\(parameters\.scale, 0\.0/g,
+    "select(0.0, parameters.scale",
+  ],
+  [
+    plainPanels,
+    twin,
+    "the scale is forgotten",
+    /= scale\s+\* \(weights/g,
+    "= (weights",
+  ],
+  [
+    plainKeyValue,
+    nonFinite,
+    "masked queries are multiplied",
+    />= firstKey \+ \d+u/g,
+    ">= firstKey",
+  ],
+  [plainQuery, twin, "later chunks forget the earlier ones", /firstKey > 0u/g, "false"],
+  [valveKernel, twin, "V-scale's eigenvalue term is dropped", /= 2\.0 \*/g, "= 0.0 *"],
+  [
+    valveKernel,
+    twin,
+    "the constant's gradient has the wrong sign",
+    /vec2f\(-factor/g,
+    "vec2f(factor",
+  ],
+] as const).map(([file, caughtBy, name, find, replace]) => ({
+  file,
+  caughtBy,
+  name,
+  find,
+  replace,
+}));
+const isPlain = ({ file }: KernelMutant) => file.endsWith(barrierFree);
+testMutants("panels", {}, mutants.filter((mutant) => !isPlain(mutant)), unfit);
+testMutants("panels-barrier-free", {}, mutants.filter(isPlain));
+
+Deno.test("attentionBackward() goes without panels that a buffer cannot hold", async () => {
+  const gpu = await testGpu("deno");
+  const shape = { batches: 1, queryHeads: 2, keyValueHeads: 1, sequenceLength: 64, headDim: 32 };
+  const bytes = 4 * 2 * 64 * 64;
+  const reasons = (limit: number) => {
+    const limits = { maxStorageBufferBindingSize: limit, maxBufferSize: limit };
+    const small = siblingGpu(gpu, { limits });
+    return attentionBackwardVariants.filter(({ name }) => name.startsWith("panels"))
+      .map(({ unfit }) => unfit(small, shape) ?? "");
+  };
+  for (const reason of reasons(bytes - 4)) {
+    assert(reason.includes("bytes") || reason.includes("subgroups"), reason);
+  }
+  assertEquals(reasons(bytes).filter((reason) => reason.includes("bytes")), []);
+});

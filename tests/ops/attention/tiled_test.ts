@@ -1,0 +1,230 @@
+/**
+ * Attention's kernels for GPUs pass the properties of the portable ones. Each tile is checked once; where kernels are
+ * compiled again, for another runtime or broken on purpose, a small tile with as many rows takes less time.
+ */
+import {
+  type Gpu,
+  openGpu,
+  planAttentionBackward,
+  planAttentionForward,
+  type Tensor,
+} from "../../../mod.ts";
+import {
+  attentionHalfTiles,
+  attentionTiles,
+  bestTile,
+  unfitTiled,
+} from "../../../src/ops/attention/tiled.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { type AttentionDescription, describeAttention } from "../../support/attention/cases.ts";
+import {
+  SMALL_TILE_VARIANT,
+  smallTile,
+  tiledKernels,
+  tiledRewrites,
+} from "../../support/attention/small_tile.ts";
+import { checkVariant, type KernelProperty, testMutants } from "../../support/forced_kernels.ts";
+import { testGpu } from "../../support/gpu.ts";
+import {
+  attentionBackwardIsCausal,
+  attentionForwardIsCausal,
+  attentionRepeatsItself,
+} from "../../support/properties/attention/bits.ts";
+import { attentionObeysItsIdentities } from "../../support/properties/attention/laws.ts";
+import { lawsOfAttention } from "../../support/properties/attention/of_variants.ts";
+import {
+  attentionBackwardPassesNonFinite,
+  attentionForwardPassesNonFinite,
+} from "../../support/properties/attention/non_finite.ts";
+import {
+  attentionBackwardMatchesTwin,
+  attentionForwardMatchesTwin,
+} from "../../support/properties/attention/twin.ts";
+
+const { forward: forwardKernel, query: queryKernel, keyValue: keyValueKernel } = tiledKernels;
+const kernels = Object.values(tiledKernels);
+const variant = SMALL_TILE_VARIANT;
+const rewrites = tiledRewrites(smallTile);
+
+const cases: readonly AttentionDescription[] = [
+  { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 401 },
+  { keyHeads: 2, length: 97, seed: 402, vScale: { mode: "full", size: "usual" } },
+  { batch: 2, length: 33, seed: 203, vScale: { mode: "backward-only", size: "usual" } },
+  { length: 97, seed: 404, scale: -0.4, pattern: "hundreds" },
+  { length: 64, seed: 405, pattern: "sink" },
+  { length: 1, seed: 406 },
+].map((description) =>
+  describeAttention({
+    ...description as Partial<AttentionDescription>,
+    headDim: smallTile.headDim,
+  })
+);
+const only = { examples: cases, runs: 0 };
+const one = { examples: cases.slice(2, 3), runs: 0 };
+const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwin(gpu, only);
+const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwin(gpu, only);
+const forwardNonFinite: KernelProperty = (gpu) => attentionForwardPassesNonFinite(gpu, one);
+const backwardNonFinite: KernelProperty = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
+
+// The registered tiles, at a head dimension that is no multiple of their step.
+const whole = [
+  describeAttention({ keyHeads: 2, group: 2, length: 133, headDim: 36, seed: 407 }),
+  describeAttention({
+    length: 65,
+    headDim: 36,
+    seed: 408,
+    vScale: { mode: "full", size: "usual" },
+  }),
+];
+for (const name of Object.keys(attentionTiles)) {
+  Deno.test(`attention "${name}" agrees with the twin [deno]`, async () => {
+    await checkVariant(await testGpu("deno"), {
+      variant: name,
+      kernels,
+      properties: [
+        (gpu) => attentionForwardMatchesTwin(gpu, { examples: whole, runs: 0 }),
+        (gpu) => attentionBackwardMatchesTwin(gpu, { examples: whole, runs: 0 }),
+      ],
+    });
+  });
+}
+
+Deno.test("attention in tiles has the properties of the portable kernels [deno]", async () => {
+  await checkVariant(await testGpu("deno"), {
+    variant,
+    kernels,
+    rewrites,
+    properties: [
+      forwardTwin,
+      backwardTwin,
+      (gpu) => attentionForwardIsCausal(gpu, only),
+      (gpu) => attentionBackwardIsCausal(gpu, only),
+      (gpu) => attentionRepeatsItself(gpu, only),
+      ...lawsOfAttention(smallTile.headDim),
+    ],
+  });
+});
+
+// Lavapipe takes a minute for what Dawn's WGSL compiler makes of these kernels, which guards every access: there they are
+// only compiled to what the driver takes, which happens without running them.
+const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+Deno.test({
+  name: `attention's tiled kernels compile [dawn${ffi ? "" : ": needs --allow-ffi"}]`,
+  ignore: !ffi,
+  async fn() {
+    const gpu = await testGpu("dawn");
+    const tensors = Array.from({ length: 6 }, () => gpu.empty([1, 1, 8, 36]));
+    const [query, key, value, output, outputGradient] = tensors as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    const logSumExp = gpu.empty([1, 1, 8]);
+    for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
+      const inputs = { query, key, value, variant };
+      const plans = [
+        planAttentionForward(gpu, inputs),
+        planAttentionBackward(gpu, { ...inputs, output, logSumExp, outputGradient }),
+      ];
+      for (const planned of plans) for (const each of Object.values(planned)) each.dispose();
+    }
+    await gpu.sync();
+    for (const tensor of [...tensors, logSumExp]) tensor.dispose();
+  },
+});
+
+Deno.test("unfitTiled() says what an adapter or a shape lacks", async () => {
+  using gpu = await openGpu();
+  const shape = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 64, headDim: 64 };
+  const limited = (limits: Partial<Record<keyof GPUSupportedLimits, number>>) => ({
+    device: {
+      limits: {
+        maxComputeInvocationsPerWorkgroup: 256,
+        maxComputeWorkgroupStorageSize: 16384,
+        maxComputeWorkgroupsPerDimension: 65535,
+        ...limits,
+      },
+    },
+  } as unknown as Gpu);
+  const tile = attentionTiles["tiled-64x32"]!;
+  assertEquals(unfitTiled(gpu, shape, tile), undefined);
+  assertEquals(unfitTiled(limited({}), shape, tile), undefined); // the portable floor is enough
+  assertEquals(
+    unfitTiled(limited({ maxComputeInvocationsPerWorkgroup: 32 }), shape, tile),
+    "it needs 64 invocations in a workgroup",
+  );
+  assert(
+    unfitTiled(limited({}), shape, attentionTiles["tiled-64x64"]!)?.includes("workgroup memory"),
+  );
+  assertEquals(
+    unfitTiled(limited({}), { ...shape, headDim: 256 }, tile),
+    "the head dimension is 256, wanted at most 128",
+  );
+  assertEquals(
+    unfitTiled(limited({ maxComputeWorkgroupsPerDimension: 1 }), shape, tile),
+    "the sequence has too many tiles",
+  );
+});
+
+Deno.test("bestTile() is a tile, and a small one where there are few rows", () => {
+  for (const rows of [1, 2 ** 13, 2 ** 20]) {
+    for (const headDim of [4, 64, 128, 256]) assert(bestTile(rows, headDim) in attentionTiles);
+  }
+  assertEquals(bestTile(2 ** 13, 64), "tiled-32x32");
+  assertEquals(bestTile(2 ** 17, 64), "tiled-64x32");
+  assertEquals(bestTile(2 ** 17, 128), "tiled-64x64");
+});
+
+testMutants(variant, rewrites, [
+  {
+    file: forwardKernel,
+    caughtBy: forwardTwin,
+    name: "a masked key counts",
+    find: /u\)\) <= position(\d)/g,
+    replace: "u)) <= position$1 + vec4u(1u)",
+  },
+  {
+    file: forwardKernel,
+    caughtBy: forwardNonFinite,
+    name: "masked values are multiplied by zero",
+    find: /j <= position(\d\.\w)/g,
+    replace: "j <= position$1 + 64u",
+  },
+  {
+    file: forwardKernel,
+    caughtBy: forwardTwin,
+    name: "no barriers",
+    find: /workgroupBarrier\(\);/g,
+    replace: "",
+  },
+  {
+    file: queryKernel,
+    caughtBy: backwardTwin,
+    name: "no barriers",
+    find: /workgroupBarrier\(\);/g,
+    replace: "",
+  },
+  {
+    file: queryKernel,
+    caughtBy: (gpu) => attentionObeysItsIdentities(gpu, one),
+    name: "the first query's gradient is what two sums differ by",
+    find: /let slope(\d) = .*;/g,
+    replace: "let slope$1 = vec4f(1.0);",
+  },
+  {
+    file: keyValueKernel,
+    caughtBy: backwardNonFinite,
+    name: "masked queries are multiplied",
+    find: /j >= position/g,
+    replace: "j + 64u >= position",
+  },
+  {
+    file: keyValueKernel,
+    caughtBy: backwardTwin,
+    name: "V-scale's product lacks a share",
+    find: /l < 2u/g,
+    replace: "l < 1u",
+  },
+]);

@@ -1,0 +1,172 @@
+/** Attention's faster kernels pass the properties of the portable ones; each is forced, and seen to have run. */
+import { type Gpu, openGpu } from "../../../mod.ts";
+import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
+import { attentionBackwardVariants } from "../../../src/ops/attention/backward_variants.ts";
+import { attentionForwardVariants } from "../../../src/ops/attention/forward_variants.ts";
+import { attentionTiles } from "../../../src/ops/attention/tiled.ts";
+import { tunableOperators } from "../../../src/ops/tuning/operators.ts";
+import { assertEquals } from "../../support/assert/assert.ts";
+import { type AttentionDescription, describeAttention } from "../../support/attention/cases.ts";
+import {
+  checkVariant,
+  type KernelMutant,
+  type KernelProperty,
+  testMutants,
+} from "../../support/forced_kernels.ts";
+import { testGpu } from "../../support/gpu.ts";
+import {
+  attentionForwardIsCausal,
+  attentionRepeatsItself,
+} from "../../support/properties/attention/bits.ts";
+import { lawsOfAttention } from "../../support/properties/attention/of_variants.ts";
+import { attentionForwardMatchesTwin } from "../../support/properties/attention/twin.ts";
+import { softwareInfo } from "../../support/tuned_choice.ts";
+
+const unfit = await openGpu().then((gpu) => {
+  gpu.dispose();
+  const size = gpu.info.subgroupSize;
+  return size !== undefined && size.minimum === size.maximum && size.maximum <= 8
+    ? undefined
+    : "wants subgroups of one size, 8 lanes at most";
+});
+
+// One head dimension, so that each kernel is compiled once: three vec4f columns, which leave lanes idle.
+const small: readonly AttentionDescription[] = [
+  { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 201 },
+  { keyHeads: 2, length: 97, seed: 202, vScale: { mode: "full", size: "usual" }, scale: -0.4 },
+  { batch: 2, length: 33, seed: 203, vScale: { mode: "backward-only", size: "usual" } },
+  { length: 97, seed: 204, pattern: "hundreds" },
+  { length: 64, seed: 205, pattern: "sink" },
+  { length: 1, seed: 206 },
+].map((description) =>
+  describeAttention({ ...description as Partial<AttentionDescription>, headDim: 12 })
+);
+// Two columns a lane, the second one half empty.
+const wide: readonly AttentionDescription[] = [
+  describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 207 }),
+  describeAttention({
+    keyHeads: 2,
+    length: 41,
+    headDim: 36,
+    seed: 208,
+    vScale: { mode: "full", size: "usual" },
+  }),
+];
+
+function variantTest(
+  variant: string,
+  properties: readonly KernelProperty[],
+  { runtime, kernels }: { readonly runtime: "deno" | "dawn"; readonly kernels: readonly string[] },
+): void {
+  const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  const reason = unfit ?? (runtime === "dawn" && !ffi ? "needs --allow-ffi" : undefined);
+  Deno.test({
+    name: `attention "${variant}" [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
+    ignore: reason !== undefined,
+    async fn() {
+      await checkVariant(await testGpu(runtime), { variant, kernels, properties });
+    },
+  });
+}
+
+const forwardKernel = "attention/forward_subgroup.wgsl.ts";
+const forwardTwin = (examples: readonly AttentionDescription[]) => (gpu: Gpu) =>
+  attentionForwardMatchesTwin(gpu, { examples, runs: 0 });
+
+const only = { examples: small, runs: 0 };
+for (const rows of [8, 16, 32]) {
+  variantTest(`subgroup-${rows}`, [
+    forwardTwin([...small, ...wide]),
+    (gpu) => attentionForwardIsCausal(gpu, only),
+    (gpu) => attentionRepeatsItself(gpu, only),
+    ...lawsOfAttention(12),
+  ], { runtime: "deno", kernels: [forwardKernel] });
+}
+variantTest("subgroup-8", [forwardTwin(small)], { runtime: "dawn", kernels: [forwardKernel] });
+
+Deno.test("every attention variant is tested here or in a file of its own", () => {
+  assertEquals(attentionForwardVariants.map(({ name }) => name), [
+    "subgroup-32",
+    "subgroup-16",
+    "subgroup-8",
+    "barrier-free",
+    ...Object.keys(attentionTiles),
+    "portable",
+  ]);
+  assertEquals(attentionBackwardVariants.map(({ name }) => name), [
+    "panels",
+    "panels-barrier-free",
+    ...Object.keys(attentionTiles),
+    "portable",
+  ]);
+});
+
+Deno.test("attention on the CPU takes kernels of its own for every length", () => {
+  const lanes = (size: number) =>
+    createDryGpu({ ...softwareInfo, subgroupSize: { minimum: size, maximum: size } });
+  const chosen = (operator: string, gpu: Gpu, T: number, D = 64) =>
+    tunableOperators.get(operator)!.choose(gpu, { B: 1, Hq: 8, Hkv: 1, T, D });
+  for (
+    const [T, D, forward] of [
+      [1, 64, "subgroup-16"],
+      [48, 128, "subgroup-16"],
+      [49, 128, "subgroup-32"],
+      [1023, 96, "subgroup-32"],
+      [1023, 132, "subgroup-16"],
+    ] as const
+  ) {
+    assertEquals(chosen("attentionForward", lanes(8), T, D), forward, `T ${T} D ${D}`);
+    assertEquals(chosen("attentionBackward", lanes(8), T, D), "panels", `T ${T} D ${D}`);
+  }
+  // Four lanes: both directions change at one length, since each pair adds up its logits in the same order.
+  assertEquals(chosen("attentionForward", lanes(4), 63), "portable");
+  assertEquals(chosen("attentionBackward", lanes(4), 63), "portable");
+  assertEquals(chosen("attentionForward", lanes(4), 64), "barrier-free");
+  assertEquals(chosen("attentionBackward", lanes(4), 64), "panels-barrier-free");
+});
+
+const forwardMutants: readonly Omit<KernelMutant, "file" | "caughtBy">[] = [
+  {
+    name: "a masked key is scored",
+    find: /position <= vec4u\(firstRow \+ (\d+)u\)/g,
+    replace: "position <= vec4u(firstRow + $1u + 1u)",
+  },
+  {
+    name: "the last key of a row is lost",
+    find: /firstKey \+ k <= firstRow/g,
+    replace: "firstKey + k < firstRow",
+  },
+  { name: "the output is not rescaled", find: /running0_3 \*= correction3;/g, replace: "" },
+  {
+    name: "a larger maximum is not seen",
+    find: /SLACK: f32 = 4\.0/g,
+    replace: "SLACK: f32 = 3e38",
+  },
+  {
+    name: "a row's second key has no part in its maximum",
+    find: /subgroupMax\(maximum\(score3\)\)/g,
+    replace: "subgroupMax(score3.x)",
+  },
+  {
+    name: "V-scale's factor is forgotten",
+    find: /factors\[i\] = v\.x \/ \(v\.x \+ v\.y\);/g,
+    replace: "",
+  },
+  { name: "queries share the first key head", find: /workgroup\.y \/ groupSize/g, replace: "0u" },
+  { name: "logSumExp is left in base 2", find: / \* LN_2;/g, replace: ";" },
+];
+const mutants: readonly KernelMutant[] = [
+  ...forwardMutants.map((mutant) => ({
+    ...mutant,
+    file: forwardKernel,
+    caughtBy: forwardTwin(small),
+  })),
+  {
+    name: "a row's maximum moves with another row's",
+    file: forwardKernel,
+    find: /highest(\d+) - maximum\1 > SLACK/g,
+    replace: "true",
+    caughtBy: (gpu) => attentionForwardIsCausal(gpu, only),
+  },
+];
+testMutants("subgroup-8", {}, mutants, unfit);

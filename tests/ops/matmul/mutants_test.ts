@@ -1,0 +1,303 @@
+/** The matrix product's checks, checked: each kernel is broken on purpose, and must fail. */
+import type { Gpu } from "../../../mod.ts";
+import { assert } from "../../support/assert/assert.ts";
+import { onEachRuntime, siblingGpu } from "../../support/gpu.ts";
+import { describeMatmul, matmulContainsNonFinite, matmulMatchesTwin } from "./properties.ts";
+import { plannerFor, subgroupCases } from "./subgroup_cases.ts";
+
+interface Mutant {
+  /** What is broken. */
+  readonly name: string;
+  readonly variant: string;
+  /** The part of the kernel to break. */
+  readonly file: string;
+  /** What stands there; the first place that fits is replaced. */
+  readonly from: string | RegExp;
+  readonly to: string;
+  /** Which check must see it. Default: the comparison with the twin. */
+  readonly check?: typeof matmulMatchesTwin;
+  /** The name of the subgroup kernel's tile that must show it. Default: what is chosen for the examples. */
+  readonly tile?: string;
+}
+
+const mutants: readonly Mutant[] = [
+  {
+    name: "a stride of right that is the left's",
+    variant: "portable",
+    file: "matmul/portable.wgsl",
+    from: "rightK * parameters.rightInner",
+    to: "rightK * parameters.leftInner",
+  },
+  {
+    name: "no barrier between the steps",
+    variant: "portable",
+    file: "matmul/portable.wgsl",
+    from: /workgroupBarrier\(\);\n {2}\}/,
+    to: "}",
+  },
+  {
+    name: "a row too few written",
+    variant: "portable",
+    file: "matmul/portable.wgsl",
+    from: "row + i < parameters.rows &&",
+    to: "row + i + 1u < parameters.rows &&",
+  },
+  {
+    name: "k past the end multiplied",
+    variant: "portable",
+    file: "matmul/portable.wgsl",
+    from: "let steps = min(STEP, parameters.inner - first);",
+    to: "let steps = STEP;",
+  },
+  {
+    name: "a block 0.1 % too large",
+    variant: "portable",
+    file: "matmul/portable.wgsl",
+    from: "column + j] = block[j][i]",
+    to: "column + j] = 1.001 * block[j][i]",
+  },
+  {
+    name: "batches that all read the first left matrix",
+    variant: "portable",
+    file: "matmul/portable.wgsl",
+    from: "tile.batch * parameters.leftBatch",
+    to: "0u * parameters.leftBatch",
+  },
+  {
+    name: "tiles of rows and columns mixed up",
+    variant: "barrier-free",
+    file: "matmul/operands.wgsl",
+    from: "index % tilesAcross",
+    to: "index % tilesDown",
+  },
+  {
+    name: "one product left out",
+    variant: "barrier-free",
+    file: "matmul/barrier_free.wgsl.ts",
+    from: /(p3_1 = p3_1) \+ x0 \* r1_0/,
+    to: "$1",
+  },
+  {
+    name: "a column too few written",
+    variant: "barrier-free",
+    file: "matmul/barrier_free.wgsl.ts",
+    from: /column \+ (\d+)u < parameters.columns/g,
+    to: "column + $1u + 1u < parameters.columns",
+  },
+  {
+    name: "a broadcast from a neighbour",
+    variant: "subgroup",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /(let x2 = subgroupBroadcast\(l\d+\.\w, )3u/,
+    to: "$12u",
+  },
+  {
+    name: "the third k of a step taken twice",
+    variant: "subgroup",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /\+ x3 \* r0_3/,
+    to: "+ x2 * r0_2",
+  },
+  {
+    name: "columns past the end written to the last but one",
+    variant: "subgroup",
+    tile: "copies of both operands",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /(let stored\d+ = min\(column\d+, parameters.columns - )1u/g,
+    to: "$12u",
+  },
+  {
+    name: "rows past the end written to the last but one",
+    variant: "subgroup",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /(let row\d+ = productStart \+ min\(.*, parameters.rows - )1u/g,
+    to: "$12u",
+  },
+  {
+    name: "vectors stored a row too high",
+    variant: "subgroup",
+    tile: "whole vectors stored",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /(product\[\()row1( \+ column\d+\) \/ 4u\])/,
+    to: "$1row0$2",
+  },
+  {
+    name: "what is left of K taken from one k too early",
+    variant: "subgroup",
+    file: "matmul/subgroup.wgsl.ts",
+    from: "let k = whole;",
+    to: "let k = whole - 1u;",
+  },
+  {
+    name: "a strip of columns from the first one on",
+    variant: "subgroup",
+    tile: "a strip of columns",
+    file: "matmul/operands.wgsl",
+    from: "parameters.firstColumn + (index",
+    to: "0u * parameters.firstColumn + (index",
+  },
+  {
+    name: "an extra column multiplied by its neighbour in k",
+    variant: "subgroup",
+    tile: "an extra column, and a row that is dealt",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /(let y0_2 = subgroupBroadcast\(e0, )2u/,
+    to: "$11u",
+  },
+  {
+    name: "an extra column that takes another row of its lane",
+    variant: "subgroup",
+    tile: "extra columns in whole vectors",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /(let rowOfLane0 = min\(tile\.row \+ (min\()?)0u/,
+    to: "$11u",
+  },
+  {
+    name: "extra columns written to the first of them",
+    variant: "subgroup",
+    tile: "extra columns of exchanged operands, four numbers at a time along K",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /\+ extraStored1\] = q0_1/,
+    to: "+ extraStored0] = q0_1",
+  },
+  {
+    name: "the extra column of a copy read one vector too early",
+    variant: "subgroup",
+    tile: "an extra column of a copy on the last tile",
+    file: "matmul/subgroup.wgsl.ts",
+    from: "parameters.columns - 1u) / 4u;",
+    to: "parameters.columns - 1u) / 4u - 1u;",
+  },
+  {
+    name: "a dealt row that takes the third k twice",
+    variant: "subgroup",
+    tile: "one row, whose numbers are dealt",
+    file: "matmul/subgroup.wgsl.ts",
+    from: "min(dealt0 % 4u, 3u)",
+    to: "min(dealt0 % 4u, 2u)",
+  },
+  {
+    name: "the corner of a dealt row and an extra column not written",
+    variant: "subgroup",
+    tile: "an extra column, and a row that is dealt",
+    file: "matmul/subgroup.wgsl.ts",
+    from: /product\[row16 \+ extraStored0\] = o16_0;/,
+    to: "",
+  },
+  {
+    name: "batches written over the first one",
+    variant: "subgroup",
+    file: "matmul/subgroup.wgsl.ts",
+    from: "tile.batch * parameters.productBatch",
+    to: "0u * parameters.productBatch",
+  },
+  {
+    name: "workgroups without a tile that write one",
+    variant: "subgroup",
+    file: "matmul/operands.wgsl",
+    from: "rowOfTiles / tilesDown);",
+    to: "rowOfTiles / tilesDown / 2u);",
+  },
+  {
+    name: "packing that repeats the last but one",
+    variant: "subgroup",
+    tile: "copies of both operands",
+    file: "matmul/pack.wgsl",
+    from: "vec4u(parameters.outer - 1u))",
+    to: "vec4u(parameters.outer - 2u))",
+  },
+  {
+    name: "packing that leaves out the last k",
+    variant: "subgroup",
+    tile: "copies of both operands",
+    file: "matmul/pack.wgsl",
+    from: "min(k, parameters.inner - 1u)",
+    to: "min(k, parameters.inner - 2u)",
+  },
+  {
+    name: "no barrier before the tiles are read",
+    variant: "tiled",
+    file: "matmul/tiled.wgsl.ts",
+    from: /workgroupBarrier\(\);\n {4}for/,
+    to: "for",
+  },
+  {
+    name: "quads of rows written to each other's place",
+    variant: "tiled",
+    file: "matmul/tiled.wgsl.ts",
+    from: /lane\.y \+ 8u\)/g,
+    to: "lane.y + 9u)",
+  },
+  {
+    name: "k past the end not zero",
+    variant: "tiled",
+    file: "matmul/tiled.wgsl.ts",
+    from: /select\(vec4f\(0\.0\), numbers, first \+ k < parameters\.inner\)/g,
+    to: "numbers",
+  },
+  {
+    name: "a neighbouring column added, times next to nothing",
+    variant: "portable",
+    file: "matmul/portable.wgsl",
+    from: "mat4x4f(columns.x * rows,",
+    to: "mat4x4f(columns.x * rows + 1e-30 * columns.z * rows,",
+    check: matmulContainsNonFinite,
+  },
+];
+
+// Reaches past every end, with batches; odd K; the first one with whole vectors of four.
+const examples = [
+  describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true, seed: 92 }),
+  describeMatmul({ leading: [2], rows: 81, columns: 77, inner: 39, seed: 90 }),
+  describeMatmul({
+    leading: [2],
+    rows: 81,
+    columns: 77,
+    inner: 39,
+    transposeLeft: true,
+    transposeRight: true,
+    seed: 91,
+  }),
+];
+
+async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
+  const { variant, file, from, to, check = matmulMatchesTwin, tile } = mutant;
+  const given = subgroupCases.find(({ name }) => name === tile);
+  assert((given === undefined) === (tile === undefined), `there is no tile "${tile}"`);
+  const broken = siblingGpu(gpu, {});
+  let changed = 0;
+  broken.pipelines.rewrite = (part) => {
+    if (part.file !== file) return part.source;
+    const source = part.source.replace(from, to);
+    if (source !== part.source) changed++;
+    return source;
+  };
+  const failure = await check(broken, given === undefined ? variant : plannerFor(given), {
+    examples: given === undefined ? examples : [given.description],
+    runs: 0,
+    endOnFailure: true,
+  })
+    .then(() => undefined, (error: Error) => error);
+  assert(changed > 0, `"${mutant.name}" changes nothing`);
+  assert(failure !== undefined, `"${mutant.name}" passes the checks`);
+  const reason = String(failure.cause ?? failure);
+  assert(
+    /is .*, expected .*: off by|wanted the bits|after an infinity/.test(reason),
+    `"${mutant.name}" fails for another reason: ${reason}`,
+  );
+}
+
+onEachRuntime("matmul()'s checks pass these cases on whole kernels", async (gpu) => {
+  for (const variant of new Set(mutants.map((mutant) => mutant.variant))) {
+    await matmulMatchesTwin(gpu, variant, { examples, runs: 0 });
+    await matmulContainsNonFinite(gpu, variant, { examples, runs: 0 });
+  }
+}, { runtimes: ["deno"] });
+
+for (const mutant of mutants) {
+  onEachRuntime(
+    `matmul()'s checks fail on "${mutant.variant}" with ${mutant.name}`,
+    (gpu) => breaks(gpu, mutant),
+    { runtimes: ["deno"] },
+  );
+}

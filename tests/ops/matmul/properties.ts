@@ -1,0 +1,316 @@
+/** What must hold for the matrix product, whichever kernel computes it. */
+import fc from "fast-check";
+import { type Gpu, type MatmulOptions, planMatmul, reference } from "../../../mod.ts";
+import { randomNormal } from "../../../src/random.ts";
+import { assert } from "../../support/assert/assert.ts";
+import { checkCases, type PropertyOptions } from "../../support/check_cases.ts";
+import { type Numbers, onGpuPlanned } from "../../support/on_gpu.ts";
+import type { Report, Tally } from "../../support/report.ts";
+
+/** Unit roundoff of float32. */
+const U = 2 ** -24;
+/** The smallest normal float32: an error of this size is a flushed subnormal. */
+const FLUSH = 2 ** -126;
+
+/** A drawn product. */
+export interface MatmulDescription {
+  /** The leading dimensions. */
+  readonly leading: readonly number[];
+  readonly rows: number;
+  readonly columns: number;
+  readonly inner: number;
+  readonly transposeLeft: boolean;
+  readonly transposeRight: boolean;
+  /** Whether right has no leading dimensions. */
+  readonly shared: boolean;
+  /** The standard deviation of the operands. */
+  readonly size: number;
+  readonly seed: number;
+}
+
+// The lengths that tiles of 16, 32 and 64 fit exactly, or miss by one.
+const length = fc.oneof(
+  fc.constantFrom(1, 2, 15, 16, 17, 32, 33, 63, 64, 65, 96, 128, 129),
+  fc.integer({ min: 1, max: 100 }),
+);
+
+const matmulDescription: fc.Arbitrary<MatmulDescription> = fc.record({
+  leading: fc.constantFrom<readonly number[]>([], [], [1], [2], [3], [2, 3]),
+  rows: length,
+  columns: length,
+  inner: fc.oneof(fc.constantFrom(1, 2, 3, 4, 5, 15, 16, 17, 64), fc.integer({ min: 1, max: 90 })),
+  transposeLeft: fc.boolean(),
+  transposeRight: fc.boolean(),
+  shared: fc.boolean(),
+  size: fc.constantFrom(1, 1, 1e-15, 1e15),
+  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+});
+
+/** A description with what is not given filled in. */
+export function describeMatmul(
+  changes: Partial<MatmulDescription> & Pick<MatmulDescription, "rows" | "columns" | "inner">,
+): MatmulDescription {
+  return {
+    leading: [],
+    transposeLeft: false,
+    transposeRight: false,
+    shared: false,
+    size: 1,
+    seed: 1,
+    ...changes,
+  };
+}
+
+const allTranspositions = [[false, false], [false, true], [true, false], [true, true]] as const;
+
+/** Both operands contiguous along K or not, on exact tiles and on ones that reach past every end. */
+const examples: readonly MatmulDescription[] = [
+  // Rows that are whole vectors of four and no whole tiles.
+  describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true }),
+  ...allTranspositions.flatMap(([transposeLeft, transposeRight]) => [
+    describeMatmul({ rows: 128, columns: 128, inner: 20, transposeLeft, transposeRight }),
+    describeMatmul({
+      leading: [2],
+      rows: 67,
+      columns: 35,
+      inner: 19,
+      transposeLeft,
+      transposeRight,
+      shared: transposeRight,
+    }),
+    describeMatmul({ rows: 1, columns: 1, inner: 1, transposeLeft, transposeRight }),
+  ]),
+];
+
+/** The operands of a description. */
+export function drawMatmul(
+  description: MatmulDescription,
+): { readonly left: Numbers; readonly right: Numbers } {
+  const { leading, rows, columns, inner, transposeLeft, transposeRight, shared, seed, size } =
+    description;
+  const draw = (shape: readonly number[], seed: number): Numbers => ({
+    data: randomNormal({ seed, length: reference.elementCount(shape), standardDeviation: size }),
+    shape,
+  });
+  return {
+    left: draw([...leading, ...transposeLeft ? [inner, rows] : [rows, inner]], seed),
+    right: draw([
+      ...shared ? [] : leading,
+      ...transposeRight ? [columns, inner] : [inner, columns],
+    ], seed + 1),
+  };
+}
+
+interface Operands {
+  readonly left: Numbers;
+  readonly right: Numbers;
+  readonly transposeLeft?: boolean;
+  readonly transposeRight?: boolean;
+}
+
+function twin({ left, right, transposeLeft, transposeRight }: Operands): reference.ReferenceTensor {
+  return reference.matmul({
+    left: reference.tensor(left.data, left.shape),
+    right: reference.tensor(right.data, right.shape),
+    transposeLeft,
+    transposeRight,
+  }).product;
+}
+
+/**
+ * How far a float32 product may be from the exact one. A term is rounded when it is multiplied and goes through K
+ * additions at most, in whatever order: (K + 1) u Σ|l r|, and γ_n = n u / (1 − n u) in place of n u (Higham, Accuracy and
+ * Stability of Numerical Algorithms, section 3.1). A subnormal number flushed to zero costs 2^-126.
+ */
+function bound(operands: Operands, inner: number): Float64Array {
+  const magnitude = ({ data, shape }: Numbers): Numbers => ({ data: data.map(Math.abs), shape });
+  const { left, right } = operands;
+  const sums = twin({ ...operands, left: magnitude(left), right: magnitude(right) });
+  const gamma = (inner + 1) * U / (1 - (inner + 1) * U);
+  return sums.data.map((sum) => gamma * sum + 2 * inner * FLUSH);
+}
+
+/** What computes the product: the name of a variant, or a plan of one's own under a name. */
+export type MatmulPlanner = string | { readonly name: string; readonly plan: typeof planMatmul };
+
+type Property = (
+  gpu: Gpu,
+  variant: MatmulPlanner,
+  options?: PropertyOptions<MatmulDescription>,
+) => Promise<Report>;
+
+function nameOf(variant: MatmulPlanner): string {
+  return typeof variant === "string" ? variant : variant.name;
+}
+
+function plannerOf(variant: MatmulPlanner): typeof planMatmul {
+  if (typeof variant !== "string") return variant.plan;
+  return (gpu, options) => planMatmul(gpu, { ...options, variant });
+}
+
+/**
+ * The product is within its bounds of the float64 twin; every number is written, by every run of the plan, and with the
+ * same bits.
+ */
+export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
+  checkCases(gpu, {
+    name: `matmul "${nameOf(variant)}" vs twin`,
+    arbitrary: matmulDescription,
+    examples,
+    seed: 741,
+    runs: 40,
+    async check(description, tally) {
+      const { transposeLeft, transposeRight, inner } = description;
+      const operands = { ...drawMatmul(description), transposeLeft, transposeRight };
+      const [first, second] = await onGpuPlanned<MatmulOptions, ReturnType<typeof planMatmul>>(
+        gpu,
+        plannerOf(variant),
+        { args: operands, runs: 2 },
+      );
+      const expected = twin(operands);
+      tally.sameBits("shape", { actual: first!.product.shape, expected: expected.shape });
+      tally.within("product", {
+        actual: first!.product.data,
+        expected: expected.data,
+        bound: bound(operands, inner),
+      });
+      tally.sameBits("the product of a second run", {
+        actual: second!.product.data,
+        expected: first!.product.data,
+      });
+    },
+  }, options);
+
+async function multiply(
+  gpu: Gpu,
+  { variant, ...operands }: Operands & { variant: MatmulPlanner },
+): Promise<Numbers> {
+  const [result] = await onGpuPlanned<MatmulOptions, ReturnType<typeof planMatmul>>(
+    gpu,
+    plannerOf(variant),
+    { args: operands, runs: 1 },
+  );
+  return result!.product;
+}
+
+/** A NaN and an infinity spoil their own row and column of the product, and nothing else, not even a bit. */
+export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
+  checkCases(gpu, {
+    name: `matmul "${nameOf(variant)}" contains non-finite numbers`,
+    arbitrary: matmulDescription,
+    examples: examples.filter(({ rows }) => rows > 1),
+    seed: 742,
+    runs: 15,
+    async check(description, tally) {
+      const { rows, columns, inner, transposeLeft, transposeRight, seed } = description;
+      const operands = { ...drawMatmul(description), transposeLeft, transposeRight, variant };
+      const clean = await multiply(gpu, operands);
+      const spoilt = {
+        left: { ...operands.left, data: operands.left.data.slice() },
+        right: { ...operands.right, data: operands.right.data.slice() },
+      };
+      // The last row and column are those that stand in for what lies past the end.
+      const m = seed % 2 === 0 ? rows - 1 : seed % rows;
+      const n = seed % 3 === 0 ? columns - 1 : seed % columns;
+      const k = seed % 5 === 0 ? inner - 1 : seed % inner;
+      spoilt.left.data[transposeLeft ? k * rows + m : m * inner + k] = NaN;
+      spoilt.right.data[transposeRight ? n * inner + k : k * columns + n] = Infinity;
+      const product = await multiply(gpu, { ...operands, ...spoilt });
+      const expected = Array.from(clean.data);
+      // In the first batch; in all of them where they share the right operand.
+      const batches = clean.data.length / rows / columns;
+      for (let batch = 0; batch < batches; batch++) {
+        const start = batch * rows * columns;
+        for (let j = 0; batch === 0 && j < columns; j++) expected[start + m * columns + j] = NaN;
+        for (let i = 0; (batch === 0 || description.shared) && i < rows; i++) {
+          const cell = start + i * columns + n;
+          if (!Number.isFinite(product.data[cell])) expected[cell] = product.data[cell]!;
+        }
+      }
+      tally.sameBits("product", { actual: product.data, expected });
+      // What the infinity reaches is infinite, or NaN in the NaN's row.
+      for (let i = 0; i < rows; i++) {
+        const number = product.data[i * columns + n]!;
+        assert(!Number.isFinite(number), `row ${i} of column ${n} is ${number} after an infinity`);
+      }
+    },
+  }, options);
+
+function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function checkAdjoint(
+  tally: Tally,
+  { what, pairs, bounds }: {
+    readonly what: string;
+    readonly pairs: readonly [Numbers, Numbers][];
+    /** Of the first of each pair; the second is exact. */
+    readonly bounds: readonly Float64Array[];
+  },
+): void {
+  const values = pairs.map(([a, b]) => inner(a.data, b.data));
+  const allowed = pairs.map(([, b], i) => inner(bounds[i]!, b.data.map(Math.abs)));
+  tally.within(what, {
+    actual: [values[0]!],
+    expected: [values[1]!],
+    bound: [allowed[0]! + allowed[1]!],
+  });
+}
+
+/**
+ * With P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩, so that the products that training takes for gradients are gradients; and
+ * Pᵀ = Rᵀ Lᵀ.
+ */
+export const matmulIsAdjoint: Property = (gpu, variant, options = {}) =>
+  checkCases(gpu, {
+    name: `matmul "${nameOf(variant)}" is adjoint to its gradients`,
+    arbitrary: matmulDescription,
+    examples: [describeMatmul({ leading: [2], rows: 45, columns: 70, inner: 33, seed: 5 })],
+    seed: 743,
+    runs: 8,
+    async check(drawn, tally) {
+      const description = { ...drawn, transposeLeft: false, transposeRight: false, shared: false };
+      const { leading, rows, columns, inner: depth } = description;
+      const { left, right } = drawMatmul(description);
+      const gradient = drawMatmul({
+        ...description,
+        inner: columns,
+        seed: description.seed + 2,
+      }).left;
+      const forward = { left, right };
+      const forLeft = { left: gradient, right, transposeRight: true };
+      const forRight = { left, right: gradient, transposeLeft: true };
+      const swapped = { left: right, right: left, transposeLeft: true, transposeRight: true };
+      const product = await multiply(gpu, { ...forward, variant });
+      const leftGradient = await multiply(gpu, { ...forLeft, variant });
+      const rightGradient = await multiply(gpu, { ...forRight, variant });
+      checkAdjoint(tally, {
+        what: "⟨P, G⟩ and ⟨G Rᵀ, L⟩",
+        pairs: [[product, gradient], [leftGradient, left]],
+        bounds: [bound(forward, depth), bound(forLeft, columns)],
+      });
+      checkAdjoint(tally, {
+        what: "⟨P, G⟩ and ⟨Lᵀ G, R⟩",
+        pairs: [[product, gradient], [rightGradient, right]],
+        bounds: [bound(forward, depth), bound(forRight, rows)],
+      });
+      const transposed = await multiply(gpu, { ...swapped, variant });
+      const turned = new Float64Array(product.data.length);
+      for (let batch = 0; batch < reference.elementCount(leading); batch++) {
+        const start = batch * rows * columns;
+        for (let m = 0; m < rows; m++) {
+          for (let n = 0; n < columns; n++) {
+            turned[start + m * columns + n] = transposed.data[start + n * rows + m]!;
+          }
+        }
+      }
+      tally.within("Pᵀ and Rᵀ Lᵀ", {
+        actual: product.data,
+        expected: turned,
+        bound: bound(forward, depth).map((limit) => 2 * limit),
+      });
+    },
+  }, options);

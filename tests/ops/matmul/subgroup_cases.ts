@@ -1,0 +1,199 @@
+/** Products by the subgroup kernel, each by a tile that is given: what is chosen by itself takes large products. */
+import type { Gpu, planMatmul } from "../../../mod.ts";
+import { Plan } from "../../../src/gpu/plan.ts";
+import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
+import { checkMatmul, exchangeOperands, matmulCost } from "../../../src/ops/matmul/shape.ts";
+import { planSubgroup } from "../../../src/ops/matmul/subgroup.ts";
+import type { SubgroupChoice } from "../../../src/ops/matmul/subgroup_cost.ts";
+import { matmulVariants } from "../../../src/ops/matmul/variants.ts";
+import { describeMatmul, type MatmulDescription, type MatmulPlanner } from "./properties.ts";
+
+/** A product and how it is computed. */
+export interface SubgroupCase {
+  readonly name: string;
+  readonly description: MatmulDescription;
+  readonly exchanged?: boolean;
+  readonly rows: number;
+  readonly left: MatmulReading;
+  /**
+   * The width, the extra columns and the right operand's reading of the whole tiles, and of what is left of the columns:
+   * a tile less where that has extra ones.
+   */
+  readonly parts: readonly {
+    readonly width: number;
+    /** Default: true. */
+    readonly grouped?: boolean;
+    readonly extra?: number;
+    readonly right: MatmulReading;
+  }[];
+}
+
+const packed: MatmulReading = { load: "along-outer", packed: true };
+const alongOuter: MatmulReading = { load: "along-outer", packed: false };
+const alongInner: MatmulReading = { load: "along-inner", packed: false };
+const scalar: MatmulReading = { load: "scalar", packed: false };
+
+/** Every reading of both sides, tiles of every kind, with rows, columns and k past the end. */
+export const subgroupCases: readonly SubgroupCase[] = [
+  {
+    name: "copies of both operands",
+    description: describeMatmul({ leading: [2], rows: 29, columns: 45, inner: 7, seed: 21 }),
+    rows: 12,
+    left: packed,
+    parts: [{ width: 4, right: packed }],
+  },
+  {
+    name: "a strip of columns",
+    description: describeMatmul({ leading: [2], rows: 41, columns: 37, inner: 9, seed: 22 }),
+    rows: 20,
+    left: scalar,
+    parts: [{ width: 4, right: packed }, { width: 2, right: scalar }],
+  },
+  {
+    name: "exchanged operands that all batches share, in two columns a lane",
+    description: describeMatmul({
+      leading: [3],
+      rows: 21,
+      columns: 7,
+      inner: 5,
+      transposeLeft: true,
+      shared: true,
+      seed: 23,
+    }),
+    exchanged: true,
+    rows: 4,
+    left: scalar,
+    parts: [{ width: 2, right: scalar }],
+  },
+  {
+    name: "three columns a lane, four numbers at a time along K",
+    description: describeMatmul({
+      rows: 20,
+      columns: 29,
+      inner: 8,
+      transposeLeft: true,
+      transposeRight: true,
+      seed: 24,
+    }),
+    rows: 8,
+    left: alongOuter,
+    parts: [{ width: 3, right: alongInner }],
+  },
+  {
+    name: "whole vectors stored",
+    description: describeMatmul({ leading: [2], rows: 37, columns: 44, inner: 12, seed: 25 }),
+    rows: 16,
+    left: alongInner,
+    parts: [{ width: 4, right: alongOuter }],
+  },
+  {
+    name: "exchanged copies",
+    description: describeMatmul({ leading: [2], rows: 35, columns: 51, inner: 6, seed: 26 }),
+    exchanged: true,
+    rows: 24,
+    left: packed,
+    parts: [{ width: 1, right: scalar }],
+  },
+  {
+    name: "an extra column, and a row that is dealt",
+    description: describeMatmul({ leading: [2], rows: 33, columns: 33, inner: 11, seed: 27 }),
+    rows: 17,
+    left: scalar,
+    parts: [{ width: 4, extra: 1, right: scalar }],
+  },
+  {
+    name: "extra columns of exchanged operands, four numbers at a time along K",
+    description: describeMatmul({
+      leading: [2],
+      rows: 39,
+      columns: 23,
+      inner: 12,
+      transposeRight: true,
+      seed: 28,
+    }),
+    exchanged: true,
+    rows: 11,
+    left: alongInner,
+    parts: [{ width: 4, extra: 3, right: alongInner }],
+  },
+  {
+    name: "extra columns in whole vectors",
+    description: describeMatmul({ leading: [2], rows: 22, columns: 72, inner: 8, seed: 29 }),
+    rows: 6,
+    left: alongInner,
+    parts: [{ width: 4, extra: 4, right: alongOuter }],
+  },
+  {
+    name: "an extra column of a copy on the last tile",
+    description: describeMatmul({
+      rows: 13,
+      columns: 65,
+      inner: 10,
+      transposeRight: true,
+      seed: 30,
+    }),
+    rows: 13,
+    left: scalar,
+    parts: [{ width: 4, right: packed }, { width: 4, extra: 1, right: packed }],
+  },
+  {
+    name: "columns that are no neighbours",
+    description: describeMatmul({ leading: [2], rows: 29, columns: 68, inner: 9, seed: 32 }),
+    rows: 16,
+    left: packed,
+    parts: [{ width: 8, grouped: false, right: scalar }],
+  },
+  {
+    name: "one row, whose numbers are dealt",
+    description: describeMatmul({ rows: 1, columns: 40, inner: 20, seed: 31 }),
+    rows: 1,
+    left: scalar,
+    parts: [{ width: 4, right: alongOuter }],
+  },
+];
+
+/** Why the subgroup kernel cannot run here, or undefined. */
+export function unfitForSubgroups(gpu: Gpu): string | undefined {
+  const strides = { outer: 1, inner: 1, batch: 0 };
+  const shape = { rows: 1, columns: 1, inner: 1, batches: 1, left: strides, right: strides };
+  return matmulVariants.find(({ name }) => name === "subgroup")!.unfit(gpu, shape);
+}
+
+/** What computes products as the case says. */
+export function plannerFor({ name, exchanged = false, rows, left, parts }: SubgroupCase): Exclude<
+  MatmulPlanner,
+  string
+> {
+  const plan: typeof planMatmul = (gpu, options) => {
+    const { shape: given, productShape } = checkMatmul(gpu, "matmul", options);
+    const shape = exchanged ? exchangeOperands(given) : given;
+    const product = gpu.empty(productShape);
+    const subgroupSize = gpu.info.subgroupSize!.maximum;
+    const [tiles, strip] = parts;
+    const tile = subgroupSize * tiles!.width;
+    const lastTile = Math.floor(shape.columns / tile) * tile;
+    const end = strip === undefined
+      ? shape.columns
+      : lastTile - (strip.extra === undefined ? 0 : tile);
+    const usual = { grouped: true, extra: 0 };
+    const choice: SubgroupChoice = {
+      shape,
+      rows,
+      left,
+      parts: [
+        { ...usual, first: 0, end, ...tiles! },
+        ...strip === undefined ? [] : [{ ...usual, first: end, end: shape.columns, ...strip }],
+      ],
+    };
+    const call = { shape: given, left: options.left, right: options.right, product };
+    return {
+      plan: new Plan(gpu, {
+        operator: "matmul",
+        cost: matmulCost(given),
+        ...planSubgroup(gpu, call, { subgroupSize, choice }),
+      }),
+      product,
+    };
+  };
+  return { name, plan };
+}

@@ -1,0 +1,98 @@
+/** The subgroup kernel by tiles that are given, and how it chooses them. */
+import { chooseSubgroupTile } from "../../../src/ops/matmul/subgroup_choice.ts";
+import type { SubgroupChoice } from "../../../src/ops/matmul/subgroup_cost.ts";
+import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { onEachFitRuntime, siblingGpu, testGpu } from "../../support/gpu.ts";
+import { matmulContainsNonFinite, matmulMatchesTwin } from "./properties.ts";
+import { plannerFor, subgroupCases, unfitForSubgroups } from "./subgroup_cases.ts";
+
+for (const tile of subgroupCases) {
+  await onEachFitRuntime(`matmul()'s subgroup kernel is right with ${tile.name}`, async (gpu) => {
+    const options = { examples: [tile.description], runs: 0 };
+    await matmulMatchesTwin(gpu, plannerFor(tile), options);
+    await matmulContainsNonFinite(gpu, plannerFor(tile), options);
+  }, { unfit: unfitForSubgroups });
+}
+
+Deno.test("chooseSubgroupTile() copies no operand beyond what a buffer or a dispatch holds", async () => {
+  const gpu = await testGpu("deno");
+  // Odd lengths, and a right operand that many rows share: a copy pays.
+  const shape = {
+    rows: 2000,
+    columns: 127,
+    inner: 129,
+    batches: 1,
+    left: { outer: 129, inner: 1, batch: 0 },
+    right: { outer: 1, inner: 127, batch: 0 },
+  };
+  const isPacked = ({ left, parts }: SubgroupChoice) =>
+    left.packed || parts.some(({ right }) => right.packed);
+  assert(isPacked(chooseSubgroupTile(gpu, shape, 8)), "no copy where it pays");
+  for (const limits of [{ maxBufferSize: 60_000 }, { maxComputeWorkgroupsPerDimension: 20 }]) {
+    const small = siblingGpu(gpu, { limits });
+    assert(!isPacked(chooseSubgroupTile(small, shape, 8)), `a copy beyond ${Object.keys(limits)}`);
+  }
+});
+
+// What the kernel asks of a choice, and that it covers every column once.
+function checkChoice(
+  { shape, rows, left, parts }: SubgroupChoice,
+  { subgroupSize, name }: { readonly subgroupSize: number; readonly name: string },
+): void {
+  const isWhole = (length: number) => length % 4 === 0;
+  const readsInner = (reading: MatmulReading) => reading.load === "along-inner";
+  const readsOuter = (reading: MatmulReading) => reading.load === "along-outer";
+  if (readsOuter(left)) assert(isWhole(rows), `${name}: quads of ${rows} rows`);
+  assert(!readsInner(left) || isWhole(shape.inner), `${name}: left along K`);
+  let end = 0;
+  for (const { first, end: next, width, grouped, extra, right } of parts) {
+    assertEquals(first, end, name);
+    end = next;
+    const tile = subgroupSize * width + extra;
+    assert(extra <= 4 && (extra === 0 || !readsOuter(left)), `${name}: ${extra} extra columns`);
+    assert(!readsInner(right) || isWhole(shape.inner), `${name}: right along K`);
+    if (!readsOuter(right)) continue;
+    assert(grouped && isWhole(width) && isWhole(first), `${name}: quads of columns`);
+    assert(isWhole(tile) || end - first <= tile, `${name}: tiles of ${tile} columns`);
+  }
+  assertEquals(end, shape.columns, name);
+}
+
+for (const subgroupSize of [4, 8]) {
+  Deno.test(`chooseSubgroupTile() covers every column once, with little beyond, by ${subgroupSize} lanes`, async () => {
+    const gpu = await testGpu("deno");
+    for (const rows of [1, 3, 17, 33, 65, 2049]) {
+      for (const columns of [1, 5, 31, 33, 65, 97, 257, 1000]) {
+        for (const inner of [1, 31, 96, 129]) {
+          for (const transposed of [false, true]) {
+            const strides = (outer: number) =>
+              transposed
+                ? { outer: inner, inner: 1, batch: 0 }
+                : { outer: 1, inner: outer, batch: 0 };
+            const choice = chooseSubgroupTile(gpu, {
+              rows,
+              columns,
+              inner,
+              batches: 1,
+              left: { outer: inner, inner: 1, batch: 0 },
+              right: strides(columns),
+            }, subgroupSize);
+            const name = `${rows} × ${columns} × ${inner}${transposed ? ", transposed" : ""}`;
+            checkChoice(choice, { subgroupSize, name });
+            const { shape } = choice;
+            assertEquals(shape.rows * shape.columns, rows * columns, name);
+            const computed = choice.rows * Math.ceil(shape.rows / choice.rows) *
+              choice.parts.reduce((sum, { first, end, width, extra }) => {
+                const tile = subgroupSize * width + extra;
+                return sum + tile * Math.ceil((end - first) / tile);
+              }, 0);
+            // Single rows of whole lanes at the least.
+            const least = shape.rows * subgroupSize * Math.ceil(shape.columns / subgroupSize);
+            assert(computed <= 1.25 * least, `${name}: ${computed} of ${least}`);
+          }
+        }
+      }
+    }
+  });
+}

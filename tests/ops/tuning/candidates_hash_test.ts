@@ -1,0 +1,171 @@
+/** What a tuned choice depends on: all of the source of all candidates. */
+import fc from "fast-check";
+import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
+import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
+import type { Kernel } from "../../../src/gpu/pipelines.ts";
+import {
+  type Dimensions,
+  type TunableOperator,
+  tunableOperators,
+} from "../../../src/ops/tuning/operators.ts";
+import { candidatesText } from "../../../src/ops/tuning/choices.ts";
+import { assert, assertEquals, assertNotEquals } from "../../support/assert/assert.ts";
+import { info, sampleLengths, softwareInfo } from "../../support/tuned_choice.ts";
+
+// The text that is hashed if kernels were written in another way.
+function textWith(
+  operator: TunableOperator,
+  dimensions: Dimensions,
+  { adapter = info, change }: {
+    readonly adapter?: GpuInfo;
+    readonly change: (kernel: Kernel) => Kernel;
+  },
+): string {
+  using dry = createDryGpu(adapter);
+  const { pipelines } = dry;
+  const compile = pipelines.get.bind(pipelines);
+  pipelines.get = (name, kernel) => compile(name, change(kernel));
+  return candidatesText(dry, operator, dimensions);
+}
+
+// Every kernel that is hashed, each once.
+function kernelsOf(
+  operator: TunableOperator,
+  dimensions: Dimensions,
+  adapter: GpuInfo = info,
+): Kernel[] {
+  const kernels = new Map<string, Kernel>();
+  textWith(operator, dimensions, {
+    adapter,
+    change(kernel) {
+      kernels.set(JSON.stringify(kernel), kernel);
+      return kernel;
+    },
+  });
+  return [...kernels.values()];
+}
+
+// A change to one kernel, as a function of a kernel that leaves all others alone.
+function toOne(kernel: Kernel, changed: Kernel): (each: Kernel) => Kernel {
+  const text = JSON.stringify(kernel);
+  return (each) => JSON.stringify(each) === text ? changed : each;
+}
+
+function otherValue(value: number | boolean | string): number | boolean | string {
+  if (typeof value === "number") return value + 1;
+  return typeof value === "boolean" ? !value : "u32";
+}
+
+Deno.test("candidatesHash() changes with any character of any part of any candidate's kernels", () => {
+  for (const [name, operator] of tunableOperators) {
+    const dimensions = sampleLengths(name);
+    const before = textWith(operator, dimensions, { change: (kernel) => kernel });
+    const cases = kernelsOf(operator, dimensions)
+      .flatMap((kernel) => kernel.parts.map((_, part) => ({ kernel, part })));
+    assert(cases.length >= 2, name);
+    const drawn = fc.record({
+      place: fc.constantFrom(...cases),
+      share: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(drawn, ({ place: { kernel, part }, share }) => {
+        const parts = kernel.parts.map(({ file, source }, i) => {
+          if (i !== part) return { file, source };
+          // Declarations that constants replace are looked for by their text.
+          const at = Math.floor(share * source.length);
+          return { file, source: `${source.slice(0, at)}\n${source.slice(at)}` };
+        });
+        let after: string;
+        try {
+          after = textWith(operator, dimensions, { change: toOne(kernel, { ...kernel, parts }) });
+        } catch (error) {
+          assert(error instanceof TypeError && error.message.includes("Cannot specialise"));
+          return;
+        }
+        assertNotEquals(after, before, parts[part]!.file);
+      }),
+      { seed: 7, numRuns: 40 },
+    );
+  }
+});
+
+Deno.test("candidatesHash() changes with any constant, and with the language features", () => {
+  let constants = 0;
+  for (const [name, operator] of tunableOperators) {
+    const dimensions = sampleLengths(name);
+    const before = textWith(operator, dimensions, { change: (kernel) => kernel });
+    for (const kernel of kernelsOf(operator, dimensions)) {
+      for (const [constant, value] of Object.entries(kernel.constants ?? {})) {
+        const changed = { ...kernel.constants, [constant]: otherValue(value) };
+        const change = toOne(kernel, { ...kernel, constants: changed });
+        const where = `${kernel.parts.at(-1)!.file} ${constant}`;
+        assertNotEquals(textWith(operator, dimensions, { change }), before, where);
+        constants++;
+      }
+      const change = toOne(kernel, { ...kernel, features: [...kernel.features ?? [], "f16"] });
+      assertNotEquals(textWith(operator, dimensions, { change }), before);
+    }
+  }
+  assert(constants >= 10, `${constants} constants`);
+});
+
+const readable = (await Deno.permissions.query({ name: "read" })).state === "granted";
+
+Deno.test({
+  name: "candidatesHash() is of every kernel file that tuning chooses from",
+  ignore: !readable,
+  async fn() {
+    const folder = new URL("../../../kernels/", import.meta.url);
+    const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
+      .filter((name) => /^(attention|rms_norm|v_scale|matmul)_?.*\.wgsl(\.ts)?$/.test(name))
+      .filter((name) => name !== "attention/sink_statistics.wgsl"); // an operator with a single kernel
+    const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
+    const hashed = new Set<string>();
+    for (const [name, operator] of tunableOperators) {
+      // Rows that a lane's registers hold, and others; sides that fill vectors, and others.
+      const others = name.startsWith("rmsNorm")
+        ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
+        : name === "matmul"
+        ? [{ B: 1, M: 1024, N: 1024, K: 1024, transposeLeft: 0, transposeRight: 0 }]
+        : [];
+      const lengths = [sampleLengths(name), ...others];
+      for (const adapter of [info, softwareInfo, narrow]) {
+        for (const dimensions of lengths) {
+          for (const { parts } of kernelsOf(operator, dimensions, adapter)) {
+            for (const { file } of parts) hashed.add(file);
+          }
+        }
+      }
+    }
+    assertEquals(files.filter((name) => !hashed.has(name)), []);
+  },
+});
+
+Deno.test("tunableOperators' calls to hash are of the class, and run whatever the call can", () => {
+  const lengths = [1, 4, 5, 63, 64, 96, 256, 1000, 4096, 2 ** 15];
+  let compared = 0;
+  for (const [name, operator] of tunableOperators) {
+    for (const adapter of [info, softwareInfo]) {
+      using gpu = createDryGpu(adapter);
+      for (const first of lengths) {
+        for (const second of lengths) {
+          const sample = sampleLengths(name);
+          const dimensions = "rows" in sample
+            ? { rows: first, d: second }
+            : "M" in sample
+            ? { ...sample, M: first, N: second, K: second }
+            : { ...sample, T: first, D: Math.min(256, 4 * Math.ceil(second / 4)) };
+          const [call] = operator.kernelCalls(dimensions);
+          assertEquals(operator.shapeClass(call!), operator.shapeClass(dimensions));
+          for (const variant of operator.variants) {
+            if (operator.unfit(gpu, dimensions, variant) !== undefined) continue;
+            compared++;
+            const where = `${name} ${JSON.stringify(dimensions)} ${variant}`;
+            assertEquals(operator.unfit(gpu, call!, variant), undefined, where);
+          }
+        }
+      }
+    }
+  }
+  assert(compared > 1000, `${compared} variants`);
+});

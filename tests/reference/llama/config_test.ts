@@ -1,0 +1,74 @@
+import {
+  checkConfig,
+  type LlamaConfig,
+  V_SCALE_VARIANTS,
+  vScaleConstant,
+} from "../../../src/reference/llama/config.ts";
+import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
+
+const config: LlamaConfig = {
+  vocabulary: 50,
+  layers: 3,
+  modelDim: 64,
+  queryHeads: 4,
+  keyValueHeads: 2,
+  headDim: 16,
+  feedForwardDim: 176,
+  normEpsilon: 1e-5,
+  ropeBase: 10_000,
+  tiedHead: false,
+  vScale: "none",
+  layersWithoutAttention: [],
+};
+
+Deno.test("vScaleConstant() is d D σ²", () => {
+  // The paper's 0.1B: 512 · 64 · 0.0004.
+  assert(Math.abs(vScaleConstant({ modelDim: 512, headDim: 64 }) - 13.1072) < 1e-12);
+});
+
+Deno.test("checkConfig() takes what models can have", () => {
+  checkConfig(config);
+  for (const vScale of V_SCALE_VARIANTS) checkConfig({ ...config, vScale });
+  checkConfig({ ...config, layersWithoutAttention: [2, 0] });
+  checkConfig({
+    ...config,
+    vocabulary: 2,
+    layers: 1,
+    modelDim: 4,
+    queryHeads: 1,
+    keyValueHeads: 1,
+    headDim: 4,
+    feedForwardDim: 4,
+  });
+});
+
+Deno.test("checkConfig() names the field, what was given and what is wanted", () => {
+  const wrong: readonly [Partial<Record<keyof LlamaConfig, unknown>>, string][] = [
+    [{ vocabulary: 1 }, "vocabulary is 1, wanted an integer from 2 to 16777215"],
+    [{ layers: 0 }, "layers is 0, wanted an integer from 1 to 1024"],
+    [{ layers: 1e9 }, "layers is 1000000000, wanted an integer from 1 to 1024"],
+    [{ layers: 1.5 }, "layers is 1.5, wanted an integer"],
+    [{ layers: "3" }, 'layers is "3", wanted an integer'],
+    [{ modelDim: 66 }, "modelDim is 66, wanted a multiple of 4"],
+    [{ feedForwardDim: 6 }, "feedForwardDim is 6, wanted a multiple of 4"],
+    [{ headDim: 260 }, "headDim is 260, wanted an integer from 4 to 256"],
+    [{ headDim: 18 }, "headDim is 18, wanted a multiple of 4"],
+    [{ queryHeads: 3 }, "queryHeads is 3, wanted a multiple of the 2 key and value heads"],
+    [{ keyValueHeads: 3 }, "queryHeads is 4, wanted a multiple of the 3 key and value heads"],
+    [{ normEpsilon: 0 }, "normEpsilon is 0, wanted a finite number above 0"],
+    [{ ropeBase: 1 }, "ropeBase is 1, wanted a finite number above 1"],
+    [{ tiedHead: 1 }, "tiedHead is 1, wanted true or false"],
+    [{ vScale: "Fixed" }, 'vScale is "Fixed", wanted one of none, fixed, learned, backward-only'],
+    [{ layersWithoutAttention: [3] }, "layersWithoutAttention is [3], wanted different layers"],
+    [{ layersWithoutAttention: [1, 1] }, "layersWithoutAttention is [1,1], wanted different"],
+    [{ layersWithoutAttention: 0 }, "layersWithoutAttention is 0, wanted different layers"],
+  ];
+  for (const [change, message] of wrong) {
+    assertThrows(
+      () => checkConfig({ ...config, ...change } as LlamaConfig),
+      RangeError,
+      `LlamaConfig: ${message}`,
+    );
+  }
+  assertEquals(wrong.length, 18);
+});

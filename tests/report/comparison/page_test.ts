@@ -1,0 +1,225 @@
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { parseHTML } from "linkedom";
+import { compareResultFiles, type Comparison } from "../../../src/measure/comparison.ts";
+import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
+import { renderComparisonPage } from "../../../src/report/comparison/page.ts";
+import {
+  formatComparison,
+  formatComparisonCsv,
+  formatComparisonJson,
+  formatComparisonMarkdown,
+} from "../../../src/report/comparison/text.ts";
+import { PALETTE } from "../../../src/report/page_style.ts";
+import { createSvgDocument } from "../../../src/report/svg_document.ts";
+import {
+  noisySamples,
+  syntheticMeasurement,
+  syntheticResultFile,
+} from "../../measure/synthetic.ts";
+
+const evil = `<img src=x onerror="alert(1)">'\`&\u001b[2J\u202e\u009b|[x](javascript:y)\n=1+1`;
+
+/** Machines with several operators; every free text of the files is hostile if asked for. */
+function comparisonOf(count: number, hostile = false): Comparison {
+  const text = (harmless: string) => hostile ? `${harmless} ${evil}` : harmless;
+  return compareResultFiles(
+    Array.from({ length: count }, (_, machine) => {
+      const file = syntheticResultFile({
+        label: text(`machine ${machine}`),
+        suite: { version: text("0.1.0"), commit: text(`abc${machine}`) },
+        runtime: { name: text("deno"), version: text("2") },
+        host: { os: text("linux"), cpu: text("cpu") },
+        adapter: { vendor: text("nobody"), description: text("GPU") },
+        warnings: [text("careful")],
+        measurements: ["attention", "rms_norm"].flatMap((kernel) =>
+          ["forward", "backward"].flatMap((pass) =>
+            [64, 256].map((T) =>
+              syntheticMeasurement({
+                kernel,
+                pass,
+                shape: { B: 1, T },
+                bytes: kernel === "attention" ? 1e6 : 1e9,
+                tuning: { kind: text(`m${machine}`).slice(0, 90) },
+                samples: noisySamples({
+                  seed: T + machine,
+                  count: 30,
+                  median: 1e5 * (machine + 1),
+                }),
+                warnings: [text("noisy")],
+                ...machine === 1 && T === 256
+                  ? { status: "failed", reason: text("broke"), samples: [] }
+                  : {},
+              })
+            )
+          )
+        ),
+      });
+      // As a stranger's file arrives.
+      return { name: text(`m${machine}.json`), file: parseResultFile(JSON.stringify(file), "m") };
+    }),
+  );
+}
+
+const pages = [2, 3, 9].map((count) => ({
+  count,
+  page: renderComparisonPage(comparisonOf(count), createSvgDocument()),
+}));
+
+interface Element {
+  readonly tagName: string;
+  readonly textContent: string;
+  readonly attributes: Iterable<{ readonly name: string; readonly value: string }>;
+  getAttribute(name: string): string | null;
+  querySelector(selector: string): Element | null;
+  querySelectorAll(selector: string): Element[];
+}
+
+function parsed(page: string): Element {
+  return (parseHTML(page) as unknown as { document: Element }).document;
+}
+
+Deno.test("renderComparisonPage() makes a page that loads nothing and runs nothing", () => {
+  for (const { page } of pages) {
+    const document = parsed(page);
+    assertEquals(
+      document.querySelectorAll("script, link, img, iframe, object, embed, base").length,
+      0,
+    );
+    for (const element of document.querySelectorAll("*")) {
+      for (const { name, value } of element.attributes) {
+        assert(!name.startsWith("on"), `${element.tagName} has ${name}`);
+        if (/^(href|src|xlink:href|action|data)$/.test(name)) assert(value.startsWith("#"), value);
+        assert(!/url\((?!#)|javascript:/i.test(value), value);
+      }
+    }
+    assert(!/@import|url\(/.test(document.querySelector("style")!.textContent));
+    assertStringIncludes(page, "default-src 'none'");
+    assert(!/NaN|undefined|Infinity|\[object/.test(page), "a missing value shows");
+  }
+});
+
+Deno.test("renderComparisonPage() names every picture, table, section and link target", () => {
+  for (const { page, count } of pages) {
+    const document = parsed(page);
+    const ids = document.querySelectorAll("[id]").map((element) => element.getAttribute("id")!);
+    assertEquals(new Set(ids).size, ids.length, "an id stands twice");
+    const references = ["aria-labelledby", "aria-describedby"].flatMap((name) =>
+      document.querySelectorAll(`[${name}]`).map((element) => element.getAttribute(name)!)
+    ).concat(document.querySelectorAll("a").map((a) => a.getAttribute("href")!.slice(1)));
+    for (const reference of references) assert(ids.includes(reference), `no ${reference}`);
+    const pictures = document.querySelectorAll("svg.plot");
+    // Wide and narrow roofline, four operators twice, and for two machines the changes.
+    assertEquals(pictures.length, count === 2 ? 12 : 10);
+    for (const picture of pictures) {
+      assertEquals(picture.getAttribute("role"), "img");
+      assert(picture.querySelector("title")!.textContent.length > 10);
+      assert(picture.querySelector("desc")!.textContent.length > 10);
+    }
+    for (const table of document.querySelectorAll("table")) {
+      assert(
+        table.querySelector("caption") !== null && table.querySelector("th[scope=col]") !== null,
+      );
+    }
+    assertEquals(document.querySelector("html")!.getAttribute("lang"), "en");
+    assertEquals(document.querySelectorAll("h1").length, 1);
+  }
+});
+
+Deno.test("renderComparisonPage() shows the figures of the comparison", () => {
+  const text = parsed(pages[1]!.page).querySelector("table.matrix")!.textContent;
+  for (const part of ["100 µs", "200 µs", "300 µs", "2.00×", "failed"]) {
+    // The medians scatter around these by less than their three digits show, or nearly so.
+    const pattern = part === "failed"
+      ? /failed/
+      : new RegExp(part.replace(/\d\d(?= |×)/, "\\d\\d"));
+    assert(pattern.test(text), `${part} is not in the matrix`);
+  }
+});
+
+Deno.test("a comparison of hostile files shows their texts, and nothing of them acts", () => {
+  const comparison = comparisonOf(2, true);
+  const page = renderComparisonPage(comparison, createSvgDocument());
+  const document = parsed(page);
+  assertEquals(document.querySelectorAll("img, script").length, 0);
+  assertStringIncludes(page, "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;");
+  for (const element of document.querySelectorAll("*")) {
+    for (const { name } of element.attributes) assert(!name.startsWith("on"), name);
+  }
+  // deno-lint-ignore no-control-regex
+  const steering = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+  const texts = {
+    page,
+    table: formatComparison(comparison),
+    markdown: formatComparisonMarkdown(comparison),
+    csv: formatComparisonCsv(comparison),
+    json: formatComparisonJson(comparison),
+  };
+  for (const [form, text] of Object.entries(texts)) assert(!steering.test(text), form);
+  const colored = formatComparison(comparison, { color: true });
+  // deno-lint-ignore no-control-regex
+  assert(!steering.test(colored.replace(/\u001b\[\d+m/g, "")), "colored");
+  assert(!/<img/.test(texts.markdown));
+  for (const line of texts.csv.trimEnd().split("\n")) assert(!/(^|,)[=@]/.test(line), line);
+});
+
+Deno.test("remarks are numbered, listed once, and in the page and the texts alike", () => {
+  const comparison = comparisonOf(3);
+  const texts = [
+    formatComparison(comparison),
+    parsed(pages[1]!.page).querySelector("ol.remarks")!.textContent,
+  ];
+  for (const text of texts) {
+    assertStringIncludes(text, "machine 1: broke");
+    assertStringIncludes(text, "machine 0: noisy");
+  }
+  const table = texts[0]!;
+  assertEquals(table.match(/^\[\d+\] /gm)?.length, 8);
+  for (let i = 1; i <= 8; i++) assertEquals(table.split(`[${i}]`).length, 3, `[${i}]`);
+});
+
+Deno.test("formatComparisonJson() can be read again and keeps hostile texts as data", () => {
+  const value = JSON.parse(formatComparisonJson(comparisonOf(2, true)));
+  assertEquals(value.schema, "gradsink-comparison/1");
+  assertEquals(value.rows.length, 8);
+  assertEquals(value.rows[0].cells[1].warnings, [`noisy ${evil}`]);
+});
+
+Deno.test("formatComparisonCsv() has one line for each measurement and machine", () => {
+  const lines = formatComparisonCsv(comparisonOf(3)).trimEnd().split("\n");
+  assertEquals(lines.length, 1 + 8 * 3);
+  const columns = lines[0]!.split(",");
+  assertEquals(new Set(lines.map((line) => line.split(",").length)), new Set([columns.length]));
+  assertEquals(lines[1]!.split(",")[columns.indexOf("verdict")], "");
+  assertEquals(lines[2]!.split(",")[columns.indexOf("verdict")], "slower");
+});
+
+/** Relative luminance by WCAG 2.2. */
+function luminance(color: string): number {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const value = parseInt(color.slice(at, at + 2), 16) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+}
+
+function contrast(a: string, b: string): number {
+  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (high! + 0.05) / (low! + 0.05);
+}
+
+Deno.test("the page's colors have the contrast that WCAG AA asks for, light and dark", () => {
+  assertEquals(contrast("#000000", "#ffffff"), 21);
+  for (const [scheme, colors] of Object.entries(PALETTE)) {
+    const check = (front: string, back: string, least: number) => {
+      const found = contrast(colors[front]!, colors[back]!);
+      assert(found >= least, `${scheme}: ${front} on ${back} has ${found.toFixed(2)}`);
+    };
+    for (const text of ["ink", "soft", "link", "good", "bad", "unsure", "faint"]) {
+      check(text, "surface", 4.5);
+      check(text, "ground", 4.5);
+    }
+    for (let i = 0; i < 8; i++) check(`m${i}`, "surface", 3);
+    for (let i = 0; i < 5; i++) check("ink", `heat${i}`, 4.5);
+    check("soft", "band", 4.5);
+  }
+});

@@ -1,0 +1,241 @@
+import { parseHTML } from "linkedom";
+import type { Markup } from "../../../src/report/html.ts";
+import {
+  branchPlot,
+  branchRows,
+  compressFitRows,
+  gradientNormRows,
+  gradientViolinPlot,
+  layerNormPlot,
+  layerNormRows,
+  pathGradientPlot,
+  pathGradientRows,
+  slackPlot,
+  slackPlotRows,
+  standalonePicture,
+} from "../../../src/report/sinks/plots.ts";
+import { logTick, logTicks } from "../../../src/report/plot_parts.ts";
+import { createSvgDocument } from "../../../src/report/svg_document.ts";
+import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
+import { SinkMeter } from "../../../src/sinks/meter.ts";
+import { checkTheory } from "../../../src/sinks/theory.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { tracedModel } from "../../support/model/traces.ts";
+
+const document = createSvgDocument();
+const evil = `<img src=x onerror="alert(1)">&\u202e\u001b[2J`;
+
+/** Two variants' measurements, the second one by a hostile name. */
+const measured: readonly (readonly [string, SinkMeasurement])[] = [
+  ["baseline", measure("none")],
+  [evil, measure("learned")],
+];
+
+function measure(vScale: "none" | "learned"): SinkMeasurement {
+  const { config, trace, gains, theta } = tracedModel({ config: { vScale }, context: 20 });
+  const meter = new SinkMeter({ config, context: 20, theta });
+  meter.add(trace, { idle: new Uint8Array(60).fill(1) });
+  return { ...meter.result(), theory: checkTheory(trace, { config, gains, theta }) };
+}
+
+function rowsOf<Row>(make: (measurement: SinkMeasurement, series: string) => Row[]): Row[] {
+  return measured.flatMap(([name, measurement]) => make(measurement, name));
+}
+
+/** The part of a document that these tests look at. */
+interface PageElement {
+  readonly id: string;
+  readonly tagName: string;
+  readonly textContent: string | null;
+  getAttribute(name: string): string | null;
+}
+
+interface Page {
+  querySelector(selector: string): PageElement | null;
+  querySelectorAll(selector: string): ArrayLike<PageElement>;
+  getElementById(id: string): PageElement | null;
+}
+
+function pageOf(picture: string): Page {
+  const window: unknown = parseHTML(`<html><body>${picture}</body></html>`);
+  return (window as { document: Page }).document;
+}
+
+const options = (id: string) => ({
+  document,
+  width: 560,
+  text: { id, title: `About ${evil}`, description: `In words ${evil}` },
+});
+
+/** Every picture of this folder, drawn of the same measurements. */
+function allPictures(): Record<string, Markup> {
+  const ratios = measured.map(([series, { summary }]) => ({ series, ratio: summary.gradientSink }));
+  const [bloat, compress, change] = branchPlot(rowsOf(branchRows), {
+    ...options("branch"),
+    fits: rowsOf(compressFitRows),
+  });
+  const pictures = {
+    violin: gradientViolinPlot(rowsOf(gradientNormRows), { ...options("violin"), ratios }),
+    paths: pathGradientPlot(rowsOf(pathGradientRows), options("paths")),
+    bloat,
+    compress,
+    change,
+    slack: slackPlot(rowsOf(slackPlotRows), options("slack")),
+    ...Object.fromEntries(
+      (["output", "half", "value", "sink score", "gradient sink", "mlp residual"] as const).map((
+        quantity,
+      ) => [
+        quantity,
+        layerNormPlot(rowsOf(layerNormRows), {
+          ...options(`layer-${quantity.replace(" ", "-")}`),
+          quantity,
+        }),
+      ]),
+    ),
+  };
+  return Object.fromEntries(
+    Object.entries(pictures).map(([name, picture]) => {
+      assert(picture !== undefined, `${name} is not drawn`);
+      return [name, picture];
+    }),
+  );
+}
+
+const pictures = allPictures();
+
+Deno.test("every picture of sinks has a title and a description, and no markup of strangers", () => {
+  const ids = new Set<string>();
+  for (const [name, { text }] of Object.entries(pictures)) {
+    const page = pageOf(text);
+    const svg = page.querySelector("svg")!;
+    assertEquals(svg.getAttribute("role"), "img", name);
+    const title = page.getElementById(svg.getAttribute("aria-labelledby")!)!;
+    assertStringIncludes(title.textContent!, "About <img");
+    assertStringIncludes(title.textContent!, "\\u202e");
+    assertEquals(
+      page.getElementById(svg.getAttribute("aria-describedby")!)?.tagName.toLowerCase(),
+      "desc",
+    );
+    assertEquals(page.querySelectorAll("img, script, foreignObject").length, 0, name);
+    assert(!ids.has(title.id), `${title.id} is there twice`);
+    ids.add(title.id);
+    assert(!/NaN|undefined|Infinity/.test(text), name);
+    // deno-lint-ignore no-control-regex
+    assert(!/[\u001b\u202e]/.test(text), name);
+  }
+});
+
+Deno.test("pictures use colors of the page only, so that they suit light and dark", () => {
+  for (const [name, { text }] of Object.entries(pictures)) {
+    const colors = [...text.matchAll(/(?:fill|stroke)="([^"]+)"/g)].map((match) => match[1]!);
+    const known = /^(none|currentColor|var\(--[a-z0-9-]+\))$/;
+    assertEquals(colors.filter((color) => !known.test(color)), [], name);
+  }
+});
+
+Deno.test("standalonePicture() makes a file that brings its colors along", () => {
+  const svg = standalonePicture(pictures.violin!);
+  assertStringIncludes(svg, 'xmlns="http://www.w3.org/2000/svg"');
+  assertEquals(svg.match(/xmlns=/g)?.length, 1);
+  for (
+    const used of new Set([...svg.matchAll(/var\((--[a-z0-9-]+)\)/g)].map((match) => match[1]!))
+  ) {
+    assertStringIncludes(svg, `${used}:`);
+  }
+  assertStringIncludes(svg, "prefers-color-scheme:dark");
+  assert(!standalonePicture(pictures.violin!, "light").includes("prefers-color-scheme"));
+});
+
+Deno.test("gradientViolinPlot() draws few values as they are, many as a density, and says R_GS", () => {
+  const { text } = pictures.violin!;
+  const page = pageOf(text);
+  // Token 0 has one value in each of two layers: four dots. Others: two densities, of two outlines each.
+  assertEquals(page.querySelectorAll("circle").length, 4);
+  assertEquals(page.querySelectorAll('[aria-label="area"] path').length, 2);
+  assert(/R_GS [\d.]+ \([\d.]+–[\d.]+\)/.test(text));
+});
+
+Deno.test("pathGradientPlot() marks what is 0 at the foot instead of leaving it out", () => {
+  const rows = rowsOf(pathGradientRows);
+  assert(
+    rows.some(({ path, position, value }) => path === "query" && position === 0 && value === 0),
+  );
+  assertEquals(pictures.paths!.text.match(/▾ 0/g)?.length, 2);
+  // A rounding of 0, as a GPU leaves, is no reason to stretch the axis.
+  const rounded = rows.map((row) => row.value === 0 ? { ...row, value: 1e-12 } : row);
+  const again = pathGradientPlot(rounded, options("paths"))!;
+  assertEquals(again.text, pictures.paths!.text);
+});
+
+Deno.test("pathGradientPlot() joins layers and runs by their geometric mean", () => {
+  const row = { panel: "a", path: "value", position: 3 } as const;
+  const other = { ...row, position: 0, value: 1 };
+  const drawn = (values: readonly number[]) =>
+    pathGradientPlot([other, ...values.map((value) => ({ ...row, value }))], options("x"))!.text;
+  assertEquals(drawn([2, 8]), drawn([4]));
+});
+
+Deno.test("branchPlot() writes the fitted slopes where Compress is drawn", () => {
+  const slopes = compressFitRows(measured[0]![1], "x");
+  assertEquals(slopes.map(({ branch }) => branch), ["attention", "mlp"]);
+  for (const { fit } of slopes) {
+    assertStringIncludes(
+      pictures.compress!.text,
+      `slope ${fit.slope.toFixed(2).replace("-", "−")}`,
+    );
+  }
+  assert(!pictures.bloat!.text.includes("slope"));
+});
+
+Deno.test("slackPlot() shows the quantiles of every bound", () => {
+  for (
+    const name of ["mass bound", "key bound", "compress bound, MLP", "change bound, attention"]
+  ) {
+    assertStringIncludes(pictures.slack!.text, `${name}:`);
+  }
+});
+
+Deno.test("layerNormPlot() shows the median and the range of several runs", () => {
+  const row = { series: "a", layer: 0, quantity: "output", early: null } as const;
+  const drawn = (sinks: readonly number[]) =>
+    layerNormPlot(sinks.map((sink) => ({ ...row, sink })), {
+      ...options("x"),
+      quantity: "output",
+    })!;
+  const page = pageOf(drawn([10, 100, 1000]).text);
+  assertEquals(page.querySelectorAll('[aria-label="dot"] circle').length, 1);
+  assertEquals(page.querySelectorAll('[aria-label="rule"] line').length, 1);
+});
+
+Deno.test("pictures of nothing are not drawn", () => {
+  assertEquals(gradientViolinPlot([], options("a")), undefined);
+  const zero = { series: "a", layer: 0, position: 0, value: 0 };
+  assertEquals(gradientViolinPlot([zero], options("a")), undefined);
+  assertEquals(pathGradientPlot([], options("a")), undefined);
+  assertEquals(branchPlot([], options("a")), []);
+  assertEquals(slackPlot([], options("a")), undefined);
+  assertEquals(layerNormPlot([], { ...options("a"), quantity: "value" }), undefined);
+});
+
+Deno.test("logTicks() has round ticks, as many as there is room for, on any domain", () => {
+  assertEquals(
+    logTicks([1, 1000], 7),
+    [1, 10, 100, 1000].flatMap((p) => p === 1000 ? [p] : [p, 3 * p]),
+  );
+  assertEquals(logTicks([1e-9, 1], 5).length <= 5, true);
+  for (const [low, high] of [[0.9, 1.1], [1e-12, 1e12], [3, 4], [1e-300, 1e300]] as const) {
+    for (const most of [2, 3, 7]) {
+      const ticks = logTicks([low, high], most);
+      assert(ticks.length <= most, `${low} ${high} ${most}: ${ticks}`);
+      assert(ticks.every((tick) => tick >= low && tick <= high));
+    }
+  }
+  assertEquals([0.001, 0.02, 1, 1500, 2e5, 5e-7].map(logTick), [
+    "10⁻³",
+    "0.02",
+    "1",
+    "1500",
+    "2·10⁵",
+    "5·10⁻⁷",
+  ]);
+});

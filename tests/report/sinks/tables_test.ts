@@ -1,0 +1,115 @@
+import { figure, sinkTables } from "../../../src/report/sinks/tables.ts";
+import { formatSinkMeasurement } from "../../../src/report/sinks/text.ts";
+import { cellText } from "../../../src/report/table.ts";
+import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
+import { SinkMeter } from "../../../src/sinks/meter.ts";
+import { checkTheory } from "../../../src/sinks/theory.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { tracedModel } from "../../support/model/traces.ts";
+
+function measure(options: Parameters<typeof tracedModel>[0] = {}): SinkMeasurement {
+  const { config, trace, gains, theta } = tracedModel(options);
+  const { batch, context } = trace;
+  const meter = new SinkMeter({ config, context, theta });
+  meter.add(trace, { loss: 2, oracleLoss: 1.5, idle: new Uint8Array(batch * context).fill(1) });
+  const source = { run: "r\u001b[2J", step: 7, task: "bigram-backcopy", seed: 1 };
+  return { ...meter.result(source), theory: checkTheory(trace, { config, gains, theta }) };
+}
+
+Deno.test("figure() keeps three digits and says what is nothing", () => {
+  const cases = [
+    [0.12345, "0.123"],
+    [12.345, "12.3"],
+    [1234.5, "1235"], // toFixed(0)
+    [99999, "99999"],
+    [1e5, "1.00e5"],
+    [-0.012345, "−0.0123"],
+    [1.5e-7, "1.50e−7"],
+    [0, "0"],
+    [null, "–"],
+    [undefined, "–"],
+  ] as const;
+  for (const [value, text] of cases) assertEquals(figure(value), text);
+});
+
+Deno.test("formatSinkMeasurement() says which sequences were measured; of files that do not say, validation's", () => {
+  const measurement = measure();
+  const { data } = measurement;
+  for (const [split, word] of [[undefined, "validation"], ["training", "training"]] as const) {
+    const given = { ...measurement, data: split === undefined ? data : { ...data, split } };
+    const text = formatSinkMeasurement(given);
+    assertStringIncludes(text, `${data.sequences} ${word} sequences of ${data.context} tokens`);
+    assertStringIncludes(text, `The theory on a ${word} batch`);
+  }
+});
+
+Deno.test("sinkTables() shows every layer, head and statement with the measurement's numbers", () => {
+  const measurement = measure({ config: { vScale: "learned" } });
+  const tables = sinkTables(measurement);
+  for (const { columns, rows } of tables) {
+    for (const row of rows) assertEquals(row.length, columns.length);
+  }
+  const [heads, gradients, branches, norms, values, theory] = tables;
+  assertEquals(heads!.rows.length, 8);
+  const { attention } = measurement.layers[2]!;
+  const head = attention!.heads[3]!;
+  assertEquals(heads!.rows[7]!.map(cellText), [
+    "2",
+    "3",
+    figure(head.score),
+    figure(head.idleScore),
+    figure(head.mass),
+    figure(head.secondMoment),
+  ]);
+  assertEquals(gradients!.rows.length, 2);
+  assertEquals(cellText(gradients!.rows[1]![2]!), figure(attention!.gradientSink.ratio));
+  // The mean over early positions from the kept ones is that of the summary, where the model has one such layer.
+  const one = measure({ config: { layersWithoutAttention: [0, 1] } });
+  const { paths } = one.summary;
+  const path = cellText(sinkTables(one)[1]!.rows[0]![4]!);
+  assertEquals(path, `${figure(paths!.value.sink)} (${figure(paths!.value.ratio)}×)`);
+  assertEquals(branches!.rows.length, 5);
+  assertEquals(norms!.rows.length, 3);
+  assertEquals(values!.rows.length, 4);
+  assertEquals(theory!.rows.length, 15);
+});
+
+Deno.test("sinkTables() shows INT8 activations where they were measured", () => {
+  const quantization = {
+    loss: 2,
+    calibrationBatches: 4,
+    cases: [{
+      target: "down-projections",
+      scaling: "static-tensor",
+      loss: 2.25,
+      difference: 0.25,
+    }],
+  } as const;
+  const table = sinkTables({ ...measure(), quantization }).find(({ caption }) =>
+    caption?.startsWith("INT8")
+  );
+  assertEquals(table?.rows[0]?.map(cellText), [
+    "down projections",
+    "static, one scale a tensor",
+    "2.2500",
+    "+0.250",
+  ]);
+});
+
+Deno.test("formatSinkMeasurement() says what was measured, what is violated, and steers no terminal", () => {
+  const measurement = measure();
+  const text = formatSinkMeasurement(measurement);
+  assertStringIncludes(text, "r\\u001b[2J, step 7: bigram-backcopy, V-scale none");
+  assertStringIncludes(text, "loss 2.0000 nats a token, 0.500 above the oracle");
+  assertStringIncludes(text, "queries 0×");
+  assert(!text.includes("violated: "));
+  // deno-lint-ignore no-control-regex
+  assert(!/\u001b/.test(text));
+  const theory = { ...measurement.theory!, errors: ["mass bound: 3 of 5"] };
+  assertStringIncludes(
+    formatSinkMeasurement({ ...measurement, theory }),
+    "violated: mass bound: 3 of 5",
+  );
+  const nothing = measure({ config: { layersWithoutAttention: [0, 1, 2] } });
+  assert(!formatSinkMeasurement(nothing).includes("R_GS"));
+});

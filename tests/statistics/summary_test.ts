@@ -1,0 +1,254 @@
+import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
+import { randomNormal, randomUniform } from "../../src/random.ts";
+import {
+  median,
+  medianInterval,
+  orderStatisticInterval,
+  outlierCount,
+  summarize,
+} from "../../src/statistics/summary.ts";
+import { blockLength, bootstrapMedians } from "../../src/statistics/bootstrap.ts";
+import { isMultimodal } from "../../src/statistics/modes.ts";
+import { holm, mannWhitney, normalTail } from "../../src/statistics/significance.ts";
+import { noisySamples } from "../measure/synthetic.ts";
+
+function assertNear(actual: number, expected: number, relative: number): void {
+  assert(
+    Math.abs(actual - expected) <= relative * Math.abs(expected),
+    `${actual} is not within ${relative} of ${expected}`,
+  );
+}
+
+Deno.test("median() does not depend on the order and does not change its argument", () => {
+  const samples = Object.freeze([5, 1, 4, 10]);
+  assertEquals(median(samples), 4.5);
+  assertEquals(median([3, 1, 2]), 2);
+  assertEquals(median([]), undefined);
+});
+
+Deno.test("orderStatisticInterval() takes the ranks of the textbooks' table", () => {
+  // Conover, Practical Nonparametric Statistics: ranks of the 95 % interval of the median.
+  const ranks: [number, number][] = [[6, 1], [8, 1], [9, 2], [12, 3], [15, 4], [20, 6], [25, 8], [
+    50,
+    18,
+  ]];
+  for (const [n, rank] of ranks) {
+    const samples = Array.from({ length: n }, (_, i) => n - i);
+    assertEquals(orderStatisticInterval(samples), { low: rank, high: n + 1 - rank });
+  }
+  assertEquals(orderStatisticInterval([1, 2, 3, 4, 5]), undefined);
+  assertEquals(orderStatisticInterval([]), undefined);
+});
+
+/** How often an interval holds the true median, over seeded lists. */
+function coverage(count: number, draw: (seed: number) => number[], truth: number): number {
+  let held = 0;
+  const trials = 400;
+  for (let seed = 0; seed < trials; seed++) {
+    const interval = medianInterval(draw(seed), { seed });
+    if (interval !== undefined && interval.low <= truth && truth <= interval.high) held++;
+  }
+  assert(count > 0);
+  return held / trials;
+}
+
+Deno.test("medianInterval() covers the true median about 95 times in 100", () => {
+  // 400 trials at 95 % have a standard error of 1.1 %: 91.5 % is more than three of them away, and
+  // percentile intervals are known to fall short by 1 or 2 % at these sizes.
+  for (const count of [8, 25, 60]) {
+    const found = coverage(
+      count,
+      (seed) => noisySamples({ seed: 1000 + seed, count, median: 100, sigma: 0.1, outliers: 0 }),
+      100,
+    );
+    assert(found >= 0.915, `${count} samples: ${found}`);
+  }
+});
+
+Deno.test("medianInterval() widens for samples that resemble their neighbors", () => {
+  // A first-order autoregression with correlation 0.8 and a median of 100.
+  const draw = (seed: number) => {
+    const normal = randomNormal({ seed: 5000 + seed, length: 150 });
+    let state = 0;
+    return Array.from(normal, (z) => 100 + (state = 0.8 * state + z));
+  };
+  assert(blockLength(draw(1)) > 3);
+  // A plain bootstrap, in blocks of 1, covers it in fewer than 60 % of the trials.
+  assert(coverage(150, draw, 100) > 0.82);
+});
+
+Deno.test("blockLength() is 1 for independent samples and bounded for a trend", () => {
+  const lengths = Array.from(
+    { length: 20 },
+    (_, seed) => blockLength(Array.from(randomUniform({ seed, length: 100 }))),
+  );
+  assert(lengths.filter((length) => length === 1).length >= 10, lengths.join());
+  assert(Math.max(...lengths) <= 3);
+  assertEquals(blockLength(Array.from({ length: 100 }, (_, i) => i)), 20);
+  assertEquals(blockLength([7, 7, 7]), 1);
+  assertEquals(blockLength(Array(50).fill(7)) >= 1, true);
+});
+
+Deno.test("bootstrapMedians() agrees with the exact distribution of a resampled median", () => {
+  // Efron (1979): the median of a resample of x1 < x2 < x3 is x1 or x3 with probability 7/27 each.
+  const medians = bootstrapMedians([3, 1, 2], 7);
+  const share = (value: number) =>
+    medians.filter((found) => found === value).length / medians.length;
+  // 2,000 draws: a standard error of at most 1.1 %.
+  assert(Math.abs(share(1) - 7 / 27) < 0.035 && Math.abs(share(3) - 7 / 27) < 0.035);
+  assertEquals(bootstrapMedians([3, 1, 2], 7), medians);
+  assertEquals(new Set(bootstrapMedians([1, 2], 3)), new Set([1, 1.5, 2]));
+});
+
+Deno.test("outlierCount() counts beyond Tukey's fences", () => {
+  // Quartiles 2 and 4 (linear interpolation): fences at −1 and 7.
+  assertEquals(outlierCount([1, 2, 3, 4, 7]), 0);
+  assertEquals(outlierCount([1, 2, 3, 4, 7.1]), 1);
+  assertEquals(outlierCount([-1.1, 2, 3, 4, 4]), 1);
+  assertEquals(outlierCount([1, 1, 1]), 0);
+  assertEquals(outlierCount([]), 0);
+});
+
+Deno.test("isMultimodal() sees two hills and rarely takes one for two", () => {
+  for (const count of [30, 100, 400]) {
+    let falseAlarms = 0;
+    let found = 0;
+    let smallFound = 0;
+    const trials = 100;
+    for (let seed = 0; seed < trials; seed++) {
+      const one = noisySamples({ seed, count, median: 1000, sigma: 0.03, outliers: 0.03 });
+      if (isMultimodal(one)) falseAlarms++;
+      // Two equal hills, 6 standard deviations apart; then one with a fifth of the samples, 8 apart.
+      if (isMultimodal(one.map((ns, i) => i % 2 === 0 ? ns : ns * 1.2))) found++;
+      if (isMultimodal(one.map((ns, i) => i % 5 !== 0 ? ns : ns * 1.27))) smallFound++;
+    }
+    assert(falseAlarms <= 0.08 * trials, `${count} samples: ${falseAlarms} false alarms`);
+    assert(found >= 0.85 * trials, `${count} samples: found ${found}`);
+    assert(smallFound >= 0.85 * trials, `${count} samples: found ${smallFound} small hills`);
+  }
+  assertEquals(isMultimodal([]), false);
+  assertEquals(isMultimodal(Array(50).fill(3)), false);
+});
+
+Deno.test("normalTail() keeps its digits far out", () => {
+  // Values of Q(z) from the error function evaluated to 20 digits.
+  const known: [number, number][] = [
+    [0, 0.5],
+    [1, 0.15865525393145705],
+    [1.959963984540054, 0.025],
+    [2.9999999, 0.0013498984748150],
+    [3, 0.0013498980316300946],
+    [5, 2.866515718791939e-7],
+    [10, 7.619853024160526e-24],
+    [30, 4.906713927148187e-198],
+  ];
+  for (const [z, tail] of known) {
+    assertNear(normalTail(z), tail, 1e-9);
+    assertNear(normalTail(-z), 1 - tail, 1e-12);
+  }
+});
+
+Deno.test("mannWhitney() gives the published values", () => {
+  // scipy.stats.mannwhitneyu's example: U = 17, exact p = 0.1111.
+  const diabetes = mannWhitney([19, 22, 16, 29, 24], [20, 11, 17, 12])!;
+  assertEquals([diabetes.u, diabetes.method], [17, "exact"]);
+  assertNear(diabetes.pValue, 1 / 9, 1e-12);
+  // Hollander and Wolfe (1973), 69f, as in R's wilcox.test: W = 35, one-sided p = 0.1272.
+  const membranes = mannWhitney(
+    [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46],
+    [1.15, 0.88, 0.90, 0.74, 1.21],
+  )!;
+  assertEquals(membranes.u, 35);
+  assertNear(membranes.pValue, 2 * 0.1272, 1e-3);
+  assertEquals(mannWhitney([], [1]), undefined);
+  assertEquals(mannWhitney([1], []), undefined);
+  assertEquals(mannWhitney([2, 2, 2], [2, 2])?.pValue, 1);
+});
+
+/** All ways to choose n of the values, as a list of index lists. */
+function choices(size: number, n: number): number[][] {
+  if (n === 0) return [[]];
+  if (size < n) return [];
+  return [
+    ...choices(size - 1, n),
+    ...choices(size - 1, n - 1).map((choice) => [...choice, size - 1]),
+  ];
+}
+
+function pairCount(a: readonly number[], b: readonly number[]): number {
+  let u = 0;
+  for (const x of a) for (const y of b) u += x > y ? 1 : x === y ? 0.5 : 0;
+  return u;
+}
+
+Deno.test("mannWhitney() is exact: it agrees with all rearrangements of small lists", () => {
+  for (let seed = 0; seed < 12; seed++) {
+    const n = 1 + seed % 5;
+    const m = 1 + (seed * 3) % 6;
+    const values = Array.from(randomUniform({ seed, length: n + m }));
+    const observed = mannWhitney(values.slice(0, n), values.slice(n))!;
+    assertEquals(observed.u, pairCount(values.slice(0, n), values.slice(n)));
+    const distances = choices(n + m, n).map((chosen) => {
+      const rest = values.filter((_, i) => !chosen.includes(i));
+      return Math.abs(pairCount(chosen.map((i) => values[i]!), rest) - n * m / 2);
+    });
+    const own = Math.abs(observed.u - n * m / 2);
+    const expected = distances.filter((d) => d >= own - 1e-9).length / distances.length;
+    assertNear(observed.pValue, expected, 1e-12);
+  }
+});
+
+Deno.test("mannWhitney() corrects the variance for ties as all rearrangements demand", () => {
+  const a = [1, 2, 2, 3, 5, 5];
+  const b = [2, 3, 3, 5, 6];
+  const values = [...a, ...b];
+  const observed = mannWhitney(a, b)!;
+  assertEquals([observed.u, observed.method], [pairCount(a, b), "normal"]);
+  const all = choices(values.length, a.length).map((chosen) =>
+    pairCount(chosen.map((i) => values[i]!), values.filter((_, i) => !chosen.includes(i)))
+  );
+  const mean = all.reduce((sum, u) => sum + u, 0) / all.length;
+  const variance = all.reduce((sum, u) => sum + (u - mean) ** 2, 0) / all.length;
+  const z = (Math.abs(observed.u - mean) - 0.5) / Math.sqrt(variance);
+  assertNear(observed.pValue, 2 * normalTail(z), 1e-12);
+});
+
+Deno.test("mannWhitney() rejects a true null hypothesis as often as it says", () => {
+  for (const count of [15, 60]) {
+    let rejected = 0;
+    for (let seed = 0; seed < 1000; seed++) {
+      const values = Array.from(randomNormal({ seed: seed + 77_000, length: 2 * count }));
+      if (mannWhitney(values.slice(0, count), values.slice(count))!.pValue <= 0.05) rejected++;
+    }
+    // 1,000 trials at 5 % have a standard error of 0.7 %.
+    assert(rejected > 25 && rejected < 75, `${count} samples: ${rejected} of 1000`);
+  }
+});
+
+Deno.test("holm() gives the step-down values and skips what has no data", () => {
+  // Worked by hand: 0.01 × 4, then max(0.04, 0.03 × 3), …; p.adjust(…, "holm") in R agrees.
+  const corrected = holm([0.01, 0.04, undefined, 0.03, 0.005]);
+  const expected = [0.03, 0.06, undefined, 0.06, 0.02];
+  for (const [i, value] of expected.entries()) {
+    if (value === undefined) assertEquals(corrected[i], undefined);
+    else assertNear(corrected[i]!, value, 1e-12);
+  }
+  assertEquals(holm([0.9, 0.8]), [1, 1]);
+  assertEquals(holm([]), []);
+  assertEquals(holm([undefined]), [undefined]);
+});
+
+Deno.test("summarize() says no data, never NaN", () => {
+  assertEquals(summarize([]), {
+    count: 0,
+    median: undefined,
+    interval: undefined,
+    relativeHalfWidth: undefined,
+    outliers: 0,
+    multimodal: false,
+  });
+  assertEquals(summarize([5]).median, 5);
+  assertEquals(summarize([5]).interval, undefined);
+  assertEquals(summarize(Array(30).fill(5)).relativeHalfWidth, 0);
+  assertThrows(() => medianInterval([1, 2, 3], { confidence: 95 }), RangeError, "confidence is 95");
+});

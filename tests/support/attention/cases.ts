@@ -1,0 +1,196 @@
+/** What the attention properties draw: small descriptions of a case, from which the arrays follow. */
+import fc from "fast-check";
+import { randomNormal, randomUniform } from "../../../src/random.ts";
+import * as reference from "../../../src/reference/mod.ts";
+import type { Numbers } from "../on_gpu.ts";
+
+/** What the arrays of a case look like. */
+export type AttentionPattern =
+  | "normal"
+  | "sharp" // logits of some tens
+  | "hundreds" // logits of some hundreds
+  | "huge logits" // ±1e4 and more
+  | "sink" // every query likes the first key
+  | "tiny" // 1e-20
+  | "duplicated keys"
+  | "constant";
+
+/** Where V-scale's constant stands, against the usual ‖v‖². */
+export type ConstantSize = "tiny" | "usual" | "huge";
+
+/** An attention case. */
+export interface AttentionDescription {
+  readonly batch: number;
+  readonly keyHeads: number;
+  /** Query heads a key head. */
+  readonly group: number;
+  readonly length: number;
+  readonly headDim: number;
+  readonly seed: number;
+  /** Default: the operator's. */
+  readonly scale?: number | undefined;
+  readonly pattern: AttentionPattern;
+  readonly vScale?: {
+    readonly mode: "full" | "backward-only";
+    readonly size: ConstantSize;
+  } | undefined;
+}
+
+/** The arrays of a case. */
+export interface AttentionCase {
+  readonly query: Numbers;
+  readonly key: Numbers;
+  readonly value: Numbers;
+  readonly outputGradient: Numbers;
+  readonly scale: number | undefined;
+  readonly vScale:
+    | { readonly constant: Numbers; readonly mode: "full" | "backward-only" }
+    | undefined;
+}
+
+/** A case the size of which is 1 unless said otherwise. */
+export function describeAttention(
+  description: Partial<AttentionDescription>,
+): AttentionDescription {
+  return {
+    batch: 1,
+    keyHeads: 1,
+    group: 1,
+    length: 1,
+    headDim: 8,
+    seed: 1,
+    pattern: "normal",
+    ...description,
+  };
+}
+
+// A tile has 32 rows in blocks of 4: the sequence lengths around multiples of those, and one tile more than two.
+const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
+// What 8 lanes of vec4f hold is 32, so D = 36 is the first with two columns a lane, 256 has eight.
+const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
+
+/** Multiply-adds of one product over all visible pairs; the twin's time grows with it. */
+function work({ batch, keyHeads, group, length, headDim }: AttentionDescription): number {
+  return batch * keyHeads * group * length * (length + 1) / 2 * headDim;
+}
+
+/** Draws attention cases. */
+export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.record({
+  batch: fc.integer({ min: 1, max: 2 }),
+  keyHeads: fc.integer({ min: 1, max: 3 }),
+  group: fc.constantFrom(1, 2, 3, 4, 8),
+  length: fc.oneof(fc.constantFrom(...lengths), fc.integer({ min: 1, max: 100 })),
+  headDim: fc.constantFrom(...headDims),
+  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+  scale: fc.constantFrom(undefined, undefined, undefined, 0.3, 1, -0.7, 0),
+  pattern: fc.constantFrom<AttentionPattern>(
+    "normal",
+    "normal",
+    "sharp",
+    "hundreds",
+    "huge logits",
+    "sink",
+    "tiny",
+    "duplicated keys",
+    "constant",
+  ),
+  vScale: fc.option(
+    fc.record({
+      mode: fc.constantFrom("full" as const, "backward-only" as const),
+      size: fc.constantFrom<ConstantSize>("tiny", "usual", "usual", "huge"),
+    }),
+    { nil: undefined },
+  ),
+}).filter((description) => work(description) <= 1.5e6);
+
+function normal(shape: readonly number[], seed: number, standardDeviation: number): Numbers {
+  const length = reference.elementCount(shape);
+  return { data: randomNormal({ seed, length, standardDeviation }), shape };
+}
+
+const logitSizes: Partial<Record<AttentionPattern, number>> = {
+  sharp: 4,
+  hundreds: 12,
+  "huge logits": 100,
+  tiny: 1e-20,
+};
+const constantSizes: Readonly<Record<ConstantSize, number>> = { tiny: 1e-4, usual: 1, huge: 1e4 };
+
+/** The arrays that a description stands for. */
+export function drawAttention(description: AttentionDescription): AttentionCase {
+  const { batch, keyHeads, group, length, headDim, seed, pattern, scale, vScale } = description;
+  const queryShape = [batch, keyHeads * group, length, headDim];
+  const keyShape = [batch, keyHeads, length, headDim];
+  const size = logitSizes[pattern] ?? 1;
+  // ‖v‖² of 1e-20 would be subnormal, which an adapter may flush to zero: no ground for a comparison.
+  const valueSize = pattern !== "tiny" ? 1 : vScale === undefined ? size : 1e-12;
+  const query = normal(queryShape, seed, size);
+  const key = normal(keyShape, seed + 1, size);
+  const value = normal(keyShape, seed + 2, valueSize);
+  if (pattern === "constant") {
+    query.data.fill(0.75);
+    key.data.fill(-0.5);
+    value.data.fill(1.25);
+  }
+  for (let row = 0; row < key.data.length / headDim; row++) {
+    const start = row * headDim;
+    if (pattern === "duplicated keys") key.data.copyWithin(start, 0, headDim);
+    if (pattern === "sink" && row % length === 0) key.data.fill(2, start, start + headDim);
+  }
+  if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 0.75);
+  // ‖v‖² is about D; constants that differ from head to head, on either side of it.
+  const usual = headDim * valueSize ** 2 * constantSizes[vScale?.size ?? "usual"];
+  const constant: Numbers = {
+    data: randomUniform({
+      seed: seed + 3,
+      length: keyHeads,
+      minimum: 0.2 * usual,
+      maximum: 4 * usual,
+    }),
+    shape: [keyHeads],
+  };
+  return {
+    query,
+    key,
+    value,
+    outputGradient: normal(queryShape, seed + 4, 1),
+    scale,
+    vScale: vScale && { constant, mode: vScale.mode },
+  };
+}
+
+/** Numbers as the twin takes them. */
+export function toTwin({ data, shape }: Numbers): reference.ReferenceTensor {
+  return reference.tensor(data, shape);
+}
+
+/** The twin's numbers rounded to float32. */
+export function toFloat32({ data, shape }: reference.ReferenceTensor): Numbers {
+  return { data: Float32Array.from(data), shape };
+}
+
+/** A case's arrays as the twin takes them. */
+export function twinInputs(drawn: AttentionCase): {
+  query: reference.ReferenceTensor;
+  key: reference.ReferenceTensor;
+  value: reference.ReferenceTensor;
+  outputGradient: reference.ReferenceTensor;
+  scale: number | undefined;
+  vScale: reference.ReferenceVScale | undefined;
+} {
+  return {
+    query: toTwin(drawn.query),
+    key: toTwin(drawn.key),
+    value: toTwin(drawn.value),
+    outputGradient: toTwin(drawn.outputGradient),
+    scale: drawn.scale,
+    vScale: drawn.vScale &&
+      { constant: toTwin(drawn.vScale.constant), mode: drawn.vScale.mode },
+  };
+}
+
+/** The twin's forward results rounded to float32: what both sides' backward is given. */
+export function forwardResults(drawn: AttentionCase): { output: Numbers; logSumExp: Numbers } {
+  const { output, logSumExp } = reference.attentionForward(twinInputs(drawn));
+  return { output: toFloat32(output), logSumExp: toFloat32(logSumExp) };
+}

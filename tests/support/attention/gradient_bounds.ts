@@ -1,0 +1,134 @@
+/**
+ * The bounds of the gradient-sink theory for attention's gradients, in the terms of attention/identities.ts.
+ */
+import { type AttentionNumbers, layerOf, rowOf, TINY, valveAt } from "./layer.ts";
+import { distance, norm } from "../vectors.ts";
+import { type Violation, Worst } from "../violation.ts";
+
+/**
+ * 3.5, with 5.2 under V-scale, for every position:
+ * ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts ‖g_t‖ ≤ λ∥ M_s max_{t≥s} ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½.
+ */
+export function valueBounds(
+  numbers: AttentionNumbers,
+): { weighted: Violation; mass: Violation; secondMoment: Violation } {
+  const layer = layerOf(numbers);
+  const weighted = new Worst(), mass = new Worst(), secondMoment = new Worst();
+  layer.eachKey((keyHead, s, where) => {
+    let weightedBound = 0, massBound = 0, secondMomentBound = 0;
+    for (const head of layer.readers(keyHead)) {
+      let column = 0, squares = 0, largest = 0, total = 0;
+      for (let t = s; t < layer.length; t++) {
+        const a = layer.weight(head, t, s) + TINY;
+        const g = norm(layer.row(layer.numbers.g, head, t));
+        weightedBound += a * g;
+        column += a;
+        squares += a * a;
+        largest = Math.max(largest, g);
+        total += g * g;
+      }
+      massBound += column * largest;
+      secondMomentBound += Math.sqrt(squares * total);
+    }
+    const gain = valveAt(numbers, { keyHead, s })?.gain ?? 1;
+    const size = norm(rowOf(numbers.valueGradient, keyHead * layer.length + s));
+    weighted.see(size - gain * weightedBound, gain * weightedBound, where);
+    mass.see(size - gain * massBound, gain * massBound, where);
+    secondMoment.see(size - gain * secondMomentBound, gain * secondMomentBound, where);
+  });
+  return { weighted: weighted.result(), mass: mass.result(), secondMoment: secondMoment.result() };
+}
+
+/**
+ * 3.6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. Where β is a
+ * difference of nearly equal terms the bound is all rounding, so the excess is measured against the
+ * terms: scale as in {@linkcode keyPath}.
+ */
+export function keyBound(numbers: AttentionNumbers): Violation {
+  const layer = layerOf(numbers);
+  const worst = new Worst();
+  layer.eachKey((keyHead, s, where) => {
+    let bound = 0, scale = 0;
+    for (const head of layer.readers(keyHead)) {
+      let column = 0, largestQuery = 0, largestBeta = 0;
+      for (let t = s; t < layer.length; t++) {
+        const a = layer.weight(head, t, s) + TINY;
+        const q = norm(layer.row(layer.numbers.query, head, t));
+        column += a;
+        largestQuery = Math.max(largestQuery, q);
+        largestBeta = Math.max(largestBeta, Math.abs(layer.beta(head, t, s)));
+        scale += Math.abs(layer.scale) * a * layer.betaScale(head, t, s) * q;
+      }
+      bound += Math.abs(layer.scale) * largestQuery * largestBeta * column;
+    }
+    const size = norm(rowOf(numbers.keyGradient, keyHead * layer.length + s));
+    worst.see(size - bound, scale, where);
+  });
+  return worst.result();
+}
+
+/**
+ * 3.7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj k_j.
+ * Scale as in {@linkcode queryPath}, for the reason that 3.6 has.
+ */
+export function queryBound(numbers: AttentionNumbers): Violation {
+  const layer = layerOf(numbers);
+  const worst = new Worst();
+  layer.eachQuery((head, s, where) => {
+    const keys = Array.from(
+      { length: s + 1 },
+      (_, j) => layer.row(layer.numbers.key, layer.keyHead(head), j),
+    );
+    const mean = new Float64Array(layer.headDim);
+    let largestBeta = 0, scale = 0;
+    keys.forEach((k, j) => {
+      const a = layer.weight(head, s, j);
+      for (let i = 0; i < k.length; i++) mean[i]! += a * k[i]!;
+      largestBeta = Math.max(largestBeta, Math.abs(layer.beta(head, s, j)));
+      scale += Math.abs(layer.scale) * (a + TINY) * layer.betaScale(head, s, j) * norm(k);
+    });
+    const farthest = Math.max(...keys.map((k) => distance(k, mean)));
+    const bound = Math.abs(layer.scale) * largestBeta * farthest;
+    const size = norm(rowOf(numbers.queryGradient, head * layer.length + s));
+    worst.see(size - bound, scale, where);
+  });
+  return worst.result();
+}
+
+/**
+ * 3.8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with zero-mean
+ * noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ, from samples of ‖∇_{v_s}L‖² under independent
+ * draws of the noise. The sample mean may be off by `standardErrors` of its standard errors (5 of
+ * them hold with confidence 1 − 6e-7).
+ *
+ * @returns The sample mean, both bounds, and the violation in units of the allowance: fine up to 1;
+ * `fromUpper` is the signed distance of the mean from the upper bound in the same units, for noise
+ * that attains it.
+ */
+export function stochasticValueBound(options: {
+  readonly squaredNorms: ArrayLike<number>;
+  readonly mass: number;
+  readonly secondMoment: number;
+  /** ‖μ‖² */
+  readonly meanSquared: number;
+  /** σ² */
+  readonly variance: number;
+  /** ρ */
+  readonly covariance: number;
+  readonly standardErrors: number;
+}): { mean: number; lower: number; upper: number; fromUpper: number; violation: Violation } {
+  const { squaredNorms: samples, mass, secondMoment } = options;
+  const count = samples.length;
+  let mean = 0;
+  for (let i = 0; i < count; i++) mean += samples[i]! / count;
+  let spread = 0;
+  for (let i = 0; i < count; i++) spread += (samples[i]! - mean) ** 2 / (count - 1);
+  const allowance = options.standardErrors * Math.sqrt(spread / count);
+  const lower = mass ** 2 * options.meanSquared;
+  const upper = lower + options.variance * secondMoment +
+    options.covariance * (mass ** 2 - secondMoment);
+  const worst = new Worst();
+  worst.see(lower - mean, allowance, "lower bound");
+  worst.see(mean - upper, allowance, "upper bound");
+  return { mean, lower, upper, fromUpper: (mean - upper) / allowance, violation: worst.result() };
+}

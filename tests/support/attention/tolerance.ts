@@ -1,0 +1,304 @@
+/** How far attention's kernels may be from the float64 twin, by the analysis in tolerance.ts. */
+import * as reference from "../../../src/reference/mod.ts";
+import { type AttentionCase, toTwin } from "./cases.ts";
+import {
+  halfProductError,
+  type HalfRounding,
+  roundingOfWeights,
+  SmallWeights,
+} from "../half_rounding.ts";
+import type { Numbers } from "../on_gpu.ts";
+import { vScaleBackwardBounds } from "../rows/tolerance.ts";
+import { DIVISION, exponential, FLUSH, U } from "../tolerance.ts";
+
+/**
+ * The additions that a term of an inner product of D numbers goes through, and its product, in the worst of the
+ * variants: the barrier-free kernels add D terms one by one; all others add four products a step, D/4 + 4.
+ */
+function chain(headDim: number): number {
+  return Math.max(headDim, headDim / 4 + 4);
+}
+
+/** What the bounds of attention are computed from. */
+class Pass {
+  readonly shape: readonly [number, number, number, number];
+  readonly keyHeads: number;
+  readonly scale: number;
+  readonly query: Float64Array;
+  readonly key: Float64Array;
+  readonly value: Float64Array;
+  /** v, or φ(v) under V-scale "full". */
+  readonly used: Float64Array;
+  /** The relative and the absolute error of the factor φ of every value row; 0 without V-scale "full". */
+  readonly factorError: Float64Array;
+  readonly #rounding: HalfRounding | undefined;
+
+  constructor(drawn: AttentionCase, rounding?: HalfRounding) {
+    this.#rounding = rounding;
+    this.shape = drawn.query.shape as [number, number, number, number];
+    this.keyHeads = drawn.key.shape[1]!;
+    const headDim = this.shape[3];
+    this.scale = drawn.scale ?? 1 / Math.sqrt(headDim);
+    this.query = Float64Array.from(drawn.query.data);
+    this.key = Float64Array.from(drawn.key.data);
+    this.value = Float64Array.from(drawn.value.data);
+    this.used = this.value;
+    this.factorError = new Float64Array(this.value.length / headDim);
+    if (drawn.vScale?.mode === "full") {
+      const value = toTwin(drawn.value), constant = toTwin(drawn.vScale.constant);
+      this.used = reference.vScaleForward({ value, constant }).scaledValue.data;
+      for (let row = 0; row < this.factorError.length; row++) {
+        const { r, phi, sum } = valve(this, row, drawn.vScale.constant);
+        // Relative to φ: r's error, the sum's, the division, and a flushed r.
+        this.factorError[row] = r === 0
+          ? 0
+          : (headDim + 9) * U + headDim * FLUSH / (sum * Math.max(phi, FLUSH));
+      }
+    }
+  }
+
+  get rows(): number {
+    return this.shape[0] * this.shape[1] * this.shape[2];
+  }
+
+  /** The first element of the key head that query head `head` (counted over the batch) reads. */
+  keyStart(head: number): number {
+    const [, queryHeads, length, headDim] = this.shape;
+    const group = queryHeads / this.keyHeads;
+    const keyHead = Math.floor(head / queryHeads) * this.keyHeads +
+      Math.floor((head % queryHeads) / group);
+    return keyHead * length * headDim;
+  }
+
+  /** A logit and the bound of its error. */
+  logit(row: number, keyRow: number): { z: number; error: number } {
+    const headDim = this.shape[3];
+    let product = 0, magnitude = 0;
+    for (let i = 0; i < headDim; i++) {
+      const term = this.query[row * headDim + i]! * this.key[keyRow * headDim + i]!;
+      product += term;
+      magnitude += Math.abs(term);
+    }
+    const scale = Math.abs(this.scale);
+    return {
+      z: this.scale * product,
+      error: scale * ((chain(headDim) + 2) * U * magnitude + 2 * headDim * FLUSH) + FLUSH +
+        scale * halfProductError(this, { row, keyRow, rounding: this.#rounding }),
+    };
+  }
+}
+
+function valve(
+  { value, shape, keyHeads }: Pass,
+  row: number,
+  constants: Numbers,
+): { r: number; c: number; sum: number; phi: number } {
+  const [, , length, headDim] = shape;
+  const at = { offsetA: row * headDim, offsetB: row * headDim, length: headDim };
+  const r = reference.dot(value, value, at);
+  const c = constants.data[Math.floor(row / length) % keyHeads]!;
+  return { r, c, sum: r + c, phi: r / (r + c) };
+}
+
+/**
+ * Bounds of attentionForward's errors.
+ *
+ * Weight j of a row is exp(z_j − m), m the running maximum, which cancels; the tiles' corrections multiply it by
+ * further exponentials whose arguments add up to at most the row's range. The weights' errors that do not cancel
+ * against the denominator's are Δa_j ≤ a_j (exp(ρ_j)/Σ a exp(−ρ) − 1), and no more than those of all others together.
+ */
+export function attentionForwardBounds(
+  drawn: AttentionCase,
+  rounding?: HalfRounding,
+): { output: Float64Array; logSumExp: Float64Array } {
+  const pass = new Pass(drawn, rounding);
+  const [, , length, headDim] = pass.shape;
+  const output = new Float64Array(pass.rows * headDim);
+  const logSumExp = new Float64Array(pass.rows);
+  const half = roundingOfWeights(rounding);
+  const z = new Float64Array(length), rho = new Float64Array(length), a = new Float64Array(length);
+  for (let row = 0; row < pass.rows; row++) {
+    const t = row % length;
+    const keyRows = pass.keyStart(Math.floor(row / length)) / headDim;
+    const tiles = Math.floor(t / 32) + 1;
+    let largest = -Infinity, smallest = Infinity;
+    for (let j = 0; j <= t; j++) {
+      const logit = pass.logit(row, keyRows + j);
+      z[j] = logit.z;
+      rho[j] = logit.error;
+      largest = Math.max(largest, logit.z);
+      smallest = Math.min(smallest, logit.z);
+    }
+    let denominator = 0;
+    for (let j = 0; j <= t; j++) {
+      // Corrections of the tiles walk at most from this logit to the row's maximum, and back never.
+      const range = largest - z[j]!;
+      // In the subgroup kernels the maximum lags behind by 4 powers of two at most, from the second tile on.
+      const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
+      rho[j]! += 5 * U * range + 8 * U * tiles + lag + pass.factorError[keyRows + j]!;
+      a[j] = Math.exp(z[j]! - largest);
+      denominator += a[j]!;
+    }
+    let up = 0, down = 0;
+    for (let j = 0; j <= t; j++) {
+      a[j]! /= denominator;
+      up += a[j]! * Math.exp(rho[j]!);
+      down += a[j]! * Math.exp(-rho[j]!);
+    }
+    const relative = (j: number) =>
+      Math.max(Math.exp(rho[j]!) / down - 1, 1 - Math.exp(-rho[j]!) / up);
+    let total = 0;
+    for (let j = 0; j <= t; j++) total += a[j]! * relative(j);
+    // Each term is added to up to 32 others of its tile, multiplied by a correction a tile, then divided.
+    const terms = Math.min(t + 1, 32) + 3 * tiles + 8;
+    for (let j = 0; j <= t; j++) {
+      const off = a[j]! * relative(j);
+      const weight = Math.min(off, total - off + a[j]! * pass.factorError[keyRows + j]! + 10 * U) +
+        a[j]! * (terms * U + 6 * tiles * U + DIVISION + half.relative) +
+        half.smallest + 2 * FLUSH;
+      for (let i = 0; i < headDim; i++) {
+        const v = Math.abs(pass.used[(keyRows + j) * headDim + i]!);
+        output[row * headDim + i]! += weight * v + 2 * FLUSH;
+      }
+    }
+    const sum = Math.log(denominator);
+    logSumExp[row] = Math.max(Math.log(up), -Math.log(down)) + (terms + 4 * tiles) * U +
+      Math.max(6 * U * sum, denominator < 2 && denominator > 1 ? 2 ** -21 : 0) +
+      2 * U * Math.abs(largest + sum);
+  }
+  return { output, logSumExp };
+}
+
+/** What attentionBackward is given beside the forward's arguments. */
+export interface BackwardInputs {
+  readonly output: Numbers;
+  readonly logSumExp: Numbers;
+  /** How far these may be from the exact ones, where the backward is to be compared with the exact gradients. */
+  readonly errors?: { readonly output: Float64Array; readonly logSumExp: Float64Array };
+}
+
+/** Bounds of attentionBackward's errors, for one and the same float32 output and logSumExp on both sides. */
+export interface AttentionBackwardBounds {
+  readonly queryGradient: Float64Array;
+  readonly keyGradient: Float64Array;
+  readonly valueGradient: Float64Array;
+  readonly constantGradient: Float64Array;
+}
+
+/**
+ * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the logit's error and exp's; the logit's
+ * gradient a (f ⟨g, v⟩ − D) those of both inner products besides; then sums over at most T · group terms.
+ */
+export function attentionBackwardBounds(
+  drawn: AttentionCase,
+  { output, logSumExp, errors }: BackwardInputs,
+  rounding?: HalfRounding,
+): AttentionBackwardBounds {
+  const pass = new Pass(drawn, rounding);
+  const [, queryHeads, length, headDim] = pass.shape;
+  const group = queryHeads / pass.keyHeads;
+  const g = drawn.outputGradient.data;
+  const queryGradient = new Float64Array(pass.rows * headDim);
+  const keyGradient = new Float64Array(pass.key.length);
+  const used = new Float64Array(pass.key.length); // bounds of u = ∂L/∂(used value)
+  const gradient = new Float64Array(pass.key.length); // u
+  const scale = Math.abs(pass.scale);
+  const half = roundingOfWeights(rounding);
+  const small = rounding === undefined ? undefined : new SmallWeights(pass);
+  for (let row = 0; row < pass.rows; row++) {
+    const t = row % length;
+    const keyRows = pass.keyStart(Math.floor(row / length)) / headDim;
+    const q = row * headDim;
+    let rowDot = 0, rowMagnitude = 0, given = 0;
+    for (let i = 0; i < headDim; i++) {
+      const term = g[q + i]! * output.data[q + i]!;
+      rowDot += term;
+      rowMagnitude += Math.abs(term);
+      given += Math.abs(g[q + i]!) * (errors?.output[q + i] ?? 0);
+    }
+    for (let j = 0; j <= t; j++) {
+      const k = (keyRows + j) * headDim;
+      const { z, error } = pass.logit(row, keyRows + j);
+      const x = z - logSumExp.data[row]!;
+      const a = Math.exp(x);
+      const rho = Math.expm1(
+        error + exponential(x) + 3 * U * Math.abs(x) + (errors?.logSumExp[row] ?? 0),
+      );
+      let product = 0, magnitude = 0;
+      for (let i = 0; i < headDim; i++) {
+        const term = g[q + i]! * pass.used[k + i]!;
+        product += term;
+        magnitude += Math.abs(term);
+      }
+      const inner = (chain(headDim) + 3) * U * (magnitude + rowMagnitude) +
+        magnitude * pass.factorError[keyRows + j]! + 4 * headDim * FLUSH + given;
+      const d = a * (product - rowDot);
+      // The weight itself may be flushed.
+      const weightError = a * rho + FLUSH;
+      const dError = a * inner + weightError * (Math.abs(product - rowDot) + inner) +
+        2 * U * Math.abs(d) + FLUSH;
+      const halfError = half.relative * (Math.abs(d) + dError);
+      const queryError = dError + (t + 4) * U * Math.abs(d) + halfError;
+      const keyError = dError + (length * group + 4) * U * Math.abs(d) + halfError;
+      const valueError = weightError + (length * group + 2) * U * a +
+        half.relative * (a + weightError);
+      small?.see({ row, keyRow: keyRows + j }, {
+        weight: a + weightError,
+        gradient: Math.abs(d) + dError,
+      });
+      for (let i = 0; i < headDim; i++) {
+        queryGradient[q + i]! += scale * (queryError * Math.abs(pass.key[k + i]!) + FLUSH) + FLUSH;
+        keyGradient[k + i]! += scale * (keyError * Math.abs(pass.query[q + i]!) + FLUSH) + FLUSH;
+        used[k + i]! += valueError * Math.abs(g[q + i]!) + FLUSH;
+        gradient[k + i]! += a * g[q + i]!;
+      }
+    }
+  }
+  small?.addTo({ queryGradient, keyGradient, used }, g);
+  const constantGradient = new Float64Array(pass.keyHeads);
+  if (drawn.vScale === undefined) {
+    return { queryGradient, keyGradient, valueGradient: used, constantGradient };
+  }
+  const bounds = vScaleBackwardBounds({
+    value: drawn.value,
+    constant: drawn.vScale.constant,
+    gradient,
+    gradientError: used,
+    chain: headDim / 4 + 12,
+  });
+  return { queryGradient, keyGradient, ...bounds };
+}
+
+/** Bounds of attentionSinkStatistics' errors, for one and the same float32 logSumExp on both sides. */
+export function sinkStatisticsBounds(
+  drawn: AttentionCase,
+  { logSumExp, position, window }: {
+    readonly logSumExp: Numbers;
+    readonly position: number;
+    readonly window: number;
+  },
+): { mass: Float64Array; secondMoment: Float64Array; score: Float64Array } {
+  const pass = new Pass(drawn);
+  const [batch, queryHeads, length, headDim] = pass.shape;
+  const heads = batch * queryHeads;
+  const mass = new Float64Array(heads);
+  const secondMoment = new Float64Array(heads);
+  const score = new Float64Array(heads);
+  const end = Math.min(position + window, length);
+  // Every 64th row, then the 64 invocations' sums, of which those without a row are exact zeros.
+  const terms = Math.ceil((length - position) / 64) + Math.min(length - position, 64);
+  for (let head = 0; head < heads; head++) {
+    const keyRow = pass.keyStart(head) / headDim + position;
+    for (let t = position; t < length; t++) {
+      const row = head * length + t;
+      const { z, error } = pass.logit(row, keyRow);
+      const x = z - logSumExp.data[row]!;
+      const a = Math.exp(x);
+      const rho = Math.expm1(error + exponential(x) + 3 * U * Math.abs(x));
+      mass[head]! += a * (rho + terms * U) + FLUSH;
+      secondMoment[head]! += a * a * (2 * rho + rho * rho + (terms + 1) * U) + FLUSH;
+      if (t < end) score[head]! += (a * (rho + terms * U + DIVISION) + FLUSH) / (end - position);
+    }
+  }
+  return { mass, secondMoment, score };
+}

@@ -1,0 +1,415 @@
+/** What the theory says of attention's gradients, on the GPU's numbers: identities, bounds, invariance, adjointness. */
+import fc from "fast-check";
+import {
+  attentionBackward,
+  type AttentionBackwardOptions,
+  type AttentionBackwardResult,
+  attentionForward,
+  type AttentionForwardOptions,
+  type AttentionForwardResult,
+  type Gpu,
+} from "../../../../mod.ts";
+import { randomNormal } from "../../../../src/random.ts";
+import * as reference from "../../../../src/reference/mod.ts";
+import * as gradientBounds from "../../attention/gradient_bounds.ts";
+import {
+  type AttentionCase,
+  type AttentionDescription,
+  describeAttention,
+  drawAttention,
+  toTwin,
+  twinInputs,
+} from "../../attention/cases.ts";
+import * as identities from "../../attention/identities.ts";
+import type { AttentionNumbers } from "../../attention/layer.ts";
+import { attentionBackwardBounds, attentionForwardBounds } from "../../attention/tolerance.ts";
+import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import { type Numbers, onGpu, type Results } from "../../on_gpu.ts";
+import type { Report } from "../../report.ts";
+import { U } from "../../tolerance.ts";
+import { inner, norm } from "../../vectors.ts";
+import type { Violation } from "../../violation.ts";
+
+/** Small enough for the identities, whose sums over sums take T³ steps. */
+const description: fc.Arbitrary<AttentionDescription> = fc.record({
+  batch: fc.integer({ min: 1, max: 2 }),
+  keyHeads: fc.integer({ min: 1, max: 2 }),
+  group: fc.integer({ min: 1, max: 2 }),
+  length: fc.oneof(fc.constantFrom(2, 4, 5, 32, 33, 37), fc.integer({ min: 2, max: 20 })),
+  headDim: fc.constantFrom(4, 8, 12, 36),
+  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+  scale: fc.constantFrom(undefined, 0.3, -0.7),
+  // Neither "sharp" nor "huge" constants: both push gradients among the subnormal numbers, which have few digits.
+  pattern: fc.constantFrom("normal" as const, "sink" as const),
+  vScale: fc.option(
+    fc.record({
+      mode: fc.constantFrom("full" as const, "backward-only" as const),
+      size: fc.constantFrom("tiny" as const, "usual" as const),
+    }),
+    { nil: undefined },
+  ),
+});
+
+const examples = [
+  { batch: 2, keyHeads: 2, group: 2, length: 37, headDim: 12, seed: 61 },
+  {
+    keyHeads: 2,
+    length: 35,
+    headDim: 8,
+    seed: 62,
+    vScale: { mode: "full" as const, size: "usual" as const },
+  },
+  {
+    keyHeads: 2,
+    length: 33,
+    headDim: 8,
+    seed: 63,
+    vScale: { mode: "backward-only" as const, size: "usual" as const },
+  },
+].map(describeAttention);
+
+async function forwardAndBackward(
+  gpu: Gpu,
+  drawn: AttentionCase,
+): Promise<Results<AttentionForwardResult> & Results<AttentionBackwardResult>> {
+  const forward = await onGpu<AttentionForwardOptions, AttentionForwardResult>(
+    gpu,
+    attentionForward,
+    drawn,
+  );
+  const backward = await onGpu<AttentionBackwardOptions, AttentionBackwardResult>(
+    gpu,
+    attentionBackward,
+    { ...drawn, ...forward },
+  );
+  return { ...forward, ...backward };
+}
+
+/** The largest |z_tj| that a case can have, by Cauchy and Schwarz. */
+function largestLogit(drawn: AttentionCase, headDim: number): number {
+  const longest = ({ data }: Numbers) => {
+    let most = 0;
+    for (let start = 0; start < data.length; start += headDim) {
+      most = Math.max(most, norm(data.subarray(start, start + headDim)));
+    }
+    return most;
+  };
+  const scale = Math.abs(drawn.scale ?? 1 / Math.sqrt(headDim));
+  return scale * longest(drawn.query) * longest(drawn.key);
+}
+
+const equalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
+  "3.1 value path": identities.valuePath,
+  "3.2 key path": identities.keyPath,
+  "3.3 query path": identities.queryPath,
+  "3.4 logit rows": identities.logitRowsSumToZero,
+  "3.4 key gradients": identities.keyGradientsSumToZero,
+  "3.2 and 3.3 agree": identities.queryAndKeyAgree,
+};
+const inequalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
+  "3.5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
+  "3.5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
+  "3.5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
+  "3.6 key bound": gradientBounds.keyBound,
+  "3.7 query bound": gradientBounds.queryBound,
+};
+
+/**
+ * The identities 3.1 to 3.4 and 5.3 and the bounds 3.5 to 3.7 with 5.2 hold for forward and backward on the GPU; the
+ * first query's gradient is zero exactly, as 3.3 says.
+ *
+ * Tolerance, relative to the sums of magnitudes that the identities are measured against: the rounding of sums of T
+ * times group terms and of inner products of D, and the logits' errors through exp: (D/4 + 6) u |z| in the forward and
+ * again in the backward, and exp's own, (1 + 4) u |x| for x up to 2 |z|, and that of rounding logSumExp.
+ */
+export function attentionObeysItsIdentities(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "attention's identities and bounds",
+    arbitrary: description,
+    examples,
+    seed: 741,
+    runs: 12,
+    async check(description, tally) {
+      const { length, group, headDim } = description;
+      const drawn = drawAttention(description);
+      const numbers: AttentionNumbers = {
+        ...drawn,
+        ...await forwardAndBackward(gpu, drawn),
+        scale: drawn.scale,
+      };
+      const logit = largestLogit(drawn, headDim);
+      const tolerance = U * (length * group + headDim / 2 + 40 + (headDim / 2 + 26) * logit);
+      for (const [what, identity] of Object.entries({ ...equalities, ...inequalities })) {
+        tally.holds(what, { violation: identity(numbers), tolerance });
+      }
+      if (drawn.vScale !== undefined) {
+        const violation = identities.constantPath(numbers);
+        tally.holds("5.3 constant", { violation, tolerance });
+      }
+      // φ ⟨g, v⟩ − ⟨g, φ v⟩ is zero up to rounding; without φ the two have the same bits.
+      const first = identities.firstQueryGradient(numbers);
+      if (drawn.vScale?.mode === "full") {
+        tally.holds("3.3 first query", { violation: first, tolerance });
+      } else if (first.worst !== 0) {
+        throw new Error(`3.3: the first query's gradient is ${first.worst}, exactly 0 wanted`);
+      }
+    },
+  }, options);
+}
+
+/**
+ * Adding one vector c to all keys of a head shifts every logit of a row alike: output, queryGradient, keyGradient and
+ * valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c are multiples of 2^-8, so that the sum is exact,
+ * and each side is allowed the bounds of its own errors.
+ */
+export function softmaxIsShiftInvariant(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "softmax's shift invariance",
+    arbitrary: description,
+    examples,
+    seed: 742,
+    runs: 8,
+    async check(description, tally) {
+      const { headDim, seed } = description;
+      const coarse = (x: number) => Math.round(x * 256) / 256;
+      const drawn = drawAttention(description);
+      drawn.key.data.forEach((x, i) => drawn.key.data[i] = coarse(x));
+      const c = randomNormal({ seed: seed + 9, length: headDim }).map(coarse);
+      const shifted: AttentionCase = {
+        ...drawn,
+        key: { ...drawn.key, data: drawn.key.data.map((x, i) => x + c[i % headDim]!) },
+      };
+      const before = await forwardAndBackward(gpu, drawn);
+      const after = await forwardAndBackward(gpu, shifted);
+      const scale = drawn.scale ?? 1 / Math.sqrt(headDim);
+      const expected = {
+        ...before,
+        logSumExp: {
+          data: before.logSumExp.data.map((x, row) => {
+            const q = drawn.query.data.subarray(row * headDim, (row + 1) * headDim);
+            return x + scale * inner(q, c);
+          }),
+        },
+      };
+      const forwardBounds = [drawn, shifted].map((each) => attentionForwardBounds(each));
+      const backwardBounds = [before, after].map((results, i) =>
+        attentionBackwardBounds([drawn, shifted][i]!, { ...results, errors: forwardBounds[i]! })
+      );
+      const names = [
+        "output",
+        "logSumExp",
+        "queryGradient",
+        "keyGradient",
+        "valueGradient",
+      ] as const;
+      for (const name of names) {
+        const bounds = [0, 1].map((i) => ({ ...forwardBounds[i]!, ...backwardBounds[i]! })[name]);
+        tally.within(`${name} under a shift`, {
+          actual: after[name].data,
+          expected: expected[name].data,
+          // Each side's own error, and that of the expected number, which float32 held before it was shifted.
+          bound: bounds[0]!.map((bound, i) =>
+            bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
+          ),
+        });
+      }
+    },
+  }, options);
+}
+
+/** A random tangent in the direction of which a case is moved. */
+function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
+  const names = ["query", "key", "value"] as const;
+  const tangent = (numbers: Numbers, i: number): Numbers => ({
+    data: randomNormal({ seed: seed + 20 + i, length: numbers.data.length }),
+    shape: numbers.shape,
+  });
+  return {
+    ...Object.fromEntries(names.map((name, i) => [name, tangent(drawn[name], i)])),
+    ...drawn.vScale?.mode === "full" ? { constant: tangent(drawn.vScale.constant, 3) } : {},
+  };
+}
+
+/**
+ * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, V-scale's constants among them: Jᵀ dy from the GPU's
+ * backward, J v once from the twin's forward (Richardson extrapolation, 1e-9 exact) and once from central differences
+ * of the GPU's own forward.
+ *
+ * Tolerances: the first is Σ |v| times the bound of each gradient's error, the forward's included. The second adds what rounding does to a difference quotient, (e(x + h v) + e(x − h v)) / 2h with e the
+ * forward's bounds, and its truncation error, which the twin's difference quotient with the same h tells exactly.
+ */
+export function attentionIsAdjoint(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "attention's adjointness",
+    arbitrary: description.filter(({ vScale }) =>
+      vScale?.mode !== "backward-only" && vScale?.size !== "tiny"
+    ),
+    examples: examples.slice(0, 2),
+    seed: 743,
+    runs: 8,
+    async check(description, tally) {
+      const drawn = drawAttention(description);
+      const direction = tangents(drawn, description.seed);
+      const { vScale, outputGradient } = drawn;
+      const gradients = await forwardAndBackward(gpu, drawn);
+      const errors = attentionForwardBounds(drawn);
+      const bounds = attentionBackwardBounds(drawn, { ...gradients, errors });
+      const pairs = [
+        [gradients.queryGradient, bounds.queryGradient, direction.query],
+        [gradients.keyGradient, bounds.keyGradient, direction.key],
+        [gradients.valueGradient, bounds.valueGradient, direction.value],
+        [gradients.constantGradient, bounds.constantGradient, direction.constant],
+      ] as const;
+      let pulled = 0, gradientError = 0, magnitude = 0;
+      for (const [gradient, bound, tangent] of pairs) {
+        tangent?.data.forEach((v, i) => {
+          pulled += gradient!.data[i]! * v;
+          gradientError += bound[i]! * Math.abs(v);
+          magnitude += Math.abs(gradient!.data[i]! * v);
+        });
+      }
+      const inputs = twinInputs(drawn);
+      const moved = (h: number) => {
+        const move = (tensor: reference.ReferenceTensor, tangent: Numbers | undefined) =>
+          tangent === undefined ? tensor : reference.tensor(
+            tensor.data.map((x, i) => x + h * tangent.data[i]!),
+            tensor.shape,
+          );
+        return {
+          query: move(inputs.query, direction.query),
+          key: move(inputs.key, direction.key),
+          value: move(inputs.value, direction.value),
+          scale: inputs.scale,
+          vScale: inputs.vScale && {
+            mode: inputs.vScale.mode,
+            constant: move(inputs.vScale.constant, direction.constant),
+          },
+        };
+      };
+      const loss = (h: number) =>
+        inner(outputGradient.data, reference.attentionForward(moved(h)).output.data);
+      const pushed = reference.richardsonDerivative(loss).value;
+      const tolerance = gradientError + 1e-9 * magnitude;
+      tally.within("⟨Jᵀ dy, v⟩ against the twin's J v", {
+        actual: [pulled],
+        expected: [pushed],
+        bound: [tolerance],
+      });
+
+      const h = 2 ** -6;
+      let difference = 0, rounding = 0;
+      for (const sign of [1, -1]) {
+        const at = moved(sign * h);
+        const round = (tensor: reference.ReferenceTensor): Numbers => ({
+          data: Float32Array.from(tensor.data),
+          shape: tensor.shape,
+        });
+        const there: AttentionCase = {
+          ...drawn,
+          query: round(at.query),
+          key: round(at.key),
+          value: round(at.value),
+          vScale: vScale && { mode: vScale.mode, constant: round(at.vScale!.constant) },
+        };
+        const { output } = await onGpu<AttentionForwardOptions, AttentionForwardResult>(
+          gpu,
+          attentionForward,
+          there,
+        );
+        const exact = reference.attentionForward(at).output.data;
+        const rounded = reference.attentionForward(twinInputs(there)).output.data;
+        attentionForwardBounds(there).output.forEach((bound, i) => {
+          const g = outputGradient.data[i]!;
+          difference += sign * g * output.data[i]! / (2 * h);
+          rounding += Math.abs(g) * (bound + Math.abs(exact[i]! - rounded[i]!)) / (2 * h);
+        });
+      }
+      const truncation = Math.abs((loss(h) - loss(-h)) / (2 * h) - pushed);
+      const bound = rounding + truncation + tolerance;
+      if (bound > 0.5 * Math.abs(pushed)) return; // hardly any derivative in this direction: no evidence
+      tally.within("⟨Jᵀ dy, v⟩ against differences on the GPU", {
+        actual: [pulled],
+        expected: [difference],
+        bound: [bound],
+      });
+    },
+  }, options);
+}
+
+/** The Monte-Carlo bound 3.8 for value gradients computed on the GPU. */
+export async function attentionObeysTheStochasticBound(
+  gpu: Gpu,
+  { seed = 744 }: PropertyOptions = {},
+): Promise<Report> {
+  const samples = 1500, length = 8, headDim = 4, variance = 2.25;
+  // One batch entry a sample: the same query, key and value, fresh noise in outputGradient.
+  const repeat = (numbers: Float32Array): Numbers => ({
+    data: Float32Array.from(
+      { length: samples * numbers.length },
+      (_, i) => numbers[i % numbers.length]!,
+    ),
+    shape: [samples, 1, length, headDim],
+  });
+  const [query, key, value, mean] = [0, 1, 2, 3].map((i) =>
+    randomNormal({ seed: seed + i, length: length * headDim })
+  ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+  const noise = randomNormal({
+    seed: seed + 4,
+    length: samples * length * headDim,
+    standardDeviation: Math.sqrt(variance / headDim),
+  });
+  const outputGradient: Numbers = {
+    data: noise.map((x, i) => x + 0.3 * mean[i % headDim]!),
+    shape: [samples, 1, length, headDim],
+  };
+  const drawn = { query: repeat(query), key: repeat(key), value: repeat(value), outputGradient };
+  const { logSumExp, valueGradient } = await forwardAndBackward(gpu, {
+    ...drawn,
+    scale: undefined,
+    vScale: undefined,
+  });
+  const one = (numbers: Float32Array) => reference.tensor(numbers, [1, 1, length, headDim]);
+  const statistics = reference.attentionSinkStatistics({
+    query: one(query),
+    key: one(key),
+    logSumExp: toTwin({ data: logSumExp.data.slice(0, length), shape: [1, 1, length] }),
+  });
+  const squaredNorms = Float64Array.from({ length: samples }, (_, sample) => {
+    const start = sample * length * headDim;
+    const gradient = valueGradient.data.subarray(start, start + headDim);
+    return inner(gradient, gradient);
+  });
+  const parameters = {
+    squaredNorms,
+    mass: statistics.mass.data[0]!,
+    secondMoment: statistics.secondMoment.data[0]!,
+    meanSquared: inner(
+      mean.subarray(0, headDim).map((x) => 0.3 * x),
+      mean.subarray(0, headDim).map((x) => 0.3 * x),
+    ),
+    variance,
+    covariance: 0,
+    standardErrors: 5, // confidence 1 − 6e-7
+  };
+  const { fromUpper, violation } = gradientBounds.stochasticValueBound(parameters);
+  // Independent noise of equal size attains the upper bound.
+  if (!(violation.worst <= 1 && Math.abs(fromUpper) <= 1)) {
+    throw new Error(`3.8: ${violation.where} violated by ${violation.worst}, ${fromUpper}`);
+  }
+  return {
+    name: "the stochastic value bound 3.8 at 5 standard errors",
+    cases: samples,
+    comparisons: violation.compared,
+    share: Math.abs(fromUpper),
+    worst: "distance from the upper bound",
+  };
+}

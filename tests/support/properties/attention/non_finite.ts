@@ -1,0 +1,169 @@
+/** NaN and infinities in attention's inputs: they reach what depends on them, and not a bit of anything else changes. */
+import {
+  attentionBackward,
+  type AttentionBackwardOptions,
+  type AttentionBackwardResult,
+  attentionForward,
+  type AttentionForwardOptions,
+  type AttentionForwardResult,
+  type Gpu,
+} from "../../../../mod.ts";
+import * as reference from "../../../../src/reference/mod.ts";
+import {
+  type AttentionCase,
+  type AttentionDescription,
+  attentionDescription,
+  describeAttention,
+  drawAttention,
+  forwardResults,
+  toTwin,
+  twinInputs,
+} from "../../attention/cases.ts";
+import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import { type Numbers, onGpu } from "../../on_gpu.ts";
+import type { Report, Tally } from "../../report.ts";
+
+type Named = Readonly<Record<string, Numbers | undefined>>;
+type Twins = Readonly<Record<string, reference.ReferenceTensor | undefined>>;
+
+const examples: readonly AttentionDescription[] = [
+  { batch: 2, keyHeads: 2, group: 2, length: 37, headDim: 8, seed: 71 },
+  { keyHeads: 2, length: 35, headDim: 4, seed: 72, vScale: { mode: "full", size: "usual" } },
+  {
+    keyHeads: 2,
+    length: 33,
+    headDim: 4,
+    seed: 73,
+    vScale: { mode: "backward-only", size: "usual" },
+  },
+].map((description) => describeAttention(description as Partial<AttentionDescription>));
+
+const small = attentionDescription
+  .filter(({ length, headDim, batch, keyHeads, group, pattern, scale }) =>
+    length * batch * keyHeads * group <= 200 && headDim <= 36 && pattern === "normal" && scale !== 0
+  );
+
+// What an element of a result has to be, by the twin with and without the spoiled element.
+function checkReach(
+  tally: Tally,
+  { what, clean, dirty, twinClean, twinDirty, exact }: {
+    readonly what: string;
+    readonly clean: Named;
+    readonly dirty: Named;
+    readonly twinClean: Twins;
+    readonly twinDirty: Twins;
+    /** Whether the twin's pattern of NaNs is binding: for a NaN it is, infinities a compiler may ignore. */
+    readonly exact: boolean;
+  },
+): void {
+  let reached = 0, untouched = 0;
+  for (const [name, numbers] of Object.entries(dirty)) {
+    const before = clean[name]?.data, was = twinClean[name]?.data, is = twinDirty[name]?.data;
+    if (numbers === undefined || before === undefined || was === undefined || is === undefined) {
+      continue;
+    }
+    for (let i = 0; i < is.length; i++) {
+      const x = numbers.data[i]!;
+      if (Object.is(is[i], was[i])) {
+        untouched++;
+        if (!Object.is(x, before[i])) {
+          throw new Error(`${what} changed ${name}[${i}], which has no part in it, to ${x}`);
+        }
+      } else if (!Number.isFinite(is[i]!)) {
+        reached++;
+        if (exact && Number.isFinite(x)) {
+          throw new Error(`${what} did not reach ${name}[${i}]: ${x} where ${is[i]} was due`);
+        }
+      }
+    }
+  }
+  if (reached === 0) throw new Error(`${what} reached nothing in the twin`);
+  tally.count(reached + untouched);
+}
+
+function spoil<Args extends object>(args: Args, name: string, to: number, seed: number): Args {
+  const numbers = (args as Record<string, Numbers>)[name]!;
+  const data = numbers.data.slice();
+  data[seed % data.length] = to;
+  return { ...args, [name]: { data, shape: numbers.shape } };
+}
+
+/** One element of query, key or value is NaN or infinite: the rows that see it, and no others. */
+export function attentionForwardPassesNonFinite(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "NaN and infinities in attentionForward",
+    arbitrary: small,
+    examples,
+    seed: 761,
+    runs: 3,
+    async check(description, tally) {
+      const drawn = drawAttention(description);
+      const run = (args: AttentionCase) =>
+        onGpu<AttentionForwardOptions, AttentionForwardResult>(gpu, attentionForward, args);
+      const clean = await run(drawn);
+      const twinClean = reference.attentionForward(twinInputs(drawn));
+      for (const name of ["query", "key", "value"]) {
+        for (const bad of [NaN, Infinity, -Infinity]) {
+          for (const at of [description.seed * 37, 0]) {
+            const spoiled = spoil(drawn, name, bad, at);
+            checkReach(tally, {
+              what: `${bad} in ${name}[${at}]`,
+              clean,
+              dirty: await run(spoiled),
+              twinClean,
+              twinDirty: reference.attentionForward(twinInputs(spoiled)),
+              exact: Number.isNaN(bad),
+            });
+          }
+        }
+      }
+    },
+  }, options);
+}
+
+/** The same for each of the backward's seven tensors. */
+export function attentionBackwardPassesNonFinite(
+  gpu: Gpu,
+  options: PropertyOptions<AttentionDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "NaN and infinities in attentionBackward",
+    arbitrary: small,
+    examples,
+    seed: 762,
+    runs: 2,
+    async check(description, tally) {
+      const drawn = drawAttention(description);
+      const args = { ...drawn, ...forwardResults(drawn) };
+      const run = (given: typeof args) =>
+        onGpu<AttentionBackwardOptions, AttentionBackwardResult>(gpu, attentionBackward, given);
+      const twin = (given: typeof args): Twins => ({
+        ...reference.attentionBackward({
+          ...twinInputs(given),
+          output: toTwin(given.output),
+          logSumExp: toTwin(given.logSumExp),
+        }),
+      });
+      const clean = await run(args);
+      const twinClean = twin(args);
+      const names = ["query", "key", "value", "output", "logSumExp", "outputGradient"];
+      for (const name of names) {
+        // exp(z − logSumExp) of +Infinity would be a harmless 0.
+        for (const bad of [NaN, name === "logSumExp" ? -Infinity : Infinity]) {
+          const spoiled = spoil(args, name, bad, description.seed * 41);
+          checkReach(tally, {
+            what: `${bad} in ${name}[${description.seed * 41}]`,
+            clean,
+            dirty: await run(spoiled),
+            twinClean,
+            twinDirty: twin(spoiled),
+            exact: Number.isNaN(bad),
+          });
+        }
+      }
+    },
+  }, options);
+}

@@ -1,0 +1,54 @@
+/** What every kernel of attention has to have besides its own shapes: the theory's laws, and what no bit may change. */
+import { type AttentionDescription, describeAttention } from "../../attention/cases.ts";
+import type { KernelProperty } from "../../forced_kernels.ts";
+import { attentionKeepsHeadsApart, vScaleLeavesTheWeightsAlone } from "./bits.ts";
+import {
+  attentionIsAdjoint,
+  attentionObeysItsIdentities,
+  softmaxIsShiftInvariant,
+} from "./laws.ts";
+import { attentionBackwardPassesNonFinite, attentionForwardPassesNonFinite } from "./non_finite.ts";
+import { attentionKeepsItsPromise } from "./twin.ts";
+
+/**
+ * The properties, on a few pinned cases.
+ *
+ * @param headDim the one head dimension of all cases: where kernels are written for one, compiling takes the most time
+ */
+export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
+  const describe = (description: Partial<AttentionDescription>) =>
+    describeAttention({ ...description, headDim });
+  const several = describe({ batch: 2, keyHeads: 2, group: 2, length: 37, seed: 61 });
+  const scaled = describe({
+    keyHeads: 2,
+    length: 35,
+    seed: 62,
+    vScale: { mode: "full", size: "usual" },
+  });
+  const backwardOnly = describe({
+    keyHeads: 2,
+    length: 33,
+    seed: 63,
+    vScale: { mode: "backward-only", size: "usual" },
+  });
+  const short = describe({ length: 5, seed: 64, pattern: "sink" });
+  const single = describe({ length: 1, seed: 65 });
+  // The derivative in the drawn direction stands out from rounding.
+  const steep = describe({ length: 20, seed: 84 });
+  const steepScaled = describe({
+    length: 12,
+    seed: 85,
+    vScale: { mode: "full", size: "usual" },
+  });
+  const only = (...examples: AttentionDescription[]) => ({ examples, runs: 0 });
+  return [
+    (gpu) => attentionObeysItsIdentities(gpu, only(several, scaled, backwardOnly, short)),
+    (gpu) => softmaxIsShiftInvariant(gpu, only(scaled, backwardOnly, short)),
+    (gpu) => attentionIsAdjoint(gpu, only(steep, steepScaled)),
+    (gpu) => attentionKeepsHeadsApart(gpu, only(several)),
+    (gpu) => vScaleLeavesTheWeightsAlone(gpu, only(scaled, short)),
+    (gpu) => attentionForwardPassesNonFinite(gpu, only(scaled, short, single)),
+    (gpu) => attentionBackwardPassesNonFinite(gpu, only(backwardOnly, short, single)),
+    (gpu) => attentionKeepsItsPromise(gpu, only(several, scaled)),
+  ];
+}

@@ -1,0 +1,175 @@
+/** RMSNorm and V-scale repeat their bits and keep rows apart. */
+import {
+  type Gpu,
+  planRmsNormBackward,
+  planRmsNormForward,
+  planVScaleBackward,
+  planVScaleForward,
+  rmsNormBackward,
+  type RmsNormBackwardOptions,
+  type RmsNormBackwardResult,
+  rmsNormForward,
+  type RmsNormForwardOptions,
+  type RmsNormForwardResult,
+  vScaleForward,
+  type VScaleForwardOptions,
+  type VScaleForwardResult,
+} from "../../../../mod.ts";
+import { assert } from "../../assert/assert.ts";
+import { toFloat32, toTwin } from "../../attention/cases.ts";
+import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";
+import type { Report, Tally } from "../../report.ts";
+import { drawRmsNorm, type RmsNormCase, rmsNormDescription } from "../../rows/cases.ts";
+import { rmsNorm, vScale } from "./passes.ts";
+
+/**
+ * Calls repeat their bits, plans do so as often as they run and overwrite outputs that were filled with NaN, and a NaN
+ * or an infinity in a row reaches that row (and the sums over rows) and no other.
+ */
+export function rowsKeepToThemselves(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
+  return checkCases(gpu, {
+    name: "RMSNorm and V-scale repeat themselves and keep rows apart",
+    arbitrary: rmsNormDescription.filter(({ columns }) => columns <= 130),
+    examples: [{ rows: 37, columns: 70, seed: 85, pattern: "normal" as const }],
+    seed: 755,
+    runs: 2,
+    async check({ rows, columns, seed }, tally) {
+      const drawn = drawRmsNorm({ rows, columns, seed, pattern: "normal" });
+      const { input, gain, outputGradient } = drawn;
+      const shape = [1, 1, rows, columns];
+      const norm = await rmsNorm(gpu, drawn);
+      const valve = {
+        value: { data: input.data, shape },
+        constant: { data: Float32Array.of(columns), shape: [1] },
+        scaledValueGradient: { data: outputGradient.data, shape },
+      };
+      const { inverseRms } = norm;
+      const plans = async (x: Numbers, g: Numbers, constant = valve.constant) => ({
+        forward: await onGpuPlanned(gpu, planRmsNormForward, { args: { input: x, gain }, runs: 2 }),
+        backward: await onGpuPlanned(gpu, planRmsNormBackward, {
+          args: { input: x, gain, inverseRms, outputGradient: g },
+          runs: 2,
+        }),
+        valveForward: await onGpuPlanned(gpu, planVScaleForward, {
+          args: { value: { data: x.data, shape }, constant },
+          runs: 2,
+        }),
+        valveBackward: await onGpuPlanned(gpu, planVScaleBackward, {
+          args: {
+            value: { data: x.data, shape },
+            constant,
+            scaledValueGradient: { data: g.data, shape },
+          },
+          runs: 2,
+        }),
+      });
+      const clean = await plans(input, outputGradient);
+      const once: Record<string, Record<string, Numbers>> = {
+        forward: { output: norm.output, inverseRms: norm.inverseRms },
+        backward: { inputGradient: norm.inputGradient, gainGradient: norm.gainGradient },
+        valveForward: await onGpu<VScaleForwardOptions, VScaleForwardResult>(
+          gpu,
+          vScaleForward,
+          valve,
+        ),
+        valveBackward: await vScale(gpu, valve),
+      };
+      for (const [pass, runs] of Object.entries(clean)) {
+        for (const run of runs as Record<string, Numbers>[]) {
+          for (const [name, numbers] of Object.entries(run)) {
+            const expected = once[pass]![name]!.data;
+            tally.sameBits(`${pass}'s ${name}`, { actual: numbers.data, expected });
+            assert(numbers.data.every(Number.isFinite), `${name} has elements nobody wrote`);
+          }
+        }
+      }
+      const row = seed % rows, column = seed % columns;
+      for (const bad of [NaN, -Infinity]) {
+        for (const spoiled of ["input", "outputGradient"] as const) {
+          const data = { input: input.data.slice(), outputGradient: outputGradient.data.slice() };
+          data[spoiled][row * columns + column] = bad;
+          const dirty = await plans(
+            { data: data.input, shape: input.shape },
+            { data: data.outputGradient, shape: input.shape },
+          );
+          checkSpoiled(tally, { clean, dirty, row, columns, spoiled, nan: Number.isNaN(bad) });
+        }
+      }
+      await checkSpoiledRest(gpu, tally, { drawn, inverseRms, row, column });
+    },
+  }, options);
+}
+
+type Plans = Readonly<Record<string, readonly unknown[]>>;
+
+function checkSpoiled(
+  tally: Tally,
+  { clean, dirty, row, columns, spoiled, nan }: {
+    readonly clean: Plans;
+    readonly dirty: Plans;
+    readonly row: number;
+    readonly columns: number;
+    readonly spoiled: "input" | "outputGradient";
+    readonly nan: boolean;
+  },
+): void {
+  for (const [pass, runs] of Object.entries(dirty)) {
+    const before = clean[pass]![1] as Record<string, Numbers>;
+    for (const [name, { data }] of Object.entries(runs[1] as Record<string, Numbers>)) {
+      if (name === "gainGradient" || name === "constantGradient") continue;
+      const width = name === "inverseRms" ? 1 : columns;
+      const own = (_: number, i: number) => Math.floor(i / width) === row;
+      const what = `${pass}'s ${name} beside a spoiled ${spoiled}`;
+      const others = before[name]!.data.filter((x, i) => !own(x, i));
+      if (others.length > 0) {
+        tally.sameBits(what, { actual: data.filter((x, i) => !own(x, i)), expected: others });
+      }
+      const reached = spoiled === "input" || pass.toLowerCase().includes("backward");
+      if (nan && reached) {
+        assert(data.filter(own).every((x) => Number.isNaN(x)), `${what}: the NaN did not arrive`);
+      }
+      tally.count(width);
+    }
+  }
+}
+
+// The inputs that are not rows: a NaN in gain, inverseRms or constant.
+async function checkSpoiledRest(
+  gpu: Gpu,
+  tally: Tally,
+  { drawn, inverseRms, row, column }: {
+    readonly drawn: RmsNormCase;
+    readonly inverseRms: Numbers;
+    readonly row: number;
+    readonly column: number;
+  },
+): Promise<void> {
+  const { input, gain, outputGradient } = drawn;
+  const columns = gain.data.length;
+  const spoil = ({ data, shape }: Numbers, i: number): Numbers => ({
+    data: data.map((x, at) => at === i ? NaN : x),
+    shape,
+  });
+  const nans = (numbers: Numbers) =>
+    toFloat32(toTwin(numbers)).data.map((x) => Number(Number.isNaN(x)));
+  const spoiledGain = spoil(gain, column);
+  const forward = await onGpu<RmsNormForwardOptions, RmsNormForwardResult>(gpu, rmsNormForward, {
+    input,
+    gain: spoiledGain,
+  });
+  tally.sameBits("NaNs of output", {
+    actual: nans(forward.output),
+    expected: input.data.map((_, i) => Number(i % columns === column)),
+  });
+  const backward = await onGpu<RmsNormBackwardOptions, RmsNormBackwardResult>(
+    gpu,
+    rmsNormBackward,
+    { input, gain, inverseRms: spoil(inverseRms, row), outputGradient },
+  );
+  tally.sameBits("NaNs of inputGradient", {
+    actual: nans(backward.inputGradient),
+    expected: input.data.map((_, i) => Number(Math.floor(i / columns) === row)),
+  });
+  assert(backward.gainGradient.data.every((x) => Number.isNaN(x)), "gainGradient lost a NaN");
+}

@@ -1,0 +1,203 @@
+/** RMSNorm and V-scale on the GPU against the float64 twin, on identical float32 inputs. */
+import {
+  type Gpu,
+  rmsNormBackward,
+  type RmsNormBackwardOptions,
+  type RmsNormBackwardResult,
+  rmsNormForward,
+  type RmsNormForwardOptions,
+  type RmsNormForwardResult,
+  vScaleBackward,
+  type VScaleBackwardOptions,
+  type VScaleBackwardResult,
+  vScaleForward,
+  type VScaleForwardOptions,
+  type VScaleForwardResult,
+} from "../../../../mod.ts";
+import * as reference from "../../../../src/reference/mod.ts";
+import { toFloat32, toTwin } from "../../attention/cases.ts";
+import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import { onGpu } from "../../on_gpu.ts";
+import type { Report } from "../../report.ts";
+import {
+  drawRmsNorm,
+  drawVScale,
+  type RmsNormDescription,
+  rmsNormDescription,
+  type VScaleDescription,
+  vScaleDescription,
+} from "../../rows/cases.ts";
+import {
+  rmsNormBackwardBounds,
+  rmsNormForwardBounds,
+  vScaleBackwardBounds,
+  vScaleForwardBounds,
+} from "../../rows/tolerance.ts";
+
+const rmsNormExamples: readonly RmsNormDescription[] = [
+  { rows: 37, columns: 131, seed: 31, pattern: "normal" },
+  // Small enough for the default epsilon to matter as much as the data.
+  { rows: 3, columns: 1, seed: 32, pattern: "tiny" },
+  { rows: 5, columns: 70, seed: 33, pattern: "normal", epsilon: 0.5 },
+  // More than 4,096 rows: runs of gainGradient longer than 16 rows, the last one shorter.
+  { rows: 4643, columns: 3, seed: 34, pattern: "normal" },
+  { rows: 4, columns: 1000, seed: 35, pattern: "normal", epsilon: 0 },
+  // Whole tiles of rows, and rows that fill none: rows that begin at every second, every fourth, every multiple of 4.
+  { rows: 1031, columns: 6, seed: 36, pattern: "normal" },
+  { rows: 1031, columns: 5, seed: 37, pattern: "normal" },
+  { rows: 531, columns: 12, seed: 38, pattern: "normal" },
+];
+
+/** rmsNormForward is within its bounds of the twin, and within 2e-6 of the largest output. */
+export function rmsNormForwardMatchesTwin(
+  gpu: Gpu,
+  options: PropertyOptions<RmsNormDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "rmsNormForward vs twin",
+    arbitrary: rmsNormDescription,
+    examples: rmsNormExamples,
+    seed: 711,
+    runs: 40,
+    async check(description, tally) {
+      const drawn = drawRmsNorm(description);
+      const actual = await onGpu<RmsNormForwardOptions, RmsNormForwardResult>(
+        gpu,
+        rmsNormForward,
+        { input: drawn.input, gain: drawn.gain, epsilon: drawn.epsilon },
+      );
+      const epsilon = drawn.epsilon ?? 1e-5;
+      const expected = reference.rmsNormForward({
+        input: toTwin(drawn.input),
+        gain: toTwin(drawn.gain),
+        epsilon,
+      });
+      const bounds = rmsNormForwardBounds({ ...drawn, epsilon });
+      for (const name of ["output", "inverseRms"] as const) {
+        const pair = { actual: actual[name].data, expected: expected[name].data };
+        tally.within(`rmsNormForward's ${name}`, { ...pair, bound: bounds[name] });
+        tally.normwise(`rmsNormForward's ${name} as promised`, { ...pair, limit: 2e-6 });
+      }
+    },
+  }, options);
+}
+
+/** rmsNormBackward is within its bounds of the twin, given the same inverseRms, and within 1e-5 of the largest. */
+export function rmsNormBackwardMatchesTwin(
+  gpu: Gpu,
+  options: PropertyOptions<RmsNormDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "rmsNormBackward vs twin",
+    arbitrary: rmsNormDescription,
+    examples: rmsNormExamples,
+    seed: 712,
+    runs: 40,
+    async check(description, tally) {
+      const drawn = drawRmsNorm(description);
+      const twin = { input: toTwin(drawn.input), gain: toTwin(drawn.gain) };
+      const forward = reference.rmsNormForward({ ...twin, epsilon: drawn.epsilon });
+      const inverseRms = toFloat32(forward.inverseRms);
+      const { input, gain, outputGradient } = drawn;
+      const actual = await onGpu<RmsNormBackwardOptions, RmsNormBackwardResult>(
+        gpu,
+        rmsNormBackward,
+        { input, gain, inverseRms, outputGradient },
+      );
+      const expected = reference.rmsNormBackward({
+        ...twin,
+        inverseRms: toTwin(inverseRms),
+        outputGradient: toTwin(outputGradient),
+      });
+      const bounds = rmsNormBackwardBounds({ ...drawn, inverseRms });
+      for (const name of ["inputGradient", "gainGradient"] as const) {
+        const pair = { actual: actual[name].data, expected: expected[name].data };
+        tally.within(`rmsNormBackward's ${name}`, { ...pair, bound: bounds[name] });
+        // With one column and hardly any epsilon the gradient cancels to nothing: no scale to promise by.
+        if (description.columns > 2) {
+          tally.normwise(`rmsNormBackward's ${name} as promised`, { ...pair, limit: 1e-5 });
+        }
+      }
+    },
+  }, options);
+}
+
+const vScaleExamples: readonly VScaleDescription[] = [
+  { batch: 2, heads: 3, length: 67, columns: 12, seed: 41, pattern: "normal", constant: 1 },
+  { batch: 2, heads: 2, length: 200, columns: 3, seed: 42, pattern: "normal", constant: 1 / 3 },
+];
+
+/** vScaleForward is within its bounds of the twin, and within 2e-6 of the largest. */
+export function vScaleForwardMatchesTwin(
+  gpu: Gpu,
+  options: PropertyOptions<VScaleDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "vScaleForward vs twin",
+    arbitrary: vScaleDescription,
+    examples: vScaleExamples,
+    seed: 721,
+    runs: 40,
+    async check(description, tally) {
+      const { value, constant } = drawVScale(description);
+      const actual = await onGpu<VScaleForwardOptions, VScaleForwardResult>(gpu, vScaleForward, {
+        value,
+        constant,
+      });
+      const expected = reference.vScaleForward({
+        value: toTwin(value),
+        constant: toTwin(constant),
+      });
+      const pair = { actual: actual.scaledValue.data, expected: expected.scaledValue.data };
+      tally.within("vScaleForward", { ...pair, bound: vScaleForwardBounds(value, constant) });
+      tally.normwise("vScaleForward as promised", { ...pair, limit: 2e-6 });
+    },
+  }, options);
+}
+
+/** vScaleBackward is within its bounds of the twin, the value gradient within 1e-5 of the largest. */
+export function vScaleBackwardMatchesTwin(
+  gpu: Gpu,
+  options: PropertyOptions<VScaleDescription> = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "vScaleBackward vs twin",
+    arbitrary: vScaleDescription,
+    examples: vScaleExamples,
+    seed: 722,
+    runs: 40,
+    async check(description, tally) {
+      const drawn = drawVScale(description);
+      const { value, constant, scaledValueGradient } = drawn;
+      const actual = await onGpu<VScaleBackwardOptions, VScaleBackwardResult>(
+        gpu,
+        vScaleBackward,
+        drawn,
+      );
+      const expected = reference.vScaleBackward({
+        value: toTwin(value),
+        constant: toTwin(constant),
+        scaledValueGradient: toTwin(scaledValueGradient),
+      });
+      const bounds = vScaleBackwardBounds({
+        value,
+        constant,
+        gradient: scaledValueGradient.data,
+        gradientError: new Float64Array(value.data.length),
+        chain: description.columns,
+      });
+      for (const name of ["valueGradient", "constantGradient"] as const) {
+        tally.within(`vScaleBackward's ${name}`, {
+          actual: actual[name].data,
+          expected: expected[name].data,
+          bound: bounds[name],
+        });
+      }
+      tally.normwise("vScaleBackward's valueGradient as promised", {
+        actual: actual.valueGradient.data,
+        expected: expected.valueGradient.data,
+        limit: 1e-5,
+      });
+    },
+  }, options);
+}

@@ -1,0 +1,44 @@
+/** Laws of V-scale on the GPU: identities and bounds. */
+import type { Gpu } from "../../../../mod.ts";
+import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import type { Report } from "../../report.ts";
+import { drawVScale, type VScaleDescription, vScaleDescription } from "../../rows/cases.ts";
+import * as identities from "../../rows/identities.ts";
+import { U } from "../../tolerance.ts";
+import { vScale } from "./passes.ts";
+
+const vScaleExamples: readonly VScaleDescription[] = [
+  { batch: 2, heads: 3, length: 40, columns: 12, seed: 83, pattern: "normal", constant: 1 },
+  { batch: 1, heads: 2, length: 70, columns: 3, seed: 84, pattern: "normal", constant: 1 / 3 },
+];
+
+/** 5.1 to 5.3 for the GPU's gradients; tolerance: a few chains of D, and of the T B rows of a head. */
+export function vScaleObeysItsIdentities(
+  gpu: Gpu,
+  options: PropertyOptions = {},
+): Promise<Report> {
+  return checkCases(gpu, {
+    name: "V-scale's identities and bounds",
+    arbitrary: vScaleDescription,
+    examples: vScaleExamples,
+    seed: 753,
+    runs: 16,
+    async check(description, tally) {
+      const { columns, batch, length } = description;
+      const drawn = drawVScale(description);
+      const numbers = { ...drawn, ...await vScale(gpu, drawn) };
+      const tolerance = (4 * columns + 40 + batch * length / 64 + 64) * U;
+      const bounds = identities.vScaleBounds(numbers);
+      const violations = {
+        "5.1 eigenvalues": identities.vScaleIsItsEigenvalues(numbers),
+        "5.2 eigenvalue": bounds.eigenvalue,
+        "5.2 nine eighths": bounds.nineEighths,
+        "5.2 small values": bounds.smallValue,
+        "5.3 constant": identities.vScaleConstantGradient(numbers),
+      };
+      for (const [what, violation] of Object.entries(violations)) {
+        tally.holds(what, { violation, tolerance });
+      }
+    },
+  }, options);
+}

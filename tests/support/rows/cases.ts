@@ -1,0 +1,138 @@
+/** What the properties of RMSNorm and V-scale draw: small descriptions of a case, from which the arrays follow. */
+import fc from "fast-check";
+import { randomNormal, randomUniform } from "../../../src/random.ts";
+import * as reference from "../../../src/reference/mod.ts";
+import type { Numbers } from "../on_gpu.ts";
+
+/** What the rows of a case look like. */
+export type RowPattern = "normal" | "tiny" | "large" | "one large" | "constant";
+
+const rowPatterns: readonly RowPattern[] = ["normal", "tiny", "large", "one large", "constant"];
+
+/** An RMSNorm case. */
+export interface RmsNormDescription {
+  readonly rows: number;
+  /** d */
+  readonly columns: number;
+  readonly seed: number;
+  readonly pattern: RowPattern;
+  /** Default: the operator's. */
+  readonly epsilon?: number | undefined;
+}
+
+/** The arrays of an RMSNorm case. */
+export interface RmsNormCase {
+  readonly input: Numbers;
+  readonly gain: Numbers;
+  readonly outputGradient: Numbers;
+  readonly epsilon: number | undefined;
+}
+
+/** Draws RMSNorm cases: 64 columns are one a lane, 16 rows a run of gainGradient. */
+export const rmsNormDescription: fc.Arbitrary<RmsNormDescription> = fc.record({
+  rows: fc.oneof(
+    fc.constantFrom(1, 2, 15, 16, 17, 31, 33, 63, 64, 65, 97),
+    fc.integer({ min: 1, max: 100 }),
+  ),
+  columns: fc.oneof(
+    fc.constantFrom(1, 2, 3, 63, 64, 65, 127, 129, 300, 1000),
+    fc.integer({ min: 1, max: 260 }),
+  ),
+  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+  pattern: fc.constantFrom(...rowPatterns),
+  epsilon: fc.constantFrom(undefined, 0, 1e-5, 0.3, 100),
+});
+
+function rowsOf(
+  shape: readonly number[],
+  { seed, pattern }: { readonly seed: number; readonly pattern: RowPattern },
+): Numbers {
+  const sizes: Record<RowPattern, number> = {
+    normal: 1,
+    tiny: 1e-12,
+    large: 1e12,
+    "one large": 1,
+    constant: 1,
+  };
+  const length = reference.elementCount(shape);
+  const data = randomNormal({ seed, length, standardDeviation: sizes[pattern] });
+  const width = shape.at(-1) ?? 1;
+  if (pattern === "constant") data.fill(-1.5);
+  if (pattern === "one large") {
+    for (let start = 0; start < length; start += width) data[start + seed % width]! *= 1000;
+  }
+  return { data, shape };
+}
+
+/** The arrays that a description stands for. */
+export function drawRmsNorm(description: RmsNormDescription): RmsNormCase {
+  const { rows, columns, seed, epsilon } = description;
+  const shape = [rows, columns];
+  return {
+    input: rowsOf(shape, description),
+    gain: {
+      data: randomNormal({ seed: seed + 1, length: columns, mean: 1, standardDeviation: 0.5 }),
+      shape: [columns],
+    },
+    outputGradient: { data: randomNormal({ seed: seed + 2, length: rows * columns }), shape },
+    epsilon,
+  };
+}
+
+/** A V-scale case. */
+export interface VScaleDescription {
+  readonly batch: number;
+  readonly heads: number;
+  readonly length: number;
+  /** D */
+  readonly columns: number;
+  readonly seed: number;
+  readonly pattern: RowPattern;
+  /** C against the usual ‖v‖². */
+  readonly constant: number;
+}
+
+/** The arrays of a V-scale case. */
+export interface VScaleCase {
+  readonly value: Numbers;
+  readonly constant: Numbers;
+  readonly scaledValueGradient: Numbers;
+}
+
+/** Draws V-scale cases. */
+export const vScaleDescription: fc.Arbitrary<VScaleDescription> = fc.record({
+  batch: fc.integer({ min: 1, max: 3 }),
+  heads: fc.integer({ min: 1, max: 4 }),
+  length: fc.oneof(
+    fc.constantFrom(1, 31, 32, 33, 63, 64, 65, 129, 200),
+    fc.integer({ min: 1, max: 90 }),
+  ),
+  columns: fc.constantFrom(1, 2, 3, 4, 8, 31, 64, 100),
+  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+  pattern: fc.constantFrom(...rowPatterns),
+  // 3 r / C = 1/r·… : the eigenvalue along v is largest, 9/8, at r = 3 C.
+  constant: fc.constantFrom(1e-6, 1e-3, 1 / 3, 1, 3, 1e3, 1e6),
+});
+
+/** The arrays that a description stands for. */
+export function drawVScale(description: VScaleDescription): VScaleCase {
+  const { batch, heads, length, columns, seed, pattern, constant } = description;
+  const shape = [batch, heads, length, columns];
+  const usual = columns * constant * (pattern === "tiny" ? 1e-24 : pattern === "large" ? 1e24 : 1);
+  return {
+    value: rowsOf(shape, { seed, pattern }),
+    constant: {
+      data: randomUniform({
+        seed: seed + 1,
+        length: heads,
+        minimum: 0.5 * usual,
+        maximum: 2 * usual,
+      }),
+      shape: [heads],
+    },
+    scaledValueGradient: {
+      data: randomNormal({ seed: seed + 2, length: reference.elementCount(shape) }),
+      shape,
+    },
+  };
+}

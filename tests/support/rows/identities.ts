@@ -1,0 +1,250 @@
+/**
+ * The exact identities and bounds of the gradient-sink theory for RMSNorm (4.x) and V-scale (5.x), and
+ * the comparisons of whole results that several laws need, as functions of plain numbers from the
+ * float64 twin or a GPU. How violations are measured: see violation.ts.
+ */
+import * as reference from "../../../src/reference/mod.ts";
+import { distance, inner, norm, type Plain } from "../vectors.ts";
+import { type Violation, Worst } from "../violation.ts";
+
+/** What RMSNorm computed, forward and backward, under the API's names. */
+export interface RmsNormNumbers {
+  readonly input: Plain;
+  readonly gain: Plain;
+  readonly inverseRms: Plain;
+  readonly outputGradient: Plain;
+  readonly inputGradient: Plain;
+  readonly epsilon: number;
+}
+
+/** What V-scale computed, forward and backward, under the API's names. */
+export interface VScaleNumbers {
+  readonly value: Plain;
+  readonly constant: Plain;
+  readonly scaledValueGradient: Plain;
+  readonly valueGradient: Plain;
+  readonly constantGradient: Plain;
+}
+
+/** J_φ(v) g by V-scale's eigenvectors: λ∥ on the part of g along v, λ⊥ on the rest (5.1). */
+export function throughValve(
+  gradient: Float64Array,
+  valve: { readonly value: Float64Array; readonly constant: number },
+): Float64Array {
+  const { value, constant } = valve;
+  const r = inner(value, value);
+  const parallel = reference.lambdaParallel(r, constant);
+  const perpendicular = reference.lambdaPerpendicular(r, constant);
+  const along = r === 0 ? 0 : inner(gradient, value) / r;
+  return gradient.map((g, i) =>
+    perpendicular * (g - along * value[i]!) + parallel * along * value[i]!
+  );
+}
+
+function rows(plain: Plain): Float64Array[] {
+  const width = plain.shape[plain.shape.length - 1]!;
+  const data = Float64Array.from(plain.data);
+  return Array.from(
+    { length: data.length / width },
+    (_, i) => data.slice(i * width, (i + 1) * width),
+  );
+}
+
+/** Calls back for every row of RMSNorm; r is computed anew from the input. */
+function eachNormRow(
+  numbers: RmsNormNumbers,
+  visit: (row: {
+    x: Float64Array;
+    u: Float64Array;
+    g: Float64Array;
+    gradient: Float64Array;
+    r: number;
+    where: string;
+  }) => void,
+): void {
+  const g = rows(numbers.outputGradient), gradients = rows(numbers.inputGradient);
+  rows(numbers.input).forEach((x, row) => {
+    const u = g[row]!.map((value, i) => numbers.gain.data[i]! * value);
+    const r = Math.sqrt(inner(x, x) / x.length + numbers.epsilon);
+    visit({ x, u, g: g[row]!, gradient: gradients[row]!, r, where: `row ${row}` });
+  });
+}
+
+/** ‖γ‖_∞ */
+function largestGain(numbers: RmsNormNumbers): number {
+  return Array.from(numbers.gain.data).reduce((most, gain) => Math.max(most, Math.abs(gain)), 0);
+}
+
+/** 4.1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² work a row). Scale: 2 ‖u‖/r, as ⟨u, x⟩x/(d r²) is at most u. */
+export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
+  const worst = new Worst();
+  const gain = reference.tensor(numbers.gain.data, numbers.gain.shape);
+  eachNormRow(numbers, ({ x, u, g, gradient, r, where }) => {
+    const input = reference.tensor(x, [x.length]);
+    const jacobian = reference.rmsNormJacobian({ input, gain, epsilon: numbers.epsilon }).data;
+    const wanted = x.map((_, j) =>
+      g.reduce((sum, y, i) => sum + jacobian[i * x.length + j]! * y, 0)
+    );
+    worst.see(distance(gradient, wanted), 2 * norm(u) / r, where);
+  });
+  return worst.result();
+}
+
+/** 4.2: ‖∇_x L‖ ≤ (‖γ‖_∞/r) ‖g‖. */
+export function rmsNormBound(numbers: RmsNormNumbers): Violation {
+  const worst = new Worst();
+  const gain = largestGain(numbers);
+  eachNormRow(numbers, ({ g, gradient, r, where }) => {
+    const bound = gain / r * norm(g);
+    worst.see(norm(gradient) - bound, bound, where);
+  });
+  return worst.result();
+}
+
+/** 4.3: where r ≥ (‖γ‖_∞/τ) ‖g‖, ‖∇_x L‖ ≤ τ. Rows with a smaller r are not compared. */
+export function rmsNormMeetsTarget(
+  numbers: RmsNormNumbers,
+  options: { readonly target: number },
+): Violation {
+  const worst = new Worst();
+  const gain = largestGain(numbers);
+  eachNormRow(numbers, ({ g, gradient, r, where }) => {
+    if (r < gain / options.target * norm(g)) return;
+    worst.see(norm(gradient) - options.target, options.target, where);
+  });
+  return worst.result();
+}
+
+/**
+ * 4.4: ⟨∇_x L, x⟩ = 0 with ε = 0, and ε ⟨u, x⟩/r³ in general. Scale: 2 ‖u‖ ‖x‖/r, the two terms'.
+ */
+export function rmsNormRadialGradient(numbers: RmsNormNumbers): Violation {
+  const worst = new Worst();
+  eachNormRow(numbers, ({ x, u, gradient, r, where }) => {
+    const wanted = numbers.epsilon * inner(u, x) / r ** 3;
+    worst.see(Math.abs(inner(gradient, x) - wanted), 2 * norm(u) * norm(x) / r, where);
+  });
+  return worst.result();
+}
+
+/** Calls back for every row of V-scale. */
+function eachValveRow(
+  numbers: VScaleNumbers,
+  visit: (row: {
+    v: Float64Array;
+    g: Float64Array;
+    gradient: Float64Array;
+    r: number;
+    constant: number;
+    head: number;
+    where: string;
+  }) => void,
+): void {
+  const [, heads, length] = numbers.value.shape as [number, number, number, number];
+  const g = rows(numbers.scaledValueGradient), gradients = rows(numbers.valueGradient);
+  rows(numbers.value).forEach((v, row) => {
+    const head = Math.floor(row / length) % heads;
+    const constant = numbers.constant.data[head]!;
+    const where = `row ${row}`;
+    visit({ v, g: g[row]!, gradient: gradients[row]!, r: inner(v, v), constant, head, where });
+  });
+}
+
+/** 5.1: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, ĝ split along v and across. Scale: λ∥ ‖ĝ‖. */
+export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
+  const worst = new Worst();
+  eachValveRow(numbers, ({ v, g, gradient, r, constant, where }) => {
+    const wanted = throughValve(g, { value: v, constant });
+    worst.see(distance(gradient, wanted), reference.lambdaParallel(r, constant) * norm(g), where);
+  });
+  return worst.result();
+}
+
+/** 5.2: ‖∇_v L‖ ≤ λ∥ ‖ĝ‖, λ∥ ≤ 9/8 and λ∥ ≤ 3r/C. */
+export function vScaleBounds(
+  numbers: VScaleNumbers,
+): { eigenvalue: Violation; nineEighths: Violation; smallValue: Violation } {
+  const eigenvalue = new Worst(), nineEighths = new Worst(), smallValue = new Worst();
+  eachValveRow(numbers, ({ g, gradient, r, constant, where }) => {
+    const see = (worst: Worst, gain: number) =>
+      worst.see(norm(gradient) - gain * norm(g), gain * norm(g), where);
+    see(eigenvalue, reference.lambdaParallel(r, constant));
+    see(nineEighths, 9 / 8);
+    see(smallValue, 3 * r / constant);
+  });
+  return {
+    eigenvalue: eigenvalue.result(),
+    nineEighths: nineEighths.result(),
+    smallValue: smallValue.result(),
+  };
+}
+
+/** 5.3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩ for every head. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖. */
+export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
+  const worst = new Worst();
+  const wanted = new Map<number, { sum: number; scale: number }>();
+  eachValveRow(numbers, ({ v, g, r, constant, head }) => {
+    const factor = r / (r + constant) ** 2;
+    const { sum, scale } = wanted.get(head) ?? { sum: 0, scale: 0 };
+    wanted.set(head, {
+      sum: sum - factor * inner(v, g),
+      scale: scale + factor * norm(v) * norm(g),
+    });
+  });
+  for (const [head, { sum, scale }] of wanted) {
+    worst.see(Math.abs(numbers.constantGradient.data[head]! - sum), scale, `head ${head}`);
+  }
+  return worst.result();
+}
+
+/**
+ * How far two results are from being equal up to a factor: |actual − factor expected| over the largest
+ * |factor expected|. For laws like RMSNorm(c x) = RMSNorm(x), J(c x) = J(x)/c and softmax's shift.
+ */
+export function scaledDifference(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  options: { readonly factor?: number } = {},
+): Violation {
+  const { factor = 1 } = options;
+  const worst = new Worst();
+  let scale = 0;
+  for (let i = 0; i < expected.length; i++) {
+    scale = Math.max(scale, Math.abs(factor * expected[i]!));
+  }
+  if (actual.length !== expected.length) worst.see(Infinity, 1, "the number of elements");
+  for (let i = 0; i < expected.length; i++) {
+    worst.see(Math.abs(actual[i]! - factor * expected[i]!), scale, `element ${i}`);
+  }
+  return worst.result();
+}
+
+/**
+ * 5.4 and every other law that holds bit for bit: whether elements differ, NaN being equal to NaN
+ * and −0 not to 0. The violation is 1 if any does, 0 if none.
+ */
+export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<number>): Violation {
+  const worst = new Worst();
+  if (actual.length !== expected.length) worst.see(Infinity, 1, "the number of elements");
+  for (let i = 0; i < expected.length; i++) {
+    worst.see(Object.is(actual[i], expected[i]) ? 0 : 1, 1, `element ${i}`);
+  }
+  return worst.result();
+}
+
+/** Adjointness: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩. Scale: ‖dy‖ ‖J v‖ + ‖Jᵀ dy‖ ‖v‖. */
+export function adjointness(pairs: {
+  readonly cotangent: ArrayLike<number>;
+  readonly pushedTangent: ArrayLike<number>;
+  readonly pulledCotangent: ArrayLike<number>;
+  readonly tangent: ArrayLike<number>;
+}): Violation {
+  const { cotangent, pushedTangent, pulledCotangent, tangent } = pairs;
+  const worst = new Worst();
+  worst.see(
+    Math.abs(inner(cotangent, pushedTangent) - inner(pulledCotangent, tangent)),
+    norm(cotangent) * norm(pushedTangent) + norm(pulledCotangent) * norm(tangent),
+    "the two products",
+  );
+  return worst.result();
+}

@@ -1,0 +1,108 @@
+/** Running the properties of RMSNorm and V-scale on one variant of their kernels, whole and broken on purpose. */
+import { Gpu } from "../../../mod.ts";
+import { assert } from "../assert/assert.ts";
+import type { Property, PropertyOptions } from "../check_cases.ts";
+import { describeReport } from "../report.ts";
+
+/** A variant, and what of the adapter is to be believed while it runs. */
+export interface RowVariant {
+  readonly name: string;
+  /** What the operators' names begin with; others run as they are defined. */
+  readonly operator: "rmsNorm" | "vScale";
+  /** Kernel files that must have been compiled in the end: it was this variant that ran. */
+  readonly files: readonly string[];
+  /** As if on a hardware GPU whose subgroups may have several sizes: several of them work on a row. */
+  readonly hardware?: boolean;
+}
+
+/**
+ * Why an adapter cannot run a variant, if it cannot.
+ *
+ * @param gpu the adapter
+ * @param variant the variant
+ */
+export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefined {
+  return ["subgroup", "tile"].includes(name) && gpu.info.subgroupSize === undefined
+    ? "the adapter has no subgroups"
+    : undefined;
+}
+
+/** A kernel broken on purpose. */
+export interface RowMutant {
+  readonly variant: RowVariant;
+  readonly file: string;
+  /** What is replaced, by what; it must occur in what is written for some shape. */
+  readonly find: string;
+  readonly replace: string;
+  /** The property that must not survive it. */
+  readonly property: Property;
+}
+
+/**
+ * A `Gpu` on the same device that chooses a variant wherever an operator's shape can be run by it. Never to be disposed
+ * of: that would destroy the device that it shares.
+ */
+function withVariant(gpu: Gpu, { name, operator, hardware = false }: RowVariant): Gpu {
+  const info = hardware
+    ? { ...gpu.info, software: false, subgroupSize: { minimum: 4, maximum: 128 } }
+    : gpu.info;
+  const sibling = new Gpu(gpu.device, info);
+  sibling.variants.get = (key) => key.startsWith(operator) ? name : "portable";
+  return sibling;
+}
+
+/**
+ * Checks properties on one variant, and that its kernels were what ran.
+ *
+ * @param gpu where
+ * @param variant the variant
+ * @param checks the properties, and how to run them
+ */
+export async function checkVariant(
+  gpu: Gpu,
+  variant: RowVariant,
+  { properties, options }: {
+    readonly properties: readonly Property[];
+    readonly options: PropertyOptions;
+  },
+): Promise<void> {
+  const sibling = withVariant(gpu, variant);
+  const compiled = new Set<string>();
+  sibling.pipelines.rewrite = ({ file, source }) => {
+    compiled.add(file);
+    return source;
+  };
+  for (const property of properties) {
+    console.log(`    ${describeReport(await property(sibling, options))}`);
+  }
+  for (const file of variant.files) {
+    assert(compiled.has(file), `${variant.name}: ${file} has not run`);
+  }
+  await sibling.sync();
+}
+
+/**
+ * Checks that a property fails on a broken kernel, by the numbers and not because the kernel does not compile.
+ *
+ * @param gpu where
+ * @param mutant the broken kernel
+ */
+export async function checkMutant(gpu: Gpu, mutant: RowMutant): Promise<void> {
+  const sibling = withVariant(gpu, mutant.variant);
+  let broken = false;
+  sibling.pipelines.rewrite = ({ file, source }) => {
+    if (file !== mutant.file) return source;
+    // What is written for some shapes only is broken for these.
+    const text = source.replaceAll(mutant.find, mutant.replace);
+    broken ||= text !== source;
+    return text;
+  };
+  const failure = await mutant.property(sibling, { endOnFailure: true, runs: 10 }).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  const where = `"${mutant.replace}" for "${mutant.find}" in ${mutant.file}`;
+  assert(failure !== undefined, `survived: ${where}`);
+  assert(broken, `${mutant.variant.name}: no ${mutant.file} with "${mutant.find}" has run`);
+  await sibling.sync(); // throws if the kernel did not compile
+}
