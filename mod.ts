@@ -29,7 +29,7 @@ export {
   PipelineCache,
 } from "./src/gpu/pipelines.ts";
 export { type Cost, type Dispatch, Plan, type PlanOptions, type Scalar } from "./src/gpu/plan.ts";
-export type { Specialisation } from "./src/gpu/specialise.ts";
+export type { Specialization } from "./src/gpu/specialize.ts";
 export { Tensor } from "./src/gpu/tensor.ts";
 export * from "./src/ops/arithmetic/adamw.ts";
 export * from "./src/ops/arithmetic/add.ts";

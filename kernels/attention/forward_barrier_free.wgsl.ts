@@ -8,7 +8,7 @@
  * tile's values. Between tiles the output lies, not yet divided, in its own place, which no other invocation
  * touches. No barrier, no workgroup memory.
  *
- * The invocations of a workgroup own neighbouring rows: row i of invocation l is row L · i + l of the workgroup's.
+ * The invocations of a workgroup own neighboring rows: row i of invocation l is row L · i + l of the workgroup's.
  *
  * Masked keys are never multiplied: tiles with keys that only some rows see pass through a `select`.
  *

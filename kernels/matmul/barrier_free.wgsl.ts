@@ -4,8 +4,8 @@
  *
  * Every invocation computes a part of the product in registers, as large as the compiler bears, because a load costs as
  * much as dozens of multiply-adds there and a barrier more. The invocations of a workgroup own the same `rows` rows
- * and neighbouring columns, `lanes` apart from group to group: all of them read the same number of left and
- * neighbouring numbers of right, which some compilers turn into one load each. The products of `step` k are added to
+ * and neighboring columns, `lanes` apart from group to group: all of them read the same number of left and
+ * neighboring numbers of right, which some compilers turn into one load each. The products of `step` k are added to
  * an accumulator in one statement, because carrying it around the loop costs more than adding to it. No
  * barrier, no workgroup memory.
  *

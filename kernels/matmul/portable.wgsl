@@ -17,7 +17,7 @@
 
 const STEP: u32 = 16u; // of k
 const BLOCKS: u32 = 16u; // 4x4 blocks along either side of a tile
-const PITCH: u32 = 17u; // BLOCKS and one more: neighbours in k do not fall into the same bank
+const PITCH: u32 = 17u; // BLOCKS and one more: neighbors in k do not fall into the same bank
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 var<workgroup> leftTile: array<vec4f, STEP * PITCH>; // [k][x] of four rows
@@ -35,7 +35,7 @@ fn main(
     return;
   }
 
-  // What this invocation brings: one vec4f of either operand a step. Neighbouring invocations go along
+  // What this invocation brings: one vec4f of either operand a step. Neighboring invocations go along
   // the direction that is contiguous in memory.
   let leftPlace = select(
     vec2u(index / STEP, index % STEP), vec2u(index % BLOCKS, index / BLOCKS), parameters.leftRow == 1u);

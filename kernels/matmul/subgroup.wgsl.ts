@@ -35,7 +35,7 @@ export interface MatmulSubgroupOptions {
   readonly rows: number;
   /** Columns of a lane; a multiple of 4 where right is read `along-outer`. */
   readonly width: number;
-  /** Whether they are neighbours, in groups of four, where there are that many; so where right is read `along-outer`. */
+  /** Whether they are neighbors, in groups of four, where there are that many; so where right is read `along-outer`. */
   readonly grouped: boolean;
   /**
    * Columns of a tile beside those of its lanes: at most 4, and none where left is read `along-outer`. Where right is

@@ -21,7 +21,7 @@ interface Tile {
   readonly rows: number;
   /** Columns of a lane. */
   readonly width: number;
-  /** Whether columns of a lane are neighbours, in groups of four, where it has that many. */
+  /** Whether columns of a lane are neighbors, in groups of four, where it has that many. */
   readonly grouped: boolean;
   /** Columns of a tile beside those of its lanes. */
   readonly extra: number;

@@ -5,7 +5,7 @@
  * One workgroup of `across` × `down` invocations computes a tile of (4 · `quadsDown` · `down`) × (4 · `quadsAcross` ·
  * `across`) numbers and walks K in steps of `step`. Each step it brings its rows of the left operand and its columns of
  * the right one into workgroup memory, as vec4f of four rows or four columns at one k. Invocation (x, y) owns
- * the quads of rows y, y + down, … and the quads of columns x, x + across, …: neighbours read neighbouring vec4f, so
+ * the quads of rows y, y + down, … and the quads of columns x, x + across, …: neighbors read neighboring vec4f, so
  * that no two of them want different words of one bank.
  *
  * Barriers: two a step. The first stands between writing and reading the tiles; the second keeps the next step
@@ -61,7 +61,7 @@ interface LoadOptions {
   readonly invocations: number;
 }
 
-// Neighbouring invocations go along the direction that is contiguous in memory.
+// Neighboring invocations go along the direction that is contiguous in memory.
 function load({ name, quads, step, pitch, invocations }: LoadOptions): string {
   const line = name === "left" ? "row" : "column";
   const stride = name === "left" ? "leftRow" : "rightColumn";

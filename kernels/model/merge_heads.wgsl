@@ -1,6 +1,6 @@
 // Heads of rows to rows of all heads:  output[b][t][h] = input[b][h][t].
 //
-// One invocation four neighbouring columns, 64 a workgroup, spread over x and y. No barriers.
+// One invocation four neighboring columns, 64 a workgroup, spread over x and y. No barriers.
 
 struct Parameters {
   batches: u32, // B

@@ -1,6 +1,6 @@
 // Rows of all heads to heads of rows:  output[b][h][t] = input[b][t][h].
 //
-// One invocation four neighbouring columns, 64 a workgroup, spread over x and y. No barriers.
+// One invocation four neighboring columns, 64 a workgroup, spread over x and y. No barriers.
 
 struct Parameters {
   batches: u32, // B

@@ -1,6 +1,6 @@
 import { GpuError } from "./gpu_error.ts";
 import type { Runtime } from "./gpu_info.ts";
-import { type Specialisation, specialise } from "./specialise.ts";
+import { type Specialization, specialize } from "./specialize.ts";
 
 /** A piece of WGSL with the name of the file it comes from. */
 export interface KernelPart {
@@ -15,7 +15,7 @@ export interface Kernel {
   /** Helper files first, the kernel's own file last. */
   readonly parts: readonly KernelPart[];
   /** New values for `const` and `alias` declarations. */
-  readonly constants?: Specialisation;
+  readonly constants?: Specialization;
   /** Language features it uses; their `enable` lines are put in front. */
   readonly features?: readonly LanguageFeature[];
 }
@@ -76,7 +76,7 @@ export class PipelineCache {
       .map((feature) => enableLine(feature, this.#runtime)).join("");
     const parts = kernel.parts.map((part) => ({ file: part.file, source: this.rewrite(part) }));
     const body = parts.map((part) => part.source).join("\n");
-    const code = enable + specialise(body, kernel.constants ?? {});
+    const code = enable + specialize(body, kernel.constants ?? {});
     const known = this.#pipelines.get(code);
     if (known !== undefined) return known;
     const label = parts.at(-1)?.file ?? "kernel";

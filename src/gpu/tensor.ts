@@ -89,7 +89,7 @@ export class Tensor {
   }
 
   /**
-   * Neighbouring elements as a tensor of their own, in the same memory. Disposing of it frees nothing.
+   * Neighboring elements as a tensor of their own, in the same memory. Disposing of it frees nothing.
    *
    * @param start the first element, counted from 0
    * @param shape the slice's shape, whose elements lie within this tensor

@@ -144,7 +144,7 @@ export function checkConfidence(confidence: number): void {
 
 /**
  * Counts the samples beyond Tukey's fences: further than 1.5 interquartile ranges from the
- * quartiles. They stay in the samples: interruptions are part of a machine's behaviour.
+ * quartiles. They stay in the samples: interruptions are part of a machine's behavior.
  *
  * @param samples in any order
  * @returns 0 for fewer than 4 samples

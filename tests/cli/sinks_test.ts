@@ -320,7 +320,7 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
     [["a", "--window=1e3"], '--window is "1e3", wanted an integer of at least 1'],
     [["a", "--threshold=1.5"], '--threshold is "1.5", wanted a number from 0 to 1'],
     [["a", "--threshold=much"], '--threshold is "much", wanted a number from 0 to 1'],
-    [["a", "--quantisation"], "unknown option"],
+    [["a", "--quantization"], "unknown option"],
     [["a", "--split=test"], '--split is "test", wanted validation, training'],
   ] as const;
   for (const [args, message] of cases) assertThrows(() => parseSinks(args), UsageError, message);

@@ -1,6 +1,6 @@
 import { onEachRuntime, portableGpu } from "../support/gpu.ts";
 import { operatorsStayInBounds } from "../support/properties/bounds.ts";
-import { narrowGpu } from "../support/properties/specialisations.ts";
+import { narrowGpu } from "../support/properties/specializations.ts";
 
 onEachRuntime("operators neither read nor write beyond their tensors", operatorsStayInBounds);
 onEachRuntime(

@@ -1,6 +1,6 @@
 /**
  * What attention's kernels that keep tiles in f16 round, for the bounds of their errors: always the weights; queries and
- * keys, unless f16 holds them as they are. A number becomes one of its two neighbours, as WGSL leaves it open; below
+ * keys, unless f16 holds them as they are. A number becomes one of its two neighbors, as WGSL leaves it open; below
  * 2^-14 it may become zero. The kernels' scales make that 2^-28 of the largest weight of a row.
  */
 const HALF_U = 2 ** -10;

@@ -88,16 +88,16 @@ async function prepareRows(jax: Jax, work: Work, inputs: Numbers): Promise<Prepa
   const { numpy } = jax;
   const input = numpy.array(inputs.input!, { shape: [rows, d] });
   const gain = numpy.array(inputs.gain!, { shape: [d] });
-  const normalise = (x: Arrays, scale: Arrays): Arrays => {
+  const normalize = (x: Arrays, scale: Arrays): Arrays => {
     const squares = numpy.mean(numpy.square(x.ref), -1, { keepdims: true });
     return x.div(numpy.sqrt(squares.add(EPSILON))).mul(scale);
   };
   if (work.pass === "forward") {
-    const compute = jax.jit((x, scale) => [normalise(x!, scale!)]);
+    const compute = jax.jit((x, scale) => [normalize(x!, scale!)]);
     return await prepared(compute, [input, gain], { names: ["output"] });
   }
   const compute = jax.jit((x, scale, gradient) => {
-    const [output, pullBack] = jax.vjp(normalise, [x!, scale!]);
+    const [output, pullBack] = jax.vjp(normalize, [x!, scale!]);
     output.dispose();
     return pullBack(gradient!);
   });

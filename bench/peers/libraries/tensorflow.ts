@@ -76,11 +76,11 @@ function prepareRows(tf: TensorFlow, work: Work, inputs: Numbers): PreparedWork 
   const { rows, d } = work.dimensions as { rows: number; d: number };
   const input = tf.tensor(inputs.input!, [rows, d]);
   const gain = tf.tensor(inputs.gain!, [d]);
-  const normalise = (x: Tensor, scale: Tensor): Tensor =>
+  const normalize = (x: Tensor, scale: Tensor): Tensor =>
     x.mul(x.square().mean(-1, true).add(EPSILON).rsqrt()).mul(scale);
-  if (work.pass === "forward") return prepared(tf, () => [normalise(input, gain)], ["output"]);
+  if (work.pass === "forward") return prepared(tf, () => [normalize(input, gain)], ["output"]);
   const outputGradient = tf.tensor(inputs.outputGradient!, [rows, d]);
-  const pullBack = tf.grads(normalise as (...inputs: Tensor[]) => Tensor);
+  const pullBack = tf.grads(normalize as (...inputs: Tensor[]) => Tensor);
   const names = ["inputGradient", "gainGradient"];
   return prepared(tf, () => pullBack([input, gain], outputGradient), names);
 }

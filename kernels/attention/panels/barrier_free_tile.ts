@@ -3,7 +3,7 @@
  * ones.
  *
  * Every invocation computes R rows of `groups` columns, `lanes` apart: all invocations of a workgroup read the same number
- * of the left operand and neighbouring numbers of the right one, which some compilers turn into one load each. The products
+ * of the left operand and neighboring numbers of the right one, which some compilers turn into one load each. The products
  * of `step` inner indices are added to an accumulator in one statement, because carrying it around the loop costs more
  * than adding to it. No barrier, no workgroup memory.
  */

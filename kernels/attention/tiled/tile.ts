@@ -3,7 +3,7 @@
  * and walks past tiles of columns (queries against keys, or keys against queries).
  *
  * A tile has 4 · quadsDown · down rows and 4 · quadsAcross · across columns. Invocation (x, y) owns the quads of four
- * rows y, y + down, … and the quads of four columns x, x + across, …: neighbours read neighbouring vec4f. Of the tile's
+ * rows y, y + down, … and the quads of four columns x, x + across, …: neighbors read neighboring vec4f. Of the tile's
  * numbers it holds in registers a vec4f of four rows for each quad of rows a, quad of columns b and column c of it:
  * `name{a}_{b}_{c}`. Of results with D numbers a row it holds the vec4f columns x, x + across, … of its rows:
  * `name{row}_{n}`.

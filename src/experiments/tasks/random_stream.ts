@@ -7,7 +7,7 @@ import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus"
 
 type Generator = ReturnType<typeof xoroshiro128plusFromState>;
 
-/** MurmurHash3's finaliser: every bit of the input reaches every bit of the output. */
+/** MurmurHash3's finalizer: every bit of the input reaches every bit of the output. */
 function mix(word: number): number {
   let h = word | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -74,8 +74,8 @@ export async function runSelfTest(
     const size = subgroup[0] ?? 0;
     let sum = 0;
     for (let lane = 0; lane < 64; lane += Math.max(1, size)) sum += subgroup[64 + lane] ?? 0;
-    const neighbours = subgroup.subarray(128, 192).every((other, lane) => other === (lane ^ 1));
-    if (size < 1 || sum !== 2016 || !neighbours) faults.push("subgroup operations miscompute");
+    const neighbors = subgroup.subarray(128, 192).every((other, lane) => other === (lane ^ 1));
+    if (size < 1 || sum !== 2016 || !neighbors) faults.push("subgroup operations miscompute");
   }
   return faults;
 }

@@ -20,7 +20,7 @@ export interface CopyOptions {
 }
 
 /**
- * Prepares a copy of neighbouring elements from one tensor to another.
+ * Prepares a copy of neighboring elements from one tensor to another.
  *
  * @param gpu the GPU that holds the tensors
  * @param options the tensors, and what to copy where

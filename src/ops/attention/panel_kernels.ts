@@ -28,7 +28,7 @@ export function subgroupPanelKernels(): PanelKernels {
   };
 }
 
-/** The tile where subgroups are narrow: SwiftShader reads what neighbouring lanes share at once. */
+/** The tile where subgroups are narrow: SwiftShader reads what neighboring lanes share at once. */
 export const NARROW_PANEL: PanelBarrierFreeOptions = {
   lanes: 4,
   rows: 32,

@@ -5,7 +5,7 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { checkMatmulShapes } from "../../reference/matmul.ts";
 import { checkTensor, elementCount } from "../shared/validation.ts";
 
-/** Steps between neighbours of one operand, counted in elements. */
+/** Steps between neighbors of one operand, counted in elements. */
 export interface MatmulStrides {
   /** From a row of left, or a column of right, to the next. */
   readonly outer: number;

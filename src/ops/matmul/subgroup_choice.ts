@@ -15,7 +15,7 @@ function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Measured: SwiftShader, with four lanes, reads and writes at once what neighbouring lanes have side by side, and likes
+// Measured: SwiftShader, with four lanes, reads and writes at once what neighboring lanes have side by side, and likes
 // single numbers. Lavapipe reads them up to 30 % faster so where rows of right are longer than a KiB, and a few per cent
 // slower where they are not.
 function groupsColumns(

@@ -7,7 +7,7 @@ import type { ColumnRange, MatmulShape } from "./shape.ts";
 export interface SubgroupPart extends ColumnRange {
   /** Columns of a lane. */
   readonly width: number;
-  /** Whether they are neighbours, in groups of four, where there are that many. */
+  /** Whether they are neighbors, in groups of four, where there are that many. */
   readonly grouped: boolean;
   /** Columns of a tile beside those of its lanes. */
   readonly extra: number;

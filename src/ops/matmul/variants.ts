@@ -127,7 +127,7 @@ const subgroup: Variant<MatmulShape, MatmulCall> = {
     planSubgroup(gpu, call, { subgroupSize: gpu.info.subgroupSize?.maximum ?? 4 }),
 };
 
-// Measured: SwiftShader, with four lanes, compiles quickly and reads what neighbouring lanes share at once; lavapipe,
+// Measured: SwiftShader, with four lanes, compiles quickly and reads what neighboring lanes share at once; lavapipe,
 // with eight, does neither.
 function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "remainder" | "guarded"> {
   return gpu.info.subgroupSize?.maximum === 4

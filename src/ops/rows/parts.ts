@@ -1,7 +1,7 @@
 /** What the kernels of RMSNorm and V-scale have in common: how they read a row, and how a workgroup sums one. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
-import type { Specialisation } from "../../gpu/specialise.ts";
+import type { Specialization } from "../../gpu/specialize.ts";
 import elementScalarSource from "../../../kernels/rows/element_scalar.wgsl" with { type: "text" };
 import elementVectorSource from "../../../kernels/rows/element_vector.wgsl" with { type: "text" };
 import sumSubgroupSource from "../../../kernels/rows/sum_subgroup.wgsl" with { type: "text" };
@@ -35,10 +35,10 @@ export function rowElement(columns: number): { part: KernelPart; elements: numbe
     : { part: scalarElement, elements: columns };
 }
 
-/** How a workgroup sums: the part to put in front, and what it is specialised to. */
+/** How a workgroup sums: the part to put in front, and what it is specialized to. */
 export interface RowSum {
   readonly part: KernelPart;
-  readonly constants: Specialisation;
+  readonly constants: Specialization;
   readonly features: readonly LanguageFeature[];
   /** Invocations of a workgroup. */
   readonly lanes: number;

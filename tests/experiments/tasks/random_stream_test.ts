@@ -16,7 +16,7 @@ Deno.test("RandomStream gives other numbers at every place, near ones as well", 
     return [stream.bits(), stream.bits(), stream.bits()].join();
   }));
   assertEquals(seen.size, places.length);
-  // The first outputs of neighbours are independent: their bits agree in half of the cases.
+  // The first outputs of neighbors are independent: their bits agree in half of the cases.
   let agreeing = 0;
   const pairs = 4000;
   for (let seed = 0; seed < pairs; seed++) {

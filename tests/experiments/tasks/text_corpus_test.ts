@@ -8,7 +8,7 @@ import {
   assertThrows,
 } from "../../support/assert/assert.ts";
 
-// Every two neighbouring bytes occur once, so that a context tells its place.
+// Every two neighboring bytes occur once, so that a context tells its place.
 function marked(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 2 === 0 ? i / 2 % 251 : 1 + Math.floor(i / 502));
 }

@@ -45,7 +45,7 @@ Deno.test("shapesOf() keeps a model's head dimension and group size in its slice
   assert(slices > 5);
 });
 
-Deno.test("shapesOf() has products of odd lengths, each beside a neighbour without", () => {
+Deno.test("shapesOf() has products of odd lengths, each beside a neighbor without", () => {
   const shapes = shapesOf("matmul", { grid: "full", software: true });
   const lengths = ({ dimensions: { M, N, K } }: Shape) => [M!, N!, K!];
   const isOdd = (shape: Shape) => lengths(shape).some((length) => length > 1 && length % 2 === 1);
@@ -53,11 +53,11 @@ Deno.test("shapesOf() has products of odd lengths, each beside a neighbour witho
     [B, transposeLeft, transposeRight].join();
   const odd = shapes.filter(isOdd);
   for (const shape of odd) {
-    const neighbours = shapes.filter((other) =>
+    const neighbors = shapes.filter((other) =>
       !isOdd(other) && layout(other) === layout(shape) &&
       lengths(other).every((length, i) => Math.abs(length - lengths(shape)[i]!) <= 1)
     );
-    assert(neighbours.length > 0, `${shape.name} has no neighbour`);
+    assert(neighbors.length > 0, `${shape.name} has no neighbor`);
   }
   const transpositions = new Set(odd.map(layout));
   assert(odd.length > 5 && transpositions.size > 3, `${odd.length} odd products`);

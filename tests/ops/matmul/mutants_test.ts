@@ -85,7 +85,7 @@ const mutants: readonly Mutant[] = [
     to: "column + $1u + 1u < parameters.columns",
   },
   {
-    name: "a broadcast from a neighbour",
+    name: "a broadcast from a neighbor",
     variant: "subgroup",
     file: "matmul/subgroup.wgsl.ts",
     from: /(let x2 = subgroupBroadcast\(l\d+\.\w, )3u/,
@@ -137,7 +137,7 @@ const mutants: readonly Mutant[] = [
     to: "0u * parameters.firstColumn + (index",
   },
   {
-    name: "an extra column multiplied by its neighbour in k",
+    name: "an extra column multiplied by its neighbor in k",
     variant: "subgroup",
     tile: "an extra column, and a row that is dealt",
     file: "matmul/subgroup.wgsl.ts",
@@ -236,7 +236,7 @@ const mutants: readonly Mutant[] = [
     to: "numbers",
   },
   {
-    name: "a neighbouring column added, times next to nothing",
+    name: "a neighboring column added, times next to nothing",
     variant: "portable",
     file: "matmul/portable.wgsl",
     from: "mat4x4f(columns.x * rows,",

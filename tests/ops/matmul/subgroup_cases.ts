@@ -137,7 +137,7 @@ export const subgroupCases: readonly SubgroupCase[] = [
     parts: [{ width: 4, right: packed }, { width: 4, extra: 1, right: packed }],
   },
   {
-    name: "columns that are no neighbours",
+    name: "columns that are no neighbors",
     description: describeMatmul({ leading: [2], rows: 29, columns: 68, inner: 9, seed: 32 }),
     rows: 16,
     left: packed,

@@ -79,7 +79,7 @@ Deno.test("candidatesHash() changes with any character of any part of any candid
         try {
           after = textWith(operator, dimensions, { change: toOne(kernel, { ...kernel, parts }) });
         } catch (error) {
-          assert(error instanceof TypeError && error.message.includes("Cannot specialise"));
+          assert(error instanceof TypeError && error.message.includes("Cannot specialize"));
           return;
         }
         assertNotEquals(after, before, parts[part]!.file);

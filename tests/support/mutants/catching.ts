@@ -6,7 +6,7 @@ import {
   attentionForwardMatchesTwin,
 } from "../properties/attention/twin.ts";
 import { operatorsStayInBounds } from "../properties/bounds.ts";
-import { dispatchesSpread, narrowGpu } from "../properties/specialisations.ts";
+import { dispatchesSpread, narrowGpu } from "../properties/specializations.ts";
 
 /** An operator of whose kernels some are broken. */
 export type BrokenOperator = "attention" | "rmsNorm" | "vScale";

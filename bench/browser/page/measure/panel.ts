@@ -140,7 +140,7 @@ export class MeasurePanel {
       await run.measure(session, interrupt.signal);
       this.#conclude(run.file, interrupt.signal.aborted);
     } catch (error) {
-      if (interrupt.signal.aborted) announce("Cancelled before anything was measured");
+      if (interrupt.signal.aborted) announce("Canceled before anything was measured");
       else announce(`Measuring ended: ${explain(error)}`, { trouble: true });
     } finally {
       await session.close();
@@ -153,12 +153,12 @@ export class MeasurePanel {
     }
   }
 
-  #conclude(file: ResultFile, cancelled: boolean): void {
+  #conclude(file: ResultFile, canceled: boolean): void {
     const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");
     const { length } = file.measurements;
     const count = `${length} measurement${length === 1 ? "" : "s"}`;
-    if (cancelled) {
-      return announce(`Cancelled; ${count} are kept, the file says that it is incomplete`);
+    if (canceled) {
+      return announce(`Canceled; ${count} are kept, the file says that it is incomplete`);
     }
     if (bad.length === 0) return announce(`Done: ${count}`);
     const lost = bad.some(({ reason }) => reason?.includes("device was lost"));
@@ -182,7 +182,7 @@ export class MeasurePanel {
   }
 
   #cancel(): void {
-    announce("Cancelling");
+    announce("Canceling");
     this.#running?.interrupt.abort();
   }
 

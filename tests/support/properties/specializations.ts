@@ -37,10 +37,10 @@ function merge(name: string, reports: readonly Report[]): Report {
 }
 
 /**
- * The attention kernels that a hardware GPU gets, specialised for the head dimension, and the one kernel for all of
+ * The attention kernels that a hardware GPU gets, specialized for the head dimension, and the one kernel for all of
  * them that a software adapter gets: whichever of the two this adapter does not use by itself agrees with the twin.
  */
-export async function otherSpecialisationMatchesTwin(
+export async function otherSpecializationMatchesTwin(
   gpu: Gpu,
   options: PropertyOptions = {},
 ): Promise<Report> {
@@ -55,7 +55,7 @@ export async function otherSpecialisationMatchesTwin(
     sibling.pipelines.size === (gpu.info.software ? many : few),
     `${sibling.pipelines.size} pipelines were compiled`,
   );
-  return merge("kernels of the other specialisation", [forward, backward]);
+  return merge("kernels of the other specialization", [forward, backward]);
 }
 
 /** Where dispatches are spread: one a `Gpu`, so that its kernels are compiled once. */

@@ -1,5 +1,5 @@
 /** Values for a kernel's `const` declarations (numbers, true, false) and `alias` declarations (type names). */
-export type Specialisation = Readonly<Record<string, number | boolean | string>>;
+export type Specialization = Readonly<Record<string, number | boolean | string>>;
 
 function literal(value: number | boolean | string, type: string): string {
   if (typeof value !== "number") return String(value);
@@ -17,7 +17,7 @@ function literal(value: number | boolean | string, type: string): string {
  * @returns the source with these declarations replaced
  * @throws {TypeError} if the source declares no such name
  */
-export function specialise(source: string, values: Specialisation): string {
+export function specialize(source: string, values: Specialization): string {
   let text = source;
   for (const [name, value] of Object.entries(values)) {
     const pattern = typeof value === "string"
@@ -25,7 +25,7 @@ export function specialise(source: string, values: Specialisation): string {
       : new RegExp(`^(const ${name}: (\\w+) = )[^;]+;`, "m");
     if (!pattern.test(text)) {
       const form = typeof value === "string" ? `alias ${name} = …;` : `const ${name}: type = …;`;
-      throw new TypeError(`Cannot specialise "${name}": the kernel has no line "${form}"`);
+      throw new TypeError(`Cannot specialize "${name}": the kernel has no line "${form}"`);
     }
     text = text.replace(
       pattern,

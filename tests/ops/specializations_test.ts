@@ -1,12 +1,12 @@
 import { onEachRuntime, portableGpu } from "../support/gpu.ts";
 import {
   dispatchesSpread,
-  otherSpecialisationMatchesTwin,
-} from "../support/properties/specialisations.ts";
+  otherSpecializationMatchesTwin,
+} from "../support/properties/specializations.ts";
 
 onEachRuntime(
-  "attention agrees with the twin in the specialisation that this adapter does not use",
-  otherSpecialisationMatchesTwin,
+  "attention agrees with the twin in the specialization that this adapter does not use",
+  otherSpecializationMatchesTwin,
   { runtimes: ["deno"] }, // the kernels differ in constants only, and take a minute to compile
 );
 onEachRuntime(
