@@ -4,7 +4,7 @@ import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { planAccumulate } from "../ops/arithmetic/add.ts";
 import { planSum } from "../ops/arithmetic/sum.ts";
-import { checkConfig, type LlamaConfig } from "../reference/llama/config.ts";
+import { checkConfig, type LlamaConfig, refusePretrainedParts } from "../reference/llama/config.ts";
 import { listParameters } from "../reference/llama/parameters.ts";
 import type { Trace } from "../reference/llama/trace.ts";
 import { type Batch, type BatchTensors, batchTensors, writeBatch } from "./llama/batch.ts";
@@ -120,6 +120,7 @@ export class Llama {
   constructor(gpu: Gpu, options: LlamaOptions) {
     const { config, batch, context, microBatches = 1 } = options;
     checkConfig(config);
+    refusePretrainedParts(config, { operation: "Llama" });
     for (const [name, given] of Object.entries({ batch, context, microBatches })) {
       if (!Number.isSafeInteger(given) || given < 1) {
         throw new RangeError(`Llama: ${name} is ${given}, wanted a positive integer`);

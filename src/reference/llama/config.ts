@@ -1,4 +1,5 @@
 /** The shape of a Llama-like model: pre-norm decoder, RMSNorm, RoPE, SwiGLU, causal attention with grouped heads. */
+import { type RopeScaling, ropeScalingProblem } from "./rope.ts";
 
 /** How V-scale stands on the value path. */
 export type VScaleVariant = "none" | "fixed" | "learned" | "backward-only";
@@ -37,6 +38,37 @@ export interface LlamaConfig {
   readonly vScale: VScaleVariant;
   /** The layers, counted from 0, whose attention is left out: their half-way state is their input. */
   readonly layersWithoutAttention: readonly number[];
+  /** How RoPE's frequencies are stretched. Default: not at all. */
+  readonly ropeScaling?: RopeScaling | undefined;
+  /** Whether biases are added to query, key and value, as in Qwen2. Default: false. */
+  readonly projectionBiases?: boolean | undefined;
+  /**
+   * Whether each head's query and key pass an RMSNorm over D, with a gain of its own for queries and one for keys, in
+   * front of RoPE, as in Qwen3. Default: false.
+   */
+  readonly queryKeyNorm?: boolean | undefined;
+}
+
+/** The fields that models trained by this project do without. */
+const PRETRAINED_FIELDS = ["ropeScaling", "projectionBiases", "queryKeyNorm"] as const;
+
+/**
+ * Refuses a model with parts that only pretrained models have.
+ *
+ * @param config the configuration
+ * @param options `operation`: what does not compute them, for the message
+ * @throws {RangeError} naming the first such field
+ */
+export function refusePretrainedParts(
+  config: LlamaConfig,
+  { operation }: { readonly operation: string },
+): void {
+  for (const field of PRETRAINED_FIELDS) {
+    if (config[field] === undefined || config[field] === false) continue;
+    throw new RangeError(
+      `${operation}: ${field} is ${JSON.stringify(config[field])}, which it does not compute`,
+    );
+  }
 }
 
 /** σ of the initial weights N(0, σ²), which V-scale's constant holds as well. */
@@ -123,6 +155,14 @@ export function checkConfig(config: LlamaConfig): void {
     layersWithoutAttention,
     `different layers from 0 to ${layers - 1}`,
   );
+  for (const field of ["projectionBiases", "queryKeyNorm"] as const) {
+    const given = config[field] ?? false;
+    refuseUnless(typeof given === "boolean", field, given, "true or false");
+  }
+  const problem = config.ropeScaling === undefined
+    ? undefined
+    : ropeScalingProblem(config.ropeScaling);
+  if (problem !== undefined) refuseUnless(false, problem.field, problem.given, problem.wanted);
 }
 
 function refuseUnless(holds: boolean, field: string, given: unknown, wanted: string): void {

@@ -1,6 +1,6 @@
 /** The forward pass of the twin's Llama-like model, which keeps what the backward pass needs. */
 import { attentionForward, type ReferenceVScale } from "../attention.ts";
-import { checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
+import { checkConfig, type LlamaConfig, refusePretrainedParts, vScaleConstant } from "./config.ts";
 import { EMBEDDING, FINAL_NORM, HEAD, layerParameterNames, listParameters } from "./parameters.ts";
 import {
   constantVector,
@@ -85,6 +85,7 @@ export class LlamaForward {
   /** Checks that the parameters and the tokens are the model's. */
   constructor({ config, parameters, batch }: LlamaOptions) {
     checkConfig(config);
+    refusePretrainedParts(config, { operation: "llama" });
     this.config = config;
     this.batch = batch;
     for (const { name, shape } of listParameters(config)) {

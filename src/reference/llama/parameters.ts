@@ -13,7 +13,7 @@ export interface Parameter {
   readonly shape: readonly number[];
   /** Where it starts: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or the same number everywhere. */
   readonly initial: "normal" | 1 | 0;
-  /** Whether weight decay draws it towards 0: the matrices, neither gains nor θ. */
+  /** Whether weight decay draws it towards 0: the matrices, neither gains, biases nor θ. */
   readonly decayed: boolean;
 }
 
@@ -27,6 +27,16 @@ export interface LayerParameterNames {
   readonly key: string;
   /** [Hkv D, d] */
   readonly value: string;
+  /** [Hq D], with projection biases */
+  readonly queryBias: string;
+  /** [Hkv D], with projection biases */
+  readonly keyBias: string;
+  /** [Hkv D], with projection biases */
+  readonly valueBias: string;
+  /** The gain of the queries' norm: [D] */
+  readonly queryNorm: string;
+  /** The gain of the keys' norm: [D] */
+  readonly keyNorm: string;
   /** [d, Hq D] */
   readonly attentionOutput: string;
   /** θ of learned V-scale, C = exp(θ) times the constant: [Hkv] */
@@ -62,6 +72,11 @@ export function layerParameterNames(layer: number): LayerParameterNames {
     query: `${prefix}.self_attn.q_proj.weight`,
     key: `${prefix}.self_attn.k_proj.weight`,
     value: `${prefix}.self_attn.v_proj.weight`,
+    queryBias: `${prefix}.self_attn.q_proj.bias`,
+    keyBias: `${prefix}.self_attn.k_proj.bias`,
+    valueBias: `${prefix}.self_attn.v_proj.bias`,
+    queryNorm: `${prefix}.self_attn.q_norm.weight`,
+    keyNorm: `${prefix}.self_attn.k_norm.weight`,
     attentionOutput: `${prefix}.self_attn.o_proj.weight`,
     theta: `${prefix}.self_attn.v_scale_theta`,
     mlpNorm: `${prefix}.post_attention_layernorm.weight`,
@@ -113,6 +128,16 @@ export function listParameters(config: LlamaConfig): Parameter[] {
         matrix(names.key, keyValueHeads * headDim, modelDim),
         matrix(names.value, keyValueHeads * headDim, modelDim),
       );
+      if (config.projectionBiases) {
+        parameters.push(
+          vector(names.queryBias, queryHeads * headDim, 0),
+          vector(names.keyBias, keyValueHeads * headDim, 0),
+          vector(names.valueBias, keyValueHeads * headDim, 0),
+        );
+      }
+      if (config.queryKeyNorm) {
+        parameters.push(vector(names.queryNorm, headDim, 1), vector(names.keyNorm, headDim, 1));
+      }
       if (config.vScale === "learned") parameters.push(vector(names.theta, keyValueHeads, 0));
       parameters.push(matrix(names.attentionOutput, modelDim, queryHeads * headDim));
     }

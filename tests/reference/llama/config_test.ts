@@ -1,6 +1,7 @@
 import {
   checkConfig,
   type LlamaConfig,
+  refusePretrainedParts,
   V_SCALE_VARIANTS,
   vScaleConstant,
 } from "../../../src/reference/llama/config.ts";
@@ -21,6 +22,14 @@ const config: LlamaConfig = {
   layersWithoutAttention: [],
 };
 
+const llama3 = {
+  type: "llama3",
+  factor: 32,
+  lowFrequencyFactor: 1,
+  highFrequencyFactor: 4,
+  originalPositions: 8192,
+} as const;
+
 Deno.test("vScaleConstant() is d D σ²", () => {
   // The paper's 0.1B: 512 · 64 · 0.0004.
   assert(Math.abs(vScaleConstant({ modelDim: 512, headDim: 64 }) - 13.1072) < 1e-12);
@@ -40,6 +49,24 @@ Deno.test("checkConfig() takes what models can have", () => {
     headDim: 4,
     feedForwardDim: 4,
   });
+  checkConfig({ ...config, projectionBiases: true, queryKeyNorm: true });
+  checkConfig({ ...config, ropeScaling: { type: "linear", factor: 0.5 } });
+  checkConfig({ ...config, ropeScaling: llama3 });
+});
+
+Deno.test("refusePretrainedParts() names what a program does not compute", () => {
+  const refuse = (change: Partial<LlamaConfig>) =>
+    refusePretrainedParts({ ...config, ...change }, { operation: "f" });
+  refuse({ projectionBiases: false, queryKeyNorm: undefined });
+  for (
+    const [change, message] of [
+      [{ projectionBiases: true }, "f: projectionBiases is true, which it does not compute"],
+      [{ queryKeyNorm: true }, "f: queryKeyNorm is true"],
+      [{ ropeScaling: llama3 }, 'f: ropeScaling is {"type":"llama3"'],
+    ] as const
+  ) {
+    assertThrows(() => refuse(change), RangeError, message);
+  }
 });
 
 Deno.test("checkConfig() names the field, what was given and what is wanted", () => {
@@ -62,6 +89,21 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ layersWithoutAttention: [3] }, "layersWithoutAttention is [3], wanted different layers"],
     [{ layersWithoutAttention: [1, 1] }, "layersWithoutAttention is [1,1], wanted different"],
     [{ layersWithoutAttention: 0 }, "layersWithoutAttention is 0, wanted different layers"],
+    [{ projectionBiases: 1 }, "projectionBiases is 1, wanted true or false"],
+    [{ queryKeyNorm: "no" }, 'queryKeyNorm is "no", wanted true or false'],
+    [{ ropeScaling: { type: "yarn" } }, 'ropeScaling.type is "yarn", wanted linear or llama3'],
+    [
+      { ropeScaling: { type: "linear", factor: 0 } },
+      "ropeScaling.factor is 0, wanted a finite number above 0",
+    ],
+    [
+      { ropeScaling: { ...llama3, highFrequencyFactor: 1 } },
+      "ropeScaling.highFrequencyFactor is 1, wanted a finite number above 1",
+    ],
+    [
+      { ropeScaling: { ...llama3, originalPositions: Infinity } },
+      "ropeScaling.originalPositions is null, wanted a finite number above 0",
+    ],
   ];
   for (const [change, message] of wrong) {
     assertThrows(
@@ -70,5 +112,5 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
       `LlamaConfig: ${message}`,
     );
   }
-  assertEquals(wrong.length, 18);
+  assertEquals(wrong.length, 24);
 });

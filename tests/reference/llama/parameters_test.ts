@@ -49,6 +49,19 @@ Deno.test("listParameters() has Hugging Face's names and shapes", () => {
   const names = (change: Partial<LlamaConfig>) =>
     listParameters({ ...config, ...change }).map(({ name }) => name);
   assertEquals(names({ tiedHead: true }), names({}).slice(0, -1));
+  const beyond = (change: Partial<LlamaConfig>) =>
+    listParameters({ ...config, ...change })
+      .filter(({ name }) => !names({}).includes(name))
+      .map(({ name, shape }) => `${name} ${shape.join("×")}`);
+  assertEquals(beyond({ projectionBiases: true }), [
+    "model.layers.1.self_attn.q_proj.bias 48",
+    "model.layers.1.self_attn.k_proj.bias 24",
+    "model.layers.1.self_attn.v_proj.bias 24",
+  ]);
+  assertEquals(beyond({ queryKeyNorm: true }), [
+    "model.layers.1.self_attn.q_norm.weight 12",
+    "model.layers.1.self_attn.k_norm.weight 12",
+  ]);
   assertEquals(names({ vScale: "fixed" }), names({}).filter((name) => !name.endsWith("theta")));
 });
 

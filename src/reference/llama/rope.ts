@@ -1,0 +1,90 @@
+/**
+ * RoPE's frequencies, plain or stretched for longer contexts: at position t the columns i and i + D/2 of a head turn by
+ * the angle t times frequency i.
+ *
+ * Sources: Su et al., arXiv 2104.09864; for the scaling, `modeling_rope_utils.py` of Hugging Face's transformers.
+ */
+
+/** How a model stretches RoPE's frequencies base^(−2i/D). */
+export type RopeScaling =
+  | {
+    /** Every frequency is divided by the factor. */
+    readonly type: "linear";
+    readonly factor: number;
+  }
+  | {
+    /**
+     * Llama 3's: with n = originalPositions × frequency / 2π turns over the original context, a frequency of fewer than
+     * `lowFrequencyFactor` turns is divided by the factor, one of more than `highFrequencyFactor` turns stays, and in
+     * between the two are mixed linearly in n.
+     */
+    readonly type: "llama3";
+    readonly factor: number;
+    readonly lowFrequencyFactor: number;
+    readonly highFrequencyFactor: number;
+    /** The context that the model was trained with before its frequencies were stretched. */
+    readonly originalPositions: number;
+  };
+
+/** What RoPE's frequencies depend on. */
+export interface RopeOptions {
+  /** D, even. */
+  readonly headDim: number;
+  readonly ropeBase: number;
+  /** Default: none. */
+  readonly ropeScaling?: RopeScaling | undefined;
+}
+
+/**
+ * RoPE's frequencies in radians per position.
+ *
+ * @param options the head's dimension, the base and the scaling
+ * @returns [D/2]
+ *
+ * @example
+ * ```ts
+ * import { ropeFrequencies } from "./rope.ts";
+ *
+ * console.log(ropeFrequencies({ headDim: 4, ropeBase: 10_000 })); // 1 and 0.01
+ * ```
+ */
+export function ropeFrequencies({ headDim, ropeBase, ropeScaling }: RopeOptions): Float64Array {
+  return Float64Array.from({ length: headDim / 2 }, (_, i) => {
+    const frequency = ropeBase ** (-2 * i / headDim);
+    return ropeScaling === undefined ? frequency : scaled(frequency, ropeScaling);
+  });
+}
+
+function scaled(frequency: number, scaling: RopeScaling): number {
+  const slow = frequency / scaling.factor;
+  if (scaling.type === "linear") return slow;
+  const { lowFrequencyFactor: low, highFrequencyFactor: high, originalPositions } = scaling;
+  const turns = originalPositions * frequency / (2 * Math.PI);
+  const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+  return (1 - share) * slow + share * frequency;
+}
+
+/**
+ * Says what is wrong with a scaling.
+ *
+ * @param scaling of any kind
+ * @returns which field, and what is wanted; undefined if the scaling can be computed
+ */
+export function ropeScalingProblem(
+  scaling: RopeScaling,
+): { readonly field: string; readonly given: unknown; readonly wanted: string } | undefined {
+  const above = (field: string, given: number, least: number) =>
+    given > least && given < Infinity
+      ? undefined
+      : { field: `ropeScaling.${field}`, given, wanted: `a finite number above ${least}` };
+  const { type, factor } = scaling;
+  if (type !== "linear" && type !== "llama3") {
+    return { field: "ropeScaling.type", given: type, wanted: "linear or llama3" };
+  }
+  const problem = above("factor", factor, 0);
+  if (problem !== undefined || type === "linear") return problem;
+  const { lowFrequencyFactor, highFrequencyFactor, originalPositions } = scaling;
+  return above("lowFrequencyFactor", lowFrequencyFactor, 0) ??
+    above("highFrequencyFactor", highFrequencyFactor, lowFrequencyFactor) ??
+    above("originalPositions", originalPositions, 0);
+}
