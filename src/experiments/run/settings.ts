@@ -1,5 +1,9 @@
 /** What a training run is made of: everything that decides its numbers, and how often it says something. */
-import { checkConfig, type LlamaConfig } from "../../reference/llama/config.ts";
+import {
+  checkConfig,
+  type LlamaConfig,
+  refusePretrainedParts,
+} from "../../reference/llama/config.ts";
 
 /** The version of a run folder's settings. */
 export const RUN_SCHEMA = "gradsink-run/1";
@@ -104,6 +108,7 @@ export function checkRunSettings(settings: RunSettings): void {
     refuseUnless(typeof part === "object" && part !== null, name, part, "an object");
   }
   checkConfig(model);
+  refusePretrainedParts(model, { operation: "a run's model" });
   checkTask(task);
   checkOptimizer(optimizer, steps);
   const { lossEvery, measureEvery, measureBatches, checkpointEvery, keepCheckpoints } = reporting;

@@ -156,7 +156,8 @@ export function matchedSettings(
   corpus: string | undefined,
 ): StudyRecord["settings"] {
   const { model, task, optimizer, batch, accumulation, reporting } = settings;
-  const { vScale: _, ...shape } = model;
+  // A run's model has none of the parts that are of pretrained models alone.
+  const { vScale: _, ropeScaling: _s, projectionBiases: _b, queryKeyNorm: _n, ...shape } = model;
   const { corpus: __, ...rest } = { ...task, corpus: undefined };
   const named: [string, SettingValue][] = [
     ...Object.entries(rest).map(([name, value]): [string, SettingValue] => [`task.${name}`, value]),
