@@ -4,7 +4,11 @@
 //
 // v_scale/constant_gradient.wgsl sums the terms of a head.
 //
-// One invocation a row of the B Hkv T rows; 64 a workgroup. No barriers. Any D.
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is read, and
+// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes share a row.
+//
+// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 / LANES_PER_ROW rows per
+// workgroup. Lanes read their row twice, the second time from the cache. No barriers. Any D with the scalar element.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771; J = phi I + 2 C / (r + C)² v vᵀ is symmetric.
 
@@ -16,10 +20,10 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> value: array<f32>; // [B, Hkv, T, D]
+@group(0) @binding(1) var<storage, read> value: array<Element>; // [B, Hkv, T, D]
 @group(0) @binding(2) var<storage, read> constant: array<f32>; // [Hkv]
-@group(0) @binding(3) var<storage, read> scaledValueGradient: array<f32>; // [B, Hkv, T, D]
-@group(0) @binding(4) var<storage, read_write> valueGradient: array<f32>; // [B, Hkv, T, D]
+@group(0) @binding(3) var<storage, read> scaledValueGradient: array<Element>; // [B, Hkv, T, D]
+@group(0) @binding(4) var<storage, read_write> valueGradient: array<Element>; // [B, Hkv, T, D]
 @group(0) @binding(5) var<storage, read_write> constantTerm: array<vec2f>; // [B, Hkv, T] of (term of dC, 0)
 
 @compute @workgroup_size(64)
@@ -28,23 +32,29 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_id) lane: vec3u,
 ) {
-  let row = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (row >= parameters.rows) {
-    return;
+  let row = ((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x) / LANES_PER_ROW;
+  let start = lane.x % LANES_PER_ROW;
+  // All lanes take part in the sums: those past the last row have nothing to add.
+  let inside = row < parameters.rows;
+  let length = select(0u, parameters.columns / ELEMENT_WIDTH, inside);
+  let first = row * length;
+  var squares = Element();
+  var products = Element();
+  for (var i = start; i < length; i += LANES_PER_ROW) {
+    let v = value[first + i];
+    squares += v * v;
+    products += v * scaledValueGradient[first + i];
   }
-  let first = row * parameters.columns;
-  var squaredNorm = 0.0;
-  var product = 0.0;
-  for (var i = first; i < first + parameters.columns; i++) {
-    squaredNorm += value[i] * value[i];
-    product += value[i] * scaledValueGradient[i];
-  }
+  let squaredNorm = rowTotal(elementSum(squares));
+  let product = rowTotal(elementSum(products));
   let c = constant[row / parameters.sequenceLength % parameters.keyValueHeads];
   let sum = squaredNorm + c;
   let factor = squaredNorm / sum;
   let along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
-  for (var i = first; i < first + parameters.columns; i++) {
-    valueGradient[i] = factor * scaledValueGradient[i] + along * value[i];
+  for (var i = start; i < length; i += LANES_PER_ROW) {
+    valueGradient[first + i] = factor * scaledValueGradient[first + i] + along * value[first + i];
   }
-  constantTerm[row] = vec2f(-factor / sum * product, 0.0);
+  if (inside && start == 0u) {
+    constantTerm[row] = vec2f(-factor / sum * product, 0.0);
+  }
 }

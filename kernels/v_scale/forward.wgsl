@@ -1,6 +1,10 @@
-// V-scale, forward:  r = |v|²,  scaled value = r / (r + C) v,  per row, with one constant C > 0 a head.
+// V-scale, forward:  r = |v|²,  scaled value = r / (r + C) v,  per row, with one constant C > 0 per head.
 //
-// One invocation a row of the B Hkv T rows; 64 a workgroup. No barriers. Any D.
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is read, and
+// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes share a row.
+//
+// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 / LANES_PER_ROW rows per
+// workgroup. Lanes read their row twice, the second time from the cache. No barriers. Any D with the scalar element.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771.
 
@@ -12,9 +16,9 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> value: array<f32>; // [B, Hkv, T, D]
+@group(0) @binding(1) var<storage, read> value: array<Element>; // [B, Hkv, T, D]
 @group(0) @binding(2) var<storage, read> constant: array<f32>; // [Hkv]
-@group(0) @binding(3) var<storage, read_write> scaledValue: array<f32>; // [B, Hkv, T, D]
+@group(0) @binding(3) var<storage, read_write> scaledValue: array<Element>; // [B, Hkv, T, D]
 
 @compute @workgroup_size(64)
 fn main(
@@ -22,18 +26,20 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_id) lane: vec3u,
 ) {
-  let row = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (row >= parameters.rows) {
-    return;
+  let row = ((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x) / LANES_PER_ROW;
+  let start = lane.x % LANES_PER_ROW;
+  // All lanes take part in the sums: those past the last row have nothing to add.
+  let length = select(0u, parameters.columns / ELEMENT_WIDTH, row < parameters.rows);
+  let first = row * length;
+  var squares = Element();
+  for (var i = start; i < length; i += LANES_PER_ROW) {
+    let v = value[first + i];
+    squares += v * v;
   }
-  let first = row * parameters.columns;
-  var squaredNorm = 0.0;
-  for (var i = first; i < first + parameters.columns; i++) {
-    squaredNorm += value[i] * value[i];
-  }
+  let squaredNorm = rowTotal(elementSum(squares));
   let head = row / parameters.sequenceLength % parameters.keyValueHeads;
   let factor = squaredNorm / (squaredNorm + constant[head]);
-  for (var i = first; i < first + parameters.columns; i++) {
-    scaledValue[i] = factor * value[i];
+  for (var i = start; i < length; i += LANES_PER_ROW) {
+    scaledValue[first + i] = factor * value[first + i];
   }
 }

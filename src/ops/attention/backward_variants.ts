@@ -28,11 +28,11 @@ import {
   attentionBackwardQueryKernel,
   attentionBackwardRowKernel,
   unrolledAttentionKernel,
-  vScaleConstantGradientKernel,
 } from "../shared/kernels.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
+import { sumConstantTerms } from "../v_scale/constant_gradient.ts";
 
 // Writes (logSumExp, D) of every query row, 8 bytes a row.
 function rowDispatch(
@@ -49,21 +49,6 @@ function rowDispatch(
   };
 }
 
-// Sums the terms of V-scale's constantGradient, if the call has one; valve is [B, Hkv, T] of (term, anything).
-function constantDispatches(
-  { shape, constantGradient }: AttentionBackwardCall,
-  valve: GPUBuffer,
-): Dispatch[] {
-  if (constantGradient === undefined) return [];
-  const { batches, keyValueHeads, sequenceLength } = shape;
-  return [{
-    kernel: vScaleConstantGradientKernel,
-    parameters: [{ u32: batches }, { u32: keyValueHeads }, { u32: sequenceLength }],
-    buffers: [valve, constantGradient.buffer],
-    workgroups: [keyValueHeads],
-  }];
-}
-
 /** What a variant adds to the frame: the dispatches that compute the three gradients. */
 type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
@@ -72,7 +57,7 @@ type Passes = (
 // What all variants share: the valve and the rows' statistics first; then the gradients, which replace the valve's
 // (|v|², C) by the terms of the constant's gradient; then their sum.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
-  const { shape, vScale, value } = call;
+  const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
   const rowStatistics = gpu.storage(8 * shape.batches * shape.queryHeads * shape.sequenceLength);
   const gradients = passes({ rowStatistics, valve });
@@ -82,7 +67,7 @@ function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): Varia
       ...dispatches,
       rowDispatch(gpu, call, rowStatistics),
       ...gradients.dispatches,
-      ...constantDispatches(call, valve),
+      ...constantGradient === undefined ? [] : [sumConstantTerms(shape, valve, constantGradient)],
     ],
   };
 }

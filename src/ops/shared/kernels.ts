@@ -23,11 +23,6 @@ import rmsNormBackwardInputSource from "../../../kernels/rms_norm/backward_input
 };
 import rmsNormForwardSource from "../../../kernels/rms_norm/forward.wgsl" with { type: "text" };
 import sumRowsSource from "../../../kernels/rows/column_sums.wgsl" with { type: "text" };
-import vScaleBackwardSource from "../../../kernels/v_scale/backward.wgsl" with { type: "text" };
-import vScaleConstantGradientSource from "../../../kernels/v_scale/constant_gradient.wgsl" with {
-  type: "text",
-};
-import vScaleForwardSource from "../../../kernels/v_scale/forward.wgsl" with { type: "text" };
 import vScaleSquaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with {
   type: "text",
 };
@@ -36,7 +31,8 @@ import workgroupSumSource from "../../../kernels/workgroup_sum.wgsl" with { type
 /** exp and log that hand NaN on. */
 export const notANumber: KernelPart = { file: "not_a_number.wgsl", source: notANumberSource };
 const attentionTile: KernelPart = { file: "attention/tile.wgsl", source: attentionTileSource };
-const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
+/** A sum over a workgroup of 64 invocations. */
+export const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
 
 /**
  * One of attention's kernels that are spelled out in TypeScript.
@@ -113,22 +109,7 @@ export const rmsNormBackwardGainKernel: Kernel = {
 export function sumRowsOf(element: KernelPart): Kernel {
   return { parts: [element, { file: "rows/column_sums.wgsl", source: sumRowsSource }] };
 }
-/** V-scale forward. */
-export const vScaleForwardKernel: Kernel = {
-  parts: [{ file: "v_scale/forward.wgsl", source: vScaleForwardSource }],
-};
-/** V-scale backward, up to the sum over a head. */
-export const vScaleBackwardKernel: Kernel = {
-  parts: [{ file: "v_scale/backward.wgsl", source: vScaleBackwardSource }],
-};
 /** (|v|², C) of every value row, for V-scale fused into attention. */
 export const vScaleSquaredNormKernel: Kernel = {
   parts: [{ file: "v_scale/squared_norm.wgsl", source: vScaleSquaredNormSource }],
-};
-/** V-scale's constantGradient from its terms. */
-export const vScaleConstantGradientKernel: Kernel = {
-  parts: [workgroupSum, {
-    file: "v_scale/constant_gradient.wgsl",
-    source: vScaleConstantGradientSource,
-  }],
 };

@@ -1,29 +1,34 @@
-import vScaleBackwardRowsSource from "../../../kernels/v_scale/backward_rows.wgsl" with {
-  type: "text",
-};
-import vScaleBackwardSubgroupSource from "../../../kernels/v_scale/backward_subgroup.wgsl" with {
-  type: "text",
-};
-import vScaleClusterSource from "../../../kernels/v_scale/cluster.wgsl" with { type: "text" };
-import vScaleForwardRowsSource from "../../../kernels/v_scale/forward_rows.wgsl" with {
-  type: "text",
-};
-import vScaleForwardSubgroupSource from "../../../kernels/v_scale/forward_subgroup.wgsl" with {
+/**
+ * The variants of V-scale. Both run the same two kernels, with another part in front that says how many lanes share a
+ * row.
+ *
+ * | variant    | for                                                      | why                                   |
+ * | ---------- | -------------------------------------------------------- | ------------------------------------- |
+ * | `subgroup` | GPUs with subgroups; on the CPU rows of 64 elements on   | neighboring lanes read neighboring    |
+ * |            |                                                          | elements, in one transaction          |
+ * | `portable` | everything; the choice for short rows on the CPU         | a lane walks its row without a sum    |
+ * |            |                                                          | across lanes                          |
+ *
+ * An element is four numbers where D is a multiple of 4, else one.
+ */
+import backwardSource from "../../../kernels/v_scale/backward.wgsl" with { type: "text" };
+import forwardSource from "../../../kernels/v_scale/forward.wgsl" with { type: "text" };
+import lanesSingleSource from "../../../kernels/v_scale/lanes_single.wgsl" with { type: "text" };
+import lanesSubgroupSource from "../../../kernels/v_scale/lanes_subgroup.wgsl" with {
   type: "text",
 };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import {
-  vScaleBackwardKernel,
-  vScaleConstantGradientKernel,
-  vScaleForwardKernel,
-} from "../shared/kernels.ts";
 import { rowElement, type RowShape } from "../rows/parts.ts";
 import { unfitForSubgroups } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant } from "../shared/variants.ts";
+import { sumConstantTerms } from "./constant_gradient.ts";
+
+const forwardPart: KernelPart = { file: "v_scale/forward.wgsl", source: forwardSource };
+const backwardPart: KernelPart = { file: "v_scale/backward.wgsl", source: backwardSource };
 
 /** The rows of a value tensor `[B, Hkv, T, D]`. */
 export interface VScaleShape extends RowShape {
@@ -50,46 +55,15 @@ export interface VScaleBackwardCall {
   readonly constantGradient: Tensor;
 }
 
-/** How a variant deals rows to invocations; the kernels of all variants have the same bindings. */
+/** How a variant deals rows to invocations. */
 interface Form {
   readonly name: string;
   unfit(gpu: Gpu): string | undefined;
   suits(gpu: Gpu, shape: VScaleShape): boolean;
   /** Invocations that share a row. */
   lanesPerRow(gpu: Gpu, shape: VScaleShape): number;
-  forward(lanesPerRow: number, columns: number): Kernel;
-  backward(lanesPerRow: number, columns: number): Kernel;
-}
-
-const rowPerInvocation: Form = {
-  name: "row-per-invocation",
-  unfit: () => undefined,
-  suits: (gpu) => gpu.info.software,
-  lanesPerRow: () => 1,
-  forward: (_lanes, columns) => ({
-    parts: [rowElement(columns).part, {
-      file: "v_scale/forward_rows.wgsl",
-      source: vScaleForwardRowsSource,
-    }],
-  }),
-  backward: (_lanes, columns) => ({
-    parts: [rowElement(columns).part, {
-      file: "v_scale/backward_rows.wgsl",
-      source: vScaleBackwardRowsSource,
-    }],
-  }),
-};
-
-function clustered(part: KernelPart, lanes: number, columns: number): Kernel {
-  return {
-    parts: [
-      rowElement(columns).part,
-      { file: "v_scale/cluster.wgsl", source: vScaleClusterSource },
-      part,
-    ],
-    constants: { CLUSTER: lanes },
-    features: ["subgroups"],
-  };
+  /** What to put in front of `pass` for rows of `columns` numbers. */
+  kernel(pass: KernelPart, columns: number, lanesPerRow: number): Kernel;
 }
 
 const subgroup: Form = {
@@ -102,18 +76,15 @@ const subgroup: Form = {
     const wanted = 2 ** Math.ceil(Math.log2(rowElement(columns).elements));
     return Math.min(wanted, gpu.info.subgroupSize?.minimum ?? 1, 64);
   },
-  forward: (lanes, columns) =>
-    clustered(
-      { file: "v_scale/forward_subgroup.wgsl", source: vScaleForwardSubgroupSource },
-      lanes,
-      columns,
-    ),
-  backward: (lanes, columns) =>
-    clustered(
-      { file: "v_scale/backward_subgroup.wgsl", source: vScaleBackwardSubgroupSource },
-      lanes,
-      columns,
-    ),
+  kernel: (pass, columns, lanesPerRow) => ({
+    parts: [
+      rowElement(columns).part,
+      { file: "v_scale/lanes_subgroup.wgsl", source: lanesSubgroupSource },
+      pass,
+    ],
+    constants: { LANES_PER_ROW: lanesPerRow },
+    features: ["subgroups"],
+  }),
 };
 
 const portable: Form = {
@@ -121,27 +92,33 @@ const portable: Form = {
   unfit: () => undefined,
   suits: () => true,
   lanesPerRow: () => 1,
-  forward: () => vScaleForwardKernel,
-  backward: () => vScaleBackwardKernel,
+  kernel: (pass, columns) => ({
+    parts: [
+      rowElement(columns).part,
+      { file: "v_scale/lanes_single.wgsl", source: lanesSingleSource },
+      pass,
+    ],
+  }),
 };
 
-const forms: readonly Form[] = [subgroup, rowPerInvocation, portable];
+const forms: readonly Form[] = [subgroup, portable];
 
 function dispatchRows(
   gpu: Gpu,
-  shape: VScaleShape,
-  { kernel, lanes, buffers }: {
-    readonly kernel: Kernel;
-    readonly lanes: number;
+  { form, pass, shape, buffers }: {
+    readonly form: Form;
+    readonly pass: KernelPart;
+    readonly shape: VScaleShape;
     readonly buffers: readonly GPUBuffer[];
   },
 ): Dispatch {
   const { rows, columns, keyValueHeads, sequenceLength } = shape;
+  const lanesPerRow = form.lanesPerRow(gpu, shape);
   return {
-    kernel,
+    kernel: form.kernel(pass, columns, lanesPerRow),
     parameters: [rows, columns, keyValueHeads, sequenceLength].map((u32) => ({ u32 })),
     buffers,
-    workgroups: spreadWorkgroups(gpu, Math.ceil(rows * lanes / 64)),
+    workgroups: spreadWorkgroups(gpu, Math.ceil(rows * lanesPerRow / 64)),
   };
 }
 
@@ -152,10 +129,11 @@ function forwardVariant(form: Form): Variant<VScaleShape, VScaleForwardCall> {
     unfit,
     suits,
     plan(gpu, { shape, value, constant, scaledValue }) {
-      const lanes = form.lanesPerRow(gpu, shape);
-      const kernel = form.forward(lanes, shape.columns);
       const buffers = [value.buffer, constant.buffer, scaledValue.buffer];
-      return { scratch: [], dispatches: [dispatchRows(gpu, shape, { kernel, lanes, buffers })] };
+      return {
+        scratch: [],
+        dispatches: [dispatchRows(gpu, { form, pass: forwardPart, shape, buffers })],
+      };
     },
   };
 }
@@ -168,33 +146,25 @@ function backwardVariant(form: Form): Variant<VScaleShape, VScaleBackwardCall> {
     suits,
     plan(gpu, call) {
       const { shape, value, constant, scaledValueGradient, valueGradient } = call;
-      const lanes = form.lanesPerRow(gpu, shape);
-      const kernel = form.backward(lanes, shape.columns);
       const constantTerm = gpu.storage(8 * shape.rows);
-      const buffers = [value, constant, scaledValueGradient, valueGradient]
-        .map((tensor) => tensor.buffer);
+      const tensors = [value, constant, scaledValueGradient, valueGradient];
+      const buffers = [...tensors.map((tensor) => tensor.buffer), constantTerm];
       return {
         scratch: [constantTerm],
         dispatches: [
-          dispatchRows(gpu, shape, { kernel, lanes, buffers: [...buffers, constantTerm] }),
-          {
-            kernel: vScaleConstantGradientKernel,
-            parameters: [shape.batches, shape.keyValueHeads, shape.sequenceLength]
-              .map((u32) => ({ u32 })),
-            buffers: [constantTerm, call.constantGradient.buffer],
-            workgroups: [shape.keyValueHeads],
-          },
+          dispatchRows(gpu, { form, pass: backwardPart, shape, buffers }),
+          sumConstantTerms(shape, constantTerm, call.constantGradient),
         ],
       };
     },
   };
 }
 
-/** The kernels of V-scale forward, in order of preference. */
+/** The variants of V-scale forward, in order of preference. */
 export const vScaleForwardVariants: readonly Variant<VScaleShape, VScaleForwardCall>[] = forms.map(
   forwardVariant,
 );
 
-/** The kernels of V-scale backward, in order of preference. */
+/** The variants of V-scale backward, in order of preference. */
 export const vScaleBackwardVariants: readonly Variant<VScaleShape, VScaleBackwardCall>[] = forms
   .map(backwardVariant);

@@ -20,27 +20,19 @@ import {
   unfitRowVariant,
 } from "../../support/rows/variants.ts";
 
-const rowPerInvocation: RowVariant = {
-  operator: "vScale",
-  name: "row-per-invocation",
-  files: ["v_scale/forward_rows.wgsl", "v_scale/backward_rows.wgsl"],
-};
+const passes = ["v_scale/forward.wgsl", "v_scale/backward.wgsl"];
 const subgroup: RowVariant = {
   operator: "vScale",
   name: "subgroup",
-  files: [
-    "v_scale/cluster.wgsl",
-    "v_scale/forward_subgroup.wgsl",
-    "v_scale/backward_subgroup.wgsl",
-  ],
+  files: ["v_scale/lanes_subgroup.wgsl", ...passes],
 };
 const portable: RowVariant = {
   operator: "vScale",
   name: "portable",
-  files: ["v_scale/forward.wgsl", "v_scale/backward.wgsl"],
+  files: ["v_scale/lanes_single.wgsl", ...passes],
 };
 
-for (const variant of [rowPerInvocation, subgroup, portable]) {
+for (const variant of [subgroup, portable]) {
   await onEachFitRuntime(
     `vScaleForward() and vScaleBackward() are right as ${variant.name}`,
     (gpu) =>
@@ -60,41 +52,17 @@ for (const variant of [rowPerInvocation, subgroup, portable]) {
 
 const mutants: readonly RowMutant[] = [
   {
-    // A constant of another head.
-    variant: rowPerInvocation,
-    file: "v_scale/forward_rows.wgsl",
-    find: "% parameters.keyValueHeads",
-    replace: "% 1u",
-    property: vScaleForwardMatchesTwin,
-  },
-  {
-    // The term along v at half its size.
-    variant: rowPerInvocation,
-    file: "v_scale/backward_rows.wgsl",
-    find: "let along = 2.0 *",
-    replace: "let along = 1.0 *",
-    property: vScaleBackwardMatchesTwin,
-  },
-  {
-    // The first element is not squared.
-    variant: rowPerInvocation,
-    file: "v_scale/forward_rows.wgsl",
-    find: "for (var i = first; i < first + length; i++) {\n    let v",
-    replace: "for (var i = first + 1u; i < first + length; i++) {\n    let v",
-    property: vScaleForwardMatchesTwin,
-  },
-  {
-    // A cluster's last exchange is left out.
+    // The last exchange is left out.
     variant: subgroup,
-    file: "v_scale/cluster.wgsl",
-    find: "distance < CLUSTER;",
-    replace: "2u * distance < CLUSTER;",
+    file: "v_scale/lanes_subgroup.wgsl",
+    find: "distance < LANES_PER_ROW;",
+    replace: "2u * distance < LANES_PER_ROW;",
     property: vScaleForwardMatchesTwin,
   },
   {
-    // Lanes meet the next cluster's.
+    // Lanes meet those of the next row.
     variant: subgroup,
-    file: "v_scale/cluster.wgsl",
+    file: "v_scale/lanes_subgroup.wgsl",
     find: "subgroupShuffleXor(sum, distance)",
     replace: "subgroupShuffleXor(sum, 2u * distance)",
     property: vScaleBackwardMatchesTwin,
@@ -102,24 +70,20 @@ const mutants: readonly RowMutant[] = [
   {
     // dC with the wrong sign.
     variant: subgroup,
-    file: "v_scale/backward_subgroup.wgsl",
+    file: "v_scale/backward.wgsl",
     find: "vec2f(-factor",
     replace: "vec2f(factor",
     property: vScaleBackwardMatchesTwin,
   },
 ];
 
-for (const variant of [rowPerInvocation, subgroup]) {
-  await onEachFitRuntime(
-    `the tests of vScale fail on broken kernels of ${variant.name}`,
-    async (gpu) => {
-      for (const mutant of mutants) {
-        if (mutant.variant === variant) await checkMutant(gpu, mutant);
-      }
-    },
-    { runtimes: ["deno"], unfit: (gpu) => unfitRowVariant(gpu, variant) },
-  );
-}
+await onEachFitRuntime(
+  "the tests of vScale fail on broken kernels of subgroup",
+  async (gpu) => {
+    for (const mutant of mutants) await checkMutant(gpu, mutant);
+  },
+  { runtimes: ["deno"], unfit: (gpu) => unfitRowVariant(gpu, subgroup) },
+);
 
 Deno.test("vScaleForward() and vScaleBackward() choose by the adapter", async () => {
   const gpu = await testGpu("deno");
@@ -134,10 +98,10 @@ Deno.test("vScaleForward() and vScaleBackward() choose by the adapter", async ()
     } as unknown as Gpu;
   };
   const expected: readonly [Gpu, number, string][] = [
-    [like(true, true), 64, "row-per-invocation"],
+    [like(true, true), 64, "portable"],
     [like(true, true), 255, "subgroup"],
     [like(true, true), 256, "subgroup"],
-    [like(true, false), 256, "row-per-invocation"],
+    [like(true, false), 256, "portable"],
     [like(false, true), 64, "subgroup"],
     [like(false, false), 64, "portable"],
   ];

@@ -1,0 +1,39 @@
+/** The last stage of V-scale's backward pass, by itself and within attention: the sums of constantGradient. */
+import constantGradientSource from "../../../kernels/v_scale/constant_gradient.wgsl" with {
+  type: "text",
+};
+import type { Dispatch } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { workgroupSum } from "../shared/kernels.ts";
+
+/** The lengths of a value tensor `[B, Hkv, T, D]` on which constantGradient depends. */
+interface ValueShape {
+  readonly batches: number;
+  readonly keyValueHeads: number;
+  readonly sequenceLength: number;
+}
+
+/**
+ * Sums the terms of each head over batch and positions.
+ *
+ * @param shape the lengths of the value tensor
+ * @param terms `[B, Hkv, T]` of (term, anything)
+ * @param constantGradient `[Hkv]`
+ */
+export function sumConstantTerms(
+  { batches, keyValueHeads, sequenceLength }: ValueShape,
+  terms: GPUBuffer,
+  constantGradient: Tensor,
+): Dispatch {
+  return {
+    kernel: {
+      parts: [
+        workgroupSum,
+        { file: "v_scale/constant_gradient.wgsl", source: constantGradientSource },
+      ],
+    },
+    parameters: [batches, keyValueHeads, sequenceLength].map((u32) => ({ u32 })),
+    buffers: [terms, constantGradient.buffer],
+    workgroups: [keyValueHeads],
+  };
+}
