@@ -138,7 +138,7 @@ Deno.test("wrong imports are found, however they are written", () => {
     ["src/ops/add.ts", 'const { a } = await import("../cli/bench.ts");'],
     ["src/cli/bench.ts", 'import { a } from "../../bench/suite.ts";'],
     ["src/cli/bench.ts", 'import { a } from "../../tests/support/gpu.ts";'],
-    ["src/cli/bench.ts", 'new URL("../../tests/cli/fake_child.ts", import.meta.url)'],
+    ["src/cli/bench.ts", 'new URL("../../tests/cli/programs/fake_child.ts", import.meta.url)'],
     ["kernels/unroll.ts", 'import { a } from "../src/random.ts";'],
     ["src/random.ts", 'import { a } from "./gpu/plan.ts";'],
     ["bench/suite.ts", 'import { a } from "../tests/support/gpu.ts";'],

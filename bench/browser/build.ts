@@ -1,4 +1,5 @@
 /** `deno task page:build`: makes the page's static files in bench/browser/dist. */
+import { readdir } from "node:fs/promises";
 import config from "../../deno.json" with { type: "json" };
 import { describeSuite } from "../../src/cli/shared/machine.ts";
 import { escapeHtml } from "../../src/escape.ts";
@@ -101,9 +102,9 @@ async function bundle(folder: string): Promise<void> {
 
 // Comments of kernels are for those who read them here. Lines stay where they are, so that messages name the right one.
 async function shortenKernels(folder: string): Promise<void> {
-  const kernels = new URL("kernels/", root);
   const literals = new Map<string, string>();
-  for await (const { name } of Deno.readDir(kernels)) {
+  const kernels = new URL("kernels/", root);
+  for (const name of await readdir(kernels, { recursive: true })) {
     if (!name.endsWith(".wgsl")) continue;
     const source = await Deno.readTextFile(new URL(name, kernels));
     const short = source.split("\n").map((line) => line.replace(/\/\/.*/, "").trim()).join("\n");

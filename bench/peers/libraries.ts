@@ -3,7 +3,7 @@
 /** A library. */
 export interface Library {
   readonly title: string;
-  /** The module beside this one that loads it: it exports `loadPeer()`; or a program in Python that is the process. */
+  /** The module that loads it: it exports `loadPeer()`; or a program in Python that is the process. */
   readonly module: string;
   /** Whether it computes on the same adapter; otherwise on the CPU, by native code. */
   readonly gpu: boolean;
@@ -11,13 +11,13 @@ export interface Library {
 
 /** In the order of the tables; `gradsink` is what the others are compared with. */
 export const libraries = {
-  "gradsink": { title: "gradsink", module: "ours.ts", gpu: true },
-  "jax-js": { title: "jax-js", module: "jax.ts", gpu: true },
-  "tfjs": { title: "TensorFlow.js WebGPU", module: "tensorflow.ts", gpu: true },
-  "onnx-webgpu": { title: "onnxruntime-web WebGPU", module: "onnx_webgpu.ts", gpu: true },
-  "onnx-jsep": { title: "onnxruntime-web JSEP", module: "onnx_jsep.ts", gpu: true },
-  "onnx-cpu": { title: "onnxruntime CPU, native", module: "onnx_node.ts", gpu: false },
-  "torch-cpu": { title: "PyTorch CPU", module: "torch_cpu.py", gpu: false },
+  "gradsink": { title: "gradsink", module: "libraries/ours.ts", gpu: true },
+  "jax-js": { title: "jax-js", module: "libraries/jax.ts", gpu: true },
+  "tfjs": { title: "TensorFlow.js WebGPU", module: "libraries/tensorflow.ts", gpu: true },
+  "onnx-webgpu": { title: "onnxruntime-web WebGPU", module: "libraries/onnx_webgpu.ts", gpu: true },
+  "onnx-jsep": { title: "onnxruntime-web JSEP", module: "libraries/onnx_jsep.ts", gpu: true },
+  "onnx-cpu": { title: "onnxruntime CPU, native", module: "libraries/onnx_node.ts", gpu: false },
+  "torch-cpu": { title: "PyTorch CPU", module: "libraries/torch_cpu.py", gpu: false },
 } as const satisfies Record<string, Library>;
 
 /** The name of a library. */

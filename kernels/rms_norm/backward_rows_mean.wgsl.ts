@@ -3,7 +3,7 @@
  * With u = gain * g:  rowStatistics = (inverseRms, <u, x> inverseRms / d).
  *
  * An invocation walks a few rows of its own, which share the loads of the gain. No barriers. Any d with the scalar
- * element. Then rms_norm_backward_rows_gradient.wgsl and rows/column_sums.wgsl.
+ * element. Then rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */

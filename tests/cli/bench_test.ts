@@ -42,7 +42,7 @@ interface Bench {
 }
 
 function start(args: readonly string[], { child = "fake_child.ts", fake = {}, cwd }: Bench = {}) {
-  const module = new URL(child, import.meta.url).pathname;
+  const module = new URL(`./programs/${child}`, import.meta.url).pathname;
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-lock", "-A", main, module, ...args],
     env: { FAKE_CHILD: JSON.stringify(fake), NO_COLOR: "1" },

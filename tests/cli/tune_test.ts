@@ -38,7 +38,7 @@ function testTune(
 }
 
 function local(name: string): string {
-  return new URL(name, import.meta.url).pathname;
+  return new URL(`./programs/${name}`, import.meta.url).pathname;
 }
 
 function usualCache(): string {

@@ -1,4 +1,7 @@
 /** The measurements broken on purpose, a formula at a time: some property must fail for each. */
+import { readdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
 import { assert } from "../support/assert/assert.ts";
 import { sinkProperties } from "../support/properties/sinks/list.ts";
 import type { SinkModules } from "../support/properties/sinks/property.ts";
@@ -193,12 +196,12 @@ const mutants: Readonly<Record<string, Mutant>> = {
     to: "const most = 0.5 * largestGain / r",
   },
   "violations are not counted": {
-    file: "slack.ts",
+    file: "theory/slack.ts",
     from: "if (violation > tolerance) this.#violations++",
     to: "",
   },
   "slack is upside down": {
-    file: "slack.ts",
+    file: "theory/slack.ts",
     from: "Math.min(bound / actual",
     to: "Math.min(actual / bound",
   },
@@ -208,18 +211,23 @@ const folder = new URL("../../src/sinks/", import.meta.url);
 
 /** The modules of src/sinks/ as copies in a folder of their own, one of them changed. */
 async function loadMutant(into: string, { file, from, to }: Mutant): Promise<SinkModules> {
-  for await (const { name } of Deno.readDir(folder)) {
-    let source = await Deno.readTextFile(new URL(name, folder));
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (!name.endsWith(".ts")) continue;
+    const original = new URL(name, folder);
+    let source = await Deno.readTextFile(original);
     if (name === file) {
       assert(source.includes(from), `${file} has no ${JSON.stringify(from)}`);
       source = source.replaceAll(from, () => to);
     }
-    await Deno.writeTextFile(
-      `${into}/${name}`,
-      source.replaceAll(/from "\.\.\//g, `from "${new URL("../", folder)}`),
-    );
+    // What lies in other rooms is imported from there.
+    source = source.replaceAll(/from "(\.\.?\/[^"]+)"/g, (found, specifier) => {
+      const { href } = new URL(specifier, original);
+      return href.startsWith(folder.href) ? found : `from "${href}"`;
+    });
+    await Deno.mkdir(dirname(`${into}/${name}`), { recursive: true });
+    await Deno.writeTextFile(`${into}/${name}`, source);
   }
-  const load = (name: string) => import(new URL(`file://${into}/${name}`).href);
+  const load = (name: string) => import(pathToFileURL(`${into}/${name}`).href);
   return { ...await load("meter.ts"), ...await load("theory.ts") };
 }
 

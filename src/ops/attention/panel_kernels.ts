@@ -18,13 +18,13 @@ import { unrolledAttentionKernel } from "../shared/kernels.ts";
 /** The kernels for subgroups of 8 lanes. One compilation serves every D. */
 export function subgroupPanelKernels(): PanelKernels {
   const kernel = (name: string, source: string) =>
-    unrolledAttentionKernel(`attention_backward_${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
+    unrolledAttentionKernel(`attention/panels/${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
   return {
     tile: SUBGROUP_PANEL,
     columns: SUBGROUP_COLUMNS,
-    panels: kernel("panels", attentionBackwardPanelsSubgroup()),
-    keyValue: kernel("panels_key_value", attentionBackwardPanelsKeyValueSubgroup()),
-    query: kernel("panels_query", attentionBackwardPanelsQuerySubgroup()),
+    panels: kernel("fill", attentionBackwardPanelsSubgroup()),
+    keyValue: kernel("key_value", attentionBackwardPanelsKeyValueSubgroup()),
+    query: kernel("query", attentionBackwardPanelsQuerySubgroup()),
   };
 }
 
@@ -66,7 +66,7 @@ export function barrierFreePanelKernels(
   headDim: number,
 ): PanelKernels {
   const kernel = (name: string, source: string) =>
-    unrolledAttentionKernel(`attention_backward_${name}_barrier_free.wgsl.ts`, source);
+    unrolledAttentionKernel(`attention/panels/${name}_barrier_free.wgsl.ts`, source);
   const waste = (columns: number) => Math.ceil(headDim / columns) * columns;
   const most = options.lanes * options.groups;
   const columns = waste(most / 2) < waste(most) ? most / 2 : most;
@@ -74,8 +74,8 @@ export function barrierFreePanelKernels(
   return {
     tile: { rows: options.rows, keys: options.keys },
     columns,
-    panels: kernel("panels", attentionBackwardPanelsBarrierFree(options)),
-    keyValue: kernel("panels_key_value", attentionBackwardPanelsKeyValueBarrierFree(ofGradient)),
-    query: kernel("panels_query", attentionBackwardPanelsQueryBarrierFree(ofGradient)),
+    panels: kernel("fill", attentionBackwardPanelsBarrierFree(options)),
+    keyValue: kernel("key_value", attentionBackwardPanelsKeyValueBarrierFree(ofGradient)),
+    query: kernel("query", attentionBackwardPanelsQueryBarrierFree(ofGradient)),
   };
 }

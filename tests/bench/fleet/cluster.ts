@@ -38,7 +38,7 @@ case "$1 $2" in
   "task bench")
     shift 2
     export FAKE_CHILD="{\\"adapter\\":\\"$SLURM_JOB_NAME\\",\\"pace\\":\${PACE:-5}}"
-    exec "$DENO" run --quiet --no-lock -A tests/cli/programs/bench_main.ts "$PWD/tests/cli/fake_child.ts" "$@"
+    exec "$DENO" run --quiet --no-lock -A tests/cli/programs/bench_main.ts "$PWD/tests/cli/programs/fake_child.ts" "$@"
     ;;
   "task study")
     shift 2

@@ -55,7 +55,7 @@ export function testWithFolder(
  */
 export async function cloneInto(folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
-  const names = ["deno.json", "mod.ts", "src", "kernels", "examples", "tests"];
+  const names = ["deno.json", "mod.ts", "src", "kernels", "bench", "tests"];
   const { success } = await new Deno.Command("cp", {
     args: ["-R", ...names.map((name) => root + name), folder],
   }).output();

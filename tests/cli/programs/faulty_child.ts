@@ -52,7 +52,7 @@ function planOf(gpu: Gpu, source: string): Plan {
 function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
   const name = `${options.kernel} ${options.pass}`;
   gpu.pipelines.rewrite = ({ file, source }) =>
-    name === "rms-norm forward" && file.startsWith("rms_norm_forward")
+    name === "rms-norm forward" && file.startsWith("rms_norm/forward")
       ? source.replaceAll("parameters.epsilon", "(parameters.epsilon + 0.5)")
       : source;
   const workload = createWorkload(gpu, options);

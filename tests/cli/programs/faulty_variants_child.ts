@@ -24,7 +24,7 @@ function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
   const { pass, variant } = options;
   gpu.pipelines.rewrite = ({ file, source }) => {
     const main = /(fn main\([^{]*\{)/;
-    if (pass === "backward" && variant === "row-per-invocation" && file.startsWith("rms_norm")) {
+    if (pass === "backward" && variant === "row-per-invocation" && file.startsWith("rms_norm/")) {
       return source.replace(main, "$1 if (parameters.rows > 0u) { return; }");
     }
     return source;

@@ -1,4 +1,5 @@
 /** What a tuned choice depends on: all of the source of all candidates. */
+import { readdir } from "node:fs/promises";
 import fc from "fast-check";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
@@ -116,9 +117,10 @@ Deno.test({
   ignore: !readable,
   async fn() {
     const folder = new URL("../../../kernels/", import.meta.url);
-    const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
-      .filter((name) => /^(attention|rms_norm|v_scale|matmul)_?.*\.wgsl(\.ts)?$/.test(name))
-      .filter((name) => name !== "attention/sink_statistics.wgsl"); // an operator with a single kernel
+    const files = (await readdir(folder, { recursive: true }))
+      .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
+      // Operators with a single kernel.
+      .filter((name) => !/sink_statistics|learned_constant/.test(name));
     const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
     const hashed = new Set<string>();
     for (const [name, operator] of tunableOperators) {
