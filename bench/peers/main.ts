@@ -11,12 +11,13 @@ import {
   help,
   listOf,
   refuseOperands,
-  reportFailure,
   seed,
   someOf,
   wholeNumber,
 } from "../../src/cli/shared/options.ts";
+import { runCommand } from "../../src/cli/shared/command.ts";
 import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
+import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { checkWritable, writeTextFile } from "../../src/measure/result_file/store.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
@@ -114,7 +115,10 @@ async function start(name: LibraryName): Promise<Contender> {
   return startContender(["run", ...flags, child, name]);
 }
 
-async function run(request: Request, interrupt: AbortSignal): Promise<number> {
+async function run(
+  request: Request,
+  { interrupt, output }: { readonly interrupt: AbortSignal; readonly output: CommandOutput },
+): Promise<number> {
   if (request.out !== undefined) await checkWritable(request.out);
   const progress = new Progress(stderrOutput());
   const versions: Record<string, string> = {};
@@ -149,7 +153,7 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
   } finally {
     progress.clear();
   }
-  await report(results, { request, adapter, versions });
+  await report(results, { request, adapter, versions, output });
   return interrupt.aborted ? 130 : 0;
 }
 
@@ -213,7 +217,7 @@ interface Found {
 
 async function report(
   results: readonly WorkResult[],
-  { request, adapter, versions }: Found,
+  { request, adapter, versions, output }: Found & { readonly output: CommandOutput },
 ): Promise<void> {
   const host = await describeHost();
   const runtime = describeRuntime("deno");
@@ -226,13 +230,12 @@ async function report(
   const list = Object.entries(versions).filter(([name]) => name !== "gradsink")
     .map(([name, version]) => `${name} ${version}`).join(", ");
   const table = peerTable(results, { caption: machine });
-  const color = Deno.stdout.isTerminal() && !Deno.noColor;
-  console.log(
-    request.markdown ? formatMarkdownTable(table) : formatTerminalTable(table, { color }),
+  output.out(
+    `${request.markdown ? formatMarkdownTable(table) : formatTerminalTable(table, output)}\n`,
   );
-  console.log(escapeTerminal(list));
+  output.out(`${escapeTerminal(list)}\n`);
   if (request.out !== undefined) {
-    console.error(`bench:peers: written to ${escapeTerminal(request.out)}`);
+    output.err(`bench:peers: written to ${escapeTerminal(request.out)}\n`);
   }
 }
 
@@ -254,19 +257,19 @@ async function write(
   await writeTextFile(request.out!, JSON.stringify(file, undefined, 2) + "\n");
 }
 
-async function main(args: readonly string[]): Promise<number> {
+if (import.meta.main) {
   const interrupt = new AbortController();
-  const stop = listenForInterrupts(interrupt);
-  try {
-    const request = parse(args);
-    if (request !== undefined) return await run(request, interrupt.signal);
-    console.log(helpText);
-    return 0;
-  } catch (error) {
-    return reportFailure("bench:peers", error);
-  } finally {
-    stop();
-  }
+  listenForInterrupts(interrupt);
+  const output = standardOutput();
+  const code = await runCommand(
+    {
+      name: "bench:peers",
+      parse,
+      help: () => helpText,
+      run: (request) => run(request, { interrupt: interrupt.signal, output }),
+    },
+    Deno.args,
+    output,
+  );
+  Deno.exit(code); // Listening for signals keeps the process alive.
 }
-
-if (import.meta.main) Deno.exit(await main(Deno.args));

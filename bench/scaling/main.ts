@@ -16,7 +16,6 @@ import {
   budgetSeconds,
   help,
   refuseOperands,
-  reportFailure,
   runtime,
   type RuntimeChoice,
   seed,
@@ -25,7 +24,9 @@ import {
   tuning,
   wholeNumber,
 } from "../../src/cli/shared/options.ts";
+import { runCommand } from "../../src/cli/shared/command.ts";
 import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
+import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { MeasuringChild } from "../../src/measure/child/process.ts";
 import { MeasuringSession } from "../../src/measure/child/session.ts";
@@ -119,7 +120,10 @@ function parse(args: readonly string[]): Request | undefined {
   };
 }
 
-async function run(request: Request, interrupt: AbortSignal): Promise<number> {
+async function run(
+  request: Request,
+  { interrupt, output }: { readonly interrupt: AbortSignal; readonly output: CommandOutput },
+): Promise<number> {
   const { out, runtime, software, tuning, budget, seed, longest } = request;
   const earlier = request.resume === undefined ? undefined : await readEarlier(request.resume);
   if (out.startsWith("results/")) await Deno.mkdir("results", { recursive: true });
@@ -155,9 +159,9 @@ async function run(request: Request, interrupt: AbortSignal): Promise<number> {
       result: (results) => write(results, { request, adapter: name, suite, earlier }),
     });
     progress.clear();
-    const color = Deno.stdout.isTerminal() && !Deno.noColor;
-    console.log(formatTerminalTable(scalingTable(results, { caption: name }), { color }));
-    console.error(`bench:scaling: written to ${escapeTerminal(out)}.json and .svg`);
+    const table = formatTerminalTable(scalingTable(results, { caption: name }), output);
+    output.out(`${table}\n`);
+    output.err(`bench:scaling: written to ${escapeTerminal(out)}.json and .svg\n`);
     if (interrupt.aborted) return 130;
     const bad = results.some(({ points }) =>
       points.some(({ status }) => status !== "ok" && status !== "left-out")
@@ -203,19 +207,19 @@ async function write(
   if (picture !== undefined) await writeTextFile(`${out}.svg`, standalonePicture(picture));
 }
 
-async function main(args: readonly string[]): Promise<number> {
+if (import.meta.main) {
   const interrupt = new AbortController();
-  const stop = listenForInterrupts(interrupt);
-  try {
-    const request = parse(args);
-    if (request !== undefined) return await run(request, interrupt.signal);
-    console.log(helpText);
-    return 0;
-  } catch (error) {
-    return reportFailure("bench:scaling", error);
-  } finally {
-    stop();
-  }
+  listenForInterrupts(interrupt);
+  const output = standardOutput();
+  const code = await runCommand(
+    {
+      name: "bench:scaling",
+      parse,
+      help: () => helpText,
+      run: (request) => run(request, { interrupt: interrupt.signal, output }),
+    },
+    Deno.args,
+    output,
+  );
+  Deno.exit(code); // Listening for signals keeps the process alive.
 }
-
-if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -10,6 +10,7 @@ import { checkWritable, readResultFile, writeResultFile } from "../measure/resul
 import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/jobs.ts";
 import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./shared/arguments.ts";
+import { runCommand } from "./shared/command.ts";
 import { childCommand, describeHost, describeRuntime, describeSuite } from "./shared/machine.ts";
 import {
   benchHelp,
@@ -19,18 +20,18 @@ import {
   selectionOf,
 } from "./bench/options.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
-import { reportFailure } from "./shared/options.ts";
+import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
 
 /** What a test replaces. */
 export interface BenchHooks {
+  /** Where to write. Default: this process's standard output and standard error. */
+  readonly output?: CommandOutput;
   /** The measuring process. Default: `src/measure/child.ts` under the least permissions. */
   readonly child?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 120,000. */
   readonly deadline?: number;
 }
-
-type Request = Extract<BenchRequest, { help: false }>;
 
 /** The folder of result files, below the current one. */
 const RESULTS = "results";
@@ -44,22 +45,29 @@ const DEADLINE = 120_000;
  * @returns the exit code
  */
 export async function bench(args: readonly string[], hooks: BenchHooks = {}): Promise<number> {
-  try {
-    const request = parseBench(args);
-    if (!request.help) return await measure(request, { args, hooks });
-    console.log(benchHelp());
-    return 0;
-  } catch (error) {
-    return reportFailure("bench", error);
-  }
+  const { output = standardOutput() } = hooks;
+  return await runCommand(
+    {
+      name: "bench",
+      parse: parseBench,
+      help: benchHelp,
+      run: (request) => measure(request, { args, hooks, output }),
+    },
+    args,
+    output,
+  );
 }
 
 interface Invocation {
   readonly args: readonly string[];
   readonly hooks: BenchHooks;
+  readonly output: CommandOutput;
 }
 
-async function measure(request: Request, { args, hooks }: Invocation): Promise<number> {
+async function measure(
+  request: BenchRequest,
+  { args, hooks, output }: Invocation,
+): Promise<number> {
   const resumed = request.resume === undefined ? undefined : await readResumed(request.resume);
   const selection = resumed === undefined
     ? request.selection
@@ -119,7 +127,7 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
       throw new Error(`nothing of the selection can run here: ${unfit.join("; ")}`);
     }
     if (jobs.length === 0) throw new UsageError("the selection leaves nothing to measure");
-    for (const line of unfit) console.error(`bench: left out ${escapeTerminal(line)}`);
+    for (const line of unfit) output.err(`bench: left out ${escapeTerminal(line)}\n`);
     run = new BenchRun({
       file: resumed ?? fresh,
       opened,
@@ -131,7 +139,8 @@ async function measure(request: Request, { args, hooks }: Invocation): Promise<n
     });
     await run.measure(session, interrupt.signal);
     progress.clear();
-    return await conclude(run.file, { path, request, interrupted: interrupt.signal.aborted });
+    const interrupted = interrupt.signal.aborted;
+    return conclude(run.file, { path, json: request.json, interrupted, output });
   } finally {
     stop();
     progress.clear();
@@ -154,7 +163,7 @@ async function readResumed(path: string): Promise<ResultFile> {
 }
 
 // Everything that could make the work useless in the end is found before it begins.
-async function checkOutput({ out, resume }: Request): Promise<void> {
+async function checkOutput({ out, resume }: BenchRequest): Promise<void> {
   const path = resume ?? out;
   if (path === undefined) {
     await Deno.mkdir(RESULTS, { recursive: true }).catch((error: Error) => {
@@ -194,37 +203,29 @@ function settingsOf(selection: Selection, args: readonly string[]): ResultFile["
   };
 }
 
-async function conclude(
+function conclude(
   file: ResultFile,
-  { path, request, interrupted }: {
+  { path, json, interrupted, output }: {
     readonly path: string;
-    readonly request: Request;
+    readonly json: boolean;
     readonly interrupted: boolean;
+    readonly output: CommandOutput;
   },
-): Promise<number> {
-  if (request.json) await print(formatResultFile(file, path));
-  else await print(formatRun(file, { color: Deno.stdout.isTerminal() && !Deno.noColor }));
+): number {
+  const { out, err, color } = output;
+  out(json ? formatResultFile(file, path) : `${formatRun(file, { color })}\n`);
   const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");
-  if (file.status !== "complete") {
-    console.error(
-      `bench: interrupted; go on with: deno task bench --resume=${escapeTerminal(path)}`,
-    );
-  } else console.error(`bench: written to ${escapeTerminal(path)}`);
-  if (interrupted || file.status !== "complete") return 130;
+  const complete = file.status === "complete";
+  const where = escapeTerminal(path);
+  err(
+    complete
+      ? `bench: written to ${where}\n`
+      : `bench: interrupted; go on with: deno task bench --resume=${where}\n`,
+  );
+  if (interrupted || !complete) return 130;
   if (bad.length === 0) return 0;
-  console.error(`bench: ${bad.length} of ${file.measurements.length} measurements are not ok`);
+  err(`bench: ${bad.length} of ${file.measurements.length} measurements are not ok\n`);
   return 3;
-}
-
-async function print(text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text.endsWith("\n") ? text : `${text}\n`);
-  try {
-    for (let offset = 0; offset < bytes.length;) {
-      offset += await Deno.stdout.write(bytes.subarray(offset));
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // the reader has seen enough
-  }
 }
 
 if (import.meta.main) Deno.exit(await bench(Deno.args));

@@ -25,6 +25,8 @@ import {
   parseArguments,
   UsageError,
 } from "./shared/arguments.ts";
+import { runCommand } from "./shared/command.ts";
+import { type CommandOutput, standardOutput } from "./shared/output.ts";
 
 const options = {
   format: {
@@ -65,16 +67,6 @@ ${formatOptions(options)}
 Exit codes: 0 compared; 1 a file cannot be read or written, or nothing is comparable; 2 wrong usage;
 3 a regression, if --fail-on-regression asks for it.
 `;
-
-/** Where a command writes; replaced in tests. */
-export interface CommandOutput {
-  /** Standard output. */
-  out(text: string): void;
-  /** Standard error. */
-  err(text: string): void;
-  /** Whether standard output shows colors. */
-  readonly color: boolean;
-}
 
 /** A share from a text such as `5%`. */
 function percentage(name: string, text: string): number {
@@ -124,12 +116,11 @@ function formatted(comparison: Comparison, format: string | undefined, color: bo
   }
 }
 
-async function compare(args: readonly string[], output: CommandOutput): Promise<number> {
+type Request = ReturnType<typeof parse>;
+
+function parse(args: readonly string[]) {
   const { switches, values, operands } = parseArguments(args, { options });
-  if (switches.help) {
-    output.out(help);
-    return 0;
-  }
+  if (switches.help) return undefined;
   if (operands.length < 2) {
     throw new UsageError(
       `${operands.length === 1 ? "one result file" : "no result file"} given, wanted at least two`,
@@ -138,18 +129,25 @@ async function compare(args: readonly string[], output: CommandOutput): Promise<
   const threshold = percentage("threshold", values.threshold);
   const gate = values["fail-on-regression"];
   const limit = gate === undefined ? undefined : percentage("fail-on-regression", gate);
-  if (values.html !== undefined) await checkTarget(values.html, operands);
+  return { operands, threshold, limit, html: values.html, format: values.format };
+}
+
+async function compare(
+  { operands, threshold, limit, html, format }: NonNullable<Request>,
+  output: CommandOutput,
+): Promise<number> {
+  if (html !== undefined) await checkTarget(html, operands);
   const comparison = compareResultFiles(await readAll(operands), { threshold });
-  if (values.html !== undefined) {
+  if (html !== undefined) {
     const [{ renderComparisonPage }, { createSvgDocument }] = await Promise.all([
       import("../report/comparison/page.ts"),
       import("../report/svg_document.ts"),
     ]);
-    await writeTextFile(values.html, renderComparisonPage(comparison, createSvgDocument()));
+    await writeTextFile(html, renderComparisonPage(comparison, createSvgDocument()));
   }
-  output.out(formatted(comparison, values.format, output.color));
+  output.out(formatted(comparison, format, output.color));
   // CSV has no place for them.
-  if (values.format === "csv") {
+  if (format === "csv") {
     for (const warning of comparison.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
   }
   if (limit === undefined) return 0;
@@ -166,39 +164,20 @@ async function compare(args: readonly string[], output: CommandOutput): Promise<
  * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3 regression
  */
 export async function runCompare(args: readonly string[], output: CommandOutput): Promise<number> {
-  try {
-    return await compare(args, output);
-  } catch (error) {
-    if (error instanceof UsageError) {
-      output.err(escapeTerminal(`compare: ${error.message} (see --help)`) + "\n");
-      return 2;
-    }
-    if (error instanceof ResultFileError || error instanceof NothingComparableError) {
-      output.err(escapeTerminal(`compare: ${error.message}`) + "\n");
-      return 1;
-    }
-    throw error;
-  }
-}
-
-/** Writes all of a text at once; a reader that has gone away, such as head, is no mistake. */
-function writer(stream: { writeSync(bytes: Uint8Array): number }): (text: string) => void {
-  return (text) => {
-    const bytes = new TextEncoder().encode(text);
-    try {
-      for (let offset = 0; offset < bytes.length;) {
-        offset += stream.writeSync(bytes.subarray(offset));
-      }
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-    }
-  };
+  return await runCommand(
+    {
+      name: "compare",
+      parse,
+      help: () => help,
+      run: (request) => compare(request, output),
+      explains: (error) =>
+        error instanceof ResultFileError || error instanceof NothingComparableError,
+    },
+    args,
+    output,
+  );
 }
 
 if (import.meta.main) {
-  Deno.exitCode = await runCompare(Deno.args, {
-    out: writer(Deno.stdout),
-    err: writer(Deno.stderr),
-    color: Deno.stdout.isTerminal() && !Deno.noColor,
-  });
+  Deno.exitCode = await runCompare(Deno.args, standardOutput());
 }

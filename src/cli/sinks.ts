@@ -12,20 +12,15 @@ import { createSvgDocument } from "../report/svg_document.ts";
 import type { SinkMeasurement } from "../sinks/measurement.ts";
 import { formatMeasurementJson } from "../sinks/measurement_text.ts";
 import { UsageError } from "./shared/arguments.ts";
+import { runCommand } from "./shared/command.ts";
+import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
-import { reportFailure } from "./shared/options.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
 /** What a test replaces. */
-export interface SinksHooks {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  /** Whether standard output shows colors. */
-  readonly color: boolean;
-  readonly openGpu: (options: Pick<Request, "runtime" | "software">) => Promise<Gpu>;
+export interface SinksHooks extends CommandOutput {
+  readonly openGpu: (options: Pick<SinksRequest, "runtime" | "software">) => Promise<Gpu>;
 }
-
-type Request = Extract<SinksRequest, { help: false }>;
 
 /** Sequences in a batch where nothing says how many. */
 const BATCH = 8;
@@ -38,44 +33,48 @@ const BATCH = 8;
  * @returns the exit code
  */
 export async function runSinks(args: readonly string[], hooks: SinksHooks): Promise<number> {
-  try {
-    const request = parseSinks(args);
-    if (request.help) {
-      hooks.out(sinksHelp());
-      return 0;
-    }
-    // First of all what takes no time and may be wrong.
-    for (const path of [request.output, request.html]) {
-      if (path !== undefined) await checkWritable(path);
-    }
-    const { folder, step, corpus } = request;
-    const opened = await openModel(folder, { step, corpus });
-    const { context } = opened.model;
-    if (request.position >= context) {
-      throw new UsageError(
-        `--position is ${request.position}, wanted at most ${
-          context - 1
-        }, as sequences have ${context} tokens`,
-      );
-    }
-    const measurement = await measure(request, opened, hooks);
-    const json = formatMeasurementJson(measurement);
-    if (request.output !== undefined) await writeTextFile(request.output, json);
-    if (request.html !== undefined) {
-      await writeTextFile(request.html, renderSinkPage(measurement, createSvgDocument()));
-    }
-    hooks.out(request.json ? json : formatSinkMeasurement(measurement, { color: hooks.color }));
-    const errors = measurement.theory?.errors ?? [];
-    if (errors.length === 0) return 0;
-    hooks.err(`sinks: ${errors.length} of the theory's statements are violated\n`);
-    return 3;
-  } catch (error) {
-    return reportFailure("sinks", error, (line) => hooks.err(`${line}\n`));
+  return await runCommand(
+    {
+      name: "sinks",
+      parse: parseSinks,
+      help: sinksHelp,
+      run: (request) => report(request, hooks),
+    },
+    args,
+    hooks,
+  );
+}
+
+async function report(request: SinksRequest, hooks: SinksHooks): Promise<number> {
+  // First of all what takes no time and may be wrong.
+  for (const path of [request.output, request.html]) {
+    if (path !== undefined) await checkWritable(path);
   }
+  const { folder, step, corpus } = request;
+  const opened = await openModel(folder, { step, corpus });
+  const { context } = opened.model;
+  if (request.position >= context) {
+    throw new UsageError(
+      `--position is ${request.position}, wanted at most ${
+        context - 1
+      }, as sequences have ${context} tokens`,
+    );
+  }
+  const measurement = await measure(request, opened, hooks);
+  const json = formatMeasurementJson(measurement);
+  if (request.output !== undefined) await writeTextFile(request.output, json);
+  if (request.html !== undefined) {
+    await writeTextFile(request.html, renderSinkPage(measurement, createSvgDocument()));
+  }
+  hooks.out(request.json ? json : formatSinkMeasurement(measurement, { color: hooks.color }));
+  const errors = measurement.theory?.errors ?? [];
+  if (errors.length === 0) return 0;
+  hooks.err(`sinks: ${errors.length} of the theory's statements are violated\n`);
+  return 3;
 }
 
 async function measure(
-  request: Request,
+  request: SinksRequest,
   { model: stored, task, source, batch: usualBatch = BATCH, trainedSequences }: OpenedModel,
   hooks: SinksHooks,
 ): Promise<SinkMeasurement> {
@@ -114,14 +113,5 @@ async function measure(
 }
 
 if (import.meta.main) {
-  const write = (stream: { writeSync(bytes: Uint8Array): number }) => (text: string) => {
-    const bytes = new TextEncoder().encode(text);
-    for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
-  };
-  Deno.exitCode = await runSinks(Deno.args, {
-    out: write(Deno.stdout),
-    err: write(Deno.stderr),
-    color: Deno.stdout.isTerminal() && !Deno.noColor,
-    openGpu,
-  });
+  Deno.exitCode = await runSinks(Deno.args, { ...standardOutput(), openGpu });
 }

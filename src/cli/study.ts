@@ -9,11 +9,11 @@ import { studyRunSettings, type StudyScale } from "../experiments/study/settings
 import { CorpusError } from "../experiments/tasks/text_corpus.ts";
 import type { ChildCommand } from "../measure/child/process.ts";
 import { ResultFileError } from "../measure/result_file.ts";
-import { UsageError } from "./shared/arguments.ts";
+import { runCommand } from "./shared/command.ts";
+import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { type ProgressOutput, stderrOutput } from "./shared/progress.ts";
-import type { CommandOutput } from "./compare.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
-import { runCommand } from "./study/command.ts";
+import { armCommand } from "./study/arm_command.ts";
 import { parseStudy, studyHelp, type StudyRequest } from "./study/options.ts";
 import { StudyOverview } from "./study/overview.ts";
 import { writeReport } from "./study/report.ts";
@@ -41,26 +41,22 @@ export async function study(
   output: CommandOutput,
   hooks: StudyHooks = {},
 ): Promise<number> {
-  try {
-    const request = parseStudy(args);
-    switch (request.command) {
-      case "help":
-        output.out(studyHelp());
-        return 0;
-      case "report":
-        return await writeReport(request, output);
-      case "run":
-        return await run(request, { output, hooks });
-    }
-  } catch (error) {
-    const usage = error instanceof UsageError;
-    const told = [ResultFileError, CorpusError, Deno.errors.NotCapable, Deno.errors.NotFound]
-      .some((kind) => error instanceof kind);
-    if (!(error instanceof Error) || !usage && !told) throw error;
-    const message = error.message.replaceAll(/\s+/g, " ");
-    output.err(escapeTerminal(`study: ${message}${usage ? " (see --help)" : ""}`) + "\n");
-    return usage ? 2 : 1;
-  }
+  return await runCommand(
+    {
+      name: "study",
+      parse: parseStudy,
+      help: studyHelp,
+      run: (request) =>
+        request.command === "report"
+          ? writeReport(request, output)
+          : run(request, { output, hooks }),
+      explains: (error) =>
+        [ResultFileError, CorpusError, Deno.errors.NotCapable, Deno.errors.NotFound]
+          .some((kind) => error instanceof kind),
+    },
+    args,
+    output,
+  );
 }
 
 type RunRequest = Extract<StudyRequest, { command: "run" }>;
@@ -97,7 +93,7 @@ async function run(
     : () => {};
   let states: ArmState[];
   try {
-    const command = hooks.command ?? await runCommand({ scale, out });
+    const command = hooks.command ?? await armCommand({ scale, out });
     states = await runStudy({
       arms,
       steps: scale.steps,
@@ -137,20 +133,6 @@ function conclude(
   return 0;
 }
 
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  try {
-    for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
-  } catch (error) {
-    // A reader that has gone away, such as head, is no mistake.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-  }
-}
-
 if (import.meta.main) {
-  Deno.exitCode = await study(Deno.args, {
-    out: (text) => write(Deno.stdout, text),
-    err: (text) => write(Deno.stderr, text),
-    color: Deno.stdout.isTerminal() && !Deno.noColor,
-  });
+  Deno.exitCode = await study(Deno.args, standardOutput());
 }

@@ -9,7 +9,8 @@ import { type RunOptions, type RunResult, trainRun } from "../experiments/run.ts
 import { GpuError } from "../gpu/gpu_error.ts";
 import { ResultFileError } from "../measure/result_file.ts";
 import { CheckpointError } from "../model/checkpoint/error.ts";
-import { UsageError } from "./shared/arguments.ts";
+import { runCommand } from "./shared/command.ts";
+import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { type ProgressOutput, stderrOutput } from "./shared/progress.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
 import { parseTrain, trainHelp, type TrainRequest } from "./train/options.ts";
@@ -17,12 +18,8 @@ import { TrainProgress } from "./train/progress.ts";
 import { formatSummary } from "./train/summary.ts";
 
 /** Where the command writes. */
-export interface TrainOutput {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
+export interface TrainOutput extends CommandOutput {
   readonly progress: ProgressOutput;
-  /** Whether `out` shows colors. */
-  readonly color: boolean;
 }
 
 /**
@@ -38,14 +35,26 @@ export async function train(
   output: TrainOutput,
   signal: AbortSignal,
 ): Promise<number> {
+  return await runCommand(
+    {
+      name: "train",
+      parse: parseTrain,
+      help: trainHelp,
+      run: (request) => run(request, { output, signal }),
+      explains,
+    },
+    args,
+    output,
+  );
+}
+
+async function run(
+  request: TrainRequest,
+  { output, signal }: { readonly output: TrainOutput; readonly signal: AbortSignal },
+): Promise<number> {
+  const options = await optionsOf(request);
   const progress = new TrainProgress(output.progress);
   try {
-    const request = parseTrain(args);
-    if (request.command === "help") {
-      output.out(trainHelp());
-      return 0;
-    }
-    const options = await optionsOf(request);
     const result = await trainRun(options, {
       signal,
       onProgress: (state) => progress.show(state),
@@ -56,18 +65,13 @@ export async function train(
     });
     progress.clear();
     return conclude(result, { folder: options.folder, output });
-  } catch (error) {
+  } finally {
     progress.clear();
-    const usage = error instanceof UsageError;
-    if (!usage && !isExpected(error)) throw error;
-    const message = error.message.replaceAll(/\s+/g, " ");
-    output.err(`train: ${escapeTerminal(message)}${usage ? " (see --help)" : ""}\n`);
-    return usage ? 2 : 1;
   }
 }
 
 /** Mistakes and misfortunes that a message explains; anything else is a defect and shows where. */
-function isExpected(error: unknown): error is Error {
+function explains(error: unknown): boolean {
   return [
     RunError,
     CorpusError,
@@ -80,9 +84,7 @@ function isExpected(error: unknown): error is Error {
     error instanceof Error && /adapter/i.test(error.message);
 }
 
-async function optionsOf(
-  request: Exclude<TrainRequest, { command: "help" }>,
-): Promise<RunOptions> {
+async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   const { gpu } = request;
   if (request.command === "resume") return { folder: request.folder, resume: "must", gpu };
   const settings = await withVocabulary(request.settings);
@@ -122,24 +124,11 @@ function conclude(
   return 0;
 }
 
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  try {
-    for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // The reader has seen enough.
-  }
-}
-
 if (import.meta.main) {
   const interrupt = new AbortController();
   // Ctrl-C once saves and stops; twice ends at once, which the run's folder bears as well.
   listenForInterrupts(interrupt, { secondExits: true });
-  const code = await train(Deno.args, {
-    out: (text) => write(Deno.stdout, text),
-    err: (text) => write(Deno.stderr, text),
-    progress: stderrOutput(),
-    color: Deno.stdout.isTerminal() && !Deno.noColor,
-  }, interrupt.signal);
+  const output = { ...standardOutput(), progress: stderrOutput() };
+  const code = await train(Deno.args, output, interrupt.signal);
   Deno.exit(code); // Listening for signals keeps the process alive.
 }

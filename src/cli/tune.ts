@@ -11,22 +11,23 @@ import { isTuningOff, tuningPlace } from "../ops/tuning/file.ts";
 import type { GpuInfo } from "../gpu/gpu_info.ts";
 import { formatShape } from "../report/format.ts";
 import { UsageError } from "./shared/arguments.ts";
+import { runCommand } from "./shared/command.ts";
 import { childCommand } from "./shared/machine.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
-import { reportFailure } from "./shared/options.ts";
+import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
 import { parseTune, tuneHelp, type TuneRequest } from "./tune/options.ts";
 import { formatTuningRun } from "./tune/table.ts";
 
 /** What a test replaces. */
 export interface TuneHooks {
+  /** Where to write. Default: this process's standard output and standard error. */
+  readonly output?: CommandOutput;
   /** The measuring process. Default: `src/measure/child.ts` under the least permissions. */
   readonly child?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 60,000. */
   readonly deadline?: number;
 }
-
-type Request = Extract<TuneRequest, { help: false }>;
 
 /** A kernel that compiles for longer than this, in ms, is no choice, however fast it is then. */
 const DEADLINE = 60_000;
@@ -40,17 +41,23 @@ const BUDGET = 300;
  * @returns the exit code
  */
 export async function runTune(args: readonly string[], hooks: TuneHooks = {}): Promise<number> {
-  try {
-    const request = parseTune(args);
-    if (!request.help) return await measure(request, hooks);
-    console.log(tuneHelp());
-    return 0;
-  } catch (error) {
-    return reportFailure("tune", error);
-  }
+  const { output = standardOutput() } = hooks;
+  return await runCommand(
+    {
+      name: "tune",
+      parse: parseTune,
+      help: tuneHelp,
+      run: (request) => measure(request, { hooks, output }),
+    },
+    args,
+    output,
+  );
 }
 
-async function measure(request: Request, hooks: TuneHooks): Promise<number> {
+async function measure(
+  request: TuneRequest,
+  { hooks, output }: { readonly hooks: TuneHooks; readonly output: CommandOutput },
+): Promise<number> {
   const { selection, dryRun } = request;
   const interrupt = new AbortController();
   const progress = new Progress(stderrOutput());
@@ -80,8 +87,8 @@ async function measure(request: Request, hooks: TuneHooks): Promise<number> {
     total = work.length;
     const budget = selection.budget ?? BUDGET;
     const candidates = work.reduce((sum, each) => sum + each.candidates.length, 0);
-    console.error(
-      `tune: ${total} calls, ${candidates} candidates, ${budget} s; Ctrl-C ends it and keeps what there is`,
+    output.err(
+      `tune: ${total} calls, ${candidates} candidates, ${budget} s; Ctrl-C ends it and keeps what there is\n`,
     );
     const missed = await tune(work, {
       runHeat: sessionHeats(session, {
@@ -97,7 +104,8 @@ async function measure(request: Request, hooks: TuneHooks): Promise<number> {
       },
     });
     progress.clear();
-    return await conclude({ outcomes, missed, info, request, interrupt: interrupt.signal });
+    const { signal } = interrupt;
+    return await conclude({ outcomes, missed, info, request, interrupt: signal, output });
   } finally {
     stop();
     progress.clear();
@@ -133,21 +141,22 @@ interface Conclusion {
   readonly outcomes: readonly TuningOutcome[];
   readonly missed: readonly TuningWork[];
   readonly info: GpuInfo;
-  readonly request: Request;
+  readonly request: TuneRequest;
   readonly interrupt: AbortSignal;
+  readonly output: CommandOutput;
 }
 
 async function conclude(
-  { outcomes, missed, info, request, interrupt }: Conclusion,
+  { outcomes, missed, info, request, interrupt, output }: Conclusion,
 ): Promise<number> {
-  const color = Deno.stdout.isTerminal() && !Deno.noColor;
+  const { out, err, color } = output;
   const name = info.description || info.device || info.vendor;
-  console.log(`${escapeTerminal(name)}, ${info.runtime}\n`);
-  console.log(formatTuningRun(outcomes, interrupt.aborted ? [] : missed, { color }));
+  out(`${escapeTerminal(name)}, ${info.runtime}\n\n`);
+  out(`${formatTuningRun(outcomes, interrupt.aborted ? [] : missed, { color })}\n`);
   const place = request.dryRun ? undefined : await tuningPlace(info);
   if (place !== undefined) {
-    console.error(`tune: kept in ${escapeTerminal(place.path)}; openGpu takes it up`);
-    if (isTuningOff()) console.error("tune: but GRADSINK_TUNING=off says that it does not");
+    err(`tune: kept in ${escapeTerminal(place.path)}; openGpu takes it up\n`);
+    if (isTuningOff()) err("tune: but GRADSINK_TUNING=off says that it does not\n");
   }
   if (interrupt.aborted) return 130;
   const faults = outcomes.filter(({ decided, candidates }) =>

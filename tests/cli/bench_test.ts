@@ -4,6 +4,7 @@ import { readResultFile, writeResultFile } from "../../src/measure/result_file/s
 import type { ResultFile } from "../../src/measure/result_file.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
+import { recordOutput } from "../support/output.ts";
 
 const needed = ["run", "read", "write", "env", "sys"] as const;
 const missing: string[] = [];
@@ -320,38 +321,27 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
     [[`--resume=${existing}`], 1, "there.json"],
     [[`--resume=${folder}`], 1, "is a folder"],
   ];
-  const errors: string[] = [];
-  const original = console.error;
-  console.error = (text: string) => void errors.push(text);
-  try {
-    for (const [args, code, text] of wrong) {
-      errors.length = 0;
-      // A measuring process that could not even be started: nothing may get that far.
-      const child = { command: `${folder}/nothing`, args: [] };
-      assertEquals(await bench(args, { child }), code, args.join(" "));
-      assertEquals(errors.length, 1, `${args.join(" ")}: ${errors.join("\n")}`);
-      assert(!errors[0]!.includes("\n") && !errors[0]!.includes("\u001b"), errors[0]);
-      assertStringIncludes(errors[0]!, text);
-    }
-  } finally {
-    console.error = original;
+  // A measuring process that could not even be started: nothing may get that far.
+  const child = { command: `${folder}/nothing`, args: [] };
+  for (const [args, code, text] of wrong) {
+    const output = recordOutput();
+    assertEquals(await bench(args, { child, output }), code, args.join(" "));
+    const { out, err } = output.texts;
+    assertEquals(out, "");
+    // deno-lint-ignore no-control-regex
+    assert(/^[^\n\u001b]+\n$/.test(err), `${args.join(" ")}: ${err}`);
+    assertStringIncludes(err, text);
   }
   assertEquals(await Deno.readTextFile(existing), "kept");
   assertEquals([...Deno.readDirSync(folder)].length, 1, "nothing else was left behind");
 });
 
 testBench("bench() says in one line why it cannot begin", async (folder) => {
-  const errors: string[] = [];
-  const original = console.error;
-  console.error = (text: string) => void errors.push(text);
-  try {
-    const child = { command: Deno.execPath(), args: ["eval", "Deno.exit(7)"] };
-    assertEquals(await bench([`--out=${folder}/a.json`], { child }), 1);
-  } finally {
-    console.error = original;
-  }
-  assertEquals(errors.length, 1);
-  assertStringIncludes(errors[0]!, "code 7");
+  const output = recordOutput();
+  const child = { command: Deno.execPath(), args: ["eval", "Deno.exit(7)"] };
+  assertEquals(await bench([`--out=${folder}/a.json`], { child, output }), 1);
+  const { err } = output.texts;
+  assert(/^bench: .*code 7.*\n$/.test(err), err);
   assertEquals([...Deno.readDirSync(folder)].length, 0);
 });
 

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "../support/assert/as
 import { join } from "node:path";
 import { runCompare } from "../../src/cli/compare.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";
+import { recordOutput } from "../support/output.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "../measure/synthetic.ts";
 
 const granted = (await Promise.all(
@@ -25,14 +26,8 @@ function testOnDisk(name: string, body: (folder: string) => Promise<void>): void
 
 /** Runs the command in this process. */
 async function compare(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const code = await runCompare(args, {
-    out: (text) => out += text,
-    err: (text) => err += text,
-    color: false,
-  });
-  return { code, out, err };
+  const output = recordOutput();
+  return { code: await runCompare(args, output), ...output.texts };
 }
 
 /** A refusal: one clear line, nothing on standard output. */

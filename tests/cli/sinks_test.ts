@@ -16,6 +16,7 @@ import {
   assertThrows,
 } from "../support/assert/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
+import { recordOutput } from "../support/output.ts";
 
 const settings: RunSettings = {
   schema: RUN_SCHEMA,
@@ -107,15 +108,10 @@ function lend(gpu: Gpu): Gpu {
 
 /** The command in this process. */
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "", err = "";
+  const output = recordOutput();
   lent ??= lend(await testGpu("deno"));
-  const code = await runSinks(args, {
-    out: (text) => out += text,
-    err: (text) => err += text,
-    color: false,
-    openGpu: () => Promise.resolve(lent!),
-  });
-  return { code, out, err };
+  const code = await runSinks(args, { ...output, openGpu: () => Promise.resolve(lent!) });
+  return { code, ...output.texts };
 }
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -324,6 +320,6 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
     [["a", "--split=test"], '--split is "test", wanted validation, training'],
   ] as const;
   for (const [args, message] of cases) assertThrows(() => parseSinks(args), UsageError, message);
-  assertEquals(parseSinks(["--help"]), { help: true });
+  assertEquals(parseSinks(["--help"]), undefined);
   assertStringIncludes(sinksHelp(), "deno task sinks [OPTIONS] RUN");
 });

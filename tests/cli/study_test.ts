@@ -7,6 +7,7 @@ import { DEFAULT_SCALE } from "../../src/experiments/study/settings.ts";
 import { type ArmState, timeLeft } from "../../src/experiments/study/runner.ts";
 import { writeStudyRecord } from "../../src/experiments/study/record_store.ts";
 import { syntheticStudy } from "../experiments/study/synthetic.ts";
+import { recordOutput } from "../support/output.ts";
 import type { FakeOrder } from "./programs/study_fake_run.ts";
 
 const granted = (await Promise.all(
@@ -48,14 +49,11 @@ async function ran(
   } = {},
 ): Promise<Ran> {
   const { pace = 0, failing = [], started } = options;
-  let [out, err, shown] = ["", "", ""];
+  const output = recordOutput();
+  let shown = "";
   const folder = args.find((arg) => arg.startsWith("--out="))?.slice("--out=".length) ?? "";
   const steps = Number(args.find((arg) => arg.startsWith("--steps="))?.slice("--steps=".length));
-  const code = await study(args, {
-    out: (text) => out += text,
-    err: (text) => err += text,
-    color: false,
-  }, {
+  const code = await study(args, output, {
     command(arm) {
       started?.(arm);
       const order: FakeOrder = {
@@ -84,7 +82,7 @@ async function ran(
     },
     signal: options.signal ?? new AbortController().signal,
   });
-  return { code, out, err, shown };
+  return { code, ...output.texts, shown };
 }
 
 const SMALL = ["--settings=shallow", "--variants=none,learned", "--steps=10", "--measurements=5"];

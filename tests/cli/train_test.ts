@@ -8,16 +8,11 @@ import { checkRunSettings } from "../../src/experiments/run/settings.ts";
 import type { RunProgress } from "../../src/experiments/run.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
+import { type RecordedOutput, recordOutput } from "../support/output.ts";
 
-function recorder(): TrainOutput & { readonly texts: { out: string; err: string } } {
-  const texts = { out: "", err: "" };
-  return {
-    texts,
-    out: (text) => texts.out += text,
-    err: (text) => texts.err += text,
-    progress: { write: () => {}, columns: () => undefined, now: () => 0 },
-    color: false,
-  };
+function recorder(): TrainOutput & RecordedOutput {
+  const progress = { write: () => {}, columns: () => undefined, now: () => 0 };
+  return { ...recordOutput(), progress };
 }
 
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -185,7 +180,7 @@ Deno.test("parseTrain() takes presets as they are, and what is given in place of
   for (const name of PRESETS) {
     const corpus = name === "text" || name === "paper-0.1b" ? "here" : undefined;
     const request = parseTrain(corpus === undefined ? [name] : [name, `--corpus=${corpus}`]);
-    assert(request.command === "begin");
+    assert(request?.command === "begin");
     assertEquals(request.settings, presetSettings(name, corpus));
     checkRunSettings(request.settings);
     assertStringIncludes(trainHelp(), name);
@@ -198,7 +193,7 @@ Deno.test("parseTrain() takes presets as they are, and what is given in place of
     "--heads=2",
     "--without-attention=0,1",
   ]);
-  assert(request.command === "begin");
+  assert(request?.command === "begin");
   const { seed, steps, model, optimizer } = request.settings;
   assertEquals([seed, steps, model.vScale], [7, 20, "learned"]);
   assertEquals([model.queryHeads, model.keyValueHeads, model.layersWithoutAttention], [2, 2, [

@@ -56,16 +56,13 @@ export interface Selection {
 }
 
 /** A command line that makes sense. */
-export type BenchRequest =
-  | { readonly help: true }
-  | {
-    readonly help: false;
-    readonly selection: Selection;
-    readonly out: string | undefined;
-    readonly json: boolean;
-    readonly label: string | undefined;
-    readonly resume: string | undefined;
-  };
+export interface BenchRequest {
+  readonly selection: Selection;
+  readonly out: string | undefined;
+  readonly json: boolean;
+  readonly label: string | undefined;
+  readonly resume: string | undefined;
+}
 
 const grids: readonly GridName[] = ["quick", "default", "full"];
 const passes: readonly PassName[] = ["forward", "backward"];
@@ -162,12 +159,12 @@ Exit codes:
  * Reads the command line.
  *
  * @param args the words after the command
- * @returns what is wanted
+ * @returns what to measure; undefined if it asks for help
  * @throws {UsageError} for anything that makes no sense
  */
-export function parseBench(args: readonly string[]): BenchRequest {
+export function parseBench(args: readonly string[]): BenchRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
-  if (switches.help) return { help: true };
+  if (switches.help) return undefined;
   refuseOperands(operands, "bench");
   if (values.resume !== undefined) {
     // Only what was not in the command line can come from the file without contradiction.
@@ -185,7 +182,6 @@ export function parseBench(args: readonly string[]): BenchRequest {
     throw new UsageError("--label is too long or holds control characters");
   }
   return {
-    help: false,
     selection: checkSelection({
       kernels: listOf("kernels", values.kernels),
       passes: listOf("passes", values.passes),

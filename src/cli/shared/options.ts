@@ -1,5 +1,4 @@
 /** What several commands have in common: options in the same words, and the checks of their values. */
-import { escapeTerminal } from "../../escape.ts";
 import { type OptionSpecification, UsageError } from "./arguments.ts";
 import { closest } from "./closest.ts";
 
@@ -144,22 +143,4 @@ export function someOf<Name extends string>(
   const names = Array.isArray(given) ? given as unknown[] : [given];
   for (const name of names) oneOf(option, { given: name, known });
   return known.filter((name) => names.includes(name));
-}
-
-/**
- * Says in one line why a command ends.
- *
- * @param command its name
- * @param error what was thrown
- * @param write takes the line, without its end
- * @returns the exit code: 2 for a mistake in the command line, else 1
- */
-export function reportFailure(
-  command: string,
-  error: unknown,
-  write: (line: string) => void = console.error,
-): number {
-  const message = error instanceof Error ? error.message : String(error);
-  write(`${command}: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}`);
-  return error instanceof UsageError ? 2 : 1;
 }

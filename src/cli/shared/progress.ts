@@ -1,5 +1,7 @@
 /** The bench's progress on stderr: a bar with the time left on a terminal, plain lines elsewhere. */
 
+import { writeAll } from "./output.ts";
+
 /** Where progress goes. */
 export interface ProgressOutput {
   /** Writes text at once. */
@@ -76,12 +78,7 @@ function timeLeft({ done, total }: ProgressState, elapsed: number): string {
 /** Progress on this process's stderr. */
 export function stderrOutput(): ProgressOutput {
   return {
-    write(text) {
-      const bytes = new TextEncoder().encode(text);
-      for (let offset = 0; offset < bytes.length;) {
-        offset += Deno.stderr.writeSync(bytes.subarray(offset));
-      }
-    },
+    write: (text) => writeAll(Deno.stderr, text),
     columns() {
       if (!Deno.stderr.isTerminal()) return undefined;
       try {

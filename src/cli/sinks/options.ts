@@ -14,34 +14,31 @@ import {
 } from "../shared/options.ts";
 
 /** A command line that makes sense. */
-export type SinksRequest =
-  | { readonly help: true }
-  | {
-    readonly help: false;
-    /** The run's folder, or a checkpoint's. */
-    readonly folder: string;
-    /** undefined: the newest checkpoint. */
-    readonly step: number | undefined;
-    /** Print JSON instead of tables. */
-    readonly json: boolean;
-    /** Where JSON is written; undefined for nowhere. */
-    readonly output: string | undefined;
-    /** Where a page is written; undefined for nowhere. */
-    readonly html: string | undefined;
-    readonly split: "training" | "validation";
-    readonly batches: number;
-    /** Sequences in a batch; undefined for the run's own. */
-    readonly batch: number | undefined;
-    /** Text in place of the run's own, or for a checkpoint without a run. */
-    readonly corpus: string | undefined;
-    readonly position: number;
-    readonly window: number;
-    readonly threshold: number;
-    readonly theory: boolean;
-    readonly quantization: boolean;
-    readonly runtime: RuntimeChoice;
-    readonly software: SoftwareChoice;
-  };
+export interface SinksRequest {
+  /** The run's folder, or a checkpoint's. */
+  readonly folder: string;
+  /** undefined: the newest checkpoint. */
+  readonly step: number | undefined;
+  /** Print JSON instead of tables. */
+  readonly json: boolean;
+  /** Where JSON is written; undefined for nowhere. */
+  readonly output: string | undefined;
+  /** Where a page is written; undefined for nowhere. */
+  readonly html: string | undefined;
+  readonly split: "training" | "validation";
+  readonly batches: number;
+  /** Sequences in a batch; undefined for the run's own. */
+  readonly batch: number | undefined;
+  /** Text in place of the run's own, or for a checkpoint without a run. */
+  readonly corpus: string | undefined;
+  readonly position: number;
+  readonly window: number;
+  readonly threshold: number;
+  readonly theory: boolean;
+  readonly quantization: boolean;
+  readonly runtime: RuntimeChoice;
+  readonly software: SoftwareChoice;
+}
 
 const options = {
   step: {
@@ -145,12 +142,12 @@ function integer(name: string, text: string, least: number): number {
  * Reads the command line.
  *
  * @param args the words after the command
- * @returns what is wanted
+ * @returns what to measure; undefined if it asks for help
  * @throws {UsageError} for anything that makes no sense
  */
-export function parseSinks(args: readonly string[]): SinksRequest {
+export function parseSinks(args: readonly string[]): SinksRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
-  if (switches.help) return { help: true };
+  if (switches.help) return undefined;
   const [folder, extra] = operands;
   if (folder === undefined || folder === "") {
     throw new UsageError("no run is given: deno task sinks RUN; --help says more");
@@ -166,7 +163,6 @@ export function parseSinks(args: readonly string[]): SinksRequest {
     );
   }
   return {
-    help: false,
     folder,
     step: step === undefined ? undefined : integer("step", step, 0),
     json: switches.json,

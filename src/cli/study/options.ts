@@ -18,7 +18,6 @@ import {
 
 /** A command line that makes sense. */
 export type StudyRequest =
-  | { readonly command: "help" }
   | {
     readonly command: "run";
     readonly selection: StudySelection;
@@ -158,22 +157,23 @@ Exit codes: 0 all done; 1 a run failed, or a folder cannot be used; 2 wrong usag
  * Reads the command line.
  *
  * @param args the words after `study`
+ * @returns what to do; undefined if it asks for help
  * @throws {UsageError} one line
  */
-export function parseStudy(args: readonly string[]): StudyRequest {
+export function parseStudy(args: readonly string[]): StudyRequest | undefined {
   return args[0] === "report" ? parseReport(args.slice(1)) : parseRun(args);
 }
 
-function parseReport(args: readonly string[]): StudyRequest {
+function parseReport(args: readonly string[]): StudyRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options: reportOptions });
-  if (switches.help) return { command: "help" };
+  if (switches.help) return undefined;
   if (operands.length === 0) throw new UsageError("report: no folder given, wanted at least one");
   return { command: "report", folders: operands, out: values.out, records: values.records };
 }
 
-function parseRun(args: readonly string[]): StudyRequest {
+function parseRun(args: readonly string[]): StudyRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options: runOptions });
-  if (switches.help) return { command: "help" };
+  if (switches.help) return undefined;
   if (operands.length > 0) {
     throw new UsageError(
       `unexpected ${JSON.stringify(operands[0])}; the only command is report`,

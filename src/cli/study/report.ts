@@ -9,7 +9,7 @@ import { readStudyFolder, writeStudyRecord } from "../../experiments/study/recor
 import { ResultFileError } from "../../measure/result_file.ts";
 import { writeTextFile } from "../../measure/result_file/store.ts";
 import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../../report/study/text.ts";
-import type { CommandOutput } from "../compare.ts";
+import type { CommandOutput } from "../shared/output.ts";
 
 /**
  * Makes the report.

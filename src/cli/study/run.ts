@@ -18,6 +18,7 @@ import { Llama } from "../../model/llama.ts";
 import { openGpu } from "../../ops/open_gpu.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { listenForInterrupts } from "../shared/interrupts.ts";
+import { standardOutput } from "../shared/output.ts";
 
 /** What the study asks of a run's process. */
 export interface RunOrder {
@@ -104,24 +105,20 @@ async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<
   return { ...measurement, quantization: await measureQuantization(gpu, model, { task, batches }) };
 }
 
-function say(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
-}
-
 if (import.meta.main) {
+  const { out, err } = standardOutput();
   const stop = new AbortController();
   // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks them to stop as well.
   listenForInterrupts(stop);
   try {
     const code = await runArm(JSON.parse(Deno.args[0] ?? "null") as RunOrder, {
-      report: (each) => say(Deno.stdout, JSON.stringify(each) + "\n"),
+      report: (each) => out(JSON.stringify(each) + "\n"),
       signal: stop.signal,
     });
     Deno.exit(code); // Signal listeners would keep the process.
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    say(Deno.stderr, `${message.replaceAll(/\s+/g, " ")}\n`);
+    err(`${message.replaceAll(/\s+/g, " ")}\n`);
     Deno.exit(1);
   }
 }

@@ -14,7 +14,6 @@ import { help, runtime, software } from "../shared/options.ts";
 
 /** A command line that makes sense. */
 export type TrainRequest =
-  | { readonly command: "help" }
   | { readonly command: "resume"; readonly folder: string; readonly gpu: OpenGpuOptions }
   | {
     readonly command: "begin";
@@ -126,11 +125,12 @@ type Values = ReturnType<typeof parseArguments<typeof options>>["values"];
  * Reads the command line.
  *
  * @param args the words after `train`
+ * @returns what to train; undefined if it asks for help
  * @throws {UsageError} for a mistake
  */
-export function parseTrain(args: readonly string[]): TrainRequest {
+export function parseTrain(args: readonly string[]): TrainRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
-  if (switches.help) return { command: "help" };
+  if (switches.help) return undefined;
   const { resume, out, runtime, software } = values;
   const gpu = { runtime, software };
   if (operands.length > 1) {

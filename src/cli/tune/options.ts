@@ -11,14 +11,11 @@ import { parseBench, type Selection } from "../bench/options.ts";
 import { help, refuseOperands, runtime, seed, software } from "../shared/options.ts";
 
 /** A command line that makes sense. */
-export type TuneRequest =
-  | { readonly help: true }
-  | {
-    readonly help: false;
-    readonly selection: Selection;
-    /** Measure only, and keep nothing. */
-    readonly dryRun: boolean;
-  };
+export interface TuneRequest {
+  readonly selection: Selection;
+  /** Measure only, and keep nothing. */
+  readonly dryRun: boolean;
+}
 
 // Attention with V-scale runs the kernels of attention, and shares its choices.
 const kernels = (Object.keys(kernelPasses) as KernelName[]).filter((kernel) =>
@@ -78,12 +75,12 @@ Exit codes:
  * Reads the command line.
  *
  * @param args the words after the command
- * @returns what is wanted
+ * @returns what to tune; undefined if it asks for help
  * @throws {UsageError} for anything that makes no sense
  */
-export function parseTune(args: readonly string[]): TuneRequest {
+export function parseTune(args: readonly string[]): TuneRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
-  if (switches.help) return { help: true };
+  if (switches.help) return undefined;
   refuseOperands(operands, "tune");
   const untunable = values.kernels?.split(",").map((name) => name.trim())
     .find((name) => name in kernelPasses && !kernels.includes(name as KernelName));
@@ -97,8 +94,8 @@ export function parseTune(args: readonly string[]): TuneRequest {
   const given = { kernels: kernels.join(","), ...withoutUndefined(values) };
   const words = Object.entries(given).map(([name, value]) => `--${name}=${value}`);
   const request = parseBench(words);
-  if (request.help) throw new UsageError("unexpected --help");
-  return { help: false, selection: request.selection, dryRun: switches["dry-run"] };
+  if (request === undefined) throw new UsageError("unexpected --help");
+  return { selection: request.selection, dryRun: switches["dry-run"] };
 }
 
 function withoutUndefined(values: Readonly<Record<string, string | undefined>>) {

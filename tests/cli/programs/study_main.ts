@@ -1,6 +1,7 @@
 /** `deno task study` with made-up runs, for the tests of the examples. */
 import { join } from "node:path";
 import { study } from "../../../src/cli/study.ts";
+import { standardOutput } from "../../../src/cli/shared/output.ts";
 import { parseStudy } from "../../../src/cli/study/options.ts";
 import { armName } from "../../../src/experiments/study/arms.ts";
 import type { FakeOrder } from "./study_fake_run.ts";
@@ -9,13 +10,9 @@ const request = parseStudy(Deno.args);
 const pace = Number(Deno.env.get("PACE") ?? "0");
 
 Deno.exit(
-  await study(Deno.args, {
-    out: (text) => console.log(text.trimEnd()),
-    err: (text) => console.error(text.trimEnd()),
-    color: false,
-  }, {
+  await study(Deno.args, standardOutput(), {
     command(arm) {
-      if (request.command !== "run") throw new Error("a report starts no runs");
+      if (request?.command !== "run") throw new Error("a report starts no runs");
       const { scale, out } = request;
       const order: FakeOrder = { arm, scale, folder: join(out, armName(arm)), pace, failing: [] };
       const module = new URL("./study_fake_run.ts", import.meta.url).href;

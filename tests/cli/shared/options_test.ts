@@ -3,7 +3,6 @@ import {
   budgetSeconds,
   listOf,
   refuseOperands,
-  reportFailure,
   runtime,
   someOf,
   wholeNumber,
@@ -39,14 +38,6 @@ Deno.test("refuseOperands() refuses the first one", () => {
   refuseOperands([], "bench");
   const message = 'unexpected "a": bench takes options only';
   assertThrows(() => refuseOperands(["a", "b"], "bench"), UsageError, message);
-});
-
-Deno.test("reportFailure() writes one line that steers no terminal", () => {
-  const lines: string[] = [];
-  const codes = [new UsageError("a\n b\u001b[2J"), new Error("c"), "d"]
-    .map((error) => reportFailure("tune", error, (line) => lines.push(line)));
-  assertEquals(codes, [2, 1, 1]);
-  assertEquals(lines, ["tune: a b\\u001b[2J", "tune: c", "tune: d"]);
 });
 
 Deno.test("parseArguments() knows the choices of a value, and that a default leaves none out", () => {

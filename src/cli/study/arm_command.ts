@@ -12,7 +12,7 @@ import type { RunOrder } from "./run.ts";
  * @param study where its runs go, and what they share
  * @returns how to start an arm's run
  */
-export async function runCommand(
+export async function armCommand(
   { scale, out }: { readonly scale: StudyScale; readonly out: string },
 ): Promise<(arm: StudyArm) => ChildCommand> {
   const { command, args } = childCommand("deno", new URL("./run.ts", import.meta.url));

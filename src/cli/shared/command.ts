@@ -1,0 +1,53 @@
+/** The frame of every command: reads the command line, prints help, tells a failure in one line. */
+import { escapeTerminal } from "../../escape.ts";
+import { UsageError } from "./arguments.ts";
+import type { CommandOutput } from "./output.ts";
+
+/** A command, without its frame. */
+export interface Command<Request> {
+  /** As after `deno task`; begins the command's lines on standard error. */
+  readonly name: string;
+  /**
+   * Reads the command line.
+   *
+   * @param args the words after the command
+   * @returns undefined if it asks for help
+   * @throws {UsageError} for a mistake
+   */
+  readonly parse: (args: readonly string[]) => Request | undefined;
+  /** The text of `--help`. */
+  readonly help: () => string;
+  /** Does the work and returns the exit code. */
+  readonly run: (request: Request) => Promise<number>;
+  /** Whether an error's message explains it. Any other error is a defect and is thrown. Default: all. */
+  readonly explains?: (error: unknown) => boolean;
+}
+
+/**
+ * Runs a command.
+ *
+ * @param command what to run
+ * @param args the words after the command
+ * @param output where to write
+ * @returns the exit code: 0 for help, 2 for a mistake in the command line, 1 for another failure, else
+ * the command's own
+ */
+export async function runCommand<Request>(
+  { name, parse, help, run, explains = () => true }: Command<Request>,
+  args: readonly string[],
+  output: CommandOutput,
+): Promise<number> {
+  try {
+    const request = parse(args);
+    if (request !== undefined) return await run(request);
+    output.out(help());
+    return 0;
+  } catch (error) {
+    const usage = error instanceof UsageError;
+    if (!usage && !explains(error)) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    const hint = usage && !message.includes("--help") ? " (see --help)" : "";
+    output.err(`${name}: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}${hint}\n`);
+    return usage ? 2 : 1;
+  }
+}

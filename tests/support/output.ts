@@ -1,0 +1,18 @@
+/** Keeps what a command writes, for tests that run one in their own process. */
+import type { CommandOutput } from "../../src/cli/shared/output.ts";
+
+/** An output without colors, and the texts written to it so far. */
+export interface RecordedOutput extends CommandOutput {
+  readonly texts: { out: string; err: string };
+}
+
+/** An output that keeps what is written to it. */
+export function recordOutput(): RecordedOutput {
+  const texts = { out: "", err: "" };
+  return {
+    texts,
+    out: (text) => void (texts.out += text),
+    err: (text) => void (texts.err += text),
+    color: false,
+  };
+}
