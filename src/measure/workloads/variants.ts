@@ -102,7 +102,7 @@ export function unfitVariants(
   const known = [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)];
   return Object.fromEntries(
     variants.filter((name) => known.includes(name)).flatMap((name) => {
-      const reason = operator?.unfit(gpu, shape.dimensions, name);
+      const reason = operator?.unfit(gpu, shape.dimensions, name, { named: true });
       return reason === undefined ? [] : [[name, reason]];
     }),
   );

@@ -180,6 +180,7 @@ function planInPanels(
 
 const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels",
+  forCpu: true,
   unfit: (gpu, shape) =>
     unfitForSubgroupSize(gpu, [PANEL_LANES]) ?? unfitPanels(gpu, shape, SUBGROUP_PANEL),
   suits: (gpu) => gpu.info.software && hasWideSubgroups(gpu),
@@ -188,6 +189,7 @@ const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
 
 const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
   name: "panels-barrier-free",
+  forCpu: true,
   unfit: (gpu, shape) => unfitPanels(gpu, shape, barrierFreePanel(gpu)),
   suits: suitsBarrierFree,
   plan: (gpu, call) =>

@@ -99,6 +99,7 @@ function planUnrolled(
 function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   return {
     name: `subgroup-${rows}`,
+    forCpu: true,
     unfit: (gpu, shape) => unfitSubgroup(gpu, shape, rows),
     suits: (gpu, shape) => suitsSubgroup(gpu, shape, rows),
     plan(gpu, call) {
@@ -138,6 +139,7 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
 
 const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   name: "barrier-free",
+  forCpu: true,
   unfit: unfitBarrierFree,
   suits: suitsBarrierFree,
   plan(gpu, call) {

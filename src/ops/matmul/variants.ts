@@ -137,6 +137,7 @@ function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "remainder" |
 
 const barrierFree: Variant<MatmulShape, MatmulCall> = {
   name: "barrier-free",
+  forCpu: true,
   unfit: () => undefined,
   suits: (gpu) => gpu.info.software,
   plan(gpu, call) {

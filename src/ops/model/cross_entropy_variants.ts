@@ -33,6 +33,7 @@ function planKernel(
 
 const rowPerInvocation: Variant<RowShape, CrossEntropyForwardCall> = {
   name: "row-per-invocation",
+  forCpu: true,
   unfit: () => undefined,
   suits: (gpu) => gpu.info.software,
   plan: (gpu, call) =>

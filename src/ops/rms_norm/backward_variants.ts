@@ -114,6 +114,7 @@ const WIDTH = 2;
 
 const rowPerInvocation: BackwardVariant = {
   name: "row-per-invocation",
+  forCpu: true,
   unfit(gpu, { rows, columns }) {
     const { elements } = rowElement(columns);
     const most = 8 * WIDTH * gpu.device.limits.maxComputeWorkgroupsPerDimension;

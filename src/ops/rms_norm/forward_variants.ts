@@ -145,6 +145,7 @@ const ROWS = 4;
 
 const rowPerInvocation: ForwardVariant = {
   name: "row-per-invocation",
+  forCpu: true,
   unfit: () => undefined,
   suits: (gpu) => gpu.info.software,
   plan(gpu, call) {

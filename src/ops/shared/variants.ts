@@ -18,6 +18,11 @@ export interface VariantPlan {
 export interface Variant<Shape, Call> {
   /** Unique within the operator; `portable` runs everywhere. */
   readonly name: string;
+  /**
+   * Made for adapters that compute on the CPU: on hardware, neither a default nor tuning takes it, and it runs only where
+   * the caller names it. Default: false.
+   */
+  readonly forCpu?: boolean;
   /** Why this adapter or this shape cannot run it; undefined if it can. */
   unfit(gpu: Gpu, shape: Shape): string | undefined;
   /** Whether it is a good choice where nothing has been measured. */
@@ -39,6 +44,25 @@ export interface VariantChoice<Shape, Call> {
    * ever chooses them. Default: none.
    */
   readonly namedOnly?: readonly Variant<Shape, Call>[];
+}
+
+/**
+ * Why a call that names no variant cannot run this one: `unfit`, or that it is made for the CPU and this is hardware.
+ *
+ * @param gpu the GPU
+ * @param variant the variant
+ * @param shape the lengths of the call
+ * @returns the reason, or undefined if it can
+ */
+export function unfitUnnamed<Shape, Call>(
+  gpu: Gpu,
+  variant: Variant<Shape, Call>,
+  shape: Shape,
+): string | undefined {
+  return variant.unfit(gpu, shape) ??
+    (variant.forCpu && !gpu.info.software
+      ? "it is made for adapters that compute on the CPU"
+      : undefined);
 }
 
 /**
@@ -69,10 +93,11 @@ export function chooseVariant<Shape, Call>(
     }
     return named;
   }
-  const usable = variants.filter((variant) => variant.unfit(gpu, shape) === undefined);
   const tuned = gpu.variants.get(`${operator} ${shapeClass}`);
-  const chosen = usable.find(({ name }) => name === tuned) ??
-    usable.find((variant) => variant.suits(gpu, shape)) ?? usable.at(-1);
+  const usable = variants.filter((variant) => unfitUnnamed(gpu, variant, shape) === undefined);
+  const chosen =
+    variants.find((variant) => variant.name === tuned && variant.unfit(gpu, shape) === undefined) ??
+      usable.find((variant) => variant.suits(gpu, shape)) ?? usable.at(-1);
   if (chosen === undefined) throw new RangeError(`${operator}: no variant can run this shape here`);
   return chosen;
 }

@@ -27,7 +27,7 @@ import {
   vScaleForwardVariants,
   type VScaleShape,
 } from "../v_scale/variants.ts";
-import { chooseVariant, type Variant } from "../shared/variants.ts";
+import { chooseVariant, unfitUnnamed, type Variant } from "../shared/variants.ts";
 
 /** Lengths by name, such as `{ B, Hq, Hkv, T, D }`. */
 export type Dimensions = Readonly<Record<string, number>>;
@@ -53,8 +53,16 @@ export interface TunableOperator {
    * milliseconds, whatever the lengths are.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
-  /** Why this adapter or shape cannot run a kernel; undefined if it can. */
-  unfit(gpu: Gpu, dimensions: Dimensions, variant: string): string | undefined;
+  /**
+   * Why this adapter or shape cannot run a kernel; undefined if it can. With `named`, as for a caller who names the
+   * kernel: one that is made for the CPU then runs on hardware too.
+   */
+  unfit(
+    gpu: Gpu,
+    dimensions: Dimensions,
+    variant: string,
+    options?: { readonly named?: boolean },
+  ): string | undefined;
   /** The kernel that a call without a wish runs: what tuning chose, else what suits. */
   choose(gpu: Gpu, dimensions: Dimensions): string;
   /**
@@ -92,11 +100,11 @@ function tunable<Shape, Call>(
     namedOnly: namedOnly.map(({ name }) => name),
     shapeClass: (dimensions) => toClass(toShape(dimensions)),
     kernelCalls,
-    unfit(gpu, dimensions, name) {
+    unfit(gpu, dimensions, name, { named = false } = {}) {
       const variant = [...variants, ...namedOnly].find((each) => each.name === name);
-      return variant === undefined
-        ? `${operator} has no variant ${JSON.stringify(name)}`
-        : variant.unfit(gpu, toShape(dimensions));
+      if (variant === undefined) return `${operator} has no variant ${JSON.stringify(name)}`;
+      const shape = toShape(dimensions);
+      return named ? variant.unfit(gpu, shape) : unfitUnnamed(gpu, variant, shape);
     },
     choose(gpu, dimensions) {
       const shape = toShape(dimensions);
