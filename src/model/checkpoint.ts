@@ -7,13 +7,8 @@ import { basename, dirname, join } from "node:path";
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import { listParameters } from "../reference/llama/parameters.ts";
 import { CheckpointError } from "./checkpoint/error.ts";
-import {
-  huggingFaceConfig,
-  objectOf,
-  parseHuggingFaceConfig,
-  parseJson,
-  shown,
-} from "./checkpoint/hugging_face.ts";
+import { huggingFaceConfig, parseHuggingFaceConfig } from "./checkpoint/hugging_face.ts";
+import { readJsonObject, readText, reasonOf, shown } from "./checkpoint/json.ts";
 import {
   type NamedTensor,
   readSafetensors,
@@ -91,7 +86,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     await syncFolder(dirname(path));
   } catch (error) {
     await Deno.remove(temporary, { recursive: true }).catch(() => {}); // The first error is the one to tell.
-    throw new CheckpointError(`${path}: cannot be written: ${reason(error)}`);
+    throw new CheckpointError(`${path}: cannot be written: ${reasonOf(error)}`);
   }
 }
 
@@ -114,11 +109,6 @@ async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using folder = await Deno.open(path, { read: true });
   await folder.sync();
-}
-
-function reason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/ \(os error \d+\).*/, "").replaceAll(/\s+/g, " ");
 }
 
 /**
@@ -151,7 +141,10 @@ export async function removeHalfWritten(folder: string): Promise<void> {
  */
 export async function readModel(path: string): Promise<StoredModel> {
   const configPath = join(path, CONFIG);
-  const { config, context } = parseHuggingFaceConfig(await readText(configPath), configPath);
+  const { config, positions: context } = parseHuggingFaceConfig(
+    await readText(configPath),
+    configPath,
+  );
   const modelPath = join(path, MODEL);
   const tensors = await readSafetensors(modelPath);
   const parameters = takeTensors(modelPath, { tensors, wanted: listParameters(config) });
@@ -193,7 +186,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
 }
 
 async function readTraining(path: string): Promise<Pick<Checkpoint, "step" | "state">> {
-  const { schema, step, state } = objectOf(parseJson(await readText(path), path), path);
+  const { schema, step, state } = await readJsonObject(path);
   if (schema !== TRAINING_SCHEMA) {
     throw new CheckpointError(`${path}: schema is ${shown(schema)}, wanted "${TRAINING_SCHEMA}"`);
   }
@@ -201,19 +194,4 @@ async function readTraining(path: string): Promise<Pick<Checkpoint, "step" | "st
     throw new CheckpointError(`${path}: step is ${shown(step)}, wanted an integer of at least 0`);
   }
   return { step: step as number, state };
-}
-
-/** The longest text of a checkpoint: a stranger's may be anything. */
-const MOST_TEXT_BYTES = 2 ** 24;
-
-async function readText(path: string): Promise<string> {
-  try {
-    const { size, isFile } = await Deno.stat(path);
-    if (!isFile) throw new Error("it is not a regular file");
-    if (size > MOST_TEXT_BYTES) throw new Error(`it has ${size} bytes`);
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new CheckpointError(`${path}: no such file`);
-    throw new CheckpointError(`${path}: cannot be read: ${reason(error)}`);
-  }
 }

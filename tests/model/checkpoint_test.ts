@@ -8,15 +8,11 @@ import {
   writeCheckpoint,
 } from "../../src/model/checkpoint.ts";
 import { CheckpointError } from "../../src/model/checkpoint/error.ts";
-import {
-  huggingFaceConfig,
-  parseHuggingFaceConfig,
-} from "../../src/model/checkpoint/hugging_face.ts";
 import { readSafetensors } from "../../src/model/checkpoint/safetensors.ts";
 import { randomUniform } from "../../src/random.ts";
 import type { LlamaConfig } from "../../src/reference/llama/config.ts";
 import { listParameters } from "../../src/reference/llama/parameters.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
 import { llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
@@ -88,41 +84,6 @@ Deno.test("readModel() needs no optimizer and reads a plain Llama", () =>
     );
   }));
 
-Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses other models", () => {
-  const fields = huggingFaceConfig(config, 9);
-  const parse = (change: Record<string, unknown>) =>
-    parseHuggingFaceConfig(JSON.stringify({ ...fields, ...change }), "c.json");
-  assertEquals(parse({}), { config, context: 9 });
-  assertEquals(parse({ num_key_value_heads: undefined }).config.keyValueHeads, config.queryHeads);
-  const refused: readonly [Record<string, unknown>, string][] = [
-    [{ num_attention_heads: 3 }, "queryHeads is 3, wanted a multiple of the 2"],
-    [{ hidden_size: undefined }, "modelDim is undefined"],
-    [{ hidden_size: "12" }, 'modelDim is "12"'],
-    [{ head_dim: undefined }, "headDim is 3, wanted"],
-    [{ hidden_act: "gelu" }, 'hidden_act is "gelu", wanted "silu"'],
-    [{ model_type: "gpt2" }, 'model_type is "gpt2", wanted "llama"'],
-    [{ rope_scaling: { factor: 2 } }, 'rope_scaling is {"factor":2}, wanted null'],
-    [{ attention_bias: true }, "attention_bias is true, wanted false"],
-    [{ max_position_embeddings: 0 }, "max_position_embeddings is 0"],
-    [{ gradsink: { v_scale: "most" } }, 'vScale is "most"'],
-    [{ gradsink: { layers_without_attention: [3] } }, "layersWithoutAttention is [3]"],
-    [{ gradsink: 5 }, "gradsink: is 5, wanted an object"],
-  ];
-  for (const [change, message] of refused) {
-    const error = assertThrows(() => parse(change), CheckpointError, message);
-    assert(error.message.startsWith("c.json: "), error.message);
-  }
-  for (const text of ["", "[]", "null", '"{}"', "{"]) {
-    assertThrows(() => parseHuggingFaceConfig(text, "c.json"), CheckpointError, "c.json: is ");
-  }
-  // What an object inherits is no field of the file.
-  assertThrows(
-    () => parseHuggingFaceConfig('{"__proto__":{"model_type":"llama"}}', "c.json"),
-    CheckpointError,
-    "model_type is null",
-  );
-});
-
 Deno.test("readCheckpoint() refuses a damaged checkpoint, naming the file", () =>
   inFolder(async (folder) => {
     const path = join(folder, "c");
@@ -148,8 +109,8 @@ Deno.test("readCheckpoint() refuses a damaged checkpoint, naming the file", () =
       [optimizer, lastNumber(-1), "exp_avg_sq.lm_head.weight holds -1 at element 131, wanted at"],
       [
         "config.json",
-        (bytes) => text(bytes).replace('"hidden_size": 12', '"hidden_size": 16'),
-        "model.safetensors: model.embed_tokens.weight has shape [11, 12], wanted [11, 16]",
+        (bytes) => text(bytes).replace('"vocab_size": 11', '"vocab_size": 12'),
+        "model.safetensors: model.embed_tokens.weight has shape [11, 12], wanted [12, 12]",
       ],
       [
         "config.json",

@@ -1,12 +1,18 @@
-/** A model's configuration as Hugging Face's config.json for Llama, and back. */
+/** A model's configuration as Hugging Face's config.json for Llama, and back from that of any family that is read. */
 import {
   checkConfig,
   INITIAL_DEVIATION,
   type LlamaConfig,
+  refusePretrainedParts,
   vScaleConstant,
   type VScaleVariant,
 } from "../../reference/llama/config.ts";
 import { CheckpointError } from "./error.ts";
+import { type Architecture, FAMILIES, type Family } from "../pretrained/architecture.ts";
+import { checkOtherFields } from "./hugging_face/fields.ts";
+import { readRope, type RopeFields } from "./hugging_face/rope.ts";
+import { refuseSlidingWindow } from "./hugging_face/sliding_window.ts";
+import { objectOf, parseJson, shown } from "./json.ts";
 
 /**
  * The fields of config.json. What Llama does not have, V-scale and layers without attention, stands under
@@ -14,8 +20,10 @@ import { CheckpointError } from "./error.ts";
  *
  * @param config the model's shape
  * @param context T that it was trained with
+ * @throws {RangeError} for a model with parts that Llama does not have
  */
 export function huggingFaceConfig(config: LlamaConfig, context: number): Record<string, unknown> {
+  refusePretrainedParts(config, { operation: "huggingFaceConfig" });
   return {
     architectures: ["LlamaForCausalLM"],
     model_type: "llama",
@@ -45,100 +53,173 @@ export function huggingFaceConfig(config: LlamaConfig, context: number): Record<
   };
 }
 
-/** What this project's model does not compute. */
-const FIXED = {
-  model_type: "llama",
-  hidden_act: "silu",
-  rope_scaling: null,
-  attention_bias: false,
-  mlp_bias: false,
-} as const;
+/** The class of transformers that a family's models are of. */
+const CLASSES: Readonly<Record<Family, string>> = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+};
+
+/** What a family's configuration has where the file says nothing. */
+const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefined>>>> = {
+  llama: { num_key_value_heads: undefined, head_dim: undefined },
+  mistral: { num_key_value_heads: 8, head_dim: undefined },
+  qwen2: { num_key_value_heads: 32, head_dim: undefined },
+  qwen3: { num_key_value_heads: 32, head_dim: 128 },
+};
+
+/** Where the parts of a shape stand in config.json, for messages. */
+const FIELDS: Readonly<Record<string, string>> = {
+  vocabulary: "vocab_size",
+  layers: "num_hidden_layers",
+  modelDim: "hidden_size",
+  queryHeads: "num_attention_heads",
+  keyValueHeads: "num_key_value_heads",
+  headDim: "head_dim",
+  feedForwardDim: "intermediate_size",
+  normEpsilon: "rms_norm_eps",
+  ropeBase: "rope_theta",
+  tiedHead: "tie_word_embeddings",
+  vScale: "gradsink.v_scale",
+  layersWithoutAttention: "gradsink.layers_without_attention",
+  "ropeScaling.factor": "RoPE's factor",
+  "ropeScaling.lowFrequencyFactor": "RoPE's low_freq_factor",
+  "ropeScaling.highFrequencyFactor": "RoPE's high_freq_factor",
+  "ropeScaling.originalPositions": "RoPE's original_max_position_embeddings",
+};
 
 /**
- * Reads config.json.
+ * Reads config.json, as transformers 4 or 5 write it.
  *
  * @param text of the file
  * @param path for messages
- * @returns the model's shape and the context it was trained with
- * @throws {CheckpointError} if it is not JSON, or describes no model that this project computes
+ * @param options `context`: the longest context that is asked for; all of the model's by default
+ * @returns what the model is
+ * @throws {CheckpointError} if it is not JSON, or describes no model that this project computes: every field that is
+ * known to change a model is either part of the result or refused by name
  */
 export function parseHuggingFaceConfig(
   text: string,
   path: string,
-): { config: LlamaConfig; context: number } {
+  { context }: { readonly context?: number | undefined } = {},
+): Architecture {
   const fields = objectOf(parseJson(text, path), path);
-  const { gradsink = {} } = fields;
-  const own = objectOf(gradsink, `${path}: gradsink`);
-  for (const [name, wanted] of Object.entries(FIXED)) {
-    const given = fields[name] ?? null;
-    if (given !== wanted && !(given === null && wanted === false)) {
-      throw new CheckpointError(
-        `${path}: ${name} is ${shown(given)}, wanted ${JSON.stringify(wanted)}`,
-      );
-    }
+  const family = readFamily(fields, path);
+  const rope = readRope(fields, path);
+  const config = shapeOf(fields, { family, rope, path });
+  const positions = fields.max_position_embeddings;
+  if (!Number.isSafeInteger(positions) || (positions as number) < 1) {
+    throw new CheckpointError(
+      `${path}: max_position_embeddings is ${shown(positions)}, wanted an integer of at least 1`,
+    );
   }
+  refuseSlidingWindow(fields, {
+    family,
+    layers: config.layers,
+    context: Math.min(context ?? Infinity, positions as number),
+    path,
+  });
+  // Qwen2's biases are not a choice.
+  const exempt = family === "qwen2" ? ["attention_bias"] : [];
+  const unknownFields = [...checkOtherFields(fields, { path, exempt }), ...rope.unknownFields];
+  return {
+    family,
+    config,
+    positions: positions as number,
+    beginToken: tokensOf("bos_token_id", fields, path)[0],
+    endTokens: tokensOf("eos_token_id", fields, path),
+    unknownFields,
+  };
+}
+
+function readFamily(fields: Readonly<Record<string, unknown>>, path: string): Family {
+  const { model_type: type, architectures, hidden_act: activation } = fields;
+  const family = FAMILIES.find((each) => each === type);
+  if (family === undefined) {
+    throw new CheckpointError(
+      `${path}: model_type is ${shown(type)}, wanted one of ${FAMILIES.join(", ")}`,
+    );
+  }
+  const wanted = CLASSES[family];
+  const classes = architectures ?? [wanted];
+  if (
+    !Array.isArray(classes) ||
+    !classes.every((each) => String(each).toLowerCase() === wanted.toLowerCase())
+  ) {
+    throw new CheckpointError(
+      `${path}: architectures is ${shown(architectures)}, wanted ["${wanted}"]`,
+    );
+  }
+  // Two names of one function.
+  if (activation !== "silu" && activation !== "swish") {
+    throw new CheckpointError(`${path}: hidden_act is ${shown(activation)}, wanted "silu"`);
+  }
+  return family;
+}
+
+function shapeOf(
+  fields: Readonly<Record<string, unknown>>,
+  { family, rope, path }: {
+    readonly family: Family;
+    readonly rope: RopeFields;
+    readonly path: string;
+  },
+): LlamaConfig {
   const { hidden_size: modelDim, num_attention_heads: queryHeads } = fields;
+  const ofFamily = (name: "num_key_value_heads" | "head_dim") =>
+    (fields[name] === undefined ? DEFAULTS[family][name] : fields[name]) ?? undefined;
+  const own = objectOf(fields.gradsink ?? {}, `${path}: gradsink`);
+  const { v_scale: vScale, v_scale_constant: constant, layers_without_attention, ...others } = own;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw new CheckpointError(`${path}: gradsink.${unknown} is unknown: a later version wrote it`);
+  }
   const config = {
     vocabulary: fields.vocab_size,
     layers: fields.num_hidden_layers,
     modelDim,
     queryHeads,
-    keyValueHeads: fields.num_key_value_heads ?? queryHeads,
-    headDim: fields.head_dim ?? Number(modelDim) / Number(queryHeads),
+    keyValueHeads: ofFamily("num_key_value_heads") ?? queryHeads,
+    headDim: ofFamily("head_dim") ?? Number(modelDim) / Number(queryHeads),
     feedForwardDim: fields.intermediate_size,
     normEpsilon: fields.rms_norm_eps,
-    ropeBase: fields.rope_theta ?? 10_000,
+    ropeBase: rope.ropeBase,
     tiedHead: fields.tie_word_embeddings ?? false,
-    vScale: (own.v_scale ?? "none") as VScaleVariant,
-    layersWithoutAttention: own.layers_without_attention ?? [],
+    vScale: (vScale ?? "none") as VScaleVariant,
+    layersWithoutAttention: layers_without_attention ?? [],
+    ...rope.ropeScaling === undefined ? {} : { ropeScaling: rope.ropeScaling },
+    ...family === "qwen2" ? { projectionBiases: true } : {},
+    ...family === "qwen3" ? { queryKeyNorm: true } : {},
   } as LlamaConfig;
   try {
     checkConfig(config);
   } catch (error) {
-    throw new CheckpointError(`${path}: ${(error as Error).message}`);
+    const message = (error as Error).message
+      .replace(/^LlamaConfig: ([\w.]+)/, (_, name) => FIELDS[name] ?? name)
+      .replace(" is undefined, ", " is missing, ");
+    throw new CheckpointError(`${path}: ${message}`);
   }
-  const context = fields.max_position_embeddings;
-  if (!Number.isSafeInteger(context) || (context as number) < 1) {
+  const wanted = config.vScale === "none" ? null : vScaleConstant(config);
+  if ((constant ?? wanted) !== wanted) {
     throw new CheckpointError(
-      `${path}: max_position_embeddings is ${shown(context)}, wanted an integer of at least 1`,
+      `${path}: gradsink.v_scale_constant is ${shown(constant)}, wanted ${wanted}`,
     );
   }
-  return { config, context: context as number };
+  return config;
 }
 
-/**
- * Parses JSON from a file.
- *
- * @param text of the file
- * @param path for the message
- * @throws {CheckpointError} if it is none
- */
-export function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new CheckpointError(`${path}: is not JSON`);
+/** Tokens by their numbers: one, a list, or none. */
+function tokensOf(
+  name: "bos_token_id" | "eos_token_id",
+  fields: Readonly<Record<string, unknown>>,
+  path: string,
+): number[] {
+  const given = fields[name] ?? [];
+  const tokens = Array.isArray(given) ? given : [given];
+  if (!tokens.every((each) => Number.isSafeInteger(each))) {
+    throw new CheckpointError(`${path}: ${name} is ${shown(given)}, wanted a token's number`);
   }
-}
-
-/**
- * Takes an object from a file.
- *
- * @param value of any kind
- * @param path for the message
- * @returns its fields; those that it does not have itself are undefined
- * @throws {CheckpointError} if it is no object
- */
-export function objectOf(value: unknown, path: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new CheckpointError(`${path}: is ${shown(value)}, wanted an object`);
-  }
-  // Without a prototype: a field such as "constructor" is there only if the file has it.
-  return Object.assign(Object.create(null), value);
-}
-
-/** A value from a file, for a message. */
-export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? "missing";
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  // Some converters write −1 for none.
+  return tokens.filter((each) => each >= 0);
 }

@@ -127,13 +127,13 @@ export function checkConfig(config: LlamaConfig): void {
   );
   const { normEpsilon, ropeBase, tiedHead, vScale, layersWithoutAttention } = config;
   refuseUnless(
-    normEpsilon > 0 && normEpsilon < Infinity,
+    Number.isFinite(normEpsilon) && normEpsilon > 0,
     "normEpsilon",
     normEpsilon,
     "a finite number above 0",
   );
   refuseUnless(
-    ropeBase > 1 && ropeBase < Infinity,
+    Number.isFinite(ropeBase) && ropeBase > 1,
     "ropeBase",
     ropeBase,
     "a finite number above 1",

@@ -74,7 +74,7 @@ export function ropeScalingProblem(
   scaling: RopeScaling,
 ): { readonly field: string; readonly given: unknown; readonly wanted: string } | undefined {
   const above = (field: string, given: number, least: number) =>
-    given > least && given < Infinity
+    Number.isFinite(given) && given > least
       ? undefined
       : { field: `ropeScaling.${field}`, given, wanted: `a finite number above ${least}` };
   const { type, factor } = scaling;

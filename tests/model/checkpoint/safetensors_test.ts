@@ -9,26 +9,7 @@ import {
 import { randomNormal } from "../../../src/random.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
-
-function joined(pieces: Iterable<Uint8Array>): Uint8Array {
-  const all = [...pieces];
-  const bytes = new Uint8Array(all.reduce((sum, piece) => sum + piece.length, 0));
-  let offset = 0;
-  for (const piece of all) {
-    bytes.set(piece, offset);
-    offset += piece.length;
-  }
-  return bytes;
-}
-
-/** A file with any header, as text or as the value of its JSON. */
-function fileOf(header: unknown, data: Uint8Array = new Uint8Array()): Uint8Array {
-  const text = typeof header === "string" ? header : JSON.stringify(header);
-  const bytes = new TextEncoder().encode(text);
-  const length = new Uint8Array(8);
-  new DataView(length.buffer).setBigUint64(0, BigInt(bytes.length), true);
-  return joined([length, bytes, data]);
-}
+import { fileOf, joined } from "../../support/model/safetensors.ts";
 
 const tensors = new Map<string, NamedTensor>([
   ["b.weight", { shape: [3, 2], data: randomNormal({ seed: 1, length: 6 }) }],
@@ -104,8 +85,29 @@ Deno.test("readSafetensors() refuses what is damaged or hostile, by one clear me
       ["a list", fileOf([]), "header is not an object"],
       ["null", fileOf("null"), "header is not an object"],
       ["a number", fileOf({ a: 5 }), 'entry "a" is not an object'],
-      ["another type", fileOf({ a: f32([2], [0, 4], "F16") }, bytes(4)), 'of type "F16"'],
-      ["no type", fileOf({ a: { shape: [1], data_offsets: [0, 4] } }, bytes(4)), "wanted F32"],
+      [
+        "another type",
+        fileOf({ a: f32([2], [0, 8], "I32") }, bytes(8)),
+        '"a" is of type "I32", wanted one of F32, F16, BF16',
+      ],
+      [
+        "a type that is none",
+        fileOf({ a: f32([2], [0, 8], "toString") }, bytes(8)),
+        '"a" is of type "toString", which the format does not have',
+      ],
+      ["half a byte", fileOf({ a: f32([3], [0, 2], "F4") }, bytes(2)), "shape [3] takes 1.5"],
+      [
+        "no type",
+        fileOf({ a: { shape: [1], data_offsets: [0, 4] } }, bytes(4)),
+        'type "undefined"',
+      ],
+      [
+        "a pointer of Git LFS",
+        new TextEncoder().encode(
+          "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        ),
+        "is a pointer of Git LFS and not the file itself: fetch it with git lfs pull",
+      ],
       ["another size", fileOf({ a: f32([3], [0, 8]) }, bytes(8)), "shape [3] takes 12"],
       ["a product beyond all", fileOf({ a: f32([2 ** 52, 2 ** 52], [0, 8]) }, bytes(8)), "takes 8"],
       ["a negative extent", fileOf({ a: f32([-1, -1], [0, 4]) }, bytes(4)), "no valid shape"],
@@ -141,7 +143,7 @@ Deno.test("readSafetensors() refuses what is damaged or hostile, by one clear me
       assert(error.message.startsWith(`${path}: `), `${name}: ${error.message}`);
       assert(!error.message.includes("\n"), name);
     }
-    assertEquals(cases.length, 26);
+    assertEquals(cases.length, 29);
     await assertRejects(
       () => readSafetensors(join(folder, "none")),
       CheckpointError,

@@ -84,6 +84,10 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ keyValueHeads: 3 }, "queryHeads is 4, wanted a multiple of the 3 key and value heads"],
     [{ normEpsilon: 0 }, "normEpsilon is 0, wanted a finite number above 0"],
     [{ ropeBase: 1 }, "ropeBase is 1, wanted a finite number above 1"],
+    // Text compares like a number, but computes like none.
+    [{ normEpsilon: "1e-5" }, 'normEpsilon is "1e-5", wanted a finite number above 0'],
+    [{ ropeBase: "10000" }, 'ropeBase is "10000", wanted a finite number above 1'],
+    [{ ropeScaling: { type: "linear", factor: "2" } }, 'ropeScaling.factor is "2", wanted'],
     [{ tiedHead: 1 }, "tiedHead is 1, wanted true or false"],
     [{ vScale: "Fixed" }, 'vScale is "Fixed", wanted one of none, fixed, learned, backward-only'],
     [{ layersWithoutAttention: [3] }, "layersWithoutAttention is [3], wanted different layers"],
@@ -112,5 +116,5 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
       `LlamaConfig: ${message}`,
     );
   }
-  assertEquals(wrong.length, 24);
+  assertEquals(wrong.length, 27);
 });

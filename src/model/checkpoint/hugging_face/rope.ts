@@ -1,0 +1,159 @@
+/**
+ * RoPE in config.json: `rope_theta` and `rope_scaling` of transformers 4, `rope_parameters` of version 5, or both, as long
+ * as they say the same.
+ */
+import type { RopeScaling } from "../../../reference/llama/rope.ts";
+import { CheckpointError } from "../error.ts";
+import { objectOf, shown } from "../json.ts";
+
+/** What is read. */
+export interface RopeFields {
+  readonly ropeBase: unknown;
+  /** undefined for plain RoPE. */
+  readonly ropeScaling: RopeScaling | undefined;
+  /** Fields within that nothing is known of. */
+  readonly unknownFields: readonly string[];
+}
+
+/** Which fields a type has beside its name. */
+const FIELDS = {
+  default: [],
+  linear: ["factor"],
+  llama3: ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
+} as const;
+
+/** Where transformers takes the base from when nothing names one. */
+const DEFAULT_BASE = 10_000;
+
+/**
+ * Reads RoPE's fields.
+ *
+ * @param fields of config.json
+ * @param path for messages
+ * @throws {CheckpointError} if they contradict each other, or name a scaling that is not computed
+ */
+export function readRope(fields: Readonly<Record<string, unknown>>, path: string): RopeFields {
+  const groups = (["rope_parameters", "rope_scaling"] as const)
+    .filter((name) => (fields[name] ?? null) !== null)
+    .map((name) => readGroup(name, fields, path));
+  const bases = [
+    { name: "rope_theta", value: fields.rope_theta },
+    ...groups.map(({ name, base }) => ({ name: `${name}.rope_theta`, value: base })),
+  ].filter(({ value }) => (value ?? null) !== null);
+  agree(bases, path);
+  agree(groups.map(({ name, scaling }) => ({ name, value: scaling ?? "default" })), path);
+  return {
+    ropeBase: bases[0]?.value ?? DEFAULT_BASE,
+    ropeScaling: groups[0]?.scaling,
+    unknownFields: groups.flatMap(({ unknownFields }) => unknownFields),
+  };
+}
+
+/** Two fields of one meaning: programs would read different models. */
+function agree(
+  given: readonly { readonly name: string; readonly value: unknown }[],
+  path: string,
+): void {
+  const [first, ...others] = given;
+  for (const { name, value } of others) {
+    if (JSON.stringify(value) === JSON.stringify(first!.value)) continue;
+    throw new CheckpointError(
+      `${path}: ${first!.name} is ${shown(first!.value)}, but ${name} is ${shown(value)}: ` +
+        "remove the one that is not the model's",
+    );
+  }
+}
+
+interface Group {
+  readonly name: string;
+  readonly base: unknown;
+  readonly scaling: RopeScaling | undefined;
+  readonly unknownFields: readonly string[];
+}
+
+function readGroup(
+  field: "rope_parameters" | "rope_scaling",
+  fields: Readonly<Record<string, unknown>>,
+  path: string,
+): Group {
+  const outer = objectOf(fields[field], `${path}: ${field}`);
+  // Models with several kinds of layers have parameters for each kind; here every layer is of one kind.
+  const nested = (outer.full_attention ?? null) !== null;
+  const name = nested ? `${field}.full_attention` : field;
+  const inner = nested ? objectOf(outer.full_attention, `${path}: ${name}`) : outer;
+  const { rope_type: newType, type: oldType, rope_theta: base } = inner;
+  agree(
+    [{ name: `${name}.rope_type`, value: newType }, { name: `${name}.type`, value: oldType }]
+      .filter(({ value }) => (value ?? null) !== null),
+    path,
+  );
+  const type = newType ?? oldType ?? (isPlain(inner) ? "default" : undefined);
+  if (typeof type !== "string" || !Object.hasOwn(FIELDS, type)) {
+    throw new CheckpointError(
+      `${path}: ${name}.rope_type is ${shown(type)}, wanted one of ${
+        Object.keys(FIELDS).join(", ")
+      }`,
+    );
+  }
+  const share = inner.partial_rotary_factor ?? 1;
+  if (share !== 1) {
+    throw new CheckpointError(
+      `${path}: ${name}.partial_rotary_factor is ${shown(share)}, wanted 1`,
+    );
+  }
+  const known = ["rope_type", "type", "rope_theta", "partial_rotary_factor"];
+  const own = FIELDS[type as keyof typeof FIELDS] as readonly string[];
+  const others = nested ? Object.keys(outer).filter((each) => !LAYER_KINDS.includes(each)) : [];
+  return {
+    name,
+    base,
+    scaling: scalingOf(type as keyof typeof FIELDS, inner, { name, path, fields }),
+    unknownFields: [
+      ...others.map((each) => `${field}.${each}`),
+      ...Object.keys(inner)
+        .filter((each) => !known.includes(each) && !own.includes(each))
+        // A null says nothing.
+        .filter((each) => inner[each] !== null)
+        .map((each) => `${name}.${each}`),
+    ],
+  };
+}
+
+const LAYER_KINDS: readonly string[] = ["full_attention", "sliding_attention"];
+
+/** `{}` and `{"rope_theta": …}` ask for no scaling. */
+function isPlain(group: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(group).every((name) => name === "rope_theta");
+}
+
+function scalingOf(
+  type: keyof typeof FIELDS,
+  group: Readonly<Record<string, unknown>>,
+  { name, path, fields }: {
+    readonly name: string;
+    readonly path: string;
+    readonly fields: Readonly<Record<string, unknown>>;
+  },
+): RopeScaling | undefined {
+  const number = (field: string, value: unknown = group[field]): number => {
+    if (typeof value === "number") return value;
+    throw new CheckpointError(`${path}: ${name}.${field} is ${shown(value)}, wanted a number`);
+  };
+  switch (type) {
+    case "default":
+      return undefined;
+    case "linear":
+      return { type, factor: number("factor") };
+    case "llama3":
+      return {
+        type,
+        factor: number("factor"),
+        lowFrequencyFactor: number("low_freq_factor"),
+        highFrequencyFactor: number("high_freq_factor"),
+        originalPositions: number(
+          "original_max_position_embeddings",
+          group.original_max_position_embeddings ?? fields.original_max_position_embeddings,
+        ),
+      };
+  }
+}

@@ -1,0 +1,67 @@
+/** Sliding windows in config.json: which layers have one, and whether it leaves keys of a context out. */
+import type { Family } from "../../pretrained/architecture.ts";
+import { CheckpointError } from "../error.ts";
+import { shown } from "../json.ts";
+
+/**
+ * Refuses a model whose queries do not see all keys of a context in front of them. A window that is as long as the
+ * context changes nothing.
+ *
+ * @param fields of config.json
+ * @param options the family, whose fields differ, the number of layers, the longest context that is asked for, and the
+ * path for messages
+ * @throws {CheckpointError} for a window shorter than the context, and for layers of other kinds
+ */
+export function refuseSlidingWindow(
+  fields: Readonly<Record<string, unknown>>,
+  { family, layers, context, path }: {
+    readonly family: Family;
+    readonly layers: unknown;
+    readonly context: number;
+    readonly path: string;
+  },
+): void {
+  const kinds = fields.layer_types ?? null;
+  const named = kinds === null ? undefined : layerKinds(kinds, { layers, path });
+  const window = fields.sliding_window ?? null;
+  if (window === null) {
+    if (!named?.includes("sliding_attention")) return;
+    throw new CheckpointError(
+      `${path}: layer_types names sliding_attention, but sliding_window is null`,
+    );
+  }
+  if (named !== undefined && !named.includes("sliding_attention")) return;
+  if (family === "qwen2" || family === "qwen3") {
+    // Qwen's switch; without it the window means nothing.
+    if (fields.use_sliding_window !== true) return;
+    const first = fields.max_window_layers ?? 28; // the families' default
+    if (named === undefined && typeof first === "number" && first >= Number(layers)) return;
+  }
+  if (Number.isSafeInteger(window) && (window as number) >= context) return;
+  throw new CheckpointError(
+    `${path}: sliding_window is ${shown(window)}, wanted at least the context of ${context} ` +
+      "tokens or null: windows that leave keys out are not computed",
+  );
+}
+
+const KINDS = ["full_attention", "sliding_attention"];
+
+function layerKinds(
+  kinds: unknown,
+  { layers, path }: { readonly layers: unknown; readonly path: string },
+): string[] {
+  if (!Array.isArray(kinds) || kinds.length !== layers) {
+    throw new CheckpointError(
+      `${path}: layer_types is ${shown(kinds)}, wanted a list of the ${
+        shown(layers)
+      } layers' kinds`,
+    );
+  }
+  const other = kinds.find((kind) => !KINDS.includes(kind));
+  if (other !== undefined) {
+    throw new CheckpointError(
+      `${path}: layer_types names ${shown(other)}, wanted ${KINDS.join(" or ")}`,
+    );
+  }
+  return kinds;
+}

@@ -1,0 +1,77 @@
+/** JSON files of a checkpoint, which may come from strangers: read whole, and believed in nothing. */
+import { CheckpointError } from "./error.ts";
+
+/** The longest text that is read: a tokenizer's file has up to 35 MB. */
+const MOST_TEXT_BYTES = 2 ** 27;
+
+/**
+ * Reads a text file.
+ *
+ * @param path of a regular file
+ * @throws {CheckpointError} if it is not there, cannot be read, or is longer than any such file
+ */
+export async function readText(path: string): Promise<string> {
+  try {
+    const { size, isFile } = await Deno.stat(path);
+    if (!isFile) throw new Error("it is not a regular file");
+    if (size > MOST_TEXT_BYTES) throw new Error(`it has ${size} bytes`);
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new CheckpointError(`${path}: no such file`);
+    throw new CheckpointError(`${path}: cannot be read: ${reasonOf(error)}`);
+  }
+}
+
+/**
+ * Reads a JSON file that holds an object.
+ *
+ * @param path of a regular file
+ * @returns its fields; those that it does not have itself are undefined
+ * @throws {CheckpointError} if it cannot be read, is not JSON, or is no object
+ */
+export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
+  return objectOf(parseJson(await readText(path), path), path);
+}
+
+/**
+ * Parses JSON from a file.
+ *
+ * @param text of the file
+ * @param path for the message
+ * @throws {CheckpointError} if it is none
+ */
+export function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CheckpointError(`${path}: is not JSON`);
+  }
+}
+
+/**
+ * Takes an object from a file.
+ *
+ * @param value of any kind
+ * @param path for the message
+ * @returns its fields; those that it does not have itself are undefined
+ * @throws {CheckpointError} if it is no object
+ */
+export function objectOf(value: unknown, path: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new CheckpointError(`${path}: is ${shown(value)}, wanted an object`);
+  }
+  // Without a prototype: a field such as "constructor" is there only if the file has it.
+  return Object.assign(Object.create(null), value);
+}
+
+/** A value from a file, for a message. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "missing";
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+/** Why the system refused something, in one line and without numbers of the system's own. */
+export function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/ \(os error \d+\).*/, "").replaceAll(/\s+/g, " ");
+}

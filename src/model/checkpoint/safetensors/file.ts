@@ -1,0 +1,161 @@
+/** One safetensors file, of which only the header is read when it is opened, and tensors or parts of them on demand. */
+import { CheckpointError } from "../error.ts";
+import { reasonOf } from "../json.ts";
+import { parseHeader, quoted, type TensorEntry } from "./header.ts";
+import {
+  bytesPerNumber,
+  FLOAT_TYPES,
+  type FloatType,
+  isFloatType,
+  storedPart,
+  widen,
+} from "./types.ts";
+
+/** The format's own limit. */
+const MOST_HEADER_BYTES = 100_000_000;
+
+/** What a file holds in place of its content where Git LFS did not fetch it. */
+const POINTER = "version https://git-lfs.github.com/";
+
+/** Elements of a tensor, counted in the order of its bytes. */
+export interface ElementRange {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** An open file. */
+export class TensorFile implements Disposable {
+  readonly path: string;
+  /** By name, in the order of their bytes. */
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+  readonly #file: Deno.FsFile;
+  /** Where the tensors' bytes begin. */
+  readonly #start: number;
+  /** The last read that was asked for: a file has one place at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    path: string,
+    { file, start, entries }: {
+      readonly file: Deno.FsFile;
+      readonly start: number;
+      readonly entries: readonly TensorEntry[];
+    },
+  ) {
+    this.path = path;
+    this.#file = file;
+    this.#start = start;
+    this.entries = new Map(entries.map((entry) => [entry.name, entry]));
+  }
+
+  /**
+   * Opens a file and reads its header.
+   *
+   * @param path of a regular file
+   * @throws {CheckpointError} if it cannot be read, is no safetensors file or not a whole one
+   */
+  static async open(path: string): Promise<TensorFile> {
+    const fail = (problem: string): never => {
+      throw new CheckpointError(`${path}: ${problem}`);
+    };
+    let file: Deno.FsFile | undefined;
+    try {
+      file = await Deno.open(path, { read: true });
+      const { size, isFile } = await file.stat();
+      if (!isFile) return fail("is not a regular file");
+      if (size < 8) return fail(`has ${size} bytes, too few for a safetensors file`);
+      const first = await readExactly(file, new Uint8Array(Math.min(size, POINTER.length)));
+      if (new TextDecoder().decode(first) === POINTER) {
+        return fail("is a pointer of Git LFS and not the file itself: fetch it with git lfs pull");
+      }
+      const length = new DataView(first.buffer).getBigUint64(0, true);
+      if (length > BigInt(Math.min(MOST_HEADER_BYTES, size - 8))) {
+        return fail(`says that its header has ${length} bytes, but the file has ${size}`);
+      }
+      await file.seek(8, Deno.SeekMode.Start);
+      const header = await readExactly(file, new Uint8Array(Number(length)));
+      const start = 8 + header.length;
+      const entries = parseHeader(header, { size: size - start, fail });
+      const opened = new TensorFile(path, { file, start, entries });
+      file = undefined;
+      return opened;
+    } catch (error) {
+      if (error instanceof CheckpointError) throw error;
+      if (error instanceof Deno.errors.NotFound) return fail("no such file");
+      return fail(`cannot be read: ${reasonOf(error)}`);
+    } finally {
+      file?.close();
+    }
+  }
+
+  /**
+   * The type of a tensor.
+   *
+   * @param name of an entry
+   * @throws {CheckpointError} if its numbers are of no type that is read
+   */
+  typeOf(name: string): FloatType {
+    const { type } = this.entries.get(name)!;
+    if (isFloatType(type)) return type;
+    throw new CheckpointError(
+      `${this.path}: ${quoted(name)} is of type ${quoted(type)}, wanted one of ${
+        FLOAT_TYPES.join(", ")
+      }`,
+    );
+  }
+
+  /**
+   * Reads elements of a tensor.
+   *
+   * @param name of an entry
+   * @param range which elements; all of them by default
+   * @returns the elements in float32, exactly
+   * @throws {CheckpointError} if the file cannot be read, or its type is none that is read
+   */
+  async read(name: string, range?: ElementRange): Promise<Float32Array<ArrayBuffer>> {
+    const type = this.typeOf(name);
+    const { start, end } = this.entries.get(name)!;
+    const size = bytesPerNumber(type);
+    const { start: first, count } = range ?? { start: 0, count: (end - start) / size };
+    const numbers = new Float32Array(count);
+    await this.readBytes(storedPart(numbers, type), start + first * size);
+    return widen(numbers, type);
+  }
+
+  /**
+   * Reads bytes as they are.
+   *
+   * @param bytes what is filled
+   * @param offset from the end of the header
+   * @throws {CheckpointError} if the file cannot be read
+   */
+  readBytes(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<Uint8Array<ArrayBuffer>> {
+    const read = this.#last.then(async () => {
+      try {
+        await this.#file.seek(this.#start + offset, Deno.SeekMode.Start);
+        return await readExactly(this.#file, bytes);
+      } catch (error) {
+        throw new CheckpointError(`${this.path}: cannot be read: ${reasonOf(error)}`);
+      }
+    });
+    this.#last = read.catch(() => {});
+    return read;
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** Fills all of it. */
+async function readExactly(
+  file: Deno.FsFile,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  for (let offset = 0; offset < bytes.length;) {
+    const count = await file.read(bytes.subarray(offset));
+    if (count === null) throw new Error("it ended while it was read");
+    offset += count;
+  }
+  return bytes;
+}

@@ -1,0 +1,85 @@
+/** The types of weights, each of which float32 holds exactly: float32 itself, half precision and bfloat16. */
+
+/** The types that are read, as safetensors files name them. */
+export const FLOAT_TYPES = ["F32", "F16", "BF16"] as const;
+
+/** One of {@linkcode FLOAT_TYPES}. */
+export type FloatType = typeof FLOAT_TYPES[number];
+
+/** Whether a type is one that is read. */
+export function isFloatType(type: string): type is FloatType {
+  return (FLOAT_TYPES as readonly string[]).includes(type);
+}
+
+/**
+ * What a number of a type takes.
+ *
+ * @param type of the weights
+ */
+export function bytesPerNumber(type: FloatType): 2 | 4 {
+  return type === "F32" ? 4 : 2;
+}
+
+/**
+ * Makes float32 of numbers, in place: stored bytes lie at the end of the buffer, as many numbers as it takes in float32.
+ *
+ * @param numbers the buffer; `bytes` of {@linkcode storedPart} hold the stored numbers
+ * @param type of what is stored
+ * @returns the same buffer, with the numbers in float32: exactly, subnormal ones, −0, infinities and NaN as well
+ */
+export function widen(
+  numbers: Float32Array<ArrayBuffer>,
+  type: FloatType,
+): Float32Array<ArrayBuffer> {
+  const { buffer, byteOffset } = storedPart(numbers, type);
+  const { length } = numbers;
+  // From the front on: what is written never reaches what is still to be read.
+  if (type === "BF16") {
+    const stored = new Uint16Array(buffer, byteOffset, length);
+    const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, length);
+    for (let i = 0; i < length; i++) bits[i] = stored[i]! << 16;
+  } else if (type === "F16") {
+    const stored = new Float16Array(buffer, byteOffset, length);
+    for (let i = 0; i < length; i++) numbers[i] = stored[i]!;
+  }
+  return numbers;
+}
+
+/**
+ * The end of a buffer, where stored bytes are put for {@linkcode widen}.
+ *
+ * @param numbers as many float32 as there are stored numbers
+ * @param type of what is stored
+ */
+export function storedPart(
+  numbers: Float32Array<ArrayBuffer>,
+  type: FloatType,
+): Uint8Array<ArrayBuffer> {
+  const length = numbers.length * bytesPerNumber(type);
+  return new Uint8Array(
+    numbers.buffer,
+    numbers.byteOffset + numbers.byteLength - length,
+    length,
+  );
+}
+
+/** The bits of an exponent that is all ones: of an infinity or a NaN. */
+const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
+
+/**
+ * Looks for an infinity or a NaN by its bits.
+ *
+ * @param bytes of stored numbers, at a multiple of 4
+ * @param type of theirs
+ * @returns the index of the first; −1 if all numbers are finite
+ */
+export function indexOfNonFinite(bytes: Uint8Array<ArrayBuffer>, type: FloatType): number {
+  const mask = EXPONENT[type];
+  const numbers = type === "F32"
+    ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+    : new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  for (let i = 0; i < numbers.length; i++) {
+    if ((numbers[i]! & mask) === mask) return i;
+  }
+  return -1;
+}

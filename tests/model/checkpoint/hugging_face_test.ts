@@ -1,0 +1,300 @@
+import { CheckpointError } from "../../../src/model/checkpoint/error.ts";
+import {
+  huggingFaceConfig,
+  parseHuggingFaceConfig,
+} from "../../../src/model/checkpoint/hugging_face.ts";
+import type { Architecture } from "../../../src/model/pretrained/architecture.ts";
+import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
+import { SMALL_LLAMA } from "../../support/model/llama.ts";
+import { CONFIGS, type Fields } from "../../support/model/configs.ts";
+
+const own: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
+const ownFields = huggingFaceConfig(own, 9);
+
+function parse(fields: Fields, context?: number): Architecture {
+  return parseHuggingFaceConfig(JSON.stringify(fields), "c.json", { context });
+}
+
+function refused(fields: Fields, message: string, context?: number): void {
+  const error = assertThrows(() => parse(fields, context), CheckpointError, message);
+  assert(error.message.startsWith("c.json: "), error.message);
+  assert(!error.message.includes("\n"), error.message);
+}
+
+Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what is no shape", () => {
+  assertEquals(parse(ownFields), {
+    family: "llama",
+    config: own,
+    positions: 9,
+    beginToken: undefined,
+    endTokens: [],
+    unknownFields: [],
+  });
+  const change = (fields: Fields) => ({ ...ownFields, ...fields });
+  assertEquals(
+    parse(change({ num_key_value_heads: undefined })).config.keyValueHeads,
+    own.queryHeads,
+  );
+  refused(
+    change({ num_attention_heads: 3 }),
+    "num_attention_heads is 3, wanted a multiple of the 2",
+  );
+  refused(change({ hidden_size: undefined }), "hidden_size is missing, wanted an integer");
+  refused(change({ hidden_size: "12" }), 'hidden_size is "12"');
+  refused(change({ head_dim: undefined }), "head_dim is 3, wanted");
+  refused(change({ rms_norm_eps: undefined }), "rms_norm_eps is missing");
+  refused(change({ max_position_embeddings: 0 }), "max_position_embeddings is 0");
+  refused(change({ gradsink: { v_scale: "most" } }), 'gradsink.v_scale is "most"');
+  refused(
+    change({ gradsink: { layers_without_attention: [3] } }),
+    "gradsink.layers_without_attention is [3]",
+  );
+  refused(change({ gradsink: 5 }), "gradsink: is 5, wanted an object");
+  refused(
+    change({ gradsink: { v_scale: "none", gate: 1 } }),
+    "gradsink.gate is unknown: a later version wrote it",
+  );
+  refused(
+    change({ gradsink: { v_scale: "fixed", v_scale_constant: 7 } }),
+    "gradsink.v_scale_constant is 7, wanted 0.0",
+  );
+  refused(change({ bos_token_id: "<s>" }), 'bos_token_id is "<s>", wanted a token\'s number');
+  for (const text of ["", "[]", "null", '"{}"', "{"]) {
+    assertThrows(() => parseHuggingFaceConfig(text, "c.json"), CheckpointError, "c.json: is ");
+  }
+  // What an object inherits is no field of the file.
+  assertThrows(
+    () => parseHuggingFaceConfig('{"__proto__":{"model_type":"llama"}}', "c.json"),
+    CheckpointError,
+    "model_type is missing",
+  );
+});
+
+Deno.test("huggingFaceConfig() writes no model that it has no fields for", () => {
+  assertThrows(
+    () => huggingFaceConfig({ ...own, projectionBiases: true }, 9),
+    RangeError,
+    "huggingFaceConfig: projectionBiases is true",
+  );
+});
+
+Deno.test("parseHuggingFaceConfig() reads each family, as transformers 4 and 5 write it", () => {
+  const shape = {
+    vocabulary: 64,
+    layers: 2,
+    modelDim: 32,
+    queryHeads: 4,
+    keyValueHeads: 2,
+    headDim: 8,
+    feedForwardDim: 48,
+    normEpsilon: 1e-6,
+    ropeBase: 10_000,
+    tiedHead: false,
+    vScale: "none",
+    layersWithoutAttention: [],
+  } as const satisfies LlamaConfig;
+  const llama3 = {
+    type: "llama3",
+    factor: 32,
+    lowFrequencyFactor: 1,
+    highFrequencyFactor: 4,
+    originalPositions: 16,
+  } as const;
+  const wanted: Record<keyof typeof CONFIGS, Partial<Architecture> & { config: LlamaConfig }> = {
+    llamaOf4: {
+      config: { ...shape, ropeBase: 500_000, tiedHead: true, ropeScaling: llama3 },
+      beginToken: 1,
+      endTokens: [2, 3],
+    },
+    llamaOf5: {
+      config: { ...shape, ropeBase: 500_000, tiedHead: true, ropeScaling: llama3 },
+      beginToken: 1,
+      endTokens: [2, 3],
+    },
+    mistralOf4: { family: "mistral", config: { ...shape, ropeBase: 1e6 } },
+    qwen2Of4: {
+      family: "qwen2",
+      config: { ...shape, ropeBase: 1e6, tiedHead: true, projectionBiases: true },
+    },
+    qwen2Of5: {
+      family: "qwen2",
+      config: { ...shape, ropeBase: 1e6, tiedHead: true, projectionBiases: true },
+    },
+    qwen3Of4: {
+      family: "qwen3",
+      config: { ...shape, headDim: 16, ropeBase: 1e6, tiedHead: true, queryKeyNorm: true },
+    },
+    qwen3Of5: {
+      family: "qwen3",
+      config: { ...shape, headDim: 16, ropeBase: 1e6, tiedHead: true, queryKeyNorm: true },
+    },
+  };
+  for (const [name, fields] of Object.entries(CONFIGS)) {
+    assertEquals(parse(fields), {
+      family: "llama",
+      positions: 128,
+      beginToken: undefined,
+      endTokens: [],
+      unknownFields: [],
+      ...wanted[name as keyof typeof CONFIGS],
+    }, name);
+  }
+});
+
+Deno.test("parseHuggingFaceConfig() takes the defaults of each family", () => {
+  const { head_dim: _, num_key_value_heads: __, ...qwen3 } = CONFIGS.qwen3Of4;
+  const wide = { ...qwen3, num_attention_heads: 64 };
+  assertEquals(parse(wide).config.headDim, 128);
+  assertEquals(parse(wide).config.keyValueHeads, 32);
+  const { num_key_value_heads: ___, ...mistral } = CONFIGS.mistralOf4;
+  assertEquals(parse({ ...mistral, num_attention_heads: 8, head_dim: 4 }).config.keyValueHeads, 8);
+  // Null asks for as many as there are of queries.
+  assertEquals(parse({ ...mistral, num_key_value_heads: null }).config.keyValueHeads, 4);
+  const { rope_theta: ____, ...plain } = CONFIGS.mistralOf4;
+  assertEquals(parse(plain).config.ropeBase, 10_000);
+});
+
+Deno.test("parseHuggingFaceConfig() reads RoPE's fields wherever they stand, and refuses contradictions", () => {
+  const { rope_theta: _, rope_scaling: __, ...none } = ownFields;
+  const ropeOf = (fields: Fields): unknown[] => {
+    const { config: { ropeBase, ropeScaling }, unknownFields } = parse({ ...none, ...fields });
+    return [ropeBase, ropeScaling, unknownFields];
+  };
+  const plain = [500, undefined, []];
+  assertEquals(ropeOf({ rope_theta: 500, rope_scaling: null }), plain);
+  assertEquals(ropeOf({ rope_theta: 500, rope_scaling: { rope_type: "default" } }), plain);
+  assertEquals(ropeOf({ rope_theta: 500, rope_scaling: { type: "default" } }), plain);
+  assertEquals(ropeOf({ rope_parameters: { rope_type: "default", rope_theta: 500 } }), plain);
+  assertEquals(ropeOf({ rope_parameters: { rope_theta: 500 } }), plain);
+  assertEquals(
+    ropeOf({ rope_parameters: { full_attention: { rope_type: "default", rope_theta: 500 } } }),
+    plain,
+  );
+  const parameters = { rope_type: "default", rope_theta: 500 };
+  assertEquals(ropeOf({ rope_theta: 500, rope_parameters: parameters }), plain);
+  assertEquals(ropeOf({ rope_scaling: {}, rope_parameters: parameters }), plain);
+  const linear = [10_000, { type: "linear", factor: 4 }, []];
+  assertEquals(ropeOf({ rope_scaling: { type: "linear", factor: 4 } }), linear);
+  assertEquals(
+    ropeOf({ rope_scaling: { type: "linear", rope_type: "linear", factor: 4 } }),
+    linear,
+  );
+  assertEquals(ropeOf({ rope_parameters: { rope_type: "linear", factor: 4 } }), linear);
+  assertEquals(
+    ropeOf({ rope_theta: 500, rope_scaling: { type: "default", beta: 1, mscale: null } }),
+    [500, undefined, ["rope_scaling.beta"]],
+  );
+  const wrong: readonly [Fields, string][] = [
+    [
+      { rope_theta: 10_000, rope_parameters: parameters },
+      "rope_theta is 10000, but rope_parameters.rope_theta is 500: remove the one",
+    ],
+    [
+      { rope_scaling: { type: "linear", factor: 4 }, rope_parameters: parameters },
+      'rope_parameters is "default", but rope_scaling is {"type":"linear","factor":4}',
+    ],
+    [
+      { rope_scaling: { type: "linear", rope_type: "default", factor: 4 } },
+      'rope_scaling.rope_type is "default", but rope_scaling.type is "linear"',
+    ],
+    [{ rope_scaling: { factor: 2 } }, "rope_scaling.rope_type is missing, wanted one of default"],
+    [{ rope_scaling: "linear" }, 'rope_scaling: is "linear", wanted an object'],
+    [{ rope_parameters: { rope_type: "yarn", factor: 4 } }, 'rope_type is "yarn", wanted one of'],
+    [{ rope_scaling: { type: "dynamic", factor: 4 } }, 'rope_type is "dynamic", wanted one of'],
+    [{ rope_scaling: { type: "toString" } }, 'rope_type is "toString", wanted one of'],
+    [{ rope_scaling: { type: "linear" } }, "rope_scaling.factor is missing, wanted a number"],
+    [{ rope_scaling: { type: "linear", factor: -1 } }, "RoPE's factor is -1, wanted a finite"],
+    [
+      { rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1 } },
+      "rope_scaling.high_freq_factor is missing",
+    ],
+    [
+      { rope_parameters: { rope_type: "default", partial_rotary_factor: 0.5 } },
+      "rope_parameters.partial_rotary_factor is 0.5, wanted 1",
+    ],
+    [{ rope_theta: "10000" }, 'rope_theta is "10000"'],
+  ];
+  for (const [fields, message] of wrong) refused({ ...none, ...fields }, message);
+});
+
+Deno.test("parseHuggingFaceConfig() refuses a sliding window only where it leaves keys out", () => {
+  const { mistralOf4: mistral, qwen2Of4: qwen2 } = CONFIGS;
+  const binds = "sliding_window is 8, wanted at least the context of 128 tokens or null";
+  for (const fields of [mistral, { ...ownFields, max_position_embeddings: 128 }]) {
+    refused({ ...fields, sliding_window: 8 }, binds);
+    parse({ ...fields, sliding_window: 8 }, 8);
+    parse({ ...fields, sliding_window: 128 });
+    refused({ ...fields, sliding_window: 8 }, "the context of 9 tokens", 9);
+    refused({ ...fields, sliding_window: "8" }, 'sliding_window is "8"');
+    refused({ ...fields, sliding_window: 0 }, "sliding_window is 0");
+  }
+  parse({ ...qwen2, sliding_window: 8, use_sliding_window: false });
+  const sliding = { ...qwen2, sliding_window: 8, use_sliding_window: true };
+  refused({ ...sliding, max_window_layers: 1 }, binds);
+  parse({ ...sliding, max_window_layers: 2 });
+  parse({ ...sliding, max_window_layers: 0, layer_types: Array(2).fill("full_attention") });
+  const types = ["full_attention", "sliding_attention"];
+  refused({ ...sliding, layer_types: types }, binds);
+  refused({ ...mistral, layer_types: types }, "layer_types names sliding_attention, but");
+  refused(
+    { ...mistral, layer_types: ["full_attention", "chunked_attention"] },
+    'layer_types names "chunked_attention", wanted full_attention or sliding_attention',
+  );
+  refused({ ...mistral, layer_types: ["full_attention"] }, "wanted a list of the 2 layers' kinds");
+});
+
+Deno.test("parseHuggingFaceConfig() refuses by name what it does not compute", () => {
+  const wrong: readonly [Fields, string][] = [
+    [{ model_type: "gpt_neox" }, 'model_type is "gpt_neox", wanted one of llama, mistral, qwen2'],
+    [{ model_type: "mixtral" }, 'model_type is "mixtral"'],
+    [{ architectures: ["LlamaForSequenceClassification"] }, "architectures is"],
+    [{ architectures: ["MistralForCausalLM"] }, 'wanted ["LlamaForCausalLM"]'],
+    [{ hidden_act: "gelu" }, 'hidden_act is "gelu", wanted "silu"'],
+    [{ hidden_act: undefined }, "hidden_act is missing"],
+    [
+      { attention_bias: true },
+      "attention_bias is true, wanted false: a bias of attention's output",
+    ],
+    [{ mlp_bias: true }, "mlp_bias is true, wanted false"],
+    [{ quantization_config: { bits: 4, quant_method: "gptq" } }, "quantization_config is"],
+    [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor is 0.5, wanted 1"],
+    [{ num_local_experts: 8 }, "num_local_experts is 8, wanted 0"],
+    [{ num_experts: 60 }, "num_experts is 60"],
+    [{ norm_type: "layernorm" }, 'norm_type is "layernorm", wanted "rmsnorm"'],
+    [{ layer_norm_eps: 1e-3 }, "layer_norm_eps is 0.001, wanted 0.00001"],
+    [{ final_logit_softcapping: 30 }, "final_logit_softcapping is 30, wanted null"],
+    [{ residual_multiplier: 0.22 }, "residual_multiplier is 0.22, wanted 1"],
+    [{ no_rope_layers: [1, 1, 0] }, "no_rope_layers is [1,1,0], wanted []"],
+    [{ is_encoder_decoder: true }, "is_encoder_decoder is true"],
+    [{ pruned_heads: { 1: [0] } }, "pruned_heads is"],
+    [{ per_layer_config: { 0: { head_dim: 4 } } }, "per_layer_config is"],
+  ];
+  for (const [fields, message] of wrong) refused({ ...ownFields, ...fields }, message);
+});
+
+Deno.test("parseHuggingFaceConfig() passes over nothing: neutral values, known fields, and a list of the rest", () => {
+  const { unknownFields } = parse({
+    ...ownFields,
+    quantization_config: null,
+    num_experts: 0,
+    pruned_heads: {},
+    residual_multiplier: 1,
+    layer_norm_eps: own.normEpsilon,
+    rope_interleaved: false,
+    is_llama_config: true,
+    id2label: { 0: "LABEL_0" },
+    transformers_version: "4.57.1",
+    _name_or_path: "here",
+    eos_token_id: -1,
+    auto_map: { AutoModelForCausalLM: "modeling.Model" },
+    gate_softness: 0.3,
+  });
+  assertEquals(unknownFields, ["auto_map", "gate_softness"]);
+  assertEquals(parse({ ...ownFields, rope_interleaved: true }).unknownFields, ["rope_interleaved"]);
+  // Qwen2 always has biases on query, key and value; its class does not read the field.
+  for (const given of [true, false]) {
+    const { config, unknownFields } = parse({ ...CONFIGS.qwen2Of4, attention_bias: given });
+    assertEquals([config.projectionBiases, unknownFields], [true, ["attention_bias"]]);
+  }
+});
