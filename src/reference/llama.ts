@@ -16,6 +16,7 @@ import {
 } from "./llama/forward.ts";
 import { EMBEDDING, FINAL_NORM, layerParameterNames } from "./llama/parameters.ts";
 import {
+  biasBackward,
   embedBackward,
   linearBackward,
   mergeHeads,
@@ -213,7 +214,7 @@ class LlamaBackward {
       outputGradient: halfGradient,
     });
     gradients.set(names.attentionOutput, out.weightGradient.data);
-    const unturned = { ...this.#model.layout("query"), ropeBase: undefined };
+    const unturned = { ...this.#model.layout("query"), rope: undefined };
     const outputGradient = splitHeads(out.inputGradient, unturned);
     const by = attentionBackward({ query, key, value, output, logSumExp, outputGradient, vScale });
     if (this.#model.config.vScale === "learned") {
@@ -228,10 +229,17 @@ class LlamaBackward {
       ["value", by.valueGradient],
     ] as const;
     const normGradient = paths.map(([kind, gradient]) => {
+      const merged = mergeHeads(gradient, this.#model.layout(kind));
+      const outputGradient = kind === "value" || memory.headNorms === undefined
+        ? merged
+        : this.#headNormBackward(layer, { kind, memory, merged, gradients });
+      if (this.#model.config.projectionBiases) {
+        gradients.set(names[`${kind}Bias`], biasBackward(outputGradient).data);
+      }
       const found = linearBackward({
         input: norm.output,
         weight: this.#model.parameter(names[kind]),
-        outputGradient: mergeHeads(gradient, this.#model.layout(kind)),
+        outputGradient,
       });
       gradients.set(names[kind], found.weightGradient.data);
       return found.inputGradient;
@@ -260,5 +268,24 @@ class LlamaBackward {
       },
     };
     return { trace, inputGradient };
+  }
+
+  /** The gradient by what a norm of queries or keys is given, [B T, H D], and by its gain. */
+  #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
+    readonly kind: "query" | "key";
+    readonly memory: AttentionMemory;
+    readonly merged: ReferenceTensor;
+    readonly gradients: Map<string, Float64Array>;
+  }): ReferenceTensor {
+    const name = layerParameterNames(layer)[`${kind}Norm`];
+    const input = memory.plain[kind];
+    const { inputGradient, gainGradient } = rmsNormBackward({
+      input,
+      gain: this.#model.parameter(name),
+      inverseRms: memory.headNorms![kind].inverseRms,
+      outputGradient: { data: merged.data, shape: input.shape },
+    });
+    gradients.set(name, gainGradient.data);
+    return { data: inputGradient.data, shape: merged.shape };
   }
 }

@@ -25,6 +25,20 @@ function optionsOf(config: LlamaConfig, seed = 1): LlamaOptions {
 const models: Readonly<Record<string, Partial<LlamaConfig>>> = {
   ...Object.fromEntries(V_SCALE_VARIANTS.map((vScale) => [vScale, { vScale }])),
   "tied head": { tiedHead: true, vScale: "learned" },
+  "projection biases": { projectionBiases: true },
+  "norms of query and key": { queryKeyNorm: true },
+  "biases in front of the norms of query and key": { projectionBiases: true, queryKeyNorm: true },
+  "linear RoPE scaling": { ropeScaling: { type: "linear", factor: 3 } },
+  // Of the four frequencies the first stays, two are mixed, and the last is divided by 8.
+  "Llama 3's RoPE scaling": {
+    ropeScaling: {
+      type: "llama3",
+      factor: 8,
+      lowFrequencyFactor: 1,
+      highFrequencyFactor: 8,
+      originalPositions: 64,
+    },
+  },
   "attention in all layers": { layers: 1, layersWithoutAttention: [], keyValueHeads: 4 },
 };
 
@@ -170,7 +184,7 @@ Deno.test("llamaLoss() does not see later tokens, and begins at the entropy of a
 });
 
 Deno.test("splitHeads() turns Hugging Face's pairs, and mergeHeads() undoes it", () => {
-  const layout = { batch: 1, context: 3, heads: 2, headDim: 4, ropeBase: 16 };
+  const layout = { batch: 1, context: 3, heads: 2, headDim: 4, rope: { ropeBase: 16 } };
   const rows = tensor(randomNormal({ seed: 1, length: 24 }), [3, 8]);
   const turned = splitHeads(rows, layout);
   assertEquals(turned.shape, [1, 2, 3, 4]);

@@ -1,8 +1,9 @@
 /** The forward pass of the twin's Llama-like model, which keeps what the backward pass needs. */
 import { attentionForward, type ReferenceVScale } from "../attention.ts";
-import { checkConfig, type LlamaConfig, refusePretrainedParts, vScaleConstant } from "./config.ts";
+import { checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
 import { EMBEDDING, FINAL_NORM, HEAD, layerParameterNames, listParameters } from "./parameters.ts";
 import {
+  addBias,
   constantVector,
   crossEntropy,
   embed,
@@ -42,6 +43,10 @@ export interface LlamaOptions {
 /** What the forward pass of one attention leaves for the backward pass. */
 export interface AttentionMemory {
   readonly norm: Normed;
+  /** In front of the norms of query and key, if there are any: [B T H, D] each. */
+  readonly plain: { readonly query: ReferenceTensor; readonly key: ReferenceTensor };
+  /** Those norms; undefined without them. */
+  readonly headNorms: { readonly query: Normed; readonly key: Normed } | undefined;
   readonly query: ReferenceTensor;
   readonly key: ReferenceTensor;
   readonly value: ReferenceTensor;
@@ -85,7 +90,6 @@ export class LlamaForward {
   /** Checks that the parameters and the tokens are the model's. */
   constructor({ config, parameters, batch }: LlamaOptions) {
     checkConfig(config);
-    refusePretrainedParts(config, { operation: "llama" });
     this.config = config;
     this.batch = batch;
     for (const { name, shape } of listParameters(config)) {
@@ -115,15 +119,21 @@ export class LlamaForward {
 
   /** How the rows of queries, keys or values are cut into heads. */
   layout(kind: "query" | "key" | "value"): HeadLayout {
-    const { queryHeads, keyValueHeads, headDim, ropeBase } = this.config;
+    const { queryHeads, keyValueHeads, headDim, ropeBase, ropeScaling } = this.config;
     const { batch, context } = this.batch;
     return {
       batch,
       context,
       heads: kind === "query" ? queryHeads : keyValueHeads,
       headDim,
-      ropeBase: kind === "value" ? undefined : ropeBase,
+      rope: kind === "value" ? undefined : { ropeBase, ropeScaling },
     };
+  }
+
+  /** Rows [B T, H D] as rows of single heads, [B T H, D]. */
+  #perHead({ data }: ReferenceTensor): ReferenceTensor {
+    const { headDim } = this.config;
+    return { data, shape: [data.length / headDim, headDim] };
   }
 
   /** What attention does to its values. */
@@ -146,19 +156,43 @@ export class LlamaForward {
     const norm = this.#norm(input, names.attentionNorm);
     const project = (kind: "query" | "key" | "value") => {
       const weight = this.parameter(names[kind]);
-      return splitHeads(linearForward({ input: norm.output, weight }), this.layout(kind));
+      const rows = linearForward({ input: norm.output, weight });
+      return this.config.projectionBiases
+        ? addBias(rows, this.parameter(names[`${kind}Bias`]))
+        : rows;
     };
-    const [query, key, value] = [project("query"), project("key"), project("value")];
+    const plain = { query: this.#perHead(project("query")), key: this.#perHead(project("key")) };
+    const headNorms = this.config.queryKeyNorm
+      ? {
+        query: this.#norm(plain.query, names.queryNorm),
+        key: this.#norm(plain.key, names.keyNorm),
+      }
+      : undefined;
+    const query = splitHeads(headNorms?.query.output ?? plain.query, this.layout("query"));
+    const key = splitHeads(headNorms?.key.output ?? plain.key, this.layout("key"));
+    const value = splitHeads(project("value"), this.layout("value"));
     const vScale = this.#vScale(layer);
     const used = held === undefined || vScale === undefined
       ? { value, vScale }
       : { value: holdFast(value, { held, constant: vScale.constant }) };
     const { output, logSumExp } = attentionForward({ query, key, ...used });
     // Values are not turned, and neither is what is made of them.
-    const merged = mergeHeads(output, { ...this.layout("query"), ropeBase: undefined });
+    const merged = mergeHeads(output, { ...this.layout("query"), rope: undefined });
     const weight = this.parameter(names.attentionOutput);
     const residual = linearForward({ input: merged, weight });
-    return { norm, query, key, value, vScale, output, logSumExp, merged, residual };
+    return {
+      norm,
+      plain,
+      headNorms,
+      query,
+      key,
+      value,
+      vScale,
+      output,
+      logSumExp,
+      merged,
+      residual,
+    };
   }
 
   #layerForward(

@@ -1,6 +1,7 @@
 /** The parts of a Llama-like model that are no operators of the suite by themselves, in float64. */
 import { matmul } from "../matmul.ts";
 import { type ReferenceTensor, tensor, zeros } from "../tensor.ts";
+import { ropeFrequencies, type RopeOptions } from "./rope.ts";
 
 /** A weight matrix acting on rows. */
 export interface Linear {
@@ -25,6 +26,20 @@ export function linearBackward(
   };
 }
 
+/** Y + b, the same vector added to every row. */
+export function addBias(rows: ReferenceTensor, bias: ReferenceTensor): ReferenceTensor {
+  const width = bias.data.length;
+  return { data: rows.data.map((x, i) => x + bias.data[i % width]!), shape: rows.shape };
+}
+
+/** ∂L/∂b = Σ over rows of ∂L/∂(Y + b): [width]. */
+export function biasBackward(outputGradient: ReferenceTensor): ReferenceTensor {
+  const width = outputGradient.shape.at(-1)!;
+  const gradient = zeros([width]);
+  outputGradient.data.forEach((x, i) => gradient.data[i % width]! += x);
+  return gradient;
+}
+
 /** How rows of a layer are cut into heads. */
 export interface HeadLayout {
   /** B */
@@ -35,12 +50,12 @@ export interface HeadLayout {
   readonly heads: number;
   /** D */
   readonly headDim: number;
-  /** The base of RoPE's angles; undefined leaves the heads as they are. */
-  readonly ropeBase: number | undefined;
+  /** RoPE's base and scaling; undefined leaves the heads as they are. */
+  readonly rope: Omit<RopeOptions, "headDim"> | undefined;
 }
 
 /**
- * Cuts rows [B T, H D] into heads [B, H, T, D] and turns them by RoPE: with the angle t base^(−2i/D),
+ * Cuts rows [B T, H D] into heads [B, H, T, D] and turns them by RoPE: with the angle t times frequency i,
  * columns i and i + D/2 of a head, x and y, become x cos − y sin and y cos + x sin. These pairs are
  * those of Hugging Face's Llama.
  *
@@ -49,8 +64,9 @@ export interface HeadLayout {
 export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;
   const output = zeros([batch, heads, context, headDim]);
+  const frequencies = frequenciesOf(layout);
   forEachHead(layout, ({ t, row, head }) => {
-    turn(layout, { from: rows.data, start: row, to: output.data, end: head, t });
+    turn(frequencies, { from: rows.data, start: row, to: output.data, end: head, t });
   });
   return output;
 }
@@ -59,8 +75,9 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;
   const output = zeros([batch * context, heads * headDim]);
+  const frequencies = frequenciesOf(layout);
   forEachHead(layout, ({ t, row, head }) => {
-    turn(layout, { from: perHead.data, start: head, to: output.data, end: row, t: -t });
+    turn(frequencies, { from: perHead.data, start: head, to: output.data, end: row, t: -t });
   });
   return output;
 }
@@ -80,9 +97,14 @@ function forEachHead(
   }
 }
 
+/** [D/2]; all 0 without RoPE. */
+function frequenciesOf({ headDim, rope }: HeadLayout): Float64Array {
+  return rope === undefined ? new Float64Array(headDim / 2) : ropeFrequencies({ headDim, ...rope });
+}
+
 /** Copies one head's row, turned by the angles of position t. */
 function turn(
-  { headDim, ropeBase }: HeadLayout,
+  frequencies: Float64Array,
   { from, start, to, end, t }: {
     readonly from: Float64Array;
     readonly start: number;
@@ -91,13 +113,9 @@ function turn(
     readonly t: number;
   },
 ): void {
-  if (ropeBase === undefined) {
-    for (let i = 0; i < headDim; i++) to[end + i] = from[start + i]!;
-    return;
-  }
-  const half = headDim / 2;
+  const half = frequencies.length;
   for (let i = 0; i < half; i++) {
-    const angle = t * ropeBase ** (-2 * i / headDim);
+    const angle = t * frequencies[i]!;
     const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
     const [x, y] = [from[start + i]!, from[start + i + half]!];
     to[end + i] = x * cos - y * sin;

@@ -19,7 +19,7 @@ export function headsMatchTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "splitHeads and mergeHeads vs twin", async function* (arena, tally) {
     for (const [batch, heads, context, headDim] of [[2, 3, 11, 8], [1, 2, 5, 4]] as const) {
       const rows = drawUniform({ seed: heads, shape: [batch, context, heads * headDim] });
-      const layout = { batch, heads, context, headDim, ropeBase: undefined };
+      const layout = { batch, heads, context, headDim, rope: undefined };
       const { output } = splitHeads(gpu, { input: arena.upload(rows), heads });
       tally.sameBits("splitHeads", {
         actual: await numbersOf(arena, output),
@@ -74,7 +74,7 @@ export function projectionsMatchTwin(gpu: Gpu): Promise<Report> {
             context,
             heads: count,
             headDim,
-            ropeBase: turned ? ropeBase : undefined,
+            rope: turned ? { ropeBase } : undefined,
           };
           const expected = parts.splitHeads(toTwin(cut), layout).data;
           const actual = await numbersOf(arena, split[name as keyof typeof own]);
