@@ -1,6 +1,7 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Kernel } from "../../src/gpu/pipelines.ts";
-import { type Dispatch, Plan, type Scalar } from "../../src/gpu/plan.ts";
+import type { Scalar } from "../../src/gpu/owner.ts";
+import { type Dispatch, Plan } from "../../src/gpu/plan.ts";
 import type { Planned } from "../../src/ops/shared/run_once.ts";
 import { spreadWorkgroups } from "../../src/ops/shared/validation.ts";
 

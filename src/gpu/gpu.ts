@@ -1,7 +1,8 @@
 import { GpuError } from "./gpu_error.ts";
 import type { GpuInfo } from "./gpu_info.ts";
 import { PipelineCache } from "./pipelines.ts";
-import type { Plan, Scalar } from "./plan.ts";
+import type { BufferOwner, Scalar } from "./owner.ts";
+import type { Plan } from "./plan.ts";
 import { Tensor } from "./tensor.ts";
 
 /**
@@ -19,7 +20,7 @@ import { Tensor } from "./tensor.ts";
  * console.log(gpu.info.vendor, gpu.info.backend, gpu.info.software ? "software" : "hardware");
  * ```
  */
-export class Gpu {
+export class Gpu implements BufferOwner {
   /** What was opened. */
   readonly info: GpuInfo;
   /** The device, for those who bring kernels of their own. */

@@ -1,4 +1,4 @@
-import type { Gpu } from "./gpu.ts";
+import type { BufferOwner, Scalar } from "./owner.ts";
 import type { Kernel } from "./pipelines.ts";
 
 /**
@@ -11,9 +11,6 @@ export interface Cost {
   /** Bytes read and written. */
   readonly bytes: number;
 }
-
-/** One number of a kernel's uniform parameters. */
-export type Scalar = { readonly u32: number } | { readonly f32: number };
 
 /** One dispatch of a plan. */
 export interface Dispatch {
@@ -68,13 +65,13 @@ export class Plan {
   readonly operator: string;
   /** What one run costs at the least. */
   readonly cost: Cost;
-  readonly #gpu: Gpu;
+  readonly #gpu: BufferOwner;
   readonly #steps: readonly Step[];
   readonly #buffers: readonly GPUBuffer[];
   #disposed = false;
 
   /** Made by the operators' `plan…` functions. */
-  constructor(gpu: Gpu, options: PlanOptions) {
+  constructor(gpu: BufferOwner, options: PlanOptions) {
     this.operator = options.operator;
     this.cost = options.cost;
     this.#gpu = gpu;
@@ -117,7 +114,7 @@ export class Plan {
   }
 
   /** True if the plan was made for this `Gpu`. */
-  belongsTo(gpu: Gpu): boolean {
+  belongsTo(gpu: BufferOwner): boolean {
     return this.#gpu === gpu;
   }
 

@@ -1,4 +1,4 @@
-import type { Gpu } from "./gpu.ts";
+import type { BufferOwner } from "./owner.ts";
 
 /**
  * A row-major float32 array in GPU memory. Made by `gpu.tensor`, `gpu.empty` and the operators.
@@ -18,7 +18,7 @@ export class Tensor {
   /** The number of elements. */
   readonly length: number;
   #uploaded: Float32Array | undefined;
-  readonly #gpu: Gpu;
+  readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;
   /** Of a slice: whose memory it is, and where in it, in elements. */
   readonly #part: { readonly whole: Tensor; readonly start: number } | undefined;
@@ -26,7 +26,7 @@ export class Tensor {
 
   /** Made by `gpu.tensor`, `gpu.empty`, `slice` and the operators. */
   constructor(
-    gpu: Gpu,
+    gpu: BufferOwner,
     buffer: GPUBuffer,
     shape: readonly number[],
     origin?: Float32Array | { readonly whole: Tensor; readonly start: number },
@@ -53,7 +53,7 @@ export class Tensor {
   }
 
   /** True if the tensor lives on this `Gpu`. */
-  belongsTo(gpu: Gpu): boolean {
+  belongsTo(gpu: BufferOwner): boolean {
     return this.#gpu === gpu;
   }
 

@@ -5,7 +5,8 @@ import attentionBackwardPanelsValveSource from "../../../kernels/attention/panel
 import type { PanelTile } from "../../../kernels/attention/panels/panel.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
-import type { Dispatch, Scalar } from "../../gpu/plan.ts";
+import type { Scalar } from "../../gpu/owner.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./call.ts";
 import type { AttentionShape } from "./shape.ts";
 import { unfitForStorage } from "../shared/unfit.ts";

@@ -1,5 +1,6 @@
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Cost, Scalar } from "../../gpu/plan.ts";
+import type { Scalar } from "../../gpu/owner.ts";
+import type { Cost } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import {
   checkFinite,
