@@ -1,6 +1,7 @@
 /** The lengths of a matrix product, how its operands lie in memory, and what it costs. */
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Cost, Scalar } from "../../gpu/plan.ts";
+import type { Scalar } from "../../gpu/owner.ts";
+import type { Cost } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { checkMatmulShapes } from "../../reference/matmul.ts";
 import { checkTensor, elementCount } from "../shared/validation.ts";
@@ -29,6 +30,14 @@ export interface MatmulShape {
   readonly right: MatmulStrides;
   /** Whether what is computed is stored transposed. Default: false. */
   readonly storedTransposed?: boolean;
+}
+
+/** A checked call of the matrix product, with its output tensor. */
+export interface MatmulCall {
+  readonly shape: MatmulShape;
+  readonly left: Tensor;
+  readonly right: Tensor;
+  readonly product: Tensor;
 }
 
 /** Arguments of {@linkcode matmul}. */

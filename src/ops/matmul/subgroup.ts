@@ -4,7 +4,7 @@ import { matmulSubgroup } from "../../../kernels/matmul/subgroup.wgsl.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
 import { type MatmulOperand, type MatmulReading, type MatmulSide, planOperand } from "./packing.ts";
-import { matmulParameters } from "./shape.ts";
+import { type MatmulCall, matmulParameters } from "./shape.ts";
 import { chooseSubgroupTile } from "./subgroup_choice.ts";
 import {
   storesVectors,
@@ -12,7 +12,6 @@ import {
   type SubgroupPart,
   tileCount,
 } from "./subgroup_cost.ts";
-import type { MatmulCall } from "./variants.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 

@@ -11,20 +11,11 @@ import {
 } from "../../../kernels/matmul/tiled.wgsl.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
-import type { Tensor } from "../../gpu/tensor.ts";
-import { matmulParameters, type MatmulShape } from "./shape.ts";
+import { type MatmulCall, matmulParameters, type MatmulShape } from "./shape.ts";
 import { planSubgroup } from "./subgroup.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
-
-/** A checked call of the matrix product, with its output tensor. */
-export interface MatmulCall {
-  readonly shape: MatmulShape;
-  readonly left: Tensor;
-  readonly right: Tensor;
-  readonly product: Tensor;
-}
 
 /** Rows and columns of the product that one workgroup computes. */
 interface TileSize {
