@@ -8,32 +8,11 @@ import { checkConfig, type LlamaConfig, refusePretrainedParts } from "../referen
 import { listParameters } from "../reference/llama/parameters.ts";
 import type { Trace } from "../reference/llama/trace.ts";
 import { type Batch, type BatchTensors, batchTensors, writeBatch } from "./llama/batch.ts";
-import {
-  type KernelPreference,
-  type LinearInput,
-  type LlamaBuild,
-  startBuild,
-} from "./llama/build.ts";
+import { type LinearInput, type LlamaBuild, type LlamaOptions, startBuild } from "./llama/build.ts";
 import { planHead, planLosses } from "./llama/head.ts";
 import { planGradients, planStates } from "./llama/passes.ts";
 import { packTensors } from "./parameter_packs.ts";
 import { Workspace } from "./workspace.ts";
-
-/** What a {@linkcode Llama} is made from. */
-export interface LlamaOptions {
-  /** The model's shape. */
-  readonly config: LlamaConfig;
-  /** B: the sequences of a micro-batch. */
-  readonly batch: number;
-  /** T: the tokens of a sequence. */
-  readonly context: number;
-  /** The values of every parameter of `listParameters(config)`, by name. */
-  readonly parameters: ReadonlyMap<string, Float32Array>;
-  /** How many micro-batches a step's gradient is the mean of. Default: 1. */
-  readonly microBatches?: number;
-  /** Which kernels to take where there is a choice. Default: `steps`. */
-  readonly kernels?: KernelPreference;
-}
 
 /** Parameters side by side. */
 export interface ParameterPack {

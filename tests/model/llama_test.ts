@@ -1,6 +1,7 @@
 /** The model on the GPU: what its passes leave alone, add up and refuse. That they are right is llama_twin_test.ts's. */
 import type { Gpu } from "../../mod.ts";
-import { Llama, type LlamaOptions } from "../../src/model/llama.ts";
+import { Llama } from "../../src/model/llama.ts";
+import type { LlamaOptions } from "../../src/model/llama/build.ts";
 import { headChunkRows } from "../../src/model/llama/head.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { onEachRuntime, siblingGpu } from "../support/gpu.ts";

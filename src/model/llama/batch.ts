@@ -1,7 +1,7 @@
 /** A model's batch: the tokens that it is given, and their tensors. */
 import type { Tensor } from "../../gpu/tensor.ts";
 import { embeddingOrder } from "../../ops/model/embedding.ts";
-import type { LlamaOptions } from "../llama.ts";
+import type { LlamaOptions } from "./build.ts";
 import type { Workspace } from "../workspace.ts";
 
 /** One batch. */

@@ -9,7 +9,6 @@ import { planMatmul } from "../../ops/matmul.ts";
 import { rotaryAngles } from "../../ops/model/projections.ts";
 import type { Variant } from "../../ops/shared/variants.ts";
 import { type LlamaConfig, vScaleConstant } from "../../reference/llama/config.ts";
-import type { LlamaOptions } from "../llama.ts";
 import type { PackedTensors } from "../parameter_packs.ts";
 import type { Workspace } from "../workspace.ts";
 
@@ -19,6 +18,22 @@ import type { Workspace } from "../workspace.ts";
  * compile fastest, for a few steps.
  */
 export type KernelPreference = "steps" | "start";
+
+/** What a {@linkcode Llama} is made from. */
+export interface LlamaOptions {
+  /** The model's shape. */
+  readonly config: LlamaConfig;
+  /** B: the sequences of a micro-batch. */
+  readonly batch: number;
+  /** T: the tokens of a sequence. */
+  readonly context: number;
+  /** The values of every parameter of `listParameters(config)`, by name. */
+  readonly parameters: ReadonlyMap<string, Float32Array>;
+  /** How many micro-batches a step's gradient is the mean of. Default: 1. */
+  readonly microBatches?: number;
+  /** Which kernels to take where there is a choice. Default: `steps`. */
+  readonly kernels?: KernelPreference;
+}
 
 /** The kernels by name; undefined is each operator's own choice. */
 export interface KernelChoice {
