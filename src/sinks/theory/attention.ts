@@ -15,32 +15,11 @@
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
 import { lambdaParallel } from "../../reference/jacobians.ts";
-import type { AttentionTrace } from "../../reference/llama/trace.ts";
 import { tensor } from "../../reference/tensor.ts";
 import { vScaleBackward, vScaleForward } from "../../reference/v_scale.ts";
-import type { AttentionShape } from "../attention_column.ts";
 import { type Numbers, rowDistance, rowNorm } from "../numbers.ts";
 import { CheckMeter } from "./slack.ts";
-import { addHead, KeySums } from "./head.ts";
-import type { LayerValve } from "../valve.ts";
-
-/** The checks of attention. */
-export type AttentionChecks = Readonly<
-  Record<
-    | "weights"
-    | "value"
-    | "key"
-    | "query"
-    | "firstQuery"
-    | "rows"
-    | "weightedBound"
-    | "massBound"
-    | "momentBound"
-    | "keyBound"
-    | "queryBound",
-    CheckMeter
-  >
->;
+import { addHead, type AttentionChecks, type AttentionLayer, KeySums } from "./head.ts";
 
 /** Empty meters for all layers. */
 export function attentionChecks(): AttentionChecks {
@@ -60,17 +39,6 @@ export function attentionChecks(): AttentionChecks {
     keyBound: bound("key bound", "‖∇k_s‖ ≤ Q_max B_max M_s/√D"),
     queryBound: bound("query bound", "‖∇q_t‖ ≤ B_max ΔK_max/√D"),
   };
-}
-
-/** A layer to check. */
-export interface AttentionLayer {
-  readonly attention: AttentionTrace<Numbers>;
-  /** The batch here is how many sequences are looked at, the first ones. */
-  readonly shape: AttentionShape;
-  readonly layer: number;
-  readonly valve: LayerValve | undefined;
-  /** s */
-  readonly position: number;
 }
 
 /**

@@ -3,7 +3,39 @@
  * and its share of the sums that say something about keys and values.
  */
 import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
-import type { AttentionChecks, AttentionLayer } from "./attention.ts";
+import type { AttentionTrace } from "../../reference/llama/trace.ts";
+import type { AttentionShape } from "../attention_column.ts";
+import type { LayerValve } from "../valve.ts";
+import type { CheckMeter } from "./slack.ts";
+
+/** The checks of attention. */
+export type AttentionChecks = Readonly<
+  Record<
+    | "weights"
+    | "value"
+    | "key"
+    | "query"
+    | "firstQuery"
+    | "rows"
+    | "weightedBound"
+    | "massBound"
+    | "momentBound"
+    | "keyBound"
+    | "queryBound",
+    CheckMeter
+  >
+>;
+
+/** A layer to check. */
+export interface AttentionLayer {
+  readonly attention: AttentionTrace<Numbers>;
+  /** The batch here is how many sequences are looked at, the first ones. */
+  readonly shape: AttentionShape;
+  readonly layer: number;
+  readonly valve: LayerValve | undefined;
+  /** s */
+  readonly position: number;
+}
 
 /** Sums by key position of one key head, over the query heads that read it. */
 export class KeySums {
