@@ -99,14 +99,6 @@ export function compareEarly(
   return compareWith(byPosition, { position, first, last });
 }
 
-/** R_GS(s): position s against all others up to T_e. */
-export function compareGradients(
-  byPosition: ArrayLike<number>,
-  { position, lastGradientPosition }: SinkSettings,
-): SinkComparison {
-  return compareWith(byPosition, { position, first: 0, last: lastGradientPosition });
-}
-
 /**
  * The positions that arrays by position keep: all up to `dense`, then 2^k − 1, the last, and s.
  *

@@ -20,7 +20,7 @@ const mutants: Readonly<Record<string, Mutant>> = {
     to: "",
   },
   "R_GS compares with one position less": {
-    file: "numbers.ts",
+    file: "meters/gradient.ts",
     from: "first: 0, last: lastGradientPosition",
     to: "first: 0, last: lastGradientPosition - 1",
   },

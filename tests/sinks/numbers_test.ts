@@ -1,13 +1,13 @@
 import {
   checkSettings,
   compareEarly,
-  compareGradients,
   medianOf,
   quantile,
   quartilesOf,
   thinnedPositions,
 } from "../../src/sinks/numbers.ts";
 import { DEFAULT_SINK_SETTINGS } from "../../src/sinks/measurement.ts";
+import { gradientSinkRatio } from "../../src/sinks/meters/gradient.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 
 Deno.test("quantile() interpolates as numpy does", () => {
@@ -30,17 +30,17 @@ Deno.test("medianOf() and quartilesOf() take any order and know nothing of no nu
   assertEquals(quartilesOf([]), null);
 });
 
-Deno.test("compareEarly() and compareGradients() cut off what the sequence does not have", () => {
+Deno.test("compareEarly() and gradientSinkRatio() cut off what the sequence does not have", () => {
   const settings = DEFAULT_SINK_SETTINGS;
   assertEquals(compareEarly([6, 1, 2, 3], settings), { sink: 6, early: 2, ratio: 3 });
-  assertEquals(compareGradients([6, 1, 2, 3], settings), { sink: 6, early: 2, ratio: 3 });
+  assertEquals(gradientSinkRatio([6, 1, 2, 3], settings), { sink: 6, early: 2, ratio: 3 });
   // Early tokens end at 15, gradients' at 31.
   const steps = Array.from(
     { length: 100 },
     (_, t) => t === 0 ? 30 : t <= 15 ? 1 : t <= 31 ? 3 : 99,
   );
   assertEquals(compareEarly(steps, settings).ratio, 30);
-  assertEquals(compareGradients(steps, settings).early, (15 + 3 * 16) / 31);
+  assertEquals(gradientSinkRatio(steps, settings).early, (15 + 3 * 16) / 31);
   assertEquals(compareEarly([6, 0, 0], settings).ratio, null);
 });
 

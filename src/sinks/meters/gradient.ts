@@ -1,5 +1,6 @@
-/** Norms of gradients by position: of the sum over sequences, and of single sequences. */
-import type { Numbers } from "../numbers.ts";
+/** The gradient-sink ratio R_GS, and the norms of gradients by position that it compares. */
+import type { SinkComparison, SinkSettings } from "../measurement.ts";
+import { compareWith, type Numbers } from "../numbers.ts";
 
 /** How a traced tensor lies in memory: [B, heads, T, width], heads being 1 for residual states. */
 export interface StateShape {
@@ -70,4 +71,17 @@ export class GradientMeter {
   single(): number[] {
     return Array.from(this.#single, (sum) => sum / this.#sequences);
   }
+}
+
+/**
+ * R_GS(s): the norm of the gradient at position s over the mean norm at all other positions up to T_e.
+ *
+ * @param byPosition ‖∇_{h̃_t}L‖ of every position t
+ * @param settings s and T_e
+ */
+export function gradientSinkRatio(
+  byPosition: ArrayLike<number>,
+  { position, lastGradientPosition }: SinkSettings,
+): SinkComparison {
+  return compareWith(byPosition, { position, first: 0, last: lastGradientPosition });
 }

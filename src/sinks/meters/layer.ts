@@ -5,10 +5,10 @@ import { tensor } from "../../reference/tensor.ts";
 import { vScaleForward } from "../../reference/v_scale.ts";
 import { BranchMeter, type CompressRegression } from "./branch.ts";
 import type { AttentionShape } from "../attention_column.ts";
-import { GradientMeter, type StateShape } from "./gradient.ts";
+import { GradientMeter, gradientSinkRatio, type StateShape } from "./gradient.ts";
 import { HeadMeter, shareAbove } from "./head.ts";
 import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
-import { compareEarly, compareGradients, type Numbers } from "../numbers.ts";
+import { compareEarly, type Numbers } from "../numbers.ts";
 import { MassiveMeter, NormMeter } from "./norm.ts";
 import type { LayerValve } from "../valve.ts";
 
@@ -108,8 +108,8 @@ export class AttentionMeter {
       })),
       sinkRate: shareAbove(heads.map(({ score }) => score), settings.threshold)!,
       idleSinkRate: shareAbove(heads.map(({ idleScore }) => idleScore), settings.threshold),
-      gradientSink: compareGradients(summed, settings),
-      singleGradientSink: compareGradients(single, settings),
+      gradientSink: gradientSinkRatio(summed, settings),
+      singleGradientSink: gradientSinkRatio(single, settings),
       gradients: {
         norm: at(summed),
         query: at(this.gradients.query.summed()),
