@@ -28,7 +28,8 @@ export {
   type LanguageFeature,
   PipelineCache,
 } from "./src/gpu/pipelines.ts";
-export { type Cost, type Dispatch, Plan, type PlanOptions, type Scalar } from "./src/gpu/plan.ts";
+export type { BufferOwner, Scalar } from "./src/gpu/owner.ts";
+export { type Cost, type Dispatch, Plan, type PlanOptions } from "./src/gpu/plan.ts";
 export type { Specialization } from "./src/gpu/specialize.ts";
 export { Tensor } from "./src/gpu/tensor.ts";
 export * from "./src/ops/arithmetic/adamw.ts";

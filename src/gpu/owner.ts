@@ -4,14 +4,21 @@ import type { PipelineCache } from "./pipelines.ts";
 /** One number of a kernel's uniform parameters. */
 export type Scalar = { readonly u32: number } | { readonly f32: number };
 
-/** Owns GPU buffers and turns what the device refuses into errors. `Gpu` is one; its methods say more. */
+/** Owns GPU buffers, and turns what the device refuses into errors. {@linkcode Gpu} is one. */
 export interface BufferOwner {
+  /** The device. */
   readonly device: GPUDevice;
+  /** The compiled kernels. */
   readonly pipelines: PipelineCache;
+  /** True once everything has been freed. */
   readonly disposed: boolean;
+  /** Runs something that calls the device; what the device refuses becomes an error of `operator`. */
   guard<Result>(operator: string, run: () => Result): Result;
+  /** A uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;
+  /** Frees a buffer. */
   free(buffer: GPUBuffer): void;
+  /** Waits for all enqueued work and copies bytes of a buffer to the CPU. */
   readBuffer(
     buffer: GPUBuffer,
     range: { readonly offset: number; readonly size: number },

@@ -17,7 +17,7 @@
 import { lambdaParallel } from "../../reference/jacobians.ts";
 import { tensor } from "../../reference/tensor.ts";
 import { vScaleBackward, vScaleForward } from "../../reference/v_scale.ts";
-import { type Numbers, rowDistance, rowNorm } from "../numbers.ts";
+import { rowDistance, rowNorm } from "../numbers.ts";
 import { CheckMeter } from "./slack.ts";
 import { addHead, type AttentionChecks, type AttentionLayer, KeySums } from "./head.ts";
 
