@@ -1,6 +1,6 @@
 /** The WGSL kernels of the naive baselines. */
 import type { Kernel } from "../../src/gpu/pipelines.ts";
-import workgroupSumSource from "../../kernels/workgroup_sum.wgsl" with { type: "text" };
+import { workgroupSum } from "../../src/ops/shared/parts.ts";
 import attentionColumnStatisticsSource from "./attention/column_statistics.wgsl" with {
   type: "text",
 };
@@ -13,8 +13,7 @@ import attentionTransposedProductSource from "./attention/transposed_product.wgs
 };
 import attentionWeightsSource from "./attention/weights.wgsl" with { type: "text" };
 import multiplySource from "./rows/multiply.wgsl" with { type: "text" };
-import multiplyColumnsSource from "./rows/multiply_columns.wgsl" with { type: "text" };
-import multiplyRowsSource from "./rows/multiply_rows.wgsl" with { type: "text" };
+import multiplyVectorSource from "./rows/multiply_vector.wgsl" with { type: "text" };
 import rmsNormInputGradientSource from "./rows/rms_norm_input_gradient.wgsl" with { type: "text" };
 import rmsNormInverseSource from "./rows/rms_norm_inverse.wgsl" with { type: "text" };
 import rowDotSource from "./rows/dot.wgsl" with { type: "text" };
@@ -29,9 +28,10 @@ function kernel(file: string, source: string): Kernel {
 
 // With workgroup_sum.wgsl in front.
 function reducing(file: string, source: string): Kernel {
-  const workgroupSum = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
   return { parts: [workgroupSum, { file, source }] };
 }
+
+const multiplyVector = kernel("rows/multiply_vector.wgsl", multiplyVectorSource);
 
 /** The naive kernels, by the name of their file. */
 export const kernels = {
@@ -49,8 +49,8 @@ export const kernels = {
   ),
   attentionWeights: kernel("attention/weights.wgsl", attentionWeightsSource),
   multiply: kernel("rows/multiply.wgsl", multiplySource),
-  multiplyColumns: kernel("rows/multiply_columns.wgsl", multiplyColumnsSource),
-  multiplyRows: kernel("rows/multiply_rows.wgsl", multiplyRowsSource),
+  multiplyColumns: multiplyVector,
+  multiplyRows: { ...multiplyVector, constants: { BY_ROW: true } },
   rmsNormInputGradient: kernel("rows/rms_norm_input_gradient.wgsl", rmsNormInputGradientSource),
   rmsNormInverse: reducing("rows/rms_norm_inverse.wgsl", rmsNormInverseSource),
   rowDot: kernel("rows/dot.wgsl", rowDotSource),

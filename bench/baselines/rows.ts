@@ -1,7 +1,6 @@
 /** RMSNorm and V-scale, one elementwise or reducing kernel after the other, with their results in memory. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { sumRowsOf } from "../../src/ops/shared/kernels.ts";
-import { scalarElement } from "../../src/ops/rows/parts.ts";
+import { scalarElement, sumRowsOf } from "../../src/ops/rows/parts.ts";
 import {
   planRmsNormBackward,
   planRmsNormForward,

@@ -97,8 +97,7 @@ const mutants: Readonly<Record<string, Mutant>> = {
     "- 0.99 * logSumExp[row]",
   ),
   "rows/multiply.wgsl": mutant("rms-norm backward", "b[i]", "abs(b[i])"),
-  "rows/multiply_columns.wgsl": mutant("rms-norm forward", "i % parameters.columns", "0u"),
-  "rows/multiply_rows.wgsl": mutant("rms-norm forward", "i / parameters.columns", "0u"),
+  "rows/multiply_vector.wgsl": mutant("rms-norm forward", "i / parameters.columns", "0u"),
   "rows/rms_norm_input_gradient.wgsl": mutant(
     "rms-norm backward",
     "mean[row] *",
@@ -114,8 +113,8 @@ const mutants: Readonly<Record<string, Mutant>> = {
 
 Deno.test("naive fails its check wherever one of its kernels is broken", async () => {
   const gpu = await testGpu("deno");
-  const files = Object.values(naiveKernels).map(({ parts }) => parts.at(-1)!.file);
-  assertEquals(Object.keys(mutants).toSorted(), files.toSorted());
+  const files = new Set(Object.values(naiveKernels).map(({ parts }) => parts.at(-1)!.file));
+  assertEquals(new Set(Object.keys(mutants)), files);
   for (const [file, { kernel, pass, find, replace }] of Object.entries(mutants)) {
     const mutated = siblingGpu(gpu, {});
     let broken = 0;

@@ -1,8 +1,7 @@
+import source from "../../../kernels/model/heads.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Kernel } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { mergeHeadsKernel, splitHeadsKernel } from "./kernels.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -32,20 +31,15 @@ export interface HeadsResult {
   readonly output: Tensor;
 }
 
-interface HeadsShape {
-  readonly batches: number;
-  readonly heads: number;
-  readonly sequenceLength: number;
-  readonly headDim: number;
-}
-
-function planHeads(
+// Swaps the middle dimensions of [B, J, I, D], of which the input has four or the last two as one.
+function planSwap(
   gpu: Gpu,
-  { batches, heads, sequenceLength, headDim }: HeadsShape,
-  { operator, kernel, input, shape }: {
+  input: Tensor,
+  { operator, swapped: [batches, outer, inner, headDim], shape }: {
     readonly operator: string;
-    readonly kernel: Kernel;
-    readonly input: Tensor;
+    /** [B, I, J, D] */
+    readonly swapped: readonly [number, number, number, number];
+    /** The output's shape, of as many elements. */
     readonly shape: readonly number[];
   },
 ): Planned<HeadsResult> {
@@ -57,8 +51,8 @@ function planHeads(
     operator,
     cost: { flops: 0, bytes: 8 * input.length },
     dispatches: [{
-      kernel,
-      parameters: [batches, heads, sequenceLength, headDim / 4].map((u32) => ({ u32 })),
+      kernel: { parts: [{ file: "model/heads.wgsl", source }] },
+      parameters: [batches, outer, inner, headDim / 4].map((u32) => ({ u32 })),
       buffers: [input.binding, outputs.output.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 256)),
     }],
@@ -97,12 +91,8 @@ export function planSplitHeads(gpu: Gpu, options: SplitHeadsOptions): Planned<He
     throw new RangeError(`${operator}: heads is ${heads}, wanted a divisor of ${width}`);
   }
   const headDim = width / heads;
-  return planHeads(gpu, { batches, heads, sequenceLength, headDim }, {
-    operator,
-    kernel: splitHeadsKernel,
-    input,
-    shape: [batches, heads, sequenceLength, headDim],
-  });
+  const swapped = [batches, heads, sequenceLength, headDim] as const;
+  return planSwap(gpu, input, { operator, swapped, shape: swapped });
 }
 
 /**
@@ -154,10 +144,9 @@ export function planMergeHeads(gpu: Gpu, options: MergeHeadsOptions): Planned<He
   const { input } = options;
   checkShape(gpu, input, { operator, name: "input", wanted: ["B", "H", "T", "D"] });
   const [batches, heads, sequenceLength, headDim] = input.shape as [number, number, number, number];
-  return planHeads(gpu, { batches, heads, sequenceLength, headDim }, {
+  return planSwap(gpu, input, {
     operator,
-    kernel: mergeHeadsKernel,
-    input,
+    swapped: [batches, sequenceLength, heads, headDim],
     shape: [batches, sequenceLength, heads * headDim],
   });
 }

@@ -41,26 +41,18 @@ export const modelMutants: readonly Mutant[] = [
     ["places are taken twice", "u32(order[i])", "u32(order[i / 2u * 2u])"],
     ["the first place counts alone", "sum += outputGradient", "sum = outputGradient"],
   ]),
-  ...mutantsOf("model/split_heads.wgsl", heads, [
+  ...mutantsOf("model/heads.wgsl", heads, [
     [
       "batches are mixed up",
-      "matrix / parameters.heads * parameters.sequenceLength",
-      "matrix % parameters.heads * parameters.sequenceLength",
+      "matrix / parameters.outer * parameters.inner",
+      "matrix % parameters.outer * parameters.inner",
     ],
-    ["all heads are the first", "+ matrix % parameters.heads", ""],
+    ["all heads are the first", "+ matrix % parameters.outer", ""],
+    ["positions are not told apart", "* parameters.inner + position)", "* parameters.inner)"],
     [
       "the last head is not written",
-      ">= parameters.batches * parameters.heads",
-      ">= parameters.batches * parameters.heads - 1u",
-    ],
-  ]),
-  ...mutantsOf("model/merge_heads.wgsl", heads, [
-    ["all heads are the first", "+ row % parameters.heads", ""],
-    ["positions are not told apart", "+ position % parameters.sequenceLength", ""],
-    [
-      "the last position is not written",
-      ">= parameters.batches * parameters.sequenceLength",
-      ">= parameters.batches * parameters.sequenceLength - 1u",
+      ">= parameters.batches * parameters.outer",
+      ">= parameters.batches * parameters.outer - 1u",
     ],
   ]),
   ...mutantsOf("model/projections.wgsl", projections, [

@@ -1,6 +1,10 @@
-// Every element of a matrix times its column's factor:  result[row][c] = matrix[row][c] factor[c].
+// Every element of a matrix times its column's factor, or its row's:
 //
-// One invocation an element, 64 a workgroup. No barriers.
+//   result[row][c] = matrix[row][c] factor[c]          or with BY_ROW          matrix[row][c] factor[row]
+//
+// One invocation per element, 64 per workgroup. No barriers.
+
+const BY_ROW: bool = false;
 
 struct Parameters {
   elements: u32, // rows * columns
@@ -9,7 +13,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> matrix: array<f32>; // [rows, columns]
-@group(0) @binding(2) var<storage, read> factor: array<f32>; // [columns]
+@group(0) @binding(2) var<storage, read> factor: array<f32>; // [columns], or [rows]
 @group(0) @binding(3) var<storage, read_write> result: array<f32>; // [rows, columns]
 
 @compute @workgroup_size(64)
@@ -22,5 +26,5 @@ fn main(
   if (i >= parameters.elements) {
     return;
   }
-  result[i] = matrix[i] * factor[i % parameters.columns];
+  result[i] = matrix[i] * factor[select(i % parameters.columns, i / parameters.columns, BY_ROW)];
 }

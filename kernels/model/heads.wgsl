@@ -1,0 +1,34 @@
+// Swaps heads and positions:  output[b][i][j] = input[b][j][i],  each of them a row of D numbers. Rows of all heads
+// become heads of rows where i counts heads, and heads of rows become rows of all heads where j does.
+//
+// One invocation for four neighboring columns, 64 per workgroup, spread over x and y. No barriers.
+
+struct Parameters {
+  batches: u32, // B
+  outer: u32, // I
+  inner: u32, // J
+  vectors: u32, // D / 4
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>; // [B, J, I, D]
+@group(0) @binding(2) var<storage, read_write> output: array<vec4f>; // [B, I, J, D]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let index = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  let vectors = parameters.vectors;
+  let row = index / vectors; // of output: [B, I, J]
+  let matrix = row / parameters.inner; // [B, I]
+  if (matrix >= parameters.batches * parameters.outer) {
+    return;
+  }
+  let position = row % parameters.inner;
+  let source = (matrix / parameters.outer * parameters.inner + position) * parameters.outer
+    + matrix % parameters.outer;
+  output[index] = input[source * vectors + index % vectors];
+}
