@@ -1,8 +1,11 @@
+import sinkStatisticsSource from "../../kernels/attention/sink_statistics.wgsl" with {
+  type: "text",
+};
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { checkQueryAndKey, checkScale } from "./attention/shape.ts";
-import { attentionSinkStatisticsKernel } from "./shared/kernels.ts";
+import { notANumber, workgroupSum } from "./shared/parts.ts";
 import { type Planned, runOnce } from "./shared/run_once.ts";
 import { checkCall, checkInteger, checkShape, emptyTensors } from "./shared/validation.ts";
 
@@ -78,7 +81,12 @@ export function planAttentionSinkStatistics(
       bytes: 4 * (rows * (headDim + 1) + batches * (keyValueHeads * headDim + 3 * queryHeads)),
     },
     dispatches: [{
-      kernel: attentionSinkStatisticsKernel,
+      kernel: {
+        parts: [workgroupSum, notANumber, {
+          file: "attention/sink_statistics.wgsl",
+          source: sinkStatisticsSource,
+        }],
+      },
       parameters: [
         { u32: queryHeads },
         { u32: keyValueHeads },

@@ -1,7 +1,8 @@
+import source from "../../../kernels/arithmetic/adamw.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { adamWKernel } from "../model/kernels.ts";
+import { elementKernel } from "../rows/parts.ts";
 import type { Planned } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -98,7 +99,10 @@ export function planAdamW(gpu: Gpu, options: AdamWOptions): Planned<object> {
   }
   checkSetting("epsilon", epsilon, { holds: epsilon > 0, wanted: "a number above 0" });
   checkSetting("weightDecay", weightDecay, { holds: weightDecay >= 0, wanted: "at least 0" });
-  const { kernel, elements } = adamWKernel(parameter.length);
+  const { kernel, elements } = elementKernel(parameter.length, {
+    file: "arithmetic/adamw.wgsl",
+    source,
+  });
   const plan = new Plan(gpu, {
     operator,
     // The clipping, m (3), v (4), the update (6) and p (4); four tensors read, three written.

@@ -1,7 +1,9 @@
+import accumulateSource from "../../../kernels/arithmetic/accumulate.wgsl" with { type: "text" };
+import addSource from "../../../kernels/arithmetic/add.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { accumulateKernel, addKernel } from "../model/kernels.ts";
+import { elementKernel } from "../rows/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -67,7 +69,10 @@ export function planAdd(gpu: Gpu, options: AddOptions): Planned<AddResult> {
   }
   const count = third === undefined ? 2 : 3;
   const outputs = outputTensors(gpu, operator, { shapes: { sum: first.shape }, given: options });
-  const { kernel, elements } = addKernel(first.length);
+  const { kernel, elements } = elementKernel(first.length, {
+    file: "arithmetic/add.wgsl",
+    source: addSource,
+  });
   const plan = new Plan(gpu, {
     operator,
     cost: { flops: (count - 1) * first.length, bytes: 4 * (count + 1) * first.length },
@@ -129,7 +134,10 @@ export function planAccumulate(gpu: Gpu, options: AccumulateOptions): Planned<ob
   checkTensor(gpu, total, { operator, name: "total" });
   checkShape(gpu, term, { operator, name: "term", wanted: total.shape });
   if (term === total) throw new TypeError(`${operator}: term is total, wanted another tensor`);
-  const { kernel, elements } = accumulateKernel(total.length);
+  const { kernel, elements } = elementKernel(total.length, {
+    file: "arithmetic/accumulate.wgsl",
+    source: accumulateSource,
+  });
   const plan = new Plan(gpu, {
     operator,
     cost: { flops: total.length, bytes: 12 * total.length },

@@ -1,7 +1,7 @@
+import copySource from "../../../kernels/arithmetic/copy.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { copyKernel } from "../model/kernels.ts";
 import type { Planned } from "../shared/run_once.ts";
 import { checkCall, checkInteger, checkTensor, spreadWorkgroups } from "../shared/validation.ts";
 
@@ -68,7 +68,7 @@ export function planCopy(gpu: Gpu, options: CopyOptions): Planned<object> {
     operator,
     cost: { flops: 0, bytes: 8 * length },
     dispatches: [{
-      kernel: copyKernel,
+      kernel: { parts: [{ file: "arithmetic/copy.wgsl", source: copySource }] },
       parameters: [{ u32: length }, { u32: sourceStart }, { u32: copiedStart }],
       buffers: [source.binding, copied.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(length / 64)),

@@ -1,11 +1,17 @@
+import absoluteMaximumSource from "../../../kernels/arithmetic/absolute_maximum.wgsl" with {
+  type: "text",
+};
+import fakeQuantizeSource from "../../../kernels/arithmetic/fake_quantize.wgsl" with {
+  type: "text",
+};
+import fakeQuantizeRowsSource from "../../../kernels/arithmetic/fake_quantize_rows.wgsl" with {
+  type: "text",
+};
+import quantizedSource from "../../../kernels/arithmetic/quantized.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import {
-  absoluteMaximumKernel,
-  fakeQuantizeKernel,
-  fakeQuantizeRowsKernel,
-} from "../model/kernels.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -15,6 +21,17 @@ import {
   emptyTensors,
   spreadWorkgroups,
 } from "../shared/validation.ts";
+
+const quantized: KernelPart = { file: "arithmetic/quantized.wgsl", source: quantizedSource };
+const fakeQuantizeKernel: Kernel = {
+  parts: [quantized, { file: "arithmetic/fake_quantize.wgsl", source: fakeQuantizeSource }],
+};
+const fakeQuantizeRowsKernel: Kernel = {
+  parts: [quantized, {
+    file: "arithmetic/fake_quantize_rows.wgsl",
+    source: fakeQuantizeRowsSource,
+  }],
+};
 
 /** Arguments of {@linkcode fakeQuantize}. */
 export interface FakeQuantizeOptions {
@@ -155,7 +172,9 @@ export function planAbsoluteMaximum(
     operator,
     cost: { flops: input.length, bytes: 4 * (input.length + 2) },
     dispatches: [{
-      kernel: absoluteMaximumKernel,
+      kernel: {
+        parts: [{ file: "arithmetic/absolute_maximum.wgsl", source: absoluteMaximumSource }],
+      },
       parameters: [{ u32: input.length }],
       buffers: [input.binding, maximum.binding],
       workgroups: [1],

@@ -1,7 +1,10 @@
+import normSource from "../../../kernels/arithmetic/norm.wgsl" with { type: "text" };
+import sumSquaresSource from "../../../kernels/arithmetic/sum_squares.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
 import { type Dispatch, Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { normKernel, sumSquaresKernel } from "../model/kernels.ts";
+import { workgroupSum } from "../shared/parts.ts";
 import type { Planned } from "../shared/run_once.ts";
 import { checkCall, checkFinite, checkTensor } from "../shared/validation.ts";
 
@@ -18,6 +21,13 @@ export interface GradientNormResult {
   /** `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it. */
   readonly clipping: Tensor;
 }
+
+const sumSquaresKernel: Kernel = {
+  parts: [workgroupSum, { file: "arithmetic/sum_squares.wgsl", source: sumSquaresSource }],
+};
+const normKernel: Kernel = {
+  parts: [workgroupSum, { file: "arithmetic/norm.wgsl", source: normSource }],
+};
 
 /** Enough runs of a tensor to fill a GPU, few enough that adding them costs nothing. */
 const MOST_RUNS = 256;

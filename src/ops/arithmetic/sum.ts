@@ -1,7 +1,8 @@
+import sumSource from "../../../kernels/arithmetic/sum.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { sumKernel } from "../model/kernels.ts";
+import { workgroupSum } from "../shared/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import { checkCall, checkFinite, checkTensor, emptyTensors } from "../shared/validation.ts";
 
@@ -49,7 +50,7 @@ export function planSum(gpu: Gpu, options: SumOptions): Planned<SumResult> {
     operator,
     cost: { flops: input.length, bytes: 4 * (input.length + 1) },
     dispatches: [{
-      kernel: sumKernel,
+      kernel: { parts: [workgroupSum, { file: "arithmetic/sum.wgsl", source: sumSource }] },
       parameters: [{ u32: input.length }, { f32: factor }],
       buffers: [input.binding, outputs.total.binding],
       workgroups: [1],

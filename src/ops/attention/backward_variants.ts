@@ -1,8 +1,13 @@
+import keyValueSource from "../../../kernels/attention/backward_key_value.wgsl" with {
+  type: "text",
+};
+import querySource from "../../../kernels/attention/backward_query.wgsl" with { type: "text" };
+import rowSource from "../../../kernels/attention/backward_row.wgsl" with { type: "text" };
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
 import { PANEL_LANES, SUBGROUP_PANEL } from "../../../kernels/attention/panels/subgroup_tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Kernel } from "../../gpu/pipelines.ts";
+import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionBackwardCall } from "./call.ts";
@@ -12,6 +17,7 @@ import {
   barrierFreePanelKernels,
   subgroupPanelKernels,
 } from "./panel_kernels.ts";
+import { portableKernel, unrolledKernel } from "./kernel.ts";
 import { type PanelKernels, planPanels, unfitPanels } from "./panels.ts";
 import { type AttentionShape, TILE, tileParameters } from "./shape.ts";
 import { hasWideSubgroups } from "./subgroup.ts";
@@ -23,16 +29,19 @@ import {
   unfitTiled,
 } from "./tiled.ts";
 import { planValve } from "./valve.ts";
-import {
-  attentionBackwardKeyValueKernel,
-  attentionBackwardQueryKernel,
-  attentionBackwardRowKernel,
-  unrolledAttentionKernel,
-} from "../shared/kernels.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
 import { sumConstantTerms } from "../v_scale/constant_gradient.ts";
+
+const rowKernel: Kernel = {
+  parts: [{ file: "attention/backward_row.wgsl", source: rowSource }],
+};
+const queryPart: KernelPart = { file: "attention/backward_query.wgsl", source: querySource };
+const keyValuePart: KernelPart = {
+  file: "attention/backward_key_value.wgsl",
+  source: keyValueSource,
+};
 
 // Writes (logSumExp, D) of every query row, 8 bytes a row.
 function rowDispatch(
@@ -42,7 +51,7 @@ function rowDispatch(
 ): Dispatch {
   const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
   return {
-    kernel: attentionBackwardRowKernel,
+    kernel: rowKernel,
     parameters: [{ u32: rows }, { u32: shape.headDim / 4 }],
     buffers: [output.buffer, outputGradient.buffer, logSumExp.buffer, rowStatistics],
     workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
@@ -130,8 +139,8 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
     const tiles = Math.ceil(sequenceLength / TILE);
     return planPasses(gpu, call, {
       passesHeadDim: true,
-      query: { kernel: attentionBackwardQueryKernel(headDim, software), tiles },
-      keyValue: { kernel: attentionBackwardKeyValueKernel(headDim, software), tiles },
+      query: { kernel: portableKernel(queryPart, headDim, software), tiles },
+      keyValue: { kernel: portableKernel(keyValuePart, headDim, software), tiles },
     });
   },
 };
@@ -151,14 +160,14 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
       return planPasses(gpu, call, {
         passesHeadDim: false,
         query: {
-          kernel: unrolledAttentionKernel(
+          kernel: unrolledKernel(
             "attention/tiled/backward_query.wgsl.ts",
             attentionBackwardQueryTiled({ ...tile, headDim }),
           ),
           tiles: tiles(tile),
         },
         keyValue: {
-          kernel: unrolledAttentionKernel(
+          kernel: unrolledKernel(
             "attention/tiled/backward_key_value.wgsl.ts",
             attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
           ),

@@ -1,5 +1,18 @@
+/** The checked calls of attention, as the variants get them. */
 import type { Tensor } from "../../gpu/tensor.ts";
-import type { AttentionForwardCall } from "./forward_variants.ts";
+import type { AttentionShape, AttentionVScale } from "./shape.ts";
+
+/** A checked call of attention forward, with its output tensors. */
+export interface AttentionForwardCall {
+  readonly shape: AttentionShape;
+  readonly scale: number;
+  readonly vScale: AttentionVScale | undefined;
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly output: Tensor;
+  readonly logSumExp: Tensor;
+}
 
 /** A checked call of attention backward, with its output tensors. */
 export interface AttentionBackwardCall extends AttentionForwardCall {

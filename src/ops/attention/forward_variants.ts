@@ -1,16 +1,18 @@
+import forwardSource from "../../../kernels/attention/forward.wgsl" with { type: "text" };
 import { attentionForwardBarrierFree } from "../../../kernels/attention/forward_barrier_free.wgsl.ts";
 import { attentionForwardSubgroup } from "../../../kernels/attention/forward_subgroup.wgsl.ts";
 import { attentionForwardTiled } from "../../../kernels/attention/tiled/forward.wgsl.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Kernel } from "../../gpu/pipelines.ts";
-import type { Tensor } from "../../gpu/tensor.ts";
+import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import {
   BARRIER_FREE_ROWS,
   FORWARD_TILE,
   suitsBarrierFree,
   unfitBarrierFree,
 } from "./barrier_free.ts";
-import { type AttentionShape, type AttentionVScale, TILE, tileParameters } from "./shape.ts";
+import type { AttentionForwardCall } from "./call.ts";
+import { portableKernel, unrolledKernel } from "./kernel.ts";
+import { type AttentionShape, TILE, tileParameters } from "./shape.ts";
 import { suitsSubgroup, unfitSubgroup } from "./subgroup.ts";
 import {
   attentionHalfTiles,
@@ -20,20 +22,9 @@ import {
   unfitTiled,
 } from "./tiled.ts";
 import { planValve } from "./valve.ts";
-import { attentionForwardKernel, unrolledAttentionKernel } from "../shared/kernels.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
 
-/** A checked call of attention forward, with its output tensors. */
-export interface AttentionForwardCall {
-  readonly shape: AttentionShape;
-  readonly scale: number;
-  readonly vScale: AttentionVScale | undefined;
-  readonly query: Tensor;
-  readonly key: Tensor;
-  readonly value: Tensor;
-  readonly output: Tensor;
-  readonly logSumExp: Tensor;
-}
+const portablePart: KernelPart = { file: "attention/forward.wgsl", source: forwardSource };
 
 const portable: Variant<AttentionShape, AttentionForwardCall> = {
   name: "portable",
@@ -45,7 +36,7 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
     return {
       scratch,
       dispatches: [...dispatches, {
-        kernel: attentionForwardKernel(shape.headDim, gpu.info.software),
+        kernel: portableKernel(portablePart, shape.headDim, gpu.info.software),
         parameters: tileParameters(shape, { scale, mode: vScale?.mode }),
         buffers: [
           query.buffer,
@@ -112,7 +103,7 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
       });
       const file = "attention/forward_subgroup.wgsl.ts";
       return planUnrolled(gpu, call, {
-        kernel: unrolledAttentionKernel(file, source, ["subgroups"]),
+        kernel: unrolledKernel(file, source, ["subgroups"]),
         rows,
         passesHeadDim: true,
       });
@@ -130,7 +121,7 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
       const source = attentionForwardTiled({ ...tile, headDim: call.shape.headDim });
       const file = "attention/tiled/forward.wgsl.ts";
       return planUnrolled(gpu, call, {
-        kernel: unrolledAttentionKernel(file, source),
+        kernel: unrolledKernel(file, source),
         rows: 4 * tile.down * tile.quadsDown,
       });
     },
@@ -146,7 +137,7 @@ const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
     const source = attentionForwardBarrierFree(FORWARD_TILE);
     const file = "attention/forward_barrier_free.wgsl.ts";
     return planUnrolled(gpu, call, {
-      kernel: unrolledAttentionKernel(file, source),
+      kernel: unrolledKernel(file, source),
       rows: BARRIER_FREE_ROWS,
       passesHeadDim: true,
     });

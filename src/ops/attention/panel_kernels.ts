@@ -11,14 +11,14 @@ import {
   SUBGROUP_PANEL,
 } from "../../../kernels/attention/panels/subgroup_tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
+import { unrolledKernel } from "./kernel.ts";
 import type { PanelKernels } from "./panels.ts";
 import { hasWideSubgroups } from "./subgroup.ts";
-import { unrolledAttentionKernel } from "../shared/kernels.ts";
 
 /** The kernels for subgroups of 8 lanes. One compilation serves every D. */
 export function subgroupPanelKernels(): PanelKernels {
   const kernel = (name: string, source: string) =>
-    unrolledAttentionKernel(`attention/panels/${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
+    unrolledKernel(`attention/panels/${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
   return {
     tile: SUBGROUP_PANEL,
     columns: SUBGROUP_COLUMNS,
@@ -66,7 +66,7 @@ export function barrierFreePanelKernels(
   headDim: number,
 ): PanelKernels {
   const kernel = (name: string, source: string) =>
-    unrolledAttentionKernel(`attention/panels/${name}_barrier_free.wgsl.ts`, source);
+    unrolledKernel(`attention/panels/${name}_barrier_free.wgsl.ts`, source);
   const waste = (columns: number) => Math.ceil(headDim / columns) * columns;
   const most = options.lanes * options.groups;
   const columns = waste(most / 2) < waste(most) ? most / 2 : most;

@@ -1,7 +1,7 @@
+import squaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionShape, AttentionVScale } from "./shape.ts";
-import { vScaleSquaredNormKernel } from "../shared/kernels.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
@@ -33,7 +33,9 @@ export function planValve(
     valve,
     scratch: [valve],
     dispatches: [{
-      kernel: vScaleSquaredNormKernel,
+      kernel: {
+        parts: [{ file: "v_scale/squared_norm.wgsl", source: squaredNormSource }],
+      },
       parameters: [
         { u32: rows },
         { u32: shape.headDim },

@@ -1,9 +1,12 @@
+import backwardSource from "../../../kernels/model/cross_entropy_backward.wgsl" with {
+  type: "text",
+};
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { crossEntropyBackwardKernel } from "./kernels.ts";
 import { crossEntropyForwardVariants } from "./cross_entropy_variants.ts";
 import { rowShapeClass } from "../rows/parts.ts";
+import { notANumber } from "../shared/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -180,7 +183,9 @@ export function planCrossEntropyBackward(
     // A logit: a difference, an exponential, the target's 1, and the factor.
     cost: { flops: 4 * logits.length, bytes: 4 * (2 * logits.length + 2 * rows) },
     dispatches: [{
-      kernel: crossEntropyBackwardKernel,
+      kernel: {
+        parts: [notANumber, { file: "model/cross_entropy_backward.wgsl", source: backwardSource }],
+      },
       parameters: [{ u32: rows }, { u32: columns }, { f32: factor }],
       buffers: [logits.binding, targets.binding, logSumExp.binding, outputs.logitsGradient.binding],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows * Math.ceil(columns / 4) / 64)),

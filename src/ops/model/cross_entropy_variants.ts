@@ -1,10 +1,17 @@
+import forwardSource from "../../../kernels/model/cross_entropy_forward.wgsl" with { type: "text" };
+import forwardRowsSource from "../../../kernels/model/cross_entropy_forward_rows.wgsl" with {
+  type: "text",
+};
+import rowSource from "../../../kernels/model/cross_entropy_row.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Kernel } from "../../gpu/pipelines.ts";
+import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { crossEntropyForwardKernel, crossEntropyForwardRowsKernel } from "./kernels.ts";
+import { notANumber, workgroupSum } from "../shared/parts.ts";
 import type { RowShape } from "../rows/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
+
+const row: KernelPart = { file: "model/cross_entropy_row.wgsl", source: rowSource };
 
 /** A checked call of cross-entropy forward, with its output tensors. */
 export interface CrossEntropyForwardCall {
@@ -38,7 +45,12 @@ const rowPerInvocation: Variant<RowShape, CrossEntropyForwardCall> = {
   suits: (gpu) => gpu.info.software,
   plan: (gpu, call) =>
     planKernel(gpu, call, {
-      kernel: crossEntropyForwardRowsKernel,
+      kernel: {
+        parts: [notANumber, row, {
+          file: "model/cross_entropy_forward_rows.wgsl",
+          source: forwardRowsSource,
+        }],
+      },
       workgroups: Math.ceil(call.shape.rows / 8),
     }),
 };
@@ -48,7 +60,15 @@ const portable: Variant<RowShape, CrossEntropyForwardCall> = {
   unfit: () => undefined,
   suits: () => true,
   plan: (gpu, call) =>
-    planKernel(gpu, call, { kernel: crossEntropyForwardKernel, workgroups: call.shape.rows }),
+    planKernel(gpu, call, {
+      kernel: {
+        parts: [workgroupSum, notANumber, row, {
+          file: "model/cross_entropy_forward.wgsl",
+          source: forwardSource,
+        }],
+      },
+      workgroups: call.shape.rows,
+    }),
 };
 
 /** The kernels of cross-entropy forward, in order of preference. */

@@ -1,7 +1,9 @@
+import backwardSource from "../../../kernels/model/embedding_backward.wgsl" with { type: "text" };
+import forwardSource from "../../../kernels/model/embedding_forward.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { embeddingBackwardKernel, embeddingForwardKernel } from "./kernels.ts";
+import { elementKernel } from "../rows/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -97,7 +99,10 @@ export function planEmbeddingForward(
     );
   }
   const outputs = emptyTensors(gpu, operator, { output: [...tokens.shape, columns] });
-  const { kernel, elements } = embeddingForwardKernel(columns);
+  const { kernel, elements } = elementKernel(columns, {
+    file: "model/embedding_forward.wgsl",
+    source: forwardSource,
+  });
   const plan = new Plan(gpu, {
     operator,
     cost: { flops: 0, bytes: 4 * tokens.length * (1 + 2 * columns) },
@@ -221,7 +226,10 @@ export function planEmbeddingBackward(
     shapes: { tableGradient: [vocabulary, columns] },
     given: options,
   });
-  const { kernel, elements } = embeddingBackwardKernel(columns);
+  const { kernel, elements } = elementKernel(columns, {
+    file: "model/embedding_backward.wgsl",
+    source: backwardSource,
+  });
   const plan = new Plan(gpu, {
     operator,
     cost: {

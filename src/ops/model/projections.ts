@@ -1,7 +1,11 @@
+import mergeSource from "../../../kernels/model/merge_projections.wgsl" with { type: "text" };
+import projectionsSource from "../../../kernels/model/projections.wgsl" with { type: "text" };
+import splitSource from "../../../kernels/model/split_projections.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
+import type { KernelPart } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { mergeProjectionsKernel, splitProjectionsKernel } from "./kernels.ts";
+import type { ElementKernel } from "../rows/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -11,6 +15,17 @@ import {
   emptyTensors,
   spreadWorkgroups,
 } from "../shared/validation.ts";
+
+const projections: KernelPart = { file: "model/projections.wgsl", source: projectionsSource };
+
+// The elements are those of half a row.
+function projectionsKernel(headDim: number, part: KernelPart): ElementKernel {
+  const width = headDim % 8 === 0 ? 4 : 2;
+  return {
+    kernel: { parts: [projections, part], constants: { Element: `vec${width}f` } },
+    elements: headDim / 2 / width,
+  };
+}
 
 /** Query, key and value of attention. */
 export interface ProjectedHeads {
@@ -130,7 +145,7 @@ function makePlan(
   operator: string,
   { shape, kernel: { kernel, elements }, tensors }: {
     readonly shape: ProjectionsShape;
-    readonly kernel: ReturnType<typeof splitProjectionsKernel>;
+    readonly kernel: ElementKernel;
     readonly tensors: readonly Tensor[];
   },
 ): Plan {
@@ -203,7 +218,10 @@ export function planSplitProjections(
   });
   const plan = makePlan(gpu, operator, {
     shape,
-    kernel: splitProjectionsKernel(headDim),
+    kernel: projectionsKernel(headDim, {
+      file: "model/split_projections.wgsl",
+      source: splitSource,
+    }),
     tensors: [angles, projections, outputs.query, outputs.key, outputs.value],
   });
   return { plan, ...outputs };
@@ -302,7 +320,10 @@ export function planMergeProjections(
   });
   const plan = makePlan(gpu, operator, {
     shape,
-    kernel: mergeProjectionsKernel(headDim),
+    kernel: projectionsKernel(headDim, {
+      file: "model/merge_projections.wgsl",
+      source: mergeSource,
+    }),
     tensors: [angles, queryGradient, keyGradient, valueGradient, outputs.projectionsGradient],
   });
   return { plan, ...outputs };

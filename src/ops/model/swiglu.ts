@@ -1,7 +1,11 @@
+import sigmoidSource from "../../../kernels/model/sigmoid.wgsl" with { type: "text" };
+import backwardSource from "../../../kernels/model/swiglu_backward.wgsl" with { type: "text" };
+import forwardSource from "../../../kernels/model/swiglu_forward.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
+import type { KernelPart } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { swigluBackwardKernel, swigluForwardKernel } from "./kernels.ts";
+import { elementKernel } from "../rows/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -10,6 +14,8 @@ import {
   emptyTensors,
   spreadWorkgroups,
 } from "../shared/validation.ts";
+
+const sigmoid: KernelPart = { file: "model/sigmoid.wgsl", source: sigmoidSource };
 
 /** Arguments of {@linkcode swigluForward}. */
 export interface SwigluForwardOptions {
@@ -84,7 +90,10 @@ export function planSwigluForward(
   const operator = "swigluForward";
   const { rows, columns, hiddenShape } = checkProjections(gpu, operator, options);
   const outputs = emptyTensors(gpu, operator, { hidden: hiddenShape });
-  const { kernel, elements } = swigluForwardKernel(columns);
+  const { kernel, elements } = elementKernel(columns, sigmoid, {
+    file: "model/swiglu_forward.wgsl",
+    source: forwardSource,
+  });
   const plan = new Plan(gpu, {
     operator,
     // An exponential, a sum, a division and two products.
@@ -154,7 +163,10 @@ export function planSwigluBackward(
   const { projections, hiddenGradient } = options;
   checkShape(gpu, hiddenGradient, { operator, name: "hiddenGradient", wanted: hiddenShape });
   const outputs = emptyTensors(gpu, operator, { projectionsGradient: projections.shape });
-  const { kernel, elements } = swigluBackwardKernel(columns);
+  const { kernel, elements } = elementKernel(columns, sigmoid, {
+    file: "model/swiglu_backward.wgsl",
+    source: backwardSource,
+  });
   const plan = new Plan(gpu, {
     operator,
     // σ (3), h′ u and h′ g s (3), s (1 + g (1 − s)) (4), and their product.

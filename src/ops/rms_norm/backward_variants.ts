@@ -1,18 +1,18 @@
+import backwardGainSource from "../../../kernels/rms_norm/backward_gain.wgsl" with { type: "text" };
+import backwardInputSource from "../../../kernels/rms_norm/backward_input.wgsl" with {
+  type: "text",
+};
 import { rmsNormBackwardFused } from "../../../kernels/rms_norm/backward_fused.wgsl.ts";
 import { rmsNormBackwardRowsGradient } from "../../../kernels/rms_norm/backward_rows_gradient.wgsl.ts";
 import { rmsNormBackwardRowsMean } from "../../../kernels/rms_norm/backward_rows_mean.wgsl.ts";
 import { rmsNormBackwardTile } from "../../../kernels/rms_norm/backward_tile.wgsl.ts";
-import rmsNormBackwardRowSource from "../../../kernels/rms_norm/backward_row.wgsl" with {
+import backwardRowSource from "../../../kernels/rms_norm/backward_row.wgsl" with {
   type: "text",
 };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import {
-  rmsNormBackwardGainKernel,
-  rmsNormBackwardInputKernel,
-  sumRowsOf,
-} from "../shared/kernels.ts";
+import { workgroupSum } from "../shared/parts.ts";
 import {
   divideRows,
   ELEMENTS_PER_LANE,
@@ -21,8 +21,9 @@ import {
   type RowShape,
   type RowSum,
   scalarElement,
-  subgroupSum,
-  workgroupSum,
+  subgroupRowSum,
+  sumRowsOf,
+  workgroupRowSum,
 } from "../rows/parts.ts";
 import { divideIntoTiles, suitsTiles, unfitForTiles } from "../rows/tiles.ts";
 import { unfitForStorage, unfitForSubgroups } from "../shared/unfit.ts";
@@ -81,12 +82,12 @@ const tile: BackwardVariant = {
       buffers,
       workgroups: [tiles],
     };
-    const { part, constants, features } = subgroupSum(gpu, columns);
+    const { part, constants, features } = subgroupRowSum(gpu, columns);
     const rest: Dispatch = {
       kernel: {
         parts: [scalarElement, part, {
           file: "rms_norm/backward_row.wgsl",
-          source: rmsNormBackwardRowSource,
+          source: backwardRowSource,
         }],
         constants,
         features,
@@ -211,21 +212,22 @@ const subgroup: BackwardVariant = {
   name: "subgroup",
   unfit: (gpu, shape) =>
     unfitForSubgroups(gpu) ??
-      unfitForFused(subgroupSum(gpu, rowElement(shape.columns).elements), shape),
+      unfitForFused(subgroupRowSum(gpu, rowElement(shape.columns).elements), shape),
   suits: (gpu, shape) =>
     !gpu.info.software ||
     fillsSubgroup(gpu, shape.columns) && !(suitsTiles(gpu, shape) && outgrowsLoop(gpu, shape)),
   plan(gpu, call) {
     const { elements } = rowElement(call.shape.columns);
-    return planFused(gpu, call, subgroupSum(gpu, elements));
+    return planFused(gpu, call, subgroupRowSum(gpu, elements));
   },
 };
 
 const vectorised: BackwardVariant = {
   name: "vectorised",
-  unfit: (_gpu, shape) => unfitForFused(workgroupSum(rowElement(shape.columns).elements), shape),
+  unfit: (_gpu, shape) => unfitForFused(workgroupRowSum(rowElement(shape.columns).elements), shape),
   suits: () => false,
-  plan: (gpu, call) => planFused(gpu, call, workgroupSum(rowElement(call.shape.columns).elements)),
+  plan: (gpu, call) =>
+    planFused(gpu, call, workgroupRowSum(rowElement(call.shape.columns).elements)),
 };
 
 const portable: BackwardVariant = {
@@ -241,13 +243,20 @@ const portable: BackwardVariant = {
     return {
       scratch: [partialGain],
       dispatches: [{
-        kernel: rmsNormBackwardInputKernel,
+        kernel: {
+          parts: [workgroupSum, {
+            file: "rms_norm/backward_input.wgsl",
+            source: backwardInputSource,
+          }],
+        },
         parameters: [{ u32: rows }, { u32: columns }],
         buffers: [input, gain, inverseRms, outputGradient, inputGradient]
           .map((tensor) => tensor.binding),
         workgroups: spreadWorkgroups(gpu, rows),
       }, {
-        kernel: rmsNormBackwardGainKernel,
+        kernel: {
+          parts: [{ file: "rms_norm/backward_gain.wgsl", source: backwardGainSource }],
+        },
         parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
         buffers: [input.binding, inverseRms.binding, outputGradient.binding, partialGain],
         workgroups: [Math.ceil(columns / 64), division.runs],

@@ -1,4 +1,5 @@
-import rmsNormForwardCooperativeSource from "../../../kernels/rms_norm/forward_cooperative.wgsl" with {
+import forwardSource from "../../../kernels/rms_norm/forward.wgsl" with { type: "text" };
+import forwardCooperativeSource from "../../../kernels/rms_norm/forward_cooperative.wgsl" with {
   type: "text",
 };
 import { rmsNormForwardFused } from "../../../kernels/rms_norm/forward_fused.wgsl.ts";
@@ -8,7 +9,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { rmsNormForwardKernel } from "../shared/kernels.ts";
+import { workgroupSum } from "../shared/parts.ts";
 import {
   divideRows,
   ELEMENTS_PER_LANE,
@@ -17,8 +18,8 @@ import {
   type RowShape,
   type RowSum,
   scalarElement,
-  subgroupSum,
-  workgroupSum,
+  subgroupRowSum,
+  workgroupRowSum,
 } from "../rows/parts.ts";
 import { divideIntoTiles, suitsTiles, unfitForTiles } from "../rows/tiles.ts";
 import { unfitForSubgroups } from "../shared/unfit.ts";
@@ -67,7 +68,7 @@ function dispatchRows(
     kernel: {
       parts: [part, sum.part, {
         file: "rms_norm/forward_cooperative.wgsl",
-        source: rmsNormForwardCooperativeSource,
+        source: forwardCooperativeSource,
       }],
       constants: sum.constants,
       features: sum.features,
@@ -134,7 +135,7 @@ const tile: ForwardVariant = {
       workgroups: [tiles],
     };
     if (rows === shape.rows) return { scratch: [], dispatches: [whole] };
-    const sum = subgroupSum(gpu, shape.columns);
+    const sum = subgroupRowSum(gpu, shape.columns);
     const rest = dispatchRows(gpu, call, { part: scalarElement, sum, firstRow: rows });
     return { scratch: [], dispatches: [whole, rest] };
   },
@@ -167,7 +168,7 @@ const subgroup: ForwardVariant = {
     !gpu.info.software || fillsSubgroup(gpu, columns) ||
     rows < 8 * ROWS && !suitsTiles(gpu, { rows, columns }),
   plan: (gpu, call) =>
-    planCooperative(gpu, call, subgroupSum(gpu, rowElement(call.shape.columns).elements)),
+    planCooperative(gpu, call, subgroupRowSum(gpu, rowElement(call.shape.columns).elements)),
 };
 
 const vectorised: ForwardVariant = {
@@ -175,7 +176,7 @@ const vectorised: ForwardVariant = {
   unfit: () => undefined,
   suits: () => false,
   plan: (gpu, call) =>
-    planCooperative(gpu, call, workgroupSum(rowElement(call.shape.columns).elements)),
+    planCooperative(gpu, call, workgroupRowSum(rowElement(call.shape.columns).elements)),
 };
 
 const portable: ForwardVariant = {
@@ -183,7 +184,10 @@ const portable: ForwardVariant = {
   unfit: () => undefined,
   suits: () => true,
   plan: (gpu, call) =>
-    planKernel(gpu, call, { kernel: rmsNormForwardKernel, workgroups: call.shape.rows }),
+    planKernel(gpu, call, {
+      kernel: { parts: [workgroupSum, { file: "rms_norm/forward.wgsl", source: forwardSource }] },
+      workgroups: call.shape.rows,
+    }),
 };
 
 /** The kernels of RMSNorm forward, in order of preference. */

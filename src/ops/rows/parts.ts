@@ -1,7 +1,8 @@
 /** What the kernels of RMSNorm and V-scale have in common: how they read a row, and how a workgroup sums one. */
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
+import type { Kernel, KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
 import type { Specialization } from "../../gpu/specialize.ts";
+import columnSumsSource from "../../../kernels/rows/column_sums.wgsl" with { type: "text" };
 import elementScalarSource from "../../../kernels/rows/element_scalar.wgsl" with { type: "text" };
 import elementVectorSource from "../../../kernels/rows/element_vector.wgsl" with { type: "text" };
 import sumSubgroupSource from "../../../kernels/rows/sum_subgroup.wgsl" with { type: "text" };
@@ -35,6 +36,33 @@ export function rowElement(columns: number): { part: KernelPart; elements: numbe
     : { part: scalarElement, elements: columns };
 }
 
+/** A kernel that reads rows of numbers four at a time where it can. */
+export interface ElementKernel {
+  readonly kernel: Kernel;
+  /** How many elements such a row has. */
+  readonly elements: number;
+}
+
+/**
+ * A kernel for rows of d numbers.
+ *
+ * @param columns d
+ * @param parts the kernel without the part that says how it reads rows
+ */
+export function elementKernel(columns: number, ...parts: readonly KernelPart[]): ElementKernel {
+  const { part, elements } = rowElement(columns);
+  return { kernel: { parts: [part, ...parts] }, elements };
+}
+
+/**
+ * The column sums of a matrix.
+ *
+ * @param element how its rows are read
+ */
+export function sumRowsOf(element: KernelPart): Kernel {
+  return { parts: [element, { file: "rows/column_sums.wgsl", source: columnSumsSource }] };
+}
+
 /** How a workgroup sums: the part to put in front, and what it is specialized to. */
 export interface RowSum {
   readonly part: KernelPart;
@@ -57,7 +85,7 @@ export const ELEMENTS_PER_LANE = 8;
  * @param gpu an adapter with subgroups
  * @param elements of a row
  */
-export function subgroupSum(gpu: Gpu, elements: number): RowSum {
+export function subgroupRowSum(gpu: Gpu, elements: number): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
   // On the CPU a barrier costs more than lanes that walk far.
   const single = minimum === maximum &&
@@ -108,7 +136,7 @@ export function divideRows(
  *
  * @param elements of a row
  */
-export function workgroupSum(elements: number): RowSum {
+export function workgroupRowSum(elements: number): RowSum {
   const lanes = workgroupLanes(elements);
   return {
     part: { file: "rows/sum_workgroup.wgsl", source: sumWorkgroupSource },

@@ -4,7 +4,7 @@ import constantGradientSource from "../../../kernels/v_scale/constant_gradient.w
 };
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { workgroupSum } from "../shared/kernels.ts";
+import { workgroupSum } from "../shared/parts.ts";
 
 /** The lengths of a value tensor `[B, Hkv, T, D]` on which constantGradient depends. */
 interface ValueShape {

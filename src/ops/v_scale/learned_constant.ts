@@ -1,7 +1,12 @@
+import backwardSource from "../../../kernels/v_scale/learned_constant_backward.wgsl" with {
+  type: "text",
+};
+import forwardSource from "../../../kernels/v_scale/learned_constant_forward.wgsl" with {
+  type: "text",
+};
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { learnedConstantBackwardKernel, learnedConstantForwardKernel } from "../model/kernels.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -76,7 +81,9 @@ export function planLearnedConstantForward(
     operator,
     cost: { flops: 2 * theta.length, bytes: 8 * theta.length },
     dispatches: [{
-      kernel: learnedConstantForwardKernel,
+      kernel: {
+        parts: [{ file: "v_scale/learned_constant_forward.wgsl", source: forwardSource }],
+      },
       parameters: [{ u32: theta.length }, { f32: base }],
       buffers: [theta.binding, outputs.constant.binding],
       workgroups: [Math.ceil(theta.length / 64)],
@@ -155,7 +162,9 @@ export function planLearnedConstantBackward(
     operator,
     cost: { flops: constant.length, bytes: 12 * constant.length },
     dispatches: [{
-      kernel: learnedConstantBackwardKernel,
+      kernel: {
+        parts: [{ file: "v_scale/learned_constant_backward.wgsl", source: backwardSource }],
+      },
       parameters: [{ u32: constant.length }],
       buffers: [constant.binding, constantGradient.binding, outputs.thetaGradient.binding],
       workgroups: [Math.ceil(constant.length / 64)],

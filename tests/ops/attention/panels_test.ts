@@ -62,9 +62,7 @@ const nonFinite: KernelProperty = (gpu) =>
 const subgroup = "subgroup.wgsl.ts";
 const barrierFree = "barrier_free.wgsl.ts";
 const kernelsOf = (kind: string) =>
-  ["panels", "panels_key_value", "panels_query"].map((name) =>
-    `attention_backward_${name}_${kind}`
-  );
+  ["fill", "key_value", "query"].map((name) => `attention/panels/${name}_${kind}`);
 const valveKernel = "attention/panels/valve.wgsl";
 const [panelsKernel, keyValueKernel, queryKernel] = kernelsOf(subgroup) as [string, string, string];
 const [plainPanels, plainKeyValue, plainQuery] = kernelsOf(barrierFree) as [string, string, string];

@@ -40,6 +40,10 @@ export const vScaleMutants: readonly Mutant[] = [
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
   ]),
+  ...mutantsOf("v_scale/lanes_single.wgsl", valveForward, [
+    ["every second row is left out", "LANES_PER_ROW: u32 = 1u", "LANES_PER_ROW: u32 = 2u"],
+    ["the sum is lost", "return summand;", "return 0.0 * summand;"],
+  ]),
   ...mutantsOf("v_scale/constant_gradient.wgsl", valveBackward, [
     ["batches but the first are lost", "b < parameters.batches", "b < 1u"],
     [

@@ -1,0 +1,9 @@
+/** The parts of WGSL that kernels of several operators need in front. */
+import notANumberSource from "../../../kernels/not_a_number.wgsl" with { type: "text" };
+import workgroupSumSource from "../../../kernels/workgroup_sum.wgsl" with { type: "text" };
+import type { KernelPart } from "../../gpu/pipelines.ts";
+
+/** exp and log that hand NaN on. */
+export const notANumber: KernelPart = { file: "not_a_number.wgsl", source: notANumberSource };
+/** A sum over a workgroup of 64 invocations. */
+export const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };
