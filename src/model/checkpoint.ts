@@ -7,14 +7,15 @@ import { basename, dirname, join } from "node:path";
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import { listParameters } from "../reference/llama/parameters.ts";
 import { CheckpointError } from "./checkpoint/error.ts";
-import { huggingFaceConfig, parseHuggingFaceConfig } from "./checkpoint/hugging_face.ts";
-import { readJsonObject, readText, reasonOf, shown } from "./checkpoint/json.ts";
+import { huggingFaceConfig } from "./checkpoint/hugging_face.ts";
+import { readJsonObject, reasonOf, shown } from "./checkpoint/json.ts";
 import {
   type NamedTensor,
   readSafetensors,
   safetensorsPieces,
   takeTensors,
 } from "./checkpoint/safetensors.ts";
+import { openWeights } from "./pretrained/weights.ts";
 
 /** Elements by the parameters' names. */
 export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
@@ -134,20 +135,17 @@ export async function removeHalfWritten(folder: string): Promise<void> {
 }
 
 /**
- * Reads a model, of this project or any Llama of Hugging Face's in float32 and one file.
+ * Reads a model, of this project or any other that `openWeights` opens.
  *
  * @param path a checkpoint's folder
- * @throws {CheckpointError} if something is missing, not whole, of another shape, or no finite number
+ * @throws {CheckpointError} if something is missing, not whole, of another shape or type, no finite number, or belongs to
+ * a model that is not computed
  */
 export async function readModel(path: string): Promise<StoredModel> {
-  const configPath = join(path, CONFIG);
-  const { config, positions: context } = parseHuggingFaceConfig(
-    await readText(configPath),
-    configPath,
-  );
-  const modelPath = join(path, MODEL);
-  const tensors = await readSafetensors(modelPath);
-  const parameters = takeTensors(modelPath, { tensors, wanted: listParameters(config) });
+  using weights = await openWeights(path);
+  const { config, positions: context } = weights.architecture;
+  const parameters = new Map<string, Float32Array<ArrayBuffer>>();
+  for (const name of weights.shapes.keys()) parameters.set(name, await weights.read(name));
   return { config, context, parameters };
 }
 

@@ -1,8 +1,13 @@
 /** A model's weights on disk, read tensor by tensor, or a range of a tensor's rows. */
+import { join } from "node:path";
+import { parseHuggingFaceConfig } from "../checkpoint/hugging_face.ts";
+import { readText } from "../checkpoint/json.ts";
+import { bytesPerNumber, type FloatType } from "../checkpoint/safetensors/types.ts";
+import { listParameters } from "../../reference/llama/parameters.ts";
 import type { Architecture } from "./architecture.ts";
-
-/** The types that weights are stored in; each is exact in float32. */
-export type StoredType = "F32" | "F16" | "BF16";
+import { checkModelFolder, openTensorFiles } from "./weights/files.ts";
+import { matchTensors, type Place } from "./weights/match.ts";
+import { verifyWeights } from "./weights/verify.ts";
 
 /** Rows of a tensor, from `start` on. */
 export interface RowRange {
@@ -18,8 +23,8 @@ export interface WeightSource extends Disposable {
    * is not among them: it is the embedding.
    */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-  /** The types by the same names. */
-  readonly types: ReadonlyMap<string, StoredType>;
+  /** The types that they are stored in, by the same names; each is exact in float32. */
+  readonly types: ReadonlyMap<string, FloatType>;
   /** What these weights take on disk. */
   readonly storedBytes: number;
   /** What a user should know of these files, one line each: fields that were not read, for example. */
@@ -32,7 +37,119 @@ export interface WeightSource extends Disposable {
    * @param rows of a matrix, or elements of a vector; all of them by default
    * @returns the elements in float32, row by row, exactly as stored
    * @throws {RangeError} for another name, or rows that the tensor does not have
-   * @throws {CheckpointError} if the file cannot be read, or holds a NaN or an infinity there
+   * @throws {CheckpointError} if the file cannot be read
    */
   read(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** What {@linkcode openWeights} may be told. */
+export interface OpenWeightsOptions {
+  /** The longest context that the model will be given; all of its own by default. */
+  readonly context?: number | undefined;
+  /** Called while the weights are checked, with the share that is done, from 0 to 1. */
+  readonly onProgress?: ((share: number) => void) | undefined;
+}
+
+/**
+ * Opens the weights of a folder in Hugging Face's layout: config.json, and model.safetensors or shards with an index.
+ * All of them are read once, slice by slice, so that what is wrong with them is known before anything else begins.
+ *
+ * @param folder its path
+ * @param options the context, and what is told of the progress
+ * @returns the weights, to be disposed of
+ * @throws {CheckpointError} if something is missing, not whole, of another shape or type, not finite, or belongs to a
+ * model that is not computed
+ *
+ * @example
+ * ```ts
+ * import { openWeights } from "./weights.ts";
+ *
+ * using weights = await openWeights("fixtures/llama-pytorch/plain", { context: 8 });
+ * console.log(weights.architecture.family); // llama
+ * const norm = await weights.read("model.norm.weight");
+ * const twoTokens = await weights.read("model.embed_tokens.weight", { start: 3, count: 2 });
+ * console.log(twoTokens.length === 2 * norm.length); // true
+ * ```
+ */
+export async function openWeights(
+  folder: string,
+  { context, onProgress }: OpenWeightsOptions = {},
+): Promise<WeightSource> {
+  await checkModelFolder(folder);
+  const path = join(folder, "config.json");
+  const architecture = parseHuggingFaceConfig(await readText(path), path, { context });
+  const files = await openTensorFiles(folder);
+  try {
+    const matched = matchTensors(files.tensors, { architecture, folder });
+    await verifyWeights(matched, { architecture, onProgress });
+    const { unknownFields } = architecture;
+    const notes = unknownFields.length === 0
+      ? files.notes
+      : [`${path}: fields that are not known and were not read: ${unknownFields.join(", ")}`]
+        .concat(files.notes);
+    return new StoredWeights(architecture, { places: matched.parameters, files, notes });
+  } catch (error) {
+    files[Symbol.dispose]();
+    throw error;
+  }
+}
+
+class StoredWeights implements WeightSource {
+  readonly architecture: Architecture;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly types: ReadonlyMap<string, FloatType>;
+  readonly storedBytes: number;
+  readonly notes: readonly string[];
+  readonly #places: ReadonlyMap<string, Place>;
+  readonly #files: Disposable;
+
+  constructor(
+    architecture: Architecture,
+    { places, files, notes }: {
+      readonly places: ReadonlyMap<string, Place>;
+      readonly files: Disposable;
+      readonly notes: readonly string[];
+    },
+  ) {
+    this.architecture = architecture;
+    this.notes = notes;
+    this.#places = places;
+    this.#files = files;
+    const parameters = listParameters(architecture.config);
+    this.shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
+    this.types = new Map([...places].map(([name, place]) => [name, place.file.typeOf(place.name)]));
+    this.storedBytes = [...this.shapes].reduce(
+      (sum, [name, shape]) => sum + elements(shape) * bytesPerNumber(this.types.get(name)!),
+      0,
+    );
+  }
+
+  async read(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
+    const shape = this.shapes.get(name);
+    const place = this.#places.get(name);
+    if (shape === undefined || place === undefined) {
+      throw new RangeError(`WeightSource.read: the model has no ${name}`);
+    }
+    const { start, count } = rows ?? { start: 0, count: shape[0]! };
+    if (
+      !Number.isSafeInteger(start) || !Number.isSafeInteger(count) || start < 0 || count < 0 ||
+      start + count > shape[0]!
+    ) {
+      throw new RangeError(
+        `WeightSource.read: ${count} rows from ${start} on, wanted rows of the ${
+          shape[0]
+        } of ${name}`,
+      );
+    }
+    const width = elements(shape.slice(1));
+    return await place.file.read(place.name, { start: start * width, count: count * width });
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+  }
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
 }

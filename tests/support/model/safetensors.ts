@@ -5,7 +5,7 @@ export interface StoredTensor {
   /** F32 by default. */
   readonly type?: string;
   readonly shape: readonly number[];
-  /** The numbers, which F16 and BF16 must hold exactly, or the bytes of any other type. */
+  /** The numbers, which are rounded to the type, or the bytes of any other type. */
   readonly data: Float32Array | Uint8Array;
 }
 
@@ -53,9 +53,13 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
   if (type === "F32") return new Uint8Array(numbers.slice().buffer);
   if (type === "F16") return new Uint8Array(new Float16Array(numbers).buffer);
   if (type !== "BF16") throw new TypeError(`no numbers of type ${type} are written`);
-  return new Uint8Array(
-    Uint16Array.from(new Uint32Array(numbers.slice().buffer), (bits) => bits >>> 16).buffer,
+  // To the nearest one, and of two to the even one; a NaN stays one.
+  const bits = new Uint32Array(numbers.slice().buffer);
+  const upper = Uint16Array.from(
+    bits,
+    (each, i) => (Number.isNaN(numbers[i]) ? each : each + 0x7fff + ((each >>> 16) & 1)) >>> 16,
   );
+  return new Uint8Array(upper.buffer);
 }
 
 /** The same numbers, as far as bfloat16 and half precision both hold them: 8 bits, within half precision's range. */

@@ -1,0 +1,172 @@
+/** Which files of a folder hold a model's weights: one, or shards with an index. */
+import { basename, join } from "node:path";
+import { CheckpointError } from "../../checkpoint/error.ts";
+import { objectOf, readJsonObject, reasonOf, shown } from "../../checkpoint/json.ts";
+import { TensorFile } from "../../checkpoint/safetensors/file.ts";
+import { quoted } from "../../checkpoint/safetensors/header.ts";
+
+/** Open files, and in which of them each tensor is. */
+export interface TensorFiles extends Disposable {
+  /** By the names in the files. */
+  readonly tensors: ReadonlyMap<string, TensorFile>;
+  /** What a user should know of these files, one line each. */
+  readonly notes: readonly string[];
+}
+
+const WHOLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+
+/** Other programs' weights by how their names end, and what to do about them. */
+const OTHERS: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(pytorch_model.*\.bin(\.index\.json)?|.*\.(pt|pth|ckpt))$/,
+    "weights in Python's pickle format, which may run any program when it is read: convert it with transformers, " +
+    "from_pretrained(…) and save_pretrained(…)",
+  ],
+  [
+    /\.gguf$/,
+    "weights in the GGUF format: convert it with transformers, from_pretrained(…, gguf_file=…) and save_pretrained(…)",
+  ],
+  [
+    /^(tf_model\.h5|flax_model\.msgpack)$/,
+    "weights of TensorFlow or Flax: convert it with transformers 4, from_pretrained(…, from_tf=True or from_flax=True) and save_pretrained(…)",
+  ],
+  [
+    /^adapter_model\.(safetensors|bin)$/,
+    "an adapter, which is only the difference to another model: merge it into that model with peft, merge_and_unload()",
+  ],
+  [/\.safetensors$/, `weights under another name: rename it to ${WHOLE}, or add ${INDEX}`],
+];
+
+/**
+ * Refuses a path that is no folder, saying what it is.
+ *
+ * @param folder as the user gave it
+ * @throws {CheckpointError} if nothing is there, or a file
+ */
+export async function checkModelFolder(folder: string): Promise<void> {
+  let isDirectory: boolean;
+  try {
+    ({ isDirectory } = await Deno.stat(folder));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new CheckpointError(`${folder}: no such folder`);
+    }
+    throw new CheckpointError(`${folder}: cannot be read: ${reasonOf(error)}`);
+  }
+  if (isDirectory) return;
+  const name = basename(folder);
+  const other = OTHERS.find(([pattern]) => pattern.test(name) && !name.endsWith(".safetensors"));
+  throw new CheckpointError(
+    `${folder}: is ${other?.[1] ?? "a file: give the folder that it is in, with config.json"}`,
+  );
+}
+
+/**
+ * Opens the files of a folder that hold its weights. The files' headers are read, and nothing else.
+ *
+ * @param folder in Hugging Face's layout
+ * @throws {CheckpointError} if files are missing, not whole, not where the index says, or of another program
+ */
+export async function openTensorFiles(folder: string): Promise<TensorFiles> {
+  const names = await namesIn(folder);
+  if (names.includes(WHOLE)) {
+    const file = await TensorFile.open(join(folder, WHOLE));
+    return {
+      tensors: new Map([...file.entries.keys()].map((name) => [name, file])),
+      notes: names.includes(INDEX)
+        ? [`${join(folder, INDEX)} was not read, as ${WHOLE} is beside it`]
+        : [],
+      [Symbol.dispose]: () => file[Symbol.dispose](),
+    };
+  }
+  if (names.includes(INDEX)) return await openShards(folder, names);
+  for (const [pattern, what] of OTHERS) {
+    const name = names.find((each) => pattern.test(each));
+    if (name !== undefined) {
+      throw new CheckpointError(`${folder}: has no ${WHOLE}, but ${name}, ${what}`);
+    }
+  }
+  throw new CheckpointError(`${join(folder, WHOLE)}: no such file, nor is ${INDEX} there`);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+  } catch (error) {
+    throw new CheckpointError(`${folder}: cannot be read: ${reasonOf(error)}`);
+  }
+}
+
+async function openShards(folder: string, names: readonly string[]): Promise<TensorFiles> {
+  const path = join(folder, INDEX);
+  const index = await readIndex(path);
+  const shards = [...new Set(index.values())];
+  const missing = shards.filter((name) => !names.includes(name));
+  if (missing.length > 0) {
+    throw new CheckpointError(
+      `${folder}: ${missing[0]} is missing, one of ${missing.length} missing from the ` +
+        `${shards.length} files that ${INDEX} names`,
+    );
+  }
+  const files: TensorFile[] = [];
+  const dispose = () => files.forEach((file) => file[Symbol.dispose]());
+  try {
+    for (const name of shards) files.push(await TensorFile.open(join(folder, name)));
+    return {
+      tensors: placesOf(files, { index, path }),
+      notes: [],
+      [Symbol.dispose]: dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+/** File names by tensors' names. */
+async function readIndex(path: string): Promise<Map<string, string>> {
+  const map = objectOf((await readJsonObject(path)).weight_map, `${path}: weight_map`);
+  const index = new Map<string, string>();
+  for (const [tensor, name] of Object.entries(map)) {
+    // What leads out of the folder is no file of the model, whoever wrote the index.
+    if (typeof name !== "string" || !/^[\w.+-]+\.safetensors$/.test(name)) {
+      throw new CheckpointError(
+        `${path}: ${quoted(tensor)} is in ${shown(name)}, wanted the name of a .safetensors file ` +
+          "beside the index",
+      );
+    }
+    index.set(tensor, name);
+  }
+  if (index.size === 0) throw new CheckpointError(`${path}: weight_map names no tensor`);
+  return index;
+}
+
+/** In which file each tensor is, as the index says and the files agree. */
+function placesOf(
+  files: readonly TensorFile[],
+  { index, path }: { readonly index: ReadonlyMap<string, string>; readonly path: string },
+): Map<string, TensorFile> {
+  const places = new Map<string, TensorFile>();
+  for (const file of files) {
+    for (const name of file.entries.keys()) {
+      const other = places.get(name);
+      if (other !== undefined) {
+        throw new CheckpointError(
+          `${file.path}: holds ${quoted(name)}, which ${basename(other.path)} holds as well`,
+        );
+      }
+      places.set(name, file);
+    }
+  }
+  for (const [tensor, name] of index) {
+    const place = places.get(tensor);
+    if (place !== undefined && basename(place.path) === name) continue;
+    throw new CheckpointError(
+      `${path}: says that ${quoted(tensor)} is in ${name}, but it is in ${
+        place === undefined ? "none of the files" : basename(place.path)
+      }`,
+    );
+  }
+  return places;
+}

@@ -1,0 +1,132 @@
+/** Reads all weights once, slice by slice: that they are finite, and that what is stored twice is the same. */
+import { CheckpointError } from "../../checkpoint/error.ts";
+import { bytesPerNumber, indexOfNonFinite } from "../../checkpoint/safetensors/types.ts";
+import { EMBEDDING } from "../../../reference/llama/parameters.ts";
+import { ropeFrequencies } from "../../../reference/llama/rope.ts";
+import type { Architecture } from "../architecture.ts";
+import type { MatchedTensors, Place } from "./match.ts";
+
+/** What is read at a time. */
+const SLICE_BYTES = 2 ** 23;
+
+/**
+ * Checks weights.
+ *
+ * @param matched the tensors in their files
+ * @param options the model; `onProgress`: called with the share that is done, from 0 to 1
+ * @throws {CheckpointError} naming the first tensor that holds an infinity or a NaN, or that differs from what it is
+ * derived from, and how
+ */
+export async function verifyWeights(
+  { parameters, tiedHead, frequencies }: MatchedTensors,
+  { architecture, onProgress = () => {} }: {
+    readonly architecture: Architecture;
+    readonly onProgress?: ((share: number) => void) | undefined;
+  },
+): Promise<void> {
+  for (const place of frequencies) await checkFrequencies(place, architecture);
+  const places = [...parameters.values()];
+  // In the order of the disk.
+  places.sort((a, b) =>
+    a.file === b.file ? startOf(a) - startOf(b) : a.file.path < b.file.path ? -1 : 1
+  );
+  const total = places.reduce((sum, place) => sum + sizeOf(place), 0);
+  const slice = new Uint8Array(SLICE_BYTES);
+  let done = 0;
+  for (const place of places) {
+    await checkFinite(place, slice, (bytes) => onProgress((done + bytes) / total));
+    done += sizeOf(place);
+  }
+  if (tiedHead !== undefined) {
+    await checkTiedHead(tiedHead, { embedding: parameters.get(EMBEDDING)!, architecture });
+  }
+}
+
+function startOf({ file, name }: Place): number {
+  return file.entries.get(name)!.start;
+}
+
+function sizeOf({ file, name }: Place): number {
+  const { start, end } = file.entries.get(name)!;
+  return end - start;
+}
+
+async function checkFinite(
+  place: Place,
+  slice: Uint8Array<ArrayBuffer>,
+  onRead: (bytes: number) => void,
+): Promise<void> {
+  const { file, name } = place;
+  const type = file.typeOf(name);
+  const size = sizeOf(place);
+  for (let offset = 0; offset < size; offset += slice.length) {
+    const bytes = slice.subarray(0, Math.min(slice.length, size - offset));
+    await file.readBytes(bytes, startOf(place) + offset);
+    const bad = indexOfNonFinite(bytes, type);
+    if (bad >= 0) {
+      const element = offset / bytesPerNumber(type) + bad;
+      const [value] = await file.read(name, { start: element, count: 1 });
+      throw new CheckpointError(
+        `${file.path}: ${name} holds ${value} at element ${element}, wanted finite numbers`,
+      );
+    }
+    onRead(offset + bytes.length);
+  }
+}
+
+/** A tied head that is stored as well must be the embedding: programs differ in which of the two they take. */
+async function checkTiedHead(
+  head: Place,
+  { embedding, architecture }: { readonly embedding: Place; readonly architecture: Architecture },
+): Promise<void> {
+  const { vocabulary, modelDim } = architecture.config;
+  const length = vocabulary * modelDim;
+  const step = SLICE_BYTES / 4;
+  for (let start = 0; start < length; start += step) {
+    const range = { start, count: Math.min(step, length - start) };
+    const [given, wanted] = [
+      await head.file.read(head.name, range),
+      await embedding.file.read(embedding.name, range),
+    ];
+    const other = given.findIndex((number, i) => number !== wanted[i]);
+    if (other < 0) continue;
+    throw new CheckpointError(
+      `${head.file.path}: ${head.name} holds ${given[other]} at element ${start + other}, but ` +
+        `${embedding.name} holds ${wanted[other]}, though config.json's tie_word_embeddings says ` +
+        "that they are the same: remove the head, or set tie_word_embeddings to false",
+    );
+  }
+}
+
+/**
+ * How far stored frequencies may be off, relatively: they are powers in float32, whose exponents, up to 14 in natural
+ * units, are rounded to 2⁻²⁴ as well, and some more operations; then they are rounded to the type that they are stored in.
+ */
+const COMPUTED = 32 * 2 ** -24;
+const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
+/** Half of half precision's smallest number. */
+const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
+
+/** Stored frequencies must be those that config.json gives; stretched ones were stored before they were stretched. */
+async function checkFrequencies(
+  { file, name }: Place,
+  { config }: Architecture,
+): Promise<void> {
+  const type = file.typeOf(name);
+  const given = await file.read(name);
+  const candidates = [config, { ...config, ropeScaling: undefined }].map(ropeFrequencies);
+  const others = candidates.map((wanted) =>
+    given.findIndex((frequency, i) => {
+      const tolerance = (COMPUTED + ROUNDED[type]) * wanted[i]! + SMALLEST[type];
+      return !(Math.abs(frequency - wanted[i]!) <= tolerance);
+    })
+  );
+  if (others.includes(-1)) return;
+  const i = others[0]!;
+  throw new CheckpointError(
+    `${file.path}: ${name} holds ${
+      given[i]
+    } at element ${i}, but RoPE as config.json describes it has ` +
+      `${Number(candidates[0]![i]!.toPrecision(8))} there`,
+  );
+}
