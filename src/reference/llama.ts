@@ -5,7 +5,7 @@
  *
  *     h̃ = RMSNorm(h)    h^½ = h + W_O attention(h̃)    h̃^½ = RMSNorm(h^½)    h′ = h^½ + W_down swiglu(h̃^½)
  *
- * Source: spec section 1; parameters as in Hugging Face's Llama.
+ * Source: Chen, Lin and Yao, arXiv 2603.17771, section 2; parameters as in Hugging Face's Llama.
  */
 import { attentionBackward } from "./attention.ts";
 import {

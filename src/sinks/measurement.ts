@@ -6,7 +6,7 @@
  * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
  * - Gradients are those of the mean loss, in nats a token, over all sequences measured, however these
  *   were cut into batches.
- * - "Summed" gradient norms are those of spec section 6's R_GS: the gradients of all sequences are added
+ * - "Summed" gradient norms are those of R_GS as the paper defines it: the gradients of all sequences are added
  *   up first, position by position, and the norm is taken of the sum. What pushes every sequence in the
  *   same direction counts in full; what differs from sequence to sequence averages out.
  * - "Single" gradient norms are taken in each sequence by itself, times the number of sequences so that
@@ -43,7 +43,7 @@ export interface SinkSettings {
   readonly early: readonly [number, number];
 }
 
-/** Spec section 6's settings. */
+/** The paper's settings. */
 export const DEFAULT_SINK_SETTINGS: SinkSettings = {
   position: 0,
   window: 64,
@@ -249,7 +249,7 @@ export interface QuantizationMeasurement {
 export interface TheoryCheck {
   /** A short name, such as "value path" or "mass bound". */
   readonly name: string;
-  /** In spec section 3's and 4's notation. */
+  /** In the notation of src/reference/theory.md. */
   readonly formula: string;
   /** Equalities have violations only; bounds have slack as well. */
   readonly kind: "identity" | "bound";

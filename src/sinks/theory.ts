@@ -132,7 +132,7 @@ export class TheoryMeter {
 }
 
 /**
- * Checks every identity and bound of spec sections 3 and 4 on a trace.
+ * Checks A1 to A7 and N1 to N4 of src/reference/theory.md on a trace.
  *
  * A violation is a difference beyond what rounding explains (see theory/attention.ts and theory/norm.ts); the
  * exact formulas leave none.

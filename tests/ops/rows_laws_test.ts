@@ -9,12 +9,12 @@ import { rowsKeepToThemselves } from "../support/properties/rows/apart.ts";
 import { vScaleObeysItsIdentities } from "../support/properties/rows/v_scale_laws.ts";
 
 onEachRuntime(
-  "rmsNormBackward() obeys the identities and bounds 4.1 to 4.4",
+  "rmsNormBackward() obeys the identities and bounds N1 to N4",
   rmsNormObeysItsIdentities,
 );
 onEachRuntime("rmsNormForward() and rmsNormBackward() obey the scaling laws", rmsNormScales);
 onEachRuntime(
-  "vScaleBackward() obeys the identities and bounds 5.1 to 5.3",
+  "vScaleBackward() obeys the identities and bounds V1 to V3",
   vScaleObeysItsIdentities,
 );
 onEachRuntime("rmsNormBackward() and vScaleBackward() are adjoint to the forwards", rowsAreAdjoint);

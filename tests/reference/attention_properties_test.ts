@@ -32,20 +32,20 @@ function numbersOf(
 
 /** Every identity by its number in the specification; each returns its violation. */
 const IDENTITIES: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "3.1 value path": identities.valuePath,
-  "3.2 key path": identities.keyPath,
-  "3.3 query path": identities.queryPath,
-  "3.3 first query": identities.firstQueryGradient,
-  "3.4 logit rows": identities.logitRowsSumToZero,
-  "3.4 key gradients": identities.keyGradientsSumToZero,
-  "3.3 and 3.2 agree": identities.queryAndKeyAgree,
+  "A1 value path": identities.valuePath,
+  "A2 key path": identities.keyPath,
+  "A3 query path": identities.queryPath,
+  "A3 first query": identities.firstQueryGradient,
+  "A4 logit rows": identities.logitRowsSumToZero,
+  "A4 key gradients": identities.keyGradientsSumToZero,
+  "A3 and 3.2 agree": identities.queryAndKeyAgree,
 };
 const BOUNDS: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "3.5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
-  "3.5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
-  "3.5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
-  "3.6 key": gradientBounds.keyBound,
-  "3.7 query": gradientBounds.queryBound,
+  "A5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
+  "A5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
+  "A5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
+  "A6 key": gradientBounds.keyBound,
+  "A7 query": gradientBounds.queryBound,
 };
 
 /**
@@ -56,7 +56,7 @@ function rounding({ length, headDim, group }: AttentionDescription, logit: numbe
   return 2 ** -53 * (2 * length * group + 4 * headDim + 50 + (headDim + 4) * logit);
 }
 
-Deno.test("attentionBackward() obeys the exact identities 3.1 to 3.4 and 5.3, with and without V-scale", () => {
+Deno.test("attentionBackward() obeys the exact identities A1 to A4 and V3, with and without V-scale", () => {
   checkProperty(attentionDescription, {
     seed: 501,
     runs: 150,
@@ -68,7 +68,7 @@ Deno.test("attentionBackward() obeys the exact identities 3.1 to 3.4 and 5.3, wi
           tolerances.holds(identity(numbers), { tolerance, what });
         }
         if (mode !== undefined) {
-          tolerances.holds(identities.constantPath(numbers), { tolerance, what: "5.3 constant" });
+          tolerances.holds(identities.constantPath(numbers), { tolerance, what: "V3 constant" });
         }
         // 3.3 says exactly: a_00 = exp(z − z) = 1 and y_0 = 1 v_0, so no rounding is left.
         assertEquals(identities.firstQueryGradient(numbers).worst, 0);
@@ -77,7 +77,7 @@ Deno.test("attentionBackward() obeys the exact identities 3.1 to 3.4 and 5.3, wi
   });
 });
 
-Deno.test("attentionBackward() obeys the bounds 3.5 to 3.7 and 5.2, with and without V-scale", () => {
+Deno.test("attentionBackward() obeys the bounds A5 to A7 and V2, with and without V-scale", () => {
   const closest: Record<string, number> = {};
   checkProperty(attentionDescription, {
     seed: 502,
@@ -94,15 +94,15 @@ Deno.test("attentionBackward() obeys the bounds 3.5 to 3.7 and 5.2, with and wit
       }
     },
   });
-  // No bound is idle: each is attained or nearly so somewhere. (3.6 is at every last position.)
+  // No bound is idle: each is attained or nearly so somewhere. (A6 is at every last position.)
   for (const [what, worst] of Object.entries(closest)) {
     assert(worst > -0.1, `${what} was never closer than ${worst}`);
   }
   assertEquals(Object.keys(closest).length, 5);
-  assert(closest["3.6 key"]! > -1e-14, `3.6 is off by ${closest["3.6 key"]}`);
+  assert(closest["A6 key"]! > -1e-14, `A6 is off by ${closest["A6 key"]}`);
 });
 
-Deno.test("attentionBackward() attains the query bound 3.7 for two equal logits", () => {
+Deno.test("attentionBackward() attains the query bound A7 for two equal logits", () => {
   const query = reference.tensor([3, 0], [1, 1, 2, 1]);
   const key = reference.tensor([1, 5], [1, 1, 2, 1]);
   const value = reference.tensor([2, 7], [1, 1, 2, 1]);
@@ -117,7 +117,7 @@ Deno.test("attentionBackward() attains the query bound 3.7 for two equal logits"
   assert(gradientBounds.queryBound({ ...numbers, queryGradient }).worst > 1e-5);
 });
 
-Deno.test("attentionForward() leaves the attention weights alone under V-scale, bit for bit (5.4)", () => {
+Deno.test("attentionForward() leaves the attention weights alone under V-scale, bit for bit (V4)", () => {
   checkProperty(attentionDescription, {
     seed: 503,
     runs: 100,
@@ -132,7 +132,7 @@ Deno.test("attentionForward() leaves the attention weights alone under V-scale, 
   });
 });
 
-Deno.test("attentionBackward() obeys the stochastic value bound 3.8", () => {
+Deno.test("attentionBackward() obeys the stochastic value bound A8", () => {
   // Noise ε_t = common_t √ρ ξ + √(σ_t² − ρ) η_t with ‖·‖² of expectation 1 for ξ and η: then
   // tr Cov(ε_t) = σ_t² and tr Cov(ε_t, ε_t′) = ± ρ. With equal σ_t and equal signs the upper bound is
   // attained; else it is not. 5 standard errors: confidence 1 − 6e-7 for each of the comparisons.

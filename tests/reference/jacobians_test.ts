@@ -47,7 +47,7 @@ function normNumbers(tensors: {
 const firstRow = ({ data, shape }: reference.ReferenceTensor) =>
   tensor(data.subarray(0, shape[shape.length - 1]), [shape[shape.length - 1]!]);
 
-Deno.test("rmsNormBackward() applies the transpose of rmsNormJacobian() and obeys 4.1 to 4.4", () => {
+Deno.test("rmsNormBackward() applies the transpose of rmsNormJacobian() and obeys N1 to N4", () => {
   checkProperty(normDescription, {
     seed: 601,
     runs: 200,
@@ -55,9 +55,9 @@ Deno.test("rmsNormBackward() applies the transpose of rmsNormJacobian() and obey
       const numbers = drawNorm(description);
       // Sums of d terms, relative to their magnitudes.
       const tolerance = 2 ** -53 * (4 * description.width + 30);
-      tolerances.holds(rows.rmsNormIsItsJacobian(numbers), { tolerance, what: "4.1" });
-      tolerances.holds(rows.rmsNormRadialGradient(numbers), { tolerance, what: "4.4" });
-      tolerances.holds(rows.rmsNormBound(numbers), { tolerance, what: "4.2" });
+      tolerances.holds(rows.rmsNormIsItsJacobian(numbers), { tolerance, what: "N1" });
+      tolerances.holds(rows.rmsNormRadialGradient(numbers), { tolerance, what: "N4" });
+      tolerances.holds(rows.rmsNormBound(numbers), { tolerance, what: "N2" });
     },
   });
 });
@@ -89,7 +89,7 @@ Deno.test("rmsNormJacobian() is the derivative of rmsNormForward() by complex st
   });
 });
 
-Deno.test("rmsNormJacobian() has a spectral norm of at most ‖γ‖_∞/r (4.2)", () => {
+Deno.test("rmsNormJacobian() has a spectral norm of at most ‖γ‖_∞/r (N2)", () => {
   let closest = 0;
   checkProperty(normDescription, {
     seed: 603,
@@ -112,7 +112,7 @@ Deno.test("rmsNormJacobian() has a spectral norm of at most ‖γ‖_∞/r (4.2)
   assert(closest > 0.99, `the bound was never closer than ${closest}`);
 });
 
-Deno.test("rmsNormBackward() meets a target that r is large enough for (4.3)", () => {
+Deno.test("rmsNormBackward() meets a target that r is large enough for (N3)", () => {
   const description = fc.record({
     norm: normDescription,
     target: fc.constantFrom(1e-4, 1, 1e3),
@@ -136,7 +136,7 @@ Deno.test("rmsNormBackward() meets a target that r is large enough for (4.3)", (
       if (violation.compared > 0) {
         tolerances.within(violation.worst, {
           tolerance: 2 ** -53 * (4 * norms.width + 30),
-          what: "4.3",
+          what: "N3",
         });
       }
     },
@@ -144,7 +144,7 @@ Deno.test("rmsNormBackward() meets a target that r is large enough for (4.3)", (
   assert(compared > 50 && left > 30, `${compared} rows were compared, ${left} were not`);
 });
 
-Deno.test("rmsNormJacobian() is J(x)/c at c x, and x is its null space, with ε = 0 (4.4)", () => {
+Deno.test("rmsNormJacobian() is J(x)/c at c x, and x is its null space, with ε = 0 (N4)", () => {
   checkProperty(normDescription, {
     seed: 605,
     runs: 150,
@@ -191,7 +191,7 @@ function drawValue(
   return tensor(data.map((x) => factor * x), [headDim]);
 }
 
-Deno.test("vScaleJacobian() has the eigenvalues λ⊥ and λ∥, the latter along the value (5.1)", () => {
+Deno.test("vScaleJacobian() has the eigenvalues λ⊥ and λ∥, the latter along the value (V1)", () => {
   checkProperty(valveDescription, {
     seed: 606,
     runs: 200,
@@ -224,7 +224,7 @@ Deno.test("vScaleJacobian() has the eigenvalues λ⊥ and λ∥, the latter alon
   });
 });
 
-Deno.test("vScaleJacobian() is the derivative of vScaleForward() by complex steps (5.1)", () => {
+Deno.test("vScaleJacobian() is the derivative of vScaleForward() by complex steps (V1)", () => {
   checkProperty(valveDescription, {
     seed: 607,
     runs: 150,
@@ -255,7 +255,7 @@ Deno.test("vScaleJacobian() is the derivative of vScaleForward() by complex step
   });
 });
 
-Deno.test("vScaleBackward() obeys 5.1 to 5.3", () => {
+Deno.test("vScaleBackward() obeys V1 to V3", () => {
   checkProperty(valveDescription, {
     seed: 608,
     runs: 200,
@@ -271,10 +271,10 @@ Deno.test("vScaleBackward() obeys 5.1 to 5.3", () => {
       const gradients = reference.vScaleBackward({ value, constant, scaledValueGradient });
       const numbers = { value, constant, scaledValueGradient, ...gradients };
       const tolerance = 2 ** -53 * (6 * headDim + 40);
-      tolerances.holds(rows.vScaleIsItsEigenvalues(numbers), { tolerance, what: "5.1" });
-      tolerances.holds(rows.vScaleConstantGradient(numbers), { tolerance, what: "5.3" });
+      tolerances.holds(rows.vScaleIsItsEigenvalues(numbers), { tolerance, what: "V1" });
+      tolerances.holds(rows.vScaleConstantGradient(numbers), { tolerance, what: "V3" });
       for (const [what, violation] of Object.entries(rows.vScaleBounds(numbers))) {
-        tolerances.holds(violation, { tolerance, what: `5.2 ${what}` });
+        tolerances.holds(violation, { tolerance, what: `V2 ${what}` });
       }
       // ∂L/∂θ = C ∂L/∂C for C = exp θ, by finite differences in θ.
       const theta = reference.richardsonDerivative((h) => {
@@ -288,14 +288,14 @@ Deno.test("vScaleBackward() obeys 5.1 to 5.3", () => {
         {
           tolerance: 10 * theta.error +
             1e-13 * norm(scaledValue.data) * norm(scaledValueGradient.data),
-          what: "5.3 θ",
+          what: "V3 θ",
         },
       );
     },
   });
 });
 
-Deno.test("lambdaParallel() is at most 9/8, attained at r = 3 C and nowhere else, and at most 3r/C (5.2)", () => {
+Deno.test("lambdaParallel() is at most 9/8, attained at r = 3 C and nowhere else, and at most 3r/C (V2)", () => {
   for (const constant of [1e-6, 0.5, 1, 52.4288, 1e9]) {
     let largest = 0, place = 0;
     for (let power = -12; power <= 12; power += 1 / 512) {

@@ -136,7 +136,7 @@ Deno.test("rmsNormBackward() agrees with complex steps in every element", () => 
 });
 
 Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => {
-  // With ε = 0, RMSNorm(c x) = RMSNorm(x), 1/rms(c x) = 1/(c rms(x)) and J(c x) = J(x)/c (4.4); in
+  // With ε = 0, RMSNorm(c x) = RMSNorm(x), 1/rms(c x) = 1/(c rms(x)) and J(c x) = J(x)/c (N4); in
   // general ε has to be scaled by c² along with x.
   checkProperty(description, {
     seed: 203,

@@ -1,5 +1,5 @@
 /**
- * The exact identities and the bounds of attention's gradients (spec section 3) on a traced layer. With
+ * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. With
  * g = ∂L/∂y, D_t = ⟨g_t, y_t⟩, β_ts = ⟨g_t, v_s⟩ − D_t, everything per query head, summed over the query heads that
  * share a key head; with V-scale in its full form v̂ stands for v, and J_φ(v) takes the gradient of v̂ to that of v
  * in either form.

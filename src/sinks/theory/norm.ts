@@ -1,5 +1,5 @@
 /**
- * RMSNorm as a compressor of gradients (spec section 4) on a traced branch h′ = h + r(h̃), h̃ = RMSNorm(h). With
+ * RMSNorm as a compressor of gradients (N1 to N4 of src/reference/theory.md) on a traced branch h′ = h + r(h̃), h̃ = RMSNorm(h). With
  * u = γ ⊙ ∇h̃ and r = rms(h), ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h ⟨u,h⟩/(d r³).
  *
  * What rounding explains: the RMSNorm's backward pass is off by (d + 30) u of 2‖u‖/r, the magnitude of its two terms

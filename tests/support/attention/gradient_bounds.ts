@@ -6,7 +6,7 @@ import { distance, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
 /**
- * 3.5, with 5.2 under V-scale, for every position:
+ * A5, with V2 under V-scale, for every position:
  * ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts ‖g_t‖ ≤ λ∥ M_s max_{t≥s} ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½.
  */
 export function valueBounds(
@@ -40,7 +40,7 @@ export function valueBounds(
 }
 
 /**
- * 3.6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. Where β is a
+ * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. Where β is a
  * difference of nearly equal terms the bound is all rounding, so the excess is measured against the
  * terms: scale as in {@linkcode keyPath}.
  */
@@ -68,8 +68,8 @@ export function keyBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * 3.7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj k_j.
- * Scale as in {@linkcode queryPath}, for the reason that 3.6 has.
+ * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj k_j.
+ * Scale as in {@linkcode queryPath}, for the reason that A6 has.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -96,7 +96,7 @@ export function queryBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * 3.8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with zero-mean
+ * A8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with zero-mean
  * noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ, from samples of ‖∇_{v_s}L‖² under independent
  * draws of the noise. The sample mean may be off by `standardErrors` of its standard errors (5 of
  * them hold with confidence 1 − 6e-7).

@@ -21,7 +21,7 @@ import { throughValve } from "../rows/identities.ts";
 import { distance, inner, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
-/** 3.1, 5.1: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, through J_φ(v_s) with V-scale. Scale: λ∥ Σ_t a_ts ‖g_t‖. */
+/** A1, V1: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, through J_φ(v_s) with V-scale. Scale: λ∥ Σ_t a_ts ‖g_t‖. */
 export function valuePath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
   const worst = new Worst();
@@ -36,7 +36,7 @@ export function valuePath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * 3.2: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. Scale: |scale| Σ_t a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖.
+ * A2: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. Scale: |scale| Σ_t a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖.
  */
 export function keyPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -63,7 +63,7 @@ export function keyPath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * 3.3: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. Scale: |scale| Σ_j a_sj ‖g_s‖ (‖v_j‖ + Σ_i a_si ‖v_i‖) ‖k_j‖.
+ * A3: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. Scale: |scale| Σ_j a_sj ‖g_s‖ (‖v_j‖ + Σ_i a_si ‖v_i‖) ‖k_j‖.
  */
 export function queryPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -87,7 +87,7 @@ export function queryPath(numbers: AttentionNumbers): Violation {
   return worst.result();
 }
 
-/** 3.3: ∇_{q_0}L = 0, since a_00 = 1 and y_0 = v_0. Scale: |scale| ‖g_0‖ ‖v_0‖ ‖k_0‖. */
+/** A3: ∇_{q_0}L = 0, since a_00 = 1 and y_0 = v_0. Scale: |scale| ‖g_0‖ ‖v_0‖ ‖k_0‖. */
 export function firstQueryGradient(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
   const worst = new Worst();
@@ -105,7 +105,7 @@ export function firstQueryGradient(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * 3.4: Σ_{j≤s} ∂L/∂z_sj = Σ_j a_sj β_sj = 0, with the output as computed: a wrong one shows here.
+ * A4: Σ_{j≤s} ∂L/∂z_sj = Σ_j a_sj β_sj = 0, with the output as computed: a wrong one shows here.
  * Scale: ‖g_s‖ Σ_j a_sj ‖v_j‖.
  */
 export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
@@ -124,7 +124,7 @@ export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * 3.4 as it shows in the key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every key
+ * A4 as it shows in the key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every key
  * head. Scale: Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
  */
 export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
@@ -179,7 +179,7 @@ export function queryAndKeyAgree(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * 5.3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, Σ_t a_ts g_t⟩ for every value head; ∂L/∂θ = C ∂L/∂C follows for
+ * V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, Σ_t a_ts g_t⟩ for every value head; ∂L/∂θ = C ∂L/∂C follows for
  * C = exp θ. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ Σ_t a_ts ‖g_t‖. Only with V-scale.
  */
 export function constantPath(numbers: AttentionNumbers): Violation {

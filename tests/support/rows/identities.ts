@@ -26,7 +26,7 @@ export interface VScaleNumbers {
   readonly constantGradient: Plain;
 }
 
-/** J_φ(v) g by V-scale's eigenvectors: λ∥ on the part of g along v, λ⊥ on the rest (5.1). */
+/** J_φ(v) g by V-scale's eigenvectors: λ∥ on the part of g along v, λ⊥ on the rest (V1). */
 export function throughValve(
   gradient: Float64Array,
   valve: { readonly value: Float64Array; readonly constant: number },
@@ -75,7 +75,7 @@ function largestGain(numbers: RmsNormNumbers): number {
   return Array.from(numbers.gain.data).reduce((most, gain) => Math.max(most, Math.abs(gain)), 0);
 }
 
-/** 4.1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² work a row). Scale: 2 ‖u‖/r, as ⟨u, x⟩x/(d r²) is at most u. */
+/** N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² work a row). Scale: 2 ‖u‖/r, as ⟨u, x⟩x/(d r²) is at most u. */
 export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
   const gain = reference.tensor(numbers.gain.data, numbers.gain.shape);
@@ -90,7 +90,7 @@ export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** 4.2: ‖∇_x L‖ ≤ (‖γ‖_∞/r) ‖g‖. */
+/** N2: ‖∇_x L‖ ≤ (‖γ‖_∞/r) ‖g‖. */
 export function rmsNormBound(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
   const gain = largestGain(numbers);
@@ -101,7 +101,7 @@ export function rmsNormBound(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** 4.3: where r ≥ (‖γ‖_∞/τ) ‖g‖, ‖∇_x L‖ ≤ τ. Rows with a smaller r are not compared. */
+/** N3: where r ≥ (‖γ‖_∞/τ) ‖g‖, ‖∇_x L‖ ≤ τ. Rows with a smaller r are not compared. */
 export function rmsNormMeetsTarget(
   numbers: RmsNormNumbers,
   options: { readonly target: number },
@@ -116,7 +116,7 @@ export function rmsNormMeetsTarget(
 }
 
 /**
- * 4.4: ⟨∇_x L, x⟩ = 0 with ε = 0, and ε ⟨u, x⟩/r³ in general. Scale: 2 ‖u‖ ‖x‖/r, the two terms'.
+ * N4: ⟨∇_x L, x⟩ = 0 with ε = 0, and ε ⟨u, x⟩/r³ in general. Scale: 2 ‖u‖ ‖x‖/r, the two terms'.
  */
 export function rmsNormRadialGradient(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -150,7 +150,7 @@ function eachValveRow(
   });
 }
 
-/** 5.1: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, ĝ split along v and across. Scale: λ∥ ‖ĝ‖. */
+/** V1: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, ĝ split along v and across. Scale: λ∥ ‖ĝ‖. */
 export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
   const worst = new Worst();
   eachValveRow(numbers, ({ v, g, gradient, r, constant, where }) => {
@@ -160,7 +160,7 @@ export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
   return worst.result();
 }
 
-/** 5.2: ‖∇_v L‖ ≤ λ∥ ‖ĝ‖, λ∥ ≤ 9/8 and λ∥ ≤ 3r/C. */
+/** V2: ‖∇_v L‖ ≤ λ∥ ‖ĝ‖, λ∥ ≤ 9/8 and λ∥ ≤ 3r/C. */
 export function vScaleBounds(
   numbers: VScaleNumbers,
 ): { eigenvalue: Violation; nineEighths: Violation; smallValue: Violation } {
@@ -179,7 +179,7 @@ export function vScaleBounds(
   };
 }
 
-/** 5.3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩ for every head. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖. */
+/** V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩ for every head. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖. */
 export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
   const worst = new Worst();
   const wanted = new Map<number, { sum: number; scale: number }>();
@@ -220,7 +220,7 @@ export function scaledDifference(
 }
 
 /**
- * 5.4 and every other law that holds bit for bit: whether elements differ, NaN being equal to NaN
+ * V4 and every other law that holds bit for bit: whether elements differ, NaN being equal to NaN
  * and −0 not to 0. The violation is 1 if any does, 0 if none.
  */
 export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<number>): Violation {

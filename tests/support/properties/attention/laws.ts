@@ -99,24 +99,24 @@ function largestLogit(drawn: AttentionCase, headDim: number): number {
 }
 
 const equalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "3.1 value path": identities.valuePath,
-  "3.2 key path": identities.keyPath,
-  "3.3 query path": identities.queryPath,
-  "3.4 logit rows": identities.logitRowsSumToZero,
-  "3.4 key gradients": identities.keyGradientsSumToZero,
-  "3.2 and 3.3 agree": identities.queryAndKeyAgree,
+  "A1 value path": identities.valuePath,
+  "A2 key path": identities.keyPath,
+  "A3 query path": identities.queryPath,
+  "A4 logit rows": identities.logitRowsSumToZero,
+  "A4 key gradients": identities.keyGradientsSumToZero,
+  "A2 and A3 agree": identities.queryAndKeyAgree,
 };
 const inequalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "3.5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
-  "3.5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
-  "3.5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
-  "3.6 key bound": gradientBounds.keyBound,
-  "3.7 query bound": gradientBounds.queryBound,
+  "A5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
+  "A5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
+  "A5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
+  "A6 key bound": gradientBounds.keyBound,
+  "A7 query bound": gradientBounds.queryBound,
 };
 
 /**
- * The identities 3.1 to 3.4 and 5.3 and the bounds 3.5 to 3.7 with 5.2 hold for forward and backward on the GPU; the
- * first query's gradient is zero exactly, as 3.3 says.
+ * The identities A1 to A4 and V3 and the bounds A5 to A7 with V2 hold for forward and backward on the GPU; the
+ * first query's gradient is zero exactly, as A3 says.
  *
  * Tolerance, relative to the sums of magnitudes that the identities are measured against: the rounding of sums of T
  * times group terms and of inner products of D, and the logits' errors through exp: (D/4 + 6) u |z| in the forward and
@@ -147,14 +147,14 @@ export function attentionObeysItsIdentities(
       }
       if (drawn.vScale !== undefined) {
         const violation = identities.constantPath(numbers);
-        tally.holds("5.3 constant", { violation, tolerance });
+        tally.holds("V3 constant", { violation, tolerance });
       }
       // φ ⟨g, v⟩ − ⟨g, φ v⟩ is zero up to rounding; without φ the two have the same bits.
       const first = identities.firstQueryGradient(numbers);
       if (drawn.vScale?.mode === "full") {
-        tally.holds("3.3 first query", { violation: first, tolerance });
+        tally.holds("A3 first query", { violation: first, tolerance });
       } else if (first.worst !== 0) {
-        throw new Error(`3.3: the first query's gradient is ${first.worst}, exactly 0 wanted`);
+        throw new Error(`A3: the first query's gradient is ${first.worst}, exactly 0 wanted`);
       }
     },
   }, options);
@@ -345,7 +345,7 @@ export function attentionIsAdjoint(
   }, options);
 }
 
-/** The Monte-Carlo bound 3.8 for value gradients computed on the GPU. */
+/** The Monte-Carlo bound A8 for value gradients computed on the GPU. */
 export async function attentionObeysTheStochasticBound(
   gpu: Gpu,
   { seed = 744 }: PropertyOptions = {},
@@ -403,10 +403,10 @@ export async function attentionObeysTheStochasticBound(
   const { fromUpper, violation } = gradientBounds.stochasticValueBound(parameters);
   // Independent noise of equal size attains the upper bound.
   if (!(violation.worst <= 1 && Math.abs(fromUpper) <= 1)) {
-    throw new Error(`3.8: ${violation.where} violated by ${violation.worst}, ${fromUpper}`);
+    throw new Error(`A8: ${violation.where} violated by ${violation.worst}, ${fromUpper}`);
   }
   return {
-    name: "the stochastic value bound 3.8 at 5 standard errors",
+    name: "the stochastic value bound A8 at 5 standard errors",
     cases: samples,
     comparisons: violation.compared,
     share: Math.abs(fromUpper),

@@ -18,7 +18,7 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
 /** Of moderate size: the Jacobian is a dense matrix here. */
 const smallRmsNorm = rmsNormDescription.filter(({ columns }) => columns >= 2 && columns <= 130);
 
-/** 4.1 to 4.4 for the GPU's gradients; tolerance: the chains of the row sums, as in rows/tolerance.ts. */
+/** N1 to N4 for the GPU's gradients; tolerance: the chains of the row sums, as in rows/tolerance.ts. */
 export function rmsNormObeysItsIdentities(
   gpu: Gpu,
   options: PropertyOptions = {},
@@ -39,15 +39,15 @@ export function rmsNormObeysItsIdentities(
       const largest = [...drawn.gain.data].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
       const target = largest * Math.sqrt(columns) / 2;
       const equalities = {
-        "4.1 Jacobian": identities.rmsNormIsItsJacobian(numbers),
-        "4.2 bound": identities.rmsNormBound(numbers),
-        "4.4 radial": identities.rmsNormRadialGradient(numbers),
+        "N1 Jacobian": identities.rmsNormIsItsJacobian(numbers),
+        "N2 bound": identities.rmsNormBound(numbers),
+        "N4 radial": identities.rmsNormRadialGradient(numbers),
       };
       for (const [what, violation] of Object.entries(equalities)) {
         tally.holds(what, { violation, tolerance });
       }
       const met = identities.rmsNormMeetsTarget(numbers, { target });
-      if (met.compared > 0) tally.holds("4.3 target", { violation: met, tolerance });
+      if (met.compared > 0) tally.holds("N3 target", { violation: met, tolerance });
     },
   }, options);
 }

@@ -12,7 +12,7 @@ const vScaleExamples: readonly VScaleDescription[] = [
   { batch: 1, heads: 2, length: 70, columns: 3, seed: 84, pattern: "normal", constant: 1 / 3 },
 ];
 
-/** 5.1 to 5.3 for the GPU's gradients; tolerance: a few chains of D, and of the T B rows of a head. */
+/** V1 to V3 for the GPU's gradients; tolerance: a few chains of D, and of the T B rows of a head. */
 export function vScaleObeysItsIdentities(
   gpu: Gpu,
   options: PropertyOptions = {},
@@ -30,11 +30,11 @@ export function vScaleObeysItsIdentities(
       const tolerance = (4 * columns + 40 + batch * length / 64 + 64) * U;
       const bounds = identities.vScaleBounds(numbers);
       const violations = {
-        "5.1 eigenvalues": identities.vScaleIsItsEigenvalues(numbers),
-        "5.2 eigenvalue": bounds.eigenvalue,
-        "5.2 nine eighths": bounds.nineEighths,
-        "5.2 small values": bounds.smallValue,
-        "5.3 constant": identities.vScaleConstantGradient(numbers),
+        "V1 eigenvalues": identities.vScaleIsItsEigenvalues(numbers),
+        "V2 eigenvalue": bounds.eigenvalue,
+        "V2 nine eighths": bounds.nineEighths,
+        "V2 small values": bounds.smallValue,
+        "V3 constant": identities.vScaleConstantGradient(numbers),
       };
       for (const [what, violation] of Object.entries(violations)) {
         tally.holds(what, { violation, tolerance });
