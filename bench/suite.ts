@@ -10,22 +10,19 @@
 import { openGpu, type OpenGpuOptions } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { chooseRepeats } from "../src/measure/ceilings.ts";
-import {
-  type GridName,
-  type KernelName,
-  type PassName,
-  type Shape,
-  shapesOf,
-} from "../src/measure/workloads/shapes.ts";
+import type { GridName, PassName, Shape } from "../src/measure/workloads/operator.ts";
+import type { OperatorName } from "../src/measure/workloads/operators.ts";
+import { shapesOf } from "../src/measure/workloads/shapes.ts";
 import { GpuTimer, type Span } from "../src/measure/timing.ts";
-import { chosenVariant, createWorkload, type Workload } from "../src/measure/workloads.ts";
+import { createWorkload, type Workload } from "../src/measure/workloads.ts";
+import { chosenVariant } from "../src/measure/workloads/variants.ts";
 import { formatShape } from "../src/report/format.ts";
 import { naive } from "./baselines/naive.ts";
 import { type BenchRow, benchTable } from "./table.ts";
 
 /** An operator to bench. */
 export interface BenchedOperator {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
 }
 

@@ -1,5 +1,9 @@
+import { type Implementation, replacing } from "../../src/measure/workloads/prepare.ts";
+import { planAttentionBackward, planAttentionForward } from "../../src/ops/attention.ts";
+import { planAttentionSinkStatistics } from "../../src/ops/attention_sink_statistics.ts";
 import { planMatmul } from "../../src/ops/matmul.ts";
-import type { Implementation } from "../../src/measure/workloads.ts";
+import { planRmsNormBackward, planRmsNormForward } from "../../src/ops/rms_norm.ts";
+import { planVScaleBackward, planVScaleForward } from "../../src/ops/v_scale.ts";
 import {
   planNaiveAttentionBackward,
   planNaiveAttentionForward,
@@ -18,13 +22,15 @@ import {
  */
 export const naive: Implementation = {
   name: "naive",
-  attentionForward: planNaiveAttentionForward,
-  attentionBackward: planNaiveAttentionBackward,
-  attentionSinkStatistics: planNaiveAttentionSinkStatistics,
-  rmsNormForward: planNaiveRmsNormForward,
-  rmsNormBackward: planNaiveRmsNormBackward,
-  vScaleForward: planNaiveVScaleForward,
-  vScaleBackward: planNaiveVScaleBackward,
-  // There is no step to leave unfused: the product in its portable form.
-  matmul: (gpu, options) => planMatmul(gpu, { ...options, variant: "portable" }),
+  planners: new Map([
+    replacing(planAttentionForward, planNaiveAttentionForward),
+    replacing(planAttentionBackward, planNaiveAttentionBackward),
+    replacing(planAttentionSinkStatistics, planNaiveAttentionSinkStatistics),
+    replacing(planRmsNormForward, planNaiveRmsNormForward),
+    replacing(planRmsNormBackward, planNaiveRmsNormBackward),
+    replacing(planVScaleForward, planNaiveVScaleForward),
+    replacing(planVScaleBackward, planNaiveVScaleBackward),
+    // There is no step to leave unfused: the product in its portable form.
+    replacing(planMatmul, (gpu, options) => planMatmul(gpu, { ...options, variant: "portable" })),
+  ]),
 };

@@ -7,7 +7,7 @@ import {
   attentionForwardRow,
   keyValueGradientRow,
   queryGradientRow,
-} from "../../src/measure/workloads/attention_rows.ts";
+} from "../../src/measure/workloads/attention/rows.ts";
 import { samplePlaces, sampleRows } from "../../src/measure/workloads/samples.ts";
 import type { Numbers } from "./peer.ts";
 

@@ -4,7 +4,8 @@ import type { Job } from "../../src/measure/child/protocol.ts";
 import type { MeasuringSession } from "../../src/measure/child/session.ts";
 import type { Measurement } from "../../src/measure/result_file.ts";
 import { type CallMemory, callMemory, type ScalingSeries } from "./series.ts";
-import type { KernelName, PassName, Shape } from "../../src/measure/workloads/shapes.ts";
+import type { PassName, Shape } from "../../src/measure/workloads/operator.ts";
+import type { OperatorName } from "../../src/measure/workloads/operators.ts";
 import { median, medianInterval } from "../../src/statistics/summary.ts";
 
 import { type EarlierRun, resultIn } from "./resume.ts";
@@ -36,7 +37,7 @@ export interface ScalingResult {
 
 /** A series in one direction. */
 export interface SeriesResult {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly axis: string;
   readonly unit: ScalingSeries["unit"];

@@ -5,12 +5,13 @@
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import type { Dimensions } from "../../src/ops/tuning/operators.ts";
-import type { KernelName, PassName, Shape } from "../../src/measure/workloads/shapes.ts";
+import type { PassName, Shape } from "../../src/measure/workloads/operator.ts";
+import type { OperatorName } from "../../src/measure/workloads/operators.ts";
 import { tunableOperator } from "../../src/measure/workloads/variants.ts";
 
 /** Calls of one operator that differ in one length. */
 export interface ScalingSeries {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly passes: readonly PassName[];
   /** The length that grows, as dimensions name it. */
   readonly axis: string;
@@ -51,7 +52,7 @@ export function scalingSeries(
     return { B: 1, Hq: H, Hkv: H, T, D: HEAD_DIM };
   });
   const series = (
-    kernel: KernelName,
+    kernel: OperatorName,
     fields: Pick<ScalingSeries, "axis" | "unit">,
     calls: readonly Dimensions[],
   ): ScalingSeries => ({
@@ -104,7 +105,7 @@ function headsFor(T: number): number {
 export function callMemory(
   info: GpuInfo,
   { kernel, pass, dimensions }: {
-    readonly kernel: KernelName;
+    readonly kernel: OperatorName;
     readonly pass: PassName;
     readonly dimensions: Dimensions;
   },

@@ -3,15 +3,9 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { Job } from "./child/protocol.ts";
 import type { CacheState, Measurement } from "./result_file.ts";
-import {
-  type GridName,
-  type KernelName,
-  kernelPasses,
-  type PassName,
-  type Shape,
-  shapeNamed,
-  shapesOf,
-} from "./workloads/shapes.ts";
+import type { GridName, PassName, Shape } from "./workloads/operator.ts";
+import { type OperatorName, operatorPasses } from "./workloads/operators.ts";
+import { shapeNamed, shapesOf } from "./workloads/shapes.ts";
 import {
   namedVariantsOf,
   numberFormatOf,
@@ -21,7 +15,7 @@ import {
 
 /** What to make jobs for. */
 export interface JobSelection {
-  readonly kernels: readonly KernelName[];
+  readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
   /** A grid's name, or names of shapes; a kernel that lacks one of these names is measured on the others. */
   readonly shapes: GridName | readonly string[];
@@ -63,7 +57,7 @@ export function listWork(
 ): Work[] {
   return selection.kernels.flatMap((kernel) =>
     shapesFor(kernel, { shapes: selection.shapes, software }).flatMap((shape) =>
-      selection.passes.filter((pass) => kernelPasses[kernel].includes(pass))
+      selection.passes.filter((pass) => operatorPasses[kernel].includes(pass))
         .map((pass) => ({ kernel, pass, shape }))
     )
   );
@@ -103,7 +97,7 @@ export function listJobs(
 }
 
 function shapesFor(
-  kernel: KernelName,
+  kernel: OperatorName,
   { shapes, software }: { readonly shapes: JobSelection["shapes"]; readonly software: boolean },
 ): readonly Shape[] {
   if (typeof shapes === "string") return shapesOf(kernel, { grid: shapes, software });

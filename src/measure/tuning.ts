@@ -8,12 +8,13 @@
  * Knows nothing of processes or GPUs: what runs a heat comes from outside.
  */
 import type { TunableOperator } from "../ops/tuning/operators.ts";
-import type { KernelName, PassName, Shape } from "./workloads/shapes.ts";
+import type { PassName, Shape } from "./workloads/operator.ts";
+import type { OperatorName } from "./workloads/operators.ts";
 import { type Interval, median, medianInterval } from "../statistics/summary.ts";
 
 /** A call to tune for, and what could run it. */
 export interface TuningWork {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly shape: Shape;
   readonly operator: TunableOperator;

@@ -5,79 +5,21 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { planAttentionBackward, planAttentionForward } from "../ops/attention.ts";
-import type { AttentionVScale } from "../ops/attention/shape.ts";
-import { planAttentionSinkStatistics } from "../ops/attention_sink_statistics.ts";
-import { planMatmul } from "../ops/matmul.ts";
-import { planRmsNormBackward, planRmsNormForward } from "../ops/rms_norm.ts";
-import { planVScaleBackward, planVScaleForward } from "../ops/v_scale.ts";
-import type { KernelName, PassName, Shape } from "./workloads/shapes.ts";
-import {
-  prepareAttentionBackward,
-  prepareAttentionForward,
-  prepareAttentionSinkStatistics,
-} from "./workloads/attention.ts";
-import { prepareMatmul } from "./workloads/matmul.ts";
-import {
-  prepareRmsNormBackward,
-  prepareRmsNormForward,
-  prepareVScaleBackward,
-  prepareVScaleForward,
-} from "./workloads/rows.ts";
+import type { PassName, Shape } from "./workloads/operator.ts";
+import { type OperatorName, passNamed } from "./workloads/operators.ts";
+import type { Implementation, Planner, Prepared } from "./workloads/prepare.ts";
+import { type CheckResult, largestError } from "./workloads/samples.ts";
 import {
   namedVariantsOf,
   type NumberFormat,
   numberFormatOf,
-  variantsOf,
-} from "./workloads/variants.ts";
-import { type CheckResult, largestError, type Sample } from "./workloads/samples.ts";
-
-export type { CheckResult } from "./workloads/samples.ts";
-export {
-  chosenVariant,
-  namedVariantsOf,
-  type NumberFormat,
-  numberFormatOf,
-  numberFormats,
   tunableOperator,
-  tunedVariant,
-  unfitVariants,
-  type VariantQuestion,
   variantsOf,
 } from "./workloads/variants.ts";
-
-/** One way to compute all operators: planners that take and return what the operators' own do. */
-export interface Implementation {
-  /** The name that results carry as their variant. */
-  readonly name: string;
-  readonly attentionForward: typeof planAttentionForward;
-  readonly attentionBackward: typeof planAttentionBackward;
-  readonly attentionSinkStatistics: typeof planAttentionSinkStatistics;
-  readonly rmsNormForward: typeof planRmsNormForward;
-  readonly rmsNormBackward: typeof planRmsNormBackward;
-  readonly vScaleForward: typeof planVScaleForward;
-  readonly vScaleBackward: typeof planVScaleBackward;
-  readonly matmul: typeof planMatmul;
-}
-
-// The operators' own kernels of this name.
-function ownKernels(name: string): Implementation {
-  return {
-    name,
-    attentionForward: (gpu, options) => planAttentionForward(gpu, { ...options, variant: name }),
-    attentionBackward: (gpu, options) => planAttentionBackward(gpu, { ...options, variant: name }),
-    attentionSinkStatistics: planAttentionSinkStatistics,
-    rmsNormForward: (gpu, options) => planRmsNormForward(gpu, { ...options, variant: name }),
-    rmsNormBackward: (gpu, options) => planRmsNormBackward(gpu, { ...options, variant: name }),
-    vScaleForward: (gpu, options) => planVScaleForward(gpu, { ...options, variant: name }),
-    vScaleBackward: (gpu, options) => planVScaleBackward(gpu, { ...options, variant: name }),
-    matmul: (gpu, options) => planMatmul(gpu, { ...options, variant: name }),
-  };
-}
 
 /** What {@linkcode createWorkload} makes. */
 export interface WorkloadOptions {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly shape: Shape;
   /**
@@ -93,7 +35,7 @@ export interface WorkloadOptions {
 
 /** An operator with its inputs, ready to be timed. */
 export interface Workload {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly shape: Shape;
   /** The variant's name. */
@@ -124,46 +66,6 @@ export interface Workload {
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 
-/** What a kernel's own module prepares. */
-export interface Prepared {
-  readonly plan: Plan;
-  readonly outputs: Readonly<Record<string, Tensor>>;
-  /** The largest error that passes in f32. */
-  readonly tolerance: number;
-  /** Sampled numbers of the outputs, and the same in float64. */
-  samples(read: Readonly<Record<string, Float32Array>>): Sample[] | Promise<Sample[]>;
-}
-
-/** What a kernel's own module gets. */
-export interface PrepareOptions {
-  readonly dimensions: Readonly<Record<string, number>>;
-  /** V-scale inside attention. */
-  readonly mode: AttentionVScale["mode"] | undefined;
-  readonly seed: number;
-  readonly implementation: Implementation;
-  /** Hands something to the workload, which disposes of it; also where the preparation then fails. */
-  readonly keep: <Owned extends { dispose(): void }>(owned: Owned) => Owned;
-}
-
-type Prepare = (gpu: Gpu, options: PrepareOptions) => Prepared;
-
-const attention = { forward: prepareAttentionForward, backward: prepareAttentionBackward };
-
-const preparers: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, Prepare>>>>> = {
-  "attention": attention,
-  "attention-v-scale-full": attention,
-  "attention-v-scale-backward-only": attention,
-  "rms-norm": { forward: prepareRmsNormForward, backward: prepareRmsNormBackward },
-  "v-scale": { forward: prepareVScaleForward, backward: prepareVScaleBackward },
-  "attention-sink-statistics": { forward: prepareAttentionSinkStatistics },
-  "matmul": { forward: prepareMatmul },
-};
-
-const modes: Readonly<Partial<Record<KernelName, AttentionVScale["mode"]>>> = {
-  "attention-v-scale-full": "full",
-  "attention-v-scale-backward-only": "backward-only",
-};
-
 /**
  * Makes the inputs of an operator on the GPU and plans it.
  *
@@ -188,8 +90,8 @@ const modes: Readonly<Partial<Record<KernelName, AttentionVScale["mode"]>>> = {
  */
 export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
   const { kernel, pass, shape, seed = 1, variant = "portable" } = options;
-  const implementation = findImplementation(options, variant);
-  const prepare = preparers[kernel][pass]!;
+  const found = passNamed(kernel, pass);
+  const planner = findPlanner(options, variant);
   const owned: { dispose(): void }[] = [];
   function keep<Owned extends { dispose(): void }>(thing: Owned): Owned {
     owned.push(thing);
@@ -198,16 +100,15 @@ export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
   function dispose(): void {
     for (const thing of owned) thing.dispose();
   }
-  function prepared(prepare: Prepare): Prepared {
+  function prepared(): Prepared {
     try {
-      const { dimensions } = shape;
-      return prepare(gpu, { dimensions, mode: modes[kernel], seed, implementation, keep });
+      return found.prepare(gpu, { dimensions: shape.dimensions, seed, plan: planner, keep });
     } catch (error) {
       dispose();
       throw error;
     }
   }
-  const { plan, outputs, tolerance: ofSingle, samples } = prepared(prepare);
+  const { plan, outputs, tolerance: ofSingle, samples } = prepared();
   const dtype = numberFormatOf(kernel, pass, variant);
   const tolerance = dtype === "f32" ? ofSingle : HALF_TOLERANCE;
   keep(plan);
@@ -232,15 +133,22 @@ export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
   };
 }
 
-function findImplementation(
+function findPlanner(
   { kernel, pass, implementations = [] }: WorkloadOptions,
   variant: string,
-): Implementation {
+): Planner {
+  const { plan } = passNamed(kernel, pass);
+  const other = implementations.find(({ name, planners }) =>
+    name === variant && planners.has(plan)
+  );
+  if (other !== undefined) return other.planners.get(plan)!;
   const own = [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)];
-  const found = implementations.find(({ name }) => name === variant);
-  if (found !== undefined) return found;
-  if (own.includes(variant)) return ownKernels(variant);
-  const known = [...own, ...implementations.map(({ name }) => name)].join(", ");
+  if (own.includes(variant)) {
+    if (tunableOperator(kernel, pass) === undefined) return plan;
+    return (gpu, options: object) => plan(gpu, { ...options, variant } as never);
+  }
+  const others = implementations.filter(({ planners }) => planners.has(plan));
+  const known = [...own, ...others.map(({ name }) => name)].join(", ");
   throw new RangeError(
     `createWorkload: variant of ${kernel} ${pass} is ${variant}, wanted one of ${known}`,
   );

@@ -1,36 +1,21 @@
 import type { KernelPart } from "../../mod.ts";
 import { kernels as naiveKernels } from "../../bench/baselines/kernels.ts";
 import { naive } from "../../bench/baselines/naive.ts";
+import type { PassName } from "../../src/measure/workloads/operator.ts";
 import {
-  type KernelName,
-  kernelPasses,
-  type PassName,
-} from "../../src/measure/workloads/shapes.ts";
+  type OperatorName,
+  operatorNames,
+  operatorPasses,
+} from "../../src/measure/workloads/operators.ts";
 import { createWorkload, type WorkloadOptions } from "../../src/measure/workloads.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
+import { oddShape, smallShapes } from "../support/workloads.ts";
 import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 
-const names = Object.keys(kernelPasses) as KernelName[];
 const implementations = [naive];
 
-// Lengths beside the tiles' edges, groups of query heads, several sequences, and a single number.
-const attentionShapes = [
-  { B: 1, Hq: 1, Hkv: 1, T: 1, D: 4 },
-  { B: 2, Hq: 6, Hkv: 2, T: 17, D: 20 },
-  { B: 1, Hq: 4, Hkv: 1, T: 65, D: 64 },
-  { B: 1, Hq: 2, Hkv: 2, T: 100, D: 128 },
-];
-const rowShapes = [{ rows: 1, d: 4 }, { rows: 3, d: 65 }, { rows: 130, d: 7 }];
-
-function shapes(kernel: KernelName): readonly Readonly<Record<string, number>>[] {
-  if (kernel === "rms-norm") return rowShapes;
-  if (kernel === "matmul") return [{ B: 1, M: 3, N: 5, K: 2 }, { B: 2, M: 17, N: 20, K: 9 }];
-  if (kernel !== "v-scale") return attentionShapes;
-  return attentionShapes.map(({ B, Hkv, T, D }) => ({ B, Hkv, T, D }));
-}
-
 function work(
-  kernel: KernelName,
+  kernel: OperatorName,
   pass: PassName,
   dimensions: Readonly<Record<string, number>>,
 ): WorkloadOptions {
@@ -43,11 +28,11 @@ onEachRuntime("naive computes every operator as the twin does, at the same cost"
   let share = 0;
   let worst = "";
   let cases = 0;
-  for (const kernel of names) {
-    for (const pass of kernelPasses[kernel]) {
-      for (const dimensions of shapes(kernel)) {
+  for (const kernel of operatorNames) {
+    for (const pass of operatorPasses[kernel]) {
+      for (const dimensions of smallShapes(kernel)) {
         // At T = 1 the gradients of query and key are zero, exactly or by rounding: nothing to compare.
-        if (pass === "backward" && dimensions.T === 1 && kernel !== "v-scale") continue;
+        if (pass === "backward" && dimensions.T === 1 && "Hq" in dimensions) continue;
         const options = work(kernel, pass, dimensions);
         using workload = createWorkload(gpu, options);
         const { error, tolerance, output } = await workload.check();
@@ -64,14 +49,14 @@ onEachRuntime("naive computes every operator as the twin does, at the same cost"
 });
 
 interface Mutant {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly find: string;
   readonly replace: string;
 }
 
 function mutant(what: string, find: string, replace: string): Mutant {
-  const [kernel, pass] = what.split(" ") as [KernelName, PassName];
+  const [kernel, pass] = what.split(" ") as [OperatorName, PassName];
   return { kernel, pass, find, replace };
 }
 
@@ -124,12 +109,7 @@ Deno.test("naive fails its check wherever one of its kernels is broken", async (
       broken++;
       return part.source.replaceAll(find, replace);
     };
-    const dimensions = kernel === "rms-norm"
-      ? { rows: 70, d: 65 }
-      : kernel === "v-scale"
-      ? { B: 2, Hkv: 3, T: 70, D: 32 }
-      : { B: 2, Hq: 4, Hkv: 2, T: 70, D: 32 };
-    using workload = createWorkload(mutated, work(kernel, pass, dimensions));
+    using workload = createWorkload(mutated, work(kernel, pass, oddShape(kernel)));
     const { error, tolerance } = await workload.check();
     assert(broken > 0, `${kernel} ${pass} does not use ${file}`);
     assert(
@@ -172,9 +152,9 @@ Deno.test("naive throws where the T × T matrix does not fit, and frees what it 
 
 onEachRuntime("naive frees everything", async (gpu) => {
   const sibling = siblingGpu(gpu, {});
-  for (const kernel of names) {
-    for (const pass of kernelPasses[kernel]) {
-      createWorkload(sibling, work(kernel, pass, shapes(kernel)[1]!)).dispose();
+  for (const kernel of operatorNames) {
+    for (const pass of operatorPasses[kernel]) {
+      createWorkload(sibling, work(kernel, pass, smallShapes(kernel)[1]!)).dispose();
       assertEquals(sibling.memory, { buffers: 0, bytes: 0 }, `${kernel} ${pass}`);
     }
   }

@@ -1,8 +1,5 @@
-import {
-  type KernelName,
-  kernelPasses,
-  type PassName,
-} from "../../src/measure/workloads/shapes.ts";
+import type { PassName } from "../../src/measure/workloads/operator.ts";
+import { operatorNames, operatorPasses } from "../../src/measure/workloads/operators.ts";
 import { batchJobs, type JobSelection, listJobs, listWork } from "../../src/measure/jobs.ts";
 import {
   namedVariantsOf,
@@ -11,9 +8,8 @@ import {
 } from "../../src/measure/workloads/variants.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 
-const kernels = Object.keys(kernelPasses) as KernelName[];
 const everything: JobSelection = {
-  kernels,
+  kernels: operatorNames,
   passes: ["forward", "backward"] satisfies PassName[],
   shapes: "quick",
   dtypes: ["f32", "f16+f32"],
@@ -40,7 +36,7 @@ const formats = (
 Deno.test("listJobs() lists what rounds to f16 only where it is named", () => {
   for (const variants of ["chosen", "all"] as const) {
     const jobs = jobsOf({ variants });
-    assert(jobs.length >= kernels.length);
+    assert(jobs.length >= operatorNames.length);
     assert(jobs.every(({ dtype, variant }) => dtype === "f32" && !variant.endsWith("f16")));
   }
   const named = ["tiled-32x32", "tiled-32x32-f16", "tiled-32-f16"];
@@ -69,8 +65,8 @@ Deno.test("listJobs() leaves out other number formats, and what cannot run", () 
 
 Deno.test("kernels in f16 are among no operator's usual ones, from which bench and tuning choose", () => {
   let count = 0;
-  for (const kernel of kernels) {
-    for (const pass of kernelPasses[kernel]) {
+  for (const kernel of operatorNames) {
+    for (const pass of operatorPasses[kernel]) {
       for (const name of variantsOf(kernel, pass)) {
         assertEquals(numberFormatOf(kernel, pass, name), "f32");
       }

@@ -1,42 +1,29 @@
 import { type Gpu, GpuError, type KernelPart } from "../../mod.ts";
+import type { PassName, Shape } from "../../src/measure/workloads/operator.ts";
 import {
-  type KernelName,
-  kernelPasses,
-  type PassName,
-  type Shape,
-} from "../../src/measure/workloads/shapes.ts";
-import {
-  chosenVariant,
-  createWorkload,
-  unfitVariants,
-  variantsOf,
-  type Workload,
-} from "../../src/measure/workloads.ts";
+  type OperatorName,
+  operatorNames,
+  operatorPasses,
+} from "../../src/measure/workloads/operators.ts";
+import { createWorkload, type Workload } from "../../src/measure/workloads.ts";
+import { chosenVariant, unfitVariants, variantsOf } from "../../src/measure/workloads/variants.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
+import { oddShape } from "../support/workloads.ts";
 import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 
-const kernels = Object.keys(kernelPasses) as KernelName[];
-
 function work(
-  kernel: KernelName,
+  kernel: OperatorName,
   pass: PassName,
-): { kernel: KernelName; pass: PassName; shape: Shape } {
-  const dimensions: Record<string, number> = kernel === "rms-norm"
-    ? { rows: 67, d: 70 }
-    : kernel === "v-scale"
-    ? { B: 2, Hkv: 2, T: 67, D: 20 }
-    : kernel === "matmul"
-    ? { B: 2, M: 67, N: 35, K: 70, transposeRight: 1 }
-    : { B: 2, Hq: 4, Hkv: 2, T: 67, D: 32 };
-  return { kernel, pass, shape: { name: "odd", dimensions } };
+): { kernel: OperatorName; pass: PassName; shape: Shape } {
+  return { kernel, pass, shape: { name: "odd", dimensions: oddShape(kernel) } };
 }
 
 // The tolerances are the project's accuracy goals: 1e-5 for attention, 2e-6 for RMSNorm and V-scale forward, 1e-5
 // backward. The largest share on lavapipe, over the full software grid, is 0.26.
 onEachRuntime("createWorkload().check() passes for every kernel and pass", async (gpu) => {
   let share = 0;
-  for (const kernel of kernels) {
-    for (const pass of kernelPasses[kernel]) {
+  for (const kernel of operatorNames) {
+    for (const pass of operatorPasses[kernel]) {
       using workload = createWorkload(gpu, { ...work(kernel, pass), seed: 5 });
       const { error, tolerance, output } = await workload.check();
       assert(error <= tolerance, `${kernel} ${pass}: ${output} is off by ${error}`);
@@ -50,7 +37,7 @@ onEachRuntime("createWorkload().check() passes for every kernel and pass", async
 });
 
 interface Mutant {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly file: string;
   readonly find: string;
@@ -72,7 +59,7 @@ const mutants: readonly Mutant[] = [
 ];
 
 function mutant(what: string, file: string, find: string, replace: string): Mutant {
-  const [kernel, pass] = what.split(" ") as [KernelName, PassName];
+  const [kernel, pass] = what.split(" ") as [OperatorName, PassName];
   return { kernel, pass, file, find, replace };
 }
 
@@ -113,8 +100,8 @@ Deno.test("createWorkload().check() rejects where the kernel does not compile", 
 
 onEachRuntime("createWorkload() frees everything, also where it fails", async (gpu) => {
   const sibling = siblingGpu(gpu, {});
-  for (const kernel of kernels) {
-    for (const pass of kernelPasses[kernel]) {
+  for (const kernel of operatorNames) {
+    for (const pass of operatorPasses[kernel]) {
       const workload = createWorkload(sibling, work(kernel, pass));
       assert(sibling.memory.buffers > 2);
       workload.dispose();
@@ -143,7 +130,7 @@ Deno.test("createWorkload() throws for what it does not know", async () => {
     "variant of rms-norm forward is magic, wanted one of ",
   );
   assertThrows(
-    () => createWorkload(gpu, { ...sound, kernel: "softmax" as KernelName }),
+    () => createWorkload(gpu, { ...sound, kernel: "softmax" as OperatorName }),
     RangeError,
     "softmax forward, wanted one of attention forward",
   );
@@ -159,8 +146,8 @@ onEachRuntime(
   async (gpu) => {
     let share = 0;
     const ran: string[] = [];
-    for (const kernel of kernels) {
-      for (const pass of kernelPasses[kernel]) {
+    for (const kernel of operatorNames) {
+      for (const pass of operatorPasses[kernel]) {
         const options = work(kernel, pass);
         const chosen = chosenVariant(gpu, options);
         assert(variantsOf(kernel, pass).includes("portable"), `${kernel} ${pass}`);

@@ -1,13 +1,9 @@
 /** What to measure: in the form, and in the page's address, so that a link repeats it. */
 import type { CacheState } from "../../../src/measure/result_file.ts";
 import type { JobSelection } from "../../../src/measure/jobs.ts";
-import {
-  type GridName,
-  type KernelName,
-  kernelPasses,
-  type PassName,
-  shapesOf,
-} from "../../../src/measure/workloads/shapes.ts";
+import type { PassName } from "../../../src/measure/workloads/operator.ts";
+import { operatorNames } from "../../../src/measure/workloads/operators.ts";
+import { gridNames, shapeNamesOf } from "../../../src/measure/workloads/shapes.ts";
 import { byId, element } from "./dom.ts";
 
 /** What is wanted of a run. */
@@ -19,25 +15,14 @@ export interface PageSelection extends JobSelection {
   readonly label: string;
 }
 
-/** All kernels. */
-export const kernels = Object.keys(kernelPasses) as KernelName[];
 const passes: readonly PassName[] = ["forward", "backward"];
 const caches: readonly CacheState[] = ["hot", "cold"];
-const grids: readonly GridName[] = ["quick", "default", "full"];
-/** All shapes by name, those of software adapters last. */
-export const shapeNames: readonly string[] = [
-  ...new Set(
-    [false, true].flatMap((software) =>
-      kernels.flatMap((kernel) =>
-        shapesOf(kernel, { grid: "full", software }).map(({ name }) => name)
-      )
-    ),
-  ),
-];
+/** All shapes by name. */
+export const shapeNames: readonly string[] = [...new Set(operatorNames.flatMap(shapeNamesOf))];
 
 /** What a page without parameters measures. */
 export const usualSelection: PageSelection = {
-  kernels,
+  kernels: operatorNames,
   passes,
   shapes: "quick",
   dtypes: ["f32"],
@@ -88,15 +73,15 @@ export function readSelection(parameters: URLSearchParams): ReadSelection {
     return undefined;
   }
   const usual = usualSelection;
-  const shapes = list("shapes", [...grids, ...shapeNames]);
-  const grid = grids.find((each) => shapes?.includes(each));
+  const shapes = list("shapes", [...gridNames, ...shapeNames]);
+  const grid = gridNames.find((each) => shapes?.includes(each));
   if (grid !== undefined && shapes!.length > 1) {
     complain("shapes", shapes!.join(","), "either a grid or names");
   }
   const variants = parameters.get("variants") ?? usual.variants;
   if (variants !== "chosen" && variants !== "all") complain("variants", variants, "chosen or all");
   const selection: PageSelection = {
-    kernels: list("kernels", kernels) ?? usual.kernels,
+    kernels: list("kernels", operatorNames) ?? usual.kernels,
     passes: list("passes", passes) ?? usual.passes,
     shapes: grid ?? shapes ?? usual.shapes,
     dtypes: usual.dtypes,
@@ -144,7 +129,7 @@ export function buildForm(): void {
     label.append(element("input", "", { type: "checkbox", name, value }), ` ${value}`);
     return label;
   };
-  byId("kernel-boxes", HTMLDivElement).append(...kernels.map((each) => box("kernels", each)));
+  byId("kernel-boxes", HTMLDivElement).append(...operatorNames.map((each) => box("kernels", each)));
   byId("shape-boxes", HTMLDivElement).append(...shapeNames.map((each) => box("named", each)));
 }
 

@@ -1,20 +1,19 @@
 /** The bench's command line: what it takes, and what it makes of it. */
 import type { CacheState, ResultSettings } from "../../measure/result_file.ts";
+import type { GridName, PassName } from "../../measure/workloads/operator.ts";
 import {
-  type GridName,
-  type KernelName,
-  kernelPasses,
-  type PassName,
-  shapeNamed,
-  shapesOf,
-} from "../../measure/workloads/shapes.ts";
+  type OperatorName,
+  operatorNames,
+  operatorPasses,
+} from "../../measure/workloads/operators.ts";
+import { gridNames, shapeNamesOf } from "../../measure/workloads/shapes.ts";
 import {
   namedVariantsOf,
   type NumberFormat,
   numberFormatOf,
   numberFormats,
   variantsOf,
-} from "../../measure/workloads.ts";
+} from "../../measure/workloads/variants.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -39,7 +38,7 @@ import {
 
 /** What to measure. */
 export interface Selection {
-  readonly kernels: readonly KernelName[];
+  readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
   /** A grid's name, or shapes by name. */
   readonly shapes: GridName | readonly string[];
@@ -64,16 +63,14 @@ export interface BenchRequest {
   readonly resume: string | undefined;
 }
 
-const grids: readonly GridName[] = ["quick", "default", "full"];
 const passes: readonly PassName[] = ["forward", "backward"];
 const caches: readonly CacheState[] = ["hot", "cold"];
-const kernels = Object.keys(kernelPasses) as KernelName[];
 
 const options = {
   kernels: {
     type: "value",
     placeholder: "A,B",
-    description: `Kernels: ${kernels.join(", ")} (default all)`,
+    description: `Operators: ${operatorNames.join(", ")} (default all)`,
   },
   passes: {
     type: "value",
@@ -227,7 +224,7 @@ export function selectionOf(settings: ResultSettings, budget: number | undefined
 // The fields come from a command line or from a file, so nothing is known of their types.
 function checkSelection(given: { readonly [field: string]: unknown }): Selection {
   const chosen = {
-    kernels: someOf("kernels", { given: given.kernels, known: kernels }),
+    kernels: someOf("kernels", { given: given.kernels, known: operatorNames }),
     passes: someOf("passes", { given: given.passes, known: passes }),
     caches: someOf("cache", { given: given.caches, known: caches }),
     runtime: oneOf("runtime", { given: given.runtime, known: runtime.choices }),
@@ -242,7 +239,7 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
   if (!Number.isSafeInteger(seed)) throw new UsageError(`--seed is ${seed}, wanted a whole number`);
   const budget = seconds === undefined ? undefined : budgetSeconds(seconds);
   if (
-    !chosen.kernels.some((kernel) => chosen.passes.some((p) => kernelPasses[kernel].includes(p)))
+    !chosen.kernels.some((kernel) => chosen.passes.some((p) => operatorPasses[kernel].includes(p)))
   ) {
     throw new UsageError(
       `--kernels and --passes leave nothing: ${chosen.kernels.join(", ")} has no ${
@@ -261,28 +258,28 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
   };
 }
 
-function shapeSelection(given: unknown, chosen: readonly KernelName[]): GridName | string[] {
+function shapeSelection(given: unknown, chosen: readonly OperatorName[]): GridName | string[] {
   if (given === undefined) return "default";
   const names = Array.isArray(given) ? given as unknown[] : [given];
-  const grid = names.find((name) => grids.includes(name as GridName)) as GridName | undefined;
+  const grid = names.find((name) => gridNames.includes(name as GridName)) as GridName | undefined;
   if (grid !== undefined) {
     if (names.length === 1) return grid;
     throw new UsageError(`--shapes mixes the grid ${grid} with other names`);
   }
-  const known = [...new Set(chosen.flatMap(namesOfShapes))];
+  const known = [...new Set(chosen.flatMap(shapeNamesOf))];
   return names.map((name) => oneOf("shapes", { given: name, known }));
 }
 
 /** What of the kernels is selected. */
 interface Operators {
-  readonly kernels: readonly KernelName[];
+  readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
 }
 
 // Every variant of the selected operators by name, with the format in which it computes.
 function variantsIn({ kernels, passes }: Operators) {
   return kernels.flatMap((kernel) =>
-    passes.filter((pass) => kernelPasses[kernel].includes(pass)).flatMap((pass) =>
+    passes.filter((pass) => operatorPasses[kernel].includes(pass)).flatMap((pass) =>
       [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)]
         .map((name) => ({ name, format: numberFormatOf(kernel, pass, name) }))
     )
@@ -315,10 +312,4 @@ function formatSelection(
       own.join(", ")
     }: --variants names others`,
   );
-}
-
-/** The names of all shapes of a kernel. */
-export function namesOfShapes(kernel: KernelName): string[] {
-  const all = [true, false].flatMap((software) => shapesOf(kernel, { grid: "full", software }));
-  return [...new Set(all.map(({ name }) => name))].filter((name) => shapeNamed(kernel, name));
 }

@@ -1,6 +1,10 @@
 /** The command line of `deno task tune`. */
-import { type KernelName, kernelPasses } from "../../measure/workloads/shapes.ts";
-import { tunableOperator } from "../../measure/workloads.ts";
+import {
+  type OperatorName,
+  operatorNames,
+  operatorPasses,
+} from "../../measure/workloads/operators.ts";
+import { tunableOperator } from "../../measure/workloads/variants.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -18,9 +22,9 @@ export interface TuneRequest {
 }
 
 // Attention with V-scale runs the kernels of attention, and shares its choices.
-const kernels = (Object.keys(kernelPasses) as KernelName[]).filter((kernel) =>
+const kernels = operatorNames.filter((kernel) =>
   !kernel.startsWith("attention-") &&
-  kernelPasses[kernel].some((pass) => tunableOperator(kernel, pass) !== undefined)
+  operatorPasses[kernel].some((pass) => tunableOperator(kernel, pass) !== undefined)
 );
 
 const options = {
@@ -83,7 +87,7 @@ export function parseTune(args: readonly string[]): TuneRequest | undefined {
   if (switches.help) return undefined;
   refuseOperands(operands, "tune");
   const untunable = values.kernels?.split(",").map((name) => name.trim())
-    .find((name) => name in kernelPasses && !kernels.includes(name as KernelName));
+    .find((name) => name in operatorPasses && !kernels.includes(name as OperatorName));
   if (untunable !== undefined) {
     const why = untunable.startsWith("attention-v-scale")
       ? "it shares the choices of attention"

@@ -7,7 +7,7 @@
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type CeilingSize, referenceKernel, usualCeilingSize } from "../ceilings/candidates.ts";
-import type { KernelName, PassName } from "../workloads/shapes.ts";
+import { operatorNamed, passNamed } from "../workloads/operators.ts";
 import type { GpuTimer } from "../timing.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 
@@ -15,44 +15,6 @@ import type { Workload, WorkloadOptions } from "../workloads.ts";
 const SLOWEST = 1e9;
 /** Smaller work than this share of the limit, by that assumption, is run without having tried a smaller one. */
 const FIRST = 0.25;
-/** The greatest growth from one try to the next. */
-const GROWTH = 4;
-
-type Dimensions = Readonly<Record<string, number>>;
-
-/** The operations of a run, or where there are fewer the bytes: roughly, and never too few. */
-export function roughWork(kernel: KernelName, pass: PassName, dimensions: Dimensions): number {
-  const { B = 1, Hq = 1, Hkv = 1, T = 1, D = 1, rows = 1, d = 1, M = 1, N = 1, K = 1 } = dimensions;
-  if (kernel === "matmul") return 2 * B * M * N * K;
-  if (kernel === "rms-norm") return 20 * rows * d;
-  if (kernel === "v-scale") return 20 * B * Hkv * T * D;
-  if (kernel === "attention-sink-statistics") return 4 * B * Hq * T * D;
-  return (pass === "forward" ? 2 : 5) * B * Hq * T * (T + 1) * D;
-}
-
-/**
- * The next smaller shape of the same kind: a quarter of the work, or a half where it cannot be divided by four.
- *
- * @param kernel the kernel
- * @param dimensions its lengths
- * @returns undefined if the shape is small already
- */
-export function smallerShape(kernel: KernelName, dimensions: Dimensions): Dimensions | undefined {
-  const { B = 1, Hq = 1, Hkv = 1, T = 1, rows = 1 } = dimensions;
-  const part = (length: number): number => Math.ceil(length / GROWTH);
-  if (kernel === "rms-norm") return rows <= 64 ? undefined : { ...dimensions, rows: part(rows) };
-  if (kernel === "matmul") {
-    const longest = (["M", "N", "K"] as const).find((name) => dimensions[name]! > 64);
-    return longest && { ...dimensions, [longest]: part(dimensions[longest]!) };
-  }
-  if (B > 1) return { ...dimensions, B: part(B) };
-  if (kernel === "v-scale") return T <= 64 ? undefined : { ...dimensions, T: part(T) };
-  // Twice the tokens are four times the work.
-  if (T > 128) return { ...dimensions, T: Math.ceil(T / 2) };
-  if (Hkv === 1) return undefined;
-  const heads = part(Hkv);
-  return { ...dimensions, Hkv: heads, Hq: heads * Math.round(Hq / Hkv) };
-}
 
 /** What {@linkcode predictRun} needs. */
 export interface PredictOptions {
@@ -78,12 +40,13 @@ export async function predictRun(
   { timer, createWorkload, limit }: PredictOptions,
 ): Promise<number | undefined> {
   const { kernel, pass, shape } = work;
-  const amount = (dimensions: Dimensions): number => roughWork(kernel, pass, dimensions);
+  const { roughWork: amount } = passNamed(kernel, pass);
+  const { smaller } = operatorNamed(kernel);
   const steps = [shape.dimensions];
   while (amount(steps[0]!) / SLOWEST * 1e9 > FIRST * limit) {
-    const smaller = smallerShape(kernel, steps[0]!);
-    if (smaller === undefined) break;
-    steps.unshift(smaller);
+    const next = smaller(steps[0]!);
+    if (next === undefined) break;
+    steps.unshift(next);
   }
   for (const [i, dimensions] of steps.slice(0, -1).entries()) {
     const workload = createWorkload(gpu, { ...work, shape: { ...shape, dimensions } });
@@ -101,15 +64,6 @@ export async function predictRun(
     if (expected > limit) return time * amount(shape.dimensions) / amount(dimensions);
   }
   return undefined;
-}
-
-/** What is assumed to be done in the background of a run: attention's backward pass begins with a forward pass. */
-export function preparationOf(
-  { kernel, pass }: WorkloadOptions,
-): WorkloadOptions["pass"] | undefined {
-  const hasForward = kernel.startsWith("attention") &&
-    (pass === "backward" || kernel === "attention-sink-statistics");
-  return hasForward ? "forward" : undefined;
 }
 
 /**

@@ -5,7 +5,8 @@
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import type { CacheState, Ceilings, Measurement, Timer } from "../result_file.ts";
-import type { KernelName, PassName, Shape } from "../workloads/shapes.ts";
+import type { PassName, Shape } from "../workloads/operator.ts";
+import type { OperatorName } from "../workloads/operators.ts";
 import type { StoppingRule } from "../sampling/stopping.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 
@@ -13,7 +14,7 @@ import type { VariantQuestion } from "../workloads/variants.ts";
 export interface Job {
   /** Unique within a run. */
   readonly id: number;
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly shape: Shape;
   readonly dtype: string;

@@ -15,18 +15,14 @@ import {
 import { measureCeilings } from "../ceilings.ts";
 import type { ChildReport, ChildRequest, Job } from "./protocol.ts";
 import type { Measurement, MeasurementStatus, Timer } from "../result_file.ts";
-import { ceilingSizeWithin, predictRun, preparationOf } from "./limit.ts";
+import { passNamed } from "../workloads/operators.ts";
+import { ceilingSizeWithin, predictRun } from "./limit.ts";
 import { type SampledWork, sampleWork, type WorkSamples } from "../sampling.ts";
 import { GpuTimer, type HostClocks } from "../timing.ts";
 import { beatenCandidates } from "../sampling/race.ts";
-import {
-  type CheckResult,
-  chosenVariant,
-  tunedVariant,
-  unfitVariants,
-  type Workload,
-  type WorkloadOptions,
-} from "../workloads.ts";
+import type { Workload, WorkloadOptions } from "../workloads.ts";
+import type { CheckResult } from "../workloads/samples.ts";
+import { chosenVariant, tunedVariant, unfitVariants } from "../workloads/variants.ts";
 
 /** What a child process is made of. */
 export interface ServeOptions {
@@ -321,8 +317,8 @@ async function overlong(
   if (limit === undefined) return undefined;
   const { kernel, pass, shape, variant } = jobs[0]!;
   const work: WorkloadOptions[] = [{ kernel, pass, shape, variant, seed }];
-  const before = preparationOf(work[0]!);
-  if (before !== undefined) work.unshift({ kernel: "attention", pass: before, shape, seed });
+  const { inputsFrom } = passNamed(kernel, pass);
+  if (inputsFrom !== undefined) work.unshift({ kernel: inputsFrom, pass: "forward", shape, seed });
   for (const each of work) {
     let time: number | undefined;
     try {

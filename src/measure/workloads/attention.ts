@@ -1,71 +1,67 @@
-/** Workloads of attention, with and without V-scale, and of its sink statistics. */
+/** Attention as a measured operator, with and without V-scale. */
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Tensor } from "../../gpu/tensor.ts";
-import { attentionForward } from "../../ops/attention.ts";
+import {
+  attentionForward,
+  planAttentionBackward,
+  planAttentionForward,
+} from "../../ops/attention.ts";
 import type { AttentionVScale } from "../../ops/attention/shape.ts";
-import { randomNormal, randomUniform } from "../../random.ts";
-import { attentionSinkStatistics } from "../../reference/attention_sink_statistics.ts";
+import { randomNormal } from "../../random.ts";
 import { lambdaParallel } from "../../reference/jacobians.ts";
-import { tensor } from "../../reference/tensor.ts";
+import { type AttentionLengths, createInputs, shapes, smaller } from "./attention/inputs.ts";
 import {
   attentionForwardRow,
   type AttentionGradientNumbers,
-  type AttentionNumbers,
   keyValueGradientRow,
   queryGradientRow,
-} from "./attention_rows.ts";
+} from "./attention/rows.ts";
+import { measured, type MeasuredOperator } from "./operator.ts";
+import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 import { type Sample, samplePlaces } from "./samples.ts";
-import type { Prepared, PrepareOptions } from "../workloads.ts";
 
-type Dimensions = AttentionNumbers["dimensions"];
-
-interface Inputs {
-  readonly numbers: AttentionNumbers;
-  readonly tensors: {
-    readonly query: Tensor;
-    readonly key: Tensor;
-    readonly value: Tensor;
-    readonly vScale?: AttentionVScale;
-  };
-}
-
-// Normal queries, keys and values, as projections of a normalized residual stream are at the start of training. C is
-// about |v|² = D, where φ bends most.
-function createInputs(
-  gpu: Gpu,
-  { dimensions, mode, seed, keep }: Omit<PrepareOptions, "implementation">,
-): Inputs {
-  const { B, Hq, Hkv, T, D } = dimensions as Dimensions;
-  const query = randomNormal({ seed: 8 * seed, length: B * Hq * T * D });
-  const key = randomNormal({ seed: 8 * seed + 1, length: B * Hkv * T * D });
-  const value = randomNormal({ seed: 8 * seed + 2, length: B * Hkv * T * D });
-  const tensors = {
-    query: keep(gpu.tensor(query, [B, Hq, T, D])),
-    key: keep(gpu.tensor(key, [B, Hkv, T, D])),
-    value: keep(gpu.tensor(value, [B, Hkv, T, D])),
-  };
-  const numbers = { dimensions: dimensions as Dimensions, query, key, value };
-  if (mode === undefined) return { numbers, tensors };
-  const constant = randomUniform({
-    seed: 8 * seed + 3,
-    length: Hkv,
-    minimum: D / 2,
-    maximum: 2 * D,
+/**
+ * Attention.
+ *
+ * @param mode of V-scale on the value path; undefined for attention without it
+ */
+export function attention(mode?: AttentionVScale["mode"]): MeasuredOperator {
+  return measured({
+    passes: {
+      forward: {
+        operator: "attentionForward",
+        plan: planAttentionForward,
+        prepare: (gpu, options) => prepareForward(gpu, { ...options, mode }),
+        roughWork: (lengths: AttentionLengths) => 2 * productWork(lengths),
+      },
+      backward: {
+        operator: "attentionBackward",
+        plan: planAttentionBackward,
+        prepare: (gpu, options) => prepareBackward(gpu, { ...options, mode }),
+        roughWork: (lengths: AttentionLengths) => 5 * productWork(lengths),
+        inputsFrom: "attention",
+      },
+    },
+    shapes,
+    smaller,
   });
-  return {
-    numbers: { ...numbers, vScale: { constant, mode } },
-    tensors: { ...tensors, vScale: { constant: keep(gpu.tensor(constant, [Hkv])), mode } },
-  };
 }
 
-/** Prepares attention forward. */
-export function prepareAttentionForward(
+// Operations of one product over all pairs of a query and a key that it sees: there are T (T + 1) / 2 for each head.
+function productWork({ B, Hq, T, D }: AttentionLengths): number {
+  return B * Hq * T * (T + 1) * D;
+}
+
+type Call<Plan extends Planner> = PrepareOptions<AttentionLengths, Plan> & {
+  readonly mode: AttentionVScale["mode"] | undefined;
+};
+
+function prepareForward(
   gpu: Gpu,
-  options: PrepareOptions,
+  options: Call<typeof planAttentionForward>,
 ): Prepared {
-  const { seed, implementation } = options;
+  const { seed, plan: planCall } = options;
   const { numbers, tensors } = createInputs(gpu, options);
-  const { plan, output, logSumExp } = implementation.attentionForward(gpu, tensors);
+  const { plan, output, logSumExp } = planCall(gpu, tensors);
   return {
     plan,
     outputs: { output, logSumExp },
@@ -92,19 +88,19 @@ export function prepareAttentionForward(
   };
 }
 
-/** Prepares attention backward; runs a forward pass for its inputs. */
-export function prepareAttentionBackward(
+// Runs a forward pass for its inputs.
+function prepareBackward(
   gpu: Gpu,
-  options: PrepareOptions,
+  options: Call<typeof planAttentionBackward>,
 ): Prepared {
-  const { seed, implementation, keep } = options;
+  const { seed, plan: planCall, keep } = options;
   const { numbers, tensors } = createInputs(gpu, options);
   const forward = attentionForward(gpu, { ...tensors, variant: "portable" });
   const output = keep(forward.output);
   const logSumExp = keep(forward.logSumExp);
   const outputGradientNumbers = randomNormal({ seed: 8 * seed + 4, length: output.length });
   const outputGradient = keep(gpu.tensor(outputGradientNumbers, output.shape));
-  const { plan, ...gradients } = implementation.attentionBackward(gpu, {
+  const { plan, ...gradients } = planCall(gpu, {
     ...tensors,
     output,
     logSumExp,
@@ -186,55 +182,4 @@ function constantGradient(
     squares[head]! += factor ** 2 * r * gradient;
   }
   return { sums, magnitude: Math.sqrt(Math.max(...squares)) };
-}
-
-/** Prepares attention-sink statistics of position 0; runs a forward pass for its inputs. */
-export function prepareAttentionSinkStatistics(
-  gpu: Gpu,
-  options: PrepareOptions,
-): Prepared {
-  const { seed, implementation, keep } = options;
-  const { numbers, tensors } = createInputs(gpu, options);
-  const { query, key } = tensors;
-  const forward = attentionForward(gpu, { ...tensors, variant: "portable" });
-  forward.output.dispose();
-  const logSumExp = keep(forward.logSumExp);
-  const { plan, ...statistics } = implementation.attentionSinkStatistics(gpu, {
-    query,
-    key,
-    logSumExp,
-  });
-  return {
-    plan,
-    outputs: { ...statistics },
-    tolerance: 1e-5,
-    async samples(read): Promise<Sample[]> {
-      const { B, Hq, T } = numbers.dimensions;
-      const rows = await logSumExp.read();
-      const heads = samplePlaces({ heads: B * Hq, length: T }, { seed }).map(({ head }) => head);
-      return [...new Set(heads)].slice(0, 4).flatMap((head) => {
-        const wanted = headStatistics(numbers, { head, logSumExp: rows });
-        return (["mass", "secondMoment", "score"] as const).map((output) => ({
-          output,
-          actual: read[output]!.subarray(head, head + 1),
-          wanted: wanted[output].data,
-        }));
-      });
-    },
-  };
-}
-
-function headStatistics(
-  { dimensions, query, key }: AttentionNumbers,
-  { head, logSumExp }: { readonly head: number; readonly logSumExp: Float32Array },
-): ReturnType<typeof attentionSinkStatistics> {
-  const { Hq, Hkv, T, D } = dimensions;
-  const keyHead = Math.floor(head / Hq) * Hkv + Math.floor((head % Hq) / (Hq / Hkv));
-  const ofHead = (numbers: Float32Array, h: number) =>
-    tensor(numbers.subarray(h * T * D, (h + 1) * T * D), [1, 1, T, D]);
-  return attentionSinkStatistics({
-    query: ofHead(query, head),
-    key: ofHead(key, keyHead),
-    logSumExp: tensor(logSumExp.subarray(head * T, (head + 1) * T), [1, 1, T]),
-  });
 }

@@ -1,27 +1,111 @@
-/** The workload of the matrix product. */
+/** The matrix product as a measured operator. */
 import type { Gpu } from "../../gpu/gpu.ts";
+import { planMatmul } from "../../ops/matmul.ts";
 import { randomNormal } from "../../random.ts";
+import { type GridName, type GridShape, measured, quarter } from "./operator.ts";
+import type { Prepared, PrepareOptions } from "./prepare.ts";
 import { type Sample, samplePlaces } from "./samples.ts";
-import type { Prepared, PrepareOptions } from "../workloads.ts";
 
-/**
- * Prepares a matrix product of normal numbers.
- *
- * @param gpu the GPU
- * @param options lengths `{ B, M, N, K, transposeLeft?, transposeRight? }`, seed, implementation
- */
-export function prepareMatmul(
+/** The switches are 1 where an operand is stored transposed. */
+interface MatmulLengths {
+  readonly B: number;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly transposeLeft?: number;
+  readonly transposeRight?: number;
+}
+
+type Product = GridShape<MatmulLengths>;
+
+// A linear layer of `inputs` to `outputs` features on T tokens multiplies by its weight [outputs, inputs] transposed; its
+// two gradients are products again, of the other transpositions.
+function layer(
+  name: string,
+  { T, inputs, outputs }: Readonly<Record<"T" | "inputs" | "outputs", number>>,
+  [forward, inputGradient, weightGradient]: readonly [GridName, GridName, GridName],
+): Product[] {
+  const B = 1;
+  return [{
+    grid: forward,
+    name,
+    dimensions: { B, M: T, N: outputs, K: inputs, transposeRight: 1 },
+  }, {
+    grid: inputGradient,
+    name: `${name}-input-gradient`,
+    dimensions: { B, M: T, N: inputs, K: outputs },
+  }, {
+    grid: weightGradient,
+    name: `${name}-weight-gradient`,
+    dimensions: { B, M: outputs, N: inputs, K: T, transposeLeft: 1 },
+  }];
+}
+
+function square(grid: GridName, length: number, batches = 1): Product {
+  const dimensions = { B: batches, M: length, N: length, K: length };
+  return { grid, name: `square-${length}${batches === 1 ? "" : `-b${batches}`}`, dimensions };
+}
+
+// One row, or one column, and a square matrix.
+function thin(grid: GridName, length: number): Product[] {
+  return [
+    { grid, name: `row-${length}`, dimensions: { B: 1, M: 1, N: length, K: length } },
+    { grid, name: `column-${length}`, dimensions: { B: 1, M: length, N: 1, K: length } },
+  ];
+}
+
+const hardwareMatmul: readonly Product[] = [
+  square("quick", 2048),
+  ...layer("paper-0.1b-up", { T: 8192, inputs: 512, outputs: 1408 }, ["default", "full", "full"]),
+  square("full", 4096),
+  square("full", 512),
+];
+
+const softwareMatmul: readonly Product[] = [
+  square("quick", 512),
+  ...layer("small-up", { T: 2048, inputs: 128, outputs: 352 }, ["default", "default", "default"]),
+  ...layer("small-down", { T: 2048, inputs: 352, outputs: 128 }, ["full", "full", "full"]),
+  square("full", 256),
+  // Lengths that fill no tile, each beside ones that do.
+  square("default", 513),
+  square("full", 511),
+  ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),
+  ...layer("odd-slim-up", { T: 2049, inputs: 129, outputs: 97 }, ["full", "full", "full"]),
+  square("full", 32, 64),
+  square("full", 33, 64),
+  square("full", 64, 64),
+  square("full", 63, 64),
+  ...thin("full", 1024),
+  ...thin("full", 1023),
+];
+
+/** The matrix product. */
+export const matmul = measured({
+  passes: {
+    forward: {
+      operator: "matmul",
+      plan: planMatmul,
+      prepare,
+      roughWork: ({ B, M, N, K }: MatmulLengths) => 2 * B * M * N * K,
+    },
+  },
+  shapes: (software) => software ? softwareMatmul : hardwareMatmul,
+  smaller: (dimensions) => quarter(dimensions, { M: 64, N: 64, K: 64 }),
+});
+
+// Normal numbers.
+function prepare(
   gpu: Gpu,
-  { dimensions, seed, implementation, keep }: PrepareOptions,
+  { dimensions, seed, plan: planCall, keep }: PrepareOptions<MatmulLengths, typeof planMatmul>,
 ): Prepared {
-  const { B, M, N, K } = dimensions as { B: number; M: number; N: number; K: number };
+  const { B, M, N, K } = dimensions;
   const transposeLeft = dimensions.transposeLeft === 1;
   const transposeRight = dimensions.transposeRight === 1;
   const numbers = {
     left: randomNormal({ seed: 8 * seed, length: B * M * K }),
     right: randomNormal({ seed: 8 * seed + 1, length: B * K * N }),
   };
-  const { plan, product } = implementation.matmul(gpu, {
+  const { plan, product } = planCall(gpu, {
     left: keep(gpu.tensor(numbers.left, transposeLeft ? [B, K, M] : [B, M, K])),
     right: keep(gpu.tensor(numbers.right, transposeRight ? [B, N, K] : [B, K, N])),
     transposeLeft,

@@ -1,6 +1,6 @@
 /** How a workload's output is compared: some rows of it against float64. */
 import { randomUniform } from "../../random.ts";
-import type { RowPlace } from "./attention_rows.ts";
+import type { RowPlace } from "./attention/rows.ts";
 
 /** Some numbers of one output, and what they are in float64. */
 export interface Sample {

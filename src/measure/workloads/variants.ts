@@ -1,11 +1,12 @@
 /** The kernels that an operator has, and the one that runs by default. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type TunableOperator, tunableOperators } from "../../ops/tuning/operators.ts";
-import type { KernelName, PassName, Shape } from "./shapes.ts";
+import type { PassName, Shape } from "./operator.ts";
+import { type OperatorName, passNamed } from "./operators.ts";
 
 /** A kernel in one direction on a shape. */
 export interface VariantQuestion {
-  readonly kernel: KernelName;
+  readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly shape: Shape;
 }
@@ -19,16 +20,6 @@ export type NumberFormat = "f32" | "f16+f32";
 /** All of them. */
 export const numberFormats: readonly NumberFormat[] = ["f32", "f16+f32"];
 
-const operators: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, string>>>>> = {
-  "attention": { forward: "attentionForward", backward: "attentionBackward" },
-  "attention-v-scale-full": { forward: "attentionForward", backward: "attentionBackward" },
-  "attention-v-scale-backward-only": { forward: "attentionForward", backward: "attentionBackward" },
-  "rms-norm": { forward: "rmsNormForward", backward: "rmsNormBackward" },
-  "v-scale": { forward: "vScaleForward", backward: "vScaleBackward" },
-  "attention-sink-statistics": { forward: "attentionSinkStatistics" },
-  "matmul": { forward: "matmul" },
-};
-
 /**
  * The operator behind a kernel's name, if it has several kernels.
  *
@@ -37,16 +28,8 @@ const operators: Readonly<Record<KernelName, Readonly<Partial<Record<PassName, s
  * @returns undefined for an operator with a single kernel
  * @throws {RangeError} for an unknown kernel or pass
  */
-export function tunableOperator(kernel: KernelName, pass: PassName): TunableOperator | undefined {
-  const name = operators[kernel]?.[pass];
-  if (name === undefined) {
-    const known = Object.entries(operators)
-      .flatMap(([name, passes]) => Object.keys(passes).map((each) => `${name} ${each}`)).join(", ");
-    throw new RangeError(
-      `workloads: kernel and pass are ${kernel} ${pass}, wanted one of ${known}`,
-    );
-  }
-  return tunableOperators.get(name);
+export function tunableOperator(kernel: OperatorName, pass: PassName): TunableOperator | undefined {
+  return tunableOperators.get(passNamed(kernel, pass).operator);
 }
 
 /**
@@ -57,7 +40,7 @@ export function tunableOperator(kernel: KernelName, pass: PassName): TunableOper
  * @returns in order of preference; `portable` is among them
  * @throws {RangeError} for an unknown kernel or pass
  */
-export function variantsOf(kernel: KernelName, pass: PassName): readonly string[] {
+export function variantsOf(kernel: OperatorName, pass: PassName): readonly string[] {
   return tunableOperator(kernel, pass)?.variants ?? ["portable"];
 }
 
@@ -68,7 +51,7 @@ export function variantsOf(kernel: KernelName, pass: PassName): readonly string[
  * @param pass its direction
  * @throws {RangeError} for an unknown kernel or pass
  */
-export function namedVariantsOf(kernel: KernelName, pass: PassName): readonly string[] {
+export function namedVariantsOf(kernel: OperatorName, pass: PassName): readonly string[] {
   return tunableOperator(kernel, pass)?.namedOnly ?? [];
 }
 
@@ -80,7 +63,11 @@ export function namedVariantsOf(kernel: KernelName, pass: PassName): readonly st
  * @param variant the name of one of its kernels, or of another implementation, which is taken for f32
  * @throws {RangeError} for an unknown kernel or pass
  */
-export function numberFormatOf(kernel: KernelName, pass: PassName, variant: string): NumberFormat {
+export function numberFormatOf(
+  kernel: OperatorName,
+  pass: PassName,
+  variant: string,
+): NumberFormat {
   return namedVariantsOf(kernel, pass).includes(variant) ? "f16+f32" : "f32";
 }
 

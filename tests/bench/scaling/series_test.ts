@@ -1,7 +1,7 @@
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 import { callMemory, scalingSeries } from "../../../bench/scaling/series.ts";
-import type { PassName } from "../../../src/measure/workloads/shapes.ts";
+import type { PassName } from "../../../src/measure/workloads/operator.ts";
 import { tunableOperator } from "../../../src/measure/workloads/variants.ts";
 import { planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";

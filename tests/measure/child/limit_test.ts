@@ -1,11 +1,12 @@
 import type { Gpu } from "../../../src/gpu/gpu.ts";
+import { ceilingSizeWithin, predictRun } from "../../../src/measure/child/limit.ts";
 import {
-  ceilingSizeWithin,
-  predictRun,
-  roughWork,
-  smallerShape,
-} from "../../../src/measure/child/limit.ts";
-import { type KernelName, kernelPasses, shapesOf } from "../../../src/measure/workloads/shapes.ts";
+  operatorNamed,
+  operatorNames,
+  operatorPasses,
+  passNamed,
+} from "../../../src/measure/workloads/operators.ts";
+import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
 import type { GpuTimer, Span } from "../../../src/measure/timing.ts";
 import {
   createWorkload,
@@ -15,18 +16,18 @@ import {
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { onEachRuntime } from "../../support/gpu.ts";
 
-const kernels = Object.keys(kernelPasses) as KernelName[];
-
-Deno.test("smallerShape() ends, shrinks at most by about four at a time, and keeps what shapes must keep", () => {
-  for (const kernel of kernels) {
-    for (const pass of kernelPasses[kernel]) {
+Deno.test("smaller() ends, shrinks at most by about four at a time, and keeps what shapes must keep", () => {
+  for (const kernel of operatorNames) {
+    for (const pass of operatorPasses[kernel]) {
       for (const { name, dimensions } of shapesOf(kernel, { grid: "full", software: false })) {
+        const { smaller } = operatorNamed(kernel);
+        const { roughWork } = passNamed(kernel, pass);
         let now: Readonly<Record<string, number>> | undefined = dimensions;
         for (let step = 0; now !== undefined; step++) {
           assert(step < 30, `${kernel} ${name} never ends`);
-          const next = smallerShape(kernel, now);
+          const next = smaller(now);
           if (next === undefined) break;
-          const ratio = roughWork(kernel, pass, now) / roughWork(kernel, pass, next);
+          const ratio = roughWork(now) / roughWork(next);
           assert(ratio > 1 && ratio <= 4.1, `${kernel} ${name} shrinks by ${ratio}`);
           assertEquals(Object.keys(next), Object.keys(dimensions));
           const group = ({ Hq = 1, Hkv = 1 }: Readonly<Record<string, number>>) => Hq / Hkv;
@@ -34,7 +35,7 @@ Deno.test("smallerShape() ends, shrinks at most by about four at a time, and kee
           assert(Object.values(next).every((size) => Number.isInteger(size) && size >= 1));
           now = next;
         }
-        assert(roughWork(kernel, pass, now!) < 3e8, `${kernel} ${name} stays large`);
+        assert(roughWork(now!) < 3e8, `${kernel} ${name} stays large`);
       }
     }
   }
@@ -45,7 +46,7 @@ function fakeGpu(rate: number, least = 0) {
   const ran: number[] = [];
   let work = 0;
   const create = (_gpu: Gpu, { kernel, pass, shape }: WorkloadOptions) => {
-    const amount = roughWork(kernel, pass, shape.dimensions);
+    const amount = passNamed(kernel, pass).roughWork(shape.dimensions);
     return {
       plan: { encode: () => work += amount },
       dispose() {},
@@ -66,12 +67,12 @@ function fakeGpu(rate: number, least = 0) {
 
 Deno.test("predictRun() never runs what takes longer than the limit, on fast and slow GPUs", async () => {
   for (const rate of [0.5, 2, 20, 500, 50_000]) {
-    for (const kernel of kernels) {
-      for (const pass of kernelPasses[kernel]) {
+    for (const kernel of operatorNames) {
+      for (const pass of operatorPasses[kernel]) {
         for (const shape of shapesOf(kernel, { grid: "full", software: false })) {
           const { gpu, ran, options } = fakeGpu(rate, 1e6);
           const found = await predictRun(gpu, { kernel, pass, shape }, options);
-          const truth = Math.max(1e6, roughWork(kernel, pass, shape.dimensions) / rate);
+          const truth = Math.max(1e6, passNamed(kernel, pass).roughWork(shape.dimensions) / rate);
           const what = `${kernel} ${pass} ${shape.name} at ${rate}: ${truth / 1e9} s`;
           assert(ran.every((time) => time <= options.limit), `${what}, ran ${ran.join(", ")}`);
           assertEquals(found !== undefined, truth > options.limit, what);

@@ -5,7 +5,7 @@ import {
   type AttentionNumbers,
   keyValueGradientRow,
   queryGradientRow,
-} from "../../../src/measure/workloads/attention_rows.ts";
+} from "../../../src/measure/workloads/attention/rows.ts";
 import { largestError, samplePlaces, sampleRows } from "../../../src/measure/workloads/samples.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 

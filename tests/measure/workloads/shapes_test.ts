@@ -1,19 +1,13 @@
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
-import {
-  type GridName,
-  type KernelName,
-  kernelPasses,
-  modelShapes,
-  type Shape,
-  shapeNamed,
-  shapesOf,
-} from "../../../src/measure/workloads/shapes.ts";
+import { modelShapes } from "../../../src/measure/workloads/models.ts";
+import type { GridName, Shape } from "../../../src/measure/workloads/operator.ts";
+import { type OperatorName, operatorNames } from "../../../src/measure/workloads/operators.ts";
+import { shapeNamed, shapesOf } from "../../../src/measure/workloads/shapes.ts";
 
-const kernels = Object.keys(kernelPasses) as KernelName[];
 const grids: readonly GridName[] = ["quick", "default", "full"];
 
 Deno.test("shapesOf() gives grids that hold one another, without two shapes alike", () => {
-  for (const kernel of kernels) {
+  for (const kernel of operatorNames) {
     for (const software of [false, true]) {
       const [quick, usual, full] = grids.map((grid) => shapesOf(kernel, { grid, software }));
       assert(quick!.length >= 1 && usual!.length > quick!.length && full!.length > usual!.length);
@@ -64,7 +58,7 @@ Deno.test("shapesOf() has products of odd lengths, each beside a neighbor withou
 });
 
 Deno.test("shapeNamed() finds every shape, and whole layers also on software adapters", () => {
-  for (const kernel of kernels) {
+  for (const kernel of operatorNames) {
     for (const software of [false, true]) {
       for (const shape of shapesOf(kernel, { grid: "full", software })) {
         assertEquals(shapeNamed(kernel, shape.name), shape);
@@ -83,7 +77,7 @@ Deno.test("shapeNamed() finds every shape, and whole layers also on software ada
 
 Deno.test("shapesOf() and shapeNamed() throw for unknown names, listing the known ones", () => {
   const software = false;
-  assertThrows(() => shapesOf("atention" as KernelName, { software }), RangeError, "rms-norm");
+  assertThrows(() => shapesOf("atention" as OperatorName, { software }), RangeError, "rms-norm");
   assertThrows(
     () => shapesOf("attention", { grid: "huge" as GridName, software }),
     RangeError,

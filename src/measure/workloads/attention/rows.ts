@@ -2,9 +2,9 @@
  * Single rows of attention and of its gradients in float64, by the formulas of `src/reference/attention.ts`
  * without its O(T²) work: a check of a large layer looks at some rows. Tests hold these against the twin.
  */
-import type { ReferenceVScale } from "../../reference/attention.ts";
-import { tensor } from "../../reference/tensor.ts";
-import { vScaleBackward } from "../../reference/v_scale.ts";
+import type { ReferenceVScale } from "../../../reference/attention.ts";
+import { tensor } from "../../../reference/tensor.ts";
+import { vScaleBackward } from "../../../reference/v_scale.ts";
 
 /** The float32 numbers of an attention call, row-major. */
 export interface AttentionNumbers {

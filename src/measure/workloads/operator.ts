@@ -1,0 +1,90 @@
+/** What an operator says of itself to be measured. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
+
+/** The direction of a measured operator. */
+export type PassName = "forward" | "backward";
+
+/** How many shapes: `quick` one or two, `default` a handful, `full` all. Each holds the ones before. */
+export type GridName = "quick" | "default" | "full";
+
+/** Lengths by name, such as `{ rows, d }`. */
+export type Dimensions = Readonly<Record<string, number>>;
+
+/** A shape of one operator. */
+export interface Shape<Lengths = Dimensions> {
+  /** A model's name, followed by what differs from it: `-h8` query heads, `-t256` tokens, `-b4` sequences. */
+  readonly name: string;
+  /** The operator's lengths by name. */
+  readonly dimensions: Lengths;
+}
+
+/** A shape, and the smallest grid that holds it. */
+export interface GridShape<Lengths = Dimensions> extends Shape<Lengths> {
+  readonly grid: GridName;
+}
+
+/** One pass of an operator. */
+export interface PassDescription<Lengths, Plan extends Planner> {
+  /** The name of its operator in `src/ops`, as errors and tuned choices have it: `rmsNormForward`. */
+  readonly operator: string;
+  /** Its planner in `src/ops`. */
+  readonly plan: Plan;
+  /** Makes the inputs, plans the call, and says how to check it. */
+  readonly prepare: (gpu: Gpu, options: PrepareOptions<Lengths, Plan>) => Prepared;
+  /** The operations of a run, or where there are fewer the bytes: roughly, and never too few. */
+  readonly roughWork: (dimensions: Lengths) => number;
+  /** The measured operator whose forward pass makes this pass's inputs, from the same lengths. */
+  readonly inputsFrom?: "attention";
+}
+
+/** An operator, with all that the bench, the tuner and the browser's page need to measure it. */
+export interface OperatorDescription<
+  Lengths,
+  Forward extends Planner,
+  Backward extends Planner,
+> {
+  readonly passes: {
+    readonly forward?: PassDescription<Lengths, Forward>;
+    readonly backward?: PassDescription<Lengths, Backward>;
+  };
+  /** Its shapes on hardware, or on adapters that compute on the CPU. */
+  readonly shapes: (software: boolean) => readonly GridShape<Lengths>[];
+  /** The next smaller shape: about a quarter of the work; undefined if the shape is small already. */
+  readonly smaller: (dimensions: Lengths) => Lengths | undefined;
+}
+
+/** An operator whose lengths are known at run time only. */
+export type MeasuredOperator = OperatorDescription<Dimensions, Planner, Planner>;
+
+/** A pass of such an operator. */
+export type MeasuredPass = PassDescription<Dimensions, Planner>;
+
+/**
+ * Describes an operator. The types hold its parts together: shapes, preparation and planner speak of the same lengths.
+ *
+ * @param description its passes, its shapes, and how to make a shape smaller
+ */
+export function measured<Lengths, Forward extends Planner, Backward extends Planner>(
+  description: OperatorDescription<Lengths, Forward, Backward>,
+): MeasuredOperator {
+  return description as unknown as MeasuredOperator;
+}
+
+/**
+ * A smaller shape: a quarter of the first length that is above its least.
+ *
+ * @param dimensions the lengths
+ * @param least the lengths that may shrink, in order, each with the size from which it is small
+ * @returns undefined if all of them are small
+ */
+export function quarter<Lengths>(
+  dimensions: Lengths,
+  least: { readonly [Name in keyof Lengths]?: number },
+): Lengths | undefined {
+  for (const name of Object.keys(least) as (keyof Lengths)[]) {
+    const length = dimensions[name] as number;
+    if (length > least[name]!) return { ...dimensions, [name]: Math.ceil(length / 4) };
+  }
+  return undefined;
+}
