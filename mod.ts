@@ -27,9 +27,11 @@ export {
   type KernelPart,
   type LanguageFeature,
   PipelineCache,
+  type PreparedKernel,
 } from "./src/gpu/pipelines.ts";
 export type { BufferOwner, Scalar } from "./src/gpu/owner.ts";
-export { type Cost, type Dispatch, Plan, type PlanOptions } from "./src/gpu/plan.ts";
+export { type Bound, type Cost, type Dispatch, Plan, type PlanOptions } from "./src/gpu/plan.ts";
+export type { KernelBinding } from "./src/gpu/plan/kernel_bindings.ts";
 export type { Specialization } from "./src/gpu/specialize.ts";
 export { Tensor } from "./src/gpu/tensor.ts";
 export * from "./src/ops/arithmetic/adamw.ts";

@@ -23,6 +23,11 @@ interface DryBuffer {
   destroy(): void;
 }
 
+interface DryEntry {
+  readonly binding: number;
+  readonly resource: { readonly buffer: DryBuffer };
+}
+
 interface DryPipeline {
   readonly code: string;
   getBindGroupLayout(): object;
@@ -62,8 +67,7 @@ export function createDryGpu(info: GpuInfo): Gpu {
     createComputePipeline: (
       { compute: { module } }: { compute: { module: { code: string } } },
     ): DryPipeline => ({ code: module.code, getBindGroupLayout: () => ({}) }),
-    createBindGroup: ({ entries }: { entries: readonly { resource: { buffer: DryBuffer } }[] }) =>
-      entries,
+    createBindGroup: ({ entries }: { entries: readonly DryEntry[] }) => entries,
     queue: {
       // Uniforms only: what a tensor holds is not looked at.
       writeBuffer(buffer: DryBuffer, _offset: number, data: ArrayBuffer | ArrayBufferView): void {
@@ -90,8 +94,8 @@ export function recordPlan(plan: Plan): PlanRecord {
     setPipeline(pipeline: DryPipeline): void {
       code = pipeline.code;
     },
-    setBindGroup(_index: number, entries: readonly { resource: { buffer: DryBuffer } }[]): void {
-      parameters = entries[0]!.resource.buffer.bytes;
+    setBindGroup(_index: number, entries: readonly DryEntry[]): void {
+      parameters = entries.find(({ binding }) => binding === 0)?.resource.buffer.bytes ?? [];
     },
     dispatchWorkgroups(...workgroups: number[]): void {
       dispatches.push({ code, parameters, workgroups });

@@ -2,15 +2,15 @@ import { GpuError } from "./gpu_error.ts";
 import type { GpuInfo } from "./gpu_info.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { BufferOwner, Scalar } from "./owner.ts";
-import type { Plan } from "./plan.ts";
+import { encodeForRun, type Plan } from "./plan.ts";
 import { Tensor } from "./tensor.ts";
 
 /**
  * An opened GPU: makes tensors, runs plans, reports errors. Opened by `openGpu`.
  *
- * Work is enqueued and runs in order. An error the GPU reports later (a failed pipeline, a
- * validation error, no memory, a lost device) rejects the next `read()` or `sync()` and every one
- * after it.
+ * Work is enqueued and runs in order. An error that the GPU reports later (a kernel that does not
+ * compile, too little memory, a lost device) ends the whole `Gpu`: the next `read()` or `sync()`
+ * rejects with a `GpuError`, and so does every later one. Open a new `Gpu` to go on.
  *
  * @example
  * ```ts
@@ -95,12 +95,8 @@ export class Gpu implements BufferOwner {
       );
     }
     const elements = data instanceof Float32Array ? data : Float32Array.from(data);
-    const uploaded = length <= 4096 ? elements.slice() : undefined;
-    const tensor = new Tensor(this, this.storage(length * 4), shape, uploaded);
-    this.guard(
-      "tensor",
-      () => this.device.queue.writeBuffer(tensor.buffer, 0, elements as Float32Array<ArrayBuffer>),
-    );
+    const tensor = new Tensor(this, this.storage(length * 4), shape);
+    tensor.write(elements);
     return tensor;
   }
 
@@ -121,7 +117,7 @@ export class Gpu implements BufferOwner {
    * Enqueues plans, all in one submission.
    *
    * @param plans one plan, or several to run in this order
-   * @throws {TypeError} if a plan has been disposed of or belongs to another `Gpu`
+   * @throws {TypeError} if a plan, or a tensor of one, has been disposed of, or a plan belongs to another `Gpu`
    */
   run(plans: Plan | readonly Plan[]): void {
     this.#checkAlive();
@@ -133,7 +129,7 @@ export class Gpu implements BufferOwner {
     this.guard(operatorsOf(list), () => {
       const encoder = this.device.createCommandEncoder();
       const pass = encoder.beginComputePass();
-      for (const plan of list) plan.encode(pass);
+      for (const plan of list) encodeForRun(plan, pass);
       pass.end();
       this.device.queue.submit([encoder.finish()]);
     });
@@ -231,7 +227,7 @@ export class Gpu implements BufferOwner {
    */
   uniform(scalars: readonly Scalar[]): GPUBuffer {
     // A uniform struct's size is a multiple of 16 bytes.
-    const bytes = new DataView(new ArrayBuffer(Math.ceil(scalars.length / 4) * 16));
+    const bytes = new DataView(new ArrayBuffer(Math.max(1, Math.ceil(scalars.length / 4)) * 16));
     scalars.forEach((scalar, i) => {
       if ("u32" in scalar) bytes.setUint32(4 * i, scalar.u32, true);
       else bytes.setFloat32(4 * i, scalar.f32, true);

@@ -14,6 +14,8 @@ export interface BufferOwner {
   readonly disposed: boolean;
   /** Runs something that calls the device; what the device refuses becomes an error of `operator`. */
   guard<Result>(operator: string, run: () => Result): Result;
+  /** A storage buffer of so many bytes. */
+  storage(size: number): GPUBuffer;
   /** A uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;
   /** Frees a buffer. */

@@ -1,5 +1,6 @@
 import { GpuError } from "./gpu_error.ts";
 import type { Runtime } from "./gpu_info.ts";
+import { type KernelBinding, kernelBindings } from "./plan/kernel_bindings.ts";
 import { type Specialization, specialize } from "./specialize.ts";
 
 /** A piece of WGSL with the name of the file it comes from. */
@@ -18,6 +19,18 @@ export interface Kernel {
   readonly constants?: Specialization;
   /** Language features it uses; their `enable` lines are put in front. */
   readonly features?: readonly LanguageFeature[];
+}
+
+/** A kernel's text as a device is given it. */
+export interface PreparedKernel {
+  /** As rewritten. */
+  readonly parts: readonly KernelPart[];
+  /** The whole WGSL. */
+  readonly code: string;
+  /** The line of `code` at which the first part begins. */
+  readonly firstLine: number;
+  /** What it declares in group 0; undefined if the text does not tell the numbers. */
+  readonly bindings: readonly KernelBinding[] | undefined;
 }
 
 /** A WGSL language feature that the kernels can use. */
@@ -41,6 +54,7 @@ export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #runtime: Runtime;
   readonly #report: (check: Promise<GpuError | undefined>) => void;
+  readonly #prepared = new Map<string, PreparedKernel>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   /** Rewrites each part before it is compiled. For tests that break a kernel on purpose. */
   rewrite: (part: KernelPart) => string = (part) => part.source;
@@ -72,11 +86,36 @@ export class PipelineCache {
    * @throws {TypeError} if the kernel lacks a declaration named in `constants`
    */
   get(operator: string, kernel: Kernel): GPUComputePipeline {
+    return this.compile(operator, this.prepare(kernel));
+  }
+
+  /**
+   * The whole text of a kernel, and what it declares at its bindings; nothing is compiled.
+   *
+   * @param kernel the kernel
+   * @throws {TypeError} if the kernel lacks a declaration named in `constants`
+   */
+  prepare(kernel: Kernel): PreparedKernel {
     const enable = (kernel.features ?? [])
       .map((feature) => enableLine(feature, this.#runtime)).join("");
     const parts = kernel.parts.map((part) => ({ file: part.file, source: this.rewrite(part) }));
     const body = parts.map((part) => part.source).join("\n");
     const code = enable + specialize(body, kernel.constants ?? {});
+    const known = this.#prepared.get(code);
+    if (known !== undefined) return known;
+    const firstLine = enable.split("\n").length;
+    const prepared = { parts, code, firstLine, bindings: kernelBindings(code) };
+    this.#prepared.set(code, prepared);
+    return prepared;
+  }
+
+  /**
+   * The pipeline of a kernel that `prepare` returned, as `get` does.
+   *
+   * @param operator the operator that asks, for error messages
+   * @param kernel the kernel
+   */
+  compile(operator: string, { parts, code, firstLine }: PreparedKernel): GPUComputePipeline {
     const known = this.#pipelines.get(code);
     if (known !== undefined) return known;
     const label = parts.at(-1)?.file ?? "kernel";
@@ -88,7 +127,6 @@ export class PipelineCache {
       compute: { module, entryPoint: "main" },
     });
     const scope = this.#device.popErrorScope();
-    const firstLine = enable.split("\n").length;
     this.#report(outcome(operator, parts, { code, firstLine, module, scope }));
     this.#pipelines.set(code, pipeline);
     return pipeline;

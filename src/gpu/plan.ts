@@ -1,40 +1,10 @@
-import type { BufferOwner, Scalar } from "./owner.ts";
-import type { Kernel } from "./pipelines.ts";
+import type { BufferOwner } from "./owner.ts";
+import { checkDispatches } from "./plan/checked.ts";
+import type { Cost, PlanOptions } from "./plan/dispatch.ts";
+import { type BoundDispatch, Staging } from "./plan/staging.ts";
+import { Tensor } from "./tensor.ts";
 
-/**
- * The least arithmetic and memory traffic that an operation needs: each input read once, each
- * output written once. Throughput figures divide these by time; nothing else counts operations.
- */
-export interface Cost {
-  /** Floating-point operations; a multiply-add counts as two. */
-  readonly flops: number;
-  /** Bytes read and written. */
-  readonly bytes: number;
-}
-
-/** One dispatch of a plan. */
-export interface Dispatch {
-  /** What to run. */
-  readonly kernel: Kernel;
-  /** The kernel's uniform parameters, in the order of its struct; bound at 0. */
-  readonly parameters: readonly Scalar[];
-  /** The kernel's storage buffers, or parts of them, bound from 1 on. */
-  readonly buffers: readonly (GPUBuffer | GPUBufferBinding)[];
-  /** Workgroups in x, y and z. */
-  readonly workgroups: readonly [number, number?, number?];
-}
-
-/** What `Plan` is made from. */
-export interface PlanOptions {
-  /** The operator's name: errors and measurements carry it. */
-  readonly operator: string;
-  /** What one run costs at the least. */
-  readonly cost: Cost;
-  /** In the order of execution; each sees what the ones before it wrote. */
-  readonly dispatches: readonly Dispatch[];
-  /** Buffers that the plan owns: freed when it is disposed of. */
-  readonly scratch?: readonly GPUBuffer[];
-}
+export type { Bound, Cost, Dispatch, PlanOptions } from "./plan/dispatch.ts";
 
 interface Step {
   readonly pipeline: GPUComputePipeline;
@@ -42,11 +12,16 @@ interface Step {
   readonly workgroups: readonly [number, number?, number?];
 }
 
+/** Records a plan for `Gpu.run`, which submits it at once. */
+export let encodeForRun: (plan: Plan, pass: GPUComputePassEncoder) => void;
+
 /**
  * An operator made ready to run: pipelines, bind groups, workgroup counts and cost. It can be run
  * any number of times; each run reads its input tensors anew and overwrites its output tensors.
  *
- * @example
+ * The operators' `plan…` functions make one. With `new Plan` you run a kernel of your own.
+ *
+ * @example A plan of an operator
  * ```ts
  * import { openGpu, planRmsNormForward } from "@gradsink/gradsink";
  *
@@ -59,6 +34,40 @@ interface Step {
  * console.log(await output.read(), plan.cost);
  * plan.dispose();
  * ```
+ *
+ * @example A kernel of your own
+ * ```ts
+ * import { openGpu, Plan } from "@gradsink/gradsink";
+ *
+ * const source = `
+ *   struct Parameters { elements: u32, cap: f32 }
+ *   @group(0) @binding(0) var<uniform> parameters: Parameters;
+ *   @group(0) @binding(1) var<storage, read> x: array<f32>;
+ *   @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+ *
+ *   @compute @workgroup_size(64)
+ *   fn main(@builtin(global_invocation_id) id: vec3u) {
+ *     if (id.x >= parameters.elements) { return; }
+ *     y[id.x] = parameters.cap * tanh(x[id.x] / parameters.cap);
+ *   }`;
+ *
+ * using gpu = await openGpu();
+ * using x = gpu.tensor([-100, 0, 1, 100], [4]);
+ * using y = gpu.empty([4]);
+ * using plan = new Plan(gpu, {
+ *   operator: "softcap",
+ *   cost: { flops: 3 * x.length, bytes: 8 * x.length },
+ *   dispatches: [{
+ *     kernel: { parts: [{ file: "softcap.wgsl", source }] },
+ *     parameters: [{ u32: x.length }, { f32: 30 }],
+ *     buffers: [x, y],
+ *     workgroups: [Math.ceil(x.length / 64)],
+ *   }],
+ *   tensors: { x, y },
+ * });
+ * gpu.run(plan);
+ * console.log(await y.read()); // about -30, 0, 1, 30
+ * ```
  */
 export class Plan {
   /** The operator that was planned, for example `attentionForward`. */
@@ -68,49 +77,67 @@ export class Plan {
   readonly #gpu: BufferOwner;
   readonly #steps: readonly Step[];
   readonly #buffers: readonly GPUBuffer[];
+  /** The tensors that a run reads or writes, with their names. */
+  readonly #tensors: ReadonlyMap<Tensor, string>;
+  readonly #written: ReadonlySet<Tensor>;
   #disposed = false;
 
-  /** Made by the operators' `plan…` functions. */
+  static {
+    encodeForRun = (plan, pass) => plan.#record(pass);
+  }
+
+  /**
+   * Compiles the kernels and binds their buffers.
+   *
+   * @param gpu the GPU that holds the tensors
+   * @param options the operator's name, cost and dispatches; `scratch` belongs to the plan from here on
+   * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written shares memory with
+   *   something else; nothing has been enqueued then
+   * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
+   */
   constructor(gpu: BufferOwner, options: PlanOptions) {
     this.operator = options.operator;
     this.cost = options.cost;
     this.#gpu = gpu;
-    const uniforms: GPUBuffer[] = [];
-    this.#steps = gpu.guard(options.operator, () =>
-      options.dispatches.map((dispatch) => {
-        const uniform = gpu.uniform(dispatch.parameters);
-        uniforms.push(uniform);
-        const pipeline = gpu.pipelines.get(options.operator, dispatch.kernel);
-        const bindGroup = gpu.device.createBindGroup({
-          layout: pipeline.getBindGroupLayout(0),
-          entries: [uniform, ...dispatch.buffers].map((buffer, binding) => ({
-            binding,
-            resource: "buffer" in buffer ? buffer : { buffer },
-          })),
-        });
-        return { pipeline, bindGroup, workgroups: dispatch.workgroups };
-      }));
-    this.#buffers = [...uniforms, ...options.scratch ?? []];
+    const buffers: GPUBuffer[] = [...options.scratch ?? []];
+    this.#buffers = buffers;
+    try {
+      const checked = checkDispatches(gpu, options);
+      const all = checked.flatMap(({ bindings }) => bindings);
+      this.#tensors = new Map(
+        all.flatMap(({ bound, name }) => bound instanceof Tensor ? [[bound, name]] : []),
+      );
+      this.#written = new Set(
+        all.flatMap(({ bound, written }) => written && bound instanceof Tensor ? [bound] : []),
+      );
+      const staging = new Staging(gpu, buffers);
+      this.#steps = gpu.guard(
+        options.operator,
+        () =>
+          checked.flatMap(({ bindings, ...dispatch }) => staging.surround(dispatch, bindings))
+            .map((bound) => makeStep(gpu, options.operator, { bound, buffers })),
+      );
+    } catch (error) {
+      for (const buffer of buffers) gpu.free(buffer);
+      throw error;
+    }
   }
 
-  /** The number of dispatches of one run. */
+  /** The number of dispatches of one run, those that copy slices among them. */
   get dispatches(): number {
     return this.#steps.length;
   }
 
   /**
-   * Records one run into a compute pass that the caller opened on the same device.
+   * Records one run into a compute pass that the caller opened on the same device. What the plan writes is not checked
+   * by its values any more, since nobody knows when the caller submits.
    *
    * @param pass the open compute pass
-   * @throws {TypeError} if the plan has been disposed of
+   * @throws {TypeError} if the plan, or a tensor that it reads or writes, has been disposed of
    */
   encode(pass: GPUComputePassEncoder): void {
-    if (this.#disposed) throw new TypeError(`${this.operator}: the plan has been disposed of`);
-    for (const { pipeline, bindGroup, workgroups } of this.#steps) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(...workgroups);
-    }
+    this.#record(pass);
+    for (const tensor of this.#written) tensor.forget({ forGood: true });
   }
 
   /** True if the plan was made for this `Gpu`. */
@@ -129,4 +156,43 @@ export class Plan {
   [Symbol.dispose](): void {
     this.dispose();
   }
+
+  #record(pass: GPUComputePassEncoder): void {
+    if (this.#disposed) throw new TypeError(`${this.operator}: the plan has been disposed of`);
+    for (const [tensor, name] of this.#tensors) {
+      if (tensor.freed) throw new TypeError(`${this.operator}: ${name} has been disposed of`);
+    }
+    for (const { pipeline, bindGroup, workgroups } of this.#steps) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(...workgroups);
+    }
+    for (const tensor of this.#written) tensor.forget();
+  }
+}
+
+// What is made for the step is added to the plan's own buffers.
+function makeStep(
+  gpu: BufferOwner,
+  operator: string,
+  { bound: { kernel, parameters, resources, workgroups }, buffers }: {
+    readonly bound: BoundDispatch;
+    readonly buffers: GPUBuffer[];
+  },
+): Step {
+  const entries: GPUBindGroupEntry[] = resources.map((resource, i) => ({
+    binding: i + 1,
+    resource,
+  }));
+  if (parameters.length > 0) {
+    const uniform = gpu.uniform(parameters);
+    buffers.push(uniform);
+    entries.unshift({ binding: 0, resource: { buffer: uniform } });
+  }
+  const pipeline = gpu.pipelines.compile(operator, kernel);
+  const bindGroup = gpu.device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries,
+  });
+  return { pipeline, bindGroup, workgroups };
 }

@@ -1,5 +1,8 @@
 import type { BufferOwner } from "./owner.ts";
 
+/** Elements of the largest tensor whose values the CPU remembers. */
+const MOST_KNOWN = 4096;
+
 /**
  * A row-major float32 array in GPU memory. Made by `gpu.tensor`, `gpu.empty` and the operators.
  *
@@ -17,7 +20,10 @@ export class Tensor {
   readonly shape: readonly number[];
   /** The number of elements. */
   readonly length: number;
-  #uploaded: Float32Array | undefined;
+  /** Of a whole tensor: its elements, if they are few and the CPU has written the last of them. */
+  #known: Float32Array | undefined;
+  /** Of a whole tensor: true once others than plans can write it. */
+  #exposed = false;
   readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;
   /** Of a slice: whose memory it is, and where in it, in elements. */
@@ -29,10 +35,9 @@ export class Tensor {
     gpu: BufferOwner,
     buffer: GPUBuffer,
     shape: readonly number[],
-    origin?: Float32Array | { readonly whole: Tensor; readonly start: number },
+    part?: { readonly whole: Tensor; readonly start: number },
   ) {
-    this.#uploaded = origin instanceof Float32Array ? origin : undefined;
-    this.#part = origin instanceof Float32Array ? undefined : origin;
+    this.#part = part;
     this.shape = Object.freeze([...shape]);
     this.length = shape.reduce((product, size) => product * size, 1);
     this.#gpu = gpu;
@@ -40,16 +45,40 @@ export class Tensor {
   }
 
   /**
-   * The elements, if the tensor was made from at most 4,096 numbers: small parameters, such as V-scale's
-   * constants, are checked against them before anything is enqueued.
+   * The elements as far as the CPU knows them: small parameters, such as V-scale's constants, are checked against them
+   * before anything is enqueued. They are known of a tensor, or a slice of one, that has at most 4,096 elements and was
+   * last written by `gpu.tensor` or `write`; undefined once a plan has written any part of it, or `buffer` or `binding`
+   * have been handed out.
+   *
+   * @returns a copy of the elements
    */
   get uploaded(): Float32Array | undefined {
-    return this.#uploaded;
+    return this.#whole.#known?.slice(this.#start, this.#start + this.length);
+  }
+
+  /**
+   * Forgets the elements, since the GPU has overwritten them. `Plan` calls this for what it writes.
+   *
+   * @param options `forGood`: they are not known after a later `write` either
+   */
+  forget({ forGood = false }: { readonly forGood?: boolean } = {}): void {
+    this.#whole.#known = undefined;
+    this.#whole.#exposed ||= forGood;
   }
 
   /** True once `dispose()` has been called, or the tensor's `Gpu` has been disposed of. */
   get disposed(): boolean {
     return this.#disposed || this.#gpu.disposed || (this.#part?.whole.disposed ?? false);
+  }
+
+  /** True once the memory is gone: of a slice, once the tensor that it is a part of has been disposed of. */
+  get freed(): boolean {
+    return this.#whole.#disposed || this.#gpu.disposed;
+  }
+
+  /** True unless the tensor is a slice. */
+  get isWhole(): boolean {
+    return this.#part === undefined;
   }
 
   /** True if the tensor lives on this `Gpu`. */
@@ -58,7 +87,17 @@ export class Tensor {
   }
 
   /**
-   * The GPU buffer with the elements, for those who write kernels of their own.
+   * Where the elements lie, whether that can be bound or not. Give the tensor itself to a `Plan`.
+   *
+   * @throws {TypeError} if the tensor has been disposed of
+   */
+  get region(): { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number } {
+    if (this.disposed) throw new TypeError("Cannot use the tensor: it has been disposed of");
+    return { buffer: this.#buffer, offset: 4 * this.#start, size: 4 * this.length };
+  }
+
+  /**
+   * The GPU buffer with the elements, for those who call the device themselves. A `Plan` takes the tensor itself.
    *
    * @throws {TypeError} if the tensor has been disposed of, or is a slice that does not begin where its buffer does
    */
@@ -67,11 +106,13 @@ export class Tensor {
     if (this.#offset !== 0) {
       throw new TypeError("Cannot use the tensor's buffer: it begins inside it; use `binding`");
     }
+    this.forget({ forGood: true }); // the caller may write it at any time
     return this.#buffer;
   }
 
   /**
-   * The elements as a kernel's storage binding: of a slice its part of the buffer.
+   * The elements as a storage binding, for those who make bind groups themselves: of a slice its part of the buffer. A
+   * `Plan` takes the tensor itself, and copies a slice that begins where no binding can.
    *
    * @throws {TypeError} if the tensor has been disposed of, or is a slice that begins where no binding can
    */
@@ -82,14 +123,19 @@ export class Tensor {
     if (this.#offset % minStorageBufferOffsetAlignment !== 0) {
       throw new TypeError(
         `Cannot bind the tensor: it begins at byte ${this.#offset} of its buffer, ` +
-          `wanted a multiple of ${minStorageBufferOffsetAlignment}`,
+          `wanted a multiple of ${minStorageBufferOffsetAlignment}; give the tensor to a Plan instead`,
       );
     }
-    return { buffer: this.#buffer, offset: this.#offset, size: 4 * this.length };
+    this.forget({ forGood: true });
+    return this.region;
   }
 
   /**
    * Neighboring elements as a tensor of their own, in the same memory. Disposing of it frees nothing.
+   *
+   * Every operator takes slices, with the same results as of separate tensors. WebGPU binds a slice as it lies if it
+   * begins at a multiple of `minStorageBufferOffsetAlignment` bytes (256 at most) and the same dispatch writes no
+   * other part of the tensor; else the plan copies it, which costs time and memory.
    *
    * @param start the first element, counted from 0
    * @param shape the slice's shape, whose elements lie within this tensor
@@ -118,15 +164,30 @@ export class Tensor {
         `Cannot slice the tensor: ${length} elements from ${start} on, wanted within ${this.length}`,
       );
     }
-    const whole = this.#part?.whole ?? this;
     return new Tensor(this.#gpu, this.#buffer, shape, {
-      whole,
-      start: (this.#part?.start ?? 0) + start,
+      whole: this.#whole,
+      start: this.#start + start,
     });
   }
 
+  get #whole(): Tensor {
+    return this.#part?.whole ?? this;
+  }
+
+  get #start(): number {
+    return this.#part?.start ?? 0;
+  }
+
   get #offset(): number {
-    return 4 * (this.#part?.start ?? 0);
+    return 4 * this.#start;
+  }
+
+  // What the CPU knows of the whole after a write to this part.
+  #remember(data: Float32Array): void {
+    const whole = this.#whole;
+    if (whole.#exposed || whole.length > MOST_KNOWN) return;
+    if (this.length === whole.length) whole.#known = data.slice();
+    else whole.#known?.set(data, this.#start);
   }
 
   /**
@@ -152,7 +213,7 @@ export class Tensor {
         `Cannot write the tensor: data has ${data?.length} elements, wanted a Float32Array of ${this.length}`,
       );
     }
-    if (this.#uploaded !== undefined) this.#uploaded = data.slice();
+    this.#remember(data);
     this.#gpu.guard(
       "tensor",
       () =>

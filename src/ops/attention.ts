@@ -132,6 +132,7 @@ export function planAttentionForward(
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { query, key, value, vScale, ...outputs },
     cost: attentionForwardCost(shape, full),
     ...variant.plan(gpu, { shape, scale, vScale, query, key, value, ...outputs }),
   });
@@ -221,6 +222,7 @@ export function planAttentionBackward(
   const call = { shape, scale, vScale, query, key, value, output, logSumExp, outputGradient };
   const plan = new Plan(gpu, {
     operator,
+    tensors: { ...call, ...outputs, constantGradient },
     cost: attentionBackwardCost(shape, vScale !== undefined),
     ...variant.plan(gpu, { ...call, ...outputs, constantGradient }),
   });

@@ -75,6 +75,7 @@ export function planAttentionSinkStatistics(
   const rows = batches * queryHeads * (sequenceLength - position);
   const plan = new Plan(gpu, {
     operator,
+    tensors: { query, key, logSumExp, ...outputs },
     // A product of D multiply-adds a row, its exponential, and three sums.
     cost: {
       flops: rows * (2 * headDim + 6),
@@ -96,8 +97,7 @@ export function planAttentionSinkStatistics(
         { u32: windowEnd },
         { f32: scale },
       ],
-      buffers: [query, key, logSumExp, outputs.mass, outputs.secondMoment, outputs.score]
-        .map((tensor) => tensor.buffer),
+      buffers: [query, key, logSumExp, outputs.mass, outputs.secondMoment, outputs.score],
       workgroups: [queryHeads, batches],
     }],
   });

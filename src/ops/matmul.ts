@@ -51,9 +51,11 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
   const outputs = outputTensors(gpu, operator, {
     shapes: { product: productShape },
     given: options,
+    inputs: { left, right },
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { left, right, ...outputs },
     cost: matmulCost(shape),
     ...variant.plan(gpu, { shape, left, right, ...outputs }),
   });

@@ -125,6 +125,7 @@ export function planRmsNormForward(
   const outputs = emptyTensors(gpu, operator, { output: input.shape, inverseRms: matrix.rowShape });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { input, gain, ...outputs },
     cost: forwardCost(matrix),
     ...variant.plan(gpu, { shape: matrix, epsilon, input, gain, ...outputs }),
   });
@@ -202,9 +203,11 @@ export function planRmsNormBackward(
   const outputs = outputTensors(gpu, operator, {
     shapes: { inputGradient: input.shape, gainGradient: [columns] },
     given: gainGradient === undefined ? {} : { gainGradient },
+    inputs: { input, gain, inverseRms, outputGradient },
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { input, gain, inverseRms, outputGradient, ...outputs },
     cost: backwardCost(matrix),
     ...variant.plan(gpu, { shape: matrix, input, gain, inverseRms, outputGradient, ...outputs }),
   });

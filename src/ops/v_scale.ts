@@ -116,6 +116,7 @@ export function planVScaleForward(
   const outputs = emptyTensors(gpu, operator, { scaledValue: value.shape });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { value, constant, ...outputs },
     cost: forwardCost(options),
     ...variant.plan(gpu, { shape, value, constant, ...outputs }),
   });
@@ -197,6 +198,7 @@ export function planVScaleBackward(
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { value, constant, scaledValueGradient, ...outputs },
     cost: backwardCost(options),
     ...variant.plan(gpu, { shape, value, constant, scaledValueGradient, ...outputs }),
   });

@@ -105,6 +105,7 @@ export function planAdamW(gpu: Gpu, options: AdamWOptions): Planned<object> {
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { parameter, gradient, firstMoment, secondMoment, step, clipping },
     // The clipping, m (3), v (4), the update (6) and p (4); four tensors read, three written.
     cost: { flops: 18 * parameter.length, bytes: 28 * parameter.length },
     dispatches: [{
@@ -116,8 +117,7 @@ export function planAdamW(gpu: Gpu, options: AdamWOptions): Planned<object> {
         { f32: epsilon },
         { f32: weightDecay },
       ],
-      buffers: [step, clipping, gradient, firstMoment, secondMoment, parameter]
-        .map((tensor) => tensor.binding),
+      buffers: [step, clipping, gradient, firstMoment, secondMoment, parameter],
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],
   });

@@ -17,7 +17,7 @@ import {
 export interface AddOptions {
   /** Two or three tensors of one shape. */
   readonly terms: readonly [Tensor, Tensor, Tensor?];
-  /** Where the sum goes; none of the terms. Default: a new tensor. */
+  /** Where the sum goes; shares no memory with the terms. Default: a new tensor. */
   readonly sum?: Tensor;
 }
 
@@ -68,18 +68,23 @@ export function planAdd(gpu: Gpu, options: AddOptions): Planned<AddResult> {
     checkShape(gpu, third, { operator, name: "terms[2]", wanted: first.shape });
   }
   const count = third === undefined ? 2 : 3;
-  const outputs = outputTensors(gpu, operator, { shapes: { sum: first.shape }, given: options });
+  const outputs = outputTensors(gpu, operator, {
+    shapes: { sum: first.shape },
+    given: options,
+    inputs: { terms },
+  });
   const { kernel, elements } = elementKernel(first.length, {
     file: "arithmetic/add.wgsl",
     source: addSource,
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { terms, ...outputs },
     cost: { flops: (count - 1) * first.length, bytes: 4 * (count + 1) * first.length },
     dispatches: [{
       kernel,
       parameters: [{ u32: elements }, { u32: count }],
-      buffers: [first.binding, second.binding, (third ?? second).binding, outputs.sum.binding],
+      buffers: [first, second, third ?? second, outputs.sum],
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],
   });
@@ -114,7 +119,7 @@ export function add(gpu: Gpu, options: AddOptions): AddResult {
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan
- * @throws {TypeError} for wrong types or shapes, or if both are one tensor
+ * @throws {TypeError} for wrong types or shapes, or if both share memory
  *
  * @example
  * ```ts
@@ -133,18 +138,18 @@ export function planAccumulate(gpu: Gpu, options: AccumulateOptions): Planned<ob
   const { term, total } = options;
   checkTensor(gpu, total, { operator, name: "total" });
   checkShape(gpu, term, { operator, name: "term", wanted: total.shape });
-  if (term === total) throw new TypeError(`${operator}: term is total, wanted another tensor`);
   const { kernel, elements } = elementKernel(total.length, {
     file: "arithmetic/accumulate.wgsl",
     source: accumulateSource,
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { term, total },
     cost: { flops: total.length, bytes: 12 * total.length },
     dispatches: [{
       kernel,
       parameters: [{ u32: elements }],
-      buffers: [term.binding, total.binding],
+      buffers: [term, total],
       workgroups: spreadWorkgroups(gpu, Math.ceil(elements / 64)),
     }],
   });
@@ -156,7 +161,7 @@ export function planAccumulate(gpu: Gpu, options: AccumulateOptions): Planned<ob
  *
  * @param gpu the GPU that holds the tensors
  * @param options `term` and `total`, of one shape; enqueued, not waited for
- * @throws {TypeError} for wrong types or shapes, or if both are one tensor
+ * @throws {TypeError} for wrong types or shapes, or if both share memory
  *
  * @example
  * ```ts

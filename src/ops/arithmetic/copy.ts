@@ -25,7 +25,7 @@ export interface CopyOptions {
  * @param gpu the GPU that holds the tensors
  * @param options the tensors, and what to copy where
  * @returns the plan
- * @throws {TypeError} for wrong types, or if both are one tensor
+ * @throws {TypeError} for wrong types, or if both share memory
  * @throws {RangeError} if the elements are not within both tensors
  *
  * @example
@@ -46,9 +46,6 @@ export function planCopy(gpu: Gpu, options: CopyOptions): Planned<object> {
   const { source, copied, sourceStart = 0, copiedStart = 0 } = options;
   checkTensor(gpu, source, { operator, name: "source" });
   checkTensor(gpu, copied, { operator, name: "copied" });
-  if (source === copied) {
-    throw new TypeError(`${operator}: copied is source, wanted another tensor`);
-  }
   const length = options.length ?? Math.min(source.length, copied.length);
   checkInteger(length, {
     operator,
@@ -66,11 +63,12 @@ export function planCopy(gpu: Gpu, options: CopyOptions): Planned<object> {
   }
   const plan = new Plan(gpu, {
     operator,
+    tensors: { source, copied },
     cost: { flops: 0, bytes: 8 * length },
     dispatches: [{
       kernel: { parts: [{ file: "arithmetic/copy.wgsl", source: copySource }] },
       parameters: [{ u32: length }, { u32: sourceStart }, { u32: copiedStart }],
-      buffers: [source.binding, copied.binding],
+      buffers: [source, copied],
       workgroups: spreadWorkgroups(gpu, Math.ceil(length / 64)),
     }],
   });

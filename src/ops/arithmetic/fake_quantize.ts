@@ -94,6 +94,7 @@ export function planFakeQuantize(
   const rows = elementCount(input.shape) / columns;
   const plan = new Plan(gpu, {
     operator,
+    tensors: { input, maximum, ...outputs },
     // An element: a quotient, a rounding, a clamp and a product; beside them the maximum where it is not given.
     cost: { flops: (maximum === undefined ? 5 : 4) * input.length, bytes: 8 * input.length },
     dispatches: [
@@ -101,13 +102,13 @@ export function planFakeQuantize(
         ? {
           kernel: fakeQuantizeRowsKernel,
           parameters: [{ u32: rows }, { u32: columns }],
-          buffers: [input.binding, outputs.output.binding],
+          buffers: [input, outputs.output],
           workgroups: spreadWorkgroups(gpu, rows),
         }
         : {
           kernel: fakeQuantizeKernel,
           parameters: [{ u32: input.length }],
-          buffers: [input.binding, maximum.binding, outputs.output.binding],
+          buffers: [input, maximum, outputs.output],
           workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 64)),
         },
     ],
@@ -170,13 +171,14 @@ export function planAbsoluteMaximum(
   const maximum = given ?? gpu.empty([1]); // new buffers are zeros
   const plan = new Plan(gpu, {
     operator,
+    tensors: { input, maximum },
     cost: { flops: input.length, bytes: 4 * (input.length + 2) },
     dispatches: [{
       kernel: {
         parts: [{ file: "arithmetic/absolute_maximum.wgsl", source: absoluteMaximumSource }],
       },
       parameters: [{ u32: input.length }],
-      buffers: [input.binding, maximum.binding],
+      buffers: [input, maximum],
       workgroups: [1],
     }],
   });

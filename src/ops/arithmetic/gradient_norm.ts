@@ -85,7 +85,7 @@ export function planGradientNorm(
     return {
       kernel: sumSquaresKernel,
       parameters: [{ u32: length }, { u32: elementsPerRun }, { u32: start - runs }],
-      buffers: [(gradients[i] as Tensor).binding, partial],
+      buffers: [gradients[i] as Tensor, partial],
       workgroups: [runs],
     };
   });
@@ -93,11 +93,12 @@ export function planGradientNorm(
   const length = gradients.reduce((sum, gradient) => sum + gradient.length, 0);
   const plan = new Plan(gpu, {
     operator,
+    tensors: { gradients, clipping },
     cost: { flops: 2 * length, bytes: 4 * (length + 2) },
     dispatches: [...squares, {
       kernel: normKernel,
       parameters: [{ u32: runs }, { f32: maximum }],
-      buffers: [partial, clipping.binding],
+      buffers: [partial, clipping],
       workgroups: [1],
     }],
     scratch: [partial],

@@ -48,11 +48,12 @@ export function planSum(gpu: Gpu, options: SumOptions): Planned<SumResult> {
   const outputs = emptyTensors(gpu, operator, { total: [1] });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { input, ...outputs },
     cost: { flops: input.length, bytes: 4 * (input.length + 1) },
     dispatches: [{
       kernel: { parts: [workgroupSum, { file: "arithmetic/sum.wgsl", source: sumSource }] },
       parameters: [{ u32: input.length }, { f32: factor }],
-      buffers: [input.binding, outputs.total.binding],
+      buffers: [input, outputs.total],
       workgroups: [1],
     }],
   });

@@ -53,7 +53,7 @@ function rowDispatch(
   return {
     kernel: rowKernel,
     parameters: [{ u32: rows }, { u32: shape.headDim / 4 }],
-    buffers: [output.buffer, outputGradient.buffer, logSumExp.buffer, rowStatistics],
+    buffers: [output, outputGradient, logSumExp, rowStatistics],
     workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
   };
 }
@@ -109,13 +109,13 @@ function planPasses(
       kernel,
       parameters: tileParameters(shape, { scale, mode: vScale?.mode, passesHeadDim }),
       buffers: [
-        call.query.buffer,
-        call.key.buffer,
-        call.value.buffer,
-        call.outputGradient.buffer,
+        call.query,
+        call.key,
+        call.value,
+        call.outputGradient,
         rowStatistics,
         valve,
-        ...gradients.map(({ buffer }) => buffer),
+        ...gradients,
       ],
       workgroups: [tiles, heads, batches],
     });

@@ -7,6 +7,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
 import type { Scalar } from "../../gpu/owner.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionBackwardCall } from "./call.ts";
 import type { AttentionShape } from "./shape.ts";
 import { unfitForStorage } from "../shared/unfit.ts";
@@ -149,7 +150,7 @@ export function planPanels(
       { u32: chunk.tiles },
     ];
     const rowsBelow = rowTiles - chunk.firstTile * ratio;
-    const keys = (panel: GPUBuffer, source: GPUBuffer, gradient: GPUBuffer): Dispatch => ({
+    const keys = (panel: GPUBuffer, source: Tensor, gradient: Tensor): Dispatch => ({
       kernel: kernels.keyValue,
       parameters,
       buffers: [panel, source, gradient],
@@ -160,10 +161,10 @@ export function planPanels(
         kernel: kernels.panels,
         parameters,
         buffers: [
-          query.buffer,
-          key.buffer,
-          value.buffer,
-          outputGradient.buffer,
+          query,
+          key,
+          value,
+          outputGradient,
           rowStatistics,
           valve,
           probability,
@@ -171,12 +172,12 @@ export function planPanels(
         ],
         workgroups: [visibleTiles(chunk, rowTiles, ratio), chunk.heads * groupSize],
       },
-      keys(probability, outputGradient.buffer, call.valueGradient.buffer),
-      keys(logitGradient, query.buffer, call.keyGradient.buffer),
+      keys(probability, outputGradient, call.valueGradient),
+      keys(logitGradient, query, call.keyGradient),
       {
         kernel: kernels.query,
         parameters,
-        buffers: [logitGradient, key.buffer, call.queryGradient.buffer],
+        buffers: [logitGradient, key, call.queryGradient],
         workgroups: [rowsBelow, columns, chunk.heads * groupSize],
       },
     ];
@@ -190,7 +191,7 @@ export function planPanels(
       }],
     },
     parameters: [{ u32: rows }, { u32: headDim / 4 }],
-    buffers: [value.buffer, valve, call.valueGradient.buffer],
+    buffers: [value, valve, call.valueGradient],
     workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
   };
   return {

@@ -42,7 +42,7 @@ export function planValve(
         { u32: shape.keyValueHeads },
         { u32: shape.sequenceLength },
       ],
-      buffers: [value.buffer, vScale.constant.buffer, valve],
+      buffers: [value, vScale.constant, valve],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
     }],
   };

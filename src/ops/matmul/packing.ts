@@ -64,7 +64,7 @@ export function packedReading(
 export interface MatmulOperand {
   /** Counted in what the kernel reads at a time. */
   readonly strides: MatmulStrides;
-  readonly buffer: GPUBuffer | GPUBufferBinding;
+  readonly buffer: Tensor | GPUBuffer;
   /** The copy that comes first. */
   readonly dispatches: readonly Dispatch[];
   readonly scratch: readonly GPUBuffer[];
@@ -97,7 +97,7 @@ export function planOperand(
   if (!reading.packed) {
     return {
       strides: reading.load === "scalar" ? strides : inVectors(strides),
-      buffer: tensor.binding,
+      buffer: tensor,
       dispatches: [],
       scratch: [],
     };
@@ -112,7 +112,7 @@ export function planOperand(
       kernel: packKernel,
       parameters: [shape.inner, outer, strides.inner, strides.outer]
         .map((u32) => ({ u32 })),
-      buffers: [tensor.binding, packed],
+      buffers: [tensor, packed],
       workgroups: packingWorkgroups(shape, side),
     }],
     scratch: [packed],

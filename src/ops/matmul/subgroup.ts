@@ -87,7 +87,7 @@ export function planSubgroup(
     dispatches.push({
       kernel: kernelOf(choice, part, { subgroupSize, spare: x * y > tiles }),
       parameters: matmulParameters({ ...shape, left: left.strides, right: right.strides }, part),
-      buffers: [left.buffer, right.buffer, call.product.binding],
+      buffers: [left.buffer, right.buffer, call.product],
       workgroups: [x, y],
     });
   }

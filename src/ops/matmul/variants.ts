@@ -45,7 +45,7 @@ function planScalars(
     dispatches: [{
       kernel,
       parameters: matmulParameters(shape),
-      buffers: [left.binding, right.binding, product.binding],
+      buffers: [left, right, product],
       workgroups: spreadWorkgroups(gpu, tileCount(shape, tile)),
     }],
   };

@@ -112,6 +112,7 @@ export function planCrossEntropyForward(
   const outputs = emptyTensors(gpu, operator, { loss: [shape.rows], logSumExp: [shape.rows] });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { logits, targets, ...outputs },
     // A logit: the maximum, a difference, an exponential and a sum.
     cost: { flops: 4 * logits.length, bytes: 4 * (logits.length + 3 * shape.rows) },
     ...variant.plan(gpu, { shape, logits, targets, ...outputs }),
@@ -180,6 +181,7 @@ export function planCrossEntropyBackward(
   const outputs = emptyTensors(gpu, operator, { logitsGradient: logits.shape });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { logits, targets, logSumExp, ...outputs },
     // A logit: a difference, an exponential, the target's 1, and the factor.
     cost: { flops: 4 * logits.length, bytes: 4 * (2 * logits.length + 2 * rows) },
     dispatches: [{
@@ -187,7 +189,7 @@ export function planCrossEntropyBackward(
         parts: [notANumber, { file: "model/cross_entropy_backward.wgsl", source: backwardSource }],
       },
       parameters: [{ u32: rows }, { u32: columns }, { f32: factor }],
-      buffers: [logits.binding, targets.binding, logSumExp.binding, outputs.logitsGradient.binding],
+      buffers: [logits, targets, logSumExp, outputs.logitsGradient],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows * Math.ceil(columns / 4) / 64)),
     }],
   });

@@ -32,7 +32,7 @@ function planKernel(
     dispatches: [{
       kernel,
       parameters: [{ u32: shape.rows }, { u32: shape.columns }],
-      buffers: [logits, targets, loss, logSumExp].map((tensor) => tensor.binding),
+      buffers: [logits, targets, loss, logSumExp],
       workgroups: spreadWorkgroups(gpu, workgroups),
     }],
   };

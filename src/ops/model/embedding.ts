@@ -105,11 +105,12 @@ export function planEmbeddingForward(
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { tokens, table, ...outputs },
     cost: { flops: 0, bytes: 4 * tokens.length * (1 + 2 * columns) },
     dispatches: [{
       kernel,
       parameters: [{ u32: tokens.length }, { u32: elements }, { u32: vocabulary }],
-      buffers: [tokens.binding, table.binding, outputs.output.binding],
+      buffers: [tokens, table, outputs.output],
       workgroups: spreadWorkgroups(gpu, Math.ceil(tokens.length * elements / 64)),
     }],
   });
@@ -225,6 +226,7 @@ export function planEmbeddingBackward(
   const outputs = outputTensors(gpu, operator, {
     shapes: { tableGradient: [vocabulary, columns] },
     given: options,
+    inputs: { order, starts, outputGradient },
   });
   const { kernel, elements } = elementKernel(columns, {
     file: "model/embedding_backward.wgsl",
@@ -232,6 +234,7 @@ export function planEmbeddingBackward(
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { order, starts, outputGradient, ...outputs },
     cost: {
       flops: rows * columns,
       bytes: 4 * ((rows + vocabulary) * columns + rows + vocabulary + 1),
@@ -240,10 +243,10 @@ export function planEmbeddingBackward(
       kernel,
       parameters: [{ u32: rows }, { u32: elements }, { u32: vocabulary }],
       buffers: [
-        order.binding,
-        starts.binding,
-        outputGradient.binding,
-        outputs.tableGradient.binding,
+        order,
+        starts,
+        outputGradient,
+        outputs.tableGradient,
       ],
       workgroups: spreadWorkgroups(gpu, Math.ceil(vocabulary * elements / 64)),
     }],

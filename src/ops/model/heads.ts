@@ -49,11 +49,12 @@ function planSwap(
   const outputs = emptyTensors(gpu, operator, { output: shape });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { input, ...outputs },
     cost: { flops: 0, bytes: 8 * input.length },
     dispatches: [{
       kernel: { parts: [{ file: "model/heads.wgsl", source }] },
       parameters: [batches, outer, inner, headDim / 4].map((u32) => ({ u32 })),
-      buffers: [input.binding, outputs.output.binding],
+      buffers: [input, outputs.output],
       workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 256)),
     }],
   });

@@ -146,7 +146,8 @@ function makePlan(
   { shape, kernel: { kernel, elements }, tensors }: {
     readonly shape: ProjectionsShape;
     readonly kernel: ElementKernel;
-    readonly tensors: readonly Tensor[];
+    /** By name, in the order of the kernel's bindings. */
+    readonly tensors: Readonly<Record<string, Tensor>>;
   },
 ): Plan {
   const { batches, sequenceLength, queryHeads, keyValueHeads, headDim } = shape;
@@ -155,13 +156,14 @@ function makePlan(
   const turned = rows * (queryHeads + keyValueHeads) * headDim;
   return new Plan(gpu, {
     operator,
+    tensors,
     // A turned number: two products and a sum.
     cost: { flops: 3 * turned, bytes: 4 * (2 * rows * heads + sequenceLength) * headDim },
     dispatches: [{
       kernel,
       parameters: [rows, sequenceLength, queryHeads, keyValueHeads, elements]
         .map((u32) => ({ u32 })),
-      buffers: tensors.map((tensor) => tensor.binding),
+      buffers: Object.values(tensors),
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows * heads * elements / 64)),
     }],
   });
@@ -222,7 +224,7 @@ export function planSplitProjections(
       file: "model/split_projections.wgsl",
       source: splitSource,
     }),
-    tensors: [angles, projections, outputs.query, outputs.key, outputs.value],
+    tensors: { angles, projections, query: outputs.query, key: outputs.key, value: outputs.value },
   });
   return { plan, ...outputs };
 }
@@ -324,7 +326,7 @@ export function planMergeProjections(
       file: "model/merge_projections.wgsl",
       source: mergeSource,
     }),
-    tensors: [angles, queryGradient, keyGradient, valueGradient, outputs.projectionsGradient],
+    tensors: { angles, queryGradient, keyGradient, valueGradient, ...outputs },
   });
   return { plan, ...outputs };
 }

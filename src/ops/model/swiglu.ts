@@ -96,12 +96,13 @@ export function planSwigluForward(
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { projections: options.projections, ...outputs },
     // An exponential, a sum, a division and two products.
     cost: { flops: 5 * rows * columns, bytes: 12 * rows * columns },
     dispatches: [{
       kernel,
       parameters: [{ u32: rows }, { u32: elements }],
-      buffers: [options.projections.binding, outputs.hidden.binding],
+      buffers: [options.projections, outputs.hidden],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows * elements / 64)),
     }],
   });
@@ -169,13 +170,13 @@ export function planSwigluBackward(
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { projections, hiddenGradient, ...outputs },
     // σ (3), h′ u and h′ g s (3), s (1 + g (1 − s)) (4), and their product.
     cost: { flops: 11 * rows * columns, bytes: 20 * rows * columns },
     dispatches: [{
       kernel,
       parameters: [{ u32: rows }, { u32: elements }],
-      buffers: [projections, hiddenGradient, outputs.projectionsGradient]
-        .map((tensor) => tensor.binding),
+      buffers: [projections, hiddenGradient, outputs.projectionsGradient],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows * elements / 64)),
     }],
   });

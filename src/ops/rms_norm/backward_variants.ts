@@ -53,7 +53,7 @@ function sumRuns(runs: number, partialGain: GPUBuffer, call: RmsNormBackwardCall
   return {
     kernel: sumRowsOf(part),
     parameters: [{ u32: runs }, { u32: columns }],
-    buffers: [partialGain, call.gainGradient.binding],
+    buffers: [partialGain, call.gainGradient],
     workgroups: [Math.ceil(elements / 64)],
   };
 }
@@ -69,8 +69,7 @@ const tile: BackwardVariant = {
     const partials = tiles * tile.phases + shape.rows - rows;
     const partialGain = storeRuns(gpu, partials, call);
     const buffers = [
-      ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient]
-        .map((tensor) => tensor.binding),
+      ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient],
       partialGain,
     ];
     const whole: Dispatch = {
@@ -140,8 +139,7 @@ const rowPerInvocation: BackwardVariant = {
         },
         parameters: [{ u32: rows }, { u32: columns }],
         buffers: [
-          ...[call.input, call.gain, call.inverseRms, call.outputGradient]
-            .map((tensor) => tensor.binding),
+          ...[call.input, call.gain, call.inverseRms, call.outputGradient],
           statistics,
         ],
         workgroups: spreadWorkgroups(gpu, Math.ceil(rows / (8 * ROWS))),
@@ -154,11 +152,11 @@ const rowPerInvocation: BackwardVariant = {
         },
         parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
         buffers: [
-          call.input.binding,
-          call.gain.binding,
+          call.input,
+          call.gain,
           statistics,
-          call.outputGradient.binding,
-          call.inputGradient.binding,
+          call.outputGradient,
+          call.inputGradient,
           partialGain,
         ],
         workgroups: [Math.ceil(elements / (8 * WIDTH)), division.runs],
@@ -185,8 +183,7 @@ function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPla
       },
       parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
       buffers: [
-        ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient]
-          .map((tensor) => tensor.binding),
+        ...[call.input, call.gain, call.inverseRms, call.outputGradient, call.inputGradient],
         partialGain,
       ],
       workgroups: [division.runs],
@@ -250,15 +247,14 @@ const portable: BackwardVariant = {
           }],
         },
         parameters: [{ u32: rows }, { u32: columns }],
-        buffers: [input, gain, inverseRms, outputGradient, inputGradient]
-          .map((tensor) => tensor.binding),
+        buffers: [input, gain, inverseRms, outputGradient, inputGradient],
         workgroups: spreadWorkgroups(gpu, rows),
       }, {
         kernel: {
           parts: [{ file: "rms_norm/backward_gain.wgsl", source: backwardGainSource }],
         },
         parameters: [{ u32: rows }, { u32: columns }, { u32: division.rowsPerRun }],
-        buffers: [input.binding, inverseRms.binding, outputGradient.binding, partialGain],
+        buffers: [input, inverseRms, outputGradient, partialGain],
         workgroups: [Math.ceil(columns / 64), division.runs],
       }, sumRuns(division.runs, partialGain, call)],
     };

@@ -48,7 +48,7 @@ function planKernel(
     dispatches: [{
       kernel,
       parameters: [{ u32: shape.rows }, { u32: shape.columns }, { f32: epsilon }],
-      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+      buffers: [input, gain, output, inverseRms],
       workgroups: spreadWorkgroups(gpu, workgroups),
     }],
   };
@@ -74,7 +74,7 @@ function dispatchRows(
       features: sum.features,
     },
     parameters: [{ u32: shape.rows }, { u32: shape.columns }, { f32: epsilon }, { u32: firstRow }],
-    buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+    buffers: [input, gain, output, inverseRms],
     workgroups: spreadWorkgroups(gpu, shape.rows - firstRow),
   };
 }
@@ -107,7 +107,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
         { f32: epsilon },
         { u32: rowsPerRun },
       ],
-      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+      buffers: [input, gain, output, inverseRms],
       workgroups: [runs],
     }],
   };
@@ -131,7 +131,7 @@ const tile: ForwardVariant = {
         { f32: epsilon },
         { u32: rowsPerTile },
       ],
-      buffers: [input, gain, output, inverseRms].map((tensor) => tensor.binding),
+      buffers: [input, gain, output, inverseRms],
       workgroups: [tiles],
     };
     if (rows === shape.rows) return { scratch: [], dispatches: [whole] };

@@ -1,5 +1,6 @@
 /** The checks that operators make before anything reaches the GPU. */
 import { Gpu } from "../../gpu/gpu.ts";
+import { namedRegions, refuseSharing } from "../../gpu/plan/sharing.ts";
 import { Tensor } from "../../gpu/tensor.ts";
 
 /** Where an argument stands, for messages. */
@@ -124,17 +125,7 @@ export function checkWorkgroups(
   }
 }
 
-/**
- * Spreads a count of workgroups over two dimensions, since one holds 65,535 at most. The kernel takes
- * y * num_workgroups.x + x and leaves where that is too large.
- *
- * @param gpu the GPU to dispatch on
- * @param count workgroups needed
- */
-export function spreadWorkgroups(gpu: Gpu, count: number): [number, number] {
-  const x = Math.min(count, gpu.device.limits.maxComputeWorkgroupsPerDimension);
-  return [x, Math.ceil(count / x)];
-}
+export { spreadWorkgroups } from "../../gpu/workgroups.ts";
 
 /**
  * Makes tensors of these shapes: all of them, or none and a RangeError.
@@ -155,17 +146,20 @@ export function emptyTensors<Name extends string>(
 }
 
 /**
- * The tensors that a call writes: those that its caller gave, if they have the shapes, and new ones for the others.
+ * The tensors that a call writes: those that its caller gave, if they have the shapes and share no memory with each
+ * other or with `inputs`, and new ones for the others.
  *
- * @throws {TypeError} if a given one has another shape
+ * @throws {TypeError} if a given one has another shape, or shares memory
  * @throws {RangeError} if a new one is larger than the adapter allows
  */
 export function outputTensors<Name extends string>(
   gpu: Gpu,
   operator: string,
-  { shapes, given }: {
+  { shapes, given, inputs }: {
     readonly shapes: Readonly<Record<Name, readonly number[]>>;
     readonly given: { readonly [Key in NoInfer<Name>]?: Tensor | undefined };
+    /** What the call reads: tensors by name, lists and objects of them. */
+    readonly inputs: Readonly<Record<string, unknown>>;
   },
 ): Record<Name, Tensor> {
   const entries = Object.entries(shapes) as [Name, readonly number[]][];
@@ -174,6 +168,8 @@ export function outputTensors<Name extends string>(
     if (tensor === undefined) gpu.checkSize(operator, 4 * elementCount(wanted));
     else checkShape(gpu, tensor, { operator, name, wanted });
   }
+  const written = Object.fromEntries(entries.map(([name]) => [name, given[name]]));
+  refuseSharing(operator, namedRegions({ ...inputs, ...written }), ({ name }) => name in written);
   return Object.fromEntries(
     entries.map(([name, shape]) => [name, given[name] ?? gpu.empty(shape)]),
   ) as Record<Name, Tensor>;

@@ -33,7 +33,7 @@ export function sumConstantTerms(
       ],
     },
     parameters: [batches, keyValueHeads, sequenceLength].map((u32) => ({ u32 })),
-    buffers: [terms, constantGradient.buffer],
+    buffers: [terms, constantGradient],
     workgroups: [keyValueHeads],
   };
 }

@@ -79,13 +79,14 @@ export function planLearnedConstantForward(
   const outputs = emptyTensors(gpu, operator, { constant: theta.shape });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { theta, ...outputs },
     cost: { flops: 2 * theta.length, bytes: 8 * theta.length },
     dispatches: [{
       kernel: {
         parts: [{ file: "v_scale/learned_constant_forward.wgsl", source: forwardSource }],
       },
       parameters: [{ u32: theta.length }, { f32: base }],
-      buffers: [theta.binding, outputs.constant.binding],
+      buffers: [theta, outputs.constant],
       workgroups: [Math.ceil(theta.length / 64)],
     }],
   });
@@ -157,16 +158,18 @@ export function planLearnedConstantBackward(
   const outputs = outputTensors(gpu, operator, {
     shapes: { thetaGradient: constant.shape },
     given: options,
+    inputs: { constant, constantGradient },
   });
   const plan = new Plan(gpu, {
     operator,
+    tensors: { constant, constantGradient, ...outputs },
     cost: { flops: constant.length, bytes: 12 * constant.length },
     dispatches: [{
       kernel: {
         parts: [{ file: "v_scale/learned_constant_backward.wgsl", source: backwardSource }],
       },
       parameters: [{ u32: constant.length }],
-      buffers: [constant.binding, constantGradient.binding, outputs.thetaGradient.binding],
+      buffers: [constant, constantGradient, outputs.thetaGradient],
       workgroups: [Math.ceil(constant.length / 64)],
     }],
   });

@@ -109,7 +109,7 @@ function dispatchRows(
     readonly form: Form;
     readonly pass: KernelPart;
     readonly shape: VScaleShape;
-    readonly buffers: readonly GPUBuffer[];
+    readonly buffers: Dispatch["buffers"];
   },
 ): Dispatch {
   const { rows, columns, keyValueHeads, sequenceLength } = shape;
@@ -129,7 +129,7 @@ function forwardVariant(form: Form): Variant<VScaleShape, VScaleForwardCall> {
     unfit,
     suits,
     plan(gpu, { shape, value, constant, scaledValue }) {
-      const buffers = [value.buffer, constant.buffer, scaledValue.buffer];
+      const buffers = [value, constant, scaledValue];
       return {
         scratch: [],
         dispatches: [dispatchRows(gpu, { form, pass: forwardPart, shape, buffers })],
@@ -147,8 +147,7 @@ function backwardVariant(form: Form): Variant<VScaleShape, VScaleBackwardCall> {
     plan(gpu, call) {
       const { shape, value, constant, scaledValueGradient, valueGradient } = call;
       const constantTerm = gpu.storage(8 * shape.rows);
-      const tensors = [value, constant, scaledValueGradient, valueGradient];
-      const buffers = [...tensors.map((tensor) => tensor.buffer), constantTerm];
+      const buffers = [value, constant, scaledValueGradient, valueGradient, constantTerm];
       return {
         scratch: [constantTerm],
         dispatches: [

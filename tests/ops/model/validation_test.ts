@@ -200,7 +200,7 @@ const refusals: readonly Refusal[] = [
       accumulate(gpu, { term: one, total: one });
     },
     TypeError,
-    "term is total",
+    "term and total lie in the same memory",
   ],
   [
     (gpu, of) => planCopy(gpu, { source: of(4), sourceStart: 3, copied: of(2) }),

@@ -61,7 +61,8 @@ export class MutantLaboratory {
     assert(applied, `${what}: the kernel did not run`);
     assert(failure !== undefined, `${what}: survived`);
     const broken = await gpu.sync().then(() => undefined, (error: unknown) => error);
-    if (broken !== undefined || cause instanceof GpuError) {
+    const refused = cause instanceof GpuError || cause instanceof TypeError;
+    if (broken !== undefined || refused) {
       this.#gpu = this.#open();
       throw new Error(`${what}: failed for another reason`, { cause: broken ?? cause });
     }

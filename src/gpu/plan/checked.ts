@@ -1,0 +1,93 @@
+/** Dispatches as a plan was given them, seen through before anything is made for them. */
+import type { BufferOwner } from "../owner.ts";
+import type { PreparedKernel } from "../pipelines.ts";
+import { Tensor } from "../tensor.ts";
+import type { Bound, Dispatch, PlanOptions } from "./dispatch.ts";
+import { checkBindings } from "./kernel_bindings.ts";
+import { commonBytes, type NamedRegion, namedRegions, refuseSharing, regionOf } from "./sharing.ts";
+import type { Binding, BoundDispatch } from "./staging.ts";
+
+/** What a dispatch binds, named after the operator's argument or the kernel's variable. */
+export interface NamedBinding extends Binding, NamedRegion {
+  readonly bound: Bound;
+}
+
+/** A dispatch of which all that can be checked has been checked. */
+export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
+  /** From 1 on. */
+  readonly bindings: readonly NamedBinding[];
+}
+
+/**
+ * Checks dispatches against their kernels, and what they write against everything else.
+ *
+ * @param gpu the GPU to plan for
+ * @param options of the plan
+ * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written shares memory with
+ *   something else
+ * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
+ */
+export function checkDispatches(gpu: BufferOwner, options: PlanOptions): CheckedDispatch[] {
+  const { operator } = options;
+  const named = namedRegions(options.tensors ?? {});
+  const checked = options.dispatches.map((dispatch): CheckedDispatch => {
+    const { parameters, buffers, workgroups } = dispatch;
+    const kernel = gpu.pipelines.prepare(dispatch.kernel);
+    const label = `${operator}: ${kernel.parts.at(-1)?.file ?? "the kernel"}`;
+    if (kernel.bindings !== undefined) {
+      checkBindings(label, kernel.bindings, {
+        parameters: parameters.length,
+        buffers: buffers.length,
+      });
+    }
+    checkWorkgroupCounts(gpu, label, workgroups);
+    return { kernel, parameters, workgroups, bindings: bindAll(buffers, { named, kernel }) };
+  });
+  const all = checked.flatMap(({ bindings }) => bindings);
+  refuseSharing(
+    operator,
+    named,
+    ({ region }) => all.some((other) => other.written && commonBytes(other.region, region) > 0),
+  );
+  for (const { bindings } of checked) refuseSharing(operator, bindings, ({ written }) => written);
+  return checked;
+}
+
+function bindAll(
+  buffers: Dispatch["buffers"],
+  { named, kernel }: {
+    readonly named: readonly NamedRegion[];
+    readonly kernel: PreparedKernel;
+  },
+): NamedBinding[] {
+  return buffers.map((bound, i) => {
+    const declared = kernel.bindings?.find(({ binding }) => binding === i + 1);
+    const region = regionOf(bound);
+    const argument = named.find((other) =>
+      other.region.buffer === region.buffer && commonBytes(other.region, region) > 0
+    );
+    const whole = bound instanceof Tensor ? bound.isWhole : !("buffer" in bound);
+    return {
+      bound,
+      name: argument?.name ?? `binding ${i + 1}${declared ? ` (${declared.name})` : ""}`,
+      region,
+      resource: whole ? { buffer: region.buffer } : region,
+      // Of a kernel whose text does not tell, the worse is taken.
+      written: declared?.written ?? true,
+    };
+  });
+}
+
+function checkWorkgroupCounts(
+  gpu: BufferOwner,
+  label: string,
+  workgroups: readonly (number | undefined)[],
+): void {
+  const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
+  workgroups.forEach((count, i) => {
+    if (count === undefined || (Number.isInteger(count) && count >= 0 && count <= limit)) return;
+    throw new RangeError(
+      `${label}: ${count} workgroups in ${"xyz"[i]}, wanted an integer from 0 to ${limit}`,
+    );
+  });
+}

@@ -1,0 +1,103 @@
+/** What a kernel's WGSL declares at its bindings, and whether a dispatch gives just that. */
+
+/** A binding of group 0. */
+export interface KernelBinding {
+  /** Its number. */
+  readonly binding: number;
+  /** The variable's name. */
+  readonly name: string;
+  /** True for a uniform buffer, false for a storage buffer. */
+  readonly uniform: boolean;
+  /** True if the kernel can write it. */
+  readonly written: boolean;
+  /** False if the variable is nowhere used: WebGPU then leaves it out of an automatic layout. */
+  readonly used: boolean;
+}
+
+// `@group(0) @binding(1) var<storage, read_write> output`, with the attributes in any order.
+const DECLARATION =
+  /((?:@\w+\s*\(\s*\w+\s*\)\s*)+)var\s*<\s*(uniform|storage)\s*(?:,\s*(\w+)\s*,?\s*)?>\s*(\w+)/g;
+
+/**
+ * Reads the bindings from WGSL.
+ *
+ * @param code the whole text of a kernel
+ * @returns the bindings of group 0; undefined if a number is not written out, but computed
+ */
+export function kernelBindings(code: string): KernelBinding[] | undefined {
+  const text = code.replaceAll(/\/\/.*|\/\*[^]*?\*\//g, " ");
+  const bindings: KernelBinding[] = [];
+  for (const [, attributes, space, access, name] of text.matchAll(DECLARATION)) {
+    const number = /@binding\s*\(\s*(\d+)/.exec(attributes!)?.[1];
+    const group = /@group\s*\(\s*(\d+)/.exec(attributes!)?.[1];
+    if (number === undefined || group === undefined) return undefined;
+    if (Number(group) !== 0) continue;
+    bindings.push({
+      binding: Number(number),
+      name: name!,
+      uniform: space === "uniform",
+      written: access === "read_write" || access === "write",
+      used: [...text.matchAll(new RegExp(`(?<![.\\w])${name}\\b`, "g"))].length > 1,
+    });
+  }
+  return bindings;
+}
+
+/**
+ * Throws unless a dispatch gives what its kernel declares.
+ *
+ * @param label who asks, and of which kernel: the beginning of the message
+ * @param bindings what the kernel declares
+ * @param given how many parameters and storage buffers the dispatch has
+ * @throws {TypeError} that says which binding is wrong and what to do
+ */
+export function checkBindings(
+  label: string,
+  bindings: readonly KernelBinding[],
+  given: { readonly parameters: number; readonly buffers: number },
+): void {
+  const at = (number: number) => bindings.find(({ binding }) => binding === number);
+  const rule = "Binding 0 is always the uniform parameters, storage buffers are bound from 1 on";
+  const first = at(0);
+  if (first !== undefined && !first.uniform) {
+    throw new TypeError(`${label} has the storage buffer ${first.name} at binding 0. ${rule}`);
+  }
+  if (first === undefined && given.parameters > 0) {
+    throw new TypeError(
+      `${label} has no uniform at binding 0, the dispatch gives ${given.parameters} parameters. ` +
+        `${rule}; without parameters, give an empty list`,
+    );
+  }
+  if (first?.used && given.parameters === 0) {
+    throw new TypeError(
+      `${label} reads ${first.name} at binding 0, the dispatch gives no parameters. ${rule}`,
+    );
+  }
+  if (first !== undefined && !first.used && given.parameters > 0) refuseUnused(label, first, rule);
+  for (let binding = 1; binding <= given.buffers; binding++) {
+    const declared = at(binding);
+    if (declared === undefined) {
+      throw new TypeError(
+        `${label} has no binding ${binding}, the dispatch gives ${given.buffers} buffers. ${rule}`,
+      );
+    }
+    if (declared.uniform) {
+      throw new TypeError(`${label} has the uniform ${declared.name} at ${binding}. ${rule}`);
+    }
+    if (!declared.used) refuseUnused(label, declared, rule);
+  }
+  const missing = bindings.find(({ binding, used }) => used && binding > given.buffers);
+  if (missing !== undefined && missing.binding > 0) {
+    throw new TypeError(
+      `${label} reads ${missing.name} at binding ${missing.binding}, ` +
+        `the dispatch gives ${given.buffers} buffers. ${rule}`,
+    );
+  }
+}
+
+function refuseUnused(label: string, { binding, name }: KernelBinding, rule: string): never {
+  throw new TypeError(
+    `${label} never uses ${name} at binding ${binding}, so that WebGPU leaves it out of the ` +
+      `layout. ${rule}; use it in the kernel, or neither declare nor give it`,
+  );
+}

@@ -1,0 +1,130 @@
+/**
+ * Slices that WebGPU cannot bind as they lie: those that begin between two multiples of the adapter's alignment, and
+ * those that a dispatch reads while it writes another part of the same buffer. They are copied to a buffer of their own
+ * before the dispatch, and back after it where the dispatch writes them.
+ */
+import copySource from "../../../kernels/arithmetic/copy.wgsl" with { type: "text" };
+import type { BufferOwner, Scalar } from "../owner.ts";
+import type { Kernel, PreparedKernel } from "../pipelines.ts";
+import { spreadWorkgroups } from "../workgroups.ts";
+import { commonBytes, type Region } from "./sharing.ts";
+
+/** A kernel with what it binds, ready for a bind group. */
+export interface BoundDispatch {
+  readonly kernel: PreparedKernel;
+  readonly parameters: readonly Scalar[];
+  readonly resources: readonly GPUBufferBinding[];
+  readonly workgroups: readonly [number, number?, number?];
+}
+
+/** Something bound, and whether the kernel writes it. */
+export interface Binding {
+  /** How WebGPU is told of it, if it can be bound as it lies. */
+  readonly resource: GPUBufferBinding;
+  readonly region: Region;
+  readonly written: boolean;
+}
+
+interface Copy {
+  readonly region: Region;
+  readonly buffer: GPUBuffer;
+  /** Whether the copy holds what the region holds at this point of the plan. */
+  fresh: boolean;
+}
+
+const copyKernel: Kernel = { parts: [{ file: "arithmetic/copy.wgsl", source: copySource }] };
+
+/** Puts copies around dispatches, in the order of a plan. */
+export class Staging {
+  readonly #gpu: BufferOwner;
+  readonly #buffers: GPUBuffer[];
+  readonly #alignment: number;
+  readonly #copies: Copy[] = [];
+
+  /**
+   * @param gpu the GPU to plan for
+   * @param buffers the plan's own; the copies' are added
+   */
+  constructor(gpu: BufferOwner, buffers: GPUBuffer[]) {
+    this.#gpu = gpu;
+    this.#buffers = buffers;
+    this.#alignment = gpu.device.limits.minStorageBufferOffsetAlignment;
+  }
+
+  /**
+   * Surrounds a dispatch with the copies that it needs.
+   *
+   * @param dispatch the dispatch without its storage buffers
+   * @param bindings what it binds from 1 on
+   */
+  surround(
+    dispatch: Omit<BoundDispatch, "resources">,
+    bindings: readonly Binding[],
+  ): BoundDispatch[] {
+    const before: BoundDispatch[] = [];
+    const after: BoundDispatch[] = [];
+    const writtenCopies = new Set<Copy>();
+    const resources = bindings.map((binding) => {
+      if (!this.#needsCopy(binding, bindings)) return binding.resource;
+      const copy = this.#copyOf(binding.region);
+      if (!copy.fresh) before.push(this.#move(copy, "in"));
+      copy.fresh = true;
+      if (binding.written) {
+        after.push(this.#move(copy, "out"));
+        writtenCopies.add(copy);
+      }
+      return { buffer: copy.buffer };
+    });
+    // What was written makes copies of the same memory stale, but not the copy that it was written to.
+    for (const { region } of bindings.filter(({ written }) => written)) {
+      for (const copy of this.#copies) {
+        if (!writtenCopies.has(copy) && commonBytes(copy.region, region) > 0) copy.fresh = false;
+      }
+    }
+    return [...before, { ...dispatch, resources }, ...after];
+  }
+
+  #needsCopy({ region, written }: Binding, bindings: readonly Binding[]): boolean {
+    if (region.offset % this.#alignment !== 0) return true;
+    return !written &&
+      bindings.some((other) =>
+        other.written && other.region.buffer === region.buffer &&
+        other.region.offset % this.#alignment === 0
+      );
+  }
+
+  #copyOf(region: Region): Copy {
+    const known = this.#copies.find((copy) => isSame(copy.region, region));
+    if (known !== undefined) return known;
+    const buffer = this.#gpu.storage(region.size);
+    this.#buffers.push(buffer);
+    const copy = { region, buffer, fresh: false };
+    this.#copies.push(copy);
+    return copy;
+  }
+
+  #move({ region, buffer }: Copy, direction: "in" | "out"): BoundDispatch {
+    const excess = region.offset % this.#alignment;
+    const elements = region.size / 4;
+    const place = {
+      buffer: region.buffer,
+      offset: region.offset - excess,
+      size: region.size + excess,
+    };
+    const [source, copied] = direction === "in" ? [place, { buffer }] : [{ buffer }, place];
+    return {
+      kernel: this.#gpu.pipelines.prepare(copyKernel),
+      parameters: [
+        { u32: elements },
+        { u32: direction === "in" ? excess / 4 : 0 },
+        { u32: direction === "in" ? 0 : excess / 4 },
+      ],
+      resources: [source, copied],
+      workgroups: spreadWorkgroups(this.#gpu, Math.ceil(elements / 64)),
+    };
+  }
+}
+
+function isSame(a: Region, b: Region): boolean {
+  return a.buffer === b.buffer && a.offset === b.offset && a.size === b.size;
+}
