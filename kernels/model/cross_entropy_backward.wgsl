@@ -7,8 +7,9 @@ const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 struct Parameters {
   rows: u32,
-  columns: u32, // V
+  columns: u32, // V, or those of a slice of the vocabulary
   factor: f32,
+  first: u32, // the class of the first column
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -33,7 +34,7 @@ fn main(
   let columns = 4u * (index % quads) + FOUR;
   let place = first + min(columns, vec4u(parameters.columns - 1u));
   let z = vec4f(logits[place.x], logits[place.y], logits[place.z], logits[place.w]);
-  let hit = columns == vec4u(u32(classes[row]));
+  let hit = parameters.first + columns == vec4u(u32(classes[row]));
   let gradient = parameters.factor
     * (exponential(z - logSumExp[row]) - select(vec4f(0.0), vec4f(1.0), hit));
   for (var i = 0u; i < 4u; i++) {

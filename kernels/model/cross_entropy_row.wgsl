@@ -5,12 +5,14 @@ const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 struct Parameters {
   rows: u32,
-  columns: u32, // V
+  columns: u32, // V, or those of a slice of the vocabulary
+  first: u32, // the class of the first column
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // [rows, V]
-@group(0) @binding(2) var<storage, read> classes: array<f32>; // [rows], whole numbers: the targets
+@group(0) @binding(2) var<storage, read> classes: array<f32>; // [rows], whole numbers: the targets; 0 is taken for the
+// logit of a target that stands in no column
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>; // [rows]
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>; // [rows]
 
@@ -33,7 +35,9 @@ fn fourExponentials(row: u32, column: u32, maximum: f32) -> vec4f {
 fn writeRow(row: u32, maximum: f32, sum: f32) {
   let logarithm = passNotANumber(vec4f(log(sum)), vec4f(sum)).x;
   logSumExp[row] = maximum + logarithm;
-  let column = min(u32(classes[row]), parameters.columns - 1u);
+  let own = u32(classes[row]) - parameters.first; // wraps around below the first column
+  let column = min(own, parameters.columns - 1u);
+  let chosen = select(0.0, logits[row * parameters.columns + column], own == column);
   // In this order the difference of two numbers near the maximum keeps its digits where both are large.
-  loss[row] = logarithm + (maximum - logits[row * parameters.columns + column]);
+  loss[row] = logarithm + (maximum - chosen);
 }

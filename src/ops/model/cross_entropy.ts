@@ -11,6 +11,7 @@ import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
   checkFinite,
+  checkInteger,
   checkShape,
   emptyTensors,
   spreadWorkgroups,
@@ -23,6 +24,11 @@ export interface CrossEntropyForwardOptions {
   readonly logits: Tensor;
   /** `[N]`: whole numbers from 0 to V − 1. */
   readonly targets: Tensor;
+  /**
+   * Where the logits are those of a slice of the vocabulary, the class of their first column: a target outside the slice
+   * counts as a logit of 0, and `targets` go up to 2²⁴ − 1. Default: the logits are all of the vocabulary's.
+   */
+  readonly firstColumn?: number;
   /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
   readonly variant?: string;
 }
@@ -45,6 +51,8 @@ export interface CrossEntropyBackwardOptions {
   readonly logSumExp: Tensor;
   /** What every row's loss is multiplied by in the whole loss; 1/N for their mean. Default: 1. */
   readonly factor?: number;
+  /** As given to the forward. */
+  readonly firstColumn?: number;
 }
 
 /** Results of {@linkcode crossEntropyBackward}. */
@@ -56,19 +64,23 @@ export interface CrossEntropyBackwardResult {
 function checkLogits(
   gpu: Gpu,
   operator: string,
-  { logits, targets }: CrossEntropyForwardOptions,
+  { logits, targets, firstColumn }: CrossEntropyForwardOptions,
 ): { rows: number; columns: number } {
+  if (firstColumn !== undefined) {
+    checkInteger(firstColumn, { operator, name: "firstColumn", minimum: 0, maximum: 2 ** 24 - 1 });
+  }
   checkShape(gpu, logits, { operator, name: "logits", wanted: ["N", "V"] });
   const [rows, columns] = logits.shape as [number, number];
   checkShape(gpu, targets, { operator, name: "targets", wanted: [rows] });
+  const classes = firstColumn === undefined ? columns : 2 ** 24;
   const wrong =
     targets.uploaded?.findIndex((column) =>
-      !(Number.isInteger(column) && column >= 0 && column < columns)
+      !(Number.isInteger(column) && column >= 0 && column < classes)
     ) ?? -1;
   if (wrong >= 0) {
     throw new RangeError(
       `${operator}: targets[${wrong}] is ${targets.uploaded?.[wrong]}, ` +
-        `wanted an integer from 0 to ${columns - 1}`,
+        `wanted an integer from 0 to ${classes - 1}`,
     );
   }
   return { rows, columns };
@@ -102,7 +114,7 @@ export function planCrossEntropyForward(
   const operator = "crossEntropyForward";
   checkCall(operator, gpu, options);
   const shape = checkLogits(gpu, operator, options);
-  const { logits, targets } = options;
+  const { logits, targets, firstColumn = 0 } = options;
   const variant = chooseVariant(gpu, crossEntropyForwardVariants, {
     operator,
     shapeClass: rowShapeClass(shape),
@@ -115,7 +127,7 @@ export function planCrossEntropyForward(
     tensors: { logits, targets, ...outputs },
     // A logit: the maximum, a difference, an exponential and a sum.
     cost: { flops: 4 * logits.length, bytes: 4 * (logits.length + 3 * shape.rows) },
-    ...variant.plan(gpu, { shape, logits, targets, ...outputs }),
+    ...variant.plan(gpu, { shape, logits, targets, firstColumn, ...outputs }),
   });
   return { plan, ...outputs };
 }
@@ -124,7 +136,7 @@ export function planCrossEntropyForward(
  * Cross-entropy of every row: `loss = log Σ_v e^z_v − z_target`.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `logits` [N, V], `targets` [N]
+ * @param options `logits` [N, V], `targets` [N], `firstColumn` of a slice of the vocabulary
  * @returns `loss` [N] in nats, `logSumExp` [N]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or sizes beyond the
@@ -175,7 +187,7 @@ export function planCrossEntropyBackward(
   const operator = "crossEntropyBackward";
   checkCall(operator, gpu, options);
   const { rows, columns } = checkLogits(gpu, operator, options);
-  const { logits, targets, logSumExp, factor = 1 } = options;
+  const { logits, targets, logSumExp, factor = 1, firstColumn = 0 } = options;
   checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: [rows] });
   checkFinite(factor, { operator, name: "factor" });
   const outputs = emptyTensors(gpu, operator, { logitsGradient: logits.shape });
@@ -188,7 +200,7 @@ export function planCrossEntropyBackward(
       kernel: {
         parts: [notANumber, { file: "model/cross_entropy_backward.wgsl", source: backwardSource }],
       },
-      parameters: [{ u32: rows }, { u32: columns }, { f32: factor }],
+      parameters: [{ u32: rows }, { u32: columns }, { f32: factor }, { u32: firstColumn }],
       buffers: [logits, targets, logSumExp, outputs.logitsGradient],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows * Math.ceil(columns / 4) / 64)),
     }],

@@ -18,20 +18,21 @@ export interface CrossEntropyForwardCall {
   readonly shape: RowShape;
   readonly logits: Tensor;
   readonly targets: Tensor;
+  readonly firstColumn: number;
   readonly loss: Tensor;
   readonly logSumExp: Tensor;
 }
 
 function planKernel(
   gpu: Gpu,
-  { shape, logits, targets, loss, logSumExp }: CrossEntropyForwardCall,
+  { shape, logits, targets, firstColumn, loss, logSumExp }: CrossEntropyForwardCall,
   { kernel, workgroups }: { readonly kernel: Kernel; readonly workgroups: number },
 ): VariantPlan {
   return {
     scratch: [],
     dispatches: [{
       kernel,
-      parameters: [{ u32: shape.rows }, { u32: shape.columns }],
+      parameters: [{ u32: shape.rows }, { u32: shape.columns }, { u32: firstColumn }],
       buffers: [logits, targets, loss, logSumExp],
       workgroups: spreadWorkgroups(gpu, workgroups),
     }],

@@ -75,17 +75,21 @@ export interface RotaryOptions {
   readonly headDim: number;
   /** The base of the angles. Default: 10000. */
   readonly base?: number;
+  /** The angles of position 1, in radians, in place of those of `base`: D/2 numbers. */
+  readonly frequencies?: ArrayLike<number>;
 }
 
 /**
- * Cosines and sines of RoPE's angles `t · base^(−2i/D)`: for every position t the D/2 cosines, then the D/2 sines.
+ * Cosines and sines of RoPE's angles, `t · base^(−2i/D)` or t times given frequencies: for every position t the D/2
+ * cosines, then the D/2 sines.
  *
  * Source: Su et al., arXiv 2104.09864.
  *
- * @param options the lengths, and the base
+ * @param options the lengths, and the base or the frequencies
  * @returns `[T, D]` numbers, computed in float64
  * @throws {TypeError} for what is not a number
- * @throws {RangeError} for lengths that are not positive integers, an odd D, or a base that is not above 0
+ * @throws {RangeError} for lengths that are not positive integers, an odd D, a base that is not above 0, or frequencies
+ *   that are not D/2 finite numbers
  *
  * @example
  * ```ts
@@ -95,7 +99,7 @@ export interface RotaryOptions {
  * ```
  */
 export function rotaryAngles(
-  { sequenceLength, headDim, base = 10000 }: RotaryOptions,
+  { sequenceLength, headDim, base = 10000, frequencies }: RotaryOptions,
 ): Float32Array<ArrayBuffer> {
   const operator = "rotaryAngles";
   const limits = { operator, minimum: 1, maximum: 2 ** 24 };
@@ -107,10 +111,20 @@ export function rotaryAngles(
   }
   if (base <= 0) throw new RangeError(`${operator}: base is ${base}, wanted a number above 0`);
   const half = headDim / 2;
+  if (frequencies !== undefined && frequencies.length !== half) {
+    throw new RangeError(
+      `${operator}: frequencies has ${frequencies.length} numbers, wanted half of the head's ${headDim}`,
+    );
+  }
+  const steps = Float64Array.from(
+    { length: half },
+    (_, i) => frequencies?.[i] ?? base ** (-i / half),
+  );
+  steps.forEach((step, i) => checkFinite(step, { operator, name: `frequencies[${i}]` }));
   const angles = new Float32Array(sequenceLength * headDim);
   for (let t = 0; t < sequenceLength; t++) {
     for (let i = 0; i < half; i++) {
-      const angle = t * base ** (-i / half);
+      const angle = t * steps[i]!;
       angles[t * headDim + i] = Math.cos(angle);
       angles[t * headDim + half + i] = Math.sin(angle);
     }

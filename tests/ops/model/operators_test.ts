@@ -4,6 +4,7 @@ import { modelOperatorsStayInBounds } from "../../support/properties/model/bound
 import { crossEntropyMatchesTwin } from "../../support/properties/model/cross_entropy.ts";
 import { embeddingMatchesTwin } from "../../support/properties/model/embedding.ts";
 import { fakeQuantizeMatchesTwin } from "../../support/properties/model/fake_quantize.ts";
+import { headNormMatchesTwin } from "../../support/properties/model/head_norm.ts";
 import { headsMatchTwin, projectionsMatchTwin } from "../../support/properties/model/heads.ts";
 import { learnedConstantMatchesTwin } from "../../support/properties/model/learned_constant.ts";
 import { additionsMatchFloat32, sumsMatchTwin } from "../../support/properties/model/sums.ts";
@@ -12,6 +13,10 @@ import { swigluMatchesTwin } from "../../support/properties/model/swiglu.ts";
 onEachRuntime(
   "embeddingForward() and embeddingBackward() agree with the twin",
   embeddingMatchesTwin,
+);
+onEachRuntime(
+  "planHeadNormForward() and planHeadNormBackward() agree with the twin",
+  headNormMatchesTwin,
 );
 onEachRuntime("splitHeads() and mergeHeads() agree with the twin", headsMatchTwin);
 onEachRuntime(
@@ -23,7 +28,10 @@ onEachRuntime(
   "crossEntropyForward() and crossEntropyBackward() agree with the twin",
   crossEntropyMatchesTwin,
 );
-onEachRuntime("add(), accumulate() and planCopy() have float32's bits", additionsMatchFloat32);
+onEachRuntime(
+  "add(), accumulate(), planAddBias() and planCopy() have float32's bits",
+  additionsMatchFloat32,
+);
 onEachRuntime("sum() and planGradientNorm() agree with the twin", sumsMatchTwin);
 onEachRuntime("planAdamW() agrees with the twin", adamWMatchesTwin);
 onEachRuntime(

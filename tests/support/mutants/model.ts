@@ -4,6 +4,7 @@ import { adamWMatchesTwin } from "../properties/model/adamw.ts";
 import { crossEntropyMatchesTwin } from "../properties/model/cross_entropy.ts";
 import { embeddingMatchesTwin } from "../properties/model/embedding.ts";
 import { fakeQuantizeMatchesTwin } from "../properties/model/fake_quantize.ts";
+import { headNormMatchesTwin } from "../properties/model/head_norm.ts";
 import { headsMatchTwin, projectionsMatchTwin } from "../properties/model/heads.ts";
 import { learnedConstantMatchesTwin } from "../properties/model/learned_constant.ts";
 import { additionsMatchFloat32, sumsMatchTwin } from "../properties/model/sums.ts";
@@ -11,6 +12,7 @@ import { swigluMatchesTwin } from "../properties/model/swiglu.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
 
 const embedding: Property = (gpu) => embeddingMatchesTwin(gpu);
+const headNorm: Property = (gpu) => headNormMatchesTwin(gpu);
 const heads: Property = (gpu) => headsMatchTwin(gpu);
 const projections: Property = (gpu) => projectionsMatchTwin(gpu);
 const swiglu: Property = (gpu) => swigluMatchesTwin(gpu);
@@ -40,6 +42,32 @@ export const modelMutants: readonly Mutant[] = [
     ],
     ["places are taken twice", "u32(order[i])", "u32(order[i / 2u * 2u])"],
     ["the first place counts alone", "sum += outputGradient", "sum = outputGradient"],
+  ]),
+  ...mutantsOf("model/head_norm.wgsl", headNorm, [
+    ["values are normalized too", "head < normalized,", "true,"],
+    ["keys have the queries' gain", "head < parameters.queryHeads,", "head < normalized,"],
+    [
+      "heads have the next one's statistic",
+      "min(head, normalized - 1u)",
+      "min(head + 1u, normalized)",
+    ],
+    ["the last row is not written", "row < parameters.rows,", "row + 1u < parameters.rows,"],
+  ]),
+  ...mutantsOf("model/head_norm_forward.wgsl", headNorm, [
+    ["the squares are summed, not averaged", "sum / f32(4u * parameters.columns)", "sum"],
+    ["epsilon is lost", " + parameters.epsilon", ""],
+    ["the gain is twice itself", "gainOf(head, c) * (", "2.0 * gainOf(head, c) * ("],
+    ["a square is left out", "(squares.z + squares.w)", "squares.z"],
+  ]),
+  ...mutantsOf("model/head_norm_backward.wgsl", headNorm, [
+    ["what the norm takes away is left out", "(u - normalized * mean)", "u"],
+    ["the sum for the mean", "/ f32(4u * parameters.columns)", ""],
+    [
+      "the gain is lost in the product",
+      "products += u * (",
+      "products += outputGradient[head.start + c] * (",
+    ],
+    ["the gradient is not scaled", "(u - normalized * mean) * inverse", "(u - normalized * mean)"],
   ]),
   ...mutantsOf("model/heads.wgsl", heads, [
     [
@@ -116,6 +144,12 @@ export const modelMutants: readonly Mutant[] = [
       "parameters.columns + column]",
       "parameters.columns + column + 1u]",
     ],
+    ["a target below a slice stands in its last column", "own == column);", "own >= column);"],
+    [
+      "slices begin at the first column",
+      "u32(classes[row]) - parameters.first",
+      "u32(classes[row])",
+    ],
     ["logSumExp lacks the maximum", "= maximum + logarithm", "= logarithm"],
     ["a base of 2", "log(sum)", "log2(sum)"],
     ["a quad's last column is never the largest", "max(x.z, x.w)", "x.z"],
@@ -132,6 +166,7 @@ export const modelMutants: readonly Mutant[] = [
   ...mutantsOf("model/cross_entropy_backward.wgsl", crossEntropy, [
     ["the target is not taken off", "vec4f(1.0), hit", "vec4f(0.0), hit"],
     ["the factor is lost", "parameters.factor\n    *", "1.0\n    *"],
+    ["slices begin at the first column", "parameters.first + columns ==", "columns =="],
     ["not normalized", "z - logSumExp[row]", "z - 0.5 * logSumExp[row]"],
     [
       "the last column is not written",
@@ -142,6 +177,14 @@ export const modelMutants: readonly Mutant[] = [
   ...mutantsOf("arithmetic/add.wgsl", additions, [
     ["the third term is always left out", "parameters.terms == 3u", "false"],
     ["the third term is always added", "parameters.terms == 3u", "true"],
+    [
+      "the last element is not written",
+      "i >= parameters.elements",
+      "i + 1u >= parameters.elements",
+    ],
+  ]),
+  ...mutantsOf("arithmetic/add_bias.wgsl", additions, [
+    ["the first number is added everywhere", "bias[i % parameters.columns]", "bias[0]"],
     [
       "the last element is not written",
       "i >= parameters.elements",

@@ -6,6 +6,7 @@ import { adamWMatchesTwin } from "./adamw.ts";
 import { crossEntropyMatchesTwin } from "./cross_entropy.ts";
 import { embeddingMatchesTwin } from "./embedding.ts";
 import { fakeQuantizeMatchesTwin } from "./fake_quantize.ts";
+import { headNormMatchesTwin } from "./head_norm.ts";
 import { headsMatchTwin, projectionsMatchTwin } from "./heads.ts";
 import { learnedConstantMatchesTwin } from "./learned_constant.ts";
 import { additionsMatchFloat32, sumsMatchTwin } from "./sums.ts";
@@ -24,6 +25,7 @@ export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
   const tally = new Tally();
   const all = [
     embeddingMatchesTwin,
+    headNormMatchesTwin,
     headsMatchTwin,
     projectionsMatchTwin,
     swigluMatchesTwin,

@@ -5,7 +5,13 @@ import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Cross-entropy forward and backward; the second case's logits overflow exp where the maximum is not subtracted. */
+/** Where slices of the vocabulary begin and end in the third case. */
+const SLICES = [[0, 101], [101, 300]] as const;
+
+/**
+ * Cross-entropy forward and backward; the second case's logits overflow exp where the maximum is not subtracted, the third's
+ * vocabulary is also taken in slices.
+ */
 export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "crossEntropy vs twin", async function* (arena, tally) {
     for (const [rows, columns, scale] of [[11, 70, 3], [5, 9, 2000], [9, 300, 10]] as const) {
@@ -57,6 +63,46 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
         expected: gradient,
         bound: allowed,
       });
+      for (const [first, end] of columns === 300 ? SLICES : []) {
+        const width = end - first;
+        const cut = <Data extends Float32Array | Float64Array>(whole: Data): Data =>
+          whole.filter((_, i) => i % columns >= first && i % columns < end) as Data;
+        const slice = { data: cut(logits.data), shape: [rows, width] };
+        const own = { logits: arena.upload(slice), targets: options.targets, firstColumn: first };
+        const part = crossEntropyForward(gpu, own);
+        const all = Array.from(
+          { length: rows },
+          (_, row) =>
+            Math.log(
+              slice.data.subarray(row * width, (row + 1) * width)
+                .reduce((sum, z) => sum + Math.exp(z), 0),
+            ),
+        );
+        tally.within("crossEntropyForward's logSumExp of a slice", {
+          actual: await numbersOf(arena, part.logSumExp),
+          expected: all,
+          bound,
+        });
+        tally.within("crossEntropyForward's loss of a slice", {
+          actual: await numbersOf(arena, part.loss),
+          expected: all.map((each, row) => {
+            const target = targets[row]!;
+            const inside = target >= first && target < end;
+            return each - (inside ? logits.data[row * columns + target]! : 0);
+          }),
+          bound,
+        });
+        const back = crossEntropyBackward(gpu, {
+          ...own,
+          logSumExp: arena.upload({ data: given, shape: [rows] }),
+          factor,
+        });
+        tally.within("crossEntropyBackward of a slice", {
+          actual: await numbersOf(arena, back.logitsGradient),
+          expected: cut(gradient),
+          bound: cut(allowed),
+        });
+      }
       yield;
     }
   });

@@ -8,52 +8,65 @@ import {
   sum,
   type Tensor,
 } from "../../../../mod.ts";
+import { planAddBias } from "../../../../src/ops/arithmetic/add_bias.ts";
 import { drawUniform, type ModelNumbers, oddShapes } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** add, accumulate and copy have the bits of float32 sums. */
+/** add, accumulate, addBias and copy have the bits of float32 sums. */
 export function additionsMatchFloat32(gpu: Gpu): Promise<Report> {
-  return account(gpu, "add, accumulate and copy vs float32", async function* (arena, tally) {
-    for (const shape of oddShapes) {
-      const [a, b, c] = [1, 2, 3].map((seed) => drawUniform({ seed, shape })) as [
-        ModelNumbers,
-        ModelNumbers,
-        ModelNumbers,
-      ];
-      const two = a.data.map((x, i) => Math.fround(x + b.data[i]!));
-      const terms = [a, b, c].map((numbers) => arena.upload(numbers)) as [Tensor, Tensor, Tensor];
-      tally.sameBits("add of two", {
-        actual: await numbersOf(arena, add(gpu, { terms: [terms[0], terms[1]] }).sum),
-        expected: two,
-      });
-      tally.sameBits("add of three", {
-        actual: await numbersOf(arena, add(gpu, { terms }).sum),
-        expected: two.map((x, i) => Math.fround(x + c.data[i]!)),
-      });
-      accumulate(gpu, { term: terms[0], total: terms[1] });
-      tally.sameBits("accumulate", { actual: await terms[1].read(), expected: two });
-      const { length } = a.data;
-      const copied = length - Math.floor(length / 2);
-      gpu.run(
-        arena.keep(
-          planCopy(gpu, {
-            source: terms[0],
-            sourceStart: Math.floor(length / 2),
-            copied: terms[2],
-            copiedStart: 1 % copied,
-            length: copied - 1 % copied,
-          }).plan,
-        ),
-      );
-      const expected = c.data.slice();
-      const start = Math.floor(length / 2);
-      expected.set(a.data.subarray(start, start + copied - 1 % copied), 1 % copied);
-      tally.sameBits("copy", { actual: await terms[2].read(), expected });
-      yield;
-    }
-  });
+  return account(
+    gpu,
+    "add, accumulate, addBias and copy vs float32",
+    async function* (arena, tally) {
+      for (const shape of oddShapes) {
+        const [a, b, c] = [1, 2, 3].map((seed) => drawUniform({ seed, shape })) as [
+          ModelNumbers,
+          ModelNumbers,
+          ModelNumbers,
+        ];
+        const two = a.data.map((x, i) => Math.fround(x + b.data[i]!));
+        const terms = [a, b, c].map((numbers) => arena.upload(numbers)) as [Tensor, Tensor, Tensor];
+        tally.sameBits("add of two", {
+          actual: await numbersOf(arena, add(gpu, { terms: [terms[0], terms[1]] }).sum),
+          expected: two,
+        });
+        tally.sameBits("add of three", {
+          actual: await numbersOf(arena, add(gpu, { terms }).sum),
+          expected: two.map((x, i) => Math.fround(x + c.data[i]!)),
+        });
+        const width = shape.at(-1)!;
+        const bias = drawUniform({ seed: 4, shape: [width] });
+        const biased = planAddBias(gpu, { input: terms[0], bias: arena.upload(bias) });
+        gpu.run(arena.keep(biased.plan));
+        tally.sameBits("addBias", {
+          actual: await numbersOf(arena, biased.output),
+          expected: a.data.map((x, i) => Math.fround(x + bias.data[i % width]!)),
+        });
+        accumulate(gpu, { term: terms[0], total: terms[1] });
+        tally.sameBits("accumulate", { actual: await terms[1].read(), expected: two });
+        const { length } = a.data;
+        const copied = length - Math.floor(length / 2);
+        gpu.run(
+          arena.keep(
+            planCopy(gpu, {
+              source: terms[0],
+              sourceStart: Math.floor(length / 2),
+              copied: terms[2],
+              copiedStart: 1 % copied,
+              length: copied - 1 % copied,
+            }).plan,
+          ),
+        );
+        const expected = c.data.slice();
+        const start = Math.floor(length / 2);
+        expected.set(a.data.subarray(start, start + copied - 1 % copied), 1 % copied);
+        tally.sameBits("copy", { actual: await terms[2].read(), expected });
+        yield;
+      }
+    },
+  );
 }
 
 /** sum and the gradients' norm add up everything, over several runs of elements too. */

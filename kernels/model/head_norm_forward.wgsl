@@ -1,0 +1,37 @@
+// The norm of each query and key head of attention's joint projection:
+//
+//   output = gain ⊙ x inverseRms    inverseRms = 1 / √(mean(x²) + ε)
+//
+// Needs model/head_norm.wgsl in front. One invocation one head's row, 64 a workgroup, spread over x and y. No barriers.
+
+@group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // as the projections
+@group(0) @binding(5) var<storage, read_write> inverseRms: array<f32>; // [B T, Hq + Hkv]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let head = headOf((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x);
+  if (!head.valid) {
+    return;
+  }
+  if (!head.normalized) {
+    for (var c = 0u; c < parameters.columns; c++) {
+      output[head.start + c] = projections[head.start + c];
+    }
+    return;
+  }
+  var squares = vec4f(0.0);
+  for (var c = 0u; c < parameters.columns; c++) {
+    let x = projections[head.start + c];
+    squares += x * x;
+  }
+  let sum = (squares.x + squares.y) + (squares.z + squares.w);
+  let inverse = inverseSqrt(sum / f32(4u * parameters.columns) + parameters.epsilon);
+  inverseRms[head.statistic] = inverse;
+  for (var c = 0u; c < parameters.columns; c++) {
+    output[head.start + c] = gainOf(head, c) * (projections[head.start + c] * inverse);
+  }
+}
