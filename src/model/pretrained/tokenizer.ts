@@ -1,0 +1,197 @@
+/**
+ * A model's own tokenizer, from tokenizer.json and tokenizer_config.json as Hugging Face's tools write them. The work is
+ * done by @huggingface/tokenizers, which comes from npm when a tokenizer is opened for the first time.
+ */
+import { join } from "node:path";
+import type { Tokenizer as Library } from "@huggingface/tokenizers";
+import { CheckpointError } from "../checkpoint/error.ts";
+import { readJsonObject, reasonOf, shown } from "../checkpoint/json.ts";
+import type { Architecture } from "./architecture.ts";
+import { exactComponents } from "./tokenizer/components.ts";
+import { specialTokens } from "./tokenizer/special_tokens.ts";
+
+/** A tokenizer for one model. */
+export interface Tokenizer {
+  /** The token that a text may begin with, BOS; undefined for none. */
+  readonly beginToken: number | undefined;
+  /** The token behind a document, EOS; undefined for none. */
+  readonly endToken: number | undefined;
+  /** What the tokenizer itself puts in front of every text: BOS, nothing, or more. */
+  readonly prefix: readonly number[];
+  /** What a user should know of the files, one line each. */
+  readonly notes: readonly string[];
+
+  /**
+   * Makes tokens of a text, without any that are not in it.
+   *
+   * @param text any text
+   * @throws {CheckpointError} if a token is not of the model's vocabulary, or a part of the text has none
+   */
+  encode(text: string): number[];
+
+  /**
+   * A token as the vocabulary spells it.
+   *
+   * @param token its number
+   */
+  spelling(token: number): string;
+}
+
+/**
+ * Opens a model's tokenizer.
+ *
+ * @param folder with tokenizer.json, and tokenizer_config.json where there is one
+ * @param options the model: its vocabulary, and the tokens that config.json names
+ * @throws {CheckpointError} if there is none, or it is made of parts that are not computed exactly
+ *
+ * @example
+ * ```ts
+ * import { openTokenizer } from "./tokenizer.ts";
+ *
+ * const tokenizer = await openTokenizer("fixtures/tokenizers/llama3", {
+ *   architecture: { config: { vocabulary: 320 }, beginToken: undefined, endTokens: [] },
+ * });
+ * const tokens = tokenizer.encode("It was");
+ * console.log([...tokenizer.prefix, ...tokens].map((token) => tokenizer.spelling(token)));
+ * ```
+ */
+export async function openTokenizer(
+  folder: string,
+  { architecture }: {
+    readonly architecture: Pick<Architecture, "beginToken" | "endTokens"> & {
+      readonly config: { readonly vocabulary: number };
+    };
+  },
+): Promise<Tokenizer> {
+  const path = join(folder, "tokenizer.json");
+  const { parts, notes } = exactComponents(await readTokenizer(folder, path), path);
+  const settings = await readOptional(join(folder, "tokenizer_config.json"));
+  const library = await loadLibrary(path, [parts, settings ?? {}]);
+  const prefix = prefixOf(library, path);
+  const named = await specialTokens(folder, {
+    settings: settings ?? {},
+    architecture,
+    idOf: (token) => library.token_to_id(token),
+  });
+  refuseContradiction(folder, { settings: settings ?? {}, prefix, beginToken: named.beginToken });
+  const { vocabulary } = architecture.config;
+  for (const token of [...prefix, named.beginToken, named.endToken]) {
+    if (token !== undefined) checkToken(token, { library, vocabulary, path });
+  }
+  return {
+    ...named,
+    notes: [...notes, ...named.notes],
+    prefix,
+    encode: (text) => {
+      const { ids } = library.encode(text, { add_special_tokens: false });
+      for (const token of ids) checkToken(token, { library, vocabulary, path });
+      return ids;
+    },
+    spelling: (token) => library.id_to_token(token) ?? `#${token}`,
+  };
+}
+
+async function readTokenizer(folder: string, path: string): Promise<Record<string, unknown>> {
+  const exists = async (name: string) => {
+    try {
+      return (await Deno.stat(join(folder, name))).isFile;
+    } catch {
+      return false; // Reading it says why.
+    }
+  };
+  if (!(await exists("tokenizer.json"))) {
+    for (const other of ["tokenizer.model", "vocab.json", "vocab.txt", "tekken.json"]) {
+      if (!(await exists(other))) continue;
+      throw new CheckpointError(
+        `${folder}: has no tokenizer.json, but ${other}, a tokenizer of an older kind: convert it with ` +
+          "transformers, AutoTokenizer.from_pretrained(…) and save_pretrained(…)",
+      );
+    }
+  }
+  return await readJsonObject(path);
+}
+
+async function readOptional(path: string): Promise<Record<string, unknown> | undefined> {
+  try {
+    await Deno.lstat(path);
+  } catch {
+    return undefined;
+  }
+  return await readJsonObject(path);
+}
+
+async function loadLibrary(
+  path: string,
+  files: readonly [tokenizer: object, settings: object],
+): Promise<Library> {
+  // Not a literal, so that only those who open a tokenizer download it.
+  const specifier = "@huggingface/tokenizers";
+  let module: { readonly Tokenizer: typeof Library };
+  try {
+    module = await import(specifier);
+  } catch (error) {
+    throw new CheckpointError(`${specifier}: cannot be loaded: ${reasonOf(error)}`);
+  }
+  try {
+    return new module.Tokenizer(...files);
+  } catch (error) {
+    throw new CheckpointError(`${path}: is no tokenizer that can be read: ${reasonOf(error)}`);
+  }
+}
+
+/** What the tokenizer puts in front of a text, found by what it puts around a piece of one. */
+function prefixOf(library: Library, path: string): number[] {
+  const piece = "\0";
+  const whole = library.post_processor?.post_process([piece], null, true).tokens ?? [piece];
+  const start = whole.indexOf(piece);
+  if (start < 0) {
+    throw new CheckpointError(`${path}: its post_processor leaves the text out`);
+  }
+  return whole.slice(0, start).map((spelling) => {
+    const token = library.token_to_id(spelling);
+    if (token !== undefined) return token;
+    throw new CheckpointError(
+      `${path}: its post_processor adds ${shown(spelling)}, which is not in its vocabulary`,
+    );
+  });
+}
+
+/** `add_bos_token` against the post-processor: programs differ in which of the two they follow. */
+function refuseContradiction(
+  folder: string,
+  { settings, prefix, beginToken }: {
+    readonly settings: Readonly<Record<string, unknown>>;
+    readonly prefix: readonly number[];
+    readonly beginToken: number | undefined;
+  },
+): void {
+  const { add_bos_token: asked } = settings;
+  const begins = beginToken !== undefined && prefix.includes(beginToken);
+  if (typeof asked !== "boolean" || beginToken === undefined || asked === begins) return;
+  throw new CheckpointError(
+    `${folder}: tokenizer_config.json says add_bos_token ${asked}, but tokenizer.json's post_processor ` +
+      `${begins ? "adds" : "does not add"} it: change one of them`,
+  );
+}
+
+function checkToken(
+  token: number | undefined,
+  { library, vocabulary, path }: {
+    readonly library: Library;
+    readonly vocabulary: number;
+    readonly path: string;
+  },
+): void {
+  if (token === undefined) {
+    throw new CheckpointError(
+      `${path}: has no token for a part of the text, nor one for the unknown`,
+    );
+  }
+  if (token < vocabulary) return;
+  throw new CheckpointError(
+    `${path}: has the token ${token}, ${
+      shown(library.id_to_token(token))
+    }, but the model's vocabulary ` +
+      `has ${vocabulary}: it is another model's tokenizer`,
+  );
+}

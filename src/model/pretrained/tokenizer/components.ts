@@ -1,0 +1,139 @@
+/**
+ * The parts of tokenizer.json that the library takes but computes otherwise than Hugging Face's own tokenizers: written
+ * as parts that it computes exactly, or refused by name. Tokens would be other ones without a word.
+ *
+ * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and tokenizers 0.23 for Python,
+ * whose results the tests hold.
+ */
+import { CheckpointError } from "../../checkpoint/error.ts";
+import { objectOf, shown } from "../../checkpoint/json.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A tokenizer that the library computes exactly. */
+export interface ExactComponents {
+  readonly parts: Fields;
+  /** Where that is not certain, one line each. */
+  readonly notes: readonly string[];
+}
+
+const MODELS = ["BPE", "Unigram", "WordPiece"];
+
+/**
+ * Writes a tokenizer in parts that the library computes exactly.
+ *
+ * @param parts of tokenizer.json
+ * @param path for messages
+ * @throws {CheckpointError} naming a part that cannot be written so
+ */
+export function exactComponents(parts: Fields, path: string): ExactComponents {
+  const model = objectOf(parts.model, `${path}: model`);
+  if (!MODELS.includes(model.type as string)) {
+    throw new CheckpointError(
+      `${path}: model.type is ${shown(model.type)}, wanted one of ${MODELS.join(", ")}`,
+    );
+  }
+  if ((model.dropout ?? 0) !== 0) {
+    throw new CheckpointError(
+      `${path}: model.dropout is ${
+        shown(model.dropout)
+      }, wanted null: tokens would differ by chance`,
+    );
+  }
+  const notes: string[] = [];
+  const normalizers = listOf(parts.normalizer, "normalizers", `${path}: normalizer`);
+  if (normalizers.some(({ type }) => type === "Precompiled")) {
+    notes.push(`${path}: the normalizer Precompiled is computed by JavaScript's NFKC instead`);
+  }
+  const preTokenizers = listOf(parts.pre_tokenizer, "pretokenizers", `${path}: pre_tokenizer`)
+    .flatMap((part) => exactPreTokenizer(part, path));
+  const patterns = preTokenizers.map(({ pattern }) => pattern)
+    .filter(neverGivesBack);
+  if (patterns.length > 0) {
+    notes.push(
+      `${path}: the pattern ${
+        shown(patterns[0])
+      } holds possessive quantifiers or atomic groups, which ` +
+        "are computed as ordinary ones",
+    );
+  }
+  const preTokenizer = preTokenizers.length === 0
+    ? null
+    : { type: "Sequence", pretokenizers: preTokenizers };
+  return { parts: { ...parts, pre_tokenizer: preTokenizer }, notes };
+}
+
+/** Whether a pattern holds what gives nothing back of what it matched, as in `a++`; braces of `\\p{L}` are no counts. */
+function neverGivesBack(pattern: unknown): boolean {
+  const { Regex: regex } = (pattern ?? {}) as Fields;
+  if (typeof regex !== "string") return false;
+  const bare = regex
+    .replaceAll(/\\[pPx]\{[^}]*\}|\\./g, "x")
+    .replaceAll(/\[(\[[^\]]*\]|[^\]])*\]/g, "x");
+  return /\(\?>|[*+?}]\+/.test(bare);
+}
+
+/** A part, or the parts that it is a sequence of, and theirs. */
+function listOf(part: unknown, inner: string, path: string): Fields[] {
+  if (part === null || part === undefined) return [];
+  const fields = objectOf(part, path);
+  const parts = fields[inner];
+  return fields.type === "Sequence" && Array.isArray(parts)
+    ? parts.flatMap((each) => listOf(each, inner, path))
+    : [fields];
+}
+
+function split(regex: string, behavior = "Isolated"): Fields {
+  return {
+    type: "Split",
+    pattern: { Regex: regex },
+    behavior,
+    // Removed is what is between matches: matches are kept.
+    invert: behavior === "Removed",
+  };
+}
+
+/** ASCII's punctuation, and Unicode's. */
+const PUNCTUATION = "[\\p{P}!-/:-@\\[-`{-~]";
+
+function exactPreTokenizer(part: Fields, path: string): Fields[] {
+  switch (part.type) {
+    case "Digits":
+      // The library's digits are Nd alone.
+      return [split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+")];
+    case "Whitespace":
+      // The library's letters are those of ASCII.
+      return [split("\\w+|[^\\w\\s]+", "Removed")];
+    case "Metaspace": {
+      if (part.split === false) return [part];
+      const mark = String(part.replacement ?? "▁");
+      if (mark.length !== 1) break;
+      // The library does not cut in front of the marks.
+      return [part, split(`[${mark}][^${mark}]*`)];
+    }
+    case "Punctuation":
+      switch (behaviorOf(part)) {
+        case "contiguous":
+          return [part];
+        case "isolated":
+          return [split(PUNCTUATION)];
+        case "removed":
+          return [split(`${PUNCTUATION.replace("[", "[^")}+`, "Removed")];
+      }
+      break;
+    case "Split": {
+      const inverted = part.invert === true;
+      const behavior = behaviorOf(part);
+      if (JSON.stringify(part.pattern ?? null).includes("\\\\G")) break;
+      if (behavior === "removed" || (behavior === "isolated" && !inverted)) return [part];
+      break;
+    }
+    default:
+      return [part];
+  }
+  throw new CheckpointError(`${path}: the pre_tokenizer ${shown(part)} is not computed`);
+}
+
+function behaviorOf({ behavior }: Fields): string {
+  return String(behavior ?? "isolated").toLowerCase();
+}

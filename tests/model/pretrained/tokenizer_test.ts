@@ -1,0 +1,233 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { CheckpointError } from "../../../src/model/checkpoint/error.ts";
+import { openTokenizer, type Tokenizer } from "../../../src/model/pretrained/tokenizer.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert/assert.ts";
+import { inFolder } from "../../support/folder.ts";
+
+const FIXTURES = fileURLToPath(new URL("../../../fixtures/tokenizers/", import.meta.url));
+
+interface Named {
+  readonly vocabulary?: number;
+  readonly beginToken?: number;
+  readonly endTokens?: readonly number[];
+}
+
+function open(
+  folder: string,
+  { vocabulary = 400, beginToken, endTokens = [] }: Named = {},
+): Promise<Tokenizer> {
+  return openTokenizer(folder, { architecture: { config: { vocabulary }, beginToken, endTokens } });
+}
+
+/** A copy of a fixture, with changed files; a change to undefined removes a field. */
+async function copy(
+  folder: string,
+  family: string,
+  change: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>,
+): Promise<void> {
+  for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
+    const text = await Deno.readTextFile(join(FIXTURES, family, name));
+    const fields = JSON.stringify({ ...JSON.parse(text), ...change[name] });
+    await Deno.writeTextFile(join(folder, name), fields);
+  }
+}
+
+for (const family of ["smollm", "llama3", "qwen", "sentencepiece"]) {
+  Deno.test(`openTokenizer() gives the tokens of Hugging Face's tokenizers: ${family}`, async () => {
+    const tokenizer = await open(join(FIXTURES, family));
+    const cases = JSON.parse(await Deno.readTextFile(join(FIXTURES, family, "expected.json"))) as {
+      readonly text: string;
+      readonly plain: number[];
+      readonly special: number[];
+    }[];
+    assertEquals(cases.length, 9);
+    for (const { text, plain, special } of cases) {
+      assertEquals(tokenizer.encode(text), plain, text);
+      assertEquals([...tokenizer.prefix, ...plain], special, text);
+    }
+    assertEquals(tokenizer.notes, []);
+  });
+}
+
+Deno.test("openTokenizer() finds which tokens begin and end a document", async () => {
+  const found = async (family: string, named: Named = {}) => {
+    const { prefix, beginToken, endToken, notes, spelling } = await open(
+      join(FIXTURES, family),
+      named,
+    );
+    const spelled = (token: number | undefined) => token === undefined ? "" : spelling(token);
+    return [prefix.map(spelled), spelled(beginToken), spelled(endToken), notes];
+  };
+  assertEquals(await found("smollm"), [[], "<|endoftext|>", "<|endoftext|>", []]);
+  const llama3 = ["<|begin_of_text|>", "<|end_of_text|>", []];
+  assertEquals(await found("llama3"), [["<|begin_of_text|>"], ...llama3]);
+  assertEquals(await found("llama3", { beginToken: 7 }), [["<|begin_of_text|>"], ...llama3]);
+  assertEquals(await found("sentencepiece"), [["<s>"], "<s>", "</s>", []]);
+  assertEquals(await found("qwen"), [[], "", "<|endoftext|>", []]);
+  assertEquals(await found("qwen", { beginToken: 0 }), [[], "<|endoftext|>", "<|endoftext|>", [
+    "the tokenizer has no BOS token; config.json names 0 as one",
+  ]]);
+});
+
+Deno.test("openTokenizer() takes special tokens from wherever they are named", () =>
+  inFolder(async (folder) => {
+    await copy(folder, "smollm", {});
+    await Deno.remove(join(folder, "tokenizer_config.json"));
+    const none = await open(folder, { endTokens: [3] });
+    assertEquals([none.beginToken, none.endToken], [undefined, 3]);
+    await Deno.writeTextFile(
+      join(folder, "special_tokens_map.json"),
+      JSON.stringify({ bos_token: { content: "<|endoftext|>" }, eos_token: null }),
+    );
+    const map = await open(folder);
+    assertEquals([map.beginToken, map.endToken], [0, undefined]);
+    await Deno.writeTextFile(
+      join(folder, "special_tokens_map.json"),
+      JSON.stringify({ bos_token: "<bos>" }),
+    );
+    await assertRejects(
+      () => open(folder),
+      CheckpointError,
+      'the tokenizer\'s bos_token is "<bos>", which tokenizer.json does not have',
+    );
+  }));
+
+Deno.test("openTokenizer() refuses a tokenizer that is none, or another model's", () =>
+  inFolder(async (folder) => {
+    const file = join(folder, "tokenizer.json");
+    const refused = async (message: string, named?: Named) => {
+      const error = await assertRejects(() => open(folder, named), CheckpointError, message);
+      assert(error.message.startsWith(folder), error.message);
+      assert(!error.message.includes("\n"), error.message);
+    };
+    await refused("tokenizer.json: no such file");
+    await Deno.writeTextFile(join(folder, "tokenizer.model"), "");
+    await refused("has no tokenizer.json, but tokenizer.model, a tokenizer of an older kind");
+    await Deno.writeTextFile(file, "{");
+    await refused("tokenizer.json: is not JSON");
+    await Deno.writeTextFile(file, "{}");
+    await refused("tokenizer.json: model: is missing, wanted an object");
+    const wrong: readonly [Readonly<Record<string, unknown>>, string][] = [
+      [{ model: { type: "Tiktoken", vocab: {} } }, 'model.type is "Tiktoken", wanted one of BPE'],
+      [{ model: { vocab: { a: 0 }, merges: [] } }, "model.type is missing, wanted one of BPE"],
+      [
+        { model: { type: "BPE", vocab: { a: 0 }, merges: [], dropout: 0.1 } },
+        "model.dropout is 0.1",
+      ],
+      [{ model: { type: "BPE" } }, "is no tokenizer that can be read: "],
+      [{ normalizer: { type: "Shout" } }, "is no tokenizer that can be read: Unknown Normalizer"],
+      [{ pre_tokenizer: { type: "Shout" } }, "is no tokenizer that can be read: Unknown PreTok"],
+      [{ added_tokens: undefined }, "is no tokenizer that can be read: "],
+    ];
+    for (const [change, message] of wrong) {
+      await copy(folder, "smollm", { "tokenizer.json": change });
+      await refused(message);
+    }
+    await copy(folder, "smollm", { "tokenizer_config.json": { add_bos_token: true } });
+    await refused("tokenizer_config.json says add_bos_token true, but tokenizer.json's post_proc");
+    await copy(folder, "llama3", { "tokenizer_config.json": { add_bos_token: false } });
+    await refused("says add_bos_token false, but tokenizer.json's post_processor adds it");
+    await copy(folder, "smollm", {});
+    const { encode } = await open(folder, { vocabulary: 280 });
+    assertThrows(
+      () => encode("It was the best of times"),
+      CheckpointError,
+      ", but the model's vocabulary has 280: it is another model's tokenizer",
+    );
+    await copy(folder, "llama3", {});
+    await refused(
+      'has the token 1, "<|end_of_text|>", but the model\'s vocabulary has 1: it is another',
+      { vocabulary: 1 },
+    );
+    await copy(folder, "llama3", {
+      "tokenizer.json": {
+        post_processor: {
+          type: "TemplateProcessing",
+          single: [{ SpecialToken: { id: "<s>", type_id: 0 } }, {
+            Sequence: { id: "A", type_id: 0 },
+          }],
+          pair: [],
+          special_tokens: {},
+        },
+      },
+    });
+    await refused('its post_processor adds "<s>", which is not in its vocabulary');
+  }));
+
+Deno.test("openTokenizer() cuts texts as Hugging Face's tokenizers do, or refuses to", () =>
+  inFolder(async (folder) => {
+    const { texts, components } = JSON.parse(
+      await Deno.readTextFile(join(FIXTURES, "components.json")),
+    ) as {
+      readonly texts: string[];
+      readonly components: Record<string, { pre_tokenizer: unknown; pieces: string[][] }>;
+    };
+    const refused: string[] = [];
+    let cut = 0;
+    for (const [name, { pre_tokenizer, pieces }] of Object.entries(components)) {
+      // Every piece is a token, so that the tokens are the pieces.
+      const all = [...new Set(["a", ...pieces.flat()])];
+      const model = {
+        type: "BPE",
+        vocab: Object.fromEntries(all.map((piece, i) => [piece, i])),
+        merges: [],
+        ignore_merges: true,
+      };
+      await Deno.writeTextFile(
+        join(folder, "tokenizer.json"),
+        JSON.stringify({
+          added_tokens: [],
+          normalizer: null,
+          pre_tokenizer,
+          model,
+          post_processor: null,
+          decoder: null,
+        }),
+      );
+      const opened = await open(folder).catch((error) => {
+        if (!(error instanceof CheckpointError)) throw error;
+        refused.push(name);
+      });
+      if (opened === undefined) continue;
+      cut++;
+      for (const [i, text] of texts.entries()) {
+        assertEquals(opened.encode(text).map(opened.spelling), pieces[i], `${name}: ${text}`);
+      }
+    }
+    assertEquals(refused, [
+      "Punctuation, merged_with_previous",
+      "Punctuation, merged_with_next",
+      "Split, isolated, inverted",
+      "Split, contiguous",
+      "Split, contiguous, inverted",
+      "Split, merged_with_previous",
+      "Split, merged_with_previous, inverted",
+      "Split, merged_with_next",
+      "Split, merged_with_next, inverted",
+      "UnicodeScripts",
+    ]);
+    assertEquals(cut, 19);
+  }));
+
+Deno.test("openTokenizer() notes where its tokens may be others", () =>
+  inFolder(async (folder) => {
+    const notes = async (change: Readonly<Record<string, unknown>>) => {
+      await copy(folder, "smollm", { "tokenizer.json": change });
+      return (await open(folder)).notes.map((note) => note.replace(folder, ""));
+    };
+    const split = (Regex: string) => ({
+      pre_tokenizer: { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false },
+    });
+    assertEquals(await notes(split("\\p{L}++|\\s+")), [
+      '/tokenizer.json: the pattern {"Regex":"\\\\p{L}++|\\\\s+"} holds possessive quantifiers or ' +
+      "atomic groups, which are computed as ordinary ones",
+    ]);
+    const ordinary = ["\\p{L}+|\\s+", "[*+]+a?|\\++", "[^\\r\\n]{1,3}?", "(?:a+)+"];
+    for (const pattern of ordinary) assertEquals(await notes(split(pattern)), [], pattern);
+    assertEquals((await notes(split("(?>a+)b|c{2}"))).length, 1);
+    await assertRejects(() => notes(split("\\Ga")), CheckpointError, "is not computed");
+    assertEquals(await notes({ normalizer: { type: "Precompiled", precompiled_charsmap: "" } }), [
+      "/tokenizer.json: the normalizer Precompiled is computed by JavaScript's NFKC instead",
+    ]);
+  }));
