@@ -140,7 +140,7 @@ async function measure(
     await run.measure(session, interrupt.signal);
     progress.clear();
     const interrupted = interrupt.signal.aborted;
-    return conclude(run.file, { path, json: request.json, interrupted, output });
+    return conclude(run.file, { path, request, interrupted, output });
   } finally {
     stop();
     progress.clear();
@@ -205,15 +205,15 @@ function settingsOf(selection: Selection, args: readonly string[]): ResultFile["
 
 function conclude(
   file: ResultFile,
-  { path, json, interrupted, output }: {
+  { path, request: { json, wide }, interrupted, output }: {
     readonly path: string;
-    readonly json: boolean;
+    readonly request: BenchRequest;
     readonly interrupted: boolean;
     readonly output: CommandOutput;
   },
 ): number {
   const { out, err, color } = output;
-  out(json ? formatResultFile(file, path) : `${formatRun(file, { color })}\n`);
+  out(json ? formatResultFile(file, path) : `${formatRun(file, { color, wide })}\n`);
   const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");
   const complete = file.status === "complete";
   const where = escapeTerminal(path);

@@ -3,7 +3,14 @@ import type { Ceilings, Measurement, ResultFile } from "../measure/result_file.t
 import { adapterName } from "../measure/comparison/machine.ts";
 import { rooflinePosition } from "../measure/ceilings/roofline.ts";
 import { summarize } from "../statistics/summary.ts";
-import { formatDuration, formatRate, formatShape, formatShare, NO_DATA } from "./format.ts";
+import {
+  formatDuration,
+  formatPrecision,
+  formatRate,
+  formatShape,
+  formatShare,
+  NO_DATA,
+} from "./format.ts";
 import { type Cell, formatTerminalTable, type Table } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
@@ -15,15 +22,19 @@ const WIDE = 0.1;
  *
  * @param file the run
  * @param options.color whether to use colors
+ * @param options.wide whether every column is shown; otherwise those that fit 120 characters, with
+ *   the remarks below the table
  */
 export function formatRun(
   file: ResultFile,
-  { color = false }: { readonly color?: boolean } = {},
+  { color = false, wide = false }: { readonly color?: boolean; readonly wide?: boolean } = {},
 ): string {
   const { runtime, timerText } = { runtime: file.runtime, timerText: describeTimer(file) };
   const head = `${adapterName(file)}, ${runtime.name} ${runtime.version ?? ""}${timerText}`;
   const ceilings = formatTerminalTable(ceilingTable(file.ceilings), { color });
-  const measurements = formatTerminalTable(measurementTable(file), { color });
+  const measurements = wide
+    ? formatTerminalTable(measurementTable(file), { color })
+    : formatCompactRows(file, { color });
   const warnings = (file.warnings ?? []).map((warning) => `warning: ${escapeTerminal(warning)}\n`);
   return `${escapeTerminal(head)}\n\n${ceilings}\n${measurements}${warnings.join("")}`;
 }
@@ -110,27 +121,104 @@ function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
     rate(bytes, "B/s"),
     formatShare(share),
     `${samples.length}`,
-    { text: remarks(measurement).join("; "), tone: status === "ok" ? "unsure" : "bad" },
+    {
+      text: remarks(measurement).map(({ text }) => text).join("; "),
+      tone: status === "ok" ? "unsure" : "bad",
+    },
   ];
 }
 
-/** What to know before believing a measurement. */
-function remarks(measurement: Measurement): string[] {
+/**
+ * The measurements in the columns that fit 120 characters: one rate, of the resource that bounds the
+ * row, and half the interval's width in percent. Remarks stand below, numbered.
+ */
+function formatCompactRows(file: ResultFile, options: { readonly color: boolean }): string {
+  const notes: string[] = [];
+  const noteOf = (text: string): number => {
+    if (!notes.includes(text)) notes.push(text);
+    return notes.indexOf(text) + 1;
+  };
+  const tuned = file.measurements.some(({ tuning }) => tuning.tuned === true);
+  let heading: string | undefined;
+  const rows = file.measurements.flatMap((measurement): Cell[][] => {
+    const { kernel, pass, shape, variant, cache = "hot", samples, tuning } = measurement;
+    const { status = "ok", flops, bytes } = measurement;
+    const { median, relativeHalfWidth } = summarize(samples);
+    const { bound, leastTime } = rooflinePosition(measurement, file.ceilings);
+    const byBytes = bound === "bandwidth" || (bound === undefined && flops === 0);
+    const rate = median === undefined
+      ? NO_DATA
+      : formatRate(1e9 * (byBytes ? bytes : flops) / median, byBytes ? "B/s" : "FLOP/s");
+    const share = median === undefined || leastTime === undefined ? undefined : leastTime / median;
+    const headings = kernel === heading ? [] : [[heading = kernel]];
+    return [...headings, [
+      pass,
+      formatShape(shape).replace(/transpose(\w+)=1/g, (_, side) => `${side.toLowerCase()}ᵀ`),
+      tuning.tuned === true ? `${variant}*` : variant,
+      cache,
+      status === "ok" ? formatDuration(median) : { text: status, tone: "bad" },
+      formatPrecision(relativeHalfWidth) || NO_DATA,
+      rate,
+      formatShare(share),
+      {
+        text: remarks(measurement).map(({ kind }) => noteOf(kind)).toSorted((a, b) => a - b).join(
+          ",",
+        ),
+        tone: status === "ok" ? "unsure" : "bad",
+      },
+    ]];
+  });
+  const table = formatTerminalTable({
+    caption: "Measurements",
+    columns: [
+      { title: "pass" },
+      { title: "shape" },
+      { title: "variant" },
+      { title: "cache" },
+      { title: "median", align: "right" },
+      { title: "95 %", align: "right" },
+      { title: "rate", align: "right" },
+      { title: "roofline", align: "right" },
+      { title: notes.length > 0 ? "notes" : "" },
+    ],
+    rows,
+  }, options);
+  const lines = [
+    ...tuned ? ["* chosen by deno task tune"] : [],
+    ...notes.map((note, i) => `${i + 1}: ${escapeTerminal(note)}`),
+  ];
+  return table + lines.map((line) => `${line}\n`).join("");
+}
+
+/** Something to know before believing a measurement. */
+interface Remark {
+  /** In a word or two, the same for every row that it is true of. */
+  readonly kind: string;
+  /** With this row's numbers. */
+  readonly text: string;
+}
+
+function remarks(measurement: Measurement): Remark[] {
   const { status = "ok", reason, samples, stopReason } = measurement;
   const { driftingSamples = [], warnings = [] } = measurement;
   const { relativeHalfWidth, multimodal, outliers } = summarize(samples);
-  return [
-    ...status === "ok" ? [] : [reason ?? status],
-    ...stopReason === "interrupted" ? ["interrupted"] : [],
-    ...status === "ok" && samples.length > 0 && relativeHalfWidth === undefined
-      ? ["few samples"]
-      : [],
-    ...relativeHalfWidth !== undefined && relativeHalfWidth > WIDE
-      ? [`noisy, ±${(100 * relativeHalfWidth).toFixed(0)} %`]
-      : [],
-    ...multimodal ? ["several modes"] : [],
-    ...outliers > samples.length / 10 ? [`${outliers} outliers`] : [],
-    ...driftingSamples.length > 0 ? [`${driftingSamples.length} while the machine was slow`] : [],
+  const drifting = driftingSamples.length;
+  const found: (Remark | string | false)[] = [
+    status !== "ok" && (reason ?? status),
+    stopReason === "interrupted" && "interrupted",
+    status === "ok" && samples.length > 0 && relativeHalfWidth === undefined && "few samples",
+    relativeHalfWidth !== undefined && relativeHalfWidth > WIDE && {
+      kind: "noisy",
+      text: `noisy, ±${(100 * relativeHalfWidth).toFixed(0)} %`,
+    },
+    multimodal && "several modes",
+    outliers > samples.length / 10 && { kind: "outliers", text: `${outliers} outliers` },
+    drifting > 0 && {
+      kind: "some samples were taken while the machine was slow",
+      text: `${drifting} while the machine was slow`,
+    },
     ...warnings,
   ];
+  return found.filter((remark) => remark !== false)
+    .map((remark) => typeof remark === "string" ? { kind: remark, text: remark } : remark);
 }

@@ -18,7 +18,7 @@ export interface Column {
   readonly align?: "left" | "right";
 }
 
-/** A table; rows have one cell for each column. */
+/** A table; rows have one cell for each column, or a single one: a heading for the rows below it. */
 export interface Table {
   /** What it shows, in a few words. */
   readonly caption?: string;
@@ -81,14 +81,14 @@ export function formatTerminalTable(table: Table, options: TerminalTableOptions 
   const widths = columns.map(({ title }, i) =>
     Math.max(
       stringWidth(escapeTerminal(title)),
-      ...texts.map((row) => stringWidth(row[i] ?? "")),
+      ...texts.map((row) => row.length === 1 ? 0 : stringWidth(row[i] ?? "")),
     )
   );
   const header = columns.map(({ title, align }, i) => pad(escapeTerminal(title), widths[i]!, align))
     .join("  ").trimEnd();
   const rule = widths.map((width) => "─".repeat(width)).join("  ");
   const body = rows.map((row, r) =>
-    columns.map(({ align }, i) => {
+    row.length === 1 ? bold(texts[r]![0]!, color) : columns.map(({ align }, i) => {
       const text = pad(texts[r]![i] ?? "", widths[i]!, align);
       const cell = row[i];
       return color && typeof cell === "object" ? styled(cell.tone, text) : text;

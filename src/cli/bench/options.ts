@@ -58,6 +58,7 @@ export interface Selection {
 export interface BenchRequest {
   readonly selection: Selection;
   readonly out: string | undefined;
+  readonly wide: boolean;
   readonly json: boolean;
   readonly label: string | undefined;
   readonly resume: string | undefined;
@@ -123,6 +124,10 @@ const options = {
     placeholder: "FILE",
     description: "Goes on with an incomplete result file",
   },
+  wide: {
+    type: "switch",
+    description: "Prints every column, in lines of up to 260 characters",
+  },
   json: { type: "switch", description: "Prints the result file instead of a table" },
   help,
 } as const satisfies OptionSpecifications;
@@ -166,7 +171,7 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
   if (values.resume !== undefined) {
     // Only what was not in the command line can come from the file without contradiction.
     const given = Object.keys(options).find((name) =>
-      !["resume", "json", "budget"].includes(name) &&
+      !["resume", "json", "wide", "budget"].includes(name) &&
       args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
     );
     if (given !== undefined) {
@@ -194,6 +199,7 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
     }),
     out: values.out,
     json: switches.json,
+    wide: switches.wide,
     label,
     resume: values.resume,
   };

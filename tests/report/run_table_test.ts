@@ -1,0 +1,65 @@
+/** The tables that a bench run ends with. */
+import stringWidth from "string-width";
+import { parseResultFile } from "../../src/measure/result_file/parse.ts";
+import { formatRun } from "../../src/report/run_table.ts";
+import { syntheticMeasurement, syntheticResultFile } from "../measure/synthetic.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
+
+const fixtures = new URL("../../fixtures/", import.meta.url);
+const readable = Deno.permissions.querySync({ name: "read", path: fixtures }).state === "granted";
+
+/** The lines of a run's table of measurements. */
+function tableOf(text: string): string[] {
+  const lines = text.slice(text.indexOf("Measurements")).split("\n");
+  const isRow = (line: string) => /^((for|back)ward .*|[a-z-]+)$/.test(line);
+  return lines.slice(0, lines.findIndex((line, i) => i > 3 && !isRow(line)));
+}
+
+Deno.test({
+  name: `formatRun() fits real machines' files into 120 characters${
+    readable ? "" : " [needs --allow-read]"
+  }`,
+  ignore: !readable,
+  async fn() {
+    let files = 0;
+    for await (const { name } of Deno.readDir(fixtures)) {
+      if (!name.endsWith(".json")) continue;
+      const text = await Deno.readTextFile(new URL(name, fixtures));
+      if (!text.includes('"gradsink-results/1"')) continue;
+      const file = parseResultFile(text, name);
+      const table = tableOf(formatRun(file));
+      assert(table.length >= file.measurements.length, `${name}: ${table.length} lines`);
+      for (const line of table) assert(stringWidth(line) <= 120, `${name}: ${line}`);
+      files++;
+    }
+    assert(files >= 4, `${files} files`);
+  },
+});
+
+Deno.test("formatRun() says each remark once, below the table, and marks what was tuned", () => {
+  const file = syntheticResultFile({
+    measurements: [
+      syntheticMeasurement({ tuning: { tuned: true }, warnings: ["slow \u001b[31mbus"] }),
+      syntheticMeasurement({ pass: "backward", warnings: ["slow \u001b[31mbus", "late"] }),
+    ],
+  });
+  const text = formatRun(file);
+  assertStringIncludes(text, "portable*");
+  assertStringIncludes(text, "\n* chosen by deno task tune\n");
+  assertEquals(text.match(/^1: slow .*bus$/gm)?.length, 1);
+  assert(/forward .* 1\n/.test(text) && /backward .* 1,2\n/.test(text), text);
+  assert(!text.includes("\u001b[31m"), "a stranger's color reached the terminal");
+});
+
+Deno.test("formatRun() gives the rate of the resource that bounds a row, and all columns where asked", () => {
+  const compute = syntheticMeasurement({ flops: 1e12, bytes: 1e3, samples: [1e9] });
+  const memory = syntheticMeasurement({ flops: 1e3, bytes: 1e12, samples: [1e9] });
+  const file = syntheticResultFile({ measurements: [compute, memory] });
+  const rows = tableOf(formatRun(file)).slice(4);
+  assert(rows[0]!.includes("1.00 TFLOP/s") && !rows[0]!.includes("B/s"), rows[0]);
+  assert(rows[1]!.includes("1.00 TB/s") && !rows[1]!.includes("FLOP"), rows[1]);
+  const wide = formatRun(file, { wide: true });
+  for (const column of ["arithmetic", "traffic", "95 % interval", "samples", "remarks"]) {
+    assertStringIncludes(wide, column);
+  }
+});
