@@ -122,7 +122,7 @@ testBench("bench() says which kernels tuning chose, and goes without it", async 
   const args = ["--shapes=quick", "--kernels=rms-norm", "--cache=hot"];
   const tuned = await run([...args, `--out=${folder}/a.json`]);
   assertEquals(tuned.code, 0, tuned.stderr);
-  assertStringIncludes(tuned.stdout, "portable (tuned)");
+  assertStringIncludes(tuned.stdout, "portable*");
   const { measurements } = await readResultFile(`${folder}/a.json`);
   assert(measurements.every(({ tuning }) => tuning.tuned === true));
   const plain = await run([...args, "--tuning=off", `--out=${folder}/b.json`]);
@@ -373,7 +373,7 @@ testBench(
       ["rms-norm", "forward", "wrong", "allowed is"],
       ["v-scale", "forward", "timed-out", "no answer for 20 s"],
       ["v-scale", "backward", "failed", "code 9"],
-      ["attention-sink-statistics", "forward", "failed", "not WGSL"],
+      ["attention-sink-statistics", "forward", "failed", "missing"],
     ];
     for (const [kernel, pass, status, reason] of wanted) {
       const each = found(kernel, pass);

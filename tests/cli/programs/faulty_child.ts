@@ -58,7 +58,7 @@ function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
   const workload = createWorkload(gpu, options);
   const check = async (): Promise<never> => {
     if (name === "v-scale backward") Deno.exit(9);
-    const source = name === "v-scale forward" ? endless : "this is not WGSL";
+    const source = name === "v-scale forward" ? endless : endless.replace("= x;", "= missing;");
     gpu.run(planOf(gpu, source));
     await gpu.sync();
     throw new Error("the fault did not show");
