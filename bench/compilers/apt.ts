@@ -1,0 +1,177 @@
+/**
+ * Packages of a release of Debian or Ubuntu other than the machine's, by name through apt, unpacked into a folder of
+ * their own. apt keeps its lists beside that folder: the machine's packages and sources stay as they are, and no right
+ * but to write there is needed.
+ */
+import { type ProgramOptions, runProgram } from "./run.ts";
+
+/** What the machine runs, as far as it matters here. */
+export interface System {
+  readonly id: "debian" | "ubuntu";
+  /** The name of its release, such as `bookworm`. */
+  readonly codename: string;
+}
+
+/**
+ * Reads which system this is.
+ *
+ * @param text of /etc/os-release
+ * @returns undefined for another system than Debian and Ubuntu
+ */
+export function parseSystem(text: string): System | undefined {
+  const field = (name: string) => new RegExp(`^${name}="?([^"\\n]*)"?$`, "m").exec(text)?.[1] ?? "";
+  const ids = [field("ID"), ...field("ID_LIKE").split(" ")];
+  const id = (["ubuntu", "debian"] as const).find((each) => ids.includes(each));
+  const codename = field("UBUNTU_CODENAME") || field("VERSION_CODENAME");
+  return id === undefined || codename === "" ? undefined : { id, codename };
+}
+
+/** A release of the system's maker. */
+export interface Archive {
+  /** Where apt finds it; taken from the machine's own sources. */
+  readonly site: string;
+  /** For example `trixie`. */
+  readonly suite: string;
+  readonly components: string;
+  /** The file with the maker's keys. */
+  readonly keys: string;
+}
+
+/**
+ * The archive that the machine's own packages come from.
+ *
+ * @param system the machine's
+ * @param targets the lines of `apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)'`
+ * @returns the address of its archive; undefined if apt has none for the machine's own release
+ */
+export function ownSite({ codename }: System, targets: string): string | undefined {
+  return targets.split("\n").map((line) => line.trim().split(" "))
+    .find(([, suite, component]) => suite === codename && component === "main")?.[0];
+}
+
+async function keysOf({ id }: System): Promise<string> {
+  const names = ["gpg", "pgp"].map((ending) =>
+    `/usr/share/keyrings/${id}-archive-keyring.${ending}`
+  );
+  for (const name of names) if (await exists(name)) return name;
+  throw new Error(`neither ${names.join(" nor ")} exists: install ${id}-archive-keyring`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+/**
+ * Finds an archive of another release beside the machine's own.
+ *
+ * @param system the machine's
+ * @param suite the other release
+ * @throws {Error} if apt's sources do not name the machine's own release
+ */
+export async function findArchive(system: System, suite: string): Promise<Archive> {
+  const format = "$(SITE) $(RELEASE) $(COMPONENT)";
+  const targets = await runProgram([
+    "apt-get",
+    "indextargets",
+    "--format",
+    format,
+    "Created-By: Packages",
+  ]);
+  const site = ownSite(system, targets);
+  if (site === undefined) {
+    throw new Error(`apt has no source for ${system.codename}, the release of this machine`);
+  }
+  const components = system.id === "ubuntu" ? "main universe" : "main";
+  return { site, suite, components, keys: await keysOf(system) };
+}
+
+/** apt with lists of its own for one archive. */
+export class PrivateApt {
+  readonly #folder: string;
+  readonly #options: readonly string[];
+  readonly #program: ProgramOptions;
+
+  private constructor(folder: string, options: readonly string[], program: ProgramOptions) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#program = program;
+  }
+
+  /**
+   * Fetches an archive's lists.
+   *
+   * @param archive the archive
+   * @param folder for the lists and packages; made
+   * @param program what ends it
+   */
+  static async open(
+    { site, suite, components, keys }: Archive,
+    folder: string,
+    program: ProgramOptions = {},
+  ): Promise<PrivateApt> {
+    for (const path of ["lists/partial", "archives/partial"]) {
+      await Deno.mkdir(`${folder}/${path}`, { recursive: true });
+    }
+    const source = (type: string) => `${type} [signed-by=${keys}] ${site} ${suite} ${components}\n`;
+    await Deno.writeTextFile(`${folder}/sources.list`, source("deb") + source("deb-src"));
+    await Deno.writeTextFile(`${folder}/status`, ""); // nothing is installed
+    const settings: Readonly<Record<string, string>> = {
+      "Dir::Etc::SourceList": `${folder}/sources.list`,
+      "Dir::Etc::SourceParts": "/dev/null",
+      "Dir::State": folder,
+      "Dir::State::lists": `${folder}/lists`,
+      "Dir::State::status": `${folder}/status`,
+      "Dir::Cache": folder,
+      "Dir::Cache::archives": `${folder}/archives`,
+      "Debug::NoLocking": "true",
+      "APT::Sandbox::User": "",
+      "APT::Install-Recommends": "false",
+      "APT::Architecture": "amd64",
+      "APT::Architectures": "amd64",
+      "Acquire::Languages": "none",
+      "Acquire::Check-Valid-Until": "false",
+    };
+    const options = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+    const apt = new PrivateApt(folder, ["-qq", ...options], program);
+    await apt.#run("update");
+    return apt;
+  }
+
+  async #run(...args: readonly string[]): Promise<string> {
+    return await runProgram(["apt-get", ...this.#options, ...args], {
+      ...this.#program,
+      cwd: this.#folder,
+    });
+  }
+
+  /**
+   * Unpacks packages, and those that they depend on, below a folder.
+   *
+   * @param names of the packages
+   * @param root the folder; made
+   */
+  async unpack(names: readonly string[], root: string): Promise<void> {
+    await this.#run("install", "--yes", "--download-only", ...names);
+    await Deno.mkdir(root, { recursive: true });
+    for await (const { name } of Deno.readDir(`${this.#folder}/archives`)) {
+      if (!name.endsWith(".deb")) continue;
+      const path = `${this.#folder}/archives/${name}`;
+      await runProgram(["dpkg-deb", "--extract", path, root], this.#program);
+      await Deno.remove(path);
+    }
+  }
+
+  /**
+   * Fetches the source that a package's maker released.
+   *
+   * @param name of the package
+   * @returns the path of the archive file
+   */
+  async source(name: string): Promise<string> {
+    await this.#run("source", "--download-only", name);
+    for await (const { name: file } of Deno.readDir(this.#folder)) {
+      if (/\.orig\.tar\.(xz|gz|bz2)$/.test(file)) return `${this.#folder}/${file}`;
+    }
+    throw new Error(`apt has no source of ${name}`);
+  }
+}

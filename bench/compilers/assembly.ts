@@ -1,0 +1,156 @@
+/** Counts what stands in the loops of a compiler's assembly: AMD's (ACO), NVIDIA's (NAK) and Intel's. */
+import type { CompilerFamily } from "./gpus.ts";
+
+/** What a stretch of assembly consists of. */
+export interface InstructionCounts {
+  /** All instructions. */
+  readonly instructions: number;
+  /** Fused multiplications and additions of floating-point numbers; two in a packed one. */
+  readonly fma: number;
+  /** Accesses to workgroup memory. */
+  readonly workgroupMemory: number;
+  /** Accesses to other memory. */
+  readonly memory: number;
+}
+
+/** A loop, without the loops within it. */
+export interface AssemblyLoop extends InstructionCounts {
+  /** 1 for a loop that stands in no other. */
+  readonly depth: number;
+  readonly innermost: boolean;
+}
+
+interface Dialect {
+  readonly label: RegExp;
+  readonly branch: RegExp;
+  /** Lines that are no instruction. */
+  readonly skipped: RegExp;
+  /** What an instruction is, by its text. */
+  readonly fma: (line: string) => number;
+  readonly workgroupMemory: RegExp;
+  readonly memory: RegExp;
+}
+
+const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
+  amd: {
+    label: /^(BB\d+):/,
+    branch: /^s_c?branch\S*\s+(BB\d+)/,
+    skipped: /^$/,
+    // RDNA 3 writes two instructions that run as one with :: between them.
+    fma: (line) =>
+      line.split("::").map((part) => part.trim())
+        .filter((part) =>
+          /^v_(dual_)?(pk_)?(fma|mac|mad|dot2)/.test(part) && !/^\S*_[ui]\d/.test(part)
+        )
+        .reduce((sum, part) => sum + (part.includes("pk_") ? 2 : 1), 0),
+    workgroupMemory: /^ds_/,
+    memory: /^(buffer|global|flat|scratch|s_load|s_buffer_load)/,
+  },
+  nvidia: {
+    label: /^block\S* \d+ (L\d+)/,
+    branch: /\bbra\b.* (L\d+)/,
+    skipped: /^(\}|$)/,
+    fma: (line) => /(^|\s|=\s*)(ffma|hfma2)\b/.test(line) ? 1 : 0,
+    workgroupMemory: /\b(ld|st|atom)\w*\.shared/,
+    memory: /\b(ldc|(ld|st|atom)\w*\.(global|local))/,
+  },
+  intel: {
+    label: /^(L\d+):/,
+    branch: /\bwhile \(\d+\)\s+(L\d+)/,
+    skipped: /^((\([^)]*\)\s*)?sync\.nop|$)/,
+    fma: (line) => /^(\([^)]*\)\s*)?mad\b/.test(line) && /:h?f\b/.test(line) ? 1 : 0,
+    workgroupMemory: /\bsend\w*.*slm|\bslm\b/,
+    memory: /^(\([^)]*\)\s*)?send/,
+  },
+};
+
+interface Block {
+  readonly label: string;
+  readonly lines: string[];
+  readonly targets: string[];
+}
+
+function blocksOf(text: string, { label, branch, skipped }: Dialect): Block[] {
+  const blocks: Block[] = [{ label: "", lines: [], targets: [] }];
+  for (const raw of text.replaceAll("\0", "").split("\n")) {
+    const line = raw.replace(/;.*$|\/\/.*$/, "").trim();
+    const name = label.exec(line)?.[1];
+    if (name !== undefined) {
+      blocks.push({ label: name, lines: [], targets: [] });
+      continue;
+    }
+    if (skipped.test(line)) continue;
+    const block = blocks.at(-1)!;
+    block.lines.push(raw.trim());
+    const target = branch.exec(line)?.[1];
+    if (target !== undefined) block.targets.push(target);
+  }
+  return blocks;
+}
+
+function count(lines: readonly string[], dialect: Dialect): InstructionCounts {
+  let fma = 0;
+  let workgroupMemory = 0;
+  let memory = 0;
+  for (const line of lines) {
+    fma += dialect.fma(line);
+    if (dialect.workgroupMemory.test(line)) workgroupMemory++;
+    else if (dialect.memory.test(line)) memory++;
+  }
+  return { instructions: lines.length, fma, workgroupMemory, memory };
+}
+
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+const inside = (inner: Span, outer: Span) => inner.from >= outer.from && inner.to <= outer.to;
+
+/**
+ * The loops of a program: what lies between a label and the last branch back to it.
+ *
+ * @param text assembly as the driver writes it
+ * @param family whose
+ * @returns in the order of their beginnings; undefined for a compiler whose assembly is not read
+ */
+export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | undefined {
+  const dialect = dialects[family];
+  if (dialect === undefined) return undefined;
+  const blocks = blocksOf(text, dialect);
+  const index = new Map(blocks.map(({ label }, i) => [label, i]));
+  const ends = new Map<number, number>(); // loops with one beginning are one loop
+  for (const [i, { targets }] of blocks.entries()) {
+    for (const target of targets) {
+      const start = index.get(target);
+      if (start !== undefined && start <= i) ends.set(start, Math.max(ends.get(start) ?? 0, i));
+    }
+  }
+  const spans = [...ends].map(([from, to]): Span => ({ from, to })).sort((a, b) => a.from - b.from);
+  return spans.map((span) => {
+    const inner = spans.filter((other) => other !== span && inside(other, span));
+    const own = blocks.filter((_, i) =>
+      inside({ from: i, to: i }, span) && !inner.some((each) => inside({ from: i, to: i }, each))
+    );
+    return {
+      ...count(own.flatMap(({ lines }) => lines), dialect),
+      depth: spans.filter((other) => inside(span, other)).length,
+      innermost: inner.length === 0,
+    };
+  });
+}
+
+/**
+ * The share of the FMAs among the instructions of the innermost loops that have any.
+ *
+ * @param loops of a program
+ * @returns from 0 to 1; undefined where no loop has an FMA
+ */
+export function fmaShare(loops: readonly AssemblyLoop[]): number | undefined {
+  const computing = loops.filter(({ innermost, fma }) => innermost && fma > 0);
+  const sum = (read: (loop: AssemblyLoop) => number) =>
+    computing.reduce((n, loop) => n + read(loop), 0);
+  return computing.length === 0
+    ? undefined
+    : sum(({ fma }) => fma) / sum(({ instructions }) => instructions);
+}

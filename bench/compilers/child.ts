@@ -1,0 +1,203 @@
+/** Runs collect.ts on a pretended GPU: in a process of its own, started by the loader that belongs to the drivers. */
+import { fileURLToPath } from "node:url";
+import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
+import type { CollectReport, CollectRequest, Compiled } from "./collect.ts";
+import type { PretendedGpu } from "./gpus.ts";
+import type { PreparedDrivers } from "./prepare.ts";
+import type { KernelSelection } from "./works.ts";
+
+/** What a GPU's compiler made of a selection. */
+export interface GpuResult {
+  readonly gpu: PretendedGpu;
+  /** What the WebGPU implementation tells of it; undefined if it did not open. */
+  readonly info: GpuInfo | undefined;
+  readonly compiled: readonly Compiled[];
+  /** Why some are missing. */
+  readonly problem?: string;
+}
+
+/** How kernels are compiled. */
+export interface CompileOptions {
+  readonly drivers: PreparedDrivers;
+  readonly runtime: "deno" | "dawn";
+  readonly selection: KernelSelection;
+  /** A folder for assembly, SPIR-V and WGSL. */
+  readonly keep: string | undefined;
+  /** ms for all kernels. */
+  readonly deadline: number;
+  readonly interrupt: AbortSignal;
+  readonly progress: (done: number, total: number, text: string) => void;
+}
+
+/** A process that died; the message says of what. */
+class ChildError extends Error {}
+
+/** So many processes may die before the rest is given up. */
+const MOST_DEATHS = 8;
+
+/**
+ * Compiles a selection for a GPU. A kernel on which the compiler dies is recorded as failed, and a new process goes on with
+ * the next.
+ *
+ * @param gpu the GPU
+ * @param options what to compile, and how
+ */
+export async function compileOn(gpu: PretendedGpu, options: CompileOptions): Promise<GpuResult> {
+  const compiled = new Map<number, Compiled>();
+  const end = AbortSignal.timeout(options.deadline);
+  const stop = AbortSignal.any([end, options.interrupt]);
+  let info: GpuInfo | undefined;
+  let problem: string | undefined;
+  for (let deaths = 0; deaths < MOST_DEATHS; deaths++) {
+    let trying: (CollectReport & { readonly type: "begin" }) | undefined;
+    let total = 0;
+    try {
+      await runChild(gpu, { ...options, skip: [...compiled.keys()], stop }, (report) => {
+        if (report.type === "opened") {
+          info = report.info;
+          total = report.total;
+        } else if (report.type === "begin") {
+          trying = report;
+          const { operator, variant } = report.work;
+          options.progress(compiled.size, total, `${gpu.name} ${operator} ${variant}`);
+        } else {
+          compiled.set(report.number, report.result);
+          trying = undefined;
+        }
+      });
+      problem = undefined;
+      break;
+    } catch (error) {
+      options.interrupt.throwIfAborted();
+      if (!(error instanceof ChildError)) throw error;
+      problem = error.message;
+      if (end.aborted) {
+        problem = `not done after ${options.deadline / 1000} s`;
+        break;
+      }
+      if (trying === undefined) break;
+      const { number, work } = trying;
+      compiled.set(number, {
+        ...work,
+        code: number,
+        workgroup: [],
+        executables: [],
+        error: `the compiler died: ${error.message}`,
+      });
+    }
+  }
+  return {
+    gpu,
+    info,
+    compiled: [...compiled].sort(([a], [b]) => a - b).map(([, result]) => result),
+    ...problem === undefined ? {} : { problem },
+  };
+}
+
+async function runChild(
+  gpu: PretendedGpu,
+  { drivers, runtime, selection, keep, skip, stop }: CompileOptions & {
+    readonly skip: readonly number[];
+    readonly stop: AbortSignal;
+  },
+  report: (report: CollectReport) => void,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "gradsink-compilers-" });
+  try {
+    await Deno.mkdir(`${folder}/texts`);
+    const request: CollectRequest = {
+      runtime,
+      family: gpu.family,
+      selection,
+      log: `${folder}/log`,
+      texts: `${folder}/texts`,
+      skip,
+      ...keep === undefined ? {} : { keep: `${keep}/${gpu.name}` },
+    };
+    await talk(await startChild(gpu, drivers, folder), { request, stop, report });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function startChild(
+  gpu: PretendedGpu,
+  { libraries, shim, layers }: PreparedDrivers,
+  folder: string,
+): Promise<Deno.ChildProcess> {
+  const driver = `${folder}/driver.json`;
+  await Deno.writeTextFile(
+    driver,
+    JSON.stringify({
+      file_format_version: "1.0.0",
+      ICD: { api_version: "1.3.305", library_path: `${libraries}/libvulkan_${gpu.driver}.so` },
+    }),
+  );
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const script = fileURLToPath(new URL("./collect.ts", import.meta.url));
+  const permissions = ["--allow-env", "--allow-read", "--allow-write", "--allow-ffi"];
+  const options = ["run", "--quiet", "--no-prompt", "--config", `${root}deno.json`, ...permissions];
+  const loader = ["--library-path", libraries, "--preload", shim];
+  return new Deno.Command(`${libraries}/ld-linux-x86-64.so.2`, {
+    args: [...loader, Deno.execPath(), ...options, script],
+    env: {
+      NO_COLOR: "1",
+      XDG_RUNTIME_DIR: folder,
+      MESA_SHADER_CACHE_DISABLE: "true",
+      NVK_I_WANT_A_BROKEN_VULKAN_DRIVER: "1",
+      VK_DRIVER_FILES: driver,
+      VK_ICD_FILENAMES: driver,
+      VK_LAYER_PATH: layers,
+      VK_INSTANCE_LAYERS: "VK_LAYER_GRADSINK_compilers",
+      GRADSINK_LAYER_LOG: `${folder}/log`,
+      GRADSINK_LAYER_TEXTS: `${folder}/texts`,
+      GRADSINK_TUNING: "off",
+      ...gpu.environment,
+    },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function talk(
+  child: Deno.ChildProcess,
+  { request, stop, report }: {
+    readonly request: CollectRequest;
+    readonly stop: AbortSignal;
+    readonly report: (report: CollectReport) => void;
+  },
+): Promise<void> {
+  const kill = () => {
+    try {
+      child.kill("SIGKILL"); // a compiler at work answers to nothing else
+    } catch {
+      // it has ended by itself
+    }
+  };
+  stop.addEventListener("abort", kill);
+  if (stop.aborted) kill();
+  try {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(JSON.stringify(request))).catch(() => {});
+    await writer.close().catch(() => {});
+    const errors = new Response(child.stderr).text();
+    for await (const line of linesOf(child.stdout)) report(JSON.parse(line) as CollectReport);
+    const { success, signal, code } = await child.status;
+    const said = (await errors).trim().split("\n").slice(-2).join(" / ");
+    if (!success) throw new ChildError(`${signal ?? `exit code ${code}`}${said && `: ${said}`}`);
+  } finally {
+    kill();
+    stop.removeEventListener("abort", kill);
+  }
+}
+
+// A last line without its end is half a report of a process that died.
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    yield* lines.filter((line) => line !== "");
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The process on a pretended GPU: compiles kernels and writes what came of each to standard output, one line of JSON
+ * for each report. Started by child.ts, which writes the request to its standard input. Nothing is computed.
+ */
+import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
+import { describe, type GpuInfo } from "../../src/gpu/gpu_info.ts";
+import { type AssemblyLoop, loopsOf } from "./assembly.ts";
+import type { Executable } from "./figures.ts";
+import type { CompilerFamily } from "./gpus.ts";
+import { type KernelSelection, listWorks, type Work } from "./works.ts";
+
+/** What the process is asked. */
+export interface CollectRequest {
+  readonly runtime: "deno" | "dawn";
+  readonly family: CompilerFamily;
+  readonly selection: KernelSelection;
+  /** The file to which the layer writes, and the folder for its texts. */
+  readonly log: string;
+  readonly texts: string;
+  /** A folder for the assembly, the SPIR-V and the WGSL of every kernel. */
+  readonly keep?: string;
+  /** Numbers of kernels that were compiled, or failed, before. */
+  readonly skip: readonly number[];
+}
+
+/** What came of a kernel. */
+export interface Compiled extends Omit<Work, "code"> {
+  /** Equal for kernels with the same WGSL. */
+  readonly code: number;
+  readonly workgroup: readonly number[];
+  /** Empty if it did not compile. */
+  readonly executables: readonly Executable[];
+  /** Of the first executable, where its assembly is read. */
+  readonly loops?: readonly AssemblyLoop[];
+  /** Why it did not compile. */
+  readonly error?: string;
+}
+
+/** A line of the process. */
+export type CollectReport =
+  | { readonly type: "opened"; readonly info: GpuInfo; readonly total: number }
+  /** Before a kernel is compiled: what was tried when the process dies. */
+  | { readonly type: "begin"; readonly number: number; readonly work: Omit<Work, "code"> }
+  | { readonly type: "compiled"; readonly number: number; readonly result: Compiled };
+
+/** What is asked of the adapter, as far as it has it. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+async function openDevice(
+  runtime: "deno" | "dawn",
+): Promise<{ readonly device: GPUDevice; readonly info: GpuInfo; readonly dawn: unknown }> {
+  const dawn = runtime === "dawn"
+    ? (await import("webgpu")).create(["backend=vulkan"]) as unknown as GPU
+    : undefined;
+  const adapter = await (dawn ?? navigator.gpu).requestAdapter();
+  if (adapter === null) throw new Error("the driver gives no adapter");
+  const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
+  const listed = ["timestamp-query", "shader-f16"]
+    .filter((feature) => adapter.features.has(feature as GPUFeatureName));
+  const request = (features: readonly string[]) =>
+    adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits });
+  // Deno does not list subgroups, but has them.
+  const device = await request([...listed, "subgroups"]).catch(() => request(listed));
+  const info = describe(device, adapter, { runtime, backend: "vulkan" });
+  return { device, info: { ...info, software: false }, dawn };
+}
+
+interface LayerLine {
+  readonly number: number;
+  readonly workgroup: readonly number[];
+  readonly executables: readonly Executable[];
+}
+
+// The layer writes its line before the call that compiles returns.
+function layerLines(log: string): string[] {
+  try {
+    return Deno.readTextFileSync(log).trimEnd().split("\n").filter((line) => line !== "");
+  } catch {
+    return [];
+  }
+}
+
+async function compile(
+  device: GPUDevice,
+  { code, label }: { readonly code: string; readonly label: string },
+  { runtime, log }: CollectRequest,
+): Promise<{ readonly line?: LayerLine; readonly error?: string }> {
+  const before = layerLines(log).length;
+  if (runtime === "deno") device.pushErrorScope("validation");
+  const module = device.createShaderModule({ label, code });
+  device.createComputePipeline({
+    label,
+    layout: "auto",
+    compute: { module, entryPoint: "main" },
+  });
+  // Dawn's answers wait for a queue, which a pretended device does not have.
+  const error = runtime === "deno" ? await device.popErrorScope() : null;
+  const lines = layerLines(log);
+  if (error !== null) return { error: error.message };
+  return lines.length > before
+    ? { line: JSON.parse(lines.at(-1)!) as LayerLine }
+    : { error: "the driver made no pipeline" };
+}
+
+// The assembly of the first executable. The texts are kept under names that people find, or removed.
+function takeTexts(
+  { number }: LayerLine,
+  { name, code }: { readonly name: string; readonly code: string },
+  { texts, keep, family }: CollectRequest,
+): AssemblyLoop[] | undefined {
+  const own = [...Deno.readDirSync(texts)].map((entry) => entry.name)
+    .filter((each) => each.startsWith(`${number}.`));
+  const assembly = own.find((each) => /^\d+\.0\..*assembly$/i.test(each));
+  const loops = assembly === undefined
+    ? undefined
+    : loopsOf(Deno.readTextFileSync(`${texts}/${assembly}`), family);
+  for (const each of own) {
+    if (keep !== undefined) {
+      Deno.copyFileSync(`${texts}/${each}`, `${keep}/${name}${each.slice(each.indexOf("."))}`);
+    }
+    Deno.removeSync(`${texts}/${each}`);
+  }
+  if (keep !== undefined) Deno.writeTextFileSync(`${keep}/${name}.wgsl`, code);
+  return loops;
+}
+
+async function collect(
+  request: CollectRequest,
+  report: (report: CollectReport) => void,
+): Promise<void> {
+  const { device, info } = await openDevice(request.runtime);
+  const works = listWorks(createDryGpu(info), request.selection);
+  report({ type: "opened", info, total: works.length });
+  if (request.keep !== undefined) Deno.mkdirSync(request.keep, { recursive: true });
+  const codes = new Map<string, number>();
+  const known = new Map<number, Pick<Compiled, "workgroup" | "executables" | "loops" | "error">>();
+  for (const [number, { code, ...work }] of works.entries()) {
+    const id = codes.get(code) ?? number;
+    codes.set(code, id);
+    if (request.skip.includes(number)) continue;
+    let found = known.get(id);
+    if (found === undefined) {
+      report({ type: "begin", number, work });
+      const label = `${work.operator} ${work.variant} ${work.shape} ${work.file}`;
+      const { line, error } = await compile(device, { code, label }, request);
+      const name = label.replace(/[^\w.³×-]+/g, "_");
+      const loops = line && takeTexts(line, { name, code }, request);
+      found = {
+        workgroup: line?.workgroup ?? [],
+        executables: line?.executables ?? [],
+        ...loops === undefined ? {} : { loops },
+        ...error === undefined ? {} : { error },
+      };
+      known.set(id, found);
+    }
+    report({ type: "compiled", number, result: { ...work, code: id, ...found } });
+  }
+}
+
+if (import.meta.main) {
+  const request = await new Response(Deno.stdin.readable).json() as CollectRequest;
+  await collect(request, (report) => {
+    const bytes = new TextEncoder().encode(JSON.stringify(report) + "\n");
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  });
+  Deno.exit(0); // without taking the device down, whose queue does not exist
+}

@@ -1,0 +1,12 @@
+/** Where the drivers are kept. */
+import { projectCacheFolder } from "../../src/gpu/embedded/folders.ts";
+
+/**
+ * The drivers' folder without `--drivers`, in the user's cache.
+ *
+ * @throws {Error} if the environment names no cache folder
+ */
+export function defaultDriversFolder(): string {
+  const [HOME, XDG_CACHE_HOME] = ["HOME", "XDG_CACHE_HOME"].map((name) => Deno.env.get(name));
+  return `${projectCacheFolder({ HOME, XDG_CACHE_HOME })}/compilers`;
+}

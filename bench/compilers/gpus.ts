@@ -1,0 +1,92 @@
+/**
+ * The GPUs whose compilers can be asked without the GPU: Mesa's drivers for them, and the library (Mesa's drm-shim) that
+ * pretends to each driver that its device is there.
+ */
+
+/** Where a driver's statistics come from, which decides how they are read. */
+export type CompilerFamily = "amd" | "intel" | "nvidia" | "apple" | "qualcomm";
+
+/** A GPU that a driver can be told to compile for. */
+export interface PretendedGpu {
+  /** As in `--gpus`. */
+  readonly name: string;
+  /** What people know it as. */
+  readonly product: string;
+  readonly family: CompilerFamily;
+  /** The driver's library is `libvulkan_NAME.so`. */
+  readonly driver: string;
+  /** The library that pretends, `libNAME_noop_drm_shim.so`. */
+  readonly shim: string;
+  /** Which GPU it pretends. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Which release of the drivers: that of a stable distribution, or the newest, which knows more GPUs. */
+  readonly release: "stable" | "newest";
+}
+
+function amd(name: string, product: string): PretendedGpu {
+  return {
+    name,
+    product,
+    family: "amd",
+    driver: "radeon",
+    shim: "amdgpu",
+    environment: { AMDGPU_GPU_ID: name },
+    release: "stable",
+  };
+}
+
+function intel(name: string, product: string): PretendedGpu {
+  return {
+    name,
+    product,
+    family: "intel",
+    driver: "intel",
+    shim: "intel",
+    environment: { INTEL_STUB_GPU_PLATFORM: name },
+    release: "newest",
+  };
+}
+
+// Mesa's driver checks the bounds of every 4 bytes, which NVIDIA's own does not.
+function nvidia(name: string, product: string, chipset: string): PretendedGpu {
+  return {
+    name,
+    product,
+    family: "nvidia",
+    driver: "nouveau",
+    shim: "nouveau",
+    environment: { NOUVEAU_CHIPSET: chipset, GRADSINK_LAYER_UNCHECKED: "1" },
+    release: "newest",
+  };
+}
+
+/** All of them. */
+export const pretendedGpus: readonly PretendedGpu[] = [
+  amd("vega10", "Radeon RX Vega 64"),
+  amd("navi10", "Radeon RX 5700 XT"),
+  amd("navi21", "Radeon RX 6900 XT"),
+  amd("navi31", "Radeon RX 7900 XTX"),
+  intel("adl", "Iris Xe (Alder Lake)"),
+  intel("dg2", "Arc A770"),
+  intel("bmg", "Arc B580"),
+  nvidia("ga102", "GeForce RTX 3090", "172"),
+  nvidia("ad102", "GeForce RTX 4090", "192"),
+  {
+    name: "m1",
+    product: "Apple M1",
+    family: "apple",
+    driver: "asahi",
+    shim: "asahi",
+    environment: {},
+    release: "newest",
+  },
+  {
+    name: "adreno730",
+    product: "Adreno 730",
+    family: "qualcomm",
+    driver: "freedreno",
+    shim: "freedreno",
+    environment: { FD_GPU_ID: "730" },
+    release: "newest",
+  },
+];

@@ -1,0 +1,252 @@
+/**
+ * Puts the drivers into the user's cache: Mesa's, with the libraries that pretend devices, as Debian or Ubuntu build them;
+ * Intel's such library, which neither of them builds; and the layer that reads what the compilers report.
+ */
+import { findArchive, parseSystem, PrivateApt, type System } from "./apt.ts";
+import type { PretendedGpu } from "./gpus.ts";
+import { hasProgram, runProgram } from "./run.ts";
+
+/** The drivers of a GPU, on disk. */
+export interface PreparedDrivers {
+  /** The folder of libraries that the driver and the process on it are run with. */
+  readonly libraries: string;
+  /** The path of the library that pretends. */
+  readonly shim: string;
+  /** The folder of the layer and its description. */
+  readonly layers: string;
+}
+
+/** How to prepare. */
+export interface PrepareOptions {
+  /** Where the drivers are kept. */
+  readonly folder: string;
+  /** Told what is being done. */
+  readonly notice: (text: string) => void;
+  readonly interrupt: AbortSignal;
+}
+
+const LIBRARIES = "usr/lib/x86_64-linux-gnu";
+const LAYER = "libgradsink_layer.so";
+
+// What runs the drivers, and the headers that the layer is built with.
+const RUNTIME_PACKAGES = [
+  "mesa-vulkan-drivers",
+  "mesa-drm-shim",
+  "libvulkan1",
+  "libvulkan-dev",
+  "libc6",
+  "libgcc-s1",
+  "libstdc++6",
+];
+
+// What Intel's library is built with, besides the machine's own compiler: Mesa wants newer ones than a machine may have.
+const BUILD_PACKAGES = [
+  "meson",
+  "python3-mako",
+  "python3-yaml",
+  "python3-packaging",
+  "python3-setuptools",
+  "libdrm-dev",
+  "zlib1g-dev",
+  "libexpat1-dev",
+];
+
+/** The programs that must be on the machine, by the package that brings them. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  gcc: "gcc",
+  "g++": "g++",
+  ninja: "ninja-build",
+  bison: "bison",
+  flex: "flex",
+  "pkg-config": "pkg-config",
+  python3: "python3",
+  tar: "tar",
+  xz: "xz-utils",
+};
+
+// The releases by name. Ubuntu calls the one that it works on `devel`, Debian `sid`.
+const SUITES: Readonly<Record<System["id"], Readonly<Record<PretendedGpu["release"], string>>>> = {
+  debian: { stable: "trixie", newest: "sid" },
+  ubuntu: { stable: "devel", newest: "devel" },
+};
+
+const NOT_HERE =
+  "prepares its drivers on Debian and Ubuntu on x86-64 only: run it there, or in a " +
+  "container of either";
+
+/**
+ * Finds a GPU's drivers, and prepares them where they are missing.
+ *
+ * @param gpu the GPU
+ * @param options where they are kept, where notices go, and what ends it
+ * @throws {Error} if they are missing and cannot be prepared, saying what to install
+ */
+export async function prepareDrivers(
+  gpu: PretendedGpu,
+  options: PrepareOptions,
+): Promise<PreparedDrivers> {
+  const prepared = await findDrivers(gpu, options.folder);
+  if (prepared !== undefined) return prepared;
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") throw new Error(NOT_HERE);
+  const system = parseSystem(await Deno.readTextFile("/etc/os-release").catch(() => ""));
+  if (system === undefined) throw new Error(NOT_HERE);
+  await Deno.mkdir(options.folder, { recursive: true });
+  await installPrograms(options);
+  const root = await prepareRoot(system, gpu.release, options);
+  await prepareLayer(root, options);
+  if (gpu.shim === "intel") await prepareIntel(system, options);
+  const found = await findDrivers(gpu, options.folder);
+  if (found === undefined) {
+    throw new Error(`the drivers that were prepared lack lib${gpu.shim}_noop_drm_shim.so`);
+  }
+  return found;
+}
+
+/**
+ * A GPU's drivers, if they are prepared.
+ *
+ * @param gpu the GPU
+ * @param folder where drivers are kept
+ */
+export async function findDrivers(
+  gpu: PretendedGpu,
+  folder: string,
+): Promise<PreparedDrivers | undefined> {
+  const libraries = `${folder}/${gpu.release}/${LIBRARIES}`;
+  const name = `lib${gpu.shim}_noop_drm_shim.so`;
+  const shim = gpu.shim === "intel" ? `${folder}/${name}` : `${libraries}/${name}`;
+  const layers = `${folder}/layers`;
+  const source = await modified(new URL("./layer.c", import.meta.url));
+  const built = await modified(`${layers}/${LAYER}`);
+  const complete = await modified(`${folder}/${gpu.release}/.complete`) !== undefined &&
+    await modified(shim) !== undefined && built !== undefined && built >= (source ?? 0);
+  return complete ? { libraries, shim, layers } : undefined;
+}
+
+async function modified(path: string | URL): Promise<number | undefined> {
+  return await Deno.stat(path).then(({ mtime }) => mtime?.getTime() ?? 0, () => undefined);
+}
+
+async function installPrograms({ notice, interrupt }: PrepareOptions): Promise<void> {
+  const missing: string[] = [];
+  for (const [program, name] of Object.entries(PROGRAMS)) {
+    if (!await hasProgram(program)) missing.push(name);
+  }
+  if (!await modified("/usr/include/features.h")) missing.push("libc6-dev");
+  if (missing.length === 0) return;
+  const names = missing.join(" ");
+  if (Deno.uid() !== 0) {
+    throw new Error(`needs ${names}: sudo apt-get install ${names}, then run it again`);
+  }
+  notice(`installing ${names}`);
+  const program = { environment: { DEBIAN_FRONTEND: "noninteractive" }, interrupt };
+  const settings = ["-qq", "-o", "DPkg::Lock::Timeout=300"];
+  const install = ["install", "--yes", "--no-install-recommends", ...missing];
+  await runProgram(["apt-get", ...settings, "update"], program);
+  await runProgram(["apt-get", ...settings, ...install], program);
+}
+
+// Everything is made under a temporary name, so that what an interrupted run leaves is never taken for complete.
+async function prepareRoot(
+  system: System,
+  release: PretendedGpu["release"],
+  { folder, notice, interrupt }: PrepareOptions,
+): Promise<string> {
+  const root = `${folder}/${release}`;
+  if (await modified(`${root}/.complete`) !== undefined) return root;
+  const suite = SUITES[system.id][release];
+  notice(`fetching the drivers of ${system.id} ${suite}`);
+  const making = await Deno.makeTempDir({ dir: folder, prefix: `${release}-` });
+  try {
+    const archive = await findArchive(system, suite);
+    const apt = await PrivateApt.open(archive, `${making}/apt`, { interrupt });
+    await apt.unpack(RUNTIME_PACKAGES, `${making}/root`);
+    await Deno.writeTextFile(`${making}/root/.complete`, `${system.id} ${suite}\n`);
+    await replaceFolder(`${making}/root`, root);
+  } finally {
+    await Deno.remove(making, { recursive: true });
+  }
+  return root;
+}
+
+async function replaceFolder(from: string, to: string): Promise<void> {
+  await Deno.remove(to, { recursive: true }).catch(() => {});
+  await Deno.rename(from, to);
+}
+
+async function prepareLayer(
+  root: string,
+  { folder, notice, interrupt }: PrepareOptions,
+): Promise<void> {
+  const layers = `${folder}/layers`;
+  const source = new URL("./layer.c", import.meta.url);
+  const built = await modified(`${layers}/${LAYER}`);
+  if (built !== undefined && built >= (await modified(source) ?? 0)) return;
+  notice("building the layer");
+  await Deno.mkdir(layers, { recursive: true });
+  const made = `${layers}/${LAYER}.tmp`;
+  const flags = ["-O1", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden"];
+  const include = `-I${root}/usr/include`;
+  await runProgram(["gcc", ...flags, include, source.pathname, "-o", made], { interrupt });
+  await Deno.rename(made, `${layers}/${LAYER}`);
+  const layer = {
+    name: "VK_LAYER_GRADSINK_compilers",
+    type: "GLOBAL",
+    library_path: `./${LAYER}`,
+    api_version: "1.3.239",
+    implementation_version: "1",
+    description: "Writes down what the driver's compiler made of every compute pipeline",
+  };
+  const description = JSON.stringify({ file_format_version: "1.1.2", layer });
+  await Deno.writeTextFile(`${layers}/layer.json`, description);
+}
+
+// The features of Mesa that the library does not need.
+const WITHOUT = [
+  ...["vulkan-drivers", "gallium-drivers", "platforms", "video-codecs"].map((name) => `-D${name}=`),
+  ...["glx", "egl", "gbm", "gles1", "gles2", "llvm", "intel-rt", "valgrind", "zstd"]
+    .map((name) => `-D${name}=disabled`),
+  "-Dopengl=false",
+];
+
+async function prepareIntel(
+  system: System,
+  { folder, notice, interrupt }: PrepareOptions,
+): Promise<void> {
+  const name = "libintel_noop_drm_shim.so";
+  if (await modified(`${folder}/${name}`) !== undefined) return;
+  const suite = SUITES[system.id].stable;
+  notice("building the library that pretends Intel's GPUs: about two minutes");
+  const making = await Deno.makeTempDir({ dir: folder, prefix: "intel-" });
+  try {
+    const archive = await findArchive(system, suite);
+    const apt = await PrivateApt.open(archive, `${making}/apt`, { interrupt });
+    const tools = `${making}/tools`;
+    await apt.unpack(BUILD_PACKAGES, tools);
+    const source = await apt.source("mesa");
+    await Deno.mkdir(`${making}/mesa`);
+    const unpack = ["--extract", "--strip-components=1", `--directory=${making}/mesa`];
+    await runProgram(["tar", ...unpack, "--file", source], { interrupt });
+    const python = `${tools}/usr/lib/python3/dist-packages`;
+    // The machine's own headers first: its C library must match its compiler and linker.
+    const headers = ["", "/x86_64-linux-gnu"].map((end) => `-idirafter ${tools}/usr/include${end}`);
+    const environment = {
+      CFLAGS: headers.join(" "),
+      CXXFLAGS: headers.join(" "),
+      PYTHONPATH: python,
+      PYTHONDONTWRITEBYTECODE: "1",
+      PKG_CONFIG_LIBDIR: `${tools}/${LIBRARIES}/pkgconfig:${tools}/usr/share/pkgconfig`,
+      PKG_CONFIG_SYSROOT_DIR: tools,
+    };
+    const run = async (...command: [string, ...string[]]) =>
+      await runProgram(command, { cwd: `${making}/mesa`, environment, interrupt });
+    const meson = `${tools}/usr/bin/meson`;
+    const settings = [...WITHOUT, "-Dtools=drm-shim,intel", "-Dbuildtype=release"];
+    await run("python3", meson, "setup", "../build", ...settings);
+    await run("ninja", "-C", "../build", `src/intel/tools/${name}`);
+    await Deno.copyFile(`${making}/build/src/intel/tools/${name}`, `${folder}/${name}.tmp`);
+    await Deno.rename(`${folder}/${name}.tmp`, `${folder}/${name}`);
+  } finally {
+    await Deno.remove(making, { recursive: true });
+  }
+}

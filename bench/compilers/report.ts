@@ -1,0 +1,191 @@
+/** What the compilers made of the kernels, as tables and as JSON. */
+import { formatMarkdownTable, type Table } from "../../src/report/table.ts";
+import { type AssemblyLoop, fmaShare } from "./assembly.ts";
+import type { GpuResult } from "./child.ts";
+import { type Figures, figuresOf } from "./figures.ts";
+
+/** A kernel on a GPU. */
+export interface ReportRow extends Figures {
+  readonly gpu: string;
+  readonly operator: string;
+  readonly variant: string;
+  /** The calls that run the same kernel: `T1024 D64, T4096 D64`. */
+  readonly shapes: readonly string[];
+  /** Those of them that run it without a wish. */
+  readonly chosen: readonly string[];
+  readonly file: string;
+  readonly workgroup: readonly number[];
+  /** Of the FMAs among the instructions of the innermost loops. */
+  readonly fmaShare: number | undefined;
+  readonly loops: readonly AssemblyLoop[];
+}
+
+/** A kernel that did not compile on a GPU. */
+export interface ReportFailure {
+  readonly gpu: string;
+  readonly kernel: string;
+  readonly reason: string;
+}
+
+/** All that is reported. */
+export interface Report {
+  readonly rows: readonly ReportRow[];
+  readonly failures: readonly ReportFailure[];
+}
+
+/**
+ * Brings the results of all GPUs into one form. Calls that run the same kernel make one row.
+ *
+ * @param results of the GPUs
+ */
+export function reportOf(results: readonly GpuResult[]): Report {
+  const failures: ReportFailure[] = [];
+  const rows = results.flatMap(({ gpu, compiled, problem }): ReportRow[] => {
+    if (problem !== undefined) failures.push({ gpu: gpu.name, kernel: "", reason: problem });
+    const merged = new Map<string, ReportRow>();
+    for (const { operator, variant, shape, file, chosen, code, ...result } of compiled) {
+      const executable = result.executables[0];
+      const kernel = `${operator} ${variant} ${shape} ${file}`;
+      if (executable === undefined) {
+        failures.push({ gpu: gpu.name, kernel, reason: result.error ?? "the driver says nothing" });
+        continue;
+      }
+      const key = `${operator} ${variant} ${code}`;
+      const found = merged.get(key);
+      const loops = result.loops ?? [];
+      merged.set(key, {
+        gpu: gpu.name,
+        operator,
+        variant,
+        shapes: [...found?.shapes ?? [], shape],
+        chosen: [...found?.chosen ?? [], ...chosen ? [shape] : []],
+        file,
+        workgroup: result.workgroup,
+        ...figuresOf(executable, gpu),
+        fmaShare: fmaShare(loops),
+        loops,
+      });
+    }
+    return [...merged.values()];
+  });
+  return { rows, failures };
+}
+
+/**
+ * What runs by default and spills.
+ *
+ * @param report of the GPUs
+ */
+export function spillingDefaults({ rows }: Report): ReportRow[] {
+  return rows.filter(({ chosen, spills }) => chosen.length > 0 && spills > 0);
+}
+
+/** A row's kernel in a few words. */
+export function kernelText({ operator, variant, shapes, file }: ReportRow): string {
+  const name = file.replace(/^.*\/|\.wgsl(\.ts)?$/g, "");
+  return `${operator} ${variant} ${shapes.join(", ")} ${name}`;
+}
+
+function percent(share: number | undefined): string {
+  return share === undefined ? "" : `${Math.round(100 * share)} %`;
+}
+
+/**
+ * One row for each kernel and GPU.
+ *
+ * @param report of the GPUs
+ */
+export function longTable({ rows }: Report): Table {
+  const right = (title: string) => ({ title, align: "right" as const });
+  return {
+    columns: [
+      { title: "GPU" },
+      { title: "kernel" },
+      { title: "workgroup" },
+      right("subgroup"),
+      right("registers"),
+      right("spills"),
+      right("occupancy"),
+      right("instructions"),
+      right("FMAs in loops"),
+      { title: "default" },
+    ],
+    rows: rows.map((row) => [
+      row.gpu,
+      kernelText(row),
+      row.workgroup.filter((length) => length > 1).join("×") || "1",
+      String(row.subgroupSize),
+      String(row.registers),
+      row.spills === 0 ? "0" : { text: String(row.spills), tone: "bad" },
+      String(row.occupancy ?? ""),
+      String(row.instructions),
+      percent(row.fmaShare),
+      row.chosen.length === 0 ? "" : { text: "default", tone: "good" },
+    ]),
+  };
+}
+
+/** What the cells of {@linkcode wideTable} hold. */
+export const LEGEND =
+  "Registers of an invocation (AMD: vector registers; Apple: halves of 16 bits; Adreno: registers " +
+  "of four numbers; Intel: live registers of a thread, of 128, and the subgroup's lanes); occupancy (AMD: subgroups of " +
+  "a SIMD unit; NVIDIA: of a multiprocessor; Adreno: of a core; Apple: invocations of a core); the share of FMAs among " +
+  "the instructions of the loops; spills, if any; ← runs by default.";
+
+function cellOf(row: ReportRow): string {
+  const occupancy = row.occupancy === undefined ? `s${row.subgroupSize}` : `${row.occupancy}w`;
+  const spills = row.spills === 0 ? "" : ` !${row.spills}`;
+  const share = row.fmaShare === undefined ? "" : ` ${percent(row.fmaShare).replace(" ", "")}`;
+  return `${row.registers}r ${occupancy}${share}${spills}${row.chosen.length > 0 ? " ←" : ""}`;
+}
+
+/**
+ * One row for each kernel, one column for each GPU.
+ *
+ * @param report of the GPUs
+ */
+export function wideTable({ rows }: Report): Table {
+  const gpus = [...new Set(rows.map(({ gpu }) => gpu))];
+  const kernels = new Map<string, Map<string, string>>();
+  for (const row of rows) {
+    const name = kernelText(row);
+    const cells = kernels.get(name) ?? new Map<string, string>();
+    kernels.set(name, cells.set(row.gpu, cellOf(row)));
+  }
+  return {
+    columns: [{ title: "kernel" }, ...gpus.map((title) => ({ title }))],
+    rows: [...kernels].map(([name, cells]) => [name, ...gpus.map((gpu) => cells.get(gpu) ?? "–")]),
+  };
+}
+
+/**
+ * The wide table in Markdown, with its legend.
+ *
+ * @param report of the GPUs
+ */
+export function formatMarkdown(report: Report): string {
+  return `${LEGEND}\n\n${formatMarkdownTable(wideTable(report))}`;
+}
+
+/**
+ * Everything, for programs.
+ *
+ * @param report of the GPUs
+ * @param results of the GPUs
+ * @param runtime the WebGPU implementation
+ */
+export function formatJson(
+  report: Report,
+  results: readonly GpuResult[],
+  runtime: "deno" | "dawn",
+): string {
+  const gpus = results.map(({ gpu: { name, product }, info }) => ({
+    name,
+    product,
+    vendor: info?.vendor,
+    architecture: info?.architecture,
+    description: info?.description,
+  }));
+  const file = { schema: "gradsink-compilers/1", runtime, gpus, ...report };
+  return JSON.stringify(file, undefined, 1) + "\n";
+}

@@ -1,0 +1,68 @@
+/** Programs that the preparation starts. */
+
+/** A program that failed; the message ends with the last lines that it wrote. */
+export class ProgramError extends Error {
+  override readonly name = "ProgramError";
+}
+
+/** How a program runs. */
+export interface ProgramOptions {
+  readonly cwd?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Ends it. */
+  readonly interrupt?: AbortSignal;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @param command the program and its arguments
+ * @param options where it runs, its environment, and what ends it
+ * @returns what it wrote to standard output
+ * @throws {ProgramError} if it does not exist or fails
+ */
+export async function runProgram(
+  [program, ...args]: readonly [string, ...string[]],
+  { cwd, environment = {}, interrupt }: ProgramOptions = {},
+): Promise<string> {
+  const command = new Deno.Command(program, {
+    args,
+    env: { LC_ALL: "C", ...environment },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...cwd === undefined ? {} : { cwd },
+    ...interrupt === undefined ? {} : { signal: interrupt },
+  });
+  let output: Deno.CommandOutput;
+  try {
+    output = await command.output();
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    throw new ProgramError(missing ? `${program} is not installed` : String(error));
+  }
+  const [out, err] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
+  if (output.success) return out!;
+  interrupt?.throwIfAborted();
+  const lines = `${out}\n${err}`.trim().split("\n").slice(-4).join(" / ");
+  throw new ProgramError(`${program} ${args.slice(0, 2).join(" ")} failed: ${lines}`);
+}
+
+/**
+ * Whether a program can be started by its name.
+ *
+ * @param program its name
+ */
+export async function hasProgram(program: string): Promise<boolean> {
+  try {
+    await new Deno.Command(program, {
+      args: ["--version"],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return true;
+  } catch {
+    return false;
+  }
+}

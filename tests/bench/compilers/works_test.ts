@@ -1,0 +1,62 @@
+/** Which kernels are compiled. */
+import {
+  callsOf,
+  families,
+  familyNames,
+  listWorks,
+  shapeText,
+} from "../../../bench/compilers/works.ts";
+import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
+import { tunableOperators } from "../../../src/ops/tuning/operators.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { info } from "../../support/tuned_choice.ts";
+
+Deno.test("callsOf() puts lengths in place of the usual ones, each call once", () => {
+  const name = (operator: string, lengths: Record<string, number>) =>
+    callsOf(operator, lengths).map(shapeText);
+  assertEquals(name("attentionForward", {}), [
+    "T1024 D64",
+    "T1024 D128",
+    "T4096 D64",
+    "T4096 D128",
+  ]);
+  assertEquals(name("attentionForward", { D: 96, Hkv: 1, M: 7 }), [
+    "Hkv1 T1024 D96",
+    "Hkv1 T4096 D96",
+  ]);
+  assertEquals(name("rmsNormBackward", { d: 512, T: 9 }), ["d512"]);
+  assertEquals(name("matmul", {}), ["512³", "2048³"]);
+  assertEquals(name("matmul", { M: 64 }), ["64×512×512", "64×2048×2048"]);
+});
+
+Deno.test("every operator is in a family, with usual lengths of its own", () => {
+  assertEquals(Object.values(families).flat().sort(), [...tunableOperators.keys()].sort());
+  for (const [operator, { dimensionNames }] of tunableOperators) {
+    const calls = callsOf(operator, {});
+    assert(calls.length > 0, operator);
+    const needed = dimensionNames.filter((name) => !name.startsWith("transpose"));
+    for (const call of calls) assertEquals(Object.keys(call), needed, operator);
+  }
+});
+
+Deno.test("listWorks() lists the kernels that tuning tries, the f16 ones, and the defaults alone", () => {
+  const list = (variants: "all" | "chosen" | readonly string[], lengths = {}) =>
+    listWorks(createDryGpu({ ...info, features: [...info.features, "shader-f16"] }), {
+      kernels: familyNames,
+      variants,
+      lengths,
+    });
+  const all = list("all");
+  assert(all.every(({ code, file }) => code.includes("fn main") && file.includes(".wgsl")));
+  const names = new Set(all.map(({ variant }) => variant));
+  for (const name of ["tiled-128", "tiled-128-f16", "portable", "adamWKernel"]) {
+    assert(names.has(name), name);
+  }
+  assert(!names.has("barrier-free"), "a kernel for the CPU on hardware");
+  const chosen = list("chosen");
+  assert(chosen.length > 0 && chosen.every((work) => work.chosen));
+  assertEquals(chosen, all.filter((work) => work.chosen));
+  // Named, it is compiled all the same.
+  const named = list(["barrier-free"]).filter(({ operator }) => operator !== "model");
+  assertEquals([...new Set(named.map(({ variant }) => variant))], ["barrier-free"]);
+});
