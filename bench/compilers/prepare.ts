@@ -2,6 +2,7 @@
  * Puts the drivers into the user's cache: Mesa's, with the libraries that pretend devices, as Debian or Ubuntu build them;
  * Intel's such library, which neither of them builds; and the layer that reads what the compilers report.
  */
+import { fileURLToPath } from "node:url";
 import { findArchive, parseSystem, PrivateApt, type System } from "./apt.ts";
 import type { PretendedGpu } from "./gpus.ts";
 import { hasProgram, runProgram } from "./run.ts";
@@ -27,6 +28,7 @@ export interface PrepareOptions {
 
 const LIBRARIES = "usr/lib/x86_64-linux-gnu";
 const LAYER = "libgradsink_layer.so";
+const DESCRIPTION = "layer.json";
 
 // What runs the drivers, and the headers that the layer is built with.
 const RUNTIME_PACKAGES = [
@@ -115,16 +117,26 @@ export async function findDrivers(
   const libraries = `${folder}/${gpu.release}/${LIBRARIES}`;
   const name = `lib${gpu.shim}_noop_drm_shim.so`;
   const shim = gpu.shim === "intel" ? `${folder}/${name}` : `${libraries}/${name}`;
-  const layers = `${folder}/layers`;
-  const source = await modified(new URL("./layer.c", import.meta.url));
-  const built = await modified(`${layers}/${LAYER}`);
-  const complete = await modified(`${folder}/${gpu.release}/.complete`) !== undefined &&
-    await modified(shim) !== undefined && built !== undefined && built >= (source ?? 0);
-  return complete ? { libraries, shim, layers } : undefined;
+  const layers = await layersFolder(folder);
+  const needed = [`${folder}/${gpu.release}/.complete`, shim, `${layers}/${DESCRIPTION}`];
+  for (const path of needed) if (!await exists(path)) return undefined;
+  return { libraries, shim, layers };
 }
 
-async function modified(path: string | URL): Promise<number | undefined> {
-  return await Deno.stat(path).then(({ mtime }) => mtime?.getTime() ?? 0, () => undefined);
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+const layerSource = new URL("./layer.c", import.meta.url);
+
+// Named by what it is built from: another source is another layer.
+async function layersFolder(folder: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(layerSource));
+  return `${folder}/layer-${encodeHex(digest).slice(0, 12)}`;
+}
+
+function encodeHex(bytes: ArrayBuffer): string {
+  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function installPrograms({ notice, interrupt }: PrepareOptions): Promise<void> {
@@ -132,7 +144,7 @@ async function installPrograms({ notice, interrupt }: PrepareOptions): Promise<v
   for (const [program, name] of Object.entries(PROGRAMS)) {
     if (!await hasProgram(program)) missing.push(name);
   }
-  if (!await modified("/usr/include/features.h")) missing.push("libc6-dev");
+  if (!await exists("/usr/include/features.h")) missing.push("libc6-dev");
   if (missing.length === 0) return;
   const names = missing.join(" ");
   if (Deno.uid() !== 0) {
@@ -153,7 +165,7 @@ async function prepareRoot(
   { folder, notice, interrupt }: PrepareOptions,
 ): Promise<string> {
   const root = `${folder}/${release}`;
-  if (await modified(`${root}/.complete`) !== undefined) return root;
+  if (await exists(`${root}/.complete`)) return root;
   const suite = SUITES[system.id][release];
   notice(`fetching the drivers of ${system.id} ${suite}`);
   const making = await Deno.makeTempDir({ dir: folder, prefix: `${release}-` });
@@ -178,17 +190,14 @@ async function prepareLayer(
   root: string,
   { folder, notice, interrupt }: PrepareOptions,
 ): Promise<void> {
-  const layers = `${folder}/layers`;
-  const source = new URL("./layer.c", import.meta.url);
-  const built = await modified(`${layers}/${LAYER}`);
-  if (built !== undefined && built >= (await modified(source) ?? 0)) return;
+  const layers = await layersFolder(folder);
+  if (await exists(`${layers}/${DESCRIPTION}`)) return;
   notice("building the layer");
   await Deno.mkdir(layers, { recursive: true });
-  const made = `${layers}/${LAYER}.tmp`;
   const flags = ["-O1", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden"];
   const include = `-I${root}/usr/include`;
-  await runProgram(["gcc", ...flags, include, source.pathname, "-o", made], { interrupt });
-  await Deno.rename(made, `${layers}/${LAYER}`);
+  const made = ["-o", `${layers}/${LAYER}`];
+  await runProgram(["gcc", ...flags, include, fileURLToPath(layerSource), ...made], { interrupt });
   const layer = {
     name: "VK_LAYER_GRADSINK_compilers",
     type: "GLOBAL",
@@ -198,7 +207,7 @@ async function prepareLayer(
     description: "Writes down what the driver's compiler made of every compute pipeline",
   };
   const description = JSON.stringify({ file_format_version: "1.1.2", layer });
-  await Deno.writeTextFile(`${layers}/layer.json`, description);
+  await Deno.writeTextFile(`${layers}/${DESCRIPTION}`, description); // last: now it is complete
 }
 
 // The features of Mesa that the library does not need.
@@ -214,7 +223,7 @@ async function prepareIntel(
   { folder, notice, interrupt }: PrepareOptions,
 ): Promise<void> {
   const name = "libintel_noop_drm_shim.so";
-  if (await modified(`${folder}/${name}`) !== undefined) return;
+  if (await exists(`${folder}/${name}`)) return;
   const suite = SUITES[system.id].stable;
   notice("building the library that pretends Intel's GPUs: about two minutes");
   const making = await Deno.makeTempDir({ dir: folder, prefix: "intel-" });

@@ -83,7 +83,7 @@ export function spillingDefaults({ rows }: Report): ReportRow[] {
 /** A row's kernel in a few words. */
 export function kernelText({ operator, variant, shapes, file }: ReportRow): string {
   const name = file.replace(/^.*\/|\.wgsl(\.ts)?$/g, "");
-  return `${operator} ${variant} ${shapes.join(", ")} ${name}`;
+  return [operator, variant, shapes.join(", "), name].filter((text) => text !== "").join(" ");
 }
 
 function percent(share: number | undefined): string {

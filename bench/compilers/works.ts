@@ -1,9 +1,10 @@
 /** Which kernels are compiled: every operator's variants on usual lengths, and what a model needs beside them. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import type { Kernel } from "../../src/gpu/pipelines.ts";
 import { recordPlan } from "../../src/gpu/dry_gpu.ts";
-import * as modelKernels from "../../src/ops/model/kernels.ts";
+import { Llama } from "../../src/model/llama.ts";
+import { AdamW } from "../../src/model/optimizer.ts";
 import { type Dimensions, tunableOperators } from "../../src/ops/tuning/operators.ts";
+import { initialValues, listParameters } from "../../src/reference/llama/parameters.ts";
 
 /** What `--kernels` chooses from, with the operators of each. */
 export const families = {
@@ -87,40 +88,42 @@ export function shapeText(dimensions: Dimensions): string {
   return [sides, ...others].join(" ");
 }
 
+/** A kernel that was asked for while something was planned. */
+interface Heard {
+  readonly operator: string;
+  readonly file: string;
+  readonly code: string;
+}
+
 /**
  * Lists the kernels of a selection on a GPU.
  *
- * @param dry made by `createDryGpu`: the lists of what kernels are made of are kept as they are compiled on it
+ * @param dry made by `createDryGpu`; what is compiled on it is overheard from now on
  * @param selection which kernels
  */
 export function listWorks(dry: Gpu, selection: KernelSelection): Work[] {
-  const files = overhearFiles(dry);
-  const works: Work[] = [];
-  for (const family of selection.kernels) {
-    if (family === "model") works.push(...modelWorks(dry, files));
-    for (const name of families[family]) {
-      works.push(...operatorWorks(dry, files, { name, selection }));
-    }
-  }
-  return works;
+  const heard = overhear(dry);
+  return selection.kernels.flatMap((family) =>
+    family === "model"
+      ? modelWorks(dry, heard)
+      : families[family].flatMap((name) => operatorWorks(dry, heard, { name, selection }))
+  );
 }
 
-// By WGSL: the file of a kernel is that of its last part.
-function overhearFiles(dry: Gpu): ReadonlyMap<string, string> {
-  const files = new Map<string, string>();
-  const get = dry.pipelines.get.bind(dry.pipelines);
-  dry.pipelines.get = (operator, kernel) => {
-    const pipeline = get(operator, kernel);
-    const { code } = pipeline as unknown as { readonly code: string };
-    files.set(code, kernel.parts.at(-1)!.file);
-    return pipeline;
+// A kernel's file is that of its last part.
+function overhear(dry: Gpu): readonly Heard[] {
+  const heard: Heard[] = [];
+  const compile = dry.pipelines.compile.bind(dry.pipelines);
+  dry.pipelines.compile = (operator, kernel) => {
+    heard.push({ operator, file: kernel.parts.at(-1)!.file, code: kernel.code });
+    return compile(operator, kernel);
   };
-  return files;
+  return heard;
 }
 
 function operatorWorks(
   dry: Gpu,
-  files: ReadonlyMap<string, string>,
+  heard: readonly Heard[],
   { name, selection }: { readonly name: string; readonly selection: KernelSelection },
 ): Work[] {
   const operator = tunableOperators.get(name)!;
@@ -137,7 +140,7 @@ function operatorWorks(
       using plan = operator.plan(dry, call, variant);
       const codes = new Set(recordPlan(plan).dispatches.map(({ code }) => code));
       for (const code of codes) {
-        const file = files.get(code)!;
+        const { file } = heard.find((each) => each.code === code)!;
         const shape = shapeText(call);
         works.push({ operator: name, variant, shape, file, chosen: variant === chosen, code });
       }
@@ -146,16 +149,37 @@ function operatorWorks(
   return works;
 }
 
-// Their functions take the length of a row, or of a head for projections.
-function modelWorks(dry: Gpu, files: ReadonlyMap<string, string>): Work[] {
-  return Object.entries(modelKernels).map(([name, given]): Work => {
-    const columns = name.includes("rojections") ? 64 : 1024;
-    const made: unknown = typeof given === "function"
-      ? (given as (columns: number) => unknown)(columns)
-      : given;
-    const kernel = (made as { readonly kernel?: Kernel }).kernel ?? made as Kernel;
-    const { code } = dry.pipelines.get(name, kernel) as unknown as { readonly code: string };
-    const file = files.get(code)!;
-    return { operator: "model", variant: name, shape: `d${columns}`, file, chosen: true, code };
-  });
+const modelConfig = {
+  vocabulary: 1024,
+  layers: 1,
+  modelDim: 256,
+  queryHeads: 4,
+  keyValueHeads: 2,
+  headDim: 64,
+  feedForwardDim: 512,
+  normEpsilon: 1e-5,
+  ropeBase: 10_000,
+  tiedHead: true,
+  vScale: "learned" as const,
+  layersWithoutAttention: [],
+};
+
+// What training a model compiles beside the operators with several variants.
+function modelWorks(dry: Gpu, heard: readonly Heard[]): Work[] {
+  const before = heard.length;
+  const parameters = new Map(
+    listParameters(modelConfig).map((each) => [each.name, initialValues(each, { seed: 1 })]),
+  );
+  using model = new Llama(dry, { config: modelConfig, batch: 2, context: 64, parameters });
+  using _optimizer = new AdamW(dry, model);
+  const others = heard.slice(before).filter(({ operator }) => !tunableOperators.has(operator));
+  const byCode = new Map(others.map((each) => [each.code, each]));
+  return [...byCode.values()].map(({ operator, file, code }) => ({
+    operator: "model",
+    variant: operator,
+    shape: "",
+    file,
+    chosen: true,
+    code,
+  }));
 }

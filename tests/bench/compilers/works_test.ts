@@ -49,7 +49,7 @@ Deno.test("listWorks() lists the kernels that tuning tries, the f16 ones, and th
   const all = list("all");
   assert(all.every(({ code, file }) => code.includes("fn main") && file.includes(".wgsl")));
   const names = new Set(all.map(({ variant }) => variant));
-  for (const name of ["tiled-128", "tiled-128-f16", "portable", "adamWKernel"]) {
+  for (const name of ["tiled-128", "tiled-128-f16", "portable", "adamW"]) {
     assert(names.has(name), name);
   }
   assert(!names.has("barrier-free"), "a kernel for the CPU on hardware");
