@@ -1,4 +1,6 @@
 /** `deno task page:build`: makes the page's static files in bench/browser/dist. */
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { readdir } from "node:fs/promises";
 import config from "../../deno.json" with { type: "json" };
 import { describeSuite } from "../../src/cli/shared/machine.ts";
@@ -44,10 +46,10 @@ export interface BuildOptions {
  * @throws {Error} if the bundler fails, with what it said
  */
 export async function buildPage({ folder = distribution }: BuildOptions = {}): Promise<void> {
-  const target = folder.pathname.replace(/\/$/, "");
-  await Deno.mkdir(new URL("./", new URL(`file://${target}`)), { recursive: true });
+  const target = resolve(fileURLToPath(folder));
+  await Deno.mkdir(dirname(target), { recursive: true });
   const made = await Deno.makeTempDir({
-    dir: new URL("./", new URL(`file://${target}`)).pathname,
+    dir: dirname(target),
     prefix: ".page-",
     suffix: ".tmp",
   });
@@ -81,7 +83,7 @@ async function bundle(folder: string): Promise<void> {
   const settings = `${folder}/imports.json`;
   await Deno.writeTextFile(settings, JSON.stringify({ imports: bundleImports() }));
   const entries = ["page.ts", "worker.ts"].map((name) =>
-    new URL(`bench/browser/page/${name}`, root).pathname
+    fileURLToPath(new URL(`bench/browser/page/${name}`, root))
   );
   const { success, stderr } = await new Deno.Command(thisDeno(), {
     args: [

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { bench } from "../../src/cli/bench.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { readResultFile, writeResultFile } from "../../src/measure/result_file/store.ts";
@@ -30,7 +31,7 @@ function testBench(name: string, fn: (folder: string) => Promise<void>): void {
   });
 }
 
-const main = new URL("./programs/bench_main.ts", import.meta.url).pathname;
+const main = fileURLToPath(new URL("./programs/bench_main.ts", import.meta.url));
 
 interface Bench {
   readonly child?: "fake_child.ts" | "faulty_child.ts";
@@ -43,7 +44,7 @@ interface Bench {
 }
 
 function start(args: readonly string[], { child = "fake_child.ts", fake = {}, cwd }: Bench = {}) {
-  const module = new URL(`./programs/${child}`, import.meta.url).pathname;
+  const module = fileURLToPath(new URL(`./programs/${child}`, import.meta.url));
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-lock", "-A", main, module, ...args],
     env: { FAKE_CHILD: JSON.stringify(fake), NO_COLOR: "1" },

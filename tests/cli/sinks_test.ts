@@ -17,6 +17,9 @@ import {
 } from "../support/assert/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 import { recordOutput } from "../support/output.ts";
+import { testWith } from "../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 const settings: RunSettings = {
   schema: RUN_SCHEMA,
@@ -123,7 +126,7 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-Deno.test("sinks measures the newest checkpoint of a run, as tables and as JSON", async () => {
+test("sinks measures the newest checkpoint of a run, as tables and as JSON", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "my run");
     await makeRun(path, [3, 20]);
@@ -193,7 +196,7 @@ async function trainingLoss(
   return losses.reduce((sum, loss) => sum + loss / count, 0);
 }
 
-Deno.test("sinks --split=training measures on what the run's next step trains on", async () => {
+test("sinks --split=training measures on what the run's next step trains on", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "run");
     const accumulated = { ...settings, accumulation: 3 };
@@ -219,7 +222,7 @@ Deno.test("sinks --split=training measures on what the run's next step trains on
   });
 });
 
-Deno.test("sinks says in one line what is wrong with a run, and writes nothing", async () => {
+test("sinks says in one line what is wrong with a run, and writes nothing", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "run");
     const fails = async (args: readonly string[], message: string, code = 1) => {
@@ -252,7 +255,7 @@ Deno.test("sinks says in one line what is wrong with a run, and writes nothing",
   });
 });
 
-Deno.test("sinks refuses checkpoints that are truncated, of another shape, or hold NaN", async () => {
+test("sinks refuses checkpoints that are truncated, of another shape, or hold NaN", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "run");
     await makeRun(path, [1]);
@@ -284,7 +287,7 @@ Deno.test("sinks refuses checkpoints that are truncated, of another shape, or ho
   });
 });
 
-Deno.test("sinks names the state in which a model's numbers end", async () => {
+test("sinks names the state in which a model's numbers end", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "run");
     await makeRun(path, [1]);

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { train, type TrainOutput } from "../../src/cli/train.ts";
 import { parseTrain, trainHelp } from "../../src/cli/train/options.ts";
@@ -9,6 +10,9 @@ import type { RunProgress } from "../../src/experiments/run.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
 import { type RecordedOutput, recordOutput } from "../support/output.ts";
+import { testWith } from "../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 function recorder(): TrainOutput & RecordedOutput {
   const progress = { write: () => {}, columns: () => undefined, now: () => 0 };
@@ -74,7 +78,7 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
   assertEquals(mistakes.length, 21);
 });
 
-Deno.test("train refuses what it cannot work with by one line and exit code 1, and writes nothing", () =>
+test("train refuses what it cannot work with by one line and exit code 1, and writes nothing", () =>
   inFolder(async (folder) => {
     const short = join(folder, "short.txt");
     const empty = join(folder, "empty");
@@ -103,7 +107,7 @@ Deno.test("train refuses what it cannot work with by one line and exit code 1, a
     ]);
   }));
 
-Deno.test("train trains on a text's own bigrams, and sums up what it found", () =>
+test("train trains on a text's own bigrams, and sums up what it found", () =>
   inFolder(async (folder) => {
     const text = join(folder, "text.txt");
     await Deno.writeTextFile(
@@ -144,8 +148,8 @@ Deno.test("train trains on a text's own bigrams, and sums up what it found", () 
   }));
 
 const mayRun = (await Deno.permissions.query({ name: "run" })).state === "granted";
-const program = new URL("../../src/cli/train.ts", import.meta.url).pathname;
-const config = new URL("../../deno.json", import.meta.url).pathname;
+const program = fileURLToPath(new URL("../../src/cli/train.ts", import.meta.url));
+const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
 const denoArgs = ["run", "--quiet", "--no-lock", "-A", `--config=${config}`, program];
 
 Deno.test({

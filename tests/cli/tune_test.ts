@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { parseTune } from "../../src/cli/tune/options.ts";
 import { UsageError } from "../../src/cli/shared/arguments.ts";
 import { probeAdapter } from "../../src/gpu/adapter/probe.ts";
@@ -38,7 +39,7 @@ function testTune(
 }
 
 function local(name: string): string {
-  return new URL(`./programs/${name}`, import.meta.url).pathname;
+  return fileURLToPath(new URL(`./programs/${name}`, import.meta.url));
 }
 
 function usualCache(): string {

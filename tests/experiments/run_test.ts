@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { dirname, join } from "node:path";
 import { readMetrics } from "../../src/experiments/run/metrics.ts";
 import { NonFiniteError, RunError } from "../../src/experiments/run/error.ts";
@@ -16,6 +17,9 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "../support
 import { inFolder } from "../support/folder.ts";
 import { testGpu } from "../support/gpu.ts";
 import { TINY_RUN } from "./tiny_run.ts";
+import { testWith } from "../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 /** On one device for all, which compiles once. */
 async function trainRun(options: RunOptions, hooks?: RunHooks): Promise<RunResult> {
@@ -57,7 +61,7 @@ async function outcome(folder: string): Promise<unknown> {
   return { files, rows };
 }
 
-Deno.test("trainRun() trains, measures and saves, at the steps that the settings say", () =>
+test("trainRun() trains, measures and saves, at the steps that the settings say", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
     const seen: RunProgress[] = [];
@@ -90,7 +94,7 @@ Deno.test("trainRun() trains, measures and saves, at the steps that the settings
     assertEquals(await readMetrics(metricsPath(folder)), rows);
   }));
 
-Deno.test("trainRun() gives the same bits, stopped at any step or not", () =>
+test("trainRun() gives the same bits, stopped at any step or not", () =>
   inFolder(async (parent) => {
     const whole = await wholeRun();
     const parts = join(parent, "parts");
@@ -131,7 +135,7 @@ Deno.test({
     inFolder(async (parent) => {
       const whole = await wholeRun();
       const killed = join(parent, "killed");
-      const program = new URL("./tiny_run.ts", import.meta.url).pathname;
+      const program = fileURLToPath(new URL("./tiny_run.ts", import.meta.url));
       // A moment is a line of progress, and a delay after it.
       const moments = randomUniform({ seed: Date.now(), length: 20 });
       const kills: string[] = [];
@@ -167,7 +171,7 @@ Deno.test({
     }),
 });
 
-Deno.test("trainRun() names the step, the tensor and the last good checkpoint where numbers stop being finite", () =>
+test("trainRun() names the step, the tensor and the last good checkpoint where numbers stop being finite", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
     // The optimizer's step is so large that the products of what it leaves overflow.
@@ -219,7 +223,7 @@ Deno.test("trainRun() names the step, the tensor and the last good checkpoint wh
     assertEquals((await listCheckpoints(later)).at(-1)!.step, step);
   }));
 
-Deno.test("trainRun() refuses before anything is written", () =>
+test("trainRun() refuses before anything is written", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
     const untouched = async () =>
@@ -253,7 +257,7 @@ Deno.test("trainRun() refuses before anything is written", () =>
     await assertRejects(() => begin(folder), RunError, "is not empty, wanted a new folder");
   }));
 
-Deno.test("trainRun() goes on with nothing but a sound run of the same settings", () =>
+test("trainRun() goes on with nothing but a sound run of the same settings", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
     await begin(folder, {

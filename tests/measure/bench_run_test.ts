@@ -5,11 +5,9 @@ import type { Batch, MeasuringSession, OpenedAdapter } from "../../src/measure/c
 import type { ResultFile } from "../../src/measure/result_file.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { shapesOf } from "../../src/measure/workloads/shapes.ts";
+import text from "../../fixtures/lavapipe-deno.json" with { type: "text" };
 import { assert, assertEquals } from "../support/assert/assert.ts";
 
-const text = await Deno.readTextFile(
-  new URL("../../fixtures/lavapipe-deno.json", import.meta.url),
-);
 const fixture = parseResultFile(text, "fixture");
 const opened = {
   type: "opened",

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import {
   type Checkpoint,
@@ -15,6 +16,9 @@ import { listParameters } from "../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
 import { llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
+import { testWith } from "../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 const config: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
 
@@ -32,7 +36,7 @@ async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
 }
 
-Deno.test("writeCheckpoint() and readCheckpoint() keep every bit, in Hugging Face's layout", () =>
+test("writeCheckpoint() and readCheckpoint() keep every bit, in Hugging Face's layout", () =>
   inFolder(async (folder) => {
     const checkpoint = checkpointOf(7);
     const path = join(folder, "step-7");
@@ -54,7 +58,7 @@ Deno.test("writeCheckpoint() and readCheckpoint() keep every bit, in Hugging Fac
     );
   }));
 
-Deno.test("readModel() needs no optimizer and reads a plain Llama", () =>
+test("readModel() needs no optimizer and reads a plain Llama", () =>
   inFolder(async (folder) => {
     const path = join(folder, "model");
     const plain: LlamaConfig = { ...SMALL_LLAMA, layersWithoutAttention: [] };
@@ -84,7 +88,7 @@ Deno.test("readModel() needs no optimizer and reads a plain Llama", () =>
     );
   }));
 
-Deno.test("readCheckpoint() refuses a damaged checkpoint, naming the file", () =>
+test("readCheckpoint() refuses a damaged checkpoint, naming the file", () =>
   inFolder(async (folder) => {
     const path = join(folder, "c");
     const file = (name: string) => join(path, name);
@@ -130,7 +134,7 @@ Deno.test("readCheckpoint() refuses a damaged checkpoint, naming the file", () =
     assertEquals(await namesIn(folder), []);
   }));
 
-Deno.test("writeCheckpoint() leaves nothing behind where it fails, and removeHalfWritten() what was killed", () =>
+test("writeCheckpoint() leaves nothing behind where it fails, and removeHalfWritten() what was killed", () =>
   inFolder(async (folder) => {
     const path = join(folder, "c");
     await writeCheckpoint(path, checkpointOf(1));
@@ -162,7 +166,7 @@ Deno.test({
     inFolder(async (folder) => {
       await writeCheckpoint(join(folder, "step-1"), checkpointOf(1));
       // In place of a full disk: no file may grow beyond 4 KiB, where the model takes 10.
-      const child = new URL("./checkpoint_child.ts", import.meta.url).pathname;
+      const child = fileURLToPath(new URL("./checkpoint_child.ts", import.meta.url));
       const program = [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", child];
       const { stdout, stderr } = await new Deno.Command("sh", {
         args: ["-c", `trap '' XFSZ; ulimit -f 8; exec "$@"`, "sh", ...program, folder],

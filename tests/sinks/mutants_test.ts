@@ -5,6 +5,9 @@ import { pathToFileURL } from "node:url";
 import { assert } from "../support/assert/assert.ts";
 import { sinkProperties } from "../support/properties/sinks/list.ts";
 import type { SinkModules } from "../support/properties/sinks/property.ts";
+import { testWith } from "../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 /** A file of src/sinks/, and what stands there instead of what. */
 interface Mutant {
@@ -232,7 +235,7 @@ async function loadMutant(into: string, { file, from, to }: Mutant): Promise<Sin
 }
 
 for (const [name, mutant] of Object.entries(mutants)) {
-  Deno.test(`sinks: properties fail when ${name}`, async () => {
+  test(`sinks: properties fail when ${name}`, async () => {
     const into = await Deno.makeTempDir();
     try {
       const modules = await loadMutant(into, mutant);

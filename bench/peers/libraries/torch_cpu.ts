@@ -1,4 +1,5 @@
 /** PyTorch on the CPU, seen from outside: python3 with torch, where it is installed. */
+import { fileURLToPath } from "node:url";
 import { absentContender, type Contender, startContender } from "../contender.ts";
 import type { PeerRequest } from "../protocol.ts";
 import { EPSILON, inputsOf, type Work, works } from "../works.ts";
@@ -26,7 +27,7 @@ export async function startTorch(
   const script = new URL("torch_cpu.py", import.meta.url);
   const reasons: string[] = [];
   for (const command of pythons) {
-    const contender = startContender([decodeURIComponent(script.pathname)], { command });
+    const contender = startContender([fileURLToPath(script)], { command });
     const reply = await contender.ready;
     if (reply.type === "ready") return withNumbers(contender, known);
     await contender.close();

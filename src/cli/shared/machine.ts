@@ -1,4 +1,5 @@
 /** What the bench records of the machine and of itself, and how it starts its children. */
+import { fileURLToPath } from "node:url";
 import { cpus } from "node:os";
 import config from "../../../deno.json" with { type: "json" };
 import { packageCacheFolder, projectCacheFolder } from "../../gpu/embedded/folders.ts";
@@ -27,7 +28,7 @@ async function gitCommit(): Promise<string | null> {
   if (root === undefined || (await Deno.permissions.query(git)).state !== "granted") return null;
   const ask = async (...args: string[]): Promise<string | undefined> => {
     const { success, stdout } = await new Deno.Command("git", {
-      args: ["-C", decodeURIComponent(root.pathname), ...args],
+      args: ["-C", fileURLToPath(root), ...args],
       stderr: "null",
     }).output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;

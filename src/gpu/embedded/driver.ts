@@ -25,6 +25,7 @@
  * Licenses: SwiftShader and the Khronos Vulkan loader are Apache-2.0, the package that carries them is MIT, and
  * modern-tar, which unpacks them, is MIT.
  */
+import { fileURLToPath } from "node:url";
 import {
   driverFileHashes,
   embeddedPackage,
@@ -236,7 +237,7 @@ async function fetchArchive(): Promise<Uint8Array<ArrayBuffer>> {
     );
   }
   // Deno's own word for the path; it lies elsewhere than foreseen where the project has a node_modules folder.
-  const path = decodeURIComponent(archive.pathname);
+  const path = fileURLToPath(archive);
   requirePermissions([{ name: "read", value: path }], { action: "installEmbeddedDriver" });
   try {
     return await Deno.readFile(path);

@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import { buildPage } from "../../../bench/browser/build.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 
@@ -16,7 +17,7 @@ Deno.test({
   async fn() {
     const parent = await Deno.makeTempDir();
     try {
-      const folder = new URL(`file://${parent}/dist/`);
+      const folder = new URL("dist/", pathToFileURL(`${parent}/`));
       await buildPage({ folder });
       let weight = 0;
       const names: string[] = [];

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { parseHTML } from "linkedom";
 import { bundleImports } from "../../../bench/browser/build.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
@@ -113,7 +114,7 @@ async function draw(standIn: boolean): Promise<Record<string, Drawn>> {
       args: [
         ...["run", "--quiet", "--no-lock", "--allow-read"],
         ...standIn ? ["--no-config", `--import-map=${map}`] : [],
-        new URL("./plot_child.ts", import.meta.url).pathname,
+        fileURLToPath(new URL("./plot_child.ts", import.meta.url)),
       ],
       env: { NO_COLOR: "1" },
     }).output();

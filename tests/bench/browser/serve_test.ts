@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import { contentPolicy } from "../../../bench/browser/build.ts";
 import { answer } from "../../../bench/browser/serve.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
@@ -18,7 +19,7 @@ Deno.test({
     try {
       await Deno.writeTextFile(`${parent}/secret.json`, "secret");
       await Deno.mkdir(`${parent}/dist/fixtures`, { recursive: true });
-      const folder = new URL(`file://${parent}/dist/`);
+      const folder = new URL("dist/", pathToFileURL(`${parent}/`));
       await Deno.writeTextFile(new URL("index.html", folder), "the page");
       await Deno.writeTextFile(new URL("page.js", folder), "script");
       await Deno.writeTextFile(new URL("fixtures/a.json", folder), "{}");

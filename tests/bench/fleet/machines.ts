@@ -1,6 +1,7 @@
 /** Machines for the examples: clones of this repository in temporary folders, and shells to run commands in them. */
 
-const root = new URL("../../../", import.meta.url).pathname;
+import { fileURLToPath } from "node:url";
+const root = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** What running the examples' commands takes. */
 const needed = ["run", "read", "write", "env"] as const;

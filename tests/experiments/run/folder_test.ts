@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { RunError } from "../../../src/experiments/run/error.ts";
 import {
@@ -10,6 +11,9 @@ import { initialValues, listParameters } from "../../../src/reference/llama/para
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
 import { TINY_RUN } from "../tiny_run.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 const parameters = new Map(
   listParameters(TINY_RUN.model).map((each) => [each.name, initialValues(each, { seed: 1 })]),
@@ -26,7 +30,7 @@ function checkpointOf(step: number) {
   return { config, context, parameters, moments, step, state: step };
 }
 
-Deno.test("RunFolder keeps the newest checkpoints, and clears up after killed processes", () =>
+test("RunFolder keeps the newest checkpoints, and clears up after killed processes", () =>
   inFolder(async (parent) => {
     const path = join(parent, "a", "run");
     const steps = async () => (await listCheckpoints(path)).map(({ step }) => step);
@@ -56,7 +60,7 @@ Deno.test("RunFolder keeps the newest checkpoints, and clears up after killed pr
     assertEquals((await readCheckpoint(join(path, "checkpoints", "step-00000008"))).step, 8);
   }));
 
-Deno.test("RunFolder.create() takes an empty folder, also one that a killed process began", () =>
+test("RunFolder.create() takes an empty folder, also one that a killed process began", () =>
   inFolder(async (parent) => {
     const path = join(parent, "run");
     await Deno.mkdir(join(path, "checkpoints"), { recursive: true });
@@ -81,7 +85,7 @@ Deno.test({
     inFolder(async (parent) => {
       const path = join(parent, "run");
       (await RunFolder.create(path, TINY_RUN))[Symbol.dispose]();
-      const program = new URL("./folder_child.ts", import.meta.url).pathname;
+      const program = fileURLToPath(new URL("./folder_child.ts", import.meta.url));
       const child = new Deno.Command(Deno.execPath(), {
         args: ["run", "--quiet", "--no-lock", "-A", program, path],
         stdout: "piped",

@@ -7,6 +7,9 @@ import {
 import { RunError } from "../../../src/experiments/run/error.ts";
 import { assertEquals, assertRejects } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 function withMetrics(run: (path: string) => Promise<void>): Promise<void> {
   return inFolder((folder) => run(join(folder, "metrics.jsonl")));
@@ -24,7 +27,7 @@ function row(step: number): TrainingRow {
   };
 }
 
-Deno.test("MetricsWriter adds rows that others can read at once, and goes on after a step", () =>
+test("MetricsWriter adds rows that others can read at once, and goes on after a step", () =>
   withMetrics(async (path) => {
     assertEquals(await readMetrics(path), []);
     {
@@ -44,7 +47,7 @@ Deno.test("MetricsWriter adds rows that others can read at once, and goes on aft
     assertEquals(await readMetrics(path), [row(5), row(10), row(12)]);
   }));
 
-Deno.test("readMetrics() passes over a torn last line, whose step comes again, and nothing else", () =>
+test("readMetrics() passes over a torn last line, whose step comes again, and nothing else", () =>
   withMetrics(async (path) => {
     const whole = [row(5), row(10)].map((each) => JSON.stringify(each) + "\n").join("");
     const last = JSON.stringify(row(15));

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { judgeClaims } from "../../../src/experiments/study/claims/judge.ts";
 import { mergeStudy } from "../../../src/experiments/study/merge.ts";
@@ -11,7 +12,7 @@ Deno.test({
     (mayRead ? "" : " (needs --allow-read)"),
   ignore: !mayRead,
   async fn() {
-    const { records, problems } = await readStudyFolder(decodeURIComponent(folder.pathname));
+    const { records, problems } = await readStudyFolder(fileURLToPath(folder));
     assertEquals(problems, []);
     const study = mergeStudy(records);
     assertEquals(study.missing, []);

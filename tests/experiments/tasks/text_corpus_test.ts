@@ -7,6 +7,9 @@ import {
   assertRejects,
   assertThrows,
 } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 // Every two neighboring bytes occur once, so that a context tells its place.
 function marked(length: number): Uint8Array {
@@ -63,7 +66,7 @@ Deno.test("TextCorpus refuses text that fills no two contexts", () => {
   );
 });
 
-Deno.test("readCorpus() packs the text files of a folder in the order of their names", async () => {
+test("readCorpus() packs the text files of a folder in the order of their names", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.mkdir(join(folder, "b"));

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
 
@@ -15,7 +16,7 @@ function testStore(name: string, body: (folder: string) => Promise<void>): void 
   });
 }
 
-const child = new URL("./store_child.ts", import.meta.url).pathname;
+const child = fileURLToPath(new URL("./store_child.ts", import.meta.url));
 
 // In a process of its own, whose cache is the folder; what is kept in the end, or the error.
 async function run(folder: string, ...args: readonly (string | number)[]): Promise<string[]> {

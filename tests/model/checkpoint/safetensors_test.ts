@@ -10,13 +10,16 @@ import { randomNormal } from "../../../src/random.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
 import { fileOf, joined } from "../../support/model/safetensors.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 const tensors = new Map<string, NamedTensor>([
   ["b.weight", { shape: [3, 2], data: randomNormal({ seed: 1, length: 6 }) }],
   ["a", { shape: [4], data: Float32Array.of(0, -0, 1e-45, 3.4e38) }],
 ]);
 
-Deno.test("safetensorsPieces() writes the format, and readSafetensors() reads the same bits", () =>
+test("safetensorsPieces() writes the format, and readSafetensors() reads the same bits", () =>
   inFolder(async (folder) => {
     const bytes = joined(safetensorsPieces(tensors, { step: "7" }));
     const view = new DataView(bytes.buffer);
@@ -39,7 +42,7 @@ Deno.test("safetensorsPieces() writes the format, and readSafetensors() reads th
     }
   }));
 
-Deno.test("readSafetensors() takes tensors in any order, none, and empty ones", () =>
+test("readSafetensors() takes tensors in any order, none, and empty ones", () =>
   inFolder(async (folder) => {
     const path = join(folder, "x");
     const entry = (shape: number[], start: number, end: number) => ({
@@ -60,7 +63,7 @@ Deno.test("readSafetensors() takes tensors in any order, none, and empty ones", 
     assertEquals((await readSafetensors(path)).size, 0);
   }));
 
-Deno.test("readSafetensors() refuses what is damaged or hostile, by one clear message", () =>
+test("readSafetensors() refuses what is damaged or hostile, by one clear message", () =>
   inFolder(async (folder) => {
     const path = join(folder, "bad.safetensors");
     const good = joined(safetensorsPieces(tensors));

@@ -4,6 +4,9 @@ import { CheckpointError } from "../../../src/model/checkpoint/error.ts";
 import { openTokenizer, type Tokenizer } from "../../../src/model/pretrained/tokenizer.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 const FIXTURES = fileURLToPath(new URL("../../../fixtures/tokenizers/", import.meta.url));
 
@@ -70,7 +73,7 @@ Deno.test("openTokenizer() finds which tokens begin and end a document", async (
   ]]);
 });
 
-Deno.test("openTokenizer() takes special tokens from wherever they are named", () =>
+test("openTokenizer() takes special tokens from wherever they are named", () =>
   inFolder(async (folder) => {
     await copy(folder, "smollm", {});
     await Deno.remove(join(folder, "tokenizer_config.json"));
@@ -93,7 +96,7 @@ Deno.test("openTokenizer() takes special tokens from wherever they are named", (
     );
   }));
 
-Deno.test("openTokenizer() refuses a tokenizer that is none, or another model's", () =>
+test("openTokenizer() refuses a tokenizer that is none, or another model's", () =>
   inFolder(async (folder) => {
     const file = join(folder, "tokenizer.json");
     const refused = async (message: string, named?: Named) => {
@@ -155,7 +158,7 @@ Deno.test("openTokenizer() refuses a tokenizer that is none, or another model's"
     await refused('its post_processor adds "<s>", which is not in its vocabulary');
   }));
 
-Deno.test("openTokenizer() cuts texts as Hugging Face's tokenizers do, or refuses to", () =>
+test("openTokenizer() cuts texts as Hugging Face's tokenizers do, or refuses to", () =>
   inFolder(async (folder) => {
     const { texts, components } = JSON.parse(
       await Deno.readTextFile(join(FIXTURES, "components.json")),
@@ -210,7 +213,7 @@ Deno.test("openTokenizer() cuts texts as Hugging Face's tokenizers do, or refuse
     assertEquals(cut, 19);
   }));
 
-Deno.test("openTokenizer() notes where its tokens may be others", () =>
+test("openTokenizer() notes where its tokens may be others", () =>
   inFolder(async (folder) => {
     const notes = async (change: Readonly<Record<string, unknown>>) => {
       await copy(folder, "smollm", { "tokenizer.json": change });

@@ -6,6 +6,9 @@ import { assert, assertEquals, assertRejects } from "../../support/assert/assert
 import { inFolder } from "../../support/folder.ts";
 import { CONFIGS, type Fields } from "../../support/model/configs.ts";
 import { modelTensors, type StoredAs, writeModel } from "../../support/model/pretrained.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 /** What is said of a model. */
 async function refused(
@@ -19,7 +22,7 @@ async function refused(
   assert(!error.message.includes("\n"), error.message);
 }
 
-Deno.test("openWeights() reads each family, type and number of files to the same bits", () =>
+test("openWeights() reads each family, type and number of files to the same bits", () =>
   inFolder(async (folder) => {
     let models = 0;
     for (const [name, fields] of Object.entries(CONFIGS)) {
@@ -46,7 +49,7 @@ Deno.test("openWeights() reads each family, type and number of files to the same
     assertEquals(models, 7 * 3 * 2);
   }));
 
-Deno.test("WeightSource.read() reads rows, many at a time, and refuses those that are not there", () =>
+test("WeightSource.read() reads rows, many at a time, and refuses those that are not there", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.qwen2Of4, { type: "BF16", shards: 2 });
     const tensors = modelTensors(CONFIGS.qwen2Of4);
@@ -74,7 +77,7 @@ Deno.test("WeightSource.read() reads rows, many at a time, and refuses those tha
     await assertRejects(() => weights.read("lm_head.weight"), RangeError, "has no lm_head.weight");
   }));
 
-Deno.test("openWeights() takes mixed types, and a model without its prefix", () =>
+test("openWeights() takes mixed types, and a model without its prefix", () =>
   inFolder(async (folder) => {
     const fields = CONFIGS.llamaOf5;
     await writeModel(folder, fields, {
@@ -93,7 +96,7 @@ Deno.test("openWeights() takes mixed types, and a model without its prefix", () 
     assertEquals(new Set(weights.types.values()), new Set(["BF16", "F16"]));
   }));
 
-Deno.test("openWeights() notes the fields that it does not know", () =>
+test("openWeights() notes the fields that it does not know", () =>
   inFolder(async (folder) => {
     await writeModel(folder, { ...CONFIGS.mistralOf4, auto_map: {}, gate_softness: 3 });
     using weights = await openWeights(folder);
@@ -104,7 +107,7 @@ Deno.test("openWeights() notes the fields that it does not know", () =>
     ]);
   }));
 
-Deno.test("openWeights() takes a sliding window as far as the context that is asked for", () =>
+test("openWeights() takes a sliding window as far as the context that is asked for", () =>
   inFolder(async (folder) => {
     const fields = { ...CONFIGS.mistralOf4, sliding_window: 32 };
     await writeModel(folder, CONFIGS.mistralOf4);
@@ -117,7 +120,7 @@ Deno.test("openWeights() takes a sliding window as far as the context that is as
     );
   }));
 
-Deno.test("openWeights() wants every tensor of the model and no other, of its shape and in finite numbers", () =>
+test("openWeights() wants every tensor of the model and no other, of its shape and in finite numbers", () =>
   inFolder(async (folder) => {
     const query = "model.layers.1.self_attn.q_proj.weight";
     await refused(
@@ -179,7 +182,7 @@ Deno.test("openWeights() wants every tensor of the model and no other, of its sh
     }
   }));
 
-Deno.test("openWeights() finds what is not finite in a tensor of many slices", () =>
+test("openWeights() finds what is not finite in a tensor of many slices", () =>
   inFolder(async (folder) => {
     const fields = { ...CONFIGS.qwen2Of5, vocab_size: 140_000 }; // 17.9 MB in float32, 9.0 in half precision
     await refused(
@@ -200,7 +203,7 @@ Deno.test("openWeights() finds what is not finite in a tensor of many slices", (
     assertEquals(shares.at(-1), 1);
   }));
 
-Deno.test("openWeights() compares a tied head that is stored with the embedding", () =>
+test("openWeights() compares a tied head that is stored with the embedding", () =>
   inFolder(async (folder) => {
     const embedding = "model.embed_tokens.weight";
     const withHead = (change: (data: Float32Array<ArrayBuffer>) => Float32Array, type = "F32") => ({
@@ -243,7 +246,7 @@ Deno.test("openWeights() compares a tied head that is stored with the embedding"
     );
   }));
 
-Deno.test("openWeights() compares stored frequencies with RoPE's", () =>
+test("openWeights() compares stored frequencies with RoPE's", () =>
   inFolder(async (folder) => {
     const name = "model.layers.0.self_attn.rotary_emb.inv_freq";
     const plain = Float32Array.from({ length: 4 }, (_, i) => 1 / Math.fround(1e6 ** (i / 4)));

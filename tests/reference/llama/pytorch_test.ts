@@ -1,13 +1,17 @@
+import { fileURLToPath } from "node:url";
 import { readModel } from "../../../src/model/checkpoint.ts";
 import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
 import { llamaGradients } from "../../../src/reference/llama.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read");
 
 const fixtures = new URL("../../../fixtures/llama-pytorch/", import.meta.url);
 
 for (const name of ["plain", "learned", "backward-only", "fixed"]) {
-  Deno.test(`llamaGradients() agrees with PyTorch's autograd: ${name}`, async () => {
-    const folder = new URL(`${name}/`, fixtures).pathname;
+  test(`llamaGradients() agrees with PyTorch's autograd: ${name}`, async () => {
+    const folder = fileURLToPath(new URL(`${name}/`, fixtures));
     const { config, context, parameters } = await readModel(folder);
     const expected = await readSafetensors(`${folder}expected.safetensors`);
     const numbers = (tensor: string) => expected.get(tensor)!.data;

@@ -2,6 +2,7 @@
  * Drives the browser for `page_test.ts`: a program of its own, because the driver wants permissions that the tests go
  * without. Builds the page, says whether the browser has a GPU, then what came of each scenario, in JSON lines.
  */
+import { pathToFileURL } from "node:url";
 import { Buffer } from "node:buffer";
 import { buildPage } from "../../../../bench/browser/build.ts";
 import { findChromium } from "./chromium.ts";
@@ -21,7 +22,7 @@ if (typeof found === "string") {
   Deno.exit(0);
 }
 const folder = await Deno.makeTempDir({ prefix: "gradsink-page-" });
-const built = new URL(`file://${folder}/dist/`);
+const built = new URL("dist/", pathToFileURL(`${folder}/`));
 let stage: Stage | undefined;
 try {
   await buildPage({ folder: built });

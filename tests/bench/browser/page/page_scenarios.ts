@@ -1,4 +1,5 @@
 /** What happens on the page beside measuring and comparing: its address and looks, the theory, and WebGPU itself. */
+import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";
 import {
@@ -160,11 +161,11 @@ export const fitsAPhone: Run = async (stage) => {
 };
 
 export const opensFromThePublicFace: Run = async (stage, built) => {
-  const bundled = new URL("public.js", built).pathname;
+  const bundled = fileURLToPath(new URL("public.js", built));
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["bundle", "--quiet", "--platform=browser", `--output=${bundled}`],
-      new URL("../../../../mod.ts", import.meta.url).pathname,
+      fileURLToPath(new URL("../../../../mod.ts", import.meta.url)),
     ],
   }).output();
   assert(success, new TextDecoder().decode(stderr));

@@ -1,4 +1,5 @@
 /** The page in a real Chromium; what happens on it is in `scenarios.ts`. */
+import { fileURLToPath } from "node:url";
 import { scenarioList } from "./scenario_list.ts";
 
 interface Line {
@@ -25,7 +26,7 @@ async function follow(): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-lock", "--no-prompt", "--allow-all"],
-      new URL("./child.ts", import.meta.url).pathname,
+      fileURLToPath(new URL("./child.ts", import.meta.url)),
     ],
     env: { NO_COLOR: "1" },
     stdin: "null",

@@ -1,4 +1,5 @@
 /** What a scenario on the page is, and what many of them look at. */
+import { fileURLToPath } from "node:url";
 import { assertEquals } from "../../../support/assert/assert.ts";
 import { type Opened, ORIGIN, type Stage } from "./stage.ts";
 
@@ -14,13 +15,13 @@ export type Run = Scenario["run"];
 const fixtures = new URL("../../../../fixtures/", import.meta.url);
 
 /** A result file of lavapipe. */
-export const LAVAPIPE = new URL("lavapipe-deno.json", fixtures).pathname;
+export const LAVAPIPE = fileURLToPath(new URL("lavapipe-deno.json", fixtures));
 
 /** A result file of SwiftShader. */
-export const SWIFTSHADER = new URL("swiftshader-deno.json", fixtures).pathname;
+export const SWIFTSHADER = fileURLToPath(new URL("swiftshader-deno.json", fixtures));
 
 /** No result file. */
-export const FIXTURE_OF_NOTHING = new URL("../../../../deno.json", import.meta.url).pathname;
+export const FIXTURE_OF_NOTHING = fileURLToPath(new URL("../../../../deno.json", import.meta.url));
 
 /** Before a page's script: a browser that does not know WebGPU, which is faster than one that computes on the CPU. */
 export const WITHOUT_GPU = "delete Navigator.prototype.gpu;";

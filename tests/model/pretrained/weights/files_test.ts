@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import { join } from "node:path";
 import { CheckpointError } from "../../../../src/model/checkpoint/error.ts";
 import { openWeights } from "../../../../src/model/pretrained/weights.ts";
@@ -6,6 +7,9 @@ import { inFolder } from "../../../support/folder.ts";
 import { CONFIGS } from "../../../support/model/configs.ts";
 import { shardName, writeIndex, writeModel } from "../../../support/model/pretrained.ts";
 import { safetensorsFile } from "../../../support/model/safetensors.ts";
+import { testWith } from "../../../support/permitted.ts";
+
+const test = testWith("read", "write");
 
 const MODEL = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
@@ -25,7 +29,7 @@ async function changeIndex(
   await writeIndex(folder, change(map));
 }
 
-Deno.test("openWeights() says what a path is that is no model's folder", () =>
+test("openWeights() says what a path is that is no model's folder", () =>
   inFolder(async (folder) => {
     await refused(join(folder, "none"), "none: no such folder");
     await refused(folder, "config.json: no such file");
@@ -41,7 +45,7 @@ Deno.test("openWeights() says what a path is that is no model's folder", () =>
     }
   }));
 
-Deno.test("openWeights() names weights that other programs read, and what to do", () =>
+test("openWeights() names weights that other programs read, and what to do", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.llamaOf4);
     await Deno.remove(join(folder, MODEL));
@@ -63,7 +67,7 @@ Deno.test("openWeights() names weights that other programs read, and what to do"
     }
   }));
 
-Deno.test("openWeights() refuses an index that leads out of the folder, wherever that is", () =>
+test("openWeights() refuses an index that leads out of the folder, wherever that is", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "model");
     await writeModel(folder, CONFIGS.llamaOf4, { shards: 2 });
@@ -79,7 +83,7 @@ Deno.test("openWeights() refuses an index that leads out of the folder, wherever
       `..\\${shard}`,
       `C:\\${shard}`,
       `inner/../../${shard}`,
-      `file://${join(parent, shard)}`,
+      pathToFileURL(join(parent, shard)).href,
       `${shard}\0.safetensors`,
       "",
       "..",
@@ -106,7 +110,7 @@ Deno.test("openWeights() refuses an index that leads out of the folder, wherever
     await refused(folder, `${INDEX}: is not JSON`);
   }));
 
-Deno.test("openWeights() refuses shards that are missing, or do not hold what the index says", () =>
+test("openWeights() refuses shards that are missing, or do not hold what the index says", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.llamaOf4, { shards: 4 });
     const norm = "model.norm.weight";
@@ -140,7 +144,7 @@ Deno.test("openWeights() refuses shards that are missing, or do not hold what th
     );
   }));
 
-Deno.test("openWeights() takes one file where an index is as well, and says so", () =>
+test("openWeights() takes one file where an index is as well, and says so", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.llamaOf4);
     await writeIndex(folder, { a: "none.safetensors" });

@@ -1,0 +1,60 @@
+/**
+ * How the code goes from a URL to a path: by `node:url` alone. `URL.pathname` keeps `%20` for a space, and begins with
+ * `/C:/` on Windows; a URL that is put together from `file://` and a path breaks at `%`, `#` and `?`.
+ */
+import { readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { assert, assertEquals } from "./support/assert/assert.ts";
+import { testWith } from "./support/permitted.ts";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+
+/** Where `pathname` is a request's or a page's own, and no file's. */
+const ADDRESSES = ["bench/browser/page/page.ts", "bench/browser/serve.ts"];
+
+/** What makes a path of a URL, or a URL of a path, and forgets to decode or encode. */
+const FAULTS = [
+  /\.pathname\b/,
+  /\bpathname\s*[,}].*=\s*new URL/,
+  /`file:\/\/[^`]*\$\{/,
+  /"file:\/\/" ?\+/,
+];
+
+/** The lines of a text that are faulty, from 1. */
+function faultyLines(text: string): number[] {
+  return text.split("\n").flatMap((line, i) =>
+    FAULTS.some((each) => each.test(line)) ? [i + 1] : []
+  );
+}
+
+Deno.test("the search for undecoded paths finds them", () => {
+  const found = faultyLines([
+    'const a = new URL("./a", import.meta.url).pathname;',
+    'const { pathname } = new URL("./a", import.meta.url);',
+    "const b = new URL(`file://${folder}/b`);",
+    'const c = new URL("file://" + folder);',
+    'const d = fileURLToPath(new URL("./a", import.meta.url));',
+  ].join("\n"));
+  assertEquals(found, [1, 2, 3, 4]);
+});
+
+testWith("read")("no path is taken from a URL undecoded", async () => {
+  const found: string[] = [];
+  let files = 0;
+  for (const room of ["src", "kernels", "bench", "tests"]) {
+    const entries = await readdir(join(root, room), { recursive: true, withFileTypes: true });
+    for (const { parentPath, name } of entries) {
+      const path = join(parentPath, name);
+      const shown = relative(root, path).replaceAll("\\", "/");
+      if (!name.endsWith(".ts") || shown.includes("/dist/") || shown === "tests/paths_test.ts") {
+        continue;
+      }
+      files++;
+      if (ADDRESSES.includes(shown)) continue;
+      for (const line of faultyLines(await Deno.readTextFile(path))) found.push(`${shown}:${line}`);
+    }
+  }
+  assert(files > 500, `${files} files`);
+  assertEquals(found, []);
+});

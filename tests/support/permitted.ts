@@ -1,0 +1,29 @@
+/** Tests that need permissions: without them a test is ignored, by a name that says which flags it lacks. */
+
+/** A permission as a whole, such as `read`: what a test needs in parts is not told apart. */
+export type TestPermission = "read" | "write" | "run" | "env" | "ffi" | "net" | "sys";
+
+/**
+ * The flags that a test lacks. Never prompts.
+ *
+ * @param permissions what the test needs
+ * @returns for example `["--allow-write"]`
+ */
+export function missingFlags(permissions: readonly TestPermission[]): string[] {
+  return permissions.filter((name) => Deno.permissions.querySync({ name }).state !== "granted")
+    .map((name) => `--allow-${name}`);
+}
+
+/**
+ * A `Deno.test` for tests that need permissions.
+ *
+ * @param permissions what they need
+ * @returns registers a test; the flags that are missing are added to its name
+ */
+export function testWith(
+  ...permissions: readonly TestPermission[]
+): (name: string, run: () => void | Promise<void>) => void {
+  const missing = missingFlags(permissions);
+  const note = missing.length === 0 ? "" : ` [needs ${missing.join(" ")}]`;
+  return (name, run) => Deno.test({ name: `${name}${note}`, ignore: missing.length > 0, fn: run });
+}
