@@ -37,7 +37,7 @@ async function copy(
 }
 
 for (const family of ["smollm", "llama3", "qwen", "sentencepiece"]) {
-  Deno.test(`openTokenizer() gives the tokens of Hugging Face's tokenizers: ${family}`, async () => {
+  test(`openTokenizer() gives the tokens of Hugging Face's tokenizers: ${family}`, async () => {
     const tokenizer = await open(join(FIXTURES, family));
     const cases = JSON.parse(await Deno.readTextFile(join(FIXTURES, family, "expected.json"))) as {
       readonly text: string;
@@ -53,7 +53,7 @@ for (const family of ["smollm", "llama3", "qwen", "sentencepiece"]) {
   });
 }
 
-Deno.test("openTokenizer() finds which tokens begin and end a document", async () => {
+test("openTokenizer() finds which tokens begin and end a document", async () => {
   const found = async (family: string, named: Named = {}) => {
     const { prefix, beginToken, endToken, notes, spelling } = await open(
       join(FIXTURES, family),
