@@ -17,12 +17,22 @@ export interface GpuInfo {
   readonly description: string;
   /** True for an adapter that computes on the CPU. */
   readonly software: boolean;
-  /** The features that were enabled, sorted. */
+  /** The features that are used, sorted: those that were enabled, without those that failed the self-test. */
   readonly features: readonly string[];
   /** The limits that were granted. */
   readonly limits: Readonly<Record<string, number>>;
   /** The sizes a subgroup can have; absent where subgroups cannot be used. */
-  readonly subgroupSize?: { readonly minimum: number; readonly maximum: number };
+  readonly subgroupSize?: SubgroupSize;
+  /** What the adapter claims and the self-test found to be false, a sentence each; empty for an adapter that is honest. */
+  readonly notes: readonly string[];
+}
+
+/** Lanes of a subgroup. */
+export interface SubgroupSize {
+  /** The fewest. */
+  readonly minimum: number;
+  /** The most. */
+  readonly maximum: number;
 }
 
 // PCI vendor numbers; Deno gives them where others give names. 0x10005 is Khronos' number for Mesa.
@@ -54,12 +64,15 @@ export function vendorName(vendor: string): string {
  *
  * @param device the device
  * @param adapter the adapter it was opened on
- * @param origin the runtime and backend it came from
+ * @param found the runtime and backend it came from, and what is true of its features
  */
 export function describe(
   device: GPUDevice,
   adapter: GPUAdapter,
-  origin: { readonly runtime: Runtime; readonly backend: string },
+  { origin: { runtime, backend }, truth: { features, subgroupSize, notes } }: {
+    readonly origin: Pick<GpuInfo, "runtime" | "backend">;
+    readonly truth: Pick<GpuInfo, "features" | "subgroupSize" | "notes">;
+  },
 ): GpuInfo {
   const { info } = adapter;
   const limits: Record<string, number> = {};
@@ -67,10 +80,9 @@ export function describe(
     const limit: unknown = device.limits[name as keyof GPUSupportedLimits];
     if (typeof limit === "number") limits[name] = limit;
   }
-  const sizes = info as { subgroupMinSize?: number; subgroupMaxSize?: number };
-  const subgroups = device.features.has("subgroups" as GPUFeatureName);
   return Object.freeze({
-    ...origin,
+    runtime,
+    backend,
     vendor: vendorName(info.vendor),
     architecture: info.architecture,
     device: info.device,
@@ -78,15 +90,9 @@ export function describe(
     // Older browsers tell of it at the adapter itself, or not at all.
     software: info.isFallbackAdapter ??
       (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false,
-    features: Object.freeze([...device.features].sort()),
+    features,
     limits: Object.freeze(limits),
-    ...subgroups
-      ? {
-        subgroupSize: {
-          minimum: sizes.subgroupMinSize ?? 4,
-          maximum: sizes.subgroupMaxSize ?? 128,
-        },
-      }
-      : {},
+    ...subgroupSize === undefined ? {} : { subgroupSize },
+    notes,
   });
 }

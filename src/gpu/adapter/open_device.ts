@@ -3,8 +3,8 @@ import type { FoundAdapter } from "./request.ts";
 import { Gpu } from "../gpu.ts";
 import { GpuError } from "../gpu_error.ts";
 import { describe } from "../gpu_info.ts";
-import { enableLine } from "../pipelines.ts";
-import { runSelfTest, selfTestSources } from "./self_test.ts";
+import { examineClaims, type Truth } from "./claims.ts";
+import { runSelfTest, selfTestSource } from "./self_test.ts";
 
 /** Limits asked for, as much of each as the adapter has; the kernels' floor is far below. */
 const wantedLimits = [
@@ -18,55 +18,117 @@ const wantedLimits = [
   "maxComputeWorkgroupsPerDimension",
 ] as const;
 
-/** Adapters that passed the self-test in this isolate. */
-const trusted = new Set<string>();
+const wantedFeatures = ["timestamp-query", "shader-f16", "subgroups"];
+
+/** What the self-test found of adapters in this isolate. */
+const examined = new Map<string, Promise<Truth>>();
 
 /**
- * Opens a device on an adapter and sees that it computes right.
+ * Opens a device on an adapter and sees that it computes right. Features that the adapter claims falsely are left out.
  *
  * @param found the adapter
  * @returns the opened GPU
  * @throws {GpuError} if the adapter fails the self-test
  */
 export async function openDevice(found: FoundAdapter): Promise<Gpu> {
-  const device = await requestDevice(found);
+  const { device, refused } = await requestDevice(found);
   try {
-    await trust(device, found);
+    const truth = await examine(device, found);
+    const notes = Object.freeze([...refused, ...truth.notes]);
+    for (const note of notes) console.error(`gradsink: ${nameOf(found)}: ${note}`);
+    return new Gpu(
+      device,
+      describe(device, found.adapter, { ...found, truth: { ...truth, notes } }),
+    );
   } catch (error) {
     device.destroy();
     throw error;
   }
-  return new Gpu(device, describe(device, found.adapter, found.origin));
 }
 
-async function requestDevice({ adapter, origin }: FoundAdapter): Promise<GPUDevice> {
+/** A device, and what the adapter offers and then refuses, a sentence each. */
+interface RequestedDevice {
+  readonly device: GPUDevice;
+  readonly refused: readonly string[];
+}
+
+async function requestDevice({ adapter, origin }: FoundAdapter): Promise<RequestedDevice> {
   const requiredLimits: Record<string, number> = {};
   for (const name of wantedLimits) requiredLimits[name] = adapter.limits[name];
-  const requiredFeatures = ["timestamp-query", "shader-f16", "subgroups"]
+  const offered = wantedFeatures
     .filter((feature) => adapter.features.has(feature as GPUFeatureName)) as GPUFeatureName[];
   // Deno offers subgroups without listing them (a canary in the tests watches this).
-  if (origin.runtime === "deno" && !requiredFeatures.includes("subgroups" as GPUFeatureName)) {
-    const hidden = [...requiredFeatures, "subgroups" as GPUFeatureName];
+  if (origin.runtime === "deno" && !offered.includes("subgroups" as GPUFeatureName)) {
+    const hidden = [...offered, "subgroups" as GPUFeatureName];
     const device = await adapter.requestDevice({ requiredFeatures: hidden, requiredLimits })
       .catch(() => undefined);
-    if (device !== undefined) return device;
+    if (device !== undefined) return { device, refused: [] };
   }
-  return await adapter.requestDevice({ requiredFeatures, requiredLimits });
+  let refusal: unknown;
+  for (const requiredFeatures of subsets(offered)) {
+    // An adapter that refuses what it offers gets another chance with less, the last time with WebGPU's own limits.
+    for (const limits of [requiredLimits, {}]) {
+      try {
+        const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
+        const missing = offered.filter((feature) => !requiredFeatures.includes(feature));
+        return {
+          device,
+          refused: [
+            ...missing.map((feature) => `it offers the feature ${feature} and refuses it`),
+            ...limits === requiredLimits
+              ? []
+              : ["it refuses its own limits: those of WebGPU are used"],
+          ],
+        };
+      } catch (error) {
+        refusal ??= error;
+      }
+    }
+  }
+  throw refusal;
 }
 
-async function trust(device: GPUDevice, { adapter, origin }: FoundAdapter): Promise<void> {
-  const name = adapter.info.description || adapter.info.vendor || "this adapter";
-  const subgroups = device.features.has("subgroups" as GPUFeatureName);
-  const identity = `${origin.runtime} ${name} ${subgroups}`;
-  if (trusted.has(identity)) return;
-  const faults = await runSelfTest(device, {
-    base: selfTestSources.base,
-    ...subgroups
-      ? { subgroup: enableLine("subgroups", origin.runtime) + selfTestSources.subgroup }
-      : {},
-  });
-  if (faults.length > 0) {
-    throw new GpuError("openGpu", `refused ${name}, it fails the self-test: ${faults.join("; ")}`);
+// All ways of leaving some out, fewer first.
+function subsets<Item>(items: readonly Item[]): Item[][] {
+  const all = Array.from(
+    { length: 2 ** items.length },
+    (_, bits) => items.filter((_, i) => (bits >> i & 1) === 0),
+  );
+  return all.sort((a, b) => b.length - a.length);
+}
+
+async function examine(device: GPUDevice, found: FoundAdapter): Promise<Truth> {
+  const { runtime } = found.origin;
+  const { subgroupMinSize, subgroupMaxSize } = found.adapter.info;
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = device.limits;
+  const identity = JSON.stringify([
+    [runtime, nameOf(found), [...device.features].sort()],
+    [subgroupMinSize, subgroupMaxSize],
+    [maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize],
+  ]);
+  const examining = examined.get(identity) ?? findTruth(device, found);
+  examined.set(identity, examining);
+  try {
+    return await examining;
+  } catch (error) {
+    examined.delete(identity);
+    throw error;
   }
-  trusted.add(identity);
+}
+
+function nameOf({ adapter: { info } }: FoundAdapter): string {
+  return info.description || info.vendor || "this adapter";
+}
+
+async function findTruth(device: GPUDevice, found: FoundAdapter): Promise<Truth> {
+  const faults = await runSelfTest(device, selfTestSource);
+  const truth = faults.length > 0 ? undefined : await examineClaims(device, found);
+  faults.push(...truth?.faults ?? []);
+  if (truth === undefined || faults.length > 0) {
+    throw new GpuError(
+      "openGpu",
+      `refused ${nameOf(found)}, it fails the self-test: ${faults.join("; ")}`,
+    );
+  }
+  return truth;
 }

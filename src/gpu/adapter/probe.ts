@@ -5,7 +5,7 @@
  * a driver that miscomputes, there is no second try. So the first look is taken in a Worker. A Worker from
  * a `data:` URL needs no permission, but cannot import, so it is given `runSelfTest` as text.
  */
-import { runSelfTest, selfTestSources } from "./self_test.ts";
+import { runSelfTest, selfTestSource } from "./self_test.ts";
 
 /** What the probe saw. */
 export interface ProbedAdapter {
@@ -21,7 +21,7 @@ export interface ProbedAdapter {
 
 interface ProbeRequest {
   readonly options: GPURequestAdapterOptions;
-  readonly base: string;
+  readonly code: string;
 }
 
 // Runs in the Worker; refers to nothing but `runSelfTest`, which is put beside it.
@@ -37,7 +37,7 @@ async function probe(
   const openGl = name.includes("llvmpipe") && !adapter.features.has("shader-f16");
   if (openGl) return { name, software, openGl, faults: [] }; // its pipelines take 20 s to build
   const device = await adapter.requestDevice();
-  const faults = await selfTest(device, { base: request.base });
+  const faults = await selfTest(device, request.code);
   device.destroy();
   return { name, software, openGl, faults };
 }
@@ -55,7 +55,7 @@ export function probeAdapter(options: GPURequestAdapterOptions): Promise<ProbedA
       (error) => self.postMessage({ error: String(error?.message ?? error) }),
     );`;
   const worker = new Worker(`data:text/javascript,${encodeURIComponent(code)}`, { type: "module" });
-  const request: ProbeRequest = { options, base: selfTestSources.base };
+  const request: ProbeRequest = { options, code: selfTestSource };
   return new Promise<ProbedAdapter | null>((resolve, reject) => {
     worker.onmessage = (event) => {
       const { adapter, error } = event.data as { adapter: ProbedAdapter | null; error?: string };

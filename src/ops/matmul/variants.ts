@@ -85,8 +85,8 @@ function tiled(name: string, options: MatmulTiledOptions): Variant<MatmulShape, 
   const memory = matmulTiledMemory(options);
   return {
     name,
-    unfit({ device: { limits, features } }) {
-      if (options.storage === "f16" && !features.has("shader-f16")) {
+    unfit({ device: { limits }, info }) {
+      if (options.storage === "f16" && !info.features.includes("shader-f16")) {
         return "the adapter has no f16";
       }
       if (down * across > limits.maxComputeInvocationsPerWorkgroup) {
