@@ -21,7 +21,7 @@ export { openGpu, type OpenGpuOptions } from "./src/ops/open_gpu.ts";
 export type { OpenGpuOptions as AdapterOptions } from "./src/gpu/open_gpu.ts";
 export { Gpu } from "./src/gpu/gpu.ts";
 export { GpuError } from "./src/gpu/gpu_error.ts";
-export type { GpuInfo, Runtime } from "./src/gpu/gpu_info.ts";
+export type { GpuInfo, Runtime, SubgroupSize } from "./src/gpu/gpu_info.ts";
 export {
   type Kernel,
   type KernelPart,
