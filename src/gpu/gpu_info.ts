@@ -23,8 +23,8 @@ export interface GpuInfo {
   readonly limits: Readonly<Record<string, number>>;
   /** The sizes a subgroup can have; absent where subgroups cannot be used. */
   readonly subgroupSize?: SubgroupSize;
-  /** What the adapter claims and the self-test found to be false, a sentence each; empty for an adapter that is honest. */
-  readonly notes: readonly string[];
+  /** What the adapter claims and the self-test found to be false, a sentence each; absent if nothing. */
+  readonly notes?: readonly string[];
 }
 
 /** Lanes of a subgroup. */
@@ -71,7 +71,7 @@ export function describe(
   adapter: GPUAdapter,
   { origin: { runtime, backend }, truth: { features, subgroupSize, notes } }: {
     readonly origin: Pick<GpuInfo, "runtime" | "backend">;
-    readonly truth: Pick<GpuInfo, "features" | "subgroupSize" | "notes">;
+    readonly truth: Pick<GpuInfo, "features" | "subgroupSize"> & Required<Pick<GpuInfo, "notes">>;
   },
 ): GpuInfo {
   const { info } = adapter;
@@ -93,6 +93,6 @@ export function describe(
     features,
     limits: Object.freeze(limits),
     ...subgroupSize === undefined ? {} : { subgroupSize },
-    notes,
+    ...notes.length === 0 ? {} : { notes },
   });
 }

@@ -29,7 +29,7 @@ eachRuntime(
     assert(/^[a-z]/.test(info.vendor), info.vendor);
     assert(info.backend.length > 0);
     assertEquals(info.features, [...gpu.device.features].sort());
-    assertEquals(info.notes, []);
+    assertEquals(info.notes, undefined);
     assertEquals(info.limits.maxBufferSize, gpu.device.limits.maxBufferSize);
     assertEquals(info.subgroupSize !== undefined, info.features.includes("subgroups"));
     // The kernels' floor; WebGPU promises it, and an adapter that has more gives more.
