@@ -70,7 +70,15 @@ async function openDevice(
     adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits });
   // Deno does not list subgroups, but has them.
   const device = await request([...listed, "subgroups"]).catch(() => request(listed));
-  const info = describe(device, adapter, { runtime, backend: "vulkan" });
+  // Nothing runs here that could tell more than the adapter claims.
+  const { subgroupMinSize: minimum = 4, subgroupMaxSize: maximum = 128 } = adapter.info;
+  const features: string[] = [...device.features].sort();
+  const truth = {
+    features,
+    notes: [],
+    ...features.includes("subgroups") ? { subgroupSize: { minimum, maximum } } : {},
+  };
+  const info = describe(device, adapter, { origin: { runtime, backend: "vulkan" }, truth });
   return { device, info: { ...info, software: false }, dawn };
 }
 
