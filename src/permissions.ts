@@ -1,9 +1,9 @@
-/** Permissions asked for before acting, so that what is missing is named at once and nothing prompts. */
+/** Permissions asked for before acting, so that what is missing is named at once. */
 
 /** One permission that a step needs. */
 export interface PermissionNeed {
-  readonly name: "read" | "write" | "ffi" | "env";
-  /** The path, or for `env` the variable. */
+  readonly name: "read" | "write" | "ffi" | "env" | "net";
+  /** The path, for `env` the variable, for `net` the host. */
   readonly value: string;
 }
 
@@ -13,11 +13,13 @@ export const FOLDER_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR"] as const;
 /** The variables by which a Vulkan loader is pointed at a driver: the current name and the old one. */
 export const DRIVER_VARIABLES = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] as const;
 
-function granted({ name, value }: PermissionNeed): boolean {
-  const descriptor: Deno.PermissionDescriptor = name === "env"
-    ? { name, variable: value }
-    : { name, path: value };
-  return Deno.permissions.querySync(descriptor).state === "granted";
+function descriptorOf({ name, value }: PermissionNeed): Deno.PermissionDescriptor {
+  if (name === "env") return { name, variable: value };
+  return name === "net" ? { name, host: value } : { name, path: value };
+}
+
+function granted(need: PermissionNeed): boolean {
+  return Deno.permissions.querySync(descriptorOf(need)).state === "granted";
 }
 
 /**
@@ -67,4 +69,21 @@ export function requirePermissions(
  */
 export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
   return needs.every(granted);
+}
+
+/**
+ * Asks the user on the terminal for permissions that are not granted yet. Elsewhere nobody is there to ask.
+ *
+ * @param needs the permissions
+ * @param options.action what they are for, for the message
+ * @throws {Deno.errors.NotCapable} that names every flag that is missing, where the user says no or cannot be asked
+ */
+export async function askPermissions(
+  needs: readonly PermissionNeed[],
+  options: { readonly action: string },
+): Promise<void> {
+  for (const need of needs) {
+    if (!granted(need)) await Deno.permissions.request(descriptorOf(need));
+  }
+  requirePermissions(needs, options);
 }

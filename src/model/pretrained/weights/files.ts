@@ -13,8 +13,11 @@ export interface TensorFiles extends Disposable {
   readonly notes: readonly string[];
 }
 
-const WHOLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+/** The name of the weights in one file. */
+export const WHOLE = "model.safetensors";
+
+/** The name of the index of weights in several files. */
+export const INDEX = "model.safetensors.index.json";
 
 /** Other programs' weights by how their names end, and what to do about them. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
@@ -81,13 +84,25 @@ export async function openTensorFiles(folder: string): Promise<TensorFiles> {
     };
   }
   if (names.includes(INDEX)) return await openShards(folder, names);
-  for (const [pattern, what] of OTHERS) {
-    const name = names.find((each) => pattern.test(each));
-    if (name !== undefined) {
-      throw new CheckpointError(`${folder}: has no ${WHOLE}, but ${name}, ${what}`);
-    }
+  const other = otherWeights(names);
+  if (other !== undefined) {
+    throw new CheckpointError(`${folder}: has no ${WHOLE}, but ${other}`);
   }
   throw new CheckpointError(`${join(folder, WHOLE)}: no such file, nor is ${INDEX} there`);
+}
+
+/**
+ * Weights of another kind among a model's files.
+ *
+ * @param names of the files
+ * @returns one of the names, what it is, and what to do; undefined if there are none
+ */
+export function otherWeights(names: readonly string[]): string | undefined {
+  for (const [pattern, what] of OTHERS) {
+    const name = names.find((each) => pattern.test(each));
+    if (name !== undefined) return `${name}, ${what}`;
+  }
+  return undefined;
 }
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -124,8 +139,14 @@ async function openShards(folder: string, names: readonly string[]): Promise<Ten
   }
 }
 
-/** File names by tensors' names. */
-async function readIndex(path: string): Promise<Map<string, string>> {
+/**
+ * Reads an index.
+ *
+ * @param path of it
+ * @returns file names by tensors' names
+ * @throws {CheckpointError} if it names no tensor, or what is not the name of a file beside it
+ */
+export async function readIndex(path: string): Promise<Map<string, string>> {
   const map = objectOf((await readJsonObject(path)).weight_map, `${path}: weight_map`);
   const index = new Map<string, string>();
   for (const [tensor, name] of Object.entries(map)) {

@@ -1,0 +1,265 @@
+/**
+ * Models of Hugging Face's hub by their names. Files come through @huggingface/hub into the user's cache, and stay there;
+ * nothing is asked of the network unless the user names a model that is not there yet.
+ */
+import { join } from "node:path";
+import { projectCacheFolder } from "../../gpu/embedded/folders.ts";
+import { askPermissions, type FOLDER_VARIABLES, hasPermissions } from "../../permissions.ts";
+import { CheckpointError } from "../checkpoint/error.ts";
+import { parseHuggingFaceConfig } from "../checkpoint/hugging_face.ts";
+import { readText, reasonOf } from "../checkpoint/json.ts";
+import { type HubAccess, hubAccess, HubRequests, PassingError } from "./hub/access.ts";
+import { downloadFile, type HubFile } from "./hub/download.ts";
+import { neededFiles } from "./hub/files.ts";
+import { checkRoom } from "./hub/room.ts";
+
+/** A model of the hub on this machine. */
+export interface FetchedModel {
+  /** The folder of its files. */
+  readonly folder: string;
+  /** The commit that they are of. */
+  readonly commit: string;
+  /** Whether they came from the network now, and not from the cache. */
+  readonly fetched: boolean;
+}
+
+/** What {@linkcode fetchModel} may be told. */
+export interface FetchModelOptions {
+  /** Called with the bytes that are there, and those that there will be. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** The longest context that the model will be given: a model that is not computed so is not fetched. */
+  readonly context?: number | undefined;
+  /** Where models are kept; the user's cache by default. */
+  readonly cache?: string | undefined;
+  /** Where the hub is, and who asks; by default as the environment says. */
+  readonly access?: HubAccess | undefined;
+  /** Waits in front of another attempt; a test replaces it. */
+  readonly delay?: ((ms: number) => Promise<void>) | undefined;
+  /** How long nothing may come, in ms. Default: 60,000. */
+  readonly patience?: number | undefined;
+}
+
+/** A model's name, `OWNER/MODEL`, with a branch, tag or commit behind `@` if it is not the newest that is wanted. */
+const NAME = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?$/;
+
+/**
+ * Whether a text can be a model's name on the hub.
+ *
+ * @param text for example `HuggingFaceTB/SmolLM2-135M` or `HuggingFaceTB/SmolLM2-135M@main`
+ */
+export function isHubName(text: string): boolean {
+  return NAME.test(text) && !text.includes("..");
+}
+
+/**
+ * Finds a model in the user's cache, or else fetches it from the hub.
+ *
+ * Permissions: reading and writing in the cache, and the network unless it is there; the user is asked on the terminal.
+ * HF_TOKEN and HF_ENDPOINT are read where the environment may be.
+ *
+ * @param name as {@linkcode isHubName} takes it
+ * @param options what is told of the progress
+ * @throws {CheckpointError} if there is no such model, it may not be read, is not one that is computed, does not come
+ * whole, or there is no room for it
+ * @throws {Deno.errors.NotCapable} if a permission is missing, naming its flag
+ */
+export async function fetchModel(
+  name: string,
+  options: FetchModelOptions = {},
+): Promise<FetchedModel> {
+  const [, model, revision = "main"] = NAME.exec(name) ?? [];
+  if (model === undefined || !isHubName(name)) {
+    throw new RangeError(`fetchModel: ${JSON.stringify(name)} is no name of a model on the hub`);
+  }
+  const root = join(options.cache ?? modelCache(), model.replace("/", "--"));
+  const cached = await cachedModel(root, revision);
+  if (cached !== undefined) return cached;
+  const { access = hubAccess() } = options;
+  const host = access.hosts[0]!;
+  const needs = [
+    { name: "write", value: root } as const,
+    { name: "net", value: host } as const,
+  ];
+  const missing = needs.filter((need) => !hasPermissions([need]));
+  await askPermissions(missing, {
+    action: `fetching ${model} from ${access.address}`,
+  });
+  await Deno.mkdir(root, { recursive: true });
+  // One process at a time: the next one finds what this one fetched.
+  using lock = await Deno.open(join(root, ".lock"), { write: true, create: true });
+  await lock.lock(true);
+  return await cachedModel(root, revision) ??
+    await fetchFiles({ model, revision, root, access }, options);
+}
+
+/** What the name of a commit's folder begins with until all of its files are there. */
+const UNFINISHED = ".unfinished-";
+
+/** Where models are kept. */
+function modelCache(): string {
+  const value = (name: typeof FOLDER_VARIABLES[number]) =>
+    hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined;
+  const [HOME, XDG_CACHE_HOME] = [value("HOME"), value("XDG_CACHE_HOME")];
+  return join(projectCacheFolder({ HOME, XDG_CACHE_HOME }), "models");
+}
+
+/** A commit's files under its own name are whole: unfinished ones lie elsewhere. */
+async function cachedModel(root: string, revision: string): Promise<FetchedModel | undefined> {
+  for (const commit of [await readOptional(join(root, "refs", revision)), revision]) {
+    if (commit === undefined || !/^[0-9a-f]{40}$/.test(commit)) continue;
+    const folder = join(root, commit);
+    if (await readOptional(join(folder, "config.json")) !== undefined) {
+      return { folder, commit, fetched: false };
+    }
+  }
+  return undefined;
+}
+
+async function readOptional(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+interface Wanted {
+  readonly model: string;
+  readonly revision: string;
+  readonly root: string;
+  readonly access: HubAccess;
+}
+
+async function fetchFiles(
+  { model, revision, root, access }: Wanted,
+  options: FetchModelOptions,
+): Promise<FetchedModel> {
+  const { onProgress = () => {}, context, patience = 60_000, delay = wait } = options;
+  const hub = await loadLibrary();
+  const requests = new HubRequests(model, access);
+  const common = {
+    hubUrl: access.address,
+    fetch: requests.fetch,
+    ...access.token === undefined ? {} : { accessToken: access.token },
+  };
+  const told = async <Value>(work: () => Promise<Value>): Promise<Value> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw requests.failure ?? new PassingError(`${model}: ${reasonOf(error)}`);
+    }
+  };
+  const { sha: commit } = await insisting(
+    delay,
+    () =>
+      told(() => hub.modelInfo({ ...common, name: model, revision, additionalFields: ["sha"] })),
+  );
+  const entries = await insisting(
+    delay,
+    () => told(() => Array.fromAsync(hub.listFiles({ ...common, repo: model, revision: commit }))),
+  );
+  const unfinished = join(root, `${UNFINISHED}${commit}`);
+  await Deno.mkdir(unfinished, { recursive: true });
+  let [done, total] = [0, 0];
+  const fetchAll = async (files: readonly HubFile[]) => {
+    total += files.reduce((sum, { size }) => sum + size, 0);
+    for (const file of files) {
+      const path = join(unfinished, file.name);
+      const before = done;
+      if (await isWhole(path, file.size)) onProgress(before + file.size, total);
+      else {
+        await downloadFile(file, {
+          path,
+          partial: `${path}.part`,
+          read: (offset) =>
+            told(async () => {
+              const blob = await hub.downloadFile({
+                ...common,
+                repo: model,
+                revision: commit,
+                path: file.name,
+                // One way to fetch every file, which can go on from any byte.
+                xet: false,
+              });
+              if (blob === null) throw new Error(`${file.name} is not there any more`);
+              return offset === 0 ? blob.stream() : blob.slice(offset, file.size).stream();
+            }),
+          failure: () => requests.failure,
+          onProgress: (bytes) => onProgress(before + bytes, total),
+          delay,
+          patience,
+        });
+      }
+      done = before + file.size;
+    }
+  };
+  // What is small first: a model that is not computed is refused before its weights come.
+  const needed = neededFiles(entries, model);
+  await fetchAll(needed.small);
+  const config = join(unfinished, "config.json");
+  parseHuggingFaceConfig(await readText(config), `${model}: config.json`, { context });
+  const weights = await needed.weights(unfinished);
+  await checkRoom(unfinished, weights);
+  await fetchAll(weights);
+  const folder = join(root, commit);
+  await Deno.rename(unfinished, folder);
+  await removeUnfinished(root);
+  await Deno.mkdir(join(root, "refs"), { recursive: true });
+  await Deno.writeTextFile(join(root, "refs", revision), commit);
+  return { folder, commit, fetched: true };
+}
+
+/** Removes what is left of commits that are not the newest any more. */
+async function removeUnfinished(root: string): Promise<void> {
+  for await (const { name } of Deno.readDir(root)) {
+    if (name.startsWith(UNFINISHED)) await Deno.remove(join(root, name), { recursive: true });
+  }
+}
+
+async function isWhole(path: string, size: number): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).size === size;
+  } catch {
+    return false; // It is fetched, then.
+  }
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Asks again where the hub was busy or the network was not there. */
+async function insisting<Value>(
+  delay: (ms: number) => Promise<void>,
+  ask: () => Promise<Value>,
+): Promise<Value> {
+  for (const pause of [500, 1000, 2000]) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof PassingError)) throw error;
+      await delay(pause);
+    }
+  }
+  try {
+    return await ask();
+  } catch (error) {
+    throw error instanceof PassingError ? new CheckpointError(error.message) : error;
+  }
+}
+
+type Library = Pick<
+  typeof import("@huggingface/hub"),
+  "modelInfo" | "listFiles" | "downloadFile"
+>;
+
+async function loadLibrary(): Promise<Library> {
+  // Not a literal, so that only those who name a model of the hub download it.
+  const specifier = "@huggingface/hub";
+  try {
+    return await import(specifier);
+  } catch (error) {
+    throw new CheckpointError(`${specifier}: cannot be loaded: ${reasonOf(error)}`);
+  }
+}

@@ -1,0 +1,152 @@
+/** How Hugging Face's hub is reached: where it is, by whose name, and what its refusals mean. */
+import { hasPermissions } from "../../../permissions.ts";
+import { CheckpointError } from "../../checkpoint/error.ts";
+
+/** The variables that a user sets for the hub. */
+export const HUB_VARIABLES = ["HF_TOKEN", "HF_ENDPOINT"] as const;
+
+const USUAL_ADDRESS = "https://huggingface.co";
+
+/** Where files of the usual hub really lie: it answers with addresses there. */
+const STORES = ["*.huggingface.co", "*.hf.co"];
+
+/** A hub that can be reached. */
+export interface HubAccess {
+  /** Without a slash at the end. */
+  readonly address: string;
+  /** undefined where the user gave none. */
+  readonly token: string | undefined;
+  /** Hosts that flags should name, so that nothing is asked for twice. */
+  readonly hosts: readonly string[];
+}
+
+/**
+ * Reads where the hub is from HF_ENDPOINT, and who asks from HF_TOKEN, where the environment may be read.
+ *
+ * @throws {CheckpointError} if HF_ENDPOINT is no address, or HF_TOKEN no token
+ */
+export function hubAccess(): HubAccess {
+  const address = variable("HF_ENDPOINT") ?? USUAL_ADDRESS;
+  const url = URL.parse(address);
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    throw new CheckpointError(
+      `HF_ENDPOINT is ${JSON.stringify(address)}, wanted an address such as ${USUAL_ADDRESS}`,
+    );
+  }
+  const token = variable("HF_TOKEN");
+  if (token !== undefined && !token.startsWith("hf_")) {
+    throw new CheckpointError("HF_TOKEN is no token of the hub: those begin with hf_");
+  }
+  return {
+    address: address.replace(/\/+$/, ""),
+    token,
+    hosts: address === USUAL_ADDRESS ? [url.host, ...STORES] : [url.host],
+  };
+}
+
+function variable(name: typeof HUB_VARIABLES[number]): string | undefined {
+  if (!hasPermissions([{ name: "env", value: name }])) return undefined;
+  const value = Deno.env.get(name)?.trim();
+  return value === "" ? undefined : value;
+}
+
+/** A failure that may be none the next time. */
+export class PassingError extends Error {
+  override readonly name = "PassingError";
+}
+
+/** Requests of a hub, with its refusals told as errors. */
+export class HubRequests {
+  readonly #model: string;
+  readonly #access: HubAccess;
+  /** The last failure: the library hands on no more than its message. */
+  failure: Error | undefined;
+
+  /** @param model its name, for messages */
+  constructor(model: string, access: HubAccess) {
+    this.#model = model;
+    this.#access = access;
+  }
+
+  /** In place of `fetch`. */
+  readonly fetch = async (
+    input: string | URL | Request,
+    init?: RequestInit,
+  ): Promise<Response> => {
+    this.failure = undefined;
+    let response: Response;
+    try {
+      response = await fetch(input, init);
+    } catch (error) {
+      throw this.#fail(this.#unreachable(error));
+    }
+    if (response.ok) return response;
+    const missing = response.status === 404 &&
+      response.headers.get("X-Error-Code") === "EntryNotFound";
+    if (missing) return response; // The library knows what that means.
+    await response.body?.cancel();
+    throw this.#fail(this.#refusal(response));
+  };
+
+  #fail(error: Error): Error {
+    this.failure = error;
+    return error;
+  }
+
+  #unreachable(error: unknown): Error {
+    if (error instanceof Deno.errors.NotCapable) {
+      return new CheckpointError(
+        `${this.#model}: missing permission, run again with --allow-net=${
+          this.#access.hosts.join(",")
+        }`,
+      );
+    }
+    const { address } = this.#access;
+    return new PassingError(
+      `${this.#model}: ${address} cannot be reached (${
+        rootCause(error)
+      }): give the folder of a model ` +
+        "on this machine, or try again with a network",
+    );
+  }
+
+  #refusal(response: Response): Error {
+    const { status, headers } = response;
+    const { address, token } = this.#access;
+    const code = headers.get("X-Error-Code");
+    const model = this.#model;
+    if (status === 429 || status >= 500) {
+      return new PassingError(
+        `${model}: ${address} answers with status ${status}: try again later`,
+      );
+    }
+    if (code === "GatedRepo") {
+      return new CheckpointError(
+        `${model}: is gated: accept its terms on ${address}/${model}, and ` +
+          (token === undefined
+            ? "give a token of your account in the variable HF_TOKEN"
+            : "use a token of that account, which the one in HF_TOKEN is not"),
+      );
+    }
+    if (code === "RevisionNotFound") {
+      return new CheckpointError(`${model}: ${address} has no such revision of it`);
+    }
+    if (status === 401 || status === 403 || status === 404) {
+      return new CheckpointError(
+        token === undefined
+          ? `${model}: ${address} has no such model, or it is a private one: check the name, or give ` +
+            "a token that may read it in the variable HF_TOKEN"
+          : `${model}: ${address} has no such model that the token in HF_TOKEN may read: check both`,
+      );
+    }
+    return new CheckpointError(`${model}: ${address} answers with status ${status}`);
+  }
+}
+
+/** The innermost reason of a failed request, in one line. */
+function rootCause(error: unknown): string {
+  let inner = error;
+  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
+  const message = inner instanceof Error ? inner.message : String(inner);
+  return message.replaceAll(/\s+/g, " ").slice(0, 200);
+}

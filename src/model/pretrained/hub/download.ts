@@ -1,0 +1,213 @@
+/** One file of a hub: fetched from where an earlier attempt ended, and compared with the digest that the hub names. */
+import { createHash } from "node:crypto";
+import { dirname } from "node:path";
+import { CheckpointError } from "../../checkpoint/error.ts";
+import { reasonOf } from "../../checkpoint/json.ts";
+import { PassingError } from "./access.ts";
+
+/** A file as the hub describes it. */
+export interface HubFile {
+  readonly name: string;
+  readonly size: number;
+  /** Of the file's content, or of Git's object that holds it. */
+  readonly digest: { readonly type: "sha256" | "git-sha1"; readonly value: string };
+}
+
+/** What a download needs. */
+export interface DownloadOptions {
+  /** Where the finished file lies. */
+  readonly path: string;
+  /** Where the unfinished one lies, in a folder that is there. */
+  readonly partial: string;
+  /**
+   * The file's bytes from an offset on.
+   *
+   * @throws {PassingError} if another attempt may do better
+   */
+  readonly read: (offset: number) => Promise<ReadableStream<Uint8Array>>;
+  /** Why the bytes ended, where the stream's own error does not say; undefined for no other reason. */
+  readonly failure: () => Error | undefined;
+  /** Called with the bytes that are there. */
+  readonly onProgress: (bytes: number) => void;
+  /** Waits in front of another attempt. */
+  readonly delay: (ms: number) => Promise<void>;
+  /** How long nothing may come, in ms. */
+  readonly patience: number;
+}
+
+/** How often a file is asked for without a byte more. */
+const ATTEMPTS = 5;
+const FIRST_DELAY = 500;
+
+/**
+ * Downloads a file.
+ *
+ * @param file what the hub says of it
+ * @param options where it goes
+ * @throws {CheckpointError} if it does not come, is not the one that the hub describes, or cannot be written. What came
+ * stays for the next time, unless it is wrong.
+ */
+export async function downloadFile(file: HubFile, options: DownloadOptions): Promise<void> {
+  const { path, partial } = options;
+  for (const again of [true, false]) {
+    await fetchAll(file, options);
+    if (await digestOf(partial, file) === file.digest.value) {
+      await Deno.mkdir(dirname(path), { recursive: true });
+      return await Deno.rename(partial, path);
+    }
+    // Perhaps an earlier attempt left something else: once more from the start.
+    await Deno.remove(partial);
+    if (again) continue;
+  }
+  throw new CheckpointError(
+    `${file.name}: what comes is not the file that the hub describes: its ${file.digest.type} is another, twice`,
+  );
+}
+
+async function fetchAll(
+  file: HubFile,
+  { partial, read, failure: told, onProgress, delay, patience }: DownloadOptions,
+): Promise<void> {
+  let have = await sizeOf(partial);
+  if (have > file.size) {
+    await Deno.remove(partial);
+    have = 0;
+  }
+  onProgress(have);
+  for (let attempt = 0; have < file.size || have === 0;) {
+    const before = have;
+    let failure: PassingError | undefined;
+    try {
+      have = await append(partial, {
+        name: file.name,
+        stream: await read(have),
+        have,
+        size: file.size,
+        onProgress,
+        patience,
+        told,
+      });
+      if (have === file.size) return; // Also an empty file's.
+    } catch (error) {
+      if (!(error instanceof PassingError)) throw error;
+      failure = error;
+      have = await sizeOf(partial);
+    }
+    attempt = have > before ? 0 : attempt + 1;
+    if (attempt === ATTEMPTS) {
+      throw new CheckpointError(
+        `${
+          failure?.message ?? `${file.name}: the connection ends`
+        } (${have} of ${file.size} bytes of ` +
+          `${file.name} are there; the next run goes on from them)`,
+      );
+    }
+    await delay(FIRST_DELAY * 2 ** attempt);
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+async function append(
+  path: string,
+  { name, stream, have, size, onProgress, patience, told }: {
+    readonly name: string;
+    readonly stream: ReadableStream<Uint8Array>;
+    readonly have: number;
+    readonly size: number;
+    readonly onProgress: (bytes: number) => void;
+    readonly patience: number;
+    readonly told: () => Error | undefined;
+  },
+): Promise<number> {
+  using file = await openForWriting(path);
+  await file.seek(have, Deno.SeekMode.Start);
+  const reader = stream.getReader();
+  let offset = have;
+  try {
+    for (;;) {
+      const { done, value } = await withPatience(reader.read(), { patience, name, told });
+      if (done) return offset;
+      if (offset + value.length > size) {
+        // Perhaps the answer begins at the start and not where it was asked to.
+        await file.truncate(0);
+        throw new PassingError(
+          `${name}: more comes than the ${size} bytes that the hub says it has`,
+        );
+      }
+      await writeAll(file, value, path);
+      offset += value.length;
+      onProgress(offset);
+    }
+  } finally {
+    // What is left of the answer is not wanted; why it failed is told already.
+    await reader.cancel().catch(() => {});
+  }
+}
+
+async function openForWriting(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path, { write: true, create: true });
+  } catch (error) {
+    throw new CheckpointError(`${path}: cannot be written: ${reasonOf(error)}`);
+  }
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): Promise<void> {
+  try {
+    for (let offset = 0; offset < bytes.length;) {
+      offset += await file.write(bytes.subarray(offset));
+    }
+  } catch (error) {
+    throw new CheckpointError(`${path}: cannot be written: ${reasonOf(error)}`);
+  }
+}
+
+async function withPatience<Value>(
+  pending: Promise<Value>,
+  { patience, name, told }: {
+    readonly patience: number;
+    readonly name: string;
+    readonly told: () => Error | undefined;
+  },
+): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new PassingError(`${name}: nothing comes for ${patience / 1000} s`)),
+      patience,
+    );
+  });
+  try {
+    return await Promise.race([pending, silence]);
+  } catch (error) {
+    if (error instanceof PassingError) throw error;
+    throw told() ??
+      new PassingError(`${name}: the connection breaks: ${reasonOf(error)}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What is hashed at a time. */
+const SLICE_BYTES = 2 ** 22;
+
+async function digestOf(path: string, { size, digest }: HubFile): Promise<string> {
+  const hash = createHash(digest.type === "sha256" ? "sha256" : "sha1");
+  // Git hashes an object's kind and length as well.
+  if (digest.type === "git-sha1") hash.update(`blob ${size}\0`);
+  using file = await Deno.open(path, { read: true });
+  const slice = new Uint8Array(SLICE_BYTES);
+  for (;;) {
+    const count = await file.read(slice);
+    if (count === null) return hash.digest("hex");
+    hash.update(slice.subarray(0, count));
+  }
+}

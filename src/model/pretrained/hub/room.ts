@@ -1,0 +1,47 @@
+/** Whether a disk has room for files. */
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError } from "../../checkpoint/error.ts";
+import type { HubFile } from "./download.ts";
+
+/**
+ * Refuses files that the disk has no room for, as far as it may be asked, which needs `--allow-sys=statfs`.
+ *
+ * @param folder where they go; parts of them may be there
+ * @param files with their sizes
+ * @throws {CheckpointError} that says how much room there is, and how much is wanted
+ */
+export async function checkRoom(folder: string, files: readonly HubFile[]): Promise<void> {
+  const { state } = await Deno.permissions.query({ name: "sys", kind: "statfs" });
+  if (state !== "granted") return;
+  const sizes = await Promise.all(
+    files.map(async ({ name, size }) => {
+      const [whole, part] = [
+        await sizeOf(join(folder, name)),
+        await sizeOf(join(folder, `${name}.part`)),
+      ];
+      return whole === size ? 0 : size - part;
+    }),
+  );
+  const wanted = sizes.reduce((sum, size) => sum + Math.max(0, size), 0);
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (wanted <= free) return;
+  throw new CheckpointError(
+    `${folder}: the disk has room for ${megabytes(free)}, wanted ${
+      megabytes(wanted)
+    } for the weights`,
+  );
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch {
+    return 0; // Nothing of it is there.
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,9 @@
+/** Fetches `owner/tiny` in a process of its own, with the permissions and limits that a test gives it. */
+import { fetchModel } from "../../../src/model/pretrained/hub.ts";
+
+try {
+  const { fetched } = await fetchModel("owner/tiny", { delay: () => Promise.resolve() });
+  console.log(fetched ? "fetched" : "there");
+} catch (error) {
+  console.log(`${(error as Error).name}: ${(error as Error).message}`);
+}

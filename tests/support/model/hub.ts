@@ -1,0 +1,180 @@
+/** A hub of one model on this machine, which breaks off, lies and refuses as a test asks. */
+import { createHash } from "node:crypto";
+
+/** What a hub does. */
+export interface HubBehavior {
+  /** Which token it asks for; none by default. */
+  token?: string;
+  /** Answers every request with a status, and what the hub calls it. */
+  refuse?: { readonly status: number; readonly code?: string } | undefined;
+  /** How many requests it refuses; all by default. */
+  refusals?: number;
+  /** Ends the connection of each answer with a file after so many bytes. */
+  breakAfter?: number | undefined;
+  /** Sends other bytes than it says: so many times. */
+  corrupt?: number;
+  /** Takes no notice of the range that is asked for. */
+  ignoreRange?: boolean;
+  /** Sends nothing of a file any more after so many bytes, and does not end either. */
+  stallAfter?: number | undefined;
+  /** Sends files of this size or larger from another place. */
+  redirectFrom?: number;
+}
+
+/** A hub that runs. */
+export interface TestHub extends AsyncDisposable {
+  readonly address: string;
+  readonly behavior: HubBehavior;
+  /** The commit that `main` is; a test may move it. */
+  commit: string;
+  readonly files: Map<string, Uint8Array<ArrayBuffer>>;
+  /** What was asked for: method, path and range. */
+  readonly requests: string[];
+  /** The tokens that the place of large files was told. */
+  readonly leaked: string[];
+}
+
+/** Starts a hub with the model `owner/tiny`. */
+export function startHub(
+  files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+  behavior: HubBehavior = {},
+): TestHub {
+  const served = new Map(files);
+  const requests: string[] = [];
+  const leaked: string[] = [];
+  const ending = new AbortController();
+  const store = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, signal: ending.signal, onListen: () => {} },
+    (request) => {
+      const told = request.headers.get("Authorization");
+      if (told !== null) leaked.push(told);
+      return fileAnswer(hub, request, decodeURIComponent(new URL(request.url).pathname.slice(1)));
+    },
+  );
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, signal: ending.signal, onListen: () => {} },
+    (request) => answer(hub, request, `http://127.0.0.1:${store.addr.port}`),
+  );
+  const hub: TestHub = {
+    address: `http://127.0.0.1:${server.addr.port}`,
+    behavior,
+    commit: "c".repeat(40),
+    files: served,
+    requests,
+    leaked,
+    [Symbol.asyncDispose]: async () => {
+      ending.abort();
+      await Promise.all([server.finished, store.finished]);
+    },
+  };
+  return hub;
+}
+
+function answer(hub: TestHub, request: Request, store: string): Response {
+  const { pathname } = new URL(request.url);
+  const range = request.headers.get("Range");
+  hub.requests.push(`${pathname}${range === null ? "" : ` ${range}`}`);
+  const { token, refuse } = hub.behavior;
+  if (refuse !== undefined && (hub.behavior.refusals ??= Infinity) > 0) {
+    hub.behavior.refusals--;
+    return refusal(refuse.status, refuse.code);
+  }
+  if (token !== undefined && request.headers.get("Authorization") !== `Bearer ${token}`) {
+    return refusal(401, "GatedRepo");
+  }
+  const [, revision] = /^\/api\/models\/owner\/tiny\/revision\/(.*)$/.exec(pathname) ?? [];
+  if (revision !== undefined) {
+    if (revision !== "main" && revision !== hub.commit) return refusal(404, "RevisionNotFound");
+    return Response.json({
+      _id: "1",
+      id: "owner/tiny",
+      sha: hub.commit,
+      private: false,
+      gated: false,
+      downloads: 0,
+      likes: 0,
+      lastModified: "2026-01-01T00:00:00.000Z",
+    });
+  }
+  if (pathname === `/api/models/owner/tiny/tree/${hub.commit}`) {
+    return Response.json([
+      { type: "directory", oid: "0".repeat(40), size: 0, path: "onnx" },
+      ...[...hub.files].map(([path, bytes]) => listed(path, bytes)),
+    ]);
+  }
+  const prefix = `/owner/tiny/resolve/${hub.commit}/`;
+  if (!pathname.startsWith(prefix)) return refusal(404, "RepoNotFound");
+  const name = decodeURIComponent(pathname.slice(prefix.length));
+  const size = hub.files.get(name)?.length ?? 0;
+  if (size >= (hub.behavior.redirectFrom ?? Infinity)) {
+    return new Response(null, {
+      status: 302,
+      headers: { Location: `${store}/${encodeURIComponent(name)}`, "X-Linked-Size": `${size}` },
+    });
+  }
+  return fileAnswer(hub, request, name);
+}
+
+function refusal(status: number, code?: string): Response {
+  return Response.json({ error: "no" }, {
+    status,
+    headers: code === undefined ? {} : { "X-Error-Code": code },
+  });
+}
+
+/** A file of text is an object of Git's, a large one a pointer to its content. */
+function listed(path: string, bytes: Uint8Array): Record<string, unknown> {
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const git = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+  return path.endsWith(".safetensors")
+    ? {
+      type: "file",
+      oid: "1".repeat(40),
+      size: bytes.length,
+      path,
+      lfs: { oid: sha256, size: bytes.length, pointerSize: 134 },
+    }
+    : { type: "file", oid: git, size: bytes.length, path };
+}
+
+function fileAnswer(hub: TestHub, request: Request, name: string): Response {
+  const bytes = hub.files.get(name);
+  if (bytes === undefined) return refusal(404, "EntryNotFound");
+  const { behavior } = hub;
+  const asked = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("Range") ?? "");
+  const probe = asked?.[1] === "0" && asked[2] === "0";
+  const ranged = asked !== null && (probe || !behavior.ignoreRange);
+  const [start, end] = ranged ? [Number(asked[1]), Number(asked[2]) + 1] : [0, bytes.length];
+  let part = bytes.slice(start, end);
+  if (!probe && behavior.corrupt !== undefined && behavior.corrupt > 0) {
+    behavior.corrupt--;
+    part = part.with(part.length - 1, part.at(-1)! ^ 1);
+  }
+  return new Response(probe ? part : bodyOf(part, behavior), {
+    status: ranged ? 206 : 200,
+    headers: {
+      ETag: `"${name}"`,
+      "Content-Length": `${part.length}`,
+      ...ranged ? { "Content-Range": `bytes ${start}-${end - 1}/${bytes.length}` } : {},
+    },
+  });
+}
+
+function bodyOf(
+  part: Uint8Array<ArrayBuffer>,
+  { breakAfter, stallAfter }: HubBehavior,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const most = Math.min(breakAfter ?? Infinity, stallAfter ?? Infinity);
+  let sent = false;
+  return new ReadableStream({
+    async pull(controller) {
+      if (!sent) {
+        sent = true;
+        if (most > 0 && part.length > 0) return controller.enqueue(part.slice(0, most));
+      }
+      if (stallAfter !== undefined && part.length > most) return await new Promise<void>(() => {});
+      // Fewer bytes than the answer's length says: the connection breaks.
+      controller.close();
+    },
+  });
+}
