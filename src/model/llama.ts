@@ -119,7 +119,11 @@ export class Llama {
       for (const [name, tensor] of parameters.parameters) {
         tensor.write(options.parameters.get(name)!);
       }
-      const build = startBuild(workspace, { ...options, parameters, gradients: micro });
+      const build = startBuild(workspace, {
+        ...options,
+        units: parameters.units,
+        gradients: micro.units,
+      });
       this.#build = build;
       this.#inputs = batchTensors(workspace, options);
       const forward: Plan[] = [];

@@ -3,6 +3,8 @@ import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { planAttentionBackward, planAttentionForward } from "../../ops/attention.ts";
 import type { AttentionVScale } from "../../ops/attention/shape.ts";
+import { planAddBias } from "../../ops/arithmetic/add_bias.ts";
+import { planHeadNormBackward, planHeadNormForward } from "../../ops/model/head_norm.ts";
 import { planMergeHeads, planSplitHeads } from "../../ops/model/heads.ts";
 import {
   planLearnedConstantBackward,
@@ -18,6 +20,8 @@ import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from
 /** What attention's forward pass leaves for its backward pass and for the trace. */
 export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
   readonly inverseRms: Tensor;
+  /** What the norms of query and key are given, and 1 / rms of their rows; undefined without them. */
+  readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
   /** y with the heads side by side: [B, T, Hq D] */
   readonly merged: Tensor;
   readonly vScale: AttentionVScale | undefined;
@@ -89,7 +93,10 @@ export function planAttentionBlockForward(
       epsilon: config.normEpsilon,
     }),
   );
-  const projections = linear(build, plans, linearInput(plans, names.query, norm), names.query);
+  const { projections, headNorm } = planProjections(build, plans, {
+    layer,
+    input: linearInput(plans, names.query, norm),
+  });
   const { query, key, value } = workspace.add(
     plans,
     planSplitProjections(gpu, { projections, queryHeads, keyValueHeads, angles }),
@@ -108,7 +115,53 @@ export function planAttentionBlockForward(
   const merged = merge(build, plans, output);
   const mixed = linearInput(plans, names.attentionOutput, merged);
   const residual = linear(build, plans, mixed, names.attentionOutput);
-  return { norm, inverseRms, query, key, value, output, logSumExp, merged, residual, vScale };
+  return {
+    norm,
+    inverseRms,
+    headNorm,
+    query,
+    key,
+    value,
+    output,
+    logSumExp,
+    merged,
+    residual,
+    vScale,
+  };
+}
+
+/** The joint projection, with biases and with query and key normalized where the model has that. */
+function planProjections(
+  build: LlamaBuild,
+  plans: Plan[],
+  { layer, input }: { readonly layer: number; readonly input: Tensor },
+): { readonly projections: Tensor; readonly headNorm: AttentionState["headNorm"] } {
+  const { workspace, config } = build;
+  const { gpu } = workspace;
+  const names = layerParameterNames(layer);
+  let projections = linear(build, plans, input, names.query);
+  if (config.projectionBiases) {
+    const bias = parameterOf(build, names.queryBias);
+    projections = workspace.add(plans, planAddBias(gpu, { input: projections, bias })).output;
+  }
+  if (!config.queryKeyNorm) return { projections, headNorm: undefined };
+  const { output, inverseRms } = workspace.add(
+    plans,
+    planHeadNormForward(gpu, {
+      ...headNormOptions(build, layer),
+      projections,
+      epsilon: config.normEpsilon,
+    }),
+  );
+  return { projections: output, headNorm: { projections, inverseRms } };
+}
+
+function headNormOptions(build: LlamaBuild, layer: number) {
+  const { queryHeads, keyValueHeads } = build.config;
+  const names = layerParameterNames(layer);
+  const queryGain = parameterOf(build, names.queryNorm);
+  const keyGain = parameterOf(build, names.keyNorm);
+  return { queryHeads, keyValueHeads, queryGain, keyGain };
 }
 
 /**
@@ -132,7 +185,7 @@ export function planAttentionBlockBackward(
   const { workspace, config, angles, kernels } = build;
   const { gpu } = workspace;
   const names = layerParameterNames(layer);
-  const { norm, query, key, value, output, logSumExp, merged, vScale } = attention;
+  const { norm, headNorm, query, key, value, output, logSumExp, merged, vScale } = attention;
   const mergedGradient = linearBackward(build, plans, {
     name: names.attentionOutput,
     input: merged,
@@ -167,11 +220,19 @@ export function planAttentionBlockBackward(
     plans,
     planMergeProjections(gpu, { queryGradient, keyGradient, valueGradient, angles }),
   );
+  const plainGradient = headNorm === undefined ? projectionsGradient : workspace.add(
+    plans,
+    planHeadNormBackward(gpu, {
+      ...headNormOptions(build, layer),
+      ...headNorm,
+      outputGradient: projectionsGradient,
+    }),
+  ).projectionsGradient;
   return {
     norm: linearBackward(build, plans, {
       name: names.query,
       input: norm,
-      outputGradient: projectionsGradient,
+      outputGradient: plainGradient,
     }),
     query: queryGradient,
     key: keyGradient,

@@ -40,6 +40,38 @@ export function batchTensors(
 }
 
 /**
+ * Refuses a batch that does not fit.
+ *
+ * @param batch inputs and targets
+ * @param options what is to be done with it, for messages; B · T, and V
+ * @throws {TypeError} for a wrong type or length
+ * @throws {RangeError} for a token outside the vocabulary
+ */
+export function checkBatch(
+  batch: Batch,
+  { operation, length, vocabulary }: {
+    readonly operation: string;
+    readonly length: number;
+    readonly vocabulary: number;
+  },
+): void {
+  for (const name of ["inputs", "targets"] as const) {
+    const given = batch[name];
+    if (!(given instanceof Uint32Array) || given.length !== length) {
+      throw new TypeError(
+        `${operation}: ${name} has ${given?.length} elements, wanted a Uint32Array of ${length}`,
+      );
+    }
+    const wrong = given.findIndex((token) => token >= vocabulary);
+    if (wrong >= 0) {
+      throw new RangeError(
+        `${operation}: ${name}[${wrong}] is ${given[wrong]}, wanted at most ${vocabulary - 1}`,
+      );
+    }
+  }
+}
+
+/**
  * Uploads a batch.
  *
  * @param tensors of its size
@@ -51,26 +83,10 @@ export function writeBatch(
   tensors: BatchTensors,
   { batch, vocabulary }: { readonly batch: Batch; readonly vocabulary: number },
 ): void {
-  const { length } = tensors.targets;
-  const floats = new Map<string, Float32Array>();
-  for (const name of ["inputs", "targets"] as const) {
-    const given = batch[name];
-    if (!(given instanceof Uint32Array) || given.length !== length) {
-      throw new TypeError(
-        `Llama: ${name} has ${given?.length} elements, wanted a Uint32Array of ${length}`,
-      );
-    }
-    const wrong = given.findIndex((token) => token >= vocabulary);
-    if (wrong >= 0) {
-      throw new RangeError(
-        `Llama: ${name}[${wrong}] is ${given[wrong]}, wanted at most ${vocabulary - 1}`,
-      );
-    }
-    floats.set(name, Float32Array.from(given));
-  }
+  checkBatch(batch, { operation: "Llama", length: tensors.targets.length, vocabulary });
   const { order, starts } = embeddingOrder(batch.inputs, vocabulary);
-  tensors.tokens.write(floats.get("inputs")!);
-  tensors.targets.write(floats.get("targets")!);
+  tensors.tokens.write(Float32Array.from(batch.inputs));
+  tensors.targets.write(Float32Array.from(batch.targets));
   tensors.order.write(order);
   tensors.starts.write(starts);
 }

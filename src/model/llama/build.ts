@@ -9,7 +9,7 @@ import { planMatmul } from "../../ops/matmul.ts";
 import { rotaryAngles } from "../../ops/model/projections.ts";
 import type { Variant } from "../../ops/shared/variants.ts";
 import { type LlamaConfig, vScaleConstant } from "../../reference/llama/config.ts";
-import type { PackedTensors } from "../parameter_packs.ts";
+import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
@@ -52,8 +52,8 @@ export interface LlamaBuild {
   readonly context: number;
   /** The parameters as kernels read them: those of a unit by its first one's name. */
   readonly units: ReadonlyMap<string, Tensor>;
-  /** Where their gradients go, by the same names. */
-  readonly gradients: ReadonlyMap<string, Tensor>;
+  /** Where their gradients go, by the same names; undefined where only the gradients by states are wanted. */
+  readonly gradients: ReadonlyMap<string, Tensor> | undefined;
   readonly kernels: KernelChoice;
   /** cos and sin of RoPE: [T, D]. */
   readonly angles: Tensor;
@@ -105,17 +105,17 @@ export function chooseKernels(
  * Chooses what all parts of a model share, and puts it on the GPU.
  *
  * @param workspace takes charge of what is made
- * @param options the model's, with the tensors of its parameters and of their gradients
+ * @param options the model's, with the tensors of its parameters and, if they are wanted, of their gradients
  */
 export function startBuild(
   workspace: Workspace,
-  { config, batch, context, kernels = "steps", parameters, gradients }:
+  { config, batch, context, kernels = "steps", units, gradients }:
     & Omit<LlamaOptions, "parameters">
-    & { readonly parameters: PackedTensors; readonly gradients: PackedTensors },
+    & Pick<LlamaBuild, "units" | "gradients">,
 ): LlamaBuild {
   const { gpu } = workspace;
   const { headDim, queryHeads, keyValueHeads } = config;
-  const rotary = { sequenceLength: context, headDim, base: config.ropeBase };
+  const rotary = { sequenceLength: context, headDim, frequencies: ropeFrequencies(config) };
   const fixed = config.vScale === "fixed" || config.vScale === "backward-only";
   const constants = new Float32Array(keyValueHeads).fill(vScaleConstant(config));
   return {
@@ -123,8 +123,8 @@ export function startBuild(
     config,
     batch,
     context,
-    units: parameters.units,
-    gradients: gradients.units,
+    units,
+    gradients,
     kernels: chooseKernels(gpu, {
       preference: kernels,
       attention: {
@@ -146,8 +146,13 @@ export function parameterOf({ units }: LlamaBuild, name: string): Tensor {
 }
 
 /** Where its gradient goes. */
-export function gradientOf({ gradients }: LlamaBuild, name: string): Tensor {
+export function gradientOf({ gradients = new Map() }: LlamaBuild, name: string): Tensor {
   return tensorOf(gradients, name);
+}
+
+/** The same; undefined in a model that computes none. */
+export function wantedGradientOf(build: LlamaBuild, name: string): Tensor | undefined {
+  return build.gradients === undefined ? undefined : gradientOf(build, name);
 }
 
 function tensorOf(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
@@ -189,7 +194,7 @@ export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: st
 }
 
 /**
- * Plans the gradients of a linear map: that by its parameter, into its place, and that by its input.
+ * Plans the gradients of a linear map: that by its parameter, into its place if it has one, and that by its input.
  *
  * @returns the gradient by its input
  */
@@ -202,12 +207,15 @@ export function linearBackward(
     readonly outputGradient: Tensor;
   },
 ): Tensor {
-  product(build, plans, {
-    left: rowsOf(build, outputGradient),
-    right: rowsOf(build, input),
-    transposeLeft: true,
-    product: gradientOf(build, name),
-  });
+  const gradient = wantedGradientOf(build, name);
+  if (gradient !== undefined) {
+    product(build, plans, {
+      left: rowsOf(build, outputGradient),
+      right: rowsOf(build, input),
+      transposeLeft: true,
+      product: gradient,
+    });
+  }
   return product(build, plans, { left: outputGradient, right: parameterOf(build, name) });
 }
 

@@ -11,7 +11,7 @@ import {
   planAttentionBlockBackward,
   planAttentionBlockForward,
 } from "./attention.ts";
-import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./build.ts";
+import { linear, linearBackward, type LlamaBuild, parameterOf, wantedGradientOf } from "./build.ts";
 
 /** What a layer's forward pass leaves for its backward pass and for the trace. */
 export interface LayerState {
@@ -204,6 +204,7 @@ export function planNormBackward(
 ): Tensor {
   const { workspace } = build;
   const { gpu } = workspace;
+  const gainGradient = wantedGradientOf(build, name);
   const { inputGradient } = workspace.add(
     plans,
     planRmsNormBackward(gpu, {
@@ -211,7 +212,7 @@ export function planNormBackward(
       gain: parameterOf(build, name),
       inverseRms,
       outputGradient,
-      gainGradient: gradientOf(build, name),
+      ...gainGradient === undefined ? {} : { gainGradient },
     }),
   );
   return residualGradient === undefined

@@ -14,6 +14,7 @@ import {
   checkInteger,
   checkShape,
   emptyTensors,
+  outputTensors,
   spreadWorkgroups,
 } from "../shared/validation.ts";
 import { chooseVariant } from "../shared/variants.ts";
@@ -53,6 +54,8 @@ export interface CrossEntropyBackwardOptions {
   readonly factor?: number;
   /** As given to the forward. */
   readonly firstColumn?: number;
+  /** Where the gradient goes; shares no memory with the inputs. Default: a new tensor. */
+  readonly logitsGradient?: Tensor;
 }
 
 /** Results of {@linkcode crossEntropyBackward}. */
@@ -190,7 +193,11 @@ export function planCrossEntropyBackward(
   const { logits, targets, logSumExp, factor = 1, firstColumn = 0 } = options;
   checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: [rows] });
   checkFinite(factor, { operator, name: "factor" });
-  const outputs = emptyTensors(gpu, operator, { logitsGradient: logits.shape });
+  const outputs = outputTensors(gpu, operator, {
+    shapes: { logitsGradient: logits.shape },
+    given: options.logitsGradient === undefined ? {} : { logitsGradient: options.logitsGradient },
+    inputs: { logits, targets, logSumExp },
+  });
   const plan = new Plan(gpu, {
     operator,
     tensors: { logits, targets, logSumExp, ...outputs },

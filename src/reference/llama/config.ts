@@ -71,6 +71,27 @@ export function refusePretrainedParts(
   }
 }
 
+/**
+ * Refuses a model with parts that only this project's models have.
+ *
+ * @param config the configuration
+ * @param options `operation`: what does not compute them, for the message
+ * @throws {RangeError} naming the first such field
+ */
+export function refuseTrainedParts(
+  { vScale, layersWithoutAttention }: LlamaConfig,
+  { operation }: { readonly operation: string },
+): void {
+  if (vScale !== "none") {
+    throw new RangeError(`${operation}: vScale is ${vScale}, which it does not compute`);
+  }
+  if (layersWithoutAttention.length > 0) {
+    throw new RangeError(
+      `${operation}: layers ${layersWithoutAttention} have no attention, which it does not compute`,
+    );
+  }
+}
+
 /** σ of the initial weights N(0, σ²), which V-scale's constant holds as well. */
 export const INITIAL_DEVIATION = 0.02;
 

@@ -1,0 +1,259 @@
+/**
+ * A pretrained model's forward pass, and its backward pass to the states alone, for models that are larger than what a GPU
+ * holds: no gradients by weights, one layer's weights at a time, and its states computed again on the way back.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Plan } from "../gpu/plan.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { refuseTrainedParts } from "../reference/llama/config.ts";
+import { EMBEDDING } from "../reference/llama/parameters.ts";
+import type { LayerTrace } from "../reference/llama/trace.ts";
+import type { Batch } from "./llama/batch.ts";
+import { checkBatch } from "./llama/batch.ts";
+import { type KernelPreference, type LinearInput, startBuild } from "./llama/build.ts";
+import { planLayerBackward, planLayerForward } from "./llama/layer.ts";
+import type { WeightSource } from "./pretrained/weights.ts";
+import { type LogitsMemory, StreamedHead, type TokenLosses } from "./streamed/head.ts";
+import { LayerWeights, Uploads } from "./streamed/weights.ts";
+import { Workspace } from "./workspace.ts";
+
+export type { LogitsMemory, TokenLosses } from "./streamed/head.ts";
+
+/** What a {@linkcode StreamedLlama} is made from. */
+export interface StreamedLlamaOptions {
+  /** The weights on disk; theirs is the shape. */
+  readonly source: WeightSource;
+  /** B: the sequences of a batch. */
+  readonly batch: number;
+  /** T: the tokens of a sequence. */
+  readonly context: number;
+  /** Which kernels to take where there is a choice. Default: `steps`. */
+  readonly kernels?: KernelPreference;
+  /** What happens to the input of each linear map of the decoder layers; planned once for all layers, under layer 0's names. */
+  readonly linearInput?: LinearInput;
+  /** How much memory the logits take. */
+  readonly logits?: LogitsMemory;
+}
+
+/** What may be done on the way forward. */
+export interface StreamedForwardOptions {
+  /** Called with every slice of the vocabulary: its first token, and the logits [B · T, tokens]. */
+  readonly onLogits?: (first: number, logits: Float32Array) => void;
+  /** Called before each layer is enqueued. */
+  readonly onLayerStart?: (layer: number) => void | Promise<void>;
+  /** Called with each layer's output [B, T, d], which it may change, before the next layer sees it. */
+  readonly onOutput?: (layer: number, output: Tensor) => void | Promise<void>;
+}
+
+/** What is looked at on the way back. */
+export interface StreamedBackwardOptions {
+  /**
+   * Called with each layer's states and gradients, from the last layer to the first. They are the layer's until the
+   * promise is settled.
+   */
+  readonly onLayer: (layer: number, trace: LayerTrace<Tensor>) => void | Promise<void>;
+}
+
+/**
+ * A pretrained model for one batch size and context. Forward, every layer's input is kept; on the way back a layer's states
+ * are computed again from it.
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { openWeights } from "./pretrained/weights.ts";
+ * import { StreamedLlama } from "./streamed.ts";
+ *
+ * using gpu = await openGpu();
+ * using source = await openWeights("fixtures/pretrained/qwen3");
+ * using model = new StreamedLlama(gpu, { source, batch: 1, context: 4, kernels: "start" });
+ * const { loss } = await model.forward({
+ *   inputs: Uint32Array.of(1, 2, 3, 4),
+ *   targets: Uint32Array.of(2, 3, 4, 5),
+ * });
+ * await model.backward({
+ *   onLayer: async (layer, { gradients }) => {
+ *     console.log(layer, Math.hypot(...await gradients.input.read()));
+ *   },
+ * });
+ * console.log(loss, "nats a token");
+ * ```
+ */
+export class StreamedLlama {
+  readonly source: WeightSource;
+  /** B */
+  readonly batch: number;
+  /** T */
+  readonly context: number;
+  readonly #gpu: Gpu;
+  readonly #workspace: Workspace;
+  readonly #weights: LayerWeights;
+  readonly #head: StreamedHead;
+  /** The input of every layer, and the last one's output: [B, T, d] each. */
+  readonly #states: readonly Tensor[];
+  /** What the layer's plans read: its input, and the gradient by its output. */
+  readonly #input: Tensor;
+  readonly #outputGradient: Tensor;
+  readonly #output: Tensor;
+  readonly #trace: LayerTrace<Tensor>;
+  readonly #forward: readonly Plan[];
+  readonly #backward: readonly Plan[];
+  /** The layer whose states are those of `#forward`'s last run. */
+  #computed: number | undefined;
+  #ran = false;
+
+  /**
+   * Plans a model. Its weights are read when it runs.
+   *
+   * @param gpu where
+   * @param options the weights on disk, the batch size and the context
+   * @throws {RangeError} for a model, batch or context that cannot be, or sizes beyond the adapter
+   */
+  constructor(gpu: Gpu, options: StreamedLlamaOptions) {
+    const { source, batch, context, kernels, linearInput, logits } = options;
+    const { config } = source.architecture;
+    refuseTrainedParts(config, { operation: "StreamedLlama" });
+    for (const [name, given] of Object.entries({ batch, context })) {
+      if (!Number.isSafeInteger(given) || given < 1) {
+        throw new RangeError(`StreamedLlama: ${name} is ${given}, wanted a positive integer`);
+      }
+    }
+    this.source = source;
+    this.batch = batch;
+    this.context = context;
+    this.#gpu = gpu;
+    const workspace = new Workspace(gpu);
+    this.#workspace = workspace;
+    try {
+      const uploads = new Uploads(gpu);
+      const state = () => workspace.keep(gpu.empty([batch, context, config.modelDim]));
+      this.#weights = new LayerWeights(workspace, { source, uploads });
+      this.#input = state();
+      this.#outputGradient = state();
+      this.#states = Array.from({ length: config.layers + 1 }, state);
+      const build = {
+        ...startBuild(workspace, {
+          config,
+          batch,
+          context,
+          ...kernels === undefined ? {} : { kernels },
+          units: this.#weights.units,
+          gradients: undefined,
+        }),
+        ...linearInput === undefined ? {} : { linearInput },
+      };
+      const forward: Plan[] = [];
+      const layer = planLayerForward(build, forward, { layer: 0, input: this.#input });
+      const backward: Plan[] = [];
+      this.#trace = planLayerBackward(build, backward, {
+        layer: 0,
+        state: layer,
+        outputGradient: this.#outputGradient,
+      });
+      this.#output = layer.output;
+      this.#forward = forward;
+      this.#backward = backward;
+      this.#head = new StreamedHead(build, {
+        input: this.#states.at(-1)!,
+        source,
+        uploads,
+        memory: logits,
+      });
+    } catch (error) {
+      workspace[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Computes a batch's losses, and keeps what the way back needs.
+   *
+   * @param batch inputs and targets, [B, T] each
+   * @param options what may be looked at or changed meanwhile
+   * @returns the losses, in nats
+   * @throws {TypeError} for tokens of a wrong type or number
+   * @throws {RangeError} for a token outside the vocabulary
+   * @throws {CheckpointError} if the weights cannot be read
+   * @throws {GpuError} if the GPU fails
+   */
+  async forward(batch: Batch, options: StreamedForwardOptions = {}): Promise<TokenLosses> {
+    const { vocabulary, layers } = this.source.architecture.config;
+    const length = this.batch * this.context;
+    checkBatch(batch, { operation: "StreamedLlama", length, vocabulary });
+    this.#ran = false;
+    this.#computed = undefined;
+    this.#states[0]!.write(await this.#embed(batch.inputs));
+    for (let layer = 0; layer < layers; layer++) {
+      await this.#weights.load(layer, layer + 1 < layers ? layer + 1 : undefined);
+      await options.onLayerStart?.(layer);
+      this.#copy(this.#states[layer]!, this.#input);
+      this.#gpu.run(this.#forward);
+      await options.onOutput?.(layer, this.#output);
+      this.#copy(this.#output, this.#states[layer + 1]!);
+    }
+    // A changed output is not what computing again would give, but the states in front of it are.
+    this.#computed = options.onOutput === undefined ? layers - 1 : undefined;
+    const losses = await this.#head.forward(batch.targets, options);
+    this.#ran = true;
+    return losses;
+  }
+
+  /**
+   * Goes back from the mean loss of the last forward pass to its first layer's input.
+   *
+   * @param options what is looked at
+   * @throws {TypeError} if nothing was computed forward
+   * @throws {CheckpointError} if the weights cannot be read
+   * @throws {GpuError} if the GPU fails
+   */
+  async backward({ onLayer }: StreamedBackwardOptions): Promise<void> {
+    if (!this.#ran) throw new TypeError("StreamedLlama: backward() is called before forward()");
+    await this.#head.backward();
+    this.#copy(this.#head.inputGradient, this.#outputGradient);
+    for (let layer = this.source.architecture.config.layers - 1; layer >= 0; layer--) {
+      await this.#weights.load(layer, layer > 0 ? layer - 1 : undefined);
+      if (this.#computed !== layer) {
+        this.#copy(this.#states[layer]!, this.#input);
+        this.#gpu.run(this.#forward);
+        this.#computed = layer;
+      }
+      this.#gpu.run(this.#backward);
+      await onLayer(layer, this.#trace);
+      this.#copy(this.#trace.gradients.input, this.#outputGradient);
+    }
+  }
+
+  /** Frees everything but the weights on disk. Work already enqueued still finishes. */
+  dispose(): void {
+    this.#workspace[Symbol.dispose]();
+  }
+
+  /** The same as `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #copy(from: Tensor, to: Tensor): void {
+    this.#gpu.guard("StreamedLlama", () => {
+      const encoder = this.#gpu.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(from.buffer, 0, to.buffer, 0, 4 * to.length);
+      this.#gpu.device.queue.submit([encoder.finish()]);
+    });
+  }
+
+  /** The tokens' rows of the embedding, of which no more is read than that: [B, T, d]. */
+  async #embed(tokens: Uint32Array): Promise<Float32Array<ArrayBuffer>> {
+    const { modelDim } = this.source.architecture.config;
+    const rows = new Map<number, Promise<Float32Array>>();
+    for (const token of tokens) {
+      if (rows.has(token)) continue;
+      rows.set(token, this.source.read(EMBEDDING, { start: token, count: 1 }));
+    }
+    const read = new Map(
+      await Promise.all([...rows].map(async ([token, row]) => [token, await row] as const)),
+    );
+    const embedded = new Float32Array(tokens.length * modelDim);
+    tokens.forEach((token, i) => embedded.set(read.get(token)!, i * modelDim));
+    return embedded;
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * The end of a model whose vocabulary is too large for one buffer: the final norm, and the head, the logits and the
+ * cross-entropy in slices of the vocabulary.
+ *
+ * A slice's kernels give log Σ e^z over its own columns, and that minus the target's logit where the target is among them.
+ * Both are numbers a row, from which the CPU makes the loss in float64:
+ *
+ *     logSumExp = log Σ_slices e^(logSumExp_slice)    z_target = Σ_slices (logSumExp_slice − loss_slice)
+ *
+ * The way back takes the same slices: each adds its share to the gradient by the final norm's output.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { planAccumulate } from "../../ops/arithmetic/add.ts";
+import { planCopy } from "../../ops/arithmetic/copy.ts";
+import {
+  planCrossEntropyBackward,
+  planCrossEntropyForward,
+} from "../../ops/model/cross_entropy.ts";
+import { planRmsNormForward } from "../../ops/rms_norm.ts";
+import { EMBEDDING, FINAL_NORM, HEAD } from "../../reference/llama/parameters.ts";
+import type { WeightSource } from "../pretrained/weights.ts";
+import { type LlamaBuild, product, rowsOf } from "../llama/build.ts";
+import { planNormBackward } from "../llama/layer.ts";
+import type { Uploads } from "./weights.ts";
+
+/** How much memory the logits take. */
+export interface LogitsMemory {
+  /** The most bytes of a slice's weights, and of its logits. Default: 2²⁵. */
+  readonly sliceBytes?: number;
+  /** Up to so many bytes of logits are kept for the way back; more are computed again. Default: 2²⁷. */
+  readonly keptBytes?: number;
+}
+
+const LOGITS_MEMORY: Required<LogitsMemory> = { sliceBytes: 2 ** 25, keptBytes: 2 ** 27 };
+
+/** Columns of the logits, from `first` on. */
+interface Slice {
+  readonly first: number;
+  readonly count: number;
+}
+
+/**
+ * Cuts a vocabulary into slices of one length, but for the last.
+ *
+ * @param options V, d, B · T, and the most bytes of a slice
+ */
+export function vocabularySlices(
+  { vocabulary, modelDim, rows, sliceBytes = LOGITS_MEMORY.sliceBytes }: {
+    readonly sliceBytes?: number;
+    readonly vocabulary: number;
+    readonly modelDim: number;
+    readonly rows: number;
+  },
+): Slice[] {
+  const most = Math.max(1, Math.floor(sliceBytes / (4 * Math.max(modelDim, rows))));
+  const even = Math.ceil(vocabulary / Math.ceil(vocabulary / most));
+  // Whole tiles of the matrix product, where the limit leaves room for them.
+  const length = Math.min(most, 64 * Math.ceil(even / 64));
+  return Array.from({ length: Math.ceil(vocabulary / length) }, (_, i) => ({
+    first: i * length,
+    count: Math.min(length, vocabulary - i * length),
+  }));
+}
+
+/** What slices of one length share. */
+interface SlicePlans {
+  /** [count, d] */
+  readonly weights: Tensor;
+  /** [B · T, count] */
+  readonly logits: Tensor;
+  readonly project: readonly Plan[];
+  /** From the logits' gradient to its share of the norm's, added to the others. */
+  readonly back: readonly Plan[];
+  readonly logitsGradient: Tensor;
+}
+
+interface PlannedSlice extends Slice {
+  readonly shared: SlicePlans;
+  readonly forward: Plan;
+  readonly backward: Plan;
+  /** [B · T] */
+  readonly loss: Tensor;
+  readonly logSumExp: Tensor;
+  /** Where the logits are kept, if they are: to there, and from there. */
+  readonly keep: Plan | undefined;
+  readonly restore: Plan | undefined;
+}
+
+/** A model's loss, token by token. */
+export interface TokenLosses {
+  /** The mean, in nats. */
+  readonly loss: number;
+  /** In nats: [B · T]. */
+  readonly tokenLosses: Float64Array<ArrayBuffer>;
+}
+
+/** The end of a model. */
+export class StreamedHead {
+  /** The loss's gradient by the last hidden state, after `backward`: [B, T, d]. */
+  readonly inputGradient: Tensor;
+  readonly #gpu: Gpu;
+  readonly #source: WeightSource;
+  readonly #uploads: Uploads;
+  readonly #name: string;
+  readonly #gain: Tensor;
+  readonly #targets: Tensor;
+  readonly #logSumExp: Tensor;
+  readonly #normGradient: Tensor;
+  readonly #slices: readonly PlannedSlice[];
+  readonly #norm: readonly Plan[];
+  readonly #back: readonly Plan[];
+  #gainIsThere = false;
+
+  /**
+   * Plans the end of a model.
+   *
+   * @param build of the model, whose workspace takes charge of what is made
+   * @param options the last hidden state [B, T, d], where the head's weights come from, what writes them, and how much
+   *   memory the logits take
+   * @throws {RangeError} for sizes beyond the adapter
+   */
+  constructor(
+    build: LlamaBuild,
+    { input, source, uploads, memory = {} }: {
+      readonly memory?: LogitsMemory | undefined;
+      readonly input: Tensor;
+      readonly source: WeightSource;
+      readonly uploads: Uploads;
+    },
+  ) {
+    const { workspace, config, batch, context } = build;
+    const { gpu } = workspace;
+    const rows = batch * context;
+    const empty = (shape: readonly number[]) => workspace.keep(gpu.empty(shape));
+    this.#gpu = gpu;
+    this.#source = source;
+    this.#uploads = uploads;
+    this.#name = config.tiedHead ? EMBEDDING : HEAD;
+    this.#gain = empty([config.modelDim]);
+    this.#targets = empty([rows]);
+    this.#logSumExp = empty([rows]);
+    const own = { ...build, units: new Map([[FINAL_NORM, this.#gain]]) };
+    const start: Plan[] = [];
+    const { output: norm, inverseRms } = workspace.add(
+      start,
+      planRmsNormForward(gpu, { input, gain: this.#gain, epsilon: config.normEpsilon }),
+    );
+    this.#norm = start;
+    this.#normGradient = empty([rows, config.modelDim]);
+    this.#slices = planSlices(own, {
+      norm: rowsOf(build, norm),
+      targets: this.#targets,
+      logSumExp: this.#logSumExp,
+      normGradient: this.#normGradient,
+      memory: { ...LOGITS_MEMORY, ...memory },
+    });
+    const back: Plan[] = [];
+    this.inputGradient = planNormBackward(own, back, {
+      name: FINAL_NORM,
+      input,
+      inverseRms,
+      outputGradient: workspace.view(this.#normGradient, input.shape),
+      residualGradient: undefined,
+    });
+    this.#back = back;
+  }
+
+  /**
+   * Computes the losses.
+   *
+   * @param targets [B · T]
+   * @param options `onLogits`: called with every slice's first column and its logits [B · T, columns]
+   */
+  async forward(
+    targets: Uint32Array,
+    { onLogits }: {
+      readonly onLogits?: ((first: number, logits: Float32Array) => void) | undefined;
+    } = {},
+  ): Promise<TokenLosses> {
+    if (!this.#gainIsThere) {
+      this.#gain.write(await this.#source.read(FINAL_NORM));
+      this.#gainIsThere = true;
+    }
+    this.#targets.write(Float32Array.from(targets));
+    this.#gpu.run(this.#norm);
+    for (const slice of this.#slices) {
+      await this.#load(slice);
+      const keep = slice.keep === undefined ? [] : [slice.keep];
+      this.#gpu.run([...slice.shared.project, slice.forward, ...keep]);
+      if (onLogits !== undefined) onLogits(slice.first, await slice.shared.logits.read());
+    }
+    const parts = await Promise.all(
+      this.#slices.map(({ loss, logSumExp }) => Promise.all([loss.read(), logSumExp.read()])),
+    );
+    const { tokenLosses, logSumExp } = joinSlices(parts);
+    this.#logSumExp.write(Float32Array.from(logSumExp));
+    const loss = tokenLosses.reduce((sum, each) => sum + each, 0) / tokenLosses.length;
+    return { loss, tokenLosses };
+  }
+
+  /** Enqueues the way back from the mean loss to the last hidden state; after `forward`. */
+  async backward(): Promise<void> {
+    this.#gpu.guard("StreamedLlama", () => {
+      const encoder = this.#gpu.device.createCommandEncoder();
+      encoder.clearBuffer(this.#normGradient.buffer);
+      this.#gpu.device.queue.submit([encoder.finish()]);
+    });
+    for (const slice of this.#slices.toReversed()) {
+      if (slice !== this.#slices.at(-1)) await this.#load(slice);
+      const { project, back } = slice.shared;
+      const logits = slice.restore === undefined ? project : [slice.restore];
+      this.#gpu.run([...logits, slice.backward, ...back]);
+    }
+    this.#gpu.run(this.#back);
+  }
+
+  async #load({ first, count, shared }: PlannedSlice): Promise<void> {
+    const weights = await this.#source.read(this.#name, { start: first, count });
+    await this.#uploads.write(shared.weights, weights);
+  }
+}
+
+function planSlices(
+  build: LlamaBuild,
+  { norm, targets, logSumExp, normGradient, memory: { sliceBytes, keptBytes } }: {
+    readonly memory: Required<LogitsMemory>;
+    readonly norm: Tensor;
+    readonly targets: Tensor;
+    readonly logSumExp: Tensor;
+    readonly normGradient: Tensor;
+  },
+): PlannedSlice[] {
+  const { workspace, config: { vocabulary, modelDim } } = build;
+  const { gpu } = workspace;
+  const [rows] = norm.shape as [number, number];
+  const slices = vocabularySlices({ vocabulary, modelDim, rows, sliceBytes });
+  const kept = slices.length > 1 && 4 * rows * vocabulary <= keptBytes;
+  const byCount = new Map<number, SlicePlans>();
+  return slices.map((slice) => {
+    const { first, count } = slice;
+    const shared = byCount.get(count) ?? planShared(build, { count, norm, normGradient });
+    byCount.set(count, shared);
+    const { logits, logitsGradient } = shared;
+    const forward = workspace.add(
+      [],
+      planCrossEntropyForward(gpu, { logits, targets, firstColumn: first }),
+    );
+    const { plan: backward } = workspace.add(
+      [],
+      planCrossEntropyBackward(gpu, {
+        logits,
+        targets,
+        logSumExp,
+        factor: 1 / rows,
+        firstColumn: first,
+        logitsGradient,
+      }),
+    );
+    const own = kept ? workspace.keep(gpu.empty(logits.shape)) : undefined;
+    const copy = (source: Tensor, copied: Tensor) =>
+      workspace.keep(planCopy(gpu, { source, copied }).plan);
+    return {
+      ...slice,
+      shared,
+      forward: forward.plan,
+      backward,
+      loss: forward.loss,
+      logSumExp: forward.logSumExp,
+      keep: own === undefined ? undefined : copy(logits, own),
+      restore: own === undefined ? undefined : copy(own, logits),
+    };
+  });
+}
+
+function planShared(
+  build: LlamaBuild,
+  { count, norm, normGradient }: {
+    readonly count: number;
+    readonly norm: Tensor;
+    readonly normGradient: Tensor;
+  },
+): SlicePlans {
+  const { workspace, config: { modelDim } } = build;
+  const { gpu } = workspace;
+  const weights = workspace.keep(gpu.empty([count, modelDim]));
+  const project: Plan[] = [];
+  const logits = product(build, project, { left: norm, right: weights, transposeRight: true });
+  const logitsGradient = workspace.keep(gpu.empty(logits.shape));
+  const back: Plan[] = [];
+  const term = product(build, back, { left: logitsGradient, right: weights });
+  workspace.add(back, planAccumulate(gpu, { term, total: normGradient }));
+  return { weights, logits, project, back, logitsGradient };
+}
+
+/**
+ * The whole vocabulary's numbers from those of its slices.
+ *
+ * @param parts of every slice the loss and logSumExp of every row
+ */
+export function joinSlices(
+  parts: readonly (readonly [loss: Float32Array, logSumExp: Float32Array])[],
+): {
+  readonly tokenLosses: Float64Array<ArrayBuffer>;
+  readonly logSumExp: Float64Array<ArrayBuffer>;
+} {
+  const rows = parts[0]![0].length;
+  const logSumExp = Float64Array.from({ length: rows }, (_, row) => {
+    const all = parts.map(([, each]) => each[row]!);
+    const largest = Math.max(...all);
+    return largest + Math.log(all.reduce((sum, each) => sum + Math.exp(each - largest), 0));
+  });
+  const tokenLosses = logSumExp.map((all, row) =>
+    parts.reduce((left, [loss, own]) => left - (own[row]! - loss[row]!), all)
+  );
+  return { tokenLosses, logSumExp };
+}

@@ -1,0 +1,143 @@
+/** The weights of one layer at a time on the GPU: read from disk while the layer before computes, and overwritten. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { LlamaConfig } from "../../reference/llama/config.ts";
+import { type LayerParameterNames, layerParameterNames } from "../../reference/llama/parameters.ts";
+import type { WeightSource } from "../pretrained/weights.ts";
+import type { Workspace } from "../workspace.ts";
+
+/** Parameters that one kernel reads as one, and the elements of each. */
+interface Unit {
+  readonly shape: readonly number[];
+  readonly parts: readonly { readonly name: keyof LayerParameterNames; readonly length: number }[];
+}
+
+type Rows = readonly [name: keyof LayerParameterNames, count: number];
+
+function unitsOf(config: LlamaConfig): Unit[] {
+  const { modelDim, queryHeads, keyValueHeads, headDim, feedForwardDim } = config;
+  const [query, key] = [queryHeads * headDim, keyValueHeads * headDim];
+  const unit = (columns: readonly number[], ...rows: readonly Rows[]): Unit => ({
+    shape: [rows.reduce((sum, [, count]) => sum + count, 0), ...columns],
+    parts: rows.map(([name, count]) => ({ name, length: count * (columns[0] ?? 1) })),
+  });
+  return [
+    unit([], ["attentionNorm", modelDim]),
+    unit([modelDim], ["query", query], ["key", key], ["value", key]),
+    ...config.projectionBiases
+      ? [unit([], ["queryBias", query], ["keyBias", key], ["valueBias", key])]
+      : [],
+    ...config.queryKeyNorm
+      ? [unit([], ["queryNorm", headDim]), unit([], ["keyNorm", headDim])]
+      : [],
+    unit([query], ["attentionOutput", modelDim]),
+    unit([], ["mlpNorm", modelDim]),
+    unit([modelDim], ["gate", feedForwardDim], ["up", feedForwardDim]),
+    unit([feedForwardDim], ["down", modelDim]),
+  ];
+}
+
+/** What is written to the GPU before its work is waited for: what a driver keeps of it until then takes memory. */
+const UNSETTLED_BYTES = 2 ** 26;
+
+/** Writes to the GPU, and waits for it now and then. */
+export class Uploads {
+  readonly #gpu: Gpu;
+  #bytes = 0;
+
+  /** @param gpu where */
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /**
+   * Writes numbers into a tensor, in the order of what is enqueued.
+   *
+   * @param tensor of any shape
+   * @param data of its length
+   */
+  async write(tensor: Tensor, data: Float32Array<ArrayBuffer>): Promise<void> {
+    if (this.#bytes + data.byteLength > UNSETTLED_BYTES) {
+      await this.#gpu.sync();
+      this.#bytes = 0;
+    }
+    tensor.write(data);
+    this.#bytes += data.byteLength;
+  }
+}
+
+/** One layer's weights, which are another layer's a moment later. */
+export class LayerWeights {
+  /** As kernels read them, by the names that they have in layer 0. */
+  readonly units: ReadonlyMap<string, Tensor>;
+  readonly #source: WeightSource;
+  readonly #uploads: Uploads;
+  readonly #parts: readonly { readonly name: keyof LayerParameterNames; readonly tensor: Tensor }[];
+  #present: number | undefined;
+  /** What is being read for the layer after. */
+  #ahead:
+    | { readonly layer: number; readonly values: Promise<readonly Float32Array<ArrayBuffer>[]> }
+    | undefined;
+
+  /**
+   * @param workspace takes charge of the tensors
+   * @param options where the weights come from, and what writes them
+   * @throws {RangeError} if a matrix is larger than the adapter allows
+   */
+  constructor(
+    workspace: Workspace,
+    { source, uploads }: { readonly source: WeightSource; readonly uploads: Uploads },
+  ) {
+    this.#source = source;
+    this.#uploads = uploads;
+    const names = layerParameterNames(0);
+    const units = new Map<string, Tensor>();
+    const parts: { name: keyof LayerParameterNames; tensor: Tensor }[] = [];
+    for (const { shape, parts: own } of unitsOf(source.architecture.config)) {
+      const tensor = workspace.keep(workspace.gpu.empty(shape));
+      units.set(names[own[0]!.name], tensor);
+      let start = 0;
+      for (const { name, length } of own) {
+        parts.push({ name, tensor: tensor.slice(start, [length]) });
+        start += length;
+      }
+    }
+    this.units = units;
+    this.#parts = parts;
+  }
+
+  /** The layer whose weights are on the GPU once what is enqueued is done. */
+  get present(): number | undefined {
+    return this.#present;
+  }
+
+  /**
+   * Puts a layer's weights on the GPU for what is enqueued from now on.
+   *
+   * @param layer which
+   * @param next the one that is wanted after it, whose weights are read meanwhile
+   * @throws {CheckpointError} if they cannot be read
+   */
+  async load(layer: number, next: number | undefined): Promise<void> {
+    if (this.#present !== layer) {
+      const values = await (this.#ahead?.layer === layer ? this.#ahead.values : this.#read(layer));
+      // Half of another layer's weights must not be taken for a whole.
+      this.#present = undefined;
+      for (const [i, { tensor }] of this.#parts.entries()) {
+        await this.#uploads.write(tensor, values[i]!);
+      }
+      this.#present = layer;
+    }
+    if (next === undefined) this.#ahead = undefined;
+    else if (this.#ahead?.layer !== next) {
+      const values = this.#read(next);
+      values.catch(() => {}); // Told to whoever loads the layer.
+      this.#ahead = { layer: next, values };
+    }
+  }
+
+  #read(layer: number): Promise<readonly Float32Array<ArrayBuffer>[]> {
+    const names = layerParameterNames(layer);
+    return Promise.all(this.#parts.map(({ name }) => this.#source.read(names[name])));
+  }
+}

@@ -1,0 +1,160 @@
+/** Pretrained models, layer by layer, against Hugging Face's transformers in float64. */
+import type { Gpu } from "../../mod.ts";
+import { openWeights } from "../../src/model/pretrained/weights.ts";
+import { type LogitsMemory, StreamedLlama } from "../../src/model/streamed.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
+import { onEachRuntime, portableGpu } from "../support/gpu.ts";
+import {
+  BATCH,
+  CONTEXT,
+  FAMILIES,
+  familyFolder,
+  readExpected,
+  relativeDistance,
+  traceEntries,
+} from "../support/pretrained/families.ts";
+
+/**
+ * float32 rounds by 6e-8, and sums of some dozen terms through three layers add up to at most 3e-6 (measured). A wrong term
+ * shows far above.
+ */
+const TOLERANCE = 1e-5;
+
+async function compare(gpu: Gpu, name: string, logitsMemory: LogitsMemory = {}): Promise<number> {
+  const expected = await readExpected(name);
+  using source = await openWeights(familyFolder(name));
+  using model = new StreamedLlama(gpu, {
+    source,
+    batch: BATCH,
+    context: CONTEXT,
+    kernels: "start",
+    logits: logitsMemory,
+  });
+  const { vocabulary, layers } = source.architecture.config;
+  let worst = 0;
+  const close = (what: string, found: ArrayLike<number>, wanted: Float32Array) => {
+    assert(Math.hypot(...wanted) > 1e-6, `${what}: what is wanted is as good as 0`);
+    const distance = relativeDistance(found, wanted);
+    assert(distance < TOLERANCE, `${what}: off by ${distance}`);
+    worst = Math.max(worst, distance);
+  };
+  const logits = new Float32Array(BATCH * CONTEXT * vocabulary);
+  const { loss, tokenLosses } = await model.forward(expected.batch, {
+    onLogits: (first, slice) => {
+      const columns = slice.length / (BATCH * CONTEXT);
+      slice.forEach((z, i) =>
+        logits[Math.floor(i / columns) * vocabulary + first + i % columns] = z
+      );
+    },
+  });
+  close("loss", [loss], Float32Array.of(expected.loss));
+  assertEquals(tokenLosses.length, BATCH * CONTEXT);
+  close("logits", logits, expected.logits);
+  const seen: number[] = [];
+  await model.backward({
+    onLayer: async (index, trace) => {
+      seen.unshift(index);
+      const wanted = expected.layer(index);
+      for (const [key, tensor] of traceEntries(trace)) {
+        close(`layer ${index} ${key}`, await tensor.read(), wanted.get(key)!);
+      }
+      const next = expected.layer(index + 1).get("input") ?? expected.final;
+      close(`layer ${index} output`, await trace.output.read(), next);
+    },
+  });
+  assertEquals(seen, Array.from({ length: layers }, (_, layer) => layer));
+  return worst;
+}
+
+for (const name of FAMILIES) {
+  onEachRuntime(
+    `StreamedLlama agrees with transformers in every state and gradient: ${name}`,
+    async (gpu) => {
+      const worst = await compare(gpu, name);
+      assert(worst > 1e-9, "what was found is what was wanted");
+      console.log(`    at most ${worst.toExponential(1)} of the length`);
+    },
+  );
+}
+
+onEachRuntime(
+  "StreamedLlama agrees with transformers with portable kernels: qwen3",
+  async (gpu) => {
+    await compare(portableGpu(gpu), "qwen3");
+  },
+  { runtimes: ["deno"] },
+);
+
+onEachRuntime(
+  "StreamedLlama runs again with the same bits, and gives its memory back",
+  async (gpu) => {
+    const { batch } = await readExpected("qwen2");
+    using source = await openWeights(familyFolder("qwen2"));
+    await gpu.sync();
+    const before = gpu.memory;
+    const model = new StreamedLlama(gpu, { source, batch: BATCH, context: CONTEXT });
+    const run = async () => {
+      const { tokenLosses } = await model.forward(batch);
+      const found = [...tokenLosses];
+      await model.backward({
+        onLayer: async (_, { gradients }) => {
+          found.push(...await gradients.input.read());
+        },
+      });
+      return found;
+    };
+    assertEquals(await run(), await run());
+    model.dispose();
+    assertEquals(gpu.memory, before);
+  },
+  { runtimes: ["deno"] },
+);
+
+onEachRuntime("StreamedLlama lets a layer's output be changed on the way", async (gpu) => {
+  const { batch } = await readExpected("mistral");
+  using source = await openWeights(familyFolder("mistral"));
+  using model = new StreamedLlama(gpu, { source, batch: BATCH, context: CONTEXT });
+  const plain = await model.forward(batch);
+  const layers: number[] = [];
+  const same = await model.forward(batch, { onOutput: (layer) => void layers.push(layer) });
+  assertEquals(same, plain);
+  assertEquals(layers, [0, 1]);
+  const { modelDim } = source.architecture.config;
+  const changed = await model.forward(batch, {
+    onOutput: (layer, output) => {
+      // Token 3 of the second sequence.
+      const at = (CONTEXT + 3) * modelDim;
+      if (layer === 0) output.slice(at, [modelDim]).write(new Float32Array(modelDim));
+    },
+  });
+  const differing = [...changed.tokenLosses].flatMap((loss, i) =>
+    loss === plain.tokenLosses[i] ? [] : [i]
+  );
+  assertEquals(differing, [CONTEXT + 3, CONTEXT + 4, CONTEXT + 5]);
+}, { runtimes: ["deno"] });
+
+onEachRuntime("StreamedLlama refuses what it cannot compute", async (gpu) => {
+  using source = await openWeights(familyFolder("mistral"));
+  assertThrows(
+    () => new StreamedLlama(gpu, { source, batch: 0, context: 4 }),
+    RangeError,
+    "batch is 0, wanted a positive integer",
+  );
+  using model = new StreamedLlama(gpu, { source, batch: 1, context: 4 });
+  const inputs = Uint32Array.of(1, 2, 3, 4);
+  await assertRejects(
+    () => model.backward({ onLayer: () => {} }),
+    TypeError,
+    "backward() is called before forward()",
+  );
+  await assertRejects(
+    () => model.forward({ inputs, targets: inputs.subarray(1) }),
+    TypeError,
+    "targets has 3 elements, wanted a Uint32Array of 4",
+  );
+  await assertRejects(
+    () => model.forward({ inputs, targets: Uint32Array.of(1, 2, 39, 4) }),
+    RangeError,
+    "targets[2] is 39, wanted at most 38",
+  );
+}, { runtimes: ["deno"] });

@@ -1,0 +1,87 @@
+/** The small checkpoints of fixtures/pretrained, and what PyTorch computes on them in float64. */
+import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
+import type { LayerTrace } from "../../../src/reference/llama/trace.ts";
+
+/** The folders, each of a family and settings of its own; the README beside them says which. */
+export const FAMILIES = ["llama-llama3", "llama-linear", "mistral", "qwen2", "qwen3"] as const;
+
+/** B and T of the expected values. */
+export const [BATCH, CONTEXT] = [2, 6];
+
+/** A family's folder. */
+export function familyFolder(name: string): string {
+  return new URL(`../../../fixtures/pretrained/${name}`, import.meta.url).pathname;
+}
+
+/** What PyTorch computed. */
+export interface Expected {
+  readonly batch: { readonly inputs: Uint32Array; readonly targets: Uint32Array };
+  /** [B · T, V] */
+  readonly logits: Float32Array;
+  readonly loss: number;
+  /** The last layer's output: [B, T, d] */
+  readonly final: Float32Array;
+  /** Float32 of what float64 gave, by {@linkcode traceEntries}' names. */
+  layer(index: number): ReadonlyMap<string, Float32Array>;
+}
+
+/** Reads a family's expected values. */
+export async function readExpected(name: string): Promise<Expected> {
+  const tensors = await readSafetensors(`${familyFolder(name)}/expected.safetensors`);
+  const data = (tensor: string) => tensors.get(tensor)!.data;
+  return {
+    batch: {
+      inputs: Uint32Array.from(data("inputs")),
+      targets: Uint32Array.from(data("targets")),
+    },
+    logits: data("logits"),
+    loss: data("loss")[0]!,
+    final: data("final"),
+    layer: (index) =>
+      new Map(
+        [...tensors].filter(([key]) => key.startsWith(`${index}.`))
+          .map(([key, { data }]) => [key.slice(`${index}.`.length), data]),
+      ),
+  };
+}
+
+/** A layer's states and gradients, by the names that the expected values have. */
+export function traceEntries<Numbers>(trace: LayerTrace<Numbers>): [string, Numbers][] {
+  const attention = trace.attention!;
+  return [
+    ["input", trace.input],
+    ["norm", attention.norm],
+    ["query", attention.query],
+    ["key", attention.key],
+    ["value", attention.value],
+    ["attention", attention.output],
+    ["residual", attention.residual],
+    ["half", trace.half],
+    ["mlpNorm", trace.mlpNorm],
+    ["mlpResidual", trace.mlpResidual],
+    ["input.gradient", trace.gradients.input],
+    ["norm.gradient", attention.gradients.norm],
+    ["query.gradient", attention.gradients.query],
+    ["key.gradient", attention.gradients.key],
+    ["value.gradient", attention.gradients.value],
+    ["attention.gradient", attention.gradients.output],
+    ["residual.gradient", trace.gradients.half],
+    ["half.gradient", trace.gradients.half],
+    ["mlpNorm.gradient", trace.gradients.mlpNorm],
+    ["mlpResidual.gradient", trace.gradients.output],
+  ];
+}
+
+/** The distance of two vectors as a share of the wanted one's length. */
+export function relativeDistance(found: ArrayLike<number>, wanted: ArrayLike<number>): number {
+  if (found.length !== wanted.length) {
+    throw new Error(`${found.length} numbers, wanted ${wanted.length}`);
+  }
+  let distance = 0;
+  let size = 0;
+  for (let i = 0; i < wanted.length; i++) {
+    distance += (found[i]! - wanted[i]!) ** 2;
+    size += wanted[i]! ** 2;
+  }
+  return Math.sqrt(distance / size);
+}
