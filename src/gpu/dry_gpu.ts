@@ -52,7 +52,8 @@ interface DryPipeline {
  */
 export function createDryGpu(info: GpuInfo): Gpu {
   const device = {
-    limits: info.limits,
+    // Which WebGPU grants everywhere, also to adapters described by their other limits alone.
+    limits: { minStorageBufferOffsetAlignment: 256, ...info.limits },
     features: new Set(info.features),
     lost: new Promise<never>(() => {}),
     addEventListener(): void {},

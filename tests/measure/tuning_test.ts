@@ -242,8 +242,10 @@ Deno.test("listTuningWork() lists one call a class, without what the adapter's l
   assertEquals(work.map(({ shape }) => shape.dimensions.d), [511, 512]);
   for (const { candidates, unfit, usual } of work) {
     assert(candidates.includes("portable") && candidates.includes(usual));
-    assertEquals(unfit.map(({ variant }) => variant), ["subgroup", "tile"]);
-    for (const { reason } of unfit) assert(reason.includes("subgroups"));
+    assertEquals(unfit.map(({ variant }) => variant), ["subgroup", "tile", "row-per-invocation"]);
+    for (const { variant, reason } of unfit) {
+      assert(reason.includes(variant === "row-per-invocation" ? "CPU" : "subgroups"), reason);
+    }
   }
   assertEquals(createDryGpu(info).variants.size, 0);
 });

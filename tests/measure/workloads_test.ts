@@ -93,7 +93,7 @@ Deno.test("createWorkload().check() fails for every broken kernel", async () => 
 Deno.test("createWorkload().check() rejects where the kernel does not compile", async () => {
   const gpu = await testGpu("deno");
   const faulty = siblingGpu(gpu, {});
-  faulty.pipelines.rewrite = () => "not WGSL";
+  faulty.pipelines.rewrite = ({ source }) => source.replace("fn main(", "fn main(missing: None, ");
   using workload = createWorkload(faulty, work("rms-norm", "forward"));
   await assertRejects(() => workload.check(), GpuError, "rmsNormForward");
 });

@@ -4,7 +4,7 @@ import { judgeClaims } from "../../../src/experiments/study/claims/judge.ts";
 import { mergeStudy } from "../../../src/experiments/study/merge.ts";
 import { readStudyFolder } from "../../../src/experiments/study/record_store.ts";
 
-const folder = new URL("../../fixtures/study", import.meta.url);
+const folder = new URL("../../../fixtures/study", import.meta.url);
 const mayRead = (await Deno.permissions.query({ name: "read", path: folder })).state === "granted";
 
 Deno.test({

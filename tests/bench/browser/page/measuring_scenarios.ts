@@ -35,7 +35,7 @@ export const measuresToTheEnd: Run = async (stage, built) => {
   assertEquals([measurement!.kernel, measurement!.pass], ["v-scale", "forward"]);
   assert(measurement!.samples.length > 0, "there are samples");
   assert(measurement!.correctness!.error <= measurement!.correctness!.tolerance, "it was checked");
-  assertStringIncludes(await textOf(opened, "#run-table"), "row-per-invocation");
+  assertStringIncludes(await textOf(opened, "#run-table"), "portable");
   assertEquals(
     await page.locator("#run-roofline svg path[transform]").count(),
     2,
