@@ -4,7 +4,11 @@ import {
   type OperatorName,
   operatorNames,
   operatorPasses,
+  passNamed,
 } from "../../src/measure/workloads/operators.ts";
+import { replacing } from "../../src/measure/workloads/prepare.ts";
+import { planRmsNormForward } from "../../src/ops/rms_norm.ts";
+import { tunableOperators } from "../../src/ops/tuning/operators.ts";
 import { createWorkload, type Workload } from "../../src/measure/workloads.ts";
 import { chosenVariant, unfitVariants, variantsOf } from "../../src/measure/workloads/variants.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
@@ -119,6 +123,29 @@ onEachRuntime("createWorkload() frees everything, also where it fails", async (g
     assertEquals(sibling.memory, { buffers: 0, bytes: 0 });
   }
   await gpu.sync();
+});
+
+Deno.test("every operator with several variants is measured, under its own name", () => {
+  const measured = operatorNames.flatMap((kernel) =>
+    operatorPasses[kernel].map((pass) => passNamed(kernel, pass).operator)
+  );
+  const missing = [...tunableOperators.keys()].filter((name) => !measured.includes(name));
+  assertEquals(missing, []);
+});
+
+Deno.test("createWorkload() takes implementations that have some of the operators", async () => {
+  const gpu = await testGpu("deno");
+  const half = {
+    name: "half",
+    planners: new Map([replacing(planRmsNormForward, planRmsNormForward)]),
+  };
+  const options = { variant: "half", implementations: [half] };
+  createWorkload(gpu, { ...work("rms-norm", "forward"), ...options }).dispose();
+  assertThrows(
+    () => createWorkload(gpu, { ...work("rms-norm", "backward"), ...options }),
+    RangeError,
+    "variant of rms-norm backward is half, wanted one of ",
+  );
 });
 
 Deno.test("createWorkload() throws for what it does not know", async () => {
