@@ -274,7 +274,7 @@ test("sinks refuses checkpoints that are truncated, of another shape, or hold Na
     const nan = bytes.slice();
     new DataView(nan.buffer).setUint32(nan.length - 4, 0x7fc00000, true);
     await fails(nan, /lm_head|holds NaN/);
-    await fails(undefined, /model\.safetensors: /);
+    await fails(undefined, /has no model\.safetensors, but optimizer\.safetensors, an optimizer/);
     await Deno.writeFile(model, bytes);
     assertEquals((await run(path, "--batches=1", "--no-quantization")).code, 0);
     // A run whose task has other tokens than the model.

@@ -62,12 +62,12 @@ export async function otherSpecializationMatchesTwin(
 const narrowed = new WeakMap<Gpu, Gpu>();
 
 /**
- * A sibling of a `Gpu` where one dimension of a dispatch holds 3 workgroups only; the same one every time.
+ * A sibling of a `Gpu` where one dimension of a dispatch holds 7 workgroups only; the same one every time.
  *
  * @param gpu whose device to use
  */
 export function narrowGpu(gpu: Gpu): Gpu {
-  const limits = { maxComputeWorkgroupsPerDimension: 3 };
+  const limits = { maxComputeWorkgroupsPerDimension: 7 };
   const sibling = narrowed.get(gpu) ?? siblingGpu(gpu, { limits });
   narrowed.set(gpu, sibling);
   return sibling;
@@ -100,7 +100,7 @@ const spreadVScale = [{
   constant: 1,
 }];
 
-/** Row operators where one dimension of a dispatch holds 3 workgroups only: all of them spread over two dimensions. */
+/** Row operators where one dimension of a dispatch holds 7 workgroups only: all of them spread over two dimensions. */
 export async function dispatchesSpread(
   gpu: Gpu,
   { operators = ["attention", "rmsNorm", "vScale"], ...options }: SpreadOptions = {},

@@ -38,6 +38,7 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
     /^adapter_model\.(safetensors|bin)$/,
     "an adapter, which is only the difference to another model: merge it into that model with peft, merge_and_unload()",
   ],
+  [/^optimizer\.safetensors$/, "an optimizer's moments, which are no weights"],
   [/\.safetensors$/, `weights under another name: rename it to ${WHOLE}, or add ${INDEX}`],
 ];
 
