@@ -1,6 +1,7 @@
 /** From a folder on disk to a trained model and the task that it is measured on. */
 import { basename, dirname, join, resolve } from "node:path";
 import { readModel, type StoredModel } from "../model/checkpoint.ts";
+import { checkModelFolder } from "../model/pretrained/weights/files.ts";
 import type { MeasurementSource } from "../sinks/measurement.ts";
 import { RunError } from "./run/error.ts";
 import { listCheckpoints, readRunSettings, runIsIn } from "./run/folder.ts";
@@ -40,6 +41,7 @@ export async function openModel(
   folder: string,
   { step, corpus }: OpenModelOptions = {},
 ): Promise<OpenedModel> {
+  await checkModelFolder(folder);
   if (await isCheckpoint(folder)) {
     const own = await runOf(folder);
     if (own === undefined || (step !== undefined && step !== own.step)) {
@@ -123,7 +125,8 @@ async function openCheckpoint(
   });
   if (model.config.vocabulary !== task.vocabulary) {
     throw new RunError(
-      `${folder}: is a model of ${model.config.vocabulary} tokens, but text has the ${task.vocabulary} of bytes`,
+      `${folder}: is a model of ${model.config.vocabulary} tokens, but text has the ${task.vocabulary} of bytes; ` +
+        "its tokenizer.json would belong beside it",
     );
   }
   return {

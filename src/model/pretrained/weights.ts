@@ -42,6 +42,24 @@ export interface WeightSource extends Disposable {
   read(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
 }
 
+const CONFIG = "config.json";
+
+/**
+ * Reads what a model is, without its weights.
+ *
+ * @param folder in Hugging Face's layout
+ * @param options `context`: the longest one that the model will be given; all of its own by default
+ * @throws {CheckpointError} if there is no config.json, or it describes a model that is not computed
+ */
+export async function readArchitecture(
+  folder: string,
+  { context }: { readonly context?: number | undefined } = {},
+): Promise<Architecture> {
+  await checkModelFolder(folder);
+  const path = join(folder, CONFIG);
+  return parseHuggingFaceConfig(await readText(path), path, { context });
+}
+
 /** What {@linkcode openWeights} may be told. */
 export interface OpenWeightsOptions {
   /** The longest context that the model will be given; all of its own by default. */
@@ -75,18 +93,18 @@ export async function openWeights(
   folder: string,
   { context, onProgress }: OpenWeightsOptions = {},
 ): Promise<WeightSource> {
-  await checkModelFolder(folder);
-  const path = join(folder, "config.json");
-  const architecture = parseHuggingFaceConfig(await readText(path), path, { context });
+  const architecture = await readArchitecture(folder, { context });
   const files = await openTensorFiles(folder);
   try {
     const matched = matchTensors(files.tensors, { architecture, folder });
     await verifyWeights(matched, { architecture, onProgress });
     const { unknownFields } = architecture;
-    const notes = unknownFields.length === 0
-      ? files.notes
-      : [`${path}: fields that are not known and were not read: ${unknownFields.join(", ")}`]
-        .concat(files.notes);
+    const notes = unknownFields.length === 0 ? files.notes : [
+      `${join(folder, CONFIG)}: fields that are not known and were not read: ${
+        unknownFields.join(", ")
+      }`,
+    ]
+      .concat(files.notes);
     return new StoredWeights(architecture, { places: matched.parameters, files, notes });
   } catch (error) {
     files[Symbol.dispose]();

@@ -1,0 +1,158 @@
+/** From a pretrained model's name or folder, and text, to its weights and the texts that it is measured on. */
+import { basename, join, resolve } from "node:path";
+import { CheckpointError } from "../model/checkpoint/error.ts";
+import { fetchModel, isHubName } from "../model/pretrained/hub.ts";
+import { openTokenizer, type Tokenizer } from "../model/pretrained/tokenizer.ts";
+import { openWeights, readArchitecture, type WeightSource } from "../model/pretrained/weights.ts";
+import type { MeasurementSource } from "../sinks/measurement.ts";
+import { readDocuments } from "./tasks/documents.ts";
+import { CorpusError } from "./tasks/text_corpus.ts";
+import { type BeginPolicy, type DocumentPolicy, TokenTexts } from "./tasks/token_texts.ts";
+
+/** A pretrained model, ready to be put on a GPU layer by layer, and texts. */
+export interface OpenedPretrained extends Disposable {
+  readonly weights: WeightSource;
+  readonly tokenizer: Tokenizer;
+  readonly texts: TokenTexts;
+  readonly source: MeasurementSource;
+  /** What a user should know of the files, the tokenizer and the texts, one line each. */
+  readonly notes: readonly string[];
+}
+
+/** What {@linkcode openPretrained} is told. */
+export interface OpenPretrainedOptions {
+  /** A file or folder of text. */
+  readonly corpus: string | undefined;
+  /** Tokens in a text. Default: 256, or all that the model was made for. */
+  readonly context?: number | undefined;
+  /** How many texts. Default: 20, or as many as there are. */
+  readonly texts?: number | undefined;
+  /** When texts begin with BOS. Default: as the tokenizer does it. */
+  readonly begin?: BeginPolicy | undefined;
+  /** How documents become texts. Default: joined. */
+  readonly documents?: DocumentPolicy | undefined;
+  /** Called while a model is fetched or checked, with what is done, of how much, and what it is. */
+  readonly onProgress?: ((done: number, total: number, text: string) => void) | undefined;
+}
+
+/** Tokens in a text where nobody says. */
+const CONTEXT = 256;
+/** Texts where nobody says. */
+const TEXTS = 20;
+
+/**
+ * Whether a path or name is of a pretrained model with a tokenizer of its own, or of one on the hub.
+ *
+ * @param model as the user gave it
+ */
+export async function isPretrained(model: string): Promise<boolean> {
+  const isFile = async (...names: string[]) => {
+    try {
+      return (await Deno.stat(join(model, ...names))).isFile;
+    } catch {
+      return false; // Reading it says why.
+    }
+  };
+  if (await exists(model)) {
+    return !(await isFile("settings.json")) && (await isFile("config.json")) &&
+      (await isFile("tokenizer.json") || await isFile("tokenizer_config.json"));
+  }
+  return isHubName(model);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
+
+/**
+ * Opens a pretrained model.
+ *
+ * @param model a folder in Hugging Face's layout, or a name such as `HuggingFaceTB/SmolLM2-135M`, which is fetched from the
+ * hub if no folder has that name
+ * @param options the text, and how it is cut
+ * @throws {CheckpointError} if the model cannot be fetched, is not whole or not computed, or its tokenizer is none
+ * @throws {CorpusError} if the text cannot be read or does not do
+ * @throws {RangeError} for a context that the model was not made for
+ */
+export async function openPretrained(
+  model: string,
+  options: OpenPretrainedOptions,
+): Promise<OpenedPretrained> {
+  const { corpus, context, texts, begin = "as-tokenizer", documents = "joined" } = options;
+  const { onProgress = () => {} } = options;
+  if (corpus === undefined) {
+    throw new CorpusError(
+      `${model}: is a pretrained model: give it text to be measured on, --corpus=PATH`,
+    );
+  }
+  const read = readDocuments(corpus);
+  const notes: string[] = [];
+  const limit = context ?? CONTEXT;
+  const folder = await exists(model) ? model : await fetched(model, { limit, notes, onProgress });
+  const architecture = await readArchitecture(folder, { context: limit });
+  const { positions, config: { vocabulary } } = architecture;
+  if (context !== undefined && context > positions) {
+    throw new RangeError(
+      `--context is ${context}, wanted at most the ${positions} tokens that ${model} was made for`,
+    );
+  }
+  const tokenizer = await openTokenizer(folder, { architecture });
+  let made: TokenTexts;
+  try {
+    made = new TokenTexts(read, {
+      tokenizer,
+      vocabulary,
+      context: Math.min(limit, positions),
+      texts: texts ?? TEXTS,
+      exactly: texts !== undefined,
+      begin,
+      documents,
+    });
+  } catch (error) {
+    if (!(error instanceof CorpusError) || read.notes.length === 0) throw error;
+    throw new CorpusError([error.message, ...read.notes].join("; "));
+  }
+  const weights = await openWeights(folder, {
+    context: limit,
+    onProgress: (share) => onProgress(Math.round(100 * share), 100, "checking the weights"),
+  });
+  return {
+    weights,
+    tokenizer,
+    texts: made,
+    source: { run: nameOf(model), step: 0, task: "text", seed: null },
+    notes: [...notes, ...weights.notes, ...tokenizer.notes, ...read.notes, ...made.notes],
+    [Symbol.dispose]: () => weights[Symbol.dispose](),
+  };
+}
+
+async function fetched(
+  model: string,
+  { limit, notes, onProgress }: {
+    readonly limit: number;
+    readonly notes: string[];
+    readonly onProgress: (done: number, total: number, text: string) => void;
+  },
+): Promise<string> {
+  if (!isHubName(model)) throw new CheckpointError(`${model}: no such folder`);
+  const { folder, commit, fetched } = await fetchModel(model, {
+    context: limit,
+    onProgress: (done, total) =>
+      onProgress(Math.round(done / 1e6), Math.round(total / 1e6), `MB of ${model}`),
+  });
+  notes.push(
+    fetched
+      ? `${model} of commit ${commit} is kept in ${folder}`
+      : `${model} of commit ${commit} is from ${folder}: remove that folder to fetch the newest`,
+  );
+  return folder;
+}
+
+function nameOf(model: string): string {
+  return isHubName(model) ? model : basename(resolve(model)) || model;
+}

@@ -1,0 +1,167 @@
+/**
+ * Documents from the user's own files: a text file is one, and of JSON lines each line is. They are read one after the
+ * other, as far as somebody asks for them; what is passed over is told, and why.
+ */
+import { basename, join } from "node:path";
+import { CorpusError } from "./text_corpus.ts";
+import type { TextDocument } from "./token_texts.ts";
+
+/** Documents of a file or a folder, in the order of names. */
+export interface Documents extends Iterable<TextDocument> {
+  /** What was passed over so far, one line; none where nothing was. */
+  readonly notes: readonly string[];
+}
+
+/** What is read of a text file at most: a text for a model is a small part of it. */
+const MOST_TEXT_BYTES = 2 ** 26;
+/** What is read of JSON lines at a time. */
+const CHUNK_BYTES = 2 ** 20;
+/** A line of JSON that is longer is none. */
+const MOST_LINE_BYTES = 2 ** 26;
+
+/**
+ * Finds documents in a file, or in all files of a folder and its folders. Files whose names end in `.jsonl` or `.ndjson`
+ * hold an object on each line, with the document as its `text`; all others are text in UTF-8, or in UTF-16 with a mark.
+ *
+ * @param path a file or a folder
+ * @returns the documents; they are read when they are asked for
+ * @throws {CorpusError} if nothing is there. While documents are read: if a line is no object with a text, or a file that
+ * is named by itself is no text
+ */
+export function readDocuments(path: string): Documents {
+  const isFolder = statOf(path).isDirectory;
+  const passed: string[] = [];
+  return {
+    get notes() {
+      return passed.length === 0 ? [] : [`passed over ${listed(passed)}`];
+    },
+    *[Symbol.iterator]() {
+      for (const file of filesOf(path)) {
+        if ("reason" in file) passed.push(`${file.path} (${file.reason})`);
+        else if (/\.(jsonl|ndjson)$/i.test(file.path)) yield* linesOf(file.path);
+        else {
+          const read = readText(file.path);
+          if ("text" in read) {
+            if (read.cut) passed.push(`${file.path} (but for its first ${MOST_TEXT_BYTES} bytes)`);
+            yield { name: file.path, text: read.text };
+          } else if (isFolder) passed.push(`${file.path} (${read.reason})`);
+          else throw new CorpusError(`--corpus: ${path}: is ${read.reason}, wanted text`);
+        }
+      }
+    },
+  };
+}
+
+function statOf(path: string): Deno.FileInfo {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    const problem = error instanceof Deno.errors.NotFound
+      ? "no such file or folder"
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    throw new CorpusError(`--corpus: ${path}: ${problem}`);
+  }
+}
+
+type FoundFile = { readonly path: string } | { readonly path: string; readonly reason: string };
+
+function* filesOf(path: string): Generator<FoundFile> {
+  if (!statOf(path).isDirectory) return yield { path };
+  // By code units, so that the order is the same in every locale.
+  const entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
+  for (const { name, isDirectory, isFile, isSymlink } of entries) {
+    const inner = join(path, name);
+    if (name.startsWith(".")) yield { path: inner, reason: "hidden" };
+    // Links are not followed: they may lead out of the folder, or round in circles.
+    else if (isSymlink) yield { path: inner, reason: "a link" };
+    else if (isDirectory) yield* filesOf(inner);
+    else if (isFile) yield { path: inner };
+    else yield { path: inner, reason: "no file" };
+  }
+}
+
+function readText(
+  path: string,
+): { readonly text: string; readonly cut: boolean } | { readonly reason: string } {
+  using file = Deno.openSync(path, { read: true });
+  const { size } = file.statSync();
+  if (size === 0) return { reason: "empty" };
+  const bytes = new Uint8Array(Math.min(size, MOST_TEXT_BYTES));
+  let length = 0;
+  for (;;) {
+    const count = file.readSync(bytes.subarray(length));
+    if (count === null || count === 0) break;
+    length += count;
+  }
+  const cut = size > length;
+  const begins = (...start: number[]) => start.every((byte, i) => bytes[i] === byte);
+  if (begins(0x1f, 0x8b)) return { reason: "packed by gzip" };
+  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return { reason: "packed by zstd" };
+  if (begins(0x50, 0x4b, 0x03, 0x04)) return { reason: "a ZIP archive" };
+  const encoding = begins(0xff, 0xfe) ? "utf-16le" : begins(0xfe, 0xff) ? "utf-16be" : "utf-8";
+  try {
+    // Where a file is cut, its last character may be as well.
+    const decoder = new TextDecoder(encoding, { fatal: true });
+    const text = decoder.decode(bytes.subarray(0, length), { stream: cut });
+    return text.includes("\0") ? { reason: "no text: it holds zero bytes" } : { text, cut };
+  } catch {
+    return { reason: "neither UTF-8 nor UTF-16 with a mark" };
+  }
+}
+
+/** The documents of a file of JSON lines. */
+function* linesOf(path: string): Generator<TextDocument> {
+  using file = Deno.openSync(path, { read: true });
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  let line = 0;
+  let rest = "";
+  const fail = (problem: string): never => {
+    throw new CorpusError(`--corpus: ${path}: line ${line}: ${problem}`);
+  };
+  for (let ended = false; !ended;) {
+    const count = file.readSync(chunk);
+    ended = count === null;
+    try {
+      rest += ended
+        ? decoder.decode()
+        : decoder.decode(chunk.subarray(0, count!), { stream: true });
+    } catch {
+      throw new CorpusError(`--corpus: ${path}: behind line ${line}: is not UTF-8`);
+    }
+    const lines = rest.split("\n");
+    rest = ended ? "" : lines.pop()!;
+    for (const text of lines) {
+      line++;
+      if (text.trim() === "") continue;
+      yield { name: `${basename(path)}:${line}`, text: textOf(text, fail) };
+    }
+    if (rest.length > MOST_LINE_BYTES) {
+      line++;
+      fail(`has more than ${MOST_LINE_BYTES} characters`);
+    }
+  }
+}
+
+function textOf(line: string, fail: (problem: string) => never): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return fail("is not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return fail("is no object");
+  }
+  const { text } = value as Record<string, unknown>;
+  if (typeof text === "string") return text;
+  const names = Object.keys(value).slice(0, 8).map((name) => JSON.stringify(name.slice(0, 50)));
+  return fail(`has no "text" that is a text, but ${names.join(", ") || "nothing"}`);
+}
+
+function listed(passed: readonly string[]): string {
+  const shown = passed.slice(0, 5).join(", ");
+  return passed.length > 5 ? `${shown} and ${passed.length - 5} others` : shown;
+}
