@@ -3,6 +3,7 @@ import { runCommand } from "../../src/cli/shared/command.ts";
 import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
 import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
 import { Progress, stderrOutput } from "../../src/cli/shared/progress.ts";
+import { enterUserFolder } from "../../src/cli/shared/place.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { compileOn, type GpuResult } from "./child.ts";
@@ -94,6 +95,7 @@ function conclude(
 }
 
 if (import.meta.main) {
+  enterUserFolder();
   const interrupt = new AbortController();
   listenForInterrupts(interrupt, { secondExits: true });
   const output = standardOutput();

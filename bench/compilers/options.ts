@@ -49,6 +49,7 @@ const options = {
   keep: {
     type: "value",
     placeholder: "FOLDER",
+    path: true,
     description: "Keeps the assembly, the SPIR-V and the WGSL of every kernel there",
   },
   deadline: {
@@ -60,6 +61,7 @@ const options = {
   drivers: {
     type: "value",
     placeholder: "FOLDER",
+    path: true,
     description: "Where the drivers are kept (default gradsink/compilers in the user's cache)",
   },
   help,

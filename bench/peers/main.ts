@@ -18,6 +18,7 @@ import {
 import { runCommand } from "../../src/cli/shared/command.ts";
 import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
 import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
+import { enterUserFolder } from "../../src/cli/shared/place.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { checkWritable, writeTextFile } from "../../src/measure/result_file/store.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
@@ -49,7 +50,12 @@ const options = {
   },
   seed: { ...seed, description: "Of the order in each round" },
   markdown: { type: "switch", description: "Prints the table as Markdown" },
-  out: { type: "value", placeholder: "FILE", description: "Writes everything as JSON, too" },
+  out: {
+    type: "value",
+    placeholder: "FILE",
+    path: true,
+    description: "Writes everything as JSON, too",
+  },
   help,
 } as const satisfies OptionSpecifications;
 
@@ -258,6 +264,7 @@ async function write(
 }
 
 if (import.meta.main) {
+  enterUserFolder();
   const interrupt = new AbortController();
   listenForInterrupts(interrupt);
   const output = standardOutput();

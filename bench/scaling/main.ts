@@ -27,6 +27,7 @@ import {
 import { runCommand } from "../../src/cli/shared/command.ts";
 import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
 import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
+import { enterUserFolder } from "../../src/cli/shared/place.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { MeasuringChild } from "../../src/measure/child/process.ts";
 import { MeasuringSession } from "../../src/measure/child/session.ts";
@@ -66,6 +67,7 @@ const options = {
   resume: {
     type: "value",
     placeholder: "FILE",
+    path: true,
     description: "Takes what an earlier run on this adapter measured, and measures the rest",
   },
   help,
@@ -126,7 +128,6 @@ async function run(
 ): Promise<number> {
   const { out, runtime, software, tuning, budget, seed, longest } = request;
   const earlier = request.resume === undefined ? undefined : await readEarlier(request.resume);
-  if (out.startsWith("results/")) await Deno.mkdir("results", { recursive: true });
   for (const ending of ["json", "svg"]) await checkWritable(`${out}.${ending}`);
   const command = childCommand(runtime);
   const progress = new Progress(stderrOutput());
@@ -208,6 +209,7 @@ async function write(
 }
 
 if (import.meta.main) {
+  enterUserFolder();
   const interrupt = new AbortController();
   listenForInterrupts(interrupt);
   const output = standardOutput();

@@ -4,7 +4,7 @@ import { type ChildCommand, MeasuringChild } from "../measure/child/process.ts";
 import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
 import { MeasuringSession } from "../measure/child/session.ts";
 import { adapterName, isSameMachine } from "../measure/comparison/machine.ts";
-import { RESULT_SCHEMA, type ResultFile, ResultFileError } from "../measure/result_file.ts";
+import { RESULT_SCHEMA, type ResultFile } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
 import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file/store.ts";
 import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/jobs.ts";
@@ -22,6 +22,7 @@ import {
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
+import { enterUserFolder } from "./shared/place.ts";
 
 /** What a test replaces. */
 export interface BenchHooks {
@@ -166,9 +167,6 @@ async function readResumed(path: string): Promise<ResultFile> {
 async function checkOutput({ out, resume }: BenchRequest): Promise<void> {
   const path = resume ?? out;
   if (path === undefined) {
-    await Deno.mkdir(RESULTS, { recursive: true }).catch((error: Error) => {
-      throw new ResultFileError(`${RESULTS}: cannot be made: ${error.message}`);
-    });
     return await checkWritable(`${RESULTS}/new.json`);
   }
   if (out !== undefined && await exists(out)) {
@@ -228,4 +226,7 @@ function conclude(
   return 3;
 }
 
-if (import.meta.main) Deno.exit(await bench(Deno.args));
+if (import.meta.main) {
+  enterUserFolder();
+  Deno.exit(await bench(Deno.args));
+}

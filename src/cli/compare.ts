@@ -6,9 +6,8 @@ import {
   compareResultFiles,
   type Comparison,
   NothingComparableError,
-  type Regression,
-  regressions,
 } from "../measure/comparison.ts";
+import { judgeGate } from "../measure/comparison/gate.ts";
 import type { NamedResult } from "../measure/comparison/machine.ts";
 import { ResultFileError } from "../measure/result_file.ts";
 import { checkWritable, readResultFile, writeTextFile } from "../measure/result_file/store.ts";
@@ -18,15 +17,16 @@ import {
   formatComparisonJson,
   formatComparisonMarkdown,
 } from "../report/comparison/text.ts";
-import { formatChange, formatShape } from "../report/format.ts";
 import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
   UsageError,
 } from "./shared/arguments.ts";
+import { concludeGate } from "./compare/gate.ts";
 import { runCommand } from "./shared/command.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
+import { absolutePath, enterUserFolder } from "./shared/place.ts";
 
 const options = {
   format: {
@@ -40,6 +40,7 @@ const options = {
   html: {
     type: "value",
     placeholder: "FILE",
+    path: true,
     description: "also write a page with pictures, in one file that needs no network",
   },
   threshold: {
@@ -51,7 +52,13 @@ const options = {
   "fail-on-regression": {
     type: "value",
     placeholder: "PERCENT",
-    description: "exit with 3 if anything got slower than in the first file by more, or broke",
+    description:
+      "exit with 3 if anything got slower than in the first file by more, or broke; with 4 if that cannot be told",
+  },
+  "allow-missing": {
+    type: "switch",
+    description:
+      "let --fail-on-regression pass where measurements are missing or a run is incomplete",
   },
   help: { type: "switch", short: "h", description: "print this and exit" },
 } as const satisfies OptionSpecifications;
@@ -65,7 +72,8 @@ a verdict: faster, slower, same, or ambiguous. With more: a matrix of all machin
 
 ${formatOptions(options)}
 Exit codes: 0 compared; 1 a file cannot be read or written, or nothing is comparable; 2 wrong usage;
-3 a regression, if --fail-on-regression asks for it.
+with --fail-on-regression, 3 a regression, else 4 nothing can be said: measurements of the first file are missing, a
+run is incomplete (--allow-missing lets both pass), or all samples are too few to show a regression of any size.
 `;
 
 /** A share from a text such as `5%`. */
@@ -81,7 +89,7 @@ function percentage(name: string, text: string): number {
 async function readAll(names: readonly string[]): Promise<NamedResult[]> {
   const results: NamedResult[] = [];
   // One after the other: the first wrong file is named, always the same one.
-  for (const name of names) results.push({ name, file: await readResultFile(name) });
+  for (const name of names) results.push({ name, file: await readResultFile(absolutePath(name)) });
   return results;
 }
 
@@ -95,12 +103,6 @@ async function checkTarget(path: string, inputs: readonly string[]): Promise<voi
       throw new UsageError(`--html would replace the result file ${JSON.stringify(input)}`);
     }
   }
-}
-
-function regressionLine({ row, machine, ratio, status }: Regression): string {
-  const what = `${row.kernel} ${row.pass} ${formatShape(row.shape)} ${row.dtype} ${row.cache}`;
-  const how = ratio === undefined ? status : formatChange(ratio);
-  return escapeTerminal(`regression: ${what} on ${machine.name}: ${how}`) + "\n";
 }
 
 function formatted(comparison: Comparison, format: string | undefined, color: boolean): string {
@@ -129,11 +131,15 @@ function parse(args: readonly string[]) {
   const threshold = percentage("threshold", values.threshold);
   const gate = values["fail-on-regression"];
   const limit = gate === undefined ? undefined : percentage("fail-on-regression", gate);
-  return { operands, threshold, limit, html: values.html, format: values.format };
+  if (limit === undefined && switches["allow-missing"]) {
+    throw new UsageError("--allow-missing says what --fail-on-regression lets pass: give both");
+  }
+  const allowMissing = switches["allow-missing"];
+  return { operands, threshold, limit, allowMissing, html: values.html, format: values.format };
 }
 
 async function compare(
-  { operands, threshold, limit, html, format }: NonNullable<Request>,
+  { operands, threshold, limit, allowMissing, html, format }: NonNullable<Request>,
   output: CommandOutput,
 ): Promise<number> {
   if (html !== undefined) await checkTarget(html, operands);
@@ -151,9 +157,9 @@ async function compare(
     for (const warning of comparison.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
   }
   if (limit === undefined) return 0;
-  const found = regressions(comparison, limit);
-  for (const regression of found) output.err(regressionLine(regression));
-  return found.length === 0 ? 0 : 3;
+  const { lines, code } = concludeGate(judgeGate(comparison, limit), { limit, allowMissing });
+  for (const line of lines) output.err(`${escapeTerminal(line)}\n`);
+  return code;
 }
 
 /**
@@ -161,7 +167,8 @@ async function compare(
  *
  * @param args the words after `compare`
  * @param output where to write
- * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3 regression
+ * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3 regression,
+ * 4 the gate cannot tell
  */
 export async function runCompare(args: readonly string[], output: CommandOutput): Promise<number> {
   return await runCommand(
@@ -179,5 +186,6 @@ export async function runCompare(args: readonly string[], output: CommandOutput)
 }
 
 if (import.meta.main) {
+  enterUserFolder();
   Deno.exitCode = await runCompare(Deno.args, standardOutput());
 }

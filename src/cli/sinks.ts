@@ -15,6 +15,7 @@ import { UsageError } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
+import { enterUserFolder } from "./shared/place.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
 /** What a test replaces. */
@@ -113,5 +114,6 @@ async function measure(
 }
 
 if (import.meta.main) {
+  enterUserFolder();
   Deno.exitCode = await runSinks(Deno.args, { ...standardOutput(), openGpu });
 }

@@ -13,6 +13,7 @@ import { runCommand } from "./shared/command.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { type ProgressOutput, stderrOutput } from "./shared/progress.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
+import { enterUserFolder } from "./shared/place.ts";
 import { armCommand } from "./study/arm_command.ts";
 import { parseStudy, studyHelp, type StudyRequest } from "./study/options.ts";
 import { StudyOverview } from "./study/overview.ts";
@@ -134,5 +135,6 @@ function conclude(
 }
 
 if (import.meta.main) {
+  enterUserFolder();
   Deno.exitCode = await study(Deno.args, standardOutput());
 }

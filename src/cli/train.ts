@@ -13,6 +13,7 @@ import { runCommand } from "./shared/command.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { type ProgressOutput, stderrOutput } from "./shared/progress.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
+import { enterUserFolder } from "./shared/place.ts";
 import { parseTrain, trainHelp, type TrainRequest } from "./train/options.ts";
 import { TrainProgress } from "./train/progress.ts";
 import { formatSummary } from "./train/summary.ts";
@@ -125,6 +126,7 @@ function conclude(
 }
 
 if (import.meta.main) {
+  enterUserFolder();
   const interrupt = new AbortController();
   // Ctrl-C once saves and stops; twice ends at once, which the run's folder bears as well.
   listenForInterrupts(interrupt, { secondExits: true });

@@ -16,6 +16,7 @@ import { childCommand } from "./shared/machine.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
+import { enterUserFolder } from "./shared/place.ts";
 import { parseTune, tuneHelp, type TuneRequest } from "./tune/options.ts";
 import { formatTuningRun } from "./tune/table.ts";
 
@@ -166,4 +167,7 @@ async function conclude(
   return missed.length + faults.length > 0 ? 3 : 0;
 }
 
-if (import.meta.main) Deno.exit(await runTune(Deno.args));
+if (import.meta.main) {
+  enterUserFolder();
+  Deno.exit(await runTune(Deno.args));
+}

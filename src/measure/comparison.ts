@@ -80,6 +80,8 @@ export interface Comparison {
   readonly machines: readonly Machine[];
   /** Those that at least two machines have. */
   readonly rows: readonly ComparisonRow[];
+  /** What one machine alone measured well, or none: without verdicts, in no table. */
+  readonly uncompared: readonly ComparisonRow[];
   /** In the order of the machines. */
   readonly totals: readonly MachineTotal[];
   /** How many rows all machines have. */
@@ -200,10 +202,12 @@ export function compareResultFiles(
   if (shared.length === 0) throw new NothingComparableError(nothingComparable(results, columns));
   const machines = machinesOf(results);
   const rows = judgeAll(shared.map((key) => rowOf(key, columns, results)), results, threshold);
+  const uncompared = otherKeys(columns, shared).map((key) => rowOf(key, columns, results));
   const complete = rows.filter(({ cells }) => cells.every(({ rank }) => rank !== undefined));
   return {
     machines,
     rows,
+    uncompared,
     totals: machines.map((_, i) => totalOf(rows, complete, i)),
     completeRows: complete.length,
     threshold,
@@ -230,6 +234,19 @@ function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): strin
     });
   return [...counts].filter(([key, count]) => count >= 2 || broke(key)).map(([key]) => key)
     .sort((a, b) => compareRows(first.get(a)!, first.get(b)!));
+}
+
+/** The keys that are left, in the order of the table. */
+function otherKeys(
+  columns: readonly ReadonlyMap<string, Measurement>[],
+  shared: readonly string[],
+): string[] {
+  const compared = new Set(shared);
+  const first = new Map<string, Measurement>();
+  for (const [key, measurement] of columns.flatMap((column) => [...column])) {
+    if (!compared.has(key) && !first.has(key)) first.set(key, measurement);
+  }
+  return [...first.keys()].sort((a, b) => compareRows(first.get(a)!, first.get(b)!));
 }
 
 function nothingComparable(
@@ -345,38 +362,4 @@ function totalOf(
       : geometricMean(defined(rows.map(({ cells }) => cells[index]!.pair?.ratio))),
     verdicts,
   };
-}
-
-/** A measurement that got worse. */
-export interface Regression {
-  readonly row: ComparisonRow;
-  readonly machine: Machine;
-  /** The median time divided by the first file's; undefined if it broke altogether. */
-  readonly ratio: number | undefined;
-  /** What came of it. */
-  readonly status: MeasurementStatus;
-}
-
-/**
- * The measurements that are slower than in the first file, or that went well there and do not any
- * more. What a later file does not contain is no regression.
- *
- * @param comparison from {@linkcode compareResultFiles}
- * @param threshold the relative change from which it counts, above 0
- */
-export function regressions(comparison: Comparison, threshold: number): Regression[] {
-  return comparison.rows.flatMap((row) =>
-    row.cells.flatMap((cell, i) => {
-      const machine = comparison.machines[i]!;
-      const wentWell = usable(row.cells[0]!.measurement);
-      if (i === 0 || cell.status === "missing" || !wentWell) return [];
-      if (!usable(cell.measurement)) {
-        return [{ row, machine, ratio: undefined, status: cell.status }];
-      }
-      const { pair } = cell;
-      return pair !== undefined && judge(pair, { ...pair, threshold }) === "slower"
-        ? [{ row, machine, ratio: pair.ratio, status: cell.status }]
-        : [];
-    })
-  );
 }

@@ -318,7 +318,7 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
     [["surplus"], 2, "surplus"],
     [[`--out=${existing}`], 2, "exists already"],
     [[`--out=${folder}`], 1, "is a folder"],
-    [[`--out=${folder}/missing/a.json`], 1, "no such file or folder"],
+    [[`--out=${folder}/a.json/b.json`], 1, "its folder is not a folder"],
     [[`--resume=${folder}/missing.json`], 1, "no such file or folder"],
     [[`--resume=${existing}`], 1, "there.json"],
     [[`--resume=${folder}`], 1, "is a folder"],

@@ -129,11 +129,74 @@ testOnDisk(
     assertEquals((await compare(slower, a, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, same, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, slower)).code, 0);
+    // Its third measurement is missing as well, which a regression outweighs.
     const broke = await compare(a, broken, "--fail-on-regression=5%");
     assertEquals(broke.code, 3);
     assertStringIncludes(broke.err, "on d: wrong");
   },
 );
+
+testOnDisk(
+  "compare --fail-on-regression exits with 4 where nothing can be said",
+  async (folder) => {
+    const a = await result(folder, "a");
+    const [first] = JSON.parse(await Deno.readTextFile(a)).measurements;
+    const one = await result(folder, "one", { fields: { measurements: [first] } });
+    const cut = await result(folder, "cut", { fields: { status: "incomplete" } });
+    const gate = "--fail-on-regression=5%";
+    for (
+      const [later, line] of [
+        [one, "gate: 2 of 3 measurements of the first file are missing; "],
+        [cut, "gate: the run of cut is incomplete; "],
+      ] as const
+    ) {
+      const refused = await compare(a, later, gate);
+      assertEquals([refused.code, refused.err], [4, `${line}--allow-missing lets this pass\n`]);
+      const allowed = await compare(a, later, gate, "--allow-missing");
+      assertEquals([allowed.code, allowed.err], [0, `${line}allowed by --allow-missing\n`]);
+      assertEquals((await compare(a, later)).code, 0);
+    }
+    // More than before is no less.
+    assertEquals(await compare(one, a, gate).then(({ code, err }) => [code, err]), [0, ""]);
+    await refused(2, "give both", a, one, "--allow-missing");
+    const csv = (await compare(a, one, "--format=csv")).out;
+    assertEquals(csv.match(/,missing,/g)?.length, 2);
+    const { rows, uncompared } = JSON.parse((await compare(a, one, "--format=json")).out);
+    assertEquals([rows.length, uncompared.length], [1, 2]);
+    assertEquals(
+      uncompared.map(({ cells }: { cells: { status: string }[] }) =>
+        cells.map(({ status }) => status)
+      ),
+      [["ok", "missing"], ["ok", "missing"]],
+    );
+  },
+);
+
+testOnDisk("compare says what would settle a change that it cannot judge", async (folder) => {
+  const made = (name: string, slow: number) =>
+    result(folder, name, {
+      fields: {
+        measurements: Array.from({ length: 60 }, (_, i) =>
+          syntheticMeasurement({
+            shape: { B: 1, T: 64 + i },
+            samples: noisySamples({
+              seed: i,
+              count: 6,
+              median: i === slow ? 2e6 : 1e6,
+              sigma: 0.01,
+              outliers: 0,
+            }),
+          })),
+      },
+    });
+  const [a, b] = [await made("a", -1), await made("b", 7)];
+  const { code, out, err } = await compare(a, b, "--fail-on-regression=5%");
+  assertEquals(code, 4);
+  assertStringIncludes(err, "undecided: attention forward B1 T71 f32 hot on b: +100");
+  assertStringIncludes(err, "a larger --budget, or fewer rows");
+  assertStringIncludes(err, "no measurement has the samples to show a regression of any size");
+  assertStringIncludes(out, "b: 1 row changed by more than 5 % and may have by chance");
+});
 
 testOnDisk("compare takes a threshold", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.12 })];
@@ -145,7 +208,14 @@ Deno.test("compare --help says what it does, and the exit codes", async () => {
   const { code, out, err } = await compare("--help");
   assertEquals([code, err], [0, ""]);
   for (
-    const part of ["--html", "--fail-on-regression", "--format", "Exit codes", "BASELINE.json"]
+    const part of [
+      "--html",
+      "--fail-on-regression",
+      "--allow-missing",
+      "--format",
+      "Exit codes",
+      "BASELINE.json",
+    ]
   ) {
     assertStringIncludes(out, part);
   }
@@ -200,7 +270,7 @@ testOnDisk("compare refuses bad files with exit code 1, and writes nothing", asy
 testOnDisk("compare refuses an output that cannot be written, before any work", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b")];
   await refused(1, "is a folder", a, b, "--html", folder);
-  await refused(1, "cannot be written", a, b, "--html", join(folder, "no", "page.html"));
+  await refused(1, "cannot be written", a, b, "--html", join(folder, "a", "no", "page.html"));
   await refused(1, "cannot be written", a, b, "--html", join(a, "page.html"));
   if (Deno.build.os !== "windows") {
     await refused(1, "not a regular file", a, b, "--html", "/dev/null");

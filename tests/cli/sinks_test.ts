@@ -238,7 +238,10 @@ test("sinks says in one line what is wrong with a run, and writes nothing", asyn
     await fails([join(folder, "two"), "--step=3"], "has no checkpoint of step 3, but of 1, 2");
     await fails([join(folder, "two"), "--position=12"], "--position is 12, wanted at most 11", 2);
     await fails([join(folder, "two"), "--html", folder], "is a folder, wanted a file");
-    await fails([join(folder, "two"), "-o", join(folder, "no", "x.json")], "cannot be written");
+    await fails(
+      [join(folder, "two"), "-o", join(path, "settings.json", "x.json")],
+      "cannot be written",
+    );
     await Deno.mkdir(join(folder, "alone"));
     const checkpoint = join(folder, "two", "checkpoints", "step-00000002");
     for (const name of ["config.json", "model.safetensors"]) {

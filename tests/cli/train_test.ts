@@ -7,6 +7,7 @@ import { PRESETS, presetSettings } from "../../src/experiments/run/presets.ts";
 import { RunFolder } from "../../src/experiments/run/folder.ts";
 import { checkRunSettings } from "../../src/experiments/run/settings.ts";
 import type { RunProgress } from "../../src/experiments/run.ts";
+import { absolutePath } from "../../src/cli/shared/place.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
 import { type RecordedOutput, recordOutput } from "../support/output.ts";
@@ -182,8 +183,8 @@ Deno.test({
 
 Deno.test("parseTrain() takes presets as they are, and what is given in place of it", () => {
   for (const name of PRESETS) {
-    const corpus = name === "text" || name === "paper-0.1b" ? "here" : undefined;
-    const request = parseTrain(corpus === undefined ? [name] : [name, `--corpus=${corpus}`]);
+    const corpus = name === "text" || name === "paper-0.1b" ? absolutePath("here") : undefined;
+    const request = parseTrain(corpus === undefined ? [name] : [name, "--corpus=here"]);
     assert(request?.command === "begin");
     assertEquals(request.settings, presetSettings(name, corpus));
     checkRunSettings(request.settings);
@@ -207,7 +208,7 @@ Deno.test("parseTrain() takes presets as they are, and what is given in place of
   assertEquals(optimizer.warmUpSteps, 10);
   assertEquals(parseTrain(["--resume=a", "--runtime=dawn"]), {
     command: "resume",
-    folder: "a",
+    folder: absolutePath("a"),
     gpu: { runtime: "dawn", software: "auto" },
   });
 });

@@ -4,11 +4,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "../support/assert/assert.ts";
-import {
-  compareResultFiles,
-  NothingComparableError,
-  regressions,
-} from "../../src/measure/comparison.ts";
+import { compareResultFiles, NothingComparableError } from "../../src/measure/comparison.ts";
 import { machinesOf } from "../../src/measure/comparison/machine.ts";
 import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
 import { rooflinePosition } from "../../src/measure/ceilings/roofline.ts";
@@ -278,29 +274,4 @@ Deno.test("compareResultFiles() gives each machine its own roofline share", () =
   // 9e9 flops at 9e12 a second take 1 ms of the 2 ms.
   assertEquals(rows[0]!.cells.map(({ rooflineShare }) => rooflineShare), [0.5, undefined]);
   assertEquals(rows[0]!.cells[0]!.flopsPerSecond, 4.5e12);
-});
-
-Deno.test("regressions() finds what got slower or broke, not what is missing or was broken", () => {
-  const shapes = [1, 2, 3, 4, 5].map((B) => ({ shape: { B } }));
-  const comparison = compareResultFiles([
-    withMeasurements(
-      "a",
-      { ...shapes[0]!, samples: samples(1000) },
-      { ...shapes[1]!, samples: samples(1000) },
-      { ...shapes[2]!, samples: samples(1000) },
-      { ...shapes[3]!, samples: [], status: "failed" },
-      shapes[4]!,
-    ),
-    withMeasurements(
-      "b",
-      { ...shapes[0]!, samples: samples(1200, 2) },
-      { ...shapes[1]!, samples: samples(900, 2) },
-      { ...shapes[2]!, samples: [], status: "wrong" },
-      { ...shapes[3]!, samples: [], status: "failed" },
-    ),
-  ], { threshold: 0.5 });
-  const found = regressions(comparison, 0.05);
-  assertEquals(found.map(({ row, status }) => [row.shape.B, status]), [[1, "ok"], [3, "wrong"]]);
-  near(found[0]!.ratio, 1.2, 0.02);
-  assertEquals(regressions(comparison, 0.3).map(({ row }) => row.shape.B), [3]);
 });

@@ -112,6 +112,7 @@ const options = {
   out: {
     type: "value",
     placeholder: "FILE",
+    path: true,
     description: "The result file, which must not exist (default results/<date>-<adapter>.json)",
   },
   label: {
@@ -122,6 +123,7 @@ const options = {
   resume: {
     type: "value",
     placeholder: "FILE",
+    path: true,
     description: "Goes on with an incomplete result file",
   },
   wide: {

@@ -7,6 +7,7 @@
  */
 import * as fallback from "./arguments_fallback.ts";
 import { closest } from "./closest.ts";
+import { absolutePath } from "./place.ts";
 
 const library: typeof fallback = await (import("@std/cli/parse-args") as Promise<unknown>).then(
   (module) => module as typeof fallback,
@@ -21,6 +22,8 @@ export interface OptionSpecification {
   readonly short?: string;
   /** What the value is called in the help, such as `FILE`. */
   readonly placeholder?: string;
+  /** Whether the value is a path: it is made absolute. */
+  readonly path?: true;
   /** What it does, for the help; without a period. */
   readonly description: string;
   /** The only values that are allowed. */
@@ -64,7 +67,7 @@ export type ArgumentParser = typeof fallback.parseArgs;
  * Reads a command line.
  *
  * `--name value` and `--name=value` are the same; what follows `--` is never an option. A value that
- * begins with a dash needs the form with the equals sign.
+ * begins with a dash needs the form with the equals sign. Paths become absolute.
  *
  * @param args the words after the command
  * @param options the command's options, and for tests the parser
@@ -112,7 +115,8 @@ export function parseArguments<const Options extends OptionSpecifications>(
           (near === undefined ? "" : ` (did you mean ${near}?)`),
       );
     }
-    values[name] = value ?? otherwise;
+    const given = value !== undefined && options[name]!.path ? absolutePath(value) : value;
+    values[name] = given ?? otherwise;
   }
   return {
     switches: switches as ParsedArguments<Options>["switches"],

@@ -5,6 +5,7 @@ import {
   parseArguments,
   UsageError,
 } from "../shared/arguments.ts";
+import { absolutePath } from "../shared/place.ts";
 import {
   help,
   runtime,
@@ -51,11 +52,13 @@ const options = {
     type: "value",
     short: "o",
     placeholder: "FILE",
+    path: true,
     description: "Also writes JSON to a file",
   },
   html: {
     type: "value",
     placeholder: "FILE",
+    path: true,
     description: "Also writes a page with pictures, in one file that needs no network",
   },
   split: {
@@ -80,6 +83,7 @@ const options = {
   corpus: {
     type: "value",
     placeholder: "PATH",
+    path: true,
     description:
       "A file or folder of text: where the run's own has moved, or for a checkpoint alone",
   },
@@ -163,7 +167,7 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
     );
   }
   return {
-    folder,
+    folder: absolutePath(folder),
     step: step === undefined ? undefined : integer("step", step, 0),
     json: switches.json,
     output,

@@ -15,6 +15,7 @@ import {
   parseArguments,
   UsageError,
 } from "../shared/arguments.ts";
+import { absolutePath } from "../shared/place.ts";
 
 /** A command line that makes sense. */
 export type StudyRequest =
@@ -90,11 +91,13 @@ const runOptions = {
   corpus: {
     type: "value",
     placeholder: "PATH",
+    path: true,
     description: "A file or folder of text, for the text setting",
   },
   out: {
     type: "value",
     placeholder: "FOLDER",
+    path: true,
     description:
       "Where the runs go; what is finished there is skipped, what was interrupted goes on",
     default: "results/study",
@@ -123,12 +126,14 @@ const reportOptions = {
   out: {
     type: "value",
     placeholder: "FOLDER",
+    path: true,
     description: "Where the page, the figures and the claims go",
     default: "results/study-report",
   },
   records: {
     type: "value",
     placeholder: "FOLDER",
+    path: true,
     description: "Also gather the runs' records there, all that the report takes to be made again",
   },
   help,
@@ -168,7 +173,12 @@ function parseReport(args: readonly string[]): StudyRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options: reportOptions });
   if (switches.help) return undefined;
   if (operands.length === 0) throw new UsageError("report: no folder given, wanted at least one");
-  return { command: "report", folders: operands, out: values.out, records: values.records };
+  return {
+    command: "report",
+    folders: operands.map(absolutePath),
+    out: values.out,
+    records: values.records,
+  };
 }
 
 function parseRun(args: readonly string[]): StudyRequest | undefined {

@@ -27,16 +27,19 @@ const options = {
   out: {
     type: "value",
     placeholder: "FOLDER",
+    path: true,
     description: "Where the run goes; must be new (default runs/DATE-PRESET-VARIANT-seedN)",
   },
   resume: {
     type: "value",
     placeholder: "FOLDER",
+    path: true,
     description: "Goes on with the run in this folder, with its settings",
   },
   corpus: {
     type: "value",
     placeholder: "PATH",
+    path: true,
     description: "Text, a file or a folder; for Bigram-Backcopy the bigrams are counted from it",
   },
   "v-scale": {

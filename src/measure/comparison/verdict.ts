@@ -70,6 +70,9 @@ export interface JudgeOptions {
   readonly sameMachine?: boolean;
 }
 
+/** The greatest p-value that counts as a difference, after correction. */
+export const SIGNIFICANCE = 0.05;
+
 /** The default of `threshold`: changes of up to 5 % are the same. */
 export const DEFAULT_THRESHOLD = 0.05;
 
@@ -213,7 +216,8 @@ export function comparePair(
  * @throws {RangeError} if the threshold is not a positive number
  */
 export function judge(pair: PairComparison, options: JudgeOptions = {}): Verdict {
-  const { threshold = DEFAULT_THRESHOLD, significance = 0.05, sameMachine = false } = options;
+  const { threshold = DEFAULT_THRESHOLD, significance = SIGNIFICANCE, sameMachine = false } =
+    options;
   if (!(threshold > 0 && threshold < Infinity)) {
     throw new RangeError(`judge: threshold is ${threshold}, wanted a positive number`);
   }

@@ -63,7 +63,12 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
   if (costs > 0) {
     warnings.push(`${plural(costs, "row")} count flops or bytes differently from file to file`);
   }
-  warnings.push(...lonely(material), ...identical(material), ...common(material));
+  warnings.push(
+    ...lonely(material),
+    ...identical(material),
+    ...common(material),
+    ...undecided(material),
+  );
   for (const [i, { file }] of results.entries()) {
     for (const warning of file.warnings ?? []) warnings.push(`${machines[i]!.name}: ${warning}`);
   }
@@ -78,6 +83,21 @@ function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
     return alone === 0
       ? []
       : [`${name}: ${plural(alone, "measurement")} left out, not measured well in another file`];
+  });
+}
+
+/** Changes that matter and may be chance. */
+function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] {
+  return machines.flatMap(({ name }, i) => {
+    const count = rows.filter(({ cells }) => {
+      const { verdict, ratio = 1 } = cells[i]!.pair ?? {};
+      return verdict === "ambiguous" && Math.max(ratio, 1 / ratio) > 1 + threshold;
+    }).length;
+    return count === 0 ? [] : [
+      `${name}: ${plural(count, "row")} changed by more than ${+(100 * threshold).toFixed(
+        2,
+      )} % and may have by chance: more samples would tell, from a larger --budget or fewer rows`,
+    ];
   });
 }
 

@@ -116,13 +116,22 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * Makes sure, before long work, that a file can be written in the end. Writes nothing.
+ * Makes sure, before long work, that a file can be written in the end. Makes its folder, and writes nothing else.
  *
  * @param path where it would go
- * @throws {ResultFileError} if it is a folder or a device, or its folder is missing or not writable
+ * @throws {ResultFileError} if it is a folder or a device, or its folder cannot be made or written to
  */
 export async function checkWritable(path: string): Promise<void> {
   const target = await writableTarget(path);
+  try {
+    await Deno.mkdir(dirname(target), { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Deno.errors.AlreadyExists ||
+        error instanceof Deno.errors.NotADirectory
+      ? "its folder is not a folder"
+      : systemReason(error);
+    throw failure(path, `cannot be written: ${reason}`);
+  }
   // Only trying tells: modes say little on network folders, containers, and to the superuser.
   const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
   try {

@@ -1,6 +1,6 @@
 /** A comparison as text: for a terminal, Markdown, CSV or JSON. */
 import { escapeTerminal } from "../../escape.ts";
-import type { Comparison, ComparisonCell } from "../../measure/comparison.ts";
+import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
 import {
   hasVariants,
   machineTable,
@@ -112,8 +112,8 @@ const csvColumns: readonly (readonly [string, (cell: ComparisonCell) => string])
 ];
 
 /**
- * A comparison as comma-separated values: one line for each measurement and machine. An empty field
- * means no data.
+ * A comparison as comma-separated values: one line for each measurement and machine, also for what
+ * a machine lacks, whose status is `missing`. An empty field means no data.
  *
  * @param comparison of at least two files
  */
@@ -121,7 +121,7 @@ export function formatComparisonCsv(comparison: Comparison): string {
   return formatCsv({
     columns: ["kernel", "pass", "shape", "dtype", "cache", "machine", "file"]
       .concat(csvColumns.map(([title]) => title)).map((title) => ({ title })),
-    rows: comparison.rows.flatMap((row) =>
+    rows: [...comparison.rows, ...comparison.uncompared].flatMap((row) =>
       row.cells.map((cell, i) => [
         row.kernel,
         row.pass,
@@ -138,28 +138,30 @@ export function formatComparisonCsv(comparison: Comparison): string {
 
 /**
  * A comparison as JSON, `gradsink-comparison/1`. A field that is absent means no data; the samples
- * stay in the result files.
+ * stay in the result files. `uncompared` are measurements that no two machines have.
  *
  * @param comparison of at least two files
  */
 export function formatComparisonJson(comparison: Comparison): string {
-  const { machines, rows, totals, completeRows, threshold, warnings } = comparison;
+  const { machines, rows, uncompared, totals, completeRows, threshold, warnings } = comparison;
+  const described = ({ cells, ...key }: ComparisonRow) => ({
+    ...key,
+    cells: cells.map(({ measurement, ...cell }, i) => ({
+      machine: machines[i]!.name,
+      ...cell,
+      variant: measurement?.variant,
+      tuning: measurement?.tuning,
+      reason: measurement?.reason,
+      warnings: measurement?.warnings,
+    })),
+  });
   const value = {
     schema: "gradsink-comparison/1",
     threshold,
     machines: machines.map((machine, i) => ({ ...machine, total: totals[i] })),
     completeRows,
-    rows: rows.map(({ cells, ...key }) => ({
-      ...key,
-      cells: cells.map(({ measurement, ...cell }, i) => ({
-        machine: machines[i]!.name,
-        ...cell,
-        variant: measurement?.variant,
-        tuning: measurement?.tuning,
-        reason: measurement?.reason,
-        warnings: measurement?.warnings,
-      })),
-    })),
+    rows: rows.map(described),
+    uncompared: uncompared.map(described),
     warnings,
   };
   // Indented, so its line breaks stay; what must be escaped stands within strings, which hold none.

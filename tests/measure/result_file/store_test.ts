@@ -78,6 +78,7 @@ testOnDisk("writeTextFile() refuses folders, missing folders and devices", async
       await messageOf(writeTextFile(join(folder, path), "x")),
       "cannot be written",
     );
+    if (path.startsWith("missing")) continue;
     assertStringIncludes(await messageOf(checkWritable(join(folder, path))), "cannot be written");
   }
   assertStringIncludes(await messageOf(writeTextFile("", "x")), "the name is empty");
@@ -87,6 +88,18 @@ testOnDisk("writeTextFile() refuses folders, missing folders and devices", async
   }
   assertEquals(await names(folder), ["file"]);
 });
+
+testOnDisk(
+  "checkWritable() makes the folder that a file will go to, and nothing else",
+  async (folder) => {
+    const path = join(folder, "new", "deep", "a.json");
+    await checkWritable(path);
+    assertEquals(await names(join(folder, "new")), ["deep"]);
+    assertEquals(await names(join(folder, "new", "deep")), []);
+    await writeTextFile(path, "x");
+    assertEquals(await Deno.readTextFile(path), "x");
+  },
+);
 
 testOnDisk(
   "writeTextFile() removes its temporary file when the last step fails",
