@@ -33,7 +33,7 @@ export interface MeasureModelOptions extends MeasuredBatches {
 }
 
 /** A layer's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits overlap. */
-async function readLayer(
+export async function readLayer(
   layer: LayerTrace<Tensor>,
   { gradientFactor }: { readonly gradientFactor: number },
 ): Promise<LayerTrace<Float32Array>> {

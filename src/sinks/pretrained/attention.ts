@@ -1,0 +1,110 @@
+/** The attention of one layer to every position, and its maps. */
+import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
+import { type Numbers, rowDot } from "../numbers.ts";
+
+/** How many positions a map shows. */
+export const MAP_POSITIONS = 48;
+
+/** Adds up over batches. */
+export class PositionMeter {
+  /** Every text's count of heads whose α_s exceeds ε, [texts][s]. */
+  readonly counts: Uint16Array<ArrayBuffer>[] = [];
+  readonly #window: number;
+  readonly #threshold: number;
+  /** Σ over texts, [Hq, size, size] */
+  readonly #maps: Float64Array;
+  readonly #size: number;
+  readonly #positions: number;
+
+  /**
+   * @param shape Hq and T
+   * @param options T_ε, ε, and how many positions can be sinks
+   */
+  constructor(
+    { queryHeads, context }: Pick<AttentionShape, "queryHeads" | "context">,
+    { window, threshold, positions }: {
+      readonly window: number;
+      readonly threshold: number;
+      readonly positions: number;
+    },
+  ) {
+    this.#window = window;
+    this.#threshold = threshold;
+    this.#positions = positions;
+    this.#size = Math.min(MAP_POSITIONS, context);
+    this.#maps = new Float64Array(queryHeads * this.#size ** 2);
+  }
+
+  /**
+   * @param states query [B, Hq, T, D], key [B, Hkv, T, D], logSumExp [B, Hq, T]
+   * @param shape the lengths
+   */
+  add(
+    states: { readonly query: Numbers; readonly key: Numbers; readonly logSumExp: Numbers },
+    shape: AttentionShape,
+  ): void {
+    for (let text = 0; text < shape.batch; text++) {
+      const count = new Uint16Array(this.#positions);
+      this.counts.push(count);
+      for (let head = 0; head < shape.queryHeads; head++) {
+        const scores = this.#head(states, { shape, head, row: text * shape.queryHeads + head });
+        scores.forEach((score, s) => count[s]! += score > this.#threshold ? 1 : 0);
+      }
+    }
+  }
+
+  /** α_s of one head of one text, [positions]. */
+  #head(
+    { query, key, logSumExp }: {
+      readonly query: Numbers;
+      readonly key: Numbers;
+      readonly logSumExp: Numbers;
+    },
+    { shape, head, row }: {
+      readonly shape: AttentionShape;
+      readonly head: number;
+      readonly row: number;
+    },
+  ): Float64Array {
+    const { context, headDim } = shape;
+    const scale = 1 / Math.sqrt(headDim);
+    const size = this.#size;
+    const keyStart = keyHeadOf(row, shape) * context * headDim;
+    const scores = new Float64Array(this.#positions);
+    for (let t = 0; t < context; t++) {
+      const at = (row * context + t) * headDim;
+      const all = logSumExp[row * context + t]!;
+      for (let s = t < size ? 0 : Math.max(0, t - this.#window + 1); s <= t; s++) {
+        const counted = s < this.#positions && t - s < this.#window;
+        if (!counted && t >= size) continue;
+        const z = scale * rowDot(query, key, { a: at, b: keyStart + s * headDim, width: headDim });
+        const weight = Math.exp(z - all);
+        if (t < size) this.#maps[(head * size + t) * size + s]! += weight;
+        if (counted) scores[s]! += weight;
+      }
+    }
+    return scores.map((sum, s) => sum / Math.min(this.#window, context - s));
+  }
+
+  /** The share of (text, head) pairs whose α_s exceeds ε, by s. */
+  rates(queryHeads: number): number[] {
+    const pairs = this.counts.length * queryHeads;
+    return Array.from(
+      { length: this.#positions },
+      (_, s) => this.counts.reduce((sum, count) => sum + count[s]!, 0) / pairs,
+    );
+  }
+
+  /** A head's attention, mean over texts, to 3 digits: [size, size]. */
+  map(head: number): { readonly size: number; readonly weights: number[] } {
+    const size = this.#size;
+    const start = head * size ** 2;
+    return {
+      size,
+      weights: Array.from(
+        this.#maps.subarray(start, start + size ** 2),
+        (sum) => Math.round(1000 * sum / this.counts.length) / 1000,
+      ),
+    };
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * What is measured of a pretrained model beside {@linkcode SinkMeasurement}: the states themselves, all positions as sinks,
+ * and how much the texts matter. Units as in measurement.ts.
+ */
+import type { Interval } from "../../statistics/resampling.ts";
+
+/** One element of a hidden state, with its place. */
+export interface LargeActivation {
+  readonly value: number;
+  /** Of the texts measured, from 0 on. */
+  readonly sequence: number;
+  readonly position: number;
+  readonly dimension: number;
+}
+
+/** One layer's output h_out. */
+export interface StateMeasurement {
+  readonly layer: number;
+  /** The three largest magnitudes of all texts that stand in different dimensions or at different positions, decreasing. */
+  readonly largest: readonly LargeActivation[];
+  /** Median magnitude of a text's elements; the mean over texts. */
+  readonly median: number;
+  /** Elements over 100 and at least 1000 × their text's median magnitude, in a text on average: Sun et al.'s criterion. */
+  readonly massive: number;
+  /** The cosine of h_out to that of token 0, [positions]: mean over texts. */
+  readonly cosine: readonly number[];
+  /** The largest magnitude among a token's elements, [positions]: mean over texts. */
+  readonly largestByPosition: readonly number[];
+  /** The share of (text, query head) pairs whose α_s exceeds ε, for each s of {@linkcode PretrainedMeasurement.sinkPositions}. */
+  readonly sinkRates: readonly number[];
+  /** R_GS(s) with its 95 % interval over texts; null if a gradient vanishes. */
+  readonly gradientSinkInterval: Interval | null;
+}
+
+/** Attention of one head at the first positions, mean over texts. */
+export interface AttentionMap {
+  readonly layer: number;
+  readonly head: number;
+  /** Why this head is shown. */
+  readonly why: string;
+  /** How many positions. */
+  readonly size: number;
+  /** [size, size], row by row: a_ts of query t and key s, to 3 digits behind the point. */
+  readonly weights: readonly number[];
+}
+
+/** The loss with massive values replaced. */
+export interface Intervention {
+  /** What takes the place of the values. */
+  readonly replaced: "zero" | "mean";
+  /** After which layer, and in which dimensions of token `position`. */
+  readonly layer: number;
+  readonly position: number;
+  readonly dimensions: readonly number[];
+  /** In nats a token, on the same texts. */
+  readonly loss: number;
+  /** loss minus the loss as it is. */
+  readonly difference: number;
+}
+
+/** Everything that is measured of a pretrained model only. */
+export interface PretrainedMeasurement {
+  readonly model: {
+    readonly name: string;
+    readonly family: string;
+    readonly parameters: number;
+    /** The types that the weights are stored in. */
+    readonly storedAs: readonly string[];
+    /** What a reader should know of the weights, the tokenizer and the texts. */
+    readonly notes: readonly string[];
+  };
+  readonly texts: {
+    /** --bos and --documents as given. */
+    readonly begin: string;
+    readonly documents: string;
+    /** How the first text's first tokens are spelled. */
+    readonly firstTokens: readonly string[];
+    readonly firstTokenNumbers: readonly number[];
+  };
+  /** The positions whose whole window lies within a text. */
+  readonly sinkPositions: readonly number[];
+  readonly layers: readonly StateMeasurement[];
+  readonly maps: readonly AttentionMap[];
+  /** 95 % intervals over texts. */
+  readonly intervals: {
+    readonly loss: Interval;
+    /** Of the sink rate at position s. */
+    readonly sinkRate: Interval;
+    /** Of the median of R_GS(s) over layers. */
+    readonly gradientSink: Interval | null;
+  };
+  /** Every text's share of (layer, query head) pairs whose α_s exceeds ε. */
+  readonly sinkRates: readonly number[];
+  /** Every text's loss, in nats a token. */
+  readonly losses: readonly number[];
+  /** null if not asked for; empty if the model has no massive activation. */
+  readonly interventions: readonly Intervention[] | null;
+}

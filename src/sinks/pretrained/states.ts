@@ -1,0 +1,87 @@
+/** Hidden states of one layer: their largest elements, massive ones, and what direction they have. */
+import { type Numbers, quantile, rowDot, rowNorm } from "../numbers.ts";
+import type { LargeActivation } from "./measurement.ts";
+
+/** How many of the largest elements are told. */
+const LARGEST = 3;
+
+/** Adds up over batches. */
+export class StateMeter {
+  readonly #context: number;
+  readonly #width: number;
+  /** The largest magnitude at every (position, dimension) of interest so far, decreasing. */
+  #largest: LargeActivation[] = [];
+  readonly #cosine: Float64Array;
+  readonly #largestByPosition: Float64Array;
+  #median = 0;
+  #massive = 0;
+  #texts = 0;
+
+  /** @param shape T and d */
+  constructor({ context, width }: { readonly context: number; readonly width: number }) {
+    this.#context = context;
+    this.#width = width;
+    this.#cosine = new Float64Array(context);
+    this.#largestByPosition = new Float64Array(context);
+  }
+
+  /** @param state h_out, [B, T, d] @param batch B */
+  add(state: Numbers, batch: number): void {
+    const length = this.#context * this.#width;
+    for (let text = 0; text < batch; text++) {
+      this.#addText(state.subarray(text * length, (text + 1) * length));
+      this.#texts++;
+    }
+  }
+
+  #addText(state: Numbers): void {
+    const width = this.#width;
+    const median = quantile(Float32Array.from(state, Math.abs).sort(), 0.5);
+    this.#median += median;
+    const first = rowNorm(state, 0, width);
+    for (let position = 0; position < this.#context; position++) {
+      const start = position * width;
+      const norm = rowNorm(state, start, width);
+      const product = rowDot(state, state, { a: 0, b: start, width });
+      if (first > 0 && norm > 0) this.#cosine[position]! += product / (first * norm);
+      let most = 0;
+      for (let dimension = 0; dimension < width; dimension++) {
+        const value = state[start + dimension]!;
+        const magnitude = Math.abs(value);
+        most = Math.max(most, magnitude);
+        if (magnitude > 100 && magnitude >= 1000 * median) this.#massive++;
+        if (magnitude > Math.abs(this.#largest[LARGEST - 1]?.value ?? 0)) {
+          this.#keep({ value, sequence: this.#texts, position, dimension });
+        }
+      }
+      this.#largestByPosition[position]! += most;
+    }
+  }
+
+  // Each place once: token 0 without anything in front of it has the same state in every text.
+  #keep(found: LargeActivation): void {
+    const { position, dimension, value } = found;
+    const same = this.#largest.findIndex((each) =>
+      each.position === position && each.dimension === dimension
+    );
+    if (same >= 0) {
+      if (Math.abs(this.#largest[same]!.value) >= Math.abs(value)) return;
+      this.#largest.splice(same, 1);
+    }
+    this.#largest.push(found);
+    this.#largest.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+    this.#largest = this.#largest.slice(0, LARGEST);
+  }
+
+  /** @param positions of the arrays by position */
+  result(positions: readonly number[]) {
+    const texts = this.#texts;
+    return {
+      largest: this.#largest,
+      median: this.#median / texts,
+      massive: this.#massive / texts,
+      cosine: positions.map((t) => this.#cosine[t]! / texts),
+      largestByPosition: positions.map((t) => this.#largestByPosition[t]! / texts),
+    };
+  }
+}

@@ -1,0 +1,48 @@
+/** The bootstrap over independent items, such as texts: how often each is drawn, resample by resample. */
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+
+/** Resamples for a 95 % interval: its ends then move by about 3 % of its width. */
+const RESAMPLES = 1000;
+
+/** An interval that holds a statistic with 95 % confidence. */
+export type Interval = readonly [low: number, high: number];
+
+/**
+ * The 95 % percentile interval of a statistic over items that do not depend on each other.
+ *
+ * Source: B. Efron, Bootstrap methods: another look at the jackknife, Ann. Statist. 7 (1979).
+ *
+ * @param items how many there are, at least 1
+ * @param options `seed`, any safe integer; `statistic` of a resample, from how often each item is drawn
+ * @returns low and high; equal for one item
+ *
+ * @example
+ * ```ts
+ * import { bootstrapInterval } from "./resampling.ts";
+ *
+ * const values = [3, 1, 4, 1, 5, 9, 2, 6];
+ * const mean = (counts: Uint32Array) =>
+ *   values.reduce((sum, value, i) => sum + counts[i]! * value, 0) / values.length;
+ * console.log(bootstrapInterval(values.length, { seed: 1, statistic: mean })); // about 2.1 and 5.8
+ * ```
+ */
+export function bootstrapInterval(
+  items: number,
+  { seed, statistic }: {
+    readonly seed: number;
+    readonly statistic: (counts: Uint32Array<ArrayBuffer>) => number;
+  },
+): Interval {
+  const generator = xoroshiro128plus(seed);
+  for (let i = 0; i < 32; i++) generator.next(); // The first outputs still show a small seed.
+  const counts = new Uint32Array(items);
+  const found = Float64Array.from({ length: RESAMPLES }, () => {
+    counts.fill(0);
+    for (let drawn = 0; drawn < items; drawn++) {
+      counts[Math.floor((generator.next() >>> 0) / 2 ** 32 * items)]!++;
+    }
+    return statistic(counts);
+  }).sort();
+  const left = Math.floor(0.025 * RESAMPLES);
+  return [found[left]!, found[RESAMPLES - 1 - left]!];
+}

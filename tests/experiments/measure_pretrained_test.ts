@@ -1,0 +1,100 @@
+import { measurePretrained } from "../../src/experiments/measure_pretrained.ts";
+import type { Task } from "../../src/experiments/tasks/task.ts";
+import { openWeights } from "../../src/model/pretrained/weights.ts";
+import { StreamedLlama } from "../../src/model/streamed.ts";
+import { llamaGradients } from "../../src/reference/llama.ts";
+import { SinkMeter } from "../../src/sinks/meter.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
+import { onEachRuntime } from "../support/gpu.ts";
+import { llamaBatch } from "../support/model/llama.ts";
+import { familyFolder } from "../support/pretrained/families.ts";
+
+const [BATCH, CONTEXT] = [2, 12];
+
+function textsOf(vocabulary: number): Task {
+  return {
+    vocabulary,
+    context: CONTEXT,
+    batch: (step, { batch }) =>
+      llamaBatch({ vocabulary }, { batch, context: CONTEXT, seed: 10 + step }) as ReturnType<
+        Task["batch"]
+      >,
+    oracleLoss: () => undefined,
+    idleQueries: () => undefined,
+  };
+}
+
+onEachRuntime("measurePretrained() agrees with the twin's measurements: qwen3", async (gpu) => {
+  using source = await openWeights(familyFolder("qwen3"));
+  const { config } = source.architecture;
+  const task = textsOf(config.vocabulary);
+  const settings = { window: 6, lastGradientPosition: 7 };
+  using model = new StreamedLlama(gpu, {
+    source,
+    batch: BATCH,
+    context: CONTEXT,
+    kernels: "start",
+  });
+  const steps: number[] = [];
+  const { sinks, pretrained } = await measurePretrained(model, {
+    task,
+    batches: 2,
+    settings,
+    onLayer: (done, total) => {
+      assertEquals(total, 2 * 2 * config.layers);
+      steps.push(done);
+    },
+  });
+  assertEquals([steps.at(-1), steps.length], [12, 12]);
+  const parameters = new Map<string, Float64Array>();
+  for (const name of source.shapes.keys()) {
+    parameters.set(name, Float64Array.from(await source.read(name)));
+  }
+  const meter = new SinkMeter({ config, context: CONTEXT, settings });
+  const losses: number[] = [];
+  for (let step = 0; step < 2; step++) {
+    const batch = task.batch(step, { batch: BATCH });
+    const { loss, trace } = llamaGradients({ config, parameters, batch });
+    meter.add(trace, { loss });
+    losses.push(loss);
+  }
+  const wanted = meter.result();
+  const close = (what: string, found: number | null | undefined, expected: number | null) => {
+    // float32 through three layers, as in the comparison with transformers; ratios have it twice.
+    const distance = Math.abs(found! - expected!) / Math.abs(expected!);
+    assert(distance < 2e-5, `${what}: ${found} against ${expected}`);
+  };
+  close("loss", sinks.loss, wanted.loss);
+  close("R_GS", sinks.summary.gradientSink!.median, wanted.summary.gradientSink!.median);
+  sinks.layers.forEach((layer, index) => {
+    const other = wanted.layers[index]!;
+    close(`layer ${index} ‖h_out‖`, layer.output.sink, other.output.sink);
+    close(`layer ${index} Bloat`, layer.mlp.branch.bloat?.sink, other.mlp.branch.bloat!.sink);
+    close(
+      `layer ${index} score`,
+      layer.attention!.heads[1]!.score,
+      other.attention!.heads[1]!.score,
+    );
+  });
+  assertEquals(sinks.theory?.errors, []);
+  assert(sinks.theory!.checks.length > 5, "hardly anything of the theory was checked");
+  assertEquals(pretrained.layers.length, config.layers);
+  assertEquals(pretrained.losses.length, 2 * BATCH);
+  const mean = pretrained.losses.reduce((sum, loss) => sum + loss, 0) / pretrained.losses.length;
+  close("mean of the texts' losses", mean, wanted.loss);
+});
+
+onEachRuntime("measurePretrained() refuses texts that are not the model's", async (gpu) => {
+  using source = await openWeights(familyFolder("qwen3"));
+  using model = new StreamedLlama(gpu, { source, batch: 1, context: CONTEXT, kernels: "start" });
+  await assertRejects(
+    () => measurePretrained(model, { task: textsOf(34), batches: 1 }),
+    TypeError,
+    "the task has 34 tokens in contexts of 12, wanted the model's 33 in 12",
+  );
+  await assertRejects(
+    () => measurePretrained(model, { task: textsOf(33), batches: 0 }),
+    RangeError,
+    "batches is 0, wanted an integer of at least 1",
+  );
+}, { runtimes: ["deno"] });

@@ -1,0 +1,110 @@
+/** The measurements of pretrained models against plain formulas on the twin's trace. */
+import { llamaGradients } from "../../../src/reference/llama.ts";
+import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { attentionColumn } from "../../../src/sinks/attention_column.ts";
+import { SinkMeter } from "../../../src/sinks/meter.ts";
+import { GradientGram } from "../../../src/sinks/pretrained/gradient_interval.ts";
+import { PretrainedMeter } from "../../../src/sinks/pretrained/meter.ts";
+import { StateMeter } from "../../../src/sinks/pretrained/states.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../../support/model/llama.ts";
+
+const config: LlamaConfig = { ...SMALL_LLAMA, layersWithoutAttention: [] };
+const [BATCH, CONTEXT] = [3, 12];
+const settings = { window: 5, threshold: 0.25, lastGradientPosition: 7 };
+
+const parameters = new Map(
+  [...llamaParameters(config, { seed: 4 })].map(([name, each]) => [name, Float64Array.from(each)]),
+);
+const batch = llamaBatch(config, { batch: BATCH, context: CONTEXT, seed: 4 });
+const { trace, loss } = llamaGradients({ config, parameters, batch });
+
+function measure() {
+  const meter = new PretrainedMeter({ config, context: CONTEXT, settings });
+  const sinks = new SinkMeter({ config, context: CONTEXT, settings });
+  sinks.add(trace, { loss });
+  trace.layers.forEach((layer, index) => meter.addLayer(index, layer, BATCH));
+  meter.addLosses([1, 2, 6]);
+  const measured = sinks.result();
+  const scores = measured.layers.map(({ attention }) => attention!.heads.map(({ score }) => score));
+  return { measured, found: meter.result(scores), scores };
+}
+
+Deno.test("PretrainedMeter counts a pair of text and head by its own score, at every position", () => {
+  const { found } = measure();
+  assertEquals(found.sinkPositions, [0, 1, 2, 3, 4, 5, 6, 7]);
+  const shape = { ...config, batch: BATCH, context: CONTEXT };
+  trace.layers.forEach((layer, index) => {
+    const rates = found.sinkPositions.map((position) => {
+      const column = attentionColumn(layer.attention!, { shape, position });
+      let count = 0;
+      for (let row = 0; row < BATCH * config.queryHeads; row++) {
+        let sum = 0;
+        for (let t = position; t < position + settings.window; t++) {
+          sum += column[row * CONTEXT + t]!;
+        }
+        if (sum / settings.window > settings.threshold) count++;
+      }
+      return count / (BATCH * config.queryHeads);
+    });
+    assertEquals(found.layers[index]!.sinkRates, rates);
+    assert(rates.some((rate) => rate > 0 && rate < 1), "every pair is alike, which shows little");
+  });
+  const mean = found.sinkRates.reduce((sum, rate) => sum + rate, 0) / BATCH;
+  const byLayer = found.layers.reduce((sum, { sinkRates }) => sum + sinkRates[0]!, 0) / 3;
+  assert(Math.abs(mean - byLayer) < 1e-12, `${mean} by texts, ${byLayer} by layers`);
+});
+
+Deno.test("PretrainedMeter shows the attention of the strongest, the median and the weakest head", () => {
+  const { found, scores } = measure();
+  const all = scores.flat().sort((a, b) => b - a);
+  assertEquals(
+    found.maps.map(({ layer, head }) => scores[layer]![head]),
+    [all[0], all[6], all[11]],
+  );
+  for (const { size, weights } of found.maps) {
+    assertEquals([size, weights.length], [CONTEXT, CONTEXT ** 2]);
+    for (let t = 0; t < size; t++) {
+      const row = weights.slice(t * size, (t + 1) * size);
+      assertEquals(row.slice(t + 1), new Array(size - t - 1).fill(0));
+      const sum = row.reduce((total, each) => total + each, 0);
+      assert(Math.abs(sum - 1) <= 0.0005 * size, `the weights of query ${t} sum up to ${sum}`);
+    }
+  }
+});
+
+Deno.test("PretrainedMeter's intervals hold the means, and R_GS of all texts", () => {
+  const { found, measured } = measure();
+  const { loss: [low, high], gradientSink } = found.intervals;
+  assert(low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
+  assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
+  measured.layers.forEach(({ attention }, index) => {
+    const gram = new GradientGram({ context: CONTEXT, width: config.modelDim }, 7);
+    gram.add(trace.layers[index]!.attention!.gradients.norm, BATCH);
+    const ratio = gram.ratios(0)([1, 1, 1])!;
+    const wanted = attention!.gradientSink.ratio!;
+    // Gradients are kept in float32.
+    assert(Math.abs(ratio / wanted - 1) < 1e-5, `layer ${index}: ${ratio} against ${wanted}`);
+  });
+});
+
+Deno.test("StateMeter tells the largest elements with their places, and massive ones by both criteria", () => {
+  const meter = new StateMeter({ context: 4, width: 3 });
+  // The median magnitude is 0.1; 150 is massive, 99 is below 100, though 990 times the median.
+  const text = (value: number) =>
+    Float64Array.of(0.1, -value, 0.1, 0.1, 0.1, 0.1, 99, 0.05, 0.1, 0.1, 0.1, 0.2);
+  meter.add(Float64Array.of(...text(150), ...text(160)), 2);
+  meter.add(text(140), 1);
+  const { largest, median, massive, cosine, largestByPosition } = meter.result([0, 1, 2, 3]);
+  assertEquals(largest, [
+    { value: -160, sequence: 1, position: 0, dimension: 1 },
+    { value: 99, sequence: 0, position: 2, dimension: 0 },
+    { value: 0.2, sequence: 0, position: 3, dimension: 2 },
+  ]);
+  assertEquals(massive, 1);
+  assert(Math.abs(median - 0.1) < 1e-6, `${median}`);
+  assertEquals(largestByPosition[0], 150);
+  assert(Math.abs(cosine[0]! - 1) < 1e-12, `${cosine[0]}`);
+  // Token 1 is (0.1, 0.1, 0.1), token 0 as good as (0, −1, 0).
+  assert(Math.abs(cosine[1]! + 1 / Math.sqrt(3)) < 1e-2, `${cosine[1]}`);
+});
