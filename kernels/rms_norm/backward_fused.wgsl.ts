@@ -9,7 +9,7 @@
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
-import type { FusedRow } from "../rows/fused.ts";
+import type { FusedRow } from "./forward_fused.wgsl.ts";
 import { unroll } from "../unroll.ts";
 
 /**

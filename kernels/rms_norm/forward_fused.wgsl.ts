@@ -7,8 +7,15 @@
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
-import type { FusedRow } from "../rows/fused.ts";
 import { unroll } from "../unroll.ts";
+
+/** The row that a fused kernel is written for. */
+export interface FusedRow {
+  /** Elements of a row: d, or d / 4 where they are vectors. */
+  readonly elements: number;
+  /** Invocations of the workgroup that shares the row. */
+  readonly lanes: number;
+}
 
 /**
  * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or

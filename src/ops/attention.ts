@@ -12,15 +12,12 @@ import {
 import {
   attentionBackwardCost,
   attentionForwardCost,
-  type AttentionShape,
   attentionShapeClass,
   type AttentionVScale,
-  checkQueryAndKey,
-  checkScale,
-  checkVScale,
+  checkAttention,
 } from "./attention/shape.ts";
 import { type Planned, runOnce } from "./shared/run_once.ts";
-import { checkCall, checkShape, emptyTensors } from "./shared/validation.ts";
+import { checkCall, checkFinite, emptyTensors } from "./shared/validation.ts";
 import { chooseVariant } from "./shared/variants.ts";
 
 /** Arguments of {@linkcode attentionForward}. */
@@ -78,19 +75,6 @@ export interface AttentionBackwardResult {
   readonly constantGradient?: Tensor;
 }
 
-function checkForward(
-  gpu: Gpu,
-  operator: string,
-  options: AttentionForwardOptions,
-): { shape: AttentionShape; scale: number } {
-  checkCall(operator, gpu, options);
-  const shape = checkQueryAndKey(gpu, operator, options);
-  checkShape(gpu, options.value, { operator, name: "value", wanted: options.key.shape });
-  const scale = checkScale(operator, options.scale, shape.headDim);
-  checkVScale(gpu, operator, { vScale: options.vScale, keyValueHeads: shape.keyValueHeads });
-  return { shape, scale };
-}
-
 /**
  * Prepares {@linkcode attentionForward} without running it.
  *
@@ -116,8 +100,11 @@ export function planAttentionForward(
   options: AttentionForwardOptions,
 ): Planned<AttentionForwardResult> {
   const operator = "attentionForward";
-  const { shape, scale } = checkForward(gpu, operator, options);
+  checkCall(operator, gpu, options);
   const { query, key, value, vScale } = options;
+  const shape = checkAttention(gpu, operator, { query, key, value }, vScale);
+  const { scale = 1 / Math.sqrt(shape.headDim) } = options;
+  checkFinite(scale, { operator, name: "scale" });
   const full = vScale?.mode === "full";
   const variant = chooseVariant(gpu, attentionForwardVariants, {
     operator,
@@ -201,11 +188,12 @@ export function planAttentionBackward(
   options: AttentionBackwardOptions,
 ): Planned<AttentionBackwardResult> {
   const operator = "attentionBackward";
-  const { shape, scale } = checkForward(gpu, operator, options);
+  checkCall(operator, gpu, options);
   const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
-  checkShape(gpu, output, { operator, name: "output", wanted: query.shape });
-  checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: query.shape.slice(0, 3) });
-  checkShape(gpu, outputGradient, { operator, name: "outputGradient", wanted: query.shape });
+  const tensors = { query, key, value, output, logSumExp, outputGradient };
+  const shape = checkAttention(gpu, operator, tensors, vScale);
+  const { scale = 1 / Math.sqrt(shape.headDim) } = options;
+  checkFinite(scale, { operator, name: "scale" });
   const variant = chooseVariant(gpu, attentionBackwardVariants, {
     operator,
     shapeClass: attentionShapeClass(shape),
@@ -219,12 +207,11 @@ export function planAttentionBackward(
     valueGradient: key.shape,
   });
   const constantGradient = vScale === undefined ? undefined : gpu.empty([shape.keyValueHeads]);
-  const call = { shape, scale, vScale, query, key, value, output, logSumExp, outputGradient };
   const plan = new Plan(gpu, {
     operator,
-    tensors: { ...call, ...outputs, constantGradient },
+    tensors: { ...tensors, vScale, ...outputs, constantGradient },
     cost: attentionBackwardCost(shape, vScale !== undefined),
-    ...variant.plan(gpu, { ...call, ...outputs, constantGradient }),
+    ...variant.plan(gpu, { ...tensors, shape, scale, vScale, ...outputs, constantGradient }),
   });
   return { plan, ...outputs, ...constantGradient === undefined ? {} : { constantGradient } };
 }

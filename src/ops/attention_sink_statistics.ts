@@ -4,10 +4,10 @@ import sinkStatisticsSource from "../../kernels/attention/sink_statistics.wgsl" 
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { checkQueryAndKey, checkScale } from "./attention/shape.ts";
+import { checkAttention } from "./attention/shape.ts";
 import { notANumber, workgroupSum } from "./shared/parts.ts";
 import { type Planned, runOnce } from "./shared/run_once.ts";
-import { checkCall, checkInteger, checkShape, emptyTensors } from "./shared/validation.ts";
+import { checkCall, checkFinite, checkInteger, emptyTensors } from "./shared/validation.ts";
 
 /** Arguments of {@linkcode attentionSinkStatistics}. */
 export interface AttentionSinkStatisticsOptions {
@@ -63,12 +63,12 @@ export function planAttentionSinkStatistics(
   const operator = "attentionSinkStatistics";
   checkCall(operator, gpu, options);
   const { query, key, logSumExp, position = 0, window = 64 } = options;
-  const shape = checkQueryAndKey(gpu, operator, options);
+  const shape = checkAttention(gpu, operator, { query, key, logSumExp });
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-  checkShape(gpu, logSumExp, { operator, name: "logSumExp", wanted: query.shape.slice(0, 3) });
-  const scale = checkScale(operator, options.scale, headDim);
+  const { scale = 1 / Math.sqrt(headDim) } = options;
+  checkFinite(scale, { operator, name: "scale" });
   checkInteger(position, { operator, name: "position", minimum: 0, maximum: sequenceLength - 1 });
-  checkInteger(window, { operator, name: "window", minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+  checkInteger(window, { operator, name: "window", minimum: 1 });
   const heads = [batches, queryHeads];
   const outputs = emptyTensors(gpu, operator, { mass: heads, secondMoment: heads, score: heads });
   const windowEnd = Math.min(position + window, sequenceLength);

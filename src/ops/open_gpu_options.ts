@@ -1,3 +1,7 @@
+/**
+ * What `openGpu` can be asked for; a file without code, for pages in a browser, where the rest of `openGpu` does not
+ * compile.
+ */
 import type { OpenGpuOptions as AdapterOptions } from "../gpu/open_gpu_options.ts";
 
 /** What `openGpu` can be asked for. */

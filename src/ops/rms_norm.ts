@@ -14,6 +14,7 @@ import {
   elementCount,
   emptyTensors,
   outputTensors,
+  shapeText,
 } from "./shared/validation.ts";
 import { chooseVariant } from "./shared/variants.ts";
 
@@ -69,7 +70,8 @@ interface Matrix extends RowShape {
 function checkInput(gpu: Gpu, operator: string, { input, gain }: RmsNormForwardOptions): Matrix {
   checkTensor(gpu, input, { operator, name: "input" });
   const columns = input.shape.at(-1) ?? 1;
-  checkShape(gpu, gain, { operator, name: "gain", wanted: [columns] });
+  const because = `input is ${shapeText(input.shape)}`;
+  checkShape(gpu, gain, { operator, name: "gain", wanted: [columns], because });
   const leading = input.shape.slice(0, -1);
   return { rows: elementCount(leading), columns, rowShape: leading.length > 0 ? leading : [1] };
 }
@@ -114,8 +116,7 @@ export function planRmsNormForward(
   checkCall(operator, gpu, options);
   const { input, gain, epsilon = 1e-5 } = options;
   const matrix = checkInput(gpu, operator, options);
-  checkFinite(epsilon, { operator, name: "epsilon" });
-  if (epsilon < 0) throw new RangeError(`${operator}: epsilon is ${epsilon}, wanted at least 0`);
+  checkFinite(epsilon, { operator, name: "epsilon", minimum: 0 });
   const variant = chooseVariant(gpu, rmsNormForwardVariants, {
     operator,
     shapeClass: rowShapeClass(matrix),
@@ -190,8 +191,14 @@ export function planRmsNormBackward(
   const { input, gain, inverseRms, outputGradient } = options;
   const matrix = checkInput(gpu, operator, options);
   const { columns, rowShape } = matrix;
-  checkShape(gpu, inverseRms, { operator, name: "inverseRms", wanted: rowShape });
-  checkShape(gpu, outputGradient, { operator, name: "outputGradient", wanted: input.shape });
+  const because = `input is ${shapeText(input.shape)}`;
+  checkShape(gpu, inverseRms, { operator, name: "inverseRms", wanted: rowShape, because });
+  checkShape(gpu, outputGradient, {
+    operator,
+    name: "outputGradient",
+    wanted: input.shape,
+    because,
+  });
   checkWorkgroups(gpu, Math.ceil(columns / 64), { operator, name: "d" });
   const variant = chooseVariant(gpu, rmsNormBackwardVariants, {
     operator,

@@ -1,7 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { checkConstant } from "./attention/shape.ts";
 import { rowShapeClass } from "./rows/parts.ts";
 import { type Planned, runOnce } from "./shared/run_once.ts";
 import {
@@ -11,10 +10,12 @@ import {
 } from "./v_scale/variants.ts";
 import {
   checkCall,
+  checkPositive,
   checkShape,
   checkWorkgroups,
   elementCount,
   emptyTensors,
+  shapeText,
 } from "./shared/validation.ts";
 import { chooseVariant } from "./shared/variants.ts";
 
@@ -53,14 +54,20 @@ function checkValue(
   operator: string,
   { value, constant }: VScaleForwardOptions,
 ): VScaleShape {
-  checkShape(gpu, value, { operator, name: "value", wanted: ["B", "Hkv", "T", "D"] });
-  const [batches, keyValueHeads, sequenceLength, headDim] = value.shape as [
+  const shape = checkShape(gpu, value, { operator, name: "value", wanted: ["B", "Hkv", "T", "D"] });
+  const [batches, keyValueHeads, sequenceLength, headDim] = shape as [
     number,
     number,
     number,
     number,
   ];
-  checkConstant(gpu, constant, { operator, name: "constant", keyValueHeads });
+  checkShape(gpu, constant, {
+    operator,
+    name: "constant",
+    wanted: [keyValueHeads],
+    because: `value is ${shapeText(shape)}`,
+  });
+  checkPositive(constant.uploaded ?? [], { operator, name: "constant" });
   checkWorkgroups(gpu, keyValueHeads, { operator, name: "Hkv" });
   const rows = batches * keyValueHeads * sequenceLength;
   return { batches, keyValueHeads, sequenceLength, rows, columns: headDim };
@@ -182,8 +189,8 @@ export function planVScaleBackward(
     operator,
     name: "scaledValueGradient",
     wanted: value.shape,
+    because: `value is ${shapeText(value.shape)}`,
   });
-  gpu.checkSize(operator, 8 * shape.rows);
   const variant = chooseVariant(gpu, vScaleBackwardVariants, {
     operator,
     shapeClass: rowShapeClass(shape),

@@ -16,9 +16,10 @@
  * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D; arXiv 2603.17771 for
  * V-scale.
  */
+import { checkAttentionShapes } from "./attention/shape.ts";
 import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
 import { vScaleBackward, vScaleForward } from "./v_scale.ts";
-import { checkAttentionShapes, checkData, checkNumber, checkPositive } from "./validation.ts";
+import { checkData, checkNumber, checkPositive } from "./validation.ts";
 
 /** V-scale of the values inside an attention operator. */
 export interface ReferenceVScale {
@@ -68,15 +69,10 @@ export interface AttentionGradients {
   constantGradient?: ReferenceTensor;
 }
 
-function checkScale(operation: string, scale: number | undefined, headDim: number): number {
-  const fallback = 1 / Math.sqrt(headDim);
-  return checkNumber(scale, { operation, argument: "scale", fallback });
-}
-
-function checkVScaleData(operation: string, vScale: ReferenceVScale | undefined): void {
+function checkVScaleData(operator: string, vScale: ReferenceVScale | undefined): void {
   if (vScale === undefined) return;
-  checkData(operation, { "vScale.constant": vScale.constant });
-  checkPositive(vScale.constant.data, { operation, argument: "vScale.constant" });
+  checkData(operator, { "vScale.constant": vScale.constant });
+  checkPositive(vScale.constant.data, { operator, name: "vScale.constant" });
 }
 
 /**
@@ -97,18 +93,20 @@ function checkVScaleData(operation: string, vScale: ReferenceVScale | undefined)
  * ```
  */
 export function attentionWeights(options: AttentionWeightsOptions): ReferenceTensor {
-  const operation = "attentionWeights";
+  const operator = "attentionWeights";
   const { query, key } = options;
-  const dimensions = checkAttentionShapes(operation, { query, key });
-  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
-  checkData(operation, { query, key });
-  const scale = checkScale(operation, options.scale, headDim);
-  const weights = zeros([batch, queryHeads, length, length]);
-  for (let b = 0; b < batch; b++) {
+  const shape = checkAttentionShapes(operator, { query, key });
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const groupSize = queryHeads / keyValueHeads;
+  checkData(operator, { query, key });
+  const { scale = 1 / Math.sqrt(headDim) } = options;
+  checkNumber(scale, { operator, name: "scale" });
+  const weights = zeros([batches, queryHeads, sequenceLength, sequenceLength]);
+  for (let b = 0; b < batches; b++) {
     for (let h = 0; h < queryHeads; h++) {
-      const keyStart = (b * keyHeads + Math.floor(h / group)) * length * headDim;
-      for (let t = 0; t < length; t++) {
-        const row = (b * queryHeads + h) * length + t;
+      const keyStart = (b * keyValueHeads + Math.floor(h / groupSize)) * sequenceLength * headDim;
+      for (let t = 0; t < sequenceLength; t++) {
+        const row = (b * queryHeads + h) * sequenceLength + t;
         softmaxRow({
           query: query.data,
           key: key.data,
@@ -117,7 +115,7 @@ export function attentionWeights(options: AttentionWeightsOptions): ReferenceTen
           count: t + 1,
           headDim,
           scale,
-          weights: weights.data.subarray(row * length, row * length + t + 1),
+          weights: weights.data.subarray(row * sequenceLength, row * sequenceLength + t + 1),
         });
       }
     }
@@ -175,24 +173,26 @@ function softmaxRow(options: {
 export function attentionForward(
   options: AttentionForwardOptions,
 ): { output: ReferenceTensor; logSumExp: ReferenceTensor } {
-  const operation = "attentionForward";
+  const operator = "attentionForward";
   const { query, key, value, vScale } = options;
-  const dimensions = checkAttentionShapes(operation, { query, key, value, vScale });
-  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
-  checkData(operation, { query, key, value });
-  checkVScaleData(operation, vScale);
-  const scale = checkScale(operation, options.scale, headDim);
+  const shape = checkAttentionShapes(operator, { query, key, value, vScale });
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const groupSize = queryHeads / keyValueHeads;
+  checkData(operator, { query, key, value });
+  checkVScaleData(operator, vScale);
+  const { scale = 1 / Math.sqrt(headDim) } = options;
+  checkNumber(scale, { operator, name: "scale" });
   const used = vScale?.mode === "full"
     ? vScaleForward({ value, constant: vScale.constant }).scaledValue
     : value;
   const output = zeros(query.shape);
-  const logSumExp = zeros([batch, queryHeads, length]);
-  const weights = new Float64Array(length);
-  for (let b = 0; b < batch; b++) {
+  const logSumExp = zeros([batches, queryHeads, sequenceLength]);
+  const weights = new Float64Array(sequenceLength);
+  for (let b = 0; b < batches; b++) {
     for (let h = 0; h < queryHeads; h++) {
-      const keyStart = (b * keyHeads + Math.floor(h / group)) * length * headDim;
-      for (let t = 0; t < length; t++) {
-        const row = (b * queryHeads + h) * length + t;
+      const keyStart = (b * keyValueHeads + Math.floor(h / groupSize)) * sequenceLength * headDim;
+      for (let t = 0; t < sequenceLength; t++) {
+        const row = (b * queryHeads + h) * sequenceLength + t;
         logSumExp.data[row] = softmaxRow({
           query: query.data,
           key: key.data,
@@ -238,14 +238,16 @@ export function attentionForward(
  * ```
  */
 export function attentionBackward(options: AttentionBackwardOptions): AttentionGradients {
-  const operation = "attentionBackward";
+  const operator = "attentionBackward";
   const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
   const tensors = { query, key, value, output, logSumExp, outputGradient };
-  const dimensions = checkAttentionShapes(operation, { ...tensors, vScale });
-  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
-  checkData(operation, tensors);
-  checkVScaleData(operation, vScale);
-  const scale = checkScale(operation, options.scale, headDim);
+  const shape = checkAttentionShapes(operator, { ...tensors, vScale });
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const groupSize = queryHeads / keyValueHeads;
+  checkData(operator, tensors);
+  checkVScaleData(operator, vScale);
+  const { scale = 1 / Math.sqrt(headDim) } = options;
+  checkNumber(scale, { operator, name: "scale" });
   const used = vScale?.mode === "full"
     ? vScaleForward({ value, constant: vScale.constant }).scaledValue
     : value;
@@ -253,11 +255,11 @@ export function attentionBackward(options: AttentionBackwardOptions): AttentionG
   const queryGradient = zeros(query.shape);
   const keyGradient = zeros(key.shape);
   const usedGradient = zeros(value.shape);
-  for (let b = 0; b < batch; b++) {
+  for (let b = 0; b < batches; b++) {
     for (let h = 0; h < queryHeads; h++) {
-      const keyStart = (b * keyHeads + Math.floor(h / group)) * length * headDim;
-      for (let t = 0; t < length; t++) {
-        const row = (b * queryHeads + h) * length + t;
+      const keyStart = (b * keyValueHeads + Math.floor(h / groupSize)) * sequenceLength * headDim;
+      for (let t = 0; t < sequenceLength; t++) {
+        const row = (b * queryHeads + h) * sequenceLength + t;
         const qt = row * headDim;
         const rowDot = dot(g, output.data, { offsetA: qt, offsetB: qt, length: headDim });
         for (let j = 0; j <= t; j++) {

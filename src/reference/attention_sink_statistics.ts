@@ -5,8 +5,9 @@
  *
  * Sources: arXiv 2603.17771 for M_s and S_s; Gu et al., arXiv 2410.10781, for the sink score α_s.
  */
+import { checkAttentionShapes } from "./attention/shape.ts";
 import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
-import { checkAttentionShapes, checkData, checkInteger, checkNumber } from "./validation.ts";
+import { checkData, checkInteger, checkNumber } from "./validation.ts";
 
 /** What {@linkcode attentionSinkStatistics} works on. */
 export interface AttentionSinkStatisticsOptions {
@@ -57,39 +58,26 @@ export interface AttentionSinkStatistics {
 export function attentionSinkStatistics(
   options: AttentionSinkStatisticsOptions,
 ): AttentionSinkStatistics {
-  const operation = "attentionSinkStatistics";
-  const { query, key, logSumExp } = options;
-  const dimensions = checkAttentionShapes(operation, { query, key, logSumExp });
-  const { batch, queryHeads, keyHeads, group, length, headDim } = dimensions;
-  checkData(operation, { query, key, logSumExp });
-  const position = checkInteger(options.position, {
-    operation,
-    argument: "position",
-    fallback: 0,
-    minimum: 0,
-    maximum: length - 1,
-  });
-  const window = checkInteger(options.window, {
-    operation,
-    argument: "window",
-    fallback: 64,
-    minimum: 1,
-  });
-  const scale = checkNumber(options.scale, {
-    operation,
-    argument: "scale",
-    fallback: 1 / Math.sqrt(headDim),
-  });
-  const end = Math.min(position + window, length);
-  const mass = zeros([batch, queryHeads]);
-  const secondMoment = zeros([batch, queryHeads]);
-  const score = zeros([batch, queryHeads]);
-  for (let head = 0; head < batch * queryHeads; head++) {
+  const operator = "attentionSinkStatistics";
+  const { query, key, logSumExp, position = 0, window = 64 } = options;
+  const shape = checkAttentionShapes(operator, { query, key, logSumExp });
+  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  checkData(operator, { query, key, logSumExp });
+  checkInteger(position, { operator, name: "position", minimum: 0, maximum: sequenceLength - 1 });
+  checkInteger(window, { operator, name: "window", minimum: 1 });
+  const { scale = 1 / Math.sqrt(headDim) } = options;
+  checkNumber(scale, { operator, name: "scale" });
+  const groupSize = queryHeads / keyValueHeads;
+  const end = Math.min(position + window, sequenceLength);
+  const mass = zeros([batches, queryHeads]);
+  const secondMoment = zeros([batches, queryHeads]);
+  const score = zeros([batches, queryHeads]);
+  for (let head = 0; head < batches * queryHeads; head++) {
     const b = Math.floor(head / queryHeads);
-    const keyHead = b * keyHeads + Math.floor((head % queryHeads) / group);
-    const keyOffset = (keyHead * length + position) * headDim;
-    for (let t = position; t < length; t++) {
-      const row = head * length + t;
+    const keyHead = b * keyValueHeads + Math.floor((head % queryHeads) / groupSize);
+    const keyOffset = (keyHead * sequenceLength + position) * headDim;
+    for (let t = position; t < sequenceLength; t++) {
+      const row = head * sequenceLength + t;
       const at = { offsetA: row * headDim, offsetB: keyOffset, length: headDim };
       const a = Math.exp(scale * dot(query.data, key.data, at) - logSumExp.data[row]!);
       mass.data[head]! += a;

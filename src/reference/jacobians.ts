@@ -29,17 +29,12 @@ export function rmsNormJacobian(
     readonly epsilon?: number | undefined;
   },
 ): ReferenceTensor {
-  const operation = "rmsNormJacobian";
-  const { input, gain } = options;
-  const [d] = checkShape(input, { operation, argument: "input", wanted: ["d"] }) as [number];
-  checkShape(gain, { operation, argument: "gain", wanted: [d], because: `input is [${d}]` });
-  checkData(operation, { input, gain });
-  const epsilon = checkNumber(options.epsilon, {
-    operation,
-    argument: "epsilon",
-    fallback: 1e-5,
-    minimum: 0,
-  });
+  const operator = "rmsNormJacobian";
+  const { input, gain, epsilon = 1e-5 } = options;
+  const [d] = checkShape(input, { operator, name: "input", wanted: ["d"] }) as [number];
+  checkShape(gain, { operator, name: "gain", wanted: [d], because: `input is [${d}]` });
+  checkData(operator, { input, gain });
+  checkNumber(epsilon, { operator, name: "epsilon", minimum: 0 });
   const x = input.data;
   const r = Math.sqrt(dot(x, x, { offsetA: 0, offsetB: 0, length: d }) / d + epsilon);
   const jacobian = zeros([d, d]);
@@ -72,11 +67,11 @@ export function rmsNormJacobian(
 export function vScaleJacobian(
   options: { readonly value: ReferenceTensor; readonly constant: number },
 ): ReferenceTensor {
-  const operation = "vScaleJacobian";
+  const operator = "vScaleJacobian";
   const { value, constant: c } = options;
-  const [d] = checkShape(value, { operation, argument: "value", wanted: ["D"] }) as [number];
-  checkData(operation, { value });
-  checkPositive([c], { operation, argument: "constant" });
+  const [d] = checkShape(value, { operator, name: "value", wanted: ["D"] }) as [number];
+  checkData(operator, { value });
+  checkPositive([c], { operator, name: "constant" });
   const v = value.data;
   const r = dot(v, v, { offsetA: 0, offsetB: 0, length: d });
   const jacobian = zeros([d, d]);

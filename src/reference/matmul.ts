@@ -6,7 +6,7 @@
  * Its gradients are matrix products again: with G = ∂L/∂product, ∂L/∂left = G rightᵀ and ∂L/∂right = leftᵀ G.
  */
 import { elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
-import { checkData, checkShape, type Shaped } from "./validation.ts";
+import { checkData, checkShape, type Shaped, valueText } from "./validation.ts";
 
 /** What {@linkcode matmul} works on. */
 export interface MatmulOptions {
@@ -43,10 +43,10 @@ export interface MatmulOperands {
 }
 
 /** Checks an optional boolean and fills in false. */
-function checkFlag(operation: string, argument: string, given: unknown): boolean {
+function checkFlag(operator: string, name: string, given: unknown): boolean {
   if (given === undefined) return false;
   if (typeof given !== "boolean") {
-    throw new TypeError(`${operation}: ${argument} is ${String(given)}, wanted true or false`);
+    throw new TypeError(`${operator}: ${name} is ${valueText(given)}, wanted true or false`);
   }
   return given;
 }
@@ -54,24 +54,24 @@ function checkFlag(operation: string, argument: string, given: unknown): boolean
 /**
  * Checks the operands of a matrix product against each other. They may be the twin's or a GPU's.
  *
- * @param operation The operator's name, for the message.
+ * @param operator The operator's name, for the message.
  * @param operands Their shapes, and whether they are stored transposed.
  * @returns The sizes they agree on.
  * @throws {TypeError} If a shape does not fit, or a flag is no boolean.
  */
 export function checkMatmulShapes(
-  operation: string,
+  operator: string,
   operands: MatmulOperands,
 ): MatmulDimensions {
-  const transposeLeft = checkFlag(operation, "transposeLeft", operands.transposeLeft);
-  const transposeRight = checkFlag(operation, "transposeRight", operands.transposeRight);
+  const transposeLeft = checkFlag(operator, "transposeLeft", operands.transposeLeft);
+  const transposeRight = checkFlag(operator, "transposeRight", operands.transposeRight);
   // The rank is free, so the wanted shape is spelled with the operand's own rank.
   const given = (operands.left as Shaped | undefined)?.shape;
   const rank = Array.isArray(given) ? Math.max(2, given.length) : 2;
   const names = Array.from({ length: rank - 2 }, (_, i) => `n${i}`);
   const left = checkShape(operands.left, {
-    operation,
-    argument: "left",
+    operator,
+    name: "left",
     wanted: [...names, ...transposeLeft ? ["K", "M"] : ["M", "K"]],
   });
   const leading = left.slice(0, -2);
@@ -79,8 +79,8 @@ export function checkMatmulShapes(
   const [rows, inner] = transposeLeft ? [second, first] : [first, second];
   const shared = (operands.right as Shaped | undefined)?.shape?.length === 2;
   const right = checkShape(operands.right, {
-    operation,
-    argument: "right",
+    operator,
+    name: "right",
     wanted: [...shared ? [] : leading, ...transposeRight ? ["N", inner] : [inner, "N"]],
     because: `left is [${left.join(", ")}]${transposeLeft ? ", transposed" : ""}`,
   });
@@ -106,10 +106,10 @@ export function checkMatmulShapes(
  * ```
  */
 export function matmul(options: MatmulOptions): { product: ReferenceTensor } {
-  const operation = "matmul";
-  const { leading, shared, rows, columns, inner } = checkMatmulShapes(operation, options);
+  const operator = "matmul";
+  const { leading, shared, rows, columns, inner } = checkMatmulShapes(operator, options);
   const { left, right, transposeLeft = false, transposeRight = false } = options;
-  checkData(operation, { left, right });
+  checkData(operator, { left, right });
   const product = zeros([...leading, rows, columns]);
   for (let batch = 0; batch < elementCount(leading); batch++) {
     const leftStart = batch * rows * inner;

@@ -39,22 +39,22 @@ function leadingShape(shape: readonly number[]): readonly number[] {
 
 /** Checks input and gain; returns the length of a row and the number of rows. */
 function checkRmsNorm(
-  operation: string,
+  operator: string,
   input: ReferenceTensor,
   gain: ReferenceTensor,
 ): { width: number; rows: number } {
   // The rank is free, so the wanted shape is spelled with the input's own rank.
   const rank = Array.isArray(input?.shape) && input.shape.length > 0 ? input.shape.length : 1;
   const wanted = [...Array.from({ length: rank - 1 }, (_, i) => `n${i}`), "d"];
-  const shape = checkShape(input, { operation, argument: "input", wanted });
+  const shape = checkShape(input, { operator, name: "input", wanted });
   const width = shape[shape.length - 1]!;
   checkShape(gain, {
-    operation,
-    argument: "gain",
+    operator,
+    name: "gain",
     wanted: [width],
     because: `input is [${shape.join(", ")}]`,
   });
-  checkData(operation, { input, gain });
+  checkData(operator, { input, gain });
   return { width, rows: elementCount(shape) / width };
 }
 
@@ -79,14 +79,10 @@ function checkRmsNorm(
 export function rmsNormForward(
   options: RmsNormForwardOptions,
 ): { output: ReferenceTensor; inverseRms: ReferenceTensor } {
-  const { input, gain } = options;
-  const { width, rows } = checkRmsNorm("rmsNormForward", input, gain);
-  const epsilon = checkNumber(options.epsilon, {
-    operation: "rmsNormForward",
-    argument: "epsilon",
-    fallback: 1e-5,
-    minimum: 0,
-  });
+  const operator = "rmsNormForward";
+  const { input, gain, epsilon = 1e-5 } = options;
+  const { width, rows } = checkRmsNorm(operator, input, gain);
+  checkNumber(epsilon, { operator, name: "epsilon", minimum: 0 });
   const x = input.data;
   const output = zeros(input.shape);
   const inverseRms = zeros(leadingShape(input.shape));
@@ -122,19 +118,19 @@ export function rmsNormForward(
 export function rmsNormBackward(
   options: RmsNormBackwardOptions,
 ): { inputGradient: ReferenceTensor; gainGradient: ReferenceTensor } {
-  const operation = "rmsNormBackward";
+  const operator = "rmsNormBackward";
   const { input, gain, inverseRms, outputGradient } = options;
-  const { width, rows } = checkRmsNorm(operation, input, gain);
+  const { width, rows } = checkRmsNorm(operator, input, gain);
   const because = `input is [${input.shape.join(", ")}]`;
   const rowShape = leadingShape(input.shape);
-  checkShape(inverseRms, { operation, argument: "inverseRms", wanted: rowShape, because });
+  checkShape(inverseRms, { operator, name: "inverseRms", wanted: rowShape, because });
   checkShape(outputGradient, {
-    operation,
-    argument: "outputGradient",
+    operator,
+    name: "outputGradient",
     wanted: input.shape,
     because,
   });
-  checkData(operation, { inverseRms, outputGradient });
+  checkData(operator, { inverseRms, outputGradient });
   const x = input.data;
   const g = outputGradient.data;
   const inputGradient = zeros(input.shape);

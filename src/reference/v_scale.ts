@@ -25,20 +25,20 @@ export interface VScaleBackwardOptions extends VScaleForwardOptions {
   readonly scaledValueGradient: ReferenceTensor;
 }
 
-function checkVScale(operation: string, value: ReferenceTensor, constant: ReferenceTensor): void {
+function checkVScale(operator: string, value: ReferenceTensor, constant: ReferenceTensor): void {
   const shape = checkShape(value, {
-    operation,
-    argument: "value",
+    operator,
+    name: "value",
     wanted: ["B", "Hkv", "T", "D"],
   });
   checkShape(constant, {
-    operation,
-    argument: "constant",
+    operator,
+    name: "constant",
     wanted: [shape[1]!],
     because: `value is [${shape.join(", ")}]`,
   });
-  checkData(operation, { value, constant });
-  checkPositive(constant.data, { operation, argument: "constant" });
+  checkData(operator, { value, constant });
+  checkPositive(constant.data, { operator, name: "constant" });
 }
 
 /**
@@ -100,8 +100,8 @@ export function vScaleBackward(
   const { value, constant, scaledValueGradient } = options;
   checkVScale("vScaleBackward", value, constant);
   checkShape(scaledValueGradient, {
-    operation: "vScaleBackward",
-    argument: "scaledValueGradient",
+    operator: "vScaleBackward",
+    name: "scaledValueGradient",
     wanted: value.shape,
     because: `value is [${value.shape.join(", ")}]`,
   });

@@ -134,7 +134,7 @@ onEachRuntime("matmul() refuses what does not fit, before anything is allocated"
   refuses({ right: left }, TypeError, "right has shape [2, 3, 4], wanted [2, 4, N]");
   refuses({ right: vector }, TypeError, "right has shape [4], wanted [2, 4, N]");
   refuses({ transposeLeft: 1 }, TypeError, "matmul: transposeLeft is 1, wanted true or false");
-  refuses({ transposeRight: "no" }, TypeError, "matmul: transposeRight is no, wanted true or");
+  refuses({ transposeRight: "no" }, TypeError, 'matmul: transposeRight is "no", wanted true or');
   refuses({ variant: "fastest" }, RangeError, 'matmul: variant is "fastest", wanted one of');
   assertThrows(() => matmul(gpu, undefined as never), TypeError, "matmul: the arguments are");
   assertThrows(() => matmul({} as never, { left, right }), TypeError, "wanted an opened Gpu");

@@ -71,7 +71,7 @@ Deno.test("attentionForward() and its relatives check query, key and scale", () 
       ],
       [{ scale: NaN }, RangeError, "scale is NaN, wanted a finite number"],
       [{ scale: Infinity }, RangeError, "scale is Infinity, wanted a finite number"],
-      [{ scale: "1" }, TypeError, "scale is 1, wanted a finite number"],
+      [{ scale: "1" }, TypeError, 'scale is "1", wanted a finite number'],
     ];
     for (const [changes, errorClass, message] of cases) {
       const error = assertThrows(attend(operator, changes), errorClass, message);
@@ -107,8 +107,8 @@ Deno.test("attentionForward() and attentionBackward() check value and V-scale", 
         'vScale.mode is "both", wanted "full" or "backward-only"',
       ],
       [{ vScale: { constant } }, TypeError, "vScale.mode is undefined, wanted"],
-      [{ vScale: "full" }, TypeError, "vScale is full, wanted an object with constant and mode"],
-      [{ vScale: null }, TypeError, "vScale is null, wanted an object"],
+      [{ vScale: "full" }, TypeError, 'vScale is "full", wanted { constant, mode }'],
+      [{ vScale: null }, TypeError, "vScale is null, wanted { constant, mode }"],
       [
         withConstant([1, 0, 1]),
         RangeError,
@@ -149,7 +149,7 @@ Deno.test("attentionSinkStatistics() checks position and window", () => {
     [{ position: 0.5 }, RangeError, "position is 0.5"],
     [{ window: 0 }, RangeError, "window is 0, wanted an integer of at least 1"],
     [{ window: NaN }, RangeError, "window is NaN"],
-    [{ window: "64" }, TypeError, "window is 64, wanted an integer of at least 1"],
+    [{ window: "64" }, TypeError, 'window is "64", wanted an integer of at least 1'],
   ];
   for (const [changes, errorClass, message] of cases) {
     assertThrows(

@@ -36,15 +36,6 @@ export interface AdamWOptions {
   readonly weightDecay: number;
 }
 
-function checkSetting(
-  name: string,
-  value: number,
-  { holds, wanted }: { readonly holds: boolean; readonly wanted: string },
-): void {
-  checkFinite(value, { operator: "adamW", name });
-  if (!holds) throw new RangeError(`adamW: ${name} is ${value}, wanted ${wanted}`);
-}
-
 /**
  * Prepares a step of AdamW on one tensor, in place. With g the gradient times the clipping factor, η the learning rate and
  * λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
@@ -95,10 +86,13 @@ export function planAdamW(gpu: Gpu, options: AdamWOptions): Planned<object> {
   checkShape(gpu, clipping, { operator, name: "clipping", wanted: [2] });
   const { beta1, beta2, epsilon, weightDecay } = options;
   for (const [name, beta] of Object.entries({ beta1, beta2 })) {
-    checkSetting(name, beta, { holds: beta >= 0 && beta < 1, wanted: "a number in [0, 1)" });
+    checkFinite(beta, { operator, name });
+    if (!(beta >= 0 && beta < 1)) {
+      throw new RangeError(`${operator}: ${name} is ${beta}, wanted a number in [0, 1)`);
+    }
   }
-  checkSetting("epsilon", epsilon, { holds: epsilon > 0, wanted: "a number above 0" });
-  checkSetting("weightDecay", weightDecay, { holds: weightDecay >= 0, wanted: "at least 0" });
+  checkFinite(epsilon, { operator, name: "epsilon", above: 0 });
+  checkFinite(weightDecay, { operator, name: "weightDecay", minimum: 0 });
   const { kernel, elements } = elementKernel(parameter.length, {
     file: "arithmetic/adamw.wgsl",
     source,

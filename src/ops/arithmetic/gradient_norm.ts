@@ -69,10 +69,7 @@ export function planGradientNorm(
   gradients.forEach((gradient, i) =>
     checkTensor(gpu, gradient, { operator, name: `gradients[${i}]` })
   );
-  checkFinite(maximum, { operator, name: "maximum" });
-  if (maximum <= 0) {
-    throw new RangeError(`${operator}: maximum is ${maximum}, wanted a number above 0`);
-  }
+  checkFinite(maximum, { operator, name: "maximum", above: 0 });
   const divisions = gradients.map(({ length }) => {
     const elementsPerRun = Math.max(LEAST_ELEMENTS, Math.ceil(length / MOST_RUNS));
     return { length, elementsPerRun, runs: Math.ceil(length / elementsPerRun) };

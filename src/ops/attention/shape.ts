@@ -2,13 +2,10 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { Scalar } from "../../gpu/owner.ts";
 import type { Cost } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import {
-  checkFinite,
-  checkShape,
-  checkTensor,
-  checkWorkgroups,
-  shapeText,
-} from "../shared/validation.ts";
+import { type AttentionShape, checkAttentionShapes } from "../../reference/attention/shape.ts";
+import { checkPositive, checkTensor, checkWorkgroups, shapeText } from "../shared/validation.ts";
+
+export type { AttentionShape };
 
 /** Query rows, and keys, of a tile of the portable attention kernels. */
 export const TILE = 32;
@@ -24,125 +21,55 @@ export interface AttentionVScale {
   readonly mode: "full" | "backward-only";
 }
 
-/** The lengths of an attention call. */
-export interface AttentionShape {
-  readonly batches: number;
-  readonly queryHeads: number;
-  readonly keyValueHeads: number;
-  readonly sequenceLength: number;
-  readonly headDim: number;
-}
-
-/** The tensors every attention call begins with. */
-export interface QueryAndKey {
+/** The tensors of an attention call that are checked against each other. */
+export interface CheckedTensors {
   readonly query: Tensor;
   readonly key: Tensor;
+  readonly value?: Tensor;
+  readonly output?: Tensor;
+  readonly logSumExp?: Tensor;
+  readonly outputGradient?: Tensor;
 }
 
 /**
- * Checks query and key, and with them the lengths of the call.
+ * Checks an attention call: its tensors, and with them the lengths, V-scale's part, and what the kernels can take.
  *
+ * @param gpu the GPU that the tensors must be on
+ * @param operator the operator's name, for messages
+ * @param tensors those that the operator takes, by argument name
+ * @param vScale V-scale's part, if any
+ * @returns the lengths
  * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} for an unknown mode, sizes beyond the adapter, or a constant that is not positive and finite, as
+ *   far as the CPU knows its numbers
  */
-export function checkQueryAndKey(
+export function checkAttention(
   gpu: Gpu,
   operator: string,
-  { query, key }: QueryAndKey,
+  tensors: CheckedTensors,
+  vScale?: AttentionVScale,
 ): AttentionShape {
-  checkShape(gpu, query, { operator, name: "query", wanted: ["B", "Hq", "T", "D"] });
-  const [batches, queryHeads, sequenceLength, headDim] = query.shape as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const wanted = [batches, "Hkv", sequenceLength, headDim];
-  checkShape(gpu, key, { operator, name: "key", wanted });
-  const keyValueHeads = key.shape[1] as number;
-  if (queryHeads % keyValueHeads !== 0) {
-    throw new TypeError(
-      `${operator}: query has ${queryHeads} heads and key ${keyValueHeads}, ` +
-        "wanted a multiple of key's heads in query",
-    );
+  for (const [name, tensor] of Object.entries(tensors)) {
+    checkTensor(gpu, tensor, { operator, name });
   }
+  if (typeof vScale === "object" && vScale !== null) {
+    checkTensor(gpu, vScale.constant, { operator, name: "vScale.constant" });
+  }
+  const shape = checkAttentionShapes(operator, { ...tensors, vScale });
+  const { batches, queryHeads, sequenceLength, headDim } = shape;
   if (headDim % 4 !== 0 || headDim > 256) {
     throw new TypeError(
-      `${operator}: query has shape ${shapeText(query.shape)} with head dimension ${headDim}, ` +
-        "wanted a multiple of 4 up to 256",
+      `${operator}: query has shape ${shapeText(tensors.query.shape)} with head dimension ` +
+        `${headDim}, wanted a multiple of 4 up to 256`,
     );
   }
   checkWorkgroups(gpu, Math.ceil(sequenceLength / TILE), { operator, name: "T" });
   checkWorkgroups(gpu, queryHeads, { operator, name: "Hq" });
   checkWorkgroups(gpu, batches, { operator, name: "B" });
-  return { batches, queryHeads, keyValueHeads, sequenceLength, headDim };
-}
-
-/**
- * Checks the scale of the logits.
- *
- * @returns the scale; 1/√D if none is given
- * @throws {TypeError} if it is not a number
- * @throws {RangeError} if it is not finite
- */
-export function checkScale(operator: string, scale: number | undefined, headDim: number): number {
-  if (scale === undefined) return 1 / Math.sqrt(headDim);
-  checkFinite(scale, { operator, name: "scale" });
-  return scale;
-}
-
-/**
- * Checks V-scale's constant C.
- *
- * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} if C is not positive and finite, as far as the numbers are known to the CPU
- */
-export function checkConstant(
-  gpu: Gpu,
-  constant: Tensor,
-  { operator, name, keyValueHeads }: {
-    readonly operator: string;
-    readonly name: string;
-    readonly keyValueHeads: number;
-  },
-): void {
-  checkTensor(gpu, constant, { operator, name });
-  checkShape(gpu, constant, { operator, name, wanted: [keyValueHeads] });
-  const wrong = constant.uploaded?.findIndex((c) => !(c > 0 && Number.isFinite(c))) ?? -1;
-  if (wrong >= 0) {
-    throw new RangeError(
-      `${operator}: ${name}[${wrong}] is ${
-        constant.uploaded?.[wrong]
-      }, wanted a positive finite number`,
-    );
+  if (vScale !== undefined) {
+    checkPositive(vScale.constant.uploaded ?? [], { operator, name: "vScale.constant" });
   }
-}
-
-/**
- * Checks V-scale's part in an attention call.
- *
- * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for an unknown mode or a constant that is not positive
- */
-export function checkVScale(
-  gpu: Gpu,
-  operator: string,
-  { vScale, keyValueHeads }: {
-    readonly vScale: AttentionVScale | undefined;
-    readonly keyValueHeads: number;
-  },
-): void {
-  if (vScale === undefined) return;
-  if (typeof vScale !== "object" || vScale === null) {
-    throw new TypeError(`${operator}: vScale is ${vScale}, wanted { constant, mode }`);
-  }
-  if (vScale.mode !== "full" && vScale.mode !== "backward-only") {
-    throw new RangeError(
-      `${operator}: vScale.mode is ${
-        JSON.stringify(vScale.mode)
-      }, wanted "full" or "backward-only"`,
-    );
-  }
-  checkConstant(gpu, vScale.constant, { operator, name: "vScale.constant", keyValueHeads });
+  return shape;
 }
 
 /** Shapes that share a tuned variant: one head dimension, and T up to a power of two from 256 to 16,384. */

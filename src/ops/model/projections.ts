@@ -105,11 +105,10 @@ export function rotaryAngles(
   const limits = { operator, minimum: 1, maximum: 2 ** 24 };
   checkInteger(sequenceLength, { ...limits, name: "sequenceLength" });
   checkInteger(headDim, { ...limits, name: "headDim" });
-  checkFinite(base, { operator, name: "base" });
+  checkFinite(base, { operator, name: "base", above: 0 });
   if (headDim % 2 !== 0) {
     throw new RangeError(`${operator}: headDim is ${headDim}, wanted an even number`);
   }
-  if (base <= 0) throw new RangeError(`${operator}: base is ${base}, wanted a number above 0`);
   const half = headDim / 2;
   if (frequencies !== undefined && frequencies.length !== half) {
     throw new RangeError(

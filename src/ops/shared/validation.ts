@@ -2,17 +2,16 @@
 import { Gpu } from "../../gpu/gpu.ts";
 import { namedRegions, refuseSharing } from "../../gpu/plan/sharing.ts";
 import { Tensor } from "../../gpu/tensor.ts";
+import { elementCount } from "../../reference/tensor.ts";
+import {
+  type Argument,
+  checkNumber,
+  checkShape as checkShapeAlone,
+} from "../../reference/validation.ts";
 
-/** Where an argument stands, for messages. */
-export interface Argument {
-  readonly operator: string;
-  readonly name: string;
-}
-
-/** A shape as messages write it. */
-export function shapeText(shape: readonly (number | string)[]): string {
-  return `[${shape.join(", ")}]`;
-}
+export { spreadWorkgroups } from "../../gpu/workgroups.ts";
+export { elementCount } from "../../reference/tensor.ts";
+export { checkInteger, checkPositive, shapeText } from "../../reference/validation.ts";
 
 /**
  * Throws unless `gpu` is an opened `Gpu` and `args` an object.
@@ -46,64 +45,36 @@ export function checkTensor(gpu: Gpu, tensor: unknown, { operator, name }: Argum
 }
 
 /**
- * Throws unless the argument is a live tensor of this GPU with this shape. A string in `wanted` stands for any
- * length and is its name in the message.
+ * Throws unless the argument is a live tensor of this GPU with this shape.
  *
+ * @param gpu the GPU
+ * @param tensor the argument
+ * @param options which argument it is, and its shape as the twin's check takes it
+ * @returns the tensor's shape
  * @throws {TypeError} naming the argument, its shape and the wanted one
  */
 export function checkShape(
   gpu: Gpu,
   tensor: Tensor,
-  { operator, name, wanted }: Argument & { readonly wanted: readonly (number | string)[] },
-): void {
-  checkTensor(gpu, tensor, { operator, name });
-  const fits = tensor.shape.length === wanted.length &&
-    wanted.every((size, i) => typeof size === "string" || size === tensor.shape[i]);
-  if (!fits) {
-    throw new TypeError(
-      `${operator}: ${name} has shape ${shapeText(tensor.shape)}, wanted ${shapeText(wanted)}`,
-    );
-  }
+  options: Parameters<typeof checkShapeAlone>[1],
+): readonly number[] {
+  checkTensor(gpu, tensor, options);
+  return checkShapeAlone(tensor, options);
 }
 
 /**
- * Throws unless the value is a finite number, in float32 as well.
+ * Throws unless the value is a finite number of its range, in float32 as well.
  *
+ * @param value the number
+ * @param options which argument it is, and its range as the twin's check takes it
  * @throws {TypeError} if it is not a number
- * @throws {RangeError} if it is not finite, or too large for float32
+ * @throws {RangeError} if it is not finite, out of range, or too large for float32
  */
-export function checkFinite(value: unknown, { operator, name }: Argument): void {
-  if (typeof value !== "number") {
-    throw new TypeError(`${operator}: ${name} is ${typeof value}, wanted a number`);
-  }
-  if (!Number.isFinite(value)) {
-    throw new RangeError(`${operator}: ${name} is ${value}, wanted a finite number`);
-  }
-  if (!Number.isFinite(Math.fround(value))) {
+export function checkFinite(value: unknown, options: Parameters<typeof checkNumber>[1]): void {
+  checkNumber(value, options);
+  if (!Number.isFinite(Math.fround(value as number))) {
+    const { operator, name } = options;
     throw new RangeError(`${operator}: ${name} is ${value}, wanted a number that float32 holds`);
-  }
-}
-
-/**
- * Throws unless the value is an integer from `minimum` to `maximum`.
- *
- * @throws {TypeError} if it is not a number
- * @throws {RangeError} if it is not such an integer
- */
-export function checkInteger(
-  value: unknown,
-  { operator, name, minimum, maximum }: Argument & {
-    readonly minimum: number;
-    readonly maximum: number;
-  },
-): void {
-  if (typeof value !== "number") {
-    throw new TypeError(`${operator}: ${name} is ${typeof value}, wanted a number`);
-  }
-  if (!Number.isInteger(value) || value < minimum || value > maximum) {
-    throw new RangeError(
-      `${operator}: ${name} is ${value}, wanted an integer from ${minimum} to ${maximum}`,
-    );
   }
 }
 
@@ -125,8 +96,6 @@ export function checkWorkgroups(
   }
 }
 
-export { spreadWorkgroups } from "../../gpu/workgroups.ts";
-
 /**
  * Makes tensors of these shapes: all of them, or none and a RangeError.
  *
@@ -137,12 +106,7 @@ export function emptyTensors<Name extends string>(
   operator: string,
   shapes: Readonly<Record<Name, readonly number[]>>,
 ): Record<Name, Tensor> {
-  const entries = Object.entries(shapes) as [Name, readonly number[]][];
-  for (const [, shape] of entries) gpu.checkSize(operator, 4 * elementCount(shape));
-  return Object.fromEntries(entries.map(([name, shape]) => [name, gpu.empty(shape)])) as Record<
-    Name,
-    Tensor
-  >;
+  return outputTensors(gpu, operator, { shapes, given: {}, inputs: {} });
 }
 
 /**
@@ -173,9 +137,4 @@ export function outputTensors<Name extends string>(
   return Object.fromEntries(
     entries.map(([name, shape]) => [name, given[name] ?? gpu.empty(shape)]),
   ) as Record<Name, Tensor>;
-}
-
-/** The number of elements of a shape. */
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

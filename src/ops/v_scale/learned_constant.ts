@@ -74,8 +74,7 @@ export function planLearnedConstantForward(
   checkCall(operator, gpu, options);
   const { theta, base } = options;
   checkShape(gpu, theta, { operator, name: "theta", wanted: ["Hkv"] });
-  checkFinite(base, { operator, name: "base" });
-  if (base <= 0) throw new RangeError(`${operator}: base is ${base}, wanted a number above 0`);
+  checkFinite(base, { operator, name: "base", above: 0 });
   const outputs = emptyTensors(gpu, operator, { constant: theta.shape });
   const plan = new Plan(gpu, {
     operator,

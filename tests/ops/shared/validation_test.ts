@@ -201,7 +201,12 @@ onEachRuntime("operators name the argument, its shape and the wanted one", async
     ["attentionForward", "query", [4, 3, 8], "query has shape [4, 3, 8], wanted [B, Hq, T, D]"],
     ["attentionForward", "key", [2, 2, 4, 8], "key has shape [2, 2, 4, 8], wanted [2, Hkv, 3, 8]"],
     ["attentionForward", "key", [1, 2, 3, 8], "key has shape [1, 2, 3, 8], wanted [2, Hkv, 3, 8]"],
-    ["attentionForward", "key", [2, 3, 3, 8], "query has 4 heads and key 3, wanted a multiple"],
+    [
+      "attentionForward",
+      "key",
+      [2, 3, 3, 8],
+      "wanted a number of heads that divides the query's 4",
+    ],
     [
       "attentionForward",
       "value",
@@ -290,7 +295,7 @@ onEachRuntime("attention refuses head dimensions that its kernels do not have", 
 onEachRuntime("operators refuse numbers out of range", async (gpu) => {
   const finite = "wanted a finite number";
   const position = "wanted an integer from 0 to 2";
-  const window = "wanted an integer from 1 to";
+  const window = "wanted an integer of at least 1";
   const cases: readonly RefusedNumber[] = [
     ...["attentionForward", "attentionBackward", "attentionSinkStatistics"].flatMap<RefusedNumber>((
       operator,
@@ -299,24 +304,24 @@ onEachRuntime("operators refuse numbers out of range", async (gpu) => {
       [operator, "scale", Infinity, RangeError, finite],
       [operator, "scale", -Infinity, RangeError, finite],
       [operator, "scale", 1e39, RangeError, "wanted a number that float32 holds"],
-      [operator, "scale", "1", TypeError, "is string, wanted a number"],
-      [operator, "scale", null, TypeError, "wanted a number"],
+      [operator, "scale", "1", TypeError, 'is "1", wanted a'],
+      [operator, "scale", null, TypeError, "is null, wanted a finite number"],
     ] as const)),
     ["rmsNormForward", "epsilon", NaN, RangeError, finite],
     ["rmsNormForward", "epsilon", Infinity, RangeError, finite],
-    ["rmsNormForward", "epsilon", -1e-9, RangeError, "wanted at least 0"],
+    ["rmsNormForward", "epsilon", -1e-9, RangeError, "wanted a finite number of at least 0"],
     ["rmsNormForward", "epsilon", 1e39, RangeError, "wanted a number that float32 holds"],
-    ["rmsNormForward", "epsilon", "0", TypeError, "is string, wanted a number"],
+    ["rmsNormForward", "epsilon", "0", TypeError, 'is "0", wanted a'],
     ["attentionSinkStatistics", "position", -1, RangeError, position],
     ["attentionSinkStatistics", "position", 3, RangeError, position],
     ["attentionSinkStatistics", "position", 0.5, RangeError, position],
     ["attentionSinkStatistics", "position", NaN, RangeError, position],
-    ["attentionSinkStatistics", "position", "1", TypeError, "is string, wanted a number"],
+    ["attentionSinkStatistics", "position", "1", TypeError, 'is "1", wanted a'],
     ["attentionSinkStatistics", "window", 0, RangeError, window],
     ["attentionSinkStatistics", "window", -64, RangeError, window],
     ["attentionSinkStatistics", "window", 1.5, RangeError, window],
     ["attentionSinkStatistics", "window", Infinity, RangeError, window],
-    ["attentionSinkStatistics", "window", [], TypeError, "is object, wanted a number"],
+    ["attentionSinkStatistics", "window", [], TypeError, "is object, wanted an integer"],
   ];
   for (const [operator, name, value, error, words] of cases) {
     const args = makeAll(gpu, operator);
@@ -369,11 +374,11 @@ onEachRuntime("V-scale refuses constants that are not positive, and unknown mode
     const short = gpu.tensor([1], [1]);
     const cases: readonly [unknown, typeof TypeError | typeof RangeError, string][] = [
       [{ constant, mode: "half" }, RangeError, 'vScale.mode is "half", wanted "full"'],
-      [{ constant }, RangeError, 'vScale.mode is undefined, wanted "full"'],
+      [{ constant }, TypeError, 'vScale.mode is undefined, wanted "full"'],
       [{ mode: "full" }, TypeError, "vScale.constant is undefined, wanted a Tensor"],
       [{ constant: short, mode: "full" }, TypeError, "vScale.constant has shape [1], wanted [2]"],
       [null, TypeError, "vScale is null, wanted { constant, mode }"],
-      ["full", TypeError, "vScale is full, wanted { constant, mode }"],
+      ["full", TypeError, 'vScale is "full", wanted { constant, mode }'],
     ];
     for (const [vScale, error, words] of cases) {
       refused(gpu, operator, { args: { ...args, vScale }, error, words: [words] });

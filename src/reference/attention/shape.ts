@@ -1,0 +1,99 @@
+/** The lengths of an attention call, and the checks of its tensors' shapes, for the float64 twin and for GPUs. */
+import { checkShape, type Shaped, shapeText, valueText } from "../validation.ts";
+
+/** The lengths of an attention call. */
+export interface AttentionShape {
+  /** B: the number of sequences. */
+  readonly batches: number;
+  /** Hq: the number of query heads, a multiple of Hkv. */
+  readonly queryHeads: number;
+  /** Hkv: the number of key and value heads. */
+  readonly keyValueHeads: number;
+  /** T: the number of positions. */
+  readonly sequenceLength: number;
+  /** D: the number of elements of a head's row. */
+  readonly headDim: number;
+}
+
+/** The tensors of an attention operator, by argument name. An operator passes those that it wants. */
+export interface AttentionTensors {
+  /** [B, Hq, T, D] */
+  readonly query: Shaped;
+  /** [B, Hkv, T, D] */
+  readonly key: Shaped;
+  /** [B, Hkv, T, D] */
+  readonly value?: Shaped;
+  /** [B, Hq, T, D] */
+  readonly output?: Shaped;
+  /** [B, Hq, T] */
+  readonly logSumExp?: Shaped;
+  /** [B, Hq, T, D] */
+  readonly outputGradient?: Shaped;
+  /** V-scale of the values, if any. */
+  readonly vScale?: { readonly constant: Shaped; readonly mode: string } | undefined;
+}
+
+/**
+ * Checks the shapes of an attention operator's tensors against each other, and the V-scale mode.
+ * Only the tensors that are present as properties are looked at; one that is present but undefined
+ * is reported as missing.
+ *
+ * @param operator The operator's name, for the message.
+ * @param tensors Its tensors by argument name.
+ * @returns The lengths they agree on.
+ * @throws {TypeError} If a shape does not fit, Hq is not a multiple of Hkv, or the mode is no string.
+ * @throws {RangeError} If the mode is unknown.
+ */
+export function checkAttentionShapes(
+  operator: string,
+  { vScale, ...tensors }: AttentionTensors,
+): AttentionShape {
+  const query = checkShape(tensors.query, {
+    operator,
+    name: "query",
+    wanted: ["B", "Hq", "T", "D"],
+  });
+  const [batches, queryHeads, sequenceLength, headDim] = query as [number, number, number, number];
+  const asQuery = `query is ${shapeText(query)}`;
+  const key = checkShape(tensors.key, {
+    operator,
+    name: "key",
+    wanted: [batches, "Hkv", sequenceLength, headDim],
+    because: asQuery,
+  });
+  const asKey = `key is ${shapeText(key)}`;
+  const keyValueHeads = key[1]!;
+  if (queryHeads % keyValueHeads !== 0) {
+    throw new TypeError(
+      `${operator}: key has shape ${shapeText(key)}, wanted a number of heads that divides the ` +
+        `query's ${queryHeads} as ${asQuery}`,
+    );
+  }
+  const wanted = { value: key, output: query, logSumExp: query.slice(0, 3), outputGradient: query };
+  for (const [name, shape] of Object.entries(wanted)) {
+    if (!(name in tensors)) continue;
+    const because = name === "value" ? asKey : asQuery;
+    checkShape(tensors[name as "value"], { operator, name, wanted: shape, because });
+  }
+  if (vScale !== undefined) {
+    if (vScale === null || typeof vScale !== "object") {
+      throw new TypeError(`${operator}: vScale is ${valueText(vScale)}, wanted { constant, mode }`);
+    }
+    checkShape(vScale.constant, {
+      operator,
+      name: "vScale.constant",
+      wanted: [keyValueHeads],
+      because: asKey,
+    });
+    checkVScaleMode(operator, vScale.mode);
+  }
+  return { batches, queryHeads, keyValueHeads, sequenceLength, headDim };
+}
+
+function checkVScaleMode(operator: string, mode: unknown): void {
+  if (mode === "full" || mode === "backward-only") return;
+  const message = `${operator}: vScale.mode is ${
+    valueText(mode)
+  }, wanted "full" or "backward-only"`;
+  throw typeof mode === "string" ? new RangeError(message) : new TypeError(message);
+}
