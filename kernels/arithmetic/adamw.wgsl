@@ -4,7 +4,10 @@
 //   m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
 //   p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 //
-// Needs row_element_*.wgsl in front. One invocation an element, 64 a workgroup, spread over x and y. No barriers.
+// Where the clipping is not finite, because the norm of the gradients is not, nothing is changed. A gradient whose square
+// float32 does not hold makes all three numbers NaN.
+//
+// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front. One invocation an element, 64 a workgroup, spread over x and y. No barriers.
 //
 // Source: Loshchilov and Hutter, arXiv 1711.05101, with λ multiplied by η as PyTorch does.
 
@@ -31,16 +34,16 @@ fn main(
   @builtin(local_invocation_id) lane: vec3u,
 ) {
   let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (i >= parameters.elements) {
+  if (i >= parameters.elements || isNotFinite(clipping[0]) || isNotFinite(clipping[1])) {
     return;
   }
   let g = clipping[1] * gradient[i];
   let m = parameters.beta1 * firstMoment[i] + (1.0 - parameters.beta1) * g;
   let v = parameters.beta2 * secondMoment[i] + (1.0 - parameters.beta2) * (g * g);
-  firstMoment[i] = m;
-  secondMoment[i] = v;
+  firstMoment[i] = whereFinite(m, v);
+  secondMoment[i] = whereFinite(v, v);
   let rate = step[0];
   let update = (m * step[1]) / (sqrt(v * step[2]) + Element(parameters.epsilon));
   let p = parameter[i];
-  parameter[i] = p - (rate * parameters.weightDecay) * p - rate * update;
+  parameter[i] = whereFinite(p - (rate * parameters.weightDecay) * p - rate * update, v);
 }

@@ -1,7 +1,10 @@
 // The norm of many tensors together, from the sums of squares of arithmetic/sum_squares.wgsl, and the factor that clips it. Needs
-// workgroup_sum.wgsl in front.
+// workgroup_sum.wgsl and range.wgsl in front.
 //
-//   norm = √(Σ partial)    factor = min(1, maximum / norm)
+//   norm = √(Σ sum / s²) over the partial (sum, s)    factor = min(1, maximum / norm)
+//
+// A norm that is infinite or NaN, or so large that float32 holds no factor, has the factor NaN: arithmetic/adamw.wgsl
+// changes nothing then.
 //
 // One workgroup of 64 invocations, each adding every 64th number. One barrier.
 //
@@ -13,18 +16,39 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> partial: array<f32>; // [runs]
+@group(0) @binding(1) var<storage, read> partial: array<vec2f>; // [runs] of (sum, s)
 @group(0) @binding(2) var<storage, read_write> clipping: array<f32>; // norm, factor
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_id) lane: vec3u) {
   var sum = 0.0;
+  var scaled = 0.0; // how many sums are
   for (var i = lane.x; i < parameters.runs; i += LANES) {
-    sum += partial[i];
+    sum += partial[i].x;
+    scaled += select(0.0, 1.0, partial[i].y != 1.0);
   }
-  let norm = sqrt(workgroupSum(vec4f(sum), lane.x).x);
+  let totals = workgroupSum(vec4f(sum, scaled, 0.0, 0.0), lane.x);
   if (lane.x == 0u) {
+    var norm = sqrt(totals.x);
+    if (totals.y != 0.0 || !(totals.x < 1.329228e36)) {
+      norm = scaledNorm();
+    }
+    let factor = select(1.0, parameters.maximum / norm, norm > parameters.maximum);
     clipping[0] = norm;
-    clipping[1] = select(1.0, parameters.maximum / norm, norm > parameters.maximum);
+    clipping[1] = orNotANumber(factor, !isNotFinite(norm) && factor >= 1.1754944e-38);
   }
+}
+
+// With all sums brought to the scale of the largest elements; 2⁻⁴⁰ leaves room for adding many.
+fn scaledNorm() -> f32 {
+  var least = 1.7014118e38; // 2¹²⁷, the largest scale
+  for (var i = 0u; i < parameters.runs; i++) {
+    least = select(least, min(least, partial[i].y), partial[i].x != 0.0);
+  }
+  var sum = 0.0;
+  for (var i = 0u; i < parameters.runs; i++) {
+    let ratio = least / partial[i].y;
+    sum += partial[i].x * 9.094947e-13 * ratio * ratio;
+  }
+  return sqrt(sum) * 1048576.0 / least;
 }

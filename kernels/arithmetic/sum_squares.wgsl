@@ -1,7 +1,10 @@
 // The squares of a tensor's elements, summed in runs: the first stage of a norm over many tensors. Needs
-// workgroup_sum.wgsl in front.
+// workgroup_sum.wgsl and range.wgsl in front.
 //
-//   partial[start + run] = sum over the run's elements of  x²
+//   partial[start + run] = (sum over the run's elements of (s x)², s)
+//
+// s is 1 where float32 holds the squares, else the power of two that brings the run's elements there: the sum of their
+// magnitudes tells it. The first lane then adds the squares alone.
 //
 // A workgroup of 64 invocations a run, each adding every 64th element of it; dispatch (runs). One barrier, no
 // atomics: the order of the sum never changes. arithmetic/norm.wgsl adds the runs of all tensors.
@@ -14,18 +17,32 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> input: array<f32>; // [elements]
-@group(0) @binding(2) var<storage, read_write> partial: array<f32>; // [start + runs …]
+@group(0) @binding(2) var<storage, read_write> partial: array<vec2f>; // [start + runs …]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) lane: vec3u) {
   let first = workgroup.x * parameters.elementsPerRun;
   let end = min(first + parameters.elementsPerRun, parameters.elements);
   var sum = 0.0;
+  var magnitude = 0.0;
   for (var i = first + lane.x; i < end; i += LANES) {
     sum += input[i] * input[i];
+    magnitude += abs(input[i]);
   }
-  let squares = workgroupSum(vec4f(sum), lane.x).x;
+  let totals = workgroupSum(vec4f(sum, magnitude, 0.0, 0.0), lane.x);
   if (lane.x == 0u) {
-    partial[parameters.start + workgroup.x] = squares;
+    var squares = totals.x;
+    var scale = 1.0;
+    // Between 2⁻⁸⁰ and 2¹²⁰ neither what was flushed nor an overflow counts.
+    if (totals.y != 0.0 && !(squares > 8.271806e-25 && squares < 1.329228e36)) {
+      // Where the magnitudes' sum leaves float32 too, elements are at most 4 times 2¹²⁶.
+      scale = select(powerScale(totals.y), 1.1754944e-38, isNotFinite(totals.y));
+      squares = 0.0;
+      for (var i = first; i < end; i++) {
+        let x = scale * input[i];
+        squares += x * x;
+      }
+    }
+    partial[parameters.start + workgroup.x] = vec2f(squares, scale);
   }
 }

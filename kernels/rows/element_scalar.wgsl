@@ -8,3 +8,9 @@ const ELEMENT_WIDTH: u32 = 1u;
 fn elementSum(element: Element) -> f32 {
   return element;
 }
+
+// The element where `witness` is finite, else NaN.
+fn whereFinite(element: Element, witness: Element) -> Element {
+  let finite = (bitcast<u32>(witness) & 0x7f800000u) != 0x7f800000u;
+  return bitcast<Element>(select(0x7fc00000u, bitcast<u32>(element), finite));
+}

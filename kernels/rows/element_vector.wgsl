@@ -8,3 +8,9 @@ const ELEMENT_WIDTH: u32 = 4u;
 fn elementSum(element: Element) -> f32 {
   return (element.x + element.y) + (element.z + element.w);
 }
+
+// The numbers where those of `witness` are finite, else NaN.
+fn whereFinite(element: Element, witness: Element) -> Element {
+  let finite = (bitcast<vec4u>(witness) & vec4u(0x7f800000u)) != vec4u(0x7f800000u);
+  return bitcast<Element>(select(vec4u(0x7fc00000u), bitcast<vec4u>(element), finite));
+}

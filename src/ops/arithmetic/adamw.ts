@@ -3,6 +3,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { elementKernel } from "../rows/parts.ts";
+import { range } from "../shared/parts.ts";
 import type { Planned } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -30,16 +31,22 @@ export interface AdamWOptions {
   readonly beta1: number;
   /** β₂, in [0, 1). */
   readonly beta2: number;
-  /** ε, above 0. */
+  /** ε, at least 2⁻⁴⁰ (9·10⁻¹³): below, squares would count that float32 takes for zero. */
   readonly epsilon: number;
   /** λ, not negative. */
   readonly weightDecay: number;
 }
 
+/** The least ε: the root of the squares that float32 takes for zero is 10⁻⁷ of it. */
+const LEAST_EPSILON = 2 ** -40;
+
 /**
  * Prepares a step of AdamW on one tensor, in place. With g the gradient times the clipping factor, η the learning rate and
  * λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
  * `p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
+ *
+ * Where `clipping` is not finite, as `planGradientNorm` leaves it after gradients with a NaN or an infinity, the step
+ * changes nothing. Where g is above 1.8·10¹⁹, so that float32 does not hold its square, p, m and v become NaN.
  *
  * What changes from step to step is in `step`, so that one plan serves a whole training.
  *
@@ -91,9 +98,9 @@ export function planAdamW(gpu: Gpu, options: AdamWOptions): Planned<object> {
       throw new RangeError(`${operator}: ${name} is ${beta}, wanted a number in [0, 1)`);
     }
   }
-  checkFinite(epsilon, { operator, name: "epsilon", above: 0 });
+  checkFinite(epsilon, { operator, name: "epsilon", minimum: LEAST_EPSILON });
   checkFinite(weightDecay, { operator, name: "weightDecay", minimum: 0 });
-  const { kernel, elements } = elementKernel(parameter.length, {
+  const { kernel, elements } = elementKernel(parameter.length, range, {
     file: "arithmetic/adamw.wgsl",
     source,
   });

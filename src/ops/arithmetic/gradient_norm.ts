@@ -4,7 +4,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
 import { type Dispatch, Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { workgroupSum } from "../shared/parts.ts";
+import { range, workgroupSum } from "../shared/parts.ts";
 import type { Planned } from "../shared/run_once.ts";
 import { checkCall, checkFinite, checkTensor } from "../shared/validation.ts";
 
@@ -18,15 +18,18 @@ export interface GradientNormOptions {
 
 /** Results of {@linkcode planGradientNorm}. */
 export interface GradientNormResult {
-  /** `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it. */
+  /**
+   * `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it. The factor is NaN,
+   * with which `planAdamW` changes nothing, if the norm is infinite or NaN, or 8·10³⁷ times the maximum and more.
+   */
   readonly clipping: Tensor;
 }
 
 const sumSquaresKernel: Kernel = {
-  parts: [workgroupSum, { file: "arithmetic/sum_squares.wgsl", source: sumSquaresSource }],
+  parts: [workgroupSum, range, { file: "arithmetic/sum_squares.wgsl", source: sumSquaresSource }],
 };
 const normKernel: Kernel = {
-  parts: [workgroupSum, { file: "arithmetic/norm.wgsl", source: normSource }],
+  parts: [workgroupSum, range, { file: "arithmetic/norm.wgsl", source: normSource }],
 };
 
 /** Enough runs of a tensor to fill a GPU, few enough that adding them costs nothing. */
@@ -35,7 +38,7 @@ const LEAST_ELEMENTS = 4096;
 
 /**
  * Prepares the norm of many gradients together, and the factor that clips it, without a number leaving the GPU. The
- * squares are added in a fixed order: the same gradients give the same bits.
+ * squares are added in a fixed order: the same gradients give the same bits. The norm is right wherever float32 holds it.
  *
  * Source: Pascanu, Mikolov, Bengio, arXiv 1211.5063.
  *
@@ -75,7 +78,7 @@ export function planGradientNorm(
     return { length, elementsPerRun, runs: Math.ceil(length / elementsPerRun) };
   });
   const runs = divisions.reduce((sum, division) => sum + division.runs, 0);
-  const partial = gpu.storage(4 * runs);
+  const partial = gpu.storage(8 * runs);
   let start = 0;
   const squares = divisions.map(({ length, elementsPerRun, runs }, i): Dispatch => {
     start += runs;

@@ -1,8 +1,11 @@
 /** The parts of WGSL that kernels of several operators need in front. */
 import notANumberSource from "../../../kernels/not_a_number.wgsl" with { type: "text" };
+import rangeSource from "../../../kernels/range.wgsl" with { type: "text" };
 import workgroupSumSource from "../../../kernels/workgroup_sum.wgsl" with { type: "text" };
 import type { KernelPart } from "../../gpu/pipelines.ts";
 
+/** What tells infinities and NaN, and powers of two that bring numbers back from the ends of float32's range. */
+export const range: KernelPart = { file: "range.wgsl", source: rangeSource };
 /** exp and log that hand NaN on. */
 export const notANumber: KernelPart = { file: "not_a_number.wgsl", source: notANumberSource };
 /** A sum over a workgroup of 64 invocations. */

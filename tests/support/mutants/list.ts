@@ -6,6 +6,7 @@ import { attentionBackwardMutants } from "./attention_backward.ts";
 import { attentionForwardMutants } from "./attention_forward.ts";
 import { modelMutants } from "./model.ts";
 import type { Mutant } from "./mutant.ts";
+import { rangeMutants } from "./range.ts";
 import { rmsNormMutants } from "./rms_norm.ts";
 import { sinkStatisticsMutants } from "./sink_statistics.ts";
 import { vScaleMutants } from "./v_scale.ts";
@@ -18,4 +19,5 @@ export const mutants: readonly Mutant[] = [
   ...rmsNormMutants,
   ...vScaleMutants,
   ...modelMutants,
+  ...rangeMutants,
 ];

@@ -220,15 +220,15 @@ export const modelMutants: readonly Mutant[] = [
   ...mutantsOf("arithmetic/norm.wgsl", sums, [
     [
       "the root is left out",
-      "sqrt(workgroupSum(vec4f(sum), lane.x).x)",
-      "workgroupSum(vec4f(sum), lane.x).x",
+      "sqrt(totals.x)",
+      "totals.x",
     ],
     ["small gradients are scaled up", "norm > parameters.maximum", "true"],
     ["large gradients are left alone", "norm > parameters.maximum", "false"],
   ]),
   ...mutantsOf("arithmetic/adamw.wgsl", adamW, [
     ["the clipping is left out", "= clipping[1] *", "= (0.0 * clipping[1] + 1.0) *"],
-    ["the norm is taken for the factor", "clipping[1]", "clipping[0]"],
+    ["the norm is taken for the factor", "= clipping[1] *", "= clipping[0] *"],
     ["the first moment is not corrected", "m * step[1]", "m"],
     ["the second moment is not corrected", "v * step[2]", "v"],
     ["no weight decay", "(rate * parameters.weightDecay) * p", "0.0 * p"],
@@ -237,7 +237,11 @@ export const modelMutants: readonly Mutant[] = [
       "(rate * parameters.weightDecay)",
       "parameters.weightDecay",
     ],
-    ["the first moment is forgotten", "firstMoment[i] = m;", "firstMoment[i] = Element(0.0);"],
+    [
+      "the first moment is forgotten",
+      "firstMoment[i] = whereFinite(m, v);",
+      "firstMoment[i] = Element(0.0);",
+    ],
     ["the second moment is of the gradient itself", "(g * g)", "g"],
   ]),
   ...mutantsOf("v_scale/learned_constant_forward.wgsl", constants, [
@@ -252,11 +256,11 @@ export const modelMutants: readonly Mutant[] = [
   ...mutantsOf("arithmetic/quantized.wgsl", quantize, [
     ["halves are cut off", "round(", "trunc("],
     ["nothing is clamped", "-127.0, 127.0)", "-1e9, 1e9)"],
-    ["128 steps", "maximum / 127.0", "maximum / 128.0"],
+    ["128 steps", "small) / 127.0", "small) / 128.0"],
     [
       "a scale of zero keeps numbers",
-      "select(0.0, scale * whole, scale > 0.0)",
-      "select(x, scale * whole, scale > 0.0)",
+      "select(0.0, rounded",
+      "select(x, rounded",
     ],
   ]),
   ...mutantsOf("arithmetic/fake_quantize.wgsl", quantize, [

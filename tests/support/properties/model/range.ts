@@ -1,0 +1,182 @@
+/** The operators of training with numbers at the ends of float32's range. */
+import { fakeQuantize, type Gpu, planAdamW, planGradientNorm } from "../../../../mod.ts";
+import { assertEquals } from "../../assert/assert.ts";
+import { absoluteMaximumOf, drawUniform } from "../../model/cases.ts";
+import type { Report } from "../../report.ts";
+import { FLUSH, U } from "../../tolerance.ts";
+import { account, numbersOf } from "./account.ts";
+
+/** Magnitudes from subnormal numbers, through those whose squares are, to those whose squares overflow. */
+export const MAGNITUDES = [1e-38, 1e-22, 1e-20, 1, 1e19, 3e38] as const;
+
+/** The largest finite float32. */
+const LARGEST = 2 ** 128 - 2 ** 104;
+
+/** gradientNorm is right wherever float32 holds the norm, whatever the gradients' magnitudes. */
+export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
+  return account(gpu, "gradientNorm in float32's range", async function* (arena, tally) {
+    const mixtures = MAGNITUDES.flatMap((a) => [[a], ...MAGNITUDES.map((b) => [a, b, 0])]);
+    for (const magnitudes of mixtures) {
+      for (const length of [1, 4097]) {
+        const drawn = magnitudes.map((scale, seed) =>
+          scale === 0
+            ? { data: new Float32Array(length), shape: [length] }
+            : drawUniform({ seed: seed + length, shape: [length], scale })
+        );
+        const elements = drawn.flatMap(({ data }) => [...data]);
+        const largest = Math.max(...elements.map(Math.abs));
+        // Of numbers of this size the squares leave float64 nowhere.
+        const norm = Math.sqrt(elements.reduce((sum, x) => sum + x * x, 0));
+        const gradients = drawn.map((numbers) => arena.upload(numbers));
+        for (const maximum of [0.5 * norm, 1, 3e38]) {
+          if (maximum < FLUSH || maximum > LARGEST) continue;
+          const { plan, clipping } = planGradientNorm(gpu, { gradients, maximum });
+          gpu.run(arena.keep(plan));
+          const [actual, factor] = await numbersOf(arena, clipping) as unknown as [number, number];
+          if (norm > LARGEST) {
+            assertEquals([actual, factor], [Infinity, NaN], `${magnitudes} of ${length}`);
+            continue;
+          }
+          tally.within("gradientNorm", {
+            actual: [actual],
+            expected: [norm],
+            // The first lane adds a run by itself; subnormal elements may be flushed.
+            bound: [(length + 300) * U * norm + FLUSH * Math.sqrt(elements.length)],
+          });
+          const wanted = Math.min(1, maximum / norm);
+          if (wanted < 1.001 * FLUSH) assertEquals(factor, NaN);
+          else {
+            tally.within("gradientNorm's factor", {
+              actual: [factor],
+              expected: [wanted],
+              // A norm next to the maximum, or subnormal, falls on either side of it.
+              bound: [(length + 310) * U * wanted + FLUSH * elements.length / largest],
+            });
+          }
+        }
+        yield;
+      }
+    }
+  });
+}
+
+/** A step of AdamW after gradients with a NaN, an infinity or a norm beyond float32 changes not one bit. */
+export function adamWStops(gpu: Gpu): Promise<Report> {
+  return account(gpu, "adamW after a norm that is not finite", async function* (arena, tally) {
+    const settings = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
+    for (const length of [64, 71]) {
+      for (const bad of [NaN, Infinity, -Infinity, 3e38, undefined]) {
+        const start = ["parameter", "firstMoment", "secondMoment"].map((_, seed) =>
+          drawUniform({ seed, shape: [length], mean: 2 })
+        );
+        const [parameter, firstMoment, secondMoment] = start.map((each) => arena.upload(each)) as [
+          ReturnType<typeof arena.upload>,
+          ReturnType<typeof arena.upload>,
+          ReturnType<typeof arena.upload>,
+        ];
+        const healthy = drawUniform({ seed: 7, shape: [length] });
+        const other = drawUniform({ seed: 8, shape: [5000] });
+        if (bad !== undefined) other.data[4321] = bad;
+        const gradient = arena.upload(healthy);
+        const { plan: norm, clipping } = planGradientNorm(gpu, {
+          gradients: [gradient, arena.upload(other)],
+          maximum: 1,
+        });
+        arena.keep(clipping);
+        const { plan } = planAdamW(gpu, {
+          parameter,
+          gradient,
+          firstMoment,
+          secondMoment,
+          step: arena.keep(gpu.tensor([0.01, 10, 20], [3])),
+          clipping,
+          ...settings,
+        });
+        gpu.run([arena.keep(norm), arena.keep(plan)]);
+        for (const [i, tensor] of [parameter, firstMoment, secondMoment].entries()) {
+          const actual = await tensor.read();
+          if (bad !== undefined) {
+            tally.sameBits(`adamW after ${bad}`, { actual, expected: start[i]!.data });
+          } else assertEquals(actual.some((x, j) => x === start[i]!.data[j]), false);
+        }
+        yield;
+      }
+    }
+  });
+}
+
+/** A gradient whose square float32 does not hold makes NaN of its own numbers, and of no others; tiny ones count. */
+export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
+  return account(gpu, "adamW in float32's range", async function* (arena, tally) {
+    const [beta1, beta2] = [0.75, 0.5]; // exact
+    const epsilon = Math.fround(1e-12), weightDecay = 0;
+    for (const length of [64, 71]) {
+      const drawn = drawUniform({ seed: length, shape: [length], mean: 1, scale: 0.25 });
+      const gradient = drawn.data.map((x, i) =>
+        x * [1e-38, 1e-20, 1, 1e19, 1e20, 3e38][i % 6]! / 1.5
+      );
+      const overflows = Array.from(gradient, (g) => 0.5 * Math.fround(g) ** 2 > LARGEST / 2);
+      const zeros = () => arena.keep(gpu.tensor(new Float32Array(length), [length]));
+      const [parameter, firstMoment, secondMoment] = [zeros(), zeros(), zeros()] as const;
+      const { plan } = planAdamW(gpu, {
+        parameter,
+        gradient: arena.upload({ data: gradient, shape: [length] }),
+        firstMoment,
+        secondMoment,
+        step: arena.keep(gpu.tensor([0.5, 4, 2], [3])),
+        clipping: arena.keep(gpu.tensor([1, 1], [2])),
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+      });
+      gpu.run(arena.keep(plan));
+      const actual = await parameter.read();
+      for (const tensor of [parameter, firstMoment, secondMoment]) {
+        assertEquals([...await tensor.read()].map(Number.isNaN), overflows);
+      }
+      const kept = overflows.flatMap((overflow, i) => overflow ? [] : [i]);
+      tally.within("adamW's parameter", {
+        actual: kept.map((i) => actual[i]!),
+        expected: kept.map((i) => -0.5 * gradient[i]! / (Math.abs(gradient[i]!) + epsilon)),
+        // The flushed square of a gradient of 10⁻²⁰ counts beside ε by 10⁻⁸ of it.
+        bound: kept.map((i) =>
+          40 * U + 2 * Math.sqrt(2 * FLUSH) / epsilon * Number(gradient[i]! < 1e-18)
+        ),
+      });
+      yield;
+    }
+  });
+}
+
+/** fakeQuantize is right for every magnitude, by rows and under a scale for all. */
+export function fakeQuantizeHoldsInRange(gpu: Gpu): Promise<Report> {
+  return account(gpu, "fakeQuantize in float32's range", async function* (arena, tally) {
+    for (const scale of [...MAGNITUDES, 1e-30, 2e-37]) {
+      const [rows, columns] = [5, 70];
+      const input = drawUniform({ seed: 3, shape: [rows, columns], scale });
+      if (scale === 3e38) input.data[0] = LARGEST;
+      const uploaded = arena.upload(input);
+      const whole = absoluteMaximumOf(input.data);
+      for (const maximum of [undefined, arena.keep(gpu.tensor([whole], [1]))]) {
+        const options = maximum === undefined ? {} : { maximum };
+        const { output } = fakeQuantize(gpu, { input: uploaded, ...options });
+        const actual = await numbersOf(arena, output);
+        const largest = Float64Array.from(input.data, (_, i) => {
+          const first = columns * Math.floor(i / columns);
+          return maximum ? whole : absoluteMaximumOf(input.data.subarray(first, first + columns));
+        });
+        tally.within("fakeQuantize", {
+          actual,
+          expected: input.data,
+          // Half a step, its rounding, and what is flushed of a subnormal number.
+          bound: largest.map((most) => most * (0.5 / 127 + 20 * U) + 2 * FLUSH),
+        });
+        // At most 255 different numbers: it was rounded at all.
+        const different = new Set(actual.subarray(0, columns)).size;
+        assertEquals(different <= columns && actual.some((x, i) => x !== input.data[i]), true);
+      }
+      yield;
+    }
+  });
+}
