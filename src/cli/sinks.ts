@@ -16,6 +16,11 @@ import { runCommand } from "./shared/command.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { enterUserFolder } from "./shared/place.ts";
+import {
+  measurePretrainedModel,
+  pretrainedModel,
+  refusePretrainedOptions,
+} from "./sinks/pretrained.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
 /** What a test replaces. */
@@ -51,6 +56,11 @@ async function report(request: SinksRequest, hooks: SinksHooks): Promise<number>
   for (const path of [request.output, request.html]) {
     if (path !== undefined) await checkWritable(path);
   }
+  const model = await pretrainedModel(request);
+  if (model !== undefined) {
+    return await writeReports(await measurePretrainedModel(model, request, hooks), request, hooks);
+  }
+  refusePretrainedOptions(request);
   const { folder, step, corpus } = request;
   const opened = await openModel(folder, { step, corpus });
   const { context } = opened.model;
@@ -61,7 +71,14 @@ async function report(request: SinksRequest, hooks: SinksHooks): Promise<number>
       }, as sequences have ${context} tokens`,
     );
   }
-  const measurement = await measure(request, opened, hooks);
+  return await writeReports(await measure(request, opened, hooks), request, hooks);
+}
+
+async function writeReports(
+  measurement: SinkMeasurement,
+  request: SinksRequest,
+  hooks: SinksHooks,
+): Promise<number> {
   const json = formatMeasurementJson(measurement);
   if (request.output !== undefined) await writeTextFile(request.output, json);
   if (request.html !== undefined) {

@@ -23,6 +23,7 @@
  * 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
+import type { PretrainedMeasurement } from "./pretrained/measurement.ts";
 
 /** The version of the form; another number means other fields. */
 export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
@@ -368,4 +369,6 @@ export interface SinkMeasurement {
   readonly quantization: QuantizationMeasurement | null;
   /** null if not asked for. */
   readonly theory: TheoryMeasurement | null;
+  /** Of a pretrained model only. */
+  readonly pretrained?: PretrainedMeasurement;
 }

@@ -7,6 +7,12 @@ import {
 } from "../shared/arguments.ts";
 import { absolutePath } from "../shared/place.ts";
 import {
+  BEGIN_POLICIES,
+  type BeginPolicy,
+  DOCUMENT_POLICIES,
+  type DocumentPolicy,
+} from "../../experiments/tasks/token_texts.ts";
+import {
   help,
   runtime,
   type RuntimeChoice,
@@ -14,10 +20,20 @@ import {
   type SoftwareChoice,
 } from "../shared/options.ts";
 
+/** How text becomes what a pretrained model is measured on; undefined for the default. */
+export interface PretrainedOptions {
+  readonly texts: number | undefined;
+  readonly context: number | undefined;
+  readonly begin: BeginPolicy | undefined;
+  readonly documents: DocumentPolicy | undefined;
+}
+
 /** A command line that makes sense. */
 export interface SinksRequest {
   /** The run's folder, or a checkpoint's. */
   readonly folder: string;
+  /** The same as it was given: it may be a name on the hub. */
+  readonly given: string;
   /** undefined: the newest checkpoint. */
   readonly step: number | undefined;
   /** Print JSON instead of tables. */
@@ -28,6 +44,8 @@ export interface SinksRequest {
   readonly html: string | undefined;
   readonly split: "training" | "validation";
   readonly batches: number;
+  /** What only pretrained models have. */
+  readonly pretrained: PretrainedOptions;
   /** Sequences in a batch; undefined for the run's own. */
   readonly batch: number | undefined;
   /** Text in place of the run's own, or for a checkpoint without a run. */
@@ -85,7 +103,29 @@ const options = {
     placeholder: "PATH",
     path: true,
     description:
-      "A file or folder of text: where the run's own has moved, or for a checkpoint alone",
+      "A file or folder of text: for a pretrained model or a checkpoint alone, or where a run's has moved",
+  },
+  texts: {
+    type: "value",
+    placeholder: "N",
+    description: "Pretrained: how many texts (default 20, or as many as there are)",
+  },
+  context: {
+    type: "value",
+    placeholder: "N",
+    description: "Pretrained: tokens in a text (default 256)",
+  },
+  bos: {
+    type: "value",
+    placeholder: "WHEN",
+    choices: BEGIN_POLICIES,
+    description: "Pretrained: whether every text begins with BOS (default as-tokenizer)",
+  },
+  documents: {
+    type: "value",
+    placeholder: "HOW",
+    choices: DOCUMENT_POLICIES,
+    description: "Pretrained: documents one behind the other, or a text of each (default joined)",
   },
   position: {
     type: "value",
@@ -119,9 +159,11 @@ const options = {
 export function sinksHelp(): string {
   return `Measures attention sinks, gradient sinks and residual branches of a trained model.
 
-Usage: deno task sinks [OPTIONS] RUN
+Usage: deno task sinks [OPTIONS] MODEL
 
-RUN is a folder of deno task train, or one checkpoint: any Llama in Hugging Face's layout, in float32, of bytes.
+MODEL is a folder of deno task train, one of its checkpoints, or a pretrained model: a folder in Hugging Face's layout
+with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2
+and qwen3. A pretrained model is measured on --corpus, layer by layer, so that it need not fit into the GPU's memory.
 
 ${formatOptions(options)}
 Exit codes:
@@ -154,12 +196,12 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
   if (switches.help) return undefined;
   const [folder, extra] = operands;
   if (folder === undefined || folder === "") {
-    throw new UsageError("no run is given: deno task sinks RUN; --help says more");
+    throw new UsageError("no model is given: deno task sinks MODEL; --help says more");
   }
   if (extra !== undefined) {
-    throw new UsageError(`unexpected ${JSON.stringify(extra)}: sinks takes one run`);
+    throw new UsageError(`unexpected ${JSON.stringify(extra)}: sinks takes one model`);
   }
-  const { step, batch, output, html, corpus } = values;
+  const { step, batch, output, html, corpus, texts, context, bos, documents } = values;
   const threshold = /^\d*\.?\d+$/.test(values.threshold) ? Number(values.threshold) : NaN;
   if (!(threshold <= 1)) {
     throw new UsageError(
@@ -168,6 +210,13 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
   }
   return {
     folder: absolutePath(folder),
+    given: folder,
+    pretrained: {
+      texts: texts === undefined ? undefined : integer("texts", texts, 1),
+      context: context === undefined ? undefined : integer("context", context, 2),
+      begin: bos,
+      documents,
+    },
     step: step === undefined ? undefined : integer("step", step, 0),
     json: switches.json,
     output,

@@ -1,0 +1,186 @@
+/** `deno task sinks` of a pretrained model: opens it, checks that it fits, and measures it. */
+import { measurePretrained } from "../../experiments/measure_pretrained.ts";
+import {
+  isPretrained,
+  type OpenedPretrained,
+  openPretrained,
+} from "../../experiments/open_pretrained.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import { StreamedLlama } from "../../model/streamed.ts";
+import { streamedMemory } from "../../model/streamed/memory.ts";
+import { listParameters, parameterLength } from "../../reference/llama/parameters.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
+import { UsageError } from "../shared/arguments.ts";
+import type { CommandOutput } from "../shared/output.ts";
+import { Progress, stderrOutput } from "../shared/progress.ts";
+import type { SinksRequest } from "./options.ts";
+
+/** How many of the first text's tokens are shown. */
+const SHOWN_TOKENS = 8;
+
+/** Tokens in a batch where nobody says: more take memory, and hardly save time. */
+const BATCH_TOKENS = 1024;
+
+/**
+ * The pretrained model that a command line names.
+ *
+ * @param request the command line
+ * @returns its folder or its name on the hub; undefined if it is none
+ */
+export async function pretrainedModel(
+  { folder, given }: SinksRequest,
+): Promise<string | undefined> {
+  if (await isPretrained(folder)) return folder;
+  const there = await Deno.stat(folder).then(() => true, () => false);
+  return !there && await isPretrained(given) ? given : undefined;
+}
+
+/**
+ * Refuses, for a model of this project, what only pretrained ones have.
+ *
+ * @param request the command line
+ * @throws {UsageError} naming the first such option
+ */
+export function refusePretrainedOptions({ given, pretrained }: SinksRequest): void {
+  const { texts, context, begin, documents } = pretrained;
+  for (const [name, value] of Object.entries({ texts, context, bos: begin, documents })) {
+    if (value === undefined) continue;
+    throw new UsageError(
+      `--${name} is for pretrained models, but ${given} is none: it has no config.json beside a tokenizer.json`,
+    );
+  }
+}
+
+function refuseRunOptions({ given, step, split }: SinksRequest): void {
+  if (step !== undefined) {
+    throw new UsageError(`--step is ${step}, but ${given} is a pretrained model without steps`);
+  }
+  if (split === "training") {
+    throw new UsageError(
+      `--split is training, but ${given} is a pretrained model: --corpus says on what it is measured`,
+    );
+  }
+}
+
+/**
+ * Measures a pretrained model.
+ *
+ * @param model its folder or its name on the hub
+ * @param request the command line
+ * @param hooks where output goes, and what opens the GPU
+ * @throws {UsageError} for options that do not fit the model
+ * @throws {RangeError} if it does not fit into memory
+ * @throws {CheckpointError} if the model cannot be read
+ * @throws {CorpusError} if the text cannot be read or does not do
+ */
+export async function measurePretrainedModel(
+  model: string,
+  request: SinksRequest,
+  hooks: CommandOutput & {
+    readonly openGpu: (options: Pick<SinksRequest, "runtime" | "software">) => Promise<Gpu>;
+  },
+): Promise<SinkMeasurement> {
+  refuseRunOptions(request);
+  const progress = new Progress({ ...stderrOutput(), write: hooks.err });
+  try {
+    using opened = await openPretrained(model, {
+      ...request.pretrained,
+      corpus: request.corpus,
+      onProgress: (done, total, text) => progress.show({ done, total, text }),
+    });
+    const { texts, context } = opened.texts;
+    const batch = batchOf(request.batch, { texts, context });
+    const { position, window, threshold, theory } = request;
+    if (position >= context) {
+      throw new UsageError(
+        `--position is ${position}, wanted at most ${context - 1}, as texts have ${context} tokens`,
+      );
+    }
+    using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
+    await checkMemory(gpu, opened, { batch, context });
+    using streamed = new StreamedLlama(gpu, { source: opened.weights, batch, context });
+    const { sinks, pretrained } = await measurePretrained(streamed, {
+      task: opened.texts,
+      batches: texts / batch,
+      settings: { position, window, threshold },
+      source: opened.source,
+      theory,
+      onLayer: (done, total) => progress.show({ done, total, text: "layers, forward and back" }),
+    });
+    return {
+      ...sinks,
+      pretrained: {
+        ...describe(opened, request),
+        ...pretrained,
+        interventions: null,
+      },
+    };
+  } finally {
+    progress.clear();
+  }
+}
+
+function batchOf(
+  given: number | undefined,
+  { texts, context }: { readonly texts: number; readonly context: number },
+): number {
+  if (given === undefined) {
+    let batch = Math.max(1, Math.min(texts, Math.floor(BATCH_TOKENS / context)));
+    while (texts % batch !== 0) batch--;
+    return batch;
+  }
+  if (texts % given !== 0) {
+    throw new UsageError(`--batch is ${given}, wanted a divisor of the ${texts} texts`);
+  }
+  return given;
+}
+
+function describe(
+  { weights, tokenizer, texts, source, notes }: OpenedPretrained,
+  { pretrained: { begin = "as-tokenizer", documents = "joined" } }: SinksRequest,
+): Pick<PretrainedMeasurement, "model" | "texts"> {
+  const { family, config } = weights.architecture;
+  const tokens = texts.firstTokens(SHOWN_TOKENS);
+  return {
+    model: {
+      name: source.run,
+      family,
+      parameters: listParameters(config)
+        .reduce((sum, parameter) => sum + parameterLength(parameter), 0),
+      storedAs: [...new Set(weights.types.values())].sort(),
+      notes,
+    },
+    texts: {
+      begin,
+      documents,
+      firstTokens: tokens.map((token) => tokenizer.spelling(token)),
+      firstTokenNumbers: tokens,
+    },
+  };
+}
+
+/** Refuses what would not fit; GPUs do not say how much memory they have, so that theirs is not looked at. */
+async function checkMemory(
+  gpu: Gpu,
+  { weights }: OpenedPretrained,
+  { batch, context }: { readonly batch: number; readonly context: number },
+): Promise<void> {
+  const needed = (size: { readonly batch: number; readonly context: number }) =>
+    streamedMemory(gpu, { source: weights, ...size }).total;
+  const bytes = needed({ batch, context });
+  const permission = { name: "sys", kind: "systemMemoryInfo" } as const;
+  if (!gpu.info.software || (await Deno.permissions.query(permission)).state !== "granted") return;
+  const { available } = Deno.systemMemoryInfo();
+  if (bytes <= available) return;
+  const size = (count: number) => `${(count / 1e9).toPrecision(3)} GB`;
+  const least = needed({ batch: 1, context });
+  throw new RangeError(
+    `${batch} texts of ${context} tokens at a time need ${size(bytes)}, but ${
+      size(available)
+    } are free: ` +
+      (least <= available && batch > 1
+        ? `--batch=1 needs ${size(least)}`
+        : `a shorter --context needs less; with ${context} tokens, --batch=1 needs ${size(least)}`),
+  );
+}

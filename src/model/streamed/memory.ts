@@ -1,0 +1,43 @@
+/** The memory of a pretrained model's passes, counted before anything is allocated. */
+import { createDryGpu } from "../../gpu/dry_gpu.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import { StreamedLlama, type StreamedLlamaOptions } from "../streamed.ts";
+import { UNSETTLED_BYTES } from "./weights.ts";
+
+/** Bytes on the GPU; on one that computes on the CPU they are the machine's. */
+export interface StreamedMemory {
+  /** What is allocated as long as the model is. */
+  readonly model: number;
+  /** What a driver may hold of uploads that are under way, and one tensor that is read. */
+  readonly transfers: number;
+  readonly total: number;
+}
+
+/**
+ * Counts the bytes that a {@linkcode StreamedLlama} allocates, by planning it on a GPU that allocates nothing.
+ *
+ * @param gpu on which it is to run
+ * @param options the model, the batch size and the context
+ * @throws {RangeError} for a model, batch or context that cannot be, or sizes beyond the adapter
+ *
+ * @example
+ * ```ts
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { openWeights } from "../pretrained/weights.ts";
+ * import { streamedMemory } from "./memory.ts";
+ *
+ * using gpu = await openGpu();
+ * using source = await openWeights("fixtures/pretrained/qwen3");
+ * console.log(streamedMemory(gpu, { source, batch: 1, context: 64 }).total / 1e6, "MB");
+ * ```
+ */
+export function streamedMemory(gpu: Gpu, options: StreamedLlamaOptions): StreamedMemory {
+  using dry = createDryGpu(gpu.info);
+  for (const [key, variant] of gpu.variants) dry.variants.set(key, variant);
+  using _ = new StreamedLlama(dry, options);
+  const model = dry.memory.bytes;
+  const { config } = options.source.architecture;
+  const width = Math.max(config.modelDim, config.queryHeads * config.headDim);
+  const transfers = UNSETTLED_BYTES + 4 * options.batch * options.context * width;
+  return { model, transfers, total: model + transfers };
+}
