@@ -252,7 +252,7 @@ function listed(names: readonly string[]): string {
 /** Characters that a token has at least on average; where it has fewer, more of the text is read. */
 const CHARACTERS = 4;
 
-/** How far from a cut tokens are those of the whole text: they depend on the words around them. */
+/** How far from a cut tokens are those of the whole text: they depend on the words around them, which the cut may split. */
 const MARGIN = 64;
 
 /**
@@ -263,9 +263,7 @@ const MARGIN = 64;
 function encodeStart(tokenizer: Tokenizer, text: string, wanted: number): number[] {
   for (let length = CHARACTERS * (wanted + MARGIN);; length *= 2) {
     if (length >= text.length) return tokenizer.encode(text);
-    // Not within a character of two halves.
-    const end = /[\udc00-\udfff]/.test(text[length]!) ? length + 1 : length;
-    const tokens = tokenizer.encode(text.slice(0, end));
+    const tokens = tokenizer.encode(text.slice(0, length));
     if (tokens.length >= wanted + MARGIN) return tokens.slice(0, wanted);
   }
 }

@@ -175,3 +175,27 @@ testWith("read")(
     }
   },
 );
+
+Deno.test("TokenTexts takes no token from where it cut a long text", () => {
+  // A token for each word, by its length: a word that is cut is another token.
+  const words: Tokenizer = {
+    ...characters,
+    prefix: [],
+    encode: (text) => text.split(" ").map(({ length }) => length),
+  };
+  for (const letters of [1, 3, 7, 12, 15, 16, 40]) {
+    const text = Array(3000).fill("x".repeat(letters)).join(" ");
+    for (let context = 2; context < 200; context++) {
+      const texts = new TokenTexts([document(text)], {
+        tokenizer: words,
+        vocabulary: 256,
+        context,
+        texts: 1,
+        begin: "never",
+        documents: "apart",
+      });
+      const { inputs, targets } = texts.batch(0, { batch: 1 });
+      assert([...inputs, ...targets].every((token) => token === letters), `${letters} ${context}`);
+    }
+  }
+});

@@ -229,7 +229,7 @@ Deno.test("parseHuggingFaceConfig() refuses a sliding window only where it leave
     refused({ ...fields, sliding_window: "8" }, 'sliding_window is "8"');
     refused({ ...fields, sliding_window: 0 }, "sliding_window is 0");
   }
-  parse({ ...qwen2, sliding_window: 8, use_sliding_window: false });
+  parse({ ...qwen2, sliding_window: 8, use_sliding_window: false, max_window_layers: 0 });
   const sliding = { ...qwen2, sliding_window: 8, use_sliding_window: true };
   refused({ ...sliding, max_window_layers: 1 }, binds);
   parse({ ...sliding, max_window_layers: 2 });

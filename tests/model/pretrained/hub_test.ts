@@ -241,6 +241,13 @@ test("fetchModel() starts again where a hub takes no notice of ranges", () =>
     assertEquals(await Deno.readFile(join(folder, SHARD)), hub.files.get(SHARD));
   }));
 
+test("fetchModel() gives up where a hub neither takes notice of ranges nor sends a file whole", () =>
+  withHub(
+    { breakAfter: 30_000, ignoreRange: true },
+    ({ refused }) =>
+      refused("model-00001-of-00002.safetensors are there; the next run goes on from them)"),
+  ));
+
 test("fetchModel() says what a hub's refusal means", () =>
   withHub({}, async ({ hub, refused, root }) => {
     const { address, behavior } = hub;

@@ -74,8 +74,9 @@ async function fetchAll(
     have = 0;
   }
   onProgress(have);
+  // The most that ever came: a hub that takes no notice of where to go on is not asked for ever.
+  let best = have;
   for (let attempt = 0; have < file.size || have === 0;) {
-    const before = have;
     let failure: PassingError | undefined;
     try {
       have = await append(partial, {
@@ -93,7 +94,8 @@ async function fetchAll(
       failure = error;
       have = await sizeOf(partial);
     }
-    attempt = have > before ? 0 : attempt + 1;
+    attempt = have > best ? 0 : attempt + 1;
+    best = Math.max(best, have);
     if (attempt === ATTEMPTS) {
       throw new CheckpointError(
         `${
