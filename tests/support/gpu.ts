@@ -5,6 +5,18 @@ import { Gpu, openGpu, type Runtime } from "../../mod.ts";
 import { describeReport, type Report } from "./report.ts";
 
 const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
+
+/** `GRADSINK_TEST_RUNTIMES=deno` leaves Dawn out. */
+const variable = "GRADSINK_TEST_RUNTIMES";
+const mayAsk = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+const wanted = (mayAsk && Deno.env.get(variable)?.split(",")) || ["deno", "dawn"];
+
+/** Why tests of a runtime are ignored; undefined where they run. */
+function leftOut(runtime: Runtime): string | undefined {
+  if (!wanted.includes(runtime)) return `not in ${variable}`;
+  return runtime === "dawn" && !ffi ? "needs --allow-ffi" : undefined;
+}
+
 const opened = new Map<Runtime, Promise<Gpu>>();
 
 // Left to the end of the process, Dawn's device would be taken down while its driver already is: a segfault.
@@ -41,10 +53,10 @@ export function onEachRuntime(
   { runtimes = ["deno", "dawn"] }: { readonly runtimes?: readonly Runtime[] } = {},
 ): void {
   for (const runtime of runtimes) {
-    const ignore = runtime === "dawn" && !ffi;
+    const reason = leftOut(runtime);
     Deno.test({
-      name: `${name} [${runtime}${ignore ? ": needs --allow-ffi" : ""}]`,
-      ignore,
+      name: `${name} [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
+      ignore: reason !== undefined,
       async fn() {
         const gpu = await testGpu(runtime);
         const report = await run(gpu);
@@ -72,7 +84,7 @@ export async function onEachFitRuntime(
   },
 ): Promise<void> {
   for (const runtime of runtimes) {
-    const reason = runtime === "dawn" && !ffi ? undefined : unfit(await testGpu(runtime));
+    const reason = leftOut(runtime) === undefined ? unfit(await testGpu(runtime)) : undefined;
     if (reason === undefined) onEachRuntime(name, run, { runtimes: [runtime] });
     else Deno.test({ name: `${name} [${runtime}: ${reason}]`, ignore: true, fn() {} });
   }
