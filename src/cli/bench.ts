@@ -3,7 +3,7 @@ import { escapeTerminal } from "../escape.ts";
 import { type ChildCommand, MeasuringChild } from "../measure/child/process.ts";
 import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
 import { MeasuringSession } from "../measure/child/session.ts";
-import { adapterName, isSameMachine } from "../measure/comparison/machine.ts";
+import { machineDifferences } from "../measure/comparison/machine.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
 import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file/store.ts";
@@ -74,11 +74,7 @@ async function measure(
     ? request.selection
     : selectionOf(resumed.settings, request.selection.budget);
   const suite = await describeSuite();
-  if (resumed !== undefined && resumed.suite.version !== suite.version) {
-    throw new UsageError(
-      `--resume: the file was made by version ${resumed.suite.version}, this is ${suite.version}`,
-    );
-  }
+  if (resumed !== undefined) refuseOtherSuite(resumed.suite, suite);
   await checkOutput(request);
   const interrupt = new AbortController();
   const command = hooks.child ?? childCommand(selection.runtime);
@@ -112,11 +108,7 @@ async function measure(
       ...opened.warnings.length > 0 ? { warnings: opened.warnings } : {},
       measurements: [],
     };
-    if (resumed !== undefined && !isSameMachine(resumed, fresh)) {
-      throw new UsageError(
-        `--resume: the file was measured on ${adapterName(resumed)}, this is ${adapterName(fresh)}`,
-      );
-    }
+    if (resumed !== undefined) refuseOtherMachine(resumed, fresh);
     const path = request.resume ?? request.out ?? await defaultPath(fresh);
     const work = listWork(selection, { software: opened.info.software });
     const { variants } = selection;
@@ -199,6 +191,41 @@ function settingsOf(selection: Selection, args: readonly string[]): ResultFile["
     arguments: args.slice(0, 200),
     selection: { ...rest, ...budget === undefined ? {} : { budget } },
   };
+}
+
+/** One file holds measurements of one commit only: kernels may differ between two. */
+function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["suite"]): void {
+  if (before.version !== now.version) {
+    throw new UsageError(
+      `--resume: the file was made by version ${before.version}, this is ${now.version}`,
+    );
+  }
+  if (before.commit !== now.commit) {
+    const [old, own] = [before, now].map(({ commit }) => commit ?? "unknown");
+    throw new UsageError(
+      `--resume: the file was made at commit ${old}, this is ${own}; ` +
+        "check that commit out again, or begin a new file",
+    );
+  }
+}
+
+/** One file holds measurements of one machine and runtime only. */
+function refuseOtherMachine(before: ResultFile, now: ResultFile): void {
+  const versions = [before, now].map(({ runtime }) =>
+    [runtime.version, runtime.webgpuVersion].filter(Boolean).join(" with webgpu ")
+  );
+  const differences = [
+    // Without --label the new run has none.
+    ...machineDifferences(before, { ...now, ...before.label ? { label: before.label } : {} }),
+    ...versions[0] === versions[1]
+      ? []
+      : [`version of the runtime: "${versions[0]}", not "${versions[1]}"`],
+  ];
+  if (differences.length > 0) {
+    throw new UsageError(
+      `--resume: the file was measured on another machine. ${differences.join("; ")}`,
+    );
+  }
 }
 
 function conclude(

@@ -5,7 +5,7 @@
  */
 import { mergeCeilings } from "./ceilings.ts";
 import type { Job } from "./child/protocol.ts";
-import type { MeasuringSession, OpenedAdapter } from "./child/session.ts";
+import { type MeasuringSession, NO_CEILINGS, type OpenedAdapter } from "./child/session.ts";
 import type { Measurement, ResultFile } from "./result_file.ts";
 import { batchJobs, isOf } from "./jobs.ts";
 import type { StoppingRule } from "./sampling/stopping.ts";
@@ -35,8 +35,8 @@ export interface BenchRunOptions {
 }
 
 const BUDGET = { hardware: 240, software: 180 };
-/** Below so many seconds ceilings are measured once, and briefly. */
-const BRIEF = 30;
+/** The least budget, in seconds, that has time for ceilings that can be trusted. */
+const CEILINGS_BUDGET = 30;
 /** A measurement gets at least this long, in seconds, however little of the budget is left. */
 const LEAST_SECONDS = 0.5;
 
@@ -103,8 +103,14 @@ export class BenchRun {
         budgetSeconds: seconds,
       },
     });
-    const brief = seconds < BRIEF;
-    await this.#measureCeilings(session, brief ? 1e7 * seconds : undefined);
+    const withCeilings = seconds >= CEILINGS_BUDGET;
+    if (withCeilings) await this.#measureCeilings(session, interrupt);
+    else {
+      await this.warn(
+        `no ceilings with --budget=${seconds}: they take time, so shares of the roofline are left ` +
+          `out; --budget=${CEILINGS_BUDGET} or more measures them`,
+      );
+    }
     const done = this.#done;
     const left = this.#jobs.filter((job) => !done.includes(job));
     let waiting = left.length;
@@ -126,7 +132,9 @@ export class BenchRun {
       });
     }
     // Once more: whatever else the machine did at the beginning, it may have ended since.
-    if (!interrupt.aborted && left.length > 0 && !brief) await this.#measureCeilings(session);
+    if (!interrupt.aborted && left.length > 0 && withCeilings) {
+      await this.#measureCeilings(session, interrupt);
+    }
     const complete = this.#done.length === this.#jobs.length &&
       this.#file.measurements.every((each) => each.stopReason !== "interrupted");
     await this.#change({ status: complete ? "complete" : "incomplete" });
@@ -137,11 +145,15 @@ export class BenchRun {
     await this.#change({ warnings: [...new Set([...this.#file.warnings ?? [], warning])] });
   }
 
-  async #measureCeilings(session: MeasuringSession, patience?: number): Promise<void> {
-    const found = await session.ceilings(patience);
-    const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])];
+  async #measureCeilings(session: MeasuringSession, interrupt: AbortSignal): Promise<void> {
+    const found = await session.ceilings();
     const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
-    await this.#change({ ceilings, ...warnings.length > 0 ? { warnings } : {} });
+    const measured = Object.keys(ceilings).length > 0;
+    // What an interrupt ended is measured when the run goes on, and a warning that no longer holds is
+    // none.
+    const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])]
+      .filter((each) => !(each.startsWith(NO_CEILINGS) && (measured || interrupt.aborted)));
+    await this.#change({ ceilings, warnings });
   }
 
   async #add(measurement: Measurement): Promise<void> {

@@ -131,6 +131,8 @@ export interface ResultHost {
   readonly osRelease?: string;
   readonly arch?: string;
   readonly cpu?: string;
+  /** Tells hosts apart that are otherwise alike: 16 hexadecimal digits of a hash. */
+  readonly id?: string;
   readonly logicalProcessors?: number;
   readonly memoryBytes?: number;
 }

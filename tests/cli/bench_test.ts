@@ -255,7 +255,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 testBench(
-  "bench() resumes only its own: same adapter, same version, incomplete",
+  "bench() resumes only its own: same machine, same commit, same versions, incomplete",
   async (folder) => {
     const path = `${folder}/a.json`;
     const args = ["--shapes=quick", "--kernels=rms-norm"];
@@ -269,7 +269,7 @@ testBench(
     await writeResultFile(path, { ...file, status: "incomplete", measurements });
     const other = await run([`--resume=${path}`], { fake: { adapter: "other" } });
     assertEquals(other.code, 2);
-    assertStringIncludes(other.stderr, "measured on fake adapter, this is other adapter");
+    assertStringIncludes(other.stderr, 'GPU: "fake adapter", not "other adapter"');
     const mixed = await run([`--resume=${path}`, "--kernels=v-scale"]);
     assertEquals(mixed.code, 2);
     assertStringIncludes(mixed.stderr, "--kernels with --resume");
@@ -280,6 +280,25 @@ testBench(
     const older = await run([`--resume=${path}`]);
     assertEquals(older.code, 2);
     assertStringIncludes(older.stderr, "0.0.0");
+
+    // Two commits' kernels, and two hosts' times, never share a file.
+    const commit = "0".repeat(40);
+    await writeResultFile(path, {
+      ...{ ...file, suite: { ...file.suite, commit }, status: "incomplete", measurements },
+    });
+    const pulled = await run([`--resume=${path}`]);
+    assertEquals(pulled.code, 2);
+    assertStringIncludes(pulled.stderr, `the file was made at commit ${commit}, this is`);
+    const host = { ...file.host, id: "0123456789abcdef" };
+    await writeResultFile(path, { ...file, host, status: "incomplete", measurements });
+    const twin = await run([`--resume=${path}`]);
+    assertEquals(twin.code, 2);
+    assertStringIncludes(twin.stderr, 'host: "0123456789abcdef", not ');
+    const runtime = { ...file.runtime, version: "1.0.0" };
+    await writeResultFile(path, { ...file, runtime, status: "incomplete", measurements });
+    const updated = await run([`--resume=${path}`]);
+    assertEquals(updated.code, 2);
+    assertStringIncludes(updated.stderr, 'version of the runtime: "1.0.0", not ');
 
     // A stranger's settings are checked like a command line.
     const settings = { ...file.settings, selection: { kernels: ["constructor"] } };

@@ -1,12 +1,17 @@
 import { BenchRun, resultFileName } from "../../src/measure/bench_run.ts";
 import type { Job } from "../../src/measure/child/protocol.ts";
 import { ChildReports } from "../../src/measure/child/reports.ts";
-import type { Batch, MeasuringSession, OpenedAdapter } from "../../src/measure/child/session.ts";
+import {
+  type Batch,
+  type MeasuringSession,
+  NO_CEILINGS,
+  type OpenedAdapter,
+} from "../../src/measure/child/session.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { shapesOf } from "../../src/measure/workloads/shapes.ts";
 import text from "../../fixtures/lavapipe-deno.json" with { type: "text" };
-import { assert, assertEquals } from "../support/assert/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 
 const fixture = parseResultFile(text, "fixture");
 const opened = {
@@ -27,12 +32,17 @@ function jobsOf(count: number): Job[] {
 }
 
 /** A session that measures at once, in the reverse order, leaves job 1 out, and notes what it was asked. */
-function fakeSession() {
-  const asked: (string | number | undefined)[] = [];
+function fakeSession({ during = () => {} }: { readonly during?: () => void } = {}) {
+  const asked: (string | number)[] = [];
   const session = {
-    ceilings(patience?: number) {
-      asked.push("ceilings", patience);
-      return Promise.resolve({ ceilings: fixture.ceilings, warnings: ["a warning"] });
+    ceilings() {
+      asked.push("ceilings");
+      during();
+      return Promise.resolve(
+        asked.length > 1
+          ? { ceilings: fixture.ceilings, warnings: ["a warning"] }
+          : { ceilings: {}, warnings: [`${NO_CEILINGS}the process ended by SIGTERM`] },
+      );
     },
     async measure({ jobs, result, skipped, rule }: Batch) {
       asked.push(rule.budget);
@@ -51,13 +61,20 @@ function fakeSession() {
   return { session: session as unknown as MeasuringSession, asked };
 }
 
-async function run(budget: number) {
-  const { session, asked } = fakeSession();
+async function run(
+  budget: number,
+  { warnings = [], interrupted = false }: {
+    readonly warnings?: readonly string[];
+    readonly interrupted?: boolean;
+  } = {},
+) {
+  const interrupt = new AbortController();
+  const { session, asked } = fakeSession({ during: () => interrupted && interrupt.abort() });
   const kept: ResultFile[] = [];
   const skipped: string[] = [];
   const jobs = jobsOf(3);
   const bench = new BenchRun({
-    file: { ...fixture, measurements: [], ceilings: {}, status: "incomplete" },
+    file: { ...fixture, measurements: [], ceilings: {}, status: "incomplete", warnings },
     opened,
     jobs,
     seed: 1,
@@ -66,29 +83,37 @@ async function run(budget: number) {
     progress: () => {},
     skipped: ({ id }, reason) => skipped.push(`${id} ${reason}`),
   });
-  await bench.measure(session, new AbortController().signal);
+  await bench.measure(session, interrupt.signal);
   return { bench, kept, asked, skipped, jobs };
 }
 
 Deno.test("BenchRun measures ceilings before and after, and puts rows in the order of the jobs", async () => {
   const { bench, kept, asked, skipped, jobs } = await run(180);
   assertEquals(asked.filter((each) => each === "ceilings").length, 2);
-  assertEquals(asked[1], undefined, "with the usual patience");
   assertEquals(skipped, ["1 too long"]);
   const shapes = bench.file.measurements.map(({ shape }) => shape);
   assertEquals(shapes, [jobs[0]!.shape.dimensions, jobs[2]!.shape.dimensions]);
   assertEquals(bench.file.status, "complete");
-  assertEquals(bench.file.warnings, [...fixture.warnings ?? [], "a warning"]);
+  assertEquals(bench.file.warnings, ["a warning"], "the first failure was made good");
   // Each step is kept, and each file that was kept is valid.
   assert(kept.length >= 5);
   for (const file of kept) parseResultFile(JSON.stringify(file), "kept");
   assertEquals(kept.at(-2)!.status, "incomplete");
 });
 
-Deno.test("BenchRun measures ceilings once and briefly where there is little time", async () => {
-  const { asked } = await run(5);
-  assertEquals(asked.slice(0, 2), ["ceilings", 5e7]);
-  assertEquals(asked.filter((each) => each === "ceilings").length, 1);
+Deno.test("BenchRun leaves ceilings out, and says so, where there is too little time for good ones", async () => {
+  const { asked, bench } = await run(5);
+  assert(!asked.includes("ceilings"));
+  assertEquals(bench.file.ceilings, {});
+  assertStringIncludes(bench.file.warnings?.[0] ?? "", "no ceilings with --budget=5");
+});
+
+Deno.test("BenchRun keeps no warning of ceilings that an interrupt ended, nor one that no longer holds", async () => {
+  const interrupted = await run(180, { interrupted: true });
+  assertEquals(interrupted.bench.file.warnings, []);
+  assertEquals(interrupted.bench.file.status, "incomplete");
+  const resumed = await run(180, { warnings: [`${NO_CEILINGS}the process ended`, "another"] });
+  assertEquals(resumed.bench.file.warnings, ["another", "a warning"]);
 });
 
 Deno.test("resultFileName() is a name on every system, whatever the adapter is called", () => {

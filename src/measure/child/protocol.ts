@@ -40,11 +40,7 @@ export type ChildRequest =
     readonly questions: readonly VariantQuestion[];
     readonly named?: readonly string[];
   }
-  | {
-    readonly type: "ceilings";
-    /** How long to look for each one's best figure, in ns; the usual, if absent. */
-    readonly patience?: number;
-  }
+  | { readonly type: "ceilings" }
   | {
     readonly type: "batch";
     readonly jobs: readonly Job[];

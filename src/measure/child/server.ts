@@ -137,7 +137,6 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
     const found = await measureCeilings(gpu, {
       timer,
       groups: ceilingCandidates(gpu, service.size),
-      ...request.patience === undefined ? {} : { patience: request.patience, rounds: 3 },
       async progress({ name }) {
         await rest(service);
         service.report({ type: "at", id: null, step: `ceiling ${name}` });

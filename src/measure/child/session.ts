@@ -43,6 +43,9 @@ export interface Batch {
   readonly skipped: (job: Job, reason: string) => void;
 }
 
+/** How a warning begins that a process ended before it had measured the ceilings. */
+export const NO_CEILINGS = "no ceilings: ";
+
 /** A driver may have to be fetched first. */
 const OPEN_DEADLINE = 600_000;
 /** After an interrupt a child has this long to hand over what it has. */
@@ -126,12 +129,11 @@ export class MeasuringSession {
   /**
    * Measures the ceilings.
    *
-   * @param patience how long to look for each one's best figure, in ns; the usual, if absent
    * @returns them; empty, with a warning, if that took the child with it
    */
-  async ceilings(patience?: number): Promise<MeasuredCeilings> {
+  async ceilings(): Promise<MeasuredCeilings> {
     const child = await this.#running();
-    this.#request({ type: "ceilings", ...patience === undefined ? {} : { patience } });
+    this.#request({ type: "ceilings" });
     let found: MeasuredCeilings = { ceilings: {}, warnings: [] };
     while (true) {
       const event = await this.#next(child, this.#options.deadline);
@@ -141,7 +143,7 @@ export class MeasuringSession {
       else {
         const reason = this.#reason(event);
         await this.#drop();
-        return { ceilings: {}, warnings: [`no ceilings: ${reason}`] };
+        return { ceilings: {}, warnings: [`${NO_CEILINGS}${reason}`] };
       }
     }
   }

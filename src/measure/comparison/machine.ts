@@ -89,22 +89,47 @@ export function machinesOf(results: readonly NamedResult[]): Machine[] {
   }));
 }
 
+/** What must agree for two files to come from one machine: its name for people, and its value in a file. */
+const IDENTITY: readonly (readonly [name: string, of: (file: ResultFile) => string | undefined])[] =
+  [
+    ["GPU vendor", ({ adapter }) => adapter.vendor],
+    ["GPU architecture", ({ adapter }) => adapter.architecture],
+    ["GPU device", ({ adapter }) => adapter.device],
+    ["GPU", ({ adapter }) => adapter.description],
+    ["processor", ({ host }) => host.cpu],
+    ["operating system", ({ host }) => host.os],
+    ["runtime", ({ runtime }) => runtime.name],
+  ];
+
+/** What counts only where both files tell. */
+const KNOWN_TO_BOTH: typeof IDENTITY = [
+  ["host", ({ host }) => host.id],
+  ["label", ({ label }) => label],
+];
+
 /**
- * Whether two files come from the same kind of machine, as far as they tell.
+ * What tells two files' machines apart.
+ *
+ * @param a one file
+ * @param b another file
+ * @returns a line for each difference, such as `processor: "A", not "B"`; empty for one machine
+ */
+export function machineDifferences(a: ResultFile, b: ResultFile): string[] {
+  const line = (name: string, [first, second]: readonly (string | undefined)[]) =>
+    `${name}: ${JSON.stringify(first ?? "")}, not ${JSON.stringify(second ?? "")}`;
+  return [
+    ...IDENTITY.map(([name, of]) => [name, [of(a) ?? "", of(b) ?? ""]] as const),
+    ...KNOWN_TO_BOTH.map(([name, of]) => [name, [of(a), of(b)]] as const)
+      .filter(([, values]) => values.every((value) => value !== undefined)),
+  ].filter(([, [first, second]]) => first !== second).map(([name, values]) => line(name, values));
+}
+
+/**
+ * Whether two files come from one machine, as far as they tell.
  *
  * @param a one file
  * @param b another file
  */
 export function isSameMachine(a: ResultFile, b: ResultFile): boolean {
-  const identity = ({ adapter, host, runtime }: ResultFile) =>
-    JSON.stringify([
-      adapter.vendor,
-      adapter.architecture ?? "",
-      adapter.device ?? "",
-      adapter.description ?? "",
-      host.cpu ?? "",
-      host.os ?? "",
-      runtime.name,
-    ]);
-  return identity(a) === identity(b);
+  return machineDifferences(a, b).length === 0;
 }

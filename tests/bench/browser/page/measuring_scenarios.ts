@@ -17,7 +17,7 @@ async function saved(opened: Opened): Promise<ResultFile> {
 }
 
 export const measuresToTheEnd: Run = async (stage, built) => {
-  const path = "/?kernels=v-scale&passes=forward&budget=1&label=A+%3Cb%3Elabel";
+  const path = "/?kernels=v-scale&passes=forward&budget=30&label=A+%3Cb%3Elabel";
   const opened = await stage.open({ path });
   const { page } = opened;
   assertStringIncludes(await textOf(opened, "#adapter-text"), "timer");
