@@ -1,18 +1,13 @@
 import { pathToFileURL } from "node:url";
 import { buildPage } from "../../../bench/browser/build.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { WEIGHT } from "./page/weight.ts";
 
 const missing: string[] = [];
 for (const name of ["read", "write", "run"] as const) {
   if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
 }
 const note = missing.length === 0 ? "" : ` [needs ${missing.join(" ")}]`;
-
-/**
- * The most that all scripts of the page may weigh together, in bytes. They weigh about 420,000; Observable Plot, which the
- * page must not take along, would add 250,000, and a small kernel adds about 4,000.
- */
-const WEIGHT = 550_000;
 
 Deno.test({
   name: `buildPage() makes a light page that needs nothing of Deno, Node or other places${note}`,

@@ -4,6 +4,7 @@ import { parseResultFile } from "../../../../src/measure/result_file/parse.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";
 import { assertClean, clipboard, look, type Run, textOf } from "./scenario.ts";
 import { type Opened, ORIGIN, until } from "./stage.ts";
+import { WEIGHT } from "./weight.ts";
 
 async function finish({ page }: Opened): Promise<void> {
   await until(page, "!document.querySelector('#run').disabled");
@@ -57,7 +58,7 @@ export const measuresToTheEnd: Run = async (stage, built) => {
     if (!url.endsWith(".js")) continue;
     script += (await Deno.stat(new URL(url.slice(ORIGIN.length + 1), built))).size;
   }
-  assert(script > 100_000 && script <= 400_000, `${script} bytes of script`);
+  assert(script > 100_000 && script <= WEIGHT, `${script} bytes of script`);
   assertClean(opened);
 };
 
