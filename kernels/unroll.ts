@@ -1,6 +1,7 @@
 /**
- * The one thing that the `.wgsl.ts` kernels do to WGSL: write a line n times. WGSL has no unrolling, and an array
- * indexed in a loop ends in memory, so a register tile must be spelled out as named variables.
+ * The one thing that the `.wgsl.ts` kernels do to WGSL: write a line n times. WGSL has no
+ * unrolling, and an array indexed in a loop ends in memory, so a register tile must be spelled out
+ * as named variables.
  *
  * @param count how often
  * @param line the text for each index

@@ -1,4 +1,7 @@
-/** Attention and its sink statistics with the matrix of T × T scores in memory, one kernel after the other. */
+/**
+ * Attention and its sink statistics with the matrix of T × T scores in memory, one kernel after the
+ * other.
+ */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import {
   type AttentionBackwardOptions,
@@ -88,7 +91,8 @@ function addScores(
 }
 
 /**
- * Attention forward in three kernels: scores, softmax, product with the values. V-scale "full" scales these first.
+ * Attention forward in three kernels: scores, softmax, product with the values. V-scale "full"
+ * scales these first.
  *
  * @param gpu the GPU that holds the tensors
  * @param options as `planAttentionForward` takes them
@@ -121,8 +125,8 @@ export function planNaiveAttentionForward(
 }
 
 /**
- * Attention backward in seven kernels: D_t, scores, weights, logit gradients, and the three products. Two T × T
- * matrices a head are in memory. V-scale goes before and after.
+ * Attention backward in seven kernels: D_t, scores, weights, logit gradients, and the three
+ * products. Two T × T matrices a head are in memory. V-scale goes before and after.
  *
  * @param gpu the GPU that holds the tensors
  * @param options as `planAttentionBackward` takes them

@@ -17,8 +17,8 @@ import {
 } from "./rows.ts";
 
 /**
- * The operators as one writes them first: a kernel for each step of the formula, everything between the steps in
- * memory, the T × T attention matrix too. What the fused operators are compared with.
+ * The operators as one writes them first: a kernel for each step of the formula, everything between
+ * the steps in memory, the T × T attention matrix too. What the fused operators are compared with.
  */
 export const naive: Implementation = {
   name: "naive",

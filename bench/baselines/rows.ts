@@ -1,4 +1,7 @@
-/** RMSNorm and V-scale, one elementwise or reducing kernel after the other, with their results in memory. */
+/**
+ * RMSNorm and V-scale, one elementwise or reducing kernel after the other, with their results in
+ * memory.
+ */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { scalarElement, sumRowsOf } from "../../src/ops/rows/parts.ts";
 import {
@@ -64,7 +67,8 @@ export function planNaiveRmsNormForward(
 }
 
 /**
- * RMSNorm backward in six kernels: normalize, gain, mean product, inputGradient; product and column sum.
+ * RMSNorm backward in six kernels: normalize, gain, mean product, inputGradient; product and column
+ * sum.
  *
  * @param gpu the GPU that holds the tensors
  * @param options as `planRmsNormBackward` takes them
@@ -158,7 +162,8 @@ export function addVScaleForward(
 }
 
 /**
- * Adds V-scale backward in four kernels: squared norms, inner products, valueGradient, constantGradient.
+ * Adds V-scale backward in four kernels: squared norms, inner products, valueGradient,
+ * constantGradient.
  *
  * @param steps where to add them
  * @param buffers the inputs, and the two gradients to write

@@ -42,7 +42,8 @@ export class Steps {
    * Adds a dispatch over a number of things, `perWorkgroup` of them to a workgroup.
    *
    * @param kernel what to run; it counts workgroups over x and y
-   * @param step what to spread, the kernel's u32 parameters, its last one if that is a f32, and its buffers
+   * @param step what to spread, the kernel's u32 parameters, its last one if that is a f32, and its
+   *   buffers
    */
   spread(
     kernel: Kernel,
@@ -66,8 +67,8 @@ export function u32(numbers: readonly number[]): Scalar[] {
 }
 
 /**
- * Plans an operator another way: its own planner checks the arguments, makes the outputs and states the cost; the
- * dispatches are replaced.
+ * Plans an operator another way: its own planner checks the arguments, makes the outputs and states
+ * the cost; the dispatches are replaced.
  *
  * @param gpu the GPU to plan for
  * @param planned what the operator's own planner returned

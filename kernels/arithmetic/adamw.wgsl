@@ -1,5 +1,5 @@
-// AdamW, one step of one tensor, in place. With g the gradient times the clipping factor, η the learning rate, λ the
-// weight decay:
+// AdamW, one step of one tensor, in place. With g the gradient times the clipping factor, η the
+// learning rate, λ the weight decay:
 //
 //   m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
 //   p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)

@@ -1,6 +1,7 @@
-// Sums tensors, element by element:  sum = a + b, or (a + b) + c.  Needs row_element_*.wgsl in front.
+// Sums tensors, element by element:  sum = a + b, or (a + b) + c.  Needs rows/element_*.wgsl in
+// front.
 //
-// One invocation an element, 64 a workgroup, spread over x and y. No barriers.
+// One invocation per element, 64 per workgroup, spread over x and y. No barriers.
 
 struct Parameters {
   elements: u32,

@@ -1,6 +1,6 @@
-// Adds a vector to every row:  output = input + bias.  Needs row_element_*.wgsl in front.
+// Adds a vector to every row:  output = input + bias.  Needs rows/element_*.wgsl in front.
 //
-// One invocation an element, 64 a workgroup, spread over x and y. No barriers.
+// One invocation per element, 64 per workgroup, spread over x and y. No barriers.
 
 struct Parameters {
   elements: u32,

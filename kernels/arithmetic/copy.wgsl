@@ -1,6 +1,6 @@
 // Copies a run of elements from one tensor to another.
 //
-// One invocation an element, 64 a workgroup, spread over x and y. No barriers.
+// One invocation per element, 64 per workgroup, spread over x and y. No barriers.
 
 struct Parameters {
   elements: u32,

@@ -1,9 +1,11 @@
-// Rounds a tensor to the 255 numbers that INT8 can hold under one scale for all of it, and stays in float32:
+// Rounds a tensor to the 255 numbers that INT8 can hold under one scale for all of it, and stays in
+// float32:
 //
 //   output = s clamp(round(x / s), −127, 127)    s = maximum / 127
 //
-// Needs arithmetic/quantized.wgsl in front. Halves round to even. With a maximum of zero everything becomes zero. A NaN stays one. One invocation an element, 64 a
-// workgroup, spread over x and y. No barriers.
+// Needs arithmetic/quantized.wgsl in front. Halves round to even. With a maximum of zero everything
+// becomes zero. A NaN stays one. One invocation per element, 64 per workgroup, spread over x and y.
+// No barriers.
 
 struct Parameters {
   elements: u32,

@@ -1,9 +1,10 @@
-// Rounds every row of a matrix to the 255 numbers that INT8 can hold under a scale of the row's own, and stays in
-// float32:
+// Rounds every row of a matrix to the 255 numbers that INT8 can hold under a scale of the row's
+// own, and stays in float32:
 //
 //   output = s clamp(round(x / s), −127, 127)    s = max |x| / 127
 //
-// Needs arithmetic/quantized.wgsl in front. One workgroup of 64 invocations a row, each taking every 64th column. One barrier.
+// Needs arithmetic/quantized.wgsl in front. One workgroup of 64 invocations per row, each taking
+// every 64th column. One barrier.
 
 const LANES: u32 = 64u;
 

@@ -1,4 +1,5 @@
-// A number rounded to INT8 under the scale maximum / 127, in float32. Put in front of the kernels that need it.
+// A number rounded to INT8 under the scale maximum / 127, in float32. Put in front of the kernels
+// that need it.
 //
 // clamp may lose a NaN, so what is not a number is told by its bits and handed on. Below 2⁻⁶⁰ all is multiplied by 2⁶⁴
 // on the way, so that the scale is no subnormal number, which adapters may take for zero. Above 2¹²⁷ a rounded scale

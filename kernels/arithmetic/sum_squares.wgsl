@@ -6,8 +6,9 @@
 // s is 1 where float32 holds the squares, else the power of two that brings the run's elements there: the sum of their
 // magnitudes tells it. The first lane then adds the squares alone.
 //
-// A workgroup of 64 invocations a run, each adding every 64th element of it; dispatch (runs). One barrier, no
-// atomics: the order of the sum never changes. arithmetic/norm.wgsl adds the runs of all tensors.
+// A workgroup of 64 invocations per run, each adding every 64th element of it; dispatch (runs). One
+// barrier, no atomics: the order of the sum never changes. arithmetic/norm.wgsl adds the runs of
+// all tensors.
 
 struct Parameters {
   elements: u32,

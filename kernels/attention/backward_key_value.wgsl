@@ -4,21 +4,22 @@
 //   a_tj = exp(z_tj - logSumExp_t)                     dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dk_j = scale sum_{t>=j} dz_tj q_t                  u_j = sum_{t>=j} a_tj g_t
 //
-// summed over the query heads that share the key and value head of j. Without V-scale f = 1 and dv_j = u_j. With
-// it u is the gradient of the scaled value, r_j = |v_j|², phi = r / (r + C), and
+// summed over the query heads that share the key and value head of j. Without V-scale f = 1 and
+// dv_j = u_j. With it u is the gradient of the scaled value, r_j = |v_j|², phi = r / (r + C), and
 //
 //   dv_j = phi u_j + 2 C / (r + C)² <v_j, u_j> v_j     dC = - sum_j r_j / (r_j + C)² <v_j, u_j>
 //
-// (mode "full": f = phi; mode "backward-only": the forward used v itself, so f = 1.) The terms of dC replace
-// this workgroup's entries of `valve`; v_scale/constant_gradient.wgsl sums them.
+// (mode "full": f = phi; mode "backward-only": the forward used v itself, so f = 1.) The terms of
+// dC replace this workgroup's entries of `valve`; v_scale/constant_gradient.wgsl sums them.
 //
-// One workgroup computes 32 keys of one key and value head; for every query head of the group it walks the query
-// tiles from the diagonal to the end. Dispatch: (ceil(T / 32), Hkv, B). Invocation (x, y) owns the keys
-// 4x..4x+3; it computes a and dz against the queries 4y..4y+3, shares them, and accumulates the vec4f columns
-// y, y+8, … of its keys' gradients.
+// One workgroup computes 32 keys of one key and value head; for every query head of the group it
+// walks the query tiles from the diagonal to the end. Dispatch: (ceil(T / 32), Hkv, B). Invocation
+// (x, y) owns the keys 4x..4x+3; it computes a and dz against the queries 4y..4y+3, shares them,
+// and accumulates the vec4f columns y, y+8, … of its keys' gradients.
 //
-// Barriers: two a query tile, before and after `weights` and `logitGradients` are read; one for V-scale.
-// Masked queries are never multiplied: a NaN in an earlier row's gradient must not reach a later key.
+// Barriers: two per query tile, before and after `weights` and `logitGradients` are read; one for
+// V-scale. Masked queries are never multiplied: a NaN in an earlier row's gradient must not reach a
+// later key.
 //
 // Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
 

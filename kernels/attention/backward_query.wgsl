@@ -3,14 +3,16 @@
 //
 //   a_tj = exp(z_tj - logSumExp_t)      dz_tj = a_tj (f_j <g_t, v_j> - D_t)      dq_t = scale sum_{j<=t} dz_tj k_j
 //
-// f_j = 1, or with V-scale "full" f_j = r_j / (r_j + C): the forward aggregated f_j v_j. The probabilities are
-// recomputed; nothing of size T x T is stored.
+// f_j = 1, or with V-scale "full" f_j = r_j / (r_j + C): the forward aggregated f_j v_j. The
+// probabilities are recomputed; nothing of size T x T is stored.
 //
-// One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal. Dispatch:
-// (ceil(T / 32), Hq, B). Invocation (x, y) owns the query rows 4x..4x+3; it computes dz against the keys
-// 4y..4y+3, shares it, and accumulates the vec4f columns y, y+8, … of its rows' gradient.
+// One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal.
+// Dispatch: (ceil(T / 32), Hq, B). Invocation (x, y) owns the query rows 4x..4x+3; it computes dz
+// against the keys 4y..4y+3, shares it, and accumulates the vec4f columns y, y+8, … of its rows'
+// gradient.
 //
-// Barriers: two a key tile, before and after `logitGradients` is read. Masked keys are never multiplied.
+// Barriers: two per key tile, before and after `logitGradients` is read. Masked keys are never
+// multiplied.
 //
 // Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes so that no sum needs atomics.
 

@@ -2,7 +2,8 @@
 //
 //   D_t = <g_t, y_t>      rowStatistics_t = (logSumExp_t, D_t)
 //
-// g is the gradient of the output y. One invocation a row of the B Hq T rows; 64 a workgroup. No barriers.
+// g is the gradient of the output y. One invocation for each of the B Hq T rows; 64 per workgroup.
+// No barriers.
 //
 // Source: Dao et al., arXiv 2205.14135, appendix B.4 (D replaces the row sum over a_tj <g_t, v_j>).
 
@@ -27,8 +28,8 @@ fn main(
   if (row >= parameters.rows) {
     return;
   }
-  // A matrix product of one row, so that it is added up in the order of the gradient kernels' <g_t, v_j>: where
-  // y_0 = v_0 the two have the same bits, and dq_0 is zero, as it is exactly.
+  // A matrix product of one row, so that it is added up in the order of the gradient kernels' <g_t,
+  // v_j>: where y_0 = v_0 the two have the same bits, and dq_0 is zero, as it is exactly.
   var product = vec4f(0.0);
   for (var c = 0u; c < parameters.vectors; c++) {
     let i = row * parameters.vectors + c;

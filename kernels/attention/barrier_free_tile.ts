@@ -1,9 +1,10 @@
 /**
- * The products of attention's barrier-free forward kernel: R rows that an invocation owns against a tile of C columns, whose
- * C · R numbers are named variables.
+ * The products of attention's barrier-free forward kernel: R rows that an invocation owns against a
+ * tile of C columns, whose C · R numbers are named variables.
  *
- * All loads are of single numbers and stand right before their use: so few numbers are alive at once that a CPU's registers
- * hold most of them. One step of either product reads R + C numbers and does R · C multiply-adds.
+ * All loads are of single numbers and stand right before their use: so few numbers are alive at
+ * once that a CPU's registers hold most of them. One step of either product reads R + C numbers and
+ * does R · C multiply-adds.
  */
 import { unroll } from "../unroll.ts";
 
@@ -21,8 +22,9 @@ export interface AttentionBarrierFreeOptions {
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /**
- * Declares and computes the inner products of an invocation's query rows, which begin at `place0`, …, with the keys of the
- * tile, at `columnPlace0`, …: `score0_0`, …, a vec4f for each row and four keys.
+ * Declares and computes the inner products of an invocation's query rows, which begin at `place0`,
+ * …, with the keys of the tile, at `columnPlace0`, …: `score0_0`, …, a vec4f for each row and four
+ * keys.
  */
 export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): string {
   const each = (line: (r: number, j: number) => string) =>

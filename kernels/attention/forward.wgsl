@@ -6,17 +6,21 @@
 //
 // Query head h reads key and value head h / (Hq / Hkv).
 //
-// One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal; tiles beyond it
-// are never touched. Dispatch: (ceil(T / 32), Hq, B). Invocation (x, y) owns the query rows 4x..4x+3 of the
-// tile: it computes their scores against the keys 4y..4y+3, shares the weights through workgroup memory, and
-// accumulates the vec4f columns y, y+8, … of its rows' output.
+// One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal;
+// tiles beyond it are never touched. Dispatch: (ceil(T / 32), Hq, B). Invocation (x, y) owns the
+// query rows 4x..4x+3 of the tile: it computes their scores against the keys 4y..4y+3, shares the
+// weights through workgroup memory, and accumulates the vec4f columns y, y+8, … of its rows'
+// output.
 //
-// Barriers: two a key tile. The first stands between writing and reading `partial`, the second between writing
-// and reading `weights`; each also keeps the next tile from overwriting what a slower invocation still reads.
+// Barriers: two per key tile. The first stands between writing and reading `partial`, the second
+// between writing and reading `weights`; each also keeps the next tile from overwriting what a
+// slower invocation still reads.
 //
-// A masked key is never multiplied, not even by zero: a NaN in a later value must not reach an earlier row.
+// A masked key is never multiplied, not even by zero: a NaN in a later value must not reach an
+// earlier row.
 //
-// Source: Milakov and Gimelshein, arXiv 1805.02867 (online softmax); Dao, arXiv 2307.08691 (FlashAttention-2).
+// Source: Milakov and Gimelshein, arXiv 1805.02867 (online softmax); Dao, arXiv 2307.08691
+// (FlashAttention-2).
 
 const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
 

@@ -1,16 +1,18 @@
 /**
- * Fused causal attention, forward, for adapters that compute on the CPU and have no subgroups, or narrow ones. The same
- * formulas as attention/forward.wgsl, in base 2.
+ * Fused causal attention, forward, for adapters that compute on the CPU and have no subgroups, or
+ * narrow ones. The same formulas as attention/forward.wgsl, in base 2.
  *
- * There a barrier costs hundreds of cycles and a load dozens of multiply-adds, whoever else reads the same number. So
- * every invocation computes R query rows of its own from beginning to end, and reuses in registers what it has
- * read: the scores of its rows against a tile of C keys, then, one column at a time, their product with the
- * tile's values. Between tiles the output lies, not yet divided, in its own place, which no other invocation
- * touches. No barrier, no workgroup memory.
+ * There a barrier costs hundreds of cycles and a load dozens of multiply-adds, whichever lanes read
+ * the same number. So every invocation computes R query rows of its own from beginning to end, and
+ * reuses in registers what it has read: the scores of its rows against a tile of C keys, then, one
+ * column at a time, their product with the tile's values. Between tiles the output lies, not yet
+ * divided, in its own place, which no other invocation touches. No barrier, no workgroup memory.
  *
- * The invocations of a workgroup own neighboring rows: row i of invocation l is row L · i + l of the workgroup's.
+ * The invocations of a workgroup own neighboring rows: row i of invocation l is row L · i + l of
+ * the workgroup's.
  *
- * Masked keys are never multiplied: tiles with keys that only some rows see pass through a `select`.
+ * Masked keys are never multiplied: tiles with keys that only some rows see pass through a
+ * `select`.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
  */
@@ -20,9 +22,9 @@ import { unroll } from "../unroll.ts";
 /**
  * Writes the kernel; needs not_a_number.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve [B, Hkv, T] of
- * (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq, T]. Dispatch:
- * (⌈T / (L R)⌉, Hq, B).
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
+ * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
+ * T]. Dispatch: (⌈T / (L R)⌉, Hq, B).
  *
  * @param options the tile
  * @returns WGSL

@@ -1,20 +1,24 @@
 /**
  * Fused causal attention, forward, for adapters that compute on the CPU and have subgroups.
  *
- * There a load costs dozens of multiply-adds and a barrier hundreds of cycles, so everything is held in
- * registers and passed between the lanes of a subgroup. The same formulas as attention/forward.wgsl, in base 2.
+ * There a load costs dozens of multiply-adds and a barrier hundreds of cycles, so everything is
+ * held in registers and passed between the lanes of a subgroup. The same formulas as
+ * attention/forward.wgsl, in base 2.
  *
- * One subgroup is a workgroup and computes R query rows of one head, walking key tiles of 4 · S keys up to the
- * diagonal. Scores: a lane holds four keys of the tile, one vec4f a row, and the lanes broadcast the rows'
- * queries to each other. Output: lane l holds the vec4f columns l, l + S, … of every row; the weights come
- * from the lane that holds their key. No barrier, no workgroup memory.
+ * One subgroup is a workgroup and computes R query rows of one head, walking key tiles of 4 · S
+ * keys up to the diagonal. Scores: a lane holds four keys of the tile, one vec4f a row, and the
+ * lanes broadcast the rows' queries to each other. Output: lane l holds the vec4f columns l, l + S,
+ * … of every row; the weights come from the lane that holds their key. No barrier, no workgroup
+ * memory.
  *
- * The maximum that a row's exponentials are taken relative to may lag behind the true one by SLACK powers of two: so the
- * sums are rescaled in few tiles, and only there does the subgroup look for each row's maximum. Whether some row
- * needs it is asked of the bits, in which a NaN counts as large: exp2 may lose it, and the row's sum keeps it instead. A row's
- * own logits alone move its maximum, so that not a bit of it depends on what later rows see.
+ * The maximum that a row's exponentials are taken relative to may lag behind the true one by SLACK
+ * powers of two: so the sums are rescaled in few tiles, and only there does the subgroup look for
+ * each row's maximum. Whether some row needs it is asked of the bits, in which a NaN counts as
+ * large: exp2 may lose it, and the row's sum keeps it instead. A row's own logits alone move its
+ * maximum, so that not a bit of it depends on what later rows see.
  *
- * Results leave through arrays in memory and a rolled loop, since stores are most of what there is to compile.
+ * Results leave through arrays in memory and a rolled loop, since stores are most of what there is
+ * to compile.
  *
  * Masked keys are never multiplied: those that only some rows see pass through a `select`.
  *
@@ -34,8 +38,9 @@ import { unroll } from "../unroll.ts";
 /** What the kernel is made for. */
 export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOptions {
   /**
-   * Whether to switch off the check that subgroup operations are called from uniform control flow: Tint does not know
-   * that what subgroupAny says is uniform, and naga knows neither the check nor its name.
+   * Whether to switch off the check that subgroup operations are called from uniform control flow:
+   * Tint does not know that what subgroupAny says is uniform, and naga knows neither the check nor
+   * its name.
    */
   readonly uniformityUnchecked: boolean;
 }
@@ -43,9 +48,9 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
 /**
  * Writes the kernel; needs not_a_number.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve [B, Hkv, T] of
- * (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq, T]. Dispatch:
- * (⌈T / R⌉, Hq, B).
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
+ * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
+ * T]. Dispatch: (⌈T / R⌉, Hq, B).
  *
  * @param options the tile
  * @returns WGSL, for the feature `subgroups`

@@ -4,7 +4,8 @@
 //   a_ts = exp(scale <q_t, k_s> - logSumExp_t)      M_s = sum_{t>=s} a_ts      S_s = sum_{t>=s} a_ts²
 //   score = mean of a_ts over t = s .. min(s + window, T) - 1
 //
-// One workgroup of 64 invocations a query head, each taking every 64th query. One barrier. Dispatch: (Hq, B).
+// One workgroup of 64 invocations per query head, each taking every 64th query. One barrier.
+// Dispatch: (Hq, B).
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771 (M_s, S_s); Gu et al., arXiv 2410.10781 (sink score).
 

@@ -1,6 +1,7 @@
 /**
- * The products of attention's subgroup kernel: R query rows that a subgroup owns against a tile of 4 · S keys, four to a
- * lane. `vectors` is D / 4, the vec4f columns of a row, which the lanes share S at a time.
+ * The products of attention's subgroup kernel: R query rows that a subgroup owns against a tile of
+ * 4 · S keys, four to a lane. `vectors` is D / 4, the vec4f columns of a row, which the lanes share
+ * S at a time.
  */
 import { unroll } from "../unroll.ts";
 
@@ -14,7 +15,10 @@ export interface AttentionSubgroupOptions {
   readonly chunks: number;
 }
 
-/** The index of a lane's vec4f column in a chunk; past the end the last one, which is then not written. */
+/**
+ * The index of a lane's vec4f column in a chunk; past the end the last one, which is then not
+ * written.
+ */
 export function columnOf(
   { subgroupSize, chunks }: AttentionSubgroupOptions,
   chunk: number,
@@ -28,7 +32,10 @@ export function holdsColumn({ subgroupSize }: AttentionSubgroupOptions, chunk: n
   return `lane + ${chunk * subgroupSize}u < vectors`;
 }
 
-/** The index, in vec4f, at which each of this lane's rows begins: `queryRow0`, … for rows lane, S + lane, …. */
+/**
+ * The index, in vec4f, at which each of this lane's rows begins: `queryRow0`, … for rows lane, S +
+ * lane, ….
+ */
 export function ownRows({ subgroupSize, rows }: AttentionSubgroupOptions): string {
   return unroll(rows / subgroupSize, (i) => {
     const row = `min(firstRow + ${i * subgroupSize}u + lane, length - 1u)`;
@@ -37,8 +44,8 @@ export function ownRows({ subgroupSize, rows }: AttentionSubgroupOptions): strin
 }
 
 /**
- * One step, at the vec4f `d`, of the inner products of all rows with this lane's four keys: adds to `score0`, …, a vec4f
- * a row. The keys begin at `columnRow`, a vec4u.
+ * One step, at the vec4f `d`, of the inner products of all rows with this lane's four keys: adds to
+ * `score0`, …, a vec4f a row. The keys begin at `columnRow`, a vec4u.
  */
 export function scoreStep({ subgroupSize: S, rows: R }: AttentionSubgroupOptions): string {
   const of = (component: string) => `vec4f(${unroll(4, (j) => `key${j}.${component}`, ", ")})`;
@@ -58,8 +65,8 @@ export function scoreStep({ subgroupSize: S, rows: R }: AttentionSubgroupOptions
 }
 
 /**
- * Adds the products of the weights with four values to the outputs of a chunk, `running{chunk}_0`, …: those of lane
- * `source`'s keys, whose values are `value0` to `value3`.
+ * Adds the products of the weights with four values to the outputs of a chunk, `running{chunk}_0`,
+ * …: those of lane `source`'s keys, whose values are `value0` to `value3`.
  */
 export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: number): string {
   return unroll(R, (r) => {
@@ -71,7 +78,10 @@ export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: num
   });
 }
 
-/** The same in all chunks for the tile's key `k`, which only later rows see; its value is `valueSeen{chunk}`. */
+/**
+ * The same in all chunks for the tile's key `k`, which only later rows see; its value is
+ * `valueSeen{chunk}`.
+ */
 export function accumulateSeen({ rows, chunks }: AttentionSubgroupOptions): string {
   return unroll(rows, (r) => `
         if (firstKey + k <= firstRow + ${r}u) {

@@ -1,10 +1,10 @@
 /**
  * The arithmetic ceiling: as many fused multiply-adds as the adapter can do, with nothing to load.
  *
- * Every invocation keeps independent accumulators in registers, so that one multiply-add need not wait
- * for the one before it, and applies x ← x·factor + addend to each. With factor 1 and whole-numbered addends every result
- * is exact, so the sum written at the end shows that each multiply-add was done; since both come from a
- * uniform, no compiler can know that.
+ * Every invocation keeps independent accumulators in registers, so that one multiply-add need not
+ * wait for the one before it, and applies x ← x·factor + addend to each. With factor 1 and
+ * whole-numbered addends every result is exact, so the sum written at the end shows that each
+ * multiply-add was done; since both come from a uniform, no compiler can know that.
  *
  * Source of the method: clpeak (github.com/krrishnarraj/clpeak), compute_sp_kernels.
  */
@@ -25,9 +25,10 @@ export interface CeilingFmaOptions {
  * Writes the kernel.
  *
  * Bindings: 0 uniform { rounds: u32, factor: f32, addend: f32 }; 1 sums f32 [invocations]. One
- * workgroup does workgroupSize · accumulators · components · unrolled · rounds multiply-adds. Invocation i
- * starts its accumulator a at a + i mod 8, all components alike, and writes the sum over accumulators and components,
- * accumulators · components · (unrolled · rounds · addend + i mod 8) + components · Σ a. No barriers.
+ * workgroup does workgroupSize · accumulators · components · unrolled · rounds multiply-adds.
+ * Invocation i starts its accumulator a at a + i mod 8, all components alike, and writes the sum
+ * over accumulators and components, accumulators · components · (unrolled · rounds · addend + i mod
+ * 8) + components · Σ a. No barriers.
  *
  * @param options the accumulators and their type, the unrolling and the workgroup
  * @returns WGSL

@@ -1,16 +1,17 @@
 /**
- * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs matmul/operands.wgsl in
- * front, and says there what it computes.
+ * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs
+ * matmul/operands.wgsl in front, and says there what it computes.
  *
- * Every invocation computes a part of the product in registers, as large as the compiler bears, because a load costs as
- * much as dozens of multiply-adds there and a barrier more. The invocations of a workgroup own the same `rows` rows
- * and neighboring columns, `lanes` apart from group to group: all of them read the same number of left and
- * neighboring numbers of right, which some compilers turn into one load each. The products of `step` k are added to
- * an accumulator in one statement, because carrying it around the loop costs more than adding to it. No
- * barrier, no workgroup memory.
+ * Every invocation computes a part of the product in registers, as large as the compiler bears,
+ * because a load costs as much as dozens of multiply-adds there and a barrier more. The invocations
+ * of a workgroup own the same `rows` rows and neighboring columns, `lanes` apart from group to
+ * group: all of them read the same number of left and neighboring numbers of right, which some
+ * compilers turn into one load each. The products of `step` k are added to an accumulator in one
+ * statement, because carrying it around the loop costs more than adding to it. No barrier, no
+ * workgroup memory.
  *
- * Rows and columns past the end are read at the last ones and, with `guarded`, not written; without it there are
- * none, since a condition around the stores triples the time to compile.
+ * Rows and columns past the end are read at the last ones and, with `guarded`, not written; without
+ * it there are none, since a condition around the stores triples the time to compile.
  */
 import { unroll } from "../unroll.ts";
 
@@ -57,7 +58,8 @@ function accumulate({ rows, groups }: MatmulBarrierFreeOptions, step: number): s
 /**
  * Writes the kernel.
  *
- * Dispatch: as many workgroups as the product has tiles of `rows` × (`lanes` · `groups`) numbers, spread over x and y.
+ * Dispatch: as many workgroups as the product has tiles of `rows` × (`lanes` · `groups`) numbers,
+ * spread over x and y.
  *
  * @param options the tile
  * @returns WGSL

@@ -1,20 +1,23 @@
 /**
- * Matrix product for adapters that compute on the CPU and have subgroups. Needs matmul/operands.wgsl in front, and
- * says there what it computes.
+ * Matrix product for adapters that compute on the CPU and have subgroups. Needs
+ * matmul/operands.wgsl in front, and says there what it computes.
  *
- * On such adapters a load is spelled out lane by lane and costs as much as dozens of multiply-adds, and so does a
- * barrier. So one subgroup is a workgroup and computes a tile of `rows` × (S `width` + `extra`) numbers, S lanes wide. A
- * lane holds `width` columns: groups of four, l, l + S, …, each of them as one vec4f a row, or single ones, l, l + S, ….
- * Every number of the left operand is loaded by one lane and broadcast from there. K goes in steps of four, so that
- * loads can be whole vec4f, whichever way the operands lie; and the four products of a step are added to an
- * accumulator in one statement, because carrying an accumulator around the loop costs more than adding to it. What
- * is left of K is one shorter step. No barrier, no workgroup memory.
+ * On such adapters a load is spelled out lane by lane and costs as much as dozens of multiply-adds,
+ * and so does a barrier. So one subgroup is a workgroup and computes a tile of `rows` × (S `width`
+ * + `extra`) numbers, S lanes wide. A lane holds `width` columns: groups of four, l, l + S, …, each
+ * of them as one vec4f a row, or single ones, l, l + S, …. Every number of the left operand is
+ * loaded by one lane and broadcast from there. K goes in steps of four, so that loads can be whole
+ * vec4f, whichever way the operands lie; and the four products of a step are added to an
+ * accumulator in one statement, because carrying an accumulator around the loop costs more than
+ * adding to it. What is left of K is one shorter step. No barrier, no workgroup memory.
  *
- * Extra columns are for lengths a little beyond whole lanes. There lane l computes the numbers of row l, l + S, … of the
- * tile, whose left operand it has loaded anyway. Numbers of rows that no lane holds whole are computed by all of them.
+ * Extra columns are for lengths a little beyond whole lanes. There lane l computes the numbers of
+ * row l, l + S, … of the tile, whose left operand it has loaded anyway. Numbers of rows that no
+ * lane holds whole are computed by all of them.
  *
- * Rows and columns past the end are read at the last ones, computed, and written over the last ones: the same number
- * again. A condition around the stores would triple the time to compile and halve a tile's rows with it.
+ * Rows and columns past the end are read at the last ones, computed, and written over the last
+ * ones: the same number again. A condition around the stores would triple the time to compile and
+ * halve a tile's rows with it.
  */
 import {
   COMPONENTS,
@@ -35,11 +38,14 @@ export interface MatmulSubgroupOptions {
   readonly rows: number;
   /** Columns of a lane; a multiple of 4 where right is read `along-outer`. */
   readonly width: number;
-  /** Whether they are neighbors, in groups of four, where there are that many; so where right is read `along-outer`. */
+  /**
+   * Whether they are neighbors, in groups of four, where there are that many; so where right is
+   * read `along-outer`.
+   */
   readonly grouped: boolean;
   /**
-   * Columns of a tile beside those of its lanes: at most 4, and none where left is read `along-outer`. Where right is
-   * read so, all tiles begin at a multiple of 4 even so.
+   * Columns of a tile beside those of its lanes: at most 4, and none where left is read
+   * `along-outer`. Where right is read so, all tiles begin at a multiple of 4 even so.
    */
   readonly extra: number;
   /** How left is read; `along-inner` only where K is a multiple of 4. */
@@ -49,15 +55,16 @@ export interface MatmulSubgroupOptions {
   /** K modulo 4. */
   readonly remainder: number;
   /**
-   * Whether the product is stored as vec4f, which makes Stored one: `width` and its rows are whole vec4f then, columns
-   * are grouped, and none is extra.
+   * Whether the product is stored as vec4f, which makes Stored one: `width` and its rows are whole
+   * vec4f then, columns are grouped, and none is extra.
    */
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */
   readonly spare: boolean;
 }
 
-// The columns of a lane: the first of a group of four is a whole vec4f into a row, if that is read or written so.
+// The columns of a lane: the first of a group of four is a whole vec4f into a row, if that is read
+// or written so.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {
@@ -107,7 +114,8 @@ function accumulate(options: MatmulSubgroupOptions, step: number): string {
   const { rows, width, extra } = options;
   const left = leftLoads(options.left, options);
   const right = rightLoads(options.right, options);
-  // Which comes first changes what the compiler keeps in registers: measured on lavapipe 25, 3 to 17 %.
+  // Which comes first changes what the compiler keeps in registers: measured on lavapipe 25, 3 to
+  // 17 %.
   const loads = options.left === "along-outer" && options.right === "along-inner"
     ? `${left.loads(step)}\n${right.loads(step)}`
     : `${right.loads(step)}\n${left.loads(step)}`;
@@ -157,7 +165,8 @@ function store(i: number, options: MatmulSubgroupOptions): string {
 /**
  * Writes the kernel.
  *
- * Dispatch: as many workgroups as the product has tiles of `rows` × (S `width` + `extra`) numbers, spread over x and y.
+ * Dispatch: as many workgroups as the product has tiles of `rows` × (S `width` + `extra`) numbers,
+ * spread over x and y.
  *
  * @param options the tile, and how the operands lie
  * @returns WGSL, for the feature `subgroups`

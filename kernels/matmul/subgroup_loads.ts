@@ -1,11 +1,14 @@
-/** How the subgroup kernel of the matrix product reads its operands: each of three ways, for either side. */
+/**
+ * How the subgroup kernel of the matrix product reads its operands: each of three ways, for either
+ * side.
+ */
 import { unroll } from "../unroll.ts";
 
 /**
- * How an operand is read. `along-inner`: four k at a time, of a matrix that is contiguous along K; `along-outer`: four
- * rows of left or columns of right at a time, of one that is contiguous that way; `scalar`: number by number, however
- * it lies. The first two make the operand's alias a vec4f and want whole vec4f: K, or the other length, is a
- * multiple of four.
+ * How an operand is read. `along-inner`: four k at a time, of a matrix that is contiguous along K;
+ * `along-outer`: four rows of left or columns of right at a time, of one that is contiguous that
+ * way; `scalar`: number by number, however it lies. The first two make the operand's alias a vec4f
+ * and want whole vec4f: K, or the other length, is a multiple of four.
  */
 export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
 
@@ -27,7 +30,10 @@ interface Tile {
   readonly extra: number;
 }
 
-/** The loads of the left operand: where each lane reads, what it reads for `step` k from k on, and who holds a number. */
+/**
+ * The loads of the left operand: where each lane reads, what it reads for `step` k from k on, and
+ * who holds a number.
+ */
 export interface LeftLoads {
   readonly setup: string;
   readonly loads: (step: number) => string;
@@ -47,7 +53,9 @@ export interface RightLoads {
   readonly extra: (e: number, u: number) => string;
 }
 
-/** Rows of left that are dealt to the lanes number by number, at four k, if it is read as `scalar`. */
+/**
+ * Rows of left that are dealt to the lanes number by number, at four k, if it is read as `scalar`.
+ */
 export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
   const beyond = rows % S;
   return Math.ceil(STEP * beyond / S) < STEP ? beyond : 0;
@@ -79,7 +87,8 @@ function leftAlongInner(tile: Tile): LeftLoads {
   };
 }
 
-// Rows that fill no group of S are dealt to the lanes with their four k, where that takes fewer loads.
+// Rows that fill no group of S are dealt to the lanes with their four k, where that takes fewer
+// loads.
 function leftScalar(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const dealt = dealtRows(tile);
@@ -109,7 +118,8 @@ function leftScalar(tile: Tile): LeftLoads {
   };
 }
 
-// The vec4f of four rows at one k, counted through the rows and then the k, are dealt to the lanes in turn.
+// The vec4f of four rows at one k, counted through the rows and then the k, are dealt to the lanes
+// in turn.
 function leftAlongOuter(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const quads = rows / 4;

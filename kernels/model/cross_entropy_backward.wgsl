@@ -1,7 +1,8 @@
-// Cross-entropy, backward:  logitsGradient = factor (e^(z − logSumExp) − [v is the target]).  Needs not_a_number.wgsl in
-// front.
+// Cross-entropy, backward:  logitsGradient = factor (e^(z − logSumExp) − [v is the target]).  Needs
+// not_a_number.wgsl in front.
 //
-// One invocation four neighboring columns of a row, 64 a workgroup, spread over x and y. No barriers.
+// One invocation for four neighboring columns of a row, 64 per workgroup, spread over x and y. No
+// barriers.
 
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 

@@ -1,5 +1,6 @@
-// Cross-entropy, forward, for adapters that compute on the CPU: model/cross_entropy_forward.wgsl with a row an invocation, 8 a
-// workgroup, and no barriers. Needs model/cross_entropy_row.wgsl in front.
+// Cross-entropy, forward, for adapters that compute on the CPU: model/cross_entropy_forward.wgsl
+// with one invocation per row, 8 per workgroup, and no barriers. Needs model/cross_entropy_row.wgsl
+// in front.
 
 @compute @workgroup_size(8)
 fn main(

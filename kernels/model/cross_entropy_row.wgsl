@@ -1,5 +1,5 @@
-// Shared by cross-entropy's forward kernels: reading a row of logits, four columns at a time. Needs not_a_number.wgsl in
-// front.
+// Shared by cross-entropy's forward kernels: reading a row of logits, four columns at a time. Needs
+// not_a_number.wgsl in front.
 
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
@@ -38,6 +38,7 @@ fn writeRow(row: u32, maximum: f32, sum: f32) {
   let own = u32(classes[row]) - parameters.first; // wraps around below the first column
   let column = min(own, parameters.columns - 1u);
   let chosen = select(0.0, logits[row * parameters.columns + column], own == column);
-  // In this order the difference of two numbers near the maximum keeps its digits where both are large.
+  // In this order the difference of two numbers near the maximum keeps its digits where both are
+  // large.
   loss[row] = logarithm + (maximum - chosen);
 }

@@ -1,10 +1,11 @@
-// Embedding, backward:  tableGradient[v] = sum of outputGradient[i] over the places i where the token is v.  Needs
-// row_element_*.wgsl in front.
+// Embedding, backward:  tableGradient[v] = sum of outputGradient[i] over the places i where the
+// token is v.  Needs rows/element_*.wgsl in front.
 //
-// The places are given sorted by token, so that every row of the table finds its own side by side and adds them in
-// the order in which they stand: no atomics, and the same bits every time.
+// The places are given sorted by token, so that every row of the table finds its own side by side
+// and adds them in the order in which they stand: no atomics, and the same bits every time.
 //
-// One invocation an element of the table's gradient, 64 a workgroup, spread over x and y. No barriers.
+// One invocation per element of the table's gradient, 64 per workgroup, spread over x and y. No
+// barriers.
 
 struct Parameters {
   rows: u32, // tokens

@@ -1,7 +1,7 @@
-// Embedding, forward:  output[i] = table[tokens[i]].  Needs row_element_*.wgsl in front.
+// Embedding, forward:  output[i] = table[tokens[i]].  Needs rows/element_*.wgsl in front.
 //
-// One invocation an element of the output, 64 a workgroup, spread over x and y. No barriers. A token past the last row
-// reads the last one.
+// One invocation per element of the output, 64 per workgroup, spread over x and y. No barriers. A
+// token past the last row reads the last one.
 
 struct Parameters {
   rows: u32, // tokens

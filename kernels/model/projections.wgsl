@@ -1,9 +1,10 @@
-// Where attention's query, key and value lie in the rows of their joint projection, and RoPE's angle there. Put in front
-// of model/split_projections.wgsl and model/merge_projections.wgsl.
+// Where attention's query, key and value lie in the rows of their joint projection, and RoPE's
+// angle there. Put in front of model/split_projections.wgsl and model/merge_projections.wgsl.
 //
-// A row holds the Hq query heads, then the Hkv key heads, then the Hkv value heads, D columns each. RoPE turns the
-// columns i and i + D/2 of a query or key head by t · base^(−2i/D) at position t; values stay as they are. The angles
-// come as cosines and sines from the CPU: WGSL promises its own to 2^-11 only.
+// A row holds the Hq query heads, then the Hkv key heads, then the Hkv value heads, D columns each.
+// RoPE turns the columns i and i + D/2 of a query or key head by t · base^(−2i/D) at position t;
+// values stay as they are. The angles come as cosines and sines from the CPU: WGSL promises its own
+// to 2^-11 only.
 //
 // Source: Su et al., arXiv 2104.09864, in the order of columns of Hugging Face's Llama.
 

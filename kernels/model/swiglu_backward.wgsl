@@ -1,9 +1,10 @@
-// SwiGLU, backward. With g the first half of a row and u the second, s = σ(g) and h' the loss's gradient by hidden:
+// SwiGLU, backward. With g the first half of a row and u the second, s = σ(g) and h' the loss's
+// gradient by hidden:
 //
 //   dg = h' u s (1 + g (1 − s))    du = h' g s
 //
-// Needs row_element_*.wgsl and model/sigmoid.wgsl in front. One invocation an element, 64 a workgroup, spread over x and y.
-// No barriers.
+// Needs rows/element_*.wgsl and model/sigmoid.wgsl in front. One invocation per element, 64 per
+// workgroup, spread over x and y. No barriers.
 //
 // Source: Shazeer, arXiv 2002.05202.
 

@@ -1,7 +1,7 @@
-// SwiGLU, forward:  hidden = g σ(g) u,  σ the logistic function, g the first half of a row and u the second.  Needs
-// row_element_*.wgsl and model/sigmoid.wgsl in front.
+// SwiGLU, forward:  hidden = g σ(g) u,  σ the logistic function, g the first half of a row and u
+// the second.  Needs rows/element_*.wgsl and model/sigmoid.wgsl in front.
 //
-// One invocation an element, 64 a workgroup, spread over x and y. No barriers.
+// One invocation per element, 64 per workgroup, spread over x and y. No barriers.
 //
 // Source: Shazeer, arXiv 2002.05202.
 

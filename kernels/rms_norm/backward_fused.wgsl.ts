@@ -1,11 +1,13 @@
 /**
- * RMSNorm backward for GPUs: inputGradient and the runs of gainGradient in one pass. With u = gain * g, per row:
+ * RMSNorm backward for GPUs: inputGradient and the runs of gainGradient in one pass. With u = gain
+ * * g, per row:
  *
  *     dx = inverseRms (u − x inverseRms <u, x> inverseRms / d)     partialGain[run][c] = Σ over the run's rows of g x inverseRms
  *
- * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the row, its gain and
- * the sums of its gain's gradient in registers, so that memory is read once and written once; neighbors
- * hold neighboring elements. Barriers: those of rowSum, one or two a row. rows/column_sums.wgsl adds the runs. No atomics.
+ * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the
+ * row, its gain and the sums of its gain's gradient in registers, so that memory is read once and
+ * written once; neighbors hold neighboring elements. Barriers: those of rowSum, one or two per row.
+ * rows/column_sums.wgsl adds the runs. No atomics.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -13,11 +15,11 @@ import type { FusedRow } from "./forward_fused.wgsl.ts";
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or
- * rows/sum_workgroup.wgsl in front.
+ * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
+ * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4 outputGradient [rows, d];
- * 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch: (runs).
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
+ * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch: (runs).
  *
  * @param row what it is written for; K = ⌈elements / lanes⌉
  * @returns WGSL

@@ -2,8 +2,8 @@
 //
 //   partialGain[run][c] = sum over the run's rows of  g * x * inverseRms
 //
-// rows/column_sums.wgsl adds the runs. One invocation a column, 64 a workgroup; dispatch (ceil(d / 64), runs). No barriers,
-// no atomics: the order of the sum never changes.
+// rows/column_sums.wgsl adds the runs. One invocation per column, 64 per workgroup; dispatch
+// (ceil(d / 64), runs). No barriers, no atomics: the order of the sum never changes.
 
 struct Parameters {
   rows: u32,

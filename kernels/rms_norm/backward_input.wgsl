@@ -2,8 +2,8 @@
 //
 //   dx = u / r - x <u, x> / (d r³)
 //
-// Needs workgroup_sum.wgsl in front. One workgroup of 64 invocations a row, each taking every 64th column. One
-// barrier. Any d.
+// Needs workgroup_sum.wgsl in front. One workgroup of 64 invocations per row, each taking every
+// 64th column. One barrier. Any d.
 //
 // Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
 
@@ -32,7 +32,8 @@ fn main(
   let columns = parameters.columns;
   let first = row * columns;
   let inverse = inverseRms[row];
-  // x / r instead of x keeps the products in range where x is huge: <u, x> / r³ would leave it first.
+  // x / r instead of x keeps the products in range where x is huge: <u, x> / r³ would leave it
+  // first.
   var product = 0.0;
   for (var c = lane.x; c < columns; c += LANES) {
     product += gain[c] * outputGradient[first + c] * (input[first + c] * inverse);

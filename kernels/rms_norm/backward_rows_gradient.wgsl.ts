@@ -1,12 +1,12 @@
 /**
- * RMSNorm backward for adapters that compute on the CPU, second of three stages. With (n, m) = rowStatistics of
- * rms_norm/backward_rows_mean.wgsl.ts, per row and column:
+ * RMSNorm backward for adapters that compute on the CPU, second of three stages. With (n, m) =
+ * rowStatistics of rms_norm/backward_rows_mean.wgsl.ts, per row and column:
  *
  *     inputGradient = n (gain g − m x n)          partialGain[run][c] = Σ over the run's rows of  g x n
  *
- * One invocation walks W neighboring elements of the row down one run of rows; the gain and its gradient stay in
- * registers. No barriers, no atomics: the order of the sums never changes. Any d with the scalar element.
- * rows/column_sums.wgsl adds the runs.
+ * One invocation walks W neighboring elements of the row down one run of rows; the gain and its
+ * gradient stay in registers. No barriers, no atomics: the order of the sums never changes. Any d
+ * with the scalar element. rows/column_sums.wgsl adds the runs.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -15,9 +15,9 @@ import { unroll } from "../unroll.ts";
 /**
  * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 rowStatistics [rows] of vec2f; 4 outputGradient
- * [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch workgroups of 8 invocations:
- * (⌈elements / (8 W)⌉, runs).
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 rowStatistics [rows] of vec2f; 4
+ * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch workgroups
+ * of 8 invocations: (⌈elements / (8 W)⌉, runs).
  *
  * @param width W, the elements of an invocation
  * @returns WGSL

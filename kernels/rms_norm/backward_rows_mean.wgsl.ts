@@ -1,9 +1,9 @@
 /**
- * RMSNorm backward for adapters that compute on the CPU, first of three stages: what every row needs of itself.
- * With u = gain * g:  rowStatistics = (inverseRms, <u, x> inverseRms / d).
+ * RMSNorm backward for adapters that compute on the CPU, first of three stages: what every row
+ * needs of itself. With u = gain * g:  rowStatistics = (inverseRms, <u, x> inverseRms / d).
  *
- * An invocation walks a few rows of its own, which share the loads of the gain. No barriers. Any d with the scalar
- * element. Then rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl.
+ * An invocation walks a few rows of its own, which share the loads of the gain. No barriers. Any d
+ * with the scalar element. Then rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -12,8 +12,9 @@ import { unroll } from "../unroll.ts";
 /**
  * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4 outputGradient [rows, d];
- * 5 rowStatistics [rows] of vec2f. Dispatch workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
+ * outputGradient [rows, d]; 5 rowStatistics [rows] of vec2f. Dispatch workgroups of 8 invocations
+ * in x and y for ⌈rows / R⌉ invocations.
  *
  * @param rows R, the rows of an invocation
  * @returns WGSL

@@ -1,11 +1,12 @@
 /**
- * RMSNorm backward for adapters that compute on the CPU and have subgroups: inputGradient, and the tiles' sums of
- * gainGradient. With u = gain * g and n = inverseRms, per row:
+ * RMSNorm backward for adapters that compute on the CPU and have subgroups: inputGradient, and the
+ * tiles' sums of gainGradient. With u = gain * g and n = inverseRms, per row:
  *
  *     m = <u, x> n / d          inputGradient = n (u − m x n)          partialGain = Σ over a tile's groups of  g x n
  *
- * A workgroup computes a tile of rows, position by position, twice: first the rows' m and partialGain, then
- * inputGradient. x and g are read twice, the gain twice a tile. No barriers. Any d from 4 on. rows/column_sums.wgsl adds the tiles.
+ * A workgroup computes a tile of rows, position by position, twice: first the rows' m and
+ * partialGain, then inputGradient. x and g are read twice, the gain twice a tile. No barriers. Any
+ * d from 4 on. rows/column_sums.wgsl adds the tiles.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -26,9 +27,9 @@ const ROWS = 2;
 /**
  * Writes the kernel.
  *
- * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4 outputGradient [rows, d];
- * 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]; rows and rowsPerTile, 4 lanes at the most, are multiples
- * of the phases. Dispatch: (⌈rows / rowsPerTile⌉).
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
+ * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]; rows and
+ * rowsPerTile, 4 lanes at the most, are multiples of the phases. Dispatch: (⌈rows / rowsPerTile⌉).
  *
  * @param tile what it is written for
  * @returns WGSL

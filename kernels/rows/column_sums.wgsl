@@ -1,7 +1,8 @@
-// Sums the rows of a matrix:  total[c] = sum_r summands[r][c].  The second stage of RMSNorm's gainGradient.
-// Needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
+// Sums the rows of a matrix:  total[c] = sum_r summands[r][c].  The second stage of RMSNorm's
+// gainGradient. Needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
 //
-// One invocation an element of a row, 64 a workgroup; dispatch (ceil(elements / 64)). No barriers, no atomics.
+// One invocation per element of a row, 64 per workgroup; dispatch (ceil(elements / 64)). No
+// barriers, no atomics.
 
 struct Parameters {
   rows: u32,

@@ -1,13 +1,16 @@
-// A sum over a workgroup of LANES invocations, by subgroups; rows/sum_workgroup.wgsl takes its place where there are none.
+// A sum over a workgroup of LANES invocations, by subgroups; rows/sum_workgroup.wgsl takes its
+// place where there are none.
 //
-// ONE_SUBGROUP: the workgroup is one subgroup, which sums without a barrier. Else the first lane of every subgroup
-// leaves its sum in workgroup memory, and every subgroup adds those: one barrier, whatever the subgroups' size and
-// however invocations are dealt to them. All subgroups add in the same way, so the bits agree.
+// ONE_SUBGROUP: the workgroup is one subgroup, which sums without a barrier. Else the first lane of
+// every subgroup leaves its sum in workgroup memory, and every subgroup adds those: one barrier,
+// whatever the subgroups' size and however invocations are dealt to them. All subgroups add in the
+// same way, so the bits agree.
 
 const LANES: u32 = 64u;
 const ONE_SUBGROUP: bool = false;
 
-// Two halves, used in turn: a subgroup may still read one while another has gone on to the next sum.
+// Two halves, used in turn: a subgroup may still read one while another has gone on to the next
+// sum.
 var<workgroup> rowSums: array<f32, 2u * LANES>;
 
 // `turn` counts the calls.

@@ -1,16 +1,18 @@
 /**
- * What the kernels for tiles of rows have in common. They are for adapters that compute on the CPU, where what counts
- * is how many loads and stores a row takes, not how they lie: a load of four numbers costs about 1.7 times a load of
- * one, and more than all arithmetic on them.
+ * What the kernels for tiles of rows have in common. They are for adapters that compute on the CPU,
+ * where what counts is how many loads and stores a row takes, not how they lie: a load of four
+ * numbers costs about 1.7 times a load of one, and more than all arithmetic on them.
  *
- * So rows are read four numbers at a time whatever d is, although a row may begin anywhere in such a vector: rows
- * begin alike again after PHASES of them, 1 where d is a multiple of 4, 2 where it is even, 4 else. That many rows are
- * a *group*, which is d PHASES / 4 whole vectors long. A vector in which one row ends and the next begins belongs to both.
+ * So rows are read four numbers at a time whatever d is, although a row may begin anywhere in such
+ * a vector: rows begin alike again after PHASES of them, 1 where d is a multiple of 4, 2 where it
+ * is even, 4 else. That many rows are a *group*, which is d PHASES / 4 whole vectors long. A vector
+ * in which one row ends and the next begins belongs to both.
  *
- * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 LANES rows. What every row needs of
- * itself lies in four registers, *banks*: row (half LANES + lane) PHASES + phase of the tile has its number in bank
- * half PHASES + phase of that lane. A lane owns a *position* of the group and walks down the tile's groups, so what belongs
- * to a column, such as its gain, is read once a tile. No barriers.
+ * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 LANES rows.
+ * What every row needs of itself lies in four registers, *banks*: row (half LANES + lane) PHASES +
+ * phase of the tile has its number in bank half PHASES + phase of that lane. A lane owns a
+ * *position* of the group and walks down the tile's groups, so what belongs to a column, such as
+ * its gain, is read once a tile. No barriers.
  */
 import { unroll } from "../unroll.ts";
 
@@ -20,7 +22,10 @@ export interface RowTile {
   readonly lanes: number;
   /** Rows of a group: 1, 2 or 4. */
   readonly phases: number;
-  /** Positions of a lane at a time, kept in registers; the rest of a group is walked one position at a time. */
+  /**
+   * Positions of a lane at a time, kept in registers; the rest of a group is walked one position at
+   * a time.
+   */
   readonly width: number;
 }
 
@@ -61,7 +66,10 @@ export function bankRow({ phases }: RowTile, bank: number): string {
 /** Puts statements under a condition where a position may not exist. */
 export type Guard = (statements: string) => string;
 
-/** What is done at the positions of a tile's groups; `k` counts the positions that a lane has at a time. */
+/**
+ * What is done at the positions of a tile's groups; `k` counts the positions that a lane has at a
+ * time.
+ */
 export interface TileWalk {
   /** Before the groups are walked, with `gain${k}`, the gain of the position's columns, at hand. */
   readonly begin?: (k: number) => string;

@@ -1,5 +1,5 @@
-// Whether f16 in workgroup memory keeps what it is given: numbers go in as f32, are stored as f16 and come back as f32.
-// One workgroup of 64 invocations.
+// Whether f16 in workgroup memory keeps what it is given: numbers go in as f32, are stored as f16
+// and come back as f32. One workgroup of 64 invocations.
 
 @group(0) @binding(0) var<storage, read_write> result: array<u32>; // [256], holding 64 float32 numbers in front
 

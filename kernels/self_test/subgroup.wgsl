@@ -1,5 +1,6 @@
-// What subgroups are, and whether their operations compute right. One workgroup of LANES invocations; the kernels rely
-// on invocations being dealt to subgroups in their order. Each writes two numbers:
+// What subgroups are, and whether their operations compute right. One workgroup of LANES
+// invocations; the kernels rely on invocations being dealt to subgroups in their order. Each writes
+// two numbers:
 //
 //   result[lane]         the size of its subgroup, as the adapter tells the kernel
 //   result[128 + lane]   a bit for each operation that gave a wrong result; 0 if all are right

@@ -1,14 +1,17 @@
-// V-scale, backward. With u the gradient of the scaled value, r = |v|² and phi = r / (r + C), per row:
+// V-scale, backward. With u the gradient of the scaled value, r = |v|² and phi = r / (r + C), per
+// row:
 //
 //   dv = phi u + 2 C / (r + C)² <v, u> v          term of dC = - r / (r + C)² <v, u>
 //
 // v_scale/constant_gradient.wgsl sums the terms of a head.
 //
-// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is read, and
-// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes share a row.
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is
+// read, and v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes
+// share a row.
 //
-// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 / LANES_PER_ROW rows per
-// workgroup. Lanes read their row twice, the second time from the cache. No barriers. Any D with the scalar element.
+// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 /
+// LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
+// barriers. Any D with the scalar element.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771; J = phi I + 2 C / (r + C)² v vᵀ is symmetric.
 

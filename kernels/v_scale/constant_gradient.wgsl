@@ -1,7 +1,8 @@
-// V-scale's dC: the sum of a head's terms over batch and positions. Needs workgroup_sum.wgsl in front.
+// V-scale's dC: the sum of a head's terms over batch and positions. Needs workgroup_sum.wgsl in
+// front.
 //
-// One workgroup of 64 invocations a head, so the order of the sum, and with it its bits, never changes. One
-// barrier. Dispatch: (Hkv).
+// One workgroup of 64 invocations per head, so the order of the sum, and with it its bits, never
+// changes. One barrier. Dispatch: (Hkv).
 
 struct Parameters {
   batches: u32, // B

@@ -1,10 +1,13 @@
-// V-scale, forward:  r = |v|²,  scaled value = r / (r + C) v,  per row, with one constant C > 0 per head.
+// V-scale, forward:  r = |v|²,  scaled value = r / (r + C) v,  per row, with one constant C > 0 per
+// head.
 //
-// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is read, and
-// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes share a row.
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is
+// read, and v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes
+// share a row.
 //
-// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 / LANES_PER_ROW rows per
-// workgroup. Lanes read their row twice, the second time from the cache. No barriers. Any D with the scalar element.
+// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 /
+// LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
+// barriers. Any D with the scalar element.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771.
 

@@ -1,6 +1,6 @@
 // The gradient of V-scale's learned constant:  dθ = C dC, as C = base e^θ.
 //
-// One invocation a head, 64 a workgroup; dispatch (ceil(Hkv / 64)). No barriers.
+// One invocation per head, 64 per workgroup; dispatch (ceil(Hkv / 64)). No barriers.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771.
 

@@ -1,6 +1,6 @@
-// V-scale's learned constant:  C = base e^θ, one a value head.
+// V-scale's learned constant:  C = base e^θ, one per value head.
 //
-// One invocation a head, 64 a workgroup; dispatch (ceil(Hkv / 64)). No barriers.
+// One invocation per head, 64 per workgroup; dispatch (ceil(Hkv / 64)). No barriers.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771.
 

@@ -1,6 +1,7 @@
-// What fused V-scale needs of every value row: valve_s = (r_s, C) with r_s = |v_s|² and the head's constant C.
+// What fused V-scale needs of every value row: valve_s = (r_s, C) with r_s = |v_s|² and the head's
+// constant C.
 //
-// One invocation a row of the B Hkv T rows; 64 a workgroup. No barriers.
+// One invocation for each of the B Hkv T rows; 64 per workgroup. No barriers.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771.
 

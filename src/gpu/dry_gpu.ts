@@ -1,7 +1,7 @@
 /**
- * A `Gpu` that computes nothing: operators plan on it as on the real one, and what they would compile and dispatch is
- * written down. So a plan can be read (what its kernels are, how much memory it takes) without an adapter, without
- * compiling, and without allocating.
+ * A `Gpu` that computes nothing: operators plan on it as on the real one, and what they would
+ * compile and dispatch is written down. So a plan can be read (what its kernels are, how much
+ * memory it takes) without an adapter, without compiling, and without allocating.
  */
 import { Gpu } from "./gpu.ts";
 import type { GpuInfo } from "./gpu_info.ts";
@@ -9,7 +9,10 @@ import type { Plan } from "./plan.ts";
 
 /** What a plan would do. */
 export interface PlanRecord {
-  /** Every dispatch: the WGSL, the bytes of its uniform parameters, and the workgroups in x, y and z. */
+  /**
+   * Every dispatch: the WGSL, the bytes of its uniform parameters, and the workgroups in x, y and
+   * z.
+   */
   readonly dispatches: readonly {
     readonly code: string;
     readonly parameters: readonly number[];
@@ -34,7 +37,8 @@ interface DryPipeline {
 }
 
 /**
- * A `Gpu` with the features and limits of another and nothing behind it. Tensors made on it cannot be read.
+ * A `Gpu` with the features and limits of another and nothing behind it. Tensors made on it cannot
+ * be read.
  *
  * @param info what to pretend to be
  * @returns the `Gpu`; plans made on it are read by {@linkcode recordPlan}

@@ -71,8 +71,8 @@ export class Gpu implements BufferOwner {
    * @param data the elements, row-major; numbers of an array are rounded to float32
    * @param shape the lengths of the dimensions, each at least 1
    * @returns a new tensor
-   * @throws {TypeError} if `data` is neither Float32Array nor an array of numbers, `shape` is not a list
-   *   of positive integers, or their lengths disagree
+   * @throws {TypeError} if `data` is neither Float32Array nor an array of numbers, `shape` is not a
+   *   list of positive integers, or their lengths disagree
    * @throws {RangeError} if the tensor is larger than the adapter allows
    */
   tensor(data: Float32Array | readonly number[], shape: readonly number[]): Tensor {
@@ -117,7 +117,8 @@ export class Gpu implements BufferOwner {
    * Enqueues plans, all in one submission.
    *
    * @param plans one plan, or several to run in this order
-   * @throws {TypeError} if a plan, or a tensor of one, has been disposed of, or a plan belongs to another `Gpu`
+   * @throws {TypeError} if a plan, or a tensor of one, has been disposed of, or a plan belongs to
+   *   another `Gpu`
    */
   run(plans: Plan | readonly Plan[]): void {
     this.#checkAlive();
@@ -303,7 +304,8 @@ export class Gpu implements BufferOwner {
     return length;
   }
 
-  // Answers come in any order; the first cause, in the order of the calls, is the one worth reading.
+  // Answers come in any order; the first cause, in the order of the calls, is the one worth
+  // reading.
   #fail(error: GpuError, order: number = this.#order++): void {
     if (order < (this.#failure?.order ?? Infinity)) this.#failure = { order, error };
   }

@@ -1,9 +1,11 @@
 /**
- * What a GPU refused or got wrong: a kernel that does not compile, too little memory, a lost device.
+ * What a GPU refused or got wrong: a kernel that does not compile, too little memory, a lost
+ * device.
  *
- * It ends the whole `Gpu`. Operators enqueue work and return at once, so the error shows at the next
- * `read()` or `gpu.sync()`, and every later one rejects with it as well, because no number computed
- * after the error can be trusted. Open a new `Gpu` to go on; other `Gpu`s are not concerned.
+ * It ends the whole `Gpu`. Operators enqueue work and return at once, so the error shows at the
+ * next `read()` or `gpu.sync()`, and every later one rejects with it as well, because no number
+ * computed after the error can be trusted. Open a new `Gpu` to go on; other `Gpu`s are not
+ * concerned.
  *
  * Wrong arguments do not lead here: operators and `new Plan` answer them by a TypeError or a
  * RangeError before anything reaches the GPU.

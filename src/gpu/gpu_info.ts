@@ -17,13 +17,19 @@ export interface GpuInfo {
   readonly description: string;
   /** True for an adapter that computes on the CPU. */
   readonly software: boolean;
-  /** The features that are used, sorted: those that were enabled, without those that failed the self-test. */
+  /**
+   * The features that are used, sorted: those that were enabled, without those that failed the
+   * self-test.
+   */
   readonly features: readonly string[];
   /** The limits that were granted. */
   readonly limits: Readonly<Record<string, number>>;
   /** The sizes a subgroup can have; absent where subgroups cannot be used. */
   readonly subgroupSize?: SubgroupSize;
-  /** What the adapter claims and the self-test found to be false, a sentence each; absent if nothing. */
+  /**
+   * What the adapter claims and the self-test found to be false, a sentence each; absent if
+   * nothing.
+   */
   readonly notes?: readonly string[];
 }
 

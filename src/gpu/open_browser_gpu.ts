@@ -4,8 +4,8 @@ import { openDevice } from "./adapter/open_device.ts";
 import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts";
 
 /**
- * Opens the browser's GPU: `openGpu({ runtime: "browser" })` without the code that only Deno can run, for pages that
- * count bytes.
+ * Opens the browser's GPU: `openGpu({ runtime: "browser" })` without the code that only Deno can
+ * run, for pages that count bytes.
  *
  * @param options which adapter
  * @returns the opened GPU; dispose of it when done

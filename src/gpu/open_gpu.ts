@@ -10,9 +10,9 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
 /**
  * Finds a GPU, checks that it computes right, and opens it.
  *
- * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64 Linux, fetches
- * SwiftShader once (which needs the permissions that the project's tasks carry). With the environment variable
- * `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
+ * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
+ * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
+ * With the environment variable `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
  *
  * @param options which runtime and adapter; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done

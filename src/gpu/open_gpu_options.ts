@@ -8,8 +8,8 @@ export interface OpenGpuOptions {
    */
   readonly runtime?: Runtime;
   /**
-   * Whether an adapter that computes on the CPU will do: `auto`, if there is no hardware; `always`, even
-   * if there is; `never`. Default: `auto`.
+   * Whether an adapter that computes on the CPU will do: `auto`, if there is no hardware; `always`,
+   * even if there is; `never`. Default: `auto`.
    */
   readonly software?: "auto" | "always" | "never";
   /** Which GPU of a machine that has several. Default: the system's choice. */

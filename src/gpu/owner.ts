@@ -1,4 +1,7 @@
-/** What plans and tensors need of the `Gpu` that owns their memory, so that neither needs the class itself. */
+/**
+ * What plans and tensors need of the `Gpu` that owns their memory, so that neither needs the class
+ * itself.
+ */
 import type { PipelineCache } from "./pipelines.ts";
 
 /** One number of a kernel's uniform parameters. */
@@ -12,7 +15,9 @@ export interface BufferOwner {
   readonly pipelines: PipelineCache;
   /** True once everything has been freed. */
   readonly disposed: boolean;
-  /** Runs something that calls the device; what the device refuses becomes an error of `operator`. */
+  /**
+   * Runs something that calls the device; what the device refuses becomes an error of `operator`.
+   */
   guard<Result>(operator: string, run: () => Result): Result;
   /** A storage buffer of so many bytes. */
   storage(size: number): GPUBuffer;

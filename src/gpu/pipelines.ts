@@ -37,8 +37,8 @@ export interface PreparedKernel {
 export type LanguageFeature = "f16" | "subgroups";
 
 /**
- * The line that makes a language feature usable: Dawn and browsers want `enable subgroups;`, Deno does not know it
- * and wants nothing.
+ * The line that makes a language feature usable: Dawn and browsers want `enable subgroups;`, Deno
+ * does not know it and wants nothing.
  *
  * @param feature the WGSL name of the feature
  * @param runtime who will compile the kernel

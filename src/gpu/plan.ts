@@ -90,9 +90,10 @@ export class Plan {
    * Compiles the kernels and binds their buffers.
    *
    * @param gpu the GPU that holds the tensors
-   * @param options the operator's name, cost and dispatches; `scratch` belongs to the plan from here on
-   * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written shares memory with
-   *   something else; nothing has been enqueued then
+   * @param options the operator's name, cost and dispatches; `scratch` belongs to the plan from
+   *   here on
+   * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written
+   *   shares memory with something else; nothing has been enqueued then
    * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
    */
   constructor(gpu: BufferOwner, options: PlanOptions) {
@@ -129,8 +130,8 @@ export class Plan {
   }
 
   /**
-   * Records one run into a compute pass that the caller opened on the same device. What the plan writes is not checked
-   * by its values any more, since nobody knows when the caller submits.
+   * Records one run into a compute pass that the caller opened on the same device. What the plan
+   * writes is not checked by its values any more, since the caller may submit at any time.
    *
    * @param pass the open compute pass
    * @throws {TypeError} if the plan, or a tensor that it reads or writes, has been disposed of
@@ -145,7 +146,9 @@ export class Plan {
     return this.#gpu === gpu;
   }
 
-  /** Frees the plan's own buffers (not its output tensors). Work already enqueued still finishes. */
+  /**
+   * Frees the plan's own buffers (not its output tensors). Work already enqueued still finishes.
+   */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;

@@ -1,4 +1,7 @@
-/** Values for a kernel's `const` declarations (numbers, true, false) and `alias` declarations (type names). */
+/**
+ * Values for a kernel's `const` declarations (numbers, true, false) and `alias` declarations (type
+ * names).
+ */
 export type Specialization = Readonly<Record<string, number | boolean | string>>;
 
 function literal(value: number | boolean | string, type: string): string {

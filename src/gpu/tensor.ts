@@ -45,10 +45,10 @@ export class Tensor {
   }
 
   /**
-   * The elements as far as the CPU knows them: small parameters, such as V-scale's constants, are checked against them
-   * before anything is enqueued. They are known of a tensor, or a slice of one, that has at most 4,096 elements and was
-   * last written by `gpu.tensor` or `write`; undefined once a plan has written any part of it, or `buffer` or `binding`
-   * have been handed out.
+   * The elements as far as the CPU knows them: small parameters, such as V-scale's constants, are
+   * checked against them before anything is enqueued. They are known of a tensor, or a slice of
+   * one, that has at most 4,096 elements and was last written by `gpu.tensor` or `write`; undefined
+   * once a plan has written any part of it, or `buffer` or `binding` have been handed out.
    *
    * @returns a copy of the elements
    */
@@ -71,7 +71,10 @@ export class Tensor {
     return this.#disposed || this.#gpu.disposed || (this.#part?.whole.disposed ?? false);
   }
 
-  /** True once the memory is gone: of a slice, once the tensor that it is a part of has been disposed of. */
+  /**
+   * True once the memory is gone: of a slice, once the tensor that it is a part of has been
+   * disposed of.
+   */
   get freed(): boolean {
     return this.#whole.#disposed || this.#gpu.disposed;
   }
@@ -97,9 +100,11 @@ export class Tensor {
   }
 
   /**
-   * The GPU buffer with the elements, for those who call the device themselves. A `Plan` takes the tensor itself.
+   * The GPU buffer with the elements, for those who call the device themselves. A `Plan` takes the
+   * tensor itself.
    *
-   * @throws {TypeError} if the tensor has been disposed of, or is a slice that does not begin where its buffer does
+   * @throws {TypeError} if the tensor has been disposed of, or is a slice that does not begin where
+   *   its buffer does
    */
   get buffer(): GPUBuffer {
     if (this.disposed) throw new TypeError("Cannot use the tensor: it has been disposed of");
@@ -111,10 +116,12 @@ export class Tensor {
   }
 
   /**
-   * The elements as a storage binding, for those who make bind groups themselves: of a slice its part of the buffer. A
-   * `Plan` takes the tensor itself, and copies a slice that begins where no binding can.
+   * The elements as a storage binding, for those who make bind groups themselves: of a slice its
+   * part of the buffer. A `Plan` takes the tensor itself, and copies a slice that begins where no
+   * binding can.
    *
-   * @throws {TypeError} if the tensor has been disposed of, or is a slice that begins where no binding can
+   * @throws {TypeError} if the tensor has been disposed of, or is a slice that begins where no
+   *   binding can
    */
   get binding(): GPUBuffer | GPUBufferBinding {
     if (this.#part === undefined) return this.buffer;
@@ -131,15 +138,18 @@ export class Tensor {
   }
 
   /**
-   * Neighboring elements as a tensor of their own, in the same memory. Disposing of it frees nothing.
+   * Neighboring elements as a tensor of their own, in the same memory. Disposing of it frees
+   * nothing.
    *
-   * Every operator takes slices, with the same results as of separate tensors. WebGPU binds a slice as it lies if it
-   * begins at a multiple of `minStorageBufferOffsetAlignment` bytes (256 at most) and the same dispatch writes no
-   * other part of the tensor; else the plan copies it, which costs time and memory.
+   * Every operator takes slices, with the same results as of separate tensors. WebGPU binds a slice
+   * as it lies if it begins at a multiple of `minStorageBufferOffsetAlignment` bytes (256 at most)
+   * and the same dispatch writes no other part of the tensor; else the plan copies it, which costs
+   * time and memory.
    *
    * @param start the first element, counted from 0
    * @param shape the slice's shape, whose elements lie within this tensor
-   * @throws {TypeError} if the tensor has been disposed of, or `shape` is not a list of positive integers
+   * @throws {TypeError} if the tensor has been disposed of, or `shape` is not a list of positive
+   *   integers
    * @throws {RangeError} if the elements are not all within this tensor
    *
    * @example
@@ -191,10 +201,12 @@ export class Tensor {
   }
 
   /**
-   * Overwrites the elements. Work enqueued before still sees the old ones, work enqueued from now on the new.
+   * Overwrites the elements. Work enqueued before still sees the old ones, work enqueued from now
+   * on the new.
    *
    * @param data as many numbers as the tensor has elements, row-major
-   * @throws {TypeError} if the tensor has been disposed of, or `data` is no Float32Array of its length
+   * @throws {TypeError} if the tensor has been disposed of, or `data` is no Float32Array of its
+   *   length
    *
    * @example
    * ```ts

@@ -2,8 +2,8 @@
 import type { BufferOwner } from "./owner.ts";
 
 /**
- * Spreads a count of workgroups over two dimensions, since one holds 65,535 at most. The kernel takes
- * y * num_workgroups.x + x and leaves where that is too large.
+ * Spreads a count of workgroups over two dimensions, since one holds 65,535 at most. The kernel
+ * takes y * num_workgroups.x + x and leaves where that is too large.
  *
  * @param gpu the GPU to dispatch on
  * @param count workgroups needed

@@ -1,3 +1,4 @@
+/** Fused causal attention, forward and backward, with V-scale on the value path. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -33,14 +34,17 @@ export interface AttentionForwardOptions {
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
   /**
-   * The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known.
+   * The name of one of the operator's variants. Default: the fastest known for this adapter and
+   * shape.
    *
-   * Those that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32: half the workgroup memory, on
-   * every adapter; neither a default nor tuning takes them. They round query and key, which moves a logit by
-   * 2⁻¹⁰ · scale · Σ|q k| at most, and the softmax's weights by 2⁻¹¹ of each (twice that on adapters that do not round to
-   * the nearest). The backward rounds no `value` and no `outputGradient`, whose products cancel where a query attends to
-   * one key, and scales each row of weights and of gradients of logits by a power of two first: a gradient of 10⁻⁹ keeps
-   * as many digits as one of 1. Queries and keys must stay below 65,504; logits of hundreds want another kernel.
+   * Those that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32: half the
+   * workgroup memory, on every adapter; neither a default nor tuning takes them. They round query
+   * and key, which moves a logit by 2⁻¹⁰ · scale · Σ|q k| at most, and the softmax's weights by
+   * 2⁻¹¹ of each (twice that on adapters that do not round to the nearest). The backward rounds no
+   * `value` and no `outputGradient`, whose products cancel where a query attends to one key, and
+   * scales each row of weights and of gradients of logits by a power of two first: a gradient of
+   * 10⁻⁹ keeps as many digits as one of 1. Queries and keys must stay below 65,504; logits of
+   * hundreds want another kernel.
    */
   readonly variant?: string;
 }
@@ -127,15 +131,15 @@ export function planAttentionForward(
 }
 
 /**
- * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`:
- * `y_t = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` in place of `v_j`. Query head h reads key and value
- * head `floor(h / (Hq / Hkv))`. No matrix of T × T numbers is stored.
+ * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`: `y_t
+ * = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` in place of `v_j`. Query head h reads key and
+ * value head `floor(h / (Hq / Hkv))`. No matrix of T × T numbers is stored.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D], D a multiple of 4 up to 256; `scale`
- *   (default 1/√D); `vScale` { constant [Hkv], mode }
+ * @param options `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D], D a multiple of 4 up to
+ *   256; `scale` (default 1/√D); `vScale` { constant [Hkv], mode }
  * @returns `output` [B, Hq, T, D], `logSumExp` [B, Hq, T]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong values, or sizes beyond the adapter
@@ -217,10 +221,11 @@ export function planAttentionBackward(
 }
 
 /**
- * The gradients of {@linkcode attentionForward}, with the probabilities recomputed from `logSumExp`. With `g` the
- * outputGradient and `D_t = ⟨g_t, y_t⟩`: `∂L/∂v_s = Σ_{t≥s} a_ts g_t`, `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`,
- * `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`, `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`. With V-scale the value gradient passes
- * through φ's Jacobian and `constantGradient` is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
+ * The gradients of {@linkcode attentionForward}, with the probabilities recomputed from
+ * `logSumExp`. With `g` the outputGradient and `D_t = ⟨g_t, y_t⟩`: `∂L/∂v_s = Σ_{t≥s} a_ts g_t`,
+ * `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`, `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`, `∂L/∂k_j = scale Σ_t
+ * ∂L/∂z_tj q_t`. With V-scale the value gradient passes through φ's Jacobian and `constantGradient`
+ * is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
  *
  * Extra memory is linear in T, and the same input gives the same bits on one adapter.
  *
@@ -228,8 +233,8 @@ export function planAttentionBackward(
  *
  * @param gpu the GPU that holds the tensors
  * @param options the forward's arguments and results, and `outputGradient` [B, Hq, T, D]
- * @returns `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D], with V-scale also
- *   `constantGradient` [Hkv]; enqueued, not waited for
+ * @returns `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D], with
+ *   V-scale also `constantGradient` [Hkv]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong values, or sizes beyond the adapter
  *

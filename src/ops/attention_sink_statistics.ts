@@ -1,3 +1,4 @@
+/** Sink strength: how much attention one key position receives. */
 import sinkStatisticsSource from "../../kernels/attention/sink_statistics.wgsl" with {
   type: "text",
 };
@@ -19,7 +20,10 @@ export interface AttentionSinkStatisticsOptions {
   readonly logSumExp: Tensor;
   /** s, the key position looked at. Default: 0. */
   readonly position?: number;
-  /** T_ε, the queries that the score averages over; fewer where the sequence ends before. Default: 64. */
+  /**
+   * T_ε, the queries that the score averages over; fewer where the sequence ends before. Default:
+   * 64.
+   */
   readonly window?: number;
   /** As given to the forward. Default: 1/√D. */
   readonly scale?: number;
@@ -106,14 +110,14 @@ export function planAttentionSinkStatistics(
 
 /**
  * How much of an attention sink a key position is, per query head, without the attention matrix:
- * `M_s = Σ_{t≥s} a_ts`, `S_s = Σ_{t≥s} a_ts²`, and the sink score `α_s`, the mean of `a_ts` over a window of
- * queries from s on.
+ * `M_s = Σ_{t≥s} a_ts`, `S_s = Σ_{t≥s} a_ts²`, and the sink score `α_s`, the mean of `a_ts` over a
+ * window of queries from s on.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771; Gu et al., arXiv 2410.10781 (the score).
  *
  * @param gpu the GPU that holds the tensors
- * @param options `query` [B, Hq, T, D], `key` [B, Hkv, T, D], `logSumExp` [B, Hq, T], `position` (default 0),
- *   `window` (default 64), `scale` (default 1/√D)
+ * @param options `query` [B, Hq, T, D], `key` [B, Hkv, T, D], `logSumExp` [B, Hq, T], `position`
+ *   (default 0), `window` (default 64), `scale` (default 1/√D)
  * @returns `mass`, `secondMoment` and `score`, each [B, Hq]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong values, or sizes beyond the adapter

@@ -1,3 +1,4 @@
+/** The matrix product, batched, with either operand transposed. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -22,7 +23,8 @@ export interface MatmulResult {
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the adapter
+ * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the
+ *   adapter
  *
  * @example
  * ```ts
@@ -63,23 +65,25 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
 }
 
 /**
- * The matrix product `product[…][m][n] = Σ_k left[…](m, k) right[…](k, n)`, batched over equal leading dimensions.
- * Either operand may be stored transposed. A right operand without leading dimensions, such as a weight matrix, is
- * shared by all batches of the left one.
+ * The matrix product `product[…][m][n] = Σ_k left[…](m, k) right[…](k, n)`, batched over equal
+ * leading dimensions. Either operand may be stored transposed. A right operand without leading
+ * dimensions, such as a weight matrix, is shared by all batches of the left one.
  *
- * Its gradients are matrix products again: with `g` the loss's gradient by the product, the left operand's is
- * `matmul(g, right, transposeRight)` and the right operand's `matmul(left, g, transposeLeft)`. The gradient of a
- * shared right operand is a sum over all batches too: give `left` and `g` as tensors of shape [B·M, K] and [B·M, N].
+ * Its gradients are matrix products again: with `g` the loss's gradient by the product, the left
+ * operand's is `matmul(g, right, transposeRight)` and the right operand's `matmul(left, g,
+ * transposeLeft)`. The gradient of a shared right operand is a sum over all batches too: give
+ * `left` and `g` as tensors of shape [B·M, K] and [B·M, N].
  *
- * The same input gives the same bits on one adapter. A NaN or an infinity reaches no other row or column of the product
- * than its own.
+ * The same input gives the same bits on one adapter. A NaN or an infinity reaches no other row or
+ * column of the product than its own.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `left` [..., M, K] or, with `transposeLeft`, [..., K, M]; `right` [..., K, N] or, with
- *   `transposeRight`, [..., N, K], with the same leading dimensions or none; `variant`
+ * @param options `left` [..., M, K] or, with `transposeLeft`, [..., K, M]; `right` [..., K, N] or,
+ *   with `transposeRight`, [..., N, K], with the same leading dimensions or none; `variant`
  * @returns `product` [..., M, N]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the adapter
+ * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the
+ *   adapter
  *
  * @example
  * ```ts

@@ -1,3 +1,4 @@
+/** `openGpu` with the choices that tuning made for the adapter. */
 import { openGpu as openAdapter } from "../gpu/open_gpu.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { applyTuning } from "./tuning/choices.ts";
@@ -9,13 +10,13 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
 /**
  * Finds a GPU, checks that it computes right, and opens it.
  *
- * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64 Linux, fetches
- * SwiftShader once (which needs the permissions that the project's tasks carry). With the environment variable
- * `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
+ * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
+ * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
+ * With the environment variable `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
  *
- * Where an operator has several kernels, calls run what suits this kind of adapter, or what `deno task tune` measured
- * to be the fastest on this very one; `gpu.variants` holds these choices. Kernels differ in the order of their sums,
- * and so in the last bits of their results.
+ * Where an operator has several variants, calls run what suits this kind of adapter, or what `deno
+ * task tune` measured to be the fastest on this very one; `gpu.variants` holds these choices.
+ * Variants differ in the order of their sums, and so in the last bits of their results.
  *
  * @param options which runtime and adapter, and whether tuned choices count; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done

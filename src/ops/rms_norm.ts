@@ -1,3 +1,4 @@
+/** RMSNorm, forward and backward. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -26,7 +27,10 @@ export interface RmsNormForwardOptions {
   readonly gain: Tensor;
   /** Added to the mean square; not negative. Default: 1e-5. */
   readonly epsilon?: number;
-  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  /**
+   * The name of one of the operator's variants. Default: the fastest known for this adapter and
+   * shape.
+   */
   readonly variant?: string;
 }
 
@@ -34,7 +38,10 @@ export interface RmsNormForwardOptions {
 export interface RmsNormForwardResult {
   /** Of the input's shape. */
   readonly output: Tensor;
-  /** `1 / sqrt(mean(x²) + epsilon)` of every row; the input's shape without its last dimension, `[1]` for one row. */
+  /**
+   * `1 / sqrt(mean(x²) + epsilon)` of every row; the input's shape without its last dimension,
+   * `[1]` for one row.
+   */
   readonly inverseRms: Tensor;
 }
 
@@ -50,7 +57,10 @@ export interface RmsNormBackwardOptions {
   readonly outputGradient: Tensor;
   /** Where the gain's gradient goes, `[d]`. Default: a new tensor. */
   readonly gainGradient?: Tensor;
-  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  /**
+   * The name of one of the operator's variants. Default: the fastest known for this adapter and
+   * shape.
+   */
   readonly variant?: string;
 }
 
@@ -63,7 +73,7 @@ export interface RmsNormBackwardResult {
 }
 
 interface Matrix extends RowShape {
-  /** The shape of one number a row. */
+  /** The shape of one number per row. */
   readonly rowShape: readonly number[];
 }
 
@@ -76,7 +86,7 @@ function checkInput(gpu: Gpu, operator: string, { input, gain }: RmsNormForwardO
   return { rows: elementCount(leading), columns, rowShape: leading.length > 0 ? leading : [1] };
 }
 
-// Square, sum, and two multiplications an element; the input, gain, output and one number a row.
+// Square, sum, and two multiplications per element; the input, gain, output and one number per row.
 function forwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 4 * rows * columns, bytes: 4 * (2 * rows * columns + columns + rows) };
 }
@@ -222,10 +232,11 @@ export function planRmsNormBackward(
 }
 
 /**
- * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`, `r = rms(x)`:
- * `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
+ * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`, `r =
+ * rms(x)`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
  *
- * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv 2603.17771.
+ * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv
+ * 2603.17771.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` [rows…, d], `gain` [d], `inverseRms` [rows…], `outputGradient` [rows…, d]

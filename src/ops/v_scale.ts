@@ -1,3 +1,4 @@
+/** V-scale by itself, forward and backward; within attention it is fused. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -23,9 +24,12 @@ import { chooseVariant } from "./shared/variants.ts";
 export interface VScaleForwardOptions {
   /** `[B, Hkv, T, D]` */
   readonly value: Tensor;
-  /** C, one positive number a head: `[Hkv]`. */
+  /** C, one positive number per head: `[Hkv]`. */
   readonly constant: Tensor;
-  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  /**
+   * The name of one of the operator's variants. Default: the fastest known for this adapter and
+   * shape.
+   */
   readonly variant?: string;
 }
 
@@ -197,7 +201,7 @@ export function planVScaleBackward(
     shape,
     wanted: options.variant,
   });
-  // Every variant needs 8 bytes a row; refused here, before any buffer is made.
+  // Every variant needs 8 bytes per row; refused here, before any buffer is made.
   gpu.checkSize(operator, 8 * shape.rows);
   const outputs = emptyTensors(gpu, operator, {
     valueGradient: value.shape,
@@ -213,8 +217,8 @@ export function planVScaleBackward(
 }
 
 /**
- * The gradients of {@linkcode vScaleForward}. With `u` the scaledValueGradient, `r = ‖v‖²` and `φ = r/(r + C)`:
- * `∂L/∂v = φ u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`.
+ * The gradients of {@linkcode vScaleForward}. With `u` the scaledValueGradient, `r = ‖v‖²` and `φ =
+ * r/(r + C)`: `∂L/∂v = φ u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *

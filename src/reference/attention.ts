@@ -9,9 +9,9 @@
  *     ∂L/∂v_j = Σ_t a_tj g_t    ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)
  *     ∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j    ∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t
  *
- * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full" v̂ = φ(‖v‖²) v
- * takes the place of v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂; in mode "backward-only" only the last
- * step happens: the valve acts on the gradient of the values and on nothing else.
+ * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full" v̂ =
+ * φ(‖v‖²) v takes the place of v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂; in mode "backward-only"
+ * only the last step happens: the valve acts on the gradient of the values and on nothing else.
  *
  * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D; arXiv 2603.17771 for
  * V-scale.

@@ -48,8 +48,8 @@ export function centralDifference(
  * The derivative of a function of one variable at 0 by Ridders' method: central differences at
  * steps that halve, extrapolated to step 0 in a Neville tableau. The entry with the smallest error
  * estimate wins; an entry's error is its distance from its two parents, and never less than what
- * rounding in f can do to it. All steps are tried: stopping at the first bad one, as is usual, fails
- * when the first step is too large.
+ * rounding in f can do to it. All steps are tried: stopping at the first bad one, as is usual,
+ * fails when the first step is too large.
  *
  * Source: Ridders, Advances in Engineering Software 4 (1982) 75–76.
  *

@@ -103,8 +103,9 @@ export function lambdaPerpendicular(r: number, constant: number): number {
 }
 
 /**
- * λ∥ = (r² + 3Cr)/(r + C)²: how much V-scale lets through of a gradient along its value. Its largest
- * value is 9/8, at r = 3C; it is never smaller than λ⊥, so it is the Jacobian's spectral norm.
+ * λ∥ = (r² + 3Cr)/(r + C)²: how much V-scale lets through of a gradient along its value. Its
+ * largest value is 9/8, at r = 3C; it is never smaller than λ⊥, so it is the Jacobian's spectral
+ * norm.
  *
  * @param r ‖v‖², at least 0.
  * @param constant C, positive.

@@ -1,7 +1,7 @@
 /**
- * A Llama-like model in float64: pre-norm decoder layers with RMSNorm, RoPE, causal attention, V-scale
- * and SwiGLU, the mean cross-entropy of the next tokens, and the loss's gradient by every parameter and
- * by every state that gradient sinks are measured at.
+ * A Llama-like model in float64: pre-norm decoder layers with RMSNorm, RoPE, causal attention,
+ * V-scale and SwiGLU, the mean cross-entropy of the next tokens, and the loss's gradient by every
+ * parameter and by every state that gradient sinks are measured at.
  *
  *     h̃ = RMSNorm(h)    h^½ = h + W_O attention(h̃)    h̃^½ = RMSNorm(h^½)    h′ = h^½ + W_down swiglu(h̃^½)
  *
@@ -33,8 +33,9 @@ export type { LlamaBatch, LlamaOptions } from "./llama/forward.ts";
 /** What {@linkcode llamaLoss} may be told beside that. */
 export interface LlamaLossOptions extends LlamaOptions {
   /**
-   * For `backward-only` V-scale: the values v of each layer that sg() holds fast. With them the values
-   * used are sg(v) + φ(v) − sg(φ(v)), whose derivative is the one that backward-only applies.
+   * For `backward-only` V-scale: the values v of each layer that sg() holds fast. With them the
+   * values used are sg(v) + φ(v) − sg(φ(v)), whose derivative is the one that backward-only
+   * applies.
    */
   readonly held?: readonly (Float64Array | undefined)[] | undefined;
 }
@@ -57,7 +58,8 @@ export interface LlamaResult {
  * @param options the model, its parameters and the tokens
  * @returns the mean cross-entropy in nats a token
  * @throws {TypeError} if a parameter is missing or has another length than the model gives it
- * @throws {RangeError} for a configuration that no model can have, or a token outside the vocabulary
+ * @throws {RangeError} for a configuration that no model can have, or a token outside the
+ *   vocabulary
  */
 export function llamaLoss(options: LlamaLossOptions): number {
   return new LlamaForward(options).forward(options.held).loss;
@@ -68,7 +70,8 @@ export function llamaLoss(options: LlamaLossOptions): number {
  *
  * @param options the model, its parameters and the tokens
  * @throws {TypeError} if a parameter is missing or has another length than the model gives it
- * @throws {RangeError} for a configuration that no model can have, or a token outside the vocabulary
+ * @throws {RangeError} for a configuration that no model can have, or a token outside the
+ *   vocabulary
  *
  * @example
  * ```ts

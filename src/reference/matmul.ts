@@ -3,7 +3,8 @@
  *
  *     product[…][m][n] = Σ_k left[…](m, k) right[…](k, n)
  *
- * Its gradients are matrix products again: with G = ∂L/∂product, ∂L/∂left = G rightᵀ and ∂L/∂right = leftᵀ G.
+ * Its gradients are matrix products again: with G = ∂L/∂product, ∂L/∂left = G rightᵀ and ∂L/∂right
+ * = leftᵀ G.
  */
 import { elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkShape, type Shaped, valueText } from "./validation.ts";
@@ -12,7 +13,10 @@ import { checkData, checkShape, type Shaped, valueText } from "./validation.ts";
 export interface MatmulOptions {
   /** [..., M, K], or [..., K, M] with `transposeLeft`. */
   readonly left: ReferenceTensor;
-  /** [..., K, N], or [..., N, K] with `transposeRight`; without leading dimensions it is shared by all batches. */
+  /**
+   * [..., K, N], or [..., N, K] with `transposeRight`; without leading dimensions it is shared by
+   * all batches.
+   */
   readonly right: ReferenceTensor;
   /** Whether the left operand is stored transposed. Default false. */
   readonly transposeLeft?: boolean | undefined;
@@ -90,8 +94,8 @@ export function checkMatmulShapes(
 /**
  * The matrix product, batched over leading dimensions.
  *
- * @param options left [..., M, K] (or [..., K, M]), right [..., K, N] (or [..., N, K]) with the same leading
- * dimensions or none, and whether either is stored transposed.
+ * @param options left [..., M, K] (or [..., K, M]), right [..., K, N] (or [..., N, K]) with the
+ * same leading dimensions or none, and whether either is stored transposed.
  * @returns product [..., M, N].
  * @throws {TypeError} If a shape does not fit, or a flag is no boolean.
  *

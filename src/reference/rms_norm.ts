@@ -26,13 +26,15 @@ export interface RmsNormBackwardOptions {
   readonly input: ReferenceTensor;
   /** γ: [d] */
   readonly gain: ReferenceTensor;
-  /** 1/r of each row, from the forward pass: the leading dimensions of the input, [1] without any. */
+  /**
+   * 1/r of each row, from the forward pass: the leading dimensions of the input, [1] without any.
+   */
   readonly inverseRms: ReferenceTensor;
   /** ∂L/∂y: [..., d] */
   readonly outputGradient: ReferenceTensor;
 }
 
-/** The shape of one number a row. */
+/** The shape of one number per row. */
 function leadingShape(shape: readonly number[]): readonly number[] {
   return shape.length === 1 ? [1] : shape.slice(0, -1);
 }

@@ -1,6 +1,7 @@
 /**
- * The argument checks that the float64 twin and the GPU's operators share: they look at shapes and numbers only, so
- * tensors of both kinds can be checked, and both report an error in the same words.
+ * The argument checks that the float64 twin and the GPU's operators share: they look at shapes and
+ * numbers only, so tensors of both kinds can be checked, and both report an error in the same
+ * words.
  */
 import { elementCount, type ReferenceTensor } from "./tensor.ts";
 

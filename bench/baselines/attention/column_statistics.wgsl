@@ -1,8 +1,9 @@
-// Naive attention-sink statistics: sums over one column of the weights matrix. Needs workgroup_sum.wgsl in front.
+// Naive attention-sink statistics: sums over one column of the weights matrix. Needs
+// workgroup_sum.wgsl in front.
 //
 //   mass = sum_{t>=s} a_ts        secondMoment = sum_{t>=s} a_ts²        score = mean of a_ts over s <= t < windowEnd
 //
-// One workgroup of 64 invocations a head, each taking every 64th row. One barrier.
+// One workgroup of 64 invocations per head, each taking every 64th row. One barrier.
 
 struct Parameters {
   sequenceLength: u32, // T

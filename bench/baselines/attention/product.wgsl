@@ -2,8 +2,8 @@
 //
 //   result_t = factor sum_{j<=t} matrix_tj rows_j
 //
-// One invocation a vec4f of a result row, 16 x 16 a workgroup; dispatch (ceil(D / 64), ceil(T / 16), B Hq).
-// No barriers.
+// One invocation a vec4f of a result row, 16 x 16 per workgroup; dispatch (ceil(D / 64), ceil(T /
+// 16), B Hq). No barriers.
 
 struct Parameters {
   queryHeads: u32, // Hq

@@ -1,8 +1,10 @@
-// Naive attention: the softmax of each row of scores, in place, and its logarithm of the sum of exponentials.
+// Naive attention: the softmax of each row of scores, in place, and its logarithm of the sum of
+// exponentials.
 //
 //   a_tj = exp(z_tj - max_t) / sum_j exp(z_tj - max_t)        logSumExp_t = max_t + log sum_j exp(z_tj - max_t)
 //
-// One workgroup of 64 invocations a row, each taking every 64th column up to the diagonal. Two barriers.
+// One workgroup of 64 invocations per row, each taking every 64th column up to the diagonal. Two
+// barriers.
 
 const LANES: u32 = 64u;
 

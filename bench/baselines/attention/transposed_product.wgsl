@@ -1,9 +1,10 @@
-// Naive attention backward: the product of a transposed causal matrix with rows of the query heads of a group.
+// Naive attention backward: the product of a transposed causal matrix with rows of the query heads
+// of a group.
 //
 //   result_j = factor sum over the group's query heads of  sum_{t>=j} matrix_tj rows_t
 //
-// One invocation a vec4f of a result row, 16 x 16 a workgroup; dispatch (ceil(D / 64), ceil(T / 16), B Hkv).
-// No barriers.
+// One invocation a vec4f of a result row, 16 x 16 per workgroup; dispatch (ceil(D / 64), ceil(T /
+// 16), B Hkv). No barriers.
 
 struct Parameters {
   queryHeads: u32, // Hq

@@ -1,7 +1,7 @@
-// Naive RMSNorm backward: the mean of the product of two matrices along each of their long rows. Needs
-// workgroup_sum.wgsl in front.
+// Naive RMSNorm backward: the mean of the product of two matrices along each of their long rows.
+// Needs workgroup_sum.wgsl in front.
 //
-// One workgroup of 64 invocations a row, each taking every 64th column. One barrier.
+// One workgroup of 64 invocations per row, each taking every 64th column. One barrier.
 
 struct Parameters {
   rows: u32,

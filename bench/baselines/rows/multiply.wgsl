@@ -1,6 +1,6 @@
 // The products of the elements of two matrices:  result[i] = a[i] b[i].
 //
-// One invocation an element, 64 a workgroup. No barriers.
+// One invocation per element, 64 per workgroup. No barriers.
 
 struct Parameters {
   elements: u32,

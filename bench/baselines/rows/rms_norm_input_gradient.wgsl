@@ -1,7 +1,7 @@
-// Naive RMSNorm backward, last step for the input:  dx = inverseRms (u - mean n),  with n = x inverseRms the normalized
-// input, u = gain g, and mean that of u n along the row.
+// Naive RMSNorm backward, last step for the input:  dx = inverseRms (u - mean n),  with n = x
+// inverseRms the normalized input, u = gain g, and mean that of u n along the row.
 //
-// One invocation an element, 64 a workgroup. No barriers.
+// One invocation per element, 64 per workgroup. No barriers.
 
 struct Parameters {
   elements: u32, // rows * d

@@ -1,8 +1,9 @@
-// Naive RMSNorm, first step: the inverse root mean square of each row. Needs workgroup_sum.wgsl in front.
+// Naive RMSNorm, first step: the inverse root mean square of each row. Needs workgroup_sum.wgsl in
+// front.
 //
 //   inverseRms = 1 / sqrt(mean(x²) + epsilon)
 //
-// One workgroup of 64 invocations a row, each taking every 64th column. One barrier.
+// One workgroup of 64 invocations per row, each taking every 64th column. One barrier.
 
 struct Parameters {
   rows: u32,

@@ -1,6 +1,6 @@
 // Naive V-scale, second step:  scaled value = r / (r + C) v,  with r = |v|² from memory.
 //
-// One invocation an element, 64 a workgroup. No barriers.
+// One invocation per element, 64 per workgroup. No barriers.
 
 struct Parameters {
   elements: u32, // B Hkv T D

@@ -1,7 +1,7 @@
-// Naive V-scale backward, the constant's part:  dC = -sum over batch and positions of  r / (r + C)² <v, u>.
-// Needs workgroup_sum.wgsl in front.
+// Naive V-scale backward, the constant's part:  dC = -sum over batch and positions of  r / (r + C)²
+// <v, u>. Needs workgroup_sum.wgsl in front.
 //
-// One workgroup of 64 invocations a head, each taking every 64th position. One barrier.
+// One workgroup of 64 invocations per head, each taking every 64th position. One barrier.
 
 struct Parameters {
   batches: u32, // B

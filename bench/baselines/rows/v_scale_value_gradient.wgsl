@@ -1,7 +1,7 @@
-// Naive V-scale backward, the value's part:  dv = r / (r + C) u + 2 C / (r + C)² <v, u> v,  with u the gradient of the
-// scaled value, and r = |v|² and <v, u> from memory.
+// Naive V-scale backward, the value's part:  dv = r / (r + C) u + 2 C / (r + C)² <v, u> v,  with u
+// the gradient of the scaled value, and r = |v|² and <v, u> from memory.
 //
-// One invocation an element, 64 a workgroup. No barriers.
+// One invocation per element, 64 per workgroup. No barriers.
 
 struct Parameters {
   elements: u32, // B Hkv T D

@@ -1,11 +1,12 @@
 /**
- * The tile of attention backward's panel kernels for adapters that compute on the CPU and have no subgroups, or narrow
- * ones.
+ * The tile of attention backward's panel kernels for adapters that compute on the CPU and have no
+ * subgroups, or narrow ones.
  *
- * Every invocation computes R rows of `groups` columns, `lanes` apart: all invocations of a workgroup read the same number
- * of the left operand and neighboring numbers of the right one, which some compilers turn into one load each. The products
- * of `step` inner indices are added to an accumulator in one statement, because carrying it around the loop costs more
- * than adding to it. No barrier, no workgroup memory.
+ * Every invocation computes R rows of `groups` columns, `lanes` apart: all invocations of a
+ * workgroup read the same number of the left operand and neighboring numbers of the right one,
+ * which some compilers turn into one load each. The products of `step` inner indices are added to
+ * an accumulator in one statement, because carrying it around the loop costs more than adding to
+ * it. No barrier, no workgroup memory.
  */
 import { unroll } from "../../unroll.ts";
 
@@ -55,7 +56,10 @@ export function addProducts(
   }`;
 }
 
-/** The same for the one inner index k, for rows that see it; what a row does not see is never multiplied in. */
+/**
+ * The same for the one inner index k, for rows that see it; what a row does not see is never
+ * multiplied in.
+ */
 export function addSeen(
   { rows, groups }: PanelBarrierFreeOptions,
   { left, right, seen }: PanelOperands & { readonly seen: (row: number) => string },

@@ -1,12 +1,14 @@
 /**
- * Attention backward in panels, first step, for adapters that compute on the CPU and have no subgroups, or narrow ones: the
- * formulas of attention/panels/fill_subgroup.wgsl.ts.
+ * Attention backward in panels, first step, for adapters that compute on the CPU and have no
+ * subgroups, or narrow ones: the formulas of attention/panels/fill_subgroup.wgsl.ts.
  *
- * The logits and the gradients of the weights are left in the panels first and then changed in their place, in a
- * rolled loop, because exponentials of all of a tile's numbers in registers take long to compile.
+ * The logits and the gradients of the weights are left in the panels first and then changed in
+ * their place, in a rolled loop, because exponentials of all of a tile's numbers in registers take
+ * long to compile.
  *
- * A logit is added up as attention/forward_barrier_free.wgsl.ts does it, so that its error cancels against logSumExp's:
- * where logits reach hundreds, another order takes the gradients' error from 5e-5 to 2e-4.
+ * A logit is added up as attention/forward_barrier_free.wgsl.ts does it, so that its error cancels
+ * against logSumExp's: where logits reach hundreds, another order takes the gradients' error from
+ * 5e-5 to 2e-4.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -48,9 +50,10 @@ function products(
 /**
  * Writes the kernel; needs not_a_number.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 outputGradient
- * [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T] of (r, C), read with V-scale "full"
- * only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles that have a visible pair, query heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
+ * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
+ * of (r, C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles
+ * that have a visible pair, query heads of the chunk).
  *
  * @param options the tile: lanes · groups = K, groups a multiple of 4
  * @returns WGSL
@@ -104,7 +107,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   for (var r = 0u; r < ROWS; r++) {
     let exists = firstRow + r < length; // queries past the end are the last one with weight 0
     let statistics = rowStatistics[queryHead * length + min(firstRow + r, length - 1u)];
-    // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal sums.
+    // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
+    // sums.
     let scale = select(parameters.scale, 0.0, firstRow + r == 0u);
     let place = panelRow + r * KEYS;
     ${

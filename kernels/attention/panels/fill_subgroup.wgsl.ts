@@ -1,5 +1,6 @@
 /**
- * Attention backward in panels, first step: the probabilities and the logits' gradients of a chunk of the keys, in base 2.
+ * Attention backward in panels, first step: the probabilities and the logits' gradients of a chunk
+ * of the keys, in base 2.
  *
  *   P_tj = exp2(log2 e (scale ⟨q_t, k_j⟩ − L_t))      dS_tj = scale P_tj (f_j ⟨g_t, v_j⟩ − D_t)
  *
@@ -35,9 +36,10 @@ function products(name: string, left: string, right: string): string {
 /**
  * Writes the kernel; needs not_a_number.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 outputGradient
- * [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T] of (r, C), read with V-scale "full"
- * only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles that have a visible pair, query heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
+ * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
+ * of (r, C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles
+ * that have a visible pair, query heads of the chunk).
  *
  * @returns WGSL, for the feature `subgroups`
  */
@@ -92,7 +94,8 @@ fn main(
   probability[panelRow + ${r * PANEL_VECTORS}u] = weight${r};`)
   }
   ${products("weightGradient", "outputGradient", "value")}
-  // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal sums.
+  // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
+  // sums.
   let firstScale = select(parameters.scale, 0.0, place.firstRow == 0u);
   ${
     eachRow((r) => `

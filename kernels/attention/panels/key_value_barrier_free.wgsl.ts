@@ -1,6 +1,6 @@
 /**
- * Attention backward in panels, second step, for adapters that compute on the CPU and have no subgroups, or narrow ones: as
- * attention/panels/key_value_subgroup.wgsl.ts.
+ * Attention backward in panels, second step, for adapters that compute on the CPU and have no
+ * subgroups, or narrow ones: as attention/panels/key_value_subgroup.wgsl.ts.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -17,8 +17,9 @@ import { unroll } from "../../unroll.ts";
 /**
  * Writes the kernel.
  *
- * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the outputGradient; 3 gradient
- * [B, Hkv, T, D]. Dispatch: (tiles of R keys of the chunk, ⌈D / (lanes · groups)⌉, key and value heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the
+ * outputGradient; 3 gradient [B, Hkv, T, D]. Dispatch: (tiles of R keys of the chunk, ⌈D / (lanes ·
+ * groups)⌉, key and value heads of the chunk).
  *
  * @param options the tile
  * @returns WGSL

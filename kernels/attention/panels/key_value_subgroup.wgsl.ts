@@ -1,6 +1,7 @@
 /**
- * Attention backward in panels, second step: the gradients of a chunk's keys, Σ_t dS_tj q_t, or of its values,
- * Σ_t P_tj g_t, over all query heads of the group. One kernel for both. See attention/panels/panel.ts for how panels lie.
+ * Attention backward in panels, second step: the gradients of a chunk's keys, Σ_t dS_tj q_t, or of
+ * its values, Σ_t P_tj g_t, over all query heads of the group. One kernel for both. See
+ * attention/panels/panel.ts for how panels lie.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -18,8 +19,9 @@ import { unroll } from "../../unroll.ts";
 /**
  * Writes the kernel.
  *
- * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the outputGradient; 3 gradient
- * [B, Hkv, T, D]. Dispatch: (W, ⌈D / 32⌉, key and value heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the
+ * outputGradient; 3 gradient [B, Hkv, T, D]. Dispatch: (W, ⌈D / 32⌉, key and value heads of the
+ * chunk).
  *
  * @returns WGSL, for the feature `subgroups`
  */
@@ -50,8 +52,8 @@ fn main(
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
     let panelRow = (head * parameters.tiles + workgroup.x) * tilesOfRows() * (ROWS * KEYS / 4u) + lane;
-    // The queries of the diagonal tile, which not all keys are seen by. Past the end they are the last one, with weight 0,
-    // which sees all keys.
+    // The queries of the diagonal tile, which not all keys are seen by. Past the end they are the
+    // last one, with weight 0, which sees all keys.
     for (var k = firstKey; k < firstKey + ROWS; k += 4u) {
       ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u >= firstKey + ${r}u`)}

@@ -1,12 +1,14 @@
 /**
- * What attention backward's panel kernels have in common. A panel holds one number for each pair of a query and a key of
- * a chunk of the keys, for some heads: the probabilities P, or the logits' gradients dS. So each of them is computed
- * once, and the five products of a backward pass are five matrix products.
+ * What attention backward's panel kernels have in common. A panel holds one number for each pair of
+ * a query and a key of a chunk of the keys, for some heads: the probabilities P, or the logits'
+ * gradients dS. So each of them is computed once, and the five products of a backward pass are five
+ * matrix products.
  *
- * A chunk is a range of W tiles of K keys. A panel is stored as [heads of the chunk, W, T, K], T up to whole tiles of R
- * queries: a tile's rows follow one another, so that whoever walks along the queries reads one run of memory. Queries past
- * the end have probability 0. Pairs of a query with a later key hold anything in a tile that the diagonal goes through, and
- * those who read it leave them out; tiles of nothing but such pairs are neither written nor read.
+ * A chunk is a range of W tiles of K keys. A panel is stored as [heads of the chunk, W, T, K], T up
+ * to whole tiles of R queries: a tile's rows follow one another, so that a walk along the queries
+ * reads one run of memory. Queries past the end have probability 0. On diagonal tiles, entries
+ * above the diagonal are undefined and readers skip them; tiles wholly above it are never written
+ * or read.
  */
 
 /** Sides of the tiles that panels are made of. */
@@ -56,7 +58,8 @@ fn panelStart(head: u32, tile: u32, row: u32) -> u32 {
   return (head * parameters.tiles + tile) * panelStride() + row * KEYS;
 }
 
-// A workgroup's tile of a panel. They are counted down from the diagonal, one tile of keys after the other.
+// A workgroup's tile of a panel. They are counted down from the diagonal, one tile of keys after
+// the other.
 struct Place {
   tile: u32, // of keys, counted from the chunk's first
   firstKey: u32,

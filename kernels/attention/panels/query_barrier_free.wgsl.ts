@@ -1,6 +1,6 @@
 /**
- * Attention backward in panels, third step, for adapters that compute on the CPU and have no subgroups, or narrow ones: as
- * attention/panels/query_subgroup.wgsl.ts.
+ * Attention backward in panels, third step, for adapters that compute on the CPU and have no
+ * subgroups, or narrow ones: as attention/panels/query_subgroup.wgsl.ts.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -17,8 +17,9 @@ import { unroll } from "../../unroll.ts";
 /**
  * Writes the kernel.
  *
- * Bindings: 0 uniform parameters; 1 panel of dS; 2 key [B, Hkv, T, D]; 3 queryGradient [B, Hq, T, D]. Dispatch: (tiles of R
- * queries from the chunk's first key on, ⌈D / (lanes · groups)⌉, query heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 panel of dS; 2 key [B, Hkv, T, D]; 3 queryGradient [B, Hq, T,
+ * D]. Dispatch: (tiles of R queries from the chunk's first key on, ⌈D / (lanes · groups)⌉, query
+ * heads of the chunk).
  *
  * @param options the tile
  * @returns WGSL
@@ -68,7 +69,8 @@ fn main(
   if (firstKey > 0u) {
     ${unroll(groups, (g) => rowsOf(g, (r, place) => `sum${r}_${g} = ${place};`))}
   }
-  // Keys, counted from the chunk's first, that all rows see; then those of the diagonal tile, if it is in this chunk.
+  // Keys, counted from the chunk's first, that all rows see; then those of the diagonal tile, if it
+  // is in this chunk.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += ${step}u) {
     ${panelStep}

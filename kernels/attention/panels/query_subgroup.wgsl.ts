@@ -1,7 +1,7 @@
 /**
- * Attention backward in panels, third step: what a chunk's keys add to queryGradient, Σ_j dS_tj k_j. The first chunk
- * writes, the others add, one after the other, so that no sum needs atomics. See attention/panels/panel.ts for how panels
- * lie.
+ * Attention backward in panels, third step: what a chunk's keys add to queryGradient, Σ_j dS_tj
+ * k_j. The first chunk writes, the others add, one after the other, so that no sum needs atomics.
+ * See attention/panels/panel.ts for how panels lie.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -19,8 +19,9 @@ import { unroll } from "../../unroll.ts";
 /**
  * Writes the kernel.
  *
- * Bindings: 0 uniform parameters; 1 panel of dS; 2 key [B, Hkv, T, D]; 3 queryGradient [B, Hq, T, D]. Dispatch: (tiles of
- * queries from the chunk's first key on, ⌈D / 32⌉, query heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 panel of dS; 2 key [B, Hkv, T, D]; 3 queryGradient [B, Hq, T,
+ * D]. Dispatch: (tiles of queries from the chunk's first key on, ⌈D / 32⌉, query heads of the
+ * chunk).
  *
  * @returns WGSL, for the feature `subgroups`
  */
@@ -59,7 +60,8 @@ fn main(
   if (firstKey > 0u) {
     ${eachRow((r) => `sum${r} = queryGradient[${place(r)}];`)}
   }
-  // Keys, counted from the chunk's first, that all rows see; then those of the diagonal tile, if it is in this chunk.
+  // Keys, counted from the chunk's first, that all rows see; then those of the diagonal tile, if it
+  // is in this chunk.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += 4u) {
     ${loads}

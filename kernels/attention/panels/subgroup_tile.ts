@@ -1,10 +1,12 @@
 /**
- * The tile of attention backward's panel kernels for adapters that compute on the CPU and have subgroups of 8 lanes.
+ * The tile of attention backward's panel kernels for adapters that compute on the CPU and have
+ * subgroups of 8 lanes.
  *
- * One subgroup is a workgroup and computes 32 × 32 numbers: one vec4f of each of 32 rows a lane. Each number of the left
- * operand is loaded by one lane and broadcast from there. The inner length goes in steps of four, whose products are
- * added to an accumulator in one statement, because carrying an accumulator around the loop costs more than adding to
- * it. No barrier, no workgroup memory.
+ * One subgroup is a workgroup and computes 32 × 32 numbers: one vec4f of each of 32 rows per lane.
+ * Each number of the left operand is loaded by one lane and broadcast from there. The inner length
+ * goes in steps of four, whose products are added to an accumulator in one statement, because
+ * carrying an accumulator around the loop costs more than adding to it. No barrier, no workgroup
+ * memory.
  */
 import type { PanelTile } from "./panel.ts";
 import { unroll } from "../../unroll.ts";
@@ -39,7 +41,10 @@ export interface LeftLoads {
   readonly number: (row: number, u: number) => string;
 }
 
-/** Left rows that are contiguous along the inner length: lane l reads rows l, l + 8, …, at the vec4f `index`. */
+/**
+ * Left rows that are contiguous along the inner length: lane l reads rows l, l + 8, …, at the vec4f
+ * `index`.
+ */
 export function leftAlongInner(buffer: string, index: (group: number) => string): LeftLoads {
   return {
     loads: unroll(4, (j) => `let left${j} = ${buffer}[${index(j)}];`),
@@ -48,7 +53,10 @@ export function leftAlongInner(buffer: string, index: (group: number) => string)
   };
 }
 
-/** Left rows that are contiguous across: lane l reads rows 4 l to 4 l + 3 of the inner index k + u, at the vec4f `index`. */
+/**
+ * Left rows that are contiguous across: lane l reads rows 4 l to 4 l + 3 of the inner index k + u,
+ * at the vec4f `index`.
+ */
 export function leftAcross(buffer: string, index: (u: number) => string): LeftLoads {
   return {
     loads: unroll(4, (u) => `let left${u} = ${buffer}[${index(u)}];`),
@@ -61,8 +69,8 @@ export function leftAcross(buffer: string, index: (u: number) => string): LeftLo
  *
  * @param name the accumulators' name
  * @param left the left operand's numbers
- * @param seen whether a row sees the inner index k + u; what it does not see is never multiplied in. All see all if not
- *   given
+ * @param seen whether a row sees the inner index k + u; what it does not see is never multiplied
+ *   in. All see all if not given
  */
 export function addProducts(
   name: string,

@@ -1,10 +1,10 @@
-// Attention backward in panels, last step, with V-scale: takes the gradient u of the scaled values through the valve, in
-// place. With (r, C) and phi = r / (r + C), per row:
+// Attention backward in panels, last step, with V-scale: takes the gradient u of the scaled values
+// through the valve, in place. With (r, C) and phi = r / (r + C), per row:
 //
 //   dv = phi u + 2 C / (r + C)² <v, u> v          valve: in (r, C), out (term of dC, 0)
 //
-// v_scale/constant_gradient.wgsl sums the terms, - r / (r + C)² <v, u>. One invocation a row of the B Hkv T rows, 64 a
-// workgroup. No barriers.
+// v_scale/constant_gradient.wgsl sums the terms, - r / (r + C)² <v, u>. One invocation for each of
+// the B Hkv T rows, 64 per workgroup. No barriers.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771; J = phi I + 2 C / (r + C)² v vᵀ is symmetric.
 

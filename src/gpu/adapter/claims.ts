@@ -1,7 +1,7 @@
 /**
- * What an adapter claims, compared with what its kernels find: subgroups and their sizes, f16 storage, and the
- * invocations and memory of a workgroup. A feature whose claim is wrong is not used. (`GpuTimer` compares timestamps
- * with the host's clock.)
+ * What an adapter claims, compared with what its kernels find: subgroups and their sizes, f16
+ * storage, and the invocations and memory of a workgroup. A feature whose claim is wrong is not
+ * used. (`GpuTimer` compares timestamps with the host's clock.)
  */
 import halfSource from "../../../kernels/self_test/half.wgsl" with { type: "text" };
 import subgroupSource from "../../../kernels/self_test/subgroup.wgsl" with { type: "text" };
@@ -39,13 +39,19 @@ export const claimSources: ClaimSources = {
 /** The most that the kernels use of a workgroup. */
 const MOST_INVOCATIONS = 256;
 const MOST_MEMORY = 32 * 1024;
-/** Where it is the CPU's memory, which is there, and takes SwiftShader 12 s to compile the clearing of 32 KiB. */
+/**
+ * Where it is the CPU's memory, which is there, and takes SwiftShader 12 s to compile the clearing
+ * of 32 KiB.
+ */
 const SOFTWARE_MEMORY = 1024;
 
 /** The largest subgroup that WebGPU knows. */
 const LARGEST_SUBGROUP = 128;
 
-/** Normal numbers of f16, of every exponent and both signs: rounding moves them by 2⁻¹⁰ at most, in any direction. */
+/**
+ * Normal numbers of f16, of every exponent and both signs: rounding moves them by 2⁻¹⁰ at most, in
+ * any direction.
+ */
 const HALVES = Float32Array.from(
   { length: 64 },
   (_, i) => (i < 32 ? 1 : -1) * 2 ** (i % 30 - 14) * (1 + 0.95 * ((0.618 * i) % 1)),
@@ -175,8 +181,8 @@ function roundsHalves(result: Uint32Array | string): boolean {
   return stored.every((half, i) => Math.abs(half - HALVES[i]!) <= 2 ** -10 * Math.abs(HALVES[i]!));
 }
 
-// All in one submission: on Deno every wait for the GPU takes 10 ms. A trial that the device refuses has its reason in
-// place of numbers.
+// All in one submission: on Deno every wait for the GPU takes 10 ms. A trial that the device
+// refuses has its reason in place of numbers.
 async function runTrials(
   device: GPUDevice,
   trials: Readonly<Record<string, Trial>>,

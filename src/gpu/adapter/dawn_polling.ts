@@ -1,11 +1,13 @@
 /**
  * Waiting for Dawn without taking a processor core.
  *
- * While anything is pending, npm:webgpu asks Dawn for news in an endless loop of `setImmediate`. On an adapter that
- * computes on the CPU that loop takes a core away from the kernels.
+ * While anything is pending, npm:webgpu asks Dawn for news in an endless loop of `setImmediate`. On
+ * an adapter that computes on the CPU that loop takes a core away from the kernels.
  */
 
-/** The longest pause between two questions, in ms: about as late as the end of work is seen at most. */
+/**
+ * The longest pause between two questions, in ms: about as late as the end of work is seen at most.
+ */
 const LONGEST_PAUSE = 0.5;
 
 /** A pause is at most this share of the time waited so far, so that short work is not seen late. */
@@ -19,9 +21,10 @@ let paced = false;
 /**
  * Makes Dawn's polls in this realm wait for a growing while between two of them, asleep.
  *
- * Dawn's bindings look `setImmediate` up whenever they poll, and offer no other handle; it is replaced once, by a
- * function that passes on all callbacks but theirs. The wait blocks this thread for at most half a millisecond at a
- * time, which no timer of Deno's could keep to: the shortest takes 1 to 2 ms.
+ * Dawn's bindings look `setImmediate` up whenever they poll, and offer no other handle; it is
+ * replaced once, by a function that passes on all callbacks but theirs. The wait blocks this thread
+ * for at most half a millisecond at a time, which no timer of Deno's could keep to: the shortest
+ * takes 1 to 2 ms.
  */
 export function paceDawnPolling(): void {
   if (paced) return;
@@ -34,7 +37,8 @@ export function paceDawnPolling(): void {
 
   function setPacedImmediate(callback: Callback, ...given: unknown[]): unknown {
     if (given.length > 0 || !isBinding(callback)) return setImmediate(callback, ...given);
-    // A poll that asks for another goes on waiting; asked for from anywhere else, it is a new wait, and not put off.
+    // A poll that asks for another goes on waiting; asked for from anywhere else, it is a new wait,
+    // and not put off.
     if (!polling) waitingSince = performance.now();
     return setImmediate(() => {
       // Here and not before the call: what the poll before found has reached its promises by now.
@@ -68,7 +72,8 @@ export function pauseAfter(waited: number): number {
   return pause < SHORTEST_PAUSE ? 0 : pause;
 }
 
-// Functions made by native code have no text, and those of Dawn's polls no name; bound functions have one.
+// Functions made by native code have no text, and those of Dawn's polls no name; bound functions
+// have one.
 function isBinding(callback: unknown): boolean {
   return typeof callback === "function" && callback.name === "" &&
     /^function \(\) \{ \[native code\] \}$/.test(Function.prototype.toString.call(callback));

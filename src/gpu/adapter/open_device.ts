@@ -1,4 +1,7 @@
-/** From an adapter to an opened GPU: what is asked of the device, and the test that it must pass. Runs in browsers too. */
+/**
+ * From an adapter to an opened GPU: what is asked of the device, and the test that it must pass.
+ * Runs in browsers too.
+ */
 import type { FoundAdapter } from "./request.ts";
 import { Gpu } from "../gpu.ts";
 import { GpuError } from "../gpu_error.ts";
@@ -24,7 +27,8 @@ const wantedFeatures = ["timestamp-query", "shader-f16", "subgroups"];
 const examined = new Map<string, Promise<Truth>>();
 
 /**
- * Opens a device on an adapter and sees that it computes right. Features that the adapter claims falsely are left out.
+ * Opens a device on an adapter and sees that it computes right. Features that the adapter claims
+ * falsely are left out.
  *
  * @param found the adapter
  * @returns the opened GPU
@@ -66,7 +70,8 @@ async function requestDevice({ adapter, origin }: FoundAdapter): Promise<Request
   }
   let refusal: unknown;
   for (const requiredFeatures of subsets(offered)) {
-    // An adapter that refuses what it offers gets another chance with less, the last time with WebGPU's own limits.
+    // An adapter that refuses what it offers gets another chance with less, the last time with
+    // WebGPU's own limits.
     for (const limits of [requiredLimits, {}]) {
       try {
         const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });

@@ -1,9 +1,10 @@
 /**
  * Looks at the adapter that `navigator.gpu` would give, without committing this isolate to it.
  *
- * In Deno the first `requestAdapter` of an isolate pins the drivers for its lifetime: after a null, or after
- * a driver that miscomputes, there is no second try. So the first look is taken in a Worker. A Worker from
- * a `data:` URL needs no permission, but cannot import, so it is given `runSelfTest` as text.
+ * In Deno the first `requestAdapter` of an isolate pins the drivers for its lifetime: after a null,
+ * or after a driver that miscomputes, there is no second try. So the first look is taken in a
+ * Worker. A Worker from a `data:` URL needs no permission, but cannot import, so it is given
+ * `runSelfTest` as text.
  */
 import { runSelfTest, selfTestSource } from "./self_test.ts";
 

@@ -1,4 +1,7 @@
-/** Asking a runtime for an adapter. Runs in browsers too; searching a machine's drivers is for `adapter/search.ts`. */
+/**
+ * Asking a runtime for an adapter. Runs in browsers too; searching a machine's drivers is for
+ * `adapter/search.ts`.
+ */
 import type { Runtime } from "../gpu_info.ts";
 
 /** A WebGPU implementation ready to give adapters. */
@@ -71,7 +74,8 @@ export async function requestAdapter(
   const options = requestOptions(wish);
   let adapter = await origin.gpu.requestAdapter(options);
   if (adapter === null && options.forceFallbackAdapter) {
-    // Asked for a fallback first, Dawn looks for its own SwiftShader alone and passes over lavapipe.
+    // Asked for a fallback first, Dawn looks for its own SwiftShader alone and passes over
+    // lavapipe.
     const usual = await origin.gpu.requestAdapter();
     adapter = usual?.info.isFallbackAdapter ? usual : null;
   }

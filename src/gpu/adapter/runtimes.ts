@@ -5,7 +5,8 @@ import { paceDawnPolling } from "./dawn_polling.ts";
 const dawnEntries: GPU[] = [];
 
 /**
- * True if this process may change an environment variable. Without the permission drivers cannot be chosen.
+ * True if this process may change an environment variable. Without the permission drivers cannot be
+ * chosen.
  *
  * @param name the variable
  */
@@ -34,7 +35,8 @@ export async function denoRuntime(): Promise<RuntimeEntry> {
 }
 
 /**
- * Dawn, from npm:webgpu. A new entry object each time, so that drivers made known in between are found.
+ * Dawn, from npm:webgpu. A new entry object each time, so that drivers made known in between are
+ * found.
  *
  * @throws {Error} if the package cannot be loaded, or native code may not be (`--allow-ffi`)
  */

@@ -12,9 +12,10 @@ import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
 /**
  * The environment variable that, set to `embedded`, passes over the installed drivers.
  *
- * It is also set here when the embedded driver has been opened, for the other isolates of the process (`deno test
- * --parallel` has many). Drivers are the process's: their probes would find this one and take it for installed,
- * and it would be closed under them when the isolate that opened it ends. So each opens its own.
+ * It is also set here when the embedded driver has been opened, for the other isolates of the
+ * process (`deno test --parallel` has many). Drivers are the process's: their probes would find
+ * this one and take it for installed, and it would be closed under them when the isolate that
+ * opened it ends. So each opens its own.
  */
 const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
 
@@ -23,8 +24,8 @@ async function embeddedOnly(): Promise<boolean> {
 }
 
 /**
- * Finds an adapter: the machine's GPU; else an installed software driver that passes the self-test; else, on x64
- * Linux, the embedded SwiftShader, fetched once.
+ * Finds an adapter: the machine's GPU; else an installed software driver that passes the self-test;
+ * else, on x64 Linux, the embedded SwiftShader, fetched once.
  *
  * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
  * @returns the adapter, untested where `examine` says so
@@ -63,8 +64,8 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   );
 }
 
-// Looks before this isolate commits itself, where committing to the wrong drivers cannot be undone. The probe
-// runs on Deno's WebGPU, but drivers are the machine's: what it finds holds for Dawn too.
+// Looks before this isolate commits itself, where committing to the wrong drivers cannot be undone.
+// The probe runs on Deno's WebGPU, but drivers are the machine's: what it finds holds for Dawn too.
 async function worthRequesting({ wish, tried }: Search): Promise<boolean> {
   if (Deno.build.os !== "linux") return true;
   const probed = await probeAdapter(requestOptions(wish));

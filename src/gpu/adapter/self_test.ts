@@ -1,6 +1,6 @@
 /**
- * The test that every adapter must pass before its numbers are believed. `claims.ts` tests what an adapter may offer
- * beyond WebGPU's floor.
+ * The test that every adapter must pass before its numbers are believed. `claims.ts` tests what an
+ * adapter may offer beyond WebGPU's floor.
  *
  * `runSelfTest` refers to nothing outside itself, because it also runs, as text, in the Worker that
  * looks at an adapter before this isolate commits to it (see `adapter/probe.ts`).

@@ -20,9 +20,9 @@ export interface EmbeddedPackage {
 /**
  * The pinned package: SwiftShader as Chromium 133 ships it.
  *
- * Later versions of the package hide their files behind `exports`, so that nothing but their code can be
- * imported, and that code would have to run. On x64 the SwiftShader of 153.0.0 has the same features and
- * limits and runs equally fast.
+ * Later versions of the package hide their files behind `exports`, so that nothing but their code
+ * can be imported, and that code would have to run. On x64 the SwiftShader of 153.0.0 has the same
+ * features and limits and runs equally fast.
  */
 export const embeddedPackage: EmbeddedPackage = {
   specifier: "@sparticuz/chromium@133.0.0",
@@ -84,12 +84,14 @@ export async function verifySha256(
 /**
  * Picks the driver's files out of an unpacked tar archive.
  *
- * Names are compared whole, so an entry that climbs out of its folder, lies in a subfolder or is a link
- * is refused like any other that is not expected.
+ * Names are compared whole, so an entry that climbs out of its folder, lies in a subfolder or is a
+ * link is refused like any other that is not expected.
  *
  * @param tar the archive, not compressed
- * @returns the contents of the three files of {@linkcode driverFileHashes} by name; their hashes are not checked
- * @throws {Error} if the archive is damaged, holds an entry that is not expected, holds one twice, or lacks one
+ * @returns the contents of the three files of {@linkcode driverFileHashes} by name; their hashes
+ *   are not checked
+ * @throws {Error} if the archive is damaged, holds an entry that is not expected, holds one twice,
+ *   or lacks one
  */
 export async function readDriverTar(
   tar: Uint8Array<ArrayBuffer>,

@@ -9,7 +9,8 @@ export interface CacheVariables {
 }
 
 /**
- * The name of the driver's folder: it changes with the package's version and with the archive's contents.
+ * The name of the driver's folder: it changes with the package's version and with the archive's
+ * contents.
  *
  * @returns for example `swiftshader-133.0.0-8f60f16ff5f6`
  */

@@ -23,8 +23,8 @@ export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
  *
  * @param gpu the GPU to plan for
  * @param options of the plan
- * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written shares memory with
- *   something else
+ * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written
+ *   shares memory with something else
  * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
  */
 export function checkDispatches(gpu: BufferOwner, options: PlanOptions): CheckedDispatch[] {

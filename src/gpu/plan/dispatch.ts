@@ -22,13 +22,13 @@ export interface Dispatch {
   /** What to run. */
   readonly kernel: Kernel;
   /**
-   * The kernel's uniform parameters, in the order of its struct. They are always binding 0. An empty list for a kernel
-   * that declares no uniform.
+   * The kernel's uniform parameters, in the order of its struct. They are always binding 0. An
+   * empty list for a kernel that declares no uniform.
    */
   readonly parameters: readonly Scalar[];
   /**
-   * The kernel's storage buffers, bound from 1 on. A tensor can be a slice that begins anywhere: where WebGPU cannot
-   * bind it, the plan copies it.
+   * The kernel's storage buffers, bound from 1 on. A tensor can be a slice that begins anywhere:
+   * where WebGPU cannot bind it, the plan copies it.
    */
   readonly buffers: readonly Bound[];
   /** Workgroups in x, y and z. */
@@ -46,8 +46,9 @@ export interface PlanOptions {
   /** Buffers that the plan owns: freed when it is disposed of, or cannot be made. */
   readonly scratch?: readonly GPUBuffer[];
   /**
-   * The operator's arguments and results by name; lists and objects of tensors are searched, other values passed over.
-   * No tensor that the plan writes may share memory with another one. Default: only what one dispatch binds is compared.
+   * The operator's arguments and results by name; lists and objects of tensors are searched, other
+   * values passed over. No tensor that the plan writes may share memory with another one. Default:
+   * only what one dispatch binds is compared.
    */
   readonly tensors?: Readonly<Record<string, unknown>>;
 }

@@ -1,7 +1,8 @@
 /**
- * Slices that WebGPU cannot bind as they lie: those that begin between two multiples of the adapter's alignment, and
- * those that a dispatch reads while it writes another part of the same buffer. They are copied to a buffer of their own
- * before the dispatch, and back after it where the dispatch writes them.
+ * Slices that WebGPU cannot bind as they lie: those that begin between two multiples of the
+ * adapter's alignment, and those that a dispatch reads while it writes another part of the same
+ * buffer. They are copied to a buffer of their own before the dispatch, and back after it where the
+ * dispatch writes them.
  */
 import copySource from "../../../kernels/arithmetic/copy.wgsl" with { type: "text" };
 import type { BufferOwner, Scalar } from "../owner.ts";
@@ -75,7 +76,8 @@ export class Staging {
       }
       return { buffer: copy.buffer };
     });
-    // What was written makes copies of the same memory stale, but not the copy that it was written to.
+    // What was written makes copies of the same memory stale, but not the copy that it was written
+    // to.
     for (const { region } of bindings.filter(({ written }) => written)) {
       for (const copy of this.#copies) {
         if (!writtenCopies.has(copy) && commonBytes(copy.region, region) > 0) copy.fresh = false;

@@ -1,3 +1,4 @@
+/** AdamW: the optimizer step of one tensor. */
 import source from "../../../kernels/arithmetic/adamw.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -23,9 +24,14 @@ export interface AdamWOptions {
   readonly firstMoment: Tensor;
   /** v, changed in place: of the parameter's shape, zeros before the first step. */
   readonly secondMoment: Tensor;
-  /** `[3]`, written before every step: the learning rate, 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ), t counted from 1. */
+  /**
+   * `[3]`, written before every step: the learning rate, 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ), t counted
+   * from 1.
+   */
   readonly step: Tensor;
-  /** `[2]`, of `planGradientNorm`: the gradients' norm, and the factor that multiplies the gradient. */
+  /**
+   * `[2]`, of `planGradientNorm`: the gradients' norm, and the factor that multiplies the gradient.
+   */
   readonly clipping: Tensor;
   /** β₁, in [0, 1). */
   readonly beta1: number;
@@ -41,9 +47,9 @@ export interface AdamWOptions {
 const LEAST_EPSILON = 2 ** -40;
 
 /**
- * Prepares a step of AdamW on one tensor, in place. With g the gradient times the clipping factor, η the learning rate and
- * λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
- * `p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
+ * Prepares a step of AdamW on one tensor, in place. With g the gradient times the clipping factor,
+ * η the learning rate and λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `p
+ * ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
  *
  * Where `clipping` is not finite, as `planGradientNorm` leaves it after gradients with a NaN or an infinity, the step
  * changes nothing. Where g is above 1.8·10¹⁹, so that float32 does not hold its square, p, m and v become NaN.

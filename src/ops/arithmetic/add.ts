@@ -1,3 +1,4 @@
+/** Sums of tensors, into a new tensor or in place. */
 import accumulateSource from "../../../kernels/arithmetic/accumulate.wgsl" with { type: "text" };
 import addSource from "../../../kernels/arithmetic/add.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";

@@ -1,3 +1,4 @@
+/** Copies of neighboring elements from one tensor to another. */
 import copySource from "../../../kernels/arithmetic/copy.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";

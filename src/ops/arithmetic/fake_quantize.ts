@@ -1,3 +1,7 @@
+/**
+ * Rounding to INT8 and back, to see what quantization does to a model; and the magnitudes that it
+ * scales by.
+ */
 import absoluteMaximumSource from "../../../kernels/arithmetic/absolute_maximum.wgsl" with {
   type: "text",
 };
@@ -37,7 +41,9 @@ const fakeQuantizeRowsKernel: Kernel = {
 export interface FakeQuantizeOptions {
   /** `[…, d]` */
   readonly input: Tensor;
-  /** `[1]`: the magnitude that becomes 127, for the whole tensor. Default: each row's own largest. */
+  /**
+   * `[1]`: the magnitude that becomes 127, for the whole tensor. Default: each row's own largest.
+   */
   readonly maximum?: Tensor;
 }
 
@@ -51,7 +57,10 @@ export interface FakeQuantizeResult {
 export interface AbsoluteMaximumOptions {
   /** Any shape. */
   readonly input: Tensor;
-  /** `[1]`, not negative: what was found in other tensors before, changed in place. Default: a new tensor of 0. */
+  /**
+   * `[1]`, not negative: what was found in other tensors before, changed in place. Default: a new
+   * tensor of 0.
+   */
   readonly maximum?: Tensor;
 }
 
@@ -95,7 +104,8 @@ export function planFakeQuantize(
   const plan = new Plan(gpu, {
     operator,
     tensors: { input, maximum, ...outputs },
-    // An element: a quotient, a rounding, a clamp and a product; beside them the maximum where it is not given.
+    // An element: a quotient, a rounding, a clamp and a product; beside them the maximum where it
+    // is not given.
     cost: { flops: (maximum === undefined ? 5 : 4) * input.length, bytes: 8 * input.length },
     dispatches: [
       maximum === undefined
@@ -117,9 +127,9 @@ export function planFakeQuantize(
 }
 
 /**
- * What is left of numbers that go through symmetric INT8: `s clamp(round(x / s), −127, 127)` with `s = maximum / 127`,
- * in float32; halves round to even. With `maximum` one scale serves the whole tensor (static), without it
- * every row has its own (dynamic, per token).
+ * What is left of numbers that go through symmetric INT8: `s clamp(round(x / s), −127, 127)` with
+ * `s = maximum / 127`, in float32; halves round to even. With `maximum` one scale serves the whole
+ * tensor (static), without it every row has its own (dynamic, per token).
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` […, d], `maximum` [1]
@@ -141,8 +151,8 @@ export function fakeQuantize(gpu: Gpu, options: FakeQuantizeOptions): FakeQuanti
 }
 
 /**
- * Prepares the search for the largest magnitude of a tensor: `maximum ← max(maximum, max |x|)`, so that running it for many
- * tensors calibrates one scale for all of them.
+ * Prepares the search for the largest magnitude of a tensor: `maximum ← max(maximum, max |x|)`, so
+ * that running it for many tensors calibrates one scale for all of them.
  *
  * @param gpu the GPU that holds the tensors
  * @param options the tensor, and what was found before

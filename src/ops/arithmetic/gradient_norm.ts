@@ -1,3 +1,4 @@
+/** The norm of all gradients together, and the factor that clips it. */
 import normSource from "../../../kernels/arithmetic/norm.wgsl" with { type: "text" };
 import sumSquaresSource from "../../../kernels/arithmetic/sum_squares.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";

@@ -1,3 +1,4 @@
+/** The sum of a tensor's elements. */
 import sumSource from "../../../kernels/arithmetic/sum.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -61,8 +62,8 @@ export function planSum(gpu: Gpu, options: SumOptions): Planned<SumResult> {
 }
 
 /**
- * The sum of a tensor's elements, in a fixed order. Meant for thousands of numbers, such as the losses of a batch: one
- * workgroup adds them all.
+ * The sum of a tensor's elements, in a fixed order. Meant for thousands of numbers, such as the
+ * losses of a batch: one workgroup adds them all.
  *
  * @param gpu the GPU that holds the tensor
  * @param options `input` […], `factor` (default 1)

@@ -1,3 +1,14 @@
+/**
+ * The variants of attention backward.
+ *
+ * | variant               | for                   | why                                          |
+ * | --------------------- | --------------------- | -------------------------------------------- |
+ * | `panels`              | CPU, 8 lanes up       | stores probabilities: no second computation  |
+ * | `panels-barrier-free` | other CPUs, T from 64 | the same without subgroups                   |
+ * | `tiled-64x32` …       | GPUs                  | computes probabilities again, in fast memory |
+ * | `tiled-64x32-f16` …   | GPUs, by name only    | half the memory, for rounded operands        |
+ * | `portable`            | everything else       | the readable definition                      |
+ */
 import keyValueSource from "../../../kernels/attention/backward_key_value.wgsl" with {
   type: "text",
 };
@@ -205,7 +216,7 @@ const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
     planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
 };
 
-/** The kernels of attention backward, in order of preference. */
+/** The variants of attention backward, in order of preference. */
 export const attentionBackwardVariants: readonly Variant<AttentionShape, AttentionBackwardCall>[] =
   [
     subgroupPanels,

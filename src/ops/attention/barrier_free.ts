@@ -1,10 +1,12 @@
+/** When attention's barrier-free kernels run, and with which tile. */
 import type { AttentionBarrierFreeOptions } from "../../../kernels/attention/barrier_free_tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 
 /**
- * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D = 64: 8 × 16 is the
- * best of 4 × 16, 8 × 8, 8 × 16 and 16 × 8 on both; more numbers than these 128 leave the CPU's registers too often.
+ * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D
+ * = 64: 8 × 16 is the best of 4 × 16, 8 × 8, 8 × 16 and 16 × 8 on both; more numbers than these 128
+ * leave the CPU's registers too often.
  */
 export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 16 };
 
@@ -25,9 +27,10 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
 }
 
 /**
- * Whether attention's barrier-free kernels are a good choice where nothing was measured: on the CPU, for sequences that
- * are worth the seconds that SwiftShader compiles the backward's in every process. The forward goes with it: its logits
- * are added up as there, in another order than in the portable kernels, and their errors cancel in the backward.
+ * Whether attention's barrier-free kernels are a good choice where nothing was measured: on the
+ * CPU, for sequences that are worth the seconds that SwiftShader compiles the backward's in every
+ * process. The forward goes with it: its logits are added up as there, in another order than in the
+ * portable kernels, and their errors cancel in the backward.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call

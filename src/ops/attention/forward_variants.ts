@@ -1,3 +1,14 @@
+/**
+ * The variants of attention forward.
+ *
+ * | variant             | for                   | why                                             |
+ * | ------------------- | --------------------- | ----------------------------------------------- |
+ * | `subgroup-32` …     | CPU, 8 lanes up       | no barrier; more rows load less, compile longer |
+ * | `barrier-free`      | other CPUs, T from 64 | no barrier; four lanes share too little         |
+ * | `tiled-64x32` …     | GPUs                  | tiles in workgroup memory, sums in registers    |
+ * | `tiled-64x32-f16` … | GPUs, by name only    | half the memory, for rounded operands           |
+ * | `portable`          | everything else       | the readable definition                         |
+ */
 import forwardSource from "../../../kernels/attention/forward.wgsl" with { type: "text" };
 import { attentionForwardBarrierFree } from "../../../kernels/attention/forward_barrier_free.wgsl.ts";
 import { attentionForwardSubgroup } from "../../../kernels/attention/forward_subgroup.wgsl.ts";
@@ -144,7 +155,7 @@ const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   },
 };
 
-/** The kernels of attention forward, in order of preference. */
+/** The variants of attention forward, in order of preference. */
 export const attentionForwardVariants: readonly Variant<AttentionShape, AttentionForwardCall>[] = [
   subgroup(32),
   subgroup(16),

@@ -8,9 +8,9 @@ const tile: KernelPart = { file: "attention/tile.wgsl", source: tileSource };
 /**
  * One of the portable kernels that compute in tiles.
  *
- * On a GPU each of the 8 lanes of a row keeps its ceil(D / 32) vec4f columns in registers, which takes one pipeline
- * for each such number. On the CPU they end in memory anyway: one pipeline, with a rolled loop, serves every D up to
- * 256, and compiles in half the time.
+ * On a GPU each of the 8 lanes of a row keeps its ceil(D / 32) vec4f columns in registers, which
+ * takes one pipeline for each such number. On the CPU they end in memory anyway: one pipeline, with
+ * a rolled loop, serves every D up to 256, and compiles in half the time.
  *
  * @param part the kernel's file
  * @param headDim D

@@ -37,14 +37,17 @@ export interface PanelChunk {
   readonly tiles: number;
 }
 
-/** Keys times query heads of a chunk: 2 panels of 4 KiB for each token, so that the memory is linear in T. */
+/**
+ * Keys times query heads of a chunk: 2 panels of 4 KiB for each token, so that the memory is linear
+ * in T.
+ */
 const MOST_KEYS = 1024;
 /** Bytes of both panels from which on chunks get smaller, down to a tile of keys of one group. */
 const MOST_BYTES = 2 ** 25;
 
 /**
- * Divides the keys of a call into chunks: whole sequences of several heads where they are short, parts of one head's where
- * it is long, of even size.
+ * Divides the keys of a call into chunks: whole sequences of several heads where they are short,
+ * parts of one head's where it is long, of even size.
  *
  * @param shape the lengths of the call
  * @param tile the sides of the panels' tiles
@@ -115,8 +118,8 @@ function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): 
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
- * @param options the kernels; `rowStatistics` (logSumExp, D) of every query row, and `valve` (r, C) of every value row,
- *   which V-scale's last dispatch replaces by (term of dC, 0)
+ * @param options the kernels; `rowStatistics` (logSumExp, D) of every query row, and `valve` (r, C)
+ *   of every value row, which V-scale's last dispatch replaces by (term of dC, 0)
  */
 export function planPanels(
   gpu: Gpu,

@@ -1,3 +1,7 @@
+/**
+ * What the variants of attention share: checks of a call, its shape class, its parameters and its
+ * cost.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Scalar } from "../../gpu/owner.ts";
 import type { Cost } from "../../gpu/plan.ts";
@@ -12,11 +16,11 @@ export const TILE = 32;
 
 /** V-scale's part in an attention call. */
 export interface AttentionVScale {
-  /** C, one positive number a key and value head: `[Hkv]`. */
+  /** C, one positive number per key and value head: `[Hkv]`. */
   readonly constant: Tensor;
   /**
-   * `full`: forward and backward use `φ(v) = ‖v‖²/(‖v‖² + C) v`. `backward-only`: the forward uses v itself, the
-   * value gradient alone passes through φ's Jacobian.
+   * `full`: forward and backward use `φ(v) = ‖v‖²/(‖v‖² + C) v`. `backward-only`: the forward uses
+   * v itself, the value gradient alone passes through φ's Jacobian.
    */
   readonly mode: "full" | "backward-only";
 }
@@ -32,7 +36,8 @@ export interface CheckedTensors {
 }
 
 /**
- * Checks an attention call: its tensors, and with them the lengths, V-scale's part, and what the kernels can take.
+ * Checks an attention call: its tensors, and with them the lengths, V-scale's part, and what the
+ * kernels can take.
  *
  * @param gpu the GPU that the tensors must be on
  * @param operator the operator's name, for messages
@@ -40,8 +45,8 @@ export interface CheckedTensors {
  * @param vScale V-scale's part, if any
  * @returns the lengths
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for an unknown mode, sizes beyond the adapter, or a constant that is not positive and finite, as
- *   far as the CPU knows its numbers
+ * @throws {RangeError} for an unknown mode, sizes beyond the adapter, or a constant that is not
+ *   positive and finite, as far as the CPU knows its numbers
  */
 export function checkAttention(
   gpu: Gpu,
@@ -72,7 +77,10 @@ export function checkAttention(
   return shape;
 }
 
-/** Shapes that share a tuned variant: one head dimension, and T up to a power of two from 256 to 16,384. */
+/**
+ * Shapes that share a tuned variant: one head dimension, and T up to a power of two from 256 to
+ * 16,384.
+ */
 export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape): string {
   const length = 2 ** Math.min(14, Math.max(8, Math.ceil(Math.log2(sequenceLength))));
   return `D=${headDim} T<=${length}`;
@@ -82,7 +90,8 @@ export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape)
  * The uniform parameters of attention/tile.wgsl, and of the backward kernels for GPUs.
  *
  * @param shape the lengths of the call
- * @param options `mode` undefined leaves V-scale out; `passesHeadDim` is false where D is part of a kernel's source
+ * @param options `mode` undefined leaves V-scale out; `passesHeadDim` is false where D is part of a
+ *   kernel's source
  */
 export function tileParameters(
   shape: AttentionShape,
@@ -119,8 +128,8 @@ function visiblePairs({ batches, queryHeads, sequenceLength }: AttentionShape): 
 }
 
 /**
- * The cost of attention forward: two products of D multiply-adds for every visible pair. V-scale adds a squared norm
- * and a factor a value row.
+ * The cost of attention forward: two products of D multiply-adds for every visible pair. V-scale
+ * adds a squared norm and one factor per value row.
  */
 export function attentionForwardCost(shape: AttentionShape, vScaleFull: boolean): Cost {
   const { query, value, rows } = sizes(shape);
@@ -131,8 +140,8 @@ export function attentionForwardCost(shape: AttentionShape, vScaleFull: boolean)
 }
 
 /**
- * The cost of attention backward: five products (logits, weight gradients, and the three gradients) for every visible
- * pair, and D_t. V-scale adds what `vScaleBackward` counts.
+ * The cost of attention backward: five products (logits, weight gradients, and the three gradients)
+ * for every visible pair, and D_t. V-scale adds what `vScaleBackward` counts.
  */
 export function attentionBackwardCost(shape: AttentionShape, vScale: boolean): Cost {
   const { query, value, rows } = sizes(shape);

@@ -1,3 +1,4 @@
+/** When attention's subgroup kernels run, and with how many rows per workgroup. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
@@ -6,7 +7,8 @@ import { unfitForSubgroupSize } from "../shared/unfit.ts";
 const MOST_NUMBERS = 4096;
 
 /**
- * Why attention's subgroup kernels cannot run: they take one subgroup as a workgroup, so that its size must be known.
+ * Why attention's subgroup kernels cannot run: they take one subgroup as a workgroup, so that its
+ * size must be known.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
@@ -28,8 +30,8 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 }
 
 /**
- * Whether attention's subgroup kernels are a good choice where nothing was measured: on the CPU. Four lanes
- * (SwiftShader) share too little: the barrier-free kernels are faster there.
+ * Whether attention's subgroup kernels are a good choice where nothing was measured: on the CPU.
+ * Four lanes (SwiftShader) share too little: the barrier-free kernels are faster there.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
@@ -40,8 +42,8 @@ export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): bo
 }
 
 /**
- * Whether subgroups are known to have eight lanes or more. Among drivers that compute on the CPU it tells lavapipe from
- * SwiftShader, which has four.
+ * Whether subgroups are known to have eight lanes or more. Among drivers that compute on the CPU it
+ * tells lavapipe from SwiftShader, which has four.
  *
  * @param gpu the GPU
  */
@@ -50,8 +52,8 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * Rows of a workgroup that compile in less than five seconds, for the registers of a row grow with D; and not many
- * more than a short sequence has.
+ * Rows of a workgroup that compile in less than five seconds, for the registers of a row grow with
+ * D; and not many more than a short sequence has.
  */
 export function suitableRows({ headDim, sequenceLength }: AttentionShape): number {
   return headDim <= 128 && sequenceLength > 48 ? 32 : 16;

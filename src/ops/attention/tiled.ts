@@ -1,3 +1,4 @@
+/** The tiles of attention's tiled kernels: which there are, what they need, and which one is chosen. */
 import {
   attentionTiledMemory,
   type AttentionTiledOptions,

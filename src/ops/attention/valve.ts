@@ -1,3 +1,4 @@
+/** V-scale fused into attention: what its kernels need to know of every value row. */
 import squaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -7,7 +8,10 @@ import { spreadWorkgroups } from "../shared/validation.ts";
 
 /** What V-scale fused into attention needs of the value rows. */
 export interface ValvePlan extends VariantPlan {
-  /** `[B, Hkv, T]` of (‖v‖², C); without V-scale a buffer that stands in the binding and is not read. */
+  /**
+   * `[B, Hkv, T]` of (‖v‖², C); without V-scale a buffer that stands in the binding and is not
+   * read.
+   */
   readonly valve: GPUBuffer;
 }
 

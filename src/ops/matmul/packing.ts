@@ -1,4 +1,7 @@
-/** How a kernel of the matrix product reads an operand: as it lies, or from a copy that it can read four numbers at a time. */
+/**
+ * How a kernel of the matrix product reads an operand: as it lies, or from a copy that it can read
+ * four numbers at a time.
+ */
 import matmulPackSource from "../../../kernels/matmul/pack.wgsl" with { type: "text" };
 import type { MatmulLoad } from "../../../kernels/matmul/subgroup_loads.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -34,7 +37,10 @@ export function packedLength(shape: MatmulShape, side: MatmulSide): number {
   return 4 * storedBatches(shape, side) * shape.inner * vectors;
 }
 
-/** The best way of reading an operand as it lies: four numbers at a time where all its rows are whole vec4f. */
+/**
+ * The best way of reading an operand as it lies: four numbers at a time where all its rows are
+ * whole vec4f.
+ */
 export function directReading(shape: MatmulShape, side: MatmulSide): MatmulReading {
   const alongInner = shape[side].inner === 1;
   const contiguous = alongInner ? shape.inner : outerLength(shape, side);
@@ -47,7 +53,9 @@ function packingWorkgroups(shape: MatmulShape, side: MatmulSide): [number, numbe
   return [Math.ceil(vectors / 16), Math.ceil(shape.inner / 4), storedBatches(shape, side)];
 }
 
-/** Reading an operand's packed copy; undefined if a buffer, or a dispatch, cannot be large enough. */
+/**
+ * Reading an operand's packed copy; undefined if a buffer, or a dispatch, cannot be large enough.
+ */
 export function packedReading(
   gpu: Gpu,
   shape: MatmulShape,

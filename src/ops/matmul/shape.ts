@@ -44,7 +44,10 @@ export interface MatmulCall {
 export interface MatmulOptions {
   /** `[…, M, K]`, or `[…, K, M]` with `transposeLeft`. */
   readonly left: Tensor;
-  /** `[…, K, N]`, or `[…, N, K]` with `transposeRight`; without leading dimensions it is shared by all batches. */
+  /**
+   * `[…, K, N]`, or `[…, N, K]` with `transposeRight`; without leading dimensions it is shared by
+   * all batches.
+   */
   readonly right: Tensor;
   /** Whether the left operand is stored transposed. Default: false. */
   readonly transposeLeft?: boolean;
@@ -52,7 +55,10 @@ export interface MatmulOptions {
   readonly transposeRight?: boolean;
   /** Where the product goes, `[…, M, N]`; neither of the operands. Default: a new tensor. */
   readonly product?: Tensor;
-  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  /**
+   * The name of one of the operator's variants. Default: the fastest known for this adapter and
+   * shape.
+   */
   readonly variant?: string;
 }
 
@@ -96,7 +102,10 @@ export function checkMatmul(
   };
 }
 
-/** A multiplication and an addition for each of B M N K terms; the operands read once, the product written once. */
+/**
+ * A multiplication and an addition for each of B M N K terms; the operands read once, the product
+ * written once.
+ */
 export function matmulCost({ batches, rows, columns, inner, right }: MatmulShape): Cost {
   const rightElements = (right.batch === 0 ? 1 : batches) * inner * columns;
   const elements = batches * rows * (inner + columns) + rightElements;

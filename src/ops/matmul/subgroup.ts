@@ -1,4 +1,12 @@
-/** Plans of the subgroup kernel of the matrix product. */
+/**
+ * The matrix product on CPUs with subgroups: some 1,000 lines (choice of tiles, cost model,
+ * packing, kernel; tests not counted) that make it 2.3 to 5.1 times as fast as `barrier-free` and
+ * 5.2 to 10.7 times as fast as `portable`.
+ *
+ * CPU time on lavapipe 25, medians of ratios of 15 alternating runs, for M × N × K: 512 × 512 × 512
+ * 3.3 and 6.0; 256 × 768 × 256 3.0 and 6.1; 333 × 517 × 129 2.3 and 5.2; 2,048 × 24 × 256 5.1 and
+ * 10.7.
+ */
 import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
 import { matmulSubgroup } from "../../../kernels/matmul/subgroup.wgsl.ts";
 import type { Gpu } from "../../gpu/gpu.ts";

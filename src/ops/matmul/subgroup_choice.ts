@@ -1,4 +1,6 @@
-/** Which tile of the subgroup kernel fits a product, from which side, and how the operands are read. */
+/**
+ * Which tile of the subgroup kernel fits a product, from which side, and how the operands are read.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { directReading, type MatmulReading, type MatmulSide, packedReading } from "./packing.ts";
 import { exchangeOperands, type MatmulShape } from "./shape.ts";
@@ -10,14 +12,14 @@ const MOST_EXTRA = 4;
 
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
-// SwiftShader, with four lanes, takes more columns a lane.
+// SwiftShader, with four lanes, takes more columns per lane.
 function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Measured: SwiftShader, with four lanes, reads and writes at once what neighboring lanes have side by side, and likes
-// single numbers. Lavapipe reads them up to 30 % faster so where rows of right are longer than a KiB, and a few per cent
-// slower where they are not.
+// Measured: SwiftShader, with four lanes, reads and writes at once what neighboring lanes have side
+// by side, and likes single numbers. Lavapipe reads them up to 30 % faster so where rows of right
+// are longer than a KiB, and a few per cent slower where they are not.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,
@@ -35,7 +37,8 @@ function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   }
 }
 
-// All columns in tiles of one width; or whole tiles, and a strip of what is left, on which extra columns can be.
+// All columns in tiles of one width; or whole tiles, and a strip of what is left, on which extra
+// columns can be.
 function* partitions(
   subgroupSize: number,
   shape: MatmulShape,
@@ -109,7 +112,8 @@ function* choices(gpu: Gpu, shape: MatmulShape, subgroupSize: number): Generator
   }
 }
 
-// By the call's lengths and strides: weighing thousands of choices takes a millisecond, more than a small product.
+// By the call's lengths and strides: weighing thousands of choices takes a millisecond, more than a
+// small product.
 const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
 
 /**

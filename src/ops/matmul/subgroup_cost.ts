@@ -1,4 +1,7 @@
-/** What a way of computing a product by the subgroup kernel costs: how often it does what, times what that takes. */
+/**
+ * What a way of computing a product by the subgroup kernel costs: how often it does what, times
+ * what that takes.
+ */
 import { dealtRows } from "../../../kernels/matmul/subgroup_loads.ts";
 import { type MatmulReading, packedLength } from "./packing.ts";
 import type { ColumnRange, MatmulShape } from "./shape.ts";
@@ -41,13 +44,16 @@ interface Costs {
   readonly numberStore: number;
   readonly vectorStore: number;
   readonly packedVector: number;
-  /** For each accumulator, load and store that is written down: to compile it, over a hundred thousand runs. */
+  /**
+   * For each accumulator, load and store that is written down: to compile it, over a hundred
+   * thousand runs.
+   */
   readonly compiled: number;
 }
 
-// Fitted to the times of some hundred products by tiles of all kinds, which they meet within 8 to 15 %: lavapipe 25,
-// whose subgroups have eight lanes, and SwiftShader, four. Its are divided by five, as its multiply-adds take five times
-// as long.
+// Fitted to the times of some hundred products by tiles of all kinds, which they meet within 8 to
+// 15 %: lavapipe 25, whose subgroups have eight lanes, and SwiftShader, four. Its are divided by
+// five, as its multiply-adds take five times as long.
 const eightLanes: Costs = {
   dispatch: 25_000,
   workgroup: 140,
@@ -77,7 +83,8 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// How much more a strip of its own takes than what its tiles do: another kernel, which may want compiling, too.
+// How much more a strip of its own takes than what its tiles do: another kernel, which may want
+// compiling, too.
 const MORE_PARTS = 0.02;
 
 /** Whether a part is stored four numbers at a time. */

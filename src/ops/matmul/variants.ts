@@ -1,3 +1,14 @@
+/**
+ * The variants of the matrix product.
+ *
+ * | variant        | for                    | why                                            |
+ * | -------------- | ---------------------- | ---------------------------------------------- |
+ * | `subgroup`     | CPU, one subgroup size | lanes exchange loads; tiles follow the lengths |
+ * | `barrier-free` | other CPUs             | no subgroups, no barrier; sums in registers    |
+ * | `tiled` …      | GPUs                   | tiles in workgroup memory, by size of product  |
+ * | `tiled-f16` …  | GPUs, by name only     | half the memory, for rounded operands          |
+ * | `portable`     | everything else        | the readable definition                        |
+ */
 import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
 import matmulSource from "../../../kernels/matmul/portable.wgsl" with { type: "text" };
 import {
@@ -145,7 +156,7 @@ const barrierFree: Variant<MatmulShape, MatmulCall> = {
   },
 };
 
-/** The kernels of the matrix product, in order of preference. */
+/** The variants of the matrix product, in order of preference. */
 export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
   subgroup,
   barrierFree,

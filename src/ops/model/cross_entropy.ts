@@ -1,3 +1,4 @@
+/** Cross-entropy of logits and target tokens, forward and backward. */
 import backwardSource from "../../../kernels/model/cross_entropy_backward.wgsl" with {
   type: "text",
 };
@@ -26,11 +27,15 @@ export interface CrossEntropyForwardOptions {
   /** `[N]`: whole numbers from 0 to V − 1. */
   readonly targets: Tensor;
   /**
-   * Where the logits are those of a slice of the vocabulary, the class of their first column: a target outside the slice
-   * counts as a logit of 0, and `targets` go up to 2²⁴ − 1. Default: the logits are all of the vocabulary's.
+   * Where the logits are those of a slice of the vocabulary, the class of their first column: a
+   * target outside the slice counts as a logit of 0, and `targets` go up to 2²⁴ − 1. Default: the
+   * logits are all of the vocabulary's.
    */
   readonly firstColumn?: number;
-  /** The name of one of the operator's kernels. Default: the fastest for this adapter and shape, as far as is known. */
+  /**
+   * The name of one of the operator's variants. Default: the fastest known for this adapter and
+   * shape.
+   */
   readonly variant?: string;
 }
 
@@ -96,8 +101,8 @@ function checkLogits(
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or sizes beyond the
- *   adapter
+ * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or
+ *   sizes beyond the adapter
  *
  * @example
  * ```ts
@@ -142,8 +147,8 @@ export function planCrossEntropyForward(
  * @param options `logits` [N, V], `targets` [N], `firstColumn` of a slice of the vocabulary
  * @returns `loss` [N] in nats, `logSumExp` [N]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or sizes beyond the
- *   adapter
+ * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or
+ *   sizes beyond the adapter
  *
  * @example
  * ```ts
@@ -216,7 +221,8 @@ export function planCrossEntropyBackward(
 }
 
 /**
- * The gradient of {@linkcode crossEntropyForward}: `∂L/∂z_v = factor (e^(z_v − logSumExp) − [v is the target])`.
+ * The gradient of {@linkcode crossEntropyForward}: `∂L/∂z_v = factor (e^(z_v − logSumExp) − [v is
+ * the target])`.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `logits` [N, V], `targets` [N], `logSumExp` [N], `factor` (default 1)

@@ -1,3 +1,4 @@
+/** The embedding table: rows by token, and the gradient by the table. */
 import backwardSource from "../../../kernels/model/embedding_backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/model/embedding_forward.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -31,7 +32,10 @@ export interface EmbeddingForwardResult {
 
 /** Where each token stands, for {@linkcode embeddingBackward}. */
 export interface EmbeddingOrder {
-  /** `[N]`: the places 0 to N − 1 sorted by the token there, in the order of places where it is the same. */
+  /**
+   * `[N]`: the places 0 to N − 1 sorted by the token there, in the order of places where it is the
+   * same.
+   */
   readonly order: Float32Array<ArrayBuffer>;
   /** `[V + 1]`: where in `order` the places of each token begin, and N. */
   readonly starts: Float32Array<ArrayBuffer>;
@@ -65,7 +69,8 @@ const LARGEST_COUNT = 2 ** 24;
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for tokens outside the table, as far as they are known to the CPU, or sizes beyond the adapter
+ * @throws {RangeError} for tokens outside the table, as far as they are known to the CPU, or sizes
+ *   beyond the adapter
  *
  * @example
  * ```ts
@@ -124,7 +129,8 @@ export function planEmbeddingForward(
  * @param options `tokens` […], `table` [V, d]
  * @returns `output` […, d]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for tokens outside the table, as far as they are known to the CPU, or sizes beyond the adapter
+ * @throws {RangeError} for tokens outside the table, as far as they are known to the CPU, or sizes
+ *   beyond the adapter
  *
  * @example
  * ```ts
@@ -144,12 +150,14 @@ export function embeddingForward(
 }
 
 /**
- * Sorts the places of a text by the token there, so that the table's gradient can be added up in a fixed order.
+ * Sorts the places of a text by the token there, so that the table's gradient can be added up in a
+ * fixed order.
  *
  * @param tokens N whole numbers from 0 to V − 1
  * @param vocabulary V
  * @returns the order and where each token's places begin
- * @throws {RangeError} for a token outside the vocabulary, or 2²⁴ tokens and more, which float32 cannot count
+ * @throws {RangeError} for a token outside the vocabulary, or 2²⁴ tokens and more, which float32
+ *   cannot count
  *
  * @example
  * ```ts
@@ -255,8 +263,9 @@ export function planEmbeddingBackward(
 }
 
 /**
- * The gradient of {@linkcode embeddingForward}: `tableGradient[v] = Σ outputGradient[i]` over the places i where the
- * token is v, in the order of {@linkcode embeddingOrder}, so that the same input gives the same bits.
+ * The gradient of {@linkcode embeddingForward}: `tableGradient[v] = Σ outputGradient[i]` over the
+ * places i where the token is v, in the order of {@linkcode embeddingOrder}, so that the same input
+ * gives the same bits.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `order` [N], `starts` [V + 1], `outputGradient` […, d] with N rows

@@ -1,3 +1,4 @@
+/** Rows of all heads to heads of rows, and back. */
 import source from "../../../kernels/model/heads.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -153,11 +154,13 @@ export function planMergeHeads(gpu: Gpu, options: MergeHeadsOptions): Planned<He
 }
 
 /**
- * Puts heads side by side again: `output[b][t][h] = input[b][h][t]`, the inverse of {@linkcode splitHeads}.
+ * Puts heads side by side again: `output[b][t][h] = input[b][h][t]`, the inverse of {@linkcode
+ * splitHeads}.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` [B, H, T, D]
- * @returns `output` [B, T, H · D]; enqueued, not waited for. Its gradient is {@linkcode splitHeads}.
+ * @returns `output` [B, T, H · D]; enqueued, not waited for. Its gradient is {@linkcode
+ *   splitHeads}.
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter
  *

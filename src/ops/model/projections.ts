@@ -1,3 +1,4 @@
+/** The joint projection to query, key and value, split into heads with RoPE; and its gradient. */
 import mergeSource from "../../../kernels/model/merge_projections.wgsl" with { type: "text" };
 import projectionsSource from "../../../kernels/model/projections.wgsl" with { type: "text" };
 import splitSource from "../../../kernels/model/split_projections.wgsl" with { type: "text" };
@@ -39,7 +40,10 @@ export interface ProjectedHeads {
 
 /** Arguments of {@linkcode splitProjections}. */
 export interface SplitProjectionsOptions {
-  /** `[B, T, (Hq + 2 Hkv) · D]`: a row holds the query heads, then the key heads, then the value heads. */
+  /**
+   * `[B, T, (Hq + 2 Hkv) · D]`: a row holds the query heads, then the key heads, then the value
+   * heads.
+   */
   readonly projections: Tensor;
   /** Hq */
   readonly queryHeads: number;
@@ -80,16 +84,16 @@ export interface RotaryOptions {
 }
 
 /**
- * Cosines and sines of RoPE's angles, `t · base^(−2i/D)` or t times given frequencies: for every position t the D/2
- * cosines, then the D/2 sines.
+ * Cosines and sines of RoPE's angles, `t · base^(−2i/D)` or t times given frequencies: for every
+ * position t the D/2 cosines, then the D/2 sines.
  *
  * Source: Su et al., arXiv 2104.09864.
  *
  * @param options the lengths, and the base or the frequencies
  * @returns `[T, D]` numbers, computed in float64
  * @throws {TypeError} for what is not a number
- * @throws {RangeError} for lengths that are not positive integers, an odd D, a base that is not above 0, or frequencies
- *   that are not D/2 finite numbers
+ * @throws {RangeError} for lengths that are not positive integers, an odd D, a base that is not
+ *   above 0, or frequencies that are not D/2 finite numbers
  *
  * @example
  * ```ts
@@ -243,16 +247,17 @@ export function planSplitProjections(
 }
 
 /**
- * Takes attention's joint projection apart into query, key and value, and turns query and key by RoPE: the columns i and
- * i + D/2 of a head, `x` and `y`, become `x cos − y sin` and `x sin + y cos` of position t's angle i.
+ * Takes attention's joint projection apart into query, key and value, and turns query and key by
+ * RoPE: the columns i and i + D/2 of a head, `x` and `y`, become `x cos − y sin` and `x sin + y
+ * cos` of position t's angle i.
  *
  * Source: Su et al., arXiv 2104.09864, in the order of columns of Hugging Face's Llama.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `projections` [B, T, (Hq + 2 Hkv) · D], `queryHeads`, `keyValueHeads`, `angles` [T, D], D a multiple
- *   of 4
- * @returns `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D]; enqueued, not waited for. The gradient is
- *   {@linkcode mergeProjections}.
+ * @param options `projections` [B, T, (Hq + 2 Hkv) · D], `queryHeads`, `keyValueHeads`, `angles`
+ *   [T, D], D a multiple of 4
+ * @returns `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D]; enqueued, not waited for. The
+ *   gradient is {@linkcode mergeProjections}.
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
  *
@@ -345,11 +350,12 @@ export function planMergeProjections(
 }
 
 /**
- * The gradient of {@linkcode splitProjections}: turns query's and key's gradients back and puts all three side by side.
- * As rotations are orthogonal it is the inverse as well.
+ * The gradient of {@linkcode splitProjections}: turns query's and key's gradients back and puts all
+ * three side by side. As rotations are orthogonal it is the inverse as well.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D], `angles` [T, D]
+ * @param options `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D],
+ *   `angles` [T, D]
  * @returns `projectionsGradient` [B, T, (Hq + 2 Hkv) · D]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter

@@ -1,3 +1,4 @@
+/** SwiGLU, the gate of a feed-forward layer, forward and backward. */
 import sigmoidSource from "../../../kernels/model/sigmoid.wgsl" with { type: "text" };
 import backwardSource from "../../../kernels/model/swiglu_backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/model/swiglu_forward.wgsl" with { type: "text" };
@@ -19,7 +20,9 @@ const sigmoid: KernelPart = { file: "model/sigmoid.wgsl", source: sigmoidSource 
 
 /** Arguments of {@linkcode swigluForward}. */
 export interface SwigluForwardOptions {
-  /** `[…, 2 · f]`: a row holds the f numbers of the gate, then the f numbers that it lets through. */
+  /**
+   * `[…, 2 · f]`: a row holds the f numbers of the gate, then the f numbers that it lets through.
+   */
   readonly projections: Tensor;
 }
 
@@ -110,7 +113,8 @@ export function planSwigluForward(
 }
 
 /**
- * SwiGLU: `hidden = g σ(g) u`, σ the logistic function, g the first half of each row and u the second.
+ * SwiGLU: `hidden = g σ(g) u`, σ the logistic function, g the first half of each row and u the
+ * second.
  *
  * Source: Shazeer, arXiv 2002.05202.
  *
@@ -184,8 +188,8 @@ export function planSwigluBackward(
 }
 
 /**
- * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient: `∂L/∂g = h′ u s (1 + g (1 − s))`,
- * `∂L/∂u = h′ g s`, side by side as g and u are.
+ * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient: `∂L/∂g =
+ * h′ u s (1 + g (1 − s))`, `∂L/∂u = h′ g s`, side by side as g and u are.
  *
  * Source: Shazeer, arXiv 2002.05202.
  *

@@ -1,3 +1,14 @@
+/**
+ * The variants of RMSNorm backward.
+ *
+ * | variant              | for                           | why                                   |
+ * | -------------------- | ----------------------------- | ------------------------------------- |
+ * | `subgroup`           | GPUs; CPU: rows of a subgroup | the row stays in registers: one read  |
+ * | `tile`               | CPU, 8 lanes and 8 rows up    | one lane per row: no sum across lanes |
+ * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier; two stages  |
+ * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
+ * | `portable`           | GPUs without subgroups        | the readable definition               |
+ */
 import backwardGainSource from "../../../kernels/rms_norm/backward_gain.wgsl" with { type: "text" };
 import backwardInputSource from "../../../kernels/rms_norm/backward_input.wgsl" with {
   type: "text",
@@ -261,7 +272,7 @@ const portable: BackwardVariant = {
   },
 };
 
-/** The kernels of RMSNorm backward, in order of preference. */
+/** The variants of RMSNorm backward, in order of preference. */
 export const rmsNormBackwardVariants: readonly BackwardVariant[] = [
   subgroup,
   tile,

@@ -1,3 +1,14 @@
+/**
+ * The variants of RMSNorm forward.
+ *
+ * | variant              | for                           | why                                   |
+ * | -------------------- | ----------------------------- | ------------------------------------- |
+ * | `subgroup`           | GPUs; CPU: rows of a subgroup | the row stays in registers: one read  |
+ * | `tile`               | CPU, 8 lanes and 8 rows up    | one lane per row: no sum across lanes |
+ * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier              |
+ * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
+ * | `portable`           | GPUs without subgroups        | the readable definition               |
+ */
 import forwardSource from "../../../kernels/rms_norm/forward.wgsl" with { type: "text" };
 import forwardCooperativeSource from "../../../kernels/rms_norm/forward_cooperative.wgsl" with {
   type: "text",
@@ -190,7 +201,7 @@ const portable: ForwardVariant = {
     }),
 };
 
-/** The kernels of RMSNorm forward, in order of preference. */
+/** The variants of RMSNorm forward, in order of preference. */
 export const rmsNormForwardVariants: readonly ForwardVariant[] = [
   subgroup,
   tile,

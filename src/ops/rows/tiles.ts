@@ -13,10 +13,16 @@ export interface RowTiles {
   readonly tiles: number;
 }
 
-/** Positions of a lane at a time: with more, the loop outgrows what a core keeps of decoded instructions. */
+/**
+ * Positions of a lane at a time: with more, the loop outgrows what a core keeps of decoded
+ * instructions.
+ */
 const WIDTH = 2;
 
-/** Enough tiles for a CPU's cores, even where that leaves a tile few rows to share the loads of the gain. */
+/**
+ * Enough tiles for a CPU's cores, even where that leaves a tile few rows to share the loads of the
+ * gain.
+ */
 const LEAST_TILES = 16;
 
 /** After how many rows of d numbers one begins at a multiple of 4 again. */
@@ -61,8 +67,8 @@ export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | u
 }
 
 /**
- * Whether tiles are a good choice for rows that no lanes' registers hold. Adapters with narrower subgroups, such as
- * SwiftShader, are quicker with an invocation a row.
+ * Whether tiles are a good choice for rows that no lanes' registers hold. Adapters with narrower
+ * subgroups, such as SwiftShader, are quicker with one invocation per row.
  *
  * @param gpu the adapter
  * @param shape the rows

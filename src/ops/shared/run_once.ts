@@ -1,3 +1,4 @@
+/** Running a plan once: what the operators without `plan` in their name do. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
 
@@ -5,7 +6,7 @@ import type { Plan } from "../../gpu/plan.ts";
 export type Planned<Result> = Result & { readonly plan: Plan };
 
 /**
- * Enqueues a plan once and lets go of it.
+ * Enqueues a plan once and disposes of it.
  *
  * @param gpu the GPU it was planned for
  * @param planned the plan and its output tensors

@@ -1,4 +1,7 @@
-/** Why an adapter cannot run a kernel, where several operators ask the same: the reason, or undefined if it can. */
+/**
+ * Why an adapter cannot run a variant, where several operators ask the same: the reason, or
+ * undefined if it can.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 
 /**

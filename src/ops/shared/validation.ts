@@ -110,8 +110,8 @@ export function emptyTensors<Name extends string>(
 }
 
 /**
- * The tensors that a call writes: those that its caller gave, if they have the shapes and share no memory with each
- * other or with `inputs`, and new ones for the others.
+ * The tensors that a call writes: those that its caller gave, if they have the shapes and share no
+ * memory with each other or with `inputs`, and new ones for the others.
  *
  * @throws {TypeError} if a given one has another shape, or shares memory
  * @throws {RangeError} if a new one is larger than the adapter allows

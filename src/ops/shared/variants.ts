@@ -1,6 +1,6 @@
 /**
- * An operator can have several kernels: the portable one, and faster ones for some adapters and shapes. Each is
- * a variant; which one runs is the caller's choice, else what tuning chose for this adapter, else the first
+ * An operator can have several variants: the portable one, and faster ones for some adapters and
+ * shapes. The caller chooses which one runs, else tuning did for this adapter, else it is the first
  * in the operator's list that suits.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -14,13 +14,16 @@ export interface VariantPlan {
   readonly scratch: readonly GPUBuffer[];
 }
 
-/** One way of computing an operator. `Shape` holds a call's lengths, `Call` its tensors as well, all checked. */
+/**
+ * One way of computing an operator. `Shape` holds a call's lengths, `Call` its tensors as well, all
+ * checked.
+ */
 export interface Variant<Shape, Call> {
   /** Unique within the operator; `portable` runs everywhere. */
   readonly name: string;
   /**
-   * Made for adapters that compute on the CPU: on hardware, neither a default nor tuning takes it, and it runs only where
-   * the caller names it. Default: false.
+   * Made for adapters that compute on the CPU: on hardware, neither a default nor tuning takes it,
+   * and it runs only where the caller names it. Default: false.
    */
   readonly forCpu?: boolean;
   /** Why this adapter or this shape cannot run it; undefined if it can. */
@@ -40,14 +43,15 @@ export interface VariantChoice<Shape, Call> {
   /** A name the caller asked for. */
   readonly wanted: string | undefined;
   /**
-   * Variants that run only where the caller names them, since they compute less exactly: neither preference nor tuning
-   * ever chooses them. Default: none.
+   * Variants that run only where the caller names them, since they compute less exactly: neither
+   * preference nor tuning ever chooses them. Default: none.
    */
   readonly namedOnly?: readonly Variant<Shape, Call>[];
 }
 
 /**
- * Why a call that names no variant cannot run this one: `unfit`, or that it is made for the CPU and this is hardware.
+ * Why a call that names no variant cannot run this one: `unfit`, or that it is made for the CPU and
+ * this is hardware.
  *
  * @param gpu the GPU
  * @param variant the variant

@@ -1,11 +1,11 @@
 /**
- * What tuning found out about an adapter, as it is kept in the user's cache: which kernel won, for which calls, among
- * which kernels. One JSON file an adapter.
+ * What tuning found out about an adapter, as the user's cache keeps it: which variant won, for
+ * which calls, among which variants. One JSON file per adapter.
  *
- * Nothing in such a file is trusted: it may be old, cut off, or somebody else's work. An entry counts only if
- * everything about it holds today; what does not is passed over, so that the worst that a file can do is nothing. And
- * since it can only name kernels that the operator has and the adapter can run, the answers stay right whatever it
- * says.
+ * Nothing in such a file is trusted: it may be old, cut off, or written by a stranger. An entry
+ * counts only if everything about it holds today; others are ignored, so that the worst a file can
+ * do is nothing. A file can only name variants that the operator has and the adapter can run, so
+ * the answers stay right whatever it says.
  */
 import { createDryGpu, recordPlan } from "../../gpu/dry_gpu.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -18,7 +18,10 @@ export const TUNING_SCHEMA = "gradsink-tuning/1";
 /** A larger file is passed over unread. */
 export const MAXIMUM_TUNING_BYTES = 256 * 1024;
 
-/** A file with more entries is passed over: there are not so many classes to tune for, and each takes time to check. */
+/**
+ * A file with more entries is passed over: there are not so many classes to tune for, and each
+ * takes time to check.
+ */
 export const MAXIMUM_TUNING_ENTRIES = 128;
 
 /** Longer lengths than this are no call's. */
@@ -35,10 +38,13 @@ export interface TunedChoice {
   readonly dimensions: Dimensions;
   /** The winner. */
   readonly variant: string;
-  /** {@linkcode candidatesHash} of the kernels among which it won. */
+  /** {@linkcode candidatesHash} of the variants among which it won. */
   readonly candidatesHash: string;
-  /** Times in ns that it was chosen by: its own, the default's, the portable form's. For people; nothing depends on them. */
-  readonly times: { readonly [kernel: string]: number };
+  /**
+   * Times in ns: the winner's, the default's, the portable variant's. For readers; no code uses
+   * them.
+   */
+  readonly times: { readonly [variant: string]: number };
   /** When, RFC 3339. */
   readonly date: string;
 }
@@ -81,9 +87,10 @@ export async function tuningFileName(identity: AdapterIdentity): Promise<string>
 }
 
 /**
- * A hash of everything that the candidates of a call are: their names, and the WGSL, parameters and workgroups of every
- * dispatch that each would make on this adapter, for the call and for others of its class (see `kernelCalls`). It changes
- * when any of them changes, one is added, or one no longer runs here, and a choice made among others is then void.
+ * A hash of everything that the candidates of a call are: their names, and the WGSL, parameters and
+ * workgroups of every dispatch that each would make on this adapter, for the call and for others of
+ * its class (see `kernelCalls`). It changes when any of them changes, one is added, or one no
+ * longer runs here, and a choice made among others is then void.
  *
  * @param info the adapter
  * @param operator the operator
@@ -100,7 +107,8 @@ export async function candidatesHash(
   return await sha256(candidatesText(dry, operator, dimensions));
 }
 
-// A reworded comment leaves a choice as good as it was. WGSL has no strings that could hold slashes.
+// A reworded comment leaves a choice as good as it was. WGSL has no strings that could hold
+// slashes.
 function withoutComments(code: string): string {
   const lines = code.split("\n").map((line) => line.replace(/\/\/.*/, "").trim());
   return lines.filter((line) => line !== "").join("\n");
@@ -149,14 +157,15 @@ async function sha256(text: string): Promise<string> {
  * Writes choices as the text of a file.
  *
  * @param identity the adapter
- * @param choices at most one a class
+ * @param choices at most one per class
  */
 export function formatTuning(identity: AdapterIdentity, choices: readonly TunedChoice[]): string {
   return JSON.stringify({ schema: TUNING_SCHEMA, adapter: identity, choices }, undefined, 2) + "\n";
 }
 
 /**
- * Reads the text of a file. Whether the choices are still valid is for {@linkcode isCurrent} to say.
+ * Reads the text of a file. Whether the choices are still valid is for {@linkcode isCurrent} to
+ * say.
  *
  * @param text whatever the file holds
  * @param identity the adapter that it must be about
@@ -193,7 +202,8 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-// Own fields only, and only those that are known: what else an object of a file holds reaches nothing.
+// Own fields only, and only those that are known: what else an object of a file holds reaches
+// nothing.
 function parseChoice(value: unknown): TunedChoice | undefined {
   if (!isRecord(value)) return undefined;
   const own = (name: string): unknown => Object.hasOwn(value, name) ? value[name] : undefined;
@@ -251,10 +261,11 @@ function parseTimes(value: unknown): Record<string, number> {
 }
 
 /**
- * Whether a choice still holds: this adapter can run such a call and the winner, and all candidates are what they were.
+ * Whether a choice still holds: this adapter can run such a call and the winner, and all candidates
+ * are what they were.
  *
  * @param info the adapter
- * @param choice well formed, whoever wrote it
+ * @param choice well formed, from any source
  */
 export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boolean> {
   const operator = tunableOperators.get(choice.operator);
@@ -276,7 +287,7 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
  * Hands choices to a GPU, those that still hold; the last one of each class counts.
  *
  * @param gpu filled in `gpu.variants`
- * @param choices well formed, whoever wrote them
+ * @param choices well formed, from any source
  * @returns how many hold
  */
 export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Promise<number> {
@@ -289,7 +300,7 @@ export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Pr
  * The choices that still hold, by what they are for.
  *
  * @param info the adapter
- * @param choices well formed, whoever wrote them; the last one of each class counts, if it holds
+ * @param choices well formed, from any source; the last one of each class counts, if it holds
  */
 export async function currentChoices(
   info: GpuInfo,

@@ -1,6 +1,7 @@
 /**
- * The operators that have several kernels, all described alike: which lengths make a call, which calls share a tuned
- * choice, and how one is planned. What tunes, and what takes up tuned choices, needs to know no more.
+ * The operators that have several variants, all described alike: which lengths make a call, which
+ * calls share a tuned choice, and how a call is planned. Tuning, and `openGpu` when it takes up
+ * tuned choices, need to know no more.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -32,30 +33,30 @@ import { chooseVariant, unfitUnnamed, type Variant } from "../shared/variants.ts
 /** Lengths by name, such as `{ B, Hq, Hkv, T, D }`. */
 export type Dimensions = Readonly<Record<string, number>>;
 
-/** An operator with several kernels. */
+/** An operator with several variants. */
 export interface TunableOperator {
   /** For example `attentionForward`. */
   readonly operator: string;
   /**
-   * The names of the lengths that make a call, each a whole number from 1 on. Those that begin with `transpose` are
-   * switches: 0, which is the same as absent, or 1.
+   * The names of the lengths that make a call, each a whole number from 1 on. Those that begin with
+   * `transpose` are switches: 0, which is the same as absent, or 1.
    */
   readonly dimensionNames: readonly string[];
-  /** The names of the kernels, in order of preference. */
+  /** The names of the variants, in order of preference. */
   readonly variants: readonly string[];
-  /** The names of kernels that run only where they are named: those that round to f16. */
+  /** The names of variants that run only where they are named: those that round to f16. */
   readonly namedOnly: readonly string[];
   /** What calls share a tuned choice. */
   shapeClass(dimensions: Dimensions): string;
   /**
-   * Calls that between them run the kernels that the calls of the class run: first the call itself, without what only
-   * repeats its work, then relatives that take other branches (`vScale: 1` is with V-scale). Planning them takes
-   * milliseconds, whatever the lengths are.
+   * Calls that between them run the kernels that the calls of the class run: first the call itself,
+   * without what only repeats its work, then relatives that take other branches (`vScale: 1` is
+   * with V-scale). Planning them takes milliseconds, whatever the lengths are.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
-   * Why this adapter or shape cannot run a kernel; undefined if it can. With `named`, as for a caller who names the
-   * kernel: one that is made for the CPU then runs on hardware too.
+   * Why this adapter or shape cannot run a variant; undefined if it can. With `named`, as for a
+   * caller who names the kernel: one that is made for the CPU then runs on hardware too.
    */
   unfit(
     gpu: Gpu,
@@ -63,11 +64,11 @@ export interface TunableOperator {
     variant: string,
     options?: { readonly named?: boolean },
   ): string | undefined;
-  /** The kernel that a call without a wish runs: what tuning chose, else what suits. */
+  /** The variant that a call without a wish runs: what tuning chose, else what suits. */
   choose(gpu: Gpu, dimensions: Dimensions): string;
   /**
-   * Plans a call on tensors of its own, whose contents are undefined; without a variant the one that a call without a
-   * wish runs.
+   * Plans a call on new tensors, whose contents are undefined; by default with the variant of
+   * `choose`.
    *
    * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter
    */
@@ -134,7 +135,8 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale }: Dimensions) {
 /** Longer sequences are all of one class. */
 const LONGEST_SEQUENCE = 2 ** 14;
 
-// Heads run the same kernels side by side, and so do the tokens of long sequences; V-scale takes more kernels.
+// Heads run the same kernels side by side, and so do the tokens of long sequences; V-scale takes
+// more kernels.
 function attentionKernelCalls({ T, D }: Dimensions): Dimensions[] {
   const call = { B: 1, Hq: 1, Hkv: 1, T: Math.min(T!, LONGEST_SEQUENCE), D: D! };
   return [call, { ...call, vScale: 1 }];
@@ -198,7 +200,7 @@ function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
   return [dimensions, { ...dimensions, M: rows!, N: columns!, K: inner! }];
 }
 
-/** All operators with several kernels, by name. */
+/** All operators with several variants, by name. */
 export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
   [
     tunable("attentionForward", {

@@ -1,4 +1,7 @@
-/** The last stage of V-scale's backward pass, by itself and within attention: the sums of constantGradient. */
+/**
+ * The last stage of V-scale's backward pass, by itself and within attention: the sums of
+ * constantGradient.
+ */
 import constantGradientSource from "../../../kernels/v_scale/constant_gradient.wgsl" with {
   type: "text",
 };

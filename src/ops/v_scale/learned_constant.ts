@@ -1,3 +1,4 @@
+/** V-scale's constant as a parameter that training changes, forward and backward. */
 import backwardSource from "../../../kernels/v_scale/learned_constant_backward.wgsl" with {
   type: "text",
 };
@@ -93,7 +94,7 @@ export function planLearnedConstantForward(
 }
 
 /**
- * V-scale's learned constant, one a value head: `C = base e^θ`.
+ * V-scale's learned constant, one per value head: `C = base e^θ`.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *

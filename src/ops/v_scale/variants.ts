@@ -1,13 +1,10 @@
 /**
- * The variants of V-scale. Both run the same two kernels, with another part in front that says how many lanes share a
- * row.
+ * The variants of V-scale: the same kernels, with a part in front that deals rows to lanes.
  *
- * | variant    | for                                                      | why                                   |
- * | ---------- | -------------------------------------------------------- | ------------------------------------- |
- * | `subgroup` | GPUs with subgroups; on the CPU rows of 64 elements on   | neighboring lanes read neighboring    |
- * |            |                                                          | elements, in one transaction          |
- * | `portable` | everything; the choice for short rows on the CPU         | a lane walks its row without a sum    |
- * |            |                                                          | across lanes                          |
+ * | variant    | for                               | why                                         |
+ * | ---------- | --------------------------------- | ------------------------------------------- |
+ * | `subgroup` | GPUs; CPU: rows of 64 elements up | neighboring lanes read neighboring elements |
+ * | `portable` | everything else                   | one lane walks its row: no sum across lanes |
  *
  * An element is four numbers where D is a multiple of 4, else one.
  */
@@ -69,7 +66,8 @@ interface Form {
 const subgroup: Form = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU for rows too long to stay in its first cache, or not to be read four numbers at a time.
+  // On the CPU for rows too long to stay in its first cache, or not to be read four numbers at a
+  // time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
   // The power of two that holds the row, as far as the smallest subgroup and the workgroup reach.
   lanesPerRow(gpu, { columns }) {

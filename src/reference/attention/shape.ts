@@ -1,4 +1,7 @@
-/** The lengths of an attention call, and the checks of its tensors' shapes, for the float64 twin and for GPUs. */
+/**
+ * The lengths of an attention call, and the checks of its tensors' shapes, for the float64 twin and
+ * for GPUs.
+ */
 import { checkShape, type Shaped, shapeText, valueText } from "../validation.ts";
 
 /** The lengths of an attention call. */
@@ -15,7 +18,9 @@ export interface AttentionShape {
   readonly headDim: number;
 }
 
-/** The tensors of an attention operator, by argument name. An operator passes those that it wants. */
+/**
+ * The tensors of an attention operator, by argument name. An operator passes those that it wants.
+ */
 export interface AttentionTensors {
   /** [B, Hq, T, D] */
   readonly query: Shaped;
@@ -41,7 +46,8 @@ export interface AttentionTensors {
  * @param operator The operator's name, for the message.
  * @param tensors Its tensors by argument name.
  * @returns The lengths they agree on.
- * @throws {TypeError} If a shape does not fit, Hq is not a multiple of Hkv, or the mode is no string.
+ * @throws {TypeError} If a shape does not fit, Hq is not a multiple of Hkv, or the mode is no
+ *   string.
  * @throws {RangeError} If the mode is unknown.
  */
 export function checkAttentionShapes(

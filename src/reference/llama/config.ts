@@ -1,4 +1,7 @@
-/** The shape of a Llama-like model: pre-norm decoder, RMSNorm, RoPE, SwiGLU, causal attention with grouped heads. */
+/**
+ * The shape of a Llama-like model: pre-norm decoder, RMSNorm, RoPE, SwiGLU, causal attention with
+ * grouped heads.
+ */
 import { type RopeScaling, ropeScalingProblem } from "./rope.ts";
 
 /** How V-scale stands on the value path. */
@@ -12,7 +15,9 @@ export const V_SCALE_VARIANTS: readonly VScaleVariant[] = [
   "backward-only",
 ];
 
-/** What a model is made of. Lengths are those of design tables: L layers, d, Hq, Hkv, D, f and V. */
+/**
+ * What a model is made of. Lengths are those of design tables: L layers, d, Hq, Hkv, D, f and V.
+ */
 export interface LlamaConfig {
   /** V, from 2 to 2²⁴ − 1. */
   readonly vocabulary: number;
@@ -36,15 +41,17 @@ export interface LlamaConfig {
   readonly tiedHead: boolean;
   /** V-scale on the value path. */
   readonly vScale: VScaleVariant;
-  /** The layers, counted from 0, whose attention is left out: their half-way state is their input. */
+  /**
+   * The layers, counted from 0, whose attention is left out: their half-way state is their input.
+   */
   readonly layersWithoutAttention: readonly number[];
   /** How RoPE's frequencies are stretched. Default: not at all. */
   readonly ropeScaling?: RopeScaling | undefined;
   /** Whether biases are added to query, key and value, as in Qwen2. Default: false. */
   readonly projectionBiases?: boolean | undefined;
   /**
-   * Whether each head's query and key pass an RMSNorm over D, with a gain of its own for queries and one for keys, in
-   * front of RoPE, as in Qwen3. Default: false.
+   * Whether each head's query and key pass an RMSNorm over D, with a gain of its own for queries
+   * and one for keys, in front of RoPE, as in Qwen3. Default: false.
    */
   readonly queryKeyNorm?: boolean | undefined;
 }
@@ -109,7 +116,10 @@ export function vScaleConstant(
   return modelDim * headDim * INITIAL_DEVIATION ** 2;
 }
 
-/** Least and most. What is beyond is a mistake, or a file that means harm; tokens are counted in float32. */
+/**
+ * Least and most. What is beyond is a mistake, or a file that means harm; tokens are counted in
+ * float32.
+ */
 const LIMITS = {
   vocabulary: [2, 2 ** 24 - 1],
   layers: [1, 1024],

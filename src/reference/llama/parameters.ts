@@ -1,6 +1,6 @@
 /**
- * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial values.
- * What V-scale learns has a name of our own beside them.
+ * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial
+ * values. What V-scale learns has a name of our own beside them.
  */
 import { randomNormal } from "../../random.ts";
 import { checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./config.ts";
@@ -11,7 +11,10 @@ export interface Parameter {
   readonly name: string;
   /** A matrix is [outputs, inputs]: it acts on a row x as x Wᵀ. */
   readonly shape: readonly number[];
-  /** Where it starts: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or the same number everywhere. */
+  /**
+   * Where it starts: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or the same number
+   * everywhere.
+   */
   readonly initial: "normal" | 1 | 0;
   /** Whether weight decay draws it towards 0: the matrices, neither gains, biases nor θ. */
   readonly decayed: boolean;
@@ -87,8 +90,8 @@ export function layerParameterNames(layer: number): LayerParameterNames {
 }
 
 /**
- * All parameters of a model, in the order in which a token meets them. A layer without attention has
- * neither attention's matrices nor its norm.
+ * All parameters of a model, in the order in which a token meets them. A layer without attention
+ * has neither attention's matrices nor its norm.
  *
  * @param config the model's shape
  * @throws {RangeError} if no model can have it
@@ -171,8 +174,8 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
 }
 
 /**
- * Draws a parameter's initial values. They belong to the seed and the name alone: models that differ in
- * V-scale only, or in the number of their layers, start from the same matrices.
+ * Draws a parameter's initial values. They belong to the seed and the name alone: models that
+ * differ in V-scale only, or in the number of their layers, start from the same matrices.
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer
@@ -195,7 +198,9 @@ export function initialValues(
   });
 }
 
-/** 53 bits that depend on every bit of the seed and the name: FNV-1a, twice, from different starts. */
+/**
+ * 53 bits that depend on every bit of the seed and the name: FNV-1a, twice, from different starts.
+ */
 function seedOf(seed: number, name: string): number {
   const bytes = new TextEncoder().encode(`${seed} ${name}`);
   const [high, low] = [0x811c9dc5, 0x5bd1e995].map((start) =>

@@ -55,9 +55,9 @@ export interface HeadLayout {
 }
 
 /**
- * Cuts rows [B T, H D] into heads [B, H, T, D] and turns them by RoPE: with the angle t times frequency i,
- * columns i and i + D/2 of a head, x and y, become x cos − y sin and y cos + x sin. These pairs are
- * those of Hugging Face's Llama.
+ * Cuts rows [B T, H D] into heads [B, H, T, D] and turns them by RoPE: with the angle t times
+ * frequency i, columns i and i + D/2 of a head, x and y, become x cos − y sin and y cos + x sin.
+ * These pairs are those of Hugging Face's Llama.
  *
  * Source: Su et al., arXiv 2104.09864.
  */
@@ -71,7 +71,10 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
   return output;
 }
 
-/** Puts heads side by side and turns them back: the inverse of {@linkcode splitHeads}, and its gradient. */
+/**
+ * Puts heads side by side and turns them back: the inverse of {@linkcode splitHeads}, and its
+ * gradient.
+ */
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;
   const output = zeros([batch * context, heads * headDim]);

@@ -1,8 +1,9 @@
 /**
- * RoPE's frequencies, plain or stretched for longer contexts: at position t the columns i and i + D/2 of a head turn by
- * the angle t times frequency i.
+ * RoPE's frequencies, plain or stretched for longer contexts: at position t the columns i and i +
+ * D/2 of a head turn by the angle t times frequency i.
  *
- * Sources: Su et al., arXiv 2104.09864; for the scaling, `modeling_rope_utils.py` of Hugging Face's transformers.
+ * Sources: Su et al., arXiv 2104.09864; for the scaling, `modeling_rope_utils.py` of Hugging Face's
+ * transformers.
  */
 
 /** How a model stretches RoPE's frequencies base^(−2i/D). */
@@ -14,9 +15,9 @@ export type RopeScaling =
   }
   | {
     /**
-     * Llama 3's: with n = originalPositions × frequency / 2π turns over the original context, a frequency of fewer than
-     * `lowFrequencyFactor` turns is divided by the factor, one of more than `highFrequencyFactor` turns stays, and in
-     * between the two are mixed linearly in n.
+     * Llama 3's: with n = originalPositions × frequency / 2π turns over the original context, a
+     * frequency of fewer than `lowFrequencyFactor` turns is divided by the factor, one of more than
+     * `highFrequencyFactor` turns stays, and in between the two are mixed linearly in n.
      */
     readonly type: "llama3";
     readonly factor: number;

@@ -1,9 +1,12 @@
 /**
- * What happens inside a model on one batch: every state that the measurements of gradient sinks look at, and the
- * loss's gradient by it. `Numbers` is a tensor on the GPU, or its elements on the CPU.
+ * What happens inside a model on one batch: every state that the measurements of gradient sinks
+ * look at, and the loss's gradient by it. `Numbers` is a tensor on the GPU, or its elements on the
+ * CPU.
  */
 
-/** One layer's states. B sequences of T tokens; d, Hq, Hkv and D as in the model's configuration. */
+/**
+ * One layer's states. B sequences of T tokens; d, Hq, Hkv and D as in the model's configuration.
+ */
 export interface LayerTrace<Numbers> {
   /** h: [B, T, d] */
   readonly input: Numbers;
@@ -17,7 +20,10 @@ export interface LayerTrace<Numbers> {
   readonly mlpResidual: Numbers;
   /** h^{ℓ+1} = h^{ℓ+½} + r_mlp: [B, T, d] */
   readonly output: Numbers;
-  /** The loss's gradients by some of them. That by r_attn is that by `half`, that by r_mlp that by `output`. */
+  /**
+   * The loss's gradients by some of them. That by r_attn is that by `half`, that by r_mlp that by
+   * `output`.
+   */
   readonly gradients: {
     readonly input: Numbers;
     readonly half: Numbers;
