@@ -1,13 +1,13 @@
-// Numbers at the ends of float32's range, told by their bits: comparisons with infinities and NaN may be left out by
-// compilers. Put in front of the kernels that need it.
+// Numbers at the ends of float32's range, told by their bits: comparisons with infinities and NaN
+// may be left out by compilers. Put in front of the kernels that need it.
 
 // True for infinities and NaN.
 fn isNotFinite(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
 }
 
-// A power of two by which a number is multiplied to lie in [2, 4), so that the squares of numbers of this size and below
-// can be added. Zero for infinities and NaN.
+// A power of two by which a number is multiplied to lie in [2, 4), so that the squares of numbers
+// of this size and below can be added. Zero for infinities and NaN.
 fn powerScale(x: f32) -> f32 {
   let exponent = (bitcast<u32>(x) >> 23u) & 255u;
   return bitcast<f32>((255u - max(exponent, 1u)) << 23u);

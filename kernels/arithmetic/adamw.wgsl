@@ -4,10 +4,11 @@
 //   m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
 //   p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 //
-// Where the clipping is not finite, because the norm of the gradients is not, nothing is changed. A gradient whose square
-// float32 does not hold makes all three numbers NaN.
+// Where the clipping is not finite, because the norm of the gradients is not, nothing is changed. A
+// gradient whose square float32 does not hold makes all three numbers NaN.
 //
-// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front. One invocation an element, 64 a workgroup, spread over x and y. No barriers.
+// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front. One
+// invocation per element, 64 per workgroup, spread over x and y. No barriers.
 //
 // Source: Loshchilov and Hutter, arXiv 1711.05101, with λ multiplied by η as PyTorch does.
 

@@ -1,10 +1,10 @@
-// The norm of many tensors together, from the sums of squares of arithmetic/sum_squares.wgsl, and the factor that clips it. Needs
-// workgroup_sum.wgsl and range.wgsl in front.
+// The norm of many tensors together, from the sums of squares of arithmetic/sum_squares.wgsl, and
+// the factor that clips it. Needs workgroup_sum.wgsl and range.wgsl in front.
 //
 //   norm = √(Σ sum / s²) over the partial (sum, s)    factor = min(1, maximum / norm)
 //
-// A norm that is infinite or NaN, or so large that float32 holds no factor, has the factor NaN: arithmetic/adamw.wgsl
-// changes nothing then.
+// A norm that is infinite or NaN, or so large that float32 holds no factor, has the factor NaN:
+// arithmetic/adamw.wgsl changes nothing then.
 //
 // One workgroup of 64 invocations, each adding every 64th number. One barrier.
 //

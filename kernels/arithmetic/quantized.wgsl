@@ -1,9 +1,9 @@
 // A number rounded to INT8 under the scale maximum / 127, in float32. Put in front of the kernels
 // that need it.
 //
-// clamp may lose a NaN, so what is not a number is told by its bits and handed on. Below 2⁻⁶⁰ all is multiplied by 2⁶⁴
-// on the way, so that the scale is no subnormal number, which adapters may take for zero. Above 2¹²⁷ a rounded scale
-// times 127 could leave float32.
+// clamp may lose a NaN, so what is not a number is told by its bits and handed on. Below 2⁻⁶⁰ all
+// is multiplied by 2⁶⁴ on the way, so that the scale is no subnormal number, which adapters may
+// take for zero. Above 2¹²⁷ a rounded scale times 127 could leave float32.
 fn quantized(number: f32, maximum: f32) -> f32 {
   let small = maximum < 8.6736174e-19;
   let x = number * select(1.0, 1.8446744e19, small);

@@ -1,10 +1,10 @@
-// The squares of a tensor's elements, summed in runs: the first stage of a norm over many tensors. Needs
-// workgroup_sum.wgsl and range.wgsl in front.
+// The squares of a tensor's elements, summed in runs: the first stage of a norm over many tensors.
+// Needs workgroup_sum.wgsl and range.wgsl in front.
 //
 //   partial[start + run] = (sum over the run's elements of (s x)², s)
 //
-// s is 1 where float32 holds the squares, else the power of two that brings the run's elements there: the sum of their
-// magnitudes tells it. The first lane then adds the squares alone.
+// s is 1 where float32 holds the squares, else the power of two that brings the run's elements
+// there: the sum of their magnitudes tells it. The first lane then adds the squares alone.
 //
 // A workgroup of 64 invocations per run, each adding every 64th element of it; dispatch (runs). One
 // barrier, no atomics: the order of the sum never changes. arithmetic/norm.wgsl adds the runs of

@@ -131,9 +131,9 @@ export function planAttentionForward(
 }
 
 /**
- * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`: `y_t
- * = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` in place of `v_j`. Query head h reads key and
- * value head `floor(h / (Hq / Hkv))`. No matrix of T × T numbers is stored.
+ * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`:
+ * `y_t = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` in place of `v_j`. Query head h reads key
+ * and value head `floor(h / (Hq / Hkv))`. No matrix of T × T numbers is stored.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  *
@@ -223,9 +223,9 @@ export function planAttentionBackward(
 /**
  * The gradients of {@linkcode attentionForward}, with the probabilities recomputed from
  * `logSumExp`. With `g` the outputGradient and `D_t = ⟨g_t, y_t⟩`: `∂L/∂v_s = Σ_{t≥s} a_ts g_t`,
- * `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`, `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`, `∂L/∂k_j = scale Σ_t
- * ∂L/∂z_tj q_t`. With V-scale the value gradient passes through φ's Jacobian and `constantGradient`
- * is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
+ * `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`, `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`,
+ * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`. With V-scale the value gradient passes through φ's Jacobian
+ * and `constantGradient` is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
  *
  * Extra memory is linear in T, and the same input gives the same bits on one adapter.
  *

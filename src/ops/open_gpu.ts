@@ -14,8 +14,8 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
  * With the environment variable `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
  *
- * Where an operator has several variants, calls run what suits this kind of adapter, or what `deno
- * task tune` measured to be the fastest on this very one; `gpu.variants` holds these choices.
+ * Where an operator has several variants, calls run what suits this kind of adapter, or what
+ * `deno task tune` measured to be the fastest on this very one; `gpu.variants` holds these choices.
  * Variants differ in the order of their sums, and so in the last bits of their results.
  *
  * @param options which runtime and adapter, and whether tuned choices count; see `OpenGpuOptions`

@@ -232,8 +232,8 @@ export function planRmsNormBackward(
 }
 
 /**
- * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`, `r =
- * rms(x)`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
+ * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`,
+ * `r = rms(x)`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv
  * 2603.17771.

@@ -217,8 +217,8 @@ export function planVScaleBackward(
 }
 
 /**
- * The gradients of {@linkcode vScaleForward}. With `u` the scaledValueGradient, `r = ‖v‖²` and `φ =
- * r/(r + C)`: `∂L/∂v = φ u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`.
+ * The gradients of {@linkcode vScaleForward}. With `u` the scaledValueGradient, `r = ‖v‖²` and
+ * `φ = r/(r + C)`: `∂L/∂v = φ u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *

@@ -51,8 +51,9 @@ const LEAST_EPSILON = 2 ** -40;
  * η the learning rate and λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `p
  * ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
  *
- * Where `clipping` is not finite, as `planGradientNorm` leaves it after gradients with a NaN or an infinity, the step
- * changes nothing. Where g is above 1.8·10¹⁹, so that float32 does not hold its square, p, m and v become NaN.
+ * Where `clipping` is not finite, as `planGradientNorm` leaves it after gradients with a NaN or an
+ * infinity, the step changes nothing. Where g is above 1.8·10¹⁹, so that float32 does not hold its
+ * square, p, m and v become NaN.
  *
  * What changes from step to step is in `step`, so that one plan serves a whole training.
  *

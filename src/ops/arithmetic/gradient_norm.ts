@@ -20,8 +20,9 @@ export interface GradientNormOptions {
 /** Results of {@linkcode planGradientNorm}. */
 export interface GradientNormResult {
   /**
-   * `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it. The factor is NaN,
-   * with which `planAdamW` changes nothing, if the norm is infinite or NaN, or 8·10³⁷ times the maximum and more.
+   * `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it.
+   * The factor is NaN, with which `planAdamW` changes nothing, if the norm is infinite or NaN, or
+   * 8·10³⁷ times the maximum and more.
    */
   readonly clipping: Tensor;
 }
@@ -38,8 +39,9 @@ const MOST_RUNS = 256;
 const LEAST_ELEMENTS = 4096;
 
 /**
- * Prepares the norm of many gradients together, and the factor that clips it, without a number leaving the GPU. The
- * squares are added in a fixed order: the same gradients give the same bits. The norm is right wherever float32 holds it.
+ * Prepares the norm of many gradients together, and the factor that clips it, without a number
+ * leaving the GPU. The squares are added in a fixed order: the same gradients give the same bits.
+ * The norm is right wherever float32 holds it.
  *
  * Source: Pascanu, Mikolov, Bengio, arXiv 1211.5063.
  *

@@ -248,8 +248,8 @@ export function planSplitProjections(
 
 /**
  * Takes attention's joint projection apart into query, key and value, and turns query and key by
- * RoPE: the columns i and i + D/2 of a head, `x` and `y`, become `x cos − y sin` and `x sin + y
- * cos` of position t's angle i.
+ * RoPE: the columns i and i + D/2 of a head, `x` and `y`, become `x cos − y sin` and
+ * `x sin + y cos` of position t's angle i.
  *
  * Source: Su et al., arXiv 2104.09864, in the order of columns of Hugging Face's Llama.
  *

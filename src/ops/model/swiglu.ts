@@ -188,8 +188,8 @@ export function planSwigluBackward(
 }
 
 /**
- * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient: `∂L/∂g =
- * h′ u s (1 + g (1 − s))`, `∂L/∂u = h′ g s`, side by side as g and u are.
+ * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient:
+ * `∂L/∂g = h′ u s (1 + g (1 − s))`, `∂L/∂u = h′ g s`, side by side as g and u are.
  *
  * Source: Shazeer, arXiv 2002.05202.
  *

@@ -4,7 +4,10 @@ import rangeSource from "../../../kernels/range.wgsl" with { type: "text" };
 import workgroupSumSource from "../../../kernels/workgroup_sum.wgsl" with { type: "text" };
 import type { KernelPart } from "../../gpu/pipelines.ts";
 
-/** What tells infinities and NaN, and powers of two that bring numbers back from the ends of float32's range. */
+/**
+ * What tells infinities and NaN, and powers of two that bring numbers back from the ends of
+ * float32's range.
+ */
 export const range: KernelPart = { file: "range.wgsl", source: rangeSource };
 /** exp and log that hand NaN on. */
 export const notANumber: KernelPart = { file: "not_a_number.wgsl", source: notANumberSource };
