@@ -14,9 +14,13 @@ import { readRope, type RopeFields } from "./hugging_face/rope.ts";
 import { refuseSlidingWindow } from "./hugging_face/sliding_window.ts";
 import { objectOf, parseJson, shown } from "./json.ts";
 
+/** What a model calls itself that has parts which no Llama has: other programs then refuse to open it. */
+const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
+
 /**
- * The fields of config.json. What Llama does not have, V-scale and layers without attention, stands under
- * `gradsink`; a program that does not know it reads a plain Llama.
+ * The fields of config.json. V-scale and layers without attention, which Llama does not have, stand
+ * under `gradsink`. A model with either does not call itself a Llama, since a program that passed over
+ * them would compute another model.
  *
  * @param config the model's shape
  * @param context T that it was trained with
@@ -24,9 +28,10 @@ import { objectOf, parseJson, shown } from "./json.ts";
  */
 export function huggingFaceConfig(config: LlamaConfig, context: number): Record<string, unknown> {
   refusePretrainedParts(config, { operation: "huggingFaceConfig" });
+  const isLlama = config.vScale === "none" && config.layersWithoutAttention.length === 0;
   return {
-    architectures: ["LlamaForCausalLM"],
-    model_type: "llama",
+    architectures: [isLlama ? CLASSES.llama : OWN.class],
+    model_type: isLlama ? "llama" : OWN.type,
     vocab_size: config.vocabulary,
     hidden_size: config.modelDim,
     intermediate_size: config.feedForwardDim,
@@ -135,13 +140,13 @@ export function parseHuggingFaceConfig(
 
 function readFamily(fields: Readonly<Record<string, unknown>>, path: string): Family {
   const { model_type: type, architectures, hidden_act: activation } = fields;
-  const family = FAMILIES.find((each) => each === type);
+  const family = type === OWN.type ? "llama" : FAMILIES.find((each) => each === type);
   if (family === undefined) {
     throw new CheckpointError(
       `${path}: model_type is ${shown(type)}, wanted one of ${FAMILIES.join(", ")}`,
     );
   }
-  const wanted = CLASSES[family];
+  const wanted = type === OWN.type ? OWN.class : CLASSES[family];
   const classes = architectures ?? [wanted];
   if (
     !Array.isArray(classes) ||

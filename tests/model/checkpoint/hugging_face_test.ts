@@ -22,6 +22,24 @@ function refused(fields: Fields, message: string, context?: number): void {
   assert(!error.message.includes("\n"), error.message);
 }
 
+Deno.test("huggingFaceConfig() calls only those models Llamas that any program computes alike", () => {
+  const named = (change: Partial<typeof own>) => {
+    const fields = huggingFaceConfig({ ...own, ...change }, 9);
+    assertEquals(parse(fields).config, { ...own, ...change }, "it is read again");
+    // Files of before called themselves Llamas in any case.
+    const before = { model_type: "llama", architectures: ["LlamaForCausalLM"] };
+    assertEquals(parse({ ...fields, ...before }).config, { ...own, ...change });
+    return [fields.model_type, fields.architectures];
+  };
+  const plain = { vScale: "none", layersWithoutAttention: [] } as const;
+  const special = ["gradsink_llama", ["GradsinkLlamaForCausalLM"]];
+  assertEquals(named(plain), ["llama", ["LlamaForCausalLM"]]);
+  for (const vScale of ["fixed", "learned", "backward-only"] as const) {
+    assertEquals(named({ ...plain, vScale }), special);
+  }
+  assertEquals(named({ ...plain, layersWithoutAttention: [0] }), special);
+});
+
 Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what is no shape", () => {
   assertEquals(parse(ownFields), {
     family: "llama",
@@ -249,7 +267,7 @@ Deno.test("parseHuggingFaceConfig() refuses by name what it does not compute", (
     [{ model_type: "gpt_neox" }, 'model_type is "gpt_neox", wanted one of llama, mistral, qwen2'],
     [{ model_type: "mixtral" }, 'model_type is "mixtral"'],
     [{ architectures: ["LlamaForSequenceClassification"] }, "architectures is"],
-    [{ architectures: ["MistralForCausalLM"] }, 'wanted ["LlamaForCausalLM"]'],
+    [{ architectures: ["MistralForCausalLM"] }, 'wanted ["GradsinkLlamaForCausalLM"]'],
     [{ hidden_act: "gelu" }, 'hidden_act is "gelu", wanted "silu"'],
     [{ hidden_act: undefined }, "hidden_act is missing"],
     [
