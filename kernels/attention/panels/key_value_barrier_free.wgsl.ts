@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
     let panelRow = panelStart(head, workgroup.x * ROWS / KEYS, 0u) + workgroup.x * ROWS % KEYS;
-    // The queries of the diagonal tile, which not all keys are seen by.
+    // Diagonal tile: a query sees only keys up to its own.
     for (var k = firstKey; k < min(firstKey + ROWS, length); k++) {
       ${addSeen(options, { ...operands, seen: (r) => `k >= firstKey + ${r}u` })}
     }
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       ${addProducts(options, operands)}
     }
   }
-  // Rows past the end are written where the last one comes after them.
+  // Rows past the end store to the last row's place; the last row is stored after them and stays.
   let headRow = (parameters.firstHead + workgroup.z) * length;
   ${
     unroll(groups, (g) => `

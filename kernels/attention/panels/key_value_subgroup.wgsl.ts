@@ -52,8 +52,8 @@ fn main(
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
     let panelRow = (head * parameters.tiles + workgroup.x) * tilesOfRows() * (ROWS * KEYS / 4u) + lane;
-    // The queries of the diagonal tile, which not all keys are seen by. Past the end they are the
-    // last one, with weight 0, which sees all keys.
+    // Diagonal tile: a query sees only keys up to its own. Past the end we read the last query
+    // with weight 0, so no mask is needed.
     for (var k = firstKey; k < firstKey + ROWS; k += 4u) {
       ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u >= firstKey + ${r}u`)}
@@ -63,7 +63,7 @@ ${addProducts("sum", left, (r, u) => `k + ${u}u >= firstKey + ${r}u`)}
 ${addProducts("sum", left)}
     }
   }
-  // Rows past the end are written where the last one comes after them.
+  // Rows past the end store to the last row's place; the last row is stored after them and stays.
   let headRow = (parameters.firstHead + workgroup.z) * length;
   if (workgroup.y * ${PANEL_LANES}u + lane < vectors) {
     ${

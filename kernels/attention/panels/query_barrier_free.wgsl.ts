@@ -81,7 +81,7 @@ fn main(
     ${panelStep}
     ${addSeen(options, { ...operands, seen: (r) => `k <= whole + ${r}u` })}
   }
-  // Rows past the end are written where the last one comes after them.
+  // Rows past the end store to the last row's place; the last row is stored after them and stays.
   ${unroll(groups, (g) => rowsOf(g, (r, place) => `${place} = sum${r}_${g};`))}
 }
 `;

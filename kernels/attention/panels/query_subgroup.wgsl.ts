@@ -72,7 +72,7 @@ ${addProducts("sum", left)}
     ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u <= whole + ${r}u`)}
   }
-  // Rows past the end are written where the last one comes after them.
+  // Rows past the end store to the last row's place; the last row is stored after them and stays.
   if (workgroup.y * ${PANEL_LANES}u + lane < vectors) {
     ${
     eachRow((i) => {

@@ -66,10 +66,6 @@ export const sinkStrength: Figure = (moment) => {
 export const gradientSinkRatio: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => ratio(attention!.gradient)));
 
-/** R_GS(0) at the sink layer. */
-export const gradientSinkRatioAtSink: Figure = (moment) =>
-  ratio(atSink(moment)?.attention?.gradient);
-
 /** ‖∇h̃_0‖ at the sink layer. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
 

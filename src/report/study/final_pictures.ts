@@ -1,7 +1,7 @@
 /** The study's pictures of the trained models. */
 import type { StudyGroup } from "../../experiments/study/merge.ts";
 import type { StudyRecord } from "../../experiments/study/record.ts";
-import type { Quartiles } from "../../sinks/measurement.ts";
+import { quartilesOf } from "../../sinks/numbers.ts";
 import type { SvgDocument } from "../plot.ts";
 import {
   branchPlot,
@@ -17,7 +17,6 @@ import {
 } from "../sinks/plots.ts";
 import { nameOf, SEE_TABLE, seriesNames, type Sized, type StudyPicture } from "./picture.ts";
 import { VARIANT_NAMES } from "./tables.ts";
-import { quantileSorted } from "simple-statistics";
 
 /** Runs with everything that was measured in the end. */
 function finals(
@@ -26,13 +25,6 @@ function finals(
   return group.records.flatMap((record) =>
     record.final === null ? [] : [{ record, final: record.final }]
   );
-}
-
-function quartiles(values: readonly number[]): Quartiles | null {
-  if (values.length === 0) return null;
-  const ordered = values.toSorted((a, b) => a - b);
-  const at = (level: number) => quantileSorted(ordered, level);
-  return { lower: at(0.25), median: at(0.5), upper: at(0.75) };
 }
 
 /**
@@ -46,7 +38,7 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
   const rows = runs.flatMap(({ record, final }) => gradientNormRows(final, nameOf(record)));
   const ratios = group.variants.map((variant) => ({
     series: VARIANT_NAMES[variant],
-    ratio: quartiles(
+    ratio: quartilesOf(
       runs.filter(({ record }) => record.arm.variant === variant).flatMap(({ final }) =>
         final.layers.flatMap(({ attention }) => attention?.gradientSink.ratio ?? [])
       ),
