@@ -4,7 +4,8 @@ import {
   parseHuggingFaceConfig,
 } from "../../../src/model/checkpoint/hugging_face.ts";
 import type { Architecture } from "../../../src/model/pretrained/architecture.ts";
-import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { checkConfig, type LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { listParameters } from "../../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 import { SMALL_LLAMA } from "../../support/model/llama.ts";
 import { CONFIGS, type Fields } from "../../support/model/configs.ts";
@@ -315,4 +316,36 @@ Deno.test("parseHuggingFaceConfig() passes over nothing: neutral values, known f
     const { config, unknownFields } = parse({ ...CONFIGS.qwen2Of4, attention_bias: given });
     assertEquals([config.projectionBiases, unknownFields], [true, ["attention_bias"]]);
   }
+});
+
+Deno.test("parseHuggingFaceConfig() answers any value of any field by a model that can be, or one clear line", () => {
+  const values = [null, true, false, 0, -1, 0.5, 3, 1e99, "x", "", [], [0], {}, { a: 1 }, [null]];
+  const answers = { read: 0, refused: 0 };
+  const ropeFields = ["rope_type", "rope_theta", "factor", "low_freq_factor", "type"];
+  for (const fields of Object.values(CONFIGS) as Fields[]) {
+    const changes = Object.keys({ ...fields, layer_types: 0, gradsink: 0, quantization_config: 0 })
+      .flatMap((name) => values.map((value) => ({ ...fields, [name]: value })));
+    const rope = "rope_parameters" in fields ? "rope_parameters" : "rope_scaling";
+    for (const name of ropeFields) {
+      for (const value of values) {
+        changes.push({ ...fields, [rope]: { ...fields[rope] as Fields, [name]: value } });
+      }
+    }
+    for (const change of changes) {
+      try {
+        const { config, positions } = parse(change);
+        checkConfig(config);
+        assert(Number.isSafeInteger(positions) && positions > 0);
+        // What is read gives every parameter a shape.
+        listParameters(config);
+        answers.read++;
+      } catch (error) {
+        const what = `${JSON.stringify(change)}: ${error}`;
+        assert(error instanceof CheckpointError, what);
+        assert(/^c\.json: [^\n]+$/.test(error.message), what);
+        answers.refused++;
+      }
+    }
+  }
+  assert(answers.read > 500 && answers.refused > 500, JSON.stringify(answers));
 });
