@@ -143,7 +143,8 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     Promise.resolve({ args: ["--texts=99"], says: "of 128 tokens, wanted 99: its documents have" }),
   "a context beyond the model's": () =>
     Promise.resolve({ args: ["--context=129"], says: "--context is 129, wanted at most the 128" }),
-  "no text": () => Promise.resolve({ args: ["--corpus="], says: "--corpus" }),
+  "no text": () =>
+    Promise.resolve({ args: ["--corpus="], says: "--corpus wants a value: --corpus=PATH" }),
   "weights of pickle": async ({ model, at }) => {
     for (const shard of [1, 2]) await Deno.remove(at(shardName(shard, 2)));
     await Deno.remove(at("model.safetensors.index.json"));

@@ -148,5 +148,5 @@ function rootCause(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
   const message = inner instanceof Error ? inner.message : String(inner);
-  return message.replaceAll(/\s+/g, " ").slice(0, 200);
+  return message.replace(/ for url \([^)]*\)/, "").replaceAll(/\s+/g, " ").slice(0, 200);
 }
