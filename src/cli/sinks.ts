@@ -1,4 +1,5 @@
 /** `deno task sinks`: measures sinks and gradient sinks of a trained model. */
+import { escapeTerminal } from "../escape.ts";
 import { measureModel } from "../experiments/measure_model.ts";
 import { measureQuantization } from "../experiments/measure_quantization.ts";
 import { type OpenedModel, openModel } from "../experiments/open_model.ts";
@@ -62,7 +63,8 @@ async function report(request: SinksRequest, hooks: SinksHooks): Promise<number>
   }
   refusePretrainedOptions(request);
   const { folder, step, corpus } = request;
-  const opened = await openModel(folder, { step, corpus });
+  const opened = await openModel(folder, { step, corpus, context: request.pretrained.context });
+  for (const note of opened.notes) hooks.err(`sinks: ${escapeTerminal(note)}\n`);
   const { context } = opened.model;
   if (request.position >= context) {
     throw new UsageError(
@@ -96,7 +98,10 @@ async function measure(
   { model: stored, task, source, batch: usualBatch = BATCH, trainedSequences }: OpenedModel,
   hooks: SinksHooks,
 ): Promise<SinkMeasurement> {
-  const { split, batches, batch = usualBatch, position, window, threshold, theory } = request;
+  const { split, position, window, threshold, theory } = request;
+  const wanted = { batch: request.batch ?? usualBatch, batches: request.batches };
+  const { batch, batches, note } = differentBatches(task, { ...wanted, split });
+  if (note !== undefined) hooks.err(`sinks: ${note}\n`);
   const measured = {
     task,
     split,
@@ -105,6 +110,7 @@ async function measure(
   };
   const progress = new Progress({ ...stderrOutput(), write: hooks.err });
   using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
+  checkMemory(gpu, stored, batch);
   using model = new Llama(gpu, {
     config: stored.config,
     batch,
@@ -128,6 +134,41 @@ async function measure(
   } finally {
     progress.clear();
   }
+}
+
+/** The batches that are wanted, as far as there are sequences for them: none counts twice. */
+function differentBatches(
+  task: OpenedModel["task"],
+  { batch, batches, split }: Pick<SinksRequest, "batches" | "split"> & { readonly batch: number },
+): { readonly batch: number; readonly batches: number; readonly note?: string } {
+  const count = task.contexts?.[split] ?? Infinity;
+  if (batch * batches <= count) return { batch, batches };
+  const size = Math.min(batch, count);
+  const most = Math.floor(count / size);
+  return {
+    batch: size,
+    batches: most,
+    note:
+      `measured on ${size * most} sequences and not on ${
+        batch * batches
+      }: the text has ${count} of ` +
+      `${task.context} tokens for ${split}, and each counts once`,
+  };
+}
+
+/** Refuses what cannot fit before anything is allocated: the largest tensor of one batch. */
+function checkMemory(gpu: Gpu, { config, context }: OpenedModel["model"], batch: number): void {
+  const { vocabulary, feedForwardDim, modelDim, queryHeads, headDim } = config;
+  const widest = Math.max(vocabulary, feedForwardDim, modelDim, queryHeads * headDim);
+  const bytes = 4 * batch * context * widest;
+  if (bytes <= gpu.largestStorage) return;
+  const mebibytes = (size: number) => `${Math.ceil(size / 2 ** 20)} MiB`;
+  throw new UsageError(
+    `${batch} sequences of ${context} tokens take ${
+      mebibytes(bytes)
+    } in one tensor, and the adapter allows ` +
+      `${mebibytes(gpu.largestStorage)}: give a smaller --batch or --context`,
+  );
 }
 
 if (import.meta.main) {

@@ -79,7 +79,7 @@ async function run(
     }
     return 0;
   }
-  await checkCorpus(arms, scale);
+  for (const note of await checkCorpus(arms, scale)) output.err(`study: ${escapeTerminal(note)}\n`);
   await checkStudyFolder(out, scale);
   const progress = hooks.progress ?? stderrOutput();
   const overview = new StudyOverview(progress, jobs);
@@ -113,9 +113,12 @@ async function run(
 }
 
 /** Text that does not do is told before anything is written, and not by every run. */
-async function checkCorpus(arms: readonly StudyArm[], scale: StudyScale): Promise<void> {
+async function checkCorpus(
+  arms: readonly StudyArm[],
+  scale: StudyScale,
+): Promise<readonly string[]> {
   const arm = arms.find(({ setting }) => setting === "text");
-  if (arm !== undefined) await openTask(studyRunSettings(arm, scale));
+  return arm === undefined ? [] : (await openTask(studyRunSettings(arm, scale))).notes;
 }
 
 function conclude(

@@ -87,7 +87,10 @@ function explains(error: unknown): boolean {
 
 async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   const { gpu } = request;
-  if (request.command === "resume") return { folder: request.folder, resume: "must", gpu };
+  if (request.command === "resume") {
+    const { folder, corpus } = request;
+    return { folder, resume: "must", corpus, gpu };
+  }
   const settings = await withVocabulary(request.settings);
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }

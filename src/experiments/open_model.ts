@@ -18,6 +18,8 @@ export interface OpenedModel {
   readonly batch: number | undefined;
   /** How many sequences it was trained on, after which the next step's come; 0 for a checkpoint alone. */
   readonly trainedSequences: number;
+  /** What was passed over, one line each. */
+  readonly notes: readonly string[];
 }
 
 /** What {@linkcode openModel} may be told beside the folder. */
@@ -26,30 +28,42 @@ export interface OpenModelOptions {
   readonly step?: number | undefined;
   /** A file or folder of text in place of the run's own; for a checkpoint alone it makes the task. */
   readonly corpus?: string | undefined;
+  /** Tokens in a sequence, for a checkpoint alone; at most {@linkcode DEFAULT_CONTEXT} by default. */
+  readonly context?: number | undefined;
 }
+
+/** Tokens in a sequence where nothing says how many: what a model allows is a limit and no wish. */
+export const DEFAULT_CONTEXT = 1024;
 
 /**
  * Opens a checkpoint of a run, or a checkpoint alone.
  *
  * @param folder of a run, or of a checkpoint in Hugging Face's layout
  * @param options which checkpoint, and other text
- * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run
+ * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run; or for a context that the
+ * model was not made for, or that is not the run's
  * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is no number
  * @throws {CorpusError} if the text cannot be read or does not do
  */
 export async function openModel(
   folder: string,
-  { step, corpus }: OpenModelOptions = {},
+  { step, corpus, context }: OpenModelOptions = {},
 ): Promise<OpenedModel> {
   await checkModelFolder(folder);
   if (await isCheckpoint(folder)) {
     const own = await runOf(folder);
     if (own === undefined || (step !== undefined && step !== own.step)) {
-      return await openCheckpoint(folder, { step, corpus });
+      return await openCheckpoint(folder, { step, corpus, context });
     }
-    return await openModel(own.run, { step: own.step, corpus });
+    return await openModel(own.run, { step: own.step, corpus, context });
   }
   const settings = await readRunSettings(folder);
+  if (context !== undefined && context !== settings.task.context) {
+    throw new RunError(
+      `--context is ${context}, but the run in ${folder} has sequences of ${settings.task.context} tokens; ` +
+        "leave --context out",
+    );
+  }
   const checkpoints = await listCheckpoints(folder);
   const steps = checkpoints.map((entry) => entry.step);
   const entry = step === undefined
@@ -63,7 +77,7 @@ export async function openModel(
     );
   }
   const model = await readModel(entry.path);
-  const { task } = await openTask({ ...settings, task: withCorpus(settings, corpus) });
+  const { task, notes } = await openTask({ ...settings, task: withCorpus(settings, corpus) });
   if (model.config.vocabulary !== task.vocabulary || model.context !== task.context) {
     throw new RunError(
       `${entry.path}: is a model of ${model.config.vocabulary} tokens in contexts of ${model.context}, ` +
@@ -81,6 +95,7 @@ export async function openModel(
     },
     batch: settings.batch,
     trainedSequences: entry.step * settings.accumulation * settings.batch,
+    notes,
   };
 }
 
@@ -108,20 +123,27 @@ async function runOf(
 
 async function openCheckpoint(
   folder: string,
-  { step, corpus }: OpenModelOptions,
+  { step, corpus, context: wanted }: OpenModelOptions,
 ): Promise<OpenedModel> {
   if (step !== undefined) {
     throw new RunError(`${folder}: is one checkpoint, which has no others to choose from by step`);
   }
-  const model = await readModel(folder);
+  const stored = await readModel(folder);
+  const context = wanted ?? Math.min(stored.context, DEFAULT_CONTEXT);
+  if (context > stored.context) {
+    throw new RunError(
+      `--context is ${context}, wanted at most the ${stored.context} tokens that the model was made for`,
+    );
+  }
+  const model = { ...stored, context };
   if (corpus === undefined) {
     throw new RunError(
       `${folder}: is a checkpoint alone, outside of a run: give it text to be measured on, --corpus=PATH`,
     );
   }
-  const { task } = await openTask({
+  const { task, notes } = await openTask({
     seed: 0,
-    task: { name: "text", context: model.context, corpus },
+    task: { name: "text", context, corpus },
   });
   if (model.config.vocabulary !== task.vocabulary) {
     throw new RunError(
@@ -135,6 +157,7 @@ async function openCheckpoint(
     source: { run: nameOf(folder), step: 0, task: "text", seed: null },
     batch: undefined,
     trainedSequences: 0,
+    notes,
   };
 }
 

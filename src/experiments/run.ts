@@ -8,8 +8,9 @@ import { type RunHooks, RunLoop, type RunResult } from "./run/loop.ts";
 import { RunReporter } from "./run/reporter.ts";
 import { checkRunSettings, type RunSettings } from "./run/settings.ts";
 import { parseRunState, restoreVariants } from "./run/state.ts";
-import { openTask } from "./run/task.ts";
+import { openTask, type RunTask } from "./run/task.ts";
 import { Trainer } from "./run/trainer.ts";
+import { CorpusError } from "./tasks/text_corpus.ts";
 
 /** Which run {@linkcode trainRun} does. */
 export interface RunOptions {
@@ -22,6 +23,8 @@ export interface RunOptions {
    * one; `if-there`, so or so. Default `never`.
    */
   readonly resume?: "never" | "must" | "if-there";
+  /** Where the text of a run that is gone on with lies now. Default: where it lay when the run began. */
+  readonly corpus?: string | undefined;
   /** Which adapter to open; or one that is open, which stays so. */
   readonly gpu?: Gpu | OpenGpuOptions | undefined;
 }
@@ -64,6 +67,27 @@ interface Invocation {
   readonly hooks: RunHooks;
 }
 
+/** The task, of the text where it lies now. */
+async function openText(
+  settings: RunSettings,
+  { corpus, goesOn }: { readonly corpus: string | undefined; readonly goesOn: boolean },
+): Promise<RunTask> {
+  const { task } = settings;
+  if (corpus !== undefined && task.corpus === undefined) {
+    throw new RunError(`--corpus is ${corpus}, but the run has no text: leave it out`);
+  }
+  try {
+    return await openTask(
+      corpus === undefined ? settings : { ...settings, task: { ...task, corpus } },
+    );
+  } catch (error) {
+    if (!goesOn || !(error instanceof CorpusError)) throw error;
+    throw new CorpusError(
+      `${error.message}; if the text has moved, say where it is: --corpus=PATH`,
+    );
+  }
+}
+
 /** @param origin the folder of a run that is gone on with, or the settings of a new one */
 async function train(
   origin: RunFolder | RunSettings,
@@ -74,12 +98,20 @@ async function train(
   const from = checkpoint?.step ?? 0;
   const report = new RunReporter(settings, { from, onProgress: hooks.onProgress });
   report.show("preparing");
-  const opened = await openTask(settings);
-  const { task, corpusDigest } = opened;
+  const opened = await openText(settings, {
+    corpus: options.corpus,
+    goesOn: origin instanceof RunFolder,
+  });
+  const { task, corpusDigest, notes } = opened;
+  for (const note of notes) hooks.onNote?.(note);
   const state = checkpoint === undefined ? undefined : parseRunState(checkpoint.state);
   if (state !== undefined && state.corpusDigest !== (corpusDigest ?? null)) {
+    const { corpus = settings.task.corpus } = options;
+    throw new RunError(`--corpus: ${corpus} is not the text any more that the run began with`);
+  }
+  if (state === undefined && options.corpus !== undefined) {
     throw new RunError(
-      `--corpus: ${settings.task.corpus} is not the text any more that the run began with`,
+      `${options.folder}: has no checkpoint yet that would prove the text to be the same: begin anew, in another folder`,
     );
   }
   if (task.vocabulary !== settings.model.vocabulary) {

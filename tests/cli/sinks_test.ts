@@ -231,7 +231,7 @@ test("sinks says in one line what is wrong with a run, and writes nothing", asyn
       assertEquals(result.err.trimEnd().split("\n").length, 1);
       assertEquals([result.code, result.out], [code, ""]);
     };
-    await fails([path], "holds no run, settings.json is missing");
+    await fails([path], `${path}: no such folder`);
     await makeRun(path, []);
     await fails([path], "has no checkpoint yet");
     await makeRun(join(folder, "two"), [1, 2]);
@@ -329,3 +329,51 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
   assertEquals(parseSinks(["--help"]), undefined);
   assertStringIncludes(sinksHelp(), "deno task sinks [OPTIONS] RUN");
 });
+
+test("sinks takes a checkpoint's context as a limit, and counts each context of a text once", () =>
+  withFolder(async (folder) => {
+    const bytes = { ...settings, model: { ...settings.model, vocabulary: 256 } };
+    const path = join(folder, "run");
+    await makeRun(path, [1], bytes);
+    const alone = join(folder, "alone");
+    await Deno.rename(join(path, "checkpoints", "step-00000001"), alone);
+    const config = JSON.parse(await Deno.readTextFile(join(alone, "config.json")));
+    await Deno.writeTextFile(
+      join(alone, "config.json"),
+      JSON.stringify({ ...config, max_position_embeddings: 131_072 }),
+    );
+    const corpus = join(folder, "text");
+    await Deno.writeTextFile(corpus, "To be, or not to be, that is the question. ".repeat(60));
+    const options = [alone, `--corpus=${corpus}`, "--json", "--no-quantization", "--no-theory"];
+    // 2,580 bytes are two contexts of 1,024: one of them validates.
+    const plain = await run(...options, "--batches=2");
+    assertEquals(plain.code, 0, plain.err);
+    const usual = JSON.parse(plain.out).data;
+    assertEquals([usual.context, usual.sequences], [1024, 1]);
+    assertStringIncludes(
+      plain.err,
+      "measured on 1 sequences and not on 16: the text has 1 of 1024 tokens for validation",
+    );
+    // 257 contexts of 10, of which 12 validate.
+    const short = await run(...options, "--context=10", "--batch=8", "--batches=1");
+    assertEquals([short.code, JSON.parse(short.out).data.sequences], [0, 8]);
+    assert(!short.err.includes("measured on"), short.err);
+    const many = await run(...options, "--context=10", "--batch=5", "--batches=4");
+    assertEquals([many.code, JSON.parse(many.out).data.sequences], [0, 10]);
+    const long = await run(...options, "--context=131073");
+    assertEquals([long.code, long.out], [1, ""]);
+    assertStringIncludes(long.err, "wanted at most the 131072 tokens that the model was made for");
+    const lacking = await run(...options, "--context=4096");
+    assertStringIncludes(lacking.err, "a smaller --context needs less");
+    // 80 tokens have 80 KiB of logits.
+    const output = recordOutput();
+    const small = siblingGpu(await testGpu("deno"), { limits: { maxBufferSize: 2 ** 16 } });
+    Object.defineProperty(small, Symbol.dispose, { value: () => {} });
+    const code = await runSinks([...options, "--context=10", "--batch=8", "--batches=1"], {
+      ...output,
+      openGpu: () => Promise.resolve(small),
+    });
+    assertEquals([code, output.texts.out], [2, ""]);
+    assertStringIncludes(output.texts.err, "8 sequences of 10 tokens take 1 MiB in one tensor");
+    assertStringIncludes(output.texts.err, "give a smaller --batch or --context");
+  }));

@@ -131,6 +131,14 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
       (await run(...TINY, `--out=${place}`)).err,
       "holds a run already; go on with it by --resume=",
     );
+    // The text may move.
+    const moved = join(folder, "moved.txt");
+    await Deno.rename(text, moved);
+    const lost = await run(`--resume=${place}`);
+    assertEquals(lost.code, 1);
+    assertStringIncludes(lost.err, `${text}: no such file or folder; if the text has moved, `);
+    assertStringIncludes(lost.err, "--corpus=PATH");
+    assertEquals((await run(`--resume=${place}`, `--corpus=${moved}`)).out, out);
     // The text belongs to the run.
     await Deno.writeTextFile(
       text,
@@ -139,6 +147,9 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
     const changed = await run(`--resume=${place}`);
     assertEquals(changed.code, 1);
     assertStringIncludes(changed.err, "is not the text any more that the run began with");
+    const other = await run(`--resume=${place}`, `--corpus=${text}`);
+    assertEquals(other.code, 1);
+    assertStringIncludes(other.err, `--corpus: ${text} is not the text any more`);
     // Another process is in there.
     {
       using _ = await RunFolder.open(place);

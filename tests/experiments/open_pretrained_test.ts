@@ -122,7 +122,7 @@ test("openPretrained() refuses bad input before it reads any weights", () =>
     await Deno.writeFile(join(short, "b.gz"), Uint8Array.of(0x1f, 0x8b));
     await refused(
       { corpus: short },
-      `are needed; passed over ${join(short, "b.gz")} (packed by gzip)`,
+      `are needed; 1 file passed over: ${join(short, "b.gz")} (packed by gzip)`,
     );
     await refused({ corpus }, "model.safetensors: no such file", CheckpointError);
     await Deno.remove(join(model, "tokenizer.json"));

@@ -1,4 +1,5 @@
 /** The command line of `deno task sinks`. */
+import { DEFAULT_CONTEXT } from "../../experiments/open_model.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -23,6 +24,7 @@ import {
 /** How text becomes what a pretrained model is measured on; undefined for the default. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
+  /** Of a checkpoint alone as well. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;
@@ -113,7 +115,8 @@ const options = {
   context: {
     type: "value",
     placeholder: "N",
-    description: "Pretrained: tokens in a text (default 256)",
+    description:
+      `Tokens in a text of a pretrained model (default 256), or of a checkpoint alone (default at most ${DEFAULT_CONTEXT})`,
   },
   bos: {
     type: "value",

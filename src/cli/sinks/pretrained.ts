@@ -43,8 +43,8 @@ export async function pretrainedModel(
  * @throws {UsageError} naming the first such option
  */
 export function refusePretrainedOptions({ given, pretrained }: SinksRequest): void {
-  const { texts, context, begin, documents } = pretrained;
-  for (const [name, value] of Object.entries({ texts, context, bos: begin, documents })) {
+  const { texts, begin, documents } = pretrained;
+  for (const [name, value] of Object.entries({ texts, bos: begin, documents })) {
     if (value === undefined) continue;
     throw new UsageError(
       `--${name} is for pretrained models, but ${given} is none: it has no config.json beside a tokenizer.json`,

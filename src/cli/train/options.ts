@@ -14,7 +14,13 @@ import { help, runtime, software } from "../shared/options.ts";
 
 /** A command line that makes sense. */
 export type TrainRequest =
-  | { readonly command: "resume"; readonly folder: string; readonly gpu: OpenGpuOptions }
+  | {
+    readonly command: "resume";
+    readonly folder: string;
+    /** Where the run's text is now; undefined for where it was. */
+    readonly corpus?: string;
+    readonly gpu: OpenGpuOptions;
+  }
   | {
     readonly command: "begin";
     readonly settings: RunSettings;
@@ -40,7 +46,8 @@ const options = {
     type: "value",
     placeholder: "PATH",
     path: true,
-    description: "Text, a file or a folder; for Bigram-Backcopy the bigrams are counted from it",
+    description:
+      "Text, a file or a folder; for Bigram-Backcopy the bigrams are counted from it; with --resume, where the run's text is now",
   },
   "v-scale": {
     type: "value",
@@ -141,7 +148,7 @@ export function parseTrain(args: readonly string[]): TrainRequest | undefined {
   }
   if (resume !== undefined) {
     const others = Object.keys(values)
-      .filter((name) => !["resume", "runtime", "software"].includes(name))
+      .filter((name) => !["resume", "corpus", "runtime", "software"].includes(name))
       .filter((name) => values[name as keyof Values] !== undefined);
     const [given] = [...operands, ...others.map((name) => `--${name}`)];
     if (given !== undefined) {
@@ -149,7 +156,13 @@ export function parseTrain(args: readonly string[]): TrainRequest | undefined {
         `--resume goes on with the run's own settings: ${given} cannot be given`,
       );
     }
-    return { command: "resume", folder: resume, gpu };
+    const { corpus } = values;
+    return {
+      command: "resume",
+      folder: resume,
+      ...corpus === undefined ? {} : { corpus },
+      gpu,
+    };
   }
   return {
     command: "begin",

@@ -10,6 +10,8 @@ export interface RunTask {
   readonly task: Task;
   /** SHA-256 of the text in hexadecimal digits; undefined where there is none. */
   readonly corpusDigest: string | undefined;
+  /** What was passed over of the text, one line each. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -22,9 +24,12 @@ export interface RunTask {
 export async function openTask(
   { task, seed }: Pick<RunSettings, "task" | "seed">,
 ): Promise<RunTask> {
-  const bytes = task.corpus === undefined ? undefined : await readCorpus(task.corpus);
+  const notes: string[] = [];
+  const bytes = task.corpus === undefined
+    ? undefined
+    : await readCorpus(task.corpus, (line) => notes.push(line));
   const corpusDigest = bytes === undefined ? undefined : await digest(bytes);
-  return { task: makeTask(task, { seed, bytes }), corpusDigest };
+  return { task: makeTask(task, { seed, bytes }), corpusDigest, notes };
 }
 
 function makeTask(

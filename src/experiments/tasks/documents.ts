@@ -2,8 +2,9 @@
  * Documents from the user's own files: a text file is one, and of JSON lines each line is. They are read one after the
  * other, as far as somebody asks for them; what is passed over is told, and why.
  */
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { CorpusError } from "./text_corpus.ts";
+import { describePassed, findFiles } from "./text_files.ts";
 import type { TextDocument } from "./token_texts.ts";
 
 /** Documents of a file or a folder, in the order of names. */
@@ -33,10 +34,10 @@ export function readDocuments(path: string): Documents {
   const passed: string[] = [];
   return {
     get notes() {
-      return passed.length === 0 ? [] : [`passed over ${listed(passed)}`];
+      return passed.length === 0 ? [] : [describePassed(passed)];
     },
     *[Symbol.iterator]() {
-      for (const file of filesOf(path)) {
+      for (const file of findFiles(path)) {
         if ("reason" in file) passed.push(`${file.path} (${file.reason})`);
         else if (/\.(jsonl|ndjson)$/i.test(file.path)) yield* linesOf(file.path);
         else {
@@ -62,23 +63,6 @@ function statOf(path: string): Deno.FileInfo {
       ? error.message
       : String(error);
     throw new CorpusError(`--corpus: ${path}: ${problem}`);
-  }
-}
-
-type FoundFile = { readonly path: string } | { readonly path: string; readonly reason: string };
-
-function* filesOf(path: string): Generator<FoundFile> {
-  if (!statOf(path).isDirectory) return yield { path };
-  // By code units, so that the order is the same in every locale.
-  const entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const { name, isDirectory, isFile, isSymlink } of entries) {
-    const inner = join(path, name);
-    if (name.startsWith(".")) yield { path: inner, reason: "hidden" };
-    // Links are not followed: they may lead out of the folder, or round in circles.
-    else if (isSymlink) yield { path: inner, reason: "a link" };
-    else if (isDirectory) yield* filesOf(inner);
-    else if (isFile) yield { path: inner };
-    else yield { path: inner, reason: "no file" };
   }
 }
 
@@ -159,9 +143,4 @@ function textOf(line: string, fail: (problem: string) => never): string {
   if (typeof text === "string") return text;
   const names = Object.keys(value).slice(0, 8).map((name) => JSON.stringify(name.slice(0, 50)));
   return fail(`has no "text" that is a text, but ${names.join(", ") || "nothing"}`);
-}
-
-function listed(passed: readonly string[]): string {
-  const shown = passed.slice(0, 5).join(", ");
-  return passed.length > 5 ? `${shown} and ${passed.length - 5} others` : shown;
 }

@@ -22,6 +22,9 @@ export interface Task {
   /** Tokens in a sequence. */
   readonly context: number;
 
+  /** How many different sequences each split has, after which they come again; undefined for endless ones. */
+  readonly contexts?: Readonly<Record<Split, number>>;
+
   /**
    * A batch. The same task, split, step and size give the same batch, whatever was asked for before.
    *

@@ -2,9 +2,9 @@
  * Byte-level text from the user's own files: every byte is a token, files are packed one after the other
  * into contexts, and the contexts come in a seeded order, all of them once before any comes again.
  */
-import { join } from "node:path";
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
+import { describePassed, findFiles, type FoundFile, whyNoText } from "./text_files.ts";
 
 /** A corpus that cannot be used; the message is one line and says why. */
 export class CorpusError extends Error {
@@ -60,7 +60,7 @@ export class TextCorpus implements Task {
       throw new CorpusError(
         `the corpus has ${bytes.length} bytes, wanted at least ${
           2 * context + 1
-        }: a context of ${context} to train on and another to validate`,
+        }: a context of ${context} to train on and another to validate; a smaller --context needs less`,
       );
     }
     const validation = Math.max(1, Math.floor(total * VALIDATION_SHARE));
@@ -111,37 +111,45 @@ export class TextCorpus implements Task {
 const MAXIMUM_BYTES = 2 ** 30;
 
 /**
- * Reads a file, or all files of a folder and its folders in the order of their names. Hidden files are
- * passed over, and so is what holds a zero byte, which text does not.
+ * Reads a file, or all files of a folder and its folders in the order of their names. Of a folder, what is no text of
+ * bytes is passed over and told: hidden files, links, packed files, programs, UTF-16, and what holds a zero byte.
  *
  * @param path a file or a folder
+ * @param note takes one line that says how many files were passed over, which, and why
  * @returns the bytes, a line feed between files
- * @throws {CorpusError} if there is nothing there, nothing to read, or more than 1 GiB
+ * @throws {CorpusError} if there is nothing there, a file cannot be read or is no text, or there is more than 1 GiB
  */
-export async function readCorpus(path: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readCorpus(
+  path: string,
+  note: (line: string) => void = () => {},
+): Promise<Uint8Array<ArrayBuffer>> {
   const files: Uint8Array[] = [];
+  const passed: string[] = [];
   let total = 0;
-  try {
-    for await (const name of filesOf(path)) {
-      const { size } = await Deno.stat(name);
-      if (total + size > MAXIMUM_BYTES) {
-        throw new CorpusError(`--corpus: ${path} is larger than ${MAXIMUM_BYTES / 2 ** 30} GiB`);
-      }
-      const bytes = await Deno.readFile(name);
-      if (bytes.length === 0 || bytes.includes(0)) continue;
-      files.push(bytes);
-      total += bytes.length + 1;
+  for (const file of found(path)) {
+    if ("reason" in file) {
+      passed.push(`${file.path} (${file.reason})`);
+      continue;
     }
-  } catch (error) {
-    if (error instanceof CorpusError) throw error;
-    const problem = error instanceof Deno.errors.NotFound
-      ? "no such file or folder"
-      : error instanceof Error
-      ? error.message
-      : String(error);
-    throw new CorpusError(`--corpus: ${path}: ${problem}`);
+    const { size } = await readable(file.path, Deno.stat);
+    if (total + size > MAXIMUM_BYTES) {
+      throw new CorpusError(`--corpus: ${path} is larger than ${MAXIMUM_BYTES / 2 ** 30} GiB`);
+    }
+    const bytes = await readable(file.path, (name) => Deno.readFile(name));
+    const reason = whyNoText(bytes);
+    if (reason !== undefined) {
+      if (file.path === path) throw new CorpusError(`--corpus: ${path} is ${reason}`);
+      passed.push(`${file.path} (${reason})`);
+      continue;
+    }
+    files.push(bytes);
+    total += bytes.length + 1;
   }
-  if (files.length === 0) throw new CorpusError(`--corpus: ${path} holds no text`);
+  const told = passed.length === 0 ? "" : describePassed(passed);
+  if (files.length === 0) {
+    throw new CorpusError(`--corpus: ${path} holds no text${told === "" ? "" : `; ${told}`}`);
+  }
+  if (told !== "") note(`--corpus: ${told}`);
   const text = new Uint8Array(total - 1).fill(0x0a);
   let offset = 0;
   for (const bytes of files) {
@@ -151,16 +159,31 @@ export async function readCorpus(path: string): Promise<Uint8Array<ArrayBuffer>>
   return text;
 }
 
-async function* filesOf(path: string): AsyncGenerator<string> {
-  const { isDirectory } = await Deno.stat(path);
-  if (!isDirectory) return yield path;
-  const entries = await Array.fromAsync(Deno.readDir(path));
-  // By code units, so that the order is the same in every locale.
-  entries.sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const { name, isDirectory, isFile } of entries) {
-    if (name.startsWith(".")) continue;
-    // Links are not followed: they may lead out of the folder, or round in circles.
-    if (isDirectory) yield* filesOf(join(path, name));
-    else if (isFile) yield join(path, name);
+/** The files, with the system's complaints in words. */
+function found(path: string): FoundFile[] {
+  try {
+    return [...findFiles(path)];
+  } catch (error) {
+    throw complaint(path, error);
   }
+}
+
+async function readable<Result>(
+  path: string,
+  read: (path: string) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await read(path);
+  } catch (error) {
+    throw complaint(path, error);
+  }
+}
+
+function complaint(path: string, error: unknown): CorpusError {
+  const problem = error instanceof Deno.errors.NotFound
+    ? "no such file or folder"
+    : error instanceof Error
+    ? error.message
+    : String(error);
+  return new CorpusError(`--corpus: ${path}: ${problem}`);
 }

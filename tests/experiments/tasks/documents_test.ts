@@ -59,7 +59,7 @@ test("readDocuments() reads a folder's files in the order of their names, and te
     ]);
     const at = (name: string) => join(folder, name);
     assertEquals(read.notes, [
-      `passed over ${at(".hidden")} (hidden), ${at("f.gz")} (packed by gzip), ${
+      `7 files passed over: ${at(".hidden")} (hidden), ${at("f.gz")} (packed by gzip), ${
         at("g.txt")
       } (neither UTF-8 nor UTF-16 with a mark), ${at("h.txt")} (no text: it holds zero bytes), ${
         at("i.txt")
@@ -76,7 +76,7 @@ testLinks("readDocuments() follows no links, and says so", () =>
     await Deno.symlink(folder, join(folder, "round"));
     const read = readDocuments(folder);
     assertEquals([...read].length, 1);
-    assertEquals(read.notes, [`passed over ${join(folder, "round")} (a link)`]);
+    assertEquals(read.notes, [`1 file passed over: ${join(folder, "round")} (a link)`]);
   }));
 
 test("readDocuments() reads as far as it is asked", () =>

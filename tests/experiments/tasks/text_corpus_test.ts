@@ -84,9 +84,78 @@ test("readCorpus() packs the text files of a folder in the order of their names"
     assertEquals(new TextDecoder().decode(await readCorpus(folder)), "first\nmiddle\nlast");
     assertEquals(new TextDecoder().decode(await readCorpus(join(folder, "c.txt"))), "last");
     await assertRejects(() => readCorpus(join(folder, "none")), CorpusError, "no such file");
-    await assertRejects(() => readCorpus(join(folder, "e")), CorpusError, "holds no text");
-    await assertRejects(() => readCorpus(join(folder, "z.bin")), CorpusError, "holds no text");
+    await assertRejects(() => readCorpus(join(folder, "e")), CorpusError, "e is empty");
+    await assertRejects(
+      () => readCorpus(join(folder, "z.bin")),
+      CorpusError,
+      "byte 0 is a zero byte",
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** Files that are no text of bytes, and what is said of each. */
+const NO_TEXT: readonly (readonly [string, readonly number[], string])[] = [
+  ["a.gz", [0x1f, 0x8b, 8, 1], "packed by gzip"],
+  ["b.zst", [0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],
+  ["c.elf", [0x7f, 0x45, 0x4c, 0x46], "a program"],
+  ["d-little.txt", [0xff, 0xfe, 0x41, 0], "in UTF-16, wanted UTF-8: iconv converts it"],
+  ["e-big.txt", [0xfe, 0xff, 0, 0x41], "in UTF-16, wanted UTF-8: iconv converts it"],
+  ["f-stray.txt", [0x41, 0x42, 0], "binary: byte 2 is a zero byte"],
+  ["g-empty.txt", [], "empty"],
+];
+
+test("readCorpus() says how many files it passes over, which, and why", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const lines: string[] = [];
+    const note = (line: string) => lines.push(line);
+    for (const [name, bytes, reason] of NO_TEXT) {
+      const path = join(folder, name);
+      await Deno.writeFile(path, Uint8Array.from(bytes));
+      // Alone it is what was asked for, and nothing to pass over.
+      await assertRejects(() => readCorpus(path, note), CorpusError, `${path} is ${reason}`);
+    }
+    await assertRejects(
+      () => readCorpus(folder, note),
+      CorpusError,
+      `${folder} holds no text; 7 files passed over: ${join(folder, "a.gz")} (packed by gzip), `,
+    );
+    assertEquals(lines, []);
+    await Deno.writeTextFile(join(folder, "text"), "text");
+    assertEquals(new TextDecoder().decode(await readCorpus(folder, note)), "text");
+    const named = NO_TEXT.slice(0, 5).map(([name, , reason]) =>
+      `${join(folder, name)} (${reason})`
+    );
+    assertEquals(lines, [`--corpus: 7 files passed over: ${named.join(", ")} and 2 others`]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+const linux = Deno.build.os === "linux";
+const testNames = linux ? testWith("read", "write", "run") : Deno.test.ignore;
+
+testNames(
+  "readCorpus() passes over links and names that are no UTF-8, not the folder",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const script =
+        'printf x > "$0/$(printf "caf\\351.txt")" && ln -s / "$0/round" && printf y > "$0/text"';
+      const { success } = await new Deno.Command("sh", { args: ["-c", script, folder] }).output();
+      assert(success);
+      const lines: string[] = [];
+      assertEquals((await readCorpus(folder, (line) => lines.push(line))).length, 1);
+      assertEquals(lines, [
+        `--corpus: 2 files passed over: ${
+          join(folder, "caf\ufffd.txt")
+        } (its name is not UTF-8), ` +
+        `${join(folder, "round")} (a link)`,
+      ]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);

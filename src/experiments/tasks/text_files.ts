@@ -1,0 +1,69 @@
+/** Which of the user's files are text: finds them in folders, and says of all others why they are passed over. */
+import { join } from "node:path";
+
+/** A file, or what lies beside the files and is none to be read. */
+export type FoundFile =
+  | { readonly path: string }
+  | { readonly path: string; readonly reason: string };
+
+/**
+ * The files of a folder and its folders, in the order of their names by code units, which is the same in every locale.
+ *
+ * @param path a file, which is found alone, or a folder
+ * @throws {Deno.errors.NotFound} and others of the system's, for what is not there or cannot be read
+ */
+export function* findFiles(path: string): Generator<FoundFile> {
+  if (!Deno.statSync(path).isDirectory) return yield { path };
+  const entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
+  for (const { name, isDirectory, isFile, isSymlink } of entries) {
+    const inner = join(path, name);
+    if (name.startsWith(".")) yield { path: inner, reason: "hidden" };
+    // Links are not followed: they may lead out of the folder, or round in circles.
+    else if (isSymlink) yield { path: inner, reason: "a link" };
+    // Such a name does not lead back to the file.
+    else if (name.includes("\ufffd")) yield { path: inner, reason: "its name is not UTF-8" };
+    else if (isDirectory) yield* findFiles(inner);
+    else if (isFile) yield { path: inner };
+    else yield { path: inner, reason: "no file" };
+  }
+}
+
+/** First bytes of files that hold no text as it is, and what they are. */
+const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
+  [[0x1f, 0x8b], "packed by gzip"],
+  [[0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],
+  [[0x42, 0x5a, 0x68], "packed by bzip2"],
+  [[0xfd, 0x37, 0x7a, 0x58, 0x5a], "packed by xz"],
+  [[0x50, 0x4b, 0x03, 0x04], "a ZIP archive"],
+  [[0x25, 0x50, 0x44, 0x46, 0x2d], "a PDF"],
+  [[0x7f, 0x45, 0x4c, 0x46], "a program"],
+  [[0x89, 0x50, 0x4e, 0x47], "a picture"],
+  [[0xff, 0xd8, 0xff], "a picture"],
+];
+
+/**
+ * Why a file is no text of bytes.
+ *
+ * @param bytes the file's
+ * @returns what it is instead; undefined for text, in UTF-8 or another encoding of single bytes
+ */
+export function whyNoText(bytes: Uint8Array): string | undefined {
+  if (bytes.length === 0) return "empty";
+  const found = BEGINNINGS.find(([start]) => start.every((byte, i) => bytes[i] === byte));
+  if (found !== undefined) return found[1];
+  const mark = bytes[0]! << 8 | bytes[1]!;
+  if (mark === 0xfffe || mark === 0xfeff) return "in UTF-16, wanted UTF-8: iconv converts it";
+  const zero = bytes.indexOf(0);
+  return zero < 0 ? undefined : `binary: byte ${zero} is a zero byte`;
+}
+
+/**
+ * What was passed over, in one line.
+ *
+ * @param passed paths with reasons, at least one
+ */
+export function describePassed(passed: readonly string[]): string {
+  const shown = passed.slice(0, 5).join(", ");
+  const rest = passed.length > 5 ? ` and ${passed.length - 5} others` : "";
+  return `${passed.length} ${passed.length === 1 ? "file" : "files"} passed over: ${shown}${rest}`;
+}
