@@ -39,7 +39,7 @@ export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
   }
   return [...values].map(([name, list]) => {
     const flag = `--allow-${name}=${list.join(",")}`;
-    return /[\s"'$`\\]/.test(flag) ? `"${flag}"` : flag;
+    return /[\s"'$`\\*]/.test(flag) ? `"${flag}"` : flag;
   });
 }
 

@@ -4,7 +4,12 @@
  */
 import { join } from "node:path";
 import { projectCacheFolder } from "../../gpu/embedded/folders.ts";
-import { askPermissions, type FOLDER_VARIABLES, hasPermissions } from "../../permissions.ts";
+import {
+  askPermissions,
+  type FOLDER_VARIABLES,
+  hasPermissions,
+  permissionFlags,
+} from "../../permissions.ts";
 import { CheckpointError } from "../checkpoint/error.ts";
 import { parseHuggingFaceConfig } from "../checkpoint/hugging_face.ts";
 import { readText, reasonOf } from "../checkpoint/json.ts";
@@ -75,15 +80,7 @@ export async function fetchModel(
   const cached = await cachedModel(root, revision);
   if (cached !== undefined) return cached;
   const { access = hubAccess() } = options;
-  const host = access.hosts[0]!;
-  const needs = [
-    { name: "write", value: root } as const,
-    { name: "net", value: host } as const,
-  ];
-  const missing = needs.filter((need) => !hasPermissions([need]));
-  await askPermissions(missing, {
-    action: `fetching ${model} from ${access.address}`,
-  });
+  await askFor(access, { root, action: `fetching ${model} from ${access.address}` });
   await Deno.mkdir(root, { recursive: true });
   // One process at a time: the next one finds what this one fetched.
   using lock = await Deno.open(join(root, ".lock"), { write: true, create: true });
@@ -94,6 +91,27 @@ export async function fetchModel(
 
 /** What the name of a commit's folder begins with until all of its files are there. */
 const UNFINISHED = ".unfinished-";
+
+/** Asks for the network and the cache, and names all of the hub's hosts where nobody is there to ask. */
+async function askFor(
+  { hosts }: HubAccess,
+  { root, action }: { readonly root: string; readonly action: string },
+): Promise<void> {
+  const write = { name: "write", value: root } as const;
+  const network = { name: "net", value: hosts[0]! } as const;
+  try {
+    await askPermissions([write, network], { action });
+  } catch (error) {
+    const flags = permissionFlags([
+      ...hasPermissions([write]) ? [] : [write],
+      ...hasPermissions([network]) ? [] : hosts.map((value) => ({ name: "net", value }) as const),
+    ]);
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new Deno.errors.NotCapable(
+      `${action}: missing permission, run again with ${flags.join(" ")}`,
+    );
+  }
+}
 
 /** Where models are kept. */
 function modelCache(): string {
