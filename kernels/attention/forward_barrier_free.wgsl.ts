@@ -3,7 +3,7 @@
  * narrow ones. The same formulas as attention/forward.wgsl, in base 2.
  *
  * There a barrier costs hundreds of cycles and a load dozens of multiply-adds, whichever lanes read
- * the same number. So every invocation computes R query rows of its own from beginning to end, and
+ * the same number. So every invocation computes R query rows from beginning to end, and
  * reuses in registers what it has read: the scores of its rows against a tile of C keys, then, one
  * column at a time, their product with the tile's values. Between tiles the output lies, not yet
  * divided, in its own place, which no other invocation touches. No barrier, no workgroup memory.

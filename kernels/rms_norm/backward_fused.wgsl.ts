@@ -21,7 +21,7 @@ import { unroll } from "../unroll.ts";
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch: (runs).
  *
- * @param row what it is written for; K = ⌈elements / lanes⌉
+ * @param row the row's length and the workgroup's; K = ⌈elements / lanes⌉
  * @returns WGSL
  */
 export function rmsNormBackwardFused({ elements, lanes }: FusedRow): string {

@@ -2,7 +2,7 @@
  * RMSNorm backward for adapters that compute on the CPU, first of three stages: what every row
  * needs of itself. With u = gain * g:  rowStatistics = (inverseRms, <u, x> inverseRms / d).
  *
- * An invocation walks a few rows of its own, which share the loads of the gain. No barriers. Any d
+ * An invocation walks a few rows, which share the loads of the gain. No barriers. Any d
  * with the scalar element. Then rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.

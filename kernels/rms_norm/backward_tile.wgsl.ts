@@ -31,7 +31,7 @@ const ROWS = 2;
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]; rows and
  * rowsPerTile, 4 lanes at the most, are multiples of the phases. Dispatch: (⌈rows / rowsPerTile⌉).
  *
- * @param tile what it is written for
+ * @param tile the shape of the tile
  * @returns WGSL
  */
 export function rmsNormBackwardTile(tile: RowTile): string {

@@ -87,7 +87,7 @@ export interface TileWalk {
 /**
  * Walks all positions of a tile's groups.
  *
- * @param tile what it is written for
+ * @param tile the shape of the tile
  * @param walk what is done
  * @returns WGSL statements
  */

@@ -74,7 +74,7 @@ export function createDryGpu(info: GpuInfo): Gpu {
     ): DryPipeline => ({ code: module.code, getBindGroupLayout: () => ({}) }),
     createBindGroup: ({ entries }: { entries: readonly DryEntry[] }) => entries,
     queue: {
-      // Uniforms only: what a tensor holds is not looked at.
+      // Keeps the bytes of uniforms only: a plan does not depend on what its tensors hold.
       writeBuffer(buffer: DryBuffer, _offset: number, data: ArrayBuffer | ArrayBufferView): void {
         if (data instanceof ArrayBuffer) buffer.bytes = [...new Uint8Array(data)];
       },

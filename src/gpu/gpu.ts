@@ -23,7 +23,7 @@ import { Tensor } from "./tensor.ts";
 export class Gpu implements BufferOwner {
   /** What was opened. */
   readonly info: GpuInfo;
-  /** The device, for those who bring kernels of their own. */
+  /** The device, for callers with their own kernels. */
   readonly device: GPUDevice;
   /** The compiled kernels. */
   readonly pipelines: PipelineCache;
@@ -209,7 +209,7 @@ export class Gpu implements BufferOwner {
   /**
    * Throws if no storage buffer of this size can be had.
    *
-   * @param operator whose buffer it is to be
+   * @param operator the operator that needs the buffer
    * @param size bytes
    * @throws {RangeError} if the adapter does not allow a buffer of this size
    */

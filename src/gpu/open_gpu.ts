@@ -12,7 +12,7 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
  * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
- * With the environment variable `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
+ * With the environment variable `GRADSINK_ADAPTER=embedded` it ignores installed drivers.
  *
  * @param options which runtime and adapter; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done

@@ -138,7 +138,7 @@ export class Tensor {
   }
 
   /**
-   * Neighboring elements as a tensor of their own, in the same memory. Disposing of it frees
+   * A view of neighboring elements as a tensor, in the same memory. Disposing of it frees
    * nothing.
    *
    * Every operator takes slices, with the same results as of separate tensors. WebGPU binds a slice

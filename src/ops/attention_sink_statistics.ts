@@ -18,7 +18,7 @@ export interface AttentionSinkStatisticsOptions {
   readonly key: Tensor;
   /** `[B, Hq, T]`, as {@linkcode attentionForward} returned it. */
   readonly logSumExp: Tensor;
-  /** s, the key position looked at. Default: 0. */
+  /** s, the key position to measure. Default: 0. */
   readonly position?: number;
   /**
    * T_ε, the queries that the score averages over; fewer where the sequence ends before. Default:

@@ -12,7 +12,7 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
  * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
- * With the environment variable `GRADSINK_ADAPTER=embedded` installed drivers are passed over.
+ * With the environment variable `GRADSINK_ADAPTER=embedded` it ignores installed drivers.
  *
  * Where an operator has several variants, calls run what suits this kind of adapter, or what
  * `deno task tune` measured to be the fastest on this very one; `gpu.variants` holds these choices.

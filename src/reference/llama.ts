@@ -30,7 +30,7 @@ import { type ReferenceTensor, zeros } from "./tensor.ts";
 
 export type { LlamaBatch, LlamaOptions } from "./llama/forward.ts";
 
-/** What {@linkcode llamaLoss} may be told beside that. */
+/** Optional arguments of {@linkcode llamaLoss}. */
 export interface LlamaLossOptions extends LlamaOptions {
   /**
    * For `backward-only` V-scale: the values v of each layer that sg() holds fast. With them the

@@ -143,7 +143,7 @@ export function checkPositive(
  * Checks that the tensors are the float64 twin's and hold as many elements as their shapes say.
  *
  * @param operator The operator's name, for the message.
- * @param tensors The tensors by argument name; undefined ones are passed over.
+ * @param tensors The tensors by argument name; it skips undefined ones.
  * @throws {TypeError} If one is not.
  */
 export function checkData(

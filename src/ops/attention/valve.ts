@@ -9,7 +9,7 @@ import { spreadWorkgroups } from "../shared/validation.ts";
 /** What V-scale fused into attention needs of the value rows. */
 export interface ValvePlan extends VariantPlan {
   /**
-   * `[B, Hkv, T]` of (‖v‖², C); without V-scale a buffer that stands in the binding and is not
+   * `[B, Hkv, T]` of (‖v‖², C); without V-scale a small buffer that fills the binding and is not
    * read.
    */
   readonly valve: GPUBuffer;

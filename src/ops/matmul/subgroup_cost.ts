@@ -83,7 +83,7 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// How much more a strip of its own takes than what its tiles do: another kernel, which may want
+// How much more a separate strip takes than its tiles: another kernel, which may want
 // compiling, too.
 const MORE_PARTS = 0.02;
 

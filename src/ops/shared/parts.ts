@@ -9,7 +9,7 @@ import type { KernelPart } from "../../gpu/pipelines.ts";
  * float32's range.
  */
 export const range: KernelPart = { file: "range.wgsl", source: rangeSource };
-/** exp and log that hand NaN on. */
+/** exp and exp2 that pass NaN through. */
 export const notANumber: KernelPart = { file: "not_a_number.wgsl", source: notANumberSource };
 /** A sum over a workgroup of 64 invocations. */
 export const workgroupSum: KernelPart = { file: "workgroup_sum.wgsl", source: workgroupSumSource };

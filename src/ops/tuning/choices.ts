@@ -15,11 +15,11 @@ import { type Dimensions, type TunableOperator, tunableOperators } from "./opera
 /** The first field of every file. */
 export const TUNING_SCHEMA = "gradsink-tuning/1";
 
-/** A larger file is passed over unread. */
+/** A larger file is ignored unread. */
 export const MAXIMUM_TUNING_BYTES = 256 * 1024;
 
 /**
- * A file with more entries is passed over: there are not so many classes to tune for, and each
+ * A file with more entries is ignored: there are not so many classes to tune for, and each
  * takes time to check.
  */
 export const MAXIMUM_TUNING_ENTRIES = 128;

@@ -40,8 +40,8 @@ export interface AttentionTensors {
 
 /**
  * Checks the shapes of an attention operator's tensors against each other, and the V-scale mode.
- * Only the tensors that are present as properties are looked at; one that is present but undefined
- * is reported as missing.
+ * It checks only tensors that are present as properties, and reports one that is present but
+ * undefined as missing.
  *
  * @param operator The operator's name, for the message.
  * @param tensors Its tensors by argument name.
