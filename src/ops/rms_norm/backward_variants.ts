@@ -26,7 +26,6 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { workgroupSum } from "../shared/parts.ts";
 import {
   divideRows,
-  ELEMENTS_PER_LANE,
   fillsSubgroup,
   rowElement,
   type RowShape,
@@ -204,7 +203,7 @@ function planFused(gpu: Gpu, call: RmsNormBackwardCall, sum: RowSum): VariantPla
 
 function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
   const { elements } = rowElement(columns);
-  const most = sum.lanes * ELEMENTS_PER_LANE;
+  const most = sum.lanes * sum.elementsPerLane;
   return elements <= most
     ? undefined
     : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
@@ -216,18 +215,21 @@ function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
   return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
 }
 
+/** Registers for each number that a lane holds, by what compilers took: input, gradient, gain and the gain's gradient. */
+const REGISTERS_PER_NUMBER = 4.5;
+
+function sumRow(gpu: Gpu, { columns }: RowShape): RowSum {
+  const { elements } = rowElement(columns);
+  return subgroupRowSum(gpu, elements, REGISTERS_PER_NUMBER * columns / elements);
+}
+
 const subgroup: BackwardVariant = {
   name: "subgroup",
-  unfit: (gpu, shape) =>
-    unfitForSubgroups(gpu) ??
-      unfitForFused(subgroupRowSum(gpu, rowElement(shape.columns).elements), shape),
+  unfit: (gpu, shape) => unfitForSubgroups(gpu) ?? unfitForFused(sumRow(gpu, shape), shape),
   suits: (gpu, shape) =>
     !gpu.info.software ||
     fillsSubgroup(gpu, shape.columns) && !(suitsTiles(gpu, shape) && outgrowsLoop(gpu, shape)),
-  plan(gpu, call) {
-    const { elements } = rowElement(call.shape.columns);
-    return planFused(gpu, call, subgroupRowSum(gpu, elements));
-  },
+  plan: (gpu, call) => planFused(gpu, call, sumRow(gpu, call.shape)),
 };
 
 const vectorised: BackwardVariant = {

@@ -23,7 +23,6 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { workgroupSum } from "../shared/parts.ts";
 import {
   divideRows,
-  ELEMENTS_PER_LANE,
   fillsSubgroup,
   rowElement,
   type RowShape,
@@ -95,7 +94,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
   const { shape, epsilon, input, gain, output, inverseRms } = call;
   const { part, elements } = rowElement(shape.columns);
   const { constants, features, lanes } = sum;
-  if (elements > ELEMENTS_PER_LANE * lanes) {
+  if (elements > sum.elementsPerLane * lanes) {
     return { scratch: [], dispatches: [dispatchRows(gpu, call, { part, sum, firstRow: 0 })] };
   }
   const source = rmsNormForwardFused({ elements, lanes });
@@ -171,6 +170,14 @@ const rowPerInvocation: ForwardVariant = {
   },
 };
 
+/** Registers for each number that a lane holds, by what compilers took: its own, its gain's, and those on their way. */
+const REGISTERS_PER_NUMBER = 2.25;
+
+function sumRow(gpu: Gpu, { columns }: RowShape): RowSum {
+  const { elements } = rowElement(columns);
+  return subgroupRowSum(gpu, elements, REGISTERS_PER_NUMBER * columns / elements);
+}
+
 const subgroup: ForwardVariant = {
   name: "subgroup",
   unfit: unfitForSubgroups,
@@ -178,8 +185,7 @@ const subgroup: ForwardVariant = {
   suits: (gpu, { rows, columns }) =>
     !gpu.info.software || fillsSubgroup(gpu, columns) ||
     rows < 8 * ROWS && !suitsTiles(gpu, { rows, columns }),
-  plan: (gpu, call) =>
-    planCooperative(gpu, call, subgroupRowSum(gpu, rowElement(call.shape.columns).elements)),
+  plan: (gpu, call) => planCooperative(gpu, call, sumRow(gpu, call.shape)),
 };
 
 const vectorised: ForwardVariant = {

@@ -2,6 +2,7 @@
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
 import type { Specialization } from "../../gpu/specialize.ts";
+import { gpuBudget } from "../shared/budget.ts";
 import columnSumsSource from "../../../kernels/rows/column_sums.wgsl" with { type: "text" };
 import elementScalarSource from "../../../kernels/rows/element_scalar.wgsl" with { type: "text" };
 import elementVectorSource from "../../../kernels/rows/element_vector.wgsl" with { type: "text" };
@@ -70,33 +71,58 @@ export interface RowSum {
   readonly features: readonly LanguageFeature[];
   /** Invocations of a workgroup. */
   readonly lanes: number;
+  /** Elements of a row that one of them can hold in registers. */
+  readonly elementsPerLane: number;
 }
 
 /**
  * The most elements of a row that a lane holds in registers. More cost lavapipe's compiler more than they save: the
  * backward takes it 2 s for 8 and 8 s for 16.
  */
-export const ELEMENTS_PER_LANE = 8;
+const ELEMENTS_PER_LANE = 8;
+
+/**
+ * The most elements of a row that a lane of a lone subgroup holds on hardware. With more, a core has room for few
+ * subgroups; a workgroup of several subgroups then shares the row.
+ */
+const ELEMENTS_PER_LONE_LANE = 4;
+
+/** Registers of an invocation beside those for the elements that it holds: addresses, sums, what the loop counts. */
+const OTHER_REGISTERS = 24;
+
+// How many elements a lane holds where each takes so many registers.
+function elementsPerLane({ info }: Gpu, registers: number): number {
+  if (info.software || registers === 0) return ELEMENTS_PER_LANE;
+  const most = Math.floor((gpuBudget(info).registers - OTHER_REGISTERS) / registers);
+  return Math.max(1, Math.min(most, ELEMENTS_PER_LANE));
+}
 
 /**
  * Sums by subgroups. The workgroup is one subgroup, without a barrier, where the size is known and its lanes' registers
- * hold the row.
+ * hold the row; else the fewest lanes whose registers hold it.
  *
  * @param gpu an adapter with subgroups
  * @param elements of a row
+ * @param registers that the kernel takes for each element that a lane holds. Default: 0, it holds none
  */
-export function subgroupRowSum(gpu: Gpu, elements: number): RowSum {
+export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
+  const held = elementsPerLane(gpu, registers);
   // On the CPU a barrier costs more than lanes that walk far.
   const single = minimum === maximum &&
-    (gpu.info.software || elements <= ELEMENTS_PER_LANE * minimum);
-  const lanes = single ? minimum : workgroupLanes(elements);
+    (gpu.info.software || elements <= Math.min(held, ELEMENTS_PER_LONE_LANE) * minimum);
+  const lanes = single ? minimum : workgroupLanes(elements, elements / held, mostLanes(gpu));
   return {
     part: { file: "rows/sum_subgroup.wgsl", source: sumSubgroupSource },
     constants: { LANES: lanes, ONE_SUBGROUP: single },
     features: ["subgroups"],
     lanes,
+    elementsPerLane: held,
   };
+}
+
+function mostLanes({ device: { limits } }: Gpu): number {
+  return Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
 }
 
 /**
@@ -143,12 +169,16 @@ export function workgroupRowSum(elements: number): RowSum {
     constants: { LANES: lanes, GROUP: Math.sqrt(lanes) },
     features: [],
     lanes,
+    elementsPerLane: ELEMENTS_PER_LANE,
   };
 }
 
-// Squares, for the sum through workgroup memory; 256 invocations are what every adapter has.
-function workgroupLanes(elements: number): number {
-  return elements <= 128 ? 64 : 256;
+// Squares, for the sum through workgroup memory; 256 invocations are what every adapter has. More only where a row needs
+// them.
+function workgroupLanes(elements: number, needed = 0, most = 256): number {
+  let lanes = elements <= 128 ? 64 : 256;
+  while (lanes < needed && 2 * lanes <= most) lanes *= 2;
+  return lanes;
 }
 
 /**

@@ -24,7 +24,7 @@ export const SAFE_BUDGET: GpuBudget = { registers: 64, workgroupMemory: 32768 };
 /** A rule of the table: the first that fits a GPU gives its budget. */
 interface Rule extends GpuBudget {
   readonly vendor: string;
-  /** Of `architecture`, or where the runtime leaves that empty, of `description`. Default: any. */
+  /** Of `architecture` or `description`, of which runtimes fill the one, the other, or both. Default: any. */
   readonly family?: RegExp;
   /** Default: any. */
   readonly runtime?: GpuInfo["runtime"];
@@ -46,14 +46,15 @@ const rules: readonly Rule[] = [
   // that an invocation has half as much.
   { vendor: "intel", runtime: "deno", registers: 128, workgroupMemory: 65536 },
   { vendor: "intel", registers: 64, workgroupMemory: 65536 },
-  // 255 registers of 16 bits.
+  // 255 registers of 16 bits. Linux gives Mesa as the maker.
   { vendor: "apple", registers: 127, workgroupMemory: 32768 },
+  { vendor: "mesa", family: /apple|honeykrisp/i, registers: 127, workgroupMemory: 32768 },
   // 48 registers of four numbers with four subgroups on a core, 32 with six.
   { vendor: "qualcomm", registers: 128, workgroupMemory: 32768 },
 ];
 
 /**
- * What kernels may take on a GPU. Deno names the maker and describes the device; Dawn and browsers name the architecture.
+ * What kernels may take on a GPU. Deno gives the maker and the device's name; Dawn and browsers the maker and architecture.
  *
  * @param info the opened GPU
  * @returns the least that a known GPU has, for one that is not known
@@ -64,7 +65,7 @@ export function gpuBudget(
     "runtime" | "vendor" | "architecture" | "description"
   >,
 ): GpuBudget {
-  const family = architecture === "" ? description : architecture;
+  const family = `${architecture} ${description}`;
   const rule = rules.find((each) =>
     each.vendor === vendor && (each.runtime ?? runtime) === runtime &&
     (each.family?.test(family) ?? true)
