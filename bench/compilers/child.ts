@@ -52,20 +52,25 @@ export async function compileOn(gpu: PretendedGpu, options: CompileOptions): Pro
     let trying: (CollectReport & { readonly type: "begin" }) | undefined;
     let total = 0;
     try {
-      await runChild(gpu, { ...options, skip: [...compiled.keys()], stop }, (report) => {
-        if (report.type === "opened") {
-          info = report.info;
-          total = report.total;
-        } else if (report.type === "begin") {
-          trying = report;
-          const { operator, variant } = report.work;
-          options.progress(compiled.size, total, `${gpu.name} ${operator} ${variant}`);
-        } else {
-          compiled.set(report.number, report.result);
-          trying = undefined;
-        }
-      });
-      problem = undefined;
+      const said = await runChild(
+        gpu,
+        { ...options, skip: [...compiled.keys()], stop },
+        (report) => {
+          if (report.type === "opened") {
+            info = report.info;
+            total = report.total;
+          } else if (report.type === "begin") {
+            trying = report;
+            const { operator, variant } = report.work;
+            options.progress(compiled.size, total, `${gpu.name} ${operator} ${variant}`);
+          } else {
+            compiled.set(report.number, report.result);
+            trying = undefined;
+          }
+        },
+      );
+      const failed = [...compiled.values()].some(({ error }) => error !== undefined);
+      problem = failed && said !== "" ? said : undefined;
       break;
     } catch (error) {
       options.interrupt.throwIfAborted();
@@ -101,7 +106,7 @@ async function runChild(
     readonly stop: AbortSignal;
   },
   report: (report: CollectReport) => void,
-): Promise<void> {
+): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "gradsink-compilers-" });
   try {
     await Deno.mkdir(`${folder}/texts`);
@@ -114,7 +119,7 @@ async function runChild(
       skip,
       ...keep === undefined ? {} : { keep: `${keep}/${gpu.name}` },
     };
-    await talk(await startChild(gpu, drivers, folder), { request, stop, report });
+    return await talk(await startChild(gpu, drivers, folder), { request, stop, report });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -167,7 +172,7 @@ async function talk(
     readonly stop: AbortSignal;
     readonly report: (report: CollectReport) => void;
   },
-): Promise<void> {
+): Promise<string> {
   const kill = () => {
     try {
       child.kill("SIGKILL"); // a compiler at work answers to nothing else
@@ -182,10 +187,15 @@ async function talk(
     await writer.write(new TextEncoder().encode(JSON.stringify(request))).catch(() => {});
     await writer.close().catch(() => {});
     const errors = new Response(child.stderr).text();
-    for await (const line of linesOf(child.stdout)) report(JSON.parse(line) as CollectReport);
+    const others: string[] = []; // Dawn writes its own errors to standard output
+    for await (const line of linesOf(child.stdout)) {
+      if (line.startsWith("{")) report(JSON.parse(line) as CollectReport);
+      else others.push(line);
+    }
     const { success, signal, code } = await child.status;
     const said = (await errors).trim().split("\n").slice(-2).join(" / ");
     if (!success) throw new ChildError(`${signal ?? `exit code ${code}`}${said && `: ${said}`}`);
+    return others.slice(0, 2).join(" / ");
   } finally {
     kill();
     stop.removeEventListener("abort", kill);

@@ -6,21 +6,27 @@
  * `across`) numbers and walks K in steps of `step`. Each step it brings its rows of the left operand and its columns of
  * the right one into workgroup memory, as vec4f of four rows or four columns at one k. Invocation (x, y) owns
  * the quads of rows y, y + down, … and the quads of columns x, x + across, …: neighbors read neighboring vec4f, so
- * that no two of them want different words of one bank.
+ * that no two of them want different words of one bank. Where the k of a step are written out, their indices are
+ * constants, which compilers put into the instructions and need not clamp.
  *
  * Barriers: two a step. The first stands between writing and reading the tiles; the second keeps the next step
  * from overwriting what a slower invocation still reads.
  *
- * Rows, columns and k past the end are read at the last ones: no address is out of range. A k past the end is
- * zero in both operands, and such a row or column is not written.
+ * Rows, columns and k past the end are read at the last ones: no address is out of range. A k past the end is zero in
+ * both operands, or is not multiplied; such a row or column is not written.
+ *
+ * Operands that lie in whole vec4f are read four numbers at a time, and the product is stored so; the aliases Left, Right
+ * and Stored are vec4f then, and the operands' strides count vec4f.
  *
  * Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008; Boehm, "How to optimize a CUDA
  * matmul kernel for cuBLAS-like performance", 2022.
  */
 import { unroll } from "../unroll.ts";
+import { COMPONENTS, type MatmulLoad } from "./subgroup_loads.ts";
+import { tiledLoads } from "./tiled_loads.ts";
 
-/** What the kernel is made for. */
-export interface MatmulTiledOptions {
+/** The tile that a workgroup computes. */
+export interface MatmulTile {
   /** Invocations of a workgroup, one below the other. */
   readonly down: number;
   /** Invocations of a workgroup, side by side. */
@@ -29,7 +35,7 @@ export interface MatmulTiledOptions {
   readonly quadsDown: number;
   /** Groups of four columns that an invocation owns. */
   readonly quadsAcross: number;
-  /** K of one step; with either of the tile's sides it makes a whole number of vec4f an invocation. */
+  /** K of one step, 8 or 16; with either of the tile's sides it makes a whole number of vec4f an invocation. */
   readonly step: number;
   /** Unused vec4f between the tile's rows in workgroup memory, against bank conflicts. */
   readonly padding: number;
@@ -37,49 +43,64 @@ export interface MatmulTiledOptions {
   readonly storage?: "f32" | "f16";
 }
 
-const COMPONENTS = ["x", "y", "z", "w"];
+/** What the kernel is made for. */
+export interface MatmulTiledOptions extends MatmulTile {
+  readonly left: MatmulLoad;
+  readonly right: MatmulLoad;
+  /** Whether the product is stored four columns at a time: N is a multiple of four. */
+  readonly storesVectors: boolean;
+  /** Whether K is a multiple of the step. */
+  readonly wholeSteps: boolean;
+  /** Whether the k of a step are written out: faster, and more registers. */
+  readonly writtenOut: boolean;
+}
 
 /**
  * The workgroup memory that the kernel takes.
  *
- * @param options the tile
+ * @param tile the tile
  * @returns bytes
  */
-export function matmulTiledMemory(options: MatmulTiledOptions): number {
-  const { down, across, quadsDown, quadsAcross, step, padding, storage } = options;
+export function matmulTiledMemory(
+  { down, across, quadsDown, quadsAcross, step, padding, storage }: MatmulTile,
+): number {
   return (storage === "f16" ? 8 : 16) * step *
     (down * quadsDown + across * quadsAcross + 2 * padding);
 }
 
-/** How one operand comes into workgroup memory. */
-interface LoadOptions {
-  readonly name: "left" | "right";
-  /** Groups of four rows or columns in the tile. */
-  readonly quads: number;
-  readonly step: number;
-  readonly pitch: number;
-  readonly invocations: number;
+// The quad of four columns of row i that number (i, q) of an invocation is.
+function store({ down, across, storesVectors }: MatmulTiledOptions, i: number, q: number): string {
+  const row = `row${i}_${q}`;
+  const column = `column${i}_${q}`;
+  const place = `(batch + ${row}) * parameters.columns + ${column}`;
+  return `  let ${row} = tile.row + 4u * (lane.y + ${Math.floor(i / 4) * down}u) + ${i % 4}u;
+  let ${column} = tile.column + 4u * (lane.x + ${q * across}u);
+${
+    storesVectors
+      ? `  if (${row} < parameters.rows && ${column} < parameters.columns) {
+    product[(${place}) / 4u] = p${i}_${q};
+  }`
+      : `  if (${row} < parameters.rows) {
+${
+        unroll(4, (c) =>
+          `    if (${column} + ${c}u < parameters.columns) { product[${place} + ${c}u] = p${i}_${q}.${
+            COMPONENTS[c]
+          }; }`)
+      }
+  }`
+  }`;
 }
 
-// Neighboring invocations go along the direction that is contiguous in memory.
-function load({ name, quads, step, pitch, invocations }: LoadOptions): string {
-  const line = name === "left" ? "row" : "column";
-  const stride = name === "left" ? "leftRow" : "rightColumn";
-  return unroll(quads * step / invocations, (n) => {
-    const index = `(index + ${n * invocations}u)`;
-    return `
-    {
-      let alongInner = parameters.${name}Inner == 1u;
-      let quad = select(${index} % ${quads}u, ${index} / ${step}u, alongInner);
-      let k = select(${index} / ${quads}u, ${index} % ${step}u, alongInner);
-      let lines = min(tile.${line} + 4u * quad + FOUR, vec4u(parameters.${line}s - 1u));
-      let start = tile.batch * parameters.${name}Batch + min(first + k, parameters.inner - 1u) * parameters.${name}Inner;
-      let place = start + lines * parameters.${stride};
-      let numbers = vec4f(${unroll(4, (c) => `${name}[place.${COMPONENTS[c]}]`, ", ")});
-      ${name}Tile[k * ${pitch}u + quad] =
-        InTile(select(vec4f(0.0), numbers, first + k < parameters.inner));
+// The k of a step: written out, or one after the other. The compiler does not know how many the latter are: it would write
+// them out itself.
+function steps(
+  { step, writtenOut }: MatmulTiledOptions,
+  products: (group: string, k: string) => string,
+): string {
+  if (writtenOut) return unroll(step, (k) => products(String(k >> 2), String(k % 4)));
+  return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k++) {
+${products("k / 4u", "k % 4u")}
     }`;
-  }, "");
 }
 
 /**
@@ -87,38 +108,73 @@ function load({ name, quads, step, pitch, invocations }: LoadOptions): string {
  *
  * Dispatch: as many workgroups as the product has tiles, spread over x and y.
  *
- * @param options the tile
+ * @param options the tile, and how the operands and the product lie
  * @returns WGSL
  */
 export function matmulTiled(options: MatmulTiledOptions): string {
-  const { down, across, quadsDown, quadsAcross, step, padding } = options;
+  const { down, across, quadsDown, quadsAcross, step, padding, wholeSteps, writtenOut } = options;
   const invocations = down * across;
   const leftQuads = down * quadsDown;
   const rightQuads = across * quadsAcross;
-  const leftPitch = leftQuads + padding;
-  const rightPitch = rightQuads + padding;
-  const shared = { step, invocations };
-  const leftLoad = load({
+  const shared = {
+    step,
+    invocations,
+    wholeSteps,
+    readsFirst: writtenOut,
+    multipliesAll: writtenOut,
+  };
+  const left = tiledLoads({
     ...shared,
     name: "left",
+    load: options.left,
     quads: leftQuads,
-    pitch: leftPitch,
+    firstReader: 0,
   });
-  const rightLoad = load({
+  // Where few invocations read an operand, others read the other one.
+  const right = tiledLoads({
     ...shared,
     name: "right",
+    load: options.right,
     quads: rightQuads,
-    pitch: rightPitch,
+    firstReader: left.readers + rightQuads * step / 4 <= invocations ? left.readers : 0,
   });
   const eachNumber = (line: (i: number, q: number) => string) =>
     unroll(4 * quadsDown, (i) => unroll(quadsAcross, (q) => line(i, q)));
+  const tileType = (quads: number) =>
+    `array<array<array<InTile, ${quads + padding}>, 4>, ${step / 4}>`;
+  const products = (group: string, k: string) =>
+    `    {
+${
+      unroll(
+        quadsDown,
+        (q) => `      let l${q} = vec4f(leftTile[${group}][${k}][lane.y + ${q * down}u]);`,
+      )
+    }
+${
+      unroll(
+        quadsAcross,
+        (q) => `      let r${q} = vec4f(rightTile[${group}][${k}][lane.x + ${q * across}u]);`,
+      )
+    }
+${
+      eachNumber((i, q) =>
+        `      p${i}_${q} = fma(vec4f(l${Math.floor(i / 4)}.${
+          COMPONENTS[i % 4]
+        }), r${q}, p${i}_${q});`
+      )
+    }
+    }`;
+  const staged = writtenOut
+    ? `${left.read}\n${right.read}\n${left.write}\n${right.write}`
+    : `${left.read}\n${left.write}\n${right.read}\n${right.write}`;
   return `
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 alias InTile = ${options.storage === "f16" ? "vec4h" : "vec4f"};
 
-var<workgroup> leftTile: array<InTile, ${step * leftPitch}>; // [k][quad of rows]
-var<workgroup> rightTile: array<InTile, ${step * rightPitch}>; // [k][quad of columns]
+// [k / 4][k % 4][quad of rows, or of columns]
+var<workgroup> leftTile: ${tileType(leftQuads)};
+var<workgroup> rightTile: ${tileType(rightQuads)};
 
 @compute @workgroup_size(${across}, ${down})
 fn main(
@@ -131,47 +187,17 @@ fn main(
   if (tile.batch >= parameters.batches) {
     return;
   }
+${left.setup}
+${right.setup}
 ${eachNumber((i, q) => `  var p${i}_${q} = vec4f();`)}
   for (var first = 0u; first < parameters.inner; first += ${step}u) {
-${leftLoad}
-${rightLoad}
+${staged}
     workgroupBarrier();
-    for (var k = 0u; k < ${step}u; k++) {
-${
-    unroll(quadsDown, (q) =>
-      `      let l${q} = vec4f(leftTile[k * ${leftPitch}u + lane.y + ${q * down}u]);`)
-  }
-${
-    unroll(quadsAcross, (q) =>
-      `      let r${q} = vec4f(rightTile[k * ${rightPitch}u + lane.x + ${q * across}u]);`)
-  }
-${
-    eachNumber((i, q) =>
-      `      p${i}_${q} = fma(vec4f(l${Math.floor(i / 4)}.${
-        COMPONENTS[i % 4]
-      }), r${q}, p${i}_${q});`
-    )
-  }
-    }
+${steps(options, products)}
     workgroupBarrier();
   }
   let batch = tile.batch * parameters.rows;
-${
-    eachNumber((i, q) => {
-      const row = `row${i}_${q}`;
-      const column = `column${i}_${q}`;
-      return `  let ${row} = tile.row + 4u * (lane.y + ${Math.floor(i / 4) * down}u) + ${i % 4}u;
-  let ${column} = tile.column + 4u * (lane.x + ${q * across}u);
-  if (${row} < parameters.rows) {
-${
-        unroll(4, (c) =>
-          `    if (${column} + ${c}u < parameters.columns) { product[(batch + ${row}) * parameters.columns + ${column} + ${c}u] = p${i}_${q}.${
-            COMPONENTS[c]
-          }; }`)
-      }
-  }`;
-    })
-  }
+${eachNumber((i, q) => store(options, i, q))}
 }
 `;
 }

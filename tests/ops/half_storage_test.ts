@@ -88,7 +88,7 @@ halfTest("mutants of the f16 kernels are caught", async (gpu) => {
 
 Deno.test("f16 kernels are never chosen, unless named", () => {
   const gpu = (features: readonly string[]) => ({
-    info: { software: false },
+    info: { software: false, runtime: "deno", vendor: "amd", architecture: "", description: "" },
     variants: new Map([["matmul any", MATMUL]]),
     device: {
       features: new Set(features),

@@ -20,12 +20,19 @@ function isSlowToCompile({ info }: Gpu, variant: string): boolean {
 }
 
 async function compileOnly(gpu: Gpu, variant: string): Promise<void> {
-  using left = gpu.empty([3, 5]);
-  using right = gpu.empty([5, 7]);
-  const { plan, product } = planMatmul(gpu, { left, right, variant });
-  await gpu.sync();
-  plan.dispose();
-  product.dispose();
+  for (const on of [gpu, siblingGpu(gpu, { software: false, vendor: "amd" })]) {
+    for (const [m, k, n] of [[3, 5, 7], [8, 12, 4], [8, 16, 4]] as const) {
+      for (const [transposeLeft, transposeRight] of [[false, false], [true, true]] as const) {
+        using left = on.empty(transposeLeft ? [k, m] : [m, k]);
+        using right = on.empty(transposeRight ? [n, k] : [k, n]);
+        const options = { left, right, transposeLeft, transposeRight, variant };
+        const { plan, product } = planMatmul(on, options);
+        await on.sync();
+        plan.dispose();
+        product.dispose();
+      }
+    }
+  }
 }
 
 for (const variant of matmulVariants) {
@@ -73,6 +80,48 @@ for (const variant of matmulVariants) {
     { unfit: cannotRun, runtimes: ["dawn"] },
   );
 }
+
+// Every way in which operands lie in whole vectors of four, on whole steps of K and on others; and one that does not.
+const layouts = [false, true].flatMap((transposeLeft) =>
+  [false, true].flatMap((transposeRight) =>
+    [32, 44].map((inner) =>
+      describeMatmul({
+        leading: [2],
+        rows: 68,
+        columns: 72,
+        inner,
+        transposeLeft,
+        transposeRight,
+        shared: transposeRight,
+        seed: 11 + inner,
+      })
+    )
+  )
+);
+
+const lying = [...layouts, describeMatmul({ rows: 70, columns: 67, inner: 19, seed: 12 })];
+
+// Steps of 8 and of 16.
+for (const name of ["tiled-128", "tiled-64-4x4"]) {
+  onEachRuntime(
+    `matmul() as "${name}" agrees with the float64 twin however the operands lie`,
+    (gpu) => matmulMatchesTwin(gpu, name, { examples: lying, runs: 0 }),
+    { runtimes: ["deno"] },
+  );
+}
+
+// The smallest tile: a CPU's driver takes half a minute for others.
+onEachRuntime(
+  "matmul() with the k of a step written out agrees with the float64 twin however the operands lie",
+  (gpu) => {
+    const hardware = siblingGpu(gpu, { software: false, vendor: "amd" }); // with registers for it
+    return matmulMatchesTwin(hardware, "tiled-64-4x4", {
+      examples: lying.filter((_, i) => [0, 3, 4, 7, 8].includes(i)),
+      runs: 0,
+    });
+  },
+  { runtimes: ["deno"] },
+);
 
 onEachRuntime("matmul() multiplies a case worked by hand", async (gpu) => {
   using left = gpu.tensor([1, 2, 3, 4, 5, 6], [3, 2]);

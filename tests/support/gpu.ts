@@ -94,6 +94,8 @@ export async function onEachFitRuntime(
 export interface SiblingOptions {
   /** Another answer to whether the adapter computes on the CPU, on which the choice of kernels depends. */
   readonly software?: boolean;
+  /** Another maker, on which the choice depends too. */
+  readonly vendor?: string;
   /** Smaller limits than the device has, so that little data reaches them. */
   readonly limits?: Readonly<Record<string, number>>;
 }
@@ -105,8 +107,12 @@ export interface SiblingOptions {
  * @param gpu whose device to use
  * @param options what differs
  */
-export function siblingGpu(gpu: Gpu, { software, limits }: SiblingOptions): Gpu {
-  const info = { ...gpu.info, software: software ?? gpu.info.software };
+export function siblingGpu(gpu: Gpu, { software, vendor, limits }: SiblingOptions): Gpu {
+  const info = {
+    ...gpu.info,
+    software: software ?? gpu.info.software,
+    vendor: vendor ?? gpu.info.vendor,
+  };
   const sibling = new Gpu(limits === undefined ? gpu.device : withLimits(gpu.device, limits), info);
   sibling.pipelines.rewrite = (part) => gpu.pipelines.rewrite(part);
   sibling.variants.get = (key) => gpu.variants.get(key);

@@ -15,14 +15,10 @@ import {
   matmulBarrierFree,
   type MatmulBarrierFreeOptions,
 } from "../../../kernels/matmul/barrier_free.wgsl.ts";
-import {
-  matmulTiled,
-  matmulTiledMemory,
-  type MatmulTiledOptions,
-} from "../../../kernels/matmul/tiled.wgsl.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import { type MatmulCall, matmulParameters, type MatmulShape } from "./shape.ts";
+import { matmulTiles, tiledVariant } from "./tiled.ts";
 import { planSubgroup } from "./subgroup.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
@@ -76,49 +72,6 @@ const portable: Variant<MatmulShape, MatmulCall> = {
     planScalars(gpu, call, { kernel: portableKernel, tile: { rows: 64, columns: 64 } }),
 };
 
-/** The tiles that are worth trying on a GPU; each is a variant. */
-const tiles: Readonly<Record<string, MatmulTiledOptions>> = {
-  "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
-  "tiled-128": { down: 16, across: 16, quadsDown: 2, quadsAcross: 2, step: 8, padding: 1 },
-  "tiled-128x64": { down: 16, across: 16, quadsDown: 2, quadsAcross: 1, step: 16, padding: 1 },
-  "tiled-32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 16, padding: 1 },
-};
-
-// What fits in registers and still leaves every core of a large GPU a few tiles.
-function bestTile({ batches, rows, columns }: MatmulShape): string {
-  if (batches * rows * columns >= 2 ** 22) return "tiled-128";
-  return batches * rows * columns >= 2 ** 19 ? "tiled" : "tiled-32";
-}
-
-function tiled(name: string, options: MatmulTiledOptions): Variant<MatmulShape, MatmulCall> {
-  const { down, across, quadsDown, quadsAcross } = options;
-  const tile = { rows: 4 * down * quadsDown, columns: 4 * across * quadsAcross };
-  const memory = matmulTiledMemory(options);
-  return {
-    name,
-    unfit({ device: { limits }, info }) {
-      if (options.storage === "f16" && !info.features.includes("shader-f16")) {
-        return "the adapter has no f16";
-      }
-      if (down * across > limits.maxComputeInvocationsPerWorkgroup) {
-        return `it needs ${down * across} invocations in a workgroup`;
-      }
-      return memory > limits.maxComputeWorkgroupStorageSize
-        ? `it needs ${memory} bytes of workgroup memory`
-        : undefined;
-    },
-    suits: (gpu, shape) => !gpu.info.software && bestTile(shape) === name,
-    plan(gpu, call) {
-      const source = matmulTiled(options);
-      const kernel: Kernel = {
-        parts: [operands, { file: "matmul/tiled.wgsl.ts", source }],
-        features: options.storage === "f16" ? ["f16"] : [],
-      };
-      return planScalars(gpu, call, { kernel, tile });
-    },
-  };
-}
-
 const subgroupSizes = [4, 8, 16, 32];
 
 const subgroup: Variant<MatmulShape, MatmulCall> = {
@@ -160,7 +113,7 @@ const barrierFree: Variant<MatmulShape, MatmulCall> = {
 export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
   subgroup,
   barrierFree,
-  ...Object.entries(tiles).map(([name, options]) => tiled(name, options)),
+  ...Object.entries(matmulTiles).map(([name, tile]) => tiledVariant(name, tile)),
   portable,
 ];
 
@@ -168,7 +121,7 @@ export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
  * Kernels that round both operands to f16 and add in f32: half the workgroup memory and its traffic. An operand beyond
  * 65,504 becomes infinite. They run only where they are named.
  */
-export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(tiles)
-  .map((
-    [name, options],
-  ) => tiled(`${name}-f16`, { ...options, storage: "f16" }));
+export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(
+  matmulTiles,
+)
+  .map(([name, tile]) => tiledVariant(`${name}-f16`, { ...tile, storage: "f16" }));

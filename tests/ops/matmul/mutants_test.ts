@@ -16,6 +16,8 @@ interface Mutant {
   readonly to: string;
   /** Which check must see it. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
+  /** Whether it is run as on hardware, where the k of a step are written out. */
+  readonly hardware?: boolean;
   /** The name of the subgroup kernel's tile that must show it. Default: what is chosen for the examples. */
   readonly tile?: string;
 }
@@ -229,11 +231,59 @@ const mutants: readonly Mutant[] = [
     to: "lane.y + 9u)",
   },
   {
-    name: "k past the end not zero",
+    name: "k past the end multiplied",
     variant: "tiled",
     file: "matmul/tiled.wgsl.ts",
-    from: /select\(vec4f\(0\.0\), numbers, first \+ k < parameters\.inner\)/g,
-    to: "numbers",
+    from: "min(16u, parameters.inner - first)",
+    to: "16u",
+  },
+  {
+    name: "k past the end not zero",
+    variant: "tiled-64-4x4",
+    hardware: true,
+    file: "matmul/tiled.wgsl.ts",
+    from: /InTile\(select\(vec4f\(\), (\w+Numbers0), first \+ \w+ < parameters\.inner\)\)/g,
+    to: "InTile($1)",
+  },
+  {
+    name: "no barrier before the tiles are read",
+    variant: "tiled-64-4x4",
+    hardware: true,
+    file: "matmul/tiled.wgsl.ts",
+    from: /workgroupBarrier\(\);\n {4}\{/,
+    to: "{",
+  },
+  {
+    name: "blocks of four k in four rows not transposed",
+    variant: "tiled-64-4x4",
+    hardware: true,
+    file: "matmul/tiled.wgsl.ts",
+    from: "vec4f(left0_0.y, left0_1.y, left0_2.y, left0_3.y)",
+    to: "left0_1",
+  },
+  {
+    name: "two groups of four k exchanged",
+    variant: "tiled-64-4x4",
+    hardware: true,
+    file: "matmul/tiled.wgsl.ts",
+    from: "first / 4u + rightGroup0",
+    to: "first / 4u + (rightGroup0 ^ 1u)",
+  },
+  {
+    name: "quads of columns read from their neighbors",
+    variant: "tiled-64-4x4",
+    hardware: true,
+    file: "matmul/tiled.wgsl.ts",
+    from: "tile.column / 4u + rightQuad0,",
+    to: "tile.column / 4u + (rightQuad0 ^ 1u),",
+  },
+  {
+    name: "the last quad of columns not stored",
+    variant: "tiled-64-4x4",
+    hardware: true,
+    file: "matmul/tiled.wgsl.ts",
+    from: /(column\d+_0) < parameters\.columns/g,
+    to: "$1 + 4u < parameters.columns",
   },
   {
     name: "a neighboring column added, times next to nothing",
@@ -248,6 +298,7 @@ const mutants: readonly Mutant[] = [
 // Reaches past every end, with batches; odd K; the first one with whole vectors of four.
 const examples = [
   describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true, seed: 92 }),
+  describeMatmul({ rows: 37, columns: 36, inner: 12, seed: 93 }),
   describeMatmul({ leading: [2], rows: 81, columns: 77, inner: 39, seed: 90 }),
   describeMatmul({
     leading: [2],
@@ -260,11 +311,14 @@ const examples = [
   }),
 ];
 
+// A maker whose GPUs have registers for the k of a step.
+const asHardware = { software: false, vendor: "amd" };
+
 async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
   const { variant, file, from, to, check = matmulMatchesTwin, tile } = mutant;
   const given = subgroupCases.find(({ name }) => name === tile);
   assert((given === undefined) === (tile === undefined), `there is no tile "${tile}"`);
-  const broken = siblingGpu(gpu, {});
+  const broken = siblingGpu(gpu, mutant.hardware ? asHardware : {});
   let changed = 0;
   broken.pipelines.rewrite = (part) => {
     if (part.file !== file) return part.source;
@@ -288,15 +342,22 @@ async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
 }
 
 onEachRuntime("matmul()'s checks pass these cases on whole kernels", async (gpu) => {
-  for (const variant of new Set(mutants.map((mutant) => mutant.variant))) {
-    await matmulMatchesTwin(gpu, variant, { examples, runs: 0 });
-    await matmulContainsNonFinite(gpu, variant, { examples, runs: 0 });
+  const whole = new Map(mutants.map(({ variant, hardware = false }) => [
+    `${variant} ${hardware}`,
+    { variant, hardware },
+  ]));
+  for (const { variant, hardware } of whole.values()) {
+    const on = hardware ? siblingGpu(gpu, asHardware) : gpu;
+    await matmulMatchesTwin(on, variant, { examples, runs: 0 });
+    await matmulContainsNonFinite(on, variant, { examples, runs: 0 });
   }
 }, { runtimes: ["deno"] });
 
 for (const mutant of mutants) {
   onEachRuntime(
-    `matmul()'s checks fail on "${mutant.variant}" with ${mutant.name}`,
+    `matmul()'s checks fail on "${mutant.variant}"${
+      mutant.hardware ? " as on hardware" : ""
+    } with ${mutant.name}`,
     (gpu) => breaks(gpu, mutant),
     { runtimes: ["deno"] },
   );

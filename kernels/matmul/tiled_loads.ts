@@ -1,0 +1,206 @@
+/**
+ * How the tiled kernel of the matrix product brings an operand into workgroup memory: as vec4f of four rows of left, or
+ * columns of right, at one k. Where everything is read before anything is written, many reads are on their way at once.
+ */
+import { unroll } from "../unroll.ts";
+import { COMPONENTS, type MatmulLoad } from "./subgroup_loads.ts";
+
+/** One operand of the kernel. */
+export interface TiledOperand {
+  readonly name: "left" | "right";
+  readonly load: MatmulLoad;
+  /** Groups of four rows or columns in the tile. */
+  readonly quads: number;
+  /** K of one step. */
+  readonly step: number;
+  readonly invocations: number;
+  /** The first invocation that reads, where not all of them do. */
+  readonly firstReader: number;
+  /** Whether everything is read before anything is written: faster, and more registers. */
+  readonly readsFirst: boolean;
+  /** Whether the kernel multiplies all k of a step, those past the end too. */
+  readonly multipliesAll: boolean;
+  /** Whether K is a multiple of the step: no k is past the end. */
+  readonly wholeSteps: boolean;
+}
+
+/** The parts of the kernel that bring an operand into workgroup memory. */
+export interface TiledLoads {
+  /** Before the steps: what each invocation reads, and where to. */
+  readonly setup: string;
+  /** In a step, from k = `first` on: reads. */
+  readonly read: string;
+  /** Writes what was read. */
+  readonly write: string;
+  /** How many invocations read, where not all of them do; else 0. */
+  readonly readers: number;
+}
+
+/**
+ * Writes how an operand is brought into workgroup memory.
+ *
+ * @param operand which, and how it lies
+ */
+export function tiledLoads(operand: TiledOperand): TiledLoads {
+  switch (operand.load) {
+    case "scalar":
+      return scalars(operand);
+    case "along-outer":
+      return alongOuter(operand);
+    case "along-inner":
+      return alongInner(operand);
+  }
+}
+
+function names({ name }: TiledOperand) {
+  const side = name === "left" ? "Row" : "Column";
+  return {
+    line: name === "left" ? "row" : "column",
+    lines: `parameters.${name === "left" ? "rows" : "columns"}`,
+    outer: `parameters.${name}${side}`,
+    inner: `parameters.${name}Inner`,
+    batch: `tile.batch * parameters.${name}Batch`,
+    tile: `${name}Tile`,
+  };
+}
+
+// Past the last k both operands are zero, where the kernel multiplies these.
+function orZero(operand: TiledOperand, numbers: string, k: string): string {
+  return operand.wholeSteps || !operand.multipliesAll
+    ? `InTile(${numbers})`
+    : `InTile(select(vec4f(), ${numbers}, first + ${k} < parameters.inner))`;
+}
+
+// At most the last k, so that no address is out of range.
+function atMost(operand: TiledOperand, k: string): string {
+  return operand.wholeSteps ? `(first + ${k})` : `min(first + ${k}, parameters.inner - 1u)`;
+}
+
+// Neighboring invocations go along the direction that is contiguous in memory.
+function scalars(operand: TiledOperand): TiledLoads {
+  const { name, quads, step, invocations } = operand;
+  const { line, lines, outer, inner, batch, tile } = names(operand);
+  const units = quads * step / invocations;
+  return {
+    readers: 0,
+    setup: `  let ${name}AlongInner = ${inner} == 1u;
+` + unroll(units, (n) => {
+        const unit = `(index + ${n * invocations}u)`;
+        return `  let ${name}Quad${n} = select(${unit} % ${quads}u, ${unit} / ${step}u, ${name}AlongInner);
+  let ${name}K${n} = select(${unit} / ${quads}u, ${unit} % ${step}u, ${name}AlongInner);
+  let ${name}Lines${n} = ${batch} +
+    min(tile.${line} + 4u * ${name}Quad${n} + FOUR, vec4u(${lines} - 1u)) * ${outer};`;
+      }),
+    read: unroll(
+      units,
+      (n) =>
+        `    let ${name}Places${n} = ${name}Lines${n} + ${
+          atMost(operand, `${name}K${n}`)
+        } * ${inner};
+    let ${name}Numbers${n} = vec4f(${
+          unroll(4, (c) => `${name}[${name}Places${n}.${COMPONENTS[c]}]`, ", ")
+        });`,
+    ),
+    write: unroll(
+      units,
+      (n) =>
+        `    ${tile}[${name}K${n} / 4u][${name}K${n} % 4u][${name}Quad${n}] = ${
+          orZero(operand, `${name}Numbers${n}`, `${name}K${n}`)
+        };`,
+    ),
+  };
+}
+
+function alongOuter(operand: TiledOperand): TiledLoads {
+  const { name, quads, step, invocations } = operand;
+  const { line, lines, inner, batch, tile } = names(operand);
+  const units = quads * step / invocations;
+  return {
+    readers: 0,
+    setup: unroll(units, (n) => {
+      const unit = `(index + ${n * invocations}u)`;
+      return `  let ${name}Quad${n} = ${unit} % ${quads}u;
+  let ${name}K${n} = ${unit} / ${quads}u;
+  let ${name}Start${n} = ${batch} + min(tile.${line} / 4u + ${name}Quad${n}, ${lines} / 4u - 1u);`;
+    }),
+    read: unroll(
+      units,
+      (n) =>
+        `    let ${name}Numbers${n} = ${name}[${name}Start${n} + ${
+          atMost(operand, `${name}K${n}`)
+        } * ${inner}];`,
+    ),
+    write: unroll(
+      units,
+      (n) =>
+        `    ${tile}[${name}K${n} / 4u][${name}K${n} % 4u][${name}Quad${n}] = ${
+          orZero(operand, `${name}Numbers${n}`, `${name}K${n}`)
+        };`,
+    ),
+  };
+}
+
+// Eight invocations write to four neighboring quads at two groups of four k, which lie in different banks.
+function blockOf(unit: string, groups: number): { readonly group: string; readonly quad: string } {
+  if (groups === 2) return { group: `${unit} % 2u`, quad: `${unit} / 2u` };
+  return {
+    group: `(${unit} & 1u) | ((${unit} >> 2u) & 2u)`,
+    quad: `((${unit} >> 1u) & 3u) | ((${unit} >> 4u) << 2u)`,
+  };
+}
+
+// Blocks of four k in four rows or columns, each transposed by the invocation that reads it.
+function alongInner(operand: TiledOperand): TiledLoads {
+  const { name, quads, step, invocations, firstReader } = operand;
+  const { line, lines, outer, batch, tile } = names(operand);
+  const groups = step / 4;
+  const blocks = quads * groups;
+  const readers = blocks < invocations ? blocks : 0;
+  const units = Math.max(1, blocks / invocations);
+  const guarded = (statements: string) =>
+    readers === 0 ? statements : `    if (${name}Reads) {\n${statements}\n    }`;
+  const at = operand.wholeSteps
+    ? (n: number) => `first / 4u + ${name}Group${n}`
+    : (n: number) => `min(first / 4u + ${name}Group${n}, parameters.inner / 4u - 1u)`;
+  const linesOf = (n: number) =>
+    `  let ${name}Lines${n} = ${batch} +
+    min(tile.${line} + 4u * ${name}Quad${n} + FOUR, vec4u(${lines} - 1u)) * ${outer};`;
+  const numbers = (n: number, kind: "let" | "") =>
+    `    let ${name}At${n} = ${at(n)};\n` +
+    unroll(4, (j) =>
+      `    ${kind} ${name}${n}_${j} = ${name}[${name}Lines${n}.${COMPONENTS[j]} + ${name}At${n}];`);
+  const stores = unroll(units, (n) =>
+    unroll(4, (i) => {
+      const ofK = unroll(4, (j) => `${name}${n}_${j}.${COMPONENTS[i]}`, ", ");
+      return `    ${tile}[${name}Group${n}][${i}][${name}Quad${n}] = ${
+        orZero(operand, `vec4f(${ofK})`, `4u * ${name}Group${n}`)
+      };`;
+    }));
+  return {
+    readers,
+    setup:
+      (readers === 0
+        ? ""
+        : `  let ${name}Reads = index >= ${firstReader}u && index < ${firstReader + readers}u;\n`) +
+      unroll(units, (n) => {
+        const first = n * invocations - firstReader;
+        const unit = `(index ${first < 0 ? "-" : "+"} ${Math.abs(first)}u)`;
+        const { group, quad } = blockOf(unit, groups);
+        return `  let ${name}Group${n} = ${group};
+  let ${name}Quad${n} = ${quad};
+${operand.readsFirst ? linesOf(n) : ""}`;
+      }),
+    ...operand.readsFirst
+      ? {
+        read: unroll(units, (n) => unroll(4, (j) => `    var ${name}${n}_${j} = vec4f();`)) + "\n" +
+          guarded(unroll(units, (n) => numbers(n, ""))),
+        write: guarded(stores),
+      }
+      : {
+        read: "",
+        write: guarded(
+          unroll(units, (n) => `${linesOf(n)}\n${numbers(n, "let")}`) + "\n" + stores,
+        ),
+      },
+  };
+}

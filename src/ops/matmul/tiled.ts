@@ -1,0 +1,144 @@
+/** The tiled kernels of the matrix product: which tiles there are, and which one a GPU runs where nothing was measured. */
+import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
+import {
+  type MatmulTile,
+  matmulTiled,
+  matmulTiledMemory,
+} from "../../../kernels/matmul/tiled.wgsl.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Kernel } from "../../gpu/pipelines.ts";
+import { gpuBudget } from "../shared/budget.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+import type { Variant } from "../shared/variants.ts";
+import { directReading, type MatmulReading, planOperand } from "./packing.ts";
+import { type MatmulCall, matmulParameters, type MatmulShape } from "./shape.ts";
+
+/**
+ * The tiles that are worth trying on a GPU; each is a variant. An invocation holds 8 × 8 numbers of the product in the
+ * first two, then 8 × 4 and 4 × 4.
+ */
+export const matmulTiles: Readonly<Record<string, MatmulTile>> = {
+  "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
+  "tiled-128": { down: 16, across: 16, quadsDown: 2, quadsAcross: 2, step: 8, padding: 1 },
+  "tiled-128x64": { down: 16, across: 16, quadsDown: 2, quadsAcross: 1, step: 16, padding: 1 },
+  "tiled-64-4x4": { down: 16, across: 16, quadsDown: 1, quadsAcross: 1, step: 16, padding: 1 },
+  "tiled-32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 16, padding: 1 },
+};
+
+/** The rows and columns of the product that one workgroup computes. */
+function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
+  return { rows: 4 * down * quadsDown, columns: 4 * across * quadsAcross };
+}
+
+/** Registers of an invocation beside the product's numbers and the operands': addresses, and what is on its way. */
+const OTHER_REGISTERS = 48;
+
+// What compilers took. Intel's reads the operands of four k ahead, where these are written out.
+function registersOf({ quadsDown, quadsAcross }: MatmulTile, { vendor }: Gpu["info"]): number {
+  const ahead = vendor === "intel" ? 4 : 1;
+  return 16 * quadsDown * quadsAcross + 4 * ahead * (quadsDown + quadsAcross) + OTHER_REGISTERS;
+}
+
+function fits(tile: MatmulTile, { info }: Gpu): boolean {
+  return registersOf(tile, info) <= gpuBudget(info).registers;
+}
+
+const SMALL = "tiled-64-4x4";
+
+// Enough tiles for every core of a large GPU, and of those the largest one that its registers hold.
+function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
+  const numbers = batches * rows * columns;
+  const wanted = numbers >= 2 ** 22
+    ? ["tiled-128", "tiled-128x64"]
+    : numbers >= 2 ** 19
+    ? ["tiled"]
+    : ["tiled-32"];
+  return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
+}
+
+// On the CPU it would take longer to compile, and run no faster.
+function writesOut(gpu: Gpu): boolean {
+  return !gpu.info.software && fits(matmulTiles[SMALL]!, gpu);
+}
+
+// Four numbers at a time where both operands and the product lie in whole vec4f; else one at a time, wherever they lie.
+function readingsOf(shape: MatmulShape): {
+  readonly left: MatmulReading;
+  readonly right: MatmulReading;
+  readonly storesVectors: boolean;
+} {
+  const [left, right] = [directReading(shape, "left"), directReading(shape, "right")];
+  const scalar: MatmulReading = { load: "scalar", packed: false };
+  return left.load === "scalar" || right.load === "scalar" || shape.columns % 4 !== 0
+    ? { left: scalar, right: scalar, storesVectors: false }
+    : { left, right, storesVectors: true };
+}
+
+function kernelOf(gpu: Gpu, tile: MatmulTile, shape: MatmulShape): Kernel {
+  const { left, right, storesVectors } = readingsOf(shape);
+  const alias = storesVectors ? "vec4f" : "f32";
+  return {
+    parts: [{ file: "matmul/operands.wgsl", source: matmulOperandsSource }, {
+      file: "matmul/tiled.wgsl.ts",
+      source: matmulTiled({
+        ...tile,
+        left: left.load,
+        right: right.load,
+        storesVectors,
+        wholeSteps: shape.inner % tile.step === 0,
+        writtenOut: writesOut(gpu),
+      }),
+    }],
+    constants: { Left: alias, Right: alias, Stored: alias },
+    features: tile.storage === "f16" ? ["f16"] : [],
+  };
+}
+
+/**
+ * A tiled kernel as a variant.
+ *
+ * @param name the variant's
+ * @param tile its tile
+ */
+export function tiledVariant(name: string, tile: MatmulTile): Variant<MatmulShape, MatmulCall> {
+  const { down, across } = tile;
+  const { rows, columns } = sizeOf(tile);
+  const memory = matmulTiledMemory(tile);
+  return {
+    name,
+    unfit({ device: { limits, features } }) {
+      if (tile.storage === "f16" && !features.has("shader-f16")) return "the adapter has no f16";
+      if (down * across > limits.maxComputeInvocationsPerWorkgroup) {
+        return `it needs ${down * across} invocations in a workgroup`;
+      }
+      return memory > limits.maxComputeWorkgroupStorageSize
+        ? `it needs ${memory} bytes of workgroup memory`
+        : undefined;
+    },
+    suits: (gpu, shape) => !gpu.info.software && bestTile(gpu, shape) === name,
+    plan(gpu, { shape, left: leftTensor, right: rightTensor, product }) {
+      const readings = readingsOf(shape);
+      const left = planOperand(gpu, shape, {
+        side: "left",
+        tensor: leftTensor,
+        reading: readings.left,
+      });
+      const right = planOperand(gpu, shape, {
+        side: "right",
+        tensor: rightTensor,
+        reading: readings.right,
+      });
+      const tiles = shape.batches * Math.ceil(shape.rows / rows) *
+        Math.ceil(shape.columns / columns);
+      return {
+        scratch: [],
+        dispatches: [{
+          kernel: kernelOf(gpu, tile, shape),
+          parameters: matmulParameters({ ...shape, left: left.strides, right: right.strides }),
+          buffers: [left.buffer, right.buffer, product],
+          workgroups: spreadWorkgroups(gpu, tiles),
+        }],
+      };
+    },
+  };
+}
