@@ -11,7 +11,7 @@ import {
   ceilingCandidates,
   type CeilingName,
 } from "./ceilings/candidates.ts";
-import type { Ceiling, Ceilings } from "./result_file.ts";
+import type { Ceiling, CeilingForm, Ceilings } from "./result_file.ts";
 import { median } from "../statistics/summary.ts";
 import { type GpuTimer, MAXIMUM_SPANS } from "./timing.ts";
 
@@ -77,8 +77,8 @@ export async function measureCeilings(
     if (prepare === undefined) continue;
     const candidates = prepare();
     try {
-      const best = await bestOf(candidates, { gpu, timer, rounds, patience, warnings });
-      if (best !== undefined) found[name] = ceiling(name, best);
+      const sampled = await sample(candidates, { gpu, timer, rounds, patience, warnings });
+      if (sampled.length > 0) found[name] = ceiling(name, sampled);
     } finally {
       for (const candidate of candidates) candidate.dispose();
     }
@@ -95,7 +95,7 @@ export async function measureCeilings(
 
 /**
  * Puts two measurements of one adapter's ceilings together: of each the better figure with its method. A ceiling
- * is what the adapter can do, and anything else that ran at the time only lowers it.
+ * is what the adapter can do, and anything else that ran at the time only lowers it. So with the forms of its kernel.
  *
  * @param first some ceilings
  * @param second others of the same adapter
@@ -106,9 +106,22 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
   for (const [name, found] of Object.entries(second) as [string, Ceiling<string> | null][]) {
     const known = merged[name];
     if (!known) merged[name] = found;
-    else if (found !== null && better(found, known)) merged[name] = found;
+    else if (found !== null) {
+      const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
+      merged[name] = { ...better(found, known) ? found : known, ...forms };
+    }
   }
   return merged as Ceilings;
+}
+
+// The best figure of each form, the best one first.
+function bestForms(all: readonly CeilingForm[]): { readonly forms?: readonly CeilingForm[] } {
+  const forms = new Map<string, CeilingForm>();
+  for (const form of all) {
+    const known = forms.get(form.method);
+    if (known === undefined || form.value > known.value) forms.set(form.method, form);
+  }
+  return forms.size < 2 ? {} : { forms: [...forms.values()].sort((a, b) => b.value - a.value) };
 }
 
 function better(a: Ceiling<string>, b: Ceiling<string>): boolean {
@@ -121,13 +134,20 @@ interface Sampled {
   readonly times: number[];
 }
 
-function ceiling(name: CeilingName, { candidate, times }: Sampled): Ceiling<string> {
-  const { method } = candidate;
+function ceiling(name: CeilingName, sampled: readonly Sampled[]): Ceiling<string> {
+  const { candidate: { method }, times } = bestSampled(sampled);
   if (name === "dispatchOverhead") {
     return { value: median(times)!, unit: "ns", samples: times, method: `median, ${method}` };
   }
   const rates = times.map((time) => 1e9 / time);
-  return { value: Math.max(...rates), unit: units[name], samples: rates, method };
+  const forms = sampled.map((each) => ({ method: each.candidate.method, value: 1e9 / best(each) }));
+  return {
+    value: Math.max(...rates),
+    unit: units[name],
+    samples: rates,
+    method,
+    ...bestForms(forms),
+  };
 }
 
 interface Sampling {
@@ -138,10 +158,11 @@ interface Sampling {
   readonly warnings: string[];
 }
 
-async function bestOf(
+// The candidates whose results are right, each with its times.
+async function sample(
   candidates: readonly Candidate[],
   { gpu, timer, rounds, patience, warnings }: Sampling,
-): Promise<Sampled | undefined> {
+): Promise<Sampled[]> {
   const valid: (Sampled & { repeats: number })[] = [];
   for (const candidate of candidates) {
     candidate.poison();
@@ -176,8 +197,7 @@ async function bestOf(
     }
   }
   await gpu.sync();
-  const sampled = valid.filter(({ times }) => times.length > 0);
-  return sampled.length === 0 ? undefined : bestSampled(sampled);
+  return valid.filter(({ times }) => times.length > 0);
 }
 
 function bestSampled(list: readonly Sampled[]): Sampled {

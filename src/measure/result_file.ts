@@ -102,6 +102,15 @@ export interface Ceiling<Unit extends string> {
   readonly samples?: readonly number[];
   /** How it was found, such as the access style that was the best. */
   readonly method?: string;
+  /** What every form of the kernel reached, the best one first; absent where there is one form, and in older files. */
+  readonly forms?: readonly CeilingForm[];
+}
+
+/** One form of a ceiling's kernel, such as a number of accumulators. */
+export interface CeilingForm {
+  readonly method: string;
+  /** Its best figure, in the ceiling's unit. */
+  readonly value: number;
 }
 
 /** What the adapter can do at best, measured in the same run; null or absent means no data. */

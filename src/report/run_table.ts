@@ -1,10 +1,15 @@
 /** A bench run as a table. */
 import type { Ceilings, Measurement, ResultFile } from "../measure/result_file.ts";
 import { adapterName } from "../measure/comparison/machine.ts";
-import { rooflinePosition } from "../measure/ceilings/roofline.ts";
+import {
+  type BoundingCeiling,
+  exceededCeilings,
+  rooflinePosition,
+} from "../measure/ceilings/roofline.ts";
 import { summarize } from "../statistics/summary.ts";
 import {
   formatDuration,
+  formatFactor,
   formatPrecision,
   formatRate,
   formatShape,
@@ -31,7 +36,7 @@ export function formatRun(
 ): string {
   const { runtime, timerText } = { runtime: file.runtime, timerText: describeTimer(file) };
   const head = `${adapterName(file)}, ${runtime.name} ${runtime.version ?? ""}${timerText}`;
-  const ceilings = formatTerminalTable(ceilingTable(file.ceilings), { color });
+  const ceilings = formatTerminalTable(ceilingTable(file), { color });
   const measurements = wide
     ? formatTerminalTable(measurementTable(file), { color })
     : formatCompactRows(file, { color });
@@ -49,15 +54,27 @@ function describeTimer({ measurements }: ResultFile): string {
 /**
  * What an adapter can do at best.
  *
- * @param ceilings of a run
+ * @param run its ceilings, and its measurements: a ceiling that one of them exceeds is marked
  */
-export function ceilingTable(ceilings: Ceilings): Table {
+export function ceilingTable(
+  { ceilings, measurements }: Pick<ResultFile, "ceilings" | "measurements">,
+): Table {
+  const exceeded = exceededCeilings({ ceilings, measurements });
+  const mark = (name: keyof Ceilings): Cell => {
+    const found = exceeded.get(name as BoundingCeiling);
+    if (found === undefined) return { text: ceilings[name]?.method ?? "", tone: "faint" };
+    const { kernel, pass, shape, variant } = found.measurement;
+    const by = `${formatFactor(found.factor)} by ${kernel} ${pass} ${
+      formatShape(shape)
+    } ${variant}`;
+    return { text: `exceeded ${by}`, tone: "unsure" };
+  };
   const figure = (found: { value: number } | null | undefined, unit: string): string =>
     !found ? NO_DATA : unit === "ns" ? formatDuration(found.value) : formatRate(found.value, unit);
   const row = (name: keyof Ceilings, title: string, unit: string): Cell[] => [
     title,
     figure(ceilings[name], unit),
-    { text: ceilings[name]?.method ?? "", tone: "faint" },
+    mark(name),
   ];
   return {
     caption: "What this adapter can do",
@@ -122,7 +139,7 @@ function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
     formatShare(share),
     `${samples.length}`,
     {
-      text: remarks(measurement).map(({ text }) => text).join("; "),
+      text: remarks(measurement, share).map(({ text }) => text).join("; "),
       tone: status === "ok" ? "unsure" : "bad",
     },
   ];
@@ -161,9 +178,10 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
       rate,
       formatShare(share),
       {
-        text: remarks(measurement).map(({ kind }) => noteOf(kind)).toSorted((a, b) => a - b).join(
-          ",",
-        ),
+        text: remarks(measurement, share).map(({ kind }) => noteOf(kind)).toSorted((a, b) => a - b)
+          .join(
+            ",",
+          ),
         tone: status === "ok" ? "unsure" : "bad",
       },
     ]];
@@ -198,7 +216,10 @@ interface Remark {
   readonly text: string;
 }
 
-function remarks(measurement: Measurement): Remark[] {
+/** Of a measurement above its own roofline. */
+const ABOVE_ROOFLINE = "faster than its roofline: from a cache, or the ceiling is too low";
+
+function remarks(measurement: Measurement, share: number | undefined): Remark[] {
   const { status = "ok", reason, samples, stopReason } = measurement;
   const { driftingSamples = [], warnings = [] } = measurement;
   const { relativeHalfWidth, multimodal, outliers } = summarize(samples);
@@ -211,6 +232,7 @@ function remarks(measurement: Measurement): Remark[] {
       kind: "noisy",
       text: `noisy, ±${(100 * relativeHalfWidth).toFixed(0)} %`,
     },
+    share !== undefined && share > 1 && ABOVE_ROOFLINE,
     multimodal && "several modes",
     outliers > samples.length / 10 && { kind: "outliers", text: `${outliers} outliers` },
     drifting > 0 && {

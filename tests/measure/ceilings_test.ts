@@ -8,7 +8,7 @@ import { chooseRepeats, measureCeilings, mergeCeilings } from "../../src/measure
 import type { Ceilings } from "../../src/measure/result_file.ts";
 import type { GpuTimer, Span } from "../../src/measure/timing.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
-import { onEachRuntime } from "../support/gpu.ts";
+import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
 
 // A clock that says what a test wants, without running anything: the figures are then known.
 function fakeTimer(nanoseconds: (dispatches: number) => number): GpuTimer {
@@ -72,7 +72,7 @@ const cheats: readonly [what: string, ceiling: keyof Ceilings, from: RegExp, to:
   ],
   ["stops a round early", "f32Fma", /round < parameters\.rounds/, "round + 1u < parameters.rounds"],
   ["drops one multiply-add", "f32Fma", /x0 = fma\(x0, factor, addend\);/, ""],
-  ["skips an accumulator's loop", "f32Fma", /x3 = fma\(x3, factor, addend\);/g, ""],
+  ["skips an accumulator's loop", "f32Fma", /x0 = fma\(x0, factor, addend\);/g, ""],
   [
     "does half of the rounds",
     "f16Fma",
@@ -146,3 +146,52 @@ Deno.test("mergeCeilings() keeps the better figures", () => {
   });
   assertEquals(mergeCeilings({}, second), second);
 });
+
+Deno.test("mergeCeilings() keeps the better figure of each form, the best form first", () => {
+  const of = (...forms: readonly [string, number][]): Ceilings => ({
+    f32Fma: {
+      value: forms[0]![1],
+      unit: "flop/s",
+      method: forms[0]![0],
+      forms: forms.map(([method, value]) => ({ method, value })),
+    },
+  });
+  const merged = mergeCeilings(of(["a", 5], ["b", 4], ["c", 1]), of(["b", 6], ["a", 3], ["d", 2]));
+  assertEquals(merged, of(["b", 6], ["a", 5], ["d", 2], ["c", 1]));
+  // A file from before forms were kept.
+  const old: Ceilings = { f32Fma: { value: 9, unit: "flop/s" } };
+  assertEquals(mergeCeilings(old, of(["a", 5], ["b", 4])).f32Fma, {
+    value: 9,
+    unit: "flop/s",
+    forms: [{ method: "a", value: 5 }, { method: "b", value: 4 }],
+  });
+});
+
+Deno.test("the race for arithmetic is among 1, 2, 4, 8 and 16 accumulators, scalar and of four", async () => {
+  using gpu = await openGpu();
+  for (const software of [true, false]) {
+    const sibling = siblingGpu(gpu, { software });
+    const size = { invocations: 2 ** 12, copyBytes: 2 ** 20 };
+    const race = ceilingCandidates(sibling, size).find(({ name }) => name === "f32Fma")!;
+    const candidates = race.prepare!();
+    const methods = candidates.map(({ method }) => method);
+    for (const candidate of candidates) candidate.dispose();
+    for (const type of ["f32", "vec4f"]) {
+      for (const count of [1, 2, 4, 8, 16]) {
+        const wanted = `${count} ${type} accumulators, 64 invocations a workgroup`;
+        assert(methods.includes(wanted), `${wanted}: ${methods.join("; ")}`);
+      }
+    }
+    assertEquals(new Set(methods).size, methods.length);
+  }
+});
+
+onEachRuntime("measureCeilings() keeps what every form reached", async (gpu) => {
+  const timer = fakeTimer((dispatches) => 1e6 * dispatches);
+  const groups = ceilingCandidates(gpu).filter(({ name }) => name === "copyBandwidth");
+  const { ceilings } = await measureCeilings(gpu, { timer, rounds: 3, groups });
+  const { value, method, forms } = ceilings.copyBandwidth!;
+  assertEquals(forms!.length, 4);
+  assertEquals(forms![0], { method: method!, value });
+  assert(forms!.every((form) => form.value <= value));
+}, { runtimes: ["deno"] });

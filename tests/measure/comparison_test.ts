@@ -6,8 +6,8 @@ import {
 } from "../support/assert/assert.ts";
 import { compareResultFiles, NothingComparableError } from "../../src/measure/comparison.ts";
 import { machinesOf } from "../../src/measure/comparison/machine.ts";
-import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
-import { rooflinePosition } from "../../src/measure/ceilings/roofline.ts";
+import type { Ceilings, Measurement, ResultFile } from "../../src/measure/result_file.ts";
+import { exceededCeilings, rooflinePosition } from "../../src/measure/ceilings/roofline.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "./synthetic.ts";
 
 function samples(median: number, seed = 1, count = 40): number[] {
@@ -274,4 +274,28 @@ Deno.test("compareResultFiles() gives each machine its own roofline share", () =
   // 9e9 flops at 9e12 a second take 1 ms of the 2 ms.
   assertEquals(rows[0]!.cells.map(({ rooflineShare }) => rooflineShare), [0.5, undefined]);
   assertEquals(rows[0]!.cells[0]!.flopsPerSecond, 4.5e12);
+});
+
+Deno.test("exceededCeilings() names the measurement that exceeds a ceiling the most", () => {
+  const ceilings: Ceilings = {
+    f32Fma: { value: 1e9, unit: "flop/s" },
+    copyBandwidth: { value: 1e9, unit: "byte/s" },
+  };
+  const of = (variant: string, fields: Partial<Measurement>) =>
+    syntheticMeasurement({ variant, flops: 0, bytes: 0, samples: Array(20).fill(1000), ...fields });
+  const measurements = [
+    of("below", { flops: 999, bytes: 999 }),
+    of("above", { flops: 1500 }),
+    of("far above", { flops: 2000 }),
+    of("wrong", { flops: 9000, status: "wrong" }),
+    of("without data", { flops: 9000, samples: [] }),
+    of("cached", { bytes: 3000 }),
+    of("half", { flops: 5000, dtype: "f16" }), // whose ceiling is not known
+  ];
+  const found = exceededCeilings({ ceilings, measurements });
+  assertEquals(
+    [...found].map(([name, { measurement, factor }]) => [name, measurement.variant, factor]),
+    [["f32Fma", "far above", 2], ["copyBandwidth", "cached", 3]],
+  );
+  assertEquals(exceededCeilings({ ceilings: {}, measurements }).size, 0);
 });

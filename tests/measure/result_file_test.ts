@@ -219,6 +219,11 @@ const hostile: readonly (readonly [string, string, string])[] = [
   ["software as a string", withField("adapter.software", "yes"), "wanted true or false"],
   ["a ceiling in another unit", withField("ceilings.f32Fma.unit", "GFLOPS"), 'wanted "flop/s"'],
   ["a ceiling of zero", withField("ceilings.copyBandwidth.value", 0), "copyBandwidth.value is 0"],
+  [
+    "a form of a ceiling without a figure",
+    withField("ceilings.f32Fma.forms", [{ method: "a" }]),
+    "value",
+  ],
   ["a bare ceiling", withField("ceilings.f32Fma", 9e12), "wanted an object or null"],
   ["no ceilings", withField("ceilings", null), "ceilings is null, wanted an object"],
 ];

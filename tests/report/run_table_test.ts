@@ -63,3 +63,30 @@ Deno.test("formatRun() gives the rate of the resource that bounds a row, and all
     assertStringIncludes(wide, column);
   }
 });
+
+Deno.test("formatRun() marks measurements above their roofline, and the ceiling that they exceed", () => {
+  const within = syntheticMeasurement({
+    pass: "backward",
+    flops: 1e3,
+    samples: Array(20).fill(1e6),
+  });
+  const above = syntheticMeasurement({ flops: 1e12, bytes: 1e3, samples: Array(20).fill(1e6) });
+  const file = (measurements: (typeof above)[]) =>
+    syntheticResultFile({
+      measurements,
+      ceilings: {
+        f32Fma: { value: 8e14, unit: "flop/s", method: "16 f32 accumulators" },
+        copyBandwidth: { value: 4e11, unit: "byte/s", method: "coalesced" },
+      },
+    });
+  for (const wide of [false, true]) {
+    const text = formatRun(file([within, above]), { wide });
+    assertStringIncludes(text, "exceeded 1.25× by");
+    assert(!text.includes("16 f32 accumulators"), "the mark stands where the method would");
+    assertStringIncludes(text, "coalesced");
+    assertEquals(text.match(/faster than its roofline/g)?.length, 1, text);
+    const fine = formatRun(file([within]), { wide });
+    assert(!/exceeded|faster than its roofline/.test(fine), fine);
+    assertStringIncludes(fine, "16 f32 accumulators");
+  }
+});

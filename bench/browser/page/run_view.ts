@@ -27,7 +27,7 @@ export function showRun(file: ResultFile): void {
   );
   setMarkup(
     byId("run-ceilings", HTMLDivElement),
-    htmlTable(ceilingTable(file.ceilings), { id: "run-ceilings-table" }),
+    htmlTable(ceilingTable(file), { id: "run-ceilings-table" }),
   );
   setMarkup(byId("run-roofline", HTMLDivElement), roofline(file));
   setMarkup(

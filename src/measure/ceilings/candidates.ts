@@ -36,6 +36,8 @@ export interface CandidateGroup {
   readonly prepare?: () => Candidate[];
 }
 
+/** Independent accumulators of the forms that are tried, of one number or of four. */
+const ACCUMULATORS: readonly number[] = [1, 2, 4, 8, 16];
 // f16 counts exactly to 2,048: 1,024 steps from at most 23.
 const STEPS = 1024;
 const UNROLLED = 16;
@@ -76,30 +78,25 @@ export function ceilingCandidates(
   size: CeilingSize = usualCeilingSize(gpu),
 ): readonly CandidateGroup[] {
   const { software, features } = gpu.info;
-  const forms: readonly Omit<CeilingFmaOptions, "type" | "unrolled">[] = software
-    ? [8, 12, 16].map((accumulators) => ({ accumulators, workgroupSize: 64 }))
-    : [8, 16].flatMap((accumulators) =>
-      [64, 256].map((workgroupSize) => ({ accumulators, workgroupSize }))
-    );
-  const fma = (type: CeilingFmaOptions["type"], count = forms.length) => (): Candidate[] =>
-    forms.slice(0, count).map(({ accumulators, workgroupSize }) =>
-      fmaCandidate(gpu, size, {
-        accumulators: type.startsWith("vec") ? accumulators / 4 : accumulators,
-        type,
-        unrolled: UNROLLED,
-        workgroupSize,
-      })
+  const workgroupSizes = software ? [64] : [64, 256];
+  const fma = (type: CeilingFmaOptions["type"], counts = ACCUMULATORS): Candidate[] =>
+    counts.flatMap((accumulators) =>
+      workgroupSizes.map((workgroupSize) =>
+        fmaCandidate(gpu, size, { accumulators, type, unrolled: UNROLLED, workgroupSize })
+      )
     );
   return [
     {
       name: "f32Fma",
-      prepare: () => software ? fma("f32")() : [...fma("f32")(), ...fma("vec4f")()],
+      // 12 f32 are the most that the CPU's 16 registers hold beside the operands.
+      prepare: () => [...fma("f32", software ? [...ACCUMULATORS, 12] : undefined), ...fma("vec4f")],
     },
     {
       name: "f16Fma",
       ...features.includes("shader-f16")
         ? {
-          prepare: () => software ? fma("f16", 1)() : [...fma("f16")(), ...fma("vec4h")()],
+          // A CPU computes f16 in f32, one at a time: one form says how slowly.
+          prepare: () => software ? fma("f16", [8]) : [...fma("f16"), ...fma("vec4h")],
         }
         : {},
     },

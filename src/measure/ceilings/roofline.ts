@@ -4,6 +4,7 @@
  * Source: S. Williams, A. Waterman, D. Patterson, Roofline: an insightful visual performance model
  * for multicore architectures (2009). The ceilings are measured in the same run as the kernels.
  */
+import { summarize } from "../../statistics/summary.ts";
 import type { Ceilings, Measurement } from "../result_file.ts";
 
 /** Where a measurement stands under its adapter's roofline. */
@@ -42,7 +43,8 @@ export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefi
 /**
  * Where a measurement stands; its share of the roofline is `leastTime` divided by its median.
  *
- * A share above 1 means that the data came from a cache, which a copy from memory does not see.
+ * A share above 1 means that the data came from a cache, which a copy from memory does not see; or that the ceiling is too
+ * low ({@linkcode exceededCeilings}).
  *
  * @param measurement for its flops, bytes and number format
  * @param ceilings of the adapter that it ran on
@@ -64,4 +66,48 @@ export function rooflinePosition(
     bound: arithmetic >= bandwidth ? "arithmetic" : "bandwidth",
     leastTime: Math.max(arithmetic, bandwidth),
   };
+}
+
+/** The ceilings that bound measurements. */
+export type BoundingCeiling = "f32Fma" | "f16Fma" | "copyBandwidth";
+
+/** A measurement that is faster than a ceiling of its own run. */
+export interface ExceedingMeasurement {
+  readonly measurement: Measurement;
+  /** How many times as fast. */
+  readonly factor: number;
+}
+
+/**
+ * The ceilings that measurements of the same run exceed. Arithmetic cannot be faster than the adapter: such a ceiling is
+ * too low. Bytes can, where they came from a cache.
+ *
+ * @param run its ceilings and measurements
+ * @returns by ceiling, the measurement that exceeds it the most
+ */
+export function exceededCeilings(
+  { ceilings, measurements }: {
+    readonly ceilings: Ceilings;
+    readonly measurements: readonly Measurement[];
+  },
+): ReadonlyMap<BoundingCeiling, ExceedingMeasurement> {
+  const exceeded = new Map<BoundingCeiling, ExceedingMeasurement>();
+  for (const measurement of measurements) {
+    const { status = "ok", flops, bytes, dtype, samples } = measurement;
+    const { median } = summarize(samples);
+    if (status !== "ok" || median === undefined || median <= 0) continue;
+    const rates: readonly (readonly [BoundingCeiling, number])[] = [
+      [dtype === "f16" ? "f16Fma" : "f32Fma", flops],
+      ["copyBandwidth", bytes],
+    ];
+    for (const [name, amount] of rates) {
+      const ceiling = ceilings[name];
+      if (!ceiling) continue;
+      const factor = 1e9 * amount / median / ceiling.value;
+      if (factor > 1 && factor > (exceeded.get(name)?.factor ?? 0)) {
+        exceeded.set(name, { measurement, factor });
+      }
+    }
+  }
+  return exceeded;
 }

@@ -1,5 +1,10 @@
 /** The columns of a comparison: which machines the result files come from, and what to call them. */
 import { truncate } from "../../escape.ts";
+import {
+  type BoundingCeiling,
+  exceededCeilings,
+  type ExceedingMeasurement,
+} from "../ceilings/roofline.ts";
 import type { Ceilings, ResultFile } from "../result_file.ts";
 
 /** A result file and where it came from. */
@@ -22,6 +27,8 @@ export interface Machine {
   readonly date: string;
   readonly complete: boolean;
   readonly ceilings: Ceilings;
+  /** The ceilings that measurements of the same run exceed. */
+  readonly exceeded: ReadonlyMap<BoundingCeiling, ExceedingMeasurement>;
 }
 
 const LONGEST_NAME = 48;
@@ -86,6 +93,7 @@ export function machinesOf(results: readonly NamedResult[]): Machine[] {
     date: file.date,
     complete: file.status !== "incomplete",
     ceilings: file.ceilings,
+    exceeded: exceededCeilings(file),
   }));
 }
 

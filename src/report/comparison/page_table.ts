@@ -3,7 +3,7 @@ import { quantileSorted } from "simple-statistics";
 import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
 import { sorted } from "../../statistics/summary.ts";
 import { rowName, throughput, throughputOf } from "./bar_plot.ts";
-import { type Remark, rowRemarks, verdictCell } from "./table.ts";
+import { ceilingCell, type Remark, rowRemarks, verdictCell } from "./table.ts";
 import {
   formatChange,
   formatDuration,
@@ -183,15 +183,18 @@ export function ceilingsTable(comparison: Comparison): Table {
       { title: "copy", align: "right" },
       { title: "f32 ridge", align: "right" },
     ],
-    rows: comparison.machines.map(({ name, ceilings: { f32Fma, f16Fma, copyBandwidth } }) => [
-      name,
-      formatRate(f32Fma?.value, "FLOP/s"),
-      formatRate(f16Fma?.value, "FLOP/s"),
-      formatRate(copyBandwidth?.value, "B/s"),
-      f32Fma && copyBandwidth
-        ? `${(f32Fma.value / copyBandwidth.value).toPrecision(3)} FLOP/B`
-        : NO_DATA,
-    ]),
+    rows: comparison.machines.map((machine) => {
+      const { name, ceilings: { f32Fma, copyBandwidth } } = machine;
+      return [
+        name,
+        ceilingCell(machine, "f32Fma", "FLOP/s"),
+        ceilingCell(machine, "f16Fma", "FLOP/s"),
+        ceilingCell(machine, "copyBandwidth", "B/s"),
+        f32Fma && copyBandwidth
+          ? `${(f32Fma.value / copyBandwidth.value).toPrecision(3)} FLOP/B`
+          : NO_DATA,
+      ];
+    }),
   };
 }
 

@@ -1,5 +1,7 @@
 /** A comparison as tables, for the terminal, for Markdown and for the page. */
 import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import type { BoundingCeiling } from "../../measure/ceilings/roofline.ts";
+import type { Machine } from "../../measure/comparison/machine.ts";
 import type { Measurement } from "../../measure/result_file.ts";
 import type { Verdict } from "../../measure/comparison/verdict.ts";
 import {
@@ -73,8 +75,9 @@ function timeCell(cell: ComparisonCell): Cell {
 }
 
 /** What is suspicious about a cell's samples, in a few words each. */
-function suspicions({ summary, measurement }: ComparisonCell): string[] {
+function suspicions({ summary, measurement, rooflineShare = 0 }: ComparisonCell): string[] {
   return [
+    ...rooflineShare > 1 ? ["faster than its roofline"] : [],
     ...measurement?.reason === undefined ? [] : [measurement.reason],
     ...summary.count > 0 && summary.interval === undefined ? ["too few samples"] : [],
     ...summary.multimodal ? ["several modes"] : [],
@@ -229,6 +232,20 @@ export function totalTable(comparison: Comparison): Table {
 }
 
 /**
+ * A ceiling as a cell, marked if a measurement of the same run exceeds it.
+ *
+ * @param machine whose
+ * @param name which ceiling
+ * @param unit of the figure
+ */
+export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: string): Cell {
+  const text = formatRate(machine.ceilings[name]?.value, unit);
+  const factor = machine.exceeded.get(name)?.factor;
+  if (factor === undefined) return text;
+  return { text: `${text} (exceeded ${formatFactor(factor)})`, tone: "unsure" };
+}
+
+/**
  * One line for each machine: what it is and what it can do.
  *
  * @param comparison of at least two files
@@ -252,6 +269,7 @@ export function machineTable(comparison: Comparison): Table {
     ],
     rows: comparison.machines.map((machine) => {
       const { ceilings } = machine;
+      const rate = (name: BoundingCeiling, unit: string) => ceilingCell(machine, name, unit);
       return [
         machine.name,
         `${machine.adapter}${machine.software ? " (software)" : ""}`,
@@ -259,9 +277,9 @@ export function machineTable(comparison: Comparison): Table {
         machine.host === "" ? NO_DATA : machine.host,
         machine.suite,
         machine.date.slice(0, 10),
-        formatRate(ceilings.f32Fma?.value, "FLOP/s"),
-        formatRate(ceilings.f16Fma?.value, "FLOP/s"),
-        formatRate(ceilings.copyBandwidth?.value, "B/s"),
+        rate("f32Fma", "FLOP/s"),
+        rate("f16Fma", "FLOP/s"),
+        rate("copyBandwidth", "B/s"),
         formatRate(ceilings.expRate?.value, "op/s"),
         formatDuration(ceilings.dispatchOverhead?.value),
         formatDuration(ceilings.submitAndWait?.value),

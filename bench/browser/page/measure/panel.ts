@@ -267,7 +267,7 @@ function fresh(selection: PageSelection, opened: OpenedAdapter): ResultFile {
 }
 
 function markdownOf(file: ResultFile): string {
-  return `${formatMarkdownTable(ceilingTable(file.ceilings))}\n${
+  return `${formatMarkdownTable(ceilingTable(file))}\n${
     formatMarkdownTable(measurementTable(file))
   }`;
 }
