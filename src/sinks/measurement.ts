@@ -34,7 +34,7 @@ export interface SinkSettings {
   readonly position: number;
   /** T_ε as given: the queries t = s … s + T_ε − 1 that the score averages over, fewer where the sequence ends. */
   readonly window: number;
-  /** ε: a head whose score is greater counts as a sink. */
+  /** ε: a score that is greater counts as a sink, if it is also greater than that of uniform attention. */
   readonly threshold: number;
   /** T_e as given: R_GS compares with positions up to this one, fewer where the sequence ends. */
   readonly lastGradientPosition: number;
@@ -74,8 +74,15 @@ export interface Quartiles {
 /** One query head. */
 export interface HeadMeasurement {
   readonly head: number;
-  /** α_s: mean of a_ts over the window's queries. */
+  /** α_s: mean of a_ts over the window's queries, and over sequences. */
   readonly score: number;
+  /**
+   * The share of sequences whose own α_s counts as a sink: each sequence's score is compared first, as Gu et al. do. Files
+   * of before do not have it, and it cannot be computed from what they have.
+   */
+  readonly sinkRate?: number;
+  /** The same of the idle score, over sequences with idle queries; null if there are none. */
+  readonly idleSinkRate?: number | null;
   /** Mean of a_ts over idle queries from `idleFrom` on; null if the task knows of none. */
   readonly idleScore: number | null;
   /** M_s = Σ_{t≥s} a_ts, between 0 and T − s. */
@@ -161,10 +168,14 @@ export interface AttentionGradients {
 export interface AttentionMeasurement {
   readonly heads: readonly HeadMeasurement[];
   readonly valueHeads: readonly ValueHeadMeasurement[];
-  /** The share of query heads whose score is greater than ε. */
+  /** The share of query heads whose score, averaged over sequences first, is greater than ε. */
   readonly sinkRate: number;
   /** The same of the idle score. */
   readonly idleSinkRate: number | null;
+  /** The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink. */
+  readonly sequenceSinkRate?: number;
+  /** The same of the idle score. */
+  readonly idleSequenceSinkRate?: number | null;
   /** R_GS(s), of summed gradients: ‖∇h̃_s‖ against the mean over t ≠ s, t ≤ T_e. */
   readonly gradientSink: SinkComparison;
   /** The same of single gradients: how much of R_GS is there without the sum over sequences. */
@@ -341,9 +352,19 @@ export interface SinkMeasurement {
     /** R_GS(s) over layers. */
     readonly gradientSink: Quartiles | null;
     readonly singleGradientSink: Quartiles | null;
-    /** The share of all query heads whose score is greater than ε. */
+    /** The share of all query heads whose score, averaged over sequences first, is greater than ε. */
     readonly sinkRate: number | null;
     readonly idleSinkRate: number | null;
+    /**
+     * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink. Files of before do not
+     * have it, nor the next three.
+     */
+    readonly sequenceSinkRate?: number | null;
+    readonly idleSequenceSinkRate?: number | null;
+    /** The score of uniform attention, a_tj = 1 / (t + 1), over the same queries: 0.074 for 64, 0.34 for 8. */
+    readonly uniformScore?: number | null;
+    /** The same over the idle queries. */
+    readonly uniformIdleScore?: number | null;
     /** The greatest of all heads. */
     readonly largestScore: number | null;
     readonly largestIdleScore: number | null;

@@ -2,7 +2,7 @@
 import { checkConfig, type LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import { CompressRegression } from "./meters/branch.ts";
-import { shareAbove } from "./meters/head.ts";
+import { meanOverHeads, shareAbove } from "./meters/head.ts";
 import { LayerMeter } from "./meters/layer.ts";
 import {
   type AttentionMeasurement,
@@ -254,12 +254,18 @@ export class SinkMeter {
       if (layer.attention !== undefined) fits.attention.join(layer.attention.branch.regression);
       fits.mlp.join(layer.mlpRegression);
     }
+    const uniform = this.#layers.find(({ attention }) => attention !== undefined)?.attention
+      ?.uniform();
     const knowIdle = idleScores.length > 0 && !idleScores.includes(null);
     return {
       gradientSink: ratios(({ gradientSink }) => gradientSink.ratio),
       singleGradientSink: ratios(({ singleGradientSink }) => singleGradientSink.ratio),
       sinkRate: shareAbove(scores, threshold),
       idleSinkRate: shareAbove(idleScores, threshold),
+      sequenceSinkRate: meanOverHeads(heads.map(({ sinkRate = null }) => sinkRate)),
+      idleSequenceSinkRate: meanOverHeads(heads.map(({ idleSinkRate = null }) => idleSinkRate)),
+      uniformScore: uniform?.score ?? null,
+      uniformIdleScore: uniform?.idleScore ?? null,
       largestScore: scores.length === 0 ? null : Math.max(...scores),
       largestIdleScore: knowIdle ? Math.max(...idleScores as number[]) : null,
       pathGradients: paths === undefined

@@ -17,6 +17,21 @@ interface Mutant {
 }
 
 const mutants: Readonly<Record<string, Mutant>> = {
+  "uniform attention counts as a sink": {
+    file: "uniform.ts",
+    from: "score > threshold && score > uniform * (1 + ROUNDING)",
+    to: "score > threshold",
+  },
+  "a sequence's score is compared with those before it": {
+    file: "meters/head.ts",
+    from: "if (isSink(score, { threshold, uniform })) sums.sinks++;",
+    to: "if (isSink(sums.score, { threshold, uniform })) sums.sinks++;",
+  },
+  "uniform attention is counted from 1": {
+    file: "uniform.ts",
+    from: "1 / (t + 1)",
+    to: "1 / (t + 2)",
+  },
   "the mean of R_GS holds s itself": {
     file: "numbers.ts",
     from: "if (t === position) continue;",
@@ -37,11 +52,15 @@ const mutants: Readonly<Record<string, Mutant>> = {
     from: "a / (end - position)",
     to: "a / window",
   },
-  "s is among the idle queries": { file: "meters/head.ts", from: "t > position &&", to: "" },
+  "s is among the idle queries": {
+    file: "meters/head.ts",
+    from: "let t = Math.max(position + 1, idleFrom)",
+    to: "let t = Math.max(position, idleFrom)",
+  },
   "idle queries count from 0": {
     file: "meters/head.ts",
-    from: "t >= idleFrom && idle?.",
-    to: "idle?.",
+    from: "let t = Math.max(position + 1, idleFrom)",
+    to: "let t = position + 1",
   },
   "the second moment is the mass": {
     file: "meters/head.ts",

@@ -21,7 +21,10 @@ export interface TrajectoryAttention {
   readonly score: number;
   /** The same over queries that have no reason to look anywhere; null where the task knows of none. */
   readonly idleScore: number | null;
+  /** The share of heads whose score, averaged over sequences first, is a sink's. */
   readonly sinkRate: number;
+  /** The sink rate as published, each sequence's score compared first; records of before do not have it. */
+  readonly sequenceSinkRate?: number;
   /** ‖∇h̃‖, gradients summed over sequences; the second figure is R_GS's mean. */
   readonly gradient: SinkPair;
   /** ‖∇q‖, ‖∇k‖, ‖∇v‖, summed. */

@@ -65,6 +65,9 @@ function attentionOf(
     score: mean(heads.map(({ score }) => score)),
     idleScore: idle.length === 0 ? null : mean(idle),
     sinkRate: attention.sinkRate,
+    ...attention.sequenceSinkRate === undefined
+      ? {}
+      : { sequenceSinkRate: attention.sequenceSinkRate },
     gradient: pair(attention.gradientSink),
     paths: {
       query: against(gradients.query),

@@ -1,4 +1,5 @@
 /** The measurements of sinks and gradient sinks as tables. */
+import { isSink } from "../../sinks/uniform.ts";
 import type {
   AttentionMeasurement,
   BranchMeasurement,
@@ -51,18 +52,33 @@ export function headTable(measurement: SinkMeasurement): Table {
   const { position: s, window, threshold, idleFrom } = measurement.settings;
   const { context } = measurement.data;
   const knowsIdle = attending(measurement).some(({ attention }) => attention.idleSinkRate !== null);
-  const score = (value: number | null): Cell =>
-    value !== null && value > threshold ? { text: figure(value), tone: "unsure" } : figure(value);
+  const { uniformScore, uniformIdleScore } = measurement.summary;
+  const score = (value: number | null, uniform: number | null | undefined): Cell =>
+    value !== null && isSink(value, { threshold, uniform: uniform ?? 0 })
+      ? { text: figure(value), tone: "unsure" }
+      : figure(value);
+  const rates = attending(measurement).every(({ attention }) =>
+    attention.heads.every(({ sinkRate }) => sinkRate !== undefined)
+  );
   return {
     caption: `Attention to position ${s}: mean a_t${s} over ${
       Math.min(window, context - s)
     } queries${
       knowsIdle ? `, and over idle ones from ${idleFrom} on` : ""
-    }; a sink above ${threshold}`,
+    }; a sink above ${threshold}${
+      uniformScore === null || uniformScore === undefined
+        ? ""
+        : ` and above the ${figure(uniformScore)} of uniform attention${
+          uniformIdleScore === null || uniformIdleScore === undefined
+            ? ""
+            : `, idle ${figure(uniformIdleScore)}`
+        }`
+    }`,
     columns: [
       { title: "layer" },
       { title: "head" },
       number("score"),
+      ...rates ? [number("sequences with a sink")] : [],
       ...knowsIdle ? [number("idle score")] : [],
       number("mass M"),
       number("S = Σ a²"),
@@ -71,8 +87,9 @@ export function headTable(measurement: SinkMeasurement): Table {
       attention.heads.map((head) => [
         String(layer),
         String(head.head),
-        score(head.score),
-        ...knowsIdle ? [score(head.idleScore)] : [],
+        score(head.score, uniformScore),
+        ...rates ? [figure(head.sinkRate!)] : [],
+        ...knowsIdle ? [score(head.idleScore, uniformIdleScore)] : [],
         figure(head.mass),
         figure(head.secondMoment),
       ])

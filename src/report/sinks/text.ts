@@ -23,13 +23,7 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
     `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}; ` +
     `${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`,
     ...loss === null ? [] : [`loss ${loss.toFixed(4)} nats a token${gap}`],
-    ...summary.sinkRate === null ? [] : [
-      `sink rate ${figure(summary.sinkRate)}${
-        summary.idleSinkRate === null ? "" : `, of idle queries ${figure(summary.idleSinkRate)}`
-      }; strongest score ${figure(summary.largestScore)}${
-        summary.largestIdleScore === null ? "" : `, idle ${figure(summary.largestIdleScore)}`
-      }`,
-    ],
+    ...summary.sinkRate === null ? [] : rateLines(measurement),
     ...ratio === null ? [] : [
       `R_GS(${s}) over layers: median ${figure(ratio.median)} (${figure(ratio.lower)} to ${
         figure(ratio.upper)
@@ -39,6 +33,28 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
       `gradients at ${s} against early tokens: values ${figure(paths.value.ratio)}×, keys ${
         figure(paths.key.ratio)
       }×, queries ${(paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)}×`,
+    ],
+  ];
+}
+
+/** How many sinks there are, and what uniform attention would give. */
+function rateLines({ summary, settings }: SinkMeasurement): string[] {
+  const idle = (value: number | null | undefined, text = "of idle queries") =>
+    value === null || value === undefined ? "" : `, ${text} ${figure(value)}`;
+  const { sequenceSinkRate, uniformScore } = summary;
+  return [
+    sequenceSinkRate === null || sequenceSinkRate === undefined
+      ? "sink rate not known: the file is older than it, and has means over sequences only"
+      : `sink rate ${figure(sequenceSinkRate)} of (sequence, head) pairs${
+        idle(summary.idleSequenceSinkRate)
+      }`,
+    `heads whose mean score is above ${settings.threshold}: ${figure(summary.sinkRate)}${
+      idle(summary.idleSinkRate)
+    }; strongest mean score ${figure(summary.largestScore)}${
+      idle(summary.largestIdleScore, "idle")
+    }`,
+    ...uniformScore === null || uniformScore === undefined ? [] : [
+      `uniform attention would score ${figure(uniformScore)}${idle(summary.uniformIdleScore)}`,
     ],
   ];
 }

@@ -2,21 +2,37 @@
 import { attentionColumn, type AttentionShape } from "../attention_column.ts";
 import type { HeadMeasurement, SinkSettings } from "../measurement.ts";
 import type { Numbers } from "../numbers.ts";
+import { isSink, uniformScore } from "../uniform.ts";
+
+/** Sums of one head over sequences. */
+interface HeadSums {
+  score: number;
+  mass: number;
+  secondMoment: number;
+  idle: number;
+  /** Sequences whose own score is a sink's, and the same of the idle score. */
+  sinks: number;
+  idleSinks: number;
+}
 
 /** Adds up over batches; see {@linkcode HeadMeasurement} for what it finds. */
 export class HeadMeter {
   readonly #settings: SinkSettings;
-  readonly #heads: { score: number; mass: number; secondMoment: number; idle: number }[];
+  readonly #heads: HeadSums[];
   #sequences = 0;
   /** Idle queries seen, all sequences together; undefined until a batch says which are idle. */
   #idleQueries: number | undefined;
+  /** Sequences that have idle queries, and what uniform attention would give there, added up. */
+  #idleSequences = 0;
+  #uniformIdle = 0;
+  #uniform = 0;
 
-  /** @param queryHeads Hq @param settings s, T_ε and where idle queries begin */
+  /** @param queryHeads Hq @param settings s, T_ε, ε and where idle queries begin */
   constructor(queryHeads: number, settings: SinkSettings) {
     this.#settings = settings;
     this.#heads = Array.from(
       { length: queryHeads },
-      () => ({ score: 0, mass: 0, secondMoment: 0, idle: 0 }),
+      () => ({ score: 0, mass: 0, secondMoment: 0, idle: 0, sinks: 0, idleSinks: 0 }),
     );
   }
 
@@ -30,42 +46,77 @@ export class HeadMeter {
   ): void {
     const { shape, idle } = options;
     const { batch, queryHeads, context } = shape;
-    const { position, window, idleFrom } = this.#settings;
+    const { position, window, threshold } = this.#settings;
     const column = attentionColumn(states, { shape, position });
     const end = Math.min(position + window, context);
+    const uniform = this.#uniform = uniformScore(position, end);
     for (let b = 0; b < batch; b++) {
+      const queries = idle === undefined ? [] : this.#idleOf(idle.subarray(b * context), context);
+      const uniformIdle = queries.reduce((sum, t) => sum + 1 / (t + 1), 0);
       for (let head = 0; head < queryHeads; head++) {
         const sums = this.#heads[head]!;
         const start = (b * queryHeads + head) * context;
+        let score = 0;
         for (let t = position; t < context; t++) {
           const a = column[start + t]!;
           sums.mass += a;
           sums.secondMoment += a * a;
-          if (t < end) sums.score += a / (end - position);
-          // Position s itself sees s for want of anything else, at s = 0: no sign of a sink.
-          if (t > position && t >= idleFrom && idle?.[b * context + t] === 1) sums.idle += a;
+          if (t < end) score += a / (end - position);
         }
+        sums.score += score;
+        if (isSink(score, { threshold, uniform })) sums.sinks++;
+        const idleSum = queries.reduce((sum, t) => sum + column[start + t]!, 0);
+        sums.idle += idleSum;
+        const count = queries.length;
+        if (
+          count > 0 && isSink(idleSum / count, { threshold, uniform: uniformIdle / count })
+        ) sums.idleSinks++;
       }
       this.#sequences++;
-      if (idle !== undefined) {
-        for (let t = Math.max(position + 1, idleFrom); t < context; t++) {
-          this.#idleQueries = (this.#idleQueries ?? 0) + idle[b * context + t]!;
-        }
-      }
+      if (idle === undefined) continue;
+      this.#idleQueries = (this.#idleQueries ?? 0) + queries.length;
+      this.#uniformIdle += uniformIdle;
+      if (queries.length > 0) this.#idleSequences++;
     }
   }
 
+  /** The idle queries of a sequence. Position s itself sees s for want of anything else, at s = 0: no sign of a sink. */
+  #idleOf(idle: Uint8Array, context: number): number[] {
+    const { position, idleFrom } = this.#settings;
+    const queries: number[] = [];
+    for (let t = Math.max(position + 1, idleFrom); t < context; t++) {
+      if (idle[t] === 1) queries.push(t);
+    }
+    return queries;
+  }
+
   /** Means over sequences; the idle score over all idle queries of all sequences. */
-  result(): HeadMeasurement[] {
+  result(): Required<HeadMeasurement>[] {
     const count = this.#sequences;
-    return this.#heads.map(({ score, mass, secondMoment, idle }, head) => ({
+    return this.#heads.map(({ score, mass, secondMoment, idle, sinks, idleSinks }, head) => ({
       head,
       score: score / count,
+      sinkRate: sinks / count,
       idleScore: this.#idleQueries ? idle / this.#idleQueries : null,
+      idleSinkRate: this.#idleQueries ? idleSinks / this.#idleSequences : null,
       mass: mass / count,
       secondMoment: secondMoment / count,
     }));
   }
+
+  /** What uniform attention would score over the same queries. */
+  uniform(): { readonly score: number; readonly idleScore: number | null } {
+    return {
+      score: this.#uniform,
+      idleScore: this.#idleQueries ? this.#uniformIdle / this.#idleQueries : null,
+    };
+  }
+}
+
+/** The mean over heads; null if there is no head or a head has no value. */
+export function meanOverHeads(values: readonly (number | null)[]): number | null {
+  if (values.length === 0 || values.includes(null)) return null;
+  return values.reduce<number>((sum, value) => sum + value!, 0) / values.length;
 }
 
 /** The share of heads whose value exceeds ε; null if there is no head or a head has no value. */

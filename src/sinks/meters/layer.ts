@@ -6,7 +6,7 @@ import { vScaleForward } from "../../reference/v_scale.ts";
 import { BranchMeter, type CompressRegression } from "./branch.ts";
 import type { AttentionShape } from "../attention_column.ts";
 import { GradientMeter, gradientSinkRatio, type StateShape } from "./gradient.ts";
-import { HeadMeter, shareAbove } from "./head.ts";
+import { HeadMeter, meanOverHeads, shareAbove } from "./head.ts";
 import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
 import { MassiveMeter, NormMeter } from "./norm.ts";
@@ -91,6 +91,11 @@ export class AttentionMeter {
     }, batch);
   }
 
+  /** What uniform attention would score over the same queries. */
+  uniform(): ReturnType<HeadMeter["uniform"]> {
+    return this.#heads.uniform();
+  }
+
   /** @param kept positions */
   result(kept: KeptPositions): AttentionMeasurement {
     const { config, settings, valve } = this.#options;
@@ -108,6 +113,8 @@ export class AttentionMeter {
       })),
       sinkRate: shareAbove(heads.map(({ score }) => score), settings.threshold)!,
       idleSinkRate: shareAbove(heads.map(({ idleScore }) => idleScore), settings.threshold),
+      sequenceSinkRate: meanOverHeads(heads.map(({ sinkRate }) => sinkRate))!,
+      idleSequenceSinkRate: meanOverHeads(heads.map(({ idleSinkRate }) => idleSinkRate)),
       gradientSink: gradientSinkRatio(summed, settings),
       singleGradientSink: gradientSinkRatio(single, settings),
       gradients: {

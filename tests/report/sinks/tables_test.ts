@@ -1,5 +1,5 @@
 import { figure, sinkTables } from "../../../src/report/sinks/tables.ts";
-import { formatSinkMeasurement } from "../../../src/report/sinks/text.ts";
+import { formatSinkMeasurement, sinkSummary } from "../../../src/report/sinks/text.ts";
 import { cellText } from "../../../src/report/table.ts";
 import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
 import { SinkMeter } from "../../../src/sinks/meter.ts";
@@ -57,6 +57,7 @@ Deno.test("sinkTables() shows every layer, head and statement with the measureme
     "2",
     "3",
     figure(head.score),
+    figure(head.sinkRate!),
     figure(head.idleScore),
     figure(head.mass),
     figure(head.secondMoment),
@@ -112,4 +113,26 @@ Deno.test("formatSinkMeasurement() says what was measured, what is violated, and
   );
   const nothing = measure({ config: { layersWithoutAttention: [0, 1, 2] } });
   assert(!formatSinkMeasurement(nothing).includes("R_GS"));
+});
+
+Deno.test("sinkSummary() and the table of heads say of an older file that its sink rate is not known", () => {
+  const measurement = measure();
+  const [rate] = sinkSummary(measurement).filter((line) => line.startsWith("sink rate"));
+  assert(rate !== undefined && rate.endsWith(" of (sequence, head) pairs"), rate);
+  const { sequenceSinkRate: _, uniformScore: __, ...summary } = measurement.summary;
+  const layers = measurement.layers.map((layer) => ({
+    ...layer,
+    attention: layer.attention && {
+      ...layer.attention,
+      heads: layer.attention.heads.map(({ sinkRate: _, ...head }) => head),
+    },
+  }));
+  const older = { ...measurement, summary, layers };
+  assert(
+    sinkSummary(older).some((line) => line.startsWith("sink rate not known: the file is older")),
+  );
+  const titles = (each: SinkMeasurement) => sinkTables(each)[0]!.columns.map(({ title }) => title);
+  assert(titles(measurement).includes("sequences with a sink"));
+  assert(!titles(older).includes("sequences with a sink"));
+  assert(!sinkSummary(older).some((line) => line.includes("uniform")));
 });

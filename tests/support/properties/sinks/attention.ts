@@ -30,6 +30,11 @@ export const attentionProperties: readonly SinkProperty[] = [
       );
       near(head.idleScore, (1 / 2 + 1 / 3 + 1 / 4) / 3, "idle score");
       assertEquals(result.summary.sinkRate, 1);
+      // The second sequence's score is above ε, and no more than uniform attention's.
+      assertEquals([head.sinkRate, result.summary.sequenceSinkRate], [1 / 2, 1 / 2]);
+      assertEquals([head.idleSinkRate, result.summary.idleSequenceSinkRate], [1 / 2, 1 / 2]);
+      near(result.summary.uniformScore, (1 + 1 / 2 + 1 / 3) / 3, "uniform score");
+      near(result.summary.uniformIdleScore, (1 / 4 + 1 / 3 + 1 / 4) / 3, "uniform idle score");
       const clipped = measure(modules, trace, { settings: { ...small, window: 64 } });
       near(
         clipped.layers[0]!.attention!.heads[0]!.score,

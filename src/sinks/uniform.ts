@@ -1,0 +1,36 @@
+/** What counts as a sink: more than a threshold, and more than attention that does not care where it looks. */
+
+/**
+ * The score α_s of uniform attention, a_tj = 1 / (t + 1) for j ≤ t: the mean over the queries t = s … end − 1.
+ *
+ * @param position s, from 0 on
+ * @param end behind the last query, above s
+ *
+ * @example
+ * ```ts
+ * import { uniformScore } from "./uniform.ts";
+ *
+ * console.log(uniformScore(0, 64).toFixed(3), uniformScore(0, 8).toFixed(2)); // 0.074 0.34
+ * ```
+ */
+export function uniformScore(position: number, end: number): number {
+  let sum = 0;
+  for (let t = position; t < end; t++) sum += 1 / (t + 1);
+  return sum / (end - position);
+}
+
+/** Weights come from float32 logits, whose rounding moves a score by less than this share. */
+const ROUNDING = 1e-5;
+
+/**
+ * Whether a score is a sink's.
+ *
+ * @param score α_s
+ * @param options ε, and the score of uniform attention over the same queries
+ */
+export function isSink(
+  score: number,
+  { threshold, uniform }: { readonly threshold: number; readonly uniform: number },
+): boolean {
+  return score > threshold && score > uniform * (1 + ROUNDING);
+}
