@@ -9,7 +9,7 @@
  */
 import { openGpu, type OpenGpuOptions } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { chooseRepeats } from "../src/measure/ceilings.ts";
+import { chooseRepeats } from "../src/measure/timing/repeats.ts";
 import type { GridName, PassName, Shape } from "../src/measure/workloads/operator.ts";
 import type { OperatorName } from "../src/measure/workloads/operators.ts";
 import { shapesOf } from "../src/measure/workloads/shapes.ts";

@@ -25,11 +25,12 @@ const ROOMS = [
 
 type Room = typeof ROOMS[number];
 
+/** Two wings that know nothing of each other: they meet in `src/report`. */
+const APART: readonly (readonly [Room, Room])[] = [["src/experiments", "src/measure"]];
+
 interface Import {
   readonly from: string;
   readonly to: string;
-  /** Gone once it runs. */
-  readonly typesOnly: boolean;
 }
 
 /** A room is a folder of `src/` with all its drawers, or another folder of the top level. */
@@ -44,18 +45,16 @@ function roomOf(path: string): Room | undefined {
  * are started by their address.
  */
 function importsOf(from: string, text: string): Import[] {
-  const patterns: readonly [RegExp, boolean][] = [
-    [/^(?:import|export) type\b[^;"]*?\bfrom "(\.[^"]+)"/gm, true],
-    [/^(?:import|export)(?! type\b)[^;"]*?\bfrom "(\.[^"]+)"/gm, false],
-    [/^import "(\.[^"]+)"/gm, false],
-    [/^[^*'\n]*\bimport\("(\.[^"]+)"\)/gm, false],
-    [/^[^*'\n]*\bnew URL\(\s*"([^"]+\.ts)",\s*import\.meta\.url/gm, false],
+  const patterns: readonly RegExp[] = [
+    /^(?:import|export)\b[^;"]*?\bfrom "(\.[^"]+)"/gm,
+    /^import "(\.[^"]+)"/gm,
+    /^[^*'\n]*\bimport\("(\.[^"]+)"\)/gm,
+    /^[^*'\n]*\bnew URL\(\s*"([^"]+\.ts)",\s*import\.meta\.url/gm,
   ];
-  return patterns.flatMap(([pattern, typesOnly]) =>
+  return patterns.flatMap((pattern) =>
     [...text.matchAll(pattern)].map(([, address]) => ({
       from,
       to: normalize(join(dirname(from), address!)),
-      typesOnly,
     }))
   );
 }
@@ -67,16 +66,15 @@ function wrongImports(imports: readonly Import[]): string[] {
     // Data, which tests read as text.
     if (own === "tests" && to.startsWith("fixtures/")) return false;
     if (other === undefined) return to !== "deno.json";
+    if (APART.some(([one, another]) => one === own && another === other)) return true;
     return ROOMS.indexOf(other) > ROOMS.indexOf(own!);
   }).map(({ from, to }) => `${from} imports ${to}`);
 }
 
-/** The first ring of modules that need each other before they can run, in order; empty if there is none. */
+/** The first ring of modules that import each other, types included, in order; empty if there is none. */
 function ringOf(imports: readonly Import[]): string[] {
   const next = new Map<string, string[]>();
-  for (const { from, to, typesOnly } of imports) {
-    if (!typesOnly) next.set(from, [...next.get(from) ?? [], to]);
-  }
+  for (const { from, to } of imports) next.set(from, [...next.get(from) ?? [], to]);
   const done = new Set<string>();
   const visit = (path: string, way: readonly string[]): string[] => {
     if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
@@ -95,18 +93,34 @@ function ringOf(imports: readonly Import[]): string[] {
   return [];
 }
 
+/** The most files of a folder: more than that nobody takes in at a glance. */
+const MOST_FILES = 15;
+
+/** Folders of data that grow with every study. */
+const records = ["fixtures/study"];
+
+/** Folders that hold too many files, one line each. */
+function fullFolders(paths: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const path of paths) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+  return [...counts].filter(([folder, count]) => count > MOST_FILES && !records.includes(folder))
+    .map(([folder, count]) => `${folder} has ${count} files, wanted at most ${MOST_FILES}`);
+}
+
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-async function modulesIn(folder: string): Promise<string[]> {
+async function filesIn(folder: string): Promise<string[]> {
   const paths: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
-    if (name === "dist" || name === "node_modules") continue; // made, not written
+    if (name === "dist" || name === "node_modules" || name.startsWith(".")) continue; // made, not written
     const path = `${folder}/${name}`;
-    if (isDirectory) paths.push(...await modulesIn(path));
-    else if (name.endsWith(".ts")) paths.push(path);
+    if (isDirectory) paths.push(...await filesIn(path));
+    else paths.push(path);
   }
   return paths;
 }
+
+const FOLDERS = ["src", "kernels", "bench", "tests"];
 
 function testReading(name: string, body: () => Promise<void>): void {
   Deno.test({ name, ignore: !readable, fn: body });
@@ -115,8 +129,8 @@ function testReading(name: string, body: () => Promise<void>): void {
 const readable = (await Deno.permissions.query({ name: "read" })).state === "granted";
 
 async function allImports(): Promise<Import[]> {
-  const folders = await Promise.all(["src", "kernels", "bench", "tests"].map(modulesIn));
-  const paths = ["mod.ts", ...folders.flat()];
+  const files = (await Promise.all(FOLDERS.map(filesIn))).flat();
+  const paths = ["mod.ts", ...files.filter((path) => path.endsWith(".ts"))];
   const texts = await Promise.all(paths.map((path) => Deno.readTextFile(join(root, path))));
   return paths.flatMap((path, i) => importsOf(path, texts[i]!));
 }
@@ -127,8 +141,14 @@ testReading("no module imports from a room above its own", async () => {
   assertEquals(wrongImports(imports), []);
 });
 
-testReading("no modules need each other before they can run", async () => {
+testReading("no modules import each other, types included", async () => {
   assertEquals(ringOf(await allImports()), []);
+});
+
+testReading("no folder has more files than can be taken in at a glance", async () => {
+  const files = (await Promise.all([...FOLDERS, "fixtures"].map(filesIn))).flat();
+  assert(files.length > 700, `${files.length} files`);
+  assertEquals(fullFolders(files), []);
 });
 
 Deno.test("wrong imports are found, however they are written", () => {
@@ -145,6 +165,7 @@ Deno.test("wrong imports are found, however they are written", () => {
     ["src/random.ts", 'import { a } from "./gpu/plan.ts";'],
     ["bench/suite.ts", 'import { a } from "../tests/support/gpu.ts";'],
     ["src/ops/add.ts", 'import { a } from "../new_room/a.ts";'],
+    ["src/experiments/study/runner.ts", 'import type { A } from "../../measure/timing.ts";'],
   ];
   for (const [from, text] of wrong) {
     assertEquals(wrongImports(importsOf(from, text)).length, 1, `${from}: ${text}`);
@@ -159,8 +180,23 @@ Deno.test("wrong imports are found, however they are written", () => {
     ["tests/bench/table_test.ts", 'import { a } from "../../bench/table.ts";'],
   ];
   for (const [from, text] of right) assertEquals(wrongImports(importsOf(from, text)), []);
-  const ring = [["a", "b"], ["b", "c"], ["c", "b"]]
-    .map(([from, to]) => ({ from: from!, to: to!, typesOnly: false }));
-  assertEquals(ringOf(ring), ["b", "c", "b"]);
-  assertEquals(ringOf(ring.map((each) => ({ ...each, typesOnly: each.to === "c" }))), []);
+  const texts: readonly (readonly [string, string])[] = [
+    ["src/gpu/a.ts", 'import { b } from "./b.ts";'],
+    ["src/gpu/b.ts", 'import {\n  type C,\n} from "./c.ts";'],
+    ["src/gpu/c.ts", 'export type { B } from "./b.ts";'],
+  ];
+  const ring = texts.flatMap(([from, text]) => importsOf(from, text));
+  assertEquals(ringOf(ring), ["src/gpu/b.ts", "src/gpu/c.ts", "src/gpu/b.ts"]);
+  assertEquals(ringOf(ring.slice(0, 2)), []);
+});
+
+Deno.test("folders with too many files are found", () => {
+  const many = (folder: string, count: number) =>
+    Array.from({ length: count }, (_, i) => `${folder}/${i}.ts`);
+  const paths = [
+    ...many("src/gpu", 15),
+    ...many("src/ops/attention", 16),
+    ...many(records[0]!, 99),
+  ];
+  assertEquals(fullFolders(paths), ["src/ops/attention has 16 files, wanted at most 15"]);
 });

@@ -6,7 +6,7 @@
  * here. What counts is whether Deno refused something. The whole takes less than a minute on two idle cores.
  */
 import { fileURLToPath } from "node:url";
-import { thisDeno } from "../src/cli/shared/this_deno.ts";
+import { thisDeno } from "../src/processes.ts";
 
 /** What Deno says where it refuses something; the search for an adapter asks first, and says it in its own words. */
 const REFUSAL = /NotCapable|\bRequires \w+ access\b/;

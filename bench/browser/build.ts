@@ -8,7 +8,7 @@ import { escapeHtml } from "../../src/escape.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { adapterName } from "../../src/measure/comparison/machine.ts";
 import { PAGE_STYLE } from "../../src/report/page_style.ts";
-import { thisDeno } from "../../src/cli/shared/this_deno.ts";
+import { thisDeno } from "../../src/processes.ts";
 
 const root = new URL("../../", import.meta.url);
 

@@ -1,5 +1,5 @@
 /** Where the drivers are kept. */
-import { projectCacheFolder } from "../../src/gpu/embedded/folders.ts";
+import { projectCacheFolder } from "../../src/files/cache_folder.ts";
 
 /**
  * The drivers' folder without `--drivers`, in the user's cache.

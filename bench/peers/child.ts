@@ -1,6 +1,6 @@
 /** The process that holds one library: `deno run child.ts LIBRARY`. */
 import { processClocks, writeLine } from "../../src/measure/child/io.ts";
-import { readLines } from "../../src/measure/child/protocol.ts";
+import { readLines } from "../../src/files/json_lines.ts";
 import { openGpu } from "../../src/ops/open_gpu.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
 import type { Peer, PreparedWork } from "./peer.ts";

@@ -1,7 +1,7 @@
 /** A library in a process of its own, seen from outside. */
-import { readLines } from "../../src/measure/child/protocol.ts";
+import { readLines } from "../../src/files/json_lines.ts";
 import type { PeerReply, PeerRequest } from "./protocol.ts";
-import { thisDeno } from "../../src/cli/shared/this_deno.ts";
+import { thisDeno } from "../../src/processes.ts";
 
 /** How to talk to a library. */
 export interface Contender {

@@ -20,7 +20,7 @@ import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
 import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
 import { enterUserFolder } from "../../src/cli/shared/place.ts";
 import { escapeTerminal } from "../../src/escape.ts";
-import { checkWritable, writeTextFile } from "../../src/measure/result_file/store.ts";
+import { checkWritable, writeTextFile } from "../../src/files/write.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
 import { compareOn, type Participant, type WorkResult } from "./compare.ts";
 import { type Contender, startContender } from "./contender.ts";

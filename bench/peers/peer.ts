@@ -1,8 +1,5 @@
 /** What a peer is to this bench: a library that can do the same work on the same numbers. */
-import type { Work } from "./works.ts";
-
-/** Numbers by name, row-major. */
-export type Numbers = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
+import type { Numbers, Work } from "./works.ts";
 
 /** Work that a library has made ready. */
 export interface PreparedWork {

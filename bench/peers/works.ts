@@ -9,7 +9,9 @@ import {
   queryGradientRow,
 } from "../../src/measure/workloads/attention/rows.ts";
 import { samplePlaces, sampleRows } from "../../src/measure/workloads/samples.ts";
-import type { Numbers } from "./peer.ts";
+
+/** Numbers by name, row-major. */
+export type Numbers = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 
 /** Work to compute. */
 export interface Work {

@@ -31,14 +31,15 @@ import { enterUserFolder } from "../../src/cli/shared/place.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { MeasuringChild } from "../../src/measure/child/process.ts";
 import { MeasuringSession } from "../../src/measure/child/session.ts";
-import { checkWritable, writeTextFile } from "../../src/measure/result_file/store.ts";
+import { checkWritable, writeTextFile } from "../../src/files/write.ts";
 import { scalingSeries } from "./series.ts";
 import { standalonePicture } from "../../src/report/sinks/plots.ts";
 import { createSvgDocument } from "../../src/report/svg_document.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { scalingPicture, scalingTable } from "./picture.ts";
 import { type EarlierRun, parseEarlier, SCALING_SCHEMA } from "./resume.ts";
-import { runScaling, type SeriesResult } from "./run.ts";
+import type { SeriesResult } from "./result.ts";
+import { runScaling } from "./run.ts";
 
 const options = {
   longest: {

@@ -4,7 +4,7 @@ import type { Markup } from "../../src/report/html.ts";
 import type { SvgDocument } from "../../src/report/plot.ts";
 import { type ScalingLine, type ScalingPanel, scalingPlot } from "./plot.ts";
 import type { Cell, Table } from "../../src/report/table.ts";
-import type { ScalingResult, SeriesResult } from "./run.ts";
+import type { ScalingResult, SeriesResult } from "./result.ts";
 
 const titles: Readonly<Record<string, string>> = {
   "attention": "Attention",

@@ -1,5 +1,5 @@
 /** Going on with an earlier run's file. */
-import type { ScalingResult, SeriesResult } from "./run.ts";
+import type { ScalingResult, SeriesResult } from "./result.ts";
 
 /** What is taken from a file. */
 export interface EarlierRun {

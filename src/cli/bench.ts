@@ -1,12 +1,14 @@
 /** `deno task bench`: measures this machine's GPU and writes a result file. */
 import { escapeTerminal } from "../escape.ts";
-import { type ChildCommand, MeasuringChild } from "../measure/child/process.ts";
+import { MeasuringChild } from "../measure/child/process.ts";
+import type { ChildCommand } from "../processes.ts";
 import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
 import { MeasuringSession } from "../measure/child/session.ts";
 import { machineDifferences } from "../measure/comparison/machine.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
-import { checkWritable, readResultFile, writeResultFile } from "../measure/result_file/store.ts";
+import { checkWritable } from "../files/write.ts";
+import { readResultFile, writeResultFile } from "../measure/result_file/store.ts";
 import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/jobs.ts";
 import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./shared/arguments.ts";

@@ -9,8 +9,9 @@ import {
 } from "../measure/comparison.ts";
 import { judgeGate } from "../measure/comparison/gate.ts";
 import type { NamedResult } from "../measure/comparison/machine.ts";
-import { ResultFileError } from "../measure/result_file.ts";
-import { checkWritable, readResultFile, writeTextFile } from "../measure/result_file/store.ts";
+import { FileError } from "../files/file_error.ts";
+import { checkWritable, writeTextFile } from "../files/write.ts";
+import { readResultFile } from "../measure/result_file/store.ts";
 import {
   formatComparison,
   formatComparisonCsv,
@@ -177,8 +178,7 @@ export async function runCompare(args: readonly string[], output: CommandOutput)
       parse,
       help: () => help,
       run: (request) => compare(request, output),
-      explains: (error) =>
-        error instanceof ResultFileError || error instanceof NothingComparableError,
+      explains: (error) => error instanceof FileError || error instanceof NothingComparableError,
     },
     args,
     output,

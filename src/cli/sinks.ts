@@ -4,7 +4,7 @@ import { measureModel } from "../experiments/measure_model.ts";
 import { measureQuantization } from "../experiments/measure_quantization.ts";
 import { type OpenedModel, openModel } from "../experiments/open_model.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { checkWritable, writeTextFile } from "../measure/result_file/store.ts";
+import { checkWritable, writeTextFile } from "../files/write.ts";
 import { Llama } from "../model/llama.ts";
 import { openGpu } from "../ops/open_gpu.ts";
 import { renderSinkPage } from "../report/sinks/page.ts";

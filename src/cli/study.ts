@@ -7,8 +7,8 @@ import { openTask } from "../experiments/run/task.ts";
 import { type ArmState, countStates, failures, runStudy } from "../experiments/study/runner.ts";
 import { studyRunSettings, type StudyScale } from "../experiments/study/settings.ts";
 import { CorpusError } from "../experiments/tasks/text_corpus.ts";
-import type { ChildCommand } from "../measure/child/process.ts";
-import { ResultFileError } from "../measure/result_file.ts";
+import type { ChildCommand } from "../processes.ts";
+import { FileError } from "../files/file_error.ts";
 import { runCommand } from "./shared/command.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { type ProgressOutput, stderrOutput } from "./shared/progress.ts";
@@ -52,7 +52,7 @@ export async function study(
           ? writeReport(request, output)
           : run(request, { output, hooks }),
       explains: (error) =>
-        [ResultFileError, CorpusError, Deno.errors.NotCapable, Deno.errors.NotFound]
+        [FileError, CorpusError, Deno.errors.NotCapable, Deno.errors.NotFound]
           .some((kind) => error instanceof kind),
     },
     args,

@@ -7,7 +7,7 @@ import { openTask } from "../experiments/run/task.ts";
 import { CorpusError } from "../experiments/tasks/text_corpus.ts";
 import { type RunOptions, type RunResult, trainRun } from "../experiments/run.ts";
 import { GpuError } from "../gpu/gpu_error.ts";
-import { ResultFileError } from "../measure/result_file.ts";
+import { FileError } from "../files/file_error.ts";
 import { CheckpointError } from "../model/checkpoint/error.ts";
 import { runCommand } from "./shared/command.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
@@ -77,7 +77,7 @@ function explains(error: unknown): boolean {
     RunError,
     CorpusError,
     CheckpointError,
-    ResultFileError,
+    FileError,
     GpuError,
     RangeError,
     ...Object.values(Deno.errors),

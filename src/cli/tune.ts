@@ -1,6 +1,7 @@
 /** `deno task tune`: finds the fastest kernels for this machine's GPU and keeps them in the user's cache. */
 import { escapeTerminal } from "../escape.ts";
-import { type ChildCommand, MeasuringChild } from "../measure/child/process.ts";
+import { MeasuringChild } from "../measure/child/process.ts";
+import type { ChildCommand } from "../processes.ts";
 import { MeasuringSession } from "../measure/child/session.ts";
 import { listWork } from "../measure/jobs.ts";
 import { tune, type TuningOutcome, type TuningWork } from "../measure/tuning.ts";

@@ -4,8 +4,8 @@
  * theirs.
  */
 import { mergeCeilings } from "./ceilings.ts";
-import type { Job } from "./child/protocol.ts";
 import { type MeasuringSession, NO_CEILINGS, type OpenedAdapter } from "./child/session.ts";
+import type { Job } from "./jobs.ts";
 import type { Measurement, ResultFile } from "./result_file.ts";
 import { batchJobs, isOf } from "./jobs.ts";
 import type { StoppingRule } from "./sampling/stopping.ts";

@@ -1,5 +1,6 @@
 /** The process that measures: `deno run child.ts` beside the bench, which talks to it in JSON lines. */
-import { type ChildRequest, readLines } from "./child/protocol.ts";
+import { readLines } from "../files/json_lines.ts";
+import type { ChildRequest } from "./child/protocol.ts";
 import { serve } from "./child/server.ts";
 import { processClocks, writeLine } from "./child/io.ts";
 import { openGpu } from "../ops/open_gpu.ts";

@@ -5,61 +5,13 @@
  * Nothing here touches the file system: the command and a browser page share it.
  */
 import { isSameMachine, type Machine, machinesOf, type NamedResult } from "./comparison/machine.ts";
+import type { ComparisonCell, ComparisonRow } from "./comparison/rows.ts";
 import { comparisonWarnings } from "./comparison/warnings.ts";
-import type { CacheState, Measurement, MeasurementStatus } from "./result_file.ts";
-import { type RooflinePosition, rooflinePosition } from "./ceilings/roofline.ts";
+import type { Measurement } from "./result_file.ts";
+import { rooflinePosition } from "./ceilings/roofline.ts";
 import { summarize, type Summary } from "../statistics/summary.ts";
 import { holm } from "../statistics/significance.ts";
-import {
-  comparePair,
-  DEFAULT_THRESHOLD,
-  judge,
-  type PairComparison,
-  type Verdict,
-} from "./comparison/verdict.ts";
-
-/** What a machine's measurement is against the first machine's. */
-export interface JudgedPair extends PairComparison {
-  /** The p-value after Holm's correction over the whole table. */
-  readonly correctedPValue: number | undefined;
-  readonly verdict: Verdict;
-  /** Whether both files come from the same kind of machine. */
-  readonly sameMachine: boolean;
-}
-
-/** One machine's result for one row. */
-export interface ComparisonCell {
-  /** missing: the file does not have this measurement. */
-  readonly status: MeasurementStatus | "missing";
-  /** The chosen variant's measurement, or the fastest one's; undefined if missing. */
-  readonly measurement: Measurement | undefined;
-  readonly summary: Summary;
-  readonly roofline: RooflinePosition;
-  /** The roofline's least time divided by the median time. */
-  readonly rooflineShare: number | undefined;
-  readonly flopsPerSecond: number | undefined;
-  readonly bytesPerSecond: number | undefined;
-  /** 1 for the shortest median of the row; equal medians share a rank. */
-  readonly rank: number | undefined;
-  /** The median divided by the row's shortest one. */
-  readonly relativeToBest: number | undefined;
-  /** Against the first machine; undefined for the first machine itself. */
-  readonly pair: JudgedPair | undefined;
-}
-
-/** What is compared: the same operator, pass, shape, number format and cache state. */
-export interface ComparisonKey {
-  readonly kernel: string;
-  readonly pass: string;
-  readonly shape: Readonly<Record<string, number>>;
-  readonly dtype: string;
-  readonly cache: CacheState;
-}
-
-/** One row of a comparison; the cells are in the order of the machines. */
-export interface ComparisonRow extends ComparisonKey {
-  readonly cells: readonly ComparisonCell[];
-}
+import { comparePair, DEFAULT_THRESHOLD, judge, type Verdict } from "./comparison/verdict.ts";
 
 /** One machine over all rows. */
 export interface MachineTotal {

@@ -1,7 +1,6 @@
 /** From what is wanted to jobs, and from jobs to batches. */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
-import type { Job } from "./child/protocol.ts";
 import type { CacheState, Measurement } from "./result_file.ts";
 import type { GridName, PassName, Shape } from "./workloads/operator.ts";
 import { type OperatorName, operatorPasses } from "./workloads/operators.ts";
@@ -12,6 +11,22 @@ import {
   type VariantQuestion,
   variantsOf,
 } from "./workloads/variants.ts";
+
+/** One measurement to make. */
+export interface Job {
+  /** Unique within a run. */
+  readonly id: number;
+  readonly kernel: OperatorName;
+  readonly pass: PassName;
+  readonly shape: Shape;
+  readonly dtype: string;
+  readonly variant: string;
+  readonly cache: CacheState;
+  /** Whether it is the variant that a caller without a wish gets. */
+  readonly chosen: boolean;
+  /** Whether that is so because tuning chose it. */
+  readonly tuned?: boolean;
+}
 
 /** What to make jobs for. */
 export interface JobSelection {

@@ -9,9 +9,6 @@
 /** The version that this code writes. */
 export const RESULT_SCHEMA = "gradsink-results/1";
 
-/** The greatest size of a result file that is read, in bytes: ample for a million samples. */
-export const MAXIMUM_RESULT_BYTES = 16 * 2 ** 20;
-
 /** What came of a measurement. */
 export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 
@@ -196,9 +193,4 @@ export interface ResultFile {
   readonly settings: ResultSettings;
   readonly warnings?: readonly string[];
   readonly measurements: readonly Measurement[];
-}
-
-/** A result file that cannot be read or written; the message is one line, safe to print. */
-export class ResultFileError extends Error {
-  override readonly name = "ResultFileError";
 }

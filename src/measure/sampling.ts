@@ -7,7 +7,7 @@
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
-import { chooseRepeats, spansPerSubmission } from "./ceilings.ts";
+import { chooseRepeats, spansPerSubmission } from "./timing/repeats.ts";
 import type { CacheState, StopReason } from "./result_file.ts";
 import { median } from "../statistics/summary.ts";
 import { type StoppingRule, stopReason } from "./sampling/stopping.ts";

@@ -2,7 +2,8 @@
  * What all pictures have in common: colors and signs for machines, and turning Observable Plot's
  * result into a static, labeled SVG.
  */
-import type { Comparison, ComparisonRow } from "../measure/comparison.ts";
+import type { Comparison } from "../measure/comparison.ts";
+import type { ComparisonRow } from "../measure/comparison/rows.ts";
 import { escapeTerminal, truncate } from "../escape.ts";
 import { html, Markup } from "./html.ts";
 

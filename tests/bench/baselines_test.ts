@@ -10,7 +10,7 @@ import {
 } from "../../src/measure/workloads/operators.ts";
 import { createWorkload, type WorkloadOptions } from "../../src/measure/workloads.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
-import { oddShape, smallShapes } from "../support/workloads.ts";
+import { oddShape, smallShapes } from "../measure/workloads/small_shapes.ts";
 import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 
 const implementations = [naive];

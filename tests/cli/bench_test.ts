@@ -6,7 +6,7 @@ import type { ResultFile } from "../../src/measure/result_file.ts";
 import { operatorPasses } from "../../src/measure/workloads/operators.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
-import { recordOutput } from "../support/output.ts";
+import { recordOutput } from "./record_output.ts";
 
 const needed = ["run", "read", "write", "env", "sys"] as const;
 const missing: string[] = [];

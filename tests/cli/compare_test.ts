@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "../support/assert/as
 import { join } from "node:path";
 import { runCompare } from "../../src/cli/compare.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";
-import { recordOutput } from "../support/output.ts";
+import { recordOutput } from "./record_output.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "../measure/synthetic.ts";
 
 const granted = (await Promise.all(

@@ -16,7 +16,7 @@ import {
   assertThrows,
 } from "../support/assert/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
-import { recordOutput } from "../support/output.ts";
+import { recordOutput } from "./record_output.ts";
 import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");

@@ -7,7 +7,7 @@ import { DEFAULT_SCALE } from "../../src/experiments/study/settings.ts";
 import { type ArmState, timeLeft } from "../../src/experiments/study/runner.ts";
 import { writeStudyRecord } from "../../src/experiments/study/record_store.ts";
 import { syntheticStudy } from "../experiments/study/synthetic.ts";
-import { recordOutput } from "../support/output.ts";
+import { recordOutput } from "./record_output.ts";
 import type { FakeOrder } from "./programs/study_fake_run.ts";
 
 const granted = (await Promise.all(

@@ -10,7 +10,7 @@ import type { RunProgress } from "../../src/experiments/run.ts";
 import { absolutePath } from "../../src/cli/shared/place.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
-import { type RecordedOutput, recordOutput } from "../support/output.ts";
+import { type RecordedOutput, recordOutput } from "./record_output.ts";
 import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");

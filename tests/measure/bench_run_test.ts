@@ -1,5 +1,5 @@
 import { BenchRun, resultFileName } from "../../src/measure/bench_run.ts";
-import type { Job } from "../../src/measure/child/protocol.ts";
+import type { Job } from "../../src/measure/jobs.ts";
 import { ChildReports } from "../../src/measure/child/reports.ts";
 import {
   type Batch,

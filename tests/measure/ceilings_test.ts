@@ -4,7 +4,8 @@ import {
   referenceKernel,
   scrubPlan,
 } from "../../src/measure/ceilings/candidates.ts";
-import { chooseRepeats, measureCeilings, mergeCeilings } from "../../src/measure/ceilings.ts";
+import { measureCeilings, mergeCeilings } from "../../src/measure/ceilings.ts";
+import { chooseRepeats } from "../../src/measure/timing/repeats.ts";
 import type { Ceilings } from "../../src/measure/result_file.ts";
 import type { GpuTimer, Span } from "../../src/measure/timing.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";

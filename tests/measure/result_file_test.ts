@@ -6,11 +6,8 @@ import {
   assertThrows,
 } from "../support/assert/assert.ts";
 import { escapeTerminal } from "../../src/escape.ts";
-import {
-  MAXIMUM_RESULT_BYTES,
-  type ResultFile,
-  ResultFileError,
-} from "../../src/measure/result_file.ts";
+import { FileError, MAXIMUM_FILE_BYTES } from "../../src/files/file_error.ts";
+import type { ResultFile } from "../../src/measure/result_file.ts";
 import { formatResultFile, parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { fullResultFile, syntheticMeasurement, syntheticResultFile } from "./synthetic.ts";
 
@@ -98,7 +95,7 @@ const hostile: readonly (readonly [string, string, string])[] = [
     withField("extra", 0).replace('"extra":0', `"extra":${"[".repeat(40) + "]".repeat(40)}`),
     "deeper than 32",
   ],
-  ["more than 16 MiB", " ".repeat(MAXIMUM_RESULT_BYTES + 1), "larger than 16 MiB"],
+  ["more than 16 MiB", " ".repeat(MAXIMUM_FILE_BYTES + 1), "larger than 16 MiB"],
   [
     "a __proto__ field",
     valid.replace('"suite"', '"__proto__":{"polluted":true},"suite"'),
@@ -230,7 +227,7 @@ const hostile: readonly (readonly [string, string, string])[] = [
 
 for (const [what, text, message] of hostile) {
   Deno.test(`parseResultFile() refuses ${escapeTerminal(what)}`, () => {
-    const error = assertThrows(() => parseResultFile(text, "evil\u001b[2J.json"), ResultFileError);
+    const error = assertThrows(() => parseResultFile(text, "evil\u001b[2J.json"), FileError);
     assertStringIncludes(error.message, message);
     assert(error.message.startsWith("evil\\u001b[2J.json: "), error.message);
     assertEquals(escapeTerminal(error.message), error.message);
@@ -247,14 +244,14 @@ Deno.test("parseResultFile() is tried with at least 40 hostile texts, none of th
 
 Deno.test("formatResultFile() refuses what parseResultFile() would refuse", () => {
   const file = syntheticResultFile({ measurements: [syntheticMeasurement({ samples: [NaN] })] });
-  const error = assertThrows(() => formatResultFile(file, "a.json"), ResultFileError);
+  const error = assertThrows(() => formatResultFile(file, "a.json"), FileError);
   assertEquals(
     error.message,
     "a.json: measurements[0].samples[0] is NaN, wanted a finite number",
   );
   assertThrows(
     () => formatResultFile({ ...file, measurements: [], date: "now" } as ResultFile, "a.json"),
-    ResultFileError,
+    FileError,
     "date",
   );
 });
@@ -264,5 +261,5 @@ Deno.test("formatResultFile() refuses what would be too large to be read again",
   const file = syntheticResultFile({
     measurements: Array.from({ length: 60 }, () => syntheticMeasurement({ samples })),
   });
-  assertThrows(() => formatResultFile(file, "a.json"), ResultFileError, "larger than 16 MiB");
+  assertThrows(() => formatResultFile(file, "a.json"), FileError, "larger than 16 MiB");
 });

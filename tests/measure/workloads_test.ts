@@ -12,7 +12,7 @@ import { tunableOperators } from "../../src/ops/tuning/operators.ts";
 import { createWorkload, type Workload } from "../../src/measure/workloads.ts";
 import { chosenVariant, unfitVariants, variantsOf } from "../../src/measure/workloads/variants.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
-import { oddShape } from "../support/workloads.ts";
+import { oddShape } from "./workloads/small_shapes.ts";
 import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 
 function work(
@@ -234,7 +234,10 @@ Deno.test("createWorkload().check() is fine enough for kernels in f16", async ()
 });
 
 Deno.test("unfitVariants() says why, of the operator's own kernels", () => {
-  const features = { info: { software: true }, device: { features: new Set(), limits: {} } };
+  const features = {
+    info: { software: true, features: [] },
+    device: { features: new Set(), limits: {} },
+  };
   const named = ["tiled-f16", "tiled-32x32-f16", "portable", "magic"];
   const gpu = features as unknown as Gpu;
   assertEquals(unfitVariants(gpu, work("matmul", "forward"), named), {

@@ -17,7 +17,7 @@ import {
 } from "d3-shape";
 import type { Attributes, Parent } from "./element.ts";
 import type { Mark } from "./mark.ts";
-import type { Frame, Scale } from "./plot.ts";
+import type { Frame, Scale } from "./scale.ts";
 
 // As Observable Plot draws it: the hexagon around a circle of the same area.
 const symbolHexagon: SymbolType = {

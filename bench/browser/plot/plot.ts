@@ -8,25 +8,14 @@
 import { element, type Parent, setAttributes } from "./element.ts";
 import { drawMark } from "./draw.ts";
 import { createMark, type Mark, type Row } from "./mark.ts";
-import { linearScale, logScale, type NumberFormat, stepScale } from "./scale.ts";
-
-/** A position scale. */
-export interface Scale {
-  (value: unknown): number;
-  /** The size of a step, where values have one. */
-  readonly width: number;
-  readonly ticks: readonly { readonly value: unknown; readonly label: string }[];
-}
-
-/** Where a mark is drawn. */
-export interface Frame {
-  readonly x: Scale;
-  readonly y: Scale | undefined;
-  readonly left: number;
-  readonly right: number;
-  readonly top: number;
-  readonly bottom: number;
-}
+import {
+  type Frame,
+  linearScale,
+  logScale,
+  type NumberFormat,
+  type Scale,
+  stepScale,
+} from "./scale.ts";
 
 interface ScaleOptions {
   readonly type?: "linear" | "log" | "band" | "point";

@@ -12,6 +12,24 @@ import { tickFormat as linearFormat } from "d3-scale";
 /** How numbers are written: d3's specifier, or a function. */
 export type NumberFormat = string | ((value: number) => string);
 
+/** A position scale. */
+export interface Scale {
+  (value: unknown): number;
+  /** The size of a step, where values have one. */
+  readonly width: number;
+  readonly ticks: readonly { readonly value: unknown; readonly label: string }[];
+}
+
+/** Where a mark is drawn. */
+export interface Frame {
+  readonly x: Scale;
+  readonly y: Scale | undefined;
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
 /** A scale of numbers. */
 export interface NumberScale {
   (value: number): number;

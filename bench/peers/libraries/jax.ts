@@ -1,5 +1,6 @@
 /** jax-js, on WebGPU: https://github.com/ekzhang/jax-js */
-import { exchangeAxes, type Numbers, type Peer, type PreparedWork } from "../peer.ts";
+import { exchangeAxes, type Peer, type PreparedWork } from "../peer.ts";
+import type { Numbers } from "../works.ts";
 import { EPSILON, type Work } from "../works.ts";
 
 const VERSION = "0.1.25";

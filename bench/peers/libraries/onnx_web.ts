@@ -1,6 +1,7 @@
 /** onnxruntime-web, on WebGPU: https://onnxruntime.ai/docs/tutorials/web/ */
 import { modelsOf, type OnnxModel } from "./onnx_model.ts";
-import { exchangeAxes, type Numbers, type Peer, type PreparedWork } from "../peer.ts";
+import { exchangeAxes, type Peer, type PreparedWork } from "../peer.ts";
+import type { Numbers } from "../works.ts";
 import type { Work } from "../works.ts";
 
 const VERSION = "1.30.0";

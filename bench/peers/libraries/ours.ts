@@ -7,7 +7,8 @@ import type { Gpu } from "../../../src/gpu/gpu.ts";
 import type { Plan } from "../../../src/gpu/plan.ts";
 import type { Tensor } from "../../../src/gpu/tensor.ts";
 import config from "../../../deno.json" with { type: "json" };
-import type { Numbers, Peer, PreparedWork } from "../peer.ts";
+import type { Peer, PreparedWork } from "../peer.ts";
+import type { Numbers } from "../works.ts";
 import { EPSILON, type Work } from "../works.ts";
 
 /** Opens the GPU. */

@@ -1,5 +1,6 @@
 /** TensorFlow.js, on WebGPU: https://www.tensorflow.org/js */
-import type { Numbers, Peer, PreparedWork } from "../peer.ts";
+import type { Peer, PreparedWork } from "../peer.ts";
+import type { Numbers } from "../works.ts";
 import { EPSILON, type Work } from "../works.ts";
 
 const VERSION = "4.22.0";

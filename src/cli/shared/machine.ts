@@ -3,17 +3,17 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { cpus } from "node:os";
 import config from "../../../deno.json" with { type: "json" };
-import { packageCacheFolder, projectCacheFolder } from "../../gpu/embedded/folders.ts";
+import { packageCacheFolder, projectCacheFolder } from "../../files/cache_folder.ts";
 import {
   DRIVER_VARIABLES,
   FOLDER_VARIABLES,
   permissionFlags,
   type PermissionNeed,
 } from "../../permissions.ts";
-import type { ChildCommand } from "../../measure/child/process.ts";
+import type { ChildCommand } from "../../processes.ts";
 import { TUNING_VARIABLE } from "../../ops/tuning/file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../../measure/result_file.ts";
-import { thisDeno } from "./this_deno.ts";
+import { thisDeno } from "../../processes.ts";
 
 /** The suite's version and commit. */
 export async function describeSuite(): Promise<ResultFile["suite"]> {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { armName, type StudyArm } from "../../experiments/study/arms.ts";
 import type { StudyScale } from "../../experiments/study/settings.ts";
-import type { ChildCommand } from "../../measure/child/process.ts";
+import type { ChildCommand } from "../../processes.ts";
 import { childCommand, describeSuite } from "../shared/machine.ts";
 import type { RunOrder } from "./run.ts";
 

@@ -6,8 +6,8 @@ import { judgeClaims } from "../../experiments/study/claims/judge.ts";
 import { mergeStudy, type NamedRecord, type Study } from "../../experiments/study/merge.ts";
 import { thinRecord } from "../../experiments/study/record_build.ts";
 import { readStudyFolder, writeStudyRecord } from "../../experiments/study/record_store.ts";
-import { ResultFileError } from "../../measure/result_file.ts";
-import { writeTextFile } from "../../measure/result_file/store.ts";
+import { FileError } from "../../files/file_error.ts";
+import { makeFolder, writeTextFile } from "../../files/write.ts";
 import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../../report/study/text.ts";
 import type { CommandOutput } from "../shared/output.ts";
 
@@ -17,7 +17,7 @@ import type { CommandOutput } from "../shared/output.ts";
  * @param request folders to read, and the folder to write to
  * @param output where to write the claims
  * @returns the exit code: 0, or 1 where no folder holds a complete run
- * @throws {ResultFileError} if a folder cannot be read, or the report cannot be written
+ * @throws {FileError} if a folder cannot be read, or the report cannot be written
  */
 export async function writeReport(
   { folders, out, records }: {
@@ -38,7 +38,7 @@ export async function writeReport(
   const study: Study = { ...merged, warnings: [...problems, ...merged.warnings] };
   if (study.groups.length === 0) {
     for (const warning of study.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
-    throw new ResultFileError(`no complete run in ${folders.join(", ")}`);
+    throw new FileError(`no complete run in ${folders.join(", ")}`);
   }
   const claims = judgeClaims(study);
   const [{ renderStudyPage }, { studyFigures }, { createSvgDocument }] = await Promise.all([
@@ -62,16 +62,6 @@ export async function writeReport(
     ) + "\n",
   );
   return 0;
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await Deno.mkdir(path, { recursive: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    const reason = (error as Error).message.replace(/ \(os error \d+\).*/, "");
-    throw new ResultFileError(escapeTerminal(`${path}: cannot be made: ${reason}`));
-  }
 }
 
 /** Records of all runs that count, by their arms' names. Single tokens are drawn of the first seed only. */

@@ -7,7 +7,7 @@
  *     run.lock            held by the process that trains
  */
 import { join } from "node:path";
-import { writeTextFile } from "../../measure/result_file/store.ts";
+import { writeTextFile } from "../../files/write.ts";
 import {
   type Checkpoint,
   readCheckpoint,

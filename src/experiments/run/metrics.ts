@@ -1,5 +1,5 @@
 /** A run's metrics: one JSON object a line, added to while it runs, so that others can follow it. */
-import { writeTextFile } from "../../measure/result_file/store.ts";
+import { writeTextFile } from "../../files/write.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { RunError } from "./error.ts";
 

@@ -1,8 +1,7 @@
 /** A study's folder: one folder a run, and a file that says what all of them have in common. */
 import { join } from "node:path";
-import { escapeTerminal, truncate } from "../../escape.ts";
-import { ResultFileError } from "../../measure/result_file.ts";
-import { writeTextFile } from "../../measure/result_file/store.ts";
+import { fileError } from "../../files/file_error.ts";
+import { makeFolder, writeTextFile } from "../../files/write.ts";
 import { armName, type StudyArm } from "./arms.ts";
 import { RECORD_FILE } from "./record.ts";
 import { parseStudyRecord } from "./record_store.ts";
@@ -22,31 +21,27 @@ function shared({ corpus: _, ...scale }: StudyScale): Record<string, number> {
  *
  * @param folder may be shared by machines
  * @param scale what all arms have in common
- * @throws {ResultFileError} if it cannot be made, or holds another study
+ * @throws {FileError} if it cannot be made, or holds another study
  */
 export async function checkStudyFolder(folder: string, scale: StudyScale): Promise<void> {
   const path = join(folder, STUDY_FILE);
   const own = JSON.stringify(shared(scale));
-  const before = await readText(path);
+  const before = await readIfThere(path);
   if (before === undefined) {
-    try {
-      await Deno.mkdir(folder, { recursive: true });
-    } catch (error) {
-      throw complaint(folder, `cannot be made: ${(error as Error).message}`);
-    }
+    await makeFolder(folder);
     return await writeTextFile(path, own + "\n");
   }
   let found: unknown;
   try {
     found = JSON.parse(before);
   } catch {
-    throw complaint(path, "is not JSON; another --out is needed");
+    throw fileError(path, "is not JSON; another --out is needed");
   }
   const names = Object.keys(shared(scale)) as (keyof typeof scale)[];
   for (const name of names) {
     const [had, wants] = [(found as Record<string, unknown> | null)?.[name], scale[name]];
     if (had !== wants) {
-      throw complaint(
+      throw fileError(
         folder,
         `holds a study with ${name} ${JSON.stringify(had)}, this one has ${wants}; ` +
           `give the same options, or another --out`,
@@ -60,14 +55,14 @@ export async function checkStudyFolder(folder: string, scale: StudyScale): Promi
  *
  * @param folder of the run
  * @param run the arm, and what it is to be like
- * @throws {ResultFileError} if its record is of another run
+ * @throws {FileError} if its record is of another run
  */
 export async function isFinished(
   folder: string,
   { arm, scale }: { readonly arm: StudyArm; readonly scale: StudyScale },
 ): Promise<boolean> {
   const path = join(folder, RECORD_FILE);
-  const text = await readText(path);
+  const text = await readIfThere(path);
   if (text === undefined) return false;
   const record = parseStudyRecord(text, path);
   if (record.status !== "complete") return false;
@@ -77,7 +72,7 @@ export async function isFinished(
       JSON.stringify(value)
   );
   if (armName(record.arm) !== armName(arm) || differing.length > 0) {
-    throw complaint(
+    throw fileError(
       path,
       `is of another run${
         differing.length === 0 ? "" : ` (${differing.map(([name]) => name).join(", ")} differs)`
@@ -87,16 +82,12 @@ export async function isFinished(
   return true;
 }
 
-async function readText(path: string): Promise<string | undefined> {
+async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     if (error instanceof Deno.errors.NotCapable) throw error;
-    throw complaint(path, `cannot be read: ${(error as Error).message}`);
+    throw fileError(path, `cannot be read: ${(error as Error).message}`);
   }
-}
-
-function complaint(path: string, problem: string): ResultFileError {
-  return new ResultFileError(escapeTerminal(`${truncate(path, 300)}: ${problem}`));
 }

@@ -1,20 +1,16 @@
 /** Records of runs as text and on disk. They come from strangers' machines: nothing in them is trusted. */
 import { join } from "node:path";
 import { Validator } from "@cfworker/json-schema";
-import { escapeTerminal, truncate } from "../../escape.ts";
-import { MAXIMUM_RESULT_BYTES, ResultFileError } from "../../measure/result_file.ts";
-import { contentProblem, parseUntrustedJson } from "../../measure/result_file/parse.ts";
+import { FileError, fileError, MAXIMUM_FILE_BYTES } from "../../files/file_error.ts";
+import { readText } from "../../files/read.ts";
+import { contentProblem, parseUntrustedJson } from "../../files/untrusted_json.ts";
 import { describeSchemaError } from "../../files/schema_problem.ts";
-import { writeTextFile } from "../../measure/result_file/store.ts";
+import { writeTextFile } from "../../files/write.ts";
 import { fromColumns, toColumns } from "./columns.ts";
 import { RECORD_FILE, STUDY_RECORD_SCHEMA, type StudyRecord } from "./record.ts";
 import schema from "./schema.json" with { type: "json" };
 
 const validator = new Validator(schema as never, "2020-12", true);
-
-function complaint(name: string, problem: string): ResultFileError {
-  return new ResultFileError(escapeTerminal(`${truncate(name, 300)}: ${problem}`));
-}
 
 function versionProblem(value: unknown): string | undefined {
   const version = typeof value === "object" && value !== null && Object.hasOwn(value, "schema")
@@ -102,14 +98,14 @@ function withRows(value: unknown): unknown {
  *
  * @param text the file's content
  * @param name the file's name, for messages
- * @throws {ResultFileError} if it is no record, or at odds with itself; one line
+ * @throws {FileError} if it is no record, or at odds with itself; one line
  */
 export function parseStudyRecord(text: string, name: string): StudyRecord {
   const value = parseUntrustedJson(text, name);
   const content = versionProblem(value) ?? contentProblem(value);
   const record = content === undefined ? withRows(value) : value;
   const problem = content ?? problemOf(record);
-  if (problem !== undefined) throw complaint(name, problem);
+  if (problem !== undefined) throw fileError(name, problem);
   return record as StudyRecord;
 }
 
@@ -129,11 +125,11 @@ function rounded(key: string, value: unknown): unknown {
  *
  * @param record the run
  * @param name the file's name, for messages
- * @throws {ResultFileError} if a field is wrong
+ * @throws {FileError} if a field is wrong
  */
 export function formatStudyRecord(record: StudyRecord, name: string): string {
   const problem = problemOf(record);
-  if (problem !== undefined) throw complaint(name, problem);
+  if (problem !== undefined) throw fileError(name, problem);
   const { trajectory, training, final, ...head } = record;
   const curve = {
     steps: training.steps,
@@ -147,7 +143,7 @@ export function formatStudyRecord(record: StudyRecord, name: string): string {
 "trajectory":${JSON.stringify(columns)},
 "final":${JSON.stringify(final, rounded)}}
 `;
-  if (text.length > MAXIMUM_RESULT_BYTES) throw complaint(name, "would be too large");
+  if (text.length > MAXIMUM_FILE_BYTES) throw fileError(name, "would be too large");
   return text;
 }
 
@@ -176,7 +172,7 @@ const DEPTH = 2;
  * each other, as fixtures are.
  *
  * @param folder of a study
- * @throws {ResultFileError} if there is no such folder
+ * @throws {FileError} if there is no such folder
  */
 export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   const records: { path: string; record: StudyRecord }[] = [];
@@ -194,7 +190,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
       try {
         records.push({ path: inner, record: await readRecord(inner) });
       } catch (error) {
-        if (!(error instanceof ResultFileError)) throw error;
+        if (!(error instanceof FileError)) throw error;
         problems.push(error.message);
       }
     }
@@ -202,9 +198,9 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   try {
     await visit(folder, 0);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw complaint(folder, "no such folder");
+    if (error instanceof Deno.errors.NotFound) throw fileError(folder, "no such folder");
     if (error instanceof Deno.errors.NotADirectory) {
-      throw complaint(folder, "is a file, wanted a study's folder");
+      throw fileError(folder, "is a file, wanted a study's folder");
     }
     throw error;
   }
@@ -215,14 +211,5 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
 const notRecords = new Set(["study.json", "claims.json"]);
 
 async function readRecord(path: string): Promise<StudyRecord> {
-  const { size } = await Deno.stat(path);
-  if (size > MAXIMUM_RESULT_BYTES) throw complaint(path, "is larger than 16 MiB");
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path));
-  } catch (error) {
-    if (error instanceof TypeError) throw complaint(path, "is not UTF-8 text");
-    throw error;
-  }
-  return parseStudyRecord(text, path);
+  return parseStudyRecord(await readText(path), path);
 }

@@ -1,6 +1,6 @@
 /** Runs a study's arms, one process each, some at a time; stops them in order when asked to. */
-import { readLines } from "../../measure/child/protocol.ts";
-import type { ChildCommand } from "../../measure/child/process.ts";
+import { readLines } from "../../files/json_lines.ts";
+import type { ChildCommand } from "../../processes.ts";
 import { armName, type StudyArm } from "./arms.ts";
 
 /** What a run's process says, one JSON object a line. */

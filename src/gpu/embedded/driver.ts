@@ -34,7 +34,8 @@ import {
   sha256,
   unpackDriver,
 } from "./archive.ts";
-import { driverFolderName, packageCacheFolder, projectCacheFolder } from "./folders.ts";
+import { packageCacheFolder, projectCacheFolder } from "../../files/cache_folder.ts";
+import { driverFolderName } from "./folder_name.ts";
 import {
   DRIVER_VARIABLES,
   FOLDER_VARIABLES,

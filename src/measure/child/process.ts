@@ -1,18 +1,8 @@
 /** A measuring process seen from outside: what it says, how long it is silent, and how it ends. */
-import {
-  type ChildConnection,
-  type ChildEvent,
-  type ChildReport,
-  type ChildRequest,
-  readLines,
-} from "./protocol.ts";
+import { readLines } from "../../files/json_lines.ts";
+import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
+import type { ChildCommand } from "../../processes.ts";
 import { ChildReports } from "./reports.ts";
-
-/** How to start a measuring process. */
-export interface ChildCommand {
-  readonly command: string;
-  readonly args: readonly string[];
-}
 
 const STDERR_TAIL = 2000;
 

@@ -4,27 +4,10 @@
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
-import type { CacheState, Ceilings, Measurement, Timer } from "../result_file.ts";
-import type { PassName, Shape } from "../workloads/operator.ts";
-import type { OperatorName } from "../workloads/operators.ts";
+import type { Ceilings, Measurement, Timer } from "../result_file.ts";
+import type { Job } from "../jobs.ts";
 import type { StoppingRule } from "../sampling/stopping.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
-
-/** One measurement to make. */
-export interface Job {
-  /** Unique within a run. */
-  readonly id: number;
-  readonly kernel: OperatorName;
-  readonly pass: PassName;
-  readonly shape: Shape;
-  readonly dtype: string;
-  readonly variant: string;
-  readonly cache: CacheState;
-  /** Whether it is the variant that a caller without a wish gets. */
-  readonly chosen: boolean;
-  /** Whether that is so because tuning chose it. */
-  readonly tuned?: boolean;
-}
 
 /** What the bench asks of a child. */
 export type ChildRequest =
@@ -118,34 +101,4 @@ export interface ChildConnection {
    * @param patience for how long to wait, in ms
    */
   close(patience: number): Promise<void>;
-}
-
-/**
- * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print what they like.
- *
- * @param stream bytes of UTF-8 text
- * @returns the objects
- */
-export async function* readLines<Message>(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Message> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const message = parse(line);
-      if (message !== undefined) yield message as Message;
-    }
-  }
-}
-
-function parse(line: string): unknown {
-  try {
-    const message: unknown = JSON.parse(line);
-    const known = typeof message === "object" && message !== null && "type" in message;
-    return known ? message : undefined;
-  } catch {
-    return undefined;
-  }
 }

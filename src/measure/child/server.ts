@@ -13,7 +13,8 @@ import {
   usualCeilingSize,
 } from "../ceilings/candidates.ts";
 import { measureCeilings } from "../ceilings.ts";
-import type { ChildReport, ChildRequest, Job } from "./protocol.ts";
+import type { ChildReport, ChildRequest } from "./protocol.ts";
+import type { Job } from "../jobs.ts";
 import type { Measurement, MeasurementStatus, Timer } from "../result_file.ts";
 import { passNamed } from "../workloads/operators.ts";
 import { ceilingSizeWithin, predictRun } from "./limit.ts";

@@ -3,7 +3,8 @@
  * reported as such, and the others go on in a new child.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
-import type { ChildConnection, ChildEvent, ChildReport, ChildRequest, Job } from "./protocol.ts";
+import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
+import type { Job } from "../jobs.ts";
 import type { MeasuredCeilings } from "../ceilings.ts";
 import type { Measurement, MeasurementStatus } from "../result_file.ts";
 import type { AdapterChoice } from "../jobs.ts";

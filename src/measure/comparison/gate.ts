@@ -2,7 +2,8 @@
  * Whether a comparison lets a change pass: what got slower or broke, what is missing, and what cannot be told from the
  * samples. What was not measured is no success.
  */
-import type { Comparison, ComparisonCell, ComparisonRow } from "../comparison.ts";
+import type { Comparison } from "../comparison.ts";
+import type { ComparisonCell, ComparisonRow } from "./rows.ts";
 import type { MeasurementStatus } from "../result_file.ts";
 import type { Machine } from "./machine.ts";
 import { judge, SIGNIFICANCE } from "./verdict.ts";

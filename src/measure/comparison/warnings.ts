@@ -1,5 +1,5 @@
 /** What a reader must keep in mind about a comparison. */
-import type { ComparisonRow } from "../comparison.ts";
+import type { ComparisonRow } from "./rows.ts";
 import { isSameMachine, type Machine, type NamedResult } from "./machine.ts";
 import type { Measurement } from "../result_file.ts";
 import { median } from "../../statistics/summary.ts";

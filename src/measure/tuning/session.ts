@@ -2,7 +2,7 @@
 import { createDryGpu } from "../../gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import type { MeasuringSession } from "../child/session.ts";
-import type { Job } from "../child/protocol.ts";
+import type { Job } from "../jobs.ts";
 import type { Measurement } from "../result_file.ts";
 import type { Work } from "../jobs.ts";
 import type { CandidateResult, RunHeat, TuningWork } from "../tuning.ts";

@@ -8,7 +8,8 @@ import {
   type TunedChoice,
 } from "../../ops/tuning/choices.ts";
 import { readTuning, type TuningPlace, tuningPlace } from "../../ops/tuning/file.ts";
-import { systemReason, writeTextFile } from "../result_file/store.ts";
+import { systemReason } from "../../files/system_reason.ts";
+import { writeTextFile } from "../../files/write.ts";
 
 /** How long to wait for others that write, in ms. Writing takes a second at most. */
 const PATIENCE = 20_000;

@@ -3,7 +3,7 @@
  * nothing is asked of the network unless the user names a model that is not there yet.
  */
 import { join } from "node:path";
-import { projectCacheFolder } from "../../gpu/embedded/folders.ts";
+import { projectCacheFolder } from "../../files/cache_folder.ts";
 import {
   askPermissions,
   type FOLDER_VARIABLES,

@@ -1,7 +1,7 @@
 /** RMSNorm of each query and key head in attention's joint projection, as Qwen3 has it in front of RoPE. */
-import backwardSource from "../../../kernels/model/head_norm_backward.wgsl" with { type: "text" };
-import forwardSource from "../../../kernels/model/head_norm_forward.wgsl" with { type: "text" };
-import headSource from "../../../kernels/model/head_norm.wgsl" with { type: "text" };
+import backwardSource from "../../../kernels/model/head_norm/backward.wgsl" with { type: "text" };
+import forwardSource from "../../../kernels/model/head_norm/forward.wgsl" with { type: "text" };
+import headSource from "../../../kernels/model/head_norm/head.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
@@ -16,12 +16,12 @@ import {
   spreadWorkgroups,
 } from "../shared/validation.ts";
 
-const head: KernelPart = { file: "model/head_norm.wgsl", source: headSource };
+const head: KernelPart = { file: "model/head_norm/head.wgsl", source: headSource };
 const forwardKernel: Kernel = {
-  parts: [head, { file: "model/head_norm_forward.wgsl", source: forwardSource }],
+  parts: [head, { file: "model/head_norm/forward.wgsl", source: forwardSource }],
 };
 const backwardKernel: Kernel = {
-  parts: [head, { file: "model/head_norm_backward.wgsl", source: backwardSource }],
+  parts: [head, { file: "model/head_norm/backward.wgsl", source: backwardSource }],
 };
 
 /** What both directions are given. */

@@ -1,5 +1,5 @@
 /** Where an adapter's tuned choices lie, and reading them there. Writing is for `src/measure/tuning/store.ts`. */
-import { projectCacheFolder } from "../../gpu/embedded/folders.ts";
+import { projectCacheFolder } from "../../files/cache_folder.ts";
 import { hasPermissions } from "../../permissions.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import {

@@ -1,6 +1,7 @@
 /** Throughput of one operator: a bar with its interval for each shape and machine. */
 import * as Plot from "@observablehq/plot";
-import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import type { Comparison } from "../../measure/comparison.ts";
+import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import { formatRate, formatShape } from "../format.ts";
 import type { Markup } from "../html.ts";
 import {

@@ -1,6 +1,7 @@
 /** The page's own tables: more than text in a cell, or beside a picture. */
 import { quantileSorted } from "simple-statistics";
-import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import type { Comparison } from "../../measure/comparison.ts";
+import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import { sorted } from "../../statistics/summary.ts";
 import { rowName, throughput, throughputOf } from "./bar_plot.ts";
 import { ceilingCell, type Remark, rowRemarks, verdictCell } from "./table.ts";

@@ -1,7 +1,8 @@
 /** A comparison as tables, for the terminal, for Markdown and for the page. */
-import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import type { Comparison } from "../../measure/comparison.ts";
 import type { BoundingCeiling } from "../../measure/ceilings/roofline.ts";
 import type { Machine } from "../../measure/comparison/machine.ts";
+import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import type { Measurement } from "../../measure/result_file.ts";
 import type { Verdict } from "../../measure/comparison/verdict.ts";
 import {

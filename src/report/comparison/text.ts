@@ -1,6 +1,7 @@
 /** A comparison as text: for a terminal, Markdown, CSV or JSON. */
 import { escapeTerminal } from "../../escape.ts";
-import type { Comparison, ComparisonCell, ComparisonRow } from "../../measure/comparison.ts";
+import type { Comparison } from "../../measure/comparison.ts";
+import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import {
   hasVariants,
   machineTable,

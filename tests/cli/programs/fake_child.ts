@@ -4,11 +4,8 @@
  * `adapter`, what it claims to be; `unfit`, variants that it claims not to run. Where it is asked to take up tuned
  * choices, it says that there are some.
  */
-import {
-  type ChildReport,
-  type ChildRequest,
-  readLines,
-} from "../../../src/measure/child/protocol.ts";
+import { readLines } from "../../../src/files/json_lines.ts";
+import type { ChildReport, ChildRequest } from "../../../src/measure/child/protocol.ts";
 import type { Measurement } from "../../../src/measure/result_file.ts";
 
 const { pace = 5, adapter = "fake", unfit = [] } = JSON.parse(

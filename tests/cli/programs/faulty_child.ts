@@ -12,7 +12,8 @@
 import { openGpu, Plan } from "../../../mod.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
 import { processClocks, writeLine } from "../../../src/measure/child/io.ts";
-import { type ChildRequest, readLines } from "../../../src/measure/child/protocol.ts";
+import { readLines } from "../../../src/files/json_lines.ts";
+import type { ChildRequest } from "../../../src/measure/child/protocol.ts";
 import { serve } from "../../../src/measure/child/server.ts";
 import {
   createWorkload,

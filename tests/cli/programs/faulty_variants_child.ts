@@ -10,7 +10,8 @@
  * and of RMSNorm backward, `row-per-invocation` computes nothing, which is fast and wrong.
  */
 import { processClocks, writeLine } from "../../../src/measure/child/io.ts";
-import { type ChildRequest, readLines } from "../../../src/measure/child/protocol.ts";
+import { readLines } from "../../../src/files/json_lines.ts";
+import type { ChildRequest } from "../../../src/measure/child/protocol.ts";
 import { serve } from "../../../src/measure/child/server.ts";
 import {
   createWorkload,

@@ -9,7 +9,7 @@ import {
   syntheticResultFile,
 } from "../../measure/synthetic.ts";
 import { assertEquals, assertRejects } from "../../support/assert/assert.ts";
-import { recordOutput } from "../../support/output.ts";
+import { recordOutput } from "../record_output.ts";
 
 async function ran(
   thrown: unknown,

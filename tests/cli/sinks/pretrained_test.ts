@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runSinks } from "../../../src/cli/sinks.ts";
-import { packageCacheFolder } from "../../../src/gpu/embedded/folders.ts";
+import { packageCacheFolder } from "../../../src/files/cache_folder.ts";
 import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
@@ -10,7 +10,7 @@ import { CONFIGS, type Fields } from "../../support/model/configs.ts";
 import { startHub } from "../../support/model/hub.ts";
 import { shardName, writeIndex, writeModel } from "../../support/model/pretrained.ts";
 import { safetensorsFile } from "../../support/model/safetensors.ts";
-import { recordOutput } from "../../support/output.ts";
+import { recordOutput } from "../record_output.ts";
 import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write");

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "../../support/assert/assert.ts";
 import { join } from "node:path";
-import { ResultFileError } from "../../../src/measure/result_file.ts";
+import { FileError } from "../../../src/files/file_error.ts";
 import { RECORD_FILE, type StudyRecord } from "../../../src/experiments/study/record.ts";
 import {
   formatStudyRecord,
@@ -76,17 +76,17 @@ Deno.test("parseStudyRecord() names what is wrong, in one line", () => {
     [(r) => r.settings = { ["__proto__x"]: 1, constructor: 1 }, "not allowed"],
   ];
   for (const [change, message] of cases) {
-    const error = assertThrows(() => parseStudyRecord(broken(change), "r.json"), ResultFileError);
+    const error = assertThrows(() => parseStudyRecord(broken(change), "r.json"), FileError);
     assertStringIncludes((error as Error).message, message);
     assert(!/\n/.test((error as Error).message));
   }
   const columns = JSON.parse(formatStudyRecord(syntheticRecord(), "a"));
   columns.trajectory.columns.loss.pop();
-  assertThrows(() => parseStudyRecord(JSON.stringify(columns), "r.json"), ResultFileError);
+  assertThrows(() => parseStudyRecord(JSON.stringify(columns), "r.json"), FileError);
   columns.trajectory = { count: 1e9, columns: [] };
-  assertThrows(() => parseStudyRecord(JSON.stringify(columns), "r.json"), ResultFileError);
+  assertThrows(() => parseStudyRecord(JSON.stringify(columns), "r.json"), FileError);
   for (const text of ["", "{", "[]", "null", "1", "[".repeat(100_000)]) {
-    assertThrows(() => parseStudyRecord(text, "r.json"), ResultFileError);
+    assertThrows(() => parseStudyRecord(text, "r.json"), FileError);
   }
 });
 
@@ -114,12 +114,12 @@ Deno.test({
       assertStringIncludes(problems[0]!, "broken.json: is not JSON");
       await assertRejects(
         () => readStudyFolder(join(folder, "none")),
-        ResultFileError,
+        FileError,
         "no such folder",
       );
       await assertRejects(
         () => readStudyFolder(join(folder, "c.json")),
-        ResultFileError,
+        FileError,
         "is a file",
       );
     } finally {

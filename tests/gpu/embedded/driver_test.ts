@@ -9,11 +9,11 @@ import {
 } from "../../../src/gpu/embedded/archive.ts";
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
 import {
-  driverFolderName,
   packageCacheFolder,
   projectCacheFolder,
   userCacheFolder,
-} from "../../../src/gpu/embedded/folders.ts";
+} from "../../../src/files/cache_folder.ts";
+import { driverFolderName } from "../../../src/gpu/embedded/folder_name.ts";
 import {
   DRIVER_VARIABLES,
   FOLDER_VARIABLES,

@@ -5,13 +5,9 @@ import {
   assertStringIncludes,
 } from "../../support/assert/assert.ts";
 import { join } from "node:path";
-import { MAXIMUM_RESULT_BYTES, ResultFileError } from "../../../src/measure/result_file.ts";
-import {
-  checkWritable,
-  readResultFile,
-  writeResultFile,
-  writeTextFile,
-} from "../../../src/measure/result_file/store.ts";
+import { FileError, MAXIMUM_FILE_BYTES } from "../../../src/files/file_error.ts";
+import { checkWritable, writeTextFile } from "../../../src/files/write.ts";
+import { readResultFile, writeResultFile } from "../../../src/measure/result_file/store.ts";
 import { syntheticMeasurement, syntheticResultFile } from "../synthetic.ts";
 
 const granted = (await Promise.all(
@@ -38,7 +34,7 @@ async function names(folder: string): Promise<string[]> {
 }
 
 async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error = await assertRejects(() => promise, ResultFileError) as Error;
+  const error = await assertRejects(() => promise, FileError) as Error;
   assert(!error.message.includes("\n"), "one line");
   return error.message;
 }
@@ -151,7 +147,7 @@ testOnDisk("readResultFile() refuses folders, missing, huge and binary files", a
     await messageOf(readResultFile(join(folder, "a\u001bb"))),
     "a\\u001bb: cannot be read",
   );
-  const huge = await write("huge", new Uint8Array(MAXIMUM_RESULT_BYTES + 1));
+  const huge = await write("huge", new Uint8Array(MAXIMUM_FILE_BYTES + 1));
   assertStringIncludes(await messageOf(readResultFile(huge)), "larger than 16 MiB");
   const binary = await write("binary", new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0xff]));
   assertStringIncludes(await messageOf(readResultFile(binary)), "not UTF-8");

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { packageCacheFolder } from "../../../src/gpu/embedded/folders.ts";
+import { packageCacheFolder } from "../../../src/files/cache_folder.ts";
 import { CheckpointError } from "../../../src/model/checkpoint/error.ts";
 import {
   type FetchedModel,

@@ -43,7 +43,7 @@ export const modelMutants: readonly Mutant[] = [
     ["places are taken twice", "u32(order[i])", "u32(order[i / 2u * 2u])"],
     ["the first place counts alone", "sum += outputGradient", "sum = outputGradient"],
   ]),
-  ...mutantsOf("model/head_norm.wgsl", headNorm, [
+  ...mutantsOf("model/head_norm/head.wgsl", headNorm, [
     ["values are normalized too", "head < normalized,", "true,"],
     ["keys have the queries' gain", "head < parameters.queryHeads,", "head < normalized,"],
     [
@@ -53,13 +53,13 @@ export const modelMutants: readonly Mutant[] = [
     ],
     ["the last row is not written", "row < parameters.rows,", "row + 1u < parameters.rows,"],
   ]),
-  ...mutantsOf("model/head_norm_forward.wgsl", headNorm, [
+  ...mutantsOf("model/head_norm/forward.wgsl", headNorm, [
     ["the squares are summed, not averaged", "sum / f32(4u * parameters.columns)", "sum"],
     ["epsilon is lost", " + parameters.epsilon", ""],
     ["the gain is twice itself", "gainOf(head, c) * (", "2.0 * gainOf(head, c) * ("],
     ["a square is left out", "(squares.z + squares.w)", "squares.z"],
   ]),
-  ...mutantsOf("model/head_norm_backward.wgsl", headNorm, [
+  ...mutantsOf("model/head_norm/backward.wgsl", headNorm, [
     ["what the norm takes away is left out", "(u - normalized * mean)", "u"],
     ["the sum for the mean", "/ f32(4u * parameters.columns)", ""],
     [

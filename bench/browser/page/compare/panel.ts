@@ -1,6 +1,7 @@
 /** Comparing result files: dropped, opened, the project's own, or this page's run. */
 import type { Comparison } from "../../../../src/measure/comparison.ts";
-import { MAXIMUM_RESULT_BYTES, type ResultFile } from "../../../../src/measure/result_file.ts";
+import { MAXIMUM_FILE_BYTES } from "../../../../src/files/file_error.ts";
+import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { comparisonParts, renderComparisonPage } from "../../../../src/report/comparison/page.ts";
 import { html } from "../../../../src/report/html.ts";
 import { operatorGroups, signIcon } from "../../../../src/report/plot.ts";
@@ -110,9 +111,9 @@ export class ComparePanel {
     for (const file of files) {
       await this.#add(file.name, async (id) => {
         // Before any of it is in memory.
-        if (file.size > MAXIMUM_RESULT_BYTES) {
+        if (file.size > MAXIMUM_FILE_BYTES) {
           throw new Error(
-            `${shownName(file.name)}: is larger than ${MAXIMUM_RESULT_BYTES / 2 ** 20} MiB`,
+            `${shownName(file.name)}: is larger than ${MAXIMUM_FILE_BYTES / 2 ** 20} MiB`,
           );
         }
         const bytes = await file.arrayBuffer().catch(() => {

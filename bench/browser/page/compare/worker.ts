@@ -1,11 +1,8 @@
 /** A Worker that reads strangers' files and compares them, so that the page stays alive whatever is in them. */
 import { compareResultFiles, type Comparison } from "../../../../src/measure/comparison.ts";
 import { adapterName, type NamedResult } from "../../../../src/measure/comparison/machine.ts";
-import {
-  MAXIMUM_RESULT_BYTES,
-  type ResultFile,
-  ResultFileError,
-} from "../../../../src/measure/result_file.ts";
+import { FileError, MAXIMUM_FILE_BYTES } from "../../../../src/files/file_error.ts";
+import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { formatResultFile, parseResultFile } from "../../../../src/measure/result_file/parse.ts";
 import {
   formatComparisonCsv,
@@ -84,10 +81,10 @@ export function compareHere(): (message: unknown) => void {
 
 function read({ name, bytes }: { readonly name: string; readonly bytes: ArrayBuffer }): ResultFile {
   const complain = (problem: string): never => {
-    throw new ResultFileError(escapeTerminal(`${truncate(name, 300)}: ${problem}`));
+    throw new FileError(escapeTerminal(`${truncate(name, 300)}: ${problem}`));
   };
-  if (bytes.byteLength > MAXIMUM_RESULT_BYTES) {
-    complain(`is larger than ${MAXIMUM_RESULT_BYTES / 2 ** 20} MiB`);
+  if (bytes.byteLength > MAXIMUM_FILE_BYTES) {
+    complain(`is larger than ${MAXIMUM_FILE_BYTES / 2 ** 20} MiB`);
   }
   let text = "";
   try {

@@ -2,7 +2,7 @@
 import { brotliDecompressSync } from "node:zlib";
 import { unpackTar } from "modern-tar";
 import { embeddedPackage } from "../../../../src/gpu/embedded/archive.ts";
-import { projectCacheFolder } from "../../../../src/gpu/embedded/folders.ts";
+import { projectCacheFolder } from "../../../../src/files/cache_folder.ts";
 
 /** A Chromium that can be started. */
 export interface Chromium {

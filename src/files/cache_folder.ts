@@ -1,23 +1,10 @@
-/** Where the embedded driver lies, and where Deno keeps the packages it fetched. */
-import { embeddedPackage } from "./archive.ts";
+/** The user's cache folder, this project's in it, and the one where Deno keeps the packages it fetched. */
 
 /** What the locations are worked out from. */
 export interface CacheVariables {
   readonly HOME?: string | undefined;
   readonly XDG_CACHE_HOME?: string | undefined;
   readonly DENO_DIR?: string | undefined;
-}
-
-/**
- * The name of the driver's folder: it changes with the package's version and with the archive's
- * contents.
- *
- * @returns for example `swiftshader-133.0.0-8f60f16ff5f6`
- */
-export function driverFolderName(): string {
-  const { specifier, archiveSha256 } = embeddedPackage;
-  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
-  return `swiftshader-${version}-${archiveSha256.slice(0, 12)}`;
 }
 
 /**
@@ -31,7 +18,7 @@ export function userCacheFolder({ HOME, XDG_CACHE_HOME }: CacheVariables): strin
   if (XDG_CACHE_HOME?.startsWith("/")) return withoutTrailingSlash(XDG_CACHE_HOME);
   if (HOME?.startsWith("/")) return `${withoutTrailingSlash(HOME)}/.cache`;
   throw new Error(
-    "Embedded driver: find no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path, set one of them",
+    "find no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path, set one of them",
   );
 }
 

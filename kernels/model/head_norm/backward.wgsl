@@ -1,9 +1,9 @@
-// The gradient of model/head_norm_forward.wgsl by the joint projection, with u = gain ⊙ ∂L/∂output
+// The gradient of model/head_norm/forward.wgsl by the joint projection, with u = gain ⊙ ∂L/∂output
 // and r = 1 / inverseRms:
 //
 //   ∂L/∂x = u / r − x ⟨u, x⟩ / (D r³)
 //
-// Needs model/head_norm.wgsl in front. One invocation per head's row, 64 per workgroup, spread over
+// Needs model/head_norm/head.wgsl in front. One invocation per head's row, 64 per workgroup, spread over
 // x and y. No barriers.
 
 @group(0) @binding(4) var<storage, read> inverseRms: array<f32>; // [B T, Hq + Hkv]

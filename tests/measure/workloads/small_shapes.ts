@@ -1,7 +1,7 @@
 /** Small shapes for tests of any measured operator, by the names of its lengths. */
-import type { Dimensions } from "../../src/measure/workloads/operator.ts";
-import type { OperatorName } from "../../src/measure/workloads/operators.ts";
-import { shapesOf } from "../../src/measure/workloads/shapes.ts";
+import type { Dimensions } from "../../../src/measure/workloads/operator.ts";
+import type { OperatorName } from "../../../src/measure/workloads/operators.ts";
+import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
 
 /**
  * Lengths that fill no tile, groups of query heads, several sequences, both transpositions, and a single number. The

@@ -1,5 +1,5 @@
 // Where a head's row lies in attention's joint projection, and which gain it has. Put in front of
-// model/head_norm_forward.wgsl and model/head_norm_backward.wgsl.
+// model/head_norm/forward.wgsl and model/head_norm/backward.wgsl.
 //
 // A row of the joint projection holds the Hq query heads, then the Hkv key heads, then the Hkv
 // value heads, D columns each. Query and key heads are normalized over their D columns, with one

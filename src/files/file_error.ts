@@ -1,0 +1,20 @@
+/** The error of a file that cannot be read or written. */
+import { escapeTerminal, truncate } from "../escape.ts";
+
+/** The greatest size of a file that is read, in bytes: ample for a million samples. */
+export const MAXIMUM_FILE_BYTES = 16 * 2 ** 20;
+
+/** A file that cannot be read or written; the message is one line, safe to print. */
+export class FileError extends Error {
+  override readonly name = "FileError";
+}
+
+/**
+ * An error that begins with the file's name.
+ *
+ * @param path the file
+ * @param problem what is wrong with it
+ */
+export function fileError(path: string, problem: string): FileError {
+  return new FileError(escapeTerminal(`${truncate(path, 300)}: ${problem}`));
+}

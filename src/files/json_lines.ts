@@ -1,0 +1,31 @@
+/** Messages between processes: one JSON object per line. */
+
+/**
+ * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print what they like.
+ *
+ * @param stream bytes of UTF-8 text
+ * @returns the objects
+ */
+export async function* readLines<Message>(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Message> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const message = parse(line);
+      if (message !== undefined) yield message as Message;
+    }
+  }
+}
+
+function parse(line: string): unknown {
+  try {
+    const message: unknown = JSON.parse(line);
+    const known = typeof message === "object" && message !== null && "type" in message;
+    return known ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,80 @@
+/** JSON of strangers: size, depth and names are checked before anything else looks at it. */
+import { truncate } from "../escape.ts";
+import { fileError, MAXIMUM_FILE_BYTES } from "./file_error.ts";
+import { pathName } from "./schema_problem.ts";
+
+// The deepest field that the schema names is at 5 (measurements, item, timer, …); the rest is room
+// for newer minor versions. JSON.parse and the validator recurse, and stacks are finite.
+const MAXIMUM_DEPTH = 32;
+
+// Names that reach an object's prototype when somebody writes `target[name] = …`.
+const forbiddenNames = new Set(["__proto__", "constructor", "prototype"]);
+
+/**
+ * Reads JSON of strangers as far as that goes without knowing its form.
+ *
+ * @param text the file's content
+ * @param name the file's name, for messages
+ * @returns any value; objects may still hold names that {@linkcode contentProblem} finds
+ * @throws {FileError} if the text is too long, empty, nested too deeply, or not JSON
+ */
+export function parseUntrustedJson(text: string, name: string): unknown {
+  if (text.length > MAXIMUM_FILE_BYTES) {
+    throw fileError(name, `is larger than ${MAXIMUM_FILE_BYTES / 2 ** 20} MiB`);
+  }
+  const content = text.startsWith("\ufeff") ? text.slice(1) : text;
+  if (content.trim() === "") throw fileError(name, "is empty");
+  if (nestingDepth(content) > MAXIMUM_DEPTH) {
+    throw fileError(name, `nests deeper than ${MAXIMUM_DEPTH} levels`);
+  }
+  try {
+    return JSON.parse(content);
+  } catch (error) {
+    throw fileError(
+      name,
+      `is not JSON, or is cut off (${truncate((error as Error).message, 120)})`,
+    );
+  }
+}
+
+/** How deep brackets and braces nest in JSON text, without building anything from it. */
+function nestingDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (inString) {
+      if (unit === 0x5c) i++; // A backslash hides the next character.
+      else if (unit === 0x22) inString = false;
+    } else if (unit === 0x22) inString = true;
+    else if (unit === 0x5b || unit === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (unit === 0x5d || unit === 0x7d) depth--;
+  }
+  return deepest;
+}
+
+/**
+ * Where a value holds what JSON or an object must not hold; undefined if nowhere.
+ *
+ * @param value of a stranger's file
+ */
+export function contentProblem(value: unknown): string | undefined {
+  return forbiddenContent(value, []);
+}
+
+function forbiddenContent(value: unknown, path: readonly string[]): string | undefined {
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    return `${pathName(path)} is ${value}, wanted a finite number`;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  if (path.length >= MAXIMUM_DEPTH) return `nests deeper than ${MAXIMUM_DEPTH} levels`;
+  for (const key of Object.keys(value)) {
+    if (forbiddenNames.has(key)) {
+      return `${pathName([...path, key])} is a field name that is not allowed`;
+    }
+    const problem = forbiddenContent((value as Record<string, unknown>)[key], [...path, key]);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}

@@ -1,0 +1,96 @@
+/**
+ * The one way in which every file of this project is written: to a temporary name beside it, flushed, then renamed, so
+ * that nobody ever sees half a file.
+ */
+import { basename, dirname, join } from "node:path";
+import { FileError, fileError } from "./file_error.ts";
+import { systemReason } from "./system_reason.ts";
+
+/**
+ * Writes text to a file under a temporary name, flushes it to the disk, and renames it.
+ *
+ * @param path where to; its folder exists. A symbolic link is followed
+ * @param text the content
+ * @throws {FileError} if it cannot be written; then the file is as it was before
+ */
+export async function writeTextFile(path: string, text: string): Promise<void> {
+  const target = await writableTarget(path);
+  const temporary = join(
+    dirname(target),
+    `.${basename(target).slice(0, 100)}.${crypto.randomUUID().slice(0, 8)}.tmp`,
+  );
+  let created = false;
+  try {
+    {
+      using output = await Deno.open(temporary, { write: true, createNew: true });
+      created = true;
+      const bytes = new TextEncoder().encode(text);
+      for (let offset = 0; offset < bytes.length;) {
+        offset += await output.write(bytes.subarray(offset));
+      }
+      await output.sync();
+    }
+    await Deno.rename(temporary, target);
+  } catch (error) {
+    if (created) await Deno.remove(temporary).catch(() => {}); // The first error is the one to tell.
+    throw fileError(path, `cannot be written: ${systemReason(error)}`);
+  }
+}
+
+/**
+ * Makes sure, before long work, that a file can be written in the end. Makes its folder, and writes nothing else.
+ *
+ * @param path where it would go
+ * @throws {FileError} if it is a folder or a device, or its folder cannot be made or written to
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const target = await writableTarget(path);
+  try {
+    await Deno.mkdir(dirname(target), { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Deno.errors.AlreadyExists ||
+        error instanceof Deno.errors.NotADirectory
+      ? "its folder is not a folder"
+      : systemReason(error);
+    throw fileError(path, `cannot be written: ${reason}`);
+  }
+  // Only trying tells: modes say little on network folders, containers, and to the superuser.
+  const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
+  try {
+    (await Deno.open(probe, { write: true, createNew: true })).close();
+    await Deno.remove(probe);
+  } catch (error) {
+    throw fileError(path, `cannot be written: ${systemReason(error)}`);
+  }
+}
+
+/** Where the bytes go in the end: a rename would replace a link, or a device such as /dev/null. */
+async function writableTarget(path: string): Promise<string> {
+  if (path === "") throw fileError('""', "cannot be written: the name is empty");
+  try {
+    const target = await Deno.realPath(path);
+    const { isFile, isDirectory } = await Deno.stat(target);
+    if (isDirectory) throw fileError(path, "cannot be written: is a folder, wanted a file");
+    if (!isFile) throw fileError(path, "cannot be written: is not a regular file");
+    return target;
+  } catch (error) {
+    if (error instanceof FileError) throw error;
+    // A file that is not there yet is the common case; a missing folder shows when it is created.
+    if (error instanceof Deno.errors.NotFound && !/[/\\]$/.test(path)) return path;
+    throw fileError(path, `cannot be written: ${systemReason(error)}`);
+  }
+}
+
+/**
+ * Makes a folder, and those that it lies in.
+ *
+ * @param path the folder; it may be there already
+ * @throws {FileError} if it cannot be made
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw fileError(path, `cannot be made: ${systemReason(error)}`);
+  }
+}

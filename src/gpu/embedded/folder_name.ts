@@ -1,0 +1,13 @@
+/** The name of the embedded driver's folder. */
+import { embeddedPackage } from "./archive.ts";
+
+/**
+ * The name of the driver's folder: it changes with the package's version and with the archive's contents.
+ *
+ * @returns for example `swiftshader-133.0.0-8f60f16ff5f6`
+ */
+export function driverFolderName(): string {
+  const { specifier, archiveSha256 } = embeddedPackage;
+  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
+  return `swiftshader-${version}-${archiveSha256.slice(0, 12)}`;
+}

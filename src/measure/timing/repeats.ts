@@ -1,0 +1,38 @@
+/** How often a plan runs in one span, and how many spans go to the GPU at once. */
+import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
+
+/**
+ * Finds how often to repeat work inside one pass so that it lasts long enough.
+ *
+ * @param once records the work once; it has been compiled and run before
+ * @param options.timer what will time it
+ * @param options.span the least time of a pass, in ns
+ * @param options.maximum no more repeats than this
+ * @returns the number of repeats, at least 1
+ */
+export async function chooseRepeats(
+  once: (pass: GPUComputePassEncoder) => void,
+  { timer, span, maximum }: {
+    readonly timer: Pick<GpuTimer, "time">;
+    readonly span: number;
+    readonly maximum: number;
+  },
+): Promise<number> {
+  let repeats = 1;
+  for (let attempt = 0; attempt < 40; attempt++) {
+    const { spans } = await timer.time([(pass) => {
+      for (let i = 0; i < repeats; i++) once(pass);
+    }]);
+    const time = spans[0];
+    if (time !== undefined && time >= span || repeats >= maximum) break;
+    // By at most 16 at a time: a short span is mostly overhead, and says little of the work in it.
+    const wanted = time === undefined ? 16 : Math.min(16, 1.2 * span / time);
+    repeats = Math.min(maximum, Math.max(repeats + 1, Math.ceil(repeats * wanted)));
+  }
+  return repeats;
+}
+
+/** The most spans that fit a submission of about this many ns; 1 where a single span is longer. */
+export function spansPerSubmission(span: number, submission: number): number {
+  return Math.max(1, Math.min(MAXIMUM_SPANS, Math.floor(submission / span)));
+}
