@@ -408,6 +408,12 @@ testWithChildren(
         await child(scene, { flags: [variables, "--allow-read", network] }),
         `${action} --allow-write=${root}`,
       );
+      // The usual hub keeps large files in other places, which a user allows with it.
+      assertEquals(
+        await child(scene, { flags: ["--allow-env=XDG_CACHE_HOME", ...files] }),
+        "NotCapable: fetching owner/tiny from https://huggingface.co: missing permission, run again " +
+          'with "--allow-net=huggingface.co,*.huggingface.co,*.hf.co"',
+      );
       assertEquals(scene.hub.requests, []);
       assertEquals(await child(scene, { flags: [variables, ...files, network] }), "fetched");
       // What is there needs neither the network nor to be written.
