@@ -75,11 +75,32 @@ const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
  */
 export function indexOfNonFinite(bytes: Uint8Array<ArrayBuffer>, type: FloatType): number {
   const mask = EXPONENT[type];
-  const numbers = type === "F32"
-    ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
-    : new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-  for (let i = 0; i < numbers.length; i++) {
-    if ((numbers[i]! & mask) === mask) return i;
+  // Words for every type, so that each loop meets one kind of array: that is several times as fast.
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4));
+  if (type === "F32") return indexOfWord(words, mask);
+  const pair = indexOfPair(words, mask);
+  if (pair < 0) {
+    if (bytes.length % 4 === 0) return -1;
+    const last = bytes.at(-2)! | bytes.at(-1)! << 8;
+    return (last & mask) === mask ? 2 * words.length : -1;
+  }
+  return (words[pair]! & mask) === mask ? 2 * pair : 2 * pair + 1;
+}
+
+/** The first word that holds all bits of the mask. */
+function indexOfWord(words: Uint32Array, mask: number): number {
+  for (let i = 0; i < words.length; i++) {
+    if ((words[i]! & mask) === mask) return i;
+  }
+  return -1;
+}
+
+/** The first word of which one half holds all bits of the mask. */
+function indexOfPair(words: Uint32Array, mask: number): number {
+  const high = mask << 16;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if ((word & mask) === mask || (word & high) === high) return i;
   }
   return -1;
 }

@@ -46,9 +46,16 @@ for (const type of ["F16", "BF16"] as const) {
 
   Deno.test(`indexOfNonFinite() knows every pattern of ${type}`, () => {
     for (const bits of PATTERNS) {
-      const bytes = new Uint8Array(Uint16Array.of(0x3c00, bits).buffer);
-      const wanted = Number.isFinite(decoded(bits, FORMATS[type])) ? -1 : 1;
-      assertEquals(indexOfNonFinite(bytes, type), wanted, `${type} ${bits.toString(16)}`);
+      const wanted = Number.isFinite(decoded(bits, FORMATS[type]));
+      // First and second of a pair, and alone at the end.
+      for (const [length, at] of [[4, 2], [4, 3], [3, 2]] as const) {
+        const numbers = new Uint16Array(length).fill(0x3c00).with(at, bits);
+        assertEquals(
+          indexOfNonFinite(new Uint8Array(numbers.buffer), type),
+          wanted ? -1 : at,
+          `${type} ${bits.toString(16)} at ${at} of ${length}`,
+        );
+      }
     }
   });
 }
