@@ -38,7 +38,7 @@ const IDENTITIES: Readonly<Record<string, (numbers: AttentionNumbers) => Violati
   "A3 first query": identities.firstQueryGradient,
   "A4 logit rows": identities.logitRowsSumToZero,
   "A4 key gradients": identities.keyGradientsSumToZero,
-  "A3 and 3.2 agree": identities.queryAndKeyAgree,
+  "A2 and A3 agree": identities.queryAndKeyAgree,
 };
 const BOUNDS: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
   "A5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
