@@ -11,7 +11,11 @@ import { testWith } from "./support/permitted.ts";
 const root = fileURLToPath(new URL("../", import.meta.url));
 
 /** Where `pathname` is a request's or a page's own, and no file's. */
-const ADDRESSES = ["bench/browser/page/page.ts", "bench/browser/serve.ts"];
+const ADDRESSES = [
+  "bench/browser/page/page.ts",
+  "bench/browser/serve.ts",
+  "tests/support/model/hub.ts",
+];
 
 /** What makes a path of a URL, or a URL of a path, and forgets to decode or encode. */
 const FAULTS = [

@@ -163,6 +163,7 @@ Deno.test("compareResultFiles() warns about what weakens it", () => {
 Deno.test("compareResultFiles() warns when a whole table moves together on one machine", () => {
   const table = (name: string, factor: number, vendor = "nobody") =>
     named(name, {
+      label: "one machine",
       adapter: { vendor },
       measurements: Array.from({ length: 8 }, (_, B) =>
         syntheticMeasurement({

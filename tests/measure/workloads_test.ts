@@ -118,7 +118,7 @@ onEachRuntime("createWorkload() frees everything, also where it fails", async (g
     assertThrows(
       () => createWorkload(sibling, { kernel: "attention", pass, shape }),
       TypeError,
-      "a multiple",
+      "wanted a number of heads that divides",
     );
     assertEquals(sibling.memory, { buffers: 0, bytes: 0 });
   }

@@ -3,6 +3,7 @@
  * Hugging Face's layout, and the test is ignored, by name, where it is missing. fixtures/pretrained/README.md says how the
  * folder is made.
  */
+import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../../src/model/checkpoint/safetensors.ts";
 import { openWeights } from "../../src/model/pretrained/weights.ts";
 import { StreamedLlama } from "../../src/model/streamed.ts";
@@ -47,8 +48,10 @@ Deno.test({
   name: `StreamedLlama agrees with PyTorch on SmolLM2-135M-Instruct${without}`,
   ignore: without !== "",
   async fn() {
-    const path = new URL("../../fixtures/pretrained/smollm2.safetensors", import.meta.url);
-    const expected = await readSafetensors(path.pathname);
+    const path = fileURLToPath(
+      new URL("../../fixtures/pretrained/smollm2.safetensors", import.meta.url),
+    );
+    const expected = await readSafetensors(path);
     const wanted = (name: string) => expected.get(name)!.data;
     const gpu = await testGpu("deno");
     using source = await openWeights(folder!);

@@ -88,7 +88,10 @@ halfTest("mutants of the f16 kernels are caught", async (gpu) => {
 
 Deno.test("f16 kernels are never chosen, unless named", () => {
   const gpu = (features: readonly string[]) => ({
-    info: { software: false, runtime: "deno", vendor: "amd", architecture: "", description: "" },
+    info: {
+      ...{ software: false, runtime: "deno", vendor: "amd", architecture: "", description: "" },
+      features,
+    },
     variants: new Map([["matmul any", MATMUL]]),
     device: {
       features: new Set(features),

@@ -1,4 +1,5 @@
 /** The small checkpoints of fixtures/pretrained, and what PyTorch computes on them in float64. */
+import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
 import type { LayerTrace } from "../../../src/reference/llama/trace.ts";
 
@@ -10,7 +11,7 @@ export const [BATCH, CONTEXT] = [2, 6];
 
 /** A family's folder. */
 export function familyFolder(name: string): string {
-  return new URL(`../../../fixtures/pretrained/${name}`, import.meta.url).pathname;
+  return fileURLToPath(new URL(`../../../fixtures/pretrained/${name}`, import.meta.url));
 }
 
 /** What PyTorch computed. */
