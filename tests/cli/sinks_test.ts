@@ -314,7 +314,7 @@ test("sinks names the state in which a model's numbers end", async () => {
 
 Deno.test("parseSinks() refuses what makes no sense", () => {
   const cases = [
-    [[], "no run is given"],
+    [[], "no model is given"],
     [["a", "b"], 'unexpected "b": sinks takes one run'],
     [["a", "--step=-1"], '--step is "-1", wanted an integer of at least 0'],
     [["a", "--batches=0"], '--batches is "0", wanted an integer of at least 1'],

@@ -73,7 +73,7 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
   const version = Deno.version.deno;
   return name === "deno"
     ? { name, version }
-    : { name, version, webgpuVersion: config.imports.webgpu.split("@").at(-1)! };
+    : { name, version, webgpuVersion: config.imports.webgpu.split("@").at(-1)!.replace("^", "") };
 }
 
 /**

@@ -45,7 +45,7 @@ export async function dawnRuntime(): Promise<RuntimeEntry> {
     throw new Error("openGpu: the runtime dawn is native code, which needs --allow-ffi");
   }
   // Not a literal, so that only those who ask for Dawn download it.
-  const specifier = "npm:webgpu@0.6";
+  const specifier = "npm:webgpu@^0.6.2";
   const { create } = await import(specifier) as { create(flags: string[]): GPU };
   paceDawnPolling();
   const backends: Record<string, string> = { linux: "vulkan", darwin: "metal", windows: "d3d12" };

@@ -3,7 +3,7 @@
  *
  * Everything here is pure: bytes in, bytes or an error out.
  */
-import type { ParsedTarEntryWithData } from "npm:modern-tar@0.8";
+import type { ParsedTarEntryWithData } from "npm:modern-tar@^0.8.6";
 
 /** The npm package that carries the archive. */
 export interface EmbeddedPackage {
@@ -96,7 +96,7 @@ export async function verifySha256(
 export async function readDriverTar(
   tar: Uint8Array<ArrayBuffer>,
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
-  const { unpackTar } = await import("npm:modern-tar@0.8");
+  const { unpackTar } = await import("npm:modern-tar@^0.8.6");
   let entries: ParsedTarEntryWithData[];
   try {
     entries = await unpackTar(tar, { strict: true });
