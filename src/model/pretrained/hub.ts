@@ -10,10 +10,10 @@ import {
   hasPermissions,
   permissionFlags,
 } from "../../permissions.ts";
-import { CheckpointError } from "../checkpoint/error.ts";
 import { parseHuggingFaceConfig } from "../checkpoint/hugging_face.ts";
-import { readText, reasonOf } from "../checkpoint/json.ts";
-import { type HubAccess, hubAccess, HubRequests, PassingError } from "./hub/access.ts";
+import { readText } from "../checkpoint/json.ts";
+import { type HubAccess, hubAccess } from "./hub/access.ts";
+import { HubClient } from "./hub/client.ts";
 import { downloadFile, type HubFile } from "./hub/download.ts";
 import { neededFiles } from "./hub/files.ts";
 import { checkRoom } from "./hub/room.ts";
@@ -153,67 +153,14 @@ async function fetchFiles(
   { model, revision, root, access }: Wanted,
   options: FetchModelOptions,
 ): Promise<FetchedModel> {
-  const { onProgress = () => {}, context, patience = 60_000, delay = wait } = options;
-  const hub = await loadLibrary();
-  const requests = new HubRequests(model, access);
-  const common = {
-    hubUrl: access.address,
-    fetch: requests.fetch,
-    ...access.token === undefined ? {} : { accessToken: access.token },
-  };
-  const told = async <Value>(work: () => Promise<Value>): Promise<Value> => {
-    try {
-      return await work();
-    } catch (error) {
-      throw requests.failure ?? new PassingError(`${model}: ${reasonOf(error)}`);
-    }
-  };
-  const { sha: commit } = await insisting(
-    delay,
-    () =>
-      told(() => hub.modelInfo({ ...common, name: model, revision, additionalFields: ["sha"] })),
-  );
-  const entries = await insisting(
-    delay,
-    () => told(() => Array.fromAsync(hub.listFiles({ ...common, repo: model, revision: commit }))),
-  );
+  const { context, delay = wait } = options;
+  const hub = await HubClient.open({ model, access, delay });
+  const commit = await hub.commit(revision);
+  const needed = neededFiles(await hub.list(commit), model);
   const unfinished = join(root, `${UNFINISHED}${commit}`);
   await Deno.mkdir(unfinished, { recursive: true });
-  let [done, total] = [0, 0];
-  const fetchAll = async (files: readonly HubFile[]) => {
-    total += files.reduce((sum, { size }) => sum + size, 0);
-    for (const file of files) {
-      const path = join(unfinished, file.name);
-      const before = done;
-      if (await isWhole(path, file.size)) onProgress(before + file.size, total);
-      else {
-        await downloadFile(file, {
-          path,
-          partial: `${path}.part`,
-          read: (offset) =>
-            told(async () => {
-              const blob = await hub.downloadFile({
-                ...common,
-                repo: model,
-                revision: commit,
-                path: file.name,
-                // One way to fetch every file, which can go on from any byte.
-                xet: false,
-              });
-              if (blob === null) throw new Error(`${file.name} is not there any more`);
-              return offset === 0 ? blob.stream() : blob.slice(offset, file.size).stream();
-            }),
-          failure: () => requests.failure,
-          onProgress: (bytes) => onProgress(before + bytes, total),
-          delay,
-          patience,
-        });
-      }
-      done = before + file.size;
-    }
-  };
+  const fetchAll = fetcher(hub, { commit, folder: unfinished, options });
   // What is small first: a model that is not computed is refused before its weights come.
-  const needed = neededFiles(entries, model);
   await fetchAll(needed.small);
   const config = join(unfinished, "config.json");
   parseHuggingFaceConfig(await readText(config), `${model}: config.json`, { context });
@@ -226,6 +173,40 @@ async function fetchFiles(
   await Deno.mkdir(join(root, "refs"), { recursive: true });
   await Deno.writeTextFile(join(root, "refs", revision), commit);
   return { folder, commit, fetched: true };
+}
+
+/** Fetches lists of files into a folder, one list after the other, with one account of the progress. */
+function fetcher(
+  hub: HubClient,
+  { commit, folder, options }: {
+    readonly commit: string;
+    readonly folder: string;
+    readonly options: FetchModelOptions;
+  },
+): (files: readonly HubFile[]) => Promise<void> {
+  const { onProgress = () => {}, patience = 60_000, delay = wait } = options;
+  let [done, total] = [0, 0];
+  return async (files) => {
+    total += files.reduce((sum, { size }) => sum + size, 0);
+    for (const file of files) {
+      const path = join(folder, file.name);
+      const before = done;
+      done += file.size;
+      if (await isWhole(path, file.size)) {
+        onProgress(done, total);
+        continue;
+      }
+      await downloadFile(file, {
+        path,
+        partial: `${path}.part`,
+        read: (offset) => hub.read(commit, { file, offset }),
+        failure: () => hub.failure,
+        onProgress: (bytes) => onProgress(before + bytes, total),
+        delay,
+        patience,
+      });
+    }
+  };
 }
 
 /** Removes what is left of commits that are not the newest any more. */
@@ -245,39 +226,4 @@ async function isWhole(path: string, size: number): Promise<boolean> {
 
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Asks again where the hub was busy or the network was not there. */
-async function insisting<Value>(
-  delay: (ms: number) => Promise<void>,
-  ask: () => Promise<Value>,
-): Promise<Value> {
-  for (const pause of [500, 1000, 2000]) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof PassingError)) throw error;
-      await delay(pause);
-    }
-  }
-  try {
-    return await ask();
-  } catch (error) {
-    throw error instanceof PassingError ? new CheckpointError(error.message) : error;
-  }
-}
-
-type Library = Pick<
-  typeof import("@huggingface/hub"),
-  "modelInfo" | "listFiles" | "downloadFile"
->;
-
-async function loadLibrary(): Promise<Library> {
-  // Not a literal, so that only those who name a model of the hub download it.
-  const specifier = "@huggingface/hub";
-  try {
-    return await import(specifier);
-  } catch (error) {
-    throw new CheckpointError(`${specifier}: cannot be loaded: ${reasonOf(error)}`);
-  }
 }

@@ -321,6 +321,13 @@ test("fetchModel() refuses a model that is not computed before its weights come"
   }, Promise.resolve(files));
 });
 
+test("fetchModel() refuses a commit that leads out of the cache", () =>
+  withHub({}, async ({ hub, refused, root }) => {
+    hub.commit = "../../other";
+    await refused('says that its commit is "../../other", wanted 40 hexadecimal digits');
+    assertEquals(await namesIn(root), [".lock"]);
+  }));
+
 test("fetchModel() refuses an index that leads out of the folder", async () => {
   const files = await filesOf();
   const index = { weight_map: { a: "../other.safetensors" } };
