@@ -33,7 +33,7 @@ interface Layout {
   readonly scale: number;
   /** [Hq, Hkv, T, D / 4] */
   readonly parameters: readonly number[];
-  /** One invocation a pair. */
+  /** One invocation per pair. */
   readonly pairs: Workgroups;
   /** One invocation a vec4f of a row of the query heads, and of the key heads. */
   readonly ofQueries: Workgroups;

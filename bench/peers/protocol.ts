@@ -1,5 +1,5 @@
 /**
- * What the comparison and the process that holds a library say to each other: one JSON object a line, requests on its
+ * What the comparison and the process that holds a library say to each other: one JSON object per line, requests on its
  * stdin, replies on its stdout, one reply for each request and one at the start.
  */
 

@@ -9,7 +9,7 @@
  * that no two of them want different words of one bank. Where the k of a step are written out, their indices are
  * constants, which compilers put into the instructions and need not clamp.
  *
- * Barriers: two a step. The first stands between writing and reading the tiles; the second keeps the next step
+ * Barriers: two per step. The first stands between writing and reading the tiles; the second keeps the next step
  * from overwriting what a slower invocation still reads.
  *
  * Rows, columns and k past the end are read at the last ones: no address is out of range. A k past the end is zero in

@@ -1,4 +1,4 @@
-// RMSNorm, forward, a workgroup a row:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms.
+// RMSNorm, forward, a workgroup per row:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms.
 // Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front.
 //
 // One workgroup of LANES invocations a row, neighbors on neighboring elements. The row is read twice, the second time

@@ -3,7 +3,7 @@
  *
  * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the row and of the gain in
  * registers, so that memory is read once and written once; neighbors hold neighboring elements. Barriers: those of
- * rowSum, two a row at most, none where the workgroup is one subgroup.
+ * rowSum, two per row at most, none where the workgroup is one subgroup.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */

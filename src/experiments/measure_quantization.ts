@@ -1,6 +1,6 @@
 /**
- * How much a model's loss suffers when activations are rounded to INT8: with one scale a tensor, which a massive
- * activation stretches until the others fall into few steps, and with one scale a token, which it cannot.
+ * How much a model's loss suffers when activations are rounded to INT8: with one scale per tensor, which a massive
+ * activation stretches until the others fall into few steps, and with one scale per token, which it cannot.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771. A diagnostic of ranges, not a recipe for deployment: weights stay as they
  * are, and so does the arithmetic.

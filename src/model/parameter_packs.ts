@@ -1,6 +1,6 @@
 /**
  * How a model's parameters lie in GPU memory: side by side in a few large tensors, so that the optimizer needs a few
- * dispatches and not one a parameter, and matrices that act on the same input are one matrix.
+ * dispatches and not one per parameter, and matrices that act on the same input are one matrix.
  */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "../reference/llama/config.ts";

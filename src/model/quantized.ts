@@ -16,7 +16,7 @@ import { Workspace } from "./workspace.ts";
 export interface QuantizedOptions {
   /** The inputs of `mlp.down_proj` alone, or of all linear maps of the decoder layers. */
   readonly linears: "down" | "all";
-  /** `static`: one scale a linear map, from the largest input that calibration saw; `per-token`: each row's own. */
+  /** `static`: one scale per linear map, from the largest input that calibration saw; `per-token`: each row's own. */
   readonly scale: "static" | "per-token";
 }
 

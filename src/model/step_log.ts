@@ -6,7 +6,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 export interface StepRecord {
   /** As it was recorded. */
   readonly step: number;
-  /** In nats a token. */
+  /** In nats per token. */
   readonly loss: number;
   /** Of all gradients together, before clipping. */
   readonly gradientNorm: number;

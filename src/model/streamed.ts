@@ -76,7 +76,7 @@ export interface StreamedBackwardOptions {
  *     console.log(layer, Math.hypot(...await gradients.input.read()));
  *   },
  * });
- * console.log(loss, "nats a token");
+ * console.log(loss, "nats per token");
  * ```
  */
 export class StreamedLlama {

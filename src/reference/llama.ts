@@ -42,7 +42,7 @@ export interface LlamaLossOptions extends LlamaOptions {
 
 /** What {@linkcode llamaGradients} returns. */
 export interface LlamaResult {
-  /** In nats a token. */
+  /** In nats per token. */
   readonly loss: number;
   /** [B, T, V] */
   readonly logits: Float64Array;
@@ -56,7 +56,7 @@ export interface LlamaResult {
  * The loss alone.
  *
  * @param options the model, its parameters and the tokens
- * @returns the mean cross-entropy in nats a token
+ * @returns the mean cross-entropy in nats per token
  * @throws {TypeError} if a parameter is missing or has another length than the model gives it
  * @throws {RangeError} for a configuration that no model can have, or a token outside the
  *   vocabulary

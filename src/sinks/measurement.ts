@@ -4,7 +4,7 @@
  *
  * Units and reductions, unless a field says otherwise:
  * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
- * - Gradients are those of the mean loss, in nats a token, over all sequences measured, however these
+ * - Gradients are those of the mean loss, in nats per token, over all sequences measured, however these
  *   were cut into batches.
  * - "Summed" gradient norms are those of R_GS as the paper defines it: the gradients of all sequences are added
  *   up first, position by position, and the norm is taken of the sum. What pushes every sequence in the
@@ -233,8 +233,8 @@ export interface LayerMeasurement {
 export type QuantizationTarget = "down-projections" | "all-linears";
 
 /**
- * How the range of 8 bits is chosen: one scale a tensor, from the largest magnitude in other batches, or one
- * scale a token, from the token itself.
+ * How the range of 8 bits is chosen: one scale per tensor, from the largest magnitude in other batches, or one
+ * scale per token, from the token itself.
  */
 export type QuantizationScaling = "static-tensor" | "dynamic-token";
 
@@ -242,7 +242,7 @@ export type QuantizationScaling = "static-tensor" | "dynamic-token";
 export interface QuantizationCase {
   readonly target: QuantizationTarget;
   readonly scaling: QuantizationScaling;
-  /** In nats a token. */
+  /** In nats per token. */
   readonly loss: number;
   /** loss minus the loss without rounding, on the same sequences. */
   readonly difference: number;
@@ -250,7 +250,7 @@ export interface QuantizationCase {
 
 /** The range-sensitivity diagnostic: not a recipe for deployment. */
 export interface QuantizationMeasurement {
-  /** Without rounding, in nats a token. */
+  /** Without rounding, in nats per token. */
   readonly loss: number;
   /** Batches, other than those measured, that static scales come from. */
   readonly calibrationBatches: number;
@@ -337,7 +337,7 @@ export interface SinkMeasurement {
     /** T */
     readonly context: number;
   };
-  /** In nats a token, on the sequences measured; null if not known. */
+  /** In nats per token, on the sequences measured; null if not known. */
   readonly loss: number | null;
   /** The oracle's on the same sequences; null if there is none. */
   readonly oracleLoss: number | null;

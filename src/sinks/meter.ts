@@ -38,9 +38,9 @@ export interface SinkMeterOptions {
 export interface TracedBatchOptions {
   /** Queries with no reason to look anywhere, [B, T], 1 for those: a task's `idleQueries`. */
   readonly idle?: Uint8Array | undefined;
-  /** In nats a token. */
+  /** In nats per token. */
   readonly loss?: number | undefined;
-  /** In nats a token. */
+  /** In nats per token. */
   readonly oracleLoss?: number | undefined;
 }
 

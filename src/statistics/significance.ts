@@ -114,7 +114,7 @@ export function mannWhitney(a: readonly number[], b: readonly number[]): MannWhi
  *
  * Source: S. Holm, A simple sequentially rejective multiple test procedure (1979).
  *
- * @param pValues one a test; undefined where there was no data, which does not count as a test
+ * @param pValues one per test; undefined where there was no data, which does not count as a test
  * @returns corrected values in the same order
  */
 export function holm(pValues: readonly (number | undefined)[]): (number | undefined)[] {

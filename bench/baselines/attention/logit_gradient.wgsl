@@ -2,7 +2,7 @@
 //
 //   dz_tj = a_tj (<g_t, v_j> - D_t)  for j <= t
 //
-// One invocation a pair, 16 x 16 per workgroup; dispatch (ceil(T / 16), ceil(T / 16), B Hq). No
+// One invocation per pair, 16 x 16 per workgroup; dispatch (ceil(T / 16), ceil(T / 16), B Hq). No
 // barriers.
 
 struct Parameters {

@@ -2,7 +2,7 @@
 //
 //   scores[t][j] = scale <q_t, k_j>  for j <= t; the rest of the T x T matrix is left alone
 //
-// One invocation a pair, 16 x 16 per workgroup; dispatch (ceil(T / 16), ceil(T / 16), B Hq). No
+// One invocation per pair, 16 x 16 per workgroup; dispatch (ceil(T / 16), ceil(T / 16), B Hq). No
 // barriers.
 
 struct Parameters {

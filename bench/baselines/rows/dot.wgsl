@@ -1,6 +1,6 @@
 // The inner product of each row of two matrices with short rows:  result_row = <a_row, b_row>.
 //
-// One invocation a row, 64 per workgroup. No barriers.
+// One invocation per row, 64 per workgroup. No barriers.
 
 struct Parameters {
   rows: u32,

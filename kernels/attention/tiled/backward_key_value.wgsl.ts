@@ -5,7 +5,7 @@
  * A workgroup computes one tile of keys of one key and value head; for every query head of the group it walks the
  * query tiles from the diagonal to the end.
  *
- * Barriers, besides those of `products`: four a query tile, before and after the weights, then the gradients of the
+ * Barriers, besides those of `products`: four per query tile, before and after the weights, then the gradients of the
  * logits, are written to `tile`; one for V-scale. Masked queries are never multiplied.
  *
  * With f16 query, key, the weights and the gradients of the logits are rounded, the latter two in the scale of their

@@ -4,7 +4,7 @@
  *
  * A workgroup computes one tile of query rows of one head and walks the key tiles up to the diagonal.
  *
- * Barriers, besides those of `products`: two a key tile, before the gradients of the logits replace the operands in
+ * Barriers, besides those of `products`: two per key tile, before the gradients of the logits replace the operands in
  * `tile`, and before they are read. Masked keys are never multiplied.
  *
  * With f16 query, key and the gradients of the logits are rounded, the latter in the scale of their row, so that each of

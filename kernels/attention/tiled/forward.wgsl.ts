@@ -4,7 +4,7 @@
  *
  * A workgroup computes one tile of query rows of one head and walks the key tiles up to the diagonal.
  *
- * Barriers, besides those of `products`: two a key tile. The first stands between writing and reading `partial`, and
+ * Barriers, besides those of `products`: two per key tile. The first stands between writing and reading `partial`, and
  * after the last reading of the operands in `tile`; the second between writing and reading the weights there. One at
  * the end, for the sums. Masked keys are never multiplied.
  *

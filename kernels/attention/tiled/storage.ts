@@ -1,6 +1,6 @@
 /**
  * How the tiled kernels of attention keep vec4f in `tile`, their workgroup memory: as they are, or rounded to f16, two
- * numbers a word, which needs no feature of the adapter.
+ * numbers per word, which needs no feature of the adapter.
  */
 
 /** How numbers are kept. */

@@ -5,7 +5,7 @@
  * A tile has 4 · quadsDown · down rows and 4 · quadsAcross · across columns. Invocation (x, y) owns the quads of four
  * rows y, y + down, … and the quads of four columns x, x + across, …: neighbors read neighboring vec4f. Of the tile's
  * numbers it holds in registers a vec4f of four rows for each quad of rows a, quad of columns b and column c of it:
- * `name{a}_{b}_{c}`. Of results with D numbers a row it holds the vec4f columns x, x + across, … of its rows:
+ * `name{a}_{b}_{c}`. Of results with D numbers per row it holds the vec4f columns x, x + across, … of its rows:
  * `name{row}_{n}`.
  *
  * Products of rows with columns go through workgroup memory, `step` of the D numbers at a time, turned so that a
@@ -112,7 +112,7 @@ export function eachRow(
   return unroll(4 * quadsDown, (r) => line(r, Math.floor(r / 4), COMPONENTS[r % 4]!));
 }
 
-/** The workgroup memory that the functions below use, with `partial` if a kernel shares a number a row. */
+/** The workgroup memory that the functions below use, with `partial` if a kernel shares a number per row. */
 export function declarations(
   options: AttentionTiledOptions,
   { partial }: { readonly partial: boolean },
@@ -126,7 +126,7 @@ ${partial ? `var<workgroup> partial: array<vec4f, ${size}>; // [x][quad of rows]
 
 /** Where the rows or columns of a product lie. */
 export interface Operand {
-  /** `array<vec4f>`, D / 4 a row. */
+  /** `array<vec4f>`, D / 4 per row. */
   readonly buffer: string;
   /** The index of the first row of the head. */
   readonly head: string;
@@ -183,7 +183,7 @@ export interface Products {
 }
 
 /**
- * Computes `Products`, declared as `name{a}_{b}_{c}`. Barriers: two a step. The first keeps `tile` until nobody reads
+ * Computes `Products`, declared as `name{a}_{b}_{c}`. Barriers: two per step. The first keeps `tile` until nobody reads
  * what was there; the second stands between writing and reading.
  */
 export function products(

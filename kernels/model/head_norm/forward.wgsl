@@ -2,7 +2,7 @@
 //
 //   output = gain ⊙ x inverseRms    inverseRms = 1 / √(mean(x²) + ε)
 //
-// Needs model/head_norm/head.wgsl in front. One invocation one head's row, 64 a workgroup, spread over x and y. No barriers.
+// Needs model/head_norm/head.wgsl in front. One invocation per head's row, 64 per workgroup, spread over x and y. No barriers.
 
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // as the projections
 @group(0) @binding(5) var<storage, read_write> inverseRms: array<f32>; // [B T, Hq + Hkv]

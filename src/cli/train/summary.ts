@@ -22,8 +22,8 @@ export function formatSummary(
   const head = [
     `${settings.steps} steps of ${settings.preset}, V-scale ${settings.model.vScale}, ` +
     `seed ${settings.seed}, on ${adapter}`,
-    `Validation loss ${figure(loss, 4)} nats a token` +
-    (oracleLoss === null ? "" : `; whoever knows the task has ${figure(oracleLoss, 4)}`),
+    `Validation loss ${figure(loss, 4)} nats per token` +
+    (oracleLoss === null ? "" : `; the best possible is ${figure(oracleLoss, 4)}`),
     sinkSentence(measurement),
   ];
   const table = formatTerminalTable({

@@ -7,7 +7,7 @@ export interface RunProgress {
   readonly step: number;
   readonly steps: number;
   readonly activity: "preparing" | "training" | "measuring" | "saving";
-  /** Of the last steps that were looked at, in nats a token; undefined before. */
+  /** Of the last steps that were looked at, in nats per token; undefined before. */
   readonly loss: number | undefined;
   /** The oracle's on the same steps; undefined where nobody knows it. */
   readonly oracleLoss: number | undefined;

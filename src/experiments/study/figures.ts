@@ -137,7 +137,7 @@ export const mlpNorm: Figure = ({ point }) =>
 export const mlpRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => ratio(mlp.residual)));
 
-/** Validation loss, in nats a token. */
+/** Validation loss, in nats per token. */
 export const validationLoss: Figure = ({ point }) => point.loss;
 
 /** Validation loss above the oracle's. */
@@ -145,7 +145,7 @@ export const oracleGap: Figure = ({ point }) =>
   point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
 
 /**
- * By how much rounding activations to 8 bits raises the loss of the trained model, in nats a token.
+ * By how much rounding activations to 8 bits raises the loss of the trained model, in nats per token.
  *
  * @param target which linear maps
  * @param scaling which scales

@@ -64,7 +64,7 @@ export interface TrajectoryLayer {
 /** A model's figures at one step. */
 export interface TrajectoryPoint {
   readonly step: number;
-  /** On validation sequences, in nats a token. */
+  /** On validation sequences, in nats per token. */
   readonly loss: number;
   /** Of somebody who knows how these sequences were made; null for text. */
   readonly oracleLoss: number | null;

@@ -28,7 +28,7 @@ export interface StudyRecordParts {
 /** So many losses make a curve. */
 const CURVE = 100;
 
-/** So many tokens a branch make a scatter. */
+/** So many tokens per branch make a scatter. */
 const POINTS = 40;
 
 /**

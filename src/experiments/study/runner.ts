@@ -3,7 +3,7 @@ import { readLines } from "../../files/json_lines.ts";
 import type { ChildCommand } from "../../processes.ts";
 import { armName, type StudyArm } from "./arms.ts";
 
-/** What a run's process says, one JSON object a line. */
+/** What a run's process says, one JSON object per line. */
 export type RunReport =
   | {
     readonly type: "progress";

@@ -23,7 +23,7 @@ export interface SeedSummary {
  * From 6 seeds on the interval has 95 %. Fewer cannot give that: their whole range is taken, whose
  * confidence is `1 − 2^(1−n)`, 93.75 % for 5 seeds.
  *
- * @param values one a seed, finite
+ * @param values one per seed, finite
  *
  * @example
  * ```ts
@@ -76,7 +76,7 @@ const DRAWS = 100_000;
  *
  * Source: R. A. Fisher, The Design of Experiments (1935), section 21.
  *
- * @param differences one a pair, finite
+ * @param differences one per pair, finite
  * @returns undefined without differences
  *
  * @example

@@ -145,7 +145,7 @@ export class BigramBackcopy implements Task {
   }
 
   /**
-   * The oracle's loss over all sequences there can be, in nats a token: the entropy of each next token,
+   * The oracle's loss over all sequences there can be, in nats per token: the entropy of each next token,
    * weighted by how often each character stands at each position.
    */
   expectedOracleLoss(): number {

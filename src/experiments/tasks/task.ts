@@ -34,7 +34,7 @@ export interface Task {
   batch(step: number, options: { readonly batch: number; readonly split?: Split }): TokenBatch;
 
   /**
-   * The loss, in nats a token, of somebody who knows how the sequences are made, on these very
+   * The loss, in nats per token, of somebody who knows how the sequences are made, on these very
    * sequences. Undefined where nobody knows.
    */
   oracleLoss(batch: TokenBatch): number | undefined;

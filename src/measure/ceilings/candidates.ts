@@ -160,7 +160,7 @@ interface Counting {
   readonly features?: NonNullable<Kernel["features"]>;
 }
 
-// A kernel that writes one number an invocation.
+// A kernel that writes one number per invocation.
 function countingCandidate(gpu: Gpu, counting: Counting): Candidate {
   const { method, part, parameters, workgroupSize, operations, expected, tolerance } = counting;
   const { invocations } = counting;

@@ -11,7 +11,7 @@ import { operatorNamed, passNamed } from "../workloads/operators.ts";
 import type { GpuTimer } from "../timing.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 
-/** A run of a GPU that does this many operations or bytes a second takes as long as is assumed before it is measured. */
+/** A run of a GPU that does this many operations or bytes per second takes as long as is assumed before it is measured. */
 const SLOWEST = 1e9;
 /** Smaller work than this share of the limit, by that assumption, is run without having tried a smaller one. */
 const FIRST = 0.25;

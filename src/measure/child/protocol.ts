@@ -1,5 +1,5 @@
 /**
- * What the bench and the processes that measure for it say to each other: one JSON object a line, requests on the
+ * What the bench and the processes that measure for it say to each other: one JSON object per line, requests on the
  * child's stdin, reports on its stdout. Both sides are this project's own code of one version.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";

@@ -71,7 +71,7 @@ export function trainingMemory(
   };
 }
 
-/** What adding up a gain's gradient takes: a row a run. */
+/** What adding up a gain's gradient takes: a row per run. */
 function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
 }
@@ -94,7 +94,7 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   // The joint projection and its parts, twice; the heads' output and its gradient, side by side as well unless one head is.
   const projections = 4 * (query + 2 * key);
   const outputs = (queryHeads > 1 ? 4 : 2) * query;
-  // logSumExp and two numbers a query row for the backward pass; V-scale's two numbers a value row, twice.
+  // logSumExp and two numbers per query row for the backward pass; V-scale's two numbers per value row, twice.
   const statistics = 3 * rows * queryHeads + (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
   return branchLength(config, rows) + projections + outputs + statistics;
 }

@@ -3,7 +3,7 @@
  * cross-entropy in slices of the vocabulary.
  *
  * A slice's kernels give log Σ e^z over its own columns, and that minus the target's logit where the target is among them.
- * Both are numbers a row, from which the CPU makes the loss in float64:
+ * Both are numbers per row, from which the CPU makes the loss in float64:
  *
  *     logSumExp = log Σ_slices e^(logSumExp_slice)    z_target = Σ_slices (logSumExp_slice − loss_slice)
  *

@@ -54,7 +54,7 @@ const keyValuePart: KernelPart = {
   source: keyValueSource,
 };
 
-// Writes (logSumExp, D) of every query row, 8 bytes a row.
+// Writes (logSumExp, D) of every query row, 8 bytes per row.
 function rowDispatch(
   gpu: Gpu,
   { shape, output, outputGradient, logSumExp }: AttentionBackwardCall,

@@ -12,7 +12,7 @@ export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
 /**
  * The tiles that are worth trying on a GPU, by rows × columns, of which an invocation holds 8 × 4, 4 × 4 in the smallest;
  * each is a variant. The first fills a GPU's registers at D = 64, the second at D = 128; the third leaves work for every
- * core where there are few rows. In the last one an invocation holds 8 × 8: it reads two numbers of workgroup memory
+ * core where there are few rows. In the last one per invocation holds 8 × 8: it reads two numbers of workgroup memory
  * for eight products, where the first reads three, but fewer workgroups have room.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {

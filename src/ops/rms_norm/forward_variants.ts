@@ -64,7 +64,7 @@ function planKernel(
   };
 }
 
-// A workgroup a row, from a row on.
+// A workgroup per row, from a row on.
 function dispatchRows(
   gpu: Gpu,
   { shape, epsilon, input, gain, output, inverseRms }: RmsNormForwardCall,

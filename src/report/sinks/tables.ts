@@ -232,8 +232,8 @@ const TARGETS: Readonly<Record<QuantizationTarget, string>> = {
   "all-linears": "all linear maps",
 };
 const SCALINGS: Readonly<Record<QuantizationScaling, string>> = {
-  "static-tensor": "static, one scale a tensor",
-  "dynamic-token": "dynamic, one scale a token",
+  "static-tensor": "static, one scale per tensor",
+  "dynamic-token": "dynamic, one scale per token",
 };
 
 /** The loss with activations of 8 bits; undefined if it was not measured. */

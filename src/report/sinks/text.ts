@@ -22,7 +22,7 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
       : [`${source.run}, step ${source.step}: ${source.task}, V-scale ${config.vScale}`],
     `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}; ` +
     `${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`,
-    ...loss === null ? [] : [`loss ${loss.toFixed(4)} nats a token${gap}`],
+    ...loss === null ? [] : [`loss ${loss.toFixed(4)} nats per token${gap}`],
     ...summary.sinkRate === null ? [] : rateLines(measurement),
     ...ratio === null ? [] : [
       `R_GS(${s}) over layers: median ${figure(ratio.median)} (${figure(ratio.lower)} to ${

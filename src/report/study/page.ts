@@ -121,7 +121,7 @@ function withRelation(p: number): string {
   return text.startsWith("<") ? `< ${text.slice(1)}` : `= ${text}`;
 }
 
-/** One row a claim, one column a setting. */
+/** One row per claim, one column per setting. */
 function claimMatrix(study: Study, claims: readonly ClaimResult[]): Markup {
   const ids = [...new Map(claims.map((claim) => [claim.id, claim])).values()];
   return scrollRegion(

@@ -101,7 +101,7 @@ export function headline({ evidence }: ClaimResult): Evidence | undefined {
 }
 
 /**
- * One row a claim and setting.
+ * One row per claim and setting.
  *
  * @param claims judged
  */

@@ -61,7 +61,7 @@ export function tally(claims: readonly ClaimResult[]): string {
 }
 
 /**
- * For a terminal: one line a claim and setting, and what to keep in mind.
+ * For a terminal: one line per claim and setting, and what to keep in mind.
  *
  * @param study put together
  * @param claims judged

@@ -119,7 +119,7 @@ export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPi
       title: "Loss",
       figure: validationLoss,
       scale: "linear",
-      label: "validation loss, nats a token",
+      label: "validation loss, nats per token",
     };
   return [loss, ...curves].flatMap(({ id, title, figure, scale, label, reference }) => {
     const rows = group.records.flatMap((record) =>

@@ -52,7 +52,7 @@ export interface Intervention {
   readonly layer: number;
   readonly position: number;
   readonly dimensions: readonly number[];
-  /** In nats a token, on the same texts. */
+  /** In nats per token, on the same texts. */
   readonly loss: number;
   /** loss minus the loss as it is. */
   readonly difference: number;
@@ -91,7 +91,7 @@ export interface PretrainedMeasurement {
   };
   /** Every text's share of (layer, query head) pairs whose α_s exceeds ε. */
   readonly sinkRates: readonly number[];
-  /** Every text's loss, in nats a token. */
+  /** Every text's loss, in nats per token. */
   readonly losses: readonly number[];
   /** null if not asked for; empty if the model has no massive activation. */
   readonly interventions: readonly Intervention[] | null;

@@ -70,7 +70,7 @@ export class PretrainedMeter {
     gradients.add(layer.attention!.gradients.norm, batch);
   }
 
-  /** @param losses of a batch's texts, in nats a token */
+  /** @param losses of a batch's texts, in nats per token */
   addLosses(losses: readonly number[]): void {
     this.#losses.push(...losses);
   }

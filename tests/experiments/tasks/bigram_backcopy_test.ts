@@ -150,7 +150,7 @@ Deno.test("BigramBackcopy draws by the table", () => {
   }
   assert(compared > 100, `${compared} cells`);
   // Pearson's statistic has the mean `degrees` and the variance twice that; cells below 5 are left out, so the mean is a
-  // little higher, by one a row at the most. Five standard deviations.
+  // little higher, by one per row at the most. Five standard deviations.
   assert(squares < degrees + characters + 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
   assert(squares > degrees - characters - 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
 });

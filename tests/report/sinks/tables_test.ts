@@ -91,7 +91,7 @@ Deno.test("sinkTables() shows INT8 activations where they were measured", () => 
   );
   assertEquals(table?.rows[0]?.map(cellText), [
     "down projections",
-    "static, one scale a tensor",
+    "static, one scale per tensor",
     "2.2500",
     "+0.250",
   ]);
@@ -101,7 +101,7 @@ Deno.test("formatSinkMeasurement() says what was measured, what is violated, and
   const measurement = measure();
   const text = formatSinkMeasurement(measurement);
   assertStringIncludes(text, "r\\u001b[2J, step 7: bigram-backcopy, V-scale none");
-  assertStringIncludes(text, "loss 2.0000 nats a token, 0.500 above the oracle");
+  assertStringIncludes(text, "loss 2.0000 nats per token, 0.500 above the oracle");
   assertStringIncludes(text, "queries 0×");
   assert(!text.includes("violated: "));
   // deno-lint-ignore no-control-regex

@@ -49,7 +49,7 @@ export async function otherSpecializationMatchesTwin(
   const forward = await attentionForwardMatchesTwin(sibling, pinned);
   const backward = await attentionBackwardMatchesTwin(sibling, pinned);
   await sibling.sync();
-  // Forward, query and key-value: one each, or one a head dimension; and two kernels of rows besides, with V-scale's.
+  // Forward, query and key-value: one each, or one per head dimension; and two kernels of rows besides, with V-scale's.
   const [few, many] = [3 + 3, 6 + 3];
   assert(
     sibling.pipelines.size === (gpu.info.software ? many : few),

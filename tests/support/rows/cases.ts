@@ -28,7 +28,7 @@ export interface RmsNormCase {
   readonly epsilon: number | undefined;
 }
 
-/** Draws RMSNorm cases: 64 columns are one a lane, 16 rows a run of gainGradient. */
+/** Draws RMSNorm cases: 64 columns are one per lane, 16 rows per run of gainGradient. */
 export const rmsNormDescription: fc.Arbitrary<RmsNormDescription> = fc.record({
   rows: fc.oneof(
     fc.constantFrom(1, 2, 15, 16, 17, 31, 33, 63, 64, 65, 97),

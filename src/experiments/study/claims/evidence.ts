@@ -84,7 +84,7 @@ export class Evidences {
     this.group = group;
   }
 
-  /** A figure of a variant at the end of training, one a seed. */
+  /** A figure of a variant at the end of training, one per seed. */
   values(variant: VScaleVariant, figure: Figure): number[] {
     return runsOf(this.group, variant).flatMap((record) => {
       const moment = lastMoment(record);

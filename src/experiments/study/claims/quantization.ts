@@ -6,10 +6,10 @@ const STATIC = quantizationLoss("down-projections", "static-tensor");
 
 const DYNAMIC = quantizationLoss("down-projections", "dynamic-token");
 
-/** Rounding that costs less than this, in nats a token, leaves a model alone. */
+/** Rounding that costs less than this, in nats per token, leaves a model alone. */
 const HARMLESS = 0.01;
 
-/** One scale a tensor that is fixed, and one a token. */
+/** One scale per tensor that is fixed, and one per token. */
 export const quantizationRules: readonly ClaimRule[] = [
   {
     id: "int8-static",
@@ -17,7 +17,7 @@ export const quantizationRules: readonly ClaimRule[] = [
       "Static 8-bit activations in front of down projections hurt the baseline more than V-scale",
     paper: "1B: perplexity 22.84 → 32.94 (+0.37 nats) against 22.83 → 25.21 (+0.10)",
     rule:
-      "Reproduced if the baseline's loss rises more by its test and by at least 0.01 nats a token; " +
+      "Reproduced if the baseline's loss rises more by its test and by at least 0.01 nats per token; " +
       "partly if its median rises more.",
     judge(evidences) {
       const { pairs } = evidences.pairs("learned", STATIC, "equal step");
@@ -38,9 +38,9 @@ export const quantizationRules: readonly ClaimRule[] = [
   },
   {
     id: "int8-dynamic",
-    title: "Dynamic 8-bit activations, one scale a token, leave both alone",
+    title: "Dynamic 8-bit activations, one scale per token, leave both alone",
     paper: "leaves both alone",
-    rule: `Reproduced if both medians are within ${HARMLESS} nats a token; partly if one is.`,
+    rule: `Reproduced if both medians are within ${HARMLESS} nats per token; partly if one is.`,
     judge(evidences) {
       const found = (["none", "learned"] as const).map((variant) =>
         evidences.find(`loss increase, ${variant === "none" ? "baseline" : "V-scale"}`, {

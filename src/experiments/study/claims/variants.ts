@@ -36,7 +36,7 @@ const reported = {
 /** A sink counts as kept at this share of the baseline's: the replies report 0.81 and 0.74. */
 const KEPT = 0.7;
 
-/** A loss counts as no worse up to this, in nats a token: what the replies' differences come to. */
+/** A loss counts as no worse up to this, in nats per token: what the replies' differences come to. */
 const LOSS_MARGIN = 0.015;
 
 /**
@@ -117,7 +117,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       title: `${name} does not worsen the validation loss`,
       paper: reported[variant].loss,
       rule:
-        `Reproduced if the loss is less than ${LOSS_MARGIN} nats a token above the baseline's by its ` +
+        `Reproduced if the loss is less than ${LOSS_MARGIN} nats per token above the baseline's by its ` +
         `test at equal step; partly if the median is.`,
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, validationLoss, "equal step");

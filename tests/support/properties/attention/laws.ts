@@ -351,7 +351,7 @@ export async function attentionObeysTheStochasticBound(
   { seed = 744 }: PropertyOptions = {},
 ): Promise<Report> {
   const samples = 1500, length = 8, headDim = 4, variance = 2.25;
-  // One batch entry a sample: the same query, key and value, fresh noise in outputGradient.
+  // One batch entry per sample: the same query, key and value, fresh noise in outputGradient.
   const repeat = (numbers: Float32Array): Numbers => ({
     data: Float32Array.from(
       { length: samples * numbers.length },
