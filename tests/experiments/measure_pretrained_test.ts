@@ -82,7 +82,7 @@ onEachRuntime("measurePretrained() agrees with the twin's measurements: qwen3", 
   assertEquals(pretrained.losses.length, 2 * BATCH);
   const mean = pretrained.losses.reduce((sum, loss) => sum + loss, 0) / pretrained.losses.length;
   close("mean of the texts' losses", mean, wanted.loss);
-});
+}, { permissions: ["read"] });
 
 onEachRuntime("measurePretrained() refuses texts that are not the model's", async (gpu) => {
   using source = await openWeights(familyFolder("qwen3"));
@@ -97,4 +97,4 @@ onEachRuntime("measurePretrained() refuses texts that are not the model's", asyn
     RangeError,
     "batches is 0, wanted an integer of at least 1",
   );
-}, { runtimes: ["deno"] });
+}, { runtimes: ["deno"], permissions: ["read"] });

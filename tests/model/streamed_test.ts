@@ -74,6 +74,7 @@ for (const name of FAMILIES) {
       assert(worst > 1e-9, "what was found is what was wanted");
       console.log(`    at most ${worst.toExponential(1)} of the length`);
     },
+    { permissions: ["read"] },
   );
 }
 
@@ -82,7 +83,7 @@ onEachRuntime(
   async (gpu) => {
     await compare(portableGpu(gpu), "qwen3");
   },
-  { runtimes: ["deno"] },
+  { runtimes: ["deno"], permissions: ["read"] },
 );
 
 onEachRuntime(
@@ -107,7 +108,7 @@ onEachRuntime(
     model.dispose();
     assertEquals(gpu.memory, before);
   },
-  { runtimes: ["deno"] },
+  { runtimes: ["deno"], permissions: ["read"] },
 );
 
 onEachRuntime("StreamedLlama lets a layer's output be changed on the way", async (gpu) => {
@@ -131,7 +132,7 @@ onEachRuntime("StreamedLlama lets a layer's output be changed on the way", async
     loss === plain.tokenLosses[i] ? [] : [i]
   );
   assertEquals(differing, [CONTEXT + 3, CONTEXT + 4, CONTEXT + 5]);
-}, { runtimes: ["deno"] });
+}, { runtimes: ["deno"], permissions: ["read"] });
 
 onEachRuntime("StreamedLlama refuses what it cannot compute", async (gpu) => {
   using source = await openWeights(familyFolder("mistral"));
@@ -157,4 +158,4 @@ onEachRuntime("StreamedLlama refuses what it cannot compute", async (gpu) => {
     RangeError,
     "targets[2] is 39, wanted at most 38",
   );
-}, { runtimes: ["deno"] });
+}, { runtimes: ["deno"], permissions: ["read"] });

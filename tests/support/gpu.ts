@@ -2,6 +2,7 @@
  * The GPUs that the tests run on: every file opens each runtime once, when its first test needs it.
  */
 import { Gpu, openGpu, type Runtime } from "../../mod.ts";
+import { missingFlags, type TestPermission } from "./permitted.ts";
 import { describeReport, type Report } from "./report.ts";
 
 const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
@@ -12,9 +13,14 @@ const mayAsk = Deno.permissions.querySync({ name: "env", variable }).state === "
 const wanted = (mayAsk && Deno.env.get(variable)?.split(",")) || ["deno", "dawn"];
 
 /** Why tests of a runtime are ignored; undefined where they run. */
-function leftOut(runtime: Runtime): string | undefined {
+function leftOut(
+  runtime: Runtime,
+  permissions: readonly TestPermission[] = [],
+): string | undefined {
   if (!wanted.includes(runtime)) return `not in ${variable}`;
-  return runtime === "dawn" && !ffi ? "needs --allow-ffi" : undefined;
+  const flags = missingFlags(permissions);
+  if (runtime === "dawn" && !ffi) flags.push("--allow-ffi");
+  return flags.length === 0 ? undefined : `needs ${flags.join(" ")}`;
 }
 
 const opened = new Map<Runtime, Promise<Gpu>>();
@@ -45,15 +51,18 @@ export function testGpu(runtime: Runtime): Promise<Gpu> {
  *
  * @param name the test's name; the runtime is added
  * @param run the test
- * @param options `runtimes` to register for; both by default
+ * @param options `runtimes` to register for; both by default. `permissions`: what the test needs beside the GPU
  */
 export function onEachRuntime(
   name: string,
   run: (gpu: Gpu) => Promise<Report | void>,
-  { runtimes = ["deno", "dawn"] }: { readonly runtimes?: readonly Runtime[] } = {},
+  { runtimes = ["deno", "dawn"], permissions }: {
+    readonly runtimes?: readonly Runtime[];
+    readonly permissions?: readonly TestPermission[];
+  } = {},
 ): void {
   for (const runtime of runtimes) {
-    const reason = leftOut(runtime);
+    const reason = leftOut(runtime, permissions);
     Deno.test({
       name: `${name} [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
       ignore: reason !== undefined,

@@ -102,4 +102,4 @@ onEachRuntime("streamedMemory() counts what is allocated", async (gpu) => {
     using _ = new StreamedLlama(gpu, { source, batch, context });
     assertEquals(model, gpu.memory.bytes - before);
   }
-}, { runtimes: ["deno"] });
+}, { runtimes: ["deno"], permissions: ["read"] });

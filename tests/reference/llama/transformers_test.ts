@@ -2,6 +2,7 @@
 import { openWeights } from "../../../src/model/pretrained/weights.ts";
 import { llamaGradients } from "../../../src/reference/llama.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
 import {
   BATCH,
   CONTEXT,
@@ -12,6 +13,8 @@ import {
   traceEntries,
 } from "../../support/pretrained/families.ts";
 
+const test = testWith("read");
+
 /**
  * Both compute in float64, but transformers takes RoPE's frequencies and angles in float32: at up to 5 radians an error of
  * 3e-7 in the angle. What is stored is float32, rounded by 6e-8. Measured: at most 3e-7.
@@ -19,7 +22,7 @@ import {
 const TOLERANCE = 1e-6;
 
 for (const name of FAMILIES) {
-  Deno.test(`llamaGradients() agrees with transformers in every state and gradient: ${name}`, async () => {
+  test(`llamaGradients() agrees with transformers in every state and gradient: ${name}`, async () => {
     using weights = await openWeights(familyFolder(name));
     const { config } = weights.architecture;
     const parameters = new Map<string, Float64Array>();
