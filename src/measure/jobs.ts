@@ -4,7 +4,7 @@ import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";
 import type { GridName, PassName, Shape } from "./workloads/operator.ts";
 import { type OperatorName, operatorPasses } from "./workloads/operators.ts";
-import { shapeNamed, shapesOf } from "./workloads/shapes.ts";
+import { shapeNamed, shapeOfLengths, shapesOf } from "./workloads/shapes.ts";
 import {
   namedVariantsOf,
   numberFormatOf,
@@ -32,7 +32,10 @@ export interface Job {
 export interface JobSelection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
-  /** A grid's name, or names of shapes; a kernel that lacks one of these names is measured on the others. */
+  /**
+   * A grid's name, or shapes by name or by their lengths; an operator that lacks one of them is measured
+   * on the others.
+   */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
@@ -118,7 +121,9 @@ function shapesFor(
   if (typeof shapes === "string") return shapesOf(kernel, { grid: shapes, software });
   const known = [true, false]
     .flatMap((software) => shapesOf(kernel, { grid: "full", software })).map(({ name }) => name);
-  return shapes.filter((name) => known.includes(name)).map((name) => shapeNamed(kernel, name));
+  return shapes.flatMap((name) =>
+    known.includes(name) ? [shapeNamed(kernel, name)] : shapeOfLengths(kernel, name) ?? []
+  );
 }
 
 /**

@@ -36,12 +36,14 @@ export function formatRun(
 ): string {
   const { runtime, timerText } = { runtime: file.runtime, timerText: describeTimer(file) };
   const head = `${adapterName(file)}, ${runtime.name} ${runtime.version ?? ""}${timerText}`;
-  const ceilings = formatTerminalTable(ceilingTable(file), { color });
+  const ceilings = Object.keys(file.ceilings).length === 0
+    ? ""
+    : `${formatTerminalTable(ceilingTable(file), { color })}\n`;
   const measurements = wide
     ? formatTerminalTable(measurementTable(file), { color })
     : formatCompactRows(file, { color });
   const warnings = (file.warnings ?? []).map((warning) => `warning: ${escapeTerminal(warning)}\n`);
-  return `${escapeTerminal(head)}\n\n${ceilings}\n${measurements}${warnings.join("")}`;
+  return `${escapeTerminal(head)}\n\n${ceilings}${measurements}${warnings.join("")}`;
 }
 
 function describeTimer({ measurements }: ResultFile): string {

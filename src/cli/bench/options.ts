@@ -6,7 +6,12 @@ import {
   operatorNames,
   operatorPasses,
 } from "../../measure/workloads/operators.ts";
-import { gridNames, shapeNamesOf } from "../../measure/workloads/shapes.ts";
+import {
+  gridNames,
+  shapeNamesOf,
+  shapeOfLengths,
+  shapesOf,
+} from "../../measure/workloads/shapes.ts";
 import {
   namedVariantsOf,
   type NumberFormat,
@@ -40,7 +45,7 @@ import {
 export interface Selection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
-  /** A grid's name, or shapes by name. */
+  /** A grid's name, or shapes by name or by their lengths. */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly NumberFormat[];
   readonly caches: readonly CacheState[];
@@ -83,6 +88,11 @@ const options = {
     placeholder: "GRID",
     description:
       "quick, default or full, or names of shapes; software adapters get smaller ones (default default)",
+  },
+  shape: {
+    type: "value",
+    placeholder: "LENGTHS",
+    description: "One shape by its lengths: B1,H8,T1024,D64 or rows512,d2048 or M512,N512,K512",
   },
   dtypes: {
     type: "value",
@@ -180,6 +190,10 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
       throw new UsageError(`--${given} with --resume: the file says what is left to measure`);
     }
   }
+  if (values.shape !== undefined && values.shapes !== undefined) {
+    throw new UsageError("--shape and --shapes are both given, wanted one of them");
+  }
+  if (values.shape !== undefined) checkLengths(values.shape);
   const { label } = values;
   // deno-lint-ignore no-control-regex
   if (label !== undefined && (label.length > 300 || /[\u0000-\u001f\u007f-\u009f]/.test(label))) {
@@ -189,7 +203,7 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
     selection: checkSelection({
       kernels: listOf("kernels", values.kernels),
       passes: listOf("passes", values.passes),
-      shapes: values.shapes === undefined ? undefined : listOf("shapes", values.shapes),
+      shapes: values.shape ? [values.shape] : listOf("shapes", values.shapes),
       dtypes: listOf("dtypes", values.dtypes),
       caches: listOf("cache", values.cache),
       variants: listOf("variants", values.variants),
@@ -227,6 +241,19 @@ export function selectionOf(settings: ResultSettings, budget: number | undefined
     seed: settings.seed,
     budget: budget ?? stored.budget,
   });
+}
+
+function checkLengths(text: string): void {
+  if (operatorNames.some((kernel) => shapeOfLengths(kernel, text) !== undefined)) return;
+  const lengths = operatorNames.map((kernel) =>
+    `${kernel} ${Object.keys(shapesOf(kernel, { software: false })[0]!.dimensions).join(" ")}`
+  );
+  throw new UsageError(
+    `--shape is ${
+      JSON.stringify(text.slice(0, 100))
+    }, wanted the lengths of an operator, each at ` +
+      `least 1, as in B1,H8,T1024,D64: ${lengths.join("; ")}`,
+  );
 }
 
 // The fields come from a command line or from a file, so nothing is known of their types.
@@ -274,8 +301,12 @@ function shapeSelection(given: unknown, chosen: readonly OperatorName[]): GridNa
     if (names.length === 1) return grid;
     throw new UsageError(`--shapes mixes the grid ${grid} with other names`);
   }
-  const known = [...new Set(chosen.flatMap(shapeNamesOf))];
-  return names.map((name) => oneOf("shapes", { given: name, known }));
+  const known = [...gridNames, ...new Set(chosen.flatMap(shapeNamesOf))];
+  return names.map((name) =>
+    chosen.some((kernel) => shapeOfLengths(kernel, String(name)) !== undefined)
+      ? String(name)
+      : oneOf("shapes", { given: name, known })
+  );
 }
 
 /** What of the kernels is selected. */

@@ -72,6 +72,43 @@ export function shapeNamed(kernel: OperatorName, name: string): Shape {
   throw new RangeError(name);
 }
 
+/**
+ * The shape of these lengths, any the operator has names for: `B1 H8 T1024 D64`, `rows=512 d=2048`.
+ * `H` stands for query heads and key and value heads alike; B is 1, and a matrix is not transposed,
+ * where nothing is said.
+ *
+ * @param kernel the operator's name
+ * @param text lengths by name, parted by commas or spaces
+ * @returns undefined if these are not the lengths of this operator
+ */
+export function shapeOfLengths(kernel: OperatorName, text: string): Shape | undefined {
+  const given = new Map<string, number>();
+  for (const part of text.split(/[\s,]+/)) {
+    const [, name, length] = /^([A-Za-z]+?)=?(\d{1,9})$/.exec(part) ?? [];
+    if (name === undefined || given.has(name)) return undefined;
+    given.set(name, Number(length));
+  }
+  const known = operatorNamed(kernel).shapes(false).map(({ dimensions }) =>
+    Object.keys(dimensions)
+  );
+  const names = [...new Set(known.flat())];
+  const required = names.filter((name) => known.every((each) => each.includes(name)));
+  const heads = given.get("H");
+  const dimensions: Record<string, number> = {};
+  for (const name of names) {
+    const alike = name === "Hq" || name === "Hkv" ? heads : name === "B" ? 1 : undefined;
+    const length = given.get(name) ?? alike;
+    if (length !== undefined) dimensions[name] = length;
+  }
+  const fits = required.every((name) => dimensions[name]! >= 1) &&
+    [...given.keys()].every((name) =>
+      names.includes(name) || (name === "H" && names.includes("Hkv"))
+    );
+  if (!fits) return undefined;
+  const name = Object.entries(dimensions).map(([name, length]) => `${name}=${length}`).join(" ");
+  return { name, dimensions };
+}
+
 function withoutGrid({ name, dimensions }: GridShape): Shape {
   return { name, dimensions };
 }

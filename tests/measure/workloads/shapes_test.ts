@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "../../support/assert/assert.
 import { modelShapes } from "../../../src/measure/workloads/models.ts";
 import type { GridName, Shape } from "../../../src/measure/workloads/operator.ts";
 import { type OperatorName, operatorNames } from "../../../src/measure/workloads/operators.ts";
-import { shapeNamed, shapesOf } from "../../../src/measure/workloads/shapes.ts";
+import { shapeNamed, shapeOfLengths, shapesOf } from "../../../src/measure/workloads/shapes.ts";
 
 const grids: readonly GridName[] = ["quick", "default", "full"];
 
@@ -84,4 +84,30 @@ Deno.test("shapesOf() and shapeNamed() throw for unknown names, listing the know
     'grid is "huge", wanted one of quick, default, full',
   );
   assertThrows(() => shapeNamed("attention", "llama-9"), RangeError, "llama-3.2-1b");
+});
+
+Deno.test("shapeOfLengths() finds every known shape by its lengths, and takes H for all heads", () => {
+  for (const kernel of operatorNames) {
+    for (const { dimensions } of shapesOf(kernel, { grid: "full", software: false })) {
+      const text = Object.entries(dimensions).map(([name, length]) => `${name}${length}`).join();
+      assertEquals(shapeOfLengths(kernel, text)?.dimensions, dimensions, text);
+    }
+  }
+  assertEquals(shapeOfLengths("attention", "H8,T1024,D64"), {
+    name: "B=1 Hq=8 Hkv=8 T=1024 D=64",
+    dimensions: { B: 1, Hq: 8, Hkv: 8, T: 1024, D: 64 },
+  });
+  assertEquals(shapeOfLengths("attention", "Hq8 Hkv2 T=9 D4")?.dimensions.Hkv, 2);
+  // The name leads to the same shape again, as in a run that goes on.
+  const shape = shapeOfLengths("matmul", "M3,N4,K5,transposeRight1")!;
+  assertEquals(shapeOfLengths("matmul", shape.name), shape);
+});
+
+Deno.test("shapeOfLengths() knows the lengths of its own operator only", () => {
+  const wrong = ["", "T1024", "B1,H8,T1024,D64,x3", "B1,H8,T0,D64", "H8,H8,T9,D4", "B-1,H1,T1,D4"];
+  for (const text of [...wrong, "rows512,d64", "quick", "llama-3.2-1b"]) {
+    assertEquals(shapeOfLengths("attention", text), undefined, text);
+  }
+  assertEquals(shapeOfLengths("rms-norm", "rows512,d64")?.dimensions, { rows: 512, d: 64 });
+  assertEquals(shapeOfLengths("rms-norm", "B1,H8,T1024,D64"), undefined);
 });
