@@ -1,4 +1,4 @@
-/** Permissions asked for before acting, so that what is missing is named at once. */
+/** Asks for permissions before acting, and names all missing ones at once. */
 
 /** One permission that a step needs. */
 export interface PermissionNeed {
@@ -72,7 +72,7 @@ export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
 }
 
 /**
- * Asks the user on the terminal for permissions that are not granted yet. Elsewhere nobody is there to ask.
+ * Asks the user for missing permissions, if there is a terminal.
  *
  * @param needs the permissions
  * @param options.action what they are for, for the message

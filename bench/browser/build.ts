@@ -102,7 +102,7 @@ async function bundle(folder: string): Promise<void> {
   if (!success) throw new Error(`page: the bundler failed: ${new TextDecoder().decode(stderr)}`);
 }
 
-// Comments of kernels are for those who read them here. Lines stay where they are, so that messages name the right one.
+// Drops the kernels' comments. Line numbers stay the same, so that messages name the right line.
 async function shortenKernels(folder: string): Promise<void> {
   const literals = new Map<string, string>();
   const kernels = new URL("kernels/", root);

@@ -54,7 +54,7 @@ if (import.meta.main) {
   }
   await buildPage();
   try {
-    // Browsers take WebGPU to localhost without a certificate; nobody else is served.
+    // Browsers allow WebGPU on localhost without a certificate; other machines are not served.
     Deno.serve({
       hostname: "127.0.0.1",
       port,

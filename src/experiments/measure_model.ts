@@ -9,18 +9,18 @@ import { TheoryMeter } from "../sinks/theory.ts";
 import { checkLayerStates } from "../sinks/trace_check.ts";
 import type { Split, Task } from "./tasks/task.ts";
 
-/** On which batches, of the model's batch size, something is measured. */
+/** Which batches, of the model's batch size, to measure on. */
 export interface MeasuredBatches {
   readonly task: Task;
   /** Default: validation. */
   readonly split?: Split;
-  /** The first one, from 0 on. Default 0. */
+  /** The first batch, counted from 0. Default 0. */
   readonly firstBatch?: number;
-  /** How many. Default 4. */
+  /** The number of batches. Default 4. */
   readonly batches?: number;
 }
 
-/** On what {@linkcode measureModel} measures, and what. */
+/** What {@linkcode measureModel} measures, and on which batches. */
 export interface MeasureModelOptions extends MeasuredBatches {
   /** What differs from the default settings. */
   readonly settings?: Partial<SinkSettings> | undefined;

@@ -9,7 +9,7 @@ import { TheoryMeter } from "../sinks/theory.ts";
 import { readLayer } from "./measure_model.ts";
 import type { Task } from "./tasks/task.ts";
 
-/** On what {@linkcode measurePretrained} measures, and what. */
+/** What {@linkcode measurePretrained} measures, and on which texts. */
 export interface MeasurePretrainedOptions {
   /** The texts, of the model's context and vocabulary. */
   readonly task: Task;

@@ -16,7 +16,7 @@ import type {
 } from "../sinks/measurement.ts";
 import type { MeasuredBatches } from "./measure_model.ts";
 
-/** On what {@linkcode measureQuantization} measures. */
+/** What {@linkcode measureQuantization} measures on. */
 export interface MeasureQuantizationOptions extends MeasuredBatches {
   /** How many batches after those the static scales come from. Default 4. */
   readonly calibrationBatches?: number;

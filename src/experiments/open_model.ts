@@ -1,4 +1,4 @@
-/** From a folder on disk to a trained model and the task that it is measured on. */
+/** Opens a trained model from a folder, with the task to measure it on. */
 import { basename, dirname, join, resolve } from "node:path";
 import { readModel, type StoredModel } from "../model/checkpoint.ts";
 import { checkModelFolder } from "../model/pretrained/weights/files.ts";
@@ -9,20 +9,20 @@ import type { RunSettings, TaskSettings } from "./run/settings.ts";
 import { openTask } from "./run/task.ts";
 import type { Task } from "./tasks/task.ts";
 
-/** A model, ready to be put on a GPU. */
+/** A model, ready to upload to a GPU. */
 export interface OpenedModel {
   readonly model: StoredModel;
   readonly task: Task;
   readonly source: MeasurementSource;
   /** Sequences in a batch, as the run trained with; undefined for a checkpoint alone. */
   readonly batch: number | undefined;
-  /** How many sequences it was trained on, after which the next step's come; 0 for a checkpoint alone. */
+  /** How many sequences the run has trained on; the next step takes those after them. 0 for a checkpoint alone. */
   readonly trainedSequences: number;
-  /** What was passed over, one line each. */
+  /** Skipped parts of the text, one line each. */
   readonly notes: readonly string[];
 }
 
-/** What {@linkcode openModel} may be told beside the folder. */
+/** Options of {@linkcode openModel}. */
 export interface OpenModelOptions {
   /** Which checkpoint of a run; the newest by default. */
   readonly step?: number | undefined;
@@ -32,7 +32,7 @@ export interface OpenModelOptions {
   readonly context?: number | undefined;
 }
 
-/** Tokens in a sequence where nothing says how many: what a model allows is a limit and no wish. */
+/** Default tokens in a sequence: the model's own context is only a limit. */
 export const DEFAULT_CONTEXT = 1024;
 
 /**
@@ -43,7 +43,7 @@ export const DEFAULT_CONTEXT = 1024;
  * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run; or for a context that the
  * model was not made for, or that is not the run's
  * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is no number
- * @throws {CorpusError} if the text cannot be read or does not do
+ * @throws {CorpusError} if the text cannot be read or used
  */
 export async function openModel(
   folder: string,
@@ -104,7 +104,7 @@ async function isCheckpoint(folder: string): Promise<boolean> {
     try {
       return (await Deno.stat(join(folder, name))).isFile;
     } catch {
-      return false; // Whoever reads it next says why.
+      return false; // The next reader of the file reports the reason.
     }
   };
   return !(await isFile("settings.json")) &&

@@ -1,4 +1,4 @@
-/** From a pretrained model's name or folder, and text, to its weights and the texts that it is measured on. */
+/** Opens a pretrained model by name or folder, and cuts the texts to measure it on. */
 import { basename, join, resolve } from "node:path";
 import { CheckpointError } from "../model/checkpoint/error.ts";
 import { fetchModel, isHubName } from "../model/pretrained/hub.ts";
@@ -9,7 +9,7 @@ import { readDocuments } from "./tasks/documents.ts";
 import { CorpusError } from "./tasks/text_corpus.ts";
 import { type BeginPolicy, type DocumentPolicy, TokenTexts } from "./tasks/token_texts.ts";
 
-/** A pretrained model, ready to be put on a GPU layer by layer, and texts. */
+/** A pretrained model, ready to upload to a GPU layer by layer, and its texts. */
 export interface OpenedPretrained extends Disposable {
   readonly weights: WeightSource;
   readonly tokenizer: Tokenizer;
@@ -19,7 +19,7 @@ export interface OpenedPretrained extends Disposable {
   readonly notes: readonly string[];
 }
 
-/** What {@linkcode openPretrained} is told. */
+/** Options of {@linkcode openPretrained}. */
 export interface OpenPretrainedOptions {
   /** A file or folder of text. */
   readonly corpus: string | undefined;
@@ -35,9 +35,9 @@ export interface OpenPretrainedOptions {
   readonly onProgress?: ((done: number, total: number, text: string) => void) | undefined;
 }
 
-/** Tokens in a text where nobody says. */
+/** Default number of tokens in a text. */
 const CONTEXT = 256;
-/** Texts where nobody says. */
+/** Default number of texts. */
 const TEXTS = 20;
 
 /**
@@ -76,7 +76,7 @@ async function exists(path: string): Promise<boolean> {
  * hub if no folder has that name
  * @param options the text, and how it is cut
  * @throws {CheckpointError} if the model cannot be fetched, is not whole or not computed, or its tokenizer is none
- * @throws {CorpusError} if the text cannot be read or does not do
+ * @throws {CorpusError} if the text cannot be read or used
  * @throws {RangeError} for a context that the model was not made for
  */
 export async function openPretrained(

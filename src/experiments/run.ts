@@ -1,4 +1,4 @@
-/** One run: begun, gone on with, measured, saved. What `deno task train` and every arm of the study do. */
+/** Starts or resumes one training run, measures it and saves it, for `deno task train` and the study's arms. */
 import { Gpu } from "../gpu/gpu.ts";
 import { openGpu, type OpenGpuOptions } from "../ops/open_gpu.ts";
 import { MetricsWriter } from "./run/metrics.ts";
@@ -16,22 +16,22 @@ import { CorpusError } from "./tasks/text_corpus.ts";
 export interface RunOptions {
   /** The run's folder. */
   readonly folder: string;
-  /** What is trained; may be left out where a run is gone on with. */
+  /** What to train; optional if a run is resumed. */
   readonly settings?: RunSettings | undefined;
   /**
-   * Whether to go on with the run in the folder: `never`, the folder must be new; `must`, there must be
-   * one; `if-there`, so or so. Default `never`.
+   * Whether to resume the run in the folder: `never` wants a new folder; `must` wants a run in it;
+   * `if-there` takes both. Default `never`.
    */
   readonly resume?: "never" | "must" | "if-there";
-  /** Where the text of a run that is gone on with lies now. Default: where it lay when the run began. */
+  /** Where the text of a resumed run is now. Default: where it was when the run began. */
   readonly corpus?: string | undefined;
-  /** Which adapter to open; or one that is open, which stays so. */
+  /** Which adapter to open, or an open one, which stays open. */
   readonly gpu?: Gpu | OpenGpuOptions | undefined;
 }
 
 /**
- * Does a run, or the rest of it. A run that was stopped, in whatever way, and gone on with on the same
- * adapter has the same numbers, bit for bit, as one that was not.
+ * Trains a run, or the rest of one. If a run is stopped in any way and resumed on the same adapter, its
+ * numbers are bit for bit those of an uninterrupted run.
  *
  * @param options the folder, the settings, the adapter
  * @param hooks for progress, and to stop it
@@ -39,7 +39,7 @@ export interface RunOptions {
  * @throws {RangeError} for settings that no run can have; nothing has then been written, as with the next three
  * @throws {RunError} if the folder does not fit, or another process trains in it; NonFiniteError if a number
  * is no longer finite
- * @throws {CorpusError} if the user's text does not do
+ * @throws {CorpusError} if the user's text cannot be used
  * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
  * @throws {GpuError} if the GPU fails
  */
@@ -67,7 +67,7 @@ interface Invocation {
   readonly hooks: RunHooks;
 }
 
-/** The task, of the text where it lies now. */
+/** The task, from the text's present place. */
 async function openText(
   settings: RunSettings,
   { corpus, goesOn }: { readonly corpus: string | undefined; readonly goesOn: boolean },
@@ -123,7 +123,7 @@ async function train(
   const gpu = opening ?? options.gpu as Gpu;
   if (state !== undefined) restoreVariants(gpu, state, hooks.onNote);
   using trainer = new Trainer(gpu, { settings, task, from: checkpoint });
-  await gpu.sync(); // What does not fit into the GPU's memory shows before anything is written.
+  await gpu.sync(); // Too large a model for the GPU's memory fails here, before anything is written.
   using fresh = origin instanceof RunFolder
     ? undefined
     : await RunFolder.create(options.folder, settings);

@@ -10,7 +10,7 @@ import type { Measurement, ResultFile } from "./result_file.ts";
 import { batchJobs, isOf } from "./jobs.ts";
 import type { StoppingRule } from "./sampling/stopping.ts";
 
-/** Where a run stands. */
+/** A run's progress. */
 export interface RunProgress {
   readonly done: number;
   readonly total: number;

@@ -1,6 +1,6 @@
 /**
- * What is measured of attention sinks and gradient sinks in one model on some batches: the form of
- * `deno task sinks --json`'s output, which the study and the pictures read.
+ * The measurements of attention sinks and gradient sinks in one model on some batches. `deno task sinks
+ * --json` prints them in this form; the study and the pictures read it.
  *
  * Units and reductions, unless a field says otherwise:
  * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
@@ -16,8 +16,8 @@
  *   Compress ≤ ‖γ‖∞/rms, belongs to one token's ‖h‖, and a median bears the few tokens whose gradient
  *   nearly vanishes, by which the ratio divides.
  * - Activation norms are means over sequences; attention statistics too.
- * - null means that there is nothing to tell: a layer without attention, a ratio to zero, a task without
- *   triggers. There is no NaN or Infinity in a measurement; whoever measures throws instead.
+ * - null means that there is no value: a layer without attention, a ratio to zero, a task without
+ *   triggers. A measurement holds no NaN and no infinity: the measuring functions throw instead.
  *
  * Sources: Chen, Lin, Yao, arXiv 2603.17771 (R_GS, paths, Bloat, Compress, Change); Gu et al., arXiv
  * 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
@@ -28,7 +28,7 @@ import type { PretrainedMeasurement } from "./pretrained/measurement.ts";
 /** The version of the form; another number means other fields. */
 export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
 
-/** Which positions and thresholds the measurements use. */
+/** The positions and thresholds of the measurements. */
 export interface SinkSettings {
   /** s, the position looked at as a sink. */
   readonly position: number;
@@ -54,7 +54,7 @@ export const DEFAULT_SINK_SETTINGS: SinkSettings = {
   early: [1, 15],
 };
 
-/** Something at position s against its mean over other positions. */
+/** A quantity at position s against its mean over other positions. */
 export interface SinkComparison {
   /** At position s. */
   readonly sink: number;

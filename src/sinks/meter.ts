@@ -34,9 +34,9 @@ export interface SinkMeterOptions {
   readonly settings?: Partial<SinkSettings> | undefined;
 }
 
-/** What belongs to a batch beside its trace. */
+/** A batch's data beside its trace. */
 export interface TracedBatchOptions {
-  /** Queries with no reason to look anywhere, [B, T], 1 for those: a task's `idleQueries`. */
+  /** 1 for queries with no reason to attend to a certain token, [B, T]: a task's `idleQueries`. */
   readonly idle?: Uint8Array | undefined;
   /** In nats per token. */
   readonly loss?: number | undefined;
@@ -62,7 +62,7 @@ class SequenceMean {
 }
 
 /**
- * Adds up traces of one model over batches, and says what they show. Everything happens on the CPU in float64; a batch of
+ * Adds up traces of one model over batches, and measures them. Everything happens on the CPU in float64; a batch of
  * 32 × 64 tokens with 3 layers of 64 takes about 50 ms.
  *
  * @example
@@ -126,7 +126,7 @@ export class SinkMeter {
   }
 
   /**
-   * Takes a batch in.
+   * Adds a batch.
    *
    * @param trace states and gradients of the batch's mean loss, on the CPU
    * @param options which queries are idle, and the losses
@@ -144,7 +144,7 @@ export class SinkMeter {
   }
 
   /**
-   * Takes one layer of a batch in, for models whose traces are too large to be held at once. After all layers, in any order,
+   * Adds one layer of a batch, for models whose traces are too large to be held at once. After all layers, in any order,
    * {@linkcode addBatch} ends the batch.
    *
    * @param index of the layer
@@ -196,7 +196,7 @@ export class SinkMeter {
   }
 
   /**
-   * What all batches so far show.
+   * The measurement over all batches so far.
    *
    * @param source where the model comes from
    * @throws {RangeError} if no batch was added

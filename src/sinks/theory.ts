@@ -1,4 +1,4 @@
-/** The theory in the loop: identities and bounds on the trace of a real batch, with what is left of them as numbers. */
+/** Checks the theory's identities and bounds on the trace of a real batch, and measures their slack. */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { SlackDistribution, TheoryMeasurement } from "./measurement.ts";
@@ -65,7 +65,7 @@ export class TheoryMeter {
   }
 
   /**
-   * Takes one layer in.
+   * Adds one layer.
    *
    * @param layer which
    * @param states of the batch, as a {@linkcode SinkMeter} would take them

@@ -1,4 +1,4 @@
-/** The bootstrap over independent items, such as texts: how often each is drawn, resample by resample. */
+/** Bootstrap intervals over independent items, such as texts. */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 /** Resamples for a 95 % interval: its ends then move by about 3 % of its width. */

@@ -1,4 +1,4 @@
-/** Tests of whether two lists of samples differ, and what many tests at once are worth. */
+/** Tests whether two lists of samples differ, and corrects p-values of many tests. */
 import { wilcoxonRankSum } from "simple-statistics";
 
 /** What {@linkcode mannWhitney} finds. */

@@ -1,5 +1,5 @@
 /**
- * What a list of samples says: its median with an interval, and what is suspicious about it.
+ * Summarizes a list of samples: its median with an interval, outliers and several modes.
  *
  * "No data" is `undefined` throughout, never NaN. Everything is a function of the samples and a
  * seed alone, so equal files give equal reports.
@@ -131,7 +131,7 @@ export function percentiles(values: ArrayLike<number>, confidence: number): Inte
 }
 
 /**
- * Refuses what is no probability.
+ * Refuses a number that is not a probability.
  *
  * @param confidence what was asked for
  * @throws {RangeError} if it is not between 0 and 1
@@ -159,7 +159,7 @@ export function outlierCount(samples: readonly number[]): number {
 }
 
 /**
- * Everything at once.
+ * Computes all of a {@linkcode Summary}.
  *
  * @param samples positive numbers in the order of measuring
  * @param options confidence and seed of the interval

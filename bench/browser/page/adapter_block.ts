@@ -1,10 +1,10 @@
-/** What the browser says of its GPU, as text that can be pasted into an issue. */
+/** Describes the browser's GPU as text to paste into an issue. */
 import type { OpenedAdapter } from "../../../src/measure/child/session.ts";
 import type { ResultHost, ResultRuntime } from "../../../src/measure/result_file.ts";
 import { formatDuration } from "../../../src/report/format.ts";
 import { escapeTerminal } from "../../../src/escape.ts";
 
-/** The limits that WebGPU grants to everybody, as far as more is asked for here. */
+/** WebGPU's default limits, of those that this project asks more of. */
 const usualLimits: Readonly<Record<string, number>> = {
   maxBufferSize: 268_435_456,
   maxStorageBufferBindingSize: 134_217_728,
@@ -42,7 +42,7 @@ export function describeBrowser(): ResultRuntime {
   };
 }
 
-/** The machine around it, as far as browsers tell. */
+/** The machine that the browser runs on, as far as it tells. */
 export function describeBrowserHost(): ResultHost {
   const os = agentData()?.platform || navigator.platform;
   return {

@@ -1,4 +1,4 @@
-/** Small things that every part of the page does. */
+/** Helpers that every part of the page uses. */
 
 /**
  * An element of the page.
@@ -37,7 +37,7 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
 }
 
 /**
- * Tells those who listen, and those who look: a line that screen readers speak.
+ * Shows a line that screen readers speak as well.
  *
  * @param text one sentence
  * @param trouble whether something went wrong

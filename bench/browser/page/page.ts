@@ -51,7 +51,7 @@ function explainMissing(reason: string): void {
   byId("insecure", HTMLParagraphElement).hidden = isSecureContext;
   byId("gpu", HTMLElement).hidden = true;
   byId("selection-fields", HTMLFieldSetElement).disabled = true;
-  announce("This browser offers no usable GPU; result files can be compared all the same", {
+  announce("This browser offers no usable GPU; you can still compare result files", {
     trouble: true,
   });
 }
@@ -59,7 +59,7 @@ function explainMissing(reason: string): void {
 async function showAdapter(theory: TheoryPanel): Promise<void> {
   if (!("gpu" in navigator) || navigator.gpu === undefined) {
     theory.start({ gpu: false });
-    return explainMissing("The browser does not know WebGPU (there is no navigator.gpu).");
+    return explainMissing("This browser does not support WebGPU (navigator.gpu is missing).");
   }
   try {
     const opened = await lookAtAdapter();

@@ -55,7 +55,7 @@ function roofline(file: ResultFile) {
   const text = (id: string) => ({
     id,
     title: "Roofline: throughput over arithmetic intensity, both logarithmic",
-    description: "The line is what this adapter can do at best, rising with its copy bandwidth " +
+    description: "The line is the best that this adapter reaches, rising with its copy bandwidth " +
       "and level at its arithmetic peak; each sign is one measurement. The figures are in the table.",
   });
   const draw = (width: number, id: string) =>

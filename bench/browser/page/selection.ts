@@ -45,7 +45,7 @@ export interface ReadSelection {
 /**
  * Reads a selection from an address; what makes no sense is told and left at the usual.
  *
- * @param parameters of the address, which anybody may have written
+ * @param parameters of the address, from an untrusted source
  */
 export function readSelection(parameters: URLSearchParams): ReadSelection {
   const problems: string[] = [];

@@ -3,7 +3,7 @@
 #
 #   bash bench/fleet/slurm/submit.sh a100:4,h100:2 [OPTIONS of deno task bench]
 #
-# The types are those of `sinfo --format=%G`; the number of nodes is 1 where none is given.
+# The types are those of `sinfo --format=%G`; the number of nodes is 1 by default.
 set -euo pipefail
 
 types="${1:?wanted the types of GPU, such as a100:4,h100:2}"

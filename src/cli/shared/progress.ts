@@ -12,7 +12,7 @@ export interface ProgressOutput {
   readonly now: () => number;
 }
 
-/** Where a run stands. */
+/** A run's progress. */
 export interface ProgressState {
   readonly done: number;
   readonly total: number;

@@ -72,7 +72,7 @@ function refuseRunOptions({ given, step, split }: SinksRequest): void {
  * @throws {UsageError} for options that do not fit the model
  * @throws {RangeError} if it does not fit into memory
  * @throws {CheckpointError} if the model cannot be read
- * @throws {CorpusError} if the text cannot be read or does not do
+ * @throws {CorpusError} if the text cannot be read or used
  */
 export async function measurePretrainedModel(
   model: string,

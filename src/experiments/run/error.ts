@@ -1,9 +1,9 @@
-/** A run that cannot begin or go on; the message is one line. */
+/** A run cannot start or resume; the message is one line. */
 export class RunError extends Error {
   override readonly name: string = "RunError";
 }
 
-/** Where the first number that is none was found. */
+/** Where the first NaN or infinity was found. */
 export interface NonFiniteDetails {
   /** Counted from 1. */
   readonly step: number;

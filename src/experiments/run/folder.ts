@@ -18,7 +18,7 @@ import {
 import { RunError } from "./error.ts";
 import { checkRunSettings, RUN_SCHEMA, type RunSettings } from "./settings.ts";
 
-/** A checkpoint that is there. */
+/** An existing checkpoint. */
 export interface CheckpointEntry {
   /** Steps done. */
   readonly step: number;
@@ -88,7 +88,7 @@ export async function listCheckpoints(folder: string): Promise<CheckpointEntry[]
   return found.sort((a, b) => a.step - b.step);
 }
 
-/** A run's folder that this process alone may change. */
+/** A run's folder, locked for this process. */
 export class RunFolder implements Disposable {
   /** The folder. */
   readonly path: string;
@@ -209,7 +209,7 @@ export class RunFolder implements Disposable {
 }
 
 /**
- * Takes the lock, which the system gives back when the process ends, however it ends. The file itself
+ * Takes the lock. The system releases it when the process ends, even if killed. The file itself
  * stays: to remove it would let two processes hold locks on two files of one name.
  */
 async function takeLock(folder: string): Promise<Deno.FsFile> {
@@ -257,7 +257,7 @@ export async function checkNewFolder(path: string): Promise<void> {
 
 async function refuseUnlessEmpty(path: string): Promise<void> {
   for await (const { name } of Deno.readDir(path)) {
-    // Processes that were killed early leave nothing else.
+    // A process that is killed early leaves only these.
     if (name === LOCK || name === CHECKPOINTS && await isEmpty(join(path, name))) continue;
     if (name.endsWith(".tmp") && name.startsWith(`.${SETTINGS}`)) continue;
     throw new RunError(

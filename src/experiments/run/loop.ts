@@ -1,4 +1,4 @@
-/** The steps of a run, and what comes between them: losses, measurements, checkpoints. */
+/** Runs a training run's steps, and writes losses, measurements and checkpoints between them. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { StepLog } from "../../model/step_log.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -13,15 +13,15 @@ import { adapterOf, type RunState } from "./state.ts";
 import type { RunTask } from "./task.ts";
 import type { Trainer } from "./trainer.ts";
 
-/** What a caller of {@linkcode trainRun} hears, and how it stops. */
+/** Callbacks of {@linkcode trainRun}, and the signal that stops it. */
 export interface RunHooks {
-  /** Stops the run in order: it saves where it is. */
+  /** Stops the run after it has saved its state. */
   readonly signal?: AbortSignal | undefined;
-  /** Called whenever the run stands elsewhere. */
+  /** Called whenever the run has made progress. */
   readonly onProgress?: (progress: RunProgress) => void;
   /** Called with every row of metrics, after it was written. */
   readonly onRow?: (row: MetricsRow) => void | Promise<void>;
-  /** Called with what a person should know, in one line. */
+  /** Called with one line that the user should know. */
   readonly onNote?: (text: string) => void;
 }
 
@@ -37,13 +37,13 @@ export interface RunResult {
   readonly adapter: string;
   /** Of the user's text; undefined where there is none. */
   readonly corpusDigest: string | undefined;
-  /** All rows of metrics, also those from before it was gone on with. */
+  /** All rows of metrics, those before a resumption included. */
   readonly rows: readonly MetricsRow[];
   /** Of the model after the last step; undefined if the run was interrupted. */
   readonly measurement: SinkMeasurement | undefined;
 }
 
-/** What a run is made of. */
+/** The parts of a run. */
 export interface RunParts {
   readonly gpu: Gpu;
   readonly trainer: Trainer;
@@ -61,7 +61,7 @@ export class RunLoop {
   readonly #parts: RunParts;
   readonly #settings: RunSettings;
   readonly #adapter: string;
-  /** Losses since the last row; the oracle's are null where nobody knows them. */
+  /** Losses since the last row; the oracle's are null for a task without an oracle. */
   #pending: { losses: number[]; oracle: (number | null)[] };
   /** The oracle's losses of steps whose own have not been read. */
   #unread: (number | null)[] = [];
@@ -78,7 +78,7 @@ export class RunLoop {
     };
   }
 
-  /** Does what is left of it, or what comes before it is stopped. */
+  /** Runs the rest of the run, or until it is stopped. */
   async go(): Promise<RunResult> {
     const { trainer, folder, rows, opened } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -104,7 +104,7 @@ export class RunLoop {
     };
   }
 
-  /** Does the steps that are left, or those until it is stopped. */
+  /** Runs the remaining steps, or until it is stopped. */
   async #train(afterStep: () => Promise<void>): Promise<void> {
     const { gpu, trainer, report, hooks } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -229,7 +229,7 @@ export class RunLoop {
     await folder.save({ ...state, state: run });
   }
 
-  /** Says which tensor stopped being a number. */
+  /** Names the tensor that first holds a NaN or an infinity. */
   async #stopAt(step: number): Promise<never> {
     const { trainer, folder, hooks } = this.#parts;
     hooks.onNote?.(`step ${step + 1} is not finite; repeating it to find the tensor`);

@@ -3,24 +3,24 @@ import { writeTextFile } from "../../files/write.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { RunError } from "./error.ts";
 
-/** What training says every few steps. */
+/** A row of losses, written every few steps. */
 export interface TrainingRow {
   readonly kind: "training";
   /** Steps done. */
   readonly step: number;
   /** In nats a token: the mean over the steps since the row before. */
   readonly loss: number;
-  /** Of somebody who knows how the sequences were made, over the same steps; null where nobody does. */
+  /** The oracle's loss over the same steps; null for a task without an oracle. */
   readonly oracleLoss: number | null;
-  /** Of all gradients together, before clipping, in the last of these steps. */
+  /** The norm of all gradients before clipping, in the last of these steps. */
   readonly gradientNorm: number;
   /** Of the last of these steps. */
   readonly learningRate: number;
-  /** Measuring and saving left out. */
+  /** Without measuring and saving. */
   readonly tokensPerSecond: number;
 }
 
-/** What is measured of sinks, every so many steps. */
+/** A measurement of sinks, made at regular steps. */
 export interface MeasurementRow {
   readonly kind: "measurement";
   /** Steps done. */
@@ -32,7 +32,7 @@ export interface MeasurementRow {
 export type MetricsRow = TrainingRow | MeasurementRow;
 
 /**
- * Reads metrics. A last line that a killed process left unfinished is passed over.
+ * Reads metrics. Skips an unfinished last line, which a killed process leaves.
  *
  * @param path of the file; one that is not there has no rows
  * @throws {RunError} if another line is no row
@@ -75,10 +75,10 @@ export class MetricsWriter implements Disposable {
   }
 
   /**
-   * Opens a run's metrics, from which everything after a step is dropped: it will come again.
+   * Opens a run's metrics and drops all rows after a step, which training repeats.
    *
    * @param path of the file
-   * @param step the step that training goes on from
+   * @param step the step that training resumes from
    * @returns the writer, and the rows that are kept
    * @throws {RunError} if the file cannot be read or written
    */

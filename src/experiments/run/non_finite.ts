@@ -1,16 +1,16 @@
-/** Finds the tensor in which a run's numbers first stopped being numbers, by repeating the step. */
+/** Repeats a step to find the first tensor with a NaN or an infinity. */
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { Trace } from "../../reference/llama/trace.ts";
 import type { Trainer, TrainerState } from "./trainer.ts";
 
 /**
- * Repeats training up to a step, which gives the same bits, and looks at every tensor in the order in
- * which it is computed.
+ * Repeats training up to a step, which gives the same bits, and checks every tensor in the order of
+ * computation.
  *
  * @param trainer of the run; its state is lost
  * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad one,
  * counted from 0
- * @returns what holds the first number that is none, in words
+ * @returns the name of what holds the first NaN or infinity
  */
 export async function findNonFinite(
   trainer: Trainer,
@@ -20,7 +20,7 @@ export async function findNonFinite(
   while (trainer.step < step) {
     await trainer.computeGradients();
     trainer.update();
-    // Not all at once: what is enqueued takes memory.
+    // A few steps at a time: enqueued work takes memory.
     if (trainer.step % 16 === 0) await trainer.optimizer.clipping.read();
   }
   const { model, optimizer } = trainer;

@@ -1,4 +1,4 @@
-/** Settings of runs that show something, by name. */
+/** Presets: settings of runs by name, each showing one effect. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import {
   type OptimizerSettings,

@@ -1,25 +1,25 @@
-/** How far and how fast a run is. */
+/** A run's progress and speed. */
 import type { RunSettings } from "./settings.ts";
 
-/** Where a run stands. */
+/** A run's progress. */
 export interface RunProgress {
   /** Steps done. */
   readonly step: number;
   readonly steps: number;
   readonly activity: "preparing" | "training" | "measuring" | "saving";
-  /** Of the last steps that were looked at, in nats per token; undefined before. */
+  /** The latest loss, in nats per token; undefined before the first row. */
   readonly loss: number | undefined;
-  /** The oracle's on the same steps; undefined where nobody knows it. */
+  /** The oracle's loss on the same steps; undefined for a task without an oracle. */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
-  /** For the steps that are left, measuring and saving counted in; undefined while nothing is known. */
+  /** Seconds for the remaining steps, with measuring and saving; undefined until steps were timed. */
   readonly secondsLeft: number | undefined;
 }
 
-/** How much work may be enqueued before the run looks up, in seconds: so soon a Ctrl-C is heard. */
+/** Seconds of work to enqueue before waiting for the GPU: a Ctrl-C takes effect within this time. */
 export const LOOK_UP_SECONDS = 1;
 
-/** Knows how fast the run is. */
+/** Measures a run's speed. */
 export class RunReporter {
   readonly #settings: RunSettings;
   readonly #onProgress: ((progress: RunProgress) => void) | undefined;
@@ -39,7 +39,7 @@ export class RunReporter {
 
   /**
    * @param settings of the run
-   * @param options the step that it goes on from, and who listens
+   * @param options the step that it resumes from, and the callback
    */
   constructor(
     settings: RunSettings,
@@ -66,14 +66,14 @@ export class RunReporter {
     return this.#pace === 0 ? undefined : batch * accumulation * task.context / this.#pace;
   }
 
-  /** Something else is done from now on. */
+  /** Marks the start of other work than training. */
   start(activity: RunProgress["activity"]): void {
     this.#lap();
     this.#activity = activity;
     if (activity !== "training") this.show(activity);
   }
 
-  /** So many steps are done, and have been waited for. */
+  /** Records steps that the GPU has finished. */
   count(step: number): void {
     this.#lap();
     this.#step = step;
@@ -84,7 +84,7 @@ export class RunReporter {
     this.show("training");
   }
 
-  /** What the last row said. */
+  /** The losses of the last row. */
   row(loss: number, oracleLoss: number | null): void {
     this.#loss = loss;
     this.#oracleLoss = oracleLoss ?? undefined;
@@ -93,7 +93,7 @@ export class RunReporter {
     this.show("training");
   }
 
-  /** Tells where the run stands. */
+  /** Reports the run's progress. */
   show(activity: RunProgress["activity"]): void {
     this.#onProgress?.({
       step: this.#step,

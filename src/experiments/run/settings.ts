@@ -1,4 +1,4 @@
-/** What a training run is made of: everything that decides its numbers, and how often it says something. */
+/** A training run's settings: everything that decides its numbers, and how often it reports. */
 import {
   checkConfig,
   type LlamaConfig,
@@ -15,7 +15,7 @@ export interface BigramBackcopySettings {
   readonly context: number;
   /** Of the table; the model's vocabulary is one more, for BOS. */
   readonly characters: number;
-  /** The most frequent characters, after which the one before comes again. */
+  /** The number of triggers: the most frequent characters, which repeat the character before them. */
   readonly triggers: number;
   /** How near the table's rows are to the unigram; see `syntheticBigramTable`. */
   readonly concentration: number;
@@ -50,11 +50,11 @@ export interface OptimizerSettings {
   readonly epsilon: number;
   /** λ of `w ← w − η λ w`, on the matrices. */
   readonly weightDecay: number;
-  /** The greatest global gradient norm: what is beyond is scaled down to it. */
+  /** The greatest global gradient norm: larger gradients are scaled down to it. */
   readonly clip: number;
 }
 
-/** How often a run says something. None of it changes what is trained. */
+/** How often a run reports. This does not change what is trained. */
 export interface ReportingSettings {
   /** Steps between two rows of losses. */
   readonly lossEvery: number;

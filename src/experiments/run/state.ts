@@ -1,9 +1,9 @@
-/** What a run keeps in its checkpoints beside the model: so that the rest has the same numbers. */
+/** The state in a run's checkpoints beside the model, so that a resumed run computes the same numbers. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import { RunError } from "./error.ts";
 
-/** As it stands in training.json. */
+/** The state as stored in training.json. */
 export interface RunState {
   /** Losses of the steps since the last row of metrics. */
   readonly losses: readonly number[];
@@ -11,7 +11,7 @@ export interface RunState {
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter that it ran on. */
   readonly adapter: string;
-  /** The kernels that were chosen, whose sums differ in their order. */
+  /** The chosen variants: their sums differ in order, so in bits. */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the user's text; null where there is none. */
   readonly corpusDigest: string | null;
@@ -50,9 +50,9 @@ export function adapterOf(
 }
 
 /**
- * Takes the kernels that the run began with, where it goes on on the same adapter.
+ * Takes the variants that the run began with, if it resumes on the same adapter.
  *
- * @param gpu that the run goes on on
+ * @param gpu of the resumed run
  * @param state of the run
  * @param note is told if the adapter is another
  */

@@ -1,11 +1,11 @@
-/** From a run's settings to its task; reads the user's text where there is one. */
+/** Makes a run's task from its settings; reads the user's text if there is one. */
 import { BigramBackcopy } from "../tasks/bigram_backcopy.ts";
 import { countedBigramTable, syntheticBigramTable } from "../tasks/bigram_table.ts";
 import type { RunSettings, TaskSettings } from "./settings.ts";
 import type { Task } from "../tasks/task.ts";
 import { readCorpus, TextCorpus } from "../tasks/text_corpus.ts";
 
-/** A task, and what it was made from. */
+/** A task and its text. */
 export interface RunTask {
   readonly task: Task;
   /** SHA-256 of the text in hexadecimal digits; undefined where there is none. */
@@ -18,7 +18,7 @@ export interface RunTask {
  * Makes a run's task.
  *
  * @param settings of the run
- * @throws {CorpusError} if the text cannot be read or does not do
+ * @throws {CorpusError} if the text cannot be read or used
  * @throws {RangeError} for settings that no task can have
  */
 export async function openTask(

@@ -8,7 +8,7 @@ import { initialValues, listParameters } from "../../reference/llama/parameters.
 import type { RunSettings } from "./settings.ts";
 import type { Task } from "../tasks/task.ts";
 
-/** Everything of a checkpoint but what the run adds. */
+/** A checkpoint without the run's own state. */
 export type TrainerState = Omit<Checkpoint, "state">;
 
 /** Trains; everything is enqueued, and the same settings give the same bits on one adapter. */
@@ -90,7 +90,7 @@ export class Trainer implements Disposable {
    * Enqueues the forward and backward pass of the next step.
    *
    * @param options called after each micro-batch
-   * @returns the oracle's loss on its sequences; null where nobody knows it
+   * @returns the oracle's loss on its sequences; null for a task without an oracle
    */
   async computeGradients(
     { onMicroBatch }: { readonly onMicroBatch?: () => void | Promise<void> } = {},
@@ -113,7 +113,7 @@ export class Trainer implements Disposable {
     this.optimizer.step(this.learningRate(this.step));
   }
 
-  /** Waits, and copies everything that training goes on from. */
+  /** Waits, and copies everything that training resumes from. */
   async read(): Promise<TrainerState> {
     const { config, context } = this.model;
     const values = await Promise.all(

@@ -1,6 +1,6 @@
 /**
- * What the study compares: every variant of V-scale with every seed in every setting, and nothing else
- * differs between two arms of one setting.
+ * The study's arms: every variant of V-scale with every seed in every setting. Two arms of one setting
+ * differ in nothing else.
  */
 import { V_SCALE_VARIANTS, type VScaleVariant } from "../../reference/llama/config.ts";
 
@@ -48,8 +48,8 @@ export function armName({ setting, variant, seed }: StudyArm): string {
 }
 
 /**
- * All arms, seed by seed, so that whatever was finished when time ran out is balanced: no variant has
- * more seeds than another by more than one.
+ * All arms, seed by seed, so that an interrupted study is balanced: the variants' numbers of seeds
+ * differ by at most one.
  *
  * @param selection settings, variants and seeds
  * @param shard the part that one machine does. All variants of a setting and seed stay together, so
@@ -95,7 +95,7 @@ export function parseNames<Name extends string>(
 /** All variants, for {@linkcode parseNames}. */
 export const STUDY_VARIANTS: readonly VScaleVariant[] = V_SCALE_VARIANTS;
 
-/** More seeds are a mistake in writing. */
+/** The most seeds: a larger number is taken for a typing error. */
 const MOST_SEEDS = 1000;
 
 /**

@@ -54,7 +54,7 @@ export function toColumns(rows: readonly unknown[]): Columns {
 /**
  * Turns columns back into rows.
  *
- * @param columns of anybody: what does not fit gives rows with null in places, never an error
+ * @param columns from an untrusted source: what does not fit gives null in the rows, never an error
  * @param count how many rows
  */
 export function fromColumns(columns: unknown, count: number): unknown[] {

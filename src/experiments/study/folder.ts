@@ -1,4 +1,4 @@
-/** A study's folder: one folder per run, and a file that says what all of them have in common. */
+/** A study's folder: one folder per run, and a file with the settings that all runs share. */
 import { join } from "node:path";
 import { fileError } from "../../files/file_error.ts";
 import { makeFolder, writeTextFile } from "../../files/write.ts";

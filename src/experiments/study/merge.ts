@@ -1,4 +1,4 @@
-/** Puts the runs of one or many machines together, and says what does not belong together. */
+/** Merges the runs of one or many machines, and reports those that do not belong together. */
 import type { VScaleVariant } from "../../reference/llama/config.ts";
 import {
   armName,
@@ -25,9 +25,9 @@ export interface StudyGroup {
 /** A study, put together. */
 export interface Study {
   readonly groups: readonly StudyGroup[];
-  /** Names of arms that another arm's variant or seed makes one expect, but that no complete run is of. */
+  /** Names of missing arms: their variant and seed occur in the study, but not together in a complete run. */
   readonly missing: readonly string[];
-  /** What a reader has to know about the data, one line each. */
+  /** Remarks on the data for the reader, one line each. */
   readonly warnings: readonly string[];
   readonly adapters: readonly string[];
   readonly versions: readonly string[];

@@ -66,7 +66,7 @@ export interface TrajectoryPoint {
   readonly step: number;
   /** On validation sequences, in nats per token. */
   readonly loss: number;
-  /** Of somebody who knows how these sequences were made; null for text. */
+  /** The oracle's loss; null for text. */
   readonly oracleLoss: number | null;
   /** Path gradients by position, mean over layers; null at most of the steps, to keep records small. */
   readonly paths: {
@@ -88,7 +88,7 @@ export interface StudyRecord {
   /** What measured the trained model, where that was not what trained it. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
-  /** Everything that is the same in all arms of a setting: neither the variant nor the seed. */
+  /** The settings that all arms of a setting share: without variant and seed. */
   readonly settings: Readonly<Record<string, SettingValue>>;
   /** Steps that the run was to take. */
   readonly steps: number;

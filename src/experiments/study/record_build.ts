@@ -1,4 +1,4 @@
-/** Makes a run's record from what the run left. */
+/** Makes a run's record from its metrics and measurement. */
 import type { SinkMeasurement, SlackDistribution } from "../../sinks/measurement.ts";
 import type { MetricsRow, TrainingRow } from "../run/metrics.ts";
 import type { RunSettings } from "../run/settings.ts";
@@ -25,10 +25,10 @@ export interface StudyRecordParts {
   readonly date: string;
 }
 
-/** So many losses make a curve. */
+/** How many losses a record keeps for a curve. */
 const CURVE = 100;
 
-/** So many tokens per branch make a scatter. */
+/** How many tokens per branch a record keeps for a scatter plot. */
 const POINTS = 40;
 
 /**

@@ -1,4 +1,4 @@
-/** Records of runs as text and on disk. They come from strangers' machines: nothing in them is trusted. */
+/** Records of runs as text and on disk. They may come from other people, so every field is checked. */
 import { join } from "node:path";
 import { Validator } from "@cfworker/json-schema";
 import { FileError, fileError, MAXIMUM_FILE_BYTES } from "../../files/file_error.ts";
@@ -25,7 +25,7 @@ function versionProblem(value: unknown): string | undefined {
     : undefined;
 }
 
-/** What a schema cannot say. */
+/** Checks that a schema cannot express. */
 function consistencyProblem(record: StudyRecord): string | undefined {
   const { training, trajectory, positions, steps, status } = record;
   if (training.steps.length !== training.losses.length) {

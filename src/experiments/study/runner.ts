@@ -1,4 +1,4 @@
-/** Runs a study's arms, one process each, some at a time; stops them in order when asked to. */
+/** Runs a study's arms, one process each, some at a time; on a signal lets them save and stop. */
 import { readLines } from "../../files/json_lines.ts";
 import type { ChildCommand } from "../../processes.ts";
 import { armName, type StudyArm } from "./arms.ts";
@@ -13,10 +13,10 @@ export type RunReport =
   }
   | { readonly type: "note"; readonly text: string };
 
-/** The exit code of a run that was asked to stop, and can be gone on with. */
+/** The exit code of a run that stopped on request and can be resumed. */
 export const INTERRUPTED = 130;
 
-/** Where an arm stands. */
+/** The state of an arm. */
 export interface ArmState {
   readonly arm: StudyArm;
   readonly state: "waiting" | "running" | "finished" | "failed" | "stopped";
@@ -58,7 +58,7 @@ export interface StudyRun {
  * Runs all arms that are not finished. One that fails does not keep the others from running.
  *
  * @param run which arms, and how
- * @returns where each arm stands in the end
+ * @returns the final state of each arm
  * @throws {Deno.errors.NotFound} if the program that does a run is not there
  * @throws {Deno.errors.NotCapable} without the permission to start it
  */
@@ -200,7 +200,7 @@ export function timeLeft(
   return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
 }
 
-/** In one line, how many arms stand where. */
+/** Counts the arms by state, in one line. */
 export function countStates(states: readonly ArmState[]): string {
   const count = (state: ArmState["state"]) => states.filter((each) => each.state === state).length;
   const parts = (["finished", "running", "waiting", "stopped", "failed"] as const)

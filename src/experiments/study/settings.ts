@@ -1,4 +1,4 @@
-/** From an arm to the run that it stands for: what all arms of a setting share, written once. */
+/** Makes a run's settings from an arm: what all arms of a setting share is written once. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
 import type { StudyArm, StudySetting } from "./arms.ts";
@@ -18,7 +18,7 @@ export interface StudyScale {
   readonly corpus: string | undefined;
 }
 
-/** What is used where the user says nothing. */
+/** The defaults. */
 export const DEFAULT_SCALE: StudyScale = {
   steps: 2000,
   batch: 8,
@@ -89,7 +89,7 @@ function taskOf(setting: StudySetting, { corpus }: StudyScale): TaskSettings {
 const WARM_UP = 100;
 
 /**
- * The run that an arm stands for.
+ * The settings of an arm's run.
  *
  * @param arm setting, variant and seed
  * @param scale what all arms have in common

@@ -1,6 +1,6 @@
 /**
- * Tables of how characters follow each other, in integer weights: what is drawn by them has exactly the
- * probabilities that the oracle's loss is computed from.
+ * Bigram tables: how often characters follow each other, in integer weights, so that draws have exactly
+ * the probabilities that the oracle's loss is computed from.
  */
 import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 

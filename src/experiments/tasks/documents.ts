@@ -1,6 +1,6 @@
 /**
- * Documents from the user's own files: a text file is one, and of JSON lines each line is. They are read one after the
- * other, as far as somebody asks for them; what is passed over is told, and why.
+ * Documents from the user's own files: each text file is a document, and so is each line of a JSON lines file. Documents
+ * are read on demand. Skipped files are reported with the reason.
  */
 import { basename } from "node:path";
 import { CorpusError } from "./text_corpus.ts";
@@ -9,7 +9,7 @@ import type { TextDocument } from "./token_texts.ts";
 
 /** Documents of a file or a folder, in the order of names. */
 export interface Documents extends Iterable<TextDocument> {
-  /** What was passed over so far, one line; none where nothing was. */
+  /** Files skipped so far, in one line; empty if there are none. */
   readonly notes: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Random numbers that belong to a place: the stream of (seed, step) is had without the streams of the
- * steps before it, so that a run which goes on where it was stopped sees the batches it would have seen.
+ * Random numbers by place: the stream of (seed, step) does not depend on earlier steps' streams, so a
+ * resumed run sees the same batches.
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";

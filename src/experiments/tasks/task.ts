@@ -1,4 +1,4 @@
-/** What a model is trained on: batches of tokens that belong to a seed and a step. */
+/** The interface of a task: batches of tokens, each decided by a seed and a step. */
 
 /** Sequences of tokens, and for each token the one that follows. */
 export interface TokenBatch {
@@ -34,8 +34,8 @@ export interface Task {
   batch(step: number, options: { readonly batch: number; readonly split?: Split }): TokenBatch;
 
   /**
-   * The loss, in nats per token, of somebody who knows how the sequences are made, on these very
-   * sequences. Undefined where nobody knows.
+   * The loss, in nats per token, of an oracle that knows how the sequences are made, on these very
+   * sequences. Undefined for a task without an oracle.
    */
   oracleLoss(batch: TokenBatch): number | undefined;
 

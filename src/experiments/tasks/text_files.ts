@@ -1,4 +1,4 @@
-/** Which of the user's files are text: finds them in folders, and says of all others why they are passed over. */
+/** Finds the text files in the user's folders, and says why it skips the others. */
 import { join } from "node:path";
 
 /** A file, or what lies beside the files and is none to be read. */

@@ -6,7 +6,7 @@ import type { Tokenizer } from "../../model/pretrained/tokenizer.ts";
 import { checkBatch, type Task, type TokenBatch } from "./task.ts";
 import { CorpusError } from "./text_corpus.ts";
 
-/** A text with a name for messages. */
+/** A document and its name for messages. */
 export interface TextDocument {
   readonly name: string;
   readonly text: string;

@@ -34,7 +34,7 @@ function versionProblem(value: unknown): string | undefined {
   return undefined;
 }
 
-/** What a schema cannot say. */
+/** Checks that a schema cannot express. */
 function consistencyProblem(file: ResultFile): string | undefined {
   for (const [i, measurement] of file.measurements.entries()) {
     const { samples, rounds, cpuSamples } = measurement;

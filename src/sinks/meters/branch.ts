@@ -22,7 +22,7 @@ export interface BranchStates {
   readonly outputGradient: Numbers;
 }
 
-/** One token; undefined where the ratio is one to zero, or not to be told from rounding. */
+/** One token's ratios; undefined for a division by zero, or if rounding hides the value. */
 export interface TokenRatios {
   readonly inputNorm: number;
   readonly bloat: number | undefined;
@@ -84,7 +84,7 @@ export class CompressRegression {
     this.#high = Math.max(this.#high, x);
   }
 
-  /** Takes another's tokens as well. */
+  /** Adds another line's tokens. */
   join(other: CompressRegression): void {
     if (other.#count === 0) return;
     const count = this.#count + other.#count;

@@ -1,6 +1,6 @@
 /**
- * What is measured of a pretrained model beside {@linkcode SinkMeasurement}: the states themselves, all positions as sinks,
- * and how much the texts matter. Units as in measurement.ts.
+ * The measurements of a pretrained model beyond {@linkcode SinkMeasurement}: its states, all positions as sinks, and how
+ * much the texts matter. Units as in measurement.ts.
  */
 import type { Interval } from "../../statistics/resampling.ts";
 

@@ -57,7 +57,7 @@ export class PretrainedMeter {
   }
 
   /**
-   * Takes one layer of a batch in.
+   * Adds one layer of a batch.
    *
    * @param index of the layer
    * @param layer its states and its gradients of the batch's mean loss
@@ -76,7 +76,7 @@ export class PretrainedMeter {
   }
 
   /**
-   * What all batches so far show.
+   * The measurement over all batches so far.
    *
    * @param scores α_s of every layer's query heads, which choose the heads whose attention is shown
    */

@@ -2,7 +2,7 @@
 import { type Numbers, quantile, rowDot, rowNorm } from "../numbers.ts";
 import type { LargeActivation } from "./measurement.ts";
 
-/** How many of the largest elements are told. */
+/** How many of the largest elements are reported. */
 const LARGEST = 3;
 
 /** Adds up over batches. */

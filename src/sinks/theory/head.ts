@@ -1,6 +1,6 @@
 /**
- * One query head of one sequence, for theory/attention.ts: its attention and β in float64, what it says about its queries,
- * and its share of the sums that say something about keys and values.
+ * One query head of one sequence, for theory/attention.ts: its attention and β in float64, its query's checks, and its
+ * share of the sums that the checks of keys and values need.
  */
 import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";

@@ -18,13 +18,13 @@ interface Listed {
   readonly summary: FileSummary;
 }
 
-/** More files than these have no colors of their own. */
+/** There are colors for this many files. */
 const MOST_FILES = 32;
 /** The page shows this many rows; the command shows all. */
 const MOST_ROWS = 400;
-/** Pictures of more operators than these take longer than anybody waits. */
+/** The page draws at most this many operators: more pictures take too long. */
 const MOST_PICTURES = 40;
-/** A comparison that takes longer, in ms, is given up: a file of extraordinary size. */
+/** The page gives up a comparison that takes longer than this, in ms: its files are too large. */
 const PATIENCE = 30_000;
 const THRESHOLD = 0.05;
 
@@ -34,7 +34,7 @@ export class ComparePanel {
   #files: Listed[] = [];
   #count = 0;
   #comparison: Comparison | undefined;
-  /** The latest comparison that was asked for; what comes of older ones is not shown. */
+  /** The latest comparison requested; results of older ones are dropped. */
   #turn = 0;
 
   /** Listens to the buttons, and to files dropped anywhere. */
@@ -176,13 +176,13 @@ export class ComparePanel {
       this.#comparison = undefined;
       byId("compare-actions", HTMLDivElement).hidden = view.hidden = true;
       view.replaceChildren();
-      if (this.#files.length === 1) announce("One file is read; one more, and they are compared");
+      if (this.#files.length === 1) announce("One file is read; add another one to compare them");
       return;
     }
     announce("Comparing");
     const timer = setTimeout(() => {
       this.#files = [];
-      this.#worker.end("it took too long: the files are extraordinarily large. They were put away");
+      this.#worker.end("it took too long: the files are too large. They were removed");
     }, PATIENCE);
     try {
       const ids = this.#files.map(({ id }) => id);
@@ -224,7 +224,7 @@ export class ComparePanel {
         ${left === 0 && pictures ? "" : html`
           <p class="soft">${left === 0 ? "" : `${left} more rows are not shown. `}${pictures
             ? ""
-            : "So many operators are not drawn. "}The command <code>deno task compare</code> shows all.</p>
+            : "The page draws fewer operators than this. "}The command <code>deno task compare</code> shows all.</p>
         `}
         ${sections.map(({ id, title, body }) =>
           html`

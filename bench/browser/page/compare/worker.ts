@@ -1,4 +1,4 @@
-/** A Worker that reads strangers' files and compares them, so that the page stays alive whatever is in them. */
+/** A Worker that reads untrusted files and compares them, so that no file can block the page. */
 import { compareResultFiles, type Comparison } from "../../../../src/measure/comparison.ts";
 import { adapterName, type NamedResult } from "../../../../src/measure/comparison/machine.ts";
 import { FileError, MAXIMUM_FILE_BYTES } from "../../../../src/files/file_error.ts";

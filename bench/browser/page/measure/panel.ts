@@ -1,4 +1,4 @@
-/** Measuring: run, pause, cancel, and what comes of it. */
+/** The panel that measures: run, pause, cancel, and the results. */
 import { BenchRun, describeAdapter, resultFileName } from "../../../../src/measure/bench_run.ts";
 import { MeasuringSession, type OpenedAdapter } from "../../../../src/measure/child/session.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../../../../src/measure/result_file.ts";
@@ -12,9 +12,9 @@ import { showRun } from "../run_view.ts";
 import { formSelection, type PageSelection } from "../selection.ts";
 import { WorkerChild } from "../worker/child.ts";
 
-/** No run lasts longer than this, in ns: drivers end what lasts two seconds, and the screen waits as well. */
+/** The longest run, in ns: drivers stop runs of two seconds, and the screen freezes meanwhile. */
 export const LONGEST_RUN = 0.5e9;
-/** A Worker that says nothing for so many ms hangs. */
+/** A Worker counts as hanging after this many ms without a message. */
 const DEADLINE = 90_000;
 /** With a clock coarser than this, in ns, samples would have to be long passes. */
 const COARSEST_CLOCK = 8e6;
@@ -119,7 +119,7 @@ export class MeasurePanel {
       const { timer: { kind, quantum } } = opened;
       if (kind === "wall" && quantum > COARSEST_CLOCK) {
         throw new Error(
-          "this browser's clock is too coarse to measure by; a setting against fingerprinting may make it so",
+          "this browser's clock is too coarse for measuring; a setting against fingerprinting may be the reason",
         );
       }
       const work = listWork(selection, { software: opened.info.software });
@@ -158,7 +158,7 @@ export class MeasurePanel {
     const { length } = file.measurements;
     const count = `${length} measurement${length === 1 ? "" : "s"}`;
     if (canceled) {
-      return announce(`Canceled; ${count} are kept, the file says that it is incomplete`);
+      return announce(`Canceled; ${count} are kept, the file is marked incomplete`);
     }
     if (bad.length === 0) return announce(`Done: ${count}`);
     const lost = bad.some(({ reason }) => reason?.includes("device was lost"));
@@ -177,7 +177,7 @@ export class MeasurePanel {
     running.paused = !running.paused;
     if (running.paused) running.session.pause();
     else running.session.resume();
-    announce(running.paused ? "Paused: the run rests before its next sample" : "Going on");
+    announce(running.paused ? "Paused before the next sample" : "Resumed");
     this.#showButtons();
   }
 

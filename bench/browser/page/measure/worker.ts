@@ -7,7 +7,7 @@ import { serve } from "../../../../src/measure/child/server.ts";
 import { createWorkload } from "../../../../src/measure/workloads.ts";
 import { workerScope } from "../worker_scope.ts";
 
-/** How long to wait, in ms, before a GPU that was lost is asked for once more. */
+/** How long to wait, in ms, before asking again for a GPU that was lost. */
 const DELAYS = [500, 2000, 6000];
 
 // A browser takes a while to start its GPU process anew, and gives no adapter meanwhile.

@@ -30,7 +30,7 @@ export interface TheoryInput {
   readonly constant: number;
 }
 
-/** What answers; each list has a number for each of the first {@linkcode SHOWN} tokens. */
+/** The results; each list has a number for each of the first {@linkcode SHOWN} tokens. */
 export interface TheoryOutput {
   /** M_t */
   readonly mass: readonly number[];
@@ -64,7 +64,7 @@ interface Scene {
   readonly gain: Float32Array;
 }
 
-/** The numbers of one setting, whoever computes them. */
+/** The numbers of one setting, from the GPU or from the CPU. */
 interface Computed {
   readonly mass: readonly number[];
   readonly arriving: ArrayLike<number>;

@@ -1,4 +1,4 @@
-/** The picture of the theory: what the reader drags, and what answers. */
+/** The panel of the theory: sliders, and pictures of the results. */
 import { html, type Markup } from "../../../../src/report/html.ts";
 import { byId, element } from "../dom.ts";
 import { theoryPictures } from "./plot.ts";
@@ -27,7 +27,7 @@ export class TheoryPanel {
   }
 
   /**
-   * Draws the first picture, once it comes into sight: nobody's GPU compiles for what is not looked at.
+   * Draws the first picture once it scrolls into view, so that the GPU compiles nothing before.
    *
    * @param options.gpu whether there is a GPU to compute on
    */
@@ -43,7 +43,7 @@ export class TheoryPanel {
   }
 
   /**
-   * Leaves the GPU alone, or takes it up again.
+   * Stops using the GPU, or resumes.
    *
    * @param resting whether the page measures
    */

@@ -5,7 +5,7 @@ import { median } from "../../../statistics/summary.ts";
 import { runsOf, type StudyGroup } from "../merge.ts";
 import { type SeedSummary, signFlipTest, summarizeSeeds } from "../statistics.ts";
 
-/** What came of a claim. */
+/** The verdict on a claim. */
 export type ClaimVerdict = "reproduced" | "partly" | "not reproduced" | "no data";
 
 /** In the order in which they are counted up. */
@@ -34,12 +34,12 @@ export interface Evidence {
   readonly summary: SeedSummary;
   /** Where a figure compares two arms: each one's median. */
   readonly arms?: { readonly baseline: number; readonly variant: number };
-  /** Of the direction that the claim says, one-sided. */
+  /** The one-sided test in the claim's direction. */
   readonly test?: {
-    /** What it would mean to pass. */
+    /** What a passed test shows. */
     readonly says: string;
     readonly pValue: number;
-    /** The smallest that so few seeds can reach. */
+    /** The smallest p-value that this number of seeds can reach. */
     readonly least: number;
     /** Corrected over all tests of the study. */
     readonly holm: number;
@@ -60,7 +60,7 @@ export interface RawClaim {
 
 /** One-sided: whether values lie above a bound. */
 export interface Above {
-  /** What it would mean to pass. */
+  /** What a passed test shows. */
   readonly says: string;
   /** Each seed's distance above the bound, in the unit of the test. */
   readonly distances: readonly number[];

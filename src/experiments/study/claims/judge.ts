@@ -17,16 +17,16 @@ export interface ClaimResult {
   readonly title: string;
   readonly setting: StudySetting;
   readonly verdict: ClaimVerdict;
-  /** What the paper has. */
+  /** What the paper reports. */
   readonly paper: string;
-  /** When it counts as reproduced, and when as partly. */
+  /** When the claim counts as reproduced, and when as partly. */
   readonly rule: string;
   readonly evidence: readonly Evidence[];
   /** Why there is no data, or what limits the evidence. */
   readonly remarks: readonly string[];
 }
 
-/** A claim about a sink says nothing where there is none. */
+/** Withholds the verdict on a claim about a sink if no sink formed. */
 function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
   const found = rule.judge(evidences);
   const strengths = (rule.sinkOf ?? []).flatMap((variant) =>

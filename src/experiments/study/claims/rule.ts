@@ -1,4 +1,4 @@
-/** What a rule of a claim is, and how a verdict follows from figures over seeds. */
+/** The form of a claim's rule, the levels of a sink, and the step from figures over seeds to a verdict. */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import type { ClaimVerdict, Evidences, Found, RawClaim } from "./evidence.ts";
 
@@ -17,7 +17,7 @@ export interface ClaimRule {
 /** A sink: in contexts of 64 tokens five times what equal attention to all would be. */
 export const SINK = 0.2;
 
-/** A weak one. Below it there is none, and claims about sinks have nothing to be judged on. */
+/** A weak sink. Below this level there is none, and claims about sinks are not judged. */
 export const WEAK_SINK = 0.1;
 
 /** A verdict from whether the claim holds fully, or at least in direction; no data comes first. */

@@ -107,7 +107,7 @@ export const pausesAndCancels: Run = async (stage) => {
   await until(page, "!/paused/.test(document.querySelector('#progress-text').textContent)");
   await page.click("#cancel");
   await finish(opened);
-  assertStringIncludes(await textOf(opened, "#status"), "the file says that it is incomplete");
+  assertStringIncludes(await textOf(opened, "#status"), "the file is marked incomplete");
   const file = await saved(opened);
   assertEquals(file.status, "incomplete");
   assert(file.measurements.some(({ samples }) => samples.length > 0), "something was kept");
