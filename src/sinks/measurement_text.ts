@@ -4,15 +4,7 @@ import type { SinkMeasurement } from "./measurement.ts";
 /** Digits that are kept: more than float32 has, so that nothing measured is lost, and files stay small. */
 const DIGITS = 8;
 
-/**
- * A measurement with every number rounded to 8 significant digits.
- *
- * @param measurement of one model
- */
-export function roundMeasurement(measurement: SinkMeasurement): SinkMeasurement {
-  return rounded(measurement) as SinkMeasurement;
-}
-
+/** Every number rounded to 8 significant digits. */
 function rounded(value: unknown): unknown {
   if (typeof value === "number") {
     // Counts, positions and seeds are whole, and stay what they are.

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import {
   firstReached,
-  fitPowerLaw,
   signFlipTest,
   summarizeSeeds,
 } from "../../../src/experiments/study/statistics.ts";
@@ -63,14 +62,4 @@ Deno.test("firstReached() takes measured steps only", () => {
   assertEquals(firstReached(series, 0.3), 100);
   assertEquals(firstReached(series, 0.29), 50);
   assertEquals(firstReached(series, 0.5), undefined);
-});
-
-Deno.test("fitPowerLaw() finds an exponent and leaves out what has no logarithm", () => {
-  const points = [1, 2, 4, 8, 16].map((x) => [x, 3 / x] as const);
-  const line = fitPowerLaw([...points, [0, 1], [1, 0], [Infinity, 1]])!;
-  assert(Math.abs(line.slope + 1) < 1e-12 && Math.abs(10 ** line.intercept - 3) < 1e-12);
-  assert(Math.abs(line.correlation + 1) < 1e-12);
-  assertEquals(line.count, 5);
-  assertEquals(fitPowerLaw([[1, 1], [1, 2], [1, 3]]), undefined);
-  assertEquals(fitPowerLaw([[1, 1], [2, 2]]), undefined);
 });
