@@ -21,6 +21,15 @@ import {
   slackPlotRows,
 } from "./plots.ts";
 import {
+  attentionCells,
+  largestCells,
+  normCells,
+  scoreCells,
+  sinkRateCells,
+} from "./heat_cells.ts";
+import { type HeatCell, heatMap, type HeatMapOptions } from "./heat_map.ts";
+import { largestTable, layerTable } from "./pretrained_tables.ts";
+import {
   branchTable,
   gradientTable,
   headTable,
@@ -44,6 +53,9 @@ interface Section {
 /** The width of a picture, two of which stand side by side on a large screen. */
 const WIDTH = 560;
 
+/** Longer tables are folded up. */
+const LONG_TABLE = 64;
+
 function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Section[] {
   const series = measurement.source?.run ?? "model";
   const { position, lastGradientPosition } = measurement.settings;
@@ -54,6 +66,15 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
     text: { id, title, description: "The figures are in the table below." },
   });
   const layers = layerNormRows(measurement, series);
+  const { pretrained } = measurement;
+  // Signs of a few heads are read one by one; of many only a map shows where they are.
+  const manyHeads = measurement.config.layers * measurement.config.queryHeads > 32;
+  const map = (
+    id: string,
+    title: string,
+    cells: readonly HeatCell[],
+    options: Pick<HeatMapOptions, "x" | "y" | "value" | "scale"> & { readonly cell?: number },
+  ) => heatMap(cells, { document, width: WIDTH, text: text(id, title).text, ...options });
   const byLayer = (quantity: LayerQuantity, title: string) =>
     layerNormPlot(layers, {
       ...text(`layer-${quantity.replace(" ", "-")}`, title),
@@ -65,8 +86,40 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
       id: "attention",
       title: "Attention sinks",
       lead: `How much every head attends to token ${position}.`,
-      pictures: [byLayer("sink score", "Largest sink score by layer")],
-      tables: [headTable(measurement)],
+      pictures: [
+        byLayer("sink score", "Largest sink score by layer"),
+        manyHeads
+          ? map("scores", `Attention to token ${position} of every head`, scoreCells(measurement), {
+            x: "layer",
+            y: "head",
+            value: "sink score",
+            scale: "share",
+          })
+          : undefined,
+        ...pretrained === undefined ? [] : [
+          pretrained.sinkPositions.length < 2
+            ? undefined
+            : map("sink-positions", "Where heads sink", sinkRateCells(pretrained), {
+              x: "position",
+              y: "layer",
+              value: "share of heads",
+              scale: "share",
+              cell: 12,
+            }),
+          ...pretrained.maps.map((each) =>
+            map(
+              `attention-${each.layer}-${each.head}-${each.why.replaceAll(" ", "-")}`,
+              `Layer ${each.layer}, head ${each.head}: ${each.why}`,
+              attentionCells(each),
+              { x: "key", y: "query", value: "attention", scale: "share", cell: 8 },
+            )
+          ),
+        ],
+      ],
+      tables: [
+        ...pretrained === undefined ? [] : [layerTable(measurement, pretrained)],
+        headTable(measurement),
+      ],
     },
     {
       id: "gradients",
@@ -85,6 +138,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
           pathGradientRows(measurement, series),
           text("paths", "Gradients by values, keys and queries along the positions"),
         ),
+        manyHeads ? byLayer("gradient sink", "Gradient sinks by layer") : undefined,
       ],
       tables: [gradientTable(measurement)],
     },
@@ -108,8 +162,29 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
       pictures: [
         byLayer("output", "Residual norm by layer"),
         byLayer("value", "Value norm by layer"),
+        ...pretrained === undefined ? [] : [
+          map("norms", "‖h‖ after every layer, by token", normCells(measurement), {
+            x: "position",
+            y: "layer",
+            value: "‖h‖",
+            scale: "log",
+            cell: 12,
+          }),
+          map("largest", "The largest |h| of every token", largestCells(measurement, pretrained), {
+            x: "position",
+            y: "layer",
+            value: "largest |h|",
+            scale: "log",
+            cell: 12,
+          }),
+        ],
       ],
-      tables: [normTable(measurement), valueTable(measurement), quantizationTable(measurement)],
+      tables: [
+        ...pretrained === undefined ? [] : [largestTable(pretrained)],
+        normTable(measurement),
+        valueTable(measurement),
+        quantizationTable(measurement),
+      ],
     },
     {
       id: "theory",
@@ -121,6 +196,17 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
       tables: [theoryTable(measurement)],
     },
   ];
+}
+
+/** A table; one of very many rows, such as all heads, is folded up until somebody wants it. */
+function tableCard(table: Table, id: string): Markup {
+  const shown = htmlTable(table, { id });
+  return table.rows.length <= LONG_TABLE ? html`<div class="card table">${shown}</div>` : html`
+    <details class="card table">
+      <summary>${table.caption ?? "Table"}: ${table.rows.length} rows</summary>
+      ${shown}
+    </details>
+  `;
 }
 
 /** The section as the page shows it; nothing where nothing was measured. */
@@ -136,9 +222,7 @@ function shown({ id, title, lead, pictures, tables }: Section): PageSection | un
       <div class="pictures">${drawn.map((picture) =>
         html`<figure class="card">${picture}</figure>`
       )}</div>
-      ${filled.map((table, i) =>
-        html`<div class="card table">${htmlTable(table!, { id: `${id}-${i}` })}</div>`
-      )}
+      ${filled.map((table, i) => tableCard(table!, `${id}-${i}`))}
     `,
   };
 }

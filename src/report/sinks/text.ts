@@ -1,15 +1,16 @@
 /** The measurements of sinks and gradient sinks for a terminal. */
 import { escapeTerminal } from "../../escape.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
-import { figure, sinkTables } from "./tables.ts";
-import { formatTerminalTable } from "../table.ts";
+import { largestTable, layerTable, pretrainedSummary } from "./pretrained_tables.ts";
+import { branchTable, figure, sinkTables, theoryTable } from "./tables.ts";
+import { formatTerminalTable, type Table } from "../table.ts";
 
 /** A gradient smaller than others by more than this is 0 in float32. */
 const ROUNDING = 2 ** -20;
 
 /** What was measured, and the figures that say the most, a line each. */
 export function sinkSummary(measurement: SinkMeasurement): string[] {
-  const { source, config, data, loss, oracleLoss, summary, settings } = measurement;
+  const { source, config, data, loss, oracleLoss, summary, settings, pretrained } = measurement;
   const s = settings.position;
   const gap = loss === null || oracleLoss === null
     ? ""
@@ -17,13 +18,20 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
   const ratio = summary.gradientSink;
   const { paths } = summary;
   return [
-    ...source === null
+    ...pretrained !== undefined
+      ? pretrainedSummary(measurement, pretrained)
+      : source === null
       ? []
       : [`${source.run}, step ${source.step}: ${source.task}, V-scale ${config.vScale}`],
-    `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}; ` +
-    `${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`,
-    ...loss === null ? [] : [`loss ${loss.toFixed(4)} nats per token${gap}`],
-    ...summary.sinkRate === null ? [] : rateLines(measurement),
+    `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}${
+      pretrained === undefined
+        ? `; ${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`
+        : ""
+    }`,
+    ...loss === null || pretrained !== undefined
+      ? []
+      : [`loss ${loss.toFixed(4)} nats per token${gap}`],
+    ...summary.sinkRate === null || pretrained !== undefined ? [] : rateLines(measurement),
     ...ratio === null ? [] : [
       `R_GS(${s}) over layers: median ${figure(ratio.median)} (${figure(ratio.lower)} to ${
         figure(ratio.upper)
@@ -59,6 +67,19 @@ function rateLines({ summary, settings }: SinkMeasurement): string[] {
   ];
 }
 
+/** Of a pretrained model a screen or two: it has hundreds of heads, and the page and JSON hold all of them. */
+function tablesOf(measurement: SinkMeasurement): Table[] {
+  const { pretrained } = measurement;
+  if (pretrained === undefined) return sinkTables(measurement);
+  const theory = theoryTable(measurement);
+  return [
+    layerTable(measurement, pretrained),
+    largestTable(pretrained),
+    branchTable(measurement),
+    ...theory === undefined ? [] : [theory],
+  ];
+}
+
 /**
  * A measurement for a terminal.
  *
@@ -72,7 +93,7 @@ export function formatSinkMeasurement(
   const errors = measurement.theory?.errors ?? [];
   return [
     sinkSummary(measurement).map((line) => `${escapeTerminal(line)}\n`).join(""),
-    ...sinkTables(measurement).map((table) => formatTerminalTable(table, options)),
+    ...tablesOf(measurement).map((table) => formatTerminalTable(table, options)),
     ...errors.length === 0
       ? []
       : [errors.map((line) => `violated: ${escapeTerminal(line)}\n`).join("")],

@@ -1,0 +1,46 @@
+/** What heat maps show of a measurement: one function a map. */
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { AttentionMap, PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
+import type { HeatCell } from "./heat_map.ts";
+
+/** α_s of every query head: layers along x, heads along y. */
+export function scoreCells({ layers }: SinkMeasurement): HeatCell[] {
+  return layers.flatMap(({ layer, attention }) =>
+    (attention?.heads ?? []).map(({ head, score }) => ({ x: layer, y: head, value: score }))
+  );
+}
+
+/** The share of (text, head) pairs that sink at a position: positions along x, layers along y. */
+export function sinkRateCells({ layers, sinkPositions }: PretrainedMeasurement): HeatCell[] {
+  return layers.flatMap(({ layer, sinkRates }) =>
+    sinkPositions.map((position, i) => ({ x: position, y: layer, value: sinkRates[i]! }))
+  );
+}
+
+/** ‖h_out‖: positions that were kept, by their order, along x, layers along y. */
+export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
+  // Beyond the first 32, only powers of two were kept: a place of their own would tear the map apart.
+  const dense = positions.filter((position, i) => position === i);
+  return layers.flatMap(({ layer, outputByPosition }) =>
+    dense.map((position, i) => ({ x: position, y: layer, value: outputByPosition[i]! }))
+  );
+}
+
+/** The largest magnitude of a token's elements: as {@linkcode normCells}. */
+export function largestCells(
+  { positions }: SinkMeasurement,
+  { layers }: PretrainedMeasurement,
+): HeatCell[] {
+  const dense = positions.filter((position, i) => position === i);
+  return layers.flatMap(({ layer, largestByPosition }) =>
+    dense.map((position, i) => ({ x: position, y: layer, value: largestByPosition[i]! }))
+  );
+}
+
+/** One head's attention: keys along x, queries along y. */
+export function attentionCells({ size, weights }: AttentionMap): HeatCell[] {
+  return weights.flatMap((weight, i) => {
+    const [query, key] = [Math.floor(i / size), i % size];
+    return key > query ? [] : [{ x: key, y: query, value: weight }];
+  });
+}

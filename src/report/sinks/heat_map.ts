@@ -1,0 +1,134 @@
+/** A number for every pair of something along x and something along y, as a color. */
+import * as Plot from "@observablehq/plot";
+import type { Markup } from "../html.ts";
+import { finishPicture, plotText } from "../plot.ts";
+import { logTick, type SinkPlotOptions } from "../plot_parts.ts";
+
+/** One cell. */
+export interface HeatCell {
+  readonly x: number;
+  readonly y: number;
+  /** null is left empty. */
+  readonly value: number | null;
+}
+
+/** How {@linkcode heatMap} draws. */
+export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
+  /** What stands along each axis. */
+  readonly x: string;
+  readonly y: string;
+  /** What a color means. */
+  readonly value: string;
+  /** `share`: from 0 to 1; `log`: from the least to the greatest value, by factors. */
+  readonly scale: "share" | "log";
+  /** The height of a cell in pixels. Default: 16. */
+  readonly cell?: number;
+}
+
+const [LEFT, RIGHT, TOP, BOTTOM] = [52, 14, 70, 42];
+
+/** How many steps of color the legend shows. */
+const STEPS = 12;
+
+/** At most so many, with distances that are round. */
+function ticksOf(values: readonly number[], most: number): number[] {
+  const step = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128]
+    .find((each) => values.filter((value) => value % each === 0).length <= most) ?? Infinity;
+  return values.filter((value) => value % step === 0);
+}
+
+/**
+ * Draws a heat map. Zero and less have no place on a logarithmic scale, and are left empty there.
+ *
+ * @param cells in any order
+ * @param options the axes, the scale, document and description
+ * @returns undefined if no cell has a value
+ */
+export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Markup | undefined {
+  const { width, scale, cell: cellHeight = 16 } = options;
+  const shown = cells.filter(({ value }) => value !== null && (scale === "share" || value > 0));
+  if (shown.length === 0) return undefined;
+  const values = shown.map(({ value }) => value!);
+  const lowest = values.reduce((a, b) => Math.min(a, b));
+  const highest = values.reduce((a, b) => Math.max(a, b));
+  const domain = scale === "share" ? [0, 1] : [lowest, Math.max(highest, lowest * 1.001)];
+  const color = Plot.scale({
+    color: { type: scale === "share" ? "linear" : "log", domain, scheme: "viridis" },
+  });
+  const of = (key: "x" | "y") => [...new Set(cells.map((each) => each[key]))].sort((a, b) => a - b);
+  const [columns, rows] = [of("x"), of("y")];
+  const height = TOP + BOTTOM + Math.max(3, rows.length) * cellHeight;
+  const format = scale === "share" ? String : logTick;
+  const drawing = Plot.plot({
+    document: options.document as never,
+    width,
+    height,
+    marginLeft: LEFT,
+    marginRight: RIGHT,
+    marginTop: TOP,
+    marginBottom: BOTTOM,
+    padding: 0,
+    style: { fontSize: "12px" },
+    x: { type: "band", domain: columns, label: null },
+    y: { type: "band", domain: rows, label: null },
+    color: { type: "identity" },
+    marks: [
+      Plot.cell(shown, {
+        x: "x",
+        y: "y",
+        fill: ({ value }: HeatCell) => color.apply(value),
+        // Without it hairlines of the background show between cells.
+        stroke: ({ value }: HeatCell) => color.apply(value),
+        strokeWidth: 0.4,
+      }),
+      Plot.axisX(ticksOf(columns, 13), { label: `${options.x} →`, tickSize: 3 }),
+      Plot.axisY(ticksOf(rows, Math.max(2, Math.floor(rows.length * cellHeight / 22))), {
+        label: `↓ ${options.y}`,
+        tickSize: 3,
+      }),
+      Plot.text([plotText(options.text.title, 60)], {
+        text: (title: string) => title,
+        frameAnchor: "top-left",
+        dy: -58,
+        fontWeight: "bold",
+      } as never),
+      ...legendMarks({ domain, apply: (value) => color.apply(value), format, scale, options }),
+    ],
+  });
+  return finishPicture(drawing, options.document, options.text);
+}
+
+/** A strip of colors above the frame, with what its ends mean. */
+function legendMarks(
+  { domain: [low, high], apply, format, scale, options }: {
+    readonly domain: readonly number[];
+    readonly apply: (value: number) => string;
+    readonly format: (value: number) => string;
+    readonly scale: HeatMapOptions["scale"];
+    readonly options: HeatMapOptions;
+  },
+): Plot.Markish[] {
+  const at = { frameAnchor: "top-right" as const };
+  const left = -170;
+  const dy = -36;
+  const steps = Array.from({ length: STEPS }, (_, i) => {
+    const share = i / (STEPS - 1);
+    return scale === "share" ? low! + share * (high! - low!) : low! * (high! / low!) ** share;
+  });
+  const label = (text: string, dx: number, textAnchor: "start" | "end") =>
+    Plot.text([text], { ...at, text: (each: string) => each, dx, dy, textAnchor } as never);
+  return [
+    ...steps.map((value, i) =>
+      Plot.dot([value], {
+        ...at,
+        dx: left + 10 * i,
+        dy,
+        r: 6.5,
+        symbol: "square",
+        fill: apply(value),
+      } as never)
+    ),
+    label(`${options.value}  ${format(Number(low!.toPrecision(2)))}`, left - 10, "end"),
+    label(format(Number(high!.toPrecision(2))), left + 10 * STEPS + 2, "start"),
+  ];
+}

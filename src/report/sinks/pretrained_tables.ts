@@ -1,0 +1,127 @@
+/** What is measured of pretrained models only, as tables and as lines. */
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
+import type { Table } from "../table.ts";
+import { figure } from "./tables.ts";
+
+const number = (title: string) => ({ title, align: "right" as const });
+
+/** A 95 % interval; of one text there is none. */
+function range(interval: readonly [number, number] | null): string | undefined {
+  if (interval === null || interval[0] === interval[1]) return undefined;
+  return `${figure(interval[0])} to ${figure(interval[1])}`;
+}
+
+/** The same in brackets, behind a figure. */
+function inBrackets(interval: readonly [number, number] | null): string {
+  const text = range(interval);
+  return text === undefined ? "" : ` (${text})`;
+}
+
+/** How a family's name and a number of parameters are written. */
+function sizeOf(parameters: number): string {
+  return parameters >= 1e9
+    ? `${(parameters / 1e9).toFixed(2)}B`
+    : `${(parameters / 1e6).toPrecision(3)}M`;
+}
+
+/** What was measured, and on what, a line each; the figures with 95 % intervals over texts. */
+export function pretrainedSummary(
+  { loss, settings, data }: SinkMeasurement,
+  { model, texts, intervals, layers, sinkRates }: PretrainedMeasurement,
+): string[] {
+  const s = settings.position;
+  const tokens = texts.firstTokens
+    .map((spelling, i) => `${spelling} ${texts.firstTokenNumbers[i]}`).join(", ");
+  const rate = sinkRates.reduce((sum, each) => sum + each, 0) / sinkRates.length;
+  const massive = layers.filter((layer) => layer.massive > 0);
+  const most = layers.flatMap(({ layer, largest }) => largest.map((each) => ({ layer, ...each })))
+    .reduce((a, b) => Math.abs(b.value) > Math.abs(a.value) ? b : a);
+  return [
+    `${model.name}: ${model.family}, ${sizeOf(model.parameters)} parameters, stored as ${
+      model.storedAs.join(" and ")
+    }`,
+    `${data.sequences} texts of ${data.context} tokens, documents ${texts.documents}, BOS ${texts.begin}; ` +
+    `the first begins with ${tokens}`,
+    `loss ${figure(loss)}${inBrackets(intervals.loss)} nats per token`,
+    `sink rate ${figure(rate)}${
+      inBrackets(intervals.sinkRate)
+    }: the share of (text, layer, head) with a score above ${settings.threshold}`,
+    ...range(intervals.gradientSink) === undefined ? [] : [
+      `the median of R_GS(${s}) over layers: ${range(intervals.gradientSink)} with 95 % over texts`,
+    ],
+    massive.length === 0
+      ? "no massive activation: none over 100 and 1000 × its text's median magnitude"
+      : `massive activations after layers ${massive[0]!.layer} to ${
+        massive.at(-1)!.layer
+      }; the largest is ${
+        figure(most.value)
+      } after layer ${most.layer}, token ${most.position}, dimension ${most.dimension}`,
+    ...model.notes,
+  ];
+}
+
+/** The largest elements of every layer's output. */
+export function largestTable({ layers }: PretrainedMeasurement): Table {
+  return {
+    caption:
+      "The three largest |h| after every layer: value (token, dimension); massive: over 100 " +
+      "and 1000 × the text's median magnitude, in a text on average",
+    columns: [
+      { title: "layer" },
+      number("first"),
+      number("second"),
+      number("third"),
+      number("median |h|"),
+      number("massive"),
+    ],
+    rows: layers.map(({ layer, largest, median, massive }) => [
+      String(layer),
+      ...[0, 1, 2].map((i) => {
+        const found = largest[i];
+        return found === undefined
+          ? "–"
+          : `${figure(found.value)} (${found.position}, ${found.dimension})`;
+      }),
+      figure(median),
+      figure(massive),
+    ]),
+  };
+}
+
+/** Sinks and gradient sinks by layer, with intervals. */
+export function layerTable(
+  { layers, positions, settings }: SinkMeasurement,
+  pretrained: PretrainedMeasurement,
+): Table {
+  const s = settings.position;
+  const others = pretrained.sinkPositions.filter((position) => position !== s);
+  const cosineAt = [1, 8, 31].filter((position) => positions.includes(position));
+  return {
+    caption: `By layer: the share of (text, head) pairs that sink at position ${s} and at the ` +
+      "next strongest, R_GS with its 95 % interval over texts, and the cosine to the first token's state",
+    columns: [
+      { title: "layer" },
+      number(`sinks at ${s}`),
+      number("next: at"),
+      number("R_GS"),
+      number("95 % interval"),
+      ...cosineAt.map((position) => number(`cos ${position}`)),
+    ],
+    rows: pretrained.layers.map(({ layer, sinkRates, gradientSinkInterval, cosine }) => {
+      const rateAt = (position: number) => sinkRates[pretrained.sinkPositions.indexOf(position)]!;
+      const next = others.length === 0
+        ? undefined
+        : others.reduce((a, b) => rateAt(b) > rateAt(a) ? b : a);
+      const interval = gradientSinkInterval;
+      return [
+        String(layer),
+        figure(rateAt(s)),
+        next === undefined || rateAt(next) === 0 ? "–" : `${figure(rateAt(next))}: ${next}`,
+        figure(layers[layer]?.attention?.gradientSink.ratio),
+        range(interval) ?? "–",
+        ...cosineAt.map((position) => figure(cosine[positions.indexOf(position)])),
+      ];
+    }),
+  };
+}

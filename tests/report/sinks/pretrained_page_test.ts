@@ -1,0 +1,109 @@
+/** What only pretrained models have in the page and on the terminal. */
+import { parseHTML } from "linkedom";
+import { heatMap } from "../../../src/report/sinks/heat_map.ts";
+import { attentionCells, scoreCells, sinkRateCells } from "../../../src/report/sinks/heat_cells.ts";
+import { renderSinkPage } from "../../../src/report/sinks/page.ts";
+import { formatSinkMeasurement } from "../../../src/report/sinks/text.ts";
+import { createSvgDocument } from "../../../src/report/svg_document.ts";
+import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
+import { SinkMeter } from "../../../src/sinks/meter.ts";
+import { PretrainedMeter } from "../../../src/sinks/pretrained/meter.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { tracedModel } from "../../support/model/traces.ts";
+
+function measure(name: string): SinkMeasurement {
+  const { config, trace } = tracedModel({ config: { layersWithoutAttention: [] } });
+  const { batch, context } = trace;
+  const settings = { window: Math.floor(context / 2) };
+  const sinks = new SinkMeter({ config, context, settings });
+  sinks.add(trace, { loss: 2 });
+  const measured = sinks.result({ run: name, step: 0, task: "text", seed: null });
+  const meter = new PretrainedMeter({ config, context, settings });
+  trace.layers.forEach((layer, index) => meter.addLayer(index, layer, batch));
+  meter.addLosses(Array.from({ length: batch }, (_, i) => 1 + i));
+  const scores = measured.layers.map(({ attention }) => attention!.heads.map(({ score }) => score));
+  return {
+    ...measured,
+    pretrained: {
+      model: { name, family: "llama", parameters: 135e6, storedAs: ["BF16"], notes: ["a note"] },
+      texts: {
+        begin: "never",
+        documents: "apart",
+        firstTokens: ["The", "<b>"],
+        firstTokenNumbers: [504, 7],
+      },
+      ...meter.result(scores),
+      interventions: null,
+    },
+  };
+}
+
+function all(page: string, selector: string): { readonly textContent: string }[] {
+  const { document } = parseHTML(page) as unknown as {
+    document: { querySelectorAll(selector: string): Iterable<{ textContent: string }> };
+  };
+  return [...document.querySelectorAll(selector)];
+}
+
+Deno.test("renderSinkPage() of a pretrained model shows maps of positions, states and heads, and nothing of a stranger's", () => {
+  const page = renderSinkPage(measure(`<img src=x onerror="alert(1)">`), createSvgDocument());
+  assertEquals(all(page, "script, img, [onerror]").length, 0);
+  const titles = all(page, "svg[role=img] > title").map(({ textContent }) => textContent);
+  for (const title of ["Where heads sink", "‖h‖ after every layer, by token", "The largest |h|"]) {
+    assert(titles.some((each) => each.includes(title)), `${title} is not in ${titles.join("; ")}`);
+  }
+  assertEquals(titles.filter((title) => title.includes("the strongest sink")).length, 1);
+  assertEquals(new Set(titles).size, titles.length);
+  assertStringIncludes(page, "&lt;b&gt; 7");
+});
+
+Deno.test("formatSinkMeasurement() of a pretrained model tells the texts, the tokens and the intervals", () => {
+  const measurement = measure("some-model");
+  const text = formatSinkMeasurement(measurement);
+  assertStringIncludes(text, "some-model: llama, 135M parameters, stored as BF16");
+  assertStringIncludes(text, "documents apart, BOS never; the first begins with The 504, <b> 7");
+  assertStringIncludes(text, "a note");
+  assert(/loss 2\.00 \(\d\.\d+ to \d\.\d+\) nats per token/.test(text), text.slice(0, 600));
+  assertStringIncludes(text, "The three largest |h| after every layer");
+});
+
+Deno.test("heatMap() colors every cell by its value, and leaves empty what a logarithm has no place for", () => {
+  const options = {
+    document: createSvgDocument(),
+    width: 300,
+    text: { id: "map", title: "A map", description: "nothing" },
+    x: "layer",
+    y: "head",
+    value: "score",
+  };
+  const cells = [[0, 0, 1], [0, 1, 10], [1, 0, 0], [1, 1, null]]
+    .map(([x, y, value]) => ({ x: x!, y: y!, value: value ?? null }));
+  const fills = (scale: "share" | "log") => {
+    const picture = heatMap(cells, { ...options, scale })!;
+    const found = [...picture.text.matchAll(/<rect[^>]* fill="(#[0-9a-f]{6}|rgb[^"]*)"/g)];
+    return found.map(([, fill]) => fill);
+  };
+  assertEquals(fills("log").length, 2);
+  assertEquals(new Set(fills("log")).size, 2);
+  assertEquals(fills("share").length, 3);
+  assertEquals(heatMap([{ x: 0, y: 0, value: null }], { ...options, scale: "share" }), undefined);
+});
+
+Deno.test("heat cells are the measurement's figures in their places", () => {
+  const measurement = measure("a model");
+  const pretrained = measurement.pretrained!;
+  const { queryHeads, layers } = measurement.config;
+  const scores = scoreCells(measurement);
+  assertEquals(scores.length, layers * queryHeads);
+  const found = scores.find(({ x, y }) => x === 1 && y === 2)!;
+  assertEquals(found.value, measurement.layers[1]!.attention!.heads[2]!.score);
+  const rate = sinkRateCells(pretrained).find(({ x, y }) => x === 3 && y === 1)!;
+  assertEquals(rate.value, pretrained.layers[1]!.sinkRates[3]);
+  const map = pretrained.maps[0]!;
+  const attention = attentionCells(map);
+  assertEquals(attention.length, map.size * (map.size + 1) / 2);
+  assertEquals(
+    attention.find(({ x, y }) => x === 1 && y === 4)!.value,
+    map.weights[4 * map.size + 1],
+  );
+});
