@@ -164,7 +164,8 @@ export function wideTable({ rows }: Report): Table {
  * @param report of the GPUs
  */
 export function formatMarkdown(report: Report): string {
-  return `${LEGEND}\n\n${formatMarkdownTable(wideTable(report))}`;
+  return `${LEGEND}\n\nMade by \`deno task compilers --format=markdown\`; nothing is timed.\n\n` +
+    formatMarkdownTable(wideTable(report));
 }
 
 /**
