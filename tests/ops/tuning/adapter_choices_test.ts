@@ -2,7 +2,7 @@
 import { createDryGpu, recordPlan } from "../../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 import { type Dimensions, tunableOperators } from "../../../src/ops/tuning/operators.ts";
-import { hardwareAdapters } from "../../support/adapters.ts";
+import { hardwareAdapters } from "../../support/gpu/hardware_adapters.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 function chosen(info: GpuInfo, operator: string, call: Dimensions): string {

@@ -1,5 +1,5 @@
 /** What eight GPUs tell of themselves in Deno and in Dawn, as Mesa's drivers for them do. */
-import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
+import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
 /** A GPU as both runtimes show it. */
 export interface HardwareAdapter {
