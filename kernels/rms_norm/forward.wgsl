@@ -1,5 +1,5 @@
 // RMSNorm, forward:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms.
-// Needs workgroup_sum.wgsl in front.
+// Needs workgroup_sum.wgsl, range.wgsl, rows/element_scalar.wgsl and rms_norm/inverse.wgsl in front.
 //
 // One workgroup of 64 invocations a row, each taking every 64th column. One barrier. Any d.
 //
@@ -34,7 +34,7 @@ fn main(
     squares += input[first + c] * input[first + c];
   }
   let sum = workgroupSum(vec4f(squares), lane.x).x;
-  let inverse = 1.0 / sqrt(sum / f32(columns) + parameters.epsilon);
+  let inverse = inverseRmsOf(sum, row);
   for (var c = lane.x; c < columns; c += LANES) {
     output[first + c] = gain[c] * (input[first + c] * inverse);
   }

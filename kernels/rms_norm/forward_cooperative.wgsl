@@ -1,5 +1,6 @@
 // RMSNorm, forward, a workgroup per row:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms.
-// Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front.
+// Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front,
+// and rms_norm/inverse.wgsl with what it needs.
 //
 // One workgroup of LANES invocations a row, neighbors on neighboring elements. The row is read twice, the second time
 // from the cache. Barriers: those of rowSum. Any d with the scalar element.
@@ -37,7 +38,7 @@ fn main(
     squares += x * x;
   }
   let sum = rowSum(elementSum(squares), lane.x, 0u);
-  let inverse = 1.0 / sqrt(sum / f32(parameters.columns) + parameters.epsilon);
+  let inverse = inverseRmsOf(sum, row);
   for (var c = lane.x; c < length; c += LANES) {
     output[first + c] = gain[c] * (input[first + c] * inverse);
   }

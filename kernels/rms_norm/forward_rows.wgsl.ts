@@ -11,7 +11,8 @@
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
+ * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rms_norm/inverse.wgsl with what that
+ * needs, in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms [rows]. Dispatch
  * workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
@@ -62,7 +63,7 @@ fn main(
   ${
     eachRow((r) => `
   let sum${r} = elementSum(squares${r});
-  let inverse${r} = 1.0 / sqrt(sum${r} / f32(parameters.columns) + parameters.epsilon);
+  let inverse${r} = inverseRmsOf(sum${r}, row${r});
   inverseRms[row${r}] = inverse${r};`)
   }
   for (var c = 0u; c < length; c++) {

@@ -17,7 +17,7 @@ import {
 } from "../rows/tile.ts";
 
 /**
- * Writes the kernel.
+ * Writes the kernel; needs rows/element_vector.wgsl, whatever d is, and rms_norm/inverse.wgsl with what it needs in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms [rows]; rows and
  * rowsPerTile, 4 lanes at the most, are multiples of the phases. Dispatch: (⌈rows / rowsPerTile⌉).
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       squares += x * x;
     }
     let sum = subgroupAdd((squares.x + squares.y) + (squares.z + squares.w));
-    let inverse = 1.0 / sqrt(sum / f32(columns) + parameters.epsilon);
+    let inverse = inverseRmsOf(sum, top + row);
     let group = row / PHASES;
     let bank = group / LANES * PHASES + row % PHASES;
     let mine = lane.x == group % LANES;

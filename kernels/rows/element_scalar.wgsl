@@ -9,6 +9,11 @@ fn elementSum(element: Element) -> f32 {
   return element;
 }
 
+// The number in a place of an element.
+fn elementNumber(element: Element, place: u32) -> f32 {
+  return element;
+}
+
 // The element where `witness` is finite, else NaN.
 fn whereFinite(element: Element, witness: Element) -> Element {
   let finite = (bitcast<u32>(witness) & 0x7f800000u) != 0x7f800000u;

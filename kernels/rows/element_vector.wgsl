@@ -9,6 +9,11 @@ fn elementSum(element: Element) -> f32 {
   return (element.x + element.y) + (element.z + element.w);
 }
 
+// The number in a place of an element.
+fn elementNumber(element: Element, place: u32) -> f32 {
+  return element[place];
+}
+
 // The numbers where those of `witness` are finite, else NaN.
 fn whereFinite(element: Element, witness: Element) -> Element {
   let finite = (bitcast<vec4u>(witness) & vec4u(0x7f800000u)) != vec4u(0x7f800000u);

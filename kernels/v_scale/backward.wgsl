@@ -7,7 +7,8 @@
 //
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is
 // read, and v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes
-// share a row.
+// share a row; range.wgsl and v_scale/scaled.wgsl for rows of which float32 does not hold the
+// products.
 //
 // LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 /
 // LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
@@ -54,6 +55,28 @@ fn main(
   let sum = squaredNorm + c;
   let factor = squaredNorm / sum;
   let along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
+  // Where nothing below leaves float32's normal numbers, nor anything that was flushed counts.
+  let usual = squaredNorm >= 7.888609e-31 && sum >= 9.094947e-13 && sum <= 1.0995116e12 &&
+    factor >= 8.271806e-25 && abs(product) >= 7.888609e-31 && abs(product) <= 1.0995116e12;
+  if (inside && !usual) {
+    let begin = row * parameters.columns;
+    let end = begin + parameters.columns;
+    let scaled = scaledRow(begin, end, c);
+    var along = 0.0; // <h, u>
+    for (var i = begin; i < end; i++) {
+      let h = elementNumber(value[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH) * scaled.scale / scaled.root;
+      along += h * elementNumber(scaledValueGradient[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH);
+    }
+    for (var i = start; i < length; i += LANES_PER_ROW) {
+      let h = value[first + i] * scaled.scale / scaled.root;
+      valueGradient[first + i] = scaled.share * (scaled.share * scaledValueGradient[first + i]) +
+        2.0 * scaled.rest * along * h;
+    }
+    if (start == 0u) {
+      constantTerm[row] = vec2f(-(scaled.share / scaled.root * scaled.scale) * (scaled.share * along), 0.0);
+    }
+    return;
+  }
   for (var i = start; i < length; i += LANES_PER_ROW) {
     valueGradient[first + i] = factor * scaledValueGradient[first + i] + along * value[first + i];
   }

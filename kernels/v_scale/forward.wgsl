@@ -3,7 +3,8 @@
 //
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is
 // read, and v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes
-// share a row.
+// share a row; range.wgsl and v_scale/scaled.wgsl for rows of which float32 does not hold the
+// squares.
 //
 // LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 /
 // LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
@@ -41,7 +42,13 @@ fn main(
   }
   let squaredNorm = rowTotal(elementSum(squares));
   let head = row / parameters.sequenceLength % parameters.keyValueHeads;
-  let factor = squaredNorm / (squaredNorm + constant[head]);
+  let sum = squaredNorm + constant[head];
+  var factor = squaredNorm / sum;
+  // Squares that were flushed do not count from 2⁻¹⁰⁰ on; below 2¹⁰⁰ nothing overflows.
+  if (length > 0u && !(squaredNorm >= 7.888609e-31 && sum <= 1.2676506e30)) {
+    let share = scaledRow(row * parameters.columns, (row + 1u) * parameters.columns, constant[head]).share;
+    factor = share * share;
+  }
   for (var i = start; i < length; i += LANES_PER_ROW) {
     scaledValue[first + i] = factor * value[first + i];
   }

@@ -2,7 +2,8 @@
 //
 //   output = gain ⊙ x inverseRms    inverseRms = 1 / √(mean(x²) + ε)
 //
-// Needs model/head_norm/head.wgsl in front. One invocation per head's row, 64 per workgroup, spread over x and y. No barriers.
+// Needs range.wgsl and model/head_norm/head.wgsl in front. One invocation per head's row, 64 per
+// workgroup, spread over x and y. No barriers.
 
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // as the projections
 @group(0) @binding(5) var<storage, read_write> inverseRms: array<f32>; // [B T, Hq + Hkv]
@@ -29,9 +30,27 @@ fn main(
     squares += x * x;
   }
   let sum = (squares.x + squares.y) + (squares.z + squares.w);
-  let inverse = inverseSqrt(sum / f32(4u * parameters.columns) + parameters.epsilon);
+  let mean = sum / f32(4u * parameters.columns) + parameters.epsilon;
+  var inverse = inverseSqrt(mean);
+  // As in rms_norm/inverse.wgsl, where float32 does not hold the squares.
+  if (!(mean >= 7.888609e-31 && mean <= 1e38)) {
+    inverse = inverseOfScaledHead(head.start, mean < 1.0);
+  }
   inverseRms[head.statistic] = inverse;
   for (var c = 0u; c < parameters.columns; c++) {
     output[head.start + c] = gainOf(head, c) * (projections[head.start + c] * inverse);
   }
+}
+
+// With the head's numbers times 2¹⁰⁰ where they are small, else times 2⁻⁸⁰. NaN for a subnormal inverse.
+fn inverseOfScaledHead(start: u32, small: bool) -> f32 {
+  let scale = select(8.271806e-25, 1.2676506e30, small);
+  var squares = vec4f(0.0);
+  for (var c = 0u; c < parameters.columns; c++) {
+    let x = projections[start + c] * scale;
+    squares += x * x;
+  }
+  let sum = (squares.x + squares.y) + (squares.z + squares.w);
+  let root = sqrt(sum / f32(4u * parameters.columns) + parameters.epsilon * scale * scale);
+  return orNotANumber(1.0 / root * scale, small || root <= 7.0368744e13);
 }

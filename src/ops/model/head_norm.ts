@@ -6,6 +6,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
+import { range } from "../shared/parts.ts";
 import type { Planned } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -18,7 +19,7 @@ import {
 
 const head: KernelPart = { file: "model/head_norm/head.wgsl", source: headSource };
 const forwardKernel: Kernel = {
-  parts: [head, { file: "model/head_norm/forward.wgsl", source: forwardSource }],
+  parts: [range, head, { file: "model/head_norm/forward.wgsl", source: forwardSource }],
 };
 const backwardKernel: Kernel = {
   parts: [head, { file: "model/head_norm/backward.wgsl", source: backwardSource }],

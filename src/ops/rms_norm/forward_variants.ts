@@ -9,6 +9,7 @@
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
  */
+import inverseSource from "../../../kernels/rms_norm/inverse.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/rms_norm/forward.wgsl" with { type: "text" };
 import forwardCooperativeSource from "../../../kernels/rms_norm/forward_cooperative.wgsl" with {
   type: "text",
@@ -20,7 +21,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { workgroupSum } from "../shared/parts.ts";
+import { range, workgroupSum } from "../shared/parts.ts";
 import {
   divideRows,
   fillsSubgroup,
@@ -45,6 +46,12 @@ export interface RmsNormForwardCall {
   readonly output: Tensor;
   readonly inverseRms: Tensor;
 }
+
+// In front of every kernel, after the way in which rows are read.
+const inverse: readonly KernelPart[] = [
+  range,
+  { file: "rms_norm/inverse.wgsl", source: inverseSource },
+];
 
 type ForwardVariant = Variant<RowShape, RmsNormForwardCall>;
 
@@ -76,7 +83,7 @@ function dispatchRows(
 ): Dispatch {
   return {
     kernel: {
-      parts: [part, sum.part, {
+      parts: [part, ...inverse, sum.part, {
         file: "rms_norm/forward_cooperative.wgsl",
         source: forwardCooperativeSource,
       }],
@@ -107,7 +114,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
     scratch: [],
     dispatches: [{
       kernel: {
-        parts: [part, sum.part, { file: "rms_norm/forward_fused.wgsl.ts", source }],
+        parts: [part, ...inverse, sum.part, { file: "rms_norm/forward_fused.wgsl.ts", source }],
         constants,
         features,
       },
@@ -132,7 +139,10 @@ const tile: ForwardVariant = {
     const { tile, rows, rowsPerTile, tiles } = divideIntoTiles(gpu, shape);
     const whole: Dispatch = {
       kernel: {
-        parts: [{ file: "rms_norm/forward_tile.wgsl.ts", source: rmsNormForwardTile(tile) }],
+        parts: [rowElement(4).part, ...inverse, {
+          file: "rms_norm/forward_tile.wgsl.ts",
+          source: rmsNormForwardTile(tile),
+        }],
         features: ["subgroups"],
       },
       parameters: [
@@ -161,7 +171,7 @@ const rowPerInvocation: ForwardVariant = {
   suits: (gpu) => gpu.info.software,
   plan(gpu, call) {
     const kernel: Kernel = {
-      parts: [rowElement(call.shape.columns).part, {
+      parts: [rowElement(call.shape.columns).part, ...inverse, {
         file: "rms_norm/forward_rows.wgsl.ts",
         source: rmsNormForwardRows(ROWS),
       }],
@@ -202,7 +212,12 @@ const portable: ForwardVariant = {
   suits: () => true,
   plan: (gpu, call) =>
     planKernel(gpu, call, {
-      kernel: { parts: [workgroupSum, { file: "rms_norm/forward.wgsl", source: forwardSource }] },
+      kernel: {
+        parts: [scalarElement, ...inverse, workgroupSum, {
+          file: "rms_norm/forward.wgsl",
+          source: forwardSource,
+        }],
+      },
       workgroups: call.shape.rows,
     }),
 };

@@ -14,16 +14,23 @@ import lanesSingleSource from "../../../kernels/v_scale/lanes_single.wgsl" with 
 import lanesSubgroupSource from "../../../kernels/v_scale/lanes_subgroup.wgsl" with {
   type: "text",
 };
+import scaledSource from "../../../kernels/v_scale/scaled.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { rowElement, type RowShape } from "../rows/parts.ts";
+import { range } from "../shared/parts.ts";
 import { unfitForSubgroups } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant } from "../shared/variants.ts";
 import { sumConstantTerms } from "./constant_gradient.ts";
 
+// For rows at the ends of float32's range.
+const scaled: readonly KernelPart[] = [
+  range,
+  { file: "v_scale/scaled.wgsl", source: scaledSource },
+];
 const forwardPart: KernelPart = { file: "v_scale/forward.wgsl", source: forwardSource };
 const backwardPart: KernelPart = { file: "v_scale/backward.wgsl", source: backwardSource };
 
@@ -77,6 +84,7 @@ const subgroup: Form = {
   kernel: (pass, columns, lanesPerRow) => ({
     parts: [
       rowElement(columns).part,
+      ...scaled,
       { file: "v_scale/lanes_subgroup.wgsl", source: lanesSubgroupSource },
       pass,
     ],
@@ -93,6 +101,7 @@ const portable: Form = {
   kernel: (pass, columns) => ({
     parts: [
       rowElement(columns).part,
+      ...scaled,
       { file: "v_scale/lanes_single.wgsl", source: lanesSingleSource },
       pass,
     ],

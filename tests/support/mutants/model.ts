@@ -54,10 +54,18 @@ export const modelMutants: readonly Mutant[] = [
     ["the last row is not written", "row < parameters.rows,", "row + 1u < parameters.rows,"],
   ]),
   ...mutantsOf("model/head_norm/forward.wgsl", headNorm, [
-    ["the squares are summed, not averaged", "sum / f32(4u * parameters.columns)", "sum"],
-    ["epsilon is lost", " + parameters.epsilon", ""],
+    [
+      "the squares are summed, not averaged",
+      "let mean = sum / f32(4u * parameters.columns)",
+      "let mean = sum",
+    ],
+    ["epsilon is lost", ") + parameters.epsilon;", ");"],
     ["the gain is twice itself", "gainOf(head, c) * (", "2.0 * gainOf(head, c) * ("],
-    ["a square is left out", "(squares.z + squares.w)", "squares.z"],
+    [
+      "a square is left out",
+      "squares += x * x;\n  }\n  let sum = (squares.x + squares.y) + (squares.z + squares.w);\n  let mean",
+      "squares += x * x;\n  }\n  let sum = (squares.x + squares.y) + squares.z;\n  let mean",
+    ],
   ]),
   ...mutantsOf("model/head_norm/backward.wgsl", headNorm, [
     ["what the norm takes away is left out", "(u - normalized * mean)", "u"],

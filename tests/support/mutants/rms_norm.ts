@@ -1,11 +1,13 @@
 /** Mutants of RMSNorm's kernels, and of what others share with them. */
 import type { Property } from "../check_cases.ts";
 import { rmsNormBackwardMatchesTwin, rmsNormForwardMatchesTwin } from "../properties/rows/twin.ts";
+import { rmsNormHoldsInRange } from "../properties/rows/range.ts";
 import { bounds, pinned, spread, spreadBounds, wrap } from "./catching.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
 
 const normForward: Property = (gpu) => rmsNormForwardMatchesTwin(gpu, pinned);
 const normBackward: Property = (gpu) => rmsNormBackwardMatchesTwin(gpu, pinned);
+const range: Property = (gpu) => rmsNormHoldsInRange(gpu);
 
 /** The mutants, by kernel. */
 export const rmsNormMutants: readonly Mutant[] = [
@@ -16,9 +18,6 @@ export const rmsNormMutants: readonly Mutant[] = [
       "row > parameters.rows",
       { caughtBy: spreadBounds("rmsNorm") },
     ],
-    ["epsilon is dropped", " + parameters.epsilon", ""],
-    ["epsilon is doubled", " + parameters.epsilon", " + 2.0 * parameters.epsilon"],
-    ["the division by d is dropped", "sum / f32(columns)", "sum"],
     ["the gain is forgotten", "gain[c] * (input", "(1.0 + 0.0 * gain[c]) * (input"],
     [
       "inverseRms is the root mean square",
@@ -32,6 +31,19 @@ export const rmsNormMutants: readonly Mutant[] = [
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", {
       caughtBy: spread("rmsNorm"),
+    }],
+  ]),
+  ...mutantsOf("rms_norm/inverse.wgsl", normForward, [
+    ["epsilon is dropped", ") + parameters.epsilon;", ");"],
+    ["epsilon is doubled", ") + parameters.epsilon;", ") + 2.0 * parameters.epsilon;"],
+    ["the division by d is dropped", "sum / f32(parameters.columns)", "sum"],
+    ["large squares overflow", " && mean <= 1e38", "", { caughtBy: range }],
+    ["small squares are flushed", "mean >= 7.888609e-31 && ", "", { caughtBy: range }],
+    ["epsilon is not scaled", "epsilon * scale * scale", "epsilon", { caughtBy: range }],
+    ["the inverse is not scaled back", "1.0 / root * scale", "1.0 / root", { caughtBy: range }],
+    ["a subnormal inverse counts", "small || root <= 7.0368744e13", "true", { caughtBy: range }],
+    ["the next row is scaled", "row * parameters.columns", "(row + 1u) * parameters.columns", {
+      caughtBy: range,
     }],
   ]),
   ...mutantsOf("rms_norm/backward_input.wgsl", normBackward, [

@@ -1,23 +1,27 @@
 /** Mutants of V-scale's kernels, by itself and within attention. */
 import type { Property } from "../check_cases.ts";
 import { vScaleBackwardMatchesTwin, vScaleForwardMatchesTwin } from "../properties/rows/twin.ts";
+import { vScaleHoldsInRange } from "../properties/rows/v_scale_range.ts";
 import { attentionForward as forward, bounds, pinned, spread, wrap } from "./catching.ts";
 import { type Mutant, mutantsOf } from "./mutant.ts";
 
 const valveForward: Property = (gpu) => vScaleForwardMatchesTwin(gpu, pinned);
 const valveBackward: Property = (gpu) => vScaleBackwardMatchesTwin(gpu, pinned);
+const range: Property = (gpu) => vScaleHoldsInRange(gpu);
 const head = "row / parameters.sequenceLength % parameters.keyValueHeads";
 
 /** The mutants, by kernel. */
 export const vScaleMutants: readonly Mutant[] = [
   ...mutantsOf("v_scale/forward.wgsl", valveForward, [
     ["C is forgotten", "squaredNorm + constant[head]", "squaredNorm + 0.0 * constant[head]"],
+    ["large squares overflow", " && sum <= 1.2676506e30", "", { caughtBy: range }],
+    ["small squares are flushed", "squaredNorm >= 7.888609e-31 && ", "", { caughtBy: range }],
     ["all heads have the first one's constant", head, "0u"],
     ["the batch is not taken out of the head", head, "row / parameters.sequenceLength"],
     [
       "the norm is not squared",
-      "squaredNorm / (squaredNorm +",
-      "sqrt(squaredNorm) / (sqrt(squaredNorm) +",
+      "squaredNorm / sum;",
+      "sqrt(squaredNorm) / (sqrt(squaredNorm) + constant[head]);",
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
   ]),
@@ -39,6 +43,20 @@ export const vScaleMutants: readonly Mutant[] = [
       "products += select(Element(), v * scaledValueGradient[first + i], i + 1u < length);",
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
+  ]),
+  ...mutantsOf("v_scale/scaled.wgsl", range, [
+    ["C is not scaled", "(root * scale) * (root * scale)", "constant"],
+    ["the row alone decides", "max(largest, root)", "largest"],
+    ["the rest is the factor", "c / sum, sqrt(sum)", "norm * norm / sum, sqrt(sum)"],
+  ]),
+  ...mutantsOf("v_scale/backward.wgsl", range, [
+    ["every row is usual", "inside && !usual", "false"],
+    ["products that are flushed count", "abs(product) >= 7.888609e-31 && ", ""],
+    [
+      "the scaled term of dC is not scaled back",
+      "scaled.share / scaled.root * scaled.scale)",
+      "scaled.share)",
+    ],
   ]),
   ...mutantsOf("v_scale/lanes_single.wgsl", valveForward, [
     ["every second row is left out", "LANES_PER_ROW: u32 = 1u", "LANES_PER_ROW: u32 = 2u"],

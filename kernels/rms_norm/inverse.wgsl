@@ -1,0 +1,38 @@
+// 1 / sqrt(mean(x²) + epsilon) of a row from the sum of its squares, which float32 need not hold. Put in front of the
+// kernels of RMSNorm's forward pass.
+//
+// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front, and the kernel's own `parameters`
+// and `input`.
+//
+// A root mean square above 2¹²⁶ (8.5·10³⁷) has an inverse that is subnormal: it is NaN.
+
+// `row` is only read again where the sum does not tell its inverse.
+fn inverseRmsOf(sum: f32, row: u32) -> f32 {
+  let mean = meanSquare(sum);
+  if (isUsual(mean)) {
+    return 1.0 / sqrt(mean);
+  }
+  return inverseOfScaledRow(row, mean < 1.0);
+}
+
+fn meanSquare(sum: f32) -> f32 {
+  return sum / f32(parameters.columns) + parameters.epsilon;
+}
+
+// From 2⁻¹⁰⁰ on squares that were flushed do not count, as each of them is below 2⁻¹²⁶.
+fn isUsual(mean: f32) -> bool {
+  return mean >= 7.888609e-31 && mean <= 1e38;
+}
+
+// With the row's numbers times 2¹⁰⁰ where they are small, else times 2⁻⁸⁰.
+fn inverseOfScaledRow(row: u32, small: bool) -> f32 {
+  let scale = select(8.271806e-25, 1.2676506e30, small);
+  let first = row * parameters.columns;
+  var squares = 0.0;
+  for (var i = first; i < first + parameters.columns; i++) {
+    let x = elementNumber(input[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH) * scale;
+    squares += x * x;
+  }
+  let root = sqrt(squares / f32(parameters.columns) + parameters.epsilon * scale * scale);
+  return orNotANumber(1.0 / root * scale, small || root <= 7.0368744e13);
+}

@@ -1,0 +1,99 @@
+/** V-scale of rows at the ends of float32's range, with constants of every size. */
+import { type Gpu, vScaleBackward, vScaleForward } from "../../../../mod.ts";
+import { randomNormal } from "../../../../src/random.ts";
+import * as reference from "../../../../src/reference/mod.ts";
+import { toTwin } from "../../attention/cases.ts";
+import type { Report } from "../../report.ts";
+import { DIVISION, FLUSH, U } from "../../tolerance.ts";
+import { account, numbersOf } from "../model/account.ts";
+
+const VALUES = [3e-38, 1e-30, 1e-20, 1e-15, 1e-7, 1, 1e9, 1e19, 3e38];
+const CONSTANTS = [2e-38, 1e-20, 1, 1e20, 3e38];
+const GRADIENTS = [1e-30, 1, 1e19];
+
+/**
+ * V-scale has the twin's numbers for all values and constants that are normal numbers of float32. Each row is compared
+ * by its own gradient's size: φ and the eigenvalue along v are below 9/8.
+ */
+export function vScaleHoldsInRange(
+  gpu: Gpu,
+  options: { readonly variant?: string } = {},
+): Promise<Report> {
+  return account(gpu, "vScale in float32's range", async function* (arena, tally) {
+    for (const columns of [3, 8, 64]) {
+      for (const gradientSize of GRADIENTS) {
+        const shape = [1, CONSTANTS.length, VALUES.length, columns];
+        const length = reference.elementCount(shape);
+        const draw = (seed: number, size: (row: number) => number) => ({
+          // Between a half and one of the size: no subnormal numbers.
+          data: randomNormal({ seed, length }).map((x, i) =>
+            Math.sign(x) * size(Math.floor(i / columns)) * (0.5 + 0.5 * Math.min(1, Math.abs(x)))
+          ),
+          shape,
+        });
+        const value = draw(columns, (row) => VALUES[row % VALUES.length]!);
+        const gradient = draw(columns + 1, () => gradientSize);
+        const constant = { data: Float32Array.from(CONSTANTS), shape: [CONSTANTS.length] };
+        const args = {
+          value: arena.upload(value),
+          constant: arena.upload(constant),
+          ...options,
+        };
+        const twin = {
+          value: toTwin(value),
+          constant: toTwin(constant),
+        };
+        const { scaledValue } = vScaleForward(gpu, args);
+        const forward = reference.vScaleForward(twin).scaledValue.data;
+        // As in rows/tolerance.ts, with two roots and a division more where the row is scaled.
+        const relative = (columns + 20) * U + 4 * DIVISION;
+        tally.within("vScaleForward", {
+          actual: await numbersOf(arena, scaledValue),
+          expected: forward,
+          bound: forward.map((x) => Math.abs(x) * relative + 2 * columns * FLUSH),
+        });
+        const backward = vScaleBackward(gpu, {
+          ...args,
+          scaledValueGradient: arena.upload(gradient),
+        });
+        const expected = reference.vScaleBackward({
+          ...twin,
+          scaledValueGradient: toTwin(gradient),
+        });
+        const share = Float64Array.from(gradient.data, (_, i) => {
+          const row = Math.floor(i / columns), first = row * columns;
+          const c = CONSTANTS[Math.floor(row / VALUES.length)]!;
+          let r = 0;
+          for (const v of value.data.subarray(first, first + columns)) r += v * v;
+          const phi = r / (r + c), along = 2 * c / (r + c) * Math.sqrt(r / (r + c));
+          const size = gradientSize * Math.sqrt(columns);
+          return (phi * gradientSize + along * size * Math.abs(value.data[i]!) / Math.sqrt(r + c)) *
+              2 * relative + 2 * columns * FLUSH;
+        });
+        tally.within("vScaleBackward's valueGradient", {
+          actual: await numbersOf(arena, backward.valueGradient),
+          expected: expected.valueGradient.data,
+          bound: share,
+        });
+        // A head's terms, each by its own size; where they leave float32 there is nothing to compare.
+        const terms = CONSTANTS.map((c, head) =>
+          VALUES.reduce((sum, _, t) => {
+            const first = (head * VALUES.length + t) * columns;
+            let r = 0;
+            for (const v of value.data.subarray(first, first + columns)) r += v * v;
+            return sum + r / (r + c) * Math.sqrt(r / (r + c)) / Math.sqrt(r + c) * gradientSize *
+                Math.sqrt(columns);
+          }, 0)
+        );
+        const actual = await numbersOf(arena, backward.constantGradient);
+        const kept = terms.flatMap((term, head) => term < 2 ** 120 ? [head] : []);
+        tally.within("vScaleBackward's constantGradient", {
+          actual: kept.map((head) => actual[head]!),
+          expected: kept.map((head) => expected.constantGradient.data[head]!),
+          bound: kept.map((head) => terms[head]! * 2 * relative + 20 * FLUSH),
+        });
+        yield;
+      }
+    }
+  });
+}
