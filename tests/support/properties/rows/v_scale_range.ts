@@ -7,9 +7,10 @@ import type { Report } from "../../report.ts";
 import { DIVISION, FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "../model/account.ts";
 
-const VALUES = [3e-38, 1e-30, 1e-20, 1e-15, 1e-7, 1, 1e9, 1e19, 3e38];
-const CONSTANTS = [2e-38, 1e-20, 1, 1e20, 3e38];
-const GRADIENTS = [1e-30, 1, 1e19];
+const VALUES = [3e-38, 1e-30, 1e-20, 1e-15, 1e-6, 1, 1e9, 1e19, 3e38];
+const CONSTANTS = [2e-38, 1e-20, 1e-12, 1, 1e20, 3e38];
+// Where subnormal numbers are flushed, products of the first with 10⁻⁶ are.
+const GRADIENTS = [5e-33, 1, 1e19];
 
 /**
  * V-scale has the twin's numbers for all values and constants that are normal numbers of float32. Each row is compared
