@@ -1,62 +1,220 @@
 /**
- * Attention backward, keyGradient and valueGradient, for GPUs: the formulas of attention/backward_key_value.wgsl, in base
- * 2, on the tiles of attention/tiled/tile.ts.
+ * Attention backward, keyGradient and valueGradient, for GPUs, in base 2. With a_ts = exp(z_ts −
+ * L_t), g the gradient of the output, and D_t = ⟨g_t, y_t⟩:
  *
- * A workgroup computes one tile of keys of one key and value head; for every query head of the group it walks the
- * query tiles from the diagonal to the end.
+ *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
+ *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t
  *
- * Barriers, besides those of `products`: four per query tile, before and after the weights, then the gradients of the
- * logits, are written to `tile`; one for V-scale. Masked queries are never multiplied.
+ * where factor is 1, or V-scale's r / (r + C). A workgroup computes one tile of keys of one key and
+ * value head; for every query head of the group it walks the query tiles from the diagonal to the
+ * end.
  *
- * With f16 query, key, the weights and the gradients of the logits are rounded, the latter two in the scale of their
- * row: see attention/tiled/backward_query.wgsl.ts.
+ * One query tile, and its barriers (besides two per step of `products`):
+ *
+ *     logits, gradients of the weights      products.ts
+ *     weights → tile                        a barrier before (operands lie there) and after
+ *     u += weights × outputGradient         accumulate.ts
+ *     gradients of the logits → tile        a barrier before and after
+ *     sums += gradients × query             accumulate.ts
+ *
+ * One for V-scale at the end. Workgroup memory: memory.ts. Masked queries are never multiplied.
+ *
+ * The two gradients can have a kernel each: half as many sums in registers, for one more product
+ * (the logits, twice).
+ *
+ * With f16 query, key, the weights and the gradients of the logits are rounded, the latter two in
+ * the scale of their row: see attention/tiled/backward_query.wgsl.ts.
+ *
+ * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  */
+import { accumulate } from "./accumulate.ts";
+import { combined, declarations, publish } from "./memory.ts";
+import { products } from "./products.ts";
+import { publishLargest, scaleDeclarations, shareScaled, unitOf } from "./scale.ts";
+import { queriesFromTheRow as sight } from "./sight.ts";
 import {
-  accumulate,
   type AttentionTiledOptions,
-  chunk,
   column,
-  declarations,
+  component,
+  declarePositions,
+  eachBlock,
   eachCell,
-  eachQuad,
+  eachChunk,
+  eachColumn,
   eachRow,
+  exponential2,
   holds,
-  products,
   tileOf,
 } from "./tile.ts";
-import { publishLargest, scaleDeclarations, shareScaled, unitOf } from "./scale.ts";
 import { unroll } from "../../unroll.ts";
+
+/** The gradients that a kernel computes. */
+export type KeyValueGradients = "both" | "key" | "value";
+
+/**
+ * The valve of this invocation's rows: declares `squaredNorm{a}` and `constant{a}`, 1 and 0 without
+ * V-scale.
+ */
+function declareValve(options: AttentionTiledOptions): string {
+  const { side, vector } = tileOf(options);
+  return `
+  ${
+    eachBlock(options, (a) => `
+  var squaredNorm${a} = ${vector}(1.0);
+  var constant${a} = ${vector}();`)
+  }
+  if (parameters.vScale != 0u) {
+    ${
+    eachBlock(options, (a) =>
+      unroll(side, (i) => {
+        const e = component(i);
+        return `
+    {
+      let v = valve[rowHead + min(position${a}.${e}, length - 1u)];
+      squaredNorm${a}.${e} = v.x;
+      constant${a}.${e} = v.y;
+    }`;
+      }))
+  }
+  }`;
+}
+
+/**
+ * What multiplies ⟨g, v⟩ of this invocation's rows: `factor{a}`. Nothing else of V-scale lives
+ * through the loops.
+ */
+function declareFactors(options: AttentionTiledOptions): string {
+  const { side, vector } = tileOf(options);
+  return `
+  ${eachBlock(options, (a) => `var factor${a} = ${vector}(1.0);`)}
+  if (parameters.vScale == 1u) {
+    ${
+    eachBlock(options, (a) =>
+      unroll(side, (i) => {
+        const e = component(i);
+        return `
+    {
+      let v = valve[rowHead + min(position${a}.${e}, length - 1u)];
+      factor${a}.${e} = v.x / (v.x + v.y);
+    }`;
+      }))
+  }
+  }`;
+}
+
+/** The rows that exist: writes `gradient(row, n)` to a buffer. */
+function write(
+  options: AttentionTiledOptions,
+  { before = () => "", line }: {
+    readonly before?: (a: number, e: string) => string;
+    readonly line: (r: number, n: number, a: number, e: string) => string;
+  },
+): string {
+  const { vectors, chunks } = tileOf(options);
+  return eachRow(options, (r, a, e) => `
+  if (position${a}.${e} < length) {
+    let row = rowHead + position${a}.${e};
+    let index = row * ${vectors}u + x;
+    ${before(a, e)}
+    ${
+    unroll(chunks, (n) => `
+    if (${holds(options, n)}) {
+      ${line(r, n, a, e)}
+    }`)
+  }
+  }`);
+}
+
+// V-scale needs <v, u> of every row, a share from each invocation of it.
+function writeValueGradient(options: AttentionTiledOptions): string {
+  const { across } = options;
+  const { vector, vectors, chunks } = tileOf(options);
+  return `
+  ${declareValve(options)}
+  ${eachBlock(options, (a) => `var share${a} = ${vector}();`)}
+  if (parameters.vScale != 0u) {
+    ${
+    eachRow(options, (r, a, e) => `
+    {
+      let index = (rowHead + min(position${a}.${e}, length - 1u)) * ${vectors}u + x;
+      ${
+      unroll(chunks, (n) => `
+      if (${holds(options, n)}) {
+        share${a}.${e} += dot(value[index + ${n * across}u], valueSum${r}_${n});
+      }`)
+    }
+    }`)
+  }
+  }
+  ${publish(options, (a) => `share${a}`)}
+  workgroupBarrier();
+  ${
+    combined(options, "product", {
+      start: () => `${vector}()`,
+      combine: (sum, next) => `${sum} + ${next}`,
+    })
+  }
+  ${
+    eachBlock(options, (a) => `
+  let norm${a} = squaredNorm${a} + constant${a};
+  let through${a} = squaredNorm${a} / norm${a};
+  let along${a} = 2.0 * (constant${a} / norm${a}) / norm${a} * product${a};`)
+  }
+  ${
+    write(options, {
+      before: (a, e) => `
+    if (parameters.vScale != 0u && x == 0u) {
+      valve[row] = vec2f(-through${a}.${e} / norm${a}.${e} * product${a}.${e}, 0.0);
+    }`,
+      line: (r, n, a, e) => `
+      var gradient = valueSum${r}_${n};
+      if (parameters.vScale != 0u) {
+        gradient = through${a}.${e} * gradient + along${a}.${e} * value[index + ${n * across}u];
+      }
+      valueGradient[index + ${n * across}u] = gradient;`,
+    })
+  }`;
+}
 
 /**
  * Writes the kernel; needs not_a_number.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 outputGradient
- * [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]: in (r, C), out (term of dC, 0);
- * 7 keyGradient and 8 valueGradient [B, Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
+ * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]:
+ * in (r, C), out (term of dC, 0), only read where the kernel computes no valueGradient; from 7 on
+ * keyGradient, then valueGradient [B, Hkv, T, D], those that the kernel computes. Dispatch: (⌈T /
+ * rows⌉, Hkv, B).
  *
  * @param options the tile
+ * @param gradients which gradients it computes. Default: both
  * @returns WGSL
  */
-export function attentionBackwardKeyValueTiled(options: AttentionTiledOptions): string {
-  const { across, down, quadsAcross } = options;
-  const { rows, columns, rowQuads, vectors, chunks } = tileOf(options);
-  const publish = (weights: string) =>
-    publishLargest(
-      options,
-      weights,
-      (a, b, c) => `vec4u(firstColumn + ${column(options, b, c)}) >= position${a}`,
-    );
-  const accumulated = (name: string, weights: string, buffer: string) =>
+export function attentionBackwardKeyValueTiled(
+  options: AttentionTiledOptions,
+  gradients: KeyValueGradients = "both",
+): string {
+  const { across, down } = options;
+  const { rows, columns, ownRows, chunks, storage } = tileOf(options);
+  const ofKey = gradients !== "value", ofValue = gradients !== "key";
+  const outputs = [...ofKey ? ["keyGradient"] : [], ...ofValue ? ["valueGradient"] : []];
+  // Beside a gradient's sums there are the other one's, and the other weights.
+  const beside = ofKey && ofValue ? 4 * ownRows * chunks + ownRows * columns / across : 0;
+  const shared = (name: string, weights: string, buffer: string) => `
+      ${publishLargest(options, weights, sight)}
+      workgroupBarrier();
+      ${shareScaled(options, weights)}
+      workgroupBarrier();
+      ${
     accumulate(options, {
       name,
       unit: unitOf(options, weights),
       columns: { buffer, head: "columnHead", first: "firstColumn" },
-      end: `min(${columns}u, length - firstColumn)`,
-      diagonal: `firstColumn < firstRow + ${rows - 1}u`,
-      seen: (row) => `firstColumn + j >= ${row}`,
-    });
+      sight,
+      beside,
+    })
+  }`;
   return `
 const LOG2_E: f32 = 1.4426950408889634;
 
@@ -74,10 +232,13 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read> value: array<vec4f>;
 @group(0) @binding(4) var<storage, read> outputGradient: array<vec4f>;
 @group(0) @binding(5) var<storage, read> rowStatistics: array<vec2f>;
-@group(0) @binding(6) var<storage, read_write> valve: array<vec2f>;
-@group(0) @binding(7) var<storage, read_write> keyGradient: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> valueGradient: array<vec4f>;
-${declarations(options, { partial: true })}
+@group(0) @binding(6) var<storage, ${ofValue ? "read_write" : "read"}> valve: array<vec2f>;
+${
+    outputs.map((name, i) =>
+      `@group(0) @binding(${7 + i}) var<storage, read_write> ${name}: array<vec4f>;`
+    ).join("\n")
+  }
+${declarations(options, { partial: ofValue || storage === "f16" })}
 ${scaleDeclarations(options)}
 
 @compute @workgroup_size(${across}, ${down})
@@ -93,26 +254,10 @@ fn main(
   let firstRow = workgroup.x * ${rows}u; // the first keys have the most queries: longest first already
   let rowHead = (workgroup.z * parameters.keyValueHeads + workgroup.y) * length;
   let scale = parameters.scale * LOG2_E;
-  ${
-    eachQuad(options, (a) => `
-  let position${a} = firstRow + 4u * (y + ${a * down}u) + vec4u(0u, 1u, 2u, 3u);
-  var squaredNorm${a} = vec4f(1.0);
-  var constant${a} = vec4f(0.0);
-  if (parameters.vScale != 0u) {
-    for (var i = 0u; i < 4u; i++) {
-      let v = valve[rowHead + min(position${a}[i], length - 1u)];
-      squaredNorm${a}[i] = v.x;
-      constant${a}[i] = v.y;
-    }
-  }
-  let through${a} = squaredNorm${a} / (squaredNorm${a} + constant${a});
-  let factor${a} = select(vec4f(1.0), through${a}, parameters.vScale == 1u);`)
-  }
-  ${
-    eachRow(options, (r) =>
-      unroll(chunks, (n) =>
-        `var valueSum${r}_${n} = vec4f(0.0); var keySum${r}_${n} = vec4f(0.0);`))
-  }
+  ${declarePositions(options)}
+  ${ofKey ? declareFactors(options) : ""}
+  ${ofKey ? eachChunk(options, (r, n) => `var keySum${r}_${n} = vec4f();`) : ""}
+  ${ofValue ? eachChunk(options, (r, n) => `var valueSum${r}_${n} = vec4f();`) : ""}
 
   let lastTile = (length - 1u) / ${columns}u;
   for (var member = 0u; member < groupSize; member++) {
@@ -120,6 +265,7 @@ fn main(
       (workgroup.z * parameters.queryHeads + workgroup.y * groupSize + member) * length;
     for (var queryTile = firstRow / ${columns}u; queryTile <= lastTile; queryTile++) {
       let firstColumn = queryTile * ${columns}u;
+      let isWhole = ${sight.whole(options)};
       ${
     products(options, {
       name: "score",
@@ -128,88 +274,45 @@ fn main(
     })
   }
       ${
-    products(options, {
-      name: "weightGradient",
-      exact: true,
-      rows: { buffer: "value", head: "rowHead", first: "firstRow" },
-      columns: { buffer: "outputGradient", head: "columnHead", first: "firstColumn" },
-    })
+    ofKey
+      ? products(options, {
+        name: "weightGradient",
+        exact: true,
+        rows: { buffer: "value", head: "rowHead", first: "firstRow" },
+        columns: { buffer: "outputGradient", head: "columnHead", first: "firstColumn" },
+      })
+      : ""
   }
       ${
-    unroll(quadsAcross, (b) =>
-      unroll(4, (c) =>
-        `let statistics${b}_${c} =
-        rowStatistics[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];`))
+    eachColumn(options, (b, c) =>
+      `let statistics${b}_${c} =
+        rowStatistics[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];`)
   }
       ${
     eachCell(options, (a, b, c) => `
       let weight${a}_${b}_${c} =
-        exponential2(scale * score${a}_${b}_${c} - LOG2_E * statistics${b}_${c}.x);
+        ${exponential2(options, `scale * score${a}_${b}_${c} - LOG2_E * statistics${b}_${c}.x`)};`)
+  }
+      ${
+    ofKey
+      ? eachCell(options, (a, b, c) => `
       let logitGradient${a}_${b}_${c} = weight${a}_${b}_${c}
         * (factor${a} * weightGradient${a}_${b}_${c} - statistics${b}_${c}.y);`)
+      : ""
   }
-      ${publish("weight")}
-      workgroupBarrier();
-      ${shareScaled(options, "weight")}
-      workgroupBarrier();
-      ${accumulated("valueSum", "weight", "outputGradient")}
-      ${publish("logitGradient")}
-      workgroupBarrier();
-      ${shareScaled(options, "logitGradient")}
-      workgroupBarrier();
-      ${accumulated("keySum", "logitGradient", "query")}
+      ${ofValue ? shared("valueSum", "weight", "outputGradient") : ""}
+      ${ofKey ? shared("keySum", "logitGradient", "query") : ""}
     }
   }
 
-  // V-scale: <v, u> of every key, a share from each invocation of its row.
-  ${eachQuad(options, (a) => `var share${a} = vec4f(0.0);`)}
-  if (parameters.vScale != 0u) {
-    ${
-    eachRow(options, (r, a, e) => `
-    {
-      let index = (rowHead + min(position${a}.${e}, length - 1u)) * ${vectors}u;
-      ${
-      unroll(chunks, (n) => `
-      if (${holds(options, n)}) {
-        share${a}.${e} += dot(value[index + ${chunk(options, n)}], valueSum${r}_${n});
-      }`)
-    }
-    }`)
-  }
-  }
-  ${eachQuad(options, (a) => `partial[x * ${rowQuads}u + y + ${a * down}u] = share${a};`)}
-  workgroupBarrier();
   ${
-    eachQuad(options, (a) => `
-  var product${a} = vec4f(0.0);
-  for (var l = 0u; l < ${across}u; l++) {
-    product${a} += partial[l * ${rowQuads}u + y + ${a * down}u];
+    ofKey
+      ? write(options, {
+        line: (r, n) => `keyGradient[index + ${n * across}u] = parameters.scale * keySum${r}_${n};`,
+      })
+      : ""
   }
-  let sum${a} = squaredNorm${a} + constant${a};
-  let along${a} = 2.0 * (constant${a} / sum${a}) / sum${a} * product${a};`)
-  }
-  ${
-    eachRow(options, (r, a, e) => `
-  if (position${a}.${e} < length) {
-    let row = rowHead + position${a}.${e};
-    if (parameters.vScale != 0u && x == 0u) {
-      valve[row] = vec2f(-through${a}.${e} / sum${a}.${e} * product${a}.${e}, 0.0);
-    }
-    let index = row * ${vectors}u;
-    ${
-      unroll(chunks, (n) => `
-    if (${holds(options, n)}) {
-      keyGradient[index + ${chunk(options, n)}] = parameters.scale * keySum${r}_${n};
-      var gradient = valueSum${r}_${n};
-      if (parameters.vScale != 0u) {
-        gradient = through${a}.${e} * gradient
-          + along${a}.${e} * value[index + ${chunk(options, n)}];
-      }
-      valueGradient[index + ${chunk(options, n)}] = gradient;
-    }`)
-    }
-  }`)
-  }
+  ${ofValue ? writeValueGradient(options) : ""}
 }
 `;
 }

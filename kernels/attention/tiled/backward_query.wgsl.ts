@@ -1,50 +1,89 @@
 /**
- * Attention backward, queryGradient, for GPUs: the formulas of attention/backward_query.wgsl, in base 2, on the tiles of
- * attention/tiled/tile.ts.
+ * Attention backward, queryGradient, for GPUs, in base 2. With a_tj = exp(z_tj − L_t), g the
+ * gradient of the output, and D_t = ⟨g_t, y_t⟩:
  *
- * A workgroup computes one tile of query rows of one head and walks the key tiles up to the diagonal.
+ *     ∂L/∂z_tj = a_tj (factor_j ⟨g_t, v_j⟩ − D_t)      ∂L/∂q_t = scale Σ_{j≤t} ∂L/∂z_tj k_j
  *
- * Barriers, besides those of `products`: two per key tile, before the gradients of the logits replace the operands in
- * `tile`, and before they are read. Masked keys are never multiplied.
+ * where factor is 1, or V-scale's r / (r + C). A workgroup computes one tile of query rows of one
+ * head and walks the key tiles up to the diagonal.
  *
- * With f16 query, key and the gradients of the logits are rounded, the latter in the scale of their row, so that each of
- * them keeps 11 bits, however small. outputGradient and value are not: ⟨g_t, v_j⟩ − D_t cancels where a query attends to
- * one key. On a sink of 99 %, with normal numbers, rounding them would take the error of the sink's key gradient from
- * 3e-4 to 1e-2.
+ * One key tile, and its barriers (besides two per step of `products`):
+ *
+ *     logits, gradients of the weights      products.ts
+ *     gradients of the logits → tile        a barrier before (operands lie there) and after
+ *     sums += gradients × key               accumulate.ts
+ *
+ * Workgroup memory: memory.ts. Masked keys are never multiplied.
+ *
+ * With f16 query, key and the gradients of the logits are rounded, the latter in the scale of their
+ * row, so that each of them keeps 11 bits, however small. outputGradient and value are not: ⟨g_t,
+ * v_j⟩ − D_t cancels where a query attends to one key. On a sink of 99 %, with normal numbers,
+ * rounding them would take the error of the sink's key gradient from 3e-4 to 1e-2.
+ *
+ * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes so that no sum needs atomics.
  */
+import { accumulate } from "./accumulate.ts";
+import { declarations } from "./memory.ts";
+import { products } from "./products.ts";
+import { publishLargest, scaleDeclarations, shareScaled, unitOf } from "./scale.ts";
+import { keysUpToTheRow as sight } from "./sight.ts";
 import {
-  accumulate,
   type AttentionTiledOptions,
-  chunk,
   column,
-  declarations,
+  component,
+  declarePositions,
+  eachBlock,
   eachCell,
-  eachQuad,
+  eachChunk,
+  eachColumn,
   eachRow,
+  exponential2,
   holds,
-  products,
   tileOf,
 } from "./tile.ts";
-import { publishLargest, scaleDeclarations, shareScaled, unitOf } from "./scale.ts";
 import { unroll } from "../../unroll.ts";
+
+/** (L_t, D_t) of this invocation's rows, the former in base 2: `logSumExp{a}` and `rowDot{a}`. */
+function declareRowStatistics(options: AttentionTiledOptions): string {
+  const { side, vector } = tileOf(options);
+  return eachBlock(options, (a) => `
+  var logSumExp${a} = ${vector}();
+  var rowDot${a} = ${vector}();
+  ${
+    unroll(side, (i) => {
+      const e = component(i);
+      return `
+  {
+    let statistics = rowStatistics[rowHead + min(position${a}.${e}, length - 1u)];
+    logSumExp${a}.${e} = LOG2_E * statistics.x;
+    rowDot${a}.${e} = statistics.y;
+  }`;
+    })
+  }
+  // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
+  // sums.
+  logSumExp${a} += select(${vector}(), ${vector}(NO_WEIGHT), position${a} == vec${side}u(0u));`);
+}
 
 /**
  * Writes the kernel; needs not_a_number.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 outputGradient
- * [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T] of (r, C), read with V-scale
- * "full" only; 7 queryGradient [B, Hq, T, D]. Dispatch: (⌈T / rows⌉, Hq, B).
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
+ * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
+ * of (r, C), read with V-scale "full" only; 7 queryGradient [B, Hq, T, D]. Dispatch: (⌈T / rows⌉,
+ * Hq, B).
  *
  * @param options the tile
  * @returns WGSL
  */
 export function attentionBackwardQueryTiled(options: AttentionTiledOptions): string {
-  const { across, down, quadsAcross } = options;
+  const { across, down } = options;
   const { rows, columns, vectors, chunks, storage } = tileOf(options);
   return `
 const LOG2_E: f32 = 1.4426950408889634;
+const NO_WEIGHT: f32 = 3.4e38; // a logSumExp beside which every logit's exponential is zero
 
 struct Parameters {
   queryHeads: u32, // Hq
@@ -81,24 +120,14 @@ fn main(
   let columnHead =
     (workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize) * length;
   let scale = parameters.scale * LOG2_E;
-  ${
-    eachQuad(options, (a) => `
-  let position${a} = firstRow + 4u * (y + ${a * down}u) + vec4u(0u, 1u, 2u, 3u);
-  // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal sums.
-  let slope${a} = select(vec4f(1.0), vec4f(0.0), position${a} == vec4u(0u));
-  var logSumExp${a} = vec4f(0.0);
-  var rowDot${a} = vec4f(0.0);
-  for (var i = 0u; i < 4u; i++) {
-    let statistics = rowStatistics[rowHead + min(position${a}[i], length - 1u)];
-    logSumExp${a}[i] = LOG2_E * statistics.x;
-    rowDot${a}[i] = statistics.y;
-  }`)
-  }
-  ${eachRow(options, (r) => unroll(chunks, (n) => `var running${r}_${n} = vec4f(0.0);`))}
+  ${declarePositions(options)}
+  ${declareRowStatistics(options)}
+  ${eachChunk(options, (r, n) => `var running${r}_${n} = vec4f();`)}
 
   let lastTile = min(firstRow + ${rows - 1}u, length - 1u) / ${columns}u;
   for (var keyTile = 0u; keyTile <= lastTile; keyTile++) {
     let firstColumn = keyTile * ${columns}u;
+    let isWhole = ${sight.whole(options)};
     ${
     products(options, {
       name: "score",
@@ -114,27 +143,23 @@ fn main(
       columns: { buffer: "value", head: "columnHead", first: "firstColumn" },
     })
   }
-    ${
-    unroll(quadsAcross, (b) =>
-      unroll(4, (c) => `
-    var factor${b}_${c} = 1.0;
     if (parameters.vScaleFull == 1u) {
-      let v = valve[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];
-      factor${b}_${c} = v.x / (v.x + v.y);
-    }`))
+      ${
+    eachColumn(options, (b, c) => `
+      {
+        let v = valve[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];
+        let factor = v.x / (v.x + v.y);
+        ${eachBlock(options, (a) => `weightGradient${a}_${b}_${c} *= factor;`)}
+      }`)
   }
+    }
     ${
     eachCell(options, (a, b, c) => `
-    let logitGradient${a}_${b}_${c} = slope${a} * exponential2(scale * score${a}_${b}_${c} - logSumExp${a})
-      * (factor${b}_${c} * weightGradient${a}_${b}_${c} - rowDot${a});`)
+    let logitGradient${a}_${b}_${c} =
+      ${exponential2(options, `scale * score${a}_${b}_${c} - logSumExp${a}`)}
+        * (weightGradient${a}_${b}_${c} - rowDot${a});`)
   }
-    ${
-    publishLargest(
-      options,
-      "logitGradient",
-      (a, b, c) => `vec4u(firstColumn + ${column(options, b, c)}) <= position${a}`,
-    )
-  }
+    ${publishLargest(options, "logitGradient", sight)}
     workgroupBarrier();
     ${shareScaled(options, "logitGradient")}
     workgroupBarrier();
@@ -143,9 +168,7 @@ fn main(
       name: "running",
       unit: unitOf(options, "logitGradient"),
       columns: { buffer: "key", head: "columnHead", first: "firstColumn" },
-      end: `min(${columns}u, length - firstColumn)`,
-      diagonal: `firstColumn + ${columns - 1}u > firstRow`,
-      seen: (row) => `firstColumn + j <= ${row}`,
+      sight,
     })
   }
   }
@@ -153,11 +176,11 @@ fn main(
   ${
     eachRow(options, (r, a, e) => `
   if (position${a}.${e} < length) {
-    let index = (rowHead + position${a}.${e}) * ${vectors}u;
+    let index = (rowHead + position${a}.${e}) * ${vectors}u + x;
     ${
       unroll(chunks, (n) => `
     if (${holds(options, n)}) {
-      queryGradient[index + ${chunk(options, n)}] = parameters.scale * running${r}_${n};
+      queryGradient[index + ${n * across}u] = parameters.scale * running${r}_${n};
     }`)
     }
   }`)

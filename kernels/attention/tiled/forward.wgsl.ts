@@ -1,58 +1,142 @@
 /**
- * Fused causal attention, forward, for GPUs: the formulas of attention/forward.wgsl, in base 2, with tiles of query and
- * key in workgroup memory and register tiles as attention/tiled/tile.ts describes them.
+ * Fused causal attention, forward, for GPUs, in base 2:
  *
- * A workgroup computes one tile of query rows of one head and walks the key tiles up to the diagonal.
+ *     z_tj = scale ⟨q_t, k_j⟩ for j ≤ t
+ *     y_t  = Σ_j exp(z_tj) φ(v_j) / Σ_j exp(z_tj)
+ *     L_t  = log Σ_j exp(z_tj)
  *
- * Barriers, besides those of `products`: two per key tile. The first stands between writing and reading `partial`, and
- * after the last reading of the operands in `tile`; the second between writing and reading the weights there. One at
- * the end, for the sums. Masked keys are never multiplied.
+ * with φ(v) = v, or V-scale's. A workgroup computes one tile of query rows of one head and walks
+ * the key tiles up to the diagonal, with a running maximum m and the sums relative to it: when m
+ * grows, what was added shrinks by exp(m_old − m).
  *
- * With f16 query, key and the weights are rounded; the latter, which are 1 at most, are shared as multiples of 2^-14, so
- * that those above 2^-28 keep 11 bits.
+ * One key tile, and its barriers (besides two per step of `products`):
  *
- * Source: Milakov and Gimelshein, arXiv 1805.02867 (online softmax); Dao, arXiv 2307.08691 (FlashAttention-2).
+ *     logits                              products.ts
+ *     largest of each row → partial       barrier; nobody reads the operands in `tile` any more
+ *     weights exp(z − m) → tile           barrier
+ *     sums += weights × value             accumulate.ts
+ *
+ * One barrier at the end, for the sums of the weights. Workgroup memory: memory.ts. Masked keys are
+ * never multiplied.
+ *
+ * With f16 query, key and the weights are rounded; the latter, which are 1 at most, are shared as
+ * multiples of 2^-14, so that those above 2^-28 keep 11 bits.
+ *
+ * To try it: `deno task bench --kernels=attention --passes=forward --variants=tiled-64x64-4x4`.
+ *
+ * Source: Milakov and Gimelshein, arXiv 1805.02867 (online softmax); Dao, arXiv 2307.08691
+ * (FlashAttention-2).
  */
+import { accumulate } from "./accumulate.ts";
+import { combined, declarations, publish, share } from "./memory.ts";
+import { products } from "./products.ts";
+import { keysUpToTheRow as sight } from "./sight.ts";
 import {
-  accumulate,
   type AttentionTiledOptions,
-  chunk,
   column,
-  declarations,
+  declarePositions,
+  eachBlock,
   eachCell,
-  eachQuad,
+  eachChunk,
+  eachColumn,
   eachRow,
+  exponential2,
   holds,
-  products,
-  share,
   tileOf,
 } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
 /**
+ * Of a row's softmax, before its first key: the largest logit, and the sum of the exponentials
+ * relative to it.
+ */
+function declareSoftmax(options: AttentionTiledOptions): string {
+  const { vector } = tileOf(options);
+  return eachBlock(options, (a) => `
+  var maximum${a} = ${vector}(MASKED);
+  var sum${a} = ${vector}(); // over this invocation's keys only; over all at the end`);
+}
+
+/**
+ * Scales the logits, hides those of the keys that a row does not see, and raises the maximum:
+ * `newMaximum{a}`.
+ */
+function raiseMaximum(options: AttentionTiledOptions): string {
+  const { vector } = tileOf(options);
+  return `
+    ${eachCell(options, (a, b, c) => `score${a}_${b}_${c} *= parameters.scale;`)}
+    if (!isWhole) {
+      ${hide(options, "score", `${vector}(MASKED)`)}
+    }
+    ${eachBlock(options, (a) => `var tileMaximum${a} = score${a}_0_0;`)}
+    ${
+    eachCell(options, (a, b, c) => `tileMaximum${a} = max(tileMaximum${a}, score${a}_${b}_${c});`)
+  }
+    ${publish(options, (a) => `tileMaximum${a}`)}
+    workgroupBarrier();
+    ${
+    combined(options, "newMaximum", {
+      start: (a) => `maximum${a}`,
+      combine: (sum, next) => `max(${sum}, ${next})`,
+    })
+  }`;
+}
+
+/** Puts a number in the place of what a row does not see. */
+function hide(options: AttentionTiledOptions, name: string, hidden: string): string {
+  return eachCell(options, (a, b, c) => `
+      ${name}${a}_${b}_${c} = select(${hidden}, ${name}${a}_${b}_${c},
+        ${sight.seen(options, a, `firstColumn + ${column(options, b, c)}`)});`);
+}
+
+/**
+ * Makes weights of the logits and adds them up; what was added before shrinks to the new maximum.
+ */
+function weigh(options: AttentionTiledOptions): string {
+  const { vector } = tileOf(options);
+  return `
+    ${
+    eachBlock(options, (a) => `
+    let correction${a} = exp2(maximum${a} - newMaximum${a});
+    maximum${a} = newMaximum${a};
+    sum${a} *= correction${a};`)
+  }
+    ${
+    eachCell(options, (a, b, c) =>
+      `var weight${a}_${b}_${c} = ${
+        exponential2(options, `score${a}_${b}_${c} - newMaximum${a}`)
+      };`)
+  }
+    if (!isWhole) {
+      ${hide(options, "weight", `${vector}()`)}
+    }
+    ${eachCell(options, (a, b, c) => `sum${a} += weight${a}_${b}_${c};`)}
+    if (parameters.vScaleFull == 1u) {
+      ${
+    eachColumn(options, (b, c) => `
+      {
+        let v = valve[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];
+        let factor = v.x / (v.x + v.y);
+        ${eachBlock(options, (a) => `weight${a}_${b}_${c} *= factor;`)}
+      }`)
+  }
+    }`;
+}
+
+/**
  * Writes the kernel; needs not_a_number.wgsl in front.
  *
- * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve [B, Hkv, T] of
- * (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq, T]. Dispatch:
- * (⌈T / rows⌉, Hq, B).
+ * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
+ * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
+ * T]. Dispatch: (⌈T / rows⌉, Hq, B).
  *
  * @param options the tile
  * @returns WGSL
  */
 export function attentionForwardTiled(options: AttentionTiledOptions): string {
-  const { across, down, quadsAcross } = options;
-  const { rows, columns, rowQuads, vectors, chunks, storage } = tileOf(options);
+  const { across, down } = options;
+  const { rows, columns, vectors, vector, chunks, storage } = tileOf(options);
   const unit = storage === "f16" ? "16384.0 * " : "";
-  const reduce = (
-    name: string,
-    start: (a: number) => string,
-    combine: (sum: string, next: string) => string,
-  ) =>
-    eachQuad(options, (a) => `
-    var ${name}${a} = ${start(a)};
-    for (var l = 0u; l < ${across}u; l++) {
-      ${name}${a} = ${combine(`${name}${a}`, `partial[l * ${rowQuads}u + y + ${a * down}u]`)};
-    }`);
   return `
 const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
 const LN_2: f32 = 0.6931471805599453;
@@ -89,17 +173,14 @@ fn main(
   let rowHead = (workgroup.z * parameters.queryHeads + workgroup.y) * length;
   let columnHead =
     (workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize) * length;
-  ${
-    eachQuad(options, (a) => `
-  let position${a} = firstRow + 4u * (y + ${a * down}u) + vec4u(0u, 1u, 2u, 3u);
-  var maximum${a} = vec4f(MASKED);
-  var sum${a} = vec4f(0.0); // over this invocation's keys only; over all at the end`)
-  }
-  ${eachRow(options, (r) => unroll(chunks, (n) => `var running${r}_${n} = vec4f(0.0);`))}
+  ${declarePositions(options)}
+  ${declareSoftmax(options)}
+  ${eachChunk(options, (r, n) => `var running${r}_${n} = vec4f();`)}
 
   let lastTile = min(firstRow + ${rows - 1}u, length - 1u) / ${columns}u;
   for (var keyTile = 0u; keyTile <= lastTile; keyTile++) {
     let firstColumn = keyTile * ${columns}u;
+    let isWhole = ${sight.whole(options)};
     ${
     products(options, {
       name: "score",
@@ -107,58 +188,28 @@ fn main(
       columns: { buffer: "key", head: "columnHead", first: "firstColumn" },
     })
   }
-    ${eachQuad(options, (a) => `var tileMaximum${a} = vec4f(MASKED);`)}
-    ${
-    eachCell(options, (a, b, c) => `
-    score${a}_${b}_${c} = select(vec4f(MASKED), parameters.scale * score${a}_${b}_${c},
-      vec4u(firstColumn + ${column(options, b, c)}) <= position${a});
-    tileMaximum${a} = max(tileMaximum${a}, score${a}_${b}_${c});`)
-  }
-    ${eachQuad(options, (a) => `partial[x * ${rowQuads}u + y + ${a * down}u] = tileMaximum${a};`)}
-    workgroupBarrier();
-    ${reduce("newMaximum", (a) => `maximum${a}`, (sum, next) => `max(${sum}, ${next})`)}
-    ${
-    eachQuad(options, (a) => `
-    let correction${a} = exp2(maximum${a} - newMaximum${a});
-    maximum${a} = newMaximum${a};
-    sum${a} *= correction${a};`)
-  }
-    ${
-    unroll(quadsAcross, (b) =>
-      unroll(4, (c) => `
-    var factor${b}_${c} = 1.0;
-    if (parameters.vScaleFull == 1u) {
-      let v = valve[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];
-      factor${b}_${c} = v.x / (v.x + v.y);
-    }`))
-  }
-    ${
-    eachCell(options, (a, b, c) => `
-    var weight${a}_${b}_${c} = select(vec4f(0.0), exponential2(score${a}_${b}_${c} - newMaximum${a}),
-      vec4u(firstColumn + ${column(options, b, c)}) <= position${a});
-    sum${a} += weight${a}_${b}_${c};
-    weight${a}_${b}_${c} *= factor${b}_${c};`)
-  }
+    ${raiseMaximum(options)}
+    ${weigh(options)}
     ${share(options, "weight", () => unit)}
     workgroupBarrier();
-    ${
-    eachRow(options, (r, a, e) => unroll(chunks, (n) => `running${r}_${n} *= correction${a}.${e};`))
-  }
+    ${eachChunk(options, (r, n, a, e) => `running${r}_${n} *= correction${a}.${e};`)}
     ${
     accumulate(options, {
       name: "running",
       columns: { buffer: "value", head: "columnHead", first: "firstColumn" },
-      end: `min(${columns}u, length - firstColumn)`,
-      diagonal: `firstColumn + ${columns - 1}u > firstRow`,
-      seen: (row) => `firstColumn + j <= ${row}`,
+      sight,
     })
   }
   }
 
-  ${eachQuad(options, (a) => `partial[x * ${rowQuads}u + y + ${a * down}u] = sum${a};`)}
+  ${publish(options, (a) => `sum${a}`)}
   workgroupBarrier();
-  ${reduce("total", () => "vec4f(0.0)", (sum, next) => `${sum} + ${next}`)}
-  ${eachQuad(options, (a) => `let logarithm${a} = passNotANumber(log2(total${a}), total${a});`)}
+  ${
+    combined(options, "total", {
+      start: () => `${vector}()`,
+      combine: (sum, next) => `${sum} + ${next}`,
+    })
+  }
   ${
     eachRow(options, (r, a, e) => `
   if (position${a}.${e} < length) {
@@ -166,13 +217,12 @@ fn main(
     ${
       unroll(chunks, (n) => `
     if (${holds(options, n)}) {
-      output[index * ${vectors}u + ${
-        chunk(options, n)
-      }] = running${r}_${n} / (${unit}total${a}.${e});
+      output[index * ${vectors}u + x + ${n * across}u] = running${r}_${n} / (${unit}total${a}.${e});
     }`)
     }
     if (x == 0u) {
-      logSumExp[index] = (maximum${a}.${e} + logarithm${a}.${e}) * LN_2;
+      let logarithm = passNotANumber(log2(vec4f(total${a}.${e})), vec4f(total${a}.${e})).x;
+      logSumExp[index] = (maximum${a}.${e} + logarithm) * LN_2;
     }
   }`)
   }

@@ -1,62 +1,65 @@
 /**
- * How the tiled kernels of attention keep vec4f in `tile`, their workgroup memory: as they are, or rounded to f16, two
- * numbers per word, which needs no feature of the adapter.
+ * How the tiled kernels of attention keep vectors in `tile`, their workgroup memory: as they are,
+ * or rounded to f16, two numbers per word, which needs no feature of the adapter.
  */
 
 /** How numbers are kept. */
 export type TileStorage = "f32" | "f16";
 
-/** A way of keeping vec4f in `tile`. */
+/** A place in `tile`, `planes` groups further down: the text of its index. */
+export type Place = (planes: number) => string;
+
+/** A way of keeping vectors in `tile`. */
 export interface Keeping {
-  /** A statement that keeps a vec4f. */
-  put(place: string, value: string): string;
-  /** The vec4f that is kept. */
-  get(place: string): string;
+  /** A statement that keeps a vector. */
+  put(place: Place, value: string): string;
+  /** The vector that is kept. */
+  get(place: Place): string;
 }
 
-/** Bytes of an element of `tile`. */
-export function elementBytes(storage: TileStorage): number {
-  return storage === "f16" ? 8 : 16;
+/** Bytes of a vector of `tile`. */
+export function elementBytes(storage: TileStorage, side: 2 | 4): number {
+  return storage === "f16" ? 2 * side : 4 * side;
 }
 
 const ways: Readonly<Record<TileStorage, Keeping>> = {
   f32: {
-    put: (place, value) => `tile[${place}] = ${value};`,
-    get: (place) => `tile[${place}]`,
+    put: (place, value) => `${place(0)} = ${value};`,
+    get: (place) => place(0),
   },
   f16: {
-    put: (place, value) => `tile[${place}] = toHalves(${value});`,
-    get: (place) => `fromHalves(tile[${place}])`,
+    put: (place, value) => `${place(0)} = toHalves(${value});`,
+    get: (place) => `fromHalves(${place(0)})`,
   },
 };
 
-/** A vec4f in one element of `tile`. */
+/** A vector in one element of `tile`. */
 export function keeping(storage: TileStorage): Keeping {
   return ways[storage];
 }
 
 /**
- * A vec4f that is not rounded, where elements of `tile` have half its size: x and y there, z and w a plane later.
+ * A vec4f that is not rounded, where elements of `tile` have half its size: x and y there, z and w
+ * some groups later.
  *
- * @param plane elements of a plane
+ * @param groups how many
  */
-export function keepingInPlanes(plane: number): Keeping {
-  const half = (place: string, value: string) => `tile[${place}] = bitcast<vec2u>(${value});`;
+export function keepingInPlanes(groups: number): Keeping {
+  const half = (place: string, value: string) => `${place} = bitcast<vec2u>(${value});`;
   return {
-    put: (place, value) =>
-      `${half(place, `${value}.xy`)} ${half(`${place} + ${plane}u`, `${value}.zw`)}`,
-    get: (place) =>
-      `vec4f(bitcast<vec2f>(tile[${place}]), bitcast<vec2f>(tile[${place} + ${plane}u]))`,
+    put: (place, value) => `${half(place(0), `${value}.xy`)} ${half(place(groups), `${value}.zw`)}`,
+    get: (place) => `vec4f(bitcast<vec2f>(${place(0)}), bitcast<vec2f>(${place(groups)}))`,
   };
 }
 
-/** Declares `tile`, and what the ways of keeping use. */
-export function declareTile(storage: TileStorage, elements: number): string {
-  const tile = (type: string) =>
-    `var<workgroup> tile: array<${type}, ${elements}>; // operands by d, or weights by column`;
-  if (storage === "f32") return tile("vec4f");
-  return `
-${tile("vec2u")}
+/** The WGSL type of an element of `tile`. */
+export function elementType(storage: TileStorage, side: 2 | 4): string {
+  return storage === "f16" ? "vec2u" : `vec${side}f`;
+}
+
+/** WGSL that the ways of keeping use. */
+export function storageFunctions(storage: TileStorage): string {
+  return storage === "f32" ? "" : `
 // One at a time: a number that f16 cannot hold may spoil what is packed with it.
 fn toHalf(x: f32) -> u32 {
   return pack2x16float(vec2f(x, 0.0)) & 0xffffu;

@@ -14,8 +14,11 @@ import keyValueSource from "../../../kernels/attention/backward_key_value.wgsl" 
 };
 import querySource from "../../../kernels/attention/backward_query.wgsl" with { type: "text" };
 import rowSource from "../../../kernels/attention/backward_row.wgsl" with { type: "text" };
+import { attentionBackwardKeyTiled } from "../../../kernels/attention/tiled/backward_key.wgsl.ts";
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
+import { attentionBackwardValueTiled } from "../../../kernels/attention/tiled/backward_value.wgsl.ts";
+import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/tile.ts";
 import { PANEL_LANES, SUBGROUP_PANEL } from "../../../kernels/attention/panels/subgroup_tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
@@ -36,9 +39,11 @@ import {
   attentionHalfTiles,
   type AttentionTile,
   attentionTiles,
-  bestTile,
+  keyValueTile,
+  tileRows,
   unfitTiled,
 } from "./tiled.ts";
+import { bestTile, holdsBothGradients } from "./tiled_choice.ts";
 import { planValve } from "./valve.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
@@ -74,8 +79,8 @@ type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
 ) => VariantPlan;
 
-// What all variants share: the valve and the rows' statistics first; then the gradients, which replace the valve's
-// (|v|², C) by the terms of the constant's gradient; then their sum.
+// What all variants share: the valve and the rows' statistics first; then the gradients, which
+// replace the valve's (|v|², C) by the terms of the constant's gradient; then their sum.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
@@ -92,31 +97,31 @@ function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): Varia
   };
 }
 
-/** One kernel of a backward pass, and over how many workgroups along the sequence it goes. */
+/** One kernel of a backward pass. */
 interface BackwardKernel {
   readonly kernel: Kernel;
+  /** Workgroups along the sequence. */
   readonly tiles: number;
+  readonly heads: number;
+  /** What it writes. */
+  readonly gradients: readonly Tensor[];
 }
 
-// The variants with two kernels: queryGradient first, since the kernel for keys and values changes the valve.
-function planPasses(
+// The variants without panels, one kernel after the other: those for valueGradient last, since they
+// change the valve.
+function planKernels(
   gpu: Gpu,
   call: AttentionBackwardCall,
-  { passesHeadDim, query, keyValue }: {
+  { passesHeadDim, kernels }: {
     /** Whether D is a parameter and not part of the source. */
     readonly passesHeadDim: boolean;
-    readonly query: BackwardKernel;
-    readonly keyValue: BackwardKernel;
+    readonly kernels: readonly BackwardKernel[];
   },
 ): VariantPlan {
-  const { shape, scale, vScale, queryGradient, keyGradient, valueGradient } = call;
-  const { batches, queryHeads, keyValueHeads } = shape;
-  return planFrame(gpu, call, ({ rowStatistics, valve }) => {
-    const dispatch = (
-      { kernel, tiles }: BackwardKernel,
-      heads: number,
-      gradients: readonly Tensor[],
-    ): Dispatch => ({
+  const { shape, scale, vScale } = call;
+  return planFrame(gpu, call, ({ rowStatistics, valve }) => ({
+    scratch: [],
+    dispatches: kernels.map(({ kernel, tiles, heads, gradients }) => ({
       kernel,
       parameters: tileParameters(shape, { scale, mode: vScale?.mode, passesHeadDim }),
       buffers: [
@@ -128,16 +133,9 @@ function planPasses(
         valve,
         ...gradients,
       ],
-      workgroups: [tiles, heads, batches],
-    });
-    return {
-      scratch: [],
-      dispatches: [
-        dispatch(query, queryHeads, [queryGradient]),
-        dispatch(keyValue, keyValueHeads, [keyGradient, valueGradient]),
-      ],
-    };
-  });
+      workgroups: [tiles, heads, shape.batches],
+    })),
+  }));
 }
 
 const portable: Variant<AttentionShape, AttentionBackwardCall> = {
@@ -148,48 +146,83 @@ const portable: Variant<AttentionShape, AttentionBackwardCall> = {
     const { headDim, sequenceLength } = call.shape;
     const { software } = gpu.info;
     const tiles = Math.ceil(sequenceLength / TILE);
-    return planPasses(gpu, call, {
+    const { queryHeads, keyValueHeads } = call.shape;
+    return planKernels(gpu, call, {
       passesHeadDim: true,
-      query: { kernel: portableKernel(queryPart, headDim, software), tiles },
-      keyValue: { kernel: portableKernel(keyValuePart, headDim, software), tiles },
+      kernels: [
+        {
+          kernel: portableKernel(queryPart, headDim, software),
+          tiles,
+          heads: queryHeads,
+          gradients: [call.queryGradient],
+        },
+        {
+          kernel: portableKernel(keyValuePart, headDim, software),
+          tiles,
+          heads: keyValueHeads,
+          gradients: [call.keyGradient, call.valueGradient],
+        },
+      ],
     });
   },
 };
 
-// The kernel for keys and values keeps twice as many sums in registers, so that it takes half the rows.
 function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, AttentionBackwardCall> {
   return {
     name,
     unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
-    suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
-      !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
+    suits: (gpu, shape) => !gpu.info.software && bestTile(gpu, shape, "backward") === name,
     plan(gpu, call) {
-      const { headDim, sequenceLength } = call.shape;
-      const keyValueTile = { ...tile, quadsDown: 1 };
-      const tiles = ({ down, quadsDown }: AttentionTile) =>
-        Math.ceil(sequenceLength / (4 * down * quadsDown));
-      return planPasses(gpu, call, {
+      const { headDim, sequenceLength, queryHeads, keyValueHeads } = call.shape;
+      const { queryGradient, keyGradient, valueGradient } = call;
+      const kernel = (
+        file: string,
+        write: (options: AttentionTiledOptions) => string,
+        { of, heads, gradients }: {
+          readonly of: AttentionTile;
+          readonly heads: number;
+          readonly gradients: readonly Tensor[];
+        },
+      ): BackwardKernel => ({
+        kernel: unrolledKernel(`attention/tiled/${file}.wgsl.ts`, write({ ...of, headDim })),
+        tiles: Math.ceil(sequenceLength / tileRows(of)),
+        heads,
+        gradients,
+      });
+      const ofKeys = { of: keyValueTile(tile), heads: keyValueHeads };
+      return planKernels(gpu, call, {
         passesHeadDim: false,
-        query: {
-          kernel: unrolledKernel(
-            "attention/tiled/backward_query.wgsl.ts",
-            attentionBackwardQueryTiled({ ...tile, headDim }),
-          ),
-          tiles: tiles(tile),
-        },
-        keyValue: {
-          kernel: unrolledKernel(
-            "attention/tiled/backward_key_value.wgsl.ts",
-            attentionBackwardKeyValueTiled({ ...keyValueTile, headDim }),
-          ),
-          tiles: tiles(keyValueTile),
-        },
+        kernels: [
+          kernel("backward_query", attentionBackwardQueryTiled, {
+            of: tile,
+            heads: queryHeads,
+            gradients: [queryGradient],
+          }),
+          ...holdsBothGradients(gpu.info, tile, headDim)
+            ? [
+              kernel("backward_key_value", attentionBackwardKeyValueTiled, {
+                ...ofKeys,
+                gradients: [keyGradient, valueGradient],
+              }),
+            ]
+            : [
+              kernel("backward_key", attentionBackwardKeyTiled, {
+                ...ofKeys,
+                gradients: [keyGradient],
+              }),
+              kernel("backward_value", attentionBackwardValueTiled, {
+                ...ofKeys,
+                gradients: [valueGradient],
+              }),
+            ],
+        ],
       });
     },
   };
 }
 
-// For adapters that compute on the CPU: storing the probabilities is cheaper there than computing them again.
+// For adapters that compute on the CPU: storing the probabilities is cheaper there than computing
+// them again.
 function planInPanels(
   gpu: Gpu,
   call: AttentionBackwardCall,
@@ -226,9 +259,10 @@ export const attentionBackwardVariants: readonly Variant<AttentionShape, Attenti
   ];
 
 /**
- * Kernels that round query, key, the probabilities and the gradients of the logits to f16, each row of the latter two in
- * a scale of its own, and add in f32; value and outputGradient are not rounded, since their products cancel. Half the
- * workgroup memory. A query or key beyond 65,504 has no f16. They run only where they are named.
+ * Kernels that round query, key, the probabilities and the gradients of the logits to f16, each row
+ * of the latter two in a scale of its own, and add in f32; value and outputGradient are not
+ * rounded, since their products cancel. Half the workgroup memory. A query or key beyond 65,504 has
+ * no f16. They run only where they are named.
  */
 export const attentionBackwardHalfVariants: readonly Variant<
   AttentionShape,

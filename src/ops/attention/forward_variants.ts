@@ -29,9 +29,10 @@ import {
   attentionHalfTiles,
   type AttentionTile,
   attentionTiles,
-  bestTile,
+  tileRows,
   unfitTiled,
 } from "./tiled.ts";
+import { bestTile } from "./tiled_choice.ts";
 import { planValve } from "./valve.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
 
@@ -96,8 +97,9 @@ function planUnrolled(
   };
 }
 
-// One subgroup a workgroup, for adapters that compute on the CPU. More rows mean more arithmetic a load, but a compiler
-// that takes longer. On lavapipe 32 rows take 2.4 s at D = 64 and 4.3 s at D = 128, and are a fifth faster than 16.
+// One subgroup a workgroup, for adapters that compute on the CPU. More rows mean more arithmetic a
+// load, but a compiler that takes longer. On lavapipe 32 rows take 2.4 s at D = 64 and 4.3 s at D =
+// 128, and are a fifth faster than 16.
 function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   return {
     name: `subgroup-${rows}`,
@@ -126,14 +128,13 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
   return {
     name,
     unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
-    suits: ({ info }, { batches, queryHeads, sequenceLength, headDim }) =>
-      !info.software && bestTile(batches * queryHeads * sequenceLength, headDim) === name,
+    suits: (gpu, shape) => !gpu.info.software && bestTile(gpu, shape, "forward") === name,
     plan(gpu, call) {
       const source = attentionForwardTiled({ ...tile, headDim: call.shape.headDim });
       const file = "attention/tiled/forward.wgsl.ts";
       return planUnrolled(gpu, call, {
         kernel: unrolledKernel(file, source),
-        rows: 4 * tile.down * tile.quadsDown,
+        rows: tileRows(tile),
       });
     },
   };
@@ -166,8 +167,9 @@ export const attentionForwardVariants: readonly Variant<AttentionShape, Attentio
 ];
 
 /**
- * Kernels that round query, key and the softmax's weights to f16 and add in f32; the value is read as it is. Half the
- * workgroup memory and its traffic. A query or key beyond 65,504 has no f16. They run only where they are named.
+ * Kernels that round query, key and the softmax's weights to f16 and add in f32; the value is read
+ * as it is. Half the workgroup memory and its traffic. A query or key beyond 65,504 has no f16.
+ * They run only where they are named.
  */
 export const attentionForwardHalfVariants: readonly Variant<
   AttentionShape,

@@ -1,8 +1,6 @@
-/** The tiles of attention's tiled kernels: which there are, what they need, and which one is chosen. */
-import {
-  attentionTiledMemory,
-  type AttentionTiledOptions,
-} from "../../../kernels/attention/tiled/tile.ts";
+/** The tiles of attention's tiled kernels: which there are, and what they need. */
+import { attentionTiledMemory } from "../../../kernels/attention/tiled/memory.ts";
+import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 
@@ -10,21 +8,25 @@ import type { AttentionShape } from "./shape.ts";
 export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
 
 /**
- * The tiles that are worth trying on a GPU, by rows × columns, of which an invocation holds 8 × 4, 4 × 4 in the smallest;
- * each is a variant. The first fills a GPU's registers at D = 64, the second at D = 128; the third leaves work for every
- * core where there are few rows. In the last one per invocation holds 8 × 8: it reads two numbers of workgroup memory
- * for eight products, where the first reads three, but fewer workgroups have room.
+ * The tiles that are worth trying on a GPU, by rows × columns of the workgroup, and of an
+ * invocation where the first do not tell: 8 × 4 if nothing is said, 4 × 4 in tiled-32x32. Larger
+ * ones do more arithmetic for each number that they read; smaller ones take fewer registers and
+ * leave work for every core where there are few rows. The last one is for compilers that give an
+ * invocation 64 registers.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
-  "tiled-64x32": { down: 8, across: 8, quadsDown: 2, quadsAcross: 1, step: 32 },
-  "tiled-64x64": { down: 8, across: 16, quadsDown: 2, quadsAcross: 1, step: 32 },
-  "tiled-32x32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 32 },
-  "tiled-64x64-8x8": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 32 },
+  "tiled-64x32": { down: 8, across: 8, blocksDown: 2, blocksAcross: 1, step: 32 },
+  "tiled-64x64": { down: 8, across: 16, blocksDown: 2, blocksAcross: 1, step: 32 },
+  "tiled-32x32": { down: 8, across: 8, blocksDown: 1, blocksAcross: 1, step: 32 },
+  "tiled-64x64-8x8": { down: 8, across: 8, blocksDown: 2, blocksAcross: 2, step: 32 },
+  "tiled-64x64-4x4": { down: 16, across: 16, blocksDown: 1, blocksAcross: 1, step: 32 },
+  "tiled-32x64-2x4": { down: 16, across: 16, blocksDown: 1, blocksAcross: 2, side: 2, step: 32 },
 };
 
-/** The same, with tiles in f16. */
+/** The same, with tiles in f16: those whose vectors have four numbers. */
 export const attentionHalfTiles: Readonly<Record<string, AttentionTile>> = Object.fromEntries(
   Object.entries(attentionTiles)
+    .filter(([, { side }]) => side !== 2)
     .map(([name, tile]) => [`${name}-f16`, { ...tile, storage: "f16" }]),
 );
 
@@ -40,7 +42,7 @@ const MOST_CHUNKS = 4;
  * @returns the reason, or undefined if it can
  */
 export function unfitTiled(
-  { device: { limits } }: Gpu,
+  { device: { limits } }: Pick<Gpu, "device">,
   { headDim, sequenceLength }: AttentionShape,
   tile: AttentionTile,
 ): string | undefined {
@@ -54,22 +56,21 @@ export function unfitTiled(
   }
   const most = 4 * tile.across * MOST_CHUNKS;
   if (headDim > most) return `the head dimension is ${headDim}, wanted at most ${most}`;
-  return Math.ceil(sequenceLength / (4 * tile.down)) >
+  return Math.ceil(sequenceLength / tileRows(keyValueTile(tile))) >
       limits.maxComputeWorkgroupsPerDimension
     ? "the sequence has too many tiles"
     : undefined;
 }
 
-/** Rows, over all heads, from which on tiles of 64 rows leave no core of a large GPU without work. */
-const MANY_ROWS = 2 ** 15;
+/** Query rows, or keys, of a tile. */
+export function tileRows({ down, blocksDown, side = 4 }: AttentionTile): number {
+  return side * down * blocksDown;
+}
 
 /**
- * The tile that is a good choice where nothing was measured.
- *
- * @param rows query rows, or keys, over all heads
- * @param headDim D
+ * The tile of the kernels for keys and values: they hold more in registers, so that an invocation
+ * takes fewer rows.
  */
-export function bestTile(rows: number, headDim: number): string {
-  if (rows < MANY_ROWS) return "tiled-32x32";
-  return headDim <= 64 ? "tiled-64x32" : "tiled-64x64";
+export function keyValueTile(tile: AttentionTile): AttentionTile {
+  return { ...tile, blocksDown: 1 };
 }

@@ -1,60 +1,75 @@
 /**
- * What a GPU's compiler and cores give to one invocation and to one workgroup, by maker and architecture. The default
- * tiles follow from it.
+ * What a GPU's compiler and cores give to one invocation and to one workgroup, by maker and
+ * architecture. The default tiles follow from it.
  *
- * Source: the registers, spills and occupancy that AMD's, Intel's, NVIDIA's, Apple's and Qualcomm's compilers in Mesa
- * 25 and 26 report for this project's kernels (`deno task compilers`), and the makers' manuals for workgroup memory.
+ * Source: the registers, spills and occupancy that AMD's, Intel's, NVIDIA's, Apple's and Qualcomm's
+ * compilers in Mesa 25 and 26 report for this project's kernels (`deno task compilers`), and the
+ * makers' manuals for workgroup memory.
  */
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 
 /** What kernels may take where nothing was measured. */
 export interface GpuBudget {
   /**
-   * 32-bit numbers that an invocation can hold at once: the compiler keeps them all in registers, and the core still
-   * has room for enough subgroups to compute while others wait for memory.
+   * 32-bit numbers that an invocation can hold at once: the compiler keeps them all in registers,
+   * and the core still has room for enough subgroups to compute while others wait for memory.
    */
   readonly registers: number;
+  /** 32-bit numbers that an invocation can hold at all: what is more goes to memory and back. */
+  readonly mostRegisters: number;
   /** Bytes of workgroup memory of one core, which all workgroups that run there at once share. */
   readonly workgroupMemory: number;
 }
 
 /** For GPUs that are not known: what the least of the known ones has. */
-export const SAFE_BUDGET: GpuBudget = { registers: 64, workgroupMemory: 32768 };
+export const SAFE_BUDGET: GpuBudget = { registers: 64, mostRegisters: 64, workgroupMemory: 32768 };
 
 /** A rule of the table: the first that fits a GPU gives its budget. */
 interface Rule extends GpuBudget {
   readonly vendor: string;
-  /** Of `architecture` or `description`, of which runtimes fill the one, the other, or both. Default: any. */
+  /**
+   * Of `architecture` or `description`, of which runtimes fill the one, the other, or both.
+   * Default: any.
+   */
   readonly family?: RegExp;
   /** Default: any. */
   readonly runtime?: GpuInfo["runtime"];
 }
 
 const rules: readonly Rule[] = [
-  // RDNA 3 and later: 1,536 registers a lane of a SIMD unit; four subgroups of 64 lanes have 192 each.
+  // RDNA 3 and later: 1,536 registers a lane of a SIMD unit; four subgroups of 64 lanes have 192
+  // each.
   {
     vendor: "amd",
     family: /rdna-?[3-9]|navi ?[34]\d|gfx1[12]\d\d|radeon (rx )?[79]\d\d\d|radeon [78]\d\dm/i,
     registers: 192,
+    mostRegisters: 256,
     workgroupMemory: 65536,
   },
   // RDNA 1 and 2: 1,024, four subgroups of 128; Vega and older: 256, two subgroups of 128.
-  { vendor: "amd", registers: 128, workgroupMemory: 65536 },
+  { vendor: "amd", registers: 128, mostRegisters: 256, workgroupMemory: 65536 },
   // 65,536 registers of a multiprocessor; ten subgroups have 192 each. An invocation can have 255.
-  { vendor: "nvidia", registers: 192, workgroupMemory: 65536 },
-  // 128 registers of 8 lanes, or of 16 from Xe2 on. Chrome's runtime insists on subgroups of twice as many lanes, so
-  // that an invocation has half as much.
-  { vendor: "intel", runtime: "deno", registers: 128, workgroupMemory: 65536 },
-  { vendor: "intel", registers: 64, workgroupMemory: 65536 },
+  { vendor: "nvidia", registers: 192, mostRegisters: 255, workgroupMemory: 65536 },
+  // 128 registers of 8 lanes, or of 16 from Xe2 on. Chrome's runtime insists on subgroups of twice
+  // as many lanes, so that an invocation has half as much.
+  { vendor: "intel", runtime: "deno", registers: 128, mostRegisters: 128, workgroupMemory: 65536 },
+  { vendor: "intel", registers: 64, mostRegisters: 64, workgroupMemory: 65536 },
   // 255 registers of 16 bits. Linux gives Mesa as the maker.
-  { vendor: "apple", registers: 127, workgroupMemory: 32768 },
-  { vendor: "mesa", family: /apple|honeykrisp/i, registers: 127, workgroupMemory: 32768 },
+  { vendor: "apple", registers: 127, mostRegisters: 127, workgroupMemory: 32768 },
+  {
+    vendor: "mesa",
+    family: /apple|honeykrisp/i,
+    registers: 127,
+    mostRegisters: 127,
+    workgroupMemory: 32768,
+  },
   // 48 registers of four numbers with four subgroups on a core, 32 with six.
-  { vendor: "qualcomm", registers: 128, workgroupMemory: 32768 },
+  { vendor: "qualcomm", registers: 128, mostRegisters: 192, workgroupMemory: 32768 },
 ];
 
 /**
- * What kernels may take on a GPU. Deno gives the maker and the device's name; Dawn and browsers the maker and architecture.
+ * What kernels may take on a GPU. Deno gives the maker and the device's name; Dawn and browsers the
+ * maker and architecture.
  *
  * @param info the opened GPU
  * @returns the least that a known GPU has, for one that is not known

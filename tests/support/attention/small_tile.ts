@@ -1,29 +1,55 @@
-/** A small tile for attention's kernels for GPUs: where they are compiled again, it takes less time than a real one. */
+/**
+ * A small tile for attention's kernels for GPUs: where they are compiled again, it takes less time
+ * than a real one.
+ */
+import { attentionBackwardKeyTiled } from "../../../kernels/attention/tiled/backward_key.wgsl.ts";
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
+import { attentionBackwardValueTiled } from "../../../kernels/attention/tiled/backward_value.wgsl.ts";
 import { attentionForwardTiled } from "../../../kernels/attention/tiled/forward.wgsl.ts";
 import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/tile.ts";
+import { keyValueTile } from "../../../src/ops/attention/tiled.ts";
 import type { Rewrites } from "../forced_kernels.ts";
+import { siblingGpu, testGpu } from "../gpu.ts";
+import type { Gpu } from "../../../mod.ts";
 
-/** The files of the kernels, in the order in which they are planned. */
+/** The files of the kernels. */
 export const tiledKernels = {
   forward: "attention/tiled/forward.wgsl.ts",
   query: "attention/tiled/backward_query.wgsl.ts",
   keyValue: "attention/tiled/backward_key_value.wgsl.ts",
+  key: "attention/tiled/backward_key.wgsl.ts",
+  value: "attention/tiled/backward_value.wgsl.ts",
 };
 
-/** The variant that is planned with as many rows as the tile has: the one whose kernels it replaces. */
+/**
+ * Those that run where an invocation holds both gradients of a key, in the order in which they are
+ * planned.
+ */
+export const jointKernels = [tiledKernels.forward, tiledKernels.query, tiledKernels.keyValue];
+
+/** Those that run where each gradient of a key has a kernel of its own. */
+export const partedKernels = [
+  tiledKernels.forward,
+  tiledKernels.query,
+  tiledKernels.key,
+  tiledKernels.value,
+];
+
+/**
+ * The variant that is planned with as many rows as the tile has: the one whose kernels it replaces.
+ */
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
- * Two vec4f columns an invocation, the second one half past the end; a step that D is no multiple of; more than one vector
- * register or warp of invocations, so that barriers matter.
+ * One vec4f of each row, which leaves an invocation without any; a step that D is no multiple of;
+ * more than one vector register or warp of invocations, so that barriers matter.
  */
 export const smallTile: AttentionTiledOptions = {
   down: 8,
-  across: 2,
-  quadsDown: 1,
-  quadsAcross: 1,
+  across: 4,
+  blocksDown: 1,
+  blocksAcross: 1,
   step: 8,
   headDim: 12,
 };
@@ -34,9 +60,17 @@ export const smallTile: AttentionTiledOptions = {
  * @param tile the tile
  */
 export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
+  const ofKeys = { ...tile, ...keyValueTile(tile) };
   return {
     [tiledKernels.forward]: () => attentionForwardTiled(tile),
     [tiledKernels.query]: () => attentionBackwardQueryTiled(tile),
-    [tiledKernels.keyValue]: () => attentionBackwardKeyValueTiled(tile),
+    [tiledKernels.keyValue]: () => attentionBackwardKeyValueTiled(ofKeys),
+    [tiledKernels.key]: () => attentionBackwardKeyTiled(ofKeys),
+    [tiledKernels.value]: () => attentionBackwardValueTiled(ofKeys),
   };
+}
+
+/** A Gpu on which an invocation holds both gradients of a key: there are registers enough. */
+export async function gpuWithRegisters(): Promise<Gpu> {
+  return siblingGpu(await testGpu("deno"), { vendor: "nvidia" });
 }

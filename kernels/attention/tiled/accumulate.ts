@@ -1,0 +1,152 @@
+/**
+ * Weights times rows of a buffer, added to an invocation's sums:
+ *
+ *     name[row, d] += Σ_column weight[row, column] · buffer[column, d]
+ *
+ * The weights lie in `tile`; the buffer's rows are read from global memory, those of several
+ * columns before the first of them is multiplied, so that their ways overlap. What a row does not
+ * see is never multiplied, not even by zero: the edges of what is seen have code of their own, four
+ * columns long, and the groups inside need no mask.
+ */
+import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
+import { declareSeen, type Edge, type Sight } from "./sight.ts";
+import type { Operand } from "./staging.ts";
+import { keeping } from "./storage.ts";
+import { type AttentionTiledOptions, eachBlock, eachChunk, tileOf } from "./tile.ts";
+import { unroll } from "../../unroll.ts";
+
+/** `name{row}_{n} += weights in tile × rows of a buffer`, over the tile's columns. */
+export interface Accumulation {
+  readonly name: string;
+  /**
+   * What the weights of a block of rows are multiplied by, the text in front of them. Default:
+   * nothing.
+   */
+  readonly unit?: (a: number) => string;
+  /** The columns' rows of D numbers. */
+  readonly columns: Operand;
+  readonly sight: Sight;
+  /** 32-bit numbers that the invocation holds beside these sums and needs later. Default: none. */
+  readonly beside?: number;
+}
+
+/**
+ * Computes `Accumulation`, with `isWhole` as `sight` says. Needs the weights in `tile`; no
+ * barriers.
+ */
+export function accumulate(
+  options: AttentionTiledOptions,
+  { name, unit = () => "", columns: { buffer, head, first }, sight, beside = 0 }: Accumulation,
+): string {
+  const { across } = options;
+  const { vectors, chunks, storage, columns, ownRows } = tileOf(options);
+  const weights = (group: Group, e: number) =>
+    eachBlock(
+      options,
+      (a) => `let weights${a} = ${unit(a)}${keeping(storage).get(weightPlace(group, e, a))};`,
+    );
+  const loads = loadsAtOnce(options, beside);
+  const together = groupsTogether(options);
+  const groups = groupsOfRun(options, loads);
+  const edge = ({ from, to }: Edge) => `
+      for (var i = 0u; i < min(${Math.max(4, ownRows)}u, columnsLeft); i++) {
+        let j = ${from} + i;
+        if (j < ${to}) {
+        let start = (${head} + ${first} + j) * ${vectors}u + x;
+        ${declareSeen(options, sight, `${first} + j`)}
+        ${
+    eachBlock(options, (a) =>
+      `let weights${a} = ${unit(a)}${keeping(storage).get(weightAt(options, "j", a))};`)
+  }
+        ${unroll(chunks, (n) => `let other${n} = ${buffer}[start + ${n * across}u];`)}
+        ${
+    eachChunk(options, (r, n, a, e) =>
+      `${name}${r}_${n} += select(vec4f(), weights${a}.${e} * other${n}, seen${a}.${e});`)
+  }
+        }
+      }`;
+  // Some groups of four columns from column `column` on: of a batch of them first the loads, then
+  // the products.
+  const multiply = (count: number, groupOf: (index: number) => Group) => {
+    const batch = Math.min(4 * count, powerOfTwo(loads / chunks));
+    const each = (from: number, line: (j: number) => string) =>
+      unroll(batch, (i) => line(from + i));
+    return `
+      let start = (${head} + ${first} + column) * ${vectors}u + x;
+      ${
+      unroll(4 * count / batch, (i) => `
+      ${
+        each(i * batch, (j) =>
+          unroll(
+            chunks,
+            (n) => `let other${j}_${n} = ${buffer}[start + ${j * vectors + n * across}u];`,
+          ))
+      }
+      ${
+        each(i * batch, (j) => `
+      {
+        ${weights(groupOf(Math.floor(j / 4)), j % 4)}
+        ${
+          eachChunk(
+            options,
+            (r, n, a, e) => `${name}${r}_${n} += weights${a}.${e} * other${j}_${n};`,
+          )
+        }
+      }`)
+      }`)
+    }`;
+  };
+  const { before, after } = sight.edges;
+  return `
+    if (isWhole) {
+      for (var run = 0u; run < ${columns / 4 / groups}u; run++) {
+        let column = ${4 * groups}u * run;
+        ${
+    multiply(
+      groups,
+      (i) =>
+        groups === together
+          ? { turn: "run", group: `${i}u` }
+          : groupAt(options, `(${groups}u * run + ${i}u)`),
+    )
+  }
+      }
+    } else {
+      ${sight.declareGroups(options)}
+      ${before === undefined ? "" : edge(before)}
+      for (var group = 0u; group < (columnsLeft + 3u) / 4u; group++) {
+        if (group >= fullFrom && group < fullTo) {
+          let column = 4u * group;
+          ${multiply(1, () => groupAt(options, "group"))}
+        }
+      }
+      ${edge(after)}
+    }`;
+}
+
+/**
+ * Registers for the sums of a row, what waits beside them, and the vec4f of global memory on their
+ * way to them.
+ */
+const REGISTERS_OF_ROW = 24;
+
+/** vec4f that are on their way at once. */
+function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
+  const { ownRows, chunks } = tileOf(options);
+  const left = (REGISTERS_OF_ROW * ownRows - 4 * ownRows * chunks - beside) / 4;
+  return Math.max(4, Math.min(16, powerOfTwo(left)));
+}
+
+// Groups of four columns that are written out together: as many multiply-adds as in `products`, if
+// there is room for what they read.
+function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
+  const { ownRows, chunks } = tileOf(options);
+  const { writtenOut = 256 } = options;
+  const groups = Math.min(writtenOut / (16 * ownRows * chunks), loads / (4 * chunks));
+  return Math.min(powerOfTwo(groups), groupsTogether(options));
+}
+
+// The largest one that is no larger, from 1 on.
+function powerOfTwo(number: number): number {
+  return 2 ** Math.floor(Math.log2(Math.max(1, number)));
+}

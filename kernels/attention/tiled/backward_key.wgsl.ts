@@ -1,0 +1,24 @@
+/**
+ * Attention backward, keyGradient alone, for GPUs: attention/tiled/backward_key_value.wgsl.ts
+ * without the sums of valueGradient, where both together take more registers than an invocation
+ * has.
+ *
+ * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
+ *
+ * Source: as there.
+ */
+import { attentionBackwardKeyValueTiled } from "./backward_key_value.wgsl.ts";
+import type { AttentionTiledOptions } from "./tile.ts";
+
+/**
+ * Writes the kernel; needs not_a_number.wgsl in front.
+ *
+ * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve, which is only read; 7
+ * keyGradient [B, Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).
+ *
+ * @param options the tile
+ * @returns WGSL
+ */
+export function attentionBackwardKeyTiled(options: AttentionTiledOptions): string {
+  return attentionBackwardKeyValueTiled(options, "key");
+}

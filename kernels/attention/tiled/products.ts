@@ -1,0 +1,72 @@
+/**
+ * Inner products of a tile's rows with its columns, `step` of the D numbers at a time:
+ *
+ *     name[row, column] = Σ_d rows[row, d] · columns[column, d]
+ *
+ * At each d an invocation reads a vector of each of its blocks from workgroup memory and multiplies
+ * all with all. Several groups of four d are written out: their places are constants, and their
+ * readings start together.
+ */
+import { groupsTogether, operandPlace, stagedOperands } from "./memory.ts";
+import { type Operand, stage } from "./staging.ts";
+import { type AttentionTiledOptions, component, eachBlock, eachCell, tileOf } from "./tile.ts";
+import { unroll } from "../../unroll.ts";
+
+/** Inner products of the tile's rows with its columns. */
+export interface Products {
+  readonly name: string;
+  readonly rows: Operand;
+  readonly columns: Operand;
+  /** Whether operands are never rounded. Default: not. With f16 a step is then half as long. */
+  readonly exact?: boolean;
+}
+
+/**
+ * Computes `Products`, declared as `name{a}_{b}_{c}`. Barriers: two per step. The first keeps
+ * `tile` until nobody reads what was there; the second stands between writing and reading.
+ */
+export function products(
+  options: AttentionTiledOptions,
+  { name, rows, columns, exact = false }: Products,
+): string {
+  const { vectors, vector } = tileOf(options);
+  const { across, blocksAcross } = options;
+  const staged = stagedOperands(options, exact);
+  const groups = staged.step / 4;
+  const together = groupsTogether(options);
+  const read = (side: "rows" | "columns", group: number, e: number, block: string) =>
+    staged.keep.get(
+      operandPlace(options, side, { group: { turn: "turn", group: `${group}u` }, e, block }),
+    );
+  const oneD = (group: number, e: number) => `
+        {
+          ${
+    eachBlock(options, (a) => `let rows${a} = ${read("rows", group, e, `firstBlock + ${a}u`)};`)
+  }
+          ${
+    unroll(
+      blocksAcross,
+      (b) => `let columns${b} = ${read("columns", group, e, `x + ${b * across}u`)};`,
+    )
+  }
+          ${
+    eachCell(
+      options,
+      (a, b, c) => `${name}${a}_${b}_${c} += rows${a} * columns${b}.${component(c)};`,
+    )
+  }
+        }`;
+  // Intel's compiler would write out a loop of two steps that it can count, and run out of
+  // registers.
+  const end = `min(${vectors}u, length * ${vectors}u)`;
+  return `
+    ${eachCell(options, (a, b, c) => `var ${name}${a}_${b}_${c} = ${vector}();`)}
+    for (var firstVector = 0u; firstVector < ${end}; firstVector += ${groups}u) {
+      workgroupBarrier();
+      ${stage(options, { rows, columns }, staged)}
+      workgroupBarrier();
+      for (var turn = 0u; turn < ${groups / together}u; turn++) {
+        ${unroll(together, (group) => unroll(4, (e) => oneD(group, e)))}
+      }
+    }`;
+}

@@ -1,0 +1,118 @@
+/**
+ * Staging: brings `step` D numbers of a tile's rows and columns from global memory to workgroup
+ * memory, turned by a quarter. A unit is one vec4f of each of a block's rows; written, it is four
+ * vectors of the block's rows.
+ *
+ *     units of 8 neighboring invocations   2 neighboring vec4f × 4 blocks
+ *     of 8 · step/8 of them                whole lines of `step` numbers
+ *
+ * So reading takes whole lines of global memory, and writing meets each bank once (memory.ts).
+ *
+ * Invocations share the units of both operands out among themselves: where one operand has fewer
+ * units than there are invocations, the others take the other operand's.
+ */
+import { groupAt, operandPlace, type Staged } from "./memory.ts";
+import { type AttentionTiledOptions, component, tileOf } from "./tile.ts";
+import { unroll } from "../../unroll.ts";
+
+/** Where the rows or columns of a product lie. */
+export interface Operand {
+  /** `array<vec4f>`, D / 4 per row. */
+  readonly buffer: string;
+  /** The index of the first row of the head. */
+  readonly head: string;
+  /** The first row of the tile, counted in the head. */
+  readonly first: string;
+}
+
+// Neighboring blocks that 8 neighboring invocations stage: four, but in tiles too small for it.
+function nearBlocks(blocks: number): number {
+  return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
+}
+
+/** Rows of a tile past the end of the sequence are its last row. */
+function unit(
+  options: AttentionTiledOptions,
+  side: "rows" | "columns",
+  { operand: { buffer, head, first }, staged: { step, keep } }: {
+    readonly operand: Operand;
+    readonly staged: Staged;
+  },
+): string {
+  const { vectors, rowBlocks, columnBlocks, side: length } = tileOf(options);
+  const pairs = step / 8; // of vec4f in a step
+  const near = side === "rows" ? nearBlocks(rowBlocks) : nearBlocks(columnBlocks);
+  const row = (i: number) =>
+    side === "rows" ? `${length}u * block + ${i}u` : `block + ${i * columnBlocks}u`;
+  const fills = vectors % (step / 4) === 0;
+  const read = (i: number) =>
+    `${buffer}[(${head} + min(${first} + ${row(i)}, length - 1u)) * ${vectors}u + at]`;
+  return `
+        let vector = ${pairs < 1 ? "0u" : `unit % 2u + 2u * (unit / ${2 * near}u % ${pairs}u)`};
+        let block = ${
+    pairs < 1 ? "unit" : `unit / 2u % ${near}u + ${near}u * (unit / ${2 * near * pairs}u)`
+  };
+        ${
+    fills ? "let at = firstVector + vector;" : `
+        let inside = firstVector + vector < ${vectors}u; // past D both operands are zero
+        let at = min(firstVector + vector, ${vectors - 1}u);`
+  }
+        ${
+    unroll(
+      length,
+      (i) => `let r${i} = ${fills ? read(i) : `select(vec4f(0.0), ${read(i)}, inside)`};`,
+    )
+  }
+        ${
+    unroll(4, (e) =>
+      keep.put(
+        operandPlace(options, side, { group: groupAt(options, "vector"), e, block: "block" }),
+        `vec${length}f(${unroll(length, (i) => `r${i}.${component(e)}`, ", ")})`,
+      ))
+  }`;
+}
+
+/**
+ * Stages a step of both operands, from vec4f `firstVector` of each row on; needs a barrier before
+ * and after.
+ *
+ * @param options the tile
+ * @param operands of the rows and of the columns
+ * @param staged how they are kept
+ */
+export function stage(
+  options: AttentionTiledOptions,
+  operands: { readonly rows: Operand; readonly columns: Operand },
+  staged: Staged,
+): string {
+  const { invocations, rowBlocks, columnBlocks } = tileOf(options);
+  const perBlock = staged.step / 4;
+  const parts = [
+    { side: "rows" as const, units: rowBlocks * perBlock },
+    { side: "columns" as const, units: columnBlocks * perBlock },
+  ];
+  const body = (side: "rows" | "columns", unitText: string) => `
+        let unit = ${unitText};
+        ${unit(options, side, { operand: operands[side], staged })}`;
+  const whole = parts.flatMap(({ side, units }) =>
+    Array.from({ length: Math.floor(units / invocations) }, (_, pass) => `
+      {${body(side, `invocation + ${pass * invocations}u`)}
+      }`)
+  );
+  // What is left of each operand, side by side if both find invocations.
+  const rests = parts.map(({ side, units }) => ({ side, units, rest: units % invocations }))
+    .filter(({ rest }) => rest > 0);
+  const together = rests.reduce((sum, { rest }) => sum + rest, 0) <= invocations;
+  let taken = 0;
+  const parted = rests.map(({ side, units, rest }, index) => {
+    const from = taken;
+    if (together) taken += rest;
+    const last = from + rest === invocations;
+    const condition = last ? "" : `if (invocation < ${from + rest}u) `;
+    const offset = units - rest - from;
+    const text = offset < 0 ? `invocation - ${-offset}u` : `invocation + ${offset}u`;
+    return `${together && index > 0 ? " else " : "\n      "}${condition}{${body(side, text)}
+      }`;
+  });
+  return [...whole, ...parted].join("");
+}

@@ -1,0 +1,85 @@
+/**
+ * Which of attention's tiles is a good choice on a GPU where nothing was measured: by the registers
+ * that an invocation takes, and those that the GPU gives.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import { gpuBudget } from "../shared/budget.ts";
+import type { AttentionShape } from "./shape.ts";
+import { type AttentionTile, attentionTiles, keyValueTile, unfitTiled } from "./tiled.ts";
+
+/** What of `GpuInfo` tells a budget. */
+export type BudgetInfo = Parameters<typeof gpuBudget>[0];
+
+/** A kernel's part in a pass. */
+export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
+
+// How many tiles of rows × columns, and of rows × D, an invocation holds at once.
+const held: Readonly<Record<TiledPass, { readonly cells: number; readonly sums: number }>> = {
+  forward: { cells: 1, sums: 1 },
+  query: { cells: 2, sums: 1 },
+  key: { cells: 2, sums: 1 },
+  value: { cells: 1, sums: 1 },
+  "key and value": { cells: 2, sums: 2 },
+};
+
+/**
+ * 32-bit numbers that an invocation of a tiled kernel holds at once, at the most. Beside its part
+ * of the tile and its sums there are operands and addresses, and what each row has: fitted to what
+ * Intel's compiler reports for D 64 and 128 (`deno task compilers`), some 10 off.
+ *
+ * @param tile the tile
+ * @param headDim D
+ * @param pass the kernel
+ */
+export function tiledRegisters(
+  { across, blocksDown, blocksAcross, side = 4 }: AttentionTile,
+  headDim: number,
+  pass: TiledPass,
+): number {
+  const rows = side * blocksDown;
+  const { cells, sums } = held[pass];
+  const chunks = Math.ceil(headDim / 4 / across);
+  return cells * rows * side * blocksAcross + sums * rows * 4 * chunks + 40 + 8 * rows;
+}
+
+/** Whether one kernel computes the gradients of key and value; else each has its own. */
+export function holdsBothGradients(
+  info: BudgetInfo,
+  tile: AttentionTile,
+  headDim: number,
+): boolean {
+  return tiledRegisters(keyValueTile(tile), headDim, "key and value") <= gpuBudget(info).registers;
+}
+
+/**
+ * Rows, over all heads, from which on workgroups of few subgroups leave no core of a large GPU
+ * without work.
+ */
+const MANY_ROWS = 2 ** 15;
+
+/**
+ * The tile that is a good choice where nothing was measured, of those that can run.
+ *
+ * @param gpu the GPU
+ * @param shape the lengths of the call
+ * @param direction of the pass
+ * @returns the variant's name, `portable` where no tile can run
+ */
+export function bestTile(
+  gpu: Pick<Gpu, "info" | "device">,
+  shape: AttentionShape,
+  direction: "forward" | "backward",
+): string {
+  const { registers, mostRegisters } = gpuBudget(gpu.info);
+  const pass = direction === "forward" ? "forward" : "query";
+  const takes = (name: string) => tiledRegisters(attentionTiles[name]!, shape.headDim, pass);
+  const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
+  const wishes = [
+    ...rows >= MANY_ROWS && takes("tiled-64x64") <= registers ? ["tiled-64x64"] : [],
+    ...takes("tiled-64x64-4x4") <= mostRegisters ? ["tiled-64x64-4x4"] : [],
+    "tiled-32x64-2x4",
+    "tiled-32x32", // takes least workgroup memory
+  ];
+  return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??
+    "portable";
+}

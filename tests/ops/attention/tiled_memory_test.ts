@@ -1,0 +1,166 @@
+/**
+ * Attention's tiled kernels reach workgroup memory without bank conflicts: every index in their
+ * WGSL is computed for every invocation, and what neighbors reach at once is counted by bank.
+ */
+import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
+import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
+import { attentionForwardTiled } from "../../../kernels/attention/tiled/forward.wgsl.ts";
+import { attentionTiledMemory } from "../../../kernels/attention/tiled/memory.ts";
+import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/tile.ts";
+import { attentionHalfTiles, attentionTiles } from "../../../src/ops/attention/tiled.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+
+/** 32 banks of 4 bytes serve 128 bytes at once. */
+const BANKS = 32;
+
+/**
+ * An array of workgroup memory: the lengths of its dimensions from the outermost, and the words of
+ * an element.
+ */
+interface WorkgroupArray {
+  readonly lengths: readonly number[];
+  readonly words: number;
+}
+
+function workgroupArrays(source: string): Map<string, WorkgroupArray> {
+  const arrays = new Map<string, WorkgroupArray>();
+  for (const [, name, type] of source.matchAll(/var<workgroup> (\w+): ([^;]+);/g)) {
+    const lengths = [...type!.matchAll(/, (\d+)>/g)].map(([, length]) => Number(length)).reverse();
+    arrays.set(name!, { lengths, words: Number(/vec(\d)[fu]/.exec(type!)![1]) });
+  }
+  return arrays;
+}
+
+/** The names that an index is made of, in this order. */
+const NAMES = ["x", "y", "invocation", "turn", "run", "group", "j"] as const;
+const DEFINED = ["unit", "vector", "block", "firstBlock"] as const;
+
+type Lane = readonly number[];
+type Addresses = (...lane: Lane) => number | undefined;
+
+// WGSL's unsigned integers are JavaScript's numbers, but for division.
+function translated(expression: string): string {
+  const numbers = expression.replaceAll(/(\d+)u\b/g, "$1");
+  // a / b, where b is a number: from the left, so that what stands before a product or remainder is
+  // floored first.
+  return numbers.replaceAll(
+    /([\w.]+|\([^()]*\)) \/ (\d+)( \/ (\d+))?/g,
+    (_, a, b, _again, c) =>
+      c === undefined ? `Math.floor(${a} / ${b})` : `Math.floor(${a} / ${b * c})`,
+  );
+}
+
+// The address of an access, in words: with the definitions before it of the names that it is made
+// of.
+function addressesOf(
+  access: string,
+  before: string,
+  { lengths, words }: WorkgroupArray,
+): Addresses {
+  const indexes = [...access.matchAll(/\[([^\]]+)\]/g)].map(([, text]) => translated(text!));
+  assertEquals(indexes.length, lengths.length, access);
+  const lines = DEFINED.flatMap((name) => {
+    const from = before.lastIndexOf(`let ${name} = `);
+    if (from < 0) return [];
+    const text = before.slice(from, before.indexOf(";", from));
+    return [`${translated(text)};`];
+  });
+  const address = indexes.reduce((sum, text, i) => `(${sum}) * ${lengths[i]} + (${text})`, "0");
+  // Invocations that have units of the other operand only are not here.
+  const others = /\bblock\b/.test(access) && lines.some((line) => line.startsWith("let unit"))
+    ? "if (unit < 0) return undefined;"
+    : "";
+  return new Function(
+    ...NAMES,
+    `${lines.join(" ")} ${others} return ${words} * (${address});`,
+  ) as Addresses;
+}
+
+/**
+ * The most words of one bank that invocations reach at once, for every access in a kernel's source.
+ */
+function conflicts(
+  source: string,
+  { across, down }: AttentionTiledOptions,
+): { readonly access: string; readonly degree: number }[] {
+  const arrays = workgroupArrays(source);
+  const accesses = [...source.matchAll(/\b(tile|partial)((?:\[[^\]]+\])+)/g)];
+  return accesses.map(({ 0: access, 1: name, index }) => {
+    const array = arrays.get(name!)!;
+    const addressOf = addressesOf(access, source.slice(0, index), array);
+    const addresses = Array.from(
+      { length: across * down },
+      (_, lane) => addressOf(lane % across, Math.floor(lane / across), lane, 0, 0, 0, 0),
+    );
+    const together = BANKS / array.words;
+    let degree = 1;
+    for (let first = 0; first < addresses.length; first += together) {
+      const banks = new Map<number, Set<number>>();
+      for (const address of addresses.slice(first, first + together)) {
+        if (address === undefined) continue;
+        assert(Number.isInteger(address) && address >= 0, access);
+        for (let word = address; word < address + array.words; word++) {
+          const bank = banks.get(word % BANKS) ?? new Set();
+          banks.set(word % BANKS, bank.add(word));
+        }
+      }
+      degree = Math.max(degree, ...[...banks.values()].map(({ size }) => size));
+    }
+    return { access, degree };
+  });
+}
+
+function sources(options: AttentionTiledOptions): string[] {
+  return [
+    attentionForwardTiled(options),
+    attentionBackwardQueryTiled(options),
+    attentionBackwardKeyValueTiled({ ...options, blocksDown: 1 }),
+  ];
+}
+
+function worst(options: AttentionTiledOptions): number[] {
+  return sources(options).map((source) => {
+    const all = conflicts(source, options);
+    assert(all.length > 50);
+    return Math.max(...all.map(({ degree }) => degree));
+  });
+}
+
+Deno.test("attention's tiled kernels have no bank conflicts", () => {
+  for (const [name, tile] of Object.entries(attentionTiles)) {
+    assertEquals(worst({ ...tile, headDim: 64 }), [1, 1, 1], name);
+  }
+});
+
+Deno.test("attention's tiled kernels in f16 have none with 16 invocations side by side, few with 8", () => {
+  for (const [name, tile] of Object.entries(attentionHalfTiles)) {
+    // Two rows of 8 invocations write their weights at once: an odd pitch keeps the columns apart,
+    // but not the two.
+    const most = tile.across === 16 ? 1 : 2;
+    assertEquals(worst({ ...tile, headDim: 64 }), [most, most, most], name);
+  }
+});
+
+Deno.test("conflicts() sees a pitch without padding", () => {
+  const options = { ...attentionTiles["tiled-64x64-4x4"]!, headDim: 64 };
+  const source = attentionForwardTiled(options);
+  const even = source.replace("<vec4f, 17>, 4>", "<vec4f, 16>, 4>");
+  assert(even !== source);
+  const degrees = conflicts(even, options);
+  const staging = degrees.filter(({ access }) => access.includes("vector"));
+  const weights = degrees.filter(({ access }) => access.includes("(x"));
+  assertEquals(Math.max(...staging.map(({ degree }) => degree)), 2);
+  assertEquals(Math.max(...weights.map(({ degree }) => degree)), 8);
+});
+
+Deno.test("attentionTiledMemory() is what the kernels declare", () => {
+  for (const tile of Object.values({ ...attentionTiles, ...attentionHalfTiles })) {
+    const options = { ...tile, headDim: 64 };
+    const arrays = [...workgroupArrays(attentionForwardTiled(options)).values()];
+    const words = arrays.reduce(
+      (sum, { lengths, words }) => sum + lengths.reduce((product, n) => product * n, words),
+      0,
+    );
+    assertEquals(attentionTiledMemory(options), 4 * words);
+  }
+});
