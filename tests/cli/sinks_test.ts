@@ -315,7 +315,7 @@ test("sinks names the state in which a model's numbers end", async () => {
 Deno.test("parseSinks() refuses what makes no sense", () => {
   const cases = [
     [[], "no model is given"],
-    [["a", "b"], 'unexpected "b": sinks takes one run'],
+    [["a", "b"], 'unexpected "b": sinks takes one model'],
     [["a", "--step=-1"], '--step is "-1", wanted an integer of at least 0'],
     [["a", "--batches=0"], '--batches is "0", wanted an integer of at least 1'],
     [["a", "--batch=x"], '--batch is "x", wanted an integer of at least 1'],
