@@ -327,7 +327,7 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
   ] as const;
   for (const [args, message] of cases) assertThrows(() => parseSinks(args), UsageError, message);
   assertEquals(parseSinks(["--help"]), undefined);
-  assertStringIncludes(sinksHelp(), "deno task sinks [OPTIONS] RUN");
+  assertStringIncludes(sinksHelp(), "deno task sinks [OPTIONS] MODEL");
 });
 
 test("sinks takes a checkpoint's context as a limit, and counts each context of a text once", () =>
