@@ -33,7 +33,7 @@ import { MeasuringChild } from "../../src/measure/child/process.ts";
 import { MeasuringSession } from "../../src/measure/child/session.ts";
 import { checkWritable, writeTextFile } from "../../src/files/write.ts";
 import { scalingSeries } from "./series.ts";
-import { standalonePicture } from "../../src/report/sinks/plots.ts";
+import { standalonePicture } from "../../src/report/plot_parts.ts";
 import { createSvgDocument } from "../../src/report/svg_document.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { scalingPicture, scalingTable } from "./picture.ts";

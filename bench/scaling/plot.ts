@@ -2,8 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { escapeHtml } from "../../src/escape.ts";
 import { Markup } from "../../src/report/html.ts";
+import { drawPicture } from "../../src/report/draw.ts";
 import {
-  finishPicture,
   machineColor,
   machineDashes,
   machineSign,
@@ -118,18 +118,15 @@ function drawPanel(
   const legend = pictureLegend(entries, { width: PANEL_WIDTH, left: 8, above: 40 });
   const height = HEIGHT + legend.height + top + bottom;
   const own = (index: number) => dots.filter((dot) => dot.index === index);
-  const drawing = Plot.plot({
-    document: document as never,
+  const picture = drawPicture({ document, text: { ...text, title } }, {
     width: PANEL_WIDTH,
     height,
     marginLeft: left,
     marginRight: right,
     marginTop: top + 44 + legend.height,
     marginBottom: bottom,
-    style: { fontSize: "12px" },
     x: { type: "log", domain: logDomain(lengths, 0.04), label: null, axis: null },
     y: { type: "log", domain, axis: null },
-    symbol: { type: "identity" as never },
     marks: [
       ...plotAxis({
         ticks: ticksAmong(lengths),
@@ -182,7 +179,7 @@ function drawPanel(
       ]),
     ],
   });
-  return { picture: finishPicture(drawing, document, { ...text, title }), height };
+  return { picture, height };
 }
 
 // The lengths whose names have room, the longest one first.

@@ -1,11 +1,8 @@
-/**
- * What all pictures have in common: colors and signs for machines, and turning Observable Plot's
- * result into a static, labeled SVG.
- */
+/** What all pictures share: colors and signs for machines, texts and lengths. */
 import type { Comparison } from "../measure/comparison.ts";
 import type { ComparisonRow } from "../measure/comparison/rows.ts";
 import { escapeTerminal, truncate } from "../escape.ts";
-import { html, Markup } from "./html.ts";
+import { html, type Markup } from "./html.ts";
 
 /** The part of a browser's document, or of a stand-in for it, that drawing needs. */
 export interface SvgDocument {
@@ -115,85 +112,6 @@ export interface PictureText {
   readonly description: string;
 }
 
-const numeric = new Set([
-  "d",
-  "transform",
-  "x",
-  "x1",
-  "x2",
-  "y",
-  "y1",
-  "y2",
-  "cx",
-  "cy",
-  "r",
-  "width",
-  "height",
-]);
-
-/** Coordinates to a hundredth of a pixel: fewer bytes, and the same on every machine. */
-function roundAttributes(element: SvgElement): void {
-  for (const name of numeric) {
-    const value = element.getAttribute(name);
-    if (value !== null && /\d\.\d{3}/.test(value)) {
-      element.setAttribute(
-        name,
-        value.replace(
-          /-?\d+\.\d{3,}(?:e-?\d+)?/g,
-          (text) => String(Math.round(Number(text) * 100) / 100),
-        ),
-      );
-    }
-  }
-  for (const child of element.children) roundAttributes(child);
-}
-
-/** Declarations as attributes: a strict Content-Security-Policy allows no `style`. */
-function presentStyles(element: SvgElement): void {
-  const style = element.getAttribute("style");
-  if (style !== null) {
-    element.removeAttribute("style");
-    for (const declaration of style.split(";")) {
-      const [name = "", value = ""] = declaration.split(":").map((part) => part.trim());
-      if (value !== "") element.setAttribute(name, value);
-    }
-  }
-  for (const child of element.children) presentStyles(child);
-}
-
-/**
- * Makes a picture of what Observable Plot drew: one image with a title and a description.
- *
- * @param drawing Plot's result
- * @param document the document that it was drawn with
- * @param text title and description
- */
-export function finishPicture(
-  drawing: unknown,
-  document: SvgDocument,
-  text: PictureText,
-): Markup {
-  const svg = drawing as SvgElement;
-  for (const child of [...svg.children]) {
-    if (child.tagName.toLowerCase() === "style") child.remove();
-  }
-  roundAttributes(svg);
-  presentStyles(svg);
-  const labeled = (name: string, content: string) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    element.setAttribute("id", `${text.id}-${name}`);
-    element.textContent = escapeTerminal(content);
-    svg.insertBefore(element, svg.firstChild);
-  };
-  labeled("desc", text.description);
-  labeled("title", text.title);
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-labelledby", `${text.id}-title`);
-  svg.setAttribute("aria-describedby", `${text.id}-desc`);
-  svg.setAttribute("class", "plot");
-  return new Markup(svg.outerHTML);
-}
-
 /** Text for a picture: visible, and short enough to fit. */
 export function plotText(text: string, length = 60): string {
   return truncate(escapeTerminal(text), length);
@@ -207,24 +125,6 @@ export const FACET_GAP = 24;
 
 /** The room for an axis and its label below a picture, in pixels. */
 export const MARGIN_BOTTOM = 46;
-
-/**
- * A vertical facet scale with room for a name above each facet.
- *
- * @param domain the facets' names
- * @param height of one facet, in pixels
- */
-export function facetScale(
-  domain: readonly string[],
-  height: number,
-): { axis: null; domain: string[]; paddingInner: number; paddingOuter: number } {
-  return {
-    axis: null,
-    domain: [...domain],
-    paddingInner: domain.length === 1 ? 0 : FACET_GAP / (height + FACET_GAP),
-    paddingOuter: 0,
-  };
-}
 
 /** The rows of one operator and pass. */
 export interface OperatorGroup {

@@ -1,14 +1,13 @@
 /** What the pictures of sinks have in common: legends inside a picture, powers of ten, and pictures as files. */
 import * as Plot from "@observablehq/plot";
 import { escapeHtml } from "../escape.ts";
+import type { PictureOptions } from "./draw.ts";
 import type { Markup } from "./html.ts";
 import { PALETTE } from "./page_style.ts";
-import { machineColor, machineSign, type PictureText, plotText, type SvgDocument } from "./plot.ts";
+import { machineColor, machineSign, plotText } from "./plot.ts";
 
 /** How every picture of sinks is drawn. */
-export interface SinkPlotOptions {
-  readonly document: SvgDocument;
-  readonly text: PictureText;
+export interface SinkPlotOptions extends PictureOptions {
   /** In pixels; the picture is scaled down where there is less room. */
   readonly width: number;
   /** All series in their order, which gives them colors and signs. Default: as they come up in the rows. */

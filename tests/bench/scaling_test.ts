@@ -3,7 +3,7 @@ import { parseEarlier } from "../../bench/scaling/resume.ts";
 import { runScaling, type ScalingOptions } from "../../bench/scaling/run.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import { scalingSeries } from "../../bench/scaling/series.ts";
-import { standalonePicture } from "../../src/report/sinks/plots.ts";
+import { standalonePicture } from "../../src/report/plot_parts.ts";
 import { createSvgDocument } from "../../src/report/svg_document.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";

@@ -3,20 +3,9 @@ import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import { formatRate, formatShape } from "../format.ts";
+import { drawFacets, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import {
-  FACET_GAP,
-  facetScale,
-  finishPicture,
-  machineColor,
-  machineSign,
-  MARGIN_BOTTOM,
-  type OperatorGroup,
-  PANEL_WIDTH,
-  type PictureText,
-  plotText,
-  type SvgDocument,
-} from "../plot.ts";
+import { machineColor, machineSign, type OperatorGroup, plotText } from "../plot.ts";
 
 interface Bar {
   readonly shape: string;
@@ -88,12 +77,6 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-/** How {@linkcode barPlot} draws. */
-export interface BarPlotOptions {
-  readonly document: SvgDocument;
-  readonly text: PictureText;
-}
-
 // Beyond this, the shortest bar is thinner than a line: points on a logarithmic axis instead, since
 // a bar has no foot there.
 const WIDEST_BARS = 40;
@@ -108,7 +91,7 @@ const WIDEST_BARS = 40;
 export function barPlot(
   comparison: Comparison,
   group: OperatorGroup,
-  options: BarPlotOptions,
+  options: PictureOptions,
 ): Markup | undefined {
   const unit = throughputOf(group);
   const bars = barsOf(comparison, group, unit);
@@ -121,38 +104,19 @@ export function barPlot(
   const facetHeight = comparison.machines.length * lineHeight;
   const known = bars.filter(({ rate }) => rate !== undefined);
   const foot = logarithmic ? least / 3 : 0;
-  const drawing = Plot.plot({
-    document: options.document as never,
-    width: PANEL_WIDTH,
-    height: shapes.length * (facetHeight + FACET_GAP) + MARGIN_BOTTOM,
-    marginLeft: 18,
+  return drawFacets(options, {
+    names: shapes,
+    height: facetHeight,
     marginRight: 96,
-    marginTop: FACET_GAP,
-    marginBottom: MARGIN_BOTTOM,
-    style: { fontSize: "12px" },
     x: {
       type: logarithmic ? "log" : "linear",
       domain: [foot, most * 1.02],
       label: `${unit}, more is better →`,
       tickFormat: "~s",
       ticks: logarithmic ? powersOfTen(foot, most) : 4,
-      grid: true,
-      labelAnchor: "left",
-      labelOffset: MARGIN_BOTTOM - 6,
     },
     y: { type: "band", axis: null, domain: comparison.machines.map((_, i) => i), padding: 0.18 },
-    fy: facetScale(shapes, facetHeight),
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
-      Plot.text(shapes, {
-        fy: (shape: string) => shape,
-        text: (shape: string) => shape,
-        frameAnchor: "top-left",
-        dy: -FACET_GAP + 6,
-        dx: -8,
-        fontWeight: "600",
-      }),
       ...logarithmic
         ? [
           intervals(known),
@@ -204,7 +168,6 @@ export function barPlot(
       }),
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }
 
 /** The ends of the intervals; beneath a sign, above a bar. */

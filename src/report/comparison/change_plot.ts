@@ -4,8 +4,9 @@ import type { Comparison } from "../../measure/comparison.ts";
 import type { Verdict } from "../../measure/comparison/verdict.ts";
 import { rowName } from "./bar_plot.ts";
 import { formatChange } from "../format.ts";
+import { drawPicture, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import { finishPicture, type PictureText, plotText, type SvgDocument } from "../plot.ts";
+import { plotText } from "../plot.ts";
 
 interface Change {
   readonly key: string;
@@ -50,11 +51,9 @@ function changesOf(comparison: Comparison): Change[] {
 }
 
 /** How {@linkcode changePlot} draws. */
-export interface ChangePlotOptions {
-  readonly document: SvgDocument;
+export interface ChangePlotOptions extends PictureOptions {
   /** In pixels. */
   readonly width: number;
-  readonly text: PictureText;
 }
 
 /**
@@ -75,15 +74,13 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
   const left = narrow ? 10 : Math.min(0.42 * options.width, 24 + 6.6 * longest);
   const low = Math.min(1 / limit ** 1.6, ...changes.map((change) => change.low));
   const high = Math.max(limit ** 1.6, ...changes.map((change) => change.high));
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width: options.width,
     height: changes.length * lineHeight + 62,
     marginLeft: left,
     marginRight: 138,
     marginTop: 4,
     marginBottom: 44,
-    style: { fontSize: "12px" },
     x: {
       type: "log",
       domain: [low / 1.01, high * 1.01],
@@ -97,8 +94,6 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
       grid: true,
     },
     y: { axis: null, domain: changes.map(({ key }) => key) },
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
       Plot.rect([0], { x1: () => 1 / limit, x2: () => limit, fill: "var(--band)" }),
       Plot.ruleX([1], { stroke: "var(--ink)", strokeOpacity: 0.7 }),
@@ -143,7 +138,6 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
       }),
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }
 
 /** Changes that people find round, from small to large. */

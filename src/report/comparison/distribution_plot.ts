@@ -4,21 +4,9 @@ import { quantileSorted } from "simple-statistics";
 import type { Comparison } from "../../measure/comparison.ts";
 import { sorted } from "../../statistics/summary.ts";
 import { rowName } from "./bar_plot.ts";
+import { drawFacets, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import {
-  FACET_GAP,
-  facetScale,
-  finishPicture,
-  machineColor,
-  machineDashes,
-  machineSign,
-  MARGIN_BOTTOM,
-  type OperatorGroup,
-  PANEL_WIDTH,
-  type PictureText,
-  plotText,
-  type SvgDocument,
-} from "../plot.ts";
+import { machineColor, machineDashes, machineSign, type OperatorGroup, plotText } from "../plot.ts";
 
 /** Samples of one cell as multiples of a reference time, in increasing order. */
 interface Spread {
@@ -110,12 +98,6 @@ export interface DistributionPicture {
   readonly beyond: number;
 }
 
-/** How {@linkcode distributionPlot} draws. */
-export interface DistributionPlotOptions {
-  readonly document: SvgDocument;
-  readonly text: PictureText;
-}
-
 /**
  * Draws how an operator's samples scatter.
  *
@@ -126,7 +108,7 @@ export interface DistributionPlotOptions {
 export function distributionPlot(
   comparison: Comparison,
   group: OperatorGroup,
-  options: DistributionPlotOptions,
+  options: PictureOptions,
 ): DistributionPicture | undefined {
   const common = hasCommonReference(comparison);
   const spreads = spreadsOf(comparison, group, common);
@@ -139,37 +121,18 @@ export function distributionPlot(
   const reference = common
     ? `the median of ${comparison.machines[0]!.name}`
     : "the machine's median";
-  const drawing = Plot.plot({
-    document: options.document as never,
-    width: PANEL_WIDTH,
-    height: shapes.length * (facetHeight + FACET_GAP) + MARGIN_BOTTOM,
-    marginLeft: 18,
+  const picture = drawFacets(options, {
+    names: shapes,
+    height: facetHeight,
     marginRight: 16,
-    marginTop: FACET_GAP,
-    marginBottom: MARGIN_BOTTOM,
-    style: { fontSize: "12px" },
     x: {
       domain,
       label: `time ÷ ${plotText(reference, 34)} →`,
       ticks: 4,
       tickFormat: (value: number) => value.toFixed(domain[1] - domain[0] < 0.1 ? 3 : 2),
-      grid: true,
-      labelAnchor: "left",
-      labelOffset: MARGIN_BOTTOM - 6,
     },
     y: { axis: null, domain: [0, lines] },
-    fy: facetScale(shapes, facetHeight),
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
-      Plot.text(shapes, {
-        fy: (shape: string) => shape,
-        text: (shape: string) => shape,
-        frameAnchor: "top-left",
-        dy: -FACET_GAP + 6,
-        dx: -8,
-        fontWeight: "600",
-      }),
       Plot.ruleY(spreads, { fy: "shape", y: "foot", stroke: "var(--rule)" }),
       Plot.areaY(outline, {
         fy: "shape",
@@ -229,5 +192,5 @@ export function distributionPlot(
       sum + values.filter((value) => value < domain[0] || value >= domain[1]).length,
     0,
   );
-  return { picture: finishPicture(drawing, options.document, options.text), beyond };
+  return { picture, beyond };
 }

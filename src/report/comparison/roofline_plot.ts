@@ -5,15 +5,9 @@ import type { Ceilings, ResultFile } from "../../measure/result_file.ts";
 import { rooflineOf, rooflinePosition } from "../../measure/ceilings/roofline.ts";
 import { median } from "../../statistics/summary.ts";
 import { formatRate, formatShape, formatShare } from "../format.ts";
+import { drawPicture, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import {
-  finishPicture,
-  machineColor,
-  machineSign,
-  type PictureText,
-  plotText,
-  type SvgDocument,
-} from "../plot.ts";
+import { machineColor, machineSign, plotText } from "../plot.ts";
 
 interface Point {
   readonly intensity: number;
@@ -71,11 +65,9 @@ function cornersOf(machines: readonly Roofed[], low: number, high: number): Corn
 }
 
 /** How {@linkcode rooflinePlot} draws. */
-export interface RooflinePlotOptions {
-  readonly document: SvgDocument;
+export interface RooflinePlotOptions extends PictureOptions {
   /** In pixels; the picture is scaled down where there is less room. */
   readonly width: number;
-  readonly text: PictureText;
 }
 
 /**
@@ -139,15 +131,13 @@ function draw(
   const corners = cornersOf(machines, low, high);
   const rates = [...points, ...corners].map(({ rate }) => rate);
   const narrow = options.width < 500;
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width: options.width,
     height: narrow ? 380 : 500,
     marginLeft: narrow ? 46 : 58,
     marginRight: 14,
     marginBottom: 44,
     marginTop: 26,
-    style: { fontSize: "12px" },
     x: {
       type: "log",
       domain: [low, high],
@@ -195,8 +185,5 @@ function draw(
         title: "text",
       }),
     ],
-    symbol: { type: "identity" as never },
-    color: { type: "identity" },
   });
-  return finishPicture(drawing, options.document, options.text);
 }

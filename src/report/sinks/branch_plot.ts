@@ -1,7 +1,8 @@
 /** Bloat, Compress and Change of single tokens against the norm of their hidden state. */
 import * as Plot from "@observablehq/plot";
+import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import { finishPicture, machineColor, machineDashes, machineSign, plotText } from "../plot.ts";
+import { machineColor, machineDashes, machineSign, plotText } from "../plot.ts";
 import {
   logDomain,
   logTick,
@@ -95,20 +96,18 @@ function measurePlot(
     symbol: (row: BranchRow) => machineSign(series.indexOf(row.series)),
   };
   const place = { fx: "branch", x: "inputNorm", y: "value" } as const;
-  const drawing = Plot.plot({
-    document: options.document as never,
+  const { id, title, description } = options.text;
+  const text = { id: `${id}-${measure}`, title: `${title}: ${TITLES[measure]}`, description };
+  return drawPicture({ document: options.document, text }, {
     width,
     height: 300 + legend.height,
     marginLeft: 58,
     marginRight: 12,
     marginTop: 34 + legend.height,
     marginBottom: 44,
-    style: { fontSize: "12px" },
     fx: { domain: [...branches], axis: null, paddingInner: 0.08, paddingOuter: 0 },
     x: { type: "log", domain: [...xDomain] },
     y: { type: "log", domain },
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
       ...plotAxis({
@@ -171,11 +170,5 @@ function measurePlot(
       }),
       ...legend.marks,
     ],
-  });
-  const { id, title, description } = options.text;
-  return finishPicture(drawing, options.document, {
-    id: `${id}-${measure}`,
-    title: `${title}: ${TITLES[measure]}`,
-    description,
   });
 }

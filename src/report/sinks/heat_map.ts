@@ -1,7 +1,8 @@
 /** A number for every pair of something along x and something along y, as a color. */
 import * as Plot from "@observablehq/plot";
+import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import { finishPicture, plotText } from "../plot.ts";
+import { plotText } from "../plot.ts";
 import { logTick, type SinkPlotOptions } from "../plot_parts.ts";
 
 /** One cell. */
@@ -59,8 +60,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
   const [columns, rows] = [of("x"), of("y")];
   const height = TOP + BOTTOM + Math.max(3, rows.length) * cellHeight;
   const format = scale === "share" ? String : logTick;
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width,
     height,
     marginLeft: LEFT,
@@ -68,10 +68,8 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
     marginTop: TOP,
     marginBottom: BOTTOM,
     padding: 0,
-    style: { fontSize: "12px" },
     x: { type: "band", domain: columns, label: null },
     y: { type: "band", domain: rows, label: null },
-    color: { type: "identity" },
     marks: [
       Plot.cell(shown, {
         x: "x",
@@ -95,7 +93,6 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
       ...legendMarks({ domain, apply: (value) => color.apply(value), format, scale, options }),
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }
 
 /** A strip of colors above the frame, with what its ends mean. */

@@ -1,7 +1,8 @@
 /** Norms, sink scores and gradient sinks by layer. */
 import * as Plot from "@observablehq/plot";
+import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import { finishPicture, machineColor, machineSign } from "../plot.ts";
+import { machineColor, machineSign } from "../plot.ts";
 import {
   logDomain,
   logTick,
@@ -78,15 +79,13 @@ export function layerNormPlot(
       }]
       : [],
   ], { width, left: 58, above: 36 });
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width,
     height: 276 + legend.height,
     marginLeft: 58,
     marginRight: 16,
     marginTop: 32 + legend.height,
     marginBottom: 44,
-    style: { fontSize: "12px" },
     x: {
       domain: [layers[0]! - 0.3, layers.at(-1)! + 0.3],
       ticks: layers.length > 12 ? layers.filter((layer) => layer % 4 === 0) : layers,
@@ -94,8 +93,6 @@ export function layerNormPlot(
       label: "layer →",
     },
     y: { type: share ? "linear" : "log", domain },
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
       ...plotAxis({
@@ -136,7 +133,6 @@ export function layerNormPlot(
       ...legend.marks,
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }
 
 function pointsOf(rows: readonly LayerNormRow[], index: number): LayerPoint[] {

@@ -1,7 +1,8 @@
 /** Gradients by the values, keys and queries along the positions. */
 import * as Plot from "@observablehq/plot";
+import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import { finishPicture, machineColor, machineDashes, machineSign, plotText } from "../plot.ts";
+import { machineColor, machineDashes, machineSign, plotText } from "../plot.ts";
 import {
   logDomain,
   logTick,
@@ -48,15 +49,13 @@ export function pathGradientPlot(
   );
   const panelOf = (row: { panel: string }) => plotText(row.panel, 30);
   const last = points.reduce((most, { position }) => Math.max(most, position), 1);
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width,
     height: 300 + legend.height,
     marginLeft: 58,
     marginRight: 12,
     marginTop: 34 + legend.height,
     marginBottom: 44,
-    style: { fontSize: "12px" },
     fx: {
       domain: names.map((name) => plotText(name, 30)),
       axis: null,
@@ -66,8 +65,6 @@ export function pathGradientPlot(
     // Position 0 is what the picture is about: positions are counted from 1 to give it room.
     x: { type: "log", domain: [0.9, 1.15 * (last + 1)] },
     y: { type: "log", domain },
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
       ...plotAxis({
@@ -122,7 +119,6 @@ export function pathGradientPlot(
       ...legend.marks,
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }
 
 /** Powers of 2, of places counted from 1; every second or third one where there is little room. */

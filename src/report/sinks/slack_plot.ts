@@ -1,7 +1,8 @@
 /** How tight the theory's bounds are on a real batch. */
 import * as Plot from "@observablehq/plot";
+import { drawPicture, facetScale } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import { finishPicture, machineColor, machineSign, plotText } from "../plot.ts";
+import { FACET_GAP, machineColor, machineSign, plotText } from "../plot.ts";
 import {
   logDomain,
   logTick,
@@ -54,34 +55,25 @@ export function slackPlot(
   );
   if (lines.length === 0) return undefined;
   const domain = logDomain(lines.flatMap(({ low, high, sink }) => [1, low, high, sink ?? 1]), 0.03);
-  const lineHeight = 16, gap = 24;
+  const lineHeight = 16;
   const facetHeight = series.length * lineHeight;
   const names = [...new Set(lines.map(({ facet }) => facet))];
   const legend = pictureLegend([
     ...seriesEntries(series),
     { text: "ring: at the sink", color: "none", symbol: "circle" },
-  ], { width, left: 18, above: gap + 14 });
+  ], { width, left: 18, above: FACET_GAP + 14 });
   const place = { fy: "facet", y: "index" } as const;
   const stroke = (line: Line) => machineColor(line.index);
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width,
-    height: names.length * (facetHeight + gap) + 46 + 12 + legend.height,
+    height: names.length * (facetHeight + FACET_GAP) + 46 + 12 + legend.height,
     marginLeft: 18,
     marginRight: 18,
-    marginTop: gap + 12 + legend.height,
+    marginTop: FACET_GAP + 12 + legend.height,
     marginBottom: 46,
-    style: { fontSize: "12px" },
     x: { type: "log", domain },
     y: { type: "band", axis: null, domain: series.map((_, i) => i), padding: 0.2 },
-    fy: {
-      axis: null,
-      domain: names,
-      paddingInner: names.length === 1 ? 0 : gap / (facetHeight + gap),
-      paddingOuter: 0,
-    },
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
+    fy: facetScale(names, facetHeight),
     marks: [
       ...plotAxis({
         axis: "x",
@@ -94,7 +86,7 @@ export function slackPlot(
         fy: (name: string) => name,
         text: (name: string) => name,
         frameAnchor: "top-left",
-        dy: -gap + 8,
+        dy: -FACET_GAP + 8,
         dx: -8,
       }),
       Plot.ruleX([1], { stroke: "var(--ink)", strokeOpacity: 0.6 }),
@@ -118,7 +110,6 @@ export function slackPlot(
       ...legend.marks,
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }
 
 function facetOf({ name, branch }: SlackPlotRow): string {

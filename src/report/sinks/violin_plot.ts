@@ -2,8 +2,9 @@
 import * as Plot from "@observablehq/plot";
 import type { Quartiles } from "../../sinks/measurement.ts";
 import { medianOf } from "../../sinks/numbers.ts";
+import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import { finishPicture, machineColor, plotText } from "../plot.ts";
+import { machineColor, plotText } from "../plot.ts";
 import {
   logDomain,
   logTick,
@@ -136,15 +137,13 @@ export function gradientViolinPlot(
   });
   const domain = logDomain([...outlines, ...spots].map(({ value }) => value));
   const colored = { fill: (row: { index: number }) => machineColor(row.index) };
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width,
     height: 340,
     marginLeft: 58,
     marginRight: 8,
     marginTop: 52,
     marginBottom: 40,
-    style: { fontSize: "12px" },
     fx: { domain: panels, axis: null, paddingInner: 0.08, paddingOuter: 0 },
     x: {
       domain: [-0.55, 1.55],
@@ -154,7 +153,6 @@ export function gradientViolinPlot(
       label: null,
     },
     y: { type: "log", domain },
-    color: { type: "identity" },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
       ...plotAxis({
@@ -207,5 +205,4 @@ export function gradientViolinPlot(
       }),
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }

@@ -1,16 +1,9 @@
 /** Figures through training: a line of medians over seeds for each variant, with their range. */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";
+import { drawPicture, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import {
-  finishPicture,
-  machineColor,
-  machineDashes,
-  machineSign,
-  PANEL_WIDTH,
-  type PictureText,
-  type SvgDocument,
-} from "../plot.ts";
+import { machineColor, machineDashes, machineSign, PANEL_WIDTH } from "../plot.ts";
 import { logDomain, logTick, logTicks } from "../plot_parts.ts";
 
 /** A figure of one run at one step. */
@@ -21,9 +14,7 @@ export interface CurveRow {
 }
 
 /** How {@linkcode curvePlot} draws. */
-export interface CurvePlotOptions {
-  readonly document: SvgDocument;
-  readonly text: PictureText;
+export interface CurvePlotOptions extends PictureOptions {
   /** All series in their order, which gives them colors, dashes and signs. */
   readonly series: readonly string[];
   /** The vertical axis' words. */
@@ -74,15 +65,13 @@ export function curvePlot(
     : linearDomain(values);
   const last = Math.max(...points.map(({ step }) => step));
   const own = (index: number) => points.filter((point) => point.index === index);
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawPicture(options, {
     width,
     height: Math.round(0.68 * width),
     marginLeft: 52,
     marginRight: 14,
     marginTop: 26,
     marginBottom: 40,
-    style: { fontSize: "12px" },
     x: {
       domain: [0, last],
       ticks: 4,
@@ -98,8 +87,6 @@ export function curvePlot(
       grid: true,
       label: `↑ ${label}`,
     },
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
       ...reference === undefined || reference < domain[0] || reference > domain[1]
@@ -133,7 +120,6 @@ export function curvePlot(
       ]),
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }
 
 function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {

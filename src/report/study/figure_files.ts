@@ -1,7 +1,7 @@
 /** The study's pictures as SVG files, which stand outside the page. */
 import type { Study } from "../../experiments/study/merge.ts";
 import type { SvgDocument } from "../plot.ts";
-import { standalonePicture } from "../sinks/plots.ts";
+import { standalonePicture } from "../plot_parts.ts";
 import { branchPictures, layerPictures, slackPicture, violinPicture } from "./final_pictures.ts";
 import type { StudyPicture } from "./picture.ts";
 import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./training_pictures.ts";

@@ -1,18 +1,9 @@
 /** When things begin: a sign for each seed at the first measured step, the median as a line. */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";
+import { drawFacets, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import {
-  FACET_GAP,
-  facetScale,
-  finishPicture,
-  machineColor,
-  machineSign,
-  MARGIN_BOTTOM,
-  type PictureText,
-  plotText,
-  type SvgDocument,
-} from "../plot.ts";
+import { machineColor, machineSign, plotText } from "../plot.ts";
 
 /** When something began in one run. */
 export interface OnsetRow {
@@ -24,9 +15,7 @@ export interface OnsetRow {
 }
 
 /** How {@linkcode onsetPlot} draws. */
-export interface OnsetPlotOptions {
-  readonly document: SvgDocument;
-  readonly text: PictureText;
+export interface OnsetPlotOptions extends PictureOptions {
   readonly series: readonly string[];
   /** The last step of training. */
   readonly steps: number;
@@ -61,37 +50,19 @@ export function onsetPlot(
   );
   const place = { fy: "onset", y: "index" } as const;
   const height = series.length * LINE;
-  const drawing = Plot.plot({
-    document: options.document as never,
+  return drawFacets(options, {
+    names: facets,
+    height,
     width,
-    height: facets.length * (height + FACET_GAP) + MARGIN_BOTTOM,
-    marginLeft: 18,
     marginRight: 66,
-    marginTop: FACET_GAP,
-    marginBottom: MARGIN_BOTTOM,
-    style: { fontSize: "12px" },
     x: {
       domain: [0, steps],
       ticks: Math.max(3, Math.floor(width / 110)),
       tickFormat: (step: number) => String(step),
-      grid: true,
       label: "first measured step →",
-      labelAnchor: "left",
-      labelOffset: MARGIN_BOTTOM - 6,
     },
     y: { type: "band", axis: null, domain: series.map((_, i) => i), padding: 0.2 },
-    fy: facetScale(facets, height),
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
-      Plot.text(facets, {
-        fy: (onset: string) => onset,
-        text: (onset: string) => onset,
-        frameAnchor: "top-left",
-        dy: -FACET_GAP + 6,
-        dx: -8,
-        fontWeight: "600",
-      }),
       Plot.ruleY(groups, { ...place, stroke: "var(--rule)" }),
       Plot.dot(begun, {
         ...place,
@@ -116,5 +87,4 @@ export function onsetPlot(
       }),
     ],
   });
-  return finishPicture(drawing, options.document, options.text);
 }

@@ -1,14 +1,8 @@
 /** Figures over sink strength: every measured step of every run, so that arms can be compared where their sinks are equal. */
 import * as Plot from "@observablehq/plot";
+import { drawPicture, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
-import {
-  finishPicture,
-  machineColor,
-  machineSign,
-  PANEL_WIDTH,
-  type PictureText,
-  type SvgDocument,
-} from "../plot.ts";
+import { machineColor, machineSign, PANEL_WIDTH } from "../plot.ts";
 import { logDomain, logTick, logTicks } from "../plot_parts.ts";
 
 /** A run at a step. */
@@ -22,9 +16,7 @@ export interface StrengthRow {
 }
 
 /** How {@linkcode strengthPlot} draws. */
-export interface StrengthPlotOptions {
-  readonly document: SvgDocument;
-  readonly text: PictureText;
+export interface StrengthPlotOptions extends PictureOptions {
   readonly series: readonly string[];
   /** The vertical axis' words. */
   readonly label: string;
@@ -50,15 +42,13 @@ export function strengthPlot(
     fill: ({ series: name }: StrengthRow) => machineColor(series.indexOf(name)),
     symbol: ({ series: name }: StrengthRow) => machineSign(series.indexOf(name)),
   } as const;
-  const drawing = Plot.plot({
-    document: document as never,
+  return drawPicture({ document, text }, {
     width: PANEL_WIDTH,
     height: Math.round(0.68 * PANEL_WIDTH),
     marginLeft: 52,
     marginRight: 14,
     marginTop: 26,
     marginBottom: 40,
-    style: { fontSize: "12px" },
     x: { domain: [0, 1], ticks: 5, label: "sink strength →", labelAnchor: "right" },
     y: {
       type: "log",
@@ -68,13 +58,10 @@ export function strengthPlot(
       grid: true,
       label: `↑ ${label}`,
     },
-    color: { type: "identity" },
-    symbol: { type: "identity" as never },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
       Plot.dot(drawn.filter(({ last }) => !last), { ...place, r: 2.2, fillOpacity: 0.4 }),
       Plot.dot(drawn.filter(({ last }) => last), { ...place, r: 5, stroke: "var(--surface)" }),
     ],
   });
-  return finishPicture(drawing, document, text);
 }

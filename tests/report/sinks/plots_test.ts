@@ -12,9 +12,8 @@ import {
   pathGradientRows,
   slackPlot,
   slackPlotRows,
-  standalonePicture,
 } from "../../../src/report/sinks/plots.ts";
-import { logTick, logTicks } from "../../../src/report/plot_parts.ts";
+import { logTick, logTicks, standalonePicture } from "../../../src/report/plot_parts.ts";
 import { createSvgDocument } from "../../../src/report/svg_document.ts";
 import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
 import { SinkMeter } from "../../../src/sinks/meter.ts";

@@ -1,7 +1,8 @@
 /** The three pictures of the theory: attention taken, gradient at the values, gradient at the hidden states. */
 import * as Plot from "@observablehq/plot";
 import { html, type Markup } from "../../../../src/report/html.ts";
-import { finishPicture, MARGIN_BOTTOM, PANEL_WIDTH } from "../../../../src/report/plot.ts";
+import { drawPicture } from "../../../../src/report/draw.ts";
+import { MARGIN_BOTTOM, PANEL_WIDTH } from "../../../../src/report/plot.ts";
 import { svgDocument } from "../run_view.ts";
 import type { TheoryOutput } from "./model.ts";
 
@@ -33,15 +34,16 @@ function picture({ id, title, label, solid, hollow, type, domain }: Panel): Mark
   const inside = (values: readonly number[]): Stem[] =>
     stems(values.map((value) => Math.min(domain[1], Math.max(foot, value))));
   const color = ({ token }: Stem): string => token === 0 ? "var(--m1)" : "var(--m0)";
-  const drawing = Plot.plot({
-    document: svgDocument as never,
+  const description = `Token 0, the sink, stands on the left: ${
+    solid[0]!.toPrecision(3)
+  }; the next is ${solid[1]!.toPrecision(3)}. The figures are beside the pictures.`;
+  return drawPicture({ document: svgDocument, text: { id, title, description } }, {
     width: PANEL_WIDTH,
     height: 230,
     marginLeft: 46,
     marginRight: 12,
     marginTop: 24,
     marginBottom: MARGIN_BOTTOM,
-    style: { fontSize: "12px" },
     x: {
       type: "point",
       domain: solid.map((_, token) => token),
@@ -56,7 +58,6 @@ function picture({ id, title, label, solid, hollow, type, domain }: Panel): Mark
       ticks: 5,
       tickFormat: type === "log" ? "~g" : "d",
     },
-    color: { type: "identity" },
     marks: [
       Plot.ruleX(inside(solid), {
         x: "token",
@@ -79,10 +80,6 @@ function picture({ id, title, label, solid, hollow, type, domain }: Panel): Mark
       Plot.ruleY([foot], { stroke: "var(--ink)", strokeOpacity: 0.6 }),
     ],
   });
-  const description = `Token 0, the sink, stands on the left: ${
-    solid[0]!.toPrecision(3)
-  }; the next is ${solid[1]!.toPrecision(3)}. The figures are beside the pictures.`;
-  return finishPicture(drawing, svgDocument, { id, title, description });
 }
 
 /**

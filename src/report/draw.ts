@@ -1,0 +1,164 @@
+/** Draws with Observable Plot: a static, labeled SVG, plain or in facets. */
+import * as Plot from "@observablehq/plot";
+import { escapeTerminal } from "../escape.ts";
+import { Markup } from "./html.ts";
+import {
+  FACET_GAP,
+  MARGIN_BOTTOM,
+  PANEL_WIDTH,
+  type PictureText,
+  type SvgDocument,
+  type SvgElement,
+} from "./plot.ts";
+
+/** What every picture is drawn with. */
+export interface PictureOptions {
+  readonly document: SvgDocument;
+  readonly text: PictureText;
+}
+
+const numeric = new Set([
+  "d",
+  "transform",
+  "x",
+  "x1",
+  "x2",
+  "y",
+  "y1",
+  "y2",
+  "cx",
+  "cy",
+  "r",
+  "width",
+  "height",
+]);
+
+/** Coordinates to a hundredth of a pixel: fewer bytes, and the same on every machine. */
+function roundAttributes(element: SvgElement): void {
+  for (const name of numeric) {
+    const value = element.getAttribute(name);
+    if (value !== null && /\d\.\d{3}/.test(value)) {
+      element.setAttribute(
+        name,
+        value.replace(
+          /-?\d+\.\d{3,}(?:e-?\d+)?/g,
+          (text) => String(Math.round(Number(text) * 100) / 100),
+        ),
+      );
+    }
+  }
+  for (const child of element.children) roundAttributes(child);
+}
+
+/** Declarations as attributes: a strict Content-Security-Policy allows no `style`. */
+function presentStyles(element: SvgElement): void {
+  const style = element.getAttribute("style");
+  if (style !== null) {
+    element.removeAttribute("style");
+    for (const declaration of style.split(";")) {
+      const [name = "", value = ""] = declaration.split(":").map((part) => part.trim());
+      if (value !== "") element.setAttribute(name, value);
+    }
+  }
+  for (const child of element.children) presentStyles(child);
+}
+
+/**
+ * Draws a picture with Observable Plot: one static image with a title and a description.
+ *
+ * @param options the document to draw with, title and description
+ * @param plot Plot's options; colors and symbols stand in the data as they are
+ */
+export function drawPicture(
+  { document, text }: PictureOptions,
+  plot: Omit<Plot.PlotOptions, "document" | "style">,
+): Markup {
+  const svg: SvgElement = Plot.plot({
+    document: document as never,
+    style: { fontSize: "12px" },
+    color: { type: "identity" },
+    symbol: { type: "identity" as never },
+    ...plot,
+  }) as never;
+  for (const child of [...svg.children]) {
+    if (child.tagName.toLowerCase() === "style") child.remove();
+  }
+  roundAttributes(svg);
+  presentStyles(svg);
+  const labeled = (name: string, content: string) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    element.setAttribute("id", `${text.id}-${name}`);
+    element.textContent = escapeTerminal(content);
+    svg.insertBefore(element, svg.firstChild);
+  };
+  labeled("desc", text.description);
+  labeled("title", text.title);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-labelledby", `${text.id}-title`);
+  svg.setAttribute("aria-describedby", `${text.id}-desc`);
+  svg.setAttribute("class", "plot");
+  return new Markup(svg.outerHTML);
+}
+
+/** The facets of {@linkcode drawFacets}, and what each of them holds. */
+export interface Facets {
+  /** The facets' names, from top to bottom. */
+  readonly names: readonly string[];
+  /** The height of one facet, in pixels. */
+  readonly height: number;
+  /** In pixels. Default: the width of one of many small pictures. */
+  readonly width?: number;
+  /** Room at the right, in pixels. */
+  readonly marginRight: number;
+  /** The horizontal scale; its grid and the place of its label are given. */
+  readonly x: Plot.ScaleOptions;
+  readonly y: Plot.ScaleOptions;
+  readonly marks: readonly Plot.Markish[];
+}
+
+/**
+ * Draws facets below each other, each with its name above it, over one horizontal axis.
+ *
+ * @param options the document to draw with, title and description
+ * @param facets names, sizes, scales and marks
+ */
+export function drawFacets(options: PictureOptions, facets: Facets): Markup {
+  const { names, height, width = PANEL_WIDTH, marginRight, x, y, marks } = facets;
+  return drawPicture(options, {
+    width,
+    height: names.length * (height + FACET_GAP) + MARGIN_BOTTOM,
+    marginLeft: 18,
+    marginRight,
+    marginTop: FACET_GAP,
+    marginBottom: MARGIN_BOTTOM,
+    x: { ...x, grid: true, labelAnchor: "left", labelOffset: MARGIN_BOTTOM - 6 },
+    y,
+    fy: facetScale(names, height),
+    marks: [
+      Plot.text(names, {
+        fy: (name: string) => name,
+        text: (name: string) => name,
+        frameAnchor: "top-left",
+        dy: -FACET_GAP + 6,
+        dx: -8,
+        fontWeight: "600",
+      }),
+      ...marks,
+    ],
+  });
+}
+
+/**
+ * A vertical facet scale with room for a name above each facet.
+ *
+ * @param names the facets' names
+ * @param height of one facet, in pixels
+ */
+export function facetScale(names: readonly string[], height: number): Plot.ScaleOptions {
+  return {
+    axis: null,
+    domain: [...names],
+    paddingInner: names.length === 1 ? 0 : FACET_GAP / (height + FACET_GAP),
+    paddingOuter: 0,
+  };
+}
