@@ -48,7 +48,9 @@ export function pretrainedSummary(
       inBrackets(intervals.sinkRate)
     }: the share of (text, layer, head) with a score above ${settings.threshold}`,
     ...range(intervals.gradientSink) === undefined ? [] : [
-      `the median of R_GS(${s}) over layers: ${range(intervals.gradientSink)} with 95 % over texts`,
+      `the median of R_GS(${s}) over layers: ${
+        range(intervals.gradientSink)
+      } with 95 %, as many texts would give it`,
     ],
     massive.length === 0
       ? "no massive activation: none over 100 and 1000 × its text's median magnitude"
@@ -99,7 +101,7 @@ export function layerTable(
   const cosineAt = [1, 8, 31].filter((position) => positions.includes(position));
   return {
     caption: `By layer: the share of (text, head) pairs that sink at position ${s} and at the ` +
-      "next strongest, R_GS with its 95 % interval over texts, and the cosine to the first token's state",
+      "next strongest, R_GS with the 95 % interval of what many texts would give, and the cosine to the first token's state",
     columns: [
       { title: "layer" },
       number(`sinks at ${s}`),

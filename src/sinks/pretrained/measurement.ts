@@ -28,7 +28,7 @@ export interface StateMeasurement {
   readonly largestByPosition: readonly number[];
   /** The share of (text, query head) pairs whose α_s exceeds ε, for each s of {@linkcode PretrainedMeasurement.sinkPositions}. */
   readonly sinkRates: readonly number[];
-  /** R_GS(s) with its 95 % interval over texts; null if a gradient vanishes. */
+  /** The 95 % interval of R_GS(s) as many texts would give it; null if a gradient vanishes. */
   readonly gradientSinkInterval: Interval | null;
 }
 
@@ -86,7 +86,7 @@ export interface PretrainedMeasurement {
     readonly loss: Interval;
     /** Of the sink rate at position s. */
     readonly sinkRate: Interval;
-    /** Of the median of R_GS(s) over layers. */
+    /** Of the median of R_GS(s) over layers, as many texts would give it. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s exceeds ε. */

@@ -78,6 +78,18 @@ Deno.test("PretrainedMeter's intervals hold the means, and R_GS of all texts", (
   const { loss: [low, high], gradientSink } = found.intervals;
   assert(low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
   assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
+  // Where all texts are alike but for their sizes, resamples have no bias, and R_GS is certain.
+  const same = new PretrainedMeter({ config, context: CONTEXT, settings });
+  trace.layers.forEach((layer, index) => {
+    const gradient = layer.attention!.gradients.norm;
+    const length = gradient.length / BATCH;
+    const norm = gradient.map((_, i) => gradient[i % length]! * (1 + Math.floor(i / length)));
+    const attention = { ...layer.attention!, gradients: { ...layer.attention!.gradients, norm } };
+    same.addLayer(index, { ...layer, attention }, BATCH);
+  });
+  same.addLosses([1, 2, 6]);
+  const [least, most] = same.result([[1]]).layers[0]!.gradientSinkInterval!;
+  assert(most / least - 1 < 1e-9, `${least} to ${most}`);
   measured.layers.forEach(({ attention }, index) => {
     const gram = new GradientGram({ context: CONTEXT, width: config.modelDim }, 7);
     gram.add(trace.layers[index]!.attention!.gradients.norm, BATCH);
