@@ -93,7 +93,7 @@ function ringOf(imports: readonly Import[]): string[] {
   return [];
 }
 
-/** The most files of a folder: more than that nobody takes in at a glance. */
+/** The most files of a folder: as many as can be taken in at a glance. */
 const MOST_FILES = 15;
 
 /** Folders of data that grow with every study. */

@@ -37,7 +37,7 @@ Deno.test("mutants have different names and change something", () => {
   for (const { name, find, replace } of mutants) assert(find !== replace, name);
 });
 
-/** Kernels whose text nobody breaks: variants have mutants beside their own tests. */
+/** Kernels without mutants here: variants have mutants beside their own tests. */
 const elsewhere =
   /^(ceilings|matmul|self_test|rows|attention\/panels)\/|_forward_rows|^rms_norm\/(forward_coop|backward_row\.)|^v_scale\/lanes_subgroup/;
 

@@ -1,5 +1,5 @@
 /**
- * `deno task test:plain`: whether plain `deno test` and `deno bench`, without a flag, ask for a permission that nobody gave.
+ * `deno task test:plain`: checks that `deno test` and `deno bench` without flags never ask for a permission.
  * A test that needs one must be ignored by name.
  *
  * All test files run without a flag and without a GPU, for which most tests end at once: they fail, and that is no matter

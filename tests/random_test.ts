@@ -35,7 +35,7 @@ Deno.test("randomNormal() gives equal arrays for equal seeds and others for othe
 });
 
 Deno.test("randomNormal() and randomUniform() give the pinned bits", () => {
-  // Recorded once; results that somebody published with a seed depend on them.
+  // Recorded once: published results with a seed depend on these numbers.
   assertEquals(fingerprint(randomNormal({ seed: 1, length: 4096 })), 1817298916);
   assertEquals(fingerprint(randomUniform({ seed: 1, length: 4096 })), 3151979574);
 });

@@ -61,7 +61,7 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
     });
     await Deno.rename(made, target);
   } catch (error) {
-    await Deno.remove(made, { recursive: true }).catch(() => {}); // the first error is the one to tell
+    await Deno.remove(made, { recursive: true }).catch(() => {}); // reports the first error
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { pathName } from "./schema_problem.ts";
 // for newer minor versions. JSON.parse and the validator recurse, and stacks are finite.
 const MAXIMUM_DEPTH = 32;
 
-// Names that reach an object's prototype when somebody writes `target[name] = …`.
+// Names that reach an object's prototype through `target[name] = …`.
 const forbiddenNames = new Set(["__proto__", "constructor", "prototype"]);
 
 /**

@@ -1,6 +1,6 @@
 /**
  * The one way in which every file of this project is written: to a temporary name beside it, flushed, then renamed, so
- * that nobody ever sees half a file.
+ * that no reader ever sees half a file.
  */
 import { basename, dirname, join } from "node:path";
 import { FileError, fileError } from "./file_error.ts";
@@ -32,7 +32,7 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
     }
     await Deno.rename(temporary, target);
   } catch (error) {
-    if (created) await Deno.remove(temporary).catch(() => {}); // The first error is the one to tell.
+    if (created) await Deno.remove(temporary).catch(() => {}); // Reports the first error.
     throw fileError(path, `cannot be written: ${systemReason(error)}`);
   }
 }

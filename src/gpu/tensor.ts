@@ -100,7 +100,7 @@ export class Tensor {
   }
 
   /**
-   * The GPU buffer with the elements, for those who call the device themselves. A `Plan` takes the
+   * The GPU buffer with the elements, for code that calls the device directly. A `Plan` takes the
    * tensor itself.
    *
    * @throws {TypeError} if the tensor has been disposed of, or is a slice that does not begin where
@@ -116,7 +116,7 @@ export class Tensor {
   }
 
   /**
-   * The elements as a storage binding, for those who make bind groups themselves: of a slice its
+   * The elements as a storage binding, for code that makes its own bind groups: of a slice its
    * part of the buffer. A `Plan` takes the tensor itself, and copies a slice that begins where no
    * binding can.
    *

@@ -172,7 +172,7 @@ export class BenchRun {
 }
 
 /**
- * The name that a result file gets where nobody chose one.
+ * The default name of a result file.
  *
  * @param file the run
  * @returns for example `2026-11-24T20-15-00-llvmpipe-deno`

@@ -70,7 +70,7 @@ const SUBMISSION_TIME = 10e6;
 const SPAN_TIME = 200e3;
 /** A run this long, in ns, needs no run before it to count as hot. */
 const LONG_RUN = 50e6;
-/** A race drops nobody before it met this many moments. */
+/** A race drops no candidate before this many rounds. */
 const RACE_ROUNDS = 3;
 /** No more runs than this in one span. */
 const MAXIMUM_REPEATS = 4096;

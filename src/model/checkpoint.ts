@@ -1,7 +1,7 @@
 /**
- * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, with what training needs beside
- * it. A checkpoint is written under a temporary name, flushed and renamed, so that one that is there is
- * whole, whatever ended the process that wrote it.
+ * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, with the optimizer's state beside
+ * it. A checkpoint is written under a temporary name, flushed and renamed, so that an existing one is
+ * always complete, even if the writing process was killed.
  */
 import { basename, dirname, join } from "node:path";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -34,12 +34,12 @@ export interface StoredMoments {
   readonly second: Float32Array<ArrayBuffer>;
 }
 
-/** Everything that training goes on from. */
+/** Everything that training resumes from. */
 export interface Checkpoint extends StoredModel {
   /** Training steps done. */
   readonly step: number;
   readonly moments: ReadonlyMap<string, StoredMoments>;
-  /** Whatever else the trainer wants back, as JSON. */
+  /** Other state of the trainer, as JSON. */
   readonly state: unknown;
 }
 
@@ -86,7 +86,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     await Deno.rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
-    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // The first error is the one to tell.
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Reports the first error.
     throw new CheckpointError(`${path}: cannot be written: ${reasonOf(error)}`);
   }
 }
@@ -113,7 +113,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes a checkpoint, or nothing of it: under its own name none is ever there in part.
+ * Removes a checkpoint. It is renamed first, so that none ever stands half removed under its own name.
  *
  * @param path its folder
  */
@@ -124,9 +124,9 @@ export async function removeCheckpoint(path: string): Promise<void> {
 }
 
 /**
- * Removes what processes that were killed left of checkpoints half written or half removed.
+ * Removes checkpoints that killed processes left half written or half removed.
  *
- * @param folder the one that checkpoints are in, of which nobody else makes use
+ * @param folder of the checkpoints, used by no other process
  */
 export async function removeHalfWritten(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
@@ -135,7 +135,7 @@ export async function removeHalfWritten(folder: string): Promise<void> {
 }
 
 /**
- * Reads a model, of this project or any other that `openWeights` opens.
+ * Reads a model of this project, or any other that `openWeights` opens.
  *
  * @param path a checkpoint's folder
  * @throws {CheckpointError} if something is missing, not whole, of another shape or type, no finite number, or belongs to
@@ -150,7 +150,7 @@ export async function readModel(path: string): Promise<StoredModel> {
 }
 
 /**
- * Reads everything that training goes on from.
+ * Reads everything that training resumes from.
  *
  * @param path a checkpoint's folder
  * @throws {CheckpointError} if something is missing, not whole, of another shape, or no finite number

@@ -174,7 +174,7 @@ export class AdamW {
   }
 
   /**
-   * Goes on where another optimizer of the same model stood.
+   * Takes over the state of another optimizer of the same model.
    *
    * @param state how many steps it had taken, and its moments' elements by parameter
    * @throws {TypeError} if a parameter's moments are missing or of another length; nothing has then changed

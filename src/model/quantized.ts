@@ -1,6 +1,6 @@
 /**
- * What INT8 activations cost a model: its loss when the inputs of linear maps are rounded to what INT8 holds. A
- * diagnostic of how far a few huge activations stretch the range, not a recipe for inference.
+ * The loss of a model whose activations are rounded to INT8, at the inputs of linear maps. It shows how far a few huge
+ * activations stretch the range; it is not a recipe for inference.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -12,7 +12,7 @@ import { layerParameterNames } from "../reference/llama/parameters.ts";
 import type { Llama } from "./llama.ts";
 import { Workspace } from "./workspace.ts";
 
-/** What a {@linkcode QuantizedEvaluation} rounds. */
+/** Which activations a {@linkcode QuantizedEvaluation} rounds, and how. */
 export interface QuantizedOptions {
   /** The inputs of `mlp.down_proj` alone, or of all linear maps of the decoder layers. */
   readonly linears: "down" | "all";

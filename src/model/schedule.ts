@@ -1,6 +1,6 @@
-/** How large a step is: a warm-up, then half a cosine down to a tenth. */
+/** The learning rate: a warm-up, then half a cosine down to a tenth. */
 
-/** What a {@linkcode learningRate} follows from. */
+/** The parameters of {@linkcode learningRate}. */
 export interface Schedule {
   /** The largest rate, above 0. */
   readonly peak: number;

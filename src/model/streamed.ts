@@ -35,7 +35,7 @@ export interface StreamedLlamaOptions {
   readonly logits?: LogitsMemory;
 }
 
-/** What may be done on the way forward. */
+/** Callbacks of the forward pass. */
 export interface StreamedForwardOptions {
   /** Called with every slice of the vocabulary: its first token, and the logits [B · T, tokens]. */
   readonly onLogits?: (first: number, logits: Float32Array) => void;
@@ -45,7 +45,7 @@ export interface StreamedForwardOptions {
   readonly onOutput?: (layer: number, output: Tensor) => void | Promise<void>;
 }
 
-/** What is looked at on the way back. */
+/** Callbacks of the backward pass. */
 export interface StreamedBackwardOptions {
   /**
    * Called with each layer's states and gradients, from the last layer to the first. They are the layer's until the
@@ -166,7 +166,7 @@ export class StreamedLlama {
   }
 
   /**
-   * Computes a batch's losses, and keeps what the way back needs.
+   * Computes a batch's losses, and keeps what the backward pass needs.
    *
    * @param batch inputs and targets, [B, T] each
    * @param options what may be looked at or changed meanwhile
@@ -199,7 +199,7 @@ export class StreamedLlama {
   }
 
   /**
-   * Goes back from the mean loss of the last forward pass to its first layer's input.
+   * Computes gradients from the mean loss of the last forward pass down to its first layer's input.
    *
    * @param options what is looked at
    * @throws {TypeError} if nothing was computed forward

@@ -103,7 +103,7 @@ export function legend(comparison: Comparison): Markup {
   `;
 }
 
-/** What a picture is, for those who do not see it. */
+/** A picture's title and description, for screen readers. */
 export interface PictureText {
   /** Letters, digits and dashes; once in a page. */
   readonly id: string;

@@ -143,8 +143,8 @@ Deno.test("runScaling() takes over what an earlier run measured, and only that",
   const shared = scalingSeries({ software: true }).filter(({ kernel }) => kernel === "v-scale");
   const all = await runScaling(shared, { ...options, session: session([]) });
   const known = parseEarlier(JSON.stringify({ ...file, series: all }));
-  const nobody = session(second);
-  const repeated = await runScaling(shared, { ...options, session: nobody, earlier: known });
+  const other = session(second);
+  const repeated = await runScaling(shared, { ...options, session: other, earlier: known });
   assertEquals(repeated.map(({ points }) => points.map(({ x }) => x)), [
     ...Array(2).fill([128, 512, 2048, 8192, 16384]),
     ...Array(2).fill([16, 32, 64, 128, 256]),

@@ -166,7 +166,7 @@ testTune(
     assertEquals([...taken.values()].sort(), choices.map(({ variant }) => variant).sort());
     assert([...taken.keys()].every((key) => /^rmsNorm\w+ vector d<=\d+ rows<=\d+$/.test(key)));
 
-    // Nobody who does not want it, or may not read it, gets it; nobody is asked.
+    // Without the option or the permission there are no choices, and no prompt.
     assertEquals(await choicesIn(folder, { options: { tuning: false } }), []);
     assertEquals(await choicesIn(folder, { tuning: "off" }), []);
     // As on a machine whose adapter is not this one: the folder is the same, the name is not.
@@ -203,8 +203,8 @@ testTune("openGpu() does without the cache where it may not read it", async (fol
   assertEquals(await choicesIn(folder, { flags: readable }), []);
 }, installed ? [] : ["an installed driver: the embedded one must be read"]);
 
-// Whoever has a terminal could be asked.
-testTune("openGpu() asks nobody at a terminal for permissions", async (folder) => {
+// With a terminal, Deno could prompt.
+testTune("openGpu() never prompts for permissions at a terminal", async (folder) => {
   const kept = await run(["-A", local("keep_choice.ts")], { folder });
   assertEquals(kept.code, 0, kept.stderr);
   await Deno.writeTextFile(`${folder}/show.ts`, show);

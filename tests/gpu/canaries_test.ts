@@ -1,6 +1,6 @@
 /**
- * Facts of the platform that the code relies on. Where one of these fails, the platform has changed: look
- * at the code named in the test, which can then be made simpler or must be mended.
+ * Facts of the platform that the code relies on. If one of these tests fails, the platform has changed:
+ * simplify or mend the code that the test names.
  */
 import { openGpu } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";

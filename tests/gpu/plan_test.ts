@@ -1,4 +1,4 @@
-/** Plans of kernels that somebody wrote: what is wrong with them is said before anything reaches the GPU. */
+/** Plans of a user's own kernels: mistakes are reported before anything reaches the GPU. */
 import { type Gpu, openGpu, Plan, type PlanOptions } from "../../mod.ts";
 import { kernelBindings } from "../../src/gpu/plan/kernel_bindings.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";

@@ -255,7 +255,7 @@ Deno.test("sampleWork() drops the beaten of a race, from the third round on", as
   assert(close!.samples.length > 6);
 });
 
-Deno.test("sampleWork() drops nobody for what one moment brought", async () => {
+Deno.test("sampleWork() drops no candidate for one slow moment", async () => {
   const machine = new FakeMachine();
   const work = [2e6, 1e6].map((time, i) => ({
     run: machine.span(`${i}`, time),

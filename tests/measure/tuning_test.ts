@@ -55,7 +55,7 @@ class FakeTuner {
       if (this.now - start > preparation) return { variant, status: "skipped", samples: [] };
       this.now += 1000 * compilation;
       const random = randomUniform({ seed: variant.length + this.heats.length, length: 12 });
-      // What is wrong or fails has samples here that would win, if anybody looked at them.
+      // Wrong and failing kernels have the best samples here, which must not count.
       return {
         variant,
         status,

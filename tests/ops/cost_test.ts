@@ -1,4 +1,4 @@
-/** What plans say they cost, against counting every operation and every element; and the memory they need beside. */
+/** Plans' costs and extra memory, against counts of every operation and element. */
 import {
   type Cost,
   type Gpu,

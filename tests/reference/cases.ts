@@ -1,7 +1,6 @@
 /**
- * What the property tests draw: small descriptions of a case (shape, seed, pattern), from which the
- * arrays follow. A failure prints the description and fast-check's seed and path, and either is enough
- * to have the case again.
+ * The cases that property tests draw: small descriptions (shape, seed, pattern), from which the arrays
+ * follow. A failure prints the description and fast-check's seed and path; either one repeats the case.
  */
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";

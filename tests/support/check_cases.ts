@@ -14,7 +14,7 @@ export interface PropertyOptions<Description = never> {
   readonly runs?: number;
   /** A path that fast-check printed, to repeat one failure. */
   readonly path?: string;
-  /** Stop at the first failure without looking for a smaller one: for mutants, whose failures nobody reads. */
+  /** Stop at the first failure without shrinking it: for mutants, which only have to fail. */
   readonly endOnFailure?: boolean;
 }
 

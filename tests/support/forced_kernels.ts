@@ -1,10 +1,10 @@
-/** Runs operators on a variant of one's choice, with its kernels written anew or broken on purpose. */
+/** Runs operators on a given variant, with its kernels rewritten or broken on purpose. */
 import type { Gpu } from "../../mod.ts";
 import { assert, assertRejects } from "./assert/assert.ts";
 import { siblingGpu, testGpu } from "./gpu.ts";
 import { describeReport, type Report } from "./report.ts";
 
-/** Something that every kernel must have. */
+/** A property that every kernel must have. */
 export type KernelProperty = (gpu: Gpu) => Promise<Report>;
 
 /** What becomes of a kernel's source before it is compiled, by the kernel's file. */

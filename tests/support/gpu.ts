@@ -39,7 +39,7 @@ Deno.test.afterAll(async () => {
  * @throws {Error} if no adapter can be opened: a test that needs one then fails, it is not skipped
  */
 export function testGpu(runtime: Runtime): Promise<Gpu> {
-  // What somebody tuned on this machine must not decide what is tested.
+  // Choices tuned on this machine must not decide what is tested.
   const gpu = opened.get(runtime) ?? openGpu({ runtime, tuning: false });
   opened.set(runtime, gpu);
   return gpu;

@@ -1,7 +1,7 @@
 /**
- * A `Gpu` whose storage buffers are longer than anybody asked for: new buffers are full of NaN, which shows where a kernel
- * reads past a tensor's end or what nobody wrote, and the surplus is looked at for what was written there. WebGPU
- * itself makes such accesses harmless (zeros are read, writes are dropped), and so invisible.
+ * A `Gpu` whose storage buffers are longer than requested. New buffers are full of NaN, which shows where a kernel reads
+ * past a tensor's end or before a write; a check of the surplus finds writes past the end. WebGPU itself makes such
+ * accesses harmless (it reads zeros and drops writes), and so invisible.
  */
 import { Gpu } from "../../mod.ts";
 import { assert } from "./assert/assert.ts";

@@ -1,8 +1,8 @@
-/** Comparing numbers with tolerances, and keeping account of what was compared. */
+/** Compares numbers with tolerances, and counts the comparisons. */
 import { assert } from "./assert/assert.ts";
 import type { Violation } from "./violation.ts";
 
-/** What a property did. */
+/** A property's report. */
 export interface Report {
   /** What was checked. */
   readonly name: string;

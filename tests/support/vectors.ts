@@ -1,6 +1,6 @@
-/** Numbers of anybody's, the float64 twin's or a GPU's, as vectors. */
+/** Vector arithmetic on plain numbers, from the twin or from a GPU. */
 
-/** A tensor of anybody's: the elements in row-major order, and the shape. */
+/** A tensor from the twin or a GPU: the elements in row-major order, and the shape. */
 export interface Plain {
   readonly data: ArrayLike<number>;
   readonly shape: readonly number[];

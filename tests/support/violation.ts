@@ -1,5 +1,5 @@
 /**
- * How far something is from what must hold.
+ * Violations: by how much an identity or a bound is missed.
  *
  * An equality's violation is |left − right| over a stated scale, the sum of the magnitudes that were
  * added up, so that float32 results come out at a small multiple of 2^-24 if no logit is large. An

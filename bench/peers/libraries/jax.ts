@@ -123,7 +123,7 @@ async function prepared(
     run() {
       for (const result of results) result.dispose();
       results = compute(...operands.map((operand) => operand.ref));
-      // Everything is lazy: what nobody asks for is never computed.
+      // Everything is lazy: a result that is not read is never computed.
       for (const result of results) result.ref.gpuBufferSync();
     },
     async finish() {

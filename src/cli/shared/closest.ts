@@ -1,4 +1,4 @@
-/** The word that somebody may have meant. */
+/** Finds the known word closest to a mistyped one. */
 
 /**
  * The number of insertions, deletions, replacements and swaps of neighbors between two words

@@ -61,7 +61,7 @@ export async function describeHost(): Promise<ResultHost> {
   };
 }
 
-// Nodes of a cluster are alike in everything but their name, which is nobody else's business. The hash
+// Nodes of a cluster differ only in their name, which is private. The hash
 // mixes in the system's random identifier, so that trying out likely names does not reveal it.
 async function hostId(): Promise<string> {
   const secret = await Deno.readTextFile("/etc/machine-id").catch(() => "");

@@ -19,7 +19,7 @@ import type { SinksRequest } from "./options.ts";
 /** How many of the first text's tokens are shown. */
 const SHOWN_TOKENS = 8;
 
-/** Tokens in a batch where nobody says: more take memory, and hardly save time. */
+/** Default tokens in a batch: more take memory and hardly save time. */
 const BATCH_TOKENS = 1024;
 
 /**

@@ -29,7 +29,7 @@ export class StudyOverview {
   /** Shows where the arms stand now. */
   show(states: readonly ArmState[]): void {
     const { columns, now, write } = this.#output;
-    // Some terminals do not tell: 0 columns are none that anybody looks at.
+    // Some terminals report 0 columns.
     const width = columns() === 0 ? 80 : columns();
     const ended =
       states.filter(({ state, before }) => !before && state !== "waiting" && state !== "running")

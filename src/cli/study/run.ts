@@ -82,7 +82,7 @@ async function previousRecord(path: string): Promise<StudyRecord | undefined> {
   }
 }
 
-/** From the checkpoint, as anybody would measure it. */
+/** Measures the checkpoint, as `deno task sinks` would. */
 async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<SinkMeasurement> {
   if (checkpoint === undefined) throw new Error("the run left no checkpoint");
   const { config, context, parameters } = await readModel(checkpoint);

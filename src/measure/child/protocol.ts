@@ -69,14 +69,14 @@ export type ChildReport =
   /** The process is of no more use, because of what it was last at. */
   | { readonly type: "broken"; readonly reason: string };
 
-/** What comes of waiting for whoever measures. */
+/** What `next()` gives: a report, silence until the deadline, or the end of the connection. */
 export type ChildEvent =
   | ChildReport
   /** It said nothing for as long as it was given. */
   | { readonly type: "silent" }
   | { readonly type: "ended"; readonly reason: string };
 
-/** Whoever measures, seen from outside: a process, or a browser's Worker. */
+/** A connection to the measuring process, or to a browser's Worker. */
 export interface ChildConnection {
   /** Sends a request. One that cannot be sent shows as the end of the child. */
   send(request: ChildRequest): void;

@@ -1,4 +1,4 @@
-/** The reports of whoever measures, waited for with patience. */
+/** Reports from a measuring process; `next()` waits for one up to a time limit. */
 import type { ChildEvent, ChildReport } from "./protocol.ts";
 
 /**

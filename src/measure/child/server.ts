@@ -149,7 +149,7 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
   }
 }
 
-// As long as a pause lasts. Whoever waits for an answer hears that there will be one.
+// During a pause: tells the waiting bench that an answer will come.
 async function rest(service: Service): Promise<void> {
   while (service.paused && !service.stopped) {
     service.report({ type: "at", id: null, step: "paused" });

@@ -16,7 +16,7 @@ export type OpenedAdapter = Extract<ChildReport, { type: "opened" }>;
 
 /** How to start a {@linkcode MeasuringSession}. */
 export interface SessionOptions {
-  /** Starts whoever measures; once more after each that hangs or crashes. */
+  /** Starts a measuring process; called again after one hangs or crashes. */
   readonly start: () => ChildConnection;
   readonly adapter: OpenGpuOptions;
   /** No run may last longer than this, in ns; what would is told as skipped. Default: any may. */

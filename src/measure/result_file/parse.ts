@@ -65,7 +65,7 @@ function problemOf(value: unknown): string | undefined {
 /**
  * Reads a result file's text, trusting nothing in it.
  *
- * Fields that the schema does not name are kept. Strings are kept as they are: whoever shows them
+ * Fields that the schema does not name are kept. Strings are kept as they are: code that shows them
  * escapes them (`src/escape.ts`).
  *
  * @param text the file's content

@@ -14,7 +14,7 @@ import { readRope, type RopeFields } from "./hugging_face/rope.ts";
 import { refuseSlidingWindow } from "./hugging_face/sliding_window.ts";
 import { objectOf, parseJson, shown } from "./json.ts";
 
-/** What a model calls itself that has parts which no Llama has: other programs then refuse to open it. */
+/** The name of models with parts that Llama lacks, so that other programs refuse to open them. */
 const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
 /**

@@ -1,4 +1,4 @@
-/** JSON files of a checkpoint, which may come from strangers: read whole, and believed in nothing. */
+/** Reads JSON files of a checkpoint. They may come from other people, so every field is checked. */
 import { CheckpointError } from "./error.ts";
 
 /** The longest text that is read: a tokenizer's file has up to 35 MB. */

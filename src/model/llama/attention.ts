@@ -17,7 +17,7 @@ import { layerParameterNames } from "../../reference/llama/parameters.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
 import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./build.ts";
 
-/** What attention's forward pass leaves for its backward pass and for the trace. */
+/** The tensors of attention's forward pass that its backward pass and the trace need. */
 export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
   readonly inverseRms: Tensor;
   /** What the norms of query and key are given, and 1 / rms of their rows; undefined without them. */

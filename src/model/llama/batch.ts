@@ -8,7 +8,7 @@ import type { Workspace } from "../workspace.ts";
 export interface Batch {
   /** `[B, T]`, row-major: from 0 to V − 1. */
   readonly inputs: Uint32Array;
-  /** `[B, T]`: the token that each position is to foretell. */
+  /** `[B, T]`: the token that each position must predict. */
   readonly targets: Uint32Array;
 }
 

@@ -1,4 +1,4 @@
-/** What the plans of a Llama are made from. */
+/** The tensors and variants that all plans of a Llama share. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -42,7 +42,7 @@ export interface KernelChoice {
   readonly attentionBackward?: string;
 }
 
-/** What every part of a model is planned with. */
+/** The inputs of planning, shared by all parts of a model. */
 export interface LlamaBuild {
   readonly workspace: Workspace;
   readonly config: LlamaConfig;
@@ -102,7 +102,7 @@ export function chooseKernels(
 }
 
 /**
- * Chooses what all parts of a model share, and puts it on the GPU.
+ * Chooses what all parts of a model share, and uploads it to the GPU.
  *
  * @param workspace takes charge of what is made
  * @param options the model's, with the tensors of its parameters and, if they are wanted, of their gradients

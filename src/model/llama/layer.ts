@@ -13,7 +13,7 @@ import {
 } from "./attention.ts";
 import { linear, linearBackward, type LlamaBuild, parameterOf, wantedGradientOf } from "./build.ts";
 
-/** What a layer's forward pass leaves for its backward pass and for the trace. */
+/** The tensors of a layer's forward pass that its backward pass and the trace need. */
 export interface LayerState {
   /** h: [B, T, d] */
   readonly input: Tensor;

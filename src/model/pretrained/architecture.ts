@@ -1,4 +1,4 @@
-/** What a pretrained model is: its family, its shape, and how many positions it was made for. */
+/** A pretrained model's family, shape and number of positions. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 
 /** The families that are read, by `model_type` in their config.json. */

@@ -1,6 +1,6 @@
 /**
- * Models of Hugging Face's hub by their names. Files come through @huggingface/hub into the user's cache, and stay there;
- * nothing is asked of the network unless the user names a model that is not there yet.
+ * Fetches models of Hugging Face's hub by name, through @huggingface/hub into the user's cache. Without a model that is
+ * not in the cache yet, the network is never used.
  */
 import { join } from "node:path";
 import { projectCacheFolder } from "../../files/cache_folder.ts";
@@ -28,7 +28,7 @@ export interface FetchedModel {
   readonly fetched: boolean;
 }
 
-/** What {@linkcode fetchModel} may be told. */
+/** Options of {@linkcode fetchModel}. */
 export interface FetchModelOptions {
   /** Called with the bytes that are there, and those that there will be. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -36,11 +36,11 @@ export interface FetchModelOptions {
   readonly context?: number | undefined;
   /** Where models are kept; the user's cache by default. */
   readonly cache?: string | undefined;
-  /** Where the hub is, and who asks; by default as the environment says. */
+  /** The hub's address and the user's token; from the environment by default. */
   readonly access?: HubAccess | undefined;
-  /** Waits in front of another attempt; a test replaces it. */
+  /** Waits before another attempt; tests replace it. */
   readonly delay?: ((ms: number) => Promise<void>) | undefined;
-  /** How long nothing may come, in ms. Default: 60,000. */
+  /** The longest pause of a download, in ms. Default: 60,000. */
   readonly patience?: number | undefined;
 }
 
@@ -92,7 +92,7 @@ export async function fetchModel(
 /** What the name of a commit's folder begins with until all of its files are there. */
 const UNFINISHED = ".unfinished-";
 
-/** Asks for the network and the cache, and names all of the hub's hosts where nobody is there to ask. */
+/** Asks for the network and the cache; without a terminal, the error names all of the hub's hosts. */
 async function askFor(
   { hosts }: HubAccess,
   { root, action }: { readonly root: string; readonly action: string },

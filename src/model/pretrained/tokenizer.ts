@@ -124,7 +124,7 @@ async function loadLibrary(
   path: string,
   files: readonly [tokenizer: object, settings: object],
 ): Promise<Library> {
-  // Not a literal, so that only those who open a tokenizer download it.
+  // Not a literal, so that Deno downloads it only if a tokenizer is opened.
   const specifier = "@huggingface/tokenizers";
   let module: { readonly Tokenizer: typeof Library };
   try {

@@ -15,7 +15,7 @@ export interface RowRange {
   readonly count: number;
 }
 
-/** Weights that are on disk. */
+/** A model's weights on disk. */
 export interface WeightSource extends Disposable {
   readonly architecture: Architecture;
   /**

@@ -131,7 +131,7 @@ export class LayerWeights {
     if (next === undefined) this.#ahead = undefined;
     else if (this.#ahead?.layer !== next) {
       const values = this.#read(next);
-      values.catch(() => {}); // Told to whoever loads the layer.
+      values.catch(() => {}); // The code that loads the layer reports it.
       this.#ahead = { layer: next, values };
     }
   }

@@ -22,7 +22,7 @@ export interface TuningPlace {
   readonly identity: AdapterIdentity;
 }
 
-// Undefined also where the variable may not be read, nobody is asked; and where its bytes are no text, which throws.
+// Undefined also without the permission (it never prompts), and if the value is not UTF-8, which throws.
 function readVariable(name: string): string | undefined {
   if (!hasPermissions([{ name: "env", value: name }])) return undefined;
   try {
@@ -67,7 +67,7 @@ export async function readTuning(info: GpuInfo): Promise<TunedChoice[]> {
   const place = await tuningPlace(info);
   if (place === undefined || !hasPermissions([{ name: "read", value: place.path }])) return [];
   try {
-    // Opening a pipe would wait for somebody to write.
+    // Opening a pipe would wait for a writer.
     const { isFile, size } = await Deno.stat(place.path);
     if (!isFile || size > MAXIMUM_TUNING_BYTES) return [];
     const bytes = await readAtMost(place.path, MAXIMUM_TUNING_BYTES + 1);

@@ -1,4 +1,4 @@
-/** A cluster of one machine, for the examples that go through Slurm. */
+/** A Slurm cluster of one machine, made of stand-ins for sbatch and srun. */
 import { cloneInto } from "./machines.ts";
 
 // sbatch runs the tasks of an array at once, one after the other, and notes what it was asked for; srun notes its

@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** What running the examples' commands takes. */
+/** The permissions that the examples' commands need. */
 const needed = ["run", "read", "write", "env"] as const;
 
 /** Why this machine cannot run the examples' shell commands, if it cannot. */

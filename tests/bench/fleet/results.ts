@@ -1,4 +1,4 @@
-/** What the tests of the examples look at in the files that come out. */
+/** Reads the result files and pages that the examples write. */
 import { DOMParser } from "linkedom";
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 import type { ResultFile } from "../../../src/measure/result_file.ts";
@@ -33,7 +33,7 @@ export async function resultStatus(path: string): Promise<ResultStatus | undefin
   return { label, date, status, measurements: measurements.length, kernels };
 }
 
-/** What a reader sees of a page: the text of its body, without scripts. */
+/** The text of a page's body, without scripts. */
 export function textOfPage(html: string): string {
   const { body } = new DOMParser().parseFromString(html, "text/html");
   for (const script of body.querySelectorAll("script, style")) script.remove();

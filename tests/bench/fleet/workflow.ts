@@ -1,6 +1,6 @@
 /**
  * Enough of GitHub Actions to run the example: jobs step by step, with the runner's own way of calling bash, and with
- * artifacts in a folder. What it does not know is an error, never passed over.
+ * artifacts in a folder. An unknown feature is an error.
  */
 import { basename, dirname } from "node:path";
 import { parse } from "yaml";

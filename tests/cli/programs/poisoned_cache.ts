@@ -1,6 +1,6 @@
 /**
- * Poisons a file of tuned choices in every way, opens the GPU after each, and prints as JSON what it took up: by the
- * name of the poison, the entries of `gpu.variants`. `sound` is the file as it was.
+ * Damages a file of tuned choices in every way, opens the GPU after each, and prints as JSON the entries of
+ * `gpu.variants` by the name of the damage. `sound` is the undamaged file.
  */
 import { openGpu } from "../../../mod.ts";
 
@@ -45,7 +45,7 @@ const poisons: readonly (readonly [string, () => Promise<void>])[] = [
   ["a folder", () => Deno.mkdir(file)],
   ["a link to nothing", () => Deno.symlink(`${file}.nothing`, file)],
   ["a device without an end", () => Deno.symlink("/dev/zero", file)],
-  ["a pipe that nobody writes to", async () => {
+  ["a pipe without a writer", async () => {
     const { success } = await new Deno.Command("mkfifo", { args: [file] }).output();
     if (!success) throw new Error("mkfifo failed");
   }],

@@ -1,4 +1,4 @@
-/** Takes a run's place in tests: counts steps, and leaves a made-up record. */
+/** Replaces a training run in tests: counts steps and writes a made-up record. */
 import { join } from "node:path";
 import type { StudyArm } from "../../../src/experiments/study/arms.ts";
 import { RECORD_FILE } from "../../../src/experiments/study/record.ts";
@@ -10,7 +10,7 @@ import {
 } from "../../../src/experiments/study/settings.ts";
 import { syntheticRecord } from "../../experiments/study/synthetic.ts";
 
-/** What a test asks of it. */
+/** The test's instructions. */
 export interface FakeOrder {
   readonly arm: StudyArm;
   readonly scale: StudyScale;

@@ -64,7 +64,7 @@ test("RunFolder.create() takes an empty folder, also one that a killed process b
   inFolder(async (parent) => {
     const path = join(parent, "run");
     await Deno.mkdir(join(path, "checkpoints"), { recursive: true });
-    await Deno.writeTextFile(join(path, "run.lock"), "123456789\n"); // Nobody holds it.
+    await Deno.writeTextFile(join(path, "run.lock"), "123456789\n"); // No process holds it.
     await Deno.writeTextFile(join(path, ".settings.json.0123abcd.tmp"), '{"sch');
     (await RunFolder.create(path, TINY_RUN))[Symbol.dispose]();
     await assertRejects(() => RunFolder.create(path, TINY_RUN), RunError, "holds a run already");

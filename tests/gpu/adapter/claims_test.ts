@@ -1,4 +1,4 @@
-/** Adapters that claim what is not true: the claim is found out, and what rests on it is not used. */
+/** Adapters with false claims: the claims are found out, and not relied on. */
 import { GpuError, openGpu, rmsNormForward, type Runtime } from "../../../mod.ts";
 import { openDevice } from "../../../src/gpu/adapter/open_device.ts";
 import { type ClaimSources, claimSources, examineClaims } from "../../../src/gpu/adapter/claims.ts";

@@ -53,7 +53,7 @@ interface Scene {
   readonly refused: (message: string, name?: string, options?: FetchModelOptions) => Promise<void>;
 }
 
-/** Nobody waits in a test. */
+/** Tests do not wait. */
 const delay = () => Promise.resolve();
 
 function withHub(

@@ -1,4 +1,4 @@
-/** What must hold for the matrix product, whichever kernel computes it. */
+/** Properties of the matrix product, for any kernel. */
 import fc from "fast-check";
 import { type Gpu, type MatmulOptions, planMatmul, reference } from "../../../mod.ts";
 import { randomNormal } from "../../../src/random.ts";

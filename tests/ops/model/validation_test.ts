@@ -1,4 +1,4 @@
-/** What a model's operators refuse, before anything is allocated. */
+/** A model's operators refuse wrong arguments before they allocate anything. */
 import {
   accumulate,
   add,

@@ -1,4 +1,4 @@
-/** What GPUs are known to give an invocation, by what Deno, Dawn and browsers tell of them. */
+/** The registers and memory that GPUs give an invocation, by what Deno, Dawn and browsers report. */
 import { gpuBudget, SAFE_BUDGET } from "../../../src/ops/shared/budget.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 

@@ -1,4 +1,4 @@
-/** What operators refuse: by the right error, in words that name the call, and before anything is made or enqueued. */
+/** Operators refuse wrong arguments with the right error, naming the call, before they make or enqueue anything. */
 import {
   attentionBackward,
   attentionForward,

@@ -1,4 +1,4 @@
-/** What somebody who can write to the cache can bring about: nothing. */
+/** A hostile file in the cache of tuned choices changes nothing. */
 import fc from "fast-check";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { attentionBackwardHalfVariants } from "../../../src/ops/attention/backward_variants.ts";

@@ -1,6 +1,6 @@
 /**
- * Each identity must be able to fail: numbers of the twin are spoiled in one way at a time, the way
- * that a broken kernel would spoil them, and the identity that is there for it must say so.
+ * Each identity must be able to fail: the test spoils the twin's numbers in one way at a time, as a
+ * broken kernel would, and the identity for this fault must report it.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { randomNormal } from "../../../src/random.ts";

@@ -1,7 +1,7 @@
-/** A hub of one model on this machine, which breaks off, lies and refuses as a test asks. */
+/** A local hub with one model. It breaks connections, sends wrong bytes or refuses, as a test asks. */
 import { createHash } from "node:crypto";
 
-/** What a hub does. */
+/** How a hub misbehaves. */
 export interface HubBehavior {
   /** Which token it asks for; none by default. */
   token?: string;

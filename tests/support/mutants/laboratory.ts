@@ -1,4 +1,4 @@
-/** Where kernels are broken, and what must fail on them is run. */
+/** Breaks kernels, and runs the properties that must fail on them. */
 import { type Gpu, GpuError } from "../../../mod.ts";
 import { assert } from "../assert/assert.ts";
 import type { Property } from "../check_cases.ts";

@@ -1,4 +1,4 @@
-/** What a mutant is. */
+/** The form of a mutant: a kernel broken on purpose. */
 import type { Property } from "../check_cases.ts";
 
 /** A broken kernel. */

@@ -56,7 +56,7 @@ const WITHOUT_EFFECT = [
   ...["length_penalty", "max_length", "max_new_tokens", "min_length", "no_repeat_ngram_size"],
   ...["num_beam_groups", "num_beams", "num_return_sequences", "remove_invalid_values"],
   ...["repetition_penalty", "suppress_tokens", "temperature", "top_k", "top_p", "typical_p"],
-  // Classification, and notes of those who trained it.
+  // Classification, and notes of its authors.
   ...["finetuning_task", "id2label", "label2id", "num_labels", "prefix", "problem_type"],
   ...["task_specific_params", "cross_attention_hidden_size", "tie_encoder_decoder"],
 ];

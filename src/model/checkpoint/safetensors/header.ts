@@ -1,6 +1,6 @@
 /**
- * The header of a safetensors file: names, types, shapes and places of its tensors. Files may come from strangers, so
- * that nothing in one is believed before it is checked, and no more is read than the file has.
+ * The header of a safetensors file: names, types, shapes and places of its tensors. Files may come from other people, so
+ * every value is checked before it is used, and nothing is read beyond the file's end.
  *
  * Source: https://github.com/huggingface/safetensors, "Format".
  */

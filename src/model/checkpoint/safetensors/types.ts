@@ -12,7 +12,7 @@ export function isFloatType(type: string): type is FloatType {
 }
 
 /**
- * What a number of a type takes.
+ * The bytes that a number of a type takes.
  *
  * @param type of the weights
  */
@@ -63,7 +63,7 @@ export function storedPart(
   );
 }
 
-/** The bits of an exponent that is all ones: of an infinity or a NaN. */
+/** The exponent bits of an infinity or a NaN: all ones. */
 const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
 
 /**

@@ -1,4 +1,4 @@
-/** How Hugging Face's hub is reached: where it is, by whose name, and what its refusals mean. */
+/** How to reach Hugging Face's hub: its address, the user's token, and the meaning of its refusals. */
 import { hasPermissions } from "../../../permissions.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
 
@@ -50,7 +50,7 @@ function variable(name: typeof HUB_VARIABLES[number]): string | undefined {
   return value === "" ? undefined : value;
 }
 
-/** A failure that may be none the next time. */
+/** A failure that may pass: worth another attempt. */
 export class PassingError extends Error {
   override readonly name = "PassingError";
 }

@@ -10,7 +10,7 @@ type Library = Pick<
   "modelInfo" | "listFiles" | "downloadFile"
 >;
 
-/** Waits in front of another attempt. */
+/** Waits before another attempt. */
 export type Delay = (ms: number) => Promise<void>;
 
 /** How long to wait where the hub was busy or the network was not there, in ms. */
@@ -50,7 +50,7 @@ export class HubClient {
     readonly access: HubAccess;
     readonly delay: Delay;
   }): Promise<HubClient> {
-    // Not a literal, so that only those who name a model of the hub download it.
+    // Not a literal, so that Deno downloads it only if a model of the hub is named.
     const specifier = "@huggingface/hub";
     try {
       return new HubClient(await import(specifier), options);

@@ -29,9 +29,9 @@ export interface DownloadOptions {
   readonly failure: () => Error | undefined;
   /** Called with the bytes that are there. */
   readonly onProgress: (bytes: number) => void;
-  /** Waits in front of another attempt. */
+  /** Waits before another attempt. */
   readonly delay: (ms: number) => Promise<void>;
-  /** How long nothing may come, in ms. */
+  /** The longest pause of a download, in ms. */
   readonly patience: number;
 }
 
@@ -198,7 +198,7 @@ async function withPatience<Value>(
   }
 }
 
-/** What is hashed at a time. */
+/** The bytes to hash at a time. */
 const SLICE_BYTES = 2 ** 22;
 
 async function digestOf(path: string, { size, digest }: HubFile): Promise<string> {

@@ -1,4 +1,4 @@
-/** Whether a disk has room for files. */
+/** Checks that a disk has room for files. */
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";

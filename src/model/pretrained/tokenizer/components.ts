@@ -1,6 +1,6 @@
 /**
- * The parts of tokenizer.json that the library takes but computes otherwise than Hugging Face's own tokenizers: written
- * as parts that it computes exactly, or refused by name. Tokens would be other ones without a word.
+ * Rewrites the parts of tokenizer.json that the library computes differently from Hugging Face's own tokenizers, as parts
+ * that it computes exactly, or refuses them by name. Otherwise tokens would silently differ.
  *
  * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and tokenizers 0.23 for Python,
  * whose results the tests hold.
@@ -20,7 +20,7 @@ export interface ExactComponents {
 const MODELS = ["BPE", "Unigram", "WordPiece"];
 
 /**
- * Writes a tokenizer in parts that the library computes exactly.
+ * Rewrites a tokenizer in parts that the library computes exactly.
  *
  * @param parts of tokenizer.json
  * @param path for messages

@@ -151,7 +151,7 @@ export async function readIndex(path: string): Promise<Map<string, string>> {
   const map = objectOf((await readJsonObject(path)).weight_map, `${path}: weight_map`);
   const index = new Map<string, string>();
   for (const [tensor, name] of Object.entries(map)) {
-    // What leads out of the folder is no file of the model, whoever wrote the index.
+    // A path out of the folder is refused: an index names only files beside it.
     if (typeof name !== "string" || !/^[\w.+-]+\.safetensors$/.test(name)) {
       throw new CheckpointError(
         `${path}: ${quoted(tensor)} is in ${shown(name)}, wanted the name of a .safetensors file ` +

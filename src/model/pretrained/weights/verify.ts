@@ -6,7 +6,7 @@ import { ropeFrequencies } from "../../../reference/llama/rope.ts";
 import type { Architecture } from "../architecture.ts";
 import type { MatchedTensors, Place } from "./match.ts";
 
-/** What is read at a time. */
+/** The bytes to read at a time. */
 const SLICE_BYTES = 2 ** 23;
 
 /**

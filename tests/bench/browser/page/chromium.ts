@@ -80,7 +80,7 @@ async function unpackChromium(): Promise<Chromium> {
     await Deno.rename(made, folder);
   } catch (error) {
     await Deno.remove(made, { recursive: true }).catch(() => {});
-    if (!(await isFile(executablePath))) throw error; // else somebody else was faster
+    if (!(await isFile(executablePath))) throw error; // else another process was faster
   }
   return { executablePath, env };
 }

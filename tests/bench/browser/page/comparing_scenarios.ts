@@ -1,4 +1,4 @@
-/** What happens where the page compares files, good and bad ones. */
+/** Scenarios of comparing files on the page, good and bad ones. */
 import { compareResultFiles } from "../../../../src/measure/comparison.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { formatResultFile, parseResultFile } from "../../../../src/measure/result_file/parse.ts";

@@ -1,4 +1,4 @@
-/** What happens where the page measures. */
+/** Scenarios of measuring on the page. */
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { parseResultFile } from "../../../../src/measure/result_file/parse.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";

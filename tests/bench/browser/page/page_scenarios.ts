@@ -1,4 +1,4 @@
-/** What happens on the page beside measuring and comparing: its address and looks, the theory, and WebGPU itself. */
+/** Scenarios of the page's address, looks, theory, and missing WebGPU. */
 import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";

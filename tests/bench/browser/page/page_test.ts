@@ -1,4 +1,4 @@
-/** The page in a real Chromium; what happens on it is in `scenarios.ts`. */
+/** Runs the scenarios of `scenarios.ts` on the page in a real Chromium. */
 import { fileURLToPath } from "node:url";
 import { scenarioList } from "./scenario_list.ts";
 

@@ -1,4 +1,4 @@
-/** What a scenario on the page is, and what many of them look at. */
+/** The form of a scenario on the page, and checks that many of them share. */
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "../../../support/assert/assert.ts";
 import { type Opened, ORIGIN, type Stage } from "./stage.ts";
@@ -32,7 +32,7 @@ export function assertClean({ requests, complaints }: Opened): void {
   assertEquals(complaints, []);
 }
 
-/** Pictures for those who look, where `GRADSINK_SCREENSHOTS` names a folder. */
+/** Saves a screenshot if `GRADSINK_SCREENSHOTS` names a folder. */
 export async function look({ page }: Opened, name: string): Promise<void> {
   const folder = Deno.env.get("GRADSINK_SCREENSHOTS");
   if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });

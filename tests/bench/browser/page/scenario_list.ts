@@ -1,4 +1,4 @@
-/** The names of what happens on the page, for tests that do not drive the browser themselves. */
+/** The names of the page's scenarios, for tests that do not drive the browser themselves. */
 
 /** A scenario's name, and whether it needs an adapter. */
 export interface Listed {

@@ -1,4 +1,4 @@
-/** What happens on the page, one function each; `child.ts` runs them in one browser. */
+/** The page's scenarios, one function each; `child.ts` runs them in one browser. */
 import { compares, refusesHostileFiles, survivesLargeFiles } from "./comparing_scenarios.ts";
 import {
   measuresToTheEnd,

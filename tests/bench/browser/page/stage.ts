@@ -1,4 +1,4 @@
-/** A browser with the built page in it, whose every request is answered here and written down: none leaves. */
+/** A browser with the built page. It answers and records every request itself: none leaves the machine. */
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { answer } from "../../../../bench/browser/serve.ts";
 import type { Chromium } from "./chromium.ts";

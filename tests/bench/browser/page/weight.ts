@@ -1,4 +1,4 @@
-/** How heavy the page may be. */
+/** The limit on the size of the page's scripts. */
 
 /**
  * The most that all scripts of the page may weigh together, in bytes. They weigh about 420,000; Observable Plot, which the

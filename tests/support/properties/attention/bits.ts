@@ -287,7 +287,7 @@ export function attentionRepeatsItself(
       for (const run of [...forwards, ...backwards]) {
         for (const [name, numbers] of Object.entries(run) as [keyof typeof once, Numbers][]) {
           tally.sameBits(name, { actual: numbers.data, expected: once[name]?.data ?? [] });
-          assert(numbers.data.every(Number.isFinite), `${name} has elements that nobody wrote`);
+          assert(numbers.data.every(Number.isFinite), `${name} has elements that were not written`);
         }
       }
     },

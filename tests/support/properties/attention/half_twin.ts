@@ -38,7 +38,7 @@ const description: fc.Arbitrary<HalfDescription> = fc.tuple(
     gradientSize: fc.constantFrom(1, 1e-6, 1e-9, 1e-15, 1e7),
   }),
 ).map(([drawn, half]) => ({ ...drawn, headDim: HEAD_DIM, ...half }))
-  // Rounding moves logits of ten thousands by tens: there is no saying what comes of that.
+  // Rounding moves logits of ten thousands by tens: no error bound holds there.
   .filter(({ pattern, operands }) => pattern !== "huge logits" || operands === "representable");
 
 /** A case of representable queries and keys and gradients about 1, unless said otherwise. */

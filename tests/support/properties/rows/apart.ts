@@ -80,7 +80,10 @@ export function rowsKeepToThemselves(gpu: Gpu, options: PropertyOptions = {}): P
           for (const [name, numbers] of Object.entries(run)) {
             const expected = once[pass]![name]!.data;
             tally.sameBits(`${pass}'s ${name}`, { actual: numbers.data, expected });
-            assert(numbers.data.every(Number.isFinite), `${name} has elements nobody wrote`);
+            assert(
+              numbers.data.every(Number.isFinite),
+              `${name} has elements that were not written`,
+            );
           }
         }
       }

@@ -1,4 +1,4 @@
-/** What is measured of heads and of gradient sinks, worked by hand. */
+/** Properties of the measurements of heads and gradient sinks, worked by hand. */
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
 import { assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";

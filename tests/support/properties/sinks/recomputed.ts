@@ -1,4 +1,4 @@
-/** What is measured of whole models, against plain recomputations. */
+/** Properties of the measurements of whole models, against plain recomputations. */
 import * as reference from "../../../../src/reference/mod.ts";
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";

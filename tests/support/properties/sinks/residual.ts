@@ -1,4 +1,4 @@
-/** What is measured of residual branches, norms and massive activations, worked by hand. */
+/** Properties of the measurements of residual branches, norms and massive activations, worked by hand. */
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";

@@ -1,4 +1,4 @@
-/** What the check of the theory finds, and how much slack it sees. */
+/** Properties of the theory's check: violations and slack. */
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../model/traces.ts";
 import { allNear, near, type SinkProperty } from "./property.ts";
