@@ -4,25 +4,9 @@ import { runCompare } from "../../src/cli/compare.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";
 import { recordOutput } from "./record_output.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "../measure/synthetic.ts";
+import { testOnDisk } from "../support/folder.ts";
 
-const granted = (await Promise.all(
-  (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
-)).every(({ state }) => state === "granted");
-
-function testOnDisk(name: string, body: (folder: string) => Promise<void>): void {
-  Deno.test({
-    name: granted ? name : `${name} (needs --allow-read --allow-write)`,
-    ignore: !granted,
-    async fn() {
-      const folder = await Deno.makeTempDir();
-      try {
-        await body(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
+const test = testOnDisk();
 
 /** Runs the command in this process. */
 async function compare(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -63,7 +47,7 @@ async function result(
   return path;
 }
 
-testOnDisk("compare prints a table, Markdown, CSV or JSON", async (folder) => {
+test("compare prints a table, Markdown, CSV or JSON", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.3 })];
   const table = await compare(a, b);
   assertEquals([table.code, table.err], [0, ""]);
@@ -87,7 +71,7 @@ testOnDisk("compare prints a table, Markdown, CSV or JSON", async (folder) => {
   assertEquals(json.rows[0].cells[1].pair.ratio, after! / before!);
 });
 
-testOnDisk("compare with many files prints a matrix", async (folder) => {
+test("compare with many files prints a matrix", async (folder) => {
   const files = await Promise.all(
     [1, 2, 3].map((factor) => result(folder, `m${factor}`, { factor })),
   );
@@ -98,7 +82,7 @@ testOnDisk("compare with many files prints a matrix", async (folder) => {
   }
 });
 
-testOnDisk("compare --html writes one page and leaves nothing else", async (folder) => {
+test("compare --html writes one page and leaves nothing else", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.3 })];
   const page = join(folder, "page.html");
   for (let i = 0; i < 2; i++) {
@@ -108,7 +92,7 @@ testOnDisk("compare --html writes one page and leaves nothing else", async (fold
   }
 });
 
-testOnDisk(
+test(
   "compare --fail-on-regression exits with 3 for what got slower or broke",
   async (folder) => {
     const a = await result(folder, "a");
@@ -136,7 +120,7 @@ testOnDisk(
   },
 );
 
-testOnDisk(
+test(
   "compare --fail-on-regression exits with 4 where nothing can be said",
   async (folder) => {
     const a = await result(folder, "a");
@@ -172,7 +156,7 @@ testOnDisk(
   },
 );
 
-testOnDisk("compare says what would settle a change that it cannot judge", async (folder) => {
+test("compare says what would settle a change that it cannot judge", async (folder) => {
   const made = (name: string, slow: number) =>
     result(folder, name, {
       fields: {
@@ -198,7 +182,7 @@ testOnDisk("compare says what would settle a change that it cannot judge", async
   assertStringIncludes(out, "b: 1 row changed by more than 5 % and may have by chance");
 });
 
-testOnDisk("compare takes a threshold", async (folder) => {
+test("compare takes a threshold", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.12 })];
   assertEquals((await compare(a, b)).out.match(/▼ slower/g)?.length, 3);
   assertEquals((await compare(a, b, "--threshold=20%")).out.match(/= same/g)?.length, 3);
@@ -221,7 +205,7 @@ Deno.test("compare --help says what it does, and the exit codes", async () => {
   }
 });
 
-testOnDisk("compare refuses a wrong command line with exit code 2", async (folder) => {
+test("compare refuses a wrong command line with exit code 2", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b")];
   await refused(2, "no result file given", "--format=csv");
   await refused(2, "one result file given", a);
@@ -238,7 +222,7 @@ testOnDisk("compare refuses a wrong command line with exit code 2", async (folde
   assertEquals(await names(folder), ["a", "b"]);
 });
 
-testOnDisk("compare refuses bad files with exit code 1, and writes nothing", async (folder) => {
+test("compare refuses bad files with exit code 1, and writes nothing", async (folder) => {
   const good = await result(folder, "good");
   const page = join(folder, "page.html");
   await Deno.writeTextFile(page, "older");
@@ -267,7 +251,7 @@ testOnDisk("compare refuses bad files with exit code 1, and writes nothing", asy
   assert(!(await names(folder)).some((name) => name.endsWith(".tmp")));
 });
 
-testOnDisk("compare refuses an output that cannot be written, before any work", async (folder) => {
+test("compare refuses an output that cannot be written, before any work", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b")];
   await refused(1, "is a folder", a, b, "--html", folder);
   await refused(1, "cannot be written", a, b, "--html", join(folder, "a", "no", "page.html"));

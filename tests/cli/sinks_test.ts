@@ -18,6 +18,7 @@ import {
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 import { recordOutput } from "./record_output.ts";
 import { testWith } from "../support/permitted.ts";
+import { inFolder } from "../support/folder.ts";
 
 const test = testWith("read", "write");
 
@@ -117,17 +118,8 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
   return { code, ...output.texts };
 }
 
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 test("sinks measures the newest checkpoint of a run, as tables and as JSON", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const path = join(folder, "my run");
     await makeRun(path, [3, 20]);
     const file = join(folder, "out.json");
@@ -197,7 +189,7 @@ async function trainingLoss(
 }
 
 test("sinks --split=training measures on what the run's next step trains on", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const path = join(folder, "run");
     const accumulated = { ...settings, accumulation: 3 };
     await makeRun(path, [4], accumulated);
@@ -223,7 +215,7 @@ test("sinks --split=training measures on what the run's next step trains on", as
 });
 
 test("sinks says in one line what is wrong with a run, and writes nothing", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const path = join(folder, "run");
     const fails = async (args: readonly string[], message: string, code = 1) => {
       const result = await run(...args);
@@ -259,7 +251,7 @@ test("sinks says in one line what is wrong with a run, and writes nothing", asyn
 });
 
 test("sinks refuses checkpoints that are truncated, of another shape, or hold NaN", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const path = join(folder, "run");
     await makeRun(path, [1]);
     const model = join(path, "checkpoints", "step-00000001", "model.safetensors");
@@ -291,7 +283,7 @@ test("sinks refuses checkpoints that are truncated, of another shape, or hold Na
 });
 
 test("sinks names the state in which a model's numbers end", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const path = join(folder, "run");
     await makeRun(path, [1]);
     const file = join(path, "checkpoints", "step-00000001", "model.safetensors");
@@ -331,7 +323,7 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
 });
 
 test("sinks takes a checkpoint's context as a limit, and counts each context of a text once", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const bytes = { ...settings, model: { ...settings.model, vocabulary: 256 } };
     const path = join(folder, "run");
     await makeRun(path, [1], bytes);

@@ -9,25 +9,9 @@ import { writeStudyRecord } from "../../src/experiments/study/record_store.ts";
 import { syntheticStudy } from "../experiments/study/synthetic.ts";
 import { recordOutput } from "./record_output.ts";
 import type { FakeOrder } from "./programs/study_fake_run.ts";
+import { testOnDisk } from "../support/folder.ts";
 
-const granted = (await Promise.all(
-  (["read", "write", "run", "env"] as const).map((name) => Deno.permissions.query({ name })),
-)).every(({ state }) => state === "granted");
-
-function testOnDisk(name: string, body: (folder: string) => Promise<void>): void {
-  Deno.test({
-    name: granted ? name : `${name} (needs --allow-read --allow-write --allow-run --allow-env)`,
-    ignore: !granted,
-    async fn() {
-      const folder = await Deno.makeTempDir();
-      try {
-        await body(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
+const test = testOnDisk("run", "env");
 
 interface Ran {
   readonly code: number;
@@ -87,7 +71,7 @@ async function ran(
 
 const SMALL = ["--settings=shallow", "--variants=none,learned", "--steps=10", "--measurements=5"];
 
-testOnDisk(
+test(
   "study() runs every arm once, skips what is finished, and a report can follow",
   async (folder) => {
     const out = join(folder, "study");
@@ -118,7 +102,7 @@ testOnDisk(
   },
 );
 
-testOnDisk("study() goes on after a failed run, and says why it failed", async (folder) => {
+test("study() goes on after a failed run, and says why it failed", async (folder) => {
   const args = [...SMALL, "--seeds=2", `--out=${folder}`];
   const { code, out, err } = await ran(args, { failing: [1] });
   assertEquals(code, 1);
@@ -129,7 +113,7 @@ testOnDisk("study() goes on after a failed run, and says why it failed", async (
   ]);
 });
 
-testOnDisk("study() refuses text that does not do before it starts anything", async (folder) => {
+test("study() refuses text that does not do before it starts anything", async (folder) => {
   await Deno.writeTextFile(join(folder, "short.txt"), "too short");
   const out = join(folder, "study");
   for (const [name, message] of [["none.txt", "no such file"], ["short.txt", "wanted at least"]]) {
@@ -150,7 +134,7 @@ testOnDisk("study() refuses text that does not do before it starts anything", as
   assert(!await Deno.stat(out).then(() => true, () => false));
 });
 
-testOnDisk("study() ends at once where no run can be started", async (folder) => {
+test("study() ends at once where no run can be started", async (folder) => {
   const [args, none] = [
     [...SMALL, "--seeds=2", `--out=${folder}`],
     join(folder, "no-such-program"),
@@ -160,7 +144,7 @@ testOnDisk("study() ends at once where no run can be started", async (folder) =>
   assert(/^study: [^\n]*no-such-program[^\n]*\n$/.test(err), err);
 });
 
-testOnDisk("study() stops in order, and the same command goes on where it was", async (folder) => {
+test("study() stops in order, and the same command goes on where it was", async (folder) => {
   const args = [
     "--settings=shallow",
     "--variants=none",
@@ -189,7 +173,7 @@ testOnDisk("study() stops in order, and the same command goes on where it was", 
   assertStringIncludes(second.out, "2 finished of 2");
 });
 
-testOnDisk(
+test(
   "study() refuses a folder of another study before it starts anything",
   async (folder) => {
     assertEquals((await ran([...SMALL, "--seeds=1", `--out=${folder}`])).code, 0);
@@ -205,7 +189,7 @@ testOnDisk(
   },
 );
 
-testOnDisk("study report merges folders, and says what is twice or missing", async (folder) => {
+test("study report merges folders, and says what is twice or missing", async (folder) => {
   const found = syntheticStudy([1, 2]);
   for (const [i, { record }] of found.entries()) {
     for (const part of [...i < 5 ? ["a"] : [], ...i === 4 || i === 6 ? ["b"] : []]) {

@@ -1,3 +1,6 @@
+/** Tests with a temporary folder. */
+import { type TestPermission, testWith } from "./permitted.ts";
+
 /**
  * Runs a test with a temporary folder, which is removed however the test ends.
  *
@@ -10,4 +13,17 @@ export async function inFolder(run: (folder: string) => Promise<void>): Promise<
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/**
+ * A `Deno.test` for tests that read and write files.
+ *
+ * @param more permissions besides `read` and `write`
+ * @returns registers a test, which is called with a temporary folder
+ */
+export function testOnDisk(
+  ...more: readonly TestPermission[]
+): (name: string, run: (folder: string) => Promise<void>) => void {
+  const test = testWith("read", "write", ...more);
+  return (name, run) => test(name, () => inFolder(run));
 }

@@ -6,28 +6,11 @@ import {
 } from "../../support/assert/assert.ts";
 import { join } from "node:path";
 import { FileError, MAXIMUM_FILE_BYTES } from "../../../src/files/file_error.ts";
-import { checkWritable, writeTextFile } from "../../../src/files/write.ts";
 import { readResultFile, writeResultFile } from "../../../src/measure/result_file/store.ts";
 import { syntheticMeasurement, syntheticResultFile } from "../synthetic.ts";
+import { testOnDisk } from "../../support/folder.ts";
 
-const granted = (await Promise.all(
-  (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
-)).every(({ state }) => state === "granted");
-
-function testOnDisk(name: string, body: (folder: string) => Promise<void>): void {
-  Deno.test({
-    name: granted ? name : `${name} (needs --allow-read --allow-write)`,
-    ignore: !granted,
-    async fn() {
-      const folder = await Deno.makeTempDir();
-      try {
-        await body(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
+const test = testOnDisk();
 
 async function names(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
@@ -39,7 +22,7 @@ async function messageOf(promise: Promise<unknown>): Promise<string> {
   return error.message;
 }
 
-testOnDisk(
+test(
   "writeResultFile() writes what readResultFile() reads, and nothing else",
   async (folder) => {
     const path = join(folder, "a.json");
@@ -53,7 +36,7 @@ testOnDisk(
   },
 );
 
-testOnDisk(
+test(
   "writeResultFile() leaves the older file when the new content is wrong",
   async (folder) => {
     const path = join(folder, "a.json");
@@ -66,78 +49,7 @@ testOnDisk(
   },
 );
 
-testOnDisk("writeTextFile() refuses folders, missing folders and devices", async (folder) => {
-  await Deno.writeTextFile(join(folder, "file"), "x");
-  assertStringIncludes(await messageOf(writeTextFile(folder, "x")), "is a folder");
-  for (const path of ["missing/a.json", "file/a.json", "new/"]) {
-    assertStringIncludes(
-      await messageOf(writeTextFile(join(folder, path), "x")),
-      "cannot be written",
-    );
-    if (path.startsWith("missing")) continue;
-    assertStringIncludes(await messageOf(checkWritable(join(folder, path))), "cannot be written");
-  }
-  assertStringIncludes(await messageOf(writeTextFile("", "x")), "the name is empty");
-  if (Deno.build.os !== "windows") {
-    assertStringIncludes(await messageOf(writeTextFile("/dev/null", "x")), "not a regular file");
-    assert((await Deno.stat("/dev/null")).isCharDevice);
-  }
-  assertEquals(await names(folder), ["file"]);
-});
-
-testOnDisk(
-  "checkWritable() makes the folder that a file will go to, and nothing else",
-  async (folder) => {
-    const path = join(folder, "new", "deep", "a.json");
-    await checkWritable(path);
-    assertEquals(await names(join(folder, "new")), ["deep"]);
-    assertEquals(await names(join(folder, "new", "deep")), []);
-    await writeTextFile(path, "x");
-    assertEquals(await Deno.readTextFile(path), "x");
-  },
-);
-
-testOnDisk(
-  "writeTextFile() removes its temporary file when the last step fails",
-  async (folder) => {
-    const path = join(folder, "a.json");
-    await Deno.writeTextFile(path, "older");
-    const { rename } = Deno;
-    let seen: string[] = [];
-    Deno.rename = async () => {
-      seen = await names(folder);
-      throw new Error("the disk is on fire");
-    };
-    try {
-      assertStringIncludes(await messageOf(writeTextFile(path, "x")), "the disk is on fire");
-    } finally {
-      Deno.rename = rename;
-    }
-    assertEquals(seen.length, 2);
-    assertEquals(await names(folder), ["a.json"]);
-    assertEquals(await Deno.readTextFile(path), "older");
-    // Longer than file systems take.
-    assertStringIncludes(
-      await messageOf(writeTextFile(path + "x".repeat(300), "x")),
-      "cannot be written",
-    );
-  },
-);
-
-testOnDisk("writeTextFile() follows a symbolic link instead of replacing it", async (folder) => {
-  await Deno.writeTextFile(join(folder, "real"), "old");
-  await Deno.symlink(join(folder, "real"), join(folder, "link"));
-  await writeTextFile(join(folder, "link"), "new");
-  assertEquals(await Deno.readTextFile(join(folder, "real")), "new");
-  assert((await Deno.lstat(join(folder, "link"))).isSymlink);
-});
-
-testOnDisk("checkWritable() leaves nothing behind", async (folder) => {
-  await checkWritable(join(folder, "a.html"));
-  assertEquals(await names(folder), []);
-});
-
-testOnDisk("readResultFile() refuses folders, missing, huge and binary files", async (folder) => {
+test("readResultFile() refuses folders, missing, huge and binary files", async (folder) => {
   const write = async (name: string, content: Uint8Array) => {
     await Deno.writeFile(join(folder, name), content);
     return join(folder, name);

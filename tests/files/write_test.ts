@@ -1,0 +1,93 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "../support/assert/assert.ts";
+import { join } from "node:path";
+import { FileError } from "../../src/files/file_error.ts";
+import { checkWritable, writeTextFile } from "../../src/files/write.ts";
+import { testOnDisk } from "../support/folder.ts";
+
+const test = testOnDisk();
+
+async function names(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+}
+
+async function messageOf(promise: Promise<unknown>): Promise<string> {
+  const error = await assertRejects(() => promise, FileError) as Error;
+  assert(!error.message.includes("\n"), "one line");
+  return error.message;
+}
+
+test("writeTextFile() refuses folders, missing folders and devices", async (folder) => {
+  await Deno.writeTextFile(join(folder, "file"), "x");
+  assertStringIncludes(await messageOf(writeTextFile(folder, "x")), "is a folder");
+  for (const path of ["missing/a.json", "file/a.json", "new/"]) {
+    assertStringIncludes(
+      await messageOf(writeTextFile(join(folder, path), "x")),
+      "cannot be written",
+    );
+    if (path.startsWith("missing")) continue;
+    assertStringIncludes(await messageOf(checkWritable(join(folder, path))), "cannot be written");
+  }
+  assertStringIncludes(await messageOf(writeTextFile("", "x")), "the name is empty");
+  if (Deno.build.os !== "windows") {
+    assertStringIncludes(await messageOf(writeTextFile("/dev/null", "x")), "not a regular file");
+    assert((await Deno.stat("/dev/null")).isCharDevice);
+  }
+  assertEquals(await names(folder), ["file"]);
+});
+
+test(
+  "checkWritable() makes the folder that a file will go to, and nothing else",
+  async (folder) => {
+    const path = join(folder, "new", "deep", "a.json");
+    await checkWritable(path);
+    assertEquals(await names(join(folder, "new")), ["deep"]);
+    assertEquals(await names(join(folder, "new", "deep")), []);
+    await writeTextFile(path, "x");
+    assertEquals(await Deno.readTextFile(path), "x");
+  },
+);
+
+test(
+  "writeTextFile() removes its temporary file when the last step fails",
+  async (folder) => {
+    const path = join(folder, "a.json");
+    await Deno.writeTextFile(path, "older");
+    const { rename } = Deno;
+    let seen: string[] = [];
+    Deno.rename = async () => {
+      seen = await names(folder);
+      throw new Error("the disk is on fire");
+    };
+    try {
+      assertStringIncludes(await messageOf(writeTextFile(path, "x")), "the disk is on fire");
+    } finally {
+      Deno.rename = rename;
+    }
+    assertEquals(seen.length, 2);
+    assertEquals(await names(folder), ["a.json"]);
+    assertEquals(await Deno.readTextFile(path), "older");
+    // Longer than file systems take.
+    assertStringIncludes(
+      await messageOf(writeTextFile(path + "x".repeat(300), "x")),
+      "cannot be written",
+    );
+  },
+);
+
+test("writeTextFile() follows a symbolic link instead of replacing it", async (folder) => {
+  await Deno.writeTextFile(join(folder, "real"), "old");
+  await Deno.symlink(join(folder, "real"), join(folder, "link"));
+  await writeTextFile(join(folder, "link"), "new");
+  assertEquals(await Deno.readTextFile(join(folder, "real")), "new");
+  assert((await Deno.lstat(join(folder, "link"))).isSymlink);
+});
+
+test("checkWritable() leaves nothing behind", async (folder) => {
+  await checkWritable(join(folder, "a.html"));
+  assertEquals(await names(folder), []);
+});
