@@ -21,7 +21,7 @@ fn meanSquare(sum: f32) -> f32 {
 
 // From 2⁻¹⁰⁰ on squares that were flushed do not count, as each of them is below 2⁻¹²⁶.
 fn isUsual(mean: f32) -> bool {
-  return mean >= 7.888609e-31 && mean <= 1e38;
+  return (mean >= 7.888609e-31) & (mean <= 1e38); // without a branch
 }
 
 // With the row's numbers times 2¹⁰⁰ where they are small, else times 2⁻⁸⁰.

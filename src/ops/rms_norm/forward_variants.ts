@@ -108,7 +108,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
   // On the CPU starting a workgroup costs more than a row's gain does.
   const { rowsPerRun, runs } = divideRows(
     shape.rows,
-    gpu.info.software ? { least: 8, most: 512 } : { least: 1, most: 8192 },
+    gpu.info.software ? { least: shape.rows < 1024 ? 8 : 32, most: 512 } : { least: 1, most: 8192 },
   );
   return {
     scratch: [],
