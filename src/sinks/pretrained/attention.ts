@@ -1,13 +1,14 @@
 /** The attention of one layer to every position, and its maps. */
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, rowDot } from "../numbers.ts";
+import { isSink, uniformScore } from "../uniform.ts";
 
 /** How many positions a map shows. */
 export const MAP_POSITIONS = 48;
 
 /** Adds up over batches. */
 export class PositionMeter {
-  /** Every text's count of heads whose α_s exceeds ε, [texts][s]. */
+  /** Every text's count of heads whose α_s exceeds ε and uniform attention's, [texts][s]. */
   readonly counts: Uint16Array<ArrayBuffer>[] = [];
   readonly #window: number;
   readonly #threshold: number;
@@ -15,6 +16,8 @@ export class PositionMeter {
   readonly #maps: Float64Array;
   readonly #size: number;
   readonly #positions: number;
+  /** α_s of uniform attention, [positions]. */
+  readonly #uniform: readonly number[];
 
   /**
    * @param shape Hq and T
@@ -31,6 +34,10 @@ export class PositionMeter {
     this.#window = window;
     this.#threshold = threshold;
     this.#positions = positions;
+    this.#uniform = Array.from(
+      { length: positions },
+      (_, s) => uniformScore(s, Math.min(s + window, context)),
+    );
     this.#size = Math.min(MAP_POSITIONS, context);
     this.#maps = new Float64Array(queryHeads * this.#size ** 2);
   }
@@ -48,7 +55,10 @@ export class PositionMeter {
       this.counts.push(count);
       for (let head = 0; head < shape.queryHeads; head++) {
         const scores = this.#head(states, { shape, head, row: text * shape.queryHeads + head });
-        scores.forEach((score, s) => count[s]! += score > this.#threshold ? 1 : 0);
+        scores.forEach((score, s) => {
+          const uniform = this.#uniform[s]!;
+          if (isSink(score, { threshold: this.#threshold, uniform })) count[s]!++;
+        });
       }
     }
   }
@@ -86,7 +96,7 @@ export class PositionMeter {
     return scores.map((sum, s) => sum / Math.min(this.#window, context - s));
   }
 
-  /** The share of (text, head) pairs whose α_s exceeds ε, by s. */
+  /** The share of (text, head) pairs for which s is a sink, by s. */
   rates(queryHeads: number): number[] {
     const pairs = this.counts.length * queryHeads;
     return Array.from(
