@@ -164,7 +164,7 @@ export function wideTable({ rows }: Report): Table {
  * @param report of the GPUs
  */
 export function formatMarkdown(report: Report): string {
-  return `${LEGEND}\n\nMade by \`deno task compilers --format=markdown\`; nothing is timed.\n\n` +
+  return `${LEGEND}\n\nMade by \`deno task compilers\`; nothing is timed.\n\n` +
     formatMarkdownTable(wideTable(report));
 }
 
