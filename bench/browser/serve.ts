@@ -24,7 +24,7 @@ const headers: Readonly<Record<string, string>> = {
  * Answers a request from the files of a folder.
  *
  * @param request of a browser
- * @param folder the built page, or where else it was built
+ * @param folder of the built page
  */
 export async function answer(request: Request, folder: URL = distribution): Promise<Response> {
   const failure = (status: number, text: string): Response =>

@@ -28,7 +28,7 @@ export function parseSystem(text: string): System | undefined {
 
 /** A release of the system's maker. */
 export interface Archive {
-  /** Where apt finds it; taken from the machine's own sources. */
+  /** The archive's address, from the machine's own apt sources. */
   readonly site: string;
   /** For example `trixie`. */
   readonly suite: string;

@@ -141,7 +141,7 @@ export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | 
 }
 
 /**
- * The share of the FMAs among the instructions of the innermost loops that have any.
+ * The share of FMAs among the instructions of those innermost loops that have FMAs.
  *
  * @param loops of a program
  * @returns from 0 to 1; undefined where no loop has an FMA

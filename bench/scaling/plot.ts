@@ -48,7 +48,7 @@ export interface ScalingPanel {
   readonly ticks?: readonly number[];
 }
 
-/** How {@linkcode scalingPlot} draws. */
+/** Options of {@linkcode scalingPlot}. */
 export interface ScalingPlotOptions {
   readonly document: SvgDocument;
   readonly text: PictureText;

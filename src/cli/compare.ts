@@ -47,14 +47,14 @@ const options = {
   threshold: {
     type: "value",
     placeholder: "PERCENT",
-    description: "the change that matters; smaller ones are the same",
+    description: "the smallest change that counts as faster or slower",
     default: "5%",
   },
   "fail-on-regression": {
     type: "value",
     placeholder: "PERCENT",
     description:
-      "exit with 3 if anything got slower than in the first file by more, or broke; with 4 if that cannot be told",
+      "exit with 3 if anything got slower than in the first file by more, or broke; with 4 if the files cannot show it",
   },
   "allow-missing": {
     type: "switch",

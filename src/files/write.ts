@@ -64,7 +64,7 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** Where the bytes go in the end: a rename would replace a link, or a device such as /dev/null. */
+/** The final path, with links resolved: a rename would replace a link, or a device such as /dev/null. */
 async function writableTarget(path: string): Promise<string> {
   if (path === "") throw fileError('""', "cannot be written: the name is empty");
   try {

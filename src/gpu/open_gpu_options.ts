@@ -8,7 +8,7 @@ export interface OpenGpuOptions {
    */
   readonly runtime?: Runtime;
   /**
-   * Whether an adapter that computes on the CPU will do: `auto`, if there is no hardware; `always`,
+   * Whether to use an adapter that computes on the CPU: `auto`, if there is no hardware; `always`,
    * even if there is; `never`. Default: `auto`.
    */
   readonly software?: "auto" | "always" | "never";

@@ -30,7 +30,7 @@ export interface BenchRunOptions {
   /** Keeps the file as it stands; waited for. */
   readonly keep: (file: ResultFile) => void | Promise<void>;
   readonly progress: (progress: RunProgress) => void;
-  /** Told which jobs are not for this adapter, and why. */
+  /** Called with the jobs that this adapter cannot run, and why. */
   readonly skipped?: (job: Job, reason: string) => void;
 }
 

@@ -98,7 +98,7 @@ export class StreamedLlama {
   readonly #trace: LayerTrace<Tensor>;
   readonly #forward: readonly Plan[];
   readonly #backward: readonly Plan[];
-  /** The layer whose states are those of `#forward`'s last run. */
+  /** The layer that `#forward` ran last: its states are in memory. */
   #computed: number | undefined;
   #ran = false;
 

@@ -19,7 +19,7 @@ export interface VScaleForwardOptions {
   readonly constant: ReferenceTensor;
 }
 
-/** What {@linkcode vScaleBackward} works on. */
+/** Arguments of {@linkcode vScaleBackward}. */
 export interface VScaleBackwardOptions extends VScaleForwardOptions {
   /** ∂L/∂v̂: [B, Hkv, T, D] */
   readonly scaledValueGradient: ReferenceTensor;

@@ -6,7 +6,7 @@ import type { Markup } from "./html.ts";
 import { PALETTE } from "./page_style.ts";
 import { machineColor, machineSign, plotText } from "./plot.ts";
 
-/** How every picture of sinks is drawn. */
+/** Options that all pictures of sinks share. */
 export interface SinkPlotOptions extends PictureOptions {
   /** In pixels; the picture is scaled down where there is less room. */
   readonly width: number;

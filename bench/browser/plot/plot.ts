@@ -156,7 +156,7 @@ function steps(
     readonly range: [number, number];
   },
 ): Scale {
-  // What stands first stands at the top.
+  // The first one is at the top.
   const ends: [number, number] = range[0] > range[1] ? [range[1], range[0]] : range;
   const inner = type === "band" ? padding : 1;
   const scale = stepScale(domain, ends, { inner, outer: padding });

@@ -116,7 +116,7 @@ const options = {
   budget: {
     type: "value",
     placeholder: "SECONDS",
-    description: "About how long the run may take (default 240, software adapters 180)",
+    description: "Approximate time limit (default 240, software adapters 180)",
   },
   seed,
   out: {
@@ -134,7 +134,7 @@ const options = {
     type: "value",
     placeholder: "FILE",
     path: true,
-    description: "Goes on with an incomplete result file",
+    description: "Resumes an incomplete result file",
   },
   wide: {
     type: "switch",
@@ -151,20 +151,20 @@ export function benchHelp(): string {
 Usage: deno task bench [OPTIONS]
 
 ${formatOptions(options)}
-Every answer is checked before its speed is reported. Results are written after each measurement; Ctrl-C ends
-the run, keeps what there is, marked incomplete, and --resume goes on with it.
+Every answer is checked before its speed is reported. Results are written after each measurement. Ctrl-C ends
+the run and marks its file incomplete; --resume continues it.
 
 Kernels that keep their tiles in f16 and add in f32 are measured only where --variants names them:
   attention  ${namedVariantsOf("attention", "forward").join(", ")}
   matmul     ${namedVariantsOf("matmul", "forward").join(", ")}
-Their number format is f16+f32. They are compared with their own kind only, may be as wrong as f16 rounds, and are
-held against the f32 ceiling, since they multiply and add in f32.
+Their number format is f16+f32. They are compared only with each other, checked within f16's rounding, and rated
+against the f32 ceiling, since they multiply and add in f32.
 
 Exit codes:
   0    everything was measured
-  1    the run could not begin or go on: no adapter, unwritable output, unreadable file
+  1    the run could not start or resume: no adapter, unwritable output, unreadable file
   2    a mistake in the command line
-  3    it ran to the end, but some kernels were wrong, failed or timed out
+  3    it finished, but some kernels were wrong, failed or timed out
   130  interrupted
 `;
 }

@@ -2,7 +2,7 @@
 
 /** How a command takes interrupts. */
 export interface InterruptOptions {
-  /** Whether a second one ends the process at once, with exit code 130: for work that bears it. Default false. */
+  /** Whether a second Ctrl-C ends the process at once, with exit code 130. Default false. */
   readonly secondExits?: boolean;
 }
 

@@ -6,7 +6,7 @@ import { closest } from "./closest.ts";
 export const help = {
   type: "switch",
   short: "h",
-  description: "Prints this and ends",
+  description: "Prints this help",
 } as const satisfies OptionSpecification;
 
 /** `--runtime` */
@@ -23,7 +23,7 @@ export const software = {
   type: "value",
   placeholder: "WHEN",
   choices: ["auto", "always", "never"],
-  description: "Whether an adapter that computes on the CPU will do",
+  description: "Whether to use an adapter that computes on the CPU",
   default: "auto",
 } as const satisfies OptionSpecification;
 
@@ -32,7 +32,7 @@ export const tuning = {
   type: "value",
   placeholder: "WHETHER",
   choices: ["on", "off"],
-  description: "Whether the kernels that deno task tune chose on this machine are measured",
+  description: "Whether to use the choices of deno task tune on this machine",
   default: "on",
 } as const satisfies OptionSpecification;
 
@@ -40,14 +40,14 @@ export const tuning = {
 export const seed = {
   type: "value",
   placeholder: "N",
-  description: "Of the inputs and the order of measuring",
+  description: "Seed of the inputs and of the order of measuring",
   default: "1",
 } as const satisfies OptionSpecification;
 
 /** Which WebGPU implementation. */
 export type RuntimeChoice = typeof runtime["choices"][number];
 
-/** Whether an adapter that computes on the CPU will do. */
+/** Whether to use an adapter that computes on the CPU. */
 export type SoftwareChoice = typeof software["choices"][number];
 
 /**

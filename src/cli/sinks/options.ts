@@ -86,7 +86,7 @@ const options = {
     placeholder: "NAME",
     choices: ["validation", "training"],
     description:
-      "Which sequences: validation's first ones, or those that the run's next step trains on",
+      "The sequences: the first ones of validation, or those that the run's next step trains on",
     default: "validation",
   },
   batches: {
@@ -128,12 +128,13 @@ const options = {
     type: "value",
     placeholder: "HOW",
     choices: DOCUMENT_POLICIES,
-    description: "Pretrained: documents one behind the other, or a text of each (default joined)",
+    description:
+      "Pretrained: join documents into texts, or cut each one separately (default joined)",
   },
   position: {
     type: "value",
     placeholder: "N",
-    description: "The position looked at as a sink",
+    description: "The position to measure as a sink",
     default: "0",
   },
   window: {
@@ -145,7 +146,7 @@ const options = {
   threshold: {
     type: "value",
     placeholder: "SCORE",
-    description: "A head with a greater score is a sink",
+    description: "A head with a greater score counts as a sink",
     default: "0.3",
   },
   "no-theory": { type: "switch", description: "Does not check the theory's identities and bounds" },
@@ -171,7 +172,7 @@ and qwen3. A pretrained model is measured on --corpus, layer by layer, so that i
 ${formatOptions(options)}
 Exit codes:
   0    measured
-  1    no such checkpoint, it cannot be read or is not whole, or no GPU
+  1    no such checkpoint, an unreadable or incomplete one, or no GPU
   2    a mistake in the command line
   3    measured, but an identity or bound of the theory does not hold
 `;

@@ -73,13 +73,13 @@ const runOptions = {
   measurements: {
     type: "value",
     placeholder: "N",
-    description: "How often a run is measured on its way",
+    description: "Measurements during a run",
     default: String(DEFAULT_SCALE.measurements),
   },
   sequences: {
     type: "value",
     placeholder: "N",
-    description: "Validation sequences that a measurement is made on",
+    description: "Validation sequences in a measurement",
     default: String(DEFAULT_SCALE.sequences),
   },
   "learning-rate": {
@@ -98,14 +98,13 @@ const runOptions = {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description:
-      "Where the runs go; what is finished there is skipped, what was interrupted goes on",
+    description: "Folder of the runs; finished ones are skipped, interrupted ones resumed",
     default: "results/study",
   },
   jobs: {
     type: "value",
     placeholder: "N",
-    description: "How many runs at a time",
+    description: "Runs at the same time",
     default: "1",
   },
   shard: {
@@ -118,7 +117,7 @@ const runOptions = {
     type: "switch",
     description: "Measure the trained models of finished runs again, without training",
   },
-  list: { type: "switch", description: "List the arms and where they stand, and exit" },
+  list: { type: "switch", description: "List the arms with their states, and exit" },
   help,
 } as const satisfies OptionSpecifications;
 
@@ -127,31 +126,31 @@ const reportOptions = {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Where the page, the figures and the claims go",
+    description: "Folder of the page, the figures and the claims",
     default: "results/study-report",
   },
   records: {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Also gather the runs' records there, all that the report takes to be made again",
+    description: "Also collect the runs' records there, enough to make the report again",
   },
   help,
 } as const satisfies OptionSpecifications;
 
 /** The help of both commands. */
 export function studyHelp(): string {
-  return `Trains the controlled study: variants of V-scale × seeds × settings, alike in everything else.
+  return `Runs the controlled study: variants of V-scale × seeds × settings, identical in everything else.
 
   deno task study [options]
   deno task study report [options] FOLDER [FOLDER…]
 
-Every run is a process of its own with a folder of its own. Ctrl-C stops in order, and the same command
-goes on. Arms are done seed by seed, so that what is finished at any moment is balanced.
+Every run has its own process and its own folder. Ctrl-C saves all runs, and the same command resumes
+them. The study runs seed by seed, so that an interrupted one has all variants of the seeds it finished.
 
 ${formatOptions(runOptions)}
-report puts the folders of one or many machines together, as one page that needs no network, SVG figures,
-and a table of the paper's claims with verdicts by rule:
+report merges the folders of one or many machines into one page that needs no network, SVG figures, and
+a table of the paper's claims, each with a verdict by a fixed rule:
 
 ${formatOptions(reportOptions)}
 Exit codes: 0 all done; 1 a run failed, or a folder cannot be used; 2 wrong usage; 130 interrupted.

@@ -34,20 +34,20 @@ const options = {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Where the run goes; must be new (default runs/DATE-PRESET-VARIANT-seedN)",
+    description: "The run's folder; must be new (default runs/DATE-PRESET-VARIANT-seedN)",
   },
   resume: {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Goes on with the run in this folder, with its settings",
+    description: "Resumes the run in this folder, with its settings",
   },
   corpus: {
     type: "value",
     placeholder: "PATH",
     path: true,
     description:
-      "Text, a file or a folder; for Bigram-Backcopy the bigrams are counted from it; with --resume, where the run's text is now",
+      "A file or folder of text; Bigram-Backcopy counts its bigrams; with --resume, the text's present place",
   },
   "v-scale": {
     type: "value",
@@ -56,7 +56,7 @@ const options = {
     choices: V_SCALE_VARIANTS,
   },
   steps: { type: "value", placeholder: "N", description: "Training steps" },
-  seed: { type: "value", placeholder: "N", description: "Of weights and batches" },
+  seed: { type: "value", placeholder: "N", description: "Seed of the weights and batches" },
   batch: {
     type: "value",
     placeholder: "N",
@@ -65,18 +65,18 @@ const options = {
   accumulation: {
     type: "value",
     placeholder: "N",
-    description: "Such batches in a step",
+    description: "Batches in a step",
   },
   context: { type: "value", placeholder: "N", description: "Tokens in a sequence" },
-  "learning-rate": { type: "value", placeholder: "X", description: "At its peak" },
+  "learning-rate": { type: "value", placeholder: "X", description: "The peak learning rate" },
   "warm-up": { type: "value", placeholder: "N", description: "Steps of the warm-up" },
-  "weight-decay": { type: "value", placeholder: "X", description: "On the matrices" },
+  "weight-decay": { type: "value", placeholder: "X", description: "Weight decay of the matrices" },
   clip: { type: "value", placeholder: "X", description: "The largest gradient norm" },
   layers: { type: "value", placeholder: "N", description: "Layers" },
   "without-attention": {
     type: "value",
     placeholder: "A,B",
-    description: "Layers whose attention is left out, from 0; none for none",
+    description: "Layers without attention, counted from 0; none for none",
   },
   "model-dim": { type: "value", placeholder: "N", description: "Width of the residual stream" },
   heads: { type: "value", placeholder: "N", description: "Query heads" },
@@ -92,14 +92,18 @@ const options = {
   "measure-batches": {
     type: "value",
     placeholder: "N",
-    description: "Validation batches that they are made on",
+    description: "Validation batches in a measurement",
   },
   "checkpoint-every": {
     type: "value",
     placeholder: "N",
     description: "Steps between checkpoints; 0 for the end only",
   },
-  keep: { type: "value", placeholder: "N", description: "Checkpoints that are kept, the newest" },
+  keep: {
+    type: "value",
+    placeholder: "N",
+    description: "How many of the newest checkpoints to keep",
+  },
   runtime,
   software,
   help,
@@ -115,15 +119,15 @@ export function trainHelp(): string {
 
 Presets (default smoke):
 ${PRESETS.map((name) => `  ${name.padEnd(width)}${PRESET_TITLES[name]}\n`).join("")}
-Options; what is not given is the preset's:
+Options (the preset gives the defaults):
 ${formatOptions(options)}
 A run's folder holds settings.json, metrics.jsonl and checkpoints in Hugging Face's Llama layout. Ctrl-C saves
-where the run is; --resume then gives the same numbers, bit for bit, as a run that was not stopped, and so
-it does after a crash.
+the run. After that, or after a crash, --resume gives the same numbers, bit for bit, as an
+uninterrupted run.
 
 Exit codes:
   0    all steps are done
-  1    the run could not begin or go on
+  1    the run could not start or resume
   2    a mistake in the command line
   130  interrupted
 `;

@@ -42,14 +42,14 @@ const options = {
     type: "value",
     placeholder: "GRID",
     description:
-      "quick, default or full, or names of shapes as in deno task bench (default default); one of each class is timed",
+      "quick, default or full, or names of shapes as in deno task bench (default default); times one of each class",
   },
   runtime,
   software,
   budget: {
     type: "value",
     placeholder: "SECONDS",
-    description: "How long it may take (default 300); a compilation that has begun is waited for",
+    description: "Time limit (default 300); a compilation that has begun is waited for",
   },
   seed,
   "dry-run": { type: "switch", description: "Measures, and keeps nothing" },
@@ -63,14 +63,14 @@ export function tuneHelp(): string {
 Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
-Every candidate's answer is checked before its time counts. Choices are kept after each call; Ctrl-C ends the run
-and keeps what there is. openGpu({ tuning: false }), or GRADSINK_TUNING=off in the environment, goes without them.
+Every candidate's answer is checked before its time counts. Choices are saved after each call; Ctrl-C ends the run
+and keeps them. openGpu({ tuning: false }), or GRADSINK_TUNING=off in the environment, ignores them.
 
 Exit codes:
   0    everything was tuned
-  1    the run could not begin or go on: no adapter, unwritable cache
+  1    the run could not start or resume: no adapter, unwritable cache
   2    a mistake in the command line
-  3    it ran to the end, but not every call was tuned, or some kernels were wrong, failed or timed out
+  3    it finished, but not every call was tuned, or some kernels were wrong, failed or timed out
   130  interrupted
 `;
 }

@@ -31,7 +31,7 @@ export interface StudySelection {
   readonly seeds: readonly number[];
 }
 
-/** One of several machines that share a study, counted from 1. */
+/** The index of a machine, from 1, among those that share a study. */
 export interface Shard {
   readonly index: number;
   readonly count: number;

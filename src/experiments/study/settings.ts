@@ -12,7 +12,7 @@ export interface StudyScale {
   readonly learningRate: number;
   /** How many times a run is measured, beside its beginning. */
   readonly measurements: number;
-  /** Validation sequences that a measurement is made on: sums over few leave their differences in R_GS. */
+  /** Validation sequences in a measurement: sums over few leave their differences in R_GS. */
   readonly sequences: number;
   /** A file or folder of text; the text setting needs one. */
   readonly corpus: string | undefined;

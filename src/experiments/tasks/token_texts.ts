@@ -191,7 +191,7 @@ interface Pieces {
   readonly problem: string;
 }
 
-/** Documents behind each other, EOS between them, cut where a text is full. */
+/** Joins documents with EOS between them, and cuts where a text is full. */
 function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const { endToken } = tokenizer;
   // The last token of a text needs the one behind it.

@@ -51,7 +51,7 @@ export class MeasuringChild implements ChildConnection {
     return this.#reports.next(patience);
   }
 
-  /** Ends it at once, whatever it does, and waits until it is gone. */
+  /** Kills the process and waits until it has ended. */
   async kill(): Promise<void> {
     try {
       this.#process.kill("SIGKILL");

@@ -93,7 +93,7 @@ export interface ChildConnection {
    * @returns the report, `silent` if there is none, or `ended` with the reason
    */
   next(patience: number): Promise<ChildEvent>;
-  /** Ends it at once, whatever it does, and waits until it is gone. */
+  /** Kills the process and waits until it has ended. */
   kill(): Promise<void>;
   /**
    * Asks it to end, and ends it if it does not.

@@ -40,7 +40,7 @@ export interface Batch {
   readonly preparation?: number;
   /** Told each result as soon as it stands. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
-  /** Told which jobs are not for this adapter, and why. */
+  /** Called with the jobs that this adapter cannot run, and why. */
   readonly skipped: (job: Job, reason: string) => void;
 }
 

@@ -2,7 +2,7 @@
 import { randomUniform } from "../../random.ts";
 import type { RowPlace } from "./attention/rows.ts";
 
-/** Some numbers of one output, and what they are in float64. */
+/** Some numbers of one output with their float64 values. */
 export interface Sample {
   /** The output's name. */
   readonly output: string;

@@ -42,7 +42,7 @@ interface Slice {
 }
 
 /**
- * Cuts a vocabulary into slices of one length, but for the last.
+ * Cuts a vocabulary into slices of one length; the last one may be shorter.
  *
  * @param options V, d, B · T, and the most bytes of a slice
  */

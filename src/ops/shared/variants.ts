@@ -28,7 +28,7 @@ export interface Variant<Shape, Call> {
   readonly forCpu?: boolean;
   /** Why this adapter or this shape cannot run it; undefined if it can. */
   unfit(gpu: Gpu, shape: Shape): string | undefined;
-  /** Whether it is a good choice where nothing has been measured. */
+  /** Whether the variant is a good choice before any measurement. */
   suits(gpu: Gpu, shape: Shape): boolean;
   /** Allocates scratch and prepares the dispatches. Called only where `unfit` is undefined. */
   plan(gpu: Gpu, call: Call): VariantPlan;

@@ -106,7 +106,7 @@ export function layerNormPlot(
         const own = (of: "sink" | "early") =>
           points.filter((point) => point.index === index && point.of === of);
         const line = { x: "layer", y: "median", stroke: machineColor(index) } as const;
-        // Beside each other, so that ranges of several series can be told apart.
+        // Side by side, so that the ranges of several series stay distinct.
         const dx = (index - (series.length - 1) / 2) * 5;
         return [
           Plot.line(own("early"), { ...line, strokeWidth: 1.3, strokeDasharray: "3 3" }),

@@ -46,7 +46,7 @@ const classes: Readonly<Record<ClaimVerdict, string>> = {
   "no data": "faint",
 };
 
-/** Signs that tell verdicts apart without color. */
+/** Symbols for verdicts, so that color is not needed to tell them apart. */
 const signs: Readonly<Record<ClaimVerdict, string>> = {
   reproduced: "✓",
   partly: "◐",

@@ -83,7 +83,7 @@ Deno.test("TokenTexts puts BOS in front where the tokenizer has one and does not
     "<s>abc|d",
     "<s>def|g",
   ]);
-  // A prefix of more than BOS stays whole.
+  // A prefix longer than BOS is kept whole.
   const more = { ...characters, prefix: [40, 1] };
   assertEquals(spelled(documents, { tokenizer: more, begin: "always" }).rows[0], "(<s>ab|c");
   assertThrows(

@@ -20,7 +20,7 @@ const noHalf = features.includes("shader-f16") ? undefined : "this adapter has n
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** An object with some members replaced. Its methods are the original's. */
+/** An object with some members replaced; its methods are those of the original. */
 function forge<Original extends object>(original: Original, members: Members): Original {
   return new Proxy(original, {
     get(target, name) {

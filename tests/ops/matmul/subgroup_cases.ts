@@ -33,7 +33,7 @@ const alongOuter: MatmulReading = { load: "along-outer", packed: false };
 const alongInner: MatmulReading = { load: "along-inner", packed: false };
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
-/** Every reading of both sides, tiles of every kind, with rows, columns and k past the end. */
+/** Covers every layout of both operands and every kind of tile, with rows, columns and k past the end. */
 export const subgroupCases: readonly SubgroupCase[] = [
   {
     name: "copies of both operands",

@@ -1,4 +1,4 @@
-/** Kernels that are made for the CPU: on hardware, neither a default nor tuning takes them. */
+/** Kernels made for the CPU: on a hardware GPU, neither the default nor tuning chooses them. */
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { candidatesText } from "../../../src/ops/tuning/choices.ts";
 import { tunableOperators } from "../../../src/ops/tuning/operators.ts";

@@ -15,7 +15,7 @@ export interface HubBehavior {
   corrupt?: number;
   /** Takes no notice of the range that is asked for. */
   ignoreRange?: boolean;
-  /** Sends nothing of a file any more after so many bytes, and does not end either. */
+  /** After this many bytes of a file, stops sending and keeps the connection open. */
   stallAfter?: number | undefined;
   /** Sends files of this size or larger from another place. */
   redirectFrom?: number;

@@ -224,7 +224,7 @@ export class ComparePanel {
         ${left === 0 && pictures ? "" : html`
           <p class="soft">${left === 0 ? "" : `${left} more rows are not shown. `}${pictures
             ? ""
-            : "The page draws fewer operators than this. "}The command <code>deno task compare</code> shows all.</p>
+            : "With so many operators, pictures are left out. "}The command <code>deno task compare</code> shows all.</p>
         `}
         ${sections.map(({ id, title, body }) =>
           html`

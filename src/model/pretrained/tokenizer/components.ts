@@ -88,7 +88,7 @@ function split(regex: string, behavior = "Isolated"): Fields {
     type: "Split",
     pattern: { Regex: regex },
     behavior,
-    // Removed is what is between matches: matches are kept.
+    // "Removed" drops the text between matches and keeps the matches.
     invert: behavior === "Removed",
   };
 }

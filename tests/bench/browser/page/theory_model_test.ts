@@ -41,7 +41,7 @@ Deno.test("computeTheory() shows what the theory says", async () => {
   assert(strong.mass[0]! > 60 && weak.mass[0]! < 8, "a strong sink takes nearly all rows");
   assert(strong.arriving[0]! > 10 * weak.arriving[0]!, "and collects the gradients");
   assert(strong.arriving[0]! <= strong.bound, "within the bound");
-  // RMSNorm's Jacobian shrinks as one over the length.
+  // RMSNorm's Jacobian shrinks as 1 / length.
   const [short, long] = [await at({ activation: 10 }), await at({ activation: 100 })];
   assert(Math.abs(short.hidden[0]! / long.hidden[0]! - 10) < 0.01, "ten times as long, a tenth");
   assertEquals(short.hidden.slice(1), long.hidden.slice(1));

@@ -4,7 +4,7 @@ import { assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
 import { allNear, measure, near, type SinkProperty, small } from "./property.ts";
 
-/** What is measured of heads and of gradient sinks. */
+/** The properties. */
 export const attentionProperties: readonly SinkProperty[] = [
   {
     name: "attention statistics are those of weights worked by hand",

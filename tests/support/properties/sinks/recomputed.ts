@@ -10,7 +10,7 @@ function norm(data: Float64Array, row: number, width: number): number {
   return Math.hypot(...data.subarray(row * width, (row + 1) * width));
 }
 
-/** What is measured of whole models. */
+/** The properties. */
 export const recomputedProperties: readonly SinkProperty[] = [
   {
     name: "how sequences are cut into batches changes nothing",

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
 import { allNear, measure, near, type SinkProperty, small } from "./property.ts";
 
-/** What is measured of residual branches, norms and activations. */
+/** The properties. */
 export const residualProperties: readonly SinkProperty[] = [
   {
     name: "Bloat, Compress and Change are the ratios of one token, and their median over sequences",

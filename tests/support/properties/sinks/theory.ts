@@ -3,7 +3,7 @@ import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../model/traces.ts";
 import { allNear, near, type SinkProperty } from "./property.ts";
 
-/** What the theory says of them. */
+/** The properties. */
 export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "the theory holds on every variant, in float64 and rounded to float32",
