@@ -41,7 +41,7 @@ const CONTEXT = 256;
 const TEXTS = 20;
 
 /**
- * Whether a path or name is of a pretrained model with a tokenizer of its own, or of one on the hub.
+ * Whether a path or name is that of a pretrained model: a folder with a tokenizer, or a model on the hub.
  *
  * @param model as the user gave it
  */

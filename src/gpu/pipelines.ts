@@ -156,7 +156,7 @@ async function outcome(
   if (message !== undefined) {
     const place = locate(parts, message.lineNum - firstLine + 1);
     const line = code.split("\n")[message.lineNum - 1]?.trim() ?? "";
-    // Deno puts the shader's label in front, which the place already tells.
+    // Deno puts the shader's label in front; the message names the place already.
     const text = (message.message.trim().split("\n")[0] ?? "").replace(
       /^Shader '.*?' parsing error: /,
       "",

@@ -1,4 +1,4 @@
-/** A run as the page shows it while it goes on: tables and the roofline. */
+/** Shows a run on the page while it measures: tables and the roofline. */
 import type { ResultFile } from "../../../src/measure/result_file.ts";
 import { html, htmlTable } from "../../../src/report/html.ts";
 import { ceilingTable, measurementTable } from "../../../src/report/run_table.ts";

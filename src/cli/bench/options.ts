@@ -108,7 +108,7 @@ const options = {
     type: "value",
     placeholder: "A,B",
     description:
-      "chosen: the kernel that callers get on this adapter; all but those in f16; or names (default chosen)",
+      "chosen: the default on this adapter; all: every one but those in f16; or names (default chosen)",
   },
   runtime,
   software,

@@ -50,7 +50,7 @@ export interface StudyRun {
   readonly show: (states: readonly ArmState[]) => void;
   /** Milliseconds from any origin. Default performance.now. */
   readonly now?: () => number;
-  /** How long a process may take to end when asked to, in ms, before it is killed. Default 60,000. */
+  /** How long to wait, in ms, for a process to save and end before killing it. Default 60,000. */
   readonly patience?: number;
 }
 

@@ -64,7 +64,7 @@ export const FINAL_NORM = "model.norm.weight";
 export const HEAD = "lm_head.weight";
 
 /**
- * What the parameters of a layer are called, whether or not it has all of them.
+ * The names of a layer's parameters, with those that some layers lack.
  *
  * @param layer from 0 on
  */

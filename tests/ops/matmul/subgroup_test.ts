@@ -35,7 +35,7 @@ Deno.test("chooseSubgroupTile() copies no operand beyond what a buffer or a disp
   }
 });
 
-// What the kernel asks of a choice, and that it covers every column once.
+// Checks that a choice fits the kernel and covers every column once.
 function checkChoice(
   { shape, rows, left, parts }: SubgroupChoice,
   { subgroupSize, name }: { readonly subgroupSize: number; readonly name: string },
