@@ -26,6 +26,7 @@ import {
 } from "./shared/arguments.ts";
 import { concludeGate } from "./compare/gate.ts";
 import { runCommand } from "./shared/command.ts";
+import { help } from "./shared/options.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { absolutePath, enterUserFolder } from "./shared/place.ts";
 
@@ -34,7 +35,7 @@ const options = {
     type: "value",
     short: "f",
     placeholder: "FORM",
-    description: "what to print",
+    description: "Output format",
     choices: ["table", "markdown", "csv", "json"],
     default: "table",
   },
@@ -42,39 +43,42 @@ const options = {
     type: "value",
     placeholder: "FILE",
     path: true,
-    description: "also write a page with pictures, in one file that needs no network",
+    description: "Also write a page with pictures, in one file that needs no network",
   },
   threshold: {
     type: "value",
     placeholder: "PERCENT",
-    description: "the smallest change that counts as faster or slower",
+    description: "Smallest change that matters; smaller ones count as the same",
     default: "5%",
   },
   "fail-on-regression": {
     type: "value",
     placeholder: "PERCENT",
     description:
-      "exit with 3 if anything got slower than in the first file by more, or broke; with 4 if the files cannot show it",
+      "Exit with 3 if anything broke or became slower by more than this; with 4 if the samples cannot tell",
   },
   "allow-missing": {
     type: "switch",
-    description:
-      "let --fail-on-regression pass where measurements are missing or a run is incomplete",
+    description: "Let --fail-on-regression pass despite missing measurements or an incomplete run",
   },
-  help: { type: "switch", short: "h", description: "print this and exit" },
+  help,
 } as const satisfies OptionSpecifications;
 
-const help = `Compares result files of deno task bench.
+const helpText = `Compares result files of deno task bench.
 
-  deno task compare [options] BASELINE.json OTHER.json …
+Usage: deno task compare [OPTIONS] BASELINE.json OTHER.json …
 
-With two files: for each measurement the change from the first to the second, its 95 % interval, and
-a verdict: faster, slower, same, or ambiguous. With more: a matrix of all machines with ranks.
+With two files it prints, for each measurement, the change from the first to the second, its 95 % interval, and a
+verdict: faster, slower, same or ambiguous. With more files it prints a matrix of all machines with ranks.
 
 ${formatOptions(options)}
-Exit codes: 0 compared; 1 a file cannot be read or written, or nothing is comparable; 2 wrong usage;
-with --fail-on-regression, 3 a regression, else 4 nothing can be said: measurements of the first file are missing, a
-run is incomplete (--allow-missing lets both pass), or all samples are too few to show a regression of any size.
+Exit codes:
+  0    compared
+  1    a file cannot be read or written, or nothing is comparable
+  2    a mistake in the command line
+  3    --fail-on-regression: a regression
+  4    --fail-on-regression cannot tell: measurements of the first file are missing, a run is incomplete
+       (--allow-missing accepts both), or the samples are too few to show a regression of any size
 `;
 
 /** A share from a text such as `5%`. */
@@ -176,7 +180,7 @@ export async function runCompare(args: readonly string[], output: CommandOutput)
     {
       name: "compare",
       parse,
-      help: () => help,
+      help: () => helpText,
       run: (request) => compare(request, output),
       explains: (error) => error instanceof FileError || error instanceof NothingComparableError,
     },

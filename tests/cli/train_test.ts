@@ -46,8 +46,8 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
       ["smok"],
       'there is no preset "smok", wanted smoke, backcopy, backcopy-deep, text, paper-0.1b (did you mean smoke?)',
     ],
-    [["smoke", "text"], "one preset is wanted, not smoke text"],
-    [["text"], "the preset text wants a text: --corpus=PATH"],
+    [["smoke", "text"], "given smoke text, wanted one preset"],
+    [["text"], "the preset text needs a text: --corpus=PATH"],
     [["--step=3"], 'unknown option "--step" (did you mean --steps?)'],
     [["--steps=many"], '--steps is "many", wanted a whole number'],
     [["--steps=1e3"], '--steps is "1e3", wanted a whole number'],
@@ -67,8 +67,8 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
     [["--warm-up=600", "--steps=600"], "--warm-up is 600, wanted an integer from 0 to 599"],
     [["--keep=0"], "--keep is 0, wanted an integer of at least 1"],
     [["--context=1"], "--context is 1, wanted an integer of at least 2"],
-    [["--resume=x", "--steps=3"], "--resume goes on with the run's own settings: --steps cannot"],
-    [["--resume=x", "smoke"], "--resume goes on with the run's own settings: smoke cannot"],
+    [["--resume=x", "--steps=3"], "--resume keeps the run's own settings: remove --steps"],
+    [["--resume=x", "smoke"], "--resume keeps the run's own settings: remove smoke"],
   ];
   for (const [args, message] of mistakes) {
     const { code, out, err } = await run(...args);

@@ -1,4 +1,4 @@
-/** The bench's command line: what it takes, and what it makes of it. */
+/** The command line of `deno task bench`. */
 import type { CacheState, ResultSettings } from "../../measure/result_file.ts";
 import type { GridName, PassName } from "../../measure/workloads/operator.ts";
 import {
@@ -30,10 +30,12 @@ import {
   help,
   listOf,
   oneOf,
+  passes,
   refuseOperands,
   runtime,
   type RuntimeChoice,
   seed,
+  shapes,
   software,
   type SoftwareChoice,
   someOf,
@@ -69,7 +71,7 @@ export interface BenchRequest {
   readonly resume: string | undefined;
 }
 
-const passes: readonly PassName[] = ["forward", "backward"];
+const passNames: readonly PassName[] = ["forward", "backward"];
 const caches: readonly CacheState[] = ["hot", "cold"];
 
 const options = {
@@ -78,17 +80,8 @@ const options = {
     placeholder: "A,B",
     description: `Operators: ${operatorNames.join(", ")} (default all)`,
   },
-  passes: {
-    type: "value",
-    placeholder: "A,B",
-    description: "Passes: forward, backward (default both)",
-  },
-  shapes: {
-    type: "value",
-    placeholder: "GRID",
-    description:
-      "quick, default or full, or names of shapes; software adapters get smaller ones (default default)",
-  },
+  passes,
+  shapes,
   shape: {
     type: "value",
     placeholder: "LENGTHS",
@@ -108,7 +101,7 @@ const options = {
     type: "value",
     placeholder: "A,B",
     description:
-      "chosen: the default on this adapter; all: every one but those in f16; or names (default chosen)",
+      "chosen: what callers get on this adapter; all: every variant but those in f16; or names (default chosen)",
   },
   runtime,
   software,
@@ -123,48 +116,48 @@ const options = {
     type: "value",
     placeholder: "FILE",
     path: true,
-    description: "The result file, which must not exist (default results/<date>-<adapter>.json)",
+    description: "Write the result to a new file (default results/<date>-<adapter>.json)",
   },
   label: {
     type: "value",
     placeholder: "TEXT",
-    description: "A name for this machine, kept in the result file",
+    description: "Name this machine in the result file",
   },
   resume: {
     type: "value",
     placeholder: "FILE",
     path: true,
-    description: "Resumes an incomplete result file",
+    description: "Continue an incomplete result file",
   },
   wide: {
     type: "switch",
-    description: "Prints every column, in lines of up to 260 characters",
+    description: "Print every column, in lines of up to 260 characters",
   },
-  json: { type: "switch", description: "Prints the result file instead of a table" },
+  json: { type: "switch", description: "Print the result file instead of a table" },
   help,
 } as const satisfies OptionSpecifications;
 
 /** The text of `--help`. */
 export function benchHelp(): string {
-  return `Measures the kernels on this machine's GPU, and what the GPU can do at best.
+  return `Measures the kernels on this machine's GPU, and the GPU's best arithmetic rate and bandwidth.
 
 Usage: deno task bench [OPTIONS]
 
 ${formatOptions(options)}
-Every answer is checked before its speed is reported. Results are written after each measurement. Ctrl-C ends
-the run and marks its file incomplete; --resume continues it.
+The bench checks every answer before it reports a speed. It writes the result file after each measurement.
+Ctrl-C ends the run and marks the file incomplete; --resume continues it.
 
-Kernels that keep their tiles in f16 and add in f32 are measured only where --variants names them:
+Some variants keep their tiles in f16 and add in f32. To measure them, name them with --variants:
   attention  ${namedVariantsOf("attention", "forward").join(", ")}
   matmul     ${namedVariantsOf("matmul", "forward").join(", ")}
-Their number format is f16+f32. They are compared only with each other, checked within f16's rounding, and rated
-against the f32 ceiling, since they multiply and add in f32.
+Their number format is f16+f32. The bench allows them f16's rounding error, compares them only with each other,
+and takes the f32 ceiling for them, because they multiply and add in f32.
 
 Exit codes:
   0    everything was measured
-  1    the run could not start or resume: no adapter, unwritable output, unreadable file
+  1    the run could not start or continue: no adapter, unwritable output, unreadable file
   2    a mistake in the command line
-  3    it finished, but some kernels were wrong, failed or timed out
+  3    the run finished, but some kernels were wrong, failed or timed out
   130  interrupted
 `;
 }
@@ -181,13 +174,13 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
   if (switches.help) return undefined;
   refuseOperands(operands, "bench");
   if (values.resume !== undefined) {
-    // Only what was not in the command line can come from the file without contradiction.
+    // The file holds the selection, so an option that selects would contradict it.
     const given = Object.keys(options).find((name) =>
       !["resume", "json", "wide", "budget"].includes(name) &&
       args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
     );
     if (given !== undefined) {
-      throw new UsageError(`--${given} with --resume: the file says what is left to measure`);
+      throw new UsageError(`--${given} with --resume: the file already says what to measure`);
     }
   }
   if (values.shape !== undefined && values.shapes !== undefined) {
@@ -222,16 +215,16 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
 }
 
 /**
- * What an incomplete result file was asked to measure.
+ * The selection that an incomplete result file was started with.
  *
  * @param settings of the file, which may be a stranger's
  * @param budget seconds, from the command line
- * @throws {UsageError} if they do not say what is left
+ * @throws {UsageError} if they do not say what to measure
  */
 export function selectionOf(settings: ResultSettings, budget: number | undefined): Selection {
   const { selection } = settings;
   if (typeof selection !== "object" || selection === null) {
-    throw new UsageError("--resume: the file does not say what was to be measured");
+    throw new UsageError("--resume: the file does not say what to measure");
   }
   const stored = selection as Record<string, unknown>;
   const { shapes } = stored;
@@ -260,7 +253,7 @@ function checkLengths(text: string): void {
 function checkSelection(given: { readonly [field: string]: unknown }): Selection {
   const chosen = {
     kernels: someOf("kernels", { given: given.kernels, known: operatorNames }),
-    passes: someOf("passes", { given: given.passes, known: passes }),
+    passes: someOf("passes", { given: given.passes, known: passNames }),
     caches: someOf("cache", { given: given.caches, known: caches }),
     runtime: oneOf("runtime", { given: given.runtime, known: runtime.choices }),
     software: oneOf("software", {
@@ -309,7 +302,7 @@ function shapeSelection(given: unknown, chosen: readonly OperatorName[]): GridNa
   );
 }
 
-/** What of the kernels is selected. */
+/** The selected operators and passes. */
 interface Operators {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];

@@ -1,4 +1,4 @@
-/** What several commands have in common: options in the same words, and the checks of their values. */
+/** Options that several commands share, and checks of their values. */
 import { type OptionSpecification, UsageError } from "./arguments.ts";
 import { closest } from "./closest.ts";
 
@@ -6,7 +6,7 @@ import { closest } from "./closest.ts";
 export const help = {
   type: "switch",
   short: "h",
-  description: "Prints this help",
+  description: "Print this help and exit",
 } as const satisfies OptionSpecification;
 
 /** `--runtime` */
@@ -23,7 +23,7 @@ export const software = {
   type: "value",
   placeholder: "WHEN",
   choices: ["auto", "always", "never"],
-  description: "Whether to use an adapter that computes on the CPU",
+  description: "Whether to take an adapter that computes on the CPU",
   default: "auto",
 } as const satisfies OptionSpecification;
 
@@ -32,22 +32,37 @@ export const tuning = {
   type: "value",
   placeholder: "WHETHER",
   choices: ["on", "off"],
-  description: "Whether to use the choices of deno task tune on this machine",
+  description: "Whether to use the kernels that deno task tune chose on this machine",
   default: "on",
 } as const satisfies OptionSpecification;
 
-/** `--seed`: what it is of differs. */
+/** `--passes` */
+export const passes = {
+  type: "value",
+  placeholder: "A,B",
+  description: "Passes: forward, backward (default both)",
+} as const satisfies OptionSpecification;
+
+/** `--shapes` */
+export const shapes = {
+  type: "value",
+  placeholder: "GRID",
+  description:
+    "Grid (quick, default, full) or names of shapes; software adapters get smaller ones (default: default)",
+} as const satisfies OptionSpecification;
+
+/** `--seed` */
 export const seed = {
   type: "value",
   placeholder: "N",
-  description: "Seed of the inputs and of the order of measuring",
+  description: "Seed of the inputs and of the measuring order",
   default: "1",
 } as const satisfies OptionSpecification;
 
 /** Which WebGPU implementation. */
 export type RuntimeChoice = typeof runtime["choices"][number];
 
-/** Whether to use an adapter that computes on the CPU. */
+/** Whether to take an adapter that computes on the CPU. */
 export type SoftwareChoice = typeof software["choices"][number];
 
 /**

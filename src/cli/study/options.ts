@@ -15,6 +15,7 @@ import {
   parseArguments,
   UsageError,
 } from "../shared/arguments.ts";
+import { help } from "../shared/options.ts";
 import { absolutePath } from "../shared/place.ts";
 
 /** A command line that makes sense. */
@@ -38,36 +39,34 @@ export type StudyRequest =
     readonly records: string | undefined;
   };
 
-const help = { type: "switch", short: "h", description: "Print this and exit" } as const;
-
 const runOptions = {
   settings: {
     type: "value",
     placeholder: "A,B",
-    description: `Of ${STUDY_SETTINGS.join(", ")}; text needs --corpus`,
+    description: `Settings: ${STUDY_SETTINGS.join(", ")}; text needs --corpus`,
     default: "shallow,deep",
   },
   variants: {
     type: "value",
     placeholder: "A,B",
-    description: `Of ${STUDY_VARIANTS.join(", ")} (default all)`,
+    description: `Variants of V-scale: ${STUDY_VARIANTS.join(", ")} (default all)`,
   },
   seeds: {
     type: "value",
     placeholder: "N",
-    description: "How many, or a range such as 6-10",
+    description: "Number of seeds, or a range such as 6-10",
     default: "5",
   },
   steps: {
     type: "value",
     placeholder: "N",
-    description: "Training steps of every run",
+    description: "Training steps per run",
     default: String(DEFAULT_SCALE.steps),
   },
   batch: {
     type: "value",
     placeholder: "N",
-    description: "Sequences in a step",
+    description: "Sequences per step",
     default: String(DEFAULT_SCALE.batch),
   },
   measurements: {
@@ -79,26 +78,26 @@ const runOptions = {
   sequences: {
     type: "value",
     placeholder: "N",
-    description: "Validation sequences in a measurement",
+    description: "Validation sequences per measurement",
     default: String(DEFAULT_SCALE.sequences),
   },
   "learning-rate": {
     type: "value",
     placeholder: "X",
-    description: "The peak",
+    description: "Peak learning rate",
     default: String(DEFAULT_SCALE.learningRate),
   },
   corpus: {
     type: "value",
     placeholder: "PATH",
     path: true,
-    description: "A file or folder of text, for the text setting",
+    description: "Text file or folder for the text setting",
   },
   out: {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Folder of the runs; finished ones are skipped, interrupted ones resumed",
+    description: "Folder of the runs; finished runs are skipped, interrupted runs continue",
     default: "results/study",
   },
   jobs: {
@@ -110,14 +109,14 @@ const runOptions = {
   shard: {
     type: "value",
     placeholder: "I/N",
-    description: "Do the I-th of N parts, for N machines",
+    description: "Do part I of N, to share the study among N machines",
     default: "1/1",
   },
   remeasure: {
     type: "switch",
     description: "Measure the trained models of finished runs again, without training",
   },
-  list: { type: "switch", description: "List the arms with their states, and exit" },
+  list: { type: "switch", description: "List the arms and their progress, and exit" },
   help,
 } as const satisfies OptionSpecifications;
 
@@ -126,34 +125,39 @@ const reportOptions = {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Folder of the page, the figures and the claims",
+    description: "Folder for the page, the figures and the claims",
     default: "results/study-report",
   },
   records: {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Also collect the runs' records there, enough to make the report again",
+    description:
+      "Also copy the runs' records to this folder; the report can be made from them again",
   },
   help,
 } as const satisfies OptionSpecifications;
 
 /** The help of both commands. */
 export function studyHelp(): string {
-  return `Runs the controlled study: variants of V-scale × seeds × settings, identical in everything else.
+  return `Trains the controlled study: every variant of V-scale with every seed and setting, all else equal.
 
-  deno task study [options]
-  deno task study report [options] FOLDER [FOLDER…]
+Usage: deno task study [OPTIONS]
+       deno task study report [OPTIONS] FOLDER…
 
-Every run has its own process and its own folder. Ctrl-C saves all runs, and the same command resumes
-them. The study runs seed by seed, so that an interrupted one has all variants of the seeds it finished.
+Every run has its own process and folder. Ctrl-C saves the runs, and the same command continues them. The study
+goes seed by seed, so that the finished runs are always balanced among the variants.
 
 ${formatOptions(runOptions)}
-report merges the folders of one or many machines into one page that needs no network, SVG figures, and
-a table of the paper's claims, each with a verdict by a fixed rule:
+report joins the folders of one or many machines. It writes a page that needs no network, SVG figures, and a table
+of the paper's claims with a verdict by rule for each:
 
 ${formatOptions(reportOptions)}
-Exit codes: 0 all done; 1 a run failed, or a folder cannot be used; 2 wrong usage; 130 interrupted.
+Exit codes:
+  0    all done
+  1    a run failed, or a folder cannot be used
+  2    a mistake in the command line
+  130  interrupted
 `;
 }
 
@@ -190,7 +194,7 @@ function parseRun(args: readonly string[]): StudyRequest | undefined {
   }
   const settings = named("settings", values.settings, STUDY_SETTINGS);
   if (settings.includes("text") && values.corpus === undefined) {
-    throw new UsageError("the text setting wants --corpus=PATH, a file or folder of text");
+    throw new UsageError("the text setting needs --corpus=PATH, a file or folder of text");
   }
   if (!settings.includes("text") && values.corpus !== undefined) {
     throw new UsageError("--corpus is for the text setting, which --settings does not name");

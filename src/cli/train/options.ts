@@ -34,20 +34,20 @@ const options = {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "The run's folder; must be new (default runs/DATE-PRESET-VARIANT-seedN)",
+    description: "New folder for the run (default runs/DATE-PRESET-VARIANT-seedN)",
   },
   resume: {
     type: "value",
     placeholder: "FOLDER",
     path: true,
-    description: "Resumes the run in this folder, with its settings",
+    description: "Continue the run in this folder with its settings",
   },
   corpus: {
     type: "value",
     placeholder: "PATH",
     path: true,
     description:
-      "A file or folder of text; Bigram-Backcopy counts its bigrams; with --resume, the text's present place",
+      "Text file or folder; Bigram-Backcopy counts its bigrams; with --resume, the text's new place",
   },
   "v-scale": {
     type: "value",
@@ -56,48 +56,52 @@ const options = {
     choices: V_SCALE_VARIANTS,
   },
   steps: { type: "value", placeholder: "N", description: "Training steps" },
-  seed: { type: "value", placeholder: "N", description: "Seed of the weights and batches" },
+  seed: { type: "value", placeholder: "N", description: "Seed of weights and batches" },
   batch: {
     type: "value",
     placeholder: "N",
-    description: "Sequences that the GPU works on at once",
+    description: "Sequences per micro-batch, which the GPU computes at once",
   },
   accumulation: {
     type: "value",
     placeholder: "N",
-    description: "Batches in a step",
+    description: "Micro-batches per step",
   },
-  context: { type: "value", placeholder: "N", description: "Tokens in a sequence" },
-  "learning-rate": { type: "value", placeholder: "X", description: "The peak learning rate" },
-  "warm-up": { type: "value", placeholder: "N", description: "Steps of the warm-up" },
+  context: { type: "value", placeholder: "N", description: "Tokens per sequence" },
+  "learning-rate": { type: "value", placeholder: "X", description: "Peak learning rate" },
+  "warm-up": { type: "value", placeholder: "N", description: "Warm-up steps" },
   "weight-decay": { type: "value", placeholder: "X", description: "Weight decay of the matrices" },
-  clip: { type: "value", placeholder: "X", description: "The largest gradient norm" },
-  layers: { type: "value", placeholder: "N", description: "Layers" },
+  clip: { type: "value", placeholder: "X", description: "Clip gradients to this norm" },
+  layers: { type: "value", placeholder: "N", description: "Number of layers" },
   "without-attention": {
     type: "value",
     placeholder: "A,B",
-    description: "Layers without attention, counted from 0; none for none",
+    description: "Layers without attention, counted from 0, or none",
   },
   "model-dim": { type: "value", placeholder: "N", description: "Width of the residual stream" },
-  heads: { type: "value", placeholder: "N", description: "Query heads" },
-  "key-value-heads": { type: "value", placeholder: "N", description: "Key and value heads" },
+  heads: { type: "value", placeholder: "N", description: "Number of query heads" },
+  "key-value-heads": {
+    type: "value",
+    placeholder: "N",
+    description: "Number of key and value heads",
+  },
   "head-dim": { type: "value", placeholder: "N", description: "Width of a head" },
   "feed-forward-dim": { type: "value", placeholder: "N", description: "Width of the MLP" },
   "loss-every": { type: "value", placeholder: "N", description: "Steps between losses" },
   "measure-every": {
     type: "value",
     placeholder: "N",
-    description: "Steps between measurements of sinks; 0 for the end only",
+    description: "Steps between measurements of sinks; 0 measures at the end only",
   },
   "measure-batches": {
     type: "value",
     placeholder: "N",
-    description: "Validation batches in a measurement",
+    description: "Validation batches per measurement",
   },
   "checkpoint-every": {
     type: "value",
     placeholder: "N",
-    description: "Steps between checkpoints; 0 for the end only",
+    description: "Steps between checkpoints; 0 saves at the end only",
   },
   keep: {
     type: "value",
@@ -114,20 +118,19 @@ export function trainHelp(): string {
   const width = Math.max(...PRESETS.map((name) => name.length)) + 2;
   return `Trains a small Llama-like model and watches attention sinks form.
 
-  deno task train [PRESET] [options]
-  deno task train --resume=FOLDER
+Usage: deno task train [PRESET] [OPTIONS]
+       deno task train --resume=FOLDER
 
 Presets (default smoke):
 ${PRESETS.map((name) => `  ${name.padEnd(width)}${PRESET_TITLES[name]}\n`).join("")}
-Options (the preset gives the defaults):
+Options (defaults come from the preset):
 ${formatOptions(options)}
-A run's folder holds settings.json, metrics.jsonl and checkpoints in Hugging Face's Llama layout. Ctrl-C saves
-the run. After that, or after a crash, --resume gives the same numbers, bit for bit, as an
-uninterrupted run.
+A run's folder holds settings.json, metrics.jsonl and checkpoints in Hugging Face's Llama layout. Ctrl-C saves a
+checkpoint. After Ctrl-C or a crash, --resume gives the same numbers, bit for bit, as an uninterrupted run.
 
 Exit codes:
   0    all steps are done
-  1    the run could not start or resume
+  1    the run could not start or continue
   2    a mistake in the command line
   130  interrupted
 `;
@@ -148,7 +151,7 @@ export function parseTrain(args: readonly string[]): TrainRequest | undefined {
   const { resume, out, runtime, software } = values;
   const gpu = { runtime, software };
   if (operands.length > 1) {
-    throw new UsageError(`one preset is wanted, not ${operands.join(" ")}`);
+    throw new UsageError(`given ${operands.join(" ")}, wanted one preset`);
   }
   if (resume !== undefined) {
     const others = Object.keys(values)
@@ -157,7 +160,7 @@ export function parseTrain(args: readonly string[]): TrainRequest | undefined {
     const [given] = [...operands, ...others.map((name) => `--${name}`)];
     if (given !== undefined) {
       throw new UsageError(
-        `--resume goes on with the run's own settings: ${given} cannot be given`,
+        `--resume keeps the run's own settings: remove ${given}`,
       );
     }
     const { corpus } = values;
@@ -185,7 +188,7 @@ function settingsOf(preset: string, values: Values): RunSettings {
     );
   }
   if (values.corpus === undefined && (preset === "text" || preset === "paper-0.1b")) {
-    throw new UsageError(`the preset ${preset} wants a text: --corpus=PATH`);
+    throw new UsageError(`the preset ${preset} needs a text: --corpus=PATH`);
   }
   const settings = changed(presetSettings(preset, values.corpus), values);
   try {

@@ -12,12 +12,20 @@ import {
   UsageError,
 } from "../shared/arguments.ts";
 import { parseBench, type Selection } from "../bench/options.ts";
-import { help, refuseOperands, runtime, seed, software } from "../shared/options.ts";
+import {
+  help,
+  passes,
+  refuseOperands,
+  runtime,
+  seed,
+  shapes,
+  software,
+} from "../shared/options.ts";
 
 /** A command line that makes sense. */
 export interface TuneRequest {
   readonly selection: Selection;
-  /** Measure only, and keep nothing. */
+  /** Whether to measure only, and keep nothing. */
   readonly dryRun: boolean;
 }
 
@@ -31,46 +39,38 @@ const options = {
   kernels: {
     type: "value",
     placeholder: "A,B",
-    description: `Kernels: ${kernels.join(", ")} (default all)`,
+    description: `Operators: ${kernels.join(", ")} (default all)`,
   },
-  passes: {
-    type: "value",
-    placeholder: "A,B",
-    description: "Passes: forward, backward (default both)",
-  },
-  shapes: {
-    type: "value",
-    placeholder: "GRID",
-    description:
-      "quick, default or full, or names of shapes as in deno task bench (default default); times one of each class",
-  },
+  passes,
+  shapes,
   runtime,
   software,
   budget: {
     type: "value",
     placeholder: "SECONDS",
-    description: "Time limit (default 300); a compilation that has begun is waited for",
+    description: "Time limit, checked between compilations (default 300)",
   },
   seed,
-  "dry-run": { type: "switch", description: "Measures, and keeps nothing" },
+  "dry-run": { type: "switch", description: "Measure, but keep nothing" },
   help,
 } as const satisfies OptionSpecifications;
 
 /** The text of `--help`. */
 export function tuneHelp(): string {
-  return `Finds the fastest kernels for this machine's GPU and keeps them in the user's cache, where openGpu finds them.
+  return `Finds the fastest kernels for this machine's GPU and keeps the choices in the user's cache, where openGpu finds them.
 
 Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
-Every candidate's answer is checked before its time counts. Choices are saved after each call; Ctrl-C ends the run
-and keeps them. openGpu({ tuning: false }), or GRADSINK_TUNING=off in the environment, ignores them.
+Of each class of shapes, tune times one. It checks every candidate's answer before its time counts, and keeps the
+choice after each call; Ctrl-C ends the run and keeps the choices made so far. To do without them, open the GPU with
+openGpu({ tuning: false }) or set GRADSINK_TUNING=off.
 
 Exit codes:
   0    everything was tuned
-  1    the run could not start or resume: no adapter, unwritable cache
+  1    the run could not start or continue: no adapter, unwritable cache
   2    a mistake in the command line
-  3    it finished, but not every call was tuned, or some kernels were wrong, failed or timed out
+  3    the run finished, but not every call was tuned, or some kernels were wrong, failed or timed out
   130  interrupted
 `;
 }
@@ -91,10 +91,10 @@ export function parseTune(args: readonly string[]): TuneRequest | undefined {
   if (untunable !== undefined) {
     const why = untunable.startsWith("attention-v-scale")
       ? "it shares the choices of attention"
-      : "it has a single kernel";
+      : "it has a single variant";
     throw new UsageError(`--kernels: ${untunable} is not tuned: ${why}`);
   }
-  // What is left means the same as for the bench, and is checked by it.
+  // The bench has the other options too, and checks them.
   const given = { kernels: kernels.join(","), ...withoutUndefined(values) };
   const words = Object.entries(given).map(([name, value]) => `--${name}=${value}`);
   const request = parseBench(words);
