@@ -67,19 +67,19 @@ const options = {
     placeholder: "N",
     description: "The checkpoint after N steps (default the newest)",
   },
-  json: { type: "switch", description: "Prints JSON instead of tables" },
+  json: { type: "switch", description: "Print JSON instead of tables" },
   output: {
     type: "value",
     short: "o",
     placeholder: "FILE",
     path: true,
-    description: "Also writes JSON to a file",
+    description: "Also write JSON to a file",
   },
   html: {
     type: "value",
     placeholder: "FILE",
     path: true,
-    description: "Also writes a page with pictures, in one file that needs no network",
+    description: "Also write a page with pictures, in one file that needs no network",
   },
   split: {
     type: "value",
@@ -149,10 +149,13 @@ const options = {
     description: "A head with a greater score counts as a sink",
     default: "0.3",
   },
-  "no-theory": { type: "switch", description: "Does not check the theory's identities and bounds" },
+  "no-theory": {
+    type: "switch",
+    description: "Skip the check of the theory's identities and bounds",
+  },
   "no-quantization": {
     type: "switch",
-    description: "Does not measure the loss with INT8 activations",
+    description: "Skip the loss with INT8 activations",
   },
   runtime,
   software,
