@@ -1,6 +1,5 @@
 /**
- * Comparing result files: which measurements have each other for company, how they rank, and what
- * may be said of each against the first file.
+ * Compares result files: pairs measurements of the same work, ranks them, and judges each against the first file.
  *
  * Nothing here touches the file system: the command and a browser page share it.
  */

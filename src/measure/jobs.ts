@@ -1,4 +1,4 @@
-/** From what is wanted to jobs, and from jobs to batches. */
+/** Turns a selection into jobs, and jobs into batches. */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";
@@ -22,7 +22,7 @@ export interface Job {
   readonly dtype: string;
   readonly variant: string;
   readonly cache: CacheState;
-  /** Whether it is the variant that a caller without a wish gets. */
+  /** Whether it is the variant that runs by default. */
   readonly chosen: boolean;
   /** Whether that is so because tuning chose it. */
   readonly tuned?: boolean;
@@ -40,18 +40,18 @@ export interface JobSelection {
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
   /**
-   * `chosen`: the one that a caller without a wish gets; `all` that some caller could get; or those of these names, which
-   * alone can be kernels that round to f16.
+   * `chosen`: the variant that runs by default; `all`: every variant that can run by default; or variants by name,
+   * among them those that round to f16.
    */
   readonly variants: "chosen" | "all" | readonly string[];
 }
 
-/** A kernel, pass and shape that a selection holds. */
+/** An operator, pass and shape of a selection. */
 export type Work = VariantQuestion;
 
 /** What is known of work on an adapter. */
 export interface AdapterChoice {
-  /** The variant that a caller without a wish gets. */
+  /** The variant that runs by default. */
   readonly chosen: string;
   /** Whether that is so because tuning chose it. */
   readonly tuned: boolean;
@@ -63,7 +63,7 @@ export interface AdapterChoice {
 const BATCH = 4;
 
 /**
- * Lists the kernels, passes and shapes of a selection.
+ * Lists the operators, passes and shapes of a selection.
  *
  * @param selection what is wanted
  * @param options.software whether the adapter computes on the CPU
@@ -85,7 +85,7 @@ export function listWork(
  * Lists all jobs of a selection.
  *
  * @param selection what is wanted
- * @param work its kernels, passes and shapes, each with what is known of it on the adapter
+ * @param work its operators, passes and shapes, each with what is known of it on the adapter
  * @returns the jobs, numbered from 0, in the order of the tables
  */
 export function listJobs(

@@ -1,4 +1,4 @@
-/** Ctrl-C, and the system's wish that a command ends. */
+/** Turns Ctrl-C and SIGTERM into an abort signal. */
 
 /** How a command takes interrupts. */
 export interface InterruptOptions {

@@ -14,10 +14,10 @@ export type ChildRequest =
   | {
     readonly type: "open";
     readonly options: OpenGpuOptions;
-    /** No run may last longer than this, in ns; what would is told as skipped. */
+    /** The longest run, in ns; a job that would run longer is reported as skipped. */
     readonly longestRun?: number;
   }
-  /** Which variants callers without a wish get, and which of those that were named cannot run. */
+  /** Which variant runs by default, and which named variants cannot run here. */
   | {
     readonly type: "choose";
     readonly questions: readonly VariantQuestion[];
@@ -29,9 +29,9 @@ export type ChildRequest =
     readonly jobs: readonly Job[];
     readonly rule: StoppingRule;
     readonly seed: number;
-    /** Whether the jobs are rivals: those that are beaten for certain are sampled no longer. */
+    /** Whether the jobs are rivals: a job that is certainly slower than another gets no more samples. */
     readonly race?: boolean;
-    /** No job is begun that is not prepared within so many ms; those that are left out are told as skipped. */
+    /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
     readonly preparation?: number;
   }
   | { readonly type: "stop" }
@@ -47,7 +47,7 @@ export type ChildReport =
     readonly timer: Timer;
     readonly warnings: readonly string[];
   }
-  /** It is about to do this; whatever stops it now is this step's doing. */
+  /** The next step: if the child stops now, this step stopped it. */
   | { readonly type: "at"; readonly id: number | null; readonly step: string }
   | {
     readonly type: "ceilings";
@@ -72,7 +72,7 @@ export type ChildReport =
 /** What `next()` gives: a report, silence until the deadline, or the end of the connection. */
 export type ChildEvent =
   | ChildReport
-  /** It said nothing for as long as it was given. */
+  /** No report came in the given time. */
   | { readonly type: "silent" }
   | { readonly type: "ended"; readonly reason: string };
 

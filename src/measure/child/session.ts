@@ -11,7 +11,7 @@ import type { AdapterChoice } from "../jobs.ts";
 import type { StoppingRule } from "../sampling/stopping.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 
-/** What a child says of itself once it has opened its adapter. */
+/** What a child reports about the adapter that it opened. */
 export type OpenedAdapter = Extract<ChildReport, { type: "opened" }>;
 
 /** How to start a {@linkcode MeasuringSession}. */
@@ -19,7 +19,7 @@ export interface SessionOptions {
   /** Starts a measuring process; called again after one hangs or crashes. */
   readonly start: () => ChildConnection;
   readonly adapter: OpenGpuOptions;
-  /** No run may last longer than this, in ns; what would is told as skipped. Default: any may. */
+  /** The longest run, in ns; a job that would run longer is reported as skipped. Default: no limit. */
   readonly longestRun?: number;
   /** How long a child may be silent, in ms, before it counts as hanging. */
   readonly deadline: number;
@@ -34,9 +34,9 @@ export interface Batch {
   readonly jobs: readonly Job[];
   readonly rule: StoppingRule;
   readonly seed: number;
-  /** Whether the jobs are rivals: those that are beaten for certain are sampled no longer. */
+  /** Whether the jobs are rivals: a job that is certainly slower than another gets no more samples. */
   readonly race?: boolean;
-  /** No job is begun that is not prepared within so many ms; those that are left out are told as skipped. */
+  /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
   readonly preparation?: number;
   /** Told each result as soon as it stands. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
@@ -98,9 +98,9 @@ export class MeasuringSession {
   }
 
   /**
-   * Asks which variants callers without a wish get on this adapter, and which of others it cannot run.
+   * Asks which variant runs by default on this adapter, and which named variants cannot run.
    *
-   * @param questions kernels, passes and shapes
+   * @param questions operators, passes and shapes
    * @param named names of the others
    * @returns what is known of each, in the same order
    * @throws {Error} if the child ends over it

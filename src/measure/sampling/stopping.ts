@@ -14,7 +14,7 @@ export interface StoppingRule {
   readonly minimumSamples: number;
   /** No more samples than these. */
   readonly maximumSamples: number;
-  /** Nanoseconds of sampling; three times as much where it does not bring the six samples that an interval takes. */
+  /** Nanoseconds of sampling; tripled until there are the six samples that an interval needs. */
   readonly budget: number;
 }
 

@@ -1,6 +1,5 @@
 /**
- * What one tick of a GPU's clock is worth, and how coarse the clock is: both found by looking, since neither is
- * told. WebGPU says that timestamps are nanoseconds, but implementations hand out raw ticks, round to
+ * A GPU clock's tick length and resolution, inferred from timestamps because WebGPU reports neither. WebGPU says that timestamps are nanoseconds, but implementations hand out raw ticks, round to
  * steps of 65,536 ns or 100 µs, or count in steps that are no whole number of nanoseconds.
  */
 
