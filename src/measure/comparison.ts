@@ -1,5 +1,6 @@
 /**
- * Compares result files: pairs measurements of the same work, ranks them, and judges each against the first file.
+ * Compares result files: pairs measurements of the same work, ranks them, and judges each against
+ * the first file.
  *
  * Nothing here touches the file system: the command and a browser page share it.
  */

@@ -40,8 +40,8 @@ export interface JobSelection {
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
   /**
-   * `chosen`: the variant that runs by default; `all`: every variant that can run by default; or variants by name,
-   * among them those that round to f16.
+   * `chosen`: the variant that runs by default; `all`: every variant that can run by default; or
+   * variants by name, those that round to f16 too.
    */
   readonly variants: "chosen" | "all" | readonly string[];
 }

@@ -1,9 +1,10 @@
 /**
- * Tuning: which of an operator's kernels is the fastest on this adapter, for calls of one class.
+ * Finds an operator's fastest variant on this adapter, for calls of one class.
  *
- * The candidates of a call run in heats, as many at a time as memory holds; the fastest so far, and the default, go on
- * into the next. Within a heat all are sampled in turns, and those that are beaten for certain drop out. Only right
- * answers count, and the default stays unless another is faster for certain.
+ * The candidates of a call run in heats, as many at a time as memory holds; the fastest so far and
+ * the default enter the next heat. A heat samples its candidates in turns, and drops a candidate once
+ * it certainly loses. Only right answers count, and the default stays unless another variant is
+ * certainly faster.
  *
  * Knows nothing of processes or GPUs: what runs a heat comes from outside.
  */
@@ -21,15 +22,15 @@ export interface TuningWork {
   readonly shapeClass: string;
   /** What runs without tuning. */
   readonly usual: string;
-  /** The kernels that can run the call here, in order of preference. */
+  /** The variants that can run the call here, in order of preference. */
   readonly candidates: readonly string[];
-  /** Those that cannot, and why. */
+  /** The variants that cannot run it, and why. */
   readonly unfit: readonly { readonly variant: string; readonly reason: string }[];
   /** The most candidates whose data fit in memory together, at least 3. */
   readonly heatSize: number;
 }
 
-/** What came of a candidate in a heat. */
+/** The result of a candidate in a heat. */
 export interface CandidateResult {
   readonly variant: string;
   /** Only `timed` may win; `skipped` was left out, for lack of time or because it cannot run after all. */
@@ -50,7 +51,7 @@ export interface HeatLimits {
   readonly sampling: number;
 }
 
-/** Runs a heat: checks every candidate's answer, then times those that are right. */
+/** Runs a heat: checks every candidate's answer, then times the right ones. */
 export type RunHeat = (
   work: TuningWork,
   candidates: readonly string[],
@@ -84,7 +85,7 @@ export interface TuningOutcome {
 /** How to tune. */
 export interface TuneOptions {
   readonly runHeat: RunHeat;
-  /** Seconds for all of it. A compilation that has begun is waited for. */
+  /** Seconds for all of it, checked between compilations. */
   readonly budget: number;
   /** ms from any origin. */
   readonly now: () => number;

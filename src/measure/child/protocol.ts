@@ -29,7 +29,7 @@ export type ChildRequest =
     readonly jobs: readonly Job[];
     readonly rule: StoppingRule;
     readonly seed: number;
-    /** Whether the jobs are rivals: a job that is certainly slower than another gets no more samples. */
+    /** Whether the jobs are rivals: a job that certainly loses gets no more samples. */
     readonly race?: boolean;
     /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
     readonly preparation?: number;

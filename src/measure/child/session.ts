@@ -19,7 +19,7 @@ export interface SessionOptions {
   /** Starts a measuring process; called again after one hangs or crashes. */
   readonly start: () => ChildConnection;
   readonly adapter: OpenGpuOptions;
-  /** The longest run, in ns; a job that would run longer is reported as skipped. Default: no limit. */
+  /** The longest run, in ns; a longer one is reported as skipped. Default: no limit. */
   readonly longestRun?: number;
   /** How long a child may be silent, in ms, before it counts as hanging. */
   readonly deadline: number;
@@ -34,7 +34,7 @@ export interface Batch {
   readonly jobs: readonly Job[];
   readonly rule: StoppingRule;
   readonly seed: number;
-  /** Whether the jobs are rivals: a job that is certainly slower than another gets no more samples. */
+  /** Whether the jobs are rivals: a job that certainly loses gets no more samples. */
   readonly race?: boolean;
   /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
   readonly preparation?: number;

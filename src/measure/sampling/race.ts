@@ -1,5 +1,5 @@
 /**
- * Which candidates of a race need no more samples: those that have lost by so much that more would not change it.
+ * Finds the candidates of a race that need no more samples: they certainly lose.
  *
  * Knows nothing of GPUs or clocks.
  */
@@ -15,7 +15,7 @@ const CLEARLY = 1.5;
  * candidate's slowest.
  *
  * @param samples of each candidate, taken in turns with the others; times, the less the better
- * @returns the indices of those that are beaten; never all of them
+ * @returns the indices of the beaten candidates; never all of them
  *
  * @example
  * ```ts

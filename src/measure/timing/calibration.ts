@@ -1,6 +1,7 @@
 /**
- * A GPU clock's tick length and resolution, inferred from timestamps because WebGPU reports neither. WebGPU says that timestamps are nanoseconds, but implementations hand out raw ticks, round to
- * steps of 65,536 ns or 100 µs, or count in steps that are no whole number of nanoseconds.
+ * A GPU clock's tick length and resolution, inferred from timestamps because WebGPU reports
+ * neither. WebGPU says that timestamps are nanoseconds, but implementations hand out raw ticks,
+ * round to steps of 65,536 ns or 100 µs, or count in steps that are no whole number of nanoseconds.
  */
 
 /** A GPU time known to lie between two host times. */
