@@ -53,7 +53,7 @@ function planOf(gpu: Gpu, source: string): Plan {
 function faulty(gpu: Gpu, options: WorkloadOptions): Workload {
   const name = `${options.kernel} ${options.pass}`;
   gpu.pipelines.rewrite = ({ file, source }) =>
-    name === "rms-norm forward" && file.startsWith("rms_norm/forward")
+    name === "rms-norm forward" && file === "rms_norm/inverse.wgsl"
       ? source.replaceAll("parameters.epsilon", "(parameters.epsilon + 0.5)")
       : source;
   const workload = createWorkload(gpu, options);
