@@ -144,11 +144,11 @@ eachRuntime("a kernel that does not compile ends as a GpuError with its line", a
   const error = await assertRejects(
     () => output.read(),
     GpuError,
-    "rmsNormForward: rms_norm/forward.wgsl:34",
+    "rmsNormForward: rms_norm/inverse.wgsl:34",
   );
   assertEquals(error.operator, "rmsNormForward");
-  assert(error.message.includes("squares += input[first + c]"), error.message);
-  await assertRejects(() => gpu.sync(), GpuError, "rms_norm/forward.wgsl:34"); // and it stays
+  assert(error.message.includes("squares += x * x"), error.message);
+  await assertRejects(() => gpu.sync(), GpuError, "rms_norm/inverse.wgsl:34"); // and it stays
 });
 
 eachRuntime("a helper file's error is found in the helper file", async (runtime) => {
