@@ -25,7 +25,6 @@
  * Licenses: SwiftShader and the Khronos Vulkan loader are Apache-2.0, the package that carries them is MIT, and
  * modern-tar, which unpacks them, is MIT.
  */
-import { fileURLToPath } from "node:url";
 import {
   driverFileHashes,
   embeddedPackage,
@@ -238,6 +237,7 @@ async function fetchArchive(): Promise<Uint8Array<ArrayBuffer>> {
     );
   }
   // Deno's own word for the path; it lies elsewhere than foreseen where the project has a node_modules folder.
+  const { fileURLToPath } = await import("node:url"); // not above: browsers load this module too
   const path = fileURLToPath(archive);
   requirePermissions([{ name: "read", value: path }], { action: "installEmbeddedDriver" });
   try {
