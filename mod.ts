@@ -1,8 +1,9 @@
 /**
- * Attention sinks, gradient sinks and massive activations: fused causal attention, RMSNorm and V-scale as WGSL
- * kernels, forward and backward, with a float64 twin on the CPU.
+ * Attention sinks, gradient sinks and massive activations: fused causal attention, RMSNorm and
+ * V-scale as WGSL kernels, forward and backward, with a float64 twin on the CPU.
  *
- * Tensors are row-major float32. Every operator enqueues its work and returns at once; `read()` waits.
+ * Tensors are row-major float32. Every operator enqueues its work and returns at once; `read()`
+ * waits.
  *
  * @example
  * ```ts

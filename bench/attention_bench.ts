@@ -1,5 +1,6 @@
 /**
- * Causal attention, plain and with V-scale on the value path, fused against the T × T matrix in memory.
+ * Causal attention, plain and with V-scale on the value path, fused against the T × T matrix in
+ * memory.
  *
  * Run with `deno bench bench/attention_bench.ts`; `bench/suite.ts` says what can be chosen.
  */

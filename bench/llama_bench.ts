@@ -1,9 +1,10 @@
 /**
- * A training step of small models beside the sum of its kernels' times, each kernel timed by itself: what the step
- * loses between them.
+ * A training step of small models beside the sum of its kernels' times, each kernel timed by
+ * itself: what the step loses between them.
  *
- * Run with `deno bench bench/llama_bench.ts`; a table of the kernels ends it. The step is timed by wall time: uploads,
- * forward, backward and optimizer of several steps in a row, without waiting between them, as in a training.
+ * Run with `deno bench bench/llama_bench.ts`; a table of the kernels ends it. The step is timed by
+ * wall time: uploads, forward, backward and optimizer of several steps in a row, without waiting
+ * between them, as in a training.
  */
 import { openGpu } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
@@ -129,8 +130,8 @@ class Training {
   }
 
   /**
-   * What a step and its kernels took, as lines for a terminal: the least times, since whatever else the machine does only
-   * adds to them.
+   * What a step and its kernels took, as lines for a terminal: the least times, since whatever else
+   * the machine does only adds to them.
    */
   table(color: boolean): string {
     const plans = [...this.model.plans, ...this.optimizer.plans];

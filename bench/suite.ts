@@ -1,11 +1,13 @@
 /**
- * Registers `Deno.bench` benchmarks of operators: fused against naive, group by group, on the shapes that suit the
- * adapter. Each file that calls {@linkcode benchOperators} prints a table of GPU times to stderr when it is done, which
- * leaves stdout to Deno's own report (`deno bench --json` stays valid JSON).
+ * Registers `Deno.bench` benchmarks of operators: fused against naive, group by group, on the
+ * shapes that suit the adapter. Each file that calls {@linkcode benchOperators} prints a table of
+ * GPU times to stderr when it is done, which leaves stdout to Deno's own report (`deno bench
+ * --json` stays valid JSON).
  *
- * Options go after `--`: `deno bench -- --grid=full` for more shapes (quick, default, full), `--runtime=dawn` for Dawn
- * (which needs `--allow-ffi`), `--software=always` for an adapter that computes on the CPU, `--variants=subgroup-16,naive`
- * for other kernels than the one that runs by default (`chosen`) and `naive`.
+ * Options go after `--`: `deno bench -- --grid=full` for more shapes (quick, default, full),
+ * `--runtime=dawn` for Dawn (which needs `--allow-ffi`), `--software=always` for an adapter that
+ * computes on the CPU, `--variants=subgroup-16,naive` for other kernels than the one that runs by
+ * default (`chosen`) and `naive`.
  */
 import { openGpu, type OpenGpuOptions } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
@@ -26,7 +28,10 @@ export interface BenchedOperator {
   readonly pass: PassName;
 }
 
-/** A benchmark, its workload made only while it runs: all of them at once would not fit a GPU's memory. */
+/**
+ * A benchmark, its workload made only while it runs: all of them at once would not fit a GPU's
+ * memory.
+ */
 interface Bench extends BenchedOperator {
   readonly shape: Shape;
   readonly variant: string;
@@ -43,7 +48,10 @@ interface Rehearsed {
   readonly fault?: string;
 }
 
-/** A pass is to last at least this many ns, so that submitting it is a small part of Deno's wall times. */
+/**
+ * A pass is to last at least this many ns, so that submitting it is a small part of Deno's wall
+ * times.
+ */
 const LEAST_SPAN = 2e6;
 /** The most runs in a pass. */
 const MOST_REPEATS = 1024;
@@ -130,7 +138,10 @@ class Stage {
     this.#timer = timer;
   }
 
-  /** Checks that a benchmark computes right, which also compiles it, and times it roughly. Nothing if it cannot be run. */
+  /**
+   * Checks that a benchmark computes right, which also compiles it, and times it roughly. Nothing
+   * if it cannot be run.
+   */
   async rehearse(bench: Bench): Promise<Rehearsed | undefined> {
     const row = { ...bench, cost: { flops: 0, bytes: 0 }, samples: [] };
     try {

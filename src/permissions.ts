@@ -10,7 +10,9 @@ export interface PermissionNeed {
 /** The variables that say where the caches are. */
 export const FOLDER_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR"] as const;
 
-/** The variables by which a Vulkan loader is pointed at a driver: the current name and the old one. */
+/**
+ * The variables by which a Vulkan loader is pointed at a driver: the current name and the old one.
+ */
 export const DRIVER_VARIABLES = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] as const;
 
 function descriptorOf({ name, value }: PermissionNeed): Deno.PermissionDescriptor {
@@ -76,7 +78,8 @@ export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
  *
  * @param needs the permissions
  * @param options.action what they are for, for the message
- * @throws {Deno.errors.NotCapable} that names every flag that is missing, where the user says no or cannot be asked
+ * @throws {Deno.errors.NotCapable} that names every flag that is missing, where the user says no or
+ *   cannot be asked
  */
 export async function askPermissions(
   needs: readonly PermissionNeed[],

@@ -6,7 +6,10 @@ export interface ChildCommand {
   readonly args: readonly string[];
 }
 
-/** The command that starts another Deno: the program itself, where running it was allowed; else whatever deno the system finds. */
+/**
+ * The command that starts another Deno: the program itself, where running it was allowed; else
+ * whatever deno the system finds.
+ */
 export function thisDeno(): string {
   const self = Deno.execPath();
   const { state } = Deno.permissions.querySync({ name: "run", command: self });

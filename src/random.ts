@@ -13,7 +13,10 @@ type Generator = ReturnType<typeof xoroshiro128plus>;
 
 /** What {@linkcode randomNormal} draws. */
 export interface RandomNormalOptions {
-  /** Any safe integer; equal seeds give equal arrays, and a longer array begins with the shorter one. */
+  /**
+   * Any safe integer; equal seeds give equal arrays, and a longer array begins with the shorter
+   * one.
+   */
   readonly seed: number;
   /** How many values. */
   readonly length: number;
@@ -25,7 +28,10 @@ export interface RandomNormalOptions {
 
 /** What {@linkcode randomUniform} draws. */
 export interface RandomUniformOptions {
-  /** Any safe integer; equal seeds give equal arrays, and a longer array begins with the shorter one. */
+  /**
+   * Any safe integer; equal seeds give equal arrays, and a longer array begins with the shorter
+   * one.
+   */
   readonly seed: number;
   /** How many values. */
   readonly length: number;

@@ -1,9 +1,13 @@
-/** The rooms of the house depend on each other in one direction, from the commands down to WebGPU. */
+/**
+ * The rooms of the house depend on each other in one direction, from the commands down to WebGPU.
+ */
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "./support/assert/assert.ts";
 
-/** From the lowest to the highest: a file imports from its own room and from those in front of it. */
+/**
+ * From the lowest to the highest: a file imports from its own room and from those in front of it.
+ */
 const ROOMS = [
   "kernels",
   "src", // files that know nothing of the rooms, such as random numbers
@@ -41,8 +45,8 @@ function roomOf(path: string): Room | undefined {
 }
 
 /**
- * What a module imports from this repository: statements at the beginning of a line, `import()`, and the modules that
- * are started by their address.
+ * What a module imports from this repository: statements at the beginning of a line, `import()`,
+ * and the modules that are started by their address.
  */
 function importsOf(from: string, text: string): Import[] {
   const patterns: readonly RegExp[] = [
@@ -71,7 +75,10 @@ function wrongImports(imports: readonly Import[]): string[] {
   }).map(({ from, to }) => `${from} imports ${to}`);
 }
 
-/** The first ring of modules that import each other, types included, in order; empty if there is none. */
+/**
+ * The first ring of modules that import each other, types included, in order; empty if there is
+ * none.
+ */
 function ringOf(imports: readonly Import[]): string[] {
   const next = new Map<string, string[]>();
   for (const { from, to } of imports) next.set(from, [...next.get(from) ?? [], to]);

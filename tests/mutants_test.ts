@@ -1,4 +1,7 @@
-/** The suite catches kernels that were broken on purpose; tests/support/mutants/list.ts lists them, and what catches each. */
+/**
+ * The suite catches kernels that were broken on purpose; tests/support/mutants/list.ts lists them,
+ * and what catches each.
+ */
 import { readdir } from "node:fs/promises";
 import { assert } from "./support/assert/assert.ts";
 import { testGpu } from "./support/gpu.ts";

@@ -1,9 +1,10 @@
 /**
- * The list of packages in deno.json and the code agree: what is imported is listed, what is listed is imported, and no
- * version is older than the one that was tested.
+ * The list of packages in deno.json and the code agree: what is imported is listed, what is listed
+ * is imported, and no version is older than the one that was tested.
  *
- * There is no lock file: Deno would add to it whatever a command loads for the first time, from JSR for one where that can
- * be reached. The checkout would then differ from its commit, and result files, which keep the commit, would say so.
+ * There is no lock file: Deno would add to it whatever a command loads for the first time, from JSR
+ * for one where that can be reached. The checkout would then differ from its commit, and result
+ * files, which keep the commit, would say so.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +21,9 @@ function packageOf(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
-/** Packages that a module imports by their names in deno.json. Examples in comments count as well. */
+/**
+ * Packages that a module imports by their names in deno.json. Examples in comments count as well.
+ */
 function importsOf(text: string): string[] {
   const found = text.matchAll(/\b(?:from|import)\s*\(?\s*"(@?[a-z][\w./-]*)"/g);
   return [...found].map(([, specifier]) => packageOf(specifier!)).filter((name) =>
@@ -72,7 +75,8 @@ testWith("read")(
       for (const address of addressesOf(text)) {
         const name = Object.keys(listed).find((each) => listed[each] === address);
         if (name !== undefined) used.add(name);
-        // The embedded driver's package is fetched by an exact version of its own; peers' come with the bench of peers.
+        // The embedded driver's package is fetched by an exact version of its own; peers' come with
+        // the bench of peers.
         else if (/^src\//.test(path) && !path.endsWith("archive.ts")) {
           unlisted.push(
             `${path}: ${address}`,

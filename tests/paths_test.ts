@@ -1,6 +1,7 @@
 /**
- * How the code goes from a URL to a path: by `node:url` alone. `URL.pathname` keeps `%20` for a space, and begins with
- * `/C:/` on Windows; a URL that is put together from `file://` and a path breaks at `%`, `#` and `?`.
+ * How the code goes from a URL to a path: by `node:url` alone. `URL.pathname` keeps `%20` for a
+ * space, and begins with `/C:/` on Windows; a URL that is put together from `file://` and a path
+ * breaks at `%`, `#` and `?`.
  */
 import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";

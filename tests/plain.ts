@@ -1,14 +1,18 @@
 /**
- * `deno task test:plain`: checks that `deno test` and `deno bench` without flags never ask for a permission.
- * A test that needs one must be ignored by name.
+ * `deno task test:plain`: checks that `deno test` and `deno bench` without flags never ask for a
+ * permission. A test that needs one must be ignored by name.
  *
- * All test files run without a flag and without a GPU, for which most tests end at once: they fail, and that is no matter
- * here. What counts is whether Deno refused something. The whole takes less than a minute on two idle cores.
+ * All test files run without a flag and without a GPU, for which most tests end at once: they fail,
+ * and that is no matter here. What counts is whether Deno refused something. The whole takes less
+ * than a minute on two idle cores.
  */
 import { fileURLToPath } from "node:url";
 import { thisDeno } from "../src/processes.ts";
 
-/** What Deno says where it refuses something; the search for an adapter asks first, and says it in its own words. */
+/**
+ * What Deno says where it refuses something; the search for an adapter asks first, and says it in
+ * its own words.
+ */
 const REFUSAL = /NotCapable|\bRequires \w+ access\b/;
 
 /** Commands, and what each must say in the end to have run at all. */

@@ -18,7 +18,8 @@ export const distribution = new URL("bench/browser/dist/", root);
 /**
  * What the page may do, for its own `meta` element; a server may say it too.
  *
- * Scripts, styles and files of the page's own place, Workers of its own script, markup by one policy; nothing else.
+ * Scripts, styles and files of the page's own place, Workers of its own script, markup by one
+ * policy; nothing else.
  */
 export const contentPolicy = [
   "default-src 'none'",
@@ -67,7 +68,8 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
 }
 
 /**
- * Where the page's imports lead: a small drawer in the place of Observable Plot, and otherwise to the project's packages.
+ * Where the page's imports lead: a small drawer in the place of Observable Plot, and otherwise to
+ * the project's packages.
  */
 export function bundleImports(): Record<string, string> {
   // An import map says it twice: the package, and what lies in it.
@@ -120,8 +122,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // The bundler leaves line ends in templates alone, most of which write kernels; what indents a line there means nothing,
-    // nor does a comment at its end. Nothing else looks like one: minified scripts have none, and strings end within a line.
+    // The bundler leaves line ends in templates alone, most of which write kernels; what indents a
+    // line there means nothing, nor does a comment at its end. Nothing else looks like one:
+    // minified scripts have none, and strings end within a line.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }

@@ -1,7 +1,7 @@
 /**
- * Packages of a release of Debian or Ubuntu other than the machine's, by name through apt, unpacked into a folder of
- * their own. apt keeps its lists beside that folder: the machine's packages and sources stay as they are, and no right
- * but to write there is needed.
+ * Packages of a release of Debian or Ubuntu other than the machine's, by name through apt, unpacked
+ * into a folder of their own. apt keeps its lists beside that folder: the machine's packages and
+ * sources stay as they are, and no right but to write there is needed.
  */
 import { type ProgramOptions, runProgram } from "./run.ts";
 

@@ -1,4 +1,7 @@
-/** Counts what stands in the loops of a compiler's assembly: AMD's (ACO), NVIDIA's (NAK) and Intel's. */
+/**
+ * Counts what stands in the loops of a compiler's assembly: AMD's (ACO), NVIDIA's (NAK) and
+ * Intel's.
+ */
 import type { CompilerFamily } from "./gpus.ts";
 
 /** What a stretch of assembly consists of. */

@@ -1,4 +1,7 @@
-/** Runs collect.ts on a pretended GPU: in a process of its own, started by the loader that belongs to the drivers. */
+/**
+ * Runs collect.ts on a pretended GPU: in a process of its own, started by the loader that belongs
+ * to the drivers.
+ */
 import { fileURLToPath } from "node:url";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import type { CollectReport, CollectRequest, Compiled } from "./collect.ts";
@@ -36,8 +39,8 @@ class ChildError extends Error {}
 const MOST_DEATHS = 8;
 
 /**
- * Compiles a selection for a GPU. A kernel on which the compiler dies is recorded as failed, and a new process goes on with
- * the next.
+ * Compiles a selection for a GPU. A kernel on which the compiler dies is recorded as failed, and a
+ * new process goes on with the next.
  *
  * @param gpu the GPU
  * @param options what to compile, and how

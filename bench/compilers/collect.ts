@@ -1,6 +1,7 @@
 /**
- * The process on a pretended GPU: compiles kernels and writes what came of each to standard output, one line of JSON
- * for each report. Started by child.ts, which writes the request to its standard input. Nothing is computed.
+ * The process on a pretended GPU: compiles kernels and writes what came of each to standard output,
+ * one line of JSON for each report. Started by child.ts, which writes the request to its standard
+ * input. Nothing is computed.
  */
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import { describe, type GpuInfo } from "../../src/gpu/gpu_info.ts";
@@ -119,7 +120,8 @@ async function compile(
     : { error: "the driver made no pipeline" };
 }
 
-// The assembly of the first executable. The texts are kept under names that people find, or removed.
+// The assembly of the first executable. The texts are kept under names that people find, or
+// removed.
 function takeTexts(
   { number }: LayerLine,
   { name, code }: { readonly name: string; readonly code: string },

@@ -12,13 +12,17 @@ export interface Executable {
 export interface Figures {
   readonly subgroupSize: number;
   /**
-   * Registers of an invocation: AMD's vector registers, NVIDIA's registers, Apple's halves of 16 bits, Adreno's registers of
-   * four numbers; on Intel the most registers of a thread that are live at once, of 128.
+   * Registers of an invocation: AMD's vector registers, NVIDIA's registers, Apple's halves of 16
+   * bits, Adreno's registers of four numbers; on Intel the most registers of a thread that are live
+   * at once, of 128.
    */
   readonly registers: number;
   /** Registers that were written to memory and read back. */
   readonly spills: number;
-  /** Subgroups of a SIMD unit (AMD), a multiprocessor (NVIDIA) or a core (Adreno); invocations of a core (Apple). */
+  /**
+   * Subgroups of a SIMD unit (AMD), a multiprocessor (NVIDIA) or a core (Adreno); invocations of a
+   * core (Apple).
+   */
   readonly occupancy: number | undefined;
   /** All instructions of the program. */
   readonly instructions: number;

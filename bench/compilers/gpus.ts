@@ -1,6 +1,6 @@
 /**
- * The GPUs whose compilers can be asked without the GPU: Mesa's drivers for them, and the library (Mesa's drm-shim) that
- * pretends to each driver that its device is there.
+ * The GPUs whose compilers can be asked without the GPU: Mesa's drivers for them, and the library
+ * (Mesa's drm-shim) that pretends to each driver that its device is there.
  */
 
 /** Where a driver's statistics come from, which decides how they are read. */
@@ -19,7 +19,10 @@ export interface PretendedGpu {
   readonly shim: string;
   /** Which GPU it pretends. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Which release of the drivers: that of a stable distribution, or the newest, which knows more GPUs. */
+  /**
+   * Which release of the drivers: that of a stable distribution, or the newest, which knows more
+   * GPUs.
+   */
   readonly release: "stable" | "newest";
 }
 

@@ -1,6 +1,7 @@
 /**
- * Puts the drivers into the user's cache: Mesa's, with the libraries that pretend devices, as Debian or Ubuntu build them;
- * Intel's such library, which neither of them builds; and the layer that reads what the compilers report.
+ * Puts the drivers into the user's cache: Mesa's, with the libraries that pretend devices, as
+ * Debian or Ubuntu build them; Intel's such library, which neither of them builds; and the layer
+ * that reads what the compilers report.
  */
 import { fileURLToPath } from "node:url";
 import { findArchive, parseSystem, PrivateApt, type System } from "./apt.ts";
@@ -41,7 +42,8 @@ const RUNTIME_PACKAGES = [
   "libstdc++6",
 ];
 
-// What Intel's library is built with, besides the machine's own compiler: Mesa wants newer ones than a machine may have.
+// What Intel's library is built with, besides the machine's own compiler: Mesa wants newer ones
+// than a machine may have.
 const BUILD_PACKAGES = [
   "meson",
   "python3-mako",
@@ -158,7 +160,8 @@ async function installPrograms({ notice, interrupt }: PrepareOptions): Promise<v
   await runProgram(["apt-get", ...settings, ...install], program);
 }
 
-// Everything is made under a temporary name, so that what an interrupted run leaves is never taken for complete.
+// Everything is made under a temporary name, so that what an interrupted run leaves is never taken
+// for complete.
 async function prepareRoot(
   system: System,
   release: PretendedGpu["release"],

@@ -1,4 +1,7 @@
-/** Which kernels are compiled: every operator's variants on usual lengths, and what a model needs beside them. */
+/**
+ * Which kernels are compiled: every operator's variants on usual lengths, and what a model needs
+ * beside them.
+ */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { recordPlan } from "../../src/gpu/dry_gpu.ts";
 import { Llama } from "../../src/model/llama.ts";
@@ -24,7 +27,10 @@ export const familyNames: readonly Family[] = Object.keys(families) as Family[];
 /** Which kernels. */
 export interface KernelSelection {
   readonly kernels: readonly Family[];
-  /** Names of variants; `all` for every one that tuning would try and those in f16; `chosen` for defaults. */
+  /**
+   * Names of variants; `all` for every one that tuning would try and those in f16; `chosen` for
+   * defaults.
+   */
   readonly variants: "all" | "chosen" | readonly string[];
   /** Lengths in place of the usual ones, for the operators that have them. */
   readonly lengths: Dimensions;

@@ -20,7 +20,8 @@ async function start(name: LibraryName): Promise<Peer> {
   const library = libraries[name];
   let adapter: string | undefined;
   if (library.gpu) {
-    // Opened by ourselves first: that settles which adapter this process sees, the embedded one included.
+    // Opened by ourselves first: that settles which adapter this process sees, the embedded one
+    // included.
     using gpu = await openGpu({ tuning: false });
     adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
   }
@@ -68,7 +69,8 @@ async function answer(peer: Peer, request: PeerRequest): Promise<void> {
   reply({ type: "prepared", ways: prepared });
 }
 
-// What a library prints must not be taken for an answer; JSON lines with a type are ours alone, but why risk it.
+// What a library prints must not be taken for an answer; JSON lines with a type are ours alone, but
+// why risk it.
 console.log = console.info = console.warn = console.error;
 if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
 try {

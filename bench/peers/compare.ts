@@ -1,6 +1,6 @@
 /**
- * The comparison: every library does the same work, all in turns; only right answers are timed. Knows nothing of
- * processes.
+ * The comparison: every library does the same work, all in turns; only right answers are timed.
+ * Knows nothing of processes.
  */
 import { shuffler } from "../../src/measure/sampling.ts";
 import { median, medianInterval } from "../../src/statistics/summary.ts";
@@ -198,11 +198,13 @@ export interface Ratio {
 }
 
 /**
- * How many times as long a library takes as another: of samples of the same round, which met the same moments.
+ * How many times as long a library takes as another: of samples of the same round, which met the
+ * same moments.
  *
  * @param samples of the library
  * @param base of the other
- * @returns the median over the rounds, with its 95 % interval; undefined if they have no round in common
+ * @returns the median over the rounds, with its 95 % interval; undefined if they have no round in
+ *   common
  */
 export function ratioOf(samples: readonly number[], base: readonly number[]): Ratio | undefined {
   const ratios = samples.slice(0, base.length).map((sample, round) => sample / base[round]!);

@@ -13,7 +13,10 @@ export interface Contender {
   close(): Promise<void>;
 }
 
-/** Loading may download a library, and a first run compiles: longer than this, in ms, counts as hanging. */
+/**
+ * Loading may download a library, and a first run compiles: longer than this, in ms, counts as
+ * hanging.
+ */
 const PATIENCE = 180_000;
 
 /** How to start a process. */

@@ -3,7 +3,9 @@
 /** A library. */
 export interface Library {
   readonly title: string;
-  /** The module that loads it: it exports `loadPeer()`; or a program in Python that is the process. */
+  /**
+   * The module that loads it: it exports `loadPeer()`; or a program in Python that is the process.
+   */
   readonly module: string;
   /** Whether it computes on the same adapter; otherwise on the CPU, by native code. */
   readonly gpu: boolean;

@@ -135,7 +135,8 @@ async function run(
     for (const work of request.work) {
       if (interrupt.aborted) break;
       const show = (text: string): void => progress.show({ done: results.length, total, text });
-      // In new processes each time: what a library keeps of one work must not slow down or break the next.
+      // In new processes each time: what a library keeps of one work must not slow down or break
+      // the next.
       const field = await loadAll(request.chosen, { show, interrupt });
       try {
         if (interrupt.aborted) break;

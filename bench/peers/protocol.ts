@@ -1,6 +1,7 @@
 /**
- * What the comparison and the process that holds a library say to each other: one JSON object per line, requests on its
- * stdin, replies on its stdout, one reply for each request and one at the start.
+ * What the comparison and the process that holds a library say to each other: one JSON object per
+ * line, requests on its stdin, replies on its stdout, one reply for each request and one at the
+ * start.
  */
 
 /** A stretch of a result to send back. */

@@ -17,7 +17,10 @@ export type Numbers = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 export interface Work {
   readonly name: string;
   readonly operator: "attention" | "rms-norm";
-  /** With `forward+backward`, results are the gradients by all inputs, given the loss's gradient by the output. */
+  /**
+   * With `forward+backward`, results are the gradients by all inputs, given the loss's gradient by
+   * the output.
+   */
   readonly pass: "forward" | "forward+backward";
   /** `{ H, T, D }`, causal, B = 1; or `{ rows, d }`. */
   readonly dimensions: Readonly<Record<string, number>>;
@@ -58,8 +61,8 @@ function rmsNorm(pass: Work["pass"]): Work {
 }
 
 /**
- * The inputs, the same for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`, or `input`,
- * `outputGradient` `[rows, d]` and `gain` `[d]`.
+ * The inputs, the same for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`,
+ * or `input`, `outputGradient` `[rows, d]` and `gain` `[d]`.
  *
  * @param work the work
  */
@@ -80,8 +83,8 @@ export function inputsOf({ operator, dimensions }: Work): Numbers {
 }
 
 /**
- * Some stretches of the results, in float64: of attention rows near the ends, near the edges of tiles, and others drawn
- * at random; of RMSNorm the same and all of gainGradient.
+ * Some stretches of the results, in float64: of attention rows near the ends, near the edges of
+ * tiles, and others drawn at random; of RMSNorm the same and all of gainGradient.
  *
  * @param work the work
  */

@@ -18,8 +18,8 @@ export interface ScalingResult {
   /** ns for each FLOP, or for each byte. */
   readonly perUnit?: number;
   /**
-   * The same in CPU time of all of the process's threads, where the adapter computes on the CPU: what else the machine
-   * does changes it less.
+   * The same in CPU time of all of the process's threads, where the adapter computes on the CPU:
+   * what else the machine does changes it less.
    */
   readonly cpu?: Pick<ScalingResult, "time" | "interval" | "perUnit">;
   readonly flops: number;

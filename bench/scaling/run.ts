@@ -156,7 +156,8 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// From the last call's time (on a CPU adapter by its CPU time, since a busy machine passes), by what grows between the two: the product of all lengths, once more by T for attention.
+// From the last call's time (on a CPU adapter by its CPU time, since a busy machine passes), by
+// what grows between the two: the product of all lengths, once more by T for attention.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

@@ -1,6 +1,6 @@
 /**
- * How the operators' time and memory grow with the lengths of a call: which calls are measured, and how much memory a
- * plan takes, which needs no GPU.
+ * How the operators' time and memory grow with the lengths of a call: which calls are measured, and
+ * how much memory a plan takes, which needs no GPU.
  */
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
@@ -35,10 +35,11 @@ const HEAD_DIM = 64;
 const SOFTWARE_FLOPS = 2e9;
 
 /**
- * The series: attention over T from 128 to 16,384; RMSNorm over rows and over d; V-scale over T and over D.
+ * The series: attention over T from 128 to 16,384; RMSNorm over rows and over d; V-scale over T and
+ * over D.
  *
- * @param options.software whether the adapter computes on the CPU: attention then has fewer heads where T is long, which
- *   leaves the cost per unit of work as it is
+ * @param options.software whether the adapter computes on the CPU: attention then has fewer heads
+ *   where T is long, which leaves the cost per unit of work as it is
  * @param options.longest no T, nor rows, above this
  */
 export function scalingSeries(

@@ -1,25 +1,26 @@
 /**
- * Matrix product for GPUs: tiles in workgroup memory, and in registers a part of the tile for every invocation. Needs
- * matmul/operands.wgsl in front, and says there what it computes.
+ * Matrix product for GPUs: tiles in workgroup memory, and in registers a part of the tile for every
+ * invocation. Needs matmul/operands.wgsl in front, and says there what it computes.
  *
- * One workgroup of `across` × `down` invocations computes a tile of (4 · `quadsDown` · `down`) × (4 · `quadsAcross` ·
- * `across`) numbers and walks K in steps of `step`. Each step it brings its rows of the left operand and its columns of
- * the right one into workgroup memory, as vec4f of four rows or four columns at one k. Invocation (x, y) owns
- * the quads of rows y, y + down, … and the quads of columns x, x + across, …: neighbors read neighboring vec4f, so
- * that no two of them want different words of one bank. Where the k of a step are written out, their indices are
- * constants, which compilers put into the instructions and need not clamp.
+ * One workgroup of `across` × `down` invocations computes a tile of (4 · `quadsDown` · `down`) × (4
+ * · `quadsAcross` · `across`) numbers and walks K in steps of `step`. Each step it brings its rows
+ * of the left operand and its columns of the right one into workgroup memory, as vec4f of four rows
+ * or four columns at one k. Invocation (x, y) owns the quads of rows y, y + down, … and the quads
+ * of columns x, x + across, …: neighbors read neighboring vec4f, so that no two of them want
+ * different words of one bank. Where the k of a step are written out, their indices are constants,
+ * which compilers put into the instructions and need not clamp.
  *
- * Barriers: two per step. The first stands between writing and reading the tiles; the second keeps the next step
- * from overwriting what a slower invocation still reads.
+ * Barriers: two per step. The first stands between writing and reading the tiles; the second keeps
+ * the next step from overwriting what a slower invocation still reads.
  *
- * Rows, columns and k past the end are read at the last ones: no address is out of range. A k past the end is zero in
- * both operands, or is not multiplied; such a row or column is not written.
+ * Rows, columns and k past the end are read at the last ones: no address is out of range. A k past
+ * the end is zero in both operands, or is not multiplied; such a row or column is not written.
  *
- * Operands that lie in whole vec4f are read four numbers at a time, and the product is stored so; the aliases Left, Right
- * and Stored are vec4f then, and the operands' strides count vec4f.
+ * Operands that lie in whole vec4f are read four numbers at a time, and the product is stored so;
+ * the aliases Left, Right and Stored are vec4f then, and the operands' strides count vec4f.
  *
- * Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008; Boehm, "How to optimize a CUDA
- * matmul kernel for cuBLAS-like performance", 2022.
+ * Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008; Boehm, "How
+ * to optimize a CUDA matmul kernel for cuBLAS-like performance", 2022.
  */
 import { unroll } from "../unroll.ts";
 import { COMPONENTS, type MatmulLoad } from "./subgroup_loads.ts";
@@ -35,11 +36,17 @@ export interface MatmulTile {
   readonly quadsDown: number;
   /** Groups of four columns that an invocation owns. */
   readonly quadsAcross: number;
-  /** K of one step, 8 or 16; with either of the tile's sides it makes a whole number of vec4f an invocation. */
+  /**
+   * K of one step, 8 or 16; with either of the tile's sides it makes a whole number of vec4f an
+   * invocation.
+   */
   readonly step: number;
   /** Unused vec4f between the tile's rows in workgroup memory, against bank conflicts. */
   readonly padding: number;
-  /** How the tiles are stored. Default: f32. With f16 the operands are rounded to it; sums are f32 all the same. */
+  /**
+   * How the tiles are stored. Default: f32. With f16 the operands are rounded to it; sums are f32
+   * all the same.
+   */
   readonly storage?: "f32" | "f16";
 }
 
@@ -91,8 +98,8 @@ ${
   }`;
 }
 
-// The k of a step: written out, or one after the other. The compiler does not know how many the latter are: it would write
-// them out itself.
+// The k of a step: written out, or one after the other. The compiler does not know how many the
+// latter are: it would write them out itself.
 function steps(
   { step, writtenOut }: MatmulTiledOptions,
   products: (group: string, k: string) => string,

@@ -1,6 +1,7 @@
 /**
- * How the tiled kernel of the matrix product brings an operand into workgroup memory: as vec4f of four rows of left, or
- * columns of right, at one k. Where everything is read before anything is written, many reads are on their way at once.
+ * How the tiled kernel of the matrix product brings an operand into workgroup memory: as vec4f of
+ * four rows of left, or columns of right, at one k. Where everything is read before anything is
+ * written, many reads are on their way at once.
  */
 import { unroll } from "../unroll.ts";
 import { COMPONENTS, type MatmulLoad } from "./subgroup_loads.ts";
@@ -140,7 +141,8 @@ function alongOuter(operand: TiledOperand): TiledLoads {
   };
 }
 
-// Eight invocations write to four neighboring quads at two groups of four k, which lie in different banks.
+// Eight invocations write to four neighboring quads at two groups of four k, which lie in different
+// banks.
 function blockOf(unit: string, groups: number): { readonly group: string; readonly quad: string } {
   if (groups === 2) return { group: `${unit} % 2u`, quad: `${unit} / 2u` };
   return {

@@ -1,9 +1,10 @@
-// RMSNorm, forward, a workgroup per row:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms.
-// Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front,
-// and rms_norm/inverse.wgsl with what it needs.
+// RMSNorm, forward, a workgroup per row:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x
+// * inverseRms. Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
+// rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with what
+// it needs.
 //
-// One workgroup of LANES invocations a row, neighbors on neighboring elements. The row is read twice, the second time
-// from the cache. Barriers: those of rowSum. Any d with the scalar element.
+// One workgroup of LANES invocations a row, neighbors on neighboring elements. The row is read
+// twice, the second time from the cache. Barriers: those of rowSum. Any d with the scalar element.
 //
 // Source: Zhang and Sennrich, arXiv 1910.07467.
 

@@ -1,9 +1,11 @@
 /**
- * RMSNorm, forward, with the row in registers: `inverseRms = 1 / sqrt(mean(x²) + epsilon)`, `y = gain * x * inverseRms`.
+ * RMSNorm, forward, with the row in registers: `inverseRms = 1 / sqrt(mean(x²) + epsilon)`, `y =
+ * gain * x * inverseRms`.
  *
- * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the row and of the gain in
- * registers, so that memory is read once and written once; neighbors hold neighboring elements. Barriers: those of
- * rowSum, two per row at most, none where the workgroup is one subgroup.
+ * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the row
+ * and of the gain in registers, so that memory is read once and written once; neighbors hold
+ * neighboring elements. Barriers: those of rowSum, two per row at most, none where the workgroup is
+ * one subgroup.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
@@ -18,11 +20,12 @@ export interface FusedRow {
 }
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or
- * rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with what it needs.
+ * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
+ * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with what
+ * it needs.
  *
- * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms [rows]. Dispatch:
- * (runs).
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
+ * [rows]. Dispatch: (runs).
  *
  * @param row what it is written for; K = ⌈elements / lanes⌉
  * @returns WGSL
@@ -96,8 +99,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       inverseRms[row] = inverse;
     }
   }
-  // Again, and apart: among the rows of a usual size it would cost a twelfth of their time on the CPU, which walks
-  // through a loop once even where no lane does.
+  // Again, and apart: among the rows of a usual size it would cost a twelfth of their time on the
+  // CPU, which walks through a loop once even where no lane does.
   for (; extreme != 0u; extreme &= extreme - 1u) {
     let bit = firstTrailingBit(extreme);
     let row = base + bit;

@@ -1,21 +1,22 @@
 /**
- * RMSNorm, forward, for adapters that compute on the CPU: `inverseRms = 1 / sqrt(mean(x²) + epsilon)`,
- * `y = gain * x * inverseRms`.
+ * RMSNorm, forward, for adapters that compute on the CPU: `inverseRms = 1 / sqrt(mean(x²) +
+ * epsilon)`, `y = gain * x * inverseRms`.
  *
- * An invocation walks a few rows of its own from end to end, twice: there the lanes of a subgroup are the lanes of a vector
- * register, every load is a gather anyhow, and a lane's own run is what the memory prefetcher sees best. The
- * rows of an invocation share the loads of the gain. No barriers. Any d with the scalar element.
+ * An invocation walks a few rows of its own from end to end, twice: there the lanes of a subgroup
+ * are the lanes of a vector register, every load is a gather anyhow, and a lane's own run is what
+ * the memory prefetcher sees best. The rows of an invocation share the loads of the gain. No
+ * barriers. Any d with the scalar element.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and rms_norm/inverse.wgsl with what that
- * needs, in front.
+ * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
+ * rms_norm/inverse.wgsl with what that needs, in front.
  *
- * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms [rows]. Dispatch
- * workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
+ * [rows]. Dispatch workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
  *
  * @param rows R, the rows of an invocation
  * @returns WGSL

@@ -1,9 +1,10 @@
 /**
- * RMSNorm, forward, for adapters that compute on the CPU and have subgroups: `inverseRms = 1 / sqrt(mean(x²) + epsilon)`,
- * `y = gain * x * inverseRms`.
+ * RMSNorm, forward, for adapters that compute on the CPU and have subgroups: `inverseRms = 1 /
+ * sqrt(mean(x²) + epsilon)`, `y = gain * x * inverseRms`.
  *
- * A workgroup computes a tile of rows: first the inverseRms of one row after the other, lanes on neighboring vectors,
- * then the output position by position. x is read twice, the gain once a tile. No barriers. Any d from 4 on.
+ * A workgroup computes a tile of rows: first the inverseRms of one row after the other, lanes on
+ * neighboring vectors, then the output position by position. x is read twice, the gain once a tile.
+ * No barriers. Any d from 4 on.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
@@ -17,10 +18,12 @@ import {
 } from "../rows/tile.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl, whatever d is, and rms_norm/inverse.wgsl with what it needs in front.
+ * Writes the kernel; needs rows/element_vector.wgsl, whatever d is, and rms_norm/inverse.wgsl with
+ * what it needs in front.
  *
- * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms [rows]; rows and
- * rowsPerTile, 4 lanes at the most, are multiples of the phases. Dispatch: (⌈rows / rowsPerTile⌉).
+ * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
+ * [rows]; rows and rowsPerTile, 4 lanes at the most, are multiples of the phases. Dispatch: (⌈rows
+ * / rowsPerTile⌉).
  *
  * @param tile what it is written for
  * @returns WGSL

@@ -1,8 +1,8 @@
-// 1 / sqrt(mean(x²) + epsilon) of a row from the sum of its squares, which float32 need not hold. Put in front of the
-// kernels of RMSNorm's forward pass.
+// 1 / sqrt(mean(x²) + epsilon) of a row from the sum of its squares, which float32 need not hold.
+// Put in front of the kernels of RMSNorm's forward pass.
 //
-// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front, and the kernel's own `parameters`
-// and `input`.
+// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front, and the
+// kernel's own `parameters` and `input`.
 //
 // A root mean square above 2¹²⁶ (8.5·10³⁷) has an inverse that is subnormal: it is NaN.
 

@@ -1,5 +1,5 @@
-// How row kernels read memory for any d: one number at a time. rows/element_vector.wgsl takes its place where d is
-// a multiple of 4.
+// How row kernels read memory for any d: one number at a time. rows/element_vector.wgsl takes its
+// place where d is a multiple of 4.
 
 alias Element = f32;
 

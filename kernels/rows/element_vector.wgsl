@@ -1,5 +1,5 @@
-// How row kernels read memory where d is a multiple of 4: four numbers at a time. Put in front of the kernels that say
-// so; rows/element_scalar.wgsl takes its place for any other d.
+// How row kernels read memory where d is a multiple of 4: four numbers at a time. Put in front of
+// the kernels that say so; rows/element_scalar.wgsl takes its place for any other d.
 
 alias Element = vec4f;
 

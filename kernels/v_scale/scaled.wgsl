@@ -1,8 +1,10 @@
-// V-scale of a row whose squares float32 does not hold, computed by one invocation. Put in front of V-scale's kernels.
-// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front, and the kernel's own `value`.
+// V-scale of a row whose squares float32 does not hold, computed by one invocation. Put in front of
+// V-scale's kernels. Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in
+// front, and the kernel's own `value`.
 //
-// With L = √(r + C) and h = v / L: phi = |h|², J u = phi u + 2 (C / L²) <h, u> h, and the term of dC is
-// −phi <h, u> / L. The row and √C are multiplied by one power of two first, and for |v| the row by its own.
+// With L = √(r + C) and h = v / L: phi = |h|², J u = phi u + 2 (C / L²) <h, u> h, and the term of
+// dC is −phi <h, u> / L. The row and √C are multiplied by one power of two first, and for |v| the
+// row by its own.
 
 struct ScaledRow {
   scale: f32, // of v

@@ -172,8 +172,8 @@ async function compare(
  *
  * @param args the words after `compare`
  * @param output where to write
- * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3 regression,
- * 4 the gate cannot tell
+ * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3
+ * regression, 4 the gate cannot tell
  */
 export async function runCompare(args: readonly string[], output: CommandOutput): Promise<number> {
   return await runCommand(

@@ -1,4 +1,7 @@
-/** `deno task tune`: finds the fastest kernels for this machine's GPU and keeps them in the user's cache. */
+/**
+ * `deno task tune`: finds the fastest kernels for this machine's GPU and keeps them in the user's
+ * cache.
+ */
 import { escapeTerminal } from "../escape.ts";
 import { MeasuringChild } from "../measure/child/process.ts";
 import type { ChildCommand } from "../processes.ts";

@@ -32,7 +32,10 @@ export interface MeasureModelOptions extends MeasuredBatches {
   readonly onBatch?: (done: number) => void;
 }
 
-/** A layer's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits overlap. */
+/**
+ * A layer's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits
+ * overlap.
+ */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
   { gradientFactor }: { readonly gradientFactor: number },
@@ -91,14 +94,15 @@ async function readAll<Name extends string>(
 }
 
 /**
- * Measures a model. Its parameters stay as they are; its gradients, its trace and its losses are overwritten, so that
- * nothing of a training step may be under way.
+ * Measures a model. Its parameters stay as they are; its gradients, its trace and its losses are
+ * overwritten, so that nothing of a training step may be under way.
  *
  * @param model with its parameters, on the GPU
  * @param options the task, and what to measure
  * @returns all measurements but those of quantization
  * @throws {TypeError} if the model is of another context or vocabulary than the task
- * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings that cannot be
+ * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings
+ *   that cannot be
  * @throws {GpuError} if the GPU fails
  */
 export async function measureModel(
@@ -137,8 +141,9 @@ export async function measureModel(
     const loss = tokenLosses.reduce((sum, each) => sum + each, 0) / tokenLosses.length;
     if (!Number.isFinite(loss)) await refuseLoss(model, loss);
     const idle = task.idleQueries(given);
-    // Layer by layer: a large model's trace would not fit into memory. From the last one on, because the loss is finite and
-    // so are the states; a gradient that is not came up where it is met first on the way back.
+    // Layer by layer: a large model's trace would not fit into memory. From the last one on,
+    // because the loss is finite and so are the states; a gradient that is not came up where it is
+    // met first on the way back.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
       const states = await readLayer(model.trace.layers[layer]!, {
         // Gradients are those of a step's mean loss, of which this batch is one part.

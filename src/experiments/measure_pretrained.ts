@@ -20,7 +20,9 @@ export interface MeasurePretrainedOptions {
   readonly source?: MeasurementSource | null;
   /** Whether to check the theory on the first batch's first texts. Default: true. */
   readonly theory?: boolean;
-  /** Called after each layer, forward and backward, with how many are done and how many there are. */
+  /**
+   * Called after each layer, forward and backward, with how many are done and how many there are.
+   */
   readonly onLayer?: (done: number, total: number) => void;
 }
 
@@ -36,7 +38,8 @@ export interface PretrainedResult {
  * @param model ready to run
  * @param options the texts, and what to measure
  * @throws {TypeError} if the texts are of another context or vocabulary than the model
- * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings that cannot be
+ * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings
+ *   that cannot be
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails
  */

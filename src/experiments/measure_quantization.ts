@@ -1,9 +1,10 @@
 /**
- * How much a model's loss suffers when activations are rounded to INT8: with one scale per tensor, which a massive
- * activation stretches until the others fall into few steps, and with one scale per token, which it cannot.
+ * How much a model's loss suffers when activations are rounded to INT8: with one scale per tensor,
+ * which a massive activation stretches until the others fall into few steps, and with one scale per
+ * token, which it cannot.
  *
- * Source: Chen, Lin, Yao, arXiv 2603.17771. A diagnostic of ranges, not a recipe for deployment: weights stay as they
- * are, and so does the arithmetic.
+ * Source: Chen, Lin, Yao, arXiv 2603.17771. A diagnostic of ranges, not a recipe for deployment:
+ * weights stay as they are, and so does the arithmetic.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Llama } from "../model/llama.ts";
@@ -33,8 +34,8 @@ const SCALINGS: Readonly<Record<QuantizationScaling, "static" | "per-token">> = 
 };
 
 /**
- * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear maps of the layers,
- * rounded to symmetric INT8. The head's input is not rounded.
+ * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear
+ * maps of the layers, rounded to symmetric INT8. The head's input is not rounded.
  *
  * @param gpu where the model is
  * @param model with its parameters; its batch and losses are overwritten

@@ -16,7 +16,10 @@ export interface OpenedModel {
   readonly source: MeasurementSource;
   /** Sequences in a batch, as the run trained with; undefined for a checkpoint alone. */
   readonly batch: number | undefined;
-  /** How many sequences the run has trained on; the next step takes those after them. 0 for a checkpoint alone. */
+  /**
+   * How many sequences the run has trained on; the next step takes those after them. 0 for a
+   * checkpoint alone.
+   */
   readonly trainedSequences: number;
   /** Skipped parts of the text, one line each. */
   readonly notes: readonly string[];
@@ -26,9 +29,13 @@ export interface OpenedModel {
 export interface OpenModelOptions {
   /** Which checkpoint of a run; the newest by default. */
   readonly step?: number | undefined;
-  /** A file or folder of text in place of the run's own; for a checkpoint alone it makes the task. */
+  /**
+   * A file or folder of text in place of the run's own; for a checkpoint alone it makes the task.
+   */
   readonly corpus?: string | undefined;
-  /** Tokens in a sequence, for a checkpoint alone; at most {@linkcode DEFAULT_CONTEXT} by default. */
+  /**
+   * Tokens in a sequence, for a checkpoint alone; at most {@linkcode DEFAULT_CONTEXT} by default.
+   */
   readonly context?: number | undefined;
 }
 
@@ -40,9 +47,10 @@ export const DEFAULT_CONTEXT = 1024;
  *
  * @param folder of a run, or of a checkpoint in Hugging Face's layout
  * @param options which checkpoint, and other text
- * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run; or for a context that the
- * model was not made for, or that is not the run's
- * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is no number
+ * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run; or for a
+ * context that the model was not made for, or that is not the run's
+ * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is no
+ *   number
  * @throws {CorpusError} if the text cannot be read or used
  */
 export async function openModel(

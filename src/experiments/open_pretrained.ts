@@ -41,7 +41,8 @@ const CONTEXT = 256;
 const TEXTS = 20;
 
 /**
- * Whether a path or name is that of a pretrained model: a folder with a tokenizer, or a model on the hub.
+ * Whether a path or name is that of a pretrained model: a folder with a tokenizer, or a model on
+ * the hub.
  *
  * @param model as the user gave it
  */
@@ -72,10 +73,11 @@ async function exists(path: string): Promise<boolean> {
 /**
  * Opens a pretrained model.
  *
- * @param model a folder in Hugging Face's layout, or a name such as `HuggingFaceTB/SmolLM2-135M`, which is fetched from the
- * hub if no folder has that name
+ * @param model a folder in Hugging Face's layout, or a name such as `HuggingFaceTB/SmolLM2-135M`,
+ * which is fetched from the hub if no folder has that name
  * @param options the text, and how it is cut
- * @throws {CheckpointError} if the model cannot be fetched, is not whole or not computed, or its tokenizer is none
+ * @throws {CheckpointError} if the model cannot be fetched, is not whole or not computed, or its
+ *   tokenizer is none
  * @throws {CorpusError} if the text cannot be read or used
  * @throws {RangeError} for a context that the model was not made for
  */

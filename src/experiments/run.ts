@@ -1,4 +1,7 @@
-/** Starts or resumes one training run, measures it and saves it, for `deno task train` and the study's arms. */
+/**
+ * Starts or resumes one training run, measures it and saves it, for `deno task train` and the
+ * study's arms.
+ */
 import { Gpu } from "../gpu/gpu.ts";
 import { openGpu, type OpenGpuOptions } from "../ops/open_gpu.ts";
 import { MetricsWriter } from "./run/metrics.ts";
@@ -30,15 +33,16 @@ export interface RunOptions {
 }
 
 /**
- * Trains a run, or the rest of one. If a run is stopped in any way and resumed on the same adapter, its
- * numbers are bit for bit those of an uninterrupted run.
+ * Trains a run, or the rest of one. If a run is stopped in any way and resumed on the same adapter,
+ * its numbers are bit for bit those of an uninterrupted run.
  *
  * @param options the folder, the settings, the adapter
  * @param hooks for progress, and to stop it
  * @returns how it ended
- * @throws {RangeError} for settings that no run can have; nothing has then been written, as with the next three
- * @throws {RunError} if the folder does not fit, or another process trains in it; NonFiniteError if a number
- * is no longer finite
+ * @throws {RangeError} for settings that no run can have; nothing has then been written, as with
+ *   the next three
+ * @throws {RunError} if the folder does not fit, or another process trains in it; NonFiniteError if
+ * a number is no longer finite
  * @throws {CorpusError} if the user's text cannot be used
  * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
  * @throws {GpuError} if the GPU fails

@@ -1,4 +1,7 @@
-/** The user's cache folder, this project's in it, and the one where Deno keeps the packages it fetched. */
+/**
+ * The user's cache folder, this project's in it, and the one where Deno keeps the packages it
+ * fetched.
+ */
 
 /** What the locations are worked out from. */
 export interface CacheVariables {

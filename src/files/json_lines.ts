@@ -1,7 +1,8 @@
 /** Messages between processes: one JSON object per line. */
 
 /**
- * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print what they like.
+ * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print
+ * what they like.
  *
  * @param stream bytes of UTF-8 text
  * @returns the objects

@@ -6,7 +6,8 @@ import { systemReason } from "./system_reason.ts";
  * Reads a text.
  *
  * @param path a regular file or a pipe
- * @throws {FileError} if it cannot be read, is larger than {@linkcode MAXIMUM_FILE_BYTES}, or is not UTF-8
+ * @throws {FileError} if it cannot be read, is larger than {@linkcode MAXIMUM_FILE_BYTES}, or is
+ *   not UTF-8
  */
 export async function readText(path: string): Promise<string> {
   let bytes: Uint8Array<ArrayBuffer>;

@@ -1,6 +1,6 @@
 /**
- * The one way in which every file of this project is written: to a temporary name beside it, flushed, then renamed, so
- * that no reader ever sees half a file.
+ * The one way in which every file of this project is written: to a temporary name beside it,
+ * flushed, then renamed, so that no reader ever sees half a file.
  */
 import { basename, dirname, join } from "node:path";
 import { FileError, fileError } from "./file_error.ts";
@@ -38,7 +38,8 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * Makes sure, before long work, that a file can be written in the end. Makes its folder, and writes nothing else.
+ * Makes sure, before long work, that a file can be written in the end. Makes its folder, and writes
+ * nothing else.
  *
  * @param path where it would go
  * @throws {FileError} if it is a folder or a device, or its folder cannot be made or written to
@@ -64,7 +65,10 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** The final path, with links resolved: a rename would replace a link, or a device such as /dev/null. */
+/**
+ * The final path, with links resolved: a rename would replace a link, or a device such as
+ * /dev/null.
+ */
 async function writableTarget(path: string): Promise<string> {
   if (path === "") throw fileError('""', "cannot be written: the name is empty");
   try {

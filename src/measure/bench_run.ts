@@ -1,7 +1,7 @@
 /**
- * A run of the bench under way: ceilings, then jobs in batches within a budget, then the ceilings once more, and the
- * result file as it stands after each step. The command and the browser's page share it; where the file is kept is
- * theirs.
+ * A run of the bench under way: ceilings, then jobs in batches within a budget, then the ceilings
+ * once more, and the result file as it stands after each step. The command and the browser's page
+ * share it; where the file is kept is theirs.
  */
 import { mergeCeilings } from "./ceilings.ts";
 import { type MeasuringSession, NO_CEILINGS, type OpenedAdapter } from "./child/session.ts";
@@ -149,8 +149,8 @@ export class BenchRun {
     const found = await session.ceilings();
     const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
     const measured = Object.keys(ceilings).length > 0;
-    // What an interrupt ended is measured when the run goes on, and a warning that no longer holds is
-    // none.
+    // What an interrupt ended is measured when the run goes on, and a warning that no longer holds
+    // is none.
     const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])]
       .filter((each) => !(each.startsWith(NO_CEILINGS) && (measured || interrupt.aborted)));
     await this.#change({ ceilings, warnings });

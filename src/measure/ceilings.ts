@@ -1,8 +1,9 @@
 /**
- * What a GPU can do at best: arithmetic, copying, exponentials, dispatches and submissions, measured on the spot.
+ * What a GPU can do at best: arithmetic, copying, exponentials, dispatches and submissions,
+ * measured on the spot.
  *
- * Every figure comes from kernels whose results are known, and is given only if they were found: a kernel that
- * computed nothing makes no ceiling. Of several forms of a kernel the best one counts.
+ * Every figure comes from kernels whose results are known, and is given only if they were found: a
+ * kernel that computed nothing makes no ceiling. Of several forms of a kernel the best one counts.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import {
@@ -26,7 +27,10 @@ export interface MeasuredCeilings {
 /** How to measure ceilings. */
 export interface MeasureCeilingsOptions {
   readonly timer: GpuTimer;
-  /** The least number of samples of each candidate; more are taken until its best three agree. Default 8. */
+  /**
+   * The least number of samples of each candidate; more are taken until its best three agree.
+   * Default 8.
+   */
   readonly rounds?: number;
   /** Where they do not agree, sampling ends after so many ns. Default 2e9. */
   readonly patience?: number;
@@ -62,7 +66,8 @@ const units = {
  *
  * @param gpu the GPU
  * @param options its timer, and how often to sample
- * @returns the ceilings; null where the adapter lacks the feature or the kernels' results were wrong
+ * @returns the ceilings; null where the adapter lacks the feature or the kernels' results were
+ *   wrong
  * @throws {GpuError} if the GPU fails
  */
 export async function measureCeilings(
@@ -95,8 +100,9 @@ export async function measureCeilings(
 }
 
 /**
- * Puts two measurements of one adapter's ceilings together: of each the better figure with its method. A ceiling
- * is what the adapter can do, and anything else that ran at the time only lowers it. So with the forms of its kernel.
+ * Puts two measurements of one adapter's ceilings together: of each the better figure with its
+ * method. A ceiling is what the adapter can do, and anything else that ran at the time only lowers
+ * it. So with the forms of its kernel.
  *
  * @param first some ceilings
  * @param second others of the same adapter

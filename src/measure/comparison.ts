@@ -62,7 +62,9 @@ function keyText(measurement: Measurement): string {
   return JSON.stringify([kernel, pass, dimensions, dtype, cache]);
 }
 
-/** Groups a file's measurements and takes one of each group: the chosen variant, else the fastest. */
+/**
+ * Groups a file's measurements and takes one of each group: the chosen variant, else the fastest.
+ */
 function representatives(measurements: readonly Measurement[]): Map<string, Measurement> {
   const groups = new Map<string, Measurement[]>();
   for (const measurement of measurements) {

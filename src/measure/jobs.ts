@@ -33,8 +33,8 @@ export interface JobSelection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
   /**
-   * A grid's name, or shapes by name or by their lengths; an operator that lacks one of them is measured
-   * on the others.
+   * A grid's name, or shapes by name or by their lengths; an operator that lacks one of them is
+   * measured on the others.
    */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
@@ -127,8 +127,8 @@ function shapesFor(
 }
 
 /**
- * Puts jobs into batches: in random order, with the variants and cache states of one piece of work, which are
- * what people compare, in the same batch.
+ * Puts jobs into batches: in random order, with the variants and cache states of one piece of work,
+ * which are what people compare, in the same batch.
  *
  * @param jobs the jobs that are left
  * @param seed equal seeds give equal batches

@@ -2,8 +2,8 @@
  * The result file `gradsink-results/1`: one run of the bench on one adapter.
  *
  * The types below say in TypeScript what `result_schema.json` says in JSON Schema. All times are
- * nanoseconds, all rates are per second. Nothing here touches the file system, so that a browser can
- * read dropped files by the same rules; see `result_file/store.ts` for the disk.
+ * nanoseconds, all rates are per second. Nothing here touches the file system, so that a browser
+ * can read dropped files by the same rules; see `result_file/store.ts` for the disk.
  */
 
 /** The version that this code writes. */
@@ -83,7 +83,10 @@ export interface Measurement {
   readonly cpuSamples?: readonly number[];
   /** Times in ns of the fixed reference kernel that was run every few samples. */
   readonly throttleSamples?: readonly number[];
-  /** Samples, by index, that were taken while the reference kernel ran slower than usual. They are kept. */
+  /**
+   * Samples, by index, that were taken while the reference kernel ran slower than usual. They are
+   * kept.
+   */
   readonly driftingSamples?: readonly number[];
   readonly stopReason?: StopReason;
   readonly correctness?: Correctness;
@@ -99,7 +102,10 @@ export interface Ceiling<Unit extends string> {
   readonly samples?: readonly number[];
   /** How it was found, such as the access style that was the best. */
   readonly method?: string;
-  /** What every form of the kernel reached, the best one first; absent where there is one form, and in older files. */
+  /**
+   * What every form of the kernel reached, the best one first; absent where there is one form, and
+   * in older files.
+   */
   readonly forms?: readonly CeilingForm[];
 }
 

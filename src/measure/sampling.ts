@@ -1,7 +1,8 @@
 /**
- * Samples several pieces of GPU work in turn: each round visits those that are not yet known well enough in a new random
- * order, so that whatever the machine does in between meets all of them alike. A fixed reference kernel runs every
- * few visits; samples taken while it was slow are flagged and kept.
+ * Samples several pieces of GPU work in turn: each round visits those that are not yet known well
+ * enough in a new random order, so that whatever the machine does in between meets all of them
+ * alike. A fixed reference kernel runs every few visits; samples taken while it was slow are
+ * flagged and kept.
  *
  * No Deno call here: the browser's page samples by the same rules.
  */
@@ -54,8 +55,8 @@ export interface SampleOptions {
   /** True ends the sampling of everything. */
   readonly interrupted?: () => boolean;
   /**
-   * For a race: told the samples of all work after each round, from the third on, it names those that need no more, by
-   * index.
+   * For a race: told the samples of all work after each round, from the third on, it names those
+   * that need no more, by index.
    */
   readonly beaten?: (samples: readonly (readonly number[])[]) => ReadonlySet<number>;
 }
@@ -79,7 +80,10 @@ interface Visited extends SampledWork {
   readonly index: number;
   /** Runs in a span. */
   readonly repeats: number;
-  /** Spans that make one sample: cold spans hold one run each, which may be too short to read by itself. */
+  /**
+   * Spans that make one sample: cold spans hold one run each, which may be too short to read by
+   * itself.
+   */
   readonly spansPerSample: number;
   readonly samplesPerVisit: number;
   readonly long: boolean;
@@ -170,7 +174,8 @@ function repeated(run: Span, repeats: number): Span {
   };
 }
 
-// How many runs make a span and how many spans a submission; undefined where the clock is too coarse for cold runs.
+// How many runs make a span and how many spans a submission; undefined where the clock is too
+// coarse for cold runs.
 async function prepareVisits(
   index: number,
   { run, cache, options }: SampledWork & { readonly options: SampleOptions },
@@ -182,7 +187,8 @@ async function prepareVisits(
   const time = spans[0] ?? least;
   const fields = { index, run, cache, samples: [], cpuSamples: [], rounds: [], readings: [] };
   const counters = { elapsed: 0, failures: 0, long: time / repeats >= LONG_RUN };
-  // A visit takes no more than an eighth of the greatest number: several visits must meet several moments.
+  // A visit takes no more than an eighth of the greatest number: several visits must meet several
+  // moments.
   const most = Math.max(1, Math.floor(rule.maximumSamples / 8));
   if (cache === "hot") {
     const samplesPerVisit = Math.min(most, spansPerSubmission(time, SUBMISSION_TIME));
@@ -217,7 +223,8 @@ async function takeSamples(
     const sum = (parts as number[]).reduce((a, b) => a + b, 0);
     visited.samples.push(sum / spansPerSample / repeats);
     visited.readings.push(readings);
-    // The warm-up run belongs to the submission and is as long as the others. Scrubs are not told apart.
+    // The warm-up run belongs to the submission and is as long as the others. Scrubs are not told
+    // apart.
     if (cpu !== undefined && cache === "hot") {
       visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
     }
@@ -258,9 +265,9 @@ function conclude(
 }
 
 /**
- * Which runs of the reference kernel show a slow machine: those where the median of the run and its neighbors
- * exceeds the lower quartile of all by more than 15 %. A single slow run is noise, not drift; the lower
- * quartile is the machine as it was when it was not slow.
+ * Which runs of the reference kernel show a slow machine: those where the median of the run and its
+ * neighbors exceeds the lower quartile of all by more than 15 %. A single slow run is noise, not
+ * drift; the lower quartile is the machine as it was when it was not slow.
  *
  * @param readings times of the reference kernel in the order of running
  * @returns the indices of the slow ones

@@ -1,7 +1,8 @@
 /**
  * Times GPU work: by the GPU's own clock where it has one that runs evenly, else by the host's.
  *
- * No Deno call here; the clocks come from outside, so that the browser's page measures by the same rules.
+ * No Deno call here; the clocks come from outside, so that the browser's page measures by the same
+ * rules.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
@@ -19,7 +20,10 @@ import { median } from "../statistics/summary.ts";
 export interface HostClocks {
   /** Time in ns from any origin. */
   readonly wall: () => number;
-  /** CPU time of this process in ns, where it can be told: on software adapters that is the driver's. */
+  /**
+   * CPU time of this process in ns, where it can be told: on software adapters that is the
+   * driver's.
+   */
   readonly cpu?: () => number;
 }
 
@@ -44,7 +48,10 @@ export interface TimeOptions extends UntimedWork {
 
 /** What one submission took. */
 export interface SpanTimes {
-  /** ns of each span; undefined where the GPU's clock gave no time (a difference that is zero or negative). */
+  /**
+   * ns of each span; undefined where the GPU's clock gave no time (a difference that is zero or
+   * negative).
+   */
   readonly spans: readonly (number | undefined)[];
   /** Host time of the submission, in ns. */
   readonly wall: number;
@@ -55,7 +62,9 @@ export interface SpanTimes {
 /** How to open a {@linkcode GpuTimer}. */
 export interface GpuTimerOptions {
   readonly clocks: HostClocks;
-  /** `wall`: use the host's clock even where the GPU has one. Default: `timestamp` where it can be. */
+  /**
+   * `wall`: use the host's clock even where the GPU has one. Default: `timestamp` where it can be.
+   */
   readonly kind?: Timer["kind"];
 }
 
@@ -74,9 +83,15 @@ const CALIBRATION_TIME = 300e6;
 export class GpuTimer {
   /** The clock, as a result file describes it. */
   readonly timer: Timer;
-  /** The least span worth timing, in ns: 50 steps of the clock, and by wall time 50 empty submissions as well. */
+  /**
+   * The least span worth timing, in ns: 50 steps of the clock, and by wall time 50 empty
+   * submissions as well.
+   */
   readonly minimumSpan: number;
-  /** Time from a submission of almost nothing until it is known to have finished, in ns: each observation. */
+  /**
+   * Time from a submission of almost nothing until it is known to have finished, in ns: each
+   * observation.
+   */
   readonly submitAndWait: readonly number[];
   /** Why the GPU's clock is not used though the GPU has one. */
   readonly warning: string | undefined;
@@ -162,11 +177,12 @@ export class GpuTimer {
    * Runs spans, each in a pass of its own, and times each.
    *
    * @param spans 1 to 32 spans; by wall time each is a submission of its own
-   * @param options work in front of all spans (`first`) and of every span (`each`), in passes that are not timed; what to
-   *   call at the ends of a submission
+   * @param options work in front of all spans (`first`) and of every span (`each`), in passes that
+   *   are not timed; what to call at the ends of a submission
    * @returns the times; `wall` and `cpu` cover the untimed work of the same submission too
    * @throws {GpuError} if the GPU fails
-   * @throws {RangeError} for no spans, too many, or work before each span by wall time, which cannot leave it out
+   * @throws {RangeError} for no spans, too many, or work before each span by wall time, which
+   *   cannot leave it out
    */
   async time(spans: readonly Span[], options: TimeOptions = {}): Promise<SpanTimes> {
     const { started, finished, ...untimed } = options;
@@ -214,7 +230,9 @@ interface Stamps {
   readonly queries: GPUQuerySet;
   readonly resolved: GPUBuffer;
   readonly staging: GPUBuffer;
-  /** The first time seen: distances from it are exact in a double, the times themselves need not be. */
+  /**
+   * The first time seen: distances from it are exact in a double, the times themselves need not be.
+   */
   origin: bigint | undefined;
 }
 
@@ -316,8 +334,9 @@ function recordPass(
   pass.end();
 }
 
-// The one place that knows when work is over. Deno waits for the GPU inside the call that asks, and then sleeps 10 ms
-// before the promise resolves; Dawn and browsers return at once, and the promise tells. A canary in the tests watches.
+// The one place that knows when work is over. Deno waits for the GPU inside the call that asks, and
+// then sleeps 10 ms before the promise resolves; Dawn and browsers return at once, and the promise
+// tells. A canary in the tests watches.
 async function submitAndWait(
   gpu: Gpu,
   clocks: HostClocks,

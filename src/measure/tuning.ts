@@ -2,9 +2,9 @@
  * Finds an operator's fastest variant on this adapter, for calls of one class.
  *
  * The candidates of a call run in heats, as many at a time as memory holds; the fastest so far and
- * the default enter the next heat. A heat samples its candidates in turns, and drops a candidate once
- * it certainly loses. Only right answers count, and the default stays unless another variant is
- * certainly faster.
+ * the default enter the next heat. A heat samples its candidates in turns, and drops a candidate
+ * once it certainly loses. Only right answers count, and the default stays unless another variant
+ * is certainly faster.
  *
  * Knows nothing of processes or GPUs: what runs a heat comes from outside.
  */
@@ -33,7 +33,10 @@ export interface TuningWork {
 /** The result of a candidate in a heat. */
 export interface CandidateResult {
   readonly variant: string;
-  /** Only `timed` may win; `skipped` was left out, for lack of time or because it cannot run after all. */
+  /**
+   * Only `timed` may win; `skipped` was left out, for lack of time or because it cannot run after
+   * all.
+   */
   readonly status: "timed" | "wrong" | "failed" | "timed-out" | "skipped";
   /** Why it is not timed. */
   readonly reason?: string;
@@ -64,9 +67,9 @@ export interface TuningOutcome {
   /** Undefined if nothing could be timed. */
   readonly winner: string | undefined;
   /**
-   * Whether the winner is worth keeping: it was compared with the default, or the default is no choice because it is
-   * wrong or fails. A default that only took too long, beside others that were left out, decides nothing: the machine may
-   * have been busy.
+   * Whether the winner is worth keeping: it was compared with the default, or the default is no
+   * choice because it is wrong or fails. A default that only took too long, beside others that were
+   * left out, decides nothing: the machine may have been busy.
    */
   readonly decided: boolean;
   /** ns, medians; of the winner and the default from the same heat. */
@@ -97,7 +100,9 @@ export interface TuneOptions {
 
 /** Less time than this, in seconds, is not worth beginning a call with. */
 const LEAST_SECONDS = 0.5;
-/** The share of a heat's time that may go into compiling and checking before the rest is sampled. */
+/**
+ * The share of a heat's time that may go into compiling and checking before the rest is sampled.
+ */
 const PREPARATION = 0.6;
 
 /**
@@ -182,7 +187,8 @@ async function tuneCall(
   };
 }
 
-// The default and the portable form first: whatever the time brings, there is something to compare with.
+// The default and the portable form first: whatever the time brings, there is something to compare
+// with.
 function inOrder({ usual, candidates }: TuningWork): string[] {
   const first = [usual, "portable"].filter((name) => candidates.includes(name));
   return [...new Set([...first, ...candidates])];

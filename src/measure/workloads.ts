@@ -1,6 +1,6 @@
 /**
- * What is measured: an operator on a model's shape, with seeded inputs on the GPU, a plan that can be run any number
- * of times, and a check of its output against float64.
+ * What is measured: an operator on a model's shape, with seeded inputs on the GPU, a plan that can
+ * be run any number of times, and a check of its output against float64.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Cost, Plan } from "../gpu/plan.ts";
@@ -23,8 +23,8 @@ export interface WorkloadOptions {
   readonly pass: PassName;
   readonly shape: Shape;
   /**
-   * One of {@linkcode variantsOf} or {@linkcode namedVariantsOf}, or the name of one of `implementations`. Default:
-   * `portable`.
+   * One of {@linkcode variantsOf} or {@linkcode namedVariantsOf}, or the name of one of
+   * `implementations`. Default: `portable`.
    */
   readonly variant?: string;
   /** Equal seeds give equal inputs, to every variant. Default 1. */
@@ -58,11 +58,13 @@ export interface Workload {
 }
 
 /**
- * The largest error that passes where operands are rounded to f16, relative to sums as `largestError` takes them. The
- * inputs are normal numbers, so each term of a sum is off by some roundings of 2^-11 at most, in random directions: two in
- * a matrix product; in attention those of a query and a key, which a logit of size 1 hands on in full, and of a weight.
- * Three such have a standard deviation of 2^-11, and so has their sum, relative to the root of the terms' squares. The
- * worst of the numbers that are looked at lies within five of them; the rest is for adapters that cut digits off.
+ * The largest error that passes where operands are rounded to f16, relative to sums as
+ * `largestError` takes them. The inputs are normal numbers, so each term of a sum is off by some
+ * roundings of 2^-11 at most, in random directions: two in a matrix product; in attention those of
+ * a query and a key, which a logit of size 1 hands on in full, and of a weight. Three such have a
+ * standard deviation of 2^-11, and so has their sum, relative to the root of the terms' squares.
+ * The worst of the numbers that are looked at lies within five of them; the rest is for adapters
+ * that cut digits off.
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 
@@ -72,7 +74,8 @@ const HALF_TOLERANCE = 8 * 2 ** -11;
  * @param gpu the GPU to measure
  * @param options which operator, on which shape, how
  * @returns the workload; dispose of it when done
- * @throws {RangeError} for an unknown kernel, pass or variant, or sizes beyond the adapter; nothing stays allocated
+ * @throws {RangeError} for an unknown kernel, pass or variant, or sizes beyond the adapter; nothing
+ *   stays allocated
  * @throws {TypeError} for dimensions that the operator does not take
  *
  * @example

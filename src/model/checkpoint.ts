@@ -1,7 +1,7 @@
 /**
- * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, with the optimizer's state beside
- * it. A checkpoint is written under a temporary name, flushed and renamed, so that an existing one is
- * always complete, even if the writing process was killed.
+ * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, with the optimizer's
+ * state beside it. A checkpoint is written under a temporary name, flushed and renamed, so that an
+ * existing one is always complete, even if the writing process was killed.
  */
 import { basename, dirname, join } from "node:path";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -113,7 +113,8 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes a checkpoint. It is renamed first, so that none ever stands half removed under its own name.
+ * Removes a checkpoint. It is renamed first, so that none ever stands half removed under its own
+ * name.
  *
  * @param path its folder
  */
@@ -138,8 +139,8 @@ export async function removeHalfWritten(folder: string): Promise<void> {
  * Reads a model of this project, or any other that `openWeights` opens.
  *
  * @param path a checkpoint's folder
- * @throws {CheckpointError} if something is missing, not whole, of another shape or type, no finite number, or belongs to
- * a model that is not computed
+ * @throws {CheckpointError} if something is missing, not whole, of another shape or type, no finite
+ * number, or belongs to a model that is not computed
  */
 export async function readModel(path: string): Promise<StoredModel> {
   using weights = await openWeights(path);
@@ -153,7 +154,8 @@ export async function readModel(path: string): Promise<StoredModel> {
  * Reads everything that training resumes from.
  *
  * @param path a checkpoint's folder
- * @throws {CheckpointError} if something is missing, not whole, of another shape, or no finite number
+ * @throws {CheckpointError} if something is missing, not whole, of another shape, or no finite
+ *   number
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const model = await readModel(path);

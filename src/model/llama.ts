@@ -27,7 +27,8 @@ export interface ParameterPack {
 /**
  * A model with its states and gradients on the GPU, for one batch size and context.
  *
- * Everything is enqueued and not waited for; the same parameters and batches give the same bits on one adapter.
+ * Everything is enqueued and not waited for; the same parameters and batches give the same bits on
+ * one adapter.
  *
  * @example
  * ```ts
@@ -69,11 +70,17 @@ export class Llama {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** The gradient of the mean loss of a step's tokens by every parameter, by the same names. */
   readonly gradients: ReadonlyMap<string, Tensor>;
-  /** The states of the last micro-batch, and the gradients by them, scaled as those by the parameters are. */
+  /**
+   * The states of the last micro-batch, and the gradients by them, scaled as those by the
+   * parameters are.
+   */
   readonly trace: Trace<Tensor>;
   /** The loss of each token of the last micro-batch, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
-  /** The mean loss of a step's tokens after `computeGradients` of all its micro-batches, in nats: `[1]`. */
+  /**
+   * The mean loss of a step's tokens after `computeGradients` of all its micro-batches, in nats:
+   * `[1]`.
+   */
   readonly meanLoss: Tensor;
   /** The mean loss of the batch after `evaluate`, in nats: `[1]`. */
   readonly evaluationLoss: Tensor;
@@ -193,10 +200,11 @@ export class Llama {
   }
 
   /**
-   * Enqueues the forward and backward pass of a micro-batch: fills `trace` and `tokenLosses`, and, with the last
-   * micro-batch of a step, `gradients` and `meanLoss`.
+   * Enqueues the forward and backward pass of a micro-batch: fills `trace` and `tokenLosses`, and,
+   * with the last micro-batch of a step, `gradients` and `meanLoss`.
    *
-   * @param options `microBatch`: which of the step, counted from 0 (default); the first one overwrites what others add to
+   * @param options `microBatch`: which of the step, counted from 0 (default); the first one
+   *   overwrites what others add to
    * @throws {RangeError} for a micro-batch that a step does not have
    */
   computeGradients({ microBatch = 0 }: { readonly microBatch?: number } = {}): void {
@@ -205,7 +213,10 @@ export class Llama {
     this.#gpu.run(this.#train);
   }
 
-  /** Enqueues the forward pass alone: fills `tokenLosses` and `evaluationLoss`, and the trace's states. */
+  /**
+   * Enqueues the forward pass alone: fills `tokenLosses` and `evaluationLoss`, and the trace's
+   * states.
+   */
   evaluate(): void {
     this.#gpu.run(this.#evaluation);
   }
@@ -214,8 +225,10 @@ export class Llama {
    * Plans another forward pass with the model's parameters and batch, and states of its own.
    *
    * @param workspace takes charge of what is made; to be disposed of before the model is
-   * @param options `linearInput`: what happens to the input of each linear map of the decoder layers
-   * @returns the plans, each token's loss `[B · T]` and the batch's mean loss `[1]` that they fill, in nats
+   * @param options `linearInput`: what happens to the input of each linear map of the decoder
+   *   layers
+   * @returns the plans, each token's loss `[B · T]` and the batch's mean loss `[1]` that they fill,
+   *   in nats
    */
   planEvaluation(
     workspace: Workspace,

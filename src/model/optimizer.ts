@@ -1,4 +1,7 @@
-/** AdamW over all parameters of a model, with the gradient clipped by its global norm, all on the GPU. */
+/**
+ * AdamW over all parameters of a model, with the gradient clipped by its global norm, all on the
+ * GPU.
+ */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -17,7 +20,10 @@ export interface AdamWSettings {
   readonly beta2?: number;
   /** Default: 1e-8. */
   readonly epsilon?: number;
-  /** λ: what a step takes from a matrix is η λ times it. Gains and V-scale's θ are left alone. Default: 0.1. */
+  /**
+   * λ: what a step takes from a matrix is η λ times it. Gains and V-scale's θ are left alone.
+   * Default: 0.1.
+   */
   readonly weightDecay?: number;
   /** The largest norm of all gradients together that is not scaled down. Default: 1. */
   readonly maximumNorm?: number;
@@ -177,7 +183,8 @@ export class AdamW {
    * Takes over the state of another optimizer of the same model.
    *
    * @param state how many steps it had taken, and its moments' elements by parameter
-   * @throws {TypeError} if a parameter's moments are missing or of another length; nothing has then changed
+   * @throws {TypeError} if a parameter's moments are missing or of another length; nothing has then
+   *   changed
    * @throws {RangeError} if `steps` is not an integer of at least 0
    */
   restore(

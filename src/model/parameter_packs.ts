@@ -1,6 +1,7 @@
 /**
- * How a model's parameters lie in GPU memory: side by side in a few large tensors, so that the optimizer needs a few
- * dispatches and not one per parameter, and matrices that act on the same input are one matrix.
+ * How a model's parameters lie in GPU memory: side by side in a few large tensors, so that the
+ * optimizer needs a few dispatches and not one per parameter, and matrices that act on the same
+ * input are one matrix.
  */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -12,7 +13,10 @@ import {
 } from "../reference/llama/parameters.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two; else one alone. */
+/**
+ * Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two;
+ * else one alone.
+ */
 interface Unit {
   readonly parameters: Parameter[];
   /** Where it begins in its pack, in elements. */
@@ -26,7 +30,10 @@ interface Pack {
   length: number;
 }
 
-/** Numbers for every parameter of a model: its values, its gradients, or what an optimizer keeps of them. */
+/**
+ * Numbers for every parameter of a model: its values, its gradients, or what an optimizer keeps of
+ * them.
+ */
 export interface PackedTensors {
   /** The tensors that hold everything, each with whether weight decay draws it towards 0. */
   readonly packs: readonly { readonly decayed: boolean; readonly tensor: Tensor }[];

@@ -1,6 +1,6 @@
 /**
- * The loss of a model whose activations are rounded to INT8, at the inputs of linear maps. It shows how far a few huge
- * activations stretch the range; it is not a recipe for inference.
+ * The loss of a model whose activations are rounded to INT8, at the inputs of linear maps. It shows
+ * how far a few huge activations stretch the range; it is not a recipe for inference.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -16,7 +16,10 @@ import { Workspace } from "./workspace.ts";
 export interface QuantizedOptions {
   /** The inputs of `mlp.down_proj` alone, or of all linear maps of the decoder layers. */
   readonly linears: "down" | "all";
-  /** `static`: one scale per linear map, from the largest input that calibration saw; `per-token`: each row's own. */
+  /**
+   * `static`: one scale per linear map, from the largest input that calibration saw; `per-token`:
+   * each row's own.
+   */
   readonly scale: "static" | "per-token";
 }
 
@@ -62,7 +65,10 @@ export class QuantizedEvaluation {
   readonly loss: Tensor;
   /** The loss of each token, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
-  /** With `scale: "static"`: the largest input seen so far of each linear map, `[1]` each, by its parameter's name. */
+  /**
+   * With `scale: "static"`: the largest input seen so far of each linear map, `[1]` each, by its
+   * parameter's name.
+   */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
@@ -140,7 +146,8 @@ export class QuantizedEvaluation {
   }
 
   /**
-   * Enqueues a forward pass on the model's batch with rounded inputs: fills `loss` and `tokenLosses`.
+   * Enqueues a forward pass on the model's batch with rounded inputs: fills `loss` and
+   * `tokenLosses`.
    *
    * @throws {TypeError} if static scales have not been calibrated
    */

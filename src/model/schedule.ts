@@ -13,8 +13,8 @@ export interface Schedule {
 }
 
 /**
- * The learning rate of a step: rises to the peak in equal parts, then falls along half a cosine, and is
- * `floor` times the peak at the last step and after it.
+ * The learning rate of a step: rises to the peak in equal parts, then falls along half a cosine,
+ * and is `floor` times the peak at the last step and after it.
  *
  * Source: Loshchilov and Hutter, arXiv 1608.03983.
  *

@@ -1,4 +1,7 @@
-/** Keeps each training step's loss on the GPU and reads many at once: a readback costs 10 ms in Deno. */
+/**
+ * Keeps each training step's loss on the GPU and reads many at once: a readback costs 10 ms in
+ * Deno.
+ */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 
@@ -42,7 +45,8 @@ export class StepLog {
 
   /**
    * @param gpu where
-   * @param options `loss` [1] and `clipping` [2] as every step leaves them; `capacity`: the most steps between two reads
+   * @param options `loss` [1] and `clipping` [2] as every step leaves them; `capacity`: the most
+   *   steps between two reads
    * @throws {RangeError} if the capacity is not a positive integer
    */
   constructor(gpu: Gpu, { loss, clipping, capacity }: {

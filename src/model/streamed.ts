@@ -1,6 +1,7 @@
 /**
- * A pretrained model's forward pass, and its backward pass to the states alone, for models that are larger than what a GPU
- * holds: no gradients by weights, one layer's weights at a time, and its states computed again on the way back.
+ * A pretrained model's forward pass, and its backward pass to the states alone, for models that are
+ * larger than what a GPU holds: no gradients by weights, one layer's weights at a time, and its
+ * states computed again on the way back.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
@@ -29,7 +30,10 @@ export interface StreamedLlamaOptions {
   readonly context: number;
   /** Which kernels to take where there is a choice. Default: `steps`. */
   readonly kernels?: KernelPreference;
-  /** What happens to the input of each linear map of the decoder layers; planned once for all layers, under layer 0's names. */
+  /**
+   * What happens to the input of each linear map of the decoder layers; planned once for all
+   * layers, under layer 0's names.
+   */
   readonly linearInput?: LinearInput;
   /** How much memory the logits take. */
   readonly logits?: LogitsMemory;
@@ -41,22 +45,24 @@ export interface StreamedForwardOptions {
   readonly onLogits?: (first: number, logits: Float32Array) => void;
   /** Called before each layer is enqueued. */
   readonly onLayerStart?: (layer: number) => void | Promise<void>;
-  /** Called with each layer's output [B, T, d], which it may change, before the next layer sees it. */
+  /**
+   * Called with each layer's output [B, T, d], which it may change, before the next layer sees it.
+   */
   readonly onOutput?: (layer: number, output: Tensor) => void | Promise<void>;
 }
 
 /** Callbacks of the backward pass. */
 export interface StreamedBackwardOptions {
   /**
-   * Called with each layer's states and gradients, from the last layer to the first. They are the layer's until the
-   * promise is settled.
+   * Called with each layer's states and gradients, from the last layer to the first. They are the
+   * layer's until the promise is settled.
    */
   readonly onLayer: (layer: number, trace: LayerTrace<Tensor>) => void | Promise<void>;
 }
 
 /**
- * A pretrained model for one batch size and context. Forward, every layer's input is kept; on the way back a layer's states
- * are computed again from it.
+ * A pretrained model for one batch size and context. Forward, every layer's input is kept; on the
+ * way back a layer's states are computed again from it.
  *
  * @example
  * ```ts

@@ -1,4 +1,6 @@
-/** What every page of results is around its results: one file without a script, which loads nothing. */
+/**
+ * What every page of results is around its results: one file without a script, which loads nothing.
+ */
 import { html, Markup } from "./html.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 

@@ -1,8 +1,8 @@
 /**
  * The pages' style: light and dark, narrow and wide.
  *
- * Text has a contrast of at least 4.5 to its ground, lines and signs at least 3 (WCAG 2.2, 1.4.3 and
- * 1.4.11), in both schemes; a test computes it from the values here.
+ * Text has a contrast of at least 4.5 to its ground, lines and signs at least 3 (WCAG 2.2, 1.4.3
+ * and 1.4.11), in both schemes; a test computes it from the values here.
  */
 
 /** Colors by their CSS names, for a light and a dark ground. */

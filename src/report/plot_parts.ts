@@ -1,4 +1,7 @@
-/** What the pictures of sinks have in common: legends inside a picture, powers of ten, and pictures as files. */
+/**
+ * What the pictures of sinks have in common: legends inside a picture, powers of ten, and pictures
+ * as files.
+ */
 import * as Plot from "@observablehq/plot";
 import { escapeHtml } from "../escape.ts";
 import type { PictureOptions } from "./draw.ts";
@@ -10,7 +13,10 @@ import { machineColor, machineSign, plotText } from "./plot.ts";
 export interface SinkPlotOptions extends PictureOptions {
   /** In pixels; the picture is scaled down where there is less room. */
   readonly width: number;
-  /** All series in their order, which gives them colors and signs. Default: as they come up in the rows. */
+  /**
+   * All series in their order, which gives them colors and signs. Default: as they come up in the
+   * rows.
+   */
   readonly series?: readonly string[];
 }
 
@@ -49,7 +55,8 @@ export function seriesEntries(series: readonly string[]): LegendEntry[] {
  * Signs and names, flowing from left to right in lines above the frame.
  *
  * @param entries what to show
- * @param options the picture's width and its margins; `above`: room between the legend and the frame
+ * @param options the picture's width and its margins; `above`: room between the legend and the
+ *   frame
  */
 export function pictureLegend(
   entries: readonly LegendEntry[],
@@ -125,8 +132,8 @@ export interface PlotAxisOptions {
 }
 
 /**
- * An axis with its grid and label. Not Plot's own: that leaves out ticks of logarithmic scales as it likes, and puts the
- * label of a vertical axis where the legend is.
+ * An axis with its grid and label. Not Plot's own: that leaves out ticks of logarithmic scales as
+ * it likes, and puts the label of a vertical axis where the legend is.
  */
 export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
   const { ticks, format, label, axis, left } = options;
@@ -177,7 +184,9 @@ export function logTicks([low, high]: readonly [number, number], most: number): 
   }
 }
 
-/** The least and the greatest of numbers above 0, widened by a share of the decades between them. */
+/**
+ * The least and the greatest of numbers above 0, widened by a share of the decades between them.
+ */
 export function logDomain(values: Iterable<number>, margin = 0.06): [number, number] {
   let low = Infinity, high = 0;
   for (const value of values) {
@@ -195,7 +204,8 @@ function variables(scheme: "light" | "dark"): string {
 }
 
 /**
- * A picture as a file of its own, which needs no page: light or dark as the reader's system is, or one of them always.
+ * A picture as a file of its own, which needs no page: light or dark as the reader's system is, or
+ * one of them always.
  *
  * @param picture of any plot of this folder
  * @param scheme "light" or "dark" for one of them; else both

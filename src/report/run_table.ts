@@ -148,8 +148,8 @@ function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
 }
 
 /**
- * The measurements in the columns that fit 120 characters: one rate, of the resource that bounds the
- * row, and half the interval's width in percent. Remarks stand below, numbered.
+ * The measurements in the columns that fit 120 characters: one rate, of the resource that bounds
+ * the row, and half the interval's width in percent. Remarks stand below, numbered.
  */
 function formatCompactRows(file: ResultFile, options: { readonly color: boolean }): string {
   const notes: string[] = [];

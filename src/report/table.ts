@@ -18,7 +18,9 @@ export interface Column {
   readonly align?: "left" | "right";
 }
 
-/** A table; rows have one cell for each column, or a single one: a heading for the rows below it. */
+/**
+ * A table; rows have one cell for each column, or a single one: a heading for the rows below it.
+ */
 export interface Table {
   /** What it shows, in a few words. */
   readonly caption?: string;

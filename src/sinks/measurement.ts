@@ -1,26 +1,27 @@
 /**
- * The measurements of attention sinks and gradient sinks in one model on some batches. `deno task sinks
- * --json` prints them in this form; the study and the pictures read it.
+ * The measurements of attention sinks and gradient sinks in one model on some batches. `deno task
+ * sinks --json` prints them in this form; the study and the pictures read it.
  *
  * Units and reductions, unless a field says otherwise:
  * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
- * - Gradients are those of the mean loss, in nats per token, over all sequences measured, however these
- *   were cut into batches.
- * - "Summed" gradient norms are those of R_GS as the paper defines it: the gradients of all sequences are added
- *   up first, position by position, and the norm is taken of the sum. What pushes every sequence in the
- *   same direction counts in full; what differs from sequence to sequence averages out.
- * - "Single" gradient norms are taken in each sequence by itself, times the number of sequences so that
- *   they are gradients of a sequence's own mean loss; then the mean over sequences.
- * - Bloat, Compress and Change are ratios within one token of one sequence, reduced by the median over
- *   sequences. Not on sums over the batch: the RMSNorm's Jacobian, and with it the bound
- *   Compress ≤ ‖γ‖∞/rms, belongs to one token's ‖h‖, and a median bears the few tokens whose gradient
- *   nearly vanishes, by which the ratio divides.
+ * - Gradients are those of the mean loss, in nats per token, over all sequences measured, however
+ *   these were cut into batches.
+ * - "Summed" gradient norms are those of R_GS as the paper defines it: the gradients of all
+ *   sequences are added up first, position by position, and the norm is taken of the sum. What
+ *   pushes every sequence in the same direction counts in full; what differs from sequence to
+ *   sequence averages out.
+ * - "Single" gradient norms are taken in each sequence by itself, times the number of sequences so
+ *   that they are gradients of a sequence's own mean loss; then the mean over sequences.
+ * - Bloat, Compress and Change are ratios within one token of one sequence, reduced by the median
+ *   over sequences. Not on sums over the batch: the RMSNorm's Jacobian, and with it the bound
+ *   Compress ≤ ‖γ‖∞/rms, belongs to one token's ‖h‖, and a median bears the few tokens whose
+ *   gradient nearly vanishes, by which the ratio divides.
  * - Activation norms are means over sequences; attention statistics too.
  * - null means that there is no value: a layer without attention, a ratio to zero, a task without
  *   triggers. A measurement holds no NaN and no infinity: the measuring functions throw instead.
  *
- * Sources: Chen, Lin, Yao, arXiv 2603.17771 (R_GS, paths, Bloat, Compress, Change); Gu et al., arXiv
- * 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
+ * Sources: Chen, Lin, Yao, arXiv 2603.17771 (R_GS, paths, Bloat, Compress, Change); Gu et al.,
+ * arXiv 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { PretrainedMeasurement } from "./pretrained/measurement.ts";
@@ -32,15 +33,24 @@ export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
 export interface SinkSettings {
   /** s, the position looked at as a sink. */
   readonly position: number;
-  /** T_ε as given: the queries t = s … s + T_ε − 1 that the score averages over, fewer where the sequence ends. */
+  /**
+   * T_ε as given: the queries t = s … s + T_ε − 1 that the score averages over, fewer where the
+   * sequence ends.
+   */
   readonly window: number;
-  /** ε: a score that is greater counts as a sink, if it is also greater than that of uniform attention. */
+  /**
+   * ε: a score that is greater counts as a sink, if it is also greater than that of uniform
+   * attention.
+   */
   readonly threshold: number;
   /** T_e as given: R_GS compares with positions up to this one, fewer where the sequence ends. */
   readonly lastGradientPosition: number;
   /** Idle queries count from this position on. */
   readonly idleFrom: number;
-  /** The first and the last position of the early tokens, which norms are compared with; s itself is left out. */
+  /**
+   * The first and the last position of the early tokens, which norms are compared with; s itself is
+   * left out.
+   */
   readonly early: readonly [number, number];
 }
 
@@ -77,8 +87,8 @@ export interface HeadMeasurement {
   /** α_s: mean of a_ts over the window's queries, and over sequences. */
   readonly score: number;
   /**
-   * The share of sequences whose own α_s counts as a sink: each sequence's score is compared first, as Gu et al. do. Files
-   * of before do not have it, and it cannot be computed from what they have.
+   * The share of sequences whose own α_s counts as a sink: each sequence's score is compared first,
+   * as Gu et al. do. Files of before do not have it, and it cannot be computed from what they have.
    */
   readonly sinkRate?: number;
   /** The same of the idle score, over sequences with idle queries; null if there are none. */
@@ -96,7 +106,9 @@ export interface ValueHeadMeasurement {
   readonly head: number;
   /** ‖v_s‖ against early tokens, before V-scale: a ratio far below 1 is value-state drain. */
   readonly value: SinkComparison;
-  /** ‖v̂_s‖, what attention sums up: equals `value` without V-scale and in its backward-only form. */
+  /**
+   * ‖v̂_s‖, what attention sums up: equals `value` without V-scale and in its backward-only form.
+   */
   readonly usedValue: SinkComparison;
   /** θ = ln λ as learned; 0 for "fixed" and "backward-only", null without V-scale. */
   readonly theta: number | null;
@@ -172,7 +184,9 @@ export interface AttentionMeasurement {
   readonly sinkRate: number;
   /** The same of the idle score. */
   readonly idleSinkRate: number | null;
-  /** The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink. */
+  /**
+   * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
+   */
   readonly sequenceSinkRate?: number;
   /** The same of the idle score. */
   readonly idleSequenceSinkRate?: number | null;
@@ -233,8 +247,8 @@ export interface LayerMeasurement {
 export type QuantizationTarget = "down-projections" | "all-linears";
 
 /**
- * How the range of 8 bits is chosen: one scale per tensor, from the largest magnitude in other batches, or one
- * scale per token, from the token itself.
+ * How the range of 8 bits is chosen: one scale per tensor, from the largest magnitude in other
+ * batches, or one scale per token, from the token itself.
  */
 export type QuantizationScaling = "static-tensor" | "dynamic-token";
 
@@ -268,8 +282,8 @@ export interface TheoryCheck {
   /** How many comparisons were made. */
   readonly compared: number;
   /**
-   * Identity: the largest |left − right| over the sum of the magnitudes added up. Bound: the largest
-   * (left − right) over the terms' magnitude; negative where it holds with room.
+   * Identity: the largest |left − right| over the sum of the magnitudes added up. Bound: the
+   * largest (left − right) over the terms' magnitude; negative where it holds with room.
    */
   readonly worst: number;
   /** Where: layer, head, position, sequence. */
@@ -286,8 +300,8 @@ export interface TheoryCheck {
 export const SLACK_LEVELS = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1] as const;
 
 /**
- * Slack of a bound, bound / actual: 1 where it is attained, 10 where it is ten times too generous. Tokens whose
- * actual value is 0 are left out.
+ * Slack of a bound, bound / actual: 1 where it is attained, 10 where it is ten times too generous.
+ * Tokens whose actual value is 0 are left out.
  */
 export interface SlackDistribution {
   readonly layer: number;
@@ -342,8 +356,8 @@ export interface SinkMeasurement {
   /** The oracle's on the same sequences; null if there is none. */
   readonly oracleLoss: number | null;
   /**
-   * The positions that arrays by position are of, increasing: 0 … 31, then 2^k − 1, then the last, as far as the
-   * sequence goes; s always.
+   * The positions that arrays by position are of, increasing: 0 … 31, then 2^k − 1, then the last,
+   * as far as the sequence goes; s always.
    */
   readonly positions: readonly number[];
   readonly layers: readonly LayerMeasurement[];
@@ -352,16 +366,21 @@ export interface SinkMeasurement {
     /** R_GS(s) over layers. */
     readonly gradientSink: Quartiles | null;
     readonly singleGradientSink: Quartiles | null;
-    /** The share of all query heads whose score, averaged over sequences first, is greater than ε. */
+    /**
+     * The share of all query heads whose score, averaged over sequences first, is greater than ε.
+     */
     readonly sinkRate: number | null;
     readonly idleSinkRate: number | null;
     /**
-     * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink. Files of before do not
-     * have it, nor the next three.
+     * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
+     * Files of before do not have it, nor the next three.
      */
     readonly sequenceSinkRate?: number | null;
     readonly idleSequenceSinkRate?: number | null;
-    /** The score of uniform attention, a_tj = 1 / (t + 1), over the same queries: 0.074 for 64, 0.34 for 8. */
+    /**
+     * The score of uniform attention, a_tj = 1 / (t + 1), over the same queries: 0.074 for 64, 0.34
+     * for 8.
+     */
     readonly uniformScore?: number | null;
     /** The same over the idle queries. */
     readonly uniformIdleScore?: number | null;

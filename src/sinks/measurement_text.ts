@@ -1,7 +1,10 @@
 /** Measurements as JSON text. */
 import type { SinkMeasurement } from "./measurement.ts";
 
-/** Digits that are kept: more than float32 has, so that nothing measured is lost, and files stay small. */
+/**
+ * Digits that are kept: more than float32 has, so that nothing measured is lost, and files stay
+ * small.
+ */
 const DIGITS = 8;
 
 /** Every number rounded to 8 significant digits. */

@@ -28,7 +28,10 @@ export interface SinkMeterOptions {
   readonly config: LlamaConfig;
   /** T of all batches. */
   readonly context: number;
-  /** θ of each value head of each layer; only where V-scale is learned. Layers without attention: anything. */
+  /**
+   * θ of each value head of each layer; only where V-scale is learned. Layers without attention:
+   * anything.
+   */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
   readonly settings?: Partial<SinkSettings> | undefined;
@@ -62,8 +65,8 @@ class SequenceMean {
 }
 
 /**
- * Adds up traces of one model over batches, and measures them. Everything happens on the CPU in float64; a batch of
- * 32 × 64 tokens with 3 layers of 64 takes about 50 ms.
+ * Adds up traces of one model over batches, and measures them. Everything happens on the CPU in
+ * float64; a batch of 32 × 64 tokens with 3 layers of 64 takes about 50 ms.
  *
  * @example
  * ```ts
@@ -131,7 +134,8 @@ export class SinkMeter {
    * @param trace states and gradients of the batch's mean loss, on the CPU
    * @param options which queries are idle, and the losses
    * @throws {TypeError} if the trace does not fit the model
-   * @throws {RangeError} if it holds a NaN or an infinity, naming where it came up; the meter is then of no use any more
+   * @throws {RangeError} if it holds a NaN or an infinity, naming where it came up; the meter is
+   *   then of no use any more
    */
   add(trace: Trace<Numbers>, options: TracedBatchOptions = {}): void {
     const { batch, context } = trace;
@@ -144,14 +148,15 @@ export class SinkMeter {
   }
 
   /**
-   * Adds one layer of a batch, for models whose traces are too large to be held at once. After all layers, in any order,
-   * {@linkcode addBatch} ends the batch.
+   * Adds one layer of a batch, for models whose traces are too large to be held at once. After all
+   * layers, in any order, {@linkcode addBatch} ends the batch.
    *
    * @param index of the layer
    * @param layer its states and its gradients of the batch's mean loss, on the CPU
    * @param options B, and which queries are idle
    * @throws {TypeError} if the layer does not fit the model
-   * @throws {RangeError} if it holds a NaN or an infinity, naming where; the meter is then of no use any more
+   * @throws {RangeError} if it holds a NaN or an infinity, naming where; the meter is then of no
+   *   use any more
    */
   addLayer(
     index: number,

@@ -1,4 +1,7 @@
-/** Small arithmetic that the measurements share: norms of rows, quantiles, and a position against others. */
+/**
+ * Small arithmetic that the measurements share: norms of rows, quantiles, and a position against
+ * others.
+ */
 import type { Quartiles, SinkComparison, SinkSettings } from "./measurement.ts";
 
 /** Elements of a traced tensor, row-major. */
@@ -37,7 +40,8 @@ export function rowDot(
 }
 
 /**
- * A quantile by linear interpolation between order statistics, numpy's default (Hyndman and Fan's type 7).
+ * A quantile by linear interpolation between order statistics, numpy's default (Hyndman and Fan's
+ * type 7).
  *
  * @param ascending finite numbers in increasing order, at least one
  * @param level between 0 and 1

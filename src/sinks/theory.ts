@@ -1,4 +1,6 @@
-/** Checks the theory's identities and bounds on the trace of a real batch, and measures their slack. */
+/**
+ * Checks the theory's identities and bounds on the trace of a real batch, and measures their slack.
+ */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { SlackDistribution, TheoryMeasurement } from "./measurement.ts";
@@ -21,8 +23,8 @@ export interface TheoryOptions {
   /** s, whose slack is shown by itself. Default 0. */
   readonly position?: number | undefined;
   /**
-   * How many sequences of the batch are looked at, the first ones. The work grows with T²: by default 4 up to 256 tokens, fewer
-   * of longer sequences.
+   * How many sequences of the batch are looked at, the first ones. The work grows with T²: by
+   * default 4 up to 256 tokens, fewer of longer sequences.
    */
   readonly sequences?: number | undefined;
 }
@@ -134,14 +136,15 @@ export class TheoryMeter {
 /**
  * Checks A1 to A7 and N1 to N4 of src/reference/theory.md on a trace.
  *
- * A violation is a difference beyond what rounding explains (see theory/attention.ts and theory/norm.ts); the
- * exact formulas leave none.
+ * A violation is a difference beyond what rounding explains (see theory/attention.ts and
+ * theory/norm.ts); the exact formulas leave none.
  *
  * @param trace of one batch, on the CPU
  * @param options the model's configuration, gains and θ
  * @returns what was found, check by check, and a line for each check that is violated
  * @throws {TypeError} if the trace or the gains do not fit the model
- * @throws {RangeError} if the trace holds a NaN or an infinity, or `position` or `sequences` is out of range
+ * @throws {RangeError} if the trace holds a NaN or an infinity, or `position` or `sequences` is out
+ *   of range
  */
 export function checkTheory(trace: Trace<Numbers>, options: TheoryOptions): TheoryMeasurement {
   checkTrace(trace, options.config);

@@ -3,7 +3,9 @@ import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";
 
-/** A state's or gradient's name, its elements, and how many heads of which width a token has in it. */
+/**
+ * A state's or gradient's name, its elements, and how many heads of which width a token has in it.
+ */
 interface NamedState {
   readonly name: string;
   readonly data: Numbers;
@@ -73,13 +75,15 @@ export interface LayerCheck {
 }
 
 /**
- * Refuses one layer of a trace if it does not fit its model, or its states hold something that is no number. The first
- * one in the order of computation is named.
+ * Refuses one layer of a trace if it does not fit its model, or its states hold something that is
+ * no number. The first one in the order of computation is named.
  *
  * @param layer of the trace
  * @param options the model, and the lengths
- * @throws {TypeError} if attention or a tensor is missing, or has another length than the model gives it
- * @throws {RangeError} naming the first NaN or infinity: the layer, the tensor, the sequence and the position
+ * @throws {TypeError} if attention or a tensor is missing, or has another length than the model
+ *   gives it
+ * @throws {RangeError} naming the first NaN or infinity: the layer, the tensor, the sequence and
+ *   the position
  */
 export function checkLayerStates(layer: LayerTrace<Numbers>, options: LayerCheck): void {
   const { config, index } = options;
@@ -100,13 +104,15 @@ export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCh
 }
 
 /**
- * Refuses a trace that does not fit its model, or that holds something that is no number. The first one in the order of
- * computation is named, so that it is where the trouble came up.
+ * Refuses a trace that does not fit its model, or that holds something that is no number. The first
+ * one in the order of computation is named, so that it is where the trouble came up.
  *
  * @param trace of one batch
  * @param config of the model
- * @throws {TypeError} if a layer or a tensor is missing or has another length than the model gives it
- * @throws {RangeError} naming the first NaN or infinity: the layer, the tensor, the sequence and the position
+ * @throws {TypeError} if a layer or a tensor is missing or has another length than the model gives
+ *   it
+ * @throws {RangeError} naming the first NaN or infinity: the layer, the tensor, the sequence and
+ *   the position
  */
 export function checkTrace(trace: Trace<Numbers>, config: LlamaConfig): void {
   const { batch, context, layers } = trace;

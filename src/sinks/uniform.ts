@@ -1,7 +1,11 @@
-/** What counts as a sink: more than a threshold, and more than attention that does not care where it looks. */
+/**
+ * What counts as a sink: more than a threshold, and more than attention that does not care where it
+ * looks.
+ */
 
 /**
- * The score α_s of uniform attention, a_tj = 1 / (t + 1) for j ≤ t: the mean over the queries t = s … end − 1.
+ * The score α_s of uniform attention, a_tj = 1 / (t + 1) for j ≤ t: the mean over the queries t = s
+ * … end − 1.
  *
  * @param position s, from 0 on
  * @param end behind the last query, above s

@@ -5,13 +5,15 @@
  * Resampling single samples would take them for independent and promise too narrow an interval, so
  * blocks of neighbors are drawn, as long as the samples' own correlation asks for.
  *
- * Sources: D. N. Politis and J. P. Romano, A circular block-resampling procedure (1992);
- * E. Carlstein, The use of subseries values for estimating the variance of a general statistic from
- * a stationary sequence, Ann. Statist. 14 (1986), for the block length under first-order correlation.
+ * Sources: D. N. Politis and J. P. Romano, A circular block-resampling procedure (1992); E.
+ * Carlstein, The use of subseries values for estimating the variance of a general statistic from a
+ * stationary sequence, Ann. Statist. 14 (1986), for the block length under first-order correlation.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
-/** Resamples for a usual number of samples: the interval's ends then move by about 2 % of its width. */
+/**
+ * Resamples for a usual number of samples: the interval's ends then move by about 2 % of its width.
+ */
 const RESAMPLES = 2000;
 
 /** The most single draws: what bounds the time that a file of strangers can take. */

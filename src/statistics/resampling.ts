@@ -13,7 +13,8 @@ export type Interval = readonly [low: number, high: number];
  * Source: B. Efron, Bootstrap methods: another look at the jackknife, Ann. Statist. 7 (1979).
  *
  * @param items how many there are, at least 1
- * @param options `seed`, any safe integer; `statistic` of a resample, from how often each item is drawn
+ * @param options `seed`, any safe integer; `statistic` of a resample, from how often each item is
+ *   drawn
  * @returns low and high; equal for one item
  *
  * @example

@@ -29,7 +29,8 @@ function work(
   return { kernel, pass, shape, variant: "naive", implementations, seed: 11 };
 }
 
-// check() compares with the float64 twin; its tolerances are the accuracy goals of the fused operators.
+// check() compares with the float64 twin; its tolerances are the accuracy goals of the fused
+// operators.
 onEachRuntime("naive computes its operators as the twin does, at the same cost", async (gpu) => {
   let share = 0;
   let worst = "";
@@ -40,7 +41,8 @@ onEachRuntime("naive computes its operators as the twin does, at the same cost",
   );
   for (const { kernel, pass } of passes) {
     for (const dimensions of smallShapes(kernel)) {
-      // At T = 1 the gradients of query and key are zero, exactly or by rounding: nothing to compare.
+      // At T = 1 the gradients of query and key are zero, exactly or by rounding: nothing to
+      // compare.
       if (pass === "backward" && dimensions.T === 1 && "Hq" in dimensions) continue;
       const options = work(kernel, pass, dimensions);
       using workload = createWorkload(gpu, options);

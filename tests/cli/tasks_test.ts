@@ -1,4 +1,7 @@
-/** What holds for every task of deno.json that is a command: paths are meant from where the user stands. */
+/**
+ * What holds for every task of deno.json that is a command: paths are meant from where the user
+ * stands.
+ */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };

@@ -64,7 +64,8 @@ interface Output {
   readonly stderr: string;
 }
 
-// In a process of its own, whose cache of tuned choices is in the folder, and whose cache of drivers is the usual one.
+// In a process of its own, whose cache of tuned choices is in the folder, and whose cache of
+// drivers is the usual one.
 async function run(
   args: readonly string[],
   { folder, tuning = "on" }: { readonly folder: string; readonly tuning?: string },

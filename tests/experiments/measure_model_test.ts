@@ -146,7 +146,8 @@ onEachRuntime("SinkMeter agrees with attentionSinkStatistics() on the GPU", asyn
       const values = await tensor.read(); // [B, Hq]
       for (const head of meter.result().layers[1]!.attention!.heads) {
         const mean = (values[head.head]! + values[2 + head.head]! + values[4 + head.head]!) / 3;
-        // 12 weights whose logits, below 20, are products of 8 numbers: 2^-24 (8 + 2 · 20 + 12 + 10).
+        // 12 weights whose logits, below 20, are products of 8 numbers: 2^-24 (8 + 2 · 20 + 12 +
+        // 10).
         const error = Math.abs(mean - head[name]) / head[name];
         assert(error < 70 * 2 ** -24, `${name} of head ${head.head} is off by ${error}`);
       }

@@ -28,7 +28,8 @@ const parameters = new Map(
     ),
   ]),
 );
-// Token 8, and no other, makes hidden units of the MLP hundreds of times as large: a massive activation.
+// Token 8, and no other, makes hidden units of the MLP hundreds of times as large: a massive
+// activation.
 const gate = parameters.get("model.layers.0.mlp.gate_proj.weight")!;
 const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
 parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {
@@ -40,7 +41,9 @@ for (const weight of [gate, up]) {
   for (let unit = 0; unit < 12; unit++) weight[unit * 8 + 7] = unit === 0 ? 20 : 0;
 }
 
-/** Batches in the order in which they were asked for; token 8 comes up from step `massiveFrom` on. */
+/**
+ * Batches in the order in which they were asked for; token 8 comes up from step `massiveFrom` on.
+ */
 function tokens(
   massiveFrom: number,
   wantedSplit: Split = "validation",

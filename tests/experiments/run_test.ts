@@ -45,7 +45,9 @@ Deno.test.afterAll(async () => {
   if (shared !== undefined) await Deno.remove(dirname(await shared), { recursive: true });
 });
 
-/** Everything of a run that is to be the same however it was done: bytes, and metrics without times. */
+/**
+ * Everything of a run that is to be the same however it was done: bytes, and metrics without times.
+ */
 async function outcome(folder: string): Promise<unknown> {
   const files: Record<string, string> = {};
   for (const { path, step } of await listCheckpoints(folder)) {

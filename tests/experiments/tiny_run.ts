@@ -1,4 +1,7 @@
-/** A run that takes a second, for tests; as a program, `tiny_run.ts FOLDER` does it or the rest of it. */
+/**
+ * A run that takes a second, for tests; as a program, `tiny_run.ts FOLDER` does it or the rest of
+ * it.
+ */
 import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings.ts";
 import { trainRun } from "../../src/experiments/run.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Facts of the platform that the code relies on. If one of these tests fails, the platform has changed:
- * simplify or mend the code that the test names.
+ * Facts of the platform that the code relies on. If one of these tests fails, the platform has
+ * changed: simplify or mend the code that the test names.
  */
 import { openGpu } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";

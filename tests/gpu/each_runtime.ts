@@ -3,12 +3,13 @@ import type { Runtime } from "../../mod.ts";
 const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
 
 /**
- * Registers a test for each runtime that Deno has: its own WebGPU, and Dawn, which is native code and is ignored
- * where `--allow-ffi` is missing.
+ * Registers a test for each runtime that Deno has: its own WebGPU, and Dawn, which is native code
+ * and is ignored where `--allow-ffi` is missing.
  *
  * @param name the test's name; the runtime is added
  * @param run the test
- * @param unless why the test cannot run on this machine, if it cannot; it is then ignored, by a name that says so
+ * @param unless why the test cannot run on this machine, if it cannot; it is then ignored, by a
+ *   name that says so
  */
 export function eachRuntime(
   name: string,

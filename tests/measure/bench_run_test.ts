@@ -31,7 +31,10 @@ function jobsOf(count: number): Job[] {
   } as Job));
 }
 
-/** A session that measures at once, in the reverse order, leaves job 1 out, and notes what it was asked. */
+/**
+ * A session that measures at once, in the reverse order, leaves job 1 out, and notes what it was
+ * asked.
+ */
 function fakeSession({ during = () => {} }: { readonly during?: () => void } = {}) {
   const asked: (string | number)[] = [];
   const session = {

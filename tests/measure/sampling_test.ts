@@ -90,7 +90,8 @@ Deno.test("sampleWork() gives the time of one run, hot and cold, with the CPU's"
   assert(hot!.repeats * 3_000 >= 200e3, "a span is long enough");
   assertEquals(cold!.repeats, 1);
   assertEquals(slow!.repeats, 1);
-  // Both threads of the machine are busy all the time. Scrubs cannot be told apart, so cold has none.
+  // Both threads of the machine are busy all the time. Scrubs cannot be told apart, so cold has
+  // none.
   assert(hot!.cpuSamples!.every((cpu) => Math.abs(cpu - 6_000) < 1));
   assertEquals(cold!.cpuSamples, undefined);
   assertEquals([hot, cold, slow].map((each) => each!.stopReason), [
@@ -192,8 +193,8 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   assertEquals(samples.length, 200);
   const slowSamples = samples.flatMap((sample, i) => sample > 25e6 ? [i] : []);
   assert(slowSamples.length >= 20, `${slowSamples.length} slow samples`);
-  // The reference kernel runs every six visits: at each end that many samples can be on the wrong side, twice over
-  // because a single reading does not count.
+  // The reference kernel runs every six visits: at each end that many samples can be on the wrong
+  // side, twice over because a single reading does not count.
   const missed = slowSamples.filter((i) => !driftingSamples.includes(i));
   const wrong = driftingSamples.filter((i) => !slowSamples.includes(i));
   assert(missed.length <= 24 && wrong.length <= 24, `${missed} / ${wrong}`);

@@ -12,7 +12,10 @@ export interface NoiseOptions {
   readonly sigma?: number;
   /** The relative change from the first sample to the last. Default 0. */
   readonly drift?: number;
-  /** The share of samples that something interrupts, which makes them up to 3 times as long. Default 0.02. */
+  /**
+   * The share of samples that something interrupts, which makes them up to 3 times as long. Default
+   * 0.02.
+   */
   readonly outliers?: number;
   /** Standard deviation of the logarithm of one factor for the whole run. Default 0. */
   readonly runSigma?: number;

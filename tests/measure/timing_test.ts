@@ -55,9 +55,10 @@ for (const kind of ["timestamp", "wall"] as const) {
   });
 }
 
-// Where this stops being true, submitAndWait in timing.ts has to learn the new truth: on Deno the call that asks
-// whether the GPU is done waits for it. The times of the two clocks are of the same work, so a slow day
-// makes both longer; only a call that returned early would make the host's the shorter one.
+// Where this stops being true, submitAndWait in timing.ts has to learn the new truth: on Deno the
+// call that asks whether the GPU is done waits for it. The times of the two clocks are of the same
+// work, so a slow day makes both longer; only a call that returned early would make the host's the
+// shorter one.
 onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (gpu) => {
   if (!gpu.info.features.includes("timestamp-query")) return;
   const timer = await GpuTimer.open(gpu, { clocks });
@@ -73,7 +74,8 @@ onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (
   const slack = 1 + timer.timer.calibrationError!;
   assert(sum > 0);
   assert(sum <= wall * slack, `the GPU says ${sum} ns, the host ${wall} ns`);
-  // Ten times the work takes longer: compared by the least of several, which a slow moment does not raise.
+  // Ten times the work takes longer: compared by the least of several, which a slow moment does not
+  // raise.
   const least = async (work: Span): Promise<number> => {
     const times = [];
     for (let i = 0; i < 5; i++) times.push(...(await timer.time([work])).spans);

@@ -22,8 +22,8 @@ function work(
   return { kernel, pass, shape: { name: "odd", dimensions: oddShape(kernel) } };
 }
 
-// The tolerances are the project's accuracy goals: 1e-5 for attention, 2e-6 for RMSNorm and V-scale forward, 1e-5
-// backward. The largest share on lavapipe, over the full software grid, is 0.26.
+// The tolerances are the project's accuracy goals: 1e-5 for attention, 2e-6 for RMSNorm and V-scale
+// forward, 1e-5 backward. The largest share on lavapipe, over the full software grid, is 0.26.
 onEachRuntime("createWorkload().check() passes for every kernel and pass", async (gpu) => {
   let share = 0;
   for (const kernel of operatorNames) {
@@ -167,7 +167,8 @@ Deno.test("createWorkload() throws for what it does not know", async () => {
   );
 });
 
-// Each kernel that an operator has, where it can run: an unfit one says so before anything is enqueued.
+// Each kernel that an operator has, where it can run: an unfit one says so before anything is
+// enqueued.
 onEachRuntime(
   "createWorkload() runs every variant that fits, and the chosen one fits",
   async (gpu) => {
@@ -204,7 +205,8 @@ onEachRuntime(
   },
 );
 
-// 2^-8: src/measure/workloads.ts says why. The largest share on lavapipe, over the default software grid, is 0.23.
+// 2^-8: src/measure/workloads.ts says why. The largest share on lavapipe, over the default software
+// grid, is 0.23.
 const halves = [["matmul", "tiled-32-f16"], ["attention", "tiled-32x32-f16"]] as const;
 
 Deno.test("createWorkload() names what rounds to f16, and checks it as such", async () => {

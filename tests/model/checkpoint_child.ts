@@ -1,4 +1,7 @@
-/** `checkpoint_child.ts FOLDER`: goes on from FOLDER/step-1 and says how writing FOLDER/step-2 ended. For tests. */
+/**
+ * `checkpoint_child.ts FOLDER`: goes on from FOLDER/step-1 and says how writing FOLDER/step-2
+ * ended. For tests.
+ */
 import { join } from "node:path";
 import { readCheckpoint, writeCheckpoint } from "../../src/model/checkpoint.ts";
 

@@ -1,4 +1,7 @@
-/** The model on the GPU: what its passes leave alone, add up and refuse. That they are right is llama_twin_test.ts's. */
+/**
+ * The model on the GPU: what its passes leave alone, add up and refuse. That they are right is
+ * llama_twin_test.ts's.
+ */
 import type { Gpu } from "../../mod.ts";
 import { Llama } from "../../src/model/llama.ts";
 import type { LlamaOptions } from "../../src/model/llama/build.ts";
@@ -117,7 +120,8 @@ onEachRuntime(
         expected: await whole.tokenLosses.read(),
       });
       for (const [name, gradient] of whole.gradients) {
-        // The head's gradient is the sum of two chunks' sums; nothing else is added in another order.
+        // The head's gradient is the sum of two chunks' sums; nothing else is added in another
+        // order.
         tally.normwise(`gradient of ${name}`, {
           actual: await chunked.gradients.get(name)!.read(),
           expected: await gradient.read(),

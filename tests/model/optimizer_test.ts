@@ -53,7 +53,8 @@ onEachRuntime(
         return p - rate * (g / (Math.abs(g) + 1e-8)) - (decayed ? rate * 0.5 * p : 0);
       });
       const actual = after.get(name)!;
-      // A gradient near ε, 1e-8, is divided by what float32 loses of it: such elements may be off by their whole step.
+      // A gradient near ε, 1e-8, is divided by what float32 loses of it: such elements may be off
+      // by their whole step.
       tally.within(name, {
         actual,
         expected,

@@ -93,7 +93,8 @@ for (const scale of ["static", "per-token"] as const) {
         half,
       );
       const effect = Math.abs(wanted - loss);
-      // A number near a half may be rounded the other way: a 127th of the effect of rounding them all, at the most.
+      // A number near a half may be rounded the other way: a 127th of the effect of rounding them
+      // all, at the most.
       assert(effect > 1e-5, `quantizing changes the loss by ${effect} only`);
       assert(
         Math.abs(found! - wanted) < 0.02 * effect + 2e-6,

@@ -15,8 +15,8 @@ import {
 } from "../support/pretrained/families.ts";
 
 /**
- * float32 rounds by 6e-8, and sums of some dozen terms through three layers add up to at most 3e-6 (measured). A wrong term
- * shows far above.
+ * float32 rounds by 6e-8, and sums of some dozen terms through three layers add up to at most 3e-6
+ * (measured). A wrong term shows far above.
  */
 const TOLERANCE = 1e-5;
 

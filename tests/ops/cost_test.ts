@@ -185,13 +185,15 @@ onEachRuntime("plans need memory beside their tensors that is linear in T", asyn
   };
   const [short, long] = [extra(256), extra(1024)]; // of the same kernels, whose uniforms count too
   const { batches, queryHeads, keyValueHeads } = shape;
-  // 8 bytes for every query row of a backward, 8 for every value row with V-scale; the rest is uniforms.
+  // 8 bytes for every query row of a backward, 8 for every value row with V-scale; the rest is
+  // uniforms.
   const rows = [0, keyValueHeads, queryHeads, queryHeads + keyValueHeads, 0];
   rows.forEach((heads, i) => {
     assertEquals(long[i]! - short[i]!, 8 * batches * heads * (1024 - 256));
     assert(short[i]! - 8 * batches * heads * 256 <= 256, `${short[i]} bytes`);
   });
-  // The fastest backward here may keep more, but linear as well, and less than a number for each pair of tokens.
+  // The fastest backward here may keep more, but linear as well, and less than a number for each
+  // pair of tokens.
   const [shortest, longest] = [short.at(-1)!, long.at(-1)!];
   assert(longest <= 4 * shortest, `${shortest} bytes, then ${longest}`);
   assert(longest < 4 * batches * queryHeads * 1024 ** 2, `${longest} bytes`);

@@ -1,4 +1,7 @@
-/** Matrix products that store in f16: they round right, add in f32, and run only where they are named. */
+/**
+ * Matrix products that store in f16: they round right, add in f32, and run only where they are
+ * named.
+ */
 import { type Gpu, matmul, openGpu, reference } from "../../mod.ts";
 import { matmulHalfVariants, matmulVariants } from "../../src/ops/matmul/variants.ts";
 import { chooseVariant } from "../../src/ops/shared/variants.ts";
@@ -34,7 +37,8 @@ async function product(gpu: Gpu, left: Float32Array, right: Float32Array, inner:
   return await p.read();
 }
 
-// Times the identity a matrix is itself, as it was stored: numbers of all sizes and ties to even, bit for bit.
+// Times the identity a matrix is itself, as it was stored: numbers of all sizes and ties to even,
+// bit for bit.
 async function checkRounding(gpu: Gpu): Promise<void> {
   const inner = 37;
   const left = randomNormal({ seed: 501, length: 41 * inner, standardDeviation: 1 });

@@ -13,8 +13,9 @@ import {
 const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
 const strides = { outer: 64, inner: 1, batch: 0 };
 
-// Lavapipe takes 13 s for each of these from Dawn, whose WGSL compiler guards every access: there they are only
-// compiled to what the driver takes, which happens without running them. From Deno they run.
+// Lavapipe takes 13 s for each of these from Dawn, whose WGSL compiler guards every access: there
+// they are only compiled to what the driver takes, which happens without running them. From Deno
+// they run.
 function isSlowToCompile({ info }: Gpu, variant: string): boolean {
   return info.runtime === "dawn" && info.software && /^(tiled|barrier-free)/.test(variant);
 }
@@ -58,7 +59,8 @@ for (const variant of matmulVariants) {
   await onEachFitRuntime(
     `matmul() as "${name}" leaves workgroups idle that have no tile`,
     (gpu) => {
-      // As if a dimension held 5 workgroups: products of 7 and 14 tiles and more leave some without one.
+      // As if a dimension held 5 workgroups: products of 7 and 14 tiles and more leave some without
+      // one.
       const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
       const examples = [false, true].map((transposeLeft) =>
         describeMatmul({
@@ -81,7 +83,8 @@ for (const variant of matmulVariants) {
   );
 }
 
-// Every way in which operands lie in whole vectors of four, on whole steps of K and on others; and one that does not.
+// Every way in which operands lie in whole vectors of four, on whole steps of K and on others; and
+// one that does not.
 const layouts = [false, true].flatMap((transposeLeft) =>
   [false, true].flatMap((transposeRight) =>
     [32, 44].map((inner) =>

@@ -1,4 +1,7 @@
-/** Numbers at the ends of float32's range: every operator that adds squares is right there, or says NaN. */
+/**
+ * Numbers at the ends of float32's range: every operator that adds squares is right there, or says
+ * NaN.
+ */
 import { onEachRuntime } from "../support/gpu.ts";
 import {
   adamWHoldsInRange,

@@ -1,4 +1,7 @@
-/** Slices as arguments of every operator; memory that arguments may not share; values that the GPU overwrote. */
+/**
+ * Slices as arguments of every operator; memory that arguments may not share; values that the GPU
+ * overwrote.
+ */
 import * as gradsink from "../../mod.ts";
 import type { Gpu, Tensor } from "../../mod.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
@@ -25,7 +28,10 @@ function apart(gpu: Gpu, args: Arguments): Record<string, Tensor> {
   );
 }
 
-/** Slices of one tensor, each beginning at a multiple of `alignment` elements and then `shift` further. */
+/**
+ * Slices of one tensor, each beginning at a multiple of `alignment` elements and then `shift`
+ * further.
+ */
 function together(
   gpu: Gpu,
   args: Arguments,

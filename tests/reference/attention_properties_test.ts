@@ -1,4 +1,6 @@
-/** The identities and bounds of arXiv 2603.17771 for attention (3.x, and 5.x inside it) on the twin. */
+/**
+ * The identities and bounds of arXiv 2603.17771 for attention (3.x, and 5.x inside it) on the twin.
+ */
 import * as reference from "../../src/reference/mod.ts";
 import { differingBits } from "../support/rows/identities.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
@@ -49,8 +51,8 @@ const BOUNDS: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>>
 };
 
 /**
- * Rounding of sums of T and D terms in a group's heads, relative to the terms' magnitudes, and that of
- * a logit, D u |z|, which exp turns into a relative error of its weight.
+ * Rounding of sums of T and D terms in a group's heads, relative to the terms' magnitudes, and that
+ * of a logit, D u |z|, which exp turns into a relative error of its weight.
  */
 function rounding({ length, headDim, group }: AttentionDescription, logit: number): number {
   return 2 ** -53 * (2 * length * group + 4 * headDim + 50 + (headDim + 4) * logit);
@@ -133,8 +135,8 @@ Deno.test("attentionForward() leaves the attention weights alone under V-scale, 
 });
 
 Deno.test("attentionBackward() obeys the stochastic value bound A8", () => {
-  // Noise ε_t = common_t √ρ ξ + √(σ_t² − ρ) η_t with ‖·‖² of expectation 1 for ξ and η: then
-  // tr Cov(ε_t) = σ_t² and tr Cov(ε_t, ε_t′) = ± ρ. With equal σ_t and equal signs the upper bound is
+  // Noise ε_t = common_t √ρ ξ + √(σ_t² − ρ) η_t with ‖·‖² of expectation 1 for ξ and η: then tr
+  // Cov(ε_t) = σ_t² and tr Cov(ε_t, ε_t′) = ± ρ. With equal σ_t and equal signs the upper bound is
   // attained; else it is not. 5 standard errors: confidence 1 − 6e-7 for each of the comparisons.
   const length = 12, headDim = 8, samples = 4000, position = 0;
   const shape = [1, 1, length, headDim];

@@ -23,7 +23,8 @@ function run(drawn: AttentionCase, mode?: Mode) {
 }
 
 Deno.test("attentionForward() gives the values of a case worked by hand", () => {
-  // Two query heads share one key head. Row 1's logits are 0 and ±log 3: weights 1/4, 3/4 and 3/4, 1/4.
+  // Two query heads share one key head. Row 1's logits are 0 and ±log 3: weights 1/4, 3/4 and 3/4,
+  // 1/4.
   const query = tensor([1, 1, 1, -1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const value = tensor([4, 8], [1, 1, 2, 1]);
@@ -50,7 +51,8 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
       const scale = drawn.scale ?? headDim ** -0.5;
       const weights = attentionWeights(drawn).data;
       const { output, logSumExp } = attentionForward(drawn);
-      // u per operation in the logits, each off by up to D u |z|; exp turns that into a relative error.
+      // u per operation in the logits, each off by up to D u |z|; exp turns that into a relative
+      // error.
       const tolerance = 2 ** -53 * (headDim * (largestLogit(drawn) + 4) + 4 * length + 50);
       for (let row = 0; row < logSumExp.data.length; row++) {
         const t = row % length;
@@ -144,8 +146,9 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
             step: 1,
           });
           const exact = inner(gradient.data, direction.data);
-          // The loss adds |g y| terms, so differences can be off by its rounding, which the estimate
-          // sees; ten times the estimate, and the twin's own rounding relative to what it sums.
+          // The loss adds |g y| terms, so differences can be off by its rounding, which the
+          // estimate sees; ten times the estimate, and the twin's own rounding relative to what it
+          // sums.
           const magnitude = norm(outputGradient.data) * norm(at.value.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
           const tolerance = 10 * estimate.error + floor;
@@ -176,7 +179,8 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       const { value, constant, outputGradient } = drawn;
       const plain = run(drawn);
       const gradients = run(drawn, "backward-only");
-      // The forward pass, and with it the query and key paths, is the one without V-scale, bit for bit.
+      // The forward pass, and with it the query and key paths, is the one without V-scale, bit for
+      // bit.
       for (const name of ["output", "logSumExp", "queryGradient", "keyGradient"] as const) {
         assertEquals(differingBits(gradients[name].data, plain[name].data).worst, 0, name);
       }
@@ -188,8 +192,8 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       });
       assertEquals(gradients.valueGradient, throughValve.valueGradient);
       assertEquals(gradients.constantGradient, throughValve.constantGradient);
-      // And both are what finite differences of the definition say: with stop-gradients, moving v or C
-      // by h moves v̂ = v + φ(v + h) − φ(v).
+      // And both are what finite differences of the definition say: with stop-gradients, moving v
+      // or C by h moves v̂ = v + φ(v + h) − φ(v).
       const still = reference.vScaleForward({ value, constant }).scaledValue.data;
       const loss = (
         at: { value: reference.ReferenceTensor; constant: reference.ReferenceTensor },
@@ -428,7 +432,8 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
         const own = actual.output.data.subarray(row, row + 3);
         assert(own.some((x) => !Number.isFinite(x)) || name === "key", `${name} ${bad} vanished`);
       }
-      // No gradient outside the head sees it; inside, query gradients of earlier rows do not either.
+      // No gradient outside the head sees it; inside, query gradients of earlier rows do not
+      // either.
       for (const gradient of ["queryGradient", "keyGradient", "valueGradient"] as const) {
         const spoiled: number[] = [];
         wanted[gradient].data.forEach((x, i) => {

@@ -1,6 +1,7 @@
 /**
- * The cases that property tests draw: small descriptions (shape, seed, pattern), from which the arrays
- * follow. A failure prints the description and fast-check's seed and path; either one repeats the case.
+ * The cases that property tests draw: small descriptions (shape, seed, pattern), from which the
+ * arrays follow. A failure prints the description and fast-check's seed and path; either one
+ * repeats the case.
  */
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
@@ -120,8 +121,8 @@ export function largestLogit(drawn: AttentionCase): number {
 }
 
 /**
- * Checks a property over drawn descriptions, with a fixed seed and a time limit, and says afterwards
- * how much of each tolerance was used.
+ * Checks a property over drawn descriptions, with a fixed seed and a time limit, and says
+ * afterwards how much of each tolerance was used.
  */
 export function checkProperty<Description>(
   arbitrary: fc.Arbitrary<Description>,

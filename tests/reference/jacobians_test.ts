@@ -1,4 +1,7 @@
-/** RMSNorm as a compressor (4.x) and V-scale as a valve (5.x): the properties of arXiv 2603.17771 on the twin. */
+/**
+ * RMSNorm as a compressor (4.x) and V-scale as a valve (5.x): the properties of arXiv 2603.17771 on
+ * the twin.
+ */
 import fc from "fast-check";
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from "ml-matrix";
 import * as reference from "../../src/reference/mod.ts";

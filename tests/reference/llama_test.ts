@@ -188,7 +188,8 @@ Deno.test("splitHeads() turns Hugging Face's pairs, and mergeHeads() undoes it",
   const rows = tensor(randomNormal({ seed: 1, length: 24 }), [3, 8]);
   const turned = splitHeads(rows, layout);
   assertEquals(turned.shape, [1, 2, 3, 4]);
-  // Head 1 at position 2 holds columns 4 to 7 of row 2: pairs (4, 6) by 2 · 1 and (5, 7) by 2 · 16^(−1/2).
+  // Head 1 at position 2 holds columns 4 to 7 of row 2: pairs (4, 6) by 2 · 1 and (5, 7) by 2 ·
+  // 16^(−1/2).
   const [a, b, c, d] = rows.data.subarray(2 * 8 + 4, 2 * 8 + 8) as unknown as number[];
   const expected = [
     a! * Math.cos(2) - c! * Math.sin(2),

@@ -62,7 +62,8 @@ Deno.test("matmul() has the gradients that matmul() gives, by finite differences
     seed: 331,
     runs: 200,
     check(drawn, tolerances) {
-      // A shared right operand's gradient sums over batches, which is a product of flattened operands.
+      // A shared right operand's gradient sums over batches, which is a product of flattened
+      // operands.
       const { left, right } = draw({
         ...drawn,
         shared: false,

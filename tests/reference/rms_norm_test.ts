@@ -62,8 +62,8 @@ Deno.test("rmsNormBackward() agrees with finite differences in random directions
         inner(rmsNormForward({ ...point, epsilon }).output.data, outputGradient.data);
       for (const name of ["input", "gain"] as const) {
         const unscaled = normal(at[name].shape, { seed: drawn.seed + 9 });
-        // A row may be much smaller than the others, and its own size is what a step must stay below:
-        // every row's direction is as long as half the row.
+        // A row may be much smaller than the others, and its own size is what a step must stay
+        // below: every row's direction is as long as half the row.
         const direction = tensor(unscaled.data, unscaled.shape);
         const width = drawn.width;
         for (let start = 0; start < direction.data.length; start += width) {

@@ -21,7 +21,8 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       config: { vScale, layersWithoutAttention: [1, 2] },
       batch: 2,
     });
-    // Every gradient and the output are wrong by something else at every element, so that all of them show.
+    // Every gradient and the output are wrong by something else at every element, so that all of
+    // them show.
     const trace = mapTrace(
       exact,
       (numbers, name) =>
@@ -66,8 +67,8 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
     };
     for (const [name, { worst, compared }] of Object.entries(identities)) {
       const check = found.get(name)!;
-      // The worst one is chosen by tolerance here, which differs by head, and by size there; and the first query's scale
-      // is that of all queries here, 2 ‖v_0‖, and ‖v_0‖ there.
+      // The worst one is chosen by tolerance here, which differs by head, and by size there; and
+      // the first query's scale is that of all queries here, 2 ‖v_0‖, and ‖v_0‖ there.
       assert(check.worst > 0.4 * worst && check.worst <= worst * (1 + 1e-9), `${name}: ${worst}`);
       assert(check.violations > 0, name);
       assertEquals(check.compared, compared, name);

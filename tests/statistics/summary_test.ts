@@ -118,7 +118,8 @@ Deno.test("isMultimodal() sees two hills and rarely takes one for two", () => {
     for (let seed = 0; seed < trials; seed++) {
       const one = noisySamples({ seed, count, median: 1000, sigma: 0.03, outliers: 0.03 });
       if (isMultimodal(one)) falseAlarms++;
-      // Two equal hills, 6 standard deviations apart; then one with a fifth of the samples, 8 apart.
+      // Two equal hills, 6 standard deviations apart; then one with a fifth of the samples, 8
+      // apart.
       if (isMultimodal(one.map((ns, i) => i % 2 === 0 ? ns : ns * 1.2))) found++;
       if (isMultimodal(one.map((ns, i) => i % 5 !== 0 ? ns : ns * 1.27))) smallFound++;
     }

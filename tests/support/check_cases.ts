@@ -8,7 +8,9 @@ import { type Report, Tally } from "./report.ts";
 export interface PropertyOptions<Description = never> {
   /** Pinned cases in place of the property's own. */
   readonly examples?: readonly Description[];
-  /** What the cases are drawn from. Default: the property's own fixed seed, or `GRADSINK_TEST_SEED`. */
+  /**
+   * What the cases are drawn from. Default: the property's own fixed seed, or `GRADSINK_TEST_SEED`.
+   */
   readonly seed?: number;
   /** How many cases are drawn, after the pinned ones. Default: the property's own number. */
   readonly runs?: number;
@@ -33,7 +35,10 @@ export interface Cases<Description> {
   readonly check: (description: Description, tally: Tally) => Promise<void>;
 }
 
-/** Stops a property that has run away: a hundred times what it takes on a software adapter of two cores. */
+/**
+ * Stops a property that has run away: a hundred times what it takes on a software adapter of two
+ * cores.
+ */
 const TIME_LIMIT = 600_000;
 
 async function seedFromEnvironment(): Promise<number | undefined> {
@@ -44,7 +49,8 @@ async function seedFromEnvironment(): Promise<number | undefined> {
 }
 
 /**
- * Checks a property over its pinned and its drawn cases. A failure names fast-check's seed and path.
+ * Checks a property over its pinned and its drawn cases. A failure names fast-check's seed and
+ * path.
  *
  * @param gpu where the cases run
  * @param cases the property

@@ -1,6 +1,6 @@
 /**
- * One small call of every operator that `mod.ts` exports, for what must hold of all of them. A `plan…` function that
- * is missing here fails the test that looks for it.
+ * One small call of every operator that `mod.ts` exports, for what must hold of all of them. A
+ * `plan…` function that is missing here fails the test that looks for it.
  */
 import {
   type Gpu,

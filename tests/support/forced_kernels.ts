@@ -10,7 +10,10 @@ export type KernelProperty = (gpu: Gpu) => Promise<Report>;
 /** What becomes of a kernel's source before it is compiled, by the kernel's file. */
 export type Rewrites = Readonly<Record<string, (source: string) => string>>;
 
-/** A Gpu on which operators take a variant; `used` collects the files of the kernels that it compiled. */
+/**
+ * A Gpu on which operators take a variant; `used` collects the files of the kernels that it
+ * compiled.
+ */
 export function forceVariant(
   gpu: Gpu,
   variant: string,
@@ -54,12 +57,14 @@ export interface KernelMutant {
 }
 
 /**
- * Registers a test for each mutant: its property fails on the broken kernel, by the kernel's numbers.
+ * Registers a test for each mutant: its property fails on the broken kernel, by the kernel's
+ * numbers.
  *
  * @param variant the variant whose kernels are broken
  * @param rewrites what becomes of the kernels before they are broken
  * @param mutants what is broken
- * @param unfit why the variant cannot run here, if it cannot: the tests are ignored then, and named after it
+ * @param unfit why the variant cannot run here, if it cannot: the tests are ignored then, and named
+ *   after it
  */
 export function testMutants(
   variant: string,

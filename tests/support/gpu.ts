@@ -25,7 +25,8 @@ function leftOut(
 
 const opened = new Map<Runtime, Promise<Gpu>>();
 
-// Left to the end of the process, Dawn's device would be taken down while its driver already is: a segfault.
+// Left to the end of the process, Dawn's device would be taken down while its driver already is: a
+// segfault.
 Deno.test.afterAll(async () => {
   for (const opening of await Promise.allSettled(opened.values())) {
     if (opening.status === "fulfilled") opening.value.dispose();
@@ -46,12 +47,14 @@ export function testGpu(runtime: Runtime): Promise<Gpu> {
 }
 
 /**
- * Registers a test for each runtime: Deno's own WebGPU, and Dawn, which is native code and is ignored, by a name that
- * says so, where `--allow-ffi` is missing. A report that the test returns is printed.
+ * Registers a test for each runtime: Deno's own WebGPU, and Dawn, which is native code and is
+ * ignored, by a name that says so, where `--allow-ffi` is missing. A report that the test returns
+ * is printed.
  *
  * @param name the test's name; the runtime is added
  * @param run the test
- * @param options `runtimes` to register for; both by default. `permissions`: what the test needs beside the GPU
+ * @param options `runtimes` to register for; both by default. `permissions`: what the test needs
+ *   beside the GPU
  */
 export function onEachRuntime(
   name: string,
@@ -77,12 +80,13 @@ export function onEachRuntime(
 }
 
 /**
- * {@linkcode onEachRuntime} for what not every adapter can run: there the test is ignored, by a name that says why. Opens
- * the runtimes at once.
+ * {@linkcode onEachRuntime} for what not every adapter can run: there the test is ignored, by a
+ * name that says why. Opens the runtimes at once.
  *
  * @param name the test's name; the runtime is added
  * @param run the test
- * @param options `unfit`, why an adapter cannot run it, if it cannot; `runtimes` to register for, both by default
+ * @param options `unfit`, why an adapter cannot run it, if it cannot; `runtimes` to register for,
+ *   both by default
  */
 export async function onEachFitRuntime(
   name: string,
@@ -101,7 +105,10 @@ export async function onEachFitRuntime(
 
 /** What {@linkcode siblingGpu} changes. */
 export interface SiblingOptions {
-  /** Another answer to whether the adapter computes on the CPU, on which the choice of kernels depends. */
+  /**
+   * Another answer to whether the adapter computes on the CPU, on which the choice of kernels
+   * depends.
+   */
   readonly software?: boolean;
   /** Another maker, on which the choice depends too. */
   readonly vendor?: string;
@@ -110,8 +117,9 @@ export interface SiblingOptions {
 }
 
 /**
- * Another `Gpu` on the same device, with pipelines and limits of its own; the choice of variants, and what rewrites the
- * kernels, are the given one's. Never to be disposed of: that would destroy the device that it shares.
+ * Another `Gpu` on the same device, with pipelines and limits of its own; the choice of variants,
+ * and what rewrites the kernels, are the given one's. Never to be disposed of: that would destroy
+ * the device that it shares.
  *
  * @param gpu whose device to use
  * @param options what differs
@@ -145,7 +153,8 @@ function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>)
 const portables = new WeakMap<Gpu, Gpu>();
 
 /**
- * A {@linkcode siblingGpu} that runs the portable kernels only, whatever would be faster here; the same one every time.
+ * A {@linkcode siblingGpu} that runs the portable kernels only, whatever would be faster here; the
+ * same one every time.
  *
  * @param gpu whose device to use
  */

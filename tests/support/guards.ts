@@ -1,7 +1,8 @@
 /**
- * A `Gpu` whose storage buffers are longer than requested. New buffers are full of NaN, which shows where a kernel reads
- * past a tensor's end or before a write; a check of the surplus finds writes past the end. WebGPU itself makes such
- * accesses harmless (it reads zeros and drops writes), and so invisible.
+ * A `Gpu` whose storage buffers are longer than requested. New buffers are full of NaN, which shows
+ * where a kernel reads past a tensor's end or before a write; a check of the surplus finds writes
+ * past the end. WebGPU itself makes such accesses harmless (it reads zeros and drops writes), and
+ * so invisible.
  */
 import { Gpu } from "../../mod.ts";
 import { assert } from "./assert/assert.ts";
@@ -9,8 +10,8 @@ import { assert } from "./assert/assert.ts";
 /** The surplus of each buffer in bytes: more than the rows of 64 invocations of 256 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
-// NaNs all different, within a buffer and between buffers: arithmetic hands a NaN's bits on, and what was computed from
-// one surplus and written to another must not look untouched.
+// NaNs all different, within a buffer and between buffers: arithmetic hands a NaN's bits on, and
+// what was computed from one surplus and written to another must not look untouched.
 function poison(buffer: number, word: number): number {
   return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
 }
@@ -28,7 +29,8 @@ export interface GuardedGpu {
 }
 
 /**
- * A guarded `Gpu` on the device of another one, with its choice of variants and its rewriting of kernels.
+ * A guarded `Gpu` on the device of another one, with its choice of variants and its rewriting of
+ * kernels.
  *
  * @param parent the other one
  */

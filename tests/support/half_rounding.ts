@@ -1,7 +1,8 @@
 /**
- * What attention's kernels that keep tiles in f16 round, for the bounds of their errors: always the weights; queries and
- * keys, unless f16 holds them as they are. A number becomes one of its two neighbors, as WGSL leaves it open; below
- * 2^-14 it may become zero. The kernels' scales make that 2^-28 of the largest weight of a row.
+ * What attention's kernels that keep tiles in f16 round, for the bounds of their errors: always the
+ * weights; queries and keys, unless f16 holds them as they are. A number becomes one of its two
+ * neighbors, as WGSL leaves it open; below 2^-14 it may become zero. The kernels' scales make that
+ * 2^-28 of the largest weight of a row.
  */
 const HALF_U = 2 ** -10;
 const SMALLEST_OPERAND = 2 ** -14;
@@ -48,7 +49,10 @@ export function halfProductError(
   return sum;
 }
 
-/** What f16 does to weights that are small against the largest of their row, a query's in one kernel, a key's in the other. */
+/**
+ * What f16 does to weights that are small against the largest of their row, a query's in one
+ * kernel, a key's in the other.
+ */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
   /** The largest gradient of a logit in each query row, and in each key row. */
@@ -75,7 +79,10 @@ export class SmallWeights {
     this.#weight[keyRow] = Math.max(this.#weight[keyRow]!, weight);
   }
 
-  /** Adds to the bounds of the gradients, that of the value before V-scale, once all pairs were seen. */
+  /**
+   * Adds to the bounds of the gradients, that of the value before V-scale, once all pairs were
+   * seen.
+   */
   addTo(
     bounds: {
       readonly queryGradient: Float64Array;

@@ -1,4 +1,7 @@
-/** Operators on plain numbers: uploads the arguments, runs the operator, reads the results and frees everything. */
+/**
+ * Operators on plain numbers: uploads the arguments, runs the operator, reads the results and frees
+ * everything.
+ */
 import { type Gpu, type Plan, Tensor } from "../../mod.ts";
 
 /** A row-major float32 array with its shape, on the CPU. */
@@ -48,7 +51,10 @@ export class Arena {
     return item;
   }
 
-  /** Uploads all numbers among an operator's arguments, those of `vScale` too; leaves out what is undefined. */
+  /**
+   * Uploads all numbers among an operator's arguments, those of `vScale` too; leaves out what is
+   * undefined.
+   */
   arguments<Args extends object>(args: Plain<Args>): Args {
     return Object.fromEntries(
       Object.entries(args).filter(([, value]) => value !== undefined).map(([name, value]) => {
@@ -120,8 +126,8 @@ export async function onGpu<Args extends object, Result extends object>(
 }
 
 /**
- * Runs an operator's plan several times. Before each run its outputs are filled with the bits of a NaN, so that
- * whatever a run leaves unwritten shows.
+ * Runs an operator's plan several times. Before each run its outputs are filled with the bits of a
+ * NaN, so that whatever a run leaves unwritten shows.
  *
  * @param gpu where
  * @param operator for example `planAttentionForward`

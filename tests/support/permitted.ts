@@ -1,4 +1,7 @@
-/** Tests that need permissions: without them a test is ignored, by a name that says which flags it lacks. */
+/**
+ * Tests that need permissions: without them a test is ignored, by a name that says which flags it
+ * lacks.
+ */
 
 /** A permission as a whole, such as `read`: what a test needs in parts is not told apart. */
 export type TestPermission = "read" | "write" | "run" | "env" | "ffi" | "net" | "sys";

@@ -10,7 +10,9 @@ export interface Report {
   readonly cases: number;
   /** How many numbers were compared. */
   readonly comparisons: number;
-  /** The largest share of a tolerance that was used; undefined where all comparisons were of bits. */
+  /**
+   * The largest share of a tolerance that was used; undefined where all comparisons were of bits.
+   */
   readonly share: number | undefined;
   /** What used that share. */
   readonly worst: string;
@@ -30,7 +32,9 @@ interface Quantity {
   resolution: number;
 }
 
-/** Holds numbers against bounds, counts, and remembers the largest share of a bound that was used. */
+/**
+ * Holds numbers against bounds, counts, and remembers the largest share of a bound that was used.
+ */
 export class Tally {
   #comparisons = 0;
   readonly #quantities = new Map<string, Quantity>();
@@ -77,7 +81,10 @@ export class Tally {
     this.#comparisons += expected.length;
   }
 
-  /** Throws unless max |actual − expected| ≤ limit · max |expected|, or limit · least where that is larger. */
+  /**
+   * Throws unless max |actual − expected| ≤ limit · max |expected|, or limit · least where that is
+   * larger.
+   */
   normwise(
     what: string,
     { actual, expected, limit, least = 0 }: {
@@ -93,7 +100,9 @@ export class Tally {
     this.within(what, { actual, expected, bound });
   }
 
-  /** Throws unless an identity or inequality holds up to the tolerance and something was compared. */
+  /**
+   * Throws unless an identity or inequality holds up to the tolerance and something was compared.
+   */
   holds(what: string, { violation, tolerance }: { violation: Violation; tolerance: number }): void {
     const { worst, where, compared } = violation;
     assert(compared > 0, `${what}: nothing was compared`);
@@ -130,7 +139,8 @@ export class Tally {
   }
 
   /**
-   * The account. Throws if nothing was compared, or a quantity never so finely that an error of 1 % would have shown.
+   * The account. Throws if nothing was compared, or a quantity never so finely that an error of 1 %
+   * would have shown.
    *
    * @param name what was checked
    * @param cases how many cases

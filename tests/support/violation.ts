@@ -1,10 +1,10 @@
 /**
  * Violations: by how much an identity or a bound is missed.
  *
- * An equality's violation is |left − right| over a stated scale, the sum of the magnitudes that were
- * added up, so that float32 results come out at a small multiple of 2^-24 if no logit is large. An
- * inequality's violation is (left − right)/right, or over another stated scale: negative where it holds,
- * 0 where it is attained.
+ * An equality's violation is |left − right| over a stated scale, the sum of the magnitudes that
+ * were added up, so that float32 results come out at a small multiple of 2^-24 if no logit is
+ * large. An inequality's violation is (left − right)/right, or over another stated scale: negative
+ * where it holds, 0 where it is attained.
  */
 
 /** How far something is from what must hold. */

@@ -1,6 +1,6 @@
 /**
- * The page's only ways to make elements from text and to start scripts. Its Content-Security-Policy allows no others
- * where the browser knows Trusted Types; elsewhere this code is all there is.
+ * The page's only ways to make elements from text and to start scripts. Its Content-Security-Policy
+ * allows no others where the browser knows Trusted Types; elsewhere this code is all there is.
  */
 import type { Markup } from "../../../src/report/html.ts";
 import type { ToWorker } from "./worker_scope.ts";

@@ -1,6 +1,6 @@
 /**
- * The page's Worker, in one of three roles: it measures, compares files, or computes the picture of the theory. The
- * first message says which; the role's code is loaded only then.
+ * The page's Worker, in one of three roles: it measures, compares files, or computes the picture of
+ * the theory. The first message says which; the role's code is loaded only then.
  */
 import { type ToWorker, workerScope } from "./worker_scope.ts";
 

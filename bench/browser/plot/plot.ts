@@ -1,7 +1,8 @@
 /**
- * The part of Observable Plot's interface that the pictures of src/report and of the page use, in a tenth of its size:
- * `build.ts` puts it in the place of the library, which alone is more than half of what the page may weigh. The pictures
- * themselves are the same code; a test holds their marks against the library's, place by place.
+ * The part of Observable Plot's interface that the pictures of src/report and of the page use, in a
+ * tenth of its size: `build.ts` puts it in the place of the library, which alone is more than half
+ * of what the page may weigh. The pictures themselves are the same code; a test holds their marks
+ * against the library's, place by place.
  *
  * Options that no picture uses are refused, not ignored.
  */

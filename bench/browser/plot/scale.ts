@@ -1,6 +1,6 @@
 /**
- * Position scales, with the ticks that d3-scale gives them. Its own scales bring colors and interpolation along, which
- * weigh as much as all the rest of the drawing.
+ * Position scales, with the ticks that d3-scale gives them. Its own scales bring colors and
+ * interpolation along, which weigh as much as all the rest of the drawing.
  */
 // @ts-types="npm:@types/d3-array@3"
 import { ticks as niceTicks } from "d3-array";
@@ -116,7 +116,8 @@ export interface StepScale {
  *
  * @param domain the steps in order
  * @param range where they lie, in pixels, the lesser one first
- * @param padding the room between steps, in parts of a step, and at the ends; 1 between leaves points
+ * @param padding the room between steps, in parts of a step, and at the ends; 1 between leaves
+ *   points
  */
 export function stepScale(
   domain: readonly unknown[],

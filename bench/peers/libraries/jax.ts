@@ -5,7 +5,8 @@ import { EPSILON, type Work } from "../works.ts";
 
 const VERSION = "0.1.25";
 
-// As much of the library's types as is used; an array is consumed by every use that does not go through `ref`.
+// As much of the library's types as is used; an array is consumed by every use that does not go
+// through `ref`.
 interface Arrays {
   readonly ref: Arrays;
   readonly shape: readonly number[];

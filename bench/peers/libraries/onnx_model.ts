@@ -39,7 +39,8 @@ interface Graph extends Omit<OnnxModel, "bytes"> {
 }
 
 /**
- * The ways in which onnxruntime can do work; its gradients are not part of the web and node packages.
+ * The ways in which onnxruntime can do work; its gradients are not part of the web and node
+ * packages.
  *
  * @param work the work
  * @returns models; none for a backward pass

@@ -4,7 +4,9 @@ import { absentContender, type Contender, startContender } from "../contender.ts
 import type { PeerRequest } from "../protocol.ts";
 import { EPSILON, inputsOf, type Work, works } from "../works.ts";
 
-/** The system's own is tried, too: torch may be installed there while PATH leads elsewhere first. */
+/**
+ * The system's own is tried, too: torch may be installed there while PATH leads elsewhere first.
+ */
 const PYTHONS = ["python3", "/usr/bin/python3"];
 
 /** How to start it. */
@@ -37,7 +39,8 @@ export async function startTorch(
   return absentContender(reasons[0]!);
 }
 
-// Python cannot draw the numbers as works.ts does: they go along, so that the answers can be compared.
+// Python cannot draw the numbers as works.ts does: they go along, so that the answers can be
+// compared.
 function withNumbers(contender: Contender, known: readonly Work[]): Contender {
   return {
     ...contender,

@@ -3,8 +3,8 @@
 //
 //   ∂L/∂x = u / r − x ⟨u, x⟩ / (D r³)
 //
-// Needs model/head_norm/head.wgsl in front. One invocation per head's row, 64 per workgroup, spread over
-// x and y. No barriers.
+// Needs model/head_norm/head.wgsl in front. One invocation per head's row, 64 per workgroup, spread
+// over x and y. No barriers.
 
 @group(0) @binding(4) var<storage, read> inverseRms: array<f32>; // [B T, Hq + Hkv]
 @group(0) @binding(5) var<storage, read> outputGradient: array<vec4f>; // as the projections

@@ -42,7 +42,8 @@ fn main(
   }
 }
 
-// With the head's numbers times 2¹⁰⁰ where they are small, else times 2⁻⁸⁰. NaN for a subnormal inverse.
+// With the head's numbers times 2¹⁰⁰ where they are small, else times 2⁻⁸⁰. NaN for a subnormal
+// inverse.
 fn inverseOfScaledHead(start: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   var squares = vec4f(0.0);

@@ -40,7 +40,10 @@ export type NamesOf<Options extends OptionSpecifications, Type extends "switch" 
   [Name in keyof Options]: Options[Name]["type"] extends Type ? Name : never;
 }[keyof Options];
 
-/** What an option's value can be: one of its choices, if it has some, and undefined unless it has a default. */
+/**
+ * What an option's value can be: one of its choices, if it has some, and undefined unless it has a
+ * default.
+ */
 export type ValueOf<Option extends OptionSpecification> =
   | (Option extends { readonly choices: readonly (infer Choice)[] } ? Choice : string)
   | (Option extends { readonly default: string } ? never : undefined);
@@ -66,13 +69,13 @@ export type ArgumentParser = typeof fallback.parseArgs;
 /**
  * Reads a command line.
  *
- * `--name value` and `--name=value` are the same; what follows `--` is never an option. A value that
- * begins with a dash needs the form with the equals sign. Paths become absolute.
+ * `--name value` and `--name=value` are the same; what follows `--` is never an option. A value
+ * that begins with a dash needs the form with the equals sign. Paths become absolute.
  *
  * @param args the words after the command
  * @param options the command's options, and for tests the parser
- * @throws {UsageError} for an option that does not exist (with the nearest one that does), a missing
- * or unwanted value, or a value that is not one of the choices
+ * @throws {UsageError} for an option that does not exist (with the nearest one that does), a
+ * missing or unwanted value, or a value that is not one of the choices
  *
  * @example
  * ```ts

@@ -19,7 +19,10 @@ export interface Command<Request> {
   readonly help: () => string;
   /** Does the work and returns the exit code. */
   readonly run: (request: Request) => Promise<number>;
-  /** Whether an error's message explains it. Any other error is a defect and is thrown. Default: all. */
+  /**
+   * Whether an error's message explains it. Any other error is a defect and is thrown. Default:
+   * all.
+   */
   readonly explains?: (error: unknown) => boolean;
 }
 
@@ -29,8 +32,8 @@ export interface Command<Request> {
  * @param command what to run
  * @param args the words after the command
  * @param output where to write
- * @returns the exit code: 0 for help, 2 for a mistake in the command line, 1 for another failure, else
- * the command's own
+ * @returns the exit code: 0 for help, 2 for a mistake in the command line, 1 for another failure,
+ * else the command's own
  */
 export async function runCommand<Request>(
   { name, parse, help, run, explains = () => true }: Command<Request>,

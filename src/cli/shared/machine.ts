@@ -77,7 +77,8 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
 }
 
 /**
- * How to start a measuring process, with the permissions that opening an adapter takes and no others.
+ * How to start a measuring process, with the permissions that opening an adapter takes and no
+ * others.
  *
  * @param runtime what it will open
  * @param module the process's program

@@ -1,6 +1,6 @@
 /**
- * Where the user stands. `deno task` starts a command in the project's folder, wherever the user called it; paths of
- * the command line are meant from the user's.
+ * Where the user stands. `deno task` starts a command in the project's folder, wherever the user
+ * called it; paths of the command line are meant from the user's.
  */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 const CALLED_IN = "INIT_CWD";
 
 /**
- * Goes to the folder that the user called `deno task` in. Does nothing in a command that was started without it: then
- * the current folder is the user's already.
+ * Goes to the folder that the user called `deno task` in. Does nothing in a command that was
+ * started without it: then the current folder is the user's already.
  *
  * @throws {Error} if the permissions do not say where that is
  */
@@ -24,10 +24,12 @@ export function enterUserFolder(): void {
 }
 
 /**
- * A path of the command line as messages show it and files keep it, so that it says where something was looked for.
+ * A path of the command line as messages show it and files keep it, so that it says where something
+ * was looked for.
  *
  * @param path as given
- * @returns the absolute path; the same path where the permission to know the current folder is missing
+ * @returns the absolute path; the same path where the permission to know the current folder is
+ *   missing
  */
 export function absolutePath(path: string): string {
   try {

@@ -1,4 +1,6 @@
-/** The bench's progress on stderr: a bar with the time left on a terminal, plain lines elsewhere. */
+/**
+ * The bench's progress on stderr: a bar with the time left on a terminal, plain lines elsewhere.
+ */
 
 import { writeAll } from "./output.ts";
 

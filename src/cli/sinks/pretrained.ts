@@ -160,7 +160,10 @@ function describe(
   };
 }
 
-/** Refuses what would not fit; GPUs do not say how much memory they have, so that theirs is not looked at. */
+/**
+ * Refuses what would not fit; GPUs do not say how much memory they have, so that theirs is not
+ * looked at.
+ */
 async function checkMemory(
   gpu: Gpu,
   { weights }: OpenedPretrained,

@@ -1,4 +1,7 @@
-/** How the study starts a run: as a process with the permissions that its own folder and the GPU take. */
+/**
+ * How the study starts a run: as a process with the permissions that its own folder and the GPU
+ * take.
+ */
 import { join } from "node:path";
 import { armName, type StudyArm } from "../../experiments/study/arms.ts";
 import type { StudyScale } from "../../experiments/study/settings.ts";

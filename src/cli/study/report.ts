@@ -64,7 +64,10 @@ export async function writeReport(
   return 0;
 }
 
-/** Records of all runs that count, by their arms' names. Single tokens are drawn of the first seed only. */
+/**
+ * Records of all runs that count, by their arms' names. Single tokens are drawn of the first seed
+ * only.
+ */
 async function gather({ groups }: Study, folder: string): Promise<void> {
   await makeFolder(folder);
   for (const { records, seeds } of groups) {

@@ -1,6 +1,7 @@
 /**
- * One arm of the study, as a process of its own: trains it, or what is left of it, measures the trained model
- * with theory and INT8 activations, and leaves its record. Started by `deno task study`, and says where it is in JSON lines.
+ * One arm of the study, as a process of its own: trains it, or what is left of it, measures the
+ * trained model with theory and INT8 activations, and leaves its record. Started by `deno task
+ * study`, and says where it is in JSON lines.
  */
 import { join } from "node:path";
 import { measureModel } from "../../experiments/measure_model.ts";
@@ -108,7 +109,8 @@ async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<
 if (import.meta.main) {
   const { out, err } = standardOutput();
   const stop = new AbortController();
-  // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks them to stop as well.
+  // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks them to stop as
+  // well.
   listenForInterrupts(stop);
   try {
     const code = await runArm(JSON.parse(Deno.args[0] ?? "null") as RunOrder, {

@@ -180,8 +180,8 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Writes a checkpoint, then removes the oldest ones beyond those that are to be kept. One of this step
-   * that is there already stays.
+   * Writes a checkpoint, then removes the oldest ones beyond those that are to be kept. One of this
+   * step that is there already stays.
    *
    * @param checkpoint what to write
    * @returns its folder

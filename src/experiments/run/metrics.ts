@@ -1,4 +1,7 @@
-/** A run's metrics: one JSON object per line, appended while it runs so that other programs can follow it. */
+/**
+ * A run's metrics: one JSON object per line, appended while it runs so that other programs can
+ * follow it.
+ */
 import { writeTextFile } from "../../files/write.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { RunError } from "./error.ts";

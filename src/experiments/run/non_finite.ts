@@ -8,8 +8,8 @@ import type { Trainer, TrainerState } from "./trainer.ts";
  * computation.
  *
  * @param trainer of the run; its state is lost
- * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad one,
- * counted from 0
+ * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad
+ * one, counted from 0
  * @returns the name of what holds the first NaN or infinity
  */
 export async function findNonFinite(

@@ -12,11 +12,15 @@ export interface RunProgress {
   /** The oracle's loss on the same steps; undefined for a task without an oracle. */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
-  /** Seconds for the remaining steps, with measuring and saving; undefined until steps were timed. */
+  /**
+   * Seconds for the remaining steps, with measuring and saving; undefined until steps were timed.
+   */
   readonly secondsLeft: number | undefined;
 }
 
-/** Seconds of work to enqueue before waiting for the GPU: a Ctrl-C takes effect within this time. */
+/**
+ * Seconds of work to enqueue before waiting for the GPU: a Ctrl-C takes effect within this time.
+ */
 export const LOOK_UP_SECONDS = 1;
 
 /** Measures a run's speed. */
@@ -55,7 +59,9 @@ export class RunReporter {
     this.#rowStep = from;
   }
 
-  /** Since the last row; long enough while nothing is known, so that the first step is waited for. */
+  /**
+   * Since the last row; long enough while nothing is known, so that the first step is waited for.
+   */
   get secondsPerStep(): number {
     return this.#pace === 0 ? LOOK_UP_SECONDS : this.#pace;
   }

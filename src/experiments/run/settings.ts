@@ -15,7 +15,9 @@ export interface BigramBackcopySettings {
   readonly context: number;
   /** Of the table; the model's vocabulary is one more, for BOS. */
   readonly characters: number;
-  /** The number of triggers: the most frequent characters, which repeat the character before them. */
+  /**
+   * The number of triggers: the most frequent characters, which repeat the character before them.
+   */
   readonly triggers: number;
   /** How near the table's rows are to the unigram; see `syntheticBigramTable`. */
   readonly concentration: number;

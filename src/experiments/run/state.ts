@@ -1,4 +1,7 @@
-/** The state in a run's checkpoints beside the model, so that a resumed run computes the same numbers. */
+/**
+ * The state in a run's checkpoints beside the model, so that a resumed run computes the same
+ * numbers.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import { RunError } from "./error.ts";

@@ -1,6 +1,6 @@
 /**
- * The study's arms: every variant of V-scale with every seed in every setting. Two arms of one setting
- * differ in nothing else.
+ * The study's arms: every variant of V-scale with every seed in every setting. Two arms of one
+ * setting differ in nothing else.
  */
 import { V_SCALE_VARIANTS, type VScaleVariant } from "../../reference/llama/config.ts";
 

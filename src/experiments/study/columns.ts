@@ -1,9 +1,12 @@
 /**
- * Lists of alike objects by columns: each field's name once, with the list of its values. JSON of many rows is
- * then about half as long.
+ * Lists of alike objects by columns: each field's name once, with the list of its values. JSON of
+ * many rows is then about half as long.
  */
 
-/** A column is a list of values, or a tree of columns. Lists of one length have theirs under an empty name. */
+/**
+ * A column is a list of values, or a tree of columns. Lists of one length have theirs under an
+ * empty name.
+ */
 export type Columns = readonly unknown[] | {
   readonly [name: string]: Columns | readonly Columns[];
 };

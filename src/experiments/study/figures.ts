@@ -22,8 +22,8 @@ function layerSink({ attention }: TrajectoryLayer): number {
 }
 
 /**
- * The layer that a run's figures "at the sink" are of: the one whose attention to token 0 is strongest in
- * the end, the same layer at all steps.
+ * The layer that a run's figures "at the sink" are of: the one whose attention to token 0 is
+ * strongest in the end, the same layer at all steps.
  *
  * @param record a run
  * @returns undefined where no layer has attention, or nothing was measured
@@ -145,7 +145,8 @@ export const oracleGap: Figure = ({ point }) =>
   point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
 
 /**
- * By how much rounding activations to 8 bits raises the loss of the trained model, in nats per token.
+ * By how much rounding activations to 8 bits raises the loss of the trained model, in nats per
+ * token.
  *
  * @param target which linear maps
  * @param scaling which scales

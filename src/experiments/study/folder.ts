@@ -16,8 +16,8 @@ function shared({ corpus: _, ...scale }: StudyScale): Record<string, number> {
 }
 
 /**
- * Makes a study's folder, or sees that it is one of the same study, so that runs of different lengths do not
- * get mixed.
+ * Makes a study's folder, or sees that it is one of the same study, so that runs of different
+ * lengths do not get mixed.
  *
  * @param folder may be shared by machines
  * @param scale what all arms have in common

@@ -25,7 +25,10 @@ export interface StudyGroup {
 /** A study, put together. */
 export interface Study {
   readonly groups: readonly StudyGroup[];
-  /** Names of missing arms: their variant and seed occur in the study, but not together in a complete run. */
+  /**
+   * Names of missing arms: their variant and seed occur in the study, but not together in a
+   * complete run.
+   */
   readonly missing: readonly string[];
   /** Remarks on the data for the reader, one line each. */
   readonly warnings: readonly string[];
@@ -42,8 +45,8 @@ export interface NamedRecord {
 /**
  * Puts records together.
  *
- * A run counts only if it is complete and its settings are those of most runs of its setting (of the
- * earliest one at a tie). Of several runs of one arm the first complete one counts.
+ * A run counts only if it is complete and its settings are those of most runs of its setting (of
+ * the earliest one at a tie). Of several runs of one arm the first complete one counts.
  *
  * @param found records, in the order of their folders
  */

@@ -1,7 +1,7 @@
 /**
  * What the study keeps of one run: figures through training and everything that is measured of the
- * trained model, in a small file. The report is made of these files alone, so that figures can be made
- * again without training, and runs of many machines can be put together.
+ * trained model, in a small file. The report is made of these files alone, so that figures can be
+ * made again without training, and runs of many machines can be put together.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { StudyArm } from "./arms.ts";
@@ -12,18 +12,26 @@ export const STUDY_RECORD_SCHEMA = "gradsink-study-run/1";
 /** A record's file name in its run's folder, and the ending of its name elsewhere. */
 export const RECORD_FILE = "study-record.json";
 
-/** A figure at position 0 against its mean over the early tokens; positions as the measurement's settings say. */
+/**
+ * A figure at position 0 against its mean over the early tokens; positions as the measurement's
+ * settings say.
+ */
 export type SinkPair = readonly [sink: number, early: number];
 
 /** One layer's attention at one step. */
 export interface TrajectoryAttention {
   /** α_0: mean over heads. */
   readonly score: number;
-  /** The same over queries that have no reason to look anywhere; null where the task knows of none. */
+  /**
+   * The same over queries that have no reason to look anywhere; null where the task knows of none.
+   */
   readonly idleScore: number | null;
   /** The share of heads whose score, averaged over sequences first, is a sink's. */
   readonly sinkRate: number;
-  /** The sink rate as published, each sequence's score compared first; records of before do not have it. */
+  /**
+   * The sink rate as published, each sequence's score compared first; records of before do not have
+   * it.
+   */
   readonly sequenceSinkRate?: number;
   /** ‖∇h̃‖, gradients summed over sequences; the second figure is R_GS's mean. */
   readonly gradient: SinkPair;
@@ -37,7 +45,9 @@ export interface TrajectoryAttention {
   readonly theta: readonly number[] | null;
 }
 
-/** Bloat, Compress and Change of one branch at one step, medians; null where a ratio is one to zero. */
+/**
+ * Bloat, Compress and Change of one branch at one step, medians; null where a ratio is one to zero.
+ */
 export interface TrajectoryBranch {
   readonly bloat: SinkPair | null;
   readonly compress: SinkPair | null;
@@ -68,7 +78,9 @@ export interface TrajectoryPoint {
   readonly loss: number;
   /** The oracle's loss; null for text. */
   readonly oracleLoss: number | null;
-  /** Path gradients by position, mean over layers; null at most of the steps, to keep records small. */
+  /**
+   * Path gradients by position, mean over layers; null at most of the steps, to keep records small.
+   */
   readonly paths: {
     readonly query: readonly number[];
     readonly key: readonly number[];
@@ -104,8 +116,8 @@ export interface StudyRecord {
   /** In the order of the steps. */
   readonly trajectory: readonly TrajectoryPoint[];
   /**
-   * Of the trained model, with theory and quantization; null while there is none. Lists by position that no
-   * picture takes, and the bins of slack, are empty.
+   * Of the trained model, with theory and quantization; null while there is none. Lists by position
+   * that no picture takes, and the bins of slack, are empty.
    */
   readonly final: SinkMeasurement | null;
 }

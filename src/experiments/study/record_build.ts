@@ -74,7 +74,9 @@ function shownSteps(steps: readonly number[], total: number): ReadonlySet<number
   return new Set([...nearest, ...steps.slice(-1)]);
 }
 
-/** Neighboring rows joined by their means, each weighted by its steps, until few enough are left. */
+/**
+ * Neighboring rows joined by their means, each weighted by its steps, until few enough are left.
+ */
 function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
   const each = Math.ceil(rows.length / CURVE);
   const steps: number[] = [];
@@ -93,7 +95,10 @@ function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
   return { steps, losses };
 }
 
-/** What pictures and claims take: fewer single tokens, gradients by position, and slack by its quantiles. */
+/**
+ * What pictures and claims take: fewer single tokens, gradients by position, and slack by its
+ * quantiles.
+ */
 function thinned(final: SinkMeasurement): SinkMeasurement {
   const { theory } = final;
   return {

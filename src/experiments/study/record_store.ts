@@ -1,4 +1,6 @@
-/** Records of runs as text and on disk. They may come from other people, so every field is checked. */
+/**
+ * Records of runs as text and on disk. They may come from other people, so every field is checked.
+ */
 import { join } from "node:path";
 import { Validator } from "@cfworker/json-schema";
 import { FileError, fileError, MAXIMUM_FILE_BYTES } from "../../files/file_error.ts";
@@ -120,8 +122,8 @@ function rounded(key: string, value: unknown): unknown {
 }
 
 /**
- * Turns a record into text, under the same checks that reading it would make. Losses keep six digits, other
- * figures four.
+ * Turns a record into text, under the same checks that reading it would make. Losses keep six
+ * digits, other figures four.
  *
  * @param record the run
  * @param name the file's name, for messages
@@ -168,8 +170,8 @@ export interface FoundRecords {
 const DEPTH = 2;
 
 /**
- * Finds all records in a study's folder: `study-record.json` in its runs' folders, or any `.json` beside
- * each other, as fixtures are.
+ * Finds all records in a study's folder: `study-record.json` in its runs' folders, or any `.json`
+ * beside each other, as fixtures are.
  *
  * @param folder of a study
  * @throws {FileError} if there is no such folder

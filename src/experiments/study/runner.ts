@@ -170,8 +170,8 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
 /**
  * How long the rest will take.
  *
- * Each running or waiting arm is reckoned with the pace of the arms of its setting that have run here, else
- * with the mean pace.
+ * Each running or waiting arm is reckoned with the pace of the arms of its setting that have run
+ * here, else with the mean pace.
  *
  * @param states of all arms
  * @param options how many run at a time, and the runner's clock

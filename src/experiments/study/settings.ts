@@ -145,8 +145,8 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 }
 
 /**
- * What a record keeps of a run's settings: everything but the seed and the variant, with plain names. Paths
- * differ between machines, so a corpus stands there by its content.
+ * What a record keeps of a run's settings: everything but the seed and the variant, with plain
+ * names. Paths differ between machines, so a corpus stands there by its content.
  *
  * @param settings of the run
  * @param corpus the text's digest; undefined where there is none

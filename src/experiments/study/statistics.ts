@@ -1,6 +1,6 @@
 /**
- * The study's statistics: few seeds, paired by seed. Everything is exact or says how far it can reach:
- * with five pairs no two-sided test gets below 1/16.
+ * The study's statistics: few seeds, paired by seed. Everything is exact or says how far it can
+ * reach: with five pairs no two-sided test gets below 1/16.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Interval, median, medianInterval, sorted } from "../../statistics/summary.ts";
@@ -13,7 +13,10 @@ export interface SeedSummary {
   readonly median: number | undefined;
   /** undefined below 2 seeds. */
   readonly interval: Interval | undefined;
-  /** How likely the interval covers the true median: 0.95, or less where the seeds are too few for it. */
+  /**
+   * How likely the interval covers the true median: 0.95, or less where the seeds are too few for
+   * it.
+   */
   readonly confidence: number | undefined;
 }
 
@@ -71,8 +74,8 @@ const MOST_EXACT = 20;
 const DRAWS = 100_000;
 
 /**
- * The sign-flip permutation test of paired differences: were one arm like the other, each difference
- * would be as likely with the other sign. The statistic is the sum.
+ * The sign-flip permutation test of paired differences: were one arm like the other, each
+ * difference would be as likely with the other sign. The statistic is the sum.
  *
  * Source: R. A. Fisher, The Design of Experiments (1935), section 21.
  *
@@ -138,7 +141,8 @@ export interface StepValue {
 }
 
 /**
- * The first measured step at which a figure reaches a level. Nothing between measurements is guessed.
+ * The first measured step at which a figure reaches a level. Nothing between measurements is
+ * guessed.
  *
  * @param series in the order of the steps
  * @param level what is to be reached

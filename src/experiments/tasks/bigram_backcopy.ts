@@ -1,9 +1,9 @@
 /**
  * Bigram-Backcopy: the smallest task on which attention sinks form.
  *
- * A sequence begins with BOS and a character x₁ ~ π that is no trigger. From then on, after a trigger the
- * character before the trigger comes again, x_t = x_{t−2}; else x_t ~ P(· | x_{t−1}). A head that copies
- * has nothing to do where no trigger stands, and learns to look at BOS there.
+ * A sequence begins with BOS and a character x₁ ~ π that is no trigger. From then on, after a
+ * trigger the character before the trigger comes again, x_t = x_{t−2}; else x_t ~ P(· | x_{t−1}). A
+ * head that copies has nothing to do where no trigger stands, and learns to look at BOS there.
  *
  * Source: Guo, Pai, Bai, Jiao, Jordan and Mei, "Active-Dormant Attention Heads", arXiv 2410.13835,
  * section 2. The table of bigrams is any; theirs is Shakespeare's.
@@ -56,7 +56,8 @@ export class BigramBackcopy implements Task {
 
   /**
    * @param options the table, the length of a sequence, the number of triggers, the seed
-   * @throws {RangeError} if the context is below 2, or the triggers leave no character that can begin
+   * @throws {RangeError} if the context is below 2, or the triggers leave no character that can
+   *   begin
    */
   constructor(options: BigramBackcopyOptions) {
     const { table, context, triggers = 3, seed } = options;
@@ -145,8 +146,8 @@ export class BigramBackcopy implements Task {
   }
 
   /**
-   * The oracle's loss over all sequences there can be, in nats per token: the entropy of each next token,
-   * weighted by how often each character stands at each position.
+   * The oracle's loss over all sequences there can be, in nats per token: the entropy of each next
+   * token, weighted by how often each character stands at each position.
    */
   expectedOracleLoss(): number {
     const { characters, rows } = this.#table;

@@ -1,6 +1,6 @@
 /**
- * Bigram tables: how often characters follow each other, in integer weights, so that draws have exactly
- * the probabilities that the oracle's loss is computed from.
+ * Bigram tables: how often characters follow each other, in integer weights, so that draws have
+ * exactly the probabilities that the oracle's loss is computed from.
  */
 import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 
@@ -80,11 +80,12 @@ export interface CountedBigramTableOptions {
 }
 
 /**
- * Counts a table from text. Characters are Unicode code points in the order of their frequency; where
- * more occur than may be told apart, the rarest share the last place.
+ * Counts a table from text. Characters are Unicode code points in the order of their frequency;
+ * where more occur than may be told apart, the rarest share the last place.
  *
  * @param options the text and the most characters
- * @throws {RangeError} if the text holds fewer than 2 different characters, or `characters` is below 2
+ * @throws {RangeError} if the text holds fewer than 2 different characters, or `characters` is
+ *   below 2
  */
 export function countedBigramTable(options: CountedBigramTableOptions): BigramTable {
   const operation = "countedBigramTable";
@@ -127,8 +128,8 @@ export function countedBigramTable(options: CountedBigramTableOptions): BigramTa
 const BIGRAM_STREAM = 0xb16a;
 
 /**
- * Integers in proportion to the given weights that add up to {@linkcode WEIGHT_SUM}: rounded down, and
- * what is left goes to those that lost the most.
+ * Integers in proportion to the given weights that add up to {@linkcode WEIGHT_SUM}: rounded down,
+ * and what is left goes to those that lost the most.
  */
 export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> {
   const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -1,6 +1,6 @@
 /**
- * Documents from the user's own files: each text file is a document, and so is each line of a JSON lines file. Documents
- * are read on demand. Skipped files are reported with the reason.
+ * Documents from the user's own files: each text file is a document, and so is each line of a JSON
+ * lines file. Documents are read on demand. Skipped files are reported with the reason.
  */
 import { basename } from "node:path";
 import { CorpusError } from "./text_corpus.ts";
@@ -21,13 +21,14 @@ const CHUNK_BYTES = 2 ** 20;
 const MOST_LINE_BYTES = 2 ** 26;
 
 /**
- * Finds documents in a file, or in all files of a folder and its folders. Files whose names end in `.jsonl` or `.ndjson`
- * hold an object on each line, with the document as its `text`; all others are text in UTF-8, or in UTF-16 with a mark.
+ * Finds documents in a file, or in all files of a folder and its folders. Files whose names end in
+ * `.jsonl` or `.ndjson` hold an object on each line, with the document as its `text`; all others
+ * are text in UTF-8, or in UTF-16 with a mark.
  *
  * @param path a file or a folder
  * @returns the documents; they are read when they are asked for
- * @throws {CorpusError} if nothing is there. While documents are read: if a line is no object with a text, or a file that
- * is named by itself is no text
+ * @throws {CorpusError} if nothing is there. While documents are read: if a line is no object with
+ * a text, or a file that is named by itself is no text
  */
 export function readDocuments(path: string): Documents {
   const isFolder = statOf(path).isDirectory;

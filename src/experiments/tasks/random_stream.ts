@@ -1,6 +1,6 @@
 /**
- * Random numbers by place: the stream of (seed, step) does not depend on earlier steps' streams, so a
- * resumed run sees the same batches.
+ * Random numbers by place: the stream of (seed, step) does not depend on earlier steps' streams, so
+ * a resumed run sees the same batches.
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
@@ -15,7 +15,10 @@ function mix(word: number): number {
   return h ^ (h >>> 16);
 }
 
-/** The least number of bits that a table of probabilities is drawn by: integer weights add up to 2^24. */
+/**
+ * The least number of bits that a table of probabilities is drawn by: integer weights add up to
+ * 2^24.
+ */
 export const WEIGHT_BITS = 24;
 
 /**
@@ -33,7 +36,8 @@ export class RandomStream {
   readonly #generator: Generator;
 
   /**
-   * @param place safe integers of at least 0 that say whose stream it is; their order and number matter
+   * @param place safe integers of at least 0 that say whose stream it is; their order and number
+   *   matter
    * @throws {RangeError} if one of them is not a safe integer of at least 0
    */
   constructor(place: readonly number[]) {
@@ -65,7 +69,8 @@ export class RandomStream {
    * @param limit at least 1, at most 2^32
    */
   integer(limit: number): number {
-    // Draws beyond the last whole multiple of `limit` would make small results more likely: draw again.
+    // Draws beyond the last whole multiple of `limit` would make small results more likely: draw
+    // again.
     const end = 2 ** 32 - 2 ** 32 % limit;
     let drawn: number;
     do drawn = this.bits(); while (drawn >= end);

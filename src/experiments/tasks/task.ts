@@ -22,11 +22,15 @@ export interface Task {
   /** Tokens in a sequence. */
   readonly context: number;
 
-  /** How many different sequences each split has, after which they come again; undefined for endless ones. */
+  /**
+   * How many different sequences each split has, after which they come again; undefined for endless
+   * ones.
+   */
   readonly contexts?: Readonly<Record<Split, number>>;
 
   /**
-   * A batch. The same task, split, step and size give the same batch, whatever was asked for before.
+   * A batch. The same task, split, step and size give the same batch, whatever was asked for
+   * before.
    *
    * @param step from 0 on
    * @param options how many sequences, and of which split (training by default)
@@ -40,8 +44,8 @@ export interface Task {
   oracleLoss(batch: TokenBatch): number | undefined;
 
   /**
-   * Which queries have no reason to look at a certain token, [batch, context], 1 for those: over them
-   * sinks are measured as well. Undefined where all queries are alike.
+   * Which queries have no reason to look at a certain token, [batch, context], 1 for those: over
+   * them sinks are measured as well. Undefined where all queries are alike.
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
 }

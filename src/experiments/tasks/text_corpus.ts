@@ -1,6 +1,7 @@
 /**
- * Byte-level text from the user's own files: every byte is a token, files are packed one after the other
- * into contexts, and the contexts come in a seeded order, all of them once before any comes again.
+ * Byte-level text from the user's own files: every byte is a token, files are packed one after the
+ * other into contexts, and the contexts come in a seeded order, all of them once before any comes
+ * again.
  */
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
@@ -48,7 +49,8 @@ export class TextCorpus implements Task {
   /**
    * @param options bytes, context and seed
    * @throws {RangeError} if the context is below 2
-   * @throws {CorpusError} if the text does not fill two contexts, one to train on and one to validate
+   * @throws {CorpusError} if the text does not fill two contexts, one to train on and one to
+   *   validate
    */
   constructor({ bytes, context, seed }: TextCorpusOptions) {
     if (!Number.isSafeInteger(context) || context < 2) {
@@ -111,13 +113,15 @@ export class TextCorpus implements Task {
 const MAXIMUM_BYTES = 2 ** 30;
 
 /**
- * Reads a file, or all files of a folder and its folders in the order of their names. Of a folder, what is no text of
- * bytes is passed over and told: hidden files, links, packed files, programs, UTF-16, and what holds a zero byte.
+ * Reads a file, or all files of a folder and its folders in the order of their names. Of a folder,
+ * what is no text of bytes is passed over and told: hidden files, links, packed files, programs,
+ * UTF-16, and what holds a zero byte.
  *
  * @param path a file or a folder
  * @param note takes one line that says how many files were passed over, which, and why
  * @returns the bytes, a line feed between files
- * @throws {CorpusError} if there is nothing there, a file cannot be read or is no text, or there is more than 1 GiB
+ * @throws {CorpusError} if there is nothing there, a file cannot be read or is no text, or there is
+ *   more than 1 GiB
  */
 export async function readCorpus(
   path: string,

@@ -7,10 +7,12 @@ export type FoundFile =
   | { readonly path: string; readonly reason: string };
 
 /**
- * The files of a folder and its folders, in the order of their names by code units, which is the same in every locale.
+ * The files of a folder and its folders, in the order of their names by code units, which is the
+ * same in every locale.
  *
  * @param path a file, which is found alone, or a folder
- * @throws {Deno.errors.NotFound} and others of the system's, for what is not there or cannot be read
+ * @throws {Deno.errors.NotFound} and others of the system's, for what is not there or cannot be
+ *   read
  */
 export function* findFiles(path: string): Generator<FoundFile> {
   if (!Deno.statSync(path).isDirectory) return yield { path };

@@ -1,6 +1,7 @@
 /**
- * Texts for a pretrained model: documents as its own tokenizer cuts them, joined and cut into contexts, or each for
- * itself. BOS stands in front as the user wants it, since it changes the measurements by a factor.
+ * Texts for a pretrained model: documents as its own tokenizer cuts them, joined and cut into
+ * contexts, or each for itself. BOS stands in front as the user wants it, since it changes the
+ * measurements by a factor.
  */
 import type { Tokenizer } from "../../model/pretrained/tokenizer.ts";
 import { checkBatch, type Task, type TokenBatch } from "./task.ts";
@@ -79,7 +80,8 @@ export class TokenTexts implements Task {
    *
    * @param documents in their order
    * @param options the tokenizer and what is wanted of it
-   * @throws {RangeError} if the context is below 2 or leaves no room behind the prefix, or no text is asked for
+   * @throws {RangeError} if the context is below 2 or leaves no room behind the prefix, or no text
+   *   is asked for
    * @throws {CorpusError} if there is too little text, or no BOS token where one is wanted
    * @throws {CheckpointError} if the tokenizer gives tokens that the model does not have
    */
@@ -249,14 +251,20 @@ function listed(names: readonly string[]): string {
   return names.length > 5 ? `${shown} and ${names.length - 5} others` : shown;
 }
 
-/** Characters that a token has at least on average; where it has fewer, more of the text is read. */
+/**
+ * Characters that a token has at least on average; where it has fewer, more of the text is read.
+ */
 const CHARACTERS = 4;
 
-/** How far from a cut tokens are those of the whole text: they depend on the words around them, which the cut may split. */
+/**
+ * How far from a cut tokens are those of the whole text: they depend on the words around them,
+ * which the cut may split.
+ */
 const MARGIN = 64;
 
 /**
- * The tokens that a text begins with, without those of all of it, which takes seconds for a megabyte.
+ * The tokens that a text begins with, without those of all of it, which takes seconds for a
+ * megabyte.
  *
  * @returns at least so many as are wanted, or all
  */

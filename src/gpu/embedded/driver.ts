@@ -1,8 +1,10 @@
 /**
- * A software Vulkan driver for machines that have none: SwiftShader, fetched once into the user's cache.
+ * A software Vulkan driver for machines that have none: SwiftShader, fetched once into the user's
+ * cache.
  *
- * It comes with the npm package `@sparticuz/chromium` and needs no Vulkan on the machine, not even a
- * loader. Of the package only one archive is read, and none of its code runs. x64 Linux with glibc only.
+ * It comes with the npm package `@sparticuz/chromium` and needs no Vulkan on the machine, not even
+ * a loader. Of the package only one archive is read, and none of its code runs. x64 Linux with
+ * glibc only.
  *
  * Least permissions, for `deno run`, `deno test` and `deno bench` alike:
  *
@@ -13,17 +15,18 @@
  * | `--allow-write=$HOME/.cache/gradsink` | the driver, needed only the first time |
  * | `--allow-ffi=$HOME/.cache/gradsink` | opening the driver's own loader |
  *
- * `$XDG_CACHE_HOME` stands in for `$HOME/.cache` where it is set, `$DENO_DIR` for the `deno` folder in it. No
- * network permission: Deno fetches npm packages without one. Dawn is itself a library among Deno's packages and
- * wants `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An `--allow-ffi` with a list cannot grant
- * a library by bare name, so a system loader is tried only under `--allow-ffi` without one.
+ * `$XDG_CACHE_HOME` stands in for `$HOME/.cache` where it is set, `$DENO_DIR` for the `deno` folder
+ * in it. No network permission: Deno fetches npm packages without one. Dawn is itself a library
+ * among Deno's packages and wants `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An
+ * `--allow-ffi` with a list cannot grant a library by bare name, so a system loader is tried only
+ * under `--allow-ffi` without one.
  *
- * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno writes the package into
- * `deno.lock` when it fetches it, and from then on fetches it wherever that lockfile is used, wanted or not;
- * a frozen lockfile that does not list it makes Deno refuse it.
+ * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno writes
+ * the package into `deno.lock` when it fetches it, and from then on fetches it wherever that
+ * lockfile is used, wanted or not; a frozen lockfile that does not list it makes Deno refuse it.
  *
- * Licenses: SwiftShader and the Khronos Vulkan loader are Apache-2.0, the package that carries them is MIT, and
- * modern-tar, which unpacks them, is MIT.
+ * Licenses: SwiftShader and the Khronos Vulkan loader are Apache-2.0, the package that carries them
+ * is MIT, and modern-tar, which unpacks them, is MIT.
  */
 import {
   driverFileHashes,
@@ -55,7 +58,10 @@ export interface EmbeddedDriver {
 
 /** Options of {@linkcode installEmbeddedDriver}. */
 export interface InstallOptions {
-  /** An absolute path: the folder to put the driver's folder in. Default: `gradsink` in the user's cache folder. */
+  /**
+   * An absolute path: the folder to put the driver's folder in. Default: `gradsink` in the user's
+   * cache folder.
+   */
   readonly cacheFolder?: string;
   /** What is called with the one line that announces the download. Default: prints it to stderr. */
   readonly notice?: (line: string) => void;
@@ -68,14 +74,17 @@ const ADVICE =
 /**
  * Makes sure that the embedded driver lies in the user's cache, and says where.
  *
- * A driver that is there and whose files have the pinned SHA-256 is returned at once, without network and
- * without output. Otherwise its package is fetched and verified, and the files are renamed into place: other
- * processes may do the same at the same time, and one that is killed half-way leaves nothing that counts as complete.
+ * A driver that is there and whose files have the pinned SHA-256 is returned at once, without
+ * network and without output. Otherwise its package is fetched and verified, and the files are
+ * renamed into place: other processes may do the same at the same time, and one that is killed
+ * half-way leaves nothing that counts as complete.
  *
  * @param options where to install it, and how to announce the download
  * @returns the driver, to be passed to {@linkcode activateEmbeddedDriver}
- * @throws {Error} on other platforms; if the package cannot be fetched; if a hash is not the pinned one
- * @throws {Deno.errors.NotCapable} if a permission is missing, naming the flags, before anything is fetched
+ * @throws {Error} on other platforms; if the package cannot be fetched; if a hash is not the pinned
+ *   one
+ * @throws {Deno.errors.NotCapable} if a permission is missing, naming the flags, before anything is
+ *   fetched
  * @throws {TypeError} if `cacheFolder` is not an absolute path
  */
 export async function installEmbeddedDriver(options: InstallOptions = {}): Promise<EmbeddedDriver> {
@@ -120,14 +129,15 @@ export async function installEmbeddedDriver(options: InstallOptions = {}): Promi
   return driver;
 }
 
-// A library that Deno has closed, or that was garbage-collected, would no longer satisfy the load by name.
+// A library that Deno has closed, or that was garbage-collected, would no longer satisfy the load
+// by name.
 const openLoaders: Deno.DynamicLibrary<Record<never, never>>[] = [];
 
 /**
  * Points Vulkan at the embedded driver, and at its loader if the machine has none.
  *
- * To be called before the isolate's first `requestAdapter`, which commits the isolate to the drivers it finds.
- * It holds for every runtime in the process, Dawn included.
+ * To be called before the isolate's first `requestAdapter`, which commits the isolate to the
+ * drivers it finds. It holds for every runtime in the process, Dawn included.
  *
  * @param driver what {@linkcode installEmbeddedDriver} returned
  * @throws {Deno.errors.NotCapable} if a permission is missing, naming the flags
@@ -141,7 +151,8 @@ export function activateEmbeddedDriver(driver: EmbeddedDriver): void {
 }
 
 function openSystemLoader(): Deno.DynamicLibrary<Record<never, never>> | undefined {
-  // Under a list of paths Deno takes a bare name for a path in the working directory: nothing to be found there.
+  // Under a list of paths Deno takes a bare name for a path in the working directory: nothing to be
+  // found there.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   try {
     return Deno.dlopen(LOADER_FILE, {});
@@ -150,7 +161,8 @@ function openSystemLoader(): Deno.DynamicLibrary<Record<never, never>> | undefin
   }
 }
 
-// WebGPU opens `libvulkan.so.1` later, by name; a library already open under that SONAME satisfies it.
+// WebGPU opens `libvulkan.so.1` later, by name; a library already open under that SONAME satisfies
+// it.
 function openOwnLoader(loaderFile: string): Deno.DynamicLibrary<Record<never, never>> {
   try {
     return Deno.dlopen(loaderFile, {});
@@ -236,7 +248,8 @@ async function fetchArchive(): Promise<Uint8Array<ArrayBuffer>> {
       `Embedded driver: cannot locate the package: Deno resolves it to ${archive}, wanted a file`,
     );
   }
-  // Deno's own word for the path; it lies elsewhere than foreseen where the project has a node_modules folder.
+  // Deno's own word for the path; it lies elsewhere than foreseen where the project has a
+  // node_modules folder.
   const { fileURLToPath } = await import("node:url"); // not above: browsers load this module too
   const path = fileURLToPath(archive);
   requirePermissions([{ name: "read", value: path }], { action: "installEmbeddedDriver" });
@@ -277,7 +290,8 @@ async function place(
       if (present?.isDirectory !== true) throw error;
     }
     // Another process was faster, or an earlier driver is damaged. Replacing file by file leaves a
-    // process that has one open with what it opened, and at no moment is a file missing or partly written.
+    // process that has one open with what it opened, and at no moment is a file missing or partly
+    // written.
     if (await isComplete(folder)) return;
     for (const name of files.keys()) {
       await Deno.rename(`${temporary}/${name}`, `${folder}/${name}`);

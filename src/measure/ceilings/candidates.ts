@@ -53,8 +53,8 @@ export interface CeilingSize {
 }
 
 /**
- * The usual size for a GPU: enough to fill it many times over, and far beyond its last-level cache as far as its buffers
- * reach; a few milliseconds' work on a CPU.
+ * The usual size for a GPU: enough to fill it many times over, and far beyond its last-level cache
+ * as far as its buffers reach; a few milliseconds' work on a CPU.
  *
  * @param gpu the GPU
  */
@@ -126,8 +126,9 @@ export function referenceKernel(gpu: Gpu, size: CeilingSize = usualCeilingSize(g
 }
 
 /**
- * Work that drives everything else out of the last-level cache: it copies one half of a buffer's worth of
- * memory to another, 64 MiB in all for an adapter that computes on the CPU, 256 MiB for others.
+ * Work that drives everything else out of the last-level cache: it copies one half of a buffer's
+ * worth of memory to another, 64 MiB in all for an adapter that computes on the CPU, 256 MiB for
+ * others.
  *
  * @param gpu the GPU
  * @returns the plan, which owns its buffers
@@ -236,8 +237,8 @@ function expCandidate(
     workgroupSize: 64,
     operations: accumulators * steps,
     expected: () => total,
-    // WGSL allows exp(0) three units in the last place, 3·2^-23, and each addition to a number below 2^9 half a unit,
-    // 2^-16; a step too few would be off by 1.
+    // WGSL allows exp(0) three units in the last place, 3·2^-23, and each addition to a number
+    // below 2^9 half a unit, 2^-16; a step too few would be off by 1.
     tolerance: accumulators * steps * (3 * 2 ** -23 + 2 ** -16),
   });
 }

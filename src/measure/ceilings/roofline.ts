@@ -29,7 +29,8 @@ export interface Roofline {
  * The roofline for a number format.
  *
  * @param ceilings an adapter's measured ceilings
- * @param dtype `f16` takes the f16 ceiling, everything else f32's; `f16+f32` too, whose multiplications and sums are f32
+ * @param dtype `f16` takes the f16 ceiling, everything else f32's; `f16+f32` too, whose
+ *   multiplications and sums are f32
  * @returns undefined if either ceiling was not measured
  */
 export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefined {
@@ -43,8 +44,8 @@ export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefi
 /**
  * Where a measurement stands; its share of the roofline is `leastTime` divided by its median.
  *
- * A share above 1 means that the data came from a cache, which a copy from memory does not see; or that the ceiling is too
- * low ({@linkcode exceededCeilings}).
+ * A share above 1 means that the data came from a cache, which a copy from memory does not see; or
+ * that the ceiling is too low ({@linkcode exceededCeilings}).
  *
  * @param measurement for its flops, bytes and number format
  * @param ceilings of the adapter that it ran on
@@ -79,8 +80,8 @@ export interface ExceedingMeasurement {
 }
 
 /**
- * The ceilings that measurements of the same run exceed. Arithmetic cannot be faster than the adapter: such a ceiling is
- * too low. Bytes can, where they came from a cache.
+ * The ceilings that measurements of the same run exceed. Arithmetic cannot be faster than the
+ * adapter: such a ceiling is too low. Bytes can, where they came from a cache.
  *
  * @param run its ceilings and measurements
  * @returns by ceiling, the measurement that exceeds it the most

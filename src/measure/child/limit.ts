@@ -1,7 +1,8 @@
 /**
- * Keeps single runs short where a driver ends long ones: browsers share the GPU with the screen, and a dispatch of two
- * seconds can cost the whole device. How long a run takes is found by running smaller ones, each at most a few times
- * as much work as the one before, until the wanted one is next or the next one would be too long.
+ * Keeps single runs short where a driver ends long ones: browsers share the GPU with the screen,
+ * and a dispatch of two seconds can cost the whole device. How long a run takes is found by running
+ * smaller ones, each at most a few times as much work as the one before, until the wanted one is
+ * next or the next one would be too long.
  *
  * No Deno call here: it is for the browser's page.
  */
@@ -11,9 +12,15 @@ import { operatorNamed, passNamed } from "../workloads/operators.ts";
 import type { GpuTimer } from "../timing.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 
-/** A run of a GPU that does this many operations or bytes per second takes as long as is assumed before it is measured. */
+/**
+ * A run of a GPU that does this many operations or bytes per second takes as long as is assumed
+ * before it is measured.
+ */
 const SLOWEST = 1e9;
-/** Smaller work than this share of the limit, by that assumption, is run without having tried a smaller one. */
+/**
+ * Smaller work than this share of the limit, by that assumption, is run without having tried a
+ * smaller one.
+ */
 const FIRST = 0.25;
 
 /** What {@linkcode predictRun} needs. */

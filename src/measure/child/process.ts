@@ -96,7 +96,8 @@ export class MeasuringChild implements ChildConnection {
     }
   }
 
-  // The child's notices (a driver is being fetched) are for the user; what drivers print is kept for the day it ends.
+  // The child's notices (a driver is being fetched) are for the user; what drivers print is kept
+  // for the day it ends.
   async #readErrors(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
       for (const line of text.split("\n")) if (line.startsWith("gradsink: ")) console.error(line);

@@ -1,6 +1,7 @@
 /**
- * What the bench and the processes that measure for it say to each other: one JSON object per line, requests on the
- * child's stdin, reports on its stdout. Both sides are this project's own code of one version.
+ * What the bench and the processes that measure for it say to each other: one JSON object per line,
+ * requests on the child's stdin, reports on its stdout. Both sides are this project's own code of
+ * one version.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
@@ -54,7 +55,10 @@ export type ChildReport =
     readonly ceilings: Ceilings;
     readonly warnings: readonly string[];
   }
-  /** The names of the variants, whether tuning chose them, and why others cannot run, in the order of the questions. */
+  /**
+   * The names of the variants, whether tuning chose them, and why others cannot run, in the order
+   * of the questions.
+   */
   | {
     readonly type: "chosen";
     readonly names: readonly string[];

@@ -1,6 +1,7 @@
 /**
- * The measuring side of a child process: opens a GPU, measures what it is asked, reports each result as soon as it
- * stands, and says before every step what it is at, since a kernel may take the process with it.
+ * The measuring side of a child process: opens a GPU, measures what it is asked, reports each
+ * result as soon as it stands, and says before every step what it is at, since a kernel may take
+ * the process with it.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { GpuError } from "../../gpu/gpu_error.ts";
@@ -161,7 +162,8 @@ async function rest(service: Service): Promise<void> {
   }
 }
 
-// The process's CPU time is the driver's where the driver computes on the CPU; elsewhere it says nothing.
+// The process's CPU time is the driver's where the driver computes on the CPU; elsewhere it says
+// nothing.
 function clocksFor(gpu: Gpu, { clocks }: Service): HostClocks {
   return gpu.info.software ? clocks : { wall: clocks.wall };
 }

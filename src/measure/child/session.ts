@@ -1,6 +1,6 @@
 /**
- * Measures jobs in child processes. One child serves many jobs; when a job hangs or crashes it, that job is
- * reported as such, and the others go on in a new child.
+ * Measures jobs in child processes. One child serves many jobs; when a job hangs or crashes it,
+ * that job is reported as such, and the others go on in a new child.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
@@ -150,8 +150,8 @@ export class MeasuringSession {
   }
 
   /**
-   * Measures jobs. A job that takes the child with it is told as failed or timed out; the others that
-   * had no result yet are measured again in a new child.
+   * Measures jobs. A job that takes the child with it is told as failed or timed out; the others
+   * that had no result yet are measured again in a new child.
    *
    * @param batch the jobs, when to stop, and where results go
    * @throws {Error} if a new child cannot open the adapter again

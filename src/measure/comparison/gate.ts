@@ -1,6 +1,6 @@
 /**
- * Whether a comparison lets a change pass: what got slower or broke, what is missing, and what cannot be told from the
- * samples. What was not measured is no success.
+ * Whether a comparison lets a change pass: what got slower or broke, what is missing, and what
+ * cannot be told from the samples. What was not measured is no success.
  */
 import type { Comparison } from "../comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "./rows.ts";

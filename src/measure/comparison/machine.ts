@@ -1,4 +1,6 @@
-/** The columns of a comparison: which machines the result files come from, and what to call them. */
+/**
+ * The columns of a comparison: which machines the result files come from, and what to call them.
+ */
 import { truncate } from "../../escape.ts";
 import {
   type BoundingCeiling,
@@ -14,7 +16,9 @@ export interface NamedResult {
   readonly file: ResultFile;
 }
 
-/** One column of a comparison. Strings are as the file has them: escape them before showing them. */
+/**
+ * One column of a comparison. Strings are as the file has them: escape them before showing them.
+ */
 export interface Machine {
   /** Different for every machine of the comparison. */
   readonly name: string;
@@ -97,7 +101,10 @@ export function machinesOf(results: readonly NamedResult[]): Machine[] {
   }));
 }
 
-/** What must agree for two files to come from one machine: its name for people, and its value in a file. */
+/**
+ * What must agree for two files to come from one machine: its name for people, and its value in a
+ * file.
+ */
 const IDENTITY: readonly (readonly [name: string, of: (file: ResultFile) => string | undefined])[] =
   [
     ["GPU vendor", ({ adapter }) => adapter.vendor],

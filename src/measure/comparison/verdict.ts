@@ -3,9 +3,10 @@
  * cannot tell.
  *
  * A difference must pass four gates: the medians differ by more than a threshold and what the runs
- * wander by themselves, every part of the run agrees on the direction, the interval of the ratio excludes 1, and the rank test still speaks
- * after Holm's correction for the whole table. Equality must be shown as well: the whole interval
- * has to lie within the threshold. Everything else is ambiguous.
+ * wander by themselves, every part of the run agrees on the direction, the interval of the ratio
+ * excludes 1, and the rank test still speaks after Holm's correction for the whole table. Equality
+ * must be shown as well: the whole interval has to lie within the threshold. Everything else is
+ * ambiguous.
  */
 import { bootstrapMedians } from "../../statistics/bootstrap.ts";
 import { mannWhitney } from "../../statistics/significance.ts";
@@ -225,16 +226,16 @@ export function judge(pair: PairComparison, options: JudgeOptions = {}): Verdict
   if (ratio === undefined) return "no data";
   if (interval === undefined) return "ambiguous";
   const limit = 1 + threshold; // The same distance both ways: twice as fast is half as slow.
-  // Of one machine, CPU time says most where it is known: other work stretches the time by the clock on the wall, and
-  // hardly this one. Elsewhere the reference kernel tells how the clock changed; for another kernel than the reference
-  // it may have changed as much again.
+  // Of one machine, CPU time says most where it is known: other work stretches the time by the
+  // clock on the wall, and hardly this one. Elsewhere the reference kernel tells how the clock
+  // changed; for another kernel than the reference it may have changed as much again.
   const cpuRatio = sameMachine ? pair.cpuRatio : undefined;
   const clockRatio = sameMachine && cpuRatio === undefined ? throttleRatio ?? 1 : 1;
   const unrest = Math.max(clockRatio, 1 / clockRatio);
   const clearLimit = limit * (1 + wander) * unrest;
   const p = options.correctedPValue ?? pair.pValue ?? 1;
-  // What is left of the change by either. It can weaken a verdict, never make one: the reference kernel is another
-  // kernel, and CPU time hides what waits.
+  // What is left of the change by either. It can weaken a verdict, never make one: the reference
+  // kernel is another kernel, and CPU time hides what waits.
   const steady = [ratio / clockRatio, cpuRatio ?? ratio];
   const clear = p <= significance;
   if (

@@ -5,14 +5,17 @@
  */
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
-/** Before there are enough samples for intervals, from this many on, and by this factor, a candidate has lost. */
+/**
+ * Before there are enough samples for intervals, from this many on, and by this factor, a candidate
+ * has lost.
+ */
 const FEW = 3;
 const CLEARLY = 1.5;
 
 /**
- * The candidates that are beaten: the whole interval of the median lies above the best candidate's. With fewer
- * samples than an interval takes (six), from three on: every sample lies above one and a half times the best
- * candidate's slowest.
+ * The candidates that are beaten: the whole interval of the median lies above the best candidate's.
+ * With fewer samples than an interval takes (six), from three on: every sample lies above one and a
+ * half times the best candidate's slowest.
  *
  * @param samples of each candidate, taken in turns with the others; times, the less the better
  * @returns the indices of the beaten candidates; never all of them

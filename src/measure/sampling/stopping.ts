@@ -1,5 +1,6 @@
 /**
- * When to stop sampling: the median is known well enough, or the noise no longer changes, or the time is up.
+ * When to stop sampling: the median is known well enough, or the noise no longer changes, or the
+ * time is up.
  *
  * Knows nothing of GPUs or clocks.
  */
@@ -8,7 +9,10 @@ import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
 /** What ends the sampling of one measurement, whichever comes first. */
 export interface StoppingRule {
-  /** Relative half-width of the median's 95 % interval at which the median counts as precise, such as 0.01. */
+  /**
+   * Relative half-width of the median's 95 % interval at which the median counts as precise, such
+   * as 0.01.
+   */
   readonly targetHalfWidth: number;
   /** Fewer samples than these end only with the budget. */
   readonly minimumSamples: number;
@@ -23,12 +27,15 @@ const INTERVAL_SAMPLES = 6;
 /** Sample counts between which the noise is compared, and from which on. */
 const STABLE_WINDOW = 8;
 const STABLE_FROM = 20;
-/** The noise counts as stable while its greatest and least value in the window differ by less than this part. */
+/**
+ * The noise counts as stable while its greatest and least value in the window differ by less than
+ * this part.
+ */
 const STABLE_CHANGE = 0.1;
 
 /**
- * The relative half-width of the median's interval between order statistics: it assumes nothing of the noise, and costs
- * a sort.
+ * The relative half-width of the median's interval between order statistics: it assumes nothing of
+ * the noise, and costs a sort.
  *
  * @param samples positive numbers
  * @returns half the interval's width divided by the median; undefined where there is no interval
@@ -48,9 +55,9 @@ function noise(samples: readonly number[]): number {
 }
 
 /**
- * True once more samples no longer change the estimate of the noise: over the last eight sample counts
- * its greatest and least value differ by less than a tenth. Taken alone, a target width would let a noisy
- * machine sample until the budget ends without learning anything.
+ * True once more samples no longer change the estimate of the noise: over the last eight sample
+ * counts its greatest and least value differ by less than a tenth. Taken alone, a target width
+ * would let a noisy machine sample until the budget ends without learning anything.
  *
  * @param samples in the order of measuring
  */

@@ -23,13 +23,15 @@ export interface TickLength {
 }
 
 /**
- * Bounds the length of a tick by pairs of anchors: the work of the first lies between its two host times and that
- * of the second between its own, so the ticks between them took at least `second.before − first.after` and at
- * most `second.after − first.before`. Every pair bounds it and all must agree; nothing is averaged, so a
- * busy host makes the bounds wider but never wrong.
+ * Bounds the length of a tick by pairs of anchors: the work of the first lies between its two host
+ * times and that of the second between its own, so the ticks between them took at least
+ * `second.before − first.after` and at most `second.after − first.before`. Every pair bounds it and
+ * all must agree; nothing is averaged, so a busy host makes the bounds wider but never wrong.
  *
- * @param anchors at least two, in order of time, best far apart compared with the time of one submission
- * @returns the length of a tick, or undefined if the GPU's clock does not run evenly with the host's
+ * @param anchors at least two, in order of time, best far apart compared with the time of one
+ *   submission
+ * @returns the length of a tick, or undefined if the GPU's clock does not run evenly with the
+ *   host's
  * @throws {RangeError} for fewer than two anchors
  */
 export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | undefined {
@@ -54,14 +56,16 @@ export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | un
   if (!(least > 0 && most >= least && Number.isFinite(most))) return undefined;
   const middle = (least + most) / 2;
   const error = Math.min(1, (most - least) / 2 / middle);
-  // Clocks that count nanoseconds are the rule: where the bounds allow 1, the deviation is the host's.
+  // Clocks that count nanoseconds are the rule: where the bounds allow 1, the deviation is the
+  // host's.
   return { nanosecondsPerTick: least <= 1 && most >= 1 ? 1 : middle, calibrationError: error };
 }
 
 /**
- * The step of a clock from times that were read on it. If all distances between them are multiples of
- * one number, that is the step. If they are multiples of a number that is not whole, each rounded (a
- * 24 MHz clock told in nanoseconds), that is found too. Where the times show no such pattern, it is 1 tick.
+ * The step of a clock from times that were read on it. If all distances between them are multiples
+ * of one number, that is the step. If they are multiples of a number that is not whole, each
+ * rounded (a 24 MHz clock told in nanoseconds), that is found too. Where the times show no such
+ * pattern, it is 1 tick.
  *
  * @param times at least two different ones, in ticks, whole numbers in any order
  * @returns the step in ticks; undefined if all times are the same
@@ -79,8 +83,9 @@ function greatestCommonDivisor(a: number, b: number): number {
   return a;
 }
 
-// A rounded distance misses its multiple by up to one tick, so a step of q ticks fits by chance with probability
-// 3/q for each distance: the steps tried are at least 12 ticks, and at least 24 distances must agree.
+// A rounded distance misses its multiple by up to one tick, so a step of q ticks fits by chance
+// with probability 3/q for each distance: the steps tried are at least 12 ticks, and at least 24
+// distances must agree.
 function fractionalStep(distances: readonly number[]): number | undefined {
   const ascending = distances.toSorted((a, b) => a - b);
   const shortest = ascending[0]!;

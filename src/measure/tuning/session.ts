@@ -10,17 +10,21 @@ import { tunableOperator } from "../workloads/variants.ts";
 
 /** Memory in bytes that the candidates of a heat may take together. */
 const HEAT_MEMORY = 2 ** 30;
-/** A candidate takes its inputs, its outputs, scratch, and what it is checked with: at most so many times its traffic. */
+/**
+ * A candidate takes its inputs, its outputs, scratch, and what it is checked with: at most so many
+ * times its traffic.
+ */
 const MEMORY_PER_BYTE = 3;
 const HEAT_SIZES = { least: 3, most: 16 };
 
 /**
- * What there is to tune on an adapter: one call a class, with the candidates that the adapter's limits leave.
+ * What there is to tune on an adapter: one call a class, with the candidates that the adapter's
+ * limits leave.
  *
  * @param info the adapter
  * @param work kernels, passes and shapes; the first of each class is taken
- * @returns those that have a choice to make, the ones with the least arithmetic first: what the budget does not reach is
- *   then as little as can be
+ * @returns those that have a choice to make, the ones with the least arithmetic first: what the
+ *   budget does not reach is then as little as can be
  */
 export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork[] {
   using dry = createDryGpu(info);
@@ -59,10 +63,12 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
 }
 
 /**
- * Runs heats in a session's child processes: a candidate that hangs or crashes takes only itself with it.
+ * Runs heats in a session's child processes: a candidate that hangs or crashes takes only itself
+ * with it.
  *
  * @param session opened without tuning
- * @param options the seed of inputs and turns, and the relative half-width at which a median counts as precise
+ * @param options the seed of inputs and turns, and the relative half-width at which a median counts
+ *   as precise
  */
 export function sessionHeats(
   session: Pick<MeasuringSession, "measure">,

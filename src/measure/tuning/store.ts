@@ -15,14 +15,16 @@ import { writeTextFile } from "../../files/write.ts";
 const PATIENCE = 20_000;
 
 /**
- * Adds choices to those that are kept for an adapter, in place of older ones for the same calls. What no longer holds
- * is left out. The file is written whole, under a temporary name, and renamed; of several processes that do so one after
- * the other gets its turn, so that none undoes what another one added.
+ * Adds choices to those that are kept for an adapter, in place of older ones for the same calls.
+ * What no longer holds is left out. The file is written whole, under a temporary name, and renamed;
+ * of several processes that do so one after the other gets its turn, so that none undoes what
+ * another one added.
  *
  * @param info the adapter
  * @param choices new ones
  * @returns the file
- * @throws {Error} if there is no cache folder, it cannot be written, or another process does not let go of it
+ * @throws {Error} if there is no cache folder, it cannot be written, or another process does not
+ *   let go of it
  */
 export async function storeTuning(
   info: GpuInfo,
@@ -46,8 +48,8 @@ export async function storeTuning(
   return place.path;
 }
 
-// The lock lies beside the folder, and stays: to remove it would let two processes hold locks on two files of one name.
-// The system gives it back when the process ends, however it ends.
+// The lock lies beside the folder, and stays: to remove it would let two processes hold locks on
+// two files of one name. The system gives it back when the process ends, however it ends.
 async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
   let file: Deno.FsFile;
   try {
@@ -67,7 +69,8 @@ async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
   return file;
 }
 
-// Some network folders know no locks; what is written there is whole, too, and at the worst some choices are lost.
+// Some network folders know no locks; what is written there is whole, too, and at the worst some
+// choices are lost.
 async function isFree(file: Deno.FsFile): Promise<boolean> {
   try {
     return await file.tryLock(true);
@@ -76,7 +79,8 @@ async function isFree(file: Deno.FsFile): Promise<boolean> {
   }
 }
 
-// Nothing is to be written through a link to somewhere else, or into a pipe. A folder stays, and is an error.
+// Nothing is to be written through a link to somewhere else, or into a pipe. A folder stays, and is
+// an error.
 async function removeUnlessFile(path: string): Promise<void> {
   const { isFile, isDirectory } = await Deno.lstat(path)
     .catch(() => ({ isFile: true, isDirectory: false }));

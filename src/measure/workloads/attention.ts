@@ -46,7 +46,8 @@ export function attention(mode?: AttentionVScale["mode"]): MeasuredOperator {
   });
 }
 
-// Operations of one product over all pairs of a query and a key that it sees: there are T (T + 1) / 2 for each head.
+// Operations of one product over all pairs of a query and a key that it sees: there are T (T + 1) /
+// 2 for each head.
 function productWork({ B, Hq, T, D }: AttentionLengths): number {
   return B * Hq * T * (T + 1) * D;
 }
@@ -111,7 +112,8 @@ function prepareBackward(
     outputs: { ...gradients },
     tolerance: 1e-5,
     async samples(read): Promise<Sample[]> {
-      // The forward's results are inputs here: the gradients are checked for what they make of them.
+      // The forward's results are inputs here: the gradients are checked for what they make of
+      // them.
       const backward = {
         ...numbers,
         output: await output.read(),
@@ -159,8 +161,8 @@ function gradientSamples(
   return samples;
 }
 
-// ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩, and since v is an eigenvector of φ's Jacobian, ⟨v, ∂L/∂φ(v)⟩ = ⟨v, ∂L/∂v⟩ / λ∥.
-// So all rows of the sum follow from valueGradient, which is checked by itself.
+// ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩, and since v is an eigenvector of φ's Jacobian, ⟨v, ∂L/∂φ(v)⟩
+// = ⟨v, ∂L/∂v⟩ / λ∥. So all rows of the sum follow from valueGradient, which is checked by itself.
 function constantGradient(
   { dimensions, value, vScale }: AttentionGradientNumbers,
   valueGradient: Float32Array,

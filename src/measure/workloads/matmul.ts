@@ -18,8 +18,8 @@ interface MatmulLengths {
 
 type Product = GridShape<MatmulLengths>;
 
-// A linear layer of `inputs` to `outputs` features on T tokens multiplies by its weight [outputs, inputs] transposed; its
-// two gradients are products again, of the other transpositions.
+// A linear layer of `inputs` to `outputs` features on T tokens multiplies by its weight [outputs,
+// inputs] transposed; its two gradients are products again, of the other transpositions.
 function layer(
   name: string,
   { T, inputs, outputs }: Readonly<Record<"T" | "inputs" | "outputs", number>>,
@@ -132,7 +132,8 @@ function prepare(
           }
         }
         const start = (head * M + position) * N;
-        // Added up as random numbers are: a row of few columns may be small by chance, its rounding errors are not.
+        // Added up as random numbers are: a row of few columns may be small by chance, its rounding
+        // errors are not.
         const magnitude = Math.sqrt(Math.max(...squares));
         return {
           output: "product",

@@ -1,9 +1,9 @@
 /**
- * Layers of real models, whole for hardware, and slices of them (fewer heads, shorter sequences) for adapters that
- * compute on the CPU.
+ * Layers of real models, whole for hardware, and slices of them (fewer heads, shorter sequences)
+ * for adapters that compute on the CPU.
  *
- * Model dimensions come from the models' published `config.json` files; those named `paper-…` from Chen,
- * Lin, Yao, arXiv 2603.17771, the from-scratch runs of 0.1B, 0.3B and 1B parameters.
+ * Model dimensions come from the models' published `config.json` files; those named `paper-…` from
+ * Chen, Lin, Yao, arXiv 2603.17771, the from-scratch runs of 0.1B, 0.3B and 1B parameters.
  */
 import type { GridName, GridShape } from "./operator.ts";
 
@@ -65,8 +65,8 @@ const hardware: readonly Entry[] = [
   { grid: "full", model: "paper-0.1b", sequenceLength: 16384 },
 ];
 
-// Slices keep D and the ratio of query heads to key heads. A whole layer of the smallest model takes a CPU
-// about a second for a backward pass.
+// Slices keep D and the ratio of query heads to key heads. A whole layer of the smallest model
+// takes a CPU about a second for a backward pass.
 const softwareAttention: readonly Entry[] = [
   { grid: "quick", model: "llama-3.2-1b", queryHeads: 4, sequenceLength: 256 },
   { grid: "default", model: "paper-0.3b", queryHeads: 2, sequenceLength: 256 },
@@ -99,7 +99,8 @@ export interface LayerLengths {
 }
 
 /**
- * Shapes for an operator whose work grows with T²: slices of layers on adapters that compute on the CPU.
+ * Shapes for an operator whose work grows with T²: slices of layers on adapters that compute on the
+ * CPU.
  *
  * @param lengths what of a layer the operator takes
  */
@@ -110,8 +111,8 @@ export function attentionShapes<Lengths>(
 }
 
 /**
- * Shapes for an operator that reads each number once or a few times, and so takes whole layers also on adapters that
- * compute on the CPU, or nearly.
+ * Shapes for an operator that reads each number once or a few times, and so takes whole layers also
+ * on adapters that compute on the CPU, or nearly.
  *
  * @param lengths what of a layer the operator takes
  */

@@ -5,7 +5,9 @@ import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 /** The direction of a measured operator. */
 export type PassName = "forward" | "backward";
 
-/** How many shapes: `quick` one or two, `default` a handful, `full` all. Each holds the ones before. */
+/**
+ * How many shapes: `quick` one or two, `default` a handful, `full` all. Each holds the ones before.
+ */
 export type GridName = "quick" | "default" | "full";
 
 /** Lengths by name, such as `{ rows, d }`. */
@@ -13,7 +15,10 @@ export type Dimensions = Readonly<Record<string, number>>;
 
 /** A shape of one operator. */
 export interface Shape<Lengths = Dimensions> {
-  /** A model's name, followed by what differs from it: `-h8` query heads, `-t256` tokens, `-b4` sequences. */
+  /**
+   * A model's name, followed by what differs from it: `-h8` query heads, `-t256` tokens, `-b4`
+   * sequences.
+   */
   readonly name: string;
   /** The operator's lengths by name. */
   readonly dimensions: Lengths;
@@ -26,7 +31,9 @@ export interface GridShape<Lengths = Dimensions> extends Shape<Lengths> {
 
 /** One pass of an operator. */
 export interface PassDescription<Lengths, Plan extends Planner> {
-  /** The name of its operator in `src/ops`, as errors and tuned choices have it: `rmsNormForward`. */
+  /**
+   * The name of its operator in `src/ops`, as errors and tuned choices have it: `rmsNormForward`.
+   */
   readonly operator: string;
   /** Its planner in `src/ops`. */
   readonly plan: Plan;
@@ -50,7 +57,9 @@ export interface OperatorDescription<
   };
   /** Its shapes on hardware, or on adapters that compute on the CPU. */
   readonly shapes: (software: boolean) => readonly GridShape<Lengths>[];
-  /** The next smaller shape: about a quarter of the work; undefined if the shape is small already. */
+  /**
+   * The next smaller shape: about a quarter of the work; undefined if the shape is small already.
+   */
   readonly smaller: (dimensions: Lengths) => Lengths | undefined;
 }
 
@@ -61,7 +70,8 @@ export type MeasuredOperator = OperatorDescription<Dimensions, Planner, Planner>
 export type MeasuredPass = PassDescription<Dimensions, Planner>;
 
 /**
- * Describes an operator. The types hold its parts together: shapes, preparation and planner speak of the same lengths.
+ * Describes an operator. The types hold its parts together: shapes, preparation and planner speak
+ * of the same lengths.
  *
  * @param description its passes, its shapes, and how to make a shape smaller
  */

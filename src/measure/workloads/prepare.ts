@@ -1,4 +1,6 @@
-/** What a measured call is made of: seeded inputs on the GPU, a plan, and a check of its outputs. */
+/**
+ * What a measured call is made of: seeded inputs on the GPU, a plan, and a check of its outputs.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -12,7 +14,9 @@ export type Planner = (gpu: Gpu, options: never) => Planned<object>;
 export interface Implementation {
   /** The name that results carry as their variant. */
   readonly name: string;
-  /** The operators' own planners, each with the one that takes its place; see {@linkcode replacing}. */
+  /**
+   * The operators' own planners, each with the one that takes its place; see {@linkcode replacing}.
+   */
   readonly planners: ReadonlyMap<Planner, Planner>;
 }
 
@@ -43,6 +47,8 @@ export interface PrepareOptions<Lengths, Plan> {
   readonly seed: number;
   /** Plans the pass with the variant to measure. */
   readonly plan: Plan;
-  /** Hands something to the workload, which disposes of it; also where the preparation then fails. */
+  /**
+   * Hands something to the workload, which disposes of it; also where the preparation then fails.
+   */
   readonly keep: <Owned extends { dispose(): void }>(owned: Owned) => Owned;
 }

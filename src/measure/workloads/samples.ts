@@ -14,7 +14,10 @@ export interface Sample {
 
 /** How far an output is from float64. */
 export interface CheckResult {
-  /** The largest error over all samples; Infinity if one is not a number. See {@linkcode largestError}. */
+  /**
+   * The largest error over all samples; Infinity if one is not a number. See {@linkcode
+   * largestError}.
+   */
   readonly error: number;
   /** The largest error that passes. */
   readonly tolerance: number;
@@ -22,8 +25,8 @@ export interface CheckResult {
   readonly output: string;
 }
 
-// Rounding errors of a row that happens to be small are not: below this share of its output's largest number they
-// count as relative to that.
+// Rounding errors of a row that happens to be small are not: below this share of its output's
+// largest number they count as relative to that.
 const SMALLEST_SCALE = 0.01;
 
 function largestMagnitude(numbers: ArrayLike<number>): number {
@@ -33,13 +36,15 @@ function largestMagnitude(numbers: ArrayLike<number>): number {
 }
 
 /**
- * The largest error of the samples: the absolute difference, over the largest magnitude in the same sample (a row),
- * over the sample's `magnitude`, or over a hundredth of the largest magnitude in all samples of that output, whichever
- * is the most.
+ * The largest error of the samples: the absolute difference, over the largest magnitude in the same
+ * sample (a row), over the sample's `magnitude`, or over a hundredth of the largest magnitude in
+ * all samples of that output, whichever is the most.
  *
  * @param samples at least one
- * @returns the error, and the output where it is; Infinity where a number is NaN or the lengths differ
- * @throws {RangeError} if nothing would be compared: no samples, or an output that is zero throughout
+ * @returns the error, and the output where it is; Infinity where a number is NaN or the lengths
+ *   differ
+ * @throws {RangeError} if nothing would be compared: no samples, or an output that is zero
+ *   throughout
  */
 export function largestError(samples: readonly Sample[]): { error: number; output: string } {
   const largest = new Map<string, number>();
@@ -70,7 +75,8 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
 }
 
 /**
- * Rows to look at: the first and last, those beside the edges of a 32 and a 64 tile, and others drawn at random.
+ * Rows to look at: the first and last, those beside the edges of a 32 and a 64 tile, and others
+ * drawn at random.
  *
  * @param count the number of rows there are
  * @param options how many to draw, and the seed
@@ -87,8 +93,8 @@ export function sampleRows(
 }
 
 /**
- * Rows of a tensor [B, H, T, …] to look at: {@linkcode sampleRows} of T, each in a head drawn at random, and the first
- * and last head among them.
+ * Rows of a tensor [B, H, T, …] to look at: {@linkcode sampleRows} of T, each in a head drawn at
+ * random, and the first and last head among them.
  *
  * @param heads B · H
  * @param length T

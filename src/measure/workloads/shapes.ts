@@ -14,8 +14,8 @@ export interface ShapesOptions {
 }
 
 /**
- * The shapes an operator is measured on, the quick ones first. Models whose layers are the same to this operator
- * appear once, under the first one's name.
+ * The shapes an operator is measured on, the quick ones first. Models whose layers are the same to
+ * this operator appear once, under the first one's name.
  *
  * @param kernel the operator's name
  * @param options the grid, and whether the adapter computes on the CPU

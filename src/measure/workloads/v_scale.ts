@@ -130,7 +130,8 @@ function prepareBackward(
     outputs: { valueGradient, constantGradient },
     tolerance: 1e-5,
     samples(read): Sample[] {
-      // The constant's gradient sums over all rows of a head, so one head is computed whole, in all sequences.
+      // The constant's gradient sums over all rows of a head, so one head is computed whole, in all
+      // sequences.
       const head = Hkv - 1;
       const starts = Array.from({ length: B }, (_, b) => (b * Hkv + head) * T * D);
       const take = (all: Float32Array): ReferenceTensor => {

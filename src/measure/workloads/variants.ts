@@ -12,8 +12,8 @@ export interface VariantQuestion {
 }
 
 /**
- * How a variant computes: `f32` throughout; or `f16+f32`, with operands rounded to f16 where a workgroup keeps them and
- * sums in f32. Tensors are f32 in either case.
+ * How a variant computes: `f32` throughout; or `f16+f32`, with operands rounded to f16 where a
+ * workgroup keeps them and sums in f32. Tensors are f32 in either case.
  */
 export type NumberFormat = "f32" | "f16+f32";
 

@@ -1,4 +1,7 @@
-/** A model's configuration as Hugging Face's config.json for Llama, and back from that of any family that is read. */
+/**
+ * A model's configuration as Hugging Face's config.json for Llama, and back from that of any family
+ * that is read.
+ */
 import {
   checkConfig,
   INITIAL_DEVIATION,
@@ -19,8 +22,8 @@ const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
 /**
  * The fields of config.json. V-scale and layers without attention, which Llama does not have, stand
- * under `gradsink`. A model with either does not call itself a Llama, since a program that passed over
- * them would compute another model.
+ * under `gradsink`. A model with either does not call itself a Llama, since a program that passed
+ * over them would compute another model.
  *
  * @param config the model's shape
  * @param context T that it was trained with
@@ -101,8 +104,8 @@ const FIELDS: Readonly<Record<string, string>> = {
  * @param path for messages
  * @param options `context`: the longest context that is asked for; all of the model's by default
  * @returns what the model is
- * @throws {CheckpointError} if it is not JSON, or describes no model that this project computes: every field that is
- * known to change a model is either part of the result or refused by name
+ * @throws {CheckpointError} if it is not JSON, or describes no model that this project computes:
+ * every field that is known to change a model is either part of the result or refused by name
  */
 export function parseHuggingFaceConfig(
   text: string,

@@ -1,5 +1,6 @@
 /**
- * The safetensors format: the length of a JSON header in 8 bytes, the header, then the tensors' bytes without a gap.
+ * The safetensors format: the length of a JSON header in 8 bytes, the header, then the tensors'
+ * bytes without a gap.
  *
  * Source: https://github.com/huggingface/safetensors, "Format".
  */
@@ -49,8 +50,8 @@ export function* safetensorsPieces(
  *
  * @param path of a regular file
  * @returns its tensors by name, in float32
- * @throws {CheckpointError} if it cannot be read, is no such file or not a whole one, or holds numbers of types that
- * float32 does not hold exactly
+ * @throws {CheckpointError} if it cannot be read, is no such file or not a whole one, or holds
+ * numbers of types that float32 does not hold exactly
  */
 export async function readSafetensors(path: string): Promise<Map<string, NamedTensor>> {
   using file = await TensorFile.open(path);
@@ -68,8 +69,8 @@ export async function readSafetensors(path: string): Promise<Map<string, NamedTe
  * @param tensors what it holds
  * @param wanted names and shapes: all of them and no others
  * @returns the elements by name, in the order of `wanted`
- * @throws {CheckpointError} naming the first tensor that is missing, of another shape, not wanted, or that
- * holds a NaN or an infinity
+ * @throws {CheckpointError} naming the first tensor that is missing, of another shape, not wanted,
+ * or that holds a NaN or an infinity
  */
 export function takeTensors(
   path: string,

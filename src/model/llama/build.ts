@@ -13,9 +13,9 @@ import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * Which kernels to take where there is a choice. `steps`: those that run fastest, for trainings, even where an adapter
- * that computes on the CPU compiles them for seconds (once; drivers keep what they compiled). `start`: those that
- * compile fastest, for a few steps.
+ * Which kernels to take where there is a choice. `steps`: those that run fastest, for trainings,
+ * even where an adapter that computes on the CPU compiles them for seconds (once; drivers keep what
+ * they compiled). `start`: those that compile fastest, for a few steps.
  */
 export type KernelPreference = "steps" | "start";
 
@@ -52,7 +52,10 @@ export interface LlamaBuild {
   readonly context: number;
   /** The parameters as kernels read them: those of a unit by its first one's name. */
   readonly units: ReadonlyMap<string, Tensor>;
-  /** Where their gradients go, by the same names; undefined where only the gradients by states are wanted. */
+  /**
+   * Where their gradients go, by the same names; undefined where only the gradients by states are
+   * wanted.
+   */
   readonly gradients: ReadonlyMap<string, Tensor> | undefined;
   readonly kernels: KernelChoice;
   /** cos and sin of RoPE: [T, D]. */
@@ -63,8 +66,9 @@ export interface LlamaBuild {
 }
 
 /**
- * Replaces the input of a linear map, for example by its quantized values; it may add plans. Maps of the same input are
- * one, named after the first: attention's three projections after `q_proj`, SwiGLU's two after `gate_proj`.
+ * Replaces the input of a linear map, for example by its quantized values; it may add plans. Maps
+ * of the same input are one, named after the first: attention's three projections after `q_proj`,
+ * SwiGLU's two after `gate_proj`.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
@@ -92,7 +96,8 @@ export function chooseKernels(
     // The portable one, last of each list, always suits.
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
-    // Kernels that compile for seconds are left to long sequences: over many steps they pay for short ones, too.
+    // Kernels that compile for seconds are left to long sequences: over many steps they pay for
+    // short ones, too.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {
@@ -105,7 +110,8 @@ export function chooseKernels(
  * Chooses what all parts of a model share, and uploads it to the GPU.
  *
  * @param workspace takes charge of what is made
- * @param options the model's, with the tensors of its parameters and, if they are wanted, of their gradients
+ * @param options the model's, with the tensors of its parameters and, if they are wanted, of their
+ *   gradients
  */
 export function startBuild(
   workspace: Workspace,
@@ -194,7 +200,8 @@ export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: st
 }
 
 /**
- * Plans the gradients of a linear map: that by its parameter, into its place if it has one, and that by its input.
+ * Plans the gradients of a linear map: that by its parameter, into its place if it has one, and
+ * that by its input.
  *
  * @returns the gradient by its input
  */

@@ -1,4 +1,7 @@
-/** The end of a model on the GPU: the final norm, the head, the loss, and the way back to the last hidden state. */
+/**
+ * The end of a model on the GPU: the final norm, the head, the loss, and the way back to the last
+ * hidden state.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -27,11 +30,14 @@ export interface HeadPlans {
   readonly headGradient: Tensor;
 }
 
-/** The most bytes of logits at a time; the rows are worked through in chunks where there are more. */
+/**
+ * The most bytes of logits at a time; the rows are worked through in chunks where there are more.
+ */
 export const LOGITS_BYTES: number = 2 ** 27;
 
 /**
- * How many rows of logits are computed at a time: the most that a buffer holds and that divide all rows.
+ * How many rows of logits are computed at a time: the most that a buffer holds and that divide all
+ * rows.
  *
  * @param gpu where
  * @param rows B · T
@@ -80,8 +86,9 @@ interface Losses {
 }
 
 /**
- * Plans the way from the last hidden state to every token's loss. The logits are worked through in chunks of rows where
- * a buffer does not hold all of them, so that a large vocabulary costs time and not memory.
+ * Plans the way from the last hidden state to every token's loss. The logits are worked through in
+ * chunks of rows where a buffer does not hold all of them, so that a large vocabulary costs time
+ * and not memory.
  *
  * @param build the model
  * @param options the last hidden state [B, T, d], and the targets [B · T]
@@ -161,8 +168,8 @@ function planChunk(
  * Plans the end of a model: the losses, and the way back to the last hidden state.
  *
  * @param build the model
- * @param options the last hidden state [B, T, d], the targets [B · T], and what each token's loss is multiplied by in
- *   the whole loss
+ * @param options the last hidden state [B, T, d], the targets [B · T], and what each token's loss
+ *   is multiplied by in the whole loss
  */
 export function planHead(
   build: LlamaBuild,

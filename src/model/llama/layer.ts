@@ -90,7 +90,8 @@ function planMlpForward(
  *
  * @param build the model
  * @param plans the list to add to
- * @param options which layer, what its forward pass left, and the loss's gradient by its output [B, T, d]
+ * @param options which layer, what its forward pass left, and the loss's gradient by its output [B,
+ *   T, d]
  * @returns the layer's states and gradients
  */
 export function planLayerBackward(
@@ -183,12 +184,13 @@ function planMlpBackward(
 }
 
 /**
- * Plans the backward pass of a norm beside a residual stream: the stream's gradient, and the norm's on top of it.
+ * Plans the backward pass of a norm beside a residual stream: the stream's gradient, and the norm's
+ * on top of it.
  *
  * @param build the model
  * @param plans the list to add to
- * @param options the gain's name, the norm's input and what its forward pass left, the loss's gradient by its output
- *   and that which the stream brings
+ * @param options the gain's name, the norm's input and what its forward pass left, the loss's
+ *   gradient by its output and that which the stream brings
  * @returns the gradient by the norm's input, which is the stream
  */
 export function planNormBackward(

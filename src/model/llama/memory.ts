@@ -7,7 +7,10 @@ import { packedLength } from "../parameter_packs.ts";
 export interface TrainingMemory {
   /** Parameters, gradients and AdamW's two moments. */
   readonly parameters: number;
-  /** States and their gradients of a micro-batch: all of them are kept, since measurements look at them. */
+  /**
+   * States and their gradients of a micro-batch: all of them are kept, since measurements look at
+   * them.
+   */
   readonly states: number;
   /** Logits, their gradients and what else the loss takes. */
   readonly head: number;
@@ -16,9 +19,9 @@ export interface TrainingMemory {
 }
 
 /**
- * Counts the bytes that a `Llama` and its `AdamW` allocate. What single kernels need beside their tensors is counted where
- * it grows with the batch; adapters differ by a few percent. Not counted are the copies that adapters which compute on the
- * CPU need where B · T or V is no multiple of 4.
+ * Counts the bytes that a `Llama` and its `AdamW` allocate. What single kernels need beside their
+ * tensors is counted where it grows with the batch; adapters differ by a few percent. Not counted
+ * are the copies that adapters which compute on the CPU need where B · T or V is no multiple of 4.
  *
  * @param config the model's shape
  * @param options B, T, and the micro-batches of a step (1 by default)
@@ -76,8 +79,8 @@ function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
 }
 
-// Forward: the norm, the residual and the sum with it; backward: the gradients by the norm's output, its input, and their
-// sum with the residual's.
+// Forward: the norm, the residual and the sum with it; backward: the gradients by the norm's
+// output, its input, and their sum with the residual's.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }
@@ -91,10 +94,12 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   const { queryHeads, keyValueHeads, headDim, vScale } = config;
   const query = rows * queryHeads * headDim;
   const key = rows * keyValueHeads * headDim;
-  // The joint projection and its parts, twice; the heads' output and its gradient, side by side as well unless one head is.
+  // The joint projection and its parts, twice; the heads' output and its gradient, side by side as
+  // well unless one head is.
   const projections = 4 * (query + 2 * key);
   const outputs = (queryHeads > 1 ? 4 : 2) * query;
-  // logSumExp and two numbers per query row for the backward pass; V-scale's two numbers per value row, twice.
+  // logSumExp and two numbers per query row for the backward pass; V-scale's two numbers per value
+  // row, twice.
   const statistics = 3 * rows * queryHeads + (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
   return branchLength(config, rows) + projections + outputs + statistics;
 }

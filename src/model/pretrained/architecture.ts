@@ -15,7 +15,8 @@ export interface Architecture {
   /** The longest context that the model was made for, `max_position_embeddings`. */
   readonly positions: number;
   /**
-   * The tokens that `bos_token_id` and `eos_token_id` name; undefined for none. A tokenizer's own files go before them.
+   * The tokens that `bos_token_id` and `eos_token_id` name; undefined for none. A tokenizer's own
+   * files go before them.
    */
   readonly beginToken: number | undefined;
   readonly endTokens: readonly number[];

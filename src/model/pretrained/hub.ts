@@ -1,6 +1,6 @@
 /**
- * Fetches models of Hugging Face's hub by name, through @huggingface/hub into the user's cache. Without a model that is
- * not in the cache yet, the network is never used.
+ * Fetches models of Hugging Face's hub by name, through @huggingface/hub into the user's cache.
+ * Without a model that is not in the cache yet, the network is never used.
  */
 import { join } from "node:path";
 import { projectCacheFolder } from "../../files/cache_folder.ts";
@@ -32,7 +32,10 @@ export interface FetchedModel {
 export interface FetchModelOptions {
   /** Called with the bytes that are there, and those that there will be. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** The longest context that the model will be given: a model that is not computed so is not fetched. */
+  /**
+   * The longest context that the model will be given: a model that is not computed so is not
+   * fetched.
+   */
   readonly context?: number | undefined;
   /** Where models are kept; the user's cache by default. */
   readonly cache?: string | undefined;
@@ -44,7 +47,10 @@ export interface FetchModelOptions {
   readonly patience?: number | undefined;
 }
 
-/** A model's name, `OWNER/MODEL`, with a branch, tag or commit behind `@` if it is not the newest that is wanted. */
+/**
+ * A model's name, `OWNER/MODEL`, with a branch, tag or commit behind `@` if it is not the newest
+ * that is wanted.
+ */
 const NAME = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?$/;
 
 /**
@@ -59,13 +65,13 @@ export function isHubName(text: string): boolean {
 /**
  * Finds a model in the user's cache, or else fetches it from the hub.
  *
- * Permissions: reading and writing in the cache, and the network unless it is there; the user is asked on the terminal.
- * HF_TOKEN and HF_ENDPOINT are read where the environment may be.
+ * Permissions: reading and writing in the cache, and the network unless it is there; the user is
+ * asked on the terminal. HF_TOKEN and HF_ENDPOINT are read where the environment may be.
  *
  * @param name as {@linkcode isHubName} takes it
  * @param options what is told of the progress
- * @throws {CheckpointError} if there is no such model, it may not be read, is not one that is computed, does not come
- * whole, or there is no room for it
+ * @throws {CheckpointError} if there is no such model, it may not be read, is not one that is
+ * computed, does not come whole, or there is no room for it
  * @throws {Deno.errors.NotCapable} if a permission is missing, naming its flag
  */
 export async function fetchModel(
@@ -92,7 +98,9 @@ export async function fetchModel(
 /** What the name of a commit's folder begins with until all of its files are there. */
 const UNFINISHED = ".unfinished-";
 
-/** Asks for the network and the cache; without a terminal, the error names all of the hub's hosts. */
+/**
+ * Asks for the network and the cache; without a terminal, the error names all of the hub's hosts.
+ */
 async function askFor(
   { hosts }: HubAccess,
   { root, action }: { readonly root: string; readonly action: string },
@@ -175,7 +183,9 @@ async function fetchFiles(
   return { folder, commit, fetched: true };
 }
 
-/** Fetches lists of files into a folder, one list after the other, with one account of the progress. */
+/**
+ * Fetches lists of files into a folder, one list after the other, with one account of the progress.
+ */
 function fetcher(
   hub: HubClient,
   { commit, folder, options }: {

@@ -1,6 +1,7 @@
 /**
- * A model's own tokenizer, from tokenizer.json and tokenizer_config.json as Hugging Face's tools write them. The work is
- * done by @huggingface/tokenizers, which comes from npm when a tokenizer is opened for the first time.
+ * A model's own tokenizer, from tokenizer.json and tokenizer_config.json as Hugging Face's tools
+ * write them. The work is done by @huggingface/tokenizers, which comes from npm when a tokenizer is
+ * opened for the first time.
  */
 import { join } from "node:path";
 import type { Tokenizer as Library } from "@huggingface/tokenizers";
@@ -25,7 +26,8 @@ export interface Tokenizer {
    * Makes tokens of a text, without any that are not in it.
    *
    * @param text any text
-   * @throws {CheckpointError} if a token is not of the model's vocabulary, or a part of the text has none
+   * @throws {CheckpointError} if a token is not of the model's vocabulary, or a part of the text
+   *   has none
    */
   encode(text: string): number[];
 

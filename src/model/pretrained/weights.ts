@@ -19,15 +19,17 @@ export interface RowRange {
 export interface WeightSource extends Disposable {
   readonly architecture: Architecture;
   /**
-   * The shapes by name, of every parameter of `listParameters(architecture.config)` and of nothing else. A tied head
-   * is not among them: it is the embedding.
+   * The shapes by name, of every parameter of `listParameters(architecture.config)` and of nothing
+   * else. A tied head is not among them: it is the embedding.
    */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** The types that they are stored in, by the same names; each is exact in float32. */
   readonly types: ReadonlyMap<string, FloatType>;
   /** What these weights take on disk. */
   readonly storedBytes: number;
-  /** What a user should know of these files, one line each: fields that were not read, for example. */
+  /**
+   * What a user should know of these files, one line each: fields that were not read, for example.
+   */
   readonly notes: readonly string[];
 
   /**
@@ -49,7 +51,8 @@ const CONFIG = "config.json";
  *
  * @param folder in Hugging Face's layout
  * @param options `context`: the longest one that the model will be given; all of its own by default
- * @throws {CheckpointError} if there is no config.json, or it describes a model that is not computed
+ * @throws {CheckpointError} if there is no config.json, or it describes a model that is not
+ *   computed
  */
 export async function readArchitecture(
   folder: string,
@@ -69,14 +72,15 @@ export interface OpenWeightsOptions {
 }
 
 /**
- * Opens the weights of a folder in Hugging Face's layout: config.json, and model.safetensors or shards with an index.
- * All of them are read once, slice by slice, so that what is wrong with them is known before anything else begins.
+ * Opens the weights of a folder in Hugging Face's layout: config.json, and model.safetensors or
+ * shards with an index. All of them are read once, slice by slice, so that what is wrong with them
+ * is known before anything else begins.
  *
  * @param folder its path
  * @param options the context, and what is told of the progress
  * @returns the weights, to be disposed of
- * @throws {CheckpointError} if something is missing, not whole, of another shape or type, not finite, or belongs to a
- * model that is not computed
+ * @throws {CheckpointError} if something is missing, not whole, of another shape or type, not
+ * finite, or belongs to a model that is not computed
  *
  * @example
  * ```ts

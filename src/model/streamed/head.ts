@@ -1,13 +1,14 @@
 /**
- * The end of a model whose vocabulary is too large for one buffer: the final norm, and the head, the logits and the
- * cross-entropy in slices of the vocabulary.
+ * The end of a model whose vocabulary is too large for one buffer: the final norm, and the head,
+ * the logits and the cross-entropy in slices of the vocabulary.
  *
- * A slice's kernels give log Σ e^z over its own columns, and that minus the target's logit where the target is among them.
- * Both are numbers per row, from which the CPU makes the loss in float64:
+ * A slice's kernels give log Σ e^z over its own columns, and that minus the target's logit where
+ * the target is among them. Both are numbers per row, from which the CPU makes the loss in float64:
  *
  *     logSumExp = log Σ_slices e^(logSumExp_slice)    z_target = Σ_slices (logSumExp_slice − loss_slice)
  *
- * The way back takes the same slices: each adds its share to the gradient by the final norm's output.
+ * The way back takes the same slices: each adds its share to the gradient by the final norm's
+ * output.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -29,7 +30,9 @@ import type { Uploads } from "./weights.ts";
 export interface LogitsMemory {
   /** The most bytes of a slice's weights, and of its logits. Default: 2²⁵. */
   readonly sliceBytes?: number;
-  /** Up to so many bytes of logits are kept for the way back; more are computed again. Default: 2²⁷. */
+  /**
+   * Up to so many bytes of logits are kept for the way back; more are computed again. Default: 2²⁷.
+   */
   readonly keptBytes?: number;
 }
 
@@ -117,8 +120,8 @@ export class StreamedHead {
    * Plans the end of a model.
    *
    * @param build of the model, whose workspace takes charge of what is made
-   * @param options the last hidden state [B, T, d], where the head's weights come from, what writes them, and how much
-   *   memory the logits take
+   * @param options the last hidden state [B, T, d], where the head's weights come from, what writes
+   *   them, and how much memory the logits take
    * @throws {RangeError} for sizes beyond the adapter
    */
   constructor(
@@ -171,7 +174,8 @@ export class StreamedHead {
    * Computes the losses.
    *
    * @param targets [B · T]
-   * @param options `onLogits`: called with every slice's first column and its logits [B · T, columns]
+   * @param options `onLogits`: called with every slice's first column and its logits [B · T,
+   *   columns]
    */
   async forward(
     targets: Uint32Array,

@@ -14,7 +14,8 @@ export interface StreamedMemory {
 }
 
 /**
- * Counts the bytes that a {@linkcode StreamedLlama} allocates, by planning it on a GPU that allocates nothing.
+ * Counts the bytes that a {@linkcode StreamedLlama} allocates, by planning it on a GPU that
+ * allocates nothing.
  *
  * @param gpu on which it is to run
  * @param options the model, the batch size and the context

@@ -1,4 +1,7 @@
-/** The weights of one layer at a time on the GPU: read from disk while the layer before computes, and overwritten. */
+/**
+ * The weights of one layer at a time on the GPU: read from disk while the layer before computes,
+ * and overwritten.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { LlamaConfig } from "../../reference/llama/config.ts";
@@ -37,7 +40,10 @@ function unitsOf(config: LlamaConfig): Unit[] {
   ];
 }
 
-/** What is written to the GPU before its work is waited for: what a driver keeps of it until then takes memory. */
+/**
+ * What is written to the GPU before its work is waited for: what a driver keeps of it until then
+ * takes memory.
+ */
 export const UNSETTLED_BYTES: number = 2 ** 26;
 
 /** Writes to the GPU, and waits for it now and then. */

@@ -1,4 +1,7 @@
-/** The tiled kernels of the matrix product: which tiles there are, and which one a GPU runs where nothing was measured. */
+/**
+ * The tiled kernels of the matrix product: which tiles there are, and which one a GPU runs where
+ * nothing was measured.
+ */
 import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
 import {
   type MatmulTile,
@@ -14,8 +17,8 @@ import { directReading, type MatmulReading, planOperand } from "./packing.ts";
 import { type MatmulCall, matmulParameters, type MatmulShape } from "./shape.ts";
 
 /**
- * The tiles that are worth trying on a GPU; each is a variant. An invocation holds 8 × 8 numbers of the product in the
- * first two, then 8 × 4 and 4 × 4.
+ * The tiles that are worth trying on a GPU; each is a variant. An invocation holds 8 × 8 numbers of
+ * the product in the first two, then 8 × 4 and 4 × 4.
  */
 export const matmulTiles: Readonly<Record<string, MatmulTile>> = {
   "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
@@ -30,7 +33,10 @@ function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
   return { rows: 4 * down * quadsDown, columns: 4 * across * quadsAcross };
 }
 
-/** Registers of an invocation beside the product's numbers and the operands': addresses, and what is on its way. */
+/**
+ * Registers of an invocation beside the product's numbers and the operands': addresses, and what is
+ * on its way.
+ */
 const OTHER_REGISTERS = 48;
 
 // What compilers took. Intel's reads the operands of four k ahead, where these are written out.
@@ -61,7 +67,8 @@ function writesOut(gpu: Gpu): boolean {
   return !gpu.info.software && fits(matmulTiles[SMALL]!, gpu);
 }
 
-// Four numbers at a time where both operands and the product lie in whole vec4f; else one at a time, wherever they lie.
+// Four numbers at a time where both operands and the product lie in whole vec4f; else one at a
+// time, wherever they lie.
 function readingsOf(shape: MatmulShape): {
   readonly left: MatmulReading;
   readonly right: MatmulReading;

@@ -82,8 +82,8 @@ const subgroup: Variant<MatmulShape, MatmulCall> = {
     planSubgroup(gpu, call, { subgroupSize: gpu.info.subgroupSize?.maximum ?? 4 }),
 };
 
-// Measured: SwiftShader, with four lanes, compiles quickly and reads what neighboring lanes share at once; lavapipe,
-// with eight, does neither.
+// Measured: SwiftShader, with four lanes, compiles quickly and reads what neighboring lanes share
+// at once; lavapipe, with eight, does neither.
 function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "remainder" | "guarded"> {
   return gpu.info.subgroupSize?.maximum === 4
     ? { lanes: 4, rows: 32, groups: 16, step: 4 }
@@ -118,8 +118,8 @@ export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
 ];
 
 /**
- * Kernels that round both operands to f16 and add in f32: half the workgroup memory and its traffic. An operand beyond
- * 65,504 becomes infinite. They run only where they are named.
+ * Kernels that round both operands to f16 and add in f32: half the workgroup memory and its
+ * traffic. An operand beyond 65,504 becomes infinite. They run only where they are named.
  */
 export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(
   matmulTiles,

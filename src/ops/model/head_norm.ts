@@ -1,4 +1,7 @@
-/** RMSNorm of each query and key head in attention's joint projection, as Qwen3 has it in front of RoPE. */
+/**
+ * RMSNorm of each query and key head in attention's joint projection, as Qwen3 has it in front of
+ * RoPE.
+ */
 import backwardSource from "../../../kernels/model/head_norm/backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/model/head_norm/forward.wgsl" with { type: "text" };
 import headSource from "../../../kernels/model/head_norm/head.wgsl" with { type: "text" };
@@ -27,7 +30,10 @@ const backwardKernel: Kernel = {
 
 /** What both directions are given. */
 interface HeadNormOptions {
-  /** `[B, T, (Hq + 2 Hkv) · D]`: a row holds the query heads, then the key heads, then the value heads. */
+  /**
+   * `[B, T, (Hq + 2 Hkv) · D]`: a row holds the query heads, then the key heads, then the value
+   * heads.
+   */
   readonly projections: Tensor;
   /** Hq */
   readonly queryHeads: number;
@@ -118,7 +124,8 @@ function dispatchOf(
 }
 
 /**
- * Prepares the norm of each query and key head: `output = γ ⊙ x / √(mean(x²) + ε)` over a head's D columns.
+ * Prepares the norm of each query and key head: `output = γ ⊙ x / √(mean(x²) + ε)` over a head's D
+ * columns.
  *
  * Source: Qwen3 in Hugging Face's transformers.
  *
@@ -177,10 +184,12 @@ export function planHeadNormForward(
 }
 
 /**
- * Prepares the gradient of {@linkcode planHeadNormForward} by the projections. Those by the gains are not computed.
+ * Prepares the gradient of {@linkcode planHeadNormForward} by the projections. Those by the gains
+ * are not computed.
  *
  * @param gpu the GPU that holds the tensors
- * @param options what the forward was given and returned, and `outputGradient` of the projections' shape
+ * @param options what the forward was given and returned, and `outputGradient` of the projections'
+ *   shape
  * @returns the plan and `projectionsGradient`
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
@@ -225,7 +234,8 @@ export function planHeadNormBackward(
       outputGradient,
       ...outputs,
     },
-    // A normalized number: u, the scaled x, their product and the sum; a product, a difference and a product.
+    // A normalized number: u, the scaled x, their product and the sum; a product, a difference and
+    // a product.
     cost: {
       flops: 7 * shape.rows * heads * shape.headDim,
       bytes: 4 * (3 * projections.length + shape.rows * heads),

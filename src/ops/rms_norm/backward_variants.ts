@@ -116,10 +116,16 @@ const tile: BackwardVariant = {
   },
 };
 
-/** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
+/**
+ * Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to
+ * compile.
+ */
 const ROWS = 4;
 
-/** Neighboring elements that an invocation of its second stage walks down: more do not pay where rows are 4 KiB apart. */
+/**
+ * Neighboring elements that an invocation of its second stage walks down: more do not pay where
+ * rows are 4 KiB apart.
+ */
 const WIDTH = 2;
 
 const rowPerInvocation: BackwardVariant = {
@@ -209,13 +215,16 @@ function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
     : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
 }
 
-// Whether the fused kernel's loop over rows is longer than what a core keeps of decoded instructions: a vector takes
-// four times the instructions that a number takes.
+// Whether the fused kernel's loop over rows is longer than what a core keeps of decoded
+// instructions: a vector takes four times the instructions that a number takes.
 function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
   return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
 }
 
-/** Registers for each number that a lane holds, by what compilers took: input, gradient, gain and the gain's gradient. */
+/**
+ * Registers for each number that a lane holds, by what compilers took: input, gradient, gain and
+ * the gain's gradient.
+ */
 const REGISTERS_PER_NUMBER = 4.5;
 
 function sumRow(gpu: Gpu, { columns }: RowShape): RowSum {

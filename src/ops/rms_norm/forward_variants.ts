@@ -161,7 +161,10 @@ const tile: ForwardVariant = {
   },
 };
 
-/** Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to compile. */
+/**
+ * Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to
+ * compile.
+ */
 const ROWS = 4;
 
 const rowPerInvocation: ForwardVariant = {
@@ -180,7 +183,10 @@ const rowPerInvocation: ForwardVariant = {
   },
 };
 
-/** Registers for each number that a lane holds, by what compilers took: its own, its gain's, and those on their way. */
+/**
+ * Registers for each number that a lane holds, by what compilers took: its own, its gain's, and
+ * those on their way.
+ */
 const REGISTERS_PER_NUMBER = 2.25;
 
 function sumRow(gpu: Gpu, { columns }: RowShape): RowSum {

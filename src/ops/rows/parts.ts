@@ -1,4 +1,7 @@
-/** What the kernels of RMSNorm and V-scale have in common: how they read a row, and how a workgroup sums one. */
+/**
+ * What the kernels of RMSNorm and V-scale have in common: how they read a row, and how a workgroup
+ * sums one.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
 import type { Specialization } from "../../gpu/specialize.ts";
@@ -23,7 +26,8 @@ export const scalarElement: KernelPart = {
 };
 
 /**
- * How a kernel reads rows of d numbers: four at a time where every row begins at a multiple of four.
+ * How a kernel reads rows of d numbers: four at a time where every row begins at a multiple of
+ * four.
  *
  * @param columns d
  * @returns the part to put in front, and how many elements a row has
@@ -76,18 +80,21 @@ export interface RowSum {
 }
 
 /**
- * The most elements of a row that a lane holds in registers. More cost lavapipe's compiler more than they save: the
- * backward takes it 2 s for 8 and 8 s for 16.
+ * The most elements of a row that a lane holds in registers. More cost lavapipe's compiler more
+ * than they save: the backward takes it 2 s for 8 and 8 s for 16.
  */
 const ELEMENTS_PER_LANE = 8;
 
 /**
- * The most elements of a row that a lane of a lone subgroup holds on hardware. With more, a core has room for few
- * subgroups; a workgroup of several subgroups then shares the row.
+ * The most elements of a row that a lane of a lone subgroup holds on hardware. With more, a core
+ * has room for few subgroups; a workgroup of several subgroups then shares the row.
  */
 const ELEMENTS_PER_LONE_LANE = 4;
 
-/** Registers of an invocation beside those for the elements that it holds: addresses, sums, what the loop counts. */
+/**
+ * Registers of an invocation beside those for the elements that it holds: addresses, sums, what the
+ * loop counts.
+ */
 const OTHER_REGISTERS = 24;
 
 // How many elements a lane holds where each takes so many registers.
@@ -98,12 +105,13 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 }
 
 /**
- * Sums by subgroups. The workgroup is one subgroup, without a barrier, where the size is known and its lanes' registers
- * hold the row; else the fewest lanes whose registers hold it.
+ * Sums by subgroups. The workgroup is one subgroup, without a barrier, where the size is known and
+ * its lanes' registers hold the row; else the fewest lanes whose registers hold it.
  *
  * @param gpu an adapter with subgroups
  * @param elements of a row
- * @param registers that the kernel takes for each element that a lane holds. Default: 0, it holds none
+ * @param registers that the kernel takes for each element that a lane holds. Default: 0, it holds
+ *   none
  */
 export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
@@ -126,7 +134,8 @@ function mostLanes({ device: { limits } }: Gpu): number {
 }
 
 /**
- * Whether rows fill a subgroup's registers, half of its lanes at the least: the fastest way on CPU adapters too.
+ * Whether rows fill a subgroup's registers, half of its lanes at the least: the fastest way on CPU
+ * adapters too.
  *
  * @param gpu the adapter
  * @param columns d
@@ -173,8 +182,8 @@ export function workgroupRowSum(elements: number): RowSum {
   };
 }
 
-// Squares, for the sum through workgroup memory; 256 invocations are what every adapter has. More only where a row needs
-// them.
+// Squares, for the sum through workgroup memory; 256 invocations are what every adapter has. More
+// only where a row needs them.
 function workgroupLanes(elements: number, needed = 0, most = 256): number {
   let lanes = elements <= 128 ? 64 : 256;
   while (lanes < needed && 2 * lanes <= most) lanes *= 2;

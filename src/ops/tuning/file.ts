@@ -1,4 +1,7 @@
-/** Where an adapter's tuned choices lie, and reading them there. Writing is for `src/measure/tuning/store.ts`. */
+/**
+ * Where an adapter's tuned choices lie, and reading them there. Writing is for
+ * `src/measure/tuning/store.ts`.
+ */
 import { projectCacheFolder } from "../../files/cache_folder.ts";
 import { hasPermissions } from "../../permissions.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
@@ -22,7 +25,8 @@ export interface TuningPlace {
   readonly identity: AdapterIdentity;
 }
 
-// Undefined also without the permission (it never prompts), and if the value is not UTF-8, which throws.
+// Undefined also without the permission (it never prompts), and if the value is not UTF-8, which
+// throws.
 function readVariable(name: string): string | undefined {
   if (!hasPermissions([{ name: "env", value: name }])) return undefined;
   try {
@@ -41,7 +45,8 @@ export function isTuningOff(): boolean {
  * Where the choices for an adapter are kept in the user's cache.
  *
  * @param info the opened GPU
- * @returns the place, which need not exist; undefined where there is no cache: in browsers, or without a home folder
+ * @returns the place, which need not exist; undefined where there is no cache: in browsers, or
+ *   without a home folder
  */
 export async function tuningPlace(info: GpuInfo): Promise<TuningPlace | undefined> {
   if (typeof Deno === "undefined" || info.runtime === "browser") return undefined;
@@ -57,8 +62,8 @@ export async function tuningPlace(info: GpuInfo): Promise<TuningPlace | undefine
 }
 
 /**
- * Reads what tuning chose for an adapter. Never prompts, never throws: what cannot be read, or is not what it should
- * be, chooses nothing.
+ * Reads what tuning chose for an adapter. Never prompts, never throws: what cannot be read, or is
+ * not what it should be, chooses nothing.
  *
  * @param info the opened GPU
  * @returns choices that are well formed; whether they still hold is for `isCurrent` to say

@@ -37,7 +37,9 @@ const ALONE = 22;
 /** The height of several that share a line. */
 const SHARED = 48;
 
-/** Two runs that are near each other share a reference; else each is shown around its own median. */
+/**
+ * Two runs that are near each other share a reference; else each is shown around its own median.
+ */
 function hasCommonReference(comparison: Comparison): boolean {
   return comparison.machines.length === 2 &&
     comparison.rows.every(({ cells }) => {

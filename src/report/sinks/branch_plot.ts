@@ -36,8 +36,8 @@ interface LinePoint {
 }
 
 /**
- * Draws one branch's three ratios as pictures beside each other: points of single tokens, large ones with a rim for those
- * at position s, and Compress's fitted line. Both axes are logarithmic.
+ * Draws one branch's three ratios as pictures beside each other: points of single tokens, large
+ * ones with a rim for those at position s, and Compress's fitted line. Both axes are logarithmic.
  *
  * @param rows single tokens of any number of layers and runs; values of 0 are left out
  * @param options document, description, and the fits

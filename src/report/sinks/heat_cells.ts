@@ -19,7 +19,8 @@ export function sinkRateCells({ layers, sinkPositions }: PretrainedMeasurement):
 
 /** ‖h_out‖: positions that were kept, by their order, along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
-  // Beyond the first 32, only powers of two were kept: a place of their own would tear the map apart.
+  // Beyond the first 32, only powers of two were kept: a place of their own would tear the map
+  // apart.
   const dense = positions.filter((position, i) => position === i);
   return layers.flatMap(({ layer, outputByPosition }) =>
     dense.map((position, i) => ({ x: position, y: layer, value: outputByPosition[i]! }))

@@ -44,8 +44,8 @@ interface LayerPoint {
 }
 
 /**
- * Draws one quantity by layer: a line with signs for token s, a dashed one for the early tokens. Several runs of a
- * series are shown by their median and their range.
+ * Draws one quantity by layer: a line with signs for token s, a dashed one for the early tokens.
+ * Several runs of a series are shown by their median and their range.
  *
  * @param rows of any number of runs and quantities
  * @param options the quantity, document and description

@@ -1,6 +1,6 @@
 /**
- * The measurements of one model as an HTML page: pictures beside the tables that hold the same figures. No script, no
- * request, readable in light and dark and on a phone.
+ * The measurements of one model as an HTML page: pictures beside the tables that hold the same
+ * figures. No script, no request, readable in light and dark and on a phone.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { html, htmlTable, type Markup } from "../html.ts";

@@ -1,7 +1,7 @@
 /**
- * What the pictures of sinks and gradient sinks take: plain rows, so that a study can join many runs in one picture;
- * and how rows are made from measurements. A `series` is what has a color, a sign and dashes of its own in a picture: a
- * variant, usually.
+ * What the pictures of sinks and gradient sinks take: plain rows, so that a study can join many
+ * runs in one picture; and how rows are made from measurements. A `series` is what has a color, a
+ * sign and dashes of its own in a picture: a variant, usually.
  */
 import type {
   BranchMeasurement,
@@ -108,7 +108,9 @@ export function gradientNormRows(
   });
 }
 
-/** Path gradients by position, mean over layers; see {@linkcode gradientNormRows} for the arguments. */
+/**
+ * Path gradients by position, mean over layers; see {@linkcode gradientNormRows} for the arguments.
+ */
 export function pathGradientRows(
   { positions, summary }: SinkMeasurement,
   panel: string,

@@ -1,4 +1,6 @@
-/** The pictures of sinks and gradient sinks, in one place: rows from measurements in, pictures out. */
+/**
+ * The pictures of sinks and gradient sinks, in one place: rows from measurements in, pictures out.
+ */
 export { branchPlot } from "./branch_plot.ts";
 export { layerNormPlot } from "./layer_plot.ts";
 export { pathGradientPlot } from "./path_plot.ts";

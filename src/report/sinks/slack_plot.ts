@@ -28,8 +28,9 @@ interface Line {
 }
 
 /**
- * Draws bound / actual for each bound and series: a thin line from the 5 % to the 95 % quantile, a thick one between the
- * quartiles, the median's sign, and a ring for the median at position s. 1, on the left, is a bound attained.
+ * Draws bound / actual for each bound and series: a thin line from the 5 % to the 95 % quantile, a
+ * thick one between the quartiles, the median's sign, and a ring for the median at position s. 1,
+ * on the left, is a bound attained.
  *
  * Several layers and runs are joined by the medians of their quantiles.
  *

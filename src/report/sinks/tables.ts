@@ -101,7 +101,8 @@ export function headTable(measurement: SinkMeasurement): Table {
 export function gradientTable(measurement: SinkMeasurement): Table {
   const { position: s, lastGradientPosition, early } = measurement.settings;
   const { positions } = measurement;
-  // From what was kept by position, all early positions being among it unless the settings are unusual.
+  // From what was kept by position, all early positions being among it unless the settings are
+  // unusual.
   const path = (gradients: readonly number[]): string => {
     const at = (t: number) => gradients[positions.indexOf(t)];
     const others = positions.filter((t) => t !== s && t >= early[0] && t <= early[1]);

@@ -67,7 +67,10 @@ function rateLines({ summary, settings }: SinkMeasurement): string[] {
   ];
 }
 
-/** Of a pretrained model a screen or two: it has hundreds of heads, and the page and JSON hold all of them. */
+/**
+ * Of a pretrained model a screen or two: it has hundreds of heads, and the page and JSON hold all
+ * of them.
+ */
 function tablesOf(measurement: SinkMeasurement): Table[] {
   const { pretrained } = measurement;
   if (pretrained === undefined) return sinkTables(measurement);

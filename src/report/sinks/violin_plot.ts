@@ -40,7 +40,10 @@ const FEWEST_FOR_DENSITY = 12;
 /** Half the width of a violin, groups being 1 apart. */
 const HALF_WIDTH = 0.42;
 
-/** A kernel density of log10 values at 64 places, by Silverman's rule, scaled to a greatest height of 1. */
+/**
+ * A kernel density of log10 values at 64 places, by Silverman's rule, scaled to a greatest height
+ * of 1.
+ */
 function density(logs: readonly number[]): { log: number; height: number }[] {
   const ascending = [...logs].sort((a, b) => a - b);
   const count = ascending.length;
@@ -82,7 +85,8 @@ function ratioText(ratio: Quartiles | null | undefined): string {
 }
 
 /**
- * Draws ‖∇h̃‖ of token s and of the tokens it is compared with, a panel for each series, on a logarithmic axis.
+ * Draws ‖∇h̃‖ of token s and of the tokens it is compared with, a panel for each series, on a
+ * logarithmic axis.
  *
  * @param rows of one or more runs; values of 0 are left out
  * @param options document, description, and R_GS

@@ -136,7 +136,10 @@ function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {
   });
 }
 
-/** A few points of each line, at other places than those of other lines, so that they do not cover each other. */
+/**
+ * A few points of each line, at other places than those of other lines, so that they do not cover
+ * each other.
+ */
 function withSigns(points: readonly CurvePoint[], index: number): CurvePoint[] {
   const every = Math.max(1, Math.round(points.length / SIGNS_A_LINE));
   return points.filter((_, i) => i === points.length - 1 || (i + index) % every === 0);

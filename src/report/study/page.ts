@@ -1,6 +1,6 @@
 /**
- * The study as one HTML page: no script, no request, readable in light and dark, on a phone, and without
- * seeing the pictures.
+ * The study as one HTML page: no script, no request, readable in light and dark, on a phone, and
+ * without seeing the pictures.
  */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
 import { CLAIM_VERDICTS, type ClaimVerdict } from "../../experiments/study/claims/evidence.ts";

@@ -1,4 +1,7 @@
-/** Figures over sink strength: every measured step of every run, so that arms can be compared where their sinks are equal. */
+/**
+ * Figures over sink strength: every measured step of every run, so that arms can be compared where
+ * their sinks are equal.
+ */
 import * as Plot from "@observablehq/plot";
 import { drawPicture, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";

@@ -1,4 +1,6 @@
-/** The study's tables: claims with verdicts, the evidence behind them, variants, onsets, settings. */
+/**
+ * The study's tables: claims with verdicts, the evidence behind them, variants, onsets, settings.
+ */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
 import type { ClaimVerdict, Evidence } from "../../experiments/study/claims/evidence.ts";
 import {
@@ -47,7 +49,8 @@ export function verdictCell(verdict: ClaimVerdict): Cell {
 }
 
 /**
- * A figure as people read it: three digits, ratios with their sign, losses in nats to four decimals.
+ * A figure as people read it: three digits, ratios with their sign, losses in nats to four
+ * decimals.
  *
  * @param value undefined is no data
  * @param form what it is

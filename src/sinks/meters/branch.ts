@@ -1,11 +1,12 @@
 /**
- * Bloat, Compress and Change of one residual branch, h′ = h + r(RMSNorm(h)): how a gradient ∇h′ = ∇r grows on its way
- * back to the RMSNorm's output h̃, how much of it the RMSNorm lets through to h, and how little h's own gradient
- * changes.
+ * Bloat, Compress and Change of one residual branch, h′ = h + r(RMSNorm(h)): how a gradient ∇h′ =
+ * ∇r grows on its way back to the RMSNorm's output h̃, how much of it the RMSNorm lets through to
+ * h, and how little h's own gradient changes.
  *
  *     Bloat = ‖∇h̃‖ / ‖∇r‖    Compress = ‖∇h − ∇h′‖ / ‖∇h̃‖    Change = ‖∇h‖ / ‖∇h′‖
  *
- * Source: Chen, Lin, Yao, arXiv 2603.17771. Ratios are taken token by token; measurement.ts says why.
+ * Source: Chen, Lin, Yao, arXiv 2603.17771. Ratios are taken token by token; measurement.ts says
+ * why.
  */
 import type { BranchMeasurement, CompressFit, SinkSettings } from "../measurement.ts";
 import { compareEarly, medianOf, type Numbers, rowDistance, rowNorm } from "../numbers.ts";
@@ -33,8 +34,8 @@ export interface TokenRatios {
 /**
  * The ratios of one token.
  *
- * ∇h is stored as the rounded sum of ∇h′ and what the RMSNorm hands back: a difference of the two below a few
- * roundings of ∇h′ is noise, and Compress is left undefined.
+ * ∇h is stored as the rounded sum of ∇h′ and what the RMSNorm hands back: a difference of the two
+ * below a few roundings of ∇h′ is noise, and Compress is left undefined.
  *
  * @param states of the branch
  * @param row the token's place in [B, T]

@@ -11,8 +11,8 @@ export interface StateShape {
 }
 
 /**
- * Adds up one state's gradient over sequences and batches. Each batch's gradient is that of its own mean loss; what
- * comes out belongs to the mean loss over all sequences.
+ * Adds up one state's gradient over sequences and batches. Each batch's gradient is that of its own
+ * mean loss; what comes out belongs to the mean loss over all sequences.
  */
 export class GradientMeter {
   readonly #heads: number;
@@ -74,7 +74,8 @@ export class GradientMeter {
 }
 
 /**
- * R_GS(s): the norm of the gradient at position s over the mean norm at all other positions up to T_e.
+ * R_GS(s): the norm of the gradient at position s over the mean norm at all other positions up to
+ * T_e.
  *
  * @param byPosition ‖∇_{h̃_t}L‖ of every position t
  * @param settings s and T_e

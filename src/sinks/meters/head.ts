@@ -80,7 +80,10 @@ export class HeadMeter {
     }
   }
 
-  /** The idle queries of a sequence. Position s itself sees s for want of anything else, at s = 0: no sign of a sink. */
+  /**
+   * The idle queries of a sequence. Position s itself sees s for want of anything else, at s = 0:
+   * no sign of a sink.
+   */
   #idleOf(idle: Uint8Array, context: number): number[] {
     const { position, idleFrom } = this.#settings;
     const queries: number[] = [];

@@ -1,6 +1,7 @@
 /**
- * How much R_GS depends on the texts. R_GS adds the gradients of all texts before it takes a norm, so that a resample of texts
- * needs ‖Σ w_i g_i‖² = Σ_ij w_i w_j ⟨g_i, g_j⟩: the inner products are taken once, and a resample costs no pass over gradients.
+ * How much R_GS depends on the texts. R_GS adds the gradients of all texts before it takes a norm,
+ * so that a resample of texts needs ‖Σ w_i g_i‖² = Σ_ij w_i w_j ⟨g_i, g_j⟩: the inner products are
+ * taken once, and a resample costs no pass over gradients.
  */
 import { type Numbers, ratioOf, rowDot } from "../numbers.ts";
 

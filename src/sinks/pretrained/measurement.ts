@@ -1,6 +1,6 @@
 /**
- * The measurements of a pretrained model beyond {@linkcode SinkMeasurement}: its states, all positions as sinks, and how
- * much the texts matter. Units as in measurement.ts.
+ * The measurements of a pretrained model beyond {@linkcode SinkMeasurement}: its states, all
+ * positions as sinks, and how much the texts matter. Units as in measurement.ts.
  */
 import type { Interval } from "../../statistics/resampling.ts";
 
@@ -16,17 +16,26 @@ export interface LargeActivation {
 /** One layer's output h_out. */
 export interface StateMeasurement {
   readonly layer: number;
-  /** The three largest magnitudes of all texts that stand in different dimensions or at different positions, decreasing. */
+  /**
+   * The three largest magnitudes of all texts that stand in different dimensions or at different
+   * positions, decreasing.
+   */
   readonly largest: readonly LargeActivation[];
   /** Median magnitude of a text's elements; the mean over texts. */
   readonly median: number;
-  /** Elements over 100 and at least 1000 × their text's median magnitude, in a text on average: Sun et al.'s criterion. */
+  /**
+   * Elements over 100 and at least 1000 × their text's median magnitude, in a text on average: Sun
+   * et al.'s criterion.
+   */
   readonly massive: number;
   /** The cosine of h_out to that of token 0, [positions]: mean over texts. */
   readonly cosine: readonly number[];
   /** The largest magnitude among a token's elements, [positions]: mean over texts. */
   readonly largestByPosition: readonly number[];
-  /** The share of (text, query head) pairs whose α_s exceeds ε, for each s of {@linkcode PretrainedMeasurement.sinkPositions}. */
+  /**
+   * The share of (text, query head) pairs whose α_s exceeds ε, for each s of {@linkcode
+   * PretrainedMeasurement.sinkPositions}.
+   */
   readonly sinkRates: readonly number[];
   /** The 95 % interval of R_GS(s) as many texts would give it; null if a gradient vanishes. */
   readonly gradientSinkInterval: Interval | null;

@@ -143,11 +143,13 @@ export class PretrainedMeter {
 /**
  * The 95 % interval of R_GS as many texts would give it, by the basic bootstrap of its logarithm.
  *
- * A resample holds some texts twice, whose noise does not average out as that of different texts does: the other tokens'
- * gradients come out larger and R_GS smaller, by the factor by which so few texts make it smaller than many would. The
- * resamples' own quantiles would have that bias twice, and leave out the estimate itself.
+ * A resample holds some texts twice, whose noise does not average out as that of different texts
+ * does: the other tokens' gradients come out larger and R_GS smaller, by the factor by which so few
+ * texts make it smaller than many would. The resamples' own quantiles would have that bias twice,
+ * and leave out the estimate itself.
  *
- * Source: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application (1997), section 5.2.
+ * Source: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application (1997), section
+ * 5.2.
  */
 function intervalOf(
   texts: number,

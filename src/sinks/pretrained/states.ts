@@ -1,4 +1,6 @@
-/** Hidden states of one layer: their largest elements, massive ones, and what direction they have. */
+/**
+ * Hidden states of one layer: their largest elements, massive ones, and what direction they have.
+ */
 import { type Numbers, quantile, rowDot, rowNorm } from "../numbers.ts";
 import type { LargeActivation } from "./measurement.ts";
 

@@ -1,16 +1,17 @@
 /**
- * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. With
- * g = ∂L/∂y, D_t = ⟨g_t, y_t⟩, β_ts = ⟨g_t, v_s⟩ − D_t, everything per query head, summed over the query heads that
- * share a key head; with V-scale in its full form v̂ stands for v, and J_φ(v) takes the gradient of v̂ to that of v
- * in either form.
+ * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. With g =
+ * ∂L/∂y, D_t = ⟨g_t, y_t⟩, β_ts = ⟨g_t, v_s⟩ − D_t, everything per query head, summed over the
+ * query heads that share a key head; with V-scale in its full form v̂ stands for v, and J_φ(v)
+ * takes the gradient of v̂ to that of v in either form.
  *
- * What rounding explains. Weights are computed anew in float64 from the traced q and k; the model's own differ by
- * the rounding of a logit, (D/4 + 6) u |z| at the most, twice (in z and in logSumExp), by exp and log, and by the
- * sums over T: together ρ = u ((D/2 + 32) Z + T + 50), Z being the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the
- * rounding of the numbers traced, 2^-24 or 2^-53. Sums over T tokens and products of D elements add T + D + 50 times
- * u of the magnitudes that are added up, which is what an identity's difference is measured in. (Higham, Accuracy
- * and Stability, section 4.2; WGSL's own accuracy of exp and log.) Weights and products below the smallest normal number
- * may be flushed to 0 beside that.
+ * What rounding explains. Weights are computed anew in float64 from the traced q and k; the model's
+ * own differ by the rounding of a logit, (D/4 + 6) u |z| at the most, twice (in z and in
+ * logSumExp), by exp and log, and by the sums over T: together ρ = u ((D/2 + 32) Z + T + 50), Z
+ * being the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the rounding of the numbers traced, 2^-24
+ * or 2^-53. Sums over T tokens and products of D elements add T + D + 50 times u of the magnitudes
+ * that are added up, which is what an identity's difference is measured in. (Higham, Accuracy and
+ * Stability, section 4.2; WGSL's own accuracy of exp and log.) Weights and products below the
+ * smallest normal number may be flushed to 0 beside that.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */

@@ -1,6 +1,6 @@
 /**
- * One query head of one sequence, for theory/attention.ts: its attention and β in float64, its query's checks, and its
- * share of the sums that the checks of keys and values need.
+ * One query head of one sequence, for theory/attention.ts: its attention and β in float64, its
+ * query's checks, and its share of the sums that the checks of keys and values need.
  */
 import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
@@ -55,7 +55,10 @@ export class KeySums {
   readonly keyScale: Float64Array;
   /** What rounding explains. */
   tolerance = 0;
-  /** What flushing products of tiny weights to 0 takes from a row of the values' and of the keys' gradients, at the most. */
+  /**
+   * What flushing products of tiny weights to 0 takes from a row of the values' and of the keys'
+   * gradients, at the most.
+   */
   valueFlush = 0;
   keyFlush = 0;
 
@@ -148,7 +151,8 @@ function numbersOf({ attention, shape, rows, keys, used }: Head): HeadNumbers {
 }
 
 /**
- * Compares what a query head says about its queries, and adds its share to the sums of its key head.
+ * Compares what a query head says about its queries, and adds its share to the sums of its key
+ * head.
  *
  * @param checks to add to
  * @param sums of the key head
@@ -238,7 +242,10 @@ function addQuery(
   }, { layer, branch: "attention" });
 }
 
-/** The bounds of each column, whose maxima are over the queries that see it: from the last one backwards. */
+/**
+ * The bounds of each column, whose maxima are over the queries that see it: from the last one
+ * backwards.
+ */
 function addColumns(
   sums: KeySums,
   { numbers, beta, context }: {

@@ -1,10 +1,11 @@
 /**
- * RMSNorm as a compressor of gradients (N1 to N4 of src/reference/theory.md) on a traced branch h′ = h + r(h̃), h̃ = RMSNorm(h). With
- * u = γ ⊙ ∇h̃ and r = rms(h), ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h ⟨u,h⟩/(d r³).
+ * RMSNorm as a compressor of gradients (N1 to N4 of src/reference/theory.md) on a traced branch h′
+ * = h + r(h̃), h̃ = RMSNorm(h). With u = γ ⊙ ∇h̃ and r = rms(h), ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h
+ * ⟨u,h⟩/(d r³).
  *
- * What rounding explains: the RMSNorm's backward pass is off by (d + 30) u of 2‖u‖/r, the magnitude of its two terms
- * (a sum of d products in each), and ∇h, the stored sum, by a rounding of itself, so that its difference from ∇h′ is
- * off by 2u (‖∇h‖ + ‖∇h′‖), however small the difference is.
+ * What rounding explains: the RMSNorm's backward pass is off by (d + 30) u of 2‖u‖/r, the magnitude
+ * of its two terms (a sum of d products in each), and ∇h, the stored sum, by a rounding of itself,
+ * so that its difference from ∇h′ is off by 2u (‖∇h‖ + ‖∇h′‖), however small the difference is.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */

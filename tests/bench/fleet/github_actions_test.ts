@@ -49,8 +49,9 @@ const unless = Deno.build.os !== "linux" || Deno.build.arch !== "x86_64"
 // Two measurements, with hot and cold caches, of which the second is cut short.
 const tiny = "--shapes=quick --kernels=v-scale --passes=forward --budget=3";
 
-// Two machines: the installed adapter and the embedded one. Each is interrupted as the runner does it at a time limit,
-// by SIGINT to the shell alone, once it has measured something: what is uploaded then is a valid, incomplete file.
+// Two machines: the installed adapter and the embedded one. Each is interrupted as the runner does
+// it at a time limit, by SIGINT to the shell alone, once it has measured something: what is
+// uploaded then is a valid, incomplete file.
 testWithFolder(
   "bench.yml ends in one page of two adapters, though their benches are cut short",
   async (folder) => {

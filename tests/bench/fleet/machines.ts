@@ -1,4 +1,7 @@
-/** Machines for the examples: clones of this repository in temporary folders, and shells to run commands in them. */
+/**
+ * Machines for the examples: clones of this repository in temporary folders, and shells to run
+ * commands in them.
+ */
 
 import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -23,7 +26,8 @@ async function findReason(): Promise<string | undefined> {
 }
 
 /**
- * Registers a test with a temporary folder; it is ignored, by a name that says why, where it cannot run.
+ * Registers a test with a temporary folder; it is ignored, by a name that says why, where it cannot
+ * run.
  *
  * @param name the test's name
  * @param body the test
@@ -50,7 +54,8 @@ export function testWithFolder(
 }
 
 /**
- * A clone of the working tree as it is, uncommitted changes too. Links would not do: the bench's child may read no folder.
+ * A clone of the working tree as it is, uncommitted changes too. Links would not do: the bench's
+ * child may read no folder.
  *
  * @param folder to make
  */

@@ -1,6 +1,6 @@
 /**
- * Enough of GitHub Actions to run the example: jobs step by step, with the runner's own way of calling bash, and with
- * artifacts in a folder. An unknown feature is an error.
+ * Enough of GitHub Actions to run the example: jobs step by step, with the runner's own way of
+ * calling bash, and with artifacts in a folder. An unknown feature is an error.
  */
 import { basename, dirname } from "node:path";
 import { parse } from "yaml";
@@ -61,7 +61,9 @@ export interface RunJobOptions {
   readonly started?: (step: Step, command: Started) => void;
 }
 
-/** What became of a step: the exit code of a command, 0 for an action, undefined if it was left out. */
+/**
+ * What became of a step: the exit code of a command, 0 for an action, undefined if it was left out.
+ */
 export interface StepResult {
   readonly step: Step;
   readonly finished: Finished | undefined;

@@ -53,7 +53,8 @@ Deno.test("callMemory() of attention grows no faster than T, in every variant an
         if (extras.includes(undefined)) continue;
         seen.set(pass, (seen.get(pass) ?? new Set()).add(variant));
         for (const [i, T] of lengths.entries()) {
-          // A few tensors' worth at the most: what one number for each pair of tokens takes is 4 T² for each head.
+          // A few tensors' worth at the most: what one number for each pair of tokens takes is 4 T²
+          // for each head.
           assert(extras[i]! <= 4 * 4 * T * 64 * 9 + 65536, `${variant} takes ${extras[i]} at ${T}`);
           // Sequences as short as these may have all their pairs in memory at once.
           if (T <= 256) continue;

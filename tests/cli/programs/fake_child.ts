@@ -1,8 +1,8 @@
 /**
- * A measuring process without a GPU: it answers at once with made-up numbers, so that what the bench does with the
- * answers can be tested often and fast. `FAKE_CHILD` holds what it is to do: `pace`, ms a measurement;
- * `adapter`, what it claims to be; `unfit`, variants that it claims not to run. Where it is asked to take up tuned
- * choices, it says that there are some.
+ * A measuring process without a GPU: it answers at once with made-up numbers, so that what the
+ * bench does with the answers can be tested often and fast. `FAKE_CHILD` holds what it is to do:
+ * `pace`, ms a measurement; `adapter`, what it claims to be; `unfit`, variants that it claims not
+ * to run. Where it is asked to take up tuned choices, it says that there are some.
  */
 import { readLines } from "../../../src/files/json_lines.ts";
 import type { ChildReport, ChildRequest } from "../../../src/measure/child/protocol.ts";

@@ -1,4 +1,7 @@
-/** Keeps a choice for this adapter, as tuning would: RMSNorm forward by the portable kernel. For tests. */
+/**
+ * Keeps a choice for this adapter, as tuning would: RMSNorm forward by the portable kernel. For
+ * tests.
+ */
 import { openGpu } from "../../../mod.ts";
 import { storeTuning } from "../../../src/measure/tuning/store.ts";
 import { tunableOperators } from "../../../src/ops/tuning/operators.ts";

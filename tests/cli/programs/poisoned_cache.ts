@@ -1,6 +1,6 @@
 /**
- * Damages a file of tuned choices in every way, opens the GPU after each, and prints as JSON the entries of
- * `gpu.variants` by the name of the damage. `sound` is the undamaged file.
+ * Damages a file of tuned choices in every way, opens the GPU after each, and prints as JSON the
+ * entries of `gpu.variants` by the name of the damage. `sound` is the undamaged file.
  */
 import { openGpu } from "../../../mod.ts";
 

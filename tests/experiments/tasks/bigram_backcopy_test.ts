@@ -36,8 +36,9 @@ Deno.test("syntheticBigramTable() draws rows around the unigram, wider apart wit
     return total / 31 / WEIGHT_SUM;
   });
   assertEquals(sum(table.unigram), WEIGHT_SUM);
-  // A row's shares are Beta(a, b) with a = cπ and b = c(1 − π), whose mean absolute deviation is
-  // 2 aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). A mean of 31 rows scatters by a few per cent around the sum of them.
+  // A row's shares are Beta(a, b) with a = cπ and b = c(1 − π), whose mean absolute deviation is 2
+  // aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). A mean of 31 rows scatters by a few per cent around the
+  // sum of them.
   for (const [i, c] of [0.3, 3, 3000].entries()) {
     let wanted = 0;
     for (const weight of table.unigram) {
@@ -69,7 +70,8 @@ Deno.test("countedBigramTable() counts what follows what", () => {
   const counted = countedBigramTable({ text: "abababac", characters: 3 });
   assertEquals(counted.characters, 3);
   assertEquals([...counted.unigram], [4, 3, 1].map((count) => count * WEIGHT_SUM / 8));
-  // After a: three b and one c; after b always a; c stands at the end only, so that anything may follow.
+  // After a: three b and one c; after b always a; c stands at the end only, so that anything may
+  // follow.
   assertEquals([...rowOf(counted, 0)], [0, 0.75 * WEIGHT_SUM, 0.25 * WEIGHT_SUM]);
   assertEquals([...rowOf(counted, 1)], [WEIGHT_SUM, 0, 0]);
   assertEquals([...rowOf(counted, 2)], [...counted.unigram]);
@@ -149,8 +151,8 @@ Deno.test("BigramBackcopy draws by the table", () => {
     compared += cells;
   }
   assert(compared > 100, `${compared} cells`);
-  // Pearson's statistic has the mean `degrees` and the variance twice that; cells below 5 are left out, so the mean is a
-  // little higher, by one per row at the most. Five standard deviations.
+  // Pearson's statistic has the mean `degrees` and the variance twice that; cells below 5 are left
+  // out, so the mean is a little higher, by one per row at the most. Five standard deviations.
   assert(squares < degrees + characters + 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
   assert(squares > degrees - characters - 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
 });

@@ -31,7 +31,8 @@ function forge<Original extends object>(original: Original, members: Members): O
   });
 }
 
-// openGpu has chosen and trusted the drivers before; here the adapter is asked for again and forged.
+// openGpu has chosen and trusted the drivers before; here the adapter is asked for again and
+// forged.
 async function find(runtime: Runtime, members: (adapter: GPUAdapter) => Members = () => ({})) {
   (await openGpu({ runtime, tuning: false })).dispose();
   const origin = await (runtime === "dawn" ? dawnRuntime() : denoRuntime());

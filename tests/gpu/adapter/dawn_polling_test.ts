@@ -27,7 +27,8 @@ Deno.test("paceDawnPolling() leaves other callers' setImmediate as it was", asyn
   assertEquals(order, ["bound"]);
 });
 
-// The bindings' callbacks are told by their looks; this fails where a later version of npm:webgpu makes other ones.
+// The bindings' callbacks are told by their looks; this fails where a later version of npm:webgpu
+// makes other ones.
 const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
 Deno.test({
   name: `openGpu() sleeps between Dawn's polls while work is pending${

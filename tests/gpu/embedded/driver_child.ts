@@ -1,8 +1,10 @@
 /**
- * Installs and activates the embedded driver in a process of its own and computes with it; prints one line of JSON.
+ * Installs and activates the embedded driver in a process of its own and computes with it; prints
+ * one line of JSON.
  *
  * Drivers are chosen for a whole process, so a test that chooses one runs this with `deno run`.
- * Arguments: the cache folder or `default`, then `deno` or `dawn`, or `install` to stop after installing.
+ * Arguments: the cache folder or `default`, then `deno` or `dawn`, or `install` to stop after
+ * installing.
  */
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
 

@@ -224,7 +224,8 @@ const environment = Object.fromEntries(
     name,
   ) => [name, hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined]),
 );
-// Without the variables' permission the paths are unknown, and the flags name them as a shell would.
+// Without the variables' permission the paths are unknown, and the flags name them as a shell
+// would.
 const known = environment["HOME"] ?? environment["XDG_CACHE_HOME"];
 const cache = known === undefined ? "$HOME/.cache/gradsink" : projectCacheFolder(environment);
 const packages = known === undefined ? "$HOME/.cache/deno/npm" : packageCacheFolder(environment);

@@ -78,6 +78,7 @@ Deno.test("stopReason() ends at the greatest number of samples", () => {
 Deno.test("relativeHalfWidth() has no data below six samples", () => {
   assertEquals(relativeHalfWidth([]), undefined);
   assertEquals(relativeHalfWidth([1, 2, 3, 4, 5]), undefined);
-  // Six samples: the interval reaches from the least to the greatest, half of 5 over the median 3.5.
+  // Six samples: the interval reaches from the least to the greatest, half of 5 over the median
+  // 3.5.
   assertEquals(relativeHalfWidth([6, 5, 4, 3, 2, 1]), 2.5 / 3.5);
 });

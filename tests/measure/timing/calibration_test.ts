@@ -41,7 +41,8 @@ Deno.test("observeQuantum() finds steps that are no whole number of ticks", () =
     const step = 1e9 / hertz;
     for (const seed of [1, 2, 3]) {
       const found = observeQuantum(timesOf(step, seed)) ?? 0;
-      // 512 times over 9 ms: the fit pins the step to better than a rounding over the shortest distance.
+      // 512 times over 9 ms: the fit pins the step to better than a rounding over the shortest
+      // distance.
       assert(Math.abs(found - step) < 1e-3 * step, `${found} for ${step}`);
     }
   }

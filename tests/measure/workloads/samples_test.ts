@@ -12,7 +12,8 @@ import { assert, assertEquals, assertThrows } from "../../support/assert/assert.
 const dimensions = { B: 2, Hq: 6, Hkv: 2, T: 19, D: 12 };
 const { B, Hq, Hkv, T, D } = dimensions;
 
-// The same sums as the twin's in another order: float64 roundings of some hundred terms, far below 1e-12.
+// The same sums as the twin's in another order: float64 roundings of some hundred terms, far below
+// 1e-12.
 const TOLERANCE = 1e-12;
 
 function draw(seed: number, shape: readonly number[]): Float32Array {

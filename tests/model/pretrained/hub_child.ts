@@ -1,4 +1,7 @@
-/** Fetches `owner/tiny` in a process of its own, with the permissions and limits that a test gives it. */
+/**
+ * Fetches `owner/tiny` in a process of its own, with the permissions and limits that a test gives
+ * it.
+ */
 import { fetchModel } from "../../../src/model/pretrained/hub.ts";
 
 try {

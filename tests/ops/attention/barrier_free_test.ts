@@ -1,6 +1,7 @@
 /**
- * Attention's barrier-free forward kernel passes the properties of the portable one. Where it is compiled again, for another
- * runtime or broken on purpose, its tile is a small one, since a large one takes seconds to compile.
+ * Attention's barrier-free forward kernel passes the properties of the portable one. Where it is
+ * compiled again, for another runtime or broken on purpose, its tile is a small one, since a large
+ * one takes seconds to compile.
  */
 import type { AttentionBarrierFreeOptions } from "../../../kernels/attention/barrier_free_tile.ts";
 import { attentionForwardBarrierFree } from "../../../kernels/attention/forward_barrier_free.wgsl.ts";
@@ -25,7 +26,8 @@ import { attentionForwardMatchesTwin } from "../../support/properties/attention/
 const forwardKernel = "attention/forward_barrier_free.wgsl.ts";
 const smallTile: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 };
 
-// One workgroup and parts of others; batches, heads, groups, head dimensions, V-scale in both modes, sharp logits.
+// One workgroup and parts of others; batches, heads, groups, head dimensions, V-scale in both
+// modes, sharp logits.
 const cases: readonly AttentionDescription[] = [
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 301 },
   { keyHeads: 2, length: 97, headDim: 20, seed: 302, vScale: { mode: "full", size: "usual" } },

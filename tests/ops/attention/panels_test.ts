@@ -1,4 +1,7 @@
-/** Attention backward in panels passes the properties of the portable kernels, in one chunk and in many. */
+/**
+ * Attention backward in panels passes the properties of the portable kernels, in one chunk and in
+ * many.
+ */
 import { openGpu } from "../../../mod.ts";
 import { attentionBackwardVariants } from "../../../src/ops/attention/backward_variants.ts";
 import { panelChunks } from "../../../src/ops/attention/panels.ts";
@@ -26,7 +29,8 @@ const unfit = await openGpu().then((gpu) => {
   return attentionBackwardVariants.find(({ name }) => name === "panels")?.unfit(gpu, call);
 });
 
-// Whole sequences of all heads in one chunk; tiles that reach past the end in queries, keys and columns.
+// Whole sequences of all heads in one chunk; tiles that reach past the end in queries, keys and
+// columns.
 const whole: readonly AttentionDescription[] = [
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
   { keyHeads: 2, length: 97, headDim: 36, seed: 202, vScale: { mode: "full", size: "usual" } },

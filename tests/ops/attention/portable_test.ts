@@ -1,4 +1,7 @@
-/** Attention's portable kernels, which run where nothing faster fits, have every property on their own. */
+/**
+ * Attention's portable kernels, which run where nothing faster fits, have every property on their
+ * own.
+ */
 import type { Property } from "../../support/check_cases.ts";
 import { onEachRuntime, portableGpu } from "../../support/gpu.ts";
 import {

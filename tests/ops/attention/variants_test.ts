@@ -1,4 +1,7 @@
-/** Attention's faster kernels pass the properties of the portable ones; each is forced, and seen to have run. */
+/**
+ * Attention's faster kernels pass the properties of the portable ones; each is forced, and seen to
+ * have run.
+ */
 import { type Gpu, openGpu } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { attentionBackwardVariants } from "../../../src/ops/attention/backward_variants.ts";
@@ -30,7 +33,8 @@ const unfit = await openGpu().then((gpu) => {
     : "wants subgroups of one size, 8 lanes at most";
 });
 
-// One head dimension, so that each kernel is compiled once: three vec4f columns, which leave lanes idle.
+// One head dimension, so that each kernel is compiled once: three vec4f columns, which leave lanes
+// idle.
 const small: readonly AttentionDescription[] = [
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 201 },
   { keyHeads: 2, length: 97, seed: 202, vScale: { mode: "full", size: "usual" }, scale: -0.4 },
@@ -118,7 +122,8 @@ Deno.test("attention on the CPU takes kernels of its own for every length", () =
     assertEquals(chosen("attentionForward", lanes(8), T, D), forward, `T ${T} D ${D}`);
     assertEquals(chosen("attentionBackward", lanes(8), T, D), "panels", `T ${T} D ${D}`);
   }
-  // Four lanes: both directions change at one length, since each pair adds up its logits in the same order.
+  // Four lanes: both directions change at one length, since each pair adds up its logits in the
+  // same order.
   assertEquals(chosen("attentionForward", lanes(4), 63), "portable");
   assertEquals(chosen("attentionBackward", lanes(4), 63), "portable");
   assertEquals(chosen("attentionForward", lanes(4), 64), "barrier-free");

@@ -18,7 +18,10 @@ interface Mutant {
   readonly check?: typeof matmulMatchesTwin;
   /** Whether it is run as on hardware, where the k of a step are written out. */
   readonly hardware?: boolean;
-  /** The name of the subgroup kernel's tile that must show it. Default: what is chosen for the examples. */
+  /**
+   * The name of the subgroup kernel's tile that must show it. Default: what is chosen for the
+   * examples.
+   */
   readonly tile?: string;
 }
 

@@ -63,7 +63,9 @@ export function describeMatmul(
 
 const allTranspositions = [[false, false], [false, true], [true, false], [true, true]] as const;
 
-/** Both operands contiguous along K or not, on exact tiles and on ones that reach past every end. */
+/**
+ * Both operands contiguous along K or not, on exact tiles and on ones that reach past every end.
+ */
 const examples: readonly MatmulDescription[] = [
   // Rows that are whole vectors of four and no whole tiles.
   describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true }),
@@ -118,9 +120,10 @@ function twin({ left, right, transposeLeft, transposeRight }: Operands): referen
 }
 
 /**
- * How far a float32 product may be from the exact one. A term is rounded when it is multiplied and goes through K
- * additions at most, in whatever order: (K + 1) u Σ|l r|, and γ_n = n u / (1 − n u) in place of n u (Higham, Accuracy and
- * Stability of Numerical Algorithms, section 3.1). A subnormal number flushed to zero costs 2^-126.
+ * How far a float32 product may be from the exact one. A term is rounded when it is multiplied and
+ * goes through K additions at most, in whatever order: (K + 1) u Σ|l r|, and γ_n = n u / (1 − n u)
+ * in place of n u (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). A
+ * subnormal number flushed to zero costs 2^-126.
  */
 function bound(operands: Operands, inner: number): Float64Array {
   const magnitude = ({ data, shape }: Numbers): Numbers => ({ data: data.map(Math.abs), shape });
@@ -149,8 +152,8 @@ function plannerOf(variant: MatmulPlanner): typeof planMatmul {
 }
 
 /**
- * The product is within its bounds of the float64 twin; every number is written, by every run of the plan, and with the
- * same bits.
+ * The product is within its bounds of the float64 twin; every number is written, by every run of
+ * the plan, and with the same bits.
  */
 export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
@@ -193,7 +196,10 @@ async function multiply(
   return result!.product;
 }
 
-/** A NaN and an infinity spoil their own row and column of the product, and nothing else, not even a bit. */
+/**
+ * A NaN and an infinity spoil their own row and column of the product, and nothing else, not even a
+ * bit.
+ */
 export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
     name: `matmul "${nameOf(variant)}" contains non-finite numbers`,
@@ -261,8 +267,8 @@ function checkAdjoint(
 }
 
 /**
- * With P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩, so that the products that training takes for gradients are gradients; and
- * Pᵀ = Rᵀ Lᵀ.
+ * With P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩, so that the products that training takes for
+ * gradients are gradients; and Pᵀ = Rᵀ Lᵀ.
  */
 export const matmulIsAdjoint: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {

@@ -1,4 +1,7 @@
-/** Products by the subgroup kernel, each by a tile that is given: what is chosen by itself takes large products. */
+/**
+ * Products by the subgroup kernel, each by a tile that is given: what is chosen by itself takes
+ * large products.
+ */
 import type { Gpu, planMatmul } from "../../../mod.ts";
 import { Plan } from "../../../src/gpu/plan.ts";
 import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
@@ -16,8 +19,8 @@ export interface SubgroupCase {
   readonly rows: number;
   readonly left: MatmulReading;
   /**
-   * The width, the extra columns and the right operand's reading of the whole tiles, and of what is left of the columns:
-   * a tile less where that has extra ones.
+   * The width, the extra columns and the right operand's reading of the whole tiles, and of what is
+   * left of the columns: a tile less where that has extra ones.
    */
   readonly parts: readonly {
     readonly width: number;
@@ -33,7 +36,10 @@ const alongOuter: MatmulReading = { load: "along-outer", packed: false };
 const alongInner: MatmulReading = { load: "along-inner", packed: false };
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
-/** Covers every layout of both operands and every kind of tile, with rows, columns and k past the end. */
+/**
+ * Covers every layout of both operands and every kind of tile, with rows, columns and k past the
+ * end.
+ */
 export const subgroupCases: readonly SubgroupCase[] = [
   {
     name: "copies of both operands",

@@ -1,4 +1,7 @@
-/** The kernels of cross-entropy, whichever the adapter prefers: against the twin, and broken on purpose. */
+/**
+ * The kernels of cross-entropy, whichever the adapter prefers: against the twin, and broken on
+ * purpose.
+ */
 import {
   crossEntropyForward,
   type CrossEntropyForwardOptions,

@@ -1,10 +1,13 @@
-/** The registers and memory that GPUs give an invocation, by what Deno, Dawn and browsers report. */
+/**
+ * The registers and memory that GPUs give an invocation, by what Deno, Dawn and browsers report.
+ */
 import { gpuBudget, SAFE_BUDGET } from "../../../src/ops/shared/budget.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 
 type Told = Parameters<typeof gpuBudget>[0];
 
-// As Mesa's drivers give them: the maker in both, the name of the device in Deno, the architecture and the driver in Dawn.
+// As Mesa's drivers give them: the maker in both, the name of the device in Deno, the architecture
+// and the driver in Dawn.
 const known: readonly {
   readonly vendor: string;
   readonly deno: string;

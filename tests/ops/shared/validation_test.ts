@@ -1,4 +1,7 @@
-/** Operators refuse wrong arguments with the right error, naming the call, before they make or enqueue anything. */
+/**
+ * Operators refuse wrong arguments with the right error, naming the call, before they make or
+ * enqueue anything.
+ */
 import {
   attentionBackward,
   attentionForward,
@@ -67,7 +70,10 @@ function free(args: Args): void {
   for (const value of Object.values(args)) (value as Partial<Tensor>)?.dispose?.();
 }
 
-/** Calls an operator that must refuse, and sees that it says so in these words, makes nothing and enqueues nothing. */
+/**
+ * Calls an operator that must refuse, and sees that it says so in these words, makes nothing and
+ * enqueues nothing.
+ */
 function refused(
   gpu: Gpu,
   operator: string,
@@ -150,7 +156,8 @@ for (const operator of Object.keys(operators)) {
         if (operator === "rmsNormForward" && name === "input" && other.at(-1) === 5) continue;
         if (operator === "vScaleForward" && other.length === 4 && other[1] === 2) continue;
         const tensor = make(gpu, other);
-        // Which argument is blamed depends on which one the others are measured by; here it is this one or the next.
+        // Which argument is blamed depends on which one the others are measured by; here it is this
+        // one or the next.
         refused(gpu, operator, {
           args: { ...args, [name]: tensor },
           error: TypeError,

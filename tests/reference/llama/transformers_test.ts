@@ -16,8 +16,9 @@ import {
 const test = testWith("read");
 
 /**
- * Both compute in float64, but transformers takes RoPE's frequencies and angles in float32: at up to 5 radians an error of
- * 3e-7 in the angle. What is stored is float32, rounded by 6e-8. Measured: at most 3e-7.
+ * Both compute in float64, but transformers takes RoPE's frequencies and angles in float32: at up
+ * to 5 radians an error of 3e-7 in the angle. What is stored is float32, rounded by 6e-8. Measured:
+ * at most 3e-7.
  */
 const TOLERANCE = 1e-6;
 

@@ -148,7 +148,8 @@ Deno.test("standalonePicture() makes a file that brings its colors along", () =>
 Deno.test("gradientViolinPlot() draws few values as they are, many as a density, and says R_GS", () => {
   const { text } = pictures.violin!;
   const page = pageOf(text);
-  // Token 0 has one value in each of two layers: four dots. Others: two densities, of two outlines each.
+  // Token 0 has one value in each of two layers: four dots. Others: two densities, of two outlines
+  // each.
   assertEquals(page.querySelectorAll("circle").length, 4);
   assertEquals(page.querySelectorAll('[aria-label="area"] path').length, 2);
   assert(/R_GS [\d.]+ \([\d.]+–[\d.]+\)/.test(text));

@@ -64,7 +64,8 @@ Deno.test("sinkTables() shows every layer, head and statement with the measureme
   ]);
   assertEquals(gradients!.rows.length, 2);
   assertEquals(cellText(gradients!.rows[1]![2]!), figure(attention!.gradientSink.ratio));
-  // The mean over early positions from the kept ones is that of the summary, where the model has one such layer.
+  // The mean over early positions from the kept ones is that of the summary, where the model has
+  // one such layer.
   const one = measure({ config: { layersWithoutAttention: [0, 1] } });
   const { paths } = one.summary;
   const path = cellText(sinkTables(one)[1]!.rows[0]![4]!);

@@ -65,7 +65,8 @@ Deno.test("renderStudyPage() names every picture, table, section and link target
   ).concat(document.querySelectorAll("a").map((a) => a.getAttribute("href")!.slice(1)));
   for (const reference of references) assert(ids.includes(reference), `no ${reference}`);
   const pictures = document.querySelectorAll("svg.plot");
-  // For each setting: 9 curves, 5 over strength, 3 branch ratios, 5 by layer, and in two widths onsets, violin, 4 paths, slack.
+  // For each setting: 9 curves, 5 over strength, 3 branch ratios, 5 by layer, and in two widths
+  // onsets, violin, 4 paths, slack.
   assertEquals(pictures.length, 2 * (9 + 5 + 3 + 5 + 2 * 7));
   for (const picture of pictures) {
     assertEquals(picture.getAttribute("role"), "img");

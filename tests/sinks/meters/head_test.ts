@@ -6,7 +6,10 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 const { batch, heads: queryHeads, queries: context } = stored;
 
-/** Sequences from `first` to `end`, as states whose attention to s is the stored one: all logits are 0. */
+/**
+ * Sequences from `first` to `end`, as states whose attention to s is the stored one: all logits are
+ * 0.
+ */
 function statesOf(position: number, first: number, end: number) {
   const columns = stored.columns as Readonly<Record<string, readonly number[]>>;
   const weights = columns[position]!.slice(

@@ -1,4 +1,7 @@
-/** The part of `@std/assert` that the tests use, over `node:assert/strict`, with the same signatures. */
+/**
+ * The part of `@std/assert` that the tests use, over `node:assert/strict`, with the same
+ * signatures.
+ */
 import strict from "node:assert/strict";
 
 // deno-lint-ignore no-explicit-any
@@ -40,7 +43,9 @@ function checkError<E extends Error>(
   return error;
 }
 
-/** Throws unless `run` throws an `errorClass` whose message contains `messageIncludes`; returns it. */
+/**
+ * Throws unless `run` throws an `errorClass` whose message contains `messageIncludes`; returns it.
+ */
 export function assertThrows<E extends Error>(
   run: () => unknown,
   errorClass: ErrorClass<E>,

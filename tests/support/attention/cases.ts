@@ -1,4 +1,6 @@
-/** What the attention properties draw: small descriptions of a case, from which the arrays follow. */
+/**
+ * What the attention properties draw: small descriptions of a case, from which the arrays follow.
+ */
 import fc from "fast-check";
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";
@@ -64,7 +66,8 @@ export function describeAttention(
   };
 }
 
-// A tile has 32 rows in blocks of 4: the sequence lengths around multiples of those, and one tile more than two.
+// A tile has 32 rows in blocks of 4: the sequence lengths around multiples of those, and one tile
+// more than two.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
 // What 8 lanes of vec4f hold is 32, so D = 36 is the first with two columns a lane, 256 has eight.
 const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
@@ -122,7 +125,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   const queryShape = [batch, keyHeads * group, length, headDim];
   const keyShape = [batch, keyHeads, length, headDim];
   const size = logitSizes[pattern] ?? 1;
-  // ‖v‖² of 1e-20 would be subnormal, which an adapter may flush to zero: no ground for a comparison.
+  // ‖v‖² of 1e-20 would be subnormal, which an adapter may flush to zero: no ground for a
+  // comparison.
   const valueSize = pattern !== "tiny" ? 1 : vScale === undefined ? size : 1e-12;
   const query = normal(queryShape, seed, size);
   const key = normal(keyShape, seed + 1, size);

@@ -1,13 +1,14 @@
 /**
- * The bounds of the gradient-sink theory for attention's gradients, in the terms of attention/identities.ts.
+ * The bounds of the gradient-sink theory for attention's gradients, in the terms of
+ * attention/identities.ts.
  */
 import { type AttentionNumbers, layerOf, rowOf, TINY, valveAt } from "./layer.ts";
 import { distance, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
 /**
- * A5, with V2 under V-scale, for every position:
- * ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts ‖g_t‖ ≤ λ∥ M_s max_{t≥s} ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½.
+ * A5, with V2 under V-scale, for every position: ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts ‖g_t‖ ≤ λ∥ M_s max_{t≥s}
+ * ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½.
  */
 export function valueBounds(
   numbers: AttentionNumbers,
@@ -40,9 +41,9 @@ export function valueBounds(
 }
 
 /**
- * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. Where β is a
- * difference of nearly equal terms the bound is all rounding, so the excess is measured against the
- * terms: scale as in {@linkcode keyPath}.
+ * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. Where β is
+ * a difference of nearly equal terms the bound is all rounding, so the excess is measured against
+ * the terms: scale as in {@linkcode keyPath}.
  */
 export function keyBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -68,8 +69,8 @@ export function keyBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj k_j.
- * Scale as in {@linkcode queryPath}, for the reason that A6 has.
+ * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj
+ * k_j. Scale as in {@linkcode queryPath}, for the reason that A6 has.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -96,10 +97,10 @@ export function queryBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with zero-mean
- * noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ, from samples of ‖∇_{v_s}L‖² under independent
- * draws of the noise. The sample mean may be off by `standardErrors` of its standard errors (5 of
- * them hold with confidence 1 − 6e-7).
+ * A8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with
+ * zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ, from samples of ‖∇_{v_s}L‖² under
+ * independent draws of the noise. The sample mean may be off by `standardErrors` of its standard
+ * errors (5 of them hold with confidence 1 − 6e-7).
  *
  * @returns The sample mean, both bounds, and the violation in units of the allowance: fine up to 1;
  * `fromUpper` is the signed distance of the mean from the upper bound in the same units, for noise

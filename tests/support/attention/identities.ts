@@ -1,13 +1,13 @@
 /**
  * The exact identities of the gradient-sink theory for attention's gradients, as functions of plain
- * numbers: they look at inputs, outputs and gradients of whatever computed them, the float64 twin or a
- * GPU, and say how far these are from what must hold, as violation.ts measures it. The bounds are in
- * attention/gradient_bounds.ts, RMSNorm's and V-scale's in rows/identities.ts.
+ * numbers: they look at inputs, outputs and gradients of whatever computed them, the float64 twin
+ * or a GPU, and say how far these are from what must hold, as violation.ts measures it. The bounds
+ * are in attention/gradient_bounds.ts, RMSNorm's and V-scale's in rows/identities.ts.
  *
  * Numbers in brackets are those of the formulas: "3.x" the backward identities of softmax attention
  * in arXiv 2603.17771, with g = ∂L/∂y, β_ts = ⟨g_t, v_s − y_t⟩, M_s = Σ_t a_ts, S_s = Σ_t a_ts².
- * Where query heads share a key head, sums run over the group. With V-scale in mode "full" v̂ stands
- * for v in the formulas, and J_φ(v) maps the gradient of v̂ to that of v in either mode.
+ * Where query heads share a key head, sums run over the group. With V-scale in mode "full" v̂
+ * stands for v in the formulas, and J_φ(v) maps the gradient of v̂ to that of v in either mode.
  */
 import {
   aggregatedGradient,
@@ -36,7 +36,8 @@ export function valuePath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A2: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. Scale: |scale| Σ_t a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖.
+ * A2: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. Scale: |scale| Σ_t a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj
+ * ‖v_j‖) ‖q_t‖.
  */
 export function keyPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -63,7 +64,8 @@ export function keyPath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A3: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. Scale: |scale| Σ_j a_sj ‖g_s‖ (‖v_j‖ + Σ_i a_si ‖v_i‖) ‖k_j‖.
+ * A3: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. Scale: |scale| Σ_j a_sj ‖g_s‖ (‖v_j‖ + Σ_i a_si
+ * ‖v_i‖) ‖k_j‖.
  */
 export function queryPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -124,8 +126,8 @@ export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A4 as it shows in the key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every key
- * head. Scale: Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
+ * A4 as it shows in the key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every
+ * key head. Scale: Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
  */
 export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -179,8 +181,8 @@ export function queryAndKeyAgree(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, Σ_t a_ts g_t⟩ for every value head; ∂L/∂θ = C ∂L/∂C follows for
- * C = exp θ. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ Σ_t a_ts ‖g_t‖. Only with V-scale.
+ * V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, Σ_t a_ts g_t⟩ for every value head; ∂L/∂θ = C ∂L/∂C follows
+ * for C = exp θ. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ Σ_t a_ts ‖g_t‖. Only with V-scale.
  */
 export function constantPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);

@@ -12,8 +12,9 @@ import { vScaleBackwardBounds } from "../rows/tolerance.ts";
 import { DIVISION, exponential, FLUSH, U } from "../tolerance.ts";
 
 /**
- * The additions that a term of an inner product of D numbers goes through, and its product, in the worst of the
- * variants: the barrier-free kernels add D terms one by one; all others add four products a step, D/4 + 4.
+ * The additions that a term of an inner product of D numbers goes through, and its product, in the
+ * worst of the variants: the barrier-free kernels add D terms one by one; all others add four
+ * products a step, D/4 + 4.
  */
 function chain(headDim: number): number {
   return Math.max(headDim, headDim / 4 + 4);
@@ -29,7 +30,10 @@ class Pass {
   readonly value: Float64Array;
   /** v, or φ(v) under V-scale "full". */
   readonly used: Float64Array;
-  /** The relative and the absolute error of the factor φ of every value row; 0 without V-scale "full". */
+  /**
+   * The relative and the absolute error of the factor φ of every value row; 0 without V-scale
+   * "full".
+   */
   readonly factorError: Float64Array;
   readonly #rounding: HalfRounding | undefined;
 
@@ -103,9 +107,10 @@ function valve(
 /**
  * Bounds of attentionForward's errors.
  *
- * Weight j of a row is exp(z_j − m), m the running maximum, which cancels; the tiles' corrections multiply it by
- * further exponentials whose arguments add up to at most the row's range. The weights' errors that do not cancel
- * against the denominator's are Δa_j ≤ a_j (exp(ρ_j)/Σ a exp(−ρ) − 1), and no more than those of all others together.
+ * Weight j of a row is exp(z_j − m), m the running maximum, which cancels; the tiles' corrections
+ * multiply it by further exponentials whose arguments add up to at most the row's range. The
+ * weights' errors that do not cancel against the denominator's are Δa_j ≤ a_j (exp(ρ_j)/Σ a exp(−ρ)
+ * − 1), and no more than those of all others together.
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,
@@ -133,7 +138,8 @@ export function attentionForwardBounds(
     for (let j = 0; j <= t; j++) {
       // Corrections of the tiles walk at most from this logit to the row's maximum, and back never.
       const range = largest - z[j]!;
-      // In the subgroup kernels the maximum lags behind by 4 powers of two at most, from the second tile on.
+      // In the subgroup kernels the maximum lags behind by 4 powers of two at most, from the second
+      // tile on.
       const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
       rho[j]! += 5 * U * range + 8 * U * tiles + lag + pass.factorError[keyRows + j]!;
       a[j] = Math.exp(z[j]! - largest);
@@ -149,7 +155,8 @@ export function attentionForwardBounds(
       Math.max(Math.exp(rho[j]!) / down - 1, 1 - Math.exp(-rho[j]!) / up);
     let total = 0;
     for (let j = 0; j <= t; j++) total += a[j]! * relative(j);
-    // Each term is added to up to 32 others of its tile, multiplied by a correction a tile, then divided.
+    // Each term is added to up to 32 others of its tile, multiplied by a correction a tile, then
+    // divided.
     const terms = Math.min(t + 1, 32) + 3 * tiles + 8;
     for (let j = 0; j <= t; j++) {
       const off = a[j]! * relative(j);
@@ -173,11 +180,17 @@ export function attentionForwardBounds(
 export interface BackwardInputs {
   readonly output: Numbers;
   readonly logSumExp: Numbers;
-  /** How far these may be from the exact ones, where the backward is to be compared with the exact gradients. */
+  /**
+   * How far these may be from the exact ones, where the backward is to be compared with the exact
+   * gradients.
+   */
   readonly errors?: { readonly output: Float64Array; readonly logSumExp: Float64Array };
 }
 
-/** Bounds of attentionBackward's errors, for one and the same float32 output and logSumExp on both sides. */
+/**
+ * Bounds of attentionBackward's errors, for one and the same float32 output and logSumExp on both
+ * sides.
+ */
 export interface AttentionBackwardBounds {
   readonly queryGradient: Float64Array;
   readonly keyGradient: Float64Array;
@@ -186,8 +199,9 @@ export interface AttentionBackwardBounds {
 }
 
 /**
- * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the logit's error and exp's; the logit's
- * gradient a (f ⟨g, v⟩ − D) those of both inner products besides; then sums over at most T · group terms.
+ * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the logit's error
+ * and exp's; the logit's gradient a (f ⟨g, v⟩ − D) those of both inner products besides; then sums
+ * over at most T · group terms.
  */
 export function attentionBackwardBounds(
   drawn: AttentionCase,
@@ -269,7 +283,9 @@ export function attentionBackwardBounds(
   return { queryGradient, keyGradient, ...bounds };
 }
 
-/** Bounds of attentionSinkStatistics' errors, for one and the same float32 logSumExp on both sides. */
+/**
+ * Bounds of attentionSinkStatistics' errors, for one and the same float32 logSumExp on both sides.
+ */
 export function sinkStatisticsBounds(
   drawn: AttentionCase,
   { logSumExp, position, window }: {

@@ -1,4 +1,7 @@
-/** The config.json of tiny models of each family, with the fields that transformers 4.57 and 5 write. */
+/**
+ * The config.json of tiny models of each family, with the fields that transformers 4.57 and 5
+ * write.
+ */
 
 /** A config.json's fields. */
 export type Fields = Readonly<Record<string, unknown>>;

@@ -1,4 +1,6 @@
-/** A local hub with one model. It breaks connections, sends wrong bytes or refuses, as a test asks. */
+/**
+ * A local hub with one model. It breaks connections, sends wrong bytes or refuses, as a test asks.
+ */
 import { createHash } from "node:crypto";
 
 /** How a hub misbehaves. */

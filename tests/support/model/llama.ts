@@ -1,4 +1,7 @@
-/** Small Llama-like models with parameters that hide no mistake, for tests of the twin and of the GPU's model. */
+/**
+ * Small Llama-like models with parameters that hide no mistake, for tests of the twin and of the
+ * GPU's model.
+ */
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import type { LlamaBatch } from "../../../src/reference/llama.ts";
 import type { LlamaConfig } from "../../../src/reference/llama/config.ts";

@@ -62,7 +62,10 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
   return new Uint8Array(upper.buffer);
 }
 
-/** The same numbers, as far as bfloat16 and half precision both hold them: 8 bits, within half precision's range. */
+/**
+ * The same numbers, as far as bfloat16 and half precision both hold them: 8 bits, within half
+ * precision's range.
+ */
 export function rounded(numbers: Float32Array): Float32Array<ArrayBuffer> {
   return Float32Array.from(numbers, (number) => {
     if (number === 0 || Math.abs(number) < 2 ** -14) return 0;

@@ -46,7 +46,10 @@ export function tracedModel(options: {
   readonly batch?: number;
   readonly context?: number;
   readonly seed?: number;
-  /** How many times the initial weights are as large; 25 makes favorites, 80 makes weights that float32 cannot hold. */
+  /**
+   * How many times the initial weights are as large; 25 makes favorites, 80 makes weights that
+   * float32 cannot hold.
+   */
   readonly scale?: number;
   /** How many times as large token 0's embedding is. */
   readonly massive?: number;
@@ -199,7 +202,9 @@ export function handTrace(options: {
   };
 }
 
-/** Rows [B, T, 4] with the given first elements and nothing else: their norms are the magnitudes. */
+/**
+ * Rows [B, T, 4] with the given first elements and nothing else: their norms are the magnitudes.
+ */
 export function rows(...firsts: readonly number[]): Float64Array {
   return Float64Array.from(
     { length: 4 * firsts.length },

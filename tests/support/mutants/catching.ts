@@ -1,4 +1,7 @@
-/** What several operators' mutants are caught by: the properties, with arguments that pin their cases. */
+/**
+ * What several operators' mutants are caught by: the properties, with arguments that pin their
+ * cases.
+ */
 import type { Property } from "../check_cases.ts";
 import { type AttentionDescription, describeAttention } from "../attention/cases.ts";
 import {
@@ -14,8 +17,9 @@ export type BrokenOperator = "attention" | "rmsNorm" | "vScale";
 /** No drawn cases beside the examples, and none made smaller. */
 export const pinned = { runs: 0, endOnFailure: true } as const;
 
-// Small enough for software adapters: two tiles and a piece of a third; batches, heads and groups; a ninth vec4f column
-// for eight lanes; V-scale in both modes; logits that overflow exp where the maximum is not subtracted.
+// Small enough for software adapters: two tiles and a piece of a third; batches, heads and groups;
+// a ninth vec4f column for eight lanes; V-scale in both modes; logits that overflow exp where the
+// maximum is not subtracted.
 const attentionCases: readonly AttentionDescription[] = [
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 11 },
   {

@@ -21,7 +21,10 @@ export class MutantLaboratory {
     return gpu;
   }
 
-  /** Throws if a property fails on the kernels as they are: then its failing on mutants would say nothing. */
+  /**
+   * Throws if a property fails on the kernels as they are: then its failing on mutants would say
+   * nothing.
+   */
   async checkHealthy(property: Property): Promise<void> {
     await property(this.#gpu);
     await this.#gpu.sync();

@@ -1,6 +1,7 @@
 /**
- * Kernels broken on purpose, one line each, and the property that must fail on each of them. What replaces what is the
- * WGSL text itself, so a mutant that no longer applies to a changed kernel is an error and not a silent pass.
+ * Kernels broken on purpose, one line each, and the property that must fail on each of them. What
+ * replaces what is the WGSL text itself, so a mutant that no longer applies to a changed kernel is
+ * an error and not a silent pass.
  */
 import { attentionBackwardMutants } from "./attention_backward.ts";
 import { attentionForwardMutants } from "./attention_forward.ts";

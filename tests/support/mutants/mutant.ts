@@ -14,7 +14,10 @@ export interface Mutant {
   readonly replace: string;
   /** The property that must not survive it. */
   readonly caughtBy: Property;
-  /** Of a kernel that takes long to compile, and much like another mutant of it: left out unless asked for. */
+  /**
+   * Of a kernel that takes long to compile, and much like another mutant of it: left out unless
+   * asked for.
+   */
   readonly thorough: boolean;
 }
 

@@ -34,7 +34,8 @@ const guarded = new WeakMap<Gpu, GuardedGpu>();
 // No more than three workgroups a dimension, so that they run where dispatches are spread as well.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
-    // 37 rows are two whole runs of 16 and a piece, 70 columns one block of 64 and a piece; a vector's width too.
+    // 37 rows are two whole runs of 16 and a piece, 70 columns one block of 64 and a piece; a
+    // vector's width too.
     return [70, 12, 180].flatMap((columns) => {
       const drawn = drawRmsNorm({ rows: 37, columns, seed: columns, pattern: "normal" });
       const { input, gain, outputGradient } = drawn;
@@ -87,8 +88,8 @@ function calls(operator: Operator): readonly [Planner, object][] {
 }
 
 /**
- * Where every buffer is longer than the tensor in it and full of NaN, results have the bits that they have elsewhere,
- * and the surplus keeps its own.
+ * Where every buffer is longer than the tensor in it and full of NaN, results have the bits that
+ * they have elsewhere, and the surplus keeps its own.
  *
  * @param gpu where
  * @param options `operators`: which; all by default

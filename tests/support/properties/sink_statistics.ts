@@ -76,7 +76,10 @@ function call(
   );
 }
 
-/** Mass, second moment and score are within their bounds of the twin's; a plan repeats the bits and overwrites NaNs. */
+/**
+ * Mass, second moment and score are within their bounds of the twin's; a plan repeats the bits and
+ * overwrites NaNs.
+ */
 export function sinkStatisticsMatchTwin(
   gpu: Gpu,
   options: PropertyOptions<SinkDescription> = {},
@@ -127,9 +130,9 @@ export function sinkStatisticsMatchTwin(
 }
 
 /**
- * Laws: the masses of all positions add up to T (every row of attention weights to 1); a window of one row is the
- * weight on itself, whose square is the last position's second moment; 0 ≤ S_s ≤ M_s. A NaN in a query row spoils
- * its own head only, and only if it is not before the position.
+ * Laws: the masses of all positions add up to T (every row of attention weights to 1); a window of
+ * one row is the weight on itself, whose square is the last position's second moment; 0 ≤ S_s ≤
+ * M_s. A NaN in a query row spoils its own head only, and only if it is not before the position.
  */
 export function sinkStatisticsObeyTheirLaws(
   gpu: Gpu,

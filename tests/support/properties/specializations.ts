@@ -37,8 +37,9 @@ function merge(name: string, reports: readonly Report[]): Report {
 }
 
 /**
- * The attention kernels that a hardware GPU gets, specialized for the head dimension, and the one kernel for all of
- * them that a software adapter gets: whichever of the two this adapter does not use by itself agrees with the twin.
+ * The attention kernels that a hardware GPU gets, specialized for the head dimension, and the one
+ * kernel for all of them that a software adapter gets: whichever of the two this adapter does not
+ * use by itself agrees with the twin.
  */
 export async function otherSpecializationMatchesTwin(
   gpu: Gpu,
@@ -49,7 +50,8 @@ export async function otherSpecializationMatchesTwin(
   const forward = await attentionForwardMatchesTwin(sibling, pinned);
   const backward = await attentionBackwardMatchesTwin(sibling, pinned);
   await sibling.sync();
-  // Forward, query and key-value: one each, or one per head dimension; and two kernels of rows besides, with V-scale's.
+  // Forward, query and key-value: one each, or one per head dimension; and two kernels of rows
+  // besides, with V-scale's.
   const [few, many] = [3 + 3, 6 + 3];
   assert(
     sibling.pipelines.size === (gpu.info.software ? many : few),
@@ -62,7 +64,8 @@ export async function otherSpecializationMatchesTwin(
 const narrowed = new WeakMap<Gpu, Gpu>();
 
 /**
- * A sibling of a `Gpu` where one dimension of a dispatch holds 7 workgroups only; the same one every time.
+ * A sibling of a `Gpu` where one dimension of a dispatch holds 7 workgroups only; the same one
+ * every time.
  *
  * @param gpu whose device to use
  */
@@ -100,7 +103,10 @@ const spreadVScale = [{
   constant: 1,
 }];
 
-/** Row operators where one dimension of a dispatch holds 7 workgroups only: all of them spread over two dimensions. */
+/**
+ * Row operators where one dimension of a dispatch holds 7 workgroups only: all of them spread over
+ * two dimensions.
+ */
 export async function dispatchesSpread(
   gpu: Gpu,
   { operators = ["attention", "rmsNorm", "vScale"], ...options }: SpreadOptions = {},

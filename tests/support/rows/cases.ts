@@ -1,4 +1,7 @@
-/** What the properties of RMSNorm and V-scale draw: small descriptions of a case, from which the arrays follow. */
+/**
+ * What the properties of RMSNorm and V-scale draw: small descriptions of a case, from which the
+ * arrays follow.
+ */
 import fc from "fast-check";
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";

@@ -1,7 +1,7 @@
 /**
- * The exact identities and bounds of the gradient-sink theory for RMSNorm (4.x) and V-scale (5.x), and
- * the comparisons of whole results that several laws need, as functions of plain numbers from the
- * float64 twin or a GPU. How violations are measured: see violation.ts.
+ * The exact identities and bounds of the gradient-sink theory for RMSNorm (4.x) and V-scale (5.x),
+ * and the comparisons of whole results that several laws need, as functions of plain numbers from
+ * the float64 twin or a GPU. How violations are measured: see violation.ts.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { distance, inner, norm, type Plain } from "../vectors.ts";
@@ -75,7 +75,10 @@ function largestGain(numbers: RmsNormNumbers): number {
   return Array.from(numbers.gain.data).reduce((most, gain) => Math.max(most, Math.abs(gain)), 0);
 }
 
-/** N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² work a row). Scale: 2 ‖u‖/r, as ⟨u, x⟩x/(d r²) is at most u. */
+/**
+ * N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² work a row). Scale: 2 ‖u‖/r, as ⟨u, x⟩x/(d r²)
+ * is at most u.
+ */
 export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
   const gain = reference.tensor(numbers.gain.data, numbers.gain.shape);
@@ -179,7 +182,9 @@ export function vScaleBounds(
   };
 }
 
-/** V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩ for every head. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖. */
+/**
+ * V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩ for every head. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖.
+ */
 export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
   const worst = new Worst();
   const wanted = new Map<number, { sum: number; scale: number }>();
@@ -198,7 +203,8 @@ export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
 }
 
 /**
- * How far two results are from being equal up to a factor: |actual − factor expected| over the largest
+ * How far two results are from being equal up to a factor: |actual − factor expected| over the
+ * largest
  * |factor expected|. For laws like RMSNorm(c x) = RMSNorm(x), J(c x) = J(x)/c and softmax's shift.
  */
 export function scaledDifference(

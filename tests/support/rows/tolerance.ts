@@ -1,4 +1,7 @@
-/** How far RMSNorm's and V-scale's kernels may be from the float64 twin, by the analysis in tolerance.ts. */
+/**
+ * How far RMSNorm's and V-scale's kernels may be from the float64 twin, by the analysis in
+ * tolerance.ts.
+ */
 import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";
 import { DIVISION, FLUSH, U } from "../tolerance.ts";
@@ -20,10 +23,11 @@ export function vScaleForwardBounds(value: Numbers, constant: Numbers): Float64A
 }
 
 /**
- * Bounds of V-scale's backward errors: that of the gradient coming in, passed through |J_φ|, and those of φ, of the
- * factor 2C/(r + C)² and of ⟨v, u⟩.
+ * Bounds of V-scale's backward errors: that of the gradient coming in, passed through |J_φ|, and
+ * those of φ, of the factor 2C/(r + C)² and of ⟨v, u⟩.
  *
- * @param options value and constant; the incoming gradient u with a bound of its error; the chain of ⟨v, u⟩
+ * @param options value and constant; the incoming gradient u with a bound of its error; the chain
+ *   of ⟨v, u⟩
  */
 export function vScaleBackwardBounds(
   { value, constant, gradient, gradientError, chain }: {
@@ -99,8 +103,9 @@ export function rmsNormForwardBounds(
   return { output, inverseRms };
 }
 
-// The most additions that a row's term of the gain's gradient goes through. Runs of 16 rows or more, 256 of them at
-// most; or tiles of 32 rows, where rows that begin at the same distance from a multiple of 4 are summed apart.
+// The most additions that a row's term of the gain's gradient goes through. Runs of 16 rows or
+// more, 256 of them at most; or tiles of 32 rows, where rows that begin at the same distance from a
+// multiple of 4 are summed apart.
 function gainChain(rows: number, columns: number): number {
   if (rows <= 512) return rows;
   const run = Math.max(16, Math.ceil(rows / 256));

@@ -1,4 +1,7 @@
-/** Running the properties of RMSNorm and V-scale on one variant of their kernels, whole and broken on purpose. */
+/**
+ * Running the properties of RMSNorm and V-scale on one variant of their kernels, whole and broken
+ * on purpose.
+ */
 import { Gpu } from "../../../mod.ts";
 import { assert } from "../assert/assert.ts";
 import type { Property, PropertyOptions } from "../check_cases.ts";
@@ -11,7 +14,9 @@ export interface RowVariant {
   readonly operator: "rmsNorm" | "vScale";
   /** Kernel files that must have been compiled in the end: it was this variant that ran. */
   readonly files: readonly string[];
-  /** As if on a hardware GPU whose subgroups may have several sizes: several of them work on a row. */
+  /**
+   * As if on a hardware GPU whose subgroups may have several sizes: several of them work on a row.
+   */
   readonly hardware?: boolean;
 }
 
@@ -39,8 +44,8 @@ export interface RowMutant {
 }
 
 /**
- * A `Gpu` on the same device that chooses a variant wherever an operator's shape can be run by it. Never to be disposed
- * of: that would destroy the device that it shares.
+ * A `Gpu` on the same device that chooses a variant wherever an operator's shape can be run by it.
+ * Never to be disposed of: that would destroy the device that it shares.
  */
 function withVariant(gpu: Gpu, { name, operator, hardware = false }: RowVariant): Gpu {
   const info = hardware
@@ -82,7 +87,8 @@ export async function checkVariant(
 }
 
 /**
- * Checks that a property fails on a broken kernel, by the numbers and not because the kernel does not compile.
+ * Checks that a property fails on a broken kernel, by the numbers and not because the kernel does
+ * not compile.
  *
  * @param gpu where
  * @param mutant the broken kernel

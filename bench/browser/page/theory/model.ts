@@ -1,10 +1,11 @@
 /**
- * The story of gradient sinks in one head: 64 tokens of which the first is a sink, computed by the project's own
- * operators, on the GPU or in float64.
+ * The story of gradient sinks in one head: 64 tokens of which the first is a sink, computed by the
+ * project's own operators, on the GPU or in float64.
  *
- * Queries, keys, values, hidden states and output gradients are drawn once. The sink's strength is added to the logits of
- * token 0 through its key; the gradients that arrive at a token's value are handed to RMSNorm as they are, as a value
- * projection that keeps lengths would do. See Chen, Lin and Yao, arXiv 2603.17771.
+ * Queries, keys, values, hidden states and output gradients are drawn once. The sink's strength is
+ * added to the logits of token 0 through its key; the gradients that arrive at a token's value are
+ * handed to RMSNorm as they are, as a value projection that keeps lengths would do. See Chen, Lin
+ * and Yao, arXiv 2603.17771.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { attentionBackward, attentionForward } from "../../../../src/ops/attention.ts";
@@ -75,7 +76,8 @@ interface Computed {
 function createScene({ strength, activation, value: size, constant }: TheoryInput): Scene {
   const draw = (seed: number): Float32Array => randomNormal({ seed, length: TOKENS * WIDTH });
   const [query, key, value, hidden, noise] = [draw(1), draw(2), draw(3), draw(4), draw(5)];
-  // One direction of the queries is the sink's: with k_0 along it, ⟨q_t, k_0⟩/√D is the strength for every t.
+  // One direction of the queries is the sink's: with k_0 along it, ⟨q_t, k_0⟩/√D is the strength
+  // for every t.
   for (let t = 0; t < TOKENS; t++) query[t * WIDTH] = 1;
   key.fill(0, 0, WIDTH);
   key[0] = strength * LENGTH;

@@ -1,4 +1,7 @@
-/** The three pictures of the theory: attention taken, gradient at the values, gradient at the hidden states. */
+/**
+ * The three pictures of the theory: attention taken, gradient at the values, gradient at the hidden
+ * states.
+ */
 import * as Plot from "@observablehq/plot";
 import { html, type Markup } from "../../../../src/report/html.ts";
 import { drawPicture } from "../../../../src/report/draw.ts";

@@ -1,4 +1,6 @@
-/** A Worker that computes the picture of the theory: on the GPU while that is free, else in float64. */
+/**
+ * A Worker that computes the picture of the theory: on the GPU while that is free, else in float64.
+ */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";
 import { computeTheory, type TheoryInput, type TheoryOutput } from "./model.ts";

@@ -9,7 +9,9 @@ export interface Answer {
   readonly error?: string;
 }
 
-/** A Worker that answers questions one after the other. It is started when the first one is asked. */
+/**
+ * A Worker that answers questions one after the other. It is started when the first one is asked.
+ */
 export class WorkerCalls {
   readonly #role: ToWorker["role"];
   #worker: Worker | undefined;

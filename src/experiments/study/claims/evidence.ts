@@ -1,4 +1,7 @@
-/** What a claim's verdict rests on: figures over seeds, in pairs where two arms are compared, and tests. */
+/**
+ * What a claim's verdict rests on: figures over seeds, in pairs where two arms are compared, and
+ * tests.
+ */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import { type Figure, lastMoment, type Moment, momentAtStrength } from "../figures.ts";
 import { median } from "../../../statistics/summary.ts";
@@ -97,8 +100,8 @@ export class Evidences {
    *
    * @param variant compared with none
    * @param figure which one
-   * @param when at the last step, or where both sinks are first at least as strong as a level that all
-   * pairs reach (else as many pairs as possible)
+   * @param when at the last step, or where both sinks are first at least as strong as a level that
+   * all pairs reach (else as many pairs as possible)
    */
   pairs(variant: VScaleVariant, figure: Figure, when: When): Pairs {
     const baseline = runsOf(this.group, "none");

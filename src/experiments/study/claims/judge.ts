@@ -1,6 +1,6 @@
 /**
- * The paper's claims, judged by rules: what was measured over seeds, and a verdict that follows from it.
- * No verdict is given by hand, and where data is missing the verdict says so.
+ * The paper's claims, judged by rules: what was measured over seeds, and a verdict that follows
+ * from it. No verdict is given by hand, and where data is missing the verdict says so.
  */
 import { holm } from "../../../statistics/significance.ts";
 import type { StudySetting } from "../arms.ts";

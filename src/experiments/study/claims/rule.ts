@@ -1,4 +1,7 @@
-/** The form of a claim's rule, the levels of a sink, and the step from figures over seeds to a verdict. */
+/**
+ * The form of a claim's rule, the levels of a sink, and the step from figures over seeds to a
+ * verdict.
+ */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import type { ClaimVerdict, Evidences, Found, RawClaim } from "./evidence.ts";
 

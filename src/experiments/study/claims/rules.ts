@@ -1,8 +1,9 @@
 /**
  * The claims of the paper, with the rule by which a verdict follows from figures over seeds.
  *
- * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test at 0.05
- * over seeds; with fewer than 5 seeds it cannot pass, so nothing is more than partly reproduced then.
+ * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test
+ * at 0.05 over seeds; with fewer than 5 seeds it cannot pass, so nothing is more than partly
+ * reproduced then.
  */
 import { baselineRules } from "./baseline.ts";
 import type { ClaimRule } from "./rule.ts";

@@ -36,7 +36,9 @@ const reported = {
 /** A sink counts as kept at this share of the baseline's: the replies report 0.81 and 0.74. */
 const KEPT = 0.7;
 
-/** A loss counts as no worse up to this, in nats per token: what the replies' differences come to. */
+/**
+ * A loss counts as no worse up to this, in nats per token: what the replies' differences come to.
+ */
 const LOSS_MARGIN = 0.015;
 
 /**
@@ -161,7 +163,8 @@ function loweredClaim(
       : [],
   ];
   if (known.length === 0) return claim(found, { fully: false, partly: false });
-  // Comparisons without data do not speak against the claim, but it cannot be fully reproduced then.
+  // Comparisons without data do not speak against the claim, but it cannot be fully reproduced
+  // then.
   const outcome = {
     fully: known.length === found.length && known.every(({ passed }) => passed),
     partly: known.some(({ median }) => isAbove(median, 1)),

@@ -36,8 +36,8 @@ export interface AttentionInputs {
 }
 
 /**
- * Normal queries, keys and values, as projections of a normalized residual stream are at the start of training. C is
- * about |v|² = D, where φ bends most.
+ * Normal queries, keys and values, as projections of a normalized residual stream are at the start
+ * of training. C is about |v|² = D, where φ bends most.
  *
  * @param gpu the GPU
  * @param options the lengths, the seed, who keeps the tensors, and V-scale's mode

@@ -1,6 +1,7 @@
 /**
- * Single rows of attention and of its gradients in float64, by the formulas of `src/reference/attention.ts`
- * without its O(T²) work: a check of a large layer looks at some rows. Tests hold these against the twin.
+ * Single rows of attention and of its gradients in float64, by the formulas of
+ * `src/reference/attention.ts` without its O(T²) work: a check of a large layer looks at some rows.
+ * Tests hold these against the twin.
  */
 import type { ReferenceVScale } from "../../../reference/attention.ts";
 import { tensor } from "../../../reference/tensor.ts";
@@ -96,7 +97,8 @@ export function attentionForwardRow(
   return { output, logSumExp: largest + Math.log(sum) };
 }
 
-// a_tj and ∂L/∂z_tj of one pair, with D_t = ⟨g_t, y_t⟩; `magnitude` is what the latter's rounding error is relative to.
+// a_tj and ∂L/∂z_tj of one pair, with D_t = ⟨g_t, y_t⟩; `magnitude` is what the latter's rounding
+// error is relative to.
 function pair(
   numbers: AttentionGradientNumbers,
   { row, keyHead, keyRow }: {
@@ -125,9 +127,9 @@ export interface GradientRow {
   /** [D] */
   readonly gradient: Float64Array;
   /**
-   * The size of the terms before they cancel, added up as random ones do: √Σ (a_tj (|⟨g_t, v_j⟩| + |D_t|) k_j scale)²
-   * at the largest. What float32 makes of the row is off by roundings of this, however small the row itself is;
-   * queryGradient's first row is exactly zero.
+   * The size of the terms before they cancel, added up as random ones do: √Σ (a_tj (|⟨g_t, v_j⟩| +
+   * |D_t|) k_j scale)² at the largest. What float32 makes of the row is off by roundings of this,
+   * however small the row itself is; queryGradient's first row is exactly zero.
    */
   readonly magnitude: number;
 }
@@ -169,8 +171,8 @@ function largestRoot(squares: Float64Array): number {
  *
  * @param numbers the backward call's inputs
  * @param place the key head and position
- * @returns `key` with the size of what it is the sum of, and `value` [D], summed over the query heads that read
- *   this key head
+ * @returns `key` with the size of what it is the sum of, and `value` [D], summed over the query
+ *   heads that read this key head
  */
 export function keyValueGradientRow(
   numbers: AttentionGradientNumbers,

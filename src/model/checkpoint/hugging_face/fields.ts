@@ -1,8 +1,9 @@
 /**
- * The fields of config.json that are not part of a model's shape: those that change nothing here, and those of models that
- * are not computed. What neither names is unknown, and is reported.
+ * The fields of config.json that are not part of a model's shape: those that change nothing here,
+ * and those of models that are not computed. What neither names is unknown, and is reported.
  *
- * Source: the configurations of Hugging Face's transformers, versions 4.57 and 5.24, and of models on its hub.
+ * Source: the configurations of Hugging Face's transformers, versions 4.57 and 5.24, and of models
+ * on its hub.
  */
 import { CheckpointError } from "../error.ts";
 import { shown } from "../json.ts";
@@ -35,7 +36,10 @@ const READ = [
   "vocab_size",
 ];
 
-/** Fields of training, of sampling, of classification and of programs: the loss of given tokens is the same. */
+/**
+ * Fields of training, of sampling, of classification and of programs: the loss of given tokens is
+ * the same.
+ */
 const WITHOUT_EFFECT = [
   // Training, and types that are chosen when a model is loaded.
   ...["attention_dropout", "dtype", "embd_pdrop", "embedding_dropout", "hidden_dropout"],
@@ -62,7 +66,8 @@ const WITHOUT_EFFECT = [
 ];
 
 /**
- * Fields of models that are not computed, with the values that say "not this". Null says so for all of them.
+ * Fields of models that are not computed, with the values that say "not this". Null says so for all
+ * of them.
  */
 const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   // Biases and norms in other places.
@@ -166,7 +171,8 @@ const REASONS: Readonly<Record<string, string>> = {
  * Refuses the fields of models that are not computed.
  *
  * @param fields of config.json
- * @param options `path`: for messages; `exempt`: fields that the family does not have, which transformers passes over
+ * @param options `path`: for messages; `exempt`: fields that the family does not have, which
+ *   transformers passes over
  * @returns the fields that nothing is known of, in the order of the file
  * @throws {CheckpointError} naming the first such field, its value and what is computed
  */

@@ -1,6 +1,6 @@
 /**
- * RoPE in config.json: `rope_theta` and `rope_scaling` of transformers 4, `rope_parameters` of version 5, or both, as long
- * as they say the same.
+ * RoPE in config.json: `rope_theta` and `rope_scaling` of transformers 4, `rope_parameters` of
+ * version 5, or both, as long as they say the same.
  */
 import type { RopeScaling } from "../../../reference/llama/rope.ts";
 import { CheckpointError } from "../error.ts";
@@ -77,7 +77,8 @@ function readGroup(
   path: string,
 ): Group {
   const outer = objectOf(fields[field], `${path}: ${field}`);
-  // Models with several kinds of layers have parameters for each kind; here every layer is of one kind.
+  // Models with several kinds of layers have parameters for each kind; here every layer is of one
+  // kind.
   const nested = (outer.full_attention ?? null) !== null;
   const name = nested ? `${field}.full_attention` : field;
   const inner = nested ? objectOf(outer.full_attention, `${path}: ${name}`) : outer;

@@ -1,15 +1,18 @@
-/** Sliding windows in config.json: which layers have one, and whether it leaves keys of a context out. */
+/**
+ * Sliding windows in config.json: which layers have one, and whether it leaves keys of a context
+ * out.
+ */
 import type { Family } from "../../pretrained/architecture.ts";
 import { CheckpointError } from "../error.ts";
 import { shown } from "../json.ts";
 
 /**
- * Refuses a model whose queries do not see all keys of a context in front of them. A window that is as long as the
- * context changes nothing.
+ * Refuses a model whose queries do not see all keys of a context in front of them. A window that is
+ * as long as the context changes nothing.
  *
  * @param fields of config.json
- * @param options the family, whose fields differ, the number of layers, the longest context that is asked for, and the
- * path for messages
+ * @param options the family, whose fields differ, the number of layers, the longest context that is
+ * asked for, and the path for messages
  * @throws {CheckpointError} for a window shorter than the context, and for layers of other kinds
  */
 export function refuseSlidingWindow(

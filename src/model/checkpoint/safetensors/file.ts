@@ -1,4 +1,7 @@
-/** One safetensors file, of which only the header is read when it is opened, and tensors or parts of them on demand. */
+/**
+ * One safetensors file, of which only the header is read when it is opened, and tensors or parts of
+ * them on demand.
+ */
 import { CheckpointError } from "../error.ts";
 import { reasonOf } from "../json.ts";
 import { parseHeader, quoted, type TensorEntry } from "./header.ts";

@@ -1,6 +1,7 @@
 /**
- * The header of a safetensors file: names, types, shapes and places of its tensors. Files may come from other people, so
- * every value is checked before it is used, and nothing is read beyond the file's end.
+ * The header of a safetensors file: names, types, shapes and places of its tensors. Files may come
+ * from other people, so every value is checked before it is used, and nothing is read beyond the
+ * file's end.
  *
  * Source: https://github.com/huggingface/safetensors, "Format".
  */
@@ -33,7 +34,8 @@ const METADATA = "__metadata__";
  *
  * @param header its bytes
  * @param options `size`: the bytes that stand behind the header; `fail`: throws a problem
- * @returns the entries in the order of their bytes, which fill the rest of the file without gap or overlap
+ * @returns the entries in the order of their bytes, which fill the rest of the file without gap or
+ *   overlap
  */
 export function parseHeader(
   header: Uint8Array,

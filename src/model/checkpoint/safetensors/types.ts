@@ -1,4 +1,7 @@
-/** The types of weights, each of which float32 holds exactly: float32 itself, half precision and bfloat16. */
+/**
+ * The types of weights, each of which float32 holds exactly: float32 itself, half precision and
+ * bfloat16.
+ */
 
 /** The types that are read, as safetensors files name them. */
 export const FLOAT_TYPES = ["F32", "F16", "BF16"] as const;
@@ -21,11 +24,13 @@ export function bytesPerNumber(type: FloatType): 2 | 4 {
 }
 
 /**
- * Makes float32 of numbers, in place: stored bytes lie at the end of the buffer, as many numbers as it takes in float32.
+ * Makes float32 of numbers, in place: stored bytes lie at the end of the buffer, as many numbers as
+ * it takes in float32.
  *
  * @param numbers the buffer; `bytes` of {@linkcode storedPart} hold the stored numbers
  * @param type of what is stored
- * @returns the same buffer, with the numbers in float32: exactly, subnormal ones, −0, infinities and NaN as well
+ * @returns the same buffer, with the numbers in float32: exactly, subnormal ones, −0, infinities
+ *   and NaN as well
  */
 export function widen(
   numbers: Float32Array<ArrayBuffer>,

@@ -1,4 +1,6 @@
-/** How to reach Hugging Face's hub: its address, the user's token, and the meaning of its refusals. */
+/**
+ * How to reach Hugging Face's hub: its address, the user's token, and the meaning of its refusals.
+ */
 import { hasPermissions } from "../../../permissions.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
 
@@ -21,7 +23,8 @@ export interface HubAccess {
 }
 
 /**
- * Reads where the hub is from HF_ENDPOINT, and who asks from HF_TOKEN, where the environment may be read.
+ * Reads where the hub is from HF_ENDPOINT, and who asks from HF_TOKEN, where the environment may be
+ * read.
  *
  * @throws {CheckpointError} if HF_ENDPOINT is no address, or HF_TOKEN no token
  */

@@ -1,4 +1,7 @@
-/** A model on the hub, through @huggingface/hub: its commit, its files, and their bytes from any place on. */
+/**
+ * A model on the hub, through @huggingface/hub: its commit, its files, and their bytes from any
+ * place on.
+ */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { reasonOf, shown } from "../../checkpoint/json.ts";
 import { type HubAccess, HubRequests, PassingError } from "./access.ts";

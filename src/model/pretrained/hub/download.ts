@@ -1,4 +1,7 @@
-/** One file of a hub: fetched from where an earlier attempt ended, and compared with the digest that the hub names. */
+/**
+ * One file of a hub: fetched from where an earlier attempt ended, and compared with the digest that
+ * the hub names.
+ */
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
@@ -25,7 +28,9 @@ export interface DownloadOptions {
    * @throws {PassingError} if another attempt may do better
    */
   readonly read: (offset: number) => Promise<ReadableStream<Uint8Array>>;
-  /** Why the bytes ended, where the stream's own error does not say; undefined for no other reason. */
+  /**
+   * Why the bytes ended, where the stream's own error does not say; undefined for no other reason.
+   */
   readonly failure: () => Error | undefined;
   /** Called with the bytes that are there. */
   readonly onProgress: (bytes: number) => void;
@@ -44,8 +49,8 @@ const FIRST_DELAY = 500;
  *
  * @param file what the hub says of it
  * @param options where it goes
- * @throws {CheckpointError} if it does not come, is not the one that the hub describes, or cannot be written. What came
- * stays for the next time, unless it is wrong.
+ * @throws {CheckpointError} if it does not come, is not the one that the hub describes, or cannot
+ * be written. What came stays for the next time, unless it is wrong.
  */
 export async function downloadFile(file: HubFile, options: DownloadOptions): Promise<void> {
   const { path, partial } = options;

@@ -5,7 +5,8 @@ import { CheckpointError } from "../../checkpoint/error.ts";
 import type { HubFile } from "./download.ts";
 
 /**
- * Refuses files that the disk has no room for, as far as it may be asked, which needs `--allow-sys=statfs`.
+ * Refuses files that the disk has no room for, as far as it may be asked, which needs
+ * `--allow-sys=statfs`.
  *
  * @param folder where they go; parts of them may be there
  * @param files with their sizes

@@ -1,9 +1,10 @@
 /**
- * Rewrites the parts of tokenizer.json that the library computes differently from Hugging Face's own tokenizers, as parts
- * that it computes exactly, or refuses them by name. Otherwise tokens would silently differ.
+ * Rewrites the parts of tokenizer.json that the library computes differently from Hugging Face's
+ * own tokenizers, as parts that it computes exactly, or refuses them by name. Otherwise tokens
+ * would silently differ.
  *
- * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and tokenizers 0.23 for Python,
- * whose results the tests hold.
+ * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and
+ * tokenizers 0.23 for Python, whose results the tests hold.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { objectOf, shown } from "../../checkpoint/json.ts";
@@ -63,7 +64,10 @@ export function exactComponents(parts: Fields, path: string): ExactComponents {
   return { parts: { ...parts, pre_tokenizer: preTokenizer }, notes };
 }
 
-/** Whether a pattern holds what gives nothing back of what it matched, as in `a++`; braces of `\\p{L}` are no counts. */
+/**
+ * Whether a pattern holds what gives nothing back of what it matched, as in `a++`; braces of
+ * `\\p{L}` are no counts.
+ */
 function neverGivesBack(pattern: unknown): boolean {
   const { Regex: regex } = (pattern ?? {}) as Fields;
   if (typeof regex !== "string") return false;

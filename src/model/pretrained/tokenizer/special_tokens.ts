@@ -1,4 +1,7 @@
-/** Which tokens begin and end a document: tokenizer_config.json says, special_tokens_map.json, or else config.json. */
+/**
+ * Which tokens begin and end a document: tokenizer_config.json says, special_tokens_map.json, or
+ * else config.json.
+ */
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { readJsonObject, shown } from "../../checkpoint/json.ts";
@@ -15,7 +18,8 @@ export interface SpecialTokens {
  * Finds the special tokens.
  *
  * @param folder of the model
- * @param options the fields of tokenizer_config.json, the model, and a token's number by its spelling
+ * @param options the fields of tokenizer_config.json, the model, and a token's number by its
+ *   spelling
  * @throws {CheckpointError} if a file names a token that the tokenizer does not have
  */
 export async function specialTokens(

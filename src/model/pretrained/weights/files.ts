@@ -70,7 +70,8 @@ export async function checkModelFolder(folder: string): Promise<void> {
  * Opens the files of a folder that hold its weights. The files' headers are read, and nothing else.
  *
  * @param folder in Hugging Face's layout
- * @throws {CheckpointError} if files are missing, not whole, not where the index says, or of another program
+ * @throws {CheckpointError} if files are missing, not whole, not where the index says, or of
+ *   another program
  */
 export async function openTensorFiles(folder: string): Promise<TensorFiles> {
   const names = await namesIn(folder);

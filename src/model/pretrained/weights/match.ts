@@ -29,7 +29,8 @@ const FREQUENCIES = /(^|\.)rotary_emb\.inv_freq$/;
  *
  * @param stored the files by the tensors' names
  * @param options the model, and its folder for messages
- * @throws {CheckpointError} naming the first tensor that is missing, of another shape or type, or not the model's
+ * @throws {CheckpointError} naming the first tensor that is missing, of another shape or type, or
+ *   not the model's
  */
 export function matchTensors(
   stored: ReadonlyMap<string, TensorFile>,

@@ -1,4 +1,7 @@
-/** Reads all weights once, slice by slice: that they are finite, and that what is stored twice is the same. */
+/**
+ * Reads all weights once, slice by slice: that they are finite, and that what is stored twice is
+ * the same.
+ */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { bytesPerNumber, indexOfNonFinite } from "../../checkpoint/safetensors/types.ts";
 import { EMBEDDING } from "../../../reference/llama/parameters.ts";
@@ -14,8 +17,8 @@ const SLICE_BYTES = 2 ** 23;
  *
  * @param matched the tensors in their files
  * @param options the model; `onProgress`: called with the share that is done, from 0 to 1
- * @throws {CheckpointError} naming the first tensor that holds an infinity or a NaN, or that differs from what it is
- * derived from, and how
+ * @throws {CheckpointError} naming the first tensor that holds an infinity or a NaN, or that
+ * differs from what it is derived from, and how
  */
 export async function verifyWeights(
   { parameters, tiedHead, frequencies }: MatchedTensors,
@@ -74,7 +77,10 @@ async function checkFinite(
   }
 }
 
-/** A tied head that is stored as well must be the embedding: programs differ in which of the two they take. */
+/**
+ * A tied head that is stored as well must be the embedding: programs differ in which of the two
+ * they take.
+ */
 async function checkTiedHead(
   head: Place,
   { embedding, architecture }: { readonly embedding: Place; readonly architecture: Architecture },
@@ -99,15 +105,19 @@ async function checkTiedHead(
 }
 
 /**
- * How far stored frequencies may be off, relatively: they are powers in float32, whose exponents, up to 14 in natural
- * units, are rounded to 2⁻²⁴ as well, and some more operations; then they are rounded to the type that they are stored in.
+ * How far stored frequencies may be off, relatively: they are powers in float32, whose exponents,
+ * up to 14 in natural units, are rounded to 2⁻²⁴ as well, and some more operations; then they are
+ * rounded to the type that they are stored in.
  */
 const COMPUTED = 32 * 2 ** -24;
 const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
 /** Half of half precision's smallest number. */
 const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
 
-/** Stored frequencies must be those that config.json gives; stretched ones were stored before they were stretched. */
+/**
+ * Stored frequencies must be those that config.json gives; stretched ones were stored before they
+ * were stretched.
+ */
 async function checkFrequencies(
   { file, name }: Place,
   { config }: Architecture,

@@ -1,6 +1,7 @@
 /**
- * Drives the browser for `page_test.ts`, in its own process, because the driver needs permissions that the tests lack.
- * Builds the page, prints whether the browser has a GPU, then each scenario's result, as JSON lines.
+ * Drives the browser for `page_test.ts`, in its own process, because the driver needs permissions
+ * that the tests lack. Builds the page, prints whether the browser has a GPU, then each scenario's
+ * result, as JSON lines.
  */
 import { pathToFileURL } from "node:url";
 import { Buffer } from "node:buffer";

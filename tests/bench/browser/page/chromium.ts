@@ -1,4 +1,7 @@
-/** Finding a Chromium to drive: an installed one, else the one that the embedded driver's package carries. */
+/**
+ * Finding a Chromium to drive: an installed one, else the one that the embedded driver's package
+ * carries.
+ */
 import { brotliDecompressSync } from "node:zlib";
 import { unpackTar } from "modern-tar";
 import { embeddedPackage } from "../../../../src/gpu/embedded/archive.ts";
@@ -14,8 +17,9 @@ export interface Chromium {
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /**
- * Finds a Chromium. The environment variable `CHROMIUM` names one; otherwise the first of the usual names on the path
- * counts, and on x64 Linux without either, the headless one of npm:@sparticuz/chromium is fetched once.
+ * Finds a Chromium. The environment variable `CHROMIUM` names one; otherwise the first of the usual
+ * names on the path counts, and on x64 Linux without either, the headless one of
+ * npm:@sparticuz/chromium is fetched once.
  *
  * @returns the program, or why there is none
  */

@@ -108,7 +108,8 @@ export const refusesHostileFiles: Run = async (stage) => {
     assert(!line.includes("\u202e") && line.length < 500, line);
     await page.evaluate("document.querySelector('#file-problems').replaceChildren()");
   }
-  // Valid files full of markup: shown as text, in the list, the tables, the pictures and the page to save.
+  // Valid files full of markup: shown as text, in the list, the tables, the pictures and the page
+  // to save.
   const evil = "<img src=x onerror=hurt()><script>hurt()</script>\u202e\u001b[2J";
   const good = JSON.parse(Deno.readTextFileSync(LAVAPIPE)) as ResultFile;
   const bad: ResultFile = {

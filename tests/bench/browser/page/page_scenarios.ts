@@ -45,7 +45,8 @@ export const keepsTheSelection: Run = async (stage) => {
 };
 
 export const explainsMissingWebGpu: Run = async (stage) => {
-  // Not there at all; or there, and without an adapter, as behind a browser's list of troublesome drivers.
+  // Not there at all; or there, and without an adapter, as behind a browser's list of troublesome
+  // drivers.
   const without = await stage.open({ before: WITHOUT_GPU });
   const blocked = await stage.open({
     before: 'if (!("gpu" in navigator)) Object.defineProperty(navigator, "gpu", { value: {} });',
@@ -122,7 +123,8 @@ export const isAccessible: Run = async (stage) => {
   await light.page.locator("#theory-form").scrollIntoViewIfNeeded();
   await until(light.page, "document.querySelectorAll('#theory-figures dd').length > 0");
   assertEquals(await audit(light), [], "light");
-  // The comparison's colors are computed by the tests of src/report; looking at all of it takes seconds.
+  // The comparison's colors are computed by the tests of src/report; looking at all of it takes
+  // seconds.
   const dark = await stage.open({ colorScheme: "dark", before: WITHOUT_GPU });
   await dark.page.setInputFiles("#files", [LAVAPIPE, FIXTURE_OF_NOTHING]);
   await until(dark.page, "document.querySelector('#file-problems li') !== null");

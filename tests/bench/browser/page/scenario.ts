@@ -23,7 +23,10 @@ export const SWIFTSHADER = fileURLToPath(new URL("swiftshader-deno.json", fixtur
 /** No result file. */
 export const FIXTURE_OF_NOTHING = fileURLToPath(new URL("../../../../deno.json", import.meta.url));
 
-/** Before a page's script: a browser that does not know WebGPU, which is faster than one that computes on the CPU. */
+/**
+ * Before a page's script: a browser that does not know WebGPU, which is faster than one that
+ * computes on the CPU.
+ */
 export const WITHOUT_GPU = "delete Navigator.prototype.gpu;";
 
 /** Nothing else was asked for than the page's own files, and nothing went wrong. */

@@ -1,9 +1,15 @@
-/** A browser with the built page. It answers and records every request itself: none leaves the machine. */
+/**
+ * A browser with the built page. It answers and records every request itself: none leaves the
+ * machine.
+ */
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { answer } from "../../../../bench/browser/serve.ts";
 import type { Chromium } from "./chromium.ts";
 
-/** Where the page seems to lie. Nothing listens there: the requests never leave the browser's driver. */
+/**
+ * Where the page seems to lie. Nothing listens there: the requests never leave the browser's
+ * driver.
+ */
 export const ORIGIN = "http://localhost:9";
 
 /** How a page is opened. */
@@ -29,8 +35,8 @@ export interface Opened {
 }
 
 /**
- * Waits until an expression is true in the page. (The driver's own way evaluates text in the page, which the page's
- * policy forbids.)
+ * Waits until an expression is true in the page. (The driver's own way evaluates text in the page,
+ * which the page's policy forbids.)
  *
  * @param page where
  * @param expression of JavaScript

@@ -1,4 +1,7 @@
-/** What attention must do bit for bit: causality, heads apart, determinism, outputs written in full, V-scale's reach. */
+/**
+ * What attention must do bit for bit: causality, heads apart, determinism, outputs written in full,
+ * V-scale's reach.
+ */
 import fc from "fast-check";
 import {
   attentionBackward,
@@ -70,7 +73,10 @@ function backward(
   return onGpu<AttentionBackwardOptions, AttentionBackwardResult>(gpu, attentionBackward, args);
 }
 
-/** A copy with other numbers wherever `chosen` says so, by head (counted over the batch) and position. */
+/**
+ * A copy with other numbers wherever `chosen` says so, by head (counted over the batch) and
+ * position.
+ */
 export function alter(
   { data, shape }: Numbers,
   chosen: (head: number, position: number) => boolean,
@@ -118,7 +124,10 @@ function splits(length: number): number[] {
   return [...new Set([1, 2, 5, 30, 32, 35, length - 1])].filter((s) => s >= 1 && s < length);
 }
 
-/** Queries, keys and values from position s on have no influence on the rows before s: not on a bit of them. */
+/**
+ * Queries, keys and values from position s on have no influence on the rows before s: not on a bit
+ * of them.
+ */
 export function attentionForwardIsCausal(
   gpu: Gpu,
   options: PropertyOptions<AttentionDescription> = {},
@@ -157,8 +166,9 @@ function rows({ data, shape }: Numbers): Numbers {
 }
 
 /**
- * Backward: what happens from position s on leaves the bits of queryGradient before s alone, and what happens before s
- * (outputGradient, query, output, logSumExp) those of keyGradient and valueGradient from s on.
+ * Backward: what happens from position s on leaves the bits of queryGradient before s alone, and
+ * what happens before s (outputGradient, query, output, logSumExp) those of keyGradient and
+ * valueGradient from s on.
  */
 export function attentionBackwardIsCausal(
   gpu: Gpu,
@@ -213,7 +223,9 @@ function unrow({ data, shape }: Numbers): Numbers {
   return { data, shape: shape.slice(0, 3) };
 }
 
-/** One key head, with its queries, altered as a whole: the other heads and batches keep their bits. */
+/**
+ * One key head, with its queries, altered as a whole: the other heads and batches keep their bits.
+ */
 export function attentionKeepsHeadsApart(
   gpu: Gpu,
   options: PropertyOptions<AttentionDescription> = {},
@@ -258,8 +270,8 @@ export function attentionKeepsHeadsApart(
 }
 
 /**
- * The same call gives the same bits; a plan gives them as often as it is run; and it overwrites every element of its
- * outputs, which are filled with NaN before each run.
+ * The same call gives the same bits; a plan gives them as often as it is run; and it overwrites
+ * every element of its outputs, which are filled with NaN before each run.
  */
 export function attentionRepeatsItself(
   gpu: Gpu,
@@ -294,7 +306,10 @@ export function attentionRepeatsItself(
   }, options);
 }
 
-/** V-scale leaves logSumExp's bits alone in either mode, and in mode "backward-only" the whole forward's. */
+/**
+ * V-scale leaves logSumExp's bits alone in either mode, and in mode "backward-only" the whole
+ * forward's.
+ */
 export function vScaleLeavesTheWeightsAlone(
   gpu: Gpu,
   options: PropertyOptions<AttentionDescription> = {},

@@ -1,4 +1,7 @@
-/** Attention's kernels that keep tiles in f16 against the float64 twin, with gradients of every size. */
+/**
+ * Attention's kernels that keep tiles in f16 against the float64 twin, with gradients of every
+ * size.
+ */
 import fc from "fast-check";
 import type { Gpu } from "../../../../mod.ts";
 import {
@@ -16,7 +19,10 @@ import { checkBackwardAgainstTwin, checkForwardAgainstTwin } from "./twin.ts";
 
 /** A case for f16. */
 export interface HalfDescription extends AttentionDescription, HalfRounding {
-  /** The standard deviation of outputGradient: f16 ends at 65,504 and, for numbers as they are, at 6e-8. */
+  /**
+   * The standard deviation of outputGradient: f16 ends at 65,504 and, for numbers as they are, at
+   * 6e-8.
+   */
   readonly gradientSize: number;
 }
 
@@ -29,8 +35,8 @@ export interface HalfOptions extends PropertyOptions<HalfDescription> {
 /** D of all cases: three vec4f columns. */
 export const HEAD_DIM = 12;
 
-// Rounded queries and keys move logits; where f16 holds them as they are, an error of any other kind shows. One head
-// dimension, so that a kernel is compiled once.
+// Rounded queries and keys move logits; where f16 holds them as they are, an error of any other
+// kind shows. One head dimension, so that a kernel is compiled once.
 const description: fc.Arbitrary<HalfDescription> = fc.tuple(
   attentionDescription,
   fc.record({
@@ -53,7 +59,8 @@ export function describeHalf(description: Partial<HalfDescription>): HalfDescrip
 
 /** The shapes and sizes that matter most. */
 export const halfExamples: readonly HalfDescription[] = [
-  // Groups, two batches, more tiles than one, an odd length, gradients as small as those of a trained model.
+  // Groups, two batches, more tiles than one, an odd length, gradients as small as those of a
+  // trained model.
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 801, gradientSize: 1e-9 },
   { batch: 2, length: 33, seed: 802, operands: "rounded" as const },
   // Most of what a query attends to cancels.
@@ -102,7 +109,10 @@ function drawHalf({ operands, gradientSize, ...description }: HalfDescription): 
   };
 }
 
-/** attentionForward's results are within the bounds of the error analysis, with what f16 rounds in them. */
+/**
+ * attentionForward's results are within the bounds of the error analysis, with what f16 rounds in
+ * them.
+ */
 export function attentionForwardMatchesTwinInHalf(
   gpu: Gpu,
   { variant, ...options }: HalfOptions = {},
@@ -122,7 +132,10 @@ export function attentionForwardMatchesTwinInHalf(
   }, options);
 }
 
-/** attentionBackward's gradients are within the bounds of the error analysis, with what f16 rounds in them. */
+/**
+ * attentionBackward's gradients are within the bounds of the error analysis, with what f16 rounds
+ * in them.
+ */
 export function attentionBackwardMatchesTwinInHalf(
   gpu: Gpu,
   { variant, ...options }: HalfOptions = {},

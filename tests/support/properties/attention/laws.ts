@@ -1,4 +1,7 @@
-/** What the theory says of attention's gradients, on the GPU's numbers: identities, bounds, invariance, adjointness. */
+/**
+ * What the theory says of attention's gradients, on the GPU's numbers: identities, bounds,
+ * invariance, adjointness.
+ */
 import fc from "fast-check";
 import {
   attentionBackward,
@@ -39,7 +42,8 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   headDim: fc.constantFrom(4, 8, 12, 36),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   scale: fc.constantFrom(undefined, 0.3, -0.7),
-  // Neither "sharp" nor "huge" constants: both push gradients among the subnormal numbers, which have few digits.
+  // Neither "sharp" nor "huge" constants: both push gradients among the subnormal numbers, which
+  // have few digits.
   pattern: fc.constantFrom("normal" as const, "sink" as const),
   vScale: fc.option(
     fc.record({
@@ -115,12 +119,13 @@ const inequalities: Readonly<Record<string, (numbers: AttentionNumbers) => Viola
 };
 
 /**
- * The identities A1 to A4 and V3 and the bounds A5 to A7 with V2 hold for forward and backward on the GPU; the
- * first query's gradient is zero exactly, as A3 says.
+ * The identities A1 to A4 and V3 and the bounds A5 to A7 with V2 hold for forward and backward on
+ * the GPU; the first query's gradient is zero exactly, as A3 says.
  *
- * Tolerance, relative to the sums of magnitudes that the identities are measured against: the rounding of sums of T
- * times group terms and of inner products of D, and the logits' errors through exp: (D/4 + 6) u |z| in the forward and
- * again in the backward, and exp's own, (1 + 4) u |x| for x up to 2 |z|, and that of rounding logSumExp.
+ * Tolerance, relative to the sums of magnitudes that the identities are measured against: the
+ * rounding of sums of T times group terms and of inner products of D, and the logits' errors
+ * through exp: (D/4 + 6) u |z| in the forward and again in the backward, and exp's own, (1 + 4) u
+ * |x| for x up to 2 |z|, and that of rounding logSumExp.
  */
 export function attentionObeysItsIdentities(
   gpu: Gpu,
@@ -161,9 +166,10 @@ export function attentionObeysItsIdentities(
 }
 
 /**
- * Adding one vector c to all keys of a head shifts every logit of a row alike: output, queryGradient, keyGradient and
- * valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c are multiples of 2^-8, so that the sum is exact,
- * and each side is allowed the bounds of its own errors.
+ * Adding one vector c to all keys of a head shifts every logit of a row alike: output,
+ * queryGradient, keyGradient and valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c
+ * are multiples of 2^-8, so that the sum is exact, and each side is allowed the bounds of its own
+ * errors.
  */
 export function softmaxIsShiftInvariant(
   gpu: Gpu,
@@ -213,7 +219,8 @@ export function softmaxIsShiftInvariant(
         tally.within(`${name} under a shift`, {
           actual: after[name].data,
           expected: expected[name].data,
-          // Each side's own error, and that of the expected number, which float32 held before it was shifted.
+          // Each side's own error, and that of the expected number, which float32 held before it
+          // was shifted.
           bound: bounds[0]!.map((bound, i) =>
             bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
           ),
@@ -237,12 +244,14 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
 }
 
 /**
- * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, V-scale's constants among them: Jᵀ dy from the GPU's
- * backward, J v once from the twin's forward (Richardson extrapolation, 1e-9 exact) and once from central differences
- * of the GPU's own forward.
+ * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, V-scale's constants among them: Jᵀ dy
+ * from the GPU's backward, J v once from the twin's forward (Richardson extrapolation, 1e-9 exact)
+ * and once from central differences of the GPU's own forward.
  *
- * Tolerances: the first is Σ |v| times the bound of each gradient's error, the forward's included. The second adds what rounding does to a difference quotient, (e(x + h v) + e(x − h v)) / 2h with e the
- * forward's bounds, and its truncation error, which the twin's difference quotient with the same h tells exactly.
+ * Tolerances: the first is Σ |v| times the bound of each gradient's error, the forward's included.
+ * The second adds what rounding does to a difference quotient, (e(x + h v) + e(x − h v)) / 2h with
+ * e the forward's bounds, and its truncation error, which the twin's difference quotient with the
+ * same h tells exactly.
  */
 export function attentionIsAdjoint(
   gpu: Gpu,

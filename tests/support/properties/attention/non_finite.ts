@@ -1,4 +1,7 @@
-/** NaN and infinities in attention's inputs: they reach what depends on them, and not a bit of anything else changes. */
+/**
+ * NaN and infinities in attention's inputs: they reach what depends on them, and not a bit of
+ * anything else changes.
+ */
 import {
   attentionBackward,
   type AttentionBackwardOptions,
@@ -52,7 +55,10 @@ function checkReach(
     readonly dirty: Named;
     readonly twinClean: Twins;
     readonly twinDirty: Twins;
-    /** Whether the twin's pattern of NaNs is binding: for a NaN it is, infinities a compiler may ignore. */
+    /**
+     * Whether the twin's pattern of NaNs is binding: for a NaN it is, infinities a compiler may
+     * ignore.
+     */
     readonly exact: boolean;
   },
 ): void {

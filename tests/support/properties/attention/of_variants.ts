@@ -1,4 +1,7 @@
-/** What every kernel of attention has to have besides its own shapes: the theory's laws, and what no bit may change. */
+/**
+ * What every kernel of attention has to have besides its own shapes: the theory's laws, and what no
+ * bit may change.
+ */
 import { type AttentionDescription, describeAttention } from "../../attention/cases.ts";
 import type { KernelProperty } from "../../forced_kernels.ts";
 import { attentionKeepsHeadsApart, vScaleLeavesTheWeightsAlone } from "./bits.ts";
@@ -13,7 +16,8 @@ import { attentionKeepsItsPromise } from "./twin.ts";
 /**
  * The properties, on a few pinned cases.
  *
- * @param headDim the one head dimension of all cases: where kernels are written for one, compiling takes the most time
+ * @param headDim the one head dimension of all cases: where kernels are written for one, compiling
+ *   takes the most time
  */
 export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
   const describe = (description: Partial<AttentionDescription>) =>

@@ -1,4 +1,6 @@
-/** Attention on the GPU against the float64 twin, forward and backward, on identical float32 inputs. */
+/**
+ * Attention on the GPU against the float64 twin, forward and backward, on identical float32 inputs.
+ */
 import {
   attentionBackward,
   type AttentionBackwardOptions,
@@ -28,7 +30,8 @@ import type { Report, Tally } from "../../report.ts";
 
 /** The shapes that matter most, in every run. The first two break most broken kernels. */
 const examples: readonly AttentionDescription[] = [
-  // Two tiles and one block and a row; two batches, two key heads, groups of two; 9 vec4f columns on 8 lanes.
+  // Two tiles and one block and a row; two batches, two key heads, groups of two; 9 vec4f columns
+  // on 8 lanes.
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 11 },
   // The same with V-scale and a scale that is neither 1 nor the default.
   {
@@ -58,7 +61,10 @@ const examples: readonly AttentionDescription[] = [
   { length: 64, headDim: 64, seed: 18, pattern: "sharp" as const },
 ].map(describeAttention);
 
-/** attentionForward's output and logSumExp are within the bounds of the error analysis of the twin's. */
+/**
+ * attentionForward's output and logSumExp are within the bounds of the error analysis of the
+ * twin's.
+ */
 export function attentionForwardMatchesTwin(
   gpu: Gpu,
   options: PropertyOptions<AttentionDescription> = {},
@@ -105,7 +111,10 @@ export async function checkForwardAgainstTwin(
   }
 }
 
-/** attentionBackward's gradients are within the bounds of the error analysis of the twin's, given the same forward. */
+/**
+ * attentionBackward's gradients are within the bounds of the error analysis of the twin's, given
+ * the same forward.
+ */
 export function attentionBackwardMatchesTwin(
   gpu: Gpu,
   options: PropertyOptions<AttentionDescription> = {},
@@ -121,7 +130,10 @@ export function attentionBackwardMatchesTwin(
   }, options);
 }
 
-/** Compares attentionBackward with the twin, within the bounds of the error analysis, given the twin's forward. */
+/**
+ * Compares attentionBackward with the twin, within the bounds of the error analysis, given the
+ * twin's forward.
+ */
 export async function checkBackwardAgainstTwin(
   gpu: Gpu,
   drawn: AttentionCase,
@@ -159,8 +171,9 @@ export async function checkBackwardAgainstTwin(
 }
 
 /**
- * What max |a − b| / max |b| may be at most, where it is promised. Not where every row attends to one key alone: there
- * all of ∂L/∂z is a difference of nearly equal numbers, and has no size of its own to measure an error by.
+ * What max |a − b| / max |b| may be at most, where it is promised. Not where every row attends to
+ * one key alone: there all of ∂L/∂z is a difference of nearly equal numbers, and has no size of its
+ * own to measure an error by.
  */
 const promised: Partial<Record<AttentionPattern, number>> = {
   normal: 1e-5,
@@ -169,9 +182,9 @@ const promised: Partial<Record<AttentionPattern, number>> = {
 };
 
 /**
- * Forward and then backward on the GPU, against float64 from the inputs on: max |a − b| / max |b| is at most 1e-5 for
- * ordinary data, 2e-4 where logits reach hundreds. For the gradients of queries and keys max |b| is a hundredth of the
- * value gradient's at least.
+ * Forward and then backward on the GPU, against float64 from the inputs on: max |a − b| / max |b|
+ * is at most 1e-5 for ordinary data, 2e-4 where logits reach hundreds. For the gradients of queries
+ * and keys max |b| is a hundredth of the value gradient's at least.
  */
 export function attentionKeepsItsPromise(
   gpu: Gpu,

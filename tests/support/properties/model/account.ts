@@ -1,6 +1,7 @@
 /**
- * What the properties of a model's operators have in common. Their bounds are as in tests/support/tolerance.ts: the
- * rounding errors that the WGSL specification allows, along the kernels' chains of operations.
+ * What the properties of a model's operators have in common. Their bounds are as in
+ * tests/support/tolerance.ts: the rounding errors that the WGSL specification allows, along the
+ * kernels' chains of operations.
  */
 import type { Gpu, Tensor } from "../../../../mod.ts";
 import { Arena } from "../../on_gpu.ts";

@@ -52,7 +52,8 @@ export function adamWMatchesTwin(gpu: Gpu): Promise<Report> {
           p[i] = p[i]! - rate * weightDecay * p[i]! - rate * update;
         }
       }
-      // Three steps of a dozen operations; an update is below √20, a parameter below 1 and a moment below 1.
+      // Three steps of a dozen operations; an update is below √20, a parameter below 1 and a moment
+      // below 1.
       tally.within("adamW's parameter", {
         actual: await parameter.read(),
         expected: p,

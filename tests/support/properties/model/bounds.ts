@@ -13,8 +13,8 @@ import { additionsMatchFloat32, sumsMatchTwin } from "./sums.ts";
 import { swigluMatchesTwin } from "./swiglu.ts";
 
 /**
- * Where every buffer is longer than the tensor in it and full of NaN, the operators agree with the twin all the same, and
- * the surplus keeps its bits.
+ * Where every buffer is longer than the tensor in it and full of NaN, the operators agree with the
+ * twin all the same, and the surplus keeps its bits.
  */
 export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
   const within = guardGpu(gpu);

@@ -9,8 +9,8 @@ import { account, numbersOf } from "./account.ts";
 const SLICES = [[0, 101], [101, 300]] as const;
 
 /**
- * Cross-entropy forward and backward; the second case's logits overflow exp where the maximum is not subtracted, the third's
- * vocabulary is also taken in slices.
+ * Cross-entropy forward and backward; the second case's logits overflow exp where the maximum is
+ * not subtracted, the third's vocabulary is also taken in slices.
  */
 export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "crossEntropy vs twin", async function* (arena, tally) {
@@ -30,7 +30,8 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
         const all = maximum + Math.log(z.reduce((a, b) => a + Math.exp(b - maximum), 0));
         return { all, loss: all - z[targets[row]!]! };
       });
-      // The sum: its chain and the exponentials, to which terms far below the maximum add nothing; log; two differences.
+      // The sum: its chain and the exponentials, to which terms far below the maximum add nothing;
+      // log; two differences.
       const bound = expected.map(() => U * (columns / 4 + 16 + 4 * 8 + 6 * scale) + 2 ** -21);
       tally.within("crossEntropyForward's logSumExp", {
         actual: await numbersOf(arena, logSumExp),

@@ -72,8 +72,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
         }
         const twin = { input: toTwin(given), gain: toTwin(gain) };
         const { output, inverseRms } = rmsNormForward({ ...twin, epsilon: EPSILON });
-        // The mean of squares: a chain of D/4 + 2 sums, a product and ε; half of it through the root, whose own error is
-        // 4 U; two products.
+        // The mean of squares: a chain of D/4 + 2 sums, a product and ε; half of it through the
+        // root, whose own error is 4 U; two products.
         const root = (headDim / 4 + 6) / 2 + 4;
         tally.within(`${name}'s output`, {
           actual: actual.output,
@@ -85,7 +85,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
           inverseRms,
           outputGradient: toTwin(by),
         });
-        // (u − x̂ mean(u x̂)) / r: x̂ and 1/r are off as above; the mean is a chain of D/4 + 3 sums of products of u and x̂.
+        // (u − x̂ mean(u x̂)) / r: x̂ and 1/r are off as above; the mean is a chain of D/4 + 3 sums
+        // of products of u and x̂.
         const bound = inputGradient.data.map((_, i) => {
           const row = Math.floor(i / headDim);
           const start = row * headDim;

@@ -6,7 +6,10 @@ import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Magnitudes from subnormal numbers, through those whose squares are, to those whose squares overflow. */
+/**
+ * Magnitudes from subnormal numbers, through those whose squares are, to those whose squares
+ * overflow.
+ */
 export const MAGNITUDES = [1e-38, 1e-22, 1e-20, 1, 1e19, 3e38] as const;
 
 /** The largest finite float32. */
@@ -60,7 +63,10 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
   });
 }
 
-/** A step of AdamW after gradients with a NaN, an infinity or a norm beyond float32 changes not one bit. */
+/**
+ * A step of AdamW after gradients with a NaN, an infinity or a norm beyond float32 changes not one
+ * bit.
+ */
 export function adamWStops(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW after a norm that is not finite", async function* (arena, tally) {
     const settings = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
@@ -105,7 +111,10 @@ export function adamWStops(gpu: Gpu): Promise<Report> {
   });
 }
 
-/** A gradient whose square float32 does not hold makes NaN of its own numbers, and of no others; tiny ones count. */
+/**
+ * A gradient whose square float32 does not hold makes NaN of its own numbers, and of no others;
+ * tiny ones count.
+ */
 export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW in float32's range", async function* (arena, tally) {
     const [beta1, beta2] = [0.75, 0.5]; // exact

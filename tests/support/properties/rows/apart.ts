@@ -24,8 +24,8 @@ import { drawRmsNorm, type RmsNormCase, rmsNormDescription } from "../../rows/ca
 import { rmsNorm, vScale } from "./passes.ts";
 
 /**
- * Calls and repeated runs of a plan give the same bits. Plans overwrite outputs that hold NaN. A NaN or an infinity in
- * a row reaches that row and the sums over rows, and no other row.
+ * Calls and repeated runs of a plan give the same bits. Plans overwrite outputs that hold NaN. A
+ * NaN or an infinity in a row reaches that row and the sums over rows, and no other row.
  */
 export function rowsKeepToThemselves(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
   return checkCases(gpu, {

@@ -36,8 +36,8 @@ export async function rmsNorm(gpu: Gpu, drawn: RmsNormCase): Promise<RmsNorm> {
 }
 
 /**
- * Bounds of RMSNorm's gradients against the exact ones: inverseRms has an error of its own, which enters them up to
- * three times.
+ * Bounds of RMSNorm's gradients against the exact ones: inverseRms has an error of its own, which
+ * enters them up to three times.
  */
 export function exactBackwardBounds(
   drawn: RmsNormCase,

@@ -1,4 +1,6 @@
-/** RMSNorm and V-scale of rows at the ends of float32's range, on the GPU and in the float64 twin. */
+/**
+ * RMSNorm and V-scale of rows at the ends of float32's range, on the GPU and in the float64 twin.
+ */
 import { type Gpu, rmsNormBackward, rmsNormForward, type Tensor } from "../../../../mod.ts";
 import { randomNormal } from "../../../../src/random.ts";
 import * as reference from "../../../../src/reference/mod.ts";
@@ -38,7 +40,8 @@ function names(columns: number, epsilon: number): string {
   return `${columns} columns, epsilon ${epsilon}`;
 }
 
-// Within the bound of the twin, or of the twin with its subnormal numbers flushed; NaN only where `mayBeNaN` says so.
+// Within the bound of the twin, or of the twin with its subnormal numbers flushed; NaN only where
+// `mayBeNaN` says so.
 function compare(
   tally: Tally,
   what: string,
@@ -62,7 +65,10 @@ function compare(
   tally.within(what, { actual: numbers, expected, bound });
 }
 
-/** RMSNorm has the twin's numbers, or NaN where the inverse root mean square is subnormal or infinite. */
+/**
+ * RMSNorm has the twin's numbers, or NaN where the inverse root mean square is subnormal or
+ * infinite.
+ */
 export function rmsNormHoldsInRange(
   gpu: Gpu,
   options: { readonly variant?: string } = {},
@@ -100,7 +106,8 @@ export function rmsNormHoldsInRange(
           reference.rmsNormForward({ input: toTwin(numbers), gain: toTwin(gain), epsilon })
         );
         const roots = Array.from(twins[0]!.inverseRms.data, (inverse) => 1 / inverse);
-        // As in rows/tolerance.ts, without a flushed square, and with a row's sum by one invocation.
+        // As in rows/tolerance.ts, without a flushed square, and with a row's sum by one
+        // invocation.
         const relative = (columns + 4) * U / 2 + 4 * U + 3 * DIVISION;
         const outputBound = ({ output }: { readonly output: reference.ReferenceTensor }) =>
           output.data.map((y, i) =>
@@ -129,7 +136,8 @@ export function rmsNormHoldsInRange(
             `inverseRms of ${root} is ${inverseRms[row]}: ${what}`,
           );
         });
-        // Backward from the inverseRms that the forward gave: rows with NaN have NaN, and so has the gain's gradient.
+        // Backward from the inverseRms that the forward gave: rows with NaN have NaN, and so has
+        // the gain's gradient.
         const kept = [...inverseRms.keys()].filter((row) => Number.isFinite(inverseRms[row]));
         const rowsOf = ({ data }: Numbers | { data: Float32Array<ArrayBuffer> }): Numbers => ({
           data: Float32Array.from(

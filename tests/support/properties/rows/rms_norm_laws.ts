@@ -18,7 +18,9 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
 /** Of moderate size: the Jacobian is a dense matrix here. */
 const smallRmsNorm = rmsNormDescription.filter(({ columns }) => columns >= 2 && columns <= 130);
 
-/** N1 to N4 for the GPU's gradients; tolerance: the chains of the row sums, as in rows/tolerance.ts. */
+/**
+ * N1 to N4 for the GPU's gradients; tolerance: the chains of the row sums, as in rows/tolerance.ts.
+ */
 export function rmsNormObeysItsIdentities(
   gpu: Gpu,
   options: PropertyOptions = {},
@@ -34,7 +36,8 @@ export function rmsNormObeysItsIdentities(
       const drawn = drawRmsNorm(description);
       const epsilon = drawn.epsilon ?? 1e-5;
       const numbers = { ...drawn, ...await rmsNorm(gpu, drawn), epsilon };
-      // Half a chain for inverseRms, thrice but never all at full size, one for the mean, and single operations.
+      // Half a chain for inverseRms, thrice but never all at full size, one for the mean, and
+      // single operations.
       const tolerance = (2 * (columns / 64 + Math.min(columns, 64)) + 40) * U;
       const largest = [...drawn.gain.data].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
       const target = largest * Math.sqrt(columns) / 2;
@@ -53,8 +56,9 @@ export function rmsNormObeysItsIdentities(
 }
 
 /**
- * With ε = 0, RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x)/c and the gradient by c x is that by x over c,
- * for any c > 0: x has 12 significant bits and c few, so that c x is exact, and each side is allowed its own bounds.
+ * With ε = 0, RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x)/c and the gradient by c x
+ * is that by x over c, for any c > 0: x has 12 significant bits and c few, so that c x is exact,
+ * and each side is allowed its own bounds.
  */
 export function rmsNormScales(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
   return checkCases(gpu, {
@@ -92,7 +96,8 @@ export function rmsNormScales(gpu: Gpu, options: PropertyOptions = {}): Promise<
 }
 
 /**
- * More rows than one dimension of a dispatch holds (65,535): the last ones are computed as well, and as the twin does.
+ * More rows than one dimension of a dispatch holds (65,535): the last ones are computed as well,
+ * and as the twin does.
  *
  * @param gpu where; its own limit is used as it is
  */

@@ -42,7 +42,8 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
   // More than 4,096 rows: runs of gainGradient longer than 16 rows, the last one shorter.
   { rows: 4643, columns: 3, seed: 34, pattern: "normal" },
   { rows: 4, columns: 1000, seed: 35, pattern: "normal", epsilon: 0 },
-  // Whole tiles of rows, and rows that fill none: rows that begin at every second, every fourth, every multiple of 4.
+  // Whole tiles of rows, and rows that fill none: rows that begin at every second, every fourth,
+  // every multiple of 4.
   { rows: 1031, columns: 6, seed: 36, pattern: "normal" },
   { rows: 1031, columns: 5, seed: 37, pattern: "normal" },
   { rows: 531, columns: 12, seed: 38, pattern: "normal" },
@@ -82,7 +83,10 @@ export function rmsNormForwardMatchesTwin(
   }, options);
 }
 
-/** rmsNormBackward is within its bounds of the twin, given the same inverseRms, and within 1e-5 of the largest. */
+/**
+ * rmsNormBackward is within its bounds of the twin, given the same inverseRms, and within 1e-5 of
+ * the largest.
+ */
 export function rmsNormBackwardMatchesTwin(
   gpu: Gpu,
   options: PropertyOptions<RmsNormDescription> = {},
@@ -113,7 +117,8 @@ export function rmsNormBackwardMatchesTwin(
       for (const name of ["inputGradient", "gainGradient"] as const) {
         const pair = { actual: actual[name].data, expected: expected[name].data };
         tally.within(`rmsNormBackward's ${name}`, { ...pair, bound: bounds[name] });
-        // With one column and hardly any epsilon the gradient cancels to nothing: no scale to promise by.
+        // With one column and hardly any epsilon the gradient cancels to nothing: no scale to
+        // promise by.
         if (description.columns > 2) {
           tally.normwise(`rmsNormBackward's ${name} as promised`, { ...pair, limit: 1e-5 });
         }
@@ -155,7 +160,9 @@ export function vScaleForwardMatchesTwin(
   }, options);
 }
 
-/** vScaleBackward is within its bounds of the twin, the value gradient within 1e-5 of the largest. */
+/**
+ * vScaleBackward is within its bounds of the twin, the value gradient within 1e-5 of the largest.
+ */
 export function vScaleBackwardMatchesTwin(
   gpu: Gpu,
   options: PropertyOptions<VScaleDescription> = {},

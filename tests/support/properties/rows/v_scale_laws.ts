@@ -12,7 +12,9 @@ const vScaleExamples: readonly VScaleDescription[] = [
   { batch: 1, heads: 2, length: 70, columns: 3, seed: 84, pattern: "normal", constant: 1 / 3 },
 ];
 
-/** V1 to V3 for the GPU's gradients; tolerance: a few chains of D, and of the T B rows of a head. */
+/**
+ * V1 to V3 for the GPU's gradients; tolerance: a few chains of D, and of the T B rows of a head.
+ */
 export function vScaleObeysItsIdentities(
   gpu: Gpu,
   options: PropertyOptions = {},

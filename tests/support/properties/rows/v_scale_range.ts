@@ -13,8 +13,8 @@ const CONSTANTS = [2e-38, 1e-20, 1e-12, 1, 1e20, 3e38];
 const GRADIENTS = [5e-33, 1, 1e19];
 
 /**
- * V-scale has the twin's numbers for all values and constants that are normal numbers of float32. Each row is compared
- * by its own gradient's size: φ and the eigenvalue along v are below 9/8.
+ * V-scale has the twin's numbers for all values and constants that are normal numbers of float32.
+ * Each row is compared by its own gradient's size: φ and the eigenvalue along v are below 9/8.
  */
 export function vScaleHoldsInRange(
   gpu: Gpu,
@@ -76,7 +76,8 @@ export function vScaleHoldsInRange(
           expected: expected.valueGradient.data,
           bound: share,
         });
-        // A head's terms, each by its own size; where they leave float32 there is nothing to compare.
+        // A head's terms, each by its own size; where they leave float32 there is nothing to
+        // compare.
         const terms = CONSTANTS.map((c, head) =>
           VALUES.reduce((sum, _, t) => {
             const first = (head * VALUES.length + t) * columns;

@@ -9,7 +9,8 @@ export const attentionProperties: readonly SinkProperty[] = [
   {
     name: "attention statistics are those of weights worked by hand",
     check(modules) {
-      // Logits of token 0's key are log 3 above the others for every query: weights 1, 3/4, 3/5, 3/6.
+      // Logits of token 0's key are log 3 above the others for every query: weights 1, 3/4, 3/5,
+      // 3/6.
       const query = rows(...Array<number>(8).fill(2));
       const key = rows(Math.log(3), 0, 0, 0, 0, 0, 0, 0);
       const logSumExp = Float64Array.from(
@@ -69,7 +70,8 @@ export const attentionProperties: readonly SinkProperty[] = [
   {
     name: "R_GS sums over the batch before the norm, and leaves s out of the mean",
     check(modules) {
-      // Position 0: both sequences pull the same way. Position 1: against each other. Position 3: beyond T_e.
+      // Position 0: both sequences pull the same way. Position 1: against each other. Position 3:
+      // beyond T_e.
       const gradient = rows(3, 2, 1, 50, 3, -2, 1, 50);
       const trace = handTrace({
         batch: 2,

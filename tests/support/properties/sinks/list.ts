@@ -1,6 +1,6 @@
 /**
- * What must be true of the measurements of sinks, worked by hand or against plain recomputations, as functions of the
- * modules that measure: so that deliberately broken ones can be shown to fail.
+ * What must be true of the measurements of sinks, worked by hand or against plain recomputations,
+ * as functions of the modules that measure: so that deliberately broken ones can be shown to fail.
  */
 import { attentionProperties } from "./attention.ts";
 import type { SinkProperty } from "./property.ts";

@@ -1,4 +1,7 @@
-/** Properties of the measurements of residual branches, norms and massive activations, worked by hand. */
+/**
+ * Properties of the measurements of residual branches, norms and massive activations, worked by
+ * hand.
+ */
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
@@ -28,7 +31,8 @@ export const residualProperties: readonly SinkProperty[] = [
       const { byPosition, bloat, points } = result.layers[0]!.attention!.branch;
       allNear(byPosition.inputNorm, [4, 1], "‖h‖");
       allNear(byPosition.bloat, [3, 2], "Bloat");
-      // 2/20, 5/40, 1/30; the second token's difference is 0 twice, which is no number for Compress.
+      // 2/20, 5/40, 1/30; the second token's difference is 0 twice, which is no number for
+      // Compress.
       allNear(byPosition.compress, [0.1, 0.5], "Compress");
       allNear(byPosition.change, [1.2, 1], "Change");
       near(bloat?.ratio, 1.5, "Bloat at the sink");

@@ -34,7 +34,8 @@ export const theoryProperties: readonly SinkProperty[] = [
         const { slack } = checks.find((check) => check.name === name)!;
         assert(Math.abs(slack[0]!.all[0]! - 1) < 1e-9, `${name}: least slack ${slack[0]!.all[0]}`);
       }
-      // The same for a gradient across h, with all gains alike: J is then that multiple of the identity.
+      // The same for a gradient across h, with all gains alike: J is then that multiple of the
+      // identity.
       const trace = handTrace({
         batch: 1,
         context: 2,
@@ -59,10 +60,12 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "slack is that of a case worked by hand",
     check({ checkTheory }) {
-      // Queries are 0, so attention is even: weights 1; ½, ½. Values with r = C, where λ∥ = 1, and r = 3C, where λ∥ = 9/8.
+      // Queries are 0, so attention is even: weights 1; ½, ½. Values with r = C, where λ∥ = 1, and
+      // r = 3C, where λ∥ = 9/8.
       const c = 4 * 4 * 0.02 ** 2;
       const [v0, v1] = [Math.sqrt(c), Math.sqrt(3 * c)] as const;
-      // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 4 + ½ β_11 0) for keys 4 and 0, whose mean is 2.
+      // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 4 + ½ β_11 0) for keys 4 and 0, whose mean
+      // is 2.
       const beta = 7 * (v0 - v1) / 2;
       const { config, trace } = handTrace({
         batch: 1,
