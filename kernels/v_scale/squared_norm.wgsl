@@ -1,5 +1,8 @@
 // What fused V-scale needs of every value row: valve_s = (r_s, C) with r_s = |v_s|² and the head's
-// constant C.
+// constant C. Needs range.wgsl in front.
+//
+// r is exact to rounding where float32 holds it: from 2⁻¹²⁶ (1.2·10⁻³⁸) to 3.4·10³⁸, and 0 for a
+// row of zeros. It is NaN below, and infinite above, which makes NaN of V-scale's factor.
 //
 // One invocation for each of the B Hkv T rows; 64 per workgroup. No barriers.
 //
@@ -28,10 +31,26 @@ fn main(
     return;
   }
   var squaredNorm = 0.0;
+  var isZero = true;
   for (var c = 0u; c < parameters.columns; c++) {
     let v = value[row * parameters.columns + c];
     squaredNorm += v * v;
+    isZero = isZero && v == 0.0;
+  }
+  // From 2⁻¹⁰⁰ on squares that were flushed do not count, as each of them is below 2⁻¹²⁶.
+  if (!isZero && squaredNorm < 7.888609e-31) {
+    squaredNorm = squaredNormOfSmall(row);
   }
   let head = row / parameters.sequenceLength % parameters.keyValueHeads;
   valve[row] = vec2f(squaredNorm, constant[head]);
+}
+
+// With the row's numbers times 2⁶⁰, so that no square is flushed that counts.
+fn squaredNormOfSmall(row: u32) -> f32 {
+  var squares = 0.0;
+  for (var c = 0u; c < parameters.columns; c++) {
+    let v = value[row * parameters.columns + c] * 1.1529215e18;
+    squares += v * v;
+  }
+  return orNotANumber(squares * 7.523164e-37, squares >= 0.015625); // 2⁻¹²⁰, 2⁻¹²⁶ · 2¹²⁰
 }

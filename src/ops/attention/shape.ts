@@ -17,8 +17,8 @@ export const TILE = 32;
 /**
  * V-scale's part in an attention call.
  *
- * `‖v‖²` and `‖v‖² + C` must lie in float32's range: where one of them is above 3.4·10³⁸, what
- * depends on that value row is NaN. A squared norm below 10⁻³⁸ counts as zero. `vScaleForward` and
+ * `‖v‖²` and `‖v‖² + C` must lie in float32's range: what depends on a value row is NaN where one of
+ * them is above 3.4·10³⁸, or `‖v‖²` is below 1.2·10⁻³⁸ and the row is not zero. `vScaleForward` and
  * `vScaleBackward` have neither limit.
  */
 export interface AttentionVScale {

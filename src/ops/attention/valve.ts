@@ -3,6 +3,7 @@ import squaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with 
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionShape, AttentionVScale } from "./shape.ts";
+import { range } from "../shared/parts.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
@@ -38,7 +39,7 @@ export function planValve(
     scratch: [valve],
     dispatches: [{
       kernel: {
-        parts: [{ file: "v_scale/squared_norm.wgsl", source: squaredNormSource }],
+        parts: [range, { file: "v_scale/squared_norm.wgsl", source: squaredNormSource }],
       },
       parameters: [
         { u32: rows },

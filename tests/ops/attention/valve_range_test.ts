@@ -1,6 +1,6 @@
 /** Attention with V-scale where float32 does not hold the square of a value row. */
-import { attentionBackward, attentionForward } from "../../../mod.ts";
-import { assert } from "../../support/assert/assert.ts";
+import { attentionBackward, attentionForward, reference } from "../../../mod.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { onEachRuntime, portableGpu } from "../../support/gpu.ts";
 import { Arena } from "../../support/on_gpu.ts";
 
@@ -34,3 +34,87 @@ onEachRuntime(
     }
   },
 );
+
+/** Row 0 of the value has elements of this size, the other two ordinary ones. */
+function smallRow(size: number) {
+  const [length, headDim] = [3, 8];
+  const rows = (first: number) => ({
+    data: Float32Array.from(
+      { length: length * headDim },
+      (_, i) => (i < headDim ? first : 1) * (1 + Math.sin(i) / 2),
+    ),
+    shape: [1, 1, length, headDim],
+  });
+  return { query: rows(1), value: rows(size), headDim };
+}
+
+onEachRuntime(
+  "a value row whose square float32 just holds passes V-scale as in the twin, and a smaller one is NaN",
+  async (parent) => {
+    for (const gpu of [parent, portableGpu(parent)]) {
+      for (
+        const [size, constant] of [[1e-16, 1e-31], [3e-18, 1e-34], [1.05e-19, 1e-36], [1e-20, 1]]
+      ) {
+        using arena = new Arena(gpu);
+        const { query, value, headDim } = smallRow(size!);
+        const exact = {
+          query: reference.tensor(query.data, query.shape),
+          key: reference.tensor(query.data, query.shape),
+          value: reference.tensor(value.data, value.shape),
+          vScale: {
+            constant: reference.tensor([Math.fround(constant!)], [1]),
+            mode: "full" as const,
+          },
+        };
+        const twin = reference.attentionForward(exact);
+        const gradients = reference.attentionBackward({
+          ...exact,
+          ...twin,
+          outputGradient: exact.query,
+        });
+        const operands = { query: arena.upload(query), key: arena.upload(query) };
+        const options = {
+          ...operands,
+          value: arena.upload(value),
+          vScale: { constant: arena.keep(gpu.tensor([constant!], [1])), mode: "full" as const },
+        };
+        const forward = attentionForward(gpu, options);
+        const backward = attentionBackward(gpu, {
+          ...options,
+          ...forward,
+          outputGradient: operands.query,
+        });
+        const read = await arena.results({ ...forward, ...backward });
+        // Query 0 sees row 0 alone.
+        const own = (data: ArrayLike<number>) => Array.from(data).slice(0, headDim);
+        const found = [own(read.output!.data), own(read.valueGradient!.data)];
+        if (size === 1e-20) {
+          assert(found.flat().every(Number.isNaN), `${found}`);
+          continue;
+        }
+        for (
+          const [i, wanted] of [own(twin.output.data), own(gradients.valueGradient.data)].entries()
+        ) {
+          // φ and J_φ by a sum of D squares and a product of D terms, each rounded a few times.
+          const largest = Math.max(...wanted.map(Math.abs));
+          const worst = Math.max(...wanted.map((each, j) => Math.abs(each - found[i]![j]!)));
+          assert(worst <= 64 * 2 ** -24 * largest, `${size} ${constant}: ${worst} of ${largest}`);
+        }
+      }
+    }
+  },
+);
+
+onEachRuntime("a value row of zeros passes V-scale as zeros", async (gpu) => {
+  using arena = new Arena(gpu);
+  const { query, value, headDim } = smallRow(0);
+  const operands = { query: arena.upload(query), key: arena.upload(query) };
+  const constant = arena.keep(gpu.tensor([1], [1]));
+  const { output } = attentionForward(gpu, {
+    ...operands,
+    value: arena.upload(value),
+    vScale: { constant, mode: "full" },
+  });
+  const read = await arena.results({ output });
+  assertEquals([...read.output!.data.subarray(0, headDim)], new Array(headDim).fill(0));
+});

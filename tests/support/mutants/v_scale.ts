@@ -84,7 +84,9 @@ export const vScaleMutants: readonly Mutant[] = [
       { caughtBy: bounds("attention") },
     ],
     ["the head's constant is the first one's", head, "0u"],
-    ["the last element of a row is lost", "c < parameters.columns", "c + 1u < parameters.columns"],
+    ["the last element of a row is lost", "c < parameters.columns", "c + 1u < parameters.columns", {
+      times: 2,
+    }],
     ["the norm is not squared", "vec2f(squaredNorm,", "vec2f(sqrt(squaredNorm),"],
     ["rows past the first dimension are lost", wrap, "workgroup.x", {
       caughtBy: spread("attention"),
