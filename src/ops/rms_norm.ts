@@ -235,6 +235,10 @@ export function planRmsNormBackward(
  * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`,
  * `r = rms(x)`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
  *
+ * Inputs of any finite size are right. Adapters may flush products below 1.2·10⁻³⁸ to zero, so
+ * elements of `outputGradient` below about 10⁻³⁰ lose their digits: the error is at most `d` such
+ * products times `inverseRms`.
+ *
  * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv
  * 2603.17771.
  *
