@@ -128,6 +128,7 @@ Deno.test({
       // Operators with a single kernel.
       .filter((name) => !/sink_statistics|learned_constant/.test(name));
     const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
+    const roomy = { ...info, vendor: "nvidia" }; // with registers for both gradients in one kernel
     const hashed = new Set<string>();
     for (const [name, operator] of tunableOperators) {
       // Rows that a lane's registers hold, and others; sides that fill vectors, and others.
@@ -137,7 +138,7 @@ Deno.test({
         ? [{ B: 1, M: 1024, N: 1024, K: 1024, transposeLeft: 0, transposeRight: 0 }]
         : [];
       const lengths = [sampleLengths(name), ...others];
-      for (const adapter of [info, softwareInfo, narrow]) {
+      for (const adapter of [info, softwareInfo, narrow, roomy]) {
         for (const dimensions of lengths) {
           for (const { parts } of kernelsOf(operator, dimensions, adapter)) {
             for (const { file } of parts) hashed.add(file);
