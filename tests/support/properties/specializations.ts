@@ -37,8 +37,8 @@ function merge(name: string, reports: readonly Report[]): Report {
 }
 
 /**
- * The attention kernels that a hardware GPU gets, specialized for the head dimension, and the one
- * kernel for all of them that a software adapter gets: whichever of the two this adapter does not
+ * The portable attention kernels that a hardware GPU gets, specialized for the head dimension, and
+ * the one kernel for all of them that a software adapter gets: whichever of the two this adapter does not
  * use by itself agrees with the twin.
  */
 export async function otherSpecializationMatchesTwin(
@@ -46,6 +46,7 @@ export async function otherSpecializationMatchesTwin(
   options: PropertyOptions = {},
 ): Promise<Report> {
   const sibling = siblingGpu(gpu, { software: !gpu.info.software });
+  sibling.variants.get = () => "portable"; // the form that has two specializations
   const pinned = { ...options, examples: headDims, runs: 0 };
   const forward = await attentionForwardMatchesTwin(sibling, pinned);
   const backward = await attentionBackwardMatchesTwin(sibling, pinned);
