@@ -5,6 +5,7 @@ import { readdir } from "node:fs/promises";
 import config from "../../deno.json" with { type: "json" };
 import { describeSuite } from "../../src/cli/shared/machine.ts";
 import { escapeHtml } from "../../src/escape.ts";
+import { withoutComments } from "../../src/gpu/without_comments.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { adapterName } from "../../src/measure/comparison/machine.ts";
 import { PAGE_STYLE } from "../../src/report/page_style.ts";
@@ -111,7 +112,7 @@ async function shortenKernels(folder: string): Promise<void> {
   for (const name of await readdir(kernels, { recursive: true })) {
     if (!name.endsWith(".wgsl")) continue;
     const source = await Deno.readTextFile(new URL(name, kernels));
-    const short = source.split("\n").map((line) => line.replace(/\/\/.*/, "").trim()).join("\n");
+    const short = withoutComments(source);
     // The two ways in which the bundler writes a text.
     for (const write of [JSON.stringify, templateLiteral]) {
       literals.set(write(source), write(short));

@@ -118,13 +118,22 @@ export function measurementTable(file: ResultFile): Table {
   };
 }
 
-function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
-  const { kernel, pass, shape, variant, cache = "hot", flops, bytes, samples } = measurement;
-  const { median, interval } = summarize(samples);
-  const { leastTime } = rooflinePosition(measurement, ceilings);
+/** A measurement's rates, and its share of the roofline. */
+function speedOf(
+  measurement: Measurement,
+  { median, ceilings }: { readonly median: number | undefined; readonly ceilings: Ceilings },
+) {
+  const { bound, leastTime } = rooflinePosition(measurement, ceilings);
   const rate = (amount: number, unit: string): string =>
     median === undefined || amount === 0 ? NO_DATA : formatRate(1e9 * amount / median, unit);
   const share = median === undefined || leastTime === undefined ? undefined : leastTime / median;
+  return { bound, rate, share };
+}
+
+function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
+  const { kernel, pass, shape, variant, cache = "hot", flops, bytes, samples } = measurement;
+  const { median, interval } = summarize(samples);
+  const { rate, share } = speedOf(measurement, { median, ceilings });
   const status = measurement.status ?? "ok";
   return [
     kernel,
@@ -163,12 +172,8 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
     const { kernel, pass, shape, variant, cache = "hot", samples, tuning } = measurement;
     const { status = "ok", flops, bytes } = measurement;
     const { median, relativeHalfWidth } = summarize(samples);
-    const { bound, leastTime } = rooflinePosition(measurement, file.ceilings);
+    const { bound, rate, share } = speedOf(measurement, { median, ceilings: file.ceilings });
     const byBytes = bound === "bandwidth" || (bound === undefined && flops === 0);
-    const rate = median === undefined
-      ? NO_DATA
-      : formatRate(1e9 * (byBytes ? bytes : flops) / median, byBytes ? "B/s" : "FLOP/s");
-    const share = median === undefined || leastTime === undefined ? undefined : leastTime / median;
     const headings = kernel === heading ? [] : [[heading = kernel]];
     return [...headings, [
       pass,
@@ -177,7 +182,7 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
       cache,
       status === "ok" ? formatDuration(median) : { text: status, tone: "bad" },
       formatPrecision(relativeHalfWidth) || NO_DATA,
-      rate,
+      byBytes ? rate(bytes, "B/s") : rate(flops, "FLOP/s"),
       formatShare(share),
       {
         text: remarks(measurement, share).map(({ kind }) => noteOf(kind)).toSorted((a, b) => a - b)

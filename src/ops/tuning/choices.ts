@@ -7,6 +7,7 @@
  * do is nothing. A file can only name variants that the operator has and the adapter can run, so
  * the answers stay right whatever it says.
  */
+import { withoutComments } from "../../gpu/without_comments.ts";
 import { createDryGpu, recordPlan } from "../../gpu/dry_gpu.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
@@ -107,11 +108,9 @@ export async function candidatesHash(
   return await sha256(candidatesText(dry, operator, dimensions));
 }
 
-// A reworded comment leaves a choice as good as it was. WGSL has no strings that could hold
-// slashes.
-function withoutComments(code: string): string {
-  const lines = code.split("\n").map((line) => line.replace(/\/\/.*/, "").trim());
-  return lines.filter((line) => line !== "").join("\n");
+// A reworded comment, of more lines or fewer, leaves a choice as good as it was.
+function essence(code: string): string {
+  return withoutComments(code).replaceAll(/^\n+|\n+$/g, "").replaceAll(/\n{2,}/g, "\n");
 }
 
 /**
@@ -138,7 +137,7 @@ export function candidatesText(
       return [
         variant,
         recordPlan(plan).dispatches.map(({ code, parameters, workgroups }) => [
-          numberOf(withoutComments(code)),
+          numberOf(essence(code)),
           parameters,
           workgroups,
         ]),
