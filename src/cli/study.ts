@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";
 import { armName, listArms, type StudyArm } from "../experiments/study/arms.ts";
 import { checkStudyFolder, isFinished } from "../experiments/study/folder.ts";
+import { savePlan } from "../experiments/study/plan.ts";
 import { openTask } from "../experiments/run/task.ts";
 import { type ArmState, countStates, failures, runStudy } from "../experiments/study/runner.ts";
 import { studyRunSettings, type StudyScale } from "../experiments/study/settings.ts";
@@ -81,6 +82,7 @@ async function run(
   }
   for (const note of await checkCorpus(arms, scale)) output.err(`study: ${escapeTerminal(note)}\n`);
   await checkStudyFolder(out, scale);
+  await savePlan(out, listArms(selection).map(armName));
   const progress = hooks.progress ?? stderrOutput();
   const overview = new StudyOverview(progress, jobs);
   const interrupt = new AbortController();

@@ -189,6 +189,36 @@ test(
   },
 );
 
+test("study report says first which planned runs are missing", async (folder) => {
+  const out = join(folder, "study");
+  // The second shard never runs: its seed 2 occurs nowhere but in the plan.
+  const args = [...SMALL, "--seeds=2", "--shard=1/2", `--out=${out}`];
+  assertEquals((await ran(args)).code, 0);
+  const [report, gathered] = [join(folder, "report"), join(folder, "gathered")];
+  const { out: text, err } = await ran(
+    ["report", out, `--out=${report}`, `--records=${gathered}`],
+  );
+  const wanted = "2 of 4 runs are missing: no complete run of " +
+    "shallow-learned-seed2, shallow-none-seed2";
+  assertEquals([err, text.split("\n")[0]], ["", wanted]);
+  const page = await Deno.readTextFile(join(report, "index.html"));
+  assert(page.indexOf(wanted) > 0 && page.indexOf(wanted) < page.indexOf('class="lead"'));
+  const markdown = await Deno.readTextFile(join(report, "claims.md"));
+  assertEquals(markdown.split("\n")[2], `**${wanted}**`);
+  // Records that were gathered know the plan as well.
+  const again = await ran(["report", gathered, `--out=${report}`]);
+  assertEquals(again.out.split("\n")[0], wanted, again.err);
+  const plan = (await Array.fromAsync(Deno.readDir(out))).find(({ name }) => /^plan-/.test(name))!;
+  await Deno.writeTextFile(
+    join(out, plan.name),
+    '{"schema":"gradsink-study-plan/1","arms":["\\u001b"]}',
+  );
+  assertStringIncludes(
+    (await ran(["report", out, `--out=${report}`])).out,
+    "is no plan of a study",
+  );
+});
+
 test("study report merges folders, and says what is twice or missing", async (folder) => {
   const found = syntheticStudy([1, 2]);
   for (const [i, { record }] of found.entries()) {

@@ -5,6 +5,7 @@ import { armName } from "../../experiments/study/arms.ts";
 import { judgeClaims } from "../../experiments/study/claims/judge.ts";
 import { mergeStudy, type NamedRecord, type Study } from "../../experiments/study/merge.ts";
 import { thinRecord } from "../../experiments/study/record_build.ts";
+import { savePlan } from "../../experiments/study/plan.ts";
 import { readStudyFolder, writeStudyRecord } from "../../experiments/study/record_store.ts";
 import { FileError } from "../../files/file_error.ts";
 import { makeFolder, writeTextFile } from "../../files/write.ts";
@@ -28,13 +29,15 @@ export async function writeReport(
   output: CommandOutput,
 ): Promise<number> {
   const found: NamedRecord[] = [];
+  const planned: string[] = [];
   const problems: string[] = [];
   for (const folder of folders) {
     const read = await readStudyFolder(folder);
     found.push(...read.records);
+    planned.push(...read.planned);
     problems.push(...read.problems);
   }
-  const merged = mergeStudy(found);
+  const merged = mergeStudy(found, planned);
   const study: Study = { ...merged, warnings: [...problems, ...merged.warnings] };
   if (study.groups.length === 0) {
     for (const warning of study.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
@@ -54,7 +57,10 @@ export async function writeReport(
   await writeTextFile(join(out, "claims.md"), formatStudyMarkdown(study, claims));
   await writeTextFile(join(out, "claims.json"), formatStudyJson(study, claims));
   await writeTextFile(join(out, "index.html"), page);
-  if (records !== undefined) await gather(study, records);
+  if (records !== undefined) {
+    await gather(study, records);
+    if (planned.length > 0) await savePlan(records, [...new Set(planned)]);
+  }
   output.out(formatStudy(study, claims, { color: output.color }));
   output.out(
     escapeTerminal(

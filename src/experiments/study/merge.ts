@@ -26,8 +26,8 @@ export interface StudyGroup {
 export interface Study {
   readonly groups: readonly StudyGroup[];
   /**
-   * Names of missing arms: their variant and seed occur in the study, but not together in a
-   * complete run.
+   * Names of arms without a complete run: those planned, and those whose variant and seed occur in
+   * the study, but not together.
    */
   readonly missing: readonly string[];
   /** Remarks on the data for the reader, one line each. */
@@ -49,8 +49,12 @@ export interface NamedRecord {
  * the earliest one at a tie). Of several runs of one arm the first complete one counts.
  *
  * @param found records, in the order of their folders
+ * @param planned names of all arms that the study is to have, as far as known
  */
-export function mergeStudy(found: readonly NamedRecord[]): Study {
+export function mergeStudy(
+  found: readonly NamedRecord[],
+  planned: readonly string[] = [],
+): Study {
   const warnings: string[] = [];
   const arms = new Map<string, NamedRecord>();
   for (const each of found) {
@@ -94,7 +98,7 @@ export function mergeStudy(found: readonly NamedRecord[]): Study {
   warnings.push(...groups.flatMap(unevenAdapters));
   return {
     groups,
-    missing: groups.flatMap(missingArms),
+    missing: missingArms(groups, planned),
     warnings,
     adapters: distinct(records.map(({ adapter }) => adapter)),
     versions,
@@ -180,10 +184,12 @@ function settingDifferences(
   });
 }
 
-function missingArms({ setting, variants, seeds, records }: StudyGroup): string[] {
-  const has = (arm: StudyArm) => records.some((record) => armName(record.arm) === armName(arm));
-  return seeds.flatMap((seed) => variants.map((variant): StudyArm => ({ setting, variant, seed })))
-    .filter((arm) => !has(arm)).map(armName);
+function missingArms(groups: readonly StudyGroup[], planned: readonly string[]): string[] {
+  const present = new Set(groups.flatMap(({ records }) => records.map(({ arm }) => armName(arm))));
+  const grid = groups.flatMap(({ setting, variants, seeds }) =>
+    seeds.flatMap((seed) => variants.map((variant): StudyArm => ({ setting, variant, seed })))
+  ).map(armName);
+  return distinct([...grid, ...planned]).filter((name) => !present.has(name));
 }
 
 /** Pairs are to come from one adapter: another one rounds differently. */

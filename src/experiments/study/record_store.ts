@@ -9,6 +9,7 @@ import { contentProblem, parseUntrustedJson } from "../../files/untrusted_json.t
 import { describeSchemaError } from "../../files/schema_problem.ts";
 import { writeTextFile } from "../../files/write.ts";
 import { fromColumns, toColumns } from "./columns.ts";
+import { isPlanFile, parsePlan } from "./plan.ts";
 import { RECORD_FILE, STUDY_RECORD_SCHEMA, type StudyRecord } from "./record.ts";
 import schema from "./schema.json" with { type: "json" };
 
@@ -159,9 +160,11 @@ export async function writeStudyRecord(path: string, record: StudyRecord): Promi
   await writeTextFile(path, formatStudyRecord(record, path));
 }
 
-/** Records of one folder by their files, and what could not be read. */
+/** Records of one folder by their files, the runs planned, and what could not be read. */
 export interface FoundRecords {
   readonly records: readonly { readonly path: string; readonly record: StudyRecord }[];
+  /** Names of the arms that the folder's plans list; none in a folder of records alone. */
+  readonly planned: readonly string[];
   /** One line each. */
   readonly problems: readonly string[];
 }
@@ -178,6 +181,7 @@ const DEPTH = 2;
  */
 export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   const records: { path: string; record: StudyRecord }[] = [];
+  const planned: string[] = [];
   const problems: string[] = [];
   const visit = async (path: string, depth: number): Promise<void> => {
     const entries = await Array.fromAsync(Deno.readDir(path));
@@ -190,7 +194,9 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
       const isRecord = depth === 0 ? /\.json$/.test(name) : name === RECORD_FILE;
       if (!isFile || !isRecord || (depth === 0 && notRecords.has(name))) continue;
       try {
-        records.push({ path: inner, record: await readRecord(inner) });
+        if (depth === 0 && isPlanFile(name)) {
+          planned.push(...parsePlan(await readText(inner), inner));
+        } else records.push({ path: inner, record: await readRecord(inner) });
       } catch (error) {
         if (!(error instanceof FileError)) throw error;
         problems.push(error.message);
@@ -206,7 +212,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
     }
     throw error;
   }
-  return { records, problems };
+  return { records, planned: [...new Set(planned)], problems };
 }
 
 /** Files that the study writes beside its records. */

@@ -3,7 +3,6 @@
  * without seeing the pictures.
  */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
-import { CLAIM_VERDICTS, type ClaimVerdict } from "../../experiments/study/claims/evidence.ts";
 import { SETTING_TITLES } from "../../experiments/study/arms.ts";
 import type { Study, StudyGroup } from "../../experiments/study/merge.ts";
 import { formatProbability, NO_DATA } from "../format.ts";
@@ -15,14 +14,13 @@ import { seriesNames, type StudyPicture } from "./picture.ts";
 import {
   evidenceTable,
   formatEvidence,
-  headline,
   onsetTable,
   settingsTable,
   variantTable,
-  verdictCounts,
 } from "./tables.ts";
-import { correctionRemark, notes, seedRemark } from "./text.ts";
+import { correctionRemark, gap, notes, seedRemark } from "./text.ts";
 import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./training_pictures.ts";
+import { absence, headline, VERDICT_FORMS, verdictCounts, verdictLegend } from "./verdicts.ts";
 
 const STUDY_STYLE = `
 .claims td,.claims th{white-space:normal;min-width:9rem}
@@ -38,21 +36,6 @@ const STUDY_STYLE = `
 .part{margin:1.4rem 0 .6rem;font-size:1.08rem}
 .stack>*+*{margin-top:.9rem}
 `.trim();
-
-const classes: Readonly<Record<ClaimVerdict, string>> = {
-  reproduced: "good",
-  partly: "unsure",
-  "not reproduced": "bad",
-  "no data": "faint",
-};
-
-/** Symbols for verdicts, so that color is not needed to tell them apart. */
-const signs: Readonly<Record<ClaimVerdict, string>> = {
-  reproduced: "✓",
-  partly: "◐",
-  "not reproduced": "✗",
-  "no data": "–",
-};
 
 function plural(count: number, one: string): string {
   return `${count} ${one}${count === 1 ? "" : "s"}`;
@@ -90,9 +73,9 @@ function verdictCards(study: Study, claims: readonly ClaimResult[]): Markup {
         <li class="card">
           <h3>${setting}</h3>
           <p class="soft">${SETTING_TITLES[setting]}</p>
-          ${CLAIM_VERDICTS.filter((verdict) => counts[verdict] > 0).map((verdict) =>
-            html`<p><span class="${classes[verdict]}">${signs[verdict]} ${
-              String(counts[verdict])
+          ${counts.map(({ verdict, count }) =>
+            html`<p><span class="${VERDICT_FORMS[verdict].tone}">${VERDICT_FORMS[verdict].sign} ${
+              String(count)
             } ${verdict}</span></p>`
           )}
         </li>
@@ -104,11 +87,12 @@ function verdictCards(study: Study, claims: readonly ClaimResult[]): Markup {
 function claimCell(claim: ClaimResult | undefined): Markup {
   if (claim === undefined) return html`<td class="faint">${NO_DATA}</td>`;
   const best = headline(claim);
-  const figure = best === undefined ? NO_DATA : formatEvidence(best);
+  const figure = absence(claim) ?? (best === undefined ? NO_DATA : formatEvidence(best));
+  const { sign, tone } = VERDICT_FORMS[claim.verdict];
   const test = best?.test === undefined ? "" : `, p ${withRelation(best.test.pValue)}`;
   return html`
     <td>
-      <b class="${classes[claim.verdict]}">${signs[claim.verdict]} ${claim.verdict}</b>
+      <b class="${tone}">${sign} ${claim.verdict}</b>
       ${figure}
       <small>${best?.label ?? ""}, n = ${String(best?.summary.count ?? 0)}${test}</small>${claim
         .remarks.map((remark) => html`<small>${remark}</small>`)}
@@ -154,6 +138,7 @@ function claimSection(study: Study, claims: readonly ClaimResult[]): PageSection
     title: "Claims",
     body: html`
       <div class="card">${claimMatrix(study, claims)}
+        <ul class="soft">${verdictLegend(claims).map((line) => html`<li>${line}</li>`)}</ul>
         <details><summary>The rules</summary><dl class="rules">${rules.map(({ title, rule }) =>
           html`
             <dt>${title}</dt>
@@ -334,7 +319,8 @@ export function renderStudyPage(
   return renderPage({
     title: "Gradient sinks in small models: the controlled study",
     meta: [runs, `gradsink ${list(study.versions)}`, list(study.adapters)].join(" · "),
-    summary: html`${lead(study)}
+    summary: html`${gap(study).map((line) => html`<p class="bad"><b>${line}.</b></p>`)}
+    ${lead(study)}
     ${verdictCards(study, claims)}`,
     notes: { title: "Keep in mind", lines: notes(study) },
     // Links to a section keep their address.

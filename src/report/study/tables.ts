@@ -2,7 +2,7 @@
  * The study's tables: claims with verdicts, the evidence behind them, variants, onsets, settings.
  */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
-import type { ClaimVerdict, Evidence } from "../../experiments/study/claims/evidence.ts";
+import type { Evidence } from "../../experiments/study/claims/evidence.ts";
 import {
   bloat,
   compressSlope,
@@ -26,7 +26,8 @@ import { runsOf, type Study, type StudyGroup } from "../../experiments/study/mer
 import { type SeedSummary, summarizeSeeds } from "../../experiments/study/statistics.ts";
 import type { VScaleVariant } from "../../reference/llama/config.ts";
 import { formatProbability, NO_DATA } from "../format.ts";
-import type { Cell, Table, Tone } from "../table.ts";
+import type { Table } from "../table.ts";
+import { absence, headline, verdictCell } from "./verdicts.ts";
 
 /** What the variants are called in tables and pictures. */
 export const VARIANT_NAMES: Readonly<Record<VScaleVariant, string>> = {
@@ -35,18 +36,6 @@ export const VARIANT_NAMES: Readonly<Record<VScaleVariant, string>> = {
   learned: "V-scale, learned",
   "backward-only": "V-scale, backward only",
 };
-
-const tones: Readonly<Record<ClaimVerdict, Tone>> = {
-  reproduced: "good",
-  partly: "unsure",
-  "not reproduced": "bad",
-  "no data": "faint",
-};
-
-/** A verdict as a cell; its word says what its color does. */
-export function verdictCell(verdict: ClaimVerdict): Cell {
-  return { text: verdict, tone: tones[verdict] };
-}
 
 /**
  * A figure as people read it: three digits, ratios with their sign, losses in nats to four
@@ -98,11 +87,6 @@ export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">):
   return `${formatFigure(arms.baseline, each)} → ${formatFigure(arms.variant, each)}: ${text}`;
 }
 
-/** The piece of evidence that tells the most: the first with a test, else the first. */
-export function headline({ evidence }: ClaimResult): Evidence | undefined {
-  return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
-}
-
 /**
  * One row per claim and setting.
  *
@@ -125,7 +109,8 @@ export function claimTable(claims: readonly ClaimResult[]): Table {
         claim.title,
         claim.setting,
         verdictCell(claim.verdict),
-        best === undefined ? NO_DATA : `${best.label}: ${formatEvidence(best)}`,
+        absence(claim) ??
+          (best === undefined ? NO_DATA : `${best.label}: ${formatEvidence(best)}`),
         String(best?.summary.count ?? 0),
         best?.test === undefined ? "" : formatProbability(best.test.pValue),
         claim.paper,
@@ -317,23 +302,5 @@ export function settingsTable({ groups }: Study): Table {
           : String(value);
       }),
     ]),
-  };
-}
-
-/**
- * How often each setting's claims came out how.
- *
- * @param claims judged
- */
-export function verdictCounts(
-  claims: readonly ClaimResult[],
-): Readonly<Record<ClaimVerdict, number>> {
-  const count = (verdict: ClaimVerdict) =>
-    claims.filter((claim) => claim.verdict === verdict).length;
-  return {
-    reproduced: count("reproduced"),
-    partly: count("partly"),
-    "not reproduced": count("not reproduced"),
-    "no data": count("no data"),
   };
 }

@@ -1,19 +1,18 @@
 /** The study's claims as text for terminals and Markdown, and as JSON. */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
-import { CLAIM_VERDICTS, LEVEL } from "../../experiments/study/claims/evidence.ts";
+import { LEVEL } from "../../experiments/study/claims/evidence.ts";
 import type { Study } from "../../experiments/study/merge.ts";
 import { escapeTerminal } from "../../escape.ts";
+import { NO_DATA } from "../format.ts";
 import {
   claimTable,
   evidenceTable,
   formatEvidence,
-  headline,
   onsetTable,
   settingsTable,
   variantTable,
-  verdictCell,
-  verdictCounts,
 } from "./tables.ts";
+import { absence, headline, tally, verdictCell, verdictLegend } from "./verdicts.ts";
 import { SETTING_TITLES } from "../../experiments/study/arms.ts";
 import { escapeMarkdown, formatMarkdownTable, formatTerminalTable, type Table } from "../table.ts";
 
@@ -53,13 +52,6 @@ export function correctionRemark(claims: readonly ClaimResult[]): string {
     `study stands beside them, and takes ${seeds} seeds at least to be passed.`;
 }
 
-/** How many claims came out how, in words. */
-export function tally(claims: readonly ClaimResult[]): string {
-  const counts = verdictCounts(claims);
-  return CLAIM_VERDICTS.filter((verdict) => counts[verdict] > 0)
-    .map((verdict) => `${counts[verdict]} ${verdict}`).join(", ") || "no claims";
-}
-
 /**
  * For a terminal: one line per claim and setting, and what to keep in mind.
  *
@@ -86,26 +78,41 @@ export function formatStudy(
         claim.title,
         claim.setting,
         verdictCell(claim.verdict),
-        best === undefined ? "no data" : formatEvidence(best),
+        absence(claim) ?? (best === undefined ? NO_DATA : formatEvidence(best)),
         String(best?.summary.count ?? 0),
       ];
     }),
   };
   return [
+    ...gap(study).map((line) => `${escapeTerminal(line)}\n`),
     formatTerminalTable(table, { color }),
     "",
     `${tally(claims)}. ${seedRemark(study)}`,
+    ...verdictLegend(claims).map((line) => `  ${line}`),
     ...notes(study).map((note) => `note: ${escapeTerminal(note)}`),
     "",
   ].join("\n");
 }
 
-/** What a reader has to know about the data. */
-export function notes({ warnings, missing }: Study): string[] {
+/**
+ * The runs that are missing, which a reader has to know before anything else.
+ *
+ * @param study put together
+ * @returns one sentence, or none if nothing is missing
+ */
+export function gap({ groups, missing }: Study): string[] {
+  if (missing.length === 0) return [];
+  const there = groups.reduce((sum, { records }) => sum + records.length, 0);
   return [
-    ...warnings,
-    ...missing.length === 0 ? [] : [`no complete run of ${missing.join(", ")}`],
+    `${missing.length} of ${missing.length + there} runs are missing: no complete run of ${
+      missing.join(", ")
+    }`,
   ];
+}
+
+/** What a reader has to know about the data that is there. */
+export function notes({ warnings }: Study): readonly string[] {
+  return warnings;
 }
 
 /** For Markdown: claims, evidence, figures, settings. */
@@ -116,6 +123,7 @@ export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]
   return [
     "# The controlled study",
     "",
+    ...gap(study).flatMap((line) => [`**${escapeMarkdown(line)}**`, ""]),
     `${tally(claims)}. ${seedRemark(study)} ${correctionRemark(claims)}`,
     "",
     ...notes(study).map((note) => `- ${escapeMarkdown(note)}`),
@@ -123,6 +131,8 @@ export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]
     "## Claims",
     "",
     formatMarkdownTable(claimTable(claims)),
+    ...verdictLegend(claims).map((line) => `- ${escapeMarkdown(line)}`),
+    "",
     "## Rules",
     "",
     ...rules.map(({ id, rule }) => `- **${escapeMarkdown(id)}**: ${escapeMarkdown(rule)}`),

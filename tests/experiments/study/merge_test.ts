@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { armName } from "../../../src/experiments/study/arms.ts";
 import { mergeStudy, runsOf } from "../../../src/experiments/study/merge.ts";
 import { syntheticRecord, syntheticStudy } from "./synthetic.ts";
 
@@ -76,4 +77,10 @@ Deno.test("mergeStudy() tells of different versions, commits and adapters", () =
     merged(one, { ...two, suite: one.suite, adapter: "another" })[0]!,
     "shallow, seed 1: variants ran on different adapters: made up, another",
   );
+});
+
+Deno.test("mergeStudy() names planned arms of which there is nothing at all", () => {
+  const found = syntheticStudy([1]);
+  const planned = [...found.map(({ record }) => armName(record.arm)), "deep-none-seed1"];
+  assertEquals(mergeStudy(found, planned).missing, ["deep-none-seed1"]);
 });

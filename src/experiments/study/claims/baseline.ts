@@ -22,17 +22,22 @@ export const baselineRules: readonly ClaimRule[] = [
     id: "sink",
     title: "Baseline: attention forms a sink at token 0",
     paper: "0.617 at 0.3B in the authors' replies",
-    rule:
-      `Reproduced if the sink's strength is above ${SINK} by its test; partly if the median is above ` +
-      `${WEAK_SINK}. Below, claims about the sink are not judged.`,
+    rule: `Reproduced if the sink's strength is above ${SINK} by its test, partly if it is above ` +
+      `${WEAK_SINK} by its test. Direction: the median is above ${WEAK_SINK}. Below, claims about the ` +
+      "sink are not judged.",
     judge(evidences) {
       const values = evidences.values("none", sinkStrength);
-      const found = evidences.find("sink strength, sink layer", {
-        form: "number",
-        values,
-        above: { says: `above ${SINK}`, distances: values.map((each) => each - SINK) },
+      const [strong, weak] = [SINK, WEAK_SINK].map((bound) =>
+        evidences.find("sink strength, sink layer", {
+          form: "number",
+          values,
+          above: { says: `above ${bound}`, distances: values.map((each) => each - bound) },
+        })
+      ) as [Found, Found];
+      return claim([strong, weak], {
+        fully: strong.passed,
+        direction: isAbove(weak.median, WEAK_SINK),
       });
-      return claim([found], { fully: found.passed, partly: isAbove(found.median, WEAK_SINK) });
     },
   },
   {
@@ -40,7 +45,7 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline, token 0: value path > key path ≫ query path = 0",
     paper: "value > key ≫ query; the query's gradient is exactly 0",
     rule: "Reproduced if ‖∇v‖ > ‖∇k‖ passes its test and ‖∇q‖ is at most 1e-6 of ‖∇v‖ with every " +
-      "seed; partly if the median of ‖∇v‖/‖∇k‖ is above 1.",
+      "seed. Direction: the median of ‖∇v‖/‖∇k‖ is above 1.",
     sinkOf: ["none"],
     judge(evidences) {
       const order = ratioAbove(evidences, "‖∇v_0‖ / ‖∇k_0‖, mean over layers", {
@@ -51,7 +56,7 @@ export const baselineRules: readonly ClaimRule[] = [
       const query = evidences.find("‖∇q_0‖ / ‖∇v_0‖", { form: "number", values: shares });
       return claim([order, query], {
         fully: order.passed && shares.every((share) => share <= 1e-6),
-        partly: isAbove(order.median, 1),
+        direction: isAbove(order.median, 1),
       });
     },
   },
@@ -61,7 +66,7 @@ export const baselineRules: readonly ClaimRule[] = [
     paper: "median over layers 15.5 (quartiles 5.2 to 21.9) at 0.1B, 9 to 40 at 0.3B, 9.4 at 1B",
     rule:
       "Reproduced if R_GS(0) > 1 passes its test and its median is at least 5.2, the paper's lower " +
-      "quartile at 0.1B; partly if the median is above 1.",
+      "quartile at 0.1B. Direction: the median is above 1.",
     sinkOf: ["none"],
     judge(evidences) {
       const found = ratioAbove(evidences, "R_GS(0), median over layers", {
@@ -70,7 +75,7 @@ export const baselineRules: readonly ClaimRule[] = [
       });
       return claim([found], {
         fully: found.passed && isAbove(found.median, 5.2),
-        partly: isAbove(found.median, 1),
+        direction: isAbove(found.median, 1),
       });
     },
   },
@@ -79,8 +84,8 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: the sink's value norm is unusually small",
     paper: "sink tokens have unusually small value norms (value-state drain)",
     rule:
-      "Reproduced if the ratio to early tokens is below 1 by its test and its median at most 0.5; " +
-      "partly if the median is below 1.",
+      "Reproduced if the ratio to early tokens is below 1 by its test and its median at most 0.5. " +
+      "Direction: the median is below 1.",
     sinkOf: ["none"],
     judge(evidences) {
       const values = evidences.values("none", valueNormRatio);
@@ -94,7 +99,7 @@ export const baselineRules: readonly ClaimRule[] = [
       });
       return claim([found], {
         fully: found.passed && isWithin(found.median, 0, 0.5),
-        partly: isWithin(found.median, 0, 1),
+        direction: isWithin(found.median, 0, 1),
       });
     },
   },
@@ -103,23 +108,27 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: Compress falls as one over ‖h‖",
     paper: "slope about −1 in log-log against ‖h_in‖",
     rule:
-      "Reproduced if the median slope is between −1.15 and −0.85 and ‖h‖ spans at least half a " +
-      "decade; partly if it is between −1.5 and −0.5.",
+      "Reproduced if the slope is less than 0.15 away from −1 by its test and ‖h‖ spans at least half " +
+      "a decade, partly if it is less than 0.5 away by its test. Direction: the median is.",
     judge(evidences) {
-      const slope = evidences.find(
-        "slope of log Compress, attention branches, median over layers",
-        {
+      const values = evidences.values("none", compressSlope);
+      const [near, far] = [0.15, 0.5].map((most) =>
+        evidences.find("slope of log Compress, attention branches, median over layers", {
           form: "number",
-          values: evidences.values("none", compressSlope),
-        },
-      );
+          values,
+          above: {
+            says: `less than ${most} away from −1`,
+            distances: values.map((each) => most - Math.abs(each + 1)),
+          },
+        })
+      ) as [Found, Found];
       const decades = evidences.find("decades that ‖h‖ spans", {
         form: "number",
         values: evidences.values("none", compressDecades),
       });
-      return claim([slope, decades], {
-        fully: isWithin(slope.median, -1.15, -0.85) && isAbove(decades.median, 0.5),
-        partly: isWithin(slope.median, -1.5, -0.5),
+      return claim([near, far, decades], {
+        fully: near.passed && isAbove(decades.median, 0.5),
+        direction: isWithin(far.median, -1.5, -0.5),
       });
     },
   },
@@ -128,22 +137,22 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: Bloat is extreme only where ‖h‖ is massive, at token 0",
     paper: "extreme Bloat at token 0 only, where ‖h‖ is massive",
     rule:
-      "Reproduced if, at the sink layer, token 0's Bloat is above the early tokens' by its test with a " +
-      "median ratio of at least 5, and its ‖h_in‖ is at least 5 times theirs; partly if both medians are " +
-      "above 1.",
+      "Reproduced if, at the sink layer, token 0's Bloat and its ‖h_in‖ are above the early tokens' by " +
+      "their tests, each with a median ratio of at least 5. Direction: both medians are above 1.",
     sinkOf: ["none"],
     judge(evidences) {
       const bloat = ratioAbove(evidences, "Bloat of token 0 against early tokens, sink layer", {
         figure: bloatRatio,
         bound: 1,
       });
-      const norm = evidences.find("‖h_in‖ of token 0 against early tokens, sink layer", {
-        form: "ratio",
-        values: evidences.values("none", sinkInputRatio),
+      const norm = ratioAbove(evidences, "‖h_in‖ of token 0 against early tokens, sink layer", {
+        figure: sinkInputRatio,
+        bound: 1,
       });
-      return claim([bloat, norm], {
-        fully: bloat.passed && isAbove(bloat.median, 5) && isAbove(norm.median, 5),
-        partly: isAbove(bloat.median, 1) && isAbove(norm.median, 1),
+      const both = [bloat, norm];
+      return claim(both, {
+        fully: both.every(({ passed, median }) => passed && isAbove(median, 5)),
+        direction: both.every(({ median }) => isAbove(median, 1)),
       });
     },
   },
@@ -152,21 +161,27 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: Change stays near 1",
     paper: "near 1 throughout",
     rule:
-      "Reproduced if token 0's median Change over branches is between 0.5 and 2 and no branch is off " +
-      "by more than a factor of 4; partly if the first holds.",
+      "Reproduced if, by their tests, token 0's median Change over branches is within a factor of 2 of " +
+      "1, and the branch that is farthest off within a factor of 4. Direction: the first median is.",
     judge(evidences) {
+      const centers = evidences.values("none", change);
       const center = evidences.find("Change of token 0, median over branches", {
         form: "number",
-        values: evidences.values("none", change),
+        values: centers,
+        above: {
+          says: "within a factor of 2 of 1",
+          distances: centers.map((each) => Math.LN2 - Math.abs(Math.log(Math.max(each, 1e-30)))),
+        },
       });
+      const factors = evidences.values("none", farthestChange);
       const farthest = evidences.find("the farthest branch is off by a factor of", {
         form: "ratio",
-        values: evidences.values("none", farthestChange),
+        values: factors,
+        above: { says: "below 4", distances: factors.map((each) => Math.log(4 / each)) },
       });
-      const near = isWithin(center.median, 0.5, 2);
       return claim([center, farthest], {
-        fully: near && isWithin(farthest.median, 1, 4),
-        partly: near,
+        fully: center.passed && farthest.passed,
+        direction: isWithin(center.median, 0.5, 2),
       });
     },
   },

@@ -8,16 +8,18 @@ import { median } from "../../../statistics/summary.ts";
 import { runsOf, type StudyGroup } from "../merge.ts";
 import { type SeedSummary, signFlipTest, summarizeSeeds } from "../statistics.ts";
 
-/** The verdict on a claim. */
-export type ClaimVerdict = "reproduced" | "partly" | "not reproduced" | "no data";
-
-/** In the order in which they are counted up. */
-export const CLAIM_VERDICTS: readonly ClaimVerdict[] = [
+/** All verdicts on a claim, in the order in which they are counted. */
+export const CLAIM_VERDICTS = [
   "reproduced",
   "partly",
+  "direction only",
   "not reproduced",
+  "too few seeds",
   "no data",
-];
+] as const;
+
+/** The verdict on a claim. */
+export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 
 /** A one-sided test counts as passed at this level, before correction. */
 export const LEVEL = 0.05;
@@ -73,8 +75,10 @@ export interface Above {
 export interface Found {
   readonly evidence: RawEvidence;
   readonly median: number | undefined;
-  /** True if the test passed; false without seeds enough. */
+  /** True if the test passed; false without seeds enough, or without a test. */
   readonly passed: boolean;
+  /** Whether so many seeds can pass the test; true without a test. */
+  readonly reachable: boolean;
   readonly count: number;
 }
 
@@ -165,6 +169,7 @@ export class Evidences {
       },
       median: summary.median,
       passed: test !== undefined && test.greater <= LEVEL,
+      reachable: test === undefined || test.least <= LEVEL,
       count: values.length,
     };
   }

@@ -17,8 +17,8 @@ export const quantizationRules: readonly ClaimRule[] = [
       "Static 8-bit activations in front of down projections hurt the baseline more than V-scale",
     paper: "1B: perplexity 22.84 → 32.94 (+0.37 nats) against 22.83 → 25.21 (+0.10)",
     rule:
-      "Reproduced if the baseline's loss rises more by its test and by at least 0.01 nats per token; " +
-      "partly if its median rises more.",
+      "Reproduced if the baseline's loss rises more by its test and by at least 0.01 nats per token. " +
+      "Direction: its median rises more.",
     judge(evidences) {
       const { pairs } = evidences.pairs("learned", STATIC, "equal step");
       const more = evidences.find("loss increase, baseline − V-scale", {
@@ -32,7 +32,7 @@ export const quantizationRules: readonly ClaimRule[] = [
       });
       return claim([more], {
         fully: more.passed && isAbove(more.evidence.arms?.baseline, HARMLESS),
-        partly: isAbove(more.median, 0),
+        direction: isAbove(more.median, 0),
       });
     },
   },
@@ -40,18 +40,24 @@ export const quantizationRules: readonly ClaimRule[] = [
     id: "int8-dynamic",
     title: "Dynamic 8-bit activations, one scale per token, leave both alone",
     paper: "leaves both alone",
-    rule: `Reproduced if both medians are within ${HARMLESS} nats per token; partly if one is.`,
+    rule:
+      `Reproduced if the loss of both changes by less than ${HARMLESS} nats per token by their ` +
+      "tests. Direction: the medians do.",
     judge(evidences) {
-      const found = (["none", "learned"] as const).map((variant) =>
-        evidences.find(`loss increase, ${variant === "none" ? "baseline" : "V-scale"}`, {
+      const found = (["none", "learned"] as const).map((variant) => {
+        const values = evidences.values(variant, DYNAMIC);
+        return evidences.find(`loss increase, ${variant === "none" ? "baseline" : "V-scale"}`, {
           form: "nats",
-          values: evidences.values(variant, DYNAMIC),
-        })
-      );
-      const harmless = found.map(({ median }) => isWithin(median, -HARMLESS, HARMLESS));
+          values,
+          above: {
+            says: `less than ${HARMLESS} away from 0`,
+            distances: values.map((each) => HARMLESS - Math.abs(each)),
+          },
+        });
+      });
       return claim(found, {
-        fully: harmless.every(Boolean),
-        partly: harmless.some(Boolean),
+        fully: found.every(({ passed }) => passed),
+        direction: found.every(({ median }) => isWithin(median, -HARMLESS, HARMLESS)),
       });
     },
   },

@@ -2,8 +2,8 @@
  * The claims of the paper, with the rule by which a verdict follows from figures over seeds.
  *
  * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test
- * at 0.05 over seeds; with fewer than 5 seeds it cannot pass, so nothing is more than partly
- * reproduced then.
+ * at 0.05 over seeds. With fewer than 5 seeds it cannot pass; a claim that rests on tests is not
+ * judged then.
  */
 import { baselineRules } from "./baseline.ts";
 import type { ClaimRule } from "./rule.ts";

@@ -19,6 +19,9 @@ export const theoryRules: readonly ClaimRule[] = [
         each.reduce((sum, { violations }) => sum + violations, 0)
       );
       const compared = known.map((each) => each.reduce((sum, { compared }) => sum + compared, 0));
+      const worst = known.map((each) =>
+        Math.max(...each.map(({ worst, tolerance }) => worst / tolerance))
+      );
       return {
         verdict: known.length === 0
           ? "no data"
@@ -26,8 +29,13 @@ export const theoryRules: readonly ClaimRule[] = [
           ? "reproduced"
           : "not reproduced",
         evidence: [
-          countEvidence("comparisons a run", compared),
-          countEvidence("violations a run", violations),
+          {
+            label: "largest error over its tolerance, worst comparison of a run",
+            form: "number",
+            summary: summarizeSeeds(worst),
+          },
+          countEvidence("comparisons per run", compared),
+          countEvidence("violations per run", violations),
         ],
       };
     },

@@ -54,23 +54,23 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       title: `${name} keeps or strengthens the attention sink`,
       paper: reported[variant].sink,
       rule:
-        `Reproduced if the sink is above ${KEPT} of the baseline's by its test at equal step; partly ` +
-        `if the median is.`,
+        `Reproduced if the sink is above ${KEPT} of the baseline's by its test at equal step. ` +
+        "Direction: the median is.",
       sinkOf: ["none", variant],
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, sinkStrength, "equal step");
-        const kept = evidences.find("sink strength, variant − baseline, at equal step", {
-          form: "number",
-          values: pairs.map((pair) => pair.variant - pair.baseline),
-          pairs,
+        const known = pairs.filter((pair) => pair.baseline > 0 && pair.variant > 0);
+        const shares = known.map((pair) => pair.variant / pair.baseline);
+        const kept = evidences.find("sink strength, variant ÷ baseline, at equal step", {
+          form: "ratio",
+          values: shares,
+          pairs: known,
           above: {
             says: `above ${KEPT} of the baseline's`,
-            distances: pairs.map((pair) => pair.variant - KEPT * pair.baseline),
+            distances: shares.map((share) => Math.log(share / KEPT)),
           },
         });
-        const { arms } = kept.evidence;
-        const share = arms && arms.variant - KEPT * arms.baseline;
-        return claim([kept], { fully: kept.passed, partly: isAbove(share, 0) });
+        return claim([kept], { fully: kept.passed, direction: isAbove(kept.median, KEPT) });
       },
     },
     {
@@ -79,7 +79,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       paper: variant === "learned" ? "medians fall from 9–16 to 5.6–7.3" : "not reported",
       rule:
         "Reproduced if it is lower by its test at equal step and, where both sinks are equally strong, " +
-        "too; partly if one of the medians is lower.",
+        "too. Direction: all medians are lower.",
       sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
@@ -93,8 +93,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       paper: reported[variant].residual,
       rule:
         "Reproduced if the norm itself and its ratio to early tokens (each the largest over layers) are " +
-        "lower by their tests, at equal step and at equal sink strength; partly if at least one of the " +
-        "medians is lower.",
+        "lower by their tests, at equal step and at equal sink strength. Direction: all medians are lower.",
       sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
@@ -120,7 +119,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       paper: reported[variant].loss,
       rule:
         `Reproduced if the loss is less than ${LOSS_MARGIN} nats per token above the baseline's by its ` +
-        `test at equal step; partly if the median is.`,
+        "test at equal step. Direction: the median is.",
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, validationLoss, "equal step");
         const found = evidences.find("validation loss, variant − baseline, at equal step", {
@@ -134,7 +133,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
         });
         return claim([found], {
           fully: found.passed,
-          partly: found.median !== undefined && found.median < LOSS_MARGIN,
+          direction: found.median !== undefined && found.median < LOSS_MARGIN,
         });
       },
     },
@@ -162,12 +161,12 @@ function loweredClaim(
       ? ["some arms never reached a common sink strength, so that comparison has no data"]
       : [],
   ];
-  if (known.length === 0) return claim(found, { fully: false, partly: false });
+  if (known.length === 0) return claim(found, { fully: false, direction: false });
   // Comparisons without data do not speak against the claim, but it cannot be fully reproduced
   // then.
   const outcome = {
     fully: known.length === found.length && known.every(({ passed }) => passed),
-    partly: known.some(({ median }) => isAbove(median, 1)),
+    direction: known.every(({ median }) => isAbove(median, 1)),
   };
   return { ...claim(known, outcome, remarks), evidence: found.map(({ evidence }) => evidence) };
 }

@@ -1,0 +1,118 @@
+/** Verdicts on the study's claims: their signs, their colors, what they mean, and how many there are. */
+import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
+import {
+  CLAIM_VERDICTS,
+  type ClaimVerdict,
+  type Evidence,
+  LEVEL,
+} from "../../experiments/study/claims/evidence.ts";
+import { LEAST_SEEDS } from "../../experiments/study/claims/rule.ts";
+import type { Cell, Tone } from "../table.ts";
+
+/** A verdict as readers see it. */
+interface VerdictForm {
+  /** So that color is not needed to tell verdicts apart. */
+  readonly sign: string;
+  readonly tone: Tone;
+  readonly meaning: string;
+}
+
+/** The form of every verdict. */
+export const VERDICT_FORMS: Readonly<Record<ClaimVerdict, VerdictForm>> = {
+  reproduced: { sign: "✓", tone: "good", meaning: "its rule holds" },
+  partly: {
+    sign: "◐",
+    tone: "unsure",
+    meaning: `it does not, but a test of it passes at ${LEVEL}`,
+  },
+  "direction only": {
+    sign: "↗",
+    tone: "unsure",
+    meaning: "no test passes; the medians point its way, as chance may",
+  },
+  "not reproduced": {
+    sign: "✗",
+    tone: "bad",
+    meaning: "no test passes, a median points the other way",
+  },
+  "too few seeds": {
+    sign: "…",
+    tone: "faint",
+    meaning: `not judged: with fewer than ${LEAST_SEEDS} seeds no test can pass`,
+  },
+  "no data": {
+    sign: "–",
+    tone: "faint",
+    meaning: "not judged: a figure is missing, or no sink formed that the claim could be about",
+  },
+};
+
+/** A verdict as a cell; its word says what its color does. */
+export function verdictCell(verdict: ClaimVerdict): Cell {
+  return { text: verdict, tone: VERDICT_FORMS[verdict].tone };
+}
+
+/** The piece of evidence that tells the most: the first with a test, else the first. */
+export function headline({ evidence }: ClaimResult): Evidence | undefined {
+  return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
+}
+
+/** Why a claim has no figure to show, in two or three words; undefined if it has one. */
+export function absence({ verdict, remarks }: ClaimResult): string | undefined {
+  return verdict === "no data" ? remarks[0]?.split(":")[0] : undefined;
+}
+
+/**
+ * The verdicts that occur and how often, in their order.
+ *
+ * @param claims judged
+ */
+export function verdictCounts(
+  claims: readonly ClaimResult[],
+): { readonly verdict: ClaimVerdict; readonly count: number }[] {
+  return CLAIM_VERDICTS.map((verdict) => ({
+    verdict,
+    count: claims.filter((claim) => claim.verdict === verdict).length,
+  })).filter(({ count }) => count > 0);
+}
+
+const isJudged = (verdict: ClaimVerdict) => verdict !== "too few seeds" && verdict !== "no data";
+
+/**
+ * How many claims came out how, in words. Claims that were not judged are not counted among those
+ * that were.
+ *
+ * @param claims judged
+ * @returns for example `7 reproduced, 2 partly; not judged: 3 too few seeds`
+ */
+export function tally(claims: readonly ClaimResult[]): string {
+  const counts = verdictCounts(claims);
+  const words = (judged: boolean) =>
+    counts.filter(({ verdict }) => isJudged(verdict) === judged)
+      .map(({ verdict, count }) => `${count} ${verdict}`).join(", ");
+  const [judged, rest] = [words(true), words(false)];
+  if (rest === "") return judged || "no claims";
+  return judged === "" ? `no claim judged: ${rest}` : `${judged}; not judged: ${rest}`;
+}
+
+/**
+ * What every verdict that occurs means, and how a figure is to be read.
+ *
+ * @param claims judged
+ * @returns one sentence each, without a period
+ */
+export function verdictLegend(claims: readonly ClaimResult[]): string[] {
+  const compares = claims.some((claim) => headline(claim)?.arms !== undefined);
+  return [
+    ...verdictCounts(claims).map(({ verdict }) => {
+      const { sign, meaning } = VERDICT_FORMS[verdict];
+      return `${sign} ${verdict}: ${meaning}`;
+    }),
+    ...compares
+      ? [
+        "a → b: c (low to high): medians of the baseline and the variant, then the median over pairs " +
+        "of seeds with its interval, which need not be the difference or ratio of a and b",
+      ]
+      : [],
+  ];
+}
