@@ -150,7 +150,8 @@ async function onGpu(scene: Scene, valve: TheoryInput["valve"], gpu: Gpu): Promi
     const key = put(scene.key, shape);
     const value = put(scene.value, shape);
     const outputGradient = put(scene.outputGradient, shape);
-    const inputs = { query, key, value };
+    // The portable kernels compile in a fraction of the others' time, and 64 tokens are few.
+    const inputs = { query, key, value, variant: "portable" };
     const forward = keep(attentionForward(gpu, inputs));
     const plain = keep(attentionBackward(gpu, { ...inputs, ...forward, outputGradient }));
     let { valueGradient } = plain;
