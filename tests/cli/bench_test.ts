@@ -369,7 +369,7 @@ testBench("bench() says in one line why it cannot begin", async (folder) => {
   assertEquals([...Deno.readDirSync(folder)].length, 0);
 });
 
-// On the GPU. The endless kernel costs its deadline of 20 s.
+// On the GPU. The endless kernel costs its deadline of 12 s.
 testBench(
   "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",
   async (folder) => {
@@ -395,7 +395,7 @@ testBench(
     assert(right.correctness!.error <= right.correctness!.tolerance);
     const wanted: readonly [kernel: string, pass: string, status: string, reason: string][] = [
       ["rms-norm", "forward", "wrong", "allowed is"],
-      ["v-scale", "forward", "timed-out", "no answer for 20 s"],
+      ["v-scale", "forward", "timed-out", "no answer for 12 s"],
       ["v-scale", "backward", "failed", "code 9"],
       ["attention-sink-statistics", "forward", "failed", "missing"],
     ];

@@ -5,6 +5,6 @@ const [child, ...args] = Deno.args;
 Deno.exit(
   await runTune(args, {
     child: { command: Deno.execPath(), args: ["run", "--quiet", "--no-lock", "-A", child!] },
-    deadline: 20_000,
+    deadline: 12_000,
   }),
 );
