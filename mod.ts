@@ -41,6 +41,7 @@ export * from "./src/ops/attention.ts";
 export type { AttentionVScale } from "./src/ops/attention/shape.ts";
 export * from "./src/ops/attention_sink_statistics.ts";
 export * from "./src/ops/arithmetic/copy.ts";
+export * from "./src/ops/model/attention_gate.ts";
 export * from "./src/ops/model/cross_entropy.ts";
 export * from "./src/ops/model/embedding.ts";
 export * from "./src/ops/arithmetic/fake_quantize.ts";

@@ -82,15 +82,15 @@ export async function readTrace(
   return { batch, context, layers: await Promise.all(layers) };
 }
 
-async function readAll<Name extends string>(
-  tensors: Readonly<Record<Name, Tensor>>,
+async function readAll<Tensors extends object>(
+  tensors: Tensors,
   read: (tensor: Tensor) => Promise<Float32Array>,
-): Promise<Record<Name, Float32Array>> {
+): Promise<{ [Name in keyof Tensors]: Float32Array }> {
   const entries = await Promise.all(
-    (Object.entries(tensors) as [Name, Tensor][])
+    (Object.entries(tensors) as [string, Tensor][])
       .map(async ([name, tensor]) => [name, await read(tensor)] as const),
   );
-  return Object.fromEntries(entries) as Record<Name, Float32Array>;
+  return Object.fromEntries(entries) as { [Name in keyof Tensors]: Float32Array };
 }
 
 /**

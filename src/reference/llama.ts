@@ -16,6 +16,7 @@ import {
 } from "./llama/forward.ts";
 import { EMBEDDING, FINAL_NORM, layerParameterNames } from "./llama/parameters.ts";
 import {
+  attentionGateBackward,
   biasBackward,
   embedBackward,
   linearBackward,
@@ -210,15 +211,20 @@ class LlamaBackward {
     readonly gradients: Map<string, Float64Array>;
   }): { trace: AttentionTrace<Float64Array>; inputGradient: ReferenceTensor } {
     const names = layerParameterNames(layer);
-    const { norm, query, key, value, vScale, output, logSumExp, merged, residual } = memory;
+    const { norm, query, key, value, vScale, output, logSumExp, merged, gate, residual } = memory;
     const out = linearBackward({
-      input: merged,
+      input: gate?.output ?? merged,
       weight: this.#model.parameter(names.attentionOutput),
       outputGradient: halfGradient,
     });
     gradients.set(names.attentionOutput, out.weightGradient.data);
     const unturned = { ...this.#model.layout("query"), rope: undefined };
-    const outputGradient = splitHeads(out.inputGradient, unturned);
+    const gated = gate && attentionGateBackward({
+      input: merged,
+      logits: gate.logits,
+      outputGradient: out.inputGradient,
+    });
+    const outputGradient = splitHeads(gated?.inputGradient ?? out.inputGradient, unturned);
     const by = attentionBackward({ query, key, value, output, logSumExp, outputGradient, vScale });
     if (this.#model.config.vScale === "learned") {
       // C = exp(θ) C₁, so ∂L/∂θ = C ∂L/∂C.
@@ -231,7 +237,7 @@ class LlamaBackward {
       ["key", by.keyGradient],
       ["value", by.valueGradient],
     ] as const;
-    const normGradient = paths.map(([kind, gradient]) => {
+    const pathGradient = paths.map(([kind, gradient]) => {
       const merged = mergeHeads(gradient, this.#model.layout(kind));
       const outputGradient = kind === "value" || memory.headNorms === undefined
         ? merged
@@ -247,6 +253,15 @@ class LlamaBackward {
       gradients.set(names[kind], found.weightGradient.data);
       return found.inputGradient;
     }).reduce(sum);
+    const through = gated && linearBackward({
+      input: norm.output,
+      weight: this.#model.parameter(names.attentionGate),
+      outputGradient: gated.logitsGradient,
+    });
+    if (through !== undefined) gradients.set(names.attentionGate, through.weightGradient.data);
+    const normGradient = through === undefined
+      ? pathGradient
+      : sum(pathGradient, through.inputGradient);
     const { inputGradient, gainGradient } = rmsNormBackward({
       input,
       gain: this.#model.parameter(names.attentionNorm),
@@ -261,6 +276,7 @@ class LlamaBackward {
       value: value.data,
       output: output.data,
       logSumExp: logSumExp.data,
+      ...gate === undefined ? {} : { opening: gate.opening.data },
       residual: residual.data,
       gradients: {
         norm: normGradient.data,
@@ -268,6 +284,7 @@ class LlamaBackward {
         key: by.keyGradient.data,
         value: by.valueGradient.data,
         output: outputGradient.data,
+        ...gate === undefined ? {} : { gated: out.inputGradient.data },
       },
     };
     return { trace, inputGradient };

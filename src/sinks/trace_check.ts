@@ -1,5 +1,5 @@
 /** Whether a trace is one of the model that it is said to be of, and holds numbers only. */
-import type { LlamaConfig } from "../reference/llama/config.ts";
+import { attentionGates, type LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";
 
@@ -16,7 +16,8 @@ interface NamedState {
 /** What the forward pass left, in its order. */
 function statesOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[] {
   const { attention, input, half, mlpNorm, mlpResidual, output } = layer;
-  const { residual, query, value } = shapes(config);
+  const { residual, query, value, gates } = shapes(config);
+  const opening = gated(attention?.opening, config);
   return [
     { name: "input", data: input, ...residual },
     ...attention === undefined ? [] : [
@@ -26,6 +27,7 @@ function statesOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[]
       { name: "attention.value", data: attention.value, ...value },
       { name: "attention.logSumExp", data: attention.logSumExp, ...query, width: 1 },
       { name: "attention.output", data: attention.output, ...query },
+      ...opening === undefined ? [] : [{ name: "attention.opening", data: opening, ...gates }],
       { name: "attention.residual", data: attention.residual, ...residual },
     ],
     { name: "half", data: half, ...residual },
@@ -38,13 +40,17 @@ function statesOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[]
 /** What the backward pass left, in its order. */
 function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[] {
   const { attention, gradients } = layer;
-  const { residual, query, value } = shapes(config);
+  const { residual, query, value, merged } = shapes(config);
   const inner = attention?.gradients;
+  const byGated = gated(inner?.gated, config);
   return [
     { name: "gradients.output", data: gradients.output, ...residual },
     { name: "gradients.mlpNorm", data: gradients.mlpNorm, ...residual },
     { name: "gradients.half", data: gradients.half, ...residual },
     ...inner === undefined ? [] : [
+      ...byGated === undefined
+        ? []
+        : [{ name: "attention.gradients.gated", data: byGated, ...merged }],
       { name: "attention.gradients.output", data: inner.output, ...query },
       { name: "attention.gradients.query", data: inner.query, ...query },
       { name: "attention.gradients.key", data: inner.key, ...value },
@@ -55,8 +61,16 @@ function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedStat
   ];
 }
 
-function shapes({ modelDim, queryHeads, keyValueHeads, headDim }: LlamaConfig) {
+/** A state that only models with gates have; what others are given for it is not looked at. */
+function gated(numbers: Numbers | undefined, config: LlamaConfig): Numbers | undefined {
+  return attentionGates(config) === 0 ? undefined : numbers ?? new Float64Array();
+}
+
+function shapes(config: LlamaConfig) {
+  const { modelDim, queryHeads, keyValueHeads, headDim } = config;
   return {
+    merged: { heads: 1, width: queryHeads * headDim },
+    gates: { heads: 1, width: attentionGates(config) },
     residual: { heads: 1, width: modelDim },
     query: { heads: queryHeads, width: headDim },
     value: { heads: keyValueHeads, width: headDim },

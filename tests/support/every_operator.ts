@@ -11,6 +11,8 @@ import {
   planAdd,
   planAttentionBackward,
   planAttentionForward,
+  planAttentionGateBackward,
+  planAttentionGateForward,
   planAttentionSinkStatistics,
   planCopy,
   planCrossEntropyBackward,
@@ -124,6 +126,12 @@ export const everyOperator: readonly OperatorCall[] = [
   call("attentionBackward", planAttentionBackward, {
     inputs: { ...withValve, ...backward },
     settings: full,
+  }),
+  call("attentionGateForward", planAttentionGateForward, {
+    inputs: { input: random(5, 8), logits: random(5, 2) },
+  }),
+  call("attentionGateBackward", planAttentionGateBackward, {
+    inputs: { input: random(5, 8), logits: random(5, 2), outputGradient: random(5, 8) },
   }),
   call("attentionSinkStatistics", planAttentionSinkStatistics, {
     inputs: { query, key, logSumExp: gradients.logSumExp },

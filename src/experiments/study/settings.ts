@@ -157,7 +157,14 @@ export function matchedSettings(
 ): StudyRecord["settings"] {
   const { model, task, optimizer, batch, accumulation, reporting } = settings;
   // A run's model has none of the parts that are of pretrained models alone.
-  const { vScale: _, ropeScaling: _s, projectionBiases: _b, queryKeyNorm: _n, ...shape } = model;
+  const {
+    vScale: _,
+    attentionGate: _g,
+    ropeScaling: _s,
+    projectionBiases: _b,
+    queryKeyNorm: _n,
+    ...shape
+  } = model;
   const { corpus: __, ...rest } = { ...task, corpus: undefined };
   const named: [string, SettingValue][] = [
     ...Object.entries(rest).map(([name, value]): [string, SettingValue] => [`task.${name}`, value]),

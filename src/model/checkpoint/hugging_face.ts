@@ -3,6 +3,7 @@
  * that is read.
  */
 import {
+  attentionGates,
   checkConfig,
   INITIAL_DEVIATION,
   type LlamaConfig,
@@ -21,9 +22,9 @@ import { objectOf, parseJson, shown } from "./json.ts";
 const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
 /**
- * The fields of config.json. V-scale and layers without attention, which Llama does not have, stand
- * under `gradsink`. A model with either does not call itself a Llama, since a program that passed
- * over them would compute another model.
+ * The fields of config.json. V-scale, gates on attention and layers without attention, which Llama
+ * does not have, stand under `gradsink`. A model with any of them does not call itself a Llama,
+ * since a program that passed over them would compute another model.
  *
  * @param config the model's shape
  * @param context T that it was trained with
@@ -31,7 +32,8 @@ const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
  */
 export function huggingFaceConfig(config: LlamaConfig, context: number): Record<string, unknown> {
   refusePretrainedParts(config, { operation: "huggingFaceConfig" });
-  const isLlama = config.vScale === "none" && config.layersWithoutAttention.length === 0;
+  const isLlama = config.vScale === "none" && config.layersWithoutAttention.length === 0 &&
+    attentionGates(config) === 0;
   return {
     architectures: [isLlama ? CLASSES.llama : OWN.class],
     model_type: isLlama ? "llama" : OWN.type,
@@ -57,6 +59,7 @@ export function huggingFaceConfig(config: LlamaConfig, context: number): Record<
       v_scale: config.vScale,
       v_scale_constant: config.vScale === "none" ? null : vScaleConstant(config),
       layers_without_attention: config.layersWithoutAttention,
+      ...attentionGates(config) === 0 ? {} : { attention_gate: config.attentionGate },
     },
   };
 }
@@ -91,6 +94,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   tiedHead: "tie_word_embeddings",
   vScale: "gradsink.v_scale",
   layersWithoutAttention: "gradsink.layers_without_attention",
+  attentionGate: "gradsink.attention_gate",
   "ropeScaling.factor": "RoPE's factor",
   "ropeScaling.lowFrequencyFactor": "RoPE's low_freq_factor",
   "ropeScaling.highFrequencyFactor": "RoPE's high_freq_factor",
@@ -178,7 +182,13 @@ function shapeOf(
   const ofFamily = (name: "num_key_value_heads" | "head_dim") =>
     (fields[name] === undefined ? DEFAULTS[family][name] : fields[name]) ?? undefined;
   const own = objectOf(fields.gradsink ?? {}, `${path}: gradsink`);
-  const { v_scale: vScale, v_scale_constant: constant, layers_without_attention, ...others } = own;
+  const {
+    v_scale: vScale,
+    v_scale_constant: constant,
+    layers_without_attention,
+    attention_gate: attentionGate,
+    ...others
+  } = own;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
     throw new CheckpointError(`${path}: gradsink.${unknown} is unknown: a later version wrote it`);
@@ -196,6 +206,7 @@ function shapeOf(
     tiedHead: fields.tie_word_embeddings ?? false,
     vScale: (vScale ?? "none") as VScaleVariant,
     layersWithoutAttention: layers_without_attention ?? [],
+    ...attentionGate === undefined ? {} : { attentionGate },
     ...rope.ropeScaling === undefined ? {} : { ropeScaling: rope.ropeScaling },
     ...family === "qwen2" ? { projectionBiases: true } : {},
     ...family === "qwen3" ? { queryKeyNorm: true } : {},

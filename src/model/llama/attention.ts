@@ -3,7 +3,12 @@ import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { planAttentionBackward, planAttentionForward } from "../../ops/attention.ts";
 import type { AttentionVScale } from "../../ops/attention/shape.ts";
+import { planAdd } from "../../ops/arithmetic/add.ts";
 import { planAddBias } from "../../ops/arithmetic/add_bias.ts";
+import {
+  planAttentionGateBackward,
+  planAttentionGateForward,
+} from "../../ops/model/attention_gate.ts";
 import { planHeadNormBackward, planHeadNormForward } from "../../ops/model/head_norm.ts";
 import { planMergeHeads, planSplitHeads } from "../../ops/model/heads.ts";
 import {
@@ -12,7 +17,7 @@ import {
 } from "../../ops/v_scale/learned_constant.ts";
 import { planMergeProjections, planSplitProjections } from "../../ops/model/projections.ts";
 import { planRmsNormForward } from "../../ops/rms_norm.ts";
-import { vScaleConstant } from "../../reference/llama/config.ts";
+import { attentionGates, vScaleConstant } from "../../reference/llama/config.ts";
 import { layerParameterNames } from "../../reference/llama/parameters.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
 import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./build.ts";
@@ -26,7 +31,18 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
   readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
   /** y with the heads side by side: [B, T, Hq D] */
   readonly merged: Tensor;
+  /** What the gates are given and let through; undefined without them. */
+  readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
+}
+
+interface GateState {
+  /** [B, T, Hq] or [B, T, Hq D] */
+  readonly logits: Tensor;
+  /** Of the same shape. */
+  readonly opening: Tensor;
+  /** y′: [B, T, Hq D] */
+  readonly output: Tensor;
 }
 
 function variantOf(name: string | undefined): { readonly variant?: string } {
@@ -95,10 +111,8 @@ export function planAttentionBlockForward(
       epsilon: config.normEpsilon,
     }),
   );
-  const { projections, headNorm } = planProjections(build, plans, {
-    layer,
-    input: linearInput(plans, names.query, norm),
-  });
+  const projected = linearInput(plans, names.query, norm);
+  const { projections, headNorm } = planProjections(build, plans, { layer, input: projected });
   const { query, key, value } = workspace.add(
     plans,
     planSplitProjections(gpu, { projections, queryHeads, keyValueHeads, angles }),
@@ -115,7 +129,8 @@ export function planAttentionBlockForward(
     }),
   );
   const merged = merge(build, plans, output);
-  const mixed = linearInput(plans, names.attentionOutput, merged);
+  const gate = planGate(build, plans, { name: names.attentionGate, input: projected, merged });
+  const mixed = linearInput(plans, names.attentionOutput, gate?.output ?? merged);
   const residual = linear(build, plans, mixed, names.attentionOutput);
   return {
     norm,
@@ -126,10 +141,32 @@ export function planAttentionBlockForward(
     value,
     output,
     logSumExp,
+    ...gate === undefined ? {} : { opening: gate.opening },
     merged,
+    gate,
     residual,
     vScale,
   };
+}
+
+/** The gates on what the heads hand on, from the same norm's output as the projections. */
+function planGate(
+  build: LlamaBuild,
+  plans: Plan[],
+  { name, input, merged }: {
+    readonly name: string;
+    readonly input: Tensor;
+    readonly merged: Tensor;
+  },
+): GateState | undefined {
+  const { workspace, config } = build;
+  if (attentionGates(config) === 0) return undefined;
+  const logits = linear(build, plans, input, name);
+  const { output, opening } = workspace.add(
+    plans,
+    planAttentionGateForward(workspace.gpu, { input: merged, logits }),
+  );
+  return { logits, opening, output };
 }
 
 /** The joint projection, with biases and with query and key normalized where the model has that. */
@@ -187,12 +224,21 @@ export function planAttentionBlockBackward(
   const { workspace, config, angles, kernels } = build;
   const { gpu } = workspace;
   const names = layerParameterNames(layer);
-  const { norm, headNorm, query, key, value, output, logSumExp, merged, vScale } = attention;
-  const mergedGradient = linearBackward(build, plans, {
+  const { norm, headNorm, query, key, value, output, logSumExp, merged, gate, vScale } = attention;
+  const gatedGradient = linearBackward(build, plans, {
     name: names.attentionOutput,
-    input: merged,
+    input: gate?.output ?? merged,
     outputGradient: residualGradient,
   });
+  const gates = gate && workspace.add(
+    plans,
+    planAttentionGateBackward(gpu, {
+      input: merged,
+      logits: gate.logits,
+      outputGradient: gatedGradient,
+    }),
+  );
+  const mergedGradient = gates?.inputGradient ?? gatedGradient;
   const outputGradient = split(build, plans, mergedGradient);
   const { queryGradient, keyGradient, valueGradient, constantGradient } = workspace.add(
     plans,
@@ -230,15 +276,23 @@ export function planAttentionBlockBackward(
       outputGradient: projectionsGradient,
     }),
   ).projectionsGradient;
-  return {
-    norm: linearBackward(build, plans, {
-      name: names.query,
-      input: norm,
-      outputGradient: plainGradient,
-    }),
+  const pathGradient = linearBackward(build, plans, {
+    name: names.query,
+    input: norm,
+    outputGradient: plainGradient,
+  });
+  const inner = {
     query: queryGradient,
     key: keyGradient,
     value: valueGradient,
     output: outputGradient,
   };
+  if (gates === undefined) return { norm: pathGradient, ...inner };
+  const throughGates = linearBackward(build, plans, {
+    name: names.attentionGate,
+    input: norm,
+    outputGradient: gates.logitsGradient,
+  });
+  const { sum } = workspace.add(plans, planAdd(gpu, { terms: [pathGradient, throughGates] }));
+  return { norm: sum, ...inner, gated: gatedGradient };
 }

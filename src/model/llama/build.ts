@@ -67,8 +67,8 @@ export interface LlamaBuild {
 
 /**
  * Replaces the input of a linear map, for example by its quantized values; it may add plans. Maps
- * of the same input are one, named after the first: attention's three projections after `q_proj`,
- * SwiGLU's two after `gate_proj`.
+ * of the same input are one, named after the first: attention's three projections, and its
+ * gates, after `q_proj`, SwiGLU's two after `gate_proj`.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 

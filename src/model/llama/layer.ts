@@ -138,6 +138,7 @@ export function planLayerBackward(
       value: attention.value,
       output: attention.output,
       logSumExp: attention.logSumExp,
+      ...attention.opening === undefined ? {} : { opening: attention.opening },
       residual: attention.residual,
       gradients: attentionGradients,
     },

@@ -1,5 +1,5 @@
 /** The memory of a training step, counted before anything is allocated. */
-import { checkConfig, type LlamaConfig } from "../../reference/llama/config.ts";
+import { attentionGates, checkConfig, type LlamaConfig } from "../../reference/llama/config.ts";
 import { LOGITS_BYTES } from "./head.ts";
 import { packedLength } from "../parameter_packs.ts";
 
@@ -101,7 +101,11 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   // logSumExp and two numbers per query row for the backward pass; V-scale's two numbers per value
   // row, twice.
   const statistics = 3 * rows * queryHeads + (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
-  return branchLength(config, rows) + projections + outputs + statistics;
+  // The gates' logits, openings and logits' gradients; what they let through and the gradient by
+  // what they are given; the gradient by the norm's output that comes through them, and its sum.
+  const gates = attentionGates(config);
+  const gated = gates === 0 ? 0 : 3 * rows * gates + 2 * query + 2 * rows * config.modelDim;
+  return branchLength(config, rows) + projections + outputs + statistics + gated;
 }
 
 function headLength(config: LlamaConfig, rows: number): number {

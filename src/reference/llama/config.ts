@@ -15,6 +15,12 @@ export const V_SCALE_VARIANTS: readonly VScaleVariant[] = [
   "backward-only",
 ];
 
+/** Gates on what attention's heads hand on: none, one for each head, or one for each element. */
+export type AttentionGate = "none" | "head" | "element";
+
+/** All kinds of gates, in the order in which tables show them. */
+export const ATTENTION_GATES: readonly AttentionGate[] = ["none", "head", "element"];
+
 /**
  * What a model is made of. Lengths are those of design tables: L layers, d, Hq, Hkv, D, f and V.
  */
@@ -45,6 +51,11 @@ export interface LlamaConfig {
    * The layers, counted from 0, whose attention is left out: their half-way state is their input.
    */
   readonly layersWithoutAttention: readonly number[];
+  /**
+   * Whether σ(W_G h̃) multiplies what each head, or each element of the heads, hands on to W_O.
+   * Default: none.
+   */
+  readonly attentionGate?: AttentionGate | undefined;
   /** How RoPE's frequencies are stretched. Default: not at all. */
   readonly ropeScaling?: RopeScaling | undefined;
   /** Whether biases are added to query, key and value, as in Qwen2. Default: false. */
@@ -86,17 +97,35 @@ export function refusePretrainedParts(
  * @throws {RangeError} naming the first such field
  */
 export function refuseTrainedParts(
-  { vScale, layersWithoutAttention }: LlamaConfig,
+  config: LlamaConfig,
   { operation }: { readonly operation: string },
 ): void {
-  if (vScale !== "none") {
-    throw new RangeError(`${operation}: vScale is ${vScale}, which it does not compute`);
+  for (const field of ["vScale", "attentionGate"] as const) {
+    const given = config[field] ?? "none";
+    if (given === "none") continue;
+    throw new RangeError(`${operation}: ${field} is ${given}, which it does not compute`);
   }
+  const { layersWithoutAttention } = config;
   if (layersWithoutAttention.length > 0) {
     throw new RangeError(
       `${operation}: layers ${layersWithoutAttention} have no attention, which it does not compute`,
     );
   }
+}
+
+/**
+ * How many gates attention has.
+ *
+ * @param config the model's shape
+ * @returns 0, Hq or Hq · D
+ */
+export function attentionGates(
+  { attentionGate = "none", queryHeads, headDim }: Pick<
+    LlamaConfig,
+    "attentionGate" | "queryHeads" | "headDim"
+  >,
+): number {
+  return { none: 0, head: queryHeads, element: queryHeads * headDim }[attentionGate];
 }
 
 /** σ of the initial weights N(0, σ²), which V-scale's constant holds as well. */
@@ -175,6 +204,13 @@ export function checkConfig(config: LlamaConfig): void {
     "vScale",
     vScale,
     `one of ${V_SCALE_VARIANTS.join(", ")}`,
+  );
+  const { attentionGate = "none" } = config;
+  refuseUnless(
+    ATTENTION_GATES.includes(attentionGate),
+    "attentionGate",
+    attentionGate,
+    `one of ${ATTENTION_GATES.join(", ")}`,
   );
   refuseUnless(
     Array.isArray(layersWithoutAttention) && layersWithoutAttention.length <= layers &&

@@ -1,9 +1,10 @@
 /** The forward pass of the twin's Llama-like model, which keeps what the backward pass needs. */
 import { attentionForward, type ReferenceVScale } from "../attention.ts";
-import { checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
+import { attentionGates, checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
 import { EMBEDDING, FINAL_NORM, HEAD, layerParameterNames, listParameters } from "./parameters.ts";
 import {
   addBias,
+  attentionGateForward,
   constantVector,
   crossEntropy,
   embed,
@@ -54,7 +55,17 @@ export interface AttentionMemory {
   readonly output: ReferenceTensor;
   readonly logSumExp: ReferenceTensor;
   readonly merged: ReferenceTensor;
+  readonly gate: GateMemory | undefined;
   readonly residual: ReferenceTensor;
+}
+
+/** What the gates of one attention leave. */
+export interface GateMemory {
+  /** [B T, G] each */
+  readonly logits: ReferenceTensor;
+  readonly opening: ReferenceTensor;
+  /** [B T, Hq D] */
+  readonly output: ReferenceTensor;
 }
 
 /** What the forward pass of one layer leaves. */
@@ -178,8 +189,9 @@ export class LlamaForward {
     const { output, logSumExp } = attentionForward({ query, key, ...used });
     // Values are not turned, and neither is what is made of them.
     const merged = mergeHeads(output, { ...this.layout("query"), rope: undefined });
+    const gate = this.#gateForward(names.attentionGate, { norm: norm.output, merged });
     const weight = this.parameter(names.attentionOutput);
-    const residual = linearForward({ input: merged, weight });
+    const residual = linearForward({ input: gate?.output ?? merged, weight });
     return {
       norm,
       plain,
@@ -191,8 +203,18 @@ export class LlamaForward {
       output,
       logSumExp,
       merged,
+      gate,
       residual,
     };
+  }
+
+  #gateForward(name: string, { norm, merged }: {
+    readonly norm: ReferenceTensor;
+    readonly merged: ReferenceTensor;
+  }): GateMemory | undefined {
+    if (attentionGates(this.config) === 0) return undefined;
+    const logits = linearForward({ input: norm, weight: this.parameter(name) });
+    return { logits, ...attentionGateForward({ input: merged, logits }) };
   }
 
   #layerForward(

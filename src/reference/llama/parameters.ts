@@ -1,9 +1,9 @@
 /**
  * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial
- * values. What V-scale learns has a name of our own beside them.
+ * values. What V-scale learns and the matrix of attention's gates have names of our own.
  */
 import { randomNormal } from "../../random.ts";
-import { checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./config.ts";
+import { attentionGates, checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./config.ts";
 
 /** One tensor that training changes. */
 export interface Parameter {
@@ -42,6 +42,8 @@ export interface LayerParameterNames {
   readonly keyNorm: string;
   /** [d, Hq D] */
   readonly attentionOutput: string;
+  /** W_G of gated attention: [Hq, d] or [Hq D, d] */
+  readonly attentionGate: string;
   /** θ of learned V-scale, C = exp(θ) times the constant: [Hkv] */
   readonly theta: string;
   /** [d] */
@@ -81,6 +83,7 @@ export function layerParameterNames(layer: number): LayerParameterNames {
     queryNorm: `${prefix}.self_attn.q_norm.weight`,
     keyNorm: `${prefix}.self_attn.k_norm.weight`,
     attentionOutput: `${prefix}.self_attn.o_proj.weight`,
+    attentionGate: `${prefix}.self_attn.gate_proj.weight`,
     theta: `${prefix}.self_attn.v_scale_theta`,
     mlpNorm: `${prefix}.post_attention_layernorm.weight`,
     gate: `${prefix}.mlp.gate_proj.weight`,
@@ -142,6 +145,8 @@ export function listParameters(config: LlamaConfig): Parameter[] {
         parameters.push(vector(names.queryNorm, headDim, 1), vector(names.keyNorm, headDim, 1));
       }
       if (config.vScale === "learned") parameters.push(vector(names.theta, keyValueHeads, 0));
+      const gates = attentionGates(config);
+      if (gates > 0) parameters.push(matrix(names.attentionGate, gates, modelDim));
       parameters.push(matrix(names.attentionOutput, modelDim, queryHeads * headDim));
     }
     parameters.push(
@@ -175,7 +180,7 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
 
 /**
  * Draws a parameter's initial values. They belong to the seed and the name alone: models that
- * differ in V-scale only, or in the number of their layers, start from the same matrices.
+ * differ in V-scale or gates only, or in the number of their layers, start from the same matrices.
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer

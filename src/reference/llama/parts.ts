@@ -158,6 +158,40 @@ export function swigluBackward(
   return { gateGradient, upGradient };
 }
 
+/** What attention's gates are given. */
+export interface GatedHeads {
+  /** y of all heads side by side: [N, Hq D] */
+  readonly input: ReferenceTensor;
+  /** One for each head or each element: [N, G], G a divisor of Hq D */
+  readonly logits: ReferenceTensor;
+}
+
+/** y′ = σ(x) y, x the logit of the gate. Source: Qiu et al., NeurIPS 2025. */
+export function attentionGateForward(
+  { input, logits }: GatedHeads,
+): { output: ReferenceTensor; opening: ReferenceTensor } {
+  const width = input.data.length / logits.data.length;
+  const opening = { data: logits.data.map(sigmoid), shape: logits.shape };
+  const data = input.data.map((y, i) => opening.data[Math.floor(i / width)]! * y);
+  return { output: { data, shape: input.shape }, opening };
+}
+
+/** ∂L/∂y = σ(x) G and ∂L/∂x = σ(x) σ(−x) Σ G y over what the gate lets through, G = ∂L/∂y′. */
+export function attentionGateBackward(
+  { input, logits, outputGradient }: GatedHeads & { readonly outputGradient: ReferenceTensor },
+): { inputGradient: ReferenceTensor; logitsGradient: ReferenceTensor } {
+  const width = input.data.length / logits.data.length;
+  const inputGradient = zeros(input.shape);
+  const logitsGradient = zeros(logits.shape);
+  outputGradient.data.forEach((by, i) => {
+    const gate = Math.floor(i / width);
+    const logit = logits.data[gate]!;
+    inputGradient.data[i] = sigmoid(logit) * by;
+    logitsGradient.data[gate]! += sigmoid(logit) * sigmoid(-logit) * by * input.data[i]!;
+  });
+  return { inputGradient, logitsGradient };
+}
+
 /** The table's row of every token: [N, d]. */
 export function embed(table: ReferenceTensor, tokens: ArrayLike<number>): ReferenceTensor {
   const width = table.shape[1]!;

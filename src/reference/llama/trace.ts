@@ -42,10 +42,12 @@ export interface AttentionTrace<Numbers> {
   readonly key: Numbers;
   /** Before V-scale: [B, Hkv, T, D] */
   readonly value: Numbers;
-  /** y, what the heads hand on: [B, Hq, T, D] */
+  /** y, what the heads hand on, in front of the gates: [B, Hq, T, D] */
   readonly output: Numbers;
   /** Of the scaled logits: [B, Hq, T] */
   readonly logSumExp: Numbers;
+  /** How far each gate is open: [B, T, Hq] or [B, T, Hq D]; undefined without gates. */
+  readonly opening?: Numbers;
   /** r_attn: [B, T, d] */
   readonly residual: Numbers;
   /** The loss's gradients; that by `value` has passed V-scale. */
@@ -55,6 +57,8 @@ export interface AttentionTrace<Numbers> {
     readonly key: Numbers;
     readonly value: Numbers;
     readonly output: Numbers;
+    /** By y′, what the gates let through, heads side by side: [B, T, Hq D]. */
+    readonly gated?: Numbers;
   };
 }
 

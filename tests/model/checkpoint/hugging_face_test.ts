@@ -39,6 +39,9 @@ Deno.test("huggingFaceConfig() calls only those models Llamas that any program c
     assertEquals(named({ ...plain, vScale }), special);
   }
   assertEquals(named({ ...plain, layersWithoutAttention: [0] }), special);
+  for (const attentionGate of ["head", "element"] as const) {
+    assertEquals(named({ ...plain, attentionGate }), special);
+  }
 });
 
 Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what is no shape", () => {
@@ -69,6 +72,7 @@ Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what
     change({ gradsink: { layers_without_attention: [3] } }),
     "gradsink.layers_without_attention is [3]",
   );
+  refused(change({ gradsink: { attention_gate: 1 } }), "gradsink.attention_gate is 1, wanted one");
   refused(change({ gradsink: 5 }), "gradsink: is 5, wanted an object");
   refused(
     change({ gradsink: { v_scale: "none", gate: 1 } }),

@@ -35,6 +35,8 @@ const models = [
     context: 128,
   },
   { config: { ...study, keyValueHeads: 1 }, batch: 4, context: 64, microBatches: 3 },
+  { config: { ...study, attentionGate: "head" as const }, batch: 8, context: 64 },
+  { config: { ...study, attentionGate: "element" as const }, batch: 2, context: 64 },
 ];
 
 for (const { config, ...sizes } of models) {

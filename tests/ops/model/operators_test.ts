@@ -1,5 +1,6 @@
 import { onEachRuntime } from "../../support/gpu.ts";
 import { adamWMatchesTwin } from "../../support/properties/model/adamw.ts";
+import { attentionGateMatchesTwin } from "../../support/properties/model/attention_gate.ts";
 import { modelOperatorsStayInBounds } from "../../support/properties/model/bounds.ts";
 import { crossEntropyMatchesTwin } from "../../support/properties/model/cross_entropy.ts";
 import { embeddingMatchesTwin } from "../../support/properties/model/embedding.ts";
@@ -24,6 +25,10 @@ onEachRuntime(
   projectionsMatchTwin,
 );
 onEachRuntime("swigluForward() and swigluBackward() agree with the twin", swigluMatchesTwin);
+onEachRuntime(
+  "attentionGateForward() and attentionGateBackward() agree with the twin",
+  attentionGateMatchesTwin,
+);
 onEachRuntime(
   "crossEntropyForward() and crossEntropyBackward() agree with the twin",
   crossEntropyMatchesTwin,

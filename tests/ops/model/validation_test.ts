@@ -2,6 +2,8 @@
 import {
   accumulate,
   add,
+  attentionGateBackward,
+  attentionGateForward,
   crossEntropyBackward,
   crossEntropyForward,
   embeddingBackward,
@@ -53,6 +55,26 @@ function adamWOf(gpu: Gpu, of: Shaper, changes: object): unknown {
 }
 
 const refusals: readonly Refusal[] = [
+  [
+    (gpu, of) => attentionGateForward(gpu, { input: of(2, 12), logits: of(2, 5) }),
+    TypeError,
+    "attentionGateForward: logits has rows of 5 gates, wanted a divisor of input's 12 columns",
+  ],
+  [
+    (gpu, of) => attentionGateForward(gpu, { input: of(2, 12), logits: of(3, 4) }),
+    TypeError,
+    "attentionGateForward: logits has shape [3, 4], wanted [2, 4]",
+  ],
+  [
+    (gpu, of) =>
+      attentionGateBackward(gpu, {
+        input: of(2, 12),
+        logits: of(2, 3),
+        outputGradient: of(2, 3),
+      }),
+    TypeError,
+    "attentionGateBackward: outputGradient has shape [2, 3], wanted [2, 12]",
+  ],
   [
     (gpu, of) => embeddingForward(gpu, { tokens: gpu.tensor([0, 2], [2]), table: of(2, 3) }),
     RangeError,

@@ -1,7 +1,10 @@
 import {
+  ATTENTION_GATES,
+  attentionGates,
   checkConfig,
   type LlamaConfig,
   refusePretrainedParts,
+  refuseTrainedParts,
   V_SCALE_VARIANTS,
   vScaleConstant,
 } from "../../../src/reference/llama/config.ts";
@@ -39,6 +42,7 @@ Deno.test("checkConfig() takes what models can have", () => {
   checkConfig(config);
   for (const vScale of V_SCALE_VARIANTS) checkConfig({ ...config, vScale });
   checkConfig({ ...config, layersWithoutAttention: [2, 0] });
+  for (const attentionGate of ATTENTION_GATES) checkConfig({ ...config, attentionGate });
   checkConfig({
     ...config,
     vocabulary: 2,
@@ -69,6 +73,28 @@ Deno.test("refusePretrainedParts() names what a program does not compute", () =>
   }
 });
 
+Deno.test("refuseTrainedParts() names what only this project's models have", () => {
+  const refuse = (change: Partial<LlamaConfig>) =>
+    refuseTrainedParts({ ...config, layersWithoutAttention: [], ...change }, { operation: "f" });
+  refuse({ vScale: "none", attentionGate: "none" });
+  for (
+    const [change, message] of [
+      [{ vScale: "fixed" }, "f: vScale is fixed, which it does not compute"],
+      [{ vScale: "none", attentionGate: "head" }, "f: attentionGate is head, which it does not"],
+      [{ vScale: "none", layersWithoutAttention: [0, 1] }, "f: layers 0,1 have no attention"],
+    ] as const
+  ) {
+    assertThrows(() => refuse(change), RangeError, message);
+  }
+});
+
+Deno.test("attentionGates() counts a gate for each head or each element", () => {
+  const counts = ([undefined, ...ATTENTION_GATES] as const).map((attentionGate) =>
+    attentionGates({ attentionGate, queryHeads: 3, headDim: 8 })
+  );
+  assertEquals(counts, [0, 0, 3, 24]);
+});
+
 Deno.test("checkConfig() names the field, what was given and what is wanted", () => {
   const wrong: readonly [Partial<Record<keyof LlamaConfig, unknown>>, string][] = [
     [{ vocabulary: 1 }, "vocabulary is 1, wanted an integer from 2 to 16777215"],
@@ -90,6 +116,7 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ ropeScaling: { type: "linear", factor: "2" } }, 'ropeScaling.factor is "2", wanted'],
     [{ tiedHead: 1 }, "tiedHead is 1, wanted true or false"],
     [{ vScale: "Fixed" }, 'vScale is "Fixed", wanted one of none, fixed, learned, backward-only'],
+    [{ attentionGate: true }, "attentionGate is true, wanted one of none, head, element"],
     [{ layersWithoutAttention: [3] }, "layersWithoutAttention is [3], wanted different layers"],
     [{ layersWithoutAttention: [1, 1] }, "layersWithoutAttention is [1,1], wanted different"],
     [{ layersWithoutAttention: 0 }, "layersWithoutAttention is 0, wanted different layers"],
@@ -116,5 +143,5 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
       `LlamaConfig: ${message}`,
     );
   }
-  assertEquals(wrong.length, 27);
+  assertEquals(wrong.length, 28);
 });

@@ -62,6 +62,13 @@ Deno.test("listParameters() has Hugging Face's names and shapes", () => {
     "model.layers.1.self_attn.q_norm.weight 12",
     "model.layers.1.self_attn.k_norm.weight 12",
   ]);
+  assertEquals(beyond({ attentionGate: "head" }), [
+    "model.layers.1.self_attn.gate_proj.weight 4×8",
+  ]);
+  assertEquals(beyond({ attentionGate: "element" }), [
+    "model.layers.1.self_attn.gate_proj.weight 48×8",
+  ]);
+  assertEquals(names({ attentionGate: "none" }), names({}));
   assertEquals(names({ vScale: "fixed" }), names({}).filter((name) => !name.endsWith("theta")));
 });
 
@@ -100,7 +107,7 @@ Deno.test("initialValues() belongs to seed and name alone", () => {
         .map((parameter) => [parameter.name, initialValues(parameter, { seed })]),
     );
   const all = drawn({}, 5);
-  for (const change of [{ vScale: "none" }, { layers: 3 }] as const) {
+  for (const change of [{ vScale: "none" }, { layers: 3 }, { attentionGate: "head" }] as const) {
     const others = drawn(change, 5);
     for (const [name, values] of all) assertEquals(others.get(name), values, name);
   }

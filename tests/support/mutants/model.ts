@@ -1,6 +1,7 @@
 /** Mutants of the kernels that only a model needs. */
 import type { Property } from "../check_cases.ts";
 import { adamWMatchesTwin } from "../properties/model/adamw.ts";
+import { attentionGateMatchesTwin } from "../properties/model/attention_gate.ts";
 import { crossEntropyMatchesTwin } from "../properties/model/cross_entropy.ts";
 import { embeddingMatchesTwin } from "../properties/model/embedding.ts";
 import { fakeQuantizeMatchesTwin } from "../properties/model/fake_quantize.ts";
@@ -16,6 +17,7 @@ const headNorm: Property = (gpu) => headNormMatchesTwin(gpu);
 const heads: Property = (gpu) => headsMatchTwin(gpu);
 const projections: Property = (gpu) => projectionsMatchTwin(gpu);
 const swiglu: Property = (gpu) => swigluMatchesTwin(gpu);
+const attentionGate: Property = (gpu) => attentionGateMatchesTwin(gpu);
 const crossEntropy: Property = (gpu) => crossEntropyMatchesTwin(gpu);
 const additions: Property = (gpu) => additionsMatchFloat32(gpu);
 const sums: Property = (gpu) => sumsMatchTwin(gpu);
@@ -140,6 +142,27 @@ export const modelMutants: readonly Mutant[] = [
     ["the gate's slope is left out", "(s * (Element(1.0) + g * (Element(1.0) - s)))", "s"],
     ["s for 1 - s", "g * (Element(1.0) - s)", "g * s"],
     ["the gradient by up lacks the gate", "h * (g * s)", "h * g"],
+  ]),
+  ...mutantsOf("model/attention_gate/opening.wgsl", attentionGate, [
+    ["an infinity is taken for a NaN", "> 0x7f800000u", ">= 0x7f800000u"],
+    ["a gate opens without bound", "return sigmoid(Element(logit));", "return Element(logit);"],
+  ]),
+  ...mutantsOf("model/attention_gate/forward.wgsl", attentionGate, [
+    ["every number has a gate of its own", "let gate = i / parameters.elements", "let gate = i"],
+    ["no gate", "opening * input[i]", "input[i]"],
+    [
+      "the last number is not written",
+      ">= parameters.gates * parameters.elements",
+      ">= parameters.gates * parameters.elements - 1u",
+    ],
+    ["the first gate's opening alone is kept", "i % parameters.elements == 0u", "i == 0u"],
+  ]),
+  ...mutantsOf("model/attention_gate/backward.wgsl", attentionGate, [
+    ["the gate's slope is left out", "opening * openingOf(-logits[gate])", "opening"],
+    ["1 - s for s(-x)", "openingOf(-logits[gate])", "(Element(1.0) - opening)"],
+    ["the gradient passes a closed gate", "= opening * gradient", "= gradient"],
+    ["the last product counts alone", "products += gradient", "products = gradient"],
+    ["the last gate is not written", "gate >= parameters.gates", "gate + 1u >= parameters.gates"],
   ]),
   ...mutantsOf("model/cross_entropy_row.wgsl", crossEntropy, [
     [

@@ -3,6 +3,7 @@ import type { Gpu } from "../../../../mod.ts";
 import { guardGpu } from "../../guards.ts";
 import { type Report, Tally } from "../../report.ts";
 import { adamWMatchesTwin } from "./adamw.ts";
+import { attentionGateMatchesTwin } from "./attention_gate.ts";
 import { crossEntropyMatchesTwin } from "./cross_entropy.ts";
 import { embeddingMatchesTwin } from "./embedding.ts";
 import { fakeQuantizeMatchesTwin } from "./fake_quantize.ts";
@@ -29,6 +30,7 @@ export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
     headsMatchTwin,
     projectionsMatchTwin,
     swigluMatchesTwin,
+    attentionGateMatchesTwin,
     crossEntropyMatchesTwin,
     additionsMatchFloat32,
     sumsMatchTwin,
