@@ -81,6 +81,16 @@ export interface Quartiles {
   readonly upper: number;
 }
 
+/** How far the gates on what one query head hands on are open, from 0 to 1: means over its gates. */
+export interface GateMeasurement {
+  /** Over all tokens. */
+  readonly mean: number;
+  /** Over idle queries from `idleFrom` on; null if the task knows of none. */
+  readonly idleMean: number | null;
+  /** At position s against early tokens. */
+  readonly opening: SinkComparison;
+}
+
 /** One query head. */
 export interface HeadMeasurement {
   readonly head: number;
@@ -99,6 +109,8 @@ export interface HeadMeasurement {
   readonly mass: number;
   /** S_s = Σ_{t≥s} a_ts² */
   readonly secondMoment: number;
+  /** Only where attention is gated. */
+  readonly gate?: GateMeasurement;
 }
 
 /** One value head. */

@@ -49,7 +49,7 @@ const runOptions = {
   variants: {
     type: "value",
     placeholder: "A,B",
-    description: `Variants of V-scale: ${STUDY_VARIANTS.join(", ")} (default all)`,
+    description: `Variants of the model: ${STUDY_VARIANTS.join(", ")} (default all)`,
   },
   seeds: {
     type: "value",
@@ -140,7 +140,7 @@ const reportOptions = {
 
 /** The help of both commands. */
 export function studyHelp(): string {
-  return `Trains the controlled study: every variant of V-scale with every seed and setting, all else equal.
+  return `Trains the controlled study: every variant of the model with every seed and setting, all else equal.
 
 Usage: deno task study [OPTIONS]
        deno task study report [OPTIONS] FOLDER…

@@ -1,8 +1,12 @@
 /**
- * The study's arms: every variant of V-scale with every seed in every setting. Two arms of one
+ * The study's arms: every variant of the model with every seed in every setting. Two arms of one
  * setting differ in nothing else.
  */
-import { V_SCALE_VARIANTS, type VScaleVariant } from "../../reference/llama/config.ts";
+import {
+  type LlamaConfig,
+  V_SCALE_VARIANTS,
+  type VScaleVariant,
+} from "../../reference/llama/config.ts";
 
 /** The settings in the order in which tables show them. */
 export const STUDY_SETTINGS = ["shallow", "deep", "text"] as const;
@@ -17,17 +21,40 @@ export const SETTING_TITLES: Readonly<Record<StudySetting, string>> = {
   text: "byte-level text, 4 layers",
 };
 
+/** What an arm has that the baseline, `none`, has not: V-scale, or gates on attention. */
+export type StudyVariant = VScaleVariant | "head-gate" | "element-gate";
+
+/** The parts of a model that make a variant. */
+export type StudyIntervention = Pick<LlamaConfig, "vScale" | "attentionGate">;
+
+/**
+ * What makes a variant.
+ *
+ * @param variant which
+ * @returns fields of the model's configuration; those that are not there are at their defaults
+ */
+export function interventionOf(variant: StudyVariant): StudyIntervention {
+  switch (variant) {
+    case "head-gate":
+      return { vScale: "none", attentionGate: "head" };
+    case "element-gate":
+      return { vScale: "none", attentionGate: "element" };
+    default:
+      return { vScale: variant };
+  }
+}
+
 /** One run of the study. */
 export interface StudyArm {
   readonly setting: StudySetting;
-  readonly variant: VScaleVariant;
+  readonly variant: StudyVariant;
   readonly seed: number;
 }
 
 /** Which arms there are. */
 export interface StudySelection {
   readonly settings: readonly StudySetting[];
-  readonly variants: readonly VScaleVariant[];
+  readonly variants: readonly StudyVariant[];
   readonly seeds: readonly number[];
 }
 
@@ -92,8 +119,12 @@ export function parseNames<Name extends string>(
   return known.filter((name) => names.includes(name));
 }
 
-/** All variants, for {@linkcode parseNames}. */
-export const STUDY_VARIANTS: readonly VScaleVariant[] = V_SCALE_VARIANTS;
+/** All variants, in the order in which tables show them. */
+export const STUDY_VARIANTS: readonly StudyVariant[] = [
+  ...V_SCALE_VARIANTS,
+  "head-gate",
+  "element-gate",
+];
 
 /** The most seeds: a larger number is taken for a typing error. */
 const MOST_SEEDS = 1000;

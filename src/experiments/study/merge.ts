@@ -1,11 +1,11 @@
 /** Merges the runs of one or many machines, and reports those that do not belong together. */
-import type { VScaleVariant } from "../../reference/llama/config.ts";
 import {
   armName,
   STUDY_SETTINGS,
   STUDY_VARIANTS,
   type StudyArm,
   type StudySetting,
+  type StudyVariant,
 } from "./arms.ts";
 import type { StudyRecord } from "./record.ts";
 
@@ -15,7 +15,7 @@ export interface StudyGroup {
   /** In the order of the seeds. */
   readonly records: readonly StudyRecord[];
   /** Those that have a run, in the usual order. */
-  readonly variants: readonly VScaleVariant[];
+  readonly variants: readonly StudyVariant[];
   /** Of any run, increasing. */
   readonly seeds: readonly number[];
   /** What all its runs have in common. */
@@ -209,6 +209,6 @@ function distinct(texts: readonly string[]): string[] {
 }
 
 /** A variant's runs, in the order of the seeds. */
-export function runsOf(group: StudyGroup, variant: VScaleVariant): StudyRecord[] {
+export function runsOf(group: StudyGroup, variant: StudyVariant): StudyRecord[] {
   return group.records.filter(({ arm }) => arm.variant === variant);
 }

@@ -43,6 +43,13 @@ export interface TrajectoryAttention {
   readonly residual: SinkPair;
   /** θ of each value head; null where nothing is learned. */
   readonly theta: readonly number[] | null;
+  /** How far gates are open, means over heads; only where attention is gated. */
+  readonly gate?: {
+    readonly mean: number;
+    /** Over queries that have no reason to look anywhere; null where the task knows of none. */
+    readonly idleMean: number | null;
+    readonly opening: SinkPair;
+  };
 }
 
 /**

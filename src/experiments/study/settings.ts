@@ -1,7 +1,7 @@
 /** Makes a run's settings from an arm: what all arms of a setting share is written once. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
-import type { StudyArm, StudySetting } from "./arms.ts";
+import { interventionOf, type StudyArm, type StudySetting } from "./arms.ts";
 import type { SettingValue, StudyRecord } from "./record.ts";
 
 /** What the user may choose for all arms alike. */
@@ -120,7 +120,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
       normEpsilon: 1e-5,
       ropeBase: 1e4,
       tiedHead: false,
-      vScale: arm.variant,
+      ...interventionOf(arm.variant),
       layersWithoutAttention: withoutAttention,
     },
     task: taskOf(arm.setting, scale),

@@ -2,6 +2,7 @@
 import type {
   AttentionMeasurement,
   BranchMeasurement,
+  HeadMeasurement,
   LayerMeasurement,
   SinkComparison,
   SinkMeasurement,
@@ -77,6 +78,23 @@ function attentionOf(
     valueNorm: pair(attention.value),
     residual: pair(attention.residual),
     theta: thetas.length === 0 ? null : thetas,
+    ...gateOf(heads),
+  };
+}
+
+function gateOf(heads: readonly HeadMeasurement[]): Pick<TrajectoryAttention, "gate"> {
+  const gates = heads.flatMap(({ gate }) => gate ?? []);
+  if (gates.length === 0) return {};
+  const idle = gates.flatMap(({ idleMean }) => idleMean ?? []);
+  return {
+    gate: {
+      mean: mean(gates.map((gate) => gate.mean)),
+      idleMean: idle.length === 0 ? null : mean(idle),
+      opening: [
+        mean(gates.map(({ opening }) => opening.sink)),
+        mean(gates.map(({ opening }) => opening.early)),
+      ],
+    },
   };
 }
 

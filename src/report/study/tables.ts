@@ -3,6 +3,7 @@
  */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
 import type { Evidence } from "../../experiments/study/claims/evidence.ts";
+import type { StudyVariant } from "../../experiments/study/arms.ts";
 import {
   bloat,
   compressSlope,
@@ -24,17 +25,18 @@ import {
 } from "../../experiments/study/figures.ts";
 import { runsOf, type Study, type StudyGroup } from "../../experiments/study/merge.ts";
 import { type SeedSummary, summarizeSeeds } from "../../experiments/study/statistics.ts";
-import type { VScaleVariant } from "../../reference/llama/config.ts";
 import { formatProbability, NO_DATA } from "../format.ts";
 import type { Table } from "../table.ts";
 import { absence, headline, verdictCell } from "./verdicts.ts";
 
 /** What the variants are called in tables and pictures. */
-export const VARIANT_NAMES: Readonly<Record<VScaleVariant, string>> = {
+export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
   none: "baseline",
   fixed: "V-scale, fixed",
   learned: "V-scale, learned",
   "backward-only": "V-scale, backward only",
+  "head-gate": "gate per head",
+  "element-gate": "gate per element",
 };
 
 /**

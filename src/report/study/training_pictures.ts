@@ -16,7 +16,7 @@ import {
 } from "../../experiments/study/figures.ts";
 import { runsOf, type StudyGroup } from "../../experiments/study/merge.ts";
 import { SHOWN_SHARES } from "../../experiments/study/record_build.ts";
-import type { VScaleVariant } from "../../reference/llama/config.ts";
+import type { StudyVariant } from "../../experiments/study/arms.ts";
 import type { SvgDocument } from "../plot.ts";
 import { pathGradientPlot, type PathGradientRow } from "../sinks/plots.ts";
 import { curvePlot, type CurvePlotOptions } from "./curve_plot.ts";
@@ -187,7 +187,7 @@ export function strengthPictures(group: StudyGroup, document: SvgDocument): Stud
  */
 export function pathPicture(
   group: StudyGroup,
-  variant: VScaleVariant,
+  variant: StudyVariant,
   sized: Sized,
 ): StudyPicture | undefined {
   const rows: PathGradientRow[] = [];

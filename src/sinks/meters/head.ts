@@ -15,6 +15,24 @@ interface HeadSums {
   idleSinks: number;
 }
 
+/**
+ * The idle queries of a sequence. Position s itself sees s for want of anything else, at s = 0: no
+ * sign of a sink.
+ *
+ * @param idle 1 for those without a reason to look anywhere: [T]
+ * @param settings s, and where idle queries begin
+ */
+export function idleQueries(
+  idle: Uint8Array,
+  { position, idleFrom }: Pick<SinkSettings, "position" | "idleFrom">,
+): number[] {
+  const queries: number[] = [];
+  for (let t = Math.max(position + 1, idleFrom); t < idle.length; t++) {
+    if (idle[t] === 1) queries.push(t);
+  }
+  return queries;
+}
+
 /** Adds up over batches; see {@linkcode HeadMeasurement} for what it finds. */
 export class HeadMeter {
   readonly #settings: SinkSettings;
@@ -51,7 +69,9 @@ export class HeadMeter {
     const end = Math.min(position + window, context);
     const uniform = this.#uniform = uniformScore(position, end);
     for (let b = 0; b < batch; b++) {
-      const queries = idle === undefined ? [] : this.#idleOf(idle.subarray(b * context), context);
+      const queries = idle === undefined
+        ? []
+        : idleQueries(idle.subarray(b * context, (b + 1) * context), this.#settings);
       const uniformIdle = queries.reduce((sum, t) => sum + 1 / (t + 1), 0);
       for (let head = 0; head < queryHeads; head++) {
         const sums = this.#heads[head]!;
@@ -80,21 +100,8 @@ export class HeadMeter {
     }
   }
 
-  /**
-   * The idle queries of a sequence. Position s itself sees s for want of anything else, at s = 0:
-   * no sign of a sink.
-   */
-  #idleOf(idle: Uint8Array, context: number): number[] {
-    const { position, idleFrom } = this.#settings;
-    const queries: number[] = [];
-    for (let t = Math.max(position + 1, idleFrom); t < context; t++) {
-      if (idle[t] === 1) queries.push(t);
-    }
-    return queries;
-  }
-
   /** Means over sequences; the idle score over all idle queries of all sequences. */
-  result(): Required<HeadMeasurement>[] {
+  result(): Required<Omit<HeadMeasurement, "gate">>[] {
     const count = this.#sequences;
     return this.#heads.map(({ score, mass, secondMoment, idle, sinks, idleSinks }, head) => ({
       head,

@@ -1,11 +1,12 @@
 /** All measurements of one layer, added up over batches. */
-import type { LlamaConfig } from "../../reference/llama/config.ts";
+import { attentionGates, type LlamaConfig } from "../../reference/llama/config.ts";
 import type { AttentionTrace, LayerTrace } from "../../reference/llama/trace.ts";
 import { tensor } from "../../reference/tensor.ts";
 import { vScaleForward } from "../../reference/v_scale.ts";
 import { BranchMeter, type CompressRegression } from "./branch.ts";
 import type { AttentionShape } from "../attention_column.ts";
 import { GradientMeter, gradientSinkRatio, type StateShape } from "./gradient.ts";
+import { GateMeter } from "./gate.ts";
 import { HeadMeter, meanOverHeads, shareAbove } from "./head.ts";
 import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
@@ -37,6 +38,7 @@ export class AttentionMeter {
   readonly gradients: Readonly<Record<typeof GRADIENTS[number], GradientMeter>>;
   readonly #options: LayerMeterOptions;
   readonly #heads: HeadMeter;
+  readonly #gates: GateMeter | undefined;
   readonly #value: NormMeter;
   readonly #usedValue: NormMeter;
   readonly #residual: NormMeter;
@@ -58,6 +60,9 @@ export class AttentionMeter {
       output: new GradientMeter(query),
     };
     this.#heads = new HeadMeter(queryHeads, settings);
+    this.#gates = attentionGates(config) === 0
+      ? undefined
+      : new GateMeter({ queryHeads, context }, settings);
     this.#value = new NormMeter(value);
     this.#usedValue = new NormMeter(value);
     this.#residual = new NormMeter(residual);
@@ -73,6 +78,7 @@ export class AttentionMeter {
     const { config, context, valve } = this.#options;
     const shape: AttentionShape = { ...config, batch, context };
     this.#heads.add(attention, { shape, idle });
+    if (attention.opening !== undefined) this.#gates?.add(attention.opening, { batch, idle });
     for (const name of GRADIENTS) this.gradients[name].add(attention.gradients[name], batch);
     this.#value.add(attention.value, batch);
     this.#usedValue.add(
@@ -100,7 +106,10 @@ export class AttentionMeter {
   result(kept: KeptPositions): AttentionMeasurement {
     const { config, settings, valve } = this.#options;
     const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);
-    const heads = this.#heads.result();
+    const gates = this.#gates?.result();
+    const heads = this.#heads.result().map((head, i) =>
+      gates === undefined ? head : { ...head, gate: gates[i]! }
+    );
     const summed = this.gradients.norm.summed(), single = this.gradients.norm.single();
     return {
       heads,

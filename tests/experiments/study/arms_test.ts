@@ -2,6 +2,7 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 import fc from "fast-check";
 import {
   armName,
+  interventionOf,
   listArms,
   parseNames,
   parseSeeds,
@@ -15,7 +16,7 @@ const everything = { settings: STUDY_SETTINGS, variants: STUDY_VARIANTS, seeds: 
 
 Deno.test("listArms() goes seed by seed, each arm once", () => {
   const arms = listArms(everything);
-  assertEquals(arms.length, 3 * 4 * 5);
+  assertEquals(arms.length, STUDY_SETTINGS.length * STUDY_VARIANTS.length * 5);
   assertEquals(new Set(arms.map(armName)).size, arms.length);
   assertEquals(arms.map(({ seed }) => seed), arms.map(({ seed }) => seed).toSorted());
 });
@@ -35,6 +36,16 @@ Deno.test("listArms() deals out shards that are disjoint, complete, and keep pai
       for (const [, block] of blocks) assertEquals(block.length, STUDY_VARIANTS.length);
     }
   }));
+});
+
+Deno.test("interventionOf() gives each variant one part that the baseline has not", () => {
+  const models = STUDY_VARIANTS.map((variant) => JSON.stringify(interventionOf(variant)));
+  assertEquals(new Set(models).size, models.length);
+  assertEquals(interventionOf("none"), { vScale: "none" });
+  for (const variant of STUDY_VARIANTS.slice(1)) {
+    const { vScale, attentionGate = "none" } = interventionOf(variant);
+    assertEquals([vScale, attentionGate].filter((each) => each !== "none").length, 1, variant);
+  }
 });
 
 Deno.test("listArms() counts shards from 1", () => {

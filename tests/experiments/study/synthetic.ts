@@ -1,12 +1,11 @@
 /** Records of runs that never were, for tests only: their figures are made up. */
 import { randomNormal } from "../../../src/random.ts";
-import type { StudySetting } from "../../../src/experiments/study/arms.ts";
+import type { StudySetting, StudyVariant } from "../../../src/experiments/study/arms.ts";
 import {
   STUDY_RECORD_SCHEMA,
   type StudyRecord,
   type TrajectoryPoint,
 } from "../../../src/experiments/study/record.ts";
-import type { VScaleVariant } from "../../../src/reference/llama/config.ts";
 import {
   DEFAULT_SINK_SETTINGS,
   type LayerMeasurement,
@@ -18,7 +17,7 @@ import { trajectoryPoint } from "../../../src/experiments/study/trajectory.ts";
 /** A world in which the made-up figures live. */
 export interface World {
   readonly setting?: StudySetting;
-  readonly variant?: VScaleVariant;
+  readonly variant?: StudyVariant;
   readonly seed?: number;
   /** paper: as the paper says. same: variants are like the baseline. */
   readonly world?: "paper" | "same";
