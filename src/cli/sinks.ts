@@ -29,8 +29,9 @@ export interface SinksHooks extends CommandOutput {
   readonly openGpu: (options: Pick<SinksRequest, "runtime" | "software">) => Promise<Gpu>;
 }
 
-/** Sequences in a batch where nothing says how many. */
+/** Sequences in a batch, and batches, where nothing says how many. */
 const BATCH = 8;
+const BATCHES = 8;
 
 /**
  * Measures a model.
@@ -95,11 +96,15 @@ async function writeReports(
 
 async function measure(
   request: SinksRequest,
-  { model: stored, task, source, batch: usualBatch = BATCH, trainedSequences }: OpenedModel,
+  opened: OpenedModel,
   hooks: SinksHooks,
 ): Promise<SinkMeasurement> {
+  const { model: stored, task, source, trainedSequences } = opened;
   const { split, position, window, threshold, theory } = request;
-  const wanted = { batch: request.batch ?? usualBatch, batches: request.batches };
+  const wanted = {
+    batch: request.batch ?? opened.batch ?? BATCH,
+    batches: request.batches ?? opened.batches ?? BATCHES,
+  };
   const { batch, batches, note } = differentBatches(task, { ...wanted, split });
   if (note !== undefined) hooks.err(`sinks: ${note}\n`);
   const measured = {
@@ -125,6 +130,7 @@ async function measure(
       settings: { position, window, threshold },
       source,
       theory,
+      intervals: true,
       onBatch: (done) => progress.show({ done, total, text: "sinks" }),
     });
     if (!request.quantization) return measurement;
@@ -139,7 +145,10 @@ async function measure(
 /** The batches that are wanted, as far as there are sequences for them: none counts twice. */
 function differentBatches(
   task: OpenedModel["task"],
-  { batch, batches, split }: Pick<SinksRequest, "batches" | "split"> & { readonly batch: number },
+  { batch, batches, split }: Pick<SinksRequest, "split"> & {
+    readonly batch: number;
+    readonly batches: number;
+  },
 ): { readonly batch: number; readonly batches: number; readonly note?: string } {
   const count = task.contexts?.[split] ?? Infinity;
   if (batch * batches <= count) return { batch, batches };

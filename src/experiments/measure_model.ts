@@ -4,6 +4,7 @@ import type { Llama } from "../model/llama.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
 import type { AttentionTrace, LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
+import { IntervalMeter } from "../sinks/intervals.ts";
 import { SinkMeter } from "../sinks/meter.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
 import { checkLayerStates } from "../sinks/trace_check.ts";
@@ -28,6 +29,8 @@ export interface MeasureModelOptions extends MeasuredBatches {
   readonly source?: MeasurementSource | null;
   /** Whether to check the theory on the first batch's first sequences. Default false. */
   readonly theory?: boolean;
+  /** Whether to say how much the figures depend on the sequences. Default false. */
+  readonly intervals?: boolean;
   /** Called after each batch. */
   readonly onBatch?: (done: number) => void;
 }
@@ -110,7 +113,7 @@ export async function measureModel(
   options: MeasureModelOptions,
 ): Promise<SinkMeasurement> {
   const { task, split = "validation", firstBatch = 0, batches = 4, theory = false } = options;
-  const { settings, source = null, onBatch } = options;
+  const { settings, source = null, intervals = false, onBatch } = options;
   const { config, batch, context, microBatches } = model;
   if (task.context !== context || task.vocabulary !== config.vocabulary) {
     throw new TypeError(
@@ -125,6 +128,7 @@ export async function measureModel(
   const read = (name: string) => model.parameters.get(name)?.read();
   const theta = await Promise.all(names.map((layer) => read(layer.theta)));
   const meter = new SinkMeter({ config, context, theta, settings });
+  const spread = intervals ? new IntervalMeter({ config, context, settings }) : undefined;
   const { position } = meter.settings;
   const gains = await Promise.all(names.map(async (layer) => ({
     attention: await read(layer.attentionNorm),
@@ -150,13 +154,29 @@ export async function measureModel(
         gradientFactor: microBatches,
       });
       meter.addLayer(layer, states, { batch, idle });
+      spread?.addLayer(layer, states, { batch, idle });
       if (done === 0) checks?.addLayer(layer, states);
     }
     meter.addBatch({ batch, loss, oracleLoss: task.oracleLoss(given) });
+    spread?.addLosses(sequenceLosses(tokenLosses, context));
     onBatch?.(done + 1);
   }
   const result = meter.result(source);
-  return { ...result, data: { split, ...result.data }, theory: checks?.result() ?? null };
+  return {
+    ...result,
+    data: { split, ...result.data },
+    ...spread === undefined ? {} : { intervals: spread.result() },
+    theory: checks?.result() ?? null,
+  };
+}
+
+/** The mean loss of every sequence, of losses by token. */
+export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number): number[] {
+  return Array.from({ length: tokenLosses.length / context }, (_, i) => {
+    let sum = 0;
+    for (let t = 0; t < context; t++) sum += tokenLosses[i * context + t]!;
+    return sum / context;
+  });
 }
 
 /** Says in which state a loss that is not finite came up. */

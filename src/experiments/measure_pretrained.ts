@@ -6,7 +6,7 @@ import { SinkMeter } from "../sinks/meter.ts";
 import type { PretrainedMeasurement } from "../sinks/pretrained/measurement.ts";
 import { PretrainedMeter } from "../sinks/pretrained/meter.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
-import { readLayer } from "./measure_model.ts";
+import { readLayer, sequenceLosses } from "./measure_model.ts";
 import type { Task } from "./tasks/task.ts";
 
 /** What {@linkcode measurePretrained} measures, and on which texts. */
@@ -86,14 +86,7 @@ export async function measurePretrained(
       },
     });
     meter.addBatch({ batch, loss });
-    states.addLosses(
-      Array.from(
-        { length: batch },
-        (_, text) =>
-          tokenLosses.subarray(text * context, (text + 1) * context)
-            .reduce((sum, each) => sum + each, 0) / context,
-      ),
-    );
+    states.addLosses(sequenceLosses(tokenLosses, context));
   }
   const sinks = meter.result(source);
   const scores = sinks.layers.map(({ attention }) => attention!.heads.map(({ score }) => score));

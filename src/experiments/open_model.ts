@@ -16,6 +16,8 @@ export interface OpenedModel {
   readonly source: MeasurementSource;
   /** Sequences in a batch, as the run trained with; undefined for a checkpoint alone. */
   readonly batch: number | undefined;
+  /** Batches that the run's last measurement is made on; undefined for a checkpoint alone. */
+  readonly batches: number | undefined;
   /**
    * How many sequences the run has trained on; the next step takes those after them. 0 for a
    * checkpoint alone.
@@ -102,6 +104,7 @@ export async function openModel(
       seed: settings.seed,
     },
     batch: settings.batch,
+    batches: settings.reporting.finalBatches ?? settings.reporting.measureBatches,
     trainedSequences: entry.step * settings.accumulation * settings.batch,
     notes,
   };
@@ -164,6 +167,7 @@ async function openCheckpoint(
     task,
     source: { run: nameOf(folder), step: 0, task: "text", seed: null },
     batch: undefined,
+    batches: undefined,
     trainedSequences: 0,
     notes,
   };

@@ -24,6 +24,7 @@
  * arXiv 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
+import type { Interval } from "../statistics/resampling.ts";
 import type { PretrainedMeasurement } from "./pretrained/measurement.ts";
 
 /** The version of the form; another number means other fields. */
@@ -348,6 +349,36 @@ export interface MeasurementSource {
   readonly seed: number | null;
 }
 
+/**
+ * 95 % intervals over sequences: what other sequences of the same number would give. In the form of
+ * the figures that they belong to; null where a figure has no value.
+ */
+export interface SinkIntervals {
+  /** null in a layer without attention. */
+  readonly layers: readonly ({
+    readonly gradientSink: Interval | null;
+    readonly singleGradientSink: Interval | null;
+    /** Of every query head. */
+    readonly scores: readonly (Interval | null)[];
+    readonly idleScores: readonly (Interval | null)[];
+  } | null)[];
+  /** Of the fields of {@linkcode SinkMeasurement.summary} with the same names. */
+  readonly summary: {
+    readonly loss: Interval | null;
+    /** Of the median over layers. */
+    readonly gradientSink: Interval | null;
+    readonly singleGradientSink: Interval | null;
+    readonly sequenceSinkRate: Interval | null;
+    readonly idleSequenceSinkRate: Interval | null;
+    readonly largestScore: Interval | null;
+    readonly largestIdleScore: Interval | null;
+    /** Of the ratios of `paths`. */
+    readonly queryPath: Interval | null;
+    readonly keyPath: Interval | null;
+    readonly valuePath: Interval | null;
+  };
+}
+
 /** Everything that is measured of one model. */
 export interface SinkMeasurement {
   readonly schema: typeof SINK_MEASUREMENT_SCHEMA;
@@ -417,6 +448,11 @@ export interface SinkMeasurement {
       readonly mlp: CompressFit | null;
     };
   };
+  /**
+   * null for fewer than 8 sequences. Measurements during training do not have it, and files of
+   * before.
+   */
+  readonly intervals?: SinkIntervals | null;
   /** null if not asked for. */
   readonly quantization: QuantizationMeasurement | null;
   /** null if not asked for. */

@@ -34,16 +34,36 @@ export function bootstrapInterval(
     readonly statistic: (counts: Uint32Array<ArrayBuffer>) => number;
   },
 ): Interval {
+  return bootstrapIntervals(items, { seed, statistics: (counts) => [statistic(counts)] })[0]!;
+}
+
+/**
+ * {@linkcode bootstrapInterval} of several statistics of the same resamples.
+ *
+ * @param items how many there are, at least 1
+ * @param options `seed`, any safe integer; `statistics` of a resample, always as many
+ * @returns an interval for each statistic
+ */
+export function bootstrapIntervals(
+  items: number,
+  { seed, statistics }: {
+    readonly seed: number;
+    readonly statistics: (counts: Uint32Array<ArrayBuffer>) => readonly number[];
+  },
+): Interval[] {
   const generator = xoroshiro128plus(seed);
   for (let i = 0; i < 32; i++) generator.next(); // The first outputs still show a small seed.
   const counts = new Uint32Array(items);
-  const found = Float64Array.from({ length: RESAMPLES }, () => {
+  const draws = Array.from({ length: RESAMPLES }, () => {
     counts.fill(0);
     for (let drawn = 0; drawn < items; drawn++) {
       counts[Math.floor((generator.next() >>> 0) / 2 ** 32 * items)]!++;
     }
-    return statistic(counts);
-  }).sort();
+    return statistics(counts);
+  });
   const left = Math.floor(0.025 * RESAMPLES);
-  return [found[left]!, found[RESAMPLES - 1 - left]!];
+  return draws[0]!.map((_, i) => {
+    const found = Float64Array.from(draws, (draw) => draw[i]!).sort();
+    return [found[left]!, found[RESAMPLES - 1 - left]!];
+  });
 }

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
+import { runSinks } from "../../src/cli/sinks.ts";
 import { train, type TrainOutput } from "../../src/cli/train.ts";
 import { parseTrain, trainHelp } from "../../src/cli/train/options.ts";
 import { TrainProgress } from "../../src/cli/train/progress.ts";
@@ -7,6 +8,7 @@ import { PRESETS, presetSettings } from "../../src/experiments/run/presets.ts";
 import { RunFolder } from "../../src/experiments/run/folder.ts";
 import { checkRunSettings } from "../../src/experiments/run/settings.ts";
 import type { RunProgress } from "../../src/experiments/run.ts";
+import { openGpu } from "../../src/ops/open_gpu.ts";
 import { absolutePath } from "../../src/cli/shared/place.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { inFolder } from "../support/folder.ts";
@@ -125,6 +127,19 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
       out,
     );
     assertStringIncludes(out, join(place, "checkpoints", "step-00000012"));
+    // One word for one number: sinks of the folder prints the same figures, intervals included.
+    const sinks = recorder();
+    const measured = await runSinks([place, "--no-theory", "--no-quantization"], {
+      ...sinks,
+      openGpu,
+    });
+    assertEquals(measured, 0, sinks.texts.err);
+    assertStringIncludes(out, "At token 0 of 32 sequences, with 95 % intervals over sequences");
+    assertStringIncludes(sinks.texts.out, "summed over 32 sequences");
+    const estimates = out.match(/\d\S* \(\S+ to \S+\)/g) ?? [];
+    // Idle scores of two heads and R_GS, in two layers.
+    assertEquals(estimates.length, 6, out);
+    for (const estimate of estimates) assertStringIncludes(sinks.texts.out, estimate);
     // A finished run only says it again.
     assertEquals((await run(`--resume=${place}`)).out, out);
     assertStringIncludes(

@@ -45,7 +45,8 @@ export interface SinksRequest {
   /** Where a page is written; undefined for nowhere. */
   readonly html: string | undefined;
   readonly split: "training" | "validation";
-  readonly batches: number;
+  /** undefined: as many as the run's last measurement. */
+  readonly batches: number | undefined;
   /** What only pretrained models have. */
   readonly pretrained: PretrainedOptions;
   /** Sequences in a batch; undefined for the run's own. */
@@ -92,8 +93,8 @@ const options = {
   batches: {
     type: "value",
     placeholder: "N",
-    description: "How many batches",
-    default: "4",
+    description:
+      "How many batches (default as the run's last measurement; 8 for a checkpoint alone)",
   },
   batch: {
     type: "value",
@@ -208,7 +209,7 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
   if (extra !== undefined) {
     throw new UsageError(`unexpected ${JSON.stringify(extra)}: sinks takes one model`);
   }
-  const { step, batch, output, html, corpus, texts, context, bos, documents } = values;
+  const { step, batch, batches, output, html, corpus, texts, context, bos, documents } = values;
   const threshold = /^\d*\.?\d+$/.test(values.threshold) ? Number(values.threshold) : NaN;
   if (!(threshold <= 1)) {
     throw new UsageError(
@@ -229,7 +230,7 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
     output,
     html,
     split: values.split,
-    batches: integer("batches", values.batches, 1),
+    batches: batches === undefined ? undefined : integer("batches", batches, 1),
     batch: batch === undefined ? undefined : integer("batch", batch, 1),
     corpus,
     position: integer("position", values.position, 0),

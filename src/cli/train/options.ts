@@ -98,6 +98,11 @@ const options = {
     placeholder: "N",
     description: "Validation batches per measurement",
   },
+  "final-batches": {
+    type: "value",
+    placeholder: "N",
+    description: "Validation batches of the last measurement",
+  },
   "checkpoint-every": {
     type: "value",
     placeholder: "N",
@@ -251,11 +256,18 @@ function changed(preset: RunSettings, values: Values): RunSettings {
         lossEvery: integer(values, "loss-every"),
         measureEvery: integer(values, "measure-every"),
         measureBatches: integer(values, "measure-batches"),
+        finalBatches: integer(values, "final-batches") ??
+          largerOf(reporting.finalBatches, integer(values, "measure-batches")),
         checkpointEvery: integer(values, "checkpoint-every"),
         keepCheckpoints: integer(values, "keep"),
       }),
     },
   };
+}
+
+/** The last measurement is made on no fewer sequences than those before it. */
+function largerOf(usual: number | undefined, given: number | undefined): number | undefined {
+  return usual === undefined || given === undefined ? usual : Math.max(usual, given);
 }
 
 function modelOf(

@@ -1,8 +1,8 @@
 /** What a finished run says: where its sinks are, and what stands at token 0. */
 import type { RunResult } from "../../experiments/run.ts";
-import { NO_DATA } from "../../report/format.ts";
+import { estimate, figure, pair } from "../../report/sinks/figure.ts";
 import { formatTerminalTable } from "../../report/table.ts";
-import type { LayerMeasurement, SinkComparison, SinkMeasurement } from "../../sinks/measurement.ts";
+import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
 
 /**
  * A finished run in words and a table.
@@ -15,48 +15,53 @@ export function formatSummary(
   { color }: { readonly color: boolean },
 ): string {
   if (measurement === undefined) return "";
-  const { loss, oracleLoss, layers, settings: measured } = measurement;
+  const { loss, oracleLoss, layers, settings: measured, data, intervals } = measurement;
   const idle = layers.some(({ attention }) =>
     attention?.heads.some(({ idleScore }) => idleScore !== null)
   );
   const head = [
     `${settings.steps} steps of ${settings.preset}, V-scale ${settings.model.vScale}, ` +
     `seed ${settings.seed}, on ${adapter}`,
-    `Validation loss ${figure(loss, 4)} nats per token` +
-    (oracleLoss === null ? "" : `; the best possible is ${figure(oracleLoss, 4)}`),
+    `Validation loss ${loss?.toFixed(4)} nats per token` +
+    (oracleLoss === null ? "" : `; the best possible is ${oracleLoss.toFixed(4)}`),
     sinkSentence(measurement),
   ];
   const table = formatTerminalTable({
-    caption: `At token ${measured.position}, and its ratio to tokens ${
-      measured.early.join(" to ")
-    }`,
+    caption: `At token ${measured.position} of ${data.sequences} sequences${
+      intervals ? ", with 95 % intervals over sequences" : ""
+    }; norms, and their ratio to those of tokens ${measured.early.join(" to ")}`,
     columns: [
       { title: "layer", align: "right" },
       { title: idle ? "attention to it, no trigger" : "attention to it", align: "right" },
-      { title: "gradient sink", align: "right" },
+      { title: `R_GS(${measured.position})`, align: "right" },
       { title: "value norm", align: "right" },
       { title: "residual norm in", align: "right" },
       { title: "out", align: "right" },
     ],
-    rows: layers.map(rowOf),
+    rows: layers.map((layer) => rowOf(layer, measurement)),
   }, { color });
   return `${head.join("\n")}\n\n${table}`;
 }
 
-function rowOf({ layer, attention, input, output }: LayerMeasurement): string[] {
-  const scores = attention?.heads.map(({ score, idleScore }) => idleScore ?? score) ?? [];
+function rowOf(
+  { layer, attention, input, output }: LayerMeasurement,
+  { intervals }: SinkMeasurement,
+): string[] {
+  const spread = intervals?.layers[layer];
+  const scores =
+    attention?.heads.map(({ head, score, idleScore }) =>
+      idleScore === null
+        ? estimate(score, spread?.scores[head])
+        : estimate(idleScore, spread?.idleScores[head])
+    ) ?? [];
   return [
     String(layer),
-    attention === null ? "no attention" : scores.map((score) => score.toFixed(2)).join(" "),
-    attention === null ? "" : `${figure(attention.gradientSink.ratio, 3)}×`,
-    attention === null ? "" : compared(attention.value),
-    compared(input),
-    compared(output),
+    attention === null ? "no attention" : scores.join(", "),
+    attention === null ? "" : estimate(attention.gradientSink.ratio, spread?.gradientSink),
+    attention === null ? "" : pair(attention.value),
+    pair(input),
+    pair(output),
   ];
-}
-
-function compared({ sink, ratio }: SinkComparison): string {
-  return `${figure(sink, 3)} (${figure(ratio, 3)}×)`;
 }
 
 /** The strongest head, in a sentence. */
@@ -78,8 +83,4 @@ function sinkSentence({ layers, settings }: SinkMeasurement): string {
   return score > settings.threshold
     ? `${name} ${share}: a sink.`
     : `${name} ${share}: no sink yet.`;
-}
-
-function figure(value: number | null, digits: number): string {
-  return value === null ? NO_DATA : String(Number(value.toPrecision(digits)));
 }

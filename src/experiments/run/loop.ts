@@ -193,12 +193,19 @@ export class RunLoop {
       return;
     }
     report.start("measuring");
-    const { seed, task, reporting } = this.#settings;
+    const { seed, task, steps, batch, reporting } = this.#settings;
+    const last = step === steps;
+    const wanted = last
+      ? reporting.finalBatches ?? reporting.measureBatches
+      : reporting.measureBatches;
+    // No sequence counts twice, however little text there is.
+    const { validation = Infinity } = opened.task.contexts ?? {};
     const run = folder.path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? folder.path;
     try {
       this.#measurement = await measureModel(trainer.model, {
         task: opened.task,
-        batches: reporting.measureBatches,
+        batches: Math.max(1, Math.min(wanted, Math.floor(validation / batch))),
+        intervals: last,
         source: { run, step, task: task.name, seed },
       });
     } catch (error) {

@@ -54,6 +54,8 @@ const REPORTING: ReportingSettings = {
   lossEvery: 20,
   measureEvery: 200,
   measureBatches: 1,
+  // R_GS adds up gradients of all sequences: of 32 it says little (see the intervals).
+  finalBatches: 16,
   checkpointEvery: 200,
   keepCheckpoints: 3,
 };

@@ -64,6 +64,10 @@ export interface ReportingSettings {
   readonly measureEvery: number;
   /** Batches of validation sequences that a measurement is made on. */
   readonly measureBatches: number;
+  /**
+   * The same of the measurement after the last step, which is printed; as many as others by default.
+   */
+  readonly finalBatches?: number;
   /** Steps between two checkpoints; 0 for the last step only. */
   readonly checkpointEvery: number;
   /** How many checkpoints are kept, the newest ones. */
@@ -113,10 +117,18 @@ export function checkRunSettings(settings: RunSettings): void {
   refusePretrainedParts(model, { operation: "a run's model" });
   checkTask(task);
   checkOptimizer(optimizer, steps);
-  const { lossEvery, measureEvery, measureBatches, checkpointEvery, keepCheckpoints } = reporting;
+  const {
+    lossEvery,
+    measureEvery,
+    measureBatches,
+    finalBatches,
+    checkpointEvery,
+    keepCheckpoints,
+  } = reporting;
   checkInteger("lossEvery", lossEvery, { least: 1 });
   checkInteger("measureEvery", measureEvery, { least: 0 });
   checkInteger("measureBatches", measureBatches, { least: 1 });
+  if (finalBatches !== undefined) checkInteger("finalBatches", finalBatches, { least: 1 });
   checkInteger("checkpointEvery", checkpointEvery, { least: 0 });
   checkInteger("keepCheckpoints", keepCheckpoints, { least: 1 });
 }

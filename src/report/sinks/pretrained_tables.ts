@@ -2,17 +2,11 @@
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
 import type { Table } from "../table.ts";
-import { figure } from "./tables.ts";
+import { figure, range } from "./figure.ts";
 
 const number = (title: string) => ({ title, align: "right" as const });
 
-/** A 95 % interval; of one text there is none. */
-function range(interval: readonly [number, number] | null): string | undefined {
-  if (interval === null || interval[0] === interval[1]) return undefined;
-  return `${figure(interval[0])} to ${figure(interval[1])}`;
-}
-
-/** The same in brackets, behind a figure. */
+/** An interval in brackets, behind a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
   const text = range(interval);
   return text === undefined ? "" : ` (${text})`;

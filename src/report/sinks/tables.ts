@@ -12,34 +12,9 @@ import type {
 } from "../../sinks/measurement.ts";
 import { SLACK_LEVELS } from "../../sinks/measurement.ts";
 import type { Cell, Table } from "../table.ts";
-
-const NONE = "–";
-
-/**
- * A number with three significant digits.
- *
- * @param value any; null and undefined are shown as a dash
- * @returns for example `0.123`, `12.3`, `1.23e-7`
- */
-export function figure(value: number | null | undefined): string {
-  if (value === null || value === undefined) return NONE;
-  const size = Math.abs(value);
-  if (size === 0) return "0";
-  if (size < 1e-3 || size >= 1e5) {
-    return value.toExponential(2).replace("e+", "e").replaceAll("-", "−");
-  }
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
-  return value.toFixed(Math.min(digits, 5)).replace("-", "−");
-}
+import { estimate, figure, NONE, pair } from "./figure.ts";
 
 const number = (title: string) => ({ title, align: "right" as const });
-
-/** A norm at s, and in brackets how many times that of the early tokens. */
-function pair(comparison: SinkComparison | null): string {
-  if (comparison === null) return NONE;
-  const { sink, ratio } = comparison;
-  return `${figure(sink)} (${ratio === null ? NONE : `${figure(ratio)}×`})`;
-}
 
 function attending(
   { layers }: SinkMeasurement,
@@ -53,10 +28,18 @@ export function headTable(measurement: SinkMeasurement): Table {
   const { context } = measurement.data;
   const knowsIdle = attending(measurement).some(({ attention }) => attention.idleSinkRate !== null);
   const { uniformScore, uniformIdleScore } = measurement.summary;
-  const score = (value: number | null, uniform: number | null | undefined): Cell =>
-    value !== null && isSink(value, { threshold, uniform: uniform ?? 0 })
-      ? { text: figure(value), tone: "unsure" }
-      : figure(value);
+  const score = (
+    value: number | null,
+    uniform: number | null | undefined,
+    interval: readonly [number, number] | null | undefined,
+  ): Cell => {
+    const text = estimate(value, interval);
+    return value !== null && isSink(value, { threshold, uniform: uniform ?? 0 })
+      ? { text, tone: "unsure" }
+      : text;
+  };
+  const interval = (layer: number, name: "scores" | "idleScores", head: number) =>
+    measurement.intervals?.layers[layer]?.[name][head];
   const rates = attending(measurement).every(({ attention }) =>
     attention.heads.every(({ sinkRate }) => sinkRate !== undefined)
   );
@@ -87,9 +70,11 @@ export function headTable(measurement: SinkMeasurement): Table {
       attention.heads.map((head) => [
         String(layer),
         String(head.head),
-        score(head.score, uniformScore),
+        score(head.score, uniformScore, interval(layer, "scores", head.head)),
         ...rates ? [figure(head.sinkRate!)] : [],
-        ...knowsIdle ? [score(head.idleScore, uniformIdleScore)] : [],
+        ...knowsIdle
+          ? [score(head.idleScore, uniformIdleScore, interval(layer, "idleScores", head.head))]
+          : [],
         figure(head.mass),
         figure(head.secondMoment),
       ])
@@ -100,7 +85,7 @@ export function headTable(measurement: SinkMeasurement): Table {
 /** Gradient sinks by layer. */
 export function gradientTable(measurement: SinkMeasurement): Table {
   const { position: s, lastGradientPosition, early } = measurement.settings;
-  const { positions } = measurement;
+  const { positions, intervals } = measurement;
   // From what was kept by position, all early positions being among it unless the settings are
   // unusual.
   const path = (gradients: readonly number[]): string => {
@@ -111,9 +96,12 @@ export function gradientTable(measurement: SinkMeasurement): Table {
     return pair({ sink, early: mean, ratio: mean === 0 ? null : sink / mean });
   };
   return {
-    caption: `Gradients at position ${s}, summed over sequences (× those of positions up to ${
-      Math.min(lastGradientPosition, measurement.data.context - 1)
-    } for ∇h̃, of ${early[0]}–${early[1]} for the paths)`,
+    caption: `Gradients at position ${s}, summed over ${measurement.data.sequences} sequences ` +
+      `(× those of positions up to ${
+        Math.min(lastGradientPosition, measurement.data.context - 1)
+      } for ∇h̃, of ${early[0]}–${early[1]} for the paths)${
+        intervals ? "; in brackets 95 % intervals over sequences" : ""
+      }`,
     columns: [
       { title: "layer" },
       number("‖∇h̃‖"),
@@ -126,8 +114,8 @@ export function gradientTable(measurement: SinkMeasurement): Table {
     rows: attending(measurement).map(({ layer, attention }) => [
       String(layer),
       figure(attention.gradientSink.sink),
-      figure(attention.gradientSink.ratio),
-      figure(attention.singleGradientSink.ratio),
+      estimate(attention.gradientSink.ratio, intervals?.layers[layer]?.gradientSink),
+      estimate(attention.singleGradientSink.ratio, intervals?.layers[layer]?.singleGradientSink),
       path(attention.gradients.value),
       path(attention.gradients.key),
       path(attention.gradients.query),

@@ -2,7 +2,8 @@
 import { escapeTerminal } from "../../escape.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { largestTable, layerTable, pretrainedSummary } from "./pretrained_tables.ts";
-import { branchTable, figure, sinkTables, theoryTable } from "./tables.ts";
+import { estimate, figure } from "./figure.ts";
+import { branchTable, sinkTables, theoryTable } from "./tables.ts";
 import { formatTerminalTable, type Table } from "../table.ts";
 
 /** A gradient smaller than others by more than this is 0 in float32. */
@@ -17,6 +18,7 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
     : `, ${figure(loss - oracleLoss)} above the oracle`;
   const ratio = summary.gradientSink;
   const { paths } = summary;
+  const spread = measurement.intervals?.summary;
   return [
     ...pretrained !== undefined
       ? pretrainedSummary(measurement, pretrained)
@@ -31,35 +33,41 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
     ...loss === null || pretrained !== undefined
       ? []
       : [`loss ${loss.toFixed(4)} nats per token${gap}`],
+    ...spread === undefined ? [] : ["in brackets: 95 % intervals over sequences"],
     ...summary.sinkRate === null || pretrained !== undefined ? [] : rateLines(measurement),
     ...ratio === null ? [] : [
-      `R_GS(${s}) over layers: median ${figure(ratio.median)} (${figure(ratio.lower)} to ${
-        figure(ratio.upper)
-      })`,
+      `R_GS(${s}), gradients of ${data.sequences} sequences added: median over layers ${
+        estimate(ratio.median, spread?.gradientSink)
+      }, quartiles of layers ${figure(ratio.lower)} and ${figure(ratio.upper)}`,
     ],
     ...paths === null ? [] : [
-      `gradients at ${s} against early tokens: values ${figure(paths.value.ratio)}×, keys ${
-        figure(paths.key.ratio)
-      }×, queries ${(paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)}×`,
+      `gradients at ${s} against early tokens: values ${
+        estimate(paths.value.ratio, spread?.valuePath, "×")
+      }, keys ${estimate(paths.key.ratio, spread?.keyPath, "×")}, queries ${
+        (paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)
+      }×`,
     ],
   ];
 }
 
 /** How many sinks there are, and what uniform attention would give. */
-function rateLines({ summary, settings }: SinkMeasurement): string[] {
-  const idle = (value: number | null | undefined, text = "of idle queries") =>
-    value === null || value === undefined ? "" : `, ${text} ${figure(value)}`;
+function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] {
+  const spread = intervals?.summary;
+  const idle = (value: number | null | undefined, interval?: readonly [number, number] | null) =>
+    value === null || value === undefined ? "" : `, of idle queries ${estimate(value, interval)}`;
   const { sequenceSinkRate, uniformScore } = summary;
   return [
     sequenceSinkRate === null || sequenceSinkRate === undefined
       ? "sink rate not known: the file is older than it, and has means over sequences only"
-      : `sink rate ${figure(sequenceSinkRate)} of (sequence, head) pairs${
-        idle(summary.idleSequenceSinkRate)
+      : `sink rate ${
+        estimate(sequenceSinkRate, spread?.sequenceSinkRate)
+      } of (sequence, head) pairs${
+        idle(summary.idleSequenceSinkRate, spread?.idleSequenceSinkRate)
       }`,
     `heads whose mean score is above ${settings.threshold}: ${figure(summary.sinkRate)}${
       idle(summary.idleSinkRate)
-    }; strongest mean score ${figure(summary.largestScore)}${
-      idle(summary.largestIdleScore, "idle")
+    }; strongest mean score ${estimate(summary.largestScore, spread?.largestScore)}${
+      idle(summary.largestIdleScore, spread?.largestIdleScore)
     }`,
     ...uniformScore === null || uniformScore === undefined ? [] : [
       `uniform attention would score ${figure(uniformScore)}${idle(summary.uniformIdleScore)}`,

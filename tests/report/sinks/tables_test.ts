@@ -1,4 +1,5 @@
-import { figure, sinkTables } from "../../../src/report/sinks/tables.ts";
+import { figure } from "../../../src/report/sinks/figure.ts";
+import { sinkTables } from "../../../src/report/sinks/tables.ts";
 import { formatSinkMeasurement, sinkSummary } from "../../../src/report/sinks/text.ts";
 import { cellText } from "../../../src/report/table.ts";
 import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";

@@ -1,0 +1,51 @@
+/** How figures of sinks are written, in all tables, pages and summaries alike. */
+import type { SinkComparison } from "../../sinks/measurement.ts";
+
+/** What stands where there is no value. */
+export const NONE = "–";
+
+/**
+ * A number with three significant digits.
+ *
+ * @param value any; null and undefined are shown as a dash
+ * @returns for example `0.123`, `12.3`, `1.23e-7`
+ */
+export function figure(value: number | null | undefined): string {
+  if (value === null || value === undefined) return NONE;
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 1e-3 || size >= 1e5) {
+    return value.toExponential(2).replace("e+", "e").replaceAll("-", "−");
+  }
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
+  return value.toFixed(Math.min(digits, 5)).replace("-", "−");
+}
+
+/** An interval in words; undefined where there is none, as of one sequence. */
+export function range(interval: readonly [number, number] | null | undefined): string | undefined {
+  if (interval === null || interval === undefined || interval[0] === interval[1]) return undefined;
+  return `${figure(interval[0])} to ${figure(interval[1])}`;
+}
+
+/**
+ * A figure with its 95 % interval.
+ *
+ * @returns for example `3.71 (3.3 to 4.2)`; the figure alone without an interval
+ */
+export function estimate(
+  value: number | null | undefined,
+  interval: readonly [number, number] | null | undefined,
+  unit = "",
+): string {
+  const text = range(interval);
+  const shown = figure(value);
+  const number = shown === NONE ? NONE : `${shown}${unit}`;
+  return text === undefined || number === NONE ? number : `${number} (${text})`;
+}
+
+/** A norm at s, and in brackets how many times that of the early tokens. */
+export function pair(comparison: SinkComparison | null): string {
+  if (comparison === null) return NONE;
+  const { sink, ratio } = comparison;
+  return `${figure(sink)} (${ratio === null ? NONE : `${figure(ratio)}×`})`;
+}

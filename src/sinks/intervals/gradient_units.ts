@@ -1,0 +1,73 @@
+/** How much summed gradient norms depend on the sequences. */
+import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
+import type { StateShape } from "../meters/gradient.ts";
+import { SequenceUnits } from "./units.ts";
+
+/** Norms by position, for any resample. */
+export type ResampledNorms = (counts: ArrayLike<number>) => Float64Array<ArrayBuffer>;
+
+/** One state's gradients at the first positions, by groups of sequences. */
+export class GradientUnits {
+  readonly #shape: Omit<StateShape, "batch">;
+  readonly #positions: number;
+  readonly #units: SequenceUnits;
+
+  /**
+   * @param shape of the state; the batch does not matter
+   * @param last the last position that is kept
+   */
+  constructor(shape: Omit<StateShape, "batch">, last: number) {
+    this.#shape = shape;
+    this.#positions = Math.min(last + 1, shape.context);
+    this.#units = new SequenceUnits(this.#positions * shape.heads * shape.width);
+  }
+
+  /** @param gradient [B, heads, T, width], of the batch's mean loss @param batch B */
+  add(gradient: Numbers, batch: number): void {
+    const { heads, context, width } = this.#shape;
+    for (let b = 0; b < batch; b++) {
+      const sum = this.#units.next();
+      for (let head = 0; head < heads; head++) {
+        const from = (b * heads + head) * context * width;
+        for (let t = 0; t < this.#positions; t++) {
+          const to = (t * heads + head) * width;
+          for (let i = 0; i < width; i++) sum[to + i]! += batch * gradient[from + t * width + i]!;
+        }
+      }
+    }
+  }
+
+  /**
+   * ‖Σ_i g_i‖ of every position, as other sequences of the same number would give it.
+   *
+   * To first order in the logarithm: sequence i adds h_i = 2⟨g_i, Σ_j g_j⟩ − ‖g_i‖² to the squared
+   * norm, so that drawing it w_i times multiplies the norm by exp(Σ_i (w_i − 1) h_i / (2 ‖Σ_j g_j‖²)).
+   * The full ‖Σ_i w_i g_i‖ would be too large on average: sequences drawn twice have noise that does
+   * not average out as that of different ones. Where noise is all there is, the interval is up to √2
+   * times too wide.
+   */
+  norms(): ResampledNorms {
+    const sums = this.#units.sums;
+    const width = this.#shape.heads * this.#shape.width;
+    const positions = Array.from({ length: this.#positions }, (_, t) => {
+      const total = new Float64Array(width);
+      for (const sum of sums) for (let k = 0; k < width; k++) total[k]! += sum[t * width + k]!;
+      const added = sums.map((sum) =>
+        2 * rowDot(sum, total, { a: t * width, b: 0, width }) - rowNorm(sum, t * width, width) ** 2
+      );
+      return { norm: rowNorm(total, 0, width), added };
+    });
+    return (counts) =>
+      Float64Array.from(positions, ({ norm, added }) => {
+        if (norm === 0) return 0;
+        let change = 0;
+        for (let i = 0; i < added.length; i++) change += (counts[i]! - 1) * added[i]!;
+        return norm * Math.exp(change / (2 * norm * norm));
+      });
+  }
+
+  /** How many groups there are. */
+  get count(): number {
+    return this.#units.sums.length;
+  }
+}

@@ -1,0 +1,185 @@
+/** One layer's figures for any resample of sequences. */
+import type { AttentionTrace } from "../../reference/llama/trace.ts";
+import { attentionColumn } from "../attention_column.ts";
+import type { SinkSettings } from "../measurement.ts";
+import type { LayerMeterOptions } from "../meters/layer.ts";
+import { compareEarly, type Numbers, ratioOf } from "../numbers.ts";
+import { gradientSinkRatio } from "../meters/gradient.ts";
+import { isSink, uniformScore } from "../uniform.ts";
+import { GradientUnits, type ResampledNorms } from "./gradient_units.ts";
+import { SequenceUnits } from "./units.ts";
+
+const PATHS = ["query", "key", "value"] as const;
+
+/** What one resample gives in one layer; see measurement.ts for every figure. */
+export interface LayerDraw {
+  readonly gradientSink: number | null;
+  readonly singleGradientSink: number | null;
+  /** Of every query head. */
+  readonly scores: readonly number[];
+  readonly idleScores: readonly (number | null)[];
+  /** The share of (sequence, head) pairs that sink; of sequences with idle queries. */
+  readonly sinkRate: number;
+  readonly idleSinkRate: number | null;
+  /** Summed gradient norms up to the last early position. */
+  readonly paths: Readonly<Record<typeof PATHS[number], Float64Array<ArrayBuffer>>>;
+}
+
+/** Keeps a layer's sequences in groups. */
+export class LayerUnits {
+  readonly #settings: SinkSettings;
+  readonly #shape: Pick<LayerMeterOptions, "config" | "context">;
+  readonly #norm: GradientUnits;
+  readonly #paths: Readonly<Record<typeof PATHS[number], GradientUnits>>;
+  /** ‖n_b ∂L_b‖ by position. */
+  readonly #single: SequenceUnits;
+  /** By head: score, sum over idle queries, sinks, idle sinks; then sequences, idle queries, idle sequences. */
+  readonly #heads: SequenceUnits;
+  readonly #positions: number;
+
+  /** @param options of a layer with attention */
+  constructor({ config, context, settings }: Omit<LayerMeterOptions, "valve">) {
+    const { modelDim, queryHeads, keyValueHeads, headDim } = config;
+    const { position, lastGradientPosition, early } = settings;
+    this.#settings = settings;
+    this.#shape = { config, context };
+    const last = Math.max(position, lastGradientPosition);
+    this.#positions = Math.min(last + 1, context);
+    const residual = { heads: 1, context, width: modelDim };
+    const query = { heads: queryHeads, context, width: headDim };
+    const value = { heads: keyValueHeads, context, width: headDim };
+    const lastEarly = Math.max(position, early[1]);
+    this.#norm = new GradientUnits(residual, last);
+    this.#paths = {
+      query: new GradientUnits(query, lastEarly),
+      key: new GradientUnits(value, lastEarly),
+      value: new GradientUnits(value, lastEarly),
+    };
+    this.#single = new SequenceUnits(this.#positions);
+    this.#heads = new SequenceUnits(4 * queryHeads + 3);
+  }
+
+  /** How many groups there are. */
+  get count(): number {
+    return this.#heads.sums.length;
+  }
+
+  /** @param attention of a batch @param options B, and which queries are idle: [B, T] */
+  add(
+    attention: AttentionTrace<Numbers>,
+    { batch, idle }: { readonly batch: number; readonly idle: Uint8Array | undefined },
+  ): void {
+    this.#norm.add(attention.gradients.norm, batch);
+    for (const name of PATHS) this.#paths[name].add(attention.gradients[name], batch);
+    const { config: { modelDim }, context } = this.#shape;
+    for (let b = 0; b < batch; b++) {
+      const sum = this.#single.next();
+      for (let t = 0; t < this.#positions; t++) {
+        let squares = 0;
+        const start = (b * context + t) * modelDim;
+        for (let i = start; i < start + modelDim; i++) {
+          squares += attention.gradients.norm[i]! ** 2;
+        }
+        sum[t]! += batch * Math.sqrt(squares);
+      }
+    }
+    this.#addHeads(attention, { batch, idle });
+  }
+
+  #addHeads(
+    attention: AttentionTrace<Numbers>,
+    { batch, idle }: { readonly batch: number; readonly idle: Uint8Array | undefined },
+  ): void {
+    const { config, context } = this.#shape;
+    const { queryHeads } = config;
+    const { position, window, threshold, idleFrom } = this.#settings;
+    const column = attentionColumn(attention, { shape: { ...config, batch, context }, position });
+    const end = Math.min(position + window, context);
+    const uniform = uniformScore(position, end);
+    for (let b = 0; b < batch; b++) {
+      const sum = this.#heads.next();
+      const queries: number[] = [];
+      for (let t = Math.max(position + 1, idleFrom); t < context; t++) {
+        if (idle?.[b * context + t] === 1) queries.push(t);
+      }
+      const count = queries.length;
+      const uniformIdle = queries.reduce((total, t) => total + 1 / (t + 1), 0) / count;
+      for (let head = 0; head < queryHeads; head++) {
+        const start = (b * queryHeads + head) * context;
+        let score = 0;
+        for (let t = position; t < end; t++) score += column[start + t]! / (end - position);
+        const idleSum = queries.reduce((total, t) => total + column[start + t]!, 0);
+        sum[head]! += score;
+        sum[queryHeads + head]! += idleSum;
+        if (isSink(score, { threshold, uniform })) sum[2 * queryHeads + head]!++;
+        if (count > 0 && isSink(idleSum / count, { threshold, uniform: uniformIdle })) {
+          sum[3 * queryHeads + head]!++;
+        }
+      }
+      sum[4 * queryHeads]!++;
+      sum[4 * queryHeads + 1]! += count;
+      if (count > 0) sum[4 * queryHeads + 2]!++;
+    }
+  }
+
+  /** A function of how often each group is drawn, made once: it takes inner products first. */
+  draws(): (counts: ArrayLike<number>) => LayerDraw {
+    const { queryHeads } = this.#shape.config;
+    const norm = this.#norm.norms();
+    const paths = Object.fromEntries(
+      PATHS.map((name) => [name, this.#paths[name].norms()]),
+    ) as Record<typeof PATHS[number], ResampledNorms>;
+    return (counts) => {
+      const single = weighted(this.#single, counts);
+      const heads = weighted(this.#heads, counts);
+      const [sequences, idleQueries, idleSequences] = heads.slice(4 * queryHeads) as unknown as [
+        number,
+        number,
+        number,
+      ];
+      const ofHeads = (kind: number) =>
+        Array.from(heads.subarray(kind * queryHeads, (kind + 1) * queryHeads));
+      const total = (kind: number) => ofHeads(kind).reduce((sum, each) => sum + each, 0);
+      return {
+        gradientSink: gradientSinkRatio(norm(counts), this.#settings).ratio,
+        singleGradientSink: gradientSinkRatio(single, this.#settings).ratio,
+        scores: ofHeads(0).map((score) => score / sequences),
+        idleScores: ofHeads(1).map((sum) => ratioOf(sum, idleQueries)),
+        sinkRate: total(2) / (queryHeads * sequences),
+        idleSinkRate: ratioOf(total(3), queryHeads * idleSequences),
+        paths: {
+          query: paths.query(counts),
+          key: paths.key(counts),
+          value: paths.value(counts),
+        },
+      };
+    };
+  }
+}
+
+function weighted(units: SequenceUnits, counts: ArrayLike<number>): Float64Array<ArrayBuffer> {
+  const sum = new Float64Array(units.sums[0]!.length);
+  units.sums.forEach((unit, i) => {
+    const weight = counts[i]!;
+    if (weight === 0) return;
+    for (let k = 0; k < sum.length; k++) sum[k]! += weight * unit[k]!;
+  });
+  return sum;
+}
+
+/**
+ * The ratio of a path's gradients at s to early tokens', all layers together.
+ *
+ * @param draws of every layer
+ * @param name of the path
+ * @param settings s and the early tokens
+ */
+export function pathRatio(
+  draws: readonly LayerDraw[],
+  name: typeof PATHS[number],
+  settings: SinkSettings,
+): number | null {
+  const mean = new Float64Array(draws[0]!.paths[name].length);
+  for (const { paths } of draws) paths[name].forEach((each, t) => mean[t]! += each);
+  return compareEarly(mean, settings).ratio;
+}
