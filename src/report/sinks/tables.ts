@@ -6,7 +6,6 @@ import type {
   LayerMeasurement,
   QuantizationScaling,
   QuantizationTarget,
-  SinkComparison,
   SinkMeasurement,
   TheoryCheck,
 } from "../../sinks/measurement.ts";
