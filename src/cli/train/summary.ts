@@ -1,6 +1,6 @@
 /** What a finished run says: where its sinks are, and what stands at token 0. */
 import type { RunResult } from "../../experiments/run.ts";
-import { estimate, figure, pair } from "../../report/sinks/figure.ts";
+import { estimate, pair } from "../../report/sinks/figure.ts";
 import { formatTerminalTable } from "../../report/table.ts";
 import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
 
