@@ -1,5 +1,5 @@
-// Fused causal attention, forward, with online softmax. Needs not_a_number.wgsl and
-// attention/tile.wgsl in front.
+// Fused causal attention, forward, with online softmax. Needs not_a_number.wgsl,
+// attention/tile.wgsl, and attention/sink.wgsl or attention/no_sink.wgsl in front.
 //
 //   z_tj = scale <q_t, k_j>  for j <= t        a_t = softmax(z_t)        y_t = sum_{j<=t} a_tj f_j v_j
 //   logSumExp_t = log sum_{j<=t} exp(z_tj)     f_j = 1, or with V-scale f_j = r_j / (r_j + C), r_j = |v_j|²
@@ -54,8 +54,9 @@ fn main(
   let position = queryTile * TILE + 4u * x + FOUR;
   let queryRow = (queryHead * length + min(position, last)) * vectors;
 
-  var runningMaximum = vec4f(MASKED);
-  var runningSum = vec4f(0.0); // over this invocation's keys only; summed over y at the end
+  var runningMaximum = vec4f(firstMaximum(workgroup.y));
+  // Over this invocation's keys only, and a sink's for one of them; summed over y at the end.
+  var runningSum = vec4f(select(0.0, firstSum(workgroup.y), y == 0u));
   var running: array<mat4x4f, COLUMNS_PER_LANE>;
 
   for (var keyTile = 0u; keyTile <= queryTile; keyTile++) {

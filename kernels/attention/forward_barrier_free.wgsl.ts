@@ -20,17 +20,19 @@ import { type AttentionBarrierFreeOptions, scores, weightedSums } from "./barrie
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
- * T]. Dispatch: (⌈T / (L R)⌉, Hq, B).
+ * T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / (L R)⌉, Hq, B).
  *
- * @param options the tile
+ * @param options the tile, and whether query heads have a learned sink (default: false)
  * @returns WGSL
  */
-export function attentionForwardBarrierFree(options: AttentionBarrierFreeOptions): string {
-  const { lanes: L, rows: R, columns: C } = options;
+export function attentionForwardBarrierFree(
+  options: AttentionBarrierFreeOptions & { readonly sink?: boolean },
+): string {
+  const { lanes: L, rows: R, columns: C, sink = false } = options;
   const eachRow = (line: (r: number) => string) => unroll(R, line);
   const eachFour = (line: (g: number) => string) => unroll(C / 4, line);
   const position = (g: number) => `firstKey + ${4 * g}u + vec4u(0u, 1u, 2u, 3u)`;
@@ -86,8 +88,13 @@ fn main(
         }u < length);`
     }
   let place${r} = (queryHead * length + position${r}) * headDim;
-  var maximum${r} = MASKED;
-  var sum${r} = vec4f(0.0);`)
+  ${
+      sink
+        ? `var maximum${r} = firstMaximum2(workgroup.y);
+  var sum${r} = vec4f(firstSum(workgroup.y), 0.0, 0.0, 0.0);`
+        : `var maximum${r} = MASKED;
+  var sum${r} = vec4f(0.0);`
+    }`)
   }
   for (var d = 0u; d < headDim; d++) {
     ${eachRow((r) => `output[place${r} + d] = 0.0;`)}
@@ -161,7 +168,12 @@ fn main(
     eachRow((r) => `
   let total${r} = dot(sum${r}, vec4f(1.0));
   logSumExp[queryHead * length + position${r}] =
-    (maximum${r} + passNotANumber(vec4f(log2(total${r})), vec4f(total${r})).x) * LN_2;`)
+    ${
+      sink
+        ? `sinkLogSumExp(
+      maximum${r}, passNotANumber(vec4f(log2(total${r})), vec4f(total${r})).x, workgroup.y)`
+        : `(maximum${r} + passNotANumber(vec4f(log2(total${r})), vec4f(total${r})).x) * LN_2`
+    };`)
   }
   for (var d = 0u; d < headDim; d++) {
     ${eachRow((r) => `let result${r} = output[place${r} + d] / total${r};`)}

@@ -43,20 +43,22 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
    * its name.
    */
   readonly uniformityUnchecked: boolean;
+  /** Whether query heads have a learned sink. Default: false. */
+  readonly sink?: boolean;
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
- * T]. Dispatch: (⌈T / R⌉, Hq, B).
+ * T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / R⌉, Hq, B).
  *
  * @param options the tile
  * @returns WGSL, for the feature `subgroups`
  */
 export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {
-  const { subgroupSize: S, rows: R, chunks, uniformityUnchecked } = options;
+  const { subgroupSize: S, rows: R, chunks, uniformityUnchecked, sink = false } = options;
   const eachRow = (line: (r: number) => string) => unroll(R, line);
   const eachChunk = (line: (c: number) => string) => unroll(chunks, line);
   return `
@@ -101,7 +103,14 @@ fn main(
   let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize;
   ${ownRows(options)}
 
-  ${eachRow((r) => `var maximum${r} = MASKED; var sum${r} = vec4f(0.0);`)}
+  ${
+    sink
+      ? `
+  let sinkMaximum = firstMaximum2(workgroup.y);
+  let sinkSum = vec4f(select(0.0, firstSum(workgroup.y), lane == 0u), 0.0, 0.0, 0.0);
+  ${eachRow((r) => `var maximum${r} = sinkMaximum; var sum${r} = sinkSum;`)}`
+      : eachRow((r) => `var maximum${r} = MASKED; var sum${r} = vec4f(0.0);`)
+  }
   ${eachChunk((c) => eachRow((r) => `var running${c}_${r} = vec4f(0.0);`))}
 
   let lastTile = min(firstRow + ${R - 1}u, length - 1u) / ${4 * S}u;
@@ -204,7 +213,12 @@ fn main(
     }`)
   }
     if (lane == 0u) {
-      logSumExp[index] = (maxima[r] + passNotANumber(vec4f(log2(total)), vec4f(total)).x) * LN_2;
+      ${
+    sink
+      ? `logSumExp[index] = sinkLogSumExp(
+        maxima[r], passNotANumber(vec4f(log2(total)), vec4f(total)).x, workgroup.y);`
+      : "logSumExp[index] = (maxima[r] + passNotANumber(vec4f(log2(total)), vec4f(total)).x) * LN_2;"
+  }
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Fused causal attention, forward and backward, with V-scale on the value path. */
+/** Fused causal attention, forward and backward, with V-scale on the value path and learned sinks. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -34,6 +34,12 @@ export interface AttentionForwardOptions {
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
   /**
+   * s, a learned sink for each query head: one more logit without a value, which takes a part of the
+   * weight. `[Hq]`. Zeros are softmax-off-by-one. −Infinity leaves a head without a sink;
+   * +Infinity makes it NaN, as NaN does. Default: none.
+   */
+  readonly sinkLogit?: Tensor;
+  /**
    * The name of one of the operator's variants. Default: the fastest known for this adapter and
    * shape.
    *
@@ -53,7 +59,10 @@ export interface AttentionForwardOptions {
 export interface AttentionForwardResult {
   /** `[B, Hq, T, D]` */
   readonly output: Tensor;
-  /** `[B, Hq, T]`: natural logarithm of the sum of the exponentials of the scaled logits. */
+  /**
+   * `[B, Hq, T]`: natural logarithm of the sum of the exponentials of the scaled logits, the sink's
+   * among them.
+   */
   readonly logSumExp: Tensor;
 }
 
@@ -65,6 +74,8 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   readonly logSumExp: Tensor;
   /** The loss's gradient by the output: `[B, Hq, T, D]`. */
   readonly outputGradient: Tensor;
+  /** The loss's gradient by logSumExp, where it depends on it: `[B, Hq, T]`. Default: zeros. */
+  readonly logSumExpGradient?: Tensor;
 }
 
 /** Results of {@linkcode attentionBackward}. */
@@ -77,6 +88,8 @@ export interface AttentionBackwardResult {
   readonly valueGradient: Tensor;
   /** `[Hkv]`, with V-scale only. */
   readonly constantGradient?: Tensor;
+  /** `[Hq]`, with a learned sink only; summed over batch and positions. */
+  readonly sinkLogitGradient?: Tensor;
 }
 
 /**
@@ -105,8 +118,8 @@ export function planAttentionForward(
 ): Planned<AttentionForwardResult> {
   const operator = "attentionForward";
   checkCall(operator, gpu, options);
-  const { query, key, value, vScale } = options;
-  const shape = checkAttention(gpu, operator, { query, key, value }, vScale);
+  const { query, key, value, vScale, sinkLogit } = options;
+  const shape = checkAttention(gpu, operator, { query, key, value, sinkLogit }, vScale);
   const { scale = 1 / Math.sqrt(shape.headDim) } = options;
   checkFinite(scale, { operator, name: "scale" });
   const full = vScale?.mode === "full";
@@ -123,9 +136,9 @@ export function planAttentionForward(
   });
   const plan = new Plan(gpu, {
     operator,
-    tensors: { query, key, value, vScale, ...outputs },
-    cost: attentionForwardCost(shape, full),
-    ...variant.plan(gpu, { shape, scale, vScale, query, key, value, ...outputs }),
+    tensors: { query, key, value, vScale, sinkLogit, ...outputs },
+    cost: attentionForwardCost(shape, { vScale: full, sink: sinkLogit !== undefined }),
+    ...variant.plan(gpu, { shape, scale, vScale, sinkLogit, query, key, value, ...outputs }),
   });
   return { plan, ...outputs };
 }
@@ -135,11 +148,15 @@ export function planAttentionForward(
  * `y_t = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` in place of `v_j`. Query head h reads key
  * and value head `floor(h / (Hq / Hkv))`. No matrix of T × T numbers is stored.
  *
- * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771.
+ * With a learned sink `s_h` the softmax has one more logit, which has no value: `a_tj = exp(z_tj) /
+ * (exp(s_h) + Σ_{i≤t} exp(z_ti))`, and `logSumExp` holds it.
+ *
+ * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771;
+ * learned sinks: OpenAI, arXiv 2508.10925 (gpt-oss).
  *
  * @param gpu the GPU that holds the tensors
  * @param options `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D], D a multiple of 4 up to
- *   256; `scale` (default 1/√D); `vScale` { constant [Hkv], mode }
+ *   256; `scale` (default 1/√D); `vScale` { constant [Hkv], mode }; `sinkLogit` [Hq]
  * @returns `output` [B, Hq, T, D], `logSumExp` [B, Hq, T]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong values, or sizes beyond the adapter
@@ -194,7 +211,9 @@ export function planAttentionBackward(
   const operator = "attentionBackward";
   checkCall(operator, gpu, options);
   const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
-  const tensors = { query, key, value, output, logSumExp, outputGradient };
+  const { sinkLogit, logSumExpGradient } = options;
+  const required = { query, key, value, output, logSumExp, outputGradient };
+  const tensors = { ...required, sinkLogit, logSumExpGradient };
   const shape = checkAttention(gpu, operator, tensors, vScale);
   const { scale = 1 / Math.sqrt(shape.headDim) } = options;
   checkFinite(scale, { operator, name: "scale" });
@@ -211,13 +230,24 @@ export function planAttentionBackward(
     valueGradient: key.shape,
   });
   const constantGradient = vScale === undefined ? undefined : gpu.empty([shape.keyValueHeads]);
+  const sinkLogitGradient = sinkLogit === undefined ? undefined : gpu.empty([shape.queryHeads]);
+  const results = { ...outputs, constantGradient, sinkLogitGradient };
   const plan = new Plan(gpu, {
     operator,
-    tensors: { ...tensors, vScale, ...outputs, constantGradient },
-    cost: attentionBackwardCost(shape, vScale !== undefined),
-    ...variant.plan(gpu, { ...tensors, shape, scale, vScale, ...outputs, constantGradient }),
+    tensors: { ...tensors, vScale, ...results },
+    cost: attentionBackwardCost(shape, {
+      vScale: vScale !== undefined,
+      sink: sinkLogit !== undefined,
+      logSumExpGradient: logSumExpGradient !== undefined,
+    }),
+    ...variant.plan(gpu, { ...tensors, shape, scale, vScale, ...results }),
   });
-  return { plan, ...outputs, ...constantGradient === undefined ? {} : { constantGradient } };
+  return {
+    plan,
+    ...outputs,
+    ...constantGradient === undefined ? {} : { constantGradient },
+    ...sinkLogitGradient === undefined ? {} : { sinkLogitGradient },
+  };
 }
 
 /**
@@ -227,14 +257,20 @@ export function planAttentionBackward(
  * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`. With V-scale the value gradient passes through φ's Jacobian
  * and `constantGradient` is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
  *
+ * Where the loss depends on `logSumExp` too, with gradient `ℓ`, `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t +
+ * ℓ_t)`. With a learned sink, whose share of the weight is `b_t = exp(s_h − logSumExp_t)`,
+ * `sinkLogitGradient` is `Σ_t b_t (ℓ_t − D_t)`.
+ *
  * Extra memory is linear in T, and the same input gives the same bits on one adapter.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  *
  * @param gpu the GPU that holds the tensors
- * @param options the forward's arguments and results, and `outputGradient` [B, Hq, T, D]
+ * @param options the forward's arguments and results, `outputGradient` [B, Hq, T, D], and
+ *   `logSumExpGradient` [B, Hq, T] (default: zeros)
  * @returns `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D], with
- *   V-scale also `constantGradient` [Hkv]; enqueued, not waited for
+ *   V-scale also `constantGradient` [Hkv], with a sink `sinkLogitGradient` [Hq]; enqueued, not
+ *   waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong values, or sizes beyond the adapter
  *

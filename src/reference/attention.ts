@@ -9,12 +9,21 @@
  *     ∂L/∂v_j = Σ_t a_tj g_t    ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)
  *     ∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j    ∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t
  *
+ * With a learned sink, one more logit s of each query head without a value, and b_t = exp(s −
+ * logSumExp_t) its share of the weight:
+ *
+ *     a_tj = exp z_tj / (exp s + Σ_{i≤t} exp z_ti)    logSumExp_t = log(exp s + Σ_{j≤t} exp z_tj)
+ *
+ * and where the loss depends on logSumExp, with ℓ its gradient by it:
+ *
+ *     ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t + ℓ_t)    ∂L/∂s = Σ_t b_t (ℓ_t − D_t)
+ *
  * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full" v̂ =
  * φ(‖v‖²) v takes the place of v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂; in mode "backward-only"
  * only the last step happens: the valve acts on the gradient of the values and on nothing else.
  *
  * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D; arXiv 2603.17771 for
- * V-scale.
+ * V-scale; OpenAI, arXiv 2508.10925 (gpt-oss), for learned sinks.
  */
 import { checkAttentionShapes } from "./attention/shape.ts";
 import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
@@ -37,6 +46,11 @@ export interface AttentionWeightsOptions {
   readonly key: ReferenceTensor;
   /** The factor of the logits. Default 1/√D. */
   readonly scale?: number | undefined;
+  /**
+   * s of each query head, its learned sink: [Hq]. −Infinity is no sink; +Infinity, as NaN, makes the
+   * head NaN. Default: none.
+   */
+  readonly sinkLogit?: ReferenceTensor | undefined;
 }
 
 /** What {@linkcode attentionForward} works on. */
@@ -55,6 +69,8 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   readonly logSumExp: ReferenceTensor;
   /** ∂L/∂y: [B, Hq, T, D] */
   readonly outputGradient: ReferenceTensor;
+  /** The loss's gradient by logSumExp, where it depends on it: [B, Hq, T]. Default: zeros. */
+  readonly logSumExpGradient?: ReferenceTensor | undefined;
 }
 
 /** The gradients that {@linkcode attentionBackward} returns. */
@@ -67,6 +83,8 @@ export interface AttentionGradients {
   valueGradient: ReferenceTensor;
   /** [Hkv], summed over batch and positions; only with V-scale */
   constantGradient?: ReferenceTensor;
+  /** [Hq], summed over batch and positions; only with learned sinks */
+  sinkLogitGradient?: ReferenceTensor;
 }
 
 function checkVScaleData(operator: string, vScale: ReferenceVScale | undefined): void {
@@ -78,8 +96,9 @@ function checkVScaleData(operator: string, vScale: ReferenceVScale | undefined):
 /**
  * The causal attention matrix of every query head.
  *
- * @param options query [B, Hq, T, D], key [B, Hkv, T, D] and scale (default 1/√D).
- * @returns The weights a [B, Hq, T, T], row t holding a_tj; zero beyond the diagonal.
+ * @param options query [B, Hq, T, D], key [B, Hkv, T, D], scale (default 1/√D), sinkLogit [Hq].
+ * @returns The weights a [B, Hq, T, T], row t holding a_tj; zero beyond the diagonal. A row sums to
+ * 1, or with a learned sink to 1 − b_t.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite.
  *
@@ -94,11 +113,11 @@ function checkVScaleData(operator: string, vScale: ReferenceVScale | undefined):
  */
 export function attentionWeights(options: AttentionWeightsOptions): ReferenceTensor {
   const operator = "attentionWeights";
-  const { query, key } = options;
-  const shape = checkAttentionShapes(operator, { query, key });
+  const { query, key, sinkLogit } = options;
+  const shape = checkAttentionShapes(operator, { query, key, sinkLogit });
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
   const groupSize = queryHeads / keyValueHeads;
-  checkData(operator, { query, key });
+  checkData(operator, { query, key, sinkLogit });
   const { scale = 1 / Math.sqrt(headDim) } = options;
   checkNumber(scale, { operator, name: "scale" });
   const weights = zeros([batches, queryHeads, sequenceLength, sequenceLength]);
@@ -115,6 +134,7 @@ export function attentionWeights(options: AttentionWeightsOptions): ReferenceTen
           count: t + 1,
           headDim,
           scale,
+          sink: sinkLogit?.data[h],
           weights: weights.data.subarray(row * sequenceLength, row * sequenceLength + t + 1),
         });
       }
@@ -132,17 +152,19 @@ function softmaxRow(options: {
   readonly count: number;
   readonly headDim: number;
   readonly scale: number;
+  /** The logit of the head's sink. Default: none. */
+  readonly sink?: number | undefined;
   readonly weights: Float64Array;
 }): number {
-  const { query, key, queryOffset, keyOffset, count, headDim, scale, weights } = options;
-  let largest = -Infinity;
+  const { query, key, queryOffset, keyOffset, count, headDim, scale, sink, weights } = options;
+  let largest = sink ?? -Infinity;
   for (let j = 0; j < count; j++) {
     const at = { offsetA: queryOffset, offsetB: keyOffset + j * headDim, length: headDim };
     const logit = scale * dot(query, key, at);
     weights[j] = logit;
     largest = Math.max(largest, logit);
   }
-  let sum = 0;
+  let sum = sink === undefined ? 0 : Math.exp(sink - largest);
   for (let j = 0; j < count; j++) {
     const shifted = Math.exp(weights[j]! - largest);
     weights[j] = shifted;
@@ -155,8 +177,10 @@ function softmaxRow(options: {
 /**
  * y_t = Σ_{j≤t} a_tj v_j for every query head and position.
  *
- * @param options query [B, Hq, T, D], key and value [B, Hkv, T, D], scale (default 1/√D), vScale.
- * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj.
+ * @param options query [B, Hq, T, D], key and value [B, Hkv, T, D], scale (default 1/√D), vScale,
+ * sinkLogit [Hq].
+ * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj, the
+ * sink's exp s added.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite, or a V-scale constant not positive and finite.
  *
@@ -174,11 +198,11 @@ export function attentionForward(
   options: AttentionForwardOptions,
 ): { output: ReferenceTensor; logSumExp: ReferenceTensor } {
   const operator = "attentionForward";
-  const { query, key, value, vScale } = options;
-  const shape = checkAttentionShapes(operator, { query, key, value, vScale });
+  const { query, key, value, vScale, sinkLogit } = options;
+  const shape = checkAttentionShapes(operator, { query, key, value, vScale, sinkLogit });
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
   const groupSize = queryHeads / keyValueHeads;
-  checkData(operator, { query, key, value });
+  checkData(operator, { query, key, value, sinkLogit });
   checkVScaleData(operator, vScale);
   const { scale = 1 / Math.sqrt(headDim) } = options;
   checkNumber(scale, { operator, name: "scale" });
@@ -201,6 +225,7 @@ export function attentionForward(
           count: t + 1,
           headDim,
           scale,
+          sink: sinkLogit?.data[h],
           weights,
         });
         for (let j = 0; j <= t; j++) {
@@ -216,11 +241,13 @@ export function attentionForward(
 }
 
 /**
- * The gradients of attention with respect to query, key, value and, with V-scale, its constants.
+ * The gradients of attention with respect to query, key, value and, where they take part, V-scale's
+ * constants and the learned sinks.
  *
- * @param options The forward's arguments and results, and outputGradient [B, Hq, T, D].
+ * @param options The forward's arguments and results, outputGradient [B, Hq, T, D], and
+ * logSumExpGradient [B, Hq, T] (default: zeros).
  * @returns queryGradient [B, Hq, T, D], keyGradient and valueGradient [B, Hkv, T, D]; with V-scale
- * also constantGradient [Hkv].
+ * also constantGradient [Hkv], with learned sinks sinkLogitGradient [Hq].
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite, or a V-scale constant not positive and finite.
  *
@@ -240,7 +267,9 @@ export function attentionForward(
 export function attentionBackward(options: AttentionBackwardOptions): AttentionGradients {
   const operator = "attentionBackward";
   const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
-  const tensors = { query, key, value, output, logSumExp, outputGradient };
+  const { sinkLogit, logSumExpGradient } = options;
+  const required = { query, key, value, output, logSumExp, outputGradient };
+  const tensors = { ...required, sinkLogit, logSumExpGradient };
   const shape = checkAttentionShapes(operator, { ...tensors, vScale });
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
   const groupSize = queryHeads / keyValueHeads;
@@ -255,13 +284,16 @@ export function attentionBackward(options: AttentionBackwardOptions): AttentionG
   const queryGradient = zeros(query.shape);
   const keyGradient = zeros(key.shape);
   const usedGradient = zeros(value.shape);
+  const sinkLogitGradient = zeros([queryHeads]);
   for (let b = 0; b < batches; b++) {
     for (let h = 0; h < queryHeads; h++) {
       const keyStart = (b * keyValueHeads + Math.floor(h / groupSize)) * sequenceLength * headDim;
       for (let t = 0; t < sequenceLength; t++) {
         const row = (b * queryHeads + h) * sequenceLength + t;
         const qt = row * headDim;
-        const rowDot = dot(g, output.data, { offsetA: qt, offsetB: qt, length: headDim });
+        // D_t − ℓ_t
+        const rowDot = dot(g, output.data, { offsetA: qt, offsetB: qt, length: headDim }) -
+          (logSumExpGradient?.data[row] ?? 0);
         for (let j = 0; j <= t; j++) {
           const kj = keyStart + j * headDim;
           const at = { offsetA: qt, offsetB: kj, length: headDim };
@@ -273,14 +305,18 @@ export function attentionBackward(options: AttentionBackwardOptions): AttentionG
             usedGradient.data[kj + i]! += a * g[qt + i]!;
           }
         }
+        if (sinkLogit !== undefined) {
+          const b = Math.exp(sinkLogit.data[h]! - logSumExp.data[row]!);
+          sinkLogitGradient.data[h]! -= b * rowDot;
+        }
       }
     }
   }
-  if (vScale === undefined) return { queryGradient, keyGradient, valueGradient: usedGradient };
-  const throughValve = vScaleBackward({
+  const throughValve = vScale === undefined ? { valueGradient: usedGradient } : vScaleBackward({
     value,
     constant: vScale.constant,
     scaledValueGradient: usedGradient,
   });
-  return { queryGradient, keyGradient, ...throughValve };
+  const ofSink = sinkLogit === undefined ? {} : { sinkLogitGradient };
+  return { queryGradient, keyGradient, ...throughValve, ...ofSink };
 }

@@ -109,6 +109,39 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
   assertEquals(gpu.memory.buffers, 0);
 });
 
+onEachRuntime(
+  "learned sinks and a gradient of logSumExp add to attention's cost what they read and write",
+  async (gpu) => {
+    const { constant, ...inputs } = attentionInputs(gpu);
+    const sinkLogit = gpu.tensor([1, 2, 3, 4, 5, 6], [shape.queryHeads]);
+    const logSumExpGradient = gpu.empty(inputs.logSumExp.shape);
+    const rows = inputs.logSumExp.length;
+    const cost = ({ plan: { cost }, ...results }: { readonly plan: Plan }) => ({
+      ...cost,
+      bytesOfResults: bytesOf(results),
+    });
+    const planned = [
+      planAttentionForward(gpu, inputs),
+      planAttentionForward(gpu, { ...inputs, sinkLogit }),
+      planAttentionBackward(gpu, inputs),
+      planAttentionBackward(gpu, { ...inputs, sinkLogit }),
+      planAttentionBackward(gpu, { ...inputs, logSumExpGradient }),
+    ];
+    const [plainForward, forward, plainBackward, ofSink, ofLogSumExp] = planned.map(cost);
+    // One more exponential is added up in each row; each row's b (ℓ − D) is a multiply-add.
+    assertEquals(forward!.flops - plainForward!.flops, rows);
+    assertEquals(forward!.bytes - plainForward!.bytes, bytesOf({ sinkLogit }));
+    assertEquals(ofSink!.flops - plainBackward!.flops, 2 * rows);
+    assertEquals(ofSink!.bytes - plainBackward!.bytes, 2 * bytesOf({ sinkLogit }));
+    assertEquals(ofSink!.bytesOfResults - plainBackward!.bytesOfResults, bytesOf({ sinkLogit }));
+    assertEquals(ofLogSumExp!.flops - plainBackward!.flops, rows);
+    assertEquals(ofLogSumExp!.bytes - plainBackward!.bytes, bytesOf({ logSumExpGradient }));
+    free(...planned, inputs, { constant, sinkLogit, logSumExpGradient });
+    await gpu.sync();
+    assertEquals(gpu.memory.buffers, 0);
+  },
+);
+
 onEachRuntime("attentionSinkStatistics' cost is what its loops do", async (gpu) => {
   const { batches, queryHeads, keyValueHeads, length, headDim } = shape;
   for (const position of [0, 3]) {

@@ -7,7 +7,7 @@ const readable = Deno.permissions.querySync({ name: "read", path: root }).state 
 
 /** The statements cited in comments and test names, ranges such as "A1 to A4" written out. */
 function citedIn(text: string): string[] {
-  return [...text.matchAll(/\b([ANV])([1-9])(?: to \1([1-9]))?\b/g)].flatMap((
+  return [...text.matchAll(/\b([ANSV])([1-9])(?: to \1([1-9]))?\b/g)].flatMap((
     [, group, first, last = first],
   ) => Array.from({ length: +last! - +first! + 1 }, (_, i) => `${group}${+first! + i}`));
 }
@@ -24,7 +24,7 @@ Deno.test({
   ignore: !readable,
   async fn() {
     const theory = await Deno.readTextFile(new URL("src/reference/theory.md", root));
-    const statements = [...theory.matchAll(/^\| ([ANV]\d) /gm)].map(([, number]) => number!);
+    const statements = [...theory.matchAll(/^\| ([ANSV]\d) /gm)].map(([, number]) => number!);
     assert(statements.length >= 16, `${statements.length} statements`);
     const cited = new Set<string>();
     for (const room of ["reference", "ops", "sinks", "support/properties"]) {

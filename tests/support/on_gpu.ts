@@ -12,7 +12,8 @@ export interface Numbers {
 
 /** An operator's arguments with numbers in place of tensors. */
 export type Plain<Args> = {
-  readonly [Name in keyof Args]: NonNullable<Args[Name]> extends Tensor ? Numbers
+  readonly [Name in keyof Args]: NonNullable<Args[Name]> extends Tensor
+    ? Numbers | (undefined extends Args[Name] ? undefined : never)
     : NonNullable<Args[Name]> extends { readonly constant: Tensor }
       ? Plain<NonNullable<Args[Name]>> | undefined
     : Args[Name] | undefined;

@@ -55,11 +55,15 @@ function products(
  * of (r, C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles
  * that have a visible pair, query heads of the chunk).
  *
- * @param options the tile: lanes · groups = K, groups a multiple of 4
+ * @param options the tile: lanes · groups = K, groups a multiple of 4; `firstQuery`: whether the
+ *   first query has a gradient, as it has with a learned sink and with a gradient of logSumExp.
+ *   Default: false
  * @returns WGSL
  */
-export function attentionBackwardPanelsBarrierFree(options: PanelBarrierFreeOptions): string {
-  const { lanes, rows, groups, keys } = options;
+export function attentionBackwardPanelsBarrierFree(
+  options: PanelBarrierFreeOptions & { readonly firstQuery?: boolean },
+): string {
+  const { lanes, rows, groups, keys, firstQuery = false } = options;
   const fours = groups / 4;
   const place = (g: number, c: number) => `place + ${(4 * g + c) * lanes}u`;
   const four = (panel: string, g: number) => unroll(4, (c) => `${panel}[${place(g, c)}]`, ", ");
@@ -107,9 +111,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   for (var r = 0u; r < ROWS; r++) {
     let exists = firstRow + r < length; // queries past the end are the last one with weight 0
     let statistics = rowStatistics[queryHead * length + min(firstRow + r, length - 1u)];
-    // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
+    ${
+    firstQuery
+      ? "let scale = parameters.scale;"
+      : `// The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
     // sums.
-    let scale = select(parameters.scale, 0.0, firstRow + r == 0u);
+    let scale = select(parameters.scale, 0.0, firstRow + r == 0u);`
+  }
     let place = panelRow + r * KEYS;
     ${
     unroll(fours, (g) => `

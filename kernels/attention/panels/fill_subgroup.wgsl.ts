@@ -41,9 +41,13 @@ function products(name: string, left: string, right: string): string {
  * of (r, C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles
  * that have a visible pair, query heads of the chunk).
  *
+ * @param options `firstQuery`: whether the first query has a gradient, as it has with a learned sink
+ *   and with a gradient of logSumExp. Default: false
  * @returns WGSL, for the feature `subgroups`
  */
-export function attentionBackwardPanelsSubgroup(): string {
+export function attentionBackwardPanelsSubgroup(
+  { firstQuery = false }: { readonly firstQuery?: boolean } = {},
+): string {
   return `${panelHeader(SUBGROUP_PANEL)}
 const LOG2_E: f32 = 1.4426950408889634;
 
@@ -94,15 +98,19 @@ fn main(
   probability[panelRow + ${r * PANEL_VECTORS}u] = weight${r};`)
   }
   ${products("weightGradient", "outputGradient", "value")}
-  // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
+  ${
+    firstQuery
+      ? ""
+      : `// The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
   // sums.
-  let firstScale = select(parameters.scale, 0.0, place.firstRow == 0u);
+  let firstScale = select(parameters.scale, 0.0, place.firstRow == 0u);`
+  }
   ${
     eachRow((r) => `
   let rowDot${r} = subgroupBroadcast(statistics${r >> 3}.y, ${r % 8}u);
   logitGradient[panelRow + ${r * PANEL_VECTORS}u] =
     ${
-      r === 0 ? "firstScale" : "parameters.scale"
+      r === 0 && !firstQuery ? "firstScale" : "parameters.scale"
     } * (weight${r} * (factors * weightGradient${r} - rowDot${r}));`)
   }
 }

@@ -45,8 +45,17 @@ import {
 } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
+/** What the kernel is made for. */
+export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOptions {
+  /**
+   * Whether the first query has a gradient: it has one with a learned sink, and with a gradient of
+   * logSumExp. Default: false.
+   */
+  readonly firstQuery?: boolean;
+}
+
 /** (L_t, D_t) of this invocation's rows, the former in base 2: `logSumExp{a}` and `rowDot{a}`. */
-function declareRowStatistics(options: AttentionTiledOptions): string {
+function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): string {
   const { side, vector } = tileOf(options);
   return eachBlock(options, (a) => `
   var logSumExp${a} = ${vector}();
@@ -62,9 +71,13 @@ function declareRowStatistics(options: AttentionTiledOptions): string {
   }`;
     })
   }
-  // The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
+  ${
+    options.firstQuery
+      ? ""
+      : `// The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
   // sums.
-  logSumExp${a} += select(${vector}(), ${vector}(NO_WEIGHT), position${a} == vec${side}u(0u));`);
+  logSumExp${a} += select(${vector}(), ${vector}(NO_WEIGHT), position${a} == vec${side}u(0u));`
+  }`);
 }
 
 /**
@@ -78,7 +91,7 @@ function declareRowStatistics(options: AttentionTiledOptions): string {
  * @param options the tile
  * @returns WGSL
  */
-export function attentionBackwardQueryTiled(options: AttentionTiledOptions): string {
+export function attentionBackwardQueryTiled(options: AttentionBackwardQueryTiledOptions): string {
   const { across, down } = options;
   const { rows, columns, vectors, chunks, storage } = tileOf(options);
   return `

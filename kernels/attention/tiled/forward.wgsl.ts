@@ -5,7 +5,8 @@
  *     y_t  = Σ_j exp(z_tj) φ(v_j) / Σ_j exp(z_tj)
  *     L_t  = log Σ_j exp(z_tj)
  *
- * with φ(v) = v, or V-scale's. A workgroup computes one tile of query rows of one head and walks
+ * with φ(v) = v, or V-scale's; with a learned sink both sums have one more term, exp(s), without a
+ * value. A workgroup computes one tile of query rows of one head and walks
  * the key tiles up to the diagonal, with a running maximum m and the sums relative to it: when m
  * grows, what was added shrinks by exp(m_old − m).
  *
@@ -46,12 +47,28 @@ import {
 } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
+/** What the forward kernel is made for. */
+export interface AttentionForwardTiledOptions extends AttentionTiledOptions {
+  /** Whether query heads have a learned sink. Default: false. */
+  readonly sink?: boolean;
+}
+
 /**
  * Of a row's softmax, before its first key: the largest logit, and the sum of the exponentials
  * relative to it.
  */
-function declareSoftmax(options: AttentionTiledOptions): string {
+function declareSoftmax(options: AttentionForwardTiledOptions): string {
   const { vector } = tileOf(options);
+  if (options.sink) {
+    return `
+  let sinkMaximum = firstMaximum2(workgroup.y);
+  let sinkSum = select(0.0, firstSum(workgroup.y), x == 0u);
+  ${
+      eachBlock(options, (a) => `
+  var maximum${a} = ${vector}(sinkMaximum);
+  var sum${a} = ${vector}(sinkSum); // over this invocation's keys only; over all at the end`)
+    }`;
+  }
   return eachBlock(options, (a) => `
   var maximum${a} = ${vector}(MASKED);
   var sum${a} = ${vector}(); // over this invocation's keys only; over all at the end`);
@@ -124,17 +141,17 @@ function weigh(options: AttentionTiledOptions): string {
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
- * T]. Dispatch: (⌈T / rows⌉, Hq, B).
+ * T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / rows⌉, Hq, B).
  *
  * @param options the tile
  * @returns WGSL
  */
-export function attentionForwardTiled(options: AttentionTiledOptions): string {
-  const { across, down } = options;
+export function attentionForwardTiled(options: AttentionForwardTiledOptions): string {
+  const { across, down, sink = false } = options;
   const { rows, columns, vectors, vector, chunks, storage } = tileOf(options);
   const unit = storage === "f16" ? "16384.0 * " : "";
   return `
@@ -222,7 +239,11 @@ fn main(
     }
     if (x == 0u) {
       let logarithm = passNotANumber(log2(vec4f(total${a}.${e})), vec4f(total${a}.${e})).x;
-      logSumExp[index] = (maximum${a}.${e} + logarithm) * LN_2;
+      logSumExp[index] = ${
+      sink
+        ? `sinkLogSumExp(maximum${a}.${e}, logarithm, workgroup.y)`
+        : `(maximum${a}.${e} + logarithm) * LN_2`
+    };
     }
   }`)
   }

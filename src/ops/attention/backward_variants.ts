@@ -34,6 +34,7 @@ import {
 import { portableKernel, unrolledKernel } from "./kernel.ts";
 import { type PanelKernels, planPanels, unfitPanels } from "./panels.ts";
 import { type AttentionShape, TILE, tileParameters } from "./shape.ts";
+import { firstQueryHasGradient, subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
 import { hasWideSubgroups } from "./subgroup.ts";
 import {
   attentionHalfTiles,
@@ -80,7 +81,8 @@ type Passes = (
 ) => VariantPlan;
 
 // What all variants share: the valve and the rows' statistics first; then the gradients, which
-// replace the valve's (|v|², C) by the terms of the constant's gradient; then their sum.
+// replace the valve's (|v|², C) by the terms of the constant's gradient; then their sum, and that of
+// the sink's.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
@@ -91,8 +93,10 @@ function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): Varia
     dispatches: [
       ...dispatches,
       rowDispatch(gpu, call, rowStatistics),
+      ...subtractLogSumExpGradient(gpu, call, rowStatistics),
       ...gradients.dispatches,
       ...constantGradient === undefined ? [] : [sumConstantTerms(shape, valve, constantGradient)],
+      ...sumSinkTerms(call, rowStatistics),
     ],
   };
 }
@@ -193,11 +197,16 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
       return planKernels(gpu, call, {
         passesHeadDim: false,
         kernels: [
-          kernel("backward_query", attentionBackwardQueryTiled, {
-            of: tile,
-            heads: queryHeads,
-            gradients: [queryGradient],
-          }),
+          kernel(
+            "backward_query",
+            (options) =>
+              attentionBackwardQueryTiled({ ...options, firstQuery: firstQueryHasGradient(call) }),
+            {
+              of: tile,
+              heads: queryHeads,
+              gradients: [queryGradient],
+            },
+          ),
           ...holdsBothGradients(gpu.info, tile, headDim)
             ? [
               kernel("backward_key_value", attentionBackwardKeyValueTiled, {
@@ -237,7 +246,8 @@ const subgroupPanels: Variant<AttentionShape, AttentionBackwardCall> = {
   unfit: (gpu, shape) =>
     unfitForSubgroupSize(gpu, [PANEL_LANES]) ?? unfitPanels(gpu, shape, SUBGROUP_PANEL),
   suits: (gpu) => gpu.info.software && hasWideSubgroups(gpu),
-  plan: (gpu, call) => planInPanels(gpu, call, subgroupPanelKernels()),
+  plan: (gpu, call) =>
+    planInPanels(gpu, call, subgroupPanelKernels({ firstQuery: firstQueryHasGradient(call) })),
 };
 
 const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
@@ -246,7 +256,14 @@ const barrierFreePanels: Variant<AttentionShape, AttentionBackwardCall> = {
   unfit: (gpu, shape) => unfitPanels(gpu, shape, barrierFreePanel(gpu)),
   suits: suitsBarrierFree,
   plan: (gpu, call) =>
-    planInPanels(gpu, call, barrierFreePanelKernels(barrierFreePanel(gpu), call.shape.headDim)),
+    planInPanels(
+      gpu,
+      call,
+      barrierFreePanelKernels(
+        { ...barrierFreePanel(gpu), firstQuery: firstQueryHasGradient(call) },
+        call.shape.headDim,
+      ),
+    ),
 };
 
 /** The variants of attention backward, in order of preference. */

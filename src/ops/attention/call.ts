@@ -7,6 +7,8 @@ export interface AttentionForwardCall {
   readonly shape: AttentionShape;
   readonly scale: number;
   readonly vScale: AttentionVScale | undefined;
+  /** `[Hq]`, with a learned sink only. */
+  readonly sinkLogit: Tensor | undefined;
   readonly query: Tensor;
   readonly key: Tensor;
   readonly value: Tensor;
@@ -17,9 +19,13 @@ export interface AttentionForwardCall {
 /** A checked call of attention backward, with its output tensors. */
 export interface AttentionBackwardCall extends AttentionForwardCall {
   readonly outputGradient: Tensor;
+  /** `[B, Hq, T]`, where the loss depends on logSumExp only. */
+  readonly logSumExpGradient: Tensor | undefined;
   readonly queryGradient: Tensor;
   readonly keyGradient: Tensor;
   readonly valueGradient: Tensor;
   /** With V-scale only. */
   readonly constantGradient: Tensor | undefined;
+  /** With a learned sink only. */
+  readonly sinkLogitGradient: Tensor | undefined;
 }

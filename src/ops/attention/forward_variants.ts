@@ -22,7 +22,7 @@ import {
   unfitBarrierFree,
 } from "./barrier_free.ts";
 import type { AttentionForwardCall } from "./call.ts";
-import { portableKernel, unrolledKernel } from "./kernel.ts";
+import { portableForwardKernel, unrolledKernel } from "./kernel.ts";
 import { type AttentionShape, TILE, tileParameters } from "./shape.ts";
 import { suitsSubgroup, unfitSubgroup } from "./subgroup.ts";
 import {
@@ -42,13 +42,17 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
   name: "portable",
   unfit: () => undefined,
   suits: () => true,
-  plan(gpu, { shape, scale, vScale, query, key, value, output, logSumExp }) {
+  plan(gpu, { shape, scale, vScale, sinkLogit, query, key, value, output, logSumExp }) {
     const full = vScale?.mode === "full" ? vScale : undefined;
     const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
     return {
       scratch,
       dispatches: [...dispatches, {
-        kernel: portableKernel(portablePart, shape.headDim, gpu.info.software),
+        kernel: portableForwardKernel(portablePart, {
+          headDim: shape.headDim,
+          software: gpu.info.software,
+          hasSink: sinkLogit !== undefined,
+        }),
         parameters: tileParameters(shape, { scale, mode: vScale?.mode }),
         buffers: [
           query,
@@ -57,6 +61,7 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
           valve,
           output,
           logSumExp,
+          ...sinkLogit === undefined ? [] : [sinkLogit],
         ],
         workgroups: [Math.ceil(shape.sequenceLength / TILE), shape.queryHeads, shape.batches],
       }],
@@ -64,12 +69,18 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
   },
 };
 
+/** How a kernel that TypeScript unrolls is written, given whether query heads have a sink. */
+interface Unrolled {
+  readonly file: string;
+  readonly write: (options: { readonly sink: boolean }) => string;
+  readonly features?: Kernel["features"];
+}
+
 // What the kernels other than the portable one share: their bindings, and logits in base 2.
 function planUnrolled(
   gpu: Gpu,
-  { shape, scale, vScale, query, key, value, output, logSumExp }: AttentionForwardCall,
-  { kernel, rows, passesHeadDim = false }: {
-    readonly kernel: Kernel;
+  { shape, scale, vScale, sinkLogit, query, key, value, output, logSumExp }: AttentionForwardCall,
+  { file, write, features = [], rows, passesHeadDim = false }: Unrolled & {
     /** Query rows of a workgroup. */
     readonly rows: number;
     /** Whether D is a parameter and not part of the source. */
@@ -79,10 +90,11 @@ function planUnrolled(
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
   const full = vScale?.mode === "full" ? vScale : undefined;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale: full });
+  const hasSink = sinkLogit !== undefined;
   return {
     scratch,
     dispatches: [...dispatches, {
-      kernel,
+      kernel: unrolledKernel(file, write({ sink: hasSink }), { features, hasSink }),
       parameters: [
         { u32: queryHeads },
         { u32: keyValueHeads },
@@ -91,7 +103,7 @@ function planUnrolled(
         { f32: scale * Math.LOG2E },
         { u32: full === undefined ? 0 : 1 },
       ],
-      buffers: [query, key, value, valve, output, logSumExp],
+      buffers: [query, key, value, valve, output, logSumExp, ...hasSink ? [sinkLogit] : []],
       workgroups: [Math.ceil(sequenceLength / rows), queryHeads, batches],
     }],
   };
@@ -108,15 +120,17 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
     suits: (gpu, shape) => suitsSubgroup(gpu, shape, rows),
     plan(gpu, call) {
       const subgroupSize = gpu.info.subgroupSize?.minimum ?? 0;
-      const source = attentionForwardSubgroup({
-        subgroupSize,
-        rows,
-        chunks: Math.ceil(call.shape.headDim / (4 * subgroupSize)),
-        uniformityUnchecked: gpu.info.runtime !== "deno",
-      });
-      const file = "attention/forward_subgroup.wgsl.ts";
       return planUnrolled(gpu, call, {
-        kernel: unrolledKernel(file, source, ["subgroups"]),
+        file: "attention/forward_subgroup.wgsl.ts",
+        write: ({ sink }) =>
+          attentionForwardSubgroup({
+            subgroupSize,
+            rows,
+            chunks: Math.ceil(call.shape.headDim / (4 * subgroupSize)),
+            uniformityUnchecked: gpu.info.runtime !== "deno",
+            sink,
+          }),
+        features: ["subgroups"],
         rows,
         passesHeadDim: true,
       });
@@ -129,14 +143,12 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
     name,
     unfit: (gpu, shape) => unfitTiled(gpu, shape, tile),
     suits: (gpu, shape) => !gpu.info.software && bestTile(gpu, shape, "forward") === name,
-    plan(gpu, call) {
-      const source = attentionForwardTiled({ ...tile, headDim: call.shape.headDim });
-      const file = "attention/tiled/forward.wgsl.ts";
-      return planUnrolled(gpu, call, {
-        kernel: unrolledKernel(file, source),
+    plan: (gpu, call) =>
+      planUnrolled(gpu, call, {
+        file: "attention/tiled/forward.wgsl.ts",
+        write: ({ sink }) => attentionForwardTiled({ ...tile, headDim: call.shape.headDim, sink }),
         rows: tileRows(tile),
-      });
-    },
+      }),
   };
 }
 
@@ -145,15 +157,13 @@ const barrierFree: Variant<AttentionShape, AttentionForwardCall> = {
   forCpu: true,
   unfit: unfitBarrierFree,
   suits: suitsBarrierFree,
-  plan(gpu, call) {
-    const source = attentionForwardBarrierFree(FORWARD_TILE);
-    const file = "attention/forward_barrier_free.wgsl.ts";
-    return planUnrolled(gpu, call, {
-      kernel: unrolledKernel(file, source),
+  plan: (gpu, call) =>
+    planUnrolled(gpu, call, {
+      file: "attention/forward_barrier_free.wgsl.ts",
+      write: ({ sink }) => attentionForwardBarrierFree({ ...FORWARD_TILE, sink }),
       rows: BARRIER_FREE_ROWS,
       passesHeadDim: true,
-    });
-  },
+    }),
 };
 
 /** The variants of attention forward, in order of preference. */

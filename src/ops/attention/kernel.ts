@@ -1,9 +1,13 @@
 /** How attention's kernels are put together, the portable ones and those that are unrolled. */
+import noSinkSource from "../../../kernels/attention/no_sink.wgsl" with { type: "text" };
+import sinkSource from "../../../kernels/attention/sink.wgsl" with { type: "text" };
 import tileSource from "../../../kernels/attention/tile.wgsl" with { type: "text" };
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import { notANumber } from "../shared/parts.ts";
 
 const tile: KernelPart = { file: "attention/tile.wgsl", source: tileSource };
+const sink: KernelPart = { file: "attention/sink.wgsl", source: sinkSource };
+const noSink: KernelPart = { file: "attention/no_sink.wgsl", source: noSinkSource };
 
 /**
  * One of the portable kernels that compute in tiles.
@@ -26,16 +30,38 @@ export function portableKernel(part: KernelPart, headDim: number, software: bool
 }
 
 /**
+ * The portable forward kernel: one of those that compute in tiles, with or without a learned sink.
+ *
+ * @param part the kernel's file
+ * @param options D, whether the adapter computes on the CPU, and whether query heads have a sink
+ */
+export function portableForwardKernel(
+  part: KernelPart,
+  { headDim, software, hasSink }: {
+    readonly headDim: number;
+    readonly software: boolean;
+    readonly hasSink: boolean;
+  },
+): Kernel {
+  const { parts, ...rest } = portableKernel(part, headDim, software);
+  return { ...rest, parts: [hasSink ? sink : noSink, ...parts] };
+}
+
+/**
  * One of the kernels that TypeScript unrolls.
  *
  * @param file its file
  * @param source WGSL
- * @param features the language features that it uses
+ * @param options the language features that it uses (default: none), and whether it is a forward
+ *   kernel with a learned sink (default: false)
  */
 export function unrolledKernel(
   file: string,
   source: string,
-  features: Kernel["features"] = [],
+  { features = [], hasSink = false }: {
+    readonly features?: Kernel["features"];
+    readonly hasSink?: boolean;
+  } = {},
 ): Kernel {
-  return { parts: [notANumber, { file, source }], features };
+  return { parts: [notANumber, ...hasSink ? [sink] : [], { file, source }], features };
 }

@@ -15,14 +15,22 @@ import { unrolledKernel } from "./kernel.ts";
 import type { PanelKernels } from "./panels.ts";
 import { hasWideSubgroups } from "./subgroup.ts";
 
-/** The kernels for subgroups of 8 lanes. One compilation serves every D. */
-export function subgroupPanelKernels(): PanelKernels {
+/**
+ * The kernels for subgroups of 8 lanes. One compilation serves every D.
+ *
+ * @param options `firstQuery`: whether the first query has a gradient
+ */
+export function subgroupPanelKernels(
+  options: { readonly firstQuery: boolean },
+): PanelKernels {
   const kernel = (name: string, source: string) =>
-    unrolledKernel(`attention/panels/${name}_subgroup.wgsl.ts`, source, ["subgroups"]);
+    unrolledKernel(`attention/panels/${name}_subgroup.wgsl.ts`, source, {
+      features: ["subgroups"],
+    });
   return {
     tile: SUBGROUP_PANEL,
     columns: SUBGROUP_COLUMNS,
-    panels: kernel("fill", attentionBackwardPanelsSubgroup()),
+    panels: kernel("fill", attentionBackwardPanelsSubgroup(options)),
     keyValue: kernel("key_value", attentionBackwardPanelsKeyValueSubgroup()),
     query: kernel("query", attentionBackwardPanelsQuerySubgroup()),
   };
@@ -58,11 +66,11 @@ export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
 /**
  * The kernels without subgroups.
  *
- * @param options their tile
+ * @param options their tile, and whether the first query has a gradient
  * @param headDim D: a gradient is computed in columns of 64 where they fit, else of 32
  */
 export function barrierFreePanelKernels(
-  options: PanelBarrierFreeOptions,
+  options: PanelBarrierFreeOptions & { readonly firstQuery: boolean },
   headDim: number,
 ): PanelKernels {
   const kernel = (name: string, source: string) =>

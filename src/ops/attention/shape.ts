@@ -39,7 +39,16 @@ export interface CheckedTensors {
   readonly output?: Tensor;
   readonly logSumExp?: Tensor;
   readonly outputGradient?: Tensor;
+  /** Undefined where the call leaves it out. */
+  readonly sinkLogit?: Tensor | undefined;
+  /** Undefined where the call leaves it out. */
+  readonly logSumExpGradient?: Tensor | undefined;
 }
+
+/** The arguments that a call may leave out. */
+const OPTIONAL: readonly string[] = ["sinkLogit", "logSumExpGradient"] satisfies (
+  keyof CheckedTensors
+)[];
 
 /**
  * Checks an attention call: its tensors, and with them the lengths, V-scale's part, and what the
@@ -61,6 +70,7 @@ export function checkAttention(
   vScale?: AttentionVScale,
 ): AttentionShape {
   for (const [name, tensor] of Object.entries(tensors)) {
+    if (tensor === undefined && OPTIONAL.includes(name)) continue;
     checkTensor(gpu, tensor, { operator, name });
   }
   if (typeof vScale === "object" && vScale !== null) {
@@ -133,26 +143,49 @@ function visiblePairs({ batches, queryHeads, sequenceLength }: AttentionShape): 
   return batches * queryHeads * sequenceLength * (sequenceLength + 1) / 2;
 }
 
+/** What of a call adds to its cost. */
+export interface AttentionParts {
+  /** Whether V-scale computes anything in this direction. */
+  readonly vScale: boolean;
+  /** Whether query heads have a learned sink. */
+  readonly sink: boolean;
+  /** Whether the backward is given a gradient of logSumExp. Default: false. */
+  readonly logSumExpGradient?: boolean;
+}
+
 /**
  * The cost of attention forward: two products of D multiply-adds for every visible pair. V-scale
- * adds a squared norm and one factor per value row.
+ * adds a squared norm and one factor per value row; a learned sink is one more term of each row's
+ * sum.
  */
-export function attentionForwardCost(shape: AttentionShape, vScaleFull: boolean): Cost {
+export function attentionForwardCost(
+  shape: AttentionShape,
+  { vScale, sink }: AttentionParts,
+): Cost {
   const { query, value, rows } = sizes(shape);
   return {
-    flops: 4 * shape.headDim * visiblePairs(shape) + (vScaleFull ? 3 * value : 0),
-    bytes: 4 * (2 * query + 2 * value + rows + (vScaleFull ? shape.keyValueHeads : 0)),
+    flops: 4 * shape.headDim * visiblePairs(shape) + (vScale ? 3 * value : 0) + (sink ? rows : 0),
+    bytes: 4 *
+      (2 * query + 2 * value + rows + (vScale ? shape.keyValueHeads : 0) +
+        (sink ? shape.queryHeads : 0)),
   };
 }
 
 /**
  * The cost of attention backward: five products (logits, weight gradients, and the three gradients)
- * for every visible pair, and D_t. V-scale adds what `vScaleBackward` counts.
+ * for every visible pair, and D_t. V-scale adds what `vScaleBackward` counts, a learned sink one
+ * multiply-add per row, a gradient of logSumExp one subtraction.
  */
-export function attentionBackwardCost(shape: AttentionShape, vScale: boolean): Cost {
+export function attentionBackwardCost(
+  shape: AttentionShape,
+  { vScale, sink, logSumExpGradient = false }: AttentionParts,
+): Cost {
   const { query, value, rows } = sizes(shape);
   return {
-    flops: 10 * shape.headDim * visiblePairs(shape) + 2 * query + (vScale ? 7 * value : 0),
-    bytes: 4 * (4 * query + 4 * value + rows + (vScale ? 2 * shape.keyValueHeads : 0)),
+    flops: 10 * shape.headDim * visiblePairs(shape) + 2 * query + (vScale ? 7 * value : 0) +
+      (sink ? 2 * rows : 0) + (logSumExpGradient ? rows : 0),
+    bytes: 4 *
+      (4 * query + 4 * value + rows + (vScale ? 2 * shape.keyValueHeads : 0) +
+        (sink ? 2 * shape.queryHeads : 0) + (logSumExpGradient ? rows : 0)),
   };
 }

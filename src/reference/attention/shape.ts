@@ -36,12 +36,16 @@ export interface AttentionTensors {
   readonly outputGradient?: Shaped;
   /** V-scale of the values, if any. */
   readonly vScale?: { readonly constant: Shaped; readonly mode: string } | undefined;
+  /** The learned sinks, if any: [Hq] */
+  readonly sinkLogit?: Shaped | undefined;
+  /** The loss's gradient by logSumExp, if it depends on it: [B, Hq, T] */
+  readonly logSumExpGradient?: Shaped | undefined;
 }
 
 /**
  * Checks the shapes of an attention operator's tensors against each other, and the V-scale mode.
  * It checks only tensors that are present as properties, and reports one that is present but
- * undefined as missing.
+ * undefined as missing, unless it is one of those that a call may leave out.
  *
  * @param operator The operator's name, for the message.
  * @param tensors Its tensors by argument name.
@@ -52,7 +56,7 @@ export interface AttentionTensors {
  */
 export function checkAttentionShapes(
   operator: string,
-  { vScale, ...tensors }: AttentionTensors,
+  { vScale, sinkLogit, logSumExpGradient, ...tensors }: AttentionTensors,
 ): AttentionShape {
   const query = checkShape(tensors.query, {
     operator,
@@ -92,6 +96,13 @@ export function checkAttentionShapes(
       because: asKey,
     });
     checkVScaleMode(operator, vScale.mode);
+  }
+  const optional = {
+    sinkLogit: { given: sinkLogit, wanted: [queryHeads] },
+    logSumExpGradient: { given: logSumExpGradient, wanted: query.slice(0, 3) },
+  };
+  for (const [name, { given, wanted }] of Object.entries(optional)) {
+    if (given !== undefined) checkShape(given, { operator, name, wanted, because: asQuery });
   }
   return { batches, queryHeads, keyValueHeads, sequenceLength, headDim };
 }

@@ -20,6 +20,15 @@ export type AttentionPattern =
 /** Where V-scale's constant stands, against the usual ‖v‖². */
 export type ConstantSize = "tiny" | "usual" | "huge";
 
+/**
+ * Where a head's learned sink stands, against the logits of a row: around their logSumExp, so far
+ * below or above that the head has none or nothing else; and whether the loss depends on logSumExp.
+ */
+export interface SinkDescription {
+  readonly size: "usual" | "weak" | "strong";
+  readonly logSumExpGradient: boolean;
+}
+
 /** An attention case. */
 export interface AttentionDescription {
   readonly batch: number;
@@ -36,6 +45,7 @@ export interface AttentionDescription {
     readonly mode: "full" | "backward-only";
     readonly size: ConstantSize;
   } | undefined;
+  readonly sink?: SinkDescription | undefined;
 }
 
 /** The arrays of a case. */
@@ -48,6 +58,8 @@ export interface AttentionCase {
   readonly vScale:
     | { readonly constant: Numbers; readonly mode: "full" | "backward-only" }
     | undefined;
+  readonly sinkLogit?: Numbers | undefined;
+  readonly logSumExpGradient?: Numbers | undefined;
 }
 
 /** A case the size of which is 1 unless said otherwise. */
@@ -104,7 +116,19 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     }),
     { nil: undefined },
   ),
-}).filter((description) => work(description) <= 1.5e6);
+  sink: fc.option(
+    fc.record({
+      size: fc.constantFrom<SinkDescription["size"]>("usual", "usual", "weak", "strong"),
+      logSumExpGradient: fc.boolean(),
+    }),
+    { nil: undefined },
+  ),
+})
+  // A sink makes kernels of its own, which take seconds to compile for each number of columns.
+  .map((description) =>
+    description.headDim <= 12 ? description : { ...description, sink: undefined }
+  )
+  .filter((description) => work(description) <= 1.5e6);
 
 function normal(shape: readonly number[], seed: number, standardDeviation: number): Numbers {
   const length = reference.elementCount(shape);
@@ -122,6 +146,7 @@ const constantSizes: Readonly<Record<ConstantSize, number>> = { tiny: 1e-4, usua
 /** The arrays that a description stands for. */
 export function drawAttention(description: AttentionDescription): AttentionCase {
   const { batch, keyHeads, group, length, headDim, seed, pattern, scale, vScale } = description;
+  const { sink } = description;
   const queryShape = [batch, keyHeads * group, length, headDim];
   const keyShape = [batch, keyHeads, length, headDim];
   const size = logitSizes[pattern] ?? 1;
@@ -160,7 +185,25 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
     outputGradient: normal(queryShape, seed + 4, 1),
     scale,
     vScale: vScale && { constant, mode: vScale.mode },
+    ...sink === undefined ? {} : {
+      sinkLogit: drawSinks([keyHeads * group], seed + 5, sink.size),
+      ...sink.logSumExpGradient
+        ? { logSumExpGradient: normal(queryShape.slice(0, 3), seed + 6, 1) }
+        : {},
+    },
   };
+}
+
+// exp of 3 is what twenty logits of normal data add up to; 30 more or less leave the one nothing of
+// the other, in float32.
+function drawSinks(
+  shape: readonly number[],
+  seed: number,
+  size: SinkDescription["size"],
+): Numbers {
+  const { data } = normal(shape, seed, 1);
+  const middle = { usual: 3, weak: -30, strong: 30 }[size];
+  return { data: data.map((x) => middle + x), shape };
 }
 
 /** Numbers as the twin takes them. */
@@ -181,6 +224,8 @@ export function twinInputs(drawn: AttentionCase): {
   outputGradient: reference.ReferenceTensor;
   scale: number | undefined;
   vScale: reference.ReferenceVScale | undefined;
+  sinkLogit: reference.ReferenceTensor | undefined;
+  logSumExpGradient: reference.ReferenceTensor | undefined;
 } {
   return {
     query: toTwin(drawn.query),
@@ -190,6 +235,8 @@ export function twinInputs(drawn: AttentionCase): {
     scale: drawn.scale,
     vScale: drawn.vScale &&
       { constant: toTwin(drawn.vScale.constant), mode: drawn.vScale.mode },
+    sinkLogit: drawn.sinkLogit && toTwin(drawn.sinkLogit),
+    logSumExpGradient: drawn.logSumExpGradient && toTwin(drawn.logSumExpGradient),
   };
 }
 

@@ -110,7 +110,8 @@ function valve(
  * Weight j of a row is exp(z_j − m), m the running maximum, which cancels; the tiles' corrections
  * multiply it by further exponentials whose arguments add up to at most the row's range. The
  * weights' errors that do not cancel against the denominator's are Δa_j ≤ a_j (exp(ρ_j)/Σ a exp(−ρ)
- * − 1), and no more than those of all others together.
+ * − 1), and no more than those of all others together. A learned sink is one more weight, at the
+ * end, with a logit that only the change to base 2 rounds, and with no value.
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,
@@ -121,7 +122,9 @@ export function attentionForwardBounds(
   const output = new Float64Array(pass.rows * headDim);
   const logSumExp = new Float64Array(pass.rows);
   const half = roundingOfWeights(rounding);
-  const z = new Float64Array(length), rho = new Float64Array(length), a = new Float64Array(length);
+  const z = new Float64Array(length + 1);
+  const rho = new Float64Array(length + 1), a = new Float64Array(length + 1);
+  const sinks = drawn.sinkLogit?.data;
   for (let row = 0; row < pass.rows; row++) {
     const t = row % length;
     const keyRows = pass.keyStart(Math.floor(row / length)) / headDim;
@@ -134,19 +137,27 @@ export function attentionForwardBounds(
       largest = Math.max(largest, logit.z);
       smallest = Math.min(smallest, logit.z);
     }
+    const last = sinks === undefined ? t : t + 1;
+    if (sinks !== undefined) {
+      const sink = sinks[Math.floor(row / length) % pass.shape[1]]!;
+      z[last] = sink;
+      rho[last] = 2 * U * Math.abs(sink);
+      largest = Math.max(largest, sink);
+    }
+    const factorError = (j: number) => j > t ? 0 : pass.factorError[keyRows + j]!;
     let denominator = 0;
-    for (let j = 0; j <= t; j++) {
+    for (let j = 0; j <= last; j++) {
       // Corrections of the tiles walk at most from this logit to the row's maximum, and back never.
       const range = largest - z[j]!;
       // In the subgroup kernels the maximum lags behind by 4 powers of two at most, from the second
       // tile on.
       const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
-      rho[j]! += 5 * U * range + 8 * U * tiles + lag + pass.factorError[keyRows + j]!;
+      rho[j]! += 5 * U * range + 8 * U * tiles + lag + factorError(j);
       a[j] = Math.exp(z[j]! - largest);
       denominator += a[j]!;
     }
     let up = 0, down = 0;
-    for (let j = 0; j <= t; j++) {
+    for (let j = 0; j <= last; j++) {
       a[j]! /= denominator;
       up += a[j]! * Math.exp(rho[j]!);
       down += a[j]! * Math.exp(-rho[j]!);
@@ -154,13 +165,13 @@ export function attentionForwardBounds(
     const relative = (j: number) =>
       Math.max(Math.exp(rho[j]!) / down - 1, 1 - Math.exp(-rho[j]!) / up);
     let total = 0;
-    for (let j = 0; j <= t; j++) total += a[j]! * relative(j);
+    for (let j = 0; j <= last; j++) total += a[j]! * relative(j);
     // Each term is added to up to 32 others of its tile, multiplied by a correction a tile, then
     // divided.
     const terms = Math.min(t + 1, 32) + 3 * tiles + 8;
     for (let j = 0; j <= t; j++) {
       const off = a[j]! * relative(j);
-      const weight = Math.min(off, total - off + a[j]! * pass.factorError[keyRows + j]! + 10 * U) +
+      const weight = Math.min(off, total - off + a[j]! * factorError(j) + 10 * U) +
         a[j]! * (terms * U + 6 * tiles * U + DIVISION + half.relative) +
         half.smallest + 2 * FLUSH;
       for (let i = 0; i < headDim; i++) {
@@ -196,12 +207,14 @@ export interface AttentionBackwardBounds {
   readonly keyGradient: Float64Array;
   readonly valueGradient: Float64Array;
   readonly constantGradient: Float64Array;
+  readonly sinkLogitGradient: Float64Array;
 }
 
 /**
  * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the logit's error
  * and exp's; the logit's gradient a (f ⟨g, v⟩ − D) those of both inner products besides; then sums
- * over at most T · group terms.
+ * over at most T · group terms. The sink's share has exp's error alone, and its gradient is a sum
+ * over T · B terms.
  */
 export function attentionBackwardBounds(
   drawn: AttentionCase,
@@ -219,6 +232,7 @@ export function attentionBackwardBounds(
   const scale = Math.abs(pass.scale);
   const half = roundingOfWeights(rounding);
   const small = rounding === undefined ? undefined : new SmallWeights(pass);
+  const sinkLogitGradient = new Float64Array(queryHeads);
   for (let row = 0; row < pass.rows; row++) {
     const t = row % length;
     const keyRows = pass.keyStart(Math.floor(row / length)) / headDim;
@@ -229,6 +243,21 @@ export function attentionBackwardBounds(
       rowDot += term;
       rowMagnitude += Math.abs(term);
       given += Math.abs(g[q + i]!) * (errors?.output[q + i] ?? 0);
+    }
+    const ofLogSumExp = drawn.logSumExpGradient?.data[row] ?? 0;
+    rowDot -= ofLogSumExp;
+    rowMagnitude += Math.abs(ofLogSumExp);
+    if (drawn.sinkLogit !== undefined) {
+      const head = Math.floor(row / length) % queryHeads;
+      const x = drawn.sinkLogit.data[head]! - logSumExp.data[row]!;
+      const b = Math.exp(x);
+      const rho = Math.expm1(
+        exponential(x) + 2 * U * Math.abs(x) + (errors?.logSumExp[row] ?? 0),
+      );
+      const inner = (chain(headDim) + 3) * U * rowMagnitude + headDim * FLUSH + given;
+      const terms = Math.ceil(length / 64) * pass.shape[0] + 66;
+      sinkLogitGradient[head]! += (b * rho + FLUSH) * (Math.abs(rowDot) + inner) + b * inner +
+        terms * U * b * Math.abs(rowDot) + FLUSH;
     }
     for (let j = 0; j <= t; j++) {
       const k = (keyRows + j) * headDim;
@@ -271,7 +300,8 @@ export function attentionBackwardBounds(
   small?.addTo({ queryGradient, keyGradient, used }, g);
   const constantGradient = new Float64Array(pass.keyHeads);
   if (drawn.vScale === undefined) {
-    return { queryGradient, keyGradient, valueGradient: used, constantGradient };
+    const valueGradient = used;
+    return { queryGradient, keyGradient, valueGradient, constantGradient, sinkLogitGradient };
   }
   const bounds = vScaleBackwardBounds({
     value: drawn.value,
@@ -280,7 +310,7 @@ export function attentionBackwardBounds(
     gradientError: used,
     chain: headDim / 4 + 12,
   });
-  return { queryGradient, keyGradient, ...bounds };
+  return { queryGradient, keyGradient, sinkLogitGradient, ...bounds };
 }
 
 /**

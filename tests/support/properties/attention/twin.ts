@@ -55,6 +55,24 @@ const examples: readonly AttentionDescription[] = [
   },
   { headDim: 256, length: 65, group: 8, seed: 14 },
   { headDim: 128, length: 34, group: 4, seed: 15, pattern: "sink" as const },
+  // A learned sink, alone, with V-scale, and in a loss that depends on logSumExp.
+  {
+    batch: 2,
+    keyHeads: 2,
+    group: 2,
+    length: 69,
+    headDim: 12,
+    seed: 19,
+    sink: { size: "usual" as const, logSumExpGradient: true },
+  },
+  {
+    keyHeads: 2,
+    length: 69,
+    headDim: 12,
+    seed: 20,
+    vScale: { mode: "full" as const, size: "usual" as const },
+    sink: { size: "usual" as const, logSumExpGradient: false },
+  },
   // One row: the output is the value itself, and the query's gradient zero.
   { batch: 2, keyHeads: 2, length: 1, headDim: 4, seed: 16 },
   { length: 97, headDim: 8, seed: 17, pattern: "hundreds" as const },
@@ -159,14 +177,17 @@ export async function checkBackwardAgainstTwin(
       bound: bounds[name],
     });
   }
-  if (drawn.vScale !== undefined) {
-    tally.within("attentionBackward's constantGradient", {
-      actual: actual.constantGradient?.data ?? [],
-      expected: expected.constantGradient?.data ?? [],
-      bound: bounds.constantGradient,
-    });
-  } else if (actual.constantGradient !== undefined) {
-    throw new Error("attentionBackward returned a constantGradient without V-scale");
+  const optional = { constantGradient: drawn.vScale, sinkLogitGradient: drawn.sinkLogit };
+  for (const name of ["constantGradient", "sinkLogitGradient"] as const) {
+    if (optional[name] !== undefined) {
+      tally.within(`attentionBackward's ${name}`, {
+        actual: actual[name]?.data ?? [],
+        expected: expected[name]?.data ?? [],
+        bound: bounds[name],
+      });
+    } else if (actual[name] !== undefined) {
+      throw new Error(`attentionBackward returned a ${name} that nobody asked for`);
+    }
   }
 }
 

@@ -1,0 +1,26 @@
+// Attention backward, where the loss depends on logSumExp as well. With l its gradient,
+//
+//   dz_tj = a_tj (<g_t, v_j> - D_t + l_t)
+//
+// so that the kernels that follow take D_t - l_t for D_t. One invocation for each of the B Hq T
+// rows; 64 per workgroup. No barriers.
+
+struct Parameters {
+  rows: u32, // B Hq T
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> logSumExpGradient: array<f32>; // [B, Hq, T]
+@group(0) @binding(2) var<storage, read_write> rowStatistics: array<vec2f>; // [B, Hq, T]: in (logSumExp, D), out (logSumExp, D - l)
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
+  let row = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
+  if (row < parameters.rows) {
+    rowStatistics[row].y -= logSumExpGradient[row];
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What a learned sink, and a gradient of logSumExp, add to attention's backward pass: two small
+ * kernels beside those of the variants.
+ */
+import logSumExpSource from "../../../kernels/attention/backward_log_sum_exp.wgsl" with {
+  type: "text",
+};
+import sinkSource from "../../../kernels/attention/backward_sink.wgsl" with { type: "text" };
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
+import type { AttentionBackwardCall } from "./call.ts";
+import { notANumber, workgroupSum } from "../shared/parts.ts";
+import { spreadWorkgroups } from "../shared/validation.ts";
+
+/**
+ * Whether the first query has a gradient. It sees one key, whose weight is 1: nothing that it could
+ * change, unless a sink takes a part of the weight, or the loss depends on logSumExp.
+ *
+ * @param call the attention call
+ */
+export function firstQueryHasGradient(
+  { sinkLogit, logSumExpGradient }: Pick<AttentionBackwardCall, "sinkLogit" | "logSumExpGradient">,
+): boolean {
+  return sinkLogit !== undefined || logSumExpGradient !== undefined;
+}
+
+/**
+ * Takes the gradient of logSumExp from D in the rows' statistics.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param call the attention call
+ * @param rowStatistics `[B, Hq, T]` of (logSumExp, D)
+ * @returns no dispatch where the loss does not depend on logSumExp
+ */
+export function subtractLogSumExpGradient(
+  gpu: Gpu,
+  { shape, logSumExpGradient }: AttentionBackwardCall,
+  rowStatistics: GPUBuffer,
+): Dispatch[] {
+  if (logSumExpGradient === undefined) return [];
+  const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
+  return [{
+    kernel: {
+      parts: [{ file: "attention/backward_log_sum_exp.wgsl", source: logSumExpSource }],
+    },
+    parameters: [{ u32: rows }],
+    buffers: [logSumExpGradient, rowStatistics],
+    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+  }];
+}
+
+/**
+ * Sums sinkLogitGradient.
+ *
+ * @param call the attention call
+ * @param rowStatistics `[B, Hq, T]` of (logSumExp, D without the gradient of logSumExp)
+ * @returns no dispatch without a sink
+ */
+export function sumSinkTerms(
+  { shape, sinkLogit, sinkLogitGradient }: AttentionBackwardCall,
+  rowStatistics: GPUBuffer,
+): Dispatch[] {
+  if (sinkLogit === undefined || sinkLogitGradient === undefined) return [];
+  const { batches, queryHeads, sequenceLength } = shape;
+  return [{
+    kernel: {
+      parts: [notANumber, workgroupSum, {
+        file: "attention/backward_sink.wgsl",
+        source: sinkSource,
+      }],
+    },
+    parameters: [batches, queryHeads, sequenceLength].map((u32) => ({ u32 })),
+    buffers: [sinkLogit, rowStatistics, sinkLogitGradient],
+    workgroups: [queryHeads],
+  }];
+}
