@@ -11,6 +11,13 @@ import {
   softmaxIsShiftInvariant,
 } from "./laws.ts";
 import { attentionBackwardPassesNonFinite, attentionForwardPassesNonFinite } from "./non_finite.ts";
+import {
+  attentionWithSinksMatchesTwin,
+  sinkExamples,
+  sinksHaveLimits,
+  sinksObeyTheirIdentities,
+  sinksStayInTheirHeads,
+} from "./sinks.ts";
 import { attentionKeepsItsPromise } from "./twin.ts";
 
 /**
@@ -44,6 +51,7 @@ export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
     seed: 85,
     vScale: { mode: "full", size: "usual" },
   });
+  const sinks = { examples: sinkExamples.map((each) => ({ ...each, headDim })), runs: 0 };
   const only = (...examples: AttentionDescription[]) => ({ examples, runs: 0 });
   return [
     (gpu) => attentionObeysItsIdentities(gpu, only(several, scaled, backwardOnly, short)),
@@ -54,5 +62,9 @@ export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
     (gpu) => attentionForwardPassesNonFinite(gpu, only(scaled, short, single)),
     (gpu) => attentionBackwardPassesNonFinite(gpu, only(backwardOnly, short, single)),
     (gpu) => attentionKeepsItsPromise(gpu, only(several, scaled)),
+    (gpu) => attentionWithSinksMatchesTwin(gpu, sinks),
+    (gpu) => sinksObeyTheirIdentities(gpu, sinks),
+    (gpu) => sinksHaveLimits(gpu, sinks),
+    (gpu) => sinksStayInTheirHeads(gpu, sinks),
   ];
 }
