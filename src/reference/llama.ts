@@ -225,7 +225,19 @@ class LlamaBackward {
       outputGradient: out.inputGradient,
     });
     const outputGradient = splitHeads(gated?.inputGradient ?? out.inputGradient, unturned);
-    const by = attentionBackward({ query, key, value, output, logSumExp, outputGradient, vScale });
+    const by = attentionBackward({
+      query,
+      key,
+      value,
+      output,
+      logSumExp,
+      outputGradient,
+      vScale,
+      sinkLogit: memory.sinkLogit,
+    });
+    if (this.#model.config.sinkLogit === "learned") {
+      gradients.set(names.sinks, by.sinkLogitGradient!.data);
+    }
     if (this.#model.config.vScale === "learned") {
       // C = exp(θ) C₁, so ∂L/∂θ = C ∂L/∂C.
       const constants = vScale!.constant.data;

@@ -19,8 +19,15 @@ const TOLERANCE = 1e-5;
 const models: Readonly<Record<string, Partial<LlamaConfig>>> = {
   ...Object.fromEntries(V_SCALE_VARIANTS.map((vScale) => [vScale, { vScale }])),
   "tied head, one key head": { tiedHead: true, vScale: "learned", keyValueHeads: 1 },
+  "learned sinks": { sinkLogit: "learned" },
+  "learned sinks, gates and V-scale": {
+    sinkLogit: "learned",
+    attentionGate: "element",
+    vScale: "learned",
+  },
+  "softmax-off-by-one": { sinkLogit: "zero" },
   "a gate for each head": { attentionGate: "head" },
-  "a gate for each element, V-scale": { attentionGate: "element", vScale: "learned" },
+  "a gate for each element": { attentionGate: "element" },
   "a gate for the only head": { attentionGate: "head", queryHeads: 1, keyValueHeads: 1 },
   "attention everywhere, all heads alike": { layersWithoutAttention: [], keyValueHeads: 4 },
   "no attention at all": { layersWithoutAttention: [0, 1, 2] },

@@ -25,8 +25,15 @@ function optionsOf(config: LlamaConfig, seed = 1): LlamaOptions {
 const models: Readonly<Record<string, Partial<LlamaConfig>>> = {
   ...Object.fromEntries(V_SCALE_VARIANTS.map((vScale) => [vScale, { vScale }])),
   "tied head": { tiedHead: true, vScale: "learned" },
+  "learned sinks": { sinkLogit: "learned" },
+  "learned sinks, gates and V-scale": {
+    sinkLogit: "learned",
+    attentionGate: "element",
+    vScale: "learned",
+  },
+  "softmax-off-by-one": { sinkLogit: "zero" },
   "a gate for each head": { attentionGate: "head" },
-  "a gate for each element, V-scale": { attentionGate: "element", vScale: "learned" },
+  "a gate for each element": { attentionGate: "element" },
   "projection biases": { projectionBiases: true },
   "norms of query and key": { queryKeyNorm: true },
   "biases in front of the norms of query and key": { projectionBiases: true, queryKeyNorm: true },

@@ -160,6 +160,7 @@ export function matchedSettings(
   const {
     vScale: _,
     attentionGate: _g,
+    sinkLogit: _l,
     ropeScaling: _s,
     projectionBiases: _b,
     queryKeyNorm: _n,

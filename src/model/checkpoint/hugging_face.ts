@@ -5,7 +5,9 @@
 import {
   attentionGates,
   checkConfig,
+  hasSinkLogit,
   INITIAL_DEVIATION,
+  isPlainLlama,
   type LlamaConfig,
   refusePretrainedParts,
   vScaleConstant,
@@ -22,8 +24,8 @@ import { objectOf, parseJson, shown } from "./json.ts";
 const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
 /**
- * The fields of config.json. V-scale, gates on attention and layers without attention, which Llama
- * does not have, stand under `gradsink`. A model with any of them does not call itself a Llama,
+ * The fields of config.json. V-scale, sinks' logits, gates on attention and layers without attention,
+ * which Llama does not have, stand under `gradsink`. A model with any of them does not call itself a Llama,
  * since a program that passed over them would compute another model.
  *
  * @param config the model's shape
@@ -32,8 +34,7 @@ const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
  */
 export function huggingFaceConfig(config: LlamaConfig, context: number): Record<string, unknown> {
   refusePretrainedParts(config, { operation: "huggingFaceConfig" });
-  const isLlama = config.vScale === "none" && config.layersWithoutAttention.length === 0 &&
-    attentionGates(config) === 0;
+  const isLlama = isPlainLlama(config);
   return {
     architectures: [isLlama ? CLASSES.llama : OWN.class],
     model_type: isLlama ? "llama" : OWN.type,
@@ -60,6 +61,7 @@ export function huggingFaceConfig(config: LlamaConfig, context: number): Record<
       v_scale_constant: config.vScale === "none" ? null : vScaleConstant(config),
       layers_without_attention: config.layersWithoutAttention,
       ...attentionGates(config) === 0 ? {} : { attention_gate: config.attentionGate },
+      ...hasSinkLogit(config) ? { sink_logit: config.sinkLogit } : {},
     },
   };
 }
@@ -95,6 +97,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   vScale: "gradsink.v_scale",
   layersWithoutAttention: "gradsink.layers_without_attention",
   attentionGate: "gradsink.attention_gate",
+  sinkLogit: "gradsink.sink_logit",
   "ropeScaling.factor": "RoPE's factor",
   "ropeScaling.lowFrequencyFactor": "RoPE's low_freq_factor",
   "ropeScaling.highFrequencyFactor": "RoPE's high_freq_factor",
@@ -187,6 +190,7 @@ function shapeOf(
     v_scale_constant: constant,
     layers_without_attention,
     attention_gate: attentionGate,
+    sink_logit: sinkLogit,
     ...others
   } = own;
   const [unknown] = Object.keys(others);
@@ -207,6 +211,7 @@ function shapeOf(
     vScale: (vScale ?? "none") as VScaleVariant,
     layersWithoutAttention: layers_without_attention ?? [],
     ...attentionGate === undefined ? {} : { attentionGate },
+    ...sinkLogit === undefined ? {} : { sinkLogit },
     ...rope.ropeScaling === undefined ? {} : { ropeScaling: rope.ropeScaling },
     ...family === "qwen2" ? { projectionBiases: true } : {},
     ...family === "qwen3" ? { queryKeyNorm: true } : {},

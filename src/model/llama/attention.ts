@@ -4,6 +4,7 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { planAttentionBackward, planAttentionForward } from "../../ops/attention.ts";
 import type { AttentionVScale } from "../../ops/attention/shape.ts";
 import { planAdd } from "../../ops/arithmetic/add.ts";
+import { planCopy } from "../../ops/arithmetic/copy.ts";
 import { planAddBias } from "../../ops/arithmetic/add_bias.ts";
 import {
   planAttentionGateBackward,
@@ -34,6 +35,8 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
   /** What the gates are given and let through; undefined without them. */
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
+  /** s of each query head; undefined without sinks. */
+  readonly sinkLogit: Tensor | undefined;
 }
 
 interface GateState {
@@ -118,6 +121,9 @@ export function planAttentionBlockForward(
     planSplitProjections(gpu, { projections, queryHeads, keyValueHeads, angles }),
   );
   const vScale = planVScale(build, plans, layer);
+  const sinkLogit = config.sinkLogit === "learned"
+    ? parameterOf(build, names.sinks)
+    : build.sinkLogit;
   const { output, logSumExp } = workspace.add(
     plans,
     planAttentionForward(gpu, {
@@ -125,6 +131,7 @@ export function planAttentionBlockForward(
       key,
       value,
       ...vScale === undefined ? {} : { vScale },
+      ...sinkLogit === undefined ? {} : { sinkLogit },
       ...variantOf(kernels.attentionForward),
     }),
   );
@@ -146,6 +153,7 @@ export function planAttentionBlockForward(
     gate,
     residual,
     vScale,
+    sinkLogit,
   };
 }
 
@@ -225,6 +233,7 @@ export function planAttentionBlockBackward(
   const { gpu } = workspace;
   const names = layerParameterNames(layer);
   const { norm, headNorm, query, key, value, output, logSumExp, merged, gate, vScale } = attention;
+  const { sinkLogit } = attention;
   const gatedGradient = linearBackward(build, plans, {
     name: names.attentionOutput,
     input: gate?.output ?? merged,
@@ -240,7 +249,13 @@ export function planAttentionBlockBackward(
   );
   const mergedGradient = gates?.inputGradient ?? gatedGradient;
   const outputGradient = split(build, plans, mergedGradient);
-  const { queryGradient, keyGradient, valueGradient, constantGradient } = workspace.add(
+  const {
+    queryGradient,
+    keyGradient,
+    valueGradient,
+    constantGradient,
+    sinkLogitGradient,
+  } = workspace.add(
     plans,
     planAttentionBackward(gpu, {
       query,
@@ -250,9 +265,14 @@ export function planAttentionBlockBackward(
       logSumExp,
       outputGradient,
       ...vScale === undefined ? {} : { vScale },
+      ...sinkLogit === undefined ? {} : { sinkLogit },
       ...variantOf(kernels.attentionBackward),
     }),
   );
+  if (config.sinkLogit === "learned" && sinkLogitGradient !== undefined) {
+    const copied = gradientOf(build, names.sinks);
+    workspace.add(plans, planCopy(gpu, { source: sinkLogitGradient, copied }));
+  }
   if (config.vScale === "learned" && vScale !== undefined && constantGradient !== undefined) {
     const thetaGradient = gradientOf(build, names.theta);
     workspace.add(

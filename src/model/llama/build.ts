@@ -62,6 +62,8 @@ export interface LlamaBuild {
   readonly angles: Tensor;
   /** V-scale's constant where it is not learned: [Hkv]. */
   readonly constant: Tensor | undefined;
+  /** The sinks' logits where they are not learned: [Hq]. */
+  readonly sinkLogit: Tensor | undefined;
   readonly linearInput?: LinearInput;
 }
 
@@ -142,6 +144,9 @@ export function startBuild(
       },
     }),
     angles: workspace.keep(gpu.tensor(rotaryAngles(rotary), [context, headDim])),
+    sinkLogit: config.sinkLogit === "zero"
+      ? workspace.keep(gpu.tensor(new Float32Array(queryHeads), [queryHeads]))
+      : undefined,
     constant: fixed ? workspace.keep(gpu.tensor(constants, [keyValueHeads])) : undefined,
   };
 }

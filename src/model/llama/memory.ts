@@ -1,5 +1,10 @@
 /** The memory of a training step, counted before anything is allocated. */
-import { attentionGates, checkConfig, type LlamaConfig } from "../../reference/llama/config.ts";
+import {
+  attentionGates,
+  checkConfig,
+  hasSinkLogit,
+  type LlamaConfig,
+} from "../../reference/llama/config.ts";
 import { LOGITS_BYTES } from "./head.ts";
 import { packedLength } from "../parameter_packs.ts";
 
@@ -100,7 +105,9 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   const outputs = (queryHeads > 1 ? 4 : 2) * query;
   // logSumExp and two numbers per query row for the backward pass; V-scale's two numbers per value
   // row, twice.
-  const statistics = 3 * rows * queryHeads + (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
+  const sinks = hasSinkLogit(config) ? 2 * queryHeads : 0;
+  const statistics = sinks + 3 * rows * queryHeads +
+    (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
   // The gates' logits, openings and logits' gradients; what they let through and the gradient by
   // what they are given; the gradient by the norm's output that comes through them, and its sum.
   const gates = attentionGates(config);

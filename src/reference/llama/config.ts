@@ -15,6 +15,15 @@ export const V_SCALE_VARIANTS: readonly VScaleVariant[] = [
   "backward-only",
 ];
 
+/**
+ * A logit without a value beside those of each query head's keys, which takes a part of the
+ * attention: none, learned, or fixed at 0 (softmax-off-by-one).
+ */
+export type SinkLogit = "none" | "learned" | "zero";
+
+/** All kinds of sink logits, in the order in which tables show them. */
+export const SINK_LOGITS: readonly SinkLogit[] = ["none", "learned", "zero"];
+
 /** Gates on what attention's heads hand on: none, one for each head, or one for each element. */
 export type AttentionGate = "none" | "head" | "element";
 
@@ -56,6 +65,8 @@ export interface LlamaConfig {
    * Default: none.
    */
   readonly attentionGate?: AttentionGate | undefined;
+  /** Whether each query head has one more logit, without a value. Default: none. */
+  readonly sinkLogit?: SinkLogit | undefined;
   /** How RoPE's frequencies are stretched. Default: not at all. */
   readonly ropeScaling?: RopeScaling | undefined;
   /** Whether biases are added to query, key and value, as in Qwen2. Default: false. */
@@ -100,7 +111,7 @@ export function refuseTrainedParts(
   config: LlamaConfig,
   { operation }: { readonly operation: string },
 ): void {
-  for (const field of ["vScale", "attentionGate"] as const) {
+  for (const field of ["vScale", "attentionGate", "sinkLogit"] as const) {
     const given = config[field] ?? "none";
     if (given === "none") continue;
     throw new RangeError(`${operation}: ${field} is ${given}, which it does not compute`);
@@ -126,6 +137,25 @@ export function attentionGates(
   >,
 ): number {
   return { none: 0, head: queryHeads, element: queryHeads * headDim }[attentionGate];
+}
+
+/**
+ * Whether attention has a logit without a value.
+ *
+ * @param config the model's shape
+ */
+export function hasSinkLogit({ sinkLogit = "none" }: Pick<LlamaConfig, "sinkLogit">): boolean {
+  return sinkLogit !== "none";
+}
+
+/**
+ * Whether a model is one that every program which computes Llamas computes alike.
+ *
+ * @param config the model's shape
+ */
+export function isPlainLlama(config: LlamaConfig): boolean {
+  return config.vScale === "none" && config.layersWithoutAttention.length === 0 &&
+    attentionGates(config) === 0 && !hasSinkLogit(config);
 }
 
 /** σ of the initial weights N(0, σ²), which V-scale's constant holds as well. */
@@ -205,7 +235,13 @@ export function checkConfig(config: LlamaConfig): void {
     vScale,
     `one of ${V_SCALE_VARIANTS.join(", ")}`,
   );
-  const { attentionGate = "none" } = config;
+  const { attentionGate = "none", sinkLogit = "none" } = config;
+  refuseUnless(
+    SINK_LOGITS.includes(sinkLogit),
+    "sinkLogit",
+    sinkLogit,
+    `one of ${SINK_LOGITS.join(", ")}`,
+  );
   refuseUnless(
     ATTENTION_GATES.includes(attentionGate),
     "attentionGate",

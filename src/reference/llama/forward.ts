@@ -1,6 +1,12 @@
 /** The forward pass of the twin's Llama-like model, which keeps what the backward pass needs. */
 import { attentionForward, type ReferenceVScale } from "../attention.ts";
-import { attentionGates, checkConfig, type LlamaConfig, vScaleConstant } from "./config.ts";
+import {
+  attentionGates,
+  checkConfig,
+  hasSinkLogit,
+  type LlamaConfig,
+  vScaleConstant,
+} from "./config.ts";
 import { EMBEDDING, FINAL_NORM, HEAD, layerParameterNames, listParameters } from "./parameters.ts";
 import {
   addBias,
@@ -52,6 +58,8 @@ export interface AttentionMemory {
   readonly key: ReferenceTensor;
   readonly value: ReferenceTensor;
   readonly vScale: ReferenceVScale | undefined;
+  /** s of each query head; undefined without sinks. */
+  readonly sinkLogit: ReferenceTensor | undefined;
   readonly output: ReferenceTensor;
   readonly logSumExp: ReferenceTensor;
   readonly merged: ReferenceTensor;
@@ -159,6 +167,14 @@ export class LlamaForward {
     return { constant, mode: vScale === "backward-only" ? "backward-only" : "full" };
   }
 
+  /** s of each query head. */
+  #sinkLogit(layer: number): ReferenceTensor | undefined {
+    if (!hasSinkLogit(this.config)) return undefined;
+    return this.config.sinkLogit === "learned"
+      ? this.parameter(layerParameterNames(layer).sinks)
+      : constantVector(this.config.queryHeads, 0);
+  }
+
   #attentionForward(
     layer: number,
     { input, held }: LayerInput,
@@ -186,7 +202,8 @@ export class LlamaForward {
     const used = held === undefined || vScale === undefined
       ? { value, vScale }
       : { value: holdFast(value, { held, constant: vScale.constant }) };
-    const { output, logSumExp } = attentionForward({ query, key, ...used });
+    const sinkLogit = this.#sinkLogit(layer);
+    const { output, logSumExp } = attentionForward({ query, key, ...used, sinkLogit });
     // Values are not turned, and neither is what is made of them.
     const merged = mergeHeads(output, { ...this.layout("query"), rope: undefined });
     const gate = this.#gateForward(names.attentionGate, { norm: norm.output, merged });
@@ -200,6 +217,7 @@ export class LlamaForward {
       key,
       value,
       vScale,
+      sinkLogit,
       output,
       logSumExp,
       merged,

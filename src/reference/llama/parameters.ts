@@ -1,6 +1,7 @@
 /**
  * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial
- * values. What V-scale learns and the matrix of attention's gates have names of our own.
+ * values. Learned sinks are named as in Hugging Face's gpt-oss; what V-scale learns and the matrix
+ * of attention's gates have names of our own.
  */
 import { randomNormal } from "../../random.ts";
 import { attentionGates, checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./config.ts";
@@ -16,7 +17,7 @@ export interface Parameter {
    * everywhere.
    */
   readonly initial: "normal" | 1 | 0;
-  /** Whether weight decay draws it towards 0: the matrices, neither gains, biases nor θ. */
+  /** Whether weight decay draws it towards 0: the matrices, neither gains, biases, sinks nor θ. */
   readonly decayed: boolean;
 }
 
@@ -42,6 +43,8 @@ export interface LayerParameterNames {
   readonly keyNorm: string;
   /** [d, Hq D] */
   readonly attentionOutput: string;
+  /** s of learned sinks, one logit for each query head: [Hq] */
+  readonly sinks: string;
   /** W_G of gated attention: [Hq, d] or [Hq D, d] */
   readonly attentionGate: string;
   /** θ of learned V-scale, C = exp(θ) times the constant: [Hkv] */
@@ -83,6 +86,7 @@ export function layerParameterNames(layer: number): LayerParameterNames {
     queryNorm: `${prefix}.self_attn.q_norm.weight`,
     keyNorm: `${prefix}.self_attn.k_norm.weight`,
     attentionOutput: `${prefix}.self_attn.o_proj.weight`,
+    sinks: `${prefix}.self_attn.sinks`,
     attentionGate: `${prefix}.self_attn.gate_proj.weight`,
     theta: `${prefix}.self_attn.v_scale_theta`,
     mlpNorm: `${prefix}.post_attention_layernorm.weight`,
@@ -145,6 +149,7 @@ export function listParameters(config: LlamaConfig): Parameter[] {
         parameters.push(vector(names.queryNorm, headDim, 1), vector(names.keyNorm, headDim, 1));
       }
       if (config.vScale === "learned") parameters.push(vector(names.theta, keyValueHeads, 0));
+      if (config.sinkLogit === "learned") parameters.push(vector(names.sinks, queryHeads, 0));
       const gates = attentionGates(config);
       if (gates > 0) parameters.push(matrix(names.attentionGate, gates, modelDim));
       parameters.push(matrix(names.attentionOutput, modelDim, queryHeads * headDim));
@@ -180,7 +185,7 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
 
 /**
  * Draws a parameter's initial values. They belong to the seed and the name alone: models that
- * differ in V-scale or gates only, or in the number of their layers, start from the same matrices.
+ * differ in V-scale, sinks or gates only, or in the number of their layers, start from the same matrices.
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer

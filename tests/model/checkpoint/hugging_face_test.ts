@@ -39,6 +39,9 @@ Deno.test("huggingFaceConfig() calls only those models Llamas that any program c
     assertEquals(named({ ...plain, vScale }), special);
   }
   assertEquals(named({ ...plain, layersWithoutAttention: [0] }), special);
+  for (const sinkLogit of ["learned", "zero"] as const) {
+    assertEquals(named({ ...plain, sinkLogit }), special);
+  }
   for (const attentionGate of ["head", "element"] as const) {
     assertEquals(named({ ...plain, attentionGate }), special);
   }
@@ -73,6 +76,7 @@ Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what
     "gradsink.layers_without_attention is [3]",
   );
   refused(change({ gradsink: { attention_gate: 1 } }), "gradsink.attention_gate is 1, wanted one");
+  refused(change({ gradsink: { sink_logit: "one" } }), 'gradsink.sink_logit is "one", wanted');
   refused(change({ gradsink: 5 }), "gradsink: is 5, wanted an object");
   refused(
     change({ gradsink: { v_scale: "none", gate: 1 } }),

@@ -36,7 +36,11 @@ const models = [
   },
   { config: { ...study, keyValueHeads: 1 }, batch: 4, context: 64, microBatches: 3 },
   { config: { ...study, attentionGate: "head" as const }, batch: 8, context: 64 },
-  { config: { ...study, attentionGate: "element" as const }, batch: 2, context: 64 },
+  {
+    config: { ...study, attentionGate: "element" as const, sinkLogit: "zero" as const },
+    batch: 2,
+    context: 64,
+  },
 ];
 
 for (const { config, ...sizes } of models) {

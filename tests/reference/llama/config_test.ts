@@ -2,9 +2,11 @@ import {
   ATTENTION_GATES,
   attentionGates,
   checkConfig,
+  isPlainLlama,
   type LlamaConfig,
   refusePretrainedParts,
   refuseTrainedParts,
+  SINK_LOGITS,
   V_SCALE_VARIANTS,
   vScaleConstant,
 } from "../../../src/reference/llama/config.ts";
@@ -43,6 +45,7 @@ Deno.test("checkConfig() takes what models can have", () => {
   for (const vScale of V_SCALE_VARIANTS) checkConfig({ ...config, vScale });
   checkConfig({ ...config, layersWithoutAttention: [2, 0] });
   for (const attentionGate of ATTENTION_GATES) checkConfig({ ...config, attentionGate });
+  for (const sinkLogit of SINK_LOGITS) checkConfig({ ...config, sinkLogit });
   checkConfig({
     ...config,
     vocabulary: 2,
@@ -81,11 +84,26 @@ Deno.test("refuseTrainedParts() names what only this project's models have", () 
     const [change, message] of [
       [{ vScale: "fixed" }, "f: vScale is fixed, which it does not compute"],
       [{ vScale: "none", attentionGate: "head" }, "f: attentionGate is head, which it does not"],
+      [{ vScale: "none", sinkLogit: "zero" }, "f: sinkLogit is zero"],
       [{ vScale: "none", layersWithoutAttention: [0, 1] }, "f: layers 0,1 have no attention"],
     ] as const
   ) {
     assertThrows(() => refuse(change), RangeError, message);
   }
+});
+
+Deno.test("isPlainLlama() is true of models without a part of this project's own", () => {
+  const plain = { ...config, vScale: "none", layersWithoutAttention: [] } as const;
+  assert(isPlainLlama(plain));
+  assert(isPlainLlama({ ...plain, attentionGate: "none", sinkLogit: "none", tiedHead: true }));
+  const others: readonly Partial<LlamaConfig>[] = [
+    { vScale: "backward-only" },
+    { layersWithoutAttention: [1] },
+    { attentionGate: "head" },
+    { sinkLogit: "zero" },
+    { sinkLogit: "learned" },
+  ];
+  for (const change of others) assert(!isPlainLlama({ ...plain, ...change }));
 });
 
 Deno.test("attentionGates() counts a gate for each head or each element", () => {
@@ -117,6 +135,7 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ tiedHead: 1 }, "tiedHead is 1, wanted true or false"],
     [{ vScale: "Fixed" }, 'vScale is "Fixed", wanted one of none, fixed, learned, backward-only'],
     [{ attentionGate: true }, "attentionGate is true, wanted one of none, head, element"],
+    [{ sinkLogit: null }, "sinkLogit is null, wanted one of none, learned, zero"],
     [{ layersWithoutAttention: [3] }, "layersWithoutAttention is [3], wanted different layers"],
     [{ layersWithoutAttention: [1, 1] }, "layersWithoutAttention is [1,1], wanted different"],
     [{ layersWithoutAttention: 0 }, "layersWithoutAttention is 0, wanted different layers"],
@@ -143,5 +162,5 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
       `LlamaConfig: ${message}`,
     );
   }
-  assertEquals(wrong.length, 28);
+  assertEquals(wrong.length, 29);
 });

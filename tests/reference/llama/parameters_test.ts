@@ -68,22 +68,24 @@ Deno.test("listParameters() has Hugging Face's names and shapes", () => {
   assertEquals(beyond({ attentionGate: "element" }), [
     "model.layers.1.self_attn.gate_proj.weight 48×8",
   ]);
-  assertEquals(names({ attentionGate: "none" }), names({}));
+  assertEquals(beyond({ sinkLogit: "learned" }), ["model.layers.1.self_attn.sinks 4"]);
+  assertEquals(names({ attentionGate: "none", sinkLogit: "zero" }), names({}));
   assertEquals(names({ vScale: "fixed" }), names({}).filter((name) => !name.endsWith("theta")));
 });
 
 Deno.test("listParameters() decays the matrices and nothing else", () => {
-  for (const { name, shape, decayed } of listParameters(config)) {
+  const all = { ...config, sinkLogit: "learned", attentionGate: "head" } as const;
+  for (const { name, shape, decayed } of listParameters(all)) {
     assertEquals(decayed, shape.length === 2, name);
   }
 });
 
-Deno.test("initialValues() draws matrices, and starts gains at 1 and θ at 0", () => {
-  for (const parameter of listParameters(config)) {
+Deno.test("initialValues() draws matrices, and starts gains at 1, θ and sinks at 0", () => {
+  for (const parameter of listParameters({ ...config, sinkLogit: "learned" })) {
     const values = initialValues(parameter, { seed: 3 });
     assertEquals(values.length, parameterLength(parameter));
     if (parameter.shape.length === 1) {
-      const start = parameter.name.endsWith("theta") ? 0 : 1;
+      const start = /(theta|sinks)$/.test(parameter.name) ? 0 : 1;
       assert(values.every((value) => value === start), parameter.name);
     }
   }
@@ -107,7 +109,12 @@ Deno.test("initialValues() belongs to seed and name alone", () => {
         .map((parameter) => [parameter.name, initialValues(parameter, { seed })]),
     );
   const all = drawn({}, 5);
-  for (const change of [{ vScale: "none" }, { layers: 3 }, { attentionGate: "head" }] as const) {
+  for (
+    const change of [{ vScale: "none" }, { layers: 3 }, {
+      attentionGate: "head",
+      sinkLogit: "learned",
+    }] as const
+  ) {
     const others = drawn(change, 5);
     for (const [name, values] of all) assertEquals(others.get(name), values, name);
   }
