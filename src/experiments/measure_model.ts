@@ -127,7 +127,8 @@ export async function measureModel(
   const names = Array.from({ length: config.layers }, (_, layer) => layerParameterNames(layer));
   const read = (name: string) => model.parameters.get(name)?.read();
   const theta = await Promise.all(names.map((layer) => read(layer.theta)));
-  const meter = new SinkMeter({ config, context, theta, settings });
+  const sinks = await Promise.all(names.map((layer) => read(layer.sinks)));
+  const meter = new SinkMeter({ config, context, theta, sinks, settings });
   const spread = intervals ? new IntervalMeter({ config, context, settings }) : undefined;
   const { position } = meter.settings;
   const gains = await Promise.all(names.map(async (layer) => ({
@@ -135,7 +136,7 @@ export async function measureModel(
     mlp: (await read(layer.mlpNorm))!,
   })));
   const checks = theory
-    ? new TheoryMeter({ batch, context }, { config, gains, theta, position })
+    ? new TheoryMeter({ batch, context }, { config, gains, theta, sinks, position })
     : undefined;
   for (let done = 0; done < batches; done++) {
     const given = task.batch(firstBatch + done, { batch, split });

@@ -92,6 +92,19 @@ export interface GateMeasurement {
   readonly opening: SinkComparison;
 }
 
+/**
+ * What the logit without a value takes of one query head's attention: b_t = exp(s − logSumExp_t).
+ * It is no part of the scores of tokens.
+ */
+export interface SinkLogitMeasurement {
+  /** s */
+  readonly logit: number;
+  /** Mean of b_t over the window's queries, and over sequences: to be set beside `score`. */
+  readonly score: number;
+  /** Mean of b_t over idle queries from `idleFrom` on; null if the task knows of none. */
+  readonly idleScore: number | null;
+}
+
 /** One query head. */
 export interface HeadMeasurement {
   readonly head: number;
@@ -110,6 +123,8 @@ export interface HeadMeasurement {
   readonly mass: number;
   /** S_s = Σ_{t≥s} a_ts² */
   readonly secondMoment: number;
+  /** Only where the head has a logit without a value. */
+  readonly sinkLogit?: SinkLogitMeasurement;
   /** Only where attention is gated. */
   readonly gate?: GateMeasurement;
 }

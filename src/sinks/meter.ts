@@ -21,6 +21,7 @@ import {
   thinnedPositions,
 } from "./numbers.ts";
 import { checkLayerGradients, checkLayerStates, checkTrace } from "./trace_check.ts";
+import { layerSinkLogits } from "./sink_logit.ts";
 import { layerValve } from "./valve.ts";
 
 /** What a {@linkcode SinkMeter} measures. */
@@ -33,6 +34,11 @@ export interface SinkMeterOptions {
    * anything.
    */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
+  /**
+   * s of each query head of each layer; only where sinks are learned. Layers without attention:
+   * anything.
+   */
+  readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
   readonly settings?: Partial<SinkSettings> | undefined;
 }
@@ -107,25 +113,26 @@ export class SinkMeter {
   #sequences = 0;
 
   /**
-   * @param options the model's configuration, T, θ, and what differs from the default settings
+   * @param options the model's configuration, T, θ, s, and what differs from the default settings
    * @throws {RangeError} for a configuration or settings that cannot be
-   * @throws {TypeError} if θ is learned and not given for each value head
+   * @throws {TypeError} if θ or s is learned and not given for each head
    */
-  constructor({ config, context, theta, settings }: SinkMeterOptions) {
+  constructor({ config, context, theta, sinks, settings }: SinkMeterOptions) {
     checkConfig(config);
     this.settings = { ...DEFAULT_SINK_SETTINGS, ...settings };
     checkSettings(this.settings, context);
     this.#config = config;
     this.#context = context;
-    this.#layers = Array.from({ length: config.layers }, (_, index) =>
-      new LayerMeter(index, {
+    this.#layers = Array.from({ length: config.layers }, (_, index) => {
+      const attends = !config.layersWithoutAttention.includes(index);
+      return new LayerMeter(index, {
         config,
         settings: this.settings,
         context,
-        valve: config.layersWithoutAttention.includes(index)
-          ? undefined
-          : layerValve(config, theta?.[index]),
-      }));
+        valve: attends ? layerValve(config, theta?.[index]) : undefined,
+        sinkLogits: attends ? layerSinkLogits(config, sinks?.[index]) : undefined,
+      });
+    });
   }
 
   /**

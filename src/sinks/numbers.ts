@@ -156,3 +156,10 @@ export function checkSettings(settings: SinkSettings, context: number): void {
     );
   }
 }
+
+/** The rounding of numbers, and the smallest normal one. */
+export function precisionOf(data: Numbers): { readonly unit: number; readonly tiny: number } {
+  return data instanceof Float32Array
+    ? { unit: 2 ** -24, tiny: 2 ** -126 }
+    : { unit: 2 ** -53, tiny: 2 ** -1022 };
+}

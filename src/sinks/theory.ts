@@ -6,6 +6,8 @@ import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { SlackDistribution, TheoryMeasurement } from "./measurement.ts";
 import type { Numbers } from "./numbers.ts";
 import { attentionChecks, checkAttention } from "./theory/attention.ts";
+import type { AttentionChecks } from "./theory/head.ts";
+import { layerSinkLogits } from "./sink_logit.ts";
 import { checkNorm, normChecks } from "./theory/norm.ts";
 import { checkTrace } from "./trace_check.ts";
 import { layerValve } from "./valve.ts";
@@ -20,6 +22,8 @@ export interface TheoryOptions {
   }[];
   /** θ of each value head of each layer; only where V-scale is learned. */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
+  /** s of each query head of each layer; only where sinks are learned. */
+  readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /** s, whose slack is shown by itself. Default 0. */
   readonly position?: number | undefined;
   /**
@@ -38,12 +42,12 @@ export class TheoryMeter {
   readonly #batch: number;
   readonly #context: number;
   readonly #position: number;
-  readonly #attention = attentionChecks();
+  readonly #attention: AttentionChecks;
   readonly #norms = normChecks();
 
   /**
    * @param shape B and T of the batch
-   * @param options the model's configuration, gains and θ
+   * @param options the model's configuration, gains, θ and s
    * @throws {RangeError} if `position` or `sequences` is out of range
    */
   constructor(
@@ -61,6 +65,7 @@ export class TheoryMeter {
       throw new RangeError(`theory: sequences is ${sequences}, wanted an integer of at least 1`);
     }
     this.#options = options;
+    this.#attention = attentionChecks(options.config);
     this.#batch = Math.min(sequences, batch);
     this.#context = context;
     this.#position = position;
@@ -71,10 +76,10 @@ export class TheoryMeter {
    *
    * @param layer which
    * @param states of the batch, as a {@linkcode SinkMeter} would take them
-   * @throws {TypeError} if gains or θ do not fit the model
+   * @throws {TypeError} if gains, θ or s do not fit the model
    */
   addLayer(layer: number, states: LayerTrace<Numbers>): void {
-    const { config, gains, theta } = this.#options;
+    const { config, gains, theta, sinks } = this.#options;
     const gain = (name: "attention" | "mlp") => {
       const given = gains[layer]?.[name];
       if (given?.length !== config.modelDim) {
@@ -93,6 +98,7 @@ export class TheoryMeter {
         shape: { ...config, batch, context },
         layer,
         valve: layerValve(config, theta?.[layer]),
+        sinkLogits: layerSinkLogits(config, sinks?.[layer]),
         position,
       });
       checkNorm(this.#norms, {
@@ -134,13 +140,14 @@ export class TheoryMeter {
 }
 
 /**
- * Checks A1 to A7 and N1 to N4 of src/reference/theory.md on a trace.
+ * Checks A1 to A7 and N1 to N4 of src/reference/theory.md on a trace; S1, S3, S4 and S6 in the place
+ * of A3, A4 and A7 in a model with sinks' logits, and what gates do to gradients in one with gates.
  *
  * A violation is a difference beyond what rounding explains (see theory/attention.ts and
  * theory/norm.ts); the exact formulas leave none.
  *
  * @param trace of one batch, on the CPU
- * @param options the model's configuration, gains and θ
+ * @param options the model's configuration, gains, θ and s
  * @returns what was found, check by check, and a line for each check that is violated
  * @throws {TypeError} if the trace or the gains do not fit the model
  * @throws {RangeError} if the trace holds a NaN or an infinity, or `position` or `sequences` is out

@@ -21,11 +21,19 @@ export const SETTING_TITLES: Readonly<Record<StudySetting, string>> = {
   text: "byte-level text, 4 layers",
 };
 
-/** What an arm has that the baseline, `none`, has not: V-scale, or gates on attention. */
-export type StudyVariant = VScaleVariant | "head-gate" | "element-gate";
+/**
+ * What an arm has that the baseline, `none`, has not: V-scale, one more logit for each query head,
+ * or gates on attention.
+ */
+export type StudyVariant =
+  | VScaleVariant
+  | "learned-sink"
+  | "softmax-off-by-one"
+  | "head-gate"
+  | "element-gate";
 
 /** The parts of a model that make a variant. */
-export type StudyIntervention = Pick<LlamaConfig, "vScale" | "attentionGate">;
+export type StudyIntervention = Pick<LlamaConfig, "vScale" | "sinkLogit" | "attentionGate">;
 
 /**
  * What makes a variant.
@@ -35,6 +43,10 @@ export type StudyIntervention = Pick<LlamaConfig, "vScale" | "attentionGate">;
  */
 export function interventionOf(variant: StudyVariant): StudyIntervention {
   switch (variant) {
+    case "learned-sink":
+      return { vScale: "none", sinkLogit: "learned" };
+    case "softmax-off-by-one":
+      return { vScale: "none", sinkLogit: "zero" };
     case "head-gate":
       return { vScale: "none", attentionGate: "head" };
     case "element-gate":
@@ -122,6 +134,8 @@ export function parseNames<Name extends string>(
 /** All variants, in the order in which tables show them. */
 export const STUDY_VARIANTS: readonly StudyVariant[] = [
   ...V_SCALE_VARIANTS,
+  "learned-sink",
+  "softmax-off-by-one",
   "head-gate",
   "element-gate",
 ];

@@ -43,6 +43,14 @@ export interface TrajectoryAttention {
   readonly residual: SinkPair;
   /** θ of each value head; null where nothing is learned. */
   readonly theta: readonly number[] | null;
+  /** What logits without a value take of the attention; only where query heads have one. */
+  readonly sinkLogit?: {
+    /** s of each query head. */
+    readonly logits: readonly number[];
+    /** Means over heads, to be set beside the scores of token 0. */
+    readonly score: number;
+    readonly idleScore: number | null;
+  };
   /** How far gates are open, means over heads; only where attention is gated. */
   readonly gate?: {
     readonly mean: number;

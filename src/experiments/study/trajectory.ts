@@ -78,7 +78,23 @@ function attentionOf(
     valueNorm: pair(attention.value),
     residual: pair(attention.residual),
     theta: thetas.length === 0 ? null : thetas,
+    ...sinkLogitOf(heads),
     ...gateOf(heads),
+  };
+}
+
+function sinkLogitOf(
+  heads: readonly HeadMeasurement[],
+): Pick<TrajectoryAttention, "sinkLogit"> {
+  const sinks = heads.flatMap(({ sinkLogit }) => sinkLogit ?? []);
+  if (sinks.length === 0) return {};
+  const idle = sinks.flatMap(({ idleScore }) => idleScore ?? []);
+  return {
+    sinkLogit: {
+      logits: sinks.map(({ logit }) => logit),
+      score: mean(sinks.map(({ score }) => score)),
+      idleScore: idle.length === 0 ? null : mean(idle),
+    },
   };
 }
 

@@ -35,6 +35,8 @@ export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
   fixed: "V-scale, fixed",
   learned: "V-scale, learned",
   "backward-only": "V-scale, backward only",
+  "learned-sink": "learned sink",
+  "softmax-off-by-one": "softmax-off-by-one",
   "head-gate": "gate per head",
   "element-gate": "gate per element",
 };

@@ -38,7 +38,7 @@ export class LayerUnits {
   readonly #positions: number;
 
   /** @param options of a layer with attention */
-  constructor({ config, context, settings }: Omit<LayerMeterOptions, "valve">) {
+  constructor({ config, context, settings }: Omit<LayerMeterOptions, "valve" | "sinkLogits">) {
     const { modelDim, queryHeads, keyValueHeads, headDim } = config;
     const { position, lastGradientPosition, early } = settings;
     this.#settings = settings;

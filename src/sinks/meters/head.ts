@@ -101,7 +101,7 @@ export class HeadMeter {
   }
 
   /** Means over sequences; the idle score over all idle queries of all sequences. */
-  result(): Required<Omit<HeadMeasurement, "gate">>[] {
+  result(): Required<Omit<HeadMeasurement, "gate" | "sinkLogit">>[] {
     const count = this.#sequences;
     return this.#heads.map(({ score, mass, secondMoment, idle, sinks, idleSinks }, head) => ({
       head,

@@ -11,6 +11,7 @@ import { HeadMeter, meanOverHeads, shareAbove } from "./head.ts";
 import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
 import { MassiveMeter, NormMeter } from "./norm.ts";
+import { SinkLogitMeter } from "./sink_logit.ts";
 import type { LayerValve } from "../valve.ts";
 
 /** What all layers share. */
@@ -21,6 +22,8 @@ export interface LayerMeterOptions {
   readonly context: number;
   /** V-scale's constants of this layer; undefined without V-scale. */
   readonly valve: LayerValve | undefined;
+  /** s of each query head; undefined without sinks' logits. */
+  readonly sinkLogits: readonly number[] | undefined;
 }
 
 /** Which positions a result keeps. */
@@ -39,13 +42,14 @@ export class AttentionMeter {
   readonly #options: LayerMeterOptions;
   readonly #heads: HeadMeter;
   readonly #gates: GateMeter | undefined;
+  readonly #sinkLogits: SinkLogitMeter | undefined;
   readonly #value: NormMeter;
   readonly #usedValue: NormMeter;
   readonly #residual: NormMeter;
 
   /** @param options of the layer */
   constructor(options: LayerMeterOptions) {
-    const { config, settings, context } = options;
+    const { config, settings, context, sinkLogits } = options;
     const { modelDim, queryHeads, keyValueHeads, headDim } = config;
     const residual = { heads: 1, context, width: modelDim };
     const query = { heads: queryHeads, context, width: headDim };
@@ -63,6 +67,7 @@ export class AttentionMeter {
     this.#gates = attentionGates(config) === 0
       ? undefined
       : new GateMeter({ queryHeads, context }, settings);
+    this.#sinkLogits = sinkLogits && new SinkLogitMeter(sinkLogits, { context, settings });
     this.#value = new NormMeter(value);
     this.#usedValue = new NormMeter(value);
     this.#residual = new NormMeter(residual);
@@ -78,6 +83,7 @@ export class AttentionMeter {
     const { config, context, valve } = this.#options;
     const shape: AttentionShape = { ...config, batch, context };
     this.#heads.add(attention, { shape, idle });
+    this.#sinkLogits?.add(attention.logSumExp, { batch, idle });
     if (attention.opening !== undefined) this.#gates?.add(attention.opening, { batch, idle });
     for (const name of GRADIENTS) this.gradients[name].add(attention.gradients[name], batch);
     this.#value.add(attention.value, batch);
@@ -107,9 +113,12 @@ export class AttentionMeter {
     const { config, settings, valve } = this.#options;
     const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);
     const gates = this.#gates?.result();
-    const heads = this.#heads.result().map((head, i) =>
-      gates === undefined ? head : { ...head, gate: gates[i]! }
-    );
+    const sinkLogits = this.#sinkLogits?.result();
+    const heads = this.#heads.result().map((head, i) => ({
+      ...head,
+      ...sinkLogits === undefined ? {} : { sinkLogit: sinkLogits[i]! },
+      ...gates === undefined ? {} : { gate: gates[i]! },
+    }));
     const summed = this.gradients.norm.summed(), single = this.gradients.norm.single();
     return {
       heads,

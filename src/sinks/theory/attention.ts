@@ -2,7 +2,9 @@
  * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. With g =
  * ∂L/∂y, D_t = ⟨g_t, y_t⟩, β_ts = ⟨g_t, v_s⟩ − D_t, everything per query head, summed over the
  * query heads that share a key head; with V-scale in its full form v̂ stands for v, and J_φ(v)
- * takes the gradient of v̂ to that of v in either form.
+ * takes the gradient of v̂ to that of v in either form. With a sink's logit s, whose share of the
+ * weight is b_t, S1, S3, S4 and S6 stand for A1's sum, A3, A4 and A7. With gates g is the gradient
+ * in front of them, and the gate's own identity leads there.
  *
  * What rounding explains. Weights are computed anew in float64 from the traced q and k; the model's
  * own differ by the rounding of a logit, (D/4 + 6) u |z| at the most, twice (in z and in
@@ -19,26 +21,40 @@ import { lambdaParallel } from "../../reference/jacobians.ts";
 import { tensor } from "../../reference/tensor.ts";
 import { vScaleBackward, vScaleForward } from "../../reference/v_scale.ts";
 import { rowDistance, rowNorm } from "../numbers.ts";
+import { hasSinkLogit, type LlamaConfig } from "../../reference/llama/config.ts";
+import { checkGates } from "./gate.ts";
 import { CheckMeter } from "./slack.ts";
 import { addHead, type AttentionChecks, type AttentionLayer, KeySums } from "./head.ts";
 
-/** Empty meters for all layers. */
-export function attentionChecks(): AttentionChecks {
+/**
+ * Empty meters for all layers.
+ *
+ * @param config of the model, which decides on some formulas
+ */
+export function attentionChecks(config: Pick<LlamaConfig, "sinkLogit">): AttentionChecks {
+  const sink = hasSinkLogit(config);
   const identity = (name: string, formula: string) =>
     new CheckMeter({ name, formula, kind: "identity" });
   const bound = (name: string, formula: string) => new CheckMeter({ name, formula, kind: "bound" });
   return {
-    weights: identity("weights", "Σ_j exp(z_tj − logSumExp_t) = 1"),
+    weights: identity("weights", `Σ_j exp(z_tj − logSumExp_t) = 1${sink ? " − b_t" : ""}`),
     value: identity("value path", "∇v_s = Σ_t a_ts g_t, through J_φ(v_s) under V-scale"),
     key: identity("key path", "∇k_s = Σ_t a_ts β_ts q_t/√D"),
     query: identity("query path", "∇q_t = Σ_s a_ts β_ts k_s/√D"),
-    firstQuery: identity("first query", "∇q_0 = 0"),
-    rows: identity("logit rows", "Σ_s ∂L/∂z_ts = 0"),
+    firstQuery: identity(
+      "first query",
+      sink ? "∇q_0 = a_00 (1 − a_00) ⟨g_0, v_0⟩ k_0/√D" : "∇q_0 = 0",
+    ),
+    rows: identity("logit rows", `Σ_s ∂L/∂z_ts = ${sink ? "b_t D_t" : "0"}`),
+    gate: identity("gate", "∇y_t = σ(x_t) ⊙ ∇y′_t"),
     weightedBound: bound("weighted value bound", "‖∇v_s‖ ≤ λ∥ Σ_t a_ts ‖g_t‖"),
     massBound: bound("mass bound", "‖∇v_s‖ ≤ λ∥ M_s max_t ‖g_t‖"),
     momentBound: bound("second-moment bound", "‖∇v_s‖ ≤ λ∥ √S_s (Σ_t ‖g_t‖²)^½"),
     keyBound: bound("key bound", "‖∇k_s‖ ≤ Q_max B_max M_s/√D"),
-    queryBound: bound("query bound", "‖∇q_t‖ ≤ B_max ΔK_max/√D"),
+    queryBound: bound(
+      "query bound",
+      `‖∇q_t‖ ≤ B_max ΔK_max/√D${sink ? ", the sink being a key 0" : ""}`,
+    ),
   };
 }
 
@@ -49,7 +65,8 @@ export function attentionChecks(): AttentionChecks {
  * @param options the layer
  */
 export function checkAttention(checks: AttentionChecks, options: AttentionLayer): void {
-  const { attention, shape, layer, valve } = options;
+  const { attention, shape, layer, valve, sinkLogits } = options;
+  checkGates(checks.gate, options);
   const { batch, queryHeads, keyValueHeads, context, headDim } = shape;
   const group = queryHeads / keyValueHeads;
   const valueShape = [batch, keyValueHeads, context, headDim];
@@ -68,6 +85,7 @@ export function checkAttention(checks: AttentionChecks, options: AttentionLayer)
         rows: (b * queryHeads + head) * context,
         keys: keyHead * context,
         used,
+        sink: sinkLogits?.[head],
         where: `layer ${layer}, sequence ${b}, query head ${head}`,
       });
     }

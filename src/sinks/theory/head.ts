@@ -2,7 +2,7 @@
  * One query head of one sequence, for theory/attention.ts: its attention and β in float64, its
  * query's checks, and its share of the sums that the checks of keys and values need.
  */
-import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
+import { type Numbers, precisionOf, rowDot, rowNorm } from "../numbers.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
 import type { AttentionShape } from "../attention_column.ts";
 import type { LayerValve } from "../valve.ts";
@@ -17,6 +17,7 @@ export type AttentionChecks = Readonly<
     | "query"
     | "firstQuery"
     | "rows"
+    | "gate"
     | "weightedBound"
     | "massBound"
     | "momentBound"
@@ -33,6 +34,8 @@ export interface AttentionLayer {
   readonly shape: AttentionShape;
   readonly layer: number;
   readonly valve: LayerValve | undefined;
+  /** The sink's logit of each query head; undefined without sinks. */
+  readonly sinkLogits: readonly number[] | undefined;
   /** s */
   readonly position: number;
 }
@@ -82,6 +85,8 @@ export interface Head extends AttentionLayer {
   readonly keys: number;
   /** v, or v̂ under V-scale in its full form. */
   readonly used: Numbers;
+  /** The sink's logit. */
+  readonly sink: number | undefined;
   /** For people. */
   readonly where: string;
 }
@@ -92,7 +97,9 @@ interface HeadNumbers {
   readonly scale: number;
   /** a_ts: [T, T], 0 for s > t */
   readonly weights: Float64Array;
-  /** Σ_s exp(z_ts − logSumExp_t) with the model's own logSumExp: [T] */
+  /** b_t, the sink's share: [T]; zeros without a sink. */
+  readonly shares: Float64Array;
+  /** b_t + Σ_s exp(z_ts − logSumExp_t) with the model's own logSumExp: [T] */
   readonly sums: Float64Array;
   /** ‖g_t‖, ‖q_t‖, ‖k_s‖, ‖v_s‖: [T] */
   readonly g: Float64Array;
@@ -102,14 +109,7 @@ interface HeadNumbers {
   readonly tolerance: number;
 }
 
-/** The rounding of numbers, and the smallest normal one. */
-function precisionOf(data: Numbers): { readonly unit: number; readonly tiny: number } {
-  return data instanceof Float32Array
-    ? { unit: 2 ** -24, tiny: 2 ** -126 }
-    : { unit: 2 ** -53, tiny: 2 ** -1022 };
-}
-
-function numbersOf({ attention, shape, rows, keys, used }: Head): HeadNumbers {
+function numbersOf({ attention, shape, rows, keys, used, sink }: Head): HeadNumbers {
   const { context, headDim } = shape;
   const { query, key, logSumExp, gradients } = attention;
   const scale = 1 / Math.sqrt(headDim);
@@ -120,9 +120,10 @@ function numbersOf({ attention, shape, rows, keys, used }: Head): HeadNumbers {
     );
   const weights = new Float64Array(context * context);
   const sums = new Float64Array(context);
+  const shares = new Float64Array(context);
   for (let t = 0; t < context; t++) {
     const logits = weights.subarray(t * context, t * context + t + 1);
-    let most = -Infinity, total = 0;
+    let most = sink ?? -Infinity, total = 0;
     for (let s = 0; s <= t; s++) {
       const at = { a: (rows + t) * headDim, b: (keys + s) * headDim, width: headDim };
       logits[s] = scale * rowDot(query, key, at);
@@ -133,13 +134,23 @@ function numbersOf({ attention, shape, rows, keys, used }: Head): HeadNumbers {
       logits[s] = Math.exp(logits[s]! - most);
       total += logits[s]!;
     }
+    if (sink !== undefined) {
+      sums[t]! += Math.exp(sink - logSumExp[rows + t]!);
+      shares[t] = Math.exp(sink - most);
+      total += shares[t]!;
+      shares[t]! /= total;
+    }
     for (let s = 0; s <= t; s++) logits[s]! /= total;
   }
   const q = norms(query, rows), k = norms(key, keys);
-  const largest = scale * q.reduce((a, b) => Math.max(a, b)) * k.reduce((a, b) => Math.max(a, b));
+  const largest = Math.max(
+    scale * q.reduce((a, b) => Math.max(a, b)) * k.reduce((a, b) => Math.max(a, b)),
+    sink !== undefined && Number.isFinite(sink) ? Math.abs(sink) : 0,
+  );
   return {
     scale,
     weights,
+    shares,
     sums,
     g: norms(gradients.output, rows),
     q,
@@ -197,7 +208,9 @@ function addQuery(
   let meanValue = 0;
   for (let s = 0; s <= t; s++) meanValue += weights[t * context + s]! * numbers.v[s]!;
   const meanKey = new Float64Array(headDim), wanted = new Float64Array(headDim);
-  let rowSum = 0, largestBeta = 0, queryScale = 0;
+  // A sink is one more key 0 with a value 0.
+  const sink = options.sink !== undefined;
+  let rowSum = 0, largestBeta = sink ? Math.abs(own) : 0, queryScale = 0;
   for (let s = 0; s <= t; s++) {
     const a = weights[t * context + s]!;
     const keyRow = (keys + s) * headDim;
@@ -216,7 +229,7 @@ function addQuery(
       sums.keyGradient[s * headDim + i]! += scale * a * b * query[row + i]!;
     }
   }
-  let error = 0, farthest = 0;
+  let error = 0, farthest = sink ? rowNorm(meanKey, 0, headDim) ** 2 : 0;
   for (let i = 0; i < headDim; i++) error += (gradients.query[row + i]! - wanted[i]!) ** 2;
   for (let s = 0; s <= t; s++) {
     let distance = 0;
@@ -229,11 +242,24 @@ function addQuery(
   const where = () => `${options.where}, position ${t}`;
   const sum = { excess: Math.abs(numbers.sums[t]! - 1), scale: 1 };
   checks.weights.identity({ ...sum, tolerance, where });
-  const zero = { excess: Math.abs(rowSum), scale: numbers.g[t]! * meanValue };
+  const zero = {
+    excess: Math.abs(rowSum - numbers.shares[t]! * own),
+    scale: numbers.g[t]! * meanValue,
+  };
   checks.rows.identity({ ...zero, tolerance, where });
   const common = { scale: queryScale, tolerance, where };
   checks.query.identity({ ...common, excess: Math.sqrt(error) });
-  if (t === 0) checks.firstQuery.identity({ ...common, excess: size });
+  if (t === 0) {
+    // Its only weight is 1 but for the sink.
+    const a = weights[0]!;
+    const slope = scale * a * (1 - a) *
+      rowDot(g, used, { a: row, b: keys * headDim, width: headDim });
+    let excess = 0;
+    for (let i = 0; i < headDim; i++) {
+      excess += (gradients.query[row + i]! - slope * key[keys * headDim + i]!) ** 2;
+    }
+    checks.firstQuery.identity({ ...common, excess: Math.sqrt(excess) });
+  }
   checks.queryBound.bound({
     ...common,
     actual: size,

@@ -43,8 +43,12 @@ Deno.test("interventionOf() gives each variant one part that the baseline has no
   assertEquals(new Set(models).size, models.length);
   assertEquals(interventionOf("none"), { vScale: "none" });
   for (const variant of STUDY_VARIANTS.slice(1)) {
-    const { vScale, attentionGate = "none" } = interventionOf(variant);
-    assertEquals([vScale, attentionGate].filter((each) => each !== "none").length, 1, variant);
+    const { vScale, sinkLogit = "none", attentionGate = "none" } = interventionOf(variant);
+    assertEquals(
+      [vScale, sinkLogit, attentionGate].filter((each) => each !== "none").length,
+      1,
+      variant,
+    );
   }
 });
 

@@ -33,6 +33,7 @@ export interface TracedModel {
   readonly trace: Trace<Float64Array>;
   readonly gains: { readonly attention: Float64Array | undefined; readonly mlp: Float64Array }[];
   readonly theta: (Float64Array | undefined)[];
+  readonly sinks: (Float64Array | undefined)[];
   readonly loss: number;
 }
 
@@ -103,6 +104,7 @@ export function tracedModel(options: {
       mlp: parameters.get(names.mlpNorm)!,
     })),
     theta: layers.map((names) => parameters.get(names.theta)),
+    sinks: layers.map((names) => parameters.get(names.sinks)),
   };
 }
 

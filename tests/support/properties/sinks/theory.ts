@@ -24,6 +24,42 @@ export const theoryProperties: readonly SinkProperty[] = [
     },
   },
   {
+    name: "the theory holds with sinks' logits and gates, in forms of its own",
+    check({ checkTheory }) {
+      const parts = [
+        [{ sinkLogit: "learned" }, 15],
+        [{ sinkLogit: "zero", vScale: "learned" }, 15],
+        [{ attentionGate: "head" }, 16],
+        [{ attentionGate: "element", sinkLogit: "learned" }, 16],
+      ] as const;
+      for (const [config, count] of parts) {
+        const model = tracedModel({ config, batch: 2 });
+        for (const given of [model.trace, rounded(model.trace)]) {
+          const { checks, errors } = checkTheory(given, model);
+          assertEquals(errors, [], JSON.stringify(config));
+          assertEquals(checks.length, count);
+        }
+        // Each form is wrong where the part is not what it is said to be.
+        if ("sinkLogit" in config) {
+          const without = { ...model.config, sinkLogit: "none" as const };
+          const { errors } = checkTheory(model.trace, { ...model, config: without });
+          for (const name of ["weights", "first query", "logit rows"]) {
+            assert(errors.some((line) => line.startsWith(`${name} (`)), name);
+          }
+        }
+        if ("attentionGate" in config) {
+          const trace = mapTrace(
+            model.trace,
+            (numbers, name) =>
+              name === "attention.opening" ? numbers.map((x) => 1.01 * x) : numbers,
+          );
+          const { errors } = checkTheory(trace, model);
+          assertEquals(errors.map((line) => line.split(" (")[0]), ["gate"]);
+        }
+      }
+    },
+  },
+  {
     name: "bounds are attained where they must be",
     check({ checkTheory }) {
       // One value head is read by one query head; the last position is seen by one query only.

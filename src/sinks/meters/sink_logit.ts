@@ -1,0 +1,63 @@
+/** How much attention the sinks' logits of one layer take. */
+import type { SinkLogitMeasurement, SinkSettings } from "../measurement.ts";
+import type { Numbers } from "../numbers.ts";
+import { idleQueries } from "./head.ts";
+
+/** Adds up over batches; see {@linkcode SinkLogitMeasurement} for what it finds. */
+export class SinkLogitMeter {
+  readonly #logits: readonly number[];
+  readonly #context: number;
+  readonly #settings: SinkSettings;
+  /** Sums over sequences: [Hq] */
+  readonly #score: Float64Array;
+  readonly #idle: Float64Array;
+  #sequences = 0;
+  #idleQueries = 0;
+
+  /** @param logits s of each query head @param options T, s, T_ε and where idle queries begin */
+  constructor(
+    logits: readonly number[],
+    { context, settings }: { readonly context: number; readonly settings: SinkSettings },
+  ) {
+    this.#logits = logits;
+    this.#context = context;
+    this.#settings = settings;
+    this.#score = new Float64Array(logits.length);
+    this.#idle = new Float64Array(logits.length);
+  }
+
+  /**
+   * @param logSumExp [B, Hq, T]
+   * @param options B, and which queries are idle: [B, T], 1 for those
+   */
+  add(
+    logSumExp: Numbers,
+    { batch, idle }: { readonly batch: number; readonly idle: Uint8Array | undefined },
+  ): void {
+    const context = this.#context;
+    const { position, window } = this.#settings;
+    const end = Math.min(position + window, context);
+    for (let b = 0; b < batch; b++) {
+      const queries = idle === undefined
+        ? []
+        : idleQueries(idle.subarray(b * context, (b + 1) * context), this.#settings);
+      this.#logits.forEach((logit, head) => {
+        const start = (b * this.#logits.length + head) * context;
+        const share = (t: number) => Math.exp(logit - logSumExp[start + t]!);
+        for (let t = position; t < end; t++) this.#score[head]! += share(t) / (end - position);
+        for (const t of queries) this.#idle[head]! += share(t);
+      });
+      this.#idleQueries += queries.length;
+    }
+    this.#sequences += batch;
+  }
+
+  /** One for each query head, in their order. */
+  result(): SinkLogitMeasurement[] {
+    return this.#logits.map((logit, head) => ({
+      logit,
+      score: this.#score[head]! / this.#sequences,
+      idleScore: this.#idleQueries === 0 ? null : this.#idle[head]! / this.#idleQueries,
+    }));
+  }
+}

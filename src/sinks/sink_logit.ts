@@ -1,0 +1,26 @@
+/** Learned sinks in one layer, as the measurements need them. */
+import { hasSinkLogit, type LlamaConfig } from "../reference/llama/config.ts";
+
+/**
+ * The sinks' logits of one layer by the model's configuration.
+ *
+ * @param config of the model
+ * @param sinks s of each query head where it is learned; 0 otherwise
+ * @returns undefined without sinks
+ * @throws {TypeError} if the model learns s and none is given, or not one for each query head
+ */
+export function layerSinkLogits(
+  config: LlamaConfig,
+  sinks: ArrayLike<number> | undefined,
+): readonly number[] | undefined {
+  if (!hasSinkLogit(config)) return undefined;
+  const { queryHeads, sinkLogit } = config;
+  if (sinkLogit === "zero") return Array<number>(queryHeads).fill(0);
+  if (sinks?.length !== queryHeads) {
+    throw new TypeError(
+      `sinks: sinks has ${sinks?.length ?? "no"} elements, wanted one for each of the ` +
+        `${queryHeads} query heads`,
+    );
+  }
+  return Array.from(sinks);
+}

@@ -1,0 +1,54 @@
+/**
+ * What gates do to gradients, on a traced layer: ∇y = σ(x) ⊙ ∇y′, so that a closed gate is a closed
+ * value path.
+ *
+ * What rounding explains: one product of two numbers that are traced, beside the smallest normal
+ * number that may be flushed.
+ *
+ * Source: Qiu et al., NeurIPS 2025.
+ */
+import { precisionOf } from "../numbers.ts";
+import type { AttentionLayer } from "./head.ts";
+import type { CheckMeter } from "./slack.ts";
+
+/** Roundings of a product, and room for a compiler that orders them otherwise. */
+const ROUNDINGS = 4;
+
+/**
+ * Checks one layer of a trace; nothing without gates.
+ *
+ * @param check to add to
+ * @param options the layer
+ */
+export function checkGates(check: CheckMeter, { attention, shape, layer }: AttentionLayer): void {
+  const { opening, gradients } = attention;
+  const { gated, output } = gradients;
+  if (opening === undefined || gated === undefined) return;
+  const { batch, queryHeads, context, headDim } = shape;
+  const width = queryHeads * headDim;
+  const { unit, tiny } = precisionOf(output);
+  // The trace may be of more sequences than are looked at.
+  const gates = opening.length / (gated.length / width);
+  for (let b = 0; b < batch; b++) {
+    for (let t = 0; t < context; t++) {
+      const row = b * context + t;
+      for (let head = 0; head < queryHeads; head++) {
+        const own = ((b * queryHeads + head) * context + t) * headDim;
+        let excess = 0, scale = 0;
+        for (let i = 0; i < headDim; i++) {
+          const column = head * headDim + i;
+          const open = opening[row * gates + Math.floor(column * gates / width)]!;
+          const wanted = open * gated[row * width + column]!;
+          excess += (output[own + i]! - wanted) ** 2;
+          scale += wanted ** 2;
+        }
+        check.identity({
+          excess: Math.sqrt(excess),
+          scale: Math.sqrt(scale) + Math.sqrt(headDim) * tiny / unit,
+          tolerance: ROUNDINGS * unit,
+          where: () => `layer ${layer}, sequence ${b}, query head ${head}, position ${t}`,
+        });
+      }
+    }
+  }
+}
