@@ -1,4 +1,5 @@
 /** Sink strength: how much attention one key position receives. */
+import sinkShareSource from "../../kernels/attention/sink_share.wgsl" with { type: "text" };
 import sinkStatisticsSource from "../../kernels/attention/sink_statistics.wgsl" with {
   type: "text",
 };
@@ -16,7 +17,10 @@ export interface AttentionSinkStatisticsOptions {
   readonly query: Tensor;
   /** `[B, Hkv, T, D]` */
   readonly key: Tensor;
-  /** `[B, Hq, T]`, as {@linkcode attentionForward} returned it. */
+  /**
+   * `[B, Hq, T]`, as {@linkcode attentionForward} returned it: where it holds a learned sink, the
+   * statistics are of the weights that the sink leaves.
+   */
   readonly logSumExp: Tensor;
   /** s, the key position to measure. Default: 0. */
   readonly position?: number;
@@ -27,6 +31,8 @@ export interface AttentionSinkStatisticsOptions {
   readonly window?: number;
   /** As given to the forward. Default: 1/√D. */
   readonly scale?: number;
+  /** `[Hq]`, as given to the forward: asks for `sinkShare` as well. Default: none. */
+  readonly sinkLogit?: Tensor;
 }
 
 /** Results of {@linkcode attentionSinkStatistics}. */
@@ -37,6 +43,11 @@ export interface AttentionSinkStatisticsResult {
   readonly secondMoment: Tensor;
   /** `α_s`, the mean of `a_ts` over `t = s … min(s + window, T) − 1`: `[B, Hq]` */
   readonly score: Tensor;
+  /**
+   * The learned sink's share of the weight: the mean over all T queries of `b_t = exp(s −
+   * logSumExp_t)`. `[B, Hq]`, with `sinkLogit` only.
+   */
+  readonly sinkShare?: Tensor;
 }
 
 /**
@@ -66,8 +77,8 @@ export function planAttentionSinkStatistics(
 ): Planned<AttentionSinkStatisticsResult> {
   const operator = "attentionSinkStatistics";
   checkCall(operator, gpu, options);
-  const { query, key, logSumExp, position = 0, window = 64 } = options;
-  const shape = checkAttention(gpu, operator, { query, key, logSumExp });
+  const { query, key, logSumExp, sinkLogit, position = 0, window = 64 } = options;
+  const shape = checkAttention(gpu, operator, { query, key, logSumExp, sinkLogit });
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
   const { scale = 1 / Math.sqrt(headDim) } = options;
   checkFinite(scale, { operator, name: "scale" });
@@ -75,50 +86,71 @@ export function planAttentionSinkStatistics(
   checkInteger(window, { operator, name: "window", minimum: 1 });
   const heads = [batches, queryHeads];
   const outputs = emptyTensors(gpu, operator, { mass: heads, secondMoment: heads, score: heads });
+  const sinkShare = sinkLogit === undefined ? undefined : gpu.empty(heads);
   const windowEnd = Math.min(position + window, sequenceLength);
   const rows = batches * queryHeads * (sequenceLength - position);
+  const all = batches * queryHeads * sequenceLength;
+  const ofSink = sinkLogit === undefined
+    ? { flops: 0, bytes: 0 }
+    : { flops: 3 * all, bytes: 4 * (all - rows + queryHeads + batches * queryHeads) };
   const plan = new Plan(gpu, {
     operator,
-    tensors: { query, key, logSumExp, ...outputs },
-    // A product of D multiply-adds a row, its exponential, and three sums.
+    tensors: { query, key, logSumExp, sinkLogit, ...outputs, sinkShare },
+    // A product of D multiply-adds per row, its exponential, and three sums; for the sink's share a
+    // difference, its exponential and a sum, of the rows before the position too.
     cost: {
-      flops: rows * (2 * headDim + 6),
-      bytes: 4 * (rows * (headDim + 1) + batches * (keyValueHeads * headDim + 3 * queryHeads)),
+      flops: rows * (2 * headDim + 6) + ofSink.flops,
+      bytes: 4 * (rows * (headDim + 1) + batches * (keyValueHeads * headDim + 3 * queryHeads)) +
+        ofSink.bytes,
     },
-    dispatches: [{
-      kernel: {
-        parts: [workgroupSum, notANumber, {
-          file: "attention/sink_statistics.wgsl",
-          source: sinkStatisticsSource,
-        }],
+    dispatches: [
+      {
+        kernel: {
+          parts: [workgroupSum, notANumber, {
+            file: "attention/sink_statistics.wgsl",
+            source: sinkStatisticsSource,
+          }],
+        },
+        parameters: [
+          { u32: queryHeads },
+          { u32: keyValueHeads },
+          { u32: sequenceLength },
+          { u32: headDim / 4 },
+          { u32: position },
+          { u32: windowEnd },
+          { f32: scale },
+        ],
+        buffers: [query, key, logSumExp, outputs.mass, outputs.secondMoment, outputs.score],
+        workgroups: [queryHeads, batches],
       },
-      parameters: [
-        { u32: queryHeads },
-        { u32: keyValueHeads },
-        { u32: sequenceLength },
-        { u32: headDim / 4 },
-        { u32: position },
-        { u32: windowEnd },
-        { f32: scale },
-      ],
-      buffers: [query, key, logSumExp, outputs.mass, outputs.secondMoment, outputs.score],
-      workgroups: [queryHeads, batches],
-    }],
+      ...sinkLogit === undefined || sinkShare === undefined ? [] : [{
+        kernel: {
+          parts: [workgroupSum, notANumber, {
+            file: "attention/sink_share.wgsl",
+            source: sinkShareSource,
+          }],
+        },
+        parameters: [{ u32: queryHeads }, { u32: sequenceLength }],
+        buffers: [logSumExp, sinkLogit, sinkShare],
+        workgroups: [queryHeads, batches] as const,
+      }],
+    ],
   });
-  return { plan, ...outputs };
+  return { plan, ...outputs, ...sinkShare === undefined ? {} : { sinkShare } };
 }
 
 /**
  * How much of an attention sink a key position is, per query head, without the attention matrix:
  * `M_s = Σ_{t≥s} a_ts`, `S_s = Σ_{t≥s} a_ts²`, and the sink score `α_s`, the mean of `a_ts` over a
- * window of queries from s on.
+ * window of queries from s on. With learned sinks also `sinkShare`, what of the weight they take.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771; Gu et al., arXiv 2410.10781 (the score).
  *
  * @param gpu the GPU that holds the tensors
  * @param options `query` [B, Hq, T, D], `key` [B, Hkv, T, D], `logSumExp` [B, Hq, T], `position`
- *   (default 0), `window` (default 64), `scale` (default 1/√D)
- * @returns `mass`, `secondMoment` and `score`, each [B, Hq]; enqueued, not waited for
+ *   (default 0), `window` (default 64), `scale` (default 1/√D), `sinkLogit` [Hq]
+ * @returns `mass`, `secondMoment` and `score`, with `sinkLogit` also `sinkShare`, each [B, Hq];
+ *   enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for wrong values, or sizes beyond the adapter
  *

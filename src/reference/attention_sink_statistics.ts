@@ -15,7 +15,10 @@ export interface AttentionSinkStatisticsOptions {
   readonly query: ReferenceTensor;
   /** [B, Hkv, T, D], Hq a multiple of Hkv */
   readonly key: ReferenceTensor;
-  /** From the attention's forward pass: [B, Hq, T] */
+  /**
+   * From the attention's forward pass: [B, Hq, T]. Where it holds a learned sink, the statistics are
+   * of the weights that the sink leaves.
+   */
   readonly logSumExp: ReferenceTensor;
   /** s: the position whose column is measured, from 0 to T − 1. Default 0. */
   readonly position?: number | undefined;
@@ -23,6 +26,8 @@ export interface AttentionSinkStatisticsOptions {
   readonly window?: number | undefined;
   /** The factor of the logits. Default 1/√D. */
   readonly scale?: number | undefined;
+  /** The forward's learned sinks, [Hq]: asks for `sinkShare` as well. Default: none. */
+  readonly sinkLogit?: ReferenceTensor | undefined;
 }
 
 /** The statistics of one position's attention column, each [B, Hq]. */
@@ -33,14 +38,16 @@ export interface AttentionSinkStatistics {
   secondMoment: ReferenceTensor;
   /** α_s: the mean of a_ts over the window's rows */
   score: ReferenceTensor;
+  /** The mean of b_t = exp(s − logSumExp_t) over all T rows; with learned sinks only */
+  sinkShare?: ReferenceTensor;
 }
 
 /**
  * Column mass, second moment and sink score of one position for every query head.
  *
  * @param options query [B, Hq, T, D], key [B, Hkv, T, D], logSumExp [B, Hq, T]; position (default
- * 0), window (default 64) and scale (default 1/√D).
- * @returns mass, secondMoment and score, each [B, Hq].
+ * 0), window (default 64), scale (default 1/√D) and sinkLogit [Hq].
+ * @returns mass, secondMoment and score, with sinkLogit also sinkShare, each [B, Hq].
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If position or window is no integer of its range, or the scale not finite.
  *
@@ -59,10 +66,10 @@ export function attentionSinkStatistics(
   options: AttentionSinkStatisticsOptions,
 ): AttentionSinkStatistics {
   const operator = "attentionSinkStatistics";
-  const { query, key, logSumExp, position = 0, window = 64 } = options;
-  const shape = checkAttentionShapes(operator, { query, key, logSumExp });
+  const { query, key, logSumExp, sinkLogit, position = 0, window = 64 } = options;
+  const shape = checkAttentionShapes(operator, { query, key, logSumExp, sinkLogit });
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
-  checkData(operator, { query, key, logSumExp });
+  checkData(operator, { query, key, logSumExp, sinkLogit });
   checkInteger(position, { operator, name: "position", minimum: 0, maximum: sequenceLength - 1 });
   checkInteger(window, { operator, name: "window", minimum: 1 });
   const { scale = 1 / Math.sqrt(headDim) } = options;
@@ -72,6 +79,7 @@ export function attentionSinkStatistics(
   const mass = zeros([batches, queryHeads]);
   const secondMoment = zeros([batches, queryHeads]);
   const score = zeros([batches, queryHeads]);
+  const sinkShare = zeros([batches, queryHeads]);
   for (let head = 0; head < batches * queryHeads; head++) {
     const b = Math.floor(head / queryHeads);
     const keyHead = b * keyValueHeads + Math.floor((head % queryHeads) / groupSize);
@@ -84,6 +92,13 @@ export function attentionSinkStatistics(
       secondMoment.data[head]! += a * a;
       if (t < end) score.data[head]! += a / (end - position);
     }
+    if (sinkLogit === undefined) continue;
+    for (let t = 0; t < sequenceLength; t++) {
+      const b = Math.exp(
+        sinkLogit.data[head % queryHeads]! - logSumExp.data[head * sequenceLength + t]!,
+      );
+      sinkShare.data[head]! += b / sequenceLength;
+    }
   }
-  return { mass, secondMoment, score };
+  return { mass, secondMoment, score, ...sinkLogit === undefined ? {} : { sinkShare } };
 }

@@ -367,3 +367,25 @@ Deno.test("attention refuses sinks and gradients of logSumExp of another shape b
     "sinkLogit is null, wanted a tensor",
   );
 });
+
+Deno.test("attentionSinkStatistics() of a case with a sink worked by hand: what it takes, and what it leaves", () => {
+  // As above: weights 1/3 and 1/6 of the first key beside log 2, 1/2 and 1/5 beside 0.
+  const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
+  const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
+  const sinkLogit = tensor([Math.log(2), 0], [2]);
+  const { logSumExp } = attentionForward({ query, key, value: key, sinkLogit });
+  const { sinkShare, mass, secondMoment, score } = reference.attentionSinkStatistics({
+    query,
+    key,
+    logSumExp,
+    sinkLogit,
+  });
+  const near = (actual: Float64Array, wanted: number[]) =>
+    assert(distance(actual, wanted) < 1e-15, `${actual} is not ${wanted}`);
+  near(sinkShare!.data, [(2 / 3 + 1 / 3) / 2, (1 / 2 + 1 / 5) / 2]);
+  near(mass.data, [1 / 2, 7 / 10]);
+  near(secondMoment.data, [1 / 9 + 1 / 36, 1 / 4 + 1 / 25]);
+  near(score.data, [1 / 4, 7 / 20]);
+  const without = reference.attentionSinkStatistics({ query, key, logSumExp });
+  assertEquals(without.sinkShare, undefined);
+});

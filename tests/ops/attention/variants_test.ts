@@ -21,6 +21,11 @@ import {
   attentionForwardIsCausal,
   attentionRepeatsItself,
 } from "../../support/properties/attention/bits.ts";
+import {
+  attentionWithSinksMatchesTwin,
+  sinkExamples,
+  sinksHaveLimits,
+} from "../../support/properties/attention/sinks.ts";
 import { lawsOfAttention } from "../../support/properties/attention/of_variants.ts";
 import { attentionForwardMatchesTwin } from "../../support/properties/attention/twin.ts";
 import { softwareInfo } from "../../support/tuned_choice.ts";
@@ -174,4 +179,25 @@ const mutants: readonly KernelMutant[] = [
     caughtBy: (gpu) => attentionForwardIsCausal(gpu, only),
   },
 ];
-testMutants("subgroup-8", {}, mutants, unfit);
+const sinkMutants: readonly KernelMutant[] = ([
+  [
+    "the sink is left in base e",
+    attentionWithSinksMatchesTwin,
+    "SINK_LOG2_E * clamp(",
+    "clamp(",
+  ],
+  ["logSumExp is left in base 2", attentionWithSinksMatchesTwin, ") * SINK_LN_2;", ");"],
+  [
+    "a large sink is lost on its way through base 2",
+    sinksHaveLimits,
+    "maximum == firstMaximum2(head)",
+    "false",
+  ],
+] as const).map(([name, property, find, replace]) => ({
+  file: "attention/sink.wgsl",
+  caughtBy: (gpu) => property(gpu, { examples: sinkExamples.slice(0, 1), runs: 0 }),
+  name,
+  find: new RegExp(find.replaceAll(/[()*]/g, "\\$&"), "g"),
+  replace,
+}));
+testMutants("subgroup-8", {}, [...mutants, ...sinkMutants], unfit);

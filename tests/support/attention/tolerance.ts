@@ -323,13 +323,14 @@ export function sinkStatisticsBounds(
     readonly position: number;
     readonly window: number;
   },
-): { mass: Float64Array; secondMoment: Float64Array; score: Float64Array } {
+): Record<"mass" | "secondMoment" | "score" | "sinkShare", Float64Array> {
   const pass = new Pass(drawn);
   const [batch, queryHeads, length, headDim] = pass.shape;
   const heads = batch * queryHeads;
   const mass = new Float64Array(heads);
   const secondMoment = new Float64Array(heads);
   const score = new Float64Array(heads);
+  const sinkShare = new Float64Array(heads);
   const end = Math.min(position + window, length);
   // Every 64th row, then the 64 invocations' sums, of which those without a row are exact zeros.
   const terms = Math.ceil((length - position) / 64) + Math.min(length - position, 64);
@@ -345,6 +346,13 @@ export function sinkStatisticsBounds(
       secondMoment[head]! += a * a * (2 * rho + rho * rho + (terms + 1) * U) + FLUSH;
       if (t < end) score[head]! += (a * (rho + terms * U + DIVISION) + FLUSH) / (end - position);
     }
+    for (let t = 0; drawn.sinkLogit !== undefined && t < length; t++) {
+      const x = drawn.sinkLogit.data[head % queryHeads]! - logSumExp.data[head * length + t]!;
+      const b = Math.exp(x);
+      const rho = Math.expm1(exponential(x) + 2 * U * Math.abs(x));
+      const rows = Math.ceil(length / 64) + 64;
+      sinkShare[head]! += (b * (rho + rows * U + DIVISION) + FLUSH) / length;
+    }
   }
-  return { mass, secondMoment, score };
+  return { mass, secondMoment, score, sinkShare };
 }

@@ -10,12 +10,14 @@ import type { Mutant } from "./mutant.ts";
 import { rangeMutants } from "./range.ts";
 import { rmsNormMutants } from "./rms_norm.ts";
 import { sinkStatisticsMutants } from "./sink_statistics.ts";
+import { sinkMutants } from "./sinks.ts";
 import { vScaleMutants } from "./v_scale.ts";
 
 /** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...attentionForwardMutants,
   ...attentionBackwardMutants,
+  ...sinkMutants,
   ...sinkStatisticsMutants,
   ...rmsNormMutants,
   ...vScaleMutants,

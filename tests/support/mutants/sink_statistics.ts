@@ -32,4 +32,15 @@ export const sinkStatisticsMutants: readonly Mutant[] = [
       "t < min(length, parameters.position + LANES); t += LANES",
     ],
   ]),
+  ...mutantsOf("attention/sink_share.wgsl", sink, [
+    ["the share is a sum", "total / f32(length)", "total"],
+    ["all heads have the first sink", "sinkLogit[workgroup.x]", "sinkLogit[0]"],
+    ["the batch is ignored", "workgroup.y * parameters.queryHeads + ", "", { times: 1 }],
+    ["the logits are taken from the sinks", "sink - logSumExp[", "-sink + logSumExp["],
+    [
+      "all but the first 64 rows are lost",
+      "t < length; t += LANES",
+      "t < min(length, LANES); t += LANES",
+    ],
+  ]),
 ];

@@ -63,6 +63,18 @@ const examples: readonly SinkDescription[] = [
     position: 70,
     window: 64,
   },
+  {
+    attention: describeAttention({
+      batch: 2,
+      keyHeads: 2,
+      group: 2,
+      length: 70,
+      seed: 105,
+      sink: { size: "usual", logSumExpGradient: false },
+    }),
+    position: 5,
+    window: 3,
+  },
 ];
 
 function call(
@@ -92,10 +104,10 @@ export function sinkStatisticsMatchTwin(
     runs: 25,
     async check({ attention, position, window }, tally) {
       const drawn = drawAttention(attention);
-      const { query, key, scale } = drawn;
+      const { query, key, scale, sinkLogit } = drawn;
       const { logSumExp } = forwardResults(drawn);
       const at = position === undefined ? undefined : position % attention.length;
-      const args = { query, key, logSumExp, position: at, window, scale };
+      const args = { query, key, logSumExp, position: at, window, scale, sinkLogit };
       const actual = await call(gpu, args);
       const inputs = twinInputs(drawn);
       const expected = reference.attentionSinkStatistics({
@@ -109,19 +121,25 @@ export function sinkStatisticsMatchTwin(
         position: at ?? 0,
         window: window ?? 64,
       });
-      const names = ["mass", "secondMoment", "score"] as const;
+      const names = [
+        "mass",
+        "secondMoment",
+        "score",
+        ...sinkLogit === undefined ? [] : ["sinkShare"] as const,
+      ] as const;
+      assert((actual.sinkShare === undefined) === (sinkLogit === undefined), "sinkShare");
       for (const name of names) {
         tally.within(`attentionSinkStatistics' ${name}`, {
-          actual: actual[name].data,
-          expected: expected[name].data,
+          actual: actual[name]!.data,
+          expected: expected[name]!.data,
           bound: bounds[name],
         });
       }
       for (const run of await onGpuPlanned(gpu, planAttentionSinkStatistics, { args, runs: 2 })) {
         for (const name of names) {
           tally.sameBits(`a plan's ${name}`, {
-            actual: (run as typeof actual)[name].data,
-            expected: actual[name].data,
+            actual: (run as typeof actual)[name]!.data,
+            expected: actual[name]!.data,
           });
         }
       }
@@ -130,7 +148,8 @@ export function sinkStatisticsMatchTwin(
 }
 
 /**
- * Laws: the masses of all positions add up to T (every row of attention weights to 1); a window of
+ * Laws: the masses of all positions and T times the sink's share add up to T (every row of
+ * attention weights to 1 with the sink's); a window of
  * one row is the weight on itself, whose square is the last position's second moment; 0 ≤ S_s ≤
  * M_s. A NaN in a query row spoils its own head only, and only if it is not before the position.
  */
@@ -152,12 +171,13 @@ export function sinkStatisticsObeyTheirLaws(
       const attention = { ...drawnFrom, pattern: "normal" as const, scale: undefined };
       const { length } = attention;
       const drawn = drawAttention(attention);
-      const { query, key } = drawn;
+      const { query, key, sinkLogit } = drawn;
       const { logSumExp } = forwardResults(drawn);
       const heads = attention.batch * attention.keyHeads * attention.group;
       const total = new Float64Array(heads), allowed = new Float64Array(heads);
       for (let position = 0; position < length; position++) {
-        const statistics = await call(gpu, { query, key, logSumExp, position, window: 1 });
+        const args = { query, key, logSumExp, position, window: 1, sinkLogit };
+        const statistics = await call(gpu, args);
         const bounds = sinkStatisticsBounds(drawn, { logSumExp, position, window: 1 });
         for (let head = 0; head < heads; head++) {
           const [mass, secondMoment, score] = [
@@ -165,10 +185,11 @@ export function sinkStatisticsObeyTheirLaws(
             statistics.secondMoment.data[head]!,
             statistics.score.data[head]!,
           ];
-          total[head]! += mass;
+          const share = statistics.sinkShare?.data[head] ?? 0; // of one position after the other
+          total[head]! += mass + share;
           // The rounded logSumExp makes each row add up to 1 only within its own rounding.
-          allowed[head]! += bounds.mass[head]! +
-            2 * U * mass * Math.max(...logSumExp.data.map(Math.abs));
+          allowed[head]! += bounds.mass[head]! + bounds.sinkShare[head]! +
+            2 * U * (mass + share) * Math.max(...logSumExp.data.map(Math.abs));
           assert(0 <= secondMoment && secondMoment <= mass * (1 + 64 * U), "0 ≤ S_s ≤ M_s");
           assert(score > 0 && score <= mass * (1 + 64 * U), "0 < α_s ≤ M_s");
           if (position === length - 1) {

@@ -129,7 +129,7 @@ export function attentionWithSinksMatchesTwin(
 ): Promise<Report> {
   return sinkCases(gpu, {
     name: "attention with sinks vs twin",
-    seed: 771,
+    seed: 781,
     async check(description, tally) {
       const drawn = drawAttention(description);
       await checkForwardAgainstTwin(gpu, drawn, { tally });
@@ -151,7 +151,7 @@ export function sinksObeyTheirIdentities(
 ): Promise<Report> {
   return sinkCases(gpu, {
     name: "identities of learned sinks",
-    seed: 772,
+    seed: 782,
     async check(description, tally) {
       const drawn = { ...drawAttention(description), vScale: undefined };
       const { length, headDim, heads, keyHead, sinkOf } = headsOf(drawn);
@@ -245,7 +245,7 @@ export function sinksHaveLimits(
 ): Promise<Report> {
   return sinkCases(gpu, {
     name: "limits of learned sinks",
-    seed: 773,
+    seed: 783,
     async check(description, tally) {
       const usual = drawAttention(description);
       const { sinkLogit, ...plain } = usual;
@@ -303,7 +303,7 @@ export function sinksStayInTheirHeads(
 ): Promise<Report> {
   return sinkCases(gpu, {
     name: "NaN in a learned sink",
-    seed: 774,
+    seed: 784,
     async check(description, tally) {
       const drawn = drawAttention(description);
       const { heads, keyHead, sinkOf } = headsOf(drawn);

@@ -1,0 +1,72 @@
+/** Mutants of what learned sinks, and a gradient of logSumExp, add to attention's kernels. */
+import {
+  attentionWithSinksMatchesTwin,
+  sinksHaveLimits,
+  sinksStayInTheirHeads,
+} from "../properties/attention/sinks.ts";
+import type { Property } from "../check_cases.ts";
+import { attentionForward as forward, pinned } from "./catching.ts";
+import { type Mutant, mutantsOf } from "./mutant.ts";
+
+const sinks: Property = (gpu) => attentionWithSinksMatchesTwin(gpu, pinned);
+const limits: Property = (gpu) => sinksHaveLimits(gpu, pinned);
+const heads: Property = (gpu) => sinksStayInTheirHeads(gpu, pinned);
+
+/** The mutants, by kernel. */
+export const sinkMutants: readonly Mutant[] = [
+  ...mutantsOf("attention/sink.wgsl", sinks, [
+    ["the sink has no weight", "select(0x3f800000u, 0x7fc00000u, isLost)", "0u"],
+    ["the sink counts twice", "select(0x3f800000u, ", "select(0x40000000u, ", { thorough: true }],
+    ["the sink is 0 for all heads", "clamp(sinkLogit[head], -LARGEST, LARGEST)", "0.0", {
+      thorough: true,
+    }],
+    [
+      "all heads have the first sink",
+      "clamp(sinkLogit[head], -LARGEST,",
+      "clamp(sinkLogit[0], -LARGEST,",
+      { thorough: true },
+    ],
+    ["negative sinks are 0", "-LARGEST, LARGEST)", "0.0, LARGEST)", { thorough: true }],
+    ["sinks end at 1e30", "-LARGEST, LARGEST)", "-1e30, 1e30)", {
+      caughtBy: limits,
+      thorough: true,
+    }],
+    ["NaN is a sink of weight 1", "0x7fc00000u, isLost", "0x7fc00000u, false", {
+      caughtBy: heads,
+    }],
+    ["+Infinity is a sink of weight 1", "bits == 0x7f800000u || ", "", {
+      caughtBy: heads,
+      thorough: true,
+    }],
+    ["-Infinity is NaN", "bits == 0x7f800000u ||", "(bits & 0x7fffffffu) == 0x7f800000u ||", {
+      caughtBy: limits,
+      thorough: true,
+    }],
+  ]),
+  ...mutantsOf("attention/no_sink.wgsl", forward, [
+    // Whatever the sum begins with, the first key's maximum leaves nothing of it.
+    ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
+  ]),
+  ...mutantsOf("attention/backward_sink.wgsl", sinks, [
+    ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
+    ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
+    ["the share is in base 2", "exponential(vec4f", "exponential2(vec4f"],
+    ["all heads have the first sink", "sinkLogit[head]", "sinkLogit[0]"],
+    ["only the first sequence counts", "b < parameters.batches", "b < 1u"],
+    ["the batch is ignored", "(b * parameters.queryHeads + head)", "head"],
+    [
+      "all but the first 64 rows are lost",
+      "t < parameters.sequenceLength",
+      "t < min(parameters.sequenceLength, LANES)",
+    ],
+  ]),
+  ...mutantsOf("attention/backward_log_sum_exp.wgsl", sinks, [
+    ["the gradient is added to D", "-= logSumExpGradient", "+= logSumExpGradient"],
+    ["all rows have the first gradient", "logSumExpGradient[row]", "logSumExpGradient[0]"],
+    [
+      "a last partial workgroup is left out",
+      "row < parameters.rows",
+      "row < (parameters.rows & ~63u)",
+    ],
+  ]),
+];
