@@ -34,6 +34,10 @@ import {
   attentionRepeatsItself,
 } from "../../support/properties/attention/bits.ts";
 import { attentionObeysItsIdentities } from "../../support/properties/attention/laws.ts";
+import {
+  attentionWithSinksMatchesTwin,
+  sinkExamples,
+} from "../../support/properties/attention/sinks.ts";
 import { lawsOfAttention } from "../../support/properties/attention/of_variants.ts";
 import {
   attentionBackwardPassesNonFinite,
@@ -65,6 +69,8 @@ const only = { examples: cases, runs: 0 };
 const one = { examples: cases.slice(2, 3), runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwin(gpu, only);
 const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwin(gpu, only);
+const sinkTwin: KernelProperty = (gpu) =>
+  attentionWithSinksMatchesTwin(gpu, { examples: sinkExamples.slice(0, 1), runs: 0 });
 const forwardNonFinite: KernelProperty = (gpu) => attentionForwardPassesNonFinite(gpu, one);
 const backwardNonFinite: KernelProperty = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
 
@@ -228,6 +234,13 @@ testMutants(variant, rewrites, [
     name: "the first query's gradient is what two sums differ by",
     find: /logSumExp\d \+= select\([^;]*;/g,
     replace: "",
+  },
+  {
+    file: forwardKernel,
+    caughtBy: sinkTwin,
+    name: "every invocation of a row adds the sink",
+    find: /firstSum\(workgroup\.y\), x == 0u/g,
+    replace: "firstSum(workgroup.y), true",
   },
   {
     file: valueKernel,

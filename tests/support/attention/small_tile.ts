@@ -55,15 +55,18 @@ export const smallTile: AttentionTiledOptions = {
 };
 
 /**
- * Puts a tile in the kernels' place.
+ * Puts a tile in the kernels' place, with a learned sink and a gradient of the first query where the
+ * kernels have them.
  *
  * @param tile the tile
  */
 export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
   const ofKeys = { ...tile, ...keyValueTile(tile) };
   return {
-    [tiledKernels.forward]: () => attentionForwardTiled(tile),
-    [tiledKernels.query]: () => attentionBackwardQueryTiled(tile),
+    [tiledKernels.forward]: (source) =>
+      attentionForwardTiled({ ...tile, sink: source.includes("firstSum(") }),
+    [tiledKernels.query]: (source) =>
+      attentionBackwardQueryTiled({ ...tile, firstQuery: !source.includes("(NO_WEIGHT)") }),
     [tiledKernels.keyValue]: () => attentionBackwardKeyValueTiled(ofKeys),
     [tiledKernels.key]: () => attentionBackwardKeyTiled(ofKeys),
     [tiledKernels.value]: () => attentionBackwardValueTiled(ofKeys),
