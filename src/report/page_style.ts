@@ -94,7 +94,7 @@ nav a:hover{text-decoration:underline}
 section{margin:2rem 0}
 .card{background:var(--surface);border:1px solid var(--rule);border-radius:12px;padding:1rem clamp(.8rem,2vw,1.25rem)}
 .card+.card{margin-top:.9rem}
-.grid .card+.card{margin-top:0}
+:is(.grid,.machines,.pictures,.verdicts)>.card{margin-top:0}
 .machines{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,205px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
 .machines>li{max-width:26rem}
 .machines h3{display:flex;align-items:baseline;gap:.45rem;font-size:1.05rem;overflow-wrap:anywhere}
@@ -115,9 +115,13 @@ figure{margin:0}
 .narrow{display:none}
 @media (max-width:640px){.wide{display:none}.narrow{display:block}}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch;border-radius:8px}
+.scroll,nav ul{--edge:color-mix(in srgb,var(--ink) 30%,transparent);--under:var(--surface);background:linear-gradient(90deg,var(--under) 30%,transparent) 0 0/2.6rem 100% no-repeat local,linear-gradient(-90deg,var(--under) 30%,transparent) 100% 0/2.6rem 100% no-repeat local,linear-gradient(90deg,var(--edge),transparent) 0 0/.8rem 100% no-repeat scroll,linear-gradient(-90deg,var(--edge),transparent) 100% 0/.8rem 100% no-repeat scroll}
+nav ul{--under:var(--ground)}
 table{border-collapse:collapse;font-size:.88rem;min-width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;width:min(80ch,100vw - 4.4rem);color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
-th,td{padding:.38rem .65rem;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap;vertical-align:top}
+th,td{padding:.38rem .5rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
+td[data-align=right]{white-space:nowrap}
+@media (max-width:900px){th,td{white-space:nowrap}}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-width:2px}
 tbody th{font-weight:600}
 [data-align=right]{text-align:right}

@@ -10,7 +10,8 @@ import { plotText } from "../plot.ts";
 
 interface Change {
   readonly key: string;
-  readonly name: string;
+  readonly operator: string;
+  readonly shape: string;
   readonly ratio: number;
   readonly low: number;
   readonly high: number;
@@ -40,7 +41,8 @@ function changesOf(comparison: Comparison): Change[] {
     if (pair?.ratio === undefined) return [];
     return [{
       key: String(i),
-      name: plotText(`${row.kernel} ${row.pass}  ${rowName(row)}`, 72),
+      operator: plotText(`${row.kernel} ${row.pass}`, 48),
+      shape: plotText(rowName(row), 48),
       ratio: pair.ratio,
       low: pair.interval?.low ?? pair.ratio,
       high: pair.interval?.high ?? pair.ratio,
@@ -63,14 +65,14 @@ export interface ChangePlotOptions extends PictureOptions {
  * @param options document, width and description
  */
 export function changePlot(comparison: Comparison, options: ChangePlotOptions): Markup | undefined {
+  const narrow = options.width < 560;
   const changes = changesOf(comparison);
   if (changes.length === 0) return undefined;
   const limit = 1 + comparison.threshold;
-  const narrow = options.width < 560;
   // On a phone the name stands above its line, else beside it.
-  const lineHeight = narrow ? 36 : 22;
+  const lineHeight = narrow ? 54 : 22;
   // Sans-serif letters of 12 pixels are 6.6 wide on average.
-  const longest = Math.max(...changes.map(({ name }) => name.length));
+  const longest = Math.max(...changes.map((change) => fullName(change).length));
   const left = narrow ? 10 : Math.min(0.42 * options.width, 24 + 6.6 * longest);
   const low = Math.min(1 / limit ** 1.6, ...changes.map((change) => change.low));
   const high = Math.max(limit ** 1.6, ...changes.map((change) => change.high));
@@ -97,23 +99,12 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
     marks: [
       Plot.rect([0], { x1: () => 1 / limit, x2: () => limit, fill: "var(--band)" }),
       Plot.ruleX([1], { stroke: "var(--ink)", strokeOpacity: 0.7 }),
-      Plot.text(changes, {
-        y: "key",
-        frameAnchor: "left",
-        textAnchor: narrow ? "start" : "end",
-        dx: narrow ? 0 : -10,
-        dy: narrow ? -11 : 0,
-        text: "name",
-        // A rim of the ground's color, where the name crosses the band and the lines.
-        stroke: "var(--surface)",
-        strokeWidth: 3,
-        fill: "currentColor",
-      }),
+      ...names(changes, { narrow }),
       Plot.ruleY(changes, {
         y: "key",
         x1: "low",
         x2: "high",
-        dy: narrow ? 5 : 0,
+        dy: narrow ? 14 : 0,
         stroke: (change: Change) => colors[change.verdict],
         strokeWidth: 2,
         marker: "tick",
@@ -121,7 +112,7 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
       Plot.dot(changes, {
         y: "key",
         x: "ratio",
-        dy: narrow ? 5 : 0,
+        dy: narrow ? 14 : 0,
         fill: (change: Change) => colors[change.verdict],
         symbol: (change: Change) => signs[change.verdict],
         r: 4.5,
@@ -131,13 +122,42 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
         frameAnchor: "right",
         textAnchor: "start",
         dx: 10,
-        dy: narrow ? 5 : 0,
+        dy: narrow ? 14 : 0,
         text: "label",
         fill: (change: Change) => colors[change.verdict],
         fontWeight: "600",
       }),
     ],
   });
+}
+
+function fullName({ operator, shape }: Change): string {
+  return `${operator}  ${shape}`;
+}
+
+/** What is measured: left of the frame, or in two lines above the whiskers. */
+function names(
+  changes: readonly Change[],
+  { narrow }: { readonly narrow: boolean },
+): Plot.Markish[] {
+  const name = (text: (change: Change) => string, place: { dx: number; dy: number }) =>
+    Plot.text(changes, {
+      y: "key",
+      frameAnchor: "left",
+      textAnchor: narrow ? "start" : "end",
+      ...place,
+      text,
+      // A rim of the ground's color, where the name crosses the band and the lines.
+      stroke: "var(--surface)",
+      strokeWidth: 3,
+      fill: "currentColor",
+    });
+  return narrow
+    ? [
+      name(({ operator }) => operator, { dx: 0, dy: -17 }),
+      name(({ shape }) => shape, { dx: 0, dy: -3 }),
+    ]
+    : [name(fullName, { dx: -10, dy: 0 })];
 }
 
 /** Changes that people find round, from small to large. */

@@ -78,10 +78,10 @@ export interface GradientViolinOptions extends SinkPlotOptions {
   readonly lastPosition?: number;
 }
 
-function ratioText(ratio: Quartiles | null | undefined): string {
+function ratioText(ratio: Quartiles | null | undefined, separator: " " | "\n"): string {
   if (!ratio) return "";
   const short = (value: number) => Number(value.toPrecision(3)).toString();
-  return `R_GS ${short(ratio.median)} (${short(ratio.lower)}–${short(ratio.upper)})`;
+  return `R_GS ${short(ratio.median)}${separator}(${short(ratio.lower)}–${short(ratio.upper)})`;
 }
 
 /**
@@ -139,20 +139,28 @@ export function gradientViolinPlot(
       }
     });
   });
+  // Narrow panels, as of a phone, have their texts in several lines.
+  const panelWidth = (width - 66) / series.length;
+  const narrow = panelWidth < 150;
   const domain = logDomain([...outlines, ...spots].map(({ value }) => value));
   const colored = { fill: (row: { index: number }) => machineColor(row.index) };
   return drawPicture(options, {
     width,
-    height: 340,
+    height: narrow ? 376 : 340,
     marginLeft: 58,
     marginRight: 8,
-    marginTop: 52,
+    marginTop: narrow ? 88 : 52,
     marginBottom: 40,
     fx: { domain: panels, axis: null, paddingInner: 0.08, paddingOuter: 0 },
     x: {
       domain: [-0.55, 1.55],
       ticks: [0, 1],
-      tickFormat: (group: number) => group === 0 ? `token ${position}` : `others ≤ ${lastPosition}`,
+      tickFormat: (group: number) =>
+        group === 0
+          ? `${narrow ? "" : "token "}${position}`
+          : narrow
+          ? "others"
+          : `others ≤ ${lastPosition}`,
       tickSize: 0,
       label: null,
     },
@@ -198,14 +206,19 @@ export function gradientViolinPlot(
         fx: (panel: string) => panel,
         text: (panel: string) => panel,
         frameAnchor: "top",
-        dy: -32,
+        lineAnchor: "bottom",
+        // In ems of 12 pixels, of which bold letters take less than Plot reckons.
+        ...narrow ? { lineWidth: panelWidth / 12 } : {},
+        dy: narrow ? -36 : -26,
         fontWeight: "600",
       }),
       Plot.text(series, {
         fx: (_: string, i: number) => panels[i]!,
-        text: (name: string) => ratioText(ratios.find((row) => row.series === name)?.ratio),
+        text: (name: string) =>
+          ratioText(ratios.find((row) => row.series === name)?.ratio, narrow ? "\n" : " "),
         frameAnchor: "top",
-        dy: -16,
+        lineAnchor: "bottom",
+        dy: narrow ? -6 : -9,
       }),
     ],
   });

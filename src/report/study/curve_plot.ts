@@ -69,7 +69,7 @@ export function curvePlot(
     width,
     height: Math.round(0.68 * width),
     marginLeft: 52,
-    marginRight: 14,
+    marginRight: 19,
     marginTop: 26,
     marginBottom: 40,
     x: {

@@ -29,7 +29,6 @@ const STUDY_STYLE = `
 .claims small{display:block;color:var(--soft);font-size:.82rem}
 .verdicts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,200px),1fr));gap:.8rem;list-style:none;padding:0;margin:1.1rem 0}
 .verdicts .big{font-size:1.5rem;font-weight:650;line-height:1.15;margin:0;font-variant-numeric:tabular-nums}
-.verdicts>.card{margin:0}
 .verdicts p{margin:.1rem 0 0;font-size:.9rem}
 .rules dt{font-weight:600;margin-top:.6rem}
 .rules dd{margin:0;max-width:80ch}
@@ -291,7 +290,7 @@ function method(study: Study, claims: readonly ClaimResult[]): PageSection {
         )} ${correctionRemark(claims)}</p>
         <p>The paper is Chen, Lin and Yao, arXiv 2603.17771; its models have 0.1 to 1 billion parameters and train on text. What a model of this size cannot show is not said of those.</p>
       </div>
-      <div class="card" style="margin-top:.9rem">${htmlTable(settingsTable(study), {
+      <div class="card">${htmlTable(settingsTable(study), {
         id: "settings",
       })}</div>
     `,

@@ -49,7 +49,7 @@ export function strengthPlot(
     width: PANEL_WIDTH,
     height: Math.round(0.68 * PANEL_WIDTH),
     marginLeft: 52,
-    marginRight: 14,
+    marginRight: 19,
     marginTop: 26,
     marginBottom: 40,
     x: { domain: [0, 1], ticks: 5, label: "sink strength →", labelAnchor: "right" },

@@ -19,6 +19,8 @@ export const scenarioList: readonly Listed[] = [
   { name: "the theory's picture follows the sliders", needsGpu: false },
   { name: "the page has no serious accessibility finding", needsGpu: false },
   { name: "the page fits a phone, and works by keyboard", needsGpu: true },
+  { name: "every page of results fits a phone, a tablet and a laptop", needsGpu: false },
+  { name: "the measuring page fits them too, with a comparison open", needsGpu: false },
   { name: "openGpu() opens the browser's GPU from a bundle of mod.ts", needsGpu: true },
   // The last one: a browser whose GPU process was killed may never draw again.
   { name: "the page opens the GPU anew when it is lost in the middle of a run", needsGpu: true },

@@ -1,5 +1,6 @@
 /** The page's scenarios, one function each; `child.ts` runs them in one browser. */
 import { compares, refusesHostileFiles, survivesLargeFiles } from "./comparing_scenarios.ts";
+import { measuringPageFits, pagesFit } from "./layout_scenarios.ts";
 import {
   measuresToTheEnd,
   pausesAndCancels,
@@ -29,6 +30,8 @@ const runs: readonly Run[] = [
   followsTheSliders,
   isAccessible,
   fitsAPhone,
+  pagesFit,
+  measuringPageFits,
   opensFromThePublicFace,
   recoversALostDevice,
 ];

@@ -1,0 +1,91 @@
+/** Scenarios of what fits: every page of results, and the page that measures. */
+import { judgeClaims } from "../../../../src/experiments/study/claims/judge.ts";
+import { mergeStudy } from "../../../../src/experiments/study/merge.ts";
+import { compareResultFiles } from "../../../../src/measure/comparison.ts";
+import type { ResultFile } from "../../../../src/measure/result_file.ts";
+import { parseResultFile } from "../../../../src/measure/result_file/parse.ts";
+import { renderComparisonPage } from "../../../../src/report/comparison/page.ts";
+import { renderSinkPage } from "../../../../src/report/sinks/page.ts";
+import { renderStudyPage } from "../../../../src/report/study/page.ts";
+import { createSvgDocument } from "../../../../src/report/svg_document.ts";
+import type { SinkMeasurement } from "../../../../src/sinks/measurement.ts";
+import { assertEquals } from "../../../support/assert/assert.ts";
+import { syntheticStudy } from "../../../experiments/study/synthetic.ts";
+import { layoutProblems } from "./layout.ts";
+import { LAVAPIPE, type Run, SWIFTSHADER, WITHOUT_GPU } from "./scenario.ts";
+import { until } from "./stage.ts";
+
+/** A phone, a tablet, a laptop. */
+const WIDTHS = [360, 768, 1280];
+
+const document = createSvgDocument();
+
+/** A result file with rows of every length of name, and no more than it takes. */
+function few(path: string): ResultFile {
+  const file = parseResultFile(Deno.readTextFileSync(path), path);
+  const rows = Map.groupBy(file.measurements, ({ kernel, pass }) => `${kernel} ${pass}`);
+  return { ...file, measurements: [...rows.values()].flatMap((group) => group.slice(0, 1)) };
+}
+
+function comparisonPage(): string {
+  const files = [LAVAPIPE, SWIFTSHADER].map((path) => ({ name: path, file: few(path) }));
+  return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
+}
+
+/** Two machines have pictures of their own, three a matrix. */
+function matrixPage(): string {
+  const file = few(LAVAPIPE);
+  const files = ["one", "two", "a third one with a name of some length"].map((label) => ({
+    name: label,
+    file: { ...file, label },
+  }));
+  return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
+}
+
+function studyPage(): string {
+  const study = mergeStudy(syntheticStudy([1, 2]), ["shallow-none-seed6"]);
+  return renderStudyPage(study, { claims: judgeClaims(study), document });
+}
+
+function pretrainedPage(): string {
+  const path = new URL("../../../../fixtures/pretrained/smollm2.json", import.meta.url);
+  return renderSinkPage(JSON.parse(Deno.readTextFileSync(path)) as SinkMeasurement, document);
+}
+
+export const pagesFit: Run = async (stage) => {
+  const pages = { comparisonPage, matrixPage, studyPage, pretrainedPage };
+  const page = await stage.browser.newPage();
+  try {
+    const found: string[] = [];
+    for (const [name, make] of Object.entries(pages)) {
+      await page.setContent(make());
+      for (const width of WIDTHS) {
+        await page.setViewportSize({ width, height: 900 });
+        found.push(...(await layoutProblems(page)).map((each) => `${name} ${width}: ${each}`));
+      }
+    }
+    assertEquals(found, []);
+    // The measuring itself finds what runs out, is cut off, or stands askew.
+    await page.setContent(`<main style="width:200px"><div class="card" style="width:260px">x</div>
+      <div style="overflow-x:auto;width:50px"><b>unbreakable-unbreakable</b></div>
+      <div style="display:grid;grid-template-columns:1fr 1fr"><i>a</i><i style="margin-top:9px">b</i></div></main>`);
+    const wrong = await layoutProblems(page);
+    for (const part of ["out of main", "without a sign", "by keyboard", "off its neighbor"]) {
+      assertEquals(wrong.filter((each) => each.includes(part)).length, 1, `${part}: ${wrong}`);
+    }
+  } finally {
+    await page.close();
+  }
+};
+
+export const measuringPageFits: Run = async (stage) => {
+  const { page } = await stage.open({ before: WITHOUT_GPU });
+  await page.setInputFiles("#files", [LAVAPIPE, SWIFTSHADER]);
+  await until(page, "!document.querySelector('#comparison').hidden");
+  const found: string[] = [];
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: 900 });
+    found.push(...(await layoutProblems(page)).map((each) => `${width}: ${each}`));
+  }
+  assertEquals(found, []);
+};
