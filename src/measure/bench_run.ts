@@ -1,21 +1,37 @@
 /**
- * A run of the bench under way: ceilings, then jobs in batches within a budget, then the ceilings
- * once more, and the result file as it stands after each step. The command and the browser's page
- * share it; where the file is kept is theirs.
+ * A run of the bench under way: ceilings, then all jobs in rounds within a budget, then the
+ * ceilings once more, and the result file as it stands after each step. The command and the
+ * browser's page share it; where the file is kept is theirs.
+ *
+ * Each round is a process of its own (in a browser: a Worker with a device of its own) and measures
+ * every job in a new random order. A process fixes much that no sampling within it can vary: where
+ * memory lies, what was compiled, what its neighbors were doing. So comparisons rest on processes.
+ *
+ * Source: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013).
  */
 import { mergeCeilings } from "./ceilings.ts";
 import { type MeasuringSession, NO_CEILINGS, type OpenedAdapter } from "./child/session.ts";
 import type { Job } from "./jobs.ts";
 import type { Measurement, ResultFile } from "./result_file.ts";
 import { batchJobs, isOf } from "./jobs.ts";
+import {
+  addProcess,
+  hasRound,
+  LEAST_PROCESSES,
+  processesWithin,
+  withoutInterrupted,
+} from "./rounds.ts";
 import type { StoppingRule } from "./sampling/stopping.ts";
 
 /** A run's progress. */
 export interface RunProgress {
+  /** Measurements of single processes that are done. */
   readonly done: number;
   readonly total: number;
   /** What is being done. */
   readonly text: string;
+  /** Seconds of the budget that are left. */
+  readonly secondsLeft: number;
 }
 
 /** What a {@linkcode BenchRun} is made of. */
@@ -37,8 +53,13 @@ export interface BenchRunOptions {
 const BUDGET = { hardware: 240, software: 180 };
 /** The least budget, in seconds, that has time for ceilings that can be trusted. */
 const CEILINGS_BUDGET = 30;
-/** A measurement gets at least this long, in seconds, however little of the budget is left. */
-const LEAST_SECONDS = 0.5;
+/**
+ * A measurement gets at least this long in each process, in seconds, however little of the budget
+ * is left.
+ */
+const LEAST_SECONDS = 0.1;
+/** The closing ceilings take no more than this share of the budget from the measurements. */
+const CLOSING_SHARE = 0.25;
 
 /** Measures jobs into a result file. */
 export class BenchRun {
@@ -46,15 +67,17 @@ export class BenchRun {
   #jobs: readonly Job[];
   #file: ResultFile;
   #text = "";
+  #processes: number;
+  /** When the budget ends, on the clock of `performance.now()`. */
+  #end = Infinity;
 
   /** Measures nothing yet. */
   constructor(options: BenchRunOptions) {
     this.#options = options;
     this.#jobs = options.jobs;
+    this.#processes = options.file.settings.processes ?? LEAST_PROCESSES;
     const { file } = options;
-    // What an interrupt cut short is measured again.
-    const measurements = file.measurements.filter((each) => each.stopReason !== "interrupted");
-    this.#file = { ...file, measurements };
+    this.#file = { ...file, measurements: file.measurements.flatMap(withoutInterrupted) };
   }
 
   /** The result file as it stands. */
@@ -71,11 +94,18 @@ export class BenchRun {
   show(step: string, job?: Job): void {
     if (job !== undefined) this.#text = `${job.kernel} ${job.pass} ${job.shape.name}`;
     const text = job === undefined ? step : `${this.#text}, ${step}`;
-    this.#options.progress({ done: this.#done.length, total: this.#jobs.length, text });
+    const rounds = Array.from({ length: this.#processes }, (_, round) => round);
+    const left = rounds.reduce((sum, round) => sum + this.#waiting(round).length, 0);
+    const total = this.#processes * this.#jobs.length;
+    const secondsLeft = Math.max(0, (this.#end - performance.now()) / 1000);
+    this.#options.progress({ done: total - left, total, text, secondsLeft });
   }
 
-  get #done(): readonly Job[] {
-    return this.#jobs.filter((job) => this.#file.measurements.some((each) => isOf(each, job)));
+  // A round's jobs that have not been measured; what failed once is not tried again.
+  #waiting(round: number): Job[] {
+    return this.#jobs.filter((job) =>
+      !this.#file.measurements.some((each) => isOf(each, job) && hasRound(each, round))
+    );
   }
 
   /**
@@ -86,21 +116,26 @@ export class BenchRun {
    * @throws {Error} if a new child cannot open the adapter again, or the file cannot be kept
    */
   async measure(session: MeasuringSession, interrupt: AbortSignal): Promise<void> {
-    const { seed, budget, opened: { info: { software } }, skipped } = this.#options;
+    const { budget, opened: { info: { software } } } = this.#options;
     const start = performance.now();
     const seconds = budget ?? (software ? BUDGET.software : BUDGET.hardware);
-    const base = {
-      targetHalfWidth: software ? 0.02 : 0.01,
-      minimumSamples: 10,
-      maximumSamples: 200,
-    };
+    this.#end = start + 1000 * seconds;
     const { settings } = this.#file;
+    // A file that is continued keeps its number of processes.
+    const processes = this.#processes = settings.processes ??
+      processesWithin(seconds, this.#jobs.length);
+    const rule = {
+      targetHalfWidth: software ? 0.02 : 0.01,
+      minimumSamples: 6,
+      maximumSamples: Math.max(12, Math.ceil(200 / processes)),
+    };
     await this.#change({
       settings: {
         ...settings,
-        targetHalfWidth: base.targetHalfWidth,
-        maximumSamples: base.maximumSamples,
+        targetHalfWidth: rule.targetHalfWidth,
+        maximumSamples: rule.maximumSamples,
         budgetSeconds: seconds,
+        processes,
       },
     });
     const withCeilings = seconds >= CEILINGS_BUDGET;
@@ -111,33 +146,58 @@ export class BenchRun {
           `out; --budget=${CEILINGS_BUDGET} or more measures them`,
       );
     }
-    const done = this.#done;
-    const left = this.#jobs.filter((job) => !done.includes(job));
+    const spent = performance.now() - start;
+    const closing = withCeilings ? Math.min(spent, CLOSING_SHARE * 1000 * seconds) : 0;
+    let rounds = 0;
+    for (let round = 0; round < processes && !interrupt.aborted; round++) {
+      if (this.#waiting(round).length === 0) continue;
+      if (rounds++ > 0) await session.renew();
+      const now = performance.now();
+      const end = now + (this.#end - closing - now) / (processes - round);
+      await this.#measureRound(session, { round, rule, end, interrupt });
+    }
+    // Once more: whatever else the machine did at the beginning, it may have ended since.
+    if (!interrupt.aborted && rounds > 0 && withCeilings) {
+      await this.#measureCeilings(session, interrupt);
+    }
+    const rest = Array.from({ length: processes }, (_, round) => this.#waiting(round)).flat();
+    const complete = rest.length === 0 &&
+      this.#file.measurements.every((each) => each.stopReason !== "interrupted");
+    await this.#change({ status: complete ? "complete" : "incomplete" });
+  }
+
+  async #measureRound(
+    session: MeasuringSession,
+    { round, rule, end, interrupt }: {
+      readonly round: number;
+      readonly rule: Omit<StoppingRule, "budget">;
+      readonly end: number;
+      readonly interrupt: AbortSignal;
+    },
+  ): Promise<void> {
+    const { seed, skipped } = this.#options;
+    const left = this.#waiting(round);
+    const checked = this.#jobs.filter((job) =>
+      this.#file.measurements.some((each) => each.correctness !== undefined && isOf(each, job))
+    ).map(({ id }) => id);
     let waiting = left.length;
-    for (const jobs of batchJobs(left, seed)) {
+    for (const jobs of batchJobs(left, seed + round)) {
       if (interrupt.aborted) break;
-      const spent = (performance.now() - start) / 1000;
-      const share = Math.max(LEAST_SECONDS, (seconds - spent) / waiting);
-      const rule: StoppingRule = { ...base, budget: 1e9 * share };
+      const share = Math.max(LEAST_SECONDS, (end - performance.now()) / 1000 / waiting);
       waiting -= jobs.length;
       await session.measure({
         jobs,
-        rule,
+        rule: { ...rule, budget: 1e9 * share },
         seed,
-        result: (_job, measurement) => this.#add(measurement),
+        round,
+        checked,
+        result: (job, measurement) => this.#add(job, { round, measurement }),
         skipped: (job, reason) => {
           this.#jobs = this.#jobs.filter((other) => other !== job);
           skipped?.(job, reason);
         },
       });
     }
-    // Once more: whatever else the machine did at the beginning, it may have ended since.
-    if (!interrupt.aborted && left.length > 0 && withCeilings) {
-      await this.#measureCeilings(session, interrupt);
-    }
-    const complete = this.#done.length === this.#jobs.length &&
-      this.#file.measurements.every((each) => each.stopReason !== "interrupted");
-    await this.#change({ status: complete ? "complete" : "incomplete" });
   }
 
   /** Adds what the reader of the file should know. */
@@ -156,8 +216,13 @@ export class BenchRun {
     await this.#change({ ceilings, warnings });
   }
 
-  async #add(measurement: Measurement): Promise<void> {
-    const measurements = [...this.#file.measurements, measurement];
+  async #add(
+    job: Job,
+    { round, measurement }: { readonly round: number; readonly measurement: Measurement },
+  ): Promise<void> {
+    const known = this.#file.measurements.find((each) => isOf(each, job));
+    const others = this.#file.measurements.filter((each) => each !== known);
+    const measurements = [...others, addProcess(known, { round, measurement })];
     // In the order of the jobs, whatever the order of measuring was.
     const place = (each: Measurement): number => this.#jobs.findIndex((job) => isOf(each, job));
     measurements.sort((a, b) => place(a) - place(b));

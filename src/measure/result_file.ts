@@ -46,6 +46,18 @@ export interface Correctness {
   readonly output?: string;
 }
 
+/** The part of a measurement that one process took. */
+export interface MeasuredProcess {
+  /** The bench's round, from 0 on: the measurements of one round come from one process. */
+  readonly round: number;
+  /** How many consecutive samples are from this process. */
+  readonly samples: number;
+  /** How many consecutive `throttleSamples` are from this process. */
+  readonly throttleSamples: number;
+  /** Runs of the operator within one of its samples. */
+  readonly repeats?: number;
+}
+
 /** One operator, pass, shape and number format, timed. */
 export interface Measurement {
   /** The operator's name, such as `attention`. */
@@ -75,9 +87,17 @@ export interface Measurement {
   readonly timer: Timer;
   /** Nanoseconds for one run of the operator, in the order of measuring. */
   readonly samples: readonly number[];
-  /** Runs of the operator within one sample; the sample is their mean. */
+  /** Runs of the operator within one sample of the first process; the sample is their mean. */
   readonly repeats?: number;
-  /** How many consecutive samples belong to each round; the sum is the number of samples. */
+  /**
+   * The processes that took the samples, in order: a new one in each round of the bench. Absent in
+   * older files, which are from one process.
+   */
+  readonly processes?: readonly MeasuredProcess[];
+  /**
+   * How many consecutive samples belong to each turn of the random order; the sum is the number of
+   * samples.
+   */
   readonly rounds?: readonly number[];
   /** CPU time of one run in ns, one beside each sample. */
   readonly cpuSamples?: readonly number[];
@@ -173,6 +193,8 @@ export interface ResultSettings {
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
   readonly maximumSamples?: number;
+  /** How many rounds, each in a process of its own, take every measurement. */
+  readonly processes?: number;
   /** The command line. */
   readonly arguments?: readonly string[];
   readonly [setting: string]: unknown;

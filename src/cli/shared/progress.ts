@@ -20,6 +20,8 @@ export interface ProgressState {
   readonly total: number;
   /** What is being done. */
   readonly text: string;
+  /** Seconds that are left of a time limit, where there is one. */
+  readonly secondsLeft?: number;
 }
 
 const BAR = 24;
@@ -69,9 +71,12 @@ export class Progress {
   }
 }
 
-function timeLeft({ done, total }: ProgressState, elapsed: number): string {
-  if (done === 0 || done >= total) return "";
-  const seconds = Math.round(elapsed / done * (total - done) / 1000);
+function timeLeft({ done, total, secondsLeft = 0 }: ProgressState, elapsed: number): string {
+  if (done >= total) return "";
+  // What is done tells too little at first, and too much when the limit has passed.
+  const byPace = done === 0 ? Infinity : elapsed / done * (total - done) / 1000;
+  const seconds = Math.round(secondsLeft > 0 ? Math.min(secondsLeft, byPace) : byPace);
+  if (seconds === Infinity) return "";
   return seconds < 60
     ? `${seconds} s left`
     : `${Math.floor(seconds / 60)} min ${seconds % 60} s left`;

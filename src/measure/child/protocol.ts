@@ -30,6 +30,10 @@ export type ChildRequest =
     readonly jobs: readonly Job[];
     readonly rule: StoppingRule;
     readonly seed: number;
+    /** The bench's round, from 0 on: each has a random order of its own. Default 0. */
+    readonly round?: number;
+    /** Jobs, by id, whose answers an earlier process has checked. */
+    readonly checked?: readonly number[];
     /** Whether the jobs are rivals: a job that certainly loses gets no more samples. */
     readonly race?: boolean;
     /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */

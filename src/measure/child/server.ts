@@ -176,12 +176,13 @@ interface Batch extends Extract<ChildRequest, { type: "batch" }> {
 /** A workload that passed its check, and the jobs that time it. */
 interface Checked {
   readonly workload: Workload;
-  readonly correctness: CheckResult;
+  /** Absent if an earlier process checked it. */
+  readonly correctness?: CheckResult;
   readonly jobs: readonly Job[];
 }
 
 async function measureBatch(service: Service, batch: Batch): Promise<void> {
-  const { gpu, timer, jobs, rule, seed, race = false, preparation = Infinity } = batch;
+  const { gpu, timer, jobs, rule, seed, round = 0, race = false, preparation = Infinity } = batch;
   const start = service.clocks.wall();
   const reference = referenceKernel(gpu, service.size);
   const scrub = jobs.some(({ cache }) => cache === "cold") ? scrubPlan(gpu) : undefined;
@@ -207,7 +208,7 @@ async function measureBatch(service: Service, batch: Batch): Promise<void> {
     const samples = await sampleWork(work, {
       timer,
       rule,
-      seed,
+      seed: seed + round,
       reference: (pass) => reference.plan.encode(pass),
       ...scrub === undefined ? {} : { scrub: (pass) => scrub.encode(pass) },
       interrupted: () => service.stopped,
@@ -216,19 +217,16 @@ async function measureBatch(service: Service, batch: Batch): Promise<void> {
       visit: (index) =>
         service.report({ type: "at", id: visits[index]!.job.id, step: "taking samples" }),
       finish: (index, samples) => {
-        const { job, workload, correctness } = visits[index]!;
-        service.report({
-          type: "measured",
-          id: job.id,
-          measurement: describe(job, { workload, correctness, timer: timer.timer, samples }),
-        });
+        const { job, ...known } = visits[index]!;
+        const measurement = describe(job, { ...known, timer: timer.timer, samples });
+        service.report({ type: "measured", id: job.id, measurement });
       },
     });
     await gpu.sync();
     if (service.stopped) return;
-    visits.forEach(({ job, workload, correctness }, index) => {
+    visits.forEach(({ job, ...known }, index) => {
       if (samples[index] !== undefined) return;
-      const measurement = describe(job, { workload, correctness, timer: timer.timer });
+      const measurement = describe(job, { ...known, timer: timer.timer });
       const warning = job.cache === "cold"
         ? "no data: the clock is too coarse for single runs"
         : "no data: the clock gave no times";
@@ -257,8 +255,9 @@ function groups(jobs: readonly Job[]): Job[][] {
 
 // Speed is reported of right answers only.
 async function prepare(service: Service, batch: Batch): Promise<Checked | undefined> {
-  const { gpu, jobs, timer, seed } = batch;
+  const { gpu, jobs, timer, seed, checked = [] } = batch;
   const job = jobs[0]!;
+  const isChecked = jobs.every(({ id }) => checked.includes(id));
   const fail = (status: MeasurementStatus, reason: string, workload?: Workload): undefined => {
     for (const job of jobs) {
       const measurement = describe(job, { timer: timer.timer, ...workload && { workload } });
@@ -287,14 +286,20 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
     }
     return fail("failed", messageOf(error));
   }
-  service.report({ type: "at", id: job.id, step: "compiling and checking" });
-  let correctness: CheckResult;
+  const step = isChecked ? "compiling" : "compiling and checking";
+  service.report({ type: "at", id: job.id, step });
+  let correctness: CheckResult | undefined;
   try {
-    correctness = await workload.check();
+    if (!isChecked) correctness = await workload.check();
+    else {
+      gpu.run(workload.plan);
+      await gpu.sync();
+    }
   } catch (error) {
     workload.dispose();
     throw error;
   }
+  if (correctness === undefined) return { workload, jobs };
   if (correctness.error <= correctness.tolerance) return { workload, correctness, jobs };
   const { output, error, tolerance } = correctness;
   const found = Number.isFinite(error) ? `an error of ${error.toPrecision(3)}` : "no number";

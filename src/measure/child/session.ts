@@ -34,6 +34,10 @@ export interface Batch {
   readonly jobs: readonly Job[];
   readonly rule: StoppingRule;
   readonly seed: number;
+  /** The bench's round, from 0 on: each has a random order of its own. Default 0. */
+  readonly round?: number;
+  /** Jobs, by id, whose answers an earlier process has checked. */
+  readonly checked?: readonly number[];
   /** Whether the jobs are rivals: a job that certainly loses gets no more samples. */
   readonly race?: boolean;
   /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
@@ -203,6 +207,13 @@ export class MeasuringSession {
         break;
       }
     }
+  }
+
+  /** Ends the child: a new one serves the next request. */
+  async renew(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    await child?.close(STOP_DEADLINE);
   }
 
   /** Rests before the next sample. */

@@ -37,12 +37,27 @@ function versionProblem(value: unknown): string | undefined {
 /** Checks that a schema cannot express. */
 function consistencyProblem(file: ResultFile): string | undefined {
   for (const [i, measurement] of file.measurements.entries()) {
-    const { samples, rounds, cpuSamples } = measurement;
+    const { samples, rounds, processes, cpuSamples, throttleSamples = [] } = measurement;
     const path = `measurements[${i}]`;
-    if (rounds !== undefined) {
-      const sum = rounds.reduce((total, count) => total + count, 0);
-      if (sum !== samples.length) {
-        return `${path}.rounds add up to ${sum}, wanted the number of samples, ${samples.length}`;
+    const sums = [
+      ["rounds", rounds, samples, "samples"],
+      ["processes[].samples", processes?.map((each) => each.samples), samples, "samples"],
+      [
+        "processes[].throttleSamples",
+        processes?.map((each) => each.throttleSamples),
+        throttleSamples,
+        "throttleSamples",
+      ],
+    ] as const;
+    for (const [name, counts, list, unit] of sums) {
+      const sum = counts?.reduce((total, count) => total + count, 0);
+      if (sum !== undefined && sum !== list.length) {
+        return `${path}.${name} add up to ${sum}, wanted the number of ${unit}, ${list.length}`;
+      }
+    }
+    for (const [j, { round }] of processes?.entries() ?? []) {
+      if (j > 0 && round <= processes![j - 1]!.round) {
+        return `${path}.processes[${j}].round is ${round}, wanted more than the one before`;
       }
     }
     if (cpuSamples !== undefined && cpuSamples.length !== samples.length) {
