@@ -12,6 +12,7 @@ import {
   ceilingCandidates,
   type CeilingName,
 } from "./ceilings/candidates.ts";
+import { withInterval } from "./ceilings/uncertainty.ts";
 import type { Ceiling, CeilingForm, Ceilings } from "./result_file.ts";
 import { median } from "../statistics/summary.ts";
 import type { GpuTimer } from "./timing.ts";
@@ -96,7 +97,10 @@ export async function measureCeilings(
     samples: waits,
     method: "median of submissions of one empty dispatch",
   };
-  return { ceilings: { ...found as Ceilings, submitAndWait }, warnings };
+  return {
+    ceilings: { ...found as Ceilings, submitAndWait: withInterval(submitAndWait) },
+    warnings,
+  };
 }
 
 /**
@@ -115,7 +119,15 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
     if (!known) merged[name] = found;
     else if (found !== null) {
       const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
-      merged[name] = { ...better(found, known) ? found : known, ...forms };
+      const { samples, ...rest } = better(found, known) ? found : known;
+      // Samples of one form say together how sure its best one is; medians are of one process.
+      const pool = rest.unit !== "ns" && found.method === known.method &&
+        found.samples !== undefined && known.samples !== undefined;
+      const all = pool ? [...known.samples!, ...found.samples!] : samples;
+      merged[name] = {
+        ...withInterval(all === undefined ? rest : { ...rest, samples: all }),
+        ...forms,
+      };
     }
   }
   return merged as Ceilings;
@@ -144,15 +156,14 @@ interface Sampled {
 function ceiling(name: CeilingName, sampled: readonly Sampled[]): Ceiling<string> {
   const { candidate: { method }, times } = bestSampled(sampled);
   if (name === "dispatchOverhead") {
-    return { value: median(times)!, unit: "ns", samples: times, method: `median, ${method}` };
+    const value = median(times)!;
+    return withInterval({ value, unit: "ns", samples: times, method: `median, ${method}` });
   }
   const rates = times.map((time) => 1e9 / time);
   const forms = sampled.map((each) => ({ method: each.candidate.method, value: 1e9 / best(each) }));
+  const unit = units[name];
   return {
-    value: Math.max(...rates),
-    unit: units[name],
-    samples: rates,
-    method,
+    ...withInterval({ value: Math.max(...rates), unit, samples: rates, method }),
     ...bestForms(forms),
   };
 }

@@ -8,24 +8,14 @@ import { isSameMachine, type Machine, machinesOf, type NamedResult } from "./com
 import type { ComparisonCell, ComparisonRow } from "./comparison/rows.ts";
 import { comparisonWarnings } from "./comparison/warnings.ts";
 import type { Measurement } from "./result_file.ts";
-import { rooflinePosition } from "./ceilings/roofline.ts";
+import { rooflinePosition, rooflineShare } from "./ceilings/roofline.ts";
+import { estimateTimes, summarizeMeasurements, type TimeEstimates } from "./estimate.ts";
+import { budgetFor, MOST_PROCESSES } from "./rounds.ts";
 import { summarize, type Summary } from "../statistics/summary.ts";
 import { holm } from "../statistics/significance.ts";
-import { comparePair, DEFAULT_THRESHOLD, judge, type Verdict } from "./comparison/verdict.ts";
-
-/** One machine over all rows. */
-export interface MachineTotal {
-  /** Geometric mean of the time relative to the best, over the rows that all machines have. */
-  readonly geometricMean: number | undefined;
-  /** Mean rank over the same rows. */
-  readonly meanRank: number | undefined;
-  /** Geometric mean of the share of the roofline, over this machine's own rows. */
-  readonly rooflineShare: number | undefined;
-  /** Geometric mean of the time relative to the first machine's, over the rows that both have. */
-  readonly ratioToFirst: number | undefined;
-  /** How many rows have each verdict. */
-  readonly verdicts: Readonly<Record<Verdict, number>>;
-}
+import { comparePair, type PairComparison } from "./comparison/pair.ts";
+import { type MachineTotal, totalOf } from "./comparison/totals.ts";
+import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
 
 /** Several result files side by side. */
 export interface Comparison {
@@ -65,7 +55,10 @@ function keyText(measurement: Measurement): string {
 /**
  * Groups a file's measurements and takes one of each group: the chosen variant, else the fastest.
  */
-function representatives(measurements: readonly Measurement[]): Map<string, Measurement> {
+function representatives(
+  measurements: readonly Measurement[],
+  summaries: Summaries,
+): Map<string, Measurement> {
   const groups = new Map<string, Measurement[]>();
   for (const measurement of measurements) {
     const key = keyText(measurement);
@@ -79,7 +72,7 @@ function representatives(measurements: readonly Measurement[]): Map<string, Meas
       candidate.chosen === true
         ? -1
         : usable(candidate)
-        ? summarizeOnce(candidate).median!
+        ? summaries.get(candidate)!.median!
         : Infinity;
     found.set(
       key,
@@ -94,13 +87,19 @@ function usable(measurement: Measurement | undefined): measurement is Measuremen
     measurement.samples.length > 0;
 }
 
-const summaries = new WeakMap<Measurement, Summary>();
+type Summaries = ReadonlyMap<Measurement, Summary>;
 
-/** Resampling is the expensive part; a measurement never changes. */
-function summarizeOnce(measurement: Measurement): Summary {
-  let summary = summaries.get(measurement);
-  if (summary === undefined) summaries.set(measurement, summary = summarize(measurement.samples));
-  return summary;
+/** A file's measurements to compare, with what its processes say of them. */
+interface Column {
+  readonly measurements: ReadonlyMap<string, Measurement>;
+  readonly summaries: Summaries;
+  readonly estimates: ReadonlyMap<Measurement, TimeEstimates>;
+}
+
+function columnOf({ file: { measurements } }: NamedResult): Column {
+  const summaries = summarizeMeasurements(measurements);
+  const estimates = estimateTimes(measurements);
+  return { measurements: representatives(measurements, summaries), summaries, estimates };
 }
 
 function work(measurement: Measurement): number {
@@ -151,18 +150,22 @@ export function compareResultFiles(
   if (!(threshold > 0 && threshold < Infinity)) {
     throw new RangeError(`compareResultFiles: threshold is ${threshold}, wanted a positive number`);
   }
-  const columns = results.map(({ file }) => representatives(file.measurements));
+  const found = results.map(columnOf);
+  const columns = found.map(({ measurements }) => measurements);
   const shared = sharedKeys(columns);
   if (shared.length === 0) throw new NothingComparableError(nothingComparable(results, columns));
   const machines = machinesOf(results);
-  const rows = judgeAll(shared.map((key) => rowOf(key, columns, results)), results, threshold);
-  const uncompared = otherKeys(columns, shared).map((key) => rowOf(key, columns, results));
+  const unjudged = shared.map((key) => rowOf(key, found, results));
+  const rows = judgeAll(unjudged, { columns: found, results, threshold });
+  const uncompared = otherKeys(columns, shared).map((key) => rowOf(key, found, results));
   const complete = rows.filter(({ cells }) => cells.every(({ rank }) => rank !== undefined));
   return {
     machines,
     rows,
     uncompared,
-    totals: machines.map((_, i) => totalOf(rows, complete, i)),
+    totals: machines.map((_, i) =>
+      totalOf(rows, { complete, index: i, estimates: found.map(({ estimates }) => estimates) })
+    ),
     completeRows: complete.length,
     threshold,
     warnings: comparisonWarnings({ results, machines, rows, columns, threshold }),
@@ -217,28 +220,37 @@ function nothingComparable(
 
 function rowOf(
   key: string,
-  columns: readonly ReadonlyMap<string, Measurement>[],
+  columns: readonly Column[],
   results: readonly NamedResult[],
 ): ComparisonRow {
-  const found = columns.map((column) => column.get(key));
-  const medians = found.map((one) => usable(one) ? summarizeOnce(one).median! : undefined);
+  const found = columns.map(({ measurements }) => measurements.get(key));
+  const cellSummaries = found.map((one, i) =>
+    usable(one) ? columns[i]!.summaries.get(one)! : summarize([])
+  );
+  const medians = cellSummaries.map(({ median }) => median);
   const known = medians.filter((value) => value !== undefined);
   const best = Math.min(...known);
   const cells = found.map((measurement, i): ComparisonCell => {
     const time = medians[i];
+    const summary = cellSummaries[i]!;
     const roofline = measurement === undefined
-      ? { intensity: undefined, bound: undefined, leastTime: undefined }
+      ? {
+        intensity: undefined,
+        bound: undefined,
+        leastTime: undefined,
+        leastTimeInterval: undefined,
+      }
       : rooflinePosition(measurement, results[i]!.file.ceilings);
+    const share = rooflineShare(roofline, summary);
     const rate = (amount: number | undefined) =>
       time === undefined || amount === undefined ? undefined : amount / time * 1e9;
     return {
       status: measurement === undefined ? "missing" : measurement.status ?? "ok",
       measurement,
-      summary: usable(measurement) ? summarizeOnce(measurement) : summarize([]),
+      summary,
       roofline,
-      rooflineShare: time === undefined || roofline.leastTime === undefined
-        ? undefined
-        : roofline.leastTime / time,
+      rooflineShare: share?.share,
+      rooflineInterval: share?.interval,
       flopsPerSecond: rate(measurement?.flops),
       bytesPerSecond: rate(measurement?.bytes),
       rank: time === undefined ? undefined : 1 + known.filter((other) => other < time).length,
@@ -253,18 +265,22 @@ function rowOf(
 /** Compares every cell with the first of its row, and corrects over the whole table. */
 function judgeAll(
   rows: readonly ComparisonRow[],
-  results: readonly NamedResult[],
-  threshold: number,
+  { columns, results, threshold }: {
+    readonly columns: readonly Column[];
+    readonly results: readonly NamedResult[];
+    readonly threshold: number;
+  },
 ): ComparisonRow[] {
   const same = results.map(({ file }) => isSameMachine(results[0]!.file, file));
+  const estimateOf = (column: number, measurement: Measurement | undefined) =>
+    usable(measurement) ? columns[column]!.estimates.get(measurement) : undefined;
   const pairs = rows.map(({ cells }) =>
-    cells.map((cell, i) => {
+    cells.map(({ measurement }, i) => {
       const first = cells[0]!.measurement;
-      if (i === 0 || cell.measurement === undefined || first === undefined) return undefined;
-      return comparePair(
-        usable(first) ? first : { samples: [] },
-        usable(cell.measurement) ? cell.measurement : { samples: [] },
-      );
+      if (i === 0 || measurement === undefined || first === undefined) return undefined;
+      return comparePair(estimateOf(0, first), estimateOf(i, measurement), {
+        sameMachine: same[i]!,
+      });
     })
   );
   const corrected = holm(pairs.flat().map((pair) => pair?.pValue));
@@ -274,46 +290,27 @@ function judgeAll(
       const pair = pairs[r]![c];
       if (pair === undefined) return cell;
       const correctedPValue = corrected[r * results.length + c];
-      const sameMachine = same[c]!;
-      const verdict = judge(pair, { threshold, correctedPValue, sameMachine });
-      return { ...cell, pair: { ...pair, correctedPValue, sameMachine, verdict } };
+      const judgment = judge(pair, { threshold, correctedPValue });
+      const times = judgment.doubt?.timesProcesses;
+      const secondsToSettle = times === undefined
+        ? undefined
+        : moreSeconds(pair, times, [results[0]!, results[c]!]);
+      const judged = { ...pair, ...judgment, correctedPValue, sameMachine: same[c]! };
+      return { ...cell, pair: { ...judged, secondsToSettle } };
     }),
   }));
 }
 
-/** undefined for an empty list. */
-function geometricMean(values: readonly number[]): number | undefined {
-  if (values.length === 0) return undefined;
-  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
-}
-
-function defined(values: readonly (number | undefined)[]): number[] {
-  return values.filter((value) => value !== undefined);
-}
-
-function totalOf(
-  rows: readonly ComparisonRow[],
-  complete: readonly ComparisonRow[],
-  index: number,
-): MachineTotal {
-  const ranks = complete.map(({ cells }) => cells[index]!.rank!);
-  const verdicts = { faster: 0, slower: 0, same: 0, ambiguous: 0, "no data": 0 };
-  for (const { cells } of rows) {
-    const verdict = cells[index]!.pair?.verdict;
-    if (verdict !== undefined) verdicts[verdict]++;
-  }
-  return {
-    geometricMean: geometricMean(complete.map(({ cells }) => cells[index]!.relativeToBest!)),
-    meanRank: ranks.length === 0
-      ? undefined
-      : ranks.reduce((sum, rank) => sum + rank, 0) / ranks.length,
-    // A kernel without any work has a share of 0, which has no logarithm.
-    rooflineShare: geometricMean(
-      defined(rows.map(({ cells }) => cells[index]!.rooflineShare)).filter((share) => share > 0),
-    ),
-    ratioToFirst: index === 0
-      ? undefined
-      : geometricMean(defined(rows.map(({ cells }) => cells[index]!.pair?.ratio))),
-    verdicts,
-  };
+/** What to add to the larger budget for so many times the processes; a round figure. */
+function moreSeconds(
+  { processes }: PairComparison,
+  times: number,
+  results: readonly NamedResult[],
+): number | undefined {
+  const wanted = Math.ceil(times * Math.min(...processes));
+  if (wanted > MOST_PROCESSES) return undefined;
+  const seconds = results.map(({ file: { measurements, settings: { budgetSeconds = 0 } } }) =>
+    Math.max(times * budgetSeconds, budgetFor(wanted, measurements.length)) - budgetSeconds
+  );
+  return 10 * Math.ceil(Math.max(...seconds) / 10);
 }

@@ -118,8 +118,12 @@ export interface Ceiling<Unit extends string> {
   /** The best sustained figure. */
   readonly value: number;
   readonly unit: Unit;
-  /** Each repetition's figure, in the same unit. */
+  /** Each repetition's figure, in the same unit, from all processes that measured it. */
   readonly samples?: readonly number[];
+  /** Where the truth lies with 95 %: a rate is at least what was reached. */
+  readonly interval?: { readonly low: number; readonly high: number };
+  /** What to know before believing it. */
+  readonly remark?: string;
   /** How it was found, such as the access style that was the best. */
   readonly method?: string;
   /**

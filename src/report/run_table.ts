@@ -5,8 +5,12 @@ import {
   type BoundingCeiling,
   exceededCeilings,
   rooflinePosition,
+  rooflineShare,
 } from "../measure/ceilings/roofline.ts";
-import { summarize } from "../statistics/summary.ts";
+import { ceilingInterval } from "../measure/ceilings/uncertainty.ts";
+import { summarizeMeasurements } from "../measure/estimate.ts";
+import { processesOf } from "../measure/rounds.ts";
+import type { Summary } from "../statistics/summary.ts";
 import {
   formatDuration,
   formatFactor,
@@ -64,23 +68,40 @@ export function ceilingTable(
   const exceeded = exceededCeilings({ ceilings, measurements });
   const mark = (name: keyof Ceilings): Cell => {
     const found = exceeded.get(name as BoundingCeiling);
-    if (found === undefined) return { text: ceilings[name]?.method ?? "", tone: "faint" };
+    if (found === undefined) {
+      const { method = "", remark } = ceilings[name] ?? {};
+      if (remark !== undefined) return { text: remark, tone: "unsure" };
+      return { text: method, tone: "faint" };
+    }
     const { kernel, pass, shape, variant } = found.measurement;
     const by = `${formatFactor(found.factor)} by ${kernel} ${pass} ${
       formatShape(shape)
     } ${variant}`;
     return { text: `exceeded ${by}`, tone: "unsure" };
   };
-  const figure = (found: { value: number } | null | undefined, unit: string): string =>
-    !found ? NO_DATA : unit === "ns" ? formatDuration(found.value) : formatRate(found.value, unit);
-  const row = (name: keyof Ceilings, title: string, unit: string): Cell[] => [
-    title,
-    figure(ceilings[name], unit),
-    mark(name),
-  ];
+  const format = (value: number | undefined, unit: string): string =>
+    unit === "ns" ? formatDuration(value) : formatRate(value, unit);
+  const row = (name: keyof Ceilings, title: string, unit: string): Cell[] => {
+    const found = ceilings[name];
+    const interval = found ? ceilingInterval(found) : undefined;
+    const { low, high } = interval ?? {};
+    return [
+      title,
+      format(found?.value, unit),
+      interval === undefined ? NO_DATA : `${format(low, unit)} to ${format(high, unit)}`,
+      found ? String(found.samples?.length ?? NO_DATA) : "",
+      mark(name),
+    ];
+  };
   return {
     caption: "What this adapter can do",
-    columns: [{ title: "ceiling" }, { title: "figure", align: "right" }, { title: "found by" }],
+    columns: [
+      { title: "ceiling" },
+      { title: "figure", align: "right" },
+      { title: "95 % interval", align: "right" },
+      { title: "samples", align: "right" },
+      { title: "found by" },
+    ],
     rows: [
       row("f32Fma", "f32 arithmetic", "FLOP/s"),
       row("f16Fma", "f16 arithmetic", "FLOP/s"),
@@ -112,28 +133,38 @@ export function measurementTable(file: ResultFile): Table {
       { title: "traffic", align: "right" },
       { title: "roofline", align: "right" },
       { title: "samples", align: "right" },
+      { title: "processes", align: "right" },
       { title: "remarks" },
     ],
-    rows: file.measurements.map((measurement) => row(measurement, file.ceilings)),
+    rows: [...summarizeMeasurements(file.measurements)].map(([measurement, summary]) =>
+      row(measurement, { summary, ceilings: file.ceilings })
+    ),
   };
 }
 
 /** A measurement's rates, and its share of the roofline. */
 function speedOf(
   measurement: Measurement,
-  { median, ceilings }: { readonly median: number | undefined; readonly ceilings: Ceilings },
+  { summary, ceilings }: Summarized,
 ) {
-  const { bound, leastTime } = rooflinePosition(measurement, ceilings);
+  const { median } = summary;
+  const position = rooflinePosition(measurement, ceilings);
   const rate = (amount: number, unit: string): string =>
     median === undefined || amount === 0 ? NO_DATA : formatRate(1e9 * amount / median, unit);
-  const share = median === undefined || leastTime === undefined ? undefined : leastTime / median;
-  return { bound, rate, share };
+  const found = rooflineShare(position, summary);
+  return { bound: position.bound, rate, share: found?.share, interval: found?.interval };
 }
 
-function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
+/** What is known of a measurement beside itself. */
+interface Summarized {
+  readonly summary: Summary;
+  readonly ceilings: Ceilings;
+}
+
+function row(measurement: Measurement, known: Summarized): Cell[] {
   const { kernel, pass, shape, variant, cache = "hot", flops, bytes, samples } = measurement;
-  const { median, interval } = summarize(samples);
-  const { rate, share } = speedOf(measurement, { median, ceilings });
+  const { median, interval } = known.summary;
+  const { rate, share, interval: shares } = speedOf(measurement, known);
   const status = measurement.status ?? "ok";
   return [
     kernel,
@@ -147,10 +178,15 @@ function row(measurement: Measurement, ceilings: Ceilings): Cell[] {
       : `${formatDuration(interval.low)} to ${formatDuration(interval.high)}`,
     rate(flops, "FLOP/s"),
     rate(bytes, "B/s"),
-    formatShare(share),
+    shares === undefined
+      ? formatShare(share)
+      : `${formatShare(share)} (${formatShare(shares.low)} to ${formatShare(shares.high)})`,
     `${samples.length}`,
+    `${processesOf(measurement).length}`,
     {
-      text: remarks(measurement, share).map(({ text }) => text).join("; "),
+      text: remarks(measurement, { share, summary: known.summary }).map(({ text }) => text).join(
+        "; ",
+      ),
       tone: status === "ok" ? "unsure" : "bad",
     },
   ];
@@ -168,11 +204,13 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
   };
   const tuned = file.measurements.some(({ tuning }) => tuning.tuned === true);
   let heading: string | undefined;
+  const summaries = summarizeMeasurements(file.measurements);
   const rows = file.measurements.flatMap((measurement): Cell[][] => {
-    const { kernel, pass, shape, variant, cache = "hot", samples, tuning } = measurement;
+    const { kernel, pass, shape, variant, cache = "hot", tuning } = measurement;
     const { status = "ok", flops, bytes } = measurement;
-    const { median, relativeHalfWidth } = summarize(samples);
-    const { bound, rate, share } = speedOf(measurement, { median, ceilings: file.ceilings });
+    const summary = summaries.get(measurement)!;
+    const { median, relativeHalfWidth } = summary;
+    const { bound, rate, share } = speedOf(measurement, { summary, ceilings: file.ceilings });
     const byBytes = bound === "bandwidth" || (bound === undefined && flops === 0);
     const headings = kernel === heading ? [] : [[heading = kernel]];
     return [...headings, [
@@ -185,7 +223,10 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
       byBytes ? rate(bytes, "B/s") : rate(flops, "FLOP/s"),
       formatShare(share),
       {
-        text: remarks(measurement, share).map(({ kind }) => noteOf(kind)).toSorted((a, b) => a - b)
+        text: remarks(measurement, { share, summary }).map(({ kind }) => noteOf(kind)).toSorted((
+          a,
+          b,
+        ) => a - b)
           .join(
             ",",
           ),
@@ -226,15 +267,20 @@ interface Remark {
 /** Of a measurement above its own roofline. */
 const ABOVE_ROOFLINE = "faster than its roofline: from a cache, or the ceiling is too low";
 
-function remarks(measurement: Measurement, share: number | undefined): Remark[] {
+function remarks(
+  measurement: Measurement,
+  { share, summary }: { readonly share: number | undefined; readonly summary: Summary },
+): Remark[] {
   const { status = "ok", reason, samples, stopReason } = measurement;
   const { driftingSamples = [], warnings = [] } = measurement;
-  const { relativeHalfWidth, multimodal, outliers } = summarize(samples);
+  const { relativeHalfWidth, multimodal, outliers } = summary;
   const drifting = driftingSamples.length;
   const found: (Remark | string | false)[] = [
     status !== "ok" && (reason ?? status),
     stopReason === "interrupted" && "interrupted",
     status === "ok" && samples.length > 0 && relativeHalfWidth === undefined && "few samples",
+    status === "ok" && samples.length > 0 && processesOf(measurement).length < 2 &&
+    "one process: the interval knows nothing of others",
     relativeHalfWidth !== undefined && relativeHalfWidth > WIDE && {
       kind: "noisy",
       text: `noisy, ±${(100 * relativeHalfWidth).toFixed(0)} %`,

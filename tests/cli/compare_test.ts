@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { runCompare } from "../../src/cli/compare.ts";
 import type { ResultFile } from "../../src/measure/result_file.ts";
 import { recordOutput } from "./record_output.ts";
-import { noisySamples, syntheticMeasurement, syntheticResultFile } from "../measure/synthetic.ts";
+import {
+  fromOneProcess,
+  noisySamples,
+  syntheticMeasurement,
+  syntheticProcesses,
+  syntheticResultFile,
+} from "../measure/synthetic.ts";
 import { testOnDisk } from "../support/folder.ts";
 
 const test = testOnDisk();
@@ -59,16 +65,22 @@ test("compare prints a table, Markdown, CSV or JSON", async (folder) => {
   assertEquals(csv.out.trimEnd().split("\n").length, 7);
   const json = JSON.parse((await compare("-f", "json", a, b)).out);
   assertEquals(json.rows.length, 3);
-  // Independently: the ratio of medians from the raw samples.
+  // Independently: the geometric mean of the four processes' medians, from the raw samples.
   const raw = await Promise.all(
     [a, b].map(async (path) => JSON.parse(await Deno.readTextFile(path))),
   );
-  const median = (list: number[]) => list.toSorted((x, y) => x - y);
-  const [before, after] = raw.map((file) => {
-    const ordered = median(file.measurements[0].samples);
-    return (ordered[14]! + ordered[15]!) / 2;
+  const [before, after] = raw.map(({ measurements: [{ samples, processes }] }) => {
+    let first = 0;
+    const medians = processes.map(({ samples: count }: { samples: number }) => {
+      const ordered = samples.slice(first, first += count).sort((x: number, y: number) => x - y);
+      return (ordered[Math.floor((count - 1) / 2)]! + ordered[Math.ceil((count - 1) / 2)]!) / 2;
+    });
+    return medians.reduce((product: number, each: number) => product * each) **
+      (1 / medians.length);
   });
-  assertEquals(json.rows[0].cells[1].pair.ratio, after! / before!);
+  const { ratio, processes } = json.rows[0].cells[1].pair;
+  assert(Math.abs(ratio / (after! / before!) - 1) < 1e-12, `${ratio}`);
+  assertEquals(processes, [4, 4]);
 });
 
 test("compare with many files prints a matrix", async (folder) => {
@@ -160,26 +172,49 @@ test("compare says what would settle a change that it cannot judge", async (fold
   const made = (name: string, slow: number) =>
     result(folder, name, {
       fields: {
-        measurements: Array.from({ length: 60 }, (_, i) =>
-          syntheticMeasurement({
-            shape: { B: 1, T: 64 + i },
-            samples: noisySamples({
-              seed: i,
-              count: 6,
-              median: i === slow ? 2e6 : 1e6,
-              sigma: 0.01,
-              outliers: 0,
-            }),
-          })),
+        settings: { budgetSeconds: 60 },
+        measurements: syntheticProcesses({
+          ...{ seed: name.charCodeAt(0), processes: 3, samples: 6, sigma: 0.01 },
+          ...{ rowSigma: 0.08, processSigma: 0 },
+          times: Array.from({ length: 20 }, (_, i) => i === slow ? 1.3e6 : 1e6),
+        }),
       },
     });
   const [a, b] = [await made("a", -1), await made("b", 7)];
   const { code, out, err } = await compare(a, b, "--fail-on-regression=5%");
-  assertEquals(code, 4);
-  assertStringIncludes(err, "undecided: attention forward B1 T71 f32 hot on b: +100");
+  assertEquals(code, 0);
+  assertStringIncludes(err, "undecided: attention forward B8 f32 hot on b: +");
+  assertStringIncludes(err, "% and may be so by chance; more processes would tell");
   assertStringIncludes(err, "a larger --budget, or fewer rows");
-  assertStringIncludes(err, "no measurement has the samples to show a regression of any size");
-  assertStringIncludes(out, "b: 1 row changed by more than 5 % and may have by chance");
+  assertStringIncludes(out, "? ambiguous: chance");
+  const [, seconds] = /B8 f32 hot: b: .* about (\d+) more seconds of --budget/.exec(out) ?? [];
+  assert(Number(seconds) >= 30 && Number(seconds) <= 600, out);
+});
+
+test("compare says what a file from one process is worth, and when nothing can be told", async (folder) => {
+  const [a, b] = await Promise.all([1, 1.3].map(async (factor) => {
+    const measurement = fromOneProcess({
+      samples: noisySamples({ seed: 1, count: 30, median: 1e6 * factor, sigma: 0.01 }),
+    });
+    return await result(folder, `${factor}`, { fields: { measurements: [measurement] } });
+  }));
+  const old = await compare(a!, b!, "--fail-on-regression=5%");
+  assertEquals(old.code, 0);
+  assertStringIncludes(old.out, "? ambiguous: one process");
+  assertStringIncludes(old.out, "1.3: 1 row come from one process only");
+  const noisy = await Promise.all(["c", "d"].map((name) =>
+    result(folder, name, {
+      fields: {
+        measurements: syntheticProcesses({
+          ...{ seed: name.charCodeAt(0), processes: 3, samples: 6, sigma: 0.01 },
+          ...{ rowSigma: 1, processSigma: 0, times: [1e6, 2e6] },
+        }),
+      },
+    })
+  ));
+  const blind = await compare(...noisy, "--fail-on-regression=5%");
+  assertEquals(blind.code, 4, blind.err);
+  assertStringIncludes(blind.err, "known well enough to show even a time twice as long");
 });
 
 test("compare takes a threshold", async (folder) => {

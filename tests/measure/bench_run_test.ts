@@ -7,7 +7,7 @@ import {
   NO_CEILINGS,
   type OpenedAdapter,
 } from "../../src/measure/child/session.ts";
-import type { ResultFile } from "../../src/measure/result_file.ts";
+import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { shapesOf } from "../../src/measure/workloads/shapes.ts";
 import text from "../../fixtures/lavapipe-deno.json" with { type: "text" };
@@ -33,10 +33,10 @@ function jobsOf(count: number): Job[] {
 
 /**
  * A session that measures at once, in the reverse order, leaves job 1 out, and notes what it was
- * asked.
+ * asked: the round of each batch and the jobs that it need not check.
  */
 function fakeSession({ during = () => {} }: { readonly during?: () => void } = {}) {
-  const asked: (string | number)[] = [];
+  const asked: string[] = [];
   const session = {
     ceilings() {
       asked.push("ceilings");
@@ -47,8 +47,10 @@ function fakeSession({ during = () => {} }: { readonly during?: () => void } = {
           : { ceilings: {}, warnings: [`${NO_CEILINGS}the process ended by SIGTERM`] },
       );
     },
-    async measure({ jobs, result, skipped, rule }: Batch) {
-      asked.push(rule.budget);
+    renew: () => Promise.resolve(void asked.push("renew")),
+    async measure({ jobs, result, skipped, rule, round, checked }: Batch) {
+      asked.push(`${round} ${jobs.map(({ id }) => id).sort()} ${checked}`);
+      assert(rule.budget > 0);
       for (const job of jobs.toReversed()) {
         if (job.id === 1) skipped(job, "too long");
         else {
@@ -66,9 +68,10 @@ function fakeSession({ during = () => {} }: { readonly during?: () => void } = {
 
 async function run(
   budget: number,
-  { warnings = [], interrupted = false }: {
+  { warnings = [], interrupted = false, measurements = [] }: {
     readonly warnings?: readonly string[];
     readonly interrupted?: boolean;
+    readonly measurements?: ResultFile["measurements"];
   } = {},
 ) {
   const interrupt = new AbortController();
@@ -77,7 +80,10 @@ async function run(
   const skipped: string[] = [];
   const jobs = jobsOf(3);
   const bench = new BenchRun({
-    file: { ...fixture, measurements: [], ceilings: {}, status: "incomplete", warnings },
+    file: {
+      ...{ ...fixture, measurements, ceilings: {}, status: "incomplete", warnings },
+      settings: { processes: 4 },
+    },
     opened,
     jobs,
     seed: 1,
@@ -98,10 +104,48 @@ Deno.test("BenchRun measures ceilings before and after, and puts rows in the ord
   assertEquals(shapes, [jobs[0]!.shape.dimensions, jobs[2]!.shape.dimensions]);
   assertEquals(bench.file.status, "complete");
   assertEquals(bench.file.warnings, ["a warning"], "the first failure was made good");
+  // A process for each round; the answers of the first need no second check.
+  assertEquals(asked, [
+    ...["ceilings", "0 0,1,2 ", "renew", "1 0,2 0,2", "renew", "2 0,2 0,2", "renew", "3 0,2 0,2"],
+    "ceilings",
+  ]);
+  for (const { processes, samples } of bench.file.measurements) {
+    assertEquals(processes?.map(({ round }) => round), [0, 1, 2, 3]);
+    assertEquals(samples.length, 4 * fixture.measurements[0]!.samples.length);
+  }
   // Each step is kept, and each file that was kept is valid.
   assert(kept.length >= 5);
   for (const file of kept) parseResultFile(JSON.stringify(file), "kept");
   assertEquals(kept.at(-2)!.status, "incomplete");
+});
+
+Deno.test("BenchRun goes on in the middle of the rounds, and keeps the number of processes", async () => {
+  const whole = (await run(180)).bench.file;
+  const [first, second] = whole.measurements;
+  // As an interrupt in round 2 leaves it: one row has three processes, one has two and a part.
+  const cut = (measurement: Measurement, count: number, stopReason: "budget" | "interrupted") => ({
+    ...measurement,
+    ...{
+      stopReason,
+      samples: measurement.samples.slice(0, measurement.samples.length / 4 * count),
+    },
+    ...{ processes: measurement.processes!.slice(0, count) },
+    rounds: measurement.rounds!.slice(0, measurement.rounds!.length / 4 * count),
+    cpuSamples: measurement.cpuSamples!.slice(0, measurement.samples.length / 4 * count),
+    throttleSamples: measurement.throttleSamples!
+      .slice(0, measurement.throttleSamples!.length / 4 * count),
+    driftingSamples: [],
+  });
+  const { bench, asked } = await run(5, {
+    measurements: [cut(first!, 3, "budget"), cut(second!, 3, "interrupted")],
+  });
+  const rounds = asked.filter((each) => /^\d/.test(each));
+  assertEquals(rounds.map((each) => each.replace(/ .*/, "")), ["0", "2", "3"]);
+  assertEquals(rounds.slice(1).map((each) => each.split(" ")[1]), ["2", rounds[2]!.split(" ")[1]]);
+  assertEquals(bench.file.status, "complete");
+  for (const { processes } of bench.file.measurements) {
+    assertEquals(processes?.map(({ round }) => round), [0, 1, 2, 3]);
+  }
 });
 
 Deno.test("BenchRun leaves ceilings out, and says so, where there is too little time for good ones", async () => {

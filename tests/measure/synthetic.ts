@@ -34,8 +34,14 @@ export function noisySamples(options: NoiseOptions): number[] {
   });
 }
 
-/** A valid measurement; every field can be replaced. */
+/** A valid measurement by four processes; every field can be replaced. */
 export function syntheticMeasurement(fields: Partial<Measurement> = {}): Measurement {
+  const measurement = fromOneProcess(fields);
+  return fields.processes === undefined ? inProcesses(measurement, 4) : measurement;
+}
+
+/** The same as older files have it: by a process that is not named. */
+export function fromOneProcess(fields: Partial<Measurement> = {}): Measurement {
   return {
     kernel: "attention",
     pass: "forward",
@@ -49,6 +55,63 @@ export function syntheticMeasurement(fields: Partial<Measurement> = {}): Measure
     samples: noisySamples({ seed: 1, count: 40, median: 250_000 }),
     ...fields,
   };
+}
+
+/** Cuts a measurement's samples into those of so many processes, or of as many as there are. */
+export function inProcesses(measurement: Measurement, count: number): Measurement {
+  const { samples, throttleSamples = [] } = measurement;
+  const processes = Math.min(count, samples.length);
+  if (processes === 0) return measurement;
+  const part = (length: number, i: number): number =>
+    Math.floor((i + 1) * length / processes) - Math.floor(i * length / processes);
+  return {
+    ...measurement,
+    processes: Array.from({ length: processes }, (_, round) => ({
+      round,
+      samples: part(samples.length, round),
+      throttleSamples: part(throttleSamples.length, round),
+    })),
+  };
+}
+
+/** How made-up processes differ. */
+export interface ProcessNoise {
+  readonly seed: number;
+  /** How many processes take each row. */
+  readonly processes: number;
+  /** The rows' times in ns. */
+  readonly times: readonly number[];
+  /** Samples of each process and row. */
+  readonly samples: number;
+  /** Standard deviation of the logarithm of a sample within its process. */
+  readonly sigma: number;
+  /** The same of what a process does to one row alone. */
+  readonly rowSigma: number;
+  /** The same of what a process does to all of its rows. */
+  readonly processSigma: number;
+  /** How often another program slows a row of a process by 10 to 40 %. Default 0. */
+  readonly bursts?: number;
+}
+
+/** The measurements of a file whose processes differ as given; rows are B = 1, 2, …. */
+export function syntheticProcesses(noise: ProcessNoise): Measurement[] {
+  const { seed, processes, times, samples, sigma, rowSigma, processSigma, bursts = 0 } = noise;
+  const common = randomNormal({ seed, length: processes });
+  return times.map((time, row) => {
+    const own = randomNormal({ seed: seed + 7919 * (row + 1), length: processes });
+    const luck = randomUniform({ seed: seed + 104_729 * (row + 1), length: 2 * processes });
+    const values = Array.from({ length: processes }, (_, p) => {
+      const burst = luck[2 * p]! < bursts ? 1.1 + 0.3 * luck[2 * p + 1]! : 1;
+      const median = time * burst * Math.exp(processSigma * common[p]! + rowSigma * own[p]!);
+      return noisySamples({
+        ...{ seed: seed + 31 * p + 15_485_863 * (row + 1), count: samples, median, sigma },
+      });
+    });
+    return inProcesses(
+      fromOneProcess({ shape: { B: row + 1 }, samples: values.flat() }),
+      processes,
+    );
+  });
 }
 
 /** A valid result file; every field can be replaced. */
@@ -102,6 +165,8 @@ export function fullResultFile(): ResultFile {
         value: 9e12,
         unit: "flop/s",
         samples: [8.9e12, 9e12],
+        interval: { low: 9e12, high: 9.2e12 },
+        remark: "uncertain",
         method: "vec4, 8 chains",
         forms: [{ method: "vec4, 8 chains", value: 9e12 }, { method: "1 chain", value: 2e12 }],
       },
@@ -117,6 +182,7 @@ export function fullResultFile(): ResultFile {
       targetHalfWidth: 0.02,
       budgetSeconds: 60,
       maximumSamples: 500,
+      processes: 4,
       arguments: ["--grid", "quick"],
     },
     warnings: ["the clock was changed"],
@@ -134,6 +200,10 @@ export function fullResultFile(): ResultFile {
         },
         samples,
         repeats: 16,
+        processes: [
+          { round: 0, samples: 3, throttleSamples: 1, repeats: 16 },
+          { round: 2, samples: 1, throttleSamples: 1 },
+        ],
         rounds: [3, 1],
         cpuSamples: samples,
         throttleSamples: [500, 505],

@@ -12,7 +12,7 @@ export interface GateRequest {
 
 /** A command of the bench that takes more samples. */
 const ADVICE =
-  "more samples would tell: measure both again with a larger --budget, or fewer rows (--kernels, --shapes)";
+  "more processes would tell: measure both again with a larger --budget, or fewer rows (--kernels, --shapes)";
 
 function named({ row, machine }: GateRow): string {
   const what = `${row.kernel} ${row.pass} ${formatShape(row.shape)} ${row.dtype} ${row.cache}`;
@@ -38,7 +38,7 @@ export function concludeGate(
   );
   for (const each of undecided) {
     const change = formatChange(each.ratio);
-    lines.push(`undecided: ${named(each)}: ${change}, but ${each.reasons.join("; ")}`);
+    lines.push(`undecided: ${named(each)}: ${change}, but ${each.reason}`);
   }
   if (undecided.length > 0) {
     lines.push(
@@ -53,7 +53,7 @@ export function concludeGate(
   const isBlind = judged > 0 && blind.length === judged;
   if (isBlind) {
     lines.push(
-      `gate: no measurement has the samples to show a regression of any size; ${ADVICE}`,
+      `gate: no measurement is known well enough to show even a time twice as long; ${ADVICE}`,
     );
   }
   const failed = regressions.length > 0;

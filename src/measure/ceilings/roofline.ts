@@ -4,8 +4,9 @@
  * Source: S. Williams, A. Waterman, D. Patterson, Roofline: an insightful visual performance model
  * for multicore architectures (2009). The ceilings are measured in the same run as the kernels.
  */
-import { summarize } from "../../statistics/summary.ts";
-import type { Ceilings, Measurement } from "../result_file.ts";
+import { type Interval, summarize, type Summary } from "../../statistics/summary.ts";
+import type { Ceiling, Ceilings, Measurement } from "../result_file.ts";
+import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 
 /** Where a measurement stands under its adapter's roofline. */
 export interface RooflinePosition {
@@ -13,8 +14,10 @@ export interface RooflinePosition {
   readonly intensity: number | undefined;
   /** The ceiling that is the lower one at this intensity; undefined without both ceilings. */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
-  /** The least time that the ceilings allow, in ns. */
+  /** The least time that the ceilings allow, in ns; withheld where they are too unsure. */
   readonly leastTime: number | undefined;
+  /** Where that time lies with 95 %; undefined where the ceilings have no interval. */
+  readonly leastTimeInterval: Interval | undefined;
 }
 
 /** The two ceilings that make a roofline. */
@@ -34,11 +37,15 @@ export interface Roofline {
  * @returns undefined if either ceiling was not measured
  */
 export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefined {
-  const arithmetic = dtype === "f16" ? ceilings.f16Fma : ceilings.f32Fma;
+  const arithmetic = arithmeticCeiling(ceilings, dtype);
   const { copyBandwidth } = ceilings;
   return arithmetic && copyBandwidth
     ? { flopsPerSecond: arithmetic.value, bytesPerSecond: copyBandwidth.value }
     : undefined;
+}
+
+function arithmeticCeiling(ceilings: Ceilings, dtype: string): Ceiling<string> | null | undefined {
+  return dtype === "f16" ? ceilings.f16Fma : ceilings.f32Fma;
 }
 
 /**
@@ -58,14 +65,44 @@ export function rooflinePosition(
   const intensity = bytes > 0 ? flops / bytes : undefined;
   const roofline = rooflineOf(ceilings, dtype);
   if (roofline === undefined || (flops === 0 && bytes === 0)) {
-    return { intensity, bound: undefined, leastTime: undefined };
+    return { intensity, bound: undefined, leastTime: undefined, leastTimeInterval: undefined };
   }
   const arithmetic = flops / roofline.flopsPerSecond * 1e9;
   const bandwidth = bytes / roofline.bytesPerSecond * 1e9;
+  const byArithmetic = arithmetic >= bandwidth;
+  const ceiling = byArithmetic ? arithmeticCeiling(ceilings, dtype)! : ceilings.copyBandwidth!;
+  const leastTime = Math.max(arithmetic, bandwidth);
+  const unsure = isUnsure(ceiling);
+  const interval = unsure ? undefined : ceilingInterval(ceiling);
   return {
     intensity,
-    bound: arithmetic >= bandwidth ? "arithmetic" : "bandwidth",
-    leastTime: Math.max(arithmetic, bandwidth),
+    bound: byArithmetic ? "arithmetic" : "bandwidth",
+    leastTime: unsure ? undefined : leastTime,
+    leastTimeInterval: interval && {
+      low: leastTime * ceiling.value / interval.high,
+      high: leastTime * ceiling.value / interval.low,
+    },
+  };
+}
+
+/**
+ * The share of the roofline that a time reaches, with the uncertainty of both.
+ *
+ * @param position from {@linkcode rooflinePosition}
+ * @param time the measurement's time with its interval
+ * @returns undefined without a ceiling or a time; the interval, where both have one
+ */
+export function rooflineShare(
+  { leastTime, leastTimeInterval }: RooflinePosition,
+  { median, interval }: Pick<Summary, "median" | "interval">,
+): { readonly share: number; readonly interval: Interval | undefined } | undefined {
+  if (leastTime === undefined || median === undefined) return undefined;
+  return {
+    share: leastTime / median,
+    interval: leastTimeInterval && interval && {
+      low: leastTimeInterval.low / interval.high,
+      high: leastTimeInterval.high / interval.low,
+    },
   };
 }
 

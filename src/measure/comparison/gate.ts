@@ -6,6 +6,7 @@ import type { Comparison } from "../comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "./rows.ts";
 import type { MeasurementStatus } from "../result_file.ts";
 import type { Machine } from "./machine.ts";
+import { leastFindableRatio, type PairComparison } from "./pair.ts";
 import { judge, SIGNIFICANCE } from "./verdict.ts";
 
 /** A row of one machine, against the first machine's. */
@@ -25,8 +26,8 @@ export interface Regression extends GateRow {
 /** A measurement that is slower by more than the threshold and may be so by chance. */
 export interface Undecided extends GateRow {
   readonly ratio: number;
-  /** Why there is no verdict, such as `p (Holm) is 0.13`. */
-  readonly reasons: readonly string[];
+  /** Why there is no verdict, such as `the change may be chance: p (Holm) is 0.13`. */
+  readonly reason: string;
 }
 
 /** What the gate found. */
@@ -38,7 +39,7 @@ export interface Gate {
   readonly incomplete: readonly Machine[];
   /** Slower by more than the threshold, and no verdict. */
   readonly undecided: readonly Undecided[];
-  /** Rows whose samples are so few that no change of any size could be found. */
+  /** Rows whose times are so uncertain that not even a time twice as long could be found. */
   readonly blind: readonly GateRow[];
   /** How many measurements of the first file went well, once for each other file. */
   readonly expected: number;
@@ -71,13 +72,13 @@ export function judgeGate(comparison: Comparison, threshold: number): Gate {
         regressions.push({ ...found, ratio: undefined, status: cell.status });
       } else if (cell.pair?.ratio !== undefined) {
         const { pair } = cell;
-        const verdict = judge(pair, { ...pair, threshold });
+        const { verdict, doubt } = judge(pair, { ...pair, threshold });
         const { ratio } = cell.pair;
         if (verdict === "slower") regressions.push({ ...found, ratio: ratio!, status: "ok" });
         else if (verdict === "ambiguous" && ratio! > 1 + threshold) {
-          undecided.push({ ...found, ratio: ratio!, reasons: reasonsOf(row, cell, tests.length) });
+          undecided.push({ ...found, ratio: ratio!, reason: doubt!.text });
         }
-        if (isBlind(first!, cell, tests.length)) blind.push(found);
+        if (isBlind(pair, tests.length)) blind.push(found);
       }
     }
   }
@@ -89,37 +90,7 @@ function wentWell({ status, summary }: ComparisonCell): boolean {
   return status === "ok" && summary.count > 0;
 }
 
-/** The least p-value that the rank test can give: one order in all, on either side. */
-function leastPValue(n: number, m: number): number {
-  let orders = 1;
-  for (let i = 1; i <= Math.min(n, m); i++) orders *= (Math.max(n, m) + i) / i;
-  return Math.min(1, 2 / orders);
-}
-
-/** Holm's correction multiplies the smallest p-value by the number of tests. */
-function isBlind(first: ComparisonCell, cell: ComparisonCell, tests: number): boolean {
-  return cell.pair!.interval === undefined ||
-    leastPValue(first.summary.count, cell.summary.count) * tests > SIGNIFICANCE;
-}
-
-function reasonsOf({ cells }: ComparisonRow, cell: ComparisonCell, tests: number): string[] {
-  const [first] = cells;
-  const { interval, correctedPValue, pValue, partRatios, wander, cpuRatio, sameMachine } = cell
-    .pair!;
-  const counts = `${first!.summary.count} and ${cell.summary.count} samples`;
-  if (interval === undefined) return [`${counts} are too few for an interval`];
-  const p = correctedPValue ?? pValue ?? 1;
-  const reasons: string[] = [];
-  if (isBlind(first!, cell, tests)) {
-    reasons.push(`${counts} cannot be significant among ${tests} comparisons`);
-  } else if (p > SIGNIFICANCE) reasons.push(`p (Holm) is ${p.toPrecision(2)}`);
-  if (interval.low <= 1) reasons.push("the interval holds no change");
-  if (partRatios.some((ratio) => ratio <= 1)) reasons.push("parts of the run disagree");
-  if (sameMachine && cpuRatio !== undefined && cpuRatio < cell.pair!.ratio!) {
-    reasons.push(`the CPU time changed to ${cpuRatio.toFixed(2)} times only`);
-  }
-  if (reasons.length === 0 || wander > 0.02) {
-    reasons.push(`the runs wander by ${(100 * wander).toFixed(1)} %`);
-  }
-  return reasons;
+/** Whether not even a time twice as long would be significant among so many comparisons. */
+function isBlind(pair: PairComparison, tests: number): boolean {
+  return !(leastFindableRatio(pair, SIGNIFICANCE / tests)! < 2);
 }

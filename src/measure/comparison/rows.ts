@@ -1,14 +1,20 @@
 /** The rows and cells of a comparison. */
 import type { RooflinePosition } from "../ceilings/roofline.ts";
 import type { CacheState, Measurement, MeasurementStatus } from "../result_file.ts";
-import type { Summary } from "../../statistics/summary.ts";
-import type { PairComparison, Verdict } from "./verdict.ts";
+import type { Interval, Summary } from "../../statistics/summary.ts";
+import type { Doubt } from "./doubt.ts";
+import type { PairComparison } from "./pair.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** What a machine's measurement is against the first machine's. */
 export interface JudgedPair extends PairComparison {
   /** The p-value after Holm's correction over the whole table. */
   readonly correctedPValue: number | undefined;
   readonly verdict: Verdict;
+  /** Why the verdict is ambiguous; undefined for every other verdict. */
+  readonly doubt: Doubt | undefined;
+  /** Seconds to add to `--budget` in both runs that would settle it; undefined where none would. */
+  readonly secondsToSettle: number | undefined;
   /** Whether both files come from the same kind of machine. */
   readonly sameMachine: boolean;
 }
@@ -21,8 +27,10 @@ export interface ComparisonCell {
   readonly measurement: Measurement | undefined;
   readonly summary: Summary;
   readonly roofline: RooflinePosition;
-  /** The roofline's least time divided by the median time. */
+  /** The roofline's least time divided by the median time; withheld where a ceiling is too unsure. */
   readonly rooflineShare: number | undefined;
+  /** From the intervals of the time and of the ceiling. */
+  readonly rooflineInterval: Interval | undefined;
   readonly flopsPerSecond: number | undefined;
   readonly bytesPerSecond: number | undefined;
   /** 1 for the shortest median of the row; equal medians share a rank. */

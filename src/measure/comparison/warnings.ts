@@ -2,6 +2,7 @@
 import type { ComparisonRow } from "./rows.ts";
 import { isSameMachine, type Machine, type NamedResult } from "./machine.ts";
 import type { Measurement } from "../result_file.ts";
+import { processesOf } from "../rounds.ts";
 import { median } from "../../statistics/summary.ts";
 
 /** What {@linkcode comparisonWarnings} looks at. */
@@ -64,15 +65,35 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
     warnings.push(`${plural(costs, "row")} count flops or bytes differently from file to file`);
   }
   warnings.push(
+    ...fewProcesses(material),
     ...lonely(material),
     ...identical(material),
     ...common(material),
     ...undecided(material),
   );
   for (const [i, { file }] of results.entries()) {
-    for (const warning of file.warnings ?? []) warnings.push(`${machines[i]!.name}: ${warning}`);
+    const { name, ceilings } = machines[i]!;
+    for (const warning of file.warnings ?? []) warnings.push(`${name}: ${warning}`);
+    for (const [ceiling, found] of Object.entries(ceilings)) {
+      const remark = found?.remark;
+      if (remark !== undefined) warnings.push(`${name}: the ceiling ${ceiling} is ${remark}`);
+    }
   }
   return warnings;
+}
+
+/** Older files, and runs that were interrupted early. */
+function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
+  return machines.flatMap(({ name }, i) => {
+    const count = rows.filter(({ cells }) => {
+      const { measurement } = cells[i]!;
+      return measurement !== undefined && processesOf(measurement).length === 1;
+    }).length;
+    return count === 0 ? [] : [
+      `${name}: ${plural(count, "row")} come from one process only, so 10 % is assumed for what ` +
+      "differs from process to process; a new run with this version measures it",
+    ];
+  });
 }
 
 /** Measurements that no other file has. */
@@ -96,7 +117,7 @@ function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] 
     return count === 0 ? [] : [
       `${name}: ${plural(count, "row")} changed by more than ${+(100 * threshold).toFixed(
         2,
-      )} % and may have by chance: more samples would tell, from a larger --budget or fewer rows`,
+      )} % and the change is not certain: the remarks say why, and what would settle it`,
     ];
   });
 }

@@ -14,18 +14,19 @@ import {
   remarksMarkup,
   spreadTable,
 } from "./page_table.ts";
-import { hasVariants, machineTable, totalTable, variantTable } from "./table.ts";
-import { distributionPlot } from "./distribution_plot.ts";
 import {
-  formatChange,
-  formatFactor,
-  formatRate,
-  formatShare,
-  formatThreshold,
-  NO_DATA,
-} from "../format.ts";
+  ceilingCell,
+  hasVariants,
+  machineTable,
+  shareText,
+  totalTable,
+  variantTable,
+} from "./table.ts";
+import { distributionPlot } from "./distribution_plot.ts";
+import { formatChange, formatFactor, formatThreshold, NO_DATA } from "../format.ts";
 import { html, htmlTable, type Markup } from "../html.ts";
 import { type PageSection, renderPage } from "../page.ts";
+import { cellText } from "../table.ts";
 import {
   legend,
   type OperatorGroup,
@@ -50,7 +51,7 @@ function plural(count: number, one: string): string {
 function lead(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
   if (machines.length === 2) {
-    const { verdicts, ratioToFirst } = totals[1]!;
+    const { verdicts, ratioToFirst, ratioInterval } = totals[1]!;
     const parts = (["faster", "slower", "same", "ambiguous", "no data"] as const)
       .filter((verdict) => verdicts[verdict] > 0)
       .map((verdict) => `${verdicts[verdict]} ${verdict}`);
@@ -59,9 +60,11 @@ function lead(comparison: Comparison): Markup {
     }</b> takes ${
       ratioToFirst === undefined
         ? html`no comparable time`
-        : html`<b>${formatFactor(ratioToFirst)}</b> the time of <b>${
-          machines[0]!.name
-        }</b> (geometric mean, ${formatChange(ratioToFirst)})`
+        : html`${formatFactor(ratioToFirst)} the time of <b>${machines[0]!.name}</b> (${
+          ratioInterval === undefined
+            ? ""
+            : `${formatFactor(ratioInterval.low)} to ${formatFactor(ratioInterval.high)}, `
+        }geometric mean)`
     }: ${parts.join(", ")}.</p>`;
   }
   const ranked = totals.map((total, i) => ({ total, name: machines[i]!.name }))
@@ -94,12 +97,17 @@ function cards(comparison: Comparison): Markup {
   const pair = machines.length === 2;
   return html`
     <ul class="machines">${machines.map((machine, i) => {
-      const { f32Fma, copyBandwidth } = machine.ceilings;
       const total = totals[i]!;
       const figure = pair
         ? (i === 0
           ? html`baseline`
-          : html`${formatChange(total.ratioToFirst)} <small>time against the baseline</small>`)
+          : html`${formatChange(total.ratioToFirst)} <small>${
+            total.ratioInterval === undefined
+              ? ""
+              : `${formatChange(total.ratioInterval.low)} … ${
+                formatChange(total.ratioInterval.high)
+              }, `
+          }time against the baseline</small>`)
         : html`${formatFactor(total.geometricMean)} <small>the best time</small>`;
       return html`
         <li class="card">
@@ -110,9 +118,9 @@ function cards(comparison: Comparison): Markup {
         ${pair ? "" : html`
           <dt>rank</dt>
           <dd>${total.meanRank?.toFixed(2) ?? NO_DATA}</dd>
-        `}<dt>of roofline</dt><dd>${formatShare(total.rooflineShare)}</dd>
-        <dt>f32 peak</dt><dd>${formatRate(f32Fma?.value, "FLOP/s")}</dd>
-        <dt>copy peak</dt><dd>${formatRate(copyBandwidth?.value, "B/s")}</dd>
+        `}<dt>of roofline</dt><dd>${shareText(total)}</dd>
+        <dt>f32 peak</dt><dd>${cellText(ceilingCell(machine, "f32Fma", "FLOP/s"))}</dd>
+        <dt>copy peak</dt><dd>${cellText(ceilingCell(machine, "copyBandwidth", "B/s"))}</dd>
         <dt>runtime</dt><dd>${machine.runtime}</dd>
           </dl>
         </li>
@@ -285,9 +293,10 @@ function method({ threshold }: Comparison): PageSection {
     title: "How to read this",
     body: html`
       <div class="card">
-        <p>Times are medians of repeated samples; <b>±</b> is half the 95 % interval of the median (order statistics below 20 samples, a block bootstrap above).</p>
-        <p>A measurement is <b>faster</b> or <b>slower</b> than the first machine's only if the medians differ by more than ${limit} and more than the runs wander by themselves, every part of the run agrees on the direction, the interval of the ratio excludes no change, and the Mann–Whitney test holds after Holm’s correction over the whole table; between two runs on one machine, also only if the CPU time shows the change, where the adapter computes on the CPU, or else if it is left when the reference kernel’s own change is taken out. It is the <b>same</b> if the whole interval lies within ${limit}. Everything else is <b>ambiguous</b>: more samples, or a quieter machine, may tell.</p>
-        <p>The <b>roofline share</b> is the least time that the machine’s measured arithmetic and copy peaks allow, divided by the median time.</p>
+        <p>Several processes take every measurement, in rounds. A time is the geometric mean of the processes’ medians, and <b>±</b> is half its 95 % interval, which rests on how much the processes differ: samples of one process say little of the next one. Of a file from one process, it rests on the samples alone.</p>
+        <p>A measurement is <b>faster</b> or <b>slower</b> than the first machine’s if the times differ by more than ${limit} and Welch’s test over the processes holds after Holm’s correction for the whole table, at a level that lets at most one table in twenty show a difference that is none; between two runs on one machine, the CPU time must show the same, where the adapter computes on the CPU, else the time relative to the reference kernel’s. It is the <b>same</b> if the whole interval lies within ${limit}. Everything else is <b>ambiguous</b>; the remarks say why, and what would settle it.</p>
+        <p>Where a file is from one process, 10 % is assumed for what differs from process to process.</p>
+        <p>The <b>roofline share</b> is the least time that the machine’s measured arithmetic and copy peaks allow, divided by the time; <b>±</b> holds the uncertainty of both. A peak’s <b>+</b> is by how much the truth may be above the best sample; a share is left out where that is more than 30 %.</p>
       </div>
     `,
   };

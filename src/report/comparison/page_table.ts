@@ -4,7 +4,7 @@ import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import { sorted } from "../../statistics/summary.ts";
 import { rowName, throughput, throughputOf } from "./bar_plot.ts";
-import { ceilingCell, type Remark, rowRemarks, verdictCell } from "./table.ts";
+import { ceilingCell, type Remark, rowRemarks, shareText, verdictCell } from "./table.ts";
 import {
   formatChange,
   formatDuration,
@@ -133,7 +133,9 @@ export function pairMarkup(comparison: Comparison): Markup {
     html`
       <table class="pair">
         <caption
-          id="pair-caption">Median time with half its 95 % interval; the change from ${machines[0]!
+          id="pair-caption">Time of one run with half its 95 % interval; the change from ${machines[
+            0
+          ]!
             .name} to ${machines[1]!.name}</caption>
         <thead>
           <tr><th scope="col">measurement</th>${machines.map(({ name }, i) =>
@@ -144,7 +146,7 @@ export function pairMarkup(comparison: Comparison): Markup {
       ${rows.map((row, r) => {
         const [before, after] = row.cells;
         const pair = after!.pair;
-        const verdict = verdictCell(pair?.verdict);
+        const verdict = verdictCell(pair);
         const tone = typeof verdict === "string" ? "" : verdict.tone;
         return html`
           <tr>${rowHeader(row, remarks[r]!)}${timeMarkup(before!)}${timeMarkup(
@@ -159,9 +161,7 @@ export function pairMarkup(comparison: Comparison): Markup {
               verdict,
             )}</td><td data-align="right">${formatProbability(
               pair?.correctedPValue,
-            )}</td><td data-align="right">${formatShare(before!.rooflineShare)} → ${formatShare(
-              after!.rooflineShare,
-            )}</td></tr>
+            )}</td><td data-align="right">${shareText(before!)} → ${shareText(after!)}</td></tr>
         `;
       })}</tbody>
       </table>
@@ -226,7 +226,7 @@ export function operatorTable(comparison: Comparison, group: OperatorGroup): Tab
           formatRate(found?.rate, unit),
           formatRate(found?.low, unit),
           formatRate(found?.high, unit),
-          formatShare(cell.rooflineShare),
+          shareText(cell),
         ];
       })
     ),

@@ -1,8 +1,10 @@
 /** A comparison as tables, for the terminal, for Markdown and for the page. */
 import type { Comparison } from "../../measure/comparison.ts";
+import type { MachineTotal } from "../../measure/comparison/totals.ts";
 import type { BoundingCeiling } from "../../measure/ceilings/roofline.ts";
+import { ceilingInterval } from "../../measure/ceilings/uncertainty.ts";
 import type { Machine } from "../../measure/comparison/machine.ts";
-import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
+import type { ComparisonCell, ComparisonRow, JudgedPair } from "../../measure/comparison/rows.ts";
 import type { Measurement } from "../../measure/result_file.ts";
 import type { Verdict } from "../../measure/comparison/verdict.ts";
 import {
@@ -36,12 +38,26 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
 };
 
 /**
- * A verdict as a cell.
+ * A verdict as a cell; an ambiguous one with what made it so, in a word or two.
  *
- * @param verdict undefined where there is nothing to compare with
+ * @param pair undefined where there is nothing to compare with
  */
-export function verdictCell(verdict: Verdict | undefined): Cell {
-  return verdict === undefined ? "" : { text: verdictTexts[verdict], tone: tones[verdict] };
+export function verdictCell(pair: JudgedPair | undefined): Cell {
+  if (pair === undefined) return "";
+  const { verdict, doubt } = pair;
+  const text = verdictTexts[verdict] + (doubt === undefined ? "" : `: ${doubt.kind}`);
+  return { text, tone: tones[verdict] };
+}
+
+/** Why a verdict is ambiguous, and what would settle it. */
+function doubtText({ doubt, secondsToSettle }: JudgedPair): string[] {
+  if (doubt === undefined) return [];
+  const remedy = secondsToSettle !== undefined
+    ? `; about ${secondsToSettle} more seconds of --budget in both runs would settle it`
+    : doubt.kind === "chance" || doubt.kind === "wide interval"
+    ? "; no --budget would settle it, perhaps a quieter machine"
+    : "";
+  return [doubt.text + remedy];
 }
 
 /** Columns and cells that say which measurement a row is. */
@@ -76,11 +92,12 @@ function timeCell(cell: ComparisonCell): Cell {
 }
 
 /** What is suspicious about a cell's samples, in a few words each. */
-function suspicions({ summary, measurement, rooflineShare = 0 }: ComparisonCell): string[] {
+function suspicions({ summary, measurement, pair, rooflineShare = 0 }: ComparisonCell): string[] {
   return [
     ...rooflineShare > 1 ? ["faster than its roofline"] : [],
     ...measurement?.reason === undefined ? [] : [measurement.reason],
     ...summary.count > 0 && summary.interval === undefined ? ["too few samples"] : [],
+    ...pair === undefined ? [] : doubtText(pair),
     ...summary.multimodal ? ["several modes"] : [],
     ...summary.outliers > summary.count / 10
       ? [`${summary.outliers} of ${summary.count} samples are outliers`]
@@ -116,6 +133,25 @@ export function rowRemarks(comparison: Comparison): Remark[] {
   });
 }
 
+/**
+ * A share of the roofline with half its interval in points of percent.
+ *
+ * @param value.rooflineShare such as 0.208
+ * @returns for example `20.8 % ±1.3`
+ */
+export function shareText(
+  { rooflineShare, rooflineInterval }: Pick<
+    ComparisonCell,
+    "rooflineShare" | "rooflineInterval"
+  >,
+): string {
+  if (rooflineShare === undefined || rooflineInterval === undefined) {
+    return formatShare(rooflineShare);
+  }
+  const half = 100 * (rooflineInterval.high - rooflineInterval.low) / 2;
+  return `${formatShare(rooflineShare)} ±${half < 10 ? half.toPrecision(2) : half.toFixed(0)}`;
+}
+
 function keyText(row: ComparisonRow): string {
   return `${row.kernel} ${row.pass} ${formatShape(row.shape)} ${row.dtype} ${row.cache}`;
 }
@@ -134,7 +170,7 @@ export function pairTable(comparison: Comparison): Table {
   const [before, after] = comparison.machines;
   const key = keyColumns(comparison);
   return {
-    caption: "Time for one run: median with half its 95 % interval",
+    caption: "Time for one run with half its 95 % interval",
     columns: [
       ...key.columns,
       { title: before!.name, align: "right" },
@@ -158,8 +194,8 @@ export function pairTable(comparison: Comparison): Table {
           ? NO_DATA
           : `${formatChange(pair.interval.low)} … ${formatChange(pair.interval.high)}`,
         formatProbability(pair?.correctedPValue),
-        verdictCell(pair?.verdict),
-        `${formatShare(a!.rooflineShare)} → ${formatShare(b!.rooflineShare)}`,
+        verdictCell(pair),
+        `${shareText(a!)} → ${shareText(b!)}`,
         remarkCell(remarks[r]!),
       ];
     }),
@@ -221,8 +257,8 @@ export function totalTable(comparison: Comparison): Table {
       comparison.machines[i]!.name,
       total.meanRank === undefined ? NO_DATA : total.meanRank.toFixed(2),
       formatFactor(total.geometricMean),
-      formatShare(total.rooflineShare),
-      i === 0 ? "baseline" : formatChange(total.ratioToFirst),
+      shareText(total),
+      i === 0 ? "baseline" : changeText(total),
       ...i === 0
         ? ["", "", "", ""]
         : (["faster", "same", "ambiguous", "slower"] as const).map((verdict) =>
@@ -233,6 +269,21 @@ export function totalTable(comparison: Comparison): Table {
 }
 
 /**
+ * The change against the first machine with its interval.
+ *
+ * @param total of a machine
+ * @returns for example `−14.2 % (−16.0 % … −12.4 %)`
+ */
+export function changeText(
+  { ratioToFirst, ratioInterval }: Pick<MachineTotal, "ratioToFirst" | "ratioInterval">,
+): string {
+  const change = formatChange(ratioToFirst);
+  return ratioInterval === undefined
+    ? change
+    : `${change} (${formatChange(ratioInterval.low)} … ${formatChange(ratioInterval.high)})`;
+}
+
+/**
  * A ceiling as a cell, marked if a measurement of the same run exceeds it.
  *
  * @param machine whose
@@ -240,7 +291,11 @@ export function totalTable(comparison: Comparison): Table {
  * @param unit of the figure
  */
 export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: string): Cell {
-  const text = formatRate(machine.ceilings[name]?.value, unit);
+  const ceiling = machine.ceilings[name];
+  const interval = ceiling ? ceilingInterval(ceiling) : undefined;
+  const more = interval === undefined ? 0 : interval.high / ceiling!.value - 1;
+  const text = formatRate(ceiling?.value, unit) +
+    (more === 0 ? "" : ` +${(100 * more).toPrecision(2)} %`);
   const factor = machine.exceeded.get(name)?.factor;
   if (factor === undefined) return text;
   return { text: `${text} (exceeded ${formatFactor(factor)})`, tone: "unsure" };

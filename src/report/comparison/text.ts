@@ -2,6 +2,8 @@
 import { escapeTerminal } from "../../escape.ts";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
+import type { Measurement } from "../../measure/result_file.ts";
+import { processesOf } from "../../measure/rounds.ts";
 import {
   hasVariants,
   machineTable,
@@ -101,7 +103,10 @@ const csvColumns: readonly (readonly [string, (cell: ComparisonCell) => string])
   ["multimodal", ({ summary }) => String(summary.multimodal)],
   ["flop_per_s", ({ flopsPerSecond }) => number(flopsPerSecond)],
   ["byte_per_s", ({ bytesPerSecond }) => number(bytesPerSecond)],
+  ["processes", ({ measurement }) => processCount(measurement)],
   ["roofline_share", ({ rooflineShare }) => number(rooflineShare)],
+  ["roofline_low", ({ rooflineInterval }) => number(rooflineInterval?.low)],
+  ["roofline_high", ({ rooflineInterval }) => number(rooflineInterval?.high)],
   ["rank", ({ rank }) => number(rank)],
   ["relative_to_best", ({ relativeToBest }) => number(relativeToBest)],
   ["ratio_to_first", ({ pair }) => number(pair?.ratio)],
@@ -110,7 +115,13 @@ const csvColumns: readonly (readonly [string, (cell: ComparisonCell) => string])
   ["p", ({ pair }) => number(pair?.pValue)],
   ["p_holm", ({ pair }) => number(pair?.correctedPValue)],
   ["verdict", ({ pair }) => pair?.verdict ?? ""],
+  ["ambiguous_because", ({ pair }) => pair?.doubt?.kind ?? ""],
+  ["seconds_to_settle", ({ pair }) => number(pair?.secondsToSettle)],
 ];
+
+function processCount(measurement: Measurement | undefined): string {
+  return measurement === undefined ? "" : String(processesOf(measurement).length);
+}
 
 /**
  * A comparison as comma-separated values: one line for each measurement and machine, also for what

@@ -65,29 +65,39 @@ Deno.test("judgeGate() counts what is missing, whichever rows are compared", () 
 });
 
 Deno.test("judgeGate() says which changes it cannot judge, and where it sees nothing", () => {
-  const rows = (count: number, slow: number) =>
-    Array.from({ length: 60 }, (_, i) => ({ count, median: i === slow ? 2000 : 1000 }));
-  // Six samples on either side have 924 orders: 2 / 924 × 60 = 0.13.
-  const few = judgeGate(compareResultFiles([file(1, rows(6, -1)), file(2, rows(6, 7))]), 0.05);
-  assertEquals([rowsOf(few.undecided), few.regressions], [[8], []]);
-  assertEquals(few.undecided[0]!.reasons, [
-    "6 and 6 samples cannot be significant among 60 comparisons",
-  ]);
-  assertEquals(few.blind.length, 60);
-  // Ten have 184,756.
-  const enough = judgeGate(compareResultFiles([file(1, rows(10, -1)), file(2, rows(10, 7))]), 0.05);
-  assertEquals([rowsOf(enough.regressions), enough.blind, enough.undecided], [[8], [], []]);
-  // Too few for an interval.
-  const five = judgeGate(
-    compareResultFiles([
-      file(1, [{ count: 5 }]),
-      file(2, [{
-        count: 5,
-        median: 1500,
-      }]),
-    ]),
+  // Samples that stand alone are a process each.
+  const spread = (time: number, by: number): Row => ({
+    samples: [time, time * by, time / by],
+    processes: [0, 1, 2].map((round) => ({ round, samples: 1, throttleSamples: 0 })),
+  });
+  const few = judgeGate(
+    compareResultFiles([file(1, [spread(1000, 1.1)]), file(2, [spread(1200, 1.1)])]),
     0.05,
   );
-  assertEquals(five.undecided[0]!.reasons, ["5 and 5 samples are too few for an interval"]);
-  assertEquals(five.blind.length, 1);
+  assertEquals([rowsOf(few.undecided), few.regressions], [[1], []]);
+  assert(few.undecided[0]!.reason.startsWith("the change may be chance: p (Holm) is 0."));
+  assertEquals(few.blind, []);
+  const blind = judgeGate(
+    compareResultFiles([file(1, [spread(1000, 1.9)]), file(2, [spread(1100, 1.9)])]),
+    0.05,
+  );
+  assertEquals([rowsOf(blind.blind), rowsOf(blind.undecided)], [[1], [1]]);
+  const enough = judgeGate(
+    compareResultFiles([file(1, [spread(1000, 1.01)]), file(2, [spread(1200, 1.01)])]),
+    0.05,
+  );
+  assertEquals([rowsOf(enough.regressions), enough.blind, enough.undecided], [[1], [], []]);
+});
+
+Deno.test("judgeGate() lets an older file's single process pass only what is far apart", () => {
+  const alone = (seed: number, median: number) => {
+    const { name, file: made } = file(seed, [{ median }]);
+    const { processes: _, ...measurement } = made.measurements[0]!;
+    return { name, file: { ...made, measurements: [measurement] } };
+  };
+  const gate = judgeGate(compareResultFiles([alone(1, 1000), alone(2, 1200)]), 0.05);
+  assertEquals([gate.regressions, rowsOf(gate.undecided)], [[], [1]]);
+  assert(gate.undecided[0]!.reason.startsWith("one process does not show"));
+  const far = judgeGate(compareResultFiles([alone(1, 1000), alone(2, 2000)]), 0.05);
+  assertEquals(rowsOf(far.regressions), [1]);
 });

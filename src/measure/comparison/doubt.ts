@@ -1,0 +1,112 @@
+/** Why a verdict is ambiguous, and what would settle it. */
+import { studentQuantile } from "../../statistics/student.ts";
+import { ratioInterval } from "../estimate.ts";
+import type { Evidence, PairComparison } from "./pair.ts";
+
+/** What keeps a row from a verdict. */
+export interface Doubt {
+  /**
+   * - `one process`: a file is from one process, so nothing is known of how processes differ
+   * - `chance`: the change is above the threshold and may be chance
+   * - `CPU time`, `clock`: on one machine, the CPU time or the time relative to the reference kernel
+   *   does not show the change
+   * - `near the threshold`: the change is no chance, and below the threshold, but not for certain
+   * - `wide interval`: the interval holds no change and reaches beyond the threshold
+   */
+  readonly kind:
+    | "one process"
+    | "chance"
+    | "CPU time"
+    | "clock"
+    | "near the threshold"
+    | "wide interval";
+  /** In words, without a period. */
+  readonly text: string;
+  /** How many times the processes would settle it; undefined where more processes would not. */
+  readonly timesProcesses: number | undefined;
+}
+
+/** More than these times the processes are no advice. */
+const MOST_TIMES = 16;
+
+/**
+ * Finds what keeps a comparison from a verdict.
+ *
+ * @param pair that is ambiguous
+ * @param options.limit the logarithm of the threshold's ratio
+ * @param options.level the level of significance that is left to this row of the table
+ * @param options.correctedPValue the row's p-value after correction
+ */
+export function doubtOf(
+  pair: PairComparison,
+  { limit, level, correctedPValue }: {
+    readonly limit: number;
+    readonly level: number;
+    readonly correctedPValue: number;
+  },
+): Doubt {
+  const { evidence, processes } = pair;
+  const [time, other] = evidence;
+  const distance = Math.abs(time!.center);
+  const percent = (value: number): string => `${(100 * Math.expm1(value)).toFixed(1)} %`;
+  if (Math.min(...processes) < 2) {
+    return {
+      kind: "one process",
+      text: "one process does not show how much times differ from process to process, 10 % is " +
+        "assumed: a file of this version has several",
+      timesProcesses: undefined,
+    };
+  }
+  const interval = ratioInterval(time!);
+  const within = `${percent(Math.log(interval.low))} to ${percent(Math.log(interval.high))}`;
+  if (distance <= limit) {
+    const timesProcesses = timesFor((times) => {
+      const { error, df } = repeated(time!, times);
+      return distance + studentQuantile(0.025, df) * error < limit;
+    });
+    const isNear = interval.low > 1 || interval.high < 1;
+    return {
+      kind: isNear ? "near the threshold" : "wide interval",
+      text: isNear
+        ? `the change is ${within}, about the threshold of ${percent(limit)}`
+        : `the interval of ${within} reaches beyond the threshold of ${percent(limit)}`,
+      timesProcesses,
+    };
+  }
+  // The direction and the size that the other evidence shows.
+  const shown = other === undefined ? distance : Math.sign(time!.center) * other.center;
+  if (other !== undefined && shown <= limit) {
+    const isCpu = other.of === "CPU time";
+    return {
+      kind: isCpu ? "CPU time" : "clock",
+      text: isCpu
+        ? `the CPU time changed by ${percent(other.center)} only: the machine had other work`
+        : `relative to the reference kernel the time changed by ${percent(other.center)} only: ` +
+          "the machine's clock or load changed",
+      timesProcesses: undefined,
+    };
+  }
+  return {
+    kind: "chance",
+    text: `the change may be chance: p (Holm) is ${+correctedPValue.toPrecision(2)}`,
+    timesProcesses: timesFor((times) =>
+      evidence.every((each) => {
+        const { center, error, df } = repeated(each, times);
+        return Math.abs(center) >= studentQuantile(level / 2, df) * error;
+      })
+    ),
+  };
+}
+
+// The same differences, from so many times the processes.
+function repeated({ center, error, df }: Evidence, times: number) {
+  return { center, error: error / Math.sqrt(times), df: df * times };
+}
+
+// By half times; undefined if even the most do not do.
+function timesFor(settled: (times: number) => boolean): number | undefined {
+  if (!settled(MOST_TIMES)) return undefined;
+  let times = 1.5;
+  while (!settled(times)) times += 0.5;
+  return times;
+}

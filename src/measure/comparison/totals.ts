@@ -1,0 +1,86 @@
+/** What a comparison's rows say of each machine together. */
+import { differenceOf, ratioInterval, type TimeEstimates } from "../estimate.ts";
+import type { Measurement } from "../result_file.ts";
+import type { Interval } from "../../statistics/summary.ts";
+import type { ComparisonRow } from "./rows.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** One machine over all rows. */
+export interface MachineTotal {
+  /** Geometric mean of the time relative to the best, over the rows that all machines have. */
+  readonly geometricMean: number | undefined;
+  /** Mean rank over the same rows. */
+  readonly meanRank: number | undefined;
+  /** Geometric mean of the share of the roofline, over this machine's own rows. */
+  readonly rooflineShare: number | undefined;
+  /** From the geometric means of the ends of the rows' intervals. */
+  readonly rooflineInterval: Interval | undefined;
+  /** Geometric mean of the time relative to the first machine's, over the rows that both have. */
+  readonly ratioToFirst: number | undefined;
+  /** Its 95 % interval. */
+  readonly ratioInterval: Interval | undefined;
+  /** How many rows have each verdict. */
+  readonly verdicts: Readonly<Record<Verdict, number>>;
+}
+
+/** undefined for an empty list. */
+function geometricMean(values: readonly number[]): number | undefined {
+  if (values.length === 0) return undefined;
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+function defined(values: readonly (number | undefined)[]): number[] {
+  return values.filter((value) => value !== undefined);
+}
+
+/**
+ * Sums a machine's rows up.
+ *
+ * @param rows of the comparison
+ * @param options.complete those that all machines have
+ * @param options.index of the machine
+ * @param options.estimates of each machine's measurements
+ */
+export function totalOf(
+  rows: readonly ComparisonRow[],
+  { complete, index, estimates }: {
+    readonly complete: readonly ComparisonRow[];
+    readonly index: number;
+    readonly estimates: readonly ReadonlyMap<Measurement, TimeEstimates>[];
+  },
+): MachineTotal {
+  const ranks = complete.map(({ cells }) => cells[index]!.rank!);
+  const verdicts = { faster: 0, slower: 0, same: 0, ambiguous: 0, "no data": 0 };
+  for (const { cells } of rows) {
+    const verdict = cells[index]!.pair?.verdict;
+    if (verdict !== undefined) verdicts[verdict]++;
+  }
+  const pairs = rows.flatMap(({ cells }) => {
+    const [first, own] = [cells[0]!, cells[index]!];
+    if (index === 0 || own.pair?.ratio === undefined) return [];
+    return [{
+      baseline: estimates[0]!.get(first.measurement!)!.time,
+      candidate: estimates[index]!.get(own.measurement!)!.time,
+    }];
+  });
+  const difference = differenceOf(pairs);
+  // A kernel without any work has a share of 0, which has no logarithm.
+  const shares = rows.map(({ cells }) => cells[index]!)
+    .filter((cell) => (cell.rooflineShare ?? 0) > 0);
+  const ends = (end: keyof Interval): number | undefined => {
+    const values = shares.map(({ rooflineInterval }) => rooflineInterval?.[end]);
+    return values.includes(undefined) ? undefined : geometricMean(defined(values));
+  };
+  const [low, high] = [ends("low"), ends("high")];
+  return {
+    geometricMean: geometricMean(complete.map(({ cells }) => cells[index]!.relativeToBest!)),
+    meanRank: ranks.length === 0
+      ? undefined
+      : ranks.reduce((sum, rank) => sum + rank, 0) / ranks.length,
+    rooflineShare: geometricMean(shares.map(({ rooflineShare }) => rooflineShare!)),
+    rooflineInterval: low === undefined || high === undefined ? undefined : { low, high },
+    ratioToFirst: difference && Math.exp(difference.center),
+    ratioInterval: difference && ratioInterval(difference),
+    verdicts,
+  };
+}

@@ -1,0 +1,290 @@
+/**
+ * What the processes of a result file say of each measurement: its time, and how well it is known.
+ *
+ * A process gives one value, the logarithm of its samples' median; samples of one process share
+ * whatever that process fixed, and are no independent evidence. The values of a file make a table
+ * of measurements by rounds. A round moves all of its measurements (the machine was busy, the clock
+ * low), so the table is taken apart into each measurement's mean, an effect of each round, and a
+ * rest. The error of a mean has two sources: the rounds' effects, which all measurements share, with
+ * one degree of freedom less than there are rounds; and the rest, whose variances the measurements
+ * moderate among each other, since two degrees of freedom by themselves say next to nothing.
+ * Intervals are Welch's, with the degrees of freedom of Satterthwaite.
+ *
+ * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
+ * the level that counts; B. L. Welch, The generalization of "Student's" problem when several
+ * different population variances are involved (1947); and `src/statistics/moderation.ts`.
+ */
+import { type EstimatedVariance, moderateVariances } from "../statistics/moderation.ts";
+import { studentQuantile, studentTail } from "../statistics/student.ts";
+import {
+  type Interval,
+  median,
+  outlierCount,
+  summarize,
+  type Summary,
+} from "../statistics/summary.ts";
+import { isMultimodal } from "../statistics/modes.ts";
+import type { Measurement } from "./result_file.ts";
+import { processesOf } from "./rounds.ts";
+
+/**
+ * One process alone does not show how much processes differ. This standard deviation of the
+ * logarithm is assumed then: medians of processes on quiet machines were seen up to 17 % apart.
+ */
+export const ASSUMED_DEVIATION = 0.1;
+
+/** As good as infinite, and a number that JSON has. */
+const MOST_DF = 1e9;
+
+/** A logarithm with the sources of its error, which are independent. */
+export interface Estimate {
+  readonly center: number;
+  readonly errors: readonly EstimatedVariance[];
+  /** How many processes it is from. */
+  readonly processes: number;
+}
+
+/** The value of one process in one round; undefined if it has none. */
+type ProcessValue = (process: {
+  readonly samples: readonly number[];
+  readonly cpuSamples: readonly number[];
+  readonly throttleSamples: readonly number[];
+}) => number | undefined;
+
+/** What the processes say of a measurement, each as a logarithm of ns. */
+export interface TimeEstimates {
+  readonly time: Estimate;
+  /** The CPU time, where every process has it. */
+  readonly cpu: Estimate | undefined;
+  /** The time relative to the reference kernel's in the same process, where every process has it. */
+  readonly relative: Estimate | undefined;
+}
+
+const logarithm = (list: readonly number[]): number | undefined => {
+  const center = median(list);
+  return center === undefined || center <= 0 ? undefined : Math.log(center);
+};
+
+const series: Readonly<Record<keyof TimeEstimates, ProcessValue>> = {
+  time: ({ samples }) => logarithm(samples),
+  cpu: ({ cpuSamples }) => logarithm(cpuSamples),
+  relative({ samples, throttleSamples }) {
+    const [own, reference] = [logarithm(samples), logarithm(throttleSamples)];
+    return own === undefined || reference === undefined ? undefined : own - reference;
+  },
+};
+
+/**
+ * Estimates the times of one file's measurements together.
+ *
+ * @param measurements of one file; those without samples are left out
+ */
+export function estimateTimes(
+  measurements: readonly Measurement[],
+): ReadonlyMap<Measurement, TimeEstimates> {
+  const timed = measurements.filter(({ samples }) => samples.length > 0);
+  const time = estimateSeries(timed, series.time);
+  const cpu = estimateSeries(timed, series.cpu);
+  const relative = estimateSeries(timed, series.relative);
+  return new Map(timed.flatMap((each) => {
+    const found = time.get(each);
+    if (found === undefined) return [];
+    return [[each, { time: found, cpu: cpu.get(each), relative: relative.get(each) }] as const];
+  }));
+}
+
+interface Row {
+  readonly measurement: Measurement;
+  /** By round. */
+  readonly values: ReadonlyMap<number, number>;
+  readonly center: number;
+}
+
+function estimateSeries(
+  measurements: readonly Measurement[],
+  value: ProcessValue,
+): ReadonlyMap<Measurement, Estimate> {
+  const rows = measurements.flatMap((measurement): Row[] => {
+    const values = valuesOf(measurement, value);
+    return values === undefined ? [] : [{ measurement, values, center: mean(values.values()) }];
+  });
+  const repeated = rows.filter(({ values }) => values.size > 1);
+  const effects = roundEffects(repeated);
+  const rounds = effects.size;
+  const common: EstimatedVariance = {
+    variance: sum([...effects.values()].map((effect) => effect ** 2)) / Math.max(1, rounds - 1),
+    df: Math.max(0, rounds - 1),
+  };
+  // The effects hold their share of the rest: what is left of it is smaller by this factor.
+  const part = repeated.length === 0 ? 0 : 1 - 1 / repeated.length;
+  const own = moderateVariances(rows.map(({ values, center }) => {
+    const df = part * (values.size - 1);
+    if (values.size < 2 || df === 0) return { variance: 0, df: 0 };
+    const squares = [...values].map(([round, each]) => (each - center - effects.get(round)!) ** 2);
+    return { variance: sum(squares) / df, df };
+  }));
+  return new Map(rows.map(({ measurement, values, center }, i): [Measurement, Estimate] => {
+    const processes = values.size;
+    if (processes < 2) return [measurement, aloneEstimate(measurement, center)];
+    const errors = [common, { ...own[i]!, variance: part * own[i]!.variance }]
+      .filter(({ df }) => df > 0)
+      .map(({ variance, df }) => ({ variance: variance / processes, df }));
+    return [measurement, { center, errors, processes }];
+  }));
+}
+
+// One process: the scatter of its samples, and what is assumed of other processes.
+function aloneEstimate({ samples }: Measurement, center: number): Estimate {
+  const logs = samples.map(Math.log);
+  const scatter = logs.length < 2
+    ? ASSUMED_DEVIATION ** 2
+    : sum(logs.map((log) => (log - mean(logs)) ** 2)) / (logs.length - 1) / logs.length;
+  return {
+    center,
+    errors: [
+      { variance: ASSUMED_DEVIATION ** 2, df: Infinity },
+      { variance: (Math.PI / 2) * scatter, df: Math.max(1, logs.length - 1) },
+    ],
+    processes: 1,
+  };
+}
+
+function roundEffects(rows: readonly Row[]): ReadonlyMap<number, number> {
+  const deviations = new Map<number, number[]>();
+  for (const { values, center } of rows) {
+    for (const [round, value] of values) {
+      const list = deviations.get(round) ?? [];
+      list.push(value - center);
+      deviations.set(round, list);
+    }
+  }
+  return new Map([...deviations].map(([round, list]) => [round, mean(list)]));
+}
+
+// Undefined if a process has no value.
+function valuesOf(
+  measurement: Measurement,
+  value: ProcessValue,
+): ReadonlyMap<number, number> | undefined {
+  const { samples, cpuSamples = [], throttleSamples = [] } = measurement;
+  const values = new Map<number, number>();
+  let first = 0;
+  let reference = 0;
+  for (const process of processesOf(measurement)) {
+    const [end, referenceEnd] = [first + process.samples, reference + process.throttleSamples];
+    const found = value({
+      samples: samples.slice(first, end),
+      cpuSamples: cpuSamples.slice(first, end),
+      throttleSamples: throttleSamples.slice(reference, referenceEnd),
+    });
+    if (found === undefined) return undefined;
+    values.set(process.round, found);
+    [first, reference] = [end, referenceEnd];
+  }
+  return values.size === 0 ? undefined : values;
+}
+
+/** A difference of logarithms, and what it takes to judge it. */
+export interface EstimatedDifference {
+  readonly center: number;
+  /** Standard error. */
+  readonly error: number;
+  /** Degrees of freedom of the error, by Welch and Satterthwaite. */
+  readonly df: number;
+}
+
+/**
+ * The mean of several differences, or one difference.
+ *
+ * @param pairs what is compared, each with its baseline
+ * @returns undefined without pairs
+ */
+export function differenceOf(
+  pairs: readonly { readonly baseline: Estimate; readonly candidate: Estimate }[],
+): EstimatedDifference | undefined {
+  const count = pairs.length;
+  if (count === 0) return undefined;
+  const center = sum(pairs.map(({ baseline, candidate }) => candidate.center - baseline.center));
+  // The first source of a file's errors is common to its measurements, so it does not average out.
+  const terms = [...pairs.map((pair) => pair.baseline), ...pairs.map((pair) => pair.candidate)]
+    .flatMap(({ errors }) =>
+      errors.map(({ variance, df }, source) => ({
+        variance: variance / (source === 0 ? count : count ** 2),
+        df: source === 0 ? df / count : df,
+      }))
+    );
+  const variance = sum(terms.map((term) => term.variance));
+  const squares = sum(terms.map((term) => term.variance ** 2 / term.df));
+  return {
+    center: center / count,
+    error: Math.sqrt(variance),
+    df: squares > 0 ? Math.min(MOST_DF, variance ** 2 / squares) : MOST_DF,
+  };
+}
+
+/**
+ * The interval of a ratio.
+ *
+ * @param difference of logarithms
+ * @param confidence in (0, 1). Default 0.95
+ */
+export function ratioInterval(
+  { center, error, df }: EstimatedDifference,
+  confidence = 0.95,
+): Interval {
+  const reach = studentQuantile((1 - confidence) / 2, df) * error;
+  return { low: Math.exp(center - reach), high: Math.exp(center + reach) };
+}
+
+/**
+ * The two-sided p-value of a difference against none.
+ *
+ * @param difference of logarithms
+ */
+export function differencePValue({ center, error, df }: EstimatedDifference): number {
+  if (center === 0) return 1;
+  return error === 0 ? 0 : Math.min(1, 2 * studentTail(Math.abs(center) / error, df));
+}
+
+/**
+ * Summarizes the measurements of a file: where there are several processes, the time is the
+ * geometric mean of their medians, and its interval rests on how they differ. The samples' own
+ * interval knows nothing of other processes.
+ *
+ * @param measurements of one file
+ */
+export function summarizeMeasurements(
+  measurements: readonly Measurement[],
+): ReadonlyMap<Measurement, Summary> {
+  const estimates = estimateTimes(measurements);
+  return new Map(measurements.map((measurement) => {
+    const { samples } = measurement;
+    const found = estimates.get(measurement)?.time;
+    if (found === undefined || found.processes < 2) {
+      return [measurement, summarize(samples)] as const;
+    }
+    const difference = differenceOf([{
+      baseline: { center: 0, errors: [], processes: found.processes },
+      candidate: found,
+    }])!;
+    const interval = ratioInterval(difference);
+    const center = Math.exp(found.center);
+    return [measurement, {
+      count: samples.length,
+      median: center,
+      interval,
+      relativeHalfWidth: (interval.high - interval.low) / 2 / center,
+      outliers: outlierCount(samples),
+      multimodal: isMultimodal(samples),
+    }] as const;
+  }));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function mean(values: Iterable<number>): number {
+  const list = [...values];
+  return sum(list) / list.length;
+}
