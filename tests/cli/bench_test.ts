@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { bench } from "../../src/cli/bench.ts";
+import { runCompare } from "../../src/cli/compare.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { readResultFile, writeResultFile } from "../../src/measure/result_file/store.ts";
-import type { ResultFile } from "../../src/measure/result_file.ts";
+import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
 import { operatorPasses } from "../../src/measure/workloads/operators.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
@@ -40,6 +41,8 @@ interface Bench {
     readonly pace?: number;
     readonly adapter?: string;
     readonly unfit?: readonly string[];
+    readonly slow?: number;
+    readonly crash?: number;
   };
   readonly cwd?: string;
 }
@@ -95,7 +98,11 @@ async function readIfThere(path: string): Promise<ResultFile | undefined> {
 
 testBench("bench() writes every measurement of the grid, and a table", async (folder) => {
   const path = `${folder}/a.json`;
-  const { code, stdout, stderr } = await run([`--out=${path}`, "--label=my machine"]);
+  const { code, stdout, stderr } = await run([
+    `--out=${path}`,
+    "--label=my machine",
+    "--budget=30",
+  ]);
   assertEquals(code, 0, stderr);
   const file = await readResultFile(path);
   assertEquals(file.status, "complete");
@@ -109,19 +116,74 @@ testBench("bench() writes every measurement of the grid, and a table", async (fo
   assert(!stdout.includes("NaN") && !stdout.includes("undefined"), stdout);
 });
 
+testBench(
+  "bench() takes each row in several processes, and two runs agree or tell what is slower",
+  async (folder) => {
+    const args = ["--shapes=quick", "--kernels=rms-norm,v-scale", "--cache=hot", "--budget=5"];
+    const path = (name: string): string => `${folder}/${name}.json`;
+    const runs = await Promise.all([
+      run([...args, `--out=${path("a")}`]),
+      run([...args, `--out=${path("b")}`, "--seed=2"]),
+      run([...args, `--out=${path("c")}`], { fake: { slow: 1.1 } }),
+    ]);
+    for (const { code, stderr } of runs) assertEquals(code, 0, stderr);
+    const { measurements, settings } = await readResultFile(path("a"));
+    assertEquals(settings.processes, 3);
+    for (const { processes, samples, correctness } of measurements) {
+      assertEquals(processes?.map(({ round, samples }) => [round, samples]), [[0, 2], [1, 2], [
+        2,
+        2,
+      ]]);
+      assertEquals([samples.length, correctness?.tolerance], [6, 1], "checked once, and kept");
+    }
+    const gate = async (name: string): Promise<[number, string]> => {
+      const output = recordOutput();
+      const code = await runCompare([path("a"), path(name), "--fail-on-regression=5%"], output);
+      return [code, output.texts.err + output.texts.out];
+    };
+    const [same, equal] = await gate("b");
+    assertEquals([same, equal.match(/= same/g)?.length], [0, measurements.length], equal);
+    const [slower, found] = await gate("c");
+    assertEquals([slower, found.match(/▼ slower/g)?.length], [3, measurements.length], found);
+  },
+);
+
+testBench(
+  "bench() reports no speed of what fails in a later process, and measures the others",
+  async (folder) => {
+    const path = `${folder}/a.json`;
+    const args = [`--out=${path}`, "--shapes=quick", "--kernels=rms-norm", "--budget=5"];
+    const { code, stderr } = await run(args, { fake: { crash: 1 } });
+    assertEquals(code, 3, stderr);
+    const { measurements, status } = await readResultFile(path);
+    assertEquals(status, "complete");
+    // Hot and cold are the same kernel: the one takes the other with it.
+    const failed = measurements.filter((each) => each.status === "failed");
+    assertEquals(failed.map(({ pass, samples }) => [pass, samples.length]), [
+      ["forward", 0],
+      ["forward", 0],
+    ]);
+    assertStringIncludes(failed[0]!.reason ?? "", "code 9");
+    for (const { pass, processes } of measurements) {
+      if (pass === "backward") assertEquals(processes?.length, 3);
+    }
+  },
+);
+
 testBench("bench() prints only the result file with --json", async (folder) => {
   const { code, stdout } = await run([
     `--out=${folder}/a.json`,
     "--json",
     "--shapes=quick",
     "--kernels=rms-norm",
+    "--budget=5",
   ]);
   assertEquals(code, 0);
   assertEquals(parseResultFile(stdout, "stdout"), await readResultFile(`${folder}/a.json`));
 });
 
 testBench("bench() says which kernels tuning chose, and goes without it", async (folder) => {
-  const args = ["--shapes=quick", "--kernels=rms-norm", "--cache=hot"];
+  const args = ["--shapes=quick", "--kernels=rms-norm", "--cache=hot", "--budget=5"];
   const tuned = await run([...args, `--out=${folder}/a.json`]);
   assertEquals(tuned.code, 0, tuned.stderr);
   assertStringIncludes(tuned.stdout, "portable*");
@@ -137,7 +199,7 @@ testBench("bench() says which kernels tuning chose, and goes without it", async 
 testBench(
   "bench() measures kernels in f16 where they are named, in a format of their own",
   async (folder) => {
-    const selection = ["--shapes=quick", "--kernels=attention,matmul", "--cache=hot"];
+    const selection = ["--shapes=quick", "--kernels=attention,matmul", "--cache=hot", "--budget=5"];
     const args = [...selection, "--variants=tiled-32,tiled-32-f16,tiled-32x32-f16"];
     const { code, stderr, stdout } = await run([...args, `--out=${folder}/a.json`]);
     assertEquals(code, 0, stderr);
@@ -164,7 +226,8 @@ testBench(
   "bench() says which of the named kernels cannot run, before it measures",
   async (folder) => {
     const fake = { unfit: ["tiled-f16", "tiled-32-f16"] };
-    const args = ["--shapes=quick", "--kernels=matmul", "--cache=hot", `--out=${folder}/a.json`];
+    const selection = ["--shapes=quick", "--kernels=matmul", "--cache=hot", "--budget=5"];
+    const args = [...selection, `--out=${folder}/a.json`];
     const none = await run([...args, "--variants=tiled-f16,tiled-32-f16"], { fake });
     assertEquals(none.code, 1, none.stdout);
     assertStringIncludes(none.stderr, "matmul forward tiled-f16: the adapter has no f16; matmul");
@@ -180,7 +243,7 @@ testBench(
 testBench(
   "bench() names its file by date and adapter, and never writes over one",
   async (folder) => {
-    const args = ["--shapes=quick", "--kernels=rms-norm", "--label=x/../y"];
+    const args = ["--shapes=quick", "--kernels=rms-norm", "--label=x/../y", "--budget=5"];
     for (let i = 0; i < 2; i++) assertEquals((await run(args, { cwd: folder })).code, 0);
     const names = [...Deno.readDirSync(`${folder}/results`)].map(({ name }) => name);
     assertEquals(names.length, 2);
@@ -196,7 +259,7 @@ testBench("bench() leaves a valid file however it is killed", async (folder) => 
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {
     const path = `${folder}/${i}.json`;
-    const process = start([`--out=${path}`], { fake: { pace: 20 } });
+    const process = start([`--out=${path}`, "--budget=30"], { fake: { pace: 20 } });
     await pause(moment);
     killIfThere(process);
     await process.output();
@@ -212,7 +275,7 @@ testBench(
   async (folder) => {
     const path = `${folder}/a.json`;
     const options = { fake: { pace: 30 } };
-    const process = start([`--out=${path}`], options);
+    const process = start([`--out=${path}`, "--budget=30"], options);
     await until(async () => ((await readIfThere(path))?.measurements.length ?? 0) >= 5);
     process.kill("SIGKILL");
     await process.output();
@@ -224,8 +287,15 @@ testBench(
     assertEquals(after.status, "complete");
     assertEquals(after.date, before.date);
     assertEquals(after.ceilings.f32Fma?.value, before.ceilings.f32Fma?.value);
+    // What a process has measured stays; the rows go on with the processes that they lack.
     for (const old of before.measurements) {
-      assert(after.measurements.some((each) => JSON.stringify(each) === JSON.stringify(old)));
+      const key = (each: Measurement): string =>
+        JSON.stringify([each.kernel, each.pass, each.shape, each.cache]);
+      const grown = after.measurements.find((each) => key(each) === key(old))!;
+      assertEquals(grown.samples.slice(0, old.samples.length), old.samples);
+    }
+    for (const { processes } of after.measurements) {
+      assertEquals(processes?.map(({ round }) => round), [0, 1, 2]);
     }
     const keys = after.measurements.map(({ samples: _, ...rest }) => JSON.stringify(rest));
     assertEquals(new Set(keys).size, keys.length, "nothing was measured twice");
@@ -235,7 +305,7 @@ testBench(
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   testBench(`bench() keeps what it has at ${signal}, and goes on with it`, async (folder) => {
     const path = `${folder}/a.json`;
-    const process = start([`--out=${path}`], { fake: { pace: 50 } });
+    const process = start([`--out=${path}`, "--budget=30"], { fake: { pace: 50 } });
     await until(async () => ((await readIfThere(path))?.measurements.length ?? 0) >= 3);
     process.kill(signal);
     const { code, stdout, stderr } = await process.output();
@@ -258,7 +328,7 @@ testBench(
   "bench() resumes only its own: same machine, same commit, same versions, incomplete",
   async (folder) => {
     const path = `${folder}/a.json`;
-    const args = ["--shapes=quick", "--kernels=rms-norm"];
+    const args = ["--shapes=quick", "--kernels=rms-norm", "--budget=5"];
     assertEquals((await run([`--out=${path}`, ...args])).code, 0);
     const complete = await run([`--resume=${path}`]);
     assertEquals(complete.code, 2);

@@ -2,18 +2,22 @@
  * A measuring process without a GPU: it answers at once with made-up numbers, so that what the
  * bench does with the answers can be tested often and fast. `FAKE_CHILD` holds what it is to do:
  * `pace`, ms a measurement; `adapter`, what it claims to be; `unfit`, variants that it claims not
- * to run. Where it is asked to take up tuned choices, it says that there are some.
+ * to run; `slow`, by how much its times are longer, such as 1.1; `crash`, the round in which job 0
+ * ends it. Where it is asked to take up tuned choices, it says that there are some. Its processes
+ * differ by a few parts in a thousand.
  */
 import { readLines } from "../../../src/files/json_lines.ts";
 import type { ChildReport, ChildRequest } from "../../../src/measure/child/protocol.ts";
 import type { Measurement } from "../../../src/measure/result_file.ts";
 
-const { pace = 5, adapter = "fake", unfit = [] } = JSON.parse(
+const { pace = 5, adapter = "fake", unfit = [], slow = 1, crash } = JSON.parse(
   Deno.env.get("FAKE_CHILD") ?? "{}",
 ) as {
   pace?: number;
   adapter?: string;
   unfit?: readonly string[];
+  slow?: number;
+  crash?: number;
 };
 const timer = { kind: "timestamp", quantum: 1 } as const;
 let stopped = false;
@@ -63,9 +67,12 @@ async function answer(request: ChildRequest): Promise<void> {
       warnings: [],
     });
   } else if (request.type === "batch") {
+    const { round = 0, checked = [] } = request;
     for (const job of request.jobs) {
       report({ type: "at", id: job.id, step: "taking samples" });
       await pause();
+      if (job.id === 0 && round === crash) Deno.exit(9);
+      const time = slow * (1000 + job.id) * (1 + 0.003 * Math.sin(17 * job.id + round));
       const { kernel, pass, dtype, variant, cache } = job;
       const measurement: Measurement = {
         kernel,
@@ -78,7 +85,8 @@ async function answer(request: ChildRequest): Promise<void> {
         bytes: 1e6,
         cache,
         timer,
-        samples: [1000 + job.id, 1001 + job.id],
+        samples: [time, 1.001 * time],
+        ...checked.includes(job.id) ? {} : { correctness: { error: 0, tolerance: 1 } },
         stopReason: stopped ? "interrupted" : "precise",
       };
       report({ type: "measured", id: job.id, measurement });
