@@ -71,6 +71,12 @@ Usage: deno task compare [OPTIONS] BASELINE.json OTHER.json …
 With two files it prints, for each measurement, the change from the first to the second, its 95 % interval, and a
 verdict: faster, slower, same or ambiguous. With more files it prints a matrix of all machines with ranks.
 
+A verdict rests on the processes that took each measurement, and not on the samples of one process. faster and
+slower need a change above the threshold and Welch's test with Holm's correction over the whole table; on one
+machine the CPU time, or else the time relative to the reference kernel's, must show the change too. same needs the
+whole interval within the threshold. The remarks say why a row is ambiguous and what would settle it. For a file
+from one process, compare assumes that times differ by 10 % from process to process.
+
 ${formatOptions(options)}
 Exit codes:
   0    compared

@@ -7,7 +7,7 @@ import {
   rooflinePosition,
   rooflineShare,
 } from "../measure/ceilings/roofline.ts";
-import { ceilingInterval } from "../measure/ceilings/uncertainty.ts";
+import { ceilingPrecision } from "./ceiling.ts";
 import { summarizeMeasurements } from "../measure/estimate.ts";
 import { processesOf } from "../measure/rounds.ts";
 import type { Summary } from "../statistics/summary.ts";
@@ -83,13 +83,11 @@ export function ceilingTable(
     unit === "ns" ? formatDuration(value) : formatRate(value, unit);
   const row = (name: keyof Ceilings, title: string, unit: string): Cell[] => {
     const found = ceilings[name];
-    const interval = found ? ceilingInterval(found) : undefined;
-    const { low, high } = interval ?? {};
     return [
       title,
       format(found?.value, unit),
-      interval === undefined ? NO_DATA : `${format(low, unit)} to ${format(high, unit)}`,
-      found ? String(found.samples?.length ?? NO_DATA) : "",
+      found ? ceilingPrecision(found) : "",
+      found?.samples === undefined ? "" : String(found.samples.length),
       mark(name),
     ];
   };
@@ -98,7 +96,7 @@ export function ceilingTable(
     columns: [
       { title: "ceiling" },
       { title: "figure", align: "right" },
-      { title: "95 % interval", align: "right" },
+      { title: "95 %", align: "right" },
       { title: "samples", align: "right" },
       { title: "found by" },
     ],
@@ -108,7 +106,7 @@ export function ceilingTable(
       row("copyBandwidth", "copying", "B/s"),
       row("expRate", "exponentials", "/s"),
       row("dispatchOverhead", "a dispatch", "ns"),
-      row("submitAndWait", "submitting and waiting", "ns"),
+      row("submitAndWait", "submit and wait", "ns"),
     ],
   };
 }

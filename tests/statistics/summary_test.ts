@@ -9,7 +9,7 @@ import {
 } from "../../src/statistics/summary.ts";
 import { blockLength, bootstrapMedians } from "../../src/statistics/bootstrap.ts";
 import { isMultimodal } from "../../src/statistics/modes.ts";
-import { holm, mannWhitney, normalTail } from "../../src/statistics/significance.ts";
+import { holm, normalTail } from "../../src/statistics/significance.ts";
 import { noisySamples } from "../measure/synthetic.ts";
 
 function assertNear(actual: number, expected: number, relative: number): void {
@@ -146,83 +146,6 @@ Deno.test("normalTail() keeps its digits far out", () => {
   for (const [z, tail] of known) {
     assertNear(normalTail(z), tail, 1e-9);
     assertNear(normalTail(-z), 1 - tail, 1e-12);
-  }
-});
-
-Deno.test("mannWhitney() gives the published values", () => {
-  // scipy.stats.mannwhitneyu's example: U = 17, exact p = 0.1111.
-  const diabetes = mannWhitney([19, 22, 16, 29, 24], [20, 11, 17, 12])!;
-  assertEquals([diabetes.u, diabetes.method], [17, "exact"]);
-  assertNear(diabetes.pValue, 1 / 9, 1e-12);
-  // Hollander and Wolfe (1973), 69f, as in R's wilcox.test: W = 35, one-sided p = 0.1272.
-  const membranes = mannWhitney(
-    [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46],
-    [1.15, 0.88, 0.90, 0.74, 1.21],
-  )!;
-  assertEquals(membranes.u, 35);
-  assertNear(membranes.pValue, 2 * 0.1272, 1e-3);
-  assertEquals(mannWhitney([], [1]), undefined);
-  assertEquals(mannWhitney([1], []), undefined);
-  assertEquals(mannWhitney([2, 2, 2], [2, 2])?.pValue, 1);
-});
-
-/** All ways to choose n of the values, as a list of index lists. */
-function choices(size: number, n: number): number[][] {
-  if (n === 0) return [[]];
-  if (size < n) return [];
-  return [
-    ...choices(size - 1, n),
-    ...choices(size - 1, n - 1).map((choice) => [...choice, size - 1]),
-  ];
-}
-
-function pairCount(a: readonly number[], b: readonly number[]): number {
-  let u = 0;
-  for (const x of a) for (const y of b) u += x > y ? 1 : x === y ? 0.5 : 0;
-  return u;
-}
-
-Deno.test("mannWhitney() is exact: it agrees with all rearrangements of small lists", () => {
-  for (let seed = 0; seed < 12; seed++) {
-    const n = 1 + seed % 5;
-    const m = 1 + (seed * 3) % 6;
-    const values = Array.from(randomUniform({ seed, length: n + m }));
-    const observed = mannWhitney(values.slice(0, n), values.slice(n))!;
-    assertEquals(observed.u, pairCount(values.slice(0, n), values.slice(n)));
-    const distances = choices(n + m, n).map((chosen) => {
-      const rest = values.filter((_, i) => !chosen.includes(i));
-      return Math.abs(pairCount(chosen.map((i) => values[i]!), rest) - n * m / 2);
-    });
-    const own = Math.abs(observed.u - n * m / 2);
-    const expected = distances.filter((d) => d >= own - 1e-9).length / distances.length;
-    assertNear(observed.pValue, expected, 1e-12);
-  }
-});
-
-Deno.test("mannWhitney() corrects the variance for ties as all rearrangements demand", () => {
-  const a = [1, 2, 2, 3, 5, 5];
-  const b = [2, 3, 3, 5, 6];
-  const values = [...a, ...b];
-  const observed = mannWhitney(a, b)!;
-  assertEquals([observed.u, observed.method], [pairCount(a, b), "normal"]);
-  const all = choices(values.length, a.length).map((chosen) =>
-    pairCount(chosen.map((i) => values[i]!), values.filter((_, i) => !chosen.includes(i)))
-  );
-  const mean = all.reduce((sum, u) => sum + u, 0) / all.length;
-  const variance = all.reduce((sum, u) => sum + (u - mean) ** 2, 0) / all.length;
-  const z = (Math.abs(observed.u - mean) - 0.5) / Math.sqrt(variance);
-  assertNear(observed.pValue, 2 * normalTail(z), 1e-12);
-});
-
-Deno.test("mannWhitney() rejects a true null hypothesis as often as it says", () => {
-  for (const count of [15, 60]) {
-    let rejected = 0;
-    for (let seed = 0; seed < 1000; seed++) {
-      const values = Array.from(randomNormal({ seed: seed + 77_000, length: 2 * count }));
-      if (mannWhitney(values.slice(0, count), values.slice(count))!.pValue <= 0.05) rejected++;
-    }
-    // 1,000 trials at 5 % have a standard error of 0.7 %.
-    assert(rejected > 25 && rejected < 75, `${count} samples: ${rejected} of 1000`);
   }
 });
 

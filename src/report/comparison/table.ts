@@ -2,7 +2,7 @@
 import type { Comparison } from "../../measure/comparison.ts";
 import type { MachineTotal } from "../../measure/comparison/totals.ts";
 import type { BoundingCeiling } from "../../measure/ceilings/roofline.ts";
-import { ceilingInterval } from "../../measure/ceilings/uncertainty.ts";
+import { ceilingPrecision } from "../ceiling.ts";
 import type { Machine } from "../../measure/comparison/machine.ts";
 import type { ComparisonCell, ComparisonRow, JudgedPair } from "../../measure/comparison/rows.ts";
 import type { Measurement } from "../../measure/result_file.ts";
@@ -292,10 +292,8 @@ export function changeText(
  */
 export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: string): Cell {
   const ceiling = machine.ceilings[name];
-  const interval = ceiling ? ceilingInterval(ceiling) : undefined;
-  const more = interval === undefined ? 0 : interval.high / ceiling!.value - 1;
-  const text = formatRate(ceiling?.value, unit) +
-    (more === 0 ? "" : ` +${(100 * more).toPrecision(2)} %`);
+  const precision = ceiling ? ceilingPrecision(ceiling) : "";
+  const text = formatRate(ceiling?.value, unit) + (precision === "" ? "" : ` ${precision}`);
   const factor = machine.exceeded.get(name)?.factor;
   if (factor === undefined) return text;
   return { text: `${text} (exceeded ${formatFactor(factor)})`, tone: "unsure" };
