@@ -1,98 +1,203 @@
-/** Measures sinks, gradient sinks and states of a pretrained model, layer by layer, on texts. */
-import type { StreamedLlama } from "../model/streamed.ts";
+/**
+ * Measures a pretrained model, layer by layer, on texts: sinks, gradient sinks and states, and the
+ * loss with massive activations replaced and with inputs of linear maps rounded.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import { StreamedLlama, type StreamedLlamaOptions } from "../model/streamed.ts";
+import { type LinearMaxima, LinearMaximaMeter } from "../model/streamed/linear_inputs.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
-import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
+import type { LayerTrace } from "../reference/llama/trace.ts";
+import type {
+  MeasurementSource,
+  QuantizationMeasurement,
+  SinkMeasurement,
+  SinkSettings,
+} from "../sinks/measurement.ts";
 import { SinkMeter } from "../sinks/meter.ts";
-import type { PretrainedMeasurement } from "../sinks/pretrained/measurement.ts";
+import type { Intervention, PretrainedMeasurement } from "../sinks/pretrained/measurement.ts";
 import { PretrainedMeter } from "../sinks/pretrained/meter.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
 import { readLayer, sequenceLosses } from "./measure_model.ts";
-import type { Task } from "./tasks/task.ts";
+import { INTERVENTIONS, measureInterventions } from "./measure_pretrained/interventions.ts";
+import { measurePretrainedQuantization } from "./measure_pretrained/quantization.ts";
+import { QUANTIZATION_CASES } from "./measure_quantization.ts";
+import type { Task, TokenBatch } from "./tasks/task.ts";
 
 /** What {@linkcode measurePretrained} measures, and on which texts. */
-export interface MeasurePretrainedOptions {
-  /** The texts, of the model's context and vocabulary. */
+export interface MeasurePretrainedOptions
+  extends Pick<StreamedLlamaOptions, "source" | "batch" | "kernels"> {
+  /** The texts, of the model's vocabulary. */
   readonly task: Task;
-  /** How many batches of the model's batch size. */
+  /** How many batches. */
   readonly batches: number;
   /** What differs from the default settings. */
   readonly settings?: Partial<SinkSettings> | undefined;
-  readonly source?: MeasurementSource | null;
+  /** Where the model comes from. */
+  readonly from?: MeasurementSource | null;
   /** Whether to check the theory on the first batch's first texts. Default: true. */
   readonly theory?: boolean;
-  /**
-   * Called after each layer, forward and backward, with how many are done and how many there are.
-   */
-  readonly onLayer?: (done: number, total: number) => void;
+  /** Whether to replace massive activations, if there are any. Default: true. */
+  readonly interventions?: boolean;
+  /** Whether to round inputs of linear maps to INT8. Default: true. */
+  readonly quantization?: boolean;
+  /** Called with each layer's numbers of each batch, which are not kept. */
+  readonly onStates?: (
+    place: { readonly batch: number; readonly layer: number },
+    states: LayerTrace<Float32Array>,
+  ) => void | Promise<void>;
+  /** Called with each batch's losses, token by token: [B · T]. */
+  readonly onLosses?: (batch: number, tokenLosses: Float64Array) => void | Promise<void>;
+  /** Called before or after each layer, with how many are done, how many there are, and of what. */
+  readonly onProgress?: (done: number, total: number, text: string) => void;
 }
 
 /** What {@linkcode measurePretrained} finds. */
 export interface PretrainedResult {
   readonly sinks: SinkMeasurement;
-  readonly pretrained: Omit<PretrainedMeasurement, "model" | "texts" | "interventions">;
+  readonly pretrained: Omit<PretrainedMeasurement, "model" | "texts">;
 }
 
 /**
  * Measures a pretrained model.
  *
- * @param model ready to run
- * @param options the texts, and what to measure
- * @throws {TypeError} if the texts are of another context or vocabulary than the model
+ * @param gpu where
+ * @param options the model, the texts, and what to measure
+ * @throws {TypeError} if the texts are of another vocabulary than the model
  * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings
- *   that cannot be
+ *   or sizes that cannot be
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails
  */
 export async function measurePretrained(
-  model: StreamedLlama,
+  gpu: Gpu,
   options: MeasurePretrainedOptions,
 ): Promise<PretrainedResult> {
-  const { task, batches, settings, source = null, theory = true, onLayer } = options;
-  const { batch, context } = model;
-  const { config } = model.source.architecture;
-  if (task.context !== context || task.vocabulary !== config.vocabulary) {
+  const { source, task, batches: count, batch, interventions = true, quantization = true } =
+    options;
+  const { config } = source.architecture;
+  if (task.vocabulary !== config.vocabulary) {
     throw new TypeError(
-      `measurePretrained: the task has ${task.vocabulary} tokens in contexts of ${task.context}, ` +
-        `wanted the model's ${config.vocabulary} in ${context}`,
+      `measurePretrained: the task has ${task.vocabulary} tokens, wanted the model's ` +
+        `${config.vocabulary}`,
     );
   }
-  if (!Number.isSafeInteger(batches) || batches < 1) {
-    throw new RangeError(
-      `measurePretrained: batches is ${batches}, wanted an integer of at least 1`,
-    );
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new RangeError(`measurePretrained: batches is ${count}, wanted an integer of at least 1`);
   }
+  const { kernels } = options;
+  const model = {
+    source,
+    batch,
+    context: task.context,
+    ...kernels === undefined ? {} : { kernels },
+  };
+  const batches = Array.from({ length: count }, (_, index) => task.batch(index, { batch }));
+  const measured = await measureStates(gpu, { ...options, model, batches, interventions });
+  const { losses } = measured.pretrained;
+  const rounded: QuantizationMeasurement | null = quantization
+    ? await measurePretrainedQuantization(gpu, {
+      model,
+      batches,
+      maxima: measured.maxima,
+      losses,
+      onLayer: counter(options, {
+        total: QUANTIZATION_CASES.length * count * config.layers,
+        text: "layers with INT8 activations",
+      }),
+    })
+    : null;
+  return {
+    sinks: { ...measured.sinks, quantization: rounded },
+    pretrained: measured.pretrained,
+  };
+}
+
+function counter(
+  { onProgress }: Pick<MeasurePretrainedOptions, "onProgress">,
+  { total, text }: { readonly total: number; readonly text: string },
+): () => void {
+  let done = 0;
+  return () => onProgress?.(++done, total, text);
+}
+
+interface Measured extends PretrainedResult {
+  /** Of each batch, without rounding. */
+  readonly maxima: readonly LinearMaxima[];
+}
+
+/** All that one pass forward and back gives, and what comes of replacing massive activations. */
+async function measureStates(
+  gpu: Gpu,
+  options: Omit<MeasurePretrainedOptions, "batches"> & {
+    readonly model: StreamedLlamaOptions;
+    readonly batches: readonly TokenBatch[];
+  },
+): Promise<Measured> {
+  const { batch, batches, settings, from = null, theory = true, onStates, onLosses } = options;
+  const { source, context } = options.model;
+  const { config } = source.architecture;
+  using inputs = new LinearMaximaMeter(gpu, config.layers);
+  const { linearInput } = inputs;
+  using model = new StreamedLlama(gpu, { ...options.model, linearInput });
   const meter = new SinkMeter({ config, context, settings });
   const states = new PretrainedMeter({ config, context, settings });
   const checks = theory ? await theoryMeter(model, meter.settings.position) : undefined;
-  const total = 2 * config.layers * batches;
-  let steps = 0;
-  for (let index = 0; index < batches; index++) {
-    const given = task.batch(index, { batch });
+  const maxima: LinearMaxima[] = [];
+  const losses: number[] = [];
+  const done = counter(options, {
+    total: 2 * config.layers * batches.length,
+    text: "layers, forward and back",
+  });
+  for (const [index, given] of batches.entries()) {
     const { loss, tokenLosses } = await model.forward(given, {
-      onLayerStart: () => onLayer?.(steps++, total),
+      onLayerStart() {
+        done();
+        inputs.onLayerStart();
+      },
+      onOutput: inputs.onOutput,
     });
     if (!Number.isFinite(loss)) {
       throw new RangeError(
         `measurePretrained: the loss of batch ${index} is ${loss}, wanted a finite number`,
       );
     }
+    maxima.push(await inputs.read());
+    await onLosses?.(index, tokenLosses);
     await model.backward({
       onLayer: async (layer, trace) => {
         const read = await readLayer(trace, { gradientFactor: 1 });
         meter.addLayer(layer, read, { batch });
         states.addLayer(layer, read, batch);
         if (index === 0) checks?.addLayer(layer, read);
-        onLayer?.(++steps, total);
+        await onStates?.({ batch: index, layer }, read);
+        done();
       },
     });
     meter.addBatch({ batch, loss });
-    states.addLosses(sequenceLosses(tokenLosses, context));
+    const own = sequenceLosses(tokenLosses, context);
+    states.addLosses(own);
+    losses.push(...own);
   }
-  const sinks = meter.result(source);
+  const sinks = meter.result(from);
   const scores = sinks.layers.map(({ attention }) => attention!.heads.map(({ score }) => score));
+  let interventions: readonly Intervention[] | null = null;
+  if (options.interventions) {
+    const massive = states.massive();
+    interventions = massive === undefined ? [] : await measureInterventions(model, {
+      batches,
+      massive,
+      losses,
+      onLayer: counter(options, {
+        total: batches.length *
+          (INTERVENTIONS.length * config.layers - (INTERVENTIONS.length - 1) * massive.layer),
+        text: "layers with massive activations replaced",
+      }),
+    });
+  }
   return {
     sinks: { ...sinks, theory: checks?.result() ?? null },
-    pretrained: states.result(scores),
+    pretrained: { ...states.result(scores), interventions },
+    maxima,
   };
 }
 

@@ -8,13 +8,8 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Llama } from "../model/llama.ts";
-import { QuantizedEvaluation } from "../model/quantized.ts";
-import type {
-  QuantizationCase,
-  QuantizationMeasurement,
-  QuantizationScaling,
-  QuantizationTarget,
-} from "../sinks/measurement.ts";
+import { QuantizedEvaluation, type QuantizedOptions } from "../model/quantized.ts";
+import type { QuantizationCase, QuantizationMeasurement } from "../sinks/measurement.ts";
 import type { MeasuredBatches } from "./measure_model.ts";
 
 /** What {@linkcode measureQuantization} measures on. */
@@ -23,15 +18,26 @@ export interface MeasureQuantizationOptions extends MeasuredBatches {
   readonly calibrationBatches?: number;
 }
 
-const TARGETS: Readonly<Record<QuantizationTarget, "down" | "all">> = {
-  "down-projections": "down",
-  "all-linears": "all",
-};
-
-const SCALINGS: Readonly<Record<QuantizationScaling, "static" | "per-token">> = {
-  "static-tensor": "static",
-  "dynamic-token": "per-token",
-};
+/** What is rounded, as measurements name it and as evaluations take it. */
+export const QUANTIZATION_CASES: readonly (
+  & Pick<QuantizationCase, "target" | "scaling">
+  & QuantizedOptions
+)[] = [
+  {
+    target: "down-projections",
+    scaling: "static-tensor",
+    linears: "down",
+    scale: "static",
+  },
+  {
+    target: "down-projections",
+    scaling: "dynamic-token",
+    linears: "down",
+    scale: "per-token",
+  },
+  { target: "all-linears", scaling: "static-tensor", linears: "all", scale: "static" },
+  { target: "all-linears", scaling: "dynamic-token", linears: "all", scale: "per-token" },
+];
 
 /**
  * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear
@@ -77,23 +83,16 @@ export async function measureQuantization(
     loss: model.evaluationLoss,
   });
   const cases: QuantizationCase[] = [];
-  for (const [target, linears] of Object.entries(TARGETS)) {
-    for (const [scaling, scale] of Object.entries(SCALINGS)) {
-      using evaluation = new QuantizedEvaluation(gpu, model, { linears, scale });
-      if (scale === "static") {
-        for (let index = batches; index < batches + calibrationBatches; index++) {
-          model.setBatch(batch(index));
-          evaluation.calibrate();
-        }
+  for (const { target, scaling, linears, scale } of QUANTIZATION_CASES) {
+    using evaluation = new QuantizedEvaluation(gpu, model, { linears, scale });
+    if (scale === "static") {
+      for (let index = batches; index < batches + calibrationBatches; index++) {
+        model.setBatch(batch(index));
+        evaluation.calibrate();
       }
-      const rounded = await meanLoss(evaluation);
-      cases.push({
-        target: target as QuantizationTarget,
-        scaling: scaling as QuantizationScaling,
-        loss: rounded,
-        difference: rounded - loss,
-      });
     }
+    const rounded = await meanLoss(evaluation);
+    cases.push({ target, scaling, loss: rounded, difference: rounded - loss });
   }
   return { loss, calibrationBatches, cases };
 }

@@ -11,10 +11,16 @@ import { EMBEDDING } from "../reference/llama/parameters.ts";
 import type { LayerTrace } from "../reference/llama/trace.ts";
 import type { Batch } from "./llama/batch.ts";
 import { checkBatch } from "./llama/batch.ts";
-import { type KernelPreference, type LinearInput, startBuild } from "./llama/build.ts";
-import { planLayerBackward, planLayerForward } from "./llama/layer.ts";
+import {
+  type KernelPreference,
+  type LinearInput,
+  type LlamaBuild,
+  startBuild,
+} from "./llama/build.ts";
+import { type LayerState, planLayerBackward, planLayerForward } from "./llama/layer.ts";
 import type { WeightSource } from "./pretrained/weights.ts";
 import { type LogitsMemory, StreamedHead, type TokenLosses } from "./streamed/head.ts";
+import { KeptStates } from "./streamed/kept_states.ts";
 import { LayerWeights, Uploads } from "./streamed/weights.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -37,10 +43,24 @@ export interface StreamedLlamaOptions {
   readonly linearInput?: LinearInput;
   /** How much memory the logits take. */
   readonly logits?: LogitsMemory;
+  /** Whether there is a way back: a model without one takes less memory. Default: true. */
+  readonly backward?: boolean;
+  /**
+   * The bytes of GPU memory up to which layers' states are kept for the way back, all that the
+   * model takes beside them included. The states of other layers are computed again. Default: 2²⁸.
+   */
+  readonly keptBytes?: number;
 }
 
-/** Callbacks of the forward pass. */
+const KEPT_BYTES = 2 ** 28;
+
+/** Options of the forward pass. */
 export interface StreamedForwardOptions {
+  /**
+   * The layer to begin at: its input is that of the last forward pass, which had the same tokens.
+   * Default: 0.
+   */
+  readonly firstLayer?: number;
   /** Called with every slice of the vocabulary: its first token, and the logits [B · T, tokens]. */
   readonly onLogits?: (first: number, logits: Float32Array) => void;
   /** Called before each layer is enqueued. */
@@ -61,8 +81,8 @@ export interface StreamedBackwardOptions {
 }
 
 /**
- * A pretrained model for one batch size and context. Forward, every layer's input is kept; on the
- * way back a layer's states are computed again from it.
+ * A pretrained model for one batch size and context. Forward, every layer's input is kept, and all
+ * of its states where memory allows; on the way back the states of other layers are computed again.
  *
  * @example
  * ```ts
@@ -95,18 +115,26 @@ export class StreamedLlama {
   readonly #workspace: Workspace;
   readonly #weights: LayerWeights;
   readonly #head: StreamedHead;
-  /** The input of every layer, and the last one's output: [B, T, d] each. */
+  /**
+   * The input of every layer, and the last one's output: [B, T, d] each. Without a way back they
+   * are one tensor.
+   */
   readonly #states: readonly Tensor[];
   /** What the layer's plans read: its input, and the gradient by its output. */
   readonly #input: Tensor;
   readonly #outputGradient: Tensor;
   readonly #output: Tensor;
-  readonly #trace: LayerTrace<Tensor>;
   readonly #forward: readonly Plan[];
-  readonly #backward: readonly Plan[];
+  readonly #back: {
+    readonly trace: LayerTrace<Tensor>;
+    readonly plans: readonly Plan[];
+    readonly kept: KeptStates;
+  } | undefined;
   /** The layer that `#forward` ran last: its states are in memory. */
   #computed: number | undefined;
   #ran = false;
+  /** The layer up to which `#states` are those of the last batch's tokens. */
+  #known = 0;
 
   /**
    * Plans a model. Its weights are read when it runs.
@@ -117,6 +145,7 @@ export class StreamedLlama {
    */
   constructor(gpu: Gpu, options: StreamedLlamaOptions) {
     const { source, batch, context, kernels, linearInput, logits } = options;
+    const { backward = true, keptBytes = KEPT_BYTES } = options;
     const { config } = source.architecture;
     refuseTrainedParts(config, { operation: "StreamedLlama" });
     for (const [name, given] of Object.entries({ batch, context })) {
@@ -130,13 +159,15 @@ export class StreamedLlama {
     this.#gpu = gpu;
     const workspace = new Workspace(gpu);
     this.#workspace = workspace;
+    const before = gpu.memory.bytes;
     try {
       const uploads = new Uploads(gpu);
       const state = () => workspace.keep(gpu.empty([batch, context, config.modelDim]));
       this.#weights = new LayerWeights(workspace, { source, uploads });
       this.#input = state();
       this.#outputGradient = state();
-      this.#states = Array.from({ length: config.layers + 1 }, state);
+      const shared = backward ? undefined : state();
+      this.#states = Array.from({ length: config.layers + 1 }, () => shared ?? state());
       const build = {
         ...startBuild(workspace, {
           config,
@@ -150,25 +181,33 @@ export class StreamedLlama {
       };
       const forward: Plan[] = [];
       const layer = planLayerForward(build, forward, { layer: 0, input: this.#input });
-      const backward: Plan[] = [];
-      this.#trace = planLayerBackward(build, backward, {
-        layer: 0,
-        state: layer,
-        outputGradient: this.#outputGradient,
-      });
       this.#output = layer.output;
       this.#forward = forward;
-      this.#backward = backward;
       this.#head = new StreamedHead(build, {
         input: this.#states.at(-1)!,
         source,
         uploads,
         memory: logits,
+        backward,
       });
+      this.#back = backward ? this.#planBack(build, layer, keptBytes + before) : undefined;
     } catch (error) {
       workspace[Symbol.dispose]();
       throw error;
     }
+  }
+
+  #planBack(build: LlamaBuild, state: LayerState, mostBytes: number) {
+    const { workspace, config } = build;
+    const plans: Plan[] = [];
+    const outputGradient = this.#outputGradient;
+    const trace = planLayerBackward(build, plans, { layer: 0, state, outputGradient });
+    const kept = new KeptStates(workspace, state, {
+      // The last layer's are there when the way back begins.
+      layers: Array.from({ length: config.layers - 1 }, (_, i) => config.layers - 2 - i),
+      bytes: mostBytes - this.#gpu.memory.bytes,
+    });
+    return { trace, plans, kept };
   }
 
   /**
@@ -178,7 +217,8 @@ export class StreamedLlama {
    * @param options what may be looked at or changed meanwhile
    * @returns the losses, in nats
    * @throws {TypeError} for tokens of a wrong type or number
-   * @throws {RangeError} for a token outside the vocabulary
+   * @throws {RangeError} for a token outside the vocabulary, or a first layer whose input is not
+   *   there
    * @throws {CheckpointError} if the weights cannot be read
    * @throws {GpuError} if the GPU fails
    */
@@ -186,16 +226,25 @@ export class StreamedLlama {
     const { vocabulary, layers } = this.source.architecture.config;
     const length = this.batch * this.context;
     checkBatch(batch, { operation: "StreamedLlama", length, vocabulary });
+    const { firstLayer = 0 } = options;
+    if (!Number.isSafeInteger(firstLayer) || firstLayer < 0 || firstLayer > this.#known) {
+      throw new RangeError(
+        `StreamedLlama: firstLayer is ${firstLayer}, wanted an integer from 0 to ${this.#known}`,
+      );
+    }
     this.#ran = false;
     this.#computed = undefined;
-    this.#states[0]!.write(await this.#embed(batch.inputs));
-    for (let layer = 0; layer < layers; layer++) {
+    this.#known = this.#back === undefined ? 0 : firstLayer;
+    if (firstLayer === 0) this.#states[0]!.write(await this.#embed(batch.inputs));
+    for (let layer = firstLayer; layer < layers; layer++) {
       await this.#weights.load(layer, layer + 1 < layers ? layer + 1 : undefined);
       await options.onLayerStart?.(layer);
       this.#copy(this.#states[layer]!, this.#input);
       this.#gpu.run(this.#forward);
+      this.#back?.kept.keep(layer);
       await options.onOutput?.(layer, this.#output);
       this.#copy(this.#output, this.#states[layer + 1]!);
+      if (this.#back !== undefined) this.#known = layer;
     }
     // A changed output is not what computing again would give, but the states in front of it are.
     this.#computed = options.onOutput === undefined ? layers - 1 : undefined;
@@ -208,24 +257,27 @@ export class StreamedLlama {
    * Computes gradients from the mean loss of the last forward pass down to its first layer's input.
    *
    * @param options what is looked at
-   * @throws {TypeError} if nothing was computed forward
+   * @throws {TypeError} if nothing was computed forward, or the model was made without a way back
    * @throws {CheckpointError} if the weights cannot be read
    * @throws {GpuError} if the GPU fails
    */
   async backward({ onLayer }: StreamedBackwardOptions): Promise<void> {
+    const back = this.#back;
+    if (back === undefined) {
+      throw new TypeError("StreamedLlama: backward() of a model that was made without a way back");
+    }
     if (!this.#ran) throw new TypeError("StreamedLlama: backward() is called before forward()");
-    await this.#head.backward();
-    this.#copy(this.#head.inputGradient, this.#outputGradient);
+    this.#copy(await this.#head.backward(), this.#outputGradient);
     for (let layer = this.source.architecture.config.layers - 1; layer >= 0; layer--) {
       await this.#weights.load(layer, layer > 0 ? layer - 1 : undefined);
       if (this.#computed !== layer) {
         this.#copy(this.#states[layer]!, this.#input);
-        this.#gpu.run(this.#forward);
+        if (!back.kept.restore(layer)) this.#gpu.run(this.#forward);
         this.#computed = layer;
       }
-      this.#gpu.run(this.#backward);
-      await onLayer(layer, this.#trace);
-      this.#copy(this.#trace.gradients.input, this.#outputGradient);
+      this.#gpu.run(back.plans);
+      await onLayer(layer, back.trace);
+      this.#copy(back.trace.gradients.input, this.#outputGradient);
     }
   }
 

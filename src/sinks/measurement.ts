@@ -288,13 +288,18 @@ export interface QuantizationCase {
   readonly loss: number;
   /** loss minus the loss without rounding, on the same sequences. */
   readonly difference: number;
+  /** The difference's 95 % interval over texts; of pretrained models only. */
+  readonly interval?: Interval;
 }
 
 /** The range-sensitivity diagnostic: not a recipe for deployment. */
 export interface QuantizationMeasurement {
   /** Without rounding, in nats per token. */
   readonly loss: number;
-  /** Batches, other than those measured, that static scales come from. */
+  /**
+   * Other batches that a batch's static scales come from. 0 where a pretrained model was given one
+   * batch only: then they come from that batch.
+   */
   readonly calibrationBatches: number;
   readonly cases: readonly QuantizationCase[];
 }

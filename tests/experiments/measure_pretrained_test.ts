@@ -1,7 +1,6 @@
 import { measurePretrained } from "../../src/experiments/measure_pretrained.ts";
 import type { Task } from "../../src/experiments/tasks/task.ts";
 import { openWeights } from "../../src/model/pretrained/weights.ts";
-import { StreamedLlama } from "../../src/model/streamed.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
 import { SinkMeter } from "../../src/sinks/meter.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
@@ -29,23 +28,24 @@ onEachRuntime("measurePretrained() agrees with the twin's measurements: qwen3", 
   const { config } = source.architecture;
   const task = textsOf(config.vocabulary);
   const settings = { window: 6, lastGradientPosition: 7 };
-  using model = new StreamedLlama(gpu, {
+  const steps: Record<string, number[]> = {};
+  const { sinks, pretrained } = await measurePretrained(gpu, {
     source,
     batch: BATCH,
-    context: CONTEXT,
     kernels: "start",
-  });
-  const steps: number[] = [];
-  const { sinks, pretrained } = await measurePretrained(model, {
     task,
     batches: 2,
     settings,
-    onLayer: (done, total) => {
-      assertEquals(total, 2 * 2 * config.layers);
-      steps.push(done);
+    onProgress: (done, total, text) => {
+      assert(done <= total, `${done} of ${total} ${text}`);
+      (steps[text] ??= []).push(total);
     },
   });
-  assertEquals([steps.at(-1), steps.length], [12, 12]);
+  assertEquals(steps, {
+    "layers, forward and back": new Array(12).fill(12),
+    "layers with INT8 activations": new Array(24).fill(24),
+  });
+  assertEquals(pretrained.interventions, []);
   const parameters = new Map<string, Float64Array>();
   for (const name of source.shapes.keys()) {
     parameters.set(name, Float64Array.from(await source.read(name)));
@@ -86,14 +86,14 @@ onEachRuntime("measurePretrained() agrees with the twin's measurements: qwen3", 
 
 onEachRuntime("measurePretrained() refuses texts that are not the model's", async (gpu) => {
   using source = await openWeights(familyFolder("qwen3"));
-  using model = new StreamedLlama(gpu, { source, batch: 1, context: CONTEXT, kernels: "start" });
+  const options = { source, batch: 1, kernels: "start" } as const;
   await assertRejects(
-    () => measurePretrained(model, { task: textsOf(34), batches: 1 }),
+    () => measurePretrained(gpu, { ...options, task: textsOf(34), batches: 1 }),
     TypeError,
-    "the task has 34 tokens in contexts of 12, wanted the model's 33 in 12",
+    "the task has 34 tokens, wanted the model's 33",
   );
   await assertRejects(
-    () => measurePretrained(model, { task: textsOf(33), batches: 0 }),
+    () => measurePretrained(gpu, { ...options, task: textsOf(33), batches: 0 }),
     RangeError,
     "batches is 0, wanted an integer of at least 1",
   );

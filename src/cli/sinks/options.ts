@@ -57,6 +57,8 @@ export interface SinksRequest {
   readonly window: number;
   readonly threshold: number;
   readonly theory: boolean;
+  /** Of pretrained models only. */
+  readonly interventions: boolean;
   readonly quantization: boolean;
   readonly runtime: RuntimeChoice;
   readonly software: SoftwareChoice;
@@ -154,6 +156,10 @@ const options = {
     type: "switch",
     description: "Skip the check of the theory's identities and bounds",
   },
+  "no-interventions": {
+    type: "switch",
+    description: "Pretrained: skip the loss with massive activations replaced",
+  },
   "no-quantization": {
     type: "switch",
     description: "Skip the loss with INT8 activations",
@@ -237,6 +243,7 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
     window: integer("window", values.window, 1),
     threshold,
     theory: !switches["no-theory"],
+    interventions: !switches["no-interventions"],
     quantization: !switches["no-quantization"],
     runtime: values.runtime,
     software: values.software,

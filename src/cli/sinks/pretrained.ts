@@ -6,7 +6,6 @@ import {
   openPretrained,
 } from "../../experiments/open_pretrained.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
-import { StreamedLlama } from "../../model/streamed.ts";
 import { streamedMemory } from "../../model/streamed/memory.ts";
 import { listParameters, parameterLength } from "../../reference/llama/parameters.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -42,9 +41,17 @@ export async function pretrainedModel(
  * @param request the command line
  * @throws {UsageError} naming the first such option
  */
-export function refusePretrainedOptions({ given, pretrained }: SinksRequest): void {
+export function refusePretrainedOptions(
+  { given, pretrained, interventions }: SinksRequest,
+): void {
   const { texts, begin, documents } = pretrained;
-  for (const [name, value] of Object.entries({ texts, bos: begin, documents })) {
+  const own = {
+    texts,
+    bos: begin,
+    documents,
+    "no-interventions": interventions ? undefined : true,
+  };
+  for (const [name, value] of Object.entries(own)) {
     if (value === undefined) continue;
     throw new UsageError(
       `--${name} is for pretrained models, but ${given} is none: it has no config.json beside a tokenizer.json`,
@@ -91,7 +98,7 @@ export async function measurePretrainedModel(
     });
     const { texts, context } = opened.texts;
     const batch = batchOf(request.batch, { texts, context });
-    const { position, window, threshold, theory } = request;
+    const { position, window, threshold, theory, interventions, quantization } = request;
     if (position >= context) {
       throw new UsageError(
         `--position is ${position}, wanted at most ${context - 1}, as texts have ${context} tokens`,
@@ -99,23 +106,19 @@ export async function measurePretrainedModel(
     }
     using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
     await checkMemory(gpu, opened, { batch, context });
-    using streamed = new StreamedLlama(gpu, { source: opened.weights, batch, context });
-    const { sinks, pretrained } = await measurePretrained(streamed, {
+    const { sinks, pretrained } = await measurePretrained(gpu, {
+      source: opened.weights,
+      batch,
       task: opened.texts,
       batches: texts / batch,
       settings: { position, window, threshold },
-      source: opened.source,
+      from: opened.source,
       theory,
-      onLayer: (done, total) => progress.show({ done, total, text: "layers, forward and back" }),
+      interventions,
+      quantization,
+      onProgress: (done, total, text) => progress.show({ done, total, text }),
     });
-    return {
-      ...sinks,
-      pretrained: {
-        ...describe(opened, request),
-        ...pretrained,
-        interventions: null,
-      },
-    };
+    return { ...sinks, pretrained: { ...describe(opened, request), ...pretrained } };
   } finally {
     progress.clear();
   }

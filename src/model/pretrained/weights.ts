@@ -37,11 +37,17 @@ export interface WeightSource extends Disposable {
    *
    * @param name one of {@linkcode shapes}
    * @param rows of a matrix, or elements of a vector; all of them by default
+   * @param into what is filled, of that length; a new array by default
    * @returns the elements in float32, row by row, exactly as stored
-   * @throws {RangeError} for another name, or rows that the tensor does not have
+   * @throws {RangeError} for another name, rows that the tensor does not have, or an array of
+   *   another length
    * @throws {CheckpointError} if the file cannot be read
    */
-  read(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
+  read(
+    name: string,
+    rows?: RowRange,
+    into?: Float32Array<ArrayBuffer>,
+  ): Promise<Float32Array<ArrayBuffer>>;
 }
 
 const CONFIG = "config.json";
@@ -146,7 +152,11 @@ class StoredWeights implements WeightSource {
     );
   }
 
-  async read(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
+  async read(
+    name: string,
+    rows?: RowRange,
+    into?: Float32Array<ArrayBuffer>,
+  ): Promise<Float32Array<ArrayBuffer>> {
     const shape = this.shapes.get(name);
     const place = this.#places.get(name);
     if (shape === undefined || place === undefined) {
@@ -164,7 +174,13 @@ class StoredWeights implements WeightSource {
       );
     }
     const width = elements(shape.slice(1));
-    return await place.file.read(place.name, { start: start * width, count: count * width });
+    if (into !== undefined && into.length !== count * width) {
+      throw new RangeError(
+        `WeightSource.read: ${count} rows of ${name} have ${count * width} elements, wanted an ` +
+          `array of as many, not of ${into.length}`,
+      );
+    }
+    return await place.file.read(place.name, { start: start * width, count: count * width }, into);
   }
 
   [Symbol.dispose](): void {

@@ -74,15 +74,19 @@ interface SlicePlans {
   /** [B · T, count] */
   readonly logits: Tensor;
   readonly project: readonly Plan[];
-  /** From the logits' gradient to its share of the norm's, added to the others. */
-  readonly back: readonly Plan[];
-  readonly logitsGradient: Tensor;
+  /** undefined without a way back. */
+  readonly back: {
+    /** From the logits' gradient to its share of the norm's, added to the others. */
+    readonly plans: readonly Plan[];
+    readonly logitsGradient: Tensor;
+  } | undefined;
 }
 
 interface PlannedSlice extends Slice {
   readonly shared: SlicePlans;
   readonly forward: Plan;
-  readonly backward: Plan;
+  /** undefined without a way back. */
+  readonly backward: Plan | undefined;
   /** [B · T] */
   readonly loss: Tensor;
   readonly logSumExp: Tensor;
@@ -101,8 +105,6 @@ export interface TokenLosses {
 
 /** The end of a model. */
 export class StreamedHead {
-  /** The loss's gradient by the last hidden state, after `backward`: [B, T, d]. */
-  readonly inputGradient: Tensor;
   readonly #gpu: Gpu;
   readonly #source: WeightSource;
   readonly #uploads: Uploads;
@@ -110,10 +112,15 @@ export class StreamedHead {
   readonly #gain: Tensor;
   readonly #targets: Tensor;
   readonly #logSumExp: Tensor;
-  readonly #normGradient: Tensor;
   readonly #slices: readonly PlannedSlice[];
   readonly #norm: readonly Plan[];
-  readonly #back: readonly Plan[];
+  readonly #back: {
+    readonly normGradient: Tensor;
+    readonly plans: readonly Plan[];
+    readonly inputGradient: Tensor;
+  } | undefined;
+  /** What slices of the weights are read into. */
+  readonly #read: Float32Array<ArrayBuffer>;
   #gainIsThere = false;
 
   /**
@@ -121,16 +128,17 @@ export class StreamedHead {
    *
    * @param build of the model, whose workspace takes charge of what is made
    * @param options the last hidden state [B, T, d], where the head's weights come from, what writes
-   *   them, and how much memory the logits take
+   *   them, how much memory the logits take, and whether there is a way back
    * @throws {RangeError} for sizes beyond the adapter
    */
   constructor(
     build: LlamaBuild,
-    { input, source, uploads, memory = {} }: {
+    { input, source, uploads, memory = {}, backward }: {
       readonly memory?: LogitsMemory | undefined;
       readonly input: Tensor;
       readonly source: WeightSource;
       readonly uploads: Uploads;
+      readonly backward: boolean;
     },
   ) {
     const { workspace, config, batch, context } = build;
@@ -151,23 +159,26 @@ export class StreamedHead {
       planRmsNormForward(gpu, { input, gain: this.#gain, epsilon: config.normEpsilon }),
     );
     this.#norm = start;
-    this.#normGradient = empty([rows, config.modelDim]);
+    const normGradient = backward ? empty([rows, config.modelDim]) : undefined;
     this.#slices = planSlices(own, {
       norm: rowsOf(build, norm),
       targets: this.#targets,
       logSumExp: this.#logSumExp,
-      normGradient: this.#normGradient,
+      normGradient,
       memory: { ...LOGITS_MEMORY, ...memory },
     });
-    const back: Plan[] = [];
-    this.inputGradient = planNormBackward(own, back, {
+    const longest = Math.max(...this.#slices.map(({ count }) => count));
+    this.#read = new Float32Array(longest * config.modelDim);
+    if (normGradient === undefined) return;
+    const plans: Plan[] = [];
+    const inputGradient = planNormBackward(own, plans, {
       name: FINAL_NORM,
       input,
       inverseRms,
-      outputGradient: workspace.view(this.#normGradient, input.shape),
+      outputGradient: workspace.view(normGradient, input.shape),
       residualGradient: undefined,
     });
-    this.#back = back;
+    this.#back = { normGradient, plans, inputGradient };
   }
 
   /**
@@ -204,24 +215,33 @@ export class StreamedHead {
     return { loss, tokenLosses };
   }
 
-  /** Enqueues the way back from the mean loss to the last hidden state; after `forward`. */
-  async backward(): Promise<void> {
+  /**
+   * Enqueues the way back from the mean loss to the last hidden state; after `forward`.
+   *
+   * @returns the loss's gradient by the last hidden state, [B, T, d]
+   * @throws {TypeError} if none was planned
+   */
+  async backward(): Promise<Tensor> {
+    if (this.#back === undefined) throw new TypeError("StreamedHead: it has no way back");
+    const { normGradient, plans, inputGradient } = this.#back;
     this.#gpu.guard("StreamedLlama", () => {
       const encoder = this.#gpu.device.createCommandEncoder();
-      encoder.clearBuffer(this.#normGradient.buffer);
+      encoder.clearBuffer(normGradient.buffer);
       this.#gpu.device.queue.submit([encoder.finish()]);
     });
     for (const slice of this.#slices.toReversed()) {
       if (slice !== this.#slices.at(-1)) await this.#load(slice);
       const { project, back } = slice.shared;
       const logits = slice.restore === undefined ? project : [slice.restore];
-      this.#gpu.run([...logits, slice.backward, ...back]);
+      this.#gpu.run([...logits, slice.backward!, ...back!.plans]);
     }
-    this.#gpu.run(this.#back);
+    this.#gpu.run(plans);
+    return inputGradient;
   }
 
   async #load({ first, count, shared }: PlannedSlice): Promise<void> {
-    const weights = await this.#source.read(this.#name, { start: first, count });
+    const into = this.#read.subarray(0, shared.weights.length);
+    const weights = await this.#source.read(this.#name, { start: first, count }, into);
     await this.#uploads.write(shared.weights, weights);
   }
 }
@@ -233,25 +253,26 @@ function planSlices(
     readonly norm: Tensor;
     readonly targets: Tensor;
     readonly logSumExp: Tensor;
-    readonly normGradient: Tensor;
+    readonly normGradient: Tensor | undefined;
   },
 ): PlannedSlice[] {
   const { workspace, config: { vocabulary, modelDim } } = build;
   const { gpu } = workspace;
   const [rows] = norm.shape as [number, number];
   const slices = vocabularySlices({ vocabulary, modelDim, rows, sliceBytes });
-  const kept = slices.length > 1 && 4 * rows * vocabulary <= keptBytes;
+  const kept = normGradient !== undefined && slices.length > 1 &&
+    4 * rows * vocabulary <= keptBytes;
   const byCount = new Map<number, SlicePlans>();
   return slices.map((slice) => {
     const { first, count } = slice;
     const shared = byCount.get(count) ?? planShared(build, { count, norm, normGradient });
     byCount.set(count, shared);
-    const { logits, logitsGradient } = shared;
+    const { logits, back } = shared;
     const forward = workspace.add(
       [],
       planCrossEntropyForward(gpu, { logits, targets, firstColumn: first }),
     );
-    const { plan: backward } = workspace.add(
+    const backward = back === undefined ? undefined : workspace.add(
       [],
       planCrossEntropyBackward(gpu, {
         logits,
@@ -259,9 +280,9 @@ function planSlices(
         logSumExp,
         factor: 1 / rows,
         firstColumn: first,
-        logitsGradient,
+        logitsGradient: back.logitsGradient,
       }),
-    );
+    ).plan;
     const own = kept ? workspace.keep(gpu.empty(logits.shape)) : undefined;
     const copy = (source: Tensor, copied: Tensor) =>
       workspace.keep(planCopy(gpu, { source, copied }).plan);
@@ -283,7 +304,7 @@ function planShared(
   { count, norm, normGradient }: {
     readonly count: number;
     readonly norm: Tensor;
-    readonly normGradient: Tensor;
+    readonly normGradient: Tensor | undefined;
   },
 ): SlicePlans {
   const { workspace, config: { modelDim } } = build;
@@ -291,11 +312,12 @@ function planShared(
   const weights = workspace.keep(gpu.empty([count, modelDim]));
   const project: Plan[] = [];
   const logits = product(build, project, { left: norm, right: weights, transposeRight: true });
+  if (normGradient === undefined) return { weights, logits, project, back: undefined };
   const logitsGradient = workspace.keep(gpu.empty(logits.shape));
-  const back: Plan[] = [];
-  const term = product(build, back, { left: logitsGradient, right: weights });
-  workspace.add(back, planAccumulate(gpu, { term, total: normGradient }));
-  return { weights, logits, project, back, logitsGradient };
+  const plans: Plan[] = [];
+  const term = product(build, plans, { left: logitsGradient, right: weights });
+  workspace.add(plans, planAccumulate(gpu, { term, total: normGradient }));
+  return { weights, logits, project, back: { plans, logitsGradient } };
 }
 
 /**

@@ -79,11 +79,11 @@ export class LayerWeights {
   readonly #source: WeightSource;
   readonly #uploads: Uploads;
   readonly #parts: readonly { readonly name: keyof LayerParameterNames; readonly tensor: Tensor }[];
+  /** What weights are read into, part by part. */
+  readonly #buffers: readonly Float32Array<ArrayBuffer>[];
+  /** Whose weights are in the buffers once they are read. */
+  #buffered: { readonly layer: number; readonly read: Promise<void> } | undefined;
   #present: number | undefined;
-  /** What is being read for the layer after. */
-  #ahead:
-    | { readonly layer: number; readonly values: Promise<readonly Float32Array<ArrayBuffer>[]> }
-    | undefined;
 
   /**
    * @param workspace takes charge of the tensors
@@ -110,6 +110,7 @@ export class LayerWeights {
     }
     this.units = units;
     this.#parts = parts;
+    this.#buffers = parts.map(({ tensor }) => new Float32Array(tensor.length));
   }
 
   /** The layer whose weights are on the GPU once what is enqueued is done. */
@@ -126,24 +127,36 @@ export class LayerWeights {
    */
   async load(layer: number, next: number | undefined): Promise<void> {
     if (this.#present !== layer) {
-      const values = await (this.#ahead?.layer === layer ? this.#ahead.values : this.#read(layer));
+      await this.#read(layer);
       // Half of another layer's weights must not be taken for a whole.
       this.#present = undefined;
       for (const [i, { tensor }] of this.#parts.entries()) {
-        await this.#uploads.write(tensor, values[i]!);
+        await this.#uploads.write(tensor, this.#buffers[i]!);
       }
       this.#present = layer;
     }
-    if (next === undefined) this.#ahead = undefined;
-    else if (this.#ahead?.layer !== next) {
-      const values = this.#read(next);
-      values.catch(() => {}); // The code that loads the layer reports it.
-      this.#ahead = { layer: next, values };
-    }
+    // The code that loads that layer reports what fails.
+    if (next !== undefined) this.#read(next).catch(() => {});
   }
 
-  #read(layer: number): Promise<readonly Float32Array<ArrayBuffer>[]> {
+  /** Reads a layer's weights into the buffers, unless they are there or on their way. */
+  #read(layer: number): Promise<void> {
+    if (this.#buffered?.layer === layer) return this.#buffered.read;
     const names = layerParameterNames(layer);
-    return Promise.all(this.#parts.map(({ name }) => this.#source.read(names[name])));
+    const last = this.#buffered?.read.catch(() => {});
+    const read = (async () => {
+      await last;
+      await Promise.all(
+        this.#parts.map(({ name }, i) => {
+          return this.#source.read(names[name], undefined, this.#buffers[i]);
+        }),
+      );
+    })();
+    const buffered = { layer, read };
+    this.#buffered = buffered;
+    read.catch(() => {
+      if (this.#buffered === buffered) this.#buffered = undefined;
+    });
+    return read;
   }
 }

@@ -21,6 +21,11 @@ export function figure(value: number | null | undefined): string {
   return value.toFixed(Math.min(digits, 5)).replace("-", "−");
 }
 
+/** A difference, with its sign. */
+export function signed(difference: number): string {
+  return `${difference >= 0 ? "+" : ""}${figure(difference)}`;
+}
+
 /** An interval in words; undefined where there is none, as of one sequence. */
 export function range(interval: readonly [number, number] | null | undefined): string | undefined {
   if (interval === null || interval === undefined || interval[0] === interval[1]) return undefined;

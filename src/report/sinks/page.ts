@@ -28,7 +28,7 @@ import {
   sinkRateCells,
 } from "./heat_cells.ts";
 import { type HeatCell, heatMap, type HeatMapOptions } from "./heat_map.ts";
-import { largestTable, layerTable } from "./pretrained_tables.ts";
+import { interventionTable, largestTable, layerTable } from "./pretrained_tables.ts";
 import {
   branchTable,
   gradientTable,
@@ -180,7 +180,9 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
         ],
       ],
       tables: [
-        ...pretrained === undefined ? [] : [largestTable(pretrained)],
+        ...pretrained === undefined
+          ? []
+          : [largestTable(pretrained), interventionTable(pretrained)],
         normTable(measurement),
         valueTable(measurement),
         quantizationTable(measurement),

@@ -1,12 +1,12 @@
 /** What is measured of pretrained models only, as tables and as lines. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
-import type { PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
+import type { Intervention, PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
 import type { Table } from "../table.ts";
-import { figure, range } from "./figure.ts";
+import { figure, range, signed } from "./figure.ts";
 
 const number = (title: string) => ({ title, align: "right" as const });
 
-/** An interval in brackets, behind a figure. */
+/** A 95 % interval in brackets, behind a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
   const text = range(interval);
   return text === undefined ? "" : ` (${text})`;
@@ -21,7 +21,7 @@ function sizeOf(parameters: number): string {
 
 /** What was measured, and on what, a line each; the figures with 95 % intervals over texts. */
 export function pretrainedSummary(
-  { loss, settings, data }: SinkMeasurement,
+  { loss, settings, data, summary }: SinkMeasurement,
   { model, texts, intervals, layers, sinkRates }: PretrainedMeasurement,
 ): string[] {
   const s = settings.position;
@@ -40,7 +40,11 @@ export function pretrainedSummary(
     `loss ${figure(loss)}${inBrackets(intervals.loss)} nats per token`,
     `sink rate ${figure(rate)}${
       inBrackets(intervals.sinkRate)
-    }: the share of (text, layer, head) with a score above ${settings.threshold}`,
+    }: the share of (text, layer, head) with a score above ${settings.threshold}${
+      summary.uniformScore === null || summary.uniformScore === undefined
+        ? ""
+        : `; uniform attention would score ${figure(summary.uniformScore)}`
+    }`,
     ...range(intervals.gradientSink) === undefined ? [] : [
       `the median of R_GS(${s}) over layers: ${
         range(intervals.gradientSink)
@@ -81,6 +85,48 @@ export function largestTable({ layers }: PretrainedMeasurement): Table {
       }),
       figure(median),
       figure(massive),
+    ]),
+  };
+}
+
+const VALUES: Readonly<Record<Intervention["values"], string>> = {
+  massive: "massive",
+  ordinary: "as many ordinary ones of the same tokens",
+};
+const REPLACEMENTS: Readonly<Record<Intervention["replaced"], string>> = {
+  zero: "zero",
+  mean: "their mean",
+};
+
+/** The loss with massive activations replaced; undefined if none was. */
+export function interventionTable({ interventions }: PretrainedMeasurement): Table | undefined {
+  const first = interventions?.[0];
+  if (first === undefined) return undefined;
+  const { layer, dimensions, positions, elements, texts } = first;
+  const listed = (numbers: readonly number[]) =>
+    numbers.length <= 8
+      ? numbers.join(", ")
+      : `${numbers.slice(0, 7).join(", ")} and ${numbers.length - 7} others`;
+  const many = (numbers: readonly number[], what: string) =>
+    `${what}${numbers.length === 1 ? "" : "s"} ${listed(numbers)}`;
+  return {
+    caption: `The loss with elements replaced after layer ${layer}, the first with massive ones: ` +
+      `${elements} in ${texts} texts; ${many(dimensions, "dimension")}; ${
+        many(positions, "token")
+      }`,
+    columns: [
+      { title: "elements" },
+      { title: "replaced by" },
+      number("loss"),
+      number("difference"),
+      number("95 % interval"),
+    ],
+    rows: interventions!.map(({ values, replaced, loss, difference, interval }) => [
+      VALUES[values],
+      REPLACEMENTS[replaced],
+      loss.toFixed(4),
+      signed(difference),
+      range(interval) ?? "–",
     ]),
   };
 }

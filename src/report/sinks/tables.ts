@@ -11,7 +11,7 @@ import type {
 } from "../../sinks/measurement.ts";
 import { SLACK_LEVELS } from "../../sinks/measurement.ts";
 import type { Cell, Table } from "../table.ts";
-import { estimate, figure, NONE, pair } from "./figure.ts";
+import { estimate, figure, NONE, pair, range, signed } from "./figure.ts";
 
 const number = (title: string) => ({ title, align: "right" as const });
 
@@ -227,21 +227,26 @@ const SCALINGS: Readonly<Record<QuantizationScaling, string>> = {
 /** The loss with activations of 8 bits; undefined if it was not measured. */
 export function quantizationTable({ quantization }: SinkMeasurement): Table | undefined {
   if (quantization === null) return undefined;
+  const { loss, calibrationBatches, cases } = quantization;
+  const scales = calibrationBatches === 0 ? "the same" : `${calibrationBatches} other`;
+  const intervals = cases.some(({ interval }) => range(interval) !== undefined);
   return {
-    caption: `INT8 activations, loss ${
-      quantization.loss.toFixed(4)
-    } without (scales from ${quantization.calibrationBatches} other batches)`,
+    caption: `INT8 activations, loss ${loss.toFixed(4)} without (static scales from ${scales} ${
+      calibrationBatches === 1 || calibrationBatches === 0 ? "batch" : "batches"
+    })`,
     columns: [
       { title: "in front of" },
       { title: "scaling" },
       number("loss"),
       number("difference"),
+      ...intervals ? [number("95 % interval")] : [],
     ],
-    rows: quantization.cases.map(({ target, scaling, loss, difference }) => [
+    rows: cases.map(({ target, scaling, loss, difference, interval }) => [
       TARGETS[target],
       SCALINGS[scaling],
       loss.toFixed(4),
-      `${difference >= 0 ? "+" : ""}${figure(difference)}`,
+      signed(difference),
+      ...intervals ? [range(interval) ?? "–"] : [],
     ]),
   };
 }

@@ -1,9 +1,14 @@
 /** The measurements of sinks and gradient sinks for a terminal. */
 import { escapeTerminal } from "../../escape.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
-import { largestTable, layerTable, pretrainedSummary } from "./pretrained_tables.ts";
+import {
+  interventionTable,
+  largestTable,
+  layerTable,
+  pretrainedSummary,
+} from "./pretrained_tables.ts";
 import { estimate, figure } from "./figure.ts";
-import { branchTable, sinkTables, theoryTable } from "./tables.ts";
+import { branchTable, quantizationTable, sinkTables, theoryTable } from "./tables.ts";
 import { formatTerminalTable, type Table } from "../table.ts";
 
 /** A gradient smaller than others by more than this is 0 in float32. */
@@ -82,13 +87,14 @@ function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] 
 function tablesOf(measurement: SinkMeasurement): Table[] {
   const { pretrained } = measurement;
   if (pretrained === undefined) return sinkTables(measurement);
-  const theory = theoryTable(measurement);
   return [
     layerTable(measurement, pretrained),
     largestTable(pretrained),
+    interventionTable(pretrained),
     branchTable(measurement),
-    ...theory === undefined ? [] : [theory],
-  ];
+    quantizationTable(measurement),
+    theoryTable(measurement),
+  ].filter((table) => table !== undefined);
 }
 
 /**

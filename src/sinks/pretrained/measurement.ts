@@ -53,18 +53,32 @@ export interface AttentionMap {
   readonly weights: readonly number[];
 }
 
-/** The loss with massive values replaced. */
+/** The loss with elements of hidden states replaced, right after one layer. */
 export interface Intervention {
-  /** What takes the place of the values. */
+  /**
+   * `massive`: all elements of the layer's output that are massive in their text. `ordinary`: as
+   * many of the same tokens, in the middle of the token's elements by magnitude.
+   */
+  readonly values: "massive" | "ordinary";
+  /**
+   * What takes their place: 0, or the mean over texts of the massive elements of the same
+   * dimension, those of the first token and of other tokens each for themselves.
+   */
   readonly replaced: "zero" | "mean";
-  /** After which layer, and in which dimensions of token `position`. */
+  /** The first layer whose output has massive elements. */
   readonly layer: number;
-  readonly position: number;
+  /** Where the massive elements are, increasing. */
   readonly dimensions: readonly number[];
+  readonly positions: readonly number[];
+  /** How many elements are replaced in all texts together, and in how many texts. */
+  readonly elements: number;
+  readonly texts: number;
   /** In nats per token, on the same texts. */
   readonly loss: number;
   /** loss minus the loss as it is. */
   readonly difference: number;
+  /** The difference's 95 % interval over texts. */
+  readonly interval: Interval;
 }
 
 /** Everything that is measured of a pretrained model only. */

@@ -6,7 +6,13 @@ import { DEFAULT_SINK_SETTINGS, type SinkSettings } from "../measurement.ts";
 import { medianOf, type Numbers, thinnedPositions } from "../numbers.ts";
 import { PositionMeter } from "./attention.ts";
 import { GradientGram } from "./gradient_interval.ts";
-import type { AttentionMap, PretrainedMeasurement, StateMeasurement } from "./measurement.ts";
+import { meanInterval, SEED } from "./mean_interval.ts";
+import type {
+  AttentionMap,
+  LargeActivation,
+  PretrainedMeasurement,
+  StateMeasurement,
+} from "./measurement.ts";
 import { StateMeter } from "./states.ts";
 
 /** What a {@linkcode PretrainedMeter} measures. */
@@ -23,9 +29,6 @@ interface LayerMeters {
   readonly attention: PositionMeter;
   readonly gradients: GradientGram;
 }
-
-/** The seed of the resamples: equal measurements have equal intervals. */
-const SEED = 1;
 
 /** Adds up layers over batches, beside a `SinkMeter`, which checks them. */
 export class PretrainedMeter {
@@ -75,6 +78,12 @@ export class PretrainedMeter {
     this.#losses.push(...losses);
   }
 
+  /** The first layer whose output has massive elements, and those; undefined if none has. */
+  massive(): { readonly layer: number; readonly values: readonly LargeActivation[] } | undefined {
+    const layer = this.#layers.findIndex(({ states }) => states.massive.length > 0);
+    return layer < 0 ? undefined : { layer, values: this.#layers[layer]!.states.massive };
+  }
+
   /**
    * The measurement over all batches so far.
    *
@@ -99,19 +108,13 @@ export class PretrainedMeter {
       this.#layers.reduce((sum, { attention }) => sum + attention.counts[text]![position]!, 0) /
       pairs
     );
-    const mean = (values: readonly number[]) =>
-      bootstrapInterval(texts, {
-        seed: SEED,
-        statistic: (counts) =>
-          values.reduce((sum, value, i) => sum + counts[i]! * value, 0) / texts,
-      });
     return {
       sinkPositions: Array.from({ length: this.#sinkPositions }, (_, s) => s),
       layers,
       maps: this.#maps(scores),
       intervals: {
-        loss: mean(this.#losses),
-        sinkRate: mean(sinkRates),
+        loss: meanInterval(this.#losses),
+        sinkRate: meanInterval(sinkRates),
         gradientSink: intervalOf(
           texts,
           (counts) => medianOf(ratios.flatMap((ratio) => ratio(counts) ?? [])) ?? null,

@@ -9,6 +9,8 @@ const LARGEST = 3;
 
 /** Adds up over batches. */
 export class StateMeter {
+  /** Every text's elements over 100 and at least 1000 × the text's median magnitude. */
+  readonly massive: LargeActivation[] = [];
   readonly #context: number;
   readonly #width: number;
   /** The largest magnitude at every (position, dimension) of interest so far, decreasing. */
@@ -16,7 +18,6 @@ export class StateMeter {
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
   #median = 0;
-  #massive = 0;
   #texts = 0;
 
   /** @param shape T and d */
@@ -51,7 +52,9 @@ export class StateMeter {
         const value = state[start + dimension]!;
         const magnitude = Math.abs(value);
         most = Math.max(most, magnitude);
-        if (magnitude > 100 && magnitude >= 1000 * median) this.#massive++;
+        if (magnitude > 100 && magnitude >= 1000 * median) {
+          this.massive.push({ value, sequence: this.#texts, position, dimension });
+        }
         if (magnitude > Math.abs(this.#largest[LARGEST - 1]?.value ?? 0)) {
           this.#keep({ value, sequence: this.#texts, position, dimension });
         }
@@ -81,7 +84,7 @@ export class StateMeter {
     return {
       largest: this.#largest,
       median: this.#median / texts,
-      massive: this.#massive / texts,
+      massive: this.massive.length / texts,
       cosine: positions.map((t) => this.#cosine[t]! / texts),
       largestByPosition: positions.map((t) => this.#largestByPosition[t]! / texts),
     };

@@ -112,15 +112,20 @@ export class TensorFile implements Disposable {
    *
    * @param name of an entry
    * @param range which elements; all of them by default
+   * @param into what is filled, as long as the range; a new array by default
    * @returns the elements in float32, exactly
    * @throws {CheckpointError} if the file cannot be read, or its type is none that is read
    */
-  async read(name: string, range?: ElementRange): Promise<Float32Array<ArrayBuffer>> {
+  async read(
+    name: string,
+    range?: ElementRange,
+    into?: Float32Array<ArrayBuffer>,
+  ): Promise<Float32Array<ArrayBuffer>> {
     const type = this.typeOf(name);
     const { start, end } = this.entries.get(name)!;
     const size = bytesPerNumber(type);
     const { start: first, count } = range ?? { start: 0, count: (end - start) / size };
-    const numbers = new Float32Array(count);
+    const numbers = into ?? new Float32Array(count);
     await this.readBytes(storedPart(numbers, type), start + first * size);
     return widen(numbers, type);
   }

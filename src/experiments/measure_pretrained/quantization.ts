@@ -1,0 +1,76 @@
+/**
+ * How much a pretrained model's loss suffers when the inputs of its linear maps are rounded to
+ * INT8: {@linkcode measureQuantization} layer by layer.
+ *
+ * A batch's static scales come from all other batches. So every text is measured with scales of
+ * texts that it is none of, and no further texts are needed.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import { StreamedLlama, type StreamedLlamaOptions } from "../../model/streamed.ts";
+import {
+  joinMaxima,
+  type LinearMaxima,
+  LinearRounding,
+} from "../../model/streamed/linear_inputs.ts";
+import type { QuantizationCase, QuantizationMeasurement } from "../../sinks/measurement.ts";
+import { meanInterval } from "../../sinks/pretrained/mean_interval.ts";
+import { QUANTIZATION_CASES } from "../measure_quantization.ts";
+import { sequenceLosses } from "../measure_model.ts";
+import type { TokenBatch } from "../tasks/task.ts";
+
+/** What {@linkcode measurePretrainedQuantization} needs. */
+export interface PretrainedQuantizationOptions {
+  /** The model. */
+  readonly model: StreamedLlamaOptions;
+  readonly batches: readonly TokenBatch[];
+  /** Of each batch the largest inputs of linear maps without rounding. */
+  readonly maxima: readonly LinearMaxima[];
+  /** Every text's loss without rounding, in nats per token. */
+  readonly losses: readonly number[];
+  /** Called before each layer of each case and batch. */
+  readonly onLayer?: (() => void) | undefined;
+}
+
+/**
+ * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear
+ * maps of the layers, rounded to symmetric INT8. The head's input is not rounded.
+ *
+ * @param gpu where
+ * @param options the model, the texts, and what is known of them without rounding
+ * @returns losses and their differences from the loss without rounding, on the same texts
+ * @throws {CheckpointError} if the weights cannot be read
+ * @throws {GpuError} if the GPU fails
+ */
+export async function measurePretrainedQuantization(
+  gpu: Gpu,
+  { model: options, batches, maxima, losses, onLayer }: PretrainedQuantizationOptions,
+): Promise<QuantizationMeasurement> {
+  const mean = (values: readonly number[]) =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
+  const cases: QuantizationCase[] = [];
+  for (const { target, scaling, linears, scale } of QUANTIZATION_CASES) {
+    using rounding = new LinearRounding(gpu, { linears, scale });
+    const { linearInput } = rounding;
+    using model = new StreamedLlama(gpu, { ...options, linearInput, backward: false });
+    const found: number[] = [];
+    for (const [index, batch] of batches.entries()) {
+      const others = maxima.filter((_, other) => other !== index);
+      rounding.maxima = joinMaxima(others.length === 0 ? maxima : others);
+      const { tokenLosses } = await model.forward(batch, {
+        onLayerStart(layer) {
+          onLayer?.();
+          rounding.onLayerStart(layer);
+        },
+      });
+      found.push(...sequenceLosses(tokenLosses, model.context));
+    }
+    cases.push({
+      target,
+      scaling,
+      loss: mean(found),
+      difference: mean(found) - mean(losses),
+      interval: meanInterval(found.map((loss, text) => loss - losses[text]!)),
+    });
+  }
+  return { loss: mean(losses), calibrationBatches: batches.length - 1, cases };
+}

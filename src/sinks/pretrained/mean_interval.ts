@@ -1,0 +1,18 @@
+/** How much a mean depends on the texts. */
+import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";
+
+/** The seed of the resamples: equal measurements have equal intervals. */
+export const SEED = 1;
+
+/**
+ * The 95 % interval of a mean over texts.
+ *
+ * @param values one of each text
+ */
+export function meanInterval(values: readonly number[]): Interval {
+  return bootstrapInterval(values.length, {
+    seed: SEED,
+    statistic: (counts) =>
+      values.reduce((sum, value, i) => sum + counts[i]! * value, 0) / values.length,
+  });
+}
