@@ -1,5 +1,5 @@
 /** Pretrained models, layer by layer, against Hugging Face's transformers in float64. */
-import type { Gpu } from "../../mod.ts";
+import type { Gpu, Tensor } from "../../mod.ts";
 import { openWeights } from "../../src/model/pretrained/weights.ts";
 import { type LogitsMemory, StreamedLlama } from "../../src/model/streamed.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
@@ -110,6 +110,79 @@ onEachRuntime(
   },
   { runtimes: ["deno"], permissions: ["read"] },
 );
+
+onEachRuntime(
+  "StreamedLlama has the same bits whether states are kept, computed again, or never needed",
+  async (gpu) => {
+    const { batch } = await readExpected("qwen3");
+    using source = await openWeights(familyFolder("qwen3"));
+    const shape = { source, batch: BATCH, context: CONTEXT, kernels: "start" } as const;
+    const { layers, modelDim } = source.architecture.config;
+    const before = gpu.memory.bytes;
+    const memory: number[] = [];
+    const run = async (options: { readonly keptBytes?: number }) => {
+      using model = new StreamedLlama(gpu, { ...shape, ...options });
+      memory.push(gpu.memory.bytes - before);
+      const { tokenLosses } = await model.forward(batch);
+      const found = [...tokenLosses];
+      await model.backward({
+        onLayer: async (_, trace) => {
+          for (const [, tensor] of traceEntries(trace)) found.push(...await tensor.read());
+          found.push(...await trace.attention!.logSumExp.read(), ...await trace.output.read());
+        },
+      });
+      return found;
+    };
+    const again = await run({ keptBytes: 0 });
+    assertEquals(await run({}), again);
+    const [without, all] = memory as [number, number];
+    assert(all > without, "nothing is kept");
+    // One of two layers' states, and not a byte more than is allowed.
+    const half = (all + without) / 2;
+    assertEquals(await run({ keptBytes: half }), again);
+    assertEquals(memory[2], half);
+    // Without a way back: the same losses, and less memory by every layer's input at least.
+    using forward = new StreamedLlama(gpu, { ...shape, backward: false });
+    const own = gpu.memory.bytes - before;
+    assert(own < without - 4 * layers * BATCH * CONTEXT * modelDim, `${own} of ${without} bytes`);
+    const { tokenLosses } = await forward.forward(batch);
+    assertEquals([...tokenLosses], again.slice(0, tokenLosses.length));
+    await assertRejects(
+      () => forward.backward({ onLayer: () => {} }),
+      TypeError,
+      "backward() of a model that was made without a way back",
+    );
+    await assertRejects(
+      () => forward.forward(batch, { firstLayer: 1 }),
+      RangeError,
+      "firstLayer is 1, wanted an integer from 0 to 0",
+    );
+  },
+  { runtimes: ["deno"], permissions: ["read"] },
+);
+
+onEachRuntime("StreamedLlama begins at a layer whose input it has", async (gpu) => {
+  const { batch } = await readExpected("qwen3");
+  using source = await openWeights(familyFolder("qwen3"));
+  using model = new StreamedLlama(gpu, {
+    source,
+    batch: BATCH,
+    context: CONTEXT,
+    kernels: "start",
+  });
+  await assertRejects(() => model.forward(batch, { firstLayer: 1 }), RangeError, "firstLayer is 1");
+  const plain = await model.forward(batch);
+  const ran: number[] = [];
+  const zero = (layer: number, output: Tensor) => {
+    ran.push(layer);
+    if (layer === 1) output.write(new Float32Array(output.length));
+  };
+  const changed = await model.forward(batch, { onOutput: zero });
+  assert(changed.loss !== plain.loss, "what layer 1 gives does not matter");
+  assertEquals(await model.forward(batch, { firstLayer: 1, onOutput: zero }), changed);
+  assertEquals(ran, [0, 1, 2, 1, 2]);
+  assertEquals(await model.forward(batch, { firstLayer: 1 }), plain);
+}, { runtimes: ["deno"], permissions: ["read"] });
 
 onEachRuntime("StreamedLlama lets a layer's output be changed on the way", async (gpu) => {
   const { batch } = await readExpected("mistral");

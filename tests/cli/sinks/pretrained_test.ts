@@ -42,15 +42,28 @@ test("runSinks() measures a pretrained model on texts, and shows what they begin
   withModel(async ({ model, corpus }) => {
     const output = recordOutput();
     const args = [model, `--corpus=${corpus}`, "--texts=2", "--context=16", "--json"];
-    const code = await runSinks([...args, "--no-theory"], {
-      ...output,
-      openGpu: async () => siblingGpu(await testGpu("deno"), {}),
-    });
+    // A GPU that the command cannot take with it when it ends.
+    const gpu = siblingGpu(await testGpu("deno"), {});
+    Object.defineProperty(gpu, Symbol.dispose, { value: () => {} });
+    const openGpu = () => Promise.resolve(gpu);
+    const code = await runSinks([...args, "--no-theory"], { ...output, openGpu });
     assertEquals(code, 0, output.texts.err);
-    const { data, pretrained } = JSON.parse(output.texts.out) as SinkMeasurement;
+    const { data, pretrained, quantization } = JSON.parse(output.texts.out) as SinkMeasurement;
     assertEquals([data.sequences, data.context], [2, 16]);
     assertEquals(pretrained!.texts.firstTokens.slice(0, 3), ["<|begin_of_text|>", "It", "Ġwas"]);
     assertEquals(pretrained!.model.storedAs, ["BF16"]);
+    assertEquals([pretrained!.interventions, quantization!.cases.length], [[], 4]);
+    assertEquals(quantization!.calibrationBatches, 0);
+    const less = recordOutput();
+    const without = ["--no-theory", "--no-interventions", "--no-quantization"];
+    assertEquals(
+      await runSinks([...args, ...without], { ...less, openGpu }),
+      0,
+      less.texts.err,
+    );
+    const other = JSON.parse(less.texts.out) as SinkMeasurement;
+    assertEquals([other.pretrained!.interventions, other.quantization], [null, null]);
+    assertEquals(other.loss, quantization!.loss);
   }));
 
 /** A mistake, and the line that it is told in. */

@@ -65,6 +65,14 @@ test("WeightSource.read() reads rows, many at a time, and refuses those that are
       assertEquals(read[i], tensors.get(embedding)!.slice(32 * start, 32 * (start + count)));
     }
     assertEquals(await weights.read(bias, { start: 3, count: 2 }), tensors.get(bias)!.slice(3, 5));
+    const into = new Float32Array(2);
+    assertEquals(await weights.read(bias, { start: 4, count: 2 }, into), into);
+    assertEquals(into, tensors.get(bias)!.slice(4, 6));
+    await assertRejects(
+      () => weights.read(bias, { start: 4, count: 3 }, into),
+      RangeError,
+      `3 rows of ${bias} have 3 elements, wanted an array of as many, not of 2`,
+    );
     for (
       const [start, count] of [[-1, 1], [0, 65], [64, 1], [0.5, 1], [0, -1], [0, NaN]] as const
     ) {

@@ -38,6 +38,75 @@ function measure(name: string): SinkMeasurement {
   };
 }
 
+/** The same with massive activations replaced, and with INT8 activations. */
+function measureReplaced(): SinkMeasurement {
+  const plain = measure("model");
+  const where = { layer: 1, dimensions: [5, 7], positions: [0], elements: 4, texts: 2 };
+  return {
+    ...plain,
+    quantization: {
+      loss: 2,
+      calibrationBatches: 0,
+      cases: [{
+        target: "all-linears",
+        scaling: "static-tensor",
+        loss: 2.5,
+        difference: 0.5,
+        interval: [0.25, 0.75],
+      }],
+    },
+    pretrained: {
+      ...plain.pretrained!,
+      interventions: [
+        {
+          values: "massive",
+          replaced: "zero",
+          ...where,
+          loss: 9,
+          difference: 7,
+          interval: [6.5, 7.5],
+        },
+        {
+          values: "ordinary",
+          replaced: "zero",
+          ...where,
+          loss: 1.9996,
+          difference: -0.0004,
+          interval: [-0.0008, 0],
+        },
+      ],
+    },
+  };
+}
+
+Deno.test("reports of a pretrained model show what replaced massive activations and INT8 do to the loss", () => {
+  const measured = measureReplaced();
+  const text = formatSinkMeasurement(measured);
+  const page = renderSinkPage(measured, createSvgDocument());
+  const cells = all(page, "td, th, caption").map(({ textContent }) => textContent.trim());
+  const caption = "The loss with elements replaced after layer 1, the first with massive ones: 4 " +
+    "in 2 texts; dimensions 5, 7; token 0";
+  const int8 = "INT8 activations, loss 2.0000 without (static scales from the same batch)";
+  for (const each of [caption, int8]) {
+    assertStringIncludes(text, each);
+    assert(cells.includes(each), `${each} is not in ${cells.join("; ")}`);
+  }
+  for (
+    const row of [
+      /massive +zero +9\.0000 +\+7\.00 +6\.50 to 7\.50/,
+      /2\.5000 +\+0\.500 +0\.250 to 0\.750/,
+    ]
+  ) {
+    assert(row.test(text), text);
+  }
+  for (const cell of ["−4.00e−4", "as many ordinary ones of the same tokens", "+0.500"]) {
+    assertStringIncludes(text, cell);
+    assert(cells.includes(cell), `${cell} is not in ${cells.join("; ")}`);
+  }
+  const none = formatSinkMeasurement(measure("model"));
+  assert(!none.includes("elements replaced") && !none.includes("INT8"), none);
+});
+
 function all(page: string, selector: string): { readonly textContent: string }[] {
   const { document } = parseHTML(page) as unknown as {
     document: { querySelectorAll(selector: string): Iterable<{ textContent: string }> };
