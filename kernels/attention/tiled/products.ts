@@ -56,9 +56,9 @@ export function products(
     )
   }
         }`;
-  // Intel's compiler would write out a loop of two steps that it can count, and run out of
-  // registers.
-  const end = `min(${vectors}u, length * ${vectors}u)`;
+  // Intel's compiler would write out a loop of few steps that it can count, or bound, and run out
+  // of registers. No sequence is so long that this adds anything.
+  const end = `${vectors}u + (length >> 31u)`;
   return `
     ${eachCell(options, (a, b, c) => `var ${name}${a}_${b}_${c} = ${vector}();`)}
     for (var firstVector = 0u; firstVector < ${end}; firstVector += ${groups}u) {

@@ -11,7 +11,7 @@ export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
  * The tiles that are worth trying on a GPU, by rows × columns of the workgroup, and of an
  * invocation where the first do not tell: 8 × 4 if nothing is said, 4 × 4 in tiled-32x32. Larger
  * ones do more arithmetic for each number that they read; smaller ones take fewer registers and
- * leave work for every core where there are few rows. The last one is for compilers that give an
+ * leave work for every core where there are few rows. The last two are for compilers that give an
  * invocation 64 registers.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
@@ -21,6 +21,7 @@ export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-64x64-8x8": { down: 8, across: 8, blocksDown: 2, blocksAcross: 2, step: 32 },
   "tiled-64x64-4x4": { down: 16, across: 16, blocksDown: 1, blocksAcross: 1, step: 32 },
   "tiled-32x64-2x4": { down: 16, across: 16, blocksDown: 1, blocksAcross: 2, side: 2, step: 32 },
+  "tiled-16x64-2x2": { down: 8, across: 32, blocksDown: 1, blocksAcross: 1, side: 2, step: 32 },
 };
 
 /** The same, with tiles in f16: those whose vectors have four numbers. */

@@ -77,7 +77,10 @@ export function bestTile(
   const wishes = [
     ...rows >= MANY_ROWS && takes("tiled-64x64") <= registers ? ["tiled-64x64"] : [],
     ...takes("tiled-64x64-4x4") <= mostRegisters ? ["tiled-64x64-4x4"] : [],
-    "tiled-32x64-2x4",
+    // So small a tile takes some 10 registers fewer than the estimate.
+    ...takes("tiled-32x64-2x4") - 10 <= mostRegisters ? ["tiled-32x64-2x4"] : [],
+    "tiled-16x64-2x2",
+    "tiled-32x64-2x4", // takes twice as long sequences
     "tiled-32x32", // takes least workgroup memory
   ];
   return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??
