@@ -38,12 +38,14 @@ export function sinkLayer(record: StudyRecord): number | undefined {
   return best?.layer;
 }
 
-function atSink(moment: Moment): TrajectoryLayer | undefined {
+/** A run's sink layer at a moment. */
+export function atSink(moment: Moment): TrajectoryLayer | undefined {
   const wanted = sinkLayer(moment.record);
   return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
 }
 
-function ratio(pair: SinkPair | null | undefined): number | undefined {
+/** Token 0's figure against the early tokens'. */
+export function ratio(pair: SinkPair | null | undefined): number | undefined {
   return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
 }
 
@@ -65,6 +67,24 @@ export const sinkStrength: Figure = (moment) => {
 /** R_GS(0): median over layers with attention. */
 export const gradientSinkRatio: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => ratio(attention!.gradient)));
+
+/**
+ * What the logit without a value takes of the attention at the sink layer, over idle queries where
+ * the task knows which those are.
+ */
+export const sinkLogitShare: Figure = (moment) => {
+  const found = atSink(moment)?.attention?.sinkLogit;
+  return found && (found.idleScore ?? found.score);
+};
+
+/** How far gates are open at the sink layer, over the same queries. */
+export const gateOpening: Figure = (moment) => {
+  const found = atSink(moment)?.attention?.gate;
+  return found && (found.idleMean ?? found.mean);
+};
+
+/** How far gates are open at token 0 of the sink layer. */
+export const gateOpeningAtSink: Figure = (moment) => atSink(moment)?.attention?.gate?.opening[0];
 
 /** ‖∇h̃_0‖ at the sink layer. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];

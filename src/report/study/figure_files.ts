@@ -2,6 +2,7 @@
 import type { Study } from "../../experiments/study/merge.ts";
 import type { SvgDocument } from "../plot.ts";
 import { standalonePicture } from "../plot_parts.ts";
+import { chainPicture, chainsOf } from "./chain.ts";
 import { branchPictures, layerPictures, slackPicture, violinPicture } from "./final_pictures.ts";
 import type { StudyPicture } from "./picture.ts";
 import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./training_pictures.ts";
@@ -23,8 +24,11 @@ const WIDTH = 960;
  */
 export function studyFigures({ groups }: Study, document: SvgDocument): FigureFile[] {
   const sized = { document, width: WIDTH, suffix: "" };
+  const chains = chainsOf(groups);
   return groups.flatMap((group) => {
+    const chain = chains.find(({ setting }) => setting === group.setting);
     const pictures: (StudyPicture | undefined)[] = [
+      chain && chainPicture(chain, { ...sized, width: 1120 }),
       ...curvePictures(group, document),
       ...strengthPictures(group, document),
       onsetPicture(group, sized),

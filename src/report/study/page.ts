@@ -2,6 +2,7 @@
  * The study as one HTML page: no script, no request, readable in light and dark, on a phone, and
  * without seeing the pictures.
  */
+import { chainSection } from "./chain_section.ts";
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
 import { SETTING_TITLES } from "../../experiments/study/arms.ts";
 import type { Study, StudyGroup } from "../../experiments/study/merge.ts";
@@ -10,7 +11,7 @@ import { html, htmlTable, type Markup, scrollRegion } from "../html.ts";
 import { type PageSection, renderPage } from "../page.ts";
 import { signIcon, type SvgDocument } from "../plot.ts";
 import { branchPictures, layerPictures, slackPicture, violinPicture } from "./final_pictures.ts";
-import { seriesNames, type StudyPicture } from "./picture.ts";
+import { seriesNames, type StudyPicture, twice } from "./picture.ts";
 import {
   evidenceTable,
   formatEvidence,
@@ -170,22 +171,6 @@ function figureCard({ title, picture }: StudyPicture): Markup {
   `;
 }
 
-/** A picture in the width of a screen and of a phone. */
-function twice(
-  document: SvgDocument,
-  draw: (sized: { document: SvgDocument; width: number; suffix: string }) =>
-    | StudyPicture
-    | undefined,
-): Markup | undefined {
-  const wide = draw({ document, width: 1120, suffix: "-wide" });
-  const narrow = draw({ document, width: 420, suffix: "-narrow" });
-  if (wide === undefined || narrow === undefined) return undefined;
-  return html`
-    <figure class="wide">${wide.picture}</figure>
-    <figure class="narrow">${narrow.picture}</figure>
-  `;
-}
-
 function missing(): Markup {
   return html`<p class="faint">${NO_DATA}</p>`;
 }
@@ -310,6 +295,7 @@ export function renderStudyPage(
 ): string {
   const sections = [
     ...study.groups.length === 0 ? [] : [claimSection(study, claims)],
+    ...[chainSection(study, document)].filter((section) => section !== undefined),
     ...study.groups.map((group) => groupSection(group, document)),
     method(study, claims),
   ];

@@ -1,7 +1,7 @@
 /** What the study's pictures have in common. */
 import type { StudyGroup } from "../../experiments/study/merge.ts";
 import type { StudyRecord } from "../../experiments/study/record.ts";
-import type { Markup } from "../html.ts";
+import { html, type Markup } from "../html.ts";
 import type { SvgDocument } from "../plot.ts";
 import { VARIANT_NAMES } from "./tables.ts";
 
@@ -33,4 +33,26 @@ export interface Sized {
   readonly width: number;
   /** Makes identifiers differ where a picture is drawn in two widths. */
   readonly suffix: string;
+}
+
+/**
+ * A picture in the width of a screen and of a phone; a page's style shows one of them.
+ *
+ * @param document to draw with
+ * @param draw draws it in a width
+ * @returns undefined if there is nothing to draw
+ */
+export function twice(
+  document: SvgDocument,
+  draw: (sized: { document: SvgDocument; width: number; suffix: string }) =>
+    | StudyPicture
+    | undefined,
+): Markup | undefined {
+  const wide = draw({ document, width: 1120, suffix: "-wide" });
+  const narrow = draw({ document, width: 420, suffix: "-narrow" });
+  if (wide === undefined || narrow === undefined) return undefined;
+  return html`
+    <figure class="wide">${wide.picture}</figure>
+    <figure class="narrow">${narrow.picture}</figure>
+  `;
 }

@@ -8,6 +8,8 @@ import {
   bloat,
   compressSlope,
   type Figure,
+  gateOpening,
+  gateOpeningAtSink,
   gradientSinkRatio,
   lastMoment,
   mlpNorm,
@@ -18,6 +20,7 @@ import {
   residualRatio,
   sinkGradient,
   sinkInput,
+  sinkLogitShare,
   sinkStrength,
   validationLoss,
   valueNormRatio,
@@ -50,9 +53,9 @@ export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
  */
 export function formatFigure(value: number | undefined, form: Evidence["form"]): string {
   if (value === undefined) return NO_DATA;
-  if (form === "count") return String(Math.round(value));
   if (form === "ratio") return `${formatFigure(value, "number")}×`;
   const sign = value < 0 ? "−" : "";
+  if (form === "count") return `${sign}${Math.round(Math.abs(value))}`;
   const size = Math.abs(value);
   if (form === "nats") return size < 0.00005 ? "0.0000" : sign + size.toFixed(4);
   if (size === 0) return "0";
@@ -162,10 +165,15 @@ interface NamedFigure {
   readonly name: string;
   readonly figure: Figure;
   readonly form: Evidence["form"];
+  /** Only some variants have it: no row where none is there. */
+  readonly ofSome?: true;
 }
 
 const figures: readonly NamedFigure[] = [
   { name: "sink strength, sink layer", figure: sinkStrength, form: "number" },
+  { name: "share of the sink’s logit", figure: sinkLogitShare, form: "number", ofSome: true },
+  { name: "gates’ mean opening", figure: gateOpening, form: "number", ofSome: true },
+  { name: "gates’ opening at token 0", figure: gateOpeningAtSink, form: "number", ofSome: true },
   { name: "R_GS(0), median over layers", figure: gradientSinkRatio, form: "number" },
   { name: "‖∇h̃_0‖, sink layer", figure: sinkGradient, form: "number" },
   { name: "‖∇v_0‖ / ‖∇k_0‖", figure: valueOverKey, form: "number" },
@@ -201,6 +209,17 @@ const figures: readonly NamedFigure[] = [
  * @param group matched runs of one setting
  */
 export function variantTable(group: StudyGroup): Table {
+  const rows = figures.map(({ name, figure, form, ofSome }) => ({
+    name,
+    form,
+    ofSome,
+    values: group.variants.map((variant) =>
+      runsOf(group, variant).flatMap((record) => {
+        const moment = lastMoment(record);
+        return moment === undefined ? [] : figure(moment) ?? [];
+      })
+    ),
+  }));
   return {
     caption: `After ${group.settings.steps} steps: median over seeds, and its interval.`,
     columns: [
@@ -210,20 +229,11 @@ export function variantTable(group: StudyGroup): Table {
         align: "right" as const,
       })),
     ],
-    rows: figures.map(({ name, figure, form }) => [
-      name,
-      ...group.variants.map((variant) =>
-        formatSummary(
-          summarizeSeeds(
-            runsOf(group, variant).flatMap((record) => {
-              const moment = lastMoment(record);
-              return moment === undefined ? [] : figure(moment) ?? [];
-            }),
-          ),
-          form,
-        )
-      ),
-    ]),
+    rows: rows.filter(({ ofSome, values }) => !ofSome || values.some(({ length }) => length > 0))
+      .map(({ name, form, values }) => [
+        name,
+        ...values.map((each) => formatSummary(summarizeSeeds(each), form)),
+      ]),
   };
 }
 

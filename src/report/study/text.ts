@@ -12,6 +12,8 @@ import {
   settingsTable,
   variantTable,
 } from "./tables.ts";
+import { CHAIN_MOMENTS, CHAIN_RULE } from "../../experiments/study/chain.ts";
+import { chainRemarks, chainsOf, chainSummaryTable, chainTable } from "./chain.ts";
 import { absence, headline, tally, verdictCell, verdictLegend } from "./verdicts.ts";
 import { SETTING_TITLES } from "../../experiments/study/arms.ts";
 import { escapeMarkdown, formatMarkdownTable, formatTerminalTable, type Table } from "../table.ts";
@@ -133,6 +135,7 @@ export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]
     formatMarkdownTable(claimTable(claims)),
     ...verdictLegend(claims).map((line) => `- ${escapeMarkdown(line)}`),
     "",
+    ...formatChains(study),
     "## Rules",
     "",
     ...rules.map(({ id, rule }) => `- **${escapeMarkdown(id)}**: ${escapeMarkdown(rule)}`),
@@ -152,6 +155,24 @@ export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]
   ].join("\n");
 }
 
+/** The chain's summary and tables, setting by setting. */
+function formatChains({ groups }: Study): string[] {
+  const chains = chainsOf(groups);
+  if (chains.length === 0) return [];
+  return [
+    "## The chain, link by link",
+    "",
+    CHAIN_RULE,
+    "",
+    ...chains.flatMap(chainRemarks).map((line) => `- ${escapeMarkdown(line)}`),
+    "",
+    ...chains.flatMap((chain) => [
+      formatMarkdownTable(chainSummaryTable(chain)),
+      ...CHAIN_MOMENTS.map((moment) => formatMarkdownTable(chainTable(chain, moment))),
+    ]),
+  ];
+}
+
 /** For programs. */
 export function formatStudyJson(study: Study, claims: readonly ClaimResult[]): string {
   const { groups, missing, warnings, adapters, versions } = study;
@@ -169,6 +190,12 @@ export function formatStudyJson(study: Study, claims: readonly ClaimResult[]): s
       missing,
       warnings,
       claims,
+      chains: chainsOf(groups).map(({ setting, seeds, without, cells }) => ({
+        setting,
+        seeds,
+        without,
+        cells: cells.map(({ link, ...cell }) => ({ link: link.id, ...cell })),
+      })),
     },
     null,
     2,

@@ -2,7 +2,7 @@
  * What a claim's verdict rests on: figures over seeds, in pairs where two arms are compared, and
  * tests.
  */
-import type { VScaleVariant } from "../../../reference/llama/config.ts";
+import type { StudyVariant } from "../arms.ts";
 import { type Figure, lastMoment, type Moment, momentAtStrength } from "../figures.ts";
 import { median } from "../../../statistics/summary.ts";
 import { runsOf, type StudyGroup } from "../merge.ts";
@@ -92,7 +92,7 @@ export class Evidences {
   }
 
   /** A figure of a variant at the end of training, one per seed. */
-  values(variant: VScaleVariant, figure: Figure): number[] {
+  values(variant: StudyVariant, figure: Figure): number[] {
     return runsOf(this.group, variant).flatMap((record) => {
       const moment = lastMoment(record);
       return moment === undefined ? [] : figure(moment) ?? [];
@@ -107,7 +107,7 @@ export class Evidences {
    * @param when at the last step, or where both sinks are first at least as strong as a level that
    * all pairs reach (else as many pairs as possible)
    */
-  pairs(variant: VScaleVariant, figure: Figure, when: When): Pairs {
+  pairs(variant: StudyVariant, figure: Figure, when: When): Pairs {
     const baseline = runsOf(this.group, "none");
     const both = runsOf(this.group, variant).flatMap((record) => {
       const other = baseline.find(({ arm }) => arm.seed === record.arm.seed);
@@ -178,7 +178,7 @@ export class Evidences {
   lowered(
     label: string,
     { variant, figure, when }: {
-      readonly variant: VScaleVariant;
+      readonly variant: StudyVariant;
       readonly figure: Figure;
       readonly when: When;
     },

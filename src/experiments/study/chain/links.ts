@@ -1,0 +1,140 @@
+/**
+ * The chain from attention sink to massive activation, link by link, and what comes of it: one
+ * figure of a run each.
+ */
+import type { StudyVariant } from "../arms.ts";
+import {
+  atSink,
+  bloat,
+  type Figure,
+  gradientSinkRatio,
+  oracleGap,
+  quantizationLoss,
+  ratio,
+  residualNorm,
+  residualRatio,
+  sinkGradient,
+  sinkStrength,
+  validationLoss,
+  valueNormRatio,
+} from "../figures.ts";
+import type { TrajectoryPoint } from "../record.ts";
+
+/** One link of the chain, or something that comes of it. */
+export interface ChainLink {
+  /** Letters and dashes. */
+  readonly id: string;
+  readonly title: string;
+  /** A word or two for pictures. */
+  readonly short: string;
+  readonly figure: Figure;
+  /**
+   * How arms are compared: by the quotient, variant ÷ baseline, or by the difference, variant −
+   * baseline.
+   */
+  readonly compared: "quotient" | "difference";
+  readonly unit: "number" | "nats" | "count";
+  /** The direction in which a link gives way. */
+  readonly gives: "lower" | "higher";
+  /** A link of the chain, or an outcome, of which lower is better. */
+  readonly kind: "link" | "outcome";
+}
+
+/** The largest magnitude of a hidden state over its median magnitude: the largest over layers. */
+const massiveRatio: Figure = ({ point }) => {
+  const ratios = point.layers.flatMap(({ massive }) => massive ?? []);
+  return ratios.length === 0 ? undefined : Math.max(...ratios);
+};
+
+/** The gradient by token 0's value, or key, against early tokens' at the sink layer. */
+const pathRatio = (path: "value" | "key"): Figure => (moment) =>
+  ratio(atSink(moment)?.attention?.paths[path]);
+
+/** A run has got to the oracle when its validation loss is less than this above it, in nats. */
+export const AT_ORACLE = 0.01;
+
+/** The first measured step at the oracle; undefined if there is none, or before the last step. */
+const stepsToOracle: Figure = ({ record, point }) => {
+  if (point !== record.trajectory.at(-1)) return undefined;
+  const arrived = (at: TrajectoryPoint) => {
+    const gap = oracleGap({ record, point: at });
+    return gap !== undefined && gap < AT_ORACLE;
+  };
+  return record.trajectory.find(arrived)?.step;
+};
+
+function link(id: string, title: string, short: string, figure: Figure): ChainLink {
+  const form = { compared: "quotient", unit: "number", gives: "lower", kind: "link" } as const;
+  return { id, title, short, figure, ...form };
+}
+
+const OUTCOME = { compared: "difference", unit: "nats", gives: "lower", kind: "outcome" } as const;
+
+/** All links, from the sink on, then the outcomes. */
+export const CHAIN_LINKS: readonly ChainLink[] = [
+  link("sink", "attention to token 0, sink layer", "attention", sinkStrength),
+  {
+    ...link("drain", "‖v_0‖ against early tokens", "value norm", valueNormRatio),
+    gives: "higher",
+  },
+  link("gradient-sink", "R_GS(0), median over layers", "R_GS", gradientSinkRatio),
+  link("gradient", "‖∇h̃_0‖, sink layer", "gradient", sinkGradient),
+  link("value-path", "‖∇v_0‖ against early tokens, sink layer", "value path", pathRatio("value")),
+  link("key-path", "‖∇k_0‖ against early tokens, sink layer", "key path", pathRatio("key")),
+  link("bloat", "Bloat of token 0, sink layer", "Bloat", bloat),
+  link("norm", "‖h_0‖, largest over layers", "‖h_0‖", residualNorm),
+  link("norm-ratio", "‖h_0‖ against early tokens, largest", "‖h_0‖ ÷ early", residualRatio),
+  link("massive", "largest ÷ median activation, largest over layers", "massive", massiveRatio),
+  {
+    ...OUTCOME,
+    id: "int8-down",
+    title: "loss increase, static INT8, down projections",
+    short: "INT8 down",
+    figure: quantizationLoss("down-projections", "static-tensor"),
+  },
+  {
+    ...OUTCOME,
+    id: "int8-all",
+    title: "loss increase, static INT8, all linears",
+    short: "INT8 all",
+    figure: quantizationLoss("all-linears", "static-tensor"),
+  },
+  {
+    ...OUTCOME,
+    id: "loss",
+    title: "validation loss, nats per token",
+    short: "loss",
+    figure: validationLoss,
+  },
+  {
+    ...OUTCOME,
+    id: "steps",
+    title: `first measured step within ${AT_ORACLE} nats of the oracle`,
+    short: "steps",
+    unit: "count",
+    figure: stepsToOracle,
+  },
+];
+
+/** What the sources lead to expect of an intervention at a link. */
+export type Expectation = "gives way" | "holds" | undefined;
+
+/**
+ * What the sources lead to expect. V-scale keeps the sink and closes the value path behind it
+ * (Chen, Lin, Yao, arXiv 2603.17771); sinks' logits and gates take the sink away, and with it all
+ * that follows (Kaul et al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
+ *
+ * @param variant any but the baseline
+ * @param link of the chain
+ * @returns undefined where they say nothing
+ */
+export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Expectation {
+  if (variant === "none") return undefined;
+  if (id === "int8-down" || id === "int8-all") return "gives way";
+  if (kind === "outcome" || id === "key-path") return undefined;
+  const valve = variant === "fixed" || variant === "learned" || variant === "backward-only";
+  if (valve && id === "sink") return "holds";
+  // A valve does not fill the sink's value.
+  if (valve && id === "drain") return undefined;
+  return "gives way";
+}

@@ -1,0 +1,205 @@
+/** The chain from sink to massive activation as tables, words and a picture. */
+import type { StudyVariant } from "../../experiments/study/arms.ts";
+import {
+  type Chain,
+  CHAIN_LINKS,
+  type ChainCell,
+  type ChainLink,
+  type ChainMoment,
+  chainOf,
+  summarizeChain,
+} from "../../experiments/study/chain.ts";
+import type { StudyGroup } from "../../experiments/study/merge.ts";
+import { NO_DATA } from "../format.ts";
+import type { Cell, Table, Tone } from "../table.ts";
+import { chainPlot, type ChainRow } from "./chain_plot.ts";
+import { SEE_TABLE, type Sized, type StudyPicture } from "./picture.ts";
+import { formatFigure, formatSummary, VARIANT_NAMES } from "./tables.ts";
+
+/** No link of a kind. */
+const NONE = "–";
+
+/** The chain in one setting, with the setting's name. */
+export interface SettingChain extends Chain {
+  readonly setting: string;
+}
+
+/**
+ * The chains of all settings that have a baseline and another arm.
+ *
+ * @param groups of a study
+ */
+export function chainsOf(groups: readonly StudyGroup[]): SettingChain[] {
+  return groups.map((group) => ({ setting: group.setting, ...chainOf(group) }))
+    .filter(({ cells }) => cells.length > 0);
+}
+
+function variantsOf({ cells }: Chain): StudyVariant[] {
+  return [...new Set(cells.map(({ variant }) => variant))];
+}
+
+/** What a verdict is called: outcomes do not break. */
+function verdictWord({ verdict, link }: ChainCell): string {
+  if (link.kind === "link") return verdict;
+  return { broken: "lower", weaker: "lower", stronger: "higher" }[verdict as string] ?? verdict;
+}
+
+const TONES: Readonly<Record<NonNullable<ChainCell["expected"]>, Tone>> = {
+  "as expected": "good",
+  "not reproduced": "unsure",
+  "against the theory": "bad",
+};
+
+function effectCell(cell: ChainCell | undefined): Cell {
+  if (cell?.effect.median === undefined) return cell?.remark ?? NO_DATA;
+  const { effect, link, expected } = cell;
+  const form = link.compared === "quotient" ? "ratio" : link.unit;
+  const sign = link.compared === "difference" && effect.median! > 0 ? "+" : "";
+  const judged = cell.verdict === "too few seeds" ? "" : ` ${verdictWord(cell)}`;
+  const aside = expected === undefined || expected === "as expected" ? "" : `, ${expected}`;
+  const text = `${sign}${formatSummary(effect, form)}${judged}${aside}`;
+  return expected === undefined ? text : { text, tone: TONES[expected] };
+}
+
+/** Whether seeds are too few for any verdict. */
+function unjudged({ cells }: Chain): boolean {
+  return cells.every(({ verdict }) => verdict === "too few seeds" || verdict === "no data");
+}
+
+const TITLES: Readonly<Record<ChainMoment, string>> = {
+  "equal step": "after equal steps",
+  "equal loss": "where both arms first have the best loss that both of them reach",
+  "equal sink": "where both sinks are first equally strong",
+};
+
+/**
+ * Every link under every intervention.
+ *
+ * @param chain of one setting
+ * @param moment when arms are compared
+ */
+export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
+  const variants = variantsOf(chain);
+  const own = chain.cells.filter((cell) => cell.moment === moment);
+  const find = (link: ChainLink, variant: StudyVariant) =>
+    own.find((cell) => cell.link === link && cell.variant === variant);
+  const remarks = moment === "equal sink"
+    ? variants.flatMap((variant) => {
+      const remark = find(CHAIN_LINKS[0]!, variant)?.remark;
+      return remark === undefined ? [] : `${VARIANT_NAMES[variant]}: ${remark}`;
+    })
+    : [];
+  const shown = CHAIN_LINKS.filter((link) =>
+    moment === "equal step" || variants.some((variant) => find(link, variant)?.effect.count)
+  );
+  return {
+    caption:
+      `${chain.setting}, ${TITLES[moment]}, ${chain.seeds.length} seeds: variant ÷ baseline, ` +
+      "or variant − baseline for outcomes; median over pairs of seeds, its interval and the verdict." +
+      remarks.map((remark) => ` ${remark}.`).join(""),
+    columns: [
+      { title: "link" },
+      // The baseline's own moments differ from arm to arm but at equal step.
+      ...moment === "equal step" ? [{ title: "baseline", align: "right" as const }] : [],
+      ...variants.map((variant) => ({ title: VARIANT_NAMES[variant] })),
+    ],
+    rows: shown.map((link) => [
+      link.title,
+      ...moment === "equal step"
+        ? [
+          formatFigure(
+            variants.flatMap((variant) => find(link, variant)?.baseline ?? [])[0],
+            link.unit,
+          ),
+        ]
+        : [],
+      ...variants.map((variant) => effectCell(find(link, variant))),
+    ]),
+  };
+}
+
+/**
+ * Which links each intervention breaks, weakens and strengthens, and what does not come out as the
+ * sources lead to expect.
+ *
+ * @param chain of one setting
+ */
+export function chainSummaryTable(chain: SettingChain): Table {
+  const names = (links: readonly ChainLink[]) => links.map(({ short }) => short).join(", ") || NONE;
+  const of = (links: readonly ChainLink[], kind: ChainLink["kind"]) =>
+    links.filter((link) => link.kind === kind);
+  return {
+    caption: `${chain.setting}, after equal steps, ${chain.seeds.length} seeds.` +
+      (unjudged(chain) ? " No verdict yet: with fewer than 6 seeds no two-sided test passes." : ""),
+    columns: [
+      { title: "intervention" },
+      { title: "breaks" },
+      { title: "weakens" },
+      { title: "strengthens" },
+      { title: "outcomes lower" },
+      { title: "outcomes higher" },
+      { title: "expected, not reproduced" },
+      { title: "against the theory" },
+    ],
+    rows: summarizeChain(chain).map((summary) => [
+      VARIANT_NAMES[summary.variant],
+      names(of(summary.broken, "link")),
+      names(of(summary.weaker, "link")),
+      names(of(summary.stronger, "link")),
+      names(of([...summary.broken, ...summary.weaker], "outcome")),
+      names(of(summary.stronger, "outcome")),
+      names(summary.notReproduced),
+      summary.against.length === 0 ? NONE : { text: names(summary.against), tone: "bad" as const },
+    ]),
+  };
+}
+
+/**
+ * What a reader has to know of the seeds that count.
+ *
+ * @param chain of one setting
+ * @returns one sentence, or none
+ */
+export function chainRemarks({ setting, seeds, without }: SettingChain): string[] {
+  if (without.length === 0) return [];
+  return [
+    `${setting}: the chain counts seeds ${seeds.join(", ") || "(none)"} alone, which all arms ` +
+    `have; of seeds ${without.join(", ")} some arms are missing`,
+  ];
+}
+
+/**
+ * The chain of every arm in one picture.
+ *
+ * @param chain of one setting
+ * @param sized document and width
+ */
+export function chainPicture(chain: SettingChain, sized: Sized): StudyPicture | undefined {
+  const rows = chain.cells
+    .filter(({ moment, link }) => moment === "equal step" && link.compared === "quotient")
+    .flatMap(({ variant, link, effect, verdict }): ChainRow[] =>
+      effect.median === undefined ? [] : [{
+        series: VARIANT_NAMES[variant],
+        link: link.short,
+        median: effect.median,
+        low: effect.interval?.low ?? effect.median,
+        high: effect.interval?.high ?? effect.median,
+        shown: verdict === "broken" || verdict === "weaker" || verdict === "stronger",
+      }]
+    );
+  const text = {
+    id: `${chain.setting}-chain${sized.suffix}`,
+    title: `The chain from sink to massive activation, ${chain.setting}: each arm ÷ baseline`,
+    description: "From top to bottom the links, from left to right the factor by which an " +
+      "intervention changes each: medians over pairs of seeds with their intervals, filled where " +
+      `a two-sided test shows a change. ${SEE_TABLE}`,
+  };
+  const picture = chainPlot(rows, {
+    document: sized.document,
+    width: sized.width,
+    text,
+    series: variantsOf(chain).map((variant) => VARIANT_NAMES[variant]),
+    links: CHAIN_LINKS.filter(({ compared }) => compared === "quotient").map(({ short }) => short),
+  });
+  return picture && { id: text.id, title: "The chain, arm by arm", picture };
+}

@@ -1,0 +1,108 @@
+/**
+ * The chain from sink to massive activation: a panel for each arm, the links from top to bottom,
+ * and the factor by which the arm changes each.
+ */
+import * as Plot from "@observablehq/plot";
+import { drawPicture, facetScale, type PictureOptions } from "../draw.ts";
+import type { Markup } from "../html.ts";
+import { FACET_GAP, machineColor, MARGIN_BOTTOM, plotText } from "../plot.ts";
+import { logDomain, logTick, logTicks } from "../plot_parts.ts";
+
+/** One link of one arm. */
+export interface ChainRow {
+  readonly series: string;
+  readonly link: string;
+  /** Variant ÷ baseline, above 0. */
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+  /** Whether a test shows the change. */
+  readonly shown: boolean;
+}
+
+/** How {@linkcode chainPlot} draws. */
+export interface ChainPlotOptions extends PictureOptions {
+  /** The arms in their order. */
+  readonly series: readonly string[];
+  /** The links in their order. */
+  readonly links: readonly string[];
+  readonly width: number;
+}
+
+const LINE = 19;
+const LEFT = 104;
+
+/** Below this width panels stand below each other. */
+const BESIDE = 700;
+
+/**
+ * Draws the chain.
+ *
+ * @param rows of all arms
+ * @param options document, description, arms and links
+ * @returns undefined if there is nothing to draw
+ */
+export function chainPlot(
+  rows: readonly ChainRow[],
+  { document, text, series, links, width }: ChainPlotOptions,
+): Markup | undefined {
+  const drawn = rows.filter(({ low }) => low > 0);
+  if (drawn.length === 0) return undefined;
+  const beside = width >= BESIDE;
+  const domain = logDomain([1, ...drawn.flatMap(({ low, high }) => [low, high])]);
+  const panel = beside ? (width - LEFT) / series.length : width - LEFT;
+  const height = links.length * LINE;
+  const facet = beside ? "fx" : "fy";
+  const place = { [facet]: "series", y: "link" };
+  const color = ({ series: name }: ChainRow) => machineColor(series.indexOf(name));
+  const inOrder = drawn.toSorted((a, b) => links.indexOf(a.link) - links.indexOf(b.link));
+  return drawPicture({ document, text }, {
+    width,
+    height: (beside ? 1 : series.length) * (height + FACET_GAP) + MARGIN_BOTTOM,
+    marginLeft: LEFT,
+    marginRight: 12,
+    marginTop: FACET_GAP,
+    marginBottom: MARGIN_BOTTOM,
+    x: {
+      type: "log",
+      domain,
+      ticks: logTicks(domain, Math.max(2, Math.floor(panel / 42))),
+      tickFormat: logTick,
+      grid: true,
+      label: "variant ÷ baseline →",
+      labelAnchor: "left",
+      labelOffset: MARGIN_BOTTOM - 6,
+    },
+    y: { type: "band", domain: [...links], label: null, tickSize: 0 },
+    ...beside
+      ? { fx: { axis: null, domain: [...series], padding: 0.08 } }
+      : { fy: facetScale(series, height) },
+    marks: [
+      Plot.frame({ stroke: "var(--rule)" }),
+      Plot.text(series, {
+        [facet]: (name: string) => name,
+        text: (name: string) => plotText(name, beside ? 20 : 40),
+        frameAnchor: "top-left",
+        dy: -FACET_GAP + 6,
+        fontWeight: "600",
+      }),
+      Plot.ruleX([1], { stroke: "var(--ink)", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
+      Plot.line(inOrder, {
+        ...place,
+        x: "median",
+        z: "series",
+        stroke: color,
+        strokeOpacity: 0.35,
+      }),
+      Plot.ruleY(drawn, { ...place, x1: "low", x2: "high", stroke: color, strokeWidth: 2 }),
+      Plot.dot(drawn, {
+        ...place,
+        x: "median",
+        r: 4,
+        stroke: color,
+        strokeWidth: 1.5,
+        fill: (row: ChainRow) => row.shown ? color(row) : "var(--surface)",
+      }),
+    ],
+  });
+}
