@@ -32,6 +32,9 @@ export interface ChainPlotOptions extends PictureOptions {
 const LINE = 19;
 const LEFT = 104;
 
+// Bold sans-serif letters of 12 pixels are 7 wide on average.
+const LETTER = 7;
+
 /** Below this width panels stand below each other. */
 const BESIDE = 700;
 
@@ -81,7 +84,7 @@ export function chainPlot(
       Plot.frame({ stroke: "var(--rule)" }),
       Plot.text(series, {
         [facet]: (name: string) => name,
-        text: (name: string) => plotText(name, beside ? 20 : 40),
+        text: (name: string) => plotText(name, Math.floor(panel / LETTER)),
         frameAnchor: "top-left",
         dy: -FACET_GAP + 6,
         fontWeight: "600",

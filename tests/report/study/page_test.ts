@@ -66,8 +66,8 @@ Deno.test("renderStudyPage() names every picture, table, section and link target
   for (const reference of references) assert(ids.includes(reference), `no ${reference}`);
   const pictures = document.querySelectorAll("svg.plot");
   // For each setting: 9 curves, 5 over strength, 3 branch ratios, 5 by layer, and in two widths
-  // onsets, violin, 4 paths, slack.
-  assertEquals(pictures.length, 2 * (9 + 5 + 3 + 5 + 2 * 7));
+  // the chain, onsets, violin, 4 paths, slack.
+  assertEquals(pictures.length, 2 * (9 + 5 + 3 + 5 + 2 * 8));
   for (const picture of pictures) {
     assertEquals(picture.getAttribute("role"), "img");
     assert(picture.querySelector("title")!.textContent.length > 10);
