@@ -35,6 +35,7 @@ export { type Bound, type Cost, type Dispatch, Plan, type PlanOptions } from "./
 export type { KernelBinding } from "./src/gpu/plan/kernel_bindings.ts";
 export type { Specialization } from "./src/gpu/specialize.ts";
 export { Tensor } from "./src/gpu/tensor.ts";
+export { spreadWorkgroups } from "./src/gpu/workgroups.ts";
 export * from "./src/ops/arithmetic/adamw.ts";
 export * from "./src/ops/arithmetic/add.ts";
 export * from "./src/ops/attention.ts";

@@ -14,8 +14,10 @@ import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
 import { childCommand, describeHost, describeRuntime, describeSuite } from "./shared/machine.ts";
+import { addOperator, type LoadedOperator } from "./shared/custom_operator.ts";
 import {
   benchHelp,
+  benchOperator,
   type BenchRequest,
   parseBench,
   type Selection,
@@ -49,12 +51,16 @@ const DEADLINE = 120_000;
  */
 export async function bench(args: readonly string[], hooks: BenchHooks = {}): Promise<number> {
   const { output = standardOutput() } = hooks;
+  let operator: LoadedOperator | undefined;
   return await runCommand(
     {
       name: "bench",
-      parse: parseBench,
+      async parse(args) {
+        operator = await addOperator(benchOperator(args), hooks.child);
+        return parseBench(args, operator?.outline);
+      },
       help: benchHelp,
-      run: (request) => measure(request, { args, hooks, output }),
+      run: (request) => measure(request, { args, hooks, output, operator }),
     },
     args,
     output,
@@ -65,21 +71,22 @@ interface Invocation {
   readonly args: readonly string[];
   readonly hooks: BenchHooks;
   readonly output: CommandOutput;
+  readonly operator: LoadedOperator | undefined;
 }
 
 async function measure(
   request: BenchRequest,
-  { args, hooks, output }: Invocation,
+  { args, hooks, output, operator }: Invocation,
 ): Promise<number> {
   const resumed = request.resume === undefined ? undefined : await readResumed(request.resume);
   const selection = resumed === undefined
     ? request.selection
-    : selectionOf(resumed.settings, request.selection.budget);
+    : selectionOf(resumed.settings, request.selection);
   const suite = await describeSuite();
   if (resumed !== undefined) refuseOtherSuite(resumed.suite, suite);
   await checkOutput(request);
   const interrupt = new AbortController();
-  const command = hooks.child ?? childCommand(selection.runtime);
+  const command = hooks.child ?? childCommand(selection.runtime, operator?.file);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
     adapter: {

@@ -16,12 +16,13 @@ import type { GpuInfo } from "../gpu/gpu_info.ts";
 import { formatShape } from "../report/format.ts";
 import { UsageError } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
+import { addOperator, type LoadedOperator } from "./shared/custom_operator.ts";
 import { childCommand } from "./shared/machine.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
 import { enterUserFolder } from "./shared/place.ts";
-import { parseTune, tuneHelp, type TuneRequest } from "./tune/options.ts";
+import { parseTune, tuneHelp, tuneOperator, type TuneRequest } from "./tune/options.ts";
 import { formatTuningRun } from "./tune/table.ts";
 
 /** What a test replaces. */
@@ -47,12 +48,16 @@ const BUDGET = 300;
  */
 export async function runTune(args: readonly string[], hooks: TuneHooks = {}): Promise<number> {
   const { output = standardOutput() } = hooks;
+  let operator: LoadedOperator | undefined;
   return await runCommand(
     {
       name: "tune",
-      parse: parseTune,
+      async parse(args) {
+        operator = await addOperator(tuneOperator(args), hooks.child);
+        return parseTune(args, operator?.outline);
+      },
       help: tuneHelp,
-      run: (request) => measure(request, { hooks, output }),
+      run: (request) => measure(request, { hooks, output, operator }),
     },
     args,
     output,
@@ -61,7 +66,11 @@ export async function runTune(args: readonly string[], hooks: TuneHooks = {}): P
 
 async function measure(
   request: TuneRequest,
-  { hooks, output }: { readonly hooks: TuneHooks; readonly output: CommandOutput },
+  { hooks, output, operator }: {
+    readonly hooks: TuneHooks;
+    readonly output: CommandOutput;
+    readonly operator: LoadedOperator | undefined;
+  },
 ): Promise<number> {
   const { selection, dryRun } = request;
   const interrupt = new AbortController();
@@ -69,7 +78,7 @@ async function measure(
   let total = 0;
   let current = "";
   const outcomes: TuningOutcome[] = [];
-  const command = hooks.child ?? childCommand(selection.runtime);
+  const command = hooks.child ?? childCommand(selection.runtime, operator?.file);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
     // The default must be what it is without tuning.
@@ -139,7 +148,7 @@ async function keep(
     times: times as Record<string, number>,
     date: new Date().toISOString(),
   };
-  await storeTuning(info, [choice]);
+  await storeTuning(info, [choice], work.operator.digest);
 }
 
 interface Conclusion {
@@ -158,9 +167,11 @@ async function conclude(
   const name = info.description || info.device || info.vendor;
   out(`${escapeTerminal(name)}, ${info.runtime}\n\n`);
   out(`${formatTuningRun(outcomes, interrupt.aborted ? [] : missed, { color })}\n`);
-  const place = request.dryRun ? undefined : await tuningPlace(info);
+  const own = request.selection.operator?.digest;
+  const place = request.dryRun ? undefined : await tuningPlace(info, own);
   if (place !== undefined) {
-    err(`tune: kept in ${escapeTerminal(place.path)}; openGpu takes it up\n`);
+    const user = own === undefined ? "openGpu" : "deno task bench --operator";
+    err(`tune: kept in ${escapeTerminal(place.path)}; ${user} takes it up\n`);
     if (isTuningOff()) err("tune: but GRADSINK_TUNING=off says that it does not\n");
   }
   if (interrupt.aborted) return 130;

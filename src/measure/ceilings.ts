@@ -20,6 +20,7 @@ import { chooseRepeats } from "./timing/repeats.ts";
 
 /** What {@linkcode measureCeilings} found. */
 export interface MeasuredCeilings {
+  /** The figures; null where there is no data. */
   readonly ceilings: Ceilings;
   /** What gave no data, and why, one line each. */
   readonly warnings: readonly string[];
@@ -27,6 +28,7 @@ export interface MeasuredCeilings {
 
 /** How to measure ceilings. */
 export interface MeasureCeilingsOptions {
+  /** The clock, of the same GPU. */
   readonly timer: GpuTimer;
   /**
    * The least number of samples of each candidate; more are taken until its best three agree.

@@ -3,7 +3,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";
 import type { GridName, PassName, Shape } from "./workloads/operator.ts";
-import { type OperatorName, operatorPasses } from "./workloads/operators.ts";
+import { type OperatorName, passesOf } from "./workloads/operators.ts";
 import { shapeNamed, shapeOfLengths, shapesOf } from "./workloads/shapes.ts";
 import {
   namedVariantsOf,
@@ -75,7 +75,7 @@ export function listWork(
 ): Work[] {
   return selection.kernels.flatMap((kernel) =>
     shapesFor(kernel, { shapes: selection.shapes, software }).flatMap((shape) =>
-      selection.passes.filter((pass) => operatorPasses[kernel].includes(pass))
+      selection.passes.filter((pass) => passesOf(kernel).includes(pass))
         .map((pass) => ({ kernel, pass, shape }))
     )
   );

@@ -62,6 +62,10 @@ export interface MeasuredProcess {
 export interface Measurement {
   /** The operator's name, such as `attention`. */
   readonly kernel: string;
+  /**
+   * Of a custom operator: 16 hexadecimal digits of a hash of its file and of what the file imports.
+   */
+  readonly operatorDigest?: string;
   /** `forward` or `backward`. */
   readonly pass: string;
   /** The dimensions by name, such as `{ B: 1, Hq: 8, Hkv: 2, T: 1024, D: 64 }`. */
@@ -84,6 +88,7 @@ export interface Measurement {
   readonly status?: MeasurementStatus;
   /** Why the status is not ok. */
   readonly reason?: string;
+  /** The clock of the samples. */
   readonly timer: Timer;
   /** Nanoseconds for one run of the operator, in the order of measuring. */
   readonly samples: readonly number[];
@@ -108,8 +113,11 @@ export interface Measurement {
    * kept.
    */
   readonly driftingSamples?: readonly number[];
+  /** Why sampling ended. */
   readonly stopReason?: StopReason;
+  /** The check that came before the samples. */
   readonly correctness?: Correctness;
+  /** What makes the samples less trustworthy, one line each. */
   readonly warnings?: readonly string[];
 }
 
@@ -117,6 +125,7 @@ export interface Measurement {
 export interface Ceiling<Unit extends string> {
   /** The best sustained figure. */
   readonly value: number;
+  /** The unit of all its figures. */
   readonly unit: Unit;
   /** Each repetition's figure, in the same unit, from all processes that measured it. */
   readonly samples?: readonly number[];
@@ -135,6 +144,7 @@ export interface Ceiling<Unit extends string> {
 
 /** One form of a ceiling's kernel, such as a number of accumulators. */
 export interface CeilingForm {
+  /** What the form is, such as its number of accumulators. */
   readonly method: string;
   /** Its best figure, in the ceiling's unit. */
   readonly value: number;
@@ -142,11 +152,17 @@ export interface CeilingForm {
 
 /** What the adapter can do at best, measured in the same run; null or absent means no data. */
 export interface Ceilings {
+  /** Multiply-adds in f32. */
   readonly f32Fma?: Ceiling<"flop/s"> | null;
+  /** Multiply-adds in f16. */
   readonly f16Fma?: Ceiling<"flop/s"> | null;
+  /** Copying from memory to memory, bytes read and written. */
   readonly copyBandwidth?: Ceiling<"byte/s"> | null;
+  /** Exponentials. */
   readonly expRate?: Ceiling<"op/s"> | null;
+  /** Time that one more dispatch takes. */
   readonly dispatchOverhead?: Ceiling<"ns"> | null;
+  /** Time from a submission of almost nothing until it is known to have finished. */
   readonly submitAndWait?: Ceiling<"ns"> | null;
 }
 

@@ -26,19 +26,27 @@ export interface SampledWork {
 export interface WorkSamples {
   /** ns of one run. */
   readonly samples: readonly number[];
+  /** How many consecutive samples belong to each round. */
   readonly rounds: readonly number[];
+  /** Runs within one sample, which is their mean. */
   readonly repeats: number;
+  /** CPU time of one run in ns, one beside each sample, where the host's clocks tell. */
   readonly cpuSamples?: readonly number[];
+  /** Times in ns of the reference kernel. */
   readonly throttleSamples: readonly number[];
   /** Samples, by index, taken while the reference kernel was slow. */
   readonly driftingSamples: readonly number[];
+  /** Why sampling ended. */
   readonly stopReason: StopReason;
+  /** What makes the samples less trustworthy, one line each. */
   readonly warnings: readonly string[];
 }
 
 /** How to sample. */
 export interface SampleOptions {
+  /** The clock. */
   readonly timer: Pick<GpuTimer, "time" | "timer" | "minimumSpan">;
+  /** When a piece of work is known well enough. */
   readonly rule: StoppingRule;
   /** The reference kernel, compiled and run before. */
   readonly reference: Span;

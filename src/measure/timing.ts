@@ -61,6 +61,7 @@ export interface SpanTimes {
 
 /** How to open a {@linkcode GpuTimer}. */
 export interface GpuTimerOptions {
+  /** The host's, for calibration and for GPUs without a clock. */
   readonly clocks: HostClocks;
   /**
    * `wall`: use the host's clock even where the GPU has one. Default: `timestamp` where it can be.

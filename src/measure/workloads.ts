@@ -19,12 +19,15 @@ import {
 
 /** What {@linkcode createWorkload} makes. */
 export interface WorkloadOptions {
+  /** The operator's name. */
   readonly kernel: OperatorName;
+  /** Its direction, one that it has. */
   readonly pass: PassName;
+  /** Its lengths, with a name for messages. */
   readonly shape: Shape;
   /**
    * One of {@linkcode variantsOf} or {@linkcode namedVariantsOf}, or the name of one of
-   * `implementations`. Default: `portable`.
+   * `implementations`. Default: `portable`, or the first variant of a custom operator without it.
    */
   readonly variant?: string;
   /** Equal seeds give equal inputs, to every variant. Default 1. */
@@ -35,11 +38,15 @@ export interface WorkloadOptions {
 
 /** An operator with its inputs, ready to be timed. */
 export interface Workload {
+  /** The operator's name. */
   readonly kernel: OperatorName;
+  /** Its direction, one that it has. */
   readonly pass: PassName;
+  /** Its lengths, with a name for messages. */
   readonly shape: Shape;
   /** The variant's name. */
   readonly variant: string;
+  /** How the variant computes. */
   readonly dtype: NumberFormat;
   /** Belongs to the workload. */
   readonly plan: Plan;
@@ -92,7 +99,7 @@ const HALF_TOLERANCE = 8 * 2 ** -11;
  * ```
  */
 export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
-  const { kernel, pass, shape, seed = 1, variant = "portable" } = options;
+  const { kernel, pass, shape, seed = 1, variant = usualVariant(kernel, pass) } = options;
   const found = passNamed(kernel, pass);
   const planner = findPlanner(options, variant);
   const owned: { dispose(): void }[] = [];
@@ -134,6 +141,11 @@ export function createWorkload(gpu: Gpu, options: WorkloadOptions): Workload {
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+function usualVariant(kernel: OperatorName, pass: PassName): string {
+  const variants = variantsOf(kernel, pass);
+  return variants.includes("portable") ? "portable" : variants[0]!;
 }
 
 function findPlanner(

@@ -3,6 +3,7 @@ import { openGpu as openAdapter } from "../gpu/open_gpu.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { applyTuning } from "./tuning/choices.ts";
 import type { OpenGpuOptions } from "./open_gpu_options.ts";
+import { tunableOperators } from "./tuning/operators.ts";
 import { isTuningOff, readTuning } from "./tuning/file.ts";
 
 export type { OpenGpuOptions } from "./open_gpu_options.ts";
@@ -39,6 +40,11 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
     throw new TypeError(`openGpu: tuning is ${JSON.stringify(tuning)}, wanted true or false`);
   }
   const gpu = await openAdapter(adapter);
-  if (tuning && !isTuningOff()) await applyTuning(gpu, await readTuning(gpu.info));
+  if (tuning && !isTuningOff()) {
+    const own = [...tunableOperators.values()].flatMap(({ digest }) => digest ?? []);
+    for (const source of [undefined, ...new Set(own)]) {
+      await applyTuning(gpu, await readTuning(gpu.info, source));
+    }
+  }
   return gpu;
 }

@@ -10,7 +10,9 @@ import { isMultimodal } from "./modes.ts";
 
 /** A confidence interval, both ends included. */
 export interface Interval {
+  /** The lower end. */
   readonly low: number;
+  /** The upper end. */
   readonly high: number;
 }
 

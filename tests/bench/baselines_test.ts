@@ -5,7 +5,7 @@ import type { PassName } from "../../src/measure/workloads/operator.ts";
 import {
   type OperatorName,
   operatorNames,
-  operatorPasses,
+  passesOf,
   passNamed,
 } from "../../src/measure/workloads/operators.ts";
 import { createWorkload, type WorkloadOptions } from "../../src/measure/workloads.ts";
@@ -17,7 +17,7 @@ const implementations = [naive];
 
 /** What the baselines compute. */
 const passes = operatorNames
-  .flatMap((kernel) => operatorPasses[kernel].map((pass) => ({ kernel, pass })))
+  .flatMap((kernel) => passesOf(kernel).map((pass) => ({ kernel, pass })))
   .filter(({ kernel, pass }) => naive.planners.has(passNamed(kernel, pass).plan));
 
 function work(

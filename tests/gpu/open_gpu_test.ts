@@ -1,6 +1,6 @@
 import { GpuError, openGpu, type OpenGpuOptions } from "../../mod.ts";
 import { probeAdapter } from "../../src/gpu/adapter/probe.ts";
-import { runSelfTest, selfTestSource } from "../../src/gpu/adapter/self_test.ts";
+import { faultsOf, runSelfTest, selfTestSource } from "../../src/gpu/adapter/self_test.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { eachRuntime } from "./each_runtime.ts";
 
@@ -81,7 +81,7 @@ for (const [name, breakIt, message] of broken) {
     using gpu = await openGpu({ runtime });
     const code = breakIt(selfTestSource);
     assert(code !== selfTestSource);
-    const faults = await runSelfTest(gpu.device, code);
+    const faults = faultsOf(await runSelfTest(gpu.device, code));
     assertEquals(faults.length, 1);
     assert(faults[0]?.includes(message), faults[0]);
   });

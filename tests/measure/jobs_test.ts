@@ -1,5 +1,5 @@
 import type { PassName } from "../../src/measure/workloads/operator.ts";
-import { operatorNames, operatorPasses } from "../../src/measure/workloads/operators.ts";
+import { operatorNames, passesOf } from "../../src/measure/workloads/operators.ts";
 import { batchJobs, type JobSelection, listJobs, listWork } from "../../src/measure/jobs.ts";
 import {
   namedVariantsOf,
@@ -66,7 +66,7 @@ Deno.test("listJobs() leaves out other number formats, and what cannot run", () 
 Deno.test("kernels in f16 are among no operator's usual ones, from which bench and tuning choose", () => {
   let count = 0;
   for (const kernel of operatorNames) {
-    for (const pass of operatorPasses[kernel]) {
+    for (const pass of passesOf(kernel)) {
       for (const name of variantsOf(kernel, pass)) {
         assertEquals(numberFormatOf(kernel, pass, name), "f32");
       }

@@ -3,7 +3,7 @@ import type { PassName, Shape } from "../../src/measure/workloads/operator.ts";
 import {
   type OperatorName,
   operatorNames,
-  operatorPasses,
+  passesOf,
   passNamed,
 } from "../../src/measure/workloads/operators.ts";
 import { replacing } from "../../src/measure/workloads/prepare.ts";
@@ -27,7 +27,7 @@ function work(
 onEachRuntime("createWorkload().check() passes for every kernel and pass", async (gpu) => {
   let share = 0;
   for (const kernel of operatorNames) {
-    for (const pass of operatorPasses[kernel]) {
+    for (const pass of passesOf(kernel)) {
       using workload = createWorkload(gpu, { ...work(kernel, pass), seed: 5 });
       const { error, tolerance, output } = await workload.check();
       assert(error <= tolerance, `${kernel} ${pass}: ${output} is off by ${error}`);
@@ -105,7 +105,7 @@ Deno.test("createWorkload().check() rejects where the kernel does not compile", 
 onEachRuntime("createWorkload() frees everything, also where it fails", async (gpu) => {
   const sibling = siblingGpu(gpu, {});
   for (const kernel of operatorNames) {
-    for (const pass of operatorPasses[kernel]) {
+    for (const pass of passesOf(kernel)) {
       const workload = createWorkload(sibling, work(kernel, pass));
       assert(sibling.memory.buffers > 2);
       workload.dispose();
@@ -127,7 +127,7 @@ onEachRuntime("createWorkload() frees everything, also where it fails", async (g
 
 Deno.test("every operator with several variants is measured, under its own name", () => {
   const measured = operatorNames.flatMap((kernel) =>
-    operatorPasses[kernel].map((pass) => passNamed(kernel, pass).operator)
+    passesOf(kernel).map((pass) => passNamed(kernel, pass).operator)
   );
   const missing = [...tunableOperators.keys()].filter((name) => !measured.includes(name));
   assertEquals(missing, []);
@@ -175,7 +175,7 @@ onEachRuntime(
     let share = 0;
     const ran: string[] = [];
     for (const kernel of operatorNames) {
-      for (const pass of operatorPasses[kernel]) {
+      for (const pass of passesOf(kernel)) {
         const options = work(kernel, pass);
         const chosen = chosenVariant(gpu, options);
         assert(variantsOf(kernel, pass).includes("portable"), `${kernel} ${pass}`);

@@ -1,11 +1,8 @@
 /** The command line of `deno task bench`. */
+import type { OperatorOutline } from "../../measure/custom_operator.ts";
 import type { CacheState, ResultSettings } from "../../measure/result_file.ts";
 import type { GridName, PassName } from "../../measure/workloads/operator.ts";
-import {
-  type OperatorName,
-  operatorNames,
-  operatorPasses,
-} from "../../measure/workloads/operators.ts";
+import { type OperatorName, operatorNames, passesOf } from "../../measure/workloads/operators.ts";
 import {
   gridNames,
   shapeNamesOf,
@@ -25,6 +22,7 @@ import {
   parseArguments,
   UsageError,
 } from "../shared/arguments.ts";
+import { operator, type OperatorOption, operatorOption } from "../shared/custom_operator.ts";
 import {
   budgetSeconds,
   help,
@@ -59,7 +57,12 @@ export interface Selection {
   readonly seed: number;
   /** Seconds for the whole run; undefined leaves it to the adapter. */
   readonly budget: number | undefined;
+  /** The custom operator that `--operator` added. */
+  readonly operator?: AddedOperator;
 }
+
+/** A custom operator that has been added to the measured ones. */
+export type AddedOperator = Pick<OperatorOutline, "name" | "digest">;
 
 /** A command line that makes sense. */
 export interface BenchRequest {
@@ -80,6 +83,7 @@ const options = {
     placeholder: "A,B",
     description: `Operators: ${operatorNames.join(", ")} (default all)`,
   },
+  operator,
   passes,
   shapes,
   shape: {
@@ -155,6 +159,9 @@ Some variants keep their tiles in f16 and add in f32. To measure them, name them
 Their number format is f16+f32. The bench allows them f16's rounding error, compares them only with each other,
 and takes the f32 ceiling for them, because they multiply and add in f32.
 
+A file with an operator of your own exports name, shapes, inputs, twin, cost and plan. The measuring process runs
+the file; the bench then measures that operator alone, or with --kernels others beside it.
+
 Exit codes:
   0    everything was measured
   1    the run could not start or continue: no adapter, unwritable output, unreadable file
@@ -165,20 +172,34 @@ Exit codes:
 }
 
 /**
+ * What a command line gives as `--operator`.
+ *
+ * @param args the words after the command
+ * @throws {UsageError} for an option that does not exist or lacks its value
+ */
+export function benchOperator(args: readonly string[]): OperatorOption | undefined {
+  return operatorOption(parseArguments(args, { options }));
+}
+
+/**
  * Reads the command line.
  *
  * @param args the words after the command
+ * @param added the operator of `--operator`
  * @returns what to measure; undefined if it asks for help
  * @throws {UsageError} for anything that makes no sense
  */
-export function parseBench(args: readonly string[]): BenchRequest | undefined {
+export function parseBench(
+  args: readonly string[],
+  added?: AddedOperator,
+): BenchRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
   refuseOperands(operands, "bench");
   if (values.resume !== undefined) {
     // The file holds the selection, so an option that selects would contradict it.
     const given = Object.keys(options).find((name) =>
-      !["resume", "json", "wide", "budget"].includes(name) &&
+      !["resume", "json", "wide", "budget", "operator"].includes(name) &&
       args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
     );
     if (given !== undefined) {
@@ -196,7 +217,8 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
   }
   return {
     selection: checkSelection({
-      kernels: listOf("kernels", values.kernels),
+      kernels: listOf("kernels", values.kernels) ?? (added && [added.name]),
+      operator: added && { name: added.name, digest: added.digest },
       passes: listOf("passes", values.passes),
       shapes: values.shape ? [values.shape] : listOf("shapes", values.shapes),
       dtypes: listOf("dtypes", values.dtypes),
@@ -220,22 +242,45 @@ export function parseBench(args: readonly string[]): BenchRequest | undefined {
  * The selection that an incomplete result file was started with.
  *
  * @param settings of the file, which may be a stranger's
- * @param budget seconds, from the command line
- * @throws {UsageError} if they do not say what to measure
+ * @param given the budget in seconds and the custom operator, from the command line
+ * @throws {UsageError} if they do not say what to measure, or are of another operator
  */
-export function selectionOf(settings: ResultSettings, budget: number | undefined): Selection {
+export function selectionOf(
+  settings: ResultSettings,
+  { budget, operator: added }: Pick<Selection, "budget" | "operator">,
+): Selection {
   const { selection } = settings;
   if (typeof selection !== "object" || selection === null) {
     throw new UsageError("--resume: the file does not say what to measure");
   }
   const stored = selection as Record<string, unknown>;
   const { shapes } = stored;
+  refuseOtherOperator(stored.operator, added);
   return checkSelection({
     ...stored,
+    operator: added && { name: added.name, digest: added.digest },
     shapes: typeof shapes === "string" ? [shapes] : shapes,
     seed: settings.seed,
     budget: budget ?? stored.budget,
   });
+}
+
+// A file may be a stranger's, so that it cannot name the program to run.
+function refuseOtherOperator(stored: unknown, added: AddedOperator | undefined): void {
+  const { name, digest } = typeof stored === "object" && stored !== null
+    ? stored as Record<string, unknown>
+    : {};
+  if (name === added?.name && digest === added?.digest) return;
+  const text = (operator: { name?: unknown; digest?: unknown }) =>
+    `${String(operator.name).slice(0, 60)} of digest ${String(operator.digest).slice(0, 16)}`;
+  throw new UsageError(
+    name === undefined
+      ? "--operator with --resume: the file measures no custom operator"
+      : added === undefined
+      ? `--resume: the file measures ${text({ name, digest })}; give --operator=FILE as before`
+      : `--resume: the file measures ${text({ name, digest })}, --operator is ${text(added)}; ` +
+        "begin a new file",
+  );
 }
 
 function checkLengths(text: string): void {
@@ -264,12 +309,13 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
     }),
     // Files from before there was tuning do not say.
     tuning: oneOf("tuning", { given: given.tuning ?? "on", known: tuning.choices }),
+    ...given.operator === undefined ? {} : { operator: given.operator as AddedOperator },
   };
   const { seed, budget: seconds } = given;
   if (!Number.isSafeInteger(seed)) throw new UsageError(`--seed is ${seed}, wanted a whole number`);
   const budget = seconds === undefined ? undefined : budgetSeconds(seconds);
   if (
-    !chosen.kernels.some((kernel) => chosen.passes.some((p) => operatorPasses[kernel].includes(p)))
+    !chosen.kernels.some((kernel) => chosen.passes.some((p) => passesOf(kernel).includes(p)))
   ) {
     throw new UsageError(
       `--kernels and --passes leave nothing: ${chosen.kernels.join(", ")} has no ${
@@ -313,7 +359,7 @@ interface Operators {
 // Every variant of the selected operators by name, with the format in which it computes.
 function variantsIn({ kernels, passes }: Operators) {
   return kernels.flatMap((kernel) =>
-    passes.filter((pass) => operatorPasses[kernel].includes(pass)).flatMap((pass) =>
+    passes.filter((pass) => passesOf(kernel).includes(pass)).flatMap((pass) =>
       [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)]
         .map((name) => ({ name, format: numberFormatOf(kernel, pass, name) }))
     )

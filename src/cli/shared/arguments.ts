@@ -6,7 +6,7 @@
  * unknown option, a missing or unwanted value, a value that is not one of the choices.
  */
 import * as fallback from "./arguments_fallback.ts";
-import { closest } from "./closest.ts";
+import { closest } from "../../closest.ts";
 import { absolutePath } from "./place.ts";
 
 const library: typeof fallback = await (import("@std/cli/parse-args") as Promise<unknown>).then(

@@ -14,7 +14,9 @@ export interface Command<Request> {
    * @returns undefined if it asks for help
    * @throws {UsageError} for a mistake
    */
-  readonly parse: (args: readonly string[]) => Request | undefined;
+  readonly parse: (
+    args: readonly string[],
+  ) => Request | undefined | Promise<Request | undefined>;
   /** The text of `--help`. */
   readonly help: () => string;
   /** Does the work and returns the exit code. */
@@ -41,7 +43,7 @@ export async function runCommand<Request>(
   output: CommandOutput,
 ): Promise<number> {
   try {
-    const request = parse(args);
+    const request = await parse(args);
     if (request !== undefined) return await run(request);
     output.out(help());
     return 0;

@@ -15,6 +15,8 @@ import { TUNING_VARIABLE } from "../../ops/tuning/file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../../measure/result_file.ts";
 import { thisDeno } from "../../processes.ts";
 
+const usualChild = new URL("../../measure/child.ts", import.meta.url);
+
 /** The suite's version and commit. */
 export async function describeSuite(): Promise<ResultFile["suite"]> {
   return { version: config.version, commit: await gitCommit() };
@@ -81,11 +83,11 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * others.
  *
  * @param runtime what it will open
- * @param module the process's program
+ * @param program the process's module; or a custom operator, which the usual one then runs
  */
 export function childCommand(
   runtime: "deno" | "dawn",
-  module: URL = new URL("../../measure/child.ts", import.meta.url),
+  program: URL | { readonly url: string; readonly digest: string } = usualChild,
 ): ChildCommand {
   const variables = Object.fromEntries(
     FOLDER_VARIABLES.map((name) => [name, readVariable(name)]),
@@ -112,10 +114,34 @@ export function childCommand(
   const flags = permissionFlags(needs).map((flag) => flag.replace(/^"(.*)"$/, "$1"));
   // Dawn is a library that opens others by bare name, which a list cannot grant.
   if (runtime === "dawn") flags.push("--allow-ffi");
+  const start = program instanceof URL
+    ? [program.href]
+    : [...projectFlags(), operatorProgram(program)];
   return {
     command: thisDeno(),
-    args: ["run", "--quiet", "--no-prompt", "--no-lock", ...flags, module.href],
+    args: ["run", "--quiet", "--no-prompt", "--no-lock", ...flags, ...start],
   };
+}
+
+// The import is written out, so that it takes no permission to read the file.
+function operatorProgram(
+  { url, digest }: { readonly url: string; readonly digest: string },
+): string {
+  const text = `import { runChild } from ${JSON.stringify(usualChild.href)};
+await runChild({
+  digest: ${JSON.stringify(digest)},
+  load: () => import(${JSON.stringify(url)}),
+});`;
+  return `data:application/javascript,${encodeURIComponent(text)}`;
+}
+
+/**
+ * The flags by which a program that lies elsewhere finds this project's packages, and this project
+ * by its name.
+ */
+export function projectFlags(): string[] {
+  const config = new URL("../../../deno.json", import.meta.url);
+  return config.protocol === "file:" ? [`--config=${fileURLToPath(config)}`] : [];
 }
 
 function readVariable(name: string): string | undefined {

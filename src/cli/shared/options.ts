@@ -1,6 +1,6 @@
 /** Options that several commands share, and checks of their values. */
 import { type OptionSpecification, UsageError } from "./arguments.ts";
-import { closest } from "./closest.ts";
+import { closest } from "../../closest.ts";
 
 /** `--help` */
 export const help = {

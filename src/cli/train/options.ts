@@ -9,7 +9,7 @@ import {
   parseArguments,
   UsageError,
 } from "../shared/arguments.ts";
-import { closest } from "../shared/closest.ts";
+import { closest } from "../../closest.ts";
 import { help, runtime, software } from "../shared/options.ts";
 
 /** A command line that makes sense. */

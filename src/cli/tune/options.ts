@@ -1,9 +1,5 @@
 /** The command line of `deno task tune`. */
-import {
-  type OperatorName,
-  operatorNames,
-  operatorPasses,
-} from "../../measure/workloads/operators.ts";
+import { type OperatorName, operatorNames, passesOf } from "../../measure/workloads/operators.ts";
 import { tunableOperator } from "../../measure/workloads/variants.ts";
 import {
   formatOptions,
@@ -11,7 +7,8 @@ import {
   parseArguments,
   UsageError,
 } from "../shared/arguments.ts";
-import { parseBench, type Selection } from "../bench/options.ts";
+import { operator, type OperatorOption, operatorOption } from "../shared/custom_operator.ts";
+import { type AddedOperator, parseBench, type Selection } from "../bench/options.ts";
 import {
   help,
   passes,
@@ -30,17 +27,20 @@ export interface TuneRequest {
 }
 
 // Attention with V-scale runs the kernels of attention, and shares its choices.
-const kernels = operatorNames.filter((kernel) =>
-  !kernel.startsWith("attention-") &&
-  operatorPasses[kernel].some((pass) => tunableOperator(kernel, pass) !== undefined)
-);
+function tunableKernels(): OperatorName[] {
+  return operatorNames.filter((kernel) =>
+    !kernel.startsWith("attention-") &&
+    passesOf(kernel).some((pass) => tunableOperator(kernel, pass) !== undefined)
+  );
+}
 
 const options = {
   kernels: {
     type: "value",
     placeholder: "A,B",
-    description: `Operators: ${kernels.join(", ")} (default all)`,
+    description: `Operators: ${tunableKernels().join(", ")} (default all)`,
   },
+  operator,
   passes,
   shapes,
   runtime,
@@ -76,18 +76,33 @@ Exit codes:
 }
 
 /**
+ * What a command line gives as `--operator`.
+ *
+ * @param args the words after the command
+ * @throws {UsageError} for an option that does not exist or lacks its value
+ */
+export function tuneOperator(args: readonly string[]): OperatorOption | undefined {
+  return operatorOption(parseArguments(args, { options }));
+}
+
+/**
  * Reads the command line.
  *
  * @param args the words after the command
+ * @param added the operator of `--operator`
  * @returns what to tune; undefined if it asks for help
  * @throws {UsageError} for anything that makes no sense
  */
-export function parseTune(args: readonly string[]): TuneRequest | undefined {
+export function parseTune(
+  args: readonly string[],
+  added?: AddedOperator,
+): TuneRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
   refuseOperands(operands, "tune");
+  const kernels = tunableKernels();
   const untunable = values.kernels?.split(",").map((name) => name.trim())
-    .find((name) => name in operatorPasses && !kernels.includes(name as OperatorName));
+    .find((name) => operatorNames.includes(name) && !kernels.includes(name));
   if (untunable !== undefined) {
     const why = untunable.startsWith("attention-v-scale")
       ? "it shares the choices of attention"
@@ -95,9 +110,10 @@ export function parseTune(args: readonly string[]): TuneRequest | undefined {
     throw new UsageError(`--kernels: ${untunable} is not tuned: ${why}`);
   }
   // The bench has the other options too, and checks them.
-  const given = { kernels: kernels.join(","), ...withoutUndefined(values) };
+  const { operator: _, ...rest } = withoutUndefined(values);
+  const given = { kernels: added?.name ?? kernels.join(","), ...rest };
   const words = Object.entries(given).map(([name, value]) => `--${name}=${value}`);
-  const request = parseBench(words);
+  const request = parseBench(words, added);
   if (request === undefined) throw new UsageError("unexpected --help");
   return { selection: request.selection, dryRun: switches["dry-run"] };
 }

@@ -7,7 +7,7 @@ import { Gpu } from "../gpu.ts";
 import { GpuError } from "../gpu_error.ts";
 import { describe } from "../gpu_info.ts";
 import { examineClaims, type Truth } from "./claims.ts";
-import { runSelfTest, selfTestSource } from "./self_test.ts";
+import { faultsOf, runSelfTest, selfTestSource } from "./self_test.ts";
 
 /** Limits asked for, as much of each as the adapter has; the kernels' floor is far below. */
 const wantedLimits = [
@@ -126,7 +126,7 @@ function nameOf({ adapter: { info } }: FoundAdapter): string {
 }
 
 async function findTruth(device: GPUDevice, found: FoundAdapter): Promise<Truth> {
-  const faults = await runSelfTest(device, selfTestSource);
+  const faults = faultsOf(await runSelfTest(device, selfTestSource));
   const truth = faults.length > 0 ? undefined : await examineClaims(device, found);
   faults.push(...truth?.faults ?? []);
   if (truth === undefined || faults.length > 0) {

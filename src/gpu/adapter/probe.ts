@@ -6,7 +6,7 @@
  * Worker. A Worker from a `data:` URL needs no permission, but cannot import, so it is given
  * `runSelfTest` as text.
  */
-import { runSelfTest, selfTestSource } from "./self_test.ts";
+import { faultsOf, runSelfTest, type SelfTestCheck, selfTestSource } from "./self_test.ts";
 
 /** What the probe saw. */
 export interface ProbedAdapter {
@@ -29,18 +29,18 @@ interface ProbeRequest {
 async function probe(
   request: ProbeRequest,
   selfTest: typeof runSelfTest,
-): Promise<ProbedAdapter | null> {
+): Promise<Omit<ProbedAdapter, "faults"> & { readonly checks: readonly SelfTestCheck[] } | null> {
   const adapter = await navigator.gpu.requestAdapter(request.options);
   if (adapter === null) return null;
   const name = adapter.info.description || `vendor ${adapter.info.vendor}`;
   const software = adapter.info.isFallbackAdapter;
   // Both of Mesa's software renderers are called llvmpipe; only the Vulkan one offers shader-f16.
   const openGl = name.includes("llvmpipe") && !adapter.features.has("shader-f16");
-  if (openGl) return { name, software, openGl, faults: [] }; // its pipelines take 20 s to build
+  if (openGl) return { name, software, openGl, checks: [] }; // its pipelines take 20 s to build
   const device = await adapter.requestDevice();
-  const faults = await selfTest(device, request.code);
+  const checks = await selfTest(device, request.code);
   device.destroy();
-  return { name, software, openGl, faults };
+  return { name, software, openGl, checks };
 }
 
 /**
@@ -59,8 +59,11 @@ export function probeAdapter(options: GPURequestAdapterOptions): Promise<ProbedA
   const request: ProbeRequest = { options, code: selfTestSource };
   return new Promise<ProbedAdapter | null>((resolve, reject) => {
     worker.onmessage = (event) => {
-      const { adapter, error } = event.data as { adapter: ProbedAdapter | null; error?: string };
-      if (error === undefined) resolve(adapter);
+      const { adapter, error } = event.data as {
+        adapter: Awaited<ReturnType<typeof probe>>;
+        error?: string;
+      };
+      if (error === undefined) resolve(adapter && withFaults(adapter));
       else resolve({ name: "the adapter", software: true, openGl: false, faults: [error] });
     };
     worker.onerror = (event) => {
@@ -69,4 +72,10 @@ export function probeAdapter(options: GPURequestAdapterOptions): Promise<ProbedA
     };
     worker.postMessage(request);
   }).finally(() => worker.terminate());
+}
+
+function withFaults(
+  { checks, ...adapter }: NonNullable<Awaited<ReturnType<typeof probe>>>,
+): ProbedAdapter {
+  return { ...adapter, faults: faultsOf(checks) };
 }

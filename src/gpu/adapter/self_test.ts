@@ -10,14 +10,28 @@ import source from "../../../kernels/self_test/adapter.wgsl" with { type: "text"
 /** The WGSL of the self-test. */
 export const selfTestSource: string = source;
 
+/** One check of the self-test: what 64 invocations computed. */
+export interface SelfTestCheck {
+  /** What is checked. */
+  readonly name: string;
+  /** Whether all 64 numbers are right. */
+  readonly passed: boolean;
+  /** The right number of each of the 64 invocations. */
+  readonly wanted: readonly number[];
+  /** What each invocation computed. */
+  readonly found: readonly number[];
+  /** What is wrong, as a sentence without a period; absent where the check passed. */
+  readonly fault?: string;
+}
+
 /**
  * Runs the self-test on a device.
  *
  * @param device the device to test
  * @param code the WGSL
- * @returns what was computed wrong, one sentence each; empty if the adapter passes
+ * @returns what was checked, with the numbers that were computed
  */
-export async function runSelfTest(device: GPUDevice, code: string): Promise<string[]> {
+export async function runSelfTest(device: GPUDevice, code: string): Promise<SelfTestCheck[]> {
   const run = async (): Promise<Uint32Array> => {
     const size = 192 * 4;
     // Literal flags: buffer usages STORAGE | COPY_SRC | COPY_DST and MAP_READ | COPY_DST.
@@ -49,15 +63,46 @@ export async function runSelfTest(device: GPUDevice, code: string): Promise<stri
     }
   };
 
-  const faults: string[] = [];
-  const base = await run();
-  const counted = base.subarray(0, 64).find((count) => count !== 75_000);
-  if (counted !== undefined) faults.push(`a loop of 75,000 iterations ended after ${counted}`);
-  if (base.subarray(64, 128).some((sum, lane) => sum !== 64 + lane)) {
-    faults.push("workgroupBarrier does not order workgroup memory");
-  }
-  if (base.subarray(128, 192).some((exact) => exact !== 1)) {
-    faults.push("exp, sqrt or division is less exact than WGSL asks");
-  }
-  return faults;
+  const computed = [...await run()];
+  const check = (
+    name: string,
+    { first, wanted, fault }: {
+      readonly first: number;
+      readonly wanted: (lane: number) => number;
+      readonly fault: (found: number) => string;
+    },
+  ): SelfTestCheck => {
+    const right = Array.from({ length: 64 }, (_, lane) => wanted(lane));
+    const found = computed.slice(first, first + 64);
+    const wrong = found.find((number, lane) => number !== right[lane]);
+    const passed = wrong === undefined;
+    return { name, passed, wanted: right, found, ...passed ? {} : { fault: fault(wrong) } };
+  };
+  return [
+    check("loops", {
+      first: 0,
+      wanted: () => 75_000,
+      fault: (found) => `a loop of 75,000 iterations ended after ${found}`,
+    }),
+    check("workgroup memory", {
+      first: 64,
+      wanted: (lane) => 64 + lane,
+      fault: () => "workgroupBarrier does not order workgroup memory",
+    }),
+    check("exp, sqrt and division", {
+      first: 128,
+      wanted: () => 1,
+      fault: () => "exp, sqrt or division is less exact than WGSL asks",
+    }),
+  ];
+}
+
+/**
+ * What the self-test found wrong.
+ *
+ * @param checks of the self-test
+ * @returns one sentence each, without a period; empty if the adapter passes
+ */
+export function faultsOf(checks: readonly SelfTestCheck[]): string[] {
+  return checks.flatMap(({ fault }) => fault ?? []);
 }

@@ -14,6 +14,7 @@ export type CeilingName = "f32Fma" | "f16Fma" | "copyBandwidth" | "expRate" | "d
 export interface Candidate {
   /** What it is, for the result file. */
   readonly method: string;
+  /** One run of it. */
   readonly plan: Plan;
   /** Units of work of one run: operations, bytes or dispatches. */
   readonly work: number;
@@ -26,11 +27,13 @@ export interface Candidate {
    * @returns what is wrong; undefined if nothing is
    */
   readonly fault: (runs: number) => Promise<string | undefined>;
+  /** Frees its buffers and its plan. */
   readonly dispose: () => void;
 }
 
 /** A ceiling and the forms of its kernel. */
 export interface CandidateGroup {
+  /** The ceiling. */
   readonly name: CeilingName;
   /** Absent where the adapter lacks what is needed. */
   readonly prepare?: () => Candidate[];

@@ -3,6 +3,7 @@
  * requests on the child's stdin, reports on its stdout. Both sides are this project's own code of
  * one version.
  */
+import type { OperatorOutline } from "../custom_operator/outline.ts";
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import type { Ceilings, Measurement, Timer } from "../result_file.ts";
@@ -12,6 +13,8 @@ import type { VariantQuestion } from "../workloads/variants.ts";
 
 /** What the bench asks of a child. */
 export type ChildRequest =
+  /** What the custom operator is that the child was started with. */
+  | { readonly type: "describe" }
   | {
     readonly type: "open";
     readonly options: OpenGpuOptions;
@@ -46,6 +49,7 @@ export type ChildRequest =
 
 /** What a child tells the bench. */
 export type ChildReport =
+  | { readonly type: "described"; readonly outline: OperatorOutline }
   | {
     readonly type: "opened";
     readonly info: GpuInfo;

@@ -14,10 +14,11 @@ import {
   usualCeilingSize,
 } from "../ceilings/candidates.ts";
 import { measureCeilings } from "../ceilings.ts";
+import type { OperatorOutline } from "../custom_operator/outline.ts";
 import type { ChildReport, ChildRequest } from "./protocol.ts";
 import type { Job } from "../jobs.ts";
 import type { Measurement, MeasurementStatus, Timer } from "../result_file.ts";
-import { passNamed } from "../workloads/operators.ts";
+import { operatorNamed, passNamed } from "../workloads/operators.ts";
 import { ceilingSizeWithin, predictRun } from "./limit.ts";
 import { type SampledWork, sampleWork, type WorkSamples } from "../sampling.ts";
 import { GpuTimer, type HostClocks } from "../timing.ts";
@@ -34,6 +35,8 @@ export interface ServeOptions {
   readonly clocks: HostClocks;
   readonly openGpu: (options: OpenGpuOptions) => Promise<Gpu>;
   readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
+  /** Runs the file of a custom operator and adds the operator; called at most once. */
+  readonly loadOperator?: () => Promise<OperatorOutline>;
 }
 
 /** Why a job was left out that had no time left. */
@@ -41,6 +44,8 @@ export const NO_TIME = "no time was left for it";
 
 interface Service extends ServeOptions {
   readonly report: (report: ChildReport) => void;
+  /** The custom operator, once it is loaded. */
+  outline?: OperatorOutline | undefined;
   gpu?: Gpu;
   timer?: GpuTimer;
   /** Of the ceilings' kernels. */
@@ -103,6 +108,15 @@ export async function serve(options: ServeOptions): Promise<void> {
 }
 
 async function answer(service: Service, request: ChildRequest): Promise<void> {
+  if (request.type === "describe" || request.type === "open") {
+    // Before the adapter is opened, which takes up tuned choices of the operators that there are.
+    service.outline ??= await service.loadOperator?.();
+  }
+  if (request.type === "describe") {
+    if (service.outline === undefined) throw new Error("there is no custom operator");
+    service.report({ type: "described", outline: service.outline });
+    return;
+  }
   if (request.type === "open") {
     service.report({ type: "at", id: null, step: "opening the adapter" });
     const gpu = service.gpu = await service.openGpu(request.options);
@@ -296,6 +310,10 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
       await gpu.sync();
     }
   } catch (error) {
+    if (!(error instanceof GpuError) && operatorNamed(job.kernel).digest !== undefined) {
+      fail("failed", messageOf(error), workload); // a fault of a custom operator's twin
+      return void workload.dispose();
+    }
     workload.dispose();
     throw error;
   }
@@ -343,8 +361,10 @@ async function overlong(
 }
 
 function describe(job: Job, { timer, workload, correctness, samples }: Known): Measurement {
+  const { digest } = operatorNamed(job.kernel);
   return {
     kernel: job.kernel,
+    ...digest === undefined ? {} : { operatorDigest: digest },
     pass: job.pass,
     shape: job.shape.dimensions,
     dtype: job.dtype,

@@ -9,6 +9,7 @@ import type { MeasuredCeilings } from "../ceilings.ts";
 import type { Measurement, MeasurementStatus } from "../result_file.ts";
 import type { AdapterChoice } from "../jobs.ts";
 import type { StoppingRule } from "../sampling/stopping.ts";
+import { operatorNamed } from "../workloads/operators.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 
 /** What a child reports about the adapter that it opened. */
@@ -263,8 +264,10 @@ export class MeasuringSession {
     job: Job,
     { status, reason }: { readonly status: MeasurementStatus; readonly reason: string },
   ): Measurement {
+    const { digest } = operatorNamed(job.kernel);
     return {
       kernel: job.kernel,
+      ...digest === undefined ? {} : { operatorDigest: digest },
       pass: job.pass,
       shape: job.shape.dimensions,
       dtype: job.dtype,

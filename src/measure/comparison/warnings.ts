@@ -45,6 +45,7 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
     const list = machines.map(({ name, suite }) => `${name} ${suite}`).join(", ");
     warnings.push(`the suite's versions differ, so the kernels may: ${list}`);
   }
+  warnings.push(...otherOperators(material));
   const timers =
     rows.filter(({ cells }) =>
       new Set(cells.flatMap(({ measurement }) => measurement?.timer.kind ?? [])).size > 1
@@ -92,6 +93,27 @@ function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
     return count === 0 ? [] : [
       `${name}: ${plural(count, "row")} come from one process only, so 10 % is assumed for what ` +
       "differs from process to process; a new run with this version measures it",
+    ];
+  });
+}
+
+/** Custom operators of one name whose files differ. */
+function otherOperators({ machines, rows }: ComparisonMaterial): string[] {
+  return [...new Set(rows.map(({ kernel }) => kernel))].flatMap((kernel) => {
+    const own = rows.filter((row) => row.kernel === kernel);
+    const digests = machines.map((_, i) => {
+      const measured = own.flatMap(({ cells }) => cells[i]!.measurement ?? []);
+      return measured.length === 0 ? undefined : measured[0]!.operatorDigest ?? "the suite's";
+    });
+    if (new Set(digests.filter((digest) => digest !== undefined)).size < 2) return [];
+    const list = machines.flatMap(({ name }, i) =>
+      digests[i] === undefined ? [] : `${name} ${digests[i]}`
+    );
+    return [
+      `${kernel}: the operator's files differ (${
+        list.join(", ")
+      }), so that inputs, twin and cost ` +
+      "may differ as well as the kernels",
     ];
   });
 }

@@ -1,6 +1,9 @@
 /** Tuning's work listed for an adapter, and its heats run in child processes. */
 import { createDryGpu } from "../../gpu/dry_gpu.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
+import type { Cost } from "../../gpu/plan.ts";
+import type { Dimensions, TunableOperator } from "../../ops/tuning/operators.ts";
 import type { MeasuringSession } from "../child/session.ts";
 import type { Job } from "../jobs.ts";
 import type { Measurement } from "../result_file.ts";
@@ -42,15 +45,15 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
       .map(({ variant }) => variant);
     if (candidates.length < 2) continue;
     const usual = operator.choose(dry, dimensions);
-    using plan = operator.plan(dry, dimensions, usual);
-    const room = Math.floor(HEAT_MEMORY / (MEMORY_PER_BYTE * plan.cost.bytes));
+    const { flops, bytes } = costOf(operator, { dry, dimensions, usual });
+    const room = Math.floor(HEAT_MEMORY / (MEMORY_PER_BYTE * bytes));
     byClass.set(key, {
       kernel,
       pass,
       shape,
       operator,
       shapeClass,
-      flops: plan.cost.flops,
+      flops,
       usual,
       candidates,
       unfit: fits.flatMap(({ variant, reason }) =>
@@ -60,6 +63,21 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
     });
   }
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
+}
+
+// This process cannot plan a custom operator: it runs few candidates at a time then, in the order of
+// its shapes.
+function costOf(
+  operator: TunableOperator,
+  { dry, dimensions, usual }: {
+    readonly dry: Gpu;
+    readonly dimensions: Dimensions;
+    readonly usual: string;
+  },
+): Cost {
+  if (operator.digest !== undefined) return { flops: 0, bytes: Infinity };
+  using plan = operator.plan(dry, dimensions, usual);
+  return plan.cost;
 }
 
 /**

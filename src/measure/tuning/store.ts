@@ -22,6 +22,7 @@ const PATIENCE = 20_000;
  *
  * @param info the adapter
  * @param choices new ones
+ * @param source the digest of the custom operator that they are for; undefined for the suite's
  * @returns the file
  * @throws {Error} if there is no cache folder, it cannot be written, or another process does not
  *   let go of it
@@ -29,15 +30,16 @@ const PATIENCE = 20_000;
 export async function storeTuning(
   info: GpuInfo,
   choices: readonly TunedChoice[],
+  source?: string,
 ): Promise<string> {
-  const place = await tuningPlace(info);
+  const place = await tuningPlace(info, source);
   if (place === undefined) {
     throw new Error(
       "find no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path, set one of them",
     );
   }
   using _lock = await takeTurn(place);
-  const kept = await currentChoices(info, await readTuning(info));
+  const kept = await currentChoices(info, await readTuning(info, source));
   for (const choice of choices) {
     kept.delete(choiceKey(choice)); // to come last, where nothing is left out
     kept.set(choiceKey(choice), choice);

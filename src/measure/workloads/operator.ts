@@ -26,6 +26,7 @@ export interface Shape<Lengths = Dimensions> {
 
 /** A shape, and the smallest grid that holds it. */
 export interface GridShape<Lengths = Dimensions> extends Shape<Lengths> {
+  /** The smallest grid that holds it. */
   readonly grid: GridName;
 }
 
@@ -51,6 +52,8 @@ export interface OperatorDescription<
   Forward extends Planner,
   Backward extends Planner,
 > {
+  /** What tells versions of a custom operator apart; the suite's have the suite's commit. */
+  readonly digest?: string;
   readonly passes: {
     readonly forward?: PassDescription<Lengths, Forward>;
     readonly backward?: PassDescription<Lengths, Backward>;
@@ -97,4 +100,14 @@ export function quarter<Lengths>(
     if (length > least[name]!) return { ...dimensions, [name]: Math.ceil(length / 4) };
   }
   return undefined;
+}
+
+/**
+ * Lengths in words.
+ *
+ * @param dimensions the lengths
+ * @returns for example `rows=512 d=2048`
+ */
+export function lengthsText(dimensions: Dimensions): string {
+  return Object.entries(dimensions).map(([name, length]) => `${name}=${length}`).join(" ");
 }

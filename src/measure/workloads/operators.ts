@@ -1,4 +1,7 @@
-/** All measured operators. A new one is a file beside this one, and a line here. */
+/**
+ * All measured operators. A new one of the suite is a file beside this one, and a line here; a
+ * custom operator comes in through `addOperator`.
+ */
 import { attention } from "./attention.ts";
 import { attentionSinkStatistics } from "./attention_sink_statistics.ts";
 import { matmul } from "./matmul.ts";
@@ -6,7 +9,7 @@ import type { MeasuredOperator, MeasuredPass, PassName } from "./operator.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { vScale } from "./v_scale.ts";
 
-const operators = {
+const operators: Record<string, MeasuredOperator> = {
   "attention": attention(),
   "attention-v-scale-full": attention("full"),
   "attention-v-scale-backward-only": attention("backward-only"),
@@ -14,18 +17,32 @@ const operators = {
   "v-scale": vScale,
   "attention-sink-statistics": attentionSinkStatistics,
   "matmul": matmul,
-} as const satisfies Record<string, MeasuredOperator>;
+};
 
 /** A measured operator, by the name that result files carry as their `kernel`. */
-export type OperatorName = keyof typeof operators;
+export type OperatorName = string;
 
-/** The names of all measured operators, in the order of the tables. */
-export const operatorNames = Object.keys(operators) as OperatorName[];
+const names = Object.keys(operators);
 
-/** The passes of each operator. */
-export const operatorPasses = Object.fromEntries(
-  Object.entries(operators).map(([name, { passes }]) => [name, Object.keys(passes)]),
-) as unknown as Readonly<Record<OperatorName, readonly PassName[]>>;
+/** The names of all measured operators, in the order of the tables; `addOperator` adds to them. */
+export const operatorNames: readonly OperatorName[] = names;
+
+/**
+ * Adds an operator for as long as this process runs.
+ *
+ * @param name no other operator's
+ * @param operator what is measured of it
+ * @throws {RangeError} if there is one of this name
+ */
+export function addOperator(name: OperatorName, operator: MeasuredOperator): void {
+  if (Object.hasOwn(operators, name)) {
+    throw new RangeError(
+      `name is ${JSON.stringify(name)}, which the suite measures already; wanted another name`,
+    );
+  }
+  operators[name] = operator;
+  names.push(name);
+}
 
 /**
  * The operator of a name.
@@ -34,10 +51,20 @@ export const operatorPasses = Object.fromEntries(
  * @throws {RangeError} if there is none
  */
 export function operatorNamed(name: OperatorName): MeasuredOperator {
-  if (Object.hasOwn(operators, name)) return operators[name];
+  if (Object.hasOwn(operators, name)) return operators[name]!;
   throw new RangeError(
     `workloads: operator is ${JSON.stringify(name)}, wanted one of ${operatorNames.join(", ")}`,
   );
+}
+
+/**
+ * The passes of an operator.
+ *
+ * @param name the operator's
+ * @throws {RangeError} if there is none of this name
+ */
+export function passesOf(name: OperatorName): readonly PassName[] {
+  return Object.keys(operatorNamed(name).passes) as PassName[];
 }
 
 /**
@@ -48,10 +75,10 @@ export function operatorNamed(name: OperatorName): MeasuredOperator {
  * @throws {RangeError} if there is no such operator or pass
  */
 export function passNamed(name: OperatorName, pass: PassName): MeasuredPass {
-  const found = Object.hasOwn(operators, name) ? operators[name].passes[pass] : undefined;
+  const found = Object.hasOwn(operators, name) ? operators[name]!.passes[pass] : undefined;
   if (found !== undefined) return found;
   const known = operatorNames.flatMap((each) =>
-    operatorPasses[each].map((direction) => `${each} ${direction}`)
+    passesOf(each).map((direction) => `${each} ${direction}`)
   );
   throw new RangeError(
     `workloads: operator and pass are ${name} ${pass}, wanted one of ${known.join(", ")}`,

@@ -1,5 +1,5 @@
 /** The shapes that are measured, by operator and grid. */
-import type { GridName, GridShape, Shape } from "./operator.ts";
+import { type GridName, type GridShape, lengthsText, type Shape } from "./operator.ts";
 import { type OperatorName, operatorNamed } from "./operators.ts";
 
 /** All grids, each of which holds the ones before. */
@@ -105,8 +105,7 @@ export function shapeOfLengths(kernel: OperatorName, text: string): Shape | unde
       names.includes(name) || (name === "H" && names.includes("Hkv"))
     );
   if (!fits) return undefined;
-  const name = Object.entries(dimensions).map(([name, length]) => `${name}=${length}`).join(" ");
-  return { name, dimensions };
+  return { name: lengthsText(dimensions), dimensions };
 }
 
 function withoutGrid({ name, dimensions }: GridShape): Shape {

@@ -6,8 +6,11 @@ import { type OperatorName, passNamed } from "./operators.ts";
 
 /** An operator in one direction on a shape. */
 export interface VariantQuestion {
+  /** The operator's name. */
   readonly kernel: OperatorName;
+  /** Its direction, one that it has. */
   readonly pass: PassName;
+  /** Its lengths. */
   readonly shape: Shape;
 }
 

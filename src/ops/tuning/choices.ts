@@ -91,7 +91,8 @@ export async function tuningFileName(identity: AdapterIdentity): Promise<string>
  * A hash of everything that the candidates of a call are: their names, and the WGSL, parameters and
  * workgroups of every dispatch that each would make on this adapter, for the call and for others of
  * its class (see `kernelCalls`). It changes when any of them changes, one is added, or one no
- * longer runs here, and a choice made among others is then void.
+ * longer runs here, and a choice made among others is then void. Of a custom operator it is a hash
+ * of the source's digest and the names.
  *
  * @param info the adapter
  * @param operator the operator
@@ -104,6 +105,9 @@ export async function candidatesHash(
   operator: TunableOperator,
   dimensions: Dimensions,
 ): Promise<string> {
+  if (operator.digest !== undefined) {
+    return await sha256(JSON.stringify([operator.digest, operator.variants]));
+  }
   using dry = createDryGpu(info);
   return await sha256(candidatesText(dry, operator, dimensions));
 }
@@ -272,6 +276,9 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
   // Not what runs only where it is named.
   if (operator === undefined || !operator.variants.includes(variant)) return false;
   try {
+    if (operator.digest !== undefined) {
+      return choice.candidatesHash === await candidatesHash(info, operator, dimensions);
+    }
     using dry = createDryGpu(info);
     // The whole call by the portable kernel only: others may divide it into any number of parts.
     operator.plan(dry, dimensions, "portable").dispose();

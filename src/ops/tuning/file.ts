@@ -42,15 +42,23 @@ export function isTuningOff(): boolean {
 }
 
 /**
- * Where the choices for an adapter are kept in the user's cache.
+ * Where the choices for an adapter are kept in the user's cache: one file for the suite's operators,
+ * and one for each custom operator.
  *
  * @param info the opened GPU
+ * @param source the digest of a custom operator; undefined for the suite's
  * @returns the place, which need not exist; undefined where there is no cache: in browsers, or
  *   without a home folder
  */
-export async function tuningPlace(info: GpuInfo): Promise<TuningPlace | undefined> {
+export async function tuningPlace(
+  info: GpuInfo,
+  source?: string,
+): Promise<TuningPlace | undefined> {
   if (typeof Deno === "undefined" || info.runtime === "browser") return undefined;
-  const identity = adapterIdentity(info, Deno.version.deno);
+  const identity = {
+    ...adapterIdentity(info, Deno.version.deno),
+    ...source === undefined ? {} : { source },
+  };
   try {
     const HOME = readVariable("HOME");
     const XDG_CACHE_HOME = readVariable("XDG_CACHE_HOME");
@@ -66,10 +74,11 @@ export async function tuningPlace(info: GpuInfo): Promise<TuningPlace | undefine
  * not what it should be, chooses nothing.
  *
  * @param info the opened GPU
+ * @param source as for {@linkcode tuningPlace}
  * @returns choices that are well formed; whether they still hold is for `isCurrent` to say
  */
-export async function readTuning(info: GpuInfo): Promise<TunedChoice[]> {
-  const place = await tuningPlace(info);
+export async function readTuning(info: GpuInfo, source?: string): Promise<TunedChoice[]> {
+  const place = await tuningPlace(info, source);
   if (place === undefined || !hasPermissions([{ name: "read", value: place.path }])) return [];
   try {
     // Opening a pipe would wait for a writer.

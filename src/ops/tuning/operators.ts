@@ -38,6 +38,11 @@ export interface TunableOperator {
   /** For example `attentionForward`. */
   readonly operator: string;
   /**
+   * What stands for the kernels of a custom operator, whose plans not every process can make:
+   * a digest of its source.
+   */
+  readonly digest?: string;
+  /**
    * The names of the lengths that make a call, each a whole number from 1 on. Those that begin with
    * `transpose` are switches: 0, which is the same as absent, or 1.
    */
@@ -200,8 +205,7 @@ function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
   return [dimensions, { ...dimensions, M: rows!, N: columns!, K: inner! }];
 }
 
-/** All operators with several variants, by name. */
-export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
+const operators = new Map<string, TunableOperator>(
   [
     tunable("attentionForward", {
       ...ofAttention,
@@ -288,3 +292,15 @@ export const tunableOperators: ReadonlyMap<string, TunableOperator> = new Map(
     }),
   ].map((each) => [each.operator, each]),
 );
+
+/** All operators with several variants, by name; `addTunableOperator` adds to them. */
+export const tunableOperators: ReadonlyMap<string, TunableOperator> = operators;
+
+/**
+ * Adds an operator for as long as this process runs.
+ *
+ * @param operator with a name that no other one has
+ */
+export function addTunableOperator(operator: TunableOperator): void {
+  operators.set(operator.operator, operator);
+}

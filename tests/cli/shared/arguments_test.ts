@@ -12,7 +12,7 @@ import {
   UsageError,
 } from "../../../src/cli/shared/arguments.ts";
 import { parseArgs as fallback } from "../../../src/cli/shared/arguments_fallback.ts";
-import { closest, editDistance } from "../../../src/cli/shared/closest.ts";
+import { closest, editDistance } from "../../../src/closest.ts";
 
 const standard = await (import("@std/cli/parse-args") as Promise<unknown>).then(
   (module) => (module as { parseArgs: ArgumentParser }).parseArgs,

@@ -3,7 +3,7 @@ import { ceilingSizeWithin, predictRun } from "../../../src/measure/child/limit.
 import {
   operatorNamed,
   operatorNames,
-  operatorPasses,
+  passesOf,
   passNamed,
 } from "../../../src/measure/workloads/operators.ts";
 import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
@@ -18,7 +18,7 @@ import { onEachRuntime } from "../../support/gpu.ts";
 
 Deno.test("smaller() ends, shrinks at most by about four at a time, and keeps what shapes must keep", () => {
   for (const kernel of operatorNames) {
-    for (const pass of operatorPasses[kernel]) {
+    for (const pass of passesOf(kernel)) {
       for (const { name, dimensions } of shapesOf(kernel, { grid: "full", software: false })) {
         const { smaller } = operatorNamed(kernel);
         const { roughWork } = passNamed(kernel, pass);
@@ -68,7 +68,7 @@ function fakeGpu(rate: number, least = 0) {
 Deno.test("predictRun() never runs what takes longer than the limit, on fast and slow GPUs", async () => {
   for (const rate of [0.5, 2, 20, 500, 50_000]) {
     for (const kernel of operatorNames) {
-      for (const pass of operatorPasses[kernel]) {
+      for (const pass of passesOf(kernel)) {
         for (const shape of shapesOf(kernel, { grid: "full", software: false })) {
           const { gpu, ran, options } = fakeGpu(rate, 1e6);
           const found = await predictRun(gpu, { kernel, pass, shape }, options);

@@ -1,0 +1,134 @@
+/**
+ * An operator of one's own in one file, for `deno task bench --operator=bench/operators/softcap.ts`:
+ * soft-capping, y = c tanh(x / c), which keeps the logits of a model within ±c (Gemma 2), and its
+ * gradient. Copy this file to begin with one of your own.
+ */
+import { type Gpu, Plan, spreadWorkgroups, type Tensor } from "@gradsink/gradsink";
+import type { HostTensor, TensorSource } from "@gradsink/gradsink/measure";
+
+const CAP = 30;
+const WORKGROUP = 64;
+
+/** The lengths of a call. */
+interface Lengths {
+  /** The elements of x. */
+  readonly n: number;
+}
+
+/** The operator's name in tables and result files. */
+export const name = "softcap";
+
+/** The calls to measure: `--shapes=quick` takes the first, `--shape=n4096` any other. */
+export function shapes({ software }: { readonly software: boolean }): readonly Lengths[] {
+  return software ? [{ n: 2 ** 18 }, { n: 2 ** 20 }] : [{ n: 2 ** 24 }, { n: 2 ** 26 }];
+}
+
+/** Logits of which about a third is beyond the cap. */
+export function inputs({ n }: Lengths, random: TensorSource): Record<"x", HostTensor> {
+  return { x: random.normal([n], { standardDeviation: CAP }) };
+}
+
+/** The same in float64. */
+export function twin({ x }: { readonly x: HostTensor }): Record<"y", Float64Array> {
+  return { y: x.data.map((x) => CAP * Math.tanh(x / CAP)) };
+}
+
+/** A division, a tanh and a product for each element; every element is read and written once. */
+export function cost({ n }: Lengths): { readonly flops: number; readonly bytes: number } {
+  return { flops: 3 * n, bytes: 8 * n };
+}
+
+/**
+ * WGSL lets tanh be as wrong as sinh over cosh, with exponentials of relative errors of up to
+ * (3 + 2 |x|) 2⁻²⁴ each; at the cap's edge, |x / c| about 3, that is 9 roundings twice.
+ */
+export const tolerance = 18 * 2 ** -24;
+
+/** The variants, the default first. */
+export const plan = { "vec4": planOf(4), "scalar": planOf(1) };
+
+/** The gradient: ∂x = (1 − tanh²(x / c)) ∂y. */
+export const backward = {
+  inputs: ({ n }: Lengths, random: TensorSource): Record<"x" | "gradient", HostTensor> => ({
+    ...inputs({ n }, random),
+    gradient: random.normal([n]),
+  }),
+  twin: ({ x, gradient }: Record<"x" | "gradient", HostTensor>) => ({
+    inputGradient: x.data.map((x, i) => (1 - Math.tanh(x / CAP) ** 2) * gradient.data[i]!),
+  }),
+  cost: ({ n }: Lengths) => ({ flops: 5 * n, bytes: 12 * n }),
+  tolerance,
+  plan: planBackward,
+};
+
+function planOf(width: 1 | 4) {
+  const type = width === 1 ? "f32" : "vec4f";
+  const source = `
+    struct Parameters { elements: u32, cap: f32 }
+    @group(0) @binding(0) var<uniform> parameters: Parameters;
+    @group(0) @binding(1) var<storage, read> x: array<${type}>;
+    @group(0) @binding(2) var<storage, read_write> y: array<${type}>;
+
+    @compute @workgroup_size(${WORKGROUP})
+    fn main(
+      @builtin(global_invocation_id) id: vec3u,
+      @builtin(num_workgroups) workgroups: vec3u,
+    ) {
+      let i = id.x + id.y * workgroups.x * ${WORKGROUP}u;
+      if (i >= parameters.elements) { return; }
+      y[i] = parameters.cap * tanh(x[i] / parameters.cap);
+    }`;
+  return (gpu: Gpu, { x }: { readonly x: Tensor }, { n }: Lengths) => {
+    if (n % width !== 0) throw new RangeError(`n is ${n}, wanted a multiple of ${width}`);
+    const y = gpu.empty([n]);
+    const plan = new Plan(gpu, {
+      operator: name,
+      cost: cost({ n }),
+      dispatches: [{
+        kernel: { parts: [{ file: `softcap_${type}.wgsl`, source }] },
+        parameters: [{ u32: n / width }, { f32: CAP }],
+        buffers: [x, y],
+        workgroups: spreadWorkgroups(gpu, Math.ceil(n / width / WORKGROUP)),
+      }],
+      tensors: { x, y },
+    });
+    return { plan, y };
+  };
+}
+
+function planBackward(
+  gpu: Gpu,
+  { x, gradient }: Readonly<Record<"x" | "gradient", Tensor>>,
+  { n }: Lengths,
+) {
+  const source = `
+    struct Parameters { elements: u32, cap: f32 }
+    @group(0) @binding(0) var<uniform> parameters: Parameters;
+    @group(0) @binding(1) var<storage, read> x: array<f32>;
+    @group(0) @binding(2) var<storage, read> gradient: array<f32>;
+    @group(0) @binding(3) var<storage, read_write> input_gradient: array<f32>;
+
+    @compute @workgroup_size(${WORKGROUP})
+    fn main(
+      @builtin(global_invocation_id) id: vec3u,
+      @builtin(num_workgroups) workgroups: vec3u,
+    ) {
+      let i = id.x + id.y * workgroups.x * ${WORKGROUP}u;
+      if (i >= parameters.elements) { return; }
+      let t = tanh(x[i] / parameters.cap);
+      input_gradient[i] = (1.0 - t * t) * gradient[i];
+    }`;
+  const inputGradient = gpu.empty([n]);
+  const plan = new Plan(gpu, {
+    operator: `${name} backward`,
+    cost: backward.cost({ n }),
+    dispatches: [{
+      kernel: { parts: [{ file: "softcap_backward.wgsl", source }] },
+      parameters: [{ u32: n }, { f32: CAP }],
+      buffers: [x, gradient, inputGradient],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(n / WORKGROUP)),
+    }],
+    tensors: { x, gradient, inputGradient },
+  });
+  return { plan, inputGradient };
+}

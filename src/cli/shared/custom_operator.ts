@@ -1,0 +1,164 @@
+/**
+ * The file of a custom operator. This process does not run the file: a measuring process does,
+ * with the few permissions that it has, and tells what is in it.
+ */
+import { createHash } from "node:crypto";
+import { dirname, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { MeasuringChild } from "../../measure/child/process.ts";
+import { addOutlinedOperator, type OperatorOutline } from "../../measure/custom_operator.ts";
+import { type ChildCommand, thisDeno } from "../../processes.ts";
+import { readText } from "../../files/read.ts";
+import { type OptionSpecification, UsageError } from "./arguments.ts";
+import type { RuntimeChoice } from "./options.ts";
+import { childCommand, projectFlags } from "./machine.ts";
+
+/** `--operator` */
+export const operator = {
+  type: "value",
+  placeholder: "FILE",
+  path: true,
+  description: "A TypeScript file with an operator of your own; see bench/operators/softcap.ts",
+} as const satisfies OptionSpecification;
+
+/** A custom operator's file. */
+export interface OperatorFile {
+  readonly path: string;
+  /** Where a program imports it from. */
+  readonly url: string;
+  /** 16 hexadecimal digits of a hash of the file and of what it imports. */
+  readonly digest: string;
+}
+
+/** A custom operator that this process can ask a measuring process for. */
+export interface LoadedOperator {
+  readonly file: OperatorFile;
+  readonly outline: OperatorOutline;
+}
+
+/** What a command line gives as `--operator`. */
+export interface OperatorOption {
+  readonly path: string;
+  /** The runtime that is to run the file. */
+  readonly runtime: RuntimeChoice;
+}
+
+/**
+ * What a parsed command line gives as `--operator`.
+ *
+ * @param parsed the command line
+ * @returns undefined without the option, or where help is asked for
+ */
+export function operatorOption({ switches, values }: {
+  readonly switches: { readonly help: boolean };
+  readonly values: { readonly operator: string | undefined; readonly runtime: RuntimeChoice };
+}): OperatorOption | undefined {
+  if (switches.help || values.operator === undefined) return undefined;
+  return { path: values.operator, runtime: values.runtime };
+}
+
+/** The file may compute for long before it says what it is. */
+const DEADLINE = 60_000;
+
+/**
+ * Adds the operator of `--operator` to the ones that this process can ask for.
+ *
+ * @param option the file, and the runtime that is to run it; undefined without the option
+ * @param child another measuring process than the usual one, for tests
+ * @throws {UsageError} if something is wrong with the file
+ */
+export async function addOperator(
+  option: OperatorOption | undefined,
+  child?: ChildCommand,
+): Promise<LoadedOperator | undefined> {
+  if (option === undefined) return undefined;
+  const file = await findOperator(option.path);
+  const outline = await describeOperator(file, child ?? childCommand(option.runtime, file));
+  return { file, outline };
+}
+
+/**
+ * Finds an operator's file and what it imports.
+ *
+ * @param path of the file
+ * @throws {UsageError} if it is no readable program, or something that it imports is missing
+ */
+async function findOperator(path: string): Promise<OperatorFile> {
+  await readText(path).catch((error: Error) => {
+    throw new UsageError(`--operator: ${error.message}`);
+  });
+  if (!/\.[mc]?[jt]s$/.test(path)) {
+    throw new UsageError(`--operator: ${path} is no TypeScript or JavaScript file (.ts, .js)`);
+  }
+  const url = pathToFileURL(Deno.realPathSync(path)).href;
+  return { path, url, digest: await digestOf(url, path) };
+}
+
+/** A module of `deno info --json`. */
+interface Module {
+  readonly specifier: string;
+  readonly local?: string | null;
+  readonly error?: string;
+}
+
+// The suite's own files are left out: the suite's commit stands for them.
+async function digestOf(url: string, path: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(thisDeno(), {
+    args: ["info", "--json", "--quiet", "--no-lock", ...projectFlags(), url],
+    env: { NO_COLOR: "1" },
+  }).output();
+  if (!success) {
+    throw new UsageError(`--operator: ${path}: ${new TextDecoder().decode(stderr).trim()}`);
+  }
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    readonly modules: readonly Module[];
+  };
+  const broken = modules.find(({ error }) => error !== undefined);
+  if (broken !== undefined) throw new UsageError(`--operator: ${path}: ${broken.error}`);
+  const suite = new URL("../../../", import.meta.url).href;
+  const isSuite = (specifier: string): boolean =>
+    ["src/", "kernels/", "mod.ts"].some((part) => specifier.startsWith(suite + part));
+  const folder = dirname(fileURLToPath(url));
+  const hash = createHash("sha256");
+  for (const { specifier } of modules.toSorted((a, b) => a.specifier < b.specifier ? -1 : 1)) {
+    if (isSuite(specifier)) continue;
+    const isFile = specifier.startsWith("file:");
+    const name = isFile ? relative(folder, fileURLToPath(specifier)) : specifier;
+    hash.update(`${name.replaceAll("\\", "/")}\n`);
+    if (isFile) hash.update(await Deno.readFile(fileURLToPath(specifier)));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/**
+ * Learns from a measuring process what an operator's file holds, and adds the operator to the ones
+ * that this process can ask for.
+ *
+ * @param file the file
+ * @param command starts a measuring process that runs the file
+ * @returns the operator's name, passes, variants and shapes
+ * @throws {UsageError} if something is wrong with the file
+ */
+async function describeOperator(
+  { path }: OperatorFile,
+  command: ChildCommand,
+): Promise<OperatorOutline> {
+  const child = new MeasuringChild(command);
+  try {
+    child.send({ type: "describe" });
+    while (true) {
+      const event = await child.next(DEADLINE);
+      if (event.type === "described") {
+        addOutlinedOperator(event.outline);
+        return event.outline;
+      }
+      if (event.type === "at") continue;
+      const reason = event.type === "broken" || event.type === "ended"
+        ? event.reason
+        : `it did not say what it is within ${DEADLINE / 1000} s`;
+      throw new UsageError(`--operator: ${path}: ${reason}`);
+    }
+  } finally {
+    await child.close(1000);
+  }
+}

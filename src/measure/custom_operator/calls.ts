@@ -1,0 +1,100 @@
+/** Calls the functions of an operator's file, and says which of them went wrong, and on what. */
+import type { Cost } from "../../gpu/plan.ts";
+import { type Dimensions, lengthsText, type PassName } from "../workloads/operator.ts";
+import type { CustomPass } from "./description.ts";
+import {
+  checkedInputs,
+  checkedOutputs,
+  describe,
+  type HostTensor,
+  isRecord,
+  tensorSource,
+} from "./tensors.ts";
+
+/** Which call a message is about. */
+export interface Call {
+  readonly pass: PassName;
+  readonly dimensions: Dimensions;
+}
+
+/** How a message names a function and a call. */
+export function labelOf(name: string, { pass, dimensions }: Call): string {
+  return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
+}
+
+// What a function of the file throws is told with the function's name.
+function attempt<Result>(label: string, run: () => Result): Result {
+  let result: Result;
+  try {
+    result = run();
+  } catch (error) {
+    throw new RangeError(
+      `${label} threw ${error instanceof Error ? `${error.name}: ${error.message}` : error}`,
+      { cause: error },
+    );
+  }
+  if (result instanceof Promise) {
+    result.catch(() => {}); // it has been refused already
+    throw new TypeError(`${label} returned a promise, wanted its result: no async function`);
+  }
+  return result;
+}
+
+/**
+ * The cost of a call.
+ *
+ * @param pass of the operator
+ * @param call which one
+ * @throws {TypeError} if it is none
+ * @throws {RangeError} if the file's function throws
+ */
+export function costOf({ cost }: CustomPass, call: Call): Cost {
+  const label = labelOf("cost", call);
+  const made: unknown = attempt(label, () => cost(call.dimensions));
+  const { flops, bytes } = isRecord(made) ? made : {};
+  const valid = [flops, bytes].every((count) =>
+    typeof count === "number" && Number.isFinite(count) && count >= 0
+  );
+  if (!valid || flops === 0 && bytes === 0) {
+    throw new TypeError(
+      `${label} is ${describe(made)}, wanted { flops, bytes }, numbers from 0 on and not both 0`,
+    );
+  }
+  return { flops: flops as number, bytes: bytes as number };
+}
+
+/**
+ * Draws the inputs of a call.
+ *
+ * @param pass of the operator
+ * @param call which one, and the seed
+ * @returns numbers that float32 can hold
+ * @throws {TypeError} if they are none
+ * @throws {RangeError} if the file's function throws
+ */
+export function drawInputs(
+  { inputs }: CustomPass,
+  call: Call & { readonly seed: number },
+): Record<string, HostTensor> {
+  const label = labelOf("inputs", call);
+  const made: unknown = attempt(label, () => inputs(call.dimensions, tensorSource(call.seed)));
+  return checkedInputs(made, label);
+}
+
+/**
+ * Computes the outputs of a call in float64.
+ *
+ * @param pass of the operator
+ * @param inputs of the call
+ * @param call which one
+ * @throws {TypeError} if they are none
+ * @throws {RangeError} if the twin cannot compute this shape
+ */
+export function runTwin(
+  { twin }: CustomPass,
+  inputs: Readonly<Record<string, HostTensor>>,
+  call: Call,
+): Record<string, ArrayLike<number>> {
+  const label = labelOf("twin", call);
+  return checkedOutputs(attempt(label, () => twin(inputs, call.dimensions)), label);
+}

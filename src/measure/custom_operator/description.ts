@@ -1,0 +1,78 @@
+/** What the file of an operator exports. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Cost, Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { Dimensions } from "../workloads/operator.ts";
+import type { HostTensor, TensorSource } from "./tensors.ts";
+
+/**
+ * Plans a call, as the operators' `plan…` functions do: returns the plan and every output by name.
+ *
+ * A RangeError says that the variant cannot run this call on this adapter; the bench then leaves
+ * the variant out. The first variant must run everywhere.
+ */
+export type CustomPlanner<Lengths = Dimensions, Inputs extends string = string> = (
+  gpu: Gpu,
+  inputs: Readonly<Record<Inputs, Tensor>>,
+  lengths: Lengths,
+) => { readonly plan: Plan; readonly [output: string]: Plan | Tensor };
+
+/** One pass of a custom operator. */
+export interface CustomPass<Lengths = Dimensions, Inputs extends string = string> {
+  /** Draws the inputs of a call. */
+  readonly inputs: (lengths: Lengths, random: TensorSource) => Record<Inputs, HostTensor>;
+  /**
+   * Computes every output in float64, row-major, from the numbers that the GPU gets. These are the
+   * wanted numbers.
+   */
+  readonly twin: (
+    inputs: Readonly<Record<Inputs, HostTensor>>,
+    lengths: Lengths,
+  ) => Readonly<Record<string, ArrayLike<number>>>;
+  /** The least operations and bytes of a call. Every plan carries the same. */
+  readonly cost: (lengths: Lengths) => Cost;
+  /** One planner, or the variants by name, the default first. */
+  readonly plan:
+    | CustomPlanner<Lengths, Inputs>
+    | Readonly<Record<string, CustomPlanner<Lengths, Inputs>>>;
+  /**
+   * The largest error that passes. It is relative to the largest number of the output's row (its
+   * last dimension), or to a hundredth of the output's largest number where that is more. Default:
+   * 1e-5.
+   */
+  readonly tolerance?: number;
+}
+
+/**
+ * A custom operator: what its file exports. The functions at the top are the forward pass.
+ *
+ * `bench/operators/softcap.ts` in the repository is a worked example.
+ */
+export interface CustomOperator<
+  Lengths = Dimensions,
+  Inputs extends string = string,
+  BackwardInputs extends string = string,
+> extends CustomPass<Lengths, Inputs> {
+  /** Lower-case words with hyphens. No operator of the suite has this name. */
+  readonly name: string;
+  /**
+   * The lengths of the calls to measure, by names of letters, the same in each call.
+   * `--shapes=quick` takes the first call. A function is told whether the adapter computes on the
+   * CPU, and names smaller calls then.
+   */
+  readonly shapes:
+    | readonly Lengths[]
+    | ((adapter: { readonly software: boolean }) => readonly Lengths[]);
+  /** The backward pass, if there is one. */
+  readonly backward?: CustomPass<Lengths, BackwardInputs>;
+}
+
+/** The tolerance of a pass that names none. */
+export const DEFAULT_TOLERANCE = 1e-5;
+
+/** The variants of a pass by name, the default first. */
+export function variantsOfPass(
+  { plan }: Pick<CustomPass, "plan">,
+): Readonly<Record<string, CustomPlanner>> {
+  return typeof plan === "function" ? { portable: plan } : plan;
+}

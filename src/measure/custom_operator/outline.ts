@@ -1,0 +1,60 @@
+/** What of an operator's file other processes are told: data, without its functions. */
+import { type GridShape, lengthsText, type PassName } from "../workloads/operator.ts";
+import { type CustomOperator, variantsOfPass } from "./description.ts";
+import { costOf, drawInputs, runTwin } from "./calls.ts";
+import { passOf, shapesOn } from "./exports.ts";
+
+/** An operator's outline. */
+export interface OperatorOutline {
+  /** The operator's name. */
+  readonly name: string;
+  /** Tells versions of the file apart. */
+  readonly digest: string;
+  /** The names of each pass's variants, the default first. */
+  readonly passes: Readonly<Partial<Record<PassName, readonly string[]>>>;
+  /** What is measured. */
+  readonly shapes: {
+    /** On GPUs. */
+    readonly hardware: readonly GridShape[];
+    /** On adapters that compute on the CPU. */
+    readonly software: readonly GridShape[];
+  };
+}
+
+/**
+ * Outlines an operator. Its costs are computed for every shape, its inputs and its twin for the
+ * first, so that what cannot be computed shows before anything is measured.
+ *
+ * @param operator checked
+ * @param digest tells versions of it apart
+ * @throws {TypeError} if a cost, an input or an output is none
+ * @throws {RangeError} if the twin cannot compute the first shape
+ */
+export function outlineOf(operator: CustomOperator, digest: string): OperatorOutline {
+  const names: readonly PassName[] = operator.backward === undefined
+    ? ["forward"]
+    : ["forward", "backward"];
+  const gridShapes = (software: boolean): GridShape[] =>
+    shapesOn(operator, software).map((dimensions, i) => ({
+      name: lengthsText(dimensions),
+      grid: i === 0 ? "quick" : "default",
+      dimensions,
+    }));
+  const shapes = { hardware: gridShapes(false), software: gridShapes(true) };
+  for (const name of names) {
+    const pass = passOf(operator, name);
+    for (const { dimensions } of [...shapes.software, ...shapes.hardware]) {
+      costOf(pass, { pass: name, dimensions });
+    }
+    const first = { pass: name, dimensions: shapes.software[0]!.dimensions };
+    runTwin(pass, drawInputs(pass, { ...first, seed: 1 }), first);
+  }
+  return {
+    name: operator.name,
+    digest,
+    passes: Object.fromEntries(
+      names.map((name) => [name, Object.keys(variantsOfPass(passOf(operator, name)))]),
+    ),
+    shapes,
+  };
+}
