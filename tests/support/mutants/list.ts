@@ -1,26 +1,22 @@
 /**
- * Kernels broken on purpose, one line each, and the property that must fail on each of them. What
- * replaces what is the WGSL text itself, so a mutant that no longer applies to a changed kernel is
- * an error and not a silent pass.
+ * Kernels broken on purpose, and the property that must fail on each of them. What replaces what is
+ * the WGSL text itself, so a mutant that no longer applies to a changed kernel is an error and not a
+ * silent pass.
  */
-import { attentionBackwardMutants } from "./attention_backward.ts";
-import { attentionForwardMutants } from "./attention_forward.ts";
-import { modelMutants } from "./model.ts";
+import { readdir } from "node:fs/promises";
 import type { Mutant } from "./mutant.ts";
-import { rangeMutants } from "./range.ts";
-import { rmsNormMutants } from "./rms_norm.ts";
-import { sinkStatisticsMutants } from "./sink_statistics.ts";
-import { sinkMutants } from "./sinks.ts";
-import { vScaleMutants } from "./v_scale.ts";
 
-/** The mutants, by kernel. */
-export const mutants: readonly Mutant[] = [
-  ...attentionForwardMutants,
-  ...attentionBackwardMutants,
-  ...sinkMutants,
-  ...sinkStatisticsMutants,
-  ...rmsNormMutants,
-  ...vScaleMutants,
-  ...modelMutants,
-  ...rangeMutants,
-];
+const folder = new URL("./kernels/", import.meta.url);
+
+/**
+ * The mutants of all kernels: what the files in `kernels/` beside this one export as `mutants`.
+ *
+ * @throws {Deno.errors.NotCapable} without the permission to read them
+ */
+export async function readMutants(): Promise<readonly Mutant[]> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".ts")).sort();
+  const modules = await Promise.all(
+    files.map((name) => import(new URL(name, folder).href) as Promise<{ mutants: Mutant[] }>),
+  );
+  return modules.flatMap(({ mutants }) => mutants);
+}

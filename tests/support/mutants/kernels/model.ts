@@ -1,16 +1,16 @@
 /** Mutants of the kernels that only a model needs. */
-import type { Property } from "../check_cases.ts";
-import { adamWMatchesTwin } from "../properties/model/adamw.ts";
-import { attentionGateMatchesTwin } from "../properties/model/attention_gate.ts";
-import { crossEntropyMatchesTwin } from "../properties/model/cross_entropy.ts";
-import { embeddingMatchesTwin } from "../properties/model/embedding.ts";
-import { fakeQuantizeMatchesTwin } from "../properties/model/fake_quantize.ts";
-import { headNormMatchesTwin } from "../properties/model/head_norm.ts";
-import { headsMatchTwin, projectionsMatchTwin } from "../properties/model/heads.ts";
-import { learnedConstantMatchesTwin } from "../properties/model/learned_constant.ts";
-import { additionsMatchFloat32, sumsMatchTwin } from "../properties/model/sums.ts";
-import { swigluMatchesTwin } from "../properties/model/swiglu.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+import type { Property } from "../../check_cases.ts";
+import { adamWMatchesTwin } from "../../properties/model/adamw.ts";
+import { attentionGateMatchesTwin } from "../../properties/model/attention_gate.ts";
+import { crossEntropyMatchesTwin } from "../../properties/model/cross_entropy.ts";
+import { embeddingMatchesTwin } from "../../properties/model/embedding.ts";
+import { fakeQuantizeMatchesTwin } from "../../properties/model/fake_quantize.ts";
+import { headNormMatchesTwin } from "../../properties/model/head_norm.ts";
+import { headsMatchTwin, projectionsMatchTwin } from "../../properties/model/heads.ts";
+import { learnedConstantMatchesTwin } from "../../properties/model/learned_constant.ts";
+import { additionsMatchFloat32, sumsMatchTwin } from "../../properties/model/sums.ts";
+import { swigluMatchesTwin } from "../../properties/model/swiglu.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const embedding: Property = (gpu) => embeddingMatchesTwin(gpu);
 const headNorm: Property = (gpu) => headNormMatchesTwin(gpu);
@@ -26,7 +26,7 @@ const constants: Property = (gpu) => learnedConstantMatchesTwin(gpu);
 const quantize: Property = (gpu) => fakeQuantizeMatchesTwin(gpu);
 
 /** The mutants, by kernel. */
-export const modelMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("model/embedding_forward.wgsl", embedding, [
     [
       "the token's neighbor is read",

@@ -3,17 +3,17 @@ import {
   attentionWithSinksMatchesTwin,
   sinksHaveLimits,
   sinksStayInTheirHeads,
-} from "../properties/attention/sinks.ts";
-import type { Property } from "../check_cases.ts";
-import { attentionForward as forward, pinned } from "./catching.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+} from "../../properties/attention/sinks.ts";
+import type { Property } from "../../check_cases.ts";
+import { attentionForward as forward, pinned } from "../catching.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const sinks: Property = (gpu) => attentionWithSinksMatchesTwin(gpu, pinned);
 const limits: Property = (gpu) => sinksHaveLimits(gpu, pinned);
 const heads: Property = (gpu) => sinksStayInTheirHeads(gpu, pinned);
 
 /** The mutants, by kernel. */
-export const sinkMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/sink.wgsl", sinks, [
     ["the sink has no weight", "select(0x3f800000u, 0x7fc00000u, isLost)", "0u"],
     ["the sink counts twice", "select(0x3f800000u, ", "select(0x40000000u, ", { thorough: true }],

@@ -1,13 +1,13 @@
 /** Mutants of the kernel that measures attention sinks. */
-import type { Property } from "../check_cases.ts";
-import { sinkStatisticsMatchTwin } from "../properties/sink_statistics.ts";
-import { pinned } from "./catching.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+import type { Property } from "../../check_cases.ts";
+import { sinkStatisticsMatchTwin } from "../../properties/sink_statistics.ts";
+import { pinned } from "../catching.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const sink: Property = (gpu) => sinkStatisticsMatchTwin(gpu, pinned);
 
 /** The mutants. */
-export const sinkStatisticsMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/sink_statistics.wgsl", sink, [
     ["the window ends a row late", "t < parameters.windowEnd", "t <= parameters.windowEnd"],
     ["the window ends a row early", "t < parameters.windowEnd", "t + 1u < parameters.windowEnd"],

@@ -1,9 +1,9 @@
 /** Mutants of V-scale's kernels, by itself and within attention. */
-import type { Property } from "../check_cases.ts";
-import { vScaleBackwardMatchesTwin, vScaleForwardMatchesTwin } from "../properties/rows/twin.ts";
-import { vScaleHoldsInRange } from "../properties/rows/v_scale_range.ts";
-import { attentionForward as forward, bounds, pinned, spread, wrap } from "./catching.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+import type { Property } from "../../check_cases.ts";
+import { vScaleBackwardMatchesTwin, vScaleForwardMatchesTwin } from "../../properties/rows/twin.ts";
+import { vScaleHoldsInRange } from "../../properties/rows/v_scale_range.ts";
+import { attentionForward as forward, bounds, pinned, spread, wrap } from "../catching.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const valveForward: Property = (gpu) => vScaleForwardMatchesTwin(gpu, pinned);
 const valveBackward: Property = (gpu) => vScaleBackwardMatchesTwin(gpu, pinned);
@@ -11,7 +11,7 @@ const range: Property = (gpu) => vScaleHoldsInRange(gpu);
 const head = "row / parameters.sequenceLength % parameters.keyValueHeads";
 
 /** The mutants, by kernel. */
-export const vScaleMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("v_scale/forward.wgsl", valveForward, [
     ["C is forgotten", "squaredNorm + constant[head]", "squaredNorm + 0.0 * constant[head]"],
     ["large squares overflow", " && sum <= 1.2676506e30", "", { caughtBy: range }],

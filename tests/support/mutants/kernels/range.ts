@@ -1,12 +1,12 @@
 /** Mutants of what kernels do at the ends of float32's range. */
-import type { Property } from "../check_cases.ts";
+import type { Property } from "../../check_cases.ts";
 import {
   adamWHoldsInRange,
   adamWStops,
   fakeQuantizeHoldsInRange,
   gradientNormHoldsInRange,
-} from "../properties/model/range.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+} from "../../properties/model/range.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const norm: Property = (gpu) => gradientNormHoldsInRange(gpu);
 const stops: Property = (gpu) => adamWStops(gpu);
@@ -14,7 +14,7 @@ const adamW: Property = (gpu) => adamWHoldsInRange(gpu);
 const quantize: Property = (gpu) => fakeQuantizeHoldsInRange(gpu);
 
 /** The mutants, by kernel. */
-export const rangeMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("range.wgsl", norm, [
     ["nothing is found to be infinite", "== 0x7f800000u", "> 0x7f800000u", { caughtBy: stops }],
     ["nothing is scaled", "(255u - max(exponent, 1u)) << 23u", "0x3f800000u"],

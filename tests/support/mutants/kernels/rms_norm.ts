@@ -1,16 +1,19 @@
 /** Mutants of RMSNorm's kernels, and of what others share with them. */
-import type { Property } from "../check_cases.ts";
-import { rmsNormBackwardMatchesTwin, rmsNormForwardMatchesTwin } from "../properties/rows/twin.ts";
-import { rmsNormHoldsInRange } from "../properties/rows/range.ts";
-import { bounds, pinned, spread, spreadBounds, wrap } from "./catching.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+import type { Property } from "../../check_cases.ts";
+import {
+  rmsNormBackwardMatchesTwin,
+  rmsNormForwardMatchesTwin,
+} from "../../properties/rows/twin.ts";
+import { rmsNormHoldsInRange } from "../../properties/rows/range.ts";
+import { bounds, pinned, spread, spreadBounds, wrap } from "../catching.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const normForward: Property = (gpu) => rmsNormForwardMatchesTwin(gpu, pinned);
 const normBackward: Property = (gpu) => rmsNormBackwardMatchesTwin(gpu, pinned);
 const range: Property = (gpu) => rmsNormHoldsInRange(gpu);
 
 /** The mutants, by kernel. */
-export const rmsNormMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("rms_norm/forward.wgsl", normForward, [
     [
       "a row too many is written",

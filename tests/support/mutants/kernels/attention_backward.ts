@@ -1,15 +1,15 @@
 /** Mutants of attention's backward kernels. */
-import { attentionBackwardIsCausal } from "../properties/attention/bits.ts";
-import { attentionBackwardPassesNonFinite } from "../properties/attention/non_finite.ts";
-import type { Property } from "../check_cases.ts";
-import { attentionBackward as backward, pinned, spread, wrap } from "./catching.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+import { attentionBackwardIsCausal } from "../../properties/attention/bits.ts";
+import { attentionBackwardPassesNonFinite } from "../../properties/attention/non_finite.ts";
+import type { Property } from "../../check_cases.ts";
+import { attentionBackward as backward, pinned, spread, wrap } from "../catching.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const backwardCausal: Property = (gpu) => attentionBackwardIsCausal(gpu, pinned);
 const backwardNonFinite: Property = (gpu) => attentionBackwardPassesNonFinite(gpu, pinned);
 
 /** The mutants, by kernel. */
-export const attentionBackwardMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/backward_row.wgsl", backward, [
     ["D is zero", "product.x)", "0.0)"],
     ["D lacks the first vec4f", "var c = 0u", "var c = 1u"],

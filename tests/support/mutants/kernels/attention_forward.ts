@@ -2,18 +2,18 @@
 import {
   attentionForwardIsCausal,
   vScaleLeavesTheWeightsAlone,
-} from "../properties/attention/bits.ts";
-import { attentionForwardPassesNonFinite } from "../properties/attention/non_finite.ts";
-import type { Property } from "../check_cases.ts";
-import { attentionForward as forward, pinned } from "./catching.ts";
-import { type Mutant, mutantsOf } from "./mutant.ts";
+} from "../../properties/attention/bits.ts";
+import { attentionForwardPassesNonFinite } from "../../properties/attention/non_finite.ts";
+import type { Property } from "../../check_cases.ts";
+import { attentionForward as forward, pinned } from "../catching.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const forwardCausal: Property = (gpu) => attentionForwardIsCausal(gpu, pinned);
 const forwardNonFinite: Property = (gpu) => attentionForwardPassesNonFinite(gpu, pinned);
 const weightsAlone: Property = (gpu) => vScaleLeavesTheWeightsAlone(gpu, pinned);
 
 /** The mutants, by kernel. */
-export const attentionForwardMutants: readonly Mutant[] = [
+export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/forward.wgsl", forward, [
     [
       "the mask lets the next key in",
