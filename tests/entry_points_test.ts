@@ -34,7 +34,6 @@ Deno.test("measure and self-test export what their users import", () => {
     "namedVariantsOf",
     "operatorNames",
     "passesOf",
-    "ratioOfMedians",
     "referenceKernel",
     "replacing",
     "rooflineOf",

@@ -12,7 +12,6 @@
  *   createWorkload,
  *   GpuTimer,
  *   measureCeilings,
- *   ratioOfMedians,
  *   referenceKernel,
  *   rooflinePosition,
  *   sampleWork,
@@ -42,8 +41,10 @@
  *   },
  * );
  * const [portable, tile] = sampled.map((each) => each?.samples ?? []);
- * const { median, interval } = summarize(portable!);
- * console.log(median, interval?.low, interval?.high, ratioOfMedians(tile!, portable!));
+ * for (const samples of [portable!, tile!]) {
+ *   const { median, interval } = summarize(samples);
+ *   console.log(median, interval?.low, interval?.high);
+ * }
  *
  * // The share of the roofline; measuring every ceiling takes half a minute.
  * const { ceilings } = await measureCeilings(gpu, { timer, groups: [] });
@@ -109,12 +110,12 @@ export type {
   CeilingForm,
   Ceilings,
   Correctness,
+  MeasuredProcess,
   Measurement,
   MeasurementStatus,
   StopReason,
   Timer,
 } from "./result_file.ts";
-export { ratioOfMedians } from "./comparison/verdict.ts";
 export {
   type Interval,
   type IntervalOptions,
