@@ -11,6 +11,7 @@ import { judgeGate } from "../measure/comparison/gate.ts";
 import type { NamedResult } from "../measure/comparison/machine.ts";
 import { FileError } from "../files/file_error.ts";
 import { checkWritable, writeTextFile } from "../files/write.ts";
+import type { ResultFile } from "../measure/result_file.ts";
 import { readResultFile } from "../measure/result_file/store.ts";
 import {
   formatComparison,
@@ -18,6 +19,7 @@ import {
   formatComparisonJson,
   formatComparisonMarkdown,
 } from "../report/comparison/text.ts";
+import { formatRun } from "../report/run_table.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -68,7 +70,7 @@ const helpText = `Compares result files of deno task bench.
 
 Usage: deno task compare [OPTIONS] BASELINE.json OTHER.json …
 
-With two files it prints, for each measurement, the change from the first to the second, its 95 % interval, and a
+With one file it shows that machine alone. With two files it prints, for each measurement, the change from the first to the second, its 95 % interval, and a
 verdict: faster, slower, same or ambiguous. With more files it prints a matrix of all machines with ranks.
 
 A verdict rests on the processes that took each measurement, and not on the samples of one process. faster and
@@ -134,16 +136,20 @@ type Request = ReturnType<typeof parse>;
 function parse(args: readonly string[]) {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
-  if (operands.length < 2) {
-    throw new UsageError(
-      `${operands.length === 1 ? "one result file" : "no result file"} given, wanted at least two`,
-    );
-  }
+  if (operands.length === 0) throw new UsageError("no result file given, wanted at least one");
   const threshold = percentage("threshold", values.threshold);
   const gate = values["fail-on-regression"];
   const limit = gate === undefined ? undefined : percentage("fail-on-regression", gate);
   if (limit === undefined && switches["allow-missing"]) {
     throw new UsageError("--allow-missing says what --fail-on-regression lets pass: give both");
+  }
+  const single = values.format === "csv" || values.format === "json"
+    ? `--format=${values.format}`
+    : gate === undefined
+    ? undefined
+    : "--fail-on-regression";
+  if (operands.length === 1 && single !== undefined) {
+    throw new UsageError(`one result file given, wanted at least two for ${single}`);
   }
   const allowMissing = switches["allow-missing"];
   return { operands, threshold, limit, allowMissing, html: values.html, format: values.format };
@@ -154,7 +160,9 @@ async function compare(
   output: CommandOutput,
 ): Promise<number> {
   if (html !== undefined) await checkTarget(html, operands);
-  const comparison = compareResultFiles(await readAll(operands), { threshold });
+  const results = await readAll(operands);
+  if (results.length === 1) return await showOne(results[0]!.file, { html, format }, output);
+  const comparison = compareResultFiles(results, { threshold });
   if (html !== undefined) {
     const [{ renderComparisonPage }, { createSvgDocument }] = await Promise.all([
       import("../report/comparison/page.ts"),
@@ -171,6 +179,20 @@ async function compare(
   const { lines, code } = concludeGate(judgeGate(comparison, limit), { limit, allowMissing });
   for (const line of lines) output.err(`${escapeTerminal(line)}\n`);
   return code;
+}
+
+/** One machine alone: there is nothing to compare, but its figures are there. */
+async function showOne(
+  file: ResultFile,
+  { html, format }: { readonly html: string | undefined; readonly format: string | undefined },
+  output: CommandOutput,
+): Promise<number> {
+  const { formatRunMarkdown, renderRunPage } = await import("../report/run_page.ts");
+  if (html !== undefined) await writeTextFile(html, renderRunPage(file));
+  output.out(
+    format === "markdown" ? formatRunMarkdown(file) : formatRun(file, { color: output.color }),
+  );
+  return 0;
 }
 
 /**

@@ -243,7 +243,13 @@ Deno.test("compare --help says what it does, and the exit codes", async () => {
 test("compare refuses a wrong command line with exit code 2", async (folder) => {
   const [a, b] = [await result(folder, "a"), await result(folder, "b")];
   await refused(2, "no result file given", "--format=csv");
-  await refused(2, "one result file given", a);
+  await refused(
+    2,
+    "one result file given, wanted at least two for --format=csv",
+    a,
+    "--format=csv",
+  );
+  await refused(2, "wanted at least two for --fail-on-regression", a, "--fail-on-regression=5%");
   await refused(2, "did you mean --html?", a, b, "--htm=x");
   await refused(2, "wanted table, markdown, csv, json", a, b, "--format=pdf");
   for (const value of ["5", "0%", "-5%", "x%", "1e9%", "NaN%"]) {

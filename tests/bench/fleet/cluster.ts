@@ -31,6 +31,13 @@ done
 if [[ -n $parsable ]]; then echo "$job;cluster"; else echo "Submitted batch job $job"; fi
 `,
   srun: `
+while [[ $1 == --* ]]; do
+  case $1 in
+    --cpus-per-task=*) echo "\${1#*=}" >> "$CLUSTER/cores" ;;
+    *) echo "srun: unknown option $1" >&2; exit 1 ;;
+  esac
+  shift
+done
 echo $$ > "$CLUSTER/step"
 exec "$@"
 `,

@@ -77,3 +77,22 @@ testWithFolder("compare.sbatch fails with one line where there is one machine", 
   assertEquals(code, 2, output);
   assertStringIncludes(output, "no result file given");
 });
+
+testWithFolder(
+  "every script keeps its log under results/, and asks for memory and cores",
+  async () => {
+    const folder = new URL("../../../bench/fleet/slurm/", import.meta.url);
+    const scripts = (await Array.fromAsync(Deno.readDir(folder)))
+      .filter(({ name }) => name.endsWith(".sbatch"));
+    assertEquals(scripts.length, 4);
+    for (const { name } of scripts) {
+      const asked = (await Deno.readTextFile(new URL(name, folder))).match(/(?<=^#SBATCH ).*/gm)!;
+      const has = (option: string) => asked.some((each) => each.startsWith(option));
+      assert(has("--output=results/slurm-"), name);
+      assert(has("--mem="), name);
+      assert(has("--cpus-per-task=") || has("--exclusive"), name);
+    }
+    // Slurm fails a job whose log it cannot open, so that a fresh clone needs the folder.
+    assert((await Deno.stat(new URL("../../../results/.gitkeep", import.meta.url))).isFile);
+  },
+);

@@ -5,6 +5,7 @@ import { compareResultFiles } from "../../../../src/measure/comparison.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { parseResultFile } from "../../../../src/measure/result_file/parse.ts";
 import { renderComparisonPage } from "../../../../src/report/comparison/page.ts";
+import { renderRunPage } from "../../../../src/report/run_page.ts";
 import { renderSinkPage } from "../../../../src/report/sinks/page.ts";
 import { renderStudyPage } from "../../../../src/report/study/page.ts";
 import { createSvgDocument } from "../../../../src/report/svg_document.ts";
@@ -42,6 +43,10 @@ function matrixPage(): string {
   return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
 }
 
+function runPage(): string {
+  return renderRunPage(few(LAVAPIPE));
+}
+
 function studyPage(): string {
   const study = mergeStudy(syntheticStudy([1, 2]), ["shallow-none-seed6"]);
   return renderStudyPage(study, { claims: judgeClaims(study), document });
@@ -53,7 +58,7 @@ function pretrainedPage(): string {
 }
 
 export const pagesFit: Run = async (stage) => {
-  const pages = { comparisonPage, matrixPage, studyPage, pretrainedPage };
+  const pages = { comparisonPage, matrixPage, runPage, studyPage, pretrainedPage };
   const page = await stage.browser.newPage();
   try {
     const found: string[] = [];
