@@ -31,7 +31,7 @@ export async function answer(request: Request, folder: URL = distribution): Prom
     new Response(`${text}\n`, { status, headers: { ...headers, "content-type": "text/plain" } });
   if (request.method !== "GET" && request.method !== "HEAD") return failure(405, "GET only");
   const path = new URL(request.url).pathname;
-  // Names of the build's own making and nothing else, so that no path leads out of the folder.
+  // Only names that the build writes: no path leads out of the folder.
   const name = /^\/(?:((?:[\w-]+\/)?[\w-]+\.(html|js|css|json|svg)))?$/.exec(path);
   if (name === null) return failure(404, "Not found");
   const [, file = "index.html", ending = "html"] = name;

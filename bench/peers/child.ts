@@ -20,8 +20,7 @@ async function start(name: LibraryName): Promise<Peer> {
   const library = libraries[name];
   let adapter: string | undefined;
   if (library.gpu) {
-    // Opened by ourselves first: that settles which adapter this process sees, the embedded one
-    // included.
+    // The library gets the adapter that this process opened first, the embedded one included.
     using gpu = await openGpu({ tuning: false });
     adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
   }

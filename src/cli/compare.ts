@@ -85,7 +85,7 @@ Exit codes:
   1    a file cannot be read or written, or nothing is comparable
   2    a mistake in the command line
   3    --fail-on-regression: a regression
-  4    --fail-on-regression cannot tell: measurements of the first file are missing, a run is incomplete
+  4    --fail-on-regression has no answer: measurements of the first file are missing, a run is incomplete
        (--allow-missing accepts both), or the samples are too few to show a regression of any size
 `;
 

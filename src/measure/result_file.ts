@@ -1,7 +1,7 @@
 /**
  * The result file `gradsink-results/1`: one run of the bench on one adapter.
  *
- * The types below say in TypeScript what `result_schema.json` says in JSON Schema. All times are
+ * The types below say in TypeScript what `result_file/schema.json` says in JSON Schema. All times are
  * nanoseconds, all rates are per second. Nothing here touches the file system, so that a browser
  * can read dropped files by the same rules; see `result_file/store.ts` for the disk.
  */

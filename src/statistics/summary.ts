@@ -94,7 +94,7 @@ export function orderStatisticInterval(
 
 /**
  * A confidence interval of the median: of order statistics for fewer than 20 samples, else of a
- * block bootstrap, which a machine that drifts does not fool as much as it fools a plain one.
+ * block bootstrap, which stays honest when the machine drifts; a plain bootstrap does not.
  *
  * @param samples in the order of measuring
  * @param options confidence and seed

@@ -122,7 +122,7 @@ function drawBar(group: Parent, { x, y }: Frame, { mark, read, datum }: Datum): 
   const [x1, x2] = [read.place(x, "x1", datum), read.place(x, "x2", datum)];
   const top = y!(mark.of("y", datum));
   const bottom = top + y!.width;
-  // Rounded where it ends, as far as it is long and high enough.
+  // Its end is rounded; the radius is at most the bar's length and half its height.
   const r = Math.min(read.number("rx2", datum), x2 - x1, (bottom - top) / 2);
   const arc = `A${r},${r},0,0,1`;
   return group.append("path", {

@@ -89,7 +89,7 @@ const options = {
     placeholder: "NAME",
     choices: ["validation", "training"],
     description:
-      "The sequences: the first ones of validation, or those that the run's next step trains on",
+      "Which sequences: the first ones of validation, or those that the run's next step trains on",
     default: "validation",
   },
   batches: {

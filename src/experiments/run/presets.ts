@@ -15,9 +15,10 @@ export type PresetName = typeof PRESETS[number];
 
 /** What each preset is for, in a few words. */
 export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
-  smoke: "sinks within three minutes on two CPU cores: Bigram-Backcopy, 2 layers, V-scale learned",
+  smoke: "a sink in about a minute on two CPU cores: Bigram-Backcopy, 2 layers, V-scale learned",
   backcopy: "the study's setting: Bigram-Backcopy, 2 layers",
-  "backcopy-deep": "the same with 3 layers, no attention in layer 0: the sink stands above an MLP",
+  "backcopy-deep":
+    "the same with 3 layers, no attention in layer 0, so that the sink forms above an MLP",
   text: "byte-level text from --corpus, 4 layers",
   "paper-0.1b": "the paper's 0.1B model and schedule, on the bytes of --corpus; for GPUs",
 };

@@ -115,7 +115,7 @@ export function parseStudyRecord(text: string, name: string): StudyRecord {
 /** Losses differ between arms in their last digits only. */
 const losses = new Set(["loss", "oracleLoss", "difference"]);
 
-/** Figures are kept to four digits, losses to six: what seeds differ by is more. */
+/** Rounds figures to four digits and losses to six: seeds differ by more than that. */
 function rounded(key: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isInteger(value)
     ? Number(value.toPrecision(losses.has(key) ? 6 : 4))

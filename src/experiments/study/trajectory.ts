@@ -16,7 +16,7 @@ import type {
 } from "./record.ts";
 
 /**
- * Takes a measurement's figures.
+ * Extracts the figures that the study follows through training.
  *
  * @param measurement of a validation batch, with its loss
  * @param step training steps done

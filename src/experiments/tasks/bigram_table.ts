@@ -80,8 +80,8 @@ export interface CountedBigramTableOptions {
 }
 
 /**
- * Counts a table from text. Characters are Unicode code points in the order of their frequency;
- * where more occur than may be told apart, the rarest share the last place.
+ * Counts a table from text. Characters are Unicode code points in the order of their frequency. If
+ * the text has more than `characters` different ones, the rarest share the last place.
  *
  * @param options the text and the most characters
  * @throws {RangeError} if the text holds fewer than 2 different characters, or `characters` is

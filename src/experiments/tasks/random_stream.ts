@@ -58,7 +58,7 @@ export class RandomStream {
     return this.#generator.next() >>> 0;
   }
 
-  /** A weight between 0 and 2^24 − 1, all equally likely: where a table of weights is entered. */
+  /** A uniform integer below 2^24, to look up in a table of cumulative weights. */
   weight(): number {
     return this.bits() >>> (32 - WEIGHT_BITS);
   }

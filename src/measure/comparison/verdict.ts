@@ -7,6 +7,8 @@
  * between two runs of one machine, the same holds for the CPU time where it is known, else for the
  * time relative to the reference kernel's. Equality must be shown as well: the whole interval has
  * to lie within the threshold. Everything else is ambiguous, for a reason that is given.
+ *
+ * `pair.ts` gathers the evidence; `comparison.ts` corrects the p-values of a table.
  */
 import { type Doubt, doubtOf } from "./doubt.ts";
 import type { PairComparison } from "./pair.ts";

@@ -1,4 +1,7 @@
-/** How often a plan runs in one span, and how many spans go to the GPU at once. */
+/**
+ * How often a plan runs in one span, and how many spans go to the GPU at once. A span is what the
+ * clock times, and gives one sample; `sampling.ts` says how long it should last.
+ */
 import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
 
 /**

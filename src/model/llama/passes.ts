@@ -34,12 +34,12 @@ export function planStates(
 }
 
 /**
- * Plans the backward pass from the head's input on.
+ * Plans the backward pass below the head.
  *
  * @param build of the model
  * @param plans where the plans go
  * @param options what the forward pass left, the head's gradients, and the batch
- * @returns the states and the gradients by them, by layer
+ * @returns each layer's states and their gradients
  */
 export function planGradients(
   build: LlamaBuild,

@@ -74,7 +74,7 @@ export class LinearMaximaMeter implements Disposable {
   };
 
   /**
-   * What the last forward pass met.
+   * The largest |input| of each linear map, layer by layer, in the last forward pass.
    *
    * @throws {TypeError} if there was none
    */

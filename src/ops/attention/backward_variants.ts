@@ -8,6 +8,9 @@
  * | `tiled-64x32` …       | GPUs                  | computes probabilities again, in fast memory |
  * | `tiled-64x32-f16` …   | GPUs, by name only    | half the memory, for rounded operands        |
  * | `portable`            | everything else       | the readable definition                      |
+ *
+ * Of the tiles, `bestTile` in tiled_choice.ts gives the default by the GPU's registers, and
+ * `holdsBothGradients` one kernel for the gradients of key and value, or two.
  */
 import keyValueSource from "../../../kernels/attention/backward_key_value.wgsl" with {
   type: "text",

@@ -75,7 +75,7 @@ export class GradientMeter {
 
 /**
  * R_GS(s): the norm of the gradient at position s over the mean norm at all other positions up to
- * T_e.
+ * T_e. h̃ is RMSNorm's output. `SinkSettings` in `measurement.ts` has s, 0 by default, and T_e.
  *
  * @param byPosition ‖∇_{h̃_t}L‖ of every position t
  * @param settings s and T_e

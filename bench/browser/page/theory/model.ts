@@ -111,7 +111,7 @@ function norms(rows: ArrayLike<number>): number[] {
 }
 
 /**
- * Computes a setting.
+ * Computes what the sliders ask for: attention, its gradients, and RMSNorm.
  *
  * @param input what the reader dragged
  * @param gpu where to compute; undefined for float64

@@ -24,11 +24,11 @@ export class WorkerCalls {
   }
 
   /**
-   * Asks.
+   * Sends a question and awaits the answer.
    *
    * @param question what the Worker understands
    * @param transfer what of it is handed over
-   * @throws {Error} with the Worker's message if it cannot answer, or was ended
+   * @throws {Error} with the Worker's message if it cannot answer, or was terminated
    */
   ask<Value>(question: object, transfer: Transferable[] = []): Promise<Value> {
     const worker = this.#worker ??= this.#start();
