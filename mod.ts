@@ -39,6 +39,7 @@ export { spreadWorkgroups } from "./src/gpu/workgroups.ts";
 export * from "./src/ops/arithmetic/adamw.ts";
 export * from "./src/ops/arithmetic/add.ts";
 export * from "./src/ops/attention.ts";
+export type { AttentionPrecise } from "./src/ops/attention/precise.ts";
 export type { AttentionVScale } from "./src/ops/attention/shape.ts";
 export * from "./src/ops/attention_sink_statistics.ts";
 export * from "./src/ops/arithmetic/copy.ts";

@@ -48,7 +48,7 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink.wgsl.
+ * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink/forward.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,

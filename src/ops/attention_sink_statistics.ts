@@ -1,5 +1,5 @@
 /** Sink strength: how much attention one key position receives. */
-import sinkShareSource from "../../kernels/attention/sink_share.wgsl" with { type: "text" };
+import sinkShareSource from "../../kernels/attention/sink/share.wgsl" with { type: "text" };
 import sinkStatisticsSource from "../../kernels/attention/sink_statistics.wgsl" with {
   type: "text",
 };
@@ -126,7 +126,7 @@ export function planAttentionSinkStatistics(
       ...sinkLogit === undefined || sinkShare === undefined ? [] : [{
         kernel: {
           parts: [workgroupSum, notANumber, {
-            file: "attention/sink_share.wgsl",
+            file: "attention/sink/share.wgsl",
             source: sinkShareSource,
           }],
         },

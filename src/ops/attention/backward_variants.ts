@@ -16,7 +16,6 @@ import keyValueSource from "../../../kernels/attention/backward_key_value.wgsl" 
   type: "text",
 };
 import querySource from "../../../kernels/attention/backward_query.wgsl" with { type: "text" };
-import rowSource from "../../../kernels/attention/backward_row.wgsl" with { type: "text" };
 import { attentionBackwardKeyTiled } from "../../../kernels/attention/tiled/backward_key.wgsl.ts";
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
@@ -25,7 +24,6 @@ import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/til
 import { PANEL_LANES, SUBGROUP_PANEL } from "../../../kernels/attention/panels/subgroup_tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
-import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionBackwardCall } from "./call.ts";
 import { suitsBarrierFree } from "./barrier_free.ts";
@@ -36,6 +34,7 @@ import {
 } from "./panel_kernels.ts";
 import { portableKernel, unrolledKernel } from "./kernel.ts";
 import { type PanelKernels, planPanels, unfitPanels } from "./panels.ts";
+import { rowDispatch } from "./row.ts";
 import { type AttentionShape, TILE, tileParameters } from "./shape.ts";
 import { firstQueryHasGradient, subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
 import { hasWideSubgroups } from "./subgroup.ts";
@@ -50,33 +49,14 @@ import {
 import { bestTile, holdsBothGradients } from "./tiled_choice.ts";
 import { planValve } from "./valve.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
-import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
 import { sumConstantTerms } from "../v_scale/constant_gradient.ts";
 
-const rowKernel: Kernel = {
-  parts: [{ file: "attention/backward_row.wgsl", source: rowSource }],
-};
 const queryPart: KernelPart = { file: "attention/backward_query.wgsl", source: querySource };
 const keyValuePart: KernelPart = {
   file: "attention/backward_key_value.wgsl",
   source: keyValueSource,
 };
-
-// Writes (logSumExp, D) of every query row, 8 bytes per row.
-function rowDispatch(
-  gpu: Gpu,
-  { shape, output, outputGradient, logSumExp }: AttentionBackwardCall,
-  rowStatistics: GPUBuffer,
-): Dispatch {
-  const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
-  return {
-    kernel: rowKernel,
-    parameters: [{ u32: rows }, { u32: shape.headDim / 4 }],
-    buffers: [output, outputGradient, logSumExp, rowStatistics],
-    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
-  };
-}
 
 /** What a variant adds to the frame: the dispatches that compute the three gradients. */
 type Passes = (

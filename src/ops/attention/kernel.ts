@@ -1,13 +1,13 @@
 /** How attention's kernels are put together, the portable ones and those that are unrolled. */
-import noSinkSource from "../../../kernels/attention/no_sink.wgsl" with { type: "text" };
-import sinkSource from "../../../kernels/attention/sink.wgsl" with { type: "text" };
+import noSinkSource from "../../../kernels/attention/sink/none.wgsl" with { type: "text" };
+import sinkSource from "../../../kernels/attention/sink/forward.wgsl" with { type: "text" };
 import tileSource from "../../../kernels/attention/tile.wgsl" with { type: "text" };
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import { notANumber } from "../shared/parts.ts";
 
 const tile: KernelPart = { file: "attention/tile.wgsl", source: tileSource };
-const sink: KernelPart = { file: "attention/sink.wgsl", source: sinkSource };
-const noSink: KernelPart = { file: "attention/no_sink.wgsl", source: noSinkSource };
+const sink: KernelPart = { file: "attention/sink/forward.wgsl", source: sinkSource };
+const noSink: KernelPart = { file: "attention/sink/none.wgsl", source: noSinkSource };
 
 /**
  * One of the portable kernels that compute in tiles.

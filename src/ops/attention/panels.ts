@@ -1,7 +1,4 @@
 /** Attention backward in panels: what is computed of how many heads and keys at a time. */
-import attentionBackwardPanelsValveSource from "../../../kernels/attention/panels/valve.wgsl" with {
-  type: "text",
-};
 import type { PanelTile } from "../../../kernels/attention/panels/panel.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
@@ -10,8 +7,8 @@ import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionBackwardCall } from "./call.ts";
 import type { AttentionShape } from "./shape.ts";
+import { throughValve } from "./valve.ts";
 import { unfitForStorage } from "../shared/unfit.ts";
-import { spreadWorkgroups } from "../shared/validation.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 
 /** The kernels that compute in panels, and their tiles. */
@@ -131,7 +128,7 @@ export function planPanels(
   },
 ): VariantPlan {
   const { shape, scale, vScale, query, key, value, outputGradient } = call;
-  const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
+  const { queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
   const groupSize = queryHeads / keyValueHeads;
   const { tile } = kernels;
   const rowTiles = Math.ceil(sequenceLength / tile.rows);
@@ -185,20 +182,11 @@ export function planPanels(
       },
     ];
   });
-  const rows = batches * keyValueHeads * sequenceLength;
-  const throughValve: Dispatch = {
-    kernel: {
-      parts: [{
-        file: "attention/panels/valve.wgsl",
-        source: attentionBackwardPanelsValveSource,
-      }],
-    },
-    parameters: [{ u32: rows }, { u32: headDim / 4 }],
-    buffers: [value, valve, call.valueGradient],
-    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
-  };
   return {
     scratch: [probability, logitGradient],
-    dispatches: [...dispatches, ...vScale === undefined ? [] : [throughValve]],
+    dispatches: [
+      ...dispatches,
+      ...vScale === undefined ? [] : [throughValve(gpu, shape, { ...call, valve })],
+    ],
   };
 }

@@ -5,7 +5,7 @@
 import logSumExpSource from "../../../kernels/attention/backward_log_sum_exp.wgsl" with {
   type: "text",
 };
-import sinkSource from "../../../kernels/attention/backward_sink.wgsl" with { type: "text" };
+import sinkSource from "../../../kernels/attention/sink/backward.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./call.ts";
@@ -65,7 +65,7 @@ export function sumSinkTerms(
   return [{
     kernel: {
       parts: [notANumber, workgroupSum, {
-        file: "attention/backward_sink.wgsl",
+        file: "attention/sink/backward.wgsl",
         source: sinkSource,
       }],
     },

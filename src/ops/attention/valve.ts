@@ -1,9 +1,11 @@
 /** V-scale fused into attention: what its kernels need to know of every value row. */
+import throughValveSource from "../../../kernels/attention/panels/valve.wgsl" with { type: "text" };
 import squaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionShape, AttentionVScale } from "./shape.ts";
 import { range } from "../shared/parts.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
@@ -50,5 +52,33 @@ export function planValve(
       buffers: [value, vScale.constant, valve],
       workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
     }],
+  };
+}
+
+/**
+ * Takes the gradient of the scaled values through V-scale's Jacobian, in place, and leaves the terms
+ * of the constant's gradient in `valve`.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param shape the lengths of the attention call
+ * @param tensors `value` and `valueGradient` [B, Hkv, T, D], and the valve of their rows
+ */
+export function throughValve(
+  gpu: Gpu,
+  { batches, keyValueHeads, sequenceLength, headDim }: AttentionShape,
+  { value, valve, valueGradient }: {
+    readonly value: Tensor;
+    readonly valve: GPUBuffer;
+    readonly valueGradient: Tensor;
+  },
+): Dispatch {
+  const rows = batches * keyValueHeads * sequenceLength;
+  return {
+    kernel: {
+      parts: [{ file: "attention/panels/valve.wgsl", source: throughValveSource }],
+    },
+    parameters: [{ u32: rows }, { u32: headDim / 4 }],
+    buffers: [value, valve, valueGradient],
+    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
   };
 }

@@ -194,7 +194,7 @@ const sinkMutants: readonly KernelMutant[] = ([
     "false",
   ],
 ] as const).map(([name, property, find, replace]) => ({
-  file: "attention/sink.wgsl",
+  file: "attention/sink/forward.wgsl",
   caughtBy: (gpu) => property(gpu, { examples: sinkExamples.slice(0, 1), runs: 0 }),
   name,
   find: new RegExp(find.replaceAll(/[()*]/g, "\\$&"), "g"),

@@ -13,6 +13,7 @@ export type AttentionPattern =
   | "hundreds" // logits of some hundreds
   | "huge logits" // ±1e4 and more
   | "sink" // every query likes the first key
+  | "strong sink" // every query but the first gives it all but a millionth of its weight
   | "tiny" // 1e-20
   | "duplicated keys"
   | "constant";
@@ -130,6 +131,18 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
   )
   .filter((description) => work(description) <= 1.5e6);
 
+// Queries and keys of which one element is left to the sink: 1 in queries, and in the first key what
+// makes its logit 14 more than that of other keys, whose logits are about 1.
+function makeStrongSink(query: Numbers, key: Numbers, scale: number): void {
+  const [, , length, headDim] = key.shape as [number, number, number, number];
+  for (let row = 0; row < query.data.length / headDim; row++) query.data[row * headDim] = 1;
+  for (let row = 0; row < key.data.length / headDim; row++) {
+    const isFirst = row % length === 0;
+    if (isFirst) key.data.fill(0, row * headDim, (row + 1) * headDim);
+    key.data[row * headDim] = isFirst ? 17 / scale : 0;
+  }
+}
+
 function normal(shape: readonly number[], seed: number, standardDeviation: number): Numbers {
   const length = reference.elementCount(shape);
   return { data: randomNormal({ seed, length, standardDeviation }), shape };
@@ -167,6 +180,7 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
     if (pattern === "sink" && row % length === 0) key.data.fill(2, start, start + headDim);
   }
   if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 0.75);
+  if (pattern === "strong sink") makeStrongSink(query, key, scale ?? 1 / Math.sqrt(headDim));
   // ‖v‖² is about D; constants that differ from head to head, on either side of it.
   const usual = headDim * valueSize ** 2 * constantSizes[vScale?.size ?? "usual"];
   const constant: Numbers = {

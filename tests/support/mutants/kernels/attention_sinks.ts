@@ -1,9 +1,16 @@
-/** Mutants of what learned sinks, and a gradient of logSumExp, add to attention's kernels. */
+/**
+ * Mutants of what learned sinks, a gradient of logSumExp, and the precise form add to attention's
+ * kernels.
+ */
 import {
   attentionWithSinksMatchesTwin,
   sinksHaveLimits,
   sinksStayInTheirHeads,
 } from "../../properties/attention/sinks.ts";
+import {
+  preciseBackwardKeepsFourDigits,
+  preciseBackwardMatchesTwin,
+} from "../../properties/attention/precise.ts";
 import type { Property } from "../../check_cases.ts";
 import { attentionForward as forward, pinned } from "../catching.ts";
 import { type Mutant, mutantsOf } from "../mutant.ts";
@@ -12,9 +19,12 @@ const sinks: Property = (gpu) => attentionWithSinksMatchesTwin(gpu, pinned);
 const limits: Property = (gpu) => sinksHaveLimits(gpu, pinned);
 const heads: Property = (gpu) => sinksStayInTheirHeads(gpu, pinned);
 
+const precise: Property = (gpu) => preciseBackwardMatchesTwin(gpu, pinned);
+const digits: Property = (gpu) => preciseBackwardKeepsFourDigits(gpu, pinned);
+
 /** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
-  ...mutantsOf("attention/sink.wgsl", sinks, [
+  ...mutantsOf("attention/sink/forward.wgsl", sinks, [
     ["the sink has no weight", "select(0x3f800000u, 0x7fc00000u, isLost)", "0u"],
     ["the sink counts twice", "select(0x3f800000u, ", "select(0x40000000u, ", { thorough: true }],
     ["the sink is 0 for all heads", "clamp(sinkLogit[head], -LARGEST, LARGEST)", "0.0", {
@@ -43,11 +53,11 @@ export const mutants: readonly Mutant[] = [
       thorough: true,
     }],
   ]),
-  ...mutantsOf("attention/no_sink.wgsl", forward, [
+  ...mutantsOf("attention/sink/none.wgsl", forward, [
     // Whatever the sum begins with, the first key's maximum leaves nothing of it.
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),
-  ...mutantsOf("attention/backward_sink.wgsl", sinks, [
+  ...mutantsOf("attention/sink/backward.wgsl", sinks, [
     ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
     ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
     ["the share is in base 2", "exponential(vec4f", "exponential2(vec4f"],
@@ -68,5 +78,33 @@ export const mutants: readonly Mutant[] = [
       "row < parameters.rows",
       "row < (parameters.rows & ~63u)",
     ],
+  ]),
+  ...mutantsOf("attention/precise/shift.wgsl", precise, [
+    ["another value is taken", "+ parameters.position", "+ 0u", { thorough: true }],
+    ["nothing is taken", "- factorOf(reference) * taken", "", { caughtBy: digits }],
+    ["all heads lose the first head's value", "row - row % parameters.sequenceLength +", "", {
+      caughtBy: digits,
+    }],
+    ["V-scale's factor is forgotten", "return v.x / (v.x + v.y);", "return 1.0;"],
+    ["the value that is taken has the row's factor", "factorOf(reference)", "factorOf(row)"],
+    [
+      "a last partial workgroup is left out",
+      "i >= parameters.count",
+      "i >= (parameters.count & ~63u)",
+    ],
+  ]),
+  ...mutantsOf("attention/precise/sink.wgsl", precise, [
+    ["what the sink takes is forgotten", "share * factor * dot(products, vec4f(1.0))", "0.0"],
+    ["the sink takes all", "share * factor", "factor"],
+    ["V-scale's factor is forgotten", "share * factor", "share"],
+    [
+      "the gradient of logSumExp is forgotten",
+      "+= logSumExpGradient[row]",
+      "+= 0.0 * logSumExpGradient[row]",
+    ],
+    ["all heads have the first sink", "sinkLogit[head % parameters.queryHeads]", "sinkLogit[0]"],
+    ["queries take the first key head", "(head / groupSize) * parameters.sequenceLength", "0u"],
+    ["the position is ignored", "+ parameters.position", "+ 0u"],
+    ["the last vec4f column is dropped", "c < parameters.vectors", "c + 1u < parameters.vectors"],
   ]),
 ];

@@ -32,7 +32,7 @@ export const mutants: readonly Mutant[] = [
       "t < min(length, parameters.position + LANES); t += LANES",
     ],
   ]),
-  ...mutantsOf("attention/sink_share.wgsl", sink, [
+  ...mutantsOf("attention/sink/share.wgsl", sink, [
     ["the share is a sum", "total / f32(length)", "total"],
     ["all heads have the first sink", "sinkLogit[workgroup.x]", "sinkLogit[0]"],
     ["the batch is ignored", "workgroup.y * parameters.queryHeads + ", "", { times: 1 }],

@@ -12,6 +12,12 @@ import {
 } from "./laws.ts";
 import { attentionBackwardPassesNonFinite, attentionForwardPassesNonFinite } from "./non_finite.ts";
 import {
+  preciseBackwardKeepsFourDigits,
+  preciseBackwardMatchesTwin,
+  preciseExamples,
+  strongSinkExamples,
+} from "./precise.ts";
+import {
   attentionWithSinksMatchesTwin,
   sinkExamples,
   sinksHaveLimits,
@@ -51,7 +57,13 @@ export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
     seed: 85,
     vScale: { mode: "full", size: "usual" },
   });
-  const sinks = { examples: sinkExamples.map((each) => ({ ...each, headDim })), runs: 0 };
+  const withHeadDim = (examples: readonly AttentionDescription[]) => ({
+    examples: examples.map((each) => ({ ...each, headDim })),
+    runs: 0,
+  });
+  const sinks = withHeadDim(sinkExamples);
+  const precise = withHeadDim(preciseExamples.slice(0, 3));
+  const strongSinks = withHeadDim(strongSinkExamples);
   const only = (...examples: AttentionDescription[]) => ({ examples, runs: 0 });
   return [
     (gpu) => attentionObeysItsIdentities(gpu, only(several, scaled, backwardOnly, short)),
@@ -66,5 +78,7 @@ export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
     (gpu) => sinksObeyTheirIdentities(gpu, sinks),
     (gpu) => sinksHaveLimits(gpu, sinks),
     (gpu) => sinksStayInTheirHeads(gpu, sinks),
+    (gpu) => preciseBackwardMatchesTwin(gpu, precise),
+    (gpu) => preciseBackwardKeepsFourDigits(gpu, strongSinks),
   ];
 }

@@ -1,5 +1,5 @@
 // How attention/forward.wgsl begins a row's softmax where a head has no learned sink: without
-// weight. attention/sink.wgsl takes the place of this file where it has one.
+// weight. attention/sink/forward.wgsl takes the place of this file where it has one.
 
 fn firstMaximum(head: u32) -> f32 {
   return -3.4e38; // finite: a shader compiler may assume that there are no infinities

@@ -1,0 +1,179 @@
+/**
+ * Attention backward in its precise form, made of the other variants.
+ *
+ * The slope of a logit, a_tj (⟨g_t, v_j⟩ − D_t), is a difference of nearly equal numbers where a
+ * query gives one key p almost all of its weight: D_t is a sum over values that are almost all v_p.
+ * Its digits go in equal parts to the rounding of the output that D_t is made of, and to that of
+ * the two inner products; none to the exponential.
+ *
+ * The difference does not change if one vector is taken from all values. With v_p taken, the key
+ * has a value of 0, and the output is a sum over what the other keys add, computed and rounded as
+ * such: nothing cancels. Its price is one more forward pass.
+ */
+import shiftSinkSource from "../../../kernels/attention/precise/sink.wgsl" with {
+  type: "text",
+};
+import shiftSource from "../../../kernels/attention/precise/shift.wgsl" with { type: "text" };
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Dispatch } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { AttentionBackwardCall } from "./call.ts";
+import { attentionForwardVariants } from "./forward_variants.ts";
+import { rowDispatch } from "./row.ts";
+import { type AttentionShape, attentionShapeClass } from "./shape.ts";
+import { subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
+import { planValve, throughValve } from "./valve.ts";
+import { notANumber } from "../shared/parts.ts";
+import { checkInteger, spreadWorkgroups } from "../shared/validation.ts";
+import { chooseVariant, type Variant, type VariantPlan } from "../shared/variants.ts";
+import { sumConstantTerms } from "../v_scale/constant_gradient.ts";
+
+/** Whether, and for which key, the backward is computed in its precise form. */
+export type AttentionPrecise = boolean | {
+  /** The key that queries give almost all of their weight. */
+  readonly position: number;
+};
+
+/**
+ * Checks the argument.
+ *
+ * @param operator the operator's name, for messages
+ * @param precise the argument
+ * @param shape the lengths of the call
+ * @returns the position, undefined for the usual form
+ * @throws {TypeError} if it is no truth value and no position
+ * @throws {RangeError} if the position is not in the sequence
+ */
+export function checkPrecise(
+  operator: string,
+  precise: AttentionPrecise | undefined,
+  { sequenceLength }: AttentionShape,
+): number | undefined {
+  if (precise === undefined || precise === false) return undefined;
+  if (precise === true) return 0;
+  if (typeof precise !== "object" || precise === null) {
+    throw new TypeError(`${operator}: precise is ${precise}, wanted true, false or { position }`);
+  }
+  const { position } = precise;
+  const name = "precise.position";
+  checkInteger(position, { operator, name, minimum: 0, maximum: sequenceLength - 1 });
+  return position;
+}
+
+/**
+ * Prepares the precise form.
+ *
+ * @param gpu the GPU that holds the tensors
+ * @param call the attention call
+ * @param options the key's position, and the variant of the backward pass
+ */
+export function planPrecise(
+  gpu: Gpu,
+  call: AttentionBackwardCall,
+  { position, backward }: {
+    readonly position: number;
+    readonly backward: Variant<AttentionShape, AttentionBackwardCall>;
+  },
+): VariantPlan {
+  const { shape, vScale, value, sinkLogit, logSumExpGradient, constantGradient } = call;
+  const scratch: GPUBuffer[] = [];
+  const ownTensor = (shape: readonly number[]): Tensor => {
+    const tensor = gpu.empty(shape);
+    scratch.push(tensor.buffer);
+    return tensor;
+  };
+  const own = (bytes: number): GPUBuffer => {
+    const buffer = gpu.storage(bytes);
+    scratch.push(buffer);
+    return buffer;
+  };
+  const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
+  const vScaleFull = vScale?.mode === "full" ? 1 : 0;
+  const vectors = shape.headDim / 4;
+  const valve = planValve(gpu, shape, { value, vScale });
+  const shifted = ownTensor(value.shape);
+  const shift: Dispatch = {
+    kernel: { parts: [{ file: "attention/precise/shift.wgsl", source: shiftSource }] },
+    parameters: [value.length / 4, vectors, shape.sequenceLength, position, vScaleFull].map(
+      (u32) => ({ u32 }),
+    ),
+    buffers: [value, valve.valve, shifted],
+    workgroups: spreadWorkgroups(gpu, Math.ceil(value.length / 4 / 64)),
+  };
+
+  // The sink's gradient is of D itself, which does not cancel.
+  const ofSink: Dispatch[] = [];
+  let rest = logSumExpGradient;
+  if (sinkLogit !== undefined) {
+    const statistics = own(8 * rows);
+    rest = ownTensor(call.logSumExp.shape);
+    ofSink.push(
+      rowDispatch(gpu, call, statistics),
+      ...subtractLogSumExpGradient(gpu, call, statistics),
+      ...sumSinkTerms(call, statistics),
+      {
+        kernel: {
+          parts: [notANumber, {
+            file: "attention/precise/sink.wgsl",
+            source: shiftSinkSource,
+          }],
+        },
+        parameters: [
+          rows,
+          shape.queryHeads,
+          shape.keyValueHeads,
+          shape.sequenceLength,
+          vectors,
+          position,
+          vScaleFull,
+          logSumExpGradient === undefined ? 0 : 1,
+        ].map((u32) => ({ u32 })),
+        buffers: [
+          call.outputGradient,
+          value,
+          valve.valve,
+          call.logSumExp,
+          sinkLogit,
+          logSumExpGradient ?? own(4),
+          rest,
+        ],
+        workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+      },
+    );
+  }
+
+  const ofShifted = {
+    ...call,
+    value: shifted,
+    vScale: undefined,
+    output: ownTensor(call.output.shape),
+    sinkLogitGradient: undefined,
+    constantGradient: undefined,
+  };
+  const forward = chooseVariant(gpu, attentionForwardVariants, {
+    operator: "attentionForward",
+    shapeClass: attentionShapeClass(shape),
+    shape,
+    wanted: undefined,
+  });
+  const again = forward.plan(gpu, { ...ofShifted, logSumExp: ownTensor(call.logSumExp.shape) });
+  const gradients = backward.plan(gpu, {
+    ...ofShifted,
+    sinkLogit: undefined,
+    logSumExpGradient: rest,
+  });
+  return {
+    scratch: [...scratch, ...valve.scratch, ...again.scratch, ...gradients.scratch],
+    dispatches: [
+      ...valve.dispatches,
+      shift,
+      ...ofSink,
+      ...again.dispatches,
+      ...gradients.dispatches,
+      ...vScale === undefined ? [] : [throughValve(gpu, shape, { ...call, valve: valve.valve })],
+      ...constantGradient === undefined
+        ? []
+        : [sumConstantTerms(shape, valve.valve, constantGradient)],
+    ],
+  };
+}
