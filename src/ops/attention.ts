@@ -14,7 +14,6 @@ import { type AttentionPrecise, checkPrecise, planPrecise } from "./attention/pr
 import {
   attentionBackwardCost,
   attentionForwardCost,
-  type AttentionShape,
   attentionShapeClass,
   type AttentionVScale,
   checkAttention,

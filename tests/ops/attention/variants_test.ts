@@ -195,7 +195,7 @@ const sinkMutants: readonly KernelMutant[] = ([
   ],
 ] as const).map(([name, property, find, replace]) => ({
   file: "attention/sink/forward.wgsl",
-  caughtBy: (gpu) => property(gpu, { examples: sinkExamples.slice(0, 1), runs: 0 }),
+  caughtBy: (gpu) => property(gpu, { examples: sinkExamples.slice(0, 3), runs: 0 }),
   name,
   find: new RegExp(find.replaceAll(/[()*]/g, "\\$&"), "g"),
   replace,
