@@ -9,11 +9,13 @@ export const LEAST_PROCESSES = 3;
 /** More processes than these are not worth their start. */
 export const MOST_PROCESSES = 16;
 /**
- * Processes for each second that the budget has for one measurement. On a software adapter a new
- * process costs about 1.5 s and 0.1 s for each operator and shape, with the driver's compiled
- * kernels at hand: at this rate about a quarter of the budget.
+ * What a process costs before it takes samples, in seconds: by itself, and for each measurement,
+ * with the driver's compiled kernels at hand. Measured on lavapipe with two busy cores.
  */
-const PROCESSES_PER_SECOND = 2;
+const PROCESS_COST = 1.5;
+const MEASUREMENT_COST = 0.1;
+/** The budget is so many times what all processes cost, so two thirds of it go to samples. */
+const BUDGET_TO_COST = 3;
 
 /**
  * How many processes take each measurement.
@@ -23,7 +25,7 @@ const PROCESSES_PER_SECOND = 2;
  * @returns 3 to 16
  */
 export function processesWithin(seconds: number, measurements: number): number {
-  const wanted = Math.floor(PROCESSES_PER_SECOND * seconds / Math.max(1, measurements));
+  const wanted = Math.floor(seconds / budgetFor(1, measurements));
   return Math.min(MOST_PROCESSES, Math.max(LEAST_PROCESSES, wanted));
 }
 
@@ -35,7 +37,7 @@ export function processesWithin(seconds: number, measurements: number): number {
  * @returns seconds
  */
 export function budgetFor(processes: number, measurements: number): number {
-  return processes * measurements / PROCESSES_PER_SECOND;
+  return BUDGET_TO_COST * processes * (PROCESS_COST + MEASUREMENT_COST * measurements);
 }
 
 /** The processes of a measurement; older files do not name their only one. */

@@ -78,6 +78,8 @@ Deno.test("processesOf() takes an older file's samples for one process", () => {
 
 Deno.test("processesWithin() follows the budget, from 3 to 16, and budgetFor() is its inverse", () => {
   assertEquals([1, 60, 180, 1e6].map((seconds) => processesWithin(seconds, 24)), [3, 5, 15, 16]);
-  assertEquals(processesWithin(60, 0), 16);
-  for (const count of [3, 7, 16]) assertEquals(processesWithin(budgetFor(count, 31), 31), count);
+  assertEquals([processesWithin(30, 1), processesWithin(180, 60)], [6, 8]);
+  for (const count of [3, 7, 16]) {
+    assertEquals(processesWithin(budgetFor(count, 31) + 1e-9, 31), count);
+  }
 });

@@ -124,7 +124,7 @@ export const recoversALostDevice: Run = async (stage) => {
   await page.click("#run");
   await until(
     page,
-    "/^0 of 4: .*taking/.test(document.querySelector('#progress-text').textContent)",
+    "/^0 of 12: .*taking/.test(document.querySelector('#progress-text').textContent)",
   );
   await stage.crashGpu();
   await finish(opened);
