@@ -79,6 +79,9 @@ machine the CPU time, or else the time relative to the reference kernel's, must 
 whole interval within the threshold. The remarks say why a row is ambiguous and what would settle it. For a file
 from one process, compare assumes that times differ by 10 % from process to process.
 
+To see what your machine can tell apart, run the same bench twice and compare the two files: the intervals show the
+smallest change that would count, and a faster or slower row would be false.
+
 ${formatOptions(options)}
 Exit codes:
   0    compared
