@@ -13,11 +13,12 @@ import { mergeCeilings } from "./ceilings.ts";
 import { type MeasuringSession, NO_CEILINGS, type OpenedAdapter } from "./child/session.ts";
 import type { Job } from "./jobs.ts";
 import type { Measurement, ResultFile } from "./result_file.ts";
-import { batchJobs, isOf } from "./jobs.ts";
+import { batchJobs, jobKey, measurementKey } from "./jobs.ts";
 import {
   addProcess,
   hasRound,
   LEAST_PROCESSES,
+  processesOf,
   processesWithin,
   withoutInterrupted,
 } from "./rounds.ts";
@@ -61,11 +62,22 @@ const LEAST_SECONDS = 0.1;
 /** The closing ceilings take no more than this share of the budget from the measurements. */
 const CLOSING_SHARE = 0.25;
 
+/**
+ * Keeping the file takes no more than a twentieth of the time: it has thousands of samples, each of
+ * which is checked.
+ */
+const KEEPING_SHARE = 0.05;
+
 /** Measures jobs into a result file. */
 export class BenchRun {
   readonly #options: BenchRunOptions;
   #jobs: readonly Job[];
+  readonly #keys: ReadonlyMap<Job, string>;
   #file: ResultFile;
+  /** The file's measurements, by their jobs' keys. */
+  readonly #measured: Map<string, Measurement>;
+  /** When the file may be kept again, on the clock of `performance.now()`. */
+  #keepFrom = 0;
   #text = "";
   #processes: number;
   /** When the budget ends, on the clock of `performance.now()`. */
@@ -76,8 +88,10 @@ export class BenchRun {
     this.#options = options;
     this.#jobs = options.jobs;
     this.#processes = options.file.settings.processes ?? LEAST_PROCESSES;
-    const { file } = options;
-    this.#file = { ...file, measurements: file.measurements.flatMap(withoutInterrupted) };
+    this.#keys = new Map(options.jobs.map((job) => [job, jobKey(job)]));
+    const measurements = options.file.measurements.flatMap(withoutInterrupted);
+    this.#measured = new Map(measurements.map((each) => [measurementKey(each), each]));
+    this.#file = { ...options.file, measurements };
   }
 
   /** The result file as it stands. */
@@ -94,18 +108,27 @@ export class BenchRun {
   show(step: string, job?: Job): void {
     if (job !== undefined) this.#text = `${job.kernel} ${job.pass} ${job.shape.name}`;
     const text = job === undefined ? step : `${this.#text}, ${step}`;
-    const rounds = Array.from({ length: this.#processes }, (_, round) => round);
-    const left = rounds.reduce((sum, round) => sum + this.#waiting(round).length, 0);
-    const total = this.#processes * this.#jobs.length;
+    const processes = this.#processes;
+    const total = processes * this.#jobs.length;
+    // What has no samples failed, and is done with.
+    const counts = this.#file.measurements.map((each) =>
+      each.samples.length === 0 ? processes : processesOf(each).length
+    );
+    const done = Math.min(total, counts.reduce((sum, count) => sum + count, 0));
     const secondsLeft = Math.max(0, (this.#end - performance.now()) / 1000);
-    this.#options.progress({ done: total - left, total, text, secondsLeft });
+    this.#options.progress({ done, total, text, secondsLeft });
+  }
+
+  #measurementOf(job: Job): Measurement | undefined {
+    return this.#measured.get(this.#keys.get(job)!);
   }
 
   // A round's jobs that have not been measured; what failed once is not tried again.
   #waiting(round: number): Job[] {
-    return this.#jobs.filter((job) =>
-      !this.#file.measurements.some((each) => isOf(each, job) && hasRound(each, round))
-    );
+    return this.#jobs.filter((job) => {
+      const measurement = this.#measurementOf(job);
+      return measurement === undefined || !hasRound(measurement, round);
+    });
   }
 
   /**
@@ -177,9 +200,8 @@ export class BenchRun {
   ): Promise<void> {
     const { seed, skipped } = this.#options;
     const left = this.#waiting(round);
-    const checked = this.#jobs.filter((job) =>
-      this.#file.measurements.some((each) => each.correctness !== undefined && isOf(each, job))
-    ).map(({ id }) => id);
+    const checked = this.#jobs
+      .filter((job) => this.#measurementOf(job)?.correctness !== undefined).map(({ id }) => id);
     let waiting = left.length;
     for (const jobs of batchJobs(left, seed + round)) {
       if (interrupt.aborted) break;
@@ -197,6 +219,7 @@ export class BenchRun {
           skipped?.(job, reason);
         },
       });
+      await this.#change({});
     }
   }
 
@@ -220,19 +243,23 @@ export class BenchRun {
     job: Job,
     { round, measurement }: { readonly round: number; readonly measurement: Measurement },
   ): Promise<void> {
-    const known = this.#file.measurements.find((each) => isOf(each, job));
-    const others = this.#file.measurements.filter((each) => each !== known);
-    const measurements = [...others, addProcess(known, { round, measurement })];
+    const known = this.#measurementOf(job);
+    this.#measured.set(this.#keys.get(job)!, addProcess(known, { round, measurement }));
     // In the order of the jobs, whatever the order of measuring was.
-    const place = (each: Measurement): number => this.#jobs.findIndex((job) => isOf(each, job));
-    measurements.sort((a, b) => place(a) - place(b));
-    await this.#change({ measurements });
+    const places = new Map([...this.#keys.values()].map((key, place) => [key, place]));
+    const measurements = [...this.#measured]
+      .sort(([a], [b]) => (places.get(a) ?? -1) - (places.get(b) ?? -1)).map(([, each]) => each);
+    this.#file = { ...this.#file, measurements };
+    if (performance.now() >= this.#keepFrom) await this.#change({});
     this.show("done");
   }
 
   async #change(changes: Partial<ResultFile>): Promise<void> {
     this.#file = { ...this.#file, ...changes };
+    const start = performance.now();
     await this.#options.keep(this.#file);
+    const end = performance.now();
+    this.#keepFrom = end + (end - start) / KEEPING_SHARE;
   }
 }
 

@@ -152,17 +152,19 @@ export function batchJobs(jobs: readonly Job[], seed: number): Job[][] {
   );
 }
 
-/**
- * Whether a measurement is this job's.
- *
- * @param measurement of a result file
- * @param job of this run
- */
-export function isOf(measurement: Measurement, job: Job): boolean {
-  const key = (dimensions: Readonly<Record<string, number>>): string =>
-    JSON.stringify(Object.entries(dimensions).sort(([a], [b]) => a < b ? -1 : 1));
-  return measurement.kernel === job.kernel && measurement.pass === job.pass &&
-    measurement.dtype === job.dtype && measurement.variant === job.variant &&
-    (measurement.cache ?? "hot") === job.cache &&
-    key(measurement.shape) === key(job.shape.dimensions);
+/** A text that a job has in common with its measurement, and with no other. */
+export function jobKey({ shape: { dimensions }, ...job }: Job): string {
+  return keyOf({ ...job, shape: dimensions });
+}
+
+/** A text that a measurement of a result file has in common with its job, and with no other. */
+export function measurementKey(measurement: Measurement): string {
+  return keyOf(measurement);
+}
+
+type Key = Pick<Measurement, "kernel" | "pass" | "dtype" | "variant" | "shape" | "cache">;
+
+function keyOf({ kernel, pass, dtype, variant, shape, cache = "hot" }: Key): string {
+  const dimensions = Object.entries(shape).sort(([a], [b]) => a < b ? -1 : 1);
+  return JSON.stringify([kernel, pass, dtype, variant, cache, dimensions]);
 }

@@ -209,9 +209,10 @@ export interface ResultSettings {
   /** The name of the shape grid. */
   readonly grid?: string;
   readonly seed?: number;
-  /** The stopping rule's goal: relative half-width of the median's interval. */
+  /** The stopping rule's goal: relative half-width of the interval of one process's median. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
+  /** Of one process. */
   readonly maximumSamples?: number;
   /** How many rounds, each in a process of its own, take every measurement. */
   readonly processes?: number;

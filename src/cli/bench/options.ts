@@ -148,7 +148,7 @@ export function benchHelp(): string {
 Usage: deno task bench [OPTIONS]
 
 ${formatOptions(options)}
-The bench checks every answer before it reports a speed. It writes the result file after each measurement.
+The bench checks every answer before it reports a speed. It writes the result file as measurements end.
 Several processes take every measurement in rounds, 3 at least and up to 16 with --budget, because times differ
 from process to process. Every interval rests on these differences.
 Ctrl-C ends the run and marks the file incomplete; --resume continues it.
