@@ -104,7 +104,13 @@ async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
 
 async function freeFolder({ preset, model, seed }: RunSettings): Promise<string> {
   const date = new Date().toISOString().replace(/\..*/, "").replaceAll(":", "-");
-  const name = join("runs", `${date}-${preset}-${model.vScale}-seed${seed}`);
+  const { vScale, sinkLogit = "none", attentionGate = "none" } = model;
+  const parts = [
+    vScale,
+    ...sinkLogit === "none" ? [] : [`sink-${sinkLogit}`],
+    ...attentionGate === "none" ? [] : [`gate-${attentionGate}`],
+  ];
+  const name = join("runs", `${date}-${preset}-${parts.join("-")}-seed${seed}`);
   for (let number = 1;; number++) {
     const path = number === 1 ? name : `${name}-${number}`;
     if (!await Deno.lstat(path).then(() => true, () => false)) return path;

@@ -131,7 +131,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
       `--html=${file}.html`,
     );
     assertEquals(code, 0, err);
-    assertStringIncludes(out, "my run, step 20: bigram-backcopy, V-scale none");
+    assertStringIncludes(out, "my run, step 20: bigram-backcopy, plain attention");
     for (const part of ["Attention to position 0", "R_GS", "Bloat", "INT8", "mass bound"]) {
       assertStringIncludes(out, part);
     }

@@ -58,6 +58,11 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
       ["--v-scale=fix"],
       '--v-scale is "fix", wanted none, fixed, learned, backward-only (did you mean fixed?)',
     ],
+    [["--sink-logit=one"], '--sink-logit is "one", wanted none, learned, zero'],
+    [
+      ["--attention-gate=heads"],
+      '--attention-gate is "heads", wanted none, head, element (did you mean head?)',
+    ],
     [["--learning-rate=-1"], '--learning-rate is "-1", wanted a number'],
     [["--learning-rate=0"], "--learning-rate is 0, wanted a number above 0"],
     [["--learning-rate=1e999"], "--learning-rate is null, wanted a number above 0"],
@@ -220,6 +225,8 @@ Deno.test("parseTrain() takes presets as they are, and what is given in place of
     "backcopy-deep",
     "--seed=7",
     "--v-scale=learned",
+    "--sink-logit=zero",
+    "--attention-gate=head",
     "--steps=20",
     "--heads=2",
     "--without-attention=0,1",
@@ -227,6 +234,7 @@ Deno.test("parseTrain() takes presets as they are, and what is given in place of
   assert(request?.command === "begin");
   const { seed, steps, model, optimizer } = request.settings;
   assertEquals([seed, steps, model.vScale], [7, 20, "learned"]);
+  assertEquals([model.sinkLogit, model.attentionGate], ["zero", "head"]);
   assertEquals([model.queryHeads, model.keyValueHeads, model.layersWithoutAttention], [2, 2, [
     0,
     1,

@@ -2,7 +2,12 @@
 import { isPreset, PRESET_TITLES, PRESETS, presetSettings } from "../../experiments/run/presets.ts";
 import { checkRunSettings, type RunSettings } from "../../experiments/run/settings.ts";
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
-import { type LlamaConfig, V_SCALE_VARIANTS } from "../../reference/llama/config.ts";
+import {
+  ATTENTION_GATES,
+  type LlamaConfig,
+  SINK_LOGITS,
+  V_SCALE_VARIANTS,
+} from "../../reference/llama/config.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -54,6 +59,18 @@ const options = {
     placeholder: "VARIANT",
     description: "V-scale on the value path",
     choices: V_SCALE_VARIANTS,
+  },
+  "sink-logit": {
+    type: "value",
+    placeholder: "KIND",
+    description: "One more logit per query head, without a value",
+    choices: SINK_LOGITS,
+  },
+  "attention-gate": {
+    type: "value",
+    placeholder: "KIND",
+    description: "Gates on what attention's heads hand on",
+    choices: ATTENTION_GATES,
   },
   steps: { type: "value", placeholder: "N", description: "Training steps" },
   seed: { type: "value", placeholder: "N", description: "Seed of weights and batches" },
@@ -277,6 +294,8 @@ function modelOf(
   const layers = integer(values, "layers");
   return {
     vScale: values["v-scale"],
+    sinkLogit: values["sink-logit"],
+    attentionGate: values["attention-gate"],
     layers,
     layersWithoutAttention: layerList(values["without-attention"]),
     modelDim: integer(values, "model-dim"),

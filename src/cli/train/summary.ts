@@ -2,6 +2,7 @@
 import type { RunResult } from "../../experiments/run.ts";
 import { estimate, pair } from "../../report/sinks/figure.ts";
 import { formatTerminalTable } from "../../report/table.ts";
+import { describeInterventions } from "../../reference/llama/config.ts";
 import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
 
 /**
@@ -20,7 +21,7 @@ export function formatSummary(
     attention?.heads.some(({ idleScore }) => idleScore !== null)
   );
   const head = [
-    `${settings.steps} steps of ${settings.preset}, V-scale ${settings.model.vScale}, ` +
+    `${settings.steps} steps of ${settings.preset}, ${describeInterventions(settings.model)}, ` +
     `seed ${settings.seed}, on ${adapter}`,
     `Validation loss ${loss?.toFixed(4)} nats per token` +
     (oracleLoss === null ? "" : `; the best possible is ${oracleLoss.toFixed(4)}`),

@@ -158,6 +158,26 @@ export function isPlainLlama(config: LlamaConfig): boolean {
     attentionGates(config) === 0 && !hasSinkLogit(config);
 }
 
+/**
+ * What a model has that a Llama has not on its way through attention, in a few words.
+ *
+ * @param config the model's shape
+ * @returns for example `V-scale learned`, `learned sinks, a gate per head`, or `plain attention`
+ */
+export function describeInterventions(
+  { vScale, sinkLogit = "none", attentionGate = "none" }: Pick<
+    LlamaConfig,
+    "vScale" | "sinkLogit" | "attentionGate"
+  >,
+): string {
+  const parts = [
+    vScale === "none" ? "" : `V-scale ${vScale}`,
+    { none: "", learned: "learned sinks", zero: "softmax-off-by-one" }[sinkLogit],
+    attentionGate === "none" ? "" : `a gate per ${attentionGate}`,
+  ].filter((part) => part !== "");
+  return parts.length === 0 ? "plain attention" : parts.join(", ");
+}
+
 /** σ of the initial weights N(0, σ²), which V-scale's constant holds as well. */
 export const INITIAL_DEVIATION = 0.02;
 

@@ -1,4 +1,5 @@
 /** The measurements of sinks and gradient sinks as tables. */
+import { attentionGates, hasSinkLogit } from "../../reference/llama/config.ts";
 import { isSink } from "../../sinks/uniform.ts";
 import type {
   AttentionMeasurement,
@@ -39,6 +40,8 @@ export function headTable(measurement: SinkMeasurement): Table {
   };
   const interval = (layer: number, name: "scores" | "idleScores", head: number) =>
     measurement.intervals?.layers[layer]?.[name][head];
+  const sinks = hasSinkLogit(measurement.config);
+  const gates = attentionGates(measurement.config) > 0;
   const rates = attending(measurement).every(({ attention }) =>
     attention.heads.every(({ sinkRate }) => sinkRate !== undefined)
   );
@@ -55,6 +58,8 @@ export function headTable(measurement: SinkMeasurement): Table {
             ? ""
             : `, idle ${figure(uniformIdleScore)}`
         }`
+    }${sinks ? "; a logit s without a value takes its share, the mean of exp(s − logSumExp)" : ""}${
+      gates ? "; gates are 0 where closed, 1 where open" : ""
     }`,
     columns: [
       { title: "layer" },
@@ -64,6 +69,10 @@ export function headTable(measurement: SinkMeasurement): Table {
       ...knowsIdle ? [number("idle score")] : [],
       number("mass M"),
       number("S = Σ a²"),
+      ...sinks ? [number("logit s"), number("its share")] : [],
+      ...sinks && knowsIdle ? [number("idle share")] : [],
+      ...gates ? [number("gate"), number(`gate at ${s}`)] : [],
+      ...gates && knowsIdle ? [number("idle gate")] : [],
     ],
     rows: attending(measurement).flatMap(({ layer, attention }) =>
       attention.heads.map((head) => [
@@ -76,6 +85,10 @@ export function headTable(measurement: SinkMeasurement): Table {
           : [],
         figure(head.mass),
         figure(head.secondMoment),
+        ...sinks ? [figure(head.sinkLogit?.logit), figure(head.sinkLogit?.score)] : [],
+        ...sinks && knowsIdle ? [figure(head.sinkLogit?.idleScore)] : [],
+        ...gates ? [figure(head.gate?.mean), pair(head.gate?.opening ?? null)] : [],
+        ...gates && knowsIdle ? [figure(head.gate?.idleMean)] : [],
       ])
     ),
   };

@@ -1,5 +1,6 @@
 /** The measurements of sinks and gradient sinks for a terminal. */
 import { escapeTerminal } from "../../escape.ts";
+import { describeInterventions } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import {
   interventionTable,
@@ -29,7 +30,7 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
       ? pretrainedSummary(measurement, pretrained)
       : source === null
       ? []
-      : [`${source.run}, step ${source.step}: ${source.task}, V-scale ${config.vScale}`],
+      : [`${source.run}, step ${source.step}: ${source.task}, ${describeInterventions(config)}`],
     `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}${
       pretrained === undefined
         ? `; ${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`

@@ -2,6 +2,7 @@ import {
   ATTENTION_GATES,
   attentionGates,
   checkConfig,
+  describeInterventions,
   isPlainLlama,
   type LlamaConfig,
   refusePretrainedParts,
@@ -104,6 +105,18 @@ Deno.test("isPlainLlama() is true of models without a part of this project's own
     { sinkLogit: "learned" },
   ];
   for (const change of others) assert(!isPlainLlama({ ...plain, ...change }));
+});
+
+Deno.test("describeInterventions() names what attention has of its own", () => {
+  const described = (change: Partial<LlamaConfig>) =>
+    describeInterventions({ ...config, vScale: "none", ...change });
+  assertEquals(described({}), "plain attention");
+  assertEquals(described({ vScale: "backward-only" }), "V-scale backward-only");
+  assertEquals(
+    described({ vScale: "fixed", sinkLogit: "learned", attentionGate: "head" }),
+    "V-scale fixed, learned sinks, a gate per head",
+  );
+  assertEquals(described({ sinkLogit: "zero" }), "softmax-off-by-one");
 });
 
 Deno.test("attentionGates() counts a gate for each head or each element", () => {

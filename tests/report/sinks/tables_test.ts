@@ -9,12 +9,12 @@ import { assert, assertEquals, assertStringIncludes } from "../../support/assert
 import { tracedModel } from "../../support/model/traces.ts";
 
 function measure(options: Parameters<typeof tracedModel>[0] = {}): SinkMeasurement {
-  const { config, trace, gains, theta } = tracedModel(options);
+  const { config, trace, gains, theta, sinks } = tracedModel(options);
   const { batch, context } = trace;
-  const meter = new SinkMeter({ config, context, theta });
+  const meter = new SinkMeter({ config, context, theta, sinks });
   meter.add(trace, { loss: 2, oracleLoss: 1.5, idle: new Uint8Array(batch * context).fill(1) });
   const source = { run: "r\u001b[2J", step: 7, task: "bigram-backcopy", seed: 1 };
-  return { ...meter.result(source), theory: checkTheory(trace, { config, gains, theta }) };
+  return { ...meter.result(source), theory: checkTheory(trace, { config, gains, theta, sinks }) };
 }
 
 Deno.test("figure() keeps three digits and says what is nothing", () => {
@@ -42,6 +42,34 @@ Deno.test("formatSinkMeasurement() says which sequences were measured; of files 
     assertStringIncludes(text, `${data.sequences} ${word} sequences of ${data.context} tokens`);
     assertStringIncludes(text, `The theory on a ${word} batch`);
   }
+});
+
+Deno.test("sinkTables() shows what sinks' logits take and how far gates are open, where there are any", () => {
+  const plain = measure();
+  const both = measure({ config: { sinkLogit: "learned", attentionGate: "element" } });
+  const [before, after] = [plain, both].map((each) => sinkTables(each)[0]!);
+  const titles = (table: typeof before) => table!.columns.map(({ title }) => title);
+  assertEquals(titles(after).slice(titles(before).length), [
+    "logit s",
+    "its share",
+    "idle share",
+    "gate",
+    "gate at 0",
+    "idle gate",
+  ]);
+  const { gate, sinkLogit } = both.layers[0]!.attention!.heads[0]!;
+  const cells = after!.rows[0]!.map(cellText).slice(titles(before).length);
+  assertEquals(cells.toSpliced(4, 1), [
+    figure(sinkLogit!.logit),
+    figure(sinkLogit!.score),
+    figure(sinkLogit!.idleScore),
+    figure(gate!.mean),
+    figure(gate!.idleMean),
+  ]);
+  const text = formatSinkMeasurement(both);
+  assertStringIncludes(text, "learned sinks, a gate per element");
+  assertStringIncludes(text, "Σ_j exp(z_tj − logSumExp_t) = 1 − b_t");
+  assertStringIncludes(text, "∇y_t = σ(x_t) ⊙ ∇y′_t");
 });
 
 Deno.test("sinkTables() shows every layer, head and statement with the measurement's numbers", () => {
@@ -102,7 +130,7 @@ Deno.test("sinkTables() shows INT8 activations where they were measured", () => 
 Deno.test("formatSinkMeasurement() says what was measured, what is violated, and steers no terminal", () => {
   const measurement = measure();
   const text = formatSinkMeasurement(measurement);
-  assertStringIncludes(text, "r\\u001b[2J, step 7: bigram-backcopy, V-scale none");
+  assertStringIncludes(text, "r\\u001b[2J, step 7: bigram-backcopy, plain attention");
   assertStringIncludes(text, "loss 2.0000 nats per token, 0.500 above the oracle");
   assertStringIncludes(text, "queries 0×");
   assert(!text.includes("violated: "));
