@@ -1,7 +1,7 @@
 /** `deno task study`: trains the controlled study's arms, or makes the report of finished ones. */
 import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";
-import { armName, listArms, type StudyArm } from "../experiments/study/arms.ts";
+import { armName, isTextSetting, listArms, type StudyArm } from "../experiments/study/arms.ts";
 import { checkStudyFolder, isFinished } from "../experiments/study/folder.ts";
 import { savePlan } from "../experiments/study/plan.ts";
 import { openTask } from "../experiments/run/task.ts";
@@ -119,7 +119,7 @@ async function checkCorpus(
   arms: readonly StudyArm[],
   scale: StudyScale,
 ): Promise<readonly string[]> {
-  const arm = arms.find(({ setting }) => setting === "text");
+  const arm = arms.find(({ setting }) => isTextSetting(setting));
   return arm === undefined ? [] : (await openTask(studyRunSettings(arm, scale))).notes;
 }
 

@@ -63,6 +63,11 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
       ["--attention-gate=heads"],
       '--attention-gate is "heads", wanted none, head, element (did you mean head?)',
     ],
+    [["--first-token=0"], "--first-token is for presets of text; smoke begins every sequence with"],
+    [
+      ["text", "--corpus=x", "--first-token=256"],
+      "--first-token is 256, wanted an integer from 0 to 255",
+    ],
     [["--learning-rate=-1"], '--learning-rate is "-1", wanted a number'],
     [["--learning-rate=0"], "--learning-rate is 0, wanted a number above 0"],
     [["--learning-rate=1e999"], "--learning-rate is null, wanted a number above 0"],
@@ -83,7 +88,7 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
     assertStringIncludes(err, `train: ${message}`);
     assertEquals(err.trimEnd().split("\n").length, 1);
   }
-  assertEquals(mistakes.length, 21);
+  assertEquals(mistakes.length, 25);
 });
 
 test("train refuses what it cannot work with by one line and exit code 1, and writes nothing", () =>

@@ -1,5 +1,6 @@
 /** The study's command line: what it takes, and what it makes of it. */
 import {
+  isTextSetting,
   parseNames,
   parseSeeds,
   parseShard,
@@ -8,7 +9,12 @@ import {
   STUDY_VARIANTS,
   type StudySelection,
 } from "../../experiments/study/arms.ts";
-import { DEFAULT_SCALE, type StudyScale } from "../../experiments/study/settings.ts";
+import {
+  ANCHORED_SCALE,
+  DEFAULT_SCALE,
+  defaultScale,
+  type StudyScale,
+} from "../../experiments/study/settings.ts";
 import {
   formatOptions,
   type OptionSpecifications,
@@ -39,11 +45,16 @@ export type StudyRequest =
     readonly records: string | undefined;
   };
 
+/** The default of a number that one setting has its own of. */
+function defaults(name: "steps" | "batch" | "learningRate"): string {
+  return `(default ${DEFAULT_SCALE[name]}, text-anchored alone ${ANCHORED_SCALE[name]})`;
+}
+
 const runOptions = {
   settings: {
     type: "value",
     placeholder: "A,B",
-    description: `Settings: ${STUDY_SETTINGS.join(", ")}; text needs --corpus`,
+    description: `Settings: ${STUDY_SETTINGS.join(", ")}; those of text need --corpus`,
     default: "shallow,deep",
   },
   variants: {
@@ -60,14 +71,12 @@ const runOptions = {
   steps: {
     type: "value",
     placeholder: "N",
-    description: "Training steps per run",
-    default: String(DEFAULT_SCALE.steps),
+    description: `Training steps per run ${defaults("steps")}`,
   },
   batch: {
     type: "value",
     placeholder: "N",
-    description: "Sequences per step",
-    default: String(DEFAULT_SCALE.batch),
+    description: `Sequences per step ${defaults("batch")}`,
   },
   measurements: {
     type: "value",
@@ -84,14 +93,19 @@ const runOptions = {
   "learning-rate": {
     type: "value",
     placeholder: "X",
-    description: "Peak learning rate",
-    default: String(DEFAULT_SCALE.learningRate),
+    description: `Peak learning rate ${defaults("learningRate")}`,
   },
   corpus: {
     type: "value",
     placeholder: "PATH",
     path: true,
-    description: "Text file or folder for the text setting",
+    description: "Text file or folder for the settings of text",
+  },
+  "first-token": {
+    type: "value",
+    placeholder: "BYTE",
+    description: "The same byte at position 0 of every sequence of text (default none, " +
+      "text-anchored 0)",
   },
   out: {
     type: "value",
@@ -193,17 +207,20 @@ function parseRun(args: readonly string[]): StudyRequest | undefined {
     );
   }
   const settings = named("settings", values.settings, STUDY_SETTINGS);
-  if (settings.includes("text") && values.corpus === undefined) {
-    throw new UsageError("the text setting needs --corpus=PATH, a file or folder of text");
+  const text = settings.find(isTextSetting);
+  if (text !== undefined && values.corpus === undefined) {
+    throw new UsageError(`the ${text} setting needs --corpus=PATH, a file or folder of text`);
   }
-  if (!settings.includes("text") && values.corpus !== undefined) {
-    throw new UsageError("--corpus is for the text setting, which --settings does not name");
+  for (const name of ["corpus", "first-token"] as const) {
+    if (text !== undefined || values[name] === undefined) continue;
+    throw new UsageError(`--${name} is for settings of text, and --settings names none`);
   }
+  const scale = defaultScale(settings);
   const shard = parseShard(values.shard);
   if (shard === undefined) throw wrong("shard", values.shard, "a part such as 2/8");
   const seeds = parseSeeds(values.seeds);
   if (seeds === undefined) throw wrong("seeds", values.seeds, "a count such as 5, or 6-10");
-  const steps = integer("steps", values.steps, 1_000_000);
+  const steps = integer("steps", values.steps ?? String(scale.steps), 1_000_000);
   const measurements = integer("measurements", values.measurements, 1000);
   if (measurements > steps) {
     throw new UsageError(`--measurements is ${measurements}, wanted at most --steps, ${steps}`);
@@ -218,10 +235,14 @@ function parseRun(args: readonly string[]): StudyRequest | undefined {
     scale: {
       steps,
       measurements,
-      batch: integer("batch", values.batch, 65536),
+      batch: integer("batch", values.batch ?? String(scale.batch), 65536),
       sequences: integer("sequences", values.sequences, 65536),
-      learningRate: positive("learning-rate", values["learning-rate"]),
+      learningRate: positive(
+        "learning-rate",
+        values["learning-rate"] ?? String(scale.learningRate),
+      ),
       corpus: values.corpus,
+      ...values["first-token"] === undefined ? {} : { firstToken: byte(values["first-token"]) },
     },
     shard,
     jobs: integer("jobs", values.jobs, 256),
@@ -246,6 +267,12 @@ function integer(name: string, text: string, most: number): number {
   if (!(value >= 1 && value <= most)) {
     throw wrong(name, text, `an integer from 1 to ${most}`);
   }
+  return value;
+}
+
+function byte(text: string): number {
+  const value = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
+  if (!(value <= 255)) throw wrong("first-token", text, "an integer from 0 to 255");
   return value;
 }
 

@@ -85,6 +85,11 @@ const options = {
     description: "Micro-batches per step",
   },
   context: { type: "value", placeholder: "N", description: "Tokens per sequence" },
+  "first-token": {
+    type: "value",
+    placeholder: "BYTE",
+    description: "For text: the same byte at position 0 of every sequence, such as 0",
+  },
   "learning-rate": { type: "value", placeholder: "X", description: "Peak learning rate" },
   "warm-up": { type: "value", placeholder: "N", description: "Warm-up steps" },
   "weight-decay": { type: "value", placeholder: "X", description: "Weight decay of the matrices" },
@@ -212,7 +217,13 @@ function settingsOf(preset: string, values: Values): RunSettings {
   if (values.corpus === undefined && (preset === "text" || preset === "paper-0.1b")) {
     throw new UsageError(`the preset ${preset} needs a text: --corpus=PATH`);
   }
-  const settings = changed(presetSettings(preset, values.corpus), values);
+  const start = presetSettings(preset, values.corpus);
+  if (values["first-token"] !== undefined && start.task.name !== "text") {
+    throw new UsageError(
+      `--first-token is for presets of text; ${preset} begins every sequence with a token of its own`,
+    );
+  }
+  const settings = changed(start, values);
   try {
     checkRunSettings(settings);
   } catch (error) {
@@ -254,7 +265,11 @@ function changed(preset: RunSettings, values: Values): RunSettings {
     model: { ...model, ...given(modelOf(values, model)) },
     task: {
       ...task,
-      ...given({ context: integer(values, "context"), corpus: values.corpus }),
+      ...given({
+        context: integer(values, "context"),
+        corpus: values.corpus,
+        firstToken: integer(values, "first-token"),
+      }),
     },
     optimizer: {
       ...optimizer,

@@ -34,6 +34,8 @@ export interface TextSettings {
   readonly context: number;
   /** A file or folder. */
   readonly corpus: string;
+  /** The byte at position 0 of every context. Default: none, a context is text alone. */
+  readonly firstToken?: number | undefined;
 }
 
 /** What a run trains on. */
@@ -137,6 +139,9 @@ function checkTask(task: TaskSettings): void {
   checkInteger("context", task.context, { least: 2 });
   switch (task.name) {
     case "text":
+      if (task.firstToken !== undefined) {
+        checkInteger("firstToken", task.firstToken, { least: 0, most: 255 });
+      }
       return refuseUnless(typeof task.corpus === "string", "corpus", task.corpus, "a path");
     case "bigram-backcopy": {
       const { characters, triggers, concentration, tableSeed, corpus } = task;

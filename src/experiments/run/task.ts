@@ -38,7 +38,8 @@ function makeTask(
 ): Task {
   const { context } = settings;
   if (settings.name === "text") {
-    return new TextCorpus({ bytes: bytes ?? new Uint8Array(), context, seed });
+    const { firstToken } = settings;
+    return new TextCorpus({ bytes: bytes ?? new Uint8Array(), context, seed, firstToken });
   }
   const { characters, concentration, tableSeed, triggers } = settings;
   const table = bytes === undefined

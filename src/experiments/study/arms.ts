@@ -9,7 +9,7 @@ import {
 } from "../../reference/llama/config.ts";
 
 /** The settings in the order in which tables show them. */
-export const STUDY_SETTINGS = ["shallow", "deep", "text"] as const;
+export const STUDY_SETTINGS = ["shallow", "deep", "text", "text-anchored"] as const;
 
 /** A setting's name. */
 export type StudySetting = typeof STUDY_SETTINGS[number];
@@ -19,7 +19,13 @@ export const SETTING_TITLES: Readonly<Record<StudySetting, string>> = {
   shallow: "Bigram-Backcopy, 2 layers, attention in both",
   deep: "Bigram-Backcopy, 3 layers, the sink above an MLP (no attention in layer 0)",
   text: "byte-level text, 4 layers",
+  "text-anchored": "byte-level text, 4 layers, the same first token in every sequence",
 };
+
+/** Whether a setting trains on text. */
+export function isTextSetting(setting: StudySetting): boolean {
+  return setting === "text" || setting === "text-anchored";
+}
 
 /**
  * What an arm has that the baseline, `none`, has not: V-scale, one more logit for each query head,

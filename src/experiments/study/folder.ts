@@ -11,7 +11,7 @@ import { matchedSettings, studyRunSettings, type StudyScale } from "./settings.t
 export const STUDY_FILE = "study.json";
 
 /** What all arms of a folder share; a corpus may lie elsewhere on another machine. */
-function shared({ corpus: _, ...scale }: StudyScale): Record<string, number> {
+function shared({ corpus: _, ...scale }: StudyScale): Record<string, number | undefined> {
   return scale;
 }
 

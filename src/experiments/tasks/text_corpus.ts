@@ -20,6 +20,11 @@ export interface TextCorpusOptions {
   readonly context: number;
   /** Any safe integer of at least 0: the order of the contexts. */
   readonly seed: number;
+  /**
+   * A byte that stands at position 0 of every context, in front of the text; the text's first byte
+   * is then the first target. Default: none, a context is text alone.
+   */
+  readonly firstToken?: number | undefined;
 }
 
 /** The share of the contexts that is kept for validation: the last ones. */
@@ -44,24 +49,32 @@ export class TextCorpus implements Task {
   readonly contexts: Readonly<Record<Split, number>>;
   readonly #bytes: Uint8Array;
   readonly #seed: number;
+  readonly #firstToken: number | undefined;
   #order: { readonly epoch: number; readonly contexts: Uint32Array } | undefined;
 
   /**
-   * @param options bytes, context and seed
-   * @throws {RangeError} if the context is below 2
+   * @param options bytes, context, seed and first token
+   * @throws {RangeError} if the context is below 2, or the first token no byte
    * @throws {CorpusError} if the text does not fill two contexts, one to train on and one to
    *   validate
    */
-  constructor({ bytes, context, seed }: TextCorpusOptions) {
+  constructor({ bytes, context, seed, firstToken }: TextCorpusOptions) {
     if (!Number.isSafeInteger(context) || context < 2) {
       throw new RangeError(`TextCorpus: context is ${context}, wanted an integer of at least 2`);
     }
-    // A context needs one byte more than it has tokens: the last one's target.
-    const total = Math.floor((bytes.length - 1) / context);
+    if (firstToken !== undefined && !isByte(firstToken)) {
+      throw new RangeError(
+        `TextCorpus: firstToken is ${firstToken}, wanted an integer from 0 to 255`,
+      );
+    }
+    // A context needs one byte more than it has tokens: the last one's target. A first token stands
+    // for the one in front.
+    const needed = firstToken === undefined ? 1 : 0;
+    const total = Math.floor((bytes.length - needed) / context);
     if (total < 2) {
       throw new CorpusError(
         `the corpus has ${bytes.length} bytes, wanted at least ${
-          2 * context + 1
+          2 * context + needed
         }: a context of ${context} to train on and another to validate; a smaller --context needs less`,
       );
     }
@@ -70,6 +83,7 @@ export class TextCorpus implements Task {
     this.contexts = { training: total - validation, validation };
     this.#bytes = bytes;
     this.#seed = seed;
+    this.#firstToken = firstToken;
   }
 
   batch(
@@ -78,12 +92,19 @@ export class TextCorpus implements Task {
   ): TokenBatch {
     checkBatch("TextCorpus.batch", step, batch);
     const { context } = this;
+    const first = this.#firstToken;
     const inputs = new Uint32Array(batch * context);
     const targets = new Uint32Array(batch * context);
     for (let row = 0; row < batch; row++) {
       const offset = this.#contextAt(step * batch + row, split) * context;
-      inputs.set(this.#bytes.subarray(offset, offset + context), row * context);
-      targets.set(this.#bytes.subarray(offset + 1, offset + context + 1), row * context);
+      if (first === undefined) {
+        inputs.set(this.#bytes.subarray(offset, offset + context), row * context);
+        targets.set(this.#bytes.subarray(offset + 1, offset + context + 1), row * context);
+      } else {
+        inputs[row * context] = first;
+        inputs.set(this.#bytes.subarray(offset, offset + context - 1), row * context + 1);
+        targets.set(this.#bytes.subarray(offset, offset + context), row * context);
+      }
     }
     return { batch, context, inputs, targets };
   }
@@ -107,6 +128,11 @@ export class TextCorpus implements Task {
   idleQueries(): undefined {
     return undefined;
   }
+}
+
+/** Whether a number is a token of text. */
+export function isByte(token: number): boolean {
+  return Number.isSafeInteger(token) && token >= 0 && token <= 255;
 }
 
 /** The most text that is read. */

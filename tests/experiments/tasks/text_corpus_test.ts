@@ -44,6 +44,29 @@ Deno.test("TextCorpus gives every context once before any comes again, and keeps
   assertEquals([...validation], [...bytes.subarray(960, 1010)]);
 });
 
+Deno.test("TextCorpus puts a first token in front of every context, and loses no byte of the text", () => {
+  const bytes = marked(10 * 100);
+  const corpus = new TextCorpus({ bytes, context: 10, seed: 4, firstToken: 7 });
+  assertEquals(corpus.contexts, { training: 95, validation: 5 });
+  const seen: number[] = [];
+  const take = (batch: { inputs: Uint32Array; targets: Uint32Array }) => {
+    const { inputs, targets } = batch;
+    assertEquals(inputs[0], 7);
+    assertEquals([...inputs.subarray(1)], [...targets.subarray(0, 9)]);
+    seen.push(...targets);
+  };
+  for (let step = 0; step < 95; step++) take(corpus.batch(step, { batch: 1 }));
+  for (let step = 0; step < 5; step++) take(corpus.batch(step, { batch: 1, split: "validation" }));
+  assertEquals(seen.toSorted((a, b) => a - b), [...bytes].toSorted((a, b) => a - b));
+  for (const firstToken of [-1, 256, 0.5, NaN]) {
+    assertThrows(
+      () => new TextCorpus({ bytes, context: 10, seed: 4, firstToken }),
+      RangeError,
+      "wanted an integer from 0 to 255",
+    );
+  }
+});
+
 Deno.test("TextCorpus.batch() belongs to seed and step alone, across epochs too", () => {
   const make = (seed: number) => new TextCorpus({ bytes: marked(500), context: 8, seed });
   const corpus = make(1);
