@@ -81,8 +81,8 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
    * Keeps the digits of `queryGradient` and `keyGradient` where queries give almost all of their
    * weight to one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight
    * on that key, the usual form keeps one digit of them, as every float32 attention does that makes
-   * D of its output; the precise form keeps five. Costs one more forward pass, about 1.4 times the
-   * time, and memory for one more value and output. Default: false.
+   * D of its output; the precise form keeps five. It costs one more forward pass, half as much time
+   * again, and memory for one more value and output. Default: false.
    */
   readonly precise?: AttentionPrecise;
 }

@@ -224,6 +224,11 @@ export interface AttentionMeasurement {
   readonly singleGradientSink: SinkComparison;
   /** Summed. */
   readonly gradients: AttentionGradients;
+  /**
+   * What rounding leaves of the summed ‖∇k_s‖: below it the gradient is noise. Files of before do not
+   * have it. `meters/key_gradient_floor.ts` has the formula.
+   */
+  readonly keyGradientFloor?: number;
   /** ‖∇h̃_t‖, single, [positions]. */
   readonly singleNormGradient: readonly number[];
   /** ‖v_t‖ over all value heads, before V-scale. */
@@ -462,6 +467,8 @@ export interface SinkMeasurement {
       readonly key: SinkComparison;
       readonly value: SinkComparison;
     } | null;
+    /** What rounding leaves of the key path at s: mean over layers. */
+    readonly keyGradientFloor?: number;
     /** Over all layers' attention branches, and over all MLP branches. */
     readonly compressFit: {
       readonly attention: CompressFit | null;

@@ -280,6 +280,12 @@ export class SinkMeter {
       uniformIdleScore: uniform?.idleScore ?? null,
       largestScore: scores.length === 0 ? null : Math.max(...scores),
       largestIdleScore: knowIdle ? Math.max(...idleScores as number[]) : null,
+      ...attending.length === 0 ? {} : {
+        keyGradientFloor: attending.reduce(
+          (sum, { keyGradientFloor = 0 }) => sum + keyGradientFloor / attending.length,
+          0,
+        ),
+      },
       pathGradients: paths === undefined
         ? null
         : { query: paths.query.mean, key: paths.key.mean, value: paths.value.mean },

@@ -49,9 +49,11 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
     ...paths === null ? [] : [
       `gradients at ${s} against early tokens: values ${
         estimate(paths.value.ratio, spread?.valuePath, "×")
-      }, keys ${estimate(paths.key.ratio, spread?.keyPath, "×")}, queries ${
-        (paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)
-      }×`,
+      }, keys ${
+        paths.key.sink < (summary.keyGradientFloor ?? 0)
+          ? "below the rounding floor"
+          : estimate(paths.key.ratio, spread?.keyPath, "×")
+      }, queries ${(paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)}×`,
     ],
   ];
 }

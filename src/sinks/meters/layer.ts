@@ -8,6 +8,7 @@ import type { AttentionShape } from "../attention_column.ts";
 import { GradientMeter, gradientSinkRatio, type StateShape } from "./gradient.ts";
 import { GateMeter } from "./gate.ts";
 import { HeadMeter, meanOverHeads, shareAbove } from "./head.ts";
+import { KeyGradientFloor } from "./key_gradient_floor.ts";
 import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
 import { MassiveMeter, NormMeter } from "./norm.ts";
@@ -43,6 +44,7 @@ export class AttentionMeter {
   readonly #heads: HeadMeter;
   readonly #gates: GateMeter | undefined;
   readonly #sinkLogits: SinkLogitMeter | undefined;
+  readonly #floor: KeyGradientFloor;
   readonly #value: NormMeter;
   readonly #usedValue: NormMeter;
   readonly #residual: NormMeter;
@@ -68,6 +70,7 @@ export class AttentionMeter {
       ? undefined
       : new GateMeter({ queryHeads, context }, settings);
     this.#sinkLogits = sinkLogits && new SinkLogitMeter(sinkLogits, { context, settings });
+    this.#floor = new KeyGradientFloor(settings.position);
     this.#value = new NormMeter(value);
     this.#usedValue = new NormMeter(value);
     this.#residual = new NormMeter(residual);
@@ -87,13 +90,18 @@ export class AttentionMeter {
     if (attention.opening !== undefined) this.#gates?.add(attention.opening, { batch, idle });
     for (const name of GRADIENTS) this.gradients[name].add(attention.gradients[name], batch);
     this.#value.add(attention.value, batch);
-    this.#usedValue.add(
-      valve === undefined || valve.mode === "backward-only" ? attention.value : vScaleForward({
+    const usedValue = valve === undefined || valve.mode === "backward-only"
+      ? attention.value
+      : vScaleForward({
         value: tensor(attention.value, [batch, shape.keyValueHeads, context, shape.headDim]),
         constant: tensor(valve.constants, [shape.keyValueHeads]),
-      }).scaledValue.data,
-      batch,
-    );
+      }).scaledValue.data;
+    this.#usedValue.add(usedValue, batch);
+    this.#floor.add({
+      ...attention,
+      value: usedValue,
+      outputGradient: attention.gradients.output,
+    }, shape);
     this.#residual.add(attention.residual, batch);
     this.branch.add({
       input: layer.input,
@@ -142,6 +150,7 @@ export class AttentionMeter {
         value: at(this.gradients.value.summed()),
         output: at(this.gradients.output.summed()),
       },
+      keyGradientFloor: this.#floor.result(),
       singleNormGradient: at(single),
       value: compareEarly(this.#value.all(), settings),
       residual: compareEarly(this.#residual.all(), settings),

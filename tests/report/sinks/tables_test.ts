@@ -166,3 +166,20 @@ Deno.test("sinkSummary() and the table of heads say of an older file that its si
   assert(!titles(older).includes("sequences with a sink"));
   assert(!sinkSummary(older).some((line) => line.includes("uniform")));
 });
+
+Deno.test("sinkSummary() shows no key gradient that is below its rounding floor", () => {
+  const measurement = measure();
+  const keys = (keyGradientFloor?: number) => {
+    const { keyGradientFloor: _, ...summary } = measurement.summary;
+    const floor = keyGradientFloor === undefined ? {} : { keyGradientFloor };
+    const line = sinkSummary({ ...measurement, summary: { ...summary, ...floor } })
+      .find((line) => line.startsWith("gradients at"));
+    return /keys ([^,]*),/.exec(line ?? "")?.[1];
+  };
+  const { sink } = measurement.summary.paths!.key;
+  assertEquals(keys(1.01 * sink), "below the rounding floor");
+  const shown = keys(0.99 * sink);
+  assert(shown !== undefined && shown.endsWith("×"), shown);
+  assertEquals(keys(), shown, "an older file");
+  assertEquals(keys(measurement.summary.keyGradientFloor), shown, "float64 is far above its floor");
+});
