@@ -22,6 +22,7 @@ const TITLES: Readonly<Record<LayerQuantity, string>> = {
   "mlp residual": "‖r‖ of the MLP",
   "value": "‖v‖",
   "sink score": "largest sink score",
+  "idle score": "largest idle score",
   "gradient sink": "R_GS",
 };
 
@@ -63,7 +64,7 @@ export function layerNormPlot(
     pointsOf(found.filter((row) => row.series === name), index)
   );
   // A share has its own ends; everything else is a matter of factors.
-  const share = quantity === "sink score";
+  const share = quantity === "sink score" || quantity === "idle score";
   const domain = share ? [0, 1] as [number, number] : logDomain(
     points.flatMap(({ low, high }) => [low, high]),
   );

@@ -69,6 +69,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   const { pretrained } = measurement;
   // Signs of a few heads are read one by one; of many only a map shows where they are.
   const manyHeads = measurement.config.layers * measurement.config.queryHeads > 32;
+  const headMap = measurement.config.queryHeads > 1 && measurement.config.layers > 1;
   const map = (
     id: string,
     title: string,
@@ -88,7 +89,8 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
       lead: `How much every head attends to token ${position}.`,
       pictures: [
         byLayer("sink score", "Largest sink score by layer"),
-        manyHeads
+        byLayer("idle score", "Largest idle score by layer"),
+        headMap
           ? map("scores", `Attention to token ${position} of every head`, scoreCells(measurement), {
             x: "layer",
             y: "head",

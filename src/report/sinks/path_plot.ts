@@ -82,20 +82,21 @@ export function pathGradientPlot(
         left: 58,
       }),
       ...PATHS.map((path, i) =>
-        Plot.line(above.filter((point) => point.path === path), {
+        Plot.line(stretches(above.filter((point) => point.path === path)), {
           fx: panelOf,
           x: (row: PathGradientRow) => row.position + 1,
           y: "value",
+          z: "stretch",
           stroke: machineColor(i),
           strokeWidth: 1.6,
           strokeDasharray: machineDashes(i),
         })
       ),
-      Plot.dot(above.filter(({ position }) => position === 0), {
+      Plot.dot(stretches(above).filter(({ position, alone }) => position === 0 || alone), {
         fx: panelOf,
-        x: 1,
+        x: (row: PathGradientRow) => row.position + 1,
         y: "value",
-        r: 4.5,
+        r: (row: PathGradientRow) => row.position === 0 ? 4.5 : 3,
         fill: (row: PathGradientRow) => machineColor(PATHS.indexOf(row.path)),
         symbol: (row: PathGradientRow) => machineSign(PATHS.indexOf(row.path)),
       }),
@@ -119,6 +120,30 @@ export function pathGradientPlot(
       ...legend.marks,
     ],
   });
+}
+
+/**
+ * Points with the stretch of neighboring positions that they belong to: beyond the first 32 only
+ * some positions are kept, and no line is drawn over those between.
+ */
+function stretches(
+  points: readonly PathGradientRow[],
+): (PathGradientRow & { readonly stretch: string; readonly alone: boolean })[] {
+  const measured = new Set(
+    points.map(({ panel, path, position }) => `${panel} ${path} ${position}`),
+  );
+  const has = ({ panel, path }: PathGradientRow, position: number) =>
+    measured.has(`${panel} ${path} ${position}`);
+  const start = (point: PathGradientRow): number => {
+    let position = point.position;
+    while (has(point, position - 1)) position--;
+    return position;
+  };
+  return points.map((point) => ({
+    ...point,
+    stretch: `${point.panel} ${point.path} ${start(point)}`,
+    alone: !has(point, point.position - 1) && !has(point, point.position + 1),
+  }));
 }
 
 /** Powers of 2, of places counted from 1; every second or third one where there is little room. */

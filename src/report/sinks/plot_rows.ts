@@ -73,6 +73,7 @@ export type LayerQuantity =
   | "mlp residual"
   | "value"
   | "sink score"
+  | "idle score"
   | "gradient sink";
 
 /** Something of one layer, for {@linkcode layerNormPlot}. */
@@ -173,7 +174,10 @@ export function layerNormRows(measurement: SinkMeasurement, series: string): Lay
       sink,
       early,
     });
-    const scores = attention?.heads.map(({ score, idleScore }) => idleScore ?? score) ?? [];
+    // One word for one number: over idle queries it is the idle score.
+    const knowsIdle = attention?.heads.every(({ idleScore }) => idleScore !== null) === true;
+    const scores = attention?.heads.map(({ score, idleScore }) => knowsIdle ? idleScore! : score) ??
+      [];
     const ratio = attention?.gradientSink.ratio ?? null;
     return [
       row("output", output),
@@ -182,7 +186,13 @@ export function layerNormRows(measurement: SinkMeasurement, series: string): Lay
       ...attention === null ? [] : [
         row("attention residual", attention.residual),
         row("value", attention.value),
-        { series, layer, quantity: "sink score", sink: Math.max(...scores), early: null } as const,
+        {
+          series,
+          layer,
+          quantity: knowsIdle ? "idle score" : "sink score",
+          sink: Math.max(...scores),
+          early: null,
+        } as const,
       ],
       ...ratio === null
         ? []

@@ -91,6 +91,7 @@ export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] 
 
 const quantities: readonly [LayerQuantity, string][] = [
   ["sink score", "Sink score by layer"],
+  ["idle score", "Idle score by layer"],
   ["gradient sink", "R_GS by layer"],
   ["output", "Residual norm by layer"],
   ["mlp residual", "MLP output norm by layer"],

@@ -81,7 +81,7 @@ function allPictures(): Record<string, Markup> {
     change,
     slack: slackPlot(rowsOf(slackPlotRows), options("slack")),
     ...Object.fromEntries(
-      (["output", "half", "value", "sink score", "gradient sink", "mlp residual"] as const).map((
+      (["output", "half", "value", "idle score", "gradient sink", "mlp residual"] as const).map((
         quantity,
       ) => [
         quantity,
@@ -238,4 +238,19 @@ Deno.test("logTicks() has round ticks, as many as there is room for, on any doma
     "2·10⁵",
     "5·10⁻⁷",
   ]);
+});
+
+Deno.test("pathGradientPlot() draws no line over positions that were not measured", () => {
+  const rows = [0, 1, 2, 3, 31, 63].map((position) => ({
+    panel: "one",
+    path: "value" as const,
+    position,
+    value: 1 + position,
+  }));
+  const { text } = pathGradientPlot(rows, options("gap"))!;
+  // One line through 0 to 3; a sign each at 0, where the sink is, and at 31 and 63, which are alone.
+  const curves = text.match(/<path [^>]*d="M[^"]*"/g) ?? [];
+  const through = curves.filter((curve) => /d="M[\d.]+,[\d.]+(?:L[\d.]+,[\d.]+){3}"/.test(curve));
+  assertEquals(through.length, 1, curves.join("\n"));
+  assertEquals(curves.filter((curve) => /(?:L[\d.]+,[\d.]+){4}"/.test(curve)), []);
 });
