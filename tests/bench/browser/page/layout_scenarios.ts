@@ -1,10 +1,13 @@
 /** Scenarios of what fits: every page of results, and the page that measures. */
+import { presetSettings } from "../../../../src/experiments/run/presets.ts";
+import type { StoredRun } from "../../../../src/experiments/run/read.ts";
 import { judgeClaims } from "../../../../src/experiments/study/claims/judge.ts";
 import { mergeStudy } from "../../../../src/experiments/study/merge.ts";
 import { compareResultFiles } from "../../../../src/measure/comparison.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { parseResultFile } from "../../../../src/measure/result_file/parse.ts";
 import { renderComparisonPage } from "../../../../src/report/comparison/page.ts";
+import { renderRunsPage } from "../../../../src/report/runs/page.ts";
 import { renderRunPage } from "../../../../src/report/run_page.ts";
 import { renderSinkPage } from "../../../../src/report/sinks/page.ts";
 import { renderStudyPage } from "../../../../src/report/study/page.ts";
@@ -52,13 +55,27 @@ function studyPage(): string {
   return renderStudyPage(study, { claims: judgeClaims(study), document });
 }
 
-function pretrainedPage(): string {
+function pretrained(): SinkMeasurement {
   const path = new URL("../../../../fixtures/pretrained/smollm2.json", import.meta.url);
-  return renderSinkPage(JSON.parse(Deno.readTextFileSync(path)) as SinkMeasurement, document);
+  return JSON.parse(Deno.readTextFileSync(path)) as SinkMeasurement;
+}
+
+function pretrainedPage(): string {
+  return renderSinkPage(pretrained(), document);
+}
+
+function runsPage(): string {
+  const measurement = pretrained();
+  const runs = ["2026-11-30T02-27-18-smoke-none-seed1", "b"].map((name, seed): StoredRun => ({
+    name,
+    settings: { ...presetSettings("smoke"), seed },
+    rows: [10, 20].map((step) => ({ kind: "measurement", step, measurement })),
+  }));
+  return renderRunsPage(runs, document);
 }
 
 export const pagesFit: Run = async (stage) => {
-  const pages = { comparisonPage, matrixPage, runPage, studyPage, pretrainedPage };
+  const pages = { comparisonPage, matrixPage, runPage, runsPage, studyPage, pretrainedPage };
   const page = await stage.browser.newPage();
   try {
     const found: string[] = [];
