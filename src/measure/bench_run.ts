@@ -172,18 +172,28 @@ export class BenchRun {
     const spent = performance.now() - start;
     const closing = withCeilings ? Math.min(spent, CLOSING_SHARE * 1000 * seconds) : 0;
     let rounds = 0;
+    let shortest = 0;
     for (let round = 0; round < processes && !interrupt.aborted; round++) {
       if (this.#waiting(round).length === 0) continue;
-      if (rounds++ > 0) await session.renew();
       const now = performance.now();
-      const end = now + (this.#end - closing - now) / (processes - round);
+      const left = this.#end - closing - now;
+      // On a busy machine processes cost more than was expected: fewer of them keep the budget.
+      if (round >= LEAST_PROCESSES && left < shortest / 2) {
+        this.#processes = round;
+        await this.#change({ settings: { ...this.#file.settings, processes: round } });
+        break;
+      }
+      if (rounds++ > 0) await session.renew();
+      const end = now + left / (processes - round);
       await this.#measureRound(session, { round, rule, end, interrupt });
+      const taken = performance.now() - now;
+      shortest = shortest === 0 ? taken : Math.min(shortest, taken);
     }
     // Once more: whatever else the machine did at the beginning, it may have ended since.
     if (!interrupt.aborted && rounds > 0 && withCeilings) {
       await this.#measureCeilings(session, interrupt);
     }
-    const rest = Array.from({ length: processes }, (_, round) => this.#waiting(round)).flat();
+    const rest = Array.from({ length: this.#processes }, (_, round) => this.#waiting(round)).flat();
     const complete = rest.length === 0 &&
       this.#file.measurements.every((each) => each.stopReason !== "interrupted");
     await this.#change({ status: complete ? "complete" : "incomplete" });

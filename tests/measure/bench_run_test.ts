@@ -148,6 +148,12 @@ Deno.test("BenchRun goes on in the middle of the rounds, and keeps the number of
   }
 });
 
+Deno.test("BenchRun ends after three processes where there is no time for more", async () => {
+  const { bench, asked } = await run(1e-9);
+  assertEquals(asked.filter((each) => /^\d/.test(each)).map((each) => each[0]), ["0", "1", "2"]);
+  assertEquals([bench.file.settings.processes, bench.file.status], [3, "complete"]);
+});
+
 Deno.test("BenchRun leaves ceilings out, and says so, where there is too little time for good ones", async () => {
   const { asked, bench } = await run(5);
   assert(!asked.includes("ceilings"));

@@ -65,8 +65,8 @@ export function withInterval<Unit extends string>(ceiling: Ceiling<Unit>): Ceili
   const { interval: _, remark: _remark, ...rest } = ceiling;
   const interval = ceilingInterval(rest);
   const wide = rest.unit === "ns" ? 0 : slack(rest);
-  const remark = `uncertain: up to ${(100 * wide).toFixed(0)} % more is possible, since the best ` +
-    "samples differ" + (wide > UNSURE ? "; shares of it are left out" : "");
+  const remark = "uncertain, the best samples differ" +
+    (wide > UNSURE ? "; shares of it are left out" : "");
   return {
     ...rest,
     ...interval === undefined ? {} : { interval },
