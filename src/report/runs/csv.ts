@@ -1,0 +1,28 @@
+/** Runs as CSV, one number a line. */
+import { formatCsv } from "../table.ts";
+import type { RunRow } from "./rows.ts";
+
+/**
+ * @param rows of any number of runs
+ * @returns with a line of names; empty cells where something has no layer, head or interval
+ */
+export function formatRunsCsv(rows: readonly RunRow[]): string {
+  const titles = ["run", "seed", "v_scale", "step", "quantity", "layer", "head", "value"];
+  const text = (value: number | null | undefined) =>
+    value === null || value === undefined ? "" : String(value);
+  return formatCsv({
+    columns: [...titles, "low", "high"].map((title) => ({ title })),
+    rows: rows.map(({ run, seed, vScale, step, quantity, layer, head, value, interval }) => [
+      run,
+      String(seed),
+      vScale,
+      String(step),
+      quantity,
+      text(layer),
+      text(head),
+      String(value),
+      text(interval?.[0]),
+      text(interval?.[1]),
+    ]),
+  });
+}
