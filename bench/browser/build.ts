@@ -7,7 +7,8 @@ import { describeSuite } from "../../src/cli/shared/machine.ts";
 import { escapeHtml } from "../../src/escape.ts";
 import { withoutComments } from "../../src/gpu/without_comments.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
-import { adapterName } from "../../src/measure/comparison/machine.ts";
+import { adapterName, type NamedResult } from "../../src/measure/comparison/machine.ts";
+import { renderGallery } from "../../src/report/gallery.ts";
 import { PAGE_STYLE } from "../../src/report/page_style.ts";
 import { thisDeno } from "../../src/processes.ts";
 
@@ -146,6 +147,7 @@ async function copyRest(folder: string): Promise<void> {
     policy: contentPolicy,
     version: version ?? config.version,
     commit: commit ?? "",
+    repository: (config as { readonly repository?: string }).repository ?? "",
   };
   const template = await Deno.readTextFile(new URL("index.html", page));
   const filled = template.replaceAll(
@@ -153,7 +155,8 @@ async function copyRest(folder: string): Promise<void> {
     (found, name: string) =>
       name in fields ? escapeHtml(fields[name]!).replaceAll("&#39;", "'") : found,
   );
-  const buttons = await copyFixtures(`${folder}/fixtures`);
+  const { results, buttons } = await copyFixtures(`${folder}/fixtures`);
+  await Deno.writeTextFile(`${folder}/gallery.html`, renderGallery(results, Date.now()));
   await Deno.writeTextFile(
     `${folder}/index.html`,
     filled.replace(/\{\{\s*fixtures\s*\}\}/, () => buttons),
@@ -164,7 +167,9 @@ async function copyRest(folder: string): Promise<void> {
 }
 
 // The project's result files, each with a button.
-async function copyFixtures(folder: string): Promise<string> {
+async function copyFixtures(
+  folder: string,
+): Promise<{ readonly results: readonly NamedResult[]; readonly buttons: string }> {
   await Deno.mkdir(folder);
   const fixtures = new URL("fixtures/", root);
   const names: string[] = [];
@@ -172,12 +177,14 @@ async function copyFixtures(folder: string): Promise<string> {
     if (isFile && name.endsWith(".json")) names.push(name);
   }
   const buttons: string[] = [];
+  const results: NamedResult[] = [];
   for (const name of names.sort()) {
     const text = await Deno.readTextFile(new URL(name, fixtures));
     let label: string;
     try {
       const file = parseResultFile(text, name);
       label = file.label ?? `${adapterName(file)}, ${file.runtime.name}`;
+      results.push({ name, file });
     } catch {
       continue; // a fixture of another kind
     }
@@ -188,7 +195,7 @@ async function copyFixtures(folder: string): Promise<string> {
       }</button>`,
     );
   }
-  return buttons.join("\n            ");
+  return { results, buttons: buttons.join("\n            ") };
 }
 
 if (import.meta.main) {

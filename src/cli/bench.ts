@@ -23,6 +23,7 @@ import {
   type Selection,
   selectionOf,
 } from "./bench/options.ts";
+import { checkRepository, projectRepository, shareLines } from "./bench/share.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
@@ -36,6 +37,8 @@ export interface BenchHooks {
   readonly child?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 120,000. */
   readonly deadline?: number;
+  /** Where `--share` offers results. Default: the `repository` of deno.json. */
+  readonly repository?: string;
 }
 
 /** The folder of result files, below the current one. */
@@ -78,6 +81,8 @@ async function measure(
   request: BenchRequest,
   { args, hooks, output, operator }: Invocation,
 ): Promise<number> {
+  const repository = hooks.repository ?? projectRepository();
+  if (request.share) checkRepository(repository);
   const resumed = request.resume === undefined ? undefined : await readResumed(request.resume);
   const selection = resumed === undefined
     ? request.selection
@@ -142,7 +147,11 @@ async function measure(
     await run.measure(session, interrupt.signal);
     progress.clear();
     const interrupted = interrupt.signal.aborted;
-    return conclude(run.file, { path, request, interrupted, output });
+    const code = conclude(run.file, { path, request, interrupted, output });
+    if (request.share && run.file.status === "complete") {
+      output.err(shareLines(repository!, { path, text: formatResultFile(run.file, path) }));
+    }
+    return code;
   } finally {
     stop();
     progress.clear();

@@ -47,6 +47,13 @@ const options = {
     path: true,
     description: "Also write a page with pictures, in one file that needs no network",
   },
+  gallery: {
+    type: "value",
+    placeholder: "FILE",
+    path: true,
+    description:
+      "Only write a page with a line for each file, to sort by share, error, age and name",
+  },
   threshold: {
     type: "value",
     placeholder: "PERCENT",
@@ -110,13 +117,16 @@ async function readAll(names: readonly string[]): Promise<NamedResult[]> {
 }
 
 /** Refuses to replace one of the files that are being compared. */
-async function checkTarget(path: string, inputs: readonly string[]): Promise<void> {
+async function checkTarget(
+  option: string,
+  { path, inputs }: { readonly path: string; readonly inputs: readonly string[] },
+): Promise<void> {
   await checkWritable(path);
   const real = (name: string) => Deno.realPath(name).catch(() => undefined);
   const target = await real(path);
   for (const input of inputs) {
     if (target !== undefined && target === await real(input)) {
-      throw new UsageError(`--html would replace the result file ${JSON.stringify(input)}`);
+      throw new UsageError(`--${option} would replace the result file ${JSON.stringify(input)}`);
     }
   }
 }
@@ -140,6 +150,11 @@ function parse(args: readonly string[]) {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
   if (operands.length === 0) throw new UsageError("no result file given, wanted at least one");
+  const alone = ["html", "format", "threshold", "fail-on-regression", "allow-missing"];
+  const other = alone.find((name) => args.some((word) => new RegExp(`^--${name}(=|$)`).test(word)));
+  if (values.gallery !== undefined && other !== undefined) {
+    throw new UsageError(`--${other} with --gallery, which compares nothing: give one of them`);
+  }
   const threshold = percentage("threshold", values.threshold);
   const gate = values["fail-on-regression"];
   const limit = gate === undefined ? undefined : percentage("fail-on-regression", gate);
@@ -155,14 +170,22 @@ function parse(args: readonly string[]) {
     throw new UsageError(`one result file given, wanted at least two for ${single}`);
   }
   const allowMissing = switches["allow-missing"];
-  return { operands, threshold, limit, allowMissing, html: values.html, format: values.format };
+  const { html, gallery, format } = values;
+  return { operands, threshold, limit, allowMissing, html, gallery, format };
 }
 
 async function compare(
-  { operands, threshold, limit, allowMissing, html, format }: NonNullable<Request>,
+  { operands, threshold, limit, allowMissing, html, gallery, format }: NonNullable<Request>,
   output: CommandOutput,
 ): Promise<number> {
-  if (html !== undefined) await checkTarget(html, operands);
+  if (gallery !== undefined) {
+    await checkTarget("gallery", { path: gallery, inputs: operands });
+    const { renderGallery } = await import("../report/gallery.ts");
+    await writeTextFile(gallery, renderGallery(await readAll(operands), Date.now()));
+    output.err(`compare: ${operands.length} files in ${escapeTerminal(gallery)}\n`);
+    return 0;
+  }
+  if (html !== undefined) await checkTarget("html", { path: html, inputs: operands });
   const results = await readAll(operands);
   if (results.length === 1) return await showOne(results[0]!.file, { html, format }, output);
   const comparison = compareResultFiles(results, { threshold });

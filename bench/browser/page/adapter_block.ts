@@ -53,9 +53,16 @@ export function describeBrowserHost(): ResultHost {
 
 /** The page's own version, which the build wrote into it. */
 export function describeBuild(): { readonly version: string; readonly commit: string | null } {
-  const read = (name: string): string =>
-    document.querySelector<HTMLMetaElement>(`meta[name="gradsink-${name}"]`)?.content ?? "";
-  return { version: read("version") || "0.0.0", commit: read("commit") || null };
+  return { version: readMeta("version") || "0.0.0", commit: readMeta("commit") || null };
+}
+
+/** Where results are offered: the address that deno.json named at the build; empty for none. */
+export function projectRepository(): string {
+  return readMeta("repository");
+}
+
+function readMeta(name: string): string {
+  return document.querySelector<HTMLMetaElement>(`meta[name="gradsink-${name}"]`)?.content ?? "";
 }
 
 /**

@@ -72,6 +72,7 @@ export interface BenchRequest {
   readonly json: boolean;
   readonly label: string | undefined;
   readonly resume: string | undefined;
+  readonly share: boolean;
 }
 
 const passNames: readonly PassName[] = ["forward", "backward"];
@@ -138,6 +139,10 @@ const options = {
     description: "Print every column, in lines of up to 260 characters",
   },
   json: { type: "switch", description: "Print the result file instead of a table" },
+  share: {
+    type: "switch",
+    description: "Print an address where you can offer the result to the project; sends nothing",
+  },
   help,
 } as const satisfies OptionSpecifications;
 
@@ -199,7 +204,7 @@ export function parseBench(
   if (values.resume !== undefined) {
     // The file holds the selection, so an option that selects would contradict it.
     const given = Object.keys(options).find((name) =>
-      !["resume", "json", "wide", "budget", "operator"].includes(name) &&
+      !["resume", "json", "wide", "budget", "operator", "share"].includes(name) &&
       args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
     );
     if (given !== undefined) {
@@ -233,6 +238,7 @@ export function parseBench(
     out: values.out,
     json: switches.json,
     wide: switches.wide,
+    share: switches.share,
     label,
     resume: values.resume,
   };

@@ -23,8 +23,13 @@ export interface MachineTotal {
   readonly verdicts: Readonly<Record<Verdict, number>>;
 }
 
-/** undefined for an empty list. */
-function geometricMean(values: readonly number[]): number | undefined {
+/**
+ * The geometric mean.
+ *
+ * @param values positive numbers
+ * @returns undefined for an empty list
+ */
+export function geometricMean(values: readonly number[]): number | undefined {
   if (values.length === 0) return undefined;
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }

@@ -2,10 +2,16 @@
 import { BenchRun, describeAdapter, resultFileName } from "../../../../src/measure/bench_run.ts";
 import { MeasuringSession, type OpenedAdapter } from "../../../../src/measure/child/session.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../../../../src/measure/result_file.ts";
+import { shareResult } from "../../../../src/measure/result_file/share.ts";
 import { listJobs, listWork } from "../../../../src/measure/jobs.ts";
 import { formatMarkdownTable } from "../../../../src/report/table.ts";
 import { ceilingTable, measurementTable } from "../../../../src/report/run_table.ts";
-import { describeBrowser, describeBrowserHost, describeBuild } from "../adapter_block.ts";
+import {
+  describeBrowser,
+  describeBrowserHost,
+  describeBuild,
+  projectRepository,
+} from "../adapter_block.ts";
 import type { ComparePanel } from "../compare/panel.ts";
 import { announce, button, byId, copyText, messageOf, saveText } from "../dom.ts";
 import { showRun } from "../run_view.ts";
@@ -96,6 +102,8 @@ export class MeasurePanel {
       () => void copyText(button("copy-markdown"), markdownOf(this.#file!)),
     );
     button("compare-run").addEventListener("click", () => void this.#compareRun());
+    button("share").hidden = projectRepository() === "";
+    button("share").addEventListener("click", () => void this.#share());
     addEventListener("beforeunload", (event) => {
       if (this.#running !== undefined) event.preventDefault();
     });
@@ -220,6 +228,7 @@ export class MeasurePanel {
     for (const id of ["save", "copy-json", "copy-markdown", "compare-run"]) {
       button(id).disabled = !measured;
     }
+    button("share").disabled = this.#file?.status !== "complete";
   }
 
   #text(): Promise<string> {
@@ -233,6 +242,28 @@ export class MeasurePanel {
       announce(`Saved as ${name}`);
     } catch (error) {
       announce(`The file could not be made: ${messageOf(error)}`, { trouble: true });
+    }
+  }
+
+  /** Opens the project's page for a new file; the user sends it from there, or does not. */
+  async #share(): Promise<void> {
+    const name = `${resultFileName(this.#file!)}.json`;
+    try {
+      const text = await this.#text();
+      const { url, complete } = shareResult(projectRepository(), { name, text });
+      const copied = complete ||
+        await navigator.clipboard.writeText(text).then(() => true, () => false);
+      if (!copied) saveText(name, text, "application/json");
+      open(url, "_blank", "noopener");
+      announce(
+        complete
+          ? "The project's page for a new file is open; nothing has been sent"
+          : `Paste the result into the page that is open: it is ${
+            copied ? "in the clipboard" : `in the file ${name}`
+          }; nothing has been sent`,
+      );
+    } catch (error) {
+      announce(`The file could not be offered: ${messageOf(error)}`, { trouble: true });
     }
   }
 

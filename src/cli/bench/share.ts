@@ -1,0 +1,47 @@
+/** `deno task bench --share`: where to offer the result file, once it is complete. */
+import { basename } from "node:path";
+import config from "../../../deno.json" with { type: "json" };
+import { escapeTerminal } from "../../escape.ts";
+import { NO_REPOSITORY, shareResult } from "../../measure/result_file/share.ts";
+import { UsageError } from "../shared/arguments.ts";
+
+/** The repository that deno.json names; undefined where it names none. */
+export function projectRepository(): string | undefined {
+  return (config as { readonly repository?: string }).repository;
+}
+
+/**
+ * Refuses `--share` where there is nobody to share with, before anything is measured.
+ *
+ * @param repository the project's
+ * @throws {UsageError} if there is none, or it is no address on GitHub
+ */
+export function checkRepository(
+  repository: string | undefined,
+): asserts repository is string {
+  if (repository === undefined) throw new UsageError(`--share: ${NO_REPOSITORY}`);
+  try {
+    shareResult(repository, { name: "a.json", text: "{}" });
+  } catch (error) {
+    throw new UsageError(`--share: ${(error as Error).message}, in deno.json`);
+  }
+}
+
+/**
+ * What the bench says of a file that can be shared.
+ *
+ * @param repository the project's
+ * @param file the path where it lies, and its text
+ * @returns lines for the terminal
+ */
+export function shareLines(
+  repository: string,
+  { path, text }: { readonly path: string; readonly text: string },
+): string {
+  const { url, complete } = shareResult(repository, { name: basename(path), text });
+  const where = escapeTerminal(path);
+  return `bench: to offer this result to the project, open\n\n  ${url}\n\n` +
+    (complete
+      ? "and propose the new file. Nothing has been sent.\n"
+      : `paste the content of ${where} there, and propose the new file. Nothing has been sent.\n`);
+}

@@ -1,0 +1,55 @@
+/**
+ * The address by which a result file is offered to the project: a page of GitHub's with a new file
+ * under `fixtures/`, for a pull request. Nothing is sent before the user presses a button there.
+ *
+ * No Deno call here: the browser's page shares by the same rules.
+ */
+
+/** GitHub answers longer addresses with an error. */
+export const LONGEST_ADDRESS = 8000;
+
+/** What {@linkcode shareResult} makes. */
+export interface Share {
+  /** The address to open in a browser. */
+  readonly url: string;
+  /** Whether the address holds the file's text; if not, the user pastes it there. */
+  readonly complete: boolean;
+}
+
+/**
+ * The address that offers a result file.
+ *
+ * @param repository the project's, such as `https://github.com/OWNER/NAME`
+ * @param options the file's name without a folder, and its text
+ * @throws {RangeError} if the repository is no address on GitHub
+ *
+ * @example
+ * ```ts
+ * import { shareResult } from "./share.ts";
+ *
+ * const share = shareResult("https://github.com/o/r", { name: "a.json", text: "{}" });
+ * console.log(share.url); // https://github.com/o/r/new/main?filename=fixtures%2Fa.json&value=%7B%7D
+ * ```
+ */
+export function shareResult(
+  repository: string,
+  { name, text }: { readonly name: string; readonly text: string },
+): Share {
+  const [, path] = /^https:\/\/github\.com\/([\w.-]+\/[\w.-]+?)(?:\.git)?\/?$/.exec(repository) ??
+    [];
+  if (path === undefined) {
+    throw new RangeError(
+      `the repository is ${JSON.stringify(repository.slice(0, 200))}, wanted an address as ` +
+        "https://github.com/OWNER/NAME",
+    );
+  }
+  const empty = `https://github.com/${path}/new/main?filename=${
+    encodeURIComponent(`fixtures/${name}`)
+  }`;
+  const url = `${empty}&value=${encodeURIComponent(text)}`;
+  return url.length <= LONGEST_ADDRESS ? { url, complete: true } : { url: empty, complete: false };
+}
+
+/** What to say where a copy of the project has no `repository`. */
+export const NO_REPOSITORY = "this copy of gradsink names no repository to share with; add " +
+  '"repository": "https://github.com/OWNER/NAME" to deno.json, or send the file yourself';
