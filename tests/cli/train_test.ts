@@ -40,6 +40,7 @@ const TINY = [
   "--feed-forward-dim=12",
   "--measure-every=0",
   "--measure-batches=1",
+  "--final-batches=16",
 ];
 
 Deno.test("train refuses a mistaken command line by one line and exit code 2", async () => {
@@ -130,7 +131,7 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
     const place = join(folder, "run");
     const { code, out, err } = await run(...TINY, `--corpus=${text}`, `--out=${place}`);
     assertEquals([code, err], [0, ""]);
-    assertStringIncludes(out, "12 steps of smoke, V-scale none, seed 1, on ");
+    assertStringIncludes(out, "12 steps of smoke, plain attention, seed 1, on ");
     assert(/Validation loss \d\.\d+ nats per token; the best possible is \d/.test(out), out);
     assert(
       /Layer [01], head [01]: queries that have nothing to copy give token 0 \d+ %/.test(out),
