@@ -1,4 +1,7 @@
-import { onEachRuntime } from "../../support/gpu.ts";
+/** Learned sinks in attention, and that calls without them run the kernels of before. */
+import { type Gpu, type Plan, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { onEachRuntime, siblingGpu } from "../../support/gpu.ts";
 import {
   attentionWithSinksMatchesTwin,
   sinksHaveLimits,
@@ -10,3 +13,78 @@ onEachRuntime("attention with learned sinks agrees with the twin", attentionWith
 onEachRuntime("attention with learned sinks obeys S1, S3 and S4", sinksObeyTheirIdentities);
 onEachRuntime("learned sinks have the limits S5", sinksHaveLimits);
 onEachRuntime("NaN in a learned sink stays in its head", sinksStayInTheirHeads);
+
+/** What a call plans: how many dispatches, and the files of the kernels that know of sinks. */
+interface Planned {
+  readonly dispatches: number;
+  readonly knowing: readonly string[];
+}
+
+/** Plans a call on a `Gpu` of its own, and frees what it makes. */
+function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
+  const knowing: string[] = [];
+  gpu.pipelines.rewrite = ({ file, source }) => {
+    const code = source.replaceAll(/\/\/.*/g, "");
+    if (/sinkLogit|logSumExpGradient/.test(code)) knowing.push(file);
+    return source;
+  };
+  const { plan: planned, ...results } = plan();
+  const { dispatches } = planned;
+  planned.dispose();
+  for (const result of Object.values(results)) (result as Disposable)[Symbol.dispose]();
+  return { dispatches, knowing };
+}
+
+onEachRuntime(
+  "a call without sinks plans no kernel that knows of them, and no dispatch more",
+  async (opened) => {
+    const gpu = siblingGpu(opened, {});
+    const tensor = (shape: number[]) => gpu.empty(shape);
+    const inputs = {
+      query: tensor([1, 2, 40, 12]),
+      key: tensor([1, 1, 40, 12]),
+      value: tensor([1, 1, 40, 12]),
+    };
+    const results = {
+      output: tensor([1, 2, 40, 12]),
+      logSumExp: tensor([1, 2, 40]),
+      outputGradient: tensor([1, 2, 40, 12]),
+    };
+    const sinkLogit = tensor([2]), logSumExpGradient = tensor([1, 2, 40]);
+    const runs: Record<string, readonly (string | undefined)[]> = {
+      forward: [undefined, "portable", "barrier-free", "tiled-32x32", "tiled-32x32-f16"],
+      backward: [undefined, "portable", "panels-barrier-free", "tiled-32x32", "tiled-32x32-f16"],
+    };
+    for (const variant of runs.forward!) {
+      const named = variant === undefined ? {} : { variant };
+      const plan = (sinks: object) =>
+        plannedBy(gpu, () => planAttentionForward(gpu, { ...inputs, ...sinks, ...named }));
+      const plain = plan({}), withSinks = plan({ sinkLogit });
+      assertEquals(plain.knowing, [], variant);
+      assert(withSinks.knowing.length > 0, `${variant} does not read the sinks`);
+      assertEquals(withSinks.dispatches, plain.dispatches, variant);
+    }
+    for (const variant of runs.backward!) {
+      const named = variant === undefined ? {} : { variant };
+      const plan = (sinks: object) =>
+        plannedBy(
+          gpu,
+          () => planAttentionBackward(gpu, { ...inputs, ...results, ...sinks, ...named }),
+        );
+      const plain = plan({});
+      assertEquals(plain.knowing, [], variant);
+      const withSinks = plan({ sinkLogit });
+      assertEquals(withSinks.knowing, ["attention/sink/backward.wgsl"], variant);
+      assertEquals(withSinks.dispatches, plain.dispatches + 1, variant);
+      const ofLogSumExp = plan({ logSumExpGradient });
+      assertEquals(ofLogSumExp.knowing, ["attention/backward_log_sum_exp.wgsl"], variant);
+      assertEquals(ofLogSumExp.dispatches, plain.dispatches + 1, variant);
+    }
+    for (const each of Object.values({ ...inputs, ...results, sinkLogit, logSumExpGradient })) {
+      each.dispose();
+    }
+    await gpu.sync();
+    assertEquals(gpu.memory.buffers, 0);
+  },
+  { runtimes: ["deno"] },
+);
