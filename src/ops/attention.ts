@@ -183,6 +183,19 @@ export function planAttentionForward(
  * const { output, logSumExp } = attentionForward(gpu, { query, key, value });
  * console.log(output.shape, logSumExp.shape, (await output.read())[0] === numbers[0]); // row 0 sees itself
  * ```
+ *
+ * @example A sink with logit 0 for the one head: softmax-off-by-one.
+ * ```ts
+ * import { attentionForward, openGpu } from "@gradsink/gradsink";
+ *
+ * using gpu = await openGpu();
+ * const shape = [1, 1, 4, 4]; // B, Hq, T, D
+ * const zeros = gpu.tensor(new Float32Array(16), shape);
+ * const value = gpu.tensor(new Float32Array(16).fill(1), shape);
+ * const sinkLogit = gpu.tensor([0], [1]);
+ * const { output } = attentionForward(gpu, { query: zeros, key: zeros, value, sinkLogit });
+ * console.log(await output.read()); // rows of 1/2, 2/3, 3/4, 4/5: the rest is the sink's
+ * ```
  */
 export function attentionForward(
   gpu: Gpu,
