@@ -51,14 +51,23 @@ const TONES: Readonly<Record<NonNullable<ChainCell["expected"]>, Tone>> = {
 };
 
 function effectCell(cell: ChainCell | undefined): Cell {
-  if (cell?.effect.median === undefined) return cell?.remark ?? NO_DATA;
+  if (cell?.effect.median === undefined) {
+    // The caption says why.
+    return cell?.moment === "equal sink" ? "never" : cell?.remark ?? NO_DATA;
+  }
   const { effect, link, expected } = cell;
   const form = link.compared === "quotient" ? "ratio" : link.unit;
-  const sign = link.compared === "difference" && effect.median! > 0 ? "+" : "";
+  const size = formatSummary(effect, form);
+  const above = link.compared === "difference" && effect.median! > 0;
+  const sign = above && !/^0(\.0*)?( |$)/.test(size) ? "+" : "";
   const judged = cell.verdict === "too few seeds" ? "" : ` ${verdictWord(cell)}`;
   const aside = expected === undefined || expected === "as expected" ? "" : `, ${expected}`;
-  const text = `${sign}${formatSummary(effect, form)}${judged}${aside}`;
+  const text = `${sign}${size}${judged}${aside}`;
   return expected === undefined ? text : { text, tone: TONES[expected] };
+}
+
+function seedsOf({ seeds }: Chain): string {
+  return seeds.length === 1 ? "1 seed" : `${seeds.length} seeds`;
 }
 
 /** Whether seeds are too few for any verdict. */
@@ -93,8 +102,7 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
     moment === "equal step" || variants.some((variant) => find(link, variant)?.effect.count)
   );
   return {
-    caption:
-      `${chain.setting}, ${TITLES[moment]}, ${chain.seeds.length} seeds: variant ÷ baseline, ` +
+    caption: `${chain.setting}, ${TITLES[moment]}, ${seedsOf(chain)}: variant ÷ baseline, ` +
       "or variant − baseline for outcomes; median over pairs of seeds, its interval and the verdict." +
       remarks.map((remark) => ` ${remark}.`).join(""),
     columns: [
@@ -129,7 +137,7 @@ export function chainSummaryTable(chain: SettingChain): Table {
   const of = (links: readonly ChainLink[], kind: ChainLink["kind"]) =>
     links.filter((link) => link.kind === kind);
   return {
-    caption: `${chain.setting}, after equal steps, ${chain.seeds.length} seeds.` +
+    caption: `${chain.setting}, after equal steps, ${seedsOf(chain)}.` +
       (unjudged(chain) ? " No verdict yet: with fewer than 6 seeds no two-sided test passes." : ""),
     columns: [
       { title: "intervention" },

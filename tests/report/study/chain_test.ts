@@ -1,0 +1,77 @@
+/** The chain's stored tables are what the report makes of the stored runs, and its cells say why. */
+import { fileURLToPath } from "node:url";
+import { CHAIN_MOMENTS } from "../../../src/experiments/study/chain.ts";
+import { mergeStudy } from "../../../src/experiments/study/merge.ts";
+import { readStudyFolder } from "../../../src/experiments/study/record_store.ts";
+import {
+  chainPicture,
+  chainsOf,
+  chainSummaryTable,
+  chainTable,
+} from "../../../src/report/study/chain.ts";
+import { gap } from "../../../src/report/study/text.ts";
+import { createSvgDocument } from "../../../src/report/svg_document.ts";
+import { cellText, escapeMarkdown } from "../../../src/report/table.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { syntheticStudy } from "../../experiments/study/synthetic.ts";
+
+const root = new URL("../../../", import.meta.url);
+const mayRead = (await Deno.permissions.query({ name: "read", path: root })).state === "granted";
+
+Deno.test({
+  name: "fixtures/chain's tables are those of deno task study report fixtures/chain" +
+    (mayRead ? "" : " (needs --allow-read)"),
+  ignore: !mayRead,
+  async fn() {
+    const folder = new URL("fixtures/chain/", root);
+    const { records, planned, problems } = await readStudyFolder(fileURLToPath(folder));
+    assertEquals(problems, []);
+    const study = mergeStudy(records, planned);
+    const text = await Deno.readTextFile(new URL("README.md", folder));
+    // What is missing is said first.
+    const [missing] = gap(study);
+    assertStringIncludes(text.split("\n")[2]!, missing!.split(":")[0]!);
+    const stored = text.split("<!-- chain -->")[1]!.split("\n").filter((line) => /^\|/.test(line))
+      .map((line) => line.slice(1, -1).split(/(?<!\\)\|/).map((each) => each.trim()))
+      .filter(([first]) => !/^:?-+:?$/.test(first!));
+    const wanted = chainsOf(study.groups).flatMap((chain) =>
+      CHAIN_MOMENTS.flatMap((moment) => {
+        const { columns, rows } = chainTable(chain, moment);
+        return [columns.map(({ title }) => title), ...rows.map((row) => row.map(cellText))];
+      })
+    ).map((row) => row.map(escapeMarkdown));
+    assertEquals(stored, wanted);
+    for (const name of ["README.md", "fixtures/study/README.md"]) {
+      const page = (await Deno.readTextFile(new URL(name, root))).replaceAll(/\s+/g, " ");
+      assertStringIncludes(page, "chain/README.md");
+    }
+    const readme = await Deno.readTextFile(new URL("README.md", root));
+    const [runs, of] = /^(\d+) of (\d+)/.exec(missing!)!.slice(1);
+    assertStringIncludes(readme.replaceAll(/\s+/g, " "), `${runs} of ${of} runs missing`);
+  },
+});
+
+Deno.test("chainTable() and chainSummaryTable() show verdicts with six seeds, and say that fewer have none", () => {
+  const chains = [6, 2].map((count) => {
+    const seeds = Array.from({ length: count }, (_, i) => i + 1);
+    return chainsOf(mergeStudy(syntheticStudy(seeds, { names: ["shallow"] })).groups)[0]!;
+  });
+  const [six, two] = chains.map((chain) => {
+    const { caption, rows } = chainTable(chain, "equal step");
+    return { caption, cells: rows.map((row) => row.map(cellText)) };
+  });
+  assertStringIncludes(six!.caption!, "6 seeds");
+  assert(six!.cells.flat().some((cell) => / (broken|weaker|stronger)/.test(cell)));
+  assert(!two!.cells.flat().some((cell) => / (broken|weaker|stronger|no change)/.test(cell)));
+  const [judged, unjudged] = chains.map((chain) => chainSummaryTable(chain).caption!);
+  assert(!judged!.includes("No verdict yet"));
+  assertStringIncludes(unjudged!, "No verdict yet: with fewer than 6 seeds");
+  const picture = chainPicture(chains[0]!, {
+    document: createSvgDocument(),
+    width: 1120,
+    suffix: "",
+  })!.picture.text;
+  for (const word of ["attention", "value norm", "R_GS", "Bloat", "massive"]) {
+    assertStringIncludes(picture, `>${word}<`);
+  }
+});
