@@ -32,8 +32,8 @@ export interface ChainPlotOptions extends PictureOptions {
 const LINE = 19;
 const LEFT = 104;
 
-// Bold sans-serif letters of 12 pixels are 7 wide on average.
-const LETTER = 7;
+// Bold sans-serif letters of 12 pixels are 7.6 wide on average.
+const LETTER = 7.6;
 
 /** Below this width panels stand below each other. */
 const BESIDE = 700;
@@ -84,7 +84,7 @@ export function chainPlot(
       Plot.frame({ stroke: "var(--rule)" }),
       Plot.text(series, {
         [facet]: (name: string) => name,
-        text: (name: string) => plotText(name, Math.floor(panel / LETTER)),
+        text: (name: string) => plotText(name, Math.floor(0.92 * panel / LETTER)),
         frameAnchor: "top-left",
         dy: -FACET_GAP + 6,
         fontWeight: "600",
