@@ -7,6 +7,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { checkWritable, writeTextFile } from "../files/write.ts";
 import { Llama } from "../model/llama.ts";
 import { openGpu } from "../ops/open_gpu.ts";
+import { checkExportFolder } from "../report/export.ts";
 import { renderSinkPage } from "../report/sinks/page.ts";
 import { formatSinkMeasurement } from "../report/sinks/text.ts";
 import { createSvgDocument } from "../report/svg_document.ts";
@@ -22,6 +23,7 @@ import {
   pretrainedModel,
   refusePretrainedOptions,
 } from "./sinks/pretrained.ts";
+import { withExport } from "./sinks/export.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
 /** What a test replaces. */
@@ -58,6 +60,7 @@ async function report(request: SinksRequest, hooks: SinksHooks): Promise<number>
   for (const path of [request.output, request.html]) {
     if (path !== undefined) await checkWritable(path);
   }
+  if (request.export !== undefined) await checkExportFolder(request.export.folder);
   const model = await pretrainedModel(request);
   if (model !== undefined) {
     return await writeReports(await measurePretrainedModel(model, request, hooks), request, hooks);
@@ -125,18 +128,23 @@ async function measure(
   });
   try {
     const total = batches + (request.quantization ? 1 : 0);
-    const measurement = await measureModel(model, {
-      ...measured,
-      settings: { position, window, threshold },
-      source,
-      theory,
-      intervals: true,
-      onBatch: (done) => progress.show({ done, total, text: "sinks" }),
+    const { config, context } = stored;
+    const shape = { config, context, texts: batch * batches, batch };
+    return await withExport(request, shape, async (observer) => {
+      const measurement = await measureModel(model, {
+        ...measured,
+        settings: { position, window, threshold },
+        source,
+        theory,
+        intervals: true,
+        observer,
+        onBatch: (done) => progress.show({ done, total, text: "sinks" }),
+      });
+      if (!request.quantization) return measurement;
+      progress.show({ done: batches, total, text: "INT8 activations" });
+      const quantization = await measureQuantization(gpu, model, measured);
+      return { ...measurement, quantization };
     });
-    if (!request.quantization) return measurement;
-    progress.show({ done: batches, total, text: "INT8 activations" });
-    const quantization = await measureQuantization(gpu, model, measured);
-    return { ...measurement, quantization };
   } finally {
     progress.clear();
   }

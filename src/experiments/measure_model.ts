@@ -8,6 +8,7 @@ import { IntervalMeter } from "../sinks/intervals.ts";
 import { SinkMeter } from "../sinks/meter.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
 import { checkLayerStates } from "../sinks/trace_check.ts";
+import type { MeasurementObserver } from "./observer.ts";
 import type { Split, Task } from "./tasks/task.ts";
 
 /** Which batches, of the model's batch size, to measure on. */
@@ -31,6 +32,8 @@ export interface MeasureModelOptions extends MeasuredBatches {
   readonly theory?: boolean;
   /** Whether to say how much the figures depend on the sequences. Default false. */
   readonly intervals?: boolean;
+  /** What looks at each batch's numbers, which are not kept. */
+  readonly observer?: MeasurementObserver | undefined;
   /** Called after each batch. */
   readonly onBatch?: (done: number) => void;
 }
@@ -113,7 +116,7 @@ export async function measureModel(
   options: MeasureModelOptions,
 ): Promise<SinkMeasurement> {
   const { task, split = "validation", firstBatch = 0, batches = 4, theory = false } = options;
-  const { settings, source = null, intervals = false, onBatch } = options;
+  const { settings, source = null, intervals = false, observer, onBatch } = options;
   const { config, batch, context, microBatches } = model;
   if (task.context !== context || task.vocabulary !== config.vocabulary) {
     throw new TypeError(
@@ -145,6 +148,7 @@ export async function measureModel(
     const tokenLosses = await model.tokenLosses.read();
     const loss = tokenLosses.reduce((sum, each) => sum + each, 0) / tokenLosses.length;
     if (!Number.isFinite(loss)) await refuseLoss(model, loss);
+    await observer?.onBatch(given, tokenLosses);
     const idle = task.idleQueries(given);
     // Layer by layer: a large model's trace would not fit into memory. From the last one on,
     // because the loss is finite and so are the states; a gradient that is not came up where it is
@@ -157,6 +161,7 @@ export async function measureModel(
       meter.addLayer(layer, states, { batch, idle });
       spread?.addLayer(layer, states, { batch, idle });
       if (done === 0) checks?.addLayer(layer, states);
+      await observer?.onLayer(layer, states);
     }
     meter.addBatch({ batch, loss, oracleLoss: task.oracleLoss(given) });
     spread?.addLosses(sequenceLosses(tokenLosses, context));

@@ -6,7 +6,6 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../model/streamed.ts";
 import { type LinearMaxima, LinearMaximaMeter } from "../model/streamed/linear_inputs.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
-import type { LayerTrace } from "../reference/llama/trace.ts";
 import type {
   MeasurementSource,
   QuantizationMeasurement,
@@ -21,6 +20,7 @@ import { readLayer, sequenceLosses } from "./measure_model.ts";
 import { INTERVENTIONS, measureInterventions } from "./measure_pretrained/interventions.ts";
 import { measurePretrainedQuantization } from "./measure_pretrained/quantization.ts";
 import { QUANTIZATION_CASES } from "./measure_quantization.ts";
+import type { MeasurementObserver } from "./observer.ts";
 import type { Task, TokenBatch } from "./tasks/task.ts";
 
 /** What {@linkcode measurePretrained} measures, and on which texts. */
@@ -40,13 +40,8 @@ export interface MeasurePretrainedOptions
   readonly interventions?: boolean;
   /** Whether to round inputs of linear maps to INT8. Default: true. */
   readonly quantization?: boolean;
-  /** Called with each layer's numbers of each batch, which are not kept. */
-  readonly onStates?: (
-    place: { readonly batch: number; readonly layer: number },
-    states: LayerTrace<Float32Array>,
-  ) => void | Promise<void>;
-  /** Called with each batch's losses, token by token: [B · T]. */
-  readonly onLosses?: (batch: number, tokenLosses: Float64Array) => void | Promise<void>;
+  /** What looks at each batch's numbers, which are not kept. */
+  readonly observer?: MeasurementObserver | undefined;
   /** Called before or after each layer, with how many are done, how many there are, and of what. */
   readonly onProgress?: (done: number, total: number, text: string) => void;
 }
@@ -133,7 +128,7 @@ async function measureStates(
     readonly batches: readonly TokenBatch[];
   },
 ): Promise<Measured> {
-  const { batch, batches, settings, from = null, theory = true, onStates, onLosses } = options;
+  const { batch, batches, settings, from = null, theory = true, observer } = options;
   const { source, context } = options.model;
   const { config } = source.architecture;
   using inputs = new LinearMaximaMeter(gpu, config.layers);
@@ -162,14 +157,14 @@ async function measureStates(
       );
     }
     maxima.push(await inputs.read());
-    await onLosses?.(index, tokenLosses);
+    await observer?.onBatch(given, tokenLosses);
     await model.backward({
       onLayer: async (layer, trace) => {
         const read = await readLayer(trace, { gradientFactor: 1 });
         meter.addLayer(layer, read, { batch });
         states.addLayer(layer, read, batch);
         if (index === 0) checks?.addLayer(layer, read);
-        await onStates?.({ batch: index, layer }, read);
+        await observer?.onLayer(layer, read);
         done();
       },
     });

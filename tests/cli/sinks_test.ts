@@ -17,6 +17,7 @@ import {
 } from "../support/assert/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 import { recordOutput } from "./record_output.ts";
+import { parseNpy } from "../support/pretrained/npy.ts";
 import { testWith } from "../support/permitted.ts";
 import { inFolder } from "../support/folder.ts";
 
@@ -129,8 +130,14 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
       "--output",
       file,
       `--html=${file}.html`,
+      `--export=${file}.states`,
+      "--arrays=attention_norm_gradient,query",
     );
     assertEquals(code, 0, err);
+    const exported = JSON.parse(await Deno.readTextFile(join(`${file}.states`, "index.json")));
+    assertEquals(exported.data, { split: "validation", sequences: 4, context: 12 });
+    const query = parseNpy(await Deno.readFile(join(`${file}.states`, "query_00.npy")));
+    assertEquals(query.shape, [4, 2, 12, 4]);
     assertStringIncludes(out, "my run, step 20: bigram-backcopy, plain attention");
     for (const part of ["Attention to position 0", "R_GS", "Bloat", "INT8", "mass bound"]) {
       assertStringIncludes(out, part);
@@ -143,6 +150,16 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     assertEquals(written.quantization?.cases.length, 4);
     assertEquals(written.theory?.errors, []);
     assertEquals(written.layers[0]!.attention!.heads.length, 2);
+    // Gradients of all texts: summed up, they are what R_GS is made of.
+    const gradient = parseNpy(
+      await Deno.readFile(join(`${file}.states`, "attention_norm_gradient_00.npy")),
+    );
+    const first = Array.from(
+      { length: 8 },
+      (_, i) => [0, 1, 2, 3].reduce((sum, text) => sum + gradient.data[text * 12 * 8 + i]!, 0),
+    );
+    const { norm } = written.layers[0]!.attention!.gradients;
+    assert(Math.abs(Math.hypot(...first) / norm[0]! - 1) < 1e-5, `${first}, wanted ${norm[0]}`);
     assert(written.oracleLoss! > 0 && written.loss! > written.oracleLoss!);
     // The same again, to standard output, by the checkpoint's own folder.
     const again = await run(join(path, "checkpoints", "step-00000020"), "--batches=2", "--json");
@@ -230,6 +247,13 @@ test("sinks says in one line what is wrong with a run, and writes nothing", asyn
     await fails([join(folder, "two"), "--step=3"], "has no checkpoint of step 3, but of 1, 2");
     await fails([join(folder, "two"), "--position=12"], "--position is 12, wanted at most 11", 2);
     await fails([join(folder, "two"), "--html", folder], "is a folder, wanted a file");
+    await fails([join(folder, "two"), "--export", path], "is there and holds");
+    await fails([join(folder, "two"), "--arrays=query"], "give --export=FOLDER too", 2);
+    await fails(
+      [join(folder, "two"), "--export", join(folder, "x"), "--arrays=query,heads"],
+      '--arrays names "heads", wanted all, or some of input, attention_norm, query',
+      2,
+    );
     await fails(
       [join(folder, "two"), "-o", join(path, "settings.json", "x.json")],
       "cannot be written",

@@ -7,6 +7,7 @@ import {
   UsageError,
 } from "../shared/arguments.ts";
 import { absolutePath } from "../shared/place.ts";
+import { ARRAY_NAMES, type ArrayName, DEFAULT_ARRAYS } from "../../report/export.ts";
 import {
   BEGIN_POLICIES,
   type BeginPolicy,
@@ -44,6 +45,8 @@ export interface SinksRequest {
   readonly output: string | undefined;
   /** Where a page is written; undefined for nowhere. */
   readonly html: string | undefined;
+  /** Where states and gradients are written; undefined for nowhere. */
+  readonly export: { readonly folder: string; readonly arrays: readonly ArrayName[] } | undefined;
   readonly split: "training" | "validation";
   /** undefined: as many as the run's last measurement. */
   readonly batches: number | undefined;
@@ -83,6 +86,21 @@ const options = {
     placeholder: "FILE",
     path: true,
     description: "Also write a page with pictures, in one file that needs no network",
+  },
+  export: {
+    type: "value",
+    placeholder: "FOLDER",
+    path: true,
+    description:
+      "Also write states and gradients, token by token, into a new folder: .npy, CSV and an index",
+  },
+  arrays: {
+    type: "value",
+    placeholder: "NAMES",
+    description:
+      `What --export writes in full of every layer: names with commas between them, or all (default ${
+        DEFAULT_ARRAYS.join(",")
+      })`,
   },
   split: {
     type: "value",
@@ -188,6 +206,25 @@ Exit codes:
 `;
 }
 
+function exportOf(
+  folder: string | undefined,
+  arrays: string | undefined,
+): SinksRequest["export"] {
+  if (folder === undefined) {
+    if (arrays === undefined) return undefined;
+    throw new UsageError("--arrays says what --export writes: give --export=FOLDER too");
+  }
+  if (arrays === undefined) return { folder, arrays: DEFAULT_ARRAYS };
+  const names = arrays === "all" ? ARRAY_NAMES : arrays.split(",");
+  const unknown = names.find((name) => !(ARRAY_NAMES as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    throw new UsageError(
+      `--arrays names ${JSON.stringify(unknown)}, wanted all, or some of ${ARRAY_NAMES.join(", ")}`,
+    );
+  }
+  return { folder, arrays: [...new Set(names)] as ArrayName[] };
+}
+
 function integer(name: string, text: string, least: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
   if (!(value >= least)) {
@@ -235,6 +272,7 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
     json: switches.json,
     output,
     html,
+    export: exportOf(values.export, values.arrays),
     split: values.split,
     batches: batches === undefined ? undefined : integer("batches", batches, 1),
     batch: batch === undefined ? undefined : integer("batch", batch, 1),

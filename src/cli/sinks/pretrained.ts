@@ -13,6 +13,7 @@ import type { PretrainedMeasurement } from "../../sinks/pretrained/measurement.t
 import { UsageError } from "../shared/arguments.ts";
 import type { CommandOutput } from "../shared/output.ts";
 import { Progress, stderrOutput } from "../shared/progress.ts";
+import { withExport } from "./export.ts";
 import type { SinksRequest } from "./options.ts";
 
 /** How many of the first text's tokens are shown. */
@@ -106,19 +107,23 @@ export async function measurePretrainedModel(
     }
     using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
     await checkMemory(gpu, opened, { batch, context });
-    const { sinks, pretrained } = await measurePretrained(gpu, {
-      source: opened.weights,
-      batch,
-      task: opened.texts,
-      batches: texts / batch,
-      settings: { position, window, threshold },
-      from: opened.source,
-      theory,
-      interventions,
-      quantization,
-      onProgress: (done, total, text) => progress.show({ done, total, text }),
+    const { config } = opened.weights.architecture;
+    return await withExport(request, { config, context, texts, batch }, async (observer) => {
+      const { sinks, pretrained } = await measurePretrained(gpu, {
+        source: opened.weights,
+        batch,
+        task: opened.texts,
+        batches: texts / batch,
+        settings: { position, window, threshold },
+        from: opened.source,
+        theory,
+        interventions,
+        quantization,
+        observer,
+        onProgress: (done, total, text) => progress.show({ done, total, text }),
+      });
+      return { ...sinks, pretrained: { ...describe(opened, request), ...pretrained } };
     });
-    return { ...sinks, pretrained: { ...describe(opened, request), ...pretrained } };
   } finally {
     progress.clear();
   }

@@ -11,6 +11,7 @@ import { startHub } from "../../support/model/hub.ts";
 import { shardName, writeIndex, writeModel } from "../../support/model/pretrained.ts";
 import { safetensorsFile } from "../../support/model/safetensors.ts";
 import { recordOutput } from "../record_output.ts";
+import { parseNpy } from "../../support/pretrained/npy.ts";
 import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write");
@@ -39,7 +40,7 @@ function withModel(run: (scene: Scene) => Promise<void>): Promise<void> {
 }
 
 test("runSinks() measures a pretrained model on texts, and shows what they begin with", () =>
-  withModel(async ({ model, corpus }) => {
+  withModel(async ({ model, corpus, folder }) => {
     const output = recordOutput();
     const args = [model, `--corpus=${corpus}`, "--texts=2", "--context=16", "--json"];
     // A GPU that the command cannot take with it when it ends.
@@ -55,7 +56,13 @@ test("runSinks() measures a pretrained model on texts, and shows what they begin
     assertEquals([pretrained!.interventions, quantization!.cases.length], [[], 4]);
     assertEquals(quantization!.calibrationBatches, 0);
     const less = recordOutput();
-    const without = ["--no-theory", "--no-interventions", "--no-quantization"];
+    const states = join(folder, "states");
+    const without = [
+      "--no-theory",
+      "--no-interventions",
+      "--no-quantization",
+      `--export=${states}`,
+    ];
     assertEquals(
       await runSinks([...args, ...without], { ...less, openGpu }),
       0,
@@ -64,6 +71,17 @@ test("runSinks() measures a pretrained model on texts, and shows what they begin
     const other = JSON.parse(less.texts.out) as SinkMeasurement;
     assertEquals([other.pretrained!.interventions, other.quantization], [null, null]);
     assertEquals(other.loss, quantization!.loss);
+    const read = async (name: string) => parseNpy(await Deno.readFile(join(states, name)));
+    const { data: losses, shape } = await read("losses.npy");
+    assertEquals(shape, [2, 16]);
+    const loss = losses.reduce((sum, each) => sum + each / losses.length, 0);
+    assert(Math.abs(loss / other.loss! - 1) < 1e-6, `${loss}, wanted ${other.loss}`);
+    const { layers, modelDim } = other.config;
+    const last = await read(`output_0${layers - 1}.npy`);
+    assertEquals(last.shape, [2, 16, modelDim]);
+    const largest = last.data.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
+    const wanted = Math.abs(other.pretrained!.layers.at(-1)!.largest[0]!.value);
+    assert(Math.abs(largest / wanted - 1) < 1e-6, `${largest}, wanted ${wanted}`);
   }));
 
 /** A mistake, and the line that it is told in. */

@@ -1,6 +1,6 @@
 /** Checks that a disk has room for files. */
-import { statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { freeBytes } from "../../../files/free_bytes.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
 import type { HubFile } from "./download.ts";
 
@@ -13,8 +13,8 @@ import type { HubFile } from "./download.ts";
  * @throws {CheckpointError} that says how much room there is, and how much is wanted
  */
 export async function checkRoom(folder: string, files: readonly HubFile[]): Promise<void> {
-  const { state } = await Deno.permissions.query({ name: "sys", kind: "statfs" });
-  if (state !== "granted") return;
+  const free = await freeBytes(folder);
+  if (free === undefined) return;
   const sizes = await Promise.all(
     files.map(async ({ name, size }) => {
       const [whole, part] = [
@@ -25,8 +25,6 @@ export async function checkRoom(folder: string, files: readonly HubFile[]): Prom
     }),
   );
   const wanted = sizes.reduce((sum, size) => sum + Math.max(0, size), 0);
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
   if (wanted <= free) return;
   throw new CheckpointError(
     `${folder}: the disk has room for ${megabytes(free)}, wanted ${

@@ -1,0 +1,25 @@
+/** `deno task sinks --export`: what a measurement sees goes into a folder while it runs. */
+import type { MeasurementObserver } from "../../experiments/observer.ts";
+import { SinkExport, type SinkExportOptions } from "../../report/export.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { SinksRequest } from "./options.ts";
+
+/**
+ * Measures, and writes what is seen if that is wanted.
+ *
+ * @param request the command line
+ * @param shape what will be measured
+ * @param measure with what is to be told of each batch
+ * @throws {FileError} if the folder cannot be written; then nothing is there
+ */
+export async function withExport(
+  { export: wanted }: SinksRequest,
+  shape: Omit<SinkExportOptions, "arrays">,
+  measure: (observer: MeasurementObserver | undefined) => Promise<SinkMeasurement>,
+): Promise<SinkMeasurement> {
+  if (wanted === undefined) return await measure(undefined);
+  await using files = await SinkExport.open(wanted.folder, { ...shape, arrays: wanted.arrays });
+  const measurement = await measure(files);
+  await files.finish(measurement);
+  return measurement;
+}

@@ -1,0 +1,32 @@
+/**
+ * NumPy's file format for arrays, version 1.0.
+ *
+ * Source: numpy.lib.format, NEP 1.
+ */
+
+/** The elements' types by NumPy's names, all little-endian. */
+export type NpyType = "<f4" | "<u4";
+
+/**
+ * What stands in front of the elements in an .npy file.
+ *
+ * @param type of the elements
+ * @param shape in C order, the last dimension contiguous
+ *
+ * @example
+ * ```ts
+ * import { npyHeader } from "./npy.ts";
+ *
+ * console.log(npyHeader("<f4", [20, 256, 576]).length % 64); // 0
+ * ```
+ */
+export function npyHeader(type: NpyType, shape: readonly number[]): Uint8Array<ArrayBuffer> {
+  const sizes = shape.map((size) => `${size},`).join(" ");
+  const fields = `{'descr': '${type}', 'fortran_order': False, 'shape': (${sizes}), }`;
+  // Magic, version and length take 10 bytes; the elements begin at a multiple of 64.
+  const length = 64 * Math.ceil((10 + fields.length + 1) / 64) - 10;
+  const header = new Uint8Array(10 + length);
+  header.set([0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, length & 0xff, length >> 8]);
+  header.set(new TextEncoder().encode(`${fields.padEnd(length - 1)}\n`), 10);
+  return header;
+}

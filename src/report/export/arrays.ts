@@ -1,0 +1,198 @@
+/** The arrays that an export may hold: a layer's states and the loss's gradients by them. */
+import type { LlamaConfig } from "../../reference/llama/config.ts";
+import type { LayerTrace } from "../../reference/llama/trace.ts";
+
+/** One array of every layer. */
+export interface ExportedArray {
+  /** In the notation of src/reference/theory.md. */
+  readonly meaning: string;
+  /** What its dimensions are. */
+  readonly axes: readonly string[];
+  /** Their lengths behind the first one, the texts. */
+  readonly shape: (config: LlamaConfig, context: number) => readonly number[];
+  /** Whether layers without attention have none of it. */
+  readonly attention: boolean;
+  /** undefined in a layer without attention. */
+  readonly read: (layer: LayerTrace<Float32Array>) => Float32Array | undefined;
+  /** Whether it is a gradient, by which it is scaled. */
+  readonly gradient: boolean;
+}
+
+type Read = ExportedArray["read"];
+
+function residual(
+  meaning: string,
+  read: Read,
+  { gradient = false, attention = false } = {},
+): ExportedArray {
+  return {
+    attention,
+    meaning,
+    axes: ["text", "position", "dimension"],
+    shape: ({ modelDim }, context) => [context, modelDim],
+    read,
+    gradient,
+  };
+}
+
+function heads(
+  kind: "query" | "value",
+  meaning: string,
+  read: Read,
+  { gradient = false } = {},
+): ExportedArray {
+  return {
+    attention: true,
+    meaning,
+    axes: ["text", `${kind} head`, "position", "dimension"],
+    shape: ({ queryHeads, keyValueHeads, headDim }, context) => [
+      kind === "query" ? queryHeads : keyValueHeads,
+      context,
+      headDim,
+    ],
+    read,
+    gradient,
+  };
+}
+
+/** All arrays by name. */
+export const ARRAYS = {
+  input: residual("h, the layer's input", ({ input }) => input),
+  attention_norm: residual(
+    "h̃, the RMSNorm output that feeds attention",
+    ({ attention }) => attention?.norm,
+    { attention: true },
+  ),
+  query: heads("query", "q after RoPE", ({ attention }) => attention?.query),
+  key: heads("value", "k after RoPE", ({ attention }) => attention?.key),
+  value: heads("value", "v, before V-scale", ({ attention }) => attention?.value),
+  attention_output: heads(
+    "query",
+    "y, what the heads hand on",
+    ({ attention }) => attention?.output,
+  ),
+  log_sum_exp: {
+    attention: true,
+    meaning: "log Σ_j e^z_tj of the scaled logits, natural",
+    axes: ["text", "query head", "position"],
+    shape: ({ queryHeads }, context) => [queryHeads, context],
+    read: ({ attention }) => attention?.logSumExp,
+    gradient: false,
+  },
+  attention_residual: residual(
+    "r_attn, what attention adds",
+    ({ attention }) => attention?.residual,
+    { attention: true },
+  ),
+  half: residual("h^½ = h + r_attn", ({ half }) => half),
+  mlp_norm: residual("h̃^½, the RMSNorm output that feeds the MLP", ({ mlpNorm }) => mlpNorm),
+  mlp_residual: residual("r_mlp, what the MLP adds", ({ mlpResidual }) => mlpResidual),
+  output: residual("h′ = h^½ + r_mlp, the layer's output", ({ output }) => output),
+  input_gradient: residual(
+    "∇h, the loss's gradient by the state",
+    ({ gradients }) => gradients.input,
+    { gradient: true },
+  ),
+  attention_norm_gradient: residual(
+    "∇h̃, the loss's gradient by the state",
+    ({ attention }) => attention?.gradients.norm,
+    {
+      gradient: true,
+      attention: true,
+    },
+  ),
+  query_gradient: heads(
+    "query",
+    "∇q, the loss's gradient by the state",
+    ({ attention }) => attention?.gradients.query,
+    {
+      gradient: true,
+    },
+  ),
+  key_gradient: heads(
+    "value",
+    "∇k, the loss's gradient by the state",
+    ({ attention }) => attention?.gradients.key,
+    {
+      gradient: true,
+    },
+  ),
+  value_gradient: heads(
+    "value",
+    "∇v, the loss's gradient by the state",
+    ({ attention }) => attention?.gradients.value,
+    {
+      gradient: true,
+    },
+  ),
+  attention_output_gradient: heads(
+    "query",
+    "∇y, the loss's gradient by the state",
+    ({ attention }) => attention?.gradients.output,
+    { gradient: true },
+  ),
+  half_gradient: residual(
+    "∇h^½, the loss's gradient by the state, which is ∇r_attn",
+    ({ gradients }) => gradients.half,
+    {
+      gradient: true,
+    },
+  ),
+  mlp_norm_gradient: residual(
+    "∇h̃^½, the loss's gradient by the state",
+    ({ gradients }) => gradients.mlpNorm,
+    { gradient: true },
+  ),
+  output_gradient: residual(
+    "∇h′, the loss's gradient by the state, which is ∇r_mlp",
+    ({ gradients }) => gradients.output,
+    {
+      gradient: true,
+    },
+  ),
+} as const satisfies Readonly<Record<string, ExportedArray>>;
+
+/** The name of an array. */
+export type ArrayName = keyof typeof ARRAYS;
+
+/** The names, in the order of computation. */
+export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
+
+/** What is exported in full unless other arrays are named. */
+export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
+
+/** The same, for code that does not know which. */
+export function arrayOf(name: ArrayName): ExportedArray {
+  return ARRAYS[name];
+}
+
+/** The arrays whose tokens have norms: all that have dimensions. */
+export const NORMED: readonly ArrayName[] = ARRAY_NAMES.filter((name) =>
+  arrayOf(name).axes.at(-1) === "dimension"
+);
+
+/**
+ * The Euclidean norms of an array's tokens, over all heads together where there are heads.
+ *
+ * @param values of a batch, of one of {@linkcode NORMED}
+ * @param size B, T and the number of heads that the array has, 1 without heads
+ * @returns [B, T]
+ */
+export function tokenNorms(
+  values: Float32Array,
+  { batch, context, heads }: {
+    readonly batch: number;
+    readonly context: number;
+    readonly heads: number;
+  },
+): Float64Array {
+  const width = values.length / (batch * heads * context);
+  const squares = new Float64Array(batch * context);
+  for (let row = 0; row < batch * heads * context; row++) {
+    let sum = 0;
+    for (let i = row * width; i < (row + 1) * width; i++) sum += values[i]! ** 2;
+    const text = Math.floor(row / (heads * context));
+    squares[text * context + row % context]! += sum;
+  }
+  return squares.map(Math.sqrt);
+}

@@ -1,0 +1,88 @@
+/** The tables of an export, and its index. */
+import type { LlamaConfig } from "../../reference/llama/config.ts";
+import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../../sinks/measurement.ts";
+import { arrayOf, NORMED } from "./arrays.ts";
+
+/** The version of the index's form; another number means other fields. */
+export const EXPORT_SCHEMA = "gradsink-export/1";
+
+/** A column of a table. */
+interface Column {
+  readonly name: string;
+  readonly meaning: string;
+}
+
+/** The index of an export. */
+export interface ExportIndex {
+  readonly schema: typeof EXPORT_SCHEMA;
+  readonly source: MeasurementSource | null;
+  readonly config: LlamaConfig;
+  readonly settings: SinkSettings;
+  readonly data: SinkMeasurement["data"];
+  readonly note: string;
+  readonly arrays: readonly {
+    readonly name: string;
+    readonly file: string;
+    readonly dtype: "float32" | "uint32";
+    readonly shape: readonly number[];
+    readonly axes: readonly string[];
+    readonly layer?: number;
+    readonly meaning: string;
+  }[];
+  readonly tables: readonly { readonly file: string; readonly columns: readonly Column[] }[];
+}
+
+/** Of tokens.csv, one row a token. */
+export const TOKEN_COLUMNS: readonly Column[] = [
+  { name: "text", meaning: "which text, from 0 on" },
+  { name: "position", meaning: "which token of it, from 0 on" },
+  { name: "token", meaning: "its number in the vocabulary" },
+  { name: "target", meaning: "the token behind it" },
+  { name: "loss", meaning: "−log of the target's probability, in nats" },
+];
+
+/** Of states.csv, one row a token and layer. */
+export const STATE_COLUMNS: readonly Column[] = [
+  { name: "layer", meaning: "which layer, from 0 on" },
+  ...TOKEN_COLUMNS.slice(0, 2),
+  ...NORMED.map((name) => ({
+    name,
+    meaning: `the Euclidean norm of ${arrayOf(name).meaning}; over all heads together`,
+  })),
+];
+
+const HEAD_COLUMNS: readonly Column[] = [
+  { name: "layer", meaning: "which layer, from 0 on" },
+  { name: "head", meaning: "which query head, from 0 on" },
+  { name: "score", meaning: "α_s, mean over texts" },
+  { name: "sink_rate", meaning: "the share of texts whose own α_s counts as a sink" },
+  { name: "mass", meaning: "M_s" },
+  { name: "second_moment", meaning: "S_s" },
+];
+
+/** What the tables hold. */
+export const TABLES: ExportIndex["tables"] = [
+  { file: "tokens.csv", columns: TOKEN_COLUMNS },
+  { file: "states.csv", columns: STATE_COLUMNS },
+  { file: "heads.csv", columns: HEAD_COLUMNS },
+];
+
+/** heads.csv. */
+export function headRows({ layers }: SinkMeasurement): {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+} {
+  return {
+    columns: HEAD_COLUMNS.map(({ name }) => name),
+    rows: layers.flatMap(({ layer, attention }) =>
+      (attention?.heads ?? []).map(({ head, score, sinkRate, mass, secondMoment }) => [
+        layer,
+        head,
+        score,
+        sinkRate ?? "",
+        mass,
+        secondMoment,
+      ])
+    ),
+  };
+}
