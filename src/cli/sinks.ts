@@ -23,6 +23,7 @@ import {
   pretrainedModel,
   refusePretrainedOptions,
 } from "./sinks/pretrained.ts";
+import { runSinksCompare } from "./sinks/compare.ts";
 import { withExport } from "./sinks/export.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
@@ -43,6 +44,7 @@ const BATCHES = 8;
  * @returns the exit code
  */
 export async function runSinks(args: readonly string[], hooks: SinksHooks): Promise<number> {
+  if (args[0] === "compare") return await runSinksCompare(args.slice(1), hooks);
   return await runCommand(
     {
       name: "sinks",

@@ -192,6 +192,7 @@ export function sinksHelp(): string {
   return `Measures attention sinks, gradient sinks and residual branches of a trained model.
 
 Usage: deno task sinks [OPTIONS] MODEL
+       deno task sinks compare FILE FILE…   measurements of --output side by side; compare --help says more
 
 MODEL is a folder of deno task train, one of its checkpoints, or a pretrained model: a folder in Hugging Face's layout
 with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2

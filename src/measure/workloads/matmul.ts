@@ -54,9 +54,21 @@ function thin(grid: GridName, length: number): Product[] {
   ];
 }
 
+// SwiGLU's gate and up, which are one matrix, of pretrained models: forward, and by the input alone.
+function gateAndUp(model: "smollm2-135m" | "qwen3-0.6b", T: number): Product[] {
+  const [inputs, outputs] = { "smollm2-135m": [576, 3072], "qwen3-0.6b": [1024, 6144] }[model] as [
+    number,
+    number,
+  ];
+  return layer(`${model}-gate-up-t${T}`, { T, inputs, outputs }, ["full", "full", "full"])
+    .filter(({ name }) => !name.endsWith("-weight-gradient"));
+}
+
 const hardwareMatmul: readonly Product[] = [
   square("quick", 2048),
   ...layer("paper-0.1b-up", { T: 8192, inputs: 512, outputs: 1408 }, ["default", "full", "full"]),
+  ...gateAndUp("smollm2-135m", 2048),
+  ...gateAndUp("qwen3-0.6b", 2048),
   square("full", 4096),
   square("full", 512),
 ];
@@ -65,6 +77,8 @@ const softwareMatmul: readonly Product[] = [
   square("quick", 512),
   ...layer("small-up", { T: 2048, inputs: 128, outputs: 352 }, ["default", "default", "default"]),
   ...layer("small-down", { T: 2048, inputs: 352, outputs: 128 }, ["full", "full", "full"]),
+  ...gateAndUp("smollm2-135m", 128),
+  ...gateAndUp("qwen3-0.6b", 128),
   square("full", 256),
   // Lengths that fill no tile, each beside ones that do.
   square("default", 513),

@@ -1,0 +1,101 @@
+/** `deno task sinks compare`: measurements of several models side by side. */
+import { checkWritable, writeTextFile } from "../../files/write.ts";
+import { FileError } from "../../files/file_error.ts";
+import {
+  formatSinkComparison,
+  readMeasurements,
+  renderSinkComparison,
+} from "../../report/sink_comparison.ts";
+import { createSvgDocument } from "../../report/svg_document.ts";
+import {
+  formatOptions,
+  type OptionSpecifications,
+  parseArguments,
+  UsageError,
+} from "../shared/arguments.ts";
+import { runCommand } from "../shared/command.ts";
+import { help } from "../shared/options.ts";
+import type { CommandOutput } from "../shared/output.ts";
+import { absolutePath } from "../shared/place.ts";
+
+interface CompareRequest {
+  readonly files: readonly string[];
+  readonly html: string | undefined;
+}
+
+const options = {
+  html: {
+    type: "value",
+    placeholder: "FILE",
+    path: true,
+    description: "Also write a page with pictures, in one file that needs no network",
+  },
+  help,
+} as const satisfies OptionSpecifications;
+
+/** The text of `--help`. */
+export function sinksCompareHelp(): string {
+  return `Shows the measurements of several models side by side.
+
+Usage: deno task sinks compare [OPTIONS] FILE FILE…
+
+The files are what deno task sinks --output=FILE wrote.
+
+${formatOptions(options)}
+Exit codes:
+  0    compared
+  1    a file that cannot be read, or is no measurement
+  2    a mistake in the command line
+`;
+}
+
+function parse(args: readonly string[]): CompareRequest | undefined {
+  const { switches, values, operands } = parseArguments(args, { options });
+  if (switches.help) return undefined;
+  if (operands.length < 2) {
+    throw new UsageError(
+      `${operands.length === 0 ? "no file is" : "one file is"} given: deno task sinks compare ` +
+        "FILE FILE; --help says more",
+    );
+  }
+  return { files: operands.map(absolutePath), html: values.html };
+}
+
+/**
+ * Compares.
+ *
+ * @param args the command line, behind `compare`
+ * @param hooks where output goes
+ * @returns the exit code
+ */
+export async function runSinksCompare(
+  args: readonly string[],
+  hooks: CommandOutput,
+): Promise<number> {
+  const command = { name: "sinks compare", parse, help: sinksCompareHelp };
+  return await runCommand(
+    { ...command, run: (request) => compare(request, hooks) },
+    args,
+    hooks,
+  );
+}
+
+async function compare({ files, html }: CompareRequest, hooks: CommandOutput): Promise<number> {
+  if (html !== undefined) await checkWritable(html);
+  const measurements = await readMeasurements(files);
+  let text: string;
+  let page: string | undefined;
+  try {
+    text = formatSinkComparison(measurements, { color: hooks.color });
+    if (html !== undefined) page = renderSinkComparison(measurements, createSvgDocument());
+  } catch (error) {
+    // Deep inside a file a field has another form than a measurement's.
+    if (!(error instanceof TypeError)) throw error;
+    throw new FileError(
+      `${files.join(", ")}: one of them is no whole measurement (${error.message})`,
+    );
+  }
+  if (html !== undefined) await writeTextFile(html, page!);
+  hooks.out(text);
+  return 0;
+}

@@ -1,0 +1,86 @@
+/** Reads the files of `deno task sinks --output`, which strangers may have made. */
+import { basename } from "node:path";
+import { fileError } from "../../files/file_error.ts";
+import { readText } from "../../files/read.ts";
+import { contentProblem, parseUntrustedJson } from "../../files/untrusted_json.ts";
+import { SINK_MEASUREMENT_SCHEMA, type SinkMeasurement } from "../../sinks/measurement.ts";
+
+/** A measurement, and what to call it beside others. */
+export interface NamedMeasurement {
+  readonly name: string;
+  readonly measurement: SinkMeasurement;
+}
+
+/** The fields without which nothing can be compared, and what they are. */
+const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
+  config: "object",
+  "config.layers": "number",
+  "config.queryHeads": "number",
+  settings: "object",
+  "settings.position": "number",
+  "settings.threshold": "number",
+  data: "object",
+  "data.sequences": "number",
+  "data.context": "number",
+  positions: "list",
+  layers: "list",
+  summary: "object",
+};
+
+/**
+ * Reads measurements.
+ *
+ * @param paths of their files, at least one
+ * @returns them in this order, with names that differ
+ * @throws {FileError} if one cannot be read, or is no measurement
+ */
+export async function readMeasurements(paths: readonly string[]): Promise<NamedMeasurement[]> {
+  const found: NamedMeasurement[] = [];
+  for (const path of paths) {
+    const measurement = await readMeasurement(path);
+    const { source } = measurement;
+    const own = source === null
+      ? basename(path)
+      : measurement.pretrained === undefined
+      ? `${source.run}, step ${source.step}`
+      : source.run;
+    // Two measurements of one model are told apart by their files, or by their places.
+    const name = found.some((other) => other.name === own) ? `${own} (${basename(path)})` : own;
+    const taken = found.some((other) => other.name === name);
+    found.push({ name: taken ? `${name} ${found.length + 1}` : name, measurement });
+  }
+  return found;
+}
+
+async function readMeasurement(path: string): Promise<SinkMeasurement> {
+  const value = parseUntrustedJson(await readText(path), path);
+  const schema = fieldOf(value, "schema");
+  if (schema !== SINK_MEASUREMENT_SCHEMA) {
+    throw fileError(
+      path,
+      schema === undefined
+        ? "has no schema: it is no file of deno task sinks --output"
+        : `its schema is ${JSON.stringify(schema)}, wanted "${SINK_MEASUREMENT_SCHEMA}"`,
+    );
+  }
+  const problem = contentProblem(value);
+  if (problem !== undefined) throw fileError(path, problem);
+  for (const [name, kind] of Object.entries(NEEDED)) {
+    const field = fieldOf(value, name);
+    const is = Array.isArray(field) ? "list" : field === null ? "null" : typeof field;
+    if (is !== kind) {
+      throw fileError(path, `${name} is ${field === undefined ? "missing" : is}, wanted a ${kind}`);
+    }
+  }
+  return value as SinkMeasurement;
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return name.split(".").reduce<unknown>(
+    (part, key) =>
+      typeof part === "object" && part !== null
+        ? (part as Readonly<Record<string, unknown>>)[key]
+        : undefined,
+    value,
+  );
+}

@@ -1,0 +1,231 @@
+/** The figures of several models side by side. */
+import type { QuantizationCase, SinkMeasurement } from "../../sinks/measurement.ts";
+import { medianOf } from "../../sinks/numbers.ts";
+import type { Table } from "../table.ts";
+import { estimate, figure, NONE, range, signed } from "../sinks/figure.ts";
+import type { NamedMeasurement } from "./read.ts";
+
+const number = (title: string) => ({ title, align: "right" as const });
+
+/** A line for every setting by which the measurements differ: their figures compare with care. */
+export function settingNotes(measurements: readonly NamedMeasurement[]): string[] {
+  const of = (read: (measurement: SinkMeasurement) => string) => {
+    const values = measurements.map(({ measurement }) => read(measurement));
+    return new Set(values).size === 1 ? undefined : values.join(" against ");
+  };
+  const notes: [string, string | undefined][] = [
+    ["position", of(({ settings }) => String(settings.position))],
+    ["window", of(({ settings }) => String(settings.window))],
+    ["threshold", of(({ settings }) => String(settings.threshold))],
+    ["context", of(({ data }) => String(data.context))],
+    ["BOS", of(({ pretrained }) => pretrained?.texts.begin ?? "none")],
+  ];
+  return notes.flatMap(([name, values]) =>
+    values === undefined ? [] : [`The measurements differ in ${name}: ${values}.`]
+  );
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+interface Quantity {
+  readonly name: string;
+  readonly read: (measurement: SinkMeasurement) => string;
+}
+
+const medianAtSink = (
+  { layers }: SinkMeasurement,
+  branch: "attention" | "mlp",
+  measure: "bloat" | "change",
+): string => {
+  const found = layers.flatMap(({ attention, mlp }) => {
+    const own = branch === "mlp" ? mlp.branch : attention?.branch;
+    return own?.[measure]?.sink ?? [];
+  });
+  return figure(medianOf(found));
+};
+
+const slope = (measurement: SinkMeasurement, branch: "attention" | "mlp"): string =>
+  figure(measurement.summary.compressFit[branch]?.slope);
+
+function quartiles(measurement: SinkMeasurement): string {
+  const { gradientSink } = measurement.summary;
+  return gradientSink === null
+    ? NONE
+    : `${figure(gradientSink.median)} (${figure(gradientSink.lower)} to ${
+      figure(gradientSink.upper)
+    })`;
+}
+
+function rounded(
+  { quantization }: SinkMeasurement,
+  wanted: Pick<QuantizationCase, "target" | "scaling">,
+): string {
+  const found = quantization?.cases.find(({ target, scaling }) =>
+    target === wanted.target && scaling === wanted.scaling
+  );
+  return found === undefined ? NONE : withRange(found.difference, found.interval);
+}
+
+function withRange(difference: number, interval: readonly [number, number] | undefined): string {
+  const text = range(interval);
+  return text === undefined ? signed(difference) : `${signed(difference)} (${text})`;
+}
+
+function largest({ pretrained, layers }: SinkMeasurement): string {
+  if (pretrained === undefined) {
+    const found = layers.map(({ massive }) => massive.largest);
+    const most = Math.max(...found);
+    return found.length === 0 ? NONE : `${figure(most)}: layer ${found.indexOf(most)}`;
+  }
+  const found = pretrained.layers
+    .flatMap(({ layer, largest }) => largest.map((each) => ({ layer, ...each })))
+    .toSorted((a, b) => Math.abs(b.value) - Math.abs(a.value))[0];
+  return found === undefined
+    ? NONE
+    : `${
+      figure(found.value)
+    }: layer ${found.layer}, token ${found.position}, dimension ${found.dimension}`;
+}
+
+function replaced(
+  { pretrained }: SinkMeasurement,
+  values: "massive" | "ordinary",
+  by: "zero" | "mean",
+): string {
+  const found = pretrained?.interventions?.find((each) =>
+    each.values === values && each.replaced === by
+  );
+  return found === undefined ? NONE : withRange(found.difference, found.interval);
+}
+
+function valueNorm({ layers }: SinkMeasurement): string {
+  const ratios = layers.flatMap(({ attention }) => attention?.value.ratio ?? []);
+  const median = medianOf(ratios);
+  return median === undefined ? NONE : `${figure(median)}×`;
+}
+
+function quantitiesOf(position: number): Quantity[] {
+  const s = `token ${position}`;
+  const path = (name: "value" | "key" | "query"): Quantity => ({
+    name: `gradient by the ${name} of ${s} against early tokens`,
+    read: ({ summary }) => {
+      const ratio = summary.paths?.[name].ratio;
+      return ratio === null || ratio === undefined ? NONE : `${figure(ratio)}×`;
+    },
+  });
+  const branches = (name: string, read: (branch: "attention" | "mlp") => Quantity["read"]) =>
+    (["attention", "mlp"] as const).map((branch): Quantity => ({
+      name: `${name}, ${branch === "mlp" ? "MLP" : branch}`,
+      read: read(branch),
+    }));
+  return [
+    {
+      name: "layers, query heads, d",
+      read: ({ config }) => `${config.layers}, ${config.queryHeads}, ${config.modelDim}`,
+    },
+    {
+      name: "sequences, tokens of each",
+      read: ({ data }) => `${data.sequences}, ${data.context}`,
+    },
+    {
+      name: "loss, nats per token",
+      read: ({ loss, intervals, pretrained }) =>
+        estimate(loss, pretrained?.intervals.loss ?? intervals?.summary.loss),
+    },
+    {
+      name: "sink rate: share of (sequence, head) pairs",
+      read: ({ summary, intervals, pretrained }) =>
+        pretrained === undefined
+          ? estimate(summary.sequenceSinkRate, intervals?.summary.sequenceSinkRate)
+          : estimate(mean(pretrained.sinkRates), pretrained.intervals.sinkRate),
+    },
+    { name: "strongest sink score", read: ({ summary }) => figure(summary.largestScore) },
+    { name: "score of uniform attention", read: ({ summary }) => figure(summary.uniformScore) },
+    { name: `R_GS(${position}), median over layers (quartiles)`, read: quartiles },
+    path("value"),
+    path("key"),
+    path("query"),
+    ...branches(`Bloat of ${s}`, (branch) => (measured) => medianAtSink(measured, branch, "bloat")),
+    ...branches("slope of log Compress", (branch) => (measured) => slope(measured, branch)),
+    ...branches(
+      `Change of ${s}`,
+      (branch) => (measured) => medianAtSink(measured, branch, "change"),
+    ),
+    { name: `‖v‖ of ${s} against early tokens, median over layers`, read: valueNorm },
+    { name: "largest |h|", read: largest },
+    {
+      name: "loss with massive values set to zero",
+      read: (each) => replaced(each, "massive", "zero"),
+    },
+    {
+      name: "loss with massive values set to their mean",
+      read: (each) => replaced(each, "massive", "mean"),
+    },
+    ...(["down-projections", "all-linears"] as const).flatMap((target) =>
+      (["static-tensor", "dynamic-token"] as const).map((scaling): Quantity => ({
+        name: `loss with INT8, ${
+          target === "all-linears" ? "all linear maps" : "down projections"
+        }, ${scaling === "static-tensor" ? "static" : "dynamic"}`,
+        read: (each) => rounded(each, { target, scaling }),
+      }))
+    ),
+  ];
+}
+
+/** The figures that say the most: one row a quantity, one column a model. */
+export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
+  const { position } = measurements[0]!.measurement.settings;
+  const rows = quantitiesOf(position)
+    .map(({ name, read }) => [name, ...measurements.map(({ measurement }) => read(measurement))])
+    .filter(([, ...cells]) => cells.some((cell) => cell !== NONE));
+  return {
+    caption: "Models side by side; losses with values replaced or rounded are differences from " +
+      "the loss above, in brackets 95 % intervals",
+    columns: [{ title: "quantity" }, ...measurements.map(({ name }) => number(name))],
+    rows,
+  };
+}
+
+/** A quantity of one layer; undefined where the layer or the quantity is not there. */
+type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
+
+/** Older files have the published rate of pretrained models only. */
+const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
+  const own = pretrained?.layers[layer];
+  return own === undefined
+    ? layers[layer]?.attention?.sequenceSinkRate
+    : own.sinkRates[pretrained!.sinkPositions.indexOf(settings.position)];
+};
+
+const BY_LAYER: readonly { readonly caption: string; readonly read: ByLayer }[] = [
+  { caption: "Sink rate by layer", read: sinkRate },
+  {
+    caption: "R_GS by layer",
+    read: ({ layers }, layer) => layers[layer]?.attention?.gradientSink.ratio,
+  },
+  {
+    caption: "‖h‖ of the sink after the layer",
+    read: ({ layers }, layer) => layers[layer]?.output.sink,
+  },
+  {
+    caption: "Largest |h| after the layer",
+    read: ({ layers }, layer) => layers[layer]?.massive.largest,
+  },
+];
+
+/** A few quantities by layer: models of different depths end where they end. */
+export function layerTables(measurements: readonly NamedMeasurement[]): Table[] {
+  const depth = Math.max(...measurements.map(({ measurement }) => measurement.layers.length));
+  return BY_LAYER.map(({ caption, read }) => ({
+    caption,
+    columns: [{ title: "layer" }, ...measurements.map(({ name }) => number(name))],
+    rows: Array.from({ length: depth }, (_, layer) => [
+      String(layer),
+      ...measurements.map(({ measurement }) =>
+        layer < measurement.layers.length ? figure(read(measurement, layer)) : ""
+      ),
+    ]),
+  }));
+}
