@@ -20,7 +20,12 @@ import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-const config: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
+const config: LlamaConfig = {
+  ...SMALL_LLAMA,
+  vScale: "learned",
+  sinkLogit: "learned",
+  attentionGate: "element",
+};
 
 /** Step 1, 2, …: all different. */
 function checkpointOf(step: number): Checkpoint {

@@ -7,7 +7,14 @@ import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts"
 import { onEachRuntime } from "../support/gpu.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
-const config = { ...SMALL_LLAMA, layers: 1, layersWithoutAttention: [] };
+// The gates read what the projections read, rounded once.
+const config = {
+  ...SMALL_LLAMA,
+  layers: 1,
+  layersWithoutAttention: [],
+  attentionGate: "head" as const,
+  sinkLogit: "learned" as const,
+};
 const { modelDim, feedForwardDim, vocabulary } = config;
 const sizes = { batch: 2, context: 9 };
 const rows = sizes.batch * sizes.context;

@@ -52,6 +52,31 @@ const mutants: Readonly<Record<string, Mutant>> = {
     from: "a / (end - position)",
     to: "a / window",
   },
+  "a sink's logit takes nothing of the rows": {
+    file: "theory/head.ts",
+    from: "Math.abs(rowSum - numbers.shares[t]! * own)",
+    to: "Math.abs(rowSum)",
+  },
+  "a sink's logit takes nothing of the weights": {
+    file: "theory/head.ts",
+    from: "sums[t]! += Math.exp(sink - logSumExp[rows + t]!);",
+    to: "",
+  },
+  "the first query has no gradient beside a sink's logit": {
+    file: "theory/head.ts",
+    from: "excess += (gradients.query[row + i]! - slope * key[keys * headDim + i]!) ** 2;",
+    to: "excess += gradients.query[row + i]! ** 2;",
+  },
+  "a sink's logit is no key of the query bound": {
+    file: "theory/head.ts",
+    from: "farthest = sink ? rowNorm(meanKey, 0, headDim) ** 2 : 0",
+    to: "farthest = 0",
+  },
+  "a gate lets all of the gradient through": {
+    file: "theory/gate.ts",
+    from: "const wanted = open * gated[row * width + column]!;",
+    to: "const wanted = gated[row * width + column]!;",
+  },
   "s is among the idle queries": {
     file: "meters/head.ts",
     from: "let t = Math.max(position + 1, idleFrom)",

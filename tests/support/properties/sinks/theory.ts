@@ -60,6 +60,33 @@ export const theoryProperties: readonly SinkProperty[] = [
     },
   },
   {
+    name: "a sink's logit is one more key 0 of the query bound",
+    check({ checkTheory }) {
+      // One query that is 0, with s = −ln 3: a = 3/4, y = 3/2, β = 2 − y, and the mean key is 3, from
+      // which the key is 1 away and the sink 3.
+      const { config, trace } = handTrace({
+        batch: 1,
+        context: 1,
+        attention: {
+          key: rows(4),
+          value: rows(2),
+          output: rows(1.5),
+          logSumExp: Float64Array.of(Math.log(4 / 3)),
+        },
+        attentionGradients: { output: rows(1), value: rows(0.75), query: rows(0.75) },
+      });
+      const { checks } = checkTheory(trace, {
+        config: { ...config, sinkLogit: "learned" },
+        gains: [{ attention: [1, 1, 1, 1], mlp: [1, 1, 1, 1] }],
+        sinks: [[-Math.log(3)]],
+      });
+      const { slack, violations } = checks.find(({ name }) => name === "query bound")!;
+      assertEquals(violations, 0);
+      // B_max is D = 3/2: 1/2 · 3/2 · 3 over 3/4.
+      near(slack[0]!.all[0], 3, "slack of the query bound");
+    },
+  },
+  {
     name: "bounds are attained where they must be",
     check({ checkTheory }) {
       // One value head is read by one query head; the last position is seen by one query only.
