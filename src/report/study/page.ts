@@ -57,7 +57,7 @@ function lead(study: Study): Markup {
   );
   return html`
     <p
-      class="lead">Small Llama-like models with and without V-scale, alike in everything else: ${parts
+      class="lead">Small Llama-like models with and without a change to attention, alike in everything else: ${parts
         .join(
           ", ",
         )}. Every claim below is judged by a rule that is written in code and printed beside it.</p>
