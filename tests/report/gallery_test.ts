@@ -1,13 +1,13 @@
 import type { NamedResult } from "../../src/measure/comparison/machine.ts";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { galleryRows, renderGallery } from "../../src/report/gallery.ts";
-import lavapipe from "../../fixtures/lavapipe-deno.json" with { type: "json" };
-import swiftshader from "../../fixtures/swiftshader-deno.json" with { type: "json" };
+import lavapipe from "../../fixtures/lavapipe-deno.json" with { type: "text" };
+import swiftshader from "../../fixtures/swiftshader-deno.json" with { type: "text" };
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 
-const read = (name: string, content: unknown): NamedResult => ({
+const read = (name: string, text: string): NamedResult => ({
   name,
-  file: parseResultFile(JSON.stringify(content), name),
+  file: parseResultFile(text, name),
 });
 const results = [
   read("a/lavapipe.json", lavapipe),
