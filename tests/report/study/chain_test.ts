@@ -11,12 +11,47 @@ import {
 } from "../../../src/report/study/chain.ts";
 import { gap } from "../../../src/report/study/text.ts";
 import { createSvgDocument } from "../../../src/report/svg_document.ts";
-import { cellText, escapeMarkdown } from "../../../src/report/table.ts";
+import { cellText, escapeMarkdown, type Table } from "../../../src/report/table.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { syntheticStudy } from "../../experiments/study/synthetic.ts";
 
 const root = new URL("../../../", import.meta.url);
 const mayRead = (await Deno.permissions.query({ name: "read", path: root })).state === "granted";
+
+// The rows of a page's tables of the chain, the titles included.
+function storedRows(page: string): string[][] {
+  return page.split("<!-- chain -->")[1]!.split("\n").filter((line) => /^\|/.test(line))
+    .map((line) => line.slice(1, -1).split(/(?<!\\)\|/).map((each) => each.trim()))
+    .filter(([first]) => !/^:?-+:?$/.test(first!));
+}
+
+function rowsOf(tables: readonly Table[]): string[][] {
+  return tables.flatMap(({ columns, rows }) => [
+    columns.map(({ title }) => title),
+    ...rows.map((row) => row.map(cellText)),
+  ]).map((row) => row.map(escapeMarkdown));
+}
+
+Deno.test({
+  name: "fixtures/study's chain is that of deno task study report fixtures/study" +
+    (mayRead ? "" : " (needs --allow-read)"),
+  ignore: !mayRead,
+  async fn() {
+    const folder = new URL("fixtures/study/", root);
+    const { records } = await readStudyFolder(fileURLToPath(folder));
+    const chain = chainsOf(mergeStudy(records).groups)
+      .find(({ setting }) => setting === "shallow")!;
+    assertEquals([chain.seeds.length, chain.without], [6, []]);
+    const page = await Deno.readTextFile(new URL("README.md", folder));
+    const tables = [chainSummaryTable(chain), chainTable(chain, "equal step")];
+    const wanted = rowsOf(tables);
+    assertEquals(
+      storedRows(page),
+      wanted,
+      `wanted:\n${wanted.map((row) => `| ${row.join(" | ")} |`).join("\n")}`,
+    );
+  },
+});
 
 Deno.test({
   name: "fixtures/chain's tables are those of deno task study report fixtures/chain" +
@@ -31,16 +66,10 @@ Deno.test({
     // What is missing is said first.
     const [missing] = gap(study);
     assertStringIncludes(text.split("\n")[2]!, missing!.split(":")[0]!);
-    const stored = text.split("<!-- chain -->")[1]!.split("\n").filter((line) => /^\|/.test(line))
-      .map((line) => line.slice(1, -1).split(/(?<!\\)\|/).map((each) => each.trim()))
-      .filter(([first]) => !/^:?-+:?$/.test(first!));
     const wanted = chainsOf(study.groups).flatMap((chain) =>
-      CHAIN_MOMENTS.flatMap((moment) => {
-        const { columns, rows } = chainTable(chain, moment);
-        return [columns.map(({ title }) => title), ...rows.map((row) => row.map(cellText))];
-      })
-    ).map((row) => row.map(escapeMarkdown));
-    assertEquals(stored, wanted);
+      CHAIN_MOMENTS.map((moment) => chainTable(chain, moment))
+    );
+    assertEquals(storedRows(text), rowsOf(wanted));
     for (const name of ["README.md", "fixtures/study/README.md"]) {
       const page = (await Deno.readTextFile(new URL(name, root))).replaceAll(/\s+/g, " ");
       assertStringIncludes(page, "chain/README.md");
