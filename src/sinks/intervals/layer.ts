@@ -5,6 +5,7 @@ import type { SinkSettings } from "../measurement.ts";
 import type { LayerMeterOptions } from "../meters/layer.ts";
 import { compareEarly, type Numbers, ratioOf } from "../numbers.ts";
 import { gradientSinkRatio } from "../meters/gradient.ts";
+import { idleQueries } from "../meters/head.ts";
 import { isSink, uniformScore } from "../uniform.ts";
 import { GradientUnits, type ResampledNorms } from "./gradient_units.ts";
 import { SequenceUnits } from "./units.ts";
@@ -92,16 +93,15 @@ export class LayerUnits {
   ): void {
     const { config, context } = this.#shape;
     const { queryHeads } = config;
-    const { position, window, threshold, idleFrom } = this.#settings;
+    const { position, window, threshold } = this.#settings;
     const column = attentionColumn(attention, { shape: { ...config, batch, context }, position });
     const end = Math.min(position + window, context);
     const uniform = uniformScore(position, end);
     for (let b = 0; b < batch; b++) {
       const sum = this.#heads.next();
-      const queries: number[] = [];
-      for (let t = Math.max(position + 1, idleFrom); t < context; t++) {
-        if (idle?.[b * context + t] === 1) queries.push(t);
-      }
+      const queries = idle === undefined
+        ? []
+        : idleQueries(idle.subarray(b * context, (b + 1) * context), this.#settings);
       const count = queries.length;
       const uniformIdle = queries.reduce((total, t) => total + 1 / (t + 1), 0) / count;
       for (let head = 0; head < queryHeads; head++) {

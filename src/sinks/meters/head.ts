@@ -1,7 +1,6 @@
 /** How much attention each query head of one layer pays to position s. */
-import { attentionColumn, type AttentionShape } from "../attention_column.ts";
+import type { AttentionShape } from "../attention_column.ts";
 import type { HeadMeasurement, SinkSettings } from "../measurement.ts";
-import type { Numbers } from "../numbers.ts";
 import { isSink, uniformScore } from "../uniform.ts";
 
 /** Sums of one head over sequences. */
@@ -55,17 +54,16 @@ export class HeadMeter {
   }
 
   /**
-   * @param states query [B, Hq, T, D], key [B, Hkv, T, D], logSumExp [B, Hq, T]
+   * @param column a_ts of every query t, by `attentionColumn`: [B, Hq, T]
    * @param options the lengths, and which queries are idle: [B, T], 1 for those
    */
   add(
-    states: { readonly query: Numbers; readonly key: Numbers; readonly logSumExp: Numbers },
+    column: ArrayLike<number>,
     options: { readonly shape: AttentionShape; readonly idle: Uint8Array | undefined },
   ): void {
     const { shape, idle } = options;
     const { batch, queryHeads, context } = shape;
     const { position, window, threshold } = this.#settings;
-    const column = attentionColumn(states, { shape, position });
     const end = Math.min(position + window, context);
     const uniform = this.#uniform = uniformScore(position, end);
     for (let b = 0; b < batch; b++) {

@@ -13,21 +13,19 @@
  * of its floor to a little above it, in this project's kernels and in PyTorch's alike.
  * `attentionBackward` computes gradients below their floor with `precise`.
  */
-import { attentionColumn, type AttentionShape, keyHeadOf } from "../attention_column.ts";
+import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, precisionOf, rowNorm } from "../numbers.ts";
 
 /** The states of a layer's attention that the floor depends on. */
 export interface FloorStates {
+  /** a_ts of every query t, by `attentionColumn`: [B, Hq, T] */
+  readonly column: ArrayLike<number>;
   /** [B, Hq, T, D] */
   readonly query: Numbers;
-  /** [B, Hkv, T, D] */
-  readonly key: Numbers;
   /** As the aggregation uses it, after V-scale: [B, Hkv, T, D] */
   readonly value: Numbers;
   /** y: [B, Hq, T, D] */
   readonly output: Numbers;
-  /** [B, Hq, T] */
-  readonly logSumExp: Numbers;
   /** g: [B, Hq, T, D] */
   readonly outputGradient: Numbers;
 }
@@ -45,9 +43,8 @@ export class KeyGradientFloor {
 
   /** @param states of a batch @param shape the lengths */
   add(states: FloorStates, shape: AttentionShape): void {
-    const { query, value, output, outputGradient } = states;
+    const { column, query, value, output, outputGradient } = states;
     const { batch, queryHeads, context, headDim } = shape;
-    const column = attentionColumn(states, { shape, position: this.#position });
     const { unit } = precisionOf(query);
     for (let head = 0; head < batch * queryHeads; head++) {
       const v = (keyHeadOf(head, shape) * context + this.#position) * headDim;

@@ -4,7 +4,7 @@ import type { AttentionTrace, LayerTrace } from "../../reference/llama/trace.ts"
 import { tensor } from "../../reference/tensor.ts";
 import { vScaleForward } from "../../reference/v_scale.ts";
 import { BranchMeter, type CompressRegression } from "./branch.ts";
-import type { AttentionShape } from "../attention_column.ts";
+import { attentionColumn, type AttentionShape } from "../attention_column.ts";
 import { GradientMeter, gradientSinkRatio, type StateShape } from "./gradient.ts";
 import { GateMeter } from "./gate.ts";
 import { HeadMeter, meanOverHeads, shareAbove } from "./head.ts";
@@ -85,7 +85,9 @@ export class AttentionMeter {
     const { batch, idle } = options;
     const { config, context, valve } = this.#options;
     const shape: AttentionShape = { ...config, batch, context };
-    this.#heads.add(attention, { shape, idle });
+    const { position } = this.#options.settings;
+    const column = attentionColumn(attention, { shape, position });
+    this.#heads.add(column, { shape, idle });
     this.#sinkLogits?.add(attention.logSumExp, { batch, idle });
     if (attention.opening !== undefined) this.#gates?.add(attention.opening, { batch, idle });
     for (const name of GRADIENTS) this.gradients[name].add(attention.gradients[name], batch);
@@ -97,11 +99,11 @@ export class AttentionMeter {
         constant: tensor(valve.constants, [shape.keyValueHeads]),
       }).scaledValue.data;
     this.#usedValue.add(usedValue, batch);
-    this.#floor.add({
-      ...attention,
-      value: usedValue,
-      outputGradient: attention.gradients.output,
-    }, shape);
+    const { query, output, gradients } = attention;
+    this.#floor.add(
+      { column, query, value: usedValue, output, outputGradient: gradients.output },
+      shape,
+    );
     this.#residual.add(attention.residual, batch);
     this.branch.add({
       input: layer.input,

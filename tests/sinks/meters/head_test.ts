@@ -1,3 +1,4 @@
+import { attentionColumn } from "../../../src/sinks/attention_column.ts";
 import { HeadMeter } from "../../../src/sinks/meters/head.ts";
 import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement.ts";
 import { isSink, uniformScore } from "../../../src/sinks/uniform.ts";
@@ -36,10 +37,10 @@ Deno.test("HeadMeter finds the sink rates that numpy finds on stored attention, 
       });
       for (let first = 0; first < batch; first += size) {
         const end = Math.min(first + size, batch);
-        meter.add(statesOf(position, first, end), {
-          shape: { batch: end - first, queryHeads, keyValueHeads: queryHeads, context, headDim: 1 },
-          idle: undefined,
-        });
+        const heads = { queryHeads, keyValueHeads: queryHeads, context, headDim: 1 };
+        const shape = { batch: end - first, ...heads };
+        const column = attentionColumn(statesOf(position, first, end), { shape, position });
+        meter.add(column, { shape, idle: undefined });
       }
       const found = meter.result();
       assertEquals(found.map(({ sinkRate }) => sinkRate), byHead);

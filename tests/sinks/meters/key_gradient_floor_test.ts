@@ -1,6 +1,7 @@
 /** The rounding floor of the key gradient: what the kernels' errors are, and when it counts. */
 import { attentionBackward, attentionForward } from "../../../mod.ts";
 import * as reference from "../../../src/reference/mod.ts";
+import { attentionColumn } from "../../../src/sinks/attention_column.ts";
 import { KeyGradientFloor } from "../../../src/sinks/meters/key_gradient_floor.ts";
 import { assert } from "../../support/assert/assert.ts";
 import { describeAttention, drawAttention, twinInputs } from "../../support/attention/cases.ts";
@@ -38,12 +39,16 @@ onEachRuntime(
       return sum;
     };
     const meter = new KeyGradientFloor(0);
-    meter.add({
+    const states = {
       query: drawn.query.data,
       key: drawn.key.data,
+      logSumExp: logSumExp.data,
+    };
+    meter.add({
+      column: attentionColumn(states, { shape, position: 0 }),
+      query: drawn.query.data,
       value: drawn.value.data,
       output: output.data,
-      logSumExp: logSumExp.data,
       outputGradient: drawn.outputGradient.data,
     }, shape);
     const floor = meter.result();
@@ -65,12 +70,16 @@ Deno.test("an ordinary gradient is far above its floor, in float64 farther than 
   const { keyGradient } = reference.attentionBackward({ ...inputs, ...forward });
   const floor = (numbers: (data: Float64Array) => Float32Array | Float64Array) => {
     const meter = new KeyGradientFloor(0);
-    meter.add({
+    const states = {
       query: numbers(inputs.query.data),
       key: numbers(inputs.key.data),
+      logSumExp: numbers(forward.logSumExp.data),
+    };
+    meter.add({
+      column: attentionColumn(states, { shape, position: 0 }),
+      query: states.query,
       value: numbers(inputs.value.data),
       output: numbers(forward.output.data),
-      logSumExp: numbers(forward.logSumExp.data),
       outputGradient: numbers(inputs.outputGradient.data),
     }, shape);
     return meter.result();
