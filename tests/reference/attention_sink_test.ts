@@ -15,6 +15,7 @@ import {
   largestLogit,
   normal,
 } from "./cases.ts";
+import { SharpComparisons } from "./sharp_comparisons.ts";
 
 const { attentionForward, attentionBackward, attentionWeights, tensor } = reference;
 
@@ -68,7 +69,7 @@ Deno.test("attentionForward() with a sink gives the values of a case worked by h
 });
 
 Deno.test("S2: attentionBackward() with sinks agrees with finite differences, a loss of logSumExp among them", () => {
-  const seen = new Map<string, { all: number; sharp: number }>();
+  const comparisons = new SharpComparisons();
   checkProperty(attentionDescription, {
     seed: 111,
     runs: 200,
@@ -115,27 +116,24 @@ Deno.test("S2: attentionBackward() with sinks agrees with finite differences, a 
             direction: { [name]: direction },
             step: 1,
           });
-          const exact = inner(gradient.data, direction.data);
           // As without sinks: ten times the estimate of the difference's error, and the twin's own
           // rounding of what the loss adds up.
           const magnitude = norm(outputGradient.data) * norm(value.data) +
             norm(logSumExpGradient.data) * norm(forward.logSumExp.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
-          const tolerance = 10 * estimate.error + floor;
-          const what = `${name}${mode ? ` (${mode})` : ""}`;
-          tolerances.within(Math.abs(estimate.value - exact), { tolerance, what });
-          if (description.pattern === "huge logits") continue;
-          const { all, sharp } = seen.get(what) ?? { all: 0, sharp: 0 };
-          const isSharp = tolerance < 1e-6 * norm(gradient.data) * norm(direction.data);
-          seen.set(what, { all: all + 1, sharp: sharp + (isSharp ? 1 : 0) });
+          comparisons.compare(tolerances, {
+            what: `${name}${mode ? ` (${mode})` : ""}`,
+            gradient: gradient.data,
+            direction: direction.data,
+            estimate,
+            floor,
+            counts: description.pattern !== "huge logits",
+          });
         }
       }
     },
   });
-  assertEquals(seen.size, 9);
-  for (const [what, { all, sharp }] of seen) {
-    assert(sharp >= 0.6 * all, `${what}: only ${sharp} of ${all} comparisons were sharp`);
-  }
+  comparisons.assertSharp(9);
 });
 
 Deno.test("S1, S3: with sinks, rows of weights sum to 1 − b_t, and those of ∂L/∂z to b_t D_t + (1 − b_t) ℓ_t", () => {

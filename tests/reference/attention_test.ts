@@ -11,6 +11,7 @@ import {
   largestLogit,
   normal,
 } from "./cases.ts";
+import { SharpComparisons } from "./sharp_comparisons.ts";
 
 const { attentionForward, attentionBackward, attentionWeights, tensor } = reference;
 type Mode = "full" | "backward-only" | undefined;
@@ -102,7 +103,7 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
     seed: 77,
     scale: undefined,
   };
-  const seen = new Map<string, { all: number; sharp: number }>();
+  const comparisons = new SharpComparisons();
   checkProperty(attentionDescription, {
     seed: 102,
     runs: 300,
@@ -145,29 +146,26 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
             direction: { [name]: direction },
             step: 1,
           });
-          const exact = inner(gradient.data, direction.data);
           // The loss adds |g y| terms, so differences can be off by its rounding, which the
           // estimate sees; ten times the estimate, and the twin's own rounding relative to what it
           // sums.
           const magnitude = norm(outputGradient.data) * norm(at.value.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
-          const tolerance = 10 * estimate.error + floor;
-          const what = `${name}${mode ? ` (${mode})` : ""}`;
-          tolerances.within(Math.abs(estimate.value - exact), { tolerance, what });
-          if (description.length === 1 || description.pattern === "huge logits") continue;
-          const { all, sharp } = seen.get(what) ?? { all: 0, sharp: 0 };
-          const isSharp = tolerance < 1e-6 * norm(gradient.data) * norm(direction.data);
-          seen.set(what, { all: all + 1, sharp: sharp + (isSharp ? 1 : 0) });
+          comparisons.compare(tolerances, {
+            what: `${name}${mode ? ` (${mode})` : ""}`,
+            gradient: gradient.data,
+            direction: direction.data,
+            estimate,
+            floor,
+            counts: description.length !== 1 && description.pattern !== "huge logits",
+          });
         }
       }
     },
   });
   // With T = 1 or a saturated softmax, query and key gradients vanish and nothing can be told.
   // Elsewhere the comparison must tell a millionth of the gradient, in most cases.
-  assertEquals(seen.size, 7);
-  for (const [what, { all, sharp }] of seen) {
-    assert(sharp >= 0.6 * all, `${what}: only ${sharp} of ${all} comparisons were sharp`);
-  }
+  comparisons.assertSharp(7);
 });
 
 Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) + φ(v) − sg(φ(v))", () => {
