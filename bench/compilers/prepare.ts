@@ -4,6 +4,7 @@
  * that reads what the compilers report.
  */
 import { fileURLToPath } from "node:url";
+import { sha256 } from "../../src/sha256.ts";
 import { findArchive, parseSystem, PrivateApt, type System } from "./apt.ts";
 import type { PretendedGpu } from "./gpus.ts";
 import { hasProgram, runProgram } from "./run.ts";
@@ -133,12 +134,8 @@ const layerSource = new URL("./layer.c", import.meta.url);
 
 // Named by what it is built from: another source is another layer.
 async function layersFolder(folder: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(layerSource));
-  return `${folder}/layer-${encodeHex(digest).slice(0, 12)}`;
-}
-
-function encodeHex(bytes: ArrayBuffer): string {
-  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digest = await sha256(await Deno.readFile(layerSource));
+  return `${folder}/layer-${digest.slice(0, 12)}`;
 }
 
 async function installPrograms({ notice, interrupt }: PrepareOptions): Promise<void> {

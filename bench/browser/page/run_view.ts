@@ -1,4 +1,5 @@
 /** Shows a run on the page while it measures: tables and the roofline. */
+import { plural } from "../../../src/plural.ts";
 import type { ResultFile } from "../../../src/measure/result_file.ts";
 import { html, htmlTable } from "../../../src/report/html.ts";
 import { ceilingTable, measurementTable } from "../../../src/report/run_table.ts";
@@ -45,7 +46,7 @@ export function showRun(file: ResultFile): void {
 function caption({ measurements, status }: ResultFile): string {
   const bad = measurements.filter(({ status = "ok" }) => status !== "ok").length;
   const wrong = bad === 0 ? "" : `, ${bad} of them not right`;
-  const count = `${measurements.length} measurement${measurements.length === 1 ? "" : "s"}`;
+  const count = plural(measurements.length, "measurement");
   return `${count}${wrong}${
     status === "incomplete" ? ", the run is not complete" : ""
   }. Every answer was checked against float64 before it was timed.`;

@@ -1,6 +1,7 @@
 /** Makes a run's task from its settings; reads the user's text if there is one. */
 import { BigramBackcopy } from "../tasks/bigram_backcopy.ts";
 import { countedBigramTable, syntheticBigramTable } from "../tasks/bigram_table.ts";
+import { sha256 } from "../../sha256.ts";
 import type { RunSettings, TaskSettings } from "./settings.ts";
 import type { Task } from "../tasks/task.ts";
 import { readCorpus, TextCorpus } from "../tasks/text_corpus.ts";
@@ -28,7 +29,7 @@ export async function openTask(
   const bytes = task.corpus === undefined
     ? undefined
     : await readCorpus(task.corpus, (line) => notes.push(line));
-  const corpusDigest = bytes === undefined ? undefined : await digest(bytes);
+  const corpusDigest = bytes === undefined ? undefined : await sha256(bytes);
   return { task: makeTask(task, { seed, bytes }), corpusDigest, notes };
 }
 
@@ -46,8 +47,4 @@ function makeTask(
     ? syntheticBigramTable({ characters, concentration, seed: tableSeed })
     : countedBigramTable({ text: new TextDecoder().decode(bytes), characters });
   return new BigramBackcopy({ table, context, triggers, seed });
-}
-
-async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

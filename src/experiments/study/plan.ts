@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileError } from "../../files/file_error.ts";
 import { parseUntrustedJson } from "../../files/untrusted_json.ts";
 import { writeTextFile } from "../../files/write.ts";
+import { sha256 } from "../../sha256.ts";
 
 /** The version of the form. */
 const PLAN_SCHEMA = "gradsink-study-plan/1";
@@ -26,9 +27,7 @@ export function isPlanFile(name: string): boolean {
  */
 export async function savePlan(folder: string, arms: readonly string[]): Promise<void> {
   const text = JSON.stringify({ schema: PLAN_SCHEMA, arms: [...arms].sort() }) + "\n";
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  const name = [...new Uint8Array(digest).slice(0, 6)]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const name = (await sha256(text)).slice(0, 12);
   await writeTextFile(join(folder, `plan-${name}.json`), text);
 }
 

@@ -3,6 +3,7 @@
  * contexts, or each for itself. BOS stands in front as the user wants it, since it changes the
  * measurements by a factor.
  */
+import { plural } from "../../plural.ts";
 import type { Tokenizer } from "../../model/pretrained/tokenizer.ts";
 import { checkBatch, type Task, type TokenBatch } from "./task.ts";
 import { CorpusError } from "./text_corpus.ts";
@@ -107,14 +108,14 @@ export class TokenTexts implements Task {
     const cut = options.documents === "joined" ? joined : apart;
     const { pieces, notes, problem } = cut(documents, { tokenizer, room, texts });
     if (pieces.length === 0 || (exactly && pieces.length < texts)) {
-      const many = pieces.length === 0 ? "no text" : counted(pieces.length, "text");
+      const many = pieces.length === 0 ? "no text" : plural(pieces.length, "text");
       throw new CorpusError(
         `the corpus makes ${many} of ${context} tokens, wanted ${texts}: ${problem}`,
       );
     }
     this.texts = pieces.length;
     this.notes = pieces.length < texts
-      ? [...notes, `the corpus makes ${counted(pieces.length, "text")} of ${context} tokens`]
+      ? [...notes, `the corpus makes ${plural(pieces.length, "text")} of ${context} tokens`]
       : notes;
     this.#tokens = pieces.map((piece) => Uint32Array.of(...this.prefix, ...piece));
   }
@@ -230,20 +231,16 @@ function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wa
     if (tokens.length <= room) short.push(name);
     else pieces.push(tokens.slice(0, room + 1));
   }
-  const left = `${counted(short.length, "document")} of fewer than ${room + 1} tokens: ${
+  const left = `${plural(short.length, "document")} of fewer than ${room + 1} tokens: ${
     listed(short)
   }`;
   return {
     pieces,
     notes: short.length === 0 ? [] : [`left out: ${left}`],
     problem: short.length === 0
-      ? `it has ${counted(pieces.length, "document")}, and --documents=apart makes one text of each`
+      ? `it has ${plural(pieces.length, "document")}, and --documents=apart makes one text of each`
       : `there are ${left}`,
   };
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function listed(names: readonly string[]): string {

@@ -4,6 +4,7 @@
  * Everything here is pure: bytes in, bytes or an error out.
  */
 import type { ParsedTarEntryWithData } from "npm:modern-tar@^0.8.6";
+import { sha256 } from "../../sha256.ts";
 
 /** The npm package that carries the archive. */
 export interface EmbeddedPackage {
@@ -50,17 +51,6 @@ const passedOver: ReadonlySet<string> = new Set(["libEGL.so", "libGLESv2.so"]);
 
 // The archive unpacks to 15.2 MB; more than this is not that archive.
 const MAXIMUM_TAR_BYTES = 32 * 1024 * 1024;
-
-/**
- * Computes a SHA-256.
- *
- * @param bytes what to hash
- * @returns the hash as 64 lower-case hexadecimal digits
- */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 /**
  * Refuses bytes whose SHA-256 is not the pinned one.

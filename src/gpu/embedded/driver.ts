@@ -33,9 +33,9 @@ import {
   embeddedPackage,
   ICD_FILE,
   LOADER_FILE,
-  sha256,
   unpackDriver,
 } from "./archive.ts";
+import { sha256 } from "../../sha256.ts";
 import { packageCacheFolder, projectCacheFolder } from "../../files/cache_folder.ts";
 import { driverFolderName } from "./folder_name.ts";
 import {

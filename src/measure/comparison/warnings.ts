@@ -2,6 +2,7 @@
 import type { ComparisonRow } from "./rows.ts";
 import { isSameMachine, type Machine, type NamedResult } from "./machine.ts";
 import type { Measurement } from "../result_file.ts";
+import { plural } from "../../plural.ts";
 import { processesOf } from "../rounds.ts";
 import { median } from "../../statistics/summary.ts";
 
@@ -17,10 +18,6 @@ export interface ComparisonMaterial {
 
 /** Below this many rows, a common direction may be chance. */
 const LEAST_ROWS = 6;
-
-function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
-}
 
 function percent(change: number): string {
   return `${change >= 0 ? "+" : "−"}${Math.abs(100 * change).toFixed(1)} %`;

@@ -11,6 +11,7 @@ import { withoutComments } from "../../gpu/without_comments.ts";
 import { createDryGpu, recordPlan } from "../../gpu/dry_gpu.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
+import { sha256 } from "../../sha256.ts";
 import { type Dimensions, type TunableOperator, tunableOperators } from "./operators.ts";
 
 /** The first field of every file. */
@@ -149,11 +150,6 @@ export function candidatesText(
     })
   );
   return JSON.stringify({ candidates, sources: [...sources.keys()] });
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**

@@ -27,6 +27,7 @@ import { formatChange, formatFactor, formatThreshold, NO_DATA } from "../format.
 import { html, htmlTable, type Markup } from "../html.ts";
 import { type PageSection, renderPage } from "../page.ts";
 import { cellText } from "../table.ts";
+import { plural } from "../../plural.ts";
 import {
   legend,
   type OperatorGroup,
@@ -41,10 +42,6 @@ function titleOf({ machines }: Comparison): string {
   return machines.length === 2
     ? `${machines[0]!.name} against ${machines[1]!.name}`
     : `${machines.length} machines compared`;
-}
-
-function plural(count: number, one: string): string {
-  return `${count} ${one}${count === 1 ? "" : "s"}`;
 }
 
 /** The result in one or two sentences. */

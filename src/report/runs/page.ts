@@ -1,4 +1,5 @@
 /** Several runs over one another as an HTML page: curves, the end of each run, and their settings. */
+import { plural } from "../../plural.ts";
 import type { StoredRun } from "../../experiments/run/read.ts";
 import { html, htmlTable, type Markup } from "../html.ts";
 import { renderPage } from "../page.ts";
@@ -132,7 +133,7 @@ export function renderRunsPage(runs: readonly StoredRun[], document: SvgDocument
     return picture === undefined ? [] : [card(curve, picture)];
   });
   const differing = settingsTable(runs);
-  const count = `${runs.length} run${runs.length === 1 ? "" : "s"}`;
+  const count = plural(runs.length, "run");
   return renderPage({
     title: runs.length === 1 ? runs[0]!.name : `${count} over one another`,
     summary: html`

@@ -20,6 +20,7 @@ import {
   variantTable,
 } from "./tables.ts";
 import { correctionRemark, gap, notes, seedRemark } from "./text.ts";
+import { plural } from "../../plural.ts";
 import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./training_pictures.ts";
 import { absence, headline, VERDICT_FORMS, verdictCounts, verdictLegend } from "./verdicts.ts";
 
@@ -36,10 +37,6 @@ const STUDY_STYLE = `
 .part{margin:1.4rem 0 .6rem;font-size:1.08rem}
 .stack>*+*{margin-top:.9rem}
 `.trim();
-
-function plural(count: number, one: string): string {
-  return `${count} ${one}${count === 1 ? "" : "s"}`;
-}
 
 function runCount({ groups }: Study): number {
   return groups.reduce((sum, { records }) => sum + records.length, 0);

@@ -3,10 +3,10 @@ import {
   driverFileHashes,
   embeddedPackage,
   readDriverTar,
-  sha256,
   unpackDriver,
   verifySha256,
 } from "../../../src/gpu/embedded/archive.ts";
+import { sha256 } from "../../../src/sha256.ts";
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
 import {
   packageCacheFolder,

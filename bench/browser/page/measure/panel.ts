@@ -1,4 +1,5 @@
 /** The panel that measures: run, pause, cancel, and the results. */
+import { plural } from "../../../../src/plural.ts";
 import { BenchRun, describeAdapter, resultFileName } from "../../../../src/measure/bench_run.ts";
 import { MeasuringSession, type OpenedAdapter } from "../../../../src/measure/child/session.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../../../../src/measure/result_file.ts";
@@ -164,7 +165,7 @@ export class MeasurePanel {
   #conclude(file: ResultFile, canceled: boolean): void {
     const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");
     const { length } = file.measurements;
-    const count = `${length} measurement${length === 1 ? "" : "s"}`;
+    const count = plural(length, "measurement");
     if (canceled) {
       return announce(`Canceled; ${count} are kept, the file is marked incomplete`);
     }
