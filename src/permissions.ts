@@ -25,7 +25,7 @@ function granted(need: PermissionNeed): boolean {
 }
 
 /**
- * Writes permissions as the flags that grant them, one flag for each kind.
+ * Writes permissions as the arguments that grant them, one for each kind.
  *
  * @param needs the permissions
  * @returns for example `["--allow-env=HOME,DENO_DIR", "--allow-read=/home/me/.cache/gradsink"]`
@@ -39,10 +39,18 @@ export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
     if (!list.includes(listed)) list.push(listed);
     values.set(name, list);
   }
-  return [...values].map(([name, list]) => {
-    const flag = `--allow-${name}=${list.join(",")}`;
-    return /[\s"'$`\\*]/.test(flag) ? `"${flag}"` : flag;
-  });
+  return [...values].map(([name, list]) => `--allow-${name}=${list.join(",")}`);
+}
+
+/**
+ * The same for a message: as one types them in a shell, in quotes where that is needed.
+ *
+ * @param needs the permissions
+ * @returns for example `--allow-env=HOME "--allow-read=/home/my name/.cache/gradsink"`
+ */
+export function typedPermissionFlags(needs: readonly PermissionNeed[]): string {
+  return permissionFlags(needs)
+    .map((flag) => /[\s"'$`\\*]/.test(flag) ? `"${flag}"` : flag).join(" ");
 }
 
 /**
@@ -59,7 +67,7 @@ export function requirePermissions(
   const missing = needs.filter((need) => !granted(need));
   if (missing.length === 0) return;
   throw new Deno.errors.NotCapable(
-    `${options.action}: missing permission, run again with ${permissionFlags(missing).join(" ")}`,
+    `${options.action}: missing permission, run again with ${typedPermissionFlags(missing)}`,
   );
 }
 

@@ -111,7 +111,7 @@ export function childCommand(
   } catch {
     // Without a cache folder there is no embedded driver; an installed one needs none of this.
   }
-  const flags = permissionFlags(needs).map((flag) => flag.replace(/^"(.*)"$/, "$1"));
+  const flags = permissionFlags(needs);
   // Dawn is a library that opens others by bare name, which a list cannot grant.
   if (runtime === "dawn") flags.push("--allow-ffi");
   const start = program instanceof URL

@@ -8,7 +8,7 @@ import {
   askPermissions,
   type FOLDER_VARIABLES,
   hasPermissions,
-  permissionFlags,
+  typedPermissionFlags,
 } from "../../permissions.ts";
 import { parseHuggingFaceConfig } from "../checkpoint/hugging_face.ts";
 import { readText } from "../checkpoint/json.ts";
@@ -110,13 +110,13 @@ async function askFor(
   try {
     await askPermissions([write, network], { action });
   } catch (error) {
-    const flags = permissionFlags([
+    const flags = typedPermissionFlags([
       ...hasPermissions([write]) ? [] : [write],
       ...hasPermissions([network]) ? [] : hosts.map((value) => ({ name: "net", value }) as const),
     ]);
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     throw new Deno.errors.NotCapable(
-      `${action}: missing permission, run again with ${flags.join(" ")}`,
+      `${action}: missing permission, run again with ${flags}`,
     );
   }
 }

@@ -20,6 +20,7 @@ import {
   hasPermissions,
   permissionFlags,
   type PermissionNeed,
+  typedPermissionFlags,
 } from "../../../src/permissions.ts";
 import type { ChildReport } from "./driver_child.ts";
 import {
@@ -60,18 +61,18 @@ Deno.test("driverFolderName() carries the version and the archive's hash", () =>
 
 // Permissions
 
-Deno.test("permissionFlags() writes one flag a kind, each value once", () => {
-  assertEquals(
-    permissionFlags([
-      { name: "env", value: "HOME" },
-      { name: "read", value: "/a" },
-      { name: "env", value: "DENO_DIR" },
-      { name: "env", value: "HOME" },
-      { name: "write", value: "/a,b" },
-      { name: "ffi", value: "/a b" },
-    ]),
-    ["--allow-env=HOME,DENO_DIR", "--allow-read=/a", "--allow-write=/a,,b", '"--allow-ffi=/a b"'],
-  );
+Deno.test("permissionFlags() writes one flag a kind, each value once; messages quote where a shell wants it", () => {
+  const needs: PermissionNeed[] = [
+    { name: "env", value: "HOME" },
+    { name: "read", value: "/a" },
+    { name: "env", value: "DENO_DIR" },
+    { name: "env", value: "HOME" },
+    { name: "write", value: "/a,b" },
+    { name: "ffi", value: "/a b" },
+  ];
+  const plain = ["--allow-env=HOME,DENO_DIR", "--allow-read=/a", "--allow-write=/a,,b"];
+  assertEquals(permissionFlags(needs), [...plain, "--allow-ffi=/a b"]);
+  assertEquals(typedPermissionFlags(needs), [...plain, '"--allow-ffi=/a b"'].join(" "));
 });
 
 const onPlatform = Deno.build.target === "x86_64-unknown-linux-gnu";
@@ -237,7 +238,7 @@ const childPermissions: PermissionNeed[] = [
   { name: "ffi", value: cache },
 ];
 const mayInstall = onPlatform && hasPermissions(childPermissions);
-const flags = permissionFlags(childPermissions).join(" ");
+const flags = typedPermissionFlags(childPermissions);
 const installing = {
   ignore: !mayInstall,
   name: mayInstall ? "" : onPlatform ? ` (ignored: needs ${flags})` : reason,
