@@ -71,6 +71,7 @@ export async function benchOperators(operators: readonly BenchedOperator[]): Pro
   const gpu = await openGpu({
     ...chosen("runtime") as Pick<OpenGpuOptions, "runtime">,
     ...chosen("software") as Pick<OpenGpuOptions, "software">,
+    ...chosen("adapter") as Pick<OpenGpuOptions, "adapter">,
   });
   const timer = await GpuTimer.open(gpu, { clocks: { wall: () => performance.now() * 1e6 } });
   const stage = new Stage(gpu, timer);

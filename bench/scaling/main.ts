@@ -130,7 +130,7 @@ async function run(
   const { out, runtime, software, tuning, budget, seed, longest } = request;
   const earlier = request.resume === undefined ? undefined : await readEarlier(request.resume);
   for (const ending of ["json", "svg"]) await checkWritable(`${out}.${ending}`);
-  const command = childCommand(runtime);
+  const command = childCommand({ runtime });
   const progress = new Progress(stderrOutput());
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),

@@ -23,7 +23,8 @@ import {
   type Selection,
   selectionOf,
 } from "./bench/options.ts";
-import { checkRepository, projectRepository, shareLines } from "./bench/share.ts";
+import { adapterOption } from "./shared/options.ts";
+import { checkRepository, projectRepository, shareLines } from "./shared/share.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
@@ -91,13 +92,14 @@ async function measure(
   if (resumed !== undefined) refuseOtherSuite(resumed.suite, suite);
   await checkOutput(request);
   const interrupt = new AbortController();
-  const command = hooks.child ?? childCommand(selection.runtime, operator?.file);
+  const command = hooks.child ?? childCommand(selection, operator?.file);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
     adapter: {
       runtime: selection.runtime,
       software: selection.software,
       tuning: selection.tuning === "on",
+      ...adapterOption(selection.adapter),
     },
     deadline: hooks.deadline ?? DEADLINE,
     interrupt: interrupt.signal,

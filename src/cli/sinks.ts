@@ -25,11 +25,12 @@ import {
 } from "./sinks/pretrained.ts";
 import { runSinksCompare } from "./sinks/compare.ts";
 import { withExport } from "./sinks/export.ts";
+import { checkHead } from "./sinks/head.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
 /** What a test replaces. */
 export interface SinksHooks extends CommandOutput {
-  readonly openGpu: (options: Pick<SinksRequest, "runtime" | "software">) => Promise<Gpu>;
+  readonly openGpu: (options: SinksRequest["gpu"]) => Promise<Gpu>;
 }
 
 /** Sequences in a batch, and batches, where nothing says how many. */
@@ -79,6 +80,7 @@ async function report(request: SinksRequest, hooks: SinksHooks): Promise<number>
       }, as sequences have ${context} tokens`,
     );
   }
+  checkHead(request.head, opened.model.config);
   return await writeReports(await measure(request, opened, hooks), request, hooks);
 }
 
@@ -119,7 +121,7 @@ async function measure(
     batches,
   };
   const progress = new Progress({ ...stderrOutput(), write: hooks.err });
-  using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
+  using gpu = await hooks.openGpu(request.gpu);
   checkMemory(gpu, stored, batch);
   using model = new Llama(gpu, {
     config: stored.config,
@@ -139,6 +141,7 @@ async function measure(
         source,
         theory,
         intervals: true,
+        states: { head: request.head },
         observer,
         onBatch: (done) => progress.show({ done, total, text: "sinks" }),
       });

@@ -96,7 +96,7 @@ async function run(
     : () => {};
   let states: ArmState[];
   try {
-    const command = hooks.command ?? await armCommand({ scale, out });
+    const command = hooks.command ?? await armCommand(request);
     states = await runStudy({
       arms,
       steps: scale.steps,

@@ -18,6 +18,7 @@ import { UsageError } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
 import { addOperator, type LoadedOperator } from "./shared/custom_operator.ts";
 import { childCommand } from "./shared/machine.ts";
+import { adapterOption } from "./shared/options.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
@@ -78,11 +79,16 @@ async function measure(
   let total = 0;
   let current = "";
   const outcomes: TuningOutcome[] = [];
-  const command = hooks.child ?? childCommand(selection.runtime, operator?.file);
+  const command = hooks.child ?? childCommand(selection, operator?.file);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
     // The default must be what it is without tuning.
-    adapter: { runtime: selection.runtime, software: selection.software, tuning: false },
+    adapter: {
+      runtime: selection.runtime,
+      software: selection.software,
+      tuning: false,
+      ...adapterOption(selection.adapter),
+    },
     deadline: hooks.deadline ?? DEADLINE,
     interrupt: interrupt.signal,
     progress(step, job) {

@@ -6,10 +6,12 @@ import type { AttentionTrace, LayerTrace, Trace } from "../reference/llama/trace
 import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
 import { IntervalMeter } from "../sinks/intervals.ts";
 import { SinkMeter } from "../sinks/meter.ts";
+import { StatesMeter } from "../sinks/states.ts";
+import type { HeadPlace } from "../sinks/states/measurement.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
 import { checkLayerStates } from "../sinks/trace_check.ts";
 import type { MeasurementObserver } from "./observer.ts";
-import type { Split, Task } from "./tasks/task.ts";
+import type { Split, Task, TokenBatch } from "./tasks/task.ts";
 
 /** Which batches, of the model's batch size, to measure on. */
 export interface MeasuredBatches {
@@ -32,6 +34,11 @@ export interface MeasureModelOptions extends MeasuredBatches {
   readonly theory?: boolean;
   /** Whether to say how much the figures depend on the sequences. Default false. */
   readonly intervals?: boolean;
+  /**
+   * Whether to look at the states element by element and at the attention to every position, and a
+   * head whose attention is shown beside others'. Default: no.
+   */
+  readonly states?: { readonly head?: HeadPlace | undefined };
   /** What looks at each batch's numbers, which are not kept. */
   readonly observer?: MeasurementObserver | undefined;
   /** Called after each batch. */
@@ -116,7 +123,7 @@ export async function measureModel(
   options: MeasureModelOptions,
 ): Promise<SinkMeasurement> {
   const { task, split = "validation", firstBatch = 0, batches = 4, theory = false } = options;
-  const { settings, source = null, intervals = false, observer, onBatch } = options;
+  const { settings, source = null, intervals = false, states, observer, onBatch } = options;
   const { config, batch, context, microBatches } = model;
   if (task.context !== context || task.vocabulary !== config.vocabulary) {
     throw new TypeError(
@@ -133,6 +140,8 @@ export async function measureModel(
   const sinks = await Promise.all(names.map((layer) => read(layer.sinks)));
   const meter = new SinkMeter({ config, context, theta, sinks, settings });
   const spread = intervals ? new IntervalMeter({ config, context, settings }) : undefined;
+  const looks = states === undefined ? undefined : new StatesMeter({ config, context, settings });
+  let tokens: readonly string[] | undefined;
   const { position } = meter.settings;
   const gains = await Promise.all(names.map(async (layer) => ({
     attention: await read(layer.attentionNorm),
@@ -150,18 +159,20 @@ export async function measureModel(
     if (!Number.isFinite(loss)) await refuseLoss(model, loss);
     await observer?.onBatch(given, tokenLosses);
     const idle = task.idleQueries(given);
+    tokens ??= spelledTokens(task, given);
     // Layer by layer: a large model's trace would not fit into memory. From the last one on,
     // because the loss is finite and so are the states; a gradient that is not came up where it is
     // met first on the way back.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
-      const states = await readLayer(model.trace.layers[layer]!, {
+      const numbers = await readLayer(model.trace.layers[layer]!, {
         // Gradients are those of a step's mean loss, of which this batch is one part.
         gradientFactor: microBatches,
       });
-      meter.addLayer(layer, states, { batch, idle });
-      spread?.addLayer(layer, states, { batch, idle });
-      if (done === 0) checks?.addLayer(layer, states);
-      await observer?.onLayer(layer, states);
+      meter.addLayer(layer, numbers, { batch, idle });
+      spread?.addLayer(layer, numbers, { batch, idle });
+      looks?.addLayer(layer, numbers, batch);
+      if (done === 0) checks?.addLayer(layer, numbers);
+      await observer?.onLayer(layer, numbers);
     }
     meter.addBatch({ batch, loss, oracleLoss: task.oracleLoss(given) });
     spread?.addLosses(sequenceLosses(tokenLosses, context));
@@ -172,8 +183,25 @@ export async function measureModel(
     ...result,
     data: { split, ...result.data },
     ...spread === undefined ? {} : { intervals: spread.result() },
+    ...looks === undefined
+      ? {}
+      : { states: looks.result({ scores: headScores(result), head: states?.head, tokens }) },
     theory: checks?.result() ?? null,
   };
+}
+
+/** α_s of every layer's query heads; none of a layer without attention. */
+export function headScores({ layers }: Pick<SinkMeasurement, "layers">): number[][] {
+  return layers.map(({ attention }) => (attention?.heads ?? []).map(({ score }) => score));
+}
+
+/** The tokens of a batch's first sequence as the task writes them; undefined where it cannot. */
+export function spelledTokens(
+  task: Pick<Task, "spelling">,
+  { inputs, context }: Pick<TokenBatch, "inputs" | "context">,
+): string[] | undefined {
+  if (task.spelling === undefined) return undefined;
+  return Array.from(inputs.subarray(0, context), (token) => task.spelling!(token));
 }
 
 /** The mean loss of every sequence, of losses by token. */

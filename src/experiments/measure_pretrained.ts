@@ -15,8 +15,9 @@ import type {
 import { SinkMeter } from "../sinks/meter.ts";
 import type { Intervention, PretrainedMeasurement } from "../sinks/pretrained/measurement.ts";
 import { PretrainedMeter } from "../sinks/pretrained/meter.ts";
+import type { HeadPlace } from "../sinks/states/measurement.ts";
 import { TheoryMeter } from "../sinks/theory.ts";
-import { readLayer, sequenceLosses } from "./measure_model.ts";
+import { headScores, readLayer, sequenceLosses, spelledTokens } from "./measure_model.ts";
 import { INTERVENTIONS, measureInterventions } from "./measure_pretrained/interventions.ts";
 import { measurePretrainedQuantization } from "./measure_pretrained/quantization.ts";
 import { QUANTIZATION_CASES } from "./measure_quantization.ts";
@@ -40,6 +41,8 @@ export interface MeasurePretrainedOptions
   readonly interventions?: boolean;
   /** Whether to round inputs of linear maps to INT8. Default: true. */
   readonly quantization?: boolean;
+  /** A head whose attention is shown beside others'. */
+  readonly head?: HeadPlace | undefined;
   /** What looks at each batch's numbers, which are not kept. */
   readonly observer?: MeasurementObserver | undefined;
   /** Called before or after each layer, with how many are done, how many there are, and of what. */
@@ -174,7 +177,7 @@ async function measureStates(
     losses.push(...own);
   }
   const sinks = meter.result(from);
-  const scores = sinks.layers.map(({ attention }) => attention!.heads.map(({ score }) => score));
+  const tokens = spelledTokens(options.task, batches[0]!);
   let interventions: readonly Intervention[] | null = null;
   if (options.interventions) {
     const massive = states.massive();
@@ -191,7 +194,10 @@ async function measureStates(
   }
   return {
     sinks: { ...sinks, theory: checks?.result() ?? null },
-    pretrained: { ...states.result(scores), interventions },
+    pretrained: {
+      ...states.result({ scores: headScores(sinks), head: options.head, tokens }),
+      interventions,
+    },
     maxima,
   };
 }

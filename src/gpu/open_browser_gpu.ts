@@ -9,7 +9,8 @@ import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts"
  *
  * @param options which adapter
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value, or another runtime is asked for
+ * @throws {RangeError} if an option has an unknown value, or another runtime or a GPU by its name is
+ *   asked for
  * @throws {Error} if the browser has no WebGPU, or no adapter, saying what to do
  * @throws {GpuError} if the adapter fails the self-test
  *
@@ -28,6 +29,12 @@ export async function openBrowserGpu(options: OpenGpuOptions = {}): Promise<Gpu>
   const { runtime = "browser", software = "auto", powerPreference } = options;
   if (runtime !== "browser") {
     throw new RangeError(`openBrowserGpu: runtime is "${runtime}", wanted "browser"`);
+  }
+  if (options.adapter !== undefined) {
+    throw new RangeError(
+      `openBrowserGpu: adapter is ${JSON.stringify(options.adapter)}, but a browser chooses the ` +
+        "GPU itself: powerPreference is all that a page can ask for",
+    );
   }
   const wish: AdapterWish = {
     runtime,

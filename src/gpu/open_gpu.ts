@@ -12,11 +12,12 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
  * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
- * With the environment variable `GRADSINK_ADAPTER=embedded` it ignores installed drivers.
+ * The option `adapter`, or the environment variable `GRADSINK_ADAPTER`, names one GPU of several.
  *
  * @param options which runtime and adapter; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value
+ * @throws {RangeError} if an option has an unknown value; or if no GPU, or more than one, has the
+ *   name that is given, with the list of those that there are
  * @throws {Error} if there is no usable adapter, saying what was tried and what to install
  * @throws {GpuError} if the adapter fails the self-test
  *
@@ -32,10 +33,12 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   checkOpenGpuOptions(options);
   const runtime = options.runtime ?? (typeof Deno === "undefined" ? "browser" : "deno");
   if (runtime === "browser") return await openBrowserGpu(options);
+  const { software = "auto", powerPreference, adapter } = options;
   const wish: AdapterWish = {
     runtime,
-    software: options.software ?? "auto",
-    ...options.powerPreference === undefined ? {} : { powerPreference: options.powerPreference },
+    software,
+    ...powerPreference === undefined ? {} : { powerPreference },
+    ...adapter === undefined ? {} : { adapter: adapter.trim() },
   };
   return await openDevice(await findAdapter(wish));
 }

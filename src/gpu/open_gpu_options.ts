@@ -12,8 +12,15 @@ export interface OpenGpuOptions {
    * even if there is; `never`. Default: `auto`.
    */
   readonly software?: "auto" | "always" | "never";
-  /** Which GPU of a machine that has several. Default: the system's choice. */
+  /** The kind of GPU, of a machine that has several. Default: the system's choice. */
   readonly powerPreference?: "low-power" | "high-performance";
+  /**
+   * Which GPU: a part of its name, in any case; its number in the list of `deno task adapters`; or
+   * `embedded` for the SwiftShader that gradsink fetches. No other one is opened in its place. A
+   * browser chooses itself. Default: the environment variable `GRADSINK_ADAPTER`, else the
+   * machine's GPU.
+   */
+  readonly adapter?: string;
 }
 
 const runtimes: readonly Runtime[] = ["deno", "dawn", "browser"];
@@ -21,7 +28,7 @@ const softwareChoices = ["auto", "always", "never"] as const;
 const powerPreferences = ["low-power", "high-performance"] as const;
 
 /**
- * Throws if an option has an unknown value.
+ * Throws if an option has an unknown value, or two of them choose the GPU.
  *
  * @param options whatever a caller gave
  * @throws {RangeError} that says what is wanted
@@ -30,6 +37,17 @@ export function checkOpenGpuOptions(options: OpenGpuOptions): void {
   checkChoice("runtime", options.runtime, runtimes);
   checkChoice("software", options.software, softwareChoices);
   checkChoice("powerPreference", options.powerPreference, powerPreferences);
+  const { adapter } = options;
+  if (adapter === undefined) return;
+  const given = `openGpu: adapter is ${JSON.stringify(adapter)}`;
+  if (typeof adapter !== "string" || adapter.trim() === "") {
+    throw new RangeError(`${given}, wanted a part of a GPU's name, or its number, as a text`);
+  }
+  if (options.powerPreference !== undefined) {
+    throw new RangeError(
+      `${given}, and powerPreference is "${options.powerPreference}": wanted one of the two`,
+    );
+  }
 }
 
 function checkChoice(name: string, given: unknown, choices: readonly string[]): void {

@@ -13,7 +13,6 @@ import { estimateTimes, summarizeMeasurements, type TimeEstimates } from "./esti
 import { budgetFor, MOST_PROCESSES } from "./rounds.ts";
 import { summarize, type Summary } from "../statistics/summary.ts";
 import { holm } from "../statistics/significance.ts";
-import { machineChange } from "./comparison/machine_change.ts";
 import { comparePair, type PairComparison } from "./comparison/pair.ts";
 import { type MachineTotal, totalOf } from "./comparison/totals.ts";
 import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
@@ -275,23 +274,12 @@ function judgeAll(
   const same = results.map(({ file }) => isSameMachine(results[0]!.file, file));
   const estimateOf = (column: number, measurement: Measurement | undefined) =>
     usable(measurement) ? columns[column]!.estimates.get(measurement) : undefined;
-  const estimates = rows.map(({ cells }) =>
-    cells.map(({ measurement }, i) => estimateOf(i, measurement))
-  );
-  const changes = results.map((_, i) =>
-    i > 0 && same[i]!
-      ? machineChange(estimates.flatMap((row) => {
-        const [baseline, candidate] = [row[0], row[i]];
-        return baseline === undefined || candidate === undefined ? [] : [{ baseline, candidate }];
-      }))
-      : undefined
-  );
-  const pairs = rows.map(({ cells }, r) =>
+  const pairs = rows.map(({ cells }) =>
     cells.map(({ measurement }, i) => {
-      if (i === 0 || measurement === undefined || cells[0]!.measurement === undefined) return;
-      return comparePair(estimates[r]![0], estimates[r]![i], {
+      const first = cells[0]!.measurement;
+      if (i === 0 || measurement === undefined || first === undefined) return undefined;
+      return comparePair(estimateOf(0, first), estimateOf(i, measurement), {
         sameMachine: same[i]!,
-        machineChange: changes[i],
       });
     })
   );

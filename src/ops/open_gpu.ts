@@ -13,7 +13,7 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
  * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
- * With the environment variable `GRADSINK_ADAPTER=embedded` it ignores installed drivers.
+ * The option `adapter`, or the environment variable `GRADSINK_ADAPTER`, names one GPU of several.
  *
  * Where an operator has several variants, calls run what suits this kind of adapter, or what
  * `deno task tune` measured to be the fastest on this very one; `gpu.variants` holds these choices.
@@ -21,7 +21,8 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * @param options which runtime and adapter, and whether tuned choices count; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value
+ * @throws {RangeError} if an option has an unknown value; or if no GPU, or more than one, has the
+ *   name that is given, with the list of those that there are
  * @throws {TypeError} if `tuning` is not a boolean
  * @throws {Error} if there is no usable adapter, saying what was tried and what to install
  * @throws {GpuError} if the adapter fails the self-test

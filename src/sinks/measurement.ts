@@ -26,6 +26,7 @@
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { Interval } from "../statistics/resampling.ts";
 import type { PretrainedMeasurement } from "./pretrained/measurement.ts";
+import type { StatesMeasurement } from "./states/measurement.ts";
 
 /** The version of the form; another number means other fields. */
 export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
@@ -484,6 +485,11 @@ export interface SinkMeasurement {
   readonly quantization: QuantizationMeasurement | null;
   /** null if not asked for. */
   readonly theory: TheoryMeasurement | null;
+  /**
+   * Of a model of this project, where it was asked for; a pretrained model's are in {@linkcode
+   * pretrained}.
+   */
+  readonly states?: StatesMeasurement;
   /** Of a pretrained model only. */
   readonly pretrained?: PretrainedMeasurement;
 }

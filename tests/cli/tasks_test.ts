@@ -30,7 +30,7 @@ async function task(cwd: string, ...args: string[]): Promise<{ code: number; err
 testWith("read")(
   "every command knows where the user stands, and which of its options are paths",
   async () => {
-    assertEquals(programs.length, 11);
+    assertEquals(programs.length, 13);
     let paths = 0;
     for (const { program, command } of programs) {
       const flag = / --allow-env(=\S*)? /.exec(command);

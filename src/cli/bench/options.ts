@@ -24,6 +24,8 @@ import {
 } from "../shared/arguments.ts";
 import { operator, type OperatorOption, operatorOption } from "../shared/custom_operator.ts";
 import {
+  adapter,
+  adapterOption,
   budgetSeconds,
   help,
   listOf,
@@ -52,6 +54,8 @@ export interface Selection {
   readonly variants: "chosen" | "all" | readonly string[];
   readonly runtime: RuntimeChoice;
   readonly software: SoftwareChoice;
+  /** The GPU by name or number; undefined for the usual one. */
+  readonly adapter?: string;
   /** Whether the choices of `deno task tune` count. */
   readonly tuning: "on" | "off";
   readonly seed: number;
@@ -110,6 +114,7 @@ const options = {
   },
   runtime,
   software,
+  adapter,
   tuning,
   budget: {
     type: "value",
@@ -231,6 +236,7 @@ export function parseBench(
       variants: listOf("variants", values.variants),
       runtime: values.runtime,
       software: values.software,
+      adapter: values.adapter,
       tuning: values.tuning,
       seed: wholeNumber("seed", values.seed),
       budget: values.budget,
@@ -313,6 +319,7 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
       given: given.software,
       known: software.choices,
     }),
+    ...adapterOption(given.adapter === undefined ? undefined : String(given.adapter)),
     // Files from before there was tuning do not say.
     tuning: oneOf("tuning", { given: given.tuning ?? "on", known: tuning.choices }),
     ...given.operator === undefined ? {} : { operator: given.operator as AddedOperator },

@@ -73,7 +73,7 @@ export async function addOperator(
 ): Promise<LoadedOperator | undefined> {
   if (option === undefined) return undefined;
   const file = await findOperator(option.path);
-  const outline = await describeOperator(file, child ?? childCommand(option.runtime, file));
+  const outline = await describeOperator(file, child ?? childCommand(option, file));
   return { file, outline };
 }
 

@@ -11,6 +11,8 @@ import {
   type PermissionNeed,
 } from "../../permissions.ts";
 import type { ChildCommand } from "../../processes.ts";
+import { EMBEDDED } from "../../gpu/adapter/candidates.ts";
+import { SELECT_VARIABLE } from "../../gpu/adapter/vulkan_devices.ts";
 import { TUNING_VARIABLE } from "../../ops/tuning/file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../../measure/result_file.ts";
 import { thisDeno } from "../../processes.ts";
@@ -82,13 +84,19 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * How to start a measuring process, with the permissions that opening an adapter takes and no
  * others.
  *
- * @param runtime what it will open
+ * @param gpu what it will open
  * @param program the process's module; or a custom operator, which the usual one then runs
  */
 export function childCommand(
-  runtime: "deno" | "dawn",
+  { runtime, adapter = readVariable("GRADSINK_ADAPTER") || EMBEDDED }: {
+    readonly runtime: "deno" | "dawn";
+    readonly adapter?: string | undefined;
+  },
   program: URL | { readonly url: string; readonly digest: string } = usualChild,
 ): ChildCommand {
+  // A list cannot grant libraries that are opened by bare name: those that Dawn opens, and Vulkan's
+  // loader, which is asked for the GPUs there are where one is named.
+  const byName = runtime === "dawn" || adapter !== EMBEDDED;
   const variables = Object.fromEntries(
     FOLDER_VARIABLES.map((name) => [name, readVariable(name)]),
   ) as Record<typeof FOLDER_VARIABLES[number], string | undefined>;
@@ -97,6 +105,7 @@ export function childCommand(
     ...DRIVER_VARIABLES,
     "DENO_WEBGPU_BACKEND",
     "GRADSINK_ADAPTER",
+    SELECT_VARIABLE,
     TUNING_VARIABLE,
   ];
   const needs: PermissionNeed[] = environment.map((value) => ({ name: "env", value }));
@@ -107,13 +116,12 @@ export function childCommand(
       { name: "read", value: packageCacheFolder(variables) },
       { name: "write", value: cache },
     );
-    if (runtime === "deno") needs.push({ name: "ffi", value: cache });
+    if (!byName) needs.push({ name: "ffi", value: cache });
   } catch {
     // Without a cache folder there is no embedded driver; an installed one needs none of this.
   }
   const flags = permissionFlags(needs);
-  // Dawn is a library that opens others by bare name, which a list cannot grant.
-  if (runtime === "dawn") flags.push("--allow-ffi");
+  if (byName) flags.push("--allow-ffi");
   const start = program instanceof URL
     ? [program.href]
     : [...projectFlags(), operatorProgram(program)];

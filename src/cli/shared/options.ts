@@ -27,6 +27,14 @@ export const software = {
   default: "auto",
 } as const satisfies OptionSpecification;
 
+/** `--adapter` */
+export const adapter = {
+  type: "value",
+  placeholder: "WHICH",
+  description:
+    "The GPU: part of its name, or its number in the list of deno task adapters (default GRADSINK_ADAPTER, else the machine's GPU)",
+} as const satisfies OptionSpecification;
+
 /** `--tuning` */
 export const tuning = {
   type: "value",
@@ -64,6 +72,15 @@ export type RuntimeChoice = typeof runtime["choices"][number];
 
 /** Whether to take an adapter that computes on the CPU. */
 export type SoftwareChoice = typeof software["choices"][number];
+
+/** The value of `--adapter` among options of openGpu: nothing where it was not given. */
+export function adapterOption(given: string | undefined): { readonly adapter?: string } {
+  if (given === undefined) return {};
+  if (given.trim() === "" || given.length > 300) {
+    throw new UsageError("--adapter: wanted part of a GPU's name, or its number");
+  }
+  return { adapter: given.trim() };
+}
 
 /**
  * Refuses operands.

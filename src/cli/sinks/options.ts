@@ -7,6 +7,8 @@ import {
   UsageError,
 } from "../shared/arguments.ts";
 import { absolutePath } from "../shared/place.ts";
+import type { HeadPlace } from "../../sinks/states/measurement.ts";
+import { parseHead } from "./head.ts";
 import { ARRAY_NAMES, type ArrayName, DEFAULT_ARRAYS } from "../../report/export.ts";
 import {
   BEGIN_POLICIES,
@@ -15,6 +17,8 @@ import {
   type DocumentPolicy,
 } from "../../experiments/tasks/token_texts.ts";
 import {
+  adapter,
+  adapterOption,
   help,
   runtime,
   type RuntimeChoice,
@@ -59,12 +63,18 @@ export interface SinksRequest {
   readonly position: number;
   readonly window: number;
   readonly threshold: number;
+  /** A query head whose attention the page shows beside others'. */
+  readonly head: HeadPlace | undefined;
   readonly theory: boolean;
   /** Of pretrained models only. */
   readonly interventions: boolean;
   readonly quantization: boolean;
-  readonly runtime: RuntimeChoice;
-  readonly software: SoftwareChoice;
+  /** Which GPU. */
+  readonly gpu: {
+    readonly runtime: RuntimeChoice;
+    readonly software: SoftwareChoice;
+    readonly adapter?: string;
+  };
 }
 
 const options = {
@@ -170,6 +180,11 @@ const options = {
     description: "A head with a greater score counts as a sink",
     default: "0.3",
   },
+  head: {
+    type: "value",
+    placeholder: "LAYER.HEAD",
+    description: "A head whose attention the page shows beside the strongest and the weakest: 2.0",
+  },
   "no-theory": {
     type: "switch",
     description: "Skip the check of the theory's identities and bounds",
@@ -184,6 +199,7 @@ const options = {
   },
   runtime,
   software,
+  adapter,
   help,
 } as const satisfies OptionSpecifications;
 
@@ -281,10 +297,14 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
     position: integer("position", values.position, 0),
     window: integer("window", values.window, 1),
     threshold,
+    head: values.head === undefined ? undefined : parseHead(values.head),
     theory: !switches["no-theory"],
     interventions: !switches["no-interventions"],
     quantization: !switches["no-quantization"],
-    runtime: values.runtime,
-    software: values.software,
+    gpu: {
+      runtime: values.runtime,
+      software: values.software,
+      ...adapterOption(values.adapter),
+    },
   };
 }

@@ -14,6 +14,7 @@ import { UsageError } from "../shared/arguments.ts";
 import type { CommandOutput } from "../shared/output.ts";
 import { Progress, stderrOutput } from "../shared/progress.ts";
 import { withExport } from "./export.ts";
+import { checkHead } from "./head.ts";
 import type { SinksRequest } from "./options.ts";
 
 /** How many of the first text's tokens are shown. */
@@ -86,7 +87,7 @@ export async function measurePretrainedModel(
   model: string,
   request: SinksRequest,
   hooks: CommandOutput & {
-    readonly openGpu: (options: Pick<SinksRequest, "runtime" | "software">) => Promise<Gpu>;
+    readonly openGpu: (options: SinksRequest["gpu"]) => Promise<Gpu>;
   },
 ): Promise<SinkMeasurement> {
   refuseRunOptions(request);
@@ -105,9 +106,10 @@ export async function measurePretrainedModel(
         `--position is ${position}, wanted at most ${context - 1}, as texts have ${context} tokens`,
       );
     }
-    using gpu = await hooks.openGpu({ runtime: request.runtime, software: request.software });
-    await checkMemory(gpu, opened, { batch, context });
     const { config } = opened.weights.architecture;
+    checkHead(request.head, config);
+    using gpu = await hooks.openGpu(request.gpu);
+    await checkMemory(gpu, opened, { batch, context });
     return await withExport(request, { config, context, texts, batch }, async (observer) => {
       const { sinks, pretrained } = await measurePretrained(gpu, {
         source: opened.weights,
@@ -119,6 +121,7 @@ export async function measurePretrainedModel(
         theory,
         interventions,
         quantization,
+        head: request.head,
         observer,
         onProgress: (done, total, text) => progress.show({ done, total, text }),
       });

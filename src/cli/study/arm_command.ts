@@ -7,6 +7,7 @@ import { armName, type StudyArm } from "../../experiments/study/arms.ts";
 import type { StudyScale } from "../../experiments/study/settings.ts";
 import type { ChildCommand } from "../../processes.ts";
 import { childCommand, describeSuite } from "../shared/machine.ts";
+import { adapterOption } from "../shared/options.ts";
 import type { RunOrder } from "./run.ts";
 
 /**
@@ -16,15 +17,22 @@ import type { RunOrder } from "./run.ts";
  * @returns how to start an arm's run
  */
 export async function armCommand(
-  { scale, out }: { readonly scale: StudyScale; readonly out: string },
+  { scale, out, adapter }: {
+    readonly scale: StudyScale;
+    readonly out: string;
+    readonly adapter?: string;
+  },
 ): Promise<(arm: StudyArm) => ChildCommand> {
-  const { command, args } = childCommand("deno", new URL("./run.ts", import.meta.url));
+  const { command, args } = childCommand(
+    { runtime: "deno", adapter },
+    new URL("./run.ts", import.meta.url),
+  );
   const suite = await describeSuite();
   const [module, ...rest] = args.toReversed();
   const flags = rest.toReversed();
   return (arm) => {
     const folder = join(out, armName(arm));
-    const order: RunOrder = { arm, scale, folder, suite };
+    const order: RunOrder = { arm, scale, folder, suite, ...adapterOption(adapter) };
     const reads = [folder, ...scale.corpus === undefined ? [] : [scale.corpus]].map(listed);
     return {
       command,

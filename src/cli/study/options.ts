@@ -21,7 +21,7 @@ import {
   parseArguments,
   UsageError,
 } from "../shared/arguments.ts";
-import { help } from "../shared/options.ts";
+import { adapter, adapterOption, help } from "../shared/options.ts";
 import { absolutePath } from "../shared/place.ts";
 
 /** A command line that makes sense. */
@@ -33,6 +33,8 @@ export type StudyRequest =
     readonly shard: Shard;
     readonly jobs: number;
     readonly out: string;
+    /** The GPU by name or number; undefined for the usual one. */
+    readonly adapter?: string;
     readonly list: boolean;
     /** Whether finished runs are measured again. */
     readonly remeasure: boolean;
@@ -130,6 +132,7 @@ const runOptions = {
     type: "switch",
     description: "Measure the trained models of finished runs again, without training",
   },
+  adapter,
   list: { type: "switch", description: "List the arms and their progress, and exit" },
   help,
 } as const satisfies OptionSpecifications;
@@ -247,6 +250,7 @@ function parseRun(args: readonly string[]): StudyRequest | undefined {
     shard,
     jobs: integer("jobs", values.jobs, 256),
     out: values.out,
+    ...adapterOption(values.adapter),
     list: switches.list,
     remeasure: switches.remeasure,
   };

@@ -16,7 +16,7 @@ import { studyRunSettings, type StudyScale } from "../../experiments/study/setti
 import { type RunResult, trainRun } from "../../experiments/run.ts";
 import { readModel } from "../../model/checkpoint.ts";
 import { Llama } from "../../model/llama.ts";
-import { openGpu } from "../../ops/open_gpu.ts";
+import { openGpu, type OpenGpuOptions } from "../../ops/open_gpu.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { listenForInterrupts } from "../shared/interrupts.ts";
 import { standardOutput } from "../shared/output.ts";
@@ -28,6 +28,8 @@ export interface RunOrder {
   /** Of the run; made where it is not there. */
   readonly folder: string;
   readonly suite: { readonly version: string; readonly commit: string | null };
+  /** The GPU by name or number; undefined for the usual one. */
+  readonly adapter?: string;
 }
 
 /** What {@linkcode runArm} tells, and how it is stopped. */
@@ -46,7 +48,8 @@ export interface RunArmHooks {
 export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): Promise<number> {
   const { arm, scale, folder, suite } = order;
   const settings = studyRunSettings(arm, scale);
-  const result = await trainRun({ folder, settings, resume: "if-there" }, {
+  const gpu = order.adapter === undefined ? {} : { adapter: order.adapter };
+  const result = await trainRun({ folder, settings, resume: "if-there", gpu }, {
     signal,
     onProgress: ({ step, steps, loss }) =>
       report({ type: "progress", step, steps, ...loss === undefined ? {} : { loss } }),
@@ -67,7 +70,7 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
       adapter: result.adapter,
       corpus: result.corpusDigest,
       metrics: result.rows,
-      final: await measureFinal(result),
+      final: await measureFinal(result, gpu),
       date: new Date().toISOString(),
     }),
   );
@@ -84,11 +87,14 @@ async function previousRecord(path: string): Promise<StudyRecord | undefined> {
 }
 
 /** Measures the checkpoint, as `deno task sinks` would. */
-async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<SinkMeasurement> {
+async function measureFinal(
+  { settings, checkpoint, step }: RunResult,
+  options: OpenGpuOptions,
+): Promise<SinkMeasurement> {
   if (checkpoint === undefined) throw new Error("the run left no checkpoint");
   const { config, context, parameters } = await readModel(checkpoint);
   const { task } = await openTask(settings);
-  using gpu = await openGpu();
+  using gpu = await openGpu(options);
   using model = new Llama(gpu, {
     config,
     batch: settings.batch,
@@ -102,6 +108,7 @@ async function measureFinal({ settings, checkpoint, step }: RunResult): Promise<
     source: { run: settings.preset, step, task: settings.task.name, seed: settings.seed },
     batches,
     theory: true,
+    intervals: true,
   });
   return { ...measurement, quantization: await measureQuantization(gpu, model, { task, batches }) };
 }

@@ -15,7 +15,7 @@ import {
   UsageError,
 } from "../shared/arguments.ts";
 import { closest } from "../../closest.ts";
-import { help, runtime, software } from "../shared/options.ts";
+import { adapter, adapterOption, help, runtime, software } from "../shared/options.ts";
 
 /** A command line that makes sense. */
 export type TrainRequest =
@@ -137,6 +137,7 @@ const options = {
   },
   runtime,
   software,
+  adapter,
   help,
 } as const satisfies OptionSpecifications;
 
@@ -176,13 +177,13 @@ export function parseTrain(args: readonly string[]): TrainRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
   const { resume, out, runtime, software } = values;
-  const gpu = { runtime, software };
+  const gpu = { runtime, software, ...adapterOption(values.adapter) };
   if (operands.length > 1) {
     throw new UsageError(`given ${operands.join(" ")}, wanted one preset`);
   }
   if (resume !== undefined) {
     const others = Object.keys(values)
-      .filter((name) => !["resume", "corpus", "runtime", "software"].includes(name))
+      .filter((name) => !["resume", "corpus", "runtime", "software", "adapter"].includes(name))
       .filter((name) => values[name as keyof Values] !== undefined);
     const [given] = [...operands, ...others.map((name) => `--${name}`)];
     if (given !== undefined) {

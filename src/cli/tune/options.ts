@@ -10,6 +10,7 @@ import {
 import { operator, type OperatorOption, operatorOption } from "../shared/custom_operator.ts";
 import { type AddedOperator, parseBench, type Selection } from "../bench/options.ts";
 import {
+  adapter,
   help,
   passes,
   refuseOperands,
@@ -45,6 +46,7 @@ const options = {
   shapes,
   runtime,
   software,
+  adapter,
   budget: {
     type: "value",
     placeholder: "SECONDS",

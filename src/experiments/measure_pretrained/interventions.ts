@@ -8,7 +8,8 @@
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { StreamedLlama } from "../../model/streamed.ts";
 import { meanInterval } from "../../sinks/pretrained/mean_interval.ts";
-import type { Intervention, LargeActivation } from "../../sinks/pretrained/measurement.ts";
+import type { Intervention } from "../../sinks/pretrained/measurement.ts";
+import type { LargeActivation } from "../../sinks/states/measurement.ts";
 import type { TokenBatch } from "../tasks/task.ts";
 import { sequenceLosses } from "../measure_model.ts";
 

@@ -48,6 +48,9 @@ export interface Task {
    * them sinks are measured as well. Undefined where all queries are alike.
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
+
+  /** How a token is written, for pictures. A task whose tokens are no text does not have it. */
+  spelling?(token: number): string;
 }
 
 /**

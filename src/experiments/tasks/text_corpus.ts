@@ -128,6 +128,15 @@ export class TextCorpus implements Task {
   idleQueries(): undefined {
     return undefined;
   }
+
+  /** The byte's character; a space, and what has none, by a sign or in hexadecimal. */
+  spelling(token: number): string {
+    const known: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 32: "␣" };
+    return known[token] ??
+      (token > 32 && token < 127
+        ? String.fromCharCode(token)
+        : `x${token.toString(16).padStart(2, "0")}`);
+  }
 }
 
 /** Whether a number is a token of text. */

@@ -75,6 +75,7 @@ export class TokenTexts implements Task {
   readonly notes: readonly string[];
   /** Of each text the tokens and the one behind them: [texts, context + 1]. */
   readonly #tokens: readonly Uint32Array[];
+  readonly #tokenizer: Tokenizer;
 
   /**
    * Cuts documents into texts. No more of them is read than the texts need.
@@ -95,6 +96,7 @@ export class TokenTexts implements Task {
         );
       }
     }
+    this.#tokenizer = tokenizer;
     this.vocabulary = vocabulary;
     this.context = context;
     this.prefix = prefixOf(tokenizer, begin);
@@ -163,6 +165,11 @@ export class TokenTexts implements Task {
 
   idleQueries(): undefined {
     return undefined;
+  }
+
+  /** As the tokenizer writes it. */
+  spelling(token: number): string {
+    return this.#tokenizer.spelling(token);
   }
 }
 

@@ -18,6 +18,8 @@ export interface AdapterWish {
   /** `auto`: hardware, else software; `always`: software only; `never`: hardware only. */
   readonly software: "auto" | "always" | "never";
   readonly powerPreference?: GPUPowerPreference;
+  /** A part of the GPU's name, its number, or `embedded`. */
+  readonly adapter?: string;
 }
 
 /** An adapter and where it came from. */

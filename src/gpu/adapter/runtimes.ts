@@ -38,9 +38,10 @@ export async function denoRuntime(): Promise<RuntimeEntry> {
  * Dawn, from npm:webgpu. A new entry object each time, so that drivers made known in between are
  * found.
  *
+ * @param adapter a part of the GPU's name, as its driver writes it. Default: Dawn's own choice
  * @throws {Error} if the package cannot be loaded, or native code may not be (`--allow-ffi`)
  */
-export async function dawnRuntime(): Promise<RuntimeEntry> {
+export async function dawnRuntime(adapter?: string): Promise<RuntimeEntry> {
   if ((await Deno.permissions.query({ name: "ffi" })).state !== "granted") {
     throw new Error("openGpu: the runtime dawn is native code, which needs --allow-ffi");
   }
@@ -50,7 +51,28 @@ export async function dawnRuntime(): Promise<RuntimeEntry> {
   paceDawnPolling();
   const backends: Record<string, string> = { linux: "vulkan", darwin: "metal", windows: "d3d12" };
   const backend = backends[Deno.build.os] ?? "vulkan";
-  const gpu = create([`backend=${backend}`, "disable-dawn-features=timestamp_quantization"]);
+  const gpu = create([
+    `backend=${backend}`,
+    "disable-dawn-features=timestamp_quantization",
+    ...adapter === undefined ? [] : [`adapter=${adapter}`],
+  ]);
   dawnEntries.push(gpu);
   return { runtime: "dawn", backend, gpu };
+}
+
+/**
+ * The names of the GPUs that Dawn knows. Dawn lists them in one place only: the error of a request
+ * for a name that none has (a canary in the tests watches this).
+ *
+ * @throws {Error} as {@linkcode dawnRuntime}
+ */
+export async function dawnAdapterNames(): Promise<string[]> {
+  const { gpu } = await dawnRuntime("no GPU has this name");
+  try {
+    await gpu.requestAdapter();
+  } catch (error) {
+    const lines = String((error as Error).message).matchAll(/^ \* backend: .*, name: '(.*)'$/gm);
+    return [...lines].map(([, name]) => name!);
+  }
+  return [];
 }

@@ -1,3 +1,5 @@
+import { EMBEDDED } from "./candidates.ts";
+import { findNamedAdapter } from "./named.ts";
 import { probeAdapter } from "./probe.ts";
 import {
   type AdapterWish,
@@ -10,33 +12,45 @@ import {
 import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
 
 /**
- * The environment variable that, set to `embedded`, passes over the installed drivers.
+ * The environment variable that says which GPU, as the option `adapter` does: a part of its name, its
+ * number, or `embedded`, which passes over the installed drivers.
  *
- * It is also set here when the embedded driver has been opened, for the other isolates of the
+ * It is also set to `embedded` here when the embedded driver has been opened, for the other isolates of the
  * process (`deno test --parallel` has many). Drivers are the process's: their probes would find
  * this one and take it for installed, and it would be closed under them when the isolate that
  * opened it ends. So each opens its own.
  */
 const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
 
-async function embeddedOnly(): Promise<boolean> {
-  return await mayUseVariable(ADAPTER_VARIABLE) && Deno.env.get(ADAPTER_VARIABLE) === "embedded";
+/** The GPU that the option or the environment names; undefined for the usual search. */
+async function wantedAdapter({ adapter }: AdapterWish): Promise<string | undefined> {
+  if (adapter !== undefined) return adapter;
+  return await mayUseVariable(ADAPTER_VARIABLE)
+    ? Deno.env.get(ADAPTER_VARIABLE)?.trim() || undefined
+    : undefined;
+}
+
+async function embeddedOnly(wish: AdapterWish): Promise<boolean> {
+  return await wantedAdapter(wish) === EMBEDDED;
 }
 
 /**
- * Finds an adapter: the machine's GPU; else an installed software driver that passes the self-test;
+ * Finds an adapter: the one that is named; else the machine's GPU; else an installed software driver that passes the self-test;
  * else, on x64 Linux, the embedded SwiftShader, fetched once.
  *
  * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
  * @returns the adapter, untested where `examine` says so
+ * @throws {RangeError} that lists what there is, if the named one is not
  * @throws {Error} that says what was tried and what to install, if there is none
  */
 export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
+  const wanted = await wantedAdapter(wish);
+  if (wanted !== undefined && wanted !== EMBEDDED) return await findNamedAdapter(wish, wanted);
   const tried: string[] = [];
   const open = wish.runtime === "dawn" ? dawnRuntime : denoRuntime;
   const origin = await open();
-  const worth = !await embeddedOnly() && await worthRequesting({ wish, tried });
-  if (worth && !await embeddedOnly()) { // again: it may have been opened while the probe ran
+  const worth = !await embeddedOnly(wish) && await worthRequesting({ wish, tried });
+  if (worth && !await embeddedOnly(wish)) { // again: it may have been opened while the probe ran
     const found = await requestAdapter(origin, { wish, tried });
     if (found !== undefined) return found;
   }

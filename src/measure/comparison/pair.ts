@@ -6,7 +6,6 @@ import {
   ratioInterval,
   type TimeEstimates,
 } from "../estimate.ts";
-import { besideOtherRows, type MachineChange } from "./machine_change.ts";
 import { studentQuantile } from "../../statistics/student.ts";
 import type { Interval } from "../../statistics/summary.ts";
 
@@ -27,15 +26,13 @@ export interface PairComparison {
   readonly cpuRatio: number | undefined;
   /** How the time changed relative to the reference kernel's; undefined where it was not run. */
   readonly relativeRatio: number | undefined;
-  /** What the machine did between two runs on it; undefined if it did not change. */
-  readonly machineChange: MachineChange | undefined;
   /** The logarithms that must all show a change: of the time first. */
   readonly evidence: readonly Evidence[];
 }
 
 /** A difference that a verdict rests on. */
 export interface Evidence extends EstimatedDifference {
-  readonly of: "time" | "CPU time" | "relative time" | "beside other rows";
+  readonly of: "time" | "CPU time" | "relative time";
 }
 
 /** A comparison of what has no data. */
@@ -46,7 +43,6 @@ const NOTHING: PairComparison = {
   processes: [0, 0],
   cpuRatio: undefined,
   relativeRatio: undefined,
-  machineChange: undefined,
   evidence: [],
 };
 
@@ -57,7 +53,6 @@ const NOTHING: PairComparison = {
  * @param candidate likewise
  * @param options.sameMachine whether both are of one machine, where a slower reference kernel means
  *   a slower clock and not a slower candidate. Default false
- * @param options.machineChange what that machine did between both runs, from `machineChange`
  *
  * @example
  * ```ts
@@ -77,10 +72,7 @@ const NOTHING: PairComparison = {
 export function comparePair(
   baseline: TimeEstimates | undefined,
   candidate: TimeEstimates | undefined,
-  { sameMachine = false, machineChange }: {
-    readonly sameMachine?: boolean;
-    readonly machineChange?: MachineChange | undefined;
-  } = {},
+  { sameMachine = false }: { readonly sameMachine?: boolean } = {},
 ): PairComparison {
   if (baseline === undefined || candidate === undefined) return NOTHING;
   const between = (kind: keyof TimeEstimates): EstimatedDifference | undefined => {
@@ -96,9 +88,6 @@ export function comparePair(
   else if (sameMachine && relative !== undefined) {
     evidence.push({ of: "relative time", ...relative });
   }
-  if (machineChange !== undefined) {
-    evidence.push({ of: "beside other rows", ...besideOtherRows(time, machineChange) });
-  }
   const agree = evidence.every(({ center }) => Math.sign(center) === Math.sign(time.center));
   const ratioOf = (difference: EstimatedDifference | undefined): number | undefined =>
     difference === undefined ? undefined : Math.exp(difference.center);
@@ -110,7 +99,6 @@ export function comparePair(
     processes: [baseline.time.processes, candidate.time.processes],
     cpuRatio: ratioOf(cpu),
     relativeRatio: ratioOf(relative),
-    machineChange,
     evidence,
   };
 }

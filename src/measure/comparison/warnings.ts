@@ -66,7 +66,6 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
     ...fewProcesses(material),
     ...lonely(material),
     ...identical(material),
-    ...changedMachine(material),
     ...common(material),
     ...undecided(material),
   );
@@ -150,18 +149,6 @@ function identical({ results, machines }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const earlier = samples.indexOf(samples[i]!);
     return earlier < i ? [`${machines[earlier]!.name} and ${name} hold the same samples`] : [];
-  });
-}
-
-/** Two runs on one machine that did not find it in the same state. */
-function changedMachine({ machines, rows }: ComparisonMaterial): string[] {
-  return machines.flatMap(({ name }, i) => {
-    const [change] = rows.flatMap(({ cells }) => cells[i]!.pair?.machineChange ?? []);
-    return change === undefined ? [] : [
-      `${name}: the reference kernel's time changed by ${percent(Math.expm1(change.reference))} ` +
-      "on the same machine, whose clock or load was not the same: a row counts as changed only " +
-      "beside the other rows",
-    ];
   });
 }
 

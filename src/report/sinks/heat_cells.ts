@@ -1,6 +1,6 @@
 /** What heat maps show of a measurement: one function a map. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
-import type { AttentionMap, PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
+import type { AttentionMap, StatesMeasurement } from "../../sinks/states/measurement.ts";
 import type { HeatCell } from "./heat_map.ts";
 
 /** α_s of every query head: layers along x, heads along y. */
@@ -11,9 +11,11 @@ export function scoreCells({ layers }: SinkMeasurement): HeatCell[] {
 }
 
 /** The share of (text, head) pairs that sink at a position: positions along x, layers along y. */
-export function sinkRateCells({ layers, sinkPositions }: PretrainedMeasurement): HeatCell[] {
+export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): HeatCell[] {
   return layers.flatMap(({ layer, sinkRates }) =>
-    sinkPositions.map((position, i) => ({ x: position, y: layer, value: sinkRates[i]! }))
+    sinkRates === null
+      ? []
+      : sinkPositions.map((position, i) => ({ x: position, y: layer, value: sinkRates[i]! }))
   );
 }
 
@@ -30,11 +32,18 @@ export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
 /** The largest magnitude of a token's elements: as {@linkcode normCells}. */
 export function largestCells(
   { positions }: SinkMeasurement,
-  { layers }: PretrainedMeasurement,
+  { layers }: StatesMeasurement,
 ): HeatCell[] {
   const dense = positions.filter((position, i) => position === i);
   return layers.flatMap(({ layer, largestByPosition }) =>
     dense.map((position, i) => ({ x: position, y: layer, value: largestByPosition[i]! }))
+  );
+}
+
+/** The largest magnitude of channels: those that were kept, by their order, along x, layers along y. */
+export function channelCells({ channels }: StatesMeasurement): HeatCell[] {
+  return (channels?.largest ?? []).flatMap((largest, layer) =>
+    largest.map((value, x) => ({ x, y: layer, value }))
   );
 }
 

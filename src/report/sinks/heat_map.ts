@@ -24,9 +24,15 @@ export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
   readonly scale: "share" | "log";
   /** The height of a cell in pixels. Default: 16. */
   readonly cell?: number;
+  /** What stands at x and y of 0, 1, 2, …, each at its tick. Default: the numbers, at some ticks. */
+  readonly labels?: { readonly x?: readonly string[]; readonly y?: readonly string[] };
 }
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [52, 14, 70, 42];
+
+/** A label's longest text, and the room that a letter takes in pixels. */
+const LABEL = 10;
+const LETTER = 7;
 
 /** How many steps of color the legend shows. */
 const STEPS = 12;
@@ -46,7 +52,7 @@ function ticksOf(values: readonly number[], most: number): number[] {
  * @returns undefined if no cell has a value
  */
 export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Markup | undefined {
-  const { width, scale, cell: cellHeight = 16 } = options;
+  const { width, scale, cell: cellHeight = 16, labels = {} } = options;
   const shown = cells.filter(({ value }) => value !== null && (scale === "share" || value > 0));
   if (shown.length === 0) return undefined;
   const values = shown.map(({ value }) => value!);
@@ -58,15 +64,25 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
   });
   const of = (key: "x" | "y") => [...new Set(cells.map((each) => each[key]))].sort((a, b) => a - b);
   const [columns, rows] = [of("x"), of("y")];
-  const height = TOP + BOTTOM + Math.max(3, rows.length) * cellHeight;
+  const [xLabels, yLabels] = [labels.x, labels.y].map((texts) =>
+    texts?.map((text) => plotText(text, LABEL))
+  );
+  const longest = (texts: readonly string[]) =>
+    LETTER * texts.reduce((most, text) => Math.max(most, text.length), 0);
+  // Labels of several letters would run into one another side by side.
+  const upright = xLabels !== undefined &&
+    longest(xLabels) > (width - LEFT - RIGHT) / columns.length;
+  const bottom = BOTTOM + (upright ? longest(xLabels) : 0);
+  const left = LEFT + (yLabels === undefined ? 0 : longest(yLabels));
+  const height = TOP + bottom + Math.max(3, rows.length) * cellHeight;
   const format = scale === "share" ? String : logTick;
   return drawPicture(options, {
     width,
     height,
-    marginLeft: LEFT,
+    marginLeft: left,
     marginRight: RIGHT,
     marginTop: TOP,
-    marginBottom: BOTTOM,
+    marginBottom: bottom,
     padding: 0,
     x: { type: "band", domain: columns, label: null },
     y: { type: "band", domain: rows, label: null },
@@ -79,11 +95,22 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
         stroke: ({ value }: HeatCell) => color.apply(value),
         strokeWidth: 0.4,
       }),
-      Plot.axisX(ticksOf(columns, 13), { label: `${options.x} →`, tickSize: 3 }),
-      Plot.axisY(ticksOf(rows, Math.max(2, Math.floor(rows.length * cellHeight / 22))), {
-        label: `↓ ${options.y}`,
+      Plot.axisX(xLabels === undefined ? ticksOf(columns, 13) : columns, {
+        label: `${options.x} →`,
         tickSize: 3,
+        ...xLabels === undefined ? {} : { tickFormat: (x: number) => xLabels[x] ?? "" },
+        ...upright ? { tickRotate: -90 } : {},
       }),
+      Plot.axisY(
+        yLabels === undefined
+          ? ticksOf(rows, Math.max(2, Math.floor(rows.length * cellHeight / 22)))
+          : rows,
+        {
+          label: `↓ ${options.y}`,
+          tickSize: 3,
+          ...yLabels === undefined ? {} : { tickFormat: (y: number) => yLabels[y] ?? "" },
+        },
+      ),
       Plot.text([plotText(options.text.title, 60)], {
         text: (title: string) => title,
         frameAnchor: "top-left",

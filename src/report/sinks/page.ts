@@ -3,6 +3,7 @@
  * figures. No script, no request, readable in light and dark and on a phone.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { AttentionMap } from "../../sinks/states/measurement.ts";
 import { html, htmlTable, type Markup } from "../html.ts";
 import { type PageSection, renderPage } from "../page.ts";
 import type { SvgDocument } from "../plot.ts";
@@ -22,6 +23,7 @@ import {
 } from "./plots.ts";
 import {
   attentionCells,
+  channelCells,
   largestCells,
   normCells,
   scoreCells,
@@ -56,6 +58,15 @@ const WIDTH = 560;
 /** Longer tables are folded up. */
 const LONG_TABLE = 64;
 
+/** A head's part of a picture's name, and its title. */
+function headId({ layer, head, why }: AttentionMap): string {
+  return `${layer}-${head}-${why.replaceAll(" ", "-")}`;
+}
+
+function headTitle({ layer, head, why }: AttentionMap): string {
+  return `Layer ${layer}, head ${head}: ${why}`;
+}
+
 function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Section[] {
   const series = measurement.source?.run ?? "model";
   const { position, lastGradientPosition } = measurement.settings;
@@ -66,7 +77,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
     text: { id, title, description: "The figures are in the table below." },
   });
   const layers = layerNormRows(measurement, series);
-  const { pretrained } = measurement;
+  const { pretrained, states = pretrained } = measurement;
   // Signs of a few heads are read one by one; of many only a map shows where they are.
   const manyHeads = measurement.config.layers * measurement.config.queryHeads > 32;
   const headMap = measurement.config.queryHeads > 1 && measurement.config.layers > 1;
@@ -74,7 +85,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
     id: string,
     title: string,
     cells: readonly HeatCell[],
-    options: Pick<HeatMapOptions, "x" | "y" | "value" | "scale"> & { readonly cell?: number },
+    options: Omit<HeatMapOptions, "document" | "width" | "text">,
   ) => heatMap(cells, { document, width: WIDTH, text: text(id, title).text, ...options });
   const byLayer = (quantity: LayerQuantity, title: string) =>
     layerNormPlot(layers, {
@@ -98,22 +109,37 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
             scale: "share",
           })
           : undefined,
-        ...pretrained === undefined ? [] : [
-          pretrained.sinkPositions.length < 2
+        ...states === undefined ? [] : [
+          states.sinkPositions.length < 2
             ? undefined
-            : map("sink-positions", "Where heads sink", sinkRateCells(pretrained), {
+            : map("sink-positions", "Where heads sink", sinkRateCells(states), {
               x: "position",
               y: "layer",
               value: "share of heads",
               scale: "share",
               cell: 12,
             }),
-          ...pretrained.maps.map((each) =>
+          ...states.maps.map((each) =>
+            map(`attention-${headId(each)}`, headTitle(each), attentionCells(each), {
+              x: "key",
+              y: "query",
+              value: "attention",
+              scale: "share",
+              cell: 8,
+            })
+          ),
+          ...(states.firstText?.maps ?? []).map((each) =>
             map(
-              `attention-${each.layer}-${each.head}-${each.why.replaceAll(" ", "-")}`,
-              `Layer ${each.layer}, head ${each.head}: ${each.why}`,
+              `text-${headId(each)}`,
+              `${headTitle(each)}, in the first text`,
               attentionCells(each),
-              { x: "key", y: "query", value: "attention", scale: "share", cell: 8 },
+              {
+                x: "key",
+                y: "query",
+                value: "attention",
+                scale: "share",
+                labels: { x: states.firstText!.tokens, y: states.firstText!.tokens },
+              },
             )
           ),
         ],
@@ -164,7 +190,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
       pictures: [
         byLayer("output", "Residual norm by layer"),
         byLayer("value", "Value norm by layer"),
-        ...pretrained === undefined ? [] : [
+        ...states === undefined ? [] : [
           map("norms", "‖h‖ after every layer, by token", normCells(measurement), {
             x: "position",
             y: "layer",
@@ -172,19 +198,26 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
             scale: "log",
             cell: 12,
           }),
-          map("largest", "The largest |h| of every token", largestCells(measurement, pretrained), {
+          map("largest", "The largest |h| of every token", largestCells(measurement, states), {
             x: "position",
             y: "layer",
             value: "largest |h|",
             scale: "log",
             cell: 12,
           }),
+          map("channels", "The largest |h| of the largest channels", channelCells(states), {
+            x: "dimension",
+            y: "layer",
+            value: "largest |h|",
+            scale: "log",
+            cell: 12,
+            labels: { x: (states.channels?.dimensions ?? []).map(String) },
+          }),
         ],
       ],
       tables: [
-        ...pretrained === undefined
-          ? []
-          : [largestTable(pretrained), interventionTable(pretrained)],
+        ...states === undefined ? [] : [largestTable(states)],
+        ...pretrained === undefined ? [] : [interventionTable(pretrained)],
         normTable(measurement),
         valueTable(measurement),
         quantizationTable(measurement),

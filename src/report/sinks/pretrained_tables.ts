@@ -1,6 +1,7 @@
 /** What is measured of pretrained models only, as tables and as lines. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { Intervention, PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
+import type { StatesMeasurement } from "../../sinks/states/measurement.ts";
 import type { Table } from "../table.ts";
 import { figure, range, signed } from "./figure.ts";
 
@@ -62,7 +63,7 @@ export function pretrainedSummary(
 }
 
 /** The largest elements of every layer's output. */
-export function largestTable({ layers }: PretrainedMeasurement): Table {
+export function largestTable({ layers }: StatesMeasurement): Table {
   return {
     caption:
       "The three largest |h| after every layer: value (token, dimension); massive: over 100 " +

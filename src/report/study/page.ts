@@ -12,6 +12,7 @@ import { type PageSection, renderPage } from "../page.ts";
 import { signIcon, type SvgDocument } from "../plot.ts";
 import { branchPictures, layerPictures, slackPicture, violinPicture } from "./final_pictures.ts";
 import { seriesNames, type StudyPicture, twice } from "./picture.ts";
+import { runTable } from "./run_table.ts";
 import {
   evidenceTable,
   formatEvidence,
@@ -251,12 +252,23 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
       ${part(
         "Figures",
         "Everything at the end of training.",
-        html`<div class="card">${
-          htmlTable(variantTable(group), { id: `${setting}-figures` })
+        html`<div class="card">${htmlTable(variantTable(group), { id: `${setting}-figures` })}${
+          runList(group)
         }</div>`,
       )}
     `,
   };
+}
+
+/** Runs one by one; nothing where no record has intervals. */
+function runList(group: StudyGroup): Markup {
+  const table = runTable(group);
+  if (table === undefined) return html``;
+  return html`
+    <details><summary>Run by run, with intervals over sequences</summary>${htmlTable(table, {
+      id: `${group.setting}-runs`,
+    })}</details>
+  `;
 }
 
 function method(study: Study, claims: readonly ClaimResult[]): PageSection {

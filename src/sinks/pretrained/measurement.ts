@@ -3,54 +3,13 @@
  * positions as sinks, and how much the texts matter. Units as in measurement.ts.
  */
 import type { Interval } from "../../statistics/resampling.ts";
+import type { StateMeasurement, StatesMeasurement } from "../states/measurement.ts";
 
-/** One element of a hidden state, with its place. */
-export interface LargeActivation {
-  readonly value: number;
-  /** Of the texts measured, from 0 on. */
-  readonly sequence: number;
-  readonly position: number;
-  readonly dimension: number;
-}
-
-/** One layer's output h_out. */
-export interface StateMeasurement {
-  readonly layer: number;
-  /**
-   * The three largest magnitudes of all texts that stand in different dimensions or at different
-   * positions, decreasing.
-   */
-  readonly largest: readonly LargeActivation[];
-  /** Median magnitude of a text's elements; the mean over texts. */
-  readonly median: number;
-  /**
-   * Elements over 100 and at least 1000 × their text's median magnitude, in a text on average: Sun
-   * et al.'s criterion.
-   */
-  readonly massive: number;
-  /** The cosine of h_out to that of token 0, [positions]: mean over texts. */
-  readonly cosine: readonly number[];
-  /** The largest magnitude among a token's elements, [positions]: mean over texts. */
-  readonly largestByPosition: readonly number[];
-  /**
-   * The share of (text, query head) pairs whose α_s exceeds ε, for each s of {@linkcode
-   * PretrainedMeasurement.sinkPositions}.
-   */
+/** One layer's output h_out, with R_GS beside it. */
+export interface PretrainedLayer extends StateMeasurement {
   readonly sinkRates: readonly number[];
   /** The 95 % interval of R_GS(s) as many texts would give it; null if a gradient vanishes. */
   readonly gradientSinkInterval: Interval | null;
-}
-
-/** Attention of one head at the first positions, mean over texts. */
-export interface AttentionMap {
-  readonly layer: number;
-  readonly head: number;
-  /** Why this head is shown. */
-  readonly why: string;
-  /** How many positions. */
-  readonly size: number;
-  /** [size, size], row by row: a_ts of query t and key s, to 3 digits behind the point. */
-  readonly weights: readonly number[];
 }
 
 /** The loss with elements of hidden states replaced, right after one layer. */
@@ -82,7 +41,7 @@ export interface Intervention {
 }
 
 /** Everything that is measured of a pretrained model only. */
-export interface PretrainedMeasurement {
+export interface PretrainedMeasurement extends StatesMeasurement {
   readonly model: {
     readonly name: string;
     readonly family: string;
@@ -100,10 +59,7 @@ export interface PretrainedMeasurement {
     readonly firstTokens: readonly string[];
     readonly firstTokenNumbers: readonly number[];
   };
-  /** The positions whose whole window lies within a text. */
-  readonly sinkPositions: readonly number[];
-  readonly layers: readonly StateMeasurement[];
-  readonly maps: readonly AttentionMap[];
+  readonly layers: readonly PretrainedLayer[];
   /** 95 % intervals over texts. */
   readonly intervals: {
     readonly loss: Interval;

@@ -1,62 +1,31 @@
 /** Measures a pretrained model's states, all positions as sinks, and how much the texts matter. */
-import type { LlamaConfig } from "../../reference/llama/config.ts";
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";
-import { DEFAULT_SINK_SETTINGS, type SinkSettings } from "../measurement.ts";
-import { medianOf, type Numbers, thinnedPositions } from "../numbers.ts";
-import { PositionMeter } from "./attention.ts";
+import { DEFAULT_SINK_SETTINGS } from "../measurement.ts";
+import { medianOf, type Numbers } from "../numbers.ts";
+import { StatesMeter, type StatesMeterOptions, type StatesResultOptions } from "../states.ts";
+import type { LargeActivation } from "../states/measurement.ts";
 import { GradientGram } from "./gradient_interval.ts";
 import { meanInterval, SEED } from "./mean_interval.ts";
-import type {
-  AttentionMap,
-  LargeActivation,
-  PretrainedMeasurement,
-  StateMeasurement,
-} from "./measurement.ts";
-import { StateMeter } from "./states.ts";
-
-/** What a {@linkcode PretrainedMeter} measures. */
-export interface PretrainedMeterOptions {
-  readonly config: LlamaConfig;
-  /** T */
-  readonly context: number;
-  /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
-  readonly settings?: Partial<SinkSettings> | undefined;
-}
-
-interface LayerMeters {
-  readonly states: StateMeter;
-  readonly attention: PositionMeter;
-  readonly gradients: GradientGram;
-}
+import type { PretrainedLayer, PretrainedMeasurement } from "./measurement.ts";
 
 /** Adds up layers over batches, beside a `SinkMeter`, which checks them. */
 export class PretrainedMeter {
-  readonly #config: LlamaConfig;
-  readonly #context: number;
-  readonly #settings: SinkSettings;
-  readonly #layers: readonly LayerMeters[];
-  /** How many positions can be sinks: those whose whole window lies in a text, and s. */
-  readonly #sinkPositions: number;
+  readonly #position: number;
+  readonly #states: StatesMeter;
+  readonly #gradients: readonly GradientGram[];
   readonly #losses: number[] = [];
 
   /** @param options the model's shape, T, and settings that a `SinkMeter` takes */
-  constructor({ config, context, settings }: PretrainedMeterOptions) {
-    this.#config = config;
-    this.#context = context;
-    this.#settings = { ...DEFAULT_SINK_SETTINGS, ...settings };
-    const { window, threshold, position, lastGradientPosition } = this.#settings;
-    const positions = Math.max(position + 1, context - window + 1);
-    this.#sinkPositions = positions;
-    const shape = { context, width: config.modelDim };
-    this.#layers = Array.from({ length: config.layers }, () => ({
-      states: new StateMeter(shape),
-      attention: new PositionMeter(
-        { queryHeads: config.queryHeads, context },
-        { window, threshold, positions },
-      ),
-      gradients: new GradientGram(shape, lastGradientPosition),
-    }));
+  constructor(options: StatesMeterOptions) {
+    const { config, context } = options;
+    const { position, lastGradientPosition } = { ...DEFAULT_SINK_SETTINGS, ...options.settings };
+    this.#position = position;
+    this.#states = new StatesMeter(options);
+    this.#gradients = Array.from(
+      { length: config.layers },
+      () => new GradientGram({ context, width: config.modelDim }, lastGradientPosition),
+    );
   }
 
   /**
@@ -67,10 +36,8 @@ export class PretrainedMeter {
    * @param batch B
    */
   addLayer(index: number, layer: LayerTrace<Numbers>, batch: number): void {
-    const { states, attention, gradients } = this.#layers[index]!;
-    states.add(layer.output, batch);
-    attention.add(layer.attention!, { ...this.#config, batch, context: this.#context });
-    gradients.add(layer.attention!.gradients.norm, batch);
+    this.#states.addLayer(index, layer, batch);
+    this.#gradients[index]!.add(layer.attention!.gradients.norm, batch);
   }
 
   /** @param losses of a batch's texts, in nats per token */
@@ -80,38 +47,28 @@ export class PretrainedMeter {
 
   /** The first layer whose output has massive elements, and those; undefined if none has. */
   massive(): { readonly layer: number; readonly values: readonly LargeActivation[] } | undefined {
-    const layer = this.#layers.findIndex(({ states }) => states.massive.length > 0);
-    return layer < 0 ? undefined : { layer, values: this.#layers[layer]!.states.massive };
+    return this.#states.massive();
   }
 
   /**
    * The measurement over all batches so far.
    *
-   * @param scores α_s of every layer's query heads, which choose the heads whose attention is shown
+   * @param options which heads' attention is shown, and how tokens are spelled
    */
   result(
-    scores: readonly (readonly number[])[],
+    options: StatesResultOptions,
   ): Omit<PretrainedMeasurement, "model" | "texts" | "interventions"> {
-    const { position } = this.#settings;
-    const { queryHeads } = this.#config;
     const texts = this.#losses.length;
-    const positions = thinnedPositions(this.#context, { position });
-    const ratios = this.#layers.map(({ gradients }) => gradients.ratios(position));
-    const layers = this.#layers.map(({ states, attention }, layer): StateMeasurement => ({
-      layer,
-      ...states.result(positions),
-      sinkRates: attention.rates(queryHeads),
-      gradientSinkInterval: intervalOf(texts, ratios[layer]!),
-    }));
-    const pairs = this.#layers.length * queryHeads;
-    const sinkRates = this.#losses.map((_, text) =>
-      this.#layers.reduce((sum, { attention }) => sum + attention.counts[text]![position]!, 0) /
-      pairs
-    );
+    const ratios = this.#gradients.map((gradients) => gradients.ratios(this.#position));
+    const states = this.#states.result(options);
+    const sinkRates = this.#states.sinkRates();
     return {
-      sinkPositions: Array.from({ length: this.#sinkPositions }, (_, s) => s),
-      layers,
-      maps: this.#maps(scores),
+      ...states,
+      layers: states.layers.map((layer, index): PretrainedLayer => ({
+        ...layer,
+        sinkRates: layer.sinkRates!,
+        gradientSinkInterval: intervalOf(texts, ratios[index]!),
+      })),
       intervals: {
         loss: meanInterval(this.#losses),
         sinkRate: meanInterval(sinkRates),
@@ -123,23 +80,6 @@ export class PretrainedMeter {
       sinkRates,
       losses: this.#losses,
     };
-  }
-
-  /** The strongest sink, the weakest, and the head in the middle. */
-  #maps(scores: readonly (readonly number[])[]): AttentionMap[] {
-    const heads = scores.flatMap((own, layer) =>
-      own.map((score, head) => ({ layer, head, score }))
-    );
-    heads.sort((a, b) => b.score - a.score || a.layer - b.layer || a.head - b.head);
-    const chosen = [
-      [heads[0], "the strongest sink"],
-      [heads[Math.floor(heads.length / 2)], "the median score"],
-      [heads.at(-1), "the weakest sink"],
-    ] as const;
-    return chosen.map(([each, why]) => {
-      const { layer, head } = each!;
-      return { layer, head, why, ...this.#layers[layer]!.attention.map(head) };
-    });
   }
 }
 

@@ -53,6 +53,10 @@ Deno.test({
       const { final } = record;
       assertEquals(final!.quantization!.cases.length, 4);
       assert(final!.theory!.checks.length > 5);
+      // R_GS of the trained model with what other sequences would give.
+      const [low, high] = final!.intervals!.summary.gradientSink!;
+      const { median } = final!.summary.gradientSink!;
+      assert(low <= median && median <= high && low < high, `${median} in ${low} to ${high}`);
       assertEquals(final!.theory!.checks.map(({ violations }) => violations).filter(Boolean), []);
       // Measured again by another commit, the record still says what trained it.
       const later = { ...order, suite: { version: "1.2.3", commit: "b".repeat(40) } };

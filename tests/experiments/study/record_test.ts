@@ -48,6 +48,37 @@ Deno.test("formatStudyRecord() and parseStudyRecord() keep four digits of figure
   assertEquals(formatStudyRecord(again, "a"), formatStudyRecord(record, "a"));
 });
 
+Deno.test("a record holds intervals over sequences, or none, as records of before do", () => {
+  const record = syntheticRecord();
+  assertEquals(record.final!.intervals, undefined);
+  const layer = {
+    gradientSink: [1, 2] as const,
+    singleGradientSink: null,
+    scores: [[0.1, 0.2] as const],
+    idleScores: [null],
+  };
+  const interval = [1, 2] as const;
+  const intervals = {
+    layers: [null, layer],
+    summary: {
+      loss: interval,
+      gradientSink: interval,
+      singleGradientSink: null,
+      sequenceSinkRate: interval,
+      idleSequenceSinkRate: null,
+      largestScore: interval,
+      largestIdleScore: null,
+      queryPath: null,
+      keyPath: interval,
+      valuePath: interval,
+    },
+  };
+  for (const each of [intervals, null]) {
+    const kept = { ...record, final: { ...record.final!, intervals: each } };
+    assertEquals(parseStudyRecord(formatStudyRecord(kept, "a"), "a").final!.intervals, each);
+  }
+});
+
 /** A record's JSON after a change to its parsed form. */
 function broken(change: (record: Record<string, never>) => void): string {
   const value = JSON.parse(JSON.stringify(syntheticRecord()));
@@ -72,6 +103,9 @@ Deno.test("parseStudyRecord() names what is wrong, in one line", () => {
     [(r) => r.final.layers[1].attention.gradients.norm.pop(), "final.layers[1] has a list"],
     [(r) => r.final.layers[1].mlp.branch.points.bloat.pop(), "final.layers[1] has points"],
     [(r) => r.final.layers[1].mlp = null, "final"],
+    [(r) => r.final.intervals = { layers: [] }, "final"],
+    [(r) => r.final.intervals = { layers: [], summary: { loss: [1] } }, "final"],
+    [(r) => r.final.intervals = { layers: [{ scores: [["0", 1]] }], summary: {} }, "final"],
     [(r) => r.settings.x = { y: 1 }, "settings.x"],
     [(r) => r.settings = { ["__proto__x"]: 1, constructor: 1 }, "not allowed"],
   ];

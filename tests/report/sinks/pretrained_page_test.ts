@@ -32,7 +32,7 @@ function measure(name: string): SinkMeasurement {
         firstTokens: ["The", "<b>"],
         firstTokenNumbers: [504, 7],
       },
-      ...meter.result(scores),
+      ...meter.result({ scores }),
       interventions: null,
     },
   };

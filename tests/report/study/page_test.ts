@@ -81,6 +81,38 @@ Deno.test("renderStudyPage() names every picture, table, section and link target
   assertEquals(document.querySelectorAll("h1").length, 1);
 });
 
+Deno.test("renderStudyPage() lists runs with intervals over sequences, where records have them", () => {
+  assert(!page.includes("shallow-runs"), "a list of nothing");
+  const measured = found.map(({ path, record }) => {
+    if (record.arm.seed !== 1 || record.arm.setting !== "shallow") return { path, record };
+    const interval = [1.25, 2.5] as const;
+    const summary = {
+      loss: interval,
+      gradientSink: interval,
+      singleGradientSink: null,
+      sequenceSinkRate: null,
+      idleSequenceSinkRate: null,
+      largestScore: interval,
+      largestIdleScore: null,
+      queryPath: null,
+      keyPath: null,
+      valuePath: null,
+    };
+    return {
+      path,
+      record: { ...record, final: { ...record.final!, intervals: { layers: [], summary } } },
+    };
+  });
+  const table = parsed(pageOf(measured)).querySelectorAll("table")
+    .find((each) => each.querySelector("#shallow-runs-caption") !== null)!;
+  const rows = table.querySelectorAll("tbody tr");
+  assertEquals(
+    rows.length,
+    found.filter(({ record: { arm } }) => arm.seed === 1 && arm.setting === "shallow").length,
+  );
+  for (const row of rows) assertStringIncludes(row.textContent, "(1.25 to 2.50)");
+});
+
 Deno.test("renderStudyPage() shows each claim's verdict and figure beside the paper's", () => {
   const rows = parsed(page).querySelectorAll("table.claims tbody tr");
   const claims = judgeClaims(mergeStudy(found));

@@ -5,7 +5,6 @@ import { attentionColumn } from "../../../src/sinks/attention_column.ts";
 import { SinkMeter } from "../../../src/sinks/meter.ts";
 import { GradientGram } from "../../../src/sinks/pretrained/gradient_interval.ts";
 import { PretrainedMeter } from "../../../src/sinks/pretrained/meter.ts";
-import { StateMeter } from "../../../src/sinks/pretrained/states.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../../support/model/llama.ts";
 
@@ -27,7 +26,7 @@ function measure() {
   meter.addLosses([1, 2, 6]);
   const measured = sinks.result();
   const scores = measured.layers.map(({ attention }) => attention!.heads.map(({ score }) => score));
-  return { measured, found: meter.result(scores), scores };
+  return { measured, found: meter.result({ scores }), scores };
 }
 
 Deno.test("PretrainedMeter counts a pair of text and head by its own score, at every position", () => {
@@ -90,7 +89,7 @@ Deno.test("PretrainedMeter's intervals hold the means, and R_GS of all texts", (
     same.addLayer(index, { ...layer, attention }, BATCH);
   });
   same.addLosses([1, 2, 6]);
-  const [least, most] = same.result([[1]]).layers[0]!.gradientSinkInterval!;
+  const [least, most] = same.result({ scores: [[1]] }).layers[0]!.gradientSinkInterval!;
   assert(most / least - 1 < 1e-9, `${least} to ${most}`);
   measured.layers.forEach(({ attention }, index) => {
     const gram = new GradientGram({ context: CONTEXT, width: config.modelDim }, 7);
@@ -100,25 +99,4 @@ Deno.test("PretrainedMeter's intervals hold the means, and R_GS of all texts", (
     // Gradients are kept in float32.
     assert(Math.abs(ratio / wanted - 1) < 1e-5, `layer ${index}: ${ratio} against ${wanted}`);
   });
-});
-
-Deno.test("StateMeter tells the largest elements with their places, and massive ones by both criteria", () => {
-  const meter = new StateMeter({ context: 4, width: 3 });
-  // The median magnitude is 0.1; 150 is massive, 99 is below 100, though 990 times the median.
-  const text = (value: number) =>
-    Float64Array.of(0.1, -value, 0.1, 0.1, 0.1, 0.1, 99, 0.05, 0.1, 0.1, 0.1, 0.2);
-  meter.add(Float64Array.of(...text(150), ...text(160)), 2);
-  meter.add(text(140), 1);
-  const { largest, median, massive, cosine, largestByPosition } = meter.result([0, 1, 2, 3]);
-  assertEquals(largest, [
-    { value: -160, sequence: 1, position: 0, dimension: 1 },
-    { value: 99, sequence: 0, position: 2, dimension: 0 },
-    { value: 0.2, sequence: 0, position: 3, dimension: 2 },
-  ]);
-  assertEquals(massive, 1);
-  assert(Math.abs(median - 0.1) < 1e-6, `${median}`);
-  assertEquals(largestByPosition[0], 150);
-  assert(Math.abs(cosine[0]! - 1) < 1e-12, `${cosine[0]}`);
-  // Token 1 is (0.1, 0.1, 0.1), token 0 as good as (0, −1, 0).
-  assert(Math.abs(cosine[1]! + 1 / Math.sqrt(3)) < 1e-2, `${cosine[1]}`);
 });

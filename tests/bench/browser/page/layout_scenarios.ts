@@ -6,6 +6,7 @@ import { mergeStudy } from "../../../../src/experiments/study/merge.ts";
 import { compareResultFiles } from "../../../../src/measure/comparison.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { parseResultFile } from "../../../../src/measure/result_file/parse.ts";
+import { renderGallery } from "../../../../src/report/gallery.ts";
 import { renderComparisonPage } from "../../../../src/report/comparison/page.ts";
 import { renderRunsPage } from "../../../../src/report/runs/page.ts";
 import { renderRunPage } from "../../../../src/report/run_page.ts";
@@ -50,6 +51,13 @@ function runPage(): string {
   return renderRunPage(few(LAVAPIPE));
 }
 
+function galleryPage(): string {
+  const named = [LAVAPIPE, SWIFTSHADER].map((path) => ({ name: path, file: few(path) }));
+  const label = "NVIDIA GeForce RTX 4090 Laptop GPU, driver 580.65.06, Windows 11 24H2";
+  const long = { name: "c.json", file: { ...named[0]!.file, label } };
+  return renderGallery([...named, long], Date.parse("2027-01-15T12:00:00Z"));
+}
+
 function studyPage(): string {
   const study = mergeStudy(syntheticStudy([1, 2]), ["shallow-none-seed6"]);
   return renderStudyPage(study, { claims: judgeClaims(study), document });
@@ -64,6 +72,40 @@ function pretrainedPage(): string {
   return renderSinkPage(pretrained(), document);
 }
 
+/** A model of this project on text: maps with tokens, and channels. */
+function sinksPage(): string {
+  const { pretrained: measured, ...measurement } = pretrained();
+  const { layers, maps, sinkPositions } = measured!;
+  const tokens = Array.from(
+    { length: 24 },
+    (_, i) => ["a", "␣", "\\n", "xff", "Ġattention"][i % 5]!,
+  );
+  const dimensions = Array.from({ length: 16 }, (_, i) => 37 * i + 4);
+  return renderSinkPage({
+    ...measurement,
+    states: {
+      layers,
+      maps,
+      sinkPositions,
+      channels: {
+        dimensions,
+        largest: layers.map((_, layer) => dimensions.map((i) => 1 + layer * i)),
+      },
+      firstText: {
+        tokens,
+        maps: maps.map(({ size, weights, ...head }) => ({
+          ...head,
+          size: 24,
+          weights: Array.from(
+            { length: 24 ** 2 },
+            (_, i) => weights[Math.floor(i / 24) * size + i % 24]!,
+          ),
+        })),
+      },
+    },
+  }, document);
+}
+
 function runsPage(): string {
   const measurement = pretrained();
   const runs = ["2026-11-30T02-27-18-smoke-none-seed1", "b"].map((name, seed): StoredRun => ({
@@ -75,7 +117,16 @@ function runsPage(): string {
 }
 
 export const pagesFit: Run = async (stage) => {
-  const pages = { comparisonPage, matrixPage, runPage, runsPage, studyPage, pretrainedPage };
+  const pages = {
+    comparisonPage,
+    matrixPage,
+    galleryPage,
+    runPage,
+    runsPage,
+    studyPage,
+    sinksPage,
+    pretrainedPage,
+  };
   const page = await stage.browser.newPage();
   try {
     const found: string[] = [];

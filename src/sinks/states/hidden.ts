@@ -17,6 +17,9 @@ export class StateMeter {
   #largest: LargeActivation[] = [];
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
+  /** Σ over texts of a channel's largest magnitude, [width]; and that of the present text. */
+  readonly #largestByChannel: Float64Array;
+  readonly #channels: Float64Array;
   #median = 0;
   #texts = 0;
 
@@ -26,6 +29,8 @@ export class StateMeter {
     this.#width = width;
     this.#cosine = new Float64Array(context);
     this.#largestByPosition = new Float64Array(context);
+    this.#largestByChannel = new Float64Array(width);
+    this.#channels = new Float64Array(width);
   }
 
   /** @param state h_out, [B, T, d] @param batch B */
@@ -42,6 +47,7 @@ export class StateMeter {
     const median = quantile(Float32Array.from(state, Math.abs).sort(), 0.5);
     this.#median += median;
     const first = rowNorm(state, 0, width);
+    const channels = this.#channels.fill(0);
     for (let position = 0; position < this.#context; position++) {
       const start = position * width;
       const norm = rowNorm(state, start, width);
@@ -52,6 +58,7 @@ export class StateMeter {
         const value = state[start + dimension]!;
         const magnitude = Math.abs(value);
         most = Math.max(most, magnitude);
+        if (magnitude > channels[dimension]!) channels[dimension] = magnitude;
         if (magnitude > 100 && magnitude >= 1000 * median) {
           this.massive.push({ value, sequence: this.#texts, position, dimension });
         }
@@ -61,6 +68,12 @@ export class StateMeter {
       }
       this.#largestByPosition[position]! += most;
     }
+    channels.forEach((magnitude, i) => this.#largestByChannel[i]! += magnitude);
+  }
+
+  /** The largest magnitude of every channel among a text's tokens, [width]: mean over texts. */
+  channels(): number[] {
+    return Array.from(this.#largestByChannel, (sum) => sum / this.#texts);
   }
 
   // Each place once: token 0 without anything in front of it has the same state in every text.

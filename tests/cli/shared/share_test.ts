@@ -1,5 +1,5 @@
 import { bench } from "../../../src/cli/bench.ts";
-import { checkRepository, shareLines } from "../../../src/cli/bench/share.ts";
+import { checkRepository, shareLines } from "../../../src/cli/shared/share.ts";
 import {
   assert,
   assertEquals,

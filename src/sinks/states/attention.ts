@@ -2,9 +2,14 @@
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, rowDot } from "../numbers.ts";
 import { isSink, uniformScore } from "../uniform.ts";
+import type { AttentionMap } from "./measurement.ts";
 
-/** How many positions a map shows. */
-export const MAP_POSITIONS = 48;
+/** How many positions a map shows: a mean over texts, and one text with its tokens. */
+const MAP_POSITIONS = 48;
+const TEXT_POSITIONS = 24;
+
+/** A map's size, and [size, size] weights. */
+type Map = Pick<AttentionMap, "size" | "weights">;
 
 /** Adds up over batches. */
 export class PositionMeter {
@@ -13,7 +18,9 @@ export class PositionMeter {
   readonly #window: number;
   readonly #threshold: number;
   /** Σ over texts, [Hq, size, size] */
-  readonly #maps: Float64Array;
+  readonly #maps: Float64Array<ArrayBuffer>;
+  /** The same of the first text alone. */
+  #first: Float64Array<ArrayBuffer> | undefined;
   readonly #size: number;
   readonly #positions: number;
   /** α_s of uniform attention, [positions]. */
@@ -60,6 +67,7 @@ export class PositionMeter {
           if (isSink(score, { threshold: this.#threshold, uniform })) count[s]!++;
         });
       }
+      this.#first ??= this.#maps.slice();
     }
   }
 
@@ -105,16 +113,31 @@ export class PositionMeter {
     );
   }
 
-  /** A head's attention, mean over texts, to 3 digits: [size, size]. */
-  map(head: number): { readonly size: number; readonly weights: number[] } {
-    const size = this.#size;
-    const start = head * size ** 2;
-    return {
-      size,
-      weights: Array.from(
-        this.#maps.subarray(start, start + size ** 2),
-        (sum) => Math.round(1000 * sum / this.counts.length) / 1000,
-      ),
-    };
+  /** A head's attention, mean over texts. */
+  map(head: number): Map {
+    return this.#map(head, { sums: this.#maps, texts: this.counts.length, size: this.#size });
+  }
+
+  /** A head's attention in the first text, at its first tokens. */
+  textMap(head: number): Map {
+    const size = Math.min(TEXT_POSITIONS, this.#size);
+    return this.#map(head, { sums: this.#first ?? this.#maps, texts: 1, size });
+  }
+
+  /** To 3 digits behind the point. */
+  #map(
+    head: number,
+    { sums, texts, size }: {
+      readonly sums: Float64Array;
+      readonly texts: number;
+      readonly size: number;
+    },
+  ): Map {
+    const weights = Array.from({ length: size ** 2 }, (_, i) => {
+      const [query, key] = [Math.floor(i / size), i % size];
+      const sum = sums[(head * this.#size + query) * this.#size + key]!;
+      return Math.round(1000 * sum / texts) / 1000;
+    });
+    return { size, weights };
   }
 }

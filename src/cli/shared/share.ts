@@ -1,9 +1,9 @@
-/** `deno task bench --share`: where to offer the result file, once it is complete. */
+/** Where to offer a complete result file: `deno task share FILE` and `deno task bench --share`. */
 import { basename } from "node:path";
 import config from "../../../deno.json" with { type: "json" };
 import { escapeTerminal } from "../../escape.ts";
 import { NO_REPOSITORY, shareResult } from "../../measure/result_file/share.ts";
-import { UsageError } from "../shared/arguments.ts";
+import { UsageError } from "./arguments.ts";
 
 /** The repository that deno.json names; undefined where it names none. */
 export function projectRepository(): string | undefined {
@@ -11,7 +11,7 @@ export function projectRepository(): string | undefined {
 }
 
 /**
- * Refuses `--share` where there is nobody to share with, before anything is measured.
+ * Refuses to share where there is nobody to share with, before anything else is done.
  *
  * @param repository the project's
  * @throws {UsageError} if there is none, or it is no address on GitHub
@@ -19,16 +19,16 @@ export function projectRepository(): string | undefined {
 export function checkRepository(
   repository: string | undefined,
 ): asserts repository is string {
-  if (repository === undefined) throw new UsageError(`--share: ${NO_REPOSITORY}`);
+  if (repository === undefined) throw new UsageError(NO_REPOSITORY);
   try {
     shareResult(repository, { name: "a.json", text: "{}" });
   } catch (error) {
-    throw new UsageError(`--share: ${(error as Error).message}, in deno.json`);
+    throw new UsageError(`${(error as Error).message}, in deno.json`);
   }
 }
 
 /**
- * What the bench says of a file that can be shared.
+ * What to say of a file that can be shared.
  *
  * @param repository the project's
  * @param file the path where it lies, and its text
@@ -40,7 +40,7 @@ export function shareLines(
 ): string {
   const { url, complete } = shareResult(repository, { name: basename(path), text });
   const where = escapeTerminal(path);
-  return `bench: to offer this result to the project, open\n\n  ${url}\n\n` +
+  return `To offer ${where} to the project, open\n\n  ${url}\n\n` +
     (complete
       ? "and propose the new file. Nothing has been sent.\n"
       : `paste the content of ${where} there, and propose the new file. Nothing has been sent.\n`);

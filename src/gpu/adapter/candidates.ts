@@ -1,0 +1,130 @@
+/** The GPUs that a runtime can be brought to open, and which of them a name or a number means. */
+import type { Runtime } from "../gpu_info.ts";
+import { probeAdapter } from "./probe.ts";
+import { dawnAdapterNames, denoRuntime, mayUseVariable } from "./runtimes.ts";
+import { listVulkanDevices, SELECT_VARIABLE } from "./vulkan_devices.ts";
+
+/** A GPU that can be chosen. */
+export interface AdapterCandidate {
+  /** As the driver calls it. */
+  readonly name: string;
+  /** Whether it computes on the CPU; undefined where the runtime does not say before opening it. */
+  readonly software: boolean | undefined;
+  /** What brings the runtime to open it. */
+  readonly by:
+    /** A value of {@linkcode SELECT_VARIABLE}. */
+    | { readonly vulkan: string }
+    /** What WebGPU is asked for. */
+    | { readonly request: GPURequestAdapterOptions }
+    /** Dawn takes its name. */
+    | { readonly dawn: string };
+}
+
+/** The name of the SwiftShader that this project fetches: `adapter: "embedded"`. */
+export const EMBEDDED = "embedded";
+
+/**
+ * Lists the GPUs that can be chosen, in the order of their numbers.
+ *
+ * Dawn tells them all. Deno's WebGPU tells none: on Linux the Vulkan loader does, which takes
+ * `--allow-ffi`; otherwise the list holds what WebGPU gives for different requests, which may not
+ * be all.
+ *
+ * @param runtime for which they can be chosen
+ * @throws {Error} if Dawn cannot be loaded
+ */
+export async function listCandidates(
+  runtime: Exclude<Runtime, "browser">,
+): Promise<AdapterCandidate[]> {
+  if (runtime === "dawn") {
+    const names = await dawnAdapterNames();
+    return names.map((name) => ({ name, software: undefined, by: { dawn: name } }));
+  }
+  const devices = Deno.build.os === "linux" && await mayUseVariable(SELECT_VARIABLE)
+    ? listVulkanDevices()
+    : undefined;
+  if (devices === undefined) return await requestedCandidates();
+  return devices.map(({ name, vendor, device, software }) => ({
+    name,
+    software,
+    by: { vulkan: `${vendor.toString(16)}:${device.toString(16)}` },
+  }));
+}
+
+/** What WebGPU gives for requests of several kinds, each GPU once. */
+async function requestedCandidates(): Promise<AdapterCandidate[]> {
+  const requests: GPURequestAdapterOptions[] = [
+    {},
+    { powerPreference: "high-performance" },
+    { powerPreference: "low-power" },
+    { forceFallbackAdapter: true },
+  ];
+  await denoRuntime(); // keeps OpenGL out
+  const found = new Map<string, AdapterCandidate>();
+  for (const request of requests) {
+    const probed = await probeAdapter(request);
+    if (probed === null || probed.openGl || found.has(probed.name)) continue;
+    const { name, software } = probed;
+    found.set(name, { name, software, by: { request } });
+  }
+  return [...found.values()];
+}
+
+/** Candidates as a message lists them. */
+function listed(candidates: readonly AdapterCandidate[]): string {
+  return candidates.length === 0
+    ? "none is found"
+    : candidates.map(({ name }, number) => `${number} ${name}`).join("; ");
+}
+
+/**
+ * The GPU that a user means.
+ *
+ * @param candidates in the order of their numbers
+ * @param wanted a number of at most two digits, from 0 on; or a part of a GPU's name, in any case
+ * @throws {RangeError} that lists what there is, if none or more than one is meant
+ */
+export function chooseCandidate(
+  candidates: readonly AdapterCandidate[],
+  wanted: string,
+): AdapterCandidate {
+  const given = `openGpu: adapter is ${JSON.stringify(wanted.slice(0, 100))}`;
+  const there = `There are: ${listed(candidates)}`;
+  if (/^\d{1,2}$/.test(wanted)) {
+    const number = Number(wanted);
+    const found = candidates[number];
+    if (found === undefined) {
+      throw new RangeError(`${given}, and no GPU has this number. ${there}`);
+    }
+    const first = candidates.findIndex(({ by }) => sameChoice(by, found.by));
+    if (first === number) return found;
+    throw new RangeError(
+      `${given}, which is the same model as ${first}, and no runtime can tell the two apart. ` +
+        "Hide the others from this process: by a container, by the scheduler, or, with Mesa's " +
+        `drivers, by DRI_PRIME. ${there}`,
+    );
+  }
+  const part = wanted.toLowerCase();
+  const exact = candidates.filter(({ name }) => name.toLowerCase() === part);
+  const matches = exact.length > 0
+    ? exact
+    : candidates.filter(({ name }) => name.toLowerCase().includes(part));
+  const [found] = matches;
+  if (found === undefined) {
+    throw new RangeError(
+      `${given}, and no GPU's name holds this. ${there}. Wanted a part of a name, a number, or ` +
+        `"${EMBEDDED}" for the SwiftShader that gradsink fetches`,
+    );
+  }
+  if (matches.some(({ by }) => !sameChoice(by, found.by))) {
+    const several = matches.map((each) => `${candidates.indexOf(each)} ${each.name}`).join("; ");
+    throw new RangeError(
+      `${given}, and several GPUs' names hold this: ${several}. Give more of the name, or a number`,
+    );
+  }
+  return found;
+}
+
+function sameChoice(a: AdapterCandidate["by"], b: AdapterCandidate["by"]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

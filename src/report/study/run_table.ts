@@ -1,0 +1,48 @@
+/** A study's runs one by one, with what other sequences of the same number would give. */
+import { runsOf, type StudyGroup } from "../../experiments/study/merge.ts";
+import { estimate, figure } from "../sinks/figure.ts";
+import type { Table } from "../table.ts";
+import { VARIANT_NAMES } from "./tables.ts";
+
+const number = (title: string) => ({ title, align: "right" as const });
+
+/**
+ * The figures of every run's trained model, with 95 % intervals over sequences.
+ *
+ * @param group matched runs of one setting
+ * @returns undefined if no record has intervals: those of before do not
+ */
+export function runTable(group: StudyGroup): Table | undefined {
+  const rows = group.variants.flatMap((variant) =>
+    runsOf(group, variant).flatMap(({ arm, final }) => {
+      if (final?.intervals === undefined || final.intervals === null) return [];
+      const { summary, intervals: { summary: spread } } = final;
+      return [[
+        VARIANT_NAMES[variant],
+        String(arm.seed),
+        figure(final.data?.sequences),
+        estimate(summary.gradientSink?.median, spread.gradientSink),
+        estimate(summary.largestScore, spread.largestScore),
+        estimate(summary.largestIdleScore, spread.largestIdleScore),
+        estimate(summary.paths?.value.ratio, spread.valuePath, "×"),
+        estimate(final.loss, spread.loss),
+      ]];
+    })
+  );
+  if (rows.length === 0) return undefined;
+  return {
+    caption: "Every run for itself; in brackets 95 % intervals over sequences, by a bootstrap: " +
+      "what other validation sequences of the same number would give. Seeds differ by more.",
+    columns: [
+      { title: "arm" },
+      number("seed"),
+      number("sequences"),
+      number("R_GS(0), median over layers"),
+      number("strongest score"),
+      number("of idle queries"),
+      number("‖∇v_0‖ against early tokens"),
+      number("loss, nats"),
+    ],
+    rows,
+  };
+}
