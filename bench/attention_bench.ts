@@ -1,6 +1,6 @@
 /**
- * Causal attention, plain and with V-scale on the value path, fused against the T × T matrix in
- * memory.
+ * Causal attention, plain, with V-scale on the value path and with learned sinks, fused against the
+ * T × T matrix in memory.
  *
  * Run with `deno bench bench/attention_bench.ts`; `bench/suite.ts` says what can be chosen.
  */
@@ -13,4 +13,6 @@ await benchOperators([
   { kernel: "attention-v-scale-full", pass: "backward" },
   // Its forward pass is attention's.
   { kernel: "attention-v-scale-backward-only", pass: "backward" },
+  { kernel: "attention-sink-logit", pass: "forward" },
+  { kernel: "attention-sink-logit", pass: "backward" },
 ]);

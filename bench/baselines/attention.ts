@@ -92,7 +92,7 @@ function addScores(
 
 /**
  * Attention forward in three kernels: scores, softmax, product with the values. V-scale "full"
- * scales these first.
+ * scales these first; what learned sinks take comes last.
  *
  * @param gpu the GPU that holds the tensors
  * @param options as `planAttentionForward` takes them
@@ -120,13 +120,22 @@ export function planNaiveAttentionForward(
         buffers: [scores, value, output.buffer],
         workgroups: lengths.ofQueries,
       });
+      if (options.sinkLogit === undefined) return;
+      const { rows, length, headDim } = lengths;
+      steps.spread(kernels.attentionSink, {
+        count: rows,
+        perWorkgroup: 64,
+        parameters: [rows, options.sinkLogit.length, length, headDim],
+        buffers: [options.sinkLogit.buffer, logSumExp.buffer, output.buffer],
+      });
     },
   );
 }
 
 /**
  * Attention backward in seven kernels: D_t, scores, weights, logit gradients, and the three
- * products. Two T × T matrices a head are in memory. V-scale goes before and after.
+ * products. Two T × T matrices a head are in memory. V-scale goes before and after, and learned
+ * sinks take one kernel more.
  *
  * @param gpu the GPU that holds the tensors
  * @param options as `planAttentionBackward` takes them
@@ -137,9 +146,9 @@ export function planNaiveAttentionBackward(
 ): Planned<AttentionBackwardResult> {
   return replan<AttentionBackwardResult>(gpu, planAttentionBackward(gpu, options), (
     steps,
-    { queryGradient, keyGradient, valueGradient, constantGradient },
+    { queryGradient, keyGradient, valueGradient, constantGradient, sinkLogitGradient },
   ) => {
-    const { query, key, value, output, logSumExp, outputGradient, vScale } = options;
+    const { query, key, value, output, logSumExp, outputGradient, vScale, sinkLogit } = options;
     const lengths = layout(options);
     const { rows, headDim, length, parameters, scale } = lengths;
     const weights = steps.buffer(lengths.matrix);
@@ -152,6 +161,13 @@ export function planNaiveAttentionBackward(
       parameters: [rows, headDim],
       buffers: [output.buffer, outputGradient.buffer, rowDot],
     });
+    if (sinkLogit !== undefined && sinkLogitGradient !== undefined) {
+      steps.add(kernels.attentionSinkGradient, {
+        parameters: u32([query.shape[0]!, sinkLogit.length, length]),
+        buffers: [sinkLogit.buffer, logSumExp.buffer, rowDot, sinkLogitGradient.buffer],
+        workgroups: [sinkLogit.length],
+      });
+    }
     addScores(steps, { query, key, layout: lengths, scores: weights });
     steps.add(kernels.attentionWeights, {
       parameters: u32([length]),

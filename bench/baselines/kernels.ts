@@ -7,6 +7,8 @@ import attentionColumnStatisticsSource from "./attention/column_statistics.wgsl"
 import attentionLogitGradientSource from "./attention/logit_gradient.wgsl" with { type: "text" };
 import attentionProductSource from "./attention/product.wgsl" with { type: "text" };
 import attentionScoresSource from "./attention/scores.wgsl" with { type: "text" };
+import attentionSinkGradientSource from "./attention/sink_gradient.wgsl" with { type: "text" };
+import attentionSinkSource from "./attention/sink.wgsl" with { type: "text" };
 import attentionSoftmaxSource from "./attention/softmax.wgsl" with { type: "text" };
 import attentionTransposedProductSource from "./attention/transposed_product.wgsl" with {
   type: "text",
@@ -42,6 +44,8 @@ export const kernels = {
   attentionLogitGradient: kernel("attention/logit_gradient.wgsl", attentionLogitGradientSource),
   attentionProduct: kernel("attention/product.wgsl", attentionProductSource),
   attentionScores: kernel("attention/scores.wgsl", attentionScoresSource),
+  attentionSink: kernel("attention/sink.wgsl", attentionSinkSource),
+  attentionSinkGradient: reducing("attention/sink_gradient.wgsl", attentionSinkGradientSource),
   attentionSoftmax: kernel("attention/softmax.wgsl", attentionSoftmaxSource),
   attentionTransposedProduct: kernel(
     "attention/transposed_product.wgsl",

@@ -3,7 +3,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";
 import type { GridName, PassName, Shape } from "./workloads/operator.ts";
-import { type OperatorName, passesOf } from "./workloads/operators.ts";
+import { type OperatorName, passesOf, passNamed } from "./workloads/operators.ts";
 import { shapeNamed, shapeOfLengths, shapesOf } from "./workloads/shapes.ts";
 import {
   namedVariantsOf,
@@ -59,7 +59,10 @@ export interface AdapterChoice {
   readonly unfit?: Readonly<Record<string, string>>;
 }
 
-/** Pieces of work measured in random turns; their data is in GPU memory at the same time. */
+/**
+ * Pieces of work measured in random turns; their data is in GPU memory at the same time. No
+ * operator is measured in more forms.
+ */
 const BATCH = 4;
 
 /**
@@ -127,8 +130,9 @@ function shapesFor(
 }
 
 /**
- * Puts jobs into batches: in random order, with the variants and cache states of one piece of work,
- * which are what people compare, in the same batch.
+ * Puts jobs into batches: in random order, with what people compare in the same batch: the variants
+ * and cache states of one piece of work, and the forms of one operator on one shape, such as
+ * attention with and without learned sinks.
  *
  * @param jobs the jobs that are left
  * @param seed equal seeds give equal batches
@@ -137,7 +141,7 @@ export function batchJobs(jobs: readonly Job[], seed: number): Job[][] {
   const groups = new Map<string, Job[]>();
   for (const job of jobs) {
     const { kernel, pass, shape, dtype } = job;
-    const key = JSON.stringify([kernel, pass, shape.dimensions, dtype]);
+    const key = JSON.stringify([passNamed(kernel, pass).operator, shape.dimensions, dtype]);
     groups.set(key, [...groups.get(key) ?? [], job]);
   }
   const order = [...groups.values()];
@@ -146,10 +150,19 @@ export function batchJobs(jobs: readonly Job[], seed: number): Job[][] {
     const j = uniformInt(generator, 0, i);
     [order[i], order[j]] = [order[j]!, order[i]!];
   }
-  return Array.from(
-    { length: Math.ceil(order.length / BATCH) },
-    (_, i) => order.slice(BATCH * i, BATCH * (i + 1)).flat(),
-  );
+  const kernels = (group: readonly Job[]) => new Set(group.map(({ kernel }) => kernel)).size;
+  const batches: Job[][] = [];
+  let taken = BATCH;
+  for (const group of order) {
+    const size = kernels(group);
+    if (taken + size > BATCH) {
+      batches.push([]);
+      taken = 0;
+    }
+    batches.at(-1)!.push(...group);
+    taken += size;
+  }
+  return batches;
 }
 
 /** A text that a job has in common with its measurement, and with no other. */

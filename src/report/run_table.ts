@@ -20,6 +20,7 @@ import {
   formatShare,
   NO_DATA,
 } from "./format.ts";
+import { besideAttentionTable } from "./run_table/beside_attention.ts";
 import { type Cell, formatTerminalTable, type Table } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
@@ -46,8 +47,10 @@ export function formatRun(
   const measurements = wide
     ? formatTerminalTable(measurementTable(file), { color })
     : formatCompactRows(file, { color });
+  const beside = besideAttentionTable(file.measurements);
   const warnings = (file.warnings ?? []).map((warning) => `warning: ${escapeTerminal(warning)}\n`);
-  return `${escapeTerminal(head)}\n\n${ceilings}${measurements}${warnings.join("")}`;
+  const ratios = beside === undefined ? "" : `\n${formatTerminalTable(beside, { color })}`;
+  return `${escapeTerminal(head)}\n\n${ceilings}${measurements}${ratios}${warnings.join("")}`;
 }
 
 function describeTimer({ measurements }: ResultFile): string {

@@ -84,6 +84,8 @@ const mutants: Readonly<Record<string, Mutant>> = {
   ),
   "attention/product.wgsl": mutant("attention forward", "j <= t; j++", "j < t; j++"),
   "attention/scores.wgsl": mutant("attention forward", "/ groupSize", "/ (groupSize + 1u)"),
+  "attention/sink.wgsl": mutant("attention-sink-logit forward", "exp(without - all)", "1.0"),
+  "attention/sink_gradient.wgsl": mutant("attention-sink-logit backward", "sum -= ", "sum += "),
   "attention/softmax.wgsl": mutant("attention forward", "sequenceLength + 1u", "sequenceLength"),
   "attention/transposed_product.wgsl": mutant("attention backward", "t = j;", "t = j + 1u;"),
   "attention/weights.wgsl": mutant(

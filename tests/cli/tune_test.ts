@@ -225,6 +225,7 @@ testTune("openGpu() never prompts for permissions at a terminal", async (folder)
 Deno.test("parseTune() refuses what makes no sense, in one line", () => {
   const wrong: [string, string][] = [
     ["--kernels=attention-v-scale-full", "it shares the choices of attention"],
+    ["--kernels=attention-sink-logit", "it shares the choices of attention"],
     ["--kernels=attention-sink-statistics", "it has a single variant"],
     ["--kernels=atention", "did you mean attention?"],
     ["--budget=0", "--budget"],

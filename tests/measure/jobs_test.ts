@@ -85,3 +85,22 @@ Deno.test("batchJobs() keeps number formats apart, and loses no job", () => {
   const batched = batchJobs(jobs, 3).flat();
   assertEquals(batched.map(({ id }) => id).sort((a, b) => a - b), jobs.map(({ id }) => id));
 });
+
+Deno.test("batchJobs() measures the forms of attention on one shape in one batch, four works at most", () => {
+  const jobs = jobsOf({ kernels: operatorNames });
+  const work = ({ kernel, pass, shape }: (typeof jobs)[number]) =>
+    JSON.stringify([kernel, pass, shape.dimensions]);
+  const batches = batchJobs(jobs, 5);
+  assertEquals(batches.flat().length, jobs.length);
+  for (const batch of batches) {
+    const works = new Set(batch.map(work)).size;
+    assert(works >= 1 && works <= 4, `${works} works in a batch`);
+  }
+  let pairs = 0;
+  for (const job of jobs.filter(({ kernel }) => kernel === "attention-sink-logit")) {
+    const own = batches.find((batch) => batch.includes(job))!;
+    assert(own.some((each) => work(each) === work({ ...job, kernel: "attention" })), work(job));
+    pairs++;
+  }
+  assert(pairs > 0);
+});

@@ -52,6 +52,13 @@ const mutants: readonly Mutant[] = [
   mutant("attention forward", "attention/forward.wgsl", "parameters.scale *", "0.98 *"),
   mutant("attention forward", "attention/forward.wgsl", "+ logarithm[i]", ""),
   mutant("attention-v-scale-full forward", "attention/tile.wgsl", "valve.x / (", "1.0 + 0.0 * ("),
+  mutant(
+    "attention-sink-logit forward",
+    "attention/sink/forward.wgsl",
+    "clamp(sinkLogit[head],",
+    "clamp(0.0,",
+  ),
+  mutant("attention-sink-logit backward", "attention/sink/backward.wgsl", "sum -= ", "sum += "),
   mutant("matmul forward", "matmul/portable.wgsl", "min(STEP, parameters.inner - first)", "STEP"),
   mutant("attention backward", "attention/backward_row.wgsl", "product.x)", "0.0)"),
   mutant(

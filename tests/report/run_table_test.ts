@@ -90,3 +90,33 @@ Deno.test("formatRun() marks measurements above their roofline, and the ceiling 
     assertStringIncludes(fine, "16 f32 accumulators");
   }
 });
+
+Deno.test("formatRun() puts what learned sinks and V-scale cost beside plain attention of the same run", () => {
+  const samples = (time: number) => Array(20).fill(time);
+  const other = { kernel: "attention-sink-logit", samples: samples(1.02e6) };
+  const plain = syntheticMeasurement({ samples: samples(1e6) });
+  const text = (...measurements: (typeof plain)[]) =>
+    formatRun(syntheticResultFile({ measurements }));
+  const both = text(plain, syntheticMeasurement(other));
+  assert(/^sink-logit +forward +B1 Hq8 Hkv2 T512 D64 +hot +1\.02× \(/m.test(both), both);
+  assert(!both.includes("CPU time"));
+  const cpu = (measurement: typeof plain, time: number) => ({
+    ...measurement,
+    cpuSamples: samples(time),
+  });
+  const withCpu = text(cpu(plain, 2e6), cpu(syntheticMeasurement(other), 2.02e6));
+  assert(/1\.02× \(.*\) +1\.01× \(/.test(withCpu), withCpu);
+  // Nothing to compare with: another pass, shape, variant or cache, or an operator nobody knows.
+  const others = [
+    { pass: "backward" },
+    { shape: { ...plain.shape, T: 256 } },
+    { variant: "tiled-64x32" },
+    { cache: "cold" as const },
+    { kernel: "attention-of-others" },
+    { kernel: "matmul" },
+  ];
+  for (const change of others) {
+    const alone = text(plain, syntheticMeasurement({ ...other, ...change }));
+    assert(!alone.includes("Beside plain attention"), JSON.stringify(change));
+  }
+});

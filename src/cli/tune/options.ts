@@ -27,7 +27,7 @@ export interface TuneRequest {
   readonly dryRun: boolean;
 }
 
-// Attention with V-scale runs the kernels of attention, and shares its choices.
+// Attention with V-scale or learned sinks runs the kernels of attention, and shares its choices.
 function tunableKernels(): OperatorName[] {
   return operatorNames.filter((kernel) =>
     !kernel.startsWith("attention-") &&
@@ -106,7 +106,7 @@ export function parseTune(
   const untunable = values.kernels?.split(",").map((name) => name.trim())
     .find((name) => operatorNames.includes(name) && !kernels.includes(name));
   if (untunable !== undefined) {
-    const why = untunable.startsWith("attention-v-scale")
+    const why = tunableOperator(untunable, passesOf(untunable)[0]!) !== undefined
       ? "it shares the choices of attention"
       : "it has a single variant";
     throw new UsageError(`--kernels: ${untunable} is not tuned: ${why}`);

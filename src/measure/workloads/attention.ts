@@ -1,49 +1,65 @@
-/** Attention as a measured operator, with and without V-scale. */
+/** Attention as a measured operator: plain, with V-scale, or with learned sinks. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import {
   attentionForward,
   planAttentionBackward,
   planAttentionForward,
 } from "../../ops/attention.ts";
-import type { AttentionVScale } from "../../ops/attention/shape.ts";
 import { randomNormal } from "../../random.ts";
 import { lambdaParallel } from "../../reference/jacobians.ts";
-import { type AttentionLengths, createInputs, shapes, smaller } from "./attention/inputs.ts";
+import {
+  type AttentionExtras,
+  type AttentionLengths,
+  createInputs,
+  shapes,
+  smaller,
+} from "./attention/inputs.ts";
 import {
   attentionForwardRow,
   type AttentionGradientNumbers,
   keyValueGradientRow,
   queryGradientRow,
+  sinkLogitGradientOf,
 } from "./attention/rows.ts";
-import { measured, type MeasuredOperator } from "./operator.ts";
+import { type GridShape, measured, type MeasuredOperator } from "./operator.ts";
 import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 import { type Sample, samplePlaces } from "./samples.ts";
 
 /**
  * Attention.
  *
- * @param mode of V-scale on the value path; undefined for attention without it
+ * @param extras what it has beside query, key and value. Default: nothing
  */
-export function attention(mode?: AttentionVScale["mode"]): MeasuredOperator {
+export function attention(extras: AttentionExtras = {}): MeasuredOperator {
   return measured({
     passes: {
       forward: {
         operator: "attentionForward",
         plan: planAttentionForward,
-        prepare: (gpu, options) => prepareForward(gpu, { ...options, mode }),
+        prepare: (gpu, options) => prepareForward(gpu, { ...options, ...extras }),
         roughWork: (lengths: AttentionLengths) => 2 * productWork(lengths),
       },
       backward: {
         operator: "attentionBackward",
         plan: planAttentionBackward,
-        prepare: (gpu, options) => prepareBackward(gpu, { ...options, mode }),
+        prepare: (gpu, options) => prepareBackward(gpu, { ...options, ...extras }),
         roughWork: (lengths: AttentionLengths) => 5 * productWork(lengths),
         inputsFrom: "attention",
       },
     },
-    shapes,
+    shapes: extras.sink === true ? fewShapes : shapes,
     smaller,
   });
+}
+
+// What a sink costs depends little on the shape: two shapes are enough where nobody asks for more,
+// and leave the time to others.
+function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
+  const all = shapes(software);
+  const usual = all.findIndex(({ grid }) => grid === "default");
+  return all.map((shape, i) =>
+    shape.grid === "default" && i > usual ? { ...shape, grid: "full" } : shape
+  );
 }
 
 // Operations of one product over all pairs of a query and a key that it sees: there are T (T + 1) /
@@ -52,9 +68,7 @@ function productWork({ B, Hq, T, D }: AttentionLengths): number {
   return B * Hq * T * (T + 1) * D;
 }
 
-type Call<Plan extends Planner> = PrepareOptions<AttentionLengths, Plan> & {
-  readonly mode: AttentionVScale["mode"] | undefined;
-};
+type Call<Plan extends Planner> = PrepareOptions<AttentionLengths, Plan> & AttentionExtras;
 
 function prepareForward(
   gpu: Gpu,
@@ -157,6 +171,15 @@ function gradientSamples(
     const { sums, magnitude } = constantGradient(numbers, read.valueGradient!);
     const actual = read.constantGradient!;
     samples.push({ output: "constantGradient", actual, wanted: sums, magnitude });
+  }
+  if (numbers.sinkLogit !== undefined) {
+    const heads = Array.from({ length: Hq }, (_, head) => sinkLogitGradientOf(numbers, head));
+    samples.push({
+      output: "sinkLogitGradient",
+      actual: read.sinkLogitGradient!,
+      wanted: heads.map(({ gradient }) => gradient),
+      magnitude: Math.max(...heads.map(({ magnitude }) => magnitude)),
+    });
   }
   return samples;
 }

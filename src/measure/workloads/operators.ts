@@ -11,8 +11,9 @@ import { vScale } from "./v_scale.ts";
 
 const operators: Record<string, MeasuredOperator> = {
   "attention": attention(),
-  "attention-v-scale-full": attention("full"),
-  "attention-v-scale-backward-only": attention("backward-only"),
+  "attention-v-scale-full": attention({ vScale: "full" }),
+  "attention-v-scale-backward-only": attention({ vScale: "backward-only" }),
+  "attention-sink-logit": attention({ sink: true }),
   "rms-norm": rmsNorm,
   "v-scale": vScale,
   "attention-sink-statistics": attentionSinkStatistics,

@@ -32,21 +32,31 @@ export interface AttentionInputs {
     readonly key: Tensor;
     readonly value: Tensor;
     readonly vScale?: AttentionVScale;
+    readonly sinkLogit?: Tensor;
   };
+}
+
+/** What attention has beside query, key and value. */
+export interface AttentionExtras {
+  /** V-scale's mode. Default: none. */
+  readonly vScale?: AttentionVScale["mode"];
+  /** Whether query heads have learned sinks. Default: false. */
+  readonly sink?: boolean;
 }
 
 /**
  * Normal queries, keys and values, as projections of a normalized residual stream are at the start
- * of training. C is about |v|² = D, where φ bends most.
+ * of training. C is about |v|² = D, where φ bends most. Sinks have the logits of rows in the middle
+ * of the sequence, so that they take a share of the weight and leave one.
  *
  * @param gpu the GPU
- * @param options the lengths, the seed, who keeps the tensors, and V-scale's mode
+ * @param options the lengths, the seed, who keeps the tensors, and what there is beside them
  */
 export function createInputs(
   gpu: Gpu,
-  { dimensions, mode, seed, keep }: Omit<PrepareOptions<AttentionLengths, unknown>, "plan"> & {
-    readonly mode?: AttentionVScale["mode"] | undefined;
-  },
+  { dimensions, vScale, sink = false, seed, keep }:
+    & Omit<PrepareOptions<AttentionLengths, unknown>, "plan">
+    & AttentionExtras,
 ): AttentionInputs {
   const { B, Hq, Hkv, T, D } = dimensions;
   const query = randomNormal({ seed: 8 * seed, length: B * Hq * T * D });
@@ -57,16 +67,29 @@ export function createInputs(
     key: keep(gpu.tensor(key, [B, Hkv, T, D])),
     value: keep(gpu.tensor(value, [B, Hkv, T, D])),
   };
-  const numbers = { dimensions, query, key, value };
-  if (mode === undefined) return { numbers, tensors };
-  const constant = randomUniform({
+  const constant = vScale && randomUniform({
     seed: 8 * seed + 3,
     length: Hkv,
     minimum: D / 2,
     maximum: 2 * D,
   });
+  // Of T / 2 normal logits the logarithm of the sum is about log(T / 2) + 1 / 2.
+  const middle = Math.log(T / 2) + 0.5;
+  const sinkLogit = sink
+    ? randomUniform({ seed: 8 * seed + 5, length: Hq, minimum: middle - 1, maximum: middle + 1 })
+    : undefined;
   return {
-    numbers: { ...numbers, vScale: { constant, mode } },
-    tensors: { ...tensors, vScale: { constant: keep(gpu.tensor(constant, [Hkv])), mode } },
+    numbers: {
+      ...{ dimensions, query, key, value },
+      ...constant === undefined ? {} : { vScale: { constant, mode: vScale! } },
+      ...sinkLogit === undefined ? {} : { sinkLogit },
+    },
+    tensors: {
+      ...tensors,
+      ...constant === undefined
+        ? {}
+        : { vScale: { constant: keep(gpu.tensor(constant, [Hkv])), mode: vScale! } },
+      ...sinkLogit === undefined ? {} : { sinkLogit: keep(gpu.tensor(sinkLogit, [Hq])) },
+    },
   };
 }

@@ -22,6 +22,8 @@ export interface AttentionNumbers {
     readonly constant: Float32Array;
     readonly mode: ReferenceVScale["mode"];
   };
+  /** s of each query head: [Hq]. */
+  readonly sinkLogit?: Float32Array;
 }
 
 /** What the gradients need besides. */
@@ -78,16 +80,20 @@ export function attentionForwardRow(
   numbers: AttentionNumbers,
   { head, position }: RowPlace,
 ): { output: Float64Array; logSumExp: number } {
-  const { query, key, value } = numbers;
-  const { T, D } = numbers.dimensions;
+  const { query, key, value, sinkLogit } = numbers;
+  const { Hq, T, D } = numbers.dimensions;
   const keyHead = keyHeadOf(numbers, head);
   const q = (head * T + position) * D;
   const logits = new Float64Array(position + 1);
   for (let j = 0; j <= position; j++) {
     logits[j] = product(query, key, { a: q, b: (keyHead * T + j) * D, length: D }) / Math.sqrt(D);
   }
-  const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
-  const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
+  const sink = sinkLogit?.[head % Hq] ?? -Infinity;
+  const largest = logits.reduce((most, logit) => Math.max(most, logit), sink);
+  const sum = logits.reduce(
+    (total, logit) => total + Math.exp(logit - largest),
+    Math.exp(sink - largest),
+  );
   const output = new Float64Array(D);
   for (let j = 0; j <= position; j++) {
     const row = keyHead * T + j;
@@ -207,4 +213,32 @@ export function keyValueGradientRow(
     scaledValueGradient: tensor(valueGradient, shape),
   });
   return { key, value: throughValve.valueGradient.data };
+}
+
+/**
+ * sinkLogitGradient of one query head: −Σ_t b_t D_t over all sequences, b_t = exp(s − logSumExp_t).
+ *
+ * @param numbers the backward call's inputs, with sinks
+ * @param queryHead h
+ * @returns the gradient, and √Σ (b_t ‖g_t ⊙ y_t‖)², which its rounding error is relative to
+ */
+export function sinkLogitGradientOf(
+  numbers: AttentionGradientNumbers,
+  queryHead: number,
+): { gradient: number; magnitude: number } {
+  const { output, logSumExp, outputGradient, sinkLogit } = numbers;
+  const { B, Hq, T, D } = numbers.dimensions;
+  let gradient = 0, squares = 0;
+  for (let b = 0; b < B; b++) {
+    for (let t = 0; t < T; t++) {
+      const row = (b * Hq + queryHead) * T + t;
+      const share = Math.exp(sinkLogit![queryHead]! - logSumExp[row]!);
+      for (let i = row * D; i < (row + 1) * D; i++) {
+        const term = share * outputGradient[i]! * output[i]!;
+        gradient -= term;
+        squares += term * term;
+      }
+    }
+  }
+  return { gradient, magnitude: Math.sqrt(squares) };
 }

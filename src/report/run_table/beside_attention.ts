@@ -1,0 +1,76 @@
+/** What V-scale and learned sinks cost: attention with them beside attention without, in one run. */
+import { compareWithinRun } from "../../measure/comparison/within_run.ts";
+import { type Estimate, estimateTimes, type TimeEstimates } from "../../measure/estimate.ts";
+import type { Measurement } from "../../measure/result_file.ts";
+import { processesOf } from "../../measure/rounds.ts";
+import type { PassName } from "../../measure/workloads/operator.ts";
+import { operatorNames, passesOf, passNamed } from "../../measure/workloads/operators.ts";
+import { formatFactor, formatShape, NO_DATA } from "../format.ts";
+import type { Table } from "../table.ts";
+
+const PLAIN = "attention";
+
+/**
+ * The times of attention with something beside it, over those of plain attention on the same shape,
+ * by the same variant.
+ *
+ * @param measurements of one run
+ * @returns undefined where the run has no such pair
+ */
+export function besideAttentionTable(measurements: readonly Measurement[]): Table | undefined {
+  const estimates = estimateTimes(measurements);
+  const pairs = measurements.flatMap((candidate) => {
+    if (!isAttention(candidate)) return [];
+    const baseline = measurements.find((each) => isBaseline(each, candidate));
+    const [own, plain] = [estimates.get(candidate), baseline && estimates.get(baseline)];
+    return own === undefined || plain === undefined ? [] : [{ candidate, own, plain }];
+  });
+  if (pairs.length === 0) return undefined;
+  const knowsCpu = pairs.some(({ own, plain }) => own.cpu !== undefined && plain.cpu !== undefined);
+  return {
+    caption: "Beside plain attention of this run, by the same variant; 95 % intervals",
+    columns: [
+      { title: "kernel" },
+      { title: "pass" },
+      { title: "shape" },
+      { title: "cache" },
+      { title: "time", align: "right" },
+      ...knowsCpu ? [{ title: "CPU time", align: "right" as const }] : [],
+    ],
+    rows: pairs.map(({ candidate, own, plain }) => [
+      candidate.kernel.slice(PLAIN.length + 1),
+      candidate.pass,
+      formatShape(candidate.shape),
+      candidate.cache ?? "hot",
+      ratio(own, plain, "time"),
+      ...knowsCpu ? [ratio(own, plain, "cpu")] : [],
+    ]),
+  };
+}
+
+// Files come from strangers, with operators that this version may not know.
+function isAttention({ kernel, pass }: Measurement): boolean {
+  if (kernel === PLAIN || !operatorNames.includes(kernel)) return false;
+  const own = pass as PassName;
+  return passesOf(kernel).includes(own) && passesOf(PLAIN).includes(own) &&
+    passNamed(kernel, own).operator === passNamed(PLAIN, own).operator;
+}
+
+function isBaseline(each: Measurement, candidate: Measurement): boolean {
+  const text = ({ pass, shape, dtype, variant, cache = "hot" }: Measurement) =>
+    JSON.stringify([pass, dtype, variant, cache, Object.entries(shape).sort()]);
+  const rounds = (measurement: Measurement) =>
+    processesOf(measurement).map(({ round }) => round).join();
+  return each.kernel === PLAIN && text(each) === text(candidate) &&
+    rounds(each) === rounds(candidate);
+}
+
+function ratio(own: TimeEstimates, plain: TimeEstimates, kind: "time" | "cpu"): string {
+  const [candidate, baseline]: (Estimate | undefined)[] = [own[kind], plain[kind]];
+  if (candidate === undefined || baseline === undefined) return NO_DATA;
+  const { ratio, interval } = compareWithinRun(baseline, candidate);
+  const range = interval === undefined
+    ? ""
+    : ` (${interval.low.toFixed(2)} to ${interval.high.toFixed(2)})`;
+  return `${formatFactor(ratio)}${range}`;
+}
