@@ -129,6 +129,7 @@ async function measure(
     context: stored.context,
     parameters: stored.parameters,
     kernels: "start",
+    precisePosition: position,
   });
   try {
     const total = batches + (request.quantization ? 1 : 0);

@@ -3,7 +3,12 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { Llama } from "../model/llama.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
 import type { AttentionTrace, LayerTrace, Trace } from "../reference/llama/trace.ts";
-import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../sinks/measurement.ts";
+import {
+  DEFAULT_SINK_SETTINGS,
+  type MeasurementSource,
+  type SinkMeasurement,
+  type SinkSettings,
+} from "../sinks/measurement.ts";
 import { IntervalMeter } from "../sinks/intervals.ts";
 import { SinkMeter } from "../sinks/meter.ts";
 import { StatesMeter } from "../sinks/states.ts";
@@ -115,7 +120,7 @@ async function readAll<Tensors extends object>(
  * @returns all measurements but those of quantization
  * @throws {TypeError} if the model is of another context or vocabulary than the task
  * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings
- *   that cannot be
+ *   that cannot be, or another position than that of the model's precise backward pass
  * @throws {GpuError} if the GPU fails
  */
 export async function measureModel(
@@ -134,11 +139,12 @@ export async function measureModel(
   if (!Number.isSafeInteger(batches) || batches < 1) {
     throw new RangeError(`measureModel: batches is ${batches}, wanted an integer of at least 1`);
   }
+  const precise = isPrecise(model, settings);
   const names = Array.from({ length: config.layers }, (_, layer) => layerParameterNames(layer));
   const read = (name: string) => model.parameters.get(name)?.read();
   const theta = await Promise.all(names.map((layer) => read(layer.theta)));
   const sinks = await Promise.all(names.map((layer) => read(layer.sinks)));
-  const meter = new SinkMeter({ config, context, theta, sinks, settings });
+  const meter = new SinkMeter({ config, context, theta, sinks, precise, settings });
   const spread = intervals ? new IntervalMeter({ config, context, settings }) : undefined;
   const looks = states === undefined ? undefined : new StatesMeter({ config, context, settings });
   let tokens: readonly string[] | undefined;
@@ -202,6 +208,25 @@ export function spelledTokens(
 ): string[] | undefined {
   if (task.spelling === undefined) return undefined;
   return Array.from(inputs.subarray(0, context), (token) => task.spelling!(token));
+}
+
+/**
+ * Whether a model's gradients come from attention's precise backward pass for the position that is
+ * measured.
+ *
+ * @throws {RangeError} if they do for another position, whose rounding is not known
+ */
+function isPrecise(
+  { precisePosition }: Llama,
+  { position = DEFAULT_SINK_SETTINGS.position }: Partial<SinkSettings> = {},
+): boolean {
+  if (precisePosition === undefined || precisePosition === position) {
+    return precisePosition !== undefined;
+  }
+  throw new RangeError(
+    `measureModel: position is ${position}, wanted the ${precisePosition} of the model's precise ` +
+      "backward pass",
+  );
 }
 
 /** The mean loss of every sequence, of losses by token. */

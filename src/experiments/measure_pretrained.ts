@@ -43,6 +43,11 @@ export interface MeasurePretrainedOptions
   readonly quantization?: boolean;
   /** A head whose attention is shown beside others'. */
   readonly head?: HeadPlace | undefined;
+  /**
+   * Whether attention's backward pass is in its precise form for s, which keeps the digits of
+   * gradients at strong sinks. Default: true.
+   */
+  readonly precise?: boolean;
   /** What looks at each batch's numbers, which are not kept. */
   readonly observer?: MeasurementObserver | undefined;
   /** Called before or after each layer, with how many are done, how many there are, and of what. */
@@ -131,15 +136,21 @@ async function measureStates(
     readonly batches: readonly TokenBatch[];
   },
 ): Promise<Measured> {
-  const { batch, batches, settings, from = null, theory = true, observer } = options;
+  const { batch, batches, settings, from = null, theory = true, precise = true } = options;
+  const { observer } = options;
   const { source, context } = options.model;
   const { config } = source.architecture;
   using inputs = new LinearMaximaMeter(gpu, config.layers);
   const { linearInput } = inputs;
-  using model = new StreamedLlama(gpu, { ...options.model, linearInput });
-  const meter = new SinkMeter({ config, context, settings });
+  const meter = new SinkMeter({ config, context, precise, settings });
+  const { position } = meter.settings;
+  using model = new StreamedLlama(gpu, {
+    ...options.model,
+    ...precise ? { precisePosition: position } : {},
+    linearInput,
+  });
   const states = new PretrainedMeter({ config, context, settings });
-  const checks = theory ? await theoryMeter(model, meter.settings.position) : undefined;
+  const checks = theory ? await theoryMeter(model, position) : undefined;
   const maxima: LinearMaxima[] = [];
   const losses: number[] = [];
   const done = counter(options, {

@@ -66,6 +66,8 @@ export class Llama {
   readonly batch: number;
   readonly context: number;
   readonly microBatches: number;
+  /** The position of attention's precise backward pass; undefined for the usual form. */
+  readonly precisePosition: number | undefined;
   /** By name, as `listParameters` orders them. An optimizer changes them in place. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** The gradient of the mean loss of a step's tokens by every parameter, by the same names. */
@@ -117,6 +119,7 @@ export class Llama {
     this.batch = batch;
     this.context = context;
     this.microBatches = microBatches;
+    this.precisePosition = options.precisePosition;
     this.#gpu = gpu;
     const workspace = new Workspace(gpu);
     this.#workspace = workspace;

@@ -37,6 +37,11 @@ export interface StreamedLlamaOptions {
   /** Which kernels to take where there is a choice. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
+   * The position of attention's precise backward pass, as `LlamaOptions` has it. Default: none, the
+   * usual form.
+   */
+  readonly precisePosition?: number;
+  /**
    * What happens to the input of each linear map of the decoder layers; planned once for all
    * layers, under layer 0's names.
    */
@@ -144,7 +149,7 @@ export class StreamedLlama {
    * @throws {RangeError} for a model, batch or context that cannot be, or sizes beyond the adapter
    */
   constructor(gpu: Gpu, options: StreamedLlamaOptions) {
-    const { source, batch, context, kernels, linearInput, logits } = options;
+    const { source, batch, context, kernels, precisePosition, linearInput, logits } = options;
     const { backward = true, keptBytes = KEPT_BYTES } = options;
     const { config } = source.architecture;
     refuseTrainedParts(config, { operation: "StreamedLlama" });
@@ -174,6 +179,7 @@ export class StreamedLlama {
           batch,
           context,
           ...kernels === undefined ? {} : { kernels },
+          ...precisePosition === undefined ? {} : { precisePosition },
           units: this.#weights.units,
           gradients: undefined,
         }),

@@ -226,10 +226,12 @@ export interface AttentionMeasurement {
   /** Summed. */
   readonly gradients: AttentionGradients;
   /**
-   * What rounding leaves of the summed ‖∇k_s‖: below it the gradient is noise. Files of before do not
-   * have it. `meters/key_gradient_floor.ts` has the formula.
+   * What rounding leaves of the summed ‖∇k_s‖: below it the gradient is noise. Older files do not
+   * have it. `meters/gradient_floors.ts` has the formula.
    */
   readonly keyGradientFloor?: number;
+  /** The same of ‖∇q_s‖; also at position 0, where the gradient is 0 without a learned sink. */
+  readonly queryGradientFloor?: number;
   /** ‖∇h̃_t‖, single, [positions]. */
   readonly singleNormGradient: readonly number[];
   /** ‖v_t‖ over all value heads, before V-scale. */
@@ -412,6 +414,11 @@ export interface SinkMeasurement {
   readonly source: MeasurementSource | null;
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
+  /**
+   * True if attention's backward pass was computed in its precise form for s. Default: false, as in
+   * a training.
+   */
+  readonly precise?: boolean;
   readonly data: {
     /** Which of the task's sequences; older files do not say, and are of validation's. */
     readonly split?: "training" | "validation";
@@ -470,6 +477,8 @@ export interface SinkMeasurement {
     } | null;
     /** What rounding leaves of the key path at s: mean over layers. */
     readonly keyGradientFloor?: number;
+    /** The same of the query path. */
+    readonly queryGradientFloor?: number;
     /** Over all layers' attention branches, and over all MLP branches. */
     readonly compressFit: {
       readonly attention: CompressFit | null;

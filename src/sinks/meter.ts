@@ -39,6 +39,11 @@ export interface SinkMeterOptions {
    * anything.
    */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
+  /**
+   * Whether the traces' gradients come from attention's precise backward pass for s, where rounding
+   * leaves more digits of them. Default: false.
+   */
+  readonly precise?: boolean | undefined;
   /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
   readonly settings?: Partial<SinkSettings> | undefined;
 }
@@ -107,22 +112,26 @@ export class SinkMeter {
   readonly settings: SinkSettings;
   readonly #config: LlamaConfig;
   readonly #context: number;
+  readonly #precise: boolean;
   readonly #layers: LayerMeter[];
   readonly #loss = new SequenceMean();
   readonly #oracleLoss = new SequenceMean();
   #sequences = 0;
 
   /**
-   * @param options the model's configuration, T, θ, s, and what differs from the default settings
+   * @param options the model's configuration, T, θ, s, how the gradients were computed, and what
+   *   differs from the default settings
    * @throws {RangeError} for a configuration or settings that cannot be
    * @throws {TypeError} if θ or s is learned and not given for each head
    */
-  constructor({ config, context, theta, sinks, settings }: SinkMeterOptions) {
+  constructor(options: SinkMeterOptions) {
+    const { config, context, theta, sinks, precise = false, settings } = options;
     checkConfig(config);
     this.settings = { ...DEFAULT_SINK_SETTINGS, ...settings };
     checkSettings(this.settings, context);
     this.#config = config;
     this.#context = context;
+    this.#precise = precise;
     this.#layers = Array.from({ length: config.layers }, (_, index) => {
       const attends = !config.layersWithoutAttention.includes(index);
       return new LayerMeter(index, {
@@ -131,6 +140,7 @@ export class SinkMeter {
         context,
         valve: attends ? layerValve(config, theta?.[index]) : undefined,
         sinkLogits: attends ? layerSinkLogits(config, sinks?.[index]) : undefined,
+        precise,
       });
     });
   }
@@ -227,6 +237,7 @@ export class SinkMeter {
       source,
       config: this.#config,
       settings: this.settings,
+      ...this.#precise ? { precise: true } : {},
       data: { sequences: this.#sequences, context },
       loss: this.#loss.result(),
       oracleLoss: this.#oracleLoss.result(),
@@ -249,6 +260,8 @@ export class SinkMeter {
     const { threshold } = this.settings;
     const ratios = (read: (attention: AttentionMeasurement) => number | null) =>
       quartilesOf(attending.flatMap((attention) => read(attention) ?? []));
+    const meanOverLayers = (read: (attention: AttentionMeasurement) => number) =>
+      attending.reduce((sum, attention) => sum + read(attention), 0) / attending.length;
     const path = (name: "query" | "key" | "value") => {
       const meters = this.#layers.flatMap(({ attention }) => attention?.gradients[name] ?? []);
       const summed = meters.map((meter) => meter.summed());
@@ -281,10 +294,8 @@ export class SinkMeter {
       largestScore: scores.length === 0 ? null : Math.max(...scores),
       largestIdleScore: knowIdle ? Math.max(...idleScores as number[]) : null,
       ...attending.length === 0 ? {} : {
-        keyGradientFloor: attending.reduce(
-          (sum, { keyGradientFloor = 0 }) => sum + keyGradientFloor / attending.length,
-          0,
-        ),
+        keyGradientFloor: meanOverLayers(({ keyGradientFloor = 0 }) => keyGradientFloor),
+        queryGradientFloor: meanOverLayers(({ queryGradientFloor = 0 }) => queryGradientFloor),
       },
       pathGradients: paths === undefined
         ? null

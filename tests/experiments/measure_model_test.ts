@@ -74,8 +74,8 @@ function differences(
       return differences(pair(actual), pair(wanted), path);
     }
     return Object.entries(wanted).flatMap(([name, value]) => {
-      // The floor is in units of roundoff: 2^−24 of what a GPU computes, 2^−53 of what the twin does.
-      const expected = name === "keyGradientFloor" ? 2 ** 29 * value : value;
+      // Floors are in units of roundoff: 2^−24 of what a GPU computes, 2^−53 of what the twin does.
+      const expected = name.endsWith("GradientFloor") ? 2 ** 29 * value : value;
       return differences((actual as Record<string, unknown>)[name], expected, `${path}.${name}`);
     });
   }

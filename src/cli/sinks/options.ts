@@ -214,6 +214,9 @@ MODEL is a folder of deno task train, one of its checkpoints, or a pretrained mo
 with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2
 and qwen3. A pretrained model is measured on --corpus, layer by layer, so that it need not fit into the GPU's memory.
 
+Attention's backward pass keeps the digits of gradients at --position, however strong the sink there. A gradient that
+rounding leaves nothing of even so is shown as below its floor.
+
 ${formatOptions(options)}
 Exit codes:
   0    measured

@@ -109,7 +109,7 @@ export async function measurePretrainedModel(
     const { config } = opened.weights.architecture;
     checkHead(request.head, config);
     using gpu = await hooks.openGpu(request.gpu);
-    await checkMemory(gpu, opened, { batch, context });
+    await checkMemory(gpu, opened, { batch, context, position });
     return await withExport(request, { config, context, texts, batch }, async (observer) => {
       const { sinks, pretrained } = await measurePretrained(gpu, {
         source: opened.weights,
@@ -178,10 +178,14 @@ function describe(
 async function checkMemory(
   gpu: Gpu,
   { weights }: OpenedPretrained,
-  { batch, context }: { readonly batch: number; readonly context: number },
+  { batch, context, position }: {
+    readonly batch: number;
+    readonly context: number;
+    readonly position: number;
+  },
 ): Promise<void> {
   const needed = (size: { readonly batch: number; readonly context: number }) =>
-    streamedMemory(gpu, { source: weights, ...size }).total;
+    streamedMemory(gpu, { source: weights, precisePosition: position, ...size }).total;
   const bytes = needed({ batch, context });
   const permission = { name: "sys", kind: "systemMemoryInfo" } as const;
   if (!gpu.info.software || (await Deno.permissions.query(permission)).state !== "granted") return;

@@ -86,7 +86,7 @@ async function previousRecord(path: string): Promise<StudyRecord | undefined> {
   }
 }
 
-/** Measures the checkpoint, as `deno task sinks` would. */
+/** Measures the checkpoint. Gradients are in the usual form, as those of the points before it. */
 async function measureFinal(
   { settings, checkpoint, step }: RunResult,
   options: OpenGpuOptions,

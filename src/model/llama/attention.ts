@@ -229,7 +229,7 @@ export function planAttentionBlockBackward(
     readonly residualGradient: Tensor;
   },
 ): AttentionTrace<Tensor>["gradients"] {
-  const { workspace, config, angles, kernels } = build;
+  const { workspace, config, angles, kernels, precisePosition: position } = build;
   const { gpu } = workspace;
   const names = layerParameterNames(layer);
   const { norm, headNorm, query, key, value, output, logSumExp, merged, gate, vScale } = attention;
@@ -266,6 +266,7 @@ export function planAttentionBlockBackward(
       outputGradient,
       ...vScale === undefined ? {} : { vScale },
       ...sinkLogit === undefined ? {} : { sinkLogit },
+      ...position === undefined ? {} : { precise: { position } },
       ...variantOf(kernels.attentionBackward),
     }),
   );

@@ -33,6 +33,12 @@ export interface LlamaOptions {
   readonly microBatches?: number;
   /** Which kernels to take where there is a choice. Default: `steps`. */
   readonly kernels?: KernelPreference;
+  /**
+   * The position whose key gradient, and whose queries', keep their digits where heads attend to it
+   * with almost all of their weight: `precise` of `attentionBackward`, for measurements. It costs
+   * half of attention's backward pass again, and memory. Default: none, the form of a training.
+   */
+  readonly precisePosition?: number;
 }
 
 /** The kernels by name; undefined is each operator's own choice. */
@@ -64,6 +70,8 @@ export interface LlamaBuild {
   readonly constant: Tensor | undefined;
   /** The sinks' logits where they are not learned: [Hq]. */
   readonly sinkLogit: Tensor | undefined;
+  /** The position of attention's precise backward pass; undefined for the usual form. */
+  readonly precisePosition: number | undefined;
   readonly linearInput?: LinearInput;
 }
 
@@ -117,7 +125,7 @@ export function chooseKernels(
  */
 export function startBuild(
   workspace: Workspace,
-  { config, batch, context, kernels = "steps", units, gradients }:
+  { config, batch, context, kernels = "steps", precisePosition, units, gradients }:
     & Omit<LlamaOptions, "parameters">
     & Pick<LlamaBuild, "units" | "gradients">,
 ): LlamaBuild {
@@ -148,6 +156,7 @@ export function startBuild(
       ? workspace.keep(gpu.tensor(new Float32Array(queryHeads), [queryHeads]))
       : undefined,
     constant: fixed ? workspace.keep(gpu.tensor(constants, [keyValueHeads])) : undefined,
+    precisePosition,
   };
 }
 

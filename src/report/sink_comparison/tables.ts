@@ -3,6 +3,7 @@ import type { QuantizationCase, SinkMeasurement } from "../../sinks/measurement.
 import { medianOf } from "../../sinks/numbers.ts";
 import type { Table } from "../table.ts";
 import { estimate, figure, NONE, range, signed } from "../sinks/figure.ts";
+import { pathRatio } from "../sinks/floor.ts";
 import type { NamedMeasurement } from "./read.ts";
 
 const number = (title: string) => ({ title, align: "right" as const });
@@ -110,10 +111,7 @@ function quantitiesOf(position: number): Quantity[] {
   const s = `token ${position}`;
   const path = (name: "value" | "key" | "query"): Quantity => ({
     name: `gradient by the ${name} of ${s} against early tokens`,
-    read: ({ summary }) => {
-      const ratio = summary.paths?.[name].ratio;
-      return ratio === null || ratio === undefined ? NONE : `${figure(ratio)}×`;
-    },
+    read: (measurement) => pathRatio(measurement, name),
   });
   const branches = (name: string, read: (branch: "attention" | "mlp") => Quantity["read"]) =>
     (["attention", "mlp"] as const).map((branch): Quantity => ({

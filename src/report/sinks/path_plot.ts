@@ -22,8 +22,8 @@ const ROUNDING = 2 ** -23;
  * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, a panel for each variant or moment. Several rows
  * of one panel, path and position (layers, runs) are joined by their geometric mean.
  *
- * @param rows zeros, such as the query's at token 0, and what is no more than rounding next to the
- * largest gradient, cannot stand on a logarithmic axis and are marked at its foot
+ * @param rows zeros, such as the query's at token 0, and what is no more than rounding, its own or
+ *   that of the largest gradient, cannot stand on a logarithmic axis and are marked at its foot
  * @param options document, description, and as `series` the panels' order
  * @returns undefined if there is no row above 0
  */
@@ -36,9 +36,11 @@ export function pathGradientPlot(
   const names = options.series ?? [...new Set(rows.map(({ panel }) => panel))];
   const points = joined(rows).filter(({ panel }) => names.includes(panel));
   const most = points.reduce((largest, { value }) => Math.max(largest, value), 0);
-  const above = points.filter(({ value }) => value > ROUNDING * most);
+  const isAbove = ({ value, belowFloor = false }: PathGradientRow) =>
+    !belowFloor && value > ROUNDING * most;
+  const above = points.filter(isAbove);
   const domain = logDomain(above.map(({ value }) => value));
-  const zeros = points.filter(({ value }) => value <= ROUNDING * most);
+  const atFoot = points.filter((point) => !isAbove(point));
   const legend = pictureLegend(
     PATHS.map((path, i) => ({
       text: { value: "values ‖∇v‖", key: "keys ‖∇k‖", query: "queries ‖∇q‖" }[path],
@@ -100,14 +102,14 @@ export function pathGradientPlot(
         fill: (row: PathGradientRow) => machineColor(PATHS.indexOf(row.path)),
         symbol: (row: PathGradientRow) => machineSign(PATHS.indexOf(row.path)),
       }),
-      Plot.text(zeros, {
+      Plot.text(atFoot, {
         fx: panelOf,
         x: (row: PathGradientRow) => row.position + 1,
         y: domain[0],
         dy: -6,
         dx: 3,
         textAnchor: "start",
-        text: () => "▾ 0",
+        text: ({ belowFloor = false }: PathGradientRow) => belowFloor ? "▾ floor" : "▾ 0",
         fill: (row: PathGradientRow) => machineColor(PATHS.indexOf(row.path)),
       }),
       Plot.text(names, {
@@ -155,15 +157,23 @@ function positionTicks(last: number, most: number): number[] {
 
 /** One row for each panel, path and position. */
 function joined(rows: readonly PathGradientRow[]): PathGradientRow[] {
-  const groups = new Map<string, { row: PathGradientRow; logs: number; count: number }>();
+  const groups = new Map<
+    string,
+    { row: PathGradientRow; logs: number; count: number; belowFloor: boolean }
+  >();
   for (const row of rows) {
     const key = JSON.stringify([row.panel, row.path, row.position]);
-    const group = groups.get(key) ?? { row, logs: 0, count: 0 };
+    const group = groups.get(key) ?? { row, logs: 0, count: 0, belowFloor: false };
     group.logs += Math.log(row.value);
     group.count++;
+    group.belowFloor ||= row.belowFloor ?? false;
     groups.set(key, group);
   }
   return [...groups.values()]
-    .map(({ row, logs, count }) => ({ ...row, value: Math.exp(logs / count) }))
+    .map(({ row, logs, count, belowFloor }) => ({
+      ...row,
+      value: Math.exp(logs / count),
+      belowFloor,
+    }))
     .sort((a, b) => a.position - b.position);
 }

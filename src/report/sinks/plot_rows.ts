@@ -12,6 +12,7 @@ import type {
   SlackDistribution,
 } from "../../sinks/measurement.ts";
 import { slackRows as slackOf } from "../../sinks/theory.ts";
+import { belowFloor, summaryFloor, ZERO } from "./floor.ts";
 
 /** A gradient norm ‖∇h̃_t‖, for {@linkcode gradientViolinPlot}. */
 export interface GradientNormRow {
@@ -36,6 +37,8 @@ export interface PathGradientRow {
   readonly position: number;
   /** 0 is left out: the axis is logarithmic. */
   readonly value: number;
+  /** True where rounding leaves nothing of it. Default: false. */
+  readonly belowFloor?: boolean;
 }
 
 /** One token in one branch, for {@linkcode branchPlot}. */
@@ -113,14 +116,22 @@ export function gradientNormRows(
  * Path gradients by position, mean over layers; see {@linkcode gradientNormRows} for the arguments.
  */
 export function pathGradientRows(
-  { positions, summary }: SinkMeasurement,
+  measurement: SinkMeasurement,
   panel: string,
 ): PathGradientRow[] {
-  const { pathGradients } = summary;
+  const { positions, settings, summary: { pathGradients } } = measurement;
   if (pathGradients === null) return [];
-  return (["value", "key", "query"] as const).flatMap((path) =>
-    pathGradients[path].map((value, i) => ({ panel, path, position: positions[i]!, value }))
-  );
+  return (["value", "key", "query"] as const).flatMap((path) => {
+    const floor = summaryFloor(measurement, path);
+    return pathGradients[path].map((value, i): PathGradientRow => {
+      const position = positions[i]!;
+      const row = { panel, path, position, value };
+      if (position !== settings.position) return row;
+      const atFloor = belowFloor(measurement, { path, sink: value, floor });
+      if (atFloor === undefined) return row;
+      return atFloor === ZERO ? { ...row, value: 0 } : { ...row, belowFloor: true };
+    });
+  });
 }
 
 function branchesOf(

@@ -13,6 +13,7 @@ import type {
 import { SLACK_LEVELS } from "../../sinks/measurement.ts";
 import type { Cell, Table } from "../table.ts";
 import { estimate, figure, NONE, pair, range, signed } from "./figure.ts";
+import { belowFloor } from "./floor.ts";
 
 const number = (title: string) => ({ title, align: "right" as const });
 
@@ -100,8 +101,11 @@ export function gradientTable(measurement: SinkMeasurement): Table {
   const { positions, intervals } = measurement;
   // From what was kept by position, all early positions being among it unless the settings are
   // unusual.
-  const path = (gradients: readonly number[]): string => {
-    const at = (t: number) => gradients[positions.indexOf(t)];
+  const path = (attention: AttentionMeasurement, path: "query" | "key" | "value"): string => {
+    const at = (t: number) => attention.gradients[path][positions.indexOf(t)];
+    const floor = path === "value" ? undefined : attention[`${path}GradientFloor`];
+    const atFloor = belowFloor(measurement, { path, sink: at(s)!, floor });
+    if (atFloor !== undefined) return atFloor;
     const others = positions.filter((t) => t !== s && t >= early[0] && t <= early[1]);
     const mean = others.reduce((sum, t) => sum + at(t)!, 0) / others.length;
     const sink = at(s)!;
@@ -128,9 +132,9 @@ export function gradientTable(measurement: SinkMeasurement): Table {
       figure(attention.gradientSink.sink),
       estimate(attention.gradientSink.ratio, intervals?.layers[layer]?.gradientSink),
       estimate(attention.singleGradientSink.ratio, intervals?.layers[layer]?.singleGradientSink),
-      path(attention.gradients.value),
-      path(attention.gradients.key),
-      path(attention.gradients.query),
+      path(attention, "value"),
+      path(attention, "key"),
+      path(attention, "query"),
     ]),
   };
 }

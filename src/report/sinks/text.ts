@@ -9,11 +9,9 @@ import {
   pretrainedSummary,
 } from "./pretrained_tables.ts";
 import { estimate, figure } from "./figure.ts";
+import { pathRatio } from "./floor.ts";
 import { branchTable, quantizationTable, sinkTables, theoryTable } from "./tables.ts";
 import { formatTerminalTable, type Table } from "../table.ts";
-
-/** A gradient smaller than others by more than this is 0 in float32. */
-const ROUNDING = 2 ** -20;
 
 /** What was measured, and the figures that say the most, a line each. */
 export function sinkSummary(measurement: SinkMeasurement): string[] {
@@ -23,7 +21,6 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
     ? ""
     : `, ${figure(loss - oracleLoss)} above the oracle`;
   const ratio = summary.gradientSink;
-  const { paths } = summary;
   const spread = measurement.intervals?.summary;
   return [
     ...pretrained !== undefined
@@ -46,14 +43,10 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
         estimate(ratio.median, spread?.gradientSink)
       }, quartiles of layers ${figure(ratio.lower)} and ${figure(ratio.upper)}`,
     ],
-    ...paths === null ? [] : [
-      `gradients at ${s} against early tokens: values ${
-        estimate(paths.value.ratio, spread?.valuePath, "×")
-      }, keys ${
-        paths.key.sink < (summary.keyGradientFloor ?? 0)
-          ? "below the rounding floor"
-          : estimate(paths.key.ratio, spread?.keyPath, "×")
-      }, queries ${(paths.query.ratio ?? 1) < ROUNDING ? "0" : figure(paths.query.ratio)}×`,
+    ...summary.paths === null ? [] : [
+      `gradients at ${s} against early tokens: values ${pathRatio(measurement, "value")}, keys ${
+        pathRatio(measurement, "key")
+      }, queries ${pathRatio(measurement, "query")}`,
     ],
   ];
 }

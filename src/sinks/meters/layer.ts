@@ -7,8 +7,8 @@ import { BranchMeter, type CompressRegression } from "./branch.ts";
 import { attentionColumn, type AttentionShape } from "../attention_column.ts";
 import { GradientMeter, gradientSinkRatio, type StateShape } from "./gradient.ts";
 import { GateMeter } from "./gate.ts";
+import { GradientFloors } from "./gradient_floors.ts";
 import { HeadMeter, meanOverHeads, shareAbove } from "./head.ts";
-import { KeyGradientFloor } from "./key_gradient_floor.ts";
 import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
 import { MassiveMeter, NormMeter } from "./norm.ts";
@@ -25,6 +25,8 @@ export interface LayerMeterOptions {
   readonly valve: LayerValve | undefined;
   /** s of each query head; undefined without sinks' logits. */
   readonly sinkLogits: readonly number[] | undefined;
+  /** Whether attention's backward pass is in its precise form for s. Default: false. */
+  readonly precise?: boolean;
 }
 
 /** Which positions a result keeps. */
@@ -44,14 +46,14 @@ export class AttentionMeter {
   readonly #heads: HeadMeter;
   readonly #gates: GateMeter | undefined;
   readonly #sinkLogits: SinkLogitMeter | undefined;
-  readonly #floor: KeyGradientFloor;
+  readonly #floors: GradientFloors;
   readonly #value: NormMeter;
   readonly #usedValue: NormMeter;
   readonly #residual: NormMeter;
 
   /** @param options of the layer */
   constructor(options: LayerMeterOptions) {
-    const { config, settings, context, sinkLogits } = options;
+    const { config, settings, context, sinkLogits, precise = false } = options;
     const { modelDim, queryHeads, keyValueHeads, headDim } = config;
     const residual = { heads: 1, context, width: modelDim };
     const query = { heads: queryHeads, context, width: headDim };
@@ -70,7 +72,7 @@ export class AttentionMeter {
       ? undefined
       : new GateMeter({ queryHeads, context }, settings);
     this.#sinkLogits = sinkLogits && new SinkLogitMeter(sinkLogits, { context, settings });
-    this.#floor = new KeyGradientFloor(settings.position);
+    this.#floors = new GradientFloors({ position: settings.position, sinkLogits, precise });
     this.#value = new NormMeter(value);
     this.#usedValue = new NormMeter(value);
     this.#residual = new NormMeter(residual);
@@ -99,9 +101,8 @@ export class AttentionMeter {
         constant: tensor(valve.constants, [shape.keyValueHeads]),
       }).scaledValue.data;
     this.#usedValue.add(usedValue, batch);
-    const { query, output, gradients } = attention;
-    this.#floor.add(
-      { column, query, value: usedValue, output, outputGradient: gradients.output },
+    this.#floors.add(
+      { ...attention, column, value: usedValue, outputGradient: attention.gradients.output },
       shape,
     );
     this.#residual.add(attention.residual, batch);
@@ -152,7 +153,8 @@ export class AttentionMeter {
         value: at(this.gradients.value.summed()),
         output: at(this.gradients.output.summed()),
       },
-      keyGradientFloor: this.#floor.result(),
+      keyGradientFloor: this.#floors.key,
+      queryGradientFloor: this.#floors.query,
       singleNormGradient: at(single),
       value: compareEarly(this.#value.all(), settings),
       residual: compareEarly(this.#residual.all(), settings),

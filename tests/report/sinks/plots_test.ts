@@ -167,6 +167,17 @@ Deno.test("pathGradientPlot() marks what is 0 at the foot instead of leaving it 
   assertEquals(again.text, pictures.paths!.text);
 });
 
+Deno.test("pathGradientPlot() marks what is below its rounding floor at the foot", () => {
+  const [, measurement] = measured[0]!;
+  const { key } = measurement.summary.paths!;
+  const drawn = (factor: number) => {
+    const summary = { ...measurement.summary, keyGradientFloor: factor * key.sink };
+    return pathGradientPlot(pathGradientRows({ ...measurement, summary }, "a"), options("paths"))!;
+  };
+  assertEquals(drawn(1.01).text.match(/▾ floor/g)?.length, 1);
+  assert(!drawn(0.99).text.includes("▾ floor"));
+});
+
 Deno.test("pathGradientPlot() joins layers and runs by their geometric mean", () => {
   const row = { panel: "a", path: "value", position: 3 } as const;
   const other = { ...row, position: 0, value: 1 };

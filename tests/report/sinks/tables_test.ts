@@ -177,9 +177,36 @@ Deno.test("sinkSummary() shows no key gradient that is below its rounding floor"
     return /keys ([^,]*),/.exec(line ?? "")?.[1];
   };
   const { sink } = measurement.summary.paths!.key;
-  assertEquals(keys(1.01 * sink), "below the rounding floor");
+  assertEquals(keys(1.01 * sink), `below its floor (≤ ${figure(1.01 * sink)})`);
   const shown = keys(0.99 * sink);
   assert(shown !== undefined && shown.endsWith("×"), shown);
   assertEquals(keys(), shown, "an older file");
   assertEquals(keys(measurement.summary.keyGradientFloor), shown, "float64 is far above its floor");
+});
+
+Deno.test("the tables show no gradient by key or query that is below its rounding floor", () => {
+  const cells = (measurement: SinkMeasurement) => {
+    const table = sinkTables(measurement).find(({ caption }) => caption?.startsWith("Gradients"))!;
+    return table.rows.map((row) => row.slice(-2).map(cellText));
+  };
+  const withFloors = (measurement: SinkMeasurement, factor: number): SinkMeasurement => ({
+    ...measurement,
+    layers: measurement.layers.map((layer) => ({
+      ...layer,
+      attention: layer.attention && {
+        ...layer.attention,
+        keyGradientFloor: factor * layer.attention.gradients.key[0]!,
+        queryGradientFloor: Math.max(1e-9, factor * layer.attention.gradients.query[0]!),
+      },
+    })),
+  });
+  const plain = measure(), sinks = measure({ config: { sinkLogit: "learned" } });
+  for (const [key, query] of cells(withFloors(plain, 1.01))) {
+    assert(key!.startsWith("below its floor (≤ "), key);
+    assertEquals(query, "0", "the first query's gradient is 0, whatever is left of it");
+  }
+  for (const row of cells(withFloors(sinks, 1.01))) {
+    for (const cell of row) assert(cell.startsWith("below its floor (≤ "), cell);
+  }
+  assertEquals(cells(withFloors(sinks, 0.99)), cells(sinks), "above their floors");
 });
