@@ -218,6 +218,9 @@ class LlamaBackward {
       outputGradient: halfGradient,
     });
     gradients.set(names.attentionOutput, out.weightGradient.data);
+    if (this.#model.config.attentionOutputBias) {
+      gradients.set(names.attentionOutputBias, biasBackward(halfGradient).data);
+    }
     const unturned = { ...this.#model.layout("query"), rope: undefined };
     const gated = gate && attentionGateBackward({
       input: merged,

@@ -35,6 +35,7 @@ const models: Readonly<Record<string, Partial<LlamaConfig>>> = {
   "a gate for each head": { attentionGate: "head" },
   "a gate for each element": { attentionGate: "element" },
   "projection biases": { projectionBiases: true },
+  "biases of all of attention's projections": { projectionBiases: true, attentionOutputBias: true },
   "norms of query and key": { queryKeyNorm: true },
   "biases in front of the norms of query and key": { projectionBiases: true, queryKeyNorm: true },
   "linear RoPE scaling": { ropeScaling: { type: "linear", factor: 3 } },

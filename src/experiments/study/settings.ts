@@ -197,6 +197,7 @@ export function matchedSettings(
     sinkLogit: _l,
     ropeScaling: _s,
     projectionBiases: _b,
+    attentionOutputBias: _o,
     queryKeyNorm: _n,
     ...shape
   } = model;

@@ -82,6 +82,9 @@ const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefin
   qwen3: { num_key_value_heads: 32, head_dim: 128 },
 };
 
+/** Those in which `attention_bias` adds biases to query, key, value and attention's output. */
+const BIAS_FAMILIES: readonly Family[] = ["llama", "qwen3"];
+
 /** Where the parts of a shape stand in config.json, for messages. */
 const FIELDS: Readonly<Record<string, string>> = {
   vocabulary: "vocab_size",
@@ -94,6 +97,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   normEpsilon: "rms_norm_eps",
   ropeBase: "rope_theta",
   tiedHead: "tie_word_embeddings",
+  projectionBiases: "attention_bias",
   vScale: "gradsink.v_scale",
   layersWithoutAttention: "gradsink.layers_without_attention",
   attentionGate: "gradsink.attention_gate",
@@ -135,9 +139,15 @@ export function parseHuggingFaceConfig(
     context: Math.min(context ?? Infinity, positions as number),
     path,
   });
-  // Qwen2's biases are not a choice.
-  const exempt = family === "qwen2" ? ["attention_bias"] : [];
-  const unknownFields = [...checkOtherFields(fields, { path, exempt }), ...rope.unknownFields];
+  const unknownFields = [
+    ...checkOtherFields(fields, {
+      path,
+      // Qwen2's biases are not a choice.
+      exempt: family === "qwen2" ? ["attention_bias"] : [],
+      read: BIAS_FAMILIES.includes(family) ? ["attention_bias"] : [],
+    }),
+    ...rope.unknownFields,
+  ];
   return {
     family,
     config,
@@ -184,6 +194,7 @@ function shapeOf(
   const { hidden_size: modelDim, num_attention_heads: queryHeads } = fields;
   const ofFamily = (name: "num_key_value_heads" | "head_dim") =>
     (fields[name] === undefined ? DEFAULTS[family][name] : fields[name]) ?? undefined;
+  const biases = (BIAS_FAMILIES.includes(family) ? fields.attention_bias : undefined) ?? false;
   const own = objectOf(fields.gradsink ?? {}, `${path}: gradsink`);
   const {
     v_scale: vScale,
@@ -213,6 +224,7 @@ function shapeOf(
     ...attentionGate === undefined ? {} : { attentionGate },
     ...sinkLogit === undefined ? {} : { sinkLogit },
     ...rope.ropeScaling === undefined ? {} : { ropeScaling: rope.ropeScaling },
+    ...biases === false ? {} : { projectionBiases: biases, attentionOutputBias: biases },
     ...family === "qwen2" ? { projectionBiases: true } : {},
     ...family === "qwen3" ? { queryKeyNorm: true } : {},
   } as LlamaConfig;

@@ -138,7 +138,10 @@ export function planAttentionBlockForward(
   const merged = merge(build, plans, output);
   const gate = planGate(build, plans, { name: names.attentionGate, input: projected, merged });
   const mixed = linearInput(plans, names.attentionOutput, gate?.output ?? merged);
-  const residual = linear(build, plans, mixed, names.attentionOutput);
+  const product = linear(build, plans, mixed, names.attentionOutput);
+  const residual = config.attentionOutputBias
+    ? planBias(build, plans, { input: product, name: names.attentionOutputBias })
+    : product;
   return {
     norm,
     inverseRms,
@@ -186,11 +189,10 @@ function planProjections(
   const { workspace, config } = build;
   const { gpu } = workspace;
   const names = layerParameterNames(layer);
-  let projections = linear(build, plans, input, names.query);
-  if (config.projectionBiases) {
-    const bias = parameterOf(build, names.queryBias);
-    projections = workspace.add(plans, planAddBias(gpu, { input: projections, bias })).output;
-  }
+  const products = linear(build, plans, input, names.query);
+  const projections = config.projectionBiases
+    ? planBias(build, plans, { input: products, name: names.queryBias })
+    : products;
   if (!config.queryKeyNorm) return { projections, headNorm: undefined };
   const { output, inverseRms } = workspace.add(
     plans,
@@ -201,6 +203,16 @@ function planProjections(
     }),
   );
   return { projections: output, headNorm: { projections, inverseRms } };
+}
+
+function planBias(
+  build: LlamaBuild,
+  plans: Plan[],
+  { input, name }: { readonly input: Tensor; readonly name: string },
+): Tensor {
+  const { workspace } = build;
+  const bias = parameterOf(build, name);
+  return workspace.add(plans, planAddBias(workspace.gpu, { input, bias })).output;
 }
 
 function headNormOptions(build: LlamaBuild, layer: number) {

@@ -34,6 +34,7 @@ function unitsOf(config: LlamaConfig): Unit[] {
       ? [unit([], ["queryNorm", headDim]), unit([], ["keyNorm", headDim])]
       : [],
     unit([query], ["attentionOutput", modelDim]),
+    ...config.attentionOutputBias ? [unit([], ["attentionOutputBias", modelDim])] : [],
     unit([], ["mlpNorm", modelDim]),
     unit([modelDim], ["gate", feedForwardDim], ["up", feedForwardDim]),
     unit([feedForwardDim], ["down", modelDim]),

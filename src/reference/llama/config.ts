@@ -71,6 +71,8 @@ export interface LlamaConfig {
   readonly ropeScaling?: RopeScaling | undefined;
   /** Whether biases are added to query, key and value, as in Qwen2. Default: false. */
   readonly projectionBiases?: boolean | undefined;
+  /** Whether a bias is added to what W_O gives, as `attention_bias` asks for. Default: false. */
+  readonly attentionOutputBias?: boolean | undefined;
   /**
    * Whether each head's query and key pass an RMSNorm over D, with a gain of its own for queries
    * and one for keys, in front of RoPE, as in Qwen3. Default: false.
@@ -79,7 +81,8 @@ export interface LlamaConfig {
 }
 
 /** The fields that models trained by this project do without. */
-const PRETRAINED_FIELDS = ["ropeScaling", "projectionBiases", "queryKeyNorm"] as const;
+const BOOLEAN_PARTS = ["projectionBiases", "attentionOutputBias", "queryKeyNorm"] as const;
+const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;
 
 /**
  * Refuses a model with parts that only pretrained models have.
@@ -278,7 +281,7 @@ export function checkConfig(config: LlamaConfig): void {
     layersWithoutAttention,
     `different layers from 0 to ${layers - 1}`,
   );
-  for (const field of ["projectionBiases", "queryKeyNorm"] as const) {
+  for (const field of BOOLEAN_PARTS) {
     const given = config[field] ?? false;
     refuseUnless(typeof given === "boolean", field, given, "true or false");
   }

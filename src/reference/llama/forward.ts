@@ -208,7 +208,10 @@ export class LlamaForward {
     const merged = mergeHeads(output, { ...this.layout("query"), rope: undefined });
     const gate = this.#gateForward(names.attentionGate, { norm: norm.output, merged });
     const weight = this.parameter(names.attentionOutput);
-    const residual = linearForward({ input: gate?.output ?? merged, weight });
+    const mixed = linearForward({ input: gate?.output ?? merged, weight });
+    const residual = this.config.attentionOutputBias
+      ? addBias(mixed, this.parameter(names.attentionOutputBias))
+      : mixed;
     return {
       norm,
       plain,

@@ -43,6 +43,8 @@ export interface LayerParameterNames {
   readonly keyNorm: string;
   /** [d, Hq D] */
   readonly attentionOutput: string;
+  /** [d], with a bias of attention's output */
+  readonly attentionOutputBias: string;
   /** s of learned sinks, one logit for each query head: [Hq] */
   readonly sinks: string;
   /** W_G of gated attention: [Hq, d] or [Hq D, d] */
@@ -86,6 +88,7 @@ export function layerParameterNames(layer: number): LayerParameterNames {
     queryNorm: `${prefix}.self_attn.q_norm.weight`,
     keyNorm: `${prefix}.self_attn.k_norm.weight`,
     attentionOutput: `${prefix}.self_attn.o_proj.weight`,
+    attentionOutputBias: `${prefix}.self_attn.o_proj.bias`,
     sinks: `${prefix}.self_attn.sinks`,
     attentionGate: `${prefix}.self_attn.gate_proj.weight`,
     theta: `${prefix}.self_attn.v_scale_theta`,
@@ -153,6 +156,9 @@ export function listParameters(config: LlamaConfig): Parameter[] {
       const gates = attentionGates(config);
       if (gates > 0) parameters.push(matrix(names.attentionGate, gates, modelDim));
       parameters.push(matrix(names.attentionOutput, modelDim, queryHeads * headDim));
+      if (config.attentionOutputBias) {
+        parameters.push(vector(names.attentionOutputBias, modelDim, 0));
+      }
     }
     parameters.push(
       vector(names.mlpNorm, modelDim, 1),

@@ -279,10 +279,7 @@ Deno.test("parseHuggingFaceConfig() refuses by name what it does not compute", (
     [{ architectures: ["MistralForCausalLM"] }, 'wanted ["GradsinkLlamaForCausalLM"]'],
     [{ hidden_act: "gelu" }, 'hidden_act is "gelu", wanted "silu"'],
     [{ hidden_act: undefined }, "hidden_act is missing"],
-    [
-      { attention_bias: true },
-      "attention_bias is true, wanted false: a bias of attention's output",
-    ],
+    [{ attention_bias: "yes" }, 'attention_bias is "yes", wanted true or false'],
     [{ mlp_bias: true }, "mlp_bias is true, wanted false"],
     [{ quantization_config: { bits: 4, quant_method: "gptq" } }, "quantization_config is"],
     [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor is 0.5, wanted 1"],
@@ -298,6 +295,10 @@ Deno.test("parseHuggingFaceConfig() refuses by name what it does not compute", (
     [{ per_layer_config: { 0: { head_dim: 4 } } }, "per_layer_config is"],
   ];
   for (const [fields, message] of wrong) refused({ ...ownFields, ...fields }, message);
+  refused(
+    { ...CONFIGS.mistralOf4, attention_bias: true },
+    "attention_bias is true, wanted false: the family has no biases",
+  );
 });
 
 Deno.test("parseHuggingFaceConfig() passes over nothing: neutral values, known fields, and a list of the rest", () => {
@@ -323,6 +324,18 @@ Deno.test("parseHuggingFaceConfig() passes over nothing: neutral values, known f
   for (const given of [true, false]) {
     const { config, unknownFields } = parse({ ...CONFIGS.qwen2Of4, attention_bias: given });
     assertEquals([config.projectionBiases, unknownFields], [true, ["attention_bias"]]);
+    assertEquals(config.attentionOutputBias, undefined);
+  }
+});
+
+Deno.test("parseHuggingFaceConfig() adds attention's biases where config.json asks for them", () => {
+  for (const fields of [CONFIGS.llamaOf4, CONFIGS.qwen3Of5]) {
+    for (const given of [true, false, null]) {
+      const { config, unknownFields } = parse({ ...fields, attention_bias: given });
+      assertEquals(config.projectionBiases ?? false, given ?? false);
+      assertEquals(config.attentionOutputBias ?? false, given ?? false);
+      assertEquals(unknownFields, []);
+    }
   }
 });
 

@@ -57,7 +57,7 @@ Deno.test("checkConfig() takes what models can have", () => {
     headDim: 4,
     feedForwardDim: 4,
   });
-  checkConfig({ ...config, projectionBiases: true, queryKeyNorm: true });
+  checkConfig({ ...config, projectionBiases: true, queryKeyNorm: true, attentionOutputBias: true });
   checkConfig({ ...config, ropeScaling: { type: "linear", factor: 0.5 } });
   checkConfig({ ...config, ropeScaling: llama3 });
 });
@@ -69,6 +69,7 @@ Deno.test("refusePretrainedParts() names what a program does not compute", () =>
   for (
     const [change, message] of [
       [{ projectionBiases: true }, "f: projectionBiases is true, which it does not compute"],
+      [{ attentionOutputBias: true }, "f: attentionOutputBias is true"],
       [{ queryKeyNorm: true }, "f: queryKeyNorm is true"],
       [{ ropeScaling: llama3 }, 'f: ropeScaling is {"type":"llama3"'],
     ] as const
@@ -153,6 +154,7 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ layersWithoutAttention: [1, 1] }, "layersWithoutAttention is [1,1], wanted different"],
     [{ layersWithoutAttention: 0 }, "layersWithoutAttention is 0, wanted different layers"],
     [{ projectionBiases: 1 }, "projectionBiases is 1, wanted true or false"],
+    [{ attentionOutputBias: "" }, 'attentionOutputBias is "", wanted true or false'],
     [{ queryKeyNorm: "no" }, 'queryKeyNorm is "no", wanted true or false'],
     [{ ropeScaling: { type: "yarn" } }, 'ropeScaling.type is "yarn", wanted linear or llama3'],
     [
@@ -175,5 +177,5 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
       `LlamaConfig: ${message}`,
     );
   }
-  assertEquals(wrong.length, 29);
+  assertEquals(wrong.length, 30);
 });

@@ -58,6 +58,9 @@ Deno.test("listParameters() has Hugging Face's names and shapes", () => {
     "model.layers.1.self_attn.k_proj.bias 24",
     "model.layers.1.self_attn.v_proj.bias 24",
   ]);
+  assertEquals(beyond({ attentionOutputBias: true }), [
+    "model.layers.1.self_attn.o_proj.bias 8",
+  ]);
   assertEquals(beyond({ queryKeyNorm: true }), [
     "model.layers.1.self_attn.q_norm.weight 12",
     "model.layers.1.self_attn.k_norm.weight 12",

@@ -4,7 +4,15 @@ import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
 import type { LayerTrace } from "../../../src/reference/llama/trace.ts";
 
 /** The folders, each of a family and settings of its own; the README beside them says which. */
-export const FAMILIES = ["llama-llama3", "llama-linear", "mistral", "qwen2", "qwen3"] as const;
+export const FAMILIES = [
+  "llama-llama3",
+  "llama-linear",
+  "llama-bias",
+  "mistral",
+  "qwen2",
+  "qwen3",
+  "qwen3-bias",
+] as const;
 
 /** B and T of the expected values. */
 export const [BATCH, CONTEXT] = [2, 6];

@@ -163,7 +163,7 @@ const EPSILONS = ["layer_norm_eps", "layer_norm_epsilon", "layernorm_epsilon", "
 
 /** Why a model of such a field is refused, where the field's name does not say it. */
 const REASONS: Readonly<Record<string, string>> = {
-  attention_bias: "a bias of attention's output is not computed",
+  attention_bias: "the family has no biases",
   quantization_config: "quantized weights are not read: give the model in BF16, F16 or F32",
 };
 
@@ -172,16 +172,21 @@ const REASONS: Readonly<Record<string, string>> = {
  *
  * @param fields of config.json
  * @param options `path`: for messages; `exempt`: fields that the family does not have, which
- *   transformers passes over
+ *   transformers passes over; `read`: fields that the parser reads elsewhere for this family
  * @returns the fields that nothing is known of, in the order of the file
  * @throws {CheckpointError} naming the first such field, its value and what is computed
  */
 export function checkOtherFields(
   fields: Readonly<Record<string, unknown>>,
-  { path, exempt = [] }: { readonly path: string; readonly exempt?: readonly string[] },
+  { path, exempt, read }: {
+    readonly path: string;
+    readonly exempt: readonly string[];
+    readonly read: readonly string[];
+  },
 ): string[] {
   const unknown: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
+    if (read.includes(name)) continue;
     if (exempt.includes(name)) unknown.push(name);
     else if (EPSILONS.includes(name)) {
       refuseUnlessNeutral(name, { value, neutral: [fields.rms_norm_eps], path });
