@@ -5,7 +5,7 @@ import { openGpu } from "../../src/ops/open_gpu.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
 import type { Peer, PreparedWork } from "./peer.ts";
 import type { PeerReply, PeerRequest, PreparedWay } from "./protocol.ts";
-import { inputsOf, works } from "./works.ts";
+import { inputsOf } from "./works.ts";
 
 function reply(message: PeerReply): void {
   writeLine(JSON.stringify(message) + "\n");
@@ -46,8 +46,7 @@ async function answer(peer: Peer, request: PeerRequest): Promise<void> {
     reply({ type: "sampled", wall: clocks.wall() - wall, cpu: clocks.cpu!() - cpu });
     return;
   }
-  const work = works.find(({ name }) => name === request.work)!;
-  ways = await peer.prepare(work, inputsOf(work));
+  ways = await peer.prepare(request.work, inputsOf(request.work));
   const prepared: PreparedWay[] = [];
   for (const [i, way] of ways.entries()) {
     const name = way.way ?? (ways.length === 1 ? "" : `${i + 1}`);

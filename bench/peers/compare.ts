@@ -6,6 +6,8 @@ import { shuffler } from "../../src/measure/sampling.ts";
 import { median, medianInterval } from "../../src/statistics/summary.ts";
 import { largestError } from "../../src/measure/workloads/samples.ts";
 import type { Contender } from "./contender.ts";
+import type { Stretch } from "./protocol.ts";
+import { MODEL_TOLERANCE, modelStretches } from "./model_works.ts";
 import { TOLERANCE, type WantedNumbers, wantedOf, type Work } from "./works.ts";
 
 /** What came of one library, or one of its ways, with one work. */
@@ -63,6 +65,8 @@ interface Runner {
   readonly samples: number[];
   readonly cpuSamples: number[];
   readonly known: Pick<PeerResult, "way" | "error" | "first">;
+  /** Its answer, stretch by stretch. */
+  readonly numbers: readonly (readonly number[])[];
   reason?: string;
 }
 
@@ -70,7 +74,8 @@ interface Runner {
  * Compares libraries on one work.
  *
  * @param work what to compute
- * @param participants the libraries
+ * @param participants the libraries; of a model's work the first one's answer is what the others
+ *   are held to
  * @param options the budget, the seed of the turns, the clock
  */
 export async function compareOn(
@@ -79,7 +84,7 @@ export async function compareOn(
   options: CompareOptions,
 ): Promise<WorkResult> {
   const { budget, seed, now, progress, interrupted = () => false } = options;
-  const wanted = wantedOf(work);
+  let wanted = work.operator === "model" ? undefined : wantedOf(work);
   const results: PeerResult[] = [];
   const runners: Runner[] = [];
   for (const participant of participants) {
@@ -88,6 +93,8 @@ export async function compareOn(
     const { faulty, sound } = await prepareOn(work, participant, wanted);
     results.push(...faulty);
     runners.push(...sound);
+    wanted ??= sound.length === 0 ? undefined : modelStretches(work)
+      .map(({ output, start }, i) => ({ output, start, wanted: sound[0]!.numbers[i]! }));
   }
   const shuffle = shuffler(seed);
   const start = now();
@@ -119,18 +126,13 @@ export async function compareOn(
 async function prepareOn(
   work: Work,
   { library, contender }: Participant,
-  wanted: readonly WantedNumbers[],
+  wanted: readonly WantedNumbers[] | undefined,
 ): Promise<{ faulty: PeerResult[]; sound: Runner[] }> {
   const nothing = { samples: [], cpuSamples: [] };
-  const reply = await contender.ask({
-    type: "prepare",
-    work: work.name,
-    stretches: wanted.map(({ output, start, wanted }) => ({
-      output,
-      start,
-      length: wanted.length,
-    })),
-  });
+  const stretches = wanted === undefined
+    ? modelStretches(work)
+    : wanted.map(({ output, start, wanted }) => ({ output, start, length: wanted.length }));
+  const reply = await contender.ask({ type: "prepare", work, stretches });
   if (reply.type !== "prepared") {
     const reason = reply.type === "failed" ? reply.reason : `an answer out of turn, ${reply.type}`;
     return { faulty: [{ library, way: "", status: "failed", reason, ...nothing }], sound: [] };
@@ -141,9 +143,9 @@ async function prepareOn(
   }
   const faulty: PeerResult[] = [];
   const sound: Runner[] = [];
-  for (const [index, { name: way, numbers, fault, first }] of reply.ways.entries()) {
+  for (const [index, { name: way, numbers: given, fault, first }] of reply.ways.entries()) {
     const known = { way, ...first === undefined ? {} : { first } };
-    if (numbers === undefined) {
+    if (given === undefined) {
       faulty.push({
         library,
         ...known,
@@ -153,13 +155,16 @@ async function prepareOn(
       });
       continue;
     }
-    const { error, output } = largestError(wanted.map(({ output, wanted, magnitude }, i) => ({
-      output,
-      actual: numbers[i]!.map((each) => each ?? NaN), // JSON has no NaN
-      wanted,
-      ...magnitude === undefined ? {} : { magnitude },
-    })));
-    if (!(error <= TOLERANCE)) {
+    const numbers = given.map((row) => row.map((each) => each ?? NaN)); // JSON has no NaN
+    const { error, output } = wanted === undefined
+      ? unchecked(numbers, stretches)
+      : largestError(wanted.map(({ output, wanted, magnitude }, i) => ({
+        output,
+        actual: numbers[i]!,
+        wanted,
+        ...magnitude === undefined ? {} : { magnitude },
+      })));
+    if (!(error <= (work.operator === "model" ? MODEL_TOLERANCE : TOLERANCE))) {
       const reason = `${output} is off by ${error.toPrecision(3)}`;
       faulty.push({ library, ...known, error, status: "wrong", reason, ...nothing });
       continue;
@@ -176,9 +181,18 @@ async function prepareOn(
     const time = second.type === "sampled" ? second.wall / few : pilot.wall;
     const runs = Math.max(1, Math.min(MOST_RUNS, Math.ceil(SAMPLE_TIME / time)));
     const lists = { samples: [], cpuSamples: [] };
-    sound.push({ library, contender, index, runs, ...lists, known: { ...known, error } });
+    sound.push({ library, contender, index, runs, ...lists, numbers, known: { ...known, error } });
   }
   return { faulty, sound };
+}
+
+/** Of an answer that others are held to, only numbers that are not finite are known to be wrong. */
+function unchecked(
+  numbers: readonly (readonly number[])[],
+  stretches: readonly Stretch[],
+): { readonly error: number; readonly output: string } {
+  const bad = numbers.findIndex((row) => !row.every(Number.isFinite));
+  return { error: bad < 0 ? 0 : Infinity, output: stretches[bad]?.output ?? "" };
 }
 
 async function sample(runner: Runner): Promise<void> {

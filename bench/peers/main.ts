@@ -1,9 +1,11 @@
 /** `deno task bench:peers`: the same work on other libraries, side by side. */
+import { basename } from "node:path";
 import { describeHost, describeRuntime, describeSuite } from "../../src/cli/shared/machine.ts";
 import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  UsageError,
 } from "../../src/cli/shared/arguments.ts";
 import { Progress, stderrOutput } from "../../src/cli/shared/progress.ts";
 import {
@@ -27,9 +29,13 @@ import { type Contender, startContender } from "./contender.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
 import { peerTable } from "./table.ts";
 import { startTorch } from "./libraries/torch_cpu.ts";
+import { MODEL_CONTEXT, readModelWorks } from "./model_works.ts";
 import { type Work, works } from "./works.ts";
 
 const names = Object.keys(libraries) as LibraryName[];
+
+/** Those that compute a model of a folder. */
+const MODEL_LIBRARIES: readonly LibraryName[] = ["gradsink", "torch-cpu"];
 
 const options = {
   libraries: {
@@ -41,6 +47,18 @@ const options = {
     type: "value",
     placeholder: "A,B",
     description: `Works: ${works.map(({ name }) => name).join(", ")} (default all)`,
+  },
+  model: {
+    type: "value",
+    placeholder: "FOLDER",
+    path: true,
+    description:
+      "Compares the passes of this pretrained model instead: a folder in Hugging Face's layout",
+  },
+  context: {
+    type: "value",
+    placeholder: "TOKENS",
+    description: `Tokens that the model is given (default ${MODEL_CONTEXT})`,
   },
   budget: {
     type: "value",
@@ -70,6 +88,9 @@ of them takes its turn, in random order. Only answers that agree with float64 ar
 fastest is shown, --out keeps all. On an adapter that computes on the CPU the ratio of CPU times is the one to trust on a
 busy machine.
 
+A model is computed by this project and by PyTorch, where python3 has transformers, too. The gradients are those by
+states, none by weights, and only answers that agree with each other are timed.
+
 Exit codes:
   0    the comparison was made
   1    it could not begin: this project's own kernels failed, unwritable output
@@ -80,13 +101,15 @@ Exit codes:
 interface Request {
   readonly chosen: readonly LibraryName[];
   readonly work: readonly Work[];
+  /** Whether the works are a model's. */
+  readonly model: boolean;
   readonly budget: number;
   readonly seed: number;
   readonly markdown: boolean;
   readonly out: string | undefined;
 }
 
-function parse(args: readonly string[]): Request | undefined {
+async function parse(args: readonly string[]): Promise<Request | undefined> {
   const { switches, values, operands } = parseArguments(args, { options });
   if (switches.help) return undefined;
   refuseOperands(operands, "bench:peers");
@@ -94,13 +117,21 @@ function parse(args: readonly string[]): Request | undefined {
     given: listOf("libraries", values.libraries),
     known: names,
   });
+  if (values.context !== undefined && values.model === undefined) {
+    throw new UsageError("--context is of a model: name one with --model");
+  }
+  const known = values.model === undefined
+    ? works
+    : await readModelWorks(values.model, values.context);
   const wanted = someOf("works", {
     given: listOf("works", values.works),
-    known: works.map(({ name }) => name),
+    known: known.map(({ name }) => name),
   });
+  const able = values.model === undefined ? names : MODEL_LIBRARIES;
   return {
-    chosen: names.filter((name) => name === "gradsink" || chosen.includes(name)),
-    work: works.filter(({ name }) => wanted.includes(name)),
+    chosen: able.filter((name) => name === "gradsink" || chosen.includes(name)),
+    work: known.filter(({ name }) => wanted.includes(name)),
+    model: values.model !== undefined,
     budget: budgetSeconds(values.budget),
     seed: wholeNumber("seed", values.seed),
     markdown: switches.markdown,
@@ -241,6 +272,9 @@ async function report(
     `${request.markdown ? formatMarkdownTable(table) : formatTerminalTable(table, output)}\n`,
   );
   output.out(`${escapeTerminal(list)}\n`);
+  if (!request.model) {
+    output.err("bench:peers: --model=FOLDER compares the passes of a pretrained model\n");
+  }
   if (request.out !== undefined) {
     output.err(`bench:peers: written to ${escapeTerminal(request.out)}\n`);
   }
@@ -259,7 +293,10 @@ async function write(
     adapter,
     versions,
     settings: { budgetSeconds: request.budget, seed: request.seed },
-    works: results,
+    works: results.map(({ work: { folder, ...work }, results }) => ({
+      work: folder === undefined ? work : { ...work, model: basename(folder) },
+      results,
+    })),
   };
   await writeTextFile(request.out!, JSON.stringify(file, undefined, 2) + "\n");
 }

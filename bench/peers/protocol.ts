@@ -4,6 +4,8 @@
  * start.
  */
 
+import type { Work } from "./works.ts";
+
 /** A stretch of a result to send back. */
 export interface Stretch {
   readonly output: string;
@@ -13,7 +15,7 @@ export interface Stretch {
 
 /** What is asked of a library's process. */
 export type PeerRequest =
-  | { readonly type: "prepare"; readonly work: string; readonly stretches: readonly Stretch[] }
+  | { readonly type: "prepare"; readonly work: Work; readonly stretches: readonly Stretch[] }
   /** Enqueue so many runs of one of the prepared ways, and wait for them. */
   | { readonly type: "sample"; readonly way: number; readonly runs: number };
 

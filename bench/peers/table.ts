@@ -1,9 +1,11 @@
 /** The comparison as tables. */
+import { basename } from "node:path";
 import { median, medianInterval } from "../../src/statistics/summary.ts";
 import { formatDuration, formatShape, NO_DATA } from "../../src/report/format.ts";
 import type { Cell, Table } from "../../src/report/table.ts";
 import { bestOfEach, type PeerResult, type Ratio, ratioOf, type WorkResult } from "./compare.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
+import type { Work } from "./works.ts";
 
 /** The library that the others are compared with. */
 const BASE = "gradsink";
@@ -35,11 +37,15 @@ export function peerTable(
       const best = bestOfEach(results);
       const base = best.find(({ library, status }) => library === BASE && status === "ok");
       return best.map((result, i) => [
-        i === 0 ? `${work.operator} ${work.pass}, ${formatShape(work.dimensions)}` : "",
+        i === 0 ? `${titleOf(work)} ${work.pass}, ${formatShape(work.dimensions)}` : "",
         ...resultCells(result, { base, others: results.filter((each) => each !== result) }),
       ]);
     }),
   };
+}
+
+function titleOf({ operator, folder }: Work): string {
+  return folder === undefined ? operator : basename(folder);
 }
 
 function resultCells(

@@ -1,8 +1,11 @@
-/** The work that all libraries are given: inputs, and some rows of the right answer in float64. */
+/**
+ * The work that libraries are given: inputs, and some rows of the right answer in float64. Of a
+ * whole model the answer in float64 takes too long: there libraries are held to one another.
+ */
 import { attentionForward } from "../../src/reference/attention.ts";
 import { rmsNormBackward, rmsNormForward } from "../../src/reference/rms_norm.ts";
 import { type ReferenceTensor, tensor } from "../../src/reference/tensor.ts";
-import { randomNormal } from "../../src/random.ts";
+import { randomNormal, randomUniform } from "../../src/random.ts";
 import {
   attentionForwardRow,
   keyValueGradientRow,
@@ -16,14 +19,17 @@ export type Numbers = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 /** Work to compute. */
 export interface Work {
   readonly name: string;
-  readonly operator: "attention" | "rms-norm";
+  readonly operator: "attention" | "rms-norm" | "model";
   /**
    * With `forward+backward`, results are the gradients by all inputs, given the loss's gradient by
-   * the output.
+   * the output; of a model the loss of every token, and the mean loss's gradient by the embedded
+   * tokens.
    */
   readonly pass: "forward" | "forward+backward";
-  /** `{ H, T, D }`, causal, B = 1; or `{ rows, d }`. */
+  /** `{ H, T, D }`, causal, B = 1; `{ rows, d }`; or of a model `{ T, V, d }`, B = 1. */
   readonly dimensions: Readonly<Record<string, number>>;
+  /** A model's folder in Hugging Face's layout. */
+  readonly folder?: string;
 }
 
 /** A stretch of one result, and what it is in float64. */
@@ -61,8 +67,9 @@ function rmsNorm(pass: Work["pass"]): Work {
 }
 
 /**
- * The inputs, the same for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`,
- * or `input`, `outputGradient` `[rows, d]` and `gain` `[d]`.
+ * The inputs, the same for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`;
+ * `input`, `outputGradient` `[rows, d]` and `gain` `[d]`; or `inputs` and `targets` `[T]`, which
+ * are tokens.
  *
  * @param work the work
  */
@@ -73,6 +80,12 @@ export function inputsOf({ operator, dimensions }: Work): Numbers {
     const length = dimensions.H! * dimensions.T! * dimensions.D!;
     const names = ["query", "key", "value", "outputGradient"];
     return Object.fromEntries(names.map((name, i) => [name, draw(100 + i, length)]));
+  }
+  if (operator === "model") {
+    const { T, V } = dimensions as { T: number; V: number };
+    const drawn = randomUniform({ seed: 300, length: T + 1 });
+    const tokens = drawn.map((share) => Math.min(V - 1, Math.floor(V * share)));
+    return { inputs: tokens.slice(0, T), targets: tokens.slice(1) };
   }
   const { rows, d } = dimensions as { rows: number; d: number };
   return {
@@ -86,7 +99,7 @@ export function inputsOf({ operator, dimensions }: Work): Numbers {
  * Some stretches of the results, in float64: of attention rows near the ends, near the edges of
  * tiles, and others drawn at random; of RMSNorm the same and all of gainGradient.
  *
- * @param work the work
+ * @param work the work, of an operator
  */
 export function wantedOf(work: Work): WantedNumbers[] {
   return work.operator === "attention" ? wantedAttention(work) : wantedRows(work);

@@ -10,13 +10,18 @@ import config from "../../../deno.json" with { type: "json" };
 import type { Peer, PreparedWork } from "../peer.ts";
 import type { Numbers } from "../works.ts";
 import { EPSILON, type Work } from "../works.ts";
+import { prepareModel } from "./ours/model.ts";
 
 /** Opens the GPU. */
 export async function loadPeer(): Promise<Peer> {
   const gpu = await openGpu();
   return {
     versions: { gradsink: config.version },
-    prepare: (work, inputs) => Promise.resolve([prepareWork(gpu, work, inputs)]),
+    prepare: async (work, inputs) => [
+      work.operator === "model"
+        ? await prepareModel(gpu, work, inputs)
+        : prepareWork(gpu, work, inputs),
+    ],
   };
 }
 

@@ -14,7 +14,13 @@ def reply(**message):
     sys.stdout.flush()
 
 
+class Lacking(Exception):
+    """Something that is not installed."""
+
+
 def message_of(error):
+    if isinstance(error, Lacking):
+        return str(error)
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
@@ -96,10 +102,46 @@ def row_ways(dimensions, epsilon):
     return ways
 
 
+def model_runs(work, tokens):
+    """The same of a model in Hugging Face's layout, through transformers; no gradients by weights."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        from transformers import AutoModelForCausalLM
+    except ModuleNotFoundError as error:
+        raise Lacking(f"python3 has torch, but no {error.name}") from error
+    model = AutoModelForCausalLM.from_pretrained(work["folder"]).float().eval()
+    model.requires_grad_(False)
+    inputs, targets = (tokens(name).long() for name in ["inputs", "targets"])
+
+    def losses(embedded):
+        logits = model(inputs_embeds=embedded, use_cache=False).logits
+        return F.cross_entropy(logits[0], targets, reduction="none")
+
+    def forward():
+        with torch.no_grad():
+            return {"tokenLosses": losses(model.get_input_embeddings()(inputs[None]))}
+
+    def backward():
+        embedded = model.get_input_embeddings()(inputs[None]).requires_grad_()
+        found = losses(embedded)
+        (gradient,) = torch.autograd.grad(found.mean(), embedded)
+        return {"tokenLosses": found, "embeddedGradient": gradient}
+
+    attention = getattr(model.config, "_attn_implementation", "")
+    return [(f"transformers {attention}".strip(), forward if work["pass"] == "forward" else backward)]
+
+
 def runs_of(request):
     """Pairs of a way's name and a function that runs it and returns its results by name."""
-    dimensions = request["dimensions"]
-    if request["operator"] == "attention":
+    work = request["work"]
+    dimensions = work["dimensions"]
+
+    def numbers(name):
+        return torch.frombuffer(bytearray(base64.b64decode(request["inputs"][name])), dtype=torch.float32)
+
+    if work["operator"] == "model":
+        return model_runs(work, numbers)
+    if work["operator"] == "attention":
         names = ["query", "key", "value"]
         shapes = [[dimensions[axis] for axis in "HTD"]] * 3
         ways = attention_ways(dimensions)
@@ -109,11 +151,10 @@ def runs_of(request):
         ways = row_ways(dimensions, request["epsilon"])
 
     def tensor(name, shape):
-        data = bytearray(base64.b64decode(request["inputs"][name]))
-        return torch.frombuffer(data, dtype=torch.float32).reshape(shape)
+        return numbers(name).reshape(shape)
 
     operands = [tensor(name, shape) for name, shape in zip(names, shapes)]
-    if request["pass"] == "forward":
+    if work["pass"] == "forward":
 
         def forward(way):
             with torch.no_grad():

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { absentContender, type Contender, startContender } from "../contender.ts";
 import type { PeerRequest } from "../protocol.ts";
-import { EPSILON, inputsOf, type Work, works } from "../works.ts";
+import { EPSILON, inputsOf } from "../works.ts";
 
 /**
  * The system's own is tried, too: torch may be installed there while PATH leads elsewhere first.
@@ -13,25 +13,21 @@ const PYTHONS = ["python3", "/usr/bin/python3"];
 export interface TorchOptions {
   /** The programs to try. */
   readonly pythons?: readonly string[];
-  /** What it may be asked for. */
-  readonly known?: readonly Work[];
 }
 
 /**
  * Starts the first Python that has torch.
  *
- * @param options the programs, and the works; those of the bench by default
+ * @param options the programs
  * @returns the process, which knows no numbers but those that go with each request
  */
-export async function startTorch(
-  { pythons = PYTHONS, known = works }: TorchOptions = {},
-): Promise<Contender> {
+export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Promise<Contender> {
   const script = new URL("torch_cpu.py", import.meta.url);
   const reasons: string[] = [];
   for (const command of pythons) {
     const contender = startContender([fileURLToPath(script)], { command });
     const reply = await contender.ready;
-    if (reply.type === "ready") return withNumbers(contender, known);
+    if (reply.type === "ready") return withNumbers(contender);
     await contender.close();
     reasons.push(reply.type === "failed" ? reply.reason : "an answer out of turn");
   }
@@ -41,21 +37,16 @@ export async function startTorch(
 
 // Python cannot draw the numbers as works.ts does: they go along, so that the answers can be
 // compared.
-function withNumbers(contender: Contender, known: readonly Work[]): Contender {
+function withNumbers(contender: Contender): Contender {
   return {
     ...contender,
     ask(request) {
       if (request.type !== "prepare") return contender.ask(request);
-      const work = known.find(({ name }) => name === request.work)!;
-      const { operator, pass, dimensions } = work;
-      const inputs = Object.entries(inputsOf(work)).map(([name, numbers]) =>
+      const inputs = Object.entries(inputsOf(request.work)).map(([name, numbers]) =>
         [name, new Uint8Array(numbers.buffer).toBase64()] as const
       );
       const whole: PrepareInPython = {
         ...request,
-        operator,
-        pass,
-        dimensions,
         epsilon: EPSILON,
         inputs: Object.fromEntries(inputs),
       };
@@ -64,7 +55,7 @@ function withNumbers(contender: Contender, known: readonly Work[]): Contender {
   };
 }
 
-type PrepareInPython = Extract<PeerRequest, { type: "prepare" }> & Omit<Work, "name"> & {
+type PrepareInPython = Extract<PeerRequest, { type: "prepare" }> & {
   readonly epsilon: number;
   /** Float32, little-endian, row-major, in base64. */
   readonly inputs: Readonly<Record<string, string>>;

@@ -123,6 +123,53 @@ Deno.test("compareOn() takes six rounds, then as many as the budget allows", asy
   assertEquals(more.results.map(({ samples }) => samples.length), [9, 9]);
 });
 
+Deno.test("compareOn() holds the answers of a model to the first one", async () => {
+  const model: Work = {
+    name: "model",
+    operator: "model",
+    pass: "forward+backward",
+    dimensions: { T: 3, V: 50, d: 2 },
+    folder: "folder/tiny",
+  };
+  const answering = (change: (number: number) => number | null): Contender => ({
+    ready: Promise.resolve({ type: "ready", versions: {} }),
+    ask: (request) =>
+      Promise.resolve(
+        request.type === "sample" ? { type: "sampled", wall: 1e6, cpu: 1e6 } : {
+          type: "prepared",
+          ways: [{
+            name: "",
+            numbers: request.stretches.map(({ output, start, length }) =>
+              Array.from(
+                { length },
+                (_, i) => change(output === "tokenLosses" ? 40 + i : 1 + start + i),
+              )
+            ),
+          }],
+        },
+      ),
+    close: () => Promise.resolve(),
+  });
+  const found = async (...changes: readonly ((number: number) => number | null)[]) => {
+    const participants = changes.map((change, i) => ({
+      library: ["gradsink", "torch-cpu", "jax-js"][i]!,
+      contender: answering(change),
+    }));
+    let looks = 0;
+    return await compareOn(model, participants, { budget: 1e-9, seed: 1, now: () => looks++ });
+  };
+  const { results } = await found((x) => x, (x) => x + 1e-6, (x) => x === 6 ? 5 : x);
+  assertEquals(results.map(({ status, reason }) => [status, reason]), [
+    ["ok", undefined],
+    ["ok", undefined],
+    ["wrong", "embeddedGradient is off by 0.167"],
+  ]);
+  const nothing = await found(() => null, (x) => x, (x) => x);
+  assertEquals(nothing.results.map(({ status }) => status), ["wrong", "ok", "ok"]);
+  const text = formatMarkdownTable(peerTable([{ work: model, results }], { caption: "" }));
+  assertStringIncludes(text, "tiny forward+backward, T3 V50 d=2");
+});
+
 Deno.test("compareOn() goes on without a library that fails on the way", async () => {
   const { results } = await compare([
     { library: "gradsink", contender: fake([{ time: 1e6 }]) },

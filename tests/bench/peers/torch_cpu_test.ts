@@ -29,7 +29,7 @@ const known: readonly Work[] = [
 const may = Deno.permissions.querySync({ name: "run" }).state === "granted";
 
 async function answerOf(python: string): Promise<string> {
-  const contender = await startTorch({ pythons: [python], known });
+  const contender = await startTorch({ pythons: [python] });
   const reply = await contender.ready;
   await contender.close();
   return reply.type === "failed" ? reply.reason : reply.type;
@@ -64,19 +64,16 @@ Deno.test({
         `echo '{"type":"prepared","ways":[]}'`,
       ]);
       assertEquals(await answerOf(without), "python3 has no torch");
-      const contender = await startTorch({ pythons: [without, made], known });
+      const contender = await startTorch({ pythons: [without, made] });
       assertEquals(await contender.ready, { type: "ready", versions: { torch: "0" } });
       const stretches = [{ output: "gainGradient", start: 0, length: 24 }];
-      await contender.ask({ type: "prepare", work: rows.name, stretches });
+      await contender.ask({ type: "prepare", work: rows, stretches });
       await contender.close();
       const { inputs, ...request } = JSON.parse(await Deno.readTextFile(`${folder}/request`));
       assertEquals(request, {
         type: "prepare",
-        work: rows.name,
+        work: rows,
         stretches,
-        operator: "rms-norm",
-        pass: "forward+backward",
-        dimensions: { rows: 40, d: 24 },
         epsilon: 1e-5,
       });
       const numbers = Object.entries(inputs as Record<string, string>).map(([name, text]) =>
@@ -103,7 +100,7 @@ Deno.test({
   name: `PyTorch answers right in all its ways${reason === undefined ? "" : ` [${reason}]`}`,
   ignore: reason !== undefined,
   async fn() {
-    const contender = await startTorch({ known });
+    const contender = await startTorch();
     for (const work of known) {
       let looks = 0;
       const { results } = await compareOn(work, [{ library: "torch-cpu", contender }], {

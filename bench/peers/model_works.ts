@@ -1,0 +1,56 @@
+/** The passes of a pretrained model as works, and what of their answers is compared. */
+import { readArchitecture } from "../../src/model/pretrained/weights.ts";
+import { UsageError } from "../../src/cli/shared/arguments.ts";
+import type { Stretch } from "./protocol.ts";
+import type { Work } from "./works.ts";
+
+/** Default tokens that a model is given. */
+export const MODEL_CONTEXT = 128;
+
+/**
+ * The largest difference of two answers that counts as agreement, relative to a row's largest
+ * number. Both are of float32, and rounded in every layer; of SmolLM2-135M's 30 layers PyTorch's
+ * differ from this project's by at most MEASURED.
+ */
+export const MODEL_TOLERANCE = 1e-2;
+
+/**
+ * The works of a model.
+ *
+ * @param folder in Hugging Face's layout
+ * @param context T, as the command line has it
+ * @throws {UsageError} if the context is not one that the model takes
+ * @throws {CheckpointError} if the folder holds no model that is computed
+ */
+export async function readModelWorks(
+  folder: string,
+  context: string = String(MODEL_CONTEXT),
+): Promise<Work[]> {
+  const T = Number(context);
+  const { config, positions } = await readArchitecture(folder, { context: T });
+  if (!Number.isSafeInteger(T) || T < 1 || T > positions) {
+    throw new UsageError(
+      `--context is ${JSON.stringify(context)}, wanted a whole number from 1 to ${positions}`,
+    );
+  }
+  const dimensions = { T, V: config.vocabulary, d: config.modelDim };
+  return (["forward", "forward+backward"] as const)
+    .map((pass) => ({ name: `model-${pass}-t${T}`, operator: "model", pass, dimensions, folder }));
+}
+
+/**
+ * The stretches of a model's results that are compared: every token's loss, and every embedded
+ * token's gradient.
+ *
+ * @param work of a model
+ */
+export function modelStretches({ pass, dimensions }: Work): Stretch[] {
+  const { T, d } = dimensions as { T: number; d: number };
+  const losses = { output: "tokenLosses", start: 0, length: T };
+  if (pass === "forward") return [losses];
+  const gradients = Array.from(
+    { length: T },
+    (_, t) => ({ output: "embeddedGradient", start: t * d, length: d }),
+  );
+  return [losses, ...gradients];
+}
