@@ -32,7 +32,7 @@ export interface Cases<Description> {
   readonly runs: number;
   readonly seed: number;
   /** Throws if the case fails. Frees what it makes: the live buffers are counted. */
-  readonly check: (description: Description, tally: Tally) => Promise<void>;
+  readonly check: (description: Description, tally: Tally, gpu: Gpu) => Promise<void>;
 }
 
 /**
@@ -69,7 +69,7 @@ export async function checkCases<Description>(
   const property = fc.asyncProperty(arbitrary, async (description) => {
     const before = gpu.memory;
     const compared = tally.comparisons;
-    await check(description, tally);
+    await check(description, tally, gpu);
     assertEquals(gpu.memory, before, "the case left GPU buffers behind");
     if (tally.comparisons > compared) done++;
   });
@@ -83,4 +83,11 @@ export async function checkCases<Description>(
     markInterruptAsFailure: true,
   });
   return tally.report(name, done);
+}
+
+/** The property that {@linkcode checkCases} checks, on the `Gpu` and with the options it is given. */
+export function propertyOf<Description>(
+  cases: Cases<Description>,
+): (gpu: Gpu, options?: PropertyOptions<Description>) => Promise<Report> {
+  return (gpu, options) => checkCases(gpu, cases, options);
 }

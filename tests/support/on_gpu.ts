@@ -120,7 +120,7 @@ async function readTogether(
 export async function onGpu<Args extends object, Result extends object>(
   gpu: Gpu,
   operator: (gpu: Gpu, args: Args) => Result,
-  args: Plain<Args>,
+  args: NoInfer<Plain<Args>>,
 ): Promise<Results<Result>> {
   using arena = new Arena(gpu);
   return await arena.results(operator(gpu, arena.arguments<Args>(args)));
@@ -138,7 +138,7 @@ export async function onGpu<Args extends object, Result extends object>(
 export async function onGpuPlanned<Args extends object, Result extends { readonly plan: Plan }>(
   gpu: Gpu,
   operator: (gpu: Gpu, args: Args) => Result,
-  { args, runs }: { readonly args: Plain<Args>; readonly runs: number },
+  { args, runs }: { readonly args: NoInfer<Plain<Args>>; readonly runs: number },
 ): Promise<Results<Result>[]> {
   using arena = new Arena(gpu);
   const planned = operator(gpu, arena.arguments<Args>(args));

@@ -26,6 +26,10 @@ export function describeReport({ name, cases, comparisons, share, worst }: Repor
   return `${name}: ${cases} cases, ${comparisons} numbers, ${used}`;
 }
 
+interface Listed {
+  readonly data: ArrayLike<number>;
+}
+
 interface Quantity {
   share: number;
   /** The largest |expected| / bound: how fine the comparison was where it was finest. */
@@ -79,6 +83,25 @@ export class Tally {
       }
     }
     this.#comparisons += expected.length;
+  }
+
+  /** {@linkcode within} for each of the results that `names` names. */
+  eachWithin<Name extends string>(
+    what: string,
+    names: readonly Name[],
+    { actual, expected, bounds }: {
+      readonly actual: Readonly<Record<Name, Listed>>;
+      readonly expected: Readonly<Record<Name, Listed>>;
+      readonly bounds: Readonly<Record<Name, ArrayLike<number>>>;
+    },
+  ): void {
+    for (const name of names) {
+      this.within(`${what}${name}`, {
+        actual: actual[name].data,
+        expected: expected[name].data,
+        bound: bounds[name],
+      });
+    }
   }
 
   /**

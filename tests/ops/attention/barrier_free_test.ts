@@ -4,10 +4,12 @@
  * one takes seconds to compile.
  */
 import type { AttentionBarrierFreeOptions } from "../../../kernels/attention/barrier_free_tile.ts";
-import { attentionForwardBarrierFree } from "../../../kernels/attention/forward_barrier_free.wgsl.ts";
+import {
+  attentionForwardBarrierFree,
+} from "../../../kernels/attention/forward_barrier_free.wgsl.ts";
 import { BARRIER_FREE_ROWS, FORWARD_TILE } from "../../../src/ops/attention/barrier_free.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
-import { type AttentionDescription, describeAttention } from "../../support/attention/cases.ts";
+import { BACKWARD_ONLY, describeEach, FULL } from "../../support/attention/cases.ts";
 import {
   checkVariant,
   type KernelMutant,
@@ -28,20 +30,14 @@ const smallTile: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 
 
 // One workgroup and parts of others; batches, heads, groups, head dimensions, V-scale in both
 // modes, sharp logits.
-const cases: readonly AttentionDescription[] = [
+const cases = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 301 },
-  { keyHeads: 2, length: 97, headDim: 20, seed: 302, vScale: { mode: "full", size: "usual" } },
-  {
-    batch: 2,
-    length: 33,
-    headDim: 12,
-    seed: 203,
-    vScale: { mode: "backward-only", size: "usual" },
-  },
+  { keyHeads: 2, length: 97, headDim: 20, seed: 302, vScale: FULL },
+  { batch: 2, length: 33, headDim: 12, seed: 203, vScale: BACKWARD_ONLY },
   { length: 130, headDim: 8, seed: 304, scale: -0.4, pattern: "hundreds" },
   { length: 64, headDim: 12, seed: 305, pattern: "sink" },
   { length: 1, headDim: 12, seed: 306 },
-].map((description) => describeAttention(description as Partial<AttentionDescription>));
+]);
 const only = { examples: cases, runs: 0 };
 const one = { examples: cases.slice(2, 3), runs: 0 };
 

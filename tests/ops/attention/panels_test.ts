@@ -6,7 +6,7 @@ import { openGpu } from "../../../mod.ts";
 import { attentionBackwardVariants } from "../../../src/ops/attention/backward_variants.ts";
 import { panelChunks } from "../../../src/ops/attention/panels.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
-import { type AttentionDescription, describeAttention } from "../../support/attention/cases.ts";
+import { BACKWARD_ONLY, describeEach, FULL } from "../../support/attention/cases.ts";
 import {
   checkVariant,
   type KernelMutant,
@@ -31,32 +31,19 @@ const unfit = await openGpu().then((gpu) => {
 
 // Whole sequences of all heads in one chunk; tiles that reach past the end in queries, keys and
 // columns.
-const whole: readonly AttentionDescription[] = [
+const whole = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
-  { keyHeads: 2, length: 97, headDim: 36, seed: 202, vScale: { mode: "full", size: "usual" } },
-  {
-    batch: 2,
-    length: 33,
-    headDim: 12,
-    seed: 3,
-    vScale: { mode: "backward-only", size: "usual" },
-  },
+  { keyHeads: 2, length: 97, headDim: 36, seed: 202, vScale: FULL },
+  { batch: 2, length: 33, headDim: 12, seed: 3, vScale: BACKWARD_ONLY },
   { length: 97, headDim: 4, seed: 204, pattern: "hundreds", scale: -0.4 },
   { length: 64, headDim: 32, seed: 205, pattern: "sink" },
   { length: 1, headDim: 12, seed: 206 },
-].map((description) => describeAttention(description as Partial<AttentionDescription>));
+]);
 // Groups so large that a chunk is two tiles of keys, or one sequence of two tiles.
-const inChunks: readonly AttentionDescription[] = [
-  {
-    keyHeads: 2,
-    group: 16,
-    length: 101,
-    headDim: 8,
-    seed: 207,
-    vScale: { mode: "full", size: "usual" },
-  },
+const inChunks = describeEach([
+  { keyHeads: 2, group: 16, length: 101, headDim: 8, seed: 207, vScale: FULL },
   { batch: 2, keyHeads: 2, group: 8, length: 40, headDim: 8, seed: 208 },
-].map((description) => describeAttention(description as Partial<AttentionDescription>));
+]);
 const all = [...whole, ...inChunks];
 
 const twin: KernelProperty = (gpu) => attentionBackwardMatchesTwin(gpu, { examples: all, runs: 0 });

@@ -16,7 +16,12 @@ import {
   unfitTiled,
 } from "../../../src/ops/attention/tiled.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
-import { type AttentionDescription, describeAttention } from "../../support/attention/cases.ts";
+import {
+  BACKWARD_ONLY,
+  describeAttention,
+  describeEach,
+  FULL,
+} from "../../support/attention/cases.ts";
 import {
   gpuWithRegisters,
   jointKernels,
@@ -52,19 +57,14 @@ const { forward: forwardKernel, query: queryKernel, value: valueKernel } = tiled
 const variant = SMALL_TILE_VARIANT;
 const rewrites = tiledRewrites(smallTile);
 
-const cases: readonly AttentionDescription[] = [
+const cases = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 401 },
-  { keyHeads: 2, length: 97, seed: 402, vScale: { mode: "full", size: "usual" } },
-  { batch: 2, length: 33, seed: 203, vScale: { mode: "backward-only", size: "usual" } },
+  { keyHeads: 2, length: 97, seed: 402, vScale: FULL },
+  { batch: 2, length: 33, seed: 203, vScale: BACKWARD_ONLY },
   { length: 97, seed: 404, scale: -0.4, pattern: "hundreds" },
   { length: 64, seed: 405, pattern: "sink" },
   { length: 1, seed: 406 },
-].map((description) =>
-  describeAttention({
-    ...description as Partial<AttentionDescription>,
-    headDim: smallTile.headDim,
-  })
-);
+], { headDim: smallTile.headDim });
 const only = { examples: cases, runs: 0 };
 const one = { examples: cases.slice(2, 3), runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwin(gpu, only);
@@ -81,7 +81,7 @@ for (const [name, tile] of Object.entries(attentionTiles)) {
   const headDim = name === "tiled-32x32" ? 36 : 20;
   const examples = [
     describeAttention({ keyHeads: 2, group: 2, length: 133, headDim, seed: 407 }),
-    describeAttention({ length: 65, headDim, seed: 408, vScale: { mode: "full", size: "usual" } }),
+    describeAttention({ length: 65, headDim, seed: 408, vScale: FULL }),
   ];
   Deno.test(`attention "${name}" agrees with the twin [deno]`, async () => {
     await checkVariant(await testGpu("deno"), {

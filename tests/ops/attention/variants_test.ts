@@ -9,7 +9,13 @@ import { attentionForwardVariants } from "../../../src/ops/attention/forward_var
 import { attentionTiles } from "../../../src/ops/attention/tiled.ts";
 import { tunableOperators } from "../../../src/ops/tuning/operators.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
-import { type AttentionDescription, describeAttention } from "../../support/attention/cases.ts";
+import {
+  type AttentionDescription,
+  BACKWARD_ONLY,
+  describeAttention,
+  describeEach,
+  FULL,
+} from "../../support/attention/cases.ts";
 import {
   checkVariant,
   type KernelMutant,
@@ -40,26 +46,18 @@ const unfit = await openGpu().then((gpu) => {
 
 // One head dimension, so that each kernel is compiled once: three vec4f columns, which leave lanes
 // idle.
-const small: readonly AttentionDescription[] = [
+const small = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 201 },
-  { keyHeads: 2, length: 97, seed: 202, vScale: { mode: "full", size: "usual" }, scale: -0.4 },
-  { batch: 2, length: 33, seed: 203, vScale: { mode: "backward-only", size: "usual" } },
+  { keyHeads: 2, length: 97, seed: 202, vScale: FULL, scale: -0.4 },
+  { batch: 2, length: 33, seed: 203, vScale: BACKWARD_ONLY },
   { length: 97, seed: 204, pattern: "hundreds" },
   { length: 64, seed: 205, pattern: "sink" },
   { length: 1, seed: 206 },
-].map((description) =>
-  describeAttention({ ...description as Partial<AttentionDescription>, headDim: 12 })
-);
+], { headDim: 12 });
 // Two columns a lane, the second one half empty.
 const wide: readonly AttentionDescription[] = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 207 }),
-  describeAttention({
-    keyHeads: 2,
-    length: 41,
-    headDim: 36,
-    seed: 208,
-    vScale: { mode: "full", size: "usual" },
-  }),
+  describeAttention({ keyHeads: 2, length: 41, headDim: 36, seed: 208, vScale: FULL }),
 ];
 
 function variantTest(

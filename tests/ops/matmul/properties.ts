@@ -1,16 +1,13 @@
 /** Properties of the matrix product, for any kernel. */
 import fc from "fast-check";
-import { type Gpu, type MatmulOptions, planMatmul, reference } from "../../../mod.ts";
+import { type Gpu, planMatmul, reference } from "../../../mod.ts";
 import { randomNormal } from "../../../src/random.ts";
 import { assert } from "../../support/assert/assert.ts";
 import { checkCases, type PropertyOptions } from "../../support/check_cases.ts";
 import { type Numbers, onGpuPlanned } from "../../support/on_gpu.ts";
 import type { Report, Tally } from "../../support/report.ts";
-
-/** Unit roundoff of float32. */
-const U = 2 ** -24;
-/** The smallest normal float32: an error of this size is a flushed subnormal. */
-const FLUSH = 2 ** -126;
+import { FLUSH, U } from "../../support/tolerance.ts";
+import { inner } from "../../support/vectors.ts";
 
 /** A drawn product. */
 export interface MatmulDescription {
@@ -165,11 +162,8 @@ export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
     async check(description, tally) {
       const { transposeLeft, transposeRight, inner } = description;
       const operands = { ...drawMatmul(description), transposeLeft, transposeRight };
-      const [first, second] = await onGpuPlanned<MatmulOptions, ReturnType<typeof planMatmul>>(
-        gpu,
-        plannerOf(variant),
-        { args: operands, runs: 2 },
-      );
+      const planner = plannerOf(variant);
+      const [first, second] = await onGpuPlanned(gpu, planner, { args: operands, runs: 2 });
       const expected = twin(operands);
       tally.sameBits("shape", { actual: first!.product.shape, expected: expected.shape });
       tally.within("product", {
@@ -188,11 +182,7 @@ async function multiply(
   gpu: Gpu,
   { variant, ...operands }: Operands & { variant: MatmulPlanner },
 ): Promise<Numbers> {
-  const [result] = await onGpuPlanned<MatmulOptions, ReturnType<typeof planMatmul>>(
-    gpu,
-    plannerOf(variant),
-    { args: operands, runs: 1 },
-  );
+  const [result] = await onGpuPlanned(gpu, plannerOf(variant), { args: operands, runs: 1 });
   return result!.product;
 }
 
@@ -241,12 +231,6 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
       }
     },
   }, options);
-
-function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-}
 
 function checkAdjoint(
   tally: Tally,

@@ -79,6 +79,22 @@ export function describeAttention(
   };
 }
 
+/** Several cases, each with what is shared by all of them. */
+export function describeEach(
+  descriptions: readonly Partial<AttentionDescription>[],
+  shared: Partial<AttentionDescription> = {},
+): AttentionDescription[] {
+  return descriptions.map((description) => describeAttention({ ...description, ...shared }));
+}
+
+/** V-scale in each of its modes, with constants about as large as ‖v‖². */
+export const FULL = { mode: "full", size: "usual" } as const;
+export const BACKWARD_ONLY = { mode: "backward-only", size: "usual" } as const;
+
+/** A learned sink about as large as a row's logSumExp; and one in a loss that depends on that. */
+export const SINK = { size: "usual", logSumExpGradient: false } as const;
+export const SINK_IN_LOSS = { size: "usual", logSumExpGradient: true } as const;
+
 // A tile has 32 rows in blocks of 4: the sequence lengths around multiples of those, and one tile
 // more than two.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
@@ -88,6 +104,14 @@ const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
 /** Multiply-adds of one product over all visible pairs; the twin's time grows with it. */
 function work({ batch, keyHeads, group, length, headDim }: AttentionDescription): number {
   return batch * keyHeads * group * length * (length + 1) / 2 * headDim;
+}
+
+/** Draws V-scale in either mode, with a constant of one of these sizes, or none. */
+export function drawVScale(
+  ...sizes: readonly ConstantSize[]
+): fc.Arbitrary<AttentionDescription["vScale"]> {
+  const mode = fc.constantFrom("full" as const, "backward-only" as const);
+  return fc.option(fc.record({ mode, size: fc.constantFrom(...sizes) }), { nil: undefined });
 }
 
 /** Draws attention cases. */
@@ -110,13 +134,7 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     "duplicated keys",
     "constant",
   ),
-  vScale: fc.option(
-    fc.record({
-      mode: fc.constantFrom("full" as const, "backward-only" as const),
-      size: fc.constantFrom<ConstantSize>("tiny", "usual", "usual", "huge"),
-    }),
-    { nil: undefined },
-  ),
+  vScale: drawVScale("tiny", "usual", "usual", "huge"),
   sink: fc.option(
     fc.record({
       size: fc.constantFrom<SinkDescription["size"]>("usual", "usual", "weak", "strong"),
@@ -223,6 +241,14 @@ function drawSinks(
 /** Numbers as the twin takes them. */
 export function toTwin({ data, shape }: Numbers): reference.ReferenceTensor {
   return reference.tensor(data, shape);
+}
+
+/** Several numbers as the twin takes them. */
+export function toTwins<Name extends string>(
+  numbers: Readonly<Record<Name, Numbers>>,
+): Record<Name, reference.ReferenceTensor> {
+  const entries = Object.entries<Numbers>(numbers).map(([name, each]) => [name, toTwin(each)]);
+  return Object.fromEntries(entries);
 }
 
 /** The twin's numbers rounded to float32. */

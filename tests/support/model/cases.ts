@@ -42,7 +42,7 @@ export function elementwise(
 }
 
 /** The largest magnitude. */
-export function absoluteMaximumOf(data: Float32Array): number {
+export function absoluteMaximumOf(data: Float32Array | Float64Array): number {
   return data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 }
 

@@ -3,7 +3,7 @@
  * cases.
  */
 import type { Property } from "../check_cases.ts";
-import { type AttentionDescription, describeAttention } from "../attention/cases.ts";
+import { BACKWARD_ONLY, describeEach, FULL } from "../attention/cases.ts";
 import {
   attentionBackwardMatchesTwin,
   attentionForwardMatchesTwin,
@@ -17,31 +17,17 @@ export type BrokenOperator = "attention" | "rmsNorm" | "vScale";
 /** No drawn cases beside the examples, and none made smaller. */
 export const pinned = { runs: 0, endOnFailure: true } as const;
 
+const grouped = { batch: 2, keyHeads: 2, group: 2 };
+
 // Small enough for software adapters: two tiles and a piece of a third; batches, heads and groups;
 // a ninth vec4f column for eight lanes; V-scale in both modes; logits that overflow exp where the
 // maximum is not subtracted.
-const attentionCases: readonly AttentionDescription[] = [
-  { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 11 },
-  {
-    batch: 2,
-    keyHeads: 2,
-    group: 2,
-    length: 37,
-    headDim: 36,
-    seed: 12,
-    scale: -0.4,
-    vScale: { mode: "full" as const, size: "usual" as const },
-  },
-  {
-    batch: 2,
-    keyHeads: 3,
-    length: 33,
-    headDim: 12,
-    seed: 13,
-    vScale: { mode: "backward-only" as const, size: "usual" as const },
-  },
-  { length: 97, headDim: 8, seed: 14, pattern: "huge logits" as const },
-].map(describeAttention);
+const attentionCases = describeEach([
+  { ...grouped, length: 69, headDim: 36, seed: 11 },
+  { ...grouped, length: 37, headDim: 36, seed: 12, scale: -0.4, vScale: FULL },
+  { batch: 2, keyHeads: 3, length: 33, headDim: 12, seed: 13, vScale: BACKWARD_ONLY },
+  { length: 97, headDim: 8, seed: 14, pattern: "huge logits" },
+]);
 
 /** The forward pass of attention. */
 export const attentionForward: Property = (gpu) =>

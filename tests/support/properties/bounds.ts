@@ -12,9 +12,11 @@ import {
 } from "../../../mod.ts";
 import {
   type AttentionDescription,
+  BACKWARD_ONLY,
   describeAttention,
   drawAttention,
   forwardResults,
+  FULL,
   toFloat32,
   toTwin,
 } from "../attention/cases.ts";
@@ -60,20 +62,8 @@ function calls(operator: Operator): readonly [Planner, object][] {
   }
   const descriptions: readonly AttentionDescription[] = [
     describeAttention({ batch: 2, keyHeads: 1, group: 2, length: 37, headDim: 36, seed: 121 }),
-    describeAttention({
-      keyHeads: 2,
-      length: 69,
-      headDim: 12,
-      seed: 122,
-      vScale: { mode: "full", size: "usual" },
-    }),
-    describeAttention({
-      keyHeads: 2,
-      length: 2,
-      headDim: 4,
-      seed: 123,
-      vScale: { mode: "backward-only", size: "usual" },
-    }),
+    describeAttention({ keyHeads: 2, length: 69, headDim: 12, seed: 122, vScale: FULL }),
+    describeAttention({ keyHeads: 2, length: 2, headDim: 4, seed: 123, vScale: BACKWARD_ONLY }),
   ];
   return descriptions.flatMap((description) => {
     const drawn = drawAttention(description);

@@ -1,12 +1,6 @@
 /** attentionSinkStatistics on the GPU: against the twin, its own laws, its bits. */
 import fc from "fast-check";
-import {
-  attentionSinkStatistics,
-  type AttentionSinkStatisticsOptions,
-  type AttentionSinkStatisticsResult,
-  type Gpu,
-  planAttentionSinkStatistics,
-} from "../../../mod.ts";
+import { attentionSinkStatistics, planAttentionSinkStatistics } from "../../../mod.ts";
 import * as reference from "../../../src/reference/mod.ts";
 import { assert } from "../assert/assert.ts";
 import {
@@ -15,13 +9,13 @@ import {
   describeAttention,
   drawAttention,
   forwardResults,
+  SINK,
   toTwin,
   twinInputs,
 } from "../attention/cases.ts";
 import { sinkStatisticsBounds } from "../attention/tolerance.ts";
-import { checkCases, type PropertyOptions } from "../check_cases.ts";
-import { onGpu, onGpuPlanned, type Results } from "../on_gpu.ts";
-import type { Report } from "../report.ts";
+import { propertyOf } from "../check_cases.ts";
+import { onGpu, onGpuPlanned } from "../on_gpu.ts";
 import { U } from "../tolerance.ts";
 
 /** A drawn case. */
@@ -31,6 +25,8 @@ export interface SinkDescription {
   readonly position: number | undefined;
   readonly window: number | undefined;
 }
+
+const grouped = { batch: 2, keyHeads: 2, group: 2 };
 
 const description: fc.Arbitrary<SinkDescription> = fc.record({
   attention: attentionDescription.filter(({ length, headDim }) => length * headDim <= 4000),
@@ -42,9 +38,7 @@ const examples: readonly SinkDescription[] = [
   // The default window ends before the sequence does.
   {
     attention: describeAttention({
-      batch: 2,
-      keyHeads: 2,
-      group: 2,
+      ...grouped,
       length: 150,
       headDim: 12,
       seed: 101,
@@ -54,7 +48,7 @@ const examples: readonly SinkDescription[] = [
     window: undefined,
   },
   {
-    attention: describeAttention({ batch: 2, keyHeads: 3, group: 2, length: 97, seed: 102 }),
+    attention: describeAttention({ ...grouped, keyHeads: 3, length: 97, seed: 102 }),
     position: 5,
     window: 3,
   },
@@ -64,167 +58,119 @@ const examples: readonly SinkDescription[] = [
     window: 64,
   },
   {
-    attention: describeAttention({
-      batch: 2,
-      keyHeads: 2,
-      group: 2,
-      length: 70,
-      seed: 105,
-      sink: { size: "usual", logSumExpGradient: false },
-    }),
+    attention: describeAttention({ ...grouped, length: 70, seed: 105, sink: SINK }),
     position: 5,
     window: 3,
   },
 ];
 
-function call(
-  gpu: Gpu,
-  args: Parameters<typeof onGpu<AttentionSinkStatisticsOptions, AttentionSinkStatisticsResult>>[2],
-): Promise<Results<AttentionSinkStatisticsResult>> {
-  return onGpu<AttentionSinkStatisticsOptions, AttentionSinkStatisticsResult>(
-    gpu,
-    attentionSinkStatistics,
-    args,
-  );
-}
-
 /**
  * Mass, second moment and score are within their bounds of the twin's; a plan repeats the bits and
  * overwrites NaNs.
  */
-export function sinkStatisticsMatchTwin(
-  gpu: Gpu,
-  options: PropertyOptions<SinkDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attentionSinkStatistics vs twin",
-    arbitrary: description,
-    examples,
-    seed: 771,
-    runs: 25,
-    async check({ attention, position, window }, tally) {
-      const drawn = drawAttention(attention);
-      const { query, key, scale, sinkLogit } = drawn;
-      const { logSumExp } = forwardResults(drawn);
-      const at = position === undefined ? undefined : position % attention.length;
-      const args = { query, key, logSumExp, position: at, window, scale, sinkLogit };
-      const actual = await call(gpu, args);
-      const inputs = twinInputs(drawn);
-      const expected = reference.attentionSinkStatistics({
-        ...inputs,
-        logSumExp: toTwin(logSumExp),
-        position: at,
-        window,
+export const sinkStatisticsMatchTwin = propertyOf({
+  name: "attentionSinkStatistics vs twin",
+  arbitrary: description,
+  examples,
+  seed: 771,
+  runs: 25,
+  async check({ attention, position, window }, tally, gpu) {
+    const drawn = drawAttention(attention);
+    const { query, key, scale, sinkLogit } = drawn;
+    const { logSumExp } = forwardResults(drawn);
+    const at = position === undefined ? undefined : position % attention.length;
+    const args = { query, key, logSumExp, position: at, window, scale, sinkLogit };
+    const actual = await onGpu(gpu, attentionSinkStatistics, args);
+    const expected = reference.attentionSinkStatistics({
+      ...twinInputs(drawn),
+      logSumExp: toTwin(logSumExp),
+      position: at,
+      window,
+    });
+    const within = { logSumExp, position: at ?? 0, window: window ?? 64 };
+    const bounds = sinkStatisticsBounds(drawn, within);
+    const ofSinks = sinkLogit === undefined ? [] : ["sinkShare"] as const;
+    const names = ["mass", "secondMoment", "score", ...ofSinks] as const;
+    assert((actual.sinkShare === undefined) === (sinkLogit === undefined), "sinkShare");
+    for (const name of names) {
+      tally.within(`attentionSinkStatistics' ${name}`, {
+        actual: actual[name]!.data,
+        expected: expected[name]!.data,
+        bound: bounds[name],
       });
-      const bounds = sinkStatisticsBounds(drawn, {
-        logSumExp,
-        position: at ?? 0,
-        window: window ?? 64,
-      });
-      const names = [
-        "mass",
-        "secondMoment",
-        "score",
-        ...sinkLogit === undefined ? [] : ["sinkShare"] as const,
-      ] as const;
-      assert((actual.sinkShare === undefined) === (sinkLogit === undefined), "sinkShare");
+    }
+    for (const run of await onGpuPlanned(gpu, planAttentionSinkStatistics, { args, runs: 2 })) {
       for (const name of names) {
-        tally.within(`attentionSinkStatistics' ${name}`, {
-          actual: actual[name]!.data,
-          expected: expected[name]!.data,
-          bound: bounds[name],
-        });
+        const pair = { actual: run[name]!.data, expected: actual[name]!.data };
+        tally.sameBits(`a plan's ${name}`, pair);
       }
-      for (const run of await onGpuPlanned(gpu, planAttentionSinkStatistics, { args, runs: 2 })) {
-        for (const name of names) {
-          tally.sameBits(`a plan's ${name}`, {
-            actual: (run as typeof actual)[name]!.data,
-            expected: actual[name]!.data,
-          });
-        }
-      }
-    },
-  }, options);
-}
+    }
+  },
+});
 
 /**
  * Laws: the masses of all positions and T times the sink's share add up to T (every row of
- * attention weights to 1 with the sink's); a window of
- * one row is the weight on itself, whose square is the last position's second moment; 0 ≤ S_s ≤
- * M_s. A NaN in a query row spoils its own head only, and only if it is not before the position.
+ * attention weights to 1 with the sink's); a window of one row is the weight on itself, whose square
+ * is the last position's second moment; 0 ≤ S_s ≤ M_s. A NaN in a query row spoils its own head
+ * only, and only if it is not before the position.
  */
-export function sinkStatisticsObeyTheirLaws(
-  gpu: Gpu,
-  options: PropertyOptions<SinkDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attentionSinkStatistics' laws",
-    arbitrary: description.filter(({ attention }) => attention.length <= 20),
-    examples: [{
-      attention: describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 17, seed: 104 }),
-      position: 3,
-      window: 2,
-    }],
-    seed: 772,
-    runs: 3,
-    async check({ attention: drawnFrom }, tally) {
-      const attention = { ...drawnFrom, pattern: "normal" as const, scale: undefined };
-      const { length } = attention;
-      const drawn = drawAttention(attention);
-      const { query, key, sinkLogit } = drawn;
-      const { logSumExp } = forwardResults(drawn);
-      const heads = attention.batch * attention.keyHeads * attention.group;
-      const total = new Float64Array(heads), allowed = new Float64Array(heads);
-      for (let position = 0; position < length; position++) {
-        const args = { query, key, logSumExp, position, window: 1, sinkLogit };
-        const statistics = await call(gpu, args);
-        const bounds = sinkStatisticsBounds(drawn, { logSumExp, position, window: 1 });
-        for (let head = 0; head < heads; head++) {
-          const [mass, secondMoment, score] = [
-            statistics.mass.data[head]!,
-            statistics.secondMoment.data[head]!,
-            statistics.score.data[head]!,
-          ];
-          const share = statistics.sinkShare?.data[head] ?? 0; // of one position after the other
-          total[head]! += mass + share;
-          // The rounded logSumExp makes each row add up to 1 only within its own rounding.
-          allowed[head]! += bounds.mass[head]! + bounds.sinkShare[head]! +
-            2 * U * (mass + share) * Math.max(...logSumExp.data.map(Math.abs));
-          assert(0 <= secondMoment && secondMoment <= mass * (1 + 64 * U), "0 ≤ S_s ≤ M_s");
-          assert(score > 0 && score <= mass * (1 + 64 * U), "0 < α_s ≤ M_s");
-          if (position === length - 1) {
-            tally.within("S_s of the last position", {
-              actual: [secondMoment],
-              expected: [score ** 2],
-              bound: [4 * U * score ** 2],
-            });
-          }
+export const sinkStatisticsObeyTheirLaws = propertyOf({
+  name: "attentionSinkStatistics' laws",
+  arbitrary: description.filter(({ attention }) => attention.length <= 20),
+  examples: [{
+    attention: describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 17, seed: 104 }),
+    position: 3,
+    window: 2,
+  }],
+  seed: 772,
+  runs: 3,
+  async check({ attention: drawnFrom }, tally, gpu) {
+    const attention = { ...drawnFrom, pattern: "normal" as const, scale: undefined };
+    const { length } = attention;
+    const drawn = drawAttention(attention);
+    const { query, key, sinkLogit } = drawn;
+    const { logSumExp } = forwardResults(drawn);
+    const heads = attention.batch * attention.keyHeads * attention.group;
+    const total = new Float64Array(heads), allowed = new Float64Array(heads);
+    for (let position = 0; position < length; position++) {
+      const args = { query, key, logSumExp, position, window: 1, sinkLogit };
+      const statistics = await onGpu(gpu, attentionSinkStatistics, args);
+      const bounds = sinkStatisticsBounds(drawn, { logSumExp, position, window: 1 });
+      for (let head = 0; head < heads; head++) {
+        const mass = statistics.mass.data[head]!, score = statistics.score.data[head]!;
+        const secondMoment = statistics.secondMoment.data[head]!;
+        const share = statistics.sinkShare?.data[head] ?? 0; // of one position after the other
+        total[head]! += mass + share;
+        // The rounded logSumExp makes each row add up to 1 only within its own rounding.
+        allowed[head]! += bounds.mass[head]! + bounds.sinkShare[head]! +
+          2 * U * (mass + share) * Math.max(...logSumExp.data.map(Math.abs));
+        assert(0 <= secondMoment && secondMoment <= mass * (1 + 64 * U), "0 ≤ S_s ≤ M_s");
+        assert(score > 0 && score <= mass * (1 + 64 * U), "0 < α_s ≤ M_s");
+        if (position === length - 1) {
+          tally.within("S_s of the last position", {
+            actual: [secondMoment],
+            expected: [score ** 2],
+            bound: [4 * U * score ** 2],
+          });
         }
       }
-      tally.within("Σ_s M_s", {
-        actual: total,
-        expected: total.map(() => length),
-        bound: allowed,
-      });
-      const position = Math.floor(length / 2);
-      const width = attention.headDim;
-      const clean = await call(gpu, { query, key, logSumExp, position });
-      for (const t of [position - 1, position]) {
-        if (t < 0) continue;
-        const data = query.data.slice();
-        data[t * width] = NaN; // of the first head
-        const dirty = await call(gpu, {
-          query: { data, shape: query.shape },
-          key,
-          logSumExp,
-          position,
-        });
-        for (const name of ["mass", "secondMoment"] as const) {
-          const expected = clean[name].data.slice();
-          if (t >= position) expected[0] = NaN;
-          tally.sameBits(`${name} beside a NaN`, { actual: dirty[name].data, expected });
-        }
+    }
+    const expected = total.map(() => length);
+    tally.within("Σ_s M_s", { actual: total, expected, bound: allowed });
+    const position = Math.floor(length / 2);
+    const width = attention.headDim;
+    const clean = await onGpu(gpu, attentionSinkStatistics, { query, key, logSumExp, position });
+    for (const t of [position - 1, position]) {
+      if (t < 0) continue;
+      const data = query.data.slice();
+      data[t * width] = NaN; // of the first head
+      const spoiled = { query: { data, shape: query.shape }, key, logSumExp, position };
+      const dirty = await onGpu(gpu, attentionSinkStatistics, spoiled);
+      for (const name of ["mass", "secondMoment"] as const) {
+        const expected = clean[name].data.slice();
+        if (t >= position) expected[0] = NaN;
+        tally.sameBits(`${name} beside a NaN`, { actual: dirty[name].data, expected });
       }
-    },
-  }, options);
-}
+    }
+  },
+});

@@ -1,7 +1,7 @@
 /** Kernels and dispatches that a software adapter, or little data, would never reach. */
 import type { Gpu } from "../../../mod.ts";
 import { assert } from "../assert/assert.ts";
-import { describeAttention } from "../attention/cases.ts";
+import { describeAttention, FULL } from "../attention/cases.ts";
 import type { PropertyOptions } from "../check_cases.ts";
 import { siblingGpu } from "../gpu.ts";
 import type { Report } from "../report.ts";
@@ -16,13 +16,7 @@ import {
 /** Two columns a lane, all lanes full; and three, of which the last lanes lack one. */
 const headDims = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 64, seed: 111 }),
-  describeAttention({
-    keyHeads: 2,
-    length: 21,
-    headDim: 84,
-    seed: 112,
-    vScale: { mode: "full", size: "usual" },
-  }),
+  describeAttention({ keyHeads: 2, length: 21, headDim: 84, seed: 112, vScale: FULL }),
 ];
 
 function merge(name: string, reports: readonly Report[]): Report {
@@ -84,14 +78,7 @@ export interface SpreadOptions extends PropertyOptions {
 }
 
 const spreadAttention = [
-  describeAttention({
-    batch: 3,
-    keyHeads: 3,
-    length: 69,
-    headDim: 8,
-    seed: 113,
-    vScale: { mode: "full", size: "usual" },
-  }),
+  describeAttention({ batch: 3, keyHeads: 3, length: 69, headDim: 8, seed: 113, vScale: FULL }),
 ];
 const spreadRmsNorm = [{ rows: 37, columns: 70, seed: 114, pattern: "normal" as const }];
 const spreadVScale = [{

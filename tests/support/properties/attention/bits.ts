@@ -5,30 +5,25 @@
 import fc from "fast-check";
 import {
   attentionBackward,
-  type AttentionBackwardOptions,
-  type AttentionBackwardResult,
   attentionForward,
-  type AttentionForwardOptions,
-  type AttentionForwardResult,
   type Gpu,
   planAttentionBackward,
   planAttentionForward,
-  type Planned,
 } from "../../../../mod.ts";
 import { assert } from "../../assert/assert.ts";
 import {
   type AttentionCase,
   type AttentionDescription,
-  describeAttention,
+  describeEach,
   drawAttention,
+  drawVScale,
   forwardResults,
+  FULL,
 } from "../../attention/cases.ts";
-import { checkCases, type PropertyOptions } from "../../check_cases.ts";
-import { type Numbers, onGpu, onGpuPlanned, type Results } from "../../on_gpu.ts";
-import type { Report, Tally } from "../../report.ts";
-
-type Forward = Results<AttentionForwardResult>;
-type Backward = Results<AttentionBackwardResult>;
+import { propertyOf } from "../../check_cases.ts";
+import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";
+import type { Tally } from "../../report.ts";
+import type { BothPasses } from "./passes.ts";
 
 /** Small cases: bits are compared with bits, so the shape matters and the data hardly. */
 const description: fc.Arbitrary<AttentionDescription> = fc.record({
@@ -40,38 +35,14 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   scale: fc.constantFrom(undefined, -0.7),
   pattern: fc.constantFrom("normal" as const, "sharp" as const, "sink" as const),
-  vScale: fc.option(
-    fc.record({
-      mode: fc.constantFrom("full" as const, "backward-only" as const),
-      size: fc.constant("usual" as const),
-    }),
-    { nil: undefined },
-  ),
+  vScale: drawVScale("usual"),
 });
 
-const examples = [
+const examples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 51 },
-  {
-    batch: 2,
-    keyHeads: 2,
-    length: 41,
-    headDim: 12,
-    seed: 52,
-    vScale: { mode: "full" as const, size: "usual" as const },
-  },
+  { batch: 2, keyHeads: 2, length: 41, headDim: 12, seed: 52, vScale: FULL },
   { length: 1, keyHeads: 2, headDim: 4, seed: 53 },
-].map(describeAttention);
-
-function forward(gpu: Gpu, drawn: AttentionCase): Promise<Forward> {
-  return onGpu<AttentionForwardOptions, AttentionForwardResult>(gpu, attentionForward, drawn);
-}
-
-function backward(
-  gpu: Gpu,
-  args: AttentionCase & { readonly output: Numbers; readonly logSumExp: Numbers },
-): Promise<Backward> {
-  return onGpu<AttentionBackwardOptions, AttentionBackwardResult>(gpu, attentionBackward, args);
-}
+]);
 
 /**
  * A copy with other numbers wherever `chosen` says so, by head (counted over the batch) and
@@ -115,6 +86,14 @@ function compareRows(
   tally.sameBits(what, { actual: rowsWhere(actual, chosen), expected: rows });
 }
 
+async function passes(
+  gpu: Gpu,
+  args: AttentionCase & { readonly output: Numbers; readonly logSumExp: Numbers },
+): Promise<BothPasses> {
+  const forward = await onGpu(gpu, attentionForward, args);
+  return { ...forward, ...await onGpu(gpu, attentionBackward, args) };
+}
+
 function differs(actual: Numbers, expected: Numbers): boolean {
   return actual.data.some((x, i) => !Object.is(x, expected.data[i]));
 }
@@ -128,37 +107,32 @@ function splits(length: number): number[] {
  * Queries, keys and values from position s on have no influence on the rows before s: not on a bit
  * of them.
  */
-export function attentionForwardIsCausal(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attentionForward is causal",
-    arbitrary: description,
-    examples,
-    seed: 731,
-    runs: 8,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const before = await forward(gpu, drawn);
-      for (const s of splits(description.length)) {
-        const later = (_head: number, position: number) => position >= s;
-        const earlier = (_head: number, position: number) => position < s;
-        const after = await forward(gpu, {
-          ...drawn,
-          query: alter(drawn.query, later),
-          key: alter(drawn.key, later),
-          value: alter(drawn.value, later),
-        });
-        for (const name of ["output", "logSumExp"] as const) {
-          const pair = { actual: rows(after[name]), expected: rows(before[name]) };
-          compareRows(tally, { what: `${name} before ${s}`, ...pair, chosen: earlier });
-        }
-        assert(differs(after.output, before.output), "the altered rows have no influence at all");
+export const attentionForwardIsCausal = propertyOf({
+  name: "attentionForward is causal",
+  arbitrary: description,
+  examples,
+  seed: 731,
+  runs: 8,
+  async check(description, tally, gpu) {
+    const drawn = drawAttention(description);
+    const before = await onGpu(gpu, attentionForward, drawn);
+    for (const s of splits(description.length)) {
+      const later = (_head: number, position: number) => position >= s;
+      const earlier = (_head: number, position: number) => position < s;
+      const after = await onGpu(gpu, attentionForward, {
+        ...drawn,
+        query: alter(drawn.query, later),
+        key: alter(drawn.key, later),
+        value: alter(drawn.value, later),
+      });
+      for (const name of ["output", "logSumExp"] as const) {
+        const pair = { actual: rows(after[name]), expected: rows(before[name]) };
+        compareRows(tally, { what: `${name} before ${s}`, ...pair, chosen: earlier });
       }
-    },
-  }, options);
-}
+      assert(differs(after.output, before.output), "the altered rows have no influence at all");
+    }
+  },
+});
 
 /** logSumExp [B, Hq, T] as rows of one number. */
 function rows({ data, shape }: Numbers): Numbers {
@@ -170,54 +144,49 @@ function rows({ data, shape }: Numbers): Numbers {
  * what happens before s (outputGradient, query, output, logSumExp) those of keyGradient and
  * valueGradient from s on.
  */
-export function attentionBackwardIsCausal(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attentionBackward is causal",
-    arbitrary: description,
-    examples,
-    seed: 732,
-    runs: 6,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const args = { ...drawn, ...forwardResults(drawn) };
-      const before = await backward(gpu, args);
-      for (const s of splits(description.length)) {
-        const later = (_head: number, position: number) => position >= s;
-        const earlier = (_head: number, position: number) => position < s;
-        const futureChanged = await backward(gpu, {
-          ...args,
-          query: alter(args.query, later),
-          key: alter(args.key, later),
-          value: alter(args.value, later),
-          outputGradient: alter(args.outputGradient, later),
-          output: alter(args.output, later),
-          logSumExp: unrow(alter(rows(args.logSumExp), later)),
-        });
-        compareRows(tally, {
-          what: `queryGradient before ${s}`,
-          actual: futureChanged.queryGradient,
-          expected: before.queryGradient,
-          chosen: earlier,
-        });
-        const pastChanged = await backward(gpu, {
-          ...args,
-          query: alter(args.query, earlier),
-          outputGradient: alter(args.outputGradient, earlier),
-          output: alter(args.output, earlier),
-          logSumExp: unrow(alter(rows(args.logSumExp), earlier)),
-        });
-        for (const name of ["keyGradient", "valueGradient"] as const) {
-          const pair = { actual: pastChanged[name], expected: before[name] };
-          compareRows(tally, { what: `${name} from ${s} on`, ...pair, chosen: later });
-        }
-        assert(differs(pastChanged.valueGradient, before.valueGradient), "nothing was altered");
+export const attentionBackwardIsCausal = propertyOf({
+  name: "attentionBackward is causal",
+  arbitrary: description,
+  examples,
+  seed: 732,
+  runs: 6,
+  async check(description, tally, gpu) {
+    const drawn = drawAttention(description);
+    const args = { ...drawn, ...forwardResults(drawn) };
+    const before = await onGpu(gpu, attentionBackward, args);
+    for (const s of splits(description.length)) {
+      const later = (_head: number, position: number) => position >= s;
+      const earlier = (_head: number, position: number) => position < s;
+      const futureChanged = await onGpu(gpu, attentionBackward, {
+        ...args,
+        query: alter(args.query, later),
+        key: alter(args.key, later),
+        value: alter(args.value, later),
+        outputGradient: alter(args.outputGradient, later),
+        output: alter(args.output, later),
+        logSumExp: unrow(alter(rows(args.logSumExp), later)),
+      });
+      compareRows(tally, {
+        what: `queryGradient before ${s}`,
+        actual: futureChanged.queryGradient,
+        expected: before.queryGradient,
+        chosen: earlier,
+      });
+      const pastChanged = await onGpu(gpu, attentionBackward, {
+        ...args,
+        query: alter(args.query, earlier),
+        outputGradient: alter(args.outputGradient, earlier),
+        output: alter(args.output, earlier),
+        logSumExp: unrow(alter(rows(args.logSumExp), earlier)),
+      });
+      for (const name of ["keyGradient", "valueGradient"] as const) {
+        const pair = { actual: pastChanged[name], expected: before[name] };
+        compareRows(tally, { what: `${name} from ${s} on`, ...pair, chosen: later });
       }
-    },
-  }, options);
-}
+      assert(differs(pastChanged.valueGradient, before.valueGradient), "nothing was altered");
+    }
+  },
+});
 
 function unrow({ data, shape }: Numbers): Numbers {
   return { data, shape: shape.slice(0, 3) };
@@ -226,119 +195,96 @@ function unrow({ data, shape }: Numbers): Numbers {
 /**
  * One key head, with its queries, altered as a whole: the other heads and batches keep their bits.
  */
-export function attentionKeepsHeadsApart(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attention keeps heads apart",
-    arbitrary: description.filter(({ batch, keyHeads }) => batch * keyHeads > 1),
-    examples: examples.slice(0, 2),
-    seed: 733,
-    runs: 4,
-    async check(description, tally) {
-      const { batch, keyHeads, group } = description;
-      const drawn = drawAttention(description);
-      const args = { ...drawn, ...forwardResults(drawn) };
-      const before = { ...await forward(gpu, drawn), ...await backward(gpu, args) };
-      for (let changed = 0; changed < batch * keyHeads; changed++) {
-        const ofKey = (head: number) => head === changed;
-        const ofQuery = (head: number) => Math.floor(head / group) === changed;
-        const altered = {
-          ...args,
-          query: alter(args.query, ofQuery),
-          key: alter(args.key, ofKey),
-          value: alter(args.value, ofKey),
-          outputGradient: alter(args.outputGradient, ofQuery),
-        };
-        const after = { ...await forward(gpu, altered), ...await backward(gpu, altered) };
-        const others = { query: (head: number) => !ofQuery(head), key: (h: number) => !ofKey(h) };
-        const queryNames = ["output", "logSumExp", "queryGradient"] as const;
-        const keyNames = ["keyGradient", "valueGradient"] as const;
-        for (const name of [...queryNames, ...keyNames]) {
-          const chosen = (keyNames as readonly string[]).includes(name) ? others.key : others.query;
-          compareRows(tally, {
-            what: `${name} beside head ${changed}`,
-            actual: rows(after[name]),
-            expected: rows(before[name]),
-            chosen,
-          });
-        }
+export const attentionKeepsHeadsApart = propertyOf({
+  name: "attention keeps heads apart",
+  arbitrary: description.filter(({ batch, keyHeads }) => batch * keyHeads > 1),
+  examples: examples.slice(0, 2),
+  seed: 733,
+  runs: 4,
+  async check(description, tally, gpu) {
+    const { batch, keyHeads, group } = description;
+    const drawn = drawAttention(description);
+    const args = { ...drawn, ...forwardResults(drawn) };
+    const before = await passes(gpu, args);
+    for (let changed = 0; changed < batch * keyHeads; changed++) {
+      const ofKey = (head: number) => head === changed;
+      const ofQuery = (head: number) => Math.floor(head / group) === changed;
+      const altered = {
+        ...args,
+        query: alter(args.query, ofQuery),
+        key: alter(args.key, ofKey),
+        value: alter(args.value, ofKey),
+        outputGradient: alter(args.outputGradient, ofQuery),
+      };
+      const after = await passes(gpu, altered);
+      const others = { query: (head: number) => !ofQuery(head), key: (h: number) => !ofKey(h) };
+      const queryNames = ["output", "logSumExp", "queryGradient"] as const;
+      const keyNames = ["keyGradient", "valueGradient"] as const;
+      for (const name of [...queryNames, ...keyNames]) {
+        const chosen = (keyNames as readonly string[]).includes(name) ? others.key : others.query;
+        compareRows(tally, {
+          what: `${name} beside head ${changed}`,
+          actual: rows(after[name]),
+          expected: rows(before[name]),
+          chosen,
+        });
       }
-    },
-  }, options);
-}
+    }
+  },
+});
 
 /**
  * The same call gives the same bits; a plan gives them as often as it is run; and it overwrites
  * every element of its outputs, which are filled with NaN before each run.
  */
-export function attentionRepeatsItself(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attention repeats itself and overwrites its outputs",
-    arbitrary: description,
-    examples,
-    seed: 734,
-    runs: 8,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const args = { ...drawn, ...forwardResults(drawn) };
-      const once = { ...await forward(gpu, drawn), ...await backward(gpu, args) };
-      const forwards = await onGpuPlanned<AttentionForwardOptions, Planned<AttentionForwardResult>>(
-        gpu,
-        planAttentionForward,
-        { args: drawn, runs: 2 },
-      );
-      const backwards = await onGpuPlanned<
-        AttentionBackwardOptions,
-        Planned<AttentionBackwardResult>
-      >(gpu, planAttentionBackward, { args, runs: 2 });
-      for (const run of [...forwards, ...backwards]) {
-        for (const [name, numbers] of Object.entries(run) as [keyof typeof once, Numbers][]) {
-          tally.sameBits(name, { actual: numbers.data, expected: once[name]?.data ?? [] });
-          assert(numbers.data.every(Number.isFinite), `${name} has elements that were not written`);
-        }
+export const attentionRepeatsItself = propertyOf({
+  name: "attention repeats itself and overwrites its outputs",
+  arbitrary: description,
+  examples,
+  seed: 734,
+  runs: 8,
+  async check(description, tally, gpu) {
+    const drawn = drawAttention(description);
+    const args = { ...drawn, ...forwardResults(drawn) };
+    const once = await passes(gpu, args);
+    const forwards = await onGpuPlanned(gpu, planAttentionForward, { args: drawn, runs: 2 });
+    const backwards = await onGpuPlanned(gpu, planAttentionBackward, { args, runs: 2 });
+    for (const run of [...forwards, ...backwards]) {
+      for (const [name, numbers] of Object.entries(run) as [keyof typeof once, Numbers][]) {
+        tally.sameBits(name, { actual: numbers.data, expected: once[name]?.data ?? [] });
+        assert(numbers.data.every(Number.isFinite), `${name} has elements that were not written`);
       }
-    },
-  }, options);
-}
+    }
+  },
+});
 
 /**
  * V-scale leaves logSumExp's bits alone in either mode, and in mode "backward-only" the whole
  * forward's.
  */
-export function vScaleLeavesTheWeightsAlone(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "V-scale leaves the attention weights alone",
-    arbitrary: description,
-    examples,
-    seed: 735,
-    runs: 8,
-    async check(description, tally) {
-      const full = { mode: "full", size: "usual" } as const;
-      const drawn = drawAttention({ ...description, vScale: full });
-      const plain = await forward(gpu, { ...drawn, vScale: undefined });
-      const scaled = await forward(gpu, drawn);
-      const mode = "backward-only";
-      const backwardOnly = await forward(gpu, {
-        ...drawn,
-        vScale: drawn.vScale && { ...drawn.vScale, mode },
-      });
-      const pairs = [
-        ["logSumExp in mode full", scaled.logSumExp, plain.logSumExp],
-        ["logSumExp in mode backward-only", backwardOnly.logSumExp, plain.logSumExp],
-        ["output in mode backward-only", backwardOnly.output, plain.output],
-      ] as const;
-      for (const [what, actual, expected] of pairs) {
-        tally.sameBits(what, { actual: actual.data, expected: expected.data });
-      }
-      assert(differs(scaled.output, plain.output), "mode full left the output alone too");
-    },
-  }, options);
-}
+export const vScaleLeavesTheWeightsAlone = propertyOf({
+  name: "V-scale leaves the attention weights alone",
+  arbitrary: description,
+  examples,
+  seed: 735,
+  runs: 8,
+  async check(description, tally, gpu) {
+    const drawn = drawAttention({ ...description, vScale: FULL });
+    const plain = await onGpu(gpu, attentionForward, { ...drawn, vScale: undefined });
+    const scaled = await onGpu(gpu, attentionForward, drawn);
+    const mode = "backward-only";
+    const backwardOnly = await onGpu(gpu, attentionForward, {
+      ...drawn,
+      vScale: drawn.vScale && { ...drawn.vScale, mode },
+    });
+    const pairs = [
+      ["logSumExp in mode full", scaled.logSumExp, plain.logSumExp],
+      ["logSumExp in mode backward-only", backwardOnly.logSumExp, plain.logSumExp],
+      ["output in mode backward-only", backwardOnly.output, plain.output],
+    ] as const;
+    for (const [what, actual, expected] of pairs) {
+      tally.sameBits(what, { actual: actual.data, expected: expected.data });
+    }
+    assert(differs(scaled.output, plain.output), "mode full left the output alone too");
+  },
+});

@@ -8,14 +8,17 @@ import {
   type AttentionCase,
   type AttentionDescription,
   attentionDescription,
+  BACKWARD_ONLY,
   describeAttention,
   drawAttention,
+  FULL,
 } from "../../attention/cases.ts";
 import { checkCases, type PropertyOptions } from "../../check_cases.ts";
 import type { HalfRounding } from "../../half_rounding.ts";
 import type { Numbers } from "../../on_gpu.ts";
 import type { Report } from "../../report.ts";
 import { checkBackwardAgainstTwin, checkForwardAgainstTwin } from "./twin.ts";
+import { elementwise } from "../../model/cases.ts";
 
 /** A case for f16. */
 export interface HalfDescription extends AttentionDescription, HalfRounding {
@@ -58,99 +61,65 @@ export function describeHalf(description: Partial<HalfDescription>): HalfDescrip
 }
 
 /** The shapes and sizes that matter most. */
-export const halfExamples: readonly HalfDescription[] = [
+const halfCases: readonly Partial<HalfDescription>[] = [
   // Groups, two batches, more tiles than one, an odd length, gradients as small as those of a
   // trained model.
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 801, gradientSize: 1e-9 },
-  { batch: 2, length: 33, seed: 802, operands: "rounded" as const },
+  { batch: 2, length: 33, seed: 802, operands: "rounded" },
   // Most of what a query attends to cancels.
-  { keyHeads: 2, length: 97, seed: 803, pattern: "sink" as const, scale: 1 },
+  { keyHeads: 2, length: 97, seed: 803, pattern: "sink", scale: 1 },
   // Masked keys that are liked better than all that is seen, and weights from 1 down to nothing.
-  { length: 97, seed: 804, pattern: "hundreds" as const, gradientSize: 1e-6 },
-  {
-    keyHeads: 2,
-    length: 65,
-
-    seed: 805,
-    scale: -0.4,
-    gradientSize: 1e7,
-    vScale: { mode: "full" as const, size: "usual" as const },
-  },
-  {
-    length: 41,
-
-    seed: 806,
-    gradientSize: 1e-6,
-    vScale: { mode: "backward-only" as const, size: "usual" as const },
-  },
-  {
-    keyHeads: 2,
-    length: 2,
-
-    seed: 807,
-    vScale: { mode: "full" as const, size: "usual" as const },
-  },
-].map(describeHalf);
+  { length: 97, seed: 804, pattern: "hundreds", gradientSize: 1e-6 },
+  { keyHeads: 2, length: 65, seed: 805, scale: -0.4, gradientSize: 1e7, vScale: FULL },
+  { length: 41, seed: 806, gradientSize: 1e-6, vScale: BACKWARD_ONLY },
+  { keyHeads: 2, length: 2, seed: 807, vScale: FULL },
+];
+export const halfExamples = halfCases.map(describeHalf);
 
 function drawHalf({ operands, gradientSize, ...description }: HalfDescription): AttentionCase {
   const drawn = drawAttention(description);
-  const times = ({ data, shape }: Numbers): Numbers => ({
-    data: data.map((x) => gradientSize * x),
-    shape,
-  });
-  const toHalf = ({ data, shape }: Numbers): Numbers => ({
-    data: data.map((x) => Math.f16round(x)),
-    shape,
-  });
+  const toHalf = (numbers: Numbers) => elementwise(numbers, Math.f16round);
   return {
     ...drawn,
-    outputGradient: times(drawn.outputGradient),
+    outputGradient: elementwise(drawn.outputGradient, (x) => gradientSize * x),
     ...operands === "rounded" ? {} : { query: toHalf(drawn.query), key: toHalf(drawn.key) },
   };
 }
+
+type HalfProperty = (gpu: Gpu, options?: HalfOptions) => Promise<Report>;
 
 /**
  * attentionForward's results are within the bounds of the error analysis, with what f16 rounds in
  * them.
  */
-export function attentionForwardMatchesTwinInHalf(
-  gpu: Gpu,
-  { variant, ...options }: HalfOptions = {},
-): Promise<Report> {
-  return checkCases(gpu, {
+export const attentionForwardMatchesTwinInHalf: HalfProperty = (
+  gpu,
+  { variant, ...options } = {},
+) =>
+  checkCases(gpu, {
     name: "attentionForward in f16 vs twin",
     arbitrary: description,
     examples: halfExamples,
     seed: 811,
     runs: 20,
-    check: (description, tally) =>
-      checkForwardAgainstTwin(gpu, drawHalf(description), {
-        tally,
-        rounding: description,
-        variant,
-      }),
+    check: (rounding, tally) =>
+      checkForwardAgainstTwin(gpu, drawHalf(rounding), { tally, rounding, variant }),
   }, options);
-}
 
 /**
  * attentionBackward's gradients are within the bounds of the error analysis, with what f16 rounds
  * in them.
  */
-export function attentionBackwardMatchesTwinInHalf(
-  gpu: Gpu,
-  { variant, ...options }: HalfOptions = {},
-): Promise<Report> {
-  return checkCases(gpu, {
+export const attentionBackwardMatchesTwinInHalf: HalfProperty = (
+  gpu,
+  { variant, ...options } = {},
+) =>
+  checkCases(gpu, {
     name: "attentionBackward in f16 vs twin",
     arbitrary: description,
     examples: halfExamples,
     seed: 812,
     runs: 20,
-    check: (description, tally) =>
-      checkBackwardAgainstTwin(gpu, drawHalf(description), {
-        tally,
-        rounding: description,
-        variant,
-      }),
+    check: (rounding, tally) =>
+      checkBackwardAgainstTwin(gpu, drawHalf(rounding), { tally, rounding, variant }),
   }, options);
-}

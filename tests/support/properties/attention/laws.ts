@@ -3,35 +3,31 @@
  * invariance, adjointness.
  */
 import fc from "fast-check";
-import {
-  attentionBackward,
-  type AttentionBackwardOptions,
-  type AttentionBackwardResult,
-  attentionForward,
-  type AttentionForwardOptions,
-  type AttentionForwardResult,
-  type Gpu,
-} from "../../../../mod.ts";
+import { attentionForward, type Gpu } from "../../../../mod.ts";
 import { randomNormal } from "../../../../src/random.ts";
 import * as reference from "../../../../src/reference/mod.ts";
 import * as gradientBounds from "../../attention/gradient_bounds.ts";
 import {
   type AttentionCase,
   type AttentionDescription,
-  describeAttention,
+  BACKWARD_ONLY,
+  describeEach,
   drawAttention,
+  drawVScale,
+  FULL,
   toTwin,
   twinInputs,
 } from "../../attention/cases.ts";
 import * as identities from "../../attention/identities.ts";
 import type { AttentionNumbers } from "../../attention/layer.ts";
 import { attentionBackwardBounds, attentionForwardBounds } from "../../attention/tolerance.ts";
-import { checkCases, type PropertyOptions } from "../../check_cases.ts";
-import { type Numbers, onGpu, type Results } from "../../on_gpu.ts";
+import { propertyOf, type PropertyOptions } from "../../check_cases.ts";
+import { type Numbers, onGpu } from "../../on_gpu.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { inner, norm } from "../../vectors.ts";
 import type { Violation } from "../../violation.ts";
+import { forwardAndBackward } from "./passes.ts";
 
 /** Small enough for the identities, whose sums over sums take T³ steps. */
 const description: fc.Arbitrary<AttentionDescription> = fc.record({
@@ -45,49 +41,14 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   // Neither "sharp" nor "huge" constants: both push gradients among the subnormal numbers, which
   // have few digits.
   pattern: fc.constantFrom("normal" as const, "sink" as const),
-  vScale: fc.option(
-    fc.record({
-      mode: fc.constantFrom("full" as const, "backward-only" as const),
-      size: fc.constantFrom("tiny" as const, "usual" as const),
-    }),
-    { nil: undefined },
-  ),
+  vScale: drawVScale("tiny", "usual"),
 });
 
-const examples = [
+const examples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 37, headDim: 12, seed: 61 },
-  {
-    keyHeads: 2,
-    length: 35,
-    headDim: 8,
-    seed: 62,
-    vScale: { mode: "full" as const, size: "usual" as const },
-  },
-  {
-    keyHeads: 2,
-    length: 33,
-    headDim: 8,
-    seed: 63,
-    vScale: { mode: "backward-only" as const, size: "usual" as const },
-  },
-].map(describeAttention);
-
-async function forwardAndBackward(
-  gpu: Gpu,
-  drawn: AttentionCase,
-): Promise<Results<AttentionForwardResult> & Results<AttentionBackwardResult>> {
-  const forward = await onGpu<AttentionForwardOptions, AttentionForwardResult>(
-    gpu,
-    attentionForward,
-    drawn,
-  );
-  const backward = await onGpu<AttentionBackwardOptions, AttentionBackwardResult>(
-    gpu,
-    attentionBackward,
-    { ...drawn, ...forward },
-  );
-  return { ...forward, ...backward };
-}
+  { keyHeads: 2, length: 35, headDim: 8, seed: 62, vScale: FULL },
+  { keyHeads: 2, length: 33, headDim: 8, seed: 63, vScale: BACKWARD_ONLY },
+]);
 
 /** The largest |z_tj| that a case can have, by Cauchy and Schwarz. */
 function largestLogit(drawn: AttentionCase, headDim: number): number {
@@ -127,43 +88,38 @@ const inequalities: Readonly<Record<string, (numbers: AttentionNumbers) => Viola
  * through exp: (D/4 + 6) u |z| in the forward and again in the backward, and exp's own, (1 + 4) u
  * |x| for x up to 2 |z|, and that of rounding logSumExp.
  */
-export function attentionObeysItsIdentities(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attention's identities and bounds",
-    arbitrary: description,
-    examples,
-    seed: 741,
-    runs: 12,
-    async check(description, tally) {
-      const { length, group, headDim } = description;
-      const drawn = drawAttention(description);
-      const numbers: AttentionNumbers = {
-        ...drawn,
-        ...await forwardAndBackward(gpu, drawn),
-        scale: drawn.scale,
-      };
-      const logit = largestLogit(drawn, headDim);
-      const tolerance = U * (length * group + headDim / 2 + 40 + (headDim / 2 + 26) * logit);
-      for (const [what, identity] of Object.entries({ ...equalities, ...inequalities })) {
-        tally.holds(what, { violation: identity(numbers), tolerance });
-      }
-      if (drawn.vScale !== undefined) {
-        const violation = identities.constantPath(numbers);
-        tally.holds("V3 constant", { violation, tolerance });
-      }
-      // φ ⟨g, v⟩ − ⟨g, φ v⟩ is zero up to rounding; without φ the two have the same bits.
-      const first = identities.firstQueryGradient(numbers);
-      if (drawn.vScale?.mode === "full") {
-        tally.holds("A3 first query", { violation: first, tolerance });
-      } else if (first.worst !== 0) {
-        throw new Error(`A3: the first query's gradient is ${first.worst}, exactly 0 wanted`);
-      }
-    },
-  }, options);
-}
+export const attentionObeysItsIdentities = propertyOf({
+  name: "attention's identities and bounds",
+  arbitrary: description,
+  examples,
+  seed: 741,
+  runs: 12,
+  async check(description, tally, gpu) {
+    const { length, group, headDim } = description;
+    const drawn = drawAttention(description);
+    const numbers: AttentionNumbers = {
+      ...drawn,
+      ...await forwardAndBackward(gpu, drawn),
+      scale: drawn.scale,
+    };
+    const logit = largestLogit(drawn, headDim);
+    const tolerance = U * (length * group + headDim / 2 + 40 + (headDim / 2 + 26) * logit);
+    for (const [what, identity] of Object.entries({ ...equalities, ...inequalities })) {
+      tally.holds(what, { violation: identity(numbers), tolerance });
+    }
+    if (drawn.vScale !== undefined) {
+      const violation = identities.constantPath(numbers);
+      tally.holds("V3 constant", { violation, tolerance });
+    }
+    // φ ⟨g, v⟩ − ⟨g, φ v⟩ is zero up to rounding; without φ the two have the same bits.
+    const first = identities.firstQueryGradient(numbers);
+    if (drawn.vScale?.mode === "full") {
+      tally.holds("A3 first query", { violation: first, tolerance });
+    } else if (first.worst !== 0) {
+      throw new Error(`A3: the first query's gradient is ${first.worst}, exactly 0 wanted`);
+    }
+  },
+});
 
 /**
  * Adding one vector c to all keys of a head shifts every logit of a row alike: output,
@@ -171,64 +127,53 @@ export function attentionObeysItsIdentities(
  * are multiples of 2^-8, so that the sum is exact, and each side is allowed the bounds of its own
  * errors.
  */
-export function softmaxIsShiftInvariant(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "softmax's shift invariance",
-    arbitrary: description,
-    examples,
-    seed: 742,
-    runs: 8,
-    async check(description, tally) {
-      const { headDim, seed } = description;
-      const coarse = (x: number) => Math.round(x * 256) / 256;
-      const drawn = drawAttention(description);
-      drawn.key.data.forEach((x, i) => drawn.key.data[i] = coarse(x));
-      const c = randomNormal({ seed: seed + 9, length: headDim }).map(coarse);
-      const shifted: AttentionCase = {
-        ...drawn,
-        key: { ...drawn.key, data: drawn.key.data.map((x, i) => x + c[i % headDim]!) },
-      };
-      const before = await forwardAndBackward(gpu, drawn);
-      const after = await forwardAndBackward(gpu, shifted);
-      const scale = drawn.scale ?? 1 / Math.sqrt(headDim);
-      const expected = {
-        ...before,
-        logSumExp: {
-          data: before.logSumExp.data.map((x, row) => {
-            const q = drawn.query.data.subarray(row * headDim, (row + 1) * headDim);
-            return x + scale * inner(q, c);
-          }),
-        },
-      };
-      const forwardBounds = [drawn, shifted].map((each) => attentionForwardBounds(each));
-      const backwardBounds = [before, after].map((results, i) =>
-        attentionBackwardBounds([drawn, shifted][i]!, { ...results, errors: forwardBounds[i]! })
-      );
-      const names = [
-        "output",
-        "logSumExp",
-        "queryGradient",
-        "keyGradient",
-        "valueGradient",
-      ] as const;
-      for (const name of names) {
-        const bounds = [0, 1].map((i) => ({ ...forwardBounds[i]!, ...backwardBounds[i]! })[name]);
-        tally.within(`${name} under a shift`, {
-          actual: after[name].data,
-          expected: expected[name].data,
-          // Each side's own error, and that of the expected number, which float32 held before it
-          // was shifted.
-          bound: bounds[0]!.map((bound, i) =>
-            bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
-          ),
-        });
-      }
-    },
-  }, options);
-}
+export const softmaxIsShiftInvariant = propertyOf({
+  name: "softmax's shift invariance",
+  arbitrary: description,
+  examples,
+  seed: 742,
+  runs: 8,
+  async check(description, tally, gpu) {
+    const { headDim, seed } = description;
+    const coarse = (x: number) => Math.round(x * 256) / 256;
+    const drawn = drawAttention(description);
+    drawn.key.data.forEach((x, i) => drawn.key.data[i] = coarse(x));
+    const c = randomNormal({ seed: seed + 9, length: headDim }).map(coarse);
+    const shifted: AttentionCase = {
+      ...drawn,
+      key: { ...drawn.key, data: drawn.key.data.map((x, i) => x + c[i % headDim]!) },
+    };
+    const before = await forwardAndBackward(gpu, drawn);
+    const after = await forwardAndBackward(gpu, shifted);
+    const scale = drawn.scale ?? 1 / Math.sqrt(headDim);
+    const expected = {
+      ...before,
+      logSumExp: {
+        data: before.logSumExp.data.map((x, row) => {
+          const q = drawn.query.data.subarray(row * headDim, (row + 1) * headDim);
+          return x + scale * inner(q, c);
+        }),
+      },
+    };
+    const forwardBounds = [drawn, shifted].map((each) => attentionForwardBounds(each));
+    const backwardBounds = [before, after].map((results, i) =>
+      attentionBackwardBounds([drawn, shifted][i]!, { ...results, errors: forwardBounds[i]! })
+    );
+    const gradients = ["queryGradient", "keyGradient", "valueGradient"] as const;
+    for (const name of ["output", "logSumExp", ...gradients] as const) {
+      const bounds = [0, 1].map((i) => ({ ...forwardBounds[i]!, ...backwardBounds[i]! })[name]);
+      tally.within(`${name} under a shift`, {
+        actual: after[name].data,
+        expected: expected[name].data,
+        // Each side's own error, and that of the expected number, which float32 held before it
+        // was shifted.
+        bound: bounds[0]!.map((bound, i) =>
+          bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
+        ),
+      });
+    }
+  },
+});
 
 /** A random tangent in the direction of which a case is moved. */
 function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
@@ -253,106 +198,97 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
  * e the forward's bounds, and its truncation error, which the twin's difference quotient with the
  * same h tells exactly.
  */
-export function attentionIsAdjoint(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "attention's adjointness",
-    arbitrary: description.filter(({ vScale }) =>
-      vScale?.mode !== "backward-only" && vScale?.size !== "tiny"
-    ),
-    examples: examples.slice(0, 2),
-    seed: 743,
-    runs: 8,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const direction = tangents(drawn, description.seed);
-      const { vScale, outputGradient } = drawn;
-      const gradients = await forwardAndBackward(gpu, drawn);
-      const errors = attentionForwardBounds(drawn);
-      const bounds = attentionBackwardBounds(drawn, { ...gradients, errors });
-      const pairs = [
-        [gradients.queryGradient, bounds.queryGradient, direction.query],
-        [gradients.keyGradient, bounds.keyGradient, direction.key],
-        [gradients.valueGradient, bounds.valueGradient, direction.value],
-        [gradients.constantGradient, bounds.constantGradient, direction.constant],
-      ] as const;
-      let pulled = 0, gradientError = 0, magnitude = 0;
-      for (const [gradient, bound, tangent] of pairs) {
-        tangent?.data.forEach((v, i) => {
-          pulled += gradient!.data[i]! * v;
-          gradientError += bound[i]! * Math.abs(v);
-          magnitude += Math.abs(gradient!.data[i]! * v);
-        });
-      }
-      const inputs = twinInputs(drawn);
-      const moved = (h: number) => {
-        const move = (tensor: reference.ReferenceTensor, tangent: Numbers | undefined) =>
-          tangent === undefined ? tensor : reference.tensor(
-            tensor.data.map((x, i) => x + h * tangent.data[i]!),
-            tensor.shape,
-          );
-        return {
-          query: move(inputs.query, direction.query),
-          key: move(inputs.key, direction.key),
-          value: move(inputs.value, direction.value),
-          scale: inputs.scale,
-          vScale: inputs.vScale && {
-            mode: inputs.vScale.mode,
-            constant: move(inputs.vScale.constant, direction.constant),
-          },
-        };
-      };
-      const loss = (h: number) =>
-        inner(outputGradient.data, reference.attentionForward(moved(h)).output.data);
-      const pushed = reference.richardsonDerivative(loss).value;
-      const tolerance = gradientError + 1e-9 * magnitude;
-      tally.within("⟨Jᵀ dy, v⟩ against the twin's J v", {
-        actual: [pulled],
-        expected: [pushed],
-        bound: [tolerance],
+export const attentionIsAdjoint = propertyOf({
+  name: "attention's adjointness",
+  arbitrary: description.filter(({ vScale }) =>
+    vScale?.mode !== "backward-only" && vScale?.size !== "tiny"
+  ),
+  examples: examples.slice(0, 2),
+  seed: 743,
+  runs: 8,
+  async check(description, tally, gpu) {
+    const drawn = drawAttention(description);
+    const direction = tangents(drawn, description.seed);
+    const { vScale, outputGradient } = drawn;
+    const gradients = await forwardAndBackward(gpu, drawn);
+    const errors = attentionForwardBounds(drawn);
+    const bounds = attentionBackwardBounds(drawn, { ...gradients, errors });
+    const pairs = [
+      [gradients.queryGradient, bounds.queryGradient, direction.query],
+      [gradients.keyGradient, bounds.keyGradient, direction.key],
+      [gradients.valueGradient, bounds.valueGradient, direction.value],
+      [gradients.constantGradient, bounds.constantGradient, direction.constant],
+    ] as const;
+    let pulled = 0, gradientError = 0, magnitude = 0;
+    for (const [gradient, bound, tangent] of pairs) {
+      tangent?.data.forEach((v, i) => {
+        pulled += gradient!.data[i]! * v;
+        gradientError += bound[i]! * Math.abs(v);
+        magnitude += Math.abs(gradient!.data[i]! * v);
       });
-
-      const h = 2 ** -6;
-      let difference = 0, rounding = 0;
-      for (const sign of [1, -1]) {
-        const at = moved(sign * h);
-        const round = (tensor: reference.ReferenceTensor): Numbers => ({
-          data: Float32Array.from(tensor.data),
-          shape: tensor.shape,
-        });
-        const there: AttentionCase = {
-          ...drawn,
-          query: round(at.query),
-          key: round(at.key),
-          value: round(at.value),
-          vScale: vScale && { mode: vScale.mode, constant: round(at.vScale!.constant) },
-        };
-        const { output } = await onGpu<AttentionForwardOptions, AttentionForwardResult>(
-          gpu,
-          attentionForward,
-          there,
+    }
+    const inputs = twinInputs(drawn);
+    const moved = (h: number) => {
+      const move = (tensor: reference.ReferenceTensor, tangent: Numbers | undefined) =>
+        tangent === undefined ? tensor : reference.tensor(
+          tensor.data.map((x, i) => x + h * tangent.data[i]!),
+          tensor.shape,
         );
-        const exact = reference.attentionForward(at).output.data;
-        const rounded = reference.attentionForward(twinInputs(there)).output.data;
-        attentionForwardBounds(there).output.forEach((bound, i) => {
-          const g = outputGradient.data[i]!;
-          difference += sign * g * output.data[i]! / (2 * h);
-          rounding += Math.abs(g) * (bound + Math.abs(exact[i]! - rounded[i]!)) / (2 * h);
-        });
-      }
-      const truncation = Math.abs((loss(h) - loss(-h)) / (2 * h) - pushed);
-      const bound = rounding + truncation + tolerance;
-      if (bound > 0.5 * Math.abs(pushed)) return; // hardly any derivative in this direction: no evidence
-      tally.within("⟨Jᵀ dy, v⟩ against differences on the GPU", {
-        actual: [pulled],
-        expected: [difference],
-        bound: [bound],
+      return {
+        query: move(inputs.query, direction.query),
+        key: move(inputs.key, direction.key),
+        value: move(inputs.value, direction.value),
+        scale: inputs.scale,
+        vScale: inputs.vScale && {
+          mode: inputs.vScale.mode,
+          constant: move(inputs.vScale.constant, direction.constant),
+        },
+      };
+    };
+    const loss = (h: number) =>
+      inner(outputGradient.data, reference.attentionForward(moved(h)).output.data);
+    const pushed = reference.richardsonDerivative(loss).value;
+    const tolerance = gradientError + 1e-9 * magnitude;
+    tally.within("⟨Jᵀ dy, v⟩ against the twin's J v", {
+      actual: [pulled],
+      expected: [pushed],
+      bound: [tolerance],
+    });
+
+    const h = 2 ** -6;
+    let difference = 0, rounding = 0;
+    for (const sign of [1, -1]) {
+      const at = moved(sign * h);
+      const round = (tensor: reference.ReferenceTensor): Numbers => ({
+        data: Float32Array.from(tensor.data),
+        shape: tensor.shape,
       });
-    },
-  }, options);
-}
+      const there: AttentionCase = {
+        ...drawn,
+        query: round(at.query),
+        key: round(at.key),
+        value: round(at.value),
+        vScale: vScale && { mode: vScale.mode, constant: round(at.vScale!.constant) },
+      };
+      const { output } = await onGpu(gpu, attentionForward, there);
+      const exact = reference.attentionForward(at).output.data;
+      const rounded = reference.attentionForward(twinInputs(there)).output.data;
+      attentionForwardBounds(there).output.forEach((bound, i) => {
+        const g = outputGradient.data[i]!;
+        difference += sign * g * output.data[i]! / (2 * h);
+        rounding += Math.abs(g) * (bound + Math.abs(exact[i]! - rounded[i]!)) / (2 * h);
+      });
+    }
+    const truncation = Math.abs((loss(h) - loss(-h)) / (2 * h) - pushed);
+    const bound = rounding + truncation + tolerance;
+    if (bound > 0.5 * Math.abs(pushed)) return; // hardly any derivative in this direction: no evidence
+    tally.within("⟨Jᵀ dy, v⟩ against differences on the GPU", {
+      actual: [pulled],
+      expected: [difference],
+      bound: [bound],
+    });
+  },
+});
 
 /** The Monte-Carlo bound A8 for value gradients computed on the GPU. */
 export async function attentionObeysTheStochasticBound(

@@ -2,44 +2,31 @@
  * NaN and infinities in attention's inputs: they reach what depends on them, and not a bit of
  * anything else changes.
  */
-import {
-  attentionBackward,
-  type AttentionBackwardOptions,
-  type AttentionBackwardResult,
-  attentionForward,
-  type AttentionForwardOptions,
-  type AttentionForwardResult,
-  type Gpu,
-} from "../../../../mod.ts";
+import { attentionBackward, attentionForward } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
 import {
   type AttentionCase,
-  type AttentionDescription,
   attentionDescription,
-  describeAttention,
+  BACKWARD_ONLY,
+  describeEach,
   drawAttention,
   forwardResults,
+  FULL,
   toTwin,
   twinInputs,
 } from "../../attention/cases.ts";
-import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import { propertyOf } from "../../check_cases.ts";
 import { type Numbers, onGpu } from "../../on_gpu.ts";
-import type { Report, Tally } from "../../report.ts";
+import type { Tally } from "../../report.ts";
 
 type Named = Readonly<Record<string, Numbers | undefined>>;
 type Twins = Readonly<Record<string, reference.ReferenceTensor | undefined>>;
 
-const examples: readonly AttentionDescription[] = [
+const examples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 37, headDim: 8, seed: 71 },
-  { keyHeads: 2, length: 35, headDim: 4, seed: 72, vScale: { mode: "full", size: "usual" } },
-  {
-    keyHeads: 2,
-    length: 33,
-    headDim: 4,
-    seed: 73,
-    vScale: { mode: "backward-only", size: "usual" },
-  },
-].map((description) => describeAttention(description as Partial<AttentionDescription>));
+  { keyHeads: 2, length: 35, headDim: 4, seed: 72, vScale: FULL },
+  { keyHeads: 2, length: 33, headDim: 4, seed: 73, vScale: BACKWARD_ONLY },
+]);
 
 const small = attentionDescription
   .filter(({ length, headDim, batch, keyHeads, group, pattern, scale }) =>
@@ -98,81 +85,69 @@ function spoil<Args extends object>(args: Args, name: string, to: number, seed: 
 }
 
 /** One element of query, key or value is NaN or infinite: the rows that see it, and no others. */
-export function attentionForwardPassesNonFinite(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "NaN and infinities in attentionForward",
-    arbitrary: small,
-    examples,
-    seed: 761,
-    runs: 3,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const run = (args: AttentionCase) =>
-        onGpu<AttentionForwardOptions, AttentionForwardResult>(gpu, attentionForward, args);
-      const clean = await run(drawn);
-      const twinClean = reference.attentionForward(twinInputs(drawn));
-      for (const name of ["query", "key", "value"]) {
-        for (const bad of [NaN, Infinity, -Infinity]) {
-          for (const at of [description.seed * 37, 0]) {
-            const spoiled = spoil(drawn, name, bad, at);
-            checkReach(tally, {
-              what: `${bad} in ${name}[${at}]`,
-              clean,
-              dirty: await run(spoiled),
-              twinClean,
-              twinDirty: reference.attentionForward(twinInputs(spoiled)),
-              exact: Number.isNaN(bad),
-            });
-          }
-        }
-      }
-    },
-  }, options);
-}
-
-/** The same for each of the backward's seven tensors. */
-export function attentionBackwardPassesNonFinite(
-  gpu: Gpu,
-  options: PropertyOptions<AttentionDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "NaN and infinities in attentionBackward",
-    arbitrary: small,
-    examples,
-    seed: 762,
-    runs: 2,
-    async check(description, tally) {
-      const drawn = drawAttention(description);
-      const args = { ...drawn, ...forwardResults(drawn) };
-      const run = (given: typeof args) =>
-        onGpu<AttentionBackwardOptions, AttentionBackwardResult>(gpu, attentionBackward, given);
-      const twin = (given: typeof args): Twins => ({
-        ...reference.attentionBackward({
-          ...twinInputs(given),
-          output: toTwin(given.output),
-          logSumExp: toTwin(given.logSumExp),
-        }),
-      });
-      const clean = await run(args);
-      const twinClean = twin(args);
-      const names = ["query", "key", "value", "output", "logSumExp", "outputGradient"];
-      for (const name of names) {
-        // exp(z − logSumExp) of +Infinity would be a harmless 0.
-        for (const bad of [NaN, name === "logSumExp" ? -Infinity : Infinity]) {
-          const spoiled = spoil(args, name, bad, description.seed * 41);
+export const attentionForwardPassesNonFinite = propertyOf({
+  name: "NaN and infinities in attentionForward",
+  arbitrary: small,
+  examples,
+  seed: 761,
+  runs: 3,
+  async check(description, tally, gpu) {
+    const drawn = drawAttention(description);
+    const run = (args: AttentionCase) => onGpu(gpu, attentionForward, args);
+    const clean = await run(drawn);
+    const twinClean = reference.attentionForward(twinInputs(drawn));
+    for (const name of ["query", "key", "value"]) {
+      for (const bad of [NaN, Infinity, -Infinity]) {
+        for (const at of [description.seed * 37, 0]) {
+          const spoiled = spoil(drawn, name, bad, at);
           checkReach(tally, {
-            what: `${bad} in ${name}[${description.seed * 41}]`,
+            what: `${bad} in ${name}[${at}]`,
             clean,
             dirty: await run(spoiled),
             twinClean,
-            twinDirty: twin(spoiled),
+            twinDirty: reference.attentionForward(twinInputs(spoiled)),
             exact: Number.isNaN(bad),
           });
         }
       }
-    },
-  }, options);
-}
+    }
+  },
+});
+
+/** The same for each of the backward's seven tensors. */
+export const attentionBackwardPassesNonFinite = propertyOf({
+  name: "NaN and infinities in attentionBackward",
+  arbitrary: small,
+  examples,
+  seed: 762,
+  runs: 2,
+  async check(description, tally, gpu) {
+    const drawn = drawAttention(description);
+    const args = { ...drawn, ...forwardResults(drawn) };
+    const run = (given: typeof args) => onGpu(gpu, attentionBackward, given);
+    const twin = (given: typeof args): Twins => ({
+      ...reference.attentionBackward({
+        ...twinInputs(given),
+        output: toTwin(given.output),
+        logSumExp: toTwin(given.logSumExp),
+      }),
+    });
+    const clean = await run(args);
+    const twinClean = twin(args);
+    const names = ["query", "key", "value", "output", "logSumExp", "outputGradient"];
+    for (const name of names) {
+      // exp(z − logSumExp) of +Infinity would be a harmless 0.
+      for (const bad of [NaN, name === "logSumExp" ? -Infinity : Infinity]) {
+        const spoiled = spoil(args, name, bad, description.seed * 41);
+        checkReach(tally, {
+          what: `${bad} in ${name}[${description.seed * 41}]`,
+          clean,
+          dirty: await run(spoiled),
+          twinClean,
+          twinDirty: twin(spoiled),
+          exact: Number.isNaN(bad),
+        });
+      }
+    }
+  },
+});

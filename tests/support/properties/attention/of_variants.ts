@@ -2,7 +2,12 @@
  * What every kernel of attention has to have besides its own shapes: the theory's laws, and what no
  * bit may change.
  */
-import { type AttentionDescription, describeAttention } from "../../attention/cases.ts";
+import {
+  type AttentionDescription,
+  BACKWARD_ONLY,
+  describeAttention,
+  FULL,
+} from "../../attention/cases.ts";
 import type { KernelProperty } from "../../forced_kernels.ts";
 import { attentionKeepsHeadsApart, vScaleLeavesTheWeightsAlone } from "./bits.ts";
 import {
@@ -36,27 +41,13 @@ export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
   const describe = (description: Partial<AttentionDescription>) =>
     describeAttention({ ...description, headDim });
   const several = describe({ batch: 2, keyHeads: 2, group: 2, length: 37, seed: 61 });
-  const scaled = describe({
-    keyHeads: 2,
-    length: 35,
-    seed: 62,
-    vScale: { mode: "full", size: "usual" },
-  });
-  const backwardOnly = describe({
-    keyHeads: 2,
-    length: 33,
-    seed: 63,
-    vScale: { mode: "backward-only", size: "usual" },
-  });
+  const scaled = describe({ keyHeads: 2, length: 35, seed: 62, vScale: FULL });
+  const backwardOnly = describe({ keyHeads: 2, length: 33, seed: 63, vScale: BACKWARD_ONLY });
   const short = describe({ length: 5, seed: 64, pattern: "sink" });
   const single = describe({ length: 1, seed: 65 });
   // The derivative in the drawn direction stands out from rounding.
   const steep = describe({ length: 20, seed: 84 });
-  const steepScaled = describe({
-    length: 12,
-    seed: 85,
-    vScale: { mode: "full", size: "usual" },
-  });
+  const steepScaled = describe({ length: 12, seed: 85, vScale: FULL });
   const withHeadDim = (examples: readonly AttentionDescription[]) => ({
     examples: examples.map((each) => ({ ...each, headDim })),
     runs: 0,

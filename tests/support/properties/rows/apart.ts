@@ -6,20 +6,14 @@ import {
   planVScaleBackward,
   planVScaleForward,
   rmsNormBackward,
-  type RmsNormBackwardOptions,
-  type RmsNormBackwardResult,
   rmsNormForward,
-  type RmsNormForwardOptions,
-  type RmsNormForwardResult,
   vScaleForward,
-  type VScaleForwardOptions,
-  type VScaleForwardResult,
 } from "../../../../mod.ts";
 import { assert } from "../../assert/assert.ts";
 import { toFloat32, toTwin } from "../../attention/cases.ts";
-import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import { propertyOf } from "../../check_cases.ts";
 import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";
-import type { Report, Tally } from "../../report.ts";
+import type { Tally } from "../../report.ts";
 import { drawRmsNorm, type RmsNormCase, rmsNormDescription } from "../../rows/cases.ts";
 import { rmsNorm, vScale } from "./passes.ts";
 
@@ -27,82 +21,69 @@ import { rmsNorm, vScale } from "./passes.ts";
  * Calls and repeated runs of a plan give the same bits. Plans overwrite outputs that hold NaN. A
  * NaN or an infinity in a row reaches that row and the sums over rows, and no other row.
  */
-export function rowsKeepToThemselves(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
-  return checkCases(gpu, {
-    name: "RMSNorm and V-scale repeat themselves and keep rows apart",
-    arbitrary: rmsNormDescription.filter(({ columns }) => columns <= 130),
-    examples: [{ rows: 37, columns: 70, seed: 85, pattern: "normal" as const }],
-    seed: 755,
-    runs: 2,
-    async check({ rows, columns, seed }, tally) {
-      const drawn = drawRmsNorm({ rows, columns, seed, pattern: "normal" });
-      const { input, gain, outputGradient } = drawn;
-      const shape = [1, 1, rows, columns];
-      const norm = await rmsNorm(gpu, drawn);
-      const valve = {
-        value: { data: input.data, shape },
-        constant: { data: Float32Array.of(columns), shape: [1] },
-        scaledValueGradient: { data: outputGradient.data, shape },
-      };
-      const { inverseRms } = norm;
-      const plans = async (x: Numbers, g: Numbers, constant = valve.constant) => ({
-        forward: await onGpuPlanned(gpu, planRmsNormForward, { args: { input: x, gain }, runs: 2 }),
-        backward: await onGpuPlanned(gpu, planRmsNormBackward, {
-          args: { input: x, gain, inverseRms, outputGradient: g },
-          runs: 2,
-        }),
+export const rowsKeepToThemselves = propertyOf({
+  name: "RMSNorm and V-scale repeat themselves and keep rows apart",
+  arbitrary: rmsNormDescription.filter(({ columns }) => columns <= 130),
+  examples: [{ rows: 37, columns: 70, seed: 85, pattern: "normal" as const }],
+  seed: 755,
+  runs: 2,
+  async check({ rows, columns, seed }, tally, gpu) {
+    const drawn = drawRmsNorm({ rows, columns, seed, pattern: "normal" });
+    const { input, gain, outputGradient } = drawn;
+    const shape = [1, 1, rows, columns];
+    const norm = await rmsNorm(gpu, drawn);
+    const valve = {
+      value: { data: input.data, shape },
+      constant: { data: Float32Array.of(columns), shape: [1] },
+      scaledValueGradient: { data: outputGradient.data, shape },
+    };
+    const { inverseRms } = norm;
+    const plans = async (input: Numbers, outputGradient: Numbers) => {
+      const norm = { input, gain, inverseRms, outputGradient };
+      const { constant } = valve;
+      const value = { data: input.data, shape };
+      const scaled = { value, constant, scaledValueGradient: { data: outputGradient.data, shape } };
+      return {
+        forward: await onGpuPlanned(gpu, planRmsNormForward, { args: { input, gain }, runs: 2 }),
+        backward: await onGpuPlanned(gpu, planRmsNormBackward, { args: norm, runs: 2 }),
         valveForward: await onGpuPlanned(gpu, planVScaleForward, {
-          args: { value: { data: x.data, shape }, constant },
+          args: { value, constant },
           runs: 2,
         }),
-        valveBackward: await onGpuPlanned(gpu, planVScaleBackward, {
-          args: {
-            value: { data: x.data, shape },
-            constant,
-            scaledValueGradient: { data: g.data, shape },
-          },
-          runs: 2,
-        }),
-      });
-      const clean = await plans(input, outputGradient);
-      const once: Record<string, Record<string, Numbers>> = {
-        forward: { output: norm.output, inverseRms: norm.inverseRms },
-        backward: { inputGradient: norm.inputGradient, gainGradient: norm.gainGradient },
-        valveForward: await onGpu<VScaleForwardOptions, VScaleForwardResult>(
-          gpu,
-          vScaleForward,
-          valve,
-        ),
-        valveBackward: await vScale(gpu, valve),
+        valveBackward: await onGpuPlanned(gpu, planVScaleBackward, { args: scaled, runs: 2 }),
       };
-      for (const [pass, runs] of Object.entries(clean)) {
-        for (const run of runs as Record<string, Numbers>[]) {
-          for (const [name, numbers] of Object.entries(run)) {
-            const expected = once[pass]![name]!.data;
-            tally.sameBits(`${pass}'s ${name}`, { actual: numbers.data, expected });
-            assert(
-              numbers.data.every(Number.isFinite),
-              `${name} has elements that were not written`,
-            );
-          }
+    };
+    const clean = await plans(input, outputGradient);
+    const once: Record<string, Record<string, Numbers>> = {
+      forward: { output: norm.output, inverseRms: norm.inverseRms },
+      backward: { inputGradient: norm.inputGradient, gainGradient: norm.gainGradient },
+      valveForward: await onGpu(gpu, vScaleForward, valve),
+      valveBackward: await vScale(gpu, valve),
+    };
+    for (const [pass, runs] of Object.entries(clean)) {
+      for (const run of runs as Record<string, Numbers>[]) {
+        for (const [name, numbers] of Object.entries(run)) {
+          const expected = once[pass]![name]!.data;
+          tally.sameBits(`${pass}'s ${name}`, { actual: numbers.data, expected });
+          assert(numbers.data.every(Number.isFinite), `${name} has elements that were not written`);
         }
       }
-      const row = seed % rows, column = seed % columns;
-      for (const bad of [NaN, -Infinity]) {
-        for (const spoiled of ["input", "outputGradient"] as const) {
-          const data = { input: input.data.slice(), outputGradient: outputGradient.data.slice() };
-          data[spoiled][row * columns + column] = bad;
-          const dirty = await plans(
-            { data: data.input, shape: input.shape },
-            { data: data.outputGradient, shape: input.shape },
-          );
-          checkSpoiled(tally, { clean, dirty, row, columns, spoiled, nan: Number.isNaN(bad) });
-        }
+    }
+    const row = seed % rows, column = seed % columns;
+    for (const bad of [NaN, -Infinity]) {
+      for (const spoiled of ["input", "outputGradient"] as const) {
+        const data = { input: input.data.slice(), outputGradient: outputGradient.data.slice() };
+        data[spoiled][row * columns + column] = bad;
+        const dirty = await plans(
+          { data: data.input, shape: input.shape },
+          { data: data.outputGradient, shape: input.shape },
+        );
+        checkSpoiled(tally, { clean, dirty, row, columns, spoiled, nan: Number.isNaN(bad) });
       }
-      await checkSpoiledRest(gpu, tally, { drawn, inverseRms, row, column });
-    },
-  }, options);
-}
+    }
+    await checkSpoiledRest(gpu, tally, { drawn, inverseRms, row, column });
+  },
+});
 
 type Plans = Readonly<Record<string, readonly unknown[]>>;
 
@@ -156,20 +137,13 @@ async function checkSpoiledRest(
   });
   const nans = (numbers: Numbers) =>
     toFloat32(toTwin(numbers)).data.map((x) => Number(Number.isNaN(x)));
-  const spoiledGain = spoil(gain, column);
-  const forward = await onGpu<RmsNormForwardOptions, RmsNormForwardResult>(gpu, rmsNormForward, {
-    input,
-    gain: spoiledGain,
-  });
+  const forward = await onGpu(gpu, rmsNormForward, { input, gain: spoil(gain, column) });
   tally.sameBits("NaNs of output", {
     actual: nans(forward.output),
     expected: input.data.map((_, i) => Number(i % columns === column)),
   });
-  const backward = await onGpu<RmsNormBackwardOptions, RmsNormBackwardResult>(
-    gpu,
-    rmsNormBackward,
-    { input, gain, inverseRms: spoil(inverseRms, row), outputGradient },
-  );
+  const spoiled = { input, gain, inverseRms: spoil(inverseRms, row), outputGradient };
+  const backward = await onGpu(gpu, rmsNormBackward, spoiled);
   tally.sameBits("NaNs of inputGradient", {
     actual: nans(backward.inputGradient),
     expected: input.data.map((_, i) => Number(Math.floor(i / columns) === row)),

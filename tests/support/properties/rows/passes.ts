@@ -2,13 +2,10 @@
 import {
   type Gpu,
   rmsNormBackward,
-  type RmsNormBackwardOptions,
   type RmsNormBackwardResult,
   rmsNormForward,
-  type RmsNormForwardOptions,
   type RmsNormForwardResult,
   vScaleBackward,
-  type VScaleBackwardOptions,
   type VScaleBackwardResult,
 } from "../../../../mod.ts";
 import { onGpu, type Results } from "../../on_gpu.ts";
@@ -21,17 +18,9 @@ export type RmsNorm = Results<RmsNormForwardResult> & Results<RmsNormBackwardRes
 /** RMSNorm forward and backward. */
 export async function rmsNorm(gpu: Gpu, drawn: RmsNormCase): Promise<RmsNorm> {
   const { input, gain, outputGradient, epsilon } = drawn;
-  const forward = await onGpu<RmsNormForwardOptions, RmsNormForwardResult>(
-    gpu,
-    rmsNormForward,
-    { input, gain, epsilon },
-  );
+  const forward = await onGpu(gpu, rmsNormForward, { input, gain, epsilon });
   const { inverseRms } = forward;
-  const backward = await onGpu<RmsNormBackwardOptions, RmsNormBackwardResult>(
-    gpu,
-    rmsNormBackward,
-    { input, gain, inverseRms, outputGradient },
-  );
+  const backward = await onGpu(gpu, rmsNormBackward, { input, gain, inverseRms, outputGradient });
   return { ...forward, ...backward };
 }
 
@@ -71,5 +60,5 @@ export function exactBackwardBounds(
 export function vScale(gpu: Gpu, drawn: ReturnType<typeof drawVScale>): Promise<
   Results<VScaleBackwardResult>
 > {
-  return onGpu<VScaleBackwardOptions, VScaleBackwardResult>(gpu, vScaleBackward, drawn);
+  return onGpu(gpu, vScaleBackward, drawn);
 }

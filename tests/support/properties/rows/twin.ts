@@ -1,24 +1,9 @@
 /** RMSNorm and V-scale on the GPU against the float64 twin, on identical float32 inputs. */
-import {
-  type Gpu,
-  rmsNormBackward,
-  type RmsNormBackwardOptions,
-  type RmsNormBackwardResult,
-  rmsNormForward,
-  type RmsNormForwardOptions,
-  type RmsNormForwardResult,
-  vScaleBackward,
-  type VScaleBackwardOptions,
-  type VScaleBackwardResult,
-  vScaleForward,
-  type VScaleForwardOptions,
-  type VScaleForwardResult,
-} from "../../../../mod.ts";
+import { rmsNormBackward, rmsNormForward, vScaleBackward, vScaleForward } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
-import { toFloat32, toTwin } from "../../attention/cases.ts";
-import { checkCases, type PropertyOptions } from "../../check_cases.ts";
+import { toFloat32, toTwins } from "../../attention/cases.ts";
+import { propertyOf } from "../../check_cases.ts";
 import { onGpu } from "../../on_gpu.ts";
-import type { Report } from "../../report.ts";
 import {
   drawRmsNorm,
   drawVScale,
@@ -50,82 +35,56 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
 ];
 
 /** rmsNormForward is within its bounds of the twin, and within 2e-6 of the largest output. */
-export function rmsNormForwardMatchesTwin(
-  gpu: Gpu,
-  options: PropertyOptions<RmsNormDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "rmsNormForward vs twin",
-    arbitrary: rmsNormDescription,
-    examples: rmsNormExamples,
-    seed: 711,
-    runs: 40,
-    async check(description, tally) {
-      const drawn = drawRmsNorm(description);
-      const actual = await onGpu<RmsNormForwardOptions, RmsNormForwardResult>(
-        gpu,
-        rmsNormForward,
-        { input: drawn.input, gain: drawn.gain, epsilon: drawn.epsilon },
-      );
-      const epsilon = drawn.epsilon ?? 1e-5;
-      const expected = reference.rmsNormForward({
-        input: toTwin(drawn.input),
-        gain: toTwin(drawn.gain),
-        epsilon,
-      });
-      const bounds = rmsNormForwardBounds({ ...drawn, epsilon });
-      for (const name of ["output", "inverseRms"] as const) {
-        const pair = { actual: actual[name].data, expected: expected[name].data };
-        tally.within(`rmsNormForward's ${name}`, { ...pair, bound: bounds[name] });
-        tally.normwise(`rmsNormForward's ${name} as promised`, { ...pair, limit: 2e-6 });
-      }
-    },
-  }, options);
-}
+export const rmsNormForwardMatchesTwin = propertyOf({
+  name: "rmsNormForward vs twin",
+  arbitrary: rmsNormDescription,
+  examples: rmsNormExamples,
+  seed: 711,
+  runs: 40,
+  async check(description, tally, gpu) {
+    const drawn = drawRmsNorm(description);
+    const { input, gain, epsilon = 1e-5 } = drawn;
+    const actual = await onGpu(gpu, rmsNormForward, { input, gain, epsilon: drawn.epsilon });
+    const expected = reference.rmsNormForward({ ...toTwins({ input, gain }), epsilon });
+    const bounds = rmsNormForwardBounds({ ...drawn, epsilon });
+    for (const name of ["output", "inverseRms"] as const) {
+      const pair = { actual: actual[name].data, expected: expected[name].data };
+      tally.within(`rmsNormForward's ${name}`, { ...pair, bound: bounds[name] });
+      tally.normwise(`rmsNormForward's ${name} as promised`, { ...pair, limit: 2e-6 });
+    }
+  },
+});
 
 /**
  * rmsNormBackward is within its bounds of the twin, given the same inverseRms, and within 1e-5 of
  * the largest.
  */
-export function rmsNormBackwardMatchesTwin(
-  gpu: Gpu,
-  options: PropertyOptions<RmsNormDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "rmsNormBackward vs twin",
-    arbitrary: rmsNormDescription,
-    examples: rmsNormExamples,
-    seed: 712,
-    runs: 40,
-    async check(description, tally) {
-      const drawn = drawRmsNorm(description);
-      const twin = { input: toTwin(drawn.input), gain: toTwin(drawn.gain) };
-      const forward = reference.rmsNormForward({ ...twin, epsilon: drawn.epsilon });
-      const inverseRms = toFloat32(forward.inverseRms);
-      const { input, gain, outputGradient } = drawn;
-      const actual = await onGpu<RmsNormBackwardOptions, RmsNormBackwardResult>(
-        gpu,
-        rmsNormBackward,
-        { input, gain, inverseRms, outputGradient },
-      );
-      const expected = reference.rmsNormBackward({
-        ...twin,
-        inverseRms: toTwin(inverseRms),
-        outputGradient: toTwin(outputGradient),
-      });
-      const bounds = rmsNormBackwardBounds({ ...drawn, inverseRms });
-      for (const name of ["inputGradient", "gainGradient"] as const) {
-        const pair = { actual: actual[name].data, expected: expected[name].data };
-        tally.within(`rmsNormBackward's ${name}`, { ...pair, bound: bounds[name] });
-        // With one column and hardly any epsilon the gradient cancels to nothing: no scale to
-        // promise by.
-        if (description.columns > 2) {
-          tally.normwise(`rmsNormBackward's ${name} as promised`, { ...pair, limit: 1e-5 });
-        }
+export const rmsNormBackwardMatchesTwin = propertyOf({
+  name: "rmsNormBackward vs twin",
+  arbitrary: rmsNormDescription,
+  examples: rmsNormExamples,
+  seed: 712,
+  runs: 40,
+  async check(description, tally, gpu) {
+    const drawn = drawRmsNorm(description);
+    const { input, gain, outputGradient, epsilon } = drawn;
+    const forward = reference.rmsNormForward({ ...toTwins({ input, gain }), epsilon });
+    const inverseRms = toFloat32(forward.inverseRms);
+    const args = { input, gain, inverseRms, outputGradient };
+    const actual = await onGpu(gpu, rmsNormBackward, args);
+    const expected = reference.rmsNormBackward(toTwins(args));
+    const bounds = rmsNormBackwardBounds({ ...drawn, inverseRms });
+    for (const name of ["inputGradient", "gainGradient"] as const) {
+      const pair = { actual: actual[name].data, expected: expected[name].data };
+      tally.within(`rmsNormBackward's ${name}`, { ...pair, bound: bounds[name] });
+      // With one column and hardly any epsilon the gradient cancels to nothing: no scale to
+      // promise by.
+      if (description.columns > 2) {
+        tally.normwise(`rmsNormBackward's ${name} as promised`, { ...pair, limit: 1e-5 });
       }
-    },
-  }, options);
-}
+    }
+  },
+});
 
 const vScaleExamples: readonly VScaleDescription[] = [
   { batch: 2, heads: 3, length: 67, columns: 12, seed: 41, pattern: "normal", constant: 1 },
@@ -133,78 +92,49 @@ const vScaleExamples: readonly VScaleDescription[] = [
 ];
 
 /** vScaleForward is within its bounds of the twin, and within 2e-6 of the largest. */
-export function vScaleForwardMatchesTwin(
-  gpu: Gpu,
-  options: PropertyOptions<VScaleDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "vScaleForward vs twin",
-    arbitrary: vScaleDescription,
-    examples: vScaleExamples,
-    seed: 721,
-    runs: 40,
-    async check(description, tally) {
-      const { value, constant } = drawVScale(description);
-      const actual = await onGpu<VScaleForwardOptions, VScaleForwardResult>(gpu, vScaleForward, {
-        value,
-        constant,
-      });
-      const expected = reference.vScaleForward({
-        value: toTwin(value),
-        constant: toTwin(constant),
-      });
-      const pair = { actual: actual.scaledValue.data, expected: expected.scaledValue.data };
-      tally.within("vScaleForward", { ...pair, bound: vScaleForwardBounds(value, constant) });
-      tally.normwise("vScaleForward as promised", { ...pair, limit: 2e-6 });
-    },
-  }, options);
-}
+export const vScaleForwardMatchesTwin = propertyOf({
+  name: "vScaleForward vs twin",
+  arbitrary: vScaleDescription,
+  examples: vScaleExamples,
+  seed: 721,
+  runs: 40,
+  async check(description, tally, gpu) {
+    const { value, constant } = drawVScale(description);
+    const actual = await onGpu(gpu, vScaleForward, { value, constant });
+    const expected = reference.vScaleForward(toTwins({ value, constant }));
+    const pair = { actual: actual.scaledValue.data, expected: expected.scaledValue.data };
+    tally.within("vScaleForward", { ...pair, bound: vScaleForwardBounds(value, constant) });
+    tally.normwise("vScaleForward as promised", { ...pair, limit: 2e-6 });
+  },
+});
 
 /**
  * vScaleBackward is within its bounds of the twin, the value gradient within 1e-5 of the largest.
  */
-export function vScaleBackwardMatchesTwin(
-  gpu: Gpu,
-  options: PropertyOptions<VScaleDescription> = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "vScaleBackward vs twin",
-    arbitrary: vScaleDescription,
-    examples: vScaleExamples,
-    seed: 722,
-    runs: 40,
-    async check(description, tally) {
-      const drawn = drawVScale(description);
-      const { value, constant, scaledValueGradient } = drawn;
-      const actual = await onGpu<VScaleBackwardOptions, VScaleBackwardResult>(
-        gpu,
-        vScaleBackward,
-        drawn,
-      );
-      const expected = reference.vScaleBackward({
-        value: toTwin(value),
-        constant: toTwin(constant),
-        scaledValueGradient: toTwin(scaledValueGradient),
-      });
-      const bounds = vScaleBackwardBounds({
-        value,
-        constant,
-        gradient: scaledValueGradient.data,
-        gradientError: new Float64Array(value.data.length),
-        chain: description.columns,
-      });
-      for (const name of ["valueGradient", "constantGradient"] as const) {
-        tally.within(`vScaleBackward's ${name}`, {
-          actual: actual[name].data,
-          expected: expected[name].data,
-          bound: bounds[name],
-        });
-      }
-      tally.normwise("vScaleBackward's valueGradient as promised", {
-        actual: actual.valueGradient.data,
-        expected: expected.valueGradient.data,
-        limit: 1e-5,
-      });
-    },
-  }, options);
-}
+export const vScaleBackwardMatchesTwin = propertyOf({
+  name: "vScaleBackward vs twin",
+  arbitrary: vScaleDescription,
+  examples: vScaleExamples,
+  seed: 722,
+  runs: 40,
+  async check(description, tally, gpu) {
+    const drawn = drawVScale(description);
+    const { value, constant, scaledValueGradient } = drawn;
+    const actual = await onGpu(gpu, vScaleBackward, drawn);
+    const expected = reference.vScaleBackward(toTwins({ value, constant, scaledValueGradient }));
+    const bounds = vScaleBackwardBounds({
+      value,
+      constant,
+      gradient: scaledValueGradient.data,
+      gradientError: new Float64Array(value.data.length),
+      chain: description.columns,
+    });
+    const names = ["valueGradient", "constantGradient"] as const;
+    tally.eachWithin("vScaleBackward's ", names, { actual, expected, bounds });
+    tally.normwise("vScaleBackward's valueGradient as promised", {
+      actual: actual.valueGradient.data,
+      expected: expected.valueGradient.data,
+      limit: 1e-5,
+    });
+  },
+});

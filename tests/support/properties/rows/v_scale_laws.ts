@@ -1,7 +1,5 @@
 /** Laws of V-scale on the GPU: identities and bounds. */
-import type { Gpu } from "../../../../mod.ts";
-import { checkCases, type PropertyOptions } from "../../check_cases.ts";
-import type { Report } from "../../report.ts";
+import { propertyOf } from "../../check_cases.ts";
 import { drawVScale, type VScaleDescription, vScaleDescription } from "../../rows/cases.ts";
 import * as identities from "../../rows/identities.ts";
 import { U } from "../../tolerance.ts";
@@ -15,32 +13,27 @@ const vScaleExamples: readonly VScaleDescription[] = [
 /**
  * V1 to V3 for the GPU's gradients; tolerance: a few chains of D, and of the T B rows of a head.
  */
-export function vScaleObeysItsIdentities(
-  gpu: Gpu,
-  options: PropertyOptions = {},
-): Promise<Report> {
-  return checkCases(gpu, {
-    name: "V-scale's identities and bounds",
-    arbitrary: vScaleDescription,
-    examples: vScaleExamples,
-    seed: 753,
-    runs: 16,
-    async check(description, tally) {
-      const { columns, batch, length } = description;
-      const drawn = drawVScale(description);
-      const numbers = { ...drawn, ...await vScale(gpu, drawn) };
-      const tolerance = (4 * columns + 40 + batch * length / 64 + 64) * U;
-      const bounds = identities.vScaleBounds(numbers);
-      const violations = {
-        "V1 eigenvalues": identities.vScaleIsItsEigenvalues(numbers),
-        "V2 eigenvalue": bounds.eigenvalue,
-        "V2 nine eighths": bounds.nineEighths,
-        "V2 small values": bounds.smallValue,
-        "V3 constant": identities.vScaleConstantGradient(numbers),
-      };
-      for (const [what, violation] of Object.entries(violations)) {
-        tally.holds(what, { violation, tolerance });
-      }
-    },
-  }, options);
-}
+export const vScaleObeysItsIdentities = propertyOf({
+  name: "V-scale's identities and bounds",
+  arbitrary: vScaleDescription,
+  examples: vScaleExamples,
+  seed: 753,
+  runs: 16,
+  async check(description, tally, gpu) {
+    const { columns, batch, length } = description;
+    const drawn = drawVScale(description);
+    const numbers = { ...drawn, ...await vScale(gpu, drawn) };
+    const tolerance = (4 * columns + 40 + batch * length / 64 + 64) * U;
+    const bounds = identities.vScaleBounds(numbers);
+    const violations = {
+      "V1 eigenvalues": identities.vScaleIsItsEigenvalues(numbers),
+      "V2 eigenvalue": bounds.eigenvalue,
+      "V2 nine eighths": bounds.nineEighths,
+      "V2 small values": bounds.smallValue,
+      "V3 constant": identities.vScaleConstantGradient(numbers),
+    };
+    for (const [what, violation] of Object.entries(violations)) {
+      tally.holds(what, { violation, tolerance });
+    }
+  },
+});
