@@ -12,8 +12,8 @@ import { GpuTimer } from "../src/measure/timing.ts";
 import { Llama } from "../src/model/llama.ts";
 import { trainingMemory } from "../src/model/llama/memory.ts";
 import { AdamW } from "../src/model/optimizer.ts";
-import type { LlamaConfig } from "../src/reference/llama/config.ts";
-import { initialValues, listParameters } from "../src/reference/llama/parameters.ts";
+import { type LlamaConfig, PLAIN_LLAMA } from "../src/reference/llama/config.ts";
+import { initialParameters } from "../src/reference/llama/parameters.ts";
 import { formatDuration, formatFactor, formatRate, formatShare } from "../src/report/format.ts";
 import { formatTerminalTable } from "../src/report/table.ts";
 
@@ -29,21 +29,13 @@ interface Size {
   readonly config: LlamaConfig;
 }
 
-const common = {
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
-  vScale: "none",
-  layersWithoutAttention: [],
-} as const;
-
 const sizes: readonly Size[] = [
   {
     name: "L2 d64 f176 H1 V64, 16 × 64 tokens",
     batch: 16,
     context: 64,
     config: {
-      ...common,
+      ...PLAIN_LLAMA,
       vocabulary: 64,
       layers: 2,
       modelDim: 64,
@@ -58,7 +50,7 @@ const sizes: readonly Size[] = [
     batch: 8,
     context: 128,
     config: {
-      ...common,
+      ...PLAIN_LLAMA,
       vocabulary: 256,
       layers: 3,
       modelDim: 96,
@@ -85,9 +77,7 @@ class Training {
 
   constructor(gpu: Gpu, timer: GpuTimer, size: Size) {
     const { config, batch, context } = size;
-    const parameters = new Map(
-      listParameters(config).map((each) => [each.name, initialValues(each, { seed: 1 })]),
-    );
+    const parameters = initialParameters(config, { seed: 1 });
     this.#gpu = gpu;
     this.#timer = timer;
     this.size = size;

@@ -7,7 +7,8 @@ import { recordPlan } from "../../src/gpu/dry_gpu.ts";
 import { Llama } from "../../src/model/llama.ts";
 import { AdamW } from "../../src/model/optimizer.ts";
 import { type Dimensions, tunableOperators } from "../../src/ops/tuning/operators.ts";
-import { initialValues, listParameters } from "../../src/reference/llama/parameters.ts";
+import { initialParameters } from "../../src/reference/llama/parameters.ts";
+import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
 /** What `--kernels` chooses from, with the operators of each. */
 export const families = {
@@ -163,19 +164,15 @@ const modelConfig = {
   keyValueHeads: 2,
   headDim: 64,
   feedForwardDim: 512,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
+  ...PLAIN_LLAMA,
   tiedHead: true,
   vScale: "learned" as const,
-  layersWithoutAttention: [],
 };
 
 // What training a model compiles beside the operators with several variants.
 function modelWorks(dry: Gpu, heard: readonly Heard[]): Work[] {
   const before = heard.length;
-  const parameters = new Map(
-    listParameters(modelConfig).map((each) => [each.name, initialValues(each, { seed: 1 })]),
-  );
+  const parameters = initialParameters(modelConfig, { seed: 1 });
   using model = new Llama(dry, { config: modelConfig, batch: 2, context: 64, parameters });
   using _optimizer = new AdamW(dry, model);
   const others = heard.slice(before).filter(({ operator }) => !tunableOperators.has(operator));

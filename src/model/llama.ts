@@ -34,7 +34,8 @@ export interface ParameterPack {
  * ```ts
  * import { openGpu } from "@gradsink/gradsink";
  * import { Llama } from "./llama.ts";
- * import { initialValues, listParameters } from "../reference/llama/parameters.ts";
+ * import { initialParameters } from "../reference/llama/parameters.ts";
+ * import { PLAIN_LLAMA } from "../reference/llama/config.ts";
  *
  * const config = {
  *   vocabulary: 16,
@@ -44,15 +45,11 @@ export interface ParameterPack {
  *   keyValueHeads: 1,
  *   headDim: 4,
  *   feedForwardDim: 16,
- *   normEpsilon: 1e-5,
- *   ropeBase: 10_000,
+ *   ...PLAIN_LLAMA,
  *   tiedHead: true,
  *   vScale: "learned" as const,
- *   layersWithoutAttention: [],
  * };
- * const parameters = new Map(
- *   listParameters(config).map((parameter) => [parameter.name, initialValues(parameter, { seed: 1 })]),
- * );
+ * const parameters = initialParameters(config, { seed: 1 });
  * using gpu = await openGpu();
  * using model = new Llama(gpu, { config, batch: 2, context: 8, parameters, kernels: "start" });
  * const tokens = Uint32Array.from({ length: 16 }, (_, i) => i);

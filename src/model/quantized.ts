@@ -31,7 +31,8 @@ export interface QuantizedOptions {
  * import { openGpu } from "@gradsink/gradsink";
  * import { Llama } from "./llama.ts";
  * import { QuantizedEvaluation } from "./quantized.ts";
- * import { initialValues, listParameters } from "../reference/llama/parameters.ts";
+ * import { initialParameters } from "../reference/llama/parameters.ts";
+ * import { PLAIN_LLAMA } from "../reference/llama/config.ts";
  *
  * const config = {
  *   vocabulary: 16,
@@ -41,15 +42,9 @@ export interface QuantizedOptions {
  *   keyValueHeads: 1,
  *   headDim: 4,
  *   feedForwardDim: 16,
- *   normEpsilon: 1e-5,
- *   ropeBase: 10_000,
- *   tiedHead: false,
- *   vScale: "none" as const,
- *   layersWithoutAttention: [],
+ *   ...PLAIN_LLAMA,
  * };
- * const parameters = new Map(
- *   listParameters(config).map((parameter) => [parameter.name, initialValues(parameter, { seed: 1 })]),
- * );
+ * const parameters = initialParameters(config, { seed: 1 });
  * using gpu = await openGpu();
  * using model = new Llama(gpu, { config, batch: 2, context: 8, parameters, kernels: "start" });
  * using quantized = new QuantizedEvaluation(gpu, model, { linears: "all", scale: "static" });

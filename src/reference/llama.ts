@@ -76,8 +76,9 @@ export function llamaLoss(options: LlamaLossOptions): number {
  *
  * @example
  * ```ts
- * import { initialValues, listParameters } from "./llama/parameters.ts";
+ * import { initialParameters } from "./llama/parameters.ts";
  * import { llamaGradients } from "./llama.ts";
+ * import { PLAIN_LLAMA } from "./llama/config.ts";
  *
  * const config = {
  *   vocabulary: 5,
@@ -87,17 +88,10 @@ export function llamaLoss(options: LlamaLossOptions): number {
  *   keyValueHeads: 1,
  *   headDim: 4,
  *   feedForwardDim: 8,
- *   normEpsilon: 1e-5,
- *   ropeBase: 10_000,
- *   tiedHead: false,
- *   vScale: "none",
- *   layersWithoutAttention: [],
+ *   ...PLAIN_LLAMA,
  * } as const;
  * const parameters = new Map(
- *   listParameters(config).map((parameter) => [
- *     parameter.name,
- *     Float64Array.from(initialValues(parameter, { seed: 1 })),
- *   ]),
+ *   [...initialParameters(config, { seed: 1 })].map(([name, x]) => [name, Float64Array.from(x)]),
  * );
  * const batch = { batch: 1, context: 3, inputs: [0, 1, 2], targets: [1, 2, 3] };
  * console.log(llamaGradients({ config, parameters, batch }).loss); // about ln 5

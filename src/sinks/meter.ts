@@ -82,6 +82,7 @@ class SequenceMean {
  * @example
  * ```ts
  * import { SinkMeter } from "./meter.ts";
+ * import { PLAIN_LLAMA } from "../reference/llama/config.ts";
  *
  * const meter = new SinkMeter({
  *   config: {
@@ -92,10 +93,7 @@ class SequenceMean {
  *     keyValueHeads: 1,
  *     headDim: 4,
  *     feedForwardDim: 4,
- *     normEpsilon: 1e-5,
- *     ropeBase: 10000,
- *     tiedHead: false,
- *     vScale: "none",
+ *     ...PLAIN_LLAMA,
  *     layersWithoutAttention: [0],
  *   },
  *   context: 2,

@@ -3,7 +3,7 @@ import { measureModel, readTrace } from "../../src/experiments/measure_model.ts"
 import type { Split, Task, TokenBatch } from "../../src/experiments/tasks/task.ts";
 import { Llama } from "../../src/model/llama.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
-import type { LlamaConfig } from "../../src/reference/llama/config.ts";
+import { type LlamaConfig, PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 import { initialValues, listParameters } from "../../src/reference/llama/parameters.ts";
 import { SinkMeter } from "../../src/sinks/meter.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
@@ -17,9 +17,7 @@ const config: LlamaConfig = {
   keyValueHeads: 1,
   headDim: 8,
   feedForwardDim: 12,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
+  ...PLAIN_LLAMA,
   vScale: "learned",
   layersWithoutAttention: [0],
 };

@@ -4,6 +4,7 @@ import { Llama } from "../../src/model/llama.ts";
 import { initialValues, listParameters } from "../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { onEachRuntime } from "../support/gpu.ts";
+import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
 const config = {
   vocabulary: 9,
@@ -13,11 +14,7 @@ const config = {
   keyValueHeads: 1,
   headDim: 4,
   feedForwardDim: 12,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
-  vScale: "none",
-  layersWithoutAttention: [],
+  ...PLAIN_LLAMA,
 } as const;
 
 const parameters = new Map(

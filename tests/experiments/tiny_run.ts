@@ -4,6 +4,7 @@
  */
 import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings.ts";
 import { trainRun } from "../../src/experiments/run.ts";
+import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
 /** Two layers, accumulated batches, learned V-scale: everything that a checkpoint has to hold. */
 export const TINY_RUN: RunSettings = {
@@ -21,11 +22,9 @@ export const TINY_RUN: RunSettings = {
     keyValueHeads: 1,
     headDim: 4,
     feedForwardDim: 12,
-    normEpsilon: 1e-5,
+    ...PLAIN_LLAMA,
     ropeBase: 100,
-    tiedHead: false,
     vScale: "learned",
-    layersWithoutAttention: [],
   },
   task: {
     name: "bigram-backcopy",

@@ -1,5 +1,5 @@
 /** Presets: settings of runs by name, each showing one effect. */
-import type { LlamaConfig } from "../../reference/llama/config.ts";
+import { PLAIN_LLAMA } from "../../reference/llama/config.ts";
 import {
   type OptimizerSettings,
   type ReportingSettings,
@@ -23,24 +23,8 @@ export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   "paper-0.1b": "the paper's 0.1B model and schedule, on the bytes of --corpus; for GPUs",
 };
 
-const MODEL: Omit<
-  LlamaConfig,
-  | "vocabulary"
-  | "layers"
-  | "modelDim"
-  | "queryHeads"
-  | "keyValueHeads"
-  | "headDim"
-  | "feedForwardDim"
-> = {
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
-  vScale: "none",
-  layersWithoutAttention: [],
-};
-
-const OPTIMIZER: OptimizerSettings = {
+/** How runs of this project are trained, unless a preset or a study says otherwise. */
+export const OPTIMIZER: OptimizerSettings = {
   learningRate: 3e-3,
   finalShare: 0.1,
   warmUpSteps: 100,
@@ -61,7 +45,8 @@ const REPORTING: ReportingSettings = {
   keepCheckpoints: 3,
 };
 
-const SMALL = {
+/** The widths of models that show a sink in minutes. */
+export const SMALL = {
   modelDim: 64,
   queryHeads: 1,
   keyValueHeads: 1,
@@ -69,17 +54,23 @@ const SMALL = {
   feedForwardDim: 176,
 } as const;
 
-const CHARACTERS = 63;
-
-/** What all Bigram-Backcopy presets share; a table near its unigram makes strong sinks. */
-const BACKCOPY = {
+/**
+ * Bigram-Backcopy in all runs. A table near its unigram has much entropy, which makes strong sinks;
+ * one table for all seeds: they differ in the initial weights and in the sequences.
+ */
+export const BACKCOPY = {
   name: "bigram-backcopy",
   context: 64,
-  characters: CHARACTERS,
+  characters: 63,
   triggers: 3,
   concentration: 3,
   tableSeed: 1,
 } as const;
+
+/** Its characters, and the token that begins every sequence. */
+export const BACKCOPY_VOCABULARY = BACKCOPY.characters + 1;
+
+const SMALL_BACKCOPY = { ...PLAIN_LLAMA, ...SMALL, vocabulary: BACKCOPY_VOCABULARY };
 
 const BASE = {
   schema: RUN_SCHEMA,
@@ -117,7 +108,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         preset: name,
         steps: 1000,
         batch: 16,
-        model: { ...MODEL, ...SMALL, vocabulary: CHARACTERS + 1, layers: 2 },
+        model: { ...SMALL_BACKCOPY, layers: 2 },
         // At a third of this rate a sink of this size takes several times as long.
         optimizer: { ...OPTIMIZER, learningRate: 1e-2 },
         reporting: { ...REPORTING, measureEvery: 100, lossEvery: 10, finalBatches: 32 },
@@ -127,20 +118,14 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         ...BASE,
         preset: name,
         steps: 3000,
-        model: { ...MODEL, ...SMALL, vocabulary: CHARACTERS + 1, layers: 2 },
+        model: { ...SMALL_BACKCOPY, layers: 2 },
       };
     case "backcopy-deep":
       return {
         ...BASE,
         preset: name,
         steps: 4000,
-        model: {
-          ...MODEL,
-          ...SMALL,
-          vocabulary: CHARACTERS + 1,
-          layers: 3,
-          layersWithoutAttention: [0],
-        },
+        model: { ...SMALL_BACKCOPY, layers: 3, layersWithoutAttention: [0] },
       };
     case "text":
       return {
@@ -149,7 +134,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         steps: 3000,
         task: text(128),
         model: {
-          ...MODEL,
+          ...PLAIN_LLAMA,
           vocabulary: 256,
           layers: 4,
           modelDim: 128,
@@ -169,7 +154,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         accumulation: 64,
         task: text(1024),
         model: {
-          ...MODEL,
+          ...PLAIN_LLAMA,
           vocabulary: 256,
           layers: 16,
           modelDim: 512,
@@ -178,12 +163,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
           headDim: 64,
           feedForwardDim: 1408,
         },
-        optimizer: {
-          ...OPTIMIZER,
-          learningRate: 5e-4,
-          warmUpSteps: 1000,
-          weightDecay: 0.1,
-        },
+        optimizer: { ...OPTIMIZER, learningRate: 5e-4, warmUpSteps: 1000, weightDecay: 0.1 },
         reporting: { ...REPORTING, measureEvery: 1000, checkpointEvery: 500, lossEvery: 10 },
       };
   }

@@ -4,7 +4,7 @@ import type { Checkpoint, StoredMoments } from "../../model/checkpoint.ts";
 import { Llama } from "../../model/llama.ts";
 import { AdamW } from "../../model/optimizer.ts";
 import { learningRate } from "../../model/schedule.ts";
-import { initialValues, listParameters } from "../../reference/llama/parameters.ts";
+import { initialParameters } from "../../reference/llama/parameters.ts";
 import type { RunSettings } from "./settings.ts";
 import type { Task } from "../tasks/task.ts";
 
@@ -38,7 +38,7 @@ export class Trainer implements Disposable {
       batch,
       context: task.context,
       microBatches: accumulation,
-      parameters: from?.parameters ?? initialParameters(settings),
+      parameters: from?.parameters ?? initialParameters(config, settings),
     });
     try {
       this.optimizer = new AdamW(gpu, this.model, {
@@ -62,7 +62,8 @@ export class Trainer implements Disposable {
 
   /** Goes back to a checkpoint, or to the beginning. */
   restore(from: TrainerState | undefined): void {
-    const parameters = from?.parameters ?? initialParameters(this.#settings);
+    const parameters = from?.parameters ??
+      initialParameters(this.model.config, this.#settings);
     for (const [name, tensor] of this.model.parameters) tensor.write(parameters.get(name)!);
     const zero = ({ length }: { readonly length: number }) => new Float32Array(length);
     const moments = from?.moments ??
@@ -141,12 +142,4 @@ export class Trainer implements Disposable {
     this.optimizer.dispose();
     this.model.dispose();
   }
-}
-
-function initialParameters(
-  { model, seed }: RunSettings,
-): Map<string, Float32Array<ArrayBuffer>> {
-  return new Map(
-    listParameters(model).map((parameter) => [parameter.name, initialValues(parameter, { seed })]),
-  );
 }

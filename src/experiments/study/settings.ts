@@ -3,6 +3,7 @@ import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
 import { interventionOf, isTextSetting, type StudyArm, type StudySetting } from "./arms.ts";
 import type { SettingValue, StudyRecord } from "./record.ts";
+import { BACKCOPY, BACKCOPY_VOCABULARY, OPTIMIZER, SMALL } from "../run/presets.ts";
 
 /** What the user may choose for all arms alike. */
 export interface StudyScale {
@@ -56,25 +57,9 @@ type Shape = Pick<
 >;
 
 const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention: number[] }>> = {
-  shallow: {
-    layers: 2,
-    modelDim: 64,
-    queryHeads: 1,
-    keyValueHeads: 1,
-    headDim: 64,
-    feedForwardDim: 176,
-    withoutAttention: [],
-  },
+  shallow: { layers: 2, ...SMALL, withoutAttention: [] },
   // The first attention reads what an MLP wrote, so a massive activation can stand in front of it.
-  deep: {
-    layers: 3,
-    modelDim: 64,
-    queryHeads: 1,
-    keyValueHeads: 1,
-    headDim: 64,
-    feedForwardDim: 176,
-    withoutAttention: [0],
-  },
+  deep: { layers: 3, ...SMALL, withoutAttention: [0] },
   text: {
     layers: 4,
     modelDim: 64,
@@ -96,8 +81,6 @@ const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention:
   },
 };
 
-const CHARACTERS = 63;
-
 function taskOf(setting: StudySetting, { corpus, firstToken }: StudyScale): TaskSettings {
   if (isTextSetting(setting)) {
     if (corpus === undefined) {
@@ -107,20 +90,8 @@ function taskOf(setting: StudySetting, { corpus, firstToken }: StudyScale): Task
     const anchor = first === undefined ? {} : { firstToken: first };
     return { name: "text", context: 128, corpus, ...anchor };
   }
-  return {
-    name: "bigram-backcopy",
-    context: 64,
-    characters: CHARACTERS,
-    triggers: 3,
-    // A table near its unigram has much entropy, which makes strong sinks.
-    concentration: 3,
-    // One table for all seeds: they differ in the initial weights and in the sequences.
-    tableSeed: 1,
-  };
+  return BACKCOPY;
 }
-
-/** Warm-up is a fifteenth of a run, at most the usual 100 steps. */
-const WARM_UP = 100;
 
 /**
  * The settings of an arm's run.
@@ -150,7 +121,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     accumulation: 1,
     model: {
       ...shape,
-      vocabulary: isTextSetting(arm.setting) ? 256 : CHARACTERS + 1,
+      vocabulary: isTextSetting(arm.setting) ? 256 : BACKCOPY_VOCABULARY,
       normEpsilon: 1e-5,
       ropeBase: 1e4,
       tiedHead: false,
@@ -159,14 +130,11 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     },
     task: taskOf(arm.setting, scale),
     optimizer: {
+      ...OPTIMIZER,
       learningRate,
-      finalShare: 0.1,
-      warmUpSteps: Math.min(WARM_UP, Math.ceil(steps / 15)),
-      beta1: 0.9,
-      beta2: 0.95,
-      epsilon: 1e-8,
-      weightDecay: arm.setting === "text-anchored" ? 0.1 : 1e-4,
-      clip: 1,
+      // A fifteenth of a run, at most the usual 100 steps.
+      warmUpSteps: Math.min(OPTIMIZER.warmUpSteps, Math.ceil(steps / 15)),
+      ...arm.setting === "text-anchored" ? { weightDecay: 0.1 } : {},
     },
     reporting: {
       lossEvery: Math.max(1, Math.min(20, Math.floor(steps / 50))),

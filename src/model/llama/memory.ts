@@ -35,6 +35,7 @@ export interface TrainingMemory {
  * @example
  * ```ts
  * import { trainingMemory } from "./memory.ts";
+ * import { PLAIN_LLAMA } from "../../reference/llama/config.ts";
  *
  * const config = {
  *   vocabulary: 64,
@@ -44,11 +45,7 @@ export interface TrainingMemory {
  *   keyValueHeads: 1,
  *   headDim: 64,
  *   feedForwardDim: 176,
- *   normEpsilon: 1e-5,
- *   ropeBase: 10_000,
- *   tiedHead: false,
- *   vScale: "none" as const,
- *   layersWithoutAttention: [],
+ *   ...PLAIN_LLAMA,
  * };
  * console.log(trainingMemory(config, { batch: 16, context: 64 }).total / 1e6, "MB");
  * ```

@@ -80,6 +80,15 @@ export interface LlamaConfig {
   readonly queryKeyNorm?: boolean | undefined;
 }
 
+/** What a plain Llama has beside its sizes: a head of its own, no V-scale, attention in every layer. */
+export const PLAIN_LLAMA = {
+  normEpsilon: 1e-5,
+  ropeBase: 10_000,
+  tiedHead: false,
+  vScale: "none",
+  layersWithoutAttention: [],
+} as const satisfies Partial<LlamaConfig>;
+
 /** The fields that models trained by this project do without. */
 const BOOLEAN_PARTS = ["projectionBiases", "attentionOutputBias", "queryKeyNorm"] as const;
 const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;

@@ -109,6 +109,7 @@ export function layerParameterNames(layer: number): LayerParameterNames {
  * @example
  * ```ts
  * import { listParameters } from "./parameters.ts";
+ * import { PLAIN_LLAMA } from "./config.ts";
  *
  * const parameters = listParameters({
  *   vocabulary: 64,
@@ -118,9 +119,7 @@ export function layerParameterNames(layer: number): LayerParameterNames {
  *   keyValueHeads: 1,
  *   headDim: 32,
  *   feedForwardDim: 176,
- *   normEpsilon: 1e-5,
- *   ropeBase: 10_000,
- *   tiedHead: false,
+ *   ...PLAIN_LLAMA,
  *   vScale: "learned",
  *   layersWithoutAttention: [0],
  * });
@@ -212,6 +211,22 @@ export function initialValues(
     length,
     standardDeviation: INITIAL_DEVIATION,
   });
+}
+
+/**
+ * Draws the initial values of all of a model's parameters, by name.
+ *
+ * @param config the model's shape
+ * @param options seed: any safe integer
+ * @throws {RangeError} if the seed is no safe integer
+ */
+export function initialParameters(
+  config: LlamaConfig,
+  options: { readonly seed: number },
+): Map<string, Float32Array<ArrayBuffer>> {
+  return new Map(
+    listParameters(config).map((parameter) => [parameter.name, initialValues(parameter, options)]),
+  );
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   RunFolder,
 } from "../../../src/experiments/run/folder.ts";
 import { readCheckpoint } from "../../../src/model/checkpoint.ts";
-import { initialValues, listParameters } from "../../../src/reference/llama/parameters.ts";
+import { initialParameters } from "../../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
 import { TINY_RUN } from "../tiny_run.ts";
@@ -15,9 +15,7 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-const parameters = new Map(
-  listParameters(TINY_RUN.model).map((each) => [each.name, initialValues(each, { seed: 1 })]),
-);
+const parameters = initialParameters(TINY_RUN.model, { seed: 1 });
 
 function checkpointOf(step: number) {
   const moments = new Map(

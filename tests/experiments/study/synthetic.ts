@@ -13,6 +13,7 @@ import {
   type SinkMeasurement,
 } from "../../../src/sinks/measurement.ts";
 import { trajectoryPoint } from "../../../src/experiments/study/trajectory.ts";
+import { PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 
 /** A world in which the made-up figures live. */
 export interface World {
@@ -163,10 +164,7 @@ function measurement(stage: Stage, loss: number): SinkMeasurement {
       keyValueHeads: 1,
       headDim: 64,
       feedForwardDim: 176,
-      normEpsilon: 1e-5,
-      ropeBase: 1e4,
-      tiedHead: false,
-      vScale: "none",
+      ...PLAIN_LLAMA,
       layersWithoutAttention: stage.first === 1 ? [0] : [],
     },
     settings: DEFAULT_SINK_SETTINGS,

@@ -4,7 +4,7 @@ import {
   parseHuggingFaceConfig,
 } from "../../../src/model/checkpoint/hugging_face.ts";
 import type { Architecture } from "../../../src/model/pretrained/architecture.ts";
-import { checkConfig, type LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { checkConfig, type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 import { listParameters } from "../../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 import { SMALL_LLAMA } from "../../support/model/llama.ts";
@@ -115,11 +115,8 @@ Deno.test("parseHuggingFaceConfig() reads each family, as transformers 4 and 5 w
     keyValueHeads: 2,
     headDim: 8,
     feedForwardDim: 48,
+    ...PLAIN_LLAMA,
     normEpsilon: 1e-6,
-    ropeBase: 10_000,
-    tiedHead: false,
-    vScale: "none",
-    layersWithoutAttention: [],
   } as const satisfies LlamaConfig;
   const llama3 = {
     type: "llama3",

@@ -6,6 +6,7 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { testGpu } from "../../support/gpu.ts";
 import { llamaParameters } from "../../support/model/llama.ts";
 import { packedLength } from "../../../src/model/parameter_packs.ts";
+import { PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 
 const study = {
   vocabulary: 64,
@@ -15,11 +16,7 @@ const study = {
   keyValueHeads: 2,
   headDim: 32,
   feedForwardDim: 176,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
-  vScale: "none" as const,
-  layersWithoutAttention: [] as number[],
+  ...PLAIN_LLAMA,
 };
 
 const models = [

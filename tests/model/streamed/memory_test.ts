@@ -3,7 +3,7 @@ import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { openWeights, type WeightSource } from "../../../src/model/pretrained/weights.ts";
 import { StreamedLlama } from "../../../src/model/streamed.ts";
 import { streamedMemory } from "../../../src/model/streamed/memory.ts";
-import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { onEachRuntime } from "../../support/gpu.ts";
 import { familyFolder } from "../../support/pretrained/families.ts";
@@ -16,11 +16,9 @@ const LLAMA_3_2_1B: LlamaConfig = {
   keyValueHeads: 8,
   headDim: 64,
   feedForwardDim: 8192,
-  normEpsilon: 1e-5,
+  ...PLAIN_LLAMA,
   ropeBase: 500_000,
   tiedHead: true,
-  vScale: "none",
-  layersWithoutAttention: [],
   ropeScaling: {
     type: "llama3",
     factor: 32,

@@ -5,6 +5,7 @@ import {
   describeInterventions,
   isPlainLlama,
   type LlamaConfig,
+  PLAIN_LLAMA,
   refusePretrainedParts,
   refuseTrainedParts,
   SINK_LOGITS,
@@ -21,11 +22,7 @@ const config: LlamaConfig = {
   keyValueHeads: 2,
   headDim: 16,
   feedForwardDim: 176,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
-  vScale: "none",
-  layersWithoutAttention: [],
+  ...PLAIN_LLAMA,
 };
 
 const llama3 = {

@@ -1,4 +1,8 @@
-import { INITIAL_DEVIATION, type LlamaConfig } from "../../../src/reference/llama/config.ts";
+import {
+  INITIAL_DEVIATION,
+  type LlamaConfig,
+  PLAIN_LLAMA,
+} from "../../../src/reference/llama/config.ts";
 import {
   initialValues,
   listParameters,
@@ -19,9 +23,7 @@ const config: LlamaConfig = {
   keyValueHeads: 2,
   headDim: 12,
   feedForwardDim: 20,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
+  ...PLAIN_LLAMA,
   vScale: "learned",
   layersWithoutAttention: [0],
 };

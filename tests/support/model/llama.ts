@@ -4,7 +4,7 @@
  */
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import type { LlamaBatch } from "../../../src/reference/llama.ts";
-import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 import { listParameters, parameterLength } from "../../../src/reference/llama/parameters.ts";
 
 /** A model of three layers, the first without attention, with grouped heads. */
@@ -16,10 +16,8 @@ export const SMALL_LLAMA: LlamaConfig = {
   keyValueHeads: 2,
   headDim: 8,
   feedForwardDim: 20,
-  normEpsilon: 1e-5,
+  ...PLAIN_LLAMA,
   ropeBase: 100, // so that all pairs turn visibly within a few positions
-  tiedHead: false,
-  vScale: "none",
   layersWithoutAttention: [0],
 };
 

@@ -1,7 +1,7 @@
 /** Traces of small models, from the float64 twin, for the tests of what is measured on them. */
 import { randomNormal } from "../../../src/random.ts";
 import { llamaGradients } from "../../../src/reference/llama.ts";
-import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 import {
   EMBEDDING,
   initialValues,
@@ -20,10 +20,7 @@ export const SMALL: LlamaConfig = {
   keyValueHeads: 2,
   headDim: 4,
   feedForwardDim: 16,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
-  vScale: "none",
+  ...PLAIN_LLAMA,
   layersWithoutAttention: [1],
 };
 
