@@ -1,14 +1,4 @@
 import { onEachRuntime } from "../../support/gpu.ts";
-import {
-  attentionBackwardPassesNonFinite,
-  attentionForwardPassesNonFinite,
-} from "../../support/properties/attention/non_finite.ts";
+import { nonFiniteProperties } from "../../support/properties/attention/non_finite.ts";
 
-onEachRuntime(
-  "attentionForward() passes NaN and infinities to the rows they belong to alone",
-  attentionForwardPassesNonFinite,
-);
-onEachRuntime(
-  "attentionBackward() passes NaN and infinities to the rows they belong to alone",
-  attentionBackwardPassesNonFinite,
-);
+for (const [name, property] of Object.entries(nonFiniteProperties)) onEachRuntime(name, property);

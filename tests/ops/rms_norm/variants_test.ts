@@ -11,7 +11,6 @@ import {
   rmsNormScales,
   rmsNormTakesManyRows,
 } from "../../support/properties/rows/rms_norm_laws.ts";
-import { rmsNormHoldsInRange } from "../../support/properties/rows/range.ts";
 import { rowsAreAdjoint } from "../../support/properties/rows/adjoint.ts";
 import { rowsKeepToThemselves } from "../../support/properties/rows/apart.ts";
 import {
@@ -21,10 +20,10 @@ import {
 import {
   checkMutant,
   checkVariant,
-  type RowMutant,
   type RowVariant,
   unfitRowVariant,
 } from "../../support/rows/variants.ts";
+import { type Mutant, mutantsOf } from "../../support/mutants/mutant.ts";
 
 const elements = ["rows/element_scalar.wgsl", "rows/element_vector.wgsl"];
 const fused = [
@@ -114,264 +113,171 @@ for (const [name, variant] of variants) {
   );
 }
 
-const mutants: readonly RowMutant[] = [
-  {
-    // The reciprocal of the mean square's root, 2.5 % too large.
-    variant: rowPerInvocation,
-    file: "rms_norm/forward_rows.wgsl.ts",
-    find: "= inverseRmsOf(",
-    replace: "= 1.025 * inverseRmsOf(",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The second row of an invocation takes the first one's squares.
-    variant: rowPerInvocation,
-    file: "rms_norm/forward_rows.wgsl.ts",
-    find: "elementSum(squares1)",
-    replace: "elementSum(squares0)",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The last row of an invocation is left out.
-    variant: rowPerInvocation,
-    file: "rms_norm/forward_rows.wgsl.ts",
-    find: "firstRow + 3u",
-    replace: "firstRow + 2u",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The gain is left out of <u, x>.
-    variant: rowPerInvocation,
-    file: "rms_norm/backward_rows_mean.wgsl.ts",
-    find: "weight * outputGradient",
-    replace: "outputGradient",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // The tail of an odd number of columns is left out.
-    variant: rowPerInvocation,
-    file: "rms_norm/backward_rows_gradient.wgsl.ts",
-    find: "for (var c = column; c < length; c++)",
-    replace: "for (var c = column; c + 1u < length; c++)",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // The second column's term of the gain's gradient uses the first one's input.
-    variant: rowPerInvocation,
-    file: "rms_norm/backward_rows_gradient.wgsl.ts",
-    find: "sum1 += gradient1 * normal1",
-    replace: "sum1 += gradient1 * normal0",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // A vector's last component is forgotten.
-    variant: rowPerInvocation,
-    file: "rows/element_vector.wgsl",
-    find: "(element.z + element.w)",
-    replace: "(element.z + element.z)",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // Only the first run of rows is summed.
-    variant: rowPerInvocation,
-    file: "rows/column_sums.wgsl",
-    find: "row < parameters.rows; row++",
-    replace: "row < 1u; row++",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // The sum over lanes is left out.
-    variant: subgroup,
-    file: "rows/sum_subgroup.wgsl",
-    find: "let sum = subgroupAdd(summand);",
-    replace: "let sum = summand;",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // Rows of which float32 does not hold the squares are not computed again.
-    variant: subgroup,
-    file: "rms_norm/forward_fused.wgsl.ts",
-    find: "extreme != 0u",
-    replace: "false",
-    property: (gpu) => rmsNormHoldsInRange(gpu),
-  },
-  {
-    // One row of a run is left out.
-    variant: subgroup,
-    file: "rms_norm/backward_fused.wgsl.ts",
-    find: "row < end; row++",
-    replace: "row + 1u < end; row++",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // The projection on x is added, not subtracted.
-    variant: subgroup,
-    file: "rms_norm/backward_fused.wgsl.ts",
-    find: "- mean * normal",
-    replace: "+ mean * normal",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // A long row is read a vector too short.
-    variant: subgroup,
-    file: "rms_norm/forward_cooperative.wgsl",
-    find: "c < length; c += LANES) {\n    let x",
-    replace: "c + 1u < length; c += LANES) {\n    let x",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // Numbers of the rows beside it count for a row's squares.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "select(vec4f(), input[vector], column < vec4u(columns))",
-    replace: "input[vector]",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // A row's last vector is left out.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "(start + columns + 3u) / 4u",
-    replace: "(start + columns) / 4u",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // All groups of a tile share the first banks.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "group / LANES * PHASES + row % PHASES",
-    replace: "row % PHASES",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The second half of a tile takes the first one's inverseRms.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "half == 1u",
-    replace: "half == 7u",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // A vector in which a row begins is all of the row before.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "let next0 = column0 >= vec4u(columns);",
-    replace: "let next0 = column0 > vec4u(columns);",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // Where a row begins, the gain does not begin again.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "column0 - vec4u(columns), next0",
-    replace: "column0, next0",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The last position of a group is left out.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "let inside = base + lane.x < groupLength",
-    replace: "let inside = base + lane.x + 1u < groupLength",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The second position of a lane has the first one's gain.
-    variant: tile,
-    file: "rms_norm/forward_tile.wgsl.ts",
-    find: "output[vector1] = gain1",
-    replace: "output[vector1] = gain0",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The rows that fill no group are the first ones.
-    variant: tile,
-    file: "rms_norm/forward_cooperative.wgsl",
-    find: "parameters.firstRow + ",
-    replace: "",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The second of two rows takes the first one's place.
-    variant: tile,
-    file: "rms_norm/backward_tile.wgsl.ts",
-    find: "min(group + 1u, groups - 1u)",
-    replace: "min(group, groups - 1u)",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // Rows are taken to begin at multiples of 4.
-    variant: tile,
-    file: "rms_norm/backward_tile.wgsl.ts",
-    find: "let offset = phase * columns % 4u",
-    replace: "let offset = 0u",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // Numbers of the rows beside it count for a row's mean.
-    variant: tile,
-    file: "rms_norm/backward_tile.wgsl.ts",
-    find: "(input[first0 + vector] * inverse0), inside)",
-    replace: "(input[first0 + vector] * inverse0), vec4<bool>(true))",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // The projection on x is added, not subtracted.
-    variant: tile,
-    file: "rms_norm/backward_tile.wgsl.ts",
-    find: "- mean0 * normal0",
-    replace: "+ mean0 * normal0",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // Only a tile's last group counts for the gain's gradient.
-    variant: tile,
-    file: "rms_norm/backward_tile.wgsl.ts",
-    find: "sum0 += gradient0 * normal0",
-    replace: "sum0 = gradient0 * normal0",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // The terms of the rows that fill no group take the first tile's place.
-    variant: tile,
-    file: "rms_norm/backward_row.wgsl",
-    find: "(parameters.firstPartial + workgroup.x)",
-    replace: "workgroup.x",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // The projection on x is forgotten in rows that fill no group.
-    variant: tile,
-    file: "rms_norm/backward_row.wgsl",
-    find: " - mean * (input[i] * inverse)",
-    replace: "",
-    property: rmsNormBackwardMatchesTwin,
-  },
-  {
-    // Every subgroup adds the first lanes' sums only.
-    variant: severalSubgroups,
-    file: "rows/sum_subgroup.wgsl",
-    find: "i < LANES; i += size",
-    replace: "i < size; i += size",
-    property: rmsNormForwardMatchesTwin,
-  },
-  {
-    // The last group is left out of the sum of groups.
-    variant: vectorised,
-    file: "rows/sum_workgroup.wgsl",
-    find: "i < GROUP; i++) {\n    total",
-    replace: "i + 1u < GROUP; i++) {\n    total",
-    property: rmsNormForwardMatchesTwin,
-  },
-];
+const mutants = new Map<RowVariant, readonly Mutant[]>([
+  [rowPerInvocation, [
+    ...mutantsOf("rms_norm/forward_rows.wgsl.ts", rmsNormForwardMatchesTwin, [
+      [
+        "the reciprocal of the mean square's root, 2.5 % too large",
+        "= inverseRmsOf(",
+        "= 1.025 * inverseRmsOf(",
+      ],
+      [
+        "the second row of an invocation takes the first one's squares",
+        "elementSum(squares1)",
+        "elementSum(squares0)",
+      ],
+      ["the last row of an invocation is left out", "firstRow + 3u", "firstRow + 2u"],
+    ]),
+    ...mutantsOf("rms_norm/backward_rows_mean.wgsl.ts", rmsNormBackwardMatchesTwin, [
+      ["the gain is left out of <u, x>", "weight * outputGradient", "outputGradient"],
+    ]),
+    ...mutantsOf("rms_norm/backward_rows_gradient.wgsl.ts", rmsNormBackwardMatchesTwin, [
+      [
+        "the tail of an odd number of columns is left out",
+        "for (var c = column; c < length; c++)",
+        "for (var c = column; c + 1u < length; c++)",
+      ],
+      [
+        "the second column's term of the gain's gradient uses the first one's input",
+        "sum1 += gradient1 * normal1",
+        "sum1 += gradient1 * normal0",
+      ],
+    ]),
+    ...mutantsOf("rows/element_vector.wgsl", rmsNormForwardMatchesTwin, [
+      [
+        "a vector's last component is forgotten",
+        "(element.z + element.w)",
+        "(element.z + element.z)",
+      ],
+    ]),
+    ...mutantsOf("rows/column_sums.wgsl", rmsNormBackwardMatchesTwin, [
+      ["only the first run of rows is summed", "row < parameters.rows; row++", "row < 1u; row++"],
+    ]),
+  ]],
+  [subgroup, [
+    ...mutantsOf("rows/sum_subgroup.wgsl", rmsNormForwardMatchesTwin, [
+      ["the sum over lanes is left out", "let sum = subgroupAdd(summand);", "let sum = summand;"],
+    ]),
+    ...mutantsOf("rms_norm/forward_fused.wgsl.ts", (gpu) => rmsNormHoldsInRange(gpu), [
+      [
+        "rows of which float32 does not hold the squares are not computed again",
+        "extreme != 0u",
+        "false",
+      ],
+    ]),
+    ...mutantsOf("rms_norm/backward_fused.wgsl.ts", rmsNormBackwardMatchesTwin, [
+      ["one row of a run is left out", "row < end; row++", "row + 1u < end; row++"],
+      ["the projection on x is added, not subtracted", "- mean * normal", "+ mean * normal"],
+    ]),
+    ...mutantsOf("rms_norm/forward_cooperative.wgsl", rmsNormForwardMatchesTwin, [
+      [
+        "a long row is read a vector too short",
+        "c < length; c += LANES) {\n    let x",
+        "c + 1u < length; c += LANES) {\n    let x",
+      ],
+    ]),
+  ]],
+  [tile, [
+    ...mutantsOf("rms_norm/forward_tile.wgsl.ts", rmsNormForwardMatchesTwin, [
+      [
+        "numbers of the rows beside it count for a row's squares",
+        "select(vec4f(), input[vector], column < vec4u(columns))",
+        "input[vector]",
+      ],
+      ["a row's last vector is left out", "(start + columns + 3u) / 4u", "(start + columns) / 4u"],
+      [
+        "all groups of a tile share the first banks",
+        "group / LANES * PHASES + row % PHASES",
+        "row % PHASES",
+      ],
+      ["the second half of a tile takes the first one's inverseRms", "half == 1u", "half == 7u"],
+      [
+        "a vector in which a row begins is all of the row before",
+        "let next0 = column0 >= vec4u(columns);",
+        "let next0 = column0 > vec4u(columns);",
+      ],
+      [
+        "where a row begins, the gain does not begin again",
+        "column0 - vec4u(columns), next0",
+        "column0, next0",
+      ],
+      [
+        "the last position of a group is left out",
+        "let inside = base + lane.x < groupLength",
+        "let inside = base + lane.x + 1u < groupLength",
+      ],
+      [
+        "the second position of a lane has the first one's gain",
+        "output[vector1] = gain1",
+        "output[vector1] = gain0",
+      ],
+    ]),
+    ...mutantsOf("rms_norm/forward_cooperative.wgsl", rmsNormForwardMatchesTwin, [
+      ["the rows that fill no group are the first ones", "parameters.firstRow + ", ""],
+    ]),
+    ...mutantsOf("rms_norm/backward_tile.wgsl.ts", rmsNormBackwardMatchesTwin, [
+      [
+        "the second of two rows takes the first one's place",
+        "min(group + 1u, groups - 1u)",
+        "min(group, groups - 1u)",
+      ],
+      [
+        "rows are taken to begin at multiples of 4",
+        "let offset = phase * columns % 4u",
+        "let offset = 0u",
+      ],
+      [
+        "numbers of the rows beside it count for a row's mean",
+        "(input[first0 + vector] * inverse0), inside)",
+        "(input[first0 + vector] * inverse0), vec4<bool>(true))",
+      ],
+      ["the projection on x is added, not subtracted", "- mean0 * normal0", "+ mean0 * normal0"],
+      [
+        "only a tile's last group counts for the gain's gradient",
+        "sum0 += gradient0 * normal0",
+        "sum0 = gradient0 * normal0",
+      ],
+    ]),
+    ...mutantsOf("rms_norm/backward_row.wgsl", rmsNormBackwardMatchesTwin, [
+      [
+        "the terms of the rows that fill no group take the first tile's place",
+        "(parameters.firstPartial + workgroup.x)",
+        "workgroup.x",
+      ],
+      [
+        "the projection on x is forgotten in rows that fill no group",
+        " - mean * (input[i] * inverse)",
+        "",
+      ],
+    ]),
+  ]],
+  [severalSubgroups, [
+    ...mutantsOf("rows/sum_subgroup.wgsl", rmsNormForwardMatchesTwin, [
+      [
+        "every subgroup adds the first lanes' sums only",
+        "i < LANES; i += size",
+        "i < size; i += size",
+      ],
+    ]),
+  ]],
+  [vectorised, [
+    ...mutantsOf("rows/sum_workgroup.wgsl", rmsNormForwardMatchesTwin, [
+      [
+        "the last group is left out of the sum of groups",
+        "i < GROUP; i++) {\n    total",
+        "i + 1u < GROUP; i++) {\n    total",
+      ],
+    ]),
+  ]],
+]);
 
 for (const [name, variant] of variants) {
-  const broken = mutants.filter((mutant) => mutant.variant === variant);
-  if (broken.length === 0) continue;
+  const broken = mutants.get(variant);
+  if (broken === undefined) continue;
   await onEachFitRuntime(
     `the tests of rmsNorm fail on broken kernels of ${name}`,
     async (gpu) => {
-      for (const mutant of broken) await checkMutant(gpu, mutant);
+      for (const mutant of broken) await checkMutant(gpu, variant, mutant);
     },
     { runtimes: ["deno"], unfit: (gpu) => unfitRowVariant(gpu, variant) },
   );

@@ -15,10 +15,10 @@ import {
 import {
   checkMutant,
   checkVariant,
-  type RowMutant,
   type RowVariant,
   unfitRowVariant,
 } from "../../support/rows/variants.ts";
+import { type Mutant, mutantsOf } from "../../support/mutants/mutant.ts";
 
 const passes = ["v_scale/forward.wgsl", "v_scale/backward.wgsl"];
 const subgroup: RowVariant = {
@@ -50,37 +50,30 @@ for (const variant of [subgroup, portable]) {
   );
 }
 
-const mutants: readonly RowMutant[] = [
-  {
-    // The last exchange is left out.
-    variant: subgroup,
-    file: "v_scale/lanes_subgroup.wgsl",
-    find: "distance < LANES_PER_ROW;",
-    replace: "2u * distance < LANES_PER_ROW;",
-    property: vScaleForwardMatchesTwin,
-  },
-  {
-    // Lanes meet those of the next row.
-    variant: subgroup,
-    file: "v_scale/lanes_subgroup.wgsl",
-    find: "subgroupShuffleXor(sum, distance)",
-    replace: "subgroupShuffleXor(sum, 2u * distance)",
-    property: vScaleBackwardMatchesTwin,
-  },
-  {
-    // dC with the wrong sign.
-    variant: subgroup,
-    file: "v_scale/backward.wgsl",
-    find: "vec2f(-factor",
-    replace: "vec2f(factor",
-    property: vScaleBackwardMatchesTwin,
-  },
+const mutants: readonly Mutant[] = [
+  ...mutantsOf("v_scale/lanes_subgroup.wgsl", vScaleForwardMatchesTwin, [
+    [
+      "the last exchange is left out",
+      "distance < LANES_PER_ROW;",
+      "2u * distance < LANES_PER_ROW;",
+    ],
+  ]),
+  ...mutantsOf("v_scale/lanes_subgroup.wgsl", vScaleBackwardMatchesTwin, [
+    [
+      "lanes meet those of the next row",
+      "subgroupShuffleXor(sum, distance)",
+      "subgroupShuffleXor(sum, 2u * distance)",
+    ],
+  ]),
+  ...mutantsOf("v_scale/backward.wgsl", vScaleBackwardMatchesTwin, [
+    ["dC with the wrong sign", "vec2f(-factor", "vec2f(factor"],
+  ]),
 ];
 
 await onEachFitRuntime(
   "the tests of vScale fail on broken kernels of subgroup",
   async (gpu) => {
-    for (const mutant of mutants) await checkMutant(gpu, mutant);
+    for (const mutant of mutants) await checkMutant(gpu, subgroup, mutant);
   },
   { runtimes: ["deno"], unfit: (gpu) => unfitRowVariant(gpu, subgroup) },
 );

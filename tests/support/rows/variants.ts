@@ -6,6 +6,7 @@ import { Gpu } from "../../../mod.ts";
 import { assert } from "../assert/assert.ts";
 import type { Property, PropertyOptions } from "../check_cases.ts";
 import { describeReport } from "../report.ts";
+import type { Mutant } from "../mutants/mutant.ts";
 
 /** A variant, and what of the adapter is to be believed while it runs. */
 export interface RowVariant {
@@ -30,17 +31,6 @@ export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefi
   return ["subgroup", "tile"].includes(name) && gpu.info.subgroupSize === undefined
     ? "the adapter has no subgroups"
     : undefined;
-}
-
-/** A kernel broken on purpose. */
-export interface RowMutant {
-  readonly variant: RowVariant;
-  readonly file: string;
-  /** What is replaced, by what; it must occur in what is written for some shape. */
-  readonly find: string;
-  readonly replace: string;
-  /** The property that must not survive it. */
-  readonly property: Property;
 }
 
 /**
@@ -91,24 +81,29 @@ export async function checkVariant(
  * not compile.
  *
  * @param gpu where
- * @param mutant the broken kernel
+ * @param variant the variant whose kernel is broken
+ * @param mutant the broken kernel; what it replaces must occur in what is written for some shape
  */
-export async function checkMutant(gpu: Gpu, mutant: RowMutant): Promise<void> {
-  const sibling = withVariant(gpu, mutant.variant);
+export async function checkMutant(
+  gpu: Gpu,
+  variant: RowVariant,
+  { name, file: brokenFile, find, replace, caughtBy }: Mutant,
+): Promise<void> {
+  const sibling = withVariant(gpu, variant);
   let broken = false;
   sibling.pipelines.rewrite = ({ file, source }) => {
-    if (file !== mutant.file) return source;
+    if (file !== brokenFile) return source;
     // What is written for some shapes only is broken for these.
-    const text = source.replaceAll(mutant.find, mutant.replace);
+    const text = source.replaceAll(find, replace);
     broken ||= text !== source;
     return text;
   };
-  const failure = await mutant.property(sibling, { endOnFailure: true, runs: 10 }).then(
+  const failure = await caughtBy(sibling, { endOnFailure: true, runs: 10 }).then(
     () => undefined,
     (error: Error) => error,
   );
-  const where = `"${mutant.replace}" for "${mutant.find}" in ${mutant.file}`;
-  assert(failure !== undefined, `survived: ${where}`);
-  assert(broken, `${mutant.variant.name}: no ${mutant.file} with "${mutant.find}" has run`);
+  const where = `${brokenFile}: ${name}`;
+  assert(failure !== undefined, `${where}: survived`);
+  assert(broken, `${variant.name}, ${where}: no kernel with "${find}" has run`);
   await sibling.sync(); // throws if the kernel did not compile
 }

@@ -20,7 +20,7 @@ import {
   forwardResults,
   FULL,
 } from "../../attention/cases.ts";
-import { propertyOf } from "../../check_cases.ts";
+import { type Property, propertyOf } from "../../check_cases.ts";
 import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";
 import type { Tally } from "../../report.ts";
 import type { BothPasses } from "./passes.ts";
@@ -288,3 +288,13 @@ export const vScaleLeavesTheWeightsAlone = propertyOf({
     assert(differs(scaled.output, plain.output), "mode full left the output alone too");
   },
 });
+
+/** The properties above, by their tests' names. */
+export const bitProperties: Readonly<Record<string, Property>> = {
+  "attentionForward() is causal bit for bit": attentionForwardIsCausal,
+  "attentionBackward() is causal bit for bit": attentionBackwardIsCausal,
+  "attention keeps heads and batches apart bit for bit": attentionKeepsHeadsApart,
+  "attention is deterministic and overwrites poisoned outputs in full": attentionRepeatsItself,
+  "attentionForward() has the same attention weights with V-scale, bit for bit":
+    vScaleLeavesTheWeightsAlone,
+};

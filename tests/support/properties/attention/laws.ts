@@ -21,7 +21,7 @@ import {
 import * as identities from "../../attention/identities.ts";
 import type { AttentionNumbers } from "../../attention/layer.ts";
 import { attentionBackwardBounds, attentionForwardBounds } from "../../attention/tolerance.ts";
-import { propertyOf, type PropertyOptions } from "../../check_cases.ts";
+import { type Property, propertyOf, type PropertyOptions } from "../../check_cases.ts";
 import { type Numbers, onGpu } from "../../on_gpu.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
@@ -358,3 +358,11 @@ export async function attentionObeysTheStochasticBound(
     worst: "distance from the upper bound",
   };
 }
+
+/** The properties above but the bound A8, which draws its noise itself, by their tests' names. */
+export const lawProperties: Readonly<Record<string, Property>> = {
+  "attentionBackward() obeys the identities A1 to A4 and V3 and the bounds A5 to A7 and V2":
+    attentionObeysItsIdentities,
+  "attention is invariant under a shift of the logits": softmaxIsShiftInvariant,
+  "attentionBackward() is the adjoint of attentionForward()": attentionIsAdjoint,
+};

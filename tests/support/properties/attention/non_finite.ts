@@ -15,7 +15,7 @@ import {
   toTwin,
   twinInputs,
 } from "../../attention/cases.ts";
-import { propertyOf } from "../../check_cases.ts";
+import { type Property, propertyOf } from "../../check_cases.ts";
 import { type Numbers, onGpu } from "../../on_gpu.ts";
 import type { Tally } from "../../report.ts";
 
@@ -151,3 +151,11 @@ export const attentionBackwardPassesNonFinite = propertyOf({
     }
   },
 });
+
+/** The properties above, by their tests' names. */
+export const nonFiniteProperties: Readonly<Record<string, Property>> = {
+  "attentionForward() passes NaN and infinities to the rows they belong to alone":
+    attentionForwardPassesNonFinite,
+  "attentionBackward() passes NaN and infinities to the rows they belong to alone":
+    attentionBackwardPassesNonFinite,
+};

@@ -19,7 +19,7 @@ import {
   twinInputs,
 } from "../../attention/cases.ts";
 import { attentionBackwardBounds, attentionForwardBounds } from "../../attention/tolerance.ts";
-import { propertyOf } from "../../check_cases.ts";
+import { type Property, propertyOf } from "../../check_cases.ts";
 import type { HalfRounding } from "../../half_rounding.ts";
 import { onGpu } from "../../on_gpu.ts";
 import type { Tally } from "../../report.ts";
@@ -180,3 +180,10 @@ export const attentionKeepsItsPromise = propertyOf({
     }
   },
 });
+
+/** The properties above, by their tests' names. */
+export const twinProperties: Readonly<Record<string, Property>> = {
+  "attentionForward() agrees with the float64 twin": attentionForwardMatchesTwin,
+  "attentionBackward() agrees with the float64 twin": attentionBackwardMatchesTwin,
+  "attention keeps its promised accuracy end to end": attentionKeepsItsPromise,
+};
