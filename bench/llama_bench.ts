@@ -15,7 +15,7 @@ import { AdamW } from "../src/model/optimizer.ts";
 import { type LlamaConfig, PLAIN_LLAMA } from "../src/reference/llama/config.ts";
 import { initialParameters } from "../src/reference/llama/parameters.ts";
 import { formatDuration, formatFactor, formatRate, formatShare } from "../src/report/format.ts";
-import { formatTerminalTable } from "../src/report/table.ts";
+import { formatTerminalTable, numberColumns } from "../src/report/table.ts";
 
 /** Steps in a row of one sample. */
 const STEPS = 4;
@@ -154,10 +154,7 @@ class Training {
         `${formatDuration(kernels)}; ${(memory / 1e6).toFixed(1)} MB`,
       columns: [
         { title: "operator" },
-        { title: "calls", align: "right" },
-        { title: "time", align: "right" },
-        { title: "share", align: "right" },
-        { title: "arithmetic", align: "right" },
+        ...numberColumns("calls", "time", "share", "arithmetic"),
       ],
       rows,
     }, { color });

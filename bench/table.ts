@@ -3,7 +3,7 @@ import type { Cost } from "../src/gpu/plan.ts";
 import type { Timer } from "../src/measure/result_file.ts";
 import { median } from "../src/statistics/summary.ts";
 import { formatDuration, formatFactor, formatRate, NO_DATA } from "../src/report/format.ts";
-import { formatTerminalTable } from "../src/report/table.ts";
+import { formatTerminalTable, numberColumns, textColumns } from "../src/report/table.ts";
 
 /** A benchmark's times. */
 export interface BenchRow {
@@ -45,15 +45,8 @@ export function benchTable(
   return formatTerminalTable({
     caption: caption(info, timer),
     columns: [
-      { title: "shape" },
-      { title: "kernel" },
-      { title: "pass" },
-      { title: "variant" },
-      { title: "median", align: "right" },
-      { title: "arithmetic", align: "right" },
-      { title: "memory", align: "right" },
-      { title: "speed", align: "right" },
-      { title: "samples", align: "right" },
+      ...textColumns("shape", "kernel", "pass", "variant"),
+      ...numberColumns("median", "arithmetic", "memory", "speed", "samples"),
     ],
     rows: shown.map((row) => {
       const time = median(row.samples);

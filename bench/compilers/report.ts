@@ -1,5 +1,10 @@
 /** What the compilers made of the kernels, as tables and as JSON. */
-import { formatMarkdownTable, type Table } from "../../src/report/table.ts";
+import {
+  formatMarkdownTable,
+  numberColumns,
+  type Table,
+  textColumns,
+} from "../../src/report/table.ts";
 import { type AssemblyLoop, fmaShare } from "./assembly.ts";
 import type { GpuResult } from "./child.ts";
 import { type Figures, figuresOf } from "./figures.ts";
@@ -96,18 +101,11 @@ function percent(share: number | undefined): string {
  * @param report of the GPUs
  */
 export function longTable({ rows }: Report): Table {
-  const right = (title: string) => ({ title, align: "right" as const });
   return {
     columns: [
-      { title: "GPU" },
-      { title: "kernel" },
-      { title: "workgroup" },
-      right("subgroup"),
-      right("registers"),
-      right("spills"),
-      right("occupancy"),
-      right("instructions"),
-      right("FMAs in loops"),
+      ...textColumns("GPU", "kernel", "workgroup"),
+      ...numberColumns("subgroup", "registers", "spills", "occupancy"),
+      ...numberColumns("instructions", "FMAs in loops"),
       { title: "default" },
     ],
     rows: rows.map((row) => [

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { median, medianInterval } from "../../src/statistics/summary.ts";
 import { formatDuration, formatShape, NO_DATA } from "../../src/report/format.ts";
-import type { Cell, Table } from "../../src/report/table.ts";
+import { type Cell, numberColumns, type Table, textColumns } from "../../src/report/table.ts";
 import { bestOfEach, type PeerResult, type Ratio, ratioOf, type WorkResult } from "./compare.ts";
 import { libraries, type LibraryName } from "./libraries.ts";
 import type { Work } from "./works.ts";
@@ -23,14 +23,8 @@ export function peerTable(
   return {
     caption,
     columns: [
-      { title: "work" },
-      { title: "library" },
-      { title: "by" },
-      { title: "time", align: "right" },
-      { title: "95 % interval", align: "right" },
-      { title: "over gradsink", align: "right" },
-      { title: "in CPU time", align: "right" },
-      { title: "error", align: "right" },
+      ...textColumns("work", "library", "by"),
+      ...numberColumns("time", "95 % interval", "over gradsink", "in CPU time", "error"),
       { title: "remarks" },
     ],
     rows: works.flatMap(({ work, results }) => {

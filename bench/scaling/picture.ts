@@ -3,7 +3,7 @@ import { formatDuration, formatRate, formatShape, NO_DATA } from "../../src/repo
 import type { Markup } from "../../src/report/html.ts";
 import type { SvgDocument } from "../../src/report/plot.ts";
 import { type ScalingLine, type ScalingPanel, scalingPlot } from "./plot.ts";
-import type { Cell, Table } from "../../src/report/table.ts";
+import { type Cell, numberColumns, type Table, textColumns } from "../../src/report/table.ts";
 import type { ScalingResult, SeriesResult } from "./result.ts";
 
 const titles: Readonly<Record<string, string>> = {
@@ -130,14 +130,8 @@ export function scalingTable(
   return {
     caption,
     columns: [
-      { title: "operator" },
-      { title: "call" },
-      { title: "variant" },
-      { title: "time", align: "right" },
-      { title: "CPU time", align: "right" },
-      { title: "throughput", align: "right" },
-      { title: "inputs and outputs", align: "right" },
-      { title: "extra memory", align: "right" },
+      ...textColumns("operator", "call", "variant"),
+      ...numberColumns("time", "CPU time", "throughput", "inputs and outputs", "extra memory"),
       { title: "remarks" },
     ],
     rows: results.flatMap(({ kernel, pass, unit, points }) =>

@@ -10,7 +10,7 @@ import type { ResultFile } from "../measure/result_file.ts";
 import { formatShare, NO_DATA } from "./format.ts";
 import { html, htmlTable, type Markup } from "./html.ts";
 import { renderPage } from "./page.ts";
-import type { Cell, Table } from "./table.ts";
+import { type Cell, numberColumns, type Table, textColumns } from "./table.ts";
 
 /** One result file's line. */
 export interface GalleryRow {
@@ -139,13 +139,8 @@ function tableOf(rows: readonly GalleryRow[], order: string): Table {
     caption: `The GPUs, sorted by ${order}`,
     columns: [
       { title: "machine" },
-      { title: "share of roofline", align: "right" },
-      { title: "largest error", align: "right" },
-      { title: "rows not ok", align: "right" },
-      { title: "adapter" },
-      { title: "runtime" },
-      { title: "host" },
-      { title: "revision" },
+      ...numberColumns("share of roofline", "largest error", "rows not ok"),
+      ...textColumns("adapter", "runtime", "host", "revision"),
       { title: "age", align: "right" },
       { title: "file" },
     ],

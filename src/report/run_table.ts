@@ -21,7 +21,7 @@ import {
   NO_DATA,
 } from "./format.ts";
 import { besideAttentionTable } from "./run_table/beside_attention.ts";
-import { type Cell, formatTerminalTable, type Table } from "./table.ts";
+import { type Cell, formatTerminalTable, numberColumns, type Table, textColumns } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
 /** An interval this wide, as a share of the median, is worth a warning. */
@@ -98,9 +98,7 @@ export function ceilingTable(
     caption: "What this adapter can do",
     columns: [
       { title: "ceiling" },
-      { title: "figure", align: "right" },
-      { title: "95 %", align: "right" },
-      { title: "samples", align: "right" },
+      ...numberColumns("figure", "95 %", "samples"),
       { title: "found by" },
     ],
     rows: [
@@ -123,18 +121,9 @@ export function measurementTable(file: ResultFile): Table {
   return {
     caption: "Measurements",
     columns: [
-      { title: "kernel" },
-      { title: "pass" },
-      { title: "shape" },
-      { title: "variant" },
-      { title: "cache" },
-      { title: "median", align: "right" },
-      { title: "95 % interval", align: "right" },
-      { title: "arithmetic", align: "right" },
-      { title: "traffic", align: "right" },
-      { title: "roofline", align: "right" },
-      { title: "samples", align: "right" },
-      { title: "processes", align: "right" },
+      ...textColumns("kernel", "pass", "shape", "variant", "cache"),
+      ...numberColumns("median", "95 % interval", "arithmetic", "traffic", "roofline"),
+      ...numberColumns("samples", "processes"),
       { title: "remarks" },
     ],
     rows: [...summarizeMeasurements(file.measurements)].map(([measurement, summary]) =>
@@ -238,14 +227,8 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
   const table = formatTerminalTable({
     caption: "Measurements",
     columns: [
-      { title: "pass" },
-      { title: "shape" },
-      { title: "variant" },
-      { title: "cache" },
-      { title: "median", align: "right" },
-      { title: "95 %", align: "right" },
-      { title: "rate", align: "right" },
-      { title: "roofline", align: "right" },
+      ...textColumns("pass", "shape", "variant", "cache"),
+      ...numberColumns("median", "95 %", "rate", "roofline"),
       { title: notes.length > 0 ? "notes" : "" },
     ],
     rows,

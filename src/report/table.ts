@@ -18,6 +18,16 @@ export interface Column {
   readonly align?: "left" | "right";
 }
 
+/** Columns of words, which stand on the left. */
+export function textColumns(...titles: readonly string[]): Column[] {
+  return titles.map((title) => ({ title }));
+}
+
+/** Columns of numbers, which stand on the right. */
+export function numberColumns(...titles: readonly string[]): Column[] {
+  return titles.map((title) => ({ title, align: "right" }));
+}
+
 /**
  * A table; rows have one cell for each column, or a single one: a heading for the rows below it.
  */

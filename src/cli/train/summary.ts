@@ -1,7 +1,7 @@
 /** What a finished run says: where its sinks are, and what stands at token 0. */
 import type { RunResult } from "../../experiments/run.ts";
 import { estimate, pair } from "../../report/sinks/figure.ts";
-import { formatTerminalTable } from "../../report/table.ts";
+import { formatTerminalTable, numberColumns } from "../../report/table.ts";
 import { describeInterventions } from "../../reference/llama/config.ts";
 import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
 
@@ -32,12 +32,8 @@ export function formatSummary(
       intervals ? ", with 95 % intervals over sequences" : ""
     }; norms, and their ratio to those of tokens ${measured.early.join(" to ")}`,
     columns: [
-      { title: "layer", align: "right" },
-      { title: idle ? "attention to it, no trigger" : "attention to it", align: "right" },
-      { title: `R_GS(${measured.position})`, align: "right" },
-      { title: "value norm", align: "right" },
-      { title: "residual norm in", align: "right" },
-      { title: "out", align: "right" },
+      ...numberColumns("layer", idle ? "attention to it, no trigger" : "attention to it"),
+      ...numberColumns(`R_GS(${measured.position})`, "value norm", "residual norm in", "out"),
     ],
     rows: layers.map((layer) => rowOf(layer, measurement)),
   }, { color });

@@ -1,7 +1,7 @@
 /** What tuning found, as a table. */
 import type { TuningOutcome, TuningWork } from "../../measure/tuning.ts";
 import { formatDuration, formatShape, NO_DATA } from "../../report/format.ts";
-import { type Cell, formatTerminalTable, type Table } from "../../report/table.ts";
+import { type Cell, formatTerminalTable, numberColumns, textColumns } from "../../report/table.ts";
 
 /**
  * What won, and by how much.
@@ -13,37 +13,17 @@ import { type Cell, formatTerminalTable, type Table } from "../../report/table.t
 export function formatTuningRun(
   outcomes: readonly TuningOutcome[],
   missed: readonly TuningWork[],
-  { color = false }: { readonly color?: boolean } = {},
+  options: { readonly color?: boolean } = {},
 ): string {
-  return formatTerminalTable(tuningTable(outcomes, missed), { color });
-}
-
-/**
- * The same as cells.
- *
- * @param outcomes what was found
- * @param missed calls that were not reached
- */
-export function tuningTable(
-  outcomes: readonly TuningOutcome[],
-  missed: readonly TuningWork[],
-): Table {
-  return {
+  return formatTerminalTable({
     caption: "The fastest kernels",
     columns: [
-      { title: "operator" },
-      { title: "calls" },
-      { title: "timed on" },
-      { title: "default" },
-      { title: "winner" },
-      { title: "time", align: "right" },
-      { title: "over default", align: "right" },
-      { title: "over portable", align: "right" },
-      { title: "timed", align: "right" },
+      ...textColumns("operator", "calls", "timed on", "default", "winner"),
+      ...numberColumns("time", "over default", "over portable", "timed"),
       { title: "remarks" },
     ],
     rows: [...outcomes.map(outcomeRow), ...missed.map(missedRow)],
-  };
+  }, options);
 }
 
 function head({ operator, shapeClass, shape, usual }: TuningWork): Cell[] {

@@ -17,7 +17,7 @@ import {
 } from "../format.ts";
 import { html, type Markup, scrollRegion } from "../html.ts";
 import { type OperatorGroup, signIcon } from "../plot.ts";
-import { cellText, type Table } from "../table.ts";
+import { cellText, numberColumns, type Table, textColumns } from "../table.ts";
 
 function rowHeader(row: ComparisonRow, remark: Remark): Markup {
   return html`<th scope="row">${row.kernel} ${row.pass}<small>${rowName(row)}</small>${
@@ -179,10 +179,7 @@ export function ceilingsTable(comparison: Comparison): Table {
     caption: "Measured ceilings; the ridge is where a kernel turns from bandwidth to arithmetic",
     columns: [
       { title: "machine" },
-      { title: "f32 FMA", align: "right" },
-      { title: "f16 FMA", align: "right" },
-      { title: "copy", align: "right" },
-      { title: "f32 ridge", align: "right" },
+      ...numberColumns("f32 FMA", "f16 FMA", "copy", "f32 ridge"),
     ],
     rows: comparison.machines.map((machine) => {
       const { name, ceilings: { f32Fma, copyBandwidth } } = machine;
@@ -210,12 +207,8 @@ export function operatorTable(comparison: Comparison, group: OperatorGroup): Tab
   return {
     caption: `${group.kernel} ${group.pass}: throughput with its 95 % interval`,
     columns: [
-      { title: "shape" },
-      { title: "machine" },
-      { title: "throughput", align: "right" },
-      { title: "from", align: "right" },
-      { title: "to", align: "right" },
-      { title: "of roofline", align: "right" },
+      ...textColumns("shape", "machine"),
+      ...numberColumns("throughput", "from", "to", "of roofline"),
     ],
     rows: group.rows.flatMap((row) =>
       row.cells.map((cell, i) => {
@@ -243,10 +236,9 @@ export function spreadTable(comparison: Comparison, group: OperatorGroup): Table
   return {
     caption: `${group.kernel} ${group.pass}: samples`,
     columns: [
-      { title: "shape" },
-      { title: "machine" },
-      ...["samples", "least", "quarter", "median", "three quarters", "most", "outliers"]
-        .map((title) => ({ title, align: "right" as const })),
+      ...textColumns("shape", "machine"),
+      ...numberColumns("samples", "least", "quarter", "median"),
+      ...numberColumns("three quarters", "most", "outliers"),
       { title: "modes" },
     ],
     rows: group.rows.flatMap((row) =>

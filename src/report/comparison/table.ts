@@ -18,7 +18,14 @@ import {
   formatShare,
   NO_DATA,
 } from "../format.ts";
-import type { Cell, Column, Table, Tone } from "../table.ts";
+import {
+  type Cell,
+  type Column,
+  numberColumns,
+  type Table,
+  textColumns,
+  type Tone,
+} from "../table.ts";
 
 const tones: Readonly<Record<Verdict, Tone>> = {
   faster: "good",
@@ -69,10 +76,9 @@ function keyColumns(
   const withCache = comparison.rows.some(({ cache }) => cache === "cold");
   return {
     columns: [
-      { title: "kernel" },
-      { title: "shape" },
-      ...withType ? [{ title: "dtype" }] : [],
-      ...withCache ? [{ title: "cache" }] : [],
+      ...textColumns("kernel", "shape"),
+      ...withType ? textColumns("dtype") : [],
+      ...withCache ? textColumns("cache") : [],
     ],
     cells: (row) => [
       `${row.kernel} ${row.pass}`,
@@ -173,11 +179,7 @@ export function pairTable(comparison: Comparison): Table {
     caption: "Time for one run with half its 95 % interval",
     columns: [
       ...key.columns,
-      { title: before!.name, align: "right" },
-      { title: after!.name, align: "right" },
-      { title: "change", align: "right" },
-      { title: "95 % interval", align: "right" },
-      { title: "p (Holm)", align: "right" },
+      ...numberColumns(before!.name, after!.name, "change", "95 % interval", "p (Holm)"),
       { title: "verdict" },
       { title: "of roofline", align: "right" },
       { title: "remarks" },
@@ -215,7 +217,7 @@ export function matrixTable(comparison: Comparison): Table {
     caption: "Median time, multiple of the row's best, share of the machine's own roofline",
     columns: [
       ...key.columns,
-      ...comparison.machines.map(({ name }) => ({ title: name, align: "right" as const })),
+      ...numberColumns(...comparison.machines.map(({ name }) => name)),
       { title: "remarks" },
     ],
     rows: comparison.rows.map((row, r) => [
@@ -244,14 +246,9 @@ export function totalTable(comparison: Comparison): Table {
       "that every machine has, for ranks and multiples of the best)",
     columns: [
       { title: "machine" },
-      { title: "mean rank", align: "right" },
-      { title: "geometric mean of time ÷ best", align: "right" },
-      { title: "geometric mean of roofline share", align: "right" },
-      { title: `time against ${first}`, align: "right" },
-      { title: "faster", align: "right" },
-      { title: "same", align: "right" },
-      { title: "ambiguous", align: "right" },
-      { title: "slower", align: "right" },
+      ...numberColumns("mean rank", "geometric mean of time ÷ best"),
+      ...numberColumns("geometric mean of roofline share", `time against ${first}`),
+      ...numberColumns("faster", "same", "ambiguous", "slower"),
     ],
     rows: comparison.totals.map((total, i) => [
       comparison.machines[i]!.name,
@@ -308,18 +305,8 @@ export function machineTable(comparison: Comparison): Table {
   return {
     caption: "The machines and their measured ceilings",
     columns: [
-      { title: "machine" },
-      { title: "adapter" },
-      { title: "runtime" },
-      { title: "host" },
-      { title: "suite" },
-      { title: "date" },
-      { title: "f32 FMA", align: "right" },
-      { title: "f16 FMA", align: "right" },
-      { title: "copy", align: "right" },
-      { title: "exp", align: "right" },
-      { title: "dispatch", align: "right" },
-      { title: "submit and wait", align: "right" },
+      ...textColumns("machine", "adapter", "runtime", "host", "suite", "date"),
+      ...numberColumns("f32 FMA", "f16 FMA", "copy", "exp", "dispatch", "submit and wait"),
     ],
     rows: comparison.machines.map((machine) => {
       const { ceilings } = machine;
@@ -363,7 +350,7 @@ export function variantTable(comparison: Comparison): Table {
   const key = keyColumns(comparison);
   return {
     caption: "The variant that each machine chose",
-    columns: [...key.columns, ...comparison.machines.map(({ name }) => ({ title: name }))],
+    columns: [...key.columns, ...textColumns(...comparison.machines.map(({ name }) => name))],
     rows: comparison.rows.map((row) => [
       ...key.cells(row),
       ...row.cells.map(({ measurement }): Cell =>

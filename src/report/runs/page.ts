@@ -6,7 +6,7 @@ import { renderPage } from "../page.ts";
 import { plotText, signIcon, type SvgDocument } from "../plot.ts";
 import { estimate } from "../sinks/figure.ts";
 import { curvePlot, type CurvePlotOptions, type CurveRow } from "../study/curve_plot.ts";
-import type { Table } from "../table.ts";
+import { numberColumns, type Table } from "../table.ts";
 import { type RunRow, runRows } from "./rows.ts";
 
 interface Curve {
@@ -62,8 +62,7 @@ export function endTable(runs: readonly StoredRun[]): Table {
     caption: "The last measurement of every run; in brackets 95 % intervals over sequences",
     columns: [
       { title: "run" },
-      { title: "step", align: "right" },
-      ...names.map((title) => ({ title, align: "right" as const })),
+      ...numberColumns("step", ...names),
     ],
     rows: runs.map(({ name }) => {
       const own = rows.filter(({ run }) => run === name);

@@ -1,12 +1,10 @@
 /** The figures of several models side by side. */
 import type { QuantizationCase, SinkMeasurement } from "../../sinks/measurement.ts";
 import { medianOf } from "../../sinks/numbers.ts";
-import type { Table } from "../table.ts";
+import { numberColumns, type Table } from "../table.ts";
 import { estimate, figure, NONE, range, signed } from "../sinks/figure.ts";
 import { pathRatio } from "../sinks/floor.ts";
 import type { NamedMeasurement } from "./read.ts";
-
-const number = (title: string) => ({ title, align: "right" as const });
 
 /** A line for every setting by which the measurements differ: their figures compare with care. */
 export function settingNotes(measurements: readonly NamedMeasurement[]): string[] {
@@ -181,7 +179,7 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   return {
     caption: "Models side by side; losses with values replaced or rounded are differences from " +
       "the loss above, in brackets 95 % intervals",
-    columns: [{ title: "quantity" }, ...measurements.map(({ name }) => number(name))],
+    columns: [{ title: "quantity" }, ...numberColumns(...measurements.map(({ name }) => name))],
     rows,
   };
 }
@@ -218,7 +216,7 @@ export function layerTables(measurements: readonly NamedMeasurement[]): Table[] 
   const depth = Math.max(...measurements.map(({ measurement }) => measurement.layers.length));
   return BY_LAYER.map(({ caption, read }) => ({
     caption,
-    columns: [{ title: "layer" }, ...measurements.map(({ name }) => number(name))],
+    columns: [{ title: "layer" }, ...numberColumns(...measurements.map(({ name }) => name))],
     rows: Array.from({ length: depth }, (_, layer) => [
       String(layer),
       ...measurements.map(({ measurement }) =>

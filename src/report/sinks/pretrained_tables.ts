@@ -2,10 +2,8 @@
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { Intervention, PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
 import type { StatesMeasurement } from "../../sinks/states/measurement.ts";
-import type { Table } from "../table.ts";
+import { numberColumns, type Table, textColumns } from "../table.ts";
 import { figure, range, signed } from "./figure.ts";
-
-const number = (title: string) => ({ title, align: "right" as const });
 
 /** A 95 % interval in brackets, behind a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
@@ -70,11 +68,7 @@ export function largestTable({ layers }: StatesMeasurement): Table {
       "and 1000 × the text's median magnitude, in a text on average",
     columns: [
       { title: "layer" },
-      number("first"),
-      number("second"),
-      number("third"),
-      number("median |h|"),
-      number("massive"),
+      ...numberColumns("first", "second", "third", "median |h|", "massive"),
     ],
     rows: layers.map(({ layer, largest, median, massive }) => [
       String(layer),
@@ -116,11 +110,8 @@ export function interventionTable({ interventions }: PretrainedMeasurement): Tab
         many(positions, "token")
       }`,
     columns: [
-      { title: "elements" },
-      { title: "replaced by" },
-      number("loss"),
-      number("difference"),
-      number("95 % interval"),
+      ...textColumns("elements", "replaced by"),
+      ...numberColumns("loss", "difference", "95 % interval"),
     ],
     rows: interventions!.map(({ values, replaced, loss, difference, interval }) => [
       VALUES[values],
@@ -145,11 +136,8 @@ export function layerTable(
       "next strongest, R_GS with the 95 % interval of what many texts would give, and the cosine to the first token's state",
     columns: [
       { title: "layer" },
-      number(`sinks at ${s}`),
-      number("next: at"),
-      number("R_GS"),
-      number("95 % interval"),
-      ...cosineAt.map((position) => number(`cos ${position}`)),
+      ...numberColumns(`sinks at ${s}`, "next: at", "R_GS", "95 % interval"),
+      ...numberColumns(...cosineAt.map((position) => `cos ${position}`)),
     ],
     rows: pretrained.layers.map(({ layer, sinkRates, gradientSinkInterval, cosine }) => {
       const rateAt = (position: number) => sinkRates[pretrained.sinkPositions.indexOf(position)]!;

@@ -11,11 +11,9 @@ import type {
   TheoryCheck,
 } from "../../sinks/measurement.ts";
 import { SLACK_LEVELS } from "../../sinks/measurement.ts";
-import type { Cell, Table } from "../table.ts";
+import { type Cell, numberColumns, type Table, textColumns } from "../table.ts";
 import { estimate, figure, NONE, pair, range, signed } from "./figure.ts";
 import { belowFloor } from "./floor.ts";
-
-const number = (title: string) => ({ title, align: "right" as const });
 
 function attending(
   { layers }: SinkMeasurement,
@@ -63,17 +61,15 @@ export function headTable(measurement: SinkMeasurement): Table {
       gates ? "; gates are 0 where closed, 1 where open" : ""
     }`,
     columns: [
-      { title: "layer" },
-      { title: "head" },
-      number("score"),
-      ...rates ? [number("sequences with a sink")] : [],
-      ...knowsIdle ? [number("idle score")] : [],
-      number("mass M"),
-      number("S = Σ a²"),
-      ...sinks ? [number("logit s"), number("its share")] : [],
-      ...sinks && knowsIdle ? [number("idle share")] : [],
-      ...gates ? [number("gate"), number(`gate at ${s}`)] : [],
-      ...gates && knowsIdle ? [number("idle gate")] : [],
+      ...textColumns("layer", "head"),
+      ...numberColumns("score"),
+      ...rates ? numberColumns("sequences with a sink") : [],
+      ...knowsIdle ? numberColumns("idle score") : [],
+      ...numberColumns("mass M", "S = Σ a²"),
+      ...sinks ? numberColumns("logit s", "its share") : [],
+      ...sinks && knowsIdle ? numberColumns("idle share") : [],
+      ...gates ? numberColumns("gate", `gate at ${s}`) : [],
+      ...gates && knowsIdle ? numberColumns("idle gate") : [],
     ],
     rows: attending(measurement).flatMap(({ layer, attention }) =>
       attention.heads.map((head) => [
@@ -120,12 +116,7 @@ export function gradientTable(measurement: SinkMeasurement): Table {
       }`,
     columns: [
       { title: "layer" },
-      number("‖∇h̃‖"),
-      number("R_GS"),
-      number("single R_GS"),
-      number("‖∇v‖"),
-      number("‖∇k‖"),
-      number("‖∇q‖"),
+      ...numberColumns("‖∇h̃‖", "R_GS", "single R_GS", "‖∇v‖", "‖∇k‖", "‖∇q‖"),
     ],
     rows: attending(measurement).map(({ layer, attention }) => [
       String(layer),
@@ -161,14 +152,8 @@ export function branchTable(measurement: SinkMeasurement): Table {
       early[1]
     }), medians over sequences; slope of log Compress over log ‖h‖, and the decades that ‖h‖ spans`,
     columns: [
-      { title: "layer" },
-      { title: "branch" },
-      number("‖h‖"),
-      number("Bloat"),
-      number("Compress"),
-      number("Change"),
-      number("slope"),
-      number("decades"),
+      ...textColumns("layer", "branch"),
+      ...numberColumns("‖h‖", "Bloat", "Compress", "Change", "slope", "decades"),
     ],
     rows: measurement.layers.flatMap(({ layer, attention, mlp }) => [
       ...attention === null ? [] : [row(layer, "attention", attention.branch)],
@@ -186,14 +171,8 @@ export function normTable(measurement: SinkMeasurement): Table {
     }); elements of the output over 100 and 1000 × its median magnitude, in a sequence`,
     columns: [
       { title: "layer" },
-      number("‖h in‖"),
-      number("‖r attn‖"),
-      number("‖h half‖"),
-      number("‖r mlp‖"),
-      number("‖h out‖"),
-      number("largest ÷ median"),
-      number(">100×"),
-      number(">1000×"),
+      ...numberColumns("‖h in‖", "‖r attn‖", "‖h half‖", "‖r mlp‖", "‖h out‖"),
+      ...numberColumns("largest ÷ median", ">100×", ">1000×"),
     ],
     rows: measurement.layers.map((layer: LayerMeasurement) => [
       String(layer.layer),
@@ -216,10 +195,9 @@ export function valueTable(measurement: SinkMeasurement): Table {
   return {
     caption: `Values at position ${s} (× positions ${early[0]}–${early[1]}): below 1× is drain`,
     columns: [
-      { title: "layer" },
-      { title: "value head" },
-      number("‖v‖"),
-      ...valve ? [number("‖v̂‖ as used"), number("θ"), number("C")] : [],
+      ...textColumns("layer", "value head"),
+      ...numberColumns("‖v‖"),
+      ...valve ? numberColumns("‖v̂‖ as used", "θ", "C") : [],
     ],
     rows: attending(measurement).flatMap(({ layer, attention }) =>
       attention.valueHeads.map(({ head, value, usedValue, theta, constant }) => [
@@ -252,11 +230,9 @@ export function quantizationTable({ quantization }: SinkMeasurement): Table | un
       calibrationBatches === 1 || calibrationBatches === 0 ? "batch" : "batches"
     })`,
     columns: [
-      { title: "in front of" },
-      { title: "scaling" },
-      number("loss"),
-      number("difference"),
-      ...intervals ? [number("95 % interval")] : [],
+      ...textColumns("in front of", "scaling"),
+      ...numberColumns("loss", "difference"),
+      ...intervals ? numberColumns("95 % interval") : [],
     ],
     rows: cases.map(({ target, scaling, loss, difference, interval }) => [
       TARGETS[target],
@@ -283,15 +259,16 @@ export function theoryTable({ theory, settings, data }: SinkMeasurement): Table 
     caption: `The theory on a ${data.split ?? "validation"} batch: distance from what must hold, ` +
       "in shares of the terms' magnitude, and how many times the actual value a bound is",
     columns: [
-      { title: "what" },
-      { title: "formula" },
-      number("compared"),
-      number("worst"),
-      number("allowed"),
-      number("violated"),
-      number("least slack"),
-      number("median"),
-      number(`at ${settings.position}`),
+      ...textColumns("what", "formula"),
+      ...numberColumns(
+        "compared",
+        "worst",
+        "allowed",
+        "violated",
+        "least slack",
+        "median",
+        `at ${settings.position}`,
+      ),
     ],
     rows: theory.checks.map((check) => [
       check.name,

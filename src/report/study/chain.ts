@@ -11,7 +11,7 @@ import {
 } from "../../experiments/study/chain.ts";
 import type { StudyGroup } from "../../experiments/study/merge.ts";
 import { NO_DATA } from "../format.ts";
-import type { Cell, Table, Tone } from "../table.ts";
+import { type Cell, numberColumns, type Table, textColumns, type Tone } from "../table.ts";
 import { chainPlot, type ChainRow } from "./chain_plot.ts";
 import { SEE_TABLE, type Sized, type StudyPicture } from "./picture.ts";
 import { formatFigure, formatSummary, VARIANT_NAMES } from "./tables.ts";
@@ -108,8 +108,8 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
     columns: [
       { title: "link" },
       // The baseline's own moments differ from arm to arm but at equal step.
-      ...moment === "equal step" ? [{ title: "baseline", align: "right" as const }] : [],
-      ...variants.map((variant) => ({ title: VARIANT_NAMES[variant] })),
+      ...moment === "equal step" ? numberColumns("baseline") : [],
+      ...textColumns(...variants.map((variant) => VARIANT_NAMES[variant])),
     ],
     rows: shown.map((link) => [
       link.title,
@@ -140,14 +140,8 @@ export function chainSummaryTable(chain: SettingChain): Table {
     caption: `${chain.setting}, after equal steps, ${seedsOf(chain)}.` +
       (unjudged(chain) ? " No verdict yet: with fewer than 6 seeds no two-sided test passes." : ""),
     columns: [
-      { title: "intervention" },
-      { title: "breaks" },
-      { title: "weakens" },
-      { title: "strengthens" },
-      { title: "outcomes lower" },
-      { title: "outcomes higher" },
-      { title: "expected, not reproduced" },
-      { title: "against the theory" },
+      ...textColumns("intervention", "breaks", "weakens", "strengthens", "outcomes lower"),
+      ...textColumns("outcomes higher", "expected, not reproduced", "against the theory"),
     ],
     rows: summarizeChain(chain).map((summary) => [
       VARIANT_NAMES[summary.variant],

@@ -29,7 +29,7 @@ import {
 import { runsOf, type Study, type StudyGroup } from "../../experiments/study/merge.ts";
 import { type SeedSummary, summarizeSeeds } from "../../experiments/study/statistics.ts";
 import { formatProbability, NO_DATA } from "../format.ts";
-import type { Table } from "../table.ts";
+import { numberColumns, type Table, textColumns } from "../table.ts";
 import { absence, headline, verdictCell } from "./verdicts.ts";
 
 /** What the variants are called in tables and pictures. */
@@ -102,12 +102,8 @@ export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">):
 export function claimTable(claims: readonly ClaimResult[]): Table {
   return {
     columns: [
-      { title: "claim" },
-      { title: "setting" },
-      { title: "verdict" },
-      { title: "here: median (interval) over seeds" },
-      { title: "seeds", align: "right" },
-      { title: "p", align: "right" },
+      ...textColumns("claim", "setting", "verdict", "here: median (interval) over seeds"),
+      ...numberColumns("seeds", "p"),
       { title: "paper" },
     ],
     rows: claims.map((claim) => {
@@ -137,14 +133,10 @@ export function evidenceTable(claims: readonly ClaimResult[]): Table {
       "Everything that the verdicts rest on. p is one-sided, exact, over sign flips of the " +
       "seeds' differences; Holm corrects it over all tests on this page.",
     columns: [
-      { title: "claim" },
-      { title: "setting" },
-      { title: "figure" },
+      ...textColumns("claim", "setting", "figure"),
       { title: "seeds", align: "right" },
-      { title: "median (interval)" },
-      { title: "tested: is it so that" },
-      { title: "p", align: "right" },
-      { title: "Holm", align: "right" },
+      ...textColumns("median (interval)", "tested: is it so that"),
+      ...numberColumns("p", "Holm"),
     ],
     rows: claims.flatMap(({ id, setting, evidence }) =>
       evidence.map(({ test, ...figure }) => [
@@ -224,10 +216,11 @@ export function variantTable(group: StudyGroup): Table {
     caption: `After ${group.settings.steps} steps: median over seeds, and its interval.`,
     columns: [
       { title: "figure" },
-      ...group.variants.map((variant) => ({
-        title: `${VARIANT_NAMES[variant]}, ${runsOf(group, variant).length} seeds`,
-        align: "right" as const,
-      })),
+      ...numberColumns(
+        ...group.variants.map((variant) =>
+          `${VARIANT_NAMES[variant]}, ${runsOf(group, variant).length} seeds`
+        ),
+      ),
     ],
     rows: rows.filter(({ ofSome, values }) => !ofSome || values.some(({ length }) => length > 0))
       .map(({ name, form, values }) => [
@@ -273,10 +266,7 @@ export function onsetTable(group: StudyGroup): Table {
       "between two measurements is guessed.",
     columns: [
       { title: "onset of" },
-      ...group.variants.map((variant) => ({
-        title: VARIANT_NAMES[variant],
-        align: "right" as const,
-      })),
+      ...numberColumns(...group.variants.map((variant) => VARIANT_NAMES[variant])),
     ],
     rows: ONSETS.map(({ name, figure, level }) => [
       name,
@@ -304,7 +294,7 @@ export function settingsTable({ groups }: Study): Table {
       "Settings that all arms of a column share. Arms differ in their variant and seed only.",
     columns: [
       { title: "setting" },
-      ...groups.map(({ setting }) => ({ title: setting, align: "right" as const })),
+      ...numberColumns(...groups.map(({ setting }) => setting)),
     ],
     rows: names.map((name) => [
       name,

@@ -16,7 +16,13 @@ import { CHAIN_MOMENTS, CHAIN_RULE } from "../../experiments/study/chain.ts";
 import { chainRemarks, chainsOf, chainSummaryTable, chainTable } from "./chain.ts";
 import { absence, headline, tally, verdictCell, verdictLegend } from "./verdicts.ts";
 import { SETTING_TITLES } from "../../experiments/study/arms.ts";
-import { escapeMarkdown, formatMarkdownTable, formatTerminalTable, type Table } from "../table.ts";
+import {
+  escapeMarkdown,
+  formatMarkdownTable,
+  formatTerminalTable,
+  type Table,
+  textColumns,
+} from "../table.ts";
 
 /**
  * The limits of what few seeds can show, in words.
@@ -68,10 +74,7 @@ export function formatStudy(
 ): string {
   const table: Table = {
     columns: [
-      { title: "claim" },
-      { title: "setting" },
-      { title: "verdict" },
-      { title: "median (interval)" },
+      ...textColumns("claim", "setting", "verdict", "median (interval)"),
       { title: "seeds", align: "right" },
     ],
     rows: claims.map((claim) => {

@@ -107,7 +107,7 @@ function work({ batch, keyHeads, group, length, headDim }: AttentionDescription)
 }
 
 /** Draws V-scale in either mode, with a constant of one of these sizes, or none. */
-export function drawVScale(
+export function someVScale(
   ...sizes: readonly ConstantSize[]
 ): fc.Arbitrary<AttentionDescription["vScale"]> {
   const mode = fc.constantFrom("full" as const, "backward-only" as const);
@@ -134,7 +134,7 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     "duplicated keys",
     "constant",
   ),
-  vScale: drawVScale("tiny", "usual", "usual", "huge"),
+  vScale: someVScale("tiny", "usual", "usual", "huge"),
   sink: fc.option(
     fc.record({
       size: fc.constantFrom<SinkDescription["size"]>("usual", "usual", "weak", "strong"),

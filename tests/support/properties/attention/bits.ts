@@ -16,7 +16,7 @@ import {
   type AttentionDescription,
   describeEach,
   drawAttention,
-  drawVScale,
+  someVScale,
   forwardResults,
   FULL,
 } from "../../attention/cases.ts";
@@ -35,7 +35,7 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   scale: fc.constantFrom(undefined, -0.7),
   pattern: fc.constantFrom("normal" as const, "sharp" as const, "sink" as const),
-  vScale: drawVScale("usual"),
+  vScale: someVScale("usual"),
 });
 
 const examples = describeEach([

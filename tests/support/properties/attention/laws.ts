@@ -13,7 +13,7 @@ import {
   BACKWARD_ONLY,
   describeEach,
   drawAttention,
-  drawVScale,
+  someVScale,
   FULL,
   toTwin,
   twinInputs,
@@ -41,7 +41,7 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   // Neither "sharp" nor "huge" constants: both push gradients among the subnormal numbers, which
   // have few digits.
   pattern: fc.constantFrom("normal" as const, "sink" as const),
-  vScale: drawVScale("tiny", "usual"),
+  vScale: someVScale("tiny", "usual"),
 });
 
 const examples = describeEach([
