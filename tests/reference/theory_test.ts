@@ -1,9 +1,11 @@
 /** The numbered statements of src/reference/theory.md and their citations lead to each other. */
 import { readdir } from "node:fs/promises";
 import { assert, assertEquals } from "../support/assert/assert.ts";
+import { testWith } from "../support/permitted.ts";
+
+const test = testWith("read");
 
 const root = new URL("../../", import.meta.url);
-const readable = Deno.permissions.querySync({ name: "read", path: root }).state === "granted";
 
 /** The statements cited in comments and test names, ranges such as "A1 to A4" written out. */
 function citedIn(text: string): string[] {
@@ -19,24 +21,20 @@ Deno.test("citedIn() finds single statements and ranges", () => {
   ]);
 });
 
-Deno.test({
-  name: `every statement of the theory is tested${readable ? "" : " [needs --allow-read]"}`,
-  ignore: !readable,
-  async fn() {
-    const theory = await Deno.readTextFile(new URL("src/reference/theory.md", root));
-    const statements = [...theory.matchAll(/^\| ([ANSV]\d) /gm)].map(([, number]) => number!);
-    assert(statements.length >= 16, `${statements.length} statements`);
-    const cited = new Set<string>();
-    for (const room of ["reference", "ops", "sinks", "support/properties"]) {
-      const folder = new URL(`tests/${room}/`, root);
-      for (const name of await readdir(folder, { recursive: true })) {
-        if (!name.endsWith(".ts") || name === "theory_test.ts") continue;
-        for (const number of citedIn(await Deno.readTextFile(new URL(name, folder)))) {
-          cited.add(number);
-        }
+test("every statement of the theory is tested", async () => {
+  const theory = await Deno.readTextFile(new URL("src/reference/theory.md", root));
+  const statements = [...theory.matchAll(/^\| ([ANSV]\d) /gm)].map(([, number]) => number!);
+  assert(statements.length >= 16, `${statements.length} statements`);
+  const cited = new Set<string>();
+  for (const room of ["reference", "ops", "sinks", "support/properties"]) {
+    const folder = new URL(`tests/${room}/`, root);
+    for (const name of await readdir(folder, { recursive: true })) {
+      if (!name.endsWith(".ts") || name === "theory_test.ts") continue;
+      for (const number of citedIn(await Deno.readTextFile(new URL(name, folder)))) {
+        cited.add(number);
       }
     }
-    assertEquals(statements.filter((number) => !cited.has(number)), [], "not tested");
-    assertEquals([...cited].filter((number) => !statements.includes(number)), [], "not stated");
-  },
+  }
+  assertEquals(statements.filter((number) => !cited.has(number)), [], "not tested");
+  assertEquals([...cited].filter((number) => !statements.includes(number)), [], "not stated");
 });

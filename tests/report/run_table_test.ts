@@ -4,9 +4,11 @@ import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { formatRun } from "../../src/report/run_table.ts";
 import { syntheticMeasurement, syntheticResultFile } from "../measure/synthetic.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
+import { testWith } from "../support/permitted.ts";
+
+const test = testWith("read");
 
 const fixtures = new URL("../../fixtures/", import.meta.url);
-const readable = Deno.permissions.querySync({ name: "read", path: fixtures }).state === "granted";
 
 /** The lines of a run's table of measurements. */
 function tableOf(text: string): string[] {
@@ -15,25 +17,19 @@ function tableOf(text: string): string[] {
   return lines.slice(0, lines.findIndex((line, i) => i > 3 && !isRow(line)));
 }
 
-Deno.test({
-  name: `formatRun() fits real machines' files into 120 characters${
-    readable ? "" : " [needs --allow-read]"
-  }`,
-  ignore: !readable,
-  async fn() {
-    let files = 0;
-    for await (const { name } of Deno.readDir(fixtures)) {
-      if (!name.endsWith(".json")) continue;
-      const text = await Deno.readTextFile(new URL(name, fixtures));
-      if (!text.includes('"gradsink-results/1"')) continue;
-      const file = parseResultFile(text, name);
-      const table = tableOf(formatRun(file));
-      assert(table.length >= file.measurements.length, `${name}: ${table.length} lines`);
-      for (const line of table) assert(stringWidth(line) <= 120, `${name}: ${line}`);
-      files++;
-    }
-    assert(files >= 4, `${files} files`);
-  },
+test("formatRun() fits real machines' files into 120 characters", async () => {
+  let files = 0;
+  for await (const { name } of Deno.readDir(fixtures)) {
+    if (!name.endsWith(".json")) continue;
+    const text = await Deno.readTextFile(new URL(name, fixtures));
+    if (!text.includes('"gradsink-results/1"')) continue;
+    const file = parseResultFile(text, name);
+    const table = tableOf(formatRun(file));
+    assert(table.length >= file.measurements.length, `${name}: ${table.length} lines`);
+    for (const line of table) assert(stringWidth(line) <= 120, `${name}: ${line}`);
+    files++;
+  }
+  assert(files >= 4, `${files} files`);
 });
 
 Deno.test("formatRun() says each remark once, below the table, and marks what was tuned", () => {

@@ -2,52 +2,40 @@ import { pathToFileURL } from "node:url";
 import { buildPage } from "../../../bench/browser/build.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { WEIGHT } from "./page/weight.ts";
+import { testOnDisk } from "../../support/folder.ts";
 
-const missing: string[] = [];
-for (const name of ["read", "write", "run"] as const) {
-  if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
-}
-const note = missing.length === 0 ? "" : ` [needs ${missing.join(" ")}]`;
+const test = testOnDisk("run");
 
-Deno.test({
-  name: `buildPage() makes a light page that needs nothing of Deno, Node or other places${note}`,
-  ignore: missing.length > 0,
-  async fn() {
-    const parent = await Deno.makeTempDir();
-    try {
-      const folder = new URL("dist/", pathToFileURL(`${parent}/`));
-      await buildPage({ folder });
-      let weight = 0;
-      const names: string[] = [];
-      for await (const { name } of Deno.readDir(folder)) names.push(name);
-      for (const name of names.filter((name) => name.endsWith(".js"))) {
-        const script = await Deno.readTextFile(new URL(name, folder));
-        weight += new TextEncoder().encode(script).length;
-        assertEquals(
-          /\bDeno\.\w+|["'`](node|npm|jsr):|\brequire\(/.exec(script)?.[0],
-          undefined,
-          name,
-        );
-        // Safari has WebGPU and does not know these.
-        assertEquals(/\b(await )?using [a-zA-Z_$]+ ?=/.exec(script)?.[0], undefined, name);
-        assertEquals(/\beval\(|new Function\(/.exec(script)?.[0], undefined, name);
-      }
-      assert(weight > 100_000 && weight <= WEIGHT, `${weight} bytes of script`);
-      const html = await Deno.readTextFile(new URL("index.html", folder));
-      assert(!html.includes("{{"), "every field is filled");
-      assert(!/<script(?![^>]* src=)|<style| style=| on\w+=/.test(html), "nothing is inline");
-      // Links to read are no requests; nothing else leads elsewhere.
-      const outside = [...html.matchAll(/\b(?:src|href)="(https?:[^"]*)"/g)].map(([, url]) => url);
-      assertEquals(outside, ["https://arxiv.org/abs/2603.17771"]);
-      assertStringIncludes(html, 'data-fixture="fixtures/lavapipe-deno.json"');
-      for (const name of ["page.js", "worker.js", "style.css", "icon.svg"]) {
-        assert(names.includes(name), name);
-      }
-      // Again, over what is there, and nothing half-made is left.
-      await buildPage({ folder });
-      assertEquals((await Array.fromAsync(Deno.readDir(parent))).map(({ name }) => name), ["dist"]);
-    } finally {
-      await Deno.remove(parent, { recursive: true });
-    }
-  },
+test("buildPage() makes a light page that needs nothing of Deno, Node or other places", async (parent) => {
+  const folder = new URL("dist/", pathToFileURL(`${parent}/`));
+  await buildPage({ folder });
+  let weight = 0;
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) names.push(name);
+  for (const name of names.filter((name) => name.endsWith(".js"))) {
+    const script = await Deno.readTextFile(new URL(name, folder));
+    weight += new TextEncoder().encode(script).length;
+    assertEquals(
+      /\bDeno\.\w+|["'`](node|npm|jsr):|\brequire\(/.exec(script)?.[0],
+      undefined,
+      name,
+    );
+    // Safari has WebGPU and does not know these.
+    assertEquals(/\b(await )?using [a-zA-Z_$]+ ?=/.exec(script)?.[0], undefined, name);
+    assertEquals(/\beval\(|new Function\(/.exec(script)?.[0], undefined, name);
+  }
+  assert(weight > 100_000 && weight <= WEIGHT, `${weight} bytes of script`);
+  const html = await Deno.readTextFile(new URL("index.html", folder));
+  assert(!html.includes("{{"), "every field is filled");
+  assert(!/<script(?![^>]* src=)|<style| style=| on\w+=/.test(html), "nothing is inline");
+  // Links to read are no requests; nothing else leads elsewhere.
+  const outside = [...html.matchAll(/\b(?:src|href)="(https?:[^"]*)"/g)].map(([, url]) => url);
+  assertEquals(outside, ["https://arxiv.org/abs/2603.17771"]);
+  assertStringIncludes(html, 'data-fixture="fixtures/lavapipe-deno.json"');
+  for (const name of ["page.js", "worker.js", "style.css", "icon.svg"]) {
+    assert(names.includes(name), name);
+  }
+  // Again, over what is there, and nothing half-made is left.
+  await buildPage({ folder });
+  assertEquals((await Array.fromAsync(Deno.readDir(parent))).map(({ name }) => name), ["dist"]);
 });

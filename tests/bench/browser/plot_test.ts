@@ -2,12 +2,9 @@ import { fileURLToPath } from "node:url";
 import { parseHTML } from "linkedom";
 import { bundleImports } from "../../../bench/browser/build.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
 
-const missing: string[] = [];
-for (const name of ["read", "write", "run"] as const) {
-  if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
-}
-const note = missing.length === 0 ? "" : ` [needs ${missing.join(" ")}]`;
+const test = testWith("read", "write", "run");
 
 /** Pixels. The library rounds the places of bands in another way. */
 const NEAR = 1.6;
@@ -148,23 +145,19 @@ function assertNear(
   }
 }
 
-Deno.test({
-  name: `the stand-in draws the same marks and words as Observable Plot, place by place${note}`,
-  ignore: missing.length > 0,
-  async fn() {
-    const [library, standIn] = await Promise.all([draw(false), draw(true)]);
-    assertEquals(Object.keys(standIn), Object.keys(library));
-    assert(Object.keys(library).length > 15, "there are pictures");
-    let signs = 0;
-    for (const [name, wanted] of Object.entries(library)) {
-      const found = standIn[name]!;
-      assertEquals(found.words, wanted.words, `${name}: words`);
-      assertEquals(found.titles, wanted.titles, `${name}: titles`);
-      assertNear(found.signs, wanted.signs, `${name}: signs`);
-      assertNear(found.bars, wanted.bars, `${name}: bars`);
-      assertNear(found.curves, wanted.curves, `${name}: curves`);
-      signs += wanted.signs.length;
-    }
-    assert(signs > 100, `${signs} signs were compared`);
-  },
+test("the stand-in draws the same marks and words as Observable Plot, place by place", async () => {
+  const [library, standIn] = await Promise.all([draw(false), draw(true)]);
+  assertEquals(Object.keys(standIn), Object.keys(library));
+  assert(Object.keys(library).length > 15, "there are pictures");
+  let signs = 0;
+  for (const [name, wanted] of Object.entries(library)) {
+    const found = standIn[name]!;
+    assertEquals(found.words, wanted.words, `${name}: words`);
+    assertEquals(found.titles, wanted.titles, `${name}: titles`);
+    assertNear(found.signs, wanted.signs, `${name}: signs`);
+    assertNear(found.bars, wanted.bars, `${name}: bars`);
+    assertNear(found.curves, wanted.curves, `${name}: curves`);
+    signs += wanted.signs.length;
+  }
+  assert(signs > 100, `${signs} signs were compared`);
 });

@@ -2,43 +2,39 @@ import { resultStatus, textOfPage } from "./results.ts";
 import { reason, type Started, testWithFolder, until } from "./machines.ts";
 import { parseWorkflow, runJob, type Step, type StepResult } from "./workflow.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read");
 
 const path = new URL("../../../bench/fleet/github-actions/bench.yml", import.meta.url);
-const mayRead = (await Deno.permissions.query({ name: "read", path })).state === "granted";
 
-Deno.test({
-  name: `bench.yml measures on all kinds of hosted machine with the least rights${
-    mayRead ? "" : " [needs --allow-read]"
-  }`,
-  ignore: !mayRead,
-  async fn() {
-    const workflow = parseWorkflow(await Deno.readTextFile(path));
-    assertEquals(workflow.permissions, { contents: "read" });
-    const { bench, compare } = workflow.jobs;
-    for (const job of [bench!, compare!]) {
-      assertEquals(job.permissions, undefined); // none beyond the workflow's
-      for (const { uses, with: inputs } of job.steps) {
-        if (uses === undefined) continue;
-        assert(/^(actions|denoland)\/[a-z-]+@v\d+$/.test(uses), `${uses} is not pinned by major`);
-        // The token would stay on disk where benchmarks run.
-        if (uses.startsWith("actions/checkout")) {
-          assertEquals(inputs?.["persist-credentials"], false);
-        }
+test("bench.yml measures on all kinds of hosted machine with the least rights", async () => {
+  const workflow = parseWorkflow(await Deno.readTextFile(path));
+  assertEquals(workflow.permissions, { contents: "read" });
+  const { bench, compare } = workflow.jobs;
+  for (const job of [bench!, compare!]) {
+    assertEquals(job.permissions, undefined); // none beyond the workflow's
+    for (const { uses, with: inputs } of job.steps) {
+      if (uses === undefined) continue;
+      assert(/^(actions|denoland)\/[a-z-]+@v\d+$/.test(uses), `${uses} is not pinned by major`);
+      // The token would stay on disk where benchmarks run.
+      if (uses.startsWith("actions/checkout")) {
+        assertEquals(inputs?.["persist-credentials"], false);
       }
     }
-    assertEquals(bench!.strategy!["fail-fast"], false);
-    const machines = bench!.strategy!.matrix.include;
-    assertEquals(new Set(machines.map(({ name }) => name)).size, machines.length);
-    const runners = machines.map((machine) => machine["runs-on"]);
-    for (const runner of ["ubuntu-latest", "macos-latest", "windows-latest"]) {
-      assert(runners.includes(runner), `no ${runner}`);
-    }
-    // A job waits a day for a runner that is not there, so one's own machine is not in the copy.
-    assert(!runners.some((labels) => Array.isArray(labels)), "a runner that GitHub does not have");
-    assertStringIncludes(await Deno.readTextFile(path), "#   runs-on: [self-hosted, gpu]");
-    // One machine's failure must not keep the others off the page.
-    assertEquals([compare!.needs, compare!.if], ["bench", "always()"]);
-  },
+  }
+  assertEquals(bench!.strategy!["fail-fast"], false);
+  const machines = bench!.strategy!.matrix.include;
+  assertEquals(new Set(machines.map(({ name }) => name)).size, machines.length);
+  const runners = machines.map((machine) => machine["runs-on"]);
+  for (const runner of ["ubuntu-latest", "macos-latest", "windows-latest"]) {
+    assert(runners.includes(runner), `no ${runner}`);
+  }
+  // A job waits a day for a runner that is not there, so one's own machine is not in the copy.
+  assert(!runners.some((labels) => Array.isArray(labels)), "a runner that GitHub does not have");
+  assertStringIncludes(await Deno.readTextFile(path), "#   runs-on: [self-hosted, gpu]");
+  // One machine's failure must not keep the others off the page.
+  assertEquals([compare!.needs, compare!.if], ["bench", "always()"]);
 });
 
 const gpu = navigator.gpu as GPU | undefined;

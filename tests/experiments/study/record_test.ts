@@ -15,10 +15,9 @@ import {
   writeStudyRecord,
 } from "../../../src/experiments/study/record_store.ts";
 import { syntheticRecord } from "./synthetic.ts";
+import { testOnDisk } from "../../support/folder.ts";
 
-const granted = (await Promise.all(
-  (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
-)).every(({ state }) => state === "granted");
+const test = testOnDisk();
 
 Deno.test("formatStudyRecord() and parseStudyRecord() keep four digits of figures, six of losses", () => {
   const record = syntheticRecord();
@@ -124,40 +123,30 @@ Deno.test("parseStudyRecord() names what is wrong, in one line", () => {
   }
 });
 
-Deno.test({
-  name: "readStudyFolder() finds records in runs' folders and beside each other" +
-    (granted ? "" : " (needs --allow-read --allow-write)"),
-  ignore: !granted,
-  async fn() {
-    const folder = await Deno.makeTempDir();
-    try {
-      const write = async (name: string, record: StudyRecord) => {
-        const path = join(folder, name);
-        await Deno.mkdir(join(path, ".."), { recursive: true });
-        await writeStudyRecord(path, record);
-      };
-      await write(`runs/b/${RECORD_FILE}`, syntheticRecord({ seed: 2 }));
-      await write(`a/${RECORD_FILE}`, syntheticRecord({ seed: 1 }));
-      await write("c.json", syntheticRecord({ seed: 3 }));
-      await Deno.writeTextFile(join(folder, "study.json"), "{}");
-      await Deno.writeTextFile(join(folder, "a", "metrics.json"), "not ours");
-      await Deno.writeTextFile(join(folder, "broken.json"), "{");
-      const { records, problems } = await readStudyFolder(folder);
-      assertEquals(records.map(({ record }) => record.arm.seed), [1, 3, 2]);
-      assertEquals(problems.length, 1);
-      assertStringIncludes(problems[0]!, "broken.json: is not JSON");
-      await assertRejects(
-        () => readStudyFolder(join(folder, "none")),
-        FileError,
-        "no such folder",
-      );
-      await assertRejects(
-        () => readStudyFolder(join(folder, "c.json")),
-        FileError,
-        "is a file",
-      );
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
+test("readStudyFolder() finds records in runs' folders and beside each other", async (folder) => {
+  const write = async (name: string, record: StudyRecord) => {
+    const path = join(folder, name);
+    await Deno.mkdir(join(path, ".."), { recursive: true });
+    await writeStudyRecord(path, record);
+  };
+  await write(`runs/b/${RECORD_FILE}`, syntheticRecord({ seed: 2 }));
+  await write(`a/${RECORD_FILE}`, syntheticRecord({ seed: 1 }));
+  await write("c.json", syntheticRecord({ seed: 3 }));
+  await Deno.writeTextFile(join(folder, "study.json"), "{}");
+  await Deno.writeTextFile(join(folder, "a", "metrics.json"), "not ours");
+  await Deno.writeTextFile(join(folder, "broken.json"), "{");
+  const { records, problems } = await readStudyFolder(folder);
+  assertEquals(records.map(({ record }) => record.arm.seed), [1, 3, 2]);
+  assertEquals(problems.length, 1);
+  assertStringIncludes(problems[0]!, "broken.json: is not JSON");
+  await assertRejects(
+    () => readStudyFolder(join(folder, "none")),
+    FileError,
+    "no such folder",
+  );
+  await assertRejects(
+    () => readStudyFolder(join(folder, "c.json")),
+    FileError,
+    "is a file",
+  );
 });

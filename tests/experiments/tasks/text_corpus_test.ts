@@ -7,9 +7,9 @@ import {
   assertRejects,
   assertThrows,
 } from "../../support/assert/assert.ts";
-import { testWith } from "../../support/permitted.ts";
+import { testOnDisk } from "../../support/folder.ts";
 
-const test = testWith("read", "write");
+const test = testOnDisk();
 
 // Every two neighboring bytes occur once, so that a context tells its place.
 function marked(length: number): Uint8Array {
@@ -89,33 +89,28 @@ Deno.test("TextCorpus refuses text that fills no two contexts", () => {
   );
 });
 
-test("readCorpus() packs the text files of a folder in the order of their names", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.mkdir(join(folder, "b"));
-    const files = {
-      "c.txt": "last",
-      "a.txt": "first",
-      "b/x": "middle",
-      ".hidden": "no",
-      "z.bin": "\0",
-      "e": "",
-    };
-    for (const [name, text] of Object.entries(files)) {
-      await Deno.writeTextFile(join(folder, name), text);
-    }
-    assertEquals(new TextDecoder().decode(await readCorpus(folder)), "first\nmiddle\nlast");
-    assertEquals(new TextDecoder().decode(await readCorpus(join(folder, "c.txt"))), "last");
-    await assertRejects(() => readCorpus(join(folder, "none")), CorpusError, "no such file");
-    await assertRejects(() => readCorpus(join(folder, "e")), CorpusError, "e is empty");
-    await assertRejects(
-      () => readCorpus(join(folder, "z.bin")),
-      CorpusError,
-      "byte 0 is a zero byte",
-    );
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+test("readCorpus() packs the text files of a folder in the order of their names", async (folder) => {
+  await Deno.mkdir(join(folder, "b"));
+  const files = {
+    "c.txt": "last",
+    "a.txt": "first",
+    "b/x": "middle",
+    ".hidden": "no",
+    "z.bin": "\0",
+    "e": "",
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(join(folder, name), text);
   }
+  assertEquals(new TextDecoder().decode(await readCorpus(folder)), "first\nmiddle\nlast");
+  assertEquals(new TextDecoder().decode(await readCorpus(join(folder, "c.txt"))), "last");
+  await assertRejects(() => readCorpus(join(folder, "none")), CorpusError, "no such file");
+  await assertRejects(() => readCorpus(join(folder, "e")), CorpusError, "e is empty");
+  await assertRejects(
+    () => readCorpus(join(folder, "z.bin")),
+    CorpusError,
+    "byte 0 is a zero byte",
+  );
 });
 
 /** Files that are no text of bytes, and what is said of each. */
@@ -129,56 +124,44 @@ const NO_TEXT: readonly (readonly [string, readonly number[], string])[] = [
   ["g-empty.txt", [], "empty"],
 ];
 
-test("readCorpus() says how many files it passes over, which, and why", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const lines: string[] = [];
-    const note = (line: string) => lines.push(line);
-    for (const [name, bytes, reason] of NO_TEXT) {
-      const path = join(folder, name);
-      await Deno.writeFile(path, Uint8Array.from(bytes));
-      // Alone it is what was asked for, and nothing to pass over.
-      await assertRejects(() => readCorpus(path, note), CorpusError, `${path} is ${reason}`);
-    }
-    await assertRejects(
-      () => readCorpus(folder, note),
-      CorpusError,
-      `${folder} holds no text; 7 files passed over: ${join(folder, "a.gz")} (packed by gzip), `,
-    );
-    assertEquals(lines, []);
-    await Deno.writeTextFile(join(folder, "text"), "text");
-    assertEquals(new TextDecoder().decode(await readCorpus(folder, note)), "text");
-    const named = NO_TEXT.slice(0, 5).map(([name, , reason]) =>
-      `${join(folder, name)} (${reason})`
-    );
-    assertEquals(lines, [`--corpus: 7 files passed over: ${named.join(", ")} and 2 others`]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+test("readCorpus() says how many files it passes over, which, and why", async (folder) => {
+  const lines: string[] = [];
+  const note = (line: string) => lines.push(line);
+  for (const [name, bytes, reason] of NO_TEXT) {
+    const path = join(folder, name);
+    await Deno.writeFile(path, Uint8Array.from(bytes));
+    // Alone it is what was asked for, and nothing to pass over.
+    await assertRejects(() => readCorpus(path, note), CorpusError, `${path} is ${reason}`);
   }
+  await assertRejects(
+    () => readCorpus(folder, note),
+    CorpusError,
+    `${folder} holds no text; 7 files passed over: ${join(folder, "a.gz")} (packed by gzip), `,
+  );
+  assertEquals(lines, []);
+  await Deno.writeTextFile(join(folder, "text"), "text");
+  assertEquals(new TextDecoder().decode(await readCorpus(folder, note)), "text");
+  const named = NO_TEXT.slice(0, 5).map(([name, , reason]) => `${join(folder, name)} (${reason})`);
+  assertEquals(lines, [`--corpus: 7 files passed over: ${named.join(", ")} and 2 others`]);
 });
 
 const linux = Deno.build.os === "linux";
-const testNames = linux ? testWith("read", "write", "run") : Deno.test.ignore;
+const testNames: typeof test = linux
+  ? testOnDisk("run")
+  : (name) => Deno.test.ignore(name, () => {});
 
 testNames(
   "readCorpus() passes over links and names that are no UTF-8, not the folder",
-  async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      const script =
-        'printf x > "$0/$(printf "caf\\351.txt")" && ln -s / "$0/round" && printf y > "$0/text"';
-      const { success } = await new Deno.Command("sh", { args: ["-c", script, folder] }).output();
-      assert(success);
-      const lines: string[] = [];
-      assertEquals((await readCorpus(folder, (line) => lines.push(line))).length, 1);
-      assertEquals(lines, [
-        `--corpus: 2 files passed over: ${
-          join(folder, "caf\ufffd.txt")
-        } (its name is not UTF-8), ` +
-        `${join(folder, "round")} (a link)`,
-      ]);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+  async (folder) => {
+    const script =
+      'printf x > "$0/$(printf "caf\\351.txt")" && ln -s / "$0/round" && printf y > "$0/text"';
+    const { success } = await new Deno.Command("sh", { args: ["-c", script, folder] }).output();
+    assert(success);
+    const lines: string[] = [];
+    assertEquals((await readCorpus(folder, (line) => lines.push(line))).length, 1);
+    assertEquals(lines, [
+      `--corpus: 2 files passed over: ${join(folder, "caf\ufffd.txt")} (its name is not UTF-8), ` +
+      `${join(folder, "round")} (a link)`,
+    ]);
   },
 );

@@ -3,9 +3,11 @@ import { checkPlausibility } from "../../../src/measure/result_file/plausibility
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 import type { Measurement, ResultFile } from "../../../src/measure/result_file.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read");
 
 const path = fileURLToPath(new URL("../../../fixtures/lavapipe-deno.json", import.meta.url));
-const mayRead = (await Deno.permissions.query({ name: "read", path })).state === "granted";
 const now = Date.parse("2026-11-30T12:00:00Z");
 
 function honest(): ResultFile {
@@ -117,16 +119,11 @@ function forgeries(file: ResultFile): [string, ResultFile, RegExp][] {
   ];
 }
 
-Deno.test({
-  name: "checkPlausibility() takes real files, and names what is forged" +
-    (mayRead ? "" : " [needs --allow-read]"),
-  ignore: !mayRead,
-  fn() {
-    const file = honest();
-    assertEquals(checkPlausibility(file, { now }), { problems: [], notes: [] });
-    for (const [what, forged, says] of forgeries(file)) {
-      const { problems } = checkPlausibility(forged, { now });
-      assert(problems.some((problem) => says.test(problem)), `${what}: ${problems.join("; ")}`);
-    }
-  },
+test("checkPlausibility() takes real files, and names what is forged", () => {
+  const file = honest();
+  assertEquals(checkPlausibility(file, { now }), { problems: [], notes: [] });
+  for (const [what, forged, says] of forgeries(file)) {
+    const { problems } = checkPlausibility(forged, { now });
+    assert(problems.some((problem) => says.test(problem)), `${what}: ${problems.join("; ")}`);
+  }
 });

@@ -12,6 +12,9 @@ import {
 import { candidatesText } from "../../../src/ops/tuning/choices.ts";
 import { assert, assertEquals, assertNotEquals } from "../../support/assert/assert.ts";
 import { info, sampleLengths, softwareInfo } from "../../support/tuned_choice.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read");
 
 // The text that is hashed if kernels were written in another way.
 function textWith(
@@ -116,41 +119,35 @@ Deno.test("candidatesHash() changes with any constant, and with the language fea
   assert(constants >= 10, `${constants} constants`);
 });
 
-const readable = (await Deno.permissions.query({ name: "read" })).state === "granted";
-
-Deno.test({
-  name: "candidatesHash() is of every kernel file that tuning chooses from",
-  ignore: !readable,
-  async fn() {
-    const folder = new URL("../../../kernels/", import.meta.url);
-    const files = (await readdir(folder, { recursive: true }))
-      .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
-      // Operators with a single kernel.
-      .filter((name) => !/sink_statistics|learned_constant/.test(name))
-      // What all variants run alike, in calls with a learned sink or more digits. The tuner's calls
-      // have neither.
-      .filter((name) => !/sink\/(backward|forward|share)|precise\/|log_sum_exp/.test(name));
-    const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
-    const roomy = { ...info, vendor: "nvidia" }; // with registers for both gradients in one kernel
-    const hashed = new Set<string>();
-    for (const [name, operator] of tunableOperators) {
-      // Rows that a lane's registers hold, and others; sides that fill vectors, and others.
-      const others = name.startsWith("rmsNorm")
-        ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
-        : name === "matmul"
-        ? [{ B: 1, M: 1024, N: 1024, K: 1024, transposeLeft: 0, transposeRight: 0 }]
-        : [];
-      const lengths = [sampleLengths(name), ...others];
-      for (const adapter of [info, softwareInfo, narrow, roomy]) {
-        for (const dimensions of lengths) {
-          for (const { parts } of kernelsOf(operator, dimensions, adapter)) {
-            for (const { file } of parts) hashed.add(file);
-          }
+test("candidatesHash() is of every kernel file that tuning chooses from", async () => {
+  const folder = new URL("../../../kernels/", import.meta.url);
+  const files = (await readdir(folder, { recursive: true }))
+    .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
+    // Operators with a single kernel.
+    .filter((name) => !/sink_statistics|learned_constant/.test(name))
+    // What all variants run alike, in calls with a learned sink or more digits. The tuner's calls
+    // have neither.
+    .filter((name) => !/sink\/(backward|forward|share)|precise\/|log_sum_exp/.test(name));
+  const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
+  const roomy = { ...info, vendor: "nvidia" }; // with registers for both gradients in one kernel
+  const hashed = new Set<string>();
+  for (const [name, operator] of tunableOperators) {
+    // Rows that a lane's registers hold, and others; sides that fill vectors, and others.
+    const others = name.startsWith("rmsNorm")
+      ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
+      : name === "matmul"
+      ? [{ B: 1, M: 1024, N: 1024, K: 1024, transposeLeft: 0, transposeRight: 0 }]
+      : [];
+    const lengths = [sampleLengths(name), ...others];
+    for (const adapter of [info, softwareInfo, narrow, roomy]) {
+      for (const dimensions of lengths) {
+        for (const { parts } of kernelsOf(operator, dimensions, adapter)) {
+          for (const { file } of parts) hashed.add(file);
         }
       }
     }
-    assertEquals(files.filter((name) => !hashed.has(name)), []);
-  },
+  }
+  assertEquals(files.filter((name) => !hashed.has(name)), []);
 });
 
 Deno.test("tunableOperators' calls to hash are of the class, and run whatever the call can", () => {

@@ -14,9 +14,11 @@ import { createSvgDocument } from "../../../src/report/svg_document.ts";
 import { cellText, escapeMarkdown, type Table } from "../../../src/report/table.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { syntheticStudy } from "../../experiments/study/synthetic.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read");
 
 const root = new URL("../../../", import.meta.url);
-const mayRead = (await Deno.permissions.query({ name: "read", path: root })).state === "granted";
 
 // The rows of a page's tables of the chain, the titles included.
 function storedRows(page: string): string[][] {
@@ -32,52 +34,42 @@ function rowsOf(tables: readonly Table[]): string[][] {
   ]).map((row) => row.map(escapeMarkdown));
 }
 
-Deno.test({
-  name: "fixtures/study's chain is that of deno task study report fixtures/study" +
-    (mayRead ? "" : " (needs --allow-read)"),
-  ignore: !mayRead,
-  async fn() {
-    const folder = new URL("fixtures/study/", root);
-    const { records } = await readStudyFolder(fileURLToPath(folder));
-    const chain = chainsOf(mergeStudy(records).groups)
-      .find(({ setting }) => setting === "shallow")!;
-    assertEquals([chain.seeds.length, chain.without], [6, []]);
-    const page = await Deno.readTextFile(new URL("README.md", folder));
-    const tables = [chainSummaryTable(chain), chainTable(chain, "equal step")];
-    const wanted = rowsOf(tables);
-    assertEquals(
-      storedRows(page),
-      wanted,
-      `wanted:\n${wanted.map((row) => `| ${row.join(" | ")} |`).join("\n")}`,
-    );
-  },
+test("fixtures/study's chain is that of deno task study report fixtures/study", async () => {
+  const folder = new URL("fixtures/study/", root);
+  const { records } = await readStudyFolder(fileURLToPath(folder));
+  const chain = chainsOf(mergeStudy(records).groups)
+    .find(({ setting }) => setting === "shallow")!;
+  assertEquals([chain.seeds.length, chain.without], [6, []]);
+  const page = await Deno.readTextFile(new URL("README.md", folder));
+  const tables = [chainSummaryTable(chain), chainTable(chain, "equal step")];
+  const wanted = rowsOf(tables);
+  assertEquals(
+    storedRows(page),
+    wanted,
+    `wanted:\n${wanted.map((row) => `| ${row.join(" | ")} |`).join("\n")}`,
+  );
 });
 
-Deno.test({
-  name: "fixtures/chain's tables are those of deno task study report fixtures/chain" +
-    (mayRead ? "" : " (needs --allow-read)"),
-  ignore: !mayRead,
-  async fn() {
-    const folder = new URL("fixtures/chain/", root);
-    const { records, planned, problems } = await readStudyFolder(fileURLToPath(folder));
-    assertEquals(problems, []);
-    const study = mergeStudy(records, planned);
-    const text = await Deno.readTextFile(new URL("README.md", folder));
-    // What is missing is said first.
-    const [missing] = gap(study);
-    assertStringIncludes(text.split("\n")[2]!, missing!.split(":")[0]!);
-    const wanted = chainsOf(study.groups).flatMap((chain) =>
-      CHAIN_MOMENTS.map((moment) => chainTable(chain, moment))
-    );
-    assertEquals(storedRows(text), rowsOf(wanted));
-    for (const name of ["README.md", "fixtures/study/README.md"]) {
-      const page = (await Deno.readTextFile(new URL(name, root))).replaceAll(/\s+/g, " ");
-      assertStringIncludes(page, "chain/README.md");
-    }
-    const readme = await Deno.readTextFile(new URL("README.md", root));
-    const [runs, of] = /^(\d+) of (\d+)/.exec(missing!)!.slice(1);
-    assertStringIncludes(readme.replaceAll(/\s+/g, " "), `${runs} of ${of} runs missing`);
-  },
+test("fixtures/chain's tables are those of deno task study report fixtures/chain", async () => {
+  const folder = new URL("fixtures/chain/", root);
+  const { records, planned, problems } = await readStudyFolder(fileURLToPath(folder));
+  assertEquals(problems, []);
+  const study = mergeStudy(records, planned);
+  const text = await Deno.readTextFile(new URL("README.md", folder));
+  // What is missing is said first.
+  const [missing] = gap(study);
+  assertStringIncludes(text.split("\n")[2]!, missing!.split(":")[0]!);
+  const wanted = chainsOf(study.groups).flatMap((chain) =>
+    CHAIN_MOMENTS.map((moment) => chainTable(chain, moment))
+  );
+  assertEquals(storedRows(text), rowsOf(wanted));
+  for (const name of ["README.md", "fixtures/study/README.md"]) {
+    const page = (await Deno.readTextFile(new URL(name, root))).replaceAll(/\s+/g, " ");
+    assertStringIncludes(page, "chain/README.md");
+  }
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  const [runs, of] = /^(\d+) of (\d+)/.exec(missing!)!.slice(1);
+  assertStringIncludes(readme.replaceAll(/\s+/g, " "), `${runs} of ${of} runs missing`);
 });
 
 Deno.test("chainTable() and chainSummaryTable() show verdicts with six seeds, and say that fewer have none", () => {

@@ -7,9 +7,11 @@ import { readStudyFolder } from "../../../src/experiments/study/record_store.ts"
 import { formatEvidence } from "../../../src/report/study/tables.ts";
 import { headline, VERDICT_FORMS, verdictLegend } from "../../../src/report/study/verdicts.ts";
 import { escapeMarkdown } from "../../../src/report/table.ts";
+import { testWith } from "../../support/permitted.ts";
+
+const test = testWith("read");
 
 const root = new URL("../../../", import.meta.url);
-const mayRead = (await Deno.permissions.query({ name: "read", path: root })).state === "granted";
 
 /** The settings that the README shows, in its columns' order. */
 const SHOWN = ["shallow", "deep"] as const;
@@ -31,26 +33,21 @@ function rowsOf(claims: readonly ClaimResult[]): string[][] {
   });
 }
 
-Deno.test({
-  name: "the README's claims are those of deno task study report fixtures/study" +
-    (mayRead ? "" : " (needs --allow-read)"),
-  ignore: !mayRead,
-  async fn() {
-    const readme = await Deno.readTextFile(new URL("README.md", root));
-    const block = readme.split("<!-- claims -->")[1]!.split("<!-- /claims -->")[0]!;
-    const { records } = await readStudyFolder(fileURLToPath(new URL("fixtures/study", root)));
-    const study = mergeStudy(records);
-    const claims = judgeClaims(study);
-    const shown = claims.filter(({ setting }) => (SHOWN as readonly string[]).includes(setting));
-    const table = block.split("\n").filter((line) => line.startsWith("| **"))
-      .map((line) => line.slice(1, -1).split(/(?<!\\)\|/).map((each) => each.trim()));
-    const wanted = rowsOf(shown);
-    assertEquals(
-      table,
-      wanted,
-      `wanted in README.md:\n${wanted.map((row) => `| ${row.join(" | ")} |`).join("\n")}`,
-    );
-    const legend = block.replaceAll(/\s+/g, " ");
-    for (const line of verdictLegend(shown)) assertStringIncludes(legend, escapeMarkdown(line));
-  },
+test("the README's claims are those of deno task study report fixtures/study", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  const block = readme.split("<!-- claims -->")[1]!.split("<!-- /claims -->")[0]!;
+  const { records } = await readStudyFolder(fileURLToPath(new URL("fixtures/study", root)));
+  const study = mergeStudy(records);
+  const claims = judgeClaims(study);
+  const shown = claims.filter(({ setting }) => (SHOWN as readonly string[]).includes(setting));
+  const table = block.split("\n").filter((line) => line.startsWith("| **"))
+    .map((line) => line.slice(1, -1).split(/(?<!\\)\|/).map((each) => each.trim()));
+  const wanted = rowsOf(shown);
+  assertEquals(
+    table,
+    wanted,
+    `wanted in README.md:\n${wanted.map((row) => `| ${row.join(" | ")} |`).join("\n")}`,
+  );
+  const legend = block.replaceAll(/\s+/g, " ");
+  for (const line of verdictLegend(shown)) assertStringIncludes(legend, escapeMarkdown(line));
 });

@@ -16,9 +16,9 @@ import {
   type AttentionDescription,
   describeEach,
   drawAttention,
-  someVScale,
   forwardResults,
   FULL,
+  someVScale,
 } from "../../attention/cases.ts";
 import { type Property, propertyOf } from "../../check_cases.ts";
 import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";

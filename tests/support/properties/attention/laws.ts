@@ -13,8 +13,8 @@ import {
   BACKWARD_ONLY,
   describeEach,
   drawAttention,
-  someVScale,
   FULL,
+  someVScale,
   toTwin,
   twinInputs,
 } from "../../attention/cases.ts";
