@@ -1,8 +1,11 @@
 /** The command line of `deno task compilers`. */
 import {
+  flag,
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
+  takesPath,
   UsageError,
 } from "../../src/cli/shared/arguments.ts";
 import {
@@ -20,50 +23,16 @@ import { familyNames, type KernelSelection } from "./works.ts";
 const gpuNames = pretendedGpus.map(({ name }) => name);
 
 const options = {
-  gpus: { type: "value", placeholder: "LIST", description: "Some of the GPUs below, with commas" },
-  kernels: {
-    type: "value",
-    placeholder: "LIST",
-    description: `Some of ${familyNames.join(", ")}`,
-  },
-  variants: {
-    type: "value",
-    placeholder: "LIST",
-    description: "all (what tuning tries, and what computes in f16), chosen (defaults), or names",
-    default: "all",
-  },
-  lengths: {
-    type: "value",
-    placeholder: "LIST",
-    description: "Other lengths than the usual ones, such as D=256,T=4096 or M=512,N=512,K=512",
-  },
+  gpus: takes("LIST", "Some of the GPUs below, with commas"),
+  kernels: takes("LIST", `Some of ${familyNames.join(", ")}`),
+  variants: takes("LIST", "all (what tuning tries, and what computes in f16), chosen (defaults), or names", { default: "all" }),
+  lengths: takes("LIST", "Other lengths than the usual ones, such as D=256,T=4096 or M=512,N=512,K=512"),
   runtime,
-  format: {
-    type: "value",
-    placeholder: "FORM",
-    choices: ["table", "markdown", "json"],
-    description: "What is written to standard output",
-    default: "table",
-  },
-  check: { type: "switch", description: "Fails if what runs by default spills on a GPU" },
-  keep: {
-    type: "value",
-    placeholder: "FOLDER",
-    path: true,
-    description: "Keeps the assembly, the SPIR-V and the WGSL of every kernel there",
-  },
-  deadline: {
-    type: "value",
-    placeholder: "SECONDS",
-    description: "The most that one GPU may take",
-    default: "600",
-  },
-  drivers: {
-    type: "value",
-    placeholder: "FOLDER",
-    path: true,
-    description: "Where the drivers are kept (default gradsink/compilers in the user's cache)",
-  },
+  format: takes("FORM", "What is written to standard output", { choices: ["table", "markdown", "json"], default: "table" }),
+  check: flag("Fails if what runs by default spills on a GPU"),
+  keep: takesPath("FOLDER", "Keeps the assembly, the SPIR-V and the WGSL of every kernel there"),
+  deadline: takes("SECONDS", "The most that one GPU may take", { default: "600" }),
+  drivers: takesPath("FOLDER", "Where the drivers are kept (default gradsink/compilers in the user's cache)"),
   help,
 } as const satisfies OptionSpecifications;
 

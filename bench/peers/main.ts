@@ -2,9 +2,12 @@
 import { basename } from "node:path";
 import { describeHost, describeRuntime, describeSuite } from "../../src/cli/shared/machine.ts";
 import {
+  flag,
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
+  takesPath,
   UsageError,
 } from "../../src/cli/shared/arguments.ts";
 import { Progress, stderrOutput } from "../../src/cli/shared/progress.ts";
@@ -38,42 +41,17 @@ const names = Object.keys(libraries) as LibraryName[];
 const MODEL_LIBRARIES: readonly LibraryName[] = ["gradsink", "torch-cpu"];
 
 const options = {
-  libraries: {
-    type: "value",
-    placeholder: "A,B",
-    description: `Libraries: ${names.join(", ")} (default all)`,
-  },
-  works: {
-    type: "value",
-    placeholder: "A,B",
-    description: `Works: ${works.map(({ name }) => name).join(", ")} (default all)`,
-  },
-  model: {
-    type: "value",
-    placeholder: "FOLDER",
-    path: true,
-    description:
-      "Compares the passes of this pretrained model instead: a folder in Hugging Face's layout",
-  },
-  context: {
-    type: "value",
-    placeholder: "TOKENS",
-    description: `Tokens that the model is given (default ${MODEL_CONTEXT})`,
-  },
-  budget: {
-    type: "value",
-    placeholder: "SECONDS",
-    description: "Of sampling for each work; six rounds are taken in any case",
-    default: "30",
-  },
+  libraries: takes("A,B", `Libraries: ${names.join(", ")} (default all)`),
+  works: takes("A,B", `Works: ${works.map(({ name }) => name).join(", ")} (default all)`),
+  model: takesPath(
+    "FOLDER",
+    "Compares the passes of this pretrained model instead: a folder in Hugging Face's layout",
+  ),
+  context: takes("TOKENS", `Tokens that the model is given (default ${MODEL_CONTEXT})`),
+  budget: takes("SECONDS", "Of sampling for each work; six rounds are taken in any case", { default: "30" }),
   seed: { ...seed, description: "Of the order in each round" },
-  markdown: { type: "switch", description: "Prints the table as Markdown" },
-  out: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Writes everything as JSON, too",
-  },
+  markdown: flag("Prints the table as Markdown"),
+  out: takesPath("FILE", "Writes everything as JSON, too"),
   help,
 } as const satisfies OptionSpecifications;
 

@@ -3,6 +3,8 @@ import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
+  takesPath,
   UsageError,
 } from "../../src/cli/shared/arguments.ts";
 import {
@@ -42,35 +44,14 @@ import type { SeriesResult } from "./result.ts";
 import { runScaling } from "./run.ts";
 
 const options = {
-  longest: {
-    type: "value",
-    placeholder: "TOKENS",
-    description: "No more tokens or rows than these",
-    default: "16384",
-  },
+  longest: takes("TOKENS", "No more tokens or rows than these", { default: "16384" }),
   runtime,
   software,
   tuning,
-  budget: {
-    type: "value",
-    placeholder: "SECONDS",
-    description:
-      "About how long sampling may take; a call that takes a twentieth of it is left out",
-    default: "240",
-  },
+  budget: takes("SECONDS", "About how long sampling may take; a call that takes a twentieth of it is left out", { default: "240" }),
   seed: { ...seed, description: "Of the inputs" },
-  out: {
-    type: "value",
-    placeholder: "NAME",
-    description: "Writes NAME.json and NAME.svg",
-    default: "results/scaling",
-  },
-  resume: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Takes what an earlier run on this adapter measured, and measures the rest",
-  },
+  out: takes("NAME", "Writes NAME.json and NAME.svg", { default: "results/scaling" }),
+  resume: takesPath("FILE", "Takes what an earlier run on this adapter measured, and measures the rest"),
   help,
 } as const satisfies OptionSpecifications;
 

@@ -21,9 +21,12 @@ import {
 } from "../report/comparison/text.ts";
 import { formatRun } from "../report/run_table.ts";
 import {
+  flag,
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
+  takesPath,
   UsageError,
 } from "./shared/arguments.ts";
 import { concludeGate } from "./compare/gate.ts";
@@ -33,43 +36,26 @@ import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { absolutePath, enterUserFolder } from "./shared/place.ts";
 
 const options = {
-  format: {
-    type: "value",
+  format: takes("FORM", "Output format", {
     short: "f",
-    placeholder: "FORM",
-    description: "Output format",
     choices: ["table", "markdown", "csv", "json"],
     default: "table",
-  },
-  html: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Also write a page with pictures, in one file that needs no network",
-  },
-  gallery: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description:
-      "Only write a page with a line for each file, to sort by share, error, age and name",
-  },
-  threshold: {
-    type: "value",
-    placeholder: "PERCENT",
-    description: "Smallest change that matters; smaller ones count as the same",
+  }),
+  html: takesPath("FILE", "Also write a page with pictures, in one file that needs no network"),
+  gallery: takesPath(
+    "FILE",
+    "Only write a page with a line for each file, to sort by share, error, age and name",
+  ),
+  threshold: takes("PERCENT", "Smallest change that matters; smaller ones count as the same", {
     default: "5%",
-  },
-  "fail-on-regression": {
-    type: "value",
-    placeholder: "PERCENT",
-    description:
-      "Exit with 3 if anything broke or became slower by more than this; with 4 if the samples cannot tell",
-  },
-  "allow-missing": {
-    type: "switch",
-    description: "Let --fail-on-regression pass despite missing measurements or an incomplete run",
-  },
+  }),
+  "fail-on-regression": takes(
+    "PERCENT",
+    "Exit with 3 if anything broke or became slower by more than this; with 4 if the samples cannot tell",
+  ),
+  "allow-missing": flag(
+    "Let --fail-on-regression pass despite missing measurements or an incomplete run",
+  ),
   help,
 } as const satisfies OptionSpecifications;
 

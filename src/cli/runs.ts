@@ -12,6 +12,7 @@ import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takesPath,
   UsageError,
 } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
@@ -20,19 +21,11 @@ import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { absolutePath, enterUserFolder } from "./shared/place.ts";
 
 const options = {
-  csv: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description:
-      "Write every number of every run: run, step, quantity, layer, head, value, interval",
-  },
-  html: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Write a page with the runs' curves over one another",
-  },
+  csv: takesPath(
+    "FILE",
+    "Write every number of every run: run, step, quantity, layer, head, value, interval",
+  ),
+  html: takesPath("FILE", "Write a page with the runs' curves over one another"),
   help,
 } as const satisfies OptionSpecifications;
 

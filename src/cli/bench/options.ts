@@ -17,9 +17,12 @@ import {
   variantsOf,
 } from "../../measure/workloads/variants.ts";
 import {
+  flag,
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
+  takesPath,
   UsageError,
 } from "../shared/arguments.ts";
 import { operator, type OperatorOption, operatorOption } from "../shared/custom_operator.ts";
@@ -83,71 +86,35 @@ const passNames: readonly PassName[] = ["forward", "backward"];
 const caches: readonly CacheState[] = ["hot", "cold"];
 
 const options = {
-  kernels: {
-    type: "value",
-    placeholder: "A,B",
-    description: `Operators: ${operatorNames.join(", ")} (default all)`,
-  },
+  kernels: takes("A,B", `Operators: ${operatorNames.join(", ")} (default all)`),
   operator,
   passes,
   shapes,
-  shape: {
-    type: "value",
-    placeholder: "LENGTHS",
-    description: "One shape by its lengths: B1,H8,T1024,D64 or rows512,d2048 or M512,N512,K512",
-  },
-  dtypes: {
-    type: "value",
-    placeholder: "A,B",
-    description: `Number formats: ${numberFormats.join(", ")} (default those of the variants)`,
-  },
-  cache: {
-    type: "value",
-    placeholder: "A,B",
-    description: "States of the cache: hot, cold (default both)",
-  },
-  variants: {
-    type: "value",
-    placeholder: "A,B",
-    description:
-      "chosen: what callers get on this adapter; all: every variant but those in f16; or names (default chosen)",
-  },
+  shape: takes(
+    "LENGTHS",
+    "One shape by its lengths: B1,H8,T1024,D64 or rows512,d2048 or M512,N512,K512",
+  ),
+  dtypes: takes(
+    "A,B",
+    `Number formats: ${numberFormats.join(", ")} (default those of the variants)`,
+  ),
+  cache: takes("A,B", "States of the cache: hot, cold (default both)"),
+  variants: takes(
+    "A,B",
+    "chosen: what callers get on this adapter; all: every variant but those in f16; or names (default chosen)",
+  ),
   runtime,
   software,
   adapter,
   tuning,
-  budget: {
-    type: "value",
-    placeholder: "SECONDS",
-    description: "Approximate time limit (default 240, software adapters 180)",
-  },
+  budget: takes("SECONDS", "Approximate time limit (default 240, software adapters 180)"),
   seed,
-  out: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Write the result to a new file (default results/<date>-<adapter>.json)",
-  },
-  label: {
-    type: "value",
-    placeholder: "TEXT",
-    description: "Name this machine in the result file",
-  },
-  resume: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Continue an incomplete result file",
-  },
-  wide: {
-    type: "switch",
-    description: "Print every column, in lines of up to 260 characters",
-  },
-  json: { type: "switch", description: "Print the result file instead of a table" },
-  share: {
-    type: "switch",
-    description: "Print an address where you can offer the result to the project; sends nothing",
-  },
+  out: takesPath("FILE", "Write the result to a new file (default results/<date>-<adapter>.json)"),
+  label: takes("TEXT", "Name this machine in the result file"),
+  resume: takesPath("FILE", "Continue an incomplete result file"),
+  wide: flag("Print every column, in lines of up to 260 characters"),
+  json: flag("Print the result file instead of a table"),
+  share: flag("Print an address where you can offer the result to the project; sends nothing"),
   help,
 } as const satisfies OptionSpecifications;
 

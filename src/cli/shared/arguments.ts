@@ -32,6 +32,37 @@ export interface OptionSpecification {
   readonly default?: string;
 }
 
+type OptionRest = Omit<OptionSpecification, "type" | "placeholder" | "path" | "description">;
+
+/**
+ * An option that takes a value.
+ *
+ * @param placeholder what the value is called in the help
+ * @param description what it does, for the help
+ * @param rest its default, its choices and its letter, as far as it has them
+ */
+export function takes<const Rest extends OptionRest = Record<never, never>>(
+  placeholder: string,
+  description: string,
+  rest?: Rest,
+): { readonly type: "value" } & Omit<OptionSpecification, keyof OptionRest | "type"> & Rest {
+  return { type: "value", placeholder, description, ...rest as Rest };
+}
+
+/** An option whose value is a path. */
+export function takesPath<const Rest extends OptionRest = Record<never, never>>(
+  placeholder: string,
+  description: string,
+  rest?: Rest,
+): ReturnType<typeof takes<Rest>> {
+  return { ...takes(placeholder, description, rest), path: true };
+}
+
+/** An option without a value. */
+export function flag(description: string): { readonly type: "switch" } & OptionSpecification {
+  return { type: "switch", description };
+}
+
 /** A command's options by their long names. */
 export type OptionSpecifications = Readonly<Record<string, OptionSpecification>>;
 

@@ -9,17 +9,15 @@ import { MeasuringChild } from "../../measure/child/process.ts";
 import { addOutlinedOperator, type OperatorOutline } from "../../measure/custom_operator.ts";
 import { type ChildCommand, thisDeno } from "../../processes.ts";
 import { readText } from "../../files/read.ts";
-import { type OptionSpecification, UsageError } from "./arguments.ts";
+import { takesPath, UsageError } from "./arguments.ts";
 import type { RuntimeChoice } from "./options.ts";
 import { childCommand, projectFlags } from "./machine.ts";
 
 /** `--operator` */
-export const operator = {
-  type: "value",
-  placeholder: "FILE",
-  path: true,
-  description: "A TypeScript file with an operator of your own; see bench/operators/softcap.ts",
-} as const satisfies OptionSpecification;
+export const operator = takesPath(
+  "FILE",
+  "A TypeScript file with an operator of your own; see bench/operators/softcap.ts",
+);
 
 /** A custom operator's file. */
 export interface OperatorFile {

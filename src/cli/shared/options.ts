@@ -1,5 +1,5 @@
 /** Options that several commands share, and checks of their values. */
-import { type OptionSpecification, UsageError } from "./arguments.ts";
+import { type OptionSpecification, takes, UsageError } from "./arguments.ts";
 import { closest } from "../../closest.ts";
 
 /** `--help` */
@@ -10,22 +10,16 @@ export const help = {
 } as const satisfies OptionSpecification;
 
 /** `--runtime` */
-export const runtime = {
-  type: "value",
-  placeholder: "NAME",
+export const runtime = takes("NAME", "The WebGPU implementation", {
   choices: ["deno", "dawn"],
-  description: "The WebGPU implementation",
   default: "deno",
-} as const satisfies OptionSpecification;
+});
 
 /** `--software` */
-export const software = {
-  type: "value",
-  placeholder: "WHEN",
+export const software = takes("WHEN", "Whether to take an adapter that computes on the CPU", {
   choices: ["auto", "always", "never"],
-  description: "Whether to take an adapter that computes on the CPU",
   default: "auto",
-} as const satisfies OptionSpecification;
+});
 
 /** `--adapter` */
 export const adapter = {
@@ -36,36 +30,23 @@ export const adapter = {
 } as const satisfies OptionSpecification;
 
 /** `--tuning` */
-export const tuning = {
-  type: "value",
-  placeholder: "WHETHER",
-  choices: ["on", "off"],
-  description: "Whether to use the kernels that deno task tune chose on this machine",
-  default: "on",
-} as const satisfies OptionSpecification;
+export const tuning = takes(
+  "WHETHER",
+  "Whether to use the kernels that deno task tune chose on this machine",
+  { choices: ["on", "off"], default: "on" },
+);
 
 /** `--passes` */
-export const passes = {
-  type: "value",
-  placeholder: "A,B",
-  description: "Passes: forward, backward (default both)",
-} as const satisfies OptionSpecification;
+export const passes = takes("A,B", "Passes: forward, backward (default both)");
 
 /** `--shapes` */
-export const shapes = {
-  type: "value",
-  placeholder: "GRID",
-  description:
-    "Grid (quick, default, full) or names of shapes; software adapters get smaller ones (default: default)",
-} as const satisfies OptionSpecification;
+export const shapes = takes(
+  "GRID",
+  "Grid (quick, default, full) or names of shapes; software adapters get smaller ones (default: default)",
+);
 
 /** `--seed` */
-export const seed = {
-  type: "value",
-  placeholder: "N",
-  description: "Seed of the inputs and of the measuring order",
-  default: "1",
-} as const satisfies OptionSpecification;
+export const seed = takes("N", "Seed of the inputs and of the measuring order", { default: "1" });
 
 /** Which WebGPU implementation. */
 export type RuntimeChoice = typeof runtime["choices"][number];

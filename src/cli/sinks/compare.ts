@@ -11,6 +11,7 @@ import {
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takesPath,
   UsageError,
 } from "../shared/arguments.ts";
 import { runCommand } from "../shared/command.ts";
@@ -24,12 +25,7 @@ interface CompareRequest {
 }
 
 const options = {
-  html: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Also write a page with pictures, in one file that needs no network",
-  },
+  html: takesPath("FILE", "Also write a page with pictures, in one file that needs no network"),
   help,
 } as const satisfies OptionSpecifications;
 

@@ -1,9 +1,12 @@
 /** The command line of `deno task sinks`. */
 import { DEFAULT_CONTEXT } from "../../experiments/open_model.ts";
 import {
+  flag,
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
+  takesPath,
   UsageError,
 } from "../shared/arguments.ts";
 import { absolutePath } from "../shared/place.ts";
@@ -78,125 +81,57 @@ export interface SinksRequest {
 }
 
 const options = {
-  step: {
-    type: "value",
-    placeholder: "N",
-    description: "The checkpoint after N steps (default the newest)",
-  },
-  json: { type: "switch", description: "Print JSON instead of tables" },
-  output: {
-    type: "value",
-    short: "o",
-    placeholder: "FILE",
-    path: true,
-    description: "Also write JSON to a file",
-  },
-  html: {
-    type: "value",
-    placeholder: "FILE",
-    path: true,
-    description: "Also write a page with pictures, in one file that needs no network",
-  },
-  export: {
-    type: "value",
-    placeholder: "FOLDER",
-    path: true,
-    description:
-      "Also write states and gradients, token by token, into a new folder: .npy, CSV and an index",
-  },
-  arrays: {
-    type: "value",
-    placeholder: "NAMES",
-    description:
-      `What --export writes in full of every layer: names with commas between them, or all (default ${
-        DEFAULT_ARRAYS.join(",")
-      })`,
-  },
-  split: {
-    type: "value",
-    placeholder: "NAME",
-    choices: ["validation", "training"],
-    description:
-      "Which sequences: the first ones of validation, or those that the run's next step trains on",
-    default: "validation",
-  },
-  batches: {
-    type: "value",
-    placeholder: "N",
-    description:
-      "How many batches (default as the run's last measurement; 8 for a checkpoint alone)",
-  },
-  batch: {
-    type: "value",
-    placeholder: "N",
-    description: "Sequences in a batch (default as in the run; 8 for a checkpoint alone)",
-  },
-  corpus: {
-    type: "value",
-    placeholder: "PATH",
-    path: true,
-    description:
-      "A file or folder of text: for a pretrained model or a checkpoint alone, or where a run's has moved",
-  },
-  texts: {
-    type: "value",
-    placeholder: "N",
-    description: "Pretrained: how many texts (default 20, or as many as there are)",
-  },
-  context: {
-    type: "value",
-    placeholder: "N",
-    description:
-      `Tokens in a text of a pretrained model (default 256), or of a checkpoint alone (default at most ${DEFAULT_CONTEXT})`,
-  },
-  bos: {
-    type: "value",
-    placeholder: "WHEN",
+  step: takes("N", "The checkpoint after N steps (default the newest)"),
+  json: flag("Print JSON instead of tables"),
+  output: takesPath("FILE", "Also write JSON to a file", { short: "o" }),
+  html: takesPath("FILE", "Also write a page with pictures, in one file that needs no network"),
+  export: takesPath(
+    "FOLDER",
+    "Also write states and gradients, token by token, into a new folder: .npy, CSV and an index",
+  ),
+  arrays: takes(
+    "NAMES",
+    `What --export writes in full of every layer: names with commas between them, or all (default ${
+      DEFAULT_ARRAYS.join(",")
+    })`,
+  ),
+  split: takes(
+    "NAME",
+    "Which sequences: the first ones of validation, or those that the run's next step trains on",
+    { choices: ["validation", "training"], default: "validation" },
+  ),
+  batches: takes(
+    "N",
+    "How many batches (default as the run's last measurement; 8 for a checkpoint alone)",
+  ),
+  batch: takes("N", "Sequences in a batch (default as in the run; 8 for a checkpoint alone)"),
+  corpus: takesPath(
+    "PATH",
+    "A file or folder of text: for a pretrained model or a checkpoint alone, or where a run's has moved",
+  ),
+  texts: takes("N", "Pretrained: how many texts (default 20, or as many as there are)"),
+  context: takes(
+    "N",
+    `Tokens in a text of a pretrained model (default 256), or of a checkpoint alone (default at most ${DEFAULT_CONTEXT})`,
+  ),
+  bos: takes("WHEN", "Pretrained: whether every text begins with BOS (default as-tokenizer)", {
     choices: BEGIN_POLICIES,
-    description: "Pretrained: whether every text begins with BOS (default as-tokenizer)",
-  },
-  documents: {
-    type: "value",
-    placeholder: "HOW",
-    choices: DOCUMENT_POLICIES,
-    description:
-      "Pretrained: join documents into texts, or cut each one separately (default joined)",
-  },
-  position: {
-    type: "value",
-    placeholder: "N",
-    description: "The position to measure as a sink",
-    default: "0",
-  },
-  window: {
-    type: "value",
-    placeholder: "N",
-    description: "How many queries the sink score averages over",
-    default: "64",
-  },
-  threshold: {
-    type: "value",
-    placeholder: "SCORE",
-    description: "A head with a greater score counts as a sink",
-    default: "0.3",
-  },
-  head: {
-    type: "value",
-    placeholder: "LAYER.HEAD",
-    description: "A head whose attention the page shows beside the strongest and the weakest: 2.0",
-  },
-  "no-theory": {
-    type: "switch",
-    description: "Skip the check of the theory's identities and bounds",
-  },
-  "no-interventions": {
-    type: "switch",
-    description: "Pretrained: skip the loss with massive activations replaced",
-  },
-  "no-quantization": {
-    type: "switch",
-    description: "Skip the loss with INT8 activations",
-  },
+  }),
+  documents: takes(
+    "HOW",
+    "Pretrained: join documents into texts, or cut each one separately (default joined)",
+    { choices: DOCUMENT_POLICIES },
+  ),
+  position: takes("N", "The position to measure as a sink", { default: "0" }),
+  window: takes("N", "How many queries the sink score averages over", { default: "64" }),
+  threshold: takes("SCORE", "A head with a greater score counts as a sink", { default: "0.3" }),
+  head: takes(
+    "LAYER.HEAD",
+    "A head whose attention the page shows beside the strongest and the weakest: 2.0",
+  ),
+  "no-theory": flag("Skip the check of the theory's identities and bounds"),
+  "no-interventions": flag("Pretrained: skip the loss with massive activations replaced"),
+  "no-quantization": flag("Skip the loss with INT8 activations"),
   runtime,
   software,
   adapter,

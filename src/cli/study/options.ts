@@ -16,9 +16,12 @@ import {
   type StudyScale,
 } from "../../experiments/study/settings.ts";
 import {
+  flag,
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
+  takesPath,
   UsageError,
 } from "../shared/arguments.ts";
 import { adapter, adapterOption, help } from "../shared/options.ts";
@@ -53,105 +56,47 @@ function defaults(name: "steps" | "batch" | "learningRate"): string {
 }
 
 const runOptions = {
-  settings: {
-    type: "value",
-    placeholder: "A,B",
-    description: `Settings: ${STUDY_SETTINGS.join(", ")}; those of text need --corpus`,
+  settings: takes("A,B", `Settings: ${STUDY_SETTINGS.join(", ")}; those of text need --corpus`, {
     default: "shallow,deep",
-  },
-  variants: {
-    type: "value",
-    placeholder: "A,B",
-    description: `Variants of the model: ${STUDY_VARIANTS.join(", ")} (default all)`,
-  },
-  seeds: {
-    type: "value",
-    placeholder: "N",
-    description: "Number of seeds, or a range such as 6-10",
-    default: "5",
-  },
-  steps: {
-    type: "value",
-    placeholder: "N",
-    description: `Training steps per run ${defaults("steps")}`,
-  },
-  batch: {
-    type: "value",
-    placeholder: "N",
-    description: `Sequences per step ${defaults("batch")}`,
-  },
-  measurements: {
-    type: "value",
-    placeholder: "N",
-    description: "Measurements during a run",
+  }),
+  variants: takes("A,B", `Variants of the model: ${STUDY_VARIANTS.join(", ")} (default all)`),
+  seeds: takes("N", "Number of seeds, or a range such as 6-10", { default: "5" }),
+  steps: takes("N", `Training steps per run ${defaults("steps")}`),
+  batch: takes("N", `Sequences per step ${defaults("batch")}`),
+  measurements: takes("N", "Measurements during a run", {
     default: String(DEFAULT_SCALE.measurements),
-  },
-  sequences: {
-    type: "value",
-    placeholder: "N",
-    description: "Validation sequences per measurement",
+  }),
+  sequences: takes("N", "Validation sequences per measurement", {
     default: String(DEFAULT_SCALE.sequences),
-  },
-  "learning-rate": {
-    type: "value",
-    placeholder: "X",
-    description: `Peak learning rate ${defaults("learningRate")}`,
-  },
-  corpus: {
-    type: "value",
-    placeholder: "PATH",
-    path: true,
-    description: "Text file or folder for the settings of text",
-  },
-  "first-token": {
-    type: "value",
-    placeholder: "BYTE",
-    description: "The same byte at position 0 of every sequence of text (default none, " +
+  }),
+  "learning-rate": takes("X", `Peak learning rate ${defaults("learningRate")}`),
+  corpus: takesPath("PATH", "Text file or folder for the settings of text"),
+  "first-token": takes(
+    "BYTE",
+    "The same byte at position 0 of every sequence of text (default none, " +
       "text-anchored 0)",
-  },
-  out: {
-    type: "value",
-    placeholder: "FOLDER",
-    path: true,
-    description: "Folder of the runs; finished runs are skipped, interrupted runs continue",
-    default: "results/study",
-  },
-  jobs: {
-    type: "value",
-    placeholder: "N",
-    description: "Runs at the same time",
-    default: "1",
-  },
-  shard: {
-    type: "value",
-    placeholder: "I/N",
-    description: "Do part I of N, to share the study among N machines",
-    default: "1/1",
-  },
-  remeasure: {
-    type: "switch",
-    description: "Measure the trained models of finished runs again, without training",
-  },
+  ),
+  out: takesPath(
+    "FOLDER",
+    "Folder of the runs; finished runs are skipped, interrupted runs continue",
+    { default: "results/study" },
+  ),
+  jobs: takes("N", "Runs at the same time", { default: "1" }),
+  shard: takes("I/N", "Do part I of N, to share the study among N machines", { default: "1/1" }),
+  remeasure: flag("Measure the trained models of finished runs again, without training"),
   adapter,
-  list: { type: "switch", description: "List the arms and their progress, and exit" },
+  list: flag("List the arms and their progress, and exit"),
   help,
 } as const satisfies OptionSpecifications;
 
 const reportOptions = {
-  out: {
-    type: "value",
-    placeholder: "FOLDER",
-    path: true,
-    description: "Folder for the page, the figures and the claims",
+  out: takesPath("FOLDER", "Folder for the page, the figures and the claims", {
     default: "results/study-report",
-  },
-  records: {
-    type: "value",
-    placeholder: "FOLDER",
-    path: true,
-    description:
-      "Also copy the runs' records to this folder; the report can be made from them again",
-  },
+  }),
+  records: takesPath(
+    "FOLDER",
+    "Also copy the runs' records to this folder; the report can be made from them again",
+  ),
   help,
 } as const satisfies OptionSpecifications;
 

@@ -2,9 +2,11 @@
 import { type OperatorName, operatorNames, passesOf } from "../../measure/workloads/operators.ts";
 import { tunableOperator } from "../../measure/workloads/variants.ts";
 import {
+  flag,
   formatOptions,
   type OptionSpecifications,
   parseArguments,
+  takes,
   UsageError,
 } from "../shared/arguments.ts";
 import { operator, type OperatorOption, operatorOption } from "../shared/custom_operator.ts";
@@ -36,24 +38,16 @@ function tunableKernels(): OperatorName[] {
 }
 
 const options = {
-  kernels: {
-    type: "value",
-    placeholder: "A,B",
-    description: `Operators: ${tunableKernels().join(", ")} (default all)`,
-  },
+  kernels: takes("A,B", `Operators: ${tunableKernels().join(", ")} (default all)`),
   operator,
   passes,
   shapes,
   runtime,
   software,
   adapter,
-  budget: {
-    type: "value",
-    placeholder: "SECONDS",
-    description: "Time limit, checked between compilations (default 300)",
-  },
+  budget: takes("SECONDS", "Time limit, checked between compilations (default 300)"),
   seed,
-  "dry-run": { type: "switch", description: "Measure, but keep nothing" },
+  "dry-run": flag("Measure, but keep nothing"),
   help,
 } as const satisfies OptionSpecifications;
 
