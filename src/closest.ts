@@ -45,3 +45,9 @@ export function closest(word: string, candidates: readonly string[]): string | u
   }
   return best;
 }
+
+/** What was wanted in place of a word, for messages: the names that there are, and the closest. */
+export function wantedNames(word: string, known: readonly string[]): string {
+  const near = closest(word, known);
+  return `wanted ${known.join(", ")}${near === undefined ? "" : ` (did you mean ${near}?)`}`;
+}

@@ -1,9 +1,7 @@
 /** `deno task compilers`: what GPUs' compilers make of the kernels. */
-import { runCommand } from "../../src/cli/shared/command.ts";
-import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
-import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
+import { type CommandProcess, runAsProcess } from "../../src/cli/shared/command.ts";
+import type { CommandOutput } from "../../src/cli/shared/output.ts";
 import { Progress, stderrOutput } from "../../src/cli/shared/progress.ts";
-import { enterUserFolder } from "../../src/cli/shared/place.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { compileOn, type GpuResult } from "./child.ts";
@@ -22,7 +20,7 @@ import {
 
 async function run(
   request: CompilersRequest,
-  { interrupt, output }: { readonly interrupt: AbortSignal; readonly output: CommandOutput },
+  { interrupt, output }: CommandProcess,
 ): Promise<number> {
   const folder = request.drivers === undefined
     ? defaultDriversFolder()
@@ -95,19 +93,8 @@ function conclude(
 }
 
 if (import.meta.main) {
-  enterUserFolder();
-  const interrupt = new AbortController();
-  listenForInterrupts(interrupt, { secondExits: true });
-  const output = standardOutput();
-  const code = await runCommand(
-    {
-      name: "compilers",
-      parse: parseCompilers,
-      help: compilersHelp,
-      run: (request) => run(request, { interrupt: interrupt.signal, output }),
-    },
-    Deno.args,
-    output,
+  await runAsProcess(
+    { name: "compilers", parse: parseCompilers, help: compilersHelp, run },
+    { secondExits: true },
   );
-  Deno.exit(code);
 }

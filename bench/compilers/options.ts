@@ -7,6 +7,7 @@ import {
   takes,
   takesPath,
   UsageError,
+  wrongValue,
 } from "../../src/cli/shared/arguments.ts";
 import {
   help,
@@ -25,14 +26,27 @@ const gpuNames = pretendedGpus.map(({ name }) => name);
 const options = {
   gpus: takes("LIST", "Some of the GPUs below, with commas"),
   kernels: takes("LIST", `Some of ${familyNames.join(", ")}`),
-  variants: takes("LIST", "all (what tuning tries, and what computes in f16), chosen (defaults), or names", { default: "all" }),
-  lengths: takes("LIST", "Other lengths than the usual ones, such as D=256,T=4096 or M=512,N=512,K=512"),
+  variants: takes(
+    "LIST",
+    "all (what tuning tries, and what computes in f16), chosen (defaults), or names",
+    { default: "all" },
+  ),
+  lengths: takes(
+    "LIST",
+    "Other lengths than the usual ones, such as D=256,T=4096 or M=512,N=512,K=512",
+  ),
   runtime,
-  format: takes("FORM", "What is written to standard output", { choices: ["table", "markdown", "json"], default: "table" }),
+  format: takes("FORM", "What is written to standard output", {
+    choices: ["table", "markdown", "json"],
+    default: "table",
+  }),
   check: flag("Fails if what runs by default spills on a GPU"),
   keep: takesPath("FOLDER", "Keeps the assembly, the SPIR-V and the WGSL of every kernel there"),
   deadline: takes("SECONDS", "The most that one GPU may take", { default: "600" }),
-  drivers: takesPath("FOLDER", "Where the drivers are kept (default gradsink/compilers in the user's cache)"),
+  drivers: takesPath(
+    "FOLDER",
+    "Where the drivers are kept (default gradsink/compilers in the user's cache)",
+  ),
   help,
 } as const satisfies OptionSpecifications;
 
@@ -96,9 +110,7 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
   });
   const deadline = Number(values.deadline);
   if (!(deadline > 0 && deadline <= 86400)) {
-    throw new UsageError(
-      `--deadline is ${JSON.stringify(values.deadline)}, wanted seconds above 0 and up to 86400`,
-    );
+    throw wrongValue("deadline", values.deadline, "seconds above 0 and up to 86400");
   }
   return {
     gpus: pretendedGpus.filter(({ name }) => names.includes(name)),

@@ -20,10 +20,8 @@ import {
   someOf,
   wholeNumber,
 } from "../../src/cli/shared/options.ts";
-import { runCommand } from "../../src/cli/shared/command.ts";
-import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
-import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
-import { enterUserFolder } from "../../src/cli/shared/place.ts";
+import { type CommandProcess, runAsProcess } from "../../src/cli/shared/command.ts";
+import type { CommandOutput } from "../../src/cli/shared/output.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { checkWritable, writeTextFile } from "../../src/files/write.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
@@ -132,7 +130,7 @@ async function start(name: LibraryName): Promise<Contender> {
 
 async function run(
   request: Request,
-  { interrupt, output }: { readonly interrupt: AbortSignal; readonly output: CommandOutput },
+  { interrupt, output }: CommandProcess,
 ): Promise<number> {
   if (request.out !== undefined) await checkWritable(request.out);
   const progress = new Progress(stderrOutput());
@@ -280,19 +278,5 @@ async function write(
 }
 
 if (import.meta.main) {
-  enterUserFolder();
-  const interrupt = new AbortController();
-  listenForInterrupts(interrupt);
-  const output = standardOutput();
-  const code = await runCommand(
-    {
-      name: "bench:peers",
-      parse,
-      help: () => helpText,
-      run: (request) => run(request, { interrupt: interrupt.signal, output }),
-    },
-    Deno.args,
-    output,
-  );
-  Deno.exit(code); // Listening for signals keeps the process alive.
+  await runAsProcess({ name: "bench:peers", parse, help: () => helpText, run });
 }

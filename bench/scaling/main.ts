@@ -26,10 +26,7 @@ import {
   tuning,
   wholeNumber,
 } from "../../src/cli/shared/options.ts";
-import { runCommand } from "../../src/cli/shared/command.ts";
-import { listenForInterrupts } from "../../src/cli/shared/interrupts.ts";
-import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
-import { enterUserFolder } from "../../src/cli/shared/place.ts";
+import { type CommandProcess, runAsProcess } from "../../src/cli/shared/command.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { MeasuringChild } from "../../src/measure/child/process.ts";
 import { MeasuringSession } from "../../src/measure/child/session.ts";
@@ -106,7 +103,7 @@ function parse(args: readonly string[]): Request | undefined {
 
 async function run(
   request: Request,
-  { interrupt, output }: { readonly interrupt: AbortSignal; readonly output: CommandOutput },
+  { interrupt, output }: CommandProcess,
 ): Promise<number> {
   const { out, runtime, software, tuning, budget, seed, longest } = request;
   const earlier = request.resume === undefined ? undefined : await readEarlier(request.resume);
@@ -191,19 +188,5 @@ async function write(
 }
 
 if (import.meta.main) {
-  enterUserFolder();
-  const interrupt = new AbortController();
-  listenForInterrupts(interrupt);
-  const output = standardOutput();
-  const code = await runCommand(
-    {
-      name: "bench:scaling",
-      parse,
-      help: () => helpText,
-      run: (request) => run(request, { interrupt: interrupt.signal, output }),
-    },
-    Deno.args,
-    output,
-  );
-  Deno.exit(code); // Listening for signals keeps the process alive.
+  await runAsProcess({ name: "bench:scaling", parse, help: () => helpText, run });
 }

@@ -28,6 +28,7 @@ import {
   takes,
   takesPath,
   UsageError,
+  wrongValue,
 } from "./shared/arguments.ts";
 import { concludeGate } from "./compare/gate.ts";
 import { runCommand } from "./shared/command.ts";
@@ -89,9 +90,7 @@ Exit codes:
 function percentage(name: string, text: string): number {
   const match = /^(\d{1,4}(?:\.\d{1,6})?)\s?%$/.exec(text);
   const share = Number(match?.[1] ?? NaN) / 100;
-  if (!(share > 0)) {
-    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a percentage such as 5%`);
-  }
+  if (!(share > 0)) throw wrongValue(name, text, "a percentage such as 5%");
   return share;
 }
 

@@ -6,7 +6,7 @@
  * unknown option, a missing or unwanted value, a value that is not one of the choices.
  */
 import * as fallback from "./arguments_fallback.ts";
-import { closest } from "../../closest.ts";
+import { closest, wantedNames } from "../../closest.ts";
 import { absolutePath } from "./place.ts";
 
 const library: typeof fallback = await (import("@std/cli/parse-args") as Promise<unknown>).then(
@@ -94,6 +94,17 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/**
+ * A mistake in an option's value.
+ *
+ * @param name of the option
+ * @param text its value
+ * @param wanted what it should have been
+ */
+export function wrongValue(name: string, text: string, wanted: string): UsageError {
+  return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
+}
+
 /** Which parser does the reading; for tests. */
 export type ArgumentParser = typeof fallback.parseArgs;
 
@@ -143,10 +154,8 @@ export function parseArguments<const Options extends OptionSpecifications>(
     }
     const value = parsed[name] as string | undefined;
     if (value !== undefined && choices !== undefined && !choices.includes(value)) {
-      const near = closest(value, choices);
       throw new UsageError(
-        `--${name} is ${JSON.stringify(value)}, wanted ${choices.join(", ")}` +
-          (near === undefined ? "" : ` (did you mean ${near}?)`),
+        `--${name} is ${JSON.stringify(value)}, ${wantedNames(value, choices)}`,
       );
     }
     const given = value !== undefined && options[name]!.path ? absolutePath(value) : value;

@@ -1,7 +1,9 @@
 /** The frame of every command: reads the command line, prints help, tells a failure in one line. */
 import { escapeTerminal } from "../../escape.ts";
 import { UsageError } from "./arguments.ts";
-import type { CommandOutput } from "./output.ts";
+import { type CommandOutput, standardOutput } from "./output.ts";
+import { listenForInterrupts, type InterruptOptions } from "./interrupts.ts";
+import { enterUserFolder } from "./place.ts";
 
 /** A command, without its frame. */
 export interface Command<Request> {
@@ -55,4 +57,32 @@ export async function runCommand<Request>(
     output.err(`${name}: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}${hint}\n`);
     return usage ? 2 : 1;
   }
+}
+
+/** What a command is given that runs as a process of its own. */
+export interface CommandProcess {
+  /** Aborted by Ctrl-C. */
+  readonly interrupt: AbortSignal;
+  readonly output: CommandOutput;
+}
+
+/**
+ * Runs a command as this process, in the user's folder, and exits with its code.
+ *
+ * @param command what to run
+ * @param options what a second Ctrl-C does
+ */
+export async function runAsProcess<Request>(
+  { run, ...command }: Omit<Command<Request>, "run"> & {
+    readonly run: (request: Request, process: CommandProcess) => Promise<number>;
+  },
+  options?: InterruptOptions,
+): Promise<never> {
+  enterUserFolder();
+  const interrupt = new AbortController();
+  listenForInterrupts(interrupt, options);
+  const process = { interrupt: interrupt.signal, output: standardOutput() };
+  const whole = { ...command, run: (request: Request) => run(request, process) };
+  // Listening for signals keeps the process alive.
+  Deno.exit(await runCommand(whole, Deno.args, process.output));
 }

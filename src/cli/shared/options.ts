@@ -1,6 +1,6 @@
 /** Options that several commands share, and checks of their values. */
-import { type OptionSpecification, takes, UsageError } from "./arguments.ts";
-import { closest } from "../../closest.ts";
+import { type OptionSpecification, takes, UsageError, wrongValue } from "./arguments.ts";
+import { wantedNames } from "../../closest.ts";
 
 /** `--help` */
 export const help = {
@@ -22,12 +22,10 @@ export const software = takes("WHEN", "Whether to take an adapter that computes 
 });
 
 /** `--adapter` */
-export const adapter = {
-  type: "value",
-  placeholder: "WHICH",
-  description:
-    "The GPU: part of its name, or its number in the list of deno task adapters (default GRADSINK_ADAPTER, else the machine's GPU)",
-} as const satisfies OptionSpecification;
+export const adapter = takes(
+  "WHICH",
+  "The GPU: part of its name, or its number in the list of deno task adapters (default GRADSINK_ADAPTER, else the machine's GPU)",
+);
 
 /** `--tuning` */
 export const tuning = takes(
@@ -86,9 +84,7 @@ export function refuseOperands(operands: readonly string[], command: string): vo
  */
 export function wholeNumber(name: string, text: string): number {
   const number = /^[+-]?\d+$/.test(text) ? Number(text) : NaN;
-  if (!Number.isSafeInteger(number)) {
-    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a whole number`);
-  }
+  if (!Number.isSafeInteger(number)) throw wrongValue(name, text, "a whole number");
   return number;
 }
 
@@ -134,11 +130,7 @@ export function oneOf<Name extends string>(
 ): Name {
   if (known.includes(given as Name)) return given as Name;
   const name = String(given).slice(0, 100);
-  const near = closest(name, known);
-  throw new UsageError(
-    `--${option} is ${JSON.stringify(name)}, wanted ${known.join(", ")}` +
-      (near === undefined ? "" : ` (did you mean ${near}?)`),
-  );
+  throw new UsageError(`--${option} is ${JSON.stringify(name)}, ${wantedNames(name, known)}`);
 }
 
 /**

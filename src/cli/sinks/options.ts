@@ -8,6 +8,7 @@ import {
   takes,
   takesPath,
   UsageError,
+  wrongValue,
 } from "../shared/arguments.ts";
 import { absolutePath } from "../shared/place.ts";
 import type { HeadPlace } from "../../sinks/states/measurement.ts";
@@ -182,11 +183,7 @@ function exportOf(
 
 function integer(name: string, text: string, least: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-  if (!(value >= least)) {
-    throw new UsageError(
-      `--${name} is ${JSON.stringify(text)}, wanted an integer of at least ${least}`,
-    );
-  }
+  if (!(value >= least)) throw wrongValue(name, text, `an integer of at least ${least}`);
   return value;
 }
 
@@ -209,11 +206,7 @@ export function parseSinks(args: readonly string[]): SinksRequest | undefined {
   }
   const { step, batch, batches, output, html, corpus, texts, context, bos, documents } = values;
   const threshold = /^\d*\.?\d+$/.test(values.threshold) ? Number(values.threshold) : NaN;
-  if (!(threshold <= 1)) {
-    throw new UsageError(
-      `--threshold is ${JSON.stringify(values.threshold)}, wanted a number from 0 to 1`,
-    );
-  }
+  if (!(threshold <= 1)) throw wrongValue("threshold", values.threshold, "a number from 0 to 1");
   return {
     folder: absolutePath(folder),
     given: folder,

@@ -23,6 +23,7 @@ import {
   takes,
   takesPath,
   UsageError,
+  wrongValue,
 } from "../shared/arguments.ts";
 import { adapter, adapterOption, help } from "../shared/options.ts";
 import { absolutePath } from "../shared/place.ts";
@@ -165,9 +166,9 @@ function parseRun(args: readonly string[]): StudyRequest | undefined {
   }
   const scale = defaultScale(settings);
   const shard = parseShard(values.shard);
-  if (shard === undefined) throw wrong("shard", values.shard, "a part such as 2/8");
+  if (shard === undefined) throw wrongValue("shard", values.shard, "a part such as 2/8");
   const seeds = parseSeeds(values.seeds);
-  if (seeds === undefined) throw wrong("seeds", values.seeds, "a count such as 5, or 6-10");
+  if (seeds === undefined) throw wrongValue("seeds", values.seeds, "a count such as 5, or 6-10");
   const steps = integer("steps", values.steps ?? String(scale.steps), 1_000_000);
   const measurements = integer("measurements", values.measurements, 1000);
   if (measurements > steps) {
@@ -201,32 +202,26 @@ function parseRun(args: readonly string[]): StudyRequest | undefined {
   };
 }
 
-function wrong(name: string, text: string, wanted: string): UsageError {
-  return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
-}
-
 function named<Name extends string>(name: string, text: string, known: readonly Name[]): Name[] {
   const names = parseNames(text, known);
-  if (names === undefined) throw wrong(name, text, `some of ${known.join(",")}, each once`);
+  if (names === undefined) throw wrongValue(name, text, `some of ${known.join(",")}, each once`);
   return names;
 }
 
 function integer(name: string, text: string, most: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
-  if (!(value >= 1 && value <= most)) {
-    throw wrong(name, text, `an integer from 1 to ${most}`);
-  }
+  if (!(value >= 1 && value <= most)) throw wrongValue(name, text, `an integer from 1 to ${most}`);
   return value;
 }
 
 function byte(text: string): number {
   const value = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
-  if (!(value <= 255)) throw wrong("first-token", text, "an integer from 0 to 255");
+  if (!(value <= 255)) throw wrongValue("first-token", text, "an integer from 0 to 255");
   return value;
 }
 
 function positive(name: string, text: string): number {
   const value = /^\d*\.?\d+(?:e-?\d{1,3})?$/i.test(text) ? Number(text) : NaN;
-  if (!(value > 0 && value <= 1)) throw wrong(name, text, "a number above 0 and at most 1");
+  if (!(value > 0 && value <= 1)) throw wrongValue(name, text, "a number above 0 and at most 1");
   return value;
 }

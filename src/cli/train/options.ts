@@ -15,8 +15,9 @@ import {
   takes,
   takesPath,
   UsageError,
+  wrongValue,
 } from "../shared/arguments.ts";
-import { closest } from "../../closest.ts";
+import { wantedNames } from "../../closest.ts";
 import { adapter, adapterOption, help, runtime, software } from "../shared/options.ts";
 
 /** A command line that makes sense. */
@@ -150,11 +151,8 @@ export function parseTrain(args: readonly string[]): TrainRequest | undefined {
 
 function settingsOf(preset: string, values: Values): RunSettings {
   if (!isPreset(preset)) {
-    const near = closest(preset, PRESETS);
-    throw new UsageError(
-      `there is no preset ${JSON.stringify(preset.slice(0, 100))}, wanted ${PRESETS.join(", ")}` +
-        (near === undefined ? "" : ` (did you mean ${near}?)`),
-    );
+    const shown = JSON.stringify(preset.slice(0, 100));
+    throw new UsageError(`there is no preset ${shown}, ${wantedNames(preset, PRESETS)}`);
   }
   if (values.corpus === undefined && (preset === "text" || preset === "paper-0.1b")) {
     throw new UsageError(`the preset ${preset} needs a text: --corpus=PATH`);
@@ -271,9 +269,7 @@ function layerList(text: string | undefined): number[] | undefined {
   if (text === undefined) return undefined;
   if (text === "none") return [];
   if (!/^\d{1,6}(,\d{1,6})*$/.test(text)) {
-    throw new UsageError(
-      `--without-attention is ${JSON.stringify(text)}, wanted layers such as 0,1`,
-    );
+    throw wrongValue("without-attention", text, "layers such as 0,1");
   }
   return text.split(",").map(Number);
 }
@@ -281,9 +277,7 @@ function layerList(text: string | undefined): number[] | undefined {
 function integer(values: Values, name: keyof Values): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(text)) {
-    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a whole number`);
-  }
+  if (!/^\d{1,15}$/.test(text)) throw wrongValue(name, text, "a whole number");
   return Number(text);
 }
 
@@ -291,7 +285,7 @@ function number(values: Values, name: keyof Values): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
   if (!/^\d*\.?\d+(e[+-]?\d{1,3})?$/i.test(text)) {
-    throw new UsageError(`--${name} is ${JSON.stringify(text)}, wanted a number such as 3e-3`);
+    throw wrongValue(name, text, "a number such as 3e-3");
   }
   return Number(text);
 }
