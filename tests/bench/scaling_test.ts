@@ -1,22 +1,15 @@
 import { formatBytes, scalingPicture, scalingTable } from "../../bench/scaling/picture.ts";
 import { parseEarlier } from "../../bench/scaling/resume.ts";
 import { runScaling, type ScalingOptions } from "../../bench/scaling/run.ts";
-import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import { scalingSeries } from "../../bench/scaling/series.ts";
 import { standalonePicture } from "../../src/report/plot_parts.ts";
 import { createSvgDocument } from "../../src/report/svg_document.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
+import { gpuInfo } from "../support/gpu/info.ts";
 
-const info: GpuInfo = {
-  runtime: "deno",
-  backend: "vulkan",
-  vendor: "test",
-  architecture: "",
-  device: "",
-  description: "",
+const info = gpuInfo({
   software: true,
-  features: [],
   limits: {
     maxBufferSize: 2 ** 27,
     maxStorageBufferBindingSize: 2 ** 27,
@@ -24,7 +17,7 @@ const info: GpuInfo = {
     maxComputeInvocationsPerWorkgroup: 256,
     maxComputeWorkgroupsPerDimension: 65535,
   },
-};
+});
 
 /** A session whose kernels take 1 ns for each FLOP, and twice that much CPU time. */
 function session(

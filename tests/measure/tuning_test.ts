@@ -1,5 +1,4 @@
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
-import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import {
   type CandidateResult,
   type RunHeat,
@@ -11,6 +10,7 @@ import { listTuningWork } from "../../src/measure/tuning/session.ts";
 import { tunableOperators } from "../../src/ops/tuning/operators.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
+import { gpuInfo } from "../support/gpu/info.ts";
 
 /** A kernel of a test. */
 interface Candidate {
@@ -214,15 +214,7 @@ Deno.test("tune() ends when it is interrupted, without deciding what was under w
   assertEquals([results, missed.length], [1, 2]);
 });
 
-const info: GpuInfo = {
-  runtime: "deno",
-  backend: "vulkan",
-  vendor: "test",
-  architecture: "",
-  device: "",
-  description: "",
-  software: false,
-  features: [],
+const info = gpuInfo({
   limits: {
     maxBufferSize: 2 ** 30,
     maxStorageBufferBindingSize: 2 ** 30,
@@ -230,7 +222,7 @@ const info: GpuInfo = {
     maxComputeInvocationsPerWorkgroup: 128,
     maxComputeWorkgroupsPerDimension: 65535,
   },
-};
+});
 
 Deno.test("listTuningWork() lists one call a class, without what the adapter's limits rule out", () => {
   const rows = (rows: number, d: number) => ({

@@ -8,7 +8,6 @@ import * as gradientBounds from "../support/attention/gradient_bounds.ts";
 import * as identities from "../support/attention/identities.ts";
 import type { AttentionNumbers } from "../support/attention/layer.ts";
 import { inner, norm } from "../support/vectors.ts";
-import type { Violation } from "../support/violation.ts";
 import {
   type AttentionDescription,
   attentionDescription,
@@ -32,24 +31,6 @@ function numbersOf(
   return { ...drawn, ...forward, ...gradients, vScale };
 }
 
-/** Every identity by its number in the specification; each returns its violation. */
-const IDENTITIES: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "A1 value path": identities.valuePath,
-  "A2 key path": identities.keyPath,
-  "A3 query path": identities.queryPath,
-  "A3 first query": identities.firstQueryGradient,
-  "A4 logit rows": identities.logitRowsSumToZero,
-  "A4 key gradients": identities.keyGradientsSumToZero,
-  "A2 and A3 agree": identities.queryAndKeyAgree,
-};
-const BOUNDS: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "A5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
-  "A5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
-  "A5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
-  "A6 key": gradientBounds.keyBound,
-  "A7 query": gradientBounds.queryBound,
-};
-
 /**
  * Rounding of sums of T and D terms in a group's heads, relative to the terms' magnitudes, and that
  * of a logit, D u |z|, which exp turns into a relative error of its weight.
@@ -66,7 +47,7 @@ Deno.test("attentionBackward() obeys the exact identities A1 to A4 and V3, with 
       const tolerance = rounding(description, largestLogit(drawAttention(description)));
       for (const mode of MODES) {
         const numbers = numbersOf(description, mode);
-        for (const [what, identity] of Object.entries(IDENTITIES)) {
+        for (const [what, identity] of Object.entries(identities.identitiesByName)) {
           tolerances.holds(identity(numbers), { tolerance, what });
         }
         if (mode !== undefined) {
@@ -88,7 +69,7 @@ Deno.test("attentionBackward() obeys the bounds A5 to A7 and V2, with and withou
       const tolerance = rounding(description, largestLogit(drawAttention(description)));
       for (const mode of MODES) {
         const numbers = numbersOf(description, mode);
-        for (const [what, bound] of Object.entries(BOUNDS)) {
+        for (const [what, bound] of Object.entries(gradientBounds.boundsByName)) {
           const violation = bound(numbers);
           tolerances.holds(violation, { tolerance, what });
           closest[what] = Math.max(closest[what] ?? -1, violation.worst);

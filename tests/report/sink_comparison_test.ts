@@ -1,6 +1,5 @@
 /** Measurements side by side: every figure in its model's column, and files of strangers. */
 import { join } from "node:path";
-import { parseHTML } from "linkedom";
 import { runSinks } from "../../src/cli/sinks.ts";
 import { figure } from "../../src/report/sinks/figure.ts";
 import { formatSinkComparison, renderSinkComparison } from "../../src/report/sink_comparison.ts";
@@ -14,6 +13,7 @@ import { assert, assertEquals, assertStringIncludes } from "../support/assert/as
 import { inFolder } from "../support/folder.ts";
 import { tracedModel } from "../support/model/traces.ts";
 import { testWith } from "../support/permitted.ts";
+import { all } from "./page_checks.ts";
 
 const test = testWith("read", "write");
 
@@ -82,15 +82,11 @@ Deno.test("a comparison's page has pictures of all models, and no markup of stra
     named.map((each, i) => i === 0 ? { ...each, name: "<img src=x>" } : each),
     createSvgDocument(),
   );
-  const { document } = parseHTML(page) as unknown as {
-    document: { querySelectorAll(selector: string): Iterable<{ textContent: string }> };
-  };
-  const all = (selector: string) => [...document.querySelectorAll(selector)];
-  assertEquals(all("script, img").length, 0);
-  const titles = all("svg[role=img] > title").map(({ textContent }) => textContent);
+  assertEquals(all(page, "script, img").length, 0);
+  const titles = all(page, "svg[role=img] > title").map(({ textContent }) => textContent);
   assert(titles.length >= 6, titles.join("; "));
   assertStringIncludes(titles.join("; "), "Gradient sinks by layer");
-  assertEquals(all("table").length, 5);
+  assertEquals(all(page, "table").length, 5);
 });
 
 test("sinks compare reads measurements of --output, and says in a line what is none", () =>

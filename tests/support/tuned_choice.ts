@@ -9,16 +9,12 @@ import {
   parseTuning,
   type TunedChoice,
 } from "../../src/ops/tuning/choices.ts";
+import { gpuInfo } from "./gpu/info.ts";
 
 /** A GPU with subgroups of 32 lanes. */
-export const info: GpuInfo = {
-  runtime: "deno",
-  backend: "vulkan",
-  vendor: "test",
-  architecture: "",
+export const info = gpuInfo({
   device: "1",
   description: "an adapter of a test",
-  software: false,
   features: ["subgroups"],
   limits: {
     maxBufferSize: 2 ** 30,
@@ -28,7 +24,7 @@ export const info: GpuInfo = {
     maxComputeWorkgroupsPerDimension: 65535,
   },
   subgroupSize: { minimum: 32, maximum: 32 },
-};
+});
 
 /** What its file is for. */
 export const identity = adapterIdentity(info, "2.0.0");

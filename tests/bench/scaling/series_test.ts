@@ -5,15 +5,10 @@ import type { PassName } from "../../../src/measure/workloads/operator.ts";
 import { tunableOperator } from "../../../src/measure/workloads/variants.ts";
 import { planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { gpuInfo } from "../../support/gpu/info.ts";
 
 function adapter(lanes: number | undefined, software: boolean): GpuInfo {
-  return {
-    runtime: "deno",
-    backend: "vulkan",
-    vendor: "test",
-    architecture: "",
-    device: "",
-    description: "",
+  return gpuInfo({
     software,
     features: lanes === undefined ? [] : ["shader-f16", "subgroups"],
     limits: {
@@ -24,7 +19,7 @@ function adapter(lanes: number | undefined, software: boolean): GpuInfo {
       maxComputeWorkgroupsPerDimension: 65535,
     },
     ...lanes === undefined ? {} : { subgroupSize: { minimum: lanes, maximum: lanes } },
-  };
+  });
 }
 
 // Every variant runs on one of them.

@@ -6,20 +6,10 @@ import {
   type RunState,
 } from "../../../src/experiments/run/state.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
-import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 import { assertEquals, assertThrows } from "../../support/assert/assert.ts";
+import { gpuInfo } from "../../support/gpu/info.ts";
 
-const info: GpuInfo = {
-  runtime: "deno",
-  backend: "vulkan",
-  vendor: "nvidia",
-  architecture: "",
-  device: "",
-  description: "H100",
-  software: false,
-  features: [],
-  limits: {},
-};
+const info = gpuInfo({ vendor: "nvidia", description: "H100" });
 
 const state: RunState = {
   losses: [0.5, 0.25],

@@ -1,4 +1,3 @@
-import type { GpuInfo } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { openWeights, type WeightSource } from "../../../src/model/pretrained/weights.ts";
 import { StreamedLlama } from "../../../src/model/streamed.ts";
@@ -7,6 +6,7 @@ import { type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/conf
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { onEachRuntime } from "../../support/gpu.ts";
 import { familyFolder } from "../../support/pretrained/families.ts";
+import { gpuInfo } from "../../support/gpu/info.ts";
 
 const LLAMA_3_2_1B: LlamaConfig = {
   vocabulary: 128_256,
@@ -64,18 +64,13 @@ for (const [name, config] of Object.entries({ LLAMA_3_2_1B, QWEN_3_0_6B })) {
   for (const software of [false, true]) {
     const where = software ? "an adapter on the CPU" : "a GPU";
     Deno.test(`StreamedLlama takes less than 2 GB in bindings of 128 MiB on ${where}: ${name}`, () => {
-      const info: GpuInfo = {
-        runtime: "deno",
-        backend: "vulkan",
+      const info = gpuInfo({
         vendor: "mesa",
-        architecture: "",
-        device: "",
-        description: "",
         software,
         features: software ? ["subgroups"] : [],
         limits,
         ...software ? { subgroupSize: { minimum: 8, maximum: 8 } } : {},
-      };
+      });
       using gpu = createDryGpu(info);
       const source = sourceOf(config);
       for (const [batch, context] of [[1, 128], [1, 1024], [4, 256]] as const) {

@@ -8,72 +8,34 @@ type Told = Parameters<typeof gpuBudget>[0];
 
 // As Mesa's drivers give them: the maker in both, the name of the device in Deno, the architecture
 // and the driver in Dawn.
-const known: readonly {
-  readonly vendor: string;
-  readonly deno: string;
-  readonly dawn: readonly [architecture: string, description: string];
-  /** In Deno and in Dawn. */
-  readonly registers: readonly [number, number];
-}[] = [
-  {
-    vendor: "amd",
-    deno: "AMD Radeon RX Vega (RADV VEGA10)",
-    dawn: ["gcn-5", "radv: Mesa 25.0.7"],
-    registers: [128, 128],
-  },
-  {
-    vendor: "amd",
-    deno: "AMD Radeon RX 6800 (RADV NAVI21)",
-    dawn: ["rdna-2", "radv: Mesa 25.0.7"],
-    registers: [128, 128],
-  },
-  {
-    vendor: "amd",
-    deno: "AMD Radeon RX 7900 XTX (RADV NAVI31)",
-    dawn: ["rdna-3", "radv: Mesa 25.0.7"],
-    registers: [192, 192],
-  },
-  {
-    vendor: "intel",
-    deno: "Intel(R) Arc(tm) A770M Graphics (DG2)",
-    dawn: ["gen-12hp", "Intel open-source Mesa driver: Mesa 26.2.6"],
-    registers: [128, 64],
-  },
-  {
-    vendor: "intel",
-    deno: "Intel(R) Graphics (BMG G21)",
-    dawn: ["xe-2hpg", "Intel open-source Mesa driver: Mesa 26.2.6"],
-    registers: [128, 64],
-  },
-  {
-    vendor: "nvidia",
-    deno: "NVIDIA GeForce RTX 3090",
-    dawn: ["ampere", ""],
-    registers: [192, 192],
-  },
-  {
-    vendor: "mesa",
-    deno: "Apple M1 (G13G A0)",
-    dawn: ["software", "Honeykrisp: Mesa 26.2.6"],
-    registers: [127, 127],
-  },
-  { vendor: "apple", deno: "Apple M1", dawn: ["metal-3", ""], registers: [127, 127] },
-  {
-    vendor: "qualcomm",
-    deno: "Turnip Adreno (TM) 730",
-    dawn: ["adreno-7xx", "turnip Mesa driver: Mesa 26.2.6"],
-    registers: [128, 128],
-  },
+const mesa = "Intel open-source Mesa driver: Mesa 26.2.6";
+const known: readonly (readonly [
+  vendor: string,
+  deno: string,
+  architecture: string,
+  driver: string,
+  registersInDeno: number,
+  registersInDawn: number,
+])[] = [
+  ["amd", "AMD Radeon RX Vega (RADV VEGA10)", "gcn-5", "radv: Mesa 25.0.7", 128, 128],
+  ["amd", "AMD Radeon RX 6800 (RADV NAVI21)", "rdna-2", "radv: Mesa 25.0.7", 128, 128],
+  ["amd", "AMD Radeon RX 7900 XTX (RADV NAVI31)", "rdna-3", "radv: Mesa 25.0.7", 192, 192],
+  ["intel", "Intel(R) Arc(tm) A770M Graphics (DG2)", "gen-12hp", mesa, 128, 64],
+  ["intel", "Intel(R) Graphics (BMG G21)", "xe-2hpg", mesa, 128, 64],
+  ["nvidia", "NVIDIA GeForce RTX 3090", "ampere", "", 192, 192],
+  ["mesa", "Apple M1 (G13G A0)", "software", "Honeykrisp: Mesa 26.2.6", 127, 127],
+  ["apple", "Apple M1", "metal-3", "", 127, 127],
+  ["qualcomm", "Turnip Adreno (TM) 730", "adreno-7xx", "turnip Mesa driver: Mesa 26.2.6", 128, 128],
 ];
 
 Deno.test("gpuBudget() knows GPUs by what Deno, Dawn and browsers tell", () => {
-  for (const { vendor, deno, dawn: [architecture, description], registers } of known) {
+  for (const [vendor, deno, architecture, driver, inDeno, inDawn] of known) {
     const told = (runtime: Told["runtime"], changes: Partial<Told>) =>
       gpuBudget({ runtime, vendor, architecture: "", description: "", ...changes }).registers;
-    assertEquals(told("deno", { description: deno }), registers[0], deno);
-    assertEquals(told("dawn", { architecture, description }), registers[1], architecture);
+    assertEquals(told("deno", { description: deno }), inDeno, deno);
+    assertEquals(told("dawn", { architecture, description: driver }), inDawn, architecture);
     if (vendor === "mesa") continue; // browsers describe no device, and Mesa is no maker of GPUs
-    assertEquals(told("browser", { architecture }), registers[1], architecture);
+    assertEquals(told("browser", { architecture }), inDawn, architecture);
   }
 });
 

@@ -204,72 +204,46 @@ for (const operator of Object.keys(operators)) {
 }
 
 onEachRuntime("operators name the argument, its shape and the wanted one", async (gpu) => {
-  const cases: readonly [string, string, readonly number[], string][] = [
-    ["attentionForward", "query", [4, 3, 8], "query has shape [4, 3, 8], wanted [B, Hq, T, D]"],
-    ["attentionForward", "key", [2, 2, 4, 8], "key has shape [2, 2, 4, 8], wanted [2, Hkv, 3, 8]"],
-    ["attentionForward", "key", [1, 2, 3, 8], "key has shape [1, 2, 3, 8], wanted [2, Hkv, 3, 8]"],
-    [
-      "attentionForward",
-      "key",
-      [2, 3, 3, 8],
-      "wanted a number of heads that divides the query's 4",
-    ],
-    [
-      "attentionForward",
-      "value",
-      [2, 4, 3, 8],
-      "value has shape [2, 4, 3, 8], wanted [2, 2, 3, 8]",
-    ],
-    [
-      "attentionBackward",
-      "output",
-      [2, 4, 3, 4],
-      "output has shape [2, 4, 3, 4], wanted [2, 4, 3, 8]",
-    ],
-    [
-      "attentionBackward",
-      "logSumExp",
-      [2, 4, 4],
-      "logSumExp has shape [2, 4, 4], wanted [2, 4, 3]",
-    ],
-    [
-      "attentionBackward",
-      "outputGradient",
-      [2, 2, 3, 8],
-      "outputGradient has shape [2, 2, 3, 8], wanted [2, 4, 3, 8]",
-    ],
-    [
-      "attentionSinkStatistics",
-      "logSumExp",
-      [2, 2, 3],
-      "logSumExp has shape [2, 2, 3], wanted [2, 4, 3]",
-    ],
-    ["rmsNormForward", "gain", [6], "gain has shape [6], wanted [5]"],
-    ["rmsNormBackward", "inverseRms", [6], "inverseRms has shape [6], wanted [2, 3]"],
-    [
-      "rmsNormBackward",
-      "outputGradient",
-      [2, 5, 3],
-      "outputGradient has shape [2, 5, 3], wanted [2, 3, 5]",
-    ],
-    ["vScaleForward", "value", [2, 3, 5], "value has shape [2, 3, 5], wanted [B, Hkv, T, D]"],
-    ["vScaleForward", "constant", [3], "constant has shape [3], wanted [2]"],
-    [
-      "vScaleBackward",
-      "scaledValueGradient",
-      [2, 2, 3, 6],
-      "scaledValueGradient has shape [2, 2, 3, 6], wanted [2, 2, 3, 5]",
-    ],
-  ];
-  for (const [operator, name, shape, message] of cases) {
-    const args = makeAll(gpu, operator);
-    const tensor = make(gpu, shape);
-    refused(gpu, operator, {
-      args: { ...args, [name]: tensor },
-      error: TypeError,
-      words: [message],
-    });
-    free({ ...args, tensor });
+  const cases: Readonly<Record<string, readonly (readonly [string, readonly number[], string])[]>> =
+    {
+      attentionForward: [
+        ["query", [4, 3, 8], "[B, Hq, T, D]"],
+        ["key", [2, 2, 4, 8], "[2, Hkv, 3, 8]"],
+        ["key", [1, 2, 3, 8], "[2, Hkv, 3, 8]"],
+        ["key", [2, 3, 3, 8], "a number of heads that divides the query's 4"],
+        ["value", [2, 4, 3, 8], "[2, 2, 3, 8]"],
+      ],
+      attentionBackward: [
+        ["output", [2, 4, 3, 4], "[2, 4, 3, 8]"],
+        ["logSumExp", [2, 4, 4], "[2, 4, 3]"],
+        ["outputGradient", [2, 2, 3, 8], "[2, 4, 3, 8]"],
+      ],
+      attentionSinkStatistics: [
+        ["logSumExp", [2, 2, 3], "[2, 4, 3]"],
+      ],
+      rmsNormForward: [
+        ["gain", [6], "[5]"],
+      ],
+      rmsNormBackward: [
+        ["inverseRms", [6], "[2, 3]"],
+        ["outputGradient", [2, 5, 3], "[2, 3, 5]"],
+      ],
+      vScaleForward: [
+        ["value", [2, 3, 5], "[B, Hkv, T, D]"],
+        ["constant", [3], "[2]"],
+      ],
+      vScaleBackward: [
+        ["scaledValueGradient", [2, 2, 3, 6], "[2, 2, 3, 5]"],
+      ],
+    };
+  for (const [operator, wrong] of Object.entries(cases)) {
+    for (const [name, shape, wanted] of wrong) {
+      const args = makeAll(gpu, operator);
+      const tensor = make(gpu, shape);
+      const words = [`${name} has shape [${shape.join(", ")}], wanted ${wanted}`];
+      refused(gpu, operator, { args: { ...args, [name]: tensor }, error: TypeError, words });
+      free({ ...args, tensor });
+    }
   }
   await gpu.sync();
 });

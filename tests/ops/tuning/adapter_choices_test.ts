@@ -26,85 +26,66 @@ function table(choose: (info: GpuInfo) => string): Record<string, string> {
   );
 }
 
+/** What all of them run, but for some. */
+function everywhere(usual: string, others: Record<string, string> = {}): Record<string, string> {
+  const entries = hardwareAdapters.map(({ name }) => [name, others[name] ?? usual]);
+  return Object.fromEntries(entries);
+}
+
 const square = (length: number) => ({ B: 1, M: length, N: length, K: length });
 
 Deno.test("the matrix product's tile follows from its size and the GPU's registers", () => {
-  assertEquals(table((info) => chosen(info, "matmul", square(2048))), {
-    vega10: "tiled-128",
-    navi21: "tiled-128",
-    navi31: "tiled-128",
-    dg2: "tiled-128x64, in Dawn tiled-64-4x4",
-    bmg: "tiled-128x64, in Dawn tiled-64-4x4",
-    ga102: "tiled-128",
-    m1: "tiled-128x64",
-    adreno730: "tiled-128",
-  });
-  assertEquals(table((info) => chosen(info, "matmul", square(1024))), {
-    vega10: "tiled",
-    navi21: "tiled",
-    navi31: "tiled",
-    dg2: "tiled-64-4x4",
-    bmg: "tiled-64-4x4",
-    ga102: "tiled",
-    m1: "tiled-64-4x4",
-    adreno730: "tiled",
-  });
-  assertEquals(table((info) => chosen(info, "matmul", square(512))), {
-    vega10: "tiled-32",
-    navi21: "tiled-32",
-    navi31: "tiled-32",
-    dg2: "tiled-32, in Dawn tiled-64-4x4",
-    bmg: "tiled-32, in Dawn tiled-64-4x4",
-    ga102: "tiled-32",
-    m1: "tiled-32",
-    adreno730: "tiled-32",
-  });
+  assertEquals(
+    table((info) => chosen(info, "matmul", square(2048))),
+    everywhere("tiled-128", {
+      dg2: "tiled-128x64, in Dawn tiled-64-4x4",
+      bmg: "tiled-128x64, in Dawn tiled-64-4x4",
+      m1: "tiled-128x64",
+    }),
+  );
+  assertEquals(
+    table((info) => chosen(info, "matmul", square(1024))),
+    everywhere("tiled", { dg2: "tiled-64-4x4", bmg: "tiled-64-4x4", m1: "tiled-64-4x4" }),
+  );
+  assertEquals(
+    table((info) => chosen(info, "matmul", square(512))),
+    everywhere("tiled-32", {
+      dg2: "tiled-32, in Dawn tiled-64-4x4",
+      bmg: "tiled-32, in Dawn tiled-64-4x4",
+    }),
+  );
 });
 
 Deno.test("the matrix product's k are written out where the GPU has registers for them", () => {
   const rolled = (info: GpuInfo) =>
     String(/k < min\(16u/.test(firstCode(info, "matmul", square(512))));
-  assertEquals(table(rolled), {
-    vega10: "false",
-    navi21: "false",
-    navi31: "false",
-    dg2: "false, in Dawn true",
-    bmg: "false, in Dawn true",
-    ga102: "false",
-    m1: "false",
-    adreno730: "false",
-  });
+  assertEquals(
+    table(rolled),
+    everywhere("false", { dg2: "false, in Dawn true", bmg: "false, in Dawn true" }),
+  );
 });
 
 Deno.test("RMSNorm shares a row among as many lanes as hold it in registers", () => {
   const lanes = (operator: string, d: number) => (info: GpuInfo) =>
     /const LANES: u32 = (\d+)u/.exec(firstCode(info, operator, { rows: 4096, d }))![1]!;
   // One subgroup a row on Vega alone: its lanes hold 4 vectors each.
-  const one = { vega10: "64", navi21: "256", navi31: "256", dg2: "256", bmg: "256" };
-  const others = { ga102: "256", m1: "256", adreno730: "256" };
+  const expected = everywhere("256", { vega10: "64" });
   for (const operator of ["rmsNormForward", "rmsNormBackward"]) {
-    assertEquals(table(lanes(operator, 1024)), { ...one, ...others }, operator);
+    assertEquals(table(lanes(operator, 1024)), expected, operator);
   }
-  assertEquals(table(lanes("rmsNormBackward", 4096)), {
-    vega10: "256",
-    navi21: "256",
-    navi31: "256",
-    dg2: "256, in Dawn 512",
-    bmg: "256, in Dawn 512",
-    ga102: "256",
-    m1: "256",
-    adreno730: "256",
-  });
-  assertEquals(table(lanes("rmsNormBackward", 8192)), {
-    vega10: "512",
-    navi21: "512",
-    navi31: "256",
-    dg2: "512, in Dawn 1024",
-    bmg: "512, in Dawn 1024",
-    ga102: "256",
-    m1: "512",
-    adreno730: "512",
-  });
+  assertEquals(
+    table(lanes("rmsNormBackward", 4096)),
+    everywhere("256", { dg2: "256, in Dawn 512", bmg: "256, in Dawn 512" }),
+  );
+  assertEquals(
+    table(lanes("rmsNormBackward", 8192)),
+    everywhere("512", {
+      navi31: "256",
+      dg2: "512, in Dawn 1024",
+      bmg: "512, in Dawn 1024",
+      ga102: "256",
+    }),
+  );
 });
 
 Deno.test("no GPU runs a kernel that is made for the CPU, or none that is made for GPUs", () => {

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
-import { parseHTML } from "linkedom";
 import { compareResultFiles, type Comparison } from "../../../src/measure/comparison.ts";
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 import { renderComparisonPage } from "../../../src/report/comparison/page.ts";
@@ -16,6 +15,7 @@ import {
   syntheticMeasurement,
   syntheticResultFile,
 } from "../../measure/synthetic.ts";
+import { assertNamed, assertQuiet, parsed } from "../page_checks.ts";
 
 const evil = `<img src=x onerror="alert(1)">'\`&\u001b[2J\u202e\u009b|[x](javascript:y)\n=1+1`;
 
@@ -65,64 +65,13 @@ const pages = [2, 3, 9].map((count) => ({
   page: renderComparisonPage(comparisonOf(count), createSvgDocument()),
 }));
 
-interface Element {
-  readonly tagName: string;
-  readonly textContent: string;
-  readonly attributes: Iterable<{ readonly name: string; readonly value: string }>;
-  getAttribute(name: string): string | null;
-  querySelector(selector: string): Element | null;
-  querySelectorAll(selector: string): Element[];
-}
-
-function parsed(page: string): Element {
-  return (parseHTML(page) as unknown as { document: Element }).document;
-}
-
 Deno.test("renderComparisonPage() makes a page that loads nothing and runs nothing", () => {
-  for (const { page } of pages) {
-    const document = parsed(page);
-    assertEquals(
-      document.querySelectorAll("script, link, img, iframe, object, embed, base").length,
-      0,
-    );
-    for (const element of document.querySelectorAll("*")) {
-      for (const { name, value } of element.attributes) {
-        assert(!name.startsWith("on"), `${element.tagName} has ${name}`);
-        if (/^(href|src|xlink:href|action|data)$/.test(name)) assert(value.startsWith("#"), value);
-        assert(!/url\((?!#)|javascript:/i.test(value), value);
-      }
-    }
-    assert(!/@import|url\(/.test(document.querySelector("style")!.textContent));
-    assertStringIncludes(page, "default-src 'none'");
-    assert(!/NaN|undefined|Infinity|\[object/.test(page), "a missing value shows");
-  }
+  for (const { page } of pages) assertQuiet(page);
 });
 
 Deno.test("renderComparisonPage() names every picture, table, section and link target", () => {
-  for (const { page, count } of pages) {
-    const document = parsed(page);
-    const ids = document.querySelectorAll("[id]").map((element) => element.getAttribute("id")!);
-    assertEquals(new Set(ids).size, ids.length, "an id stands twice");
-    const references = ["aria-labelledby", "aria-describedby"].flatMap((name) =>
-      document.querySelectorAll(`[${name}]`).map((element) => element.getAttribute(name)!)
-    ).concat(document.querySelectorAll("a").map((a) => a.getAttribute("href")!.slice(1)));
-    for (const reference of references) assert(ids.includes(reference), `no ${reference}`);
-    const pictures = document.querySelectorAll("svg.plot");
-    // Wide and narrow roofline, four operators twice, and for two machines the changes.
-    assertEquals(pictures.length, count === 2 ? 12 : 10);
-    for (const picture of pictures) {
-      assertEquals(picture.getAttribute("role"), "img");
-      assert(picture.querySelector("title")!.textContent.length > 10);
-      assert(picture.querySelector("desc")!.textContent.length > 10);
-    }
-    for (const table of document.querySelectorAll("table")) {
-      assert(
-        table.querySelector("caption") !== null && table.querySelector("th[scope=col]") !== null,
-      );
-    }
-    assertEquals(document.querySelector("html")!.getAttribute("lang"), "en");
-    assertEquals(document.querySelectorAll("h1").length, 1);
-  }
+  // Wide and narrow roofline, four operators twice, and for two machines the changes.
+  for (const { page, count } of pages) assertNamed(page, { pictures: count === 2 ? 12 : 10 });
 });
 
 Deno.test("renderComparisonPage() shows the figures of the comparison", () => {

@@ -1,4 +1,3 @@
-import { parseHTML } from "linkedom";
 import { renderSinkPage } from "../../../src/report/sinks/page.ts";
 import { createSvgDocument } from "../../../src/report/svg_document.ts";
 import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
@@ -6,6 +5,7 @@ import { SinkMeter } from "../../../src/sinks/meter.ts";
 import { checkTheory } from "../../../src/sinks/theory.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { tracedModel } from "../../support/model/traces.ts";
+import { all } from "../page_checks.ts";
 
 function measure(run: string, options: Parameters<typeof tracedModel>[0] = {}): SinkMeasurement {
   const { config, trace, gains, theta } = tracedModel(options);
@@ -13,18 +13,6 @@ function measure(run: string, options: Parameters<typeof tracedModel>[0] = {}): 
   meter.add(trace);
   const source = { run, step: 7, task: "text", seed: null };
   return { ...meter.result(source), theory: checkTheory(trace, { config, gains, theta }) };
-}
-
-interface PageElement {
-  readonly id: string;
-  getAttribute(name: string): string | null;
-}
-
-function all(page: string, selector: string): PageElement[] {
-  const { document } = parseHTML(page) as unknown as {
-    document: { querySelectorAll(selector: string): Iterable<PageElement> };
-  };
-  return [...document.querySelectorAll(selector)];
 }
 
 Deno.test("renderSinkPage() makes a page with pictures and tables that runs and loads nothing", () => {

@@ -1,5 +1,4 @@
 /** What only pretrained models have in the page and on the terminal. */
-import { parseHTML } from "linkedom";
 import { heatMap } from "../../../src/report/sinks/heat_map.ts";
 import { attentionCells, scoreCells, sinkRateCells } from "../../../src/report/sinks/heat_cells.ts";
 import { renderSinkPage } from "../../../src/report/sinks/page.ts";
@@ -10,6 +9,7 @@ import { SinkMeter } from "../../../src/sinks/meter.ts";
 import { PretrainedMeter } from "../../../src/sinks/pretrained/meter.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { tracedModel } from "../../support/model/traces.ts";
+import { all } from "../page_checks.ts";
 
 function measure(name: string): SinkMeasurement {
   const { config, trace } = tracedModel({ config: { layersWithoutAttention: [] } });
@@ -106,13 +106,6 @@ Deno.test("reports of a pretrained model show what replaced massive activations 
   const none = formatSinkMeasurement(measure("model"));
   assert(!none.includes("elements replaced") && !none.includes("INT8"), none);
 });
-
-function all(page: string, selector: string): { readonly textContent: string }[] {
-  const { document } = parseHTML(page) as unknown as {
-    document: { querySelectorAll(selector: string): Iterable<{ textContent: string }> };
-  };
-  return [...document.querySelectorAll(selector)];
-}
 
 Deno.test("renderSinkPage() of a pretrained model shows maps of positions, states and heads, and nothing of a stranger's", () => {
   const page = renderSinkPage(measure(`<img src=x onerror="alert(1)">`), createSvgDocument());

@@ -133,3 +133,12 @@ export function stochasticValueBound(options: {
   worst.see(mean - upper, allowance, "upper bound");
   return { mean, lower, upper, fromUpper: (mean - upper) / allowance, violation: worst.result() };
 }
+
+/** Every bound but A8, by its number. */
+export const boundsByName: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
+  "A5 weighted": (numbers) => valueBounds(numbers).weighted,
+  "A5 mass": (numbers) => valueBounds(numbers).mass,
+  "A5 second moment": (numbers) => valueBounds(numbers).secondMoment,
+  "A6 key": keyBound,
+  "A7 query": queryBound,
+};

@@ -205,3 +205,15 @@ export function constantPath(numbers: AttentionNumbers): Violation {
   }
   return worst.result();
 }
+
+/** Every identity that holds with and without V-scale, by its number. */
+export const identitiesByName: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> =
+  {
+    "A1 value path": valuePath,
+    "A2 key path": keyPath,
+    "A3 query path": queryPath,
+    "A3 first query": firstQueryGradient,
+    "A4 logit rows": logitRowsSumToZero,
+    "A4 key gradients": keyGradientsSumToZero,
+    "A2 and A3 agree": queryAndKeyAgree,
+  };

@@ -26,7 +26,6 @@ import { type Numbers, onGpu } from "../../on_gpu.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { inner, norm } from "../../vectors.ts";
-import type { Violation } from "../../violation.ts";
 import { forwardAndBackward } from "./passes.ts";
 
 /** Small enough for the identities, whose sums over sums take T³ steps. */
@@ -63,21 +62,8 @@ function largestLogit(drawn: AttentionCase, headDim: number): number {
   return scale * longest(drawn.query) * longest(drawn.key);
 }
 
-const equalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "A1 value path": identities.valuePath,
-  "A2 key path": identities.keyPath,
-  "A3 query path": identities.queryPath,
-  "A4 logit rows": identities.logitRowsSumToZero,
-  "A4 key gradients": identities.keyGradientsSumToZero,
-  "A2 and A3 agree": identities.queryAndKeyAgree,
-};
-const inequalities: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
-  "A5 weighted": (numbers) => gradientBounds.valueBounds(numbers).weighted,
-  "A5 mass": (numbers) => gradientBounds.valueBounds(numbers).mass,
-  "A5 second moment": (numbers) => gradientBounds.valueBounds(numbers).secondMoment,
-  "A6 key bound": gradientBounds.keyBound,
-  "A7 query bound": gradientBounds.queryBound,
-};
+// The first query's gradient is held to more than a tolerance, below.
+const { "A3 first query": _, ...equalities } = identities.identitiesByName;
 
 /**
  * The identities A1 to A4 and V3 and the bounds A5 to A7 with V2 hold for forward and backward on
@@ -104,7 +90,9 @@ export const attentionObeysItsIdentities = propertyOf({
     };
     const logit = largestLogit(drawn, headDim);
     const tolerance = U * (length * group + headDim / 2 + 40 + (headDim / 2 + 26) * logit);
-    for (const [what, identity] of Object.entries({ ...equalities, ...inequalities })) {
+    for (
+      const [what, identity] of Object.entries({ ...equalities, ...gradientBounds.boundsByName })
+    ) {
       tally.holds(what, { violation: identity(numbers), tolerance });
     }
     if (drawn.vScale !== undefined) {
