@@ -1,6 +1,7 @@
 /**
  * How often a plan runs in one span, and how many spans go to the GPU at once. A span is what the
- * clock times, and gives one sample; `sampling.ts` says how long it should last.
+ * clock times, and gives one sample. `sampling.ts` says how long it should last, and
+ * `sampling/stopping.ts` how many samples are enough.
  */
 import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
 

@@ -1,15 +1,32 @@
 /**
  * The paper's claims, judged by rules: what was measured over seeds, and a verdict that follows
- * from it. No verdict is given by hand, and where data is missing the verdict says so.
+ * from it. No verdict is given by hand, and where data is missing the verdict says so. A claim's
+ * own rule stands in the file below that lists it; the words and levels of all of them in rule.ts.
+ *
+ * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test
+ * at 0.05 over seeds. With fewer than 5 seeds it cannot pass; a claim that rests on tests is not
+ * judged then.
  */
 import { holm } from "../../../statistics/significance.ts";
 import type { StudySetting } from "../arms.ts";
 import { median } from "../../../statistics/summary.ts";
 import { type ClaimRule, WEAK_SINK } from "./rule.ts";
-import { CLAIM_RULES } from "./rules.ts";
+import { baselineRules } from "./baseline.ts";
+import { quantizationRules } from "./quantization.ts";
+import { theoryRules } from "./theory.ts";
+import { variantRules } from "./variants.ts";
 import { type ClaimVerdict, type Evidence, Evidences, type RawClaim } from "./evidence.ts";
 import { sinkStrength } from "../figures.ts";
 import type { Study, StudyGroup } from "../merge.ts";
+
+/** All claims, in the order in which tables show them. */
+export const CLAIM_RULES: readonly ClaimRule[] = [
+  ...baselineRules,
+  ...variantRules("learned"),
+  ...variantRules("backward-only"),
+  ...quantizationRules,
+  ...theoryRules,
+];
 
 /** A claim in one setting. */
 export interface ClaimResult {

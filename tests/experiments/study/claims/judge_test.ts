@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";
-import { type ClaimResult, judgeClaims } from "../../../../src/experiments/study/claims/judge.ts";
-import { CLAIM_RULES } from "../../../../src/experiments/study/claims/rules.ts";
+import {
+  CLAIM_RULES,
+  type ClaimResult,
+  judgeClaims,
+} from "../../../../src/experiments/study/claims/judge.ts";
 import { type ClaimVerdict, LEVEL } from "../../../../src/experiments/study/claims/evidence.ts";
 import { mergeStudy, type NamedRecord } from "../../../../src/experiments/study/merge.ts";
 import type { StudyRecord } from "../../../../src/experiments/study/record.ts";
