@@ -42,7 +42,7 @@ export interface RandomUniformOptions {
 }
 
 /** MurmurHash3's finalizer: every bit of the input reaches every bit of the output. */
-function mix(word: number): number {
+export function mix(word: number): number {
   let h = word | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);

@@ -1,5 +1,6 @@
 /** Going on with an earlier run's file. */
 import type { ScalingResult, SeriesResult } from "./result.ts";
+import { isRecord } from "../../src/files/untrusted_json.ts";
 
 /** What is taken from a file. */
 export interface EarlierRun {
@@ -63,10 +64,6 @@ export function resultIn(
   return earlier?.series.filter((each) => each.kernel === kernel && each.pass === pass)
     .flatMap(({ points }) => points)
     .find((point) => point.variant === variant && key(point.shape) === key(shape));
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isPositive(value: unknown): value is number {

@@ -37,6 +37,11 @@ export function parseUntrustedJson(text: string, name: string): unknown {
   }
 }
 
+/** True for a JSON object: neither null nor a list. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** How deep brackets and braces nest in JSON text, without building anything from it. */
 function nestingDepth(text: string): number {
   let depth = 0;

@@ -26,6 +26,7 @@ import {
 import { isMultimodal } from "../statistics/modes.ts";
 import type { Measurement } from "./result_file.ts";
 import { processesOf } from "./rounds.ts";
+import { mean, sum } from "../statistics/mean.ts";
 
 /**
  * One process alone does not show how much processes differ. This standard deviation of the
@@ -278,13 +279,4 @@ export function summarizeMeasurements(
       multimodal: isMultimodal(samples),
     }] as const;
   }));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
-
-function mean(values: Iterable<number>): number {
-  const list = [...values];
-  return sum(list) / list.length;
 }

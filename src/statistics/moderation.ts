@@ -7,6 +7,7 @@
  * from a scaled inverse chi-square distribution, whose two parameters come from the mean and the
  * variance of their logarithms.
  */
+import { sum } from "./mean.ts";
 
 /** A variance and how well it is known. */
 export interface EstimatedVariance {
@@ -92,8 +93,4 @@ export function moderateVariances(rows: readonly EstimatedVariance[]): Estimated
       : (priorDf * prior + df * Math.max(variance, least)) / (priorDf + df),
     df: Math.min(most, priorDf + df),
   }));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

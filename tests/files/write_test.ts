@@ -1,25 +1,10 @@
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertStringIncludes,
-} from "../support/assert/assert.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { join } from "node:path";
-import { FileError } from "../../src/files/file_error.ts";
 import { checkWritable, writeTextFile } from "../../src/files/write.ts";
-import { testOnDisk } from "../support/folder.ts";
+import { namesIn, testOnDisk } from "../support/folder.ts";
+import { messageOf } from "../support/file_error.ts";
 
 const test = testOnDisk();
-
-async function names(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
-}
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error = await assertRejects(() => promise, FileError) as Error;
-  assert(!error.message.includes("\n"), "one line");
-  return error.message;
-}
 
 test("writeTextFile() refuses folders, missing folders and devices", async (folder) => {
   await Deno.writeTextFile(join(folder, "file"), "x");
@@ -37,7 +22,7 @@ test("writeTextFile() refuses folders, missing folders and devices", async (fold
     assertStringIncludes(await messageOf(writeTextFile("/dev/null", "x")), "not a regular file");
     assert((await Deno.stat("/dev/null")).isCharDevice);
   }
-  assertEquals(await names(folder), ["file"]);
+  assertEquals(await namesIn(folder), ["file"]);
 });
 
 test(
@@ -45,8 +30,8 @@ test(
   async (folder) => {
     const path = join(folder, "new", "deep", "a.json");
     await checkWritable(path);
-    assertEquals(await names(join(folder, "new")), ["deep"]);
-    assertEquals(await names(join(folder, "new", "deep")), []);
+    assertEquals(await namesIn(join(folder, "new")), ["deep"]);
+    assertEquals(await namesIn(join(folder, "new", "deep")), []);
     await writeTextFile(path, "x");
     assertEquals(await Deno.readTextFile(path), "x");
   },
@@ -60,7 +45,7 @@ test(
     const { rename } = Deno;
     let seen: string[] = [];
     Deno.rename = async () => {
-      seen = await names(folder);
+      seen = await namesIn(folder);
       throw new Error("the disk is on fire");
     };
     try {
@@ -69,7 +54,7 @@ test(
       Deno.rename = rename;
     }
     assertEquals(seen.length, 2);
-    assertEquals(await names(folder), ["a.json"]);
+    assertEquals(await namesIn(folder), ["a.json"]);
     assertEquals(await Deno.readTextFile(path), "older");
     // Longer than file systems take.
     assertStringIncludes(
@@ -89,5 +74,5 @@ test("writeTextFile() follows a symbolic link instead of replacing it", async (f
 
 test("checkWritable() leaves nothing behind", async (folder) => {
   await checkWritable(join(folder, "a.html"));
-  assertEquals(await names(folder), []);
+  assertEquals(await namesIn(folder), []);
 });

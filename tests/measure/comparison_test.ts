@@ -9,6 +9,7 @@ import { machinesOf } from "../../src/measure/comparison/machine.ts";
 import type { Ceilings, Measurement, ResultFile } from "../../src/measure/result_file.ts";
 import { exceededCeilings, rooflinePosition } from "../../src/measure/ceilings/roofline.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "./synthetic.ts";
+import { near } from "../support/near.ts";
 
 function samples(median: number, seed = 1, count = 40): number[] {
   return noisySamples({ seed, count, median, sigma: 0.01, outliers: 0 });
@@ -21,13 +22,6 @@ function named(name: string, fields: Partial<ResultFile>): { name: string; file:
 /** A file with one measurement for each field list. */
 function withMeasurements(name: string, ...list: Partial<Measurement>[]): ReturnType<typeof named> {
   return named(name, { measurements: list.map(syntheticMeasurement) });
-}
-
-function near(actual: number | undefined, expected: number, relative: number): void {
-  assert(
-    actual !== undefined && Math.abs(actual / expected - 1) <= relative,
-    `${actual} is not within ${relative} of ${expected}`,
-  );
 }
 
 Deno.test("compareResultFiles() judges the second file against the first", () => {

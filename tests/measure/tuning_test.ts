@@ -11,6 +11,7 @@ import { tunableOperators } from "../../src/ops/tuning/operators.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { gpuInfo } from "../support/gpu/info.ts";
+import { near } from "../support/near.ts";
 
 /** A kernel of a test. */
 interface Candidate {
@@ -90,19 +91,12 @@ async function run(
 
 const three = { usual: { time: 200 }, fast: { time: 100 }, portable: { time: 800 } };
 
-function near(actual: number | undefined, wanted: number): void {
-  assert(
-    actual !== undefined && Math.abs(actual / wanted - 1) < 0.05,
-    `${actual} is not ${wanted}`,
-  );
-}
-
 Deno.test("tune() finds the fastest kernel, and by how much it wins", async () => {
   const { outcomes: [outcome], missed } = await run(three);
   assertEquals(outcome!.winner, "fast");
-  near(outcome!.overDefault, 2);
-  near(outcome!.overPortable, 8);
-  near(outcome!.times.winner, 100);
+  near(outcome!.overDefault, 2, 0.05);
+  near(outcome!.overPortable, 8, 0.05);
+  near(outcome!.times.winner, 100, 0.05);
   assertEquals(missed, []);
 });
 
@@ -127,7 +121,7 @@ Deno.test("tune() takes another where the default is wrong", async () => {
   const { outcomes: [outcome] } = await run(kernels);
   assertEquals(outcome!.winner, "fast");
   assertEquals(outcome!.overDefault, undefined);
-  near(outcome!.overPortable, 8);
+  near(outcome!.overPortable, 8, 0.05);
 });
 
 Deno.test("tune() decides nothing where the default only took too long and others were left out", async () => {
@@ -162,8 +156,8 @@ Deno.test("tune() runs heats that fit, each with the default and the fastest so 
   const work = [workOf(kernels, { heatSize: 4 })];
   const { outcomes: [outcome], tuner } = await run(kernels, { work });
   assertEquals(outcome!.winner, "v1");
-  near(outcome!.overDefault, 1000 / 301);
-  near(outcome!.overPortable, 4000 / 301);
+  near(outcome!.overDefault, 1000 / 301, 0.05);
+  near(outcome!.overPortable, 4000 / 301, 0.05);
   assert(tuner.heats.length >= 4);
   for (const heat of tuner.heats) {
     assert(heat.length <= 4 && heat.includes("usual"), heat.join());

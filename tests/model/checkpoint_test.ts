@@ -14,7 +14,7 @@ import { randomUniform } from "../../src/random.ts";
 import type { LlamaConfig } from "../../src/reference/llama/config.ts";
 import { listParameters } from "../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
-import { inFolder } from "../support/folder.ts";
+import { inFolder, namesIn } from "../support/folder.ts";
 import { llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 import { testWith } from "../support/permitted.ts";
 
@@ -35,10 +35,6 @@ function checkpointOf(step: number): Checkpoint {
     second: randomUniform({ seed: 200 * step + i, length }),
   }]));
   return { config, context: 9, parameters, moments, step, state: { losses: [0.1, 1 / 3] } };
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
 }
 
 test("writeCheckpoint() and readCheckpoint() keep every bit, in Hugging Face's layout", () =>

@@ -1,10 +1,7 @@
 import { randomNormal } from "../../src/random.ts";
 import { digamma, moderateVariances, trigamma } from "../../src/statistics/moderation.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
-
-function near(actual: number, expected: number, relative: number): void {
-  assert(Math.abs(actual / expected - 1) <= relative, `${actual}, wanted ${expected}`);
-}
+import { near } from "../support/near.ts";
 
 /** Variances of so many rows of three normal values each; the deviations are given. */
 function variances(seed: number, deviations: readonly number[]) {

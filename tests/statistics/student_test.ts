@@ -1,10 +1,7 @@
 import { studentQuantile, studentTail } from "../../src/statistics/student.ts";
 import { normalTail } from "../../src/statistics/significance.ts";
-import { assert, assertEquals } from "../support/assert/assert.ts";
-
-function near(actual: number, expected: number, relative = 1e-9): void {
-  assert(Math.abs(actual / expected - 1) <= relative, `${actual}, wanted ${expected}`);
-}
+import { assertEquals } from "../support/assert/assert.ts";
+import { near } from "../support/near.ts";
 
 Deno.test("studentTail() agrees with closed forms and with SciPy far out", () => {
   // One degree of freedom is Cauchy's distribution, two have a root.

@@ -27,3 +27,8 @@ export function testOnDisk(
   const test = testWith("read", "write", ...more);
   return (name, run) => test(name, () => inFolder(run));
 }
+
+/** The names in a folder, in order. */
+export async function namesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+}

@@ -2,7 +2,7 @@
 import { escapeTerminal } from "../../escape.ts";
 import { UsageError } from "./arguments.ts";
 import { type CommandOutput, standardOutput } from "./output.ts";
-import { listenForInterrupts, type InterruptOptions } from "./interrupts.ts";
+import { type InterruptOptions, listenForInterrupts } from "./interrupts.ts";
 import { enterUserFolder } from "./place.ts";
 
 /** A command, without its frame. */

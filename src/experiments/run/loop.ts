@@ -12,6 +12,7 @@ import type { RunSettings } from "./settings.ts";
 import { adapterOf, type RunState } from "./state.ts";
 import type { RunTask } from "./task.ts";
 import type { Trainer } from "./trainer.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** Callbacks of {@linkcode trainRun}, and the signal that stops it. */
 export interface RunHooks {
@@ -245,8 +246,4 @@ export class RunLoop {
     const tensor = await findNonFinite(trainer, { from, step });
     throw new NonFiniteError({ step: step + 1, tensor, checkpoint: newest?.path });
   }
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -14,9 +14,6 @@ export type Columns = readonly unknown[] | {
 /** Longer lists in a row stay whole. */
 const LONGEST = 8;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /**
  * Turns rows into columns.
  *
@@ -32,11 +29,11 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
  */
 export function toColumns(rows: readonly unknown[]): Columns {
   const first = rows[0];
-  if (isObject(first)) {
+  if (isRecord(first)) {
     const names = Object.keys(first);
     const alike = names.length > 0 && !names.includes("") &&
       rows.every((row) =>
-        isObject(row) && Object.keys(row).length === names.length &&
+        isRecord(row) && Object.keys(row).length === names.length &&
         names.every((name) => Object.hasOwn(row, name))
       );
     if (!alike) return rows;
@@ -62,7 +59,7 @@ export function toColumns(rows: readonly unknown[]): Columns {
  */
 export function fromColumns(columns: unknown, count: number): unknown[] {
   if (Array.isArray(columns)) return columns.slice(0, count);
-  if (!isObject(columns)) return [];
+  if (!isRecord(columns)) return [];
   if (Object.hasOwn(columns, "")) {
     const lists = columns[""];
     if (!Array.isArray(lists)) return [];

@@ -14,6 +14,7 @@ import type {
   TrajectoryLayer,
   TrajectoryPoint,
 } from "./record.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /**
  * Extracts the figures that the study follows through training.
@@ -60,10 +61,10 @@ function attentionOf(
     const early = norms.filter((_, i) =>
       positions[i]! >= first && positions[i]! <= last && positions[i] !== settings.position
     );
-    return [norms[positions.indexOf(settings.position)]!, mean(early)];
+    return [norms[positions.indexOf(settings.position)]!, meanOrZero(early)];
   };
   return {
-    score: mean(heads.map(({ score }) => score)),
+    score: meanOrZero(heads.map(({ score }) => score)),
     idleScore: idle.length === 0 ? null : mean(idle),
     sinkRate: attention.sinkRate,
     ...attention.sequenceSinkRate === undefined
@@ -92,7 +93,7 @@ function sinkLogitOf(
   return {
     sinkLogit: {
       logits: sinks.map(({ logit }) => logit),
-      score: mean(sinks.map(({ score }) => score)),
+      score: meanOrZero(sinks.map(({ score }) => score)),
       idleScore: idle.length === 0 ? null : mean(idle),
     },
   };
@@ -104,11 +105,11 @@ function gateOf(heads: readonly HeadMeasurement[]): Pick<TrajectoryAttention, "g
   const idle = gates.flatMap(({ idleMean }) => idleMean ?? []);
   return {
     gate: {
-      mean: mean(gates.map((gate) => gate.mean)),
+      mean: meanOrZero(gates.map((gate) => gate.mean)),
       idleMean: idle.length === 0 ? null : mean(idle),
       opening: [
-        mean(gates.map(({ opening }) => opening.sink)),
-        mean(gates.map(({ opening }) => opening.early)),
+        meanOrZero(gates.map(({ opening }) => opening.sink)),
+        meanOrZero(gates.map(({ opening }) => opening.early)),
       ],
     },
   };
@@ -129,6 +130,6 @@ function pair({ sink, early }: SinkComparison): SinkPair {
   return [sink, early];
 }
 
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, each) => sum + each, 0) / values.length;
+function meanOrZero(values: readonly number[]): number {
+  return values.length === 0 ? 0 : mean(values);
 }

@@ -4,16 +4,9 @@
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
+import { mix } from "../../random.ts";
 
 type Generator = ReturnType<typeof xoroshiro128plusFromState>;
-
-/** MurmurHash3's finalizer: every bit of the input reaches every bit of the output. */
-function mix(word: number): number {
-  let h = word | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
-}
 
 /**
  * The least number of bits that a table of probabilities is drawn by: integer weights add up to

@@ -13,6 +13,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import { sha256 } from "../../sha256.ts";
 import { type Dimensions, type TunableOperator, tunableOperators } from "./operators.ts";
+import { isRecord } from "../../files/untrusted_json.ts";
 
 /** The first field of every file. */
 export const TUNING_SCHEMA = "gradsink-tuning/1";
@@ -195,10 +196,6 @@ export function parseTuning(text: string, identity: AdapterIdentity): TunedChoic
  */
 export function choiceKey({ operator, shapeClass }: TunedChoice): string {
   return `${operator} ${shapeClass}`;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 // Own fields only, and only those that are known: what else an object of a file holds reaches

@@ -5,6 +5,7 @@ import { numberColumns, type Table } from "../table.ts";
 import { estimate, figure, NONE, range, signed } from "../sinks/figure.ts";
 import { pathRatio } from "../sinks/floor.ts";
 import type { NamedMeasurement } from "./read.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** A line for every setting by which the measurements differ: their figures compare with care. */
 export function settingNotes(measurements: readonly NamedMeasurement[]): string[] {
@@ -22,10 +23,6 @@ export function settingNotes(measurements: readonly NamedMeasurement[]): string[
   return notes.flatMap(([name, values]) =>
     values === undefined ? [] : [`The measurements differ in ${name}: ${values}.`]
   );
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 interface Quantity {

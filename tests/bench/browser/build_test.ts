@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 import { buildPage } from "../../../bench/browser/build.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { WEIGHT } from "./page/weight.ts";
-import { testOnDisk } from "../../support/folder.ts";
+import { namesIn, testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk("run");
 
@@ -37,5 +37,5 @@ test("buildPage() makes a light page that needs nothing of Deno, Node or other p
   }
   // Again, over what is there, and nothing half-made is left.
   await buildPage({ folder });
-  assertEquals((await Array.fromAsync(Deno.readDir(parent))).map(({ name }) => name), ["dist"]);
+  assertEquals(await namesIn(parent), ["dist"]);
 });

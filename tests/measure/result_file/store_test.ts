@@ -1,26 +1,12 @@
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertStringIncludes,
-} from "../../support/assert/assert.ts";
+import { assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { join } from "node:path";
-import { FileError, MAXIMUM_FILE_BYTES } from "../../../src/files/file_error.ts";
+import { MAXIMUM_FILE_BYTES } from "../../../src/files/file_error.ts";
 import { readResultFile, writeResultFile } from "../../../src/measure/result_file/store.ts";
 import { syntheticMeasurement, syntheticResultFile } from "../synthetic.ts";
-import { testOnDisk } from "../../support/folder.ts";
+import { namesIn, testOnDisk } from "../../support/folder.ts";
+import { messageOf } from "../../support/file_error.ts";
 
 const test = testOnDisk();
-
-async function names(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
-}
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error = await assertRejects(() => promise, FileError) as Error;
-  assert(!error.message.includes("\n"), "one line");
-  return error.message;
-}
 
 test(
   "writeResultFile() writes what readResultFile() reads, and nothing else",
@@ -32,7 +18,7 @@ test(
     assertEquals(await readResultFile(path), first);
     await writeResultFile(path, second);
     assertEquals(await readResultFile(path), second);
-    assertEquals(await names(folder), ["a.json"]);
+    assertEquals(await namesIn(folder), ["a.json"]);
   },
 );
 
@@ -45,7 +31,7 @@ test(
     const wrong = syntheticResultFile({ measurements: [syntheticMeasurement({ samples: [-1] })] });
     assertStringIncludes(await messageOf(writeResultFile(path, wrong)), "samples[0] is -1");
     assertEquals(await readResultFile(path), first);
-    assertEquals(await names(folder), ["a.json"]);
+    assertEquals(await namesIn(folder), ["a.json"]);
   },
 );
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
-import { inFolder } from "../../support/folder.ts";
+import { inFolder, namesIn } from "../../support/folder.ts";
 
 const missing: string[] = [];
 for (const name of ["run", "read", "write", "env"] as const) {
@@ -31,13 +31,9 @@ async function run(folder: string, ...args: readonly (string | number)[]): Promi
   return JSON.parse(text);
 }
 
-async function names(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
-}
-
 // The only file of choices, in the cache of a test.
 async function keptFile(folder: string): Promise<string> {
-  const kept = await names(`${folder}/gradsink/tuning`);
+  const kept = await namesIn(`${folder}/gradsink/tuning`);
   assertEquals(kept.length, 1, kept.join());
   return `${folder}/gradsink/tuning/${kept[0]}`;
 }

@@ -16,7 +16,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "../../support/assert/assert.ts";
-import { inFolder } from "../../support/folder.ts";
+import { inFolder, namesIn } from "../../support/folder.ts";
 import { CONFIGS, type Fields } from "../../support/model/configs.ts";
 import { type HubBehavior, startHub, type TestHub } from "../../support/model/hub.ts";
 import { writeModel } from "../../support/model/pretrained.ts";
@@ -101,10 +101,6 @@ function testWithChildren(name: string, run: () => Promise<void>): void {
     ignore: !children,
     fn: run,
   });
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
 /** Which of the files' bytes were asked for. */

@@ -1,0 +1,10 @@
+/** What a file's error says. */
+import { FileError } from "../../src/files/file_error.ts";
+import { assert, assertRejects } from "./assert/assert.ts";
+
+/** The message of the {@linkcode FileError} that a promise is rejected with: one line. */
+export async function messageOf(promise: Promise<unknown>): Promise<string> {
+  const error = await assertRejects(() => promise, FileError) as Error;
+  assert(!error.message.includes("\n"), "one line");
+  return error.message;
+}
