@@ -46,7 +46,9 @@ const options = {
     "Compares the passes of this pretrained model instead: a folder in Hugging Face's layout",
   ),
   context: takes("TOKENS", `Tokens that the model is given (default ${MODEL_CONTEXT})`),
-  budget: takes("SECONDS", "Of sampling for each work; six rounds are taken in any case", { default: "30" }),
+  budget: takes("SECONDS", "Of sampling for each work; six rounds are taken in any case", {
+    default: "30",
+  }),
   seed: { ...seed, description: "Of the order in each round" },
   markdown: flag("Prints the table as Markdown"),
   out: takesPath("FILE", "Writes everything as JSON, too"),

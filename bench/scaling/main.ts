@@ -45,10 +45,17 @@ const options = {
   runtime,
   software,
   tuning,
-  budget: takes("SECONDS", "About how long sampling may take; a call that takes a twentieth of it is left out", { default: "240" }),
+  budget: takes(
+    "SECONDS",
+    "About how long sampling may take; a call that takes a twentieth of it is left out",
+    { default: "240" },
+  ),
   seed: { ...seed, description: "Of the inputs" },
   out: takes("NAME", "Writes NAME.json and NAME.svg", { default: "results/scaling" }),
-  resume: takesPath("FILE", "Takes what an earlier run on this adapter measured, and measures the rest"),
+  resume: takesPath(
+    "FILE",
+    "Takes what an earlier run on this adapter measured, and measures the rest",
+  ),
   help,
 } as const satisfies OptionSpecifications;
 

@@ -2,7 +2,7 @@
 import type { ScalingResult, SeriesResult } from "./result.ts";
 import { isRecord } from "../../src/files/untrusted_json.ts";
 
-/** What is taken from a file. */
+/** What a run takes from an earlier run's file. */
 export interface EarlierRun {
   readonly adapter: string;
   readonly version: string;

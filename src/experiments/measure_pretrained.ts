@@ -128,7 +128,7 @@ interface Measured extends PretrainedResult {
   readonly maxima: readonly LinearMaxima[];
 }
 
-/** All that one pass forward and back gives, and what comes of replacing massive activations. */
+/** What one pass forward and back gives, and what replacing massive activations changes. */
 async function measureStates(
   gpu: Gpu,
   options: Omit<MeasurePretrainedOptions, "batches"> & {

@@ -172,7 +172,7 @@ export function compareResultFiles(
   };
 }
 
-/** Keys that went well in at least two files, in the order of the table. */
+/** Keys whose measurements succeeded in at least two files, in the order of the table. */
 function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): string[] {
   const first = new Map<string, Measurement>();
   const counts = new Map<string, number>();

@@ -21,7 +21,7 @@ import {
 export interface WorkloadOptions {
   /** The operator's name. */
   readonly kernel: OperatorName;
-  /** Its direction, one that it has. */
+  /** One of the passes that it has. */
   readonly pass: PassName;
   /** Its lengths, with a name for messages. */
   readonly shape: Shape;
@@ -40,7 +40,7 @@ export interface WorkloadOptions {
 export interface Workload {
   /** The operator's name. */
   readonly kernel: OperatorName;
-  /** Its direction, one that it has. */
+  /** One of the passes that it has. */
   readonly pass: PassName;
   /** Its lengths, with a name for messages. */
   readonly shape: Shape;

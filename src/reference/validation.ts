@@ -92,7 +92,7 @@ export function checkNumber(
 }
 
 /**
- * Throws unless the value is a whole number of its range.
+ * Throws unless the value is a whole number within its range.
  *
  * @param value The number.
  * @param options Which argument it is, and the smallest and largest value allowed.

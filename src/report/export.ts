@@ -81,7 +81,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   readonly #temporary: string;
   readonly #options: SinkExportOptions;
   readonly #arrays: OpenArray[] = [];
-  /** The batch whose layers come. */
+  /** The batch that the layers now belong to. */
   #batch = -1;
   #finished = false;
 

@@ -6,7 +6,7 @@ import { PAGE_STYLE } from "./page_style.ts";
 
 /** A part of a page with its place in the navigation. */
 export interface PageSection {
-  /** Letters, digits and dashes; once in a page. */
+  /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
   /** The identifier that links lead to. Default: `id`. */
   readonly anchor?: string;

@@ -105,7 +105,7 @@ export function legend(comparison: Comparison): Markup {
 
 /** A picture's title and description, for screen readers. */
 export interface PictureText {
-  /** Letters, digits and dashes; once in a page. */
+  /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
   readonly title: string;
   /** Where the same figures are to be read. */

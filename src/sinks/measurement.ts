@@ -113,7 +113,7 @@ export interface HeadMeasurement {
   readonly score: number;
   /**
    * The share of sequences whose own α_s counts as a sink: each sequence's score is compared first,
-   * as Gu et al. do. Files of before do not have it, and it cannot be computed from what they have.
+   * as Gu et al. do. Older files lack it, and it cannot be computed from what they hold.
    */
   readonly sinkRate?: number;
   /** The same of the idle score, over sequences with idle queries; null if there are none. */
@@ -437,7 +437,7 @@ export interface SinkMeasurement {
    */
   readonly positions: readonly number[];
   readonly layers: readonly LayerMeasurement[];
-  /** Over layers with attention; null if there is none (in the next fields as well). */
+  /** Over layers with attention; null if there is none, as in the next fields. */
   readonly summary: {
     /** R_GS(s) over layers. */
     readonly gradientSink: Quartiles | null;
@@ -449,7 +449,7 @@ export interface SinkMeasurement {
     readonly idleSinkRate: number | null;
     /**
      * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
-     * Files of before do not have it, nor the next three.
+     * Older files lack it and the next three.
      */
     readonly sequenceSinkRate?: number | null;
     readonly idleSequenceSinkRate?: number | null;

@@ -154,7 +154,7 @@ onEachRuntime("attentionSinkStatistics' cost is what its loops do", async (gpu) 
       }
       elements += 3; // three results
     }
-    elements += batches * keyValueHeads * headDim; // one key a head
+    elements += batches * keyValueHeads * headDim; // one key per head
     check(planAttentionSinkStatistics(gpu, { query, key, logSumExp, position }), {
       inputs: { query, key, logSumExp, ...others },
       cost: { flops, bytes: 4 * elements },

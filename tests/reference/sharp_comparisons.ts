@@ -37,7 +37,7 @@ export class SharpComparisons {
     this.#seen.set(what, { all: all + 1, sharp: sharp + (isSharp ? 1 : 0) });
   }
 
-  /** Throws unless so many things were compared, and each of them sharply in most cases. */
+  /** Throws unless `count` things were compared, each sharply in at least 60 % of its cases. */
   assertSharp(count: number): void {
     assertEquals(this.#seen.size, count);
     for (const [what, { all, sharp }] of this.#seen) {

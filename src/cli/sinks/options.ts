@@ -92,7 +92,7 @@ const options = {
   ),
   arrays: takes(
     "NAMES",
-    `What --export writes in full of every layer: names with commas between them, or all (default ${
+    `The arrays of every layer that --export writes whole: names with commas between, or all (default ${
       DEFAULT_ARRAYS.join(",")
     })`,
   ),

@@ -21,7 +21,7 @@ const MEMORY_PER_BYTE = 3;
 const HEAT_SIZES = { least: 3, most: 16 };
 
 /**
- * What there is to tune on an adapter: one call a class, with the candidates that the adapter's
+ * What there is to tune on an adapter: one call per class, with the candidates that the adapter's
  * limits leave.
  *
  * @param info the adapter

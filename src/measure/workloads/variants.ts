@@ -8,7 +8,7 @@ import { type OperatorName, passNamed } from "./operators.ts";
 export interface VariantQuestion {
   /** The operator's name. */
   readonly kernel: OperatorName;
-  /** Its direction, one that it has. */
+  /** One of the passes that it has. */
   readonly pass: PassName;
   /** Its lengths. */
   readonly shape: Shape;

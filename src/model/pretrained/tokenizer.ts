@@ -141,7 +141,7 @@ async function loadLibrary(
   }
 }
 
-/** What the tokenizer puts in front of a text, found by what it puts around a piece of one. */
+/** The tokens that the tokenizer puts in front of every text, found by encoding one piece. */
 function prefixOf(library: Library, path: string): number[] {
   const piece = "\0";
   const whole = library.post_processor?.post_process([piece], null, true).tokens ?? [piece];

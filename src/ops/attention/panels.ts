@@ -24,7 +24,7 @@ export interface PanelKernels {
   readonly query: Kernel;
 }
 
-/** The keys and heads of which all pairs with a query are held at once. */
+/** Some tiles of keys of some heads: the pairs of these with all queries are in memory at once. */
 export interface PanelChunk {
   /** Key and value heads, counted over the batch. */
   readonly firstHead: number;

@@ -28,13 +28,13 @@ export interface SubgroupChoice {
   readonly parts: readonly SubgroupPart[];
 }
 
-/** What one subgroup takes for each, in nanoseconds of one core. */
+/** What each of these costs one subgroup, in nanoseconds of one core. */
 interface Costs {
   readonly dispatch: number;
   readonly workgroup: number;
-  /** For each accumulator and step. */
+  /** An accumulator carried through one step. */
   readonly carry: number;
-  /** For each accumulator and k. */
+  /** A multiply-add into one accumulator. */
   readonly multiplyAdd: number;
   readonly broadcast: number;
   /** For each step with extra columns, beside what they add to the other counts. */

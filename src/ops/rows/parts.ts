@@ -116,7 +116,7 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
   const held = elementsPerLane(gpu, registers);
-  // On the CPU a barrier costs more than lanes that walk far.
+  // On the CPU a barrier costs more than the longer loops of few lanes.
   const single = minimum === maximum &&
     (gpu.info.software || elements <= Math.min(held, ELEMENTS_PER_LONE_LANE) * minimum);
   const lanes = single ? minimum : workgroupLanes(elements, elements / held, mostLanes(gpu));

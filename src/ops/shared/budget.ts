@@ -37,7 +37,7 @@ interface Rule extends GpuBudget {
 }
 
 const rules: readonly Rule[] = [
-  // RDNA 3 and later: 1,536 registers a lane of a SIMD unit; four subgroups of 64 lanes have 192
+  // RDNA 3 and later: 1,536 registers per lane of a SIMD unit; four subgroups of 64 lanes have 192
   // each.
   {
     vendor: "amd",

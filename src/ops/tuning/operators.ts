@@ -51,7 +51,7 @@ export interface TunableOperator {
   readonly variants: readonly string[];
   /** The names of variants that run only where they are named: those that round to f16. */
   readonly namedOnly: readonly string[];
-  /** What calls share a tuned choice. */
+  /** Which calls share a tuned choice: those with the same text. */
   shapeClass(dimensions: Dimensions): string;
   /**
    * Calls that between them run the kernels that the calls of the class run: first the call itself,

@@ -1,4 +1,4 @@
-/** Runs as CSV, one number a line. */
+/** Runs as CSV, one number per line. */
 import { formatCsv } from "../table.ts";
 import type { RunRow } from "./rows.ts";
 

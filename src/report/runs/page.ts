@@ -13,7 +13,7 @@ interface Curve {
   readonly quantity: string;
   readonly scale: NonNullable<CurvePlotOptions["scale"]>;
   readonly reference?: number;
-  /** How layers and heads become one number a step. */
+  /** How layers and heads become one number per step. */
   readonly over?: "largest" | "least";
 }
 

@@ -235,7 +235,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   ];
 }
 
-/** A table; one of very many rows, such as all heads, is folded up until somebody wants it. */
+/** A table; one of very many rows, such as all heads, is folded up until a reader opens it. */
 function tableCard(table: Table, id: string): Markup {
   const shown = htmlTable(table, { id });
   return table.rows.length <= LONG_TABLE ? html`<div class="card table">${shown}</div>` : html`

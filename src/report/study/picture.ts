@@ -7,7 +7,7 @@ import { VARIANT_NAMES } from "./tables.ts";
 
 /** A picture with its place. */
 export interface StudyPicture {
-  /** Letters, digits and dashes; once in a page. */
+  /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
   readonly title: string;
   readonly picture: Markup;

@@ -52,7 +52,7 @@ export function verdictCell(verdict: ClaimVerdict): Cell {
   return { text: verdict, tone: VERDICT_FORMS[verdict].tone };
 }
 
-/** The piece of evidence that tells the most: the first with a test, else the first. */
+/** The evidence that a row shows: the first with a test, else the first. */
 export function headline({ evidence }: ClaimResult): Evidence | undefined {
   return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
 }

@@ -6,7 +6,7 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write", "run");
 
-/** Pixels. The library rounds the places of bands in another way. */
+/** In pixels: the library rounds the places of bands in another way. */
 const NEAR = 1.6;
 
 interface Drawn {

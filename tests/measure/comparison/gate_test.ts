@@ -65,7 +65,7 @@ Deno.test("judgeGate() counts what is missing, whichever rows are compared", () 
 });
 
 Deno.test("judgeGate() says which changes it cannot judge, and where it sees nothing", () => {
-  // Samples that stand alone are a process each.
+  // Each sample that stands alone is a process of its own.
   const spread = (time: number, by: number): Row => ({
     samples: [time, time * by, time / by],
     processes: [0, 1, 2].map((round) => ({ round, samples: 1, throttleSamples: 0 })),

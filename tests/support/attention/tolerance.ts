@@ -314,7 +314,7 @@ export function attentionBackwardBounds(
 }
 
 /**
- * Bounds of attentionSinkStatistics' errors, for one and the same float32 logSumExp on both sides.
+ * Bounds of attentionSinkStatistics' errors, where GPU and twin are given the same logSumExp.
  */
 export function sinkStatisticsBounds(
   drawn: AttentionCase,

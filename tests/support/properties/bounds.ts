@@ -30,10 +30,10 @@ import { drawRmsNorm, drawVScale } from "../rows/cases.ts";
 type Planner = (gpu: Gpu, args: any) => { readonly plan: Plan };
 type Operator = "attention" | "rmsNorm" | "vScale";
 
-/** One guarded `Gpu` a `Gpu`, so that its kernels are compiled once. */
+/** The guarded `Gpu` for each `Gpu`, so that its kernels are compiled once. */
 const guarded = new WeakMap<Gpu, GuardedGpu>();
 
-// No more than three workgroups a dimension, so that they run where dispatches are spread as well.
+// No more than three workgroups along a dimension, so that they run where dispatches are spread as well.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
     // 37 rows are two whole runs of 16 and a piece, 70 columns one block of 64 and a piece; a

@@ -55,7 +55,7 @@ export async function otherSpecializationMatchesTwin(
   return merge("kernels of the other specialization", [forward, backward]);
 }
 
-/** Where dispatches are spread: one a `Gpu`, so that its kernels are compiled once. */
+/** The `Gpu` with spread dispatches for each `Gpu`, so that its kernels are compiled once. */
 const narrowed = new WeakMap<Gpu, Gpu>();
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The chain from attention sink to massive activation, link by link, and what comes of it: one
+ * The chain from attention sink to massive activation, link by link, and its outcomes: one
  * figure of a run each.
  */
 import type { StudyVariant } from "../arms.ts";

@@ -79,7 +79,7 @@ async function fetchAll(
     have = 0;
   }
   onProgress(have);
-  // The most that ever came: a hub that takes no notice of where to go on is not asked for ever.
+  // The most bytes that an attempt reached: a hub that always begins anew is not asked forever.
   let best = have;
   for (let attempt = 0; have < file.size || have === 0;) {
     let failure: PassingError | undefined;

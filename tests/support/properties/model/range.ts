@@ -112,8 +112,8 @@ export function adamWStops(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A gradient whose square float32 does not hold makes NaN of its own numbers, and of no others;
- * tiny ones count.
+ * A gradient whose square overflows float32 makes its own numbers NaN and no others; tiny gradients
+ * count.
  */
 export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW in float32's range", async function* (arena, tally) {

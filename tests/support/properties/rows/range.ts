@@ -15,7 +15,7 @@ import { account, numbersOf } from "../model/account.ts";
 /** A root mean square above it has a subnormal inverse. */
 const LARGEST_ROOT = 2 ** 126;
 
-/** Rows that an adapter may read with each number below 2⁻¹²⁶ as zero. */
+/** Rows as an adapter may read them: numbers below 2⁻¹²⁶ are zero. */
 function flushed(numbers: Numbers): Numbers {
   return { ...numbers, data: numbers.data.map((x) => Math.abs(x) < FLUSH ? 0 : x) };
 }
