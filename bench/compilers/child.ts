@@ -35,7 +35,7 @@ export interface CompileOptions {
 /** A process that died; the message says of what. */
 class ChildError extends Error {}
 
-/** So many processes may die before the rest is given up. */
+/** After this many deaths of processes the remaining kernels are given up. */
 const MOST_DEATHS = 8;
 
 /**

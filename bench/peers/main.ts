@@ -46,7 +46,7 @@ const options = {
     "Compares the passes of this pretrained model instead: a folder in Hugging Face's layout",
   ),
   context: takes("TOKENS", `Tokens that the model is given (default ${MODEL_CONTEXT})`),
-  budget: takes("SECONDS", "Of sampling for each work; six rounds are taken in any case", {
+  budget: takes("SECONDS", "Time to sample each work; it takes six rounds at least", {
     default: "30",
   }),
   seed: { ...seed, description: "Of the order in each round" },

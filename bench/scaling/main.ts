@@ -64,8 +64,8 @@ const helpText = `Measures how time and memory grow with the lengths of a call, 
 Usage: deno task bench:scaling [OPTIONS]
 
 ${formatOptions(options)}
-Attention goes from 128 to 16,384 tokens; on an adapter that computes on the CPU with fewer heads where they are many,
-which leaves the cost per unit of work as it is. Every answer is checked before its speed counts.
+Attention goes from 128 to 16,384 tokens. Adapters that compute on the CPU get fewer heads where there are many, which
+leaves the cost per unit of work as it is. Every answer is checked before its speed counts.
 
 Exit codes:
   0    everything was measured, or left out because it would take too long

@@ -1,9 +1,9 @@
 /**
  * Fused causal attention, forward and backward, with V-scale on the value path and learned sinks.
  *
- * A call's way to the GPU: `planAttentionBackward` checks the arguments, chooses one of the variants
- * in `attention/backward_variants.ts`, which names the kernels, and makes a `Plan` of their
- * dispatches; `gpu.run` encodes and submits it.
+ * A call's way to the GPU: `planAttentionBackward` checks the arguments, chooses one of the
+ * variants in `attention/backward_variants.ts`, which names the kernels, and makes a `Plan` of
+ * their dispatches; `gpu.run` encodes and submits it.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";

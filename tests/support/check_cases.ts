@@ -85,7 +85,7 @@ export async function checkCases<Description>(
   return tally.report(name, done);
 }
 
-/** The property that {@linkcode checkCases} checks, on the `Gpu` and with the options it is given. */
+/** The property that {@linkcode checkCases} checks, on whatever `Gpu` it is given. */
 export function propertyOf<Description>(
   cases: Cases<Description>,
 ): (gpu: Gpu, options?: PropertyOptions<Description>) => Promise<Report> {

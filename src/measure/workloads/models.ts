@@ -43,7 +43,7 @@ function model(
   return { queryHeads, keyValueHeads, ...rest };
 }
 
-/** A model's layer, or what of it is measured; from `grid` on. */
+/** A model's layer, or the part of it that is measured, in `grid` and every larger grid. */
 interface Entry {
   readonly grid: GridName;
   readonly model: keyof typeof modelShapes;

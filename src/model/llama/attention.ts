@@ -26,7 +26,7 @@ import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from
 /** The tensors of attention's forward pass that its backward pass and the trace need. */
 export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
   readonly inverseRms: Tensor;
-  /** The inputs of the norms of query and key, and 1 / rms of their rows; undefined without them. */
+  /** The inputs of query and key norms, and 1 / rms of their rows; undefined without these norms. */
   readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
   /** y with the heads side by side: [B, T, Hq D] */
   readonly merged: Tensor;

@@ -52,8 +52,8 @@ export function holdsBothGradients(
 }
 
 /**
- * Rows, over all heads, from which on workgroups of few subgroups leave no core of a large GPU
- * without work.
+ * From this many rows on, counted over all heads, workgroups of few subgroups keep every core of a
+ * large GPU busy.
  */
 const MANY_ROWS = 2 ** 15;
 

@@ -134,8 +134,8 @@ function mostLanes({ device: { limits } }: Gpu): number {
 }
 
 /**
- * Whether rows fill a subgroup's registers, half of its lanes at the least: the fastest way on CPU
- * adapters too.
+ * Whether one subgroup holds a row in its registers, with at least half of its lanes at work: the
+ * fastest way on CPU adapters too.
  *
  * @param gpu the adapter
  * @param columns d

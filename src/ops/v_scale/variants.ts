@@ -76,7 +76,7 @@ const subgroup: Form = {
   // On the CPU for rows too long to stay in its first cache, or not to be read four numbers at a
   // time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
-  // As many lanes, a power of two, as the row has elements, up to the smallest subgroup and a workgroup.
+  // The power of two that holds the row, at most the smallest subgroup and a workgroup.
   lanesPerRow(gpu, { columns }) {
     const wanted = 2 ** Math.ceil(Math.log2(rowElement(columns).elements));
     return Math.min(wanted, gpu.info.subgroupSize?.minimum ?? 1, 64);

@@ -80,7 +80,7 @@ export interface LlamaConfig {
   readonly queryKeyNorm?: boolean | undefined;
 }
 
-/** What a plain Llama has beside its sizes: a head of its own, no V-scale, attention in every layer. */
+/** A plain Llama beside its sizes: a head of its own, no V-scale, attention in every layer. */
 export const PLAIN_LLAMA = {
   normEpsilon: 1e-5,
   ropeBase: 10_000,

@@ -1,4 +1,4 @@
-/** Several runs over one another as an HTML page: curves, the end of each run, and their settings. */
+/** Several runs over one another as an HTML page: curves, the end of each run, its settings. */
 import { plural } from "../../plural.ts";
 import type { StoredRun } from "../../experiments/run/read.ts";
 import { html, htmlTable, type Markup } from "../html.ts";

@@ -1,4 +1,4 @@
-/** Verdicts on the study's claims: their signs, their colors, what they mean, and how many there are. */
+/** Verdicts on the study's claims: their signs, colors, meanings and counts. */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
 import {
   CLAIM_VERDICTS,

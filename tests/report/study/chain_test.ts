@@ -1,4 +1,4 @@
-/** The chain's stored tables are what the report makes of the stored runs, and its cells say why. */
+/** The chain's stored tables are those that the report makes of the stored runs. */
 import { fileURLToPath } from "node:url";
 import { CHAIN_MOMENTS } from "../../../src/experiments/study/chain.ts";
 import { mergeStudy } from "../../../src/experiments/study/merge.ts";

@@ -98,7 +98,7 @@ export const SINK_IN_LOSS = { size: "usual", logSumExpGradient: true } as const;
 // A tile has 32 rows in blocks of 4: the sequence lengths around multiples of those, and one tile
 // more than two.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
-// What 8 lanes of vec4f hold is 32, so D = 36 is the first with two columns per lane, 256 has eight.
+// 8 lanes of vec4f hold 32 numbers, so D = 36 is the first with two columns per lane; 256 has eight.
 const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
 
 /** Multiply-adds of one product over all visible pairs; the twin's time grows with it. */

@@ -33,7 +33,8 @@ type Operator = "attention" | "rmsNorm" | "vScale";
 /** The guarded `Gpu` for each `Gpu`, so that its kernels are compiled once. */
 const guarded = new WeakMap<Gpu, GuardedGpu>();
 
-// No more than three workgroups along a dimension, so that they run where dispatches are spread as well.
+// No more than three workgroups along a dimension, so that they also run where dispatches are
+// spread.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
     // 37 rows are two whole runs of 16 and a piece, 70 columns one block of 64 and a piece; a

@@ -110,9 +110,9 @@ export const sinkStatisticsMatchTwin = propertyOf({
 
 /**
  * Laws: the masses of all positions and T times the sink's share add up to T (every row of
- * attention weights to 1 with the sink's); a window of one row is the weight on itself, whose square
- * is the last position's second moment; 0 ≤ S_s ≤ M_s. A NaN in a query row spoils its own head
- * only, and only if it is not before the position.
+ * attention weights to 1 with the sink's); a window of one row is the weight on itself, and its
+ * square is the last position's second moment; 0 ≤ S_s ≤ M_s. A NaN in a query row spoils its own
+ * head only, and only if it is not before the position.
  */
 export const sinkStatisticsObeyTheirLaws = propertyOf({
   name: "attentionSinkStatistics' laws",

@@ -31,9 +31,9 @@ function merge(name: string, reports: readonly Report[]): Report {
 }
 
 /**
- * The portable attention kernels that a hardware GPU gets, specialized for the head dimension, and
- * the one kernel for all of them that a software adapter gets: whichever of the two this adapter does not
- * use by itself agrees with the twin.
+ * A hardware GPU gets portable attention kernels that are specialized for the head dimension, a
+ * software adapter one kernel for all of them. The form that this adapter does not use by itself
+ * agrees with the twin too.
  */
 export async function otherSpecializationMatchesTwin(
   gpu: Gpu,

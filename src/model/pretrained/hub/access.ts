@@ -18,7 +18,7 @@ export interface HubAccess {
   readonly address: string;
   /** undefined where the user gave none. */
   readonly token: string | undefined;
-  /** The hosts that `--allow-net` must name: the hub itself and those that it sends downloads to. */
+  /** The hosts that `--allow-net` must name: the hub and those that it sends downloads to. */
   readonly hosts: readonly string[];
 }
 
