@@ -114,7 +114,7 @@ async function run(
   return conclude(states, { request, output });
 }
 
-/** Text that does not do is told before anything is written, and not by every run. */
+/** Refuses unusable text once, before anything is written, and not in every run. */
 async function checkCorpus(
   arms: readonly StudyArm[],
   scale: StudyScale,

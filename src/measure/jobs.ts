@@ -3,7 +3,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";
 import type { GridName, PassName, Shape } from "./workloads/operator.ts";
-import { type OperatorName, passesOf, passNamed } from "./workloads/operators.ts";
+import { operatorNamed, type OperatorName, passesOf, passNamed } from "./workloads/operators.ts";
 import { shapeNamed, shapeOfLengths, shapesOf } from "./workloads/shapes.ts";
 import {
   namedVariantsOf,
@@ -26,6 +26,26 @@ export interface Job {
   readonly chosen: boolean;
   /** Whether that is so because tuning chose it. */
   readonly tuned?: boolean;
+}
+
+/** What a result file says of a job's work, in the order in which it says it. */
+export function describeJob(
+  { kernel, pass, shape, dtype, variant, chosen, tuned }: Job,
+): Pick<
+  Measurement,
+  "kernel" | "operatorDigest" | "pass" | "shape" | "dtype" | "variant" | "chosen" | "tuning"
+> {
+  const { digest } = operatorNamed(kernel);
+  return {
+    kernel,
+    ...digest === undefined ? {} : { operatorDigest: digest },
+    pass,
+    shape: shape.dimensions,
+    dtype,
+    variant,
+    chosen,
+    tuning: tuned === true ? { tuned: true } : {},
+  };
 }
 
 /** What to make jobs for. */

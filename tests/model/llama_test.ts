@@ -1,6 +1,6 @@
 /**
- * The model on the GPU: what its passes leave alone, add up and refuse. That they are right is
- * llama_twin_test.ts's.
+ * The model on the GPU: what its passes leave alone, add up and refuse. llama_twin_test.ts
+ * checks their numbers.
  */
 import type { Gpu } from "../../mod.ts";
 import { Llama } from "../../src/model/llama.ts";

@@ -37,8 +37,8 @@ export function paceDawnPolling(): void {
 
   function setPacedImmediate(callback: Callback, ...given: unknown[]): unknown {
     if (given.length > 0 || !isBinding(callback)) return setImmediate(callback, ...given);
-    // A poll that asks for another goes on waiting; asked for from anywhere else, it is a new wait,
-    // and not put off.
+    // A poll that asks for another one continues its wait. A poll that anything else asks for begins
+    // a new wait and is not put off.
     if (!polling) waitingSince = performance.now();
     return setImmediate(() => {
       // Here and not before the call: what the poll before found has reached its promises by now.

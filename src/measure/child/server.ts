@@ -16,7 +16,7 @@ import {
 import { measureCeilings } from "../ceilings.ts";
 import type { OperatorOutline } from "../custom_operator/outline.ts";
 import type { ChildReport, ChildRequest } from "./protocol.ts";
-import type { Job } from "../jobs.ts";
+import { describeJob, type Job } from "../jobs.ts";
 import type { Measurement, MeasurementStatus, Timer } from "../result_file.ts";
 import { operatorNamed, passNamed } from "../workloads/operators.ts";
 import { ceilingSizeWithin, predictRun } from "./limit.ts";
@@ -361,16 +361,8 @@ async function overlong(
 }
 
 function describe(job: Job, { timer, workload, correctness, samples }: Known): Measurement {
-  const { digest } = operatorNamed(job.kernel);
   return {
-    kernel: job.kernel,
-    ...digest === undefined ? {} : { operatorDigest: digest },
-    pass: job.pass,
-    shape: job.shape.dimensions,
-    dtype: job.dtype,
-    variant: job.variant,
-    chosen: job.chosen,
-    tuning: job.tuned === true ? { tuned: true } : {},
+    ...describeJob(job),
     flops: workload?.cost.flops ?? 0,
     bytes: workload?.cost.bytes ?? 0,
     cache: job.cache,

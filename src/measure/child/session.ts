@@ -4,12 +4,11 @@
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
-import type { Job } from "../jobs.ts";
+import { describeJob, type Job } from "../jobs.ts";
 import type { MeasuredCeilings } from "../ceilings.ts";
 import type { Measurement, MeasurementStatus } from "../result_file.ts";
-import type { AdapterChoice } from "../jobs.ts";
+import { type AdapterChoice, describeJob } from "../jobs.ts";
 import type { StoppingRule } from "../sampling/stopping.ts";
-import { operatorNamed } from "../workloads/operators.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 
 /** What a child reports about the adapter that it opened. */
@@ -264,16 +263,8 @@ export class MeasuringSession {
     job: Job,
     { status, reason }: { readonly status: MeasurementStatus; readonly reason: string },
   ): Measurement {
-    const { digest } = operatorNamed(job.kernel);
     return {
-      kernel: job.kernel,
-      ...digest === undefined ? {} : { operatorDigest: digest },
-      pass: job.pass,
-      shape: job.shape.dimensions,
-      dtype: job.dtype,
-      variant: job.variant,
-      chosen: job.chosen,
-      tuning: job.tuned === true ? { tuned: true } : {},
+      ...describeJob(job),
       flops: 0,
       bytes: 0,
       cache: job.cache,

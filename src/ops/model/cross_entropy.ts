@@ -12,6 +12,7 @@ import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
   checkFinite,
+  checkIndices,
   checkInteger,
   checkShape,
   emptyTensors,
@@ -80,17 +81,8 @@ function checkLogits(
   checkShape(gpu, logits, { operator, name: "logits", wanted: ["N", "V"] });
   const [rows, columns] = logits.shape as [number, number];
   checkShape(gpu, targets, { operator, name: "targets", wanted: [rows] });
-  const classes = firstColumn === undefined ? columns : 2 ** 24;
-  const wrong =
-    targets.uploaded?.findIndex((column) =>
-      !(Number.isInteger(column) && column >= 0 && column < classes)
-    ) ?? -1;
-  if (wrong >= 0) {
-    throw new RangeError(
-      `${operator}: targets[${wrong}] is ${targets.uploaded?.[wrong]}, ` +
-        `wanted an integer from 0 to ${classes - 1}`,
-    );
-  }
+  const count = firstColumn === undefined ? columns : 2 ** 24;
+  checkIndices(targets, { operator, name: "targets", count });
   return { rows, columns };
 }
 
@@ -106,7 +98,7 @@ function checkLogits(
  *
  * @example
  * ```ts
- * import { openGpu, planCrossEntropyForward } from "@gradsink/gradsink";
+ * import { planCrossEntropyForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const logits = gpu.tensor([0, 0, 0, 0], [1, 4]);
@@ -152,7 +144,7 @@ export function planCrossEntropyForward(
  *
  * @example
  * ```ts
- * import { crossEntropyForward, openGpu } from "@gradsink/gradsink";
+ * import { crossEntropyForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const logits = gpu.tensor([0, 0, 0, 0], [1, 4]);
@@ -178,7 +170,7 @@ export function crossEntropyForward(
  *
  * @example
  * ```ts
- * import { crossEntropyForward, openGpu, planCrossEntropyBackward } from "@gradsink/gradsink";
+ * import { crossEntropyForward, planCrossEntropyBackward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const inputs = { logits: gpu.tensor([0, 0], [1, 2]), targets: gpu.tensor([1], [1]) };
@@ -232,7 +224,7 @@ export function planCrossEntropyBackward(
  *
  * @example
  * ```ts
- * import { crossEntropyBackward, crossEntropyForward, openGpu } from "@gradsink/gradsink";
+ * import { crossEntropyBackward, crossEntropyForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const inputs = { logits: gpu.tensor([0, 0], [1, 2]), targets: gpu.tensor([1], [1]) };

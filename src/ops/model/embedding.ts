@@ -8,6 +8,7 @@ import { elementKernel } from "../rows/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
+  checkIndices,
   checkShape,
   checkTensor,
   elementCount,
@@ -74,7 +75,7 @@ const LARGEST_COUNT = 2 ** 24;
  *
  * @example
  * ```ts
- * import { openGpu, planEmbeddingForward } from "@gradsink/gradsink";
+ * import { planEmbeddingForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const table = gpu.tensor([1, 2, 3, 4], [2, 2]);
@@ -93,16 +94,7 @@ export function planEmbeddingForward(
   checkTensor(gpu, tokens, { operator, name: "tokens" });
   checkShape(gpu, table, { operator, name: "table", wanted: ["V", "d"] });
   const [vocabulary, columns] = table.shape as [number, number];
-  const wrong =
-    tokens.uploaded?.findIndex((token) =>
-      !(Number.isInteger(token) && token >= 0 && token < vocabulary)
-    ) ?? -1;
-  if (wrong >= 0) {
-    throw new RangeError(
-      `${operator}: tokens[${wrong}] is ${tokens.uploaded?.[wrong]}, ` +
-        `wanted an integer from 0 to ${vocabulary - 1}`,
-    );
-  }
+  checkIndices(tokens, { operator, name: "tokens", count: vocabulary });
   const outputs = emptyTensors(gpu, operator, { output: [...tokens.shape, columns] });
   const { kernel, elements } = elementKernel(columns, {
     file: "model/embedding_forward.wgsl",
@@ -134,7 +126,7 @@ export function planEmbeddingForward(
  *
  * @example
  * ```ts
- * import { embeddingForward, openGpu } from "@gradsink/gradsink";
+ * import { embeddingForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const table = gpu.tensor([1, 2, 3, 4], [2, 2]);
@@ -202,7 +194,7 @@ export function embeddingOrder(tokens: ArrayLike<number>, vocabulary: number): E
  *
  * @example
  * ```ts
- * import { embeddingOrder, openGpu, planEmbeddingBackward } from "@gradsink/gradsink";
+ * import { embeddingOrder, planEmbeddingBackward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { order, starts } = embeddingOrder([1, 0, 1], 2);
@@ -275,7 +267,7 @@ export function planEmbeddingBackward(
  *
  * @example
  * ```ts
- * import { embeddingBackward, embeddingOrder, openGpu } from "@gradsink/gradsink";
+ * import { embeddingBackward, embeddingOrder } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { order, starts } = embeddingOrder([1, 0, 1], 2);

@@ -14,11 +14,11 @@ import type { Planned } from "../shared/run_once.ts";
 import {
   checkCall,
   checkFinite,
-  checkInteger,
   checkShape,
   emptyTensors,
   spreadWorkgroups,
 } from "../shared/validation.ts";
+import { checkProjections } from "./projections.ts";
 
 const head: KernelPart = { file: "model/head_norm/head.wgsl", source: headSource };
 const forwardKernel: Kernel = {
@@ -81,20 +81,8 @@ interface HeadNormShape {
 
 function checkHeads(gpu: Gpu, operator: string, options: HeadNormOptions): HeadNormShape {
   checkCall(operator, gpu, options);
-  const { projections, queryHeads, keyValueHeads, queryGain, keyGain } = options;
-  checkShape(gpu, projections, {
-    operator,
-    name: "projections",
-    wanted: ["B", "T", "(Hq + 2 Hkv) D"],
-  });
-  const [batches, sequenceLength, width] = projections.shape as [number, number, number];
-  for (const [name, heads] of Object.entries({ queryHeads, keyValueHeads })) {
-    checkInteger(heads, { operator, name, minimum: 1, maximum: width });
-  }
-  const headDim = width / (queryHeads + 2 * keyValueHeads);
-  if (headDim % 4 !== 0) {
-    throw new TypeError(`${operator}: a head has ${headDim} columns, wanted a multiple of 4`);
-  }
+  const { queryGain, keyGain } = options;
+  const { batches, sequenceLength, headDim } = checkProjections(gpu, operator, options);
   for (const [name, gain] of Object.entries({ queryGain, keyGain })) {
     checkShape(gpu, gain, { operator, name, wanted: [headDim] });
   }
@@ -137,8 +125,7 @@ function dispatchOf(
  *
  * @example
  * ```ts
- * import { openGpu } from "@gradsink/gradsink";
- * import { planHeadNormForward } from "./head_norm.ts";
+ *  * import { planHeadNormForward } from "./head_norm.ts";
  *
  * using gpu = await openGpu();
  * const gain = gpu.tensor([1, 1, 1, 1], [4]);
@@ -196,8 +183,7 @@ export function planHeadNormForward(
  *
  * @example
  * ```ts
- * import { openGpu } from "@gradsink/gradsink";
- * import { planHeadNormBackward, planHeadNormForward } from "./head_norm.ts";
+ *  * import { planHeadNormBackward, planHeadNormForward } from "./head_norm.ts";
  *
  * using gpu = await openGpu();
  * const gain = gpu.tensor([1, 1, 1, 1], [4]);

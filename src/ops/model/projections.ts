@@ -143,18 +143,30 @@ interface ProjectionsShape {
   readonly headDim: number;
 }
 
-function checkAngles(
+/** Checks the joint projection and the numbers of heads in it. */
+export function checkProjections(
   gpu: Gpu,
   operator: string,
-  { angles, shape: { sequenceLength, headDim } }: {
-    readonly angles: Tensor;
-    readonly shape: ProjectionsShape;
-  },
-): void {
+  { projections, queryHeads, keyValueHeads }: Omit<SplitProjectionsOptions, "angles">,
+): ProjectionsShape {
+  checkShape(gpu, projections, {
+    operator,
+    name: "projections",
+    wanted: ["B", "T", "(Hq + 2 Hkv) D"],
+  });
+  const [batches, sequenceLength, width] = projections.shape as [number, number, number];
+  for (const [name, heads] of Object.entries({ queryHeads, keyValueHeads })) {
+    checkInteger(heads, { operator, name, minimum: 1, maximum: width });
+  }
+  const headDim = width / (queryHeads + 2 * keyValueHeads);
+  checkColumns(operator, headDim);
+  return { batches, sequenceLength, queryHeads, keyValueHeads, headDim };
+}
+
+function checkColumns(operator: string, headDim: number): void {
   if (headDim % 4 !== 0) {
     throw new TypeError(`${operator}: a head has ${headDim} columns, wanted a multiple of 4`);
   }
-  checkShape(gpu, angles, { operator, name: "angles", wanted: [sequenceLength, headDim] });
 }
 
 function makePlan(
@@ -197,7 +209,7 @@ function makePlan(
  *
  * @example
  * ```ts
- * import { openGpu, planSplitProjections, rotaryAngles } from "@gradsink/gradsink";
+ * import { planSplitProjections, rotaryAngles } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { plan, query } = planSplitProjections(gpu, {
@@ -216,19 +228,10 @@ export function planSplitProjections(
 ): Planned<ProjectedHeads> {
   const operator = "splitProjections";
   checkCall(operator, gpu, options);
-  const { projections, queryHeads, keyValueHeads, angles } = options;
-  checkShape(gpu, projections, {
-    operator,
-    name: "projections",
-    wanted: ["B", "T", "(Hq + 2 Hkv) D"],
-  });
-  const [batches, sequenceLength, width] = projections.shape as [number, number, number];
-  for (const [name, heads] of Object.entries({ queryHeads, keyValueHeads })) {
-    checkInteger(heads, { operator, name, minimum: 1, maximum: width });
-  }
-  const headDim = width / (queryHeads + 2 * keyValueHeads);
-  const shape = { batches, sequenceLength, queryHeads, keyValueHeads, headDim };
-  checkAngles(gpu, operator, { angles, shape });
+  const { projections, angles } = options;
+  const shape = checkProjections(gpu, operator, options);
+  const { batches, sequenceLength, queryHeads, keyValueHeads, headDim } = shape;
+  checkShape(gpu, angles, { operator, name: "angles", wanted: [sequenceLength, headDim] });
   const keyShape = [batches, keyValueHeads, sequenceLength, headDim];
   const outputs = emptyTensors(gpu, operator, {
     query: [batches, queryHeads, sequenceLength, headDim],
@@ -263,7 +266,7 @@ export function planSplitProjections(
  *
  * @example
  * ```ts
- * import { openGpu, rotaryAngles, splitProjections } from "@gradsink/gradsink";
+ * import { rotaryAngles, splitProjections } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { query, value } = splitProjections(gpu, {
@@ -290,7 +293,7 @@ export function splitProjections(gpu: Gpu, options: SplitProjectionsOptions): Pr
  *
  * @example
  * ```ts
- * import { openGpu, planMergeProjections, rotaryAngles } from "@gradsink/gradsink";
+ * import { planMergeProjections, rotaryAngles } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const ones = gpu.tensor(new Float32Array(8).fill(1), [1, 1, 2, 4]);
@@ -334,7 +337,8 @@ export function planMergeProjections(
   });
   const keyValueHeads = keyGradient.shape[1]!;
   const shape = { batches, sequenceLength, queryHeads, keyValueHeads, headDim };
-  checkAngles(gpu, operator, { angles, shape });
+  checkColumns(operator, headDim);
+  checkShape(gpu, angles, { operator, name: "angles", wanted: [sequenceLength, headDim] });
   const outputs = emptyTensors(gpu, operator, {
     projectionsGradient: [batches, sequenceLength, (queryHeads + 2 * keyValueHeads) * headDim],
   });
@@ -362,7 +366,7 @@ export function planMergeProjections(
  *
  * @example
  * ```ts
- * import { mergeProjections, openGpu, rotaryAngles } from "@gradsink/gradsink";
+ * import { mergeProjections, rotaryAngles } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const ones = gpu.tensor(new Float32Array(8).fill(1), [1, 1, 2, 4]);

@@ -79,6 +79,25 @@ export function checkFinite(value: unknown, options: Parameters<typeof checkNumb
 }
 
 /**
+ * Throws unless a tensor's numbers, as far as the CPU knows them, are integers from 0 to below
+ * `count`.
+ *
+ * @throws {RangeError} naming the first other number
+ */
+export function checkIndices(
+  { uploaded }: Tensor,
+  { operator, name, count }: Argument & { readonly count: number },
+): void {
+  const wrong = uploaded?.findIndex((x) => !(Number.isInteger(x) && x >= 0 && x < count)) ?? -1;
+  if (wrong < 0) return;
+  throw new RangeError(
+    `${operator}: ${name}[${wrong}] is ${uploaded?.[wrong]}, wanted an integer from 0 to ${
+      count - 1
+    }`,
+  );
+}
+
+/**
  * Throws if a dispatch needs more workgroups along one dimension than the device runs.
  *
  * @throws {RangeError} naming the operator and what is too long

@@ -75,7 +75,7 @@ export interface Above {
 export interface Found {
   readonly evidence: RawEvidence;
   readonly median: number | undefined;
-  /** True if the test passed; false without seeds enough, or without a test. */
+  /** True if the test passed; false with too few seeds, or without a test. */
   readonly passed: boolean;
   /** Whether so many seeds can pass the test; true without a test. */
   readonly reachable: boolean;
