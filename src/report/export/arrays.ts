@@ -23,7 +23,7 @@ type Read = ExportedArray["read"];
 function residual(
   meaning: string,
   read: Read,
-  { gradient = false, attention = false } = {},
+  { attention = false } = {},
 ): ExportedArray {
   return {
     attention,
@@ -31,16 +31,11 @@ function residual(
     axes: ["text", "position", "dimension"],
     shape: ({ modelDim }, context) => [context, modelDim],
     read,
-    gradient,
+    gradient: false,
   };
 }
 
-function heads(
-  kind: "query" | "value",
-  meaning: string,
-  read: Read,
-  { gradient = false } = {},
-): ExportedArray {
+function heads(kind: "query" | "value", meaning: string, read: Read): ExportedArray {
   return {
     attention: true,
     meaning,
@@ -51,8 +46,15 @@ function heads(
       headDim,
     ],
     read,
-    gradient,
+    gradient: false,
   };
+}
+
+/** An array of gradients, and what else they are the gradients of. */
+function gradient(array: ExportedArray, also?: string): ExportedArray {
+  const meaning = `${array.meaning}, the loss's gradient by the state` +
+    (also === undefined ? "" : `, which is ${also}`);
+  return { ...array, meaning, gradient: true };
 }
 
 /** All arrays by name. */
@@ -88,68 +90,19 @@ export const ARRAYS = {
   mlp_norm: residual("h̃^½, the RMSNorm output that feeds the MLP", ({ mlpNorm }) => mlpNorm),
   mlp_residual: residual("r_mlp, what the MLP adds", ({ mlpResidual }) => mlpResidual),
   output: residual("h′ = h^½ + r_mlp, the layer's output", ({ output }) => output),
-  input_gradient: residual(
-    "∇h, the loss's gradient by the state",
-    ({ gradients }) => gradients.input,
-    { gradient: true },
+  input_gradient: gradient(residual("∇h", ({ gradients }) => gradients.input)),
+  attention_norm_gradient: gradient(
+    residual("∇h̃", ({ attention }) => attention?.gradients.norm, { attention: true }),
   ),
-  attention_norm_gradient: residual(
-    "∇h̃, the loss's gradient by the state",
-    ({ attention }) => attention?.gradients.norm,
-    {
-      gradient: true,
-      attention: true,
-    },
+  query_gradient: gradient(heads("query", "∇q", ({ attention }) => attention?.gradients.query)),
+  key_gradient: gradient(heads("value", "∇k", ({ attention }) => attention?.gradients.key)),
+  value_gradient: gradient(heads("value", "∇v", ({ attention }) => attention?.gradients.value)),
+  attention_output_gradient: gradient(
+    heads("query", "∇y", ({ attention }) => attention?.gradients.output),
   ),
-  query_gradient: heads(
-    "query",
-    "∇q, the loss's gradient by the state",
-    ({ attention }) => attention?.gradients.query,
-    {
-      gradient: true,
-    },
-  ),
-  key_gradient: heads(
-    "value",
-    "∇k, the loss's gradient by the state",
-    ({ attention }) => attention?.gradients.key,
-    {
-      gradient: true,
-    },
-  ),
-  value_gradient: heads(
-    "value",
-    "∇v, the loss's gradient by the state",
-    ({ attention }) => attention?.gradients.value,
-    {
-      gradient: true,
-    },
-  ),
-  attention_output_gradient: heads(
-    "query",
-    "∇y, the loss's gradient by the state",
-    ({ attention }) => attention?.gradients.output,
-    { gradient: true },
-  ),
-  half_gradient: residual(
-    "∇h^½, the loss's gradient by the state, which is ∇r_attn",
-    ({ gradients }) => gradients.half,
-    {
-      gradient: true,
-    },
-  ),
-  mlp_norm_gradient: residual(
-    "∇h̃^½, the loss's gradient by the state",
-    ({ gradients }) => gradients.mlpNorm,
-    { gradient: true },
-  ),
-  output_gradient: residual(
-    "∇h′, the loss's gradient by the state, which is ∇r_mlp",
-    ({ gradients }) => gradients.output,
-    {
-      gradient: true,
-    },
-  ),
+  half_gradient: gradient(residual("∇h^½", ({ gradients }) => gradients.half), "∇r_attn"),
+  mlp_norm_gradient: gradient(residual("∇h̃^½", ({ gradients }) => gradients.mlpNorm)),
+  output_gradient: gradient(residual("∇h′", ({ gradients }) => gradients.output), "∇r_mlp"),
 } as const satisfies Readonly<Record<string, ExportedArray>>;
 
 /** The name of an array. */
