@@ -29,7 +29,8 @@ interface Curve {
   readonly id: string;
   readonly title: string;
   readonly figure: Figure;
-  readonly scale: NonNullable<CurvePlotOptions["scale"]>;
+  /** Default: logarithmic. */
+  readonly scale?: NonNullable<CurvePlotOptions["scale"]>;
   readonly label: string;
   readonly reference?: number;
 }
@@ -46,7 +47,6 @@ const curves: readonly Curve[] = [
     id: "gradient-ratio",
     title: "Gradient-sink ratio",
     figure: gradientSinkRatio,
-    scale: "logarithmic",
     label: "R_GS(0), median over layers",
     reference: 1,
   },
@@ -54,14 +54,12 @@ const curves: readonly Curve[] = [
     id: "gradient",
     title: "Gradient at the sink",
     figure: sinkGradient,
-    scale: "logarithmic",
     label: "‖∇h̃‖ of token 0, sink layer",
   },
   {
     id: "drain",
     title: "Value-state drain",
     figure: valueNormRatio,
-    scale: "logarithmic",
     label: "‖v‖ of token 0 ÷ early tokens",
     reference: 1,
   },
@@ -69,7 +67,6 @@ const curves: readonly Curve[] = [
     id: "bloat",
     title: "Bloat at the sink",
     figure: bloat,
-    scale: "logarithmic",
     label: "Bloat of token 0, sink layer",
     reference: 1,
   },
@@ -77,7 +74,6 @@ const curves: readonly Curve[] = [
     id: "input-ratio",
     title: "In front of the sink",
     figure: sinkInputRatio,
-    scale: "logarithmic",
     label: "‖h_in‖ of token 0 ÷ early, sink layer",
     reference: 1,
   },
@@ -85,14 +81,12 @@ const curves: readonly Curve[] = [
     id: "residual",
     title: "Residual norm",
     figure: residualNorm,
-    scale: "logarithmic",
     label: "‖h‖ of token 0, largest layer",
   },
   {
     id: "residual-ratio",
     title: "Residual norm against early tokens",
     figure: residualRatio,
-    scale: "logarithmic",
     label: "‖h‖ of token 0 ÷ early, largest",
     reference: 1,
   },
@@ -111,7 +105,6 @@ export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPi
       id: "loss",
       title: "Loss above the oracle's",
       figure: oracleGap,
-      scale: "logarithmic",
       label: "validation loss − oracle, nats",
     }
     : {
@@ -121,7 +114,8 @@ export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPi
       scale: "linear",
       label: "validation loss, nats per token",
     };
-  return [loss, ...curves].flatMap(({ id, title, figure, scale, label, reference }) => {
+  return [loss, ...curves].flatMap((curve) => {
+    const { id, title, figure, scale = "logarithmic", label, reference } = curve;
     const rows = group.records.flatMap((record) =>
       record.trajectory.flatMap((point) => {
         const value = figure({ record, point });

@@ -68,7 +68,14 @@ function link(id: string, title: string, short: string, figure: Figure): ChainLi
   return { id, title, short, figure, ...form };
 }
 
-const OUTCOME = { compared: "difference", unit: "nats", gives: "lower", kind: "outcome" } as const;
+function outcome(id: string, title: string, short: string, figure: Figure): ChainLink {
+  const form = { compared: "difference", unit: "nats", gives: "lower", kind: "outcome" } as const;
+  return { id, title, short, figure, ...form };
+}
+
+const INT8 = "loss increase, static INT8,";
+const downProjections = quantizationLoss("down-projections", "static-tensor");
+const allLinears = quantizationLoss("all-linears", "static-tensor");
 
 /** All links, from the sink on, then the outcomes. */
 export const CHAIN_LINKS: readonly ChainLink[] = [
@@ -85,34 +92,17 @@ export const CHAIN_LINKS: readonly ChainLink[] = [
   link("norm", "‖h_0‖, largest over layers", "‖h_0‖", residualNorm),
   link("norm-ratio", "‖h_0‖ against early tokens, largest", "‖h_0‖ ÷ early", residualRatio),
   link("massive", "largest ÷ median activation, largest over layers", "massive", massiveRatio),
+  outcome("int8-down", `${INT8} down projections`, "INT8 down", downProjections),
+  outcome("int8-all", `${INT8} all linears`, "INT8 all", allLinears),
+  outcome("loss", "validation loss, nats per token", "loss", validationLoss),
   {
-    ...OUTCOME,
-    id: "int8-down",
-    title: "loss increase, static INT8, down projections",
-    short: "INT8 down",
-    figure: quantizationLoss("down-projections", "static-tensor"),
-  },
-  {
-    ...OUTCOME,
-    id: "int8-all",
-    title: "loss increase, static INT8, all linears",
-    short: "INT8 all",
-    figure: quantizationLoss("all-linears", "static-tensor"),
-  },
-  {
-    ...OUTCOME,
-    id: "loss",
-    title: "validation loss, nats per token",
-    short: "loss",
-    figure: validationLoss,
-  },
-  {
-    ...OUTCOME,
-    id: "steps",
-    title: `first measured step within ${AT_ORACLE} nats of the oracle`,
-    short: "steps",
+    ...outcome(
+      "steps",
+      `first measured step within ${AT_ORACLE} nats of the oracle`,
+      "steps",
+      stepsToOracle,
+    ),
     unit: "count",
-    figure: stepsToOracle,
   },
 ];
 
