@@ -4,10 +4,9 @@
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
-import { describeJob, type Job } from "../jobs.ts";
 import type { MeasuredCeilings } from "../ceilings.ts";
 import type { Measurement, MeasurementStatus } from "../result_file.ts";
-import { type AdapterChoice, describeJob } from "../jobs.ts";
+import { type AdapterChoice, describeJob, type Job } from "../jobs.ts";
 import type { StoppingRule } from "../sampling/stopping.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 

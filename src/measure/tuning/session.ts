@@ -5,9 +5,8 @@ import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import type { Cost } from "../../gpu/plan.ts";
 import type { Dimensions, TunableOperator } from "../../ops/tuning/operators.ts";
 import type { MeasuringSession } from "../child/session.ts";
-import type { Job } from "../jobs.ts";
 import type { Measurement } from "../result_file.ts";
-import type { Work } from "../jobs.ts";
+import type { Job, Work } from "../jobs.ts";
 import type { CandidateResult, RunHeat, TuningWork } from "../tuning.ts";
 import { tunableOperator } from "../workloads/variants.ts";
 
