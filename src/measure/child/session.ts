@@ -7,7 +7,6 @@ import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./p
 import type { MeasuredCeilings } from "../ceilings.ts";
 import type { Measurement, MeasurementStatus } from "../result_file.ts";
 import { type AdapterChoice, describeJob, type Job } from "../jobs.ts";
-import type { StoppingRule } from "../sampling/stopping.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 
 /** What a child reports about the adapter that it opened. */
@@ -29,18 +28,7 @@ export interface SessionOptions {
 }
 
 /** Jobs to measure in random turns. */
-export interface Batch {
-  readonly jobs: readonly Job[];
-  readonly rule: StoppingRule;
-  readonly seed: number;
-  /** The bench's round, from 0 on: each has a random order of its own. Default 0. */
-  readonly round?: number;
-  /** Jobs, by id, whose answers an earlier process has checked. */
-  readonly checked?: readonly number[];
-  /** Whether the jobs are rivals: a job that certainly loses gets no more samples. */
-  readonly race?: boolean;
-  /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
-  readonly preparation?: number;
+export interface Batch extends Omit<Extract<ChildRequest, { type: "batch" }>, "type"> {
   /** Told each result as soon as it stands. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
   /** Called with the jobs that this adapter cannot run, and why. */
