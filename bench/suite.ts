@@ -128,7 +128,7 @@ function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
 
 /** Holds one workload at a time, and collects the times of all. */
 class Stage {
-  /** The results, in the order of the rehearsals. */
+  /** The results, in the order in which the workloads were rehearsed. */
   readonly rows: (BenchRow & { readonly samples: number[] })[] = [];
   readonly #gpu: Gpu;
   readonly #timer: GpuTimer;

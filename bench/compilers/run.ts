@@ -1,4 +1,4 @@
-/** Programs that the preparation starts. */
+/** Runs programs such as compilers, and fails with the last lines that they wrote. */
 
 /** A program that failed; the message ends with the last lines that it wrote. */
 export class ProgramError extends Error {

@@ -17,7 +17,7 @@ export interface PeerResult {
   /** `absent`: it does not do such work, or is not here. */
   readonly status: "ok" | "wrong" | "failed" | "absent";
   readonly reason?: string;
-  /** The largest, relative to a row's largest number. */
+  /** The largest error of a number, relative to the largest number of its row. */
   readonly error?: number;
   /** ms of the first run. */
   readonly first?: number;

@@ -6,7 +6,7 @@
 //
 // A root mean square above 2¹²⁶ (8.5·10³⁷) has an inverse that is subnormal: it is NaN.
 
-// `row` is only read again where the sum does not tell its inverse.
+// Reads the row again only where its sum has left the range that the inverse can be computed from.
 fn inverseRmsOf(sum: f32, row: u32) -> f32 {
   let mean = meanSquare(sum);
   if (isUsual(mean)) {
@@ -19,12 +19,12 @@ fn meanSquare(sum: f32) -> f32 {
   return sum / f32(parameters.columns) + parameters.epsilon;
 }
 
-// From 2⁻¹⁰⁰ on squares that were flushed do not count, as each of them is below 2⁻¹²⁶.
+// Squares below 2⁻¹²⁶ may be flushed to zero: they do not count in means of 2⁻¹⁰⁰ and more.
 fn isUsual(mean: f32) -> bool {
   return (mean >= 7.888609e-31) & (mean <= 1e38); // without a branch
 }
 
-// With the row's numbers times 2¹⁰⁰ where they are small, else times 2⁻⁸⁰.
+// Scales the row's numbers by 2¹⁰⁰ where they are small, else by 2⁻⁸⁰.
 fn inverseOfScaledRow(row: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   let first = row * parameters.columns;

@@ -14,7 +14,7 @@ export const MOST_PROCESSES = 16;
  */
 const PROCESS_COST = 1.5;
 const MEASUREMENT_COST = 0.1;
-/** The budget is so many times what all processes cost, so two thirds of it go to samples. */
+/** Budget over cost of all processes: a third goes to the processes, the rest to samples. */
 const BUDGET_TO_COST = 3;
 
 /**

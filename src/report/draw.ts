@@ -100,7 +100,7 @@ export function drawPicture(
   return new Markup(svg.outerHTML);
 }
 
-/** The facets of {@linkcode drawFacets}, and what each of them holds. */
+/** The facets of {@linkcode drawFacets}, and how large each of them is. */
 export interface Facets {
   /** The facets' names, from top to bottom. */
   readonly names: readonly string[];

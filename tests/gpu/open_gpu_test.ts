@@ -63,8 +63,8 @@ const broken: [string, (source: string) => string, string][] = [
       source.replace("count += select", "if (count >= 65535u) { break; }\n      count += select"),
     "ended after",
   ],
-  // A lost write rather than a lost barrier: where 64 invocations run in lockstep no barrier is
-  // missed.
+  // This loses a write, not a barrier: where 64 invocations run in lockstep, results are right
+  // without the barrier too.
   [
     "a write that does not reach the others",
     (source) => source.replace("ring[lane] = next;", "if (lane != 5u) { ring[lane] = next; }"),

@@ -91,7 +91,7 @@ Deno.test("CPU time and relative time are known where every process has them", (
   const found = estimateTimes([whole]).get(whole)!;
   near(found.cpu!.center, Math.log(50));
   near(found.relative!.center, Math.log(10));
-  // The reference kernel moved with it: relative to it, nothing is left to differ.
+  // The reference kernel's times moved with it, so the relative time did not vary.
   near(found.relative!.errors[0]!.variance, 0);
   const partly = {
     ...whole,

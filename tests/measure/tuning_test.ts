@@ -17,10 +17,10 @@ import { near } from "../support/near.ts";
 interface Candidate {
   /** ns of a run. */
   readonly time: number;
-  /** s until it has compiled and been checked. */
+  /** Seconds to compile and check it. */
   readonly compilation?: number;
   readonly status?: CandidateResult["status"];
-  /** A share of the time. */
+  /** As a share of the time. */
   readonly noise?: number;
 }
 

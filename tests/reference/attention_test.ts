@@ -430,8 +430,8 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
         const own = actual.output.data.subarray(row, row + 3);
         assert(own.some((x) => !Number.isFinite(x)) || name === "key", `${name} ${bad} vanished`);
       }
-      // No gradient outside the head sees it; inside, query gradients of earlier rows do not
-      // either.
+      // It reaches no gradient outside the head, and inside the head no query gradient of an
+      // earlier row.
       for (const gradient of ["queryGradient", "keyGradient", "valueGradient"] as const) {
         const spoiled: number[] = [];
         wanted[gradient].data.forEach((x, i) => {

@@ -70,7 +70,7 @@ Deno.test("vScaleBackward() agrees with finite differences in random directions"
           tolerance,
           what: name,
         });
-        // The smallest gain of a constant here is C/(r + C), 1e-3 and less for some rows.
+        // Doubling a constant changes a row by a share of about C/(r + C), 1e-3 and less for some.
         assert(tolerance < 1e-8 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0, `${name}: no gradient`);
       }

@@ -23,7 +23,7 @@ export interface PropertyOptions<Description = never> {
 /** A property: throws if it does not hold. */
 export type Property = (gpu: Gpu, options?: PropertyOptions) => Promise<Report>;
 
-/** What {@linkcode checkCases} checks. */
+/** A check of drawn cases, as {@linkcode checkCases} runs it. */
 export interface Cases<Description> {
   readonly name: string;
   readonly arbitrary: fc.Arbitrary<Description>;

@@ -1,6 +1,6 @@
 /**
- * Position scales, with the ticks that d3-scale gives them. Its own scales bring colors and
- * interpolation along, which weigh as much as all the rest of the drawing.
+ * Position scales, with the same ticks as d3-scale's. d3-scale itself imports colors and
+ * interpolation, which weigh as much as all the rest of the drawing.
  */
 // @ts-types="npm:@types/d3-array@3"
 import { ticks as niceTicks } from "d3-array";

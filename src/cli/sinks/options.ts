@@ -62,7 +62,7 @@ export interface SinksRequest {
   readonly pretrained: PretrainedOptions;
   /** Sequences in a batch; undefined for the run's own. */
   readonly batch: number | undefined;
-  /** Text in place of the run's own, or for a checkpoint without a run. */
+  /** The text to measure on: replaces the run's own; a checkpoint without a run needs it. */
   readonly corpus: string | undefined;
   readonly position: number;
   readonly window: number;

@@ -1,4 +1,4 @@
-/** The study's command line: what it takes, and what it makes of it. */
+/** The study's options, and the settings that a command line gives. */
 import {
   isTextSetting,
   parseNames,

@@ -32,7 +32,7 @@ export type TrainRequest =
   | {
     readonly command: "begin";
     readonly settings: RunSettings;
-    /** undefined leaves the name to the command. */
+    /** undefined: the command names it. */
     readonly folder: string | undefined;
     readonly gpu: OpenGpuOptions;
   };

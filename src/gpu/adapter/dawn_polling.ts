@@ -1,13 +1,11 @@
 /**
  * Waiting for Dawn without taking a processor core.
  *
- * While anything is pending, npm:webgpu asks Dawn for news in an endless loop of `setImmediate`. On
+ * While anything is pending, npm:webgpu polls Dawn in an endless loop of `setImmediate`. On
  * an adapter that computes on the CPU that loop takes a core away from the kernels.
  */
 
-/**
- * The longest pause between two questions, in ms: about as late as the end of work is seen at most.
- */
+/** The longest pause between two polls, in ms; the end of work is seen at most so late. */
 const LONGEST_PAUSE = 0.5;
 
 /** A pause is at most this share of the time waited so far, so that short work is not seen late. */

@@ -16,15 +16,15 @@ export const V_SCALE_VARIANTS: readonly VScaleVariant[] = [
 ];
 
 /**
- * A logit without a value beside those of each query head's keys, which takes a part of the
- * attention: none, learned, or fixed at 0 (softmax-off-by-one).
+ * A query head's extra logit, which takes a part of the attention and has no value: none, learned,
+ * or fixed at 0 (softmax-off-by-one).
  */
 export type SinkLogit = "none" | "learned" | "zero";
 
 /** All kinds of sink logits, in the order in which tables show them. */
 export const SINK_LOGITS: readonly SinkLogit[] = ["none", "learned", "zero"];
 
-/** Gates on what attention's heads hand on: none, one for each head, or one for each element. */
+/** Gates on the outputs of attention's heads: none, one for each head, or one for each element. */
 export type AttentionGate = "none" | "head" | "element";
 
 /** All kinds of gates, in the order in which tables show them. */

@@ -11,7 +11,7 @@ function write(text: string): Promise<void> {
   return Deno.writeTextFile(file, text);
 }
 
-// Calls that no memory holds, and that plans would divide into more parts than there is time for.
+// A choice for calls that fit into no memory, and whose plans would have endlessly many parts.
 function endless(): string {
   const file = JSON.parse(sound);
   const dimensions = { B: 2 ** 24, Hq: 2 ** 24, Hkv: 2 ** 24, T: 256, D: 64 };

@@ -1,7 +1,7 @@
 /**
- * Attention's kernels for GPUs pass the properties of the portable ones. Each tile is checked once;
- * where kernels are compiled again, for another runtime or broken on purpose, a small tile with as
- * many rows takes less time.
+ * Attention's kernels for GPUs pass the properties of the portable ones. Each tile is checked once.
+ * Tests that compile the kernels again, for another runtime or with a mutation, use a small tile
+ * with as many rows, which compiles sooner.
  */
 import {
   type Gpu,

@@ -181,8 +181,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   const queryShape = [batch, keyHeads * group, length, headDim];
   const keyShape = [batch, keyHeads, length, headDim];
   const size = logitSizes[pattern] ?? 1;
-  // ‖v‖² of 1e-20 would be subnormal, which an adapter may flush to zero: no ground for a
-  // comparison.
+  // Values of 1e-20 would have a subnormal ‖v‖², which an adapter may flush to zero: results
+  // could not be compared.
   const valueSize = pattern !== "tiny" ? 1 : vScale === undefined ? size : 1e-12;
   const query = normal(queryShape, seed, size);
   const key = normal(keyShape, seed + 1, size);
