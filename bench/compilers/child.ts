@@ -35,7 +35,7 @@ export interface CompileOptions {
 /** A process that died; the message says of what. */
 class ChildError extends Error {}
 
-/** After this many deaths of processes the remaining kernels are given up. */
+/** After so many died processes, the remaining kernels are not compiled. */
 const MOST_DEATHS = 8;
 
 /**

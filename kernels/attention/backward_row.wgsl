@@ -28,8 +28,8 @@ fn main(
   if (row >= parameters.rows) {
     return;
   }
-  // A matrix product of one row, so that it is added up in the order of the gradient kernels' <g_t,
-  // v_j>: where y_0 = v_0 the two have the same bits, and dq_0 is zero, as it is exactly.
+  // This product of one row adds up in the same order as the gradient kernels' <g_t, v_j>. Where
+  // y_0 = v_0 both then have the same bits, and dq_0 is zero, as in exact arithmetic.
   var product = vec4f(0.0);
   for (var c = 0u; c < parameters.vectors; c++) {
     let i = row * parameters.vectors + c;

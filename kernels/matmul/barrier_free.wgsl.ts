@@ -31,7 +31,7 @@ export interface MatmulBarrierFreeOptions {
   readonly guarded: boolean;
 }
 
-// The products of k, k + 1, … k + step - 1, added to every accumulator.
+// Adds the products of k, k + 1, … k + step - 1 to every accumulator.
 function accumulate({ rows, groups }: MatmulBarrierFreeOptions, step: number): string {
   const loads = unroll(
     step,

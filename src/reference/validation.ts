@@ -1,7 +1,6 @@
 /**
- * The argument checks that the float64 twin and the GPU's operators share: they look at shapes and
- * numbers only, so tensors of both kinds can be checked, and both report an error in the same
- * words.
+ * The argument checks that the float64 twin and the GPU's operators share. They look at shapes and
+ * numbers only, so they take tensors of both kinds, and both kinds get the same messages.
  */
 import { elementCount, type ReferenceTensor } from "./tensor.ts";
 

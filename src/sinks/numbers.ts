@@ -157,7 +157,7 @@ export function checkSettings(settings: SinkSettings, context: number): void {
   }
 }
 
-/** The rounding of numbers, and the smallest normal one. */
+/** The unit roundoff of an array's numbers, and the smallest normal one. */
 export function precisionOf(data: Numbers): { readonly unit: number; readonly tiny: number } {
   return data instanceof Float32Array
     ? { unit: 2 ** -24, tiny: 2 ** -126 }

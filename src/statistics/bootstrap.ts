@@ -16,7 +16,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
  */
 const RESAMPLES = 2000;
 
-/** The most single draws: what bounds the time that a file of strangers can take. */
+/** The most draws of single samples: bounds the time that a stranger's file can take. */
 const MOST_DRAWS = 2e6;
 
 /** For each sample its position in increasing order; equal samples keep their order. */

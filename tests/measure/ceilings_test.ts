@@ -195,7 +195,7 @@ Deno.test("a share carries the uncertainty of time and ceiling, and is withheld 
   const unsure = of(1e9, 0.9e9, 0.8e9, 0.7e9, 0.6e9);
   assertEquals(share(unsure), undefined);
   assert(unsure.f32Fma!.remark!.endsWith("shares of it are left out"));
-  // A figure without samples says nothing of its uncertainty.
+  // A figure without samples gets no interval.
   const plain: Ceilings = { ...unsure, f32Fma: { value: 1e9, unit: "flop/s" } };
   assertEquals(share(plain), { share: 0.5, interval: undefined });
 });

@@ -11,9 +11,9 @@
  * or read.
  */
 
-/** Sides of the tiles that panels are made of. */
+/** The sides of a panel's tiles. */
 export interface PanelTile {
-  /** R, rows that a workgroup computes, of a panel or a gradient; a multiple of 4. */
+  /** R, the rows of a panel or a gradient that a workgroup computes; a multiple of 4. */
   readonly rows: number;
   /** K, keys of a tile; a multiple of R. */
   readonly keys: number;

@@ -2,8 +2,8 @@
  * How much a pretrained model's loss suffers when the inputs of its linear maps are rounded to
  * INT8: {@linkcode measureQuantization} layer by layer.
  *
- * A batch's static scales come from all other batches. So every text is measured with scales of
- * texts that it is none of, and no further texts are needed.
+ * A batch's static scales come from all other batches, so no text is measured with scales of its
+ * own, and no further texts are needed.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../../model/streamed.ts";

@@ -74,7 +74,7 @@ function states({ layers }: Trace<Tensor>): Named[] {
   });
 }
 
-/** In the order of the backward pass. */
+/** The gradients' tensors with their names, in the order of the backward pass. */
 function gradientStates({ layers }: Trace<Tensor>): Named[] {
   return layers.map(({ attention, gradients }, index): Named[] => {
     const named = (name: string, tensor: Tensor): Named => [

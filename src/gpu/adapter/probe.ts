@@ -2,8 +2,8 @@
  * Looks at the adapter that `navigator.gpu` would give, without committing this isolate to it.
  *
  * In Deno the first `requestAdapter` of an isolate pins the drivers for its lifetime: after a null,
- * or after a driver that miscomputes, there is no second try. So the first look is taken in a
- * Worker. A Worker from a `data:` URL needs no permission, but cannot import, so it is given
+ * or after a driver that miscomputes, there is no second try. So a Worker looks first. A
+ * Worker from a `data:` URL needs no permission, but cannot import: the probe hands it
  * `runSelfTest` as text.
  */
 import { faultsOf, runSelfTest, type SelfTestCheck, selfTestSource } from "./self_test.ts";

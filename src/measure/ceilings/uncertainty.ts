@@ -16,7 +16,7 @@ const GREATEST = 5;
 const BEYOND = 0.05;
 /** A ceiling that may be higher by more than this share gets a remark. */
 const REMARKABLE = 0.1;
-/** A ceiling that may be higher by more than this share makes no share of a roofline. */
+/** From a ceiling that may be higher by more than this share, no roofline's share is computed. */
 const UNSURE = 0.3;
 
 /**

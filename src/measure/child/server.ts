@@ -27,7 +27,7 @@ import type { Workload, WorkloadOptions } from "../workloads.ts";
 import type { CheckResult } from "../workloads/samples.ts";
 import { chosenVariant, tunedVariant, unfitVariants } from "../workloads/variants.ts";
 
-/** What a child process is made of. */
+/** What a child process measures with: its parent's requests, clocks, a GPU, and workloads. */
 export interface ServeOptions {
   readonly requests: AsyncIterable<ChildRequest>;
   /** Writes a line at once: the process may die in the next moment. */

@@ -1,4 +1,4 @@
-/** Tuning's work listed for an adapter, and its heats run in child processes. */
+/** Lists tuning's work for an adapter, and runs its heats in child processes. */
 import { createDryGpu } from "../../gpu/dry_gpu.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";

@@ -54,7 +54,7 @@ const rules: readonly Rule[] = [
   // as many lanes, so that an invocation has half as much.
   { vendor: "intel", runtime: "deno", registers: 128, mostRegisters: 128, workgroupMemory: 65536 },
   { vendor: "intel", registers: 64, mostRegisters: 64, workgroupMemory: 65536 },
-  // 255 registers of 16 bits. Linux gives Mesa as the maker.
+  // 255 registers of 16 bits. On Linux the adapter's vendor is Mesa.
   { vendor: "apple", registers: 127, mostRegisters: 127, workgroupMemory: 32768 },
   {
     vendor: "mesa",

@@ -63,7 +63,7 @@ export function checkShape(
 }
 
 /**
- * Throws unless the value is a finite number of its range, in float32 as well.
+ * Throws unless the value is a finite number in its range, and finite in float32 too.
  *
  * @param value the number
  * @param options which argument it is, and its range as the twin's check takes it

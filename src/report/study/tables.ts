@@ -283,7 +283,7 @@ export function onsetTable(group: StudyGroup): Table {
 }
 
 /**
- * What the arms of each setting have in common.
+ * The values that all arms of a setting share.
  *
  * @param study put together
  */

@@ -55,7 +55,7 @@ export class CheckMeter {
     this.#check = check;
   }
 
-  /** Takes in a comparison of an identity. */
+  /** Adds a comparison of an identity. */
   identity({ excess, scale, tolerance, where }: Comparison): void {
     this.#compared++;
     // A scale of 0 demands an excess of at most 0; NaN is the worst there is.

@@ -6,15 +6,15 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write", "run");
 
-/** In pixels: the library rounds the places of bands in another way. */
+/** In pixels: the library rounds the positions of bands in another way. */
 const NEAR = 1.6;
 
 interface Drawn {
-  /** Places of signs, with their shapes. */
+  /** Each sign's position and shape. */
   readonly signs: readonly (readonly [number, number, string])[];
   /** Ends of bars. */
   readonly bars: readonly (readonly number[])[];
-  /** Words, axes' words included, in order. */
+  /** The words, those of the axes included, in order. */
   readonly words: readonly string[];
   /** The first and last point of each curve. */
   readonly curves: readonly (readonly number[])[];

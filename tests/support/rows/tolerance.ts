@@ -1,6 +1,6 @@
 /**
- * How far RMSNorm's and V-scale's kernels may be from the float64 twin, by the analysis in
- * tolerance.ts.
+ * How far RMSNorm's and V-scale's kernels may be from the float64 twin, by the error analysis in
+ * support/tolerance.ts.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";

@@ -6,7 +6,7 @@ const STATIC = quantizationLoss("down-projections", "static-tensor");
 
 const DYNAMIC = quantizationLoss("down-projections", "dynamic-token");
 
-/** Rounding that costs less than this, in nats per token, leaves a model alone. */
+/** Rounding that costs less than this, in nats per token, does a model no harm. */
 const HARMLESS = 0.01;
 
 /** One scale per tensor that is fixed, and one per token. */

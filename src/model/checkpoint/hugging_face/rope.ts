@@ -22,7 +22,7 @@ const FIELDS = {
   llama3: ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
 } as const;
 
-/** Where transformers takes the base from when nothing names one. */
+/** The base that transformers takes where the file names none. */
 const DEFAULT_BASE = 10_000;
 
 /**

@@ -9,10 +9,10 @@ export const HUB_VARIABLES = ["HF_TOKEN", "HF_ENDPOINT"] as const;
 
 const USUAL_ADDRESS = "https://huggingface.co";
 
-/** Where files of the usual hub really lie: it answers with addresses there. */
+/** The hosts that store the usual hub's files: its answers redirect to them. */
 const STORES = ["*.huggingface.co", "*.hf.co"];
 
-/** A hub that can be reached. */
+/** The hub's address, and the user's token for it. */
 export interface HubAccess {
   /** Without a slash at the end. */
   readonly address: string;
