@@ -84,7 +84,7 @@ function columns(options: MatmulSubgroupOptions): string {
 interface Extra {
   readonly name: string;
   readonly column: number;
-  /** What the column's number at k + u is multiplied with. */
+  /** The factor of the column's number at k + u. */
   readonly factor: (u: number) => string;
   /** Where the row begins in the product. */
   readonly row: string;

@@ -86,8 +86,8 @@ export interface StreamedBackwardOptions {
 }
 
 /**
- * A pretrained model for one batch size and context. Forward, every layer's input is kept, and all
- * of its states where memory allows; on the way back the states of other layers are computed again.
+ * A pretrained model for one batch size and context. The forward pass keeps every layer's input,
+ * and as many layers' states as memory allows. The backward pass computes the other states again.
  *
  * @example
  * ```ts

@@ -48,7 +48,7 @@ const options = {
   "sink-logit": takes("KIND", "One more logit per query head, without a value", {
     choices: SINK_LOGITS,
   }),
-  "attention-gate": takes("KIND", "Gates on what attention's heads hand on", {
+  "attention-gate": takes("KIND", "Gates on the outputs of attention's heads", {
     choices: ATTENTION_GATES,
   }),
   steps: takes("N", "Training steps"),

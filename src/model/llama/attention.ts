@@ -158,7 +158,7 @@ export function planAttentionBlockForward(
   };
 }
 
-/** The gates on what the heads hand on, from the same norm's output as the projections. */
+/** The gates on the heads' outputs, from the same norm's output as the projections. */
 function planGate(
   build: LlamaBuild,
   plans: Plan[],

@@ -1,4 +1,4 @@
-/** Attention backward in panels: what is computed of how many heads and keys at a time. */
+/** Attention backward in panels: how many heads and keys a step takes, and what it computes. */
 import type { PanelTile } from "../../../kernels/attention/panels/panel.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
@@ -24,7 +24,7 @@ export interface PanelKernels {
   readonly query: Kernel;
 }
 
-/** Some tiles of keys of some heads: the pairs of these with all queries are in memory at once. */
+/** Some heads and tiles of keys, whose pairs with all queries are in memory at once. */
 export interface PanelChunk {
   /** Key and value heads, counted over the batch. */
   readonly firstHead: number;

@@ -70,7 +70,7 @@ export function packedReading(
 
 /** An operand, ready to be read. */
 export interface MatmulOperand {
-  /** Counted in what the kernel reads at a time. */
+  /** In elements of the kernel's reads: single numbers or vectors. */
   readonly strides: MatmulStrides;
   readonly buffer: Tensor | GPUBuffer;
   /** The copy that comes first. */

@@ -42,7 +42,7 @@ export interface AttentionTrace<Numbers> {
   readonly key: Numbers;
   /** Before V-scale: [B, Hkv, T, D] */
   readonly value: Numbers;
-  /** y, what the heads hand on, in front of the gates: [B, Hq, T, D] */
+  /** y, the heads' outputs before their gates: [B, Hq, T, D] */
   readonly output: Numbers;
   /** Of the scaled logits: [B, Hq, T] */
   readonly logSumExp: Numbers;

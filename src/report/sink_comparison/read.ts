@@ -11,7 +11,7 @@ export interface NamedMeasurement {
   readonly measurement: SinkMeasurement;
 }
 
-/** The fields without which nothing can be compared, and what they are. */
+/** The fields that every comparison needs, and their kinds. */
 const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
   config: "object",
   "config.layers": "number",

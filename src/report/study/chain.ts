@@ -157,7 +157,7 @@ export function chainSummaryTable(chain: SettingChain): Table {
 }
 
 /**
- * What a reader has to know of the seeds that count.
+ * Says which seeds count, where some arms lack some.
  *
  * @param chain of one setting
  * @returns one sentence, or none

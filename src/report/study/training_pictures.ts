@@ -1,4 +1,4 @@
-/** The study's pictures of how things go through training. */
+/** The study's pictures of what changes during training. */
 import {
   bloat,
   type Figure,

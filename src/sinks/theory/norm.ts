@@ -92,7 +92,7 @@ function compareRow(
   const computed = (width + 30) * unit;
   const where = () =>
     `layer ${layer}, ${branch}, sequence ${Math.floor(row / context)}, position ${row % context}`;
-  /** Scale and tolerance of what is off by `computed` of its terms and by `rounding` in itself. */
+  /** The scale and tolerance of errors of `computed` times the terms, and `rounding` besides. */
   const allowing = (scale: number, rounding: number) => ({
     scale,
     tolerance: computed + (scale === 0 ? 0 : rounding / scale),

@@ -1,6 +1,6 @@
 /**
- * Products by the subgroup kernel, each by a tile that is given: what is chosen by itself takes
- * large products.
+ * Products by the subgroup kernel, each with a tile of its own: the kernel is chosen by itself for
+ * large products only.
  */
 import type { Gpu, planMatmul } from "../../../mod.ts";
 import { Plan } from "../../../src/gpu/plan.ts";

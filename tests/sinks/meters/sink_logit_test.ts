@@ -41,7 +41,7 @@ Deno.test("SinkMeter counts a sink's logit beside the tokens: all shares add up 
     for (let head = 0; head < config.queryHeads; head++) {
       const { logit, score } = scores[0]![head]!.sinkLogit!;
       assertEquals(logit, sinkLogit === "zero" ? 0 : sinks[0]![head]);
-      // Sums over queries of each token's weights and of the logit's: one for each query.
+      // Each query's weights, the logit's among them, add up to 1.
       const mass = scores.reduce((sum, heads) => sum + heads[head]!.mass, 0);
       assert(Math.abs(mass + 6 * score - 6) < 1e-12, `${mass} and ${6 * score}`);
     }

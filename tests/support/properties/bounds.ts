@@ -37,8 +37,8 @@ const guarded = new WeakMap<Gpu, GuardedGpu>();
 // spread.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
-    // 37 rows are two whole runs of 16 and a piece, 70 columns one block of 64 and a piece; a
-    // vector's width too.
+    // 37 rows are two whole runs of 16 and a part of one. 70 columns are a whole block of 64 and a
+    // part of one; 12 and 180 columns are whole vectors.
     return [70, 12, 180].flatMap((columns) => {
       const drawn = drawRmsNorm({ rows: 37, columns, seed: columns, pattern: "normal" });
       const { input, gain, outputGradient } = drawn;

@@ -15,7 +15,7 @@ export interface RopeFields {
   readonly unknownFields: readonly string[];
 }
 
-/** Which fields a type has beside its name. */
+/** The fields that each type has beside its name. */
 const FIELDS = {
   default: [],
   linear: ["factor"],

@@ -62,7 +62,7 @@ function largestLogit(drawn: AttentionCase, headDim: number): number {
   return scale * longest(drawn.query) * longest(drawn.key);
 }
 
-// The first query's gradient is held to more than a tolerance, below.
+// The first query's gradient has no tolerance: it must be zero, as is checked below.
 const { "A3 first query": _, ...equalities } = identities.identitiesByName;
 
 /**

@@ -43,8 +43,8 @@ function checkReach(
     readonly twinClean: Twins;
     readonly twinDirty: Twins;
     /**
-     * Whether the twin's pattern of NaNs is binding: for a NaN it is, infinities a compiler may
-     * ignore.
+     * Whether the GPU must give NaN just where the twin does. It must for a NaN; a compiler may
+     * assume that there are no infinities.
      */
     readonly exact: boolean;
   },
