@@ -14,7 +14,7 @@ import {
 import { CheckpointError } from "../../src/model/checkpoint/error.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "../support/assert/assert.ts";
-import { inFolder } from "../support/folder.ts";
+import { inFolder, testOnDisk } from "../support/folder.ts";
 import { testGpu } from "../support/gpu.ts";
 import { TINY_RUN } from "./tiny_run.ts";
 import { testWith } from "../support/permitted.ts";
@@ -130,48 +130,46 @@ test("trainRun() gives the same bits, stopped at any step or not", () =>
     assertNotEquals(last((await outcome(different) as typeof one).files), last(one.files));
   }));
 
-Deno.test({
-  name: "trainRun() gives the same bits when its process is killed at random moments",
-  ignore: (await Deno.permissions.query({ name: "run" })).state !== "granted",
-  fn: () =>
-    inFolder(async (parent) => {
-      const whole = await wholeRun();
-      const killed = join(parent, "killed");
-      const program = fileURLToPath(new URL("./tiny_run.ts", import.meta.url));
-      // A moment is a line of progress, and a delay after it.
-      const moments = randomUniform({ seed: Date.now(), length: 20 });
-      const kills: string[] = [];
-      let finished = false;
-      for (let i = 0; !finished; i++) {
-        assert(i < 10, `killed too often: ${kills}`);
-        const child = new Deno.Command(Deno.execPath(), {
-          args: ["run", "--quiet", "--no-lock", "-A", program, killed],
-          stdout: "piped",
-          stderr: "null",
-        }).spawn();
-        let lines = i < 2 ? Math.floor(moments[2 * i]! * 14) : Infinity;
-        const delay = moments[2 * i + 1]! * 30;
-        let text = "";
-        for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
-          text += part;
-          lines -= part.split("\n").length - 1;
-          if (lines >= 0) continue;
-          lines = Infinity;
-          setTimeout(() => {
-            try {
-              child.kill("SIGKILL");
-            } catch { /* It was faster. */ }
-          }, delay);
-        }
-        await child.status;
-        finished = text.endsWith("finished\n");
-        kills.push(text.trim().split("\n").at(-1)!);
+testOnDisk("run")(
+  "trainRun() gives the same bits when its process is killed at random moments",
+  async (parent) => {
+    const whole = await wholeRun();
+    const killed = join(parent, "killed");
+    const program = fileURLToPath(new URL("./tiny_run.ts", import.meta.url));
+    // A moment is a line of progress, and a delay after it.
+    const moments = randomUniform({ seed: Date.now(), length: 20 });
+    const kills: string[] = [];
+    let finished = false;
+    for (let i = 0; !finished; i++) {
+      assert(i < 10, `killed too often: ${kills}`);
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--quiet", "--no-lock", "-A", program, killed],
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+      let lines = i < 2 ? Math.floor(moments[2 * i]! * 14) : Infinity;
+      const delay = moments[2 * i + 1]! * 30;
+      let text = "";
+      for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+        text += part;
+        lines -= part.split("\n").length - 1;
+        if (lines >= 0) continue;
+        lines = Infinity;
+        setTimeout(() => {
+          try {
+            child.kill("SIGKILL");
+          } catch { /* It was faster. */ }
+        }, delay);
       }
-      console.log(`    killed after: ${kills.slice(0, -1).join(", ")}`);
-      const [one, other] = await Promise.all([outcome(whole), outcome(killed)]);
-      assertEquals(other, one);
-    }),
-});
+      await child.status;
+      finished = text.endsWith("finished\n");
+      kills.push(text.trim().split("\n").at(-1)!);
+    }
+    console.log(`    killed after: ${kills.slice(0, -1).join(", ")}`);
+    const [one, other] = await Promise.all([outcome(whole), outcome(killed)]);
+    assertEquals(other, one);
+  },
+);
 
 test("trainRun() names the step, the tensor and the last good checkpoint where numbers stop being finite", () =>
   inFolder(async (parent) => {

@@ -4,7 +4,7 @@
  */
 import { openGpu } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
-import { eachRuntime } from "./each_runtime.ts";
+import { eachRuntime } from "../support/gpu.ts";
 
 const { software, features } = await openGpu().then((gpu) => {
   gpu.dispose();
@@ -37,7 +37,7 @@ eachRuntime(
     const bare = await compiles(gpu.device, body);
     assertEquals({ enabled, bare }, { enabled: runtime === "dawn", bare: runtime === "deno" });
   },
-  noSubgroups,
+  { unless: noSubgroups },
 );
 
 eachRuntime(
@@ -66,7 +66,7 @@ eachRuntime(
     gpu.device.queue.submit([encoder.finish()]);
     assertEquals([...await output.read()], [0, 0]);
   },
-  software ? undefined : "seen on software adapters only",
+  { unless: software ? undefined : "seen on software adapters only" },
 );
 
 // A child process, so that this isolate's drivers stay as they are.

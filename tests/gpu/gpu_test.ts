@@ -13,7 +13,7 @@ import {
   vScaleBackward,
 } from "../../mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
-import { eachRuntime } from "./each_runtime.ts";
+import { eachRuntime } from "../support/gpu.ts";
 
 function row(gpu: Gpu): { input: Tensor; gain: Tensor } {
   return { input: gpu.tensor([3, 4], [1, 2]), gain: gpu.tensor([1, 1], [2]) };

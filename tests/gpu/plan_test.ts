@@ -2,7 +2,7 @@
 import { type Gpu, openGpu, Plan, type PlanOptions } from "../../mod.ts";
 import { kernelBindings } from "../../src/gpu/plan/kernel_bindings.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
-import { eachRuntime } from "./each_runtime.ts";
+import { eachRuntime } from "../support/gpu.ts";
 
 const uniform =
   "struct Parameters { factor: f32 }\n@group(0) @binding(0) var<uniform> parameters: Parameters;";

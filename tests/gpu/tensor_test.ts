@@ -1,6 +1,6 @@
 import { openGpu } from "../../mod.ts";
 import { assertEquals, assertThrows } from "../support/assert/assert.ts";
-import { eachRuntime } from "./each_runtime.ts";
+import { eachRuntime } from "../support/gpu.ts";
 
 eachRuntime("Tensor.write() overwrites for what is enqueued later", async (runtime) => {
   using gpu = await openGpu({ runtime });

@@ -5,7 +5,7 @@ import { arrayOf } from "../../src/report/export/arrays.ts";
 import { SinkMeter } from "../../src/sinks/meter.ts";
 import type { LayerTrace } from "../../src/reference/llama/trace.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
-import { inFolder } from "../support/folder.ts";
+import { inFolder, testOnDisk } from "../support/folder.ts";
 import { tracedModel } from "../support/model/traces.ts";
 import { type NpyArray, parseNpy } from "../support/pretrained/npy.ts";
 import { testWith } from "../support/permitted.ts";
@@ -167,25 +167,12 @@ test("SinkExport leaves nothing of what is not finished, and takes no folder of 
     assertEquals(await left(), ["out"]);
   }));
 
-const needed = ["--allow-read", "--allow-write", "--allow-sys=statfs"];
-const granted = (await Promise.all(
-  ([{ name: "read" }, { name: "write" }, { name: "sys", kind: "statfs" }] as const)
-    .map(async (need) => (await Deno.permissions.query(need)).state === "granted"),
-)).every(Boolean);
-
-Deno.test({
-  name: `SinkExport refuses more than the disk has room for${
-    granted ? "" : ` [needs ${needed.join(" ")}]`
-  }`,
-  ignore: !granted,
-  fn: () =>
-    inFolder(async (parent) => {
-      const huge = { ...options, texts: 1e12, arrays: ["output"] as const };
-      await assertRejects(
-        () => SinkExport.open(join(parent, "out"), huge),
-        Error,
-        "name fewer --arrays",
-      );
-      assertEquals((await Array.fromAsync(Deno.readDir(parent))).length, 0);
-    }),
+testOnDisk("sys")("SinkExport refuses more than the disk has room for", async (parent) => {
+  const huge = { ...options, texts: 1e12, arrays: ["output"] as const };
+  await assertRejects(
+    () => SinkExport.open(join(parent, "out"), huge),
+    Error,
+    "name fewer --arrays",
+  );
+  assertEquals((await Array.fromAsync(Deno.readDir(parent))).length, 0);
 });

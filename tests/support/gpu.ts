@@ -46,37 +46,58 @@ export function testGpu(runtime: Runtime): Promise<Gpu> {
   return gpu;
 }
 
+/** What {@linkcode eachRuntime} may be told. */
+export interface RuntimeOptions {
+  /** The runtimes to register for; both by default. */
+  readonly runtimes?: readonly Runtime[];
+  /** What the test needs beside the GPU. */
+  readonly permissions?: readonly TestPermission[];
+  /** Why the test cannot run on this machine, if it cannot. */
+  readonly unless?: string | undefined;
+}
+
 /**
- * Registers a test for each runtime: Deno's own WebGPU, and Dawn, which is native code and is
- * ignored, by a name that says so, where `--allow-ffi` is missing. A report that the test returns
- * is printed.
+ * Registers a test for each runtime: Deno's own WebGPU, and Dawn, which is native code and needs
+ * `--allow-ffi`. A test that cannot run is ignored, by a name that says why.
  *
  * @param name the test's name; the runtime is added
  * @param run the test
- * @param options `runtimes` to register for; both by default. `permissions`: what the test needs
- *   beside the GPU
+ * @param options the runtimes, and what the test needs
+ */
+export function eachRuntime(
+  name: string,
+  run: (runtime: Runtime) => Promise<void>,
+  { runtimes = ["deno", "dawn"], permissions, unless }: RuntimeOptions = {},
+): void {
+  for (const runtime of runtimes) {
+    const reason = unless ?? leftOut(runtime, permissions);
+    Deno.test({
+      name: `${name} [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
+      ignore: reason !== undefined,
+      fn: () => run(runtime),
+    });
+  }
+}
+
+/**
+ * Registers a test for each runtime as {@linkcode eachRuntime} does, with the file's `Gpu` of the
+ * runtime. A report that the test returns is printed.
+ *
+ * @param name the test's name; the runtime is added
+ * @param run the test
+ * @param options the runtimes, and what the test needs
  */
 export function onEachRuntime(
   name: string,
   run: (gpu: Gpu) => Promise<Report | void>,
-  { runtimes = ["deno", "dawn"], permissions }: {
-    readonly runtimes?: readonly Runtime[];
-    readonly permissions?: readonly TestPermission[];
-  } = {},
+  options?: RuntimeOptions,
 ): void {
-  for (const runtime of runtimes) {
-    const reason = leftOut(runtime, permissions);
-    Deno.test({
-      name: `${name} [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
-      ignore: reason !== undefined,
-      async fn() {
-        const gpu = await testGpu(runtime);
-        const report = await run(gpu);
-        await gpu.sync();
-        if (report !== undefined) console.log(`    ${describeReport(report)}`);
-      },
-    });
-  }
+  eachRuntime(name, async (runtime) => {
+    const gpu = await testGpu(runtime);
+    const report = await run(gpu);
+    await gpu.sync();
+    if (report !== undefined) console.log(`    ${describeReport(report)}`);
+  }, options);
 }
 
 /**

@@ -9,7 +9,7 @@ import {
 import { readCheckpoint } from "../../../src/model/checkpoint.ts";
 import { initialParameters } from "../../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
-import { inFolder } from "../../support/folder.ts";
+import { inFolder, testOnDisk } from "../../support/folder.ts";
 import { TINY_RUN } from "../tiny_run.ts";
 import { testWith } from "../../support/permitted.ts";
 
@@ -76,29 +76,27 @@ test("RunFolder.create() takes an empty folder, also one that a killed process b
     await assertRejects(() => RunFolder.open(parent), RunError, "holds no run");
   }));
 
-Deno.test({
-  name: "RunFolder is one process's alone until that process ends, even by kill -9",
-  ignore: (await Deno.permissions.query({ name: "run" })).state !== "granted",
-  fn: () =>
-    inFolder(async (parent) => {
-      const path = join(parent, "run");
-      (await RunFolder.create(path, TINY_RUN))[Symbol.dispose]();
-      const program = fileURLToPath(new URL("./folder_child.ts", import.meta.url));
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "--quiet", "--no-lock", "-A", program, path],
-        stdout: "piped",
-      }).spawn();
-      const reader = child.stdout.getReader();
-      await reader.read(); // It has the folder.
-      await assertRejects(
-        () => RunFolder.open(path),
-        RunError,
-        `${path}: another process (process ${child.pid}) trains in this folder`,
-      );
-      await assertRejects(() => RunFolder.create(path, TINY_RUN), RunError, "holds a run already");
-      child.kill("SIGKILL");
-      await child.status;
-      await reader.cancel();
-      (await RunFolder.open(path))[Symbol.dispose]();
-    }),
-});
+testOnDisk("run")(
+  "RunFolder is one process's alone until that process ends, even by kill -9",
+  async (parent) => {
+    const path = join(parent, "run");
+    (await RunFolder.create(path, TINY_RUN))[Symbol.dispose]();
+    const program = fileURLToPath(new URL("./folder_child.ts", import.meta.url));
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-lock", "-A", program, path],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read(); // It has the folder.
+    await assertRejects(
+      () => RunFolder.open(path),
+      RunError,
+      `${path}: another process (process ${child.pid}) trains in this folder`,
+    );
+    await assertRejects(() => RunFolder.create(path, TINY_RUN), RunError, "holds a run already");
+    child.kill("SIGKILL");
+    await child.status;
+    await reader.cancel();
+    (await RunFolder.open(path))[Symbol.dispose]();
+  },
+);

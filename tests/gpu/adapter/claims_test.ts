@@ -5,7 +5,7 @@ import { type ClaimSources, claimSources, examineClaims } from "../../../src/gpu
 import type { FoundAdapter } from "../../../src/gpu/adapter/request.ts";
 import { dawnRuntime, denoRuntime } from "../../../src/gpu/adapter/runtimes.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
-import { eachRuntime } from "../each_runtime.ts";
+import { eachRuntime } from "../../support/gpu.ts";
 
 const { features, subgroupSize, software } = await openGpu({ tuning: false }).then((gpu) => {
   gpu.dispose();

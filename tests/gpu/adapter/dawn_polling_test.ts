@@ -1,6 +1,7 @@
 import { openGpu } from "../../../mod.ts";
 import { paceDawnPolling, pauseAfter } from "../../../src/gpu/adapter/dawn_polling.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { eachRuntime } from "../../support/gpu.ts";
 
 Deno.test("pauseAfter() sees short work at once, and no work more than 0.5 ms or a 32nd late", () => {
   assertEquals(pauseAfter(0), 0);
@@ -29,17 +30,8 @@ Deno.test("paceDawnPolling() leaves other callers' setImmediate as it was", asyn
 
 // The bindings' callbacks are told by their looks; this fails where a later version of npm:webgpu
 // makes other ones.
-const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
-Deno.test({
-  name: `openGpu() sleeps between Dawn's polls while work is pending${
-    ffi ? "" : ": needs --allow-ffi"
-  }`,
-  ignore: !ffi,
-  fn: sleepsBetweenPolls,
-});
-
-async function sleepsBetweenPolls(): Promise<void> {
-  using gpu = await openGpu({ runtime: "dawn" });
+eachRuntime("openGpu() sleeps between polls while work is pending", async (runtime) => {
+  using gpu = await openGpu({ runtime });
   await gpu.sync();
   const wait = Atomics.wait;
   let pauses = 0;
@@ -76,4 +68,4 @@ async function sleepsBetweenPolls(): Promise<void> {
   } finally {
     Atomics.wait = wait;
   }
-}
+}, { runtimes: ["dawn"] });

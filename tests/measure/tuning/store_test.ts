@@ -1,20 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
-import { inFolder, namesIn } from "../../support/folder.ts";
+import { namesIn, testOnDisk } from "../../support/folder.ts";
 
-const missing: string[] = [];
-for (const name of ["run", "read", "write", "env"] as const) {
-  if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
-}
-
-function testStore(name: string, body: (folder: string) => Promise<void>): void {
-  const ignore = missing.length > 0;
-  Deno.test({
-    name: ignore ? `${name} [needs ${missing.join(" ")}]` : name,
-    ignore,
-    fn: () => inFolder(body),
-  });
-}
+const testStore = testOnDisk("run", "env");
 
 const child = fileURLToPath(new URL("./store_child.ts", import.meta.url));
 

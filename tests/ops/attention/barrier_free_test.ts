@@ -16,7 +16,7 @@ import {
   type KernelProperty,
   testMutants,
 } from "../../support/forced_kernels.ts";
-import { testGpu } from "../../support/gpu.ts";
+import { onEachRuntime, testGpu } from "../../support/gpu.ts";
 import {
   attentionForwardIsCausal,
   attentionRepeatsItself,
@@ -60,19 +60,14 @@ Deno.test('attention "barrier-free" has the properties of the portable kernels [
   });
 });
 
-const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-Deno.test({
-  name: `attention "barrier-free" agrees with the twin [dawn${ffi ? "" : ": needs --allow-ffi"}]`,
-  ignore: !ffi,
-  async fn() {
-    await checkVariant(await testGpu("dawn"), {
-      variant,
-      kernels: [forwardKernel],
-      rewrites,
-      properties: [forwardTwin],
-    });
-  },
-});
+onEachRuntime('attention "barrier-free" agrees with the twin', async (gpu) => {
+  await checkVariant(gpu, {
+    variant,
+    kernels: [forwardKernel],
+    rewrites,
+    properties: [forwardTwin],
+  });
+}, { runtimes: ["dawn"] });
 
 Deno.test("barrier-free tiles have the rows that a workgroup is planned for", () => {
   for (const { lanes, rows } of [FORWARD_TILE, smallTile]) {

@@ -3,12 +3,7 @@
  * of every size.
  */
 import { attentionTiledMemory } from "../../../kernels/attention/tiled/memory.ts";
-import {
-  type Gpu,
-  planAttentionBackward,
-  planAttentionForward,
-  type Tensor,
-} from "../../../mod.ts";
+import type { Gpu } from "../../../mod.ts";
 import {
   attentionBackwardHalfVariants,
   attentionBackwardVariants,
@@ -26,6 +21,7 @@ import {
 import { chooseVariant } from "../../../src/ops/shared/variants.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import {
+  compileVariant,
   gpuWithRegisters,
   jointKernels,
   SMALL_TILE_VARIANT,
@@ -101,27 +97,12 @@ Deno.test("attention's variants in f16 plan the kernels that were tested, in hal
     if (source.includes("pack2x16float")) halves.push(file);
     return source;
   };
-  const tensors = Array.from({ length: 5 }, () => gpu.empty([1, 1, 8, 36]));
-  const [query, key, value, output, outputGradient] = tensors as [
-    Tensor,
-    Tensor,
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
-  const logSumExp = gpu.empty([1, 1, 8]);
-  const inputs = { query, key, value };
   const names = Object.keys(attentionHalfTiles);
   assertEquals(attentionForwardHalfVariants.map(({ name }) => name), names);
   assertEquals(attentionBackwardHalfVariants.map(({ name }) => name), names);
   for (const variant of names) {
     halves.length = 0;
-    const results = { output, logSumExp, outputGradient };
-    const plans = [
-      planAttentionForward(gpu, { ...inputs, variant }),
-      planAttentionBackward(gpu, { ...inputs, ...results, variant }),
-    ];
-    for (const planned of plans) for (const each of Object.values(planned)) each.dispose();
+    compileVariant(gpu, variant);
     assertEquals(halves.slice(0, 2), [forwardKernel, queryKernel]);
     assert(halves.slice(2).every((file) => Object.values(tiledKernels).includes(file)));
     const tile = attentionHalfTiles[variant]!;
@@ -132,7 +113,6 @@ Deno.test("attention's variants in f16 plan the kernels that were tested, in hal
     assertEquals(memory(tile), memory(single) / 2);
   }
   await gpu.sync();
-  for (const tensor of [...tensors, logSumExp]) tensor.dispose();
 });
 
 Deno.test("unfitTiled() follows the smaller storage: the largest tile fits the portable floor in f16", () => {

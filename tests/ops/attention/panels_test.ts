@@ -13,7 +13,7 @@ import {
   type KernelProperty,
   testMutants,
 } from "../../support/forced_kernels.ts";
-import { siblingGpu, testGpu } from "../../support/gpu.ts";
+import { onEachRuntime, siblingGpu, testGpu } from "../../support/gpu.ts";
 import {
   attentionBackwardIsCausal,
   attentionRepeatsItself,
@@ -65,32 +65,21 @@ for (
     ["panels-barrier-free", barrierFree, "deno"],
   ] as const
 ) {
-  const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-  const reason = variant === "panels" && unfit !== undefined
-    ? unfit
-    : runtime === "dawn" && !ffi
-    ? "needs --allow-ffi"
-    : undefined;
-  Deno.test({
-    name:
-      `attentionBackward() as "${variant}" has the properties of the portable kernels [${runtime}${
-        reason === undefined ? "" : `: ${reason}`
-      }]`,
-    ignore: reason !== undefined,
-    async fn() {
-      const properties: readonly KernelProperty[] = runtime === "dawn" ? [twin] : [
-        twin,
-        (gpu) => attentionBackwardIsCausal(gpu, { examples: all, runs: 0 }),
-        (gpu) => attentionRepeatsItself(gpu, { examples: all, runs: 0 }),
-        ...lawsOfAttention(12),
-      ];
-      await checkVariant(await testGpu(runtime), {
+  onEachRuntime(
+    `attentionBackward() as "${variant}" has the properties of the portable kernels`,
+    (gpu) =>
+      checkVariant(gpu, {
         variant,
         kernels: [...kernelsOf(kind), valveKernel],
-        properties,
-      });
-    },
-  });
+        properties: runtime === "dawn" ? [twin] : [
+          twin,
+          (gpu) => attentionBackwardIsCausal(gpu, { examples: all, runs: 0 }),
+          (gpu) => attentionRepeatsItself(gpu, { examples: all, runs: 0 }),
+          ...lawsOfAttention(12),
+        ],
+      }),
+    { runtimes: [runtime], unless: variant === "panels" ? unfit : undefined },
+  );
 }
 
 Deno.test("panelChunks() covers every tile of keys of every head once, in even parts that are bounded", () => {

@@ -3,13 +3,7 @@
  * Tests that compile the kernels again, for another runtime or with a mutation, use a small tile
  * with as many rows, which compiles sooner.
  */
-import {
-  type Gpu,
-  openGpu,
-  planAttentionBackward,
-  planAttentionForward,
-  type Tensor,
-} from "../../../mod.ts";
+import { type Gpu, openGpu } from "../../../mod.ts";
 import {
   attentionHalfTiles,
   attentionTiles,
@@ -23,6 +17,7 @@ import {
   FULL,
 } from "../../support/attention/cases.ts";
 import {
+  compileVariant,
   gpuWithRegisters,
   jointKernels,
   partedKernels,
@@ -32,7 +27,7 @@ import {
   tiledRewrites,
 } from "../../support/attention/small_tile.ts";
 import { checkVariant, type KernelProperty, testMutants } from "../../support/forced_kernels.ts";
-import { testGpu } from "../../support/gpu.ts";
+import { onEachRuntime, testGpu } from "../../support/gpu.ts";
 import {
   attentionBackwardIsCausal,
   attentionForwardIsCausal,
@@ -131,33 +126,11 @@ Deno.test("attention in tiles has them with a kernel for each gradient of a key 
 // Lavapipe takes a minute for what Dawn's WGSL compiler makes of these kernels, which guards every
 // access: there they are only compiled to what the driver takes, which happens without running
 // them.
-const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-Deno.test({
-  name: `attention's tiled kernels compile [dawn${ffi ? "" : ": needs --allow-ffi"}]`,
-  ignore: !ffi,
-  async fn() {
-    const gpu = await testGpu("dawn");
-    const tensors = Array.from({ length: 6 }, () => gpu.empty([1, 1, 8, 36]));
-    const [query, key, value, output, outputGradient] = tensors as [
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
-    const logSumExp = gpu.empty([1, 1, 8]);
-    for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
-      const inputs = { query, key, value, variant };
-      const plans = [
-        planAttentionForward(gpu, inputs),
-        planAttentionBackward(gpu, { ...inputs, output, logSumExp, outputGradient }),
-      ];
-      for (const planned of plans) for (const each of Object.values(planned)) each.dispose();
-    }
-    await gpu.sync();
-    for (const tensor of [...tensors, logSumExp]) tensor.dispose();
-  },
-});
+onEachRuntime("attention's tiled kernels compile", async (gpu) => {
+  for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
+    compileVariant(gpu, variant);
+  }
+}, { runtimes: ["dawn"] });
 
 Deno.test("unfitTiled() says what an adapter or a shape lacks", async () => {
   using gpu = await openGpu();

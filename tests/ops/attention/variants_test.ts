@@ -22,7 +22,7 @@ import {
   type KernelProperty,
   testMutants,
 } from "../../support/forced_kernels.ts";
-import { testGpu } from "../../support/gpu.ts";
+import { onEachRuntime } from "../../support/gpu.ts";
 import {
   attentionForwardIsCausal,
   attentionRepeatsItself,
@@ -65,15 +65,11 @@ function variantTest(
   properties: readonly KernelProperty[],
   { runtime, kernels }: { readonly runtime: "deno" | "dawn"; readonly kernels: readonly string[] },
 ): void {
-  const ffi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-  const reason = unfit ?? (runtime === "dawn" && !ffi ? "needs --allow-ffi" : undefined);
-  Deno.test({
-    name: `attention "${variant}" [${runtime}${reason === undefined ? "" : `: ${reason}`}]`,
-    ignore: reason !== undefined,
-    async fn() {
-      await checkVariant(await testGpu(runtime), { variant, kernels, properties });
-    },
-  });
+  onEachRuntime(
+    `attention "${variant}"`,
+    (gpu) => checkVariant(gpu, { variant, kernels, properties }),
+    { runtimes: [runtime], unless: unfit },
+  );
 }
 
 const forwardKernel = "attention/forward_subgroup.wgsl.ts";

@@ -2,6 +2,7 @@
  * A small tile for attention's kernels for GPUs: where they are compiled again, it takes less time
  * than a real one.
  */
+import { type Gpu, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { attentionBackwardKeyTiled } from "../../../kernels/attention/tiled/backward_key.wgsl.ts";
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
@@ -11,7 +12,6 @@ import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/til
 import { keyValueTile } from "../../../src/ops/attention/tiled.ts";
 import type { Rewrites } from "../forced_kernels.ts";
 import { siblingGpu, testGpu } from "../gpu.ts";
-import type { Gpu } from "../../../mod.ts";
 
 /** The files of the kernels. */
 export const tiledKernels = {
@@ -76,4 +76,18 @@ export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
 /** A Gpu on which an invocation holds both gradients of a key: there are registers enough. */
 export async function gpuWithRegisters(): Promise<Gpu> {
   return siblingGpu(await testGpu("deno"), { vendor: "nvidia" });
+}
+
+/** Plans attention forward and backward as a variant: compiles its kernels, and runs none. */
+export function compileVariant(gpu: Gpu, variant: string): void {
+  const empty = () => gpu.empty([1, 1, 8, 36]);
+  const inputs = { query: empty(), key: empty(), value: empty() };
+  const results = { output: empty(), logSumExp: gpu.empty([1, 1, 8]), outputGradient: empty() };
+  const plans = [
+    planAttentionForward(gpu, { ...inputs, variant }),
+    planAttentionBackward(gpu, { ...inputs, ...results, variant }),
+  ];
+  for (const made of [...plans, inputs, results]) {
+    for (const each of Object.values(made)) each.dispose();
+  }
 }
