@@ -47,14 +47,15 @@ export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, prope
   for (const file of kernels) assert(used.has(file), `${file} did not run`);
 }
 
-/** A broken kernel, and what notices. */
-export interface KernelMutant {
-  readonly file: string;
-  readonly caughtBy: KernelProperty;
-  readonly name: string;
-  readonly find: RegExp;
-  readonly replace: string;
-}
+/**
+ * Ways to break a kernel's file, each with what is found and what replaces it, and the property that
+ * must fail.
+ */
+export type KernelMutants = readonly [
+  file: string,
+  caughtBy: KernelProperty,
+  mutants: Readonly<Record<string, readonly [find: RegExp, replace: string]>>,
+];
 
 /**
  * Registers a test for each mutant: its property fails on the broken kernel, by the kernel's
@@ -69,27 +70,29 @@ export interface KernelMutant {
 export function testMutants(
   variant: string,
   rewrites: Rewrites,
-  mutants: readonly KernelMutant[],
+  mutants: readonly KernelMutants[],
   unfit?: string,
 ): void {
-  for (const { file, caughtBy, name, find, replace } of mutants) {
-    Deno.test({
-      name: `mutant of ${file}: ${name}${unfit === undefined ? "" : ` [${unfit}]`}`,
-      ignore: unfit !== undefined,
-      async fn() {
-        let found = 0;
-        const { sibling } = forceVariant(await testGpu("deno"), variant, {
-          ...rewrites,
-          [file](source) {
-            const healthy = rewrites[file]?.(source) ?? source;
-            found += healthy.match(find)?.length ?? 0;
-            return healthy.replace(find, replace);
-          },
-        });
-        await assertRejects(() => caughtBy(sibling), Error, "Property failed");
-        assert(found > 0, `the kernel has no ${find}`);
-        await sibling.sync(); // it compiled: what was caught is the wrong answer
-      },
-    });
+  for (const [file, caughtBy, ways] of mutants) {
+    for (const [name, [find, replace]] of Object.entries(ways)) {
+      Deno.test({
+        name: `mutant of ${file}: ${name}${unfit === undefined ? "" : ` [${unfit}]`}`,
+        ignore: unfit !== undefined,
+        async fn() {
+          let found = 0;
+          const { sibling } = forceVariant(await testGpu("deno"), variant, {
+            ...rewrites,
+            [file](source) {
+              const healthy = rewrites[file]?.(source) ?? source;
+              found += healthy.match(find)?.length ?? 0;
+              return healthy.replace(find, replace);
+            },
+          });
+          await assertRejects(() => caughtBy(sibling), Error, "Property failed");
+          assert(found > 0, `the kernel has no ${find}`);
+          await sibling.sync(); // it compiled: what was caught is the wrong answer
+        },
+      });
+    }
   }
 }

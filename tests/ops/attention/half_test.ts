@@ -157,32 +157,21 @@ Deno.test("attention's kernels in f16 are never chosen, not even by a tuned choi
 });
 
 testMutants(variant, rewrites, [
-  {
-    file: forwardKernel,
-    caughtBy: forwardTwin,
-    name: "weights are shared in another unit than they are read in",
-    find: /16384\.0 \* weight/g,
-    replace: "weight",
-  },
-  {
-    file: queryKernel,
-    caughtBy: backwardTwin,
-    name: "small gradients of the logits are not enlarged",
-    find: /(enlargement|reduction)\(logitGradientLargest\d\)/g,
-    replace: "vec4f(1.0)",
-  },
-  {
-    file: queryKernel,
-    caughtBy: backwardTwin,
-    name: "masked keys decide over the scale of a row",
-    find: /vec4u\(firstColumn \+ \(x .*?\)\) <= position(\d)/g,
-    replace: "position$1 == position$1",
-  },
-  {
-    file: queryKernel,
-    caughtBy: backwardTwin,
-    name: "outputGradient and value are rounded",
-    find: /bitcast<vec2u>\((vec4f\(.*?\))\.(\w+)\)/g,
-    replace: "bitcast<vec2u>(fromHalves(toHalves($1)).$2)",
-  },
+  [forwardKernel, forwardTwin, {
+    "weights are shared in another unit than they are read in": [/16384\.0 \* weight/g, "weight"],
+  }],
+  [queryKernel, backwardTwin, {
+    "small gradients of the logits are not enlarged": [
+      /(enlargement|reduction)\(logitGradientLargest\d\)/g,
+      "vec4f(1.0)",
+    ],
+    "masked keys decide over the scale of a row": [
+      /vec4u\(firstColumn \+ \(x .*?\)\) <= position(\d)/g,
+      "position$1 == position$1",
+    ],
+    "outputGradient and value are rounded": [
+      /bitcast<vec2u>\((vec4f\(.*?\))\.(\w+)\)/g,
+      "bitcast<vec2u>(fromHalves(toHalves($1)).$2)",
+    ],
+  }],
 ]);

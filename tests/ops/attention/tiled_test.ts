@@ -166,67 +166,36 @@ Deno.test("unfitTiled() says what an adapter or a shape lacks", async () => {
 });
 
 testMutants(variant, rewrites, [
-  {
-    file: forwardKernel,
-    caughtBy: forwardTwin,
-    name: "a masked key counts",
-    find: /u\)\) <= position(\d)/g,
-    replace: "u)) <= position$1 + vec4u(1u)",
-  },
-  {
-    file: forwardKernel,
-    caughtBy: forwardNonFinite,
-    name: "masked values are multiplied by zero",
-    find: /\+ j\) <= position(\d)/g,
-    replace: "+ j) <= position$1 + vec4u(64u)",
-  },
-  {
-    file: forwardKernel,
-    caughtBy: forwardTwin,
-    name: "the last group that all rows see is lost",
-    find: /group < fullTo/g,
-    replace: "group + 1u < fullTo",
-  },
-  {
-    file: forwardKernel,
-    caughtBy: forwardTwin,
-    name: "no barriers",
-    find: /workgroupBarrier\(\);/g,
-    replace: "",
-  },
-  {
-    file: queryKernel,
-    caughtBy: backwardTwin,
-    name: "no barriers",
-    find: /workgroupBarrier\(\);/g,
-    replace: "",
-  },
-  {
-    file: queryKernel,
-    caughtBy: (gpu) => attentionObeysItsIdentities(gpu, one),
-    name: "the first query's gradient is what two sums differ by",
-    find: /logSumExp\d \+= select\([^;]*;/g,
-    replace: "",
-  },
-  {
-    file: forwardKernel,
-    caughtBy: sinkTwin,
-    name: "every invocation of a row adds the sink",
-    find: /firstSum\(workgroup\.y\), x == 0u/g,
-    replace: "firstSum(workgroup.y), true",
-  },
-  {
-    file: valueKernel,
-    caughtBy: backwardNonFinite,
-    name: "masked queries are multiplied",
-    find: /\+ j\) >= position/g,
-    replace: "+ j + 64u) >= position",
-  },
-  {
-    file: valueKernel,
-    caughtBy: backwardTwin,
-    name: "V-scale's product lacks a share",
-    find: /product\d = product\d \+ partial\[2u\][^;]*;/g,
-    replace: "",
-  },
+  [forwardKernel, forwardTwin, {
+    "a masked key counts": [/u\)\) <= position(\d)/g, "u)) <= position$1 + vec4u(1u)"],
+    "the last group that all rows see is lost": [/group < fullTo/g, "group + 1u < fullTo"],
+    "no barriers": [/workgroupBarrier\(\);/g, ""],
+  }],
+  [forwardKernel, forwardNonFinite, {
+    "masked values are multiplied by zero": [
+      /\+ j\) <= position(\d)/g,
+      "+ j) <= position$1 + vec4u(64u)",
+    ],
+  }],
+  [queryKernel, backwardTwin, {
+    "no barriers": [/workgroupBarrier\(\);/g, ""],
+  }],
+  [queryKernel, (gpu) => attentionObeysItsIdentities(gpu, one), {
+    "the first query's gradient is what two sums differ by": [
+      /logSumExp\d \+= select\([^;]*;/g,
+      "",
+    ],
+  }],
+  [forwardKernel, sinkTwin, {
+    "every invocation of a row adds the sink": [
+      /firstSum\(workgroup\.y\), x == 0u/g,
+      "firstSum(workgroup.y), true",
+    ],
+  }],
+  [valueKernel, backwardNonFinite, {
+    "masked queries are multiplied": [/\+ j\) >= position/g, "+ j + 64u) >= position"],
+  }],
+  [valueKernel, backwardTwin, {
+    "V-scale's product lacks a share": [/product\d = product\d \+ partial\[2u\][^;]*;/g, ""],
+  }],
 ]);

@@ -16,12 +16,7 @@ import {
   describeEach,
   FULL,
 } from "../../support/attention/cases.ts";
-import {
-  checkVariant,
-  type KernelMutant,
-  type KernelProperty,
-  testMutants,
-} from "../../support/forced_kernels.ts";
+import { checkVariant, type KernelProperty, testMutants } from "../../support/forced_kernels.ts";
 import { onEachRuntime } from "../../support/gpu.ts";
 import {
   attentionForwardIsCausal,
@@ -129,69 +124,38 @@ Deno.test("attention on the CPU takes kernels of its own for every length", () =
   assertEquals(chosen("attentionBackward", lanes(4), 64), "panels-barrier-free");
 });
 
-const forwardMutants: readonly Omit<KernelMutant, "file" | "caughtBy">[] = [
-  {
-    name: "a masked key is scored",
-    find: /position <= vec4u\(firstRow \+ (\d+)u\)/g,
-    replace: "position <= vec4u(firstRow + $1u + 1u)",
-  },
-  {
-    name: "the last key of a row is lost",
-    find: /firstKey \+ k <= firstRow/g,
-    replace: "firstKey + k < firstRow",
-  },
-  { name: "the output is not rescaled", find: /running0_3 \*= correction3;/g, replace: "" },
-  {
-    name: "a larger maximum is not seen",
-    find: /SLACK: f32 = 4\.0/g,
-    replace: "SLACK: f32 = 3e38",
-  },
-  {
-    name: "a row's second key has no part in its maximum",
-    find: /subgroupMax\(maximum\(score3\)\)/g,
-    replace: "subgroupMax(score3.x)",
-  },
-  {
-    name: "V-scale's factor is forgotten",
-    find: /factors\[i\] = v\.x \/ \(v\.x \+ v\.y\);/g,
-    replace: "",
-  },
-  { name: "queries share the first key head", find: /workgroup\.y \/ groupSize/g, replace: "0u" },
-  { name: "logSumExp is left in base 2", find: / \* LN_2;/g, replace: ";" },
-];
-const mutants: readonly KernelMutant[] = [
-  ...forwardMutants.map((mutant) => ({
-    ...mutant,
-    file: forwardKernel,
-    caughtBy: forwardTwin(small),
-  })),
-  {
-    name: "a row's maximum moves with another row's",
-    file: forwardKernel,
-    find: /highest(\d+) - maximum\1 > SLACK/g,
-    replace: "true",
-    caughtBy: (gpu) => attentionForwardIsCausal(gpu, only),
-  },
-];
-const sinkMutants: readonly KernelMutant[] = ([
-  [
-    "the sink is left in base e",
-    attentionWithSinksMatchesTwin,
-    "SINK_LOG2_E * clamp(",
-    "clamp(",
-  ],
-  ["logSumExp is left in base 2", attentionWithSinksMatchesTwin, ") * SINK_LN_2;", ");"],
-  [
-    "a large sink is lost on its way through base 2",
-    sinksHaveLimits,
-    "maximum == firstMaximum2(head)",
-    "false",
-  ],
-] as const).map(([name, property, find, replace]) => ({
-  file: "attention/sink/forward.wgsl",
-  caughtBy: (gpu) => property(gpu, { examples: sinkExamples.slice(0, 3), runs: 0 }),
-  name,
-  find: new RegExp(find.replaceAll(/[()*]/g, "\\$&"), "g"),
-  replace,
-}));
-testMutants("subgroup-8", {}, [...mutants, ...sinkMutants], unfit);
+const sinkKernel = "attention/sink/forward.wgsl";
+const withSinks = (property: typeof sinksHaveLimits): KernelProperty => (gpu) =>
+  property(gpu, { examples: sinkExamples.slice(0, 3), runs: 0 });
+
+testMutants("subgroup-8", {}, [
+  [forwardKernel, forwardTwin(small), {
+    "a masked key is scored": [
+      /position <= vec4u\(firstRow \+ (\d+)u\)/g,
+      "position <= vec4u(firstRow + $1u + 1u)",
+    ],
+    "the last key of a row is lost": [/firstKey \+ k <= firstRow/g, "firstKey + k < firstRow"],
+    "the output is not rescaled": [/running0_3 \*= correction3;/g, ""],
+    "a larger maximum is not seen": [/SLACK: f32 = 4\.0/g, "SLACK: f32 = 3e38"],
+    "a row's second key has no part in its maximum": [
+      /subgroupMax\(maximum\(score3\)\)/g,
+      "subgroupMax(score3.x)",
+    ],
+    "V-scale's factor is forgotten": [/factors\[i\] = v\.x \/ \(v\.x \+ v\.y\);/g, ""],
+    "queries share the first key head": [/workgroup\.y \/ groupSize/g, "0u"],
+    "logSumExp is left in base 2": [/ \* LN_2;/g, ";"],
+  }],
+  [forwardKernel, (gpu) => attentionForwardIsCausal(gpu, only), {
+    "a row's maximum moves with another row's": [/highest(\d+) - maximum\1 > SLACK/g, "true"],
+  }],
+  [sinkKernel, withSinks(attentionWithSinksMatchesTwin), {
+    "the sink is left in base e": [/SINK_LOG2_E \* clamp\(/g, "clamp("],
+    "logSumExp is left in base 2": [/\) \* SINK_LN_2;/g, ");"],
+  }],
+  [sinkKernel, withSinks(sinksHaveLimits), {
+    "a large sink is lost on its way through base 2": [
+      /maximum == firstMaximum2\(head\)/g,
+      "false",
+    ],
+  }],
+], unfit);
