@@ -2,7 +2,7 @@
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Llama } from "../model/llama.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
-import type { AttentionTrace, LayerTrace, Trace } from "../reference/llama/trace.ts";
+import type { AttentionTrace, LayerTrace } from "../reference/llama/trace.ts";
 import {
   DEFAULT_SINK_SETTINGS,
   type MeasurementSource,
@@ -83,21 +83,6 @@ export async function readLayer(
     readAll(gradients, gradient),
   ]);
   return { ...plain, attention: inner, gradients: by };
-}
-
-/**
- * A trace's numbers, copied from the GPU: all of them at once, so for small models.
- *
- * @param trace of a model
- * @param options `gradientFactor`: what gradients are multiplied by, 1 by default
- */
-export async function readTrace(
-  trace: Trace<Tensor>,
-  { gradientFactor = 1 }: { readonly gradientFactor?: number } = {},
-): Promise<Trace<Float32Array>> {
-  const { batch, context } = trace;
-  const layers = trace.layers.map((layer) => readLayer(layer, { gradientFactor }));
-  return { batch, context, layers: await Promise.all(layers) };
 }
 
 async function readAll<Tensors extends object>(

@@ -1,5 +1,5 @@
 import { attentionSinkStatistics } from "../../mod.ts";
-import { measureModel, readTrace } from "../../src/experiments/measure_model.ts";
+import { measureModel, readLayer } from "../../src/experiments/measure_model.ts";
 import type { Split, Task, TokenBatch } from "../../src/experiments/tasks/task.ts";
 import { Llama } from "../../src/model/llama.ts";
 import { llamaGradients } from "../../src/reference/llama.ts";
@@ -134,7 +134,10 @@ onEachRuntime("SinkMeter agrees with attentionSinkStatistics() on the GPU", asyn
   model.computeGradients();
   const attention = model.trace.layers[1]!.attention!;
   const theta = [undefined, parameters.get("model.layers.1.self_attn.v_scale_theta")];
-  const trace = await readTrace(model.trace);
+  const layers = await Promise.all(
+    model.trace.layers.map((layer) => readLayer(layer, { gradientFactor: 1 })),
+  );
+  const trace = { ...model.trace, layers };
   for (const position of [0, 3]) {
     const settings = { position, window: 5 };
     const meter = new SinkMeter({ config, context: 12, theta, settings });

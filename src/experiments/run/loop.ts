@@ -20,8 +20,6 @@ export interface RunHooks {
   readonly signal?: AbortSignal | undefined;
   /** Called whenever the run has made progress. */
   readonly onProgress?: (progress: RunProgress) => void;
-  /** Called with every row of metrics, after it was written. */
-  readonly onRow?: (row: MetricsRow) => void | Promise<void>;
   /** Called with one line that the user should know. */
   readonly onNote?: (text: string) => void;
 }
@@ -178,10 +176,9 @@ export class RunLoop {
   }
 
   async #add(row: MetricsRow): Promise<void> {
-    const { metrics, rows, hooks } = this.#parts;
+    const { metrics, rows } = this.#parts;
     await metrics.add(row);
     rows.push(row);
-    await hooks.onRow?.(row);
   }
 
   /** Measures the model as it is now, unless that was done. */
