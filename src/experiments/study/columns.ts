@@ -2,6 +2,7 @@
  * Lists of alike objects by columns: each field's name once, with the list of its values. JSON of
  * many rows is then about half as long.
  */
+import { isRecord } from "../../files/untrusted_json.ts";
 
 /**
  * A column is a list of values, or a tree of columns. Lists of one length have theirs under an

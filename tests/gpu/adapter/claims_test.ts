@@ -102,7 +102,7 @@ eachRuntime("an adapter that claims another size of subgroups runs without", asy
     assert((await output.read()).every((x) => Math.abs(x - 3) < 1e-5));
     gpu.dispose();
   }
-}, noSubgroups);
+}, { unless: noSubgroups });
 
 eachRuntime("claims that hold, and none at all, are taken up without a word", async (runtime) => {
   const cases: readonly [number | undefined, number | undefined, number, number][] = [
@@ -118,7 +118,7 @@ eachRuntime("claims that hold, and none at all, are taken up without a word", as
     assertEquals(gpu.info.subgroupSize, { minimum, maximum });
     gpu.dispose();
   }
-}, noSubgroups);
+}, { unless: noSubgroups });
 
 /** What a broken kernel makes of an examination. */
 async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Partial<ClaimSources>) {
@@ -153,7 +153,7 @@ eachRuntime("each subgroup operation that miscomputes is found", async (runtime)
     );
     assertEquals([faults, subgroupSize, features.includes("subgroups")], [[], undefined, false]);
   }
-}, noSubgroups);
+}, { unless: noSubgroups });
 
 eachRuntime("f16 that loses digits, or is refused, is not used", async (runtime) => {
   for (
@@ -174,7 +174,7 @@ eachRuntime("f16 that loses digits, or is refused, is not used", async (runtime)
     );
     assertEquals([faults, features.includes("shader-f16")], [[], false]);
   }
-}, noHalf);
+}, { unless: noHalf });
 
 eachRuntime("a workgroup that loses what it was given is a fault", async (runtime) => {
   const { faults, notes } = await examine(runtime, ({ workgroup }) => ({
@@ -221,7 +221,9 @@ eachRuntime("what an adapter offers and refuses is left out, with a note", async
   });
   assert(Math.abs((await output.read())[0]! - 3 / Math.sqrt(12.5)) < 1e-5);
   gpu.dispose();
-}, software ? undefined : "this machine has a GPU, whose drivers may grant one device only");
+}, {
+  unless: software ? undefined : "this machine has a GPU, whose drivers may grant one device only",
+});
 
 eachRuntime("an adapter with a fault is refused by name", async (runtime) => {
   const found = await find(runtime, (adapter) => ({

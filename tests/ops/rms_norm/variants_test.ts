@@ -11,6 +11,7 @@ import {
   rmsNormScales,
   rmsNormTakesManyRows,
 } from "../../support/properties/rows/rms_norm_laws.ts";
+import { rmsNormHoldsInRange } from "../../support/properties/rows/range.ts";
 import { rowsAreAdjoint } from "../../support/properties/rows/adjoint.ts";
 import { rowsKeepToThemselves } from "../../support/properties/rows/apart.ts";
 import {

@@ -43,7 +43,9 @@ export function elementwise(
 
 /** The largest magnitude. */
 export function absoluteMaximumOf(data: Float32Array | Float64Array): number {
-  return data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  let largest = 0;
+  for (const x of data) largest = Math.max(largest, Math.abs(x));
+  return largest;
 }
 
 /** The columns of some heads that lie side by side in each row. */
