@@ -118,9 +118,8 @@ export async function onEachFitRuntime(
   },
 ): Promise<void> {
   for (const runtime of runtimes) {
-    const reason = leftOut(runtime) === undefined ? unfit(await testGpu(runtime)) : undefined;
-    if (reason === undefined) onEachRuntime(name, run, { runtimes: [runtime] });
-    else Deno.test({ name: `${name} [${runtime}: ${reason}]`, ignore: true, fn() {} });
+    const unless = leftOut(runtime) === undefined ? unfit(await testGpu(runtime)) : undefined;
+    onEachRuntime(name, run, { runtimes: [runtime], unless });
   }
 }
 

@@ -135,7 +135,8 @@ export function rotaryAngles(
   return angles;
 }
 
-interface ProjectionsShape {
+/** The lengths that joint projections have. */
+export interface ProjectionsShape {
   readonly batches: number;
   readonly sequenceLength: number;
   readonly queryHeads: number;

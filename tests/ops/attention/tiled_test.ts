@@ -126,10 +126,11 @@ Deno.test("attention in tiles has them with a kernel for each gradient of a key 
 // Lavapipe takes a minute for what Dawn's WGSL compiler makes of these kernels, which guards every
 // access: there they are only compiled to what the driver takes, which happens without running
 // them.
-onEachRuntime("attention's tiled kernels compile", async (gpu) => {
+onEachRuntime("attention's tiled kernels compile", (gpu) => {
   for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
     compileVariant(gpu, variant);
   }
+  return gpu.sync();
 }, { runtimes: ["dawn"] });
 
 Deno.test("unfitTiled() says what an adapter or a shape lacks", async () => {

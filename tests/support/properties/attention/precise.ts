@@ -1,5 +1,4 @@
 /** The precise form of attention's backward: every gradient, and the digits at strong sinks. */
-import { attentionBackward } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
 import {
   type AttentionCase,
