@@ -137,10 +137,15 @@ export function rotaryAngles(
 
 /** The lengths that joint projections have. */
 export interface ProjectionsShape {
+  /** B, the number of sequences. */
   readonly batches: number;
+  /** T, the number of positions. */
   readonly sequenceLength: number;
+  /** Hq, the number of query heads. */
   readonly queryHeads: number;
+  /** Hkv, the number of key and value heads. */
   readonly keyValueHeads: number;
+  /** D, the length of a head's rows. */
   readonly headDim: number;
 }
 
