@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "../support/assert/as
 import { join } from "node:path";
 import { checkWritable, writeTextFile } from "../../src/files/write.ts";
 import { namesIn, testOnDisk } from "../support/folder.ts";
-import { messageOf } from "../support/file_error.ts";
+import { messageOf } from "../support/assert/file_error.ts";
 
 const test = testOnDisk();
 

@@ -9,7 +9,7 @@ import { machinesOf } from "../../src/measure/comparison/machine.ts";
 import type { Ceilings, Measurement, ResultFile } from "../../src/measure/result_file.ts";
 import { exceededCeilings, rooflinePosition } from "../../src/measure/ceilings/roofline.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "./synthetic.ts";
-import { near } from "../support/near.ts";
+import { near } from "../support/assert/near.ts";
 
 function samples(median: number, seed = 1, count = 40): number[] {
   return noisySamples({ seed, count, median, sigma: 0.01, outliers: 0 });

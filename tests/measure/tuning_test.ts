@@ -11,7 +11,7 @@ import { tunableOperators } from "../../src/ops/tuning/operators.ts";
 import { randomUniform } from "../../src/random.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { gpuInfo } from "../support/gpu/info.ts";
-import { near } from "../support/near.ts";
+import { near } from "../support/assert/near.ts";
 
 /** A kernel of a test. */
 interface Candidate {

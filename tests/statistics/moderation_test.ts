@@ -1,7 +1,7 @@
 import { randomNormal } from "../../src/random.ts";
 import { digamma, moderateVariances, trigamma } from "../../src/statistics/moderation.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
-import { near } from "../support/near.ts";
+import { near } from "../support/assert/near.ts";
 
 /** Variances of so many rows of three normal values each; the deviations are given. */
 function variances(seed: number, deviations: readonly number[]) {

@@ -1,7 +1,7 @@
 import { studentQuantile, studentTail } from "../../src/statistics/student.ts";
 import { normalTail } from "../../src/statistics/significance.ts";
 import { assertEquals } from "../support/assert/assert.ts";
-import { near } from "../support/near.ts";
+import { near } from "../support/assert/near.ts";
 
 Deno.test("studentTail() agrees with closed forms and with SciPy far out", () => {
   // One degree of freedom is Cauchy's distribution, two have a root.

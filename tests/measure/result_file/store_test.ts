@@ -4,7 +4,7 @@ import { MAXIMUM_FILE_BYTES } from "../../../src/files/file_error.ts";
 import { readResultFile, writeResultFile } from "../../../src/measure/result_file/store.ts";
 import { syntheticMeasurement, syntheticResultFile } from "../synthetic.ts";
 import { namesIn, testOnDisk } from "../../support/folder.ts";
-import { messageOf } from "../../support/file_error.ts";
+import { messageOf } from "../../support/assert/file_error.ts";
 
 const test = testOnDisk();
 

@@ -1,6 +1,6 @@
 /** What a file's error says. */
-import { FileError } from "../../src/files/file_error.ts";
-import { assert, assertRejects } from "./assert/assert.ts";
+import { FileError } from "../../../src/files/file_error.ts";
+import { assert, assertRejects } from "./assert.ts";
 
 /** The message of the {@linkcode FileError} that a promise is rejected with: one line. */
 export async function messageOf(promise: Promise<unknown>): Promise<string> {
