@@ -15,7 +15,7 @@ import {
   assertStringIncludes,
 } from "../../support/assert/assert.ts";
 import { missingFlags } from "../../support/permitted.ts";
-import { eachRuntime } from "../each_runtime.ts";
+import { eachRuntime } from "../../support/gpu.ts";
 import type { ChildReport } from "./named_child.ts";
 
 const child = fileURLToPath(new URL("./named_child.ts", import.meta.url));
