@@ -100,7 +100,7 @@ eachRuntime(
     );
     assertEquals(byVariable.found, [found[count]!, written(runtime, other)]);
   },
-  reasonAgainst(),
+  { unless: reasonAgainst() },
 );
 
 Deno.test("openGpu() refuses an adapter that names nothing, or beside a power preference", async () => {
