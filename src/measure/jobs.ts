@@ -3,7 +3,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";
 import type { GridName, PassName, Shape } from "./workloads/operator.ts";
-import { operatorNamed, type OperatorName, passesOf, passNamed } from "./workloads/operators.ts";
+import { type OperatorName, operatorNamed, passesOf, passNamed } from "./workloads/operators.ts";
 import { shapeNamed, shapeOfLengths, shapesOf } from "./workloads/shapes.ts";
 import {
   namedVariantsOf,
