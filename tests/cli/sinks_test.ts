@@ -339,6 +339,7 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
     [["a", "--threshold=1.5"], '--threshold is "1.5", wanted a number from 0 to 1'],
     [["a", "--threshold=much"], '--threshold is "much", wanted a number from 0 to 1'],
     [["a", "--quantization"], "unknown option"],
+    [["a", "--head=2"], '--head is "2", wanted LAYER.HEAD such as 2.0'],
     [["a", "--split=test"], '--split is "test", wanted validation, training'],
   ] as const;
   for (const [args, message] of cases) assertThrows(() => parseSinks(args), UsageError, message);
@@ -373,6 +374,17 @@ test("sinks takes a checkpoint's context as a limit, and counts each context of 
     // 257 contexts of 10, of which 12 validate.
     const short = await run(...options, "--context=10", "--batch=8", "--batches=1");
     assertEquals([short.code, JSON.parse(short.out).data.sequences], [0, 8]);
+    // Of text the first sequence's tokens are kept, with the strongest head's attention to them.
+    const { firstText, channels, maps } = JSON.parse(short.out).states;
+    assertEquals(firstText.tokens.length, 10);
+    assert(firstText.tokens.every((token: string) => "To␣be,rnthaisqu.".includes(token)));
+    assertEquals(maps[0].size, 10);
+    assertEquals(channels.dimensions.length, Math.min(16, settings.model.modelDim));
+    const asked = await run(...options, "--context=10", "--batch=8", "--batches=1", "--head=0.0");
+    assertEquals(JSON.parse(asked.out).states.maps[0].why, "the head asked for");
+    const none = await run(...options, "--context=10", "--head=9.0");
+    assertEquals([none.code, none.out], [2, ""]);
+    assertStringIncludes(none.err, "--head is 9.0, but the model has layers 0 to");
     assert(!short.err.includes("measured on"), short.err);
     const many = await run(...options, "--context=10", "--batch=5", "--batches=4");
     assertEquals([many.code, JSON.parse(many.out).data.sequences], [0, 10]);
