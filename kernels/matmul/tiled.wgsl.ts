@@ -58,8 +58,11 @@ export interface MatmulTiledOptions extends MatmulTile {
   readonly storesVectors: boolean;
   /** Whether K is a multiple of the step. */
   readonly wholeSteps: boolean;
-  /** Whether the k of a step are written out: faster, and more registers. */
-  readonly writtenOut: boolean;
+  /**
+   * How many k of a step are written out together: 1, 4 or the whole step. More are faster, and take
+   * more registers.
+   */
+  readonly together: number;
 }
 
 /**
@@ -98,15 +101,22 @@ ${
   }`;
 }
 
-// The k of a step: written out, or one after the other. The compiler does not know how many the
-// latter are: it would write them out itself.
+// The k of a step: all written out, or in a loop. The compiler does not know how many turns the
+// loop has: it would write them out itself.
 function steps(
-  { step, writtenOut }: MatmulTiledOptions,
+  { step, together }: MatmulTiledOptions,
   products: (group: string, k: string) => string,
 ): string {
-  if (writtenOut) return unroll(step, (k) => products(String(k >> 2), String(k % 4)));
-  return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k++) {
+  if (together === step) return unroll(step, (k) => products(String(k >> 2), String(k % 4)));
+  if (together === 1) {
+    return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k++) {
 ${products("k / 4u", "k % 4u")}
+    }`;
+  }
+  return `    for (var group = 0u; group < min(${
+    step / 4
+  }u, (parameters.inner - first + 3u) / 4u); group++) {
+${unroll(4, (k) => products("group", String(k)))}
     }`;
 }
 
@@ -119,7 +129,7 @@ ${products("k / 4u", "k % 4u")}
  * @returns WGSL
  */
 export function matmulTiled(options: MatmulTiledOptions): string {
-  const { down, across, quadsDown, quadsAcross, step, padding, wholeSteps, writtenOut } = options;
+  const { down, across, quadsDown, quadsAcross, step, padding, wholeSteps, together } = options;
   const invocations = down * across;
   const leftQuads = down * quadsDown;
   const rightQuads = across * quadsAcross;
@@ -127,8 +137,8 @@ export function matmulTiled(options: MatmulTiledOptions): string {
     step,
     invocations,
     wholeSteps,
-    readsFirst: writtenOut,
-    multipliesAll: writtenOut,
+    readsFirst: together === step,
+    multipliesAll: together > 1,
   };
   const left = tiledLoads({
     ...shared,
@@ -171,7 +181,7 @@ ${
       )
     }
     }`;
-  const staged = writtenOut
+  const staged = shared.readsFirst
     ? `${left.read}\n${right.read}\n${left.write}\n${right.write}`
     : `${left.read}\n${left.write}\n${right.read}\n${right.write}`;
   return `
