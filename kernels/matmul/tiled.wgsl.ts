@@ -113,10 +113,8 @@ function steps(
 ${products("k / 4u", "k % 4u")}
     }`;
   }
-  return `    for (var group = 0u; group < min(${
-    step / 4
-  }u, (parameters.inner - first + 3u) / 4u); group++) {
-${unroll(4, (k) => products("group", String(k)))}
+  return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k += ${together}u) {
+${unroll(together, (i) => products("k / 4u", together === 4 ? String(i) : `k % 4u + ${i}u`))}
     }`;
 }
 

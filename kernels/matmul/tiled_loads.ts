@@ -116,15 +116,17 @@ function alongOuter(operand: TiledOperand): TiledLoads {
   const { name, quads, step, invocations } = operand;
   const { line, lines, inner, batch, tile } = names(operand);
   const units = quads * step / invocations;
-  return {
-    readers: 0,
-    setup: unroll(units, (n) => {
-      const unit = `(index + ${n * invocations}u)`;
-      return `  let ${name}Quad${n} = ${unit} % ${quads}u;
+  const places = unroll(units, (n) => {
+    const unit = `(index + ${n * invocations}u)`;
+    return `  let ${name}Quad${n} = ${unit} % ${quads}u;
   let ${name}K${n} = ${unit} / ${quads}u;
   let ${name}Start${n} = ${batch} + min(tile.${line} / 4u + ${name}Quad${n}, ${lines} / 4u - 1u);`;
-    }),
-    read: unroll(
+  });
+  return {
+    readers: 0,
+    // Where registers are few, nothing waits for the next step.
+    setup: operand.readsFirst ? places : "",
+    read: (operand.readsFirst ? "" : `${places}\n`) + unroll(
       units,
       (n) =>
         `    let ${name}Numbers${n} = ${name}[${name}Start${n} + ${
