@@ -58,10 +58,7 @@ export interface MatmulTiledOptions extends MatmulTile {
   readonly storesVectors: boolean;
   /** Whether K is a multiple of the step. */
   readonly wholeSteps: boolean;
-  /**
-   * How many k of a step are written out together: 1, 4 or the whole step. More are faster, and take
-   * more registers.
-   */
+  /** K of a step that are written out together: 1, 4 or all. More are faster, and take registers. */
   readonly together: number;
 }
 
@@ -108,13 +105,8 @@ function steps(
   products: (group: string, k: string) => string,
 ): string {
   if (together === step) return unroll(step, (k) => products(String(k >> 2), String(k % 4)));
-  if (together === 1) {
-    return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k++) {
-${products("k / 4u", "k % 4u")}
-    }`;
-  }
   return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k += ${together}u) {
-${unroll(together, (i) => products("k / 4u", together === 4 ? String(i) : `k % 4u + ${i}u`))}
+${unroll(together, (i) => products("k / 4u", together === 1 ? "k % 4u" : String(i)))}
     }`;
 }
 
