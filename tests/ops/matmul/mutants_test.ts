@@ -325,14 +325,19 @@ const examples = [
 // A maker whose GPUs have registers for the k of a step, and one whose GPUs may have few.
 const makers = { known: "amd", unknown: "" };
 
+// Not the same Gpu: its pipelines may be broken.
+function gpuOf(gpu: Gpu, { hardware }: Pick<Mutant, "hardware">): Gpu {
+  return siblingGpu(
+    gpu,
+    hardware === undefined ? {} : { software: false, vendor: makers[hardware] },
+  );
+}
+
 async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
   const { variant, file, from, to, check = matmulMatchesTwin, tile } = mutant;
   const given = subgroupCases.find(({ name }) => name === tile);
   assert((given === undefined) === (tile === undefined), `there is no tile "${tile}"`);
-  const broken = siblingGpu(
-    gpu,
-    mutant.hardware ? { software: false, vendor: makers[mutant.hardware] } : {},
-  );
+  const broken = gpuOf(gpu, mutant);
   let changed = 0;
   broken.pipelines.rewrite = (part) => {
     if (part.file !== file) return part.source;
@@ -356,12 +361,10 @@ async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
 }
 
 onEachRuntime("matmul()'s checks pass these cases on whole kernels", async (gpu) => {
-  const whole = new Map(mutants.map(({ variant, hardware = false }) => [
-    `${variant} ${hardware}`,
-    { variant, hardware },
-  ]));
-  for (const { variant, hardware } of whole.values()) {
-    const on = hardware ? siblingGpu(gpu, asHardware) : gpu;
+  const whole = new Map(mutants.map((mutant) => [`${mutant.variant} ${mutant.hardware}`, mutant]));
+  for (const mutant of whole.values()) {
+    const { variant } = mutant;
+    const on = gpuOf(gpu, mutant);
     await matmulMatchesTwin(on, variant, { examples, runs: 0 });
     await matmulContainsNonFinite(on, variant, { examples, runs: 0 });
   }
