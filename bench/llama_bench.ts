@@ -1,18 +1,20 @@
 /**
- * A training step of small models beside the sum of its kernels' times, each kernel timed by
+ * A training step of the study's models beside the sum of its kernels' times, each kernel timed by
  * itself: what the step loses between them.
  *
  * Run with `deno bench bench/llama_bench.ts`; a table of the kernels ends it. The step is timed by
- * wall time: uploads, forward, backward and optimizer of several steps in a row, without waiting
- * between them, as in a training.
+ * wall time, and by this process's CPU time, which other programs disturb less: uploads, forward,
+ * backward and optimizer of several steps in a row, without waiting between them, as in a training.
  */
+import process from "node:process";
+import { defaultScale, studyRunSettings } from "../src/experiments/study/settings.ts";
 import { openGpu } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { GpuTimer } from "../src/measure/timing.ts";
 import { Llama } from "../src/model/llama.ts";
 import { trainingMemory } from "../src/model/llama/memory.ts";
 import { AdamW } from "../src/model/optimizer.ts";
-import { type LlamaConfig, PLAIN_LLAMA } from "../src/reference/llama/config.ts";
+import type { LlamaConfig } from "../src/reference/llama/config.ts";
 import { initialParameters } from "../src/reference/llama/parameters.ts";
 import { formatDuration, formatFactor, formatRate, formatShare } from "../src/report/format.ts";
 import { formatTerminalTable, numberColumns } from "../src/report/table.ts";
@@ -29,46 +31,25 @@ interface Size {
   readonly config: LlamaConfig;
 }
 
-const sizes: readonly Size[] = [
-  {
-    name: "L2 d64 f176 H1 V64, 16 × 64 tokens",
-    batch: 16,
-    context: 64,
-    config: {
-      ...PLAIN_LLAMA,
-      vocabulary: 64,
-      layers: 2,
-      modelDim: 64,
-      queryHeads: 1,
-      keyValueHeads: 1,
-      headDim: 64,
-      feedForwardDim: 176,
-    },
-  },
-  {
-    name: "L3 d96 f256 H3 V256, 8 × 128 tokens",
-    batch: 8,
-    context: 128,
-    config: {
-      ...PLAIN_LLAMA,
-      vocabulary: 256,
-      layers: 3,
-      modelDim: 96,
-      queryHeads: 3,
-      keyValueHeads: 3,
-      headDim: 32,
-      feedForwardDim: 256,
-    },
-  },
-];
+/** The baselines of the study's settings. */
+const sizes = (["shallow", "deep", "text-anchored"] as const).map((setting): Size => {
+  // Texts matter to no step's time: none is read.
+  const scale = { ...defaultScale([setting]), corpus: "" };
+  const { model, batch, task } = studyRunSettings({ setting, variant: "none", seed: 1 }, scale);
+  const { layers, modelDim } = model;
+  const name = `${setting}: L${layers} d${modelDim}, ${batch} × ${task.context} tokens`;
+  return { name, batch, context: task.context, config: model };
+});
 
 /** One model in training. */
 class Training {
   readonly size: Size;
   readonly model: Llama;
   readonly optimizer: AdamW;
-  /** ns a step. */
+  /** ns of a step. */
   readonly steps: number[] = [];
+  /** ns of CPU time of a step. */
+  readonly cpu: number[] = [];
   /** ns of each plan of a step. */
   readonly plans: number[][] = [];
   readonly #gpu: Gpu;
@@ -93,6 +74,7 @@ class Training {
   /** Trains a few steps and returns when the GPU is done: ns a step. */
   async step(): Promise<number> {
     const begin = performance.now();
+    const cpu = process.cpuUsage();
     for (let step = 0; step < STEPS; step++) {
       this.model.setBatch(this.#batch);
       this.model.computeGradients();
@@ -103,6 +85,8 @@ class Training {
     let end = performance.now();
     await done;
     if (this.#gpu.info.runtime !== "deno") end = performance.now();
+    const { user, system } = process.cpuUsage(cpu);
+    this.cpu.push((user + system) * 1e3 / STEPS);
     return (end - begin) * 1e6 / STEPS;
   }
 
@@ -150,6 +134,7 @@ class Training {
     return formatTerminalTable({
       caption:
         `${name}: a step takes ${formatDuration(step)} (${formatRate(tokens, "token/s")}), ` +
+        `${formatDuration(Math.min(...this.cpu))} of CPU time, ` +
         `${formatFactor(step / kernels)} of its kernels' ` +
         `${formatDuration(kernels)}; ${(memory / 1e6).toFixed(1)} MB`,
       columns: [
@@ -166,9 +151,10 @@ const timer = await GpuTimer.open(gpu, { clocks: { wall: () => performance.now()
 const trainings = sizes.map((size) => new Training(gpu, timer, size));
 for (const training of trainings) {
   await training.step(); // compiles
+  training.cpu.pop();
   Deno.bench({
     name: `${STEPS} training steps, ${training.size.name}`,
-    n: 12,
+    n: 6,
     async fn(b: Deno.BenchContext): Promise<void> {
       await training.profile();
       b.start();

@@ -256,52 +256,25 @@ const mutants: Readonly<Record<string, Mutant>> = {
 
 const folder = new URL("../../src/sinks/", import.meta.url);
 
-/** The sources of src/sinks/ by their paths in it. */
-async function readSources(): Promise<ReadonlyMap<string, string>> {
-  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".ts"));
-  const read = async (name: string) =>
-    [name, await Deno.readTextFile(new URL(name, folder))] as const;
-  return new Map(await Promise.all(names.map(read)));
-}
-
-const relative = /from "(\.\.?\/[^"]+)"/g;
-
-/** A file and all that import it, through others too: what a change of the file reaches. */
-function reachedFrom(file: string, sources: ReadonlyMap<string, string>): ReadonlySet<string> {
-  const reached = new Set([file]);
-  for (const target of reached) {
-    const { href } = new URL(target, folder);
-    for (const [name, source] of sources) {
-      const imports = [...source.matchAll(relative)]
-        .map(([, specifier]) => new URL(specifier!, new URL(name, folder)).href);
-      if (imports.includes(href)) reached.add(name);
-    }
-  }
-  return reached;
-}
-
-let sources: Promise<ReadonlyMap<string, string>> | undefined;
-
-/** The modules of src/sinks/, one changed: copies of those that the change reaches. */
+/** The modules of src/sinks/ as copies in a folder of their own, one of them changed. */
 async function loadMutant(into: string, { file, from, to }: Mutant): Promise<SinkModules> {
-  const all = await (sources ??= readSources());
-  const reached = reachedFrom(file, all);
-  for (const name of reached) {
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (!name.endsWith(".ts")) continue;
     const original = new URL(name, folder);
-    let source = all.get(name)!;
+    let source = await Deno.readTextFile(original);
     if (name === file) {
       assert(source.includes(from), `${file} has no ${JSON.stringify(from)}`);
       source = source.replaceAll(from, () => to);
     }
-    source = source.replaceAll(relative, (found, specifier) => {
+    // What lies in other rooms is imported from there.
+    source = source.replaceAll(/from "(\.\.?\/[^"]+)"/g, (found, specifier) => {
       const { href } = new URL(specifier, original);
-      return reached.has(href.slice(folder.href.length)) ? found : `from "${href}"`;
+      return href.startsWith(folder.href) ? found : `from "${href}"`;
     });
     await Deno.mkdir(dirname(`${into}/${name}`), { recursive: true });
     await Deno.writeTextFile(`${into}/${name}`, source);
   }
-  const load = (name: string) =>
-    import((reached.has(name) ? pathToFileURL(`${into}/${name}`) : new URL(name, folder)).href);
+  const load = (name: string) => import(pathToFileURL(`${into}/${name}`).href);
   return { ...await load("meter.ts"), ...await load("theory.ts") };
 }
 

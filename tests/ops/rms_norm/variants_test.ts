@@ -108,7 +108,7 @@ for (const [name, variant] of variants) {
           rowsKeepToThemselves,
           rmsNormTakesManyRows,
         ],
-        options: { mostRuns: 6 },
+        options: { runs: 6 },
       }),
     { unfit: (gpu) => unfitRowVariant(gpu, variant) },
   );

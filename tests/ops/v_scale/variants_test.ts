@@ -44,7 +44,7 @@ for (const variant of [subgroup, portable]) {
           rowsAreAdjoint,
           rowsKeepToThemselves,
         ],
-        options: { mostRuns: 6 },
+        options: { runs: 6 },
       }),
     { unfit: (gpu) => unfitRowVariant(gpu, variant) },
   );

@@ -20,8 +20,8 @@ import { onEachRuntime } from "../../support/gpu.ts";
 import { onGpu } from "../../support/on_gpu.ts";
 import { distance, norm } from "../../support/vectors.ts";
 
-const lengths = { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12 };
-const shape = { batch: 2, queryHeads: 4, keyValueHeads: 2, context: 69, headDim: 12 };
+const lengths = { batch: 2, keyHeads: 2, group: 2, length: 40, headDim: 12 };
+const shape = { batch: 2, queryHeads: 4, keyValueHeads: 2, context: 40, headDim: 12 };
 
 /** A position's rows of a gradient, sequences added up, as the meter adds them up. */
 function rowsAt(data: ArrayLike<number>, heads: number, position: number): Float64Array {
@@ -83,7 +83,7 @@ async function compare(
 function checkError(what: string, { error, floor, gradient }: Found): void {
   console.log(`    ${what}: error ${error}, floor ${floor}, gradient ${gradient}`);
   assert(error < 1.5 * floor, `${what}: the error ${error} is above the floor ${floor}`);
-  assert(error > 0.02 * floor, `${what}: the floor ${floor} is far above the error ${error}`);
+  assert(error > 0.05 * floor, `${what}: the floor ${floor} is far above the error ${error}`);
 }
 
 onEachRuntime(
