@@ -98,7 +98,7 @@ function checkLogits(
  *
  * @example
  * ```ts
- * import { planCrossEntropyForward } from "@gradsink/gradsink";
+ * import { openGpu, planCrossEntropyForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const logits = gpu.tensor([0, 0, 0, 0], [1, 4]);
@@ -144,7 +144,7 @@ export function planCrossEntropyForward(
  *
  * @example
  * ```ts
- * import { crossEntropyForward } from "@gradsink/gradsink";
+ * import { crossEntropyForward, openGpu } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const logits = gpu.tensor([0, 0, 0, 0], [1, 4]);
@@ -170,7 +170,7 @@ export function crossEntropyForward(
  *
  * @example
  * ```ts
- * import { crossEntropyForward, planCrossEntropyBackward } from "@gradsink/gradsink";
+ * import { crossEntropyForward, openGpu, planCrossEntropyBackward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const inputs = { logits: gpu.tensor([0, 0], [1, 2]), targets: gpu.tensor([1], [1]) };
@@ -224,7 +224,7 @@ export function planCrossEntropyBackward(
  *
  * @example
  * ```ts
- * import { crossEntropyBackward, crossEntropyForward } from "@gradsink/gradsink";
+ * import { crossEntropyBackward, crossEntropyForward, openGpu } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const inputs = { logits: gpu.tensor([0, 0], [1, 2]), targets: gpu.tensor([1], [1]) };

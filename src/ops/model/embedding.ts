@@ -75,7 +75,7 @@ const LARGEST_COUNT = 2 ** 24;
  *
  * @example
  * ```ts
- * import { planEmbeddingForward } from "@gradsink/gradsink";
+ * import { openGpu, planEmbeddingForward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const table = gpu.tensor([1, 2, 3, 4], [2, 2]);
@@ -126,7 +126,7 @@ export function planEmbeddingForward(
  *
  * @example
  * ```ts
- * import { embeddingForward } from "@gradsink/gradsink";
+ * import { embeddingForward, openGpu } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const table = gpu.tensor([1, 2, 3, 4], [2, 2]);
@@ -194,7 +194,7 @@ export function embeddingOrder(tokens: ArrayLike<number>, vocabulary: number): E
  *
  * @example
  * ```ts
- * import { embeddingOrder, planEmbeddingBackward } from "@gradsink/gradsink";
+ * import { embeddingOrder, openGpu, planEmbeddingBackward } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { order, starts } = embeddingOrder([1, 0, 1], 2);
@@ -267,7 +267,7 @@ export function planEmbeddingBackward(
  *
  * @example
  * ```ts
- * import { embeddingBackward, embeddingOrder } from "@gradsink/gradsink";
+ * import { embeddingBackward, embeddingOrder, openGpu } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { order, starts } = embeddingOrder([1, 0, 1], 2);

@@ -125,7 +125,8 @@ function dispatchOf(
  *
  * @example
  * ```ts
- *  * import { planHeadNormForward } from "./head_norm.ts";
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { planHeadNormForward } from "./head_norm.ts";
  *
  * using gpu = await openGpu();
  * const gain = gpu.tensor([1, 1, 1, 1], [4]);
@@ -183,7 +184,8 @@ export function planHeadNormForward(
  *
  * @example
  * ```ts
- *  * import { planHeadNormBackward, planHeadNormForward } from "./head_norm.ts";
+ * import { openGpu } from "@gradsink/gradsink";
+ * import { planHeadNormBackward, planHeadNormForward } from "./head_norm.ts";
  *
  * using gpu = await openGpu();
  * const gain = gpu.tensor([1, 1, 1, 1], [4]);

@@ -215,7 +215,7 @@ function makePlan(
  *
  * @example
  * ```ts
- * import { planSplitProjections, rotaryAngles } from "@gradsink/gradsink";
+ * import { openGpu, planSplitProjections, rotaryAngles } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { plan, query } = planSplitProjections(gpu, {
@@ -272,7 +272,7 @@ export function planSplitProjections(
  *
  * @example
  * ```ts
- * import { rotaryAngles, splitProjections } from "@gradsink/gradsink";
+ * import { openGpu, rotaryAngles, splitProjections } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const { query, value } = splitProjections(gpu, {
@@ -299,7 +299,7 @@ export function splitProjections(gpu: Gpu, options: SplitProjectionsOptions): Pr
  *
  * @example
  * ```ts
- * import { planMergeProjections, rotaryAngles } from "@gradsink/gradsink";
+ * import { openGpu, planMergeProjections, rotaryAngles } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const ones = gpu.tensor(new Float32Array(8).fill(1), [1, 1, 2, 4]);
@@ -372,7 +372,7 @@ export function planMergeProjections(
  *
  * @example
  * ```ts
- * import { mergeProjections, rotaryAngles } from "@gradsink/gradsink";
+ * import { mergeProjections, openGpu, rotaryAngles } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu();
  * const ones = gpu.tensor(new Float32Array(8).fill(1), [1, 1, 2, 4]);
