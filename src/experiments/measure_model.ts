@@ -53,15 +53,22 @@ export interface MeasureModelOptions extends MeasuredBatches {
 /**
  * A layer's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits
  * overlap.
+ *
+ * @param layer on the GPU
+ * @param options what gradients are multiplied by; and the arrays of an earlier call, which are
+ *   filled again, so that reading layer after layer takes no more memory than reading one
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
-  { gradientFactor }: { readonly gradientFactor: number },
+  { gradientFactor, arrays }: {
+    readonly gradientFactor: number;
+    readonly arrays?: Map<Tensor, Float32Array<ArrayBuffer>>;
+  },
 ): Promise<LayerTrace<Float32Array>> {
   // The same tensor may stand in several places: a layer without attention hands its input on.
-  const reads = new Map<Tensor, Promise<Float32Array>>();
+  const reads = new Map<Tensor, Promise<Float32Array<ArrayBuffer>>>();
   const state = (tensor: Tensor): Promise<Float32Array> => {
-    const pending = reads.get(tensor) ?? tensor.read();
+    const pending = reads.get(tensor) ?? tensor.read(arrays?.get(tensor));
     reads.set(tensor, pending);
     return pending;
   };
@@ -82,6 +89,7 @@ export async function readLayer(
     traced === undefined ? undefined : attention(traced),
     readAll(gradients, gradient),
   ]);
+  for (const [tensor, read] of reads) arrays?.set(tensor, await read);
   return { ...plain, attention: inner, gradients: by };
 }
 

@@ -3,6 +3,7 @@
  * loss with massive activations replaced and with inputs of linear maps rounded.
  */
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../model/streamed.ts";
 import { type LinearMaxima, LinearMaximaMeter } from "../model/streamed/linear_inputs.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
@@ -152,6 +153,7 @@ async function measureStates(
   const states = new PretrainedMeter({ config, context, settings });
   const checks = theory ? await theoryMeter(model, position) : undefined;
   const maxima: LinearMaxima[] = [];
+  const arrays = new Map<Tensor, Float32Array<ArrayBuffer>>();
   const losses: number[] = [];
   const done = counter(options, {
     total: 2 * config.layers * batches.length,
@@ -174,7 +176,7 @@ async function measureStates(
     await observer?.onBatch(given, tokenLosses);
     await model.backward({
       onLayer: async (layer, trace) => {
-        const read = await readLayer(trace, { gradientFactor: 1 });
+        const read = await readLayer(trace, { gradientFactor: 1, arrays });
         meter.addLayer(layer, read, { batch });
         states.addLayer(layer, read, batch);
         if (index === 0) checks?.addLayer(layer, read);

@@ -249,12 +249,14 @@ export class Gpu implements BufferOwner {
    *
    * @param buffer a buffer made by `storage`
    * @param range which of its bytes; all by default
-   * @returns the bytes
+   * @param into what is filled, of the range's size; new memory by default
+   * @returns the memory that was filled
    * @throws {GpuError} if any work enqueued so far failed
    */
   async readBuffer(
     buffer: GPUBuffer,
     range: { readonly offset: number; readonly size: number } = { offset: 0, size: buffer.size },
+    into: Uint8Array<ArrayBuffer> = new Uint8Array(range.size),
   ): Promise<ArrayBuffer> {
     this.#checkAlive();
     const operator = this.#lastOperator;
@@ -275,7 +277,8 @@ export class Gpu implements BufferOwner {
         throw new GpuError(operator, error.message);
       });
       await this.#settle();
-      return staging.getMappedRange().slice(0);
+      into.set(new Uint8Array(staging.getMappedRange()));
+      return into.buffer;
     } finally {
       this.free(staging);
     }

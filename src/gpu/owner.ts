@@ -29,5 +29,6 @@ export interface BufferOwner {
   readBuffer(
     buffer: GPUBuffer,
     range: { readonly offset: number; readonly size: number },
+    into: Uint8Array<ArrayBuffer>,
   ): Promise<ArrayBuffer>;
 }

@@ -240,14 +240,27 @@ export class Tensor {
   /**
    * Waits for all work enqueued so far and copies the elements to the CPU.
    *
+   * @param into what is filled; a new array by default
    * @returns the elements, row-major
-   * @throws {TypeError} if the tensor has been disposed of
+   * @throws {TypeError} if the tensor has been disposed of, or `into` is of another length
    * @throws {GpuError} if any work enqueued so far failed
    */
-  async read(): Promise<Float32Array<ArrayBuffer>> {
+  async read(
+    into: Float32Array<ArrayBuffer> = new Float32Array(this.length),
+  ): Promise<Float32Array<ArrayBuffer>> {
     if (this.disposed) throw new TypeError("Cannot read the tensor: it has been disposed of");
-    const range = { offset: this.#offset, size: 4 * this.length };
-    return new Float32Array(await this.#gpu.readBuffer(this.#buffer, range));
+    if (into.length !== this.length) {
+      throw new TypeError(
+        `Cannot read the tensor: into has ${into.length} elements, wanted ${this.length}`,
+      );
+    }
+    const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+    await this.#gpu.readBuffer(
+      this.#buffer,
+      { offset: this.#offset, size: bytes.length },
+      bytes,
+    );
+    return into;
   }
 
   /** Frees the memory. Work already enqueued still finishes. */

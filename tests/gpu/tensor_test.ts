@@ -1,5 +1,5 @@
 import { openGpu } from "../../mod.ts";
-import { assertEquals, assertThrows } from "../support/assert/assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
 import { eachRuntime } from "../support/gpu.ts";
 
 eachRuntime("Tensor.write() overwrites for what is enqueued later", async (runtime) => {
@@ -41,3 +41,17 @@ eachRuntime(
     assertThrows(() => other.binding, TypeError, "disposed");
   },
 );
+
+eachRuntime("Tensor.read() fills an array that it is given", async (runtime) => {
+  using gpu = await openGpu({ runtime });
+  using tensor = gpu.tensor([1, 2, 3, 4], [4]);
+  const whole = new Float32Array(6).fill(9);
+  const into = whole.subarray(1, 5);
+  assert(await tensor.read(into) === into, "another array was filled");
+  assertEquals([...whole], [9, 1, 2, 3, 4, 9]);
+  await assertRejects(
+    () => tensor.read(whole),
+    TypeError,
+    "Cannot read the tensor: into has 6 elements, wanted 4",
+  );
+});

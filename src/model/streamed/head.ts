@@ -28,7 +28,7 @@ import type { Uploads } from "./weights.ts";
 
 /** How much memory the logits take. */
 export interface LogitsMemory {
-  /** The most bytes of a slice's weights, and of its logits. Default: 2²⁵. */
+  /** The most bytes of a slice's weights, and of its logits. Default: 2²⁴. */
   readonly sliceBytes?: number;
   /**
    * Up to so many bytes of logits are kept for the way back; more are computed again. Default: 2²⁷.
@@ -36,7 +36,7 @@ export interface LogitsMemory {
   readonly keptBytes?: number;
 }
 
-const LOGITS_MEMORY: Required<LogitsMemory> = { sliceBytes: 2 ** 25, keptBytes: 2 ** 27 };
+const LOGITS_MEMORY: Required<LogitsMemory> = { sliceBytes: 2 ** 24, keptBytes: 2 ** 27 };
 
 /** Columns of the logits, from `first` on. */
 interface Slice {

@@ -45,7 +45,7 @@ function unitsOf(config: LlamaConfig): Unit[] {
  * What is written to the GPU before its work is waited for: what a driver keeps of it until then
  * takes memory.
  */
-export const UNSETTLED_BYTES: number = 2 ** 26;
+export const UNSETTLED_BYTES: number = 2 ** 25;
 
 /** Writes to the GPU, and waits for it now and then. */
 export class Uploads {

@@ -15,7 +15,7 @@ Deno.test("vocabularySlices() cuts whole tiles, within the limit, and leaves not
     let end = 0;
     for (const { first, count } of slices) {
       assertEquals(first, end);
-      assert(count > 0 && 4 * count * Math.max(modelDim, rows) <= 2 ** 25, `${count}`);
+      assert(count > 0 && 4 * count * Math.max(modelDim, rows) <= 2 ** 24, `${count}`);
       end += count;
     }
     assertEquals(end, vocabulary);
