@@ -4,7 +4,7 @@ import { MeasuringChild } from "../measure/child/process.ts";
 import type { ChildCommand } from "../processes.ts";
 import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
 import { MeasuringSession } from "../measure/child/session.ts";
-import { machineDifferences } from "../measure/comparison/machine.ts";
+import { machineDifferences, type NamedResult } from "../measure/comparison/machine.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
 import { checkWritable } from "../files/write.ts";
@@ -24,6 +24,8 @@ import {
   selectionOf,
 } from "./bench/options.ts";
 import { adapterOption } from "./shared/options.ts";
+import { findBeside } from "./bench/beside.ts";
+import { besidePath, formatJointRun, newJointRun, openJointRun } from "./bench/joint_run.ts";
 import { checkRepository, projectRepository, shareLines } from "./shared/share.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { type CommandOutput, standardOutput } from "./shared/output.ts";
@@ -36,6 +38,8 @@ export interface BenchHooks {
   readonly output?: CommandOutput;
   /** The measuring process. Default: `src/measure/child.ts` under the least permissions. */
   readonly child?: ChildCommand;
+  /** The measuring process of `--beside`. */
+  readonly childBeside?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 120,000. */
   readonly deadline?: number;
   /** Where `--share` offers results. Default: the `repository` of deno.json. */
@@ -91,20 +95,25 @@ async function measure(
   const suite = await describeSuite();
   if (resumed !== undefined) refuseOtherSuite(resumed.suite, suite);
   await checkOutput(request);
+  const beside = request.beside === undefined
+    ? undefined
+    : await findBeside(request.beside, { selection, suite, operator, child: hooks.childBeside });
   const interrupt = new AbortController();
-  const command = hooks.child ?? childCommand(selection, operator?.file);
-  const session = new MeasuringSession({
-    start: () => new MeasuringChild(command),
-    adapter: {
-      runtime: selection.runtime,
-      software: selection.software,
-      tuning: selection.tuning === "on",
-      ...adapterOption(selection.adapter),
-    },
-    deadline: hooks.deadline ?? DEADLINE,
-    interrupt: interrupt.signal,
-    progress: (step, job) => run?.show(step, job),
-  });
+  const start = (command: ChildCommand, note: string): MeasuringSession =>
+    new MeasuringSession({
+      start: () => new MeasuringChild(command),
+      adapter: {
+        runtime: selection.runtime,
+        software: selection.software,
+        tuning: selection.tuning === "on",
+        ...adapterOption(selection.adapter),
+      },
+      deadline: hooks.deadline ?? DEADLINE,
+      interrupt: interrupt.signal,
+      progress: (step, job) => run?.show(`${step}${note}`, job),
+    });
+  const session = start(hooks.child ?? childCommand(selection, operator?.file), "");
+  const other = beside && start(beside.command, " (beside)");
   const stop = listenForInterrupts(interrupt);
   let run: BenchRun | undefined;
   const progress = new Progress(stderrOutput());
@@ -120,7 +129,10 @@ async function measure(
       host: await describeHost(),
       adapter: describeAdapter(opened),
       ceilings: {},
-      settings: settingsOf(selection, args),
+      settings: {
+        ...settingsOf(selection, args),
+        ...beside === undefined ? {} : { jointRun: newJointRun() },
+      },
       ...opened.warnings.length > 0 ? { warnings: opened.warnings } : {},
       measurements: [],
     };
@@ -137,19 +149,38 @@ async function measure(
     }
     if (jobs.length === 0) throw new UsageError("the selection leaves nothing to measure");
     for (const line of unfit) output.err(`bench: left out ${escapeTerminal(line)}\n`);
+    const pair = beside === undefined || other === undefined
+      ? undefined
+      : await openJointRun(beside, {
+        session,
+        other,
+        file: fresh,
+        work: known,
+        jobs,
+        selection,
+        interrupt,
+      });
     run = new BenchRun({
       file: resumed ?? fresh,
       opened,
       jobs,
       seed: selection.seed,
       budget: selection.budget,
-      keep: (file) => writeResultFile(path, file),
+      inTurns: pair !== undefined,
+      async keep(file) {
+        await writeResultFile(path, file);
+        if (pair !== undefined) await writeResultFile(besidePath(path), pair.file(file));
+      },
       progress: (state) => progress.show(state),
     });
-    await run.measure(session, interrupt.signal);
+    await run.measure(pair?.session ?? session, interrupt.signal);
     progress.clear();
     const interrupted = interrupt.signal.aborted;
-    const code = conclude(run.file, { path, request, interrupted, output });
+    const files = [
+      { name: path, file: run.file },
+      pair && { name: besidePath(path), file: pair.file(run.file) },
+    ] as const;
+    const code = conclude(files, { request, interrupted, output });
     if (request.share && run.file.status === "complete") {
       output.err(shareLines(repository!, { path, text: formatResultFile(run.file, path) }));
     }
@@ -157,7 +188,7 @@ async function measure(
   } finally {
     stop();
     progress.clear();
-    await session.close();
+    await Promise.all([session.close(), other?.close()]);
   }
 }
 
@@ -172,19 +203,31 @@ function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
 async function readResumed(path: string): Promise<ResultFile> {
   const file = await readResultFile(path);
   if (file.status !== "incomplete") throw new UsageError(`--resume: ${path} is complete`);
+  if (file.settings.jointRun !== undefined) {
+    throw new UsageError(
+      `--resume: ${path} was measured with --beside, and such a run cannot be continued: begin a ` +
+        "new one",
+    );
+  }
   return file;
 }
 
 // Everything that could make the work useless in the end is found before it begins.
-async function checkOutput({ out, resume }: BenchRequest): Promise<void> {
+async function checkOutput({ out, resume, beside }: BenchRequest): Promise<void> {
   const path = resume ?? out;
   if (path === undefined) {
     return await checkWritable(`${RESULTS}/new.json`);
   }
-  if (out !== undefined && await exists(out)) {
-    throw new UsageError(`--out: ${out} exists already; choose another name, or --resume it`);
+  for (const each of beside === undefined ? [path] : [path, besidePath(path)]) {
+    if (out !== undefined && await exists(each)) {
+      throw new UsageError(
+        `--out: ${each} exists already; choose another name${
+          beside === undefined ? ", or --resume it" : ""
+        }`,
+      );
+    }
+    await checkWritable(each);
   }
-  await checkWritable(path);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -199,7 +242,7 @@ async function defaultPath(file: ResultFile): Promise<string> {
   for (let number = 1;; number++) {
     const ending = number === 1 ? "" : `-${number}`;
     const path = `${RESULTS}/${resultFileName(file)}${ending}.json`;
-    if (!await exists(path)) return path;
+    if (!await exists(path) && !await exists(besidePath(path))) return path;
   }
 }
 
@@ -249,27 +292,31 @@ function refuseOtherMachine(before: ResultFile, now: ResultFile): void {
 }
 
 function conclude(
-  file: ResultFile,
-  { path, request: { json, wide }, interrupted, output }: {
-    readonly path: string;
+  files: readonly [own: NamedResult, beside: NamedResult | undefined],
+  { request: { json, wide }, interrupted, output }: {
     readonly request: BenchRequest;
     readonly interrupted: boolean;
     readonly output: CommandOutput;
   },
 ): number {
   const { out, err, color } = output;
-  out(json ? formatResultFile(file, path) : `${formatRun(file, { color, wide })}\n`);
-  const bad = file.measurements.filter(({ status = "ok" }) => status !== "ok");
+  const [{ file, name }, beside] = files;
+  if (beside !== undefined) out(formatJointRun(files[0], beside, { json, color }));
+  else out(json ? formatResultFile(file, name) : `${formatRun(file, { color, wide })}\n`);
   const complete = file.status === "complete";
-  const where = escapeTerminal(path);
+  const where = files.flatMap((each) => each === undefined ? [] : [escapeTerminal(each.name)]);
   err(
     complete
-      ? `bench: written to ${where}\n`
-      : `bench: interrupted; go on with: deno task bench --resume=${where}\n`,
+      ? `bench: written to ${where.join(" and ")}\n`
+      : beside !== undefined
+      ? `bench: interrupted; what is done is in ${where.join(" and ")}\n`
+      : `bench: interrupted; go on with: deno task bench --resume=${where[0]}\n`,
   );
   if (interrupted || !complete) return 130;
+  const measurements = files.flatMap((each) => each?.file.measurements ?? []);
+  const bad = measurements.filter(({ status = "ok" }) => status !== "ok");
   if (bad.length === 0) return 0;
-  err(`bench: ${bad.length} of ${file.measurements.length} measurements are not ok\n`);
+  err(`bench: ${bad.length} of ${measurements.length} measurements are not ok\n`);
   return 3;
 }
 

@@ -10,12 +10,13 @@
  * Source: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013).
  */
 import { mergeCeilings } from "./ceilings.ts";
-import { type MeasuringSession, NO_CEILINGS, type OpenedAdapter } from "./child/session.ts";
+import { NO_CEILINGS, type OpenedAdapter } from "./child/session.ts";
 import type { Job } from "./jobs.ts";
 import type { Measurement, ResultFile } from "./result_file.ts";
-import { batchJobs, jobKey, measurementKey } from "./jobs.ts";
+import type { RunSession } from "./bench_run/beside.ts";
+import { Measured } from "./bench_run/measured.ts";
+import { batchJobs } from "./jobs.ts";
 import {
-  addProcess,
   hasRound,
   LEAST_PROCESSES,
   processesOf,
@@ -44,6 +45,8 @@ export interface BenchRunOptions {
   readonly seed: number;
   /** Seconds for the whole run; undefined leaves it to the adapter. */
   readonly budget: number | undefined;
+  /** Whether each round has two processes that measure in turns. Default false. */
+  readonly inTurns?: boolean;
   /** Keeps the file as it stands; waited for. */
   readonly keep: (file: ResultFile) => void | Promise<void>;
   readonly progress: (progress: RunProgress) => void;
@@ -72,10 +75,8 @@ const KEEPING_SHARE = 0.05;
 export class BenchRun {
   readonly #options: BenchRunOptions;
   #jobs: readonly Job[];
-  readonly #keys: ReadonlyMap<Job, string>;
   #file: ResultFile;
-  /** The file's measurements, by their jobs' keys. */
-  readonly #measured: Map<string, Measurement>;
+  readonly #measured: Measured;
   /** When the file may be kept again, on the clock of `performance.now()`. */
   #keepFrom = 0;
   #text = "";
@@ -88,9 +89,8 @@ export class BenchRun {
     this.#options = options;
     this.#jobs = options.jobs;
     this.#processes = options.file.settings.processes ?? LEAST_PROCESSES;
-    this.#keys = new Map(options.jobs.map((job) => [job, jobKey(job)]));
     const measurements = options.file.measurements.flatMap(withoutInterrupted);
-    this.#measured = new Map(measurements.map((each) => [measurementKey(each), each]));
+    this.#measured = new Measured(options.jobs, measurements);
     this.#file = { ...options.file, measurements };
   }
 
@@ -119,14 +119,10 @@ export class BenchRun {
     this.#options.progress({ done, total, text, secondsLeft });
   }
 
-  #measurementOf(job: Job): Measurement | undefined {
-    return this.#measured.get(this.#keys.get(job)!);
-  }
-
   // A round's jobs that have not been measured; what failed once is not tried again.
   #waiting(round: number): Job[] {
     return this.#jobs.filter((job) => {
-      const measurement = this.#measurementOf(job);
+      const measurement = this.#measured.of(job);
       return measurement === undefined || !hasRound(measurement, round);
     });
   }
@@ -138,15 +134,15 @@ export class BenchRun {
    * @param interrupt ends the run in good order
    * @throws {Error} if a new child cannot open the adapter again, or the file cannot be kept
    */
-  async measure(session: MeasuringSession, interrupt: AbortSignal): Promise<void> {
-    const { budget, opened: { info: { software } } } = this.#options;
+  async measure(session: RunSession, interrupt: AbortSignal): Promise<void> {
+    const { budget, opened: { info: { software } }, inTurns = false } = this.#options;
     const start = performance.now();
     const seconds = budget ?? (software ? BUDGET.software : BUDGET.hardware);
     this.#end = start + 1000 * seconds;
     const { settings } = this.#file;
     // A file that is continued keeps its number of processes.
     const processes = this.#processes = settings.processes ??
-      processesWithin(seconds, this.#jobs.length);
+      processesWithin(seconds / (inTurns ? 2 : 1), this.#jobs.length);
     const rule = {
       targetHalfWidth: software ? 0.02 : 0.01,
       minimumSamples: 6,
@@ -161,9 +157,14 @@ export class BenchRun {
         processes,
       },
     });
-    const withCeilings = seconds >= CEILINGS_BUDGET;
+    const withCeilings = seconds >= CEILINGS_BUDGET && !inTurns;
     if (withCeilings) await this.#measureCeilings(session, interrupt);
-    else {
+    else if (inTurns) {
+      await this.warn(
+        "no ceilings with --beside, whose time goes to the comparison: shares of the roofline are " +
+          "left out; a run without it measures them",
+      );
+    } else {
       await this.warn(
         `no ceilings with --budget=${seconds}: they take time, so shares of the roofline are left ` +
           `out; --budget=${CEILINGS_BUDGET} or more measures them`,
@@ -200,7 +201,7 @@ export class BenchRun {
   }
 
   async #measureRound(
-    session: MeasuringSession,
+    session: RunSession,
     { round, rule, end, interrupt }: {
       readonly round: number;
       readonly rule: Omit<StoppingRule, "budget">;
@@ -211,7 +212,7 @@ export class BenchRun {
     const { seed, skipped } = this.#options;
     const left = this.#waiting(round);
     const checked = this.#jobs
-      .filter((job) => this.#measurementOf(job)?.correctness !== undefined).map(({ id }) => id);
+      .filter((job) => this.#measured.of(job)?.correctness !== undefined).map(({ id }) => id);
     let waiting = left.length;
     for (const jobs of batchJobs(left, seed + round)) {
       if (interrupt.aborted) break;
@@ -222,6 +223,7 @@ export class BenchRun {
         rule: { ...rule, budget: 1e9 * share },
         seed,
         round,
+        rounds: this.#processes,
         checked,
         result: (job, measurement) => this.#add(job, { round, measurement }),
         skipped: (job, reason) => {
@@ -238,7 +240,7 @@ export class BenchRun {
     await this.#change({ warnings: [...new Set([...this.#file.warnings ?? [], warning])] });
   }
 
-  async #measureCeilings(session: MeasuringSession, interrupt: AbortSignal): Promise<void> {
+  async #measureCeilings(session: RunSession, interrupt: AbortSignal): Promise<void> {
     const found = await session.ceilings();
     const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
     const measured = Object.keys(ceilings).length > 0;
@@ -253,13 +255,8 @@ export class BenchRun {
     job: Job,
     { round, measurement }: { readonly round: number; readonly measurement: Measurement },
   ): Promise<void> {
-    const known = this.#measurementOf(job);
-    this.#measured.set(this.#keys.get(job)!, addProcess(known, { round, measurement }));
-    // In the order of the jobs, whatever the order of measuring was.
-    const places = new Map([...this.#keys.values()].map((key, place) => [key, place]));
-    const measurements = [...this.#measured]
-      .sort(([a], [b]) => (places.get(a) ?? -1) - (places.get(b) ?? -1)).map(([, each]) => each);
-    this.#file = { ...this.#file, measurements };
+    this.#measured.add(job, { round, measurement });
+    this.#file = { ...this.#file, measurements: this.#measured.list };
     if (performance.now() >= this.#keepFrom) await this.#change({});
     this.show("done");
   }

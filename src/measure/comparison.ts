@@ -13,6 +13,8 @@ import { estimateTimes, summarizeMeasurements, type TimeEstimates } from "./esti
 import { budgetFor, MOST_PROCESSES } from "./rounds.ts";
 import { summarize, type Summary } from "../statistics/summary.ts";
 import { holm } from "../statistics/significance.ts";
+import { machineChange } from "./comparison/machine_change.ts";
+import { estimatePairs, isJointRun, type PairedEstimates } from "./comparison/joint_run.ts";
 import { comparePair, type PairComparison } from "./comparison/pair.ts";
 import { type MachineTotal, totalOf } from "./comparison/totals.ts";
 import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
@@ -156,7 +158,8 @@ export function compareResultFiles(
   if (shared.length === 0) throw new NothingComparableError(nothingComparable(results, columns));
   const machines = machinesOf(results);
   const unjudged = shared.map((key) => rowOf(key, found, results));
-  const rows = judgeAll(unjudged, { columns: found, results, threshold });
+  const paired = pairedWithFirst(unjudged, results);
+  const rows = judgeAll(unjudged, { columns: found, results, threshold, paired });
   const uncompared = otherKeys(columns, shared).map((key) => rowOf(key, found, results));
   const complete = rows.filter(({ cells }) => cells.every(({ rank }) => rank !== undefined));
   return {
@@ -164,7 +167,10 @@ export function compareResultFiles(
     rows,
     uncompared,
     totals: machines.map((_, i) =>
-      totalOf(rows, { complete, index: i, estimates: found.map(({ estimates }) => estimates) })
+      totalOf(rows, {
+        ...{ complete, index: i, paired: paired[i] },
+        estimates: found.map(({ estimates }) => estimates),
+      })
     ),
     completeRows: complete.length,
     threshold,
@@ -262,24 +268,51 @@ function rowOf(
   return { kernel, pass, shape, dtype, cache, cells };
 }
 
+/** How each file's measurements changed from the first file's, where both are of a joint run. */
+function pairedWithFirst(
+  rows: readonly ComparisonRow[],
+  results: readonly NamedResult[],
+): readonly (ReadonlyMap<Measurement, PairedEstimates> | undefined)[] {
+  return results.map(({ file }, i) => {
+    if (i === 0 || !isJointRun(results[0]!.file, file)) return undefined;
+    return estimatePairs(rows.flatMap(({ cells }) => {
+      const [baseline, candidate] = [cells[0]!.measurement, cells[i]!.measurement];
+      return usable(baseline) && usable(candidate) ? [{ baseline, candidate }] : [];
+    }));
+  });
+}
+
 /** Compares every cell with the first of its row, and corrects over the whole table. */
 function judgeAll(
   rows: readonly ComparisonRow[],
-  { columns, results, threshold }: {
+  { columns, results, threshold, paired }: {
     readonly columns: readonly Column[];
     readonly results: readonly NamedResult[];
     readonly threshold: number;
+    readonly paired: ReturnType<typeof pairedWithFirst>;
   },
 ): ComparisonRow[] {
   const same = results.map(({ file }) => isSameMachine(results[0]!.file, file));
   const estimateOf = (column: number, measurement: Measurement | undefined) =>
     usable(measurement) ? columns[column]!.estimates.get(measurement) : undefined;
-  const pairs = rows.map(({ cells }) =>
+  const estimates = rows.map(({ cells }) =>
+    cells.map(({ measurement }, i) => estimateOf(i, measurement))
+  );
+  const changes = results.map((_, i) =>
+    i > 0 && same[i]! && paired[i] === undefined
+      ? machineChange(estimates.flatMap((row) => {
+        const [baseline, candidate] = [row[0], row[i]];
+        return baseline === undefined || candidate === undefined ? [] : [{ baseline, candidate }];
+      }))
+      : undefined
+  );
+  const pairs = rows.map(({ cells }, r) =>
     cells.map(({ measurement }, i) => {
-      const first = cells[0]!.measurement;
-      if (i === 0 || measurement === undefined || first === undefined) return undefined;
-      return comparePair(estimateOf(0, first), estimateOf(i, measurement), {
+      if (i === 0 || measurement === undefined || cells[0]!.measurement === undefined) return;
+      return comparePair(estimates[r]![0], estimates[r]![i], {
         sameMachine: same[i]!,
+        machineChange: changes[i],
+        paired: paired[i]?.get(measurement),
       });
     })
   );
@@ -303,14 +336,15 @@ function judgeAll(
 
 /** What to add to the larger budget for so many times the processes; a round figure. */
 function moreSeconds(
-  { processes }: PairComparison,
+  { processes, inTurns }: PairComparison,
   times: number,
   results: readonly NamedResult[],
 ): number | undefined {
   const wanted = Math.ceil(times * Math.min(...processes));
   if (wanted > MOST_PROCESSES) return undefined;
   const seconds = results.map(({ file: { measurements, settings: { budgetSeconds = 0 } } }) =>
-    Math.max(times * budgetSeconds, budgetFor(wanted, measurements.length)) - budgetSeconds
+    Math.max(times * budgetSeconds, (inTurns ? 2 : 1) * budgetFor(wanted, measurements.length)) -
+    budgetSeconds
   );
   return 10 * Math.ceil(Math.max(...seconds) / 10);
 }

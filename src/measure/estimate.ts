@@ -94,8 +94,8 @@ export function estimateTimes(
   }));
 }
 
-interface Row {
-  readonly measurement: Measurement;
+interface Row<Key> {
+  readonly key: Key;
   /** By round. */
   readonly values: ReadonlyMap<number, number>;
   readonly center: number;
@@ -105,9 +105,28 @@ function estimateSeries(
   measurements: readonly Measurement[],
   value: ProcessValue,
 ): ReadonlyMap<Measurement, Estimate> {
-  const rows = measurements.flatMap((measurement): Row[] => {
+  const found = measurements.flatMap((measurement) => {
     const values = valuesOf(measurement, value);
-    return values === undefined ? [] : [{ measurement, values, center: mean(values.values()) }];
+    return values === undefined ? [] : [[measurement, values] as const];
+  });
+  return new Map(
+    [...estimateRows(new Map(found))].map(([measurement, estimate]) => [
+      measurement,
+      estimate.processes < 2 ? aloneEstimate(measurement, estimate.center) : estimate,
+    ]),
+  );
+}
+
+/**
+ * Estimates the means of a table of values by rounds.
+ *
+ * @param table each row's values by round, at least one; a row with one value has no errors
+ */
+export function estimateRows<Key>(
+  table: ReadonlyMap<Key, ReadonlyMap<number, number>>,
+): ReadonlyMap<Key, Estimate> {
+  const rows = [...table].map(([key, values]): Row<Key> => {
+    return { key, values, center: mean(values.values()) };
   });
   const repeated = rows.filter(({ values }) => values.size > 1);
   const effects = roundEffects(repeated);
@@ -124,13 +143,13 @@ function estimateSeries(
     const squares = [...values].map(([round, each]) => (each - center - effects.get(round)!) ** 2);
     return { variance: sum(squares) / df, df };
   }));
-  return new Map(rows.map(({ measurement, values, center }, i): [Measurement, Estimate] => {
+  return new Map(rows.map(({ key, values, center }, i): [Key, Estimate] => {
     const processes = values.size;
-    if (processes < 2) return [measurement, aloneEstimate(measurement, center)];
+    if (processes < 2) return [key, { center, errors: [], processes }];
     const errors = [common, { ...own[i]!, variance: part * own[i]!.variance }]
       .filter(({ df }) => df > 0)
       .map(({ variance, df }) => ({ variance: variance / processes, df }));
-    return [measurement, { center, errors, processes }];
+    return [key, { center, errors, processes }];
   }));
 }
 
@@ -150,7 +169,7 @@ function aloneEstimate({ samples }: Measurement, center: number): Estimate {
   };
 }
 
-function roundEffects(rows: readonly Row[]): ReadonlyMap<number, number> {
+function roundEffects<Key>(rows: readonly Row<Key>[]): ReadonlyMap<number, number> {
   const deviations = new Map<number, number[]>();
   for (const { values, center } of rows) {
     for (const [round, value] of values) {

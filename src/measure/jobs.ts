@@ -77,6 +77,8 @@ export interface AdapterChoice {
   readonly tuned: boolean;
   /** Why some variants cannot run there, by name. */
   readonly unfit?: Readonly<Record<string, string>>;
+  /** All variants; none for an operator or pass that the measuring process lacks. */
+  readonly known?: readonly string[];
 }
 
 /**

@@ -104,6 +104,11 @@ export interface Measurement {
    * samples.
    */
   readonly rounds?: readonly number[];
+  /**
+   * In a joint run, one beside each item of `rounds`: within one process's samples, equal numbers in
+   * the two files of the run are turns that were taken side by side.
+   */
+  readonly sweeps?: readonly number[];
   /** CPU time of one run in ns, one beside each sample. */
   readonly cpuSamples?: readonly number[];
   /** Times in ns of the fixed reference kernel that was run every few samples. */
@@ -216,6 +221,11 @@ export interface ResultSettings {
   readonly maximumSamples?: number;
   /** How many rounds, each in a process of its own, take every measurement. */
   readonly processes?: number;
+  /**
+   * A random name that two files share whose samples were taken in turns: 32 hexadecimal digits.
+   * Absent in a file of a run by itself.
+   */
+  readonly jointRun?: string;
   /** The command line. */
   readonly arguments?: readonly string[];
   readonly [setting: string]: unknown;

@@ -90,13 +90,15 @@ export function addProcess(
     lists.some((list) => list === undefined) ? undefined : lists.flatMap((list) => list!);
   const optional = {
     rounds: joined(known.rounds, measurement.rounds),
+    sweeps: joined(known.sweeps, measurement.sweeps),
     cpuSamples: joined(known.cpuSamples, measurement.cpuSamples),
     driftingSamples: joined(
       known.driftingSamples,
       measurement.driftingSamples?.map((index) => known.samples.length + index),
     ),
   };
-  const { rounds: _, cpuSamples: _cpu, driftingSamples: _drifting, ...rest } = known;
+  const { rounds: _, sweeps: _sweeps, cpuSamples: _cpu, driftingSamples: _drifting, ...rest } =
+    known;
   const warnings = [...new Set([...known.warnings ?? [], ...measurement.warnings ?? []])];
   return {
     ...rest,
@@ -121,7 +123,7 @@ export function withoutInterrupted(measurement: Measurement): readonly Measureme
   if (processes.length === 0) return [];
   const samples = processes.reduce((sum, each) => sum + each.samples, 0);
   const throttle = processes.reduce((sum, each) => sum + each.throttleSamples, 0);
-  const { stopReason: _, rounds, cpuSamples, driftingSamples, ...rest } = measurement;
+  const { stopReason: _, rounds, sweeps, cpuSamples, driftingSamples, ...rest } = measurement;
   let left = samples;
   const turns = rounds?.filter((count) => (left -= count) >= 0);
   return [{
@@ -130,6 +132,7 @@ export function withoutInterrupted(measurement: Measurement): readonly Measureme
     processes,
     throttleSamples: (measurement.throttleSamples ?? []).slice(0, throttle),
     ...turns === undefined ? {} : { rounds: turns },
+    ...sweeps === undefined || turns === undefined ? {} : { sweeps: sweeps.slice(0, turns.length) },
     ...cpuSamples === undefined ? {} : { cpuSamples: cpuSamples.slice(0, samples) },
     ...driftingSamples === undefined
       ? {}

@@ -8,39 +8,11 @@
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
-import { chooseRepeats, spansPerSubmission } from "./timing/repeats.ts";
-import type { CacheState, StopReason } from "./result_file.ts";
-import { median } from "../statistics/summary.ts";
 import { type StoppingRule, stopReason } from "./sampling/stopping.ts";
-import { type GpuTimer, MAXIMUM_SPANS, type Span } from "./timing.ts";
+import type { GpuTimer, Span } from "./timing.ts";
+import { type SampledWork, Visits, type WorkSamples } from "./sampling/visits.ts";
 
-/** Work to sample, compiled and run before. */
-export interface SampledWork {
-  /** Records one run. */
-  readonly run: Span;
-  /** `hot`: run after run. `cold`: after `SampleOptions.scrub`. */
-  readonly cache: CacheState;
-}
-
-/** The samples of one piece of work; the fields are those of a result file. */
-export interface WorkSamples {
-  /** ns of one run. */
-  readonly samples: readonly number[];
-  /** How many consecutive samples belong to each round. */
-  readonly rounds: readonly number[];
-  /** Runs within one sample, which is their mean. */
-  readonly repeats: number;
-  /** CPU time of one run in ns, one beside each sample, where the host's clocks tell. */
-  readonly cpuSamples?: readonly number[];
-  /** Times in ns of the reference kernel. */
-  readonly throttleSamples: readonly number[];
-  /** Samples, by index, taken while the reference kernel was slow. */
-  readonly driftingSamples: readonly number[];
-  /** Why sampling ended. */
-  readonly stopReason: StopReason;
-  /** What makes the samples less trustworthy, one line each. */
-  readonly warnings: readonly string[];
-}
+export type { SampledWork, WorkSamples } from "./sampling/visits.ts";
 
 /** How to sample. */
 export interface SampleOptions {
@@ -69,40 +41,8 @@ export interface SampleOptions {
   readonly beaten?: (samples: readonly (readonly number[])[]) => ReadonlySet<number>;
 }
 
-/** Submissions between two runs of the reference kernel. */
-const REFERENCE_EVERY = 6;
-/** The reference kernel this many times slower than usual means that the machine is. */
-const DRIFT = 1.15;
-/** A submission holds spans for about this many ns: what follows it costs up to 11 ms. */
-const SUBMISSION_TIME = 10e6;
-/** A span lasts at least this many ns, so that the beginning of a pass does not count. */
-const SPAN_TIME = 200e3;
-/** A run this long, in ns, needs no run before it to count as hot. */
-const LONG_RUN = 50e6;
 /** A race drops no candidate before this many rounds. */
 const RACE_ROUNDS = 3;
-/** No more runs than this in one span. */
-const MAXIMUM_REPEATS = 4096;
-
-interface Visited extends SampledWork {
-  readonly index: number;
-  /** Runs in a span. */
-  readonly repeats: number;
-  /**
-   * Spans that make one sample: cold spans hold one run each, which may be too short to read by
-   * itself.
-   */
-  readonly spansPerSample: number;
-  readonly samplesPerVisit: number;
-  readonly long: boolean;
-  readonly samples: number[];
-  readonly cpuSamples: number[];
-  readonly rounds: number[];
-  /** For each sample, how many times the reference kernel had run. */
-  readonly readings: number[];
-  elapsed: number;
-  failures: number;
-}
 
 /**
  * Samples work until each piece is known well enough, its noise stays the same, or its time is up.
@@ -116,179 +56,32 @@ export async function sampleWork(
   work: readonly SampledWork[],
   options: SampleOptions,
 ): Promise<(WorkSamples | undefined)[]> {
-  const { timer, rule, reference, seed, visit, finish, interrupted = () => false, beaten, ready } =
-    options;
-  const results: (WorkSamples | undefined)[] = work.map(() => undefined);
-  const readReference = await prepareReference(reference, timer);
-  const readings: number[] = [];
+  const { rule, seed, interrupted = () => false, beaten, ready } = options;
+  const visits = await Visits.prepare(work, { ...options, maximumSamples: rule.maximumSamples });
   const all: { samples: readonly number[] }[] = work.map(() => ({ samples: [] }));
-  let active: Visited[] = [];
-  for (const [index, each] of work.entries()) {
-    if (interrupted()) break;
-    visit?.(index);
-    const visited = await prepareVisits(index, { ...each, options });
-    if (visited === undefined) continue;
-    all[index] = visited;
-    active.push(visited);
-  }
+  for (const each of visits.work) all[each.index] = each;
+  let active = visits.work;
   const next = shuffler(seed);
-  let visits = 0;
   let rounds = 0;
   while (active.length > 0 && !interrupted()) {
     for (const each of next(active)) {
       await ready?.();
       if (interrupted()) break;
-      visit?.(each.index);
-      if (visits++ % REFERENCE_EVERY === 0) readings.push(...await readReference());
-      await takeSamples(each, { options, readings: readings.length });
+      await visits.visit(each);
       const reason = each.failures > 3
         ? "budget" as const
         : stopReason(each.samples, { rule, elapsed: each.elapsed });
       if (reason === undefined) continue;
       active = active.filter((other) => other !== each);
-      end(each, reason);
+      visits.end(each, reason);
     }
     if (beaten === undefined || ++rounds < RACE_ROUNDS) continue;
     const losers = beaten(all.map(({ samples }) => samples));
-    for (const each of active.filter(({ index }) => losers.has(index))) end(each, "beaten");
+    for (const each of active.filter(({ index }) => losers.has(index))) visits.end(each, "beaten");
     active = active.filter(({ index }) => !losers.has(index));
   }
-  for (const each of active) end(each, "interrupted");
-
-  function end(each: Visited, reason: StopReason): void {
-    if (each.samples.length === 0) return;
-    const samples = conclude(each, { reason, readings });
-    results[each.index] = samples;
-    finish?.(each.index, samples);
-  }
-  return results;
-}
-
-async function prepareReference(
-  run: Span,
-  timer: SampleOptions["timer"],
-): Promise<() => Promise<number[]>> {
-  const span = Math.max(timer.minimumSpan, SPAN_TIME);
-  const repeats = await chooseRepeats(run, { timer, span, maximum: MAXIMUM_REPEATS });
-  return async () => {
-    const { spans } = await timer.time([repeated(run, repeats)]);
-    return spans[0] === undefined ? [] : [spans[0] / repeats];
-  };
-}
-
-function repeated(run: Span, repeats: number): Span {
-  return (pass) => {
-    for (let i = 0; i < repeats; i++) run(pass);
-  };
-}
-
-// How many runs make a span and how many spans a submission; undefined where the clock is too
-// coarse for cold runs.
-async function prepareVisits(
-  index: number,
-  { run, cache, options }: SampledWork & { readonly options: SampleOptions },
-): Promise<Visited | undefined> {
-  const { timer, scrub, rule } = options;
-  const least = Math.max(timer.minimumSpan, cache === "hot" ? SPAN_TIME : 0);
-  const repeats = await chooseRepeats(run, { timer, span: least, maximum: MAXIMUM_REPEATS });
-  const { spans } = await timer.time([repeated(run, repeats)]);
-  const time = spans[0] ?? least;
-  const fields = { index, run, cache, samples: [], cpuSamples: [], rounds: [], readings: [] };
-  const counters = { elapsed: 0, failures: 0, long: time / repeats >= LONG_RUN };
-  // A visit takes no more than an eighth of the greatest number: several visits must meet several
-  // moments.
-  const most = Math.max(1, Math.floor(rule.maximumSamples / 8));
-  if (cache === "hot") {
-    const samplesPerVisit = Math.min(most, spansPerSubmission(time, SUBMISSION_TIME));
-    return { ...fields, ...counters, repeats, spansPerSample: 1, samplesPerVisit };
-  }
-  if (scrub === undefined || timer.timer.kind === "wall") return undefined;
-  const spansPerSample = Math.max(1, Math.ceil(timer.minimumSpan / (time / repeats)));
-  if (spansPerSample > MAXIMUM_SPANS) return undefined;
-  return { ...fields, ...counters, repeats: 1, spansPerSample, samplesPerVisit: 1 };
-}
-
-async function takeSamples(
-  visited: Visited,
-  { options: { timer, scrub }, readings }: {
-    readonly options: SampleOptions;
-    readonly readings: number;
-  },
-): Promise<void> {
-  const { run, cache, repeats, spansPerSample, samplesPerVisit, long } = visited;
-  const span = repeated(run, repeats);
-  const count = spansPerSample * samplesPerVisit;
-  const warm = cache === "hot" && !long;
-  const { spans, wall, cpu } = await timer.time(Array.from({ length: count }, () => span), {
-    ...warm ? { first: run } : {},
-    ...cache === "cold" && scrub !== undefined ? { each: scrub } : {},
-  });
-  visited.elapsed += wall;
-  let taken = 0;
-  for (let first = 0; first < count; first += spansPerSample) {
-    const parts = spans.slice(first, first + spansPerSample);
-    if (parts.some((part) => part === undefined)) continue;
-    const sum = (parts as number[]).reduce((a, b) => a + b, 0);
-    visited.samples.push(sum / spansPerSample / repeats);
-    visited.readings.push(readings);
-    // The warm-up run belongs to the submission and is as long as the others. Scrubs are not told
-    // apart.
-    if (cpu !== undefined && cache === "hot") {
-      visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
-    }
-    taken++;
-  }
-  if (taken > 0) visited.rounds.push(taken);
-  else visited.failures++;
-}
-
-function conclude(
-  visited: Visited,
-  { reason, readings }: { readonly reason: StopReason; readonly readings: readonly number[] },
-): WorkSamples {
-  const { samples, rounds, repeats, spansPerSample, cpuSamples } = visited;
-  const drifting = driftingReadings(readings);
-  const driftingSamples = samples.flatMap((_, i) =>
-    drifting.has(visited.readings[i]! - 1) ? [i] : []
-  );
-  const warnings: string[] = [];
-  if (visited.failures > 0) {
-    warnings.push(`the GPU's clock gave no time in ${visited.failures} submissions`);
-  }
-  const first = visited.readings[0]! - 1;
-  const last = visited.readings.at(-1)!;
-  return {
-    samples,
-    rounds,
-    repeats: repeats * spansPerSample,
-    // A clock too coarse to see a run tells nothing.
-    ...cpuSamples.length === samples.length && cpuSamples.every((time) => time > 0)
-      ? { cpuSamples }
-      : {},
-    throttleSamples: readings.slice(Math.max(0, first), last + 1),
-    driftingSamples,
-    stopReason: reason,
-    warnings,
-  };
-}
-
-/**
- * Which runs of the reference kernel show a slow machine: those where the median of the run and its
- * neighbors exceeds the lower quartile of all by more than 15 %. A single slow run is noise, not
- * drift; the lower quartile is the machine as it was when it was not slow.
- *
- * @param readings times of the reference kernel in the order of running
- * @returns the indices of the slow ones
- */
-export function driftingReadings(readings: readonly number[]): ReadonlySet<number> {
-  if (readings.length < 4) return new Set();
-  const usual = readings.toSorted((a, b) => a - b)[Math.floor((readings.length - 1) / 4)]!;
-  return new Set(
-    readings.flatMap((_, i) => {
-      const start = Math.min(Math.max(0, i - 1), readings.length - 3);
-      return median(readings.slice(start, start + 3))! > DRIFT * usual ? [i] : [];
-    }),
-  );
+  for (const each of active) visits.end(each, "interrupted");
+  return visits.results;
 }
 
 /**

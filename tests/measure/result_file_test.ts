@@ -193,6 +193,8 @@ const hostile: readonly (readonly [string, string, string])[] = [
   ],
   ["no timer", withField("measurements.0.timer", null), "timer is null"],
   ["rounds that do not add up", withField("measurements.0.rounds", [3, 2]), "rounds add up to 5"],
+  ["sweeps without rounds", withField("measurements.0.sweeps", [0]), "sweeps has 1 items, wanted"],
+  ["a name of a joint run", withField("settings.jointRun", "../x"), "settings.jointRun"],
   ["an endless round", withField("measurements.0.rounds", [1e9]), "rounds[0] is 1000000000"],
   ["CPU times that do not match", withField("measurements.0.cpuSamples", [1]), "cpuSamples has 1"],
   ["a thousand warnings", withField("warnings", Array(1000).fill("x")), "warnings has a length"],

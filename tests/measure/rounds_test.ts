@@ -16,6 +16,7 @@ function taken(fields: Partial<Measurement> = {}): Measurement {
   return fromOneProcess({
     samples: [10, 11, 12],
     rounds: [2, 1],
+    sweeps: [0, 1],
     cpuSamples: [20, 21, 22],
     throttleSamples: [5, 6],
     driftingSamples: [1],
@@ -27,7 +28,7 @@ function taken(fields: Partial<Measurement> = {}): Measurement {
 }
 
 const second = taken({
-  ...{ samples: [13, 14], rounds: [2], cpuSamples: [23, 24], throttleSamples: [7] },
+  ...{ samples: [13, 14], rounds: [2], sweeps: [0], cpuSamples: [23, 24], throttleSamples: [7] },
   ...{ driftingSamples: [0], repeats: 8, stopReason: "budget" },
 });
 
@@ -41,6 +42,7 @@ Deno.test("addProcess() joins what processes measured, and the file stays valid"
     { round: 2, samples: 2, throttleSamples: 1, repeats: 8 },
   ]);
   assertEquals([both.rounds, both.cpuSamples], [[2, 1, 2], [20, 21, 22, 23, 24]]);
+  assertEquals(both.sweeps, [0, 1, 0]);
   assertEquals([both.throttleSamples, both.driftingSamples], [[5, 6, 7], [1, 3]]);
   assertEquals([both.repeats, both.stopReason], [4, "budget"]);
   assertEquals(both.correctness, { error: 0, tolerance: 1 }, "of the only check");

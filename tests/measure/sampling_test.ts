@@ -1,10 +1,6 @@
 import { randomUniform } from "../../src/random.ts";
-import {
-  driftingReadings,
-  type SampleOptions,
-  sampleWork,
-  type WorkSamples,
-} from "../../src/measure/sampling.ts";
+import { type SampleOptions, sampleWork, type WorkSamples } from "../../src/measure/sampling.ts";
+import { driftingReadings } from "../../src/measure/sampling/visits.ts";
 import type { StoppingRule } from "../../src/measure/sampling/stopping.ts";
 import { beatenCandidates } from "../../src/measure/sampling/race.ts";
 import type { Span } from "../../src/measure/timing.ts";

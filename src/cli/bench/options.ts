@@ -80,6 +80,8 @@ export interface BenchRequest {
   readonly label: string | undefined;
   readonly resume: string | undefined;
   readonly share: boolean;
+  /** The checkout, or the custom operator's file, to measure in turns with this one. */
+  readonly beside: string | undefined;
 }
 
 const passNames: readonly PassName[] = ["forward", "backward"];
@@ -112,8 +114,12 @@ const options = {
   out: takesPath("FILE", "Write the result to a new file (default results/<date>-<adapter>.json)"),
   label: takes("TEXT", "Name this machine in the result file"),
   resume: takesPath("FILE", "Continue an incomplete result file"),
+  beside: takesPath(
+    "FOLDER",
+    "Measure another checkout in turns with this one, and compare: FOLDER, or with --operator a FILE",
+  ),
   wide: flag("Print every column, in lines of up to 260 characters"),
-  json: flag("Print the result file instead of a table"),
+  json: flag("Print the result file instead of a table; with --beside, the comparison as JSON"),
   share: flag("Print an address where you can offer the result to the project; sends nothing"),
   help,
 } as const satisfies OptionSpecifications;
@@ -129,6 +135,12 @@ The bench checks every answer before it reports a speed. It writes the result fi
 Several processes take every measurement in rounds, 3 at least and up to 16 with --budget, because times differ
 from process to process. Every interval rests on these differences.
 Ctrl-C ends the run and marks the file incomplete; --resume continues it.
+
+To see what a change did, measure both states in turns: make a checkout of the older one beside this one, for
+example by \`git worktree add ../before HEAD~1\`, and run \`deno task bench --beside=../before\`. Two processes
+take their samples by turns of some milliseconds, so that both meet the same machine, and the bench compares them
+turn by turn. It writes two files, FILE.json and FILE-beside.json, which \`deno task compare\` compares likewise.
+With --operator=NEW.ts, --beside=OLD.ts measures two files of your operator.
 
 Some variants keep their tiles in f16 and add in f32. To measure them, name them with --variants:
   attention  ${namedVariantsOf("attention", "forward").join(", ")}
@@ -214,6 +226,7 @@ export function parseBench(
     share: switches.share,
     label,
     resume: values.resume,
+    beside: values.beside,
   };
 }
 

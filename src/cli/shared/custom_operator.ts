@@ -70,6 +70,26 @@ export async function addOperator(
   child?: ChildCommand,
 ): Promise<LoadedOperator | undefined> {
   if (option === undefined) return undefined;
+  try {
+    const loaded = await loadOperator(option, child);
+    addOutlinedOperator(loaded.outline);
+    return loaded;
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(`--operator: ${error.message}`) : error;
+  }
+}
+
+/**
+ * Learns from a measuring process what an operator's file holds.
+ *
+ * @param option the file, and the runtime that is to run it
+ * @param child another measuring process than the usual one, for tests
+ * @throws {UsageError} if something is wrong with the file
+ */
+export async function loadOperator(
+  option: OperatorOption,
+  child?: ChildCommand,
+): Promise<LoadedOperator> {
   const file = await findOperator(option.path);
   const outline = await describeOperator(file, child ?? childCommand(option, file));
   return { file, outline };
@@ -83,10 +103,10 @@ export async function addOperator(
  */
 async function findOperator(path: string): Promise<OperatorFile> {
   await readText(path).catch((error: Error) => {
-    throw new UsageError(`--operator: ${error.message}`);
+    throw new UsageError(error.message);
   });
   if (!/\.[mc]?[jt]s$/.test(path)) {
-    throw new UsageError(`--operator: ${path} is no TypeScript or JavaScript file (.ts, .js)`);
+    throw new UsageError(`${path} is no TypeScript or JavaScript file (.ts, .js)`);
   }
   const url = pathToFileURL(Deno.realPathSync(path)).href;
   return { path, url, digest: await digestOf(url, path) };
@@ -106,13 +126,13 @@ async function digestOf(url: string, path: string): Promise<string> {
     env: { NO_COLOR: "1" },
   }).output();
   if (!success) {
-    throw new UsageError(`--operator: ${path}: ${new TextDecoder().decode(stderr).trim()}`);
+    throw new UsageError(`${path}: ${new TextDecoder().decode(stderr).trim()}`);
   }
   const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
     readonly modules: readonly Module[];
   };
   const broken = modules.find(({ error }) => error !== undefined);
-  if (broken !== undefined) throw new UsageError(`--operator: ${path}: ${broken.error}`);
+  if (broken !== undefined) throw new UsageError(`${path}: ${broken.error}`);
   const suite = new URL("../../../", import.meta.url).href;
   const isSuite = (specifier: string): boolean =>
     ["src/", "kernels/", "mod.ts"].some((part) => specifier.startsWith(suite + part));
@@ -128,15 +148,6 @@ async function digestOf(url: string, path: string): Promise<string> {
   return hash.digest("hex").slice(0, 16);
 }
 
-/**
- * Learns from a measuring process what an operator's file holds, and adds the operator to the ones
- * that this process can ask for.
- *
- * @param file the file
- * @param command starts a measuring process that runs the file
- * @returns the operator's name, passes, variants and shapes
- * @throws {UsageError} if something is wrong with the file
- */
 async function describeOperator(
   { path }: OperatorFile,
   command: ChildCommand,
@@ -146,15 +157,12 @@ async function describeOperator(
     child.send({ type: "describe" });
     while (true) {
       const event = await child.next(DEADLINE);
-      if (event.type === "described") {
-        addOutlinedOperator(event.outline);
-        return event.outline;
-      }
+      if (event.type === "described") return event.outline;
       if (event.type === "at") continue;
       const reason = event.type === "broken" || event.type === "ended"
         ? event.reason
         : `it did not say what it is within ${DEADLINE / 1000} s`;
-      throw new UsageError(`--operator: ${path}: ${reason}`);
+      throw new UsageError(`${path}: ${reason}`);
     }
   } finally {
     await child.close(1000);

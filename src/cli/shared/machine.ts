@@ -17,23 +17,31 @@ import { TUNING_VARIABLE } from "../../ops/tuning/file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../../measure/result_file.ts";
 import { thisDeno } from "../../processes.ts";
 
-const usualChild = new URL("../../measure/child.ts", import.meta.url);
+/** The folder of this checkout of the suite, or its address. */
+export const ownCheckout = new URL("../../../", import.meta.url);
 
-/** The suite's version and commit. */
+/** The module of the measuring process, in each checkout. */
+export const CHILD = "src/measure/child.ts";
+
+/** This suite's version and commit. */
 export async function describeSuite(): Promise<ResultFile["suite"]> {
   return { version: config.version, commit: await gitCommit() };
 }
 
-// The bench runs from any folder, so git is asked about the suite's own.
-async function gitCommit(): Promise<string | null> {
-  const root = import.meta.url.startsWith("file:")
-    ? new URL("../../../", import.meta.url)
-    : undefined;
+/**
+ * The commit of a checkout. The bench runs from any folder, so git is asked about the suite's own.
+ *
+ * @param checkout its folder. Default: this one's
+ * @returns with a trailing + if files differ from it; null where git does not tell
+ */
+export async function gitCommit(checkout = ownCheckout): Promise<string | null> {
   const git = { name: "run", command: "git" } as const;
-  if (root === undefined || (await Deno.permissions.query(git)).state !== "granted") return null;
+  if (checkout.protocol !== "file:" || (await Deno.permissions.query(git)).state !== "granted") {
+    return null;
+  }
   const ask = async (...args: string[]): Promise<string | undefined> => {
     const { success, stdout } = await new Deno.Command("git", {
-      args: ["-C", fileURLToPath(root), ...args],
+      args: ["-C", fileURLToPath(checkout), ...args],
       stderr: "null",
     }).output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
@@ -84,15 +92,16 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * How to start a measuring process, with the permissions that opening an adapter takes and no
  * others.
  *
- * @param gpu what it will open
+ * @param gpu what it will open, and the checkout of the suite that is to run. Default: this one
  * @param program the process's module; or a custom operator, which the usual one then runs
  */
 export function childCommand(
-  { runtime, adapter = readVariable("GRADSINK_ADAPTER") || EMBEDDED }: {
+  { runtime, adapter = readVariable("GRADSINK_ADAPTER") || EMBEDDED, checkout = ownCheckout }: {
     readonly runtime: "deno" | "dawn";
     readonly adapter?: string | undefined;
+    readonly checkout?: URL;
   },
-  program: URL | { readonly url: string; readonly digest: string } = usualChild,
+  program: URL | { readonly url: string; readonly digest: string } = new URL(CHILD, checkout),
 ): ChildCommand {
   // A list cannot grant libraries that are opened by bare name: those that Dawn opens, and Vulkan's
   // loader, which is asked for the GPUs there are where one is named.
@@ -124,7 +133,7 @@ export function childCommand(
   if (byName) flags.push("--allow-ffi");
   const start = program instanceof URL
     ? [program.href]
-    : [...projectFlags(), operatorProgram(program)];
+    : [...projectFlags(checkout), operatorProgram(program, checkout)];
   return {
     command: thisDeno(),
     args: ["run", "--quiet", "--no-prompt", "--no-lock", ...flags, ...start],
@@ -134,8 +143,9 @@ export function childCommand(
 // The import is written out, so that it takes no permission to read the file.
 function operatorProgram(
   { url, digest }: { readonly url: string; readonly digest: string },
+  checkout: URL,
 ): string {
-  const text = `import { runChild } from ${JSON.stringify(usualChild.href)};
+  const text = `import { runChild } from ${JSON.stringify(new URL(CHILD, checkout).href)};
 await runChild({
   digest: ${JSON.stringify(digest)},
   load: () => import(${JSON.stringify(url)}),
@@ -147,8 +157,8 @@ await runChild({
  * The flags by which a program that lies elsewhere finds this project's packages, and this project
  * by its name.
  */
-export function projectFlags(): string[] {
-  const config = new URL("../../../deno.json", import.meta.url);
+export function projectFlags(checkout = ownCheckout): string[] {
+  const config = new URL("deno.json", checkout);
   return config.protocol === "file:" ? [`--config=${fileURLToPath(config)}`] : [];
 }
 

@@ -1,15 +1,44 @@
 /**
  * What the bench and the processes that measure for it say to each other: one JSON object per line,
- * requests on the child's stdin, reports on its stdout. Both sides are this project's own code of
- * one version.
+ * requests on the child's stdin, reports on its stdout. Both sides are this project's own code, of one
+ * version but where the child is another checkout's: then {@linkcode TURNS} tells whether they fit.
  */
 import type { OperatorOutline } from "../custom_operator/outline.ts";
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
-import type { Ceilings, Measurement, Timer } from "../result_file.ts";
+import type { Ceilings, Measurement, StopReason, Timer } from "../result_file.ts";
 import type { Job } from "../jobs.ts";
 import type { StoppingRule } from "../sampling/stopping.ts";
+import type { VisitPlan } from "../sampling/visits.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
+
+/** The version of what is said for turns, and of all that a batch in turns needs. */
+export const TURNS = 1;
+
+/** A turn of two processes that measure side by side; see `sampling/turns.ts`. */
+export type ChildTurn =
+  | { readonly step: "calibrate" }
+  | {
+    readonly step: "visit";
+    readonly id: number;
+    readonly sweep: number;
+    readonly plan: VisitPlan;
+  }
+  | {
+    readonly step: "end";
+    readonly reasons: readonly (readonly [id: number, reason: StopReason])[];
+  };
+
+/** What a child says when it waits for its turn. */
+export interface WaitingChild {
+  readonly type: "waiting";
+  /** What it has done: a process that took another one's place begins with the preparation. */
+  readonly after: "preparation" | "calibration" | "visit";
+  /** After the calibration: what a visit of each job would run. */
+  readonly plans?: readonly (readonly [id: number, plan: VisitPlan])[];
+  /** After a visit: the mean time of a run in ns; absent where the clock gave none. */
+  readonly time?: number;
+}
 
 /** What the bench asks of a child. */
 export type ChildRequest =
@@ -41,7 +70,10 @@ export type ChildRequest =
     readonly race?: boolean;
     /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
     readonly preparation?: number;
+    /** Whether samples are taken in turns with another process. */
+    readonly turns?: boolean;
   }
+  | { readonly type: "turn"; readonly turn: ChildTurn }
   | { readonly type: "stop" }
   /** Rests before the next sample, and says so every second, until it is told to resume. */
   | { readonly type: "pause" }
@@ -55,6 +87,8 @@ export type ChildReport =
     readonly info: GpuInfo;
     readonly timer: Timer;
     readonly warnings: readonly string[];
+    /** The version of turns that it understands; absent in older versions. */
+    readonly turns?: number;
   }
   /** The next step: if the child stops now, this step stopped it. */
   | { readonly type: "at"; readonly id: number | null; readonly step: string }
@@ -72,10 +106,13 @@ export type ChildReport =
     readonly names: readonly string[];
     readonly tuned?: readonly boolean[];
     readonly unfit?: readonly Readonly<Record<string, string>>[];
+    /** All variants that this version has; none for an operator or pass that it lacks. */
+    readonly known?: readonly (readonly string[])[];
   }
   /** This adapter or shape is not for this variant. */
   | { readonly type: "skipped"; readonly id: number; readonly reason: string }
   | { readonly type: "measured"; readonly id: number; readonly measurement: Measurement }
+  | WaitingChild
   /** The last request has been answered in full. */
   | { readonly type: "idle" }
   /** The process is of no more use, because of what it was last at. */

@@ -15,7 +15,7 @@ import {
 } from "../ceilings/candidates.ts";
 import { measureCeilings } from "../ceilings.ts";
 import type { OperatorOutline } from "../custom_operator/outline.ts";
-import type { ChildReport, ChildRequest } from "./protocol.ts";
+import { type ChildReport, type ChildRequest, type ChildTurn, TURNS } from "./protocol.ts";
 import { describeJob, type Job } from "../jobs.ts";
 import type { Measurement, MeasurementStatus, Timer } from "../result_file.ts";
 import { operatorNamed, passNamed } from "../workloads/operators.ts";
@@ -23,9 +23,16 @@ import { ceilingSizeWithin, predictRun } from "./limit.ts";
 import { type SampledWork, sampleWork, type WorkSamples } from "../sampling.ts";
 import { GpuTimer, type HostClocks } from "../timing.ts";
 import { beatenCandidates } from "../sampling/race.ts";
+import { sampleInTurns, type Turn, type TurnState } from "../sampling/turns.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 import type { CheckResult } from "../workloads/samples.ts";
-import { chosenVariant, tunedVariant, unfitVariants } from "../workloads/variants.ts";
+import {
+  chosenVariant,
+  namedVariantsOf,
+  tunedVariant,
+  unfitVariants,
+  variantsOf,
+} from "../workloads/variants.ts";
 
 /** What a child process measures with: its parent's requests, clocks, a GPU, and workloads. */
 export interface ServeOptions {
@@ -54,6 +61,8 @@ interface Service extends ServeOptions {
   longestRun?: number | undefined;
   stopped: boolean;
   paused: boolean;
+  /** The turn that was given and has not begun. */
+  turn: ChildTurn | undefined;
   /** Ends a rest early. */
   wake: () => void;
 }
@@ -68,6 +77,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     ...options,
     stopped: false,
     paused: false,
+    turn: undefined,
     wake: () => {},
     report: (report) => options.write(JSON.stringify(report) + "\n"),
   };
@@ -80,6 +90,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       if (request.type === "stop") service.stopped = true;
       else if (request.type === "pause") service.paused = true;
       else if (request.type === "resume") service.paused = false;
+      else if (request.type === "turn") service.turn = request.turn;
       else queue.push(request);
       wake();
       service.wake();
@@ -127,20 +138,24 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
       ? usualCeilingSize(gpu)
       : await ceilingSizeWithin(gpu, { timer, limit });
     const warnings = timer.warning === undefined ? [] : [timer.warning];
-    service.report({ type: "opened", info: gpu.info, timer: timer.timer, warnings });
+    const opened = { info: gpu.info, timer: timer.timer, warnings, turns: TURNS };
+    service.report({ type: "opened", ...opened });
     return;
   }
   const { gpu, timer } = service;
   if (gpu === undefined || timer === undefined) throw new Error("the adapter is not open");
   if (request.type === "choose") {
     const chosen = request.questions.map((question) => {
+      const { kernel, pass } = question;
+      let known: readonly string[] = [];
       try {
+        known = [...variantsOf(kernel, pass), ...namedVariantsOf(kernel, pass)];
         const name = chosenVariant(gpu, question);
         const unfit = unfitVariants(gpu, question, request.named ?? []);
-        return { name, tuned: tunedVariant(gpu, question) === name, unfit };
+        return { name, tuned: tunedVariant(gpu, question) === name, unfit, known };
       } catch {
         // Whose preparation then says what is wrong with the shape.
-        return { name: "portable", tuned: false, unfit: {} };
+        return { name: "portable", tuned: false, unfit: {}, known };
       }
     });
     service.report({
@@ -148,6 +163,7 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
       names: chosen.map(({ name }) => name),
       tuned: chosen.map(({ tuned }) => tuned),
       unfit: chosen.map(({ unfit }) => unfit),
+      known: chosen.map(({ known }) => known),
     });
   } else if (request.type === "ceilings") {
     const found = await measureCeilings(gpu, {
@@ -176,6 +192,35 @@ async function rest(service: Service): Promise<void> {
   }
 }
 
+// Says that it waits, and sleeps until it is given its turn, or stopped.
+async function nextTurn(
+  service: Service,
+  { state: { after, plans, time }, jobs }: {
+    readonly state: TurnState;
+    readonly jobs: readonly Job[];
+  },
+): Promise<Turn> {
+  service.report({
+    type: "waiting",
+    after,
+    ...plans && { plans: [...plans].map(([index, plan]) => [jobs[index]!.id, plan] as const) },
+    ...time === undefined ? {} : { time },
+  });
+  while (service.turn === undefined && !service.stopped) {
+    await new Promise<void>((resolve) => service.wake = resolve);
+  }
+  const { turn } = service;
+  service.turn = undefined;
+  if (turn === undefined) return { step: "end", reasons: new Map() };
+  const indexOf = (id: number): number => jobs.findIndex((job) => job.id === id);
+  if (turn.step === "calibrate") return turn;
+  if (turn.step === "visit") {
+    const { step, id, sweep, plan } = turn;
+    return { step, index: indexOf(id), sweep, plan };
+  }
+  return { step: "end", reasons: new Map(turn.reasons.map(([id, why]) => [indexOf(id), why])) };
+}
+
 // The process's CPU time is the driver's where the driver computes on the CPU; elsewhere it says
 // nothing.
 function clocksFor(gpu: Gpu, { clocks }: Service): HostClocks {
@@ -196,7 +241,8 @@ interface Checked {
 }
 
 async function measureBatch(service: Service, batch: Batch): Promise<void> {
-  const { gpu, timer, jobs, rule, seed, round = 0, race = false, preparation = Infinity } = batch;
+  const { gpu, timer, jobs, rule, seed, round = 0 } = batch;
+  const { race = false, turns = false, preparation = Infinity } = batch;
   const start = service.clocks.wall();
   const reference = referenceKernel(gpu, service.size);
   const scrub = jobs.some(({ cache }) => cache === "cold") ? scrubPlan(gpu) : undefined;
@@ -219,23 +265,32 @@ async function measureBatch(service: Service, batch: Batch): Promise<void> {
     }));
     gpu.run([reference.plan, ...scrub === undefined ? [] : [scrub]]);
     await gpu.sync();
-    const samples = await sampleWork(work, {
+    const how = {
       timer,
-      rule,
-      seed: seed + round,
-      reference: (pass) => reference.plan.encode(pass),
-      ...scrub === undefined ? {} : { scrub: (pass) => scrub.encode(pass) },
+      reference: (pass: GPUComputePassEncoder) => reference.plan.encode(pass),
+      ...scrub === undefined ? {} : { scrub: (pass: GPUComputePassEncoder) => scrub.encode(pass) },
       interrupted: () => service.stopped,
-      ready: () => rest(service),
-      ...race ? { beaten: beatenCandidates } : {},
-      visit: (index) =>
+      visit: (index: number) =>
         service.report({ type: "at", id: visits[index]!.job.id, step: "taking samples" }),
-      finish: (index, samples) => {
+      finish(index: number, samples: WorkSamples) {
         const { job, ...known } = visits[index]!;
         const measurement = describe(job, { ...known, timer: timer.timer, samples });
         service.report({ type: "measured", id: job.id, measurement });
       },
-    });
+    };
+    const samples = turns
+      ? await sampleInTurns(work, {
+        ...how,
+        maximumSamples: rule.maximumSamples,
+        turn: (state) => nextTurn(service, { state, jobs: visits.map(({ job }) => job) }),
+      })
+      : await sampleWork(work, {
+        ...how,
+        rule,
+        seed: seed + round,
+        ready: () => rest(service),
+        ...race ? { beaten: beatenCandidates } : {},
+      });
     await gpu.sync();
     if (service.stopped) return;
     visits.forEach(({ job, ...known }, index) => {

@@ -3,7 +3,14 @@
  * that job is reported as such, and the others go on in a new child.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
-import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
+import type {
+  ChildConnection,
+  ChildEvent,
+  ChildReport,
+  ChildRequest,
+  ChildTurn,
+  WaitingChild,
+} from "./protocol.ts";
 import type { MeasuredCeilings } from "../ceilings.ts";
 import type { Measurement, MeasurementStatus } from "../result_file.ts";
 import { type AdapterChoice, describeJob, type Job } from "../jobs.ts";
@@ -28,7 +35,11 @@ export interface SessionOptions {
 }
 
 /** Jobs to measure in random turns. */
-export interface Batch extends Omit<Extract<ChildRequest, { type: "batch" }>, "type"> {
+export interface Batch extends Omit<Extract<ChildRequest, { type: "batch" }>, "type" | "turns"> {
+  /** How many rounds there are, as far as is known. */
+  readonly rounds?: number;
+  /** Gives the turns, where samples are taken in turns with another process. */
+  readonly turn?: (waiting: WaitingChild) => Promise<ChildTurn>;
   /** Told each result as soon as it stands. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
   /** Called with the jobs that this adapter cannot run, and why. */
@@ -108,11 +119,12 @@ export class MeasuringSession {
       const event = await this.#next(child, this.#options.deadline);
       if (event.type === "chosen") found = event;
       else if (event.type === "idle" && found.names.length === questions.length) {
-        const { names, tuned = [], unfit = [] } = found;
+        const { names, tuned = [], unfit = [], known } = found;
         return names.map((chosen, i) => ({
           chosen,
           tuned: tuned[i] ?? false,
           unfit: unfit[i] ?? {},
+          ...known === undefined ? {} : { known: known[i] ?? [] },
         }));
       } else if (event.type !== "at") throw new Error(this.#reason(event));
     }
@@ -147,17 +159,22 @@ export class MeasuringSession {
    * @param batch the jobs, when to stop, and where results go
    * @throws {Error} if a new child cannot open the adapter again
    */
-  async measure({ jobs, result, skipped, ...how }: Batch): Promise<void> {
+  async measure({ jobs, result, skipped, turn, rounds: _, ...how }: Batch): Promise<void> {
     const { interrupt, progress, deadline } = this.#options;
     const left = new Map(jobs.map((job) => [job.id, job]));
     while (left.size > 0 && !interrupt.aborted) {
       const child = await this.#running();
       this.#at = { id: null, step: "starting" };
-      this.#request({ type: "batch", jobs: [...left.values()], ...how });
+      const inTurns = turn === undefined ? {} : { turns: true };
+      this.#request({ type: "batch", jobs: [...left.values()], ...how, ...inTurns });
       while (true) {
         const event = await this.#next(child, deadline);
         if (event.type === "at") {
           progress?.(event.step, left.get(event.id ?? -1));
+          continue;
+        }
+        if (event.type === "waiting" && turn !== undefined) {
+          this.#request({ type: "turn", turn: await turn(event) });
           continue;
         }
         if (event.type === "measured") {

@@ -10,6 +10,7 @@ export interface Doubt {
    * - `chance`: the change is above the threshold and may be chance
    * - `CPU time`, `clock`: on one machine, the CPU time or the time relative to the reference kernel
    *   does not show the change
+   * - `machine`: the machine changed between both runs, and beside the other rows there is no change
    * - `near the threshold`: the change is no chance, and below the threshold, but not for certain
    * - `wide interval`: the interval holds no change and reaches beyond the threshold
    */
@@ -18,6 +19,7 @@ export interface Doubt {
     | "chance"
     | "CPU time"
     | "clock"
+    | "machine"
     | "near the threshold"
     | "wide interval";
   /** In words, without a period. */
@@ -45,8 +47,8 @@ export function doubtOf(
     readonly correctedPValue: number;
   },
 ): Doubt {
-  const { evidence, processes } = pair;
-  const [time, other] = evidence;
+  const { evidence, processes, machineChange } = pair;
+  const [time, ...others] = evidence;
   const distance = Math.abs(time!.center);
   const percent = (value: number): string => `${(100 * Math.expm1(value)).toFixed(1)} %`;
   if (Math.min(...processes) < 2) {
@@ -74,17 +76,31 @@ export function doubtOf(
     };
   }
   // The direction and the size that the other evidence shows.
-  const shown = other === undefined ? distance : Math.sign(time!.center) * other.center;
-  if (other !== undefined && shown <= limit) {
-    const isCpu = other.of === "CPU time";
-    return {
-      kind: isCpu ? "CPU time" : "clock",
-      text: isCpu
-        ? `the CPU time changed by ${percent(other.center)} only: the machine had other work`
-        : `relative to the reference kernel the time changed by ${percent(other.center)} only: ` +
-          "the machine's clock or load changed",
-      timesProcesses: undefined,
-    };
+  const other = others.find(({ center }) => Math.sign(time!.center) * center <= limit);
+  if (other !== undefined) {
+    const shown = percent(other.center);
+    const { kind, text } = other.of === "CPU time"
+      ? {
+        kind: "CPU time" as const,
+        text: `the CPU time changed by ${shown} only: the machine had other work`,
+      }
+      : other.of === "relative time"
+      ? {
+        kind: "clock" as const,
+        text: `relative to the reference kernel the time changed by ${shown} only: the machine's ` +
+          "clock or load changed",
+      }
+      : {
+        kind: "machine" as const,
+        text: `the machine changed, the reference kernel's time by ${
+          percent(machineChange!.reference)
+        }: ${
+          machineChange!.rows === undefined
+            ? "the rows are too few to tell what it did to each"
+            : `beside the other rows this one changed by ${shown} only`
+        }`,
+      };
+    return { kind, text, timesProcesses: undefined };
   }
   return {
     kind: "chance",

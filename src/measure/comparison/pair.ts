@@ -2,10 +2,13 @@
 import {
   differenceOf,
   differencePValue,
+  type Estimate,
   type EstimatedDifference,
   ratioInterval,
   type TimeEstimates,
 } from "../estimate.ts";
+import type { PairedEstimates } from "./joint_run.ts";
+import { besideOtherRows, type MachineChange } from "./machine_change.ts";
 import { studentQuantile } from "../../statistics/student.ts";
 import type { Interval } from "../../statistics/summary.ts";
 
@@ -13,7 +16,8 @@ import type { Interval } from "../../statistics/summary.ts";
 export interface PairComparison {
   /**
    * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric means
-   * of the processes' medians.
+   * of the processes' medians. In a joint run it is the geometric mean of the rounds' quotients, of
+   * the CPU time where that is known better.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
@@ -26,13 +30,20 @@ export interface PairComparison {
   readonly cpuRatio: number | undefined;
   /** How the time changed relative to the reference kernel's; undefined where it was not run. */
   readonly relativeRatio: number | undefined;
-  /** The logarithms that must all show a change: of the time first. */
+  /** What the machine did between two runs on it; undefined if it did not change. */
+  readonly machineChange: MachineChange | undefined;
+  /** Whether both were measured in turns, so that the ratio is of visits side by side. */
+  readonly inTurns: boolean;
+  /** The logarithms that must all show a change: the one that `ratio` is of first. */
   readonly evidence: readonly Evidence[];
 }
 
+/** What an {@linkcode Evidence} is of. */
+export type EvidenceName = "time" | "CPU time" | "relative time" | "beside other rows";
+
 /** A difference that a verdict rests on. */
 export interface Evidence extends EstimatedDifference {
-  readonly of: "time" | "CPU time" | "relative time";
+  readonly of: EvidenceName;
 }
 
 /** A comparison of what has no data. */
@@ -43,6 +54,8 @@ const NOTHING: PairComparison = {
   processes: [0, 0],
   cpuRatio: undefined,
   relativeRatio: undefined,
+  machineChange: undefined,
+  inTurns: false,
   evidence: [],
 };
 
@@ -53,6 +66,9 @@ const NOTHING: PairComparison = {
  * @param candidate likewise
  * @param options.sameMachine whether both are of one machine, where a slower reference kernel means
  *   a slower clock and not a slower candidate. Default false
+ * @param options.machineChange what that machine did between both runs, from `machineChange`
+ * @param options.paired how visits side by side changed, from `estimatePairs`: both met the same
+ *   machine, so that its clock and load explain nothing
  *
  * @example
  * ```ts
@@ -72,9 +88,14 @@ const NOTHING: PairComparison = {
 export function comparePair(
   baseline: TimeEstimates | undefined,
   candidate: TimeEstimates | undefined,
-  { sameMachine = false }: { readonly sameMachine?: boolean } = {},
+  { sameMachine = false, machineChange, paired }: {
+    readonly sameMachine?: boolean;
+    readonly machineChange?: MachineChange | undefined;
+    readonly paired?: PairedEstimates | undefined;
+  } = {},
 ): PairComparison {
   if (baseline === undefined || candidate === undefined) return NOTHING;
+  if (paired !== undefined) return comparePaired(paired);
   const between = (kind: keyof TimeEstimates): EstimatedDifference | undefined => {
     const [before, after] = [baseline[kind], candidate[kind]];
     if (before === undefined || after === undefined) return undefined;
@@ -88,19 +109,65 @@ export function comparePair(
   else if (sameMachine && relative !== undefined) {
     evidence.push({ of: "relative time", ...relative });
   }
-  const agree = evidence.every(({ center }) => Math.sign(center) === Math.sign(time.center));
-  const ratioOf = (difference: EstimatedDifference | undefined): number | undefined =>
-    difference === undefined ? undefined : Math.exp(difference.center);
+  if (machineChange !== undefined) {
+    evidence.push({ of: "beside other rows", ...besideOtherRows(time, machineChange) });
+  }
   return {
-    ratio: Math.exp(time.center),
-    interval: ratioInterval(time),
-    // All must speak: the chance that all do so wrongly is no greater than that of any one.
-    pValue: agree ? Math.max(...evidence.map(differencePValue)) : 1,
+    ...judged(evidence),
     processes: [baseline.time.processes, candidate.time.processes],
     cpuRatio: ratioOf(cpu),
     relativeRatio: ratioOf(relative),
+    machineChange,
+    inTurns: false,
+  };
+}
+
+// What the evidence says: its first item is shown, and all of it is judged.
+function judged(
+  evidence: readonly Evidence[],
+): Pick<PairComparison, "ratio" | "interval" | "pValue" | "evidence"> {
+  const shown = evidence[0]!;
+  const agree = evidence.every(({ center }) => Math.sign(center) === Math.sign(shown.center));
+  return {
+    ratio: Math.exp(shown.center),
+    interval: ratioInterval(shown),
+    // All must speak: the chance that all do so wrongly is no greater than that of any one.
+    pValue: agree ? Math.max(...evidence.map(differencePValue)) : 1,
     evidence,
   };
+}
+
+function ratioOf(difference: EstimatedDifference | undefined): number | undefined {
+  return difference === undefined ? undefined : Math.exp(difference.center);
+}
+
+// Other programs leave the CPU time alone, so that of an adapter that computes on the CPU can be
+// known to a percent where the time is not known to a half. The better known one is judged. Where
+// the two contradict each other, as without parallel work, both must show the change.
+function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
+  const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
+  if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });
+  const [best, other] = changes.toSorted((a, b) => a.error - b.error);
+  return {
+    ...judged(other === undefined || holds(other, best!) ? [best!] : changes),
+    processes: [time.processes, time.processes],
+    cpuRatio: cpu && Math.exp(cpu.center),
+    relativeRatio: undefined,
+    machineChange: undefined,
+    inTurns: true,
+  };
+}
+
+// Whether the interval of a change holds another one.
+function holds(change: EstimatedDifference, { center }: EstimatedDifference): boolean {
+  const { low, high } = ratioInterval(change);
+  return Math.log(low) <= center && center <= Math.log(high);
+}
+
+// A change that was estimated as such is a difference from nothing.
+function changeOf(change: Estimate): EstimatedDifference {
+  const nothing = { center: 0, errors: [], processes: change.processes };
+  return differenceOf([{ baseline: nothing, candidate: change }])!;
 }
 
 /**

@@ -2,6 +2,7 @@
 import { differenceOf, ratioInterval, type TimeEstimates } from "../estimate.ts";
 import type { Measurement } from "../result_file.ts";
 import type { Interval } from "../../statistics/summary.ts";
+import type { PairedEstimates } from "./joint_run.ts";
 import type { ComparisonRow } from "./rows.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -45,13 +46,15 @@ function defined(values: readonly (number | undefined)[]): number[] {
  * @param options.complete those that all machines have
  * @param options.index of the machine
  * @param options.estimates of each machine's measurements
+ * @param options.paired how the measurements changed, where both files are of a joint run
  */
 export function totalOf(
   rows: readonly ComparisonRow[],
-  { complete, index, estimates }: {
+  { complete, index, estimates, paired }: {
     readonly complete: readonly ComparisonRow[];
     readonly index: number;
     readonly estimates: readonly ReadonlyMap<Measurement, TimeEstimates>[];
+    readonly paired?: ReadonlyMap<Measurement, PairedEstimates> | undefined;
   },
 ): MachineTotal {
   const ranks = complete.map(({ cells }) => cells[index]!.rank!);
@@ -63,6 +66,11 @@ export function totalOf(
   const pairs = rows.flatMap(({ cells }) => {
     const [first, own] = [cells[0]!, cells[index]!];
     if (index === 0 || own.pair?.ratio === undefined) return [];
+    const changes = paired?.get(own.measurement!);
+    const change = own.pair.evidence[0]?.of === "CPU time" ? changes?.cpu : changes?.time;
+    if (change !== undefined) {
+      return [{ baseline: { ...change, center: 0, errors: [] }, candidate: change }];
+    }
     return [{
       baseline: estimates[0]!.get(first.measurement!)!.time,
       candidate: estimates[index]!.get(own.measurement!)!.time,

@@ -66,6 +66,8 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
     ...fewProcesses(material),
     ...lonely(material),
     ...identical(material),
+    ...changedMachine(material),
+    ...byCpuTime(material),
     ...common(material),
     ...undecided(material),
   );
@@ -152,10 +154,38 @@ function identical({ results, machines }: ComparisonMaterial): string[] {
   });
 }
 
+/** Two runs on one machine that did not find it in the same state. */
+function changedMachine({ machines, rows }: ComparisonMaterial): string[] {
+  return machines.flatMap(({ name }, i) => {
+    const [change] = rows.flatMap(({ cells }) => cells[i]!.pair?.machineChange ?? []);
+    return change === undefined ? [] : [
+      `${name}: the reference kernel's time changed by ${percent(Math.expm1(change.reference))} ` +
+      "on the same machine, whose clock or load was not the same: a row counts as changed only " +
+      "beside the other rows",
+    ];
+  });
+}
+
+/** Samples in turns on a machine with other work. */
+function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
+  return machines.flatMap(({ name }, i) => {
+    const count = rows.filter(({ cells }) => {
+      const { inTurns, evidence } = cells[i]!.pair ?? {};
+      return inTurns === true && evidence?.[0]?.of === "CPU time";
+    }).length;
+    return count === 0 ? [] : [
+      `${name}: in ${plural(count, "row")} the change is that of the CPU time, which is known ` +
+      "better than that of the time: the machine had other work",
+    ];
+  });
+}
+
 /** A whole table that moves together speaks of the machine, not of the kernels. */
 function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
-    if (i === 0 || !isSameMachine(results[0]!.file, results[i]!.file)) return [];
+    // In turns, both met the same machine.
+    if (i === 0 || rows.some(({ cells }) => cells[i]!.pair?.inTurns)) return [];
+    if (!isSameMachine(results[0]!.file, results[i]!.file)) return [];
     const changes = rows.flatMap(({ cells }) => {
       const ratio = cells[i]!.pair?.ratio;
       return ratio === undefined ? [] : [Math.log(ratio)];

@@ -37,7 +37,7 @@ function versionProblem(value: unknown): string | undefined {
 /** Checks that a schema cannot express. */
 function consistencyProblem(file: ResultFile): string | undefined {
   for (const [i, measurement] of file.measurements.entries()) {
-    const { samples, rounds, processes, cpuSamples, throttleSamples = [] } = measurement;
+    const { samples, rounds, sweeps, processes, cpuSamples, throttleSamples = [] } = measurement;
     const path = `measurements[${i}]`;
     const sums = [
       ["rounds", rounds, samples, "samples"],
@@ -59,6 +59,11 @@ function consistencyProblem(file: ResultFile): string | undefined {
       if (j > 0 && round <= processes![j - 1]!.round) {
         return `${path}.processes[${j}].round is ${round}, wanted more than the one before`;
       }
+    }
+    if (sweeps !== undefined && sweeps.length !== (rounds?.length ?? 0)) {
+      return `${path}.sweeps has ${sweeps.length} items, wanted one for each of rounds, ${
+        rounds?.length ?? 0
+      }`;
     }
     if (cpuSamples !== undefined && cpuSamples.length !== samples.length) {
       return `${path}.cpuSamples has ${cpuSamples.length} items, wanted one for each sample, ${samples.length}`;

@@ -1,0 +1,95 @@
+/** A run of the bench with `--beside`: two sides, two files, and their comparison. */
+import { basename } from "node:path";
+import type { MeasuringSession } from "../../measure/child/session.ts";
+import { BesideSession, type RunSession } from "../../measure/bench_run/beside.ts";
+import { compareResultFiles, NothingComparableError } from "../../measure/comparison.ts";
+import type { NamedResult } from "../../measure/comparison/machine.ts";
+import type { ResultFile } from "../../measure/result_file.ts";
+import { formatComparison, formatComparisonJson } from "../../report/comparison/text.ts";
+import { type Beside, openBeside } from "./beside.ts";
+
+/** Both sides, with their adapters open. */
+export interface JointRun {
+  /** Measures both. */
+  readonly session: RunSession;
+  /**
+   * The other side's file as it stands.
+   *
+   * @param own this side's
+   */
+  file(own: ResultFile): ResultFile;
+}
+
+/**
+ * Opens the other side's adapter beside this side's.
+ *
+ * @param beside the other side
+ * @param sides the sessions of both, and what this side measures
+ * @throws {UsageError} if the other side cannot measure the same
+ */
+export async function openJointRun(
+  beside: Beside,
+  { session, other, interrupt, ...own }: {
+    readonly session: MeasuringSession;
+    readonly other: MeasuringSession;
+    readonly interrupt: AbortController;
+  } & Parameters<typeof openBeside>[2],
+): Promise<JointRun> {
+  const { partners, opened } = await openBeside(beside, other, own);
+  const sessions = [session, other] as const;
+  const joint = new BesideSession({ sessions, partners, interrupt: interrupt.signal });
+  const { suite, digest } = beside;
+  return {
+    session: joint,
+    file(own) {
+      const { selection } = own.settings as { selection: { readonly operator?: object } };
+      const operator = selection.operator && { operator: { ...selection.operator, digest } };
+      const warnings = [...new Set([...opened.warnings, ...own.warnings ?? []])];
+      return {
+        ...own,
+        suite,
+        settings: { ...own.settings, selection: { ...selection, ...operator } },
+        ...warnings.length === 0 ? {} : { warnings },
+        // A process that ended has not told its digest.
+        measurements: joint.measurements.map((each) =>
+          each.operatorDigest === undefined || digest === undefined
+            ? each
+            : { ...each, operatorDigest: digest }
+        ),
+      };
+    },
+  };
+}
+
+/** The name of the other side's file: `new-beside.json` beside `new.json`. */
+export function besidePath(path: string): string {
+  const ending = /\.[^./\\]*$/.exec(basename(path))?.[0] ?? "";
+  return `${path.slice(0, path.length - ending.length)}-beside${ending}`;
+}
+
+/** A name that the two files of a run share. */
+export function newJointRun(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}
+
+/**
+ * The comparison of both sides. The other side comes first: verdicts are of this checkout.
+ *
+ * @param own this side's file
+ * @param beside the other side's file
+ * @param form JSON, or a table with or without colors
+ */
+export function formatJointRun(
+  own: NamedResult,
+  beside: NamedResult,
+  { json, color }: { readonly json: boolean; readonly color: boolean },
+): string {
+  try {
+    const comparison = compareResultFiles([beside, own]);
+    return json ? formatComparisonJson(comparison) : formatComparison(comparison, { color });
+  } catch (error) {
+    // As after an interrupt: there is nothing to print, and the files hold what is done.
+    if (error instanceof NothingComparableError) return "";
+    throw error;
+  }
+}

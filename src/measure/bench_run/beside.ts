@@ -1,0 +1,112 @@
+/**
+ * Two measuring sessions that take samples in turns, behind the face of one: a run of the bench
+ * measures its jobs in the first session, and the same work beside it in the second one, whose
+ * measurements make a file of their own.
+ */
+import type { Batch, MeasuringSession } from "../child/session.ts";
+import type { Job } from "../jobs.ts";
+import type { MeasuredCeilings } from "../ceilings.ts";
+import type { Measurement } from "../result_file.ts";
+import { Measured } from "./measured.ts";
+import { type Side, Turns } from "./turns.ts";
+
+/** What a run of the bench asks of a session. */
+export type RunSession = Pick<MeasuringSession, "ceilings" | "measure" | "renew">;
+
+/** What {@linkcode BesideSession} is made of. */
+export interface BesideOptions {
+  /** Of the run's own jobs, and of the work beside them; with their adapters open. */
+  readonly sessions: readonly [own: RunSession, beside: RunSession];
+  /** The jobs of the second session by the ids of the run's own jobs, which they share. */
+  readonly partners: ReadonlyMap<number, Job>;
+  /** Ends the measuring in good order. */
+  readonly interrupt: AbortSignal;
+}
+
+/** Visits of a piece of work in all rounds, at most. */
+const MOST_VISITS = 400;
+/** Visits of a piece of work in one round, at most; at least so many are allowed. */
+const ALLOWED_VISITS = 16;
+/** Samples of a visit, at most, so that many visits make a file of usual size. */
+const SAMPLES_PER_VISIT = 8;
+
+/** Measures two versions of the same work side by side. */
+export class BesideSession implements RunSession {
+  readonly #options: BesideOptions;
+  readonly #measured: Measured;
+
+  /** Measures nothing yet. */
+  constructor(options: BesideOptions) {
+    this.#options = options;
+    this.#measured = new Measured([...options.partners.values()]);
+  }
+
+  /** The machine's, which the first session measures for both. */
+  ceilings(): Promise<MeasuredCeilings> {
+    return this.#options.sessions[0].ceilings();
+  }
+
+  /** New processes for both. */
+  async renew(): Promise<void> {
+    await Promise.all(this.#options.sessions.map((session) => session.renew()));
+  }
+
+  /** What the second session has measured, in the order of the jobs. */
+  get measurements(): readonly Measurement[] {
+    return this.#measured.list;
+  }
+
+  /**
+   * Measures jobs and their partners in turns.
+   *
+   * @param batch the jobs; results are told of the first session only
+   * @throws {Error} if a new child of a session cannot open the adapter again
+   */
+  async measure(batch: Batch): Promise<void> {
+    const { sessions, interrupt } = this.#options;
+    const { jobs, rule, seed, round = 0 } = batch;
+    const rounds = batch.rounds ?? 1;
+    const turns = new Turns({
+      targetHalfWidth: rule.targetHalfWidth,
+      sweeps: Math.max(ALLOWED_VISITS, Math.ceil(MOST_VISITS / rounds)),
+      end: performance.now() + rule.budget / 1e6 * jobs.length,
+      seed: seed + round,
+    });
+    const stop = (): void => turns.stop();
+    interrupt.addEventListener("abort", stop);
+    if (interrupt.aborted) stop();
+    const partners = jobs.flatMap(({ id }) => this.#options.partners.get(id) ?? [])
+      // What failed once is not tried again.
+      .filter((job) => this.#measured.of(job)?.samples.length !== 0);
+    const beside: Batch = {
+      ...batch,
+      jobs: partners,
+      checked: partners.filter((job) => this.#measured.of(job)?.correctness !== undefined)
+        .map(({ id }) => id),
+      result: (job, measurement) =>
+        Promise.resolve(this.#measured.add(job, { round, measurement })),
+      skipped: () => {},
+    };
+    const measure = async (side: Side, own: Batch): Promise<void> => {
+      try {
+        await sessions[side].measure({
+          ...own,
+          rule: { ...rule, maximumSamples: 8 * SAMPLES_PER_VISIT },
+          turn: (said) => turns.next(side, said),
+        });
+      } catch (error) {
+        turns.stop(); // the other session is not kept waiting
+        throw error;
+      } finally {
+        turns.leave(side);
+      }
+    };
+    try {
+      const ends = [turns.conduct(), measure(0, batch), measure(1, beside)];
+      const failed = (await Promise.allSettled(ends)).find(({ status }) => status === "rejected");
+      if (failed?.status === "rejected") throw failed.reason;
+    } finally {
+      interrupt.removeEventListener("abort", stop);
+    }
+  }
+}

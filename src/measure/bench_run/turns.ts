@@ -1,0 +1,194 @@
+/**
+ * Gives two measuring processes their turns. Samples of one piece of work on a shared machine flip
+ * between two speeds every few hundred milliseconds, so two runs one after the other differ by more
+ * than most changes of a kernel. Two processes that visit the same work one right after the other
+ * meet the same speed nearly always, and their quotient does not show it.
+ *
+ * A turn begins when both processes wait for theirs, or have ended their batch: no sample is taken
+ * while the other process compiles or measures. In each sweep every piece of work is visited by
+ * both; who begins alternates from sweep to sweep.
+ *
+ * Knows nothing of processes.
+ */
+import type { ChildTurn, WaitingChild } from "../child/protocol.ts";
+import type { StopReason } from "../result_file.ts";
+import { relativeHalfWidth } from "../sampling/stopping.ts";
+import { shuffler } from "../sampling.ts";
+import type { VisitPlan } from "../sampling/visits.ts";
+
+/** When it is enough. */
+export interface TurnsOptions {
+  /** Relative half-width of the interval of the quotients' median at which it is precise. */
+  readonly targetHalfWidth: number;
+  /** No more sweeps than these. */
+  readonly sweeps: number;
+  /** When no further sweep begins, but for the least number of them; on the clock of `now`. */
+  readonly end: number;
+  /** Milliseconds. Default `performance.now`. */
+  readonly now?: () => number;
+  /** Any safe integer: the order of the visits. */
+  readonly seed: number;
+}
+
+/** Sides of a joint run. */
+export type Side = 0 | 1;
+
+/** Fewer sweeps have no median that a single disturbance would not move. */
+const LEAST_SWEEPS = 3;
+
+interface Seat {
+  state: "busy" | "waiting" | "away";
+  /** Of its last visit, in ns. */
+  time: number | undefined;
+  /** What it can visit, by id; undefined before its calibration. */
+  plans: ReadonlyMap<number, VisitPlan> | undefined;
+  give: (turn: ChildTurn) => void;
+  /** Settles when it is not busy. */
+  settled: PromiseWithResolvers<void>;
+}
+
+const END: ChildTurn = { step: "end", reasons: [] };
+
+/** The turns of one batch. */
+export class Turns {
+  readonly #options: TurnsOptions;
+  readonly #seats: readonly [Seat, Seat] = [seat(), seat()];
+  #stopped = false;
+
+  /** Gives none yet: {@linkcode Turns.conduct} does. */
+  constructor(options: TurnsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Waits for a side's next turn.
+   *
+   * @param side which process asks
+   * @param said by the process
+   */
+  next(side: Side, said: WaitingChild): Promise<ChildTurn> {
+    if (this.#stopped) return Promise.resolve(END);
+    const own = this.#seats[side];
+    const { promise, resolve } = Promise.withResolvers<ChildTurn>();
+    own.give = resolve;
+    own.time = said.time;
+    if (said.after === "preparation") own.plans = undefined;
+    else if (said.plans !== undefined) own.plans = new Map(said.plans);
+    own.state = "waiting";
+    own.settled.resolve();
+    return promise;
+  }
+
+  /** A side's batch is over. */
+  leave(side: Side): void {
+    const own = this.#seats[side];
+    own.state = "away";
+    own.plans = undefined;
+    own.settled.resolve();
+  }
+
+  /** Ends the batch of both at once. */
+  stop(): void {
+    this.#stopped = true;
+    for (const side of [0, 1] as const) {
+      this.#give(side, END);
+      this.leave(side);
+    }
+  }
+
+  /** Gives turns until the batch of both is over. */
+  async conduct(): Promise<void> {
+    let sweep = 0;
+    while (true) {
+      await this.#ready();
+      if (this.#seats.every(({ state }) => state === "away")) return;
+      const reasons = new Map<number, StopReason>();
+      sweep = await this.#sweep(sweep, reasons);
+      for (const side of [0, 1] as const) {
+        const ids = [...this.#seats[side].plans?.keys() ?? []];
+        const list = ids.map((id) => [id, reasons.get(id) ?? "budget"] as const);
+        this.#give(side, { step: "end", reasons: list });
+      }
+    }
+  }
+
+  // Sweeps until it is enough, and says why; returns the number of the next sweep.
+  async #sweep(first: number, reasons: Map<number, StopReason>): Promise<number> {
+    const { seed, sweeps, end, targetHalfWidth, now = () => performance.now() } = this.#options;
+    const order = shuffler(seed + first);
+    const quotients = new Map<number, number[]>();
+    for (let sweep = first;; sweep++) {
+      const count = sweep - first;
+      const held = this.#seats.flatMap(({ plans }) => [...plans?.keys() ?? []]);
+      const open = [...new Set(held)].filter((id) => !reasons.has(id)).sort((a, b) => a - b);
+      const isOver = count >= sweeps || (count >= LEAST_SWEEPS && now() >= end);
+      if (isOver || open.length === 0 || this.#stopped) return sweep;
+      for (const id of order(open)) {
+        const quotient = await this.#visitBoth(id, sweep);
+        if (quotient === undefined) continue;
+        const list = [...quotients.get(id) ?? [], quotient];
+        quotients.set(id, list);
+        const width = relativeHalfWidth(list);
+        if (width !== undefined && width <= targetHalfWidth) reasons.set(id, "precise");
+      }
+    }
+  }
+
+  // The time of side 0 divided by that of side 1; undefined where one of them has none.
+  async #visitBoth(id: number, sweep: number): Promise<number | undefined> {
+    const times: (number | undefined)[] = [];
+    for (const side of sweep % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
+      await this.#ready();
+      const own = this.#seats[side];
+      if (own.state !== "waiting" || own.plans?.has(id) !== true) continue;
+      const plans = this.#seats.flatMap(({ plans }) => plans?.get(id) ?? []);
+      this.#give(side, { step: "visit", id, sweep, plan: common(plans) });
+      await own.settled.promise;
+      // What took its process's place has not been there.
+      times[side] = own.state === "waiting" && own.plans !== undefined ? own.time : undefined;
+    }
+    const [first, second] = times;
+    return first === undefined || second === undefined ? undefined : first / second;
+  }
+
+  // Until each side waits and is calibrated, or is away.
+  async #ready(): Promise<void> {
+    while (!this.#stopped) {
+      for (const { settled } of this.#seats) await settled.promise;
+      if (this.#seats.some(({ state }) => state === "busy")) continue;
+      const side = ([0, 1] as const).find((side) =>
+        this.#seats[side].state === "waiting" && this.#seats[side].plans === undefined
+      );
+      if (side === undefined) return;
+      this.#give(side, { step: "calibrate" });
+    }
+  }
+
+  #give(side: Side, turn: ChildTurn): void {
+    const own = this.#seats[side];
+    if (own.state !== "waiting") return;
+    own.state = "busy";
+    own.settled = Promise.withResolvers();
+    own.give(turn);
+  }
+}
+
+function seat(): Seat {
+  return {
+    state: "busy",
+    time: undefined,
+    plans: undefined,
+    give: () => {},
+    settled: Promise.withResolvers(),
+  };
+}
+
+// Both run as much as the faster one needs.
+function common(plans: readonly VisitPlan[]): VisitPlan {
+  const most = (part: keyof VisitPlan): number => Math.max(...plans.map((plan) => plan[part]));
+  return {
+    repeats: most("repeats"),
+    spansPerSample: most("spansPerSample"),
+    samplesPerVisit: Math.min(...plans.map((plan) => plan.samplesPerVisit)),
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * What two files of a joint run say of each other. Their samples were taken in turns, so each visit
+ * of a piece of work has its partner: the visit of the other process in the same sweep, a few
+ * milliseconds away. The quotient of the two knows little of what the machine did, and a round's
+ * value is the median of its quotients' logarithms: most pairs meet one state of the machine, and a
+ * pair that meets two does not move the median. The rounds' values are then estimated as a file's
+ * values are (`estimate.ts`).
+ */
+import { type Estimate, estimateRows } from "../estimate.ts";
+import type { Measurement, ResultFile } from "../result_file.ts";
+import { processesOf } from "../rounds.ts";
+import { median } from "../../statistics/summary.ts";
+
+/** How a measurement changed between two files, from visits side by side. */
+export interface PairedEstimates {
+  /** The logarithm of the quotient of the times. */
+  readonly time: Estimate;
+  /** The same of the CPU times, where both files have them. */
+  readonly cpu: Estimate | undefined;
+}
+
+/** Two measurements of the same work. */
+export interface MeasuredPair {
+  readonly baseline: Measurement;
+  readonly candidate: Measurement;
+}
+
+/**
+ * Whether two files' samples were taken in turns.
+ *
+ * @param a one file
+ * @param b another file
+ */
+export function isJointRun(a: ResultFile, b: ResultFile): boolean {
+  const { jointRun } = a.settings;
+  return jointRun !== undefined && jointRun === b.settings.jointRun;
+}
+
+/**
+ * Estimates how much measurements changed between the two files of a joint run, all together.
+ *
+ * @param pairs of the same work
+ * @returns by the candidates; without those whose processes were not side by side in two rounds
+ */
+export function estimatePairs(
+  pairs: readonly MeasuredPair[],
+): ReadonlyMap<Measurement, PairedEstimates> {
+  const time = estimateList(pairs, ({ samples }) => samples);
+  const cpu = estimateList(pairs, ({ cpuSamples }) => cpuSamples);
+  return new Map(
+    [...time].map(([key, found]) => [key, { time: found, cpu: cpu.get(key) }]),
+  );
+}
+
+type List = (measurement: Measurement) => readonly number[] | undefined;
+
+function estimateList(
+  pairs: readonly MeasuredPair[],
+  list: List,
+): ReadonlyMap<Measurement, Estimate> {
+  const table = new Map<Measurement, ReadonlyMap<number, number>>();
+  for (const { baseline, candidate } of pairs) {
+    const [before, after] = [visitsOf(baseline, list), visitsOf(candidate, list)];
+    const values = new Map<number, number>();
+    for (const [round, visits] of after) {
+      const differences = [...visits].flatMap(([sweep, value]) => {
+        const partner = before.get(round)?.get(sweep);
+        return partner === undefined ? [] : [value - partner];
+      });
+      const center = median(differences);
+      if (center !== undefined) values.set(round, center);
+    }
+    // One round does not show how much rounds differ.
+    if (values.size > 1) table.set(candidate, values);
+  }
+  return estimateRows(table);
+}
+
+/** The logarithm of each visit's mean, by rounds and sweeps. */
+function visitsOf(
+  measurement: Measurement,
+  listOf: List,
+): ReadonlyMap<number, ReadonlyMap<number, number>> {
+  const { rounds: counts = [], sweeps = [] } = measurement;
+  const list = listOf(measurement);
+  const found = new Map<number, ReadonlyMap<number, number>>();
+  if (list === undefined) return found;
+  let visit = 0;
+  let first = 0;
+  let end = 0;
+  for (const { round, samples } of processesOf(measurement)) {
+    end += samples;
+    const visits = new Map<number, number>();
+    for (; visit < counts.length && first < end; visit++) {
+      const taken = list.slice(first, first + counts[visit]!);
+      first += counts[visit]!;
+      const sweep = sweeps[visit];
+      if (sweep === undefined || taken.length === 0) continue;
+      visits.set(sweep, Math.log(taken.reduce((sum, value) => sum + value, 0) / taken.length));
+    }
+    found.set(round, visits);
+  }
+  return found;
+}

@@ -1,0 +1,298 @@
+/**
+ * Visits of GPU work: a submission that takes some samples of one piece. A fixed reference kernel
+ * runs every few visits; samples taken while it was slow are flagged and kept.
+ *
+ * No Deno call here: the browser's page samples by the same rules.
+ */
+import { chooseRepeats, spansPerSubmission } from "../timing/repeats.ts";
+import type { CacheState, StopReason } from "../result_file.ts";
+import { median } from "../../statistics/summary.ts";
+import { type GpuTimer, MAXIMUM_SPANS, type Span } from "../timing.ts";
+
+/** Work to sample, compiled and run before. */
+export interface SampledWork {
+  /** Records one run. */
+  readonly run: Span;
+  /** `hot`: run after run. `cold`: after `SampleOptions.scrub`. */
+  readonly cache: CacheState;
+}
+
+/** The samples of one piece of work; the fields are those of a result file. */
+export interface WorkSamples {
+  /** ns of one run. */
+  readonly samples: readonly number[];
+  /** How many consecutive samples belong to each round. */
+  readonly rounds: readonly number[];
+  /** Of samples in turns with another process: the sweep of each round. */
+  readonly sweeps?: readonly number[];
+  /** Runs within one sample, which is their mean. */
+  readonly repeats: number;
+  /** CPU time of one run in ns, one beside each sample, where the host's clocks tell. */
+  readonly cpuSamples?: readonly number[];
+  /** Times in ns of the reference kernel. */
+  readonly throttleSamples: readonly number[];
+  /** Samples, by index, taken while the reference kernel was slow. */
+  readonly driftingSamples: readonly number[];
+  /** Why sampling ended. */
+  readonly stopReason: StopReason;
+  /** What makes the samples less trustworthy, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/** Submissions between two runs of the reference kernel. */
+const REFERENCE_EVERY = 6;
+/** The reference kernel this many times slower than usual means that the machine is. */
+const DRIFT = 1.15;
+/** A submission holds spans for about this many ns: what follows it costs up to 11 ms. */
+const SUBMISSION_TIME = 10e6;
+/** A span lasts at least this many ns, so that the beginning of a pass does not count. */
+const SPAN_TIME = 200e3;
+/** A run this long, in ns, needs no run before it to count as hot. */
+const LONG_RUN = 50e6;
+/** No more runs than this in one span. */
+const MAXIMUM_REPEATS = 4096;
+
+/** What visits take. */
+export interface VisitOptions {
+  /** The clock. */
+  readonly timer: Pick<GpuTimer, "time" | "timer" | "minimumSpan">;
+  /** No more samples than these of a piece of work. */
+  readonly maximumSamples: number;
+  /** The reference kernel, compiled and run before. */
+  readonly reference: Span;
+  /** What drives data out of the last-level cache; without it cold work has no data. */
+  readonly scrub?: Span;
+  /** Told before each submission which work runs. */
+  readonly visit?: (index: number) => void;
+  /** Told as soon as the sampling of a piece of work ends. */
+  readonly finish?: (index: number, samples: WorkSamples) => void;
+  /** True ends the preparation. */
+  readonly interrupted?: () => boolean;
+}
+
+/** What one visit runs. */
+export interface VisitPlan {
+  /** Runs in a span. */
+  readonly repeats: number;
+  /**
+   * Spans that make one sample: cold spans hold one run each, which may be too short to read by
+   * itself.
+   */
+  readonly spansPerSample: number;
+  /** Samples of the visit. */
+  readonly samplesPerVisit: number;
+}
+
+/** A piece of work with its samples so far. */
+export interface Visited extends SampledWork {
+  readonly index: number;
+  plan: VisitPlan;
+  readonly long: boolean;
+  readonly samples: number[];
+  readonly cpuSamples: number[];
+  readonly rounds: number[];
+  readonly sweeps: number[];
+  /** For each sample, how many times the reference kernel had run. */
+  readonly readings: number[];
+  /** Nanoseconds of visits so far. */
+  elapsed: number;
+  failures: number;
+}
+
+/** Several pieces of work that are visited, with the reference kernel between them. */
+export class Visits {
+  readonly #options: VisitOptions;
+  readonly #readReference: () => Promise<number[]>;
+  readonly #readings: number[] = [];
+  readonly #results: (WorkSamples | undefined)[];
+  #count = 0;
+  /** The work that the clock can read. */
+  readonly work: readonly Visited[];
+
+  private constructor(
+    { options, readReference, work, count }: {
+      readonly options: VisitOptions;
+      readonly readReference: () => Promise<number[]>;
+      readonly work: readonly Visited[];
+      readonly count: number;
+    },
+  ) {
+    this.#options = options;
+    this.#readReference = readReference;
+    this.#results = Array(count).fill(undefined);
+    this.work = work;
+  }
+
+  /**
+   * Runs each piece a few times, to find how many runs make a span.
+   *
+   * @throws {GpuError} if the GPU fails; `visit` told what ran
+   */
+  static async prepare(work: readonly SampledWork[], options: VisitOptions): Promise<Visits> {
+    const readReference = await prepareReference(options.reference, options.timer);
+    const found: Visited[] = [];
+    for (const [index, each] of work.entries()) {
+      if (options.interrupted?.()) break;
+      options.visit?.(index);
+      const visited = await prepareVisits(index, { ...each, options });
+      if (visited !== undefined) found.push(visited);
+    }
+    return new Visits({ options, readReference, work: found, count: work.length });
+  }
+
+  /** Of each piece, in the order of the work given; undefined where there is no data. */
+  get results(): (WorkSamples | undefined)[] {
+    return this.#results;
+  }
+
+  /**
+   * Visits a piece of work once.
+   *
+   * @returns the samples that it took, in ns; none if the clock gave no times
+   */
+  async visit(each: Visited): Promise<readonly number[]> {
+    this.#options.visit?.(each.index);
+    if (this.#count++ % REFERENCE_EVERY === 0) this.#readings.push(...await this.#readReference());
+    const before = each.samples.length;
+    await takeSamples(each, { options: this.#options, readings: this.#readings.length });
+    return each.samples.slice(before);
+  }
+
+  /** Ends the sampling of a piece of work. */
+  end(each: Visited, reason: StopReason): void {
+    if (each.samples.length === 0) return;
+    const samples = conclude(each, { reason, readings: this.#readings });
+    this.#results[each.index] = samples;
+    this.#options.finish?.(each.index, samples);
+  }
+}
+
+async function prepareReference(
+  run: Span,
+  timer: VisitOptions["timer"],
+): Promise<() => Promise<number[]>> {
+  const span = Math.max(timer.minimumSpan, SPAN_TIME);
+  const repeats = await chooseRepeats(run, { timer, span, maximum: MAXIMUM_REPEATS });
+  return async () => {
+    const { spans } = await timer.time([repeated(run, repeats)]);
+    return spans[0] === undefined ? [] : [spans[0] / repeats];
+  };
+}
+
+function repeated(run: Span, repeats: number): Span {
+  return (pass) => {
+    for (let i = 0; i < repeats; i++) run(pass);
+  };
+}
+
+// How many runs make a span and how many spans a submission; undefined where the clock is too
+// coarse for cold runs.
+async function prepareVisits(
+  index: number,
+  { run, cache, options }: SampledWork & { readonly options: VisitOptions },
+): Promise<Visited | undefined> {
+  const { timer, scrub, maximumSamples } = options;
+  const least = Math.max(timer.minimumSpan, cache === "hot" ? SPAN_TIME : 0);
+  const repeats = await chooseRepeats(run, { timer, span: least, maximum: MAXIMUM_REPEATS });
+  const { spans } = await timer.time([repeated(run, repeats)]);
+  const time = spans[0] ?? least;
+  const lists = { samples: [], cpuSamples: [], rounds: [], sweeps: [], readings: [] };
+  const fields = { index, run, cache, ...lists };
+  const counters = { elapsed: 0, failures: 0, long: time / repeats >= LONG_RUN };
+  // A visit takes no more than an eighth of the greatest number: several visits must meet several
+  // moments.
+  const most = Math.max(1, Math.floor(maximumSamples / 8));
+  if (cache === "hot") {
+    const samplesPerVisit = Math.min(most, spansPerSubmission(time, SUBMISSION_TIME));
+    return { ...fields, ...counters, plan: { repeats, spansPerSample: 1, samplesPerVisit } };
+  }
+  if (scrub === undefined || timer.timer.kind === "wall") return undefined;
+  const spansPerSample = Math.max(1, Math.ceil(timer.minimumSpan / (time / repeats)));
+  if (spansPerSample > MAXIMUM_SPANS) return undefined;
+  const plan = { repeats: 1, spansPerSample, samplesPerVisit: 1 };
+  return { ...fields, ...counters, plan };
+}
+
+async function takeSamples(
+  visited: Visited,
+  { options: { timer, scrub }, readings }: {
+    readonly options: VisitOptions;
+    readonly readings: number;
+  },
+): Promise<void> {
+  const { run, cache, plan: { repeats, spansPerSample, samplesPerVisit }, long } = visited;
+  const span = repeated(run, repeats);
+  const count = spansPerSample * samplesPerVisit;
+  const warm = cache === "hot" && !long;
+  const { spans, wall, cpu } = await timer.time(Array.from({ length: count }, () => span), {
+    ...warm ? { first: run } : {},
+    ...cache === "cold" && scrub !== undefined ? { each: scrub } : {},
+  });
+  visited.elapsed += wall;
+  let taken = 0;
+  for (let first = 0; first < count; first += spansPerSample) {
+    const parts = spans.slice(first, first + spansPerSample);
+    if (parts.some((part) => part === undefined)) continue;
+    const sum = (parts as number[]).reduce((a, b) => a + b, 0);
+    visited.samples.push(sum / spansPerSample / repeats);
+    visited.readings.push(readings);
+    // The warm-up run belongs to the submission and is as long as the others. Scrubs are not told
+    // apart.
+    if (cpu !== undefined && cache === "hot") {
+      visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
+    }
+    taken++;
+  }
+  if (taken > 0) visited.rounds.push(taken);
+  else visited.failures++;
+}
+
+function conclude(
+  visited: Visited,
+  { reason, readings }: { readonly reason: StopReason; readonly readings: readonly number[] },
+): WorkSamples {
+  const { samples, rounds, sweeps, plan: { repeats, spansPerSample }, cpuSamples } = visited;
+  const drifting = driftingReadings(readings);
+  const driftingSamples = samples.flatMap((_, i) =>
+    drifting.has(visited.readings[i]! - 1) ? [i] : []
+  );
+  const warnings: string[] = [];
+  if (visited.failures > 0) {
+    warnings.push(`the GPU's clock gave no time in ${visited.failures} submissions`);
+  }
+  const first = visited.readings[0]! - 1;
+  const last = visited.readings.at(-1)!;
+  return {
+    samples,
+    rounds,
+    ...sweeps.length === 0 ? {} : { sweeps },
+    repeats: repeats * spansPerSample,
+    // A clock too coarse to see a run tells nothing.
+    ...cpuSamples.length === samples.length && cpuSamples.every((time) => time > 0)
+      ? { cpuSamples }
+      : {},
+    throttleSamples: readings.slice(Math.max(0, first), last + 1),
+    driftingSamples,
+    stopReason: reason,
+    warnings,
+  };
+}
+
+/**
+ * Which runs of the reference kernel show a slow machine: those where the median of the run and its
+ * neighbors exceeds the lower quartile of all by more than 15 %. A single slow run is noise, not
+ * drift; the lower quartile is the machine as it was when it was not slow.
+ *
+ * @param readings times of the reference kernel in the order of running
+ * @returns the indices of the slow ones
+ */
+export function driftingReadings(readings: readonly number[]): ReadonlySet<number> {
+  if (readings.length < 4) return new Set();
+  const usual = readings.toSorted((a, b) => a - b)[Math.floor((readings.length - 1) / 4)]!;
+  return new Set(
+    readings.flatMap((_, i) => {
+      const start = Math.min(Math.max(0, i - 1), readings.length - 3);
+      return median(readings.slice(start, start + 3))! > DRIFT * usual ? [i] : [];
+    }),
+  );
+}

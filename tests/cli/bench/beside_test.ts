@@ -1,0 +1,180 @@
+/** `deno task bench --beside`, from end to end on the GPU, and what it refuses. */
+import { fileURLToPath } from "node:url";
+import { bench, type BenchHooks } from "../../../src/cli/bench.ts";
+import { partnersOf } from "../../../src/cli/bench/beside.ts";
+import { besidePath } from "../../../src/cli/bench/joint_run.ts";
+import { runCompare } from "../../../src/cli/compare.ts";
+import type { Job } from "../../../src/measure/jobs.ts";
+import type { Measurement } from "../../../src/measure/result_file.ts";
+import { readResultFile, writeResultFile } from "../../../src/measure/result_file/store.ts";
+import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
+import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { testOnDisk } from "../../support/folder.ts";
+import { recordOutput } from "../record_output.ts";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const testCommand = testOnDisk("run", "env");
+
+/** Another checkout of this state, in a folder with a space and an accent. */
+async function checkoutIn(folder: string): Promise<string> {
+  const path = `${folder}/l'état avant`;
+  await Deno.mkdir(path);
+  for (const name of ["src", "mod.ts"]) await Deno.symlink(`${root}${name}`, `${path}/${name}`);
+  await copyFolder(`${root}kernels`, `${path}/kernels`);
+  const config = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as object;
+  const other = { ...config, version: "0.0.1", workspace: [] };
+  await Deno.writeTextFile(`${path}/deno.json`, JSON.stringify(other));
+  return path;
+}
+
+// A process may import texts from the folder that it was started in, and not through links.
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to);
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
+    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+async function run(args: readonly string[], hooks: BenchHooks = {}) {
+  const output = recordOutput();
+  const code = await bench(args, { output, deadline: 60_000, ...hooks });
+  return { code, ...output.texts };
+}
+
+function program(name: string) {
+  const path = fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
+  return { command: Deno.execPath(), args: ["run", "--quiet", "--no-lock", "-A", path] };
+}
+
+/** The sweeps of a measurement by its processes' rounds. */
+function sweepsOf({ sweeps, rounds, processes }: Measurement): Record<number, number[]> {
+  let visit = 0;
+  return Object.fromEntries(processes!.map(({ round, samples }) => {
+    const own: number[] = [];
+    for (let count = 0; count < samples; visit++) {
+      count += rounds![visit]!;
+      own.push(sweeps![visit]!);
+    }
+    return [round, own];
+  }));
+}
+
+testCommand(
+  "bench --beside measures two checkouts in turns, writes two files, and compares them",
+  async (folder) => {
+    const checkout = await checkoutIn(folder);
+    const path = `${folder}/new.json`;
+    const { code, out, err } = await run([
+      ...[`--beside=${checkout}`, `--out=${path}`, "--kernels=v-scale", "--passes=forward"],
+      ...["--shape=B1,H2,T64,D64", "--cache=hot", "--budget=1"],
+    ]);
+    assertEquals(code, 0, err);
+    const other = `${folder}/new-beside.json`;
+    assertStringIncludes(err, `written to ${path} and ${other}`);
+    const [own, beside] = [await readResultFile(path), await readResultFile(other)];
+    assert(/^[0-9a-f]{32}$/.test(own.settings.jointRun!));
+    assertEquals(beside.settings.jointRun, own.settings.jointRun);
+    assertEquals([own.status, beside.status], ["complete", "complete"]);
+    assertEquals(beside.suite, { version: "0.0.1", commit: null }, "of the other checkout");
+    assert(own.warnings!.some((warning) => warning.startsWith("no ceilings with --beside")));
+    const [before, after] = [beside.measurements[0]!, own.measurements[0]!];
+    assertEquals(after.processes!.map(({ round }) => round), [0, 1, 2]);
+    const rounds = Object.values(sweepsOf(after));
+    assert(rounds.every((each) => each.length >= 3), JSON.stringify(rounds));
+    assertEquals(sweepsOf(before), sweepsOf(after), "visits side by side");
+    assertEquals(before.repeats, after.repeats);
+    // What the bench prints is what compare prints of the files, the older state first.
+    const output = recordOutput();
+    assertEquals(await runCompare([other, path], output), 0);
+    assertEquals(out, output.texts.out);
+    assertStringIncludes(out, "v-scale forward");
+    // Such a run cannot be continued.
+    await writeResultFile(path, { ...own, status: "incomplete" });
+    const resumed = await run([`--resume=${path}`]);
+    assertEquals(resumed.code, 2);
+    assertStringIncludes(resumed.err, "was measured with --beside");
+  },
+);
+
+testCommand(
+  "bench --beside loses only the row of a kernel that ends its process",
+  async (folder) => {
+    const checkout = await checkoutIn(folder);
+    const path = `${folder}/a.json`;
+    const args = ["--kernels=rms-norm,v-scale", "--passes=backward", "--cache=hot", "--budget=1"];
+    const { code, out, err } = await run(
+      [...args, "--shapes=quick", `--beside=${checkout}`, `--out=${path}`, "--json"],
+      { childBeside: program("faulty_child.ts") },
+    );
+    assertEquals(code, 3, err);
+    assertStringIncludes(err, "1 of 4 measurements are not ok");
+    const { measurements: [norm, scale] } = await readResultFile(path);
+    const { measurements: [right, lost] } = await readResultFile(besidePath(path));
+    assertEquals([right!.status, lost!.status], [undefined, "failed"]);
+    assertStringIncludes(lost!.reason!, "code 9");
+    assert(scale!.samples.length > 0, "its partner is measured alone");
+    for (const round of Object.keys(sweepsOf(right!)).map(Number)) {
+      const [own, other] = [sweepsOf(norm!)[round]!, sweepsOf(right!)[round]!];
+      assert(own.filter((sweep) => other.includes(sweep)).length >= 3, `round ${round}`);
+    }
+    const comparison = JSON.parse(out) as { schema: string; rows: unknown[] };
+    assertEquals(comparison.schema, "gradsink-comparison/1");
+    assertEquals(comparison.rows.length, 1);
+  },
+);
+
+testCommand("bench --beside says in one line what cannot be measured beside it", async (folder) => {
+  const checkout = await checkoutIn(folder);
+  await Deno.writeTextFile(`${folder}/there-beside.json`, "kept");
+  const operator = `${root}bench/operators/softcap.ts`;
+  const text = (await Deno.readTextFile(operator)).replace('"softcap"', '"softcup"');
+  await Deno.writeTextFile(`${folder}/other.ts`, text);
+  await Deno.mkdir(`${folder}/elsewhere`);
+  await Deno.writeTextFile(`${folder}/elsewhere/deno.json`, '{ "name": "@other/project" }');
+  const fake = { child: program("fake_child.ts"), childBeside: program("fake_child.ts") };
+  const quick = ["--shapes=quick", "--kernels=rms-norm"];
+  const wrong: readonly [args: string[], text: string, hooks?: BenchHooks][] = [
+    [[`--beside=${folder}/nowhere`], "there is no "],
+    [[`--beside=${folder}/elsewhere`], "is no checkout of this project; git worktree add"],
+    [[`--beside=${root}`], "is the checkout that this command runs from"],
+    [[`--beside=${root}src/../`], "is the checkout that this command runs from"],
+    [[`--beside=${operator}`], "give the new one as --operator"],
+    [[`--beside=${folder}/other.ts`, `--operator=${operator}`], "only two files of one operator"],
+    [[`--beside=${checkout}`, `--out=${folder}/there.json`], "there-beside.json exists already"],
+    [[`--beside=${checkout}`, `--resume=${folder}/a.json`], "--beside with --resume"],
+    [[`--beside=${checkout}`, ...quick], "is older than measuring in turns", fake],
+  ];
+  for (const [args, message, hooks] of wrong) {
+    const { code, out, err } = await run(args, hooks);
+    assertStringIncludes(err, message);
+    assertEquals([code, out], [2, ""], err);
+    assert(/^bench: [^\n]+\n$/.test(err), err);
+  }
+  const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  assertEquals(left, ["elsewhere", "l'état avant", "other.ts", "there-beside.json"]);
+});
+
+Deno.test("partnersOf() pairs equal variants, and else what each side runs by default", () => {
+  const [shape] = shapesOf("attention", { software: true });
+  const job = (id: number, variant: string, chosen = true): Job => ({
+    ...{ id, kernel: "attention", pass: "forward", shape: shape!, dtype: "f32", variant },
+    ...{ cache: "hot", chosen },
+  });
+  const found = (jobs: readonly Job[], others: readonly Job[]) =>
+    [...partnersOf(jobs, others)].map(([id, other]) => [id, other.id, other.variant].join(" "));
+  assertEquals(found([job(0, "a"), job(1, "b", false)], [job(0, "b", false), job(1, "a")]), [
+    "0 0 a",
+    "1 1 b",
+  ]);
+  // The default has changed: what callers get is compared.
+  assertEquals(found([job(0, "new")], [job(5, "old")]), ["0 0 old"]);
+  // What one side lacks is measured alone, and none is a partner twice.
+  assertEquals(found([job(0, "new"), job(1, "old", false)], [job(0, "old")]), ["1 1 old"]);
+  assertEquals(found([job(0, "a"), job(1, "c", false)], [job(0, "a")]), ["0 0 a"]);
+});
+
+Deno.test("besidePath() puts the other file beside the one", () => {
+  assertEquals(besidePath("/a.b/new.json"), "/a.b/new-beside.json");
+  assertEquals(besidePath("/a.b/new"), "/a.b/new-beside");
+});
