@@ -1,5 +1,4 @@
 /** `--beside`: what is measured in turns with this checkout of the suite. */
-import { basename } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { MeasuringSession, OpenedAdapter } from "../../measure/child/session.ts";
 import { TURNS } from "../../measure/child/protocol.ts";

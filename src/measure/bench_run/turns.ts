@@ -22,7 +22,10 @@ export interface TurnsOptions {
   readonly targetHalfWidth: number;
   /** No more sweeps than these. */
   readonly sweeps: number;
-  /** When no further sweep begins, but for the least number of them; on the clock of `now`. */
+  /**
+   * When no further sweep begins, but for the least number of them; on the clock of `now`. Later
+   * where it takes long until both sides are ready.
+   */
   readonly end: number;
   /** Milliseconds. Default `performance.now`. */
   readonly now?: () => number;
@@ -35,6 +38,12 @@ export type Side = 0 | 1;
 
 /** Fewer sweeps have no median that a single disturbance would not move. */
 const LEAST_SWEEPS = 3;
+
+/**
+ * Sweeps last at least so many times as long as it took until both sides were ready: on a busy
+ * machine, where processes begin slowly, fewer processes with more visits say more.
+ */
+const LEAST_SHARE = 1;
 
 interface Seat {
   state: "busy" | "waiting" | "away";
@@ -54,10 +63,16 @@ export class Turns {
   readonly #options: TurnsOptions;
   readonly #seats: readonly [Seat, Seat] = [seat(), seat()];
   #stopped = false;
+  readonly #now: () => number;
+  readonly #start: number;
+  #end: number;
 
   /** Gives none yet: {@linkcode Turns.conduct} does. */
   constructor(options: TurnsOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#start = this.#now();
+    this.#end = options.end;
   }
 
   /**
@@ -99,6 +114,9 @@ export class Turns {
   /** Gives turns until the batch of both is over. */
   async conduct(): Promise<void> {
     let sweep = 0;
+    await this.#ready();
+    const ready = this.#now();
+    this.#end = Math.max(this.#end, ready + LEAST_SHARE * (ready - this.#start));
     while (true) {
       await this.#ready();
       if (this.#seats.every(({ state }) => state === "away")) return;
@@ -114,14 +132,14 @@ export class Turns {
 
   // Sweeps until it is enough, and says why; returns the number of the next sweep.
   async #sweep(first: number, reasons: Map<number, StopReason>): Promise<number> {
-    const { seed, sweeps, end, targetHalfWidth, now = () => performance.now() } = this.#options;
+    const { seed, sweeps, targetHalfWidth } = this.#options;
     const order = shuffler(seed + first);
     const quotients = new Map<number, number[]>();
     for (let sweep = first;; sweep++) {
       const count = sweep - first;
       const held = this.#seats.flatMap(({ plans }) => [...plans?.keys() ?? []]);
       const open = [...new Set(held)].filter((id) => !reasons.has(id)).sort((a, b) => a - b);
-      const isOver = count >= sweeps || (count >= LEAST_SWEEPS && now() >= end);
+      const isOver = count >= sweeps || (count >= LEAST_SWEEPS && this.#now() >= this.#end);
       if (isOver || open.length === 0 || this.#stopped) return sweep;
       for (const id of order(open)) {
         const quotient = await this.#visitBoth(id, sweep);

@@ -133,16 +133,17 @@ Deno.test("Turns stops where the quotient is precise, whatever both times do tog
   assertEquals(fake.ends[0], { step: "end", reasons: [[1, "precise"], [2, "budget"]] });
 });
 
-Deno.test("Turns ends with the time, after three sweeps at least", async () => {
-  for (const [end, sweeps] of [[0, 3], [5, 5]] as const) {
-    let now = 0;
-    const fake = new FakeProcesses({ sweeps: 100, end, now: () => now++ - 2 });
+Deno.test("Turns ends with the time, after three sweeps at least, and as long as the preparation took", async () => {
+  // The clock stands at 100 when both are ready, and each sweep takes 10.
+  for (const [end, began, sweeps] of [[0, 100, 3], [170, 100, 7], [0, 20, 8]] as const) {
+    let now = began;
+    const fake = new FakeProcesses({ targetHalfWidth: -1, sweeps: 100, end, now: () => now });
     await Promise.all([
       fake.turns.conduct(),
-      fake.measure(0, { jobs: [1] }),
+      fake.measure(0, { jobs: [1], plans: () => (now = 100, plan), time: () => (now += 10, 1) }),
       fake.measure(1, { jobs: [1] }),
     ]);
-    assert(fake.visits(0).length >= sweeps && fake.visits(0).length < 20, fake.log.join());
+    assertEquals(fake.visits(0).length, sweeps, `${end} ${began}`);
   }
 });
 
