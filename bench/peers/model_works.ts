@@ -10,9 +10,9 @@ export const MODEL_CONTEXT = 128;
 /**
  * The largest difference of two answers that counts as agreement, relative to a row's largest
  * number. Both are of float32, and rounded in every layer; of SmolLM2-135M's 30 layers PyTorch's
- * differ from this project's by at most MEASURED.
+ * differ from this project's by 9e-6 (losses) and 3e-4 (gradients).
  */
-export const MODEL_TOLERANCE = 1e-2;
+export const MODEL_TOLERANCE = 3e-3;
 
 /**
  * The works of a model.
