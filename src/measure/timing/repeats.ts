@@ -1,7 +1,8 @@
 /**
  * How often a plan runs in one span, and how many spans go to the GPU at once. A span is what the
- * clock times, and gives one sample. `sampling.ts` says how long it should last, and
- * `sampling/stopping.ts` how many samples are enough.
+ * clock times, and gives one sample. `sampling.ts` says how long a span should last,
+ * `sampling/stopping.ts` when there are enough samples, `bench_run.ts` the limits that the bench
+ * sets, and `rounds.ts` how many processes measure.
  */
 import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
 

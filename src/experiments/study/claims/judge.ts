@@ -1,7 +1,11 @@
 /**
- * The paper's claims, judged by rules: what was measured over seeds, and a verdict that follows
- * from it. No verdict is given by hand, and where data is missing the verdict says so. A claim's
- * own rule stands in the file below that lists it; the words and levels of all of them in rule.ts.
+ * Judges the paper's claims by rules, from what was measured over seeds. No verdict is given by
+ * hand, and where data is missing the verdict says so.
+ *
+ * Each claim has its own rule, in one of the lists of `CLAIM_RULES` below. `claim()` in rule.ts
+ * turns the outcome into a verdict, the same way for all: "reproduced" if the rule holds, "partly"
+ * if it does not but one of its tests passes, "direction only" if no test passes but the medians
+ * point the claim's way, else "not reproduced".
  *
  * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test
  * at 0.05 over seeds. With fewer than 5 seeds it cannot pass; a claim that rests on tests is not

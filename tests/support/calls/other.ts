@@ -1,6 +1,7 @@
 /**
- * One small call of every operator that `mod.ts` exports, for what must hold of all of them. A
- * `plan…` function that is missing here fails the test that looks for it.
+ * Small calls of operators that the bench does not measure, and of those that write a tensor of the
+ * caller's, for what must hold of all operators. measured.ts has the others. A `plan…`
+ * function of `mod.ts` that is missing from both fails the test that looks for it.
  */
 import {
   type Gpu,
@@ -9,11 +10,8 @@ import {
   planAccumulate,
   planAdamW,
   planAdd,
-  planAttentionBackward,
-  planAttentionForward,
   planAttentionGateBackward,
   planAttentionGateForward,
-  planAttentionSinkStatistics,
   planCopy,
   planCrossEntropyBackward,
   planCrossEntropyForward,
@@ -27,17 +25,14 @@ import {
   planMergeHeads,
   planMergeProjections,
   planRmsNormBackward,
-  planRmsNormForward,
   planSplitHeads,
   planSplitProjections,
   planSum,
   planSwigluBackward,
   planSwigluForward,
-  planVScaleBackward,
-  planVScaleForward,
   type Tensor,
-} from "../../mod.ts";
-import { randomUniform } from "../../src/random.ts";
+} from "../../../mod.ts";
+import { randomUniform } from "../../../src/random.ts";
 
 /** A tensor argument: its shape, and its elements where random ones will not do. */
 export interface Argument {
@@ -82,14 +77,6 @@ function call(
   return { operator, plan, inputs, written, settings };
 }
 
-const query = random(1, 4, 9, 8), key = random(1, 2, 9, 8), value = random(1, 2, 9, 8);
-const constant = numbers(0.5, 0.75);
-const attention = { query, key, value };
-const withValve = { ...attention, "vScale.constant": constant };
-const full = { vScale: { mode: "full" } };
-const gradients = { output: random(1, 4, 9, 8), logSumExp: random(1, 4, 9) };
-const backward = { ...gradients, outputGradient: random(1, 4, 9, 8) };
-const rows = { input: random(6, 12), gain: random(12) };
 const adamW = {
   gradient: random(70),
   step: numbers(0.01, 10, 20),
@@ -97,8 +84,8 @@ const adamW = {
 };
 const adamWSettings = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
 
-/** A call of every operator. */
-export const everyOperator: readonly OperatorCall[] = [
+/** The calls. */
+export const otherCalls: readonly OperatorCall[] = [
   call("absoluteMaximum", planAbsoluteMaximum, {
     inputs: { input: random(7, 10) },
     written: { maximum: numbers(0.25) },
@@ -120,21 +107,11 @@ export const everyOperator: readonly OperatorCall[] = [
     inputs: { "terms[0]": random(70), "terms[1]": random(70), "terms[2]": random(70) },
     written: { sum: random(70) },
   }),
-  call("attentionForward", planAttentionForward, { inputs: attention }),
-  call("attentionForward", planAttentionForward, { inputs: withValve, settings: full }),
-  call("attentionBackward", planAttentionBackward, { inputs: { ...attention, ...backward } }),
-  call("attentionBackward", planAttentionBackward, {
-    inputs: { ...withValve, ...backward },
-    settings: full,
-  }),
   call("attentionGateForward", planAttentionGateForward, {
     inputs: { input: random(5, 8), logits: random(5, 2) },
   }),
   call("attentionGateBackward", planAttentionGateBackward, {
     inputs: { input: random(5, 8), logits: random(5, 2), outputGradient: random(5, 8) },
-  }),
-  call("attentionSinkStatistics", planAttentionSinkStatistics, {
-    inputs: { query, key, logSumExp: gradients.logSumExp },
   }),
   call("copy", planCopy, {
     inputs: { source: random(70) },
@@ -187,9 +164,13 @@ export const everyOperator: readonly OperatorCall[] = [
       angles: random(3, 4),
     },
   }),
-  call("rmsNormForward", planRmsNormForward, { inputs: rows }),
   call("rmsNormBackward", planRmsNormBackward, {
-    inputs: { ...rows, inverseRms: random(6), outputGradient: random(6, 12) },
+    inputs: {
+      input: random(6, 12),
+      gain: random(12),
+      inverseRms: random(6),
+      outputGradient: random(6, 12),
+    },
     written: { gainGradient: random(12) },
   }),
   call("splitHeads", planSplitHeads, {
@@ -205,16 +186,7 @@ export const everyOperator: readonly OperatorCall[] = [
   call("swigluBackward", planSwigluBackward, {
     inputs: { projections: random(5, 8), hiddenGradient: random(5, 4) },
   }),
-  call("vScaleForward", planVScaleForward, { inputs: { value, constant } }),
-  call("vScaleBackward", planVScaleBackward, {
-    inputs: { value, constant, scaledValueGradient: random(1, 2, 9, 8) },
-  }),
 ];
-
-/** Which operators' plan functions are called; names of `mod.ts`. */
-export const plannedOperators: ReadonlySet<string> = new Set(
-  everyOperator.map(({ plan }) => plan.name),
-);
 
 /**
  * An operator's options from tensors by name.

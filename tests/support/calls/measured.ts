@@ -1,0 +1,73 @@
+/**
+ * The calls that the bench makes of every operator it measures, on small shapes. What must hold of
+ * all operators is tested on these calls too, so a measured operator needs no call of its own in
+ * other.ts.
+ */
+import { type Gpu, Tensor } from "../../../mod.ts";
+import { operatorNames, passesOf, passNamed } from "../../../src/measure/workloads/operators.ts";
+import type { Planner } from "../../../src/measure/workloads/prepare.ts";
+import { oddShape } from "../../measure/workloads/small_shapes.ts";
+import type { Argument, OperatorCall } from "./other.ts";
+
+/** The planners of all measured operators, by their names in `mod.ts`. */
+export const measuredPlanners: ReadonlySet<string> = new Set(
+  operatorNames.flatMap((name) => passesOf(name).map((pass) => passNamed(name, pass).plan.name)),
+);
+
+/**
+ * A call of each pass of each measured operator, as its workload prepares it.
+ *
+ * @param gpu makes the inputs; nothing of them is left on it
+ */
+export async function measuredCalls(gpu: Gpu): Promise<OperatorCall[]> {
+  const calls: OperatorCall[] = [];
+  for (const name of operatorNames) {
+    for (const pass of passesOf(name)) {
+      const { operator, plan, prepare } = passNamed(name, pass);
+      const owned: { dispose(): void }[] = [];
+      let options: Record<string, unknown> = {};
+      const recorder: Planner = (planningGpu, given) => {
+        options = given;
+        return plan(planningGpu, given);
+      };
+      const prepared = prepare(gpu, {
+        dimensions: oddShape(name),
+        seed: 1,
+        plan: recorder,
+        keep(item) {
+          owned.push(item);
+          return item;
+        },
+      });
+      const called = plan as OperatorCall["plan"];
+      calls.push({ operator, plan: called, written: {}, ...await separate(options) });
+      for (const item of [...owned, prepared.plan, ...Object.values(prepared.outputs)]) {
+        item.dispose();
+      }
+    }
+  }
+  return calls;
+}
+
+/** An operator's options as tensors by name, read, and settings: the inverse of `optionsOf`. */
+async function separate(
+  options: Readonly<Record<string, unknown>>,
+): Promise<Pick<OperatorCall, "inputs" | "settings">> {
+  const inputs: Record<string, Argument> = {};
+  const settings: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(options)) {
+    if (value instanceof Tensor) inputs[name] = await argumentOf(value);
+    else if (typeof value === "object" && value !== null) {
+      const [list, own] = [Array.isArray(value), await separate({ ...value })];
+      for (const [field, argument] of Object.entries(own.inputs)) {
+        inputs[list ? `${name}[${field}]` : `${name}.${field}`] = argument;
+      }
+      if (Object.keys(own.settings).length > 0) settings[name] = own.settings;
+    } else settings[name] = value;
+  }
+  return { inputs, settings };
+}
+
+async function argumentOf(tensor: Tensor): Promise<Argument> {
+  return { shape: tensor.shape, data: await tensor.read() };
+}
