@@ -73,6 +73,10 @@ machine the CPU time, or else the time relative to the reference kernel's, must 
 whole interval within the threshold. The remarks say why a row is ambiguous and what would settle it. For a file
 from one process, compare assumes that times differ by 10 % from process to process.
 
+The two files of one \`deno task bench --beside\` were measured in turns. compare then takes the quotient of visits
+side by side, and a round's value is the median of its quotients. Both met one machine, so its clock and load explain
+nothing; where the CPU time is known better than the time, the verdict is on the CPU time, and a note says so.
+
 To see what your machine can tell apart, run the same bench twice and compare the two files: the intervals show the
 smallest change that would count, and a faster or slower row would be false.
 

@@ -61,66 +61,47 @@ function sweepsOf({ sweeps, rounds, processes }: Measurement): Record<number, nu
 }
 
 testCommand(
-  "bench --beside measures two checkouts in turns, writes two files, and compares them",
+  "bench --beside measures two checkouts in turns, compares them, and loses only the row that breaks",
   async (folder) => {
     const checkout = await checkoutIn(folder);
+    // The older state has a kernel that takes its process with it.
+    await Deno.writeTextFile(`${checkout}/kernels/v_scale/backward.wgsl`, "no kernel");
     const path = `${folder}/new.json`;
     const { code, out, err } = await run([
-      ...[`--beside=${checkout}`, `--out=${path}`, "--kernels=v-scale", "--passes=forward"],
-      ...["--shape=B1,H2,T64,D64", "--cache=hot", "--budget=1"],
+      ...[`--beside=${checkout}`, `--out=${path}`, "--kernels=rms-norm,v-scale"],
+      ...["--passes=backward", "--shapes=quick", "--cache=hot", "--budget=1"],
     ]);
-    assertEquals(code, 0, err);
+    assertEquals(code, 3, err);
     const other = `${folder}/new-beside.json`;
     assertStringIncludes(err, `written to ${path} and ${other}`);
+    assertStringIncludes(err, "1 of 4 measurements are not ok");
     const [own, beside] = [await readResultFile(path), await readResultFile(other)];
     assert(/^[0-9a-f]{32}$/.test(own.settings.jointRun!));
     assertEquals(beside.settings.jointRun, own.settings.jointRun);
     assertEquals([own.status, beside.status], ["complete", "complete"]);
     assertEquals(beside.suite, { version: "0.0.1", commit: null }, "of the other checkout");
     assert(own.warnings!.some((warning) => warning.startsWith("no ceilings with --beside")));
-    const [before, after] = [beside.measurements[0]!, own.measurements[0]!];
-    assertEquals(after.processes!.map(({ round }) => round), [0, 1, 2]);
-    const rounds = Object.values(sweepsOf(after));
-    assert(rounds.every((each) => each.length >= 3), JSON.stringify(rounds));
-    assertEquals(sweepsOf(before), sweepsOf(after), "visits side by side");
-    assertEquals(before.repeats, after.repeats);
+    const [[after, alone], [before, lost]] = [own.measurements, beside.measurements];
+    assertEquals(after!.processes!.map(({ round }) => round), [0, 1, 2]);
+    assertEquals(before!.repeats, after!.repeats);
+    for (const [round, sweeps] of Object.entries(sweepsOf(after!))) {
+      const others = sweepsOf(before!)[Number(round)]!;
+      const both = sweeps.filter((sweep) => others.includes(sweep));
+      assert(both.length >= 3, `visits side by side in round ${round}: ${sweeps} and ${others}`);
+    }
+    assertEquals(lost!.status, "failed");
+    assertStringIncludes(lost!.reason!, "backward.wgsl");
+    assert(alone!.samples.length > 0, "its partner is measured alone");
     // What the bench prints is what compare prints of the files, the older state first.
     const output = recordOutput();
     assertEquals(await runCompare([other, path], output), 0);
     assertEquals(out, output.texts.out);
-    assertStringIncludes(out, "v-scale forward");
+    assertStringIncludes(out, "rms-norm backward");
     // Such a run cannot be continued.
     await writeResultFile(path, { ...own, status: "incomplete" });
     const resumed = await run([`--resume=${path}`]);
     assertEquals(resumed.code, 2);
     assertStringIncludes(resumed.err, "was measured with --beside");
-  },
-);
-
-testCommand(
-  "bench --beside loses only the row of a kernel that ends its process",
-  async (folder) => {
-    const checkout = await checkoutIn(folder);
-    const path = `${folder}/a.json`;
-    const args = ["--kernels=rms-norm,v-scale", "--passes=backward", "--cache=hot", "--budget=1"];
-    const { code, out, err } = await run(
-      [...args, "--shapes=quick", `--beside=${checkout}`, `--out=${path}`, "--json"],
-      { childBeside: program("faulty_child.ts") },
-    );
-    assertEquals(code, 3, err);
-    assertStringIncludes(err, "1 of 4 measurements are not ok");
-    const { measurements: [norm, scale] } = await readResultFile(path);
-    const { measurements: [right, lost] } = await readResultFile(besidePath(path));
-    assertEquals([right!.status, lost!.status], [undefined, "failed"]);
-    assertStringIncludes(lost!.reason!, "code 9");
-    assert(scale!.samples.length > 0, "its partner is measured alone");
-    for (const round of Object.keys(sweepsOf(right!)).map(Number)) {
-      const [own, other] = [sweepsOf(norm!)[round]!, sweepsOf(right!)[round]!];
-      assert(own.filter((sweep) => other.includes(sweep)).length >= 3, `round ${round}`);
-    }
-    const comparison = JSON.parse(out) as { schema: string; rows: unknown[] };
-    assertEquals(comparison.schema, "gradsink-comparison/1");
-    assertEquals(comparison.rows.length, 1);
   },
 );
 
