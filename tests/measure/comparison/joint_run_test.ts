@@ -204,7 +204,8 @@ Deno.test("a joint run takes the CPU time where the time is vague, and both wher
   const judged = (times: readonly number[], cpus: readonly number[]) => {
     const comparison = compareResultFiles(files(times, cpus));
     const { verdict, doubt, ratio } = comparison.rows[0]!.cells[1]!.pair!;
-    return { verdict, kind: doubt?.kind, ratio, warnings: comparison.warnings };
+    const total = comparison.totals[1]!.ratioToFirst;
+    return { verdict, kind: doubt?.kind, ratio, total, warnings: comparison.warnings };
   };
   const steady = [1.15, 1.16, 1.15, 1.14];
   const still = [1, 1.01, 1, 0.99];
@@ -212,6 +213,7 @@ Deno.test("a joint run takes the CPU time where the time is vague, and both wher
   const vague = judged(wild, steady);
   assertEquals(vague.verdict, "slower");
   near(vague.ratio, Math.exp(steady.reduce((sum, each) => sum + Math.log(each), 0) / 4));
+  near(vague.total, vague.ratio!);
   assert(vague.warnings.some((text) => text.includes("that of the CPU time")), `${vague.warnings}`);
   assertEquals(judged(steady, wild).verdict, "slower");
   assertEquals(judged(wild, wild).verdict, "ambiguous");
