@@ -104,7 +104,7 @@ function ringOf(imports: readonly Import[]): string[] {
 const MOST_FILES = 15;
 
 /** Folders of data that grow with every study. */
-const records = ["fixtures/study"];
+const records = ["fixtures/study", "fixtures/chain"];
 
 /** Folders that hold too many files, one line each. */
 function fullFolders(paths: readonly string[]): string[] {
