@@ -4,11 +4,11 @@ import { MeasuringChild } from "../measure/child/process.ts";
 import type { ChildCommand } from "../processes.ts";
 import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
 import { MeasuringSession } from "../measure/child/session.ts";
-import { machineDifferences, type NamedResult } from "../measure/comparison/machine.ts";
+import type { NamedResult } from "../measure/comparison/machine.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
 import { checkWritable } from "../files/write.ts";
-import { readResultFile, writeResultFile } from "../measure/result_file/store.ts";
+import { writeResultFile } from "../measure/result_file/store.ts";
 import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/jobs.ts";
 import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./shared/arguments.ts";
@@ -25,6 +25,7 @@ import {
 } from "./bench/options.ts";
 import { adapterOption } from "./shared/options.ts";
 import { findBeside } from "./bench/beside.ts";
+import { readResumed, refuseOtherMachine, refuseOtherSuite } from "./bench/resume.ts";
 import { besidePath, formatJointRun, newJointRun, openJointRun } from "./bench/joint_run.ts";
 import { checkRepository, projectRepository, shareLines } from "./shared/share.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
@@ -200,18 +201,6 @@ function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   return [...new Set(lines)];
 }
 
-async function readResumed(path: string): Promise<ResultFile> {
-  const file = await readResultFile(path);
-  if (file.status !== "incomplete") throw new UsageError(`--resume: ${path} is complete`);
-  if (file.settings.jointRun !== undefined) {
-    throw new UsageError(
-      `--resume: ${path} was measured with --beside, and such a run cannot be continued: begin a ` +
-        "new one",
-    );
-  }
-  return file;
-}
-
 // Everything that could make the work useless in the end is found before it begins.
 async function checkOutput({ out, resume, beside }: BenchRequest): Promise<void> {
   const path = resume ?? out;
@@ -254,41 +243,6 @@ function settingsOf(selection: Selection, args: readonly string[]): ResultFile["
     arguments: args.slice(0, 200),
     selection: { ...rest, ...budget === undefined ? {} : { budget } },
   };
-}
-
-/** One file holds measurements of one commit only: kernels may differ between two. */
-function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["suite"]): void {
-  if (before.version !== now.version) {
-    throw new UsageError(
-      `--resume: the file was made by version ${before.version}, this is ${now.version}`,
-    );
-  }
-  if (before.commit !== now.commit) {
-    const [old, own] = [before, now].map(({ commit }) => commit ?? "unknown");
-    throw new UsageError(
-      `--resume: the file was made at commit ${old}, this is ${own}; ` +
-        "check that commit out again, or begin a new file",
-    );
-  }
-}
-
-/** One file holds measurements of one machine and runtime only. */
-function refuseOtherMachine(before: ResultFile, now: ResultFile): void {
-  const versions = [before, now].map(({ runtime }) =>
-    [runtime.version, runtime.webgpuVersion].filter(Boolean).join(" with webgpu ")
-  );
-  const differences = [
-    // Without --label the new run has none.
-    ...machineDifferences(before, { ...now, ...before.label ? { label: before.label } : {} }),
-    ...versions[0] === versions[1]
-      ? []
-      : [`version of the runtime: "${versions[0]}", not "${versions[1]}"`],
-  ];
-  if (differences.length > 0) {
-    throw new UsageError(
-      `--resume: the file was measured on another machine. ${differences.join("; ")}`,
-    );
-  }
 }
 
 function conclude(

@@ -4,7 +4,9 @@
  * milliseconds away. The quotient of the two knows little of what the machine did, and a round's
  * value is the median of its quotients' logarithms: most pairs meet one state of the machine, and a
  * pair that meets two does not move the median. The rounds' values are then estimated as a file's
- * values are (`estimate.ts`).
+ * values are (`estimate.ts`), by trimmed means.
+ *
+ * Source: K. K. Yuen, The two-sample trimmed t for unequal population variances (1974).
  */
 import { type Estimate, estimateRows } from "../estimate.ts";
 import type { Measurement, ResultFile } from "../result_file.ts";
@@ -52,6 +54,12 @@ export function estimatePairs(
   );
 }
 
+/**
+ * The share of a row's rounds at each end that is left out of the mean. Some process keeps one of the
+ * machine's two speeds for its whole life while the other one does not, which no visit can tell.
+ */
+const TRIMMED = 0.2;
+
 type List = (measurement: Measurement) => readonly number[] | undefined;
 
 function estimateList(
@@ -73,7 +81,41 @@ function estimateList(
     // One round does not show how much rounds differ.
     if (values.size > 1) table.set(candidate, values);
   }
-  return estimateRows(table);
+  const winsorized = new Map([...table].map(([key, values]) => [key, winsorize(values)]));
+  return new Map([...estimateRows(winsorized)].map(([key, estimate]) => {
+    return [key, trimmed(estimate, table.get(key)!)];
+  }));
+}
+
+/** How many of the greatest and of the least values are not believed. */
+function trimCount(values: ReadonlyMap<number, number>): number {
+  return Math.floor(TRIMMED * values.size);
+}
+
+// The greatest and the least values become their neighbors.
+function winsorize(values: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
+  const ordered = [...values.values()].sort((a, b) => a - b);
+  const count = trimCount(values);
+  const [low, high] = [ordered[count]!, ordered[ordered.length - 1 - count]!];
+  return new Map(
+    [...values].map(([round, value]) => [round, Math.min(high, Math.max(low, value))]),
+  );
+}
+
+// The mean without the greatest and the least values, with the errors of winsorized ones.
+function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estimate {
+  const ordered = [...values.values()].sort((a, b) => a - b);
+  const cut = trimCount(values);
+  const kept = ordered.slice(cut, ordered.length - cut);
+  const [n, h] = [ordered.length, kept.length];
+  return {
+    ...estimate,
+    center: kept.reduce((sum, value) => sum + value, 0) / h,
+    errors: estimate.errors.map(({ variance, df }) => ({
+      variance: variance * (n * (n - 1)) / (h * (h - 1)),
+      df: df * (h - 1) / (n - 1),
+    })),
+  };
 }
 
 /** The logarithm of each visit's mean, by rounds and sweeps. */

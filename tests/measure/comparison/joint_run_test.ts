@@ -60,6 +60,25 @@ Deno.test("estimatePairs() leaves out what was not side by side in two rounds", 
   assertEquals(estimatePairs([{ baseline, candidate: unnamed }]).size, 0);
 });
 
+Deno.test("estimatePairs() leaves a fifth of the rounds out at each end, as Yuen's trimmed mean does", () => {
+  // Logarithms of 0.01 to 0.05 and one that is far off; of six rounds, one at each end is left out.
+  const logarithms = [0.01, 0.05, 0.02, 3, 0.04, 0.03];
+  const side = (values: readonly number[]) =>
+    measurementOf(
+      Object.fromEntries(values.map((value, round) => [round, [[0, value]] as Visits])),
+    );
+  const baseline = side(logarithms.map(() => 1));
+  const candidate = side(logarithms.map(Math.exp));
+  const { time } = estimatePairs([{ baseline, candidate }]).get(candidate)!;
+  near(time.center, (0.02 + 0.03 + 0.04 + 0.05) / 4);
+  const winsorized = [0.02, 0.02, 0.03, 0.04, 0.05, 0.05];
+  const mean = winsorized.reduce((a, b) => a + b) / 6;
+  const squares = winsorized.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  assertEquals(time.errors.length, 1);
+  near(time.errors[0]!.variance, squares / (4 * 3));
+  near(time.errors[0]!.df, 3);
+});
+
 /** A machine whose other work flips it between two speeds, once a second on the average. */
 class TwoStates {
   #now = 0;
@@ -94,11 +113,13 @@ class TwoStates {
 const ROWS = 8;
 
 /** The two files of a joint run, whose rows are slower by these factors. */
-function jointFiles({ seed, factors, rounds = 4, sweeps = 14 }: {
+function jointFiles({ seed, factors, rounds = 4, sweeps = 14, keeps = [] }: {
   readonly seed: number;
   readonly factors: readonly number[];
   readonly rounds?: number;
   readonly sweeps?: number;
+  /** Rounds in which the second process is slow all the time, whatever the first one is. */
+  readonly keeps?: readonly number[];
 }) {
   const machine = new TwoStates(seed);
   const rows = factors.map((factor) => ({
@@ -110,7 +131,8 @@ function jointFiles({ seed, factors, rounds = 4, sweeps = 14 }: {
     for (let sweep = 0; sweep < sweeps; sweep++) {
       for (const { factor, visits } of rows) {
         for (const side of sweep % 2 === 0 ? [0, 1] : [1, 0]) {
-          const time = machine.visit(side === 0 ? 1e6 : 1e6 * factor);
+          const own = side === 1 && keeps.includes(round) ? 1.6 : 1;
+          const time = machine.visit(own * (side === 0 ? 1e6 : 1e6 * factor));
           visits[side]![round]!.push([sweep, time]);
         }
       }
@@ -166,6 +188,14 @@ Deno.test("a joint run finds a row that is 12 % slower, where two files by thems
   assert(inTurns >= 11, `${inTurns} of 12 in turns`);
   assertEquals(gates, inTurns);
   assert(apart <= 3, `${apart} of 12 apart`);
+});
+
+Deno.test("a joint run is not misled by a process that is slow for its whole life", () => {
+  const how = { seed: 3, rounds: 10, keeps: [4] };
+  const found = [1, 1.12].map((factor) =>
+    verdicts(compareResultFiles(jointFiles({ ...how, factors: [factor, 1, 1] })))
+  );
+  assertEquals(found, [["same", "same", "same"], ["slower", "same", "same"]]);
 });
 
 Deno.test("a joint run is told by its name: another one's files are compared as files by themselves", () => {
