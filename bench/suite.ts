@@ -162,7 +162,8 @@ class Stage {
       this.rows.push({ ...row, cost: plan.cost });
       return { bench, repeats, time: (spans[0] ?? wall) / repeats };
     } catch (error) {
-      // Too large for this adapter, or unfit for it: the others are benched nevertheless.
+      // The shape is too large for this adapter, or the variant unfit for it. The others are
+      // benched.
       if (!(error instanceof RangeError)) throw error;
       this.rows.push({ ...row, reason: error.message });
       return undefined;

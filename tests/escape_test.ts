@@ -16,7 +16,7 @@ Deno.test("escapeTerminal() makes every control and format character visible", (
   assertEquals(escapeTerminal("a\u202eb\u2066c\u200bd"), "a\\u202eb\\u2066c\\u200bd");
   assertEquals(escapeTerminal("\ud800 \udfff"), "\\ud800 \\udfff");
   assertEquals(escapeTerminal("\u{e0041}"), "\\udb40\\udc41");
-  // By Unicode's own classes, so that the list in the code cannot be short of one.
+  // Classes are Unicode's own, so the list in the code cannot lack a character.
   for (let point = 0; point < 0x110000; point++) {
     const character = String.fromCodePoint(point);
     if (/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(character)) {

@@ -45,7 +45,7 @@ export interface BuildOptions {
 /**
  * Builds the page. What was there before stays until everything is made.
  *
- * @param options where to
+ * @param options the folder to build into
  * @throws {Error} if the bundler fails, with what it said
  */
 export async function buildPage({ folder = distribution }: BuildOptions = {}): Promise<void> {

@@ -114,7 +114,7 @@ const inside = (inner: Span, outer: Span) => inner.from >= outer.from && inner.t
  * The loops of a program: what lies between a label and the last branch back to it.
  *
  * @param text assembly as the driver writes it
- * @param family whose
+ * @param family the compiler that wrote it
  * @returns in the order of their beginnings; undefined for a compiler whose assembly is not read
  */
 export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | undefined {

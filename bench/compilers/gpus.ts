@@ -8,7 +8,7 @@ export type CompilerFamily = "amd" | "intel" | "nvidia" | "apple" | "qualcomm";
 
 /** A GPU that a driver can be told to compile for. */
 export interface PretendedGpu {
-  /** As in `--gpus`. */
+  /** The GPU's name, as in `--gpus`. */
   readonly name: string;
   /** What people know it as. */
   readonly product: string;

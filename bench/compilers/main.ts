@@ -44,7 +44,7 @@ async function run(
           drivers,
           interrupt,
           progress: (done, total, text) =>
-            // As if every GPU had as much to do as this one.
+            // Counts every GPU as having as many kernels as this one.
             progress.show({ done: i * total + done, total: request.gpus.length * total, text }),
         }),
       );

@@ -23,7 +23,7 @@ export interface PreparedDrivers {
 export interface PrepareOptions {
   /** Where the drivers are kept. */
   readonly folder: string;
-  /** Told what is being done. */
+  /** Called with one line for each step that begins. */
   readonly notice: (text: string) => void;
   readonly interrupt: AbortSignal;
 }
@@ -83,7 +83,7 @@ const NOT_HERE =
  * Finds a GPU's drivers, and prepares them where they are missing.
  *
  * @param gpu the GPU
- * @param options where they are kept, where notices go, and what ends it
+ * @param options the folder of the drivers, the receiver of notices, and a signal to end it
  * @throws {Error} if they are missing and cannot be prepared, saying what to install
  */
 export async function prepareDrivers(

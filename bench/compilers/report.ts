@@ -16,11 +16,11 @@ export interface ReportRow extends Figures {
   readonly variant: string;
   /** The calls that run the same kernel: `T1024 D64, T4096 D64`. */
   readonly shapes: readonly string[];
-  /** Those of them that run it without a wish. */
+  /** The variants among them that run by default. */
   readonly chosen: readonly string[];
   readonly file: string;
   readonly workgroup: readonly number[];
-  /** Of the FMAs among the instructions of the innermost loops. */
+  /** The share of FMAs among the instructions of the innermost loops. */
   readonly fmaShare: number | undefined;
   readonly loops: readonly AssemblyLoop[];
 }

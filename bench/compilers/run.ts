@@ -17,7 +17,7 @@ export interface ProgramOptions {
  * Runs a program to its end.
  *
  * @param command the program and its arguments
- * @param options where it runs, its environment, and what ends it
+ * @param options the working folder, the environment, and a signal to end it
  * @returns what it wrote to standard output
  * @throws {ProgramError} if it does not exist or fails
  */

@@ -186,7 +186,10 @@ async function prepareOn(
   return { faulty, sound };
 }
 
-/** Of an answer that others are held to, only numbers that are not finite are known to be wrong. */
+/**
+ * Checks an answer that other libraries are compared with: only numbers that are not finite are
+ * known to be wrong.
+ */
 function unchecked(
   numbers: readonly (readonly number[])[],
   stretches: readonly Stretch[],
@@ -229,7 +232,7 @@ export function ratioOf(samples: readonly number[], base: readonly number[]): Ra
 }
 
 /**
- * Of each library the result that speaks for it: its fastest right way, else what went wrong.
+ * The result that represents each library: its fastest correct way, or else its failure.
  *
  * @param results of one work
  */

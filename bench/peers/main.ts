@@ -35,7 +35,7 @@ import { type Work, works } from "./works.ts";
 
 const names = Object.keys(libraries) as LibraryName[];
 
-/** Those that compute a model of a folder. */
+/** The libraries that can compute a model from a folder. */
 const MODEL_LIBRARIES: readonly LibraryName[] = ["gradsink", "torch-cpu"];
 
 const options = {

@@ -79,7 +79,7 @@ function timePoint(point: ScalingResult, cpu: boolean) {
   return [{ x, y: 1000 * perUnit, ...ends }];
 }
 
-// Of one head: the numbers of heads differ on adapters that compute on the CPU.
+// Per head: adapters that compute on the CPU are measured with other numbers of heads.
 function memoryPanel(group: readonly SeriesResult[]): ScalingPanel {
   const line = (name: string, pass: string, bytes: (result: ScalingResult) => number) => {
     const points = group.find((each) => each.pass === pass)?.points ?? [];

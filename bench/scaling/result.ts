@@ -12,7 +12,7 @@ export interface ScalingResult {
   /** `left-out`: it would have taken too long. */
   readonly status: "ok" | "failed" | "timed-out" | "wrong" | "left-out";
   readonly reason?: string;
-  /** Of one run, in ns. */
+  /** The time of one run, in ns. */
   readonly time?: number;
   readonly interval?: { readonly low: number; readonly high: number };
   /** ns for each FLOP, or for each byte. */

@@ -23,7 +23,7 @@ export interface ScalingOptions {
   readonly interrupted?: () => boolean;
   /** What is known already; it is not measured again. */
   readonly earlier?: EarlierRun | undefined;
-  /** Told all that is known after each call. */
+  /** Called after each call with all that is known. */
   readonly result?: (results: readonly SeriesResult[]) => Promise<void>;
 }
 

@@ -29,7 +29,7 @@ Exit codes:
  * Runs the command.
  *
  * @param args the words after `adapters`
- * @param output where to write
+ * @param output the streams to write to
  * @returns the exit code: 0 listed, 1 no GPU, 2 wrong usage
  */
 export async function listAdapters(

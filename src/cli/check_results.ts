@@ -43,7 +43,7 @@ export interface CheckHooks {
  * Runs the command.
  *
  * @param args the words after `check:results`
- * @param output where to write
+ * @param output the streams to write to
  * @param hooks for tests
  * @returns the exit code: 0 acceptable, 1 not, 2 wrong usage
  */

@@ -214,7 +214,7 @@ async function showOne(
  * Runs the command.
  *
  * @param args the words after `compare`
- * @param output where to write
+ * @param output the streams to write to
  * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3
  * regression, 4 the gate cannot tell
  */

@@ -46,7 +46,7 @@ Exit codes:
  * Runs the command.
  *
  * @param args the words after `runs`
- * @param output where to write
+ * @param output the streams to write to
  * @returns the exit code: 0 shown, 1 no such run, 2 wrong usage
  */
 export async function showRuns(args: readonly string[], output: CommandOutput): Promise<number> {

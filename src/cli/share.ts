@@ -38,7 +38,7 @@ export interface ShareHooks {
  * Runs the command.
  *
  * @param args the words after `share`
- * @param output where to write
+ * @param output the streams to write to
  * @param hooks for tests
  * @returns the exit code: 0 printed, 1 no such result, 2 wrong usage
  */

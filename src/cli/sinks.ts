@@ -41,7 +41,7 @@ const BATCHES = 8;
  * Measures a model.
  *
  * @param args the command line
- * @param hooks where output goes
+ * @param hooks receive the output
  * @returns the exit code
  */
 export async function runSinks(args: readonly string[], hooks: SinksHooks): Promise<number> {

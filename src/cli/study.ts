@@ -34,7 +34,7 @@ export interface StudyHooks {
  * Runs the command.
  *
  * @param args the words after `study`
- * @param output where to write
+ * @param output the streams to write to
  * @param hooks for tests
  * @returns the exit code: 0 all done, 1 failures, 2 wrong usage, 130 interrupted
  */

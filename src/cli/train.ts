@@ -27,7 +27,7 @@ export interface TrainOutput extends CommandOutput {
  * Runs the command.
  *
  * @param args the words after `train`
- * @param output where to write
+ * @param output the streams to write to
  * @param signal stops the run in order
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted
  */

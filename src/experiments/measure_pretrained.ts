@@ -64,7 +64,7 @@ export interface PretrainedResult {
 /**
  * Measures a pretrained model.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param options the model, the texts, and what to measure
  * @throws {TypeError} if the texts are of another vocabulary than the model
  * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings
@@ -125,7 +125,7 @@ function counter(
 }
 
 interface Measured extends PretrainedResult {
-  /** Of each batch, without rounding. */
+  /** The largest inputs of linear maps in each batch, without rounding. */
   readonly maxima: readonly LinearMaxima[];
 }
 

@@ -43,7 +43,7 @@ export const QUANTIZATION_CASES: readonly (
  * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear
  * maps of the layers, rounded to symmetric INT8. The head's input is not rounded.
  *
- * @param gpu where the model is
+ * @param gpu the GPU that holds the model
  * @param model with its parameters; its batch and losses are overwritten
  * @param options the task, and how many batches
  * @returns losses and their differences from the loss without rounding, on the same sequences

@@ -127,7 +127,8 @@ async function train(
   const gpu = opening ?? options.gpu as Gpu;
   if (state !== undefined) restoreVariants(gpu, state, hooks.onNote);
   using trainer = new Trainer(gpu, { settings, task, from: checkpoint });
-  await gpu.sync(); // Too large a model for the GPU's memory fails here, before anything is written.
+  // A model too large for the GPU's memory fails here, before anything is written.
+  await gpu.sync();
   using fresh = origin instanceof RunFolder
     ? undefined
     : await RunFolder.create(options.folder, settings);

@@ -329,7 +329,8 @@ export class Gpu implements BufferOwner {
   }
 }
 
-// Who is to blame for what a submission of many plans ran into: the first few operators say enough.
+// Names the operators in a submission of many plans that may have caused an error; the first few
+// are enough.
 function operatorsOf(plans: readonly Plan[]): string {
   const operators = [...new Set(plans.map((plan) => plan.operator))];
   const named = operators.slice(0, 3).join(", ");

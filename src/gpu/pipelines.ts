@@ -23,7 +23,7 @@ export interface Kernel {
 
 /** A kernel's text as a device is given it. */
 export interface PreparedKernel {
-  /** As rewritten. */
+  /** The parts after rewriting. */
   readonly parts: readonly KernelPart[];
   /** The whole WGSL. */
   readonly code: string;

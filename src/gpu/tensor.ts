@@ -20,13 +20,13 @@ export class Tensor {
   readonly shape: readonly number[];
   /** The number of elements. */
   readonly length: number;
-  /** Of a whole tensor: its elements, if they are few and the CPU has written the last of them. */
+  /** The elements of a whole tensor, if they are few and the CPU was the last to write them. */
   #known: Float32Array | undefined;
-  /** Of a whole tensor: true once others than plans can write it. */
+  /** Whether something other than a plan can write this whole tensor. */
   #exposed = false;
   readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;
-  /** Of a slice: whose memory it is, and where in it, in elements. */
+  /** For a slice: the tensor whose memory it shares, and where it begins there, in elements. */
   readonly #part: { readonly whole: Tensor; readonly start: number } | undefined;
   #disposed = false;
 

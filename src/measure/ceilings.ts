@@ -39,7 +39,7 @@ export interface MeasureCeilingsOptions {
   readonly patience?: number;
   /** What to measure. Default: everything the GPU can do. */
   readonly groups?: readonly CandidateGroup[];
-  /** Told about each step before it begins, and waited for. */
+  /** Called before each step begins, and awaited. */
   readonly progress?: (
     step: { readonly name: string; readonly part: number },
   ) => void | Promise<void>;

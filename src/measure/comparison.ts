@@ -22,7 +22,7 @@ import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
 /** Several result files side by side. */
 export interface Comparison {
   readonly machines: readonly Machine[];
-  /** Those that at least two machines have. */
+  /** The rows that at least two machines have. */
   readonly rows: readonly ComparisonRow[];
   /** What one machine alone measured well, or none: without verdicts, in no table. */
   readonly uncompared: readonly ComparisonRow[];
@@ -113,7 +113,7 @@ const natural = new Intl.Collator("en", { numeric: true });
 
 const passOrder = ["forward", "backward"];
 
-/** By kernel, forward before backward, then from little work to much. */
+/** Sorts by kernel, then forward before backward, then from little work to much. */
 function compareRows(a: Measurement, b: Measurement): number {
   const byName = (x: string, y: string) => x < y ? -1 : x > y ? 1 : 0;
   return byName(a.kernel, b.kernel) ||

@@ -34,7 +34,7 @@ import { mean, sum } from "../statistics/mean.ts";
  */
 export const ASSUMED_DEVIATION = 0.1;
 
-/** As good as infinite, and a number that JSON has. */
+/** Stands for infinity, which JSON cannot hold. */
 const MOST_DF = 1e9;
 
 /** A logarithm with the sources of its error, which are independent. */
@@ -96,7 +96,7 @@ export function estimateTimes(
 
 interface Row<Key> {
   readonly key: Key;
-  /** By round. */
+  /** The values by round. */
   readonly values: ReadonlyMap<number, number>;
   readonly center: number;
 }

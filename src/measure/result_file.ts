@@ -63,7 +63,8 @@ export interface Measurement {
   /** The operator's name, such as `attention`. */
   readonly kernel: string;
   /**
-   * Of a custom operator: 16 hexadecimal digits of a hash of its file and of what the file imports.
+   * For a custom operator: 16 hexadecimal digits of a hash of its file and of what the file
+   * imports.
    */
   readonly operatorDigest?: string;
   /** `forward` or `backward`. */
@@ -217,7 +218,7 @@ export interface ResultSettings {
   /** The stopping rule's goal: relative half-width of the interval of one process's median. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
-  /** Of one process. */
+  /** The most samples of one process. */
   readonly maximumSamples?: number;
   /** How many rounds, each in a process of its own, take every measurement. */
   readonly processes?: number;

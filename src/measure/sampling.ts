@@ -26,9 +26,9 @@ export interface SampleOptions {
   readonly scrub?: Span;
   /** Any safe integer: the order of the visits. */
   readonly seed: number;
-  /** Told before each submission which work runs. */
+  /** Called before each submission with the index of its work. */
   readonly visit?: (index: number) => void;
-  /** Told as soon as the sampling of a piece of work ends. */
+  /** Called as soon as the sampling of a piece of work ends. */
   readonly finish?: (index: number, samples: WorkSamples) => void;
   /** Awaited before each visit, for a run that can be paused. */
   readonly ready?: () => Promise<void>;

@@ -92,7 +92,7 @@ export interface TuneOptions {
   readonly budget: number;
   /** ms from any origin. */
   readonly now: () => number;
-  /** Told what was found for each call, as soon as it stands. */
+  /** Called with what was found for each call, as soon as it is certain. */
   readonly result: (outcome: TuningOutcome) => Promise<void>;
   /** True ends it. */
   readonly interrupted?: () => boolean;

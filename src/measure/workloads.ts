@@ -32,7 +32,10 @@ export interface WorkloadOptions {
   readonly variant?: string;
   /** Equal seeds give equal inputs, to every variant. Default 1. */
   readonly seed?: number;
-  /** Others than the operators' own, to choose from by name; `bench/baselines` has one. */
+  /**
+   * More implementations, beside the operators' own, to choose from by name; `bench/baselines` has
+   * one.
+   */
   readonly implementations?: readonly Implementation[];
 }
 

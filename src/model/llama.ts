@@ -65,7 +65,9 @@ export class Llama {
   readonly microBatches: number;
   /** The position of attention's precise backward pass; undefined for the usual form. */
   readonly precisePosition: number | undefined;
-  /** By name, as `listParameters` orders them. An optimizer changes them in place. */
+  /**
+   * The parameters by name, as `listParameters` orders them. An optimizer changes them in place.
+   */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** The gradient of the mean loss of a step's tokens by every parameter, by the same names. */
   readonly gradients: ReadonlyMap<string, Tensor>;
@@ -97,7 +99,7 @@ export class Llama {
   /**
    * Plans a model and uploads its parameters.
    *
-   * @param gpu where
+   * @param gpu the GPU to run on
    * @param options the model's shape, batch size and parameters
    * @throws {TypeError} if a parameter is missing, unknown or of another length
    * @throws {RangeError} for a configuration that no model can have, or sizes beyond the adapter

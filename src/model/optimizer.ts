@@ -94,7 +94,7 @@ export class AdamW {
   /**
    * Plans the steps, with a memory of zeros.
    *
-   * @param gpu where the model is
+   * @param gpu the GPU that holds the model
    * @param model what is trained
    * @param settings how
    * @throws {RangeError} for settings out of range

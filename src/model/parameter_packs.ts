@@ -37,7 +37,7 @@ interface Pack {
 export interface PackedTensors {
   /** The tensors that hold everything, each with whether weight decay draws it towards 0. */
   readonly packs: readonly { readonly decayed: boolean; readonly tensor: Tensor }[];
-  /** By the parameters' names: to read and to write. */
+  /** The parameters by name, to read and to write. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** What kernels read and write, by the name of each unit's first parameter: matrices stacked. */
   readonly units: ReadonlyMap<string, Tensor>;

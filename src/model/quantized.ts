@@ -74,7 +74,7 @@ export class QuantizedEvaluation {
   /**
    * Plans the evaluation.
    *
-   * @param gpu where the model is
+   * @param gpu the GPU that holds the model
    * @param model whose parameters and batch to use, also where they change later
    * @param options what is rounded
    * @throws {RangeError} for unknown options

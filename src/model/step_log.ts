@@ -7,11 +7,11 @@ import type { Tensor } from "../gpu/tensor.ts";
 
 /** One step. */
 export interface StepRecord {
-  /** As it was recorded. */
+  /** The step's number as it was recorded. */
   readonly step: number;
   /** In nats per token. */
   readonly loss: number;
-  /** Of all gradients together, before clipping. */
+  /** The norm of all gradients together, before clipping. */
   readonly gradientNorm: number;
 }
 
@@ -44,7 +44,7 @@ export class StepLog {
   #next = 0;
 
   /**
-   * @param gpu where
+   * @param gpu the GPU to run on
    * @param options `loss` [1] and `clipping` [2] as every step leaves them; `capacity`: the most
    *   steps between two reads
    * @throws {RangeError} if the capacity is not a positive integer

@@ -144,7 +144,7 @@ export class StreamedLlama {
   /**
    * Plans a model. Its weights are read when it runs.
    *
-   * @param gpu where
+   * @param gpu the GPU to run on
    * @param options the weights on disk, the batch size and the context
    * @throws {RangeError} for a model, batch or context that cannot be, or sizes beyond the adapter
    */

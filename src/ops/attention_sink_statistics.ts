@@ -29,7 +29,7 @@ export interface AttentionSinkStatisticsOptions {
    * 64.
    */
   readonly window?: number;
-  /** As given to the forward. Default: 1/√D. */
+  /** The forward's scale. Default: 1/√D. */
   readonly scale?: number;
   /** `[Hq]`, as given to the forward: asks for `sinkShare` as well. Default: none. */
   readonly sinkLogit?: Tensor;

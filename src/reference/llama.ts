@@ -47,7 +47,7 @@ export interface LlamaResult {
   readonly loss: number;
   /** [B, T, V] */
   readonly logits: Float64Array;
-  /** By the parameters' names. */
+  /** The gradients by the parameters' names. */
   readonly gradients: Map<string, Float64Array>;
   /** The states and the loss's gradients by them. */
   readonly trace: Trace<Float64Array>;

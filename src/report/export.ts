@@ -311,7 +311,7 @@ function line(cells: readonly (string | number)[]): string {
   return `${cells.join(",")}\n`;
 }
 
-/** As many digits as float32 has. */
+/** Writes as many digits as float32 has. */
 function digits(value: number): string {
   return String(Number(value.toPrecision(8)));
 }

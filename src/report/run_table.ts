@@ -248,7 +248,7 @@ interface Remark {
   readonly text: string;
 }
 
-/** Of a measurement above its own roofline. */
+/** The note beside a measurement above its own roofline. */
 const ABOVE_ROOFLINE = "faster than its roofline: from a cache, or the ceiling is too low";
 
 function remarks(

@@ -199,7 +199,7 @@ export interface AttentionGradients {
   /** ‖∇_{q_t}L‖: exactly 0 at position 0. */
   readonly query: readonly number[];
   readonly key: readonly number[];
-  /** By v before V-scale. */
+  /** The gradient by v before V-scale. */
   readonly value: readonly number[];
   /** ‖∇_{y_t}L‖ */
   readonly output: readonly number[];
@@ -253,7 +253,7 @@ export interface MassiveActivations {
   readonly above100: number;
   /** Elements over 1000 × the median magnitude, in a sequence on average. */
   readonly above1000: number;
-  /** Those over 100 × that stand at position s, in a sequence on average. */
+  /** How many of those over 100 × are at position s, in a sequence on average. */
   readonly above100AtSink: number;
 }
 
@@ -275,7 +275,7 @@ export interface LayerMeasurement {
   readonly output: SinkComparison;
   /** ‖h_out‖, [positions]. */
   readonly outputByPosition: readonly number[];
-  /** Of h_out. */
+  /** The massive activations of h_out. */
   readonly massive: MassiveActivations;
 }
 
@@ -386,21 +386,21 @@ export interface SinkIntervals {
   readonly layers: readonly ({
     readonly gradientSink: Interval | null;
     readonly singleGradientSink: Interval | null;
-    /** Of every query head. */
+    /** The interval of every query head's score. */
     readonly scores: readonly (Interval | null)[];
     readonly idleScores: readonly (Interval | null)[];
   } | null)[];
-  /** Of the fields of {@linkcode SinkMeasurement.summary} with the same names. */
+  /** The intervals of the fields of {@linkcode SinkMeasurement.summary} with the same names. */
   readonly summary: {
     readonly loss: Interval | null;
-    /** Of the median over layers. */
+    /** The interval of the median over layers. */
     readonly gradientSink: Interval | null;
     readonly singleGradientSink: Interval | null;
     readonly sequenceSinkRate: Interval | null;
     readonly idleSequenceSinkRate: Interval | null;
     readonly largestScore: Interval | null;
     readonly largestIdleScore: Interval | null;
-    /** Of the ratios of `paths`. */
+    /** The intervals of the ratios in `paths`. */
     readonly queryPath: Interval | null;
     readonly keyPath: Interval | null;
     readonly valuePath: Interval | null;
@@ -495,10 +495,10 @@ export interface SinkMeasurement {
   /** null if not asked for. */
   readonly theory: TheoryMeasurement | null;
   /**
-   * Of a model of this project, where it was asked for; a pretrained model's are in {@linkcode
-   * pretrained}.
+   * The states, if requested, of a model of this project; {@linkcode pretrained} holds those of a
+   * pretrained model.
    */
   readonly states?: StatesMeasurement;
-  /** Of a pretrained model only. */
+  /** For a pretrained model only. */
   readonly pretrained?: PretrainedMeasurement;
 }

@@ -106,7 +106,7 @@ class SequenceMean {
  * ```
  */
 export class SinkMeter {
-  /** As used. */
+  /** The settings that were used. */
   readonly settings: SinkSettings;
   readonly #config: LlamaConfig;
   readonly #context: number;

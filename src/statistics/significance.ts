@@ -3,7 +3,7 @@
  * The probability that a standard normal variable exceeds z, with a small relative error far out in
  * the tail as well: corrected p-values live there.
  *
- * By the series of Abramowitz and Stegun 26.2.10 up to 3, and by Lentz' evaluation of the continued
+ * Uses the series of Abramowitz and Stegun 26.2.10 up to 3, and Lentz's evaluation of the continued
  * fraction 26.2.14 beyond.
  *
  * @param z any finite number

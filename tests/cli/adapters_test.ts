@@ -10,7 +10,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "../support/ass
 import { missingFlags } from "../support/permitted.ts";
 import { recordOutput } from "./record_output.ts";
 
-/** Of each command that opens a GPU: what it makes of `--adapter`. */
+/** How each command that opens a GPU reads `--adapter`. */
 const commands: Readonly<Record<string, (adapter: string) => string | undefined>> = {
   bench: (given) => parseBench([given])!.selection.adapter,
   tune: (given) => parseTune([given])!.selection.adapter,

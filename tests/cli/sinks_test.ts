@@ -374,7 +374,8 @@ test("sinks takes a checkpoint's context as a limit, and counts each context of 
     // 257 contexts of 10, of which 12 validate.
     const short = await run(...options, "--context=10", "--batch=8", "--batches=1");
     assertEquals([short.code, JSON.parse(short.out).data.sequences], [0, 8]);
-    // Of text the first sequence's tokens are kept, with the strongest head's attention to them.
+    // The measurement keeps the first sequence's tokens, and the strongest head's attention to
+    // them.
     const { firstText, channels, maps } = JSON.parse(short.out).states;
     assertEquals(firstText.tokens.length, 10);
     assert(firstText.tokens.every((token: string) => "To␣be,rnthaisqu.".includes(token)));

@@ -61,7 +61,7 @@ testWith("read", "write", "run", "env")(
   "tasks take paths from the folder that they are called in",
   () =>
     inFolder(async (parent) => {
-      // As many take a folder for its address.
+      // A program that reads paths as addresses fails on this name.
       const folder = join(parent, "mine é #1 100%");
       await Deno.mkdir(folder);
       for (const name of ["lavapipe-deno.json", "swiftshader-deno.json"]) {

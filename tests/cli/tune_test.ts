@@ -172,7 +172,7 @@ testTune(
     // Without the option or the permission there are no choices, and no prompt.
     assertEquals(await choicesIn(folder, { options: { tuning: false } }), []);
     assertEquals(await choicesIn(folder, { tuning: "off" }), []);
-    // As on a machine whose adapter is not this one: the folder is the same, the name is not.
+    // A machine with another adapter: the folder is the same, the name is not.
     await Deno.rename(file, file.replace(/[0-9a-f]{4}\.json$/, "0000.json"));
     assertEquals(await choicesIn(folder), []);
   },

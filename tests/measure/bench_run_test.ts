@@ -122,7 +122,8 @@ Deno.test("BenchRun measures ceilings before and after, and puts rows in the ord
 Deno.test("BenchRun goes on in the middle of the rounds, and keeps the number of processes", async () => {
   const whole = (await run(180)).bench.file;
   const [first, second] = whole.measurements;
-  // As an interrupt in round 2 leaves it: one row has three processes, one has two and a part.
+  // An interrupt in round 2 leaves the file like this: one row has three processes, one has two and
+  // a part.
   const cut = (measurement: Measurement, count: number, stopReason: "budget" | "interrupted") => ({
     ...measurement,
     ...{

@@ -20,7 +20,7 @@ interface Candidate {
   /** Seconds to compile and check it. */
   readonly compilation?: number;
   readonly status?: CandidateResult["status"];
-  /** As a share of the time. */
+  /** Noise as a share of the time. */
   readonly noise?: number;
 }
 

@@ -64,7 +64,8 @@ halfTest('matmul "…-f16" adds in f32', async (gpu) => {
       transposeRight: true,
     }).product.data;
   const expected = twin([toHalf(left), toHalf(right)]);
-  // As for float32 operands, since the rounded ones are float32 numbers: Higham, section 3.1.
+  // The bound for float32 operands, since the rounded ones are float32 numbers: Higham, section
+  // 3.1.
   const magnitude = twin([toHalf(left).map(Math.abs), toHalf(right).map(Math.abs)]);
   const worst = Math.max(
     ...expected.map((x, i) => Math.abs(actual[i]! - x) / ((inner + 1) * U * magnitude[i]!)),

@@ -59,8 +59,8 @@ for (const variant of matmulVariants) {
   await onEachFitRuntime(
     `matmul() as "${name}" leaves workgroups idle that have no tile`,
     (gpu) => {
-      // As if a dimension held 5 workgroups: products of 7 and 14 tiles and more leave some without
-      // one.
+      // Pretends that a dimension holds 5 workgroups: products of 7, 14 and more tiles leave some
+      // workgroups without a tile.
       const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
       const examples = [false, true].map((transposeLeft) =>
         describeMatmul({

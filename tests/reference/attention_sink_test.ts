@@ -116,8 +116,8 @@ Deno.test("S2: attentionBackward() with sinks agrees with finite differences, a 
             direction: { [name]: direction },
             step: 1,
           });
-          // As without sinks: ten times the estimate of the difference's error, and the twin's own
-          // rounding of what the loss adds up.
+          // The tolerance without sinks: ten times the estimate of the difference's error, and the
+          // twin's own rounding of the loss's terms.
           const magnitude = norm(outputGradient.data) * norm(value.data) +
             norm(logSumExpGradient.data) * norm(forward.logSumExp.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
@@ -367,7 +367,7 @@ Deno.test("attention refuses sinks and gradients of logSumExp of another shape b
 });
 
 Deno.test("attentionSinkStatistics() of a case with a sink worked by hand: what it takes, and what it leaves", () => {
-  // As above: weights 1/3 and 1/6 of the first key beside log 2, 1/2 and 1/5 beside 0.
+  // The weights from above: 1/3 and 1/6 on the first key beside log 2, 1/2 and 1/5 beside 0.
   const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const sinkLogit = tensor([Math.log(2), 0], [2]);

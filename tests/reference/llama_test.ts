@@ -39,7 +39,7 @@ const models: Readonly<Record<string, Partial<LlamaConfig>>> = {
   "norms of query and key": { queryKeyNorm: true },
   "biases in front of the norms of query and key": { projectionBiases: true, queryKeyNorm: true },
   "linear RoPE scaling": { ropeScaling: { type: "linear", factor: 3 } },
-  // Of the four frequencies the first stays, two are mixed, and the last is divided by 8.
+  // The first of the four frequencies stays, two are mixed, and the last is divided by 8.
   "Llama 3's RoPE scaling": {
     ropeScaling: {
       type: "llama3",
@@ -67,7 +67,7 @@ for (const [name, change] of Object.entries(models)) {
     names.forEach((parameter, i) => {
       const gradient = gradients.get(parameter)!;
       const start = parameters.get(parameter)!;
-      // Of length 1, so that the first step does not leave the region where the loss is smooth.
+      // A direction of length 1, so that the first step stays where the loss is smooth.
       const drawn = Float64Array.from(randomNormal({ seed: 99 + i, length: start.length }));
       const length = Math.hypot(...drawn);
       const direction = drawn.map((x) => x / length);

@@ -79,7 +79,7 @@ test("SinkExport writes every array, with an index that says what it is", () =>
         const found = arrays.get(`${name}_0${at}.npy`);
         assertEquals(found === undefined, wanted === undefined, `${name} of layer ${at}`);
         if (wanted === undefined) return;
-        // Of two batches that are alike: gradients of both together are half of each batch's own.
+        // The batches are alike, so gradients over both are half of each batch's own.
         const share = name.endsWith("gradient") ? 0.5 : 1;
         const twice = [...wanted, ...wanted].map((value) => share * value);
         assertEquals([...found!.data], twice, `${name} of layer ${at}`);

@@ -19,7 +19,7 @@ Deno.test("bootstrapInterval() draws as many items as there are, the same for th
 });
 
 Deno.test("bootstrapInterval() of a mean holds it about as often as it says", () => {
-  // Of 20 items a percentile interval holds the mean in 93 % (it is a little too narrow); 200
+  // A percentile interval of 20 items holds the mean in 93 % (it is a little too narrow); 200
   // trials differ by 1.8 %.
   let held = 0;
   for (let trial = 0; trial < 200; trial++) {

@@ -52,7 +52,7 @@ async function seedFromEnvironment(): Promise<number | undefined> {
  * Checks a property over its pinned and its drawn cases. A failure names fast-check's seed and
  * path.
  *
- * @param gpu where the cases run
+ * @param gpu the GPU that runs the cases
  * @param cases the property
  * @param options how to run it
  * @returns what was compared

@@ -112,7 +112,7 @@ async function readTogether(
 /**
  * Runs an operator once.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param operator for example `attentionForward`
  * @param args its arguments, numbers in place of tensors
  * @returns its results
@@ -130,7 +130,7 @@ export async function onGpu<Args extends object, Result extends object>(
  * Runs an operator's plan several times. Before each run its outputs are filled with the bits of a
  * NaN, so that whatever a run leaves unwritten shows.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param operator for example `planAttentionForward`
  * @param options its arguments, and how many runs
  * @returns the results of every run

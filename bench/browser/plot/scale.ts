@@ -88,7 +88,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
     ticks,
     format(count: number, wanted: NumberFormat): (value: number) => string {
       const write = typeof wanted === "function" ? wanted : trimmed(wanted);
-      // Of each decade only the first few ticks have room for words.
+      // Only the first few ticks of each decade have room for words.
       const most = Math.max(1, 10 * count / ticks(10).length);
       return (value: number) => {
         let digit = value / power(Math.round(Math.log10(value)));

@@ -5,8 +5,8 @@ import { EPSILON, type Work } from "../works.ts";
 
 const VERSION = "0.1.25";
 
-// As much of the library's types as is used; an array is consumed by every use that does not go
-// through `ref`.
+// The part of the library's types that is used here. Every use that does not go through `ref`
+// consumes the array.
 interface Arrays {
   readonly ref: Arrays;
   readonly shape: readonly number[];

@@ -14,7 +14,7 @@ import type { Selection } from "./options.ts";
 
 /** What `--beside` names. */
 export interface Beside {
-  /** As messages call it. */
+  /** The checkout's path, as messages show it. */
   readonly path: string;
   readonly suite: ResultFile["suite"];
   /** Starts its measuring process. */

@@ -88,7 +88,7 @@ export function formatJointRun(
     const comparison = compareResultFiles([beside, own]);
     return json ? formatComparisonJson(comparison) : formatComparison(comparison, { color });
   } catch (error) {
-    // As after an interrupt: there is nothing to print, and the files hold what is done.
+    // Print nothing, as after an interrupt: the files hold what is done.
     if (error instanceof NothingComparableError) return "";
     throw error;
   }

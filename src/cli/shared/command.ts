@@ -7,7 +7,7 @@ import { enterUserFolder } from "./place.ts";
 
 /** A command, without its frame. */
 export interface Command<Request> {
-  /** As after `deno task`; begins the command's lines on standard error. */
+  /** The command's name after `deno task`. It begins the command's lines on standard error. */
   readonly name: string;
   /**
    * Reads the command line.
@@ -35,7 +35,7 @@ export interface Command<Request> {
  *
  * @param command what to run
  * @param args the words after the command
- * @param output where to write
+ * @param output the streams to write to
  * @returns the exit code: 0 for help, 2 for a mistake in the command line, 1 for another failure,
  * else the command's own
  */

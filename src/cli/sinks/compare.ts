@@ -61,7 +61,7 @@ function parse(args: readonly string[]): CompareRequest | undefined {
  * Compares.
  *
  * @param args the command line, behind `compare`
- * @param hooks where output goes
+ * @param hooks receive the output
  * @returns the exit code
  */
 export async function runSinksCompare(

@@ -33,7 +33,7 @@ import {
 /** How text becomes what a pretrained model is measured on; undefined for the default. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
-  /** Of a checkpoint alone as well. */
+  /** T; the only one of these options that a checkpoint takes too. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;
@@ -70,7 +70,7 @@ export interface SinksRequest {
   /** A query head whose attention the page shows beside others'. */
   readonly head: HeadPlace | undefined;
   readonly theory: boolean;
-  /** Of pretrained models only. */
+  /** Whether to measure interventions; for pretrained models only. */
   readonly interventions: boolean;
   readonly quantization: boolean;
   /** Which GPU. */

@@ -77,7 +77,7 @@ function refuseRunOptions({ given, step, split }: SinksRequest): void {
  *
  * @param model its folder or its name on the hub
  * @param request the command line
- * @param hooks where output goes, and what opens the GPU
+ * @param hooks receive the output, and open the GPU
  * @throws {UsageError} for options that do not fit the model
  * @throws {RangeError} if it does not fit into memory
  * @throws {CheckpointError} if the model cannot be read

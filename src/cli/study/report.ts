@@ -16,7 +16,7 @@ import type { CommandOutput } from "../shared/output.ts";
  * Makes the report.
  *
  * @param request folders to read, and the folder to write to
- * @param output where to write the claims
+ * @param output the streams that get the claims
  * @returns the exit code: 0, or 1 where no folder holds a complete run
  * @throws {FileError} if a folder cannot be read, or the report cannot be written
  */

@@ -25,7 +25,7 @@ import { standardOutput } from "../shared/output.ts";
 export interface RunOrder {
   readonly arm: StudyArm;
   readonly scale: StudyScale;
-  /** Of the run; made where it is not there. */
+  /** The run's folder; made if it does not exist. */
   readonly folder: string;
   readonly suite: { readonly version: string; readonly commit: string | null };
   /** The GPU by name or number; undefined for the usual one. */

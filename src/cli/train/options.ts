@@ -255,7 +255,7 @@ function modelOf(
     layersWithoutAttention: layerList(values["without-attention"]),
     modelDim: integer(values, "model-dim"),
     queryHeads: integer(values, "heads"),
-    // As many as query heads, if only these were given.
+    // The same number as of query heads, if only those were given.
     keyValueHeads: integer(values, "key-value-heads") ??
       (values.heads === undefined || model.keyValueHeads !== model.queryHeads
         ? undefined

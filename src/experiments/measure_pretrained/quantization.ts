@@ -30,7 +30,7 @@ export interface PretrainedQuantizationOptions {
   /** The model. */
   readonly model: StreamedLlamaOptions;
   readonly batches: readonly TokenBatch[];
-  /** Of each batch the largest inputs of linear maps without rounding. */
+  /** The largest inputs of linear maps in each batch, without rounding. */
   readonly maxima: readonly LinearMaxima[];
   /** Every text's loss without rounding, in nats per token. */
   readonly losses: readonly number[];
@@ -42,7 +42,7 @@ export interface PretrainedQuantizationOptions {
  * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear
  * maps of the layers, rounded to symmetric INT8. The head's input is not rounded.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param options the model, the texts, and what is known of them without rounding
  * @returns losses and their differences from the loss without rounding, on the same texts
  * @throws {CheckpointError} if the weights cannot be read

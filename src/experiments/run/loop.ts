@@ -34,11 +34,11 @@ export interface RunResult {
   readonly checkpoint: string | undefined;
   /** The adapter that it ran on, in words. */
   readonly adapter: string;
-  /** Of the user's text; undefined where there is none. */
+  /** The digest of the user's text; undefined without one. */
   readonly corpusDigest: string | undefined;
   /** All rows of metrics, those before a resumption included. */
   readonly rows: readonly MetricsRow[];
-  /** Of the model after the last step; undefined if the run was interrupted. */
+  /** The measurement of the model after the last step; undefined if the run was interrupted. */
   readonly measurement: SinkMeasurement | undefined;
 }
 

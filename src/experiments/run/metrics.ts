@@ -17,7 +17,7 @@ export interface TrainingRow {
   readonly oracleLoss: number | null;
   /** The norm of all gradients before clipping, in the last of these steps. */
   readonly gradientNorm: number;
-  /** Of the last of these steps. */
+  /** The learning rate of the last of these steps. */
   readonly learningRate: number;
   /** Without measuring and saving. */
   readonly tokensPerSecond: number;

@@ -32,7 +32,7 @@ export class RunReporter {
   #step: number;
   #activity: RunProgress["activity"] = "preparing";
   #since = performance.now();
-  /** Of training alone, since the last row. */
+  /** Seconds of training alone, since the last row. */
   #seconds = 0;
   #rowStep: number;
   #pace = 0;

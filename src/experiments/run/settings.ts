@@ -13,7 +13,7 @@ export interface BigramBackcopySettings {
   readonly name: "bigram-backcopy";
   /** T, with BOS. */
   readonly context: number;
-  /** Of the table; the model's vocabulary is one more, for BOS. */
+  /** The characters in the table; the model's vocabulary has one more, for BOS. */
   readonly characters: number;
   /**
    * The number of triggers: the most frequent characters, which repeat the character before them.
@@ -81,7 +81,7 @@ export interface RunSettings {
   readonly schema: typeof RUN_SCHEMA;
   /** Which preset it began as. */
   readonly preset: string;
-  /** Of the initial weights and the batches. */
+  /** The seed of the initial weights and of the batches. */
   readonly seed: number;
   readonly steps: number;
   /** Sequences in a micro-batch, which the GPU works on at once. */

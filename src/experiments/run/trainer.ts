@@ -21,7 +21,7 @@ export class Trainer implements Disposable {
   /**
    * Plans everything, with the initial values or a checkpoint's.
    *
-   * @param gpu where
+   * @param gpu the GPU to run on
    * @param options the settings, the task, and the state to go on from
    * @throws {RangeError} for sizes beyond the adapter
    */

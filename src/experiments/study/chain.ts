@@ -47,7 +47,7 @@ export interface ChainCell {
   /** Medians of the pairs' figures; undefined without pairs. */
   readonly baseline: number | undefined;
   readonly figure: number | undefined;
-  /** Of variant ÷ baseline, or variant − baseline. */
+  /** Summarizes variant ÷ baseline, or variant − baseline. */
   readonly effect: SeedSummary;
   /** Two-sided; undefined without pairs. */
   readonly test?: { readonly pValue: number; readonly holm: number };

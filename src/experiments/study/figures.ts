@@ -135,7 +135,7 @@ function changes({ layers }: TrajectoryPoint): number[] {
 /** Change of token 0: median over all branches. */
 export const change: Figure = ({ point }) => median(changes(point));
 
-/** By which factor, up or down, the Change farthest from 1 is away from it. */
+/** The factor, up or down, between 1 and the Change farthest from it. */
 export const farthestChange: Figure = ({ point }) => {
   const all = changes(point).filter((each) => each > 0);
   return largest(all.map((each) => Math.max(each, 1 / each)));
@@ -165,7 +165,7 @@ export const oracleGap: Figure = ({ point }) =>
   point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
 
 /**
- * By how much rounding activations to 8 bits raises the loss of the trained model, in nats per
+ * The increase of the trained model's loss when activations are rounded to 8 bits, in nats per
  * token.
  *
  * @param target which linear maps

@@ -14,9 +14,9 @@ export interface StudyGroup {
   readonly setting: StudySetting;
   /** In the order of the seeds. */
   readonly records: readonly StudyRecord[];
-  /** Those that have a run, in the usual order. */
+  /** The variants that have a run, in the usual order. */
   readonly variants: readonly StudyVariant[];
-  /** Of any run, increasing. */
+  /** The seeds of all runs, increasing. */
   readonly seeds: readonly number[];
   /** What all its runs have in common. */
   readonly settings: StudyRecord["settings"];

@@ -67,7 +67,7 @@ export interface TrajectoryBranch {
   readonly bloat: SinkPair | null;
   readonly compress: SinkPair | null;
   readonly change: SinkPair | null;
-  /** Of log Compress over log ‖h‖, and the decades that ‖h‖ spans. */
+  /** The slope of log Compress over log ‖h‖, and the decades that ‖h‖ spans. */
   readonly slope: number | null;
   readonly decades: number | null;
 }
@@ -131,8 +131,8 @@ export interface StudyRecord {
   /** In the order of the steps. */
   readonly trajectory: readonly TrajectoryPoint[];
   /**
-   * Of the trained model, with theory and quantization; null while there is none. Lists by position
-   * that no picture takes, and the bins of slack, are empty.
+   * The measurement of the trained model, with theory and quantization; null while there is none.
+   * Lists by position that no picture takes, and the bins of slack, are empty.
    */
   readonly final: SinkMeasurement | null;
 }

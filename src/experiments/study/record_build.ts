@@ -19,7 +19,10 @@ export interface StudyRecordParts {
   readonly corpus: string | undefined;
   /** All rows of the run. */
   readonly metrics: readonly MetricsRow[];
-  /** Of the trained model, with theory and quantization; undefined while there is none. */
+  /**
+   * The measurement of the trained model, with theory and quantization; undefined until there is
+   * one.
+   */
   readonly final: SinkMeasurement | undefined;
   /** RFC 3339. */
   readonly date: string;

@@ -185,7 +185,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   const problems: string[] = [];
   const visit = async (path: string, depth: number): Promise<void> => {
     const entries = await Array.fromAsync(Deno.readDir(path));
-    // By code units: the order is the same in every locale.
+    // Sorts by code units, which gives the same order in every locale.
     entries.sort((a, b) => a.name < b.name ? -1 : 1);
     for (const { name, isDirectory, isFile } of entries) {
       if (name.startsWith(".")) continue;

@@ -29,7 +29,7 @@ export interface ArmState {
   readonly started: { readonly at: number; readonly step: number } | undefined;
   /** Seconds that it took, by this study. */
   readonly seconds: number | undefined;
-  /** Of a failed run, one line. */
+  /** Why the run failed, in one line; undefined for other runs. */
   readonly reason: string | undefined;
 }
 

@@ -22,7 +22,7 @@ export function* findFiles(path: string): Generator<FoundFile> {
     if (name.startsWith(".")) yield { path: inner, reason: "hidden" };
     // Links are not followed: they may lead out of the folder, or round in circles.
     else if (isSymlink) yield { path: inner, reason: "a link" };
-    // Such a name does not lead back to the file.
+    // Characters were lost in decoding, so this name does not lead back to the file.
     else if (name.includes("\ufffd")) yield { path: inner, reason: "its name is not UTF-8" };
     else if (isDirectory) yield* findFiles(inner);
     else if (isFile) yield { path: inner };

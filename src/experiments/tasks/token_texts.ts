@@ -73,7 +73,7 @@ export class TokenTexts implements Task {
   readonly prefix: readonly number[];
   /** What a user should know of the texts, one line each. */
   readonly notes: readonly string[];
-  /** Of each text the tokens and the one behind them: [texts, context + 1]. */
+  /** The tokens of each text, and the one after them: [texts, context + 1]. */
   readonly #tokens: readonly Uint32Array[];
   readonly #tokenizer: Tokenizer;
 
@@ -167,7 +167,7 @@ export class TokenTexts implements Task {
     return undefined;
   }
 
-  /** As the tokenizer writes it. */
+  /** The token's text as the tokenizer writes it. */
   spelling(token: number): string {
     return this.#tokenizer.spelling(token);
   }
@@ -194,7 +194,7 @@ interface Wanted {
 }
 
 interface Pieces {
-  /** Of each text the tokens behind the prefix, and the one behind them: `room + 1`. */
+  /** The tokens of each text after the prefix, and the next one: `room + 1`. */
   readonly pieces: readonly number[][];
   readonly notes: readonly string[];
   /** Why there are no more. */
@@ -228,7 +228,7 @@ function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: W
   };
 }
 
-/** Each document for itself, from its beginning on. */
+/** Reads each document by itself, from its beginning. */
 function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const pieces: number[][] = [];
   const short: string[] = [];

@@ -6,7 +6,7 @@ import { listVulkanDevices, SELECT_VARIABLE } from "./vulkan_devices.ts";
 
 /** A GPU that can be chosen. */
 export interface AdapterCandidate {
-  /** As the driver calls it. */
+  /** The GPU's name as the driver gives it. */
   readonly name: string;
   /** Whether it computes on the CPU; undefined where the runtime does not say before opening it. */
   readonly software: boolean | undefined;

@@ -39,7 +39,7 @@ export function paceDawnPolling(): void {
     // a new wait and is not put off.
     if (!polling) waitingSince = performance.now();
     return setImmediate(() => {
-      // Here and not before the call: what the poll before found has reached its promises by now.
+      // After the call and not before it: what the last poll found has reached its promises by now.
       const pause = pauseAfter(performance.now() - waitingSince);
       if (pause > 0) Atomics.wait(cell, 0, 0, pause);
       polling = true;

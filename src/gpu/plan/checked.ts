@@ -72,7 +72,7 @@ function bindAll(
       name: argument?.name ?? `binding ${i + 1}${declared ? ` (${declared.name})` : ""}`,
       region,
       resource: whole ? { buffer: region.buffer } : region,
-      // Of a kernel whose text does not tell, the worse is taken.
+      // If a kernel's text does not say, the binding counts as written, which is the stricter case.
       written: declared?.written ?? true,
     };
   });

@@ -15,7 +15,9 @@ export type RunSession = Pick<MeasuringSession, "ceilings" | "measure" | "renew"
 
 /** What {@linkcode BesideSession} is made of. */
 export interface BesideOptions {
-  /** Of the run's own jobs, and of the work beside them; with their adapters open. */
+  /**
+   * The session of the run's own jobs, and that of the work beside them, both with open adapters.
+   */
   readonly sessions: readonly [own: RunSession, beside: RunSession];
   /** The jobs of the second session by the ids of the run's own jobs, which they share. */
   readonly partners: ReadonlyMap<number, Job>;

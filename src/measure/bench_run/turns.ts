@@ -47,7 +47,7 @@ const LEAST_SHARE = 1;
 
 interface Seat {
   state: "busy" | "waiting" | "away";
-  /** Of its last visit, in ns. */
+  /** The time of its last visit, in ns. */
   time: number | undefined;
   /** What it can visit, by id; undefined before its calibration. */
   plans: ReadonlyMap<number, VisitPlan> | undefined;
@@ -169,7 +169,7 @@ export class Turns {
     return first === undefined || second === undefined ? undefined : first / second;
   }
 
-  // Until each side waits and is calibrated, or is away.
+  // Waits until each side is calibrated and ready, or gone.
   async #ready(): Promise<void> {
     while (!this.#stopped) {
       for (const { settled } of this.#seats) await settled.promise;
@@ -201,7 +201,7 @@ function seat(): Seat {
   };
 }
 
-// Both run as much as the faster one needs.
+// Both sides run as often as the faster one needs.
 function common(plans: readonly VisitPlan[]): VisitPlan {
   const most = (part: keyof VisitPlan): number => Math.max(...plans.map((plan) => plan[part]));
   return {

@@ -49,9 +49,9 @@ const POISON = -1;
 
 /** How much work the ceilings' kernels do in one dispatch. */
 export interface CeilingSize {
-  /** Of the kernels that compute, a power of two from 2^12 on. */
+  /** The invocations of the arithmetic kernels: a power of two from 2^12 on. */
   readonly invocations: number;
-  /** Of the copied buffer, a power of two. */
+  /** The size of the copied buffer: a power of two. */
   readonly copyBytes: number;
 }
 

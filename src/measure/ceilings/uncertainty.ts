@@ -45,7 +45,7 @@ export function ceilingInterval(ceiling: Ceiling<string>): Interval | undefined 
   return interval ?? (unit === "ns" ? medianInterval(samples) : greatestRateInterval(samples));
 }
 
-// By which share the truth may be above the figure.
+// The share by which the true ceiling may exceed the figure.
 function slack(ceiling: Ceiling<string>): number {
   const interval = ceilingInterval(ceiling);
   return interval === undefined ? 0 : interval.high / ceiling.value - 1;

@@ -55,7 +55,7 @@ interface Service extends ServeOptions {
   outline?: OperatorOutline | undefined;
   gpu?: Gpu;
   timer?: GpuTimer;
-  /** Of the ceilings' kernels. */
+  /** The size of the ceilings' kernels. */
   size?: CeilingSize;
   /** In ns. */
   longestRun?: number | undefined;
@@ -154,7 +154,7 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
         const unfit = unfitVariants(gpu, question, request.named ?? []);
         return { name, tuned: tunedVariant(gpu, question) === name, unfit, known };
       } catch {
-        // Whose preparation then says what is wrong with the shape.
+        // The preparation that follows says what is wrong with the shape.
         return { name: "portable", tuned: false, unfit: {}, known };
       }
     });

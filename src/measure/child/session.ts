@@ -30,7 +30,7 @@ export interface SessionOptions {
   readonly deadline: number;
   /** Ends the measuring in good order. */
   readonly interrupt: AbortSignal;
-  /** Told what is being done. */
+  /** Called with each step that begins. */
   readonly progress?: (step: string, job: Job | undefined) => void;
 }
 
@@ -40,7 +40,7 @@ export interface Batch extends Omit<Extract<ChildRequest, { type: "batch" }>, "t
   readonly rounds?: number;
   /** Gives the turns, where samples are taken in turns with another process. */
   readonly turn?: (waiting: WaitingChild) => Promise<ChildTurn>;
-  /** Told each result as soon as it stands. */
+  /** Called with each result as soon as it is known. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
   /** Called with the jobs that this adapter cannot run, and why. */
   readonly skipped: (job: Job, reason: string) => void;

@@ -119,7 +119,7 @@ function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }
 
-// By half times; undefined if even the most do not do.
+// The least factor that settles it, in steps of a half; undefined if even the most does not.
 function timesFor(settled: (times: number) => boolean): number | undefined {
   if (!settled(MOST_TIMES)) return undefined;
   let times = 1.5;

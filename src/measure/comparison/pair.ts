@@ -22,7 +22,7 @@ export interface PairComparison {
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
   readonly interval: Interval | undefined;
-  /** Of the least convincing of `evidence`, before any correction. */
+  /** The p-value of the least convincing part of `evidence`, before any correction. */
   readonly pValue: number | undefined;
   /** How many processes took the baseline and the candidate. */
   readonly processes: readonly [baseline: number, candidate: number];
@@ -32,7 +32,7 @@ export interface PairComparison {
   readonly relativeRatio: number | undefined;
   /** What the machine did between two runs on it; undefined if it did not change. */
   readonly machineChange: MachineChange | undefined;
-  /** Whether both were measured in turns, so that the ratio is of visits side by side. */
+  /** Whether the two were measured in turns, so that the ratio compares neighboring visits. */
   readonly inTurns: boolean;
   /** The logarithms that must all show a change: the one that `ratio` is of first. */
   readonly evidence: readonly Evidence[];

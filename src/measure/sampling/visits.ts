@@ -23,7 +23,7 @@ export interface WorkSamples {
   readonly samples: readonly number[];
   /** How many consecutive samples belong to each round. */
   readonly rounds: readonly number[];
-  /** Of samples in turns with another process: the sweep of each round. */
+  /** For samples in turns with another process: the sweep of each round. */
   readonly sweeps?: readonly number[];
   /** Runs within one sample, which is their mean. */
   readonly repeats: number;
@@ -62,9 +62,9 @@ export interface VisitOptions {
   readonly reference: Span;
   /** What drives data out of the last-level cache; without it cold work has no data. */
   readonly scrub?: Span;
-  /** Told before each submission which work runs. */
+  /** Called before each submission with the index of its work. */
   readonly visit?: (index: number) => void;
-  /** Told as soon as the sampling of a piece of work ends. */
+  /** Called as soon as the sampling of a piece of work ends. */
   readonly finish?: (index: number, samples: WorkSamples) => void;
   /** True ends the preparation. */
   readonly interrupted?: () => boolean;
@@ -140,7 +140,9 @@ export class Visits {
     return new Visits({ options, readReference, work: found, count: work.length });
   }
 
-  /** Of each piece, in the order of the work given; undefined where there is no data. */
+  /**
+   * The samples of each piece, in the order of the given work; undefined for a piece without data.
+   */
   get results(): (WorkSamples | undefined)[] {
     return this.#results;
   }

@@ -30,7 +30,8 @@ export async function chooseRepeats(
     }]);
     const time = spans[0];
     if (time !== undefined && time >= span || repeats >= maximum) break;
-    // By at most 16 at a time: a short span is mostly overhead, and says little of the work in it.
+    // Grow at most 16 times per attempt: a short span is mostly overhead and says little about the
+    // work.
     const wanted = time === undefined ? 16 : Math.min(16, 1.2 * span / time);
     repeats = Math.min(maximum, Math.max(repeats + 1, Math.ceil(repeats * wanted)));
   }

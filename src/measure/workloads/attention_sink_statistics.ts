@@ -25,7 +25,7 @@ export const attentionSinkStatistics = measured({
   smaller,
 });
 
-// Of position 0. Runs a forward pass for its inputs.
+// Statistics of position 0. The inputs come from a forward pass.
 function prepare(
   gpu: Gpu,
   options: PrepareOptions<AttentionLengths, typeof planAttentionSinkStatistics>,

@@ -82,7 +82,9 @@ const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefin
   qwen3: { num_key_value_heads: 32, head_dim: 128 },
 };
 
-/** Those in which `attention_bias` adds biases to query, key, value and attention's output. */
+/**
+ * The families in which `attention_bias` adds biases to query, key, value and attention's output.
+ */
 const BIAS_FAMILIES: readonly Family[] = ["llama", "qwen3"];
 
 /** Where the parts of a shape stand in config.json, for messages. */

@@ -40,7 +40,7 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
 interface GateState {
   /** [B, T, Hq] or [B, T, Hq D] */
   readonly logits: Tensor;
-  /** Of the same shape. */
+  /** The gates themselves, of the logits' shape. */
   readonly opening: Tensor;
   /** y′: [B, T, Hq D] */
   readonly output: Tensor;

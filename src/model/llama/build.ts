@@ -87,7 +87,7 @@ type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits"
 /**
  * Chooses kernels.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param options what is preferred, and the lengths of attention
  */
 export function chooseKernels(

@@ -39,7 +39,7 @@ export const LOGITS_BYTES: number = 2 ** 27;
  * How many rows of logits are computed at a time: the most that a buffer holds and that divide all
  * rows.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param rows B · T
  * @param vocabulary V
  * @throws {RangeError} if a buffer does not even hold one row

@@ -87,7 +87,7 @@ function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }
 
-// Both projections, what they make of each other, and the gradients by all three.
+// Both projections, the hidden states between them, and the gradients by all three.
 function mlpLength(config: LlamaConfig, rows: number): number {
   return branchLength(config, rows) + 6 * rows * config.feedForwardDim;
 }

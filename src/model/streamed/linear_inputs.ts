@@ -26,13 +26,13 @@ export class LinearMaximaMeter implements Disposable {
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
   readonly #layers: number;
-  /** Of the layer that runs, [1] each. */
+  /** The maximum of each linear map in the running layer, [1] each. */
   readonly #current: readonly Tensor[];
   /** [layers · maps] */
   readonly #all: Tensor;
   #ran = false;
 
-  /** @param gpu where the model is @param layers how many it has */
+  /** @param gpu the model's GPU @param layers how many it has */
   constructor(gpu: Gpu, layers: number) {
     this.#gpu = gpu;
     this.#layers = layers;
@@ -105,7 +105,7 @@ export class LinearRounding implements Disposable {
   maxima: LinearMaxima | undefined;
 
   /**
-   * @param gpu where the model is
+   * @param gpu the GPU that holds the model
    * @param options as a QuantizedEvaluation takes them
    */
   constructor(

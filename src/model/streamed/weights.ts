@@ -75,20 +75,20 @@ export class Uploads {
 
 /** One layer's weights, which are another layer's a moment later. */
 export class LayerWeights {
-  /** As kernels read them, by the names that they have in layer 0. */
+  /** The tensors as kernels read them, by their names in layer 0. */
   readonly units: ReadonlyMap<string, Tensor>;
   readonly #source: WeightSource;
   readonly #uploads: Uploads;
   readonly #parts: readonly { readonly name: keyof LayerParameterNames; readonly tensor: Tensor }[];
   /** What weights are read into, part by part. */
   readonly #buffers: readonly Float32Array<ArrayBuffer>[];
-  /** Whose weights are in the buffers once they are read. */
+  /** The layer whose weights are in the buffers once they are read. */
   #buffered: { readonly layer: number; readonly read: Promise<void> } | undefined;
   #present: number | undefined;
 
   /**
    * @param workspace takes charge of the tensors
-   * @param options where the weights come from, and what writes them
+   * @param options the source of the weights, and what writes them
    * @throws {RangeError} if a matrix is larger than the adapter allows
    */
   constructor(

@@ -9,8 +9,8 @@
  * | `tiled-64x32-f16` …   | GPUs, by name only    | half the memory, for rounded operands        |
  * | `portable`            | everything else       | the readable definition                      |
  *
- * Of the tiles, `bestTile` in tiled_choice.ts gives the default by the GPU's registers, and
- * `holdsBothGradients` one kernel for the gradients of key and value, or two.
+ * In tiled_choice.ts, `bestTile` picks the default tile by the GPU's registers, and
+ * `holdsBothGradients` decides whether one kernel computes the gradients of key and value, or two.
  */
 import keyValueSource from "../../../kernels/attention/backward_key_value.wgsl" with {
   type: "text",

@@ -9,7 +9,7 @@
  * | `tiled-64x32-f16` … | GPUs, by name only    | half the memory, for rounded operands           |
  * | `portable`          | everything else       | the readable definition                         |
  *
- * Of the tiles, `bestTile` in tiled_choice.ts gives the default by the GPU's registers.
+ * In tiled_choice.ts, `bestTile` picks the default tile by the GPU's registers.
  */
 import forwardSource from "../../../kernels/attention/forward.wgsl" with { type: "text" };
 import { attentionForwardBarrierFree } from "../../../kernels/attention/forward_barrier_free.wgsl.ts";

@@ -103,7 +103,7 @@ export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): s
     : unfitForStorage(gpu, panelBytes(shape, tile, chunks[0]!));
 }
 
-// Of one panel; no chunk is larger than the first.
+// The bytes of one panel; no chunk is larger than the first.
 function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): number {
   const rows = Math.ceil(shape.sequenceLength / tile.rows) * tile.rows;
   const group = shape.queryHeads / shape.keyValueHeads;

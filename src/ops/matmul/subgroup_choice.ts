@@ -112,8 +112,8 @@ function* choices(gpu: Gpu, shape: MatmulShape, subgroupSize: number): Generator
   }
 }
 
-// By the call's lengths and strides: weighing thousands of choices takes a millisecond, more than a
-// small product.
+// The choices by the call's lengths and strides: weighing thousands of them takes a millisecond,
+// longer than a small product.
 const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
 
 /**

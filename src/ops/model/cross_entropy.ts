@@ -58,7 +58,7 @@ export interface CrossEntropyBackwardOptions {
   readonly logSumExp: Tensor;
   /** What every row's loss is multiplied by in the whole loss; 1/N for their mean. Default: 1. */
   readonly factor?: number;
-  /** As given to the forward. */
+  /** The forward's `firstColumn`. */
   readonly firstColumn?: number;
   /** Where the gradient goes; shares no memory with the inputs. Default: a new tensor. */
   readonly logitsGradient?: Tensor;

@@ -57,9 +57,9 @@ export interface SplitProjectionsOptions {
 export interface MergeProjectionsOptions {
   /** The loss's gradient by the query: `[B, Hq, T, D]`. */
   readonly queryGradient: Tensor;
-  /** By the key: `[B, Hkv, T, D]`. */
+  /** The gradient by the key: `[B, Hkv, T, D]`. */
   readonly keyGradient: Tensor;
-  /** By the value: `[B, Hkv, T, D]`. */
+  /** The gradient by the value: `[B, Hkv, T, D]`. */
   readonly valueGradient: Tensor;
   /** `[T, D]`, as given to `splitProjections`. */
   readonly angles: Tensor;
@@ -181,7 +181,7 @@ function makePlan(
   { shape, kernel: { kernel, elements }, tensors }: {
     readonly shape: ProjectionsShape;
     readonly kernel: ElementKernel;
-    /** By name, in the order of the kernel's bindings. */
+    /** The tensors by name, in the order of the kernel's bindings. */
     readonly tensors: Readonly<Record<string, Tensor>>;
   },
 ): Plan {

@@ -28,8 +28,8 @@ export const SAFE_BUDGET: GpuBudget = { registers: 64, mostRegisters: 64, workgr
 interface Rule extends GpuBudget {
   readonly vendor: string;
   /**
-   * Of `architecture` or `description`, of which runtimes fill the one, the other, or both.
-   * Default: any.
+   * Matches `architecture` or `description`: some runtimes fill one of them, some both. Default:
+   * any.
    */
   readonly family?: RegExp;
   /** Default: any. */

@@ -52,7 +52,7 @@ export interface AttentionMemory {
   readonly norm: Normed;
   /** In front of the norms of query and key, if there are any: [B T H, D] each. */
   readonly plain: { readonly query: ReferenceTensor; readonly key: ReferenceTensor };
-  /** Those norms; undefined without them. */
+  /** The norms of query and key; undefined if the model has none. */
   readonly headNorms: { readonly query: Normed; readonly key: Normed } | undefined;
   readonly query: ReferenceTensor;
   readonly key: ReferenceTensor;

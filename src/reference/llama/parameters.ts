@@ -8,7 +8,7 @@ import { attentionGates, checkConfig, INITIAL_DEVIATION, type LlamaConfig } from
 
 /** One tensor that training changes. */
 export interface Parameter {
-  /** As in Hugging Face's Llama, for example `model.layers.0.mlp.up_proj.weight`. */
+  /** The name in Hugging Face's Llama, for example `model.layers.0.mlp.up_proj.weight`. */
   readonly name: string;
   /** A matrix is [outputs, inputs]: it acts on a row x as x Wᵀ. */
   readonly shape: readonly number[];

@@ -283,7 +283,7 @@ export function changeText(
 /**
  * A ceiling as a cell, marked if a measurement of the same run exceeds it.
  *
- * @param machine whose
+ * @param machine the machine that the ceiling bounds
  * @param name which ceiling
  * @param unit of the figure
  */

@@ -32,7 +32,7 @@ export interface ExportIndex {
   readonly tables: readonly { readonly file: string; readonly columns: readonly Column[] }[];
 }
 
-/** Of tokens.csv, one row a token. */
+/** The columns of tokens.csv, which has one row per token. */
 export const TOKEN_COLUMNS: readonly Column[] = [
   { name: "text", meaning: "which text, from 0 on" },
   { name: "position", meaning: "which token of it, from 0 on" },
@@ -41,7 +41,7 @@ export const TOKEN_COLUMNS: readonly Column[] = [
   { name: "loss", meaning: "−log of the target's probability, in nats" },
 ];
 
-/** Of states.csv, one row a token and layer. */
+/** The columns of states.csv, which has one row per token and layer. */
 export const STATE_COLUMNS: readonly Column[] = [
   { name: "layer", meaning: "which layer, from 0 on" },
   ...TOKEN_COLUMNS.slice(0, 2),

@@ -77,8 +77,8 @@ function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] 
 }
 
 /**
- * Of a pretrained model a screen or two: it has hundreds of heads, and the page and JSON hold all
- * of them.
+ * The tables of a pretrained model fill a screen or two: it has hundreds of heads, and the page and
+ * JSON hold all of them.
  */
 function tablesOf(measurement: SinkMeasurement): Table[] {
   const { pretrained } = measurement;

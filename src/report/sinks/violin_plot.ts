@@ -114,7 +114,7 @@ export function gradientViolinPlot(
       const panel = panels[index]!;
       medians.push({ panel, index, x: group, value: medianOf(values)! });
       if (values.length < FEWEST_FOR_DENSITY) {
-        // Beside each other in turns, so that equal values do not hide each other.
+        // Points alternate between columns, so that equal values do not hide each other.
         const columns = Math.min(5, values.length);
         values.forEach((value, i) =>
           spots.push({

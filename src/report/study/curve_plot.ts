@@ -27,7 +27,7 @@ export interface CurvePlotOptions extends PictureOptions {
   readonly width?: number;
 }
 
-/** Of one series at one step. */
+/** One series at one step. */
 interface CurvePoint {
   readonly index: number;
   readonly step: number;

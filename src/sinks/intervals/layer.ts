@@ -16,7 +16,7 @@ const PATHS = ["query", "key", "value"] as const;
 export interface LayerDraw {
   readonly gradientSink: number | null;
   readonly singleGradientSink: number | null;
-  /** Of every query head. */
+  /** The score of every query head. */
   readonly scores: readonly number[];
   readonly idleScores: readonly (number | null)[];
   /** The share of (sequence, head) pairs that sink; of sequences with idle queries. */

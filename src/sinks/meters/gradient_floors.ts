@@ -35,7 +35,7 @@ export interface FloorStates {
   readonly query: Numbers;
   /** [B, Hkv, T, D] */
   readonly key: Numbers;
-  /** As the aggregation uses it, after V-scale: [B, Hkv, T, D] */
+  /** The value that attention adds up, after V-scale: [B, Hkv, T, D] */
   readonly value: Numbers;
   /** y: [B, Hq, T, D] */
   readonly output: Numbers;
@@ -98,12 +98,12 @@ export class GradientFloors {
     this.#sequences += batch;
   }
 
-  /** Of ∇k_s, of all sequences added up, over all key heads. */
+  /** The floor of ∇k_s, summed over all sequences and all key heads. */
   get key(): number {
     return Math.sqrt(this.#keySquares) / this.#sequences;
   }
 
-  /** Of ∇q_s, of all sequences added up, over all query heads. */
+  /** The floor of ∇q_s, summed over all sequences and all query heads. */
   get query(): number {
     return Math.sqrt(this.#querySquares) / this.#sequences;
   }

@@ -40,7 +40,7 @@ const GRADIENTS = ["norm", "query", "key", "value", "output"] as const;
 /** The attention of one layer. */
 export class AttentionMeter {
   readonly branch: BranchMeter;
-  /** Of each inner state. */
+  /** The gradient meter of each inner state. */
   readonly gradients: Readonly<Record<typeof GRADIENTS[number], GradientMeter>>;
   readonly #options: LayerMeterOptions;
   readonly #heads: HeadMeter;

@@ -28,7 +28,7 @@ export class GradientGram {
     for (let text = 0; text < batch; text++) {
       const start = text * length;
       const part = gradient.subarray(start, start + this.#positions * this.#width);
-      // Of the text's own mean loss, whatever the batches are.
+      // The gradient of the text's own mean loss, whatever the batches are.
       this.#texts.push(Float32Array.from(part, (each) => batch * each));
     }
   }

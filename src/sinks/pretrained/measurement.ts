@@ -63,9 +63,9 @@ export interface PretrainedMeasurement extends StatesMeasurement {
   /** 95 % intervals over texts. */
   readonly intervals: {
     readonly loss: Interval;
-    /** Of the sink rate at position s. */
+    /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval;
-    /** Of the median of R_GS(s) over layers, as many texts would give it. */
+    /** The interval of the median of R_GS(s) over layers, as many texts would give it. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s exceeds ε. */

@@ -6,7 +6,7 @@
 /** One element of a hidden state, with its place. */
 export interface LargeActivation {
   readonly value: number;
-  /** Of the texts measured, from 0 on. */
+  /** The index of the text, from 0. */
   readonly sequence: number;
   readonly position: number;
   readonly dimension: number;
@@ -27,7 +27,7 @@ export interface StateMeasurement {
    * et al.'s criterion.
    */
   readonly massive: number;
-  /** The cosine of h_out to that of token 0, [positions]: mean over texts. */
+  /** The cosine between h_out and that of token 0, [positions]: mean over texts. */
   readonly cosine: readonly number[];
   /** The largest magnitude among a token's elements, [positions]: mean over texts. */
   readonly largestByPosition: readonly number[];
@@ -84,6 +84,6 @@ export interface StatesMeasurement {
 /** A query head. */
 export interface HeadPlace {
   readonly layer: number;
-  /** Of the layer's query heads, from 0 on. */
+  /** The index of the query head in its layer, from 0. */
   readonly head: number;
 }

@@ -39,7 +39,7 @@ function shift(node: Node | null): [number, number] {
   return [x + Number(found?.[1] ?? 0), y + Number(found?.[2] ?? 0)];
 }
 
-// Of a path that goes along the axes, with rounded corners.
+// The bounding box of a path along the axes, with rounded corners.
 function boxOf(path: string): [number, number, number, number] {
   const xs: number[] = [];
   const ys: number[] = [];

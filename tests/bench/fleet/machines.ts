@@ -84,7 +84,7 @@ export interface Started {
  * Starts bash.
  *
  * @param args of bash
- * @param options where, and what to add to the environment
+ * @param options the folder, and what to add to the environment
  */
 export function startBash(
   args: readonly string[],

@@ -10,7 +10,7 @@ export interface ResultStatus {
   readonly date: string;
   readonly status: ResultFile["status"];
   readonly measurements: number;
-  /** Of the measurements, each once. */
+  /** The kernels of the measurements, each once. */
   readonly kernels: readonly string[];
 }
 

@@ -36,7 +36,7 @@ Deno.test("signFlipTest() goes through all choices of signs", () => {
   const all = signFlipTest([0.3, 0.1, 0.2, 0.4, 0.2])!;
   assertEquals([all.greater, all.less, all.twoSided], [1 / 32, 1, 1 / 16]);
   assertEquals([all.positive, all.least, all.method], [5, 1 / 32, "exact"]);
-  // By hand: sums of ±1 ±2 ±3 at least 4 are 6 and 4; at most 4 all but 6.
+  // Counted by hand: of the 8 sums ±1 ±2 ±3, 2 are at least 4, and 7 are at most 4.
   const one = signFlipTest([-1, 2, 3])!;
   assertEquals([one.greater, one.less, one.twoSided], [2 / 8, 7 / 8, 4 / 8]);
   const none = signFlipTest([0, 0, 0])!;

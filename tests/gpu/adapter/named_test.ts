@@ -58,7 +58,7 @@ async function report(
       runtime,
       ...wishes.map((wish) => JSON.stringify(wish)),
     ],
-    // Beside the installed drivers, not in their place.
+    // Adds the driver to the installed ones; it does not replace them.
     env: { NO_COLOR: "1", VK_ADD_DRIVER_FILES: embeddedDriver(), ...env },
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));

@@ -90,7 +90,7 @@ Deno.test("comparePair() believes no change that the CPU did not spend, on one m
   assertEquals(judge(comparePair(a, spent(1500, 2900), { sameMachine: true })).verdict, "slower");
   // CPU time alone makes no verdict.
   assertEquals(judge(comparePair(a, spent(1000, 3000), { sameMachine: true })).verdict, "same");
-  // Nor do two that contradict each other.
+  // Two contradicting times make no verdict either.
   assertEquals(comparePair(a, spent(1500, 1500), { sameMachine: true }).pValue, 1);
 });
 

@@ -27,7 +27,7 @@ Deno.test("compareWithinRun()'s intervals hold the ratio, and processes do not w
     separate += (apart.high - apart.low) / runs;
   }
   console.log(`    ${held} of ${runs} hold it; ${width} wide, ${separate} if rounds counted`);
-  // Of 95 % of 200, four standard deviations are 12.
+  // The expected 95 % of 200, less four standard deviations, which are 12.
   assert(held >= 190 - 12, `${held} of ${runs} intervals hold the ratio`);
   assert(width < 0.06 && separate > 0.15, `${width}, ${separate}`);
 });

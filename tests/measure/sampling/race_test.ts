@@ -6,7 +6,7 @@ function beaten(...samples: number[][]): number[] {
 }
 
 Deno.test("beatenCandidates() drops whose whole interval lies above the best one's", () => {
-  // Of six samples the interval is from the least to the greatest.
+  // The interval of six samples runs from the least to the greatest.
   const best = [10, 11, 10, 12, 11, 10];
   assertEquals(beaten(best, [13, 13, 14, 13, 15, 13]), [1]);
   assertEquals(beaten([13, 13, 14, 13, 15, 13], best), [0]);

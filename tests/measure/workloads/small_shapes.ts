@@ -22,7 +22,7 @@ const SIZES: Readonly<Record<string, readonly number[]>> = {
   transposeRight: [0, 1, 0, 0, 1],
 };
 
-/** Of lengths that only a new operator has. */
+/** Sizes of lengths that only a new operator has. */
 const OTHERS = [1, 3, 65, 100, 67];
 
 /** Five small shapes of an operator. */

@@ -13,7 +13,7 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 type Chooser = Parameters<typeof bestTile>[0];
 
-// By what Deno, which tells no architecture, and Dawn and browsers say.
+// Chooses by what Deno, which reports no architecture, and Dawn and browsers report.
 function chooser(
   told: { vendor: string; architecture?: string; description?: string; runtime?: "deno" | "dawn" },
   memory = 32768,

@@ -237,7 +237,7 @@ function checkAdjoint(
   { what, pairs, bounds }: {
     readonly what: string;
     readonly pairs: readonly [Numbers, Numbers][];
-    /** Of the first of each pair; the second is exact. */
+    /** The bounds of the first of each pair; the second is exact. */
     readonly bounds: readonly Float64Array[];
   },
 ): void {

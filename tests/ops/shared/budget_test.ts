@@ -6,8 +6,8 @@ import { assertEquals } from "../../support/assert/assert.ts";
 
 type Told = Parameters<typeof gpuBudget>[0];
 
-// As Mesa's drivers give them: the maker in both, the name of the device in Deno, the architecture
-// and the driver in Dawn.
+// Descriptions as Mesa's drivers give them: the maker in both, the device's name in Deno, the
+// architecture and the driver in Dawn.
 const mesa = "Intel open-source Mesa driver: Mesa 26.2.6";
 const known: readonly (readonly [
   vendor: string,

@@ -132,7 +132,8 @@ test("candidatesHash() is of every kernel file that tuning chooses from", async 
   const roomy = { ...info, vendor: "nvidia" }; // with registers for both gradients in one kernel
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {
-    // Rows that a lane's registers hold, and others; sides that fill vectors, and others.
+    // RMSNorm: rows that a lane's registers hold, and longer ones. Matrix product: sides that fill
+    // vectors, and others.
     const others = name.startsWith("rmsNorm")
       ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
       : name === "matmul"

@@ -75,7 +75,7 @@ function replaced(
     .replace(JSON.stringify(PLACE), () => text.startsWith('"') ? text : JSON.stringify(text));
 }
 
-// Only what an operator of this name has, for a class that it has.
+// True if each choice names a variant that its operator has.
 function isHarmless(taken: ReadonlyMap<string, string>): boolean {
   return [...taken].every(([key, variant]) => {
     const operator = tunableOperators.get(key.split(" ")[0]!);

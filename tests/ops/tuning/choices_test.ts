@@ -34,7 +34,7 @@ Deno.test("parseTuning() reads what formatTuning() writes, and applyTuning() cho
   assertEquals(tunedOperator.choose(gpu, tunedDimensions), "subgroup");
   await applyTuning(gpu, [written]);
   assertEquals(tunedOperator.choose(gpu, tunedDimensions), "vectorised");
-  // Of the same class and of another.
+  // A shape of the same class, and one of another.
   assertEquals(tunedOperator.choose(gpu, { rows: 3000, d: 1020 }), "vectorised");
   assertEquals(tunedOperator.choose(gpu, { rows: 4096, d: 1023 }), "subgroup");
 });
@@ -121,7 +121,7 @@ Deno.test("applyTuning() passes over choices that do not hold, and takes the oth
   for (const [name, entry] of wrong) {
     const file = { schema: "gradsink-tuning/1", adapter: identity, choices: [entry] };
     assertEquals((await chosenBy(JSON.stringify(file))).size, 0, name);
-    // Beside a good one it does no harm.
+    // A bad entry beside a good one does no harm.
     const both = JSON.stringify({ ...file, choices: [entry, good, entry] });
     assertEquals([...await chosenBy(both)].length, 1, name);
   }

@@ -54,7 +54,7 @@ function comparisonOf(count: number, hostile = false): Comparison {
           )
         ),
       });
-      // As a stranger's file arrives.
+      // The file as a stranger would send it.
       return { name: text(`m${machine}.json`), file: parseResultFile(JSON.stringify(file), "m") };
     }),
   );

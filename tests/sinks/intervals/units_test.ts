@@ -66,7 +66,8 @@ Deno.test("intervals of R_GS hold what other sequences give about as often as th
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial of 120 stays above 105 in 999 of 1000.
   assert(held >= 105, `${held} of 120`);
-  // Nor too wide: intervals are 4 standard deviations of what the trials give, up to √2 of it.
+  // The intervals are not too wide either: 4 standard deviations of what the trials give, up to √2
+  // of it.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

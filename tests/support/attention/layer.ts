@@ -26,7 +26,7 @@ export interface AttentionNumbers {
 // The smallest normal float32 number: what a weight below it becomes on a GPU is not an error.
 export const TINY = 2 ** -126;
 
-/** The float64 quantities that the formulas are made of, for one layer. */
+/** The float64 quantities in the formulas, for one layer. */
 class Layer {
   readonly batch: number;
   readonly queryHeads: number;

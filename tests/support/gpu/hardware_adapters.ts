@@ -11,7 +11,7 @@ export interface HardwareAdapter {
 interface Told {
   readonly vendor: string;
   readonly description: string;
-  /** As Dawn tells: the architecture, and the driver in place of the description. */
+  /** What Dawn reports: the architecture, and the driver in place of the description. */
   readonly dawn: readonly [architecture: string, driver: string];
   readonly subgroups: readonly [minimum: number, maximum: number];
   /** Bytes that a workgroup can have. */

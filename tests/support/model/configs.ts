@@ -81,7 +81,7 @@ const current = {
   transformers_version: "5.24.0",
 };
 
-/** By family and version. */
+/** Configurations by family and version. */
 export const CONFIGS = {
   llamaOf4: { ...llama, rope_theta: 500_000, rope_scaling: llama3, torch_dtype: "bfloat16" },
   llamaOf5: { ...llama, rope_parameters: { ...llama3, rope_theta: 500_000 }, dtype: "bfloat16" },

@@ -154,7 +154,7 @@ export function handTrace(options: {
     headDim: 4,
     layersWithoutAttention: [],
   };
-  // Of logits that are all 0.
+  // The log-sum-exp of logits that are all 0.
   const logSumExp = Float64Array.from(
     { length: batch * context },
     (_, i) => Math.log(i % context + 1),

@@ -15,8 +15,8 @@ export interface Mutant {
   /** The property that must not survive it. */
   readonly caughtBy: Property;
   /**
-   * Of a kernel that takes long to compile, and much like another mutant of it: left out unless
-   * asked for.
+   * Whether to leave the mutant out unless asked for: its kernel compiles slowly and resembles
+   * another mutant of it.
    */
   readonly thorough: boolean;
 }

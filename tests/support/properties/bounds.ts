@@ -82,7 +82,7 @@ function calls(operator: Operator): readonly [Planner, object][] {
  * Where every buffer is longer than the tensor in it and full of NaN, results have the bits that
  * they have elsewhere, and the surplus keeps its own.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param options `operators`: which; all by default
  */
 export async function operatorsStayInBounds(

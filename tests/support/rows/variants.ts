@@ -16,7 +16,8 @@ export interface RowVariant {
   /** Kernel files that must have been compiled in the end: it was this variant that ran. */
   readonly files: readonly string[];
   /**
-   * As if on a hardware GPU whose subgroups may have several sizes: several of them work on a row.
+   * Pretends to be a hardware GPU with several subgroup sizes, so that several subgroups share a
+   * row.
    */
   readonly hardware?: boolean;
 }
@@ -49,7 +50,7 @@ function withVariant(gpu: Gpu, { name, operator, hardware = false }: RowVariant)
 /**
  * Checks properties on one variant, and that its kernels were what ran.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param variant the variant
  * @param checks the properties, and how to run them
  */
@@ -80,7 +81,7 @@ export async function checkVariant(
  * Checks that a property fails on a broken kernel, by the numbers and not because the kernel does
  * not compile.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param variant the variant whose kernel is broken
  * @param mutant the broken kernel; what it replaces must occur in what is written for some shape
  */

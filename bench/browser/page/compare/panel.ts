@@ -162,7 +162,7 @@ export class ComparePanel {
     byId("file-problems", HTMLUListElement).replaceChildren();
   }
 
-  // As text: nothing of a stranger's file or its name becomes markup.
+  // Shows the problem as text, so that nothing in a stranger's file or its name becomes markup.
   #complain(problem: string): void {
     byId("file-problems", HTMLUListElement).append(element("li", escapeTerminal(problem)));
   }

@@ -43,7 +43,7 @@ export interface TheoryOutput {
   readonly hidden: readonly number[];
   /** M_0 max ‖g_t‖, which no gradient at the sink's value exceeds. */
   readonly bound: number;
-  /** Who computed it. */
+  /** What computed the row: the GPU, or the float64 reference. */
   readonly by: "gpu" | "reference";
 }
 
@@ -114,7 +114,7 @@ function norms(rows: ArrayLike<number>): number[] {
  * Computes what the sliders ask for: attention, its gradients, and RMSNorm.
  *
  * @param input what the reader dragged
- * @param gpu where to compute; undefined for float64
+ * @param gpu computes the rows; undefined for float64
  * @throws {GpuError} if the GPU fails
  */
 export async function computeTheory(

@@ -8,7 +8,7 @@ import type { Numbers, Work } from "../../works.ts";
 /**
  * Makes a model ready.
  *
- * @param gpu where
+ * @param gpu the GPU to run on
  * @param work of a model
  * @param numbers its tokens
  */

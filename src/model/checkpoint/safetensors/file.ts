@@ -29,7 +29,7 @@ export interface ElementRange {
 /** An open file. */
 export class TensorFile implements Disposable {
   readonly path: string;
-  /** By name, in the order of their bytes. */
+  /** The entries by name, in the order of their bytes. */
   readonly entries: ReadonlyMap<string, TensorEntry>;
   readonly #file: Deno.FsFile;
   /** Where the tensors' bytes begin. */

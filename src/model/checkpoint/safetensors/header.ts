@@ -9,7 +9,7 @@
 /** A tensor of a file. */
 export interface TensorEntry {
   readonly name: string;
-  /** As the format names it, for example `BF16`. */
+  /** The type's name in the format, for example `BF16`. */
   readonly type: string;
   readonly shape: readonly number[];
   /** Where its bytes begin and end, counted from the end of the header. */

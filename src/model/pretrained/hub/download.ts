@@ -12,7 +12,7 @@ import { PassingError } from "./access.ts";
 export interface HubFile {
   readonly name: string;
   readonly size: number;
-  /** Of the file's content, or of Git's object that holds it. */
+  /** The digest of the file's content, or of Git's object that holds it. */
   readonly digest: { readonly type: "sha256" | "git-sha1"; readonly value: string };
 }
 
@@ -48,7 +48,7 @@ const FIRST_DELAY = 500;
  * Downloads a file.
  *
  * @param file what the hub says of it
- * @param options where it goes
+ * @param options the path to download to
  * @throws {CheckpointError} if it does not come, is not the one that the hub describes, or cannot
  * be written. What came stays for the next time, unless it is wrong.
  */
@@ -93,7 +93,7 @@ async function fetchAll(
         patience,
         told,
       });
-      if (have === file.size) return; // Also an empty file's.
+      if (have === file.size) return; // An empty file ends here too.
     } catch (error) {
       if (!(error instanceof PassingError)) throw error;
       failure = error;

@@ -11,7 +11,7 @@ export interface ListedFile {
   readonly size: number;
   /** Git's digest of the object. */
   readonly oid?: string;
-  /** Of a large file: the SHA-256 of its content. */
+  /** For a large file: the SHA-256 of its content. */
   readonly lfs?: { readonly oid: string; readonly size: number };
 }
 

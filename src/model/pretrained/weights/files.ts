@@ -7,7 +7,7 @@ import { quoted } from "../../checkpoint/safetensors/header.ts";
 
 /** Open files, and in which of them each tensor is. */
 export interface TensorFiles extends Disposable {
-  /** By the names in the files. */
+  /** The tensors by their names in the files. */
   readonly tensors: ReadonlyMap<string, TensorFile>;
   /** What a user should know of these files, one line each. */
   readonly notes: readonly string[];

@@ -14,7 +14,7 @@ export interface Place {
 
 /** A model's tensors in files. */
 export interface MatchedTensors {
-  /** By the parameters' names, in the order of `listParameters`. */
+  /** Where each parameter is, by its name, in the order of `listParameters`. */
   readonly parameters: ReadonlyMap<string, Place>;
   /** The tied head, if it is stored as well. */
   readonly tiedHead: Place | undefined;

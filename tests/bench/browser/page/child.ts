@@ -10,7 +10,7 @@ import { findChromium } from "./chromium.ts";
 import { scenarios } from "./scenarios.ts";
 import { Stage } from "./stage.ts";
 
-// Of Node's world, where the driver comes from.
+// The driver comes from Node's world and needs its Buffer.
 (globalThis as { Buffer?: unknown }).Buffer ??= Buffer;
 
 function report(line: object): void {

@@ -36,7 +36,7 @@ const runs: readonly Run[] = [
   recoversALostDevice,
 ];
 
-/** By name, in the order of `scenario_list.ts`. */
+/** The scenarios by name, in the order of `scenario_list.ts`. */
 export const scenarios: Readonly<Record<string, Scenario>> = Object.fromEntries(
   scenarioList.map(({ name, needsGpu }: Listed, i) => [name, { needsGpu, run: runs[i]! }]),
 );

@@ -31,7 +31,7 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
         );
         const elements = drawn.flatMap(({ data }) => [...data]);
         const largest = Math.max(...elements.map(Math.abs));
-        // Of numbers of this size the squares leave float64 nowhere.
+        // The squares of numbers of this size stay within float64.
         const norm = Math.sqrt(elements.reduce((sum, x) => sum + x * x, 0));
         const gradients = drawn.map((numbers) => arena.upload(numbers));
         for (const maximum of [0.5 * norm, 1, 3e38]) {
@@ -55,7 +55,8 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
             tally.within("gradientNorm's factor", {
               actual: [factor],
               expected: [wanted],
-              // A norm next to the maximum, or subnormal, falls on either side of it.
+              // If the norm is next to the maximum, or subnormal, rounding decides which side it
+              // falls on.
               bound: [(length + 310) * U * wanted + FLUSH * elements.length / largest],
             });
           }

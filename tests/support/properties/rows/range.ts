@@ -106,7 +106,7 @@ export function rmsNormHoldsInRange(
           reference.rmsNormForward({ input: toTwin(numbers), gain: toTwin(gain), epsilon })
         );
         const roots = Array.from(twins[0]!.inverseRms.data, (inverse) => 1 / inverse);
-        // As in rows/tolerance.ts, without a flushed square, and with a row's sum by one
+        // The bound of rows/tolerance.ts, without a flushed square, and with a row's sum by one
         // invocation.
         const relative = (columns + 4) * U / 2 + 4 * U + 3 * DIVISION;
         const outputBound = ({ output }: { readonly output: reference.ReferenceTensor }) =>

@@ -46,7 +46,8 @@ export function vScaleHoldsInRange(
         };
         const { scaledValue } = vScaleForward(gpu, args);
         const forward = reference.vScaleForward(twin).scaledValue.data;
-        // As in rows/tolerance.ts, with two roots and a division more where the row is scaled.
+        // The bound of rows/tolerance.ts, with two roots and one division more where the row is
+        // scaled.
         const relative = (columns + 20) * U + 4 * DIVISION;
         tally.within("vScaleForward", {
           actual: await numbersOf(arena, scaledValue),
