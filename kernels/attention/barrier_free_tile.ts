@@ -8,7 +8,7 @@
  */
 import { unroll } from "../unroll.ts";
 
-/** What the kernel is made for. */
+/** Options of the kernel. */
 export interface AttentionBarrierFreeOptions {
   /** L, invocations of a workgroup. */
   readonly lanes: number;

@@ -35,7 +35,7 @@ import {
 } from "./subgroup_tile.ts";
 import { unroll } from "../unroll.ts";
 
-/** What the kernel is made for. */
+/** Options of the kernel. */
 export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOptions {
   /**
    * Whether to switch off the check that subgroup operations are called from uniform control flow:

@@ -9,7 +9,7 @@
  * Source of the method: clpeak (github.com/krrishnarraj/clpeak), compute_sp_kernels.
  */
 
-/** What the kernel is made for. */
+/** Options of the kernel. */
 export interface CeilingFmaOptions {
   /** Independent accumulators of an invocation. */
   readonly accumulators: number;

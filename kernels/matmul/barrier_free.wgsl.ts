@@ -15,7 +15,7 @@
  */
 import { unroll } from "../unroll.ts";
 
-/** What the kernel is made for. */
+/** Options of the kernel. */
 export interface MatmulBarrierFreeOptions {
   /** Invocations of a workgroup, side by side. */
   readonly lanes: number;

@@ -30,7 +30,7 @@ import {
 } from "./subgroup_loads.ts";
 import { unroll } from "../unroll.ts";
 
-/** What the kernel is made for. */
+/** Options of the kernel. */
 export interface MatmulSubgroupOptions {
   /** S, the size of every subgroup: a power of two, at least 4. */
   readonly subgroupSize: number;

@@ -50,7 +50,7 @@ export interface MatmulTile {
   readonly storage?: "f32" | "f16";
 }
 
-/** What the kernel is made for. */
+/** Options of the kernel. */
 export interface MatmulTiledOptions extends MatmulTile {
   readonly left: MatmulLoad;
   readonly right: MatmulLoad;

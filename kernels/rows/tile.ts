@@ -16,7 +16,7 @@
  */
 import { unroll } from "../unroll.ts";
 
-/** What a kernel for tiles of rows is written for. */
+/** Options of a kernel for tiles of rows. */
 export interface RowTile {
   /** Invocations of the subgroup, and of the workgroup. */
   readonly lanes: number;

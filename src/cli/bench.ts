@@ -33,7 +33,7 @@ import { type CommandOutput, standardOutput } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
 import { enterUserFolder } from "./shared/place.ts";
 
-/** What a test replaces. */
+/** Parts that tests replace. */
 export interface BenchHooks {
   /** Where to write. Default: this process's standard output and standard error. */
   readonly output?: CommandOutput;

@@ -28,7 +28,7 @@ Exit codes:
   2    a mistake in the command line
 `;
 
-/** What a test replaces. */
+/** Parts that tests replace. */
 export interface CheckHooks {
   /**
    * Whether a commit belongs to this repository's history; undefined where that cannot be known.

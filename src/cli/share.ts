@@ -26,7 +26,7 @@ Exit codes:
   2    a mistake in the command line, or this copy of gradsink names no repository
 `;
 
-/** What a test replaces. */
+/** Parts that tests replace. */
 export interface ShareHooks {
   /** Where results are offered. Default: the `repository` of deno.json. */
   readonly repository?: string | undefined;

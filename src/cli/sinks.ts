@@ -28,7 +28,7 @@ import { withExport } from "./sinks/export.ts";
 import { checkHead } from "./sinks/head.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
-/** What a test replaces. */
+/** Parts that tests replace. */
 export interface SinksHooks extends CommandOutput {
   readonly openGpu: (options: SinksRequest["gpu"]) => Promise<Gpu>;
 }

@@ -20,7 +20,7 @@ import { parseStudy, studyHelp, type StudyRequest } from "./study/options.ts";
 import { StudyOverview } from "./study/overview.ts";
 import { writeReport } from "./study/report.ts";
 
-/** What a test replaces. */
+/** Parts that tests replace. */
 export interface StudyHooks {
   /** Starts an arm's process. Default: `study/run.ts` under the least permissions. */
   readonly command?: (arm: StudyArm) => ChildCommand;

@@ -26,7 +26,7 @@ import { enterUserFolder } from "./shared/place.ts";
 import { parseTune, tuneHelp, tuneOperator, type TuneRequest } from "./tune/options.ts";
 import { formatTuningRun } from "./tune/table.ts";
 
-/** What a test replaces. */
+/** Parts that tests replace. */
 export interface TuneHooks {
   /** Where to write. Default: this process's standard output and standard error. */
   readonly output?: CommandOutput;

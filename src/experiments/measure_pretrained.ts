@@ -55,7 +55,7 @@ export interface MeasurePretrainedOptions
   readonly onProgress?: (done: number, total: number, text: string) => void;
 }
 
-/** What {@linkcode measurePretrained} finds. */
+/** Result of {@linkcode measurePretrained}. */
 export interface PretrainedResult {
   readonly sinks: SinkMeasurement;
   readonly pretrained: Omit<PretrainedMeasurement, "model" | "texts">;

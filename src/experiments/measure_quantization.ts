@@ -12,7 +12,7 @@ import { QuantizedEvaluation, type QuantizedOptions } from "../model/quantized.t
 import type { QuantizationCase, QuantizationMeasurement } from "../sinks/measurement.ts";
 import type { MeasuredBatches } from "./measure_model.ts";
 
-/** What {@linkcode measureQuantization} measures on. */
+/** Options of {@linkcode measureQuantization}. */
 export interface MeasureQuantizationOptions extends MeasuredBatches {
   /** How many batches after those the static scales come from. Default 4. */
   readonly calibrationBatches?: number;

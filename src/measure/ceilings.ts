@@ -18,7 +18,7 @@ import { median } from "../statistics/summary.ts";
 import type { GpuTimer } from "./timing.ts";
 import { chooseRepeats } from "./timing/repeats.ts";
 
-/** What {@linkcode measureCeilings} found. */
+/** Result of {@linkcode measureCeilings}. */
 export interface MeasuredCeilings {
   /** The figures; null where there is no data. */
   readonly ceilings: Ceilings;

@@ -38,7 +38,7 @@ export interface UntimedWork {
   readonly each?: Span;
 }
 
-/** What {@linkcode GpuTimer.time} is told. */
+/** Options of {@linkcode GpuTimer.time}. */
 export interface TimeOptions extends UntimedWork {
   /** Called right before a submission, for a harness with a clock of its own. */
   readonly started?: () => void;

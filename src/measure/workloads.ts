@@ -17,7 +17,7 @@ import {
   variantsOf,
 } from "./workloads/variants.ts";
 
-/** What {@linkcode createWorkload} makes. */
+/** Result of {@linkcode createWorkload}. */
 export interface WorkloadOptions {
   /** The operator's name. */
   readonly kernel: OperatorName;

@@ -24,7 +24,7 @@ export interface StatesMeterOptions {
   readonly settings?: Partial<SinkSettings> | undefined;
 }
 
-/** What {@linkcode StatesMeter.result} is told. */
+/** Options of {@linkcode StatesMeter.result}. */
 export interface StatesResultOptions {
   /** α_s of every layer's query heads, which choose the heads whose attention is shown. */
   readonly scores: readonly (readonly number[])[];

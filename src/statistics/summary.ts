@@ -24,7 +24,7 @@ export interface IntervalOptions {
   readonly seed?: number;
 }
 
-/** What {@linkcode summarize} finds. */
+/** Result of {@linkcode summarize}. */
 export interface Summary {
   /** How many samples there are. */
   readonly count: number;

@@ -46,7 +46,7 @@ export function testGpu(runtime: Runtime): Promise<Gpu> {
   return gpu;
 }
 
-/** What {@linkcode eachRuntime} may be told. */
+/** Options of {@linkcode eachRuntime}. */
 export interface RuntimeOptions {
   /** The runtimes to register for; both by default. */
   readonly runtimes?: readonly Runtime[];

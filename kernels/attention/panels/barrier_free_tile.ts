@@ -10,7 +10,7 @@
  */
 import { unroll } from "../../unroll.ts";
 
-/** What a kernel is made for. */
+/** Options of a kernel. */
 export interface PanelBarrierFreeOptions {
   /** Invocations of a workgroup, side by side. */
   readonly lanes: number;

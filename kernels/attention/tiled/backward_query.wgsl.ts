@@ -45,7 +45,7 @@ import {
 } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
-/** What the kernel is made for. */
+/** Options of the kernel. */
 export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOptions {
   /**
    * Whether the first query has a gradient: it has one with a learned sink, and with a gradient of

@@ -47,7 +47,7 @@ import {
 } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
-/** What the forward kernel is made for. */
+/** Options of the forward kernel. */
 export interface AttentionForwardTiledOptions extends AttentionTiledOptions {
   /** Whether query heads have a learned sink. Default: false. */
   readonly sink?: boolean;

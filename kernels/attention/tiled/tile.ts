@@ -33,7 +33,7 @@
 import type { TileStorage } from "./storage.ts";
 import { unroll } from "../../unroll.ts";
 
-/** What a tiled kernel of attention is made for. */
+/** Options of a tiled kernel of attention. */
 export interface AttentionTiledOptions {
   /** Invocations of a workgroup, one below the other. */
   readonly down: number;

@@ -23,7 +23,7 @@ export interface Beside {
   readonly digest: string | undefined;
 }
 
-/** What {@linkcode findBeside} needs. */
+/** Options of {@linkcode findBeside}. */
 export interface BesideRequest {
   readonly selection: Selection;
   /** This checkout. */

@@ -79,7 +79,7 @@ export type ValueOf<Option extends OptionSpecification> =
   | (Option extends { readonly choices: readonly (infer Choice)[] } ? Choice : string)
   | (Option extends { readonly default: string } ? never : undefined);
 
-/** What {@linkcode parseArguments} finds. */
+/** Result of {@linkcode parseArguments}. */
 export interface ParsedArguments<Options extends OptionSpecifications> {
   /** True for a switch that was given. */
   readonly switches: { readonly [Name in NamesOf<Options, "switch">]: boolean };

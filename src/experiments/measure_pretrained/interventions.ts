@@ -13,7 +13,7 @@ import type { LargeActivation } from "../../sinks/states/measurement.ts";
 import type { TokenBatch } from "../tasks/task.ts";
 import { sequenceLosses } from "../measure_model.ts";
 
-/** What {@linkcode measureInterventions} needs. */
+/** Options of {@linkcode measureInterventions}. */
 export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
   /** The layer, and its massive elements in all texts. */

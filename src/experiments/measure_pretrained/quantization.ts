@@ -25,7 +25,7 @@ import { QUANTIZATION_CASES } from "../measure_quantization.ts";
 import { sequenceLosses } from "../measure_model.ts";
 import type { TokenBatch } from "../tasks/task.ts";
 
-/** What {@linkcode measurePretrainedQuantization} needs. */
+/** Options of {@linkcode measurePretrainedQuantization}. */
 export interface PretrainedQuantizationOptions {
   /** The model. */
   readonly model: StreamedLlamaOptions;

@@ -51,7 +51,7 @@ export function summarizeSeeds(values: readonly number[]): SeedSummary {
   };
 }
 
-/** What {@linkcode signFlipTest} finds. */
+/** Result of {@linkcode signFlipTest}. */
 export interface SignFlipTest {
   /** How many differences. */
   readonly count: number;

@@ -23,7 +23,7 @@ const SLOWEST = 1e9;
  */
 const FIRST = 0.25;
 
-/** What {@linkcode predictRun} needs. */
+/** Options of {@linkcode predictRun}. */
 export interface PredictOptions {
   readonly timer: Pick<GpuTimer, "time">;
   readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;

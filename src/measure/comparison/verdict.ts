@@ -26,7 +26,7 @@ export interface JudgeOptions {
   readonly significance?: number;
 }
 
-/** What {@linkcode judge} says. */
+/** Result of {@linkcode judge}. */
 export interface Judgment {
   readonly verdict: Verdict;
   /** Why the verdict is ambiguous; undefined for every other verdict. */

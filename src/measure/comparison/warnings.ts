@@ -6,7 +6,7 @@ import { plural } from "../../plural.ts";
 import { processesOf } from "../rounds.ts";
 import { median } from "../../statistics/summary.ts";
 
-/** What {@linkcode comparisonWarnings} looks at. */
+/** Options of {@linkcode comparisonWarnings}. */
 export interface ComparisonMaterial {
   readonly results: readonly NamedResult[];
   readonly machines: readonly Machine[];

@@ -8,7 +8,7 @@
 /** GitHub answers longer addresses with an error. */
 export const LONGEST_ADDRESS = 8000;
 
-/** What {@linkcode shareResult} makes. */
+/** Result of {@linkcode shareResult}. */
 export interface Share {
   /** The address to open in a browser. */
   readonly url: string;

@@ -69,7 +69,7 @@ export async function readArchitecture(
   return parseHuggingFaceConfig(await readText(path), path, { context });
 }
 
-/** What {@linkcode openWeights} may be told. */
+/** Options of {@linkcode openWeights}. */
 export interface OpenWeightsOptions {
   /** The longest context that the model will be given; all of its own by default. */
   readonly context?: number | undefined;

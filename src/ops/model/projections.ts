@@ -71,7 +71,7 @@ export interface MergeProjectionsResult {
   readonly projectionsGradient: Tensor;
 }
 
-/** What {@linkcode rotaryAngles} is told. */
+/** Options of {@linkcode rotaryAngles}. */
 export interface RotaryOptions {
   /** T */
   readonly sequenceLength: number;
