@@ -1,5 +1,5 @@
 /**
- * Counts what stands in the loops of a compiler's assembly: AMD's (ACO), NVIDIA's (NAK) and
+ * Counts the instructions in the loops of a compiler's assembly: AMD's (ACO), NVIDIA's (NAK) and
  * Intel's.
  */
 import type { CompilerFamily } from "./gpus.ts";
@@ -18,7 +18,7 @@ export interface InstructionCounts {
 
 /** A loop, without the loops within it. */
 export interface AssemblyLoop extends InstructionCounts {
-  /** 1 for a loop that stands in no other. */
+  /** 1 for a loop that no other loop holds. */
   readonly depth: number;
   readonly innermost: boolean;
 }
@@ -26,7 +26,7 @@ export interface AssemblyLoop extends InstructionCounts {
 interface Dialect {
   readonly label: RegExp;
   readonly branch: RegExp;
-  /** Lines that are no instruction. */
+  /** Lines that are not instructions. */
   readonly skipped: RegExp;
   /** What an instruction is, by its text. */
   readonly fma: (line: string) => number;

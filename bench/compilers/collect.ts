@@ -24,7 +24,7 @@ export interface CollectRequest {
   readonly skip: readonly number[];
 }
 
-/** What came of a kernel. */
+/** The outcome of a kernel. */
 export interface Compiled extends Omit<Work, "code"> {
   /** Equal for kernels with the same WGSL. */
   readonly code: number;

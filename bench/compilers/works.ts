@@ -45,7 +45,7 @@ export interface Work {
   readonly shape: string;
   /** The file of the kernel. */
   readonly file: string;
-  /** Whether a call without a wish runs it. */
+  /** Whether it runs by default. */
   readonly chosen: boolean;
   /** WGSL. */
   readonly code: string;
@@ -95,7 +95,7 @@ export function shapeText(dimensions: Dimensions): string {
   return [sides, ...others].join(" ");
 }
 
-/** A kernel that was asked for while something was planned. */
+/** A kernel that was requested while something was planned. */
 interface Heard {
   readonly operator: string;
   readonly file: string;

@@ -100,7 +100,7 @@ function headsFor(T: number): number {
  *
  * @param info the adapter
  * @param call kernel, pass and lengths
- * @param variant the kernel's variant; by default the one that runs without a wish
+ * @param variant the kernel's variant. Default: the operator's default
  * @throws {RangeError} if the variant cannot run such a call on this adapter
  */
 export function callMemory(

@@ -1,8 +1,8 @@
 // A number rounded to INT8 under the scale maximum / 127, in float32. Put in front of the kernels
 // that need it.
 //
-// clamp may lose a NaN, so a NaN is recognized by its bits and passed on. Below 2⁻⁶⁰ all
-// is multiplied by 2⁶⁴ on the way, so that the scale is no subnormal number, which adapters may
+// clamp may lose a NaN, so a NaN is recognized by its bits and passed on. Below 2⁻⁶⁰ all is
+// multiplied by 2⁶⁴ on the way, so that the scale is not a subnormal number, which adapters may
 // take for zero. Above 2¹²⁷ a rounded scale times 127 could leave float32.
 fn quantized(number: f32, maximum: f32) -> f32 {
   let small = maximum < 8.6736174e-19;

@@ -133,7 +133,8 @@ fn main(
     )
   }
     }
-    // As integers, positive numbers are ordered as they are, and both kinds of NaN lie above.
+    // Compared as integers, positive numbers keep their order, and both kinds of NaN lie above
+    // them.
     var above = vec4i(0);
     var bits = vec4u(0u);
     ${

@@ -139,7 +139,7 @@ function accumulate(options: MatmulSubgroupOptions, step: number): string {
   return `${loads}\n${extraNumbers}\n${extraProducts}\n${products}`;
 }
 
-// The row of the product that is row i of the tile, the one that left's loads stand for.
+// The row of the product that is row i of the tile, which left's loads read.
 function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   const row = left === "along-outer"
     ? `min(tile.row + ${i - i % 4}u, (parameters.rows - 1u) / 4u * 4u) + ${i % 4}u`

@@ -36,7 +36,7 @@ export interface TuneHooks {
   readonly deadline?: number;
 }
 
-/** A kernel that compiles for longer than this, in ms, is no choice, however fast it is then. */
+/** The tuner rejects a kernel that compiles for longer than this, in ms, however fast it runs. */
 const DEADLINE = 60_000;
 const BUDGET = 300;
 

@@ -51,8 +51,8 @@ export const DEFAULT_CONTEXT = 1024;
  * @param options which checkpoint, and other text
  * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run; or for a
  * context that the model was not made for, or that is not the run's
- * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is no
- *   number
+ * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is not
+ *   a number
  * @throws {CorpusError} if the text cannot be read or used
  */
 export async function openModel(

@@ -8,7 +8,7 @@
 export type NpyType = "<f4" | "<u4";
 
 /**
- * What stands in front of the elements in an .npy file.
+ * The header of an .npy file: all bytes before the elements.
  *
  * @param type of the elements
  * @param shape in C order, the last dimension contiguous

@@ -9,8 +9,8 @@ import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts"
  *
  * @param options which adapter
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value, or another runtime or a GPU by its name is
- *   asked for
+ * @throws {RangeError} if an option has an unknown value, or another runtime or a GPU by its name
+ *   is requested
  * @throws {Error} if the browser has no WebGPU, or no adapter, saying what to do
  * @throws {GpuError} if the adapter fails the self-test
  *

@@ -1,6 +1,6 @@
 /**
  * A run of the bench under way: ceilings, then all jobs in rounds within a budget, then the
- * ceilings once more, and the result file as it stands after each step. The command and the
+ * ceilings once more, and the result file as it is now after each step. The command and the
  * browser's page share it; where the file is kept is theirs.
  *
  * Each round is a process of its own (in a browser: a Worker with a device of its own) and measures
@@ -47,7 +47,7 @@ export interface BenchRunOptions {
   readonly budget: number | undefined;
   /** Whether each round has two processes that measure in turns. Default false. */
   readonly inTurns?: boolean;
-  /** Keeps the file as it stands; waited for. */
+  /** Keeps the file as it is now; waited for. */
   readonly keep: (file: ResultFile) => void | Promise<void>;
   readonly progress: (progress: RunProgress) => void;
   /** Called with the jobs that this adapter cannot run, and why. */
@@ -94,7 +94,7 @@ export class BenchRun {
     this.#file = { ...options.file, measurements };
   }
 
-  /** The result file as it stands. */
+  /** The result file as it is now. */
   get file(): ResultFile {
     return this.#file;
   }

@@ -2,13 +2,13 @@
  * What the processes of a result file say of each measurement: its time, and how well it is known.
  *
  * A process gives one value, the logarithm of its samples' median; samples of one process share
- * whatever that process fixed, and are no independent evidence. The values of a file make a table
+ * whatever that process fixed, and are not independent evidence. The values of a file make a table
  * of measurements by rounds. A round moves all of its measurements (the machine was busy, the clock
  * low), so the table is taken apart into each measurement's mean, an effect of each round, and a
- * rest. The error of a mean has two sources: the rounds' effects, which all measurements share, with
- * one degree of freedom less than there are rounds; and the rest, whose variances the measurements
- * moderate among each other, since two degrees of freedom by themselves say next to nothing.
- * Intervals are Welch's, with the degrees of freedom of Satterthwaite.
+ * rest. The error of a mean has two sources: the rounds' effects, which all measurements share,
+ * with one degree of freedom less than there are rounds; and the rest, whose variances the
+ * measurements moderate among each other, since two degrees of freedom by themselves say next to
+ * nothing. Intervals are Welch's, with the degrees of freedom of Satterthwaite.
  *
  * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
  * the level that counts; B. L. Welch, The generalization of "Student's" problem when several

@@ -9,7 +9,7 @@
 /** The version that this code writes. */
 export const RESULT_SCHEMA = "gradsink-results/1";
 
-/** What came of a measurement. */
+/** The outcome of a measurement. */
 export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 
 /** Whether the data lay in the last-level cache when the kernel began. */
@@ -210,7 +210,7 @@ export interface ResultAdapter {
   readonly subgroupSize?: { readonly minimum: number; readonly maximum: number };
 }
 
-/** How the run was asked for. More fields are allowed. */
+/** How the run was requested. More fields are allowed. */
 export interface ResultSettings {
   /** The name of the shape grid. */
   readonly grid?: string;

@@ -49,7 +49,8 @@ export interface AttentionSinkStatistics {
  * 0), window (default 64), scale (default 1/√D) and sinkLogit [Hq].
  * @returns mass, secondMoment and score, with sinkLogit also sinkShare, each [B, Hq].
  * @throws {TypeError} If a shape does not fit.
- * @throws {RangeError} If position or window is no integer of its range, or the scale not finite.
+ * @throws {RangeError} If position or window is not an integer of its range, or the scale not
+ *   finite.
  *
  * @example
  * ```ts

@@ -61,7 +61,7 @@ function checkFlag(operator: string, name: string, given: unknown): boolean {
  * @param operator The operator's name, for the message.
  * @param operands Their shapes, and whether they are stored transposed.
  * @returns The sizes they agree on.
- * @throws {TypeError} If a shape does not fit, or a flag is no boolean.
+ * @throws {TypeError} If a shape does not fit, or a flag is not a boolean.
  */
 export function checkMatmulShapes(
   operator: string,
@@ -97,7 +97,7 @@ export function checkMatmulShapes(
  * @param options left [..., M, K] (or [..., K, M]), right [..., K, N] (or [..., N, K]) with the
  * same leading dimensions or none, and whether either is stored transposed.
  * @returns product [..., M, N].
- * @throws {TypeError} If a shape does not fit, or a flag is no boolean.
+ * @throws {TypeError} If a shape does not fit, or a flag is not a boolean.
  *
  * @example
  * ```ts

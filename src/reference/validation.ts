@@ -66,7 +66,7 @@ export function checkShape(
  *
  * @param value The number.
  * @param options Which argument it is; the smallest number allowed, or one that it must be above.
- * @throws {TypeError} If it is no number.
+ * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not finite or out of range.
  */
 export function checkNumber(
@@ -95,7 +95,7 @@ export function checkNumber(
  *
  * @param value The number.
  * @param options Which argument it is, and the smallest and largest value allowed.
- * @throws {TypeError} If it is no number.
+ * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not an integer or out of range.
  */
 export function checkInteger(

@@ -281,7 +281,8 @@ const TOKEN_ARRAYS = {
  * Makes sure, before long work, that an export can be written in the end.
  *
  * @param folder where it would go
- * @throws {FileError} if something is there that is no empty folder, or nothing can be made there
+ * @throws {FileError} if something is there that is not an empty folder, or nothing can be made
+ *   there
  */
 export async function checkExportFolder(folder: string): Promise<void> {
   try {

@@ -490,9 +490,9 @@ export interface SinkMeasurement {
    * before.
    */
   readonly intervals?: SinkIntervals | null;
-  /** null if not asked for. */
+  /** null if not requested. */
   readonly quantization: QuantizationMeasurement | null;
-  /** null if not asked for. */
+  /** null if not requested. */
   readonly theory: TheoryMeasurement | null;
   /**
    * The states, if requested, of a model of this project; {@linkcode pretrained} holds those of a

@@ -139,7 +139,7 @@ export class StatesMeter {
     };
   }
 
-  /** The head that is asked for, the strongest sink, the weakest, and the head in the middle. */
+  /** The head that is requested, the strongest sink, the weakest, and the head in the middle. */
   #heads(
     scores: readonly (readonly number[])[],
     wanted: HeadPlace | undefined,

@@ -90,7 +90,7 @@ export interface LayerCheck {
 
 /**
  * Refuses one layer of a trace if it does not fit its model, or its states hold something that is
- * no number. The first one in the order of computation is named.
+ * not a number. The first one in the order of computation is named.
  *
  * @param layer of the trace
  * @param options the model, and the lengths
@@ -118,8 +118,8 @@ export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCh
 }
 
 /**
- * Refuses a trace that does not fit its model, or that holds something that is no number. The first
- * one in the order of computation is named, so that it is where the trouble came up.
+ * Refuses a trace that does not fit its model, or that holds something that is not a number. The
+ * first one in the order of computation is named, so that it is where the trouble came up.
  *
  * @param trace of one batch
  * @param config of the model

@@ -135,7 +135,7 @@ export function percentiles(values: ArrayLike<number>, confidence: number): Inte
 /**
  * Refuses a number that is not a probability.
  *
- * @param confidence what was asked for
+ * @param confidence what was requested
  * @throws {RangeError} if it is not between 0 and 1
  */
 export function checkConfidence(confidence: number): void {

@@ -152,7 +152,7 @@ test(
       assertEquals([allowed.code, allowed.err], [0, `${line}allowed by --allow-missing\n`]);
       assertEquals((await compare(a, later)).code, 0);
     }
-    // More than before is no less.
+    // Measuring more than before does not count as missing.
     assertEquals(await compare(one, a, gate).then(({ code, err }) => [code, err]), [0, ""]);
     await refused(2, "give both", a, one, "--allow-missing");
     const csv = (await compare(a, one, "--format=csv")).out;

@@ -39,7 +39,7 @@ for (const weight of [gate, up]) {
 }
 
 /**
- * Batches in the order in which they were asked for; token 8 comes up from step `massiveFrom` on.
+ * Batches in the order in which they were requested; token 8 comes up from step `massiveFrom` on.
  */
 function tokens(
   massiveFrom: number,

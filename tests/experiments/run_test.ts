@@ -187,7 +187,7 @@ test("trainRun() names the step, the tensor and the last good checkpoint where n
         .test(error.message),
       error.message,
     );
-    // An update that overflows is no checkpoint, however finite the loss before it was.
+    // An update that overflows is not a checkpoint, however finite the loss before it was.
     const saving = join(parent, "saving");
     const updated = await assertRejects(
       () =>

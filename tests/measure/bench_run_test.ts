@@ -195,7 +195,7 @@ Deno.test("ChildReports hands reports out in order, tells silence and the end, a
   reports.add({ type: "idle" });
   reports.end("killed");
   reports.end("once more");
-  // What was said before the end is still told.
+  // Reports sent before the end still arrive.
   assertEquals(await reports.next(10), { type: "idle" });
   assertEquals(await reports.next(10), { type: "ended", reason: "killed" });
 });

@@ -163,8 +163,8 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
       }
     },
   });
-  // With T = 1 or a saturated softmax, query and key gradients vanish and nothing can be told.
-  // Elsewhere the comparison must tell a millionth of the gradient, in most cases.
+  // With T = 1 or a saturated softmax, query and key gradients vanish so a comparison shows
+  // nothing. Elsewhere it must detect a millionth of the gradient, in most cases.
   comparisons.assertSharp(7);
 });
 

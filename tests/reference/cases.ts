@@ -94,7 +94,7 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
     query,
     key,
     value: normal(keyShape, { seed: seed + 2, size }),
-    // r is about D size² in these cases, so that the valves stand anywhere from shut to open.
+    // r is about D size² in these cases, so that the valves are anywhere from shut to open.
     constant: uniform([keyHeads], {
       seed: seed + 3,
       minimum: 0.1 * headDim * size ** 2,

@@ -58,7 +58,7 @@ for (const [name, change] of Object.entries(models)) {
     const { config, parameters } = options;
     const { loss, gradients, trace } = llamaGradients(options);
     assertEquals(loss, llamaLoss(options));
-    // Backward-only is no gradient of its forward pass, but of this construction.
+    // The gradient of backward-only is not that of its forward pass, but of this construction.
     const held = config.vScale === "backward-only"
       ? trace.layers.map(({ attention }) => attention?.value)
       : undefined;

@@ -83,7 +83,8 @@ Deno.test("rmsNormBackward() agrees with finite differences in random directions
           tolerance,
           what: name,
         });
-        // The terms are of the size of the loss itself; a millionth of it must be told apart.
+        // The terms are of the size of the loss itself; the comparison must detect a millionth of
+        // it.
         assert(tolerance < 1e-6 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0 || (name === "input" && width === 1), `${name}: no gradient`);
       }

@@ -58,7 +58,7 @@ function pairs(
 }
 
 Deno.test("IntervalMeter resamples the figures of SinkMeter: equal sequences leave no interval", () => {
-  // A batch of one sequence, 12 times: every resample is the sample, but for float32 sums.
+  // A batch of one sequence, 12 times: every resample is the sample, except for float32 sums.
   const { sinks, intervals } = measured(Array(12).fill(5), { batch: 1 });
   const found = pairs(sinks, intervals!);
   assert(found.length > 15);

@@ -9,7 +9,7 @@ import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** A file of src/sinks/, and what stands there instead of what. */
+/** A file of src/sinks/, and the text to replace in it. */
 interface Mutant {
   readonly file: string;
   readonly from: string;

@@ -3,7 +3,7 @@
  * lacks.
  */
 
-/** A permission as a whole, such as `read`: what a test needs in parts is not told apart. */
+/** A permission as a whole, such as `read`: parts of a permission make no difference. */
 export type TestPermission = "read" | "write" | "run" | "env" | "ffi" | "net" | "sys";
 
 /**

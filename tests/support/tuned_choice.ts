@@ -42,7 +42,7 @@ export const tunedOperator: TunableOperator = tunableOperators.get("rmsNormForwa
 /** The lengths of {@linkcode tunedChoice}. */
 export const tunedDimensions = { rows: 4096, d: 1024 };
 
-/** A choice that holds on the adapter, but for what is changed. */
+/** A choice that holds on the adapter, except for what is changed. */
 export async function tunedChoice(changes: Partial<TunedChoice> = {}): Promise<TunedChoice> {
   return {
     operator: tunedOperator.operator,

@@ -43,7 +43,7 @@ export interface ReadSelection {
 }
 
 /**
- * Reads a selection from an address; what makes no sense is told and left at the usual.
+ * Reads a selection from an address; what makes no sense is reported and keeps its default.
  *
  * @param parameters of the address, from an untrusted source
  */

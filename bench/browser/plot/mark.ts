@@ -47,7 +47,7 @@ export function createMark(kind: MarkKind, data: readonly unknown[], options: Ro
   const has = (name: string): boolean => options[name] !== undefined;
   const filter = options.filter as ((datum: unknown) => boolean) | undefined;
   const kept = filter === undefined ? data : data.filter((datum) => filter(datum));
-  // A rule of bare numbers stands at these numbers.
+  // A rule of bare numbers is drawn at these numbers.
   const bare = (kind === "ruleX" && !has("x")) || (kind === "ruleY" && !has("y"));
   const own = kind === "ruleX" ? "x" : "y";
   return {

@@ -34,7 +34,7 @@ export interface Frame {
 export interface NumberScale {
   (value: number): number;
   ticks(count: number): number[];
-  /** What stands beside a tick; nothing where it would not fit. */
+  /** The text beside a tick; nothing where it would not fit. */
   format(count: number, wanted: NumberFormat): (value: number) => string;
 }
 

@@ -25,7 +25,8 @@ export interface Operand {
   readonly first: string;
 }
 
-// Neighboring blocks that 8 neighboring invocations stage: four, but in tiles too small for it.
+// How many neighboring blocks 8 neighboring invocations stage: four, or fewer in tiles too small
+// for that.
 function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }

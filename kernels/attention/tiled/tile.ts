@@ -58,7 +58,7 @@ export interface AttentionTiledOptions {
   readonly writtenOut?: number;
   /**
    * How operands and weights are kept in workgroup memory. Default: f32. With f16, for blocks of 4
-   * × 4, they are rounded to it, but for those that a kernel wants exact; sums are f32 all the
+   * × 4, they are rounded to it, except for those that a kernel wants exact; sums are f32 all the
    * same.
    */
   readonly storage?: TileStorage;

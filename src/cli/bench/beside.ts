@@ -95,7 +95,7 @@ async function findOperatorBeside(
   );
 }
 
-// Undefined if a folder is no checkout of this project.
+// Undefined if a folder is not a checkout of this project.
 async function versionOf(folder: string): Promise<string | undefined> {
   try {
     const text = await Deno.readTextFile(`${folder}/deno.json`);

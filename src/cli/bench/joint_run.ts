@@ -13,7 +13,7 @@ export interface JointRun {
   /** Measures both. */
   readonly session: RunSession;
   /**
-   * The other side's file as it stands.
+   * The other side's file as it is now.
    *
    * @param own this side's
    */
@@ -50,7 +50,7 @@ export async function openJointRun(
         suite,
         settings: { ...own.settings, selection: { ...selection, ...operator } },
         ...warnings.length === 0 ? {} : { warnings },
-        // A process that ended has not told its digest.
+        // A process that ended has not reported its digest.
         measurements: joint.measurements.map((each) =>
           each.operatorDigest === undefined || digest === undefined
             ? each

@@ -2,7 +2,7 @@
 import type { Gate, GateRow } from "../../measure/comparison/gate.ts";
 import { formatChange, formatShape } from "../../report/format.ts";
 
-/** How the gate was asked for. */
+/** How the gate was requested. */
 export interface GateRequest {
   /** The relative change from which a slower time counts. */
   readonly limit: number;

@@ -45,7 +45,7 @@ export interface OperatorOption {
  * What a parsed command line gives as `--operator`.
  *
  * @param parsed the command line
- * @returns undefined without the option, or where help is asked for
+ * @returns undefined without the option, or where help is requested
  */
 export function operatorOption({ switches, values }: {
   readonly switches: { readonly help: boolean };
@@ -99,7 +99,7 @@ export async function loadOperator(
  * Finds an operator's file and what it imports.
  *
  * @param path of the file
- * @throws {UsageError} if it is no readable program, or something that it imports is missing
+ * @throws {UsageError} if it is not a readable program, or something that it imports is missing
  */
 async function findOperator(path: string): Promise<OperatorFile> {
   await readText(path).catch((error: Error) => {

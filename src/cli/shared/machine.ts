@@ -127,7 +127,7 @@ export function childCommand(
     );
     if (!byName) needs.push({ name: "ffi", value: cache });
   } catch {
-    // Without a cache folder there is no embedded driver; an installed one needs none of this.
+    // Only the embedded driver needs the cache folder; an installed driver works without one.
   }
   const flags = permissionFlags(needs);
   if (byName) flags.push("--allow-ffi");

@@ -64,7 +64,7 @@ export function adapterOption(given: string | undefined): { readonly adapter?: s
 /**
  * Refuses operands.
  *
- * @param operands what is no option
+ * @param operands what is not an option
  * @param command for the message
  * @throws {UsageError} if there is one
  */
@@ -92,7 +92,7 @@ export function wholeNumber(name: string, text: string): number {
  * Seconds of a budget.
  *
  * @param given a text of the command line, or what a file says
- * @throws {UsageError} if it is no number of seconds above 0
+ * @throws {UsageError} if it is not a number of seconds above 0
  */
 export function budgetSeconds(given: unknown): number {
   const seconds = typeof given === "string" ? Number(given) : given;

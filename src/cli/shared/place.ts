@@ -1,6 +1,6 @@
 /**
- * Where the user stands. `deno task` starts a command in the project's folder, wherever the user
- * called it; paths of the command line are meant from the user's.
+ * The folder that the user is in. `deno task` starts a command in the project's folder, wherever
+ * the user called it; paths of the command line are meant from the user's.
  */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";

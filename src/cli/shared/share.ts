@@ -14,7 +14,7 @@ export function projectRepository(): string | undefined {
  * Refuses to share where there is nobody to share with, before anything else is done.
  *
  * @param repository the project's
- * @throws {UsageError} if there is none, or it is no address on GitHub
+ * @throws {UsageError} if there is none, or it is not an address on GitHub
  */
 export function checkRepository(
   repository: string | undefined,

@@ -9,7 +9,7 @@ import type { SinksRequest } from "./options.ts";
  *
  * @param request the command line
  * @param shape what will be measured
- * @param measure with what is to be told of each batch
+ * @param measure measures, and passes each batch to the observer
  * @throws {FileError} if the folder cannot be written; then nothing is there
  */
 export async function withExport(

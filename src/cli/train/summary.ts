@@ -1,4 +1,4 @@
-/** What a finished run says: where its sinks are, and what stands at token 0. */
+/** The summary of a finished run: where its sinks are, and what token 0 looks like. */
 import type { RunResult } from "../../experiments/run.ts";
 import { estimate, pair } from "../../report/sinks/figure.ts";
 import { formatTerminalTable, numberColumns } from "../../report/table.ts";

@@ -38,7 +38,7 @@ export type MetricsRow = TrainingRow | MeasurementRow;
  * Reads metrics. Skips an unfinished last line, which a killed process leaves.
  *
  * @param path of the file; one that is not there has no rows
- * @throws {RunError} if another line is no row
+ * @throws {RunError} if another line is not a row
  */
 export async function readMetrics(path: string): Promise<MetricsRow[]> {
   let text: string;

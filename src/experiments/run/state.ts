@@ -57,7 +57,7 @@ export function adapterOf(
  *
  * @param gpu of the resumed run
  * @param state of the run
- * @param note is told if the adapter is another
+ * @param note gets a line if the adapter is another one
  */
 export function restoreVariants(
   gpu: Gpu,

@@ -125,7 +125,7 @@ export function listArms(
  *
  * @param text names with commas between them
  * @param known all names there are, in the order in which they are to come
- * @returns undefined where a name is unknown or stands twice
+ * @returns undefined if a name is unknown or occurs twice
  */
 export function parseNames<Name extends string>(
   text: string,

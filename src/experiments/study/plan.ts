@@ -37,7 +37,7 @@ export async function savePlan(folder: string, arms: readonly string[]): Promise
  * @param text the file's content
  * @param name the file's name, for messages
  * @returns the arms' names
- * @throws {FileError} if it is no plan; one line
+ * @throws {FileError} if it is not a plan; one line
  */
 export function parsePlan(text: string, name: string): string[] {
   const value = parseUntrustedJson(text, name) as { schema?: unknown; arms?: unknown } | null;

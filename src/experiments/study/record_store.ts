@@ -101,7 +101,7 @@ function withRows(value: unknown): unknown {
  *
  * @param text the file's content
  * @param name the file's name, for messages
- * @throws {FileError} if it is no record, or at odds with itself; one line
+ * @throws {FileError} if it is not a record, or at odds with itself; one line
  */
 export function parseStudyRecord(text: string, name: string): StudyRecord {
   const value = parseUntrustedJson(text, name);

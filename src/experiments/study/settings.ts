@@ -13,7 +13,9 @@ export interface StudyScale {
   readonly learningRate: number;
   /** How many times a run is measured, beside its beginning. */
   readonly measurements: number;
-  /** Validation sequences in a measurement: sums over few leave their differences in R_GS. */
+  /**
+   * Validation sequences per measurement: with few, R_GS differs from one selection to the next.
+   */
   readonly sequences: number;
   /** A file or folder of text; the settings of text need one. */
   readonly corpus: string | undefined;
@@ -148,7 +150,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 
 /**
  * What a record keeps of a run's settings: everything but the seed and the variant, with plain
- * names. Paths differ between machines, so a corpus stands there by its content.
+ * names. Paths differ between machines, so a corpus is named by its content.
  *
  * @param settings of the run
  * @param corpus the text's digest; undefined where there is none

@@ -156,7 +156,7 @@ export class BigramBackcopy implements Task {
       { length: characters },
       (_, a) => entropy(rows.subarray(a * characters, (a + 1) * characters)),
     );
-    // How likely an ordinary character a stands here, and how likely a trigger that copies a.
+    // The probability of an ordinary character a at this position, and of a trigger that copies a.
     let ordinary = Float64Array.from(
       { length: characters },
       (_, a) => a < triggers ? 0 : this.#first[a - triggers]! / this.#firstSum,
@@ -186,7 +186,7 @@ export class BigramBackcopy implements Task {
   }
 }
 
-/** For each row the running sums of its weights. */
+/** The running sums of each row's weights. */
 function cumulative({ characters, rows }: BigramTable): Uint32Array<ArrayBuffer> {
   const ends = new Uint32Array(rows.length);
   for (let a = 0; a < characters; a++) {

@@ -75,7 +75,7 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
 export interface CountedBigramTableOptions {
   /** Any text. */
   readonly text: string;
-  /** The most characters that are told apart, at least 2; all rarer ones count as one more. */
+  /** The most characters with codes of their own, at least 2; all rarer ones count as one more. */
   readonly characters: number;
 }
 
@@ -117,7 +117,7 @@ export function countedBigramTable(options: CountedBigramTableOptions): BigramTa
   const weights = new Uint32Array(characters * characters);
   for (let a = 0; a < characters; a++) {
     const row = rows.subarray(a * characters, (a + 1) * characters);
-    // What stands only at the very end is followed by nothing: anything may follow it.
+    // A character that occurs only at the very end has no successor: anything may follow it.
     const known = row.some((count) => count > 0);
     weights.set(integerWeights(known ? row : unigram), a * characters);
   }

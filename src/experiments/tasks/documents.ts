@@ -26,9 +26,9 @@ const MOST_LINE_BYTES = 2 ** 26;
  * are text in UTF-8, or in UTF-16 with a mark.
  *
  * @param path a file or a folder
- * @returns the documents; they are read when they are asked for
- * @throws {CorpusError} if nothing is there. While documents are read: if a line is no object with
- * a text, or a file that is named by itself is no text
+ * @returns the documents; they are read when they are requested
+ * @throws {CorpusError} if nothing is there. While documents are read: if a line is not an object
+ * with a text, or a file that is named by itself is not text
  */
 export function readDocuments(path: string): Documents {
   const isFolder = statOf(path).isDirectory;

@@ -29,7 +29,7 @@ export interface Task {
   readonly contexts?: Readonly<Record<Split, number>>;
 
   /**
-   * A batch. The same task, split, step and size give the same batch, whatever was asked for
+   * A batch. The same task, split, step and size give the same batch, whatever was requested
    * before.
    *
    * @param step from 0 on
@@ -49,7 +49,7 @@ export interface Task {
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
 
-  /** How a token is written, for pictures. A task whose tokens are no text does not have it. */
+  /** How a token is written, for pictures. A task whose tokens are not text does not have it. */
   spelling?(token: number): string;
 }
 

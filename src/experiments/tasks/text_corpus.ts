@@ -109,7 +109,7 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** The place of the context that comes at this turn. */
+  /** The index of this turn's context. */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;
@@ -149,14 +149,14 @@ const MAXIMUM_BYTES = 2 ** 30;
 
 /**
  * Reads a file, or all files of a folder and its folders in the order of their names. Of a folder,
- * what is no text of bytes is passed over and told: hidden files, links, packed files, programs,
+ * what is not text of bytes is passed over and told: hidden files, links, packed files, programs,
  * UTF-16, and what holds a zero byte.
  *
  * @param path a file or a folder
  * @param note takes one line that says how many files were passed over, which, and why
  * @returns the bytes, a line feed between files
- * @throws {CorpusError} if there is nothing there, a file cannot be read or is no text, or there is
- *   more than 1 GiB
+ * @throws {CorpusError} if there is nothing there, a file cannot be read or is not text, or there
+ *   is more than 1 GiB
  */
 export async function readCorpus(
   path: string,

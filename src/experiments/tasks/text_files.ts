@@ -44,7 +44,7 @@ const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
 ];
 
 /**
- * Why a file is no text of bytes.
+ * Why a file is not text of bytes.
  *
  * @param bytes the file's
  * @returns what it is instead; undefined for text, in UTF-8 or another encoding of single bytes

@@ -1,6 +1,6 @@
 /**
  * Texts for a pretrained model: documents as its own tokenizer cuts them, joined and cut into
- * contexts, or each for itself. BOS stands in front as the user wants it, since it changes the
+ * contexts, or each by itself. BOS stands in front as the user wants it, since it changes the
  * measurements by a factor.
  */
 import { plural } from "../../plural.ts";
@@ -20,7 +20,7 @@ export const BEGIN_POLICIES = ["as-tokenizer", "always", "never"] as const;
 /** One of {@linkcode BEGIN_POLICIES}. */
 export type BeginPolicy = typeof BEGIN_POLICIES[number];
 
-/** Whether documents stand one behind the other in a text, or each for itself. */
+/** Whether documents stand one behind the other in a text, or each by itself. */
 export const DOCUMENT_POLICIES = ["joined", "apart"] as const;
 
 /** One of {@linkcode DOCUMENT_POLICIES}. */
@@ -83,7 +83,7 @@ export class TokenTexts implements Task {
    * @param documents in their order
    * @param options the tokenizer and what is wanted of it
    * @throws {RangeError} if the context is below 2 or leaves no room behind the prefix, or no text
-   *   is asked for
+   *   is requested
    * @throws {CorpusError} if there is too little text, or no BOS token where one is wanted
    * @throws {CheckpointError} if the tokenizer gives tokens that the model does not have
    */

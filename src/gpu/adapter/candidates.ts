@@ -14,7 +14,7 @@ export interface AdapterCandidate {
   readonly by:
     /** A value of {@linkcode SELECT_VARIABLE}. */
     | { readonly vulkan: string }
-    /** What WebGPU is asked for. */
+    /** The request to WebGPU. */
     | { readonly request: GPURequestAdapterOptions }
     /** Dawn takes its name. */
     | { readonly dawn: string };

@@ -5,9 +5,9 @@ import { dawnRuntime, denoRuntime } from "./runtimes.ts";
 import { SELECT_VARIABLE } from "./vulkan_devices.ts";
 
 /**
- * Finds the GPU that a wish names.
+ * Finds the GPU that the caller names.
  *
- * @param wish whose runtime is Deno's or Dawn
+ * @param wish the caller's choice; its runtime is Deno's or Dawn
  * @param wanted a part of its name, or its number
  * @throws {RangeError} that lists what there is, if none or more than one is meant
  * @throws {Error} if the runtime opens another one all the same, with what can be done; or if the

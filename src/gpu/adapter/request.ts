@@ -36,7 +36,7 @@ export interface Search {
 }
 
 /**
- * What a runtime is asked for.
+ * The request to a runtime.
  *
  * @param wish which adapter is wanted
  */

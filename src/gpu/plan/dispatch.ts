@@ -1,4 +1,4 @@
-/** What a plan is told: its dispatches, what they bind, and what a run costs. */
+/** What a plan is made of: its dispatches, what they bind, and what a run costs. */
 import type { Scalar } from "../owner.ts";
 import type { Kernel } from "../pipelines.ts";
 import type { Tensor } from "../tensor.ts";

@@ -23,7 +23,7 @@ export interface TurnsOptions {
   /** No more sweeps than these. */
   readonly sweeps: number;
   /**
-   * When no further sweep begins, but for the least number of them; on the clock of `now`. Later
+   * When no further sweep begins, except for the least number of them; on the clock of `now`. Later
    * where it takes long until both sides are ready.
    */
   readonly end: number;

@@ -1,6 +1,6 @@
 /**
  * The measuring side of a child process: opens a GPU, measures what it is asked, reports each
- * result as soon as it stands, and says before every step what it is at, since a kernel may take
+ * result as soon as it is known, and says before every step what it is at, since a kernel may take
  * the process with it.
  */
 import type { Gpu } from "../../gpu/gpu.ts";

@@ -11,7 +11,7 @@ export interface Doubt {
    * - `CPU time`, `clock`: on one machine, the CPU time or the time relative to the reference kernel
    *   does not show the change
    * - `machine`: the machine changed between both runs, and beside the other rows there is no change
-   * - `near the threshold`: the change is no chance, and below the threshold, but not for certain
+   * - `near the threshold`: the change is not chance; it is below the threshold, but not certainly
    * - `wide interval`: the interval holds no change and reaches beyond the threshold
    */
   readonly kind:
@@ -28,7 +28,7 @@ export interface Doubt {
   readonly timesProcesses: number | undefined;
 }
 
-/** More than these times the processes are no advice. */
+/** Nobody would take more than this many times the processes, so no such advice is given. */
 const MOST_TIMES = 16;
 
 /**

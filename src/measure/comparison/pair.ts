@@ -131,7 +131,8 @@ function judged(
   return {
     ratio: Math.exp(shown.center),
     interval: ratioInterval(shown),
-    // All must speak: the chance that all do so wrongly is no greater than that of any one.
+    // All evidence must agree. The chance that all of it is wrong is no greater than that of any
+    // one piece.
     pValue: agree ? Math.max(...evidence.map(differencePValue)) : 1,
     evidence,
   };

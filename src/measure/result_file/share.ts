@@ -21,7 +21,7 @@ export interface Share {
  *
  * @param repository the project's, such as `https://github.com/OWNER/NAME`
  * @param options the file's name without a folder, and its text
- * @throws {RangeError} if the repository is no address on GitHub
+ * @throws {RangeError} if the repository is not an address on GitHub
  *
  * @example
  * ```ts

@@ -9,7 +9,7 @@ import type { StopReason } from "../result_file.ts";
 import { type SampledWork, type VisitOptions, type VisitPlan, Visits } from "./visits.ts";
 import type { WorkSamples } from "./visits.ts";
 
-/** The right to use the machine, until the next one is asked for; work is named by its index. */
+/** The right to use the machine, until the next one is requested; work is named by its index. */
 export type Turn =
   /** Find out how many runs make a visit. */
   | { readonly step: "calibrate" }

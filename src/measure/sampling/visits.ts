@@ -41,7 +41,7 @@ export interface WorkSamples {
 
 /** Submissions between two runs of the reference kernel. */
 const REFERENCE_EVERY = 6;
-/** The reference kernel this many times slower than usual means that the machine is. */
+/** The machine counts as slow while the reference kernel takes this many times as long as usual. */
 const DRIFT = 1.15;
 /** A submission holds spans for about this many ns: what follows it costs up to 11 ms. */
 const SUBMISSION_TIME = 10e6;

@@ -110,7 +110,7 @@ export interface LayerLengths {
  * Shapes for an operator whose work grows with T²: slices of layers on adapters that compute on the
  * CPU.
  *
- * @param lengths what of a layer the operator takes
+ * @param lengths picks the operator's lengths from a layer's
  */
 export function attentionShapes<Lengths>(
   lengths: (layer: LayerLengths) => Lengths,

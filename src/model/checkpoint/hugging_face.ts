@@ -115,7 +115,7 @@ const FIELDS: Readonly<Record<string, string>> = {
  *
  * @param text of the file
  * @param path for messages
- * @param options `context`: the longest context that is asked for; all of the model's by default
+ * @param options `context`: the longest context that is requested; all of the model's by default
  * @returns what the model is
  * @throws {CheckpointError} if it is not JSON, or describes no model that this project computes:
  * every field that is known to change a model is either part of the result or refused by name

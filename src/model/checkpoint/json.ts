@@ -27,7 +27,7 @@ export async function readText(path: string): Promise<string> {
  *
  * @param path of a regular file
  * @returns its fields; those that it does not have itself are undefined
- * @throws {CheckpointError} if it cannot be read, is not JSON, or is no object
+ * @throws {CheckpointError} if it cannot be read, is not JSON, or is not an object
  */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
   return objectOf(parseJson(await readText(path), path), path);
@@ -54,7 +54,7 @@ export function parseJson(text: string, path: string): unknown {
  * @param value of any kind
  * @param path for the message
  * @returns its fields; those that it does not have itself are undefined
- * @throws {CheckpointError} if it is no object
+ * @throws {CheckpointError} if it is not an object
  */
 export function objectOf(value: unknown, path: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {

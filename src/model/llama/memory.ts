@@ -26,7 +26,8 @@ export interface TrainingMemory {
 /**
  * Counts the bytes that a `Llama` and its `AdamW` allocate. What single kernels need beside their
  * tensors is counted where it grows with the batch; adapters differ by a few percent. Not counted
- * are the copies that adapters which compute on the CPU need where B · T or V is no multiple of 4.
+ * are the copies that adapters which compute on the CPU need where B · T or V is not a multiple of
+ * 4.
  *
  * @param config the model's shape
  * @param options B, T, and the micro-batches of a step (1 by default)

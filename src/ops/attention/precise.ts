@@ -41,7 +41,7 @@ export type AttentionPrecise = boolean | {
  * @param precise the argument
  * @param shape the lengths of the call
  * @returns the position, undefined for the usual form
- * @throws {TypeError} if it is no truth value and no position
+ * @throws {TypeError} if it is neither a truth value nor a position
  * @throws {RangeError} if the position is not in the sequence
  */
 export function checkPrecise(

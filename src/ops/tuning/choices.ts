@@ -27,7 +27,7 @@ export const MAXIMUM_TUNING_BYTES = 256 * 1024;
  */
 export const MAXIMUM_TUNING_ENTRIES = 128;
 
-/** Longer lengths than this are no call's. */
+/** No call has a longer length. */
 const MAXIMUM_LENGTH = 2 ** 24;
 
 /** What won for the calls of one class. */

@@ -69,7 +69,7 @@ export interface TunableOperator {
     variant: string,
     options?: { readonly named?: boolean },
   ): string | undefined;
-  /** The variant that a call without a wish runs: what tuning chose, else what suits. */
+  /** The variant that runs by default: what tuning chose, else what suits. */
   choose(gpu: Gpu, dimensions: Dimensions): string;
   /**
    * Plans a call on new tensors, whose contents are undefined; by default with the variant of

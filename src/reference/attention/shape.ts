@@ -50,7 +50,7 @@ export interface AttentionTensors {
  * @param operator The operator's name, for the message.
  * @param tensors Its tensors by argument name.
  * @returns The lengths they agree on.
- * @throws {TypeError} If a shape does not fit, Hq is not a multiple of Hkv, or the mode is no
+ * @throws {TypeError} If a shape does not fit, Hq is not a multiple of Hkv, or the mode is not a
  *   string.
  * @throws {RangeError} If the mode is unknown.
  */

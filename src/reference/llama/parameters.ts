@@ -194,7 +194,7 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer
- * @throws {RangeError} if the seed is no safe integer
+ * @throws {RangeError} if the seed is not a safe integer
  */
 export function initialValues(
   parameter: Parameter,
@@ -218,7 +218,7 @@ export function initialValues(
  *
  * @param config the model's shape
  * @param options seed: any safe integer
- * @throws {RangeError} if the seed is no safe integer
+ * @throws {RangeError} if the seed is not a safe integer
  */
 export function initialParameters(
   config: LlamaConfig,

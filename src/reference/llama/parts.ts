@@ -1,4 +1,6 @@
-/** The parts of a Llama-like model that are no operators of the suite by themselves, in float64. */
+/**
+ * The parts of a Llama-like model that are not operators of the suite by themselves, in float64.
+ */
 import { matmul } from "../matmul.ts";
 import { type ReferenceTensor, tensor, zeros } from "../tensor.ts";
 import { ropeFrequencies, type RopeOptions } from "./rope.ts";

@@ -32,7 +32,7 @@ const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
  *
  * @param paths of their files, at least one
  * @returns them in this order, with names that differ
- * @throws {FileError} if one cannot be read, or is no measurement
+ * @throws {FileError} if one cannot be read, or is not a measurement
  */
 export async function readMeasurements(paths: readonly string[]): Promise<NamedMeasurement[]> {
   const found: NamedMeasurement[] = [];

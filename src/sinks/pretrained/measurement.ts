@@ -72,6 +72,6 @@ export interface PretrainedMeasurement extends StatesMeasurement {
   readonly sinkRates: readonly number[];
   /** Every text's loss, in nats per token. */
   readonly losses: readonly number[];
-  /** null if not asked for; empty if the model has no massive activation. */
+  /** null if not requested; empty if the model has no massive activation. */
   readonly interventions: readonly Intervention[] | null;
 }

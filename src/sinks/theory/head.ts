@@ -250,7 +250,7 @@ function addQuery(
   const common = { scale: queryScale, tolerance, where };
   checks.query.identity({ ...common, excess: Math.sqrt(error) });
   if (t === 0) {
-    // Its only weight is 1 but for the sink.
+    // Its only weight is 1 except for the sink.
     const a = weights[0]!;
     const slope = scale * a * (1 - a) *
       rowDot(g, used, { a: row, b: keys * headDim, width: headDim });

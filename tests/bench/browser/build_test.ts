@@ -28,7 +28,7 @@ test("buildPage() makes a light page that needs nothing of Deno, Node or other p
   const html = await Deno.readTextFile(new URL("index.html", folder));
   assert(!html.includes("{{"), "every field is filled");
   assert(!/<script(?![^>]* src=)|<style| style=| on\w+=/.test(html), "nothing is inline");
-  // Links to read are no requests; nothing else leads elsewhere.
+  // Links to read are not requests; nothing else leads elsewhere.
   const outside = [...html.matchAll(/\b(?:src|href)="(https?:[^"]*)"/g)].map(([, url]) => url);
   assertEquals(outside, ["https://arxiv.org/abs/2603.17771"]);
   assertStringIncludes(html, 'data-fixture="fixtures/lavapipe-deno.json"');

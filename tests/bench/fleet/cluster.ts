@@ -1,10 +1,10 @@
 /** A Slurm cluster of one machine, made of stand-ins for sbatch and srun. */
 import { cloneInto } from "./machines.ts";
 
-// sbatch runs the tasks of an array at once, one after the other, and notes what it was asked for;
-// srun notes its process, so that a test can signal the step alone, as Slurm does; and what deno
-// runs is the real command but for the processes that measure or train: the one claims to be the
-// type of GPU that was asked for, the other makes figures up.
+// sbatch runs the tasks of an array at once, one after the other, and notes how it was called; srun
+// notes its process, so that a test can signal the step alone, as Slurm does; and what deno runs is
+// the real command except for the processes that measure or train: the one claims to be the type of
+// GPU that was requested, the other makes figures up.
 const commands = {
   sbatch: `
 echo "$*" >> "$CLUSTER/submitted"

@@ -84,7 +84,7 @@ test("runSinks() measures a pretrained model on texts, and shows what they begin
     assert(Math.abs(largest / wanted - 1) < 1e-6, `${largest}, wanted ${wanted}`);
   }));
 
-/** A mistake, and the line that it is told in. */
+/** A mistake, and the line that reports it. */
 type Mistake = (
   scene: Scene,
 ) => Promise<{ readonly args?: readonly string[]; readonly says: string }>;

@@ -21,7 +21,7 @@ Deno.test("studyRunSettings() gives all variants the same settings but for their
     }
     const models = all.map(({ model }) => JSON.stringify(model));
     assertEquals(new Set(models).size, models.length);
-    // Runs of before go on: a part at its default stands nowhere.
+    // Runs of older versions must resume: a part at its default is left out of the settings.
     assert(!/sinkLogit|attentionGate/.test(models[0]!), models[0]);
   }
 });

@@ -41,7 +41,7 @@ Deno.test("signFlipTest() goes through all choices of signs", () => {
   assertEquals([one.greater, one.less, one.twoSided], [2 / 8, 7 / 8, 4 / 8]);
   const none = signFlipTest([0, 0, 0])!;
   assertEquals([none.greater, none.less, none.twoSided], [1, 1, 1]);
-  // Sums that are equal but for rounding count as equal.
+  // Sums that are equal except for rounding count as equal.
   assertEquals(signFlipTest([0.1, 0.2, 0.3, -0.3, -0.2, -0.1])!.greater > 0.5, true);
 });
 

@@ -113,7 +113,7 @@ test("readCorpus() packs the text files of a folder in the order of their names"
   );
 });
 
-/** Files that are no text of bytes, and what is said of each. */
+/** Files that are not text of bytes, and what is said of each. */
 const NO_TEXT: readonly (readonly [string, readonly number[], string])[] = [
   ["a.gz", [0x1f, 0x8b, 8, 1], "packed by gzip"],
   ["b.zst", [0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],
@@ -130,7 +130,7 @@ test("readCorpus() says how many files it passes over, which, and why", async (f
   for (const [name, bytes, reason] of NO_TEXT) {
     const path = join(folder, name);
     await Deno.writeFile(path, Uint8Array.from(bytes));
-    // Alone it is what was asked for, and nothing to pass over.
+    // Alone it is what was requested, and nothing to pass over.
     await assertRejects(() => readCorpus(path, note), CorpusError, `${path} is ${reason}`);
   }
   await assertRejects(

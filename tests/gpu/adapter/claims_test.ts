@@ -31,7 +31,7 @@ function forge<Original extends object>(original: Original, members: Members): O
   });
 }
 
-// openGpu has chosen and trusted the drivers before; here the adapter is asked for again and
+// openGpu has chosen and trusted the drivers before; here the adapter is requested again and
 // forged.
 async function find(runtime: Runtime, members: (adapter: GPUAdapter) => Members = () => ({})) {
   (await openGpu({ runtime, tuning: false })).dispose();

@@ -28,8 +28,8 @@ Deno.test("paceDawnPolling() leaves other callers' setImmediate as it was", asyn
   assertEquals(order, ["bound"]);
 });
 
-// The bindings' callbacks are told by their looks; this fails where a later version of npm:webgpu
-// makes other ones.
+// The bindings' callbacks are recognized by their source; this fails where a later version of
+// npm:webgpu makes other ones.
 eachRuntime("openGpu() sleeps between polls while work is pending", async (runtime) => {
   using gpu = await openGpu({ runtime });
   await gpu.sync();

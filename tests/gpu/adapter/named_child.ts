@@ -10,7 +10,7 @@ import { SELECT_VARIABLE } from "../../../src/gpu/adapter/vulkan_devices.ts";
 /** What the child prints. */
 export interface ChildReport {
   readonly names: readonly string[];
-  /** For each wish the adapter's name as its runtime gives it, or the error. */
+  /** For each request, the adapter's name in its runtime, or the error. */
   readonly found: readonly string[];
   /** The loader's variable afterwards. */
   readonly selected: string | null;

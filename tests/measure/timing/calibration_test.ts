@@ -84,7 +84,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   // One that changes its pace half-way.
   const changed = good.map((each, i) => i < 10 ? each : { ...each, ticks: 1.5 * each.ticks });
   assertEquals(calibrateTicks(changed), undefined);
-  // One that stands still for a moment, though every other pair could be right.
+  // A clock that stops for a moment, though every other pair could be right.
   const still = [[0, 0], [100, 100], [104, 100]].map(([time, ticks]) => ({
     ticks: 1e6 * ticks!,
     before: 1e6 * (time! - 1.5),

@@ -90,7 +90,7 @@ Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what
   for (const text of ["", "[]", "null", '"{}"', "{"]) {
     assertThrows(() => parseHuggingFaceConfig(text, "c.json"), CheckpointError, "c.json: is ");
   }
-  // What an object inherits is no field of the file.
+  // Inherited properties are not fields of the file.
   assertThrows(
     () => parseHuggingFaceConfig('{"__proto__":{"model_type":"llama"}}', "c.json"),
     CheckpointError,

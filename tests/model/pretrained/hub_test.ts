@@ -103,7 +103,7 @@ function testWithChildren(name: string, run: () => Promise<void>): void {
   });
 }
 
-/** Which of the files' bytes were asked for. */
+/** Which of the files' bytes were requested. */
 function rangesOf({ requests }: TestHub, name: string): string[] {
   return requests.filter((request) => request.includes(name))
     .map((request) => request.split(" ")[1] ?? "all")

@@ -56,8 +56,8 @@ const pinned = { examples: halfExamples, runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwinInHalf(gpu, pinned);
 const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwinInHalf(gpu, pinned);
 
-// On Dawn the driver takes most of a minute to compile them; attention/tiled_test.ts has its
-// compiler look at them.
+// Dawn's driver takes most of a minute to compile them; attention/tiled_test.ts only passes them
+// through its WGSL compiler.
 Deno.test("attention's kernels in f16 are as exact as they say, and have the others' properties [deno]", async () => {
   const bits = { examples: halfExamples.slice(0, 6), runs: 0 };
   const one = { examples: halfExamples.slice(5, 6), runs: 0 };

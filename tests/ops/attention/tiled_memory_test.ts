@@ -38,7 +38,7 @@ const DEFINED = ["unit", "vector", "block", "firstBlock"] as const;
 type Lane = readonly number[];
 type Addresses = (...lane: Lane) => number | undefined;
 
-// WGSL's unsigned integers are JavaScript's numbers, but for division.
+// WGSL's unsigned integers are JavaScript's numbers, except for division.
 function translated(expression: string): string {
   const numbers = expression.replaceAll(/(\d+)u\b/g, "$1");
   // a / b, where b is a number: from the left, so that what stands before a product or remainder is

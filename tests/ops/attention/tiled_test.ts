@@ -69,9 +69,9 @@ const sinkTwin: KernelProperty = (gpu) =>
 const forwardNonFinite: KernelProperty = (gpu) => attentionForwardPassesNonFinite(gpu, one);
 const backwardNonFinite: KernelProperty = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
 
-// The registered tiles, at head dimensions that are no multiple of their step: one vec4f of each
-// row, the last ones past D, or two in one tile. Lavapipe takes minutes for loops that are
-// written out as GPUs like them: those of the usual tile are, the others turn more often.
+// The registered tiles, at head dimensions that are not a multiple of their step: one vec4f of each
+// row, the last ones past D, or two in one tile. Lavapipe takes minutes for loops that are written
+// out as GPUs like them: those of the usual tile are, the others turn more often.
 for (const [name, tile] of Object.entries(attentionTiles)) {
   const headDim = name === "tiled-32x32" ? 36 : 20;
   const examples = [

@@ -11,7 +11,7 @@ interface Mutant {
   readonly variant: string;
   /** The part of the kernel to break. */
   readonly file: string;
-  /** What stands there; the first place that fits is replaced. */
+  /** The text to replace; only its first occurrence is replaced. */
   readonly from: string | RegExp;
   readonly to: string;
   /** Which check must see it. Default: the comparison with the twin. */

@@ -26,7 +26,7 @@ function table(choose: (info: GpuInfo) => string): Record<string, string> {
   );
 }
 
-/** What all of them run, but for some. */
+/** What all of them run, except for some. */
 function everywhere(usual: string, others: Record<string, string> = {}): Record<string, string> {
   const entries = hardwareAdapters.map(({ name }) => [name, others[name] ?? usual]);
   return Object.fromEntries(entries);

@@ -165,7 +165,7 @@ Deno.test("applyTuning() never takes a kernel that computes in f16, not even wit
         assertEquals(parseTuning(formatTuning(identity, [{ ...choice, dtype }]), identity), []);
       }
       assertEquals(await isCurrent(halves, choice), false);
-      // Not even from a run's state, which names kernels, too.
+      // Not even from a run's state, which names kernels as well.
       using gpu = createDryGpu(halves);
       gpu.variants.set(`${name} ${entry.shapeClass}`, variant);
       assert(operator.choose(gpu, dimensions) !== variant);

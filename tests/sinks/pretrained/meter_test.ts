@@ -79,7 +79,7 @@ Deno.test("PretrainedMeter's intervals hold the means, and R_GS of all texts", (
   const { loss: [low, high], gradientSink } = found.intervals;
   assert(low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
   assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
-  // Where all texts are alike but for their sizes, resamples have no bias, and R_GS is certain.
+  // Where all texts are alike except for their sizes, resamples have no bias, and R_GS is certain.
   const same = new PretrainedMeter({ config, context: CONTEXT, settings });
   trace.layers.forEach((layer, index) => {
     const gradient = layer.attention!.gradients.norm;

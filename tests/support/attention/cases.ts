@@ -18,12 +18,12 @@ export type AttentionPattern =
   | "duplicated keys"
   | "constant";
 
-/** Where V-scale's constant stands, against the usual ‖v‖². */
+/** How large V-scale's constant is beside the usual ‖v‖². */
 export type ConstantSize = "tiny" | "usual" | "huge";
 
 /**
- * Where a head's learned sink stands, against the logits of a row: around their logSumExp, so far
- * below or above that the head has none or nothing else; and whether the loss depends on logSumExp.
+ * How large a head's learned sink is beside a row's logits: near their logSumExp, or so far below
+ * or above that the sink takes no weight or all of it. Also whether the loss depends on logSumExp.
  */
 export interface SinkDescription {
   readonly size: "usual" | "weak" | "strong";

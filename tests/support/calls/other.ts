@@ -191,7 +191,7 @@ export const otherCalls: readonly OperatorCall[] = [
 /**
  * An operator's options from tensors by name.
  *
- * @param settings the options that are no tensors
+ * @param settings the options that are not tensors
  * @param tensors with names such as `terms[0]` and `vScale.constant`
  */
 export function optionsOf(

@@ -1,7 +1,7 @@
 /** What a made-up GPU tells of itself. */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
-/** A GPU without a name, features or subgroups, but for what is changed. */
+/** A GPU without a name, features or subgroups, except for what is changed. */
 export function gpuInfo(changes: Partial<GpuInfo> = {}): GpuInfo {
   return {
     runtime: "deno",

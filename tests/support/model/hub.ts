@@ -15,7 +15,7 @@ export interface HubBehavior {
   breakAfter?: number | undefined;
   /** Sends other bytes than it says: so many times. */
   corrupt?: number;
-  /** Takes no notice of the range that is asked for. */
+  /** Takes no notice of the range that is requested. */
   ignoreRange?: boolean;
   /** After this many bytes of a file, stops sending and keeps the connection open. */
   stallAfter?: number | undefined;
@@ -30,7 +30,7 @@ export interface TestHub extends AsyncDisposable {
   /** The commit that `main` is; a test may move it. */
   commit: string;
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
-  /** What was asked for: method, path and range. */
+  /** What was requested: method, path and range. */
   readonly requests: string[];
   /** The tokens that the place of large files was told. */
   readonly leaked: string[];

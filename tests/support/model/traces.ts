@@ -134,7 +134,7 @@ export function rounded(trace: Trace<Float64Array>): Trace<Float32Array> {
   return mapTrace(trace, (numbers) => Float32Array.from(numbers));
 }
 
-/** One layer whose states are all zero but for those given; d = D = 4, one head, T positions. */
+/** One layer whose states are all zero except for those given; d = D = 4, one head, T positions. */
 export function handTrace(options: {
   readonly batch: number;
   readonly context: number;

@@ -77,7 +77,7 @@ export class MeasurePanel {
    * Listens to the form and the buttons.
    *
    * @param options.compare where a finished run can be compared
-   * @param options.busy told when the GPU is needed for measuring, and when no longer
+   * @param options.busy called with true when measuring needs the GPU, and with false afterwards
    */
   constructor(
     { compare, busy }: {
@@ -319,6 +319,6 @@ async function keepScreenOn(): Promise<WakeLockSentinel | undefined> {
   try {
     return await navigator.wakeLock?.request("screen");
   } catch {
-    return undefined; // a wish, no more
+    return undefined; // a hint only
   }
 }

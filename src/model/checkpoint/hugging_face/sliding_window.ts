@@ -12,7 +12,7 @@ import { shown } from "../json.ts";
  *
  * @param fields of config.json
  * @param options the family, whose fields differ, the number of layers, the longest context that is
- * asked for, and the path for messages
+ * requested, and the path for messages
  * @throws {CheckpointError} for a window shorter than the context, and for layers of other kinds
  */
 export function refuseSlidingWindow(

@@ -34,7 +34,7 @@ export class TensorFile implements Disposable {
   readonly #file: Deno.FsFile;
   /** Where the tensors' bytes begin. */
   readonly #start: number;
-  /** The last read that was asked for: a file has one place at a time. */
+  /** The last read that was requested: a file has one place at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -55,7 +55,7 @@ export class TensorFile implements Disposable {
    * Opens a file and reads its header.
    *
    * @param path of a regular file
-   * @throws {CheckpointError} if it cannot be read, is no safetensors file or not a whole one
+   * @throws {CheckpointError} if it cannot be read, is not a safetensors file or not a whole one
    */
   static async open(path: string): Promise<TensorFile> {
     const fail = (problem: string): never => {

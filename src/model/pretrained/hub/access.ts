@@ -26,7 +26,7 @@ export interface HubAccess {
  * Reads where the hub is from HF_ENDPOINT, and who asks from HF_TOKEN, where the environment may be
  * read.
  *
- * @throws {CheckpointError} if HF_ENDPOINT is no address, or HF_TOKEN no token
+ * @throws {CheckpointError} if HF_ENDPOINT is not an address, or HF_TOKEN is not a token
  */
 export function hubAccess(): HubAccess {
   const address = variable("HF_ENDPOINT") ?? USUAL_ADDRESS;

@@ -40,7 +40,7 @@ export interface DownloadOptions {
   readonly patience: number;
 }
 
-/** How often a file is asked for without a byte more. */
+/** How often a file is requested without a byte more. */
 const ATTEMPTS = 5;
 const FIRST_DELAY = 500;
 

@@ -66,7 +66,7 @@ export function exactComponents(parts: Fields, path: string): ExactComponents {
 
 /**
  * Whether a pattern holds what gives nothing back of what it matched, as in `a++`; braces of
- * `\\p{L}` are no counts.
+ * `\\p{L}` are not counts.
  */
 function neverGivesBack(pattern: unknown): boolean {
   const { Regex: regex } = (pattern ?? {}) as Fields;

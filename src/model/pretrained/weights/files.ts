@@ -43,7 +43,7 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Refuses a path that is no folder, saying what it is.
+ * Refuses a path that is not a folder, saying what it is.
  *
  * @param folder as the user gave it
  * @throws {CheckpointError} if nothing is there, or a file

@@ -8,8 +8,8 @@ import type { Page } from "playwright-core";
  * - An element stays within the nearest figure, card, section or part of the page around it, and
  *   the marks and texts of a picture within the frame around the picture. What lies in a box that
  *   scrolls is out of the question, but the box is not.
- * - A box that scrolls sideways shows so at its edge, and a keyboard reaches it. On a screen of 1280
- *   pixels none has to, but for tables that are folded away.
+ * - A box that scrolls sideways shows so at its edge, and a keyboard reaches it. On a screen of
+ *   1280 pixels none has to, except for tables that are folded away.
  * - Cards that begin in one line of a grid begin at one height.
  *
  * A pixel is left to rounding.
@@ -81,7 +81,7 @@ const MEASURE = `(() => {
 /**
  * What does not fit on an open page.
  *
- * @param page in a viewport of some width
+ * @param page the page, in a viewport of some width
  * @returns a line for each finding
  */
 export async function layoutProblems(page: Page): Promise<string[]> {

@@ -19,7 +19,7 @@ const SHAPES = [
 
 /**
  * Gates forward and backward, for each head and for each element, also where the logistic function
- * saturates: σ(x) σ(−x) keeps its digits there. A logit that is no number makes NaN of what its
+ * saturates: σ(x) σ(−x) keeps its digits there. A logit that is not a number makes NaN of what its
  * gate lets through, and of nothing else.
  */
 export function attentionGateMatchesTwin(gpu: Gpu): Promise<Report> {

@@ -15,14 +15,14 @@ export interface SinkProperty {
   check(modules: SinkModules): void;
 }
 
-/** Asserts that a number is the wanted one, but for rounding. */
+/** Asserts that a number is the wanted one, except for rounding. */
 export function near(actual: number | null | undefined, wanted: number, what: string): void {
   const close = typeof actual === "number" &&
     Math.abs(actual - wanted) <= 1e-12 * Math.max(1, Math.abs(wanted));
   assert(close, `${what} is ${actual}, wanted ${wanted}`);
 }
 
-/** Asserts that numbers are the wanted ones, but for rounding. */
+/** Asserts that numbers are the wanted ones, except for rounding. */
 export function allNear(
   actual: readonly (number | null)[] | undefined,
   wanted: readonly number[],

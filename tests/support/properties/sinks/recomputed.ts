@@ -121,7 +121,7 @@ export const recomputedProperties: readonly SinkProperty[] = [
   },
 ];
 
-/** Whether two results hold the same numbers, but for rounding. */
+/** Whether two results hold the same numbers, except for rounding. */
 function sameNumbers(actual: unknown, wanted: unknown, path: string): void {
   if (typeof wanted === "number" && typeof actual === "number") {
     const size = Math.max(1e-9, Math.abs(wanted));

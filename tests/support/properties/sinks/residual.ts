@@ -31,7 +31,7 @@ export const residualProperties: readonly SinkProperty[] = [
       const { byPosition, bloat, points } = result.layers[0]!.attention!.branch;
       allNear(byPosition.inputNorm, [4, 1], "‖h‖");
       allNear(byPosition.bloat, [3, 2], "Bloat");
-      // 2/20, 5/40, 1/30; the second token's difference is 0 twice, which is no number for
+      // 2/20, 5/40, 1/30; the second token's difference is 0 twice, which is not a number for
       // Compress.
       allNear(byPosition.compress, [0.1, 0.5], "Compress");
       allNear(byPosition.change, [1.2, 1], "Change");
