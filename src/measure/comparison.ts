@@ -9,12 +9,12 @@ import type { ComparisonCell, ComparisonRow } from "./comparison/rows.ts";
 import { comparisonWarnings } from "./comparison/warnings.ts";
 import type { Measurement } from "./result_file.ts";
 import { rooflinePosition, rooflineShare } from "./ceilings/roofline.ts";
-import { estimateTimes, summarizeMeasurements, type TimeEstimates } from "./estimate.ts";
 import { budgetFor, MOST_PROCESSES } from "./rounds.ts";
-import { summarize, type Summary } from "../statistics/summary.ts";
+import { summarize } from "../statistics/summary.ts";
 import { holm } from "../statistics/significance.ts";
 import { machineChange } from "./comparison/machine_change.ts";
 import { estimatePairs, isJointRun, type PairedEstimates } from "./comparison/joint_run.ts";
+import { type Column, columnOf, keyText, usable } from "./comparison/columns.ts";
 import { comparePair, type PairComparison } from "./comparison/pair.ts";
 import { type MachineTotal, totalOf } from "./comparison/totals.ts";
 import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
@@ -45,63 +45,6 @@ export interface ComparisonOptions {
 /** No two of the files have a measurement in common that went well in both. */
 export class NothingComparableError extends Error {
   override readonly name = "NothingComparableError";
-}
-
-/** A text that is equal for measurements that may be compared. */
-function keyText(measurement: Measurement): string {
-  const { kernel, pass, shape, dtype, cache = "hot" } = measurement;
-  const dimensions = Object.entries(shape).sort(([a], [b]) => a < b ? -1 : 1);
-  return JSON.stringify([kernel, pass, dimensions, dtype, cache]);
-}
-
-/**
- * Groups a file's measurements and takes one of each group: the chosen variant, else the fastest.
- */
-function representatives(
-  measurements: readonly Measurement[],
-  summaries: Summaries,
-): Map<string, Measurement> {
-  const groups = new Map<string, Measurement[]>();
-  for (const measurement of measurements) {
-    const key = keyText(measurement);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [measurement]);
-    else group.push(measurement);
-  }
-  const found = new Map<string, Measurement>();
-  for (const [key, group] of groups) {
-    const score = (candidate: Measurement) =>
-      candidate.chosen === true
-        ? -1
-        : usable(candidate)
-        ? summaries.get(candidate)!.median!
-        : Infinity;
-    found.set(
-      key,
-      group.length === 1 ? group[0]! : group.reduce((a, b) => score(b) < score(a) ? b : a),
-    );
-  }
-  return found;
-}
-
-function usable(measurement: Measurement | undefined): measurement is Measurement {
-  return measurement !== undefined && (measurement.status ?? "ok") === "ok" &&
-    measurement.samples.length > 0;
-}
-
-type Summaries = ReadonlyMap<Measurement, Summary>;
-
-/** A file's measurements to compare, with what its processes say of them. */
-interface Column {
-  readonly measurements: ReadonlyMap<string, Measurement>;
-  readonly summaries: Summaries;
-  readonly estimates: ReadonlyMap<Measurement, TimeEstimates>;
-}
-
-function columnOf({ file: { measurements } }: NamedResult): Column {
-  const summaries = summarizeMeasurements(measurements);
-  const estimates = estimateTimes(measurements);
-  return { measurements: representatives(measurements, summaries), summaries, estimates };
 }
 
 function work(measurement: Measurement): number {

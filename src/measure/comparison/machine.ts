@@ -1,5 +1,5 @@
 /**
- * The columns of a comparison: which machines the result files come from, and what to call them.
+ * The machines of a comparison: where the result files come from, and what to call them.
  */
 import { truncate } from "../../escape.ts";
 import {
