@@ -33,6 +33,18 @@ testWith("read")(
       return [Math.round(Math.min(...part)), Math.round(Math.max(...part))];
     };
     assertEquals([ends(3, 9), ends(12, 29)], [[10, 12], [22, 132]]);
+    const nats = (difference: number) =>
+      (Math.abs(difference) < 0.005 ? "" : difference < 0 ? "−" : "+") +
+      Math.abs(difference).toFixed(2);
+    const [zero, replaced] = record.pretrained!.interventions!;
+    tells(`${nats(zero!.difference)}; ${nats(replaced!.difference)} nats`);
+    const [down, dynamic] = record.quantization!.cases;
+    const [least, largest] = down!.interval!;
+    tells(
+      `${nats(down!.difference)} (${nats(least)} to ${nats(largest)}); ${
+        nats(dynamic!.difference)
+      }`,
+    );
     assertEquals(record.theory!.errors, []);
     const compared = record.theory!.checks.reduce((sum, check) => sum + check.compared, 0);
     assertEquals((compared / 1e6).toFixed(1), "1.9");
