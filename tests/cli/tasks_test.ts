@@ -36,7 +36,8 @@ testWith("read")(
       const flag = / --allow-env(=\S*)? /.exec(command);
       assert(flag !== null && (flag[1] ?? "INIT_CWD").includes("INIT_CWD"), command);
       const source = await Deno.readTextFile(join(root, program));
-      assertStringIncludes(source, "if (import.meta.main) {\n  enterUserFolder();\n", program);
+      const start = /if \(import\.meta\.main\) \{\n {2}(enterUserFolder\(\);|await runAsProcess\()/;
+      assert(start.test(source), program);
       const name = program.replace(/\.ts$/, "");
       const candidates = [
         program,
@@ -45,10 +46,8 @@ testWith("read")(
       ];
       for (const path of new Set(candidates)) {
         const text = await Deno.readTextFile(join(root, path)).catch(() => "");
-        for (
-          const [option] of text.matchAll(/placeholder: "(?:FILE|FOLDER|PATH)",\s+(?:path: true)?/g)
-        ) {
-          assertStringIncludes(option, "path: true", path);
+        for (const [call] of text.matchAll(/takes(?:Path)?\(\s*"(?:FILE|FOLDER|PATH)"/g)) {
+          assert(call.startsWith("takesPath"), `${path}: ${call}`);
           paths++;
         }
       }
