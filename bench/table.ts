@@ -14,7 +14,7 @@ export interface BenchRow {
   readonly cost: Cost;
   /** ns of one run. */
   readonly samples: readonly number[];
-  /** Why there are none. */
+  /** Why there are no times. */
   readonly reason?: string;
 }
 

@@ -46,7 +46,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** What was wanted in place of a word, for messages: the names that there are, and the closest. */
+/** Says what was wanted in place of a word: the known names, and the closest one. */
 export function wantedNames(word: string, known: readonly string[]): string {
   const near = closest(word, known);
   return `wanted ${known.join(", ")}${near === undefined ? "" : ` (did you mean ${near}?)`}`;

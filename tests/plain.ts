@@ -26,7 +26,7 @@ const commands: readonly { readonly args: readonly string[]; readonly ran: RegEx
   { args: ["bench", "--no-check", "bench/v_scale_bench.ts"], ran: /time\/iter|adapter/ },
 ];
 
-/** The lines of an output that tell of a refusal. */
+/** The lines of an output that report a refusal. */
 export function refusals(output: string): string[] {
   return output.split("\n").filter((line) => REFUSAL.test(line));
 }

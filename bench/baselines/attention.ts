@@ -35,7 +35,7 @@ interface Layout {
   readonly parameters: readonly number[];
   /** One invocation per pair. */
   readonly pairs: Workgroups;
-  /** One invocation a vec4f of a row of the query heads, and of the key heads. */
+  /** One invocation per vec4f of a row of the query heads, and of the key heads. */
   readonly ofQueries: Workgroups;
   readonly ofKeys: Workgroups;
 }

@@ -28,7 +28,7 @@ function kernel(file: string, source: string): Kernel {
   return { parts: [{ file, source }] };
 }
 
-// With workgroup_sum.wgsl in front.
+// A kernel that needs workgroup_sum.wgsl in front.
 function reducing(file: string, source: string): Kernel {
   return { parts: [workgroupSum, { file, source }] };
 }

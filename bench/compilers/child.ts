@@ -12,10 +12,10 @@ import type { KernelSelection } from "./works.ts";
 /** What a GPU's compiler made of a selection. */
 export interface GpuResult {
   readonly gpu: PretendedGpu;
-  /** What the WebGPU implementation tells of it; undefined if it did not open. */
+  /** The adapter's info from the WebGPU implementation; undefined if it did not open. */
   readonly info: GpuInfo | undefined;
   readonly compiled: readonly Compiled[];
-  /** Why some are missing. */
+  /** Why some kernels are missing. */
   readonly problem?: string;
 }
 
@@ -35,7 +35,7 @@ export interface CompileOptions {
 /** A process that died; the message says of what. */
 class ChildError extends Error {}
 
-/** After so many died processes, the remaining kernels are not compiled. */
+/** After this many dead processes, the remaining kernels are not compiled. */
 const MOST_DEATHS = 8;
 
 /**

@@ -40,7 +40,7 @@ export interface Compiled extends Omit<Work, "code"> {
 /** A line of the process. */
 export type CollectReport =
   | { readonly type: "opened"; readonly info: GpuInfo; readonly total: number }
-  /** Before a kernel is compiled: what was tried when the process dies. */
+  /** Sent before a kernel is compiled: it was being compiled if the process dies. */
   | { readonly type: "begin"; readonly number: number; readonly work: Omit<Work, "code"> }
   | { readonly type: "compiled"; readonly number: number; readonly result: Compiled };
 
@@ -71,7 +71,7 @@ async function openDevice(
     adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits });
   // Deno does not list subgroups, but has them.
   const device = await request([...listed, "subgroups"]).catch(() => request(listed));
-  // Nothing runs here that could tell more than the adapter claims.
+  // Nothing runs here, so nothing shows more than the adapter claims.
   const { subgroupMinSize: minimum = 4, subgroupMaxSize: maximum = 128 } = adapter.info;
   const features: string[] = [...device.features].sort();
   const truth = {

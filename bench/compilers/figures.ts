@@ -26,7 +26,7 @@ export interface Figures {
   readonly occupancy: number | undefined;
   /** All instructions of the program. */
   readonly instructions: number;
-  /** Bytes of workgroup memory, where the driver tells. */
+  /** Bytes of workgroup memory, if the driver reports them. */
   readonly workgroupMemory: number | undefined;
 }
 

@@ -17,7 +17,7 @@ export interface PretendedGpu {
   readonly driver: string;
   /** The library that pretends, `libNAME_noop_drm_shim.so`. */
   readonly shim: string;
-  /** Which GPU it pretends. */
+  /** The variables that make the driver pretend to be this GPU. */
   readonly environment: Readonly<Record<string, string>>;
   /**
    * Which release of the drivers: that of a stable distribution, or the newest, which knows more
@@ -63,7 +63,7 @@ function nvidia(name: string, product: string, chipset: string): PretendedGpu {
   };
 }
 
-/** All of them. */
+/** All GPUs that a driver can pretend to be. */
 export const pretendedGpus: readonly PretendedGpu[] = [
   amd("vega10", "Radeon RX Vega 64"),
   amd("navi10", "Radeon RX 5700 XT"),

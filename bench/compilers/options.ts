@@ -24,7 +24,7 @@ import { familyNames, type KernelSelection } from "./works.ts";
 const gpuNames = pretendedGpus.map(({ name }) => name);
 
 const options = {
-  gpus: takes("LIST", "Some of the GPUs below, with commas"),
+  gpus: takes("LIST", "GPUs from the list below, separated by commas"),
   kernels: takes("LIST", `Some of ${familyNames.join(", ")}`),
   variants: takes(
     "LIST",
@@ -33,19 +33,22 @@ const options = {
   ),
   lengths: takes(
     "LIST",
-    "Other lengths than the usual ones, such as D=256,T=4096 or M=512,N=512,K=512",
+    "Change lengths, such as D=256,T=4096 or M=512,N=512,K=512",
   ),
   runtime,
-  format: takes("FORM", "What is written to standard output", {
+  format: takes("FORM", "Output format", {
     choices: ["table", "markdown", "json"],
     default: "table",
   }),
-  check: flag("Fails if what runs by default spills on a GPU"),
-  keep: takesPath("FOLDER", "Keeps the assembly, the SPIR-V and the WGSL of every kernel there"),
-  deadline: takes("SECONDS", "The most that one GPU may take", { default: "600" }),
+  check: flag("Fail if a default kernel spills registers on a GPU"),
+  keep: takesPath(
+    "FOLDER",
+    "Keep the assembly, the SPIR-V and the WGSL of every kernel in this folder",
+  ),
+  deadline: takes("SECONDS", "Time limit per GPU", { default: "600" }),
   drivers: takesPath(
     "FOLDER",
-    "Where the drivers are kept (default gradsink/compilers in the user's cache)",
+    "Folder of the drivers (default gradsink/compilers in the user's cache)",
   ),
   help,
 } as const satisfies OptionSpecifications;

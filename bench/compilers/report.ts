@@ -32,7 +32,7 @@ export interface ReportFailure {
   readonly reason: string;
 }
 
-/** All that is reported. */
+/** Everything that is reported. */
 export interface Report {
   readonly rows: readonly ReportRow[];
   readonly failures: readonly ReportFailure[];

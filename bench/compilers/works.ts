@@ -22,10 +22,10 @@ export const families = {
 /** One of {@linkcode families}. */
 export type Family = keyof typeof families;
 
-/** All of them. */
+/** The names of all families. */
 export const familyNames: readonly Family[] = Object.keys(families) as Family[];
 
-/** Which kernels. */
+/** The selection of kernels. */
 export interface KernelSelection {
   readonly kernels: readonly Family[];
   /**

@@ -23,7 +23,7 @@ const PATIENCE = 180_000;
 export interface StartOptions {
   /** The program; this Deno by default. */
   readonly command?: string;
-  /** In ms, for every answer. */
+  /** How long to wait for every answer, in ms. */
   readonly patience?: number;
 }
 

@@ -43,15 +43,15 @@ const options = {
   works: takes("A,B", `Works: ${works.map(({ name }) => name).join(", ")} (default all)`),
   model: takesPath(
     "FOLDER",
-    "Compares the passes of this pretrained model instead: a folder in Hugging Face's layout",
+    "Compare the passes of this pretrained model instead: a folder in Hugging Face's layout",
   ),
   context: takes("TOKENS", `Tokens that the model is given (default ${MODEL_CONTEXT})`),
-  budget: takes("SECONDS", "Time to sample each work; it takes six rounds at least", {
+  budget: takes("SECONDS", "Sampling time per work; there are at least six rounds", {
     default: "30",
   }),
   seed: { ...seed, description: "Of the order in each round" },
-  markdown: flag("Prints the table as Markdown"),
-  out: takesPath("FILE", "Writes everything as JSON, too"),
+  markdown: flag("Print the table as Markdown"),
+  out: takesPath("FILE", "Also write everything as JSON"),
   help,
 } as const satisfies OptionSpecifications;
 
@@ -60,14 +60,14 @@ const helpText = `Runs the same work on other libraries, side by side with this 
 Usage: deno task bench:peers [OPTIONS]
 
 ${formatOptions(options)}
-The libraries come from npm by themselves, which takes about 750 MB on the disk; PyTorch takes part where python3 has
-torch, with a thread for every processor. Each runs in a process of its own, a new one for each work; in each round each
-of them takes its turn, in random order. Only answers that agree with float64 are timed; of a library's several ways the
-fastest is shown, --out keeps all. On an adapter that computes on the CPU the ratio of CPU times is the one to trust on a
+Deno fetches the libraries from npm, about 750 MB. PyTorch takes part if python3 has torch, with one thread per
+processor. Every library runs in its own process, a new one for each work. In each round all of them take their turns in
+random order. Only answers that agree with float64 are timed. The table shows the fastest way of a library; --out keeps
+all. On an adapter that computes on the CPU the ratio of CPU times is the one to trust on a
 busy machine.
 
-A model is computed by this project and by PyTorch, where python3 has transformers, too. The gradients are those by
-states, none by weights, and only answers that agree with each other are timed.
+With --model, this project and PyTorch compute a model, if python3 has transformers as well. The gradients are those by
+states, none by weights. Only answers that agree with each other are timed.
 
 Exit codes:
   0    the comparison was made
@@ -160,7 +160,7 @@ async function run(
         });
         if (interrupt.aborted) break; // it may have reached the libraries, too
         results.push(withAbsent(result, field.absent));
-        // After each, so that what was found is not lost, however the run ends.
+        // Written after each work, so that nothing is lost, however the run ends.
         if (request.out !== undefined) await write(results, { request, adapter, versions });
       } finally {
         await Promise.all(field.participants.map(({ contender }) => contender.close()));

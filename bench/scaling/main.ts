@@ -41,20 +41,20 @@ import type { SeriesResult } from "./result.ts";
 import { runScaling } from "./run.ts";
 
 const options = {
-  longest: takes("TOKENS", "No more tokens or rows than these", { default: "16384" }),
+  longest: takes("TOKENS", "Most tokens or rows", { default: "16384" }),
   runtime,
   software,
   tuning,
   budget: takes(
     "SECONDS",
-    "About how long sampling may take; a call that takes a twentieth of it is left out",
+    "Approximate sampling time; skips a call that takes a twentieth of it",
     { default: "240" },
   ),
   seed: { ...seed, description: "Of the inputs" },
-  out: takes("NAME", "Writes NAME.json and NAME.svg", { default: "results/scaling" }),
+  out: takes("NAME", "Write NAME.json and NAME.svg", { default: "results/scaling" }),
   resume: takesPath(
     "FILE",
-    "Takes what an earlier run on this adapter measured, and measures the rest",
+    "Keep what an earlier run on this adapter measured, and measure the rest",
   ),
   help,
 } as const satisfies OptionSpecifications;

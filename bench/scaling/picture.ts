@@ -35,8 +35,8 @@ export function scalingPicture(
     const key = `${each.kernel} ${each.axis}`;
     groups.set(key, [...groups.get(key) ?? [], each]);
   }
-  // Where the adapter computes on the CPU its time tells more: it leaves out what else the machine
-  // did meanwhile.
+  // On adapters that compute on the CPU, CPU time shows more: it leaves out the machine's other
+  // work.
   const measured = results.flatMap(({ points }) => points).filter(({ time }) => time !== undefined);
   const cpu = measured.length > 0 && measured.every((each) => each.cpu !== undefined);
   const panels = [...groups.values()].flatMap((group) => {

@@ -4,7 +4,7 @@
 //   m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
 //   p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 //
-// Where the clipping is not finite, because the norm of the gradients is not, nothing is changed. A
+// If the norm of the gradients is not finite, neither is the clipping, and nothing changes. A
 // gradient whose square float32 does not hold makes all three numbers NaN.
 //
 // Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front. One

@@ -6,7 +6,7 @@
  * attention/forward.wgsl, in base 2.
  *
  * One subgroup is a workgroup and computes R query rows of one head, walking key tiles of 4 · S
- * keys up to the diagonal. Scores: a lane holds four keys of the tile, one vec4f a row, and the
+ * keys up to the diagonal. Scores: a lane holds four keys of the tile, one vec4f per row, and the
  * lanes broadcast the rows' queries to each other. Output: lane l holds the vec4f columns l, l + S,
  * … of every row; the weights come from the lane that holds their key. No barrier, no workgroup
  * memory.

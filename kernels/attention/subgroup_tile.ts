@@ -45,7 +45,7 @@ export function ownRows({ subgroupSize, rows }: AttentionSubgroupOptions): strin
 
 /**
  * One step, at the vec4f `d`, of the inner products of all rows with this lane's four keys: adds to
- * `score0`, …, a vec4f a row. The keys begin at `columnRow`, a vec4u.
+ * `score0`, …, one vec4f per row. The keys begin at `columnRow`, a vec4u.
  */
 export function scoreStep({ subgroupSize: S, rows: R }: AttentionSubgroupOptions): string {
   const of = (component: string) => `vec4f(${unroll(4, (j) => `key${j}.${component}`, ", ")})`;

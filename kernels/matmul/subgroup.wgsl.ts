@@ -5,7 +5,7 @@
  * On such adapters a load is spelled out lane by lane and costs as much as dozens of multiply-adds,
  * and so does a barrier. So one subgroup is a workgroup and computes a tile of `rows` × (S `width`
  * + `extra`) numbers, S lanes wide. A lane holds `width` columns: groups of four, l, l + S, …, each
- * of them as one vec4f a row, or single ones, l, l + S, …. Every number of the left operand is
+ * of them as one vec4f per row, or single ones, l, l + S, …. Every number of the left operand is
  * loaded by one lane and broadcast from there. K goes in steps of four, so that loads can be whole
  * vec4f, whichever way the operands lie; and the four products of a step are added to an
  * accumulator in one statement, because carrying an accumulator around the loop costs more than
@@ -63,8 +63,8 @@ export interface MatmulSubgroupOptions {
   readonly spare: boolean;
 }
 
-// The columns of a lane: the first of a group of four is a whole vec4f into a row, if that is read
-// or written so.
+// The columns of a lane. Where rows are read or written as vec4f, the first column of every group
+// of four is a multiple of 4 from the tile's first.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {

@@ -78,7 +78,7 @@ export interface TileWalk {
    * `read` there is `${name}${k}`, the rows' numbers: f32 where a vector is of one row, else vec4f.
    */
   readonly step: (k: number, guard: Guard) => string;
-  /** After the groups have been walked. */
+  /** What to do after the last group. */
   readonly end?: (k: number, guard: Guard) => string;
   /** What the rows have numbers of: banks are called `${name}Bank0` and so on. */
   readonly read: readonly string[];

@@ -45,7 +45,7 @@ fn main(
   valve[row] = vec2f(squaredNorm, constant[head]);
 }
 
-// With the row's numbers times 2⁶⁰, so that no square is flushed that counts.
+// Computed from the row's numbers times 2⁶⁰, so that no square that counts is flushed.
 fn squaredNormOfSmall(row: u32) -> f32 {
   var squares = 0.0;
   for (var c = 0u; c < parameters.columns; c++) {

@@ -223,7 +223,7 @@ async function exists(path: string): Promise<boolean> {
   try {
     return (await Deno.lstat(path)).isFile;
   } catch {
-    return false; // a folder, or what else is in the way, is for checkWritable to tell
+    return false; // checkWritable reports a folder, or anything else that is in the way
   }
 }
 

@@ -35,7 +35,7 @@ export interface CheckHooks {
    * Default: asks git.
    */
   readonly isKnown?: (commit: string) => Promise<boolean | undefined>;
-  /** In ms since 1970. Default: now. */
+  /** The time in ms since 1970. Default: now. */
   readonly now?: number;
 }
 

@@ -45,7 +45,7 @@ const options = {
   html: takesPath("FILE", "Also write a page with pictures, in one file that needs no network"),
   gallery: takesPath(
     "FILE",
-    "Only write a page with a line for each file, to sort by share, error, age and name",
+    "Only write a page that lists all files and sorts them by share, error, age or name",
   ),
   threshold: takes("PERCENT", "Smallest change that matters; smaller ones count as the same", {
     default: "5%",

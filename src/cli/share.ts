@@ -30,7 +30,7 @@ Exit codes:
 export interface ShareHooks {
   /** Where results are offered. Default: the `repository` of deno.json. */
   readonly repository?: string | undefined;
-  /** In ms since 1970. Default: now. */
+  /** The time in ms since 1970. Default: now. */
   readonly now?: number;
 }
 

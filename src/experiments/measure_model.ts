@@ -159,9 +159,9 @@ export async function measureModel(
     await observer?.onBatch(given, tokenLosses);
     const idle = task.idleQueries(given);
     tokens ??= spelledTokens(task, given);
-    // Layer by layer: a large model's trace would not fit into memory. From the last one on,
-    // because the loss is finite and so are the states; a gradient that is not came up where it is
-    // met first on the way back.
+    // Goes layer by layer, because a large model's trace would not fit into memory, and from the
+    // last layer back: the states are finite, and the first layer with a gradient that is not
+    // finite is where it arose.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
       const numbers = await readLayer(model.trace.layers[layer]!, {
         // Gradients are those of a step's mean loss, of which this batch is one part.

@@ -55,7 +55,8 @@ export async function checkWritable(path: string): Promise<void> {
       : systemReason(error);
     throw fileError(path, `cannot be written: ${reason}`);
   }
-  // Only trying tells: modes say little on network folders, containers, and to the superuser.
+  // Only an attempt shows it: modes say little on network folders, in containers, and for the
+  // superuser.
   const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
   try {
     (await Deno.open(probe, { write: true, createNew: true })).close();

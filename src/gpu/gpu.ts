@@ -317,7 +317,7 @@ export class Gpu implements BufferOwner {
     const order = this.#order++;
     const watched: Promise<void> = check.then(
       (error) => error && this.#fail(error, order),
-      // Scopes and compilation messages of a device that is gone; `lost` tells why it went.
+      // Scopes and compilation messages of a device that is gone; `lost` says why.
       (error) => this.#disposed || this.#fail(new GpuError(this.#lastOperator, String(error))),
     ).then(() => void this.#checks.delete(watched));
     this.#checks.add(watched);

@@ -9,11 +9,11 @@ export interface GpuInfo {
   readonly backend: string;
   /** The maker, in lower case: nvidia, amd, intel, apple, arm, qualcomm, mesa, google, … */
   readonly vendor: string;
-  /** The family of GPUs, where the runtime tells; else empty. */
+  /** The family of GPUs, if the runtime reports it; else empty. */
   readonly architecture: string;
-  /** The device's identifier, where the runtime tells; else empty. */
+  /** The device's identifier, if the runtime reports it; else empty. */
   readonly device: string;
-  /** The driver's own description, where the runtime tells; else empty. */
+  /** The driver's own description, if the runtime reports it; else empty. */
   readonly description: string;
   /** True for an adapter that computes on the CPU. */
   readonly software: boolean;
@@ -93,7 +93,7 @@ export function describe(
     architecture: info.architecture,
     device: info.device,
     description: info.description,
-    // Older browsers tell of it at the adapter itself, or not at all.
+    // Older browsers report it on the adapter itself, or not at all.
     software: info.isFallbackAdapter ??
       (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false,
     features,

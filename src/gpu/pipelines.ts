@@ -29,7 +29,7 @@ export interface PreparedKernel {
   readonly code: string;
   /** The line of `code` at which the first part begins. */
   readonly firstLine: number;
-  /** What it declares in group 0; undefined if the text does not tell the numbers. */
+  /** What it declares in group 0; undefined if the text does not give the numbers. */
   readonly bindings: readonly KernelBinding[] | undefined;
 }
 

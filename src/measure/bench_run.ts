@@ -38,7 +38,7 @@ export interface RunProgress {
 
 /** What a {@linkcode BenchRun} is made of. */
 export interface BenchRunOptions {
-  /** Without measurements, or incomplete. */
+  /** A new file without measurements, or an incomplete one. */
   readonly file: ResultFile;
   readonly opened: OpenedAdapter;
   readonly jobs: readonly Job[];

@@ -26,7 +26,7 @@ export interface Comparison {
   readonly rows: readonly ComparisonRow[];
   /** What one machine alone measured well, or none: without verdicts, in no table. */
   readonly uncompared: readonly ComparisonRow[];
-  /** In the order of the machines. */
+  /** The totals in the order of the machines. */
   readonly totals: readonly MachineTotal[];
   /** How many rows all machines have. */
   readonly completeRows: number;

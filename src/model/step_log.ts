@@ -73,7 +73,7 @@ export class StepLog {
    * Enqueues the record of what the last step left.
    *
    * @param step its number
-   * @throws {RangeError} if as many steps as the log holds have not been read
+   * @throws {RangeError} if the log is full: it holds `capacity` steps that were not read
    */
   record(step: number): void {
     const length = this.#pending.length + this.#reading;

@@ -220,7 +220,7 @@ export class StreamedLlama {
    * Computes a batch's losses, and keeps what the backward pass needs.
    *
    * @param batch inputs and targets, [B, T] each
-   * @param options what may be looked at or changed meanwhile
+   * @param options callbacks that read or change states on the way
    * @returns the losses, in nats
    * @throws {TypeError} for tokens of a wrong type or number
    * @throws {RangeError} for a token outside the vocabulary, or a first layer whose input is not

@@ -81,7 +81,10 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   readonly logSumExp: Tensor;
   /** The loss's gradient by the output: `[B, Hq, T, D]`. */
   readonly outputGradient: Tensor;
-  /** The loss's gradient by logSumExp, where it depends on it: `[B, Hq, T]`. Default: zeros. */
+  /**
+   * The loss's gradient by logSumExp, for a loss that depends on logSumExp: `[B, Hq, T]`. Default:
+   * zeros.
+   */
   readonly logSumExpGradient?: Tensor;
   /**
    * Keeps the digits of `queryGradient` and `keyGradient` where queries give almost all of their

@@ -106,7 +106,7 @@ export interface Facets {
   readonly names: readonly string[];
   /** The height of one facet, in pixels. */
   readonly height: number;
-  /** In pixels. Default: the width of one of many small pictures. */
+  /** The width in pixels. Default: the width of one of many small pictures. */
   readonly width?: number;
   /** Room at the right, in pixels. */
   readonly marginRight: number;

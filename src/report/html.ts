@@ -7,7 +7,7 @@ export class Markup {
   /** The HTML. */
   readonly text: string;
 
-  /** Only for text that was escaped, or that is ours. */
+  /** The text must be escaped, or our own. */
   constructor(text: string) {
     this.text = text;
   }

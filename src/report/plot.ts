@@ -108,7 +108,7 @@ export interface PictureText {
   /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
   readonly title: string;
-  /** Where the same figures are to be read. */
+  /** Where a reader finds the same figures. */
   readonly description: string;
 }
 

@@ -11,7 +11,7 @@ import { machineColor, machineSign, plotText } from "./plot.ts";
 
 /** Options that all pictures of sinks share. */
 export interface SinkPlotOptions extends PictureOptions {
-  /** In pixels; the picture is scaled down where there is less room. */
+  /** The width in pixels; the picture is scaled down where there is less room. */
   readonly width: number;
   /**
    * All series in their order, which gives them colors and signs. Default: as they come up in the

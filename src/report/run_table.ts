@@ -242,9 +242,9 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
 
 /** Something to know before believing a measurement. */
 interface Remark {
-  /** In a word or two, the same for every row that it is true of. */
+  /** The note in a word or two, the same for every row that it is true of. */
   readonly kind: string;
-  /** With this row's numbers. */
+  /** The note with this row's numbers. */
   readonly text: string;
 }
 

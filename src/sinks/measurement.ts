@@ -68,7 +68,7 @@ export const DEFAULT_SINK_SETTINGS: SinkSettings = {
 
 /** A quantity at position s against its mean over other positions. */
 export interface SinkComparison {
-  /** At position s. */
+  /** The value at position s. */
   readonly sink: number;
   /** The mean over the early tokens. */
   readonly early: number;
@@ -85,11 +85,11 @@ export interface Quartiles {
 
 /** How far the gates on what one query head hands on are open, from 0 to 1: means over its gates. */
 export interface GateMeasurement {
-  /** Over all tokens. */
+  /** The mean over all tokens. */
   readonly mean: number;
-  /** Over idle queries from `idleFrom` on; null if the task knows of none. */
+  /** The mean over idle queries from `idleFrom` on; null if the task knows of none. */
   readonly idleMean: number | null;
-  /** At position s against early tokens. */
+  /** The opening at position s against early tokens. */
   readonly opening: SinkComparison;
 }
 
@@ -292,7 +292,7 @@ export type QuantizationScaling = "static-tensor" | "dynamic-token";
 export interface QuantizationCase {
   readonly target: QuantizationTarget;
   readonly scaling: QuantizationScaling;
-  /** In nats per token. */
+  /** The loss in nats per token. */
   readonly loss: number;
   /** loss minus the loss without rounding, on the same sequences. */
   readonly difference: number;
@@ -302,7 +302,7 @@ export interface QuantizationCase {
 
 /** The range-sensitivity diagnostic: not a recipe for deployment. */
 export interface QuantizationMeasurement {
-  /** Without rounding, in nats per token. */
+  /** The loss without rounding, in nats per token. */
   readonly loss: number;
   /**
    * Other batches that a batch's static scales come from. 0 where a pretrained model was given one
@@ -316,7 +316,7 @@ export interface QuantizationMeasurement {
 export interface TheoryCheck {
   /** A short name, such as "value path" or "mass bound". */
   readonly name: string;
-  /** In the notation of src/reference/theory.md. */
+  /** The formula in the notation of src/reference/theory.md. */
   readonly formula: string;
   /** Equalities have violations only; bounds have slack as well. */
   readonly kind: "identity" | "bound";
@@ -410,7 +410,7 @@ export interface SinkIntervals {
 /** Everything that is measured of one model. */
 export interface SinkMeasurement {
   readonly schema: typeof SINK_MEASUREMENT_SCHEMA;
-  /** null when a trace of no run was measured. */
+  /** null if the measured trace is not from a run. */
   readonly source: MeasurementSource | null;
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
@@ -420,14 +420,17 @@ export interface SinkMeasurement {
    */
   readonly precise?: boolean;
   readonly data: {
-    /** Which of the task's sequences; older files do not say, and are of validation's. */
+    /**
+     * The part of the task that the sequences are from. Older files lack it; theirs are of
+     * validation.
+     */
     readonly split?: "training" | "validation";
     /** Sequences measured. */
     readonly sequences: number;
     /** T */
     readonly context: number;
   };
-  /** In nats per token, on the sequences measured; null if not known. */
+  /** The loss on the measured sequences, in nats per token; null if not known. */
   readonly loss: number | null;
   /** The oracle's on the same sequences; null if there is none. */
   readonly oracleLoss: number | null;
@@ -437,7 +440,10 @@ export interface SinkMeasurement {
    */
   readonly positions: readonly number[];
   readonly layers: readonly LayerMeasurement[];
-  /** Over layers with attention; null if there is none, as in the next fields. */
+  /**
+   * Figures over all layers with attention; null if there is no such layer, as in the next
+   * fields.
+   */
   readonly summary: {
     /** R_GS(s) over layers. */
     readonly gradientSink: Quartiles | null;
@@ -479,7 +485,7 @@ export interface SinkMeasurement {
     readonly keyGradientFloor?: number;
     /** The same of the query path. */
     readonly queryGradientFloor?: number;
-    /** Over all layers' attention branches, and over all MLP branches. */
+    /** The fits over all layers' attention branches, and over all MLP branches. */
     readonly compressFit: {
       readonly attention: CompressFit | null;
       readonly mlp: CompressFit | null;

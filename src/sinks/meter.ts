@@ -52,9 +52,9 @@ export interface SinkMeterOptions {
 export interface TracedBatchOptions {
   /** 1 for queries with no reason to attend to a certain token, [B, T]: a task's `idleQueries`. */
   readonly idle?: Uint8Array | undefined;
-  /** In nats per token. */
+  /** The batch's mean loss, in nats per token. */
   readonly loss?: number | undefined;
-  /** In nats per token. */
+  /** The oracle's mean loss on the batch, in nats per token. */
   readonly oracleLoss?: number | undefined;
 }
 
@@ -149,8 +149,8 @@ export class SinkMeter {
    * @param trace states and gradients of the batch's mean loss, on the CPU
    * @param options which queries are idle, and the losses
    * @throws {TypeError} if the trace does not fit the model
-   * @throws {RangeError} if it holds a NaN or an infinity, naming where it came up; the meter is
-   *   then of no use any more
+   * @throws {RangeError} if it holds a NaN or an infinity, naming where it is; the meter must not
+   *   be used after that
    */
   add(trace: Trace<Numbers>, options: TracedBatchOptions = {}): void {
     const { batch, context } = trace;

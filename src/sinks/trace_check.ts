@@ -80,7 +80,7 @@ function shapes(config: LlamaConfig) {
 /** What a layer of a trace is checked against. */
 export interface LayerCheck {
   readonly config: LlamaConfig;
-  /** Which layer it is. */
+  /** The layer's index. */
   readonly index: number;
   /** B */
   readonly batch: number;

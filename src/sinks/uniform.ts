@@ -1,7 +1,4 @@
-/**
- * What counts as a sink: more than a threshold, and more than attention that does not care where it
- * looks.
- */
+/** What counts as a sink: attention above a threshold, and above what uniform attention gives. */
 
 /**
  * The score α_s of uniform attention, a_tj = 1 / (t + 1) for j ≤ t: the mean over the queries t = s

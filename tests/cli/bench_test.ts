@@ -254,7 +254,7 @@ testBench(
 );
 
 testBench("bench() leaves a valid file however it is killed", async (folder) => {
-  // From before the first write to the end of a run of a second and a half.
+  // Moments from before the first write to the end of a run of a second and a half.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {
@@ -439,7 +439,7 @@ testBench("bench() says in one line why it cannot begin", async (folder) => {
   assertEquals([...Deno.readDirSync(folder)].length, 0);
 });
 
-// On the GPU. The endless kernel costs its deadline of 12 s.
+// These run on the GPU. The endless kernel costs its deadline of 12 s.
 testBench(
   "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",
   async (folder) => {

@@ -221,7 +221,7 @@ test("sinks --split=training measures on what the run's next step trains on", as
     const loss = await trainingLoss(accumulated, { step: 4, batch: 2, first: 12, count: 3 });
     assert(Math.abs(usual.loss! / loss - 1) < 1e-5, `${usual.loss}, wanted ${loss}`);
     assertEquals(usual.quantization!.loss.toFixed(4), loss.toFixed(4));
-    // In batches of another size, none that has a sequence of those 24.
+    // The batches have another size, and none has a sequence of those 24.
     const other = await measured("--batches=1", "--batch=5", "--no-quantization", "--no-theory");
     const otherLoss = await trainingLoss(accumulated, { step: 4, batch: 5, first: 5, count: 1 });
     assert(Math.abs(other.loss! / otherLoss - 1) < 1e-5, `${other.loss}, wanted ${otherLoss}`);

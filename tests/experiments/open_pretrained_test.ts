@@ -67,7 +67,7 @@ test("openPretrained() opens weights, tokenizer and texts, and says what it did 
     });
     const { weights, texts, tokenizer, source, notes } = opened;
     assertEquals(weights.architecture.family, "llama");
-    // All that the model was made for, and as many texts as there are.
+    // The whole context of the model, and as many texts as there are.
     assertEquals([texts.context, texts.vocabulary], [128, 320]);
     assert(texts.texts > 5 && texts.texts < 20);
     assertEquals(source, { run: "model", step: 0, task: "text", seed: null });
@@ -98,7 +98,7 @@ test("openPretrained() cuts texts as it is told", () =>
 
 test("openPretrained() refuses bad input before it reads any weights", () =>
   withModel(async ({ folder, model, corpus }) => {
-    // Not there: whatever is refused first needed none of them.
+    // The weights are gone: errors that come first must not need them.
     await Deno.remove(join(model, "model.safetensors"));
     const refused = async (
       options: OpenPretrainedOptions,

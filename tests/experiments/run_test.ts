@@ -21,7 +21,7 @@ import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** On one device for all, which compiles once. */
+/** All runs use one device, which compiles once. */
 async function trainRun(options: RunOptions, hooks?: RunHooks): Promise<RunResult> {
   return await trainRunAnywhere({ ...options, gpu: await testGpu("deno") }, hooks);
 }
@@ -201,7 +201,7 @@ test("trainRun() names the step, the tensor and the last good checkpoint where n
     );
     assertEquals(updated.details.checkpoint, undefined);
     assertEquals(await listCheckpoints(saving), []);
-    // With checkpoints before: a run that goes wild only after it went on.
+    // The run has checkpoints from before; it diverges only after it was resumed.
     const later = join(parent, "later");
     const interrupt = new AbortController();
     const tame = { ...TINY_RUN, reporting: { ...TINY_RUN.reporting, measureEvery: 0 } };
@@ -219,7 +219,7 @@ test("trainRun() names the step, the tensor and the last good checkpoint where n
     );
     assertEquals(found.details.checkpoint, path);
     assertEquals(found.details.step, step + 2);
-    // What is there can still be gone on with.
+    // The last checkpoint can still be resumed.
     assertEquals((await listCheckpoints(later)).at(-1)!.step, step);
   }));
 

@@ -139,7 +139,7 @@ test("writeCheckpoint() leaves nothing behind where it fails, and removeHalfWrit
   inFolder(async (folder) => {
     const path = join(folder, "c");
     await writeCheckpoint(path, checkpointOf(1));
-    // In the way.
+    // A file is in the way.
     await assertRejects(
       () => writeCheckpoint(path, checkpointOf(2)),
       CheckpointError,

@@ -344,7 +344,7 @@ Deno.test("attentionForward() and attentionBackward() are causal bit for bit", (
       reached += differingBits(after.output.data, before.output.data).worst;
     },
   });
-  // The change must have been one: it reaches the later rows, unless all their weight is elsewhere.
+  // The change must matter: it reaches the later rows, unless all their weight is elsewhere.
   assert(
     cases > 50 && reached > 0.9 * cases,
     `it reached the later rows in ${reached} of ${cases}`,

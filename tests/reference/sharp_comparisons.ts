@@ -1,4 +1,6 @@
-/** Gradients of the twin against finite differences, and how many of these comparisons can tell. */
+/**
+ * Gradients of the twin against finite differences, and how many of these comparisons are sharp.
+ */
 import type { DerivativeEstimate } from "../../src/reference/finite_differences.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { inner, norm } from "../support/vectors.ts";

@@ -1,4 +1,4 @@
-/** The measurements broken on purpose, a formula at a time: some property must fail for each. */
+/** The measurements broken on purpose, one formula at a time: some property must fail for each. */
 import { readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";

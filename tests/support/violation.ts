@@ -11,7 +11,7 @@
 export interface Violation {
   /** The largest violation; Infinity where a NaN or a nonzero number over a scale of 0 came up. */
   readonly worst: number;
-  /** Which element or row it was. */
+  /** The element or row of the violation. */
   readonly where: string;
   /** How many comparisons were made: to be asserted positive. */
   readonly compared: number;

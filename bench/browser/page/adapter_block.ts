@@ -16,7 +16,7 @@ const usualLimits: Readonly<Record<string, number>> = {
   maxComputeWorkgroupsPerDimension: 65_535,
 };
 
-/** What newer browsers tell of themselves; see the User-Agent Client Hints. */
+/** What newer browsers report about themselves; see the User-Agent Client Hints. */
 interface UserAgentData {
   readonly brands: readonly { readonly brand: string; readonly version: string }[];
   readonly platform: string;
@@ -42,7 +42,7 @@ export function describeBrowser(): ResultRuntime {
   };
 }
 
-/** The machine that the browser runs on, as far as it tells. */
+/** The machine that the browser runs on, as far as the browser reports it. */
 export function describeBrowserHost(): ResultHost {
   const os = agentData()?.platform || navigator.platform;
   return {

@@ -103,7 +103,7 @@ const options = {
   cache: takes("A,B", "States of the cache: hot, cold (default both)"),
   variants: takes(
     "A,B",
-    "chosen: what callers get on this adapter; all: every variant but those in f16; or names (default chosen)",
+    "chosen: this adapter's defaults; all: every variant except those in f16; or names (default chosen)",
   ),
   runtime,
   software,

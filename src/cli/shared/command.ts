@@ -1,4 +1,6 @@
-/** The frame of every command: reads the command line, prints help, tells a failure in one line. */
+/**
+ * The frame of every command: reads the command line, prints help, reports a failure in one line.
+ */
 import { escapeTerminal } from "../../escape.ts";
 import { UsageError } from "./arguments.ts";
 import { type CommandOutput, standardOutput } from "./output.ts";

@@ -1,6 +1,6 @@
 /**
- * The file of a custom operator. This process does not run the file: a measuring process does,
- * with the few permissions that it has, and tells what is in it.
+ * The file of a custom operator. This process does not run the file: a measuring process does, with
+ * its few permissions, and reports what the file holds.
  */
 import { createHash } from "node:crypto";
 import { dirname, relative } from "node:path";

@@ -32,7 +32,7 @@ export async function describeSuite(): Promise<ResultFile["suite"]> {
  * The commit of a checkout. The bench runs from any folder, so git is asked about the suite's own.
  *
  * @param checkout its folder. Default: this one's
- * @returns with a trailing + if files differ from it; null where git does not tell
+ * @returns with a trailing + if files differ from it; null if git does not say
  */
 export async function gitCommit(checkout = ownCheckout): Promise<string | null> {
   const git = { name: "run", command: "git" } as const;
@@ -56,7 +56,7 @@ export async function gitCommit(checkout = ownCheckout): Promise<string | null> 
   }
 }
 
-/** The machine, as far as the permissions tell. */
+/** The machine, as far as the permissions let us see it. */
 export async function describeHost(): Promise<ResultHost> {
   const allowed = async (
     kind: "osRelease" | "cpus" | "hostname" | "systemMemoryInfo",

@@ -44,7 +44,7 @@ export const shapes = takes(
 );
 
 /** `--seed` */
-export const seed = takes("N", "Seed of the inputs and of the measuring order", { default: "1" });
+export const seed = takes("N", "Seed of the inputs and the order of measuring", { default: "1" });
 
 /** Which WebGPU implementation. */
 export type RuntimeChoice = typeof runtime["choices"][number];

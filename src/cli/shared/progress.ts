@@ -73,7 +73,8 @@ export class Progress {
 
 function timeLeft({ done, total, secondsLeft = 0 }: ProgressState, elapsed: number): string {
   if (done >= total) return "";
-  // What is done tells too little at first, and too much when the limit has passed.
+  // The pace says too little at first, so the time limit caps the estimate. After the limit only
+  // the pace is left.
   const byPace = done === 0 ? Infinity : elapsed / done * (total - done) / 1000;
   const seconds = Math.round(secondsLeft > 0 ? Math.min(secondsLeft, byPace) : byPace);
   if (seconds === Infinity) return "";

@@ -73,7 +73,7 @@ export interface SinksRequest {
   /** Whether to measure interventions; for pretrained models only. */
   readonly interventions: boolean;
   readonly quantization: boolean;
-  /** Which GPU. */
+  /** The GPU to use. */
   readonly gpu: {
     readonly runtime: RuntimeChoice;
     readonly software: SoftwareChoice;
@@ -103,12 +103,12 @@ const options = {
   ),
   batches: takes(
     "N",
-    "How many batches (default as the run's last measurement; 8 for a checkpoint alone)",
+    "Number of batches (default as in the run's last measurement; 8 for a checkpoint alone)",
   ),
   batch: takes("N", "Sequences in a batch (default as in the run; 8 for a checkpoint alone)"),
   corpus: takesPath(
     "PATH",
-    "A file or folder of text: for a pretrained model or a checkpoint alone, or where a run's has moved",
+    "Text file or folder for a pretrained model or a checkpoint alone; with a run, the text's new place",
   ),
   texts: takes("N", "Pretrained: how many texts (default 20, or as many as there are)"),
   context: takes(
@@ -128,7 +128,7 @@ const options = {
   threshold: takes("SCORE", "A head with a greater score counts as a sink", { default: "0.3" }),
   head: takes(
     "LAYER.HEAD",
-    "A head whose attention the page shows beside the strongest and the weakest: 2.0",
+    "Also show this head's attention on the page: LAYER.HEAD, such as 2.0",
   ),
   "no-theory": flag("Skip the check of the theory's identities and bounds"),
   "no-interventions": flag("Pretrained: skip the loss with massive activations replaced"),
@@ -150,8 +150,8 @@ MODEL is a folder of deno task train, one of its checkpoints, or a pretrained mo
 with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2
 and qwen3. A pretrained model is measured on --corpus, layer by layer, so that it need not fit into the GPU's memory.
 
-Attention's backward pass keeps the digits of gradients at --position, however strong the sink there. A gradient that
-rounding leaves nothing of even so is shown as below its floor.
+Attention's backward pass keeps the digits of gradients at --position, however strong the sink there. Where
+rounding leaves nothing of a gradient all the same, the tables show it as below its floor.
 
 ${formatOptions(options)}
 Exit codes:

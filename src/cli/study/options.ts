@@ -74,8 +74,7 @@ const runOptions = {
   corpus: takesPath("PATH", "Text file or folder for the settings of text"),
   "first-token": takes(
     "BYTE",
-    "The same byte at position 0 of every sequence of text (default none, " +
-      "text-anchored 0)",
+    "For text: begin every sequence with this byte (default none; 0 for text-anchored)",
   ),
   out: takesPath(
     "FOLDER",

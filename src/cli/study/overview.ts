@@ -5,7 +5,7 @@ import { type ArmState, countStates, timeLeft } from "../../experiments/study/ru
 import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 24;
-/** Without a terminal a line at most this often, in ms, beside one for each run that ends. */
+/** Without a terminal, one line at most this often, in ms, and one for each run that ends. */
 const LINE_EVERY = 30_000;
 /** On a terminal the block is redrawn at most this often, in ms. */
 const DRAW_EVERY = 200;

@@ -58,7 +58,7 @@ const options = {
   context: takes("N", "Tokens per sequence"),
   "first-token": takes(
     "BYTE",
-    "For text: the same byte at position 0 of every sequence, such as 0",
+    "For text: begin every sequence with this byte, such as 0",
   ),
   "learning-rate": takes("X", "Peak learning rate"),
   "warm-up": takes("N", "Warm-up steps"),
@@ -71,7 +71,7 @@ const options = {
   "key-value-heads": takes("N", "Number of key and value heads"),
   "head-dim": takes("N", "Width of a head"),
   "feed-forward-dim": takes("N", "Width of the MLP"),
-  "loss-every": takes("N", "Steps between losses"),
+  "loss-every": takes("N", "Steps between reports of the loss"),
   "measure-every": takes("N", "Steps between measurements of sinks; 0 measures at the end only"),
   "measure-batches": takes("N", "Validation batches per measurement"),
   "final-batches": takes("N", "Validation batches of the last measurement"),

@@ -58,7 +58,7 @@ export function tuneHelp(): string {
 Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
-Of each class of shapes, tune times one. It checks every candidate's answer before its time counts, and keeps the
+tune times one shape of each class. It checks every candidate's answer before its time counts, and keeps the
 choice after each call; Ctrl-C ends the run and keeps the choices made so far. To do without them, open the GPU with
 openGpu({ tuning: false }) or set GRADSINK_TUNING=off.
 

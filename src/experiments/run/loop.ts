@@ -181,7 +181,7 @@ export class RunLoop {
     rows.push(row);
   }
 
-  /** Measures the model as it is now, unless that was done. */
+  /** Measures the model as it is now, unless it was measured already. */
   async #measure(): Promise<void> {
     const { trainer, folder, opened, report, rows } = this.#parts;
     const { step } = trainer;

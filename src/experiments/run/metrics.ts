@@ -11,7 +11,7 @@ export interface TrainingRow {
   readonly kind: "training";
   /** Steps done. */
   readonly step: number;
-  /** In nats a token: the mean over the steps since the row before. */
+  /** The mean loss over the steps since the previous row, in nats per token. */
   readonly loss: number;
   /** The oracle's loss over the same steps; null for a task without an oracle. */
   readonly oracleLoss: number | null;
@@ -19,7 +19,7 @@ export interface TrainingRow {
   readonly gradientNorm: number;
   /** The learning rate of the last of these steps. */
   readonly learningRate: number;
-  /** Without measuring and saving. */
+  /** Tokens per second, without the time of measuring and saving. */
   readonly tokensPerSecond: number;
 }
 

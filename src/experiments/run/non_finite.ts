@@ -51,7 +51,7 @@ function namedParameters(prefix: string, tensors: ReadonlyMap<string, Tensor>): 
   return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
 }
 
-/** In the order of the forward pass. */
+/** The states in the order of the forward pass. */
 function states({ layers }: Trace<Tensor>): Named[] {
   return layers.flatMap((layer, index): Named[] => {
     const { attention } = layer;

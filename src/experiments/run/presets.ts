@@ -109,7 +109,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         steps: 1000,
         batch: 16,
         model: { ...SMALL_BACKCOPY, layers: 2 },
-        // At a third of this rate a sink of this size takes several times as long.
+        // At a third of this rate, such a sink takes several times as long to form.
         optimizer: { ...OPTIMIZER, learningRate: 1e-2 },
         reporting: { ...REPORTING, measureEvery: 100, lossEvery: 10, finalBatches: 32 },
       };

@@ -11,7 +11,7 @@ export interface RunTask {
   readonly task: Task;
   /** SHA-256 of the text in hexadecimal digits; undefined where there is none. */
   readonly corpusDigest: string | undefined;
-  /** What was passed over of the text, one line each. */
+  /** Parts of the text that were passed over, one line each. */
   readonly notes: readonly string[];
 }
 

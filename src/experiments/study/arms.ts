@@ -69,7 +69,7 @@ export interface StudyArm {
   readonly seed: number;
 }
 
-/** Which arms there are. */
+/** The selection of arms. */
 export interface StudySelection {
   readonly settings: readonly StudySetting[];
   readonly variants: readonly StudyVariant[];

@@ -54,7 +54,7 @@ export interface ChainCell {
   readonly verdict: ChainVerdict;
   /** Whether that is what the sources lead to expect; undefined where they or the data say nothing. */
   readonly expected: "as expected" | "not reproduced" | "against the theory" | undefined;
-  /** Why there is no data; the level at which sinks are equal. */
+  /** Why there is no data, or the sink level at which the arms are compared. */
   readonly remark: string | undefined;
 }
 
@@ -240,7 +240,7 @@ export interface ChainSummary {
 }
 
 /**
- * Which links each intervention breaks, at equal step.
+ * The links that each intervention breaks, at equal step.
  *
  * @param chain of one setting
  */

@@ -110,7 +110,7 @@ export const queryOverValue: Figure = ({ point, record }) => {
 export const compressSlope: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.slope ?? undefined));
 
-/** How many decades of ‖h‖ that slope is fitted over: median over layers. */
+/** How many decades of ‖h‖ the slope of Compress is fitted over: median over layers. */
 export const compressDecades: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
 

@@ -12,7 +12,7 @@ import type { StudyRecord } from "./record.ts";
 /** All matched, complete runs of one setting. */
 export interface StudyGroup {
   readonly setting: StudySetting;
-  /** In the order of the seeds. */
+  /** The records in the order of the seeds. */
   readonly records: readonly StudyRecord[];
   /** The variants that have a run, in the usual order. */
   readonly variants: readonly StudyVariant[];

@@ -89,7 +89,7 @@ export interface TrajectoryLayer {
 /** A model's figures at one step. */
 export interface TrajectoryPoint {
   readonly step: number;
-  /** On validation sequences, in nats per token. */
+  /** The loss on validation sequences, in nats per token. */
   readonly loss: number;
   /** The oracle's loss; null for text. */
   readonly oracleLoss: number | null;
@@ -128,7 +128,7 @@ export interface StudyRecord {
   readonly training: { readonly steps: readonly number[]; readonly losses: readonly number[] };
   /** The positions of figures by position. */
   readonly positions: readonly number[];
-  /** In the order of the steps. */
+  /** The points in the order of the steps. */
   readonly trajectory: readonly TrajectoryPoint[];
   /**
    * The measurement of the trained model, with theory and quantization; null while there is none.

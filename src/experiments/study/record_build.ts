@@ -168,7 +168,7 @@ function withoutPoints(branch: Branch): Branch {
   };
 }
 
-/** All tokens at the sink that there are, and of the others every so many-th. */
+/** Keeps all tokens at the sink, and of the others every nth. */
 function thinnedBranch(branch: Branch): Branch {
   const { points } = branch;
   const all = [...points.position.keys()];

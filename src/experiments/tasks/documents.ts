@@ -13,9 +13,9 @@ export interface Documents extends Iterable<TextDocument> {
   readonly notes: readonly string[];
 }
 
-/** What is read of a text file at most: a text for a model is a small part of it. */
+/** The most bytes that are read of a text file: texts for a model are a small part of it. */
 const MOST_TEXT_BYTES = 2 ** 26;
-/** What is read of JSON lines at a time. */
+/** How many bytes of JSON lines are read at a time. */
 const CHUNK_BYTES = 2 ** 20;
 /** A line of JSON that is longer is none. */
 const MOST_LINE_BYTES = 2 ** 26;

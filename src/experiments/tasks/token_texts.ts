@@ -197,7 +197,7 @@ interface Pieces {
   /** The tokens of each text after the prefix, and the next one: `room + 1`. */
   readonly pieces: readonly number[][];
   readonly notes: readonly string[];
-  /** Why there are no more. */
+  /** Why there are no more texts. */
   readonly problem: string;
 }
 

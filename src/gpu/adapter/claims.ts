@@ -18,7 +18,7 @@ export interface Truth {
   readonly subgroupSize?: SubgroupSize;
   /** The claims that are false, a sentence each. */
   readonly notes: readonly string[];
-  /** Why the adapter cannot be used at all, a sentence each. */
+  /** Why the adapter cannot be used at all, one sentence each. */
   readonly faults: readonly string[];
 }
 
@@ -128,7 +128,7 @@ export async function examineClaims(
   };
 }
 
-// Undefined if the adapter does not tell.
+// Undefined if the adapter does not report it.
 function claimedSize(info: GPUAdapterInfo): SubgroupSize | undefined {
   const { subgroupMinSize: minimum, subgroupMaxSize: maximum } = info;
   if (minimum === undefined || maximum === undefined) return undefined;
@@ -140,7 +140,7 @@ function isSize({ minimum, maximum }: SubgroupSize): boolean {
     minimum <= maximum && maximum <= LARGEST_SUBGROUP;
 }
 
-// Where the adapter does not tell: WebGPU's own range, and what was seen.
+// For adapters that report no size: WebGPU's own range, and the sizes seen.
 function sizesAround(result: Uint32Array): SubgroupSize {
   const seen = result.subarray(0, 64);
   return {

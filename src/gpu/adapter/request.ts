@@ -12,7 +12,7 @@ export interface RuntimeEntry {
   readonly gpu: GPU;
 }
 
-/** Which adapter is wanted. */
+/** The adapter that the caller wants. */
 export interface AdapterWish {
   readonly runtime: Runtime;
   /** `auto`: hardware, else software; `always`: software only; `never`: hardware only. */
@@ -31,7 +31,7 @@ export interface FoundAdapter {
 /** A search under way. */
 export interface Search {
   readonly wish: AdapterWish;
-  /** What was tried in vain. */
+  /** The attempts that failed. */
   readonly tried: string[];
 }
 

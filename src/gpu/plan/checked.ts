@@ -14,7 +14,7 @@ export interface NamedBinding extends Binding, NamedRegion {
 
 /** A dispatch of which all that can be checked has been checked. */
 export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
-  /** From 1 on. */
+  /** The bindings from 1 on. */
   readonly bindings: readonly NamedBinding[];
 }
 

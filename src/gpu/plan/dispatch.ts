@@ -41,7 +41,7 @@ export interface PlanOptions {
   readonly operator: string;
   /** What one run costs at the least. */
   readonly cost: Cost;
-  /** In the order of execution; each sees what the ones before it wrote. */
+  /** The dispatches in the order of execution; each sees what the ones before it wrote. */
   readonly dispatches: readonly Dispatch[];
   /** Buffers that the plan owns: freed when it is disposed of, or cannot be made. */
   readonly scratch?: readonly GPUBuffer[];

@@ -18,7 +18,7 @@ import type { VisitPlan } from "../sampling/visits.ts";
 
 /** When it is enough. */
 export interface TurnsOptions {
-  /** Relative half-width of the interval of the quotients' median at which it is precise. */
+  /** The median of the quotients counts as precise at this relative half-width of its interval. */
   readonly targetHalfWidth: number;
   /** No more sweeps than these. */
   readonly sweeps: number;

@@ -22,9 +22,9 @@ export interface RooflinePosition {
 
 /** The two ceilings that make a roofline. */
 export interface Roofline {
-  /** In floating-point operations per second. */
+  /** Floating-point operations per second. */
   readonly flopsPerSecond: number;
-  /** In bytes per second. */
+  /** Bytes per second. */
   readonly bytesPerSecond: number;
 }
 

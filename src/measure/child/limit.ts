@@ -27,7 +27,7 @@ const FIRST = 0.25;
 export interface PredictOptions {
   readonly timer: Pick<GpuTimer, "time">;
   readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
-  /** In ns. */
+  /** The longest run allowed, in ns. */
   readonly limit: number;
 }
 
@@ -93,7 +93,7 @@ export async function ceilingSizeWithin(
     gpu.run(kernel.plan);
     await gpu.sync(); // compiles
     const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
-    // Others do twice as much, and some of it at a fraction of the rate.
+    // Other kernels do twice as much work, some of it at a fraction of the rate.
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;

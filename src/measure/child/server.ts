@@ -46,7 +46,7 @@ export interface ServeOptions {
   readonly loadOperator?: () => Promise<OperatorOutline>;
 }
 
-/** Why a job was left out that had no time left. */
+/** Why a job without time left was skipped. */
 export const NO_TIME = "no time was left for it";
 
 interface Service extends ServeOptions {
@@ -57,7 +57,7 @@ interface Service extends ServeOptions {
   timer?: GpuTimer;
   /** The size of the ceilings' kernels. */
   size?: CeilingSize;
-  /** In ns. */
+  /** The longest run allowed, in ns. */
   longestRun?: number | undefined;
   stopped: boolean;
   paused: boolean;

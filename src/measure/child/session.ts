@@ -51,7 +51,7 @@ export const NO_CEILINGS = "no ceilings: ";
 
 /** A driver may have to be fetched first. */
 const OPEN_DEADLINE = 600_000;
-/** After an interrupt a child has this long to hand over what it has. */
+/** After an interrupt, a child has this long to hand over its results. */
 const STOP_DEADLINE = 3_000;
 
 /**
@@ -153,8 +153,8 @@ export class MeasuringSession {
   }
 
   /**
-   * Measures jobs. A job that takes the child with it is told as failed or timed out; the others
-   * that had no result yet are measured again in a new child.
+   * Measures jobs. A job that takes the child with it is reported as failed or timed out; the
+   * others that had no result yet are measured again in a new child.
    *
    * @param batch the jobs, when to stop, and where results go
    * @throws {Error} if a new child cannot open the adapter again
@@ -200,7 +200,7 @@ export class MeasuringSession {
         const reason = this.#reason(event);
         await this.#drop();
         if (interrupt.aborted) return;
-        // Nothing named: the first one is held responsible, so that this ends.
+        // If nothing is named, blame the first job, so that this ends.
         const culprit = left.get(this.#at.id ?? -1) ?? [...left.values()][0];
         if (culprit === undefined) return;
         const status = event.type === "silent" ? "timed-out" : "failed";

@@ -22,7 +22,7 @@ export interface Doubt {
     | "machine"
     | "near the threshold"
     | "wide interval";
-  /** In words, without a period. */
+  /** The reason in words, without a period. */
   readonly text: string;
   /** How many times the processes would settle it; undefined where more processes would not. */
   readonly timesProcesses: number | undefined;

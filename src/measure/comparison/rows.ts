@@ -6,7 +6,7 @@ import type { Doubt } from "./doubt.ts";
 import type { PairComparison } from "./pair.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** What a machine's measurement is against the first machine's. */
+/** A measurement compared with the first machine's. */
 export interface JudgedPair extends PairComparison {
   /** The p-value after Holm's correction over the whole table. */
   readonly correctedPValue: number | undefined;
@@ -29,7 +29,7 @@ export interface ComparisonCell {
   readonly roofline: RooflinePosition;
   /** The roofline's least time divided by the median time; withheld where a ceiling is too unsure. */
   readonly rooflineShare: number | undefined;
-  /** From the intervals of the time and of the ceiling. */
+  /** The roofline share's interval, from those of the time and the ceiling. */
   readonly rooflineInterval: Interval | undefined;
   readonly flopsPerSecond: number | undefined;
   readonly bytesPerSecond: number | undefined;

@@ -14,7 +14,7 @@ export interface MachineTotal {
   readonly meanRank: number | undefined;
   /** Geometric mean of the share of the roofline, over this machine's own rows. */
   readonly rooflineShare: number | undefined;
-  /** From the geometric means of the ends of the rows' intervals. */
+  /** The interval from the geometric means of the ends of the rows' intervals. */
   readonly rooflineInterval: Interval | undefined;
   /** Geometric mean of the time relative to the first machine's, over the rows that both have. */
   readonly ratioToFirst: number | undefined;

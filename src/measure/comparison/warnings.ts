@@ -183,7 +183,7 @@ function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
 /** A whole table that moves together speaks of the machine, not of the kernels. */
 function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
-    // In turns, both met the same machine.
+    // Measured in turns, both met the same machine.
     if (i === 0 || rows.some(({ cells }) => cells[i]!.pair?.inTurns)) return [];
     if (!isSameMachine(results[0]!.file, results[i]!.file)) return [];
     const changes = rows.flatMap(({ cells }) => {

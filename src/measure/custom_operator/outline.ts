@@ -14,9 +14,9 @@ export interface OperatorOutline {
   readonly passes: Readonly<Partial<Record<PassName, readonly string[]>>>;
   /** What is measured. */
   readonly shapes: {
-    /** On GPUs. */
+    /** The shapes on GPUs. */
     readonly hardware: readonly GridShape[];
-    /** On adapters that compute on the CPU. */
+    /** The shapes on adapters that compute on the CPU. */
     readonly software: readonly GridShape[];
   };
 }

@@ -1,6 +1,6 @@
 /**
- * A model's configuration as Hugging Face's config.json for Llama, and back from that of any family
- * that is read.
+ * Writes a model's configuration as Hugging Face's config.json for Llama, and reads that of every
+ * supported family.
  */
 import {
   attentionGates,
@@ -115,7 +115,7 @@ const FIELDS: Readonly<Record<string, string>> = {
  *
  * @param text of the file
  * @param path for messages
- * @param options `context`: the longest context that is requested; all of the model's by default
+ * @param options `context`: the longest context to be used. Default: the model's whole context
  * @returns what the model is
  * @throws {CheckpointError} if it is not JSON, or describes no model that this project computes:
  * every field that is known to change a model is either part of the result or refused by name

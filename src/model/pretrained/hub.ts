@@ -69,7 +69,7 @@ export function isHubName(text: string): boolean {
  * asked on the terminal. HF_TOKEN and HF_ENDPOINT are read where the environment may be.
  *
  * @param name as {@linkcode isHubName} takes it
- * @param options what is told of the progress
+ * @param options the cache, and a function to call with the progress
  * @throws {CheckpointError} if there is no such model, it may not be read, is not one that is
  * computed, does not come whole, or there is no room for it
  * @throws {Deno.errors.NotCapable} if a permission is missing, naming its flag

@@ -23,7 +23,7 @@ export interface Tokenizer {
   readonly notes: readonly string[];
 
   /**
-   * Makes tokens of a text, without any that are not in it.
+   * Splits a text into tokens; adds no special tokens.
    *
    * @param text any text
    * @throws {CheckpointError} if a token is not of the model's vocabulary, or a part of the text

@@ -32,7 +32,7 @@ export interface AddResult {
 export interface AccumulateOptions {
   /** What is added. */
   readonly term: Tensor;
-  /** What it is added to, of the same shape. */
+  /** The tensor that `term` is added to, of the same shape. */
   readonly total: Tensor;
 }
 

@@ -3,7 +3,8 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 
-// Numbers of a workgroup's output: those that a lane holds are all named, and take long to compile.
+// The most numbers of a workgroup's output. A lane's numbers are separate variables, and many of
+// them take long to compile.
 const MOST_NUMBERS = 4096;
 
 /**

@@ -37,8 +37,8 @@ function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   }
 }
 
-// All columns in tiles of one width; or whole tiles, and a strip of what is left, on which extra
-// columns can be.
+// All columns in tiles of one width; or as many whole tiles as fit, and one tile for the rest,
+// which may have extra columns.
 function* partitions(
   subgroupSize: number,
   shape: MatmulShape,

@@ -47,7 +47,7 @@ export interface RmsNormForwardCall {
   readonly inverseRms: Tensor;
 }
 
-// In front of every kernel, after the way in which rows are read.
+// These parts precede every kernel, after the part that reads rows.
 const inverse: readonly KernelPart[] = [
   range,
   { file: "rms_norm/inverse.wgsl", source: inverseSource },

@@ -171,7 +171,7 @@ export function isPlainLlama(config: LlamaConfig): boolean {
 }
 
 /**
- * What a model has that a Llama has not on its way through attention, in a few words.
+ * Says in a few words how a model's attention differs from Llama's.
  *
  * @param config the model's shape
  * @returns for example `V-scale learned`, `learned sinks, a gate per head`, or `plain attention`

@@ -54,7 +54,7 @@ function changesOf(comparison: Comparison): Change[] {
 
 /** How {@linkcode changePlot} draws. */
 export interface ChangePlotOptions extends PictureOptions {
-  /** In pixels. */
+  /** The width in pixels. */
   readonly width: number;
 }
 

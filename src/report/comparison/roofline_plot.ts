@@ -66,7 +66,7 @@ function cornersOf(machines: readonly Roofed[], low: number, high: number): Corn
 
 /** How {@linkcode rooflinePlot} draws. */
 export interface RooflinePlotOptions extends PictureOptions {
-  /** In pixels; the picture is scaled down where there is less room. */
+  /** The width in pixels; the picture is scaled down where there is less room. */
   readonly width: number;
 }
 

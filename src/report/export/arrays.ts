@@ -4,7 +4,7 @@ import type { LayerTrace } from "../../reference/llama/trace.ts";
 
 /** One array of every layer. */
 export interface ExportedArray {
-  /** In the notation of src/reference/theory.md. */
+  /** The formula in the notation of src/reference/theory.md. */
   readonly meaning: string;
   /** What its dimensions are. */
   readonly axes: readonly string[];

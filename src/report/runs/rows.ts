@@ -11,7 +11,7 @@ export interface RunRow {
   readonly vScale: string;
   /** Steps done. */
   readonly step: number;
-  /** In the words of measurement.ts; losses in nats per token. */
+  /** The quantity, named as in measurement.ts; losses in nats per token. */
   readonly quantity: string;
   readonly layer: number | null;
   readonly head: number | null;

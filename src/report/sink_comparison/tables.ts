@@ -167,7 +167,7 @@ function quantitiesOf(position: number): Quantity[] {
   ];
 }
 
-/** The figures that say the most: one row a quantity, one column a model. */
+/** The figures that say the most: one row per quantity, one column per model. */
 export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   const { position } = measurements[0]!.measurement.settings;
   const rows = quantitiesOf(position)

@@ -76,7 +76,7 @@ function measurePlot(
     ).filter(({ index }) => index >= 0);
   const branches = BRANCHES.filter((branch) => points.some((row) => row.branch === branch));
   const domain = logDomain([...points, ...lines].map(({ value }) => value));
-  // Without room for names, the order and the colors are the legend's.
+  // Without room for names, the legend gives the order and the colors.
   const named = series.length > 1 && width / branches.length > 230;
   const slopes = measure !== "compress" ? [] : fits
     .map(({ series: name, branch, fit }) => ({

@@ -37,7 +37,7 @@ const LETTER = 7;
 /** How many steps of color the legend shows. */
 const STEPS = 12;
 
-/** At most so many, with distances that are round. */
+/** At most `most` ticks, at round distances. */
 function ticksOf(values: readonly number[], most: number): number[] {
   const step = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128]
     .find((each) => values.filter((value) => value % each === 0).length <= most) ?? Infinity;
@@ -91,7 +91,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
         x: "x",
         y: "y",
         fill: ({ value }: HeatCell) => color.apply(value),
-        // Without it hairlines of the background show between cells.
+        // Without a stroke, hairlines of the background show between cells.
         stroke: ({ value }: HeatCell) => color.apply(value),
         strokeWidth: 0.4,
       }),

@@ -28,7 +28,7 @@ const TITLES: Readonly<Record<LayerQuantity, string>> = {
 
 /** How {@linkcode layerNormPlot} draws. */
 export interface LayerNormPlotOptions extends SinkPlotOptions {
-  /** Which of the rows' quantities. */
+  /** The quantity of the rows to draw. */
   readonly quantity: LayerQuantity;
   /** s, for the words. Default 0. */
   readonly position?: number;

@@ -25,7 +25,7 @@ export interface GradientNormRow {
 /** R_GS of one series, in words of {@linkcode gradientViolinPlot}. */
 export interface GradientSinkRow {
   readonly series: string;
-  /** Over layers (and runs). */
+  /** The ratio over layers (and runs). */
   readonly ratio: Quartiles | null;
 }
 
@@ -84,7 +84,7 @@ export interface LayerNormRow {
   readonly series: string;
   readonly layer: number;
   readonly quantity: LayerQuantity;
-  /** At position s. */
+  /** The value at position s. */
   readonly sink: number;
   /** Early tokens; null where there is nothing to compare with. */
   readonly early: number | null;

@@ -18,7 +18,7 @@ function sizeOf(parameters: number): string {
     : `${(parameters / 1e6).toPrecision(3)}M`;
 }
 
-/** What was measured, and on what, a line each; the figures with 95 % intervals over texts. */
+/** What was measured, and on what, one line each; the figures with 95 % intervals over texts. */
 export function pretrainedSummary(
   { loss, settings, data, summary }: SinkMeasurement,
   { model, texts, intervals, layers, sinkRates }: PretrainedMeasurement,

@@ -13,7 +13,7 @@ import { pathRatio } from "./floor.ts";
 import { branchTable, quantizationTable, sinkTables, theoryTable } from "./tables.ts";
 import { formatTerminalTable, type Table } from "../table.ts";
 
-/** What was measured, and the figures that say the most, a line each. */
+/** What was measured, and the figures that say the most, one line each. */
 export function sinkSummary(measurement: SinkMeasurement): string[] {
   const { source, config, data, loss, oracleLoss, summary, settings, pretrained } = measurement;
   const s = settings.position;

@@ -207,7 +207,7 @@ export function gradientViolinPlot(
         text: (panel: string) => panel,
         frameAnchor: "top",
         lineAnchor: "bottom",
-        // In ems of 12 pixels, of which bold letters take less than Plot reckons.
+        // The width in ems of 12 pixels; bold letters are narrower than Plot reckons.
         ...narrow ? { lineWidth: panelWidth / 12 } : {},
         dy: narrow ? -36 : -26,
         fontWeight: "600",

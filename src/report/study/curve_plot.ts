@@ -23,7 +23,7 @@ export interface CurvePlotOptions extends PictureOptions {
   readonly scale?: "linear" | "logarithmic" | "share";
   /** A line at a value that means something. */
   readonly reference?: number;
-  /** In pixels. Default that of one of many small pictures. */
+  /** The width in pixels. Default: the width of one of many small pictures. */
   readonly width?: number;
 }
 

@@ -9,7 +9,7 @@ import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./tr
 
 /** A file of the report. */
 export interface FigureFile {
-  /** With its ending. */
+  /** The file's name with its ending. */
   readonly name: string;
   readonly text: string;
 }

@@ -157,7 +157,7 @@ interface NamedFigure {
   readonly name: string;
   readonly figure: Figure;
   readonly form: Evidence["form"];
-  /** Only some variants have it: no row where none is there. */
+  /** Only some variants have this figure: no row where no variant has it. */
   readonly ofSome?: true;
 }
 

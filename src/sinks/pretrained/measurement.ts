@@ -32,7 +32,7 @@ export interface Intervention {
   /** How many elements are replaced in all texts together, and in how many texts. */
   readonly elements: number;
   readonly texts: number;
-  /** In nats per token, on the same texts. */
+  /** The loss on the same texts, in nats per token. */
   readonly loss: number;
   /** loss minus the loss as it is. */
   readonly difference: number;
@@ -40,7 +40,7 @@ export interface Intervention {
   readonly interval: Interval;
 }
 
-/** Everything that is measured of a pretrained model only. */
+/** Everything that is measured of pretrained models only. */
 export interface PretrainedMeasurement extends StatesMeasurement {
   readonly model: {
     readonly name: string;

@@ -122,7 +122,7 @@ function compareKeyHead(
       ? 1
       : lambdaParallel(rowNorm(value, at, headDim) ** 2, constant);
     const size = rowNorm(valueGradient, at, headDim);
-    // What flushing takes is no part of the terms, but counts like them.
+    // The terms leave out what flushing takes, so it is added here.
     const scale = gain * sums.weighted[s]! + Math.max(1, gain) * sums.valueFlush / tolerance;
     checks.value.identity({
       excess: rowDistance([valueGradient, wantedValue], at, headDim),

@@ -87,7 +87,7 @@ export interface Head extends AttentionLayer {
   readonly used: Numbers;
   /** The sink's logit. */
   readonly sink: number | undefined;
-  /** For people. */
+  /** Where the largest error is, for people to read. */
   readonly where: string;
 }
 

@@ -28,7 +28,7 @@ Deno.test("Progress shows the time that a limit leaves, until the pace knows bet
     "5/10  at work  30 s left", // it will be done before the limit
     "8/10  at work  18 s left", // beyond the limit only the pace is left
   ]);
-  // Without a limit nothing is known before something is done.
+  // Without a time limit, nothing is known before some work is done.
   assertEquals(lines([state(6, 0), state(20, 1)]), [
     "0/10  at work",
     "1/10  at work  3 min 0 s left",

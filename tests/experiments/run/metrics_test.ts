@@ -57,7 +57,7 @@ test("readMetrics() passes over a torn last line, whose step comes again, and no
       const { writer, rows } = await MetricsWriter.open(path, 20);
       writer[Symbol.dispose]();
       assertEquals(rows.length, 2);
-      // What was torn is gone, so that the next row begins a line.
+      // The torn line is gone, so that the next row begins a line.
       assertEquals(await Deno.readTextFile(path), whole);
     }
     for (

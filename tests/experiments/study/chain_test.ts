@@ -71,7 +71,7 @@ Deno.test("chainOf() says broken, weaker, stronger or nothing by its rule", () =
   assert(Math.abs(drain("learned-sink").effect.median! - 3) < 1e-9);
   assertEquals(drain("learned-sink").test?.pValue, 2 / 2 ** 6);
   assert(NORMS["head-gate"]! < BREAK && NORMS["learned-sink"]! > BREAK);
-  // Nothing else differs.
+  // Nothing else differs from the baseline.
   assertEquals(cell(of, "learned-sink", "sink").verdict, "no change shown");
   assertEquals(cell(of, "learned-sink", "loss").effect.median, 0);
   const [learned, sink, gate] = summarizeChain(of);

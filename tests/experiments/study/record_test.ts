@@ -43,7 +43,7 @@ Deno.test("formatStudyRecord() and parseStudyRecord() keep four digits of figure
   near(record.training, again.training, 6, "training");
   near(record.final, again.final, 4, "final");
   assertEquals(again.arm, record.arm);
-  // What was rounded once stays as it is.
+  // Rounding a second time changes nothing.
   assertEquals(formatStudyRecord(again, "a"), formatStudyRecord(record, "a"));
 });
 

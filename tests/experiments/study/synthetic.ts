@@ -236,7 +236,7 @@ export function syntheticRecord(options: World = {}): StudyRecord {
     status = "complete",
     withFinal = true,
   } = options;
-  // In the paper's world the variants share their seed's noise up to a little.
+  // In the paper's world the variants share nearly all of their seed's noise.
   const draws = randomNormal({
     seed: 1000 * seed + variant.length,
     length: 8,

@@ -11,7 +11,7 @@ import { testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk();
 
-// Every two neighboring bytes occur once, so that a context tells its place.
+// Every pair of neighboring bytes occurs once, so a context shows where it is from.
 function marked(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 2 === 0 ? i / 2 % 251 : 1 + Math.floor(i / 502));
 }

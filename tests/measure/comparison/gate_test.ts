@@ -55,7 +55,7 @@ Deno.test("judgeGate() counts what is missing, whichever rows are compared", () 
   const two = judgeGate(compareResultFiles([before, part]), 0.05);
   assertEquals([rowsOf(two.missing), two.expected], [[2, 3, 4], 4]);
   assertEquals(two.incomplete.map(({ name }) => name), ["m3"]);
-  // With a third file the rows are compared, and missing still.
+  // With a third file the rows are compared, and still some are missing.
   const three = judgeGate(compareResultFiles([before, whole, part]), 0.05);
   assertEquals([rowsOf(three.missing), three.expected], [[2, 3, 4], 8]);
   // What only the later file has is new and not missing.

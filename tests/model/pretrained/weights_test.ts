@@ -57,7 +57,7 @@ test("WeightSource.read() reads rows, many at a time, and refuses those that are
     const embedding = "model.embed_tokens.weight";
     const bias = "model.layers.1.self_attn.k_proj.bias";
     const ranges = [[0, 64], [5, 1], [63, 1], [7, 0], [64, 0], [16, 32]] as const;
-    // At once: a file has one place, at which only one of them may read.
+    // Read at once: a file has one position, so only one of the reads may use it at a time.
     const read = await Promise.all(
       ranges.map(([start, count]) => weights.read(embedding, { start, count })),
     );

@@ -49,7 +49,7 @@ Deno.test("bestTile() follows from the registers of eight GPUs", () => {
     large = "tiled-64x64";
   const rows = (T: number, D: number, direction: "forward" | "backward") =>
     Object.values(gpus).map((gpu) => bestTile(gpu, shape(T, D), direction));
-  // In the order of `gpus`.
+  // The expected tiles in the order of `gpus`.
   assertEquals(rows(1024, 64, "forward"), [usual, usual, usual, usual, small, usual, usual, small]);
   assertEquals(rows(8192, 64, "forward"), [usual, usual, large, usual, small, large, usual, small]);
   for (const T of [1024, 8192]) {

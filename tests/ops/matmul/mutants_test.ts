@@ -14,7 +14,7 @@ interface Mutant {
   /** The text to replace; only its first occurrence is replaced. */
   readonly from: string | RegExp;
   readonly to: string;
-  /** Which check must see it. Default: the comparison with the twin. */
+  /** The check that must fail. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
   /** Whether it is run as on hardware, where the k of a step are written out. */
   readonly hardware?: boolean;

@@ -213,7 +213,7 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
       spoilt.right.data[transposeRight ? n * inner + k : k * columns + n] = Infinity;
       const product = await multiply(gpu, { ...operands, ...spoilt });
       const expected = Array.from(clean.data);
-      // In the first batch; in all of them where they share the right operand.
+      // The place is in the first batch, or in every batch if they share the right operand.
       const batches = clean.data.length / rows / columns;
       for (let batch = 0; batch < batches; batch++) {
         const start = batch * rows * columns;

@@ -41,7 +41,7 @@ type Refusal = readonly [
   message: string,
 ];
 
-/** Makes the tensors that stand as shapes or numbers in arguments; `tensors` collects them. */
+/** Replaces shapes and numbers in arguments by tensors; `tensors` collects them. */
 function materialize(gpu: Gpu, value: unknown, tensors: Tensor[]): unknown {
   if (value instanceof Float32Array) {
     tensors.push(gpu.tensor(value as Float32Array<ArrayBuffer>, [value.length]));

@@ -50,7 +50,7 @@ Deno.test("HeadMeter finds the sink rates that numpy finds on stored attention, 
       assertEquals(found.at(-1)!.sinkRate, 0);
     }
   }
-  // What the numbers are there to tell apart: pairs, means, and uniform attention over few queries.
+  // The numbers must separate these: pairs, means, and uniform attention over few queries.
   assert(stored.cases.some(({ published, ofMeans }) => published > 0 && ofMeans === 0));
   assert(stored.cases.some(({ sinkRate, published }) => sinkRate < published));
 });

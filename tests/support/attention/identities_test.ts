@@ -23,7 +23,7 @@ function spoil(plain: Plain, change: (x: number, i: number) => number): Plain {
   return { data: Array.from(plain.data, change), shape: plain.shape };
 }
 
-// 24 float32 roundings: what these identities have to tell apart on a GPU.
+// 24 float32 roundings: the error that these identities must detect on a GPU.
 const TOLERANCE = 24 * 2 ** -24;
 
 function assertHolds(violation: Violation, what: string): void {
@@ -59,7 +59,7 @@ Deno.test("identities hold for the twin's numbers and fail for spoiled ones", ()
   for (const mode of [undefined, "full", "backward-only"] as const) {
     const good = layer(mode);
     for (const [name, identity] of Object.entries(ALL)) assertHolds(identity(good), name);
-    // One element off by 0.003, where they are of size 1, anywhere.
+    // One element off by 0.003, anywhere, among elements of size 1.
     for (const i of [0, 17, 69]) {
       const nudge = (plain: Plain) => spoil(plain, (x, j) => i === j ? x + 3e-3 : x);
       const fails = (name: keyof typeof ALL, numbers: AttentionNumbers) =>

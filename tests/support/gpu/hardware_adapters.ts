@@ -1,4 +1,4 @@
-/** What eight GPUs tell of themselves in Deno and in Dawn, as Mesa's drivers for them do. */
+/** What eight GPUs report of themselves in Deno and in Dawn, with Mesa's drivers. */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
 /** A GPU as both runtimes show it. */

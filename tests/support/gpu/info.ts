@@ -1,4 +1,4 @@
-/** What a made-up GPU tells of itself. */
+/** What a made-up GPU reports about itself. */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
 /** A GPU without a name, features or subgroups, except for what is changed. */

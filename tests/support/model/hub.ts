@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 
 /** How a hub misbehaves. */
 export interface HubBehavior {
-  /** Which token it asks for; none by default. */
+  /** The token that it requires; none by default. */
   token?: string;
   /** Answers every request with a status, and what the hub calls it. */
   refuse?: { readonly status: number; readonly code?: string } | undefined;
@@ -32,7 +32,7 @@ export interface TestHub extends AsyncDisposable {
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
   /** What was requested: method, path and range. */
   readonly requests: string[];
-  /** The tokens that the place of large files was told. */
+  /** The tokens that the server of large files received. */
   readonly leaked: string[];
 }
 

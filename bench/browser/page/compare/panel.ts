@@ -110,7 +110,7 @@ export class ComparePanel {
     this.#clearProblems();
     for (const file of files) {
       await this.#add(file.name, async (id) => {
-        // Before any of it is in memory.
+        // Refuse a file that is too large before reading it.
         if (file.size > MAXIMUM_FILE_BYTES) {
           throw new Error(
             `${shownName(file.name)}: is larger than ${MAXIMUM_FILE_BYTES / 2 ** 20} MiB`,

@@ -41,7 +41,7 @@ const READ = [
  * the same.
  */
 const WITHOUT_EFFECT = [
-  // Training, and types that are chosen when a model is loaded.
+  // Fields of training, and types that the loader chooses.
   ...["attention_dropout", "dtype", "embd_pdrop", "embedding_dropout", "hidden_dropout"],
   ...["initializer_range", "pretraining_tp", "resid_pdrop", "torch_dtype", "use_bfloat16"],
   ...["classifier_dropout", "hidden_dropout_prob", "mlp_dropout", "residual_dropout"],

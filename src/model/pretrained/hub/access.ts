@@ -58,7 +58,7 @@ export class PassingError extends Error {
   override readonly name = "PassingError";
 }
 
-/** Requests of a hub, with its refusals told as errors. */
+/** Sends requests to a hub, and turns its refusals into errors. */
 export class HubRequests {
   readonly #model: string;
   readonly #access: HubAccess;

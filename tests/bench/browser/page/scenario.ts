@@ -29,7 +29,7 @@ export const FIXTURE_OF_NOTHING = fileURLToPath(new URL("../../../../deno.json",
  */
 export const WITHOUT_GPU = "delete Navigator.prototype.gpu;";
 
-/** Nothing else was requested than the page's own files, and nothing went wrong. */
+/** The page requested nothing but its own files, and nothing went wrong. */
 export function assertClean({ requests, complaints }: Opened): void {
   assertEquals(requests.filter((url) => !url.startsWith(`${ORIGIN}/`)), []);
   assertEquals(complaints, []);

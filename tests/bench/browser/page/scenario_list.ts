@@ -6,7 +6,7 @@ export interface Listed {
   readonly needsGpu: boolean;
 }
 
-/** In the order in which they run. */
+/** The scenarios in the order in which they run. */
 export const scenarioList: readonly Listed[] = [
   { name: "the page measures to the end, and its file is valid", needsGpu: true },
   { name: "the page shows a kernel that computes wrong as wrong, without a time", needsGpu: true },

@@ -40,7 +40,7 @@ for (const type of ["F16", "BF16"] as const) {
       assert(Object.is(number, wanted), `${type} ${bits.toString(16)}: ${number}, not ${wanted}`);
       if (Number.isFinite(wanted)) finite++;
     }
-    // All but the exponent of ones, for both signs.
+    // All numbers whose exponent is not all ones, for both signs.
     assertEquals(finite, 2 ** 16 - 2 * 2 ** FORMATS[type].fractionBits);
   });
 

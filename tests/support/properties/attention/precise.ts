@@ -26,7 +26,7 @@ export const preciseExamples: readonly AttentionDescription[] = [
   ...sinkExamples,
 ];
 
-/** With groups; with V-scale; with a learned sink beside. */
+/** Groups, then V-scale, then a learned sink beside. */
 export const strongSinkExamples = describeEach([
   { ...grouped, length: 69, seed: 41 },
   { length: 70, seed: 42, vScale: FULL },

@@ -8,7 +8,7 @@ import { recomputedProperties } from "./recomputed.ts";
 import { residualProperties } from "./residual.ts";
 import { theoryProperties } from "./theory.ts";
 
-/** All of them. */
+/** All properties of the measurements. */
 export const sinkProperties: readonly SinkProperty[] = [
   ...attentionProperties,
   ...residualProperties,

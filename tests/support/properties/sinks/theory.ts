@@ -39,7 +39,7 @@ export const theoryProperties: readonly SinkProperty[] = [
           assertEquals(errors, [], JSON.stringify(config));
           assertEquals(checks.length, count);
         }
-        // Each form is wrong where the part is not what it is said to be.
+        // Each form is wrong because its part is not what it claims to be.
         if ("sinkLogit" in config) {
           const without = { ...model.config, sinkLogit: "none" as const };
           const { errors } = checkTheory(model.trace, { ...model, config: without });
