@@ -4,6 +4,7 @@ import { bench, type BenchHooks } from "../../../src/cli/bench.ts";
 import { partnersOf } from "../../../src/cli/bench/beside.ts";
 import { besidePath } from "../../../src/cli/bench/joint_run.ts";
 import { runCompare } from "../../../src/cli/compare.ts";
+import { TURNS } from "../../../src/measure/child/protocol.ts";
 import type { Job } from "../../../src/measure/jobs.ts";
 import type { Measurement } from "../../../src/measure/result_file.ts";
 import { readResultFile, writeResultFile } from "../../../src/measure/result_file/store.ts";
@@ -42,9 +43,11 @@ async function run(args: readonly string[], hooks: BenchHooks = {}) {
   return { code, ...output.texts };
 }
 
-function program(name: string) {
-  const path = fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
-  return { command: Deno.execPath(), args: ["run", "--quiet", "--no-lock", "-A", path] };
+/** A measuring process without a GPU that claims these things; see `fake_child.ts`. */
+function fakeChild(claims: object = {}) {
+  const path = fileURLToPath(new URL("../programs/fake_child.ts", import.meta.url));
+  const args = ["run", "--quiet", "--no-lock", "-A", path, JSON.stringify(claims)];
+  return { command: Deno.execPath(), args };
 }
 
 /** The sweeps of a measurement by its processes' rounds. */
@@ -113,7 +116,9 @@ testCommand("bench --beside says in one line what cannot be measured beside it",
   await Deno.writeTextFile(`${folder}/other.ts`, text);
   await Deno.mkdir(`${folder}/elsewhere`);
   await Deno.writeTextFile(`${folder}/elsewhere/deno.json`, '{ "name": "@other/project" }');
-  const fake = { child: program("fake_child.ts"), childBeside: program("fake_child.ts") };
+  const fake = (claims: object): BenchHooks => ({
+    ...{ child: fakeChild(), childBeside: fakeChild(claims) },
+  });
   const quick = ["--shapes=quick", "--kernels=rms-norm"];
   const wrong: readonly [args: string[], text: string, hooks?: BenchHooks][] = [
     [[`--beside=${folder}/nowhere`], "there is no "],
@@ -124,7 +129,23 @@ testCommand("bench --beside says in one line what cannot be measured beside it",
     [[`--beside=${folder}/other.ts`, `--operator=${operator}`], "only two files of one operator"],
     [[`--beside=${checkout}`, `--out=${folder}/there.json`], "there-beside.json exists already"],
     [[`--beside=${checkout}`, `--resume=${folder}/a.json`], "--beside with --resume"],
-    [[`--beside=${checkout}`, ...quick], "is older than measuring in turns", fake],
+    [[`--beside=${checkout}`, ...quick], "is older than measuring in turns", fake({})],
+    [[`--beside=${checkout}`, ...quick], "has another form of measuring", fake({ turns: 1000 })],
+    [
+      [`--beside=${checkout}`, ...quick],
+      'opens another adapter. GPU: "fake adapter", not "other adapter"',
+      fake({ turns: TURNS, adapter: "other" }),
+    ],
+    [
+      [`--beside=${checkout}`, ...quick],
+      "has no rms-norm forward, rms-norm backward; leave it out by --kernels and --passes",
+      fake({ turns: TURNS, known: [] }),
+    ],
+    [
+      [`--beside=${checkout}`, ...quick, "--variants=portable,tile"],
+      "has no variant tile",
+      fake({ turns: TURNS, known: ["portable"] }),
+    ],
   ];
   for (const [args, message, hooks] of wrong) {
     const { code, out, err } = await run(args, hooks);

@@ -3,16 +3,19 @@
  * bench does with the answers can be tested often and fast. `FAKE_CHILD` holds what it is to do:
  * `pace`, ms a measurement; `adapter`, what it claims to be; `unfit`, variants that it claims not
  * to run; `slow`, by how much its times are longer, such as 1.1; `crash`, the round in which job 0
- * ends it. Where it is asked to take up tuned choices, it says that there are some. Its processes
- * differ by a few parts in a thousand.
+ * ends it; `turns`, the version of turns that it claims to know; `known`, the variants that it
+ * claims to have. The first argument, where there is one, holds the same. Where it is asked to take
+ * up tuned choices, it says that there are some. Its processes differ by a few parts in a thousand.
  */
 import { readLines } from "../../../src/files/json_lines.ts";
 import type { ChildReport, ChildRequest } from "../../../src/measure/child/protocol.ts";
 import type { Measurement } from "../../../src/measure/result_file.ts";
 
-const { pace = 5, adapter = "fake", unfit = [], slow = 1, crash } = JSON.parse(
-  Deno.env.get("FAKE_CHILD") ?? "{}",
+const { pace = 5, adapter = "fake", unfit = [], slow = 1, crash, turns, known } = JSON.parse(
+  Deno.args[0] ?? Deno.env.get("FAKE_CHILD") ?? "{}",
 ) as {
+  turns?: number;
+  known?: readonly string[];
   pace?: number;
   adapter?: string;
   unfit?: readonly string[];
@@ -46,11 +49,12 @@ async function answer(request: ChildRequest): Promise<void> {
       features: [],
       limits: {},
     } as const;
-    report({ type: "opened", info, timer, warnings: [] });
+    report({ type: "opened", info, timer, warnings: [], ...turns === undefined ? {} : { turns } });
   } else if (request.type === "choose") {
     report({
       type: "chosen",
       names: request.questions.map(() => "portable"),
+      ...known === undefined ? {} : { known: request.questions.map(() => known) },
       tuned: request.questions.map(() => tuning),
       unfit: request.questions.map(() =>
         Object.fromEntries(
