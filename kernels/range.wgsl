@@ -1,5 +1,5 @@
-// Numbers at the ends of float32's range, told by their bits: comparisons with infinities and NaN
-// may be left out by compilers. Put in front of the kernels that need it.
+// Recognizes numbers at the ends of float32's range by their bits, because compilers may leave out
+// comparisons with infinities and NaN. Put in front of the kernels that need it.
 
 // True for infinities and NaN.
 fn isNotFinite(x: f32) -> bool {

@@ -42,8 +42,8 @@ export class Steps {
    * Adds a dispatch over a number of things, `perWorkgroup` of them to a workgroup.
    *
    * @param kernel what to run; it counts workgroups over x and y
-   * @param step what to spread, the kernel's u32 parameters, its last one if that is a f32, and its
-   *   buffers
+   * @param step the number of things, how many a workgroup takes, the kernel's u32 parameters, an
+   *   f32 one after them if there is one, and its buffers
    */
   spread(
     kernel: Kernel,

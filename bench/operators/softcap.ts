@@ -1,5 +1,5 @@
 /**
- * An operator of one's own in one file, for `deno task bench --operator=bench/operators/softcap.ts`:
+ * A custom operator in one file, for `deno task bench --operator=bench/operators/softcap.ts`:
  * soft-capping, y = c tanh(x / c), which keeps the logits of a model within ±c (Gemma 2), and its
  * gradient. Copy this file to begin with one of your own.
  */

@@ -38,6 +38,6 @@ export type PeerReply =
     readonly adapter?: string;
   }
   | { readonly type: "prepared"; readonly ways: readonly PreparedWay[] }
-  /** ns of all the runs together: by the clock, and of all of the process's threads. */
+  /** ns of all runs together: on the clock, and in CPU time of all the process's threads. */
   | { readonly type: "sampled"; readonly wall: number; readonly cpu: number }
   | { readonly type: "failed"; readonly reason: string };

@@ -2,7 +2,7 @@
  * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs
  * matmul/operands.wgsl in front, and says there what it computes.
  *
- * Every invocation computes a part of the product in registers, as large as the compiler bears,
+ * Every invocation computes a part of the product in registers, as large as the compiler can hold,
  * because a load costs as much as dozens of multiply-adds there and a barrier more. The invocations
  * of a workgroup own the same `rows` rows and neighboring columns, `lanes` apart from group to
  * group: all of them read the same number of left and neighboring numbers of right, which some

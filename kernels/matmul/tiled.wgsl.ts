@@ -37,7 +37,7 @@ export interface MatmulTile {
   /** Groups of four columns that an invocation owns. */
   readonly quadsAcross: number;
   /**
-   * K of one step, 8 or 16; with either of the tile's sides it makes a whole number of vec4f an
+   * K of one step, 8 or 16; with either of the tile's sides it makes a whole number of vec4f per
    * invocation.
    */
   readonly step: number;

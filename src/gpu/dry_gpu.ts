@@ -56,7 +56,7 @@ interface DryPipeline {
  */
 export function createDryGpu(info: GpuInfo): Gpu {
   const device = {
-    // Which WebGPU grants everywhere, also to adapters described by their other limits alone.
+    // WebGPU grants this limit everywhere, also to adapters described by their other limits alone.
     limits: { minStorageBufferOffsetAlignment: 256, ...info.limits },
     features: new Set(info.features),
     lost: new Promise<never>(() => {}),

@@ -122,7 +122,7 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
     else if (found !== null) {
       const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
       const { samples, ...rest } = better(found, known) ? found : known;
-      // Samples of one form say together how sure its best one is; medians are of one process.
+      // All samples of one form together show how certain its best is; a median is of one process.
       const pool = rest.unit !== "ns" && found.method === known.method &&
         found.samples !== undefined && known.samples !== undefined;
       const all = pool ? [...known.samples!, ...found.samples!] : samples;

@@ -84,7 +84,7 @@ export function addCustomOperator<
  * Adds an operator whose file another process runs: this one knows what to ask for, and computes
  * nothing of it.
  *
- * @param outline what the other process told
+ * @param outline the other process's report
  * @throws {RangeError} if there is an operator of this name
  */
 export function addOutlinedOperator(outline: OperatorOutline): void {

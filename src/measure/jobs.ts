@@ -83,7 +83,7 @@ export interface AdapterChoice {
 
 /**
  * Pieces of work measured in random turns; their data is in GPU memory at the same time. No
- * operator is measured in more forms.
+ * operator has more forms to measure.
  */
 const BATCH = 4;
 

@@ -35,8 +35,8 @@ export interface SampleOptions {
   /** True ends the sampling of everything. */
   readonly interrupted?: () => boolean;
   /**
-   * For a race: told the samples of all work after each round, from the third on, it names those
-   * that need no more, by index.
+   * For a race: gets the samples of all work after each round, from the third on, and names the
+   * work that needs no more, by index.
    */
   readonly beaten?: (samples: readonly (readonly number[])[]) => ReadonlySet<number>;
 }

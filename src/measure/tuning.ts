@@ -48,7 +48,7 @@ export interface CandidateResult {
 
 /** How long a heat may take. */
 export interface HeatLimits {
-  /** ms for compiling and checking; candidates that are not begun by then are skipped. */
+  /** ms for compiling and checking; candidates that have not begun after that are skipped. */
   readonly preparation: number;
   /** ns of sampling for each candidate. */
   readonly sampling: number;

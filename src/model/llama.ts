@@ -93,7 +93,7 @@ export class Llama {
   readonly #evaluation: readonly Plan[];
   /** Parameters and gradients as an optimizer goes through them: both lie alike. */
   readonly packs: readonly ParameterPack[];
-  /** What the first micro-batch of a step starts from zero. */
+  /** The totals that the first micro-batch of a step sets to zero. */
   readonly #totals: readonly Tensor[];
 
   /**

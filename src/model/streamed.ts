@@ -262,7 +262,7 @@ export class StreamedLlama {
   /**
    * Computes gradients from the mean loss of the last forward pass down to its first layer's input.
    *
-   * @param options what is looked at
+   * @param options callbacks that read gradients
    * @throws {TypeError} if nothing was computed forward, or the model was made without a way back
    * @throws {CheckpointError} if the weights cannot be read
    * @throws {GpuError} if the GPU fails

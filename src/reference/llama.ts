@@ -299,7 +299,7 @@ class LlamaBackward {
     return { trace, inputGradient };
   }
 
-  /** The gradient by what a norm of queries or keys is given, [B T, H D], and by its gain. */
+  /** The gradient by the input of a norm of queries or keys, [B T, H D], and by the norm's gain. */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";
     readonly memory: AttentionMemory;

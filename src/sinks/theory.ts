@@ -15,7 +15,7 @@ import { layerValve } from "./valve.ts";
 /** What the theory needs to know of a model beside its trace. */
 export interface TheoryOptions {
   readonly config: LlamaConfig;
-  /** γ of both RMSNorms of each layer; the first is not looked at in a layer without attention. */
+  /** γ of both RMSNorms of each layer; a layer without attention does not use the first. */
   readonly gains: readonly {
     readonly attention: ArrayLike<number> | undefined;
     readonly mlp: ArrayLike<number>;
@@ -27,13 +27,13 @@ export interface TheoryOptions {
   /** s, whose slack is shown by itself. Default 0. */
   readonly position?: number | undefined;
   /**
-   * How many sequences of the batch are looked at, the first ones. The work grows with T²: by
+   * How many sequences of the batch are checked, from the first on. The work grows with T²: by
    * default 4 up to 256 tokens, fewer of longer sequences.
    */
   readonly sequences?: number | undefined;
 }
 
-/** Sequences times T² that are looked at by default. */
+/** Sequences times T² that are checked by default. */
 const WORK = 4 * 256 ** 2;
 
 /** Checks the theory on one batch, layer by layer; see {@linkcode checkTheory}. */

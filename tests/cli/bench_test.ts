@@ -415,7 +415,7 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
     [[`--resume=${existing}`], 1, "there.json"],
     [[`--resume=${folder}`], 1, "is a folder"],
   ];
-  // A measuring process that could not even be started: nothing may get that far.
+  // Starting this measuring process would fail, so the command must stop before.
   const child = { command: `${folder}/nothing`, args: [] };
   for (const [args, code, text] of wrong) {
     const output = recordOutput();

@@ -106,7 +106,7 @@ test("trainRun() gives the same bits, stopped at any step or not", () =>
         { folder: parts, settings: TINY_RUN, resume: "if-there" },
         {
           signal: interrupt.signal,
-          // Rows come too seldom: the run is stopped wherever it looks up.
+          // Waiting for rows would take too long: the run stops at its next progress report.
           onProgress: ({ step }) => step >= stop && interrupt.abort(),
         },
       );

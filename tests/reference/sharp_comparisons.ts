@@ -17,7 +17,7 @@ export class SharpComparisons {
    * @param tolerances of the property
    * @param options.what what is compared
    * @param options.floor the twin's own rounding of what the loss adds up
-   * @param options.counts whether the comparison can tell a millionth of the gradient at all
+   * @param options.counts whether the comparison can detect a millionth of the gradient at all
    */
   compare(
     tolerances: Tolerances,

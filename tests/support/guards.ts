@@ -22,7 +22,7 @@ export interface GuardedGpu {
   /**
    * Reads the surplus of every living buffer.
    *
-   * @returns how many numbers were looked at
+   * @returns how many numbers were checked
    * @throws {Error} if any of them was overwritten
    */
   check(): Promise<number>;

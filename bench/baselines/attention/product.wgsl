@@ -2,7 +2,7 @@
 //
 //   result_t = factor sum_{j<=t} matrix_tj rows_j
 //
-// One invocation a vec4f of a result row, 16 x 16 per workgroup; dispatch (ceil(D / 64), ceil(T /
+// One invocation per vec4f of a result row, 16 x 16 per workgroup; dispatch (ceil(D / 64), ceil(T /
 // 16), B Hq). No barriers.
 
 struct Parameters {

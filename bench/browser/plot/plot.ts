@@ -73,7 +73,7 @@ export const areaY: Marking = marking("areaY");
 /** A bar from `x1` to `x2` in the band of `y`. */
 export const barX: Marking = marking("barX");
 
-/** The room between a tick and what it says, in pixels. */
+/** The room between a tick and its text, in pixels. */
 const TICK = 6;
 
 /**

@@ -42,7 +42,7 @@ export interface NumberScale {
  * A linear scale.
  *
  * @param domain two different numbers
- * @param range where they lie, in pixels
+ * @param range the domain's two ends in pixels
  */
 export function linearScale(
   [from, to]: [number, number],
@@ -60,7 +60,7 @@ export function linearScale(
  * A logarithmic scale.
  *
  * @param domain two different positive numbers, the lesser one first
- * @param range where they lie, in pixels
+ * @param range the domain's two ends in pixels
  */
 export function logScale(domain: [number, number], range: [number, number]): NumberScale {
   const [low, high] = domain;
@@ -115,7 +115,7 @@ export interface StepScale {
  * A scale of steps on whole pixels.
  *
  * @param domain the steps in order
- * @param range where they lie, in pixels, the lesser one first
+ * @param range the pixels of the first and the last step, the lesser one first
  * @param padding the room between steps, in parts of a step, and at the ends; 1 between leaves
  *   points
  */

@@ -172,8 +172,8 @@ function describe(
 }
 
 /**
- * Refuses what would not fit; GPUs do not say how much memory they have, so that theirs is not
- * looked at.
+ * Refuses what would not fit; GPUs do not say how much memory they have, so only the main memory is
+ * checked.
  */
 async function checkMemory(
   gpu: Gpu,

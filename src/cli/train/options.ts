@@ -190,7 +190,7 @@ function asOption(message: string): string {
   });
 }
 
-/** A preset with what was given in place of its own. */
+/** A preset, with the given values in place of its own. */
 function changed(preset: RunSettings, values: Values): RunSettings {
   const { model, task, optimizer, reporting } = preset;
   const steps = integer(values, "steps") ?? preset.steps;

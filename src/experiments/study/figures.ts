@@ -16,7 +16,7 @@ function attentionLayers({ layers }: TrajectoryPoint): TrajectoryLayer[] {
   return layers.filter(({ attention }) => attention !== null);
 }
 
-/** Over idle queries where the task knows which those are, else over all. */
+/** The sink score over idle queries, if the task knows which those are, else over all queries. */
 function layerSink({ attention }: TrajectoryLayer): number {
   return attention!.idleScore ?? attention!.score;
 }

@@ -66,7 +66,7 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
   };
 }
 
-/** At which shares of training path gradients are shown by position. */
+/** The shares of training at which path gradients are shown by position. */
 export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
 
 /** The measured steps nearest to those shares, and the last one. */

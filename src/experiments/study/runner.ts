@@ -107,7 +107,7 @@ async function runArm(
   const { signal, now = () => performance.now(), patience = 60_000 } = run;
   const began = now();
   const { command, args } = run.command(arm);
-  // Throws where there is no such program, or no permission: no other arm could be started either.
+  // Throws without such a program or the permission: no other arm could start either.
   const child = new Deno.Command(command, {
     args: [...args],
     stdin: "null",

@@ -61,7 +61,7 @@ export class BesideSession implements RunSession {
   /**
    * Measures jobs and their partners in turns.
    *
-   * @param batch the jobs; results are told of the first session only
+   * @param batch the jobs; only the first session's results are reported
    * @throws {Error} if a new child of a session cannot open the adapter again
    */
   async measure(batch: Batch): Promise<void> {

@@ -162,7 +162,7 @@ export class Turns {
       const plans = this.#seats.flatMap(({ plans }) => plans?.get(id) ?? []);
       this.#give(side, { step: "visit", id, sweep, plan: common(plans) });
       await own.settled.promise;
-      // What took its process's place has not been there.
+      // A process that replaced another one has no times yet.
       times[side] = own.state === "waiting" && own.plans !== undefined ? own.time : undefined;
     }
     const [first, second] = times;

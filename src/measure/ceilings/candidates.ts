@@ -35,7 +35,7 @@ export interface Candidate {
 export interface CandidateGroup {
   /** The ceiling. */
   readonly name: CeilingName;
-  /** Absent where the adapter lacks what is needed. */
+  /** Absent if the adapter lacks a feature that the ceiling needs. */
   readonly prepare?: () => Candidate[];
 }
 

@@ -10,7 +10,7 @@
 import { type Interval, medianInterval } from "../../statistics/summary.ts";
 import type { Ceiling } from "../result_file.ts";
 
-/** How many of the greatest samples tell of the end. */
+/** How many of the greatest samples show where the end is. */
 const GREATEST = 5;
 /** The chance that the truth lies beyond the interval. */
 const BEYOND = 0.05;

@@ -97,7 +97,7 @@ export async function ceilingSizeWithin(
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;
-    // What computes slowly is a phone, with little memory.
+    // A slow adapter is a phone's, with little memory.
     const copyBytes = Math.min(
       usual.copyBytes,
       invocations < usual.invocations ? 2 ** 26 : 2 ** 27,

@@ -68,7 +68,7 @@ export type ChildRequest =
     readonly checked?: readonly number[];
     /** Whether the jobs are rivals: a job that certainly loses gets no more samples. */
     readonly race?: boolean;
-    /** Time in ms to prepare jobs; a job that is not prepared by then is reported as skipped. */
+    /** Time in ms to prepare jobs; a job that is not ready after that is reported as skipped. */
     readonly preparation?: number;
     /** Whether samples are taken in turns with another process. */
     readonly turns?: boolean;

@@ -120,7 +120,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function answer(service: Service, request: ChildRequest): Promise<void> {
   if (request.type === "describe" || request.type === "open") {
-    // Before the adapter is opened, which takes up tuned choices of the operators that there are.
+    // Loaded before the adapter opens, because opening it reads the tuned choices of known
+    // operators.
     service.outline ??= await service.loadOperator?.();
   }
   if (request.type === "describe") {

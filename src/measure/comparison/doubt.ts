@@ -10,7 +10,8 @@ export interface Doubt {
    * - `chance`: the change is above the threshold and may be chance
    * - `CPU time`, `clock`: on one machine, the CPU time or the time relative to the reference kernel
    *   does not show the change
-   * - `machine`: the machine changed between both runs, and beside the other rows there is no change
+   * - `machine`: the machine changed between both runs, and this row changed no more than the
+   *   others
    * - `near the threshold`: the change is not chance; it is below the threshold, but not certainly
    * - `wide interval`: the interval holds no change and reaches beyond the threshold
    */

@@ -116,7 +116,7 @@ const IDENTITY: readonly (readonly [name: string, of: (file: ResultFile) => stri
     ["runtime", ({ runtime }) => runtime.name],
   ];
 
-/** What counts only where both files tell. */
+/** Compared only if both files have them. */
 const KNOWN_TO_BOTH: typeof IDENTITY = [
   ["host", ({ host }) => host.id],
   ["label", ({ label }) => label],
@@ -140,7 +140,7 @@ export function machineDifferences(a: ResultFile, b: ResultFile): string[] {
 }
 
 /**
- * Whether two files come from one machine, as far as they tell.
+ * Whether two files come from one machine, as far as they say.
  *
  * @param a one file
  * @param b another file

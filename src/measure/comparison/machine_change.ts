@@ -11,7 +11,7 @@
 import { median } from "../../statistics/summary.ts";
 import type { EstimatedDifference, TimeEstimates } from "../estimate.ts";
 
-/** A reference kernel that took this much longer or shorter shows that the machine changed. */
+/** The machine counts as changed if the reference kernel took this much longer or shorter. */
 export const MACHINE_CHANGE = 0.03;
 
 /** Fewer rows do not show what the machine did to each. */
@@ -71,7 +71,7 @@ export function machineChange(
  *
  * @param time how its time changed
  * @param change what the machine did
- * @returns no change where the rows are too few to tell
+ * @returns no change if there are too few rows to show one
  */
 export function besideOtherRows(
   time: EstimatedDifference,

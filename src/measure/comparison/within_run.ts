@@ -5,7 +5,7 @@ import type { Interval } from "../../statistics/summary.ts";
 /** How many times one measurement is another. */
 export interface WithinRun {
   readonly ratio: number;
-  /** The ratio's 95 % interval; undefined where the rounds do not tell it. */
+  /** The ratio's 95 % interval; undefined if there are too few rounds for one. */
   readonly interval: Interval | undefined;
 }
 

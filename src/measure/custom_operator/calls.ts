@@ -22,7 +22,7 @@ export function labelOf(name: string, { pass, dimensions }: Call): string {
   return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
 }
 
-// What a function of the file throws is told with the function's name.
+// Adds the function's name to an error that a function of the file throws.
 function attempt<Result>(label: string, run: () => Result): Result {
   let result: Result;
   try {

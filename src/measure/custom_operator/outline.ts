@@ -1,4 +1,4 @@
-/** What of an operator's file other processes are told: data, without its functions. */
+/** The part of an operator's file that other processes get: data, without its functions. */
 import { type GridShape, lengthsText, type PassName } from "../workloads/operator.ts";
 import { type CustomOperator, variantsOfPass } from "./description.ts";
 import { costOf, drawInputs, runTwin } from "./calls.ts";

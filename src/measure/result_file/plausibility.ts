@@ -167,7 +167,7 @@ function pairProblems(measurements: readonly Measurement[]): string[] {
     const { samples, cache = "hot" } = measurement;
     if (samples.length < 3) continue;
     if (cache === "hot") hot.set(nameOf(measurement), measurement);
-    // Copied samples, or copied and stretched: the ratios to the first one tell.
+    // Copied samples, or copied and stretched ones, show in their ratios to the first one.
     const pattern = samples.slice(0, 20).map((each) => (each / samples[0]!).toPrecision(6)).join();
     const other = new Set(samples).size > 2 ? lists.get(pattern) : undefined;
     if (other !== undefined) {

@@ -27,7 +27,7 @@ export type Turn =
     readonly reasons: ReadonlyMap<number, StopReason>;
   };
 
-/** What is told with the wish for the next turn. */
+/** What a process reports with its request for the next turn. */
 export interface TurnState {
   /** What has been done. */
   readonly after: "preparation" | "calibration" | "visit";

@@ -50,7 +50,7 @@ function variantOf(name: string | undefined): { readonly variant?: string } {
   return name === undefined ? {} : { variant: name };
 }
 
-// With one head its rows lie as those of all heads do.
+// A single head's rows lie in memory like the rows of all heads, so nothing is split.
 function split(
   { workspace, config }: LlamaBuild,
   plans: Plan[],

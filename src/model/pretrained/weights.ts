@@ -83,7 +83,7 @@ export interface OpenWeightsOptions {
  * is known before anything else begins.
  *
  * @param folder its path
- * @param options the context, and what is told of the progress
+ * @param options the context, and a function to call with the progress
  * @returns the weights, to be disposed of
  * @throws {CheckpointError} if something is missing, not whole, of another shape or type, not
  * finite, or belongs to a model that is not computed

@@ -7,7 +7,7 @@ import { gpuBudget } from "../shared/budget.ts";
 import type { AttentionShape } from "./shape.ts";
 import { type AttentionTile, attentionTiles, keyValueTile, unfitTiled } from "./tiled.ts";
 
-/** What of `GpuInfo` tells a budget. */
+/** The fields of `GpuInfo` that a budget depends on. */
 export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 
 /** A kernel's part in a pass. */

@@ -1,6 +1,6 @@
 /**
- * What a way of computing a product by the subgroup kernel costs: how often it does what, times
- * what that takes.
+ * Estimates the cost of a way to compute a product by the subgroup kernel: how often each kind of
+ * instruction runs, times its cost.
  */
 import { dealtRows } from "../../../kernels/matmul/subgroup_loads.ts";
 import { type MatmulReading, packedLength } from "./packing.ts";

@@ -33,10 +33,7 @@ export interface EmbeddingForwardResult {
 
 /** Where each token stands, for {@linkcode embeddingBackward}. */
 export interface EmbeddingOrder {
-  /**
-   * `[N]`: the places 0 to N − 1 sorted by the token there, in the order of places where it is the
-   * same.
-   */
+  /** `[N]`: the places 0 to N − 1 sorted by their tokens; places of one token keep their order. */
   readonly order: Float32Array<ArrayBuffer>;
   /** `[V + 1]`: where in `order` the places of each token begin, and N. */
   readonly starts: Float32Array<ArrayBuffer>;

@@ -25,7 +25,7 @@ const WIDTH = 2;
  */
 const LEAST_TILES = 16;
 
-/** After how many rows of d numbers one begins at a multiple of 4 again. */
+/** The number of rows of d numbers after which a row begins at a multiple of 4 again. */
 function phasesOf(columns: number): number {
   return columns % 4 === 0 ? 1 : columns % 2 === 0 ? 2 : 4;
 }

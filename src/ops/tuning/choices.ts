@@ -189,7 +189,7 @@ export function parseTuning(text: string, identity: AdapterIdentity): TunedChoic
 }
 
 /**
- * What a choice is for, as `gpu.variants` names it.
+ * The key of a choice's operator and shape class, as `gpu.variants` has it.
  *
  * @param choice the choice
  * @returns for example `rmsNormForward vector d<=1024 rows<=4096`

@@ -104,7 +104,7 @@ export function layerParameterNames(layer: number): LayerParameterNames {
  * has neither attention's matrices nor its norm.
  *
  * @param config the model's shape
- * @throws {RangeError} if no model can have it
+ * @throws {RangeError} if no model can have this configuration
  *
  * @example
  * ```ts

@@ -57,7 +57,7 @@ export interface AttentionTrace<Numbers> {
     readonly key: Numbers;
     readonly value: Numbers;
     readonly output: Numbers;
-    /** By y′, what the gates let through, heads side by side: [B, T, Hq D]. */
+    /** The gradient by y′, the gates' output, heads side by side: [B, T, Hq D]. */
     readonly gated?: Numbers;
   };
 }

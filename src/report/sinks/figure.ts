@@ -26,7 +26,7 @@ export function signed(difference: number): string {
   return `${difference >= 0 ? "+" : ""}${figure(difference)}`;
 }
 
-/** An interval in words; undefined where there is none, as of one sequence. */
+/** An interval in words; undefined if there is none, such as for one sequence. */
 export function range(interval: readonly [number, number] | null | undefined): string | undefined {
   if (interval === null || interval === undefined || interval[0] === interval[1]) return undefined;
   return `${figure(interval[0])} to ${figure(interval[1])}`;

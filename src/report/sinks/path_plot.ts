@@ -22,8 +22,8 @@ const ROUNDING = 2 ** -23;
  * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, a panel for each variant or moment. Several rows
  * of one panel, path and position (layers, runs) are joined by their geometric mean.
  *
- * @param rows zeros, such as the query's at token 0, and what is no more than rounding, its own or
- *   that of the largest gradient, cannot stand on a logarithmic axis and are marked at its foot
+ * @param rows the points. A logarithmic axis cannot show zeros, such as the query's at token 0, nor
+ *   values that are no more than rounding; signs at its foot mark these
  * @param options document, description, and as `series` the panels' order
  * @returns undefined if there is no row above 0
  */

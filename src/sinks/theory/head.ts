@@ -30,7 +30,7 @@ export type AttentionChecks = Readonly<
 /** A layer to check. */
 export interface AttentionLayer {
   readonly attention: AttentionTrace<Numbers>;
-  /** The batch here is how many sequences are looked at, the first ones. */
+  /** The batch here is the number of sequences that are checked, from the first on. */
   readonly shape: AttentionShape;
   readonly layer: number;
   readonly valve: LayerValve | undefined;

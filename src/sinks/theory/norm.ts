@@ -39,7 +39,7 @@ export interface NormBranch {
   readonly epsilon: number;
   readonly layer: number;
   readonly branch: "attention" | "mlp";
-  /** How many sequences are looked at, the first ones. */
+  /** How many sequences are checked, from the first on. */
   readonly batch: number;
   /** T */
   readonly context: number;

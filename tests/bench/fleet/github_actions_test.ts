@@ -30,7 +30,7 @@ test("bench.yml measures on all kinds of hosted machine with the least rights", 
   for (const runner of ["ubuntu-latest", "macos-latest", "windows-latest"]) {
     assert(runners.includes(runner), `no ${runner}`);
   }
-  // A job waits a day for a runner that is not there, so one's own machine is not in the copy.
+  // A job waits a day for a missing runner, so the copy leaves out the self-hosted machine.
   assert(!runners.some((labels) => Array.isArray(labels)), "a runner that GitHub does not have");
   assertStringIncludes(await Deno.readTextFile(path), "#   runs-on: [self-hosted, gpu]");
   // One machine's failure must not keep the others off the page.

@@ -1,6 +1,6 @@
 /**
- * Lists the adapters and finds some, in a process of its own: drivers are the process's. Arguments:
- * `deno` or `dawn`, then what to find. Prints one line of JSON.
+ * Lists the adapters and finds some, in a new process, because a process keeps its drivers.
+ * Arguments: `deno` or `dawn`, then what to find. Prints one line of JSON.
  */
 import { listCandidates } from "../../../src/gpu/adapter/candidates.ts";
 import type { AdapterWish } from "../../../src/gpu/adapter/request.ts";

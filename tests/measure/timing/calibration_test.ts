@@ -79,7 +79,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   const good = anchorsOf(1);
   assertEquals(calibrateTicks(good.map((each) => ({ ...each, ticks: 0 }))), undefined);
   assertEquals(calibrateTicks(good.map((each) => ({ ...each, ticks: -each.ticks }))), undefined);
-  // A clock that begins anew with every submission.
+  // A clock that restarts with every submission.
   assertEquals(calibrateTicks(good.map((each, i) => ({ ...each, ticks: i % 3 }))), undefined);
   // One that changes its pace half-way.
   const changed = good.map((each, i) => i < 10 ? each : { ...each, ticks: 1.5 * each.ticks });

@@ -173,7 +173,7 @@ Deno.test("parseHuggingFaceConfig() takes the defaults of each family", () => {
   assertEquals(parse(wide).config.keyValueHeads, 32);
   const { num_key_value_heads: ___, ...mistral } = CONFIGS.mistralOf4;
   assertEquals(parse({ ...mistral, num_attention_heads: 8, head_dim: 4 }).config.keyValueHeads, 8);
-  // Null asks for as many as there are of queries.
+  // Null means as many key heads as query heads.
   assertEquals(parse({ ...mistral, num_key_value_heads: null }).config.keyValueHeads, 4);
   const { rope_theta: ____, ...plain } = CONFIGS.mistralOf4;
   assertEquals(parse(plain).config.ropeBase, 10_000);

@@ -130,7 +130,9 @@ function bound(operands: Operands, inner: number): Float64Array {
   return sums.data.map((sum) => gamma * sum + 2 * inner * FLUSH);
 }
 
-/** What computes the product: the name of a variant, or a plan of one's own under a name. */
+/**
+ * What computes the product: the name of a variant, or a planner of the test's own, with a name.
+ */
 export type MatmulPlanner = string | { readonly name: string; readonly plan: typeof planMatmul };
 
 type Property = (

@@ -42,8 +42,8 @@ export const partedKernels = [
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
- * One vec4f of each row, which leaves an invocation without any; a step that D is not a multiple
- * of; more than one vector register or warp of invocations, so that barriers matter.
+ * One vec4f of each row, so that an invocation has none; a step that does not divide D; more than
+ * one vector register or warp of invocations, so that barriers matter.
  */
 export const smallTile: AttentionTiledOptions = {
   down: 8,

@@ -10,7 +10,7 @@ import { workerScope } from "../worker_scope.ts";
 /** How long to wait, in ms, before asking again for a GPU that was lost. */
 const DELAYS = [500, 2000, 6000];
 
-// A browser takes a while to start its GPU process anew, and gives no adapter meanwhile.
+// A browser takes a while to restart its GPU process, and gives no adapter until then.
 async function reopen(options: OpenGpuOptions): Promise<Gpu> {
   for (const delay of DELAYS) {
     try {

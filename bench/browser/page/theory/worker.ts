@@ -24,7 +24,7 @@ export function computeTheoryHere(): (message: unknown) => void {
         gpu ??= await openBrowserGpu();
         return await computeTheory(input, gpu);
       } catch {
-        // A GPU that was lost, or one that is none: the twin computes the same.
+        // Without a working GPU, the twin computes the same.
         gpu?.dispose();
         gpu = undefined;
         broken = true;

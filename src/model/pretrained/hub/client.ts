@@ -66,7 +66,7 @@ export class HubClient {
    * The commit that a branch, a tag or a commit is now.
    *
    * @param revision its name
-   * @throws {CheckpointError} if the hub does not tell it
+   * @throws {CheckpointError} if the hub does not name it
    */
   async commit(revision: string): Promise<string> {
     const { sha } = await this.#insist(() =>
@@ -89,7 +89,7 @@ export class HubClient {
    * What a commit holds, without its folders' contents.
    *
    * @param commit of {@linkcode commit}
-   * @throws {CheckpointError} if the hub does not tell it
+   * @throws {CheckpointError} if the hub gives no list
    */
   async list(commit: string): Promise<ListedFile[]> {
     return await this.#insist(() =>

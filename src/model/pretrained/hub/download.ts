@@ -79,7 +79,8 @@ async function fetchAll(
     have = 0;
   }
   onProgress(have);
-  // The most bytes that an attempt reached: a hub that always begins anew is not asked forever.
+  // The most bytes that an attempt reached, so that requests to a hub that always starts over come
+  // to an end.
   let best = have;
   for (let attempt = 0; have < file.size || have === 0;) {
     let failure: PassingError | undefined;
@@ -154,7 +155,7 @@ async function append(
       onProgress(offset);
     }
   } finally {
-    // What is left of the answer is not wanted; why it failed is told already.
+    // The rest of the answer is not needed; the reason of the failure has been reported.
     await reader.cancel().catch(() => {});
   }
 }

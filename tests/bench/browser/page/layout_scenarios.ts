@@ -37,7 +37,7 @@ function comparisonPage(): string {
   return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
 }
 
-/** Two machines have pictures of their own, three a matrix. */
+/** Two machines get one picture each, three get a matrix. */
 function matrixPage(): string {
   const file = few(LAVAPIPE);
   const files = ["one", "two", "a third one with a name of some length"].map((label) => ({
