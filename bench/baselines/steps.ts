@@ -29,7 +29,7 @@ export class Steps {
   }
 
   /**
-   * Adds a dispatch with so many workgroups in x, y and z.
+   * Adds a dispatch with these numbers of workgroups in x, y and z.
    *
    * @param kernel what to run
    * @param step its parameters, buffers and workgroups

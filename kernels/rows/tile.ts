@@ -80,7 +80,9 @@ export interface TileWalk {
   readonly step: (k: number, guard: Guard) => string;
   /** What to do after the last group. */
   readonly end?: (k: number, guard: Guard) => string;
-  /** What the rows have numbers of: banks are called `${name}Bank0` and so on. */
+  /**
+   * The names of the numbers that every row has; their banks are called `${name}Bank0` and so on.
+   */
   readonly read: readonly string[];
 }
 

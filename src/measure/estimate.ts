@@ -135,7 +135,8 @@ export function estimateRows<Key>(
     variance: sum([...effects.values()].map((effect) => effect ** 2)) / Math.max(1, rounds - 1),
     df: Math.max(0, rounds - 1),
   };
-  // The effects hold their share of the rest: what is left of it is smaller by this factor.
+  // Estimating the effects uses up a share of each row's degrees of freedom; this factor is what is
+  // left.
   const part = repeated.length === 0 ? 0 : 1 - 1 / repeated.length;
   const own = moderateVariances(rows.map(({ values, center }) => {
     const df = part * (values.size - 1);

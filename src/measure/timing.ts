@@ -378,7 +378,7 @@ async function submitAndWait(
   return { before, after, wall: after - before, ...cpu };
 }
 
-// Says why not, where the GPU's clock cannot be used.
+// If the GPU's clock cannot be used, the result says why.
 async function calibrate(
   stamps: Stamps,
   { gpu, clocks, span }: { readonly gpu: Gpu; readonly clocks: HostClocks; readonly span: Span },

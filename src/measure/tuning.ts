@@ -212,7 +212,7 @@ function decide(
   const timed = heat.flatMap((each): Timed[] => {
     const interval = each.status === "timed" ? medianInterval(each.samples) : undefined;
     return interval === undefined
-      ? [] // too few samples to be sure of anything, as those have that dropped out at once
+      ? [] // too few samples, such as of a candidate that dropped out at once
       : [{ variant: each.variant, time: median(each.samples)!, interval }];
   });
   const fastest = timed.toSorted((a, b) => a.time - b.time)[0];

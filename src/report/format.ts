@@ -1,4 +1,7 @@
-/** Numbers as people read them: three significant digits and a unit. No data is said, not NaN. */
+/**
+ * Numbers as people read them: three significant digits and a unit. Missing data reads as "no
+ * data", never as NaN.
+ */
 
 /** What stands where a figure is missing. */
 export const NO_DATA = "no data";

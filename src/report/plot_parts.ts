@@ -41,7 +41,7 @@ export interface LegendEntry {
   readonly symbol: string;
 }
 
-/** One entry a series, unless there is only one. */
+/** One entry per series, unless there is only one. */
 export function seriesEntries(series: readonly string[]): LegendEntry[] {
   if (series.length < 2) return [];
   return series.map((name, i) => ({

@@ -378,8 +378,8 @@ export interface MeasurementSource {
 }
 
 /**
- * 95 % intervals over sequences: what other sequences of the same number would give. In the form of
- * the figures that they belong to; null where a figure has no value.
+ * 95 % intervals over sequences: how much a figure would vary with as many other sequences. The
+ * fields mirror the figures'; null where a figure has no value.
  */
 export interface SinkIntervals {
   /** null in a layer without attention. */

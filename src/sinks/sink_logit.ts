@@ -7,7 +7,8 @@ import { hasSinkLogit, type LlamaConfig } from "../reference/llama/config.ts";
  * @param config of the model
  * @param sinks s of each query head where it is learned; 0 otherwise
  * @returns undefined without sinks
- * @throws {TypeError} if the model learns s and none is given, or not one for each query head
+ * @throws {TypeError} if the model learns s and the argument is missing, or does not have one for
+ *   each query head
  */
 export function layerSinkLogits(
   config: LlamaConfig,

@@ -51,7 +51,7 @@ export type StudyRequest =
     readonly records: string | undefined;
   };
 
-/** The default of a number that one setting has its own of. */
+/** In the help: the default of a number, and that of the setting `text-anchored`. */
 function defaults(name: "steps" | "batch" | "learningRate"): string {
   return `(default ${DEFAULT_SCALE[name]}, text-anchored alone ${ANCHORED_SCALE[name]})`;
 }

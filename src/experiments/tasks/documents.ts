@@ -28,7 +28,7 @@ const MOST_LINE_BYTES = 2 ** 26;
  * @param path a file or a folder
  * @returns the documents; they are read when they are requested
  * @throws {CorpusError} if nothing is there. While documents are read: if a line is not an object
- * with a text, or a file that is named by itself is not text
+ * with a text, or the path names a single file that is not text
  */
 export function readDocuments(path: string): Documents {
   const isFolder = statOf(path).isDirectory;

@@ -165,7 +165,7 @@ function holds(change: EstimatedDifference, { center }: EstimatedDifference): bo
   return Math.log(low) <= center && center <= Math.log(high);
 }
 
-// A change that was estimated as such is a difference from nothing.
+// A change that was estimated directly, as a difference from 0.
 function changeOf(change: Estimate): EstimatedDifference {
   const nothing = { center: 0, errors: [], processes: change.processes };
   return differenceOf([{ baseline: nothing, candidate: change }])!;

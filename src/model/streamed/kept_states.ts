@@ -35,8 +35,8 @@ export class KeptStates {
   /**
    * @param workspace takes charge of the copies
    * @param state what every layer's forward pass fills
-   * @param options which layers would have a copy, the first one rather than the others, and the
-   *   bytes that there are for all of them
+   * @param options the layers to copy, in order of preference, and the bytes available for all
+   *   copies
    */
   constructor(
     workspace: Workspace,

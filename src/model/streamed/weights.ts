@@ -123,7 +123,7 @@ export class LayerWeights {
    * Puts a layer's weights on the GPU for what is enqueued from now on.
    *
    * @param layer which
-   * @param next the one that is wanted after it, whose weights are read meanwhile
+   * @param next the layer after it, whose weights are read in the meantime
    * @throws {CheckpointError} if they cannot be read
    */
   async load(layer: number, next: number | undefined): Promise<void> {

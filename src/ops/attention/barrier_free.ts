@@ -28,9 +28,9 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
 
 /**
  * Whether attention's barrier-free kernels are a good choice where nothing was measured: on the
- * CPU, for sequences that are worth the seconds that SwiftShader compiles the backward's in every
- * process. The forward goes with it: its logits are added up as there, in another order than in the
- * portable kernels, and their errors cancel in the backward.
+ * CPU, for sequences long enough to repay the seconds that SwiftShader takes in every process to
+ * compile the backward's kernels. The forward then uses barrier-free kernels too: both add up
+ * logits in the same order, so that their errors cancel in the backward.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call

@@ -63,7 +63,7 @@ function kernelOf(
  * @param gpu the GPU that holds the tensors
  * @param call the call
  * @param subgroupSize the size of its subgroups
- * @param choice how; by default as chosen for the shape
+ * @param choice tile and loads. Default: the best for the shape
  */
 export function planSubgroup(
   gpu: Gpu,

@@ -37,7 +37,7 @@ export interface PathGradientRow {
   readonly position: number;
   /** 0 is left out: the axis is logarithmic. */
   readonly value: number;
-  /** True where rounding leaves nothing of it. Default: false. */
+  /** True if rounding leaves nothing of the gradient. Default: false. */
   readonly belowFloor?: boolean;
 }
 

@@ -10,7 +10,7 @@ const number = (title: string) => ({ title, align: "right" as const });
  * The figures of every run's trained model, with 95 % intervals over sequences.
  *
  * @param group matched runs of one setting
- * @returns undefined if no record has intervals: those of before do not
+ * @returns undefined if no record has intervals, as in older records
  */
 export function runTable(group: StudyGroup): Table | undefined {
   const rows = group.variants.flatMap((variant) =>

@@ -123,7 +123,7 @@ export function claimTable(claims: readonly ClaimResult[]): Table {
 }
 
 /**
- * One row a piece of evidence, with tests before and after correction.
+ * One row per piece of evidence, with tests before and after correction.
  *
  * @param claims judged
  */

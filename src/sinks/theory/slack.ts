@@ -77,7 +77,7 @@ export class CheckMeter {
     place: Pick<SlackDistribution, "layer" | "branch">,
   ): void {
     this.identity({ ...comparison, excess: actual - bound });
-    // What rounding alone can make says nothing about the bound.
+    // Values that rounding alone explains say nothing about the bound.
     if (!(actual > 2 * comparison.tolerance * comparison.scale)) return;
     const key = `${place.layer} ${place.branch}`;
     const slack = this.#slack.get(key) ?? { place, all: [], sink: [] };

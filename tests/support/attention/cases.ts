@@ -143,7 +143,7 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     { nil: undefined },
   ),
 })
-  // A sink makes kernels of its own, which take seconds to compile for each number of columns.
+  // A sink needs its own kernels, which take seconds to compile for each number of columns.
   .map((description) =>
     description.headDim <= 12 ? description : { ...description, sink: undefined }
   )

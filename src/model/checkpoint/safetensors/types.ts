@@ -24,8 +24,8 @@ export function bytesPerNumber(type: FloatType): 2 | 4 {
 }
 
 /**
- * Makes float32 of numbers, in place: stored bytes lie at the end of the buffer, as many numbers as
- * it takes in float32.
+ * Converts stored numbers to float32 in place. The buffer is as long as the float32 numbers, and
+ * the stored bytes lie at its end.
  *
  * @param numbers the buffer; `bytes` of {@linkcode storedPart} hold the stored numbers
  * @param type of what is stored

@@ -28,9 +28,7 @@ export interface DownloadOptions {
    * @throws {PassingError} if another attempt may do better
    */
   readonly read: (offset: number) => Promise<ReadableStream<Uint8Array>>;
-  /**
-   * Why the bytes ended, where the stream's own error does not say; undefined for no other reason.
-   */
+  /** Why the bytes ended, if the stream's own error does not say; else undefined. */
   readonly failure: () => Error | undefined;
   /** Called with the bytes that are there. */
   readonly onProgress: (bytes: number) => void;

@@ -83,8 +83,8 @@ export async function checkForwardAgainstTwin(
 }
 
 /**
- * attentionBackward's gradients are within the bounds of the error analysis of the twin's, given
- * the same forward.
+ * attentionBackward's gradients agree with the twin's within the bounds of the error analysis,
+ * given the same forward.
  */
 export const attentionBackwardMatchesTwin = propertyOf({
   name: "attentionBackward vs twin",
