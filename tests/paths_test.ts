@@ -18,7 +18,7 @@ const ADDRESSES = [
   "tests/support/model/hub.ts",
 ];
 
-/** What makes a path of a URL, or a URL of a path, and forgets to decode or encode. */
+/** Code that turns a URL into a path, or a path into a URL, without decoding or encoding. */
 const FAULTS = [
   /\.pathname\b/,
   /\bpathname\s*[,}].*=\s*new URL/,

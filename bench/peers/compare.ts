@@ -52,7 +52,7 @@ export interface CompareOptions {
   readonly interrupted?: () => boolean;
 }
 
-/** Waiting for the GPU costs up to 11 ms in Deno: a sample is to last so many ns. */
+/** Waiting for the GPU costs up to 11 ms in Deno: a sample should last this many ns. */
 const SAMPLE_TIME = 400e6;
 const MOST_RUNS = 256;
 const ROUNDS = { least: 6, most: 24 };

@@ -16,7 +16,7 @@ export interface Stretch {
 /** What is asked of a library's process. */
 export type PeerRequest =
   | { readonly type: "prepare"; readonly work: Work; readonly stretches: readonly Stretch[] }
-  /** Enqueue so many runs of one of the prepared ways, and wait for them. */
+  /** Enqueue this many runs of one of the prepared ways, and wait for them. */
   | { readonly type: "sample"; readonly way: number; readonly runs: number };
 
 /** A way in which the library did the work once. */

@@ -19,7 +19,7 @@ export interface BufferOwner {
    * Runs something that calls the device; what the device refuses becomes an error of `operator`.
    */
   guard<Result>(operator: string, run: () => Result): Result;
-  /** A storage buffer of so many bytes. */
+  /** A storage buffer of this many bytes. */
   storage(size: number): GPUBuffer;
   /** A uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;

@@ -35,7 +35,7 @@ export interface MeasureCeilingsOptions {
    * Default 8.
    */
   readonly rounds?: number;
-  /** Where they do not agree, sampling ends after so many ns. Default 2e9. */
+  /** Where they do not agree, sampling ends after this many ns. Default 2e9. */
   readonly patience?: number;
   /** What to measure. Default: everything the GPU can do. */
   readonly groups?: readonly CandidateGroup[];
@@ -51,7 +51,7 @@ const SAMPLE_TIME = 10e6;
 const HOPELESS = 2;
 /** The best three samples agree if they differ by no more than this factor. */
 const SETTLED = 1.03;
-/** Where they do not, sampling ends after so many rounds. */
+/** Where they do not, sampling ends after this many rounds. */
 const MAXIMUM_ROUNDS = 60;
 /** No more runs than this in one sample. */
 const MAXIMUM_REPEATS = 4096;

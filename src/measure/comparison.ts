@@ -277,7 +277,7 @@ function judgeAll(
   }));
 }
 
-/** What to add to the larger budget for so many times the processes; a round figure. */
+/** What to add to the larger budget for this many times the processes; a round figure. */
 function moreSeconds(
   { processes, inTurns }: PairComparison,
   times: number,

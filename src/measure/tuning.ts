@@ -98,7 +98,7 @@ export interface TuneOptions {
   readonly interrupted?: () => boolean;
 }
 
-/** A call begins only if at least so many seconds are left. */
+/** A call begins only if at least this many seconds are left. */
 const LEAST_SECONDS = 0.5;
 /**
  * The share of a heat's time that may go into compiling and checking before the rest is sampled.

@@ -43,7 +43,7 @@ export interface PackedTensors {
   readonly units: ReadonlyMap<string, Tensor>;
 }
 
-/** A binding may begin at any multiple of so many elements, on every adapter. */
+/** A binding may begin at any multiple of this many elements, on every adapter. */
 const ALIGNMENT = 64;
 
 function unitsOf(config: LlamaConfig): Parameter[][] {

@@ -100,7 +100,9 @@ export interface GateMeasurement {
 export interface SinkLogitMeasurement {
   /** s */
   readonly logit: number;
-  /** Mean of b_t over the window's queries, and over sequences: to be set beside `score`. */
+  /**
+   * Mean of b_t over the window's queries, and over sequences; comparable with the tokens' `score`.
+   */
   readonly score: number;
   /** Mean of b_t over idle queries from `idleFrom` on; null if the task knows of none. */
   readonly idleScore: number | null;

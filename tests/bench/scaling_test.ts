@@ -110,7 +110,7 @@ Deno.test("runScaling() goes by CPU time where there is one: a busy machine pass
   const series = scalingSeries({ software: true, longest: 8192 }).slice(0, 1);
   const run = async (processors: number) =>
     await runScaling(series, { session: busy, info, budget: 100, seed: 1, processors });
-  // Twice the time by the clock, spread over so many processors.
+  // Takes twice the time by the clock, spread over this many processors.
   assertEquals((await run(4))[0]!.points.at(-1)!.status, "ok");
   assertEquals((await run(1))[0]!.points.at(-1)!.status, "left-out");
 });

@@ -57,7 +57,7 @@ export function fromOneProcess(fields: Partial<Measurement> = {}): Measurement {
   };
 }
 
-/** Cuts a measurement's samples into those of so many processes, or of as many as there are. */
+/** Cuts a measurement's samples into those of this many processes, or of as many as there are. */
 export function inProcesses(measurement: Measurement, count: number): Measurement {
   const { samples, throttleSamples = [] } = measurement;
   const processes = Math.min(count, samples.length);

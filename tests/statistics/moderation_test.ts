@@ -3,7 +3,7 @@ import { digamma, moderateVariances, trigamma } from "../../src/statistics/moder
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { near } from "../support/assert/near.ts";
 
-/** Variances of so many rows of three normal values each; the deviations are given. */
+/** Variances of this many rows of three normal values each; the deviations are given. */
 function variances(seed: number, deviations: readonly number[]) {
   const normal = randomNormal({ seed, length: 3 * deviations.length });
   return deviations.map((sigma, i) => {

@@ -81,7 +81,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // Less than a decade: as if it were linear.
+    // Over less than a decade, ticks are those of a linear scale.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {

@@ -44,7 +44,8 @@ export interface AttentionTiledOptions {
   /** Blocks that an invocation owns, side by side. */
   readonly blocksAcross: number;
   /**
-   * Rows, and columns, of a block: a vector of workgroup memory holds so many numbers. Default: 4.
+   * Rows, and columns, of a block: a vector of workgroup memory holds this many numbers. Default:
+   * 4.
    */
   readonly side?: 2 | 4;
   /** D numbers that are in workgroup memory at once, a multiple of 8. */

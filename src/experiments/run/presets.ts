@@ -149,7 +149,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         ...BASE,
         preset: name,
         steps: 20_000,
-        // 512 sequences per step; so many at once take 12 GiB of the GPU's memory.
+        // 512 sequences per step; this many at once take 12 GiB of the GPU's memory.
         batch: 8,
         accumulation: 64,
         task: text(1024),

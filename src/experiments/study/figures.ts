@@ -200,7 +200,7 @@ export function momentAtStrength(record: StudyRecord, level: number): Moment | u
 }
 
 /**
- * The first measured step at which a figure is at least so large.
+ * The first measured step at which a figure reaches a level.
  *
  * @param record a run
  * @param figure which one

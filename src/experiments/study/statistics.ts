@@ -63,13 +63,13 @@ export interface SignFlipTest {
   readonly less: number;
   /** The probability of a sum at least as far from 0. */
   readonly twoSided: number;
-  /** The smallest one-sided probability that so many differences can reach, 2^−n. */
+  /** The smallest one-sided probability that this many differences can reach, 2^−n. */
   readonly least: number;
   /** exact: from all choices of signs. drawn: from a seeded sample of them. */
   readonly method: "exact" | "drawn";
 }
 
-/** Up to so many differences all choices of signs are gone through: about a million. */
+/** With up to this many differences, all choices of signs are tried: about a million. */
 const MOST_EXACT = 20;
 const DRAWS = 100_000;
 

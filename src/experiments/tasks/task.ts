@@ -49,7 +49,7 @@ export interface Task {
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
 
-  /** How a token is written, for pictures. A task whose tokens are not text does not have it. */
+  /** How a token is written, for pictures. Tasks whose tokens are not text leave it out. */
   spelling?(token: number): string;
 }
 

@@ -33,7 +33,7 @@ export interface TokenTextsOptions {
   readonly vocabulary: number;
   /** Tokens in a text, BOS among them; at least 2. */
   readonly context: number;
-  /** How many texts; fewer if there are not so many and `exactly` does not stand beside it. */
+  /** How many texts; fewer if there are fewer and `exactly` is false. */
   readonly texts: number;
   /** Whether fewer texts are a mistake. Default: true. */
   readonly exactly?: boolean;
@@ -136,7 +136,7 @@ export class TokenTexts implements Task {
    *
    * @param step from 0 on
    * @param options how many texts; there are no splits
-   * @throws {RangeError} if there are not so many texts
+   * @throws {RangeError} if there are fewer texts
    */
   batch(step: number, { batch }: { readonly batch: number }): TokenBatch {
     checkBatch("TokenTexts.batch", step, batch);
@@ -270,7 +270,7 @@ const MARGIN = 64;
  * The tokens that a text begins with, without those of all of it, which takes seconds for a
  * megabyte.
  *
- * @returns at least so many as are wanted, or all
+ * @returns at least as many as are wanted, or all
  */
 function encodeStart(tokenizer: Tokenizer, text: string, wanted: number): number[] {
   for (let length = CHARACTERS * (wanted + MARGIN);; length *= 2) {

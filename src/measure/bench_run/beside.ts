@@ -27,7 +27,7 @@ export interface BesideOptions {
 
 /** Visits of a piece of work in all rounds, at most. */
 const MOST_VISITS = 400;
-/** Visits of a piece of work in one round, at most; at least so many are allowed. */
+/** Visits of a piece of work in one round, at most; at least this many are allowed. */
 const ALLOWED_VISITS = 16;
 /** Samples of a visit, at most, so that many visits make a file of usual size. */
 const SAMPLES_PER_VISIT = 8;

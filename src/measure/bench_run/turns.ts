@@ -40,7 +40,7 @@ export type Side = 0 | 1;
 const LEAST_SWEEPS = 3;
 
 /**
- * Sweeps last at least so many times as long as it took until both sides were ready: on a busy
+ * Sweeps last at least this many times as long as it took until both sides were ready: on a busy
  * machine, where processes begin slowly, fewer processes with more visits say more.
  */
 const LEAST_SHARE = 1;

@@ -21,7 +21,7 @@ export interface Candidate {
   /** Overwrites the output with what the kernel does not write. */
   readonly poison: () => void;
   /**
-   * Reads the output and compares it with what is known of it.
+   * Reads the output and compares it with the known result.
    *
    * @param runs how often the plan ran since `poison`
    * @returns what is wrong; undefined if nothing is

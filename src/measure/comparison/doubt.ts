@@ -115,7 +115,7 @@ export function doubtOf(
   };
 }
 
-// The same differences, from so many times the processes.
+// The same differences, from this many times the processes.
 function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }

@@ -90,7 +90,7 @@ function wentWell({ status, summary }: ComparisonCell): boolean {
   return status === "ok" && summary.count > 0;
 }
 
-/** Whether not even a time twice as long would be significant among so many comparisons. */
+/** Whether not even a time twice as long would be significant among this many comparisons. */
 function isBlind(pair: PairComparison, tests: number): boolean {
   return !(leastFindableRatio(pair, SIGNIFICANCE / tests)! < 2);
 }

@@ -13,8 +13,8 @@ import { tunableOperator } from "../workloads/variants.ts";
 /** Memory in bytes that the candidates of a heat may take together. */
 const HEAT_MEMORY = 2 ** 30;
 /**
- * A candidate takes its inputs, its outputs, scratch, and what it is checked with: at most so many
- * times its traffic.
+ * A candidate takes its inputs, its outputs, scratch, and what it is checked with: at most this
+ * many times its traffic.
  */
 const MEMORY_PER_BYTE = 3;
 const HEAT_SIZES = { least: 3, most: 16 };

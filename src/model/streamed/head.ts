@@ -31,7 +31,8 @@ export interface LogitsMemory {
   /** The most bytes of a slice's weights, and of its logits. Default: 2²⁴. */
   readonly sliceBytes?: number;
   /**
-   * Up to so many bytes of logits are kept for the way back; more are computed again. Default: 2²⁷.
+   * Up to this many bytes of logits are kept for the way back; more are computed again. Default:
+   * 2²⁷.
    */
   readonly keptBytes?: number;
 }

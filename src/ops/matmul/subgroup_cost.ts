@@ -105,7 +105,7 @@ export function tileCount(
     Math.ceil((end - first) / (subgroupSize * width + extra));
 }
 
-// Loads of a step of so many k.
+// Loads of a step of this many k.
 function loadCounts(
   S: number,
   { rows, left }: SubgroupChoice,

@@ -97,7 +97,7 @@ const ELEMENTS_PER_LONE_LANE = 4;
  */
 const OTHER_REGISTERS = 24;
 
-// How many elements a lane holds where each takes so many registers.
+// How many elements a lane holds if each takes this many registers.
 function elementsPerLane({ info }: Gpu, registers: number): number {
   if (info.software || registers === 0) return ELEMENTS_PER_LANE;
   const most = Math.floor((gpuBudget(info).registers - OTHER_REGISTERS) / registers);

@@ -2,7 +2,9 @@
  * What a bootstrap over sequences draws from: sums of vectors over small groups of sequences, so
  * that memory and time stay bounded however many sequences are measured.
  */
-/** At most so many groups; reaching it joins them in pairs, so that at least half as many stay. */
+/**
+ * At most this many groups; reaching it joins them in pairs, so that at least half as many stay.
+ */
 const MOST_UNITS = 128;
 
 /**

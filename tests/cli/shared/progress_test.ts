@@ -1,7 +1,7 @@
 import { Progress, type ProgressState } from "../../../src/cli/shared/progress.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 
-/** What is shown after so many seconds without a terminal, each state a line of its own. */
+/** What is shown after this many seconds without a terminal, each state a line of its own. */
 function lines(states: readonly (ProgressState & { readonly after: number })[]): string[] {
   let text = "";
   let now = 0;

@@ -18,7 +18,7 @@ class FakeProcesses {
     this.turns = new Turns({ targetHalfWidth: 0, sweeps: 4, end: Infinity, seed: 1, ...options });
   }
 
-  /** A batch of one side. `crash` ends the process at so many visits of the job. */
+  /** A batch of one side. `crash` ends the process at this many visits of the job. */
   async measure(
     side: Side,
     { jobs, prepare = 0, plans = () => plan, time = () => 1, crash, crashesAtEnd = false }: {

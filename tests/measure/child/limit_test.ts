@@ -41,7 +41,7 @@ Deno.test("smaller() ends, shrinks at most by about four at a time, and keeps wh
   }
 });
 
-/** A GPU that only takes time: so many operations a nanosecond, and at least so many ns. */
+/** A GPU that only takes time: `rate` operations per nanosecond, and at least `least` ns. */
 function fakeGpu(rate: number, least = 0) {
   const ran: number[] = [];
   let work = 0;

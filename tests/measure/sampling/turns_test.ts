@@ -3,7 +3,7 @@ import type { VisitOptions } from "../../../src/measure/sampling/visits.ts";
 import type { Span } from "../../../src/measure/timing.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
 
-/** A clock on which a run of `name` takes so many ns; notes what runs. */
+/** A clock on which a run of `name` takes this many ns; notes what runs. */
 function machine(times: Readonly<Record<string, number>>) {
   let now = 0;
   const log: string[] = [];

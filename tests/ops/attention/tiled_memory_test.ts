@@ -66,7 +66,7 @@ function addressesOf(
     return [`${translated(text)};`];
   });
   const address = indexes.reduce((sum, text, i) => `(${sum}) * ${lengths[i]} + (${text})`, "0");
-  // Invocations that have units of the other operand only are not here.
+  // Leaves out invocations that have units of the other operand only.
   const others = /\bblock\b/.test(access) && lines.some((line) => line.startsWith("let unit"))
     ? "if (unit < 0) return undefined;"
     : "";

@@ -226,8 +226,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   };
 }
 
-// exp of 3 is what twenty logits of normal data add up to; 30 more or less leave the one nothing of
-// the other, in float32.
+// exp(3) is about the sum of the exponentials of twenty normal logits. 30 more or less, and in
+// float32 one of the two leaves nothing of the other.
 function drawSinks(
   shape: readonly number[],
   seed: number,

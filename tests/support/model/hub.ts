@@ -11,9 +11,9 @@ export interface HubBehavior {
   refuse?: { readonly status: number; readonly code?: string } | undefined;
   /** How many requests it refuses; all by default. */
   refusals?: number;
-  /** Ends the connection of each answer with a file after so many bytes. */
+  /** Ends the connection of each answer with a file after this many bytes. */
   breakAfter?: number | undefined;
-  /** Sends other bytes than it says: so many times. */
+  /** Sends other bytes than it says: this many times. */
   corrupt?: number;
   /** Takes no notice of the range that is requested. */
   ignoreRange?: boolean;

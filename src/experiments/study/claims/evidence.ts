@@ -77,7 +77,7 @@ export interface Found {
   readonly median: number | undefined;
   /** True if the test passed; false with too few seeds, or without a test. */
   readonly passed: boolean;
-  /** Whether so many seeds can pass the test; true without a test. */
+  /** Whether this many seeds can pass the test; true without a test. */
   readonly reachable: boolean;
   readonly count: number;
 }

@@ -25,7 +25,7 @@ import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";
 import type { Tally } from "../../report.ts";
 import type { BothPasses } from "./passes.ts";
 
-/** Small cases: bits are compared with bits, so the shape matters and the data hardly. */
+/** Small cases: the test compares bits with bits, so shapes matter, and the data hardly does. */
 const description: fc.Arbitrary<AttentionDescription> = fc.record({
   batch: fc.integer({ min: 1, max: 2 }),
   keyHeads: fc.integer({ min: 1, max: 2 }),

@@ -48,8 +48,8 @@ const examples = describeEach([
 ]);
 
 /**
- * attentionForward's output and logSumExp are within the bounds of the error analysis of the
- * twin's.
+ * attentionForward's output and logSumExp agree with the twin's within the bounds of the error
+ * analysis.
  */
 export const attentionForwardMatchesTwin = propertyOf({
   name: "attentionForward vs twin",

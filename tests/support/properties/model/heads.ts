@@ -1,4 +1,4 @@
-/** What moves heads to their places, and turns them, agrees with the float64 twin. */
+/** Kernels that move and turn heads agree with the float64 twin. */
 import {
   type Gpu,
   mergeHeads,
