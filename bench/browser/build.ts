@@ -20,8 +20,8 @@ export const distribution = new URL("bench/browser/dist/", root);
 /**
  * What the page may do, for its own `meta` element; a server may say it too.
  *
- * Scripts, styles and files of the page's own place, Workers of its own script, markup by one
- * policy; nothing else.
+ * Allows scripts, styles and files from the page's own place, Workers of its own script, and markup
+ * by one policy; nothing else.
  */
 export const contentPolicy = [
   "default-src 'none'",

@@ -31,7 +31,7 @@ export interface Compiled extends Omit<Work, "code"> {
   readonly workgroup: readonly number[];
   /** Empty if it did not compile. */
   readonly executables: readonly Executable[];
-  /** Of the first executable, where its assembly is read. */
+  /** The loops of the first executable, if its assembly is read. */
   readonly loops?: readonly AssemblyLoop[];
   /** Why it did not compile. */
   readonly error?: string;

@@ -95,7 +95,7 @@ export function shapeText(dimensions: Dimensions): string {
   return [sides, ...others].join(" ");
 }
 
-/** A kernel that was requested while something was planned. */
+/** A kernel that a plan requested. */
 interface Heard {
   readonly operator: string;
   readonly file: string;

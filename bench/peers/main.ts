@@ -178,7 +178,7 @@ interface Field {
   readonly participants: readonly Participant[];
   readonly versions: Readonly<Record<string, string>>;
   readonly absent: Readonly<Record<string, string>>;
-  /** The one that all of them run on. */
+  /** The adapter that all libraries run on. */
   readonly adapter: string;
 }
 

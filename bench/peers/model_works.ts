@@ -1,4 +1,4 @@
-/** The passes of a pretrained model as works, and what of their answers is compared. */
+/** The passes of a pretrained model as works, and the parts of their answers that are compared. */
 import { readArchitecture } from "../../src/model/pretrained/weights.ts";
 import { UsageError } from "../../src/cli/shared/arguments.ts";
 import type { Stretch } from "./protocol.ts";

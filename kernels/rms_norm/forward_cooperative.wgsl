@@ -12,7 +12,7 @@ struct Parameters {
   rows: u32,
   columns: u32, // d
   epsilon: f32,
-  firstRow: u32, // rows in front of it are others' work
+  firstRow: u32, // another dispatch computes the rows before it
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

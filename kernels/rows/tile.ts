@@ -105,7 +105,7 @@ export function walkTile(tile: RowTile, walk: TileWalk): string {
   }`;
 }
 
-/** The one of the values whose index is the wanted one, else the first. */
+/** An expression for the value whose index matches, else the first value. */
 export function choose(values: readonly string[], isIndex: (i: number) => string): string {
   return values.reduce((text, value, i) =>
     i === 0 ? value : `select(${text}, ${value}, ${isIndex(i)})`

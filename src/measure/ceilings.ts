@@ -106,9 +106,9 @@ export async function measureCeilings(
 }
 
 /**
- * Puts two measurements of one adapter's ceilings together: of each the better figure with its
+ * Merges two measurements of one adapter's ceilings: takes the better figure of each, with its
  * method. A ceiling is what the adapter can do, and anything else that ran at the time only lowers
- * it. So with the forms of its kernel.
+ * it. The same holds for every form of its kernel.
  *
  * @param first some ceilings
  * @param second others of the same adapter

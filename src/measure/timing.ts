@@ -21,7 +21,7 @@ export interface HostClocks {
   /** Time in ns from any origin. */
   readonly wall: () => number;
   /**
-   * CPU time of this process in ns, where it can be told: on software adapters that is the
+   * CPU time of this process in ns, where it can be read. On software adapters it includes the
    * driver's.
    */
   readonly cpu?: () => number;

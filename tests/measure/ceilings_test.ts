@@ -43,7 +43,7 @@ onEachRuntime("measureCeilings() divides known work by the time of the best form
     if (candidates.length > 0) works.set(name, Math.max(...candidates.map(({ work }) => work)));
     for (const candidate of candidates) candidate.dispose();
   }
-  // A millisecond a dispatch, so the form with the most work in one is the best.
+  // Every dispatch takes a millisecond, so the form with the most work per dispatch is the best.
   const near = (figure: number, wanted: number): boolean => Math.abs(figure / wanted - 1) < 1e-9;
   assert(near(ceilings.f32Fma!.value, 1e3 * works.get("f32Fma")!));
   assert(near(ceilings.copyBandwidth!.value, 1e3 * works.get("copyBandwidth")!));

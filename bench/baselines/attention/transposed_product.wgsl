@@ -3,7 +3,7 @@
 //
 //   result_j = factor sum over the group's query heads of  sum_{t>=j} matrix_tj rows_t
 //
-// One invocation a vec4f of a result row, 16 x 16 per workgroup; dispatch (ceil(D / 64), ceil(T /
+// One invocation per vec4f of a result row, 16 x 16 per workgroup; dispatch (ceil(D / 64), ceil(T /
 // 16), B Hkv). No barriers.
 
 struct Parameters {

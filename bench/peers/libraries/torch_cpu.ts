@@ -35,8 +35,7 @@ export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Prom
   return absentContender(reasons[0]!);
 }
 
-// Python cannot draw the numbers as works.ts does: they go along, so that the answers can be
-// compared.
+// Sends the numbers along, because Python cannot draw them as works.ts does.
 function withNumbers(contender: Contender): Contender {
   return {
     ...contender,

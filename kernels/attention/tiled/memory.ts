@@ -40,7 +40,7 @@ import { unroll } from "../../unroll.ts";
 interface Layout {
   /** Groups of four d, or four columns, that are written out together. */
   readonly together: number;
-  /** How many times so many. */
+  /** How often these groups are walked in a step. */
   readonly turns: number;
   /** Vectors of one d, or one column, with the padding. */
   readonly pitch: number;

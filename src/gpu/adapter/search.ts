@@ -40,7 +40,7 @@ async function embeddedOnly(wish: AdapterWish): Promise<boolean> {
  *
  * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
  * @returns the adapter, untested where `examine` says so
- * @throws {RangeError} that lists what there is, if the named one is not
+ * @throws {RangeError} if no adapter has the given name; the message lists those that exist
  * @throws {Error} that says what was tried and what to install, if there is none
  */
 export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {

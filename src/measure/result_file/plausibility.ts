@@ -32,7 +32,7 @@ const LEAST = { dispatchOverhead: 1, submitAndWait: 100 } as const;
 /** Clocks and ceilings err by less than this factor. */
 const SLACK = 1.25;
 
-/** Data in a cache can be read this many times as fast as memory is copied. */
+/** Reading from a cache can be this many times as fast as copying memory. */
 const CACHE = 40;
 
 /** A call with a cold cache does not take less than this share of one with a hot cache. */

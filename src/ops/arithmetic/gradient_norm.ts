@@ -22,7 +22,7 @@ export interface GradientNormResult {
   /**
    * `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it.
    * The factor is NaN, with which `planAdamW` changes nothing, if the norm is infinite or NaN, or
-   * 8·10³⁷ times the maximum and more.
+   * at least 8·10³⁷ times the maximum.
    */
   readonly clipping: Tensor;
 }

@@ -25,7 +25,8 @@ export type Throughput = "FLOP/s" | "B/s";
  * @param group the operator's rows
  */
 export function throughputOf(group: OperatorGroup): Throughput {
-  // Between RMSNorm and V-scale (below 2 flops a byte) and attention (from tens to hundreds).
+  // The boundary lies between RMSNorm and V-scale (below 2 flops per byte) and attention (from tens
+  // to hundreds).
   const intensities = group.rows.flatMap(({ cells }) =>
     cells.flatMap(({ roofline }) => roofline.intensity ?? [])
   );

@@ -89,7 +89,7 @@ Deno.test("chainOf() sets verdicts beside what the sources lead to expect", () =
   const of = chain([1, 2, 3, 4, 5, 6]);
   assertEquals(cell(of, "learned-sink", "drain").expected, "as expected");
   assertEquals(cell(of, "learned-sink", "sink").expected, "not reproduced");
-  // V-scale is to keep the sink, and nothing is said of value drain.
+  // V-scale should keep the sink, and the sources say nothing of value drain.
   assertEquals(cell(of, "learned", "sink").expected, "as expected");
   assertEquals(cell(of, "learned", "drain").expected, undefined);
   const link = (id: string) => CHAIN_LINKS.find((each) => each.id === id)!;

@@ -61,7 +61,7 @@ Deno.test("estimatePairs() leaves out what was not side by side in two rounds", 
 });
 
 Deno.test("estimatePairs() leaves a fifth of the rounds out at each end, as Yuen's trimmed mean does", () => {
-  // Logarithms of 0.01 to 0.05 and one that is far off; of six rounds, one at each end is left out.
+  // Logarithms of 0.01 to 0.05, and one outlier; the mean of six rounds leaves out one at each end.
   const logarithms = [0.01, 0.05, 0.02, 3, 0.04, 0.03];
   const side = (values: readonly number[]) =>
     measurementOf(

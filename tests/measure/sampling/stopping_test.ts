@@ -65,7 +65,8 @@ Deno.test("stopReason() does not call growing noise stable", () => {
 Deno.test("stopReason() ends with the budget, but not before an interval is possible", () => {
   const samples = noisy(300, 0.3);
   assertEquals(sampled(samples, { each: 1e8 }), [10, "budget"]);
-  // The budget is over after four samples; six are had before three times the budget.
+  // The budget is over after four samples; the six that an interval needs come before three times
+  // the budget.
   assertEquals(sampled(samples, { each: 2.5e8 }), [6, "budget"]);
   // Three times the budget is over after two.
   assertEquals(sampled(samples, { each: 2e9 }), [2, "budget"]);

@@ -35,7 +35,10 @@ import { testGpu } from "../../support/gpu.ts";
 type Call = (gpu: Gpu, args: any) => unknown;
 type Refusal = readonly [
   call: Call,
-  /** A shape stands for a tensor of it, numbers of float32 for one that holds them. */
+  /**
+   * In arguments, a shape stands for a tensor of that shape, and a list of numbers for a tensor
+   * that holds them.
+   */
   args: Readonly<Record<string, unknown>>,
   error: typeof TypeError | typeof RangeError,
   message: string,

@@ -68,7 +68,7 @@ Deno.test("the matrix product's k are written out where the GPU has registers fo
 Deno.test("RMSNorm shares a row among as many lanes as hold it in registers", () => {
   const lanes = (operator: string, d: number) => (info: GpuInfo) =>
     /const LANES: u32 = (\d+)u/.exec(firstCode(info, operator, { rows: 4096, d }))![1]!;
-  // One subgroup a row on Vega alone: its lanes hold 4 vectors each.
+  // One subgroup per row on Vega alone: its lanes hold 4 vectors each.
   const expected = everywhere("256", { vega10: "64" });
   for (const operator of ["rmsNormForward", "rmsNormBackward"]) {
     assertEquals(table(lanes(operator, 1024)), expected, operator);

@@ -61,7 +61,7 @@ Deno.test("intervals of R_GS hold what other sequences give about as often as th
       statistic: (counts) => gradientSinkRatio(norms(counts), DEFAULT_SINK_SETTINGS).ratio!,
     }));
   }
-  // What so many sequences give on average: 120 of them say it to a tenth of an interval.
+  // The mean over this many sequences is known to a tenth of an interval.
   const mean = ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial of 120 stays above 105 in 999 of 1000.

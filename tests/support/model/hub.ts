@@ -13,7 +13,7 @@ export interface HubBehavior {
   refusals?: number;
   /** Ends the connection of each answer with a file after this many bytes. */
   breakAfter?: number | undefined;
-  /** Sends other bytes than it says: this many times. */
+  /** How many times it sends other bytes than it says. */
   corrupt?: number;
   /** Takes no notice of the range that is requested. */
   ignoreRange?: boolean;

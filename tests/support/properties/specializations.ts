@@ -13,7 +13,7 @@ import {
   vScaleForwardMatchesTwin,
 } from "./rows/twin.ts";
 
-/** Two columns a lane, all lanes full; and three, of which the last lanes lack one. */
+/** Two columns per lane, all lanes full; and three, of which the last lanes lack one. */
 const headDims = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 64, seed: 111 }),
   describeAttention({ keyHeads: 2, length: 21, headDim: 84, seed: 112, vScale: FULL }),
