@@ -2,8 +2,8 @@
 // invocations; the kernels rely on invocations being dealt to subgroups in their order. Each writes
 // two numbers:
 //
-//   result[lane]         the size of its subgroup, as the kernel sees it result[128 + lane]   a bit
-//   for each operation that gave a wrong result; 0 if all are right
+//   result[lane]         the size of its subgroup, as the kernel sees it
+//   result[128 + lane]   a bit for each operation that gave a wrong result; 0 if all are right
 
 override LANES: u32 = 64u; // at most 128
 
