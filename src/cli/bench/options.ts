@@ -140,6 +140,8 @@ To see what a change did, measure both states in turns: make a checkout of the o
 example by \`git worktree add ../before HEAD~1\`, and run \`deno task bench --beside=../before\`. Two processes
 take their samples by turns of some milliseconds, so that both meet the same machine, and the bench compares them
 turn by turn. It writes two files, FILE.json and FILE-beside.json, which \`deno task compare\` compares likewise.
+On lavapipe on two cores with ten other busy threads, 10 of 10 runs with the default budget found one of two rows
+slower, by 12 % of CPU time; of 144 rows of equal kernels none was called slower or faster.
 With --operator=NEW.ts, --beside=OLD.ts measures two files of your operator.
 
 Some variants keep their tiles in f16 and add in f32. To measure them, name them with --variants:
