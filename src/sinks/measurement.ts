@@ -493,10 +493,7 @@ export interface SinkMeasurement {
       readonly mlp: CompressFit | null;
     };
   };
-  /**
-   * null for fewer than 8 sequences. Measurements during training do not have it, and files of
-   * before.
-   */
+  /** null for fewer than 8 sequences. Measurements during training and older files lack it. */
   readonly intervals?: SinkIntervals | null;
   /** null if not requested. */
   readonly quantization: QuantizationMeasurement | null;

@@ -314,7 +314,7 @@ Deno.test("lambdaParallel() is at most 9/8, attained at r = 3 C and nowhere else
     }
     assert(Math.abs(place / 3 - 1) < 0.005, `the largest gain is at r = ${place} C`);
     assert(Math.abs(lambdaParallel(3 * constant, constant) - 9 / 8) <= 4 * Number.EPSILON);
-    // A maximum: the derivative vanishes there, and not 1 % beside.
+    // At its maximum the derivative vanishes, and 1 % beside it does not.
     const slope = (ratio: number) =>
       reference.richardsonDerivative((h) => lambdaParallel((ratio + h) * constant, constant)).value;
     assert(Math.abs(slope(3)) < 1e-12);

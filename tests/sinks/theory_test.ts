@@ -21,8 +21,8 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       config: { vScale, layersWithoutAttention: [1, 2] },
       batch: 2,
     });
-    // Every gradient and the output are wrong by something else at every element, so that all of
-    // them show.
+    // Every element of every gradient and of the output is off by a different amount, so that each
+    // shows.
     const trace = mapTrace(
       exact,
       (numbers, name) =>

@@ -18,7 +18,8 @@ export function enterUserFolder(): void {
   const { state } = Deno.permissions.querySync({ name: "env", variable: CALLED_IN });
   const folder = state === "granted" ? Deno.env.get(CALLED_IN) : undefined;
   if (folder === undefined || !import.meta.url.startsWith("file:")) return;
-  // Only a task starts here. The variable may be an outer task's, of npm's for example.
+  // Tasks start in the project's folder. The variable may belong to an outer task, such as one of
+  // npm's.
   const project = fileURLToPath(new URL("../../../", import.meta.url));
   if (Deno.realPathSync(Deno.cwd()) === Deno.realPathSync(project)) Deno.chdir(folder);
 }

@@ -289,8 +289,8 @@ async function place(
       const present = await Deno.lstat(folder).catch(() => undefined);
       if (present?.isDirectory !== true) throw error;
     }
-    // Another process was faster, or an earlier driver is damaged. Replacing file by file leaves a
-    // process that has one open with what it opened, and at no moment is a file missing or partly
+    // Another process was faster, or an earlier driver is damaged. Files are replaced one by one: a
+    // process that has one open keeps what it opened, and no file is ever missing or partly
     // written.
     if (await isComplete(folder)) return;
     for (const name of files.keys()) {

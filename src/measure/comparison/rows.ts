@@ -37,7 +37,7 @@ export interface ComparisonCell {
   readonly rank: number | undefined;
   /** The median divided by the row's shortest one. */
   readonly relativeToBest: number | undefined;
-  /** Against the first machine; undefined for the first machine itself. */
+  /** The comparison with the first machine; undefined for the first machine itself. */
   readonly pair: JudgedPair | undefined;
 }
 

@@ -4,7 +4,8 @@ import type { RunRow } from "./rows.ts";
 
 /**
  * @param rows of any number of runs
- * @returns with a line of names; empty cells where something has no layer, head or interval
+ * @returns lines after a line of column names; empty cells where something has no layer, head or
+ *   interval
  */
 export function formatRunsCsv(rows: readonly RunRow[]): string {
   const titles = ["run", "seed", "v_scale", "step", "quantity", "layer", "head", "value"];

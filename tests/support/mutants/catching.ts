@@ -11,7 +11,7 @@ import {
 import { operatorsStayInBounds } from "../properties/bounds.ts";
 import { dispatchesSpread, narrowGpu } from "../properties/specializations.ts";
 
-/** An operator of whose kernels some are broken. */
+/** An operator with some broken kernels. */
 export type BrokenOperator = "attention" | "rmsNorm" | "vScale";
 
 /** No drawn cases beside the examples, and none made smaller. */
