@@ -55,9 +55,9 @@ for (const kind of ["timestamp", "wall"] as const) {
   });
 }
 
-// Where this stops being true, submitAndWait in timing.ts has to learn the new truth: on Deno the
-// call that asks whether the GPU is done waits for it. The times of the two clocks are of the same
-// work, so a slow day makes both longer; only a call that returned early would make the host's the
+// If this stops being true, submitAndWait in timing.ts has to learn the new truth: on Deno the call
+// that asks whether the GPU is done waits for it. The times of the two clocks are of the same work,
+// so a slow day makes both longer; only a call that returned early would make the host's the
 // shorter one.
 onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (gpu) => {
   if (!gpu.info.features.includes("timestamp-query")) return;

@@ -52,7 +52,7 @@ export function announce(text: string, { trouble = false } = {}): void {
  * Copies text, and says so on the button that asked for it.
  *
  * @param source the button
- * @param text what to copy; made after the click where it takes time
+ * @param text what to copy, or a function that makes it after the click
  */
 export async function copyText(
   source: HTMLButtonElement,

@@ -99,7 +99,8 @@ function prepared(
     },
     async finish() {
       const backend = tf.backend();
-      // What reading a tensor does; or the last commands would still wait for company.
+      // Reading a tensor does the same; without it the last commands would wait for more to be
+      // submitted with.
       backend.ensureCommandEncoderReady();
       backend.endComputePassEncoder();
       backend.submitQueue();

@@ -28,10 +28,7 @@ export interface TrajectoryAttention {
   readonly idleScore: number | null;
   /** The share of heads whose score, averaged over sequences first, is a sink's. */
   readonly sinkRate: number;
-  /**
-   * The sink rate as published, each sequence's score compared first; records of before do not have
-   * it.
-   */
+  /** The sink rate as published, each sequence's score compared first; older records lack it. */
   readonly sequenceSinkRate?: number;
   /** ‖∇h̃‖, gradients summed over sequences; the second figure is R_GS's mean. */
   readonly gradient: SinkPair;

@@ -161,7 +161,7 @@ export function hasSinkLogit({ sinkLogit = "none" }: Pick<LlamaConfig, "sinkLogi
 }
 
 /**
- * Whether a model is one that every program which computes Llamas computes alike.
+ * Whether every program for Llamas computes this model alike.
  *
  * @param config the model's shape
  */

@@ -75,9 +75,9 @@ export interface StatesMeasurement {
   readonly layers: readonly StateMeasurement[];
   /** Means over texts; none in a model without attention. */
   readonly maps: readonly AttentionMap[];
-  /** Files of before do not have it. */
+  /** Older files lack it. */
   readonly channels?: ChannelMeasurement;
-  /** Where tokens can be spelled; files of before do not have it. */
+  /** Only if tokens can be spelled; older files lack it. */
   readonly firstText?: TextAttention;
 }
 

@@ -27,7 +27,7 @@ Deno.test("huggingFaceConfig() calls only those models Llamas that any program c
   const named = (change: Partial<typeof own>) => {
     const fields = huggingFaceConfig({ ...own, ...change }, 9);
     assertEquals(parse(fields).config, { ...own, ...change }, "it is read again");
-    // Files of before called themselves Llamas in any case.
+    // Older files called themselves Llamas in any case.
     const before = { model_type: "llama", architectures: ["LlamaForCausalLM"] };
     assertEquals(parse({ ...fields, ...before }).config, { ...own, ...change });
     return [fields.model_type, fields.architectures];

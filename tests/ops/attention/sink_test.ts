@@ -1,4 +1,4 @@
-/** Learned sinks in attention, and that calls without them run the kernels of before. */
+/** Learned sinks in attention; calls without them run the same kernels as without this feature. */
 import { type Gpu, type Plan, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
