@@ -52,7 +52,7 @@ export function announce(text: string, { trouble = false } = {}): void {
  * Copies text, and says so on the button that asked for it.
  *
  * @param source the button
- * @param text what to copy, or a function that makes it after the click
+ * @param text what to copy, or a promise of it
  */
 export async function copyText(
   source: HTMLButtonElement,
