@@ -11,6 +11,6 @@ fn quantized(number: f32, maximum: f32) -> f32 {
   let whole = clamp(round(x / max(scale, 1.1754944e-38)), -127.0, 127.0);
   let isNotANumber = (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
   let usual = scale * whole * select(1.0, 5.421011e-20, small);
-  let rounded = select(usual, maximum * (whole / 127.0), maximum > 1.7014118e38);
+  let rounded = select(usual, maximum * (whole * 0.007874016), maximum > 1.7014118e38);
   return select(select(0.0, rounded, scale > 0.0), x, isNotANumber);
 }

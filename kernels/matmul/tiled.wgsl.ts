@@ -58,8 +58,8 @@ export interface MatmulTiledOptions extends MatmulTile {
   readonly storesVectors: boolean;
   /** Whether K is a multiple of the step. */
   readonly wholeSteps: boolean;
-  /** Whether the k of a step are written out: faster, and more registers. */
-  readonly writtenOut: boolean;
+  /** K of a step that are written out together: 1, 4 or all. More are faster, and take registers. */
+  readonly together: number;
 }
 
 /**
@@ -98,15 +98,15 @@ ${
   }`;
 }
 
-// The k of a step: written out, or one after the other. The compiler does not know how many the
-// latter are: it would write them out itself.
+// The k of a step: all written out, or in a loop. The compiler does not know how many turns the
+// loop has: it would write them out itself.
 function steps(
-  { step, writtenOut }: MatmulTiledOptions,
+  { step, together }: MatmulTiledOptions,
   products: (group: string, k: string) => string,
 ): string {
-  if (writtenOut) return unroll(step, (k) => products(String(k >> 2), String(k % 4)));
-  return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k++) {
-${products("k / 4u", "k % 4u")}
+  if (together === step) return unroll(step, (k) => products(String(k >> 2), String(k % 4)));
+  return `    for (var k = 0u; k < min(${step}u, parameters.inner - first); k += ${together}u) {
+${unroll(together, (i) => products("k / 4u", together === 1 ? "k % 4u" : String(i)))}
     }`;
 }
 
@@ -119,7 +119,7 @@ ${products("k / 4u", "k % 4u")}
  * @returns WGSL
  */
 export function matmulTiled(options: MatmulTiledOptions): string {
-  const { down, across, quadsDown, quadsAcross, step, padding, wholeSteps, writtenOut } = options;
+  const { down, across, quadsDown, quadsAcross, step, padding, wholeSteps, together } = options;
   const invocations = down * across;
   const leftQuads = down * quadsDown;
   const rightQuads = across * quadsAcross;
@@ -127,8 +127,8 @@ export function matmulTiled(options: MatmulTiledOptions): string {
     step,
     invocations,
     wholeSteps,
-    readsFirst: writtenOut,
-    multipliesAll: writtenOut,
+    readsFirst: together === step,
+    multipliesAll: together > 1,
   };
   const left = tiledLoads({
     ...shared,
@@ -171,7 +171,7 @@ ${
       )
     }
     }`;
-  const staged = writtenOut
+  const staged = shared.readsFirst
     ? `${left.read}\n${right.read}\n${left.write}\n${right.write}`
     : `${left.read}\n${left.write}\n${right.read}\n${right.write}`;
   return `

@@ -77,22 +77,28 @@ function atMost(operand: TiledOperand, k: string): string {
   return operand.wholeSteps ? `(first + ${k})` : `min(first + ${k}, parameters.inner - 1u)`;
 }
 
+// Where registers are few, each step computes its places anew: none waits for the next step.
+function placed({ readsFirst }: TiledOperand, places: string): string {
+  return readsFirst ? "" : `${places}\n`;
+}
+
 // Neighboring invocations go along the direction that is contiguous in memory.
 function scalars(operand: TiledOperand): TiledLoads {
   const { name, quads, step, invocations } = operand;
   const { line, lines, outer, inner, batch, tile } = names(operand);
   const units = quads * step / invocations;
-  return {
-    readers: 0,
-    setup: `  let ${name}AlongInner = ${inner} == 1u;
+  const places = `  let ${name}AlongInner = ${inner} == 1u;
 ` + unroll(units, (n) => {
-        const unit = `(index + ${n * invocations}u)`;
-        return `  let ${name}Quad${n} = select(${unit} % ${quads}u, ${unit} / ${step}u, ${name}AlongInner);
+    const unit = `(index + ${n * invocations}u)`;
+    return `  let ${name}Quad${n} = select(${unit} % ${quads}u, ${unit} / ${step}u, ${name}AlongInner);
   let ${name}K${n} = select(${unit} / ${quads}u, ${unit} % ${step}u, ${name}AlongInner);
   let ${name}Lines${n} = ${batch} +
     min(tile.${line} + 4u * ${name}Quad${n} + FOUR, vec4u(${lines} - 1u)) * ${outer};`;
-      }),
-    read: unroll(
+  });
+  return {
+    readers: 0,
+    setup: operand.readsFirst ? places : "",
+    read: placed(operand, places) + unroll(
       units,
       (n) =>
         `    let ${name}Places${n} = ${name}Lines${n} + ${
@@ -116,15 +122,16 @@ function alongOuter(operand: TiledOperand): TiledLoads {
   const { name, quads, step, invocations } = operand;
   const { line, lines, inner, batch, tile } = names(operand);
   const units = quads * step / invocations;
-  return {
-    readers: 0,
-    setup: unroll(units, (n) => {
-      const unit = `(index + ${n * invocations}u)`;
-      return `  let ${name}Quad${n} = ${unit} % ${quads}u;
+  const places = unroll(units, (n) => {
+    const unit = `(index + ${n * invocations}u)`;
+    return `  let ${name}Quad${n} = ${unit} % ${quads}u;
   let ${name}K${n} = ${unit} / ${quads}u;
   let ${name}Start${n} = ${batch} + min(tile.${line} / 4u + ${name}Quad${n}, ${lines} / 4u - 1u);`;
-    }),
-    read: unroll(
+  });
+  return {
+    readers: 0,
+    setup: operand.readsFirst ? places : "",
+    read: placed(operand, places) + unroll(
       units,
       (n) =>
         `    let ${name}Numbers${n} = ${name}[${name}Start${n} + ${

@@ -1,8 +1,10 @@
-import { openGpu } from "../../mod.ts";
+import { type Gpu, openGpu } from "../../mod.ts";
 import {
   ceilingCandidates,
+  type CeilingSize,
   referenceKernel,
   scrubPlan,
+  usualCeilingSize,
 } from "../../src/measure/ceilings/candidates.ts";
 import { measureCeilings, mergeCeilings } from "../../src/measure/ceilings.ts";
 import { rooflinePosition, rooflineShare } from "../../src/measure/ceilings/roofline.ts";
@@ -13,6 +15,11 @@ import type { Ceilings } from "../../src/measure/result_file.ts";
 import type { GpuTimer, Span } from "../../src/measure/timing.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
+
+// Copies of 1 MiB: writing, reading and comparing the usual 64 takes most of a test's time.
+function smallSize(gpu: Gpu): CeilingSize {
+  return { ...usualCeilingSize(gpu), copyBytes: 2 ** 20 };
+}
 
 // A clock that says what a test wants, without running anything: the figures are then known.
 function fakeTimer(nanoseconds: (dispatches: number) => number): GpuTimer {
@@ -106,7 +113,7 @@ Deno.test("measureCeilings() gives no ceiling from kernels that compute less tha
       return text;
     };
     const timer = fakeTimer((dispatches) => 1e6 * dispatches);
-    const only = ceilingCandidates(gpu).filter((group) => group.name === name);
+    const only = ceilingCandidates(gpu, smallSize(gpu)).filter((group) => group.name === name);
     const { ceilings, warnings } = await measureCeilings(gpu, { timer, rounds: 1, groups: only });
     assert(changed > 0, `${what}: nothing was rewritten`);
     assertEquals(ceilings[name], null, `${name}: ${what}`);
@@ -241,7 +248,8 @@ Deno.test("the race for arithmetic is among 1, 2, 4, 8 and 16 accumulators, scal
 
 onEachRuntime("measureCeilings() keeps what every form reached", async (gpu) => {
   const timer = fakeTimer((dispatches) => 1e6 * dispatches);
-  const groups = ceilingCandidates(gpu).filter(({ name }) => name === "copyBandwidth");
+  const groups = ceilingCandidates(gpu, smallSize(gpu))
+    .filter(({ name }) => name === "copyBandwidth");
   const { ceilings } = await measureCeilings(gpu, { timer, rounds: 3, groups });
   const { value, method, forms } = ceilings.copyBandwidth!;
   assertEquals(forms!.length, 4);

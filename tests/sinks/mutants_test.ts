@@ -256,25 +256,52 @@ const mutants: Readonly<Record<string, Mutant>> = {
 
 const folder = new URL("../../src/sinks/", import.meta.url);
 
-/** The modules of src/sinks/ as copies in a folder of their own, one of them changed. */
+/** The sources of src/sinks/ by their paths in it. */
+async function readSources(): Promise<ReadonlyMap<string, string>> {
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".ts"));
+  const read = async (name: string) =>
+    [name, await Deno.readTextFile(new URL(name, folder))] as const;
+  return new Map(await Promise.all(names.map(read)));
+}
+
+const relative = /from "(\.\.?\/[^"]+)"/g;
+
+/** A file and all that import it, through others too: what a change of the file reaches. */
+function reachedFrom(file: string, sources: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const reached = new Set([file]);
+  for (const target of reached) {
+    const { href } = new URL(target, folder);
+    for (const [name, source] of sources) {
+      const imports = [...source.matchAll(relative)]
+        .map(([, specifier]) => new URL(specifier!, new URL(name, folder)).href);
+      if (imports.includes(href)) reached.add(name);
+    }
+  }
+  return reached;
+}
+
+let sources: Promise<ReadonlyMap<string, string>> | undefined;
+
+/** The modules of src/sinks/, one changed: copies of those that the change reaches. */
 async function loadMutant(into: string, { file, from, to }: Mutant): Promise<SinkModules> {
-  for (const name of await readdir(folder, { recursive: true })) {
-    if (!name.endsWith(".ts")) continue;
+  const all = await (sources ??= readSources());
+  const reached = reachedFrom(file, all);
+  for (const name of reached) {
     const original = new URL(name, folder);
-    let source = await Deno.readTextFile(original);
+    let source = all.get(name)!;
     if (name === file) {
       assert(source.includes(from), `${file} has no ${JSON.stringify(from)}`);
       source = source.replaceAll(from, () => to);
     }
-    // What lies in other rooms is imported from there.
-    source = source.replaceAll(/from "(\.\.?\/[^"]+)"/g, (found, specifier) => {
+    source = source.replaceAll(relative, (found, specifier) => {
       const { href } = new URL(specifier, original);
-      return href.startsWith(folder.href) ? found : `from "${href}"`;
+      return reached.has(href.slice(folder.href.length)) ? found : `from "${href}"`;
     });
     await Deno.mkdir(dirname(`${into}/${name}`), { recursive: true });
     await Deno.writeTextFile(`${into}/${name}`, source);
   }
-  const load = (name: string) => import(pathToFileURL(`${into}/${name}`).href);
+  const load = (name: string) =>
+    import((reached.has(name) ? pathToFileURL(`${into}/${name}`) : new URL(name, folder)).href);
   return { ...await load("meter.ts"), ...await load("theory.ts") };
 }
 

@@ -14,6 +14,8 @@ export interface PropertyOptions<Description = never> {
   readonly seed?: number;
   /** How many cases are drawn, after the pinned ones. Default: the property's own number. */
   readonly runs?: number;
+  /** No more cases than these are drawn, however many the property's own number is. */
+  readonly mostRuns?: number;
   /** A path that fast-check printed, to repeat one failure. */
   readonly path?: string;
   /** Stop at the first failure without shrinking it: for mutants, which only have to fail. */
@@ -64,6 +66,7 @@ export async function checkCases<Description>(
 ): Promise<Report> {
   const { name, arbitrary, check } = cases;
   const examples = options.examples ?? cases.examples;
+  const runs = Math.min(options.runs ?? cases.runs, options.mostRuns ?? Infinity);
   const tally = new Tally();
   let done = 0;
   const property = fc.asyncProperty(arbitrary, async (description) => {
@@ -76,7 +79,7 @@ export async function checkCases<Description>(
   await fc.assert(property, {
     seed: options.seed ?? await seedFromEnvironment() ?? cases.seed,
     ...options.path === undefined ? {} : { path: options.path },
-    numRuns: examples.length + (options.runs ?? cases.runs),
+    numRuns: examples.length + runs,
     examples: examples.map((example): [Description] => [example]),
     endOnFailure: options.endOnFailure ?? false,
     interruptAfterTimeLimit: TIME_LIMIT,

@@ -144,14 +144,15 @@ export async function onGpuPlanned<Args extends object, Result extends { readonl
   const planned = operator(gpu, arena.arguments<Args>(args));
   arena.keep(planned.plan);
   const tensors = Object.values(planned).filter((value) => value instanceof Tensor) as Tensor[];
-  const results: Results<Result>[] = [];
+  // The results of a run are copied before the next one, and all are waited for together.
+  const results: Promise<Results<Result>>[] = [];
   for (let run = 0; run < runs; run++) {
     for (const tensor of tensors) {
       const poison = new Uint32Array(tensor.length).fill(0x7fc0dead);
       gpu.device.queue.writeBuffer(tensor.buffer, 0, poison);
     }
     gpu.run(planned.plan);
-    results.push(await arena.results(planned));
+    results.push(arena.results(planned));
   }
-  return results;
+  return await Promise.all(results);
 }

@@ -12,7 +12,7 @@ import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./me
 import { declareSeen, type Edge, type Sight } from "./sight.ts";
 import type { Operand } from "./staging.ts";
 import { keeping } from "./storage.ts";
-import { type AttentionTiledOptions, eachBlock, eachChunk, tileOf } from "./tile.ts";
+import { type AttentionTiledOptions, eachBlock, eachChunk, tileOf, uncounted } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
 /** `name{row}_{n} += weights in tile × rows of a buffer`, over the tile's columns. */
@@ -49,7 +49,7 @@ export function accumulate(
   const together = groupsTogether(options);
   const groups = groupsOfRun(options, loads);
   const edge = ({ from, to }: Edge) => `
-      for (var i = 0u; i < min(${Math.max(4, ownRows)}u, columnsLeft); i++) {
+      for (var i = 0u; i < ${uncounted(`min(${Math.max(4, ownRows)}u, columnsLeft)`)}; i++) {
         let j = ${from} + i;
         if (j < ${to}) {
         let start = (${head} + ${first} + j) * ${vectors}u + x;
@@ -99,7 +99,7 @@ export function accumulate(
   const { before, after } = sight.edges;
   return `
     if (isWhole) {
-      for (var run = 0u; run < ${columns / 4 / groups}u; run++) {
+      for (var run = 0u; run < ${uncounted(`${columns / 4 / groups}u`)}; run++) {
         let column = ${4 * groups}u * run;
         ${
     multiply(

@@ -82,26 +82,26 @@ function declareValve(options: AttentionTiledOptions): string {
 }
 
 /**
- * What multiplies ⟨g, v⟩ of this invocation's rows: `factor{a}`. Nothing else of V-scale lives
- * through the loops.
+ * Multiplies ⟨g, v⟩ of this invocation's rows by V-scale's factors. They are read for every tile: no
+ * register holds them through the loops.
  */
-function declareFactors(options: AttentionTiledOptions): string {
-  const { side, vector } = tileOf(options);
+function multiplyByFactors(options: AttentionTiledOptions): string {
+  const { side } = tileOf(options);
   return `
-  ${eachBlock(options, (a) => `var factor${a} = ${vector}(1.0);`)}
-  if (parameters.vScale == 1u) {
-    ${
+      if (parameters.vScale == 1u) {
+        ${
     eachBlock(options, (a) =>
       unroll(side, (i) => {
         const e = component(i);
         return `
-    {
-      let v = valve[rowHead + min(position${a}.${e}, length - 1u)];
-      factor${a}.${e} = v.x / (v.x + v.y);
-    }`;
+        {
+          let v = valve[rowHead + min(position${a}.${e}, length - 1u)];
+          let factor = v.x / (v.x + v.y);
+          ${eachColumn(options, (b, c) => `weightGradient${a}_${b}_${c}.${e} *= factor;`)}
+        }`;
       }))
   }
-  }`;
+      }`;
 }
 
 /** The rows that exist: writes `gradient(row, n)` to a buffer. */
@@ -255,7 +255,6 @@ fn main(
   let rowHead = (workgroup.z * parameters.keyValueHeads + workgroup.y) * length;
   let scale = parameters.scale * LOG2_E;
   ${declarePositions(options)}
-  ${ofKey ? declareFactors(options) : ""}
   ${ofKey ? eachChunk(options, (r, n) => `var keySum${r}_${n} = vec4f();`) : ""}
   ${ofValue ? eachChunk(options, (r, n) => `var valueSum${r}_${n} = vec4f();`) : ""}
 
@@ -283,6 +282,7 @@ fn main(
       })
       : ""
   }
+      ${ofKey ? multiplyByFactors(options) : ""}
       ${
     eachColumn(options, (b, c) =>
       `let statistics${b}_${c} =
@@ -297,7 +297,7 @@ fn main(
     ofKey
       ? eachCell(options, (a, b, c) => `
       let logitGradient${a}_${b}_${c} = weight${a}_${b}_${c}
-        * (factor${a} * weightGradient${a}_${b}_${c} - statistics${b}_${c}.y);`)
+        * (weightGradient${a}_${b}_${c} - statistics${b}_${c}.y);`)
       : ""
   }
       ${ofValue ? shared("valueSum", "weight", "outputGradient") : ""}

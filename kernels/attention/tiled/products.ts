@@ -9,7 +9,14 @@
  */
 import { groupsTogether, operandPlace, stagedOperands } from "./memory.ts";
 import { type Operand, stage } from "./staging.ts";
-import { type AttentionTiledOptions, component, eachBlock, eachCell, tileOf } from "./tile.ts";
+import {
+  type AttentionTiledOptions,
+  component,
+  eachBlock,
+  eachCell,
+  tileOf,
+  uncounted,
+} from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
 /** Inner products of the tile's rows with its columns. */
@@ -56,16 +63,15 @@ export function products(
     )
   }
         }`;
-  // Intel's compiler would write out a loop of few steps that it can count, or bound, and run out
-  // of registers. No sequence is so long that this adds anything.
-  const end = `${vectors}u + (length >> 31u)`;
   return `
     ${eachCell(options, (a, b, c) => `var ${name}${a}_${b}_${c} = ${vector}();`)}
-    for (var firstVector = 0u; firstVector < ${end}; firstVector += ${groups}u) {
+    for (var firstVector = 0u; firstVector < ${
+    uncounted(`${vectors}u`)
+  }; firstVector += ${groups}u) {
       workgroupBarrier();
       ${stage(options, { rows, columns }, staged)}
       workgroupBarrier();
-      for (var turn = 0u; turn < ${groups / together}u; turn++) {
+      for (var turn = 0u; turn < ${uncounted(`${groups / together}u`)}; turn++) {
         ${unroll(together, (group) => unroll(4, (e) => oneD(group, e)))}
       }
     }`;

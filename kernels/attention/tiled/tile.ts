@@ -183,6 +183,14 @@ export function declarePositions(options: AttentionTiledOptions): string {
   }`;
 }
 
+/**
+ * The end of a loop that is not written out. Compilers would write out a loop of few turns that they
+ * can count, or bound, and run out of registers. No sequence is so long that this adds anything.
+ */
+export function uncounted(end: string): string {
+  return `${end} + (length >> 31u)`;
+}
+
 /** The position of column (b, c) of this invocation, counted in the tile. */
 export function column(options: AttentionTiledOptions, b: number, c: number): string {
   return `(x + ${columnOffset(options, b, c)}u)`;

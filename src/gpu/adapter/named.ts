@@ -29,7 +29,7 @@ export async function findNamedAdapter(wish: AdapterWish, wanted: string): Promi
   const wrong = { auto: undefined, always: false, never: true }[wish.software];
   if (info.isFallbackAdapter === wrong) {
     throw new Error(
-      `openGpu: adapter is ${JSON.stringify(wanted)}, and ${chosen.name} is ` +
+      `openGpu: no usable adapter: adapter is ${JSON.stringify(wanted)}, and ${chosen.name} is ` +
         `${wrong ? "a" : "no"} software adapter, but software is "${wish.software}"`,
     );
   }

@@ -62,9 +62,10 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// On the CPU it would take longer to compile, and run no faster.
-function writesOut(gpu: Gpu): boolean {
-  return !gpu.info.software && fits(matmulTiles[SMALL]!, gpu);
+// How many k of a step are written out together. On the CPU more than one would take longer to
+// compile, and run no faster.
+function together(gpu: Gpu, { step }: MatmulTile): number {
+  return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }
 
 // Four numbers at a time where both operands and the product lie in whole vec4f; else one at a
@@ -93,7 +94,7 @@ function kernelOf(gpu: Gpu, tile: MatmulTile, shape: MatmulShape): Kernel {
         right: right.load,
         storesVectors,
         wholeSteps: shape.inner % tile.step === 0,
-        writtenOut: writesOut(gpu),
+        together: together(gpu, tile),
       }),
     }],
     constants: { Left: alias, Right: alias, Stored: alias },

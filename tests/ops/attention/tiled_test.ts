@@ -48,7 +48,8 @@ import {
   attentionForwardMatchesTwin,
 } from "../../support/properties/attention/twin.ts";
 
-const { forward: forwardKernel, query: queryKernel, value: valueKernel } = tiledKernels;
+const { forward: forwardKernel, query: queryKernel, key: keyKernel, value: valueKernel } =
+  tiledKernels;
 const variant = SMALL_TILE_VARIANT;
 const rewrites = tiledRewrites(smallTile);
 
@@ -192,6 +193,9 @@ testMutants(variant, rewrites, [
       /firstSum\(workgroup\.y\), x == 0u/g,
       "firstSum(workgroup.y), true",
     ],
+  }],
+  [keyKernel, backwardTwin, {
+    "V-scale's factor is lost": [/(weightGradient\d_\d_\d\.[xyzw]) \*= factor;/g, ""],
   }],
   [valueKernel, backwardNonFinite, {
     "masked queries are multiplied": [/\+ j\) >= position/g, "+ j + 64u) >= position"],

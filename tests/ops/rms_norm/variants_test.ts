@@ -108,7 +108,7 @@ for (const [name, variant] of variants) {
           rowsKeepToThemselves,
           rmsNormTakesManyRows,
         ],
-        options: { runs: 6 },
+        options: { mostRuns: 6 },
       }),
     { unfit: (gpu) => unfitRowVariant(gpu, variant) },
   );

@@ -44,7 +44,7 @@ for (const variant of [subgroup, portable]) {
           rowsAreAdjoint,
           rowsKeepToThemselves,
         ],
-        options: { runs: 6 },
+        options: { mostRuns: 6 },
       }),
     { unfit: (gpu) => unfitRowVariant(gpu, variant) },
   );

@@ -38,22 +38,25 @@ export const rowsKeepToThemselves = propertyOf({
       scaledValueGradient: { data: outputGradient.data, shape },
     };
     const { inverseRms } = norm;
-    const plans = async (input: Numbers, outputGradient: Numbers) => {
+    const backwards = async (input: Numbers, outputGradient: Numbers, runs: number) => {
       const norm = { input, gain, inverseRms, outputGradient };
       const { constant } = valve;
       const value = { data: input.data, shape };
       const scaled = { value, constant, scaledValueGradient: { data: outputGradient.data, shape } };
       return {
-        forward: await onGpuPlanned(gpu, planRmsNormForward, { args: { input, gain }, runs: 2 }),
-        backward: await onGpuPlanned(gpu, planRmsNormBackward, { args: norm, runs: 2 }),
-        valveForward: await onGpuPlanned(gpu, planVScaleForward, {
-          args: { value, constant },
-          runs: 2,
-        }),
-        valveBackward: await onGpuPlanned(gpu, planVScaleBackward, { args: scaled, runs: 2 }),
+        backward: await onGpuPlanned(gpu, planRmsNormBackward, { args: norm, runs }),
+        valveBackward: await onGpuPlanned(gpu, planVScaleBackward, { args: scaled, runs }),
       };
     };
-    const clean = await plans(input, outputGradient);
+    const plans = async (input: Numbers, outputGradient: Numbers, runs: number) => {
+      const args = { value: { data: input.data, shape }, constant: valve.constant };
+      return {
+        forward: await onGpuPlanned(gpu, planRmsNormForward, { args: { input, gain }, runs }),
+        valveForward: await onGpuPlanned(gpu, planVScaleForward, { args, runs }),
+        ...await backwards(input, outputGradient, runs),
+      };
+    };
+    const clean = await plans(input, outputGradient, 2);
     const once: Record<string, Record<string, Numbers>> = {
       forward: { output: norm.output, inverseRms: norm.inverseRms },
       backward: { inputGradient: norm.inputGradient, gainGradient: norm.gainGradient },
@@ -74,9 +77,12 @@ export const rowsKeepToThemselves = propertyOf({
       for (const spoiled of ["input", "outputGradient"] as const) {
         const data = { input: input.data.slice(), outputGradient: outputGradient.data.slice() };
         data[spoiled][row * columns + column] = bad;
-        const dirty = await plans(
+        // Only the backward passes are given the output's gradient.
+        const passes = spoiled === "input" ? plans : backwards;
+        const dirty = await passes(
           { data: data.input, shape: input.shape },
           { data: data.outputGradient, shape: input.shape },
+          1,
         );
         checkSpoiled(tally, { clean, dirty, row, columns, spoiled, nan: Number.isNaN(bad) });
       }
@@ -99,8 +105,8 @@ function checkSpoiled(
   },
 ): void {
   for (const [pass, runs] of Object.entries(dirty)) {
-    const before = clean[pass]![1] as Record<string, Numbers>;
-    for (const [name, { data }] of Object.entries(runs[1] as Record<string, Numbers>)) {
+    const before = clean[pass]![0] as Record<string, Numbers>;
+    for (const [name, { data }] of Object.entries(runs[0] as Record<string, Numbers>)) {
       if (name === "gainGradient" || name === "constantGradient") continue;
       const width = name === "inverseRms" ? 1 : columns;
       const own = (_: number, i: number) => Math.floor(i / width) === row;
