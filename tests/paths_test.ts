@@ -26,7 +26,7 @@ const FAULTS = [
   /"file:\/\/" ?\+/,
 ];
 
-/** The lines of a text that are faulty, from 1. */
+/** The numbers of a text's faulty lines; the first line has number 1. */
 function faultyLines(text: string): number[] {
   return text.split("\n").flatMap((line, i) =>
     FAULTS.some((each) => each.test(line)) ? [i + 1] : []

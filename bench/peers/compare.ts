@@ -74,8 +74,8 @@ interface Runner {
  * Compares libraries on one work.
  *
  * @param work what to compute
- * @param participants the libraries; of a model's work the first one's answer is what the others
- *   are held to
+ * @param participants the libraries. On a model's work, the answers of the others must agree with the
+ *   first one's
  * @param options the budget, the seed of the turns, the clock
  */
 export async function compareOn(

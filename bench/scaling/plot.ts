@@ -42,7 +42,7 @@ export interface ScalingPanel {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly lines: readonly ScalingLine[];
-  /** How a value of the vertical axis reads. Default: as a plain number. */
+  /** Formats a value of the vertical axis. Default: a plain number. */
   readonly format?: (value: number) => string;
   /** Where the vertical axis has ticks. */
   readonly ticks?: readonly number[];

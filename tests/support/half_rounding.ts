@@ -69,7 +69,7 @@ export class SmallWeights {
     this.#weight = new Float64Array(pass.key.length / headDim);
   }
 
-  /** Takes note of a pair of a query and a key. */
+  /** Records a pair of a query and a key. */
   see(
     { row, keyRow }: { readonly row: number; readonly keyRow: number },
     { weight, gradient }: { readonly weight: number; readonly gradient: number },

@@ -3,7 +3,7 @@
  * lacks.
  */
 
-/** A permission as a whole, such as `read`: parts of a permission make no difference. */
+/** A kind of permission, such as `read`, granted for everything: a part of it does not count. */
 export type TestPermission = "read" | "write" | "run" | "env" | "ffi" | "net" | "sys";
 
 /**

@@ -154,8 +154,8 @@ await runChild({
 }
 
 /**
- * The flags by which a program that lies elsewhere finds this project's packages, and this project
- * by its name.
+ * The flags with which a program outside this project finds the project's packages, and the project
+ * itself by its name.
  */
 export function projectFlags(checkout = ownCheckout): string[] {
   const config = new URL("deno.json", checkout);

@@ -73,9 +73,9 @@ export function shapeNamed(kernel: OperatorName, name: string): Shape {
 }
 
 /**
- * The shape of these lengths, any the operator has names for: `B1 H8 T1024 D64`, `rows=512 d=2048`.
- * `H` stands for query heads and key and value heads alike; B is 1, and a matrix is not transposed,
- * where nothing is said.
+ * Reads a shape from lengths that the operator names, such as `B1 H8 T1024 D64` or
+ * `rows=512 d=2048`. `H` sets the query heads and the key and value heads. Defaults: B is 1, and a
+ * matrix is not transposed.
  *
  * @param kernel the operator's name
  * @param text lengths by name, parted by commas or spaces

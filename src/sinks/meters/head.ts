@@ -15,8 +15,8 @@ interface HeadSums {
 }
 
 /**
- * The idle queries of a sequence. Position s itself sees s for want of anything else, at s = 0: no
- * sign of a sink.
+ * The idle queries of a sequence. Position s is left out: query 0 can attend to nothing else, which
+ * is no sign of a sink.
  *
  * @param idle 1 for those without a reason to look anywhere: [T]
  * @param settings s, and where idle queries begin

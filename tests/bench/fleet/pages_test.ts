@@ -16,7 +16,7 @@ test("pages.yml publishes what page:build makes, with the least rights", async (
     assert(/^(actions|denoland)\/[a-z-]+@v\d+$/.test(uses), `${uses} is not pinned by major`);
     if (uses.startsWith("actions/checkout")) assertEquals(inputs?.["persist-credentials"], false);
   }
-  // What runs the project's code cannot publish, and what publishes runs none of it.
+  // The job that runs the project's code cannot publish; the job that publishes runs none of it.
   assertEquals(build!.permissions, undefined);
   assertEquals(publish!.permissions, { "pages": "write", "id-token": "write" });
   assert(publish!.steps.every(({ run }) => run === undefined), "publishing runs nothing");

@@ -65,8 +65,8 @@ export function exactComponents(parts: Fields, path: string): ExactComponents {
 }
 
 /**
- * Whether a pattern holds what gives nothing back of what it matched, as in `a++`; braces of
- * `\\p{L}` are not counts.
+ * Whether a pattern has a possessive quantifier, such as `a++`, which never backtracks. The braces
+ * of `\\p{L}` are not a quantifier.
  */
 function neverGivesBack(pattern: unknown): boolean {
   const { Regex: regex } = (pattern ?? {}) as Fields;

@@ -60,7 +60,7 @@ export const measuresToTheEnd: Run = async (stage, built) => {
   await until(page, "document.querySelector('#copy-adapter').textContent === 'Copied'");
   assertStringIncludes(await clipboard(opened), "vendor ");
   await look(opened, "measured");
-  // What the page weighs, of everything that it ever asked for.
+  // The size of every script that the page loaded.
   let script = 0;
   for (const url of new Set(opened.requests)) {
     if (!url.endsWith(".js")) continue;
