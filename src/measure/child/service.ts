@@ -1,0 +1,88 @@
+/** The state of a measuring process, and how it waits: during a pause, and for its turn. */
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
+import type { CeilingSize } from "../ceilings/candidates.ts";
+import type { OperatorOutline } from "../custom_operator/outline.ts";
+import type { Job } from "../jobs.ts";
+import type { Turn, TurnState } from "../sampling/turns.ts";
+import type { GpuTimer, HostClocks } from "../timing.ts";
+import type { Workload, WorkloadOptions } from "../workloads.ts";
+import type { ChildReport, ChildRequest, ChildTurn } from "./protocol.ts";
+
+/** What a child process measures with: its parent's requests, clocks, a GPU, and workloads. */
+export interface ServeOptions {
+  readonly requests: AsyncIterable<ChildRequest>;
+  /** Writes a line at once: the process may die in the next moment. */
+  readonly write: (line: string) => void;
+  readonly clocks: HostClocks;
+  readonly openGpu: (options: OpenGpuOptions) => Promise<Gpu>;
+  readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
+  /** Runs the file of a custom operator and adds the operator; called at most once. */
+  readonly loadOperator?: () => Promise<OperatorOutline>;
+}
+
+/** A measuring process under way. */
+export interface Service extends ServeOptions {
+  readonly report: (report: ChildReport) => void;
+  /** The custom operator, once it is loaded. */
+  outline?: OperatorOutline | undefined;
+  gpu?: Gpu;
+  timer?: GpuTimer;
+  /** The size of the ceilings' kernels. */
+  size?: CeilingSize;
+  /** The longest run allowed, in ns. */
+  longestRun?: number | undefined;
+  stopped: boolean;
+  paused: boolean;
+  /** The turn that was given and has not begun. */
+  turn: ChildTurn | undefined;
+  /** Ends a rest early. */
+  wake: () => void;
+}
+
+/** During a pause: tells the waiting bench that an answer will come. */
+export async function rest(service: Service): Promise<void> {
+  while (service.paused && !service.stopped) {
+    service.report({ type: "at", id: null, step: "paused" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    service.wake = resolve;
+    const timer = setTimeout(resolve, 1000);
+    await promise;
+    clearTimeout(timer);
+  }
+}
+
+/** Says that it waits, and sleeps until it is given its turn, or stopped. */
+export async function nextTurn(
+  service: Service,
+  { state: { after, plans, time }, jobs }: {
+    readonly state: TurnState;
+    readonly jobs: readonly Job[];
+  },
+): Promise<Turn> {
+  service.report({
+    type: "waiting",
+    after,
+    ...plans && { plans: [...plans].map(([index, plan]) => [jobs[index]!.id, plan] as const) },
+    ...time === undefined ? {} : { time },
+  });
+  while (service.turn === undefined && !service.stopped) {
+    await new Promise<void>((resolve) => service.wake = resolve);
+  }
+  const { turn } = service;
+  service.turn = undefined;
+  if (turn === undefined) return { step: "end", reasons: new Map() };
+  const indexOf = (id: number): number => jobs.findIndex((job) => job.id === id);
+  if (turn.step === "calibrate") return turn;
+  if (turn.step === "visit") {
+    const { step, id, sweep, plan } = turn;
+    return { step, index: indexOf(id), sweep, plan };
+  }
+  return { step: "end", reasons: new Map(turn.reasons.map(([id, why]) => [indexOf(id), why])) };
+}
+
+/** An error in one line that the protocol can carry. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, " ").slice(0, 1900);
+}
