@@ -39,7 +39,11 @@ export const mutants: readonly Mutant[] = [
   ]),
   ...mutantsOf("arithmetic/quantized.wgsl", quantize, [
     ["small numbers have a subnormal scale", "maximum < 8.6736174e-19", "false"],
-    ["the largest numbers overflow", "maximum > 1.7014118e38", "false"],
+    [
+      "the largest numbers overflow",
+      "maximum * (whole * 0.007874016)",
+      "scale * whole * 1.000001",
+    ],
     ["nothing is rounded", "round(x / max(scale, 1.1754944e-38))", "x / max(scale, 1.1754944e-38)"],
     [
       "rounded to half steps",
