@@ -17,6 +17,7 @@ import { TheoryMeter } from "../sinks/theory.ts";
 import { checkLayerStates } from "../sinks/trace_check.ts";
 import type { MeasurementObserver } from "./observer.ts";
 import type { Split, Task, TokenBatch } from "./tasks/task.ts";
+import { mean } from "../statistics/mean.ts";
 
 /** Which batches, of the model's batch size, to measure on. */
 export interface MeasuredBatches {
@@ -154,7 +155,7 @@ export async function measureModel(
     model.setBatch(given);
     model.computeGradients();
     const tokenLosses = await model.tokenLosses.read();
-    const loss = tokenLosses.reduce((sum, each) => sum + each, 0) / tokenLosses.length;
+    const loss = mean(tokenLosses);
     if (!Number.isFinite(loss)) await refuseLoss(model, loss);
     await observer?.onBatch(given, tokenLosses);
     const idle = task.idleQueries(given);

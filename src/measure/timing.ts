@@ -15,6 +15,7 @@ import {
 } from "./timing/calibration.ts";
 import type { Timer } from "./result_file.ts";
 import { median } from "../statistics/summary.ts";
+import { sum } from "../statistics/mean.ts";
 
 /** The clocks of the host. */
 export interface HostClocks {
@@ -198,7 +199,6 @@ export class GpuTimer {
       if (untimed.first !== undefined) await submitAndTime(gpu, { clocks, span: untimed.first });
       const times = [];
       for (const span of spans) times.push(await submitAndTime(gpu, { clocks, span, callbacks }));
-      const sum = (list: number[]): number => list.reduce((a, b) => a + b, 0);
       return {
         spans: times.map(({ wall }) => wall > 0 ? wall : undefined),
         wall: sum(times.map(({ wall }) => wall)),

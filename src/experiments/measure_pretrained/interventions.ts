@@ -12,6 +12,7 @@ import type { Intervention } from "../../sinks/pretrained/measurement.ts";
 import type { LargeActivation } from "../../sinks/states/measurement.ts";
 import type { TokenBatch } from "../tasks/task.ts";
 import { sequenceLosses } from "../measure_model.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** Options of {@linkcode measureInterventions}. */
 export interface InterventionOptions {
@@ -66,8 +67,6 @@ export async function measureInterventions(
   const distinct = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
   return INTERVENTIONS.map((kind, i): Intervention => {
     const differences = found[i]!.map((loss, text) => loss - losses[text]!);
-    const mean = (numbers: readonly number[]) =>
-      numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
     return {
       ...kind,
       layer,

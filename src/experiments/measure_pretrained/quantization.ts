@@ -24,6 +24,7 @@ import { meanInterval } from "../../sinks/pretrained/mean_interval.ts";
 import { QUANTIZATION_CASES } from "../measure_quantization.ts";
 import { sequenceLosses } from "../measure_model.ts";
 import type { TokenBatch } from "../tasks/task.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** Options of {@linkcode measurePretrainedQuantization}. */
 export interface PretrainedQuantizationOptions {
@@ -52,8 +53,6 @@ export async function measurePretrainedQuantization(
   gpu: Gpu,
   { model: options, batches, maxima, losses, onLayer }: PretrainedQuantizationOptions,
 ): Promise<QuantizationMeasurement> {
-  const mean = (values: readonly number[]) =>
-    values.reduce((sum, value) => sum + value, 0) / values.length;
   const cases: QuantizationCase[] = [];
   for (const { target, scaling, linears, scale } of QUANTIZATION_CASES) {
     using rounding = new LinearRounding(gpu, { linears, scale });

@@ -4,6 +4,7 @@
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Interval, median, medianInterval, sorted } from "../../statistics/summary.ts";
+import { sum } from "../../statistics/mean.ts";
 
 /** A median over seeds, with an interval and the confidence that the interval really has. */
 export interface SeedSummary {
@@ -92,9 +93,9 @@ const DRAWS = 100_000;
 export function signFlipTest(differences: readonly number[]): SignFlipTest | undefined {
   const count = differences.length;
   if (count === 0) return undefined;
-  const observed = differences.reduce((sum, each) => sum + each, 0);
+  const observed = sum(differences);
   // Equal sums may differ by rounding when their signs are flipped one after the other.
-  const slack = 1e-12 * differences.reduce((sum, each) => sum + Math.abs(each), 0);
+  const slack = 1e-12 * sum(differences.map(Math.abs));
   const exact = count <= MOST_EXACT;
   const total = exact ? 2 ** count : DRAWS;
   let greater = 0;

@@ -12,6 +12,7 @@ import { type Estimate, estimateRows } from "../estimate.ts";
 import type { Measurement, ResultFile } from "../result_file.ts";
 import { processesOf } from "../rounds.ts";
 import { median } from "../../statistics/summary.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** How a measurement changed between two files, from visits side by side. */
 export interface PairedEstimates {
@@ -110,7 +111,7 @@ function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estim
   const [n, h] = [ordered.length, kept.length];
   return {
     ...estimate,
-    center: kept.reduce((sum, value) => sum + value, 0) / h,
+    center: mean(kept),
     errors: estimate.errors.map(({ variance, df }) => ({
       variance: variance * (n * (n - 1)) / (h * (h - 1)),
       df: df * (h - 1) / (n - 1),
@@ -138,7 +139,7 @@ function visitsOf(
       first += counts[visit]!;
       const sweep = sweeps[visit];
       if (sweep === undefined || taken.length === 0) continue;
-      visits.set(sweep, Math.log(taken.reduce((sum, value) => sum + value, 0) / taken.length));
+      visits.set(sweep, Math.log(mean(taken)));
     }
     found.set(round, visits);
   }

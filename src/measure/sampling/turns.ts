@@ -8,6 +8,7 @@
 import type { StopReason } from "../result_file.ts";
 import { type SampledWork, type VisitOptions, type VisitPlan, Visits } from "./visits.ts";
 import type { WorkSamples } from "./visits.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** The right to use the machine, until the next one is requested; work is named by its index. */
 export type Turn =
@@ -72,8 +73,4 @@ export async function sampleInTurns(
   const reasons = given.step === "end" ? given.reasons : new Map<number, StopReason>();
   for (const each of visits.work) visits.end(each, reasons.get(each.index) ?? "interrupted");
   return visits.results;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

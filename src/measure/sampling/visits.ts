@@ -8,6 +8,7 @@ import { chooseRepeats, spansPerSubmission } from "../timing/repeats.ts";
 import type { CacheState, StopReason } from "../result_file.ts";
 import { median } from "../../statistics/summary.ts";
 import { type GpuTimer, MAXIMUM_SPANS, type Span } from "../timing.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** Work to sample, compiled and run before. */
 export interface SampledWork {
@@ -235,8 +236,7 @@ async function takeSamples(
   for (let first = 0; first < count; first += spansPerSample) {
     const parts = spans.slice(first, first + spansPerSample);
     if (parts.some((part) => part === undefined)) continue;
-    const sum = (parts as number[]).reduce((a, b) => a + b, 0);
-    visited.samples.push(sum / spansPerSample / repeats);
+    visited.samples.push(mean(parts as number[]) / repeats);
     visited.readings.push(readings);
     // The warm-up run belongs to the submission and is as long as the others. Scrubs are not told
     // apart.

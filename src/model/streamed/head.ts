@@ -25,6 +25,7 @@ import type { WeightSource } from "../pretrained/weights.ts";
 import { type LlamaBuild, product, rowsOf } from "../llama/build.ts";
 import { planNormBackward } from "../llama/layer.ts";
 import type { Uploads } from "./weights.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** How much memory the logits take. */
 export interface LogitsMemory {
@@ -212,7 +213,7 @@ export class StreamedHead {
     );
     const { tokenLosses, logSumExp } = joinSlices(parts);
     this.#logSumExp.write(Float32Array.from(logSumExp));
-    const loss = tokenLosses.reduce((sum, each) => sum + each, 0) / tokenLosses.length;
+    const loss = mean(tokenLosses);
     return { loss, tokenLosses };
   }
 

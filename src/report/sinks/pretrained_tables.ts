@@ -4,6 +4,7 @@ import type { Intervention, PretrainedMeasurement } from "../../sinks/pretrained
 import type { StatesMeasurement } from "../../sinks/states/measurement.ts";
 import { numberColumns, type Table, textColumns } from "../table.ts";
 import { figure, range, signed } from "./figure.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** A 95 % interval in brackets, behind a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
@@ -26,7 +27,7 @@ export function pretrainedSummary(
   const s = settings.position;
   const tokens = texts.firstTokens
     .map((spelling, i) => `${spelling} ${texts.firstTokenNumbers[i]}`).join(", ");
-  const rate = sinkRates.reduce((sum, each) => sum + each, 0) / sinkRates.length;
+  const rate = mean(sinkRates);
   const massive = layers.filter((layer) => layer.massive > 0);
   const most = layers.flatMap(({ layer, largest }) => largest.map((each) => ({ layer, ...each })))
     .reduce((a, b) => Math.abs(b.value) > Math.abs(a.value) ? b : a);

@@ -9,6 +9,7 @@ import { idleQueries } from "../meters/head.ts";
 import { isSink, uniformScore } from "../uniform.ts";
 import { GradientUnits, type ResampledNorms } from "./gradient_units.ts";
 import { SequenceUnits } from "./units.ts";
+import { sum } from "../../statistics/mean.ts";
 
 const PATHS = ["query", "key", "value"] as const;
 
@@ -139,7 +140,7 @@ export class LayerUnits {
       ];
       const ofHeads = (kind: number) =>
         Array.from(heads.subarray(kind * queryHeads, (kind + 1) * queryHeads));
-      const total = (kind: number) => ofHeads(kind).reduce((sum, each) => sum + each, 0);
+      const total = (kind: number) => sum(ofHeads(kind));
       return {
         gradientSink: gradientSinkRatio(norm(counts), this.#settings).ratio,
         singleGradientSink: gradientSinkRatio(single, this.#settings).ratio,

@@ -2,6 +2,7 @@
 import type { GateMeasurement, SinkSettings } from "../measurement.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
+import { mean } from "../../statistics/mean.ts";
 
 /** Adds up over batches; see {@linkcode GateMeasurement} for what it finds. */
 export class GateMeter {
@@ -64,7 +65,7 @@ export class GateMeter {
         (sum) => sum / this.#sequences,
       );
       return {
-        mean: byPosition.reduce((sum, each) => sum + each, 0) / this.#context,
+        mean: mean(byPosition),
         idleMean: this.#idleQueries === 0 ? null : this.#idle[head]! / this.#idleQueries,
         opening: compareEarly(byPosition, this.#settings),
       };
