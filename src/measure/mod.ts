@@ -86,7 +86,13 @@ export {
   type TimeOptions,
   type UntimedWork,
 } from "./timing.ts";
-export { type SampledWork, type SampleOptions, sampleWork, type WorkSamples } from "./sampling.ts";
+export {
+  type SampledWork,
+  type SampleOptions,
+  sampleWork,
+  type VisitOptions,
+  type WorkSamples,
+} from "./sampling.ts";
 export type { StoppingRule } from "./sampling/stopping.ts";
 export {
   type Candidate,

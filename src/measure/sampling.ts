@@ -9,31 +9,23 @@
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { type StoppingRule, stopReason } from "./sampling/stopping.ts";
-import type { GpuTimer, Span } from "./timing.ts";
-import { type SampledWork, Visits, type WorkSamples } from "./sampling/visits.ts";
+import {
+  type SampledWork,
+  type VisitOptions,
+  Visits,
+  type WorkSamples,
+} from "./sampling/visits.ts";
 
-export type { SampledWork, WorkSamples } from "./sampling/visits.ts";
+export type { SampledWork, VisitOptions, WorkSamples } from "./sampling/visits.ts";
 
 /** How to sample. */
-export interface SampleOptions {
-  /** The clock. */
-  readonly timer: Pick<GpuTimer, "time" | "timer" | "minimumSpan">;
+export interface SampleOptions extends Omit<VisitOptions, "maximumSamples"> {
   /** When a piece of work is known well enough. */
   readonly rule: StoppingRule;
-  /** The reference kernel, compiled and run before. */
-  readonly reference: Span;
-  /** What drives data out of the last-level cache; without it cold work has no data. */
-  readonly scrub?: Span;
   /** Any safe integer: the order of the visits. */
   readonly seed: number;
-  /** Called before each submission with the index of its work. */
-  readonly visit?: (index: number) => void;
-  /** Called as soon as the sampling of a piece of work ends. */
-  readonly finish?: (index: number, samples: WorkSamples) => void;
   /** Awaited before each visit, for a run that can be paused. */
   readonly ready?: () => Promise<void>;
-  /** True ends the sampling of everything. */
-  readonly interrupted?: () => boolean;
   /**
    * For a race: gets the samples of all work after each round, from the third on, and names the
    * work that needs no more, by index.

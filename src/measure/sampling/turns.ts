@@ -6,8 +6,13 @@
  * No Deno call here.
  */
 import type { StopReason } from "../result_file.ts";
-import { type SampledWork, type VisitOptions, type VisitPlan, Visits } from "./visits.ts";
-import type { WorkSamples } from "./visits.ts";
+import {
+  type SampledWork,
+  type VisitOptions,
+  type VisitPlan,
+  Visits,
+  type WorkSamples,
+} from "./visits.ts";
 import { mean } from "../../statistics/mean.ts";
 
 /** The right to use the machine, until the next one is requested; work is named by its index. */

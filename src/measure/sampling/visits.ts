@@ -14,7 +14,7 @@ import { mean } from "../../statistics/mean.ts";
 export interface SampledWork {
   /** Records one run. */
   readonly run: Span;
-  /** `hot`: run after run. `cold`: after `SampleOptions.scrub`. */
+  /** `hot`: run after run. `cold`: after `VisitOptions.scrub`. */
   readonly cache: CacheState;
 }
 
@@ -67,7 +67,7 @@ export interface VisitOptions {
   readonly visit?: (index: number) => void;
   /** Called as soon as the sampling of a piece of work ends. */
   readonly finish?: (index: number, samples: WorkSamples) => void;
-  /** True ends the preparation. */
+  /** True ends the sampling of everything. */
   readonly interrupted?: () => boolean;
 }
 
