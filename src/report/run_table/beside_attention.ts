@@ -19,9 +19,12 @@ const PLAIN = "attention";
  */
 export function besideAttentionTable(measurements: readonly Measurement[]): Table | undefined {
   const estimates = estimateTimes(measurements);
+  const plains = new Map(
+    measurements.filter(({ kernel }) => kernel === PLAIN).map((each) => [workOf(each), each]),
+  );
   const pairs = measurements.flatMap((candidate) => {
     if (!isAttention(candidate)) return [];
-    const baseline = measurements.find((each) => isBaseline(each, candidate));
+    const baseline = plains.get(workOf(candidate));
     const [own, plain] = [estimates.get(candidate), baseline && estimates.get(baseline)];
     return own === undefined || plain === undefined ? [] : [{ candidate, own, plain }];
   });
@@ -56,13 +59,11 @@ function isAttention({ kernel, pass }: Measurement): boolean {
     passNamed(kernel, own).operator === passNamed(PLAIN, own).operator;
 }
 
-function isBaseline(each: Measurement, candidate: Measurement): boolean {
-  const text = ({ pass, shape, dtype, variant, cache = "hot" }: Measurement) =>
-    JSON.stringify([pass, dtype, variant, cache, Object.entries(shape).sort()]);
-  const rounds = (measurement: Measurement) =>
-    processesOf(measurement).map(({ round }) => round).join();
-  return each.kernel === PLAIN && text(each) === text(candidate) &&
-    rounds(each) === rounds(candidate);
+/** A text that is equal for the same work by the same processes, whatever the operator. */
+function workOf(measurement: Measurement): string {
+  const { pass, shape, dtype, variant, cache = "hot" } = measurement;
+  const rounds = processesOf(measurement).map(({ round }) => round);
+  return JSON.stringify([pass, dtype, variant, cache, Object.entries(shape).sort(), rounds]);
 }
 
 function ratio(own: TimeEstimates, plain: TimeEstimates, kind: "time" | "cpu"): string {
