@@ -17,6 +17,7 @@ import {
 } from "../support/assert/assert.ts";
 import { siblingGpu, testGpu } from "../support/gpu.ts";
 import { recordOutput } from "./record_output.ts";
+import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 import { parseNpy } from "../support/pretrained/npy.ts";
 import { testWith } from "../support/permitted.ts";
 import { inFolder } from "../support/folder.ts";
@@ -38,11 +39,7 @@ const settings: RunSettings = {
     keyValueHeads: 1,
     headDim: 4,
     feedForwardDim: 12,
-    normEpsilon: 1e-5,
-    ropeBase: 10_000,
-    tiedHead: false,
-    vScale: "none",
-    layersWithoutAttention: [],
+    ...PLAIN_LLAMA,
   },
   task: {
     name: "bigram-backcopy",

@@ -4,7 +4,7 @@ import type { Task, TokenBatch } from "../../../src/experiments/tasks/task.ts";
 import type { Gpu } from "../../../mod.ts";
 import { Llama } from "../../../src/model/llama.ts";
 import { llamaGradients } from "../../../src/reference/llama.ts";
-import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
+import { type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 import {
   EMBEDDING,
   initialValues,
@@ -25,11 +25,7 @@ const config: LlamaConfig = {
   keyValueHeads: 1,
   headDim: 8,
   feedForwardDim: 12,
-  normEpsilon: 1e-5,
-  ropeBase: 10_000,
-  tiedHead: false,
-  vScale: "none",
-  layersWithoutAttention: [],
+  ...PLAIN_LLAMA,
 };
 const context = 12;
 
