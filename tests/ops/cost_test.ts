@@ -1,4 +1,4 @@
-/** Plans' costs and extra memory, against counts of every operation and element. */
+/** Plans' costs and extra memory equal those counted operation by operation, element by element. */
 import {
   type Cost,
   type Gpu,
@@ -17,7 +17,7 @@ import { onEachRuntime } from "../support/gpu.ts";
 
 const shape = { batches: 2, queryHeads: 6, keyValueHeads: 3, length: 5, headDim: 8 };
 
-/** Counts loops: calls back for every visible pair of a query and a key. */
+/** Counts the operations of every visible pair of a query and a key by looping over them. */
 function countPairs(operations: number, { batches, queryHeads, length } = shape): number {
   let flops = 0;
   for (let head = 0; head < batches * queryHeads; head++) {
@@ -79,7 +79,7 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
     check(forward, {
       inputs: {},
       cost: {
-        // ⟨q, k⟩ and a v, a multiply-add each of D; r = ‖v‖² and φ v.
+        // ⟨q, k⟩ and a v: D multiply-adds each; r = ‖v‖² and φ v.
         flops: countPairs(2 * headDim + 2 * headDim) + (scaled ? value.length * 3 : 0),
         bytes: bytesOf({ query, key, value, output, logSumExp }, scaled ? { constant } : {}),
       },
@@ -94,7 +94,7 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
     check(backward, {
       inputs: { ...args, constant },
       cost: {
-        // ⟨q, k⟩, ⟨g, v⟩, dz k, dz q and a g; ⟨g, y⟩ a row; r, ⟨v, u⟩ and φ u + … v.
+        // Per pair: ⟨q, k⟩, ⟨g, v⟩, dz k, dz q and a g. Per row: ⟨g, y⟩; r, ⟨v, u⟩ and φ u + … v.
         flops: countPairs(5 * 2 * headDim) + 2 * query.length +
           (mode === undefined ? 0 : value.length * 7),
         bytes: gradients +
@@ -128,7 +128,7 @@ onEachRuntime(
       planAttentionBackward(gpu, { ...inputs, logSumExpGradient }),
     ];
     const [plainForward, forward, plainBackward, ofSink, ofLogSumExp] = planned.map(cost);
-    // One more exponential is added up in each row; each row's b (ℓ − D) is a multiply-add.
+    // Forward: one more exponential per row. Backward: one multiply-add b (ℓ − D) per row.
     assertEquals(forward!.flops - plainForward!.flops, rows);
     assertEquals(forward!.bytes - plainForward!.bytes, bytesOf({ sinkLogit }));
     assertEquals(ofSink!.flops - plainBackward!.flops, 2 * rows);
@@ -216,16 +216,16 @@ onEachRuntime("plans need memory beside their tensors that is linear in T", asyn
     free(inputs, { constant });
     return needed;
   };
-  const [short, long] = [extra(256), extra(1024)]; // of the same kernels, whose uniforms count too
+  const [short, long] = [extra(256), extra(1024)]; // both lengths choose the same kernels
   const { batches, queryHeads, keyValueHeads } = shape;
-  // 8 bytes for every query row of a backward, 8 for every value row with V-scale; the rest is
+  // The backward keeps 8 bytes per query row, and with V-scale 8 more per value row. The rest is
   // uniforms.
   const rows = [0, keyValueHeads, queryHeads, queryHeads + keyValueHeads, 0];
   rows.forEach((heads, i) => {
     assertEquals(long[i]! - short[i]!, 8 * batches * heads * (1024 - 256));
     assert(short[i]! - 8 * batches * heads * 256 <= 256, `${short[i]} bytes`);
   });
-  // The fastest backward here may keep more, but linear as well, and less than a number for each
+  // The fastest backward may keep more here: linear in the length, and less than one number per
   // pair of tokens.
   const [shortest, longest] = [short.at(-1)!, long.at(-1)!];
   assert(longest <= 4 * shortest, `${shortest} bytes, then ${longest}`);

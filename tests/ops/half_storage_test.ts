@@ -1,7 +1,4 @@
-/**
- * Matrix products that store in f16: they round right, add in f32, and run only where they are
- * named.
- */
+/** Matrix products that store in f16 round correctly, add in f32, and run only when named. */
 import { type Gpu, matmul, openGpu, reference } from "../../mod.ts";
 import { matmulHalfVariants, matmulVariants } from "../../src/ops/matmul/variants.ts";
 import { chooseVariant } from "../../src/ops/shared/variants.ts";
@@ -37,8 +34,8 @@ async function product(gpu: Gpu, left: Float32Array, right: Float32Array, inner:
   return await p.read();
 }
 
-// Times the identity a matrix is itself, as it was stored: numbers of all sizes and ties to even,
-// bit for bit.
+// A matrix times the identity is the matrix as stored: compare it bit for bit, with numbers of all
+// sizes and ties to even.
 async function checkRounding(gpu: Gpu): Promise<void> {
   const inner = 37;
   const left = randomNormal({ seed: 501, length: 41 * inner, standardDeviation: 1 });
@@ -64,8 +61,7 @@ halfTest('matmul "…-f16" adds in f32', async (gpu) => {
       transposeRight: true,
     }).product.data;
   const expected = twin([toHalf(left), toHalf(right)]);
-  // The bound for float32 operands, since the rounded ones are float32 numbers: Higham, section
-  // 3.1.
+  // The bound for float32 operands: the rounded ones are exact in float32. Higham, section 3.1.
   const magnitude = twin([toHalf(left).map(Math.abs), toHalf(right).map(Math.abs)]);
   const worst = Math.max(
     ...expected.map((x, i) => Math.abs(actual[i]! - x) / ((inner + 1) * U * magnitude[i]!)),
@@ -82,7 +78,7 @@ function broken(gpu: Gpu, find: RegExp, replace: string): Gpu {
 
 async function survives(check: (gpu: Gpu) => Promise<void>, gpu: Gpu): Promise<boolean> {
   const survived = await check(gpu).then(() => true, () => false);
-  await gpu.sync(); // it compiled
+  await gpu.sync(); // the mutant compiled
   return survived;
 }
 

@@ -1,7 +1,4 @@
-/**
- * Numbers at the ends of float32's range: every operator that adds squares is right there, or says
- * NaN.
- */
+/** Every operator that adds squares is right at the ends of float32's range, or returns NaN. */
 import { onEachRuntime } from "../support/gpu.ts";
 import {
   adamWHoldsInRange,

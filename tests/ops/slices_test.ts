@@ -1,6 +1,6 @@
 /**
- * Slices as arguments of every operator; memory that arguments may not share; values that the GPU
- * overwrote.
+ * Slices as arguments of every operator, arguments that may not share memory, and values that the
+ * GPU overwrote.
  */
 import * as gradsink from "../../mod.ts";
 import type { Gpu, Tensor } from "../../mod.ts";
@@ -18,7 +18,7 @@ Deno.test("every operator of mod.ts is called here", () => {
 
 type Arguments = Readonly<Record<string, Argument>>;
 
-/** Tensors of their own. */
+/** Uploads each argument as a separate tensor. */
 function apart(gpu: Gpu, args: Arguments): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(args).map(([name, { data, shape }]) => [name, gpu.tensor(data, shape)]),
@@ -26,8 +26,8 @@ function apart(gpu: Gpu, args: Arguments): Record<string, Tensor> {
 }
 
 /**
- * Slices of one tensor, each beginning at a multiple of `alignment` elements and then `shift`
- * further.
+ * Uploads the arguments as slices of one tensor. Each starts `shift` elements after a multiple of
+ * `alignment`.
  */
 function together(
   gpu: Gpu,
@@ -52,7 +52,7 @@ function bits(numbers: Float32Array<ArrayBuffer>): number[] {
   return [...new Uint32Array(numbers.buffer)];
 }
 
-// Runs a plan twice and reads everything it wrote: new tensors, and those that were given.
+// Runs a plan twice and reads everything it wrote: the new tensors and the given ones.
 async function run(
   gpu: Gpu,
   { operator, plan, written, settings }: OperatorCall,
@@ -83,7 +83,7 @@ for (const shift of [0, 1]) {
       const got = await run(gpu, call, parts);
       assertEquals(got, wanted, `${call.operator} of ${Object.keys(args)}`);
       assert(Object.values(wanted).flat().length > 0);
-      // Nothing beside the slices was touched.
+      // The plan wrote nothing outside the slices.
       const after = await whole.read();
       let start = alignment;
       for (const [name, { data }] of Object.entries(args)) {
@@ -101,7 +101,7 @@ for (const shift of [0, 1]) {
   });
 }
 
-/** The message that `act` must throw, with nothing made and nothing enqueued. */
+/** Checks that `act` throws, makes nothing and enqueues nothing; returns the error's message. */
 function refused(gpu: Gpu, act: () => unknown): string {
   const before = gpu.memory;
   const { queue } = gpu.device;
@@ -118,7 +118,7 @@ function refused(gpu: Gpu, act: () => unknown): string {
   }
 }
 
-onEachRuntime("no operator writes memory that another argument has a part of", async (gpu) => {
+onEachRuntime("operators refuse to write memory that overlaps another argument", async (gpu) => {
   let pairs = 0;
   for (const { operator, plan, inputs, written, settings } of otherCalls) {
     const args = { ...inputs, ...written };
@@ -129,7 +129,7 @@ onEachRuntime("no operator writes memory that another argument has a part of", a
         const shared = gpu.tensor(new Float32Array(a.length + b.length).fill(0.5), [
           a.length + b.length,
         ]);
-        // The same beginning; the last element of one is the first of the other, either way round.
+        // Both start together, or the last element of either one is the first of the other.
         const ways: readonly (readonly [number, number])[] = [
           [0, 0],
           [0, a.length - 1],
@@ -153,10 +153,10 @@ onEachRuntime("no operator writes memory that another argument has a part of", a
     }
   }
   assert(pairs > 60, `${pairs} pairs`);
-  await gpu.sync(); // and the Gpu still works
+  await gpu.sync();
 });
 
-onEachRuntime("one tensor as several arguments that are only read is all right", async (gpu) => {
+onEachRuntime("operators may read one tensor as several arguments", async (gpu) => {
   const rows = gpu.tensor(Float32Array.from({ length: 40 }, (_, i) => Math.cos(i)), [1, 1, 5, 8]);
   const { output } = gradsink.attentionForward(gpu, { query: rows, key: rows, value: rows });
   const { sum } = gradsink.add(gpu, { terms: [rows, rows, rows] });
@@ -165,75 +165,80 @@ onEachRuntime("one tensor as several arguments that are only read is all right",
   for (const tensor of [rows, output, sum]) tensor.dispose();
 });
 
-onEachRuntime("what the CPU knows of a tensor is what it holds", async (gpu) => {
-  const tokens = gpu.tensor([9, 1], [2]);
-  const table = gpu.tensor(new Float32Array(12).fill(2), [3, 4]);
-  const embed = () => gradsink.planEmbeddingForward(gpu, { tokens, table });
-  const planned = (act: () => { readonly plan: Disposable } & object) => {
-    for (const item of Object.values(act())) (item as Disposable)[Symbol.dispose]();
-  };
-  assertThrows(embed, RangeError, "tokens[0] is 9");
-  tokens.slice(0, [1]).write(Float32Array.of(2));
-  planned(embed);
-  assertEquals([...tokens.uploaded!], [2, 1]);
-  tokens.slice(1, [1]).write(Float32Array.of(7));
-  assertThrows(embed, RangeError, "tokens[1] is 7");
-  assertEquals([...tokens.slice(1, [1]).uploaded!], [7]);
+onEachRuntime(
+  "tensor.uploaded holds a tensor's numbers, or is undefined where the GPU may have changed them",
+  async (gpu) => {
+    const tokens = gpu.tensor([9, 1], [2]);
+    const table = gpu.tensor(new Float32Array(12).fill(2), [3, 4]);
+    const embed = () => gradsink.planEmbeddingForward(gpu, { tokens, table });
+    const planned = (act: () => { readonly plan: Disposable } & object) => {
+      for (const item of Object.values(act())) (item as Disposable)[Symbol.dispose]();
+    };
+    assertThrows(embed, RangeError, "tokens[0] is 9");
+    tokens.slice(0, [1]).write(Float32Array.of(2));
+    planned(embed);
+    assertEquals([...tokens.uploaded!], [2, 1]);
+    tokens.slice(1, [1]).write(Float32Array.of(7));
+    assertThrows(embed, RangeError, "tokens[1] is 7");
+    assertEquals([...tokens.slice(1, [1]).uploaded!], [7]);
 
-  // A plan overwrites it: unknown from its run on, not before, and until it is written again.
-  const source = gpu.tensor([0], [1]);
-  const copy = gradsink.planCopy(gpu, { source, copied: tokens.slice(1, [1]) });
-  assertThrows(embed, RangeError, "tokens[1] is 7");
-  gpu.run(copy.plan);
-  assertEquals(tokens.uploaded, undefined);
-  planned(embed);
-  tokens.slice(1, [1]).write(Float32Array.of(1));
-  assertEquals(tokens.uploaded, undefined, "a part alone does not tell the whole");
-  tokens.write(Float32Array.of(5, 1));
-  assertThrows(embed, RangeError, "tokens[0] is 5");
+    // A plan that overwrites a tensor makes its values unknown from the run on, until the whole is
+    // written again.
+    const source = gpu.tensor([0], [1]);
+    const copy = gradsink.planCopy(gpu, { source, copied: tokens.slice(1, [1]) });
+    assertThrows(embed, RangeError, "tokens[1] is 7");
+    gpu.run(copy.plan);
+    assertEquals(tokens.uploaded, undefined);
+    planned(embed);
+    tokens.slice(1, [1]).write(Float32Array.of(1));
+    assertEquals(tokens.uploaded, undefined, "a part alone does not tell the whole");
+    tokens.write(Float32Array.of(5, 1));
+    assertThrows(embed, RangeError, "tokens[0] is 5");
 
-  // What was handed out can change at any time.
-  const exposed = [
-    gpu.tensor([1], [1]),
-    gpu.tensor([1], [1]),
-    gpu.tensor([1, 1], [2]),
-  ] as const;
-  assert(exposed.every(({ uploaded }) => uploaded !== undefined));
-  void exposed[0].buffer;
-  void exposed[1].binding;
-  void exposed[2].slice(0, [1]).binding;
-  const encoder = gpu.device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  copy.plan.encode(pass);
-  pass.end();
-  gpu.device.queue.submit([encoder.finish()]);
-  for (const tensor of [...exposed, tokens]) {
-    tensor.write(new Float32Array(tensor.length));
-    assertEquals(tensor.uploaded, undefined);
-  }
+    // A buffer or binding handed to the caller can change at any time.
+    const exposed = [
+      gpu.tensor([1], [1]),
+      gpu.tensor([1], [1]),
+      gpu.tensor([1, 1], [2]),
+    ] as const;
+    assert(exposed.every(({ uploaded }) => uploaded !== undefined));
+    void exposed[0].buffer;
+    void exposed[1].binding;
+    void exposed[2].slice(0, [1]).binding;
+    const encoder = gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    copy.plan.encode(pass);
+    pass.end();
+    gpu.device.queue.submit([encoder.finish()]);
+    for (const tensor of [...exposed, tokens]) {
+      tensor.write(new Float32Array(tensor.length));
+      assertEquals(tensor.uploaded, undefined);
+    }
 
-  // Written through a slice, a constant is refused; nothing known is handed out to be changed.
-  const constant = gpu.empty([2]);
-  const value = gpu.empty([1, 2, 3, 4]);
-  planned(() => gradsink.planVScaleForward(gpu, { value, constant }));
-  constant.write(Float32Array.of(1, 1));
-  constant.uploaded![0] = -3;
-  planned(() => gradsink.planVScaleForward(gpu, { value, constant }));
-  constant.slice(1, [1]).write(Float32Array.of(-2));
-  assertThrows(
-    () => gradsink.planVScaleForward(gpu, { value, constant }),
-    RangeError,
-    "constant[1] is -2",
-  );
-  const large = gpu.tensor(new Float32Array(4097), [4097]);
-  assertEquals(large.uploaded, undefined);
-  for (const item of [tokens, table, source, copy.plan, ...exposed, constant, value, large]) {
-    item.dispose();
-  }
-  await gpu.sync();
-});
+    // The check sees a value written through a slice, but no change to the array that `uploaded`
+    // returns.
+    const constant = gpu.empty([2]);
+    const value = gpu.empty([1, 2, 3, 4]);
+    planned(() => gradsink.planVScaleForward(gpu, { value, constant }));
+    constant.write(Float32Array.of(1, 1));
+    constant.uploaded![0] = -3;
+    planned(() => gradsink.planVScaleForward(gpu, { value, constant }));
+    constant.slice(1, [1]).write(Float32Array.of(-2));
+    assertThrows(
+      () => gradsink.planVScaleForward(gpu, { value, constant }),
+      RangeError,
+      "constant[1] is -2",
+    );
+    const large = gpu.tensor(new Float32Array(4097), [4097]);
+    assertEquals(large.uploaded, undefined);
+    for (const item of [tokens, table, source, copy.plan, ...exposed, constant, value, large]) {
+      item.dispose();
+    }
+    await gpu.sync();
+  },
+);
 
-onEachRuntime("a plan refuses to run on memory that is gone, by name", async (gpu) => {
+onEachRuntime("a plan refuses to run on a freed tensor, and names it", async (gpu) => {
   const whole = gpu.tensor(new Float32Array(8), [8]);
   const term = whole.slice(0, [4]), total = gpu.tensor(new Float32Array(4), [4]);
   const { plan } = gradsink.planAccumulate(gpu, { term, total });

@@ -5,15 +5,15 @@ import {
 } from "../support/properties/specializations.ts";
 
 onEachRuntime(
-  "attention agrees with the twin in the specialization that this adapter does not use",
+  "attention agrees with the twin in the specializations that this adapter does not choose",
   otherSpecializationMatchesTwin,
-  { runtimes: ["deno"] }, // the kernels differ in constants only, and take a minute to compile
+  { runtimes: ["deno"] }, // the kernels take a minute to compile, and differ only in constants
 );
 onEachRuntime(
-  "operators spread over two dimensions what one does not hold",
+  "operators spread workgroups over two dimensions where one is too short",
   dispatchesSpread,
 );
 onEachRuntime(
-  "portable kernels spread over two dimensions what one does not hold",
+  "portable kernels spread workgroups over two dimensions where one is too short",
   (gpu) => dispatchesSpread(portableGpu(gpu)),
 );

@@ -1,7 +1,6 @@
 /**
- * Attention's barrier-free forward kernel passes the properties of the portable one. Where it is
- * compiled again, for another runtime or broken on purpose, its tile is a small one, since a large
- * one takes seconds to compile.
+ * Attention's barrier-free forward kernel passes the properties of the portable one. A large tile
+ * takes seconds to compile, so the mutants and the other runtime use a small one.
  */
 import type { AttentionBarrierFreeOptions } from "../../../kernels/attention/barrier_free_tile.ts";
 import {
@@ -23,7 +22,7 @@ import { attentionForwardMatchesTwin } from "../../support/properties/attention/
 const forwardKernel = "attention/forward_barrier_free.wgsl.ts";
 const smallTile: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 };
 
-// One workgroup and parts of others; batches, heads, groups, head dimensions, V-scale in both
+// Whole and partly filled workgroups; batches, heads, groups, head dimensions, V-scale in both
 // modes, sharp logits.
 const cases = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 301 },

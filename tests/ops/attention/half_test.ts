@@ -1,6 +1,6 @@
 /**
- * Attention's kernels that keep tiles in f16: as exact as their error analysis says, for gradients
- * of every size.
+ * Attention's kernels that keep tiles in f16 are as exact as their error analysis says, for
+ * gradients of every size.
  */
 import { attentionTiledMemory } from "../../../kernels/attention/tiled/memory.ts";
 import type { Gpu } from "../../../mod.ts";
@@ -56,9 +56,9 @@ const pinned = { examples: halfExamples, runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwinInHalf(gpu, pinned);
 const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwinInHalf(gpu, pinned);
 
-// Dawn's driver takes most of a minute to compile them; attention/tiled_test.ts only passes them
-// through its WGSL compiler.
-Deno.test("attention's kernels in f16 are as exact as they say, and have the others' properties [deno]", async () => {
+// In Deno only: Dawn's driver takes most of a minute to compile these kernels.
+// attention/tiled_test.ts passes them through Dawn's WGSL compiler.
+Deno.test("attention's f16 kernels meet their error bounds and the properties of the f32 kernels [deno]", async () => {
   const bits = { examples: halfExamples.slice(0, 6), runs: 0 };
   const one = { examples: halfExamples.slice(5, 6), runs: 0 };
   await checkVariant(await gpuWithRegisters(), {
@@ -89,7 +89,7 @@ Deno.test('attention forward "tiled-32x32-f16" agrees with the twin', async () =
   console.log(`    ${describeReport(report)}`);
 });
 
-// Compiled by the runtime and not yet by the driver, which happens when they first run.
+// Deno compiles the WGSL here; the driver would compile it only on the first run.
 Deno.test("attention's variants in f16 plan the kernels that were tested, in half the memory", async () => {
   const gpu = siblingGpu(await testGpu("deno"), {});
   const halves: string[] = [];
@@ -123,7 +123,7 @@ Deno.test("unfitTiled() follows the smaller storage: the largest tile fits the p
         maxComputeWorkgroupStorageSize: 16384,
         maxComputeWorkgroupsPerDimension: 65535,
       },
-      features: new Set(), // none is wanted
+      features: new Set(),
     },
   } as unknown as Gpu;
   const shape = { batches: 1, queryHeads: 1, keyValueHeads: 1, sequenceLength: 64, headDim: 128 };

@@ -1,6 +1,6 @@
 /**
- * Attention backward in panels passes the properties of the portable kernels, in one chunk and in
- * many.
+ * Attention backward in panels passes the properties of the portable kernels, with one chunk and
+ * with several.
  */
 import { openGpu } from "../../../mod.ts";
 import { attentionBackwardVariants } from "../../../src/ops/attention/backward_variants.ts";
@@ -24,7 +24,7 @@ const unfit = await openGpu().then((gpu) => {
   return attentionBackwardVariants.find(({ name }) => name === "panels")?.unfit(gpu, call);
 });
 
-// Whole sequences of all heads in one chunk; tiles that reach past the end in queries, keys and
+// One chunk holds all heads' whole sequences. Tiles reach past the end in queries, keys and
 // columns.
 const whole = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
@@ -34,7 +34,7 @@ const whole = describeEach([
   { length: 64, headDim: 32, seed: 205, pattern: "sink" },
   { length: 1, headDim: 12, seed: 206 },
 ]);
-// Groups so large that a chunk is two tiles of keys, or one sequence of two tiles.
+// Groups so large that a chunk holds two tiles of keys, or one sequence of two tiles.
 const inChunks = describeEach([
   { keyHeads: 2, group: 16, length: 101, headDim: 8, seed: 207, vScale: FULL },
   { batch: 2, keyHeads: 2, group: 8, length: 40, headDim: 8, seed: 208 },
@@ -77,7 +77,7 @@ for (
   );
 }
 
-Deno.test("panelChunks() covers every tile of keys of every head once, in even parts that are bounded", () => {
+Deno.test("panelChunks() covers every tile of keys of every head once, in chunks of equal, bounded size", () => {
   const shapes = [1, 31, 1024, 1025, 16_384, 100_000].flatMap((sequenceLength) =>
     [[1, 1, 1], [2, 8, 8], [3, 40, 5], [1, 64, 1]].map(([batches, queryHeads, keyValueHeads]) => ({
       ...call,
@@ -143,7 +143,7 @@ testMutants("panels", {}, [
 ], unfit);
 testMutants("panels-barrier-free", {}, [
   [plainPanels, twin, {
-    // SwiftShader gets the first query's gradient exactly without the select.
+    // SwiftShader computes the first query's gradient exactly even without this select.
     "all queries but the first have no gradient": [
       /select\(parameters\.scale, 0\.0/g,
       "select(0.0, parameters.scale",
@@ -158,7 +158,7 @@ testMutants("panels-barrier-free", {}, [
   }],
 ]);
 
-Deno.test("attentionBackward() goes without panels that a buffer cannot hold", async () => {
+Deno.test("attentionBackward() chooses another variant if a buffer cannot hold the panels", async () => {
   const gpu = await testGpu("deno");
   const shape = { batches: 1, queryHeads: 2, keyValueHeads: 1, sequenceLength: 64, headDim: 32 };
   const bytes = 4 * 2 * 64 * 64;

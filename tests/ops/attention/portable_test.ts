@@ -1,7 +1,4 @@
-/**
- * Attention's portable kernels, which run where nothing faster fits, have every property on their
- * own.
- */
+/** Attention's portable kernels, the fallback where no faster one fits, pass every property. */
 import { onEachRuntime, portableGpu } from "../../support/gpu.ts";
 import { bitProperties } from "../../support/properties/attention/bits.ts";
 import { lawProperties } from "../../support/properties/attention/laws.ts";

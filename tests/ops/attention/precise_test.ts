@@ -1,4 +1,4 @@
-/** The precise form of attention's backward. */
+/** Attention's backward with `precise`. */
 import { attentionBackward } from "../../../mod.ts";
 import { assertEquals, assertThrows } from "../../support/assert/assert.ts";
 import { onEachRuntime } from "../../support/gpu.ts";
@@ -16,7 +16,7 @@ onEachRuntime(
   preciseBackwardKeepsFourDigits,
 );
 
-onEachRuntime("attentionBackward() refuses what is no position of the sequence", async (gpu) => {
+onEachRuntime("attentionBackward() refuses a position outside the sequence", async (gpu) => {
   using rows = gpu.tensor(new Float32Array(12).fill(1), [1, 1, 3, 4]);
   using logSumExp = gpu.tensor([0, 0, 0], [1, 1, 3]);
   const inputs = { query: rows, key: rows, value: rows, output: rows, logSumExp };

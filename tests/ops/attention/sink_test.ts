@@ -1,4 +1,4 @@
-/** Learned sinks in attention; calls without them run the same kernels as without this feature. */
+/** Learned sinks in attention. Calls without a sink run the same kernels as before the feature. */
 import { type Gpu, type Plan, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
@@ -15,13 +15,13 @@ onEachRuntime("attention with learned sinks obeys S1, S3 and S4", sinksObeyTheir
 onEachRuntime("learned sinks have the limits S5", sinksHaveLimits);
 onEachRuntime("NaN in a learned sink stays in its head", sinksStayInTheirHeads);
 
-/** What a call plans: how many dispatches, and the files of the kernels that know of sinks. */
+/** The number of dispatches that a call plans, and the files of its kernels that read sinks. */
 interface Planned {
   readonly dispatches: number;
   readonly knowing: readonly string[];
 }
 
-/** Plans a call on a `Gpu` of its own, and frees what it makes. */
+/** Plans a call on a new `Gpu`, and frees it. */
 function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
   const knowing: string[] = [];
   gpu.pipelines.rewrite = ({ file, source }) => {
@@ -37,9 +37,9 @@ function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
 }
 
 onEachRuntime(
-  "a call without sinks plans no kernel that knows of them, and no dispatch more",
+  "a call without sinks plans no kernel that reads them, and no extra dispatch",
   async (opened) => {
-    // Compiling all of them takes SwiftShader minutes, and says no more.
+    // On a dry `Gpu`: SwiftShader would take minutes to compile every variant, and show no more.
     using gpu = createDryGpu(opened.info);
     const tensor = (shape: number[]) => gpu.empty(shape);
     const inputs = {

@@ -1,7 +1,4 @@
-/**
- * Which of attention's tiles a GPU takes where nothing was measured, by what is known of eight real
- * ones.
- */
+/** The tile that attention chooses on each of eight known GPUs without tuning. */
 import type { Gpu } from "../../../mod.ts";
 import { attentionTiles, unfitTiled } from "../../../src/ops/attention/tiled.ts";
 import {
@@ -13,7 +10,7 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 type Chooser = Parameters<typeof bestTile>[0];
 
-// Chooses by what Deno, which reports no architecture, and Dawn and browsers report.
+// Chooses from the description in Deno, which has no architecture, or in Dawn and browsers.
 function chooser(
   told: { vendor: string; architecture?: string; description?: string; runtime?: "deno" | "dawn" },
   memory = 32768,
@@ -80,7 +77,7 @@ Deno.test("bestTile() names no tile that cannot run", () => {
       }
     }
   }
-  // Tiles of 16 rows would be more than workgroups may lie side by side.
+  // With 16 rows per tile, the number of workgroups would exceed the limit of one dimension.
   assertEquals(bestTile(gpus.unknown, shape(2 ** 20, 128), "forward"), "tiled-32x64-2x4");
   // The portable floor: 16 KiB.
   const little = chooser({ vendor: "amd" }, 16384);
@@ -88,7 +85,7 @@ Deno.test("bestTile() names no tile that cannot run", () => {
   assertEquals(bestTile(little, shape(1024, 256), "forward"), "portable");
 });
 
-Deno.test("holdsBothGradients() parts the gradients where registers are few", () => {
+Deno.test("holdsBothGradients() is false where a GPU has too few registers", () => {
   const tile = attentionTiles["tiled-64x64-4x4"]!;
   const parted = (D: number) =>
     Object.entries(gpus).filter(([, { info }]) => !holdsBothGradients(info, tile, D))

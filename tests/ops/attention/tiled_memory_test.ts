@@ -1,6 +1,6 @@
 /**
- * Attention's tiled kernels reach workgroup memory without bank conflicts: every index in their
- * WGSL is computed for every invocation, and what neighbors reach at once is counted by bank.
+ * Attention's tiled kernels reach workgroup memory without bank conflicts. The test evaluates every
+ * index in their WGSL for every invocation, and counts the words that neighbors reach in one bank.
  */
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
@@ -14,8 +14,8 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 const BANKS = 32;
 
 /**
- * An array of workgroup memory: the lengths of its dimensions from the outermost, and the words of
- * an element.
+ * An array in workgroup memory: its dimensions' lengths, outermost first, and an element's size in
+ * words.
  */
 interface WorkgroupArray {
   readonly lengths: readonly number[];
@@ -31,18 +31,17 @@ function workgroupArrays(source: string): Map<string, WorkgroupArray> {
   return arrays;
 }
 
-/** The names that an index is made of, in this order. */
+/** Variables that an index may contain, in the order of an address function's arguments. */
 const NAMES = ["x", "y", "invocation", "turn", "run", "group", "j"] as const;
 const DEFINED = ["unit", "vector", "block", "firstBlock"] as const;
 
 type Lane = readonly number[];
 type Addresses = (...lane: Lane) => number | undefined;
 
-// WGSL's unsigned integers are JavaScript's numbers, except for division.
+// Translates WGSL's unsigned arithmetic to JavaScript: only division differs.
 function translated(expression: string): string {
   const numbers = expression.replaceAll(/(\d+)u\b/g, "$1");
-  // a / b, where b is a number: from the left, so that what stands before a product or remainder is
-  // floored first.
+  // a / b with a literal b. Matching from the left floors a quotient before it is multiplied.
   return numbers.replaceAll(
     /([\w.]+|\([^()]*\)) \/ (\d+)( \/ (\d+))?/g,
     (_, a, b, _again, c) =>
@@ -50,8 +49,8 @@ function translated(expression: string): string {
   );
 }
 
-// The address of an access, in words: with the definitions before it of the names that it is made
-// of.
+// Compiles an access to a function that gives its address in words. It includes the `let`
+// definitions that the index uses.
 function addressesOf(
   access: string,
   before: string,
@@ -66,7 +65,7 @@ function addressesOf(
     return [`${translated(text)};`];
   });
   const address = indexes.reduce((sum, text, i) => `(${sum}) * ${lengths[i]} + (${text})`, "0");
-  // Leaves out invocations that have units of the other operand only.
+  // Invocations whose unit is negative work on the other operand: skip them.
   const others = /\bblock\b/.test(access) && lines.some((line) => line.startsWith("let unit"))
     ? "if (unit < 0) return undefined;"
     : "";
@@ -76,9 +75,7 @@ function addressesOf(
   ) as Addresses;
 }
 
-/**
- * The most words of one bank that invocations reach at once, for every access in a kernel's source.
- */
+/** For every access in a kernel's source: the most words of one bank reached at once. */
 function conflicts(
   source: string,
   { across, down }: AttentionTiledOptions,
@@ -132,10 +129,10 @@ Deno.test("attention's tiled kernels have no bank conflicts", () => {
   }
 });
 
-Deno.test("attention's tiled kernels in f16 have none with 16 invocations side by side, few with 8", () => {
+Deno.test("attention's tiled f16 kernels have no conflicts with 16 invocations across, two-way ones with 8", () => {
   for (const [name, tile] of Object.entries(attentionHalfTiles)) {
-    // Two rows of 8 invocations write their weights at once: an odd pitch keeps the columns apart,
-    // but not the two.
+    // Two rows of 8 invocations write their weights at once. An odd pitch separates the columns,
+    // but not the two rows.
     const most = tile.across === 16 ? 1 : 2;
     assertEquals(worst({ ...tile, headDim: 64 }), [most, most, most], name);
   }

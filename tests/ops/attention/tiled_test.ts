@@ -1,7 +1,7 @@
 /**
- * Attention's kernels for GPUs pass the properties of the portable ones. Each tile is checked once.
- * Tests that compile the kernels again, for another runtime or with a mutation, use a small tile
- * with as many rows, which compiles sooner.
+ * Attention's tiled kernels for GPUs pass the properties of the portable ones. Every registered
+ * tile is compared with the twin. Mutants and other runtimes use a small tile with as many rows,
+ * which compiles sooner.
  */
 import { type Gpu, openGpu } from "../../../mod.ts";
 import {
@@ -70,9 +70,9 @@ const sinkTwin: KernelProperty = (gpu) =>
 const forwardNonFinite: KernelProperty = (gpu) => attentionForwardPassesNonFinite(gpu, one);
 const backwardNonFinite: KernelProperty = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
 
-// The registered tiles, at head dimensions that are not a multiple of their step: one vec4f of each
-// row, the last ones past D, or two in one tile. Lavapipe takes minutes for loops that are written
-// out as GPUs like them: those of the usual tile are, the others turn more often.
+// The registered tiles, with head dimensions that do not divide evenly into a tile's columns.
+// Lavapipe takes minutes to compile the loops as unrolled for GPUs, so only the usual tile keeps
+// them.
 for (const [name, tile] of Object.entries(attentionTiles)) {
   const headDim = name === "tiled-32x32" ? 36 : 20;
   const examples = [
@@ -110,7 +110,7 @@ Deno.test("attention in tiles has the properties of the portable kernels [deno]"
   });
 });
 
-Deno.test("attention in tiles has them with a kernel for each gradient of a key [deno]", async () => {
+Deno.test("attention in tiles has those properties with separate kernels for dK and dV [deno]", async () => {
   await checkVariant(await testGpu("deno"), {
     variant,
     kernels: partedKernels,
@@ -124,9 +124,8 @@ Deno.test("attention in tiles has them with a kernel for each gradient of a key 
   });
 });
 
-// Lavapipe takes a minute for what Dawn's WGSL compiler makes of these kernels, which guards every
-// access: there they are only compiled to what the driver takes, which happens without running
-// them.
+// Dawn's WGSL compiler guards every memory access, and lavapipe then takes a minute to compile. So
+// this test goes as far as SPIR-V and runs nothing.
 onEachRuntime("attention's tiled kernels compile", (gpu) => {
   for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
     compileVariant(gpu, variant);
@@ -149,7 +148,7 @@ Deno.test("unfitTiled() says what an adapter or a shape lacks", async () => {
   } as unknown as Gpu);
   const tile = attentionTiles["tiled-64x32"]!;
   assertEquals(unfitTiled(gpu, shape, tile), undefined);
-  assertEquals(unfitTiled(limited({}), shape, tile), undefined); // the portable floor is enough
+  assertEquals(unfitTiled(limited({}), shape, tile), undefined); // the portable limits
   assertEquals(
     unfitTiled(limited({ maxComputeInvocationsPerWorkgroup: 32 }), shape, tile),
     "it needs 64 invocations in a workgroup",

@@ -1,4 +1,4 @@
-/** Attention with V-scale where float32 does not hold the square of a value row. */
+/** Attention with V-scale where the square of a value row overflows or underflows float32. */
 import { attentionBackward, attentionForward, reference } from "../../../mod.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { onEachRuntime, portableGpu } from "../../support/gpu.ts";
@@ -35,7 +35,7 @@ onEachRuntime(
   },
 );
 
-/** Row 0 of the value has elements of this size, the other two ordinary ones. */
+/** Elements of row 0 of the value have this size, those of the other two rows size 1. */
 function smallRow(size: number) {
   const [length, headDim] = [3, 8];
   const rows = (first: number) => ({
@@ -85,7 +85,7 @@ onEachRuntime(
           outputGradient: operands.query,
         });
         const read = await arena.results({ ...forward, ...backward });
-        // Query 0 sees row 0 alone.
+        // Query 0 attends to row 0 alone.
         const own = (data: ArrayLike<number>) => Array.from(data).slice(0, headDim);
         const found = [own(read.output!.data), own(read.valueGradient!.data)];
         if (size === 1e-20) {
@@ -95,7 +95,7 @@ onEachRuntime(
         for (
           const [i, wanted] of [own(twin.output.data), own(gradients.valueGradient.data)].entries()
         ) {
-          // φ and J_φ by a sum of D squares and a product of D terms, each rounded a few times.
+          // φ and J_φ take a sum of D squares and a product of D terms, each rounded a few times.
           const largest = Math.max(...wanted.map(Math.abs));
           const worst = Math.max(...wanted.map((each, j) => Math.abs(each - found[i]![j]!)));
           assert(worst <= 64 * 2 ** -24 * largest, `${size} ${constant}: ${worst} of ${largest}`);

@@ -1,6 +1,6 @@
 /**
- * Attention's faster kernels pass the properties of the portable ones; each is forced, and seen to
- * have run.
+ * Each faster variant of attention passes the properties of the portable one. Every test names its
+ * variant and checks that its kernels ran.
  */
 import { type Gpu, openGpu } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
@@ -39,8 +39,7 @@ const unfit = await openGpu().then((gpu) => {
     : "wants subgroups of one size, 8 lanes at most";
 });
 
-// One head dimension, so that each kernel is compiled once: three vec4f columns, which leave lanes
-// idle.
+// One head dimension, so that each kernel compiles once: its three vec4f columns leave lanes idle.
 const small = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 201 },
   { keyHeads: 2, length: 97, seed: 202, vScale: FULL, scale: -0.4 },
@@ -49,7 +48,7 @@ const small = describeEach([
   { length: 64, seed: 205, pattern: "sink" },
   { length: 1, seed: 206 },
 ], { headDim: 12 });
-// Two columns per lane, the second one half empty.
+// Two vec4f columns per lane; half the lanes have no second one.
 const wide: readonly AttentionDescription[] = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 207 }),
   describeAttention({ keyHeads: 2, length: 41, headDim: 36, seed: 208, vScale: FULL }),
@@ -82,7 +81,7 @@ for (const rows of [8, 16, 32]) {
 }
 variantTest("subgroup-8", [forwardTwin(small)], { runtime: "dawn", kernels: [forwardKernel] });
 
-Deno.test("every attention variant is tested here or in a file of its own", () => {
+Deno.test("this file or another tests every attention variant", () => {
   assertEquals(attentionForwardVariants.map(({ name }) => name), [
     "subgroup-32",
     "subgroup-16",
@@ -99,7 +98,7 @@ Deno.test("every attention variant is tested here or in a file of its own", () =
   ]);
 });
 
-Deno.test("attention on the CPU takes kernels of its own for every length", () => {
+Deno.test("attention on a CPU chooses the CPU kernels at every length", () => {
   const lanes = (size: number) =>
     createDryGpu({ ...softwareInfo, subgroupSize: { minimum: size, maximum: size } });
   const chosen = (operator: string, gpu: Gpu, T: number, D = 64) =>
@@ -116,8 +115,8 @@ Deno.test("attention on the CPU takes kernels of its own for every length", () =
     assertEquals(chosen("attentionForward", lanes(8), T, D), forward, `T ${T} D ${D}`);
     assertEquals(chosen("attentionBackward", lanes(8), T, D), "panels", `T ${T} D ${D}`);
   }
-  // Four lanes: both directions change at one length, since each pair adds up its logits in the
-  // same order.
+  // With four lanes, both passes switch kernels at the same length: a forward and its backward must
+  // add up the logits in the same order.
   assertEquals(chosen("attentionForward", lanes(4), 63), "portable");
   assertEquals(chosen("attentionBackward", lanes(4), 63), "portable");
   assertEquals(chosen("attentionForward", lanes(4), 64), "barrier-free");

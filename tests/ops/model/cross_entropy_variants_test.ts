@@ -1,7 +1,4 @@
-/**
- * The kernels of cross-entropy, whichever the adapter prefers: against the twin, and broken on
- * purpose.
- */
+/** The variants of cross-entropy agree with the twin, and tests catch their mutants. */
 import { crossEntropyForward } from "../../../mod.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { onEachRuntime, portableGpu, siblingGpu, testGpu } from "../../support/gpu.ts";
@@ -61,6 +58,6 @@ Deno.test(`every mutant of ${file} is caught`, async () => {
     const failure = await crossEntropyMatchesTwin(gpu).then(() => undefined, (error) => error);
     assert(applied === 1, `"${find}" occurs ${applied} times in ${file}`);
     assert(failure !== undefined, `"${replace}" survived`);
-    await gpu.sync(); // it compiled
+    await gpu.sync(); // the mutant compiled
   }
 });

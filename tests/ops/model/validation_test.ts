@@ -36,7 +36,7 @@ type Call = (gpu: Gpu, args: any) => unknown;
 type Refusal = readonly [
   call: Call,
   /**
-   * In arguments, a shape stands for a tensor of that shape, and a list of numbers for a tensor
+   * The call's arguments. A shape stands for a tensor of that shape, a list of numbers for a tensor
    * that holds them.
    */
   args: Readonly<Record<string, unknown>>,
@@ -44,7 +44,7 @@ type Refusal = readonly [
   message: string,
 ];
 
-/** Replaces shapes and numbers in arguments by tensors; `tensors` collects them. */
+/** Replaces shapes and numbers in arguments by tensors, which it adds to `tensors`. */
 function materialize(gpu: Gpu, value: unknown, tensors: Tensor[]): unknown {
   if (value instanceof Float32Array) {
     tensors.push(gpu.tensor(value as Float32Array<ArrayBuffer>, [value.length]));

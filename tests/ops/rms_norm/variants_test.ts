@@ -57,7 +57,7 @@ const tile: RowVariant = {
     "rms_norm/forward_tile.wgsl.ts",
     "rms_norm/backward_tile.wgsl.ts",
     "rows/column_sums.wgsl",
-    // The rows that fill no group.
+    // Kernels for the rows that remain after the last full group.
     "rms_norm/forward_cooperative.wgsl",
     "rms_norm/backward_row.wgsl",
     "rows/sum_subgroup.wgsl",
@@ -319,7 +319,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() choose by the adapter", async 
     [cpu, { rows: 2, columns: 4096 }, "subgroup", "row-per-invocation"],
     [plain(true), { rows: 4096, columns: 64 }, "row-per-invocation", "row-per-invocation"],
     [hardware, { rows: 4096, columns: 1024 }, "subgroup", "subgroup"],
-    // More than a workgroup's registers hold.
+    // A row longer than a workgroup's registers hold.
     [hardware, { rows: 4096, columns: 16384 }, "subgroup", "portable"],
     [plain(false), { rows: 4096, columns: 1024 }, "portable", "portable"],
   ];
@@ -330,7 +330,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() choose by the adapter", async 
   }
 });
 
-Deno.test("rmsNormForward() names its variants where an unknown one is wanted", async () => {
+Deno.test("rmsNormForward() names its variants if an unknown one is asked for", async () => {
   const gpu = await testGpu("deno");
   using input = gpu.tensor([3, 4], [1, 2]);
   using gain = gpu.tensor([1, 1], [2]);

@@ -1,13 +1,14 @@
 /**
- * The registers and memory that GPUs give an invocation, by what Deno, Dawn and browsers report.
+ * The registers and memory per invocation that gradsink assumes, by the GPU's description in Deno,
+ * Dawn and browsers.
  */
 import { gpuBudget, SAFE_BUDGET } from "../../../src/ops/shared/budget.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 
 type Told = Parameters<typeof gpuBudget>[0];
 
-// Descriptions as Mesa's drivers give them: the maker in both, the device's name in Deno, the
-// architecture and the driver in Dawn.
+// As Mesa's drivers describe GPUs: both give the maker, Deno the device's name, Dawn the
+// architecture and the driver.
 const mesa = "Intel open-source Mesa driver: Mesa 26.2.6";
 const known: readonly (readonly [
   vendor: string,
@@ -57,7 +58,7 @@ Deno.test("gpuBudget() tells AMD's generations apart by the names of their produ
   ) assertEquals(of(name), 128, name);
 });
 
-Deno.test("gpuBudget() takes what is safe for a GPU that is not known", () => {
+Deno.test("gpuBudget() is SAFE_BUDGET for an unknown GPU", () => {
   for (const vendor of ["", "arm", "imagination", "microsoft", "12345"]) {
     const told = { runtime: "browser", vendor, architecture: "rdna-3", description: "" } as const;
     assertEquals(gpuBudget(told), SAFE_BUDGET, vendor);

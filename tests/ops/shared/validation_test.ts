@@ -1,6 +1,5 @@
 /**
- * Operators refuse wrong arguments with the right error, naming the call, before they make or
- * enqueue anything.
+ * Operators refuse wrong arguments before they make or enqueue anything. The error names the call.
  */
 import {
   attentionBackward,
@@ -70,10 +69,7 @@ function free(args: Args): void {
   for (const value of Object.values(args)) (value as Partial<Tensor>)?.dispose?.();
 }
 
-/**
- * Calls an operator that must refuse, and sees that it says so in these words, makes nothing and
- * enqueues nothing.
- */
+/** Checks that an operator refuses a call with these words, makes nothing and enqueues nothing. */
 function refused(
   gpu: Gpu,
   operator: string,
@@ -81,7 +77,7 @@ function refused(
     readonly args: unknown;
     readonly error: typeof TypeError | typeof RangeError;
     readonly words: readonly string[];
-    /** What is given in place of the Gpu. */
+    /** Stands in for the Gpu. */
     readonly on?: unknown;
   },
 ): void {
@@ -110,10 +106,10 @@ function refused(
 }
 
 for (const operator of Object.keys(operators)) {
-  onEachRuntime(`${operator}() refuses what is not a tensor of its own`, async (gpu) => {
+  onEachRuntime(`${operator}() refuses anything but a tensor of the same Gpu`, async (gpu) => {
     const args = makeAll(gpu, operator);
     const other = siblingGpu(gpu, {});
-    free(operators[operator]!(gpu, args as never) as Args); // what is changed below is all right as it is
+    free(operators[operator]!(gpu, args as never) as Args); // the unchanged arguments are valid
     for (const [name, shape] of Object.entries(shapes[operator]!)) {
       const disposed = make(gpu, shape);
       disposed.dispose();
@@ -152,12 +148,12 @@ for (const operator of Object.keys(operators)) {
         ),
       ];
       for (const other of given) {
-        // The one argument that others are measured by, and has lengths that none of them has.
+        // These operators take their shapes from this argument, and nothing here contradicts the
+        // new length.
         if (operator === "rmsNormForward" && name === "input" && other.at(-1) === 5) continue;
         if (operator === "vScaleForward" && other.length === 4 && other[1] === 2) continue;
         const tensor = make(gpu, other);
-        // Which argument is blamed depends on which one the others are measured by; here it is this
-        // one or the next.
+        // The error may blame this argument or the next one, depending on which comes first.
         refused(gpu, operator, {
           args: { ...args, [name]: tensor },
           error: TypeError,
@@ -170,28 +166,36 @@ for (const operator of Object.keys(operators)) {
     await gpu.sync();
   });
 
-  onEachRuntime(`${operator}() refuses what is not an opened Gpu, or no arguments`, async (gpu) => {
-    const args = makeAll(gpu, operator);
-    const words = ["gpu is", "wanted an opened Gpu"];
-    for (const on of [undefined, null, {}, gpu.device]) {
-      refused(gpu, operator, { args, error: TypeError, words, on });
-    }
-    for (const nothing of [undefined, null, 7]) {
+  onEachRuntime(
+    `${operator}() refuses anything but an open Gpu, and missing arguments`,
+    async (gpu) => {
+      const args = makeAll(gpu, operator);
+      const words = ["gpu is", "wanted an opened Gpu"];
+      for (const on of [undefined, null, {}, gpu.device]) {
+        refused(gpu, operator, { args, error: TypeError, words, on });
+      }
+      for (const nothing of [undefined, null, 7]) {
+        refused(gpu, operator, {
+          args: nothing,
+          error: TypeError,
+          words: [`the arguments are ${nothing}`, "wanted an object"],
+        });
+      }
+      const closed = await openGpu({ runtime: gpu.info.runtime });
+      closed.dispose();
       refused(gpu, operator, {
-        args: nothing,
+        args,
         error: TypeError,
-        words: [`the arguments are ${nothing}`, "wanted an object"],
+        words: ["has been disposed of"],
+        on: closed,
       });
-    }
-    const closed = await openGpu({ runtime: gpu.info.runtime });
-    closed.dispose();
-    refused(gpu, operator, { args, error: TypeError, words: ["has been disposed of"], on: closed });
-    free(args);
-    await gpu.sync();
-  });
+      free(args);
+      await gpu.sync();
+    },
+  );
 
   onEachRuntime(`${operator}() refuses variants that do not exist`, async (gpu) => {
-    if (operator === "attentionSinkStatistics") return; // has one kernel only
+    if (operator === "attentionSinkStatistics") return; // has only one variant
     const args = makeAll(gpu, operator);
     refused(gpu, operator, {
       args: { ...args, variant: "fastest" },
@@ -248,7 +252,7 @@ onEachRuntime("operators name the argument, its shape and the wanted one", async
   await gpu.sync();
 });
 
-onEachRuntime("attention refuses head dimensions that its kernels do not have", async (gpu) => {
+onEachRuntime("attention refuses head dimensions that its kernels do not support", async (gpu) => {
   for (const headDim of [1, 6, 31, 257, 260, 512]) {
     for (const operator of ["attentionForward", "attentionBackward", "attentionSinkStatistics"]) {
       const args = Object.fromEntries(
@@ -309,7 +313,7 @@ onEachRuntime("operators refuse numbers out of range", async (gpu) => {
     refused(gpu, operator, { args: { ...args, [name]: value }, error, words: [name, words] });
     free(args);
   }
-  // The edges of what is allowed.
+  // The smallest and largest values that are allowed.
   const args = makeAll(gpu, "attentionSinkStatistics") as Record<
     "query" | "key" | "logSumExp",
     Tensor
@@ -407,7 +411,7 @@ onEachRuntime("operators refuse more workgroups than a dimension holds", async (
 onEachRuntime("operators refuse buffers over the adapter's limit", async (gpu) => {
   for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"]) {
     const small = siblingGpu(gpu, { limits: { [limit]: 400 } });
-    // 100 numbers fit; the 8 bytes that the backward keeps of every row do not.
+    // The tensors of 400 bytes fit; the backward's 8 bytes per row do not.
     const shape = [1, 1, 100, 1];
     const args = {
       value: make(small, shape),

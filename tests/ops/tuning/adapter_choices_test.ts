@@ -1,4 +1,4 @@
-/** What eight GPUs run where nothing was measured. */
+/** The variants that eight known GPUs choose without tuning. */
 import { createDryGpu, recordPlan } from "../../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 import { type Dimensions, tunableOperators } from "../../../src/ops/tuning/operators.ts";
@@ -10,7 +10,7 @@ function chosen(info: GpuInfo, operator: string, call: Dimensions): string {
   return tunableOperators.get(operator)!.choose(gpu, call);
 }
 
-/** The WGSL of the first kernel that a call runs. */
+/** The WGSL of a call's first kernel. */
 function firstCode(info: GpuInfo, operator: string, call: Dimensions): string {
   using gpu = createDryGpu(info);
   using plan = tunableOperators.get(operator)!.plan(gpu, call);
@@ -26,7 +26,7 @@ function table(choose: (info: GpuInfo) => string): Record<string, string> {
   );
 }
 
-/** What all of them run, except for some. */
+/** The usual choice for every GPU, with the exceptions in `others`. */
 function everywhere(usual: string, others: Record<string, string> = {}): Record<string, string> {
   const entries = hardwareAdapters.map(({ name }) => [name, others[name] ?? usual]);
   return Object.fromEntries(entries);
@@ -56,7 +56,7 @@ Deno.test("the matrix product's tile follows from its size and the GPU's registe
   );
 });
 
-Deno.test("the matrix product's k are written out as far as the GPU has registers for them", () => {
+Deno.test("the matrix product unrolls k as far as the GPU's registers allow", () => {
   const together = (info: GpuInfo) =>
     /k \+= (\d+)u/.exec(firstCode(info, "matmul", square(512)))?.[1] ?? "all";
   assertEquals(
@@ -68,7 +68,7 @@ Deno.test("the matrix product's k are written out as far as the GPU has register
 Deno.test("RMSNorm shares a row among as many lanes as hold it in registers", () => {
   const lanes = (operator: string, d: number) => (info: GpuInfo) =>
     /const LANES: u32 = (\d+)u/.exec(firstCode(info, operator, { rows: 4096, d }))![1]!;
-  // One subgroup per row on Vega alone: its lanes hold 4 vectors each.
+  // One subgroup per row on Vega alone: each of its 64 lanes holds 4 vectors.
   const expected = everywhere("256", { vega10: "64" });
   for (const operator of ["rmsNormForward", "rmsNormBackward"]) {
     assertEquals(table(lanes(operator, 1024)), expected, operator);
@@ -88,7 +88,7 @@ Deno.test("RMSNorm shares a row among as many lanes as hold it in registers", ()
   );
 });
 
-Deno.test("no GPU runs a kernel that is made for the CPU, or none that is made for GPUs", () => {
+Deno.test("every GPU runs kernels made for GPUs, and none made for the CPU", () => {
   for (const { name, deno, dawn } of hardwareAdapters) {
     for (const info of [deno, dawn]) {
       for (const T of [128, 1024, 8192]) {

@@ -1,4 +1,4 @@
-/** What a tuned choice depends on: all of the source of all candidates. */
+/** A tuned choice's hash covers all source of all candidates. */
 import { readdir } from "node:fs/promises";
 import fc from "fast-check";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
@@ -16,7 +16,7 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read");
 
-// The text that is hashed if kernels were written in another way.
+// The hashed text after `change` has edited every kernel.
 function textWith(
   operator: TunableOperator,
   dimensions: Dimensions,
@@ -32,7 +32,7 @@ function textWith(
   return candidatesText(dry, operator, dimensions);
 }
 
-// Every kernel that is hashed, each once.
+// Every distinct kernel that the hash covers.
 function kernelsOf(
   operator: TunableOperator,
   dimensions: Dimensions,
@@ -49,7 +49,7 @@ function kernelsOf(
   return [...kernels.values()];
 }
 
-// A change to one kernel, as a function of a kernel that leaves all others alone.
+// A function that replaces one kernel and returns every other unchanged.
 function toOne(kernel: Kernel, changed: Kernel): (each: Kernel) => Kernel {
   const text = JSON.stringify(kernel);
   return (each) => JSON.stringify(each) === text ? changed : each;
@@ -77,7 +77,8 @@ Deno.test("candidatesHash() changes with any character of any kernel but a comme
         let inComment = false;
         const parts = kernel.parts.map(({ file, source }, i) => {
           if (i !== part) return { file, source };
-          // Declarations that constants replace are looked for by their text.
+          // An edit inside a declaration that a constant replaces makes specializing fail, which
+          // also counts.
           const at = Math.floor(share * source.length);
           inComment = source.slice(source.lastIndexOf("\n", at - 1) + 1, at).includes("//");
           return { file, source: `${source.slice(0, at)}~${source.slice(at)}` };
@@ -123,17 +124,17 @@ test("candidatesHash() is of every kernel file that tuning chooses from", async 
   const folder = new URL("../../../kernels/", import.meta.url);
   const files = (await readdir(folder, { recursive: true }))
     .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
-    // Operators with a single kernel.
+    // Operators with a single kernel need no tuning.
     .filter((name) => !/sink_statistics|learned_constant/.test(name))
-    // What all variants run alike, in calls with a learned sink or more digits. The tuner's calls
-    // have neither.
+    // Kernels that every variant runs for a learned sink or `precise`; the tuner's calls have
+    // neither.
     .filter((name) => !/sink\/(backward|forward|share)|precise\/|log_sum_exp/.test(name));
   const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
-  const roomy = { ...info, vendor: "nvidia" }; // with registers for both gradients in one kernel
+  const roomy = { ...info, vendor: "nvidia" }; // has registers for both gradients in one kernel
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {
-    // RMSNorm: rows that a lane's registers hold, and longer ones. Matrix product: sides that fill
-    // vectors, and others.
+    // RMSNorm: rows that fit a lane's registers, and longer ones. Matrix product: sides that are
+    // multiples of four, and others.
     const others = name.startsWith("rmsNorm")
       ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
       : name === "matmul"
@@ -151,7 +152,7 @@ test("candidatesHash() is of every kernel file that tuning chooses from", async 
   assertEquals(files.filter((name) => !hashed.has(name)), []);
 });
 
-Deno.test("tunableOperators' calls to hash are of the class, and run whatever the call can", () => {
+Deno.test("the calls that tunableOperators hash are in the call's shape class, and fit every variant that it fits", () => {
   const lengths = [1, 4, 5, 63, 64, 96, 256, 1000, 4096, 2 ** 15];
   let compared = 0;
   for (const [name, operator] of tunableOperators) {

@@ -1,4 +1,4 @@
-/** A hostile file in the cache of tuned choices changes nothing. */
+/** A hostile file in the cache of tuned choices does no harm. */
 import fc from "fast-check";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { attentionBackwardHalfVariants } from "../../../src/ops/attention/backward_variants.ts";
@@ -30,7 +30,7 @@ import {
 
 const PLACE = "@place@";
 
-/** JSON that no honest writer puts there; `1e999` is read as infinity. */
+/** JSON that tuning never writes; `1e999` parses to infinity. */
 const hostileJson = fc.oneof(
   fc.constantFrom(
     ...["null", "true", "-0", "1e999", "-1e999", "1.5", "9007199254740993", '"4096"', '"1e3"'],
@@ -46,7 +46,7 @@ const hostileJson = fc.oneof(
   fc.double().map((number) => JSON.stringify(number)),
 );
 
-// Every place in a value: the value itself, and those in its fields and elements.
+// The path of every place in a value: of the value itself, its fields and elements.
 function placesIn(value: unknown): readonly (readonly string[])[] {
   if (typeof value !== "object" || value === null) return [[]];
   const below = Object.entries(value)
@@ -54,7 +54,7 @@ function placesIn(value: unknown): readonly (readonly string[])[] {
   return [[], ...below];
 }
 
-// The value with another one at a place, as text; at the name of the field if `renames`.
+// A value as JSON text with the place at a path replaced: its value, or with `renames` its name.
 function replaced(
   value: unknown,
   place: readonly string[],
@@ -131,7 +131,7 @@ Deno.test("applyTuning() takes a file with changed bytes as it was, or not at al
       try {
         text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(list));
       } catch {
-        return; // as readTuning gives it up
+        return; // readTuning rejects invalid UTF-8, too
       }
       const taken = await chosenBy(text);
       assert(taken.size === 0 || [...taken].join() === [...whole].join(), [...taken].join());
@@ -165,7 +165,7 @@ Deno.test("applyTuning() never takes a kernel that computes in f16, not even wit
         assertEquals(parseTuning(formatTuning(identity, [{ ...choice, dtype }]), identity), []);
       }
       assertEquals(await isCurrent(halves, choice), false);
-      // Not even from a run's state, which names kernels as well.
+      // Nor if a saved training run names the kernel.
       using gpu = createDryGpu(halves);
       gpu.variants.set(`${name} ${entry.shapeClass}`, variant);
       assert(operator.choose(gpu, dimensions) !== variant);
@@ -185,7 +185,7 @@ Deno.test("applyTuning() passes over a kernel that the adapter cannot run, even 
   assertEquals(await choose("subgroup"), false);
 });
 
-// The smallest, the largest, and between them what loops would go over.
+// The smallest and largest lengths, and some whose loops would take long.
 const length = fc.constantFrom(
   ...[1, 3, 4, 32, 64, 128, 256, 1000],
   ...[2 ** 14, 2 ** 19, 2 ** 20, 2 ** 24],
@@ -198,7 +198,7 @@ function lengthsOf({ dimensionNames }: TunableOperator): fc.Arbitrary<Dimensions
   ])));
 }
 
-// Lengths that plans would divide into millions of parts, or fill memory with.
+// Lengths with which a plan would make millions of parts or fill the memory.
 const endless: readonly [string, Dimensions][] = [
   ["attentionBackward", { B: 2 ** 24, Hq: 2 ** 24, Hkv: 2 ** 24, T: 256, D: 64 }],
   ["attentionBackward", { B: 1, Hq: 1, Hkv: 1, T: 2 ** 19, D: 64 }],

@@ -131,7 +131,7 @@ Deno.test("applyTuning() passes over choices that do not hold, and takes the oth
 Deno.test("isCurrent() is false once any candidate's kernel or dispatch differs", async () => {
   const good = await tunedChoice();
   assert(await isCurrent(info, good));
-  // Subgroups of another size, memory that another candidate would use, another class of adapter.
+  // Another subgroup size, memory that another candidate would use, software in place of hardware.
   const changed: GpuInfo[] = [
     { ...info, subgroupSize: { minimum: 16, maximum: 16 } },
     { ...info, features: [] },
@@ -140,7 +140,7 @@ Deno.test("isCurrent() is false once any candidate's kernel or dispatch differs"
   for (const other of changed) assertEquals(await isCurrent(other, good), false);
 });
 
-Deno.test("candidatesHash() tells the lengths and operators apart, and repeats itself", async () => {
+Deno.test("candidatesHash() differs between lengths and between operators, and is the same each time", async () => {
   const hashes = new Set<string>();
   for (const [name, each] of tunableOperators) {
     const hash = await candidatesHash(info, each, sampleLengths(name));
