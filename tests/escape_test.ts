@@ -16,7 +16,7 @@ Deno.test("escapeTerminal() makes every control and format character visible", (
   assertEquals(escapeTerminal("a\u202eb\u2066c\u200bd"), "a\\u202eb\\u2066c\\u200bd");
   assertEquals(escapeTerminal("\ud800 \udfff"), "\\ud800 \\udfff");
   assertEquals(escapeTerminal("\u{e0041}"), "\\udb40\\udc41");
-  // Classes are Unicode's own, so the list in the code cannot lack a character.
+  // The expected characters come from Unicode's classes, so the code's list cannot miss one.
   for (let point = 0; point < 0x110000; point++) {
     const character = String.fromCodePoint(point);
     if (/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(character)) {

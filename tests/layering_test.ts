@@ -1,16 +1,15 @@
 /**
- * The rooms of the house depend on each other in one direction, from the commands down to WebGPU.
+ * The rooms of the repository depend on each other in one direction, from the commands down to
+ * WebGPU. A room is a folder of `src/` with its subfolders, or another top-level folder.
  */
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "./support/assert/assert.ts";
 
-/**
- * From the lowest to the highest: a file imports from its own room and from those in front of it.
- */
+/** Lowest first: a file may import from its own room and from the rooms before it. */
 const ROOMS = [
   "kernels",
-  "src", // files that know nothing of the rooms, such as random numbers
+  "src", // files that import from no room, such as random numbers
   "src/statistics",
   "src/files",
   "src/gpu",
@@ -29,7 +28,7 @@ const ROOMS = [
 
 type Room = typeof ROOMS[number];
 
-/** Two wings that know nothing of each other: they meet in `src/report`. */
+/** Two rooms that must not import from each other; they meet in `src/report`. */
 const APART: readonly (readonly [Room, Room])[] = [["src/experiments", "src/measure"]];
 
 interface Import {
@@ -37,7 +36,7 @@ interface Import {
   readonly to: string;
 }
 
-/** A room is a folder of `src/` with all its drawers, or another folder of the top level. */
+/** The room of a path. */
 function roomOf(path: string): Room | undefined {
   const folders = path.split("/").slice(0, -1);
   const name = path === "mod.ts" ? path : folders.slice(0, folders[0] === "src" ? 2 : 1).join("/");
@@ -45,8 +44,8 @@ function roomOf(path: string): Room | undefined {
 }
 
 /**
- * What a module imports from this repository: statements at the beginning of a line, `import()`,
- * and the modules that are started by their address.
+ * A module's imports from this repository: statements at the beginning of a line, `import()`, and
+ * modules that are started by URL.
  */
 function importsOf(from: string, text: string): Import[] {
   const patterns: readonly RegExp[] = [
@@ -63,11 +62,11 @@ function importsOf(from: string, text: string): Import[] {
   );
 }
 
-/** What must not be: one line each. */
+/** Describes every import that breaks the order, one line each. */
 function wrongImports(imports: readonly Import[]): string[] {
   return imports.filter(({ from, to }) => {
     const [own, other] = [roomOf(from), roomOf(to)];
-    // Data, which tests read as text.
+    // Tests read these files as text.
     if (own === "tests" && to.startsWith("fixtures/")) return false;
     if (other === undefined) return to !== "deno.json";
     if (APART.some(([one, another]) => one === own && another === other)) return true;
@@ -75,10 +74,7 @@ function wrongImports(imports: readonly Import[]): string[] {
   }).map(({ from, to }) => `${from} imports ${to}`);
 }
 
-/**
- * The first ring of modules that import each other, types included, in order; empty if there is
- * none.
- */
+/** The first circle of modules that import each other, types included; empty if there is none. */
 function ringOf(imports: readonly Import[]): string[] {
   const next = new Map<string, string[]>();
   for (const { from, to } of imports) next.set(from, [...next.get(from) ?? [], to]);
@@ -100,10 +96,10 @@ function ringOf(imports: readonly Import[]): string[] {
   return [];
 }
 
-/** The most files of a folder: as many as can be taken in at a glance. */
+/** The most files per folder. */
 const MOST_FILES = 15;
 
-/** Folders of data that grow with every study. */
+/** Folders whose data grows with every study. */
 const records = ["fixtures/study", "fixtures/chain"];
 
 /** Folders that hold too many files, one line each. */
@@ -119,7 +115,7 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 async function filesIn(folder: string): Promise<string[]> {
   const paths: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
-    if (name === "dist" || name === "node_modules" || name.startsWith(".")) continue; // made, not written
+    if (name === "dist" || name === "node_modules" || name.startsWith(".")) continue; // generated
     const path = `${folder}/${name}`;
     if (isDirectory) paths.push(...await filesIn(path));
     else paths.push(path);
@@ -152,7 +148,7 @@ testReading("no modules import each other, types included", async () => {
   assertEquals(ringOf(await allImports()), []);
 });
 
-testReading("no folder has more files than can be taken in at a glance", async () => {
+testReading("no folder has more than 15 files", async () => {
   const files = (await Promise.all([...FOLDERS, "fixtures"].map(filesIn))).flat();
   assert(files.length > 700, `${files.length} files`);
   assertEquals(fullFolders(files), []);

@@ -1,6 +1,6 @@
 /**
- * The suite catches kernels that were broken on purpose; tests/support/mutants/kernels/ has them,
- * and what catches each.
+ * The suite catches kernels that were broken on purpose. tests/support/mutants/kernels/ has the
+ * mutants, each with the property that must catch it.
  */
 import { readdir } from "node:fs/promises";
 import { assert } from "./support/assert/assert.ts";
@@ -55,7 +55,7 @@ function differ(): void {
   for (const { name, find, replace } of mutants) assert(find !== replace, name);
 }
 
-/** Kernels without mutants here: variants have mutants beside their own tests. */
+/** Kernels whose mutants stand in other tests: those of variants, beside the variant's tests. */
 const elsewhere =
   /^(ceilings|matmul|self_test|rows|attention\/panels)\/|_forward_rows|^rms_norm\/(forward_coop|backward_row\.)|^v_scale\/lanes_subgroup/;
 
@@ -73,7 +73,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `every mutant applies to its kernel, those left out too${without}`,
+  name: `every mutant applies to its kernel, including those left out${without}`,
   ignore: !mayRead,
   async fn() {
     for (const { name, file, find, times } of mutants) {

@@ -1,10 +1,10 @@
 /**
- * The list of packages in deno.json and the code agree: what is imported is listed, what is listed
- * is imported, and no version is older than the one that was tested.
+ * deno.json's list of packages and the code agree: the list has exactly what the code imports, and
+ * no version is older than the tested one.
  *
- * There is no lock file: Deno would add to it whatever a command loads for the first time, from JSR
- * for one where that can be reached. The checkout would then differ from its commit, and result
- * files, which keep the commit, would say so.
+ * There is no lock file, because Deno adds to it whatever a command loads for the first time, such
+ * as packages from JSR. The checkout would then differ from its commit, and result files, which
+ * record the commit, would say so.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,9 +21,7 @@ function packageOf(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
-/**
- * Packages that a module imports by their names in deno.json. Examples in comments count as well.
- */
+/** Packages that a module imports by their names in deno.json, examples in comments included. */
 function importsOf(text: string): string[] {
   const found = text.matchAll(/\b(?:from|import)\s*\(?\s*"(@?[a-z][\w./-]*)"/g);
   return [...found].map(([, specifier]) => packageOf(specifier!)).filter((name) =>
@@ -31,7 +29,7 @@ function importsOf(text: string): string[] {
   );
 }
 
-/** Packages that a module loads by full address; types alone are no matter at run time. */
+/** Packages that a module loads by full address; type imports do not count. */
 function addressesOf(text: string): string[] {
   return [...text.matchAll(/(?<!@ts-types=)"(npm:[^"\s$]+)"/g)].map(([, address]) => address!);
 }
@@ -49,7 +47,7 @@ async function sources(): Promise<Map<string, string>> {
   return texts;
 }
 
-Deno.test("what is imported is found, however it is written", () => {
+Deno.test("imports are found however they are written", () => {
   const text = [
     'import { a } from "@scope/one/deep";',
     'import two from "two";',
@@ -75,8 +73,8 @@ testWith("read")(
       for (const address of addressesOf(text)) {
         const name = Object.keys(listed).find((each) => listed[each] === address);
         if (name !== undefined) used.add(name);
-        // The embedded driver's package is fetched by an exact version of its own; peers' come with
-        // the bench of peers.
+        // archive.ts fetches the embedded driver's package by its exact version; the bench of peers
+        // lists its own packages.
         else if (/^src\//.test(path) && !path.endsWith("archive.ts")) {
           unlisted.push(
             `${path}: ${address}`,
@@ -94,7 +92,7 @@ Deno.test("every package of npm has the tested version as its lower bound", () =
     .filter((address) => !/@\^\d+\.\d+\.\d+$/.test(address));
   assertEquals(loose, []);
   assert(Object.keys(listed).length > 15);
-  // Older ones compute rank sums of tied samples wrong.
+  // Older versions compute rank sums wrongly for tied samples.
   const [, major, minor] = /\^(\d+)\.(\d+)/.exec(listed["simple-statistics"]!)!.map(Number);
   assert(major === 7 && minor! >= 12, listed["simple-statistics"]);
 });

@@ -1,7 +1,7 @@
 /**
- * How the code goes from a URL to a path: by `node:url` alone. `URL.pathname` keeps `%20` for a
- * space, and begins with `/C:/` on Windows; a URL that is put together from `file://` and a path
- * breaks at `%`, `#` and `?`.
+ * Code converts between URLs and paths with `node:url` alone. `URL.pathname` keeps `%20` for a
+ * space, and begins with `/C:/` on Windows; `file://` with a path appended breaks at `%`, `#` and
+ * `?`.
  */
 import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
@@ -11,14 +11,14 @@ import { testWith } from "./support/permitted.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** Where `pathname` is a request's or a page's own, and no file's. */
+/** Files in which `pathname` is that of an HTTP request or a page. */
 const ADDRESSES = [
   "bench/browser/page/page.ts",
   "bench/browser/serve.ts",
   "tests/support/model/hub.ts",
 ];
 
-/** Code that turns a URL into a path, or a path into a URL, without decoding or encoding. */
+/** Code that converts between a URL and a path without decoding or encoding. */
 const FAULTS = [
   /\.pathname\b/,
   /\bpathname\s*[,}].*=\s*new URL/,
@@ -26,7 +26,7 @@ const FAULTS = [
   /"file:\/\/" ?\+/,
 ];
 
-/** The numbers of a text's faulty lines; the first line has number 1. */
+/** The line numbers of a text's faults, from 1. */
 function faultyLines(text: string): number[] {
   return text.split("\n").flatMap((line, i) =>
     FAULTS.some((each) => each.test(line)) ? [i + 1] : []

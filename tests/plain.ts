@@ -2,31 +2,28 @@
  * `deno task test:plain`: checks that `deno test` and `deno bench` without flags never ask for a
  * permission. A test that needs one must be ignored by name.
  *
- * All test files run without a flag and without a GPU, for which most tests end at once: they fail,
- * and that is no matter here. What counts is whether Deno refused something. The whole takes less
- * than a minute on two idle cores.
+ * All test files run without a flag and without a GPU, so most tests fail at once, which does not
+ * matter here: only a refused permission counts. The check takes less than a minute on two idle
+ * cores.
  */
 import { fileURLToPath } from "node:url";
 import { thisDeno } from "../src/processes.ts";
 
-/**
- * What Deno says where it refuses something; the search for an adapter asks first, and says it in
- * its own words.
- */
+/** Deno's words for a refused permission. Code that queries a permission first has other words. */
 const REFUSAL = /NotCapable|\bRequires \w+ access\b/;
 
-/** Commands, and what each must say in the end to have run at all. */
+/** Commands, and output that each must end with to have run at all. */
 const commands: readonly { readonly args: readonly string[]; readonly ran: RegExp }[] = [
   {
     args: ["test", "--parallel", "--no-check", "--preload=tests/support/without_gpu.ts"],
     ran: /\b[1-9]\d{2,} passed\b/,
   },
   { args: ["bench", "--no-check", "--preload=tests/support/without_gpu.ts"], ran: /adapter/ },
-  // One file with the GPU, where there is one: what all of them share.
+  // One file that uses the GPU, if there is one, for the code that all of them share.
   { args: ["bench", "--no-check", "bench/v_scale_bench.ts"], ran: /time\/iter|adapter/ },
 ];
 
-/** The lines of an output that report a refusal. */
+/** The output's lines that report a refused permission. */
 export function refusals(output: string): string[] {
   return output.split("\n").filter((line) => REFUSAL.test(line));
 }

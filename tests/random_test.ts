@@ -27,7 +27,7 @@ function fingerprint(values: Float32Array<ArrayBuffer>): number {
   return hash >>> 0;
 }
 
-Deno.test("randomNormal() gives equal arrays for equal seeds and others for other seeds", () => {
+Deno.test("randomNormal() gives equal arrays for equal seeds, different ones for different seeds", () => {
   const draw = (seed: number) => randomNormal({ seed, length: 1001 });
   assertEquals(draw(5), draw(5));
   assertEquals(draw(5).subarray(0, 77), randomNormal({ seed: 5, length: 77 }));
@@ -35,14 +35,14 @@ Deno.test("randomNormal() gives equal arrays for equal seeds and others for othe
 });
 
 Deno.test("randomNormal() and randomUniform() give the pinned bits", () => {
-  // Recorded once: published results with a seed depend on these numbers.
+  // Published results depend on the numbers of a seed, so these must never change.
   assertEquals(fingerprint(randomNormal({ seed: 1, length: 4096 })), 1817298916);
   assertEquals(fingerprint(randomUniform({ seed: 1, length: 4096 })), 3151979574);
 });
 
 Deno.test("randomNormal() has the moments of the normal distribution", () => {
   // Standard errors of the sample moments of N(0, 1): √(1/n), √(2/n), √(15/n), √(96/n). The seed is
-  // fixed, so 4.5 of them cannot flake; a wrong variance or tail is off by hundreds.
+  // fixed, so a limit of 4.5 of them cannot flake; a wrong variance or tail is off by hundreds.
   const z = randomNormal({ seed: 11, length: LENGTH });
   const allowed = (variance: number) => 4.5 * Math.sqrt(variance / LENGTH);
   assert(Math.abs(moment(z, 1)) < allowed(1));
@@ -77,7 +77,7 @@ Deno.test("randomNormal() is uncorrelated from seed to seed and from value to va
     assert(Math.abs(correlation(arrays[0]!, arrays[i]!)) < limit);
     assert(Math.abs(correlation(arrays[i]!.subarray(1), arrays[i]!.subarray(0, -1))) < limit);
   }
-  // Across seeds at one place: the first value of 10,000 neighboring seeds.
+  // Across seeds: the first value for each of 10,000 consecutive seeds.
   const first = Array.from({ length }, (_, seed) => randomNormal({ seed, length: 1 })[0]!);
   assert(Math.abs(correlation(first.slice(1), first.slice(0, -1))) < limit);
   assert(Math.abs(moment(first, 1)) < limit);
@@ -95,7 +95,7 @@ Deno.test("randomUniform() fills the interval evenly and never draws its end", (
   const expected = LENGTH / 16;
   const statistic = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
   assert(statistic < 52, `chi squared ${statistic}`);
-  // An interval of one float32 step: only its beginning may come.
+  // An interval of one float32 step: only its lower end may occur.
   const step = randomUniform({ seed: 3, length: 100, minimum: 1, maximum: 1 + 2 ** -23 });
   assert(step.every((value) => value === 1));
 });

@@ -69,7 +69,7 @@ eachRuntime(
   { unless: software ? undefined : "seen on software adapters only" },
 );
 
-// A child process, so that this isolate's drivers stay as they are.
+// Runs code in a child process, so that this process keeps its drivers.
 async function child(code: string, env: Record<string, string>): Promise<unknown> {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-lock", "--allow-env=DENO_WEBGPU_BACKEND,VK_DRIVER_FILES", "-"],
@@ -101,7 +101,7 @@ Deno.test({
 
 Deno.test({
   name:
-    `Mesa's OpenGL is called llvmpipe too, but lacks shader-f16 (adapter/probe.ts tells them by it)${
+    `Mesa's OpenGL is called llvmpipe too, but lacks shader-f16 (adapter/probe.ts tells them apart by it)${
       run ? "" : " [needs --allow-run]"
     }`,
   ignore: !run || Deno.build.os !== "linux",

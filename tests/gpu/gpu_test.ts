@@ -24,7 +24,7 @@ eachRuntime("tensor() and read() keep every bit", async (runtime) => {
   const bits = new Uint32Array([0, 0x80000000, 1, 0x7fc00001, 0x7f800000, 0xff800000, 0x3f800001]);
   const data = new Float32Array(bits.slice().buffer);
   const tensor = gpu.tensor(data, [7, 1]);
-  data.fill(0); // the tensor has its own copy
+  data.fill(0); // the tensor has copied them
   assertEquals(new Uint32Array((await tensor.read()).buffer), bits);
   assertEquals(tensor.shape, [7, 1]);
 });
@@ -71,7 +71,7 @@ eachRuntime("run() enqueues several plans in one submission", async (runtime) =>
   gpu.run([first.plan, second.plan]);
   assertEquals(submissions, 1);
   const [a, b] = [await first.output.read(), await second.output.read()];
-  // A normalized row is normalized already; 3e-7 is five roundings.
+  // Normalizing a normalized row changes nothing but five roundings, 3e-7.
   assert(a.every((x, i) => Math.abs(x - (b[i] ?? NaN)) < 3e-7) && (a[0] ?? 0) > 0.8);
 });
 
@@ -148,7 +148,7 @@ eachRuntime("a kernel that does not compile ends as a GpuError with its line", a
   );
   assertEquals(error.operator, "rmsNormForward");
   assert(error.message.includes("squares += x * x"), error.message);
-  await assertRejects(() => gpu.sync(), GpuError, "rms_norm/inverse.wgsl:34"); // and it stays
+  await assertRejects(() => gpu.sync(), GpuError, "rms_norm/inverse.wgsl:34"); // again
 });
 
 eachRuntime("a helper file's error is found in the helper file", async (runtime) => {

@@ -32,7 +32,7 @@ eachRuntime(
     assertEquals(info.notes, undefined);
     assertEquals(info.limits.maxBufferSize, gpu.device.limits.maxBufferSize);
     assertEquals(info.subgroupSize !== undefined, info.features.includes("subgroups"));
-    // The kernels' floor; WebGPU promises it, and an adapter that has more gives more.
+    // The kernels need 16 KiB, WebGPU's least limit. An adapter with more must grant it.
     assert((info.limits.maxComputeWorkgroupStorageSize ?? 0) >= 16384);
     assert((info.limits.maxStorageBuffersPerShaderStage ?? 0) >= 8);
   },
@@ -55,7 +55,7 @@ Deno.test("probeAdapter() sees the adapter without permissions", async () => {
   assertEquals(probed?.faults, []);
 });
 
-// What the adapters that the self-test is there for would compute, brought about by the source.
+// Each broken source computes what an adapter caught by the self-test would.
 const broken: [string, (source: string) => string, string][] = [
   [
     "a loop budget of 65,535 iterations",
@@ -63,8 +63,8 @@ const broken: [string, (source: string) => string, string][] = [
       source.replace("count += select", "if (count >= 65535u) { break; }\n      count += select"),
     "ended after",
   ],
-  // This loses a write, not a barrier: where 64 invocations run in lockstep, results are right
-  // without the barrier too.
+  // This drops a write, not a barrier: where 64 invocations run in lockstep, results are right even
+  // without the barrier.
   [
     "a write that does not reach the others",
     (source) => source.replace("ring[lane] = next;", "if (lane != 5u) { ring[lane] = next; }"),

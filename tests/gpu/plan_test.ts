@@ -38,7 +38,7 @@ eachRuntime("a kernel without parameters needs no uniform", async (runtime) => {
   using plan = softcap(gpu, source, { buffers: [x, y] });
   gpu.run(plan);
   assertEquals([...await y.read()], [1, 2, 3, 4]);
-  // One that is declared and not used is left out in the same way.
+  // A binding that is declared but unused is left out, too.
   using unused = softcap(gpu, `${uniform}\n${source}`, { buffers: [x, y] });
   gpu.run(unused);
   assertEquals([...await y.read()], [1, 2, 3, 4]);
@@ -93,7 +93,7 @@ eachRuntime("what a dispatch gives and its kernel declares must agree", async (r
   }
   assertEquals(gpu.memory, before);
   gpu.run(softcap(gpu, whole, two));
-  assertEquals([...await y.read()], [2, -4, 6, -8]); // the Gpu has not ended
+  assertEquals([...await y.read()], [2, -4, 6, -8]); // the Gpu still works
 });
 
 eachRuntime("what one dispatch of an own kernel writes shares no memory", async (runtime) => {
@@ -114,7 +114,7 @@ eachRuntime("what one dispatch of an own kernel writes shares no memory", async 
     TypeError,
     "2 elements in common",
   );
-  // Neighbors are all right, in any order, and what one dispatch wrote the next one reads.
+  // Neighboring slices are fine in any order, and a dispatch reads what an earlier one wrote.
   const steps = [[0, 5], [5, 10], [0, 6], [5, 10], [9, 0], [4, 12]] as const;
   using chain = new Plan(gpu, {
     operator: "chain",
@@ -135,7 +135,7 @@ eachRuntime("what one dispatch of an own kernel writes shares no memory", async 
   assert(chain.dispatches > 4);
 });
 
-Deno.test("bindings are read from WGSL in any way of writing them", () => {
+Deno.test("bindings are found in WGSL however they are written", () => {
   const text = `// @group(0) @binding(9) var<storage> nothing: array<f32>;
 @binding( 0 )
 @group(0)  var<uniform> parameters : P;

@@ -32,8 +32,8 @@ function jobsOf(count: number): Job[] {
 }
 
 /**
- * A session that measures at once, in the reverse order, leaves job 1 out, and notes what it was
- * asked: the round of each batch and the jobs that it need not check.
+ * A session that measures at once, in reverse order, and skips job 1. `asked` notes each batch's
+ * round, jobs, and the jobs that need no check.
  */
 function fakeSession({ during = () => {} }: { readonly during?: () => void } = {}) {
   const asked: string[] = [];
@@ -96,7 +96,7 @@ async function run(
   return { bench, kept, asked, skipped, jobs };
 }
 
-Deno.test("BenchRun measures ceilings before and after, and puts rows in the order of the jobs", async () => {
+Deno.test("BenchRun measures ceilings before and after, and keeps rows in the order of the jobs", async () => {
   const { bench, kept, asked, skipped, jobs } = await run(180);
   assertEquals(asked.filter((each) => each === "ceilings").length, 2);
   assertEquals(skipped, ["1 too long"]);
@@ -104,7 +104,7 @@ Deno.test("BenchRun measures ceilings before and after, and puts rows in the ord
   assertEquals(shapes, [jobs[0]!.shape.dimensions, jobs[2]!.shape.dimensions]);
   assertEquals(bench.file.status, "complete");
   assertEquals(bench.file.warnings, ["a warning"], "the first failure was made good");
-  // A process for each round; the answers of the first need no second check.
+  // One process per round; later rounds skip the checks that the first one passed.
   assertEquals(asked, [
     ...["ceilings", "0 0,1,2 ", "renew", "1 0,2 0,2", "renew", "2 0,2 0,2", "renew", "3 0,2 0,2"],
     "ceilings",
@@ -113,17 +113,17 @@ Deno.test("BenchRun measures ceilings before and after, and puts rows in the ord
     assertEquals(processes?.map(({ round }) => round), [0, 1, 2, 3]);
     assertEquals(samples.length, 4 * fixture.measurements[0]!.samples.length);
   }
-  // Each step is kept, and each file that was kept is valid.
+  // BenchRun kept a file after each step, and each file is valid.
   assert(kept.length >= 5);
   for (const file of kept) parseResultFile(JSON.stringify(file), "kept");
   assertEquals(kept.at(-2)!.status, "incomplete");
 });
 
-Deno.test("BenchRun goes on in the middle of the rounds, and keeps the number of processes", async () => {
+Deno.test("BenchRun resumes in the middle of the rounds, and keeps the number of processes", async () => {
   const whole = (await run(180)).bench.file;
   const [first, second] = whole.measurements;
-  // An interrupt in round 2 leaves the file like this: one row has three processes, one has two and
-  // a part.
+  // The file as an interrupt in round 2 leaves it: one row has three processes, another two and a
+  // part.
   const cut = (measurement: Measurement, count: number, stopReason: "budget" | "interrupted") => ({
     ...measurement,
     ...{
@@ -149,20 +149,20 @@ Deno.test("BenchRun goes on in the middle of the rounds, and keeps the number of
   }
 });
 
-Deno.test("BenchRun ends after three processes where there is no time for more", async () => {
+Deno.test("BenchRun ends after three processes if there is no time for more", async () => {
   const { bench, asked } = await run(1e-9);
   assertEquals(asked.filter((each) => /^\d/.test(each)).map((each) => each[0]), ["0", "1", "2"]);
   assertEquals([bench.file.settings.processes, bench.file.status], [3, "complete"]);
 });
 
-Deno.test("BenchRun leaves ceilings out, and says so, where there is too little time for good ones", async () => {
+Deno.test("BenchRun skips the ceilings, and says so, if the time is too short to measure them well", async () => {
   const { asked, bench } = await run(5);
   assert(!asked.includes("ceilings"));
   assertEquals(bench.file.ceilings, {});
   assertStringIncludes(bench.file.warnings?.[0] ?? "", "no ceilings with --budget=5");
 });
 
-Deno.test("BenchRun keeps no warning of ceilings that an interrupt ended, nor one that no longer holds", async () => {
+Deno.test("BenchRun warns of missing ceilings neither after an interrupt nor once they are measured", async () => {
   const interrupted = await run(180, { interrupted: true });
   assertEquals(interrupted.bench.file.warnings, []);
   assertEquals(interrupted.bench.file.status, "incomplete");
@@ -179,7 +179,7 @@ Deno.test("resultFileName() is a name on every system, whatever the adapter is c
   assert(/^[\dT-]+-[a-z0-9-]{1,80}$/.test(resultFileName(file)), resultFileName(file));
 });
 
-Deno.test("ChildReports hands reports out in order, tells silence and the end, and can be hurried", async () => {
+Deno.test("ChildReports returns reports in order, tells silence from the end, and can be hurried", async () => {
   const reports = new ChildReports();
   reports.add({ type: "idle" });
   const broken = { type: "broken", reason: "it broke" } as const;

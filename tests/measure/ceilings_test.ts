@@ -16,12 +16,12 @@ import type { GpuTimer, Span } from "../../src/measure/timing.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { onEachRuntime, siblingGpu } from "../support/gpu.ts";
 
-// Copies of 1 MiB: writing, reading and comparing the usual 64 takes most of a test's time.
+// Copies of 1 MiB: the usual 64 MiB would take most of the test's time.
 function smallSize(gpu: Gpu): CeilingSize {
   return { ...usualCeilingSize(gpu), copyBytes: 2 ** 20 };
 }
 
-// A clock that says what a test wants, without running anything: the figures are then known.
+// A clock that returns times given by the test and runs nothing, so the figures are known.
 function fakeTimer(nanoseconds: (dispatches: number) => number): GpuTimer {
   const counted = (span: Span): number => {
     let dispatches = 0;
@@ -73,7 +73,7 @@ onEachRuntime("referenceKernel() and scrubPlan() run, and free what they hold", 
   assertEquals(gpu.memory.buffers, before);
 });
 
-// Each way of computing less than what is counted, and the ceiling that it would have raised.
+// Each kernel that computes less than is counted, with the ceiling that it would raise.
 const cheats: readonly [what: string, ceiling: keyof Ceilings, from: RegExp, to: string][] = [
   [
     "does nothing",
@@ -121,7 +121,7 @@ Deno.test("measureCeilings() gives no ceiling from kernels that compute less tha
   }
 });
 
-Deno.test("chooseRepeats() makes a span as long as wanted, and ends where it cannot", async () => {
+Deno.test("chooseRepeats() makes a span long enough, or stops at the maximum", async () => {
   const repeats = (time: (dispatches: number) => number, span: number): Promise<number> =>
     chooseRepeats((pass) => pass.dispatchWorkgroups(1), {
       timer: fakeTimer(time),
@@ -131,7 +131,7 @@ Deno.test("chooseRepeats() makes a span as long as wanted, and ends where it can
   assertEquals(await repeats((n) => 5000 * n, 4000), 1);
   const many = await repeats((n) => 50 * n, 4000);
   assert(many >= 80 && many <= 200, `${many}`);
-  // A pass that takes long by itself does not count as work for ever.
+  // A pass that takes long by itself does not count as work.
   assert(await repeats((n) => 3000 + 10 * n, 4000) >= 100);
   assertEquals(await repeats(() => 0, 4000), 1000);
 });
@@ -158,20 +158,21 @@ Deno.test("mergeCeilings() keeps the better figures", () => {
   assertEquals(mergeCeilings({}, second), second);
 });
 
-Deno.test("mergeCeilings() pools one form's samples, so that two processes say how sure it is", () => {
+Deno.test("mergeCeilings() pools one form's samples from two processes into one interval", () => {
   const of = (samples: number[], method = "a"): Ceilings => ({
     f32Fma: withInterval({ value: Math.max(...samples), unit: "flop/s", method, samples }),
   });
   const merged = mergeCeilings(of([50, 90, 70]), of([98, 99, 100, 97, 60])).f32Fma!;
   assertEquals([merged.value, merged.samples?.length], [100, 8]);
-  // The five greatest are 100, 99, 98, 97 and 90: 0.05^(−1/4) − 1 = 1.115 of their distance.
+  // Of the five greatest, 100 to 90, the distance is 10; the interval reaches 0.05^(−1/4) − 1 =
+  // 1.115 times as far above.
   assertEquals(merged.interval, { low: 100, high: 100 + (0.05 ** -0.25 - 1) * 10 });
   assertEquals(merged.remark, "uncertain, the best samples differ");
   const other = mergeCeilings(of([50, 90, 70]), of([100, 99, 98, 97, 96], "b")).f32Fma!;
   assertEquals([other.method, other.samples?.length, other.remark], ["b", 5, undefined]);
 });
 
-Deno.test("greatestRateInterval() holds the end of a level density in 95 of 100 cases", () => {
+Deno.test("greatestRateInterval() contains the end of a uniform density in 95 of 100 cases", () => {
   for (const count of [5, 12, 60]) {
     let held = 0;
     for (let seed = 0; seed < 400; seed++) {
@@ -186,7 +187,7 @@ Deno.test("greatestRateInterval() holds the end of a level density in 95 of 100 
   assertEquals([greatestRateInterval([]), greatestRateInterval([1])], [undefined, undefined]);
 });
 
-Deno.test("a share carries the uncertainty of time and ceiling, and is withheld where it is large", () => {
+Deno.test("a roofline share carries the uncertainty of time and ceiling, and is withheld if that is large", () => {
   const of = (...samples: number[]): Ceilings => ({
     f32Fma: withInterval({ value: Math.max(...samples), unit: "flop/s", samples }),
     copyBandwidth: { value: 1e15, unit: "byte/s" },
@@ -218,7 +219,7 @@ Deno.test("mergeCeilings() keeps the better figure of each form, the best form f
   });
   const merged = mergeCeilings(of(["a", 5], ["b", 4], ["c", 1]), of(["b", 6], ["a", 3], ["d", 2]));
   assertEquals(merged, of(["b", 6], ["a", 5], ["d", 2], ["c", 1]));
-  // A file from before forms were kept.
+  // A file from before `forms` was recorded.
   const old: Ceilings = { f32Fma: { value: 9, unit: "flop/s" } };
   assertEquals(mergeCeilings(old, of(["a", 5], ["b", 4])).f32Fma, {
     value: 9,
@@ -227,7 +228,7 @@ Deno.test("mergeCeilings() keeps the better figure of each form, the best form f
   });
 });
 
-Deno.test("the race for arithmetic is among 1, 2, 4, 8 and 16 accumulators, scalar and of four", async () => {
+Deno.test("the arithmetic ceiling races 1, 2, 4, 8 and 16 accumulators, scalar and vec4", async () => {
   using gpu = await openGpu();
   for (const software of [true, false]) {
     const sibling = siblingGpu(gpu, { software });
@@ -246,7 +247,7 @@ Deno.test("the race for arithmetic is among 1, 2, 4, 8 and 16 accumulators, scal
   }
 });
 
-onEachRuntime("measureCeilings() keeps what every form reached", async (gpu) => {
+onEachRuntime("measureCeilings() keeps every form's figure", async (gpu) => {
   const timer = fakeTimer((dispatches) => 1e6 * dispatches);
   const groups = ceilingCandidates(gpu, smallSize(gpu))
     .filter(({ name }) => name === "copyBandwidth");

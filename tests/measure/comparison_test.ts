@@ -19,7 +19,7 @@ function named(name: string, fields: Partial<ResultFile>): { name: string; file:
   return { name, file: syntheticResultFile({ label: name, ...fields }) };
 }
 
-/** A file with one measurement for each field list. */
+/** A file with one measurement per list of fields. */
 function withMeasurements(name: string, ...list: Partial<Measurement>[]): ReturnType<typeof named> {
   return named(name, { measurements: list.map(syntheticMeasurement) });
 }
@@ -45,7 +45,7 @@ Deno.test("compareResultFiles() judges the second file against the first", () =>
   assertEquals(totals[0]!.meanRank, 1.5);
 });
 
-Deno.test("compareResultFiles() compares only what is the same measurement", () => {
+Deno.test("compareResultFiles() compares only equal measurements", () => {
   const fields: Partial<Measurement>[] = [
     { kernel: "rms_norm" },
     { pass: "backward" },
@@ -64,7 +64,7 @@ Deno.test("compareResultFiles() compares only what is the same measurement", () 
   }
 });
 
-Deno.test("compareResultFiles() does not mind the order of dimensions, hot by default, or variants", () => {
+Deno.test("compareResultFiles() ignores the order of dimensions, an omitted cache and the variant", () => {
   const { rows } = compareResultFiles([
     withMeasurements("a", { shape: { T: 4, D: 8 }, variant: "tiled", tuning: { rows: 8 } }),
     withMeasurements("b", { shape: { D: 8, T: 4 }, cache: "hot" }),
@@ -72,7 +72,7 @@ Deno.test("compareResultFiles() does not mind the order of dimensions, hot by de
   assertEquals(rows.length, 1);
 });
 
-Deno.test("compareResultFiles() takes the chosen variant, else the fastest that went well", () => {
+Deno.test("compareResultFiles() takes the chosen variant, else the fastest valid one", () => {
   const file = withMeasurements(
     "a",
     { variant: "slow", samples: samples(2000) },
@@ -126,7 +126,7 @@ Deno.test("compareResultFiles() corrects p-values over the whole table", () => {
   assert(pairs.every(({ pValue, correctedPValue }) => correctedPValue! >= pValue!));
 });
 
-Deno.test("compareResultFiles() warns about what weakens it", () => {
+Deno.test("compareResultFiles() warns about anything that weakens it", () => {
   const base = syntheticResultFile();
   const { warnings } = compareResultFiles([
     named("a", { warnings: ["the battery was low"] }),
@@ -154,7 +154,7 @@ Deno.test("compareResultFiles() warns about what weakens it", () => {
   ) assertStringIncludes(text, part);
 });
 
-Deno.test("compareResultFiles() warns when a whole table moves together on one machine", () => {
+Deno.test("compareResultFiles() warns if all rows change together on one machine", () => {
   const table = (name: string, factor: number, vendor = "nobody") =>
     named(name, {
       label: "one machine",
@@ -181,7 +181,7 @@ Deno.test("compareResultFiles() refuses one file and a bad threshold", () => {
   assertThrows(() => compareResultFiles([a, a], { threshold: -1 }), RangeError, "threshold is -1");
 });
 
-Deno.test("compareResultFiles() says no data for empty samples, and NaN nowhere", () => {
+Deno.test("compareResultFiles() has no verdict for empty samples, and never NaN", () => {
   const comparison = compareResultFiles([
     named("a", {
       ceilings: {},
@@ -244,7 +244,7 @@ Deno.test("rooflinePosition() takes the lower ceiling", () => {
   } as const;
   const at = (flops: number, bytes: number, dtype = "f32") =>
     rooflinePosition({ flops, bytes, dtype }, ceilings);
-  // 1e9 flops at 1e12 a second take 1 ms; 1e7 bytes at 1e11 a second take 0.1 ms.
+  // 1e9 flops at 1e12 flop/s take 1 ms; 1e7 bytes at 1e11 B/s take 0.1 ms.
   const leastTimeInterval = undefined;
   assertEquals(at(1e9, 1e7), {
     ...{ intensity: 100, bound: "arithmetic", leastTime: 1e6, leastTimeInterval },
@@ -271,7 +271,7 @@ Deno.test("compareResultFiles() gives each machine its own roofline share", () =
       measurements: [syntheticMeasurement({ flops: 9e9, bytes: 1, samples: [2e6] })],
     }),
   ]);
-  // 9e9 flops at 9e12 a second take 1 ms of the 2 ms.
+  // 9e9 flops at 9e12 flop/s take 1 ms of the 2 ms.
   assertEquals(rows[0]!.cells.map(({ rooflineShare }) => rooflineShare), [0.5, undefined]);
   assertEquals(rows[0]!.cells[0]!.flopsPerSecond, 4.5e12);
 });
@@ -290,7 +290,7 @@ Deno.test("exceededCeilings() names the measurement that exceeds a ceiling the m
     of("wrong", { flops: 9000, status: "wrong" }),
     of("without data", { flops: 9000, samples: [] }),
     of("cached", { bytes: 3000 }),
-    of("half", { flops: 5000, dtype: "f16" }), // whose ceiling is not known
+    of("half", { flops: 5000, dtype: "f16" }), // its ceiling is unknown
   ];
   const found = exceededCeilings({ ceilings, measurements });
   assertEquals(

@@ -1,4 +1,4 @@
-/** Custom operators: what their exports must be, and that the example's answers are right. */
+/** Custom operators: errors for wrong exports, and the example's correctness. */
 import type { KernelPart } from "../../mod.ts";
 import { addCustomOperator } from "../../src/measure/custom_operator.ts";
 import { checkedOperator } from "../../src/measure/custom_operator/exports.ts";
@@ -14,7 +14,7 @@ import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 const digest = "0123456789abcdef";
 addCustomOperator(softcap, { digest });
 
-/** What the planners of these tests are never asked for. */
+/** A planner that these tests never call. */
 function noPlan(): never {
   throw new Error("nothing is planned here");
 }
@@ -53,9 +53,9 @@ const wrong: readonly (readonly [given: Record<string, unknown>, message: string
   [{ backward: { inputs: noPlan } }, "exports no backward.twin, wanted a function"],
 ];
 
-Deno.test("checkedOperator() says of every wrong export what is wanted", () => {
+Deno.test("checkedOperator() says what is wanted in place of a wrong export", () => {
   checkedOperator(sound);
-  checkedOperator({ ...sound, planDouble: noPlan }); // a helper of the file's own
+  checkedOperator({ ...sound, planDouble: noPlan }); // a helper function of the file
   for (const [given, message] of wrong) {
     const exported = Object.fromEntries(
       Object.entries({ ...sound, ...given }).filter(([, value]) => value !== undefined),
@@ -79,7 +79,7 @@ const uncomputable: readonly (readonly [given: Record<string, unknown>, message:
   [{ twin: () => noPlan() }, "twin at n=4 threw Error: nothing is planned here"],
 ];
 
-Deno.test("outlineOf() says which function cannot compute which shape", () => {
+Deno.test("outlineOf() names the function and the shape that it cannot compute", () => {
   const outline = outlineOf(checkedOperator(sound), digest);
   assertEquals(outline.passes, { forward: ["portable"] });
   for (const [given, message] of uncomputable) {
@@ -113,7 +113,7 @@ onEachRuntime("every variant of the example passes its check", async (gpu) => {
   }
   assertEquals(chosenVariant(gpu, { kernel: "softcap", pass: "forward", shape }), "vec4");
   assertEquals(shapesOf("softcap", { software: true, grid: "quick" }).length, 1);
-  // What the variant cannot run is refused with everything freed.
+  // A variant refuses a shape that it cannot run, and frees everything.
   const odd = { name: "odd", dimensions: { n: 1001 } };
   assertThrows(
     () => createWorkload(gpu, { kernel: "softcap", pass: "forward", shape: odd }),

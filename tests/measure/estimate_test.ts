@@ -15,12 +15,12 @@ function near(actual: number, expected: number, tolerance = 1e-12): void {
   assert(Math.abs(actual - expected) <= tolerance, `${actual}, wanted ${expected}`);
 }
 
-/** A measurement by processes that each gave one value. */
+/** A measurement by several processes, each with one value. */
 function row(B: number, ...values: number[]) {
   return inProcesses(fromOneProcess({ shape: { B }, samples: values }), values.length);
 }
 
-Deno.test("one row is Student's interval of its processes' medians", () => {
+Deno.test("one row's interval is Student's, over its processes' medians", () => {
   const measurement = inProcesses(
     fromOneProcess({ samples: [90, 100, 999, 110, 110, 110, 120, 121, 122] }),
     3,
@@ -31,7 +31,7 @@ Deno.test("one row is Student's interval of its processes' medians", () => {
     candidate: time,
   }])!;
   near(center, Math.log(110));
-  // Their deviations are −log 1.1, 0 and log 1.1.
+  // The deviations from the mean are −log 1.1, 0 and log 1.1.
   near(error, Math.log(1.1) / Math.sqrt(3));
   assertEquals(df, 2);
   const { interval, median } = summarizeMeasurements([measurement]).get(measurement)!;
@@ -40,15 +40,15 @@ Deno.test("one row is Student's interval of its processes' medians", () => {
   near(interval!.high, 110 * Math.exp(reach), 1e-9);
 });
 
-Deno.test("what a round does to all rows stays an error of each, with the rounds' freedom", () => {
-  // Every row moves with its round by the same factor, and by nothing else.
+Deno.test("a factor common to a round's rows remains each row's error, with the rounds' degrees of freedom", () => {
+  // In each round, every row changes by the same factor and nothing else.
   const rows = [1, 2, 4, 8, 16].map((time, i) => row(i + 1, time, 1.1 * time, 1.21 * time));
   const found = estimateTimes(rows).get(rows[2]!)!.time;
   const [common, own] = found.errors;
   near(common!.variance, Math.log(1.1) ** 2 / 3);
   assertEquals(common!.df, 2);
   assert((own?.variance ?? 0) < 1e-9);
-  // It does not average out over the rows either.
+  // Averaging over rows does not reduce it.
   const pairs = rows.map((each) => ({
     baseline: { center: 0, errors: [], processes: 3 },
     candidate: estimateTimes(rows).get(each)!.time,
@@ -58,7 +58,7 @@ Deno.test("what a round does to all rows stays an error of each, with the rounds
   assert(Math.abs(mean.df - 2) < 1e-3, `${mean.df}`);
 });
 
-Deno.test("rows that differ from round to round by themselves lend each other freedom", () => {
+Deno.test("rows that vary independently from round to round share their degrees of freedom", () => {
   const rows = syntheticProcesses({
     ...{ seed: 4, processes: 3, times: Array(24).fill(1e5), samples: 9, sigma: 0.001 },
     ...{ rowSigma: 0.05, processSigma: 0 },
@@ -69,7 +69,7 @@ Deno.test("rows that differ from round to round by themselves lend each other fr
   near(Math.sqrt(3 * own!.variance), 0.05, 0.015);
 });
 
-Deno.test("one process is assumed to differ from others, and its interval is its samples'", () => {
+Deno.test("a single process is assumed to differ from others; its interval is that of its samples", () => {
   const alone = fromOneProcess({ samples: Array(40).fill(100) });
   const { errors, processes } = estimateTimes([alone]).get(alone)!.time;
   assertEquals([processes, errors[0]!.variance], [1, ASSUMED_DEVIATION ** 2]);
@@ -82,7 +82,7 @@ Deno.test("one process is assumed to differ from others, and its interval is its
   assertEquals(differencePValue(difference), 1);
 });
 
-Deno.test("CPU time and relative time are known where every process has them", () => {
+Deno.test("CPU time and relative time are known if every process has them", () => {
   const samples = [100, 110, 121];
   const whole = inProcesses(
     fromOneProcess({ samples, cpuSamples: [50, 50, 50], throttleSamples: [10, 11, 12.1] }),
@@ -91,7 +91,7 @@ Deno.test("CPU time and relative time are known where every process has them", (
   const found = estimateTimes([whole]).get(whole)!;
   near(found.cpu!.center, Math.log(50));
   near(found.relative!.center, Math.log(10));
-  // The reference kernel's times moved with it, so the relative time did not vary.
+  // The reference kernel slowed equally, so the relative time did not vary.
   near(found.relative!.errors[0]!.variance, 0);
   const partly = {
     ...whole,

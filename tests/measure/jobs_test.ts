@@ -33,7 +33,7 @@ const formats = (
   jobs: readonly { readonly dtype: string; readonly variant: string }[],
 ) => [...new Set(jobs.map(({ dtype, variant }) => `${dtype} ${variant}`))];
 
-Deno.test("listJobs() lists what rounds to f16 only where it is named", () => {
+Deno.test("listJobs() lists variants that round to f16 only if they are named", () => {
   for (const variants of ["chosen", "all"] as const) {
     const jobs = jobsOf({ variants });
     assert(jobs.length >= operatorNames.length);
@@ -50,7 +50,7 @@ Deno.test("listJobs() lists what rounds to f16 only where it is named", () => {
   assertEquals([...new Set(passes)], ["forward", "backward"]);
 });
 
-Deno.test("listJobs() leaves out other number formats, and what cannot run", () => {
+Deno.test("listJobs() leaves out other number formats, and variants that cannot run", () => {
   const variants = ["tiled-32", "tiled-32-f16", "tiled-f16"];
   const matmul = { variants, kernels: ["matmul"] as const };
   assertEquals(formats(jobsOf({ ...matmul, dtypes: ["f32"] })), ["f32 tiled-32"]);
@@ -63,7 +63,7 @@ Deno.test("listJobs() leaves out other number formats, and what cannot run", () 
   ]);
 });
 
-Deno.test("kernels in f16 are among no operator's usual ones, from which bench and tuning choose", () => {
+Deno.test("no operator's default list, from which bench and tuning choose, holds a variant in f16", () => {
   let count = 0;
   for (const kernel of operatorNames) {
     for (const pass of passesOf(kernel)) {
@@ -86,7 +86,7 @@ Deno.test("batchJobs() keeps number formats apart, and loses no job", () => {
   assertEquals(batched.map(({ id }) => id).sort((a, b) => a - b), jobs.map(({ id }) => id));
 });
 
-Deno.test("batchJobs() measures the forms of attention on one shape in one batch, four works at most", () => {
+Deno.test("batchJobs() measures the variants of attention on one shape in one batch of at most four jobs", () => {
   const jobs = jobsOf({ kernels: operatorNames });
   const work = ({ kernel, pass, shape }: (typeof jobs)[number]) =>
     JSON.stringify([kernel, pass, shape.dimensions]);

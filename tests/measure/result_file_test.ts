@@ -61,7 +61,8 @@ function withField(path: string, value: unknown): string {
 
 const valid = JSON.stringify(fullResultFile());
 
-// [what, text, what the message must say]: each is refused in one line that names the culprit.
+// [fault, text, words of the error]: parseResultFile() refuses each in one line that names the
+// fault.
 const hostile: readonly (readonly [string, string, string])[] = [
   ["empty text", "", "is empty"],
   ["white space", " \n\t ", "is empty"],
@@ -238,7 +239,7 @@ for (const [what, text, message] of hostile) {
   });
 }
 
-Deno.test("parseResultFile() is tried with at least 40 hostile texts, none of them valid by accident", () => {
+Deno.test("parseResultFile() is tested with at least 40 hostile texts, none of them valid", () => {
   assert(hostile.length >= 40);
   assertNotEquals(parseResultFile(valid, "a.json"), undefined);
   assertEquals(new Set(hostile.map(([, text]) => text)).size, hostile.length);
@@ -258,7 +259,7 @@ Deno.test("formatResultFile() refuses what parseResultFile() would refuse", () =
   );
 });
 
-Deno.test("formatResultFile() refuses what would be too large to be read again", () => {
+Deno.test("formatResultFile() refuses a file too large for parseResultFile()", () => {
   const samples = Array.from({ length: 20_000 }, (_, i) => 1000 + i / 7);
   const file = syntheticResultFile({
     measurements: Array.from({ length: 60 }, () => syntheticMeasurement({ samples })),

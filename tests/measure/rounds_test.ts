@@ -11,7 +11,7 @@ import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { fromOneProcess, syntheticResultFile } from "./synthetic.ts";
 
-/** What one process measured, with every list that grows. */
+/** One process's measurement, with all lists that grow with processes. */
 function taken(fields: Partial<Measurement> = {}): Measurement {
   return fromOneProcess({
     samples: [10, 11, 12],
@@ -48,12 +48,12 @@ Deno.test("addProcess() joins what processes measured, and the file stays valid"
   assertEquals(both.correctness, { error: 0, tolerance: 1 }, "of the only check");
   assertEquals([0, 1, 2].map((round) => hasRound(both, round)), [true, false, true]);
   parseResultFile(JSON.stringify(syntheticResultFile({ measurements: [both] })), "joined");
-  // A list that one process lacks says nothing of all samples.
+  // A list that one process lacks no longer covers all samples, so it is dropped.
   const { cpuSamples: _cpu, ...without } = second;
   assert(!("cpuSamples" in addProcess(first, { round: 1, measurement: without })));
 });
 
-Deno.test("addProcess() reports no speed of a kernel that failed once, and keeps it without clock", () => {
+Deno.test("addProcess() reports no speed for a kernel that failed once, and ignores a process without data", () => {
   const first = addProcess(undefined, { round: 0, measurement: taken() });
   const failed = taken({ samples: [], status: "failed", reason: "it broke" });
   const found = addProcess(first, { round: 1, measurement: failed });
@@ -63,7 +63,7 @@ Deno.test("addProcess() reports no speed of a kernel that failed once, and keeps
   assertEquals(addProcess(first, { round: 1, measurement: silent }), first);
 });
 
-Deno.test("withoutInterrupted() takes the last process out again", () => {
+Deno.test("withoutInterrupted() removes the last process", () => {
   const first = addProcess(undefined, { round: 0, measurement: taken() });
   const measurement = { ...second, stopReason: "interrupted" } as const;
   const [left, ...none] = withoutInterrupted(addProcess(first, { round: 1, measurement }));
@@ -73,7 +73,7 @@ Deno.test("withoutInterrupted() takes the last process out again", () => {
   assertEquals(withoutInterrupted(first), [first]);
 });
 
-Deno.test("processesOf() takes an older file's samples for one process", () => {
+Deno.test("processesOf() counts an older file's samples as one process", () => {
   assertEquals(processesOf(taken()), [{ round: 0, samples: 3, throttleSamples: 2, repeats: 4 }]);
   assertEquals(processesOf(taken({ samples: [] })), []);
 });

@@ -20,7 +20,7 @@ class FakeMachine {
   readonly log: string[] = [];
   /** Multiplies all times; may depend on `now`. */
   slowness: () => number = () => 1;
-  /** Steps of the clock that reads spans. */
+  /** The resolution of the clock that reads spans. */
   quantum = 1;
   kind: "timestamp" | "wall" = "timestamp";
   broken = false;
@@ -67,7 +67,7 @@ function data(results: readonly (WorkSamples | undefined)[]): WorkSamples[] {
   });
 }
 
-Deno.test("sampleWork() gives the time of one run, hot and cold, with the CPU's", async () => {
+Deno.test("sampleWork() gives the time and CPU time of one run, hot and cold", async () => {
   const machine = new FakeMachine();
   const run = machine.span("short", 3_000);
   const long = machine.span("long", 80e6);
@@ -86,8 +86,8 @@ Deno.test("sampleWork() gives the time of one run, hot and cold, with the CPU's"
   assert(hot!.repeats * 3_000 >= 200e3, "a span is long enough");
   assertEquals(cold!.repeats, 1);
   assertEquals(slow!.repeats, 1);
-  // Both threads of the machine are busy all the time. Scrubs cannot be told apart, so cold has
-  // none.
+  // Both threads of the machine are always busy. In cold spans, the scrub's CPU time is
+  // inseparable, so there is none.
   assert(hot!.cpuSamples!.every((cpu) => Math.abs(cpu - 6_000) < 1));
   assertEquals(cold!.cpuSamples, undefined);
   assertEquals([hot, cold, slow].map((each) => each!.stopReason), [
@@ -110,7 +110,7 @@ Deno.test("sampleWork() runs hot work once before its spans, unless it is long, 
     await sampleWork([{ run: hot.span("b", 60e6), cache: "hot" }], hot.options()),
   );
   const ran = hot.log.filter((name) => name === "b").length;
-  assertEquals(ran, result!.samples.length + 2); // choosing the repeats and the spans
+  assertEquals(ran, result!.samples.length + 2); // two more while choosing the repeats
 });
 
 Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async () => {
@@ -123,20 +123,20 @@ Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async ()
     ], machine.options()),
   );
   assert(hot!.repeats * 20e3 >= 50 * 65_536);
-  // One step in fifty at each sample.
+  // One step of 50 per sample.
   assert(hot!.samples.every((sample) => Math.abs(sample / 20e3 - 1) < 0.02));
-  // A cold span is one run, so several spans make a sample.
+  // A cold span is one run, so a sample needs several spans.
   assert(cold!.repeats > 1 && cold!.repeats <= 32, `${cold!.repeats}`);
-  // Every span of 200,000 ns is read as three steps.
+  // Every span of 200,000 ns reads as three steps.
   assert(cold!.samples.every((sample) => sample === 3 * 65_536));
 });
 
-Deno.test("sampleWork() has no cold data where the clock is too coarse or the host's", async () => {
+Deno.test("sampleWork() has no cold data if the clock is too coarse, or the host's", async () => {
   const machine = new FakeMachine();
   machine.quantum = 100_000;
   const work = [{ run: machine.span("a", 2e3), cache: "cold" as const }];
   assertEquals(await sampleWork(work, machine.options()), [undefined]);
-  // 50 spans of one step each would make a sample; a submission holds 32.
+  // A sample would need 50 spans of one step each, but a submission holds 32.
   const step = [{ run: machine.span("b", 100e3), cache: "cold" as const }];
   assertEquals(await sampleWork(step, machine.options()), [undefined]);
   machine.quantum = 1;
@@ -151,7 +151,7 @@ Deno.test("sampleWork() has no data from a clock that gives no times", async () 
   assertEquals(await sampleWork(work, machine.options()), [undefined]);
 });
 
-Deno.test("sampleWork() visits in random turns, the same for the same seed", async () => {
+Deno.test("sampleWork() visits in random order, equal for equal seeds", async () => {
   const order = async (seed: number): Promise<string> => {
     const machine = new FakeMachine();
     const names = ["a", "b", "c", "d"];
@@ -160,7 +160,7 @@ Deno.test("sampleWork() visits in random turns, the same for the same seed", asy
     await sampleWork(work, machine.options({ seed, visit: (index) => visits.push(index) }));
     const rounds = visits.slice(4); // the first four choose repeats
     for (let i = 0; i + 4 <= 40; i += 4) {
-      assertEquals(rounds.slice(i, i + 4).sort(), [0, 1, 2, 3]); // everyone once a round
+      assertEquals(rounds.slice(i, i + 4).sort(), [0, 1, 2, 3]); // each once per round
     }
     return rounds.join("");
   };
@@ -173,7 +173,7 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   const machine = new FakeMachine();
   const noise = randomUniform({ seed: 5, length: 4096, minimum: 0.97, maximum: 1.03 });
   let i = 0;
-  // Throttled to 60 % of its speed for a while.
+  // Throttled to 60 % of its speed from 2 to 5 s.
   const slow = (): boolean => machine.now > 2e9 && machine.now < 5e9;
   machine.slowness = () => noise[i++ % 4096]! / (slow() ? 0.6 : 1);
   const [result] = data(
@@ -189,8 +189,8 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   assertEquals(samples.length, 200);
   const slowSamples = samples.flatMap((sample, i) => sample > 25e6 ? [i] : []);
   assert(slowSamples.length >= 20, `${slowSamples.length} slow samples`);
-  // The reference kernel runs every six visits: at each end that many samples can be on the wrong
-  // side, twice over because a single reading does not count.
+  // The reference kernel runs every six visits, and a single slow reading does not count. So up to
+  // twelve samples can be misjudged at each end of the phase.
   const missed = slowSamples.filter((i) => !driftingSamples.includes(i));
   const wrong = driftingSamples.filter((i) => !slowSamples.includes(i));
   assert(missed.length <= 24 && wrong.length <= 24, `${missed} / ${wrong}`);
@@ -218,7 +218,7 @@ Deno.test("sampleWork() hands over what it has when it is interrupted", async ()
   assertEquals(finished.sort(), [0, 1]);
 });
 
-Deno.test("sampleWork() keeps to the budget of each piece of work", async () => {
+Deno.test("sampleWork() keeps to each job's budget", async () => {
   const machine = new FakeMachine();
   let i = 0;
   machine.slowness = () => 1 + (i++ % 7) / 7; // never precise
@@ -233,7 +233,7 @@ Deno.test("sampleWork() keeps to the budget of each piece of work", async () => 
   assert(spent >= 2e9 && spent <= 2.2e9, `${spent}`);
 });
 
-Deno.test("sampleWork() drops the beaten of a race, from the third round on", async () => {
+Deno.test("sampleWork() drops beaten candidates from the third round on", async () => {
   const machine = new FakeMachine();
   const noisy = (name: string, time: number): Span => {
     let run = 0;
@@ -266,7 +266,7 @@ Deno.test("sampleWork() drops no candidate for one slow moment", async () => {
   });
   const [slow] = results;
   assertEquals([slow!.stopReason, slow!.rounds.length], ["beaten", 3]);
-  assert(slow!.samples.length > 6); // several a round
+  assert(slow!.samples.length > 6); // several per round
 });
 
 Deno.test("driftingReadings() ignores single slow readings and finds phases", () => {
@@ -274,11 +274,11 @@ Deno.test("driftingReadings() ignores single slow readings and finds phases", ()
   assertEquals([...driftingReadings([9, 9, 9])], []);
   assertEquals([...driftingReadings([10, 10, 90, 10, 10, 10])], []);
   assertEquals([...driftingReadings([10, 10, 10, 10, 14, 14, 14, 10, 10])], [4, 5, 6]);
-  // Slow from the beginning: what is usual is the lower quartile, so that shows as well.
+  // Slow from the beginning: the usual time is the lower quartile, so such a phase shows, too.
   assertEquals([...driftingReadings([14, 14, 14, 14, 10, 10, 10, 10])], [0, 1, 2, 3]);
 });
 
-Deno.test("sampleWork() waits before each visit for as long as it is told", async () => {
+Deno.test("sampleWork() waits the given time before each visit", async () => {
   const machine = new FakeMachine();
   const work = [{ run: machine.span("a", 1e6), cache: "hot" as const }];
   const paused = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-/** Result files made up from a seed, for tests; no machine ever gave these numbers. */
+/** Result files made up from a seed, for tests. No machine measured these numbers. */
 import { randomNormal, randomUniform } from "../../src/random.ts";
 import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
 
@@ -12,16 +12,13 @@ export interface NoiseOptions {
   readonly sigma?: number;
   /** The relative change from the first sample to the last. Default 0. */
   readonly drift?: number;
-  /**
-   * The share of samples that something interrupts, which makes them up to 3 times as long. Default
-   * 0.02.
-   */
+  /** The share of samples that an interruption makes up to 3 times as long. Default 0.02. */
   readonly outliers?: number;
   /** Standard deviation of the logarithm of one factor for the whole run. Default 0. */
   readonly runSigma?: number;
 }
 
-/** Lognormal samples with drift, interruptions and a factor that the whole run has in common. */
+/** Lognormal samples with drift, interruptions and one common factor for the whole run. */
 export function noisySamples(options: NoiseOptions): number[] {
   const { seed, count, median, sigma = 0.02, drift = 0, outliers = 0.02, runSigma = 0 } = options;
   const normal = randomNormal({ seed, length: count + 1 });
@@ -40,7 +37,7 @@ export function syntheticMeasurement(fields: Partial<Measurement> = {}): Measure
   return fields.processes === undefined ? inProcesses(measurement, 4) : measurement;
 }
 
-/** The same as older files have it: by a process that is not named. */
+/** The same from one process, as older files have it, without `processes`. */
 export function fromOneProcess(fields: Partial<Measurement> = {}): Measurement {
   return {
     kernel: "attention",
@@ -57,7 +54,9 @@ export function fromOneProcess(fields: Partial<Measurement> = {}): Measurement {
   };
 }
 
-/** Cuts a measurement's samples into those of this many processes, or of as many as there are. */
+/**
+ * Divides a measurement's samples among this many processes, or one per sample if those are fewer.
+ */
 export function inProcesses(measurement: Measurement, count: number): Measurement {
   const { samples, throttleSamples = [] } = measurement;
   const processes = Math.min(count, samples.length);
@@ -77,19 +76,19 @@ export function inProcesses(measurement: Measurement, count: number): Measuremen
 /** How made-up processes differ. */
 export interface ProcessNoise {
   readonly seed: number;
-  /** How many processes take each row. */
+  /** The number of processes per row. */
   readonly processes: number;
   /** The rows' times in ns. */
   readonly times: readonly number[];
-  /** Samples of each process and row. */
+  /** The number of samples per process and row. */
   readonly samples: number;
   /** Standard deviation of the logarithm of a sample within its process. */
   readonly sigma: number;
-  /** The same of what a process does to one row alone. */
+  /** The same for a process's effect on one row alone. */
   readonly rowSigma: number;
-  /** The same of what a process does to all of its rows. */
+  /** The same for a process's effect on all of its rows. */
   readonly processSigma: number;
-  /** How often another program slows a row of a process by 10 to 40 %. Default 0. */
+  /** The share of rows per process that another program slows by 10 to 40 %. Default 0. */
   readonly bursts?: number;
 }
 

@@ -8,7 +8,7 @@ import { onEachRuntime } from "../support/gpu.ts";
 
 const clocks: HostClocks = { wall: () => performance.now() * 1e6 };
 
-// A dispatch that counts how often it ran.
+// A dispatch that increments a counter on the GPU.
 function counter(gpu: Gpu): { plan: Plan; span: Span; count: () => Promise<number> } {
   const runs = gpu.storage(4);
   gpu.device.queue.writeBuffer(runs, 0, new Uint32Array([0]));
@@ -55,10 +55,9 @@ for (const kind of ["timestamp", "wall"] as const) {
   });
 }
 
-// If this stops being true, submitAndWait in timing.ts has to learn the new truth: on Deno the call
-// that asks whether the GPU is done waits for it. The times of the two clocks are of the same work,
-// so a slow day makes both longer; only a call that returned early would make the host's the
-// shorter one.
+// On Deno, the call that asks whether the GPU is done waits for it. If this stops being true,
+// submitAndWait in timing.ts must change. Both clocks time the same work, so a slow day lengthens
+// both: the host's can be shorter only if the call returned early.
 onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (gpu) => {
   if (!gpu.info.features.includes("timestamp-query")) return;
   const timer = await GpuTimer.open(gpu, { clocks });
@@ -74,8 +73,7 @@ onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (
   const slack = 1 + timer.timer.calibrationError!;
   assert(sum > 0);
   assert(sum <= wall * slack, `the GPU says ${sum} ns, the host ${wall} ns`);
-  // Ten times the work takes longer: compared by the least of several, which a slow moment does not
-  // raise.
+  // Ten times the work takes longer. The least of several times is free of slow moments.
   const least = async (work: Span): Promise<number> => {
     const times = [];
     for (let i = 0; i < 5; i++) times.push(...(await timer.time([work])).spans);
@@ -90,7 +88,7 @@ onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (
 
 onEachRuntime("GpuTimer.open() calibrates against whatever clock it is given", async (gpu) => {
   if (!gpu.info.features.includes("timestamp-query")) return;
-  // A host clock that runs three times as fast: the GPU's ticks then look three times as long.
+  // A host clock that runs three times as fast makes the GPU's ticks look three times as long.
   const fast: HostClocks = { wall: () => 3 * clocks.wall() };
   const normal = await GpuTimer.open(gpu, { clocks });
   const stretched = await GpuTimer.open(gpu, { clocks: fast });
@@ -102,7 +100,7 @@ onEachRuntime("GpuTimer.open() calibrates against whatever clock it is given", a
   stretched.dispose();
 });
 
-onEachRuntime("GpuTimer.time() gives CPU time only where there is a clock for it", async (gpu) => {
+onEachRuntime("GpuTimer.time() gives CPU time only if there is a clock for it", async (gpu) => {
   let cpu = 0;
   const timer = await GpuTimer.open(gpu, { clocks: { ...clocks, cpu: () => cpu += 1000 } });
   const { plan, span } = counter(gpu);

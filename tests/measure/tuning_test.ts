@@ -13,9 +13,9 @@ import { assert, assertEquals } from "../support/assert/assert.ts";
 import { gpuInfo } from "../support/gpu/info.ts";
 import { near } from "../support/assert/near.ts";
 
-/** A kernel of a test. */
+/** A variant in a test. */
 interface Candidate {
-  /** ns of a run. */
+  /** ns per run. */
   readonly time: number;
   /** Seconds to compile and check it. */
   readonly compilation?: number;
@@ -41,7 +41,7 @@ function workOf(
   };
 }
 
-/** A machine that runs heats on a clock of its own. */
+/** A fake that runs heats on its own clock. */
 class FakeTuner {
   now = 0;
   readonly heats: (readonly string[])[] = [];
@@ -56,7 +56,7 @@ class FakeTuner {
       if (this.now - start > preparation) return { variant, status: "skipped", samples: [] };
       this.now += 1000 * compilation;
       const random = randomUniform({ seed: variant.length + this.heats.length, length: 12 });
-      // Wrong and failing kernels have the best samples here, which must not count.
+      // Wrong and failed kernels have the best samples here; they must not win.
       return {
         variant,
         status,
@@ -116,7 +116,7 @@ Deno.test("tune() never lets a wrong, failed or hanging kernel win, however fast
   ]);
 });
 
-Deno.test("tune() takes another where the default is wrong", async () => {
+Deno.test("tune() chooses another variant if the default is wrong", async () => {
   const kernels = { ...three, usual: { time: 1, status: "wrong" as const } };
   const { outcomes: [outcome] } = await run(kernels);
   assertEquals(outcome!.winner, "fast");
@@ -124,7 +124,7 @@ Deno.test("tune() takes another where the default is wrong", async () => {
   near(outcome!.overPortable, 8, 0.05);
 });
 
-Deno.test("tune() decides nothing where the default only took too long and others were left out", async () => {
+Deno.test("tune() decides nothing if the default merely took too long and others were skipped", async () => {
   const slow = { time: 1, status: "timed-out" as const };
   const left = { time: 1, status: "skipped" as const };
   const decided = async (kernels: Record<string, Candidate>): Promise<boolean> =>
@@ -139,7 +139,7 @@ Deno.test("tune() decides nothing where the default only took too long and other
 
 Deno.test("tune() stays with the default unless another is faster for certain", async () => {
   for (let repetition = 0; repetition < 20; repetition++) {
-    const name = "x".repeat(repetition + 1); // draws other noise
+    const name = "x".repeat(repetition + 1); // the name seeds the noise
     const kernels = {
       usual: { time: 100, noise: 0.3 },
       [name]: { time: 99, noise: 0.3 },
@@ -167,7 +167,7 @@ Deno.test("tune() runs heats that fit, each with the default and the fastest so 
   assertEquals(new Set(tuner.heats.flat()), new Set(Object.keys(kernels)));
 });
 
-Deno.test("tune() keeps to its budget, but for a compilation that has begun", async () => {
+Deno.test("tune() keeps to its budget, except for a compilation that has begun", async () => {
   const kernels: Record<string, Candidate> = {
     usual: { time: 100, compilation: 3 },
     portable: { time: 300, compilation: 3 },
@@ -194,7 +194,7 @@ Deno.test("tune() keeps to its budget, but for a compilation that has begun", as
   assertEquals([outcomes.length, missed.length, tuner.heats.length], [0, 1, 0]);
 });
 
-Deno.test("tune() ends when it is interrupted, without deciding what was under way", async () => {
+Deno.test("tune() ends when interrupted, and leaves the current call undecided", async () => {
   const tuner = new FakeTuner(three);
   let results = 0;
   const work = [workOf(three), workOf(three), workOf(three)];
@@ -218,7 +218,7 @@ const info = gpuInfo({
   },
 });
 
-Deno.test("listTuningWork() lists one call a class, without what the adapter's limits rule out", () => {
+Deno.test("listTuningWork() lists one call per shape class, without those that the adapter's limits rule out", () => {
   const rows = (rows: number, d: number) => ({
     kernel: "rms-norm" as const,
     pass: "forward" as const,
@@ -236,7 +236,7 @@ Deno.test("listTuningWork() lists one call a class, without what the adapter's l
   assertEquals(createDryGpu(info).variants.size, 0);
 });
 
-Deno.test("listTuningWork() begins with what takes the least arithmetic", () => {
+Deno.test("listTuningWork() begins with the call of least arithmetic", () => {
   const long = { name: "", dimensions: { B: 1, Hq: 4, Hkv: 4, T: 4096, D: 64 } };
   const short = { name: "", dimensions: { rows: 64, d: 64 } };
   const work = listTuningWork({ ...info, software: true }, [

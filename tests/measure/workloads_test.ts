@@ -86,7 +86,7 @@ Deno.test("createWorkload().check() fails for every broken kernel", async () => 
       return part.source.replaceAll(find, replace);
     };
     const sibling = siblingGpu(gpu, {});
-    // The inputs come from a sound kernel where they come from one at all.
+    // The inputs come from a sound kernel if a kernel makes them.
     using workload = createWorkload(sibling, work(kernel, pass));
     assert((await workload.check()).error <= (await workload.check()).tolerance);
     const mutated = siblingGpu(gpu, {});
@@ -174,8 +174,7 @@ Deno.test("createWorkload() throws for what it does not know", async () => {
   );
 });
 
-// Each kernel that an operator has, where it can run: an unfit one says so before anything is
-// enqueued.
+// Every variant where it can run. An unfit one throws before anything is enqueued.
 onEachRuntime(
   "createWorkload() runs every variant that fits, and the chosen one fits",
   async (gpu) => {
@@ -188,7 +187,7 @@ onEachRuntime(
         assert(variantsOf(kernel, pass).includes("portable"), `${kernel} ${pass}`);
         assert(variantsOf(kernel, pass).includes(chosen), chosen);
         for (const variant of variantsOf(kernel, pass)) {
-          // Attention's others take compilers up to a minute each; tests/ops runs them.
+          // Compilers take up to a minute for attention's other variants; tests/ops runs those.
           if (kernel.startsWith("attention") && variant !== chosen) continue;
           let workload: Workload;
           try {
@@ -212,11 +211,11 @@ onEachRuntime(
   },
 );
 
-// 2^-8: src/measure/workloads.ts says why. The largest share on lavapipe, over the default software
+// src/measure/workloads.ts derives 2^-8. The largest share on lavapipe, over the default software
 // grid, is 0.23.
 const halves = [["matmul", "tiled-32-f16"], ["attention", "tiled-32x32-f16"]] as const;
 
-Deno.test("createWorkload() names what rounds to f16, and checks it as such", async () => {
+Deno.test("createWorkload() names variants that round to f16, and checks them with f16's tolerance", async () => {
   const gpu = await testGpu("deno");
   for (const [kernel, variant] of halves) {
     const options = { ...work(kernel, "forward"), variant };
@@ -228,12 +227,12 @@ Deno.test("createWorkload() names what rounds to f16, and checks it as such", as
     using workload = createWorkload(gpu, options);
     const { error, tolerance } = await workload.check();
     assertEquals([workload.dtype, tolerance], ["f16+f32", 2 ** -8]);
-    assert(error <= tolerance && error > 1e-5, `${kernel}: ${error}`); // it does round
+    assert(error <= tolerance && error > 1e-5, `${kernel}: ${error}`); // it rounds to f16
     console.log(`    ${kernel}: ${(error / tolerance).toPrecision(2)} of the tolerance used`);
   }
 });
 
-Deno.test("createWorkload().check() is fine enough for kernels in f16", async () => {
+Deno.test("createWorkload().check() finds a broken kernel in f16", async () => {
   const gpu = siblingGpu(await testGpu("deno"), {});
   gpu.pipelines.rewrite = ({ source }) => source.replaceAll("16384.0 * weight", "16600.0 * weight");
   const options = { ...work("attention", "forward"), variant: "tiled-32x32-f16" };
@@ -242,7 +241,7 @@ Deno.test("createWorkload().check() is fine enough for kernels in f16", async ()
   assert(error > tolerance, `1.3 % too much passes: ${error}`);
 });
 
-Deno.test("unfitVariants() says why, of the operator's own kernels", () => {
+Deno.test("unfitVariants() gives reasons for the operator's own variants only", () => {
   const features = {
     info: { software: true, features: [] },
     device: { features: new Set(), limits: {} },

@@ -11,14 +11,15 @@ const list = [
   gpu("NVIDIA GeForce RTX 4090", "10de:2684"),
 ];
 
-Deno.test("chooseCandidate() takes a number, a part of a name in any case, or a whole name", () => {
+Deno.test("chooseCandidate() finds an adapter by number, by part of its name in any case, or by whole name", () => {
   const chosen: [string, number][] = [
     ["0", 0],
     ["2", 2],
     ["radeon", 2],
     ["7900", 2],
     ["4090 D", 1],
-    // The whole name of one is a part of another's. Two of one model are alike: the first.
+    // A whole name goes before the other name that contains it. Of two equal names the first
+    // counts.
     ["nvidia geforce rtx 4090", 0],
   ];
   for (const [wanted, number] of chosen) {
@@ -26,7 +27,7 @@ Deno.test("chooseCandidate() takes a number, a part of a name in any case, or a 
   }
 });
 
-Deno.test("chooseCandidate() lists what there is where nothing, or more than one GPU, is meant", () => {
+Deno.test("chooseCandidate() lists the adapters if a name fits none, or more than one GPU", () => {
   const refused: [readonly AdapterCandidate[], string, string][] = [
     [list, "arc", 'adapter is "arc", and no GPU\'s name holds this. There are: 0 NVIDIA GeForce'],
     [

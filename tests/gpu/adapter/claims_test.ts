@@ -1,4 +1,4 @@
-/** Adapters with false claims: the claims are found out, and not relied on. */
+/** openGpu() finds out an adapter's false claims, and does not rely on them. */
 import { GpuError, openGpu, rmsNormForward, type Runtime } from "../../../mod.ts";
 import { openDevice } from "../../../src/gpu/adapter/open_device.ts";
 import { type ClaimSources, claimSources, examineClaims } from "../../../src/gpu/adapter/claims.ts";
@@ -20,7 +20,7 @@ const noHalf = features.includes("shader-f16") ? undefined : "this adapter has n
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** An object with some members replaced; its methods are those of the original. */
+/** An object with some members replaced; its methods still run on the original. */
 function forge<Original extends object>(original: Original, members: Members): Original {
   return new Proxy(original, {
     get(target, name) {
@@ -31,8 +31,7 @@ function forge<Original extends object>(original: Original, members: Members): O
   });
 }
 
-// openGpu has chosen and trusted the drivers before; here the adapter is requested again and
-// forged.
+// openGpu trusts the drivers that it has chosen, so we request the adapter again and forge it.
 async function find(runtime: Runtime, members: (adapter: GPUAdapter) => Members = () => ({})) {
   (await openGpu({ runtime, tuning: false })).dispose();
   const origin = await (runtime === "dawn" ? dawnRuntime() : denoRuntime());
@@ -46,7 +45,7 @@ function claimingSizes(subgroupMinSize: number | undefined, subgroupMaxSize = su
   });
 }
 
-/** What `act` prints to standard error, without printing it. */
+/** Runs `act`; returns its result and what it would have printed to standard error. */
 async function noted<Result>(act: () => Promise<Result>): Promise<[Result, string[]]> {
   const { error } = console;
   const lines: string[] = [];
@@ -120,7 +119,7 @@ eachRuntime("claims that hold, and none at all, are taken up without a word", as
   }
 }, { unless: noSubgroups });
 
-/** What a broken kernel makes of an examination. */
+/** Examines an adapter with sources that `break_` changed. */
 async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Partial<ClaimSources>) {
   using gpu = await openGpu({ runtime, tuning: false });
   const sources = { ...claimSources, ...break_(claimSources) };
@@ -128,7 +127,7 @@ async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Part
   return await examineClaims(gpu.device, await find(runtime), sources);
 }
 
-// What adapters with faults would compute, brought about by the source.
+// Each changed source computes what a faulty adapter would.
 const wrongOperations = [
   ["subgroupAdd(lane)", "subgroupAdd(lane + 1u)"],
   ["subgroupAdd(1u) ==", "subgroupAdd(2u) =="],

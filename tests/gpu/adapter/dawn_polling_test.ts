@@ -3,7 +3,7 @@ import { paceDawnPolling, pauseAfter } from "../../../src/gpu/adapter/dawn_polli
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { eachRuntime } from "../../support/gpu.ts";
 
-Deno.test("pauseAfter() sees short work at once, and no work more than 0.5 ms or a 32nd late", () => {
+Deno.test("pauseAfter() notices short work at once, and all work within 0.5 ms or 1/32 of its time", () => {
   assertEquals(pauseAfter(0), 0);
   assertEquals(pauseAfter(0.3), 0);
   for (let waited = 0.01; waited < 1e4; waited *= 1.1) {
@@ -13,13 +13,13 @@ Deno.test("pauseAfter() sees short work at once, and no work more than 0.5 ms or
   }
 });
 
-Deno.test("paceDawnPolling() leaves other callers' setImmediate as it was", async () => {
+Deno.test("paceDawnPolling() does not change setImmediate for other callers", async () => {
   paceDawnPolling();
   const once = globalThis.setImmediate;
   paceDawnPolling();
   assertEquals(globalThis.setImmediate, once);
   assertEquals(await new Promise((done) => setImmediate(done, "given")), "given");
-  // A bound function is native code as well; it must not be put off either.
+  // The source of a bound function also reads as native code; it must not be delayed either.
   const order: string[] = [];
   setImmediate(order.push.bind(order), "bound");
   const dropped = setImmediate(() => order.push("dropped"));
@@ -28,8 +28,8 @@ Deno.test("paceDawnPolling() leaves other callers' setImmediate as it was", asyn
   assertEquals(order, ["bound"]);
 });
 
-// The bindings' callbacks are recognized by their source; this fails where a later version of
-// npm:webgpu makes other ones.
+// The bindings' callbacks are recognized by their source. This test fails if a later version of
+// npm:webgpu changes it.
 eachRuntime("openGpu() sleeps between polls while work is pending", async (runtime) => {
   using gpu = await openGpu({ runtime });
   await gpu.sync();
@@ -63,7 +63,7 @@ eachRuntime("openGpu() sleeps between polls while work is pending", async (runti
     const start = performance.now();
     await gpu.sync();
     const waited = performance.now() - start;
-    // A GPU may be done before the first pause is due.
+    // A GPU may finish before the first pause begins.
     assert(waited < 5 || pauses > 0, `${waited} ms waited, no pause`);
   } finally {
     Atomics.wait = wait;

@@ -1,6 +1,6 @@
 /**
- * Lists the adapters and finds some, in a new process, because a process keeps its drivers.
- * Arguments: `deno` or `dawn`, then what to find. Prints one line of JSON.
+ * Lists the adapters and opens some of them, in a new process, because a process keeps its drivers.
+ * Arguments: `deno` or `dawn`, then the names to open. Prints one line of JSON.
  */
 import { listCandidates } from "../../../src/gpu/adapter/candidates.ts";
 import type { AdapterWish } from "../../../src/gpu/adapter/request.ts";
@@ -10,9 +10,9 @@ import { SELECT_VARIABLE } from "../../../src/gpu/adapter/vulkan_devices.ts";
 /** What the child prints. */
 export interface ChildReport {
   readonly names: readonly string[];
-  /** For each request, the adapter's name in its runtime, or the error. */
+  /** For each name: the adapter's name in its runtime, or the error. */
   readonly found: readonly string[];
-  /** The loader's variable afterwards. */
+  /** The Vulkan loader's variable for a chosen driver, after the requests. */
   readonly selected: string | null;
 }
 
@@ -34,5 +34,5 @@ if (import.meta.main) {
   }
   const selected = Deno.env.get(SELECT_VARIABLE) ?? null;
   console.log(JSON.stringify({ names, found, selected } satisfies ChildReport));
-  Deno.exit(0); // a driver's threads must not keep the process
+  Deno.exit(0); // a driver's threads would keep the process alive
 }

@@ -1,6 +1,6 @@
 /**
- * One of several GPUs by its name, on a machine of two drivers: an installed one, and the embedded
- * SwiftShader beside it.
+ * Chooses a GPU by name on a machine with two drivers: an installed one and the embedded
+ * SwiftShader.
  */
 import { fileURLToPath } from "node:url";
 import { listVulkanDevices } from "../../../src/gpu/adapter/vulkan_devices.ts";
@@ -20,7 +20,7 @@ import type { ChildReport } from "./named_child.ts";
 
 const child = fileURLToPath(new URL("./named_child.ts", import.meta.url));
 
-/** The variables that would hide one of the two drivers, or choose between them. */
+/** Variables that would hide one of the two drivers, or choose between them. */
 const HIDING = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "GRADSINK_ADAPTER"] as const;
 
 function embeddedDriver(): string {
@@ -28,7 +28,7 @@ function embeddedDriver(): string {
   return `${projectCacheFolder(variables)}/${driverFolderName()}/${ICD_FILE}`;
 }
 
-/** Why there are no two drivers to choose from; undefined where there are. */
+/** Why this machine has no two drivers to choose from; undefined if it has. */
 function reasonAgainst(): string | undefined {
   const [missing] = missingFlags(["run", "read", "env", "ffi"]);
   if (missing !== undefined) return `needs ${missing}`;
@@ -58,14 +58,14 @@ async function report(
       runtime,
       ...wishes.map((wish) => JSON.stringify(wish)),
     ],
-    // Adds the driver to the installed ones; it does not replace them.
+    // Adds the embedded driver to the installed ones.
     env: { NO_COLOR: "1", VK_ADD_DRIVER_FILES: embeddedDriver(), ...env },
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!) as ChildReport;
 }
 
-/** A name as its runtime gives it: Dawn writes it in lower case, with hyphens. */
+/** A name as the runtime spells it: Dawn uses lower case and hyphens. */
 function written(runtime: string, name: string): string {
   return runtime === "dawn" ? name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-") : name;
 }
@@ -92,7 +92,7 @@ eachRuntime(
     assertStringIncludes(found[count + 2]!, "no GPU's name holds this");
     assertStringIncludes(found[count + 3]!, 'is a software adapter, but software is "never"');
     assertEquals(selected, null);
-    // The environment says the same, and the option goes before it.
+    // The variable chooses as the option does, and the option overrides it.
     const byVariable = await report(
       runtime,
       [{}, { adapter: other }],
@@ -103,7 +103,7 @@ eachRuntime(
   { unless: reasonAgainst() },
 );
 
-Deno.test("openGpu() refuses an adapter that names nothing, or beside a power preference", async () => {
+Deno.test("openGpu() refuses a malformed adapter name, or one together with a power preference", async () => {
   const refused: [object, string][] = [
     [{ adapter: " " }, 'adapter is " ", wanted a part of a GPU\'s name'],
     [{ adapter: 1 }, "adapter is 1, wanted a part of a GPU's name, or its number, as a text"],

@@ -1,10 +1,8 @@
 /**
- * Installs and activates the embedded driver in a process of its own and computes with it; prints
- * one line of JSON.
+ * Installs and activates the embedded driver, computes with it, and prints one line of JSON.
  *
- * Drivers are chosen for a whole process, so a test that chooses one runs this with `deno run`.
- * Arguments: the cache folder or `default`, then `deno` or `dawn`, or `install` to stop after
- * installing.
+ * Drivers are chosen for a whole process, so a test runs this with `deno run`. Arguments: the cache
+ * folder or `default`, then `deno` or `dawn`, or `install` to stop after installing.
  */
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
 
@@ -12,11 +10,11 @@ import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/
 export interface ChildReport {
   readonly notices: readonly string[];
   readonly folder: string;
-  /** The adapter's description, or null where none was found. */
+  /** The adapter's description; null if none was found. */
   readonly adapter?: string | null;
-  /** Results of the dispatch that differ from what the CPU computes. */
+  /** The number of results that differ from the CPU's. */
   readonly wrong?: number;
-  /** Results that were compared. */
+  /** The number of results compared. */
   readonly compared?: number;
 }
 
@@ -82,7 +80,7 @@ async function runChild(cacheFolder: string, runtime: string): Promise<ChildRepo
     const { create, globals } = await import("webgpu");
     Object.assign(globalThis, globals);
     gpu = create([]);
-    Object.assign(globalThis, { keptAlive: gpu }); // collecting it ends in a segfault
+    Object.assign(globalThis, { keptAlive: gpu }); // garbage collection would end in a segfault
   }
   const adapter = await gpu.requestAdapter();
   if (adapter === null) return { notices, folder: driver.folder, adapter: null };

@@ -61,7 +61,7 @@ Deno.test("driverFolderName() carries the version and the archive's hash", () =>
 
 // Permissions
 
-Deno.test("permissionFlags() writes one flag a kind, each value once; messages quote where a shell wants it", () => {
+Deno.test("permissionFlags() writes one flag per kind, each value once; messages quote values for a shell", () => {
   const needs: PermissionNeed[] = [
     { name: "env", value: "HOME" },
     { name: "read", value: "/a" },
@@ -218,15 +218,15 @@ Deno.test("readDriverTar() refuses a damaged header and a truncated archive", as
   await assertRejects(() => readDriverTar(tar.slice(0, 520)), Error, "damaged");
 });
 
-// Installing: needs permissions, and the network the first time
+// Installing: needs permissions, and the network on the first run
 
 const environment = Object.fromEntries(
   FOLDER_VARIABLES.map((
     name,
   ) => [name, hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined]),
 );
-// Without the variables' permission the paths are unknown, and the flags name them as a shell
-// would.
+// Without permission to read the variables, paths are unknown: the flags contain the variables in a
+// shell's syntax.
 const known = environment["HOME"] ?? environment["XDG_CACHE_HOME"];
 const cache = known === undefined ? "$HOME/.cache/gradsink" : projectCacheFolder(environment);
 const packages = known === undefined ? "$HOME/.cache/deno/npm" : packageCacheFolder(environment);
@@ -244,7 +244,7 @@ const installing = {
   name: mayInstall ? "" : onPlatform ? ` (ignored: needs ${flags})` : reason,
 };
 
-// Inside the project's cache folder, so that the flags for the driver itself are enough.
+// Inside the project's cache folder, which the driver's own flags cover.
 async function withEmptyCache(use: (cacheFolder: string) => Promise<void>): Promise<void> {
   const cacheFolder = `${cache}/test-${crypto.randomUUID()}`;
   try {
@@ -311,7 +311,7 @@ Deno.test(`installEmbeddedDriver() clears away what a killed installation left${
     const recent = `${cacheFolder}/.${driverFolderName()}-running.tmp`;
     await Deno.mkdir(recent);
     await installEmbeddedDriver({ cacheFolder, notice: () => {} });
-    await Deno.remove(recent); // throws if it was cleared away under a process that is still running
+    await Deno.remove(recent); // throws if the installation took it from a running process
     await assertInstalled(cacheFolder);
   }));
 
@@ -331,7 +331,7 @@ Deno.test(`installEmbeddedDriver() leaves nothing behind where it cannot write${
     assertEquals(left, [driverFolderName()]);
   }));
 
-// In processes of their own: drivers are chosen for a whole process
+// In child processes: drivers are chosen for a whole process
 
 const command = ["deno", Deno.execPath()].find((path) =>
   Deno.permissions.querySync({ name: "run", command: path }).state === "granted"
@@ -348,7 +348,7 @@ const spawning = {
 async function runChild(cacheFolder: string, options: {
   readonly runtime: "deno" | "dawn" | "install";
 }): Promise<ChildReport> {
-  // Exactly the documented flags: the test shows that they are enough.
+  // Exactly the documented flags, which shows that they suffice.
   const granted = permissionFlags([
     ...childPermissions,
     ...options.runtime === "dawn" ? [{ name: "ffi" as const, value: packages }] : [],
@@ -366,7 +366,7 @@ async function runChild(cacheFolder: string, options: {
 
 for (const runtime of ["deno", "dawn"] as const) {
   Deno.test(
-    `activateEmbeddedDriver() gives SwiftShader to ${runtime}, which computes right${spawning.name}`,
+    `activateEmbeddedDriver() gives SwiftShader to ${runtime}, which computes correctly${spawning.name}`,
     {
       ignore: spawning.ignore,
     },
@@ -380,7 +380,7 @@ for (const runtime of ["deno", "dawn"] as const) {
   );
 }
 
-Deno.test(`installEmbeddedDriver() ends well in processes that race${spawning.name}`, {
+Deno.test(`installEmbeddedDriver() succeeds in processes that race${spawning.name}`, {
   ignore: spawning.ignore,
 }, () =>
   withEmptyCache(async (cacheFolder) => {

@@ -14,7 +14,7 @@ function jobOf(id: number, variant: string): Job {
   } as Job;
 }
 
-/** A session that takes its turns and measures each job; job 2 of a `broken` one fails. */
+/** A session that takes its turns and measures each job. If it is `broken`, job 2 fails. */
 function fakeSession(name: string, { broken = false, dies = false } = {}) {
   const asked: Batch[] = [];
   const session: RunSession = {
@@ -62,7 +62,7 @@ function batch(round: number, results: string[], own = jobs): Batch {
   };
 }
 
-Deno.test("BesideSession keeps both sides' measurements apart, checks once, and tries no failure again", async () => {
+Deno.test("BesideSession keeps both sides' measurements apart, checks each job once, and does not retry a failed one", async () => {
   const [own, beside] = [fakeSession("own"), fakeSession("beside", { broken: true })];
   const interrupt = new AbortController();
   const joint = new BesideSession({
@@ -84,7 +84,7 @@ Deno.test("BesideSession keeps both sides' measurements apart, checks once, and 
   assertEquals(beside.asked.at(-1)!.jobs, []);
 });
 
-Deno.test("BesideSession lets no side wait for one that cannot go on, nor after an interrupt", async () => {
+Deno.test("BesideSession ends the wait when a side fails or an interrupt comes", async () => {
   const interrupt = new AbortController();
   const sessions = [fakeSession("own").session, fakeSession("beside", { dies: true }).session];
   const joint = new BesideSession({

@@ -5,20 +5,20 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 const plan: VisitPlan = { repeats: 1, spansPerSample: 1, samplesPerVisit: 4 };
 
-/** Both processes of a batch, which note what they do. */
+/** Both processes of a batch; the log holds what they do. */
 class FakeProcesses {
   readonly turns: Turns;
   readonly log: string[] = [];
-  /** What each side was told at the end. */
+  /** The last turn that each side was given. */
   readonly ends: ChildTurn[] = [];
-  /** How many do something that must not happen at the same time. */
+  /** How many processes do something that they must not do at the same time. */
   #busy = 0;
 
   constructor(options: Partial<TurnsOptions> = {}) {
     this.turns = new Turns({ targetHalfWidth: 0, sweeps: 4, end: Infinity, seed: 1, ...options });
   }
 
-  /** A batch of one side. `crash` ends the process at this many visits of the job. */
+  /** A side's batch. `crash` ends the process at this visit of the job. */
   async measure(
     side: Side,
     { jobs, prepare = 0, plans = () => plan, time = () => 1, crash, crashesAtEnd = false }: {
@@ -27,7 +27,7 @@ class FakeProcesses {
       readonly plans?: (id: number) => VisitPlan;
       readonly time?: (id: number, sweep: number) => number | undefined;
       readonly crash?: { readonly id: number; readonly sweep: number };
-      /** Whether the first process ends before it hands over what it has. */
+      /** Whether the first process ends before it hands over its results. */
       readonly crashesAtEnd?: boolean;
     },
   ): Promise<void> {
@@ -70,7 +70,7 @@ class FakeProcesses {
     this.turns.leave(side);
   }
 
-  /** The visits of a side, as `id sweep`. */
+  /** A side's visits, each as `id sweep`. */
   visits(side: Side): string[] {
     return this.log.filter((line) => new RegExp(`^${side} \\d`).test(line))
       .map((line) => line.split(" ").slice(1, 3).join(" "));
@@ -81,7 +81,7 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-Deno.test("Turns has both sides visit the same work one after the other, when both are ready", async () => {
+Deno.test("Turns has both sides visit the same job one after the other once both are ready", async () => {
   const fake = new FakeProcesses();
   await Promise.all([
     fake.turns.conduct(),
@@ -106,7 +106,7 @@ Deno.test("Turns has both sides visit the same work one after the other, when bo
   }
 });
 
-Deno.test("Turns has both run as much as the one that needs more runs and takes fewer samples", async () => {
+Deno.test("Turns gives both sides the larger number of runs and the smaller number of samples", async () => {
   const fake = new FakeProcesses({ sweeps: 1 });
   const plans = (repeats: number, samplesPerVisit: number) => () => ({
     ...{ repeats, spansPerSample: 1, samplesPerVisit },
@@ -119,9 +119,9 @@ Deno.test("Turns has both run as much as the one that needs more runs and takes 
   assertEquals(fake.log.slice(2), ["0 1 0 3x2", "1 1 0 3x2"]);
 });
 
-Deno.test("Turns stops where the quotient is precise, whatever both times do together", async () => {
+Deno.test("Turns stops once the ratio is precise, even if both times vary together", async () => {
   const fake = new FakeProcesses({ targetHalfWidth: 0.01, sweeps: 30 });
-  // Job 1 flips between two speeds on both sides at once; of job 2, one side does by itself.
+  // Job 1 flips between two speeds on both sides at once, job 2 on one side only.
   const slow = (sweep: number): number => sweep % 3 === 0 ? 2 : 1;
   await Promise.all([
     fake.turns.conduct(),
@@ -133,7 +133,7 @@ Deno.test("Turns stops where the quotient is precise, whatever both times do tog
   assertEquals(fake.ends[0], { step: "end", reasons: [[1, "precise"], [2, "budget"]] });
 });
 
-Deno.test("Turns ends with the time, after three sweeps at least, and as long as the preparation took", async () => {
+Deno.test("Turns ends when its time is over, but not before three sweeps, nor sooner than the preparation took", async () => {
   // The clock stands at 100 when both are ready, and each sweep takes 10.
   for (const [end, began, sweeps] of [[0, 100, 3], [170, 100, 7], [0, 20, 8]] as const) {
     let now = began;
@@ -147,7 +147,7 @@ Deno.test("Turns ends with the time, after three sweeps at least, and as long as
   }
 });
 
-Deno.test("Turns goes on when a process crashes: one side loses the job, and the others stay paired", async () => {
+Deno.test("after a process crashes, its side loses the job and the other jobs stay paired", async () => {
   const fake = new FakeProcesses({ sweeps: 6 });
   await Promise.all([
     fake.turns.conduct(),
@@ -157,24 +157,24 @@ Deno.test("Turns goes on when a process crashes: one side loses the job, and the
   const [own, other] = [fake.visits(0), fake.visits(1)];
   assertEquals(own.filter((visit) => visit.startsWith("2")), ["2 0", "2 1"]);
   assertEquals(other.filter((visit) => visit.startsWith("2")).length, 6);
-  // No visit of the other side meets the new process's preparation.
+  // The other side makes no visit while the new process prepares.
   const ones = (list: readonly string[]) => list.filter((visit) => visit.startsWith("1"));
   assertEquals(ones(own), ones(other));
   assertEquals(ones(own).length, 6);
 });
 
-Deno.test("Turns goes on with the side that is left, and gives a process that comes late its turns", async () => {
+Deno.test("Turns goes on with one side alone, and gives a late process its turns", async () => {
   const fake = new FakeProcesses({ sweeps: 2 });
   await Promise.all([
     fake.turns.conduct(),
     fake.measure(0, { jobs: [] }),
     fake.measure(1, { jobs: [1], crashesAtEnd: true }),
   ]);
-  // The sweeps of what is lost are not given again.
+  // Sweeps of lost results are not repeated.
   assertEquals(fake.visits(1), ["1 0", "1 1", "1 2", "1 3"]);
 });
 
-Deno.test("Turns can be stopped while one process waits and the other one works", async () => {
+Deno.test("Turns can be stopped while one process waits and the other works", async () => {
   const fake = new FakeProcesses({ sweeps: 1e9 });
   const all = Promise.all([
     fake.turns.conduct(),

@@ -16,7 +16,7 @@ import {
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { onEachRuntime } from "../../support/gpu.ts";
 
-Deno.test("smaller() ends, shrinks at most by about four at a time, and keeps what shapes must keep", () => {
+Deno.test("smaller() ends, shrinks the work by about four at most, and keeps the group size", () => {
   for (const kernel of operatorNames) {
     for (const pass of passesOf(kernel)) {
       for (const { name, dimensions } of shapesOf(kernel, { grid: "full", software: false })) {
@@ -41,7 +41,7 @@ Deno.test("smaller() ends, shrinks at most by about four at a time, and keeps wh
   }
 });
 
-/** A GPU that only takes time: `rate` operations per nanosecond, and at least `least` ns. */
+/** A GPU that only takes time: 1 / `rate` ns per operation, but at least `least` ns. */
 function fakeGpu(rate: number, least = 0) {
   const ran: number[] = [];
   let work = 0;
@@ -89,10 +89,10 @@ onEachRuntime("predictRun() runs smaller shapes of a real kernel, and frees them
   const shape = { name: "long", dimensions: { rows: 2 ** 20, d: 512 } };
   const before = gpu.memory.buffers;
   const asked: number[] = [];
-  const limit = 2e7; // so that the first of its steps is small
+  const limit = 2e7; // small, so that the first step is small, too
   const found = await predictRun(gpu, { kernel: "rms-norm", pass: "forward", shape }, {
     limit,
-    // A clock of a GPU that does two operations a nanosecond, whatever runs.
+    // The clock of a GPU that does two operations per nanosecond.
     timer: {
       time: () => Promise.resolve({ spans: [asked.at(-1)! * 20 * 512 / 2], wall: 0 }),
     },

@@ -9,7 +9,7 @@ interface Row extends Partial<Measurement> {
   readonly count?: number;
 }
 
-/** A file with rows of B = 1, 2, …; undefined leaves one out. */
+/** A file with rows of B = 1, 2, …; `undefined` omits a row. */
 function file(
   seed: number,
   rows: readonly (Row | undefined)[],
@@ -31,7 +31,7 @@ function rowsOf(list: Gate["missing"]): number[] {
   return list.map(({ row }) => row.shape.B!).sort();
 }
 
-Deno.test("judgeGate() finds what got slower or broke, and not what was broken before", () => {
+Deno.test("judgeGate() finds rows that got slower or broke, not those that were broken before", () => {
   const comparison = compareResultFiles([
     file(1, [{}, {}, {}, { samples: [], status: "failed" }]),
     file(2, [{ median: 1200 }, { median: 900 }, { samples: [], status: "wrong" }, {
@@ -48,24 +48,24 @@ Deno.test("judgeGate() finds what got slower or broke, and not what was broken b
   assertEquals(rowsOf(judgeGate(comparison, 0.3).regressions), [3]);
 });
 
-Deno.test("judgeGate() counts what is missing, whichever rows are compared", () => {
+Deno.test("judgeGate() counts missing rows, with two files and with three", () => {
   const four = [{}, {}, {}, {}];
   const [before, whole] = [file(1, four), file(2, four)];
   const part = file(3, [{}, undefined, { samples: [] }, undefined], { status: "incomplete" });
   const two = judgeGate(compareResultFiles([before, part]), 0.05);
   assertEquals([rowsOf(two.missing), two.expected], [[2, 3, 4], 4]);
   assertEquals(two.incomplete.map(({ name }) => name), ["m3"]);
-  // With a third file the rows are compared, and still some are missing.
+  // A third file has the rows, but the second still lacks them.
   const three = judgeGate(compareResultFiles([before, whole, part]), 0.05);
   assertEquals([rowsOf(three.missing), three.expected], [[2, 3, 4], 8]);
-  // What only the later file has is new and not missing.
+  // A row that only the later file has is new, not missing.
   const grown = judgeGate(compareResultFiles([part, before]), 0.05);
   assertEquals([rowsOf(grown.missing), grown.expected], [[], 1]);
   assertEquals(grown.incomplete.length, 1);
 });
 
-Deno.test("judgeGate() says which changes it cannot judge, and where it sees nothing", () => {
-  // Each sample that stands alone is a process of its own.
+Deno.test("judgeGate() lists the changes that it cannot judge, and the rows where no change could show", () => {
+  // One process per sample.
   const spread = (time: number, by: number): Row => ({
     samples: [time, time * by, time / by],
     processes: [0, 1, 2].map((round) => ({ round, samples: 1, throttleSamples: 0 })),
@@ -89,7 +89,7 @@ Deno.test("judgeGate() says which changes it cannot judge, and where it sees not
   assertEquals([rowsOf(enough.regressions), enough.blind, enough.undecided], [[1], [], []]);
 });
 
-Deno.test("judgeGate() lets an older file's single process pass only what is far apart", () => {
+Deno.test("judgeGate() judges an older file's single process only by large differences", () => {
   const alone = (seed: number, median: number) => {
     const { name, file: made } = file(seed, [{ median }]);
     const { processes: _, ...measurement } = made.measurements[0]!;

@@ -9,7 +9,7 @@ import { fromOneProcess, syntheticResultFile } from "../synthetic.ts";
 
 const jointRun = "0123456789abcdef0123456789abcdef";
 
-/** Visits of one process: of each, its sweep and its samples. */
+/** One process's visits: the sweep and the samples of each. */
 type Visits = readonly (readonly [sweep: number, ...samples: number[]])[];
 
 function measurementOf(
@@ -34,14 +34,14 @@ function near(actual: number | undefined, expected: number): void {
   assert(Math.abs(actual! - expected) < 1e-9, `${actual}, wanted ${expected}`);
 }
 
-Deno.test("estimatePairs() takes visits of one sweep together, and the median over a round's visits", () => {
+Deno.test("estimatePairs() pairs visits of one sweep, and takes the median over a round's visits", () => {
   const baseline = measurementOf({
     0: [[0, 1, 3], [1, 4], [2, 4], [4, 100]],
     1: [[0, 4], [1, 4]],
     2: [[0, 1]],
   });
   const candidate = measurementOf({
-    // Side by side: 2 and 2.2, 4 and 4.4, 4 and 8. Sweep 3 has no partner.
+    // Pairs: 2 and 2.2, 4 and 4.4, 4 and 8. Sweep 3 has no partner.
     0: [[0, 2.2], [1, 4.4], [2, 8], [3, 1e6]],
     1: [[0, 4.4], [1, 4.4]],
     3: [[0, 1e6]],
@@ -52,7 +52,7 @@ Deno.test("estimatePairs() takes visits of one sweep together, and the median ov
   for (const { variance } of time.errors) near(variance, 0);
 });
 
-Deno.test("estimatePairs() leaves out what was not side by side in two rounds", () => {
+Deno.test("estimatePairs() leaves out rows without paired visits in two rounds", () => {
   const baseline = measurementOf({ 0: [[0, 1]], 1: [[0, 1]] });
   const late = measurementOf({ 0: [[0, 1]], 1: [[1, 1]] });
   assertEquals(estimatePairs([{ baseline, candidate: late }]).size, 0);
@@ -60,8 +60,8 @@ Deno.test("estimatePairs() leaves out what was not side by side in two rounds", 
   assertEquals(estimatePairs([{ baseline, candidate: unnamed }]).size, 0);
 });
 
-Deno.test("estimatePairs() leaves a fifth of the rounds out at each end, as Yuen's trimmed mean does", () => {
-  // Logarithms of 0.01 to 0.05, and one outlier; the mean of six rounds leaves out one at each end.
+Deno.test("estimatePairs() trims a fifth of the rounds at each end, as Yuen's trimmed mean does", () => {
+  // Logarithms of 0.01 to 0.05, and an outlier 3. With six rounds, one is trimmed at each end.
   const logarithms = [0.01, 0.05, 0.02, 3, 0.04, 0.03];
   const side = (values: readonly number[]) =>
     measurementOf(
@@ -79,7 +79,7 @@ Deno.test("estimatePairs() leaves a fifth of the rounds out at each end, as Yuen
   near(time.errors[0]!.df, 3);
 });
 
-/** A machine whose other work flips it between two speeds, once a second on the average. */
+/** A machine that other programs flip between two speeds, once per second on average. */
 class TwoStates {
   #now = 0;
   #flip = 0;
@@ -104,7 +104,7 @@ class TwoStates {
     return time * (this.#slow ? 1.9 : 1) * noise;
   }
 
-  /** Between two rounds. */
+  /** Time between two rounds. */
   rest(): void {
     this.#now += 5000;
   }
@@ -112,13 +112,13 @@ class TwoStates {
 
 const ROWS = 8;
 
-/** The two files of a joint run, whose rows are slower by these factors. */
+/** The two files of a joint run; the second one's rows are slower by these factors. */
 function jointFiles({ seed, factors, rounds = 4, sweeps = 14, keeps = [] }: {
   readonly seed: number;
   readonly factors: readonly number[];
   readonly rounds?: number;
   readonly sweeps?: number;
-  /** Rounds in which the second process is slow all the time, whatever the first one is. */
+  /** Rounds in which the second process stays slow, whatever the first one does. */
   readonly keeps?: readonly number[];
 }) {
   const machine = new TwoStates(seed);
@@ -172,7 +172,7 @@ Deno.test("a joint run on a machine with two speeds: no false verdict, and most 
   assert(same > 0.8 * found.length, `${same} of ${found.length} are the same`);
 });
 
-Deno.test("a joint run finds a row that is 12 % slower, where two files by themselves do not", () => {
+Deno.test("a joint run finds a row that is 12 % slower, which two separate runs do not show", () => {
   const factors = [1.12, ...Array(ROWS - 1).fill(1)];
   let [inTurns, apart, gates] = [0, 0, 0];
   for (let seed = 1; seed <= 12; seed++) {
@@ -198,7 +198,7 @@ Deno.test("a joint run is not misled by a process that is slow for its whole lif
   assertEquals(found, [["same", "same", "same"], ["slower", "same", "same"]]);
 });
 
-Deno.test("a joint run is told by its name: another one's files are compared as files by themselves", () => {
+Deno.test("files pair up only if they name the same joint run; others are compared as separate runs", () => {
   const [before, after] = jointFiles({ seed: 1, factors: [1.12, 1, 1] });
   const inTurns = (results: Parameters<typeof compareResultFiles>[0]) =>
     compareResultFiles(results).rows[0]!.cells[1]!.pair!.inTurns;
@@ -215,8 +215,8 @@ Deno.test("a joint run is told by its name: another one's files are compared as 
   near(back.totals[1]!.ratioToFirst! * there.totals[1]!.ratioToFirst!, 1);
 });
 
-Deno.test("a joint run takes the CPU time where the time is vague, and both where they contradict", () => {
-  // Four rounds, of which each gives one quotient of the time and one of the CPU time.
+Deno.test("a joint run is judged by CPU time if the time is vague, by both if they disagree", () => {
+  // Four rounds; each gives one ratio of the time and one of the CPU time.
   const files = (times: readonly number[], cpus: readonly number[]) => {
     const side = (list: readonly number[], cpu: readonly number[]) =>
       syntheticResultFile({
@@ -247,7 +247,7 @@ Deno.test("a joint run takes the CPU time where the time is vague, and both wher
   assert(vague.warnings.some((text) => text.includes("that of the CPU time")), `${vague.warnings}`);
   assertEquals(judged(steady, wild).verdict, "slower");
   assertEquals(judged(wild, wild).verdict, "ambiguous");
-  // A kernel that uses fewer cores takes longer for the same work: both must show the change.
+  // A kernel on fewer cores takes longer for the same CPU time. A verdict needs both to change.
   assertEquals([judged(steady, still).verdict, judged(steady, still).kind], [
     "ambiguous",
     "CPU time",

@@ -3,7 +3,7 @@ import { judgeGate } from "../../../src/measure/comparison/gate.ts";
 import { assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "../synthetic.ts";
 
-/** A file of one machine whose rows take these times, and the reference kernel that time. */
+/** One machine's file: its rows' times, and the time of its reference kernel. */
 function run(seed: number, times: readonly number[], reference: number) {
   const measurements = times.map((time, i) =>
     syntheticMeasurement({
@@ -29,12 +29,12 @@ function verdicts(before: ReturnType<typeof run>, after: ReturnType<typeof run>)
 const TIMES = [1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000];
 const before = run(1, TIMES, 100);
 
-Deno.test("rows that a slower machine slows, each as it does, are no regressions", () => {
+Deno.test("rows that a slower machine slows by similar factors are no regressions", () => {
   const slowed = TIMES.map((time, i) => time * (1.3 + 0.02 * i));
   const { rows, warnings, regressions } = verdicts(before, run(2, slowed, 115));
   assertEquals(regressions, []);
   assertEquals(rows.map(({ verdict }) => verdict), Array(8).fill("ambiguous"));
-  // The rows in the middle changed as the others did; those at the ends may have by chance.
+  // The middle rows changed as the others did; for the outer rows it may be chance.
   assertEquals(rows[3]!.doubt?.kind, "machine");
   assertEquals(rows.every(({ doubt }) => ["machine", "chance"].includes(doubt!.kind)), true);
   assertStringIncludes(rows[3]!.doubt!.text, "the reference kernel's time by 15.0 %");
@@ -56,7 +56,7 @@ Deno.test("all rows of a machine that did not change may be slower", () => {
   assertEquals(rows[0]!.machineChange, undefined);
 });
 
-Deno.test("a few rows that slowed as the reference kernel did are the clock's doing", () => {
+Deno.test("a few rows that slowed as the reference kernel did are blamed on the clock", () => {
   const few = TIMES.slice(0, 3);
   const { rows, regressions } = verdicts(
     run(5, few, 100),
@@ -66,7 +66,7 @@ Deno.test("a few rows that slowed as the reference kernel did are the clock's do
   assertEquals(rows.map(({ doubt }) => doubt?.kind), Array(3).fill("clock"));
 });
 
-Deno.test("a few rows that slowed more than the reference kernel cannot tell what the machine did", () => {
+Deno.test("a few rows that slowed more than the reference kernel leave open whether the machine changed", () => {
   const few = TIMES.slice(0, 3);
   const { rows, regressions } = verdicts(
     run(7, few, 100),

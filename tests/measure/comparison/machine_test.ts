@@ -1,9 +1,9 @@
-/** Which files come from one machine. */
+/** Recognizing files from one machine. */
 import { isSameMachine, machineDifferences } from "../../../src/measure/comparison/machine.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { syntheticResultFile } from "../synthetic.ts";
 
-Deno.test("isSameMachine() tells twins apart by their hosts' identity and by labels that differ", () => {
+Deno.test("isSameMachine() tells equal machines apart by host identity or label", () => {
   const file = syntheticResultFile();
   const on = (id: string) => ({ ...file, host: { ...file.host, id } });
   assert(isSameMachine(file, file));

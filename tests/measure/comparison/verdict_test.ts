@@ -11,7 +11,7 @@ import {
   syntheticProcesses,
 } from "../synthetic.ts";
 
-/** Estimates of a file with one row, by processes that differ by ±`spread` around a time. */
+/** Estimates of one row from processes whose times differ by ±`spread`. */
 function processes(time: number, spread = 0.003, fields: Partial<Measurement> = {}): TimeEstimates {
   const factors = [1, Math.exp(spread), Math.exp(-spread), 1];
   const list = (scale: number): number[] => factors.map((factor) => scale * time * factor);
@@ -26,7 +26,7 @@ Deno.test("judge() calls a clear difference by the candidate's direction", () =>
   assertEquals([1200, 1000 / 1.2, 1010].map(verdictOf), ["slower", "faster", "same"]);
 });
 
-Deno.test("judge() needs the threshold, the same distance both ways", () => {
+Deno.test("judge() needs the threshold in either direction, equally on a log scale", () => {
   const pair = comparePair(before, processes(1200));
   const back = comparePair(processes(1200), before);
   const both = (threshold: number): Verdict[] =>
@@ -37,12 +37,12 @@ Deno.test("judge() needs the threshold, the same distance both ways", () => {
   assertThrows(() => judge(pair, { threshold: NaN }), RangeError, "threshold is NaN");
 });
 
-Deno.test("judge() believes no change that processes show by themselves, and says what would tell", () => {
+Deno.test("judge() believes no change within the spread of processes, and says how many would settle it", () => {
   const pair = comparePair(processes(1000, 0.06), processes(1100, 0.06));
   const { verdict, doubt } = judge(pair);
   assertEquals([verdict, doubt?.kind], ["ambiguous", "chance"]);
   assert(doubt!.timesProcesses! > 1 && doubt!.timesProcesses! < 5, `${doubt!.timesProcesses}`);
-  // So many times the processes settle it, if they differ as these do.
+  // With that many times the processes the verdict is clear, if they differ as these do.
   const { evidence: [first], ...rest } = pair;
   const more = doubt!.timesProcesses!;
   const evidence = [{ ...first!, error: first!.error / Math.sqrt(more), df: first!.df * more }];
@@ -54,13 +54,13 @@ Deno.test("judge() believes no change that processes show by themselves, and say
   });
 });
 
-Deno.test("judge() needs the test after correction", () => {
+Deno.test("judge() needs a p-value below the level after correction", () => {
   const pair = comparePair(before, processes(1200));
   assertEquals(judge(pair, { correctedPValue: 0.03 }).doubt?.kind, "chance");
   assertEquals(judge(pair, { correctedPValue: 0.01 }).verdict, "slower");
 });
 
-Deno.test("judge() tells a change at the threshold from one that nobody knows", () => {
+Deno.test("judge() tells a change at the threshold from an unknown one", () => {
   const near = judge(comparePair(before, processes(1047)));
   assertEquals([near.verdict, near.doubt?.kind], ["ambiguous", "near the threshold"]);
   const wide = judge(comparePair(processes(1000, 0.05), processes(1010, 0.05)));
@@ -68,19 +68,19 @@ Deno.test("judge() tells a change at the threshold from one that nobody knows", 
   assert(wide.doubt!.timesProcesses! > 1);
 });
 
-Deno.test("comparePair() takes a slower clock for what it is, on one machine only", () => {
+Deno.test("comparePair() blames a slower clock, on one machine only", () => {
   const clocked = (time: number, reference: number) =>
     processes(time, 0.003, { throttleSamples: Array(4).fill(reference) });
   const [a, b] = [clocked(1000, 500), clocked(1200, 595)];
   const judgment = judge(comparePair(a, b, { sameMachine: true }));
   assertEquals([judgment.verdict, judgment.doubt?.kind], ["ambiguous", "clock"]);
   assertEquals(judge(comparePair(a, b)).verdict, "slower");
-  // A faster clock cannot turn equal times into a regression.
+  // A faster clock does not make equal times a regression.
   const boosted = judge(comparePair(a, clocked(1000, 250), { sameMachine: true }));
   assertEquals(boosted.verdict, "same");
 });
 
-Deno.test("comparePair() believes no change that the CPU did not spend, on one machine only", () => {
+Deno.test("comparePair() believes no change that the CPU time does not show, on one machine only", () => {
   const spent = (time: number, cpu: number) =>
     processes(time, 0.003, { cpuSamples: [cpu, 1.002 * cpu, cpu, 0.998 * cpu] });
   const a = spent(1000, 2000);
@@ -88,13 +88,13 @@ Deno.test("comparePair() believes no change that the CPU did not spend, on one m
   assertEquals([crowded.verdict, crowded.doubt?.kind], ["ambiguous", "CPU time"]);
   assertEquals(judge(comparePair(a, spent(1500, 2020))).verdict, "slower");
   assertEquals(judge(comparePair(a, spent(1500, 2900), { sameMachine: true })).verdict, "slower");
-  // CPU time alone makes no verdict.
+  // CPU time alone decides nothing.
   assertEquals(judge(comparePair(a, spent(1000, 3000), { sameMachine: true })).verdict, "same");
-  // Two contradicting times make no verdict either.
+  // Two times that contradict each other decide nothing either.
   assertEquals(comparePair(a, spent(1500, 1500), { sameMachine: true }).pValue, 1);
 });
 
-Deno.test("judge() says no data without samples, and what one process is worth", () => {
+Deno.test("judge() has no verdict without samples, and doubts a single process", () => {
   for (const [a, b] of [[before, undefined], [undefined, before]] as const) {
     const pair = comparePair(a, b);
     assertEquals([pair.ratio, pair.interval, pair.pValue], [undefined, undefined, undefined]);
@@ -111,14 +111,14 @@ Deno.test("judge() says no data without samples, and what one process is worth",
 
 type World = Omit<ProcessNoise, "seed" | "processes" | "times" | "samples">;
 
-// What differs from process to process on one machine: every level, single rows, other programs.
+// How processes on one machine differ: in every row, in single rows, by other programs.
 const worlds: Readonly<Record<string, World>> = {
   calm: { sigma: 0.01, rowSigma: 0.007, processSigma: 0.003 },
   usual: { sigma: 0.03, rowSigma: 0.015, processSigma: 0.01 },
   shared: { sigma: 0.06, rowSigma: 0.03, processSigma: 0.05, bursts: 0.3 },
 };
 
-/** Verdicts of this many tables of 24 rows, corrected over each table. */
+/** Verdicts on `count` tables of 24 rows, corrected over each table. */
 function tables(world: World, { processes, factor, count }: {
   readonly processes: number;
   readonly factor: number;
@@ -151,7 +151,7 @@ for (const [name, world] of Object.entries(worlds)) {
         found.filter((table) => verdicts.some((verdict) => table[verdict as Verdict] > 0)).length
       );
       const rows = found.reduce((sum, table) => sum + table.slower + table.faster, 0);
-      // One gate in 20 and one row in 100 are the most that is promised.
+      // gradsink promises at most one false gate in 20 and one false row in 100.
       assert(slower! <= 2 && wrong! <= 4 && rows <= 9, JSON.stringify({ processes, slower, rows }));
     }
   });

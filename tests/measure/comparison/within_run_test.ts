@@ -1,11 +1,11 @@
-/** Ratios within one run: their intervals hold what they promise, however much processes differ. */
+/** Ratios within one run: the intervals keep their confidence, however much processes differ. */
 import { compareWithinRun } from "../../../src/measure/comparison/within_run.ts";
 import { estimateTimes } from "../../../src/measure/estimate.ts";
 import { comparePair } from "../../../src/measure/comparison/pair.ts";
 import { fromOneProcess, syntheticProcesses } from "../synthetic.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-Deno.test("compareWithinRun()'s intervals hold the ratio, and processes do not widen them", () => {
+Deno.test("compareWithinRun()'s intervals contain the ratio, and differing processes do not widen them", () => {
   const runs = 200;
   let held = 0, width = 0, separate = 0;
   for (let seed = 0; seed < runs; seed++) {
@@ -27,12 +27,12 @@ Deno.test("compareWithinRun()'s intervals hold the ratio, and processes do not w
     separate += (apart.high - apart.low) / runs;
   }
   console.log(`    ${held} of ${runs} hold it; ${width} wide, ${separate} if rounds counted`);
-  // The expected 95 % of 200, less four standard deviations, which are 12.
+  // 95 % of 200 are 190; 12 are four standard deviations.
   assert(held >= 190 - 12, `${held} of ${runs} intervals hold the ratio`);
   assert(width < 0.06 && separate > 0.15, `${width}, ${separate}`);
 });
 
-Deno.test("compareWithinRun() of one process says how little it knows of others", () => {
+Deno.test("compareWithinRun() assumes that a single process differs from others", () => {
   const measurements = [1e5, 1.02e5].map((time) =>
     fromOneProcess({ samples: Array(20).fill(time) })
   );

@@ -14,7 +14,7 @@ function honest(): ResultFile {
   return parseResultFile(Deno.readTextFileSync(path), "lavapipe-deno.json");
 }
 
-/** The file with one row changed. */
+/** A file with one changed row. */
 function withRow(
   file: ResultFile,
   index: number,
@@ -30,7 +30,7 @@ const scaled = (factor: number) => ({ samples }: Measurement) => ({
   samples: samples.map((each) => each * factor),
 });
 
-/** Forged or useless files, with what must be said. */
+/** Forged or useless files, each with the problem that must be reported. */
 function forgeries(file: ResultFile): [string, ResultFile, RegExp][] {
   const { ceilings, adapter, suite } = file;
   const cold = file.measurements.findIndex(({ cache }) => cache === "cold");
@@ -119,7 +119,7 @@ function forgeries(file: ResultFile): [string, ResultFile, RegExp][] {
   ];
 }
 
-test("checkPlausibility() takes real files, and names what is forged", () => {
+test("checkPlausibility() accepts real files, and names what is forged", () => {
   const file = honest();
   assertEquals(checkPlausibility(file, { now }), { problems: [], notes: [] });
   for (const [what, forged, says] of forgeries(file)) {

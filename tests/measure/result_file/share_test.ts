@@ -24,7 +24,7 @@ Deno.test("shareResult() leaves a long text out of the address", () => {
   assertEquals([new URL(url).searchParams.has("value"), complete], [false, false]);
 });
 
-Deno.test("shareResult() takes addresses of GitHub only", () => {
+Deno.test("shareResult() accepts only addresses on GitHub", () => {
   for (
     const wrong of [
       "",

@@ -5,8 +5,8 @@ function beaten(...samples: number[][]): number[] {
   return [...beatenCandidates(samples)];
 }
 
-Deno.test("beatenCandidates() drops whose whole interval lies above the best one's", () => {
-  // The interval of six samples runs from the least to the greatest.
+Deno.test("beatenCandidates() drops candidates whose whole interval lies above the best one's", () => {
+  // With six samples the interval runs from the least to the greatest.
   const best = [10, 11, 10, 12, 11, 10];
   assertEquals(beaten(best, [13, 13, 14, 13, 15, 13]), [1]);
   assertEquals(beaten([13, 13, 14, 13, 15, 13], best), [0]);
@@ -14,16 +14,16 @@ Deno.test("beatenCandidates() drops whose whole interval lies above the best one
   assertEquals(beaten(best, best), []);
 });
 
-Deno.test("beatenCandidates() needs three samples, and a clear difference where they are few", () => {
+Deno.test("beatenCandidates() needs three samples, and with few a clear difference", () => {
   assertEquals(beaten([10, 10, 10], [100, 100]), []);
   assertEquals(beaten([10, 10], [100, 100, 100]), []);
   assertEquals(beaten([10, 10, 10], [100, 100, 100]), [1]);
   assertEquals(beaten([10, 12, 10], [18.1, 19, 30]), [1]);
-  // 1.5 times the best one's slowest is 18.
+  // The limit for three samples: 1.5 times the best one's slowest, 12, is 18.
   assertEquals(beaten([10, 12, 10], [17.9, 19, 30]), []);
 });
 
-Deno.test("beatenCandidates() never drops all, and copes with those that have no samples", () => {
+Deno.test("beatenCandidates() never drops all, and accepts candidates without samples", () => {
   assertEquals(beaten(), []);
   assertEquals(beaten([]), []);
   assertEquals(beaten([5, 5, 5]), []);

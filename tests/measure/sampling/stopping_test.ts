@@ -19,7 +19,7 @@ function noisy(length: number, relative: number): number[] {
   return Array.from(noise, (deviation) => 1000 * (1 + deviation));
 }
 
-// How many samples the rule takes, and why it stops, if each takes a given time.
+// The number of samples that the rule takes, and the reason why it stops.
 function sampled(
   samples: readonly number[],
   { each = 0, ...changes }: Partial<StoppingRule> & { each?: number } = {},
@@ -38,7 +38,7 @@ Deno.test("stopReason() ends a quiet series at the least number of samples", () 
   assertEquals(sampled(noisy(300, 0.001)), [10, "precise"]);
 });
 
-Deno.test("stopReason() goes on while the interval is too wide, and says precise only once it is not", () => {
+Deno.test("stopReason() goes on while the interval is too wide, and then stops as precise", () => {
   const samples = noisy(300, 0.03);
   const [count, reason] = sampled(samples, { maximumSamples: 1000 });
   assert(count > 10, `stopped after ${count}`);
@@ -65,10 +65,10 @@ Deno.test("stopReason() does not call growing noise stable", () => {
 Deno.test("stopReason() ends with the budget, but not before an interval is possible", () => {
   const samples = noisy(300, 0.3);
   assertEquals(sampled(samples, { each: 1e8 }), [10, "budget"]);
-  // The budget is over after four samples; the six that an interval needs come before three times
-  // the budget.
+  // The budget ends after four samples. Six are needed for an interval, and three times the budget
+  // allows them.
   assertEquals(sampled(samples, { each: 2.5e8 }), [6, "budget"]);
-  // Three times the budget is over after two.
+  // Three times the budget ends after two samples.
   assertEquals(sampled(samples, { each: 2e9 }), [2, "budget"]);
 });
 
@@ -79,7 +79,7 @@ Deno.test("stopReason() ends at the greatest number of samples", () => {
 Deno.test("relativeHalfWidth() has no data below six samples", () => {
   assertEquals(relativeHalfWidth([]), undefined);
   assertEquals(relativeHalfWidth([1, 2, 3, 4, 5]), undefined);
-  // Six samples: the interval reaches from the least to the greatest, half of 5 over the median
+  // Six samples: the interval runs from 1 to 6, and half of its width 5 is divided by the median
   // 3.5.
   assertEquals(relativeHalfWidth([6, 5, 4, 3, 2, 1]), 2.5 / 3.5);
 });

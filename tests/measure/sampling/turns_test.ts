@@ -3,7 +3,7 @@ import type { VisitOptions } from "../../../src/measure/sampling/visits.ts";
 import type { Span } from "../../../src/measure/timing.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
 
-/** A clock on which a run of `name` takes this many ns; notes what runs. */
+/** A clock that advances by `times[name]` ns per run; the log holds the names. */
 function machine(times: Readonly<Record<string, number>>) {
   let now = 0;
   const log: string[] = [];
@@ -32,7 +32,7 @@ function machine(times: Readonly<Record<string, number>>) {
 const work = (span: (name: string) => Span) =>
   ["a", "b"].map((name) => ({ run: span(name), cache: "hot" as const }));
 
-/** Gives these turns one after the other, and keeps what was said. */
+/** Returns these turns one after the other; `said` holds the states reported. */
 function given(turns: readonly Turn[]) {
   const said: TurnState[] = [];
   return { said, turn: (state: TurnState) => Promise.resolve(turns[said.push(state) - 1]!) };
@@ -40,7 +40,7 @@ function given(turns: readonly Turn[]) {
 
 const plan = { repeats: 2, spansPerSample: 1, samplesPerVisit: 3 };
 
-Deno.test("sampleInTurns() does nothing before its turn, and then what the turns say", async () => {
+Deno.test("sampleInTurns() does nothing before its first turn, and then what each turn says", async () => {
   const { log, span, options } = machine({ a: 1e6, b: 3e6, reference: 1e6 });
   const { said, turn } = given([
     { step: "calibrate" },
@@ -70,7 +70,7 @@ Deno.test("sampleInTurns() does nothing before its turn, and then what the turns
   assert(plans.get(0)!.samplesPerVisit > plans.get(1)!.samplesPerVisit, "ten ms a visit");
 });
 
-Deno.test("sampleInTurns() tells a visit without times, and takes no sweep for it", async () => {
+Deno.test("sampleInTurns() reports a visit without times, and records no sweep for it", async () => {
   const times: Record<string, number> = { a: 1e6, b: 1e6, reference: 1e6 };
   const { span, options } = machine(times);
   const { said, turn } = given([
@@ -90,7 +90,7 @@ Deno.test("sampleInTurns() tells a visit without times, and takes no sweep for i
   assertEquals([a!.sweeps, a!.rounds, a!.stopReason], [[1], [3], "interrupted"]);
 });
 
-Deno.test("sampleInTurns() ends before it began, and refuses a turn for work that it has not", async () => {
+Deno.test("sampleInTurns() can end before its first visit, and refuses a turn for unknown work", async () => {
   const { log, span, options } = machine({ a: 1e6, b: 1e6, reference: 1e6 });
   const none = given([{ step: "end", reasons: new Map() }]);
   assertEquals(await sampleInTurns(work(span), { ...options, turn: none.turn }), [

@@ -7,7 +7,7 @@ import {
 } from "../../../src/measure/timing/calibration.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 
-// Times on a clock of this step, told in whole ticks, at irregular moments.
+// Times in whole ticks, at irregular moments, on a clock with this step.
 function timesOf(step: number, seed = 1): number[] {
   let time = 1e12;
   return [...randomUniform({ seed, length: 512, minimum: 3_000, maximum: 33_000 })].map((wait) => {
@@ -16,7 +16,7 @@ function timesOf(step: number, seed = 1): number[] {
   });
 }
 
-// A GPU clock of `length` ns a tick, read by a host that takes 0.2 to 8 ms around it.
+// A GPU clock with ticks of `length` ns, read between two host readings 0.2 to 8 ms apart.
 function anchorsOf(length: number, seed = 1): ClockAnchor[] {
   const delays = randomUniform({ seed, length: 40, minimum: 0.1e6, maximum: 4e6 });
   return Array.from({ length: 20 }, (_, i) => {
@@ -35,14 +35,13 @@ Deno.test("observeQuantum() finds whole steps exactly", () => {
   }
 });
 
-Deno.test("observeQuantum() finds steps that are no whole number of ticks", () => {
+Deno.test("observeQuantum() finds steps of fractional ticks", () => {
   // 24 MHz (Apple), 19.2 MHz and 12 MHz (Intel), 76.8 MHz.
   for (const hertz of [24e6, 19.2e6, 12e6, 76.8e6]) {
     const step = 1e9 / hertz;
     for (const seed of [1, 2, 3]) {
       const found = observeQuantum(timesOf(step, seed)) ?? 0;
-      // 512 times over 9 ms: the fit pins the step to better than a rounding over the shortest
-      // distance.
+      // With 512 times over 9 ms, the fit is better than rounding over the shortest distance.
       assert(Math.abs(found - step) < 1e-3 * step, `${found} for ${step}`);
     }
   }
@@ -57,14 +56,14 @@ Deno.test("observeQuantum() has no data from a clock that stands still", () => {
   assertEquals(observeQuantum([]), undefined);
 });
 
-Deno.test("calibrateTicks() takes nanoseconds for nanoseconds", () => {
+Deno.test("calibrateTicks() recognizes ticks of 1 ns", () => {
   const found = calibrateTicks(anchorsOf(1));
   assertEquals(found?.nanosecondsPerTick, 1);
-  // 285 ms between the ends; at most 8 ms of doubt at each.
+  // 285 ms between the first and last readings, each uncertain by at most 8 ms.
   assert(found!.calibrationError < 8 / 285, `${found!.calibrationError}`);
 });
 
-Deno.test("calibrateTicks() finds the length of other ticks within the error that it gives", () => {
+Deno.test("calibrateTicks() finds other tick lengths within the error that it states", () => {
   for (const length of [10, 52.083, 83.333, 0.5, 1.2]) {
     for (const seed of [1, 2, 3]) {
       const found = calibrateTicks(anchorsOf(length, seed))!;
@@ -81,10 +80,10 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   assertEquals(calibrateTicks(good.map((each) => ({ ...each, ticks: -each.ticks }))), undefined);
   // A clock that restarts with every submission.
   assertEquals(calibrateTicks(good.map((each, i) => ({ ...each, ticks: i % 3 }))), undefined);
-  // One that changes its pace half-way.
+  // A clock that changes its pace halfway.
   const changed = good.map((each, i) => i < 10 ? each : { ...each, ticks: 1.5 * each.ticks });
   assertEquals(calibrateTicks(changed), undefined);
-  // A clock that stops for a moment, though every other pair could be right.
+  // A clock that stops for a moment, even if every other pair is consistent.
   const still = [[0, 0], [100, 100], [104, 100]].map(([time, ticks]) => ({
     ticks: 1e6 * ticks!,
     before: 1e6 * (time! - 1.5),
@@ -92,7 +91,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   }));
   assertEquals(calibrateTicks(still), undefined);
   assert(calibrateTicks(still.slice(0, 2)) !== undefined);
-  // Anchors too close together to tell anything.
+  // Readings too close together.
   assertEquals(
     calibrateTicks(good.map((each) => ({ ...each, before: 0, after: 1e10 }))),
     undefined,

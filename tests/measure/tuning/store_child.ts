@@ -1,7 +1,7 @@
 /**
- * Keeps choices in the cache that the environment names, all at once, for the tests: `keep FIRST
- * COUNT`, each for a class of its own; `full` with a disk that takes no more; `list` only. Prints
- * what is kept, or the error.
+ * Stores tuned choices in the cache that the environment names, for the tests. Arguments: `keep
+ * FIRST COUNT` stores COUNT choices at once, each for another shape class; `full` does so on a full
+ * disk; `list` stores none. Prints the stored choices, or the error.
  */
 import { storeTuning } from "../../../src/measure/tuning/store.ts";
 import { candidatesHash, choiceKey, type TunedChoice } from "../../../src/ops/tuning/choices.ts";

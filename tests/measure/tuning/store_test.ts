@@ -6,7 +6,7 @@ const testStore = testOnDisk("run", "env");
 
 const child = fileURLToPath(new URL("./store_child.ts", import.meta.url));
 
-// In a process of its own, whose cache is the folder; what is kept in the end, or the error.
+// Runs store_child.ts with the folder as its cache; returns what it prints.
 async function run(folder: string, ...args: readonly (string | number)[]): Promise<string[]> {
   const usual = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -19,7 +19,7 @@ async function run(folder: string, ...args: readonly (string | number)[]): Promi
   return JSON.parse(text);
 }
 
-// The only file of choices, in the cache of a test.
+// The only file of choices in a test's cache.
 async function keptFile(folder: string): Promise<string> {
   const kept = await namesIn(`${folder}/gradsink/tuning`);
   assertEquals(kept.length, 1, kept.join());
@@ -27,7 +27,7 @@ async function keptFile(folder: string): Promise<string> {
 }
 
 testStore(
-  "storeTuning() loses nothing where several processes keep choices at once",
+  "storeTuning() loses nothing if several processes store choices at once",
   async (folder) => {
     await Promise.all([
       run(folder, "keep", 0, 9),
@@ -36,12 +36,12 @@ testStore(
     ]);
     const kept = await run(folder, "list");
     assertEquals([kept.length, new Set(kept).size], [27, 27]);
-    await keptFile(folder); // and no temporary one
+    await keptFile(folder); // asserts that no temporary file is left
   },
 );
 
 testStore(
-  "storeTuning() leaves what is kept when the disk is full, and says so",
+  "storeTuning() keeps the stored choices if the disk is full, and says so",
   async (folder) => {
     const before = await run(folder, "keep", 0, 2);
     const file = await keptFile(folder);
@@ -59,7 +59,7 @@ testStore("storeTuning() says which folder it cannot make", async (folder) => {
   assertStringIncludes(message!, `${folder}/gradsink/tuning: cannot be written: `);
 });
 
-testStore("storeTuning() replaces what is no file, and writes through no link", async (folder) => {
+testStore("storeTuning() replaces anything but a file, and follows no link", async (folder) => {
   await run(folder, "keep", 0, 1);
   const file = await keptFile(folder);
   const other = `${folder}/other`;
@@ -85,7 +85,7 @@ testStore("storeTuning() replaces what is no file, and writes through no link", 
 });
 
 testStore(
-  "storeTuning() begins anew where the file is of another version or damaged",
+  "storeTuning() starts afresh if the file is damaged or of another version",
   async (folder) => {
     await run(folder, "keep", 0, 3);
     const file = await keptFile(folder);

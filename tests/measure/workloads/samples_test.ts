@@ -12,8 +12,7 @@ import { assert, assertEquals, assertThrows } from "../../support/assert/assert.
 const dimensions = { B: 2, Hq: 6, Hkv: 2, T: 19, D: 12 };
 const { B, Hq, Hkv, T, D } = dimensions;
 
-// The same sums as the twin's in another order: float64 roundings of some hundred terms, far below
-// 1e-12.
+// The twin's sums in another order: float64 rounding over some hundred terms is far below 1e-12.
 const TOLERANCE = 1e-12;
 
 function draw(seed: number, shape: readonly number[]): Float32Array {
@@ -64,7 +63,7 @@ for (const mode of [undefined, "full", "backward-only"] as const) {
         const wanted = forward.output.data.subarray(row * D, (row + 1) * D);
         const own = attentionForwardRow(numbers, { head, position });
         const { gradient: query, magnitude } = queryGradientRow(backward, { head, position });
-        // At least the gradient of the twin where terms do not cancel, and never nothing.
+        // The sum of the terms' magnitudes.
         assert(magnitude > 0);
         largest = Math.max(
           largest,
@@ -102,7 +101,7 @@ Deno.test("sampleRows() and samplePlaces() draw valid places with both ends", ()
   }
 });
 
-Deno.test("largestError() is relative to the row, to its terms, or to a hundredth of the largest row", () => {
+Deno.test("largestError() is relative to the row, to its terms' magnitudes, or to a hundredth of the largest row", () => {
   const large = { output: "a", actual: [100, 10.5], wanted: [100, 10] };
   assertEquals(largestError([large]), { error: 0.005, output: "a" });
   const small = { output: "a", actual: [0.6], wanted: [0.5] };

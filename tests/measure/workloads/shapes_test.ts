@@ -6,7 +6,7 @@ import { shapeNamed, shapeOfLengths, shapesOf } from "../../../src/measure/workl
 
 const grids: readonly GridName[] = ["quick", "default", "full"];
 
-Deno.test("shapesOf() gives grids that hold one another, without two shapes alike", () => {
+Deno.test("shapesOf() gives grids that contain each other, without duplicate shapes", () => {
   for (const kernel of operatorNames) {
     for (const software of [false, true]) {
       const [quick, usual, full] = grids.map((grid) => shapesOf(kernel, { grid, software }));
@@ -39,7 +39,7 @@ Deno.test("shapesOf() keeps a model's head dimension and group size in its slice
   assert(slices > 5);
 });
 
-Deno.test("shapesOf() has products of odd lengths, each beside a neighbor without", () => {
+Deno.test("shapesOf() has products of odd lengths, each beside a neighbor without odd lengths", () => {
   const shapes = shapesOf("matmul", { grid: "full", software: true });
   const lengths = ({ dimensions: { M, N, K } }: Shape) => [M!, N!, K!];
   const isOdd = (shape: Shape) => lengths(shape).some((length) => length > 1 && length % 2 === 1);
@@ -86,7 +86,7 @@ Deno.test("shapesOf() and shapeNamed() throw for unknown names, listing the know
   assertThrows(() => shapeNamed("attention", "llama-9"), RangeError, "llama-3.2-1b");
 });
 
-Deno.test("shapeOfLengths() finds every known shape by its lengths, and takes H for all heads", () => {
+Deno.test("shapeOfLengths() finds every known shape by its lengths, and takes H for the count of all heads", () => {
   for (const kernel of operatorNames) {
     for (const { dimensions } of shapesOf(kernel, { grid: "full", software: false })) {
       const text = Object.entries(dimensions).map(([name, length]) => `${name}${length}`).join();
@@ -98,7 +98,7 @@ Deno.test("shapeOfLengths() finds every known shape by its lengths, and takes H 
     dimensions: { B: 1, Hq: 8, Hkv: 8, T: 1024, D: 64 },
   });
   assertEquals(shapeOfLengths("attention", "Hq8 Hkv2 T=9 D4")?.dimensions.Hkv, 2);
-  // The name leads to the same shape again, as in a run that goes on.
+  // Its name leads to the same shape, as a resumed run needs.
   const shape = shapeOfLengths("matmul", "M3,N4,K5,transposeRight1")!;
   assertEquals(shapeOfLengths("matmul", shape.name), shape);
 });

@@ -1,11 +1,11 @@
-/** Small shapes for tests of any measured operator, by the names of its lengths. */
+/** Small shapes for tests of any measured operator, by its dimensions' names. */
 import type { Dimensions } from "../../../src/measure/workloads/operator.ts";
 import type { OperatorName } from "../../../src/measure/workloads/operators.ts";
 import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
 
 /**
  * Lengths that fill no tile, groups of query heads, several sequences, both transpositions, and a
- * single number. The last column is {@linkcode oddShape}.
+ * single element. The last column is {@linkcode oddShape}.
  */
 const SIZES: Readonly<Record<string, readonly number[]>> = {
   B: [1, 2, 1, 1, 2],
@@ -22,7 +22,7 @@ const SIZES: Readonly<Record<string, readonly number[]>> = {
   transposeRight: [0, 1, 0, 0, 1],
 };
 
-/** Sizes of lengths that only a new operator has. */
+/** Sizes for dimensions that only a newer operator has. */
 const OTHERS = [1, 3, 65, 100, 67];
 
 /** Five small shapes of an operator. */
@@ -34,7 +34,7 @@ export function smallShapes(kernel: OperatorName): Dimensions[] {
   );
 }
 
-/** A small shape of an operator whose lengths fill no tile. */
+/** A small shape of an operator; its lengths fill no tile. */
 export function oddShape(kernel: OperatorName): Dimensions {
   return smallShapes(kernel).at(-1)!;
 }
