@@ -27,11 +27,11 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * The candidate that is nearest to a word.
+ * Finds the candidate that is closest to a word.
  *
- * @param word what was given
- * @param candidates what there is
- * @returns undefined if none is near: more than a third of the word would have to change
+ * @param word the mistyped word
+ * @param candidates the known words
+ * @returns undefined if more than a third of the word would have to change
  */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const given = word.slice(0, 40).toLowerCase();
@@ -46,7 +46,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Says what was wanted in place of a word: the known names, and the closest one. */
+/** Names the accepted words, and the closest one, for an error message. */
 export function wantedNames(word: string, known: readonly string[]): string {
   const near = closest(word, known);
   return `wanted ${known.join(", ")}${near === undefined ? "" : ` (did you mean ${near}?)`}`;

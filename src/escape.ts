@@ -1,14 +1,14 @@
 /**
  * Makes text from strangers harmless before a person or a browser sees it.
  *
- * Result files, file names and driver strings can hold anything: escape sequences that repaint a
- * terminal, direction overrides that make a line read as another one, or markup.
+ * Result files, file names and driver strings can hold escape sequences that repaint a terminal,
+ * direction overrides that reorder a line, or markup.
  */
 
 // C0 and C1 controls with DEL; the soft hyphen; Arabic and Mongolian format characters; zero-width
 // and direction marks; line and paragraph separators; direction overrides and isolates; other
-// invisible format characters; the byte order mark; interlinear annotations; tag characters; halves
-// of surrogate pairs that stand alone.
+// invisible format characters; the byte order mark; interlinear annotations; tag characters; lone
+// surrogates.
 const invisible =
   // deno-lint-ignore no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
@@ -21,9 +21,9 @@ function codeUnits(text: string): string {
 }
 
 /**
- * Replaces control characters and invisible format characters by their `\uXXXX` form, so that the
- * text cannot steer a terminal nor read as something else. Applied to JSON text without white space
- * between its tokens it keeps the meaning, since such characters stand only inside strings there.
+ * Replaces control characters and invisible format characters by `\uXXXX`, so the text cannot steer
+ * a terminal or look like another text. JSON text without white space between its tokens keeps its
+ * meaning, because there such characters stand only inside strings.
  *
  * @param text any text
  * @returns the text on one line, all of it visible
@@ -50,7 +50,7 @@ const entities: Readonly<Record<string, string>> = {
 
 /**
  * Escapes text for HTML, as an element's content or as an attribute's value in quotation marks.
- * What {@linkcode escapeTerminal} makes visible is made visible here as well.
+ * Makes the same characters visible as {@linkcode escapeTerminal}.
  *
  * @param text any text
  * @returns text without markup
@@ -67,15 +67,14 @@ export function escapeHtml(text: string): string {
 }
 
 /**
- * Shortens text for a message, counting what a person counts as characters at the least by code
- * points, so that no pair of surrogates is cut in two.
+ * Shortens text for a message. It counts code points, so no surrogate pair is cut in two.
  *
  * @param text any text
- * @param length the greatest number of code points of the result
+ * @param length the most code points in the result
  * @returns the text, or its beginning and an ellipsis
  */
 export function truncate(text: string, length: number): string {
-  // A code point takes at most two units: what lies beyond cannot belong to the result.
+  // A code point takes at most two units, so later units cannot belong to the result.
   const points = Array.from(text.slice(0, 2 * length + 2));
   return points.length <= length ? text : points.slice(0, length - 1).join("") + "…";
 }

@@ -3,16 +3,14 @@
 /** One permission that a step needs. */
 export interface PermissionNeed {
   readonly name: "read" | "write" | "ffi" | "env" | "net";
-  /** The path, for `env` the variable, for `net` the host. */
+  /** A path for `read`, `write` and `ffi`, a variable for `env`, a host for `net`. */
   readonly value: string;
 }
 
-/** The variables that say where the caches are. */
+/** The environment variables that locate the cache folders. */
 export const FOLDER_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR"] as const;
 
-/**
- * The variables by which a Vulkan loader is pointed at a driver: the current name and the old one.
- */
+/** The variables that point a Vulkan loader at a driver: the current name and the old one. */
 export const DRIVER_VARIABLES = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] as const;
 
 function descriptorOf({ name, value }: PermissionNeed): Deno.PermissionDescriptor {
@@ -25,7 +23,7 @@ function granted(need: PermissionNeed): boolean {
 }
 
 /**
- * Writes permissions as the arguments that grant them, one for each kind.
+ * Lists the command-line flags that grant permissions, one for each kind.
  *
  * @param needs the permissions
  * @returns for example `["--allow-env=HOME,DENO_DIR", "--allow-read=/home/me/.cache/gradsink"]`
@@ -33,7 +31,7 @@ function granted(need: PermissionNeed): boolean {
 export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
   const values = new Map<PermissionNeed["name"], string[]>();
   for (const { name, value } of needs) {
-    // Deno reads a doubled comma as one that belongs to the path.
+    // Deno reads a doubled comma as a comma inside the path.
     const listed = value.replaceAll(",", ",,");
     const list = values.get(name) ?? [];
     if (!list.includes(listed)) list.push(listed);
@@ -43,7 +41,7 @@ export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
 }
 
 /**
- * The same for a message: as one types them in a shell, in quotes where that is needed.
+ * Lists the flags of {@linkcode permissionFlags} for a message, quoted for a shell where needed.
  *
  * @param needs the permissions
  * @returns for example `--allow-env=HOME "--allow-read=/home/my name/.cache/gradsink"`
@@ -86,8 +84,8 @@ export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
  *
  * @param needs the permissions
  * @param options.action what they are for, for the message
- * @throws {Deno.errors.NotCapable} that names every flag that is missing, where the user says no or
- *   cannot be asked
+ * @throws {Deno.errors.NotCapable} that names every missing flag, if the user refuses or cannot be
+ *   asked
  */
 export async function askPermissions(
   needs: readonly PermissionNeed[],

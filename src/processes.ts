@@ -1,15 +1,11 @@
-/** How this project starts other processes. */
+/** The command that starts another Deno process. */
 
-/** How to start a process. */
 export interface ChildCommand {
   readonly command: string;
   readonly args: readonly string[];
 }
 
-/**
- * The command that starts another Deno: the program itself, where running it was allowed; else
- * whatever deno the system finds.
- */
+/** The command for another Deno: this program if Deno may run it, else the `deno` on the path. */
 export function thisDeno(): string {
   const self = Deno.execPath();
   const { state } = Deno.permissions.querySync({ name: "run", command: self });

@@ -1,21 +1,20 @@
 /**
  * Seeded random arrays that are the same on every machine and in every JavaScript engine.
  *
- * The bits come from xoroshiro128+ (npm:pure-rand). What is computed from them uses additions,
- * multiplications, divisions and square roots only, which IEEE 754 rounds correctly; `Math.log`,
- * `Math.sin` and `Math.cos` may differ in the last bit from engine to engine and are not used.
- * All values are float32 numbers, so that a GPU and a float64 computation see identical inputs.
+ * The bits come from xoroshiro128+ (npm:pure-rand). The rest uses only additions, multiplications,
+ * divisions and square roots, which IEEE 754 rounds correctly. `Math.log`, `Math.sin` and
+ * `Math.cos` are not used: their last bit may differ between engines. All values are float32
+ * numbers, so that a GPU and a float64 computation see identical inputs.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 
 type Generator = ReturnType<typeof xoroshiro128plus>;
 
-/** What {@linkcode randomNormal} draws. */
+/** Options of {@linkcode randomNormal}. */
 export interface RandomNormalOptions {
   /**
-   * Any safe integer; equal seeds give equal arrays, and a longer array begins with the shorter
-   * one.
+   * Any safe integer. Equal seeds give equal arrays; a longer array begins with the shorter one.
    */
   readonly seed: number;
   /** How many values. */
@@ -26,18 +25,17 @@ export interface RandomNormalOptions {
   readonly standardDeviation?: number;
 }
 
-/** What {@linkcode randomUniform} draws. */
+/** Options of {@linkcode randomUniform}. */
 export interface RandomUniformOptions {
   /**
-   * Any safe integer; equal seeds give equal arrays, and a longer array begins with the shorter
-   * one.
+   * Any safe integer. Equal seeds give equal arrays; a longer array begins with the shorter one.
    */
   readonly seed: number;
   /** How many values. */
   readonly length: number;
   /** The smallest value that can be drawn. Default 0. */
   readonly minimum?: number;
-  /** The end of the interval, itself never drawn. Default 1. */
+  /** The end of the interval, which is never drawn. Default 1. */
   readonly maximum?: number;
 }
 
@@ -50,8 +48,8 @@ export function mix(word: number): number {
 }
 
 function createGenerator(seed: number): Generator {
-  // Neighboring seeds must not give correlated arrays: the seed is hashed (all 53 bits of it), and
-  // the first outputs, which still show the mostly empty initial state, are thrown away.
+  // Neighboring seeds must not give correlated arrays. So all 53 bits of the seed are hashed, and
+  // the first outputs, which still show the mostly empty initial state, are dropped.
   const high = Math.floor(seed / 2 ** 32);
   const generator = xoroshiro128plus(mix(seed ^ mix(high + 0x9e3779b9)));
   for (let i = 0; i < 32; i++) generator.next();
@@ -62,9 +60,9 @@ const float64 = new Float64Array(1);
 const words = new BigUint64Array(float64.buffer);
 
 /**
- * The natural logarithm of a normal number in (0, 1], from correctly rounded operations only:
- * log(m 2^e) = e log 2 + 2 artanh(s) with s = (m − 1)/(m + 1) and m in [√½, √2), so |s| < 0.172 and
- * the twelve terms of artanh's series leave less than 2^-60 behind.
+ * The natural logarithm of a normal number in (0, 1], from correctly rounded operations only: log(m
+ * 2^e) = e log 2 + 2 artanh(s) with s = (m − 1)/(m + 1) and m in [√½, √2). Then |s| < 0.172, and
+ * twelve terms of artanh's series leave an error below 2^-60.
  */
 function portableLog(x: number): number {
   float64[0] = x;

@@ -1,7 +1,7 @@
 /** The error of a file that cannot be read or written. */
 import { escapeTerminal, truncate } from "../escape.ts";
 
-/** The greatest size of a file that is read, in bytes: ample for a million samples. */
+/** The largest file that is read, in bytes: ample for a million samples. */
 export const MAXIMUM_FILE_BYTES = 16 * 2 ** 20;
 
 /** A file that cannot be read or written; the message is one line, safe to print. */
@@ -10,7 +10,7 @@ export class FileError extends Error {
 }
 
 /**
- * An error that begins with the file's name.
+ * Creates an error whose message begins with the file's name.
  *
  * @param path the file
  * @param problem what is wrong with it

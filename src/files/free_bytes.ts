@@ -2,10 +2,10 @@
 import { statfs } from "node:fs/promises";
 
 /**
- * The bytes that a disk has room for, as far as it may be asked, which needs `--allow-sys=statfs`.
+ * The free bytes of a disk; needs `--allow-sys=statfs`.
  *
- * @param folder on the disk
- * @returns undefined if it may not be asked
+ * @param folder a folder on the disk
+ * @returns undefined without that permission
  */
 export async function freeBytes(folder: string): Promise<number | undefined> {
   const { state } = await Deno.permissions.query({ name: "sys", kind: "statfs" });

@@ -1,8 +1,8 @@
 /** Messages between processes: one JSON object per line. */
 
 /**
- * Reads JSON lines. Lines that are not JSON objects with a `type` are passed over: drivers print
- * what they like.
+ * Reads JSON lines. Skips lines that are not JSON objects with a `type`, because drivers may print
+ * their own.
  *
  * @param stream bytes of UTF-8 text
  * @returns the objects

@@ -4,14 +4,14 @@
  * Source: numpy.lib.format, NEP 1.
  */
 
-/** The elements' types by NumPy's names, all little-endian. */
+/** Element types by NumPy's names, all little-endian. */
 export type NpyType = "<f4" | "<u4";
 
 /**
  * The header of an .npy file: all bytes before the elements.
  *
- * @param type of the elements
- * @param shape in C order, the last dimension contiguous
+ * @param type the elements' type
+ * @param shape in C order: the last dimension is contiguous
  *
  * @example
  * ```ts

@@ -1,9 +1,9 @@
-/** Reads files that strangers may have made, up to a limit. */
+/** Reads files from strangers, up to a size limit. */
 import { FileError, fileError, MAXIMUM_FILE_BYTES } from "./file_error.ts";
 import { systemReason } from "./system_reason.ts";
 
 /**
- * Reads a text.
+ * Reads a text file.
  *
  * @param path a regular file or a pipe
  * @throws {FileError} if it cannot be read, is larger than {@linkcode MAXIMUM_FILE_BYTES}, or is

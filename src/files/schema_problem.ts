@@ -1,7 +1,7 @@
-/** One line on what is wrong with a result file, from what the schema validator found. */
+/** Describes in one line what is wrong with a result file, from the schema validator's findings. */
 import { truncate } from "../escape.ts";
 
-/** The parts of the validator's finding that are used. */
+/** The fields that this file reads of a validator's finding. */
 export interface SchemaError {
   /** The JSON Schema keyword that failed. */
   readonly keyword: string;
@@ -9,7 +9,7 @@ export interface SchemaError {
   readonly keywordLocation: string;
   /** The place in the file, as a JSON pointer. */
   readonly instanceLocation: string;
-  /** The validator's own words. */
+  /** The validator's message. */
   readonly error: string;
 }
 
@@ -28,7 +28,7 @@ function decodePointer(segment: string): string {
 }
 
 /**
- * A field's place as a person writes it.
+ * A field's place in JavaScript's notation.
  *
  * @param path the names and indices from the root
  * @returns for example `measurements[3].samples[7]`, or `the file` for the root
@@ -49,7 +49,7 @@ function child(value: unknown, key: string): unknown {
     : undefined;
 }
 
-/** The schema's value at a place that the validator reported, following `$ref` on the way. */
+/** Looks up a place in the schema, following `$ref` on the way. */
 function schemaAt(root: unknown, pointer: string): unknown {
   let node = root;
   for (const segment of segments(pointer)) {
@@ -90,7 +90,7 @@ function length(value: unknown): number {
 /**
  * Describes the first thing that is wrong.
  *
- * @param errors the validator's findings, from the root to the culprit
+ * @param errors the validator's findings, from the root to the wrong field
  * @param value the content that was validated
  * @param schema the schema it was validated against
  * @returns for example `measurements[3].samples[7] is "fast", wanted a number`
@@ -105,7 +105,7 @@ export function describeSchemaError(
   const found = path.reduce(child, value);
   const wanted = schemaAt(schema, error.keywordLocation);
   const name = pathName(path);
-  // What failed may be the name of a field, and not its content.
+  // The failing part may be a field's name instead of its content.
   const onName = error.keywordLocation.includes("/propertyNames/");
   const given = onName ? "has a name" : `is ${shown(found)}`;
   switch (error.keyword) {

@@ -1,6 +1,6 @@
 /** Why the system refused to read or write. */
 
-/** What the system said, as a reason that a person can act on. */
+/** Turns a system error into a reason that a person can act on. */
 export function systemReason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file or folder";
   if (error instanceof Deno.errors.NotCapable) {

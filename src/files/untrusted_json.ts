@@ -1,17 +1,17 @@
-/** JSON of strangers: size, depth and names are checked before anything else looks at it. */
+/** Reads JSON from strangers: checks size, depth and names before anything else sees it. */
 import { truncate } from "../escape.ts";
 import { fileError, MAXIMUM_FILE_BYTES } from "./file_error.ts";
 import { pathName } from "./schema_problem.ts";
 
-// The deepest field that the schema names is at 5 (measurements, item, timer, …); the rest is room
-// for newer minor versions. JSON.parse and the validator recurse, and stacks are finite.
+// The schema's deepest field is at depth 5; the rest is room for newer minor versions. JSON.parse
+// and the validator recurse, and stacks are finite.
 const MAXIMUM_DEPTH = 32;
 
 // Names that reach an object's prototype through `target[name] = …`.
 const forbiddenNames = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
- * Reads JSON of strangers as far as that goes without knowing its form.
+ * Parses JSON from strangers without knowing its form.
  *
  * @param text the file's content
  * @param name the file's name, for messages
@@ -42,7 +42,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** How deep brackets and braces nest in JSON text, without building anything from it. */
+/** The deepest nesting of brackets and braces in JSON text, found without parsing it. */
 function nestingDepth(text: string): number {
   let depth = 0;
   let deepest = 0;
@@ -60,9 +60,10 @@ function nestingDepth(text: string): number {
 }
 
 /**
- * Where a value holds what JSON or an object must not hold; undefined if nowhere.
+ * Finds a name or number that JSON or an object must not hold.
  *
- * @param value of a stranger's file
+ * @param value parsed JSON from a stranger⏎@returns the problem with its place; undefined if there
+ *   is none
  */
 export function contentProblem(value: unknown): string | undefined {
   return forbiddenContent(value, []);

@@ -1,6 +1,6 @@
 /**
- * The one way in which every file of this project is written: to a temporary name beside it,
- * flushed, then renamed, so that no reader ever sees half a file.
+ * Writes every file of this project: to a temporary name beside it, flushed, then renamed, so no
+ * reader ever sees half a file.
  */
 import { basename, dirname, join } from "node:path";
 import { FileError, fileError } from "./file_error.ts";
@@ -9,9 +9,9 @@ import { systemReason } from "./system_reason.ts";
 /**
  * Writes text to a file under a temporary name, flushes it to the disk, and renames it.
  *
- * @param path where to; its folder exists. A symbolic link is followed
+ * @param path the file, in an existing folder; a symbolic link is followed
  * @param text the content
- * @throws {FileError} if it cannot be written; then the file is as it was before
+ * @throws {FileError} if it cannot be written; the old file then stays unchanged
  */
 export async function writeTextFile(path: string, text: string): Promise<void> {
   const target = await writableTarget(path);
@@ -32,17 +32,16 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
     }
     await Deno.rename(temporary, target);
   } catch (error) {
-    if (created) await Deno.remove(temporary).catch(() => {}); // Reports the first error.
+    if (created) await Deno.remove(temporary).catch(() => {}); // The first error matters more.
     throw fileError(path, `cannot be written: ${systemReason(error)}`);
   }
 }
 
 /**
- * Makes sure, before long work, that a file can be written in the end. Makes its folder, and writes
- * nothing else.
+ * Checks before long work that a file can be written after it. Creates the file's folder.
  *
- * @param path where it would go
- * @throws {FileError} if it is a folder or a device, or its folder cannot be made or written to
+ * @param path the file
+ * @throws {FileError} if it is a folder or a device, or its folder cannot be created or written to
  */
 export async function checkWritable(path: string): Promise<void> {
   const target = await writableTarget(path);
@@ -55,7 +54,7 @@ export async function checkWritable(path: string): Promise<void> {
       : systemReason(error);
     throw fileError(path, `cannot be written: ${reason}`);
   }
-  // Only an attempt shows it: modes say little on network folders, in containers, and for the
+  // Only an attempt tells: modes say little on network folders, in containers and for the
   // superuser.
   const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
   try {
@@ -66,10 +65,7 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/**
- * The final path, with links resolved: a rename would replace a link, or a device such as
- * /dev/null.
- */
+/** The path with links resolved: a rename would replace a link, or a device such as /dev/null. */
 async function writableTarget(path: string): Promise<string> {
   if (path === "") throw fileError('""', "cannot be written: the name is empty");
   try {
@@ -80,17 +76,17 @@ async function writableTarget(path: string): Promise<string> {
     return target;
   } catch (error) {
     if (error instanceof FileError) throw error;
-    // A file that is not there yet is the common case; a missing folder shows when it is created.
+    // The file often does not exist yet; a missing folder is noticed when it is created.
     if (error instanceof Deno.errors.NotFound && !/[/\\]$/.test(path)) return path;
     throw fileError(path, `cannot be written: ${systemReason(error)}`);
   }
 }
 
 /**
- * Makes a folder, and those that it lies in.
+ * Creates a folder and its parents.
  *
- * @param path the folder; it may be there already
- * @throws {FileError} if it cannot be made
+ * @param path the folder; it may exist already
+ * @throws {FileError} if it cannot be created
  */
 export async function makeFolder(path: string): Promise<void> {
   try {

@@ -2,8 +2,8 @@
  * The circular block bootstrap of a median.
  *
  * Neighboring samples of one machine resemble each other: clocks drift, other programs come and go.
- * Resampling single samples would take them for independent and promise too narrow an interval, so
- * blocks of neighbors are drawn, as long as the samples' own correlation asks for.
+ * Resampling single samples would treat them as independent and give too narrow an interval. So
+ * whole blocks of neighbors are drawn; the samples' own correlation sets their length.
  *
  * Sources: D. N. Politis and J. P. Romano, A circular block-resampling procedure (1992); E.
  * Carlstein, The use of subseries values for estimating the variance of a general statistic from a
@@ -12,14 +12,15 @@
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 /**
- * Resamples for a usual number of samples: the interval's ends then move by about 2 % of its width.
+ * Enough resamples for a usual number of samples: the interval's ends vary by about 2 % of its
+ * width.
  */
 const RESAMPLES = 2000;
 
-/** The most draws of single samples: bounds the time that a stranger's file can take. */
+/** The most draws of single samples. It bounds the time that a stranger's file can take. */
 const MOST_DRAWS = 2e6;
 
-/** For each sample its position in increasing order; equal samples keep their order. */
+/** Each sample's position in increasing order; equal samples keep their order. */
 function positions(samples: readonly number[]): Uint32Array<ArrayBuffer> {
   const order = Uint32Array.from(samples, (_, i) => i)
     .sort((a, b) => samples[a]! - samples[b]! || a - b);
@@ -29,7 +30,7 @@ function positions(samples: readonly number[]): Uint32Array<ArrayBuffer> {
 }
 
 /**
- * How many neighbors are drawn together.
+ * The length of the blocks that are drawn.
  *
  * From the first-order correlation r of the samples' ranks (which no outlier can dominate):
  * (√6 r / (1 − r²))^(2/3) n^(1/3), at least 1 and at most a fifth of the samples.

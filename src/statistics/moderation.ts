@@ -1,11 +1,11 @@
 /**
- * Variances that borrow from each other: many rows with few values each, whose variances resemble
- * each other, give every row a steadier variance and more degrees of freedom.
+ * Steadier variances for many rows of few values each. If the rows' variances resemble each other,
+ * each row borrows degrees of freedom from the others.
  *
  * Source: G. K. Smyth, Linear models and empirical Bayes methods for assessing differential
- * expression in microarray experiments (2004), section 6.2: the rows' variances are taken as drawn
- * from a scaled inverse chi-square distribution, whose two parameters come from the mean and the
- * variance of their logarithms.
+ * expression in microarray experiments (2004), section 6.2. The rows' variances are modeled as
+ * draws from a scaled inverse chi-square distribution. Its two parameters come from the mean and
+ * the variance of their logarithms.
  */
 import { sum } from "./mean.ts";
 
@@ -17,10 +17,10 @@ export interface EstimatedVariance {
   readonly df: number;
 }
 
-/** Fewer rows say too little of how much variances differ. */
+/** Fewer rows say too little about how much variances differ. */
 const LEAST_ROWS = 4;
 
-/** Below this share of the median variance a variance is a clock's step, not a small variance. */
+/** A variance below this share of the median comes from the clock's step: it is not small. */
 const LEAST_SHARE = 1e-5;
 
 /** ψ(x), the derivative of log Γ, for x > 0: by recurrence, then Stirling's series. */
@@ -58,8 +58,8 @@ function trigammaInverse(value: number): number {
 /**
  * Moderates variances.
  *
- * @param rows a variance each; rows without degrees of freedom get the common variance
- * @returns the moderated ones, in the same order; the rows themselves where fewer than four have
+ * @param rows one variance per row; rows without degrees of freedom get the common variance
+ * @returns the moderated variances in the same order, or the rows unchanged if fewer than four have
  *   degrees of freedom. No row gets more degrees of freedom than all rows have together
  *
  * @example
@@ -83,7 +83,7 @@ export function moderateVariances(rows: readonly EstimatedVariance[]): Estimated
   const excess = scatter - sum(known.map(({ df }) => trigamma(df / 2))) / known.length;
   const most = sum(known.map(({ df }) => df));
   const priorDf = excess > 0 ? 2 * trigammaInverse(excess) : Infinity;
-  // Variances that differ no more than chance makes them differ are one variance: their mean.
+  // Variances that differ no more than by chance are one variance: their mean.
   const prior = excess > 0
     ? Math.exp(mean + digamma(priorDf / 2) - Math.log(priorDf / 2))
     : sum(known.map(({ variance, df }) => df * variance)) / most;

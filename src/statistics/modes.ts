@@ -1,22 +1,23 @@
-/** Whether samples gather around more than one value, which no single median describes. */
+/**
+ * Tells whether samples gather around more than one value; then no single median describes them.
+ */
 import { kernelDensityEstimation, quantileSorted } from "simple-statistics";
 
-/** Fewer samples show gaps by chance. */
+/** With fewer samples, gaps arise by chance. */
 const LEAST_SAMPLES = 30;
 
-/** The samples' quantiles at most this many: enough for two hills, and quick for any count. */
+/** The most quantiles that stand for the samples: enough for two hills, and quick for any count. */
 const MOST_POINTS = 400;
 
 const GRID = 128;
 
 /**
- * Finds out whether a list of times has more than one hill.
+ * Tells whether a list of times has more than one hill.
  *
  * The density of the logarithms is estimated with Gaussian kernels somewhat narrower than
- * Silverman's, which blurs two equal hills into one. A second
- * hill counts if it stands over at least a tenth of the samples and the valley between the two is
- * lower than seven tenths of the lower top. Whether that is strict enough is shown by a test that
- * draws many lists with one hill.
+ * Silverman's, which blurs two equal hills into one. A second hill counts if it stands over at
+ * least a tenth of the samples and the valley between the two is lower than seven tenths of the
+ * lower top. A test that draws many lists with one hill shows that these limits are strict enough.
  *
  * @param samples positive numbers in any order
  * @returns false for fewer than 30 samples
@@ -31,15 +32,15 @@ export function isMultimodal(samples: readonly number[]): boolean {
   );
   const spread = quantileSorted(points, 0.75) - quantileSorted(points, 0.25);
   // Silverman, Density Estimation (1986), equation 3.31, with the quartiles alone: outliers would
-  // widen the standard deviation. 0.7 instead of 0.9: in trials on made-up lists, the smallest
-  // factor that takes one hill for two in at most a twentieth of them. Half of all samples on one
-  // value is one hill.
+  // widen the standard deviation. The factor is 0.7 instead of 0.9: the smallest one that finds a
+  // second hill in at most 5 % of random lists with one hill. If half of all samples have one
+  // value, that is one hill.
   const width = 0.7 * (spread / 1.34) * all.length ** -0.2;
   if (!(width > 0)) return false;
   const low = points[0]! - 2 * width;
   const high = points.at(-1)! + 2 * width;
-  // Few far outliers stretch the grid until a hill falls between its points: what is beyond the
-  // outer twentieths can hold no hill that counts.
+  // A few far outliers would stretch the grid until a hill falls between its points. The outer
+  // twentieths are too few samples for a hill that counts.
   const from = Math.max(low, quantileSorted(points, 0.05) - 6 * width);
   const to = Math.min(high, quantileSorted(points, 0.95) + 6 * width);
   const density = kernelDensityEstimation(points, "gaussian", width as never);
@@ -50,11 +51,11 @@ export function isMultimodal(samples: readonly number[]): boolean {
   return hills(heights) > 1;
 }
 
-/** Counts hills that are parted by deep enough valleys and heavy enough. */
+/** Counts the hills that hold enough samples and that deep enough valleys separate. */
 function hills(heights: readonly number[]): number {
   const total = heights.reduce((sum, height) => sum + height, 0);
-  // Walk from left to right; a valley is deep once the ground is below 0.7 of the hill before it,
-  // and the next hill stands once the ground there is below 0.7 of it.
+  // Walk from left to right. A valley is deep enough once the density falls below 0.7 of the hill
+  // before it; the next hill begins once the valley is below 0.7 of the density there.
   let count = 0;
   let top = 0;
   let valley = 0;

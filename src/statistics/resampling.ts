@@ -1,7 +1,7 @@
 /** Bootstrap intervals over independent items, such as texts. */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
-/** Resamples for a 95 % interval: its ends then move by about 3 % of its width. */
+/** Enough resamples for a 95 % interval: its ends vary by about 3 % of its width. */
 const RESAMPLES = 1000;
 
 /** An interval that holds a statistic with 95 % confidence. */
@@ -13,8 +13,8 @@ export type Interval = readonly [low: number, high: number];
  * Source: B. Efron, Bootstrap methods: another look at the jackknife, Ann. Statist. 7 (1979).
  *
  * @param items how many there are, at least 1
- * @param options `seed`, any safe integer; `statistic` of a resample, from how often each item is
- *   drawn
+ * @param options `seed`, any safe integer; `statistic` of a resample, computed from how often each
+ *   item is drawn
  * @returns low and high; equal for one item
  *
  * @example
@@ -38,10 +38,11 @@ export function bootstrapInterval(
 }
 
 /**
- * {@linkcode bootstrapInterval} of several statistics of the same resamples.
+ * Computes {@linkcode bootstrapInterval} for several statistics on the same resamples.
  *
  * @param items how many there are, at least 1
- * @param options `seed`, any safe integer; `statistics` of a resample, always as many
+ * @param options `seed`, any safe integer; `statistics` of a resample, always the same number of
+ *   them
  * @returns an interval for each statistic
  */
 export function bootstrapIntervals(

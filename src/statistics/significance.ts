@@ -1,7 +1,7 @@
 /** Probabilities of the normal distribution, and the correction of p-values of many tests. */
 /**
- * The probability that a standard normal variable exceeds z, with a small relative error far out in
- * the tail as well: corrected p-values live there.
+ * The probability that a standard normal variable exceeds z, with a small relative error even far
+ * out in the tail, where corrected p-values lie.
  *
  * Uses the series of Abramowitz and Stegun 26.2.10 up to 3, and Lentz's evaluation of the continued
  * fraction 26.2.14 beyond.
@@ -26,12 +26,12 @@ export function normalTail(z: number): number {
 }
 
 /**
- * Holm's correction: p-values of a whole table, so that the chance of even one false alarm in it
- * stays below the level that each is compared with.
+ * Holm's correction of a table's p-values. Compared with a level, they keep the chance of even one
+ * false alarm in the whole table below that level.
  *
  * Source: S. Holm, A simple sequentially rejective multiple test procedure (1979).
  *
- * @param pValues one per test; undefined where there was no data, which does not count as a test
+ * @param pValues one per test; undefined where there was no data and so no test
  * @returns corrected values in the same order
  */
 export function holm(pValues: readonly (number | undefined)[]): (number | undefined)[] {

@@ -34,7 +34,7 @@ function incompleteBeta(x: number, a: number, b: number): number {
   return front * fraction;
 }
 
-/** From here on the normal distribution is as good: the tails differ by less than 1 % at t = 6. */
+/** From here on the normal distribution stands in: the tails differ by less than 1 % at t = 6. */
 const NORMAL_FROM = 1e5;
 
 /**
@@ -64,7 +64,7 @@ export function studentQuantile(tail: number, df: number): number {
     high *= 2;
     if (high > 1e100) return Infinity;
   }
-  // A fixed number of steps: equal arguments give equal bits.
+  // A fixed number of steps, so equal arguments give equal bits.
   for (let step = 0; step < 60; step++) {
     const middle = (low + high) / 2;
     if (studentTail(middle, df) > tail) low = middle;

@@ -1,8 +1,8 @@
 /**
  * Summarizes a list of samples: its median with an interval, outliers and several modes.
  *
- * "No data" is `undefined` throughout, never NaN. Everything is a function of the samples and a
- * seed alone, so equal files give equal reports.
+ * "No data" is `undefined` throughout, never NaN. All results depend on the samples and a seed
+ * alone, so equal files give equal reports.
  */
 import { medianSorted, quantileSorted } from "simple-statistics";
 import { bootstrapMedians } from "./bootstrap.ts";
@@ -63,8 +63,8 @@ export function median(samples: readonly number[]): number | undefined {
 }
 
 /**
- * The interval of the median that holds for any distribution: between two of the samples, chosen by
- * the binomial distribution of how many samples lie below the true median.
+ * An interval of the median that holds for any distribution. Its ends are two of the samples: the
+ * number of samples below the true median is binomial, which decides the two.
  *
  * Source: H. A. David and H. N. Nagaraja, Order Statistics (2003), section 7.1.
  *
@@ -93,8 +93,8 @@ export function orderStatisticInterval(
 }
 
 /**
- * A confidence interval of the median: of order statistics for fewer than 20 samples, else of a
- * block bootstrap, which stays honest when the machine drifts; a plain bootstrap does not.
+ * A confidence interval of the median: from order statistics for fewer than 20 samples, else from a
+ * block bootstrap, which unlike a plain one holds when the machine drifts.
  *
  * @param samples in the order of measuring
  * @param options confidence and seed
@@ -119,7 +119,7 @@ export function medianInterval(
 }
 
 /**
- * The central part of a list of resampled values.
+ * The central interval of a list of resampled values.
  *
  * @param values at least one
  * @param confidence the share of values inside, in (0, 1)
@@ -133,9 +133,9 @@ export function percentiles(values: ArrayLike<number>, confidence: number): Inte
 }
 
 /**
- * Refuses a number that is not a probability.
+ * Checks a confidence.
  *
- * @param confidence what was requested
+ * @param confidence the requested probability
  * @throws {RangeError} if it is not between 0 and 1
  */
 export function checkConfidence(confidence: number): void {
