@@ -1,7 +1,7 @@
 /**
- * A `Gpu` that computes nothing: operators plan on it as on the real one, and what they would
- * compile and dispatch is written down. So a plan can be read (what its kernels are, how much
- * memory it takes) without an adapter, without compiling, and without allocating.
+ * A `Gpu` that computes nothing. Operators plan on it as on a real one, and it records what they
+ * would compile and dispatch. So tests and tools can read a plan's kernels and memory use without
+ * an adapter, without compiling and without allocating.
  */
 import { Gpu } from "./gpu.ts";
 import type { GpuInfo } from "./gpu_info.ts";
@@ -37,11 +37,10 @@ interface DryPipeline {
 }
 
 /**
- * A `Gpu` with the features and limits of another and nothing behind it. Tensors made on it cannot
- * be read.
+ * Creates a `Gpu` with given features and limits but no device. Its tensors cannot be read.
  *
- * @param info what to pretend to be
- * @returns the `Gpu`; plans made on it are read by {@linkcode recordPlan}
+ * @param info the GPU to imitate
+ * @returns the `Gpu`; {@linkcode recordPlan} reads the plans made on it
  *
  * @example
  * ```ts
@@ -56,7 +55,7 @@ interface DryPipeline {
  */
 export function createDryGpu(info: GpuInfo): Gpu {
   const device = {
-    // WebGPU grants this limit everywhere, also to adapters described by their other limits alone.
+    // WebGPU guarantees this value everywhere; `info.limits` may lack it.
     limits: { minStorageBufferOffsetAlignment: 256, ...info.limits },
     features: new Set(info.features),
     lost: new Promise<never>(() => {}),
@@ -74,7 +73,7 @@ export function createDryGpu(info: GpuInfo): Gpu {
     ): DryPipeline => ({ code: module.code, getBindGroupLayout: () => ({}) }),
     createBindGroup: ({ entries }: { entries: readonly DryEntry[] }) => entries,
     queue: {
-      // Keeps the bytes of uniforms only: a plan does not depend on what its tensors hold.
+      // Keeps only the bytes of uniforms: a plan does not depend on its tensors' contents.
       writeBuffer(buffer: DryBuffer, _offset: number, data: ArrayBuffer | ArrayBufferView): void {
         if (data instanceof ArrayBuffer) buffer.bytes = [...new Uint8Array(data)];
       },
@@ -86,7 +85,7 @@ export function createDryGpu(info: GpuInfo): Gpu {
 }
 
 /**
- * Reads a plan that was made on a {@linkcode createDryGpu}.
+ * Reads a plan that was made on the `Gpu` of {@linkcode createDryGpu}.
  *
  * @param plan the plan
  * @returns what it would do

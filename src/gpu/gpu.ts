@@ -21,13 +21,13 @@ import { Tensor } from "./tensor.ts";
  * ```
  */
 export class Gpu implements BufferOwner {
-  /** What was opened. */
+  /** The adapter and runtime that were opened. */
   readonly info: GpuInfo;
   /** The device, for callers with their own kernels. */
   readonly device: GPUDevice;
   /** The compiled kernels. */
   readonly pipelines: PipelineCache;
-  /** What tuning chose for this adapter: the name of a variant by operator and shape class. */
+  /** The tuned choices for this adapter: the name of a variant by operator and shape class. */
   readonly variants: Map<string, string> = new Map();
   readonly #buffers = new Set<GPUBuffer>();
   readonly #checks = new Set<Promise<void>>();
@@ -36,7 +36,7 @@ export class Gpu implements BufferOwner {
   #disposed = false;
   #lastOperator = "gpu";
 
-  /** Made by `openGpu`. */
+  /** Use `openGpu` instead. */
   constructor(device: GPUDevice, info: GpuInfo) {
     this.device = device;
     this.info = info;
@@ -68,7 +68,7 @@ export class Gpu implements BufferOwner {
   /**
    * Copies numbers to the GPU.
    *
-   * @param data the elements, row-major; numbers of an array are rounded to float32
+   * @param data the elements, row-major; an array's numbers are rounded to float32
    * @param shape the lengths of the dimensions, each at least 1
    * @returns a new tensor
    * @throws {TypeError} if `data` is neither Float32Array nor an array of numbers, `shape` is not a
@@ -164,10 +164,10 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Runs something that calls the device, and sees to it that what the device refuses of it becomes
-   * a `GpuError` of this operator at the next read or sync.
+   * Runs a function that calls the device. If the device refuses a call, the next read or sync
+   * rejects with a `GpuError` of this operator.
    *
-   * @param operator whose work it is
+   * @param operator the operator that the error names
    * @param run calls the device, synchronously
    * @returns what `run` returns
    */
@@ -189,7 +189,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * A storage buffer, counted until `free`.
+   * Makes a storage buffer and counts it until `free`.
    *
    * @param size bytes, a multiple of 4
    * @throws {RangeError} if the adapter does not allow a buffer of this size
@@ -200,14 +200,14 @@ export class Gpu implements BufferOwner {
     return this.#allocate({ size, usage });
   }
 
-  /** The bytes of the largest storage buffer that a kernel can be given here. */
+  /** The bytes of the largest storage buffer that a kernel can use on this device. */
   get largestStorage(): number {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     return Math.min(maxBufferSize, maxStorageBufferBindingSize);
   }
 
   /**
-   * Throws if no storage buffer of this size can be had.
+   * Throws if the device allows no storage buffer of this size.
    *
    * @param operator the operator that needs the buffer
    * @param size bytes
@@ -222,7 +222,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * A uniform buffer with these numbers, counted until `free`.
+   * Makes a uniform buffer with these numbers and counts it until `free`.
    *
    * @param scalars the fields of a WGSL struct of u32 and f32 members, in order
    */
@@ -248,8 +248,8 @@ export class Gpu implements BufferOwner {
    * Waits for all work enqueued so far and copies a buffer to the CPU.
    *
    * @param buffer a buffer made by `storage`
-   * @param range which of its bytes; all by default
-   * @param into what is filled, of the range's size; new memory by default
+   * @param range the bytes to copy; all by default
+   * @param into the memory to fill, of the range's size; new memory by default
    * @returns the memory that was filled
    * @throws {GpuError} if any work enqueued so far failed
    */
@@ -271,7 +271,8 @@ export class Gpu implements BufferOwner {
       });
       await staging.mapAsync(GPUMapMode.READ).catch(async (error: Error) => {
         this.#checkAlive();
-        // The reason behind it, if there is one: the news of a lost device may come a moment later.
+        // Wait for the reason behind it, if there is one: the report of a lost device may come a
+        // moment later.
         await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
         await this.#settle();
         throw new GpuError(operator, error.message);
@@ -307,8 +308,7 @@ export class Gpu implements BufferOwner {
     return length;
   }
 
-  // Answers come in any order; the first cause, in the order of the calls, is the one worth
-  // reading.
+  // Errors arrive in any order. Report the one that the earliest call caused.
   #fail(error: GpuError, order: number = this.#order++): void {
     if (order < (this.#failure?.order ?? Infinity)) this.#failure = { order, error };
   }
@@ -317,7 +317,8 @@ export class Gpu implements BufferOwner {
     const order = this.#order++;
     const watched: Promise<void> = check.then(
       (error) => error && this.#fail(error, order),
-      // Scopes and compilation messages of a device that is gone; `lost` says why.
+      // The device is gone, so its error scopes and compilation messages fail too; `lost` gives the
+      // reason.
       (error) => this.#disposed || this.#fail(new GpuError(this.#lastOperator, String(error))),
     ).then(() => void this.#checks.delete(watched));
     this.#checks.add(watched);
@@ -329,8 +330,8 @@ export class Gpu implements BufferOwner {
   }
 }
 
-// Names the operators in a submission of many plans that may have caused an error; the first few
-// are enough.
+// Names the operators in a submission of many plans that may have caused an error; at most the
+// first few.
 function operatorsOf(plans: readonly Plan[]): string {
   const operators = [...new Set(plans.map((plan) => plan.operator))];
   const named = operators.slice(0, 3).join(", ");

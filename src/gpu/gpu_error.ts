@@ -1,14 +1,12 @@
 /**
- * What a GPU refused or got wrong: a kernel that does not compile, too little memory, a lost
- * device.
+ * An error of the GPU: a kernel that does not compile, too little memory, a lost device.
  *
  * It ends the whole `Gpu`. Operators enqueue work and return at once, so the error shows at the
- * next `read()` or `gpu.sync()`, and every later one rejects with it as well, because no number
- * computed after the error can be trusted. Open a new `Gpu` to go on; other `Gpu`s are not
- * concerned.
+ * next `read()` or `gpu.sync()`, and at every later one, because numbers computed after an error
+ * cannot be trusted. Open a new `Gpu` to go on; other `Gpu`s are not affected.
  *
- * Wrong arguments do not lead here: operators and `new Plan` answer them by a TypeError or a
- * RangeError before anything reaches the GPU.
+ * For wrong arguments, operators and `new Plan` throw a TypeError or RangeError instead, before
+ * anything reaches the GPU.
  *
  * @example
  * ```ts
@@ -25,7 +23,7 @@ export class GpuError extends Error {
   readonly operator: string;
 
   /**
-   * Made by a `Gpu` from what its device reports.
+   * Used by `Gpu` for an error that its device reports.
    *
    * @param operator the operator whose work failed
    * @param reason what the GPU said

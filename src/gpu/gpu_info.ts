@@ -1,7 +1,7 @@
 /** The WebGPU implementation: Deno's own (wgpu), npm:webgpu (Dawn), or the browser's. */
 export type Runtime = "deno" | "dawn" | "browser";
 
-/** What an opened GPU is. */
+/** Describes an opened GPU. */
 export interface GpuInfo {
   /** The WebGPU implementation. */
   readonly runtime: Runtime;
@@ -17,31 +17,28 @@ export interface GpuInfo {
   readonly description: string;
   /** True for an adapter that computes on the CPU. */
   readonly software: boolean;
-  /**
-   * The features that are used, sorted: those that were enabled, without those that failed the
-   * self-test.
-   */
+  /** The enabled features that passed the self-test, sorted. */
   readonly features: readonly string[];
   /** The limits that were granted. */
   readonly limits: Readonly<Record<string, number>>;
-  /** The sizes a subgroup can have; absent where subgroups cannot be used. */
+  /** The sizes a subgroup can have; absent if subgroups cannot be used. */
   readonly subgroupSize?: SubgroupSize;
   /**
-   * What the adapter claims and the self-test found to be false, a sentence each; absent if
-   * nothing.
+   * The adapter's claims that the self-test found false, one sentence each; absent if there are
+   * none.
    */
   readonly notes?: readonly string[];
 }
 
-/** Lanes of a subgroup. */
+/** The number of lanes in a subgroup. */
 export interface SubgroupSize {
-  /** The fewest. */
+  /** The smallest number. */
   readonly minimum: number;
-  /** The most. */
+  /** The largest number. */
   readonly maximum: number;
 }
 
-// PCI vendor numbers; Deno gives them where others give names. 0x10005 is Khronos' number for Mesa.
+// PCI vendor numbers, which Deno reports instead of names. 0x10005 is Khronos' number for Mesa.
 const vendors: Readonly<Record<number, string>> = {
   0x1002: "amd",
   0x1010: "imagination",
@@ -70,7 +67,7 @@ export function vendorName(vendor: string): string {
  *
  * @param device the device
  * @param adapter the adapter it was opened on
- * @param found the runtime and backend it came from, and what is true of its features
+ * @param found its runtime and backend, and what the self-test found about its features
  */
 export function describe(
   device: GPUDevice,
@@ -93,7 +90,7 @@ export function describe(
     architecture: info.architecture,
     device: info.device,
     description: info.description,
-    // Older browsers report it on the adapter itself, or not at all.
+    // Older browsers report `isFallbackAdapter` on the adapter itself, or not at all.
     software: info.isFallbackAdapter ??
       (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false,
     features,

@@ -5,12 +5,12 @@ import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts"
 
 /**
  * Opens the browser's GPU: `openGpu({ runtime: "browser" })` without the code that only Deno can
- * run, for pages that count bytes.
+ * run, for pages that must stay small.
  *
  * @param options which adapter
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value, or another runtime or a GPU by its name
- *   is requested
+ * @throws {RangeError} if an option has an unknown value, or asks for another runtime or for a GPU
+ *   by name
  * @throws {Error} if the browser has no WebGPU, or no adapter, saying what to do
  * @throws {GpuError} if the adapter fails the self-test
  *

@@ -10,14 +10,14 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
 /**
  * Finds a GPU, checks that it computes right, and opens it.
  *
- * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
- * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
- * The option `adapter`, or the environment variable `GRADSINK_ADAPTER`, names one GPU of several.
+ * Without a hardware GPU it uses an installed software Vulkan driver. Without either, on x64 Linux,
+ * it fetches SwiftShader once, which needs the permissions of the project's tasks. The option
+ * `adapter`, or the environment variable `GRADSINK_ADAPTER`, names one GPU of several.
  *
  * @param options which runtime and adapter; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value; or if no GPU, or more than one, has the
- *   name that is given, with the list of those that there are
+ * @throws {RangeError} if an option has an unknown value, or if no GPU or more than one has the
+ *   given name; the message lists the GPUs
  * @throws {Error} if there is no usable adapter, saying what was tried and what to install
  * @throws {GpuError} if the adapter fails the self-test
  *

@@ -1,6 +1,6 @@
 import type { Runtime } from "./gpu_info.ts";
 
-/** What `openGpu` can be asked for. */
+/** The options of `openGpu`. */
 export interface OpenGpuOptions {
   /**
    * The WebGPU implementation: `deno` (wgpu, built in), `dawn` (npm:webgpu, needs `--allow-ffi`) or
@@ -8,16 +8,16 @@ export interface OpenGpuOptions {
    */
   readonly runtime?: Runtime;
   /**
-   * Whether to use an adapter that computes on the CPU: `auto`, if there is no hardware; `always`,
-   * even if there is; `never`. Default: `auto`.
+   * Whether to use an adapter that computes on the CPU. `auto`: if there is no hardware GPU;
+   * `always`: even if there is one; `never`. Default: `auto`.
    */
   readonly software?: "auto" | "always" | "never";
-  /** The kind of GPU, of a machine that has several. Default: the system's choice. */
+  /** The kind of GPU on a machine with several. Default: the system's choice. */
   readonly powerPreference?: "low-power" | "high-performance";
   /**
    * Which GPU: a part of its name, in any case; its number in the list of `deno task adapters`; or
-   * `embedded` for the SwiftShader that gradsink fetches. No other one is opened in its place. A
-   * browser chooses itself. Default: the environment variable `GRADSINK_ADAPTER`, else the
+   * `embedded` for the SwiftShader that gradsink fetches. `openGpu` opens no other GPU instead. A
+   * browser makes its own choice. Default: the environment variable `GRADSINK_ADAPTER`, else the
    * machine's GPU.
    */
   readonly adapter?: string;
@@ -28,10 +28,10 @@ const softwareChoices = ["auto", "always", "never"] as const;
 const powerPreferences = ["low-power", "high-performance"] as const;
 
 /**
- * Throws if an option has an unknown value, or two of them choose the GPU.
+ * Throws if an option has an unknown value, or if two options choose the GPU.
  *
- * @param options whatever a caller gave
- * @throws {RangeError} that says what is wanted
+ * @param options the caller's options
+ * @throws {RangeError} that says what the option accepts
  */
 export function checkOpenGpuOptions(options: OpenGpuOptions): void {
   checkChoice("runtime", options.runtime, runtimes);

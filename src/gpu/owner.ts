@@ -1,13 +1,10 @@
-/**
- * What plans and tensors need of the `Gpu` that owns their memory, so that neither needs the class
- * itself.
- */
+/** The part of `Gpu` that plans and tensors need, so neither depends on the class itself. */
 import type { PipelineCache } from "./pipelines.ts";
 
 /** One number of a kernel's uniform parameters. */
 export type Scalar = { readonly u32: number } | { readonly f32: number };
 
-/** Owns GPU buffers, and turns what the device refuses into errors. {@linkcode Gpu} is one. */
+/** Owns GPU buffers, and turns a device's refusals into errors. {@linkcode Gpu} is one. */
 export interface BufferOwner {
   /** The device. */
   readonly device: GPUDevice;
@@ -15,13 +12,11 @@ export interface BufferOwner {
   readonly pipelines: PipelineCache;
   /** True once everything has been freed. */
   readonly disposed: boolean;
-  /**
-   * Runs something that calls the device; what the device refuses becomes an error of `operator`.
-   */
+  /** Runs a function that calls the device; a refusal becomes an error of `operator`. */
   guard<Result>(operator: string, run: () => Result): Result;
-  /** A storage buffer of this many bytes. */
+  /** Makes a storage buffer of this many bytes. */
   storage(size: number): GPUBuffer;
-  /** A uniform buffer with these numbers. */
+  /** Makes a uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;
   /** Frees a buffer. */
   free(buffer: GPUBuffer): void;

@@ -3,7 +3,7 @@ import type { Runtime } from "./gpu_info.ts";
 import { type KernelBinding, kernelBindings } from "./plan/kernel_bindings.ts";
 import { type Specialization, specialize } from "./specialize.ts";
 
-/** A piece of WGSL with the name of the file it comes from. */
+/** A part of a kernel's WGSL with the name of its file. */
 export interface KernelPart {
   /** For example `attention/forward.wgsl`; error messages name it. */
   readonly file: string;
@@ -11,17 +11,17 @@ export interface KernelPart {
   readonly source: string;
 }
 
-/** A kernel: WGSL parts put one after the other, and the values of their constants. */
+/** A kernel: WGSL parts to join in order, and the values of their constants. */
 export interface Kernel {
   /** Helper files first, the kernel's own file last. */
   readonly parts: readonly KernelPart[];
   /** New values for `const` and `alias` declarations. */
   readonly constants?: Specialization;
-  /** Language features it uses; their `enable` lines are put in front. */
+  /** Language features it uses; their `enable` lines go before the parts. */
   readonly features?: readonly LanguageFeature[];
 }
 
-/** A kernel's text as a device is given it. */
+/** A kernel's complete text, as the device compiles it. */
 export interface PreparedKernel {
   /** The parts after rewriting. */
   readonly parts: readonly KernelPart[];
@@ -29,7 +29,7 @@ export interface PreparedKernel {
   readonly code: string;
   /** The line of `code` at which the first part begins. */
   readonly firstLine: number;
-  /** What it declares in group 0; undefined if the text does not give the numbers. */
+  /** The bindings it declares in group 0; undefined if the text computes their numbers. */
   readonly bindings: readonly KernelBinding[] | undefined;
 }
 
@@ -37,11 +37,11 @@ export interface PreparedKernel {
 export type LanguageFeature = "f16" | "subgroups";
 
 /**
- * The line that makes a language feature usable: Dawn and browsers want `enable subgroups;`, Deno
- * does not know it and wants nothing.
+ * The line that enables a language feature. Dawn and browsers need `enable subgroups;`; Deno does
+ * not know that line and needs none.
  *
  * @param feature the WGSL name of the feature
- * @param runtime who will compile the kernel
+ * @param runtime the runtime that will compile the kernel
  */
 export function enableLine(feature: LanguageFeature, runtime: Runtime): string {
   return feature === "subgroups" && runtime === "deno" ? "" : `enable ${feature};\n`;
@@ -56,15 +56,15 @@ export class PipelineCache {
   readonly #report: (check: Promise<GpuError | undefined>) => void;
   readonly #prepared = new Map<string, PreparedKernel>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
-  /** Rewrites each part before it is compiled. For tests that break a kernel on purpose. */
+  /** Rewrites each part before it is compiled: tests use it to break a kernel. */
   rewrite: (part: KernelPart) => string = (part) => part.source;
 
   /**
-   * Made by a `Gpu`.
+   * Creates an empty cache.
    *
    * @param device the device to compile for
-   * @param runtime whose compiler it is
-   * @param report takes the outcome of each compilation, which is known only later
+   * @param runtime the device's runtime
+   * @param report takes the promised outcome of each compilation
    */
   constructor(
     device: GPUDevice,
@@ -77,8 +77,8 @@ export class PipelineCache {
   }
 
   /**
-   * The pipeline of a kernel, compiled now if it is new. A kernel that fails to compile ends as a
-   * `GpuError` with the WGSL line, at the next read or sync.
+   * Gives the pipeline of a kernel and compiles it if it is new. If compilation fails, the next
+   * read or sync rejects with a `GpuError` that names the WGSL line.
    *
    * @param operator the operator that asks, for error messages
    * @param kernel what to compile; its entry point is `main`
@@ -90,7 +90,7 @@ export class PipelineCache {
   }
 
   /**
-   * The whole text of a kernel, and what it declares at its bindings; nothing is compiled.
+   * Joins a kernel's text and reads its bindings, without compiling.
    *
    * @param kernel the kernel
    * @throws {TypeError} if the kernel lacks a declaration named in `constants`
@@ -110,10 +110,10 @@ export class PipelineCache {
   }
 
   /**
-   * The pipeline of a kernel that `prepare` returned, as `get` does.
+   * Does the same as `get` for a kernel from `prepare`.
    *
    * @param operator the operator that asks, for error messages
-   * @param kernel the kernel
+   * @param kernel the prepared kernel
    */
   compile(operator: string, { parts, code, firstLine }: PreparedKernel): GPUComputePipeline {
     const known = this.#pipelines.get(code);
@@ -156,7 +156,7 @@ async function outcome(
   if (message !== undefined) {
     const place = locate(parts, message.lineNum - firstLine + 1);
     const line = code.split("\n")[message.lineNum - 1]?.trim() ?? "";
-    // Deno puts the shader's label in front; the message names the place already.
+    // Deno puts the shader's label first; the message already names the place.
     const text = (message.message.trim().split("\n")[0] ?? "").replace(
       /^Shader '.*?' parsing error: /,
       "",
@@ -168,7 +168,7 @@ async function outcome(
     : new GpuError(operator, `${parts.at(-1)?.file}: ${error.message}`);
 }
 
-// The file and line of a line of the joined source.
+// The file and line that a line of the joined source comes from.
 function locate(parts: readonly KernelPart[], line: number): string {
   let first = 1;
   for (const part of parts) {

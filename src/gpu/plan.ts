@@ -16,8 +16,8 @@ interface Step {
 export let encodeForRun: (plan: Plan, pass: GPUComputePassEncoder) => void;
 
 /**
- * An operator made ready to run: pipelines, bind groups, workgroup counts and cost. It can be run
- * any number of times; each run reads its input tensors anew and overwrites its output tensors.
+ * An operator that is ready to run: pipelines, bind groups, workgroup counts and cost. It can run
+ * any number of times. Each run reads the current input tensors and overwrites the output tensors.
  *
  * The operators' `plan…` functions make one. With `new Plan` you run a kernel of your own.
  *
@@ -72,7 +72,7 @@ export let encodeForRun: (plan: Plan, pass: GPUComputePassEncoder) => void;
 export class Plan {
   /** The operator that was planned, for example `attentionForward`. */
   readonly operator: string;
-  /** What one run costs at the least. */
+  /** The least work of one run. */
   readonly cost: Cost;
   readonly #gpu: BufferOwner;
   readonly #steps: readonly Step[];
@@ -92,8 +92,8 @@ export class Plan {
    * @param gpu the GPU that holds the tensors
    * @param options the operator's name, cost and dispatches; `scratch` belongs to the plan from
    *   here on
-   * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written
-   *   shares memory with something else; nothing has been enqueued then
+   * @throws {TypeError} if a dispatch's buffers differ from its kernel's bindings, or a written
+   *   buffer shares memory with another one; nothing is enqueued
    * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
    */
   constructor(gpu: BufferOwner, options: PlanOptions) {
@@ -124,14 +124,15 @@ export class Plan {
     }
   }
 
-  /** The number of dispatches of one run, those that copy slices among them. */
+  /** The number of dispatches in one run, including those that copy slices. */
   get dispatches(): number {
     return this.#steps.length;
   }
 
   /**
-   * Records one run into a compute pass that the caller opened on the same device. What the plan
-   * writes is not checked by its values any more, since the caller may submit at any time.
+   * Records one run into a compute pass that the caller opened on the same device. From then on the
+   * CPU does not know the values of tensors that the plan writes, because the caller may submit at
+   * any time.
    *
    * @param pass the open compute pass
    * @throws {TypeError} if the plan, or a tensor that it reads or writes, has been disposed of
@@ -174,7 +175,7 @@ export class Plan {
   }
 }
 
-// What is made for the step is added to the plan's own buffers.
+// Buffers that the step needs are added to the plan's own buffers.
 function makeStep(
   gpu: BufferOwner,
   operator: string,

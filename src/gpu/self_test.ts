@@ -1,9 +1,9 @@
 /**
  * The self-test that every adapter must pass before `openGpu` uses it, as a small module for any
- * page: does this WebGPU adapter compute right? Mesa's lavapipe 22.3, for one, leaves loops early
- * and says nothing.
+ * page: does this WebGPU adapter compute correctly? Mesa's lavapipe 22.3, for example, silently
+ * leaves loops early.
  *
- * It takes a few milliseconds, one dispatch and 2 KB of memory, and needs nothing else of gradsink.
+ * It takes a few milliseconds, one dispatch and 2 KB of memory. It needs no other part of gradsink.
  *
  * @example
  * ```ts
@@ -25,18 +25,18 @@ import { runSelfTest, type SelfTestCheck, selfTestSource } from "./adapter/self_
 
 export type { SelfTestCheck } from "./adapter/self_test.ts";
 
-/** What the self-test says of a device. */
+/** The self-test's verdict on a device. */
 export interface SelfTestVerdict {
   /** Whether every check passed. */
   readonly passed: boolean;
-  /** The evidence: each check with what was wanted and what was computed. */
+  /** Each check with its expected and computed numbers. */
   readonly checks: readonly SelfTestCheck[];
 }
 
 /**
  * Checks loops, workgroup memory with barriers, and the exactness of exp, sqrt and division.
  *
- * @param device an open device, of any implementation of WebGPU; stays open
+ * @param device an open device of any WebGPU implementation; it stays open
  * @returns the verdict; a device that refuses the kernel or is lost fails the check `runs`
  *
  * @example

@@ -1,5 +1,5 @@
 /**
- * Values for a kernel's `const` declarations (numbers, true, false) and `alias` declarations (type
+ * New values for a kernel's `const` declarations (numbers, booleans) and `alias` declarations (type
  * names).
  */
 export type Specialization = Readonly<Record<string, number | boolean | string>>;
@@ -12,8 +12,8 @@ function literal(value: number | boolean | string, type: string): string {
 }
 
 /**
- * Rewrites top-of-file constants of a WGSL source. WGSL's `override` does not reach array sizes in
- * functions nor element types; a `const NAME: u32 = 64u;` or `alias Name = f32;` does.
+ * Rewrites top-of-file constants of a WGSL source. WGSL's `override` cannot set element types or
+ * the sizes of arrays in functions; a `const NAME: u32 = 64u;` or `alias Name = f32;` can.
  *
  * @param source the WGSL text
  * @param values the new value of each named constant or alias

@@ -1,6 +1,6 @@
 import type { BufferOwner } from "./owner.ts";
 
-/** Elements of the largest tensor whose values the CPU remembers. */
+/** The most elements of a tensor whose values the CPU remembers. */
 const MOST_KNOWN = 4096;
 
 /**
@@ -20,17 +20,17 @@ export class Tensor {
   readonly shape: readonly number[];
   /** The number of elements. */
   readonly length: number;
-  /** The elements of a whole tensor, if they are few and the CPU was the last to write them. */
+  /** The elements of a whole tensor, if it is small and the CPU wrote it last. */
   #known: Float32Array | undefined;
-  /** Whether something other than a plan can write this whole tensor. */
+  /** Whether other code than a plan can write this whole tensor. */
   #exposed = false;
   readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;
-  /** For a slice: the tensor whose memory it shares, and where it begins there, in elements. */
+  /** For a slice: the tensor whose memory it shares, and its first element there. */
   readonly #part: { readonly whole: Tensor; readonly start: number } | undefined;
   #disposed = false;
 
-  /** Made by `gpu.tensor`, `gpu.empty`, `slice` and the operators. */
+  /** Use `gpu.tensor`, `gpu.empty` or `slice` instead. */
   constructor(
     gpu: BufferOwner,
     buffer: GPUBuffer,
@@ -45,10 +45,10 @@ export class Tensor {
   }
 
   /**
-   * The elements as far as the CPU knows them: small parameters, such as V-scale's constants, are
-   * checked against them before anything is enqueued. They are known of a tensor, or a slice of
-   * one, that has at most 4,096 elements and was last written by `gpu.tensor` or `write`; undefined
-   * once a plan has written any part of it, or `buffer` or `binding` have been handed out.
+   * The elements, if the CPU knows them: operators use them to check small parameters, such as
+   * V-scale's constants, before they enqueue anything. The CPU knows at most 4,096 elements that
+   * `gpu.tensor` or `write` wrote last. The result is undefined once a plan has written any part,
+   * or once code has read `buffer` or `binding`.
    *
    * @returns a copy of the elements
    */
@@ -57,9 +57,9 @@ export class Tensor {
   }
 
   /**
-   * Forgets the elements, since the GPU has overwritten them. `Plan` calls this for what it writes.
+   * Forgets the elements. `Plan` calls this for every tensor that it writes.
    *
-   * @param options `forGood`: they are not known after a later `write` either
+   * @param options `forGood`: a later `write` does not make them known again
    */
   forget({ forGood = false }: { readonly forGood?: boolean } = {}): void {
     this.#whole.#known = undefined;
@@ -71,10 +71,7 @@ export class Tensor {
     return this.#disposed || this.#gpu.disposed || (this.#part?.whole.disposed ?? false);
   }
 
-  /**
-   * True once the memory is gone: of a slice, once the tensor that it is a part of has been
-   * disposed of.
-   */
+  /** True once the memory is freed. For a slice: once its whole tensor has been disposed of. */
   get freed(): boolean {
     return this.#whole.#disposed || this.#gpu.disposed;
   }
@@ -90,7 +87,8 @@ export class Tensor {
   }
 
   /**
-   * Where the elements lie, whether that can be bound or not. Give the tensor itself to a `Plan`.
+   * The elements' place in memory, which WebGPU may be unable to bind. Give the tensor itself to a
+   * `Plan`.
    *
    * @throws {TypeError} if the tensor has been disposed of
    */
@@ -103,25 +101,24 @@ export class Tensor {
    * The GPU buffer with the elements, for code that calls the device directly. A `Plan` takes the
    * tensor itself.
    *
-   * @throws {TypeError} if the tensor has been disposed of, or is a slice that does not begin where
-   *   its buffer does
+   * @throws {TypeError} if the tensor has been disposed of, or is a slice that begins after its
+   *   buffer's start
    */
   get buffer(): GPUBuffer {
     if (this.disposed) throw new TypeError("Cannot use the tensor: it has been disposed of");
     if (this.#offset !== 0) {
       throw new TypeError("Cannot use the tensor's buffer: it begins inside it; use `binding`");
     }
-    this.forget({ forGood: true }); // the caller may write it at any time
+    this.forget({ forGood: true }); // The caller may write it at any time.
     return this.#buffer;
   }
 
   /**
-   * The elements as a storage binding, for code that makes its own bind groups: of a slice its
-   * part of the buffer. A `Plan` takes the tensor itself, and copies a slice that begins where no
-   * binding can.
+   * The elements as a storage binding, for code that makes its own bind groups. A `Plan` takes the
+   * tensor itself, and copies a slice that cannot be bound.
    *
-   * @throws {TypeError} if the tensor has been disposed of, or is a slice that begins where no
-   *   binding can
+   * @throws {TypeError} if the tensor has been disposed of, or is a slice that begins at an offset
+   *   that cannot be bound
    */
   get binding(): GPUBuffer | GPUBufferBinding {
     if (this.#part === undefined) return this.buffer;
@@ -141,13 +138,13 @@ export class Tensor {
    * A view of neighboring elements as a tensor, in the same memory. Disposing of it frees
    * nothing.
    *
-   * Every operator takes slices, with the same results as of separate tensors. WebGPU binds a slice
-   * as it lies if it begins at a multiple of `minStorageBufferOffsetAlignment` bytes (256 at most)
-   * and the same dispatch writes no other part of the tensor; else the plan copies it, which costs
-   * time and memory.
+   * Every operator takes slices and gives the same results as for separate tensors. WebGPU binds a
+   * slice directly if it begins at a multiple of `minStorageBufferOffsetAlignment` bytes (256 at
+   * most) and the same dispatch writes no other part of the tensor. Otherwise the plan copies it,
+   * which costs time and memory.
    *
    * @param start the first element, counted from 0
-   * @param shape the slice's shape, whose elements lie within this tensor
+   * @param shape the slice's shape
    * @throws {TypeError} if the tensor has been disposed of, or `shape` is not a list of positive
    *   integers
    * @throws {RangeError} if the elements are not all within this tensor
@@ -192,7 +189,7 @@ export class Tensor {
     return 4 * this.#start;
   }
 
-  // What the CPU knows of the whole after a write to this part.
+  // Updates what the CPU knows of the whole tensor after a write to this part.
   #remember(data: Float32Array): void {
     const whole = this.#whole;
     if (whole.#exposed || whole.length > MOST_KNOWN) return;
@@ -201,12 +198,12 @@ export class Tensor {
   }
 
   /**
-   * Overwrites the elements. Work enqueued before still sees the old ones, work enqueued from now
-   * on the new.
+   * Overwrites the elements. Work that is already enqueued sees the old ones, later work the new
+   * ones.
    *
    * @param data as many numbers as the tensor has elements, row-major
-   * @throws {TypeError} if the tensor has been disposed of, or `data` is no Float32Array of its
-   *   length
+   * @throws {TypeError} if the tensor has been disposed of, or `data` is not a Float32Array of the
+   *   tensor's length
    *
    * @example
    * ```ts
@@ -240,9 +237,9 @@ export class Tensor {
   /**
    * Waits for all work enqueued so far and copies the elements to the CPU.
    *
-   * @param into what is filled; a new array by default
+   * @param into the array to fill; a new one by default
    * @returns the elements, row-major
-   * @throws {TypeError} if the tensor has been disposed of, or `into` is of another length
+   * @throws {TypeError} if the tensor has been disposed of, or `into` has another length
    * @throws {GpuError} if any work enqueued so far failed
    */
   async read(

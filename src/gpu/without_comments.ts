@@ -1,8 +1,6 @@
-/** WGSL as compilers read it. */
-
 /**
- * WGSL without its line comments and indentation. Lines keep their numbers, so that messages name
- * the right line. WGSL has no strings that could hold slashes.
+ * Removes line comments and indentation from WGSL. Lines keep their numbers, so messages name the
+ * right line. WGSL has no strings that could hold slashes.
  *
  * @param code WGSL
  */

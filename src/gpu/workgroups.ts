@@ -1,9 +1,9 @@
-/** How a count of workgroups is dispatched. */
+/** Dispatches more workgroups than one dimension holds. */
 import type { BufferOwner } from "./owner.ts";
 
 /**
- * Spreads a count of workgroups over two dimensions, since one holds 65,535 at most. The kernel
- * takes y * num_workgroups.x + x and leaves where that is too large.
+ * Spreads a count of workgroups over two dimensions, because one holds at most 65,535. The kernel's
+ * index is y * num_workgroups.x + x; it returns early if that is too large.
  *
  * @param gpu the GPU to dispatch on
  * @param count workgroups needed

@@ -1,22 +1,22 @@
-/** The GPUs that a runtime can be brought to open, and which of them a name or a number means. */
+/** Lists the GPUs that a runtime can open, and finds the one that a name or a number means. */
 import type { Runtime } from "../gpu_info.ts";
 import { probeAdapter } from "./probe.ts";
 import { dawnAdapterNames, denoRuntime, mayUseVariable } from "./runtimes.ts";
 import { listVulkanDevices, SELECT_VARIABLE } from "./vulkan_devices.ts";
 
-/** A GPU that can be chosen. */
+/** A GPU that a user can choose. */
 export interface AdapterCandidate {
   /** The GPU's name as the driver gives it. */
   readonly name: string;
-  /** Whether it computes on the CPU; undefined where the runtime does not say before opening it. */
+  /** Whether it computes on the CPU; undefined if the runtime does not say before opening it. */
   readonly software: boolean | undefined;
-  /** What brings the runtime to open it. */
+  /** How to make the runtime open it. */
   readonly by:
     /** A value of {@linkcode SELECT_VARIABLE}. */
     | { readonly vulkan: string }
     /** The request to WebGPU. */
     | { readonly request: GPURequestAdapterOptions }
-    /** Dawn takes its name. */
+    /** Dawn's name for it. */
     | { readonly dawn: string };
 }
 
@@ -24,13 +24,13 @@ export interface AdapterCandidate {
 export const EMBEDDED = "embedded";
 
 /**
- * Lists the GPUs that can be chosen, in the order of their numbers.
+ * Lists the GPUs that a user can choose, in the order of their numbers.
  *
- * Dawn tells them all. Deno's WebGPU tells none: on Linux the Vulkan loader does, which takes
- * `--allow-ffi`; otherwise the list holds what WebGPU gives for different requests, which may not
- * be all.
+ * Dawn lists every GPU, Deno's WebGPU none. For Deno on Linux the Vulkan loader lists them, which
+ * needs `--allow-ffi`. Elsewhere the list holds the adapters that WebGPU gives for different
+ * requests, which may not be all.
  *
- * @param runtime for which they can be chosen
+ * @param runtime the runtime that will open one
  * @throws {Error} if Dawn cannot be loaded
  */
 export async function listCandidates(
@@ -51,7 +51,7 @@ export async function listCandidates(
   }));
 }
 
-/** What WebGPU gives for requests of several kinds, each GPU once. */
+/** The adapters that WebGPU gives for different requests, each GPU once. */
 async function requestedCandidates(): Promise<AdapterCandidate[]> {
   const requests: GPURequestAdapterOptions[] = [
     {},
@@ -70,7 +70,7 @@ async function requestedCandidates(): Promise<AdapterCandidate[]> {
   return [...found.values()];
 }
 
-/** Candidates as a message lists them. */
+/** Writes candidates as a list for a message. */
 function listed(candidates: readonly AdapterCandidate[]): string {
   return candidates.length === 0
     ? "none is found"
@@ -78,11 +78,11 @@ function listed(candidates: readonly AdapterCandidate[]): string {
 }
 
 /**
- * The GPU that a user means.
+ * Finds the GPU that a user means.
  *
  * @param candidates in the order of their numbers
  * @param wanted a number of at most two digits, from 0 on; or a part of a GPU's name, in any case
- * @throws {RangeError} that lists what there is, if none or more than one is meant
+ * @throws {RangeError} that lists the candidates, if none or more than one matches
  */
 export function chooseCandidate(
   candidates: readonly AdapterCandidate[],

@@ -1,5 +1,5 @@
 /**
- * What an adapter claims, compared with what its kernels find: subgroups and their sizes, f16
+ * Compares what an adapter claims with what test kernels find: subgroups and their sizes, f16
  * storage, and the invocations and memory of a workgroup. A feature whose claim is wrong is not
  * used. (`GpuTimer` compares timestamps with the host's clock.)
  */
@@ -10,38 +10,38 @@ import type { SubgroupSize } from "../gpu_info.ts";
 import { enableLine } from "../pipelines.ts";
 import type { FoundAdapter } from "./request.ts";
 
-/** What is true of an opened device. */
+/** What was found true of an opened device. */
 export interface Truth {
   /** The features to use, sorted. */
   readonly features: readonly string[];
-  /** Absent where subgroups are not used. */
+  /** Absent if subgroups are not used. */
   readonly subgroupSize?: SubgroupSize;
-  /** The claims that are false, a sentence each. */
+  /** The false claims, one sentence each. */
   readonly notes: readonly string[];
   /** Why the adapter cannot be used at all, one sentence each. */
   readonly faults: readonly string[];
 }
 
-/** WGSL texts of the kernels that look; tests break them. */
+/** The WGSL texts of the test kernels; tests break them. */
 export interface ClaimSources {
   readonly subgroup: string;
   readonly half: string;
   readonly workgroup: string;
 }
 
-/** The kernels as they are. */
+/** The unchanged test kernels. */
 export const claimSources: ClaimSources = {
   subgroup: subgroupSource,
   half: halfSource,
   workgroup: workgroupSource,
 };
 
-/** The most that the kernels use of a workgroup. */
+/** The most invocations and bytes of a workgroup that the test kernels use. */
 const MOST_INVOCATIONS = 256;
 const MOST_MEMORY = 32 * 1024;
 /**
- * Where it is the CPU's memory, which is there, and takes SwiftShader 12 s to compile the clearing
- * of 32 KiB.
+ * On software adapters workgroup memory is CPU memory, so a small test is enough. SwiftShader takes
+ * 12 s to compile the clearing of 32 KiB.
  */
 const SOFTWARE_MEMORY = 1024;
 
@@ -49,8 +49,8 @@ const SOFTWARE_MEMORY = 1024;
 const LARGEST_SUBGROUP = 128;
 
 /**
- * Normal numbers of f16, of every exponent and both signs: rounding moves them by 2⁻¹⁰ at most, in
- * any direction.
+ * Numbers in f16's normal range, of every exponent and both signs. Rounding to f16 moves each by a
+ * share of at most 2⁻¹⁰, up or down.
  */
 const HALVES = Float32Array.from(
   { length: 64 },
@@ -60,16 +60,16 @@ const HALVES = Float32Array.from(
 interface Trial {
   readonly code: string;
   readonly constants?: Readonly<Record<string, number>>;
-  /** 256 numbers in the result at the start. Default: zeros. */
+  /** The first 256 numbers of the result buffer. Default: zeros. */
   readonly initial?: Float32Array<ArrayBuffer>;
 }
 
 /**
- * Compares an adapter's claims with the truth.
+ * Compares an adapter's claims with what kernels find.
  *
  * @param device a device with all that the adapter offers
  * @param found the adapter
- * @param sources the kernels that look
+ * @param sources the test kernels
  */
 export async function examineClaims(
   device: GPUDevice,
@@ -90,7 +90,7 @@ export async function examineClaims(
     ...features.has("subgroups")
       ? {
         subgroups: { code: subgroup, constants: { LANES: 64 } },
-        // Kernels that know the size have workgroups of one subgroup.
+        // With a known size, each workgroup of these kernels is one subgroup.
         ...single === undefined ? {} : { one: { code: subgroup, constants: { LANES: single } } },
       }
       : {},
@@ -140,7 +140,7 @@ function isSize({ minimum, maximum }: SubgroupSize): boolean {
     minimum <= maximum && maximum <= LARGEST_SUBGROUP;
 }
 
-// For adapters that report no size: WebGPU's own range, and the sizes seen.
+// The sizes of an adapter that reports none: WebGPU's own range, and the sizes seen.
 function sizesAround(result: Uint32Array): SubgroupSize {
   const seen = result.subarray(0, 64);
   return {
@@ -181,8 +181,8 @@ function roundsHalves(result: Uint32Array | string): boolean {
   return stored.every((half, i) => Math.abs(half - HALVES[i]!) <= 2 ** -10 * Math.abs(HALVES[i]!));
 }
 
-// All in one submission: on Deno every wait for the GPU takes 10 ms. A trial that the device
-// refuses has its reason in place of numbers.
+// Runs all trials in one submission, because on Deno every wait for the GPU takes 10 ms. If the
+// device refuses a trial, the result is the reason instead of numbers.
 async function runTrials(
   device: GPUDevice,
   trials: Readonly<Record<string, Trial>>,

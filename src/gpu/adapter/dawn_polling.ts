@@ -1,28 +1,29 @@
 /**
- * Waiting for Dawn without taking a processor core.
+ * Makes waiting for Dawn leave the processor core free.
  *
  * While anything is pending, npm:webgpu polls Dawn in an endless loop of `setImmediate`. On
  * an adapter that computes on the CPU that loop takes a core away from the kernels.
  */
 
-/** The longest pause between two polls, in ms; the end of work is seen at most so late. */
+/** The longest pause between two polls, in ms. It bounds how late the end of work is seen. */
 const LONGEST_PAUSE = 0.5;
 
-/** A pause is at most this share of the time waited so far, so that short work is not seen late. */
+/**
+ * A pause is at most this share of the time waited so far, so the end of short work is seen soon.
+ */
 const PAUSE_SHARE = 1 / 32;
 
-/** Below this a pause, in ms, costs more than it saves: the system's timers are no finer. */
+/** A pause below this, in ms, costs more than it saves: the system's timers are no finer. */
 const SHORTEST_PAUSE = 0.02;
 
 let paced = false;
 
 /**
- * Makes Dawn's polls in this realm wait for a growing while between two of them, asleep.
+ * Makes Dawn's polls in this realm sleep between two polls, longer the longer the wait lasts.
  *
- * Dawn's bindings look `setImmediate` up whenever they poll, and offer no other handle; it is
- * replaced once, by a function that passes on all callbacks but theirs. The wait blocks this thread
- * for at most half a millisecond at a time, which no timer of Deno's could keep to: the shortest
- * takes 1 to 2 ms.
+ * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other handle. So it is
+ * replaced once, by a function that passes on all other callbacks. The sleep blocks this thread for
+ * at most half a millisecond; Deno's shortest timer takes 1 to 2 ms.
  */
 export function paceDawnPolling(): void {
   if (paced) return;
@@ -35,11 +36,11 @@ export function paceDawnPolling(): void {
 
   function setPacedImmediate(callback: Callback, ...given: unknown[]): unknown {
     if (given.length > 0 || !isBinding(callback)) return setImmediate(callback, ...given);
-    // A poll that asks for another one continues its wait. A poll that anything else asks for begins
-    // a new wait and is not put off.
+    // A poll that another poll requests continues the wait. Any other poll begins a new wait and is
+    // not delayed.
     if (!polling) waitingSince = performance.now();
     return setImmediate(() => {
-      // After the call and not before it: what the last poll found has reached its promises by now.
+      // Pause after the call: by now the last poll's findings have reached their promises.
       const pause = pauseAfter(performance.now() - waitingSince);
       if (pause > 0) Atomics.wait(cell, 0, 0, pause);
       polling = true;
@@ -70,8 +71,8 @@ export function pauseAfter(waited: number): number {
   return pause < SHORTEST_PAUSE ? 0 : pause;
 }
 
-// Functions made by native code have no text, and those of Dawn's polls no name; bound functions
-// have one.
+// Native functions have no source text, and those of Dawn's polls no name; bound functions have
+// one.
 function isBinding(callback: unknown): boolean {
   return typeof callback === "function" && callback.name === "" &&
     /^function \(\) \{ \[native code\] \}$/.test(Function.prototype.toString.call(callback));

@@ -1,4 +1,4 @@
-/** Opens the GPU that the user named, or none. */
+/** Opens the GPU that the user named, and no other. */
 import type { AdapterWish, FoundAdapter, RuntimeEntry } from "./request.ts";
 import { type AdapterCandidate, chooseCandidate, listCandidates } from "./candidates.ts";
 import { dawnRuntime, denoRuntime } from "./runtimes.ts";
@@ -9,9 +9,9 @@ import { SELECT_VARIABLE } from "./vulkan_devices.ts";
  *
  * @param wish the caller's choice; its runtime is Deno's or Dawn
  * @param wanted a part of its name, or its number
- * @throws {RangeError} that lists what there is, if none or more than one is meant
- * @throws {Error} if the runtime opens another one all the same, with what can be done; or if the
- *   wish allows no such adapter
+ * @throws {RangeError} that lists the candidates, if none or more than one matches
+ * @throws {Error} if the runtime opens another GPU, with advice; or if the wish excludes such an
+ *   adapter
  */
 export async function findNamedAdapter(wish: AdapterWish, wanted: string): Promise<FoundAdapter> {
   const runtime = wish.runtime === "dawn" ? "dawn" : "deno";
@@ -47,7 +47,8 @@ async function request(
     return { adapter, origin };
   };
   if (!("vulkan" in by)) return await ask(origin);
-  // The loader reads it at every request, so that a later one without a name is not bound by it.
+  // Restore the variable afterwards: the loader reads it at every request, and a later one may name
+  // no GPU.
   const before = Deno.env.get(SELECT_VARIABLE);
   Deno.env.set(SELECT_VARIABLE, by.vulkan);
   try {
@@ -58,7 +59,7 @@ async function request(
   }
 }
 
-/** Whether an adapter is the GPU of a name: Dawn gives names in lower case, with hyphens. */
+/** Whether an adapter is the named GPU. Dawn writes names in lower case, with hyphens. */
 function isCalled({ adapter: { info }, origin }: FoundAdapter, name: string): boolean {
   return origin.runtime === "dawn"
     ? info.device === name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")

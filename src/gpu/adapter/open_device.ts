@@ -1,7 +1,4 @@
-/**
- * From an adapter to an opened GPU: what is asked of the device, and the test that it must pass.
- * Runs in browsers too.
- */
+/** Opens a GPU from an adapter: requests a device and runs the self-test. Runs in browsers too. */
 import type { FoundAdapter } from "./request.ts";
 import { Gpu } from "../gpu.ts";
 import { GpuError } from "../gpu_error.ts";
@@ -9,7 +6,7 @@ import { describe } from "../gpu_info.ts";
 import { examineClaims, type Truth } from "./claims.ts";
 import { faultsOf, runSelfTest, selfTestSource } from "./self_test.ts";
 
-/** Limits asked for, as much of each as the adapter has; the kernels' floor is far below. */
+/** The limits to request, as far as the adapter has them; the kernels need far less. */
 const wantedLimits = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -23,12 +20,12 @@ const wantedLimits = [
 
 const wantedFeatures = ["timestamp-query", "shader-f16", "subgroups"];
 
-/** What the self-test found of adapters in this isolate. */
+/** What the self-test found about the adapters that this isolate has opened. */
 const examined = new Map<string, Promise<Truth>>();
 
 /**
- * Opens a device on an adapter and sees that it computes right. Features that the adapter claims
- * falsely are left out.
+ * Opens a device on an adapter and tests that it computes correctly. Leaves out features that the
+ * adapter falsely claims.
  *
  * @param found the adapter
  * @returns the opened GPU
@@ -50,7 +47,7 @@ export async function openDevice(found: FoundAdapter): Promise<Gpu> {
   }
 }
 
-/** A device, and what the adapter offers and then refuses, a sentence each. */
+/** A device, and what the adapter offered but then refused, one sentence each. */
 interface RequestedDevice {
   readonly device: GPUDevice;
   readonly refused: readonly string[];
@@ -70,8 +67,8 @@ async function requestDevice({ adapter, origin }: FoundAdapter): Promise<Request
   }
   let refusal: unknown;
   for (const requiredFeatures of subsets(offered)) {
-    // An adapter that refuses what it offers gets another chance with less, the last time with
-    // WebGPU's own limits.
+    // If the adapter refuses what it offers, ask for less: fewer features, or WebGPU's default
+    // limits.
     for (const limits of [requiredLimits, {}]) {
       try {
         const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
@@ -93,7 +90,7 @@ async function requestDevice({ adapter, origin }: FoundAdapter): Promise<Request
   throw refusal;
 }
 
-// All ways of leaving some out, fewer first.
+// Every subset of a list's items, larger ones first.
 function subsets<Item>(items: readonly Item[]): Item[][] {
   const all = Array.from(
     { length: 2 ** items.length },

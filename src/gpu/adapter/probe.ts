@@ -1,16 +1,16 @@
 /**
- * Looks at the adapter that `navigator.gpu` would give, without committing this isolate to it.
+ * Tests the adapter that `navigator.gpu` would give, without committing this isolate to it.
  *
  * In Deno the first `requestAdapter` of an isolate pins the drivers for its lifetime: after a null,
- * or after a driver that miscomputes, there is no second try. So a Worker looks first. A
- * Worker from a `data:` URL needs no permission, but cannot import: the probe hands it
- * `runSelfTest` as text.
+ * or after a driver that miscomputes, there is no second try. So a Worker tries first. A Worker
+ * from a `data:` URL needs no permission, but cannot import: the probe hands it `runSelfTest` as
+ * text.
  */
 import { faultsOf, runSelfTest, type SelfTestCheck, selfTestSource } from "./self_test.ts";
 
-/** What the probe saw. */
+/** What the probe found. */
 export interface ProbedAdapter {
-  /** The adapter's own description, or its vendor where it has none. */
+  /** The adapter's description, or its vendor if it has none. */
   readonly name: string;
   /** True for an adapter that computes on the CPU. */
   readonly software: boolean;
@@ -47,7 +47,7 @@ async function probe(
  * Requests an adapter in a Worker and runs the self-test on it.
  *
  * @param options as for `navigator.gpu.requestAdapter`
- * @returns what the adapter is, or null if there is none
+ * @returns what the probe found, or null if there is no adapter
  */
 export function probeAdapter(options: GPURequestAdapterOptions): Promise<ProbedAdapter | null> {
   const code = `${runSelfTest}\n${probe}\n

@@ -1,13 +1,13 @@
 /**
- * Asking a runtime for an adapter. Runs in browsers too; searching a machine's drivers is for
- * `adapter/search.ts`.
+ * Asks a runtime for an adapter. Runs in browsers too; `adapter/search.ts` searches a machine's
+ * drivers.
  */
 import type { Runtime } from "../gpu_info.ts";
 
-/** A WebGPU implementation ready to give adapters. */
+/** A WebGPU implementation that can give adapters. */
 export interface RuntimeEntry {
   readonly runtime: Runtime;
-  /** The graphics interface it will use, as far as that is known. */
+  /** The graphics interface it will use, if known. */
   readonly backend: string;
   readonly gpu: GPU;
 }
@@ -28,7 +28,7 @@ export interface FoundAdapter {
   readonly origin: RuntimeEntry;
 }
 
-/** A search under way. */
+/** A search in progress. */
 export interface Search {
   readonly wish: AdapterWish;
   /** The attempts that failed. */
@@ -36,7 +36,7 @@ export interface Search {
 }
 
 /**
- * The request to a runtime.
+ * The options of the request to a runtime.
  *
  * @param wish which adapter is wanted
  */
@@ -66,8 +66,9 @@ export function webGpu(runtime: Runtime): GPU {
  * Asks a runtime for an adapter.
  *
  * @param origin the runtime
- * @param search what is wanted; what came of it is added to `tried`
- * @returns undefined if there is none, or only one that computes on the CPU where that will not do
+ * @param search the adapter that is wanted; a failure is added to `tried`
+ * @returns undefined if there is none, or only one that computes on the CPU and the wish excludes
+ *   those
  */
 export async function requestAdapter(
   origin: RuntimeEntry,
@@ -76,8 +77,8 @@ export async function requestAdapter(
   const options = requestOptions(wish);
   let adapter = await origin.gpu.requestAdapter(options);
   if (adapter === null && options.forceFallbackAdapter) {
-    // Asked for a fallback first, Dawn looks for its own SwiftShader alone and passes over
-    // lavapipe.
+    // With `forceFallbackAdapter`, Dawn looks only for its own SwiftShader; without it Dawn may
+    // find lavapipe.
     const usual = await origin.gpu.requestAdapter();
     adapter = usual?.info.isFallbackAdapter ? usual : null;
   }
@@ -95,8 +96,8 @@ export async function requestAdapter(
 /**
  * The error for a machine without a usable adapter.
  *
- * @param tried what was tried, one part each
- * @param advice what to do
+ * @param tried the failed attempts
+ * @param advice what the user can do
  */
 export function nothingFound(tried: readonly string[], advice: string): Error {
   return new Error(`openGpu: no usable adapter. Tried: ${tried.join("; ")}. ${advice}`);

@@ -1,12 +1,12 @@
 import { type RuntimeEntry, webGpu } from "./request.ts";
 import { paceDawnPolling } from "./dawn_polling.ts";
 
-// Held for the life of the process: when Dawn's entry object is collected, its adapters crash.
+// Kept for the life of the process: if Dawn's entry object is garbage-collected, its adapters
+// crash.
 const dawnEntries: GPU[] = [];
 
 /**
- * True if this process may change an environment variable. Without the permission drivers cannot be
- * chosen.
+ * True if this process may change an environment variable. Choosing a driver needs this permission.
  *
  * @param name the variable
  */
@@ -16,8 +16,8 @@ export async function mayUseVariable(name: string): Promise<boolean> {
 }
 
 /**
- * Deno's own WebGPU (wgpu). On Linux its OpenGL backend is kept out where the permission
- * `--allow-env=DENO_WEBGPU_BACKEND` allows: Mesa's takes 20 s to build a pipeline.
+ * Deno's own WebGPU (wgpu). On Linux it avoids the OpenGL backend if
+ * `--allow-env=DENO_WEBGPU_BACKEND` is granted: Mesa's takes 20 s to build a pipeline.
  */
 export async function denoRuntime(): Promise<RuntimeEntry> {
   const variable = "DENO_WEBGPU_BACKEND";
@@ -35,11 +35,11 @@ export async function denoRuntime(): Promise<RuntimeEntry> {
 }
 
 /**
- * Dawn, from npm:webgpu. A new entry object each time, so that drivers made known in between are
- * found.
+ * Dawn, from npm:webgpu. Each call makes a new entry object, which also finds drivers that were
+ * added since the last call.
  *
  * @param adapter a part of the GPU's name, as its driver writes it. Default: Dawn's own choice
- * @throws {Error} if the package cannot be loaded, or native code may not be (`--allow-ffi`)
+ * @throws {Error} if the package cannot be loaded, or `--allow-ffi` is missing
  */
 export async function dawnRuntime(adapter?: string): Promise<RuntimeEntry> {
   if ((await Deno.permissions.query({ name: "ffi" })).state !== "granted") {
@@ -61,8 +61,8 @@ export async function dawnRuntime(adapter?: string): Promise<RuntimeEntry> {
 }
 
 /**
- * The names of the GPUs that Dawn knows. Dawn lists them in one place only: the error of a request
- * for a name that none has (a canary in the tests watches this).
+ * The names of the GPUs that Dawn knows. Dawn lists them only in the error for an unknown name (a
+ * test watches for changes of that error).
  *
  * @throws {Error} as {@linkcode dawnRuntime}
  */

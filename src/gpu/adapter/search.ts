@@ -12,13 +12,13 @@ import {
 import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
 
 /**
- * The environment variable that says which GPU, as the option `adapter` does: a part of its name, its
- * number, or `embedded`, which passes over the installed drivers.
+ * The environment variable that chooses the GPU, like the option `adapter`: a part of its name, its
+ * number, or `embedded`, which ignores the installed drivers.
  *
- * It is also set to `embedded` here when the embedded driver has been opened, for the other isolates of the
- * process (`deno test --parallel` has many). Drivers are the process's: their probes would find
- * this one and take it for installed, and it would be closed under them when the isolate that
- * opened it ends. So each opens its own.
+ * This file sets it to `embedded` once it has opened the embedded driver, for the other isolates of
+ * the process (`deno test --parallel` has many). All isolates share the process's drivers. Their
+ * probes would find this driver and think it is installed, but it closes when the isolate that
+ * opened it ends. So each isolate opens its own.
  */
 const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
 
@@ -35,11 +35,11 @@ async function embeddedOnly(wish: AdapterWish): Promise<boolean> {
 }
 
 /**
- * Finds an adapter: the one that is named; else the machine's GPU; else an installed software driver that passes the self-test;
- * else, on x64 Linux, the embedded SwiftShader, fetched once.
+ * Finds an adapter: the named one; else the machine's GPU; else an installed software driver that
+ * passes the self-test; else, on x64 Linux, the embedded SwiftShader, fetched once.
  *
  * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
- * @returns the adapter, untested where `examine` says so
+ * @returns the adapter; it still needs testing if `examine` is true
  * @throws {RangeError} if no adapter has the given name; the message lists those that exist
  * @throws {Error} that says what was tried and what to install, if there is none
  */
@@ -50,7 +50,8 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   const open = wish.runtime === "dawn" ? dawnRuntime : denoRuntime;
   const origin = await open();
   const worth = !await embeddedOnly(wish) && await worthRequesting({ wish, tried });
-  if (worth && !await embeddedOnly(wish)) { // again: it may have been opened while the probe ran
+  // Another isolate may have opened the embedded driver while the probe ran.
+  if (worth && !await embeddedOnly(wish)) {
     const found = await requestAdapter(origin, { wish, tried });
     if (found !== undefined) return found;
   }
@@ -78,8 +79,8 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   );
 }
 
-// Looks before this isolate commits itself, where committing to the wrong drivers cannot be undone.
-// The probe runs on Deno's WebGPU, but drivers are the machine's: what it finds holds for Dawn too.
+// Probes first if this isolate could not undo committing to the wrong drivers. The probe runs on
+// Deno's WebGPU, but Dawn uses the same drivers, so the result holds for it too.
 async function worthRequesting({ wish, tried }: Search): Promise<boolean> {
   if (Deno.build.os !== "linux") return true;
   const probed = await probeAdapter(requestOptions(wish));

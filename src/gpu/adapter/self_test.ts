@@ -1,9 +1,9 @@
 /**
- * The test that every adapter must pass before its numbers are believed. `claims.ts` tests what an
- * adapter may offer beyond WebGPU's floor.
+ * The test that every adapter must pass before it is used. `claims.ts` tests what an adapter offers
+ * beyond WebGPU's minimum.
  *
- * `runSelfTest` refers to nothing outside itself, because it also runs, as text, in the Worker that
- * looks at an adapter before this isolate commits to it (see `adapter/probe.ts`).
+ * `runSelfTest` refers to nothing outside itself, because its text also runs in the Worker that
+ * probes an adapter (see `adapter/probe.ts`).
  */
 import source from "../../../kernels/self_test/adapter.wgsl" with { type: "text" };
 
@@ -20,7 +20,7 @@ export interface SelfTestCheck {
   readonly wanted: readonly number[];
   /** What each invocation computed. */
   readonly found: readonly number[];
-  /** What is wrong, as a sentence without a period; absent where the check passed. */
+  /** What is wrong, as a sentence without a period; absent if the check passed. */
   readonly fault?: string;
 }
 
@@ -29,7 +29,7 @@ export interface SelfTestCheck {
  *
  * @param device the device to test
  * @param code the WGSL
- * @returns what was checked, with the numbers that were computed
+ * @returns the checks with the numbers that the device computed
  */
 export async function runSelfTest(device: GPUDevice, code: string): Promise<SelfTestCheck[]> {
   const run = async (): Promise<Uint32Array> => {

@@ -1,24 +1,24 @@
 /**
- * The GPUs that Vulkan knows on Linux, in its loader's order. WebGPU itself lists none: it gives one
- * adapter for a request.
+ * The GPUs that Vulkan knows on Linux, in its loader's order. WebGPU itself cannot list them: it
+ * gives one adapter per request.
  *
  * The structures are those of Vulkan 1.0, which every later version keeps: `VkInstanceCreateInfo`
- * with nothing but its type, and the first fields of `VkPhysicalDeviceProperties`.
+ * with its type alone, and the first fields of `VkPhysicalDeviceProperties`.
  */
 
 /** One GPU, or a driver that computes on the CPU. */
 export interface VulkanDevice {
-  /** The driver's name of it, such as `NVIDIA GeForce RTX 4090`. */
+  /** The driver's name for it, such as `NVIDIA GeForce RTX 4090`. */
   readonly name: string;
   /** The maker's PCI number. */
   readonly vendor: number;
-  /** The maker's number of this model; two equal cards have the same. */
+  /** The maker's number for this model; two equal cards have the same. */
   readonly device: number;
   /** True for a driver that computes on the CPU. */
   readonly software: boolean;
 }
 
-/** The variable by which the loader puts one model of GPU first: `VENDOR:DEVICE`, in hexadecimal. */
+/** The variable that makes the loader list one GPU model first: `VENDOR:DEVICE`, in hexadecimal. */
 export const SELECT_VARIABLE = "VK_LOADER_DEVICE_SELECT";
 
 const symbols = {
@@ -31,9 +31,9 @@ const symbols = {
 const INSTANCE_CREATE_INFO = 1;
 /** Bytes of `VkInstanceCreateInfo`. */
 const CREATE_INFO_BYTES = 64;
-/** At least the bytes of `VkPhysicalDeviceProperties`, which are 824. */
+/** At least the 824 bytes of `VkPhysicalDeviceProperties`. */
 const PROPERTIES_BYTES = 1024;
-/** Where its fields begin. */
+/** The offsets of its fields, in bytes. */
 const [VENDOR, DEVICE, TYPE, NAME] = [8, 12, 16, 20];
 const NAME_BYTES = 256;
 const TYPE_CPU = 4;
@@ -41,11 +41,11 @@ const TYPE_CPU = 4;
 /**
  * Lists the GPUs of this machine.
  *
- * @returns undefined without the permission `--allow-ffi`, and where no Vulkan loader is installed
- *   or it fails
+ * @returns undefined without the permission `--allow-ffi`, or if no Vulkan loader is installed or
+ *   it fails
  */
 export function listVulkanDevices(): VulkanDevice[] | undefined {
-  // A loader is opened by bare name, which a list of paths cannot grant.
+  // The loader is opened by its bare name, which a list of paths cannot grant.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   let loader: Deno.DynamicLibrary<typeof symbols>;
   try {

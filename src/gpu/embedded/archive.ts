@@ -1,14 +1,14 @@
 /**
- * The archive that the embedded driver is unpacked from: which one, its hashes, and how it is read.
+ * The archive of the embedded driver: its package, its hashes, and how to unpack it.
  *
- * Everything here is pure: bytes in, bytes or an error out.
+ * All functions are pure: they take bytes and give bytes or an error.
  */
 import type { ParsedTarEntryWithData } from "npm:modern-tar@^0.8.6";
 import { sha256 } from "../../sha256.ts";
 
 /** The npm package that carries the archive. */
 export interface EmbeddedPackage {
-  /** Package name and exact version, as an `npm:` specifier takes it. */
+  /** Package name and exact version, in the form of an `npm:` specifier. */
   readonly specifier: string;
   /** Path of the archive inside the package. */
   readonly archivePath: string;
@@ -21,9 +21,9 @@ export interface EmbeddedPackage {
 /**
  * The pinned package: SwiftShader as Chromium 133 ships it.
  *
- * Later versions of the package hide their files behind `exports`, so that nothing but their code
- * can be imported, and that code would have to run. On x64 the SwiftShader of 153.0.0 has the same
- * features and limits and runs equally fast.
+ * Later versions of the package hide their files behind `exports`: only their code could be
+ * imported, and it would run. On x64 the SwiftShader of 153.0.0 has the same features and limits
+ * and runs equally fast.
  */
 export const embeddedPackage: EmbeddedPackage = {
   specifier: "@sparticuz/chromium@133.0.0",
@@ -46,7 +46,7 @@ export const driverFileHashes: ReadonlyMap<string, string> = new Map([
   [ICD_FILE, "c9eef28b6b984fec220ef0abfecc40b502d46946706e47bfe97707027cb818bd"],
 ]);
 
-// ANGLE's OpenGL libraries, which the archive carries as well: known, not wanted.
+// ANGLE's OpenGL libraries, which the archive also holds but nothing here uses.
 const passedOver: ReadonlySet<string> = new Set(["libEGL.so", "libGLESv2.so"]);
 
 // The archive unpacks to 15.2 MB; more than this is not that archive.
@@ -56,7 +56,7 @@ const MAXIMUM_TAR_BYTES = 32 * 1024 * 1024;
  * Refuses bytes whose SHA-256 is not the pinned one.
  *
  * @param bytes the bytes to check
- * @param pin.name what the bytes are, for the message
+ * @param pin.name the name of the bytes in messages
  * @param pin.expected the pinned SHA-256, in hexadecimal
  * @throws {Error} that gives both hashes, if they differ
  */
@@ -74,14 +74,13 @@ export async function verifySha256(
 /**
  * Picks the driver's files out of an unpacked tar archive.
  *
- * Names are compared whole, so an entry that climbs out of its folder, lies in a subfolder or is a
- * link is refused like any other that is not expected.
+ * Compares whole names, so it refuses an entry that leaves its folder, lies in a subfolder or is a
+ * link, like every other unexpected entry.
  *
  * @param tar the archive, not compressed
  * @returns the contents of the three files of {@linkcode driverFileHashes} by name; their hashes
  *   are not checked
- * @throws {Error} if the archive is damaged, holds an entry that is not expected, holds one twice,
- *   or lacks one
+ * @throws {Error} if the archive is damaged, or an entry is unexpected, missing or there twice
  */
 export async function readDriverTar(
   tar: Uint8Array<ArrayBuffer>,
@@ -121,7 +120,7 @@ export async function readDriverTar(
  *
  * @param archive the contents of the brotli-compressed tar archive
  * @returns the contents of the driver's files by name, each verified
- * @throws {Error} if a hash differs from the pinned one or the archive is not as expected
+ * @throws {Error} if a hash differs from the pinned one or the archive has other entries
  */
 export async function unpackDriver(
   archive: Uint8Array<ArrayBuffer>,

@@ -2,11 +2,11 @@
  * A software Vulkan driver for machines that have none: SwiftShader, fetched once into the user's
  * cache.
  *
- * It comes with the npm package `@sparticuz/chromium` and needs no Vulkan on the machine, not even
- * a loader. Of the package only one archive is read, and none of its code runs. x64 Linux with
- * glibc only.
+ * It comes from the npm package `@sparticuz/chromium` and needs no Vulkan on the machine, not even
+ * a loader. Only one archive of the package is read; its code never runs. It works on x64 Linux
+ * with glibc only.
  *
- * Least permissions, for `deno run`, `deno test` and `deno bench` alike:
+ * The permissions that `deno run`, `deno test` and `deno bench` need at least:
  *
  * | flag | for |
  * |---|---|
@@ -15,18 +15,18 @@
  * | `--allow-write=$HOME/.cache/gradsink` | the driver, needed only the first time |
  * | `--allow-ffi=$HOME/.cache/gradsink` | opening the driver's own loader |
  *
- * `$XDG_CACHE_HOME` stands in for `$HOME/.cache` where it is set, `$DENO_DIR` for the `deno` folder
- * in it. No network permission: Deno fetches npm packages without one. Dawn is itself a library
- * among Deno's packages and wants `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An
- * `--allow-ffi` with a list cannot grant a library by bare name, so a system loader is tried only
- * under `--allow-ffi` without one.
+ * If set, `$XDG_CACHE_HOME` replaces `$HOME/.cache`, and `$DENO_DIR` the `deno` folder in it. No
+ * network permission: Deno fetches npm packages without one. Dawn is itself a library among Deno's
+ * packages and needs `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An `--allow-ffi`
+ * with a list cannot grant a library by bare name, so a system loader is tried only under
+ * `--allow-ffi` without one.
  *
- * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno writes
- * the package into `deno.lock` when it fetches it, and from then on fetches it wherever that
- * lockfile is used, wanted or not; a frozen lockfile that does not list it makes Deno refuse it.
+ * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno adds the
+ * package to `deno.lock` when it fetches it, and then fetches it wherever that lockfile is used.
+ * With a frozen lockfile that does not list the package, Deno refuses it.
  *
- * Licenses: SwiftShader and the Khronos Vulkan loader are Apache-2.0, the package that carries them
- * is MIT, and modern-tar, which unpacks them, is MIT.
+ * Licenses: Apache-2.0 for SwiftShader and the Khronos Vulkan loader; MIT for the package that
+ * carries them and for modern-tar, which unpacks them.
  */
 import {
   driverFileHashes,
@@ -46,45 +46,44 @@ import {
   requirePermissions,
 } from "../../permissions.ts";
 
-/** A driver on disk, complete and verified. */
+/** A complete and verified driver on disk. */
 export interface EmbeddedDriver {
   /** The folder that holds its files. */
   readonly folder: string;
   /** The driver's description, for `VK_DRIVER_FILES`. */
   readonly icdFile: string;
-  /** The loader that comes with it, for machines without one. */
+  /** The loader from the same package, for machines without one. */
   readonly loaderFile: string;
 }
 
 /** Options of {@linkcode installEmbeddedDriver}. */
 export interface InstallOptions {
   /**
-   * An absolute path: the folder to put the driver's folder in. Default: `gradsink` in the user's
-   * cache folder.
+   * The folder that holds the driver's folder, as an absolute path. Default: `gradsink` in the
+   * user's cache folder.
    */
   readonly cacheFolder?: string;
-  /** What is called with the one line that announces the download. Default: prints it to stderr. */
+  /** Called with the one line that announces the download. Default: prints it to stderr. */
   readonly notice?: (line: string) => void;
 }
 
-/** What to do instead, in every message that has nothing better to offer. */
+/** The advice of every message that has no better one. */
 const ADVICE =
   "install Mesa's lavapipe 25 or later instead (Debian packages mesa-vulkan-drivers and libvulkan1)";
 
 /**
- * Makes sure that the embedded driver lies in the user's cache, and says where.
+ * Installs the embedded driver in the user's cache, unless it is there, and returns its place.
  *
- * A driver that is there and whose files have the pinned SHA-256 is returned at once, without
- * network and without output. Otherwise its package is fetched and verified, and the files are
- * renamed into place: other processes may do the same at the same time, and one that is killed
- * half-way leaves nothing that counts as complete.
+ * If the driver's files are there with the pinned SHA-256, it returns at once, without network and
+ * output. Otherwise it fetches and verifies the package and renames the files into place. So
+ * several processes may install at once, and a killed one leaves nothing that looks complete.
  *
  * @param options where to install it, and how to announce the download
  * @returns the driver, to be passed to {@linkcode activateEmbeddedDriver}
  * @throws {Error} on other platforms; if the package cannot be fetched; if a hash is not the pinned
  *   one
- * @throws {Deno.errors.NotCapable} if a permission is missing, naming the flags, before anything is
- *   fetched
+ * @throws {Deno.errors.NotCapable} that names the missing permissions' flags, before it fetches
+ *   anything
  * @throws {TypeError} if `cacheFolder` is not an absolute path
  */
 export async function installEmbeddedDriver(options: InstallOptions = {}): Promise<EmbeddedDriver> {
@@ -129,18 +128,18 @@ export async function installEmbeddedDriver(options: InstallOptions = {}): Promi
   return driver;
 }
 
-// A library that Deno has closed, or that was garbage-collected, would no longer satisfy the load
-// by name.
+// Kept open: a library that Deno closes or garbage-collects no longer satisfies WebGPU's load by
+// name.
 const openLoaders: Deno.DynamicLibrary<Record<never, never>>[] = [];
 
 /**
  * Points Vulkan at the embedded driver, and at its loader if the machine has none.
  *
- * To be called before the isolate's first `requestAdapter`, which commits the isolate to the
- * drivers it finds. It holds for every runtime in the process, Dawn included.
+ * Call it before the isolate's first `requestAdapter`, which commits the isolate to the drivers it
+ * finds. It affects every runtime in the process, Dawn included.
  *
  * @param driver what {@linkcode installEmbeddedDriver} returned
- * @throws {Deno.errors.NotCapable} if a permission is missing, naming the flags
+ * @throws {Deno.errors.NotCapable} that names the missing permissions' flags
  * @throws {Error} if the loader cannot be opened
  */
 export function activateEmbeddedDriver(driver: EmbeddedDriver): void {
@@ -151,13 +150,13 @@ export function activateEmbeddedDriver(driver: EmbeddedDriver): void {
 }
 
 function openSystemLoader(): Deno.DynamicLibrary<Record<never, never>> | undefined {
-  // Under a list of paths Deno takes a bare name for a path in the working directory: nothing to be
-  // found there.
+  // With a list of paths, Deno reads a bare name as a path in the working directory and finds
+  // nothing.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   try {
     return Deno.dlopen(LOADER_FILE, {});
   } catch {
-    return undefined; // the machine has none, which is why ours exists
+    return undefined; // The machine has no loader: ours is for that case.
   }
 }
 
@@ -200,7 +199,7 @@ function locate(cacheFolder: string | undefined): { root: string; packages: stri
   }
   const variables = FOLDER_VARIABLES.map((value) => ({ name: "env" as const, value }));
   if (!hasPermissions(variables)) {
-    // Without them the paths are unknown, so the flags name them as a shell would.
+    // Without these permissions the paths are unknown, so the flags use the shell's variables.
     const root = cacheFolder ?? "$HOME/.cache/gradsink";
     requirePermissions([
       ...variables,
@@ -229,7 +228,7 @@ async function isComplete(folder: string): Promise<boolean> {
 }
 
 async function fetchArchive(): Promise<Uint8Array<ArrayBuffer>> {
-  // Put together at run time: Deno fetches a literal specifier as soon as this module is loaded.
+  // Joined at run time: Deno fetches a literal specifier as soon as it loads this module.
   const specifier = ["npm:", embeddedPackage.specifier].join("");
   try {
     // Importing a JSON file makes Deno fetch the package without running any of its code.
@@ -248,9 +247,8 @@ async function fetchArchive(): Promise<Uint8Array<ArrayBuffer>> {
       `Embedded driver: cannot locate the package: Deno resolves it to ${archive}, wanted a file`,
     );
   }
-  // Deno's own word for the path; it lies elsewhere than foreseen where the project has a
-  // node_modules folder.
-  const { fileURLToPath } = await import("node:url"); // not above: browsers load this module too
+  // Ask Deno for the path: a project's node_modules folder changes it.
+  const { fileURLToPath } = await import("node:url"); // Not above: browsers load this module too.
   const path = fileURLToPath(archive);
   requirePermissions([{ name: "read", value: path }], { action: "installEmbeddedDriver" });
   try {
@@ -289,19 +287,18 @@ async function place(
       const present = await Deno.lstat(folder).catch(() => undefined);
       if (present?.isDirectory !== true) throw error;
     }
-    // Another process was faster, or an earlier driver is damaged. Files are replaced one by one: a
-    // process that has one open keeps what it opened, and no file is ever missing or partly
-    // written.
+    // Another process was faster, or an earlier driver is damaged. Replace files one by one: a
+    // process keeps the file it has open, and no file is ever missing or partly written.
     if (await isComplete(folder)) return;
     for (const name of files.keys()) {
       await Deno.rename(`${temporary}/${name}`, `${folder}/${name}`);
     }
   } finally {
-    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // gone where it was renamed
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Gone after a rename.
   }
 }
 
-// An hour: no installation takes that long, so an older temporary folder is one that was killed.
+// One hour. No installation takes that long, so an older temporary folder belongs to a killed one.
 const ABANDONED_AFTER_MS = 3_600_000;
 
 async function removeAbandoned(root: string): Promise<void> {
@@ -310,11 +307,11 @@ async function removeAbandoned(root: string): Promise<void> {
     const path = `${root}/${entry.name}`;
     const modified = (await Deno.lstat(path).catch(() => undefined))?.mtime?.getTime();
     if (modified === undefined || Date.now() - modified < ABANDONED_AFTER_MS) continue;
-    await Deno.remove(path, { recursive: true }).catch(() => {}); // another process was faster
+    await Deno.remove(path, { recursive: true }).catch(() => {}); // Another process was faster.
   }
 }
 
-// Deno's messages run on: the cause is on the second line, and a whole lockfile may follow.
+// Deno's messages are long: the cause is on the second line, and a whole lockfile may follow.
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.split("\n", 2).map((line) => line.trim()).join(" ");

@@ -2,7 +2,7 @@
 import { embeddedPackage } from "./archive.ts";
 
 /**
- * The name of the driver's folder: it changes with the package's version and with the archive's
+ * The name of the embedded driver's folder. It changes with the package's version and the archive's
  * contents.
  *
  * @returns for example `swiftshader-133.0.0-8f60f16ff5f6`

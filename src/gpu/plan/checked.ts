@@ -1,4 +1,4 @@
-/** Dispatches as a plan was given them, seen through before anything is made for them. */
+/** Checks a plan's dispatches before anything is created for them. */
 import type { BufferOwner } from "../owner.ts";
 import type { PreparedKernel } from "../pipelines.ts";
 import { Tensor } from "../tensor.ts";
@@ -7,24 +7,24 @@ import { checkBindings } from "./kernel_bindings.ts";
 import { commonBytes, type NamedRegion, namedRegions, refuseSharing, regionOf } from "./sharing.ts";
 import type { Binding, BoundDispatch } from "./staging.ts";
 
-/** What a dispatch binds, named after the operator's argument or the kernel's variable. */
+/** A buffer that a dispatch binds, named after the operator's argument or the kernel's variable. */
 export interface NamedBinding extends Binding, NamedRegion {
   readonly bound: Bound;
 }
 
-/** A dispatch of which all that can be checked has been checked. */
+/** A dispatch that passed every check. */
 export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
   /** The bindings from 1 on. */
   readonly bindings: readonly NamedBinding[];
 }
 
 /**
- * Checks dispatches against their kernels, and what they write against everything else.
+ * Checks dispatches against their kernels' bindings, and written buffers against all others.
  *
  * @param gpu the GPU to plan for
- * @param options of the plan
- * @throws {TypeError} if a dispatch does not give what its kernel declares, or something written
- *   shares memory with something else
+ * @param options the plan's options
+ * @throws {TypeError} if a dispatch's buffers differ from its kernel's bindings, or a written
+ *   buffer shares memory with another one
  * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
  */
 export function checkDispatches(gpu: BufferOwner, options: PlanOptions): CheckedDispatch[] {
@@ -72,7 +72,7 @@ function bindAll(
       name: argument?.name ?? `binding ${i + 1}${declared ? ` (${declared.name})` : ""}`,
       region,
       resource: whole ? { buffer: region.buffer } : region,
-      // If a kernel's text does not say, the binding counts as written, which is the stricter case.
+      // If the kernel's text does not say, count the binding as written: the stricter case.
       written: declared?.written ?? true,
     };
   });

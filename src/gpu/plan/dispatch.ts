@@ -1,11 +1,11 @@
-/** What a plan is made of: its dispatches, what they bind, and what a run costs. */
+/** What a plan consists of: dispatches, their buffers, and the cost of a run. */
 import type { Scalar } from "../owner.ts";
 import type { Kernel } from "../pipelines.ts";
 import type { Tensor } from "../tensor.ts";
 
 /**
- * The least arithmetic and memory traffic that an operation needs: each input read once, each
- * output written once. Throughput figures divide these by time; nothing else counts operations.
+ * The least arithmetic and memory traffic of an operation: each input read once, each output
+ * written once. Every throughput figure divides these by time.
  */
 export interface Cost {
   /** Floating-point operations; a multiply-add counts as two. */
@@ -14,41 +14,41 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** What a kernel's storage binding is bound to. */
+/** What a dispatch binds to a kernel's storage binding. */
 export type Bound = Tensor | GPUBuffer | GPUBufferBinding;
 
 /** One dispatch of a plan. */
 export interface Dispatch {
-  /** What to run. */
+  /** The kernel to run. */
   readonly kernel: Kernel;
   /**
-   * The kernel's uniform parameters, in the order of its struct. They are always binding 0. An
-   * empty list for a kernel that declares no uniform.
+   * The kernel's uniform parameters at binding 0, in the order of its struct. Empty if the kernel
+   * declares no uniform.
    */
   readonly parameters: readonly Scalar[];
   /**
    * The kernel's storage buffers, bound from 1 on. A tensor can be a slice that begins anywhere:
-   * where WebGPU cannot bind it, the plan copies it.
+   * the plan copies a slice that WebGPU cannot bind.
    */
   readonly buffers: readonly Bound[];
   /** Workgroups in x, y and z. */
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** What `Plan` is made from. */
+/** The options of `Plan`. */
 export interface PlanOptions {
-  /** The operator's name: errors and measurements carry it. */
+  /** The operator's name, for errors and measurements. */
   readonly operator: string;
-  /** What one run costs at the least. */
+  /** The least work of one run. */
   readonly cost: Cost;
-  /** The dispatches in the order of execution; each sees what the ones before it wrote. */
+  /** The dispatches in the order of execution; each sees what earlier ones wrote. */
   readonly dispatches: readonly Dispatch[];
-  /** Buffers that the plan owns: freed when it is disposed of, or cannot be made. */
+  /** Buffers that the plan owns: it frees them when it is disposed of, or if its creation fails. */
   readonly scratch?: readonly GPUBuffer[];
   /**
-   * The operator's arguments and results by name; lists and objects of tensors are searched, other
-   * values passed over. No tensor that the plan writes may share memory with another one. Default:
-   * only what one dispatch binds is compared.
+   * The operator's arguments and results by name; lists and objects are searched for tensors. No
+   * tensor that the plan writes may share memory with another one here. Default: only the buffers
+   * of one dispatch are compared.
    */
   readonly tensors?: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,6 @@
-/** What a kernel's WGSL declares at its bindings, and whether a dispatch gives just that. */
+/**
+ * Reads the bindings that a kernel's WGSL declares, and checks that a dispatch gives just those.
+ */
 
 /** A binding of group 0. */
 export interface KernelBinding {
@@ -10,11 +12,12 @@ export interface KernelBinding {
   readonly uniform: boolean;
   /** True if the kernel can write it. */
   readonly written: boolean;
-  /** False if the variable is nowhere used: WebGPU then leaves it out of an automatic layout. */
+  /** False if no code uses the variable: WebGPU then leaves it out of an automatic layout. */
   readonly used: boolean;
 }
 
-// `@group(0) @binding(1) var<storage, read_write> output`, with the attributes in any order.
+// Matches `@group(0) @binding(1) var<storage, read_write> output`, with the attributes in any
+// order.
 const DECLARATION =
   /((?:@\w+\s*\(\s*\w+\s*\)\s*)+)var\s*<\s*(uniform|storage)\s*(?:,\s*(\w+)\s*,?\s*)?>\s*(\w+)/g;
 
@@ -22,7 +25,7 @@ const DECLARATION =
  * Reads the bindings from WGSL.
  *
  * @param code the whole text of a kernel
- * @returns the bindings of group 0; undefined if a number is not written out, but computed
+ * @returns the bindings of group 0; undefined if the text computes a binding number
  */
 export function kernelBindings(code: string): KernelBinding[] | undefined {
   const text = code.replaceAll(/\/\/.*|\/\*[^]*?\*\//g, " ");
@@ -44,10 +47,10 @@ export function kernelBindings(code: string): KernelBinding[] | undefined {
 }
 
 /**
- * Throws unless a dispatch gives what its kernel declares.
+ * Throws unless a dispatch gives the bindings that its kernel declares.
  *
- * @param label who asks, and of which kernel: the beginning of the message
- * @param bindings what the kernel declares
+ * @param label the operator and the kernel, for the beginning of the message
+ * @param bindings the kernel's bindings
  * @param given how many parameters and storage buffers the dispatch has
  * @throws {TypeError} that says which binding is wrong and what to do
  */

@@ -1,21 +1,21 @@
-/** Which memory a plan's arguments lie in, and what they may not share. */
+/** Finds the memory of a plan's arguments, and refuses forbidden sharing. */
 import { Tensor } from "../tensor.ts";
 import type { Bound } from "./dispatch.ts";
 
-/** Bytes of a buffer. */
+/** A range of a buffer's bytes. */
 export interface Region {
   readonly buffer: GPUBuffer;
   readonly offset: number;
   readonly size: number;
 }
 
-/** A region and what messages call it. */
+/** A region with its name for messages. */
 export interface NamedRegion {
   readonly name: string;
   readonly region: Region;
 }
 
-/** Where the elements of something bound lie. */
+/** The region of a bound tensor or buffer. */
 export function regionOf(bound: Bound): Region {
   if (bound instanceof Tensor) return bound.region;
   if (!("buffer" in bound)) return { buffer: bound, offset: 0, size: bound.size };
@@ -31,10 +31,10 @@ export function commonBytes(a: Region, b: Region): number {
 }
 
 /**
- * The tensors among a call's arguments.
+ * Finds the tensors among a call's arguments.
  *
- * @param values tensors by name, lists and objects of them; other values are passed over
- * @returns every tensor with the way to it, such as `terms[0]` or `vScale.constant`
+ * @param values tensors by name, lists and objects of them; other values are ignored
+ * @returns every tensor's region with its path, such as `terms[0]` or `vScale.constant`
  */
 export function namedRegions(values: Readonly<Record<string, unknown>>): NamedRegion[] {
   const visit = (name: string, value: unknown): NamedRegion[] => {
@@ -47,12 +47,12 @@ export function namedRegions(values: Readonly<Record<string, unknown>>): NamedRe
 }
 
 /**
- * Throws if something written shares memory with something else.
+ * Throws if a written argument shares memory with another one.
  *
- * @param operator whose arguments they are
+ * @param operator the operator, for the message
  * @param regions the arguments
- * @param isWritten whether the operator writes one
- * @throws {TypeError} naming the operator and both arguments
+ * @param isWritten tells whether the operator writes an argument
+ * @throws {TypeError} that names the operator and both arguments
  */
 export function refuseSharing<Item extends NamedRegion>(
   operator: string,

@@ -1,8 +1,8 @@
 /**
- * Slices that WebGPU cannot bind as they lie: those that begin between two multiples of the
- * adapter's alignment, and those that a dispatch reads while it writes another part of the same
- * buffer. They are copied to a buffer of their own before the dispatch, and back after it where the
- * dispatch writes them.
+ * Copies slices that WebGPU cannot bind directly: a slice that begins between two multiples of the
+ * adapter's alignment, or one that a dispatch reads while it writes another part of the same
+ * buffer. Each is copied to a separate buffer before the dispatch, and copied back if the dispatch
+ * writes it.
  */
 import copySource from "../../../kernels/arithmetic/copy.wgsl" with { type: "text" };
 import type { BufferOwner, Scalar } from "../owner.ts";
@@ -10,7 +10,7 @@ import type { Kernel, PreparedKernel } from "../pipelines.ts";
 import { spreadWorkgroups } from "../workgroups.ts";
 import { commonBytes, type Region } from "./sharing.ts";
 
-/** A kernel with what it binds, ready for a bind group. */
+/** A kernel with its bindings, ready for a bind group. */
 export interface BoundDispatch {
   readonly kernel: PreparedKernel;
   readonly parameters: readonly Scalar[];
@@ -18,9 +18,9 @@ export interface BoundDispatch {
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** Something bound, and whether the kernel writes it. */
+/** A bound region, and whether the kernel writes it. */
 export interface Binding {
-  /** How WebGPU is told of it, if it can be bound as it lies. */
+  /** The WebGPU binding, for a region that can be bound directly. */
   readonly resource: GPUBufferBinding;
   readonly region: Region;
   readonly written: boolean;
@@ -29,13 +29,13 @@ export interface Binding {
 interface Copy {
   readonly region: Region;
   readonly buffer: GPUBuffer;
-  /** Whether the copy holds what the region holds at this point of the plan. */
+  /** Whether the copy holds the region's contents at this point of the plan. */
   fresh: boolean;
 }
 
 const copyKernel: Kernel = { parts: [{ file: "arithmetic/copy.wgsl", source: copySource }] };
 
-/** Puts copies around dispatches, in the order of a plan. */
+/** Adds the copies around dispatches, in a plan's order. */
 export class Staging {
   readonly #gpu: BufferOwner;
   readonly #buffers: GPUBuffer[];
@@ -44,7 +44,7 @@ export class Staging {
 
   /**
    * @param gpu the GPU to plan for
-   * @param buffers the plan's own; the copies' are added
+   * @param buffers the plan's own buffers; the copies are added to them
    */
   constructor(gpu: BufferOwner, buffers: GPUBuffer[]) {
     this.#gpu = gpu;
@@ -53,10 +53,10 @@ export class Staging {
   }
 
   /**
-   * Surrounds a dispatch with the copies that it needs.
+   * Adds a dispatch with the copies that it needs.
    *
    * @param dispatch the dispatch without its storage buffers
-   * @param bindings what it binds from 1 on
+   * @param bindings its storage bindings, from 1 on
    */
   surround(
     dispatch: Omit<BoundDispatch, "resources">,
@@ -76,8 +76,7 @@ export class Staging {
       }
       return { buffer: copy.buffer };
     });
-    // What was written makes copies of the same memory stale, but not the copy that it was written
-    // to.
+    // A write makes other copies of the same memory stale, but not the copy that it went to.
     for (const { region } of bindings.filter(({ written }) => written)) {
       for (const copy of this.#copies) {
         if (!writtenCopies.has(copy) && commonBytes(copy.region, region) > 0) copy.fresh = false;
