@@ -9,18 +9,18 @@
  *     ∂L/∂v_j = Σ_t a_tj g_t    ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)
  *     ∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j    ∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t
  *
- * With a learned sink, one more logit s of each query head without a value, and b_t = exp(s −
- * logSumExp_t) its share of the weight:
+ * A learned sink is one more logit s per query head that has no value. Its share of the weight is
+ * b_t = exp(s − logSumExp_t):
  *
  *     a_tj = exp z_tj / (exp s + Σ_{i≤t} exp z_ti)    logSumExp_t = log(exp s + Σ_{j≤t} exp z_tj)
  *
- * and where the loss depends on logSumExp, with ℓ its gradient by it:
+ * If the loss depends on logSumExp, with ℓ its gradient by logSumExp:
  *
  *     ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t + ℓ_t)    ∂L/∂s = Σ_t b_t (ℓ_t − D_t)
  *
- * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full" v̂ =
- * φ(‖v‖²) v takes the place of v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂; in mode "backward-only"
- * only the last step happens: the valve acts on the gradient of the values and on nothing else.
+ * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full", v̂ =
+ * φ(‖v‖²) v replaces v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂. In mode "backward-only" only that
+ * last step happens: V-scale acts on the gradient of the values alone.
  *
  * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D; arXiv 2603.17771 for
  * V-scale; OpenAI, arXiv 2508.10925 (gpt-oss), for learned sinks.
@@ -34,11 +34,11 @@ import { checkData, checkNumber, checkPositive } from "./validation.ts";
 export interface ReferenceVScale {
   /** C of each value head, positive: [Hkv] */
   readonly constant: ReferenceTensor;
-  /** Whether the valve acts on both passes or on the value gradient only. */
+  /** Whether V-scale acts on both passes or on the value gradient only. */
   readonly mode: "full" | "backward-only";
 }
 
-/** What {@linkcode attentionWeights} works on. */
+/** Arguments of {@linkcode attentionWeights}. */
 export interface AttentionWeightsOptions {
   /** [B, Hq, T, D] */
   readonly query: ReferenceTensor;
@@ -47,21 +47,21 @@ export interface AttentionWeightsOptions {
   /** The factor of the logits. Default 1/√D. */
   readonly scale?: number | undefined;
   /**
-   * s of each query head, its learned sink: [Hq]. −Infinity is no sink; +Infinity, as NaN, makes the
-   * head NaN. Default: none.
+   * s of each query head, its learned sink: [Hq]. −Infinity means no sink; +Infinity or NaN makes
+   * the head NaN. Default: none.
    */
   readonly sinkLogit?: ReferenceTensor | undefined;
 }
 
-/** What {@linkcode attentionForward} works on. */
+/** Arguments of {@linkcode attentionForward}. */
 export interface AttentionForwardOptions extends AttentionWeightsOptions {
   /** [B, Hkv, T, D] */
   readonly value: ReferenceTensor;
-  /** V-scale of the values; without it they are used as they are. */
+  /** V-scale of the values. Default: none. */
   readonly vScale?: ReferenceVScale | undefined;
 }
 
-/** What {@linkcode attentionBackward} works on. */
+/** Arguments of {@linkcode attentionBackward}. */
 export interface AttentionBackwardOptions extends AttentionForwardOptions {
   /** The forward's output: [B, Hq, T, D] */
   readonly output: ReferenceTensor;
@@ -69,7 +69,7 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   readonly logSumExp: ReferenceTensor;
   /** ∂L/∂y: [B, Hq, T, D] */
   readonly outputGradient: ReferenceTensor;
-  /** The loss's gradient by logSumExp, where it depends on it: [B, Hq, T]. Default: zeros. */
+  /** The loss's gradient by logSumExp: [B, Hq, T]. Default: zeros. */
   readonly logSumExpGradient?: ReferenceTensor | undefined;
 }
 
@@ -97,8 +97,8 @@ function checkVScaleData(operator: string, vScale: ReferenceVScale | undefined):
  * The causal attention matrix of every query head.
  *
  * @param options query [B, Hq, T, D], key [B, Hkv, T, D], scale (default 1/√D), sinkLogit [Hq].
- * @returns The weights a [B, Hq, T, T], row t holding a_tj; zero beyond the diagonal. A row sums to
- * 1, or with a learned sink to 1 − b_t.
+ * @returns The weights a [B, Hq, T, T], where row t holds a_tj, and zeros beyond the diagonal. A
+ *   row sums to 1, or with a learned sink to 1 − b_t.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite.
  *
@@ -179,8 +179,8 @@ function softmaxRow(options: {
  *
  * @param options query [B, Hq, T, D], key and value [B, Hkv, T, D], scale (default 1/√D), vScale,
  * sinkLogit [Hq].
- * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj, the
- * sink's exp s added.
+ * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj, plus
+ *   exp s with a learned sink.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite, or a V-scale constant not positive and finite.
  *
@@ -241,8 +241,8 @@ export function attentionForward(
 }
 
 /**
- * The gradients of attention with respect to query, key, value and, where they take part, V-scale's
- * constants and the learned sinks.
+ * The gradients of attention with respect to query, key and value, and to V-scale's constants and
+ * the learned sinks if given.
  *
  * @param options The forward's arguments and results, outputGradient [B, Hq, T, D], and
  * logSumExpGradient [B, Hq, T] (default: zeros).

@@ -1,5 +1,6 @@
 /**
- * How much attention one position draws, in float64. Per query head, a recomputed from logSumExp:
+ * How much attention one position draws, in float64. Per query head, with the weights a recomputed
+ * from logSumExp:
  *
  *     M_s = Σ_{t≥s} a_ts    S_s = Σ_{t≥s} a_ts²    α_s = mean of a_ts over t = s … min(s + window, T) − 1
  *
@@ -9,24 +10,24 @@ import { checkAttentionShapes } from "./attention/shape.ts";
 import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkInteger, checkNumber } from "./validation.ts";
 
-/** What {@linkcode attentionSinkStatistics} works on. */
+/** Arguments of {@linkcode attentionSinkStatistics}. */
 export interface AttentionSinkStatisticsOptions {
   /** [B, Hq, T, D] */
   readonly query: ReferenceTensor;
   /** [B, Hkv, T, D], Hq a multiple of Hkv */
   readonly key: ReferenceTensor;
   /**
-   * From the attention's forward pass: [B, Hq, T]. Where it holds a learned sink, the statistics are
-   * of the weights that the sink leaves.
+   * The forward's logSumExp: [B, Hq, T]. If it includes a learned sink, the statistics are of the
+   * remaining weights.
    */
   readonly logSumExp: ReferenceTensor;
-  /** s: the position whose column is measured, from 0 to T − 1. Default 0. */
+  /** s: the position to measure, from 0 to T − 1. Default 0. */
   readonly position?: number | undefined;
-  /** How many rows the score averages, at least 1; cut off at the sequence's end. Default 64. */
+  /** How many rows the score averages, at least 1; it stops at the sequence's end. Default 64. */
   readonly window?: number | undefined;
   /** The factor of the logits. Default 1/√D. */
   readonly scale?: number | undefined;
-  /** The forward's learned sinks, [Hq]: asks for `sinkShare` as well. Default: none. */
+  /** The forward's learned sinks, [Hq]; with them the result has `sinkShare`. Default: none. */
   readonly sinkLogit?: ReferenceTensor | undefined;
 }
 
@@ -47,9 +48,9 @@ export interface AttentionSinkStatistics {
  *
  * @param options query [B, Hq, T, D], key [B, Hkv, T, D], logSumExp [B, Hq, T]; position (default
  * 0), window (default 64), scale (default 1/√D) and sinkLogit [Hq].
- * @returns mass, secondMoment and score, with sinkLogit also sinkShare, each [B, Hq].
+ * @returns mass, secondMoment and score, and sinkShare with sinkLogit, each [B, Hq].
  * @throws {TypeError} If a shape does not fit.
- * @throws {RangeError} If position or window is not an integer of its range, or the scale not
+ * @throws {RangeError} If position or window is not an integer in its range, or the scale is not
  *   finite.
  *
  * @example

@@ -1,7 +1,7 @@
 /**
- * The complex arithmetic that complex-step derivatives need, as plain functions, and the row
- * operators written in it. No operation here takes a conjugate or an absolute value of a variable:
- * that would not be analytic, and the complex step would be wrong without a sign of it.
+ * Complex arithmetic for complex-step derivatives, and the row operators in it. No operation takes
+ * a variable's conjugate or absolute value: those are not analytic and would make the complex step
+ * silently wrong.
  */
 
 /** A complex number. */
@@ -229,7 +229,7 @@ export function attentionRow(
 ): Complex[] {
   const { keys, values, scale } = options;
   const logits = keys.map((key) => multiply(complex(scale), dot(query, key)));
-  // Softmax does not change under a shift by a constant, so a real one keeps the function analytic.
+  // Softmax does not change if all logits shift by a constant. A real shift keeps it analytic.
   const shift = complex(Math.max(...logits.map((logit) => logit.re)));
   const exponentials = logits.map((logit) => exponential(subtract(logit, shift)));
   const sum = exponentials.reduce(add);

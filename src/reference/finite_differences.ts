@@ -1,15 +1,14 @@
 /**
- * Derivatives without calculus: central differences, their Richardson extrapolation with an error
- * estimate, and the complex step. The twin's gradients are checked against them.
+ * Numerical derivatives that check the twin's gradients: central differences, their Richardson
+ * extrapolation with an error estimate, and the complex step.
  */
 import { add, type Complex, complex, multiply } from "./complex.ts";
 import type { ReferenceTensor } from "./tensor.ts";
 
-/** A derivative and how far off it may be. */
+/** A derivative with an error estimate. */
 export interface DerivativeEstimate {
-  /** The derivative. */
   readonly value: number;
-  /** An estimate of its absolute error: extrapolation and rounding together. */
+  /** An estimate of the absolute error from extrapolation and rounding. */
   readonly error: number;
 }
 
@@ -23,8 +22,8 @@ function checkStep(operation: string, step: number): void {
  * The derivative of a function of one variable at 0 by one central difference, off by O(step²).
  *
  * @param f The function.
- * @param options step: the distance of the two evaluations from 0. Default 1e-5, the cube root of
- * float64's precision, where truncation and rounding are in balance for a function of scale 1.
+ * @param options step: the distance of the two evaluations from 0. Default 1e-5, about the cube
+ *   root of float64's precision, which balances truncation and rounding for a function of scale 1.
  * @returns (f(step) − f(−step)) / (2 step).
  * @throws {RangeError} If the step is not positive and finite.
  *
@@ -47,15 +46,15 @@ export function centralDifference(
 /**
  * The derivative of a function of one variable at 0 by Ridders' method: central differences at
  * steps that halve, extrapolated to step 0 in a Neville tableau. The entry with the smallest error
- * estimate wins; an entry's error is its distance from its two parents, and never less than what
- * rounding in f can do to it. All steps are tried: stopping at the first bad one, as is usual,
- * fails when the first step is too large.
+ * estimate wins. An entry's error estimate is its distance from its two parents, but at least the
+ * effect of rounding in f. It tries all steps: stopping at the first bad one, as is usual, fails if
+ * the first step is too large.
  *
  * Source: Ridders, Advances in Engineering Software 4 (1982) 75–76.
  *
  * @param f The function, smooth near 0.
- * @param options step: the first step, where f should change noticeably (default 0.1); levels: how
- * many steps are tried (default 12).
+ * @param options step: the first step, where f should change noticeably (default 0.1); levels: the
+ *   number of steps (default 12).
  * @returns The derivative and an estimate of its error.
  * @throws {RangeError} If the step is not positive and finite, or levels is below 2.
  *
@@ -84,7 +83,7 @@ export function richardsonDerivative(
     const h = step / 2 ** level;
     const right = f(h);
     const left = f(-h);
-    // Half an ulp of each value is the least that f's own rounding can be.
+    // f's own rounding is at least half an ulp of each value.
     const rounding = Number.EPSILON * Math.max(Math.abs(right), Math.abs(left)) / (2 * h);
     const row = [(right - left) / (2 * h)];
     for (let order = 1; order <= level; order++) {
@@ -106,9 +105,9 @@ export function richardsonDerivative(
  * The directional derivative of a scalar function of several tensors, by
  * {@linkcode richardsonDerivative} along `at + h direction`.
  *
- * @param f The function; it gets every tensor of `at`, some of them moved.
- * @param options at: the point, tensors by name; direction: where to move, by the same names, those
- * left out staying where they are; step and levels as in richardsonDerivative.
+ * @param f The function; it gets every tensor of `at`, moved along direction.
+ * @param options at: the point, as tensors by name; direction: the movement, by the same names (a
+ *   missing one stays in place); step and levels as in richardsonDerivative.
  * @returns ⟨∇f, direction⟩ and an estimate of its error.
  * @throws {TypeError} If direction names a tensor that `at` lacks or has another shape.
  * @throws {RangeError} If step or levels is out of range.
@@ -155,8 +154,8 @@ export function directionalDerivative<Point extends Readonly<Record<string, Refe
 }
 
 /**
- * The derivative at 0 of a real analytic function by the complex step: Im f(ih)/h. Nothing is
- * subtracted, so h can be tiny and the result is exact to rounding.
+ * The derivative at 0 of a real analytic function by the complex step: Im f(ih)/h. It subtracts
+ * nothing, so h can be tiny and the result is exact up to rounding.
  *
  * Source: Squire and Trapp, SIAM Review 40 (1998) 110–112.
  *
@@ -182,23 +181,11 @@ export function complexStepDerivative(
 }
 
 /**
- * `start + h direction` in complex numbers: the line that a complex step moves along.
+ * Moves `start + h direction` in complex numbers, for a complex step.
  *
  * @param start The real point.
- * @param options direction: the real direction, zero if left out; h: the complex distance.
+ * @param options direction: the real direction, zero by default; h: the complex distance.
  * @returns The moved point.
- *
- * @example
- * ```ts
- * import { reference } from "@gradsink/gradsink";
- *
- * const { rmsNormRow } = reference.complexNumbers;
- * const gain = reference.moveComplex([1, 1], { h: { re: 0, im: 0 } });
- * const first = reference.complexStepDerivative((h) =>
- *   rmsNormRow(reference.moveComplex([1, 7], { direction: [1, 0], h }), { gain, epsilon: 0 })[0]!
- * );
- * console.log(first); // ∂y₀/∂x₀ = 0.196
- * ```
  */
 export function moveComplex(
   start: ArrayLike<number>,

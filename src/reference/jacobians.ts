@@ -1,6 +1,6 @@
 /**
  * The Jacobians of the row operators as dense matrices, and V-scale's eigenvalues: the closed forms
- * that the gradient-sink theory reasons with, to compare the backward passes against.
+ * of the gradient-sink theory, which tests compare with the backward passes.
  */
 import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkNumber, checkPositive, checkShape } from "./validation.ts";
@@ -85,7 +85,7 @@ export function vScaleJacobian(
 }
 
 /**
- * λ⊥ = r/(r + C): how much V-scale lets through of a gradient at right angles to its value.
+ * λ⊥ = r/(r + C): the factor by which V-scale scales a gradient at right angles to its value.
  *
  * @param r ‖v‖², at least 0.
  * @param constant C, positive.
@@ -103,7 +103,7 @@ export function lambdaPerpendicular(r: number, constant: number): number {
 }
 
 /**
- * λ∥ = (r² + 3Cr)/(r + C)²: how much V-scale lets through of a gradient along its value. Its
+ * λ∥ = (r² + 3Cr)/(r + C)²: the factor by which V-scale scales a gradient along its value. Its
  * largest value is 9/8, at r = 3C; it is never smaller than λ⊥, so it is the Jacobian's spectral
  * norm.
  *

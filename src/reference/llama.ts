@@ -1,7 +1,7 @@
 /**
  * A Llama-like model in float64: pre-norm decoder layers with RMSNorm, RoPE, causal attention,
- * V-scale and SwiGLU, the mean cross-entropy of the next tokens, and the loss's gradient by every
- * parameter and by every state that gradient sinks are measured at.
+ * V-scale and SwiGLU, the mean cross-entropy of the next tokens, and the loss's gradients by every
+ * parameter and by every state at which gradient sinks are measured.
  *
  *     h̃ = RMSNorm(h)    h^½ = h + W_O attention(h̃)    h̃^½ = RMSNorm(h^½)    h′ = h^½ + W_down swiglu(h̃^½)
  *
@@ -34,14 +34,13 @@ export type { LlamaBatch, LlamaOptions } from "./llama/forward.ts";
 /** Optional arguments of {@linkcode llamaLoss}. */
 export interface LlamaLossOptions extends LlamaOptions {
   /**
-   * For `backward-only` V-scale: the values v of each layer that sg() holds fast. With them the
-   * values used are sg(v) + φ(v) − sg(φ(v)), whose derivative is the one that backward-only
-   * applies.
+   * For `backward-only` V-scale: each layer's values v inside sg(), the stop-gradient. The layer
+   * uses sg(v) + φ(v) − sg(φ(v)), which has the derivative that backward-only applies.
    */
   readonly held?: readonly (Float64Array | undefined)[] | undefined;
 }
 
-/** What {@linkcode llamaGradients} returns. */
+/** Result of {@linkcode llamaGradients}. */
 export interface LlamaResult {
   /** In nats per token. */
   readonly loss: number;
@@ -49,16 +48,16 @@ export interface LlamaResult {
   readonly logits: Float64Array;
   /** The gradients by the parameters' names. */
   readonly gradients: Map<string, Float64Array>;
-  /** The states and the loss's gradients by them. */
+  /** The inner states and the loss's gradients by them. */
   readonly trace: Trace<Float64Array>;
 }
 
 /**
- * The loss alone.
+ * Computes the loss alone.
  *
  * @param options the model, its parameters and the tokens
  * @returns the mean cross-entropy in nats per token
- * @throws {TypeError} if a parameter is missing or has another length than the model gives it
+ * @throws {TypeError} if a parameter is missing or has the wrong length
  * @throws {RangeError} for a configuration that no model can have, or a token outside the
  *   vocabulary
  */
@@ -67,10 +66,10 @@ export function llamaLoss(options: LlamaLossOptions): number {
 }
 
 /**
- * The loss, its gradient by every parameter, and the states inside with their gradients.
+ * Computes the loss, its gradient by every parameter, and the inner states with their gradients.
  *
  * @param options the model, its parameters and the tokens
- * @throws {TypeError} if a parameter is missing or has another length than the model gives it
+ * @throws {TypeError} if a parameter is missing or has the wrong length
  * @throws {RangeError} for a configuration that no model can have, or a token outside the
  *   vocabulary
  *
@@ -138,7 +137,7 @@ class LlamaBackward {
     }
     const table = zeros(this.#model.parameter(EMBEDDING).shape);
     embedBackward(table, { tokens: this.#model.batch.inputs, outputGradient: gradient });
-    // A tied head's share is there already.
+    // A tied head's gradient is already in `gradients`: add it.
     gradients.get(EMBEDDING)?.forEach((value, i) => table.data[i]! += value);
     gradients.set(EMBEDDING, table.data);
     const { batch, context } = this.#model.batch;
@@ -299,7 +298,9 @@ class LlamaBackward {
     return { trace, inputGradient };
   }
 
-  /** The gradient by the input of a norm of queries or keys, [B T, H D], and by the norm's gain. */
+  /**
+   * The gradients by the input of the norm of queries or keys, [B T, H D], and by the norm's gain.
+   */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";
     readonly memory: AttentionMemory;

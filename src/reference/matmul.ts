@@ -9,13 +9,13 @@
 import { elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkShape, type Shaped, valueText } from "./validation.ts";
 
-/** What {@linkcode matmul} works on. */
+/** Arguments of {@linkcode matmul}. */
 export interface MatmulOptions {
   /** [..., M, K], or [..., K, M] with `transposeLeft`. */
   readonly left: ReferenceTensor;
   /**
-   * [..., K, N], or [..., N, K] with `transposeRight`; without leading dimensions it is shared by
-   * all batches.
+   * [..., K, N], or [..., N, K] with `transposeRight`. Without leading dimensions all batches share
+   * it.
    */
   readonly right: ReferenceTensor;
   /** Whether the left operand is stored transposed. Default false. */
@@ -24,11 +24,11 @@ export interface MatmulOptions {
   readonly transposeRight?: boolean | undefined;
 }
 
-/** The sizes that the operands of a matrix product agree on. */
+/** The sizes of a matrix product. */
 export interface MatmulDimensions {
   /** The leading dimensions of left and of the product; empty for a single product. */
   readonly leading: readonly number[];
-  /** Whether right has no leading dimensions and serves every batch. */
+  /** Whether right has no leading dimensions, so all batches share it. */
   readonly shared: boolean;
   /** M */
   readonly rows: number;
@@ -38,7 +38,7 @@ export interface MatmulDimensions {
   readonly inner: number;
 }
 
-/** The operands of a matrix product, by their shapes. */
+/** The operands of a matrix product, as shapes. */
 export interface MatmulOperands {
   readonly left: Shaped;
   readonly right: Shaped;
@@ -56,7 +56,8 @@ function checkFlag(operator: string, name: string, given: unknown): boolean {
 }
 
 /**
- * Checks the operands of a matrix product against each other. They may be the twin's or a GPU's.
+ * Checks the operands of a matrix product against each other. They may belong to the twin or to a
+ * GPU.
  *
  * @param operator The operator's name, for the message.
  * @param operands Their shapes, and whether they are stored transposed.
@@ -69,7 +70,7 @@ export function checkMatmulShapes(
 ): MatmulDimensions {
   const transposeLeft = checkFlag(operator, "transposeLeft", operands.transposeLeft);
   const transposeRight = checkFlag(operator, "transposeRight", operands.transposeRight);
-  // The rank is free, so the wanted shape is spelled with the operand's own rank.
+  // Any rank is allowed, so the message writes the wanted shape with the operand's own rank.
   const given = (operands.left as Shaped | undefined)?.shape;
   const rank = Array.isArray(given) ? Math.max(2, given.length) : 2;
   const names = Array.from({ length: rank - 2 }, (_, i) => `n${i}`);

@@ -1,7 +1,7 @@
 /**
  * The float64 twin: every operator of the suite in plain loops on the CPU, with the argument names
- * and shapes of the GPU's operators minus the GPU; closed forms of their Jacobians; and finite
- * differences that check the gradients.
+ * and shapes of the GPU's operators; closed forms of their Jacobians; and finite differences that
+ * check the gradients.
  *
  * @module
  */

@@ -10,9 +10,11 @@
 import { dot, elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkNumber, checkShape } from "./validation.ts";
 
-/** What {@linkcode rmsNormForward} works on. */
+/** Arguments of {@linkcode rmsNormForward}. */
 export interface RmsNormForwardOptions {
-  /** [..., d]: any number of leading dimensions; each row of d elements is normalized by itself. */
+  /**
+   * [..., d]: any number of leading dimensions. Each row of d elements is normalized separately.
+   */
   readonly input: ReferenceTensor;
   /** γ: [d] */
   readonly gain: ReferenceTensor;
@@ -20,21 +22,19 @@ export interface RmsNormForwardOptions {
   readonly epsilon?: number | undefined;
 }
 
-/** What {@linkcode rmsNormBackward} works on. */
+/** Arguments of {@linkcode rmsNormBackward}. */
 export interface RmsNormBackwardOptions {
   /** [..., d] */
   readonly input: ReferenceTensor;
   /** γ: [d] */
   readonly gain: ReferenceTensor;
-  /**
-   * 1/r of each row, from the forward pass: the leading dimensions of the input, [1] without any.
-   */
+  /** 1/r of each row, from the forward pass: the input's leading dimensions, or [1] without any. */
   readonly inverseRms: ReferenceTensor;
   /** ∂L/∂y: [..., d] */
   readonly outputGradient: ReferenceTensor;
 }
 
-/** The shape of one number per row. */
+/** The input's shape without its last dimension: one number per row. */
 function leadingShape(shape: readonly number[]): readonly number[] {
   return shape.length === 1 ? [1] : shape.slice(0, -1);
 }
@@ -45,7 +45,7 @@ function checkRmsNorm(
   input: ReferenceTensor,
   gain: ReferenceTensor,
 ): { width: number; rows: number } {
-  // The rank is free, so the wanted shape is spelled with the input's own rank.
+  // Any rank is allowed, so the message writes the wanted shape with the input's own rank.
   const rank = Array.isArray(input?.shape) && input.shape.length > 0 ? input.shape.length : 1;
   const wanted = [...Array.from({ length: rank - 1 }, (_, i) => `n${i}`), "d"];
   const shape = checkShape(input, { operator, name: "input", wanted });
@@ -64,7 +64,7 @@ function checkRmsNorm(
  * y = γ ⊙ x / rms(x) for every row.
  *
  * @param options input [..., d], gain [d] and epsilon (default 1e-5).
- * @returns output of the input's shape; inverseRms = 1/rms(x) of each row.
+ * @returns output, of the input's shape; inverseRms = 1/rms(x) of each row.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If epsilon is negative or not finite.
  *
@@ -102,7 +102,7 @@ export function rmsNormForward(
  * The gradients of RMSNorm with respect to its input and its gain.
  *
  * @param options input [..., d], gain [d], the forward's inverseRms, outputGradient [..., d].
- * @returns inputGradient of the input's shape; gainGradient [d], summed over the rows.
+ * @returns inputGradient, of the input's shape; gainGradient [d], summed over the rows.
  * @throws {TypeError} If a shape does not fit.
  *
  * @example

@@ -2,7 +2,7 @@
 
 /** A row-major float64 tensor on the CPU. */
 export interface ReferenceTensor {
-  /** The elements, the last dimension's index running fastest. */
+  /** The elements in row-major order: the last index varies fastest. */
   readonly data: Float64Array;
   /** The length of each dimension; all at least 1. */
   readonly shape: readonly number[];
@@ -47,8 +47,8 @@ function checkDimensions(operation: string, shape: readonly number[]): void {
  * @param data The elements in row-major order: any list of numbers, float32 or float64.
  * @param shape The length of each dimension.
  * @returns A tensor that shares nothing with `data` or `shape`.
- * @throws {TypeError} If a dimension is not a positive integer, or `data` has another length than
- * the shape says.
+ * @throws {TypeError} If a dimension is not a positive integer, or `data` does not have as many
+ *   elements as the shape.
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ export function zeros(shape: readonly number[]): ReferenceTensor {
 }
 
 /**
- * ⟨a, b⟩ of two rows that begin at the given offsets: what every operator here is made of.
+ * The dot product ⟨a, b⟩ of two rows that begin at the given offsets.
  *
  * @param a The array that holds the first row.
  * @param b The array that holds the second row.

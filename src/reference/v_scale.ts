@@ -11,7 +11,7 @@
 import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkPositive, checkShape } from "./validation.ts";
 
-/** What {@linkcode vScaleForward} works on. */
+/** Arguments of {@linkcode vScaleForward}. */
 export interface VScaleForwardOptions {
   /** [B, Hkv, T, D] */
   readonly value: ReferenceTensor;

@@ -1,6 +1,6 @@
 /**
- * The argument checks that the float64 twin and the GPU's operators share. They look at shapes and
- * numbers only, so they take tensors of both kinds, and both kinds get the same messages.
+ * The argument checks that the float64 twin and the GPU's operators share. They read shapes and
+ * numbers only, so they take both kinds of tensors and give the same messages for both.
  */
 import { elementCount, type ReferenceTensor } from "./tensor.ts";
 
@@ -10,18 +10,18 @@ export interface Argument {
   readonly name: string;
 }
 
-/** Whatever has a shape: a {@linkcode ReferenceTensor} or a tensor on a GPU. */
+/** Anything with a shape: a {@linkcode ReferenceTensor} or a GPU tensor. */
 export interface Shaped {
   /** The length of each dimension. */
   readonly shape: readonly number[];
 }
 
-/** A shape as messages write it. */
+/** Writes a shape for a message. */
 export function shapeText(shape: readonly (number | string)[]): string {
   return `[${shape.join(", ")}]`;
 }
 
-/** A value as messages write it: numbers as they are, texts in quotes, objects by their type. */
+/** Writes a value for a message: numbers unchanged, texts in quotes, objects by their type. */
 export function valueText(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (value === null) return "null";
@@ -32,8 +32,8 @@ export function valueText(value: unknown): string {
  * Checks a tensor's shape against the wanted one.
  *
  * @param given The tensor.
- * @param options Which argument it is; the wanted dimensions, of which a number must be met and a
- * name stands for any length of at least 1; and what the wish follows from, to end the message.
+ * @param options Which argument it is; the wanted dimensions, each a number or a name that stands
+ *   for any length of at least 1; and the reason for them, which ends the message.
  * @returns The tensor's shape.
  * @throws {TypeError} If it is not a tensor or has another shape.
  */
@@ -62,10 +62,11 @@ export function checkShape(
 }
 
 /**
- * Throws unless the value is a finite number of its range.
+ * Throws unless the value is a finite number in its range.
  *
  * @param value The number.
- * @param options Which argument it is; the smallest number allowed, or one that it must be above.
+ * @param options Which argument it is; the smallest number allowed, or a number that it must
+ *   exceed.
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not finite or out of range.
  */
@@ -142,7 +143,7 @@ export function checkPositive(
  * Checks that the tensors are the float64 twin's and hold as many elements as their shapes say.
  *
  * @param operator The operator's name, for the message.
- * @param tensors The tensors by argument name; it skips undefined ones.
+ * @param tensors The tensors by argument name; undefined ones are skipped.
  * @throws {TypeError} If one is not.
  */
 export function checkData(

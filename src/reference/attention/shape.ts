@@ -1,6 +1,5 @@
 /**
- * The lengths of an attention call, and the checks of its tensors' shapes, for the float64 twin and
- * for GPUs.
+ * The lengths of an attention call, and the shape checks of its tensors, for the twin and for GPUs.
  */
 import { checkShape, type Shaped, shapeText, valueText } from "../validation.ts";
 
@@ -19,7 +18,7 @@ export interface AttentionShape {
 }
 
 /**
- * The tensors of an attention operator, by argument name. An operator passes those that it wants.
+ * The tensors of an attention operator, by argument name. An operator passes those that it takes.
  */
 export interface AttentionTensors {
   /** [B, Hq, T, D] */
@@ -43,9 +42,9 @@ export interface AttentionTensors {
 }
 
 /**
- * Checks the shapes of an attention operator's tensors against each other, and the V-scale mode.
- * It checks only tensors that are present as properties, and reports one that is present but
- * undefined as missing, unless it is one of those that a call may leave out.
+ * Checks the shapes of an attention operator's tensors against each other, and the V-scale mode. It
+ * checks only properties that are present. A present but undefined tensor counts as missing, unless
+ * it is optional.
  *
  * @param operator The operator's name, for the message.
  * @param tensors Its tensors by argument name.

@@ -4,7 +4,7 @@
  */
 import { type RopeScaling, ropeScalingProblem } from "./rope.ts";
 
-/** How V-scale stands on the value path. */
+/** How a model uses V-scale. */
 export type VScaleVariant = "none" | "fixed" | "learned" | "backward-only";
 
 /** All variants of V-scale, in the order in which tables show them. */
@@ -30,9 +30,7 @@ export type AttentionGate = "none" | "head" | "element";
 /** All kinds of gates, in the order in which tables show them. */
 export const ATTENTION_GATES: readonly AttentionGate[] = ["none", "head", "element"];
 
-/**
- * What a model is made of. Lengths are those of design tables: L layers, d, Hq, Hkv, D, f and V.
- */
+/** A model's configuration. Lengths use the field's letters: L layers, d, Hq, Hkv, D, f and V. */
 export interface LlamaConfig {
   /** V, from 2 to 2²⁴ − 1. */
   readonly vocabulary: number;
@@ -52,35 +50,36 @@ export interface LlamaConfig {
   readonly normEpsilon: number;
   /** The base of RoPE's angles, θ in Llama's configuration. */
   readonly ropeBase: number;
-  /** Whether the head reads the embedding's matrix in place of one of its own. */
+  /** Whether the head uses the embedding's matrix instead of a separate one. */
   readonly tiedHead: boolean;
   /** V-scale on the value path. */
   readonly vScale: VScaleVariant;
-  /**
-   * The layers, counted from 0, whose attention is left out: their half-way state is their input.
-   */
+  /** The layers, counted from 0, that have no attention: their half-way state is their input. */
   readonly layersWithoutAttention: readonly number[];
   /**
-   * Whether σ(W_G h̃) multiplies what each head, or each element of the heads, hands on to W_O.
-   * Default: none.
+   * Whether σ(W_G h̃) multiplies each head's output, or each element of it, before W_O. Default:
+   * none.
    */
   readonly attentionGate?: AttentionGate | undefined;
-  /** Whether each query head has one more logit, without a value. Default: none. */
+  /** Whether each query head has an extra logit without a value. Default: none. */
   readonly sinkLogit?: SinkLogit | undefined;
-  /** How RoPE's frequencies are stretched. Default: not at all. */
+  /** How RoPE's frequencies are stretched. Default: unstretched. */
   readonly ropeScaling?: RopeScaling | undefined;
-  /** Whether biases are added to query, key and value, as in Qwen2. Default: false. */
+  /** Whether query, key and value have biases, as in Qwen2. Default: false. */
   readonly projectionBiases?: boolean | undefined;
-  /** Whether a bias is added to what W_O gives, as `attention_bias` asks for. Default: false. */
+  /** Whether W_O has a bias, as with `attention_bias`. Default: false. */
   readonly attentionOutputBias?: boolean | undefined;
   /**
-   * Whether each head's query and key pass an RMSNorm over D, with a gain of its own for queries
-   * and one for keys, in front of RoPE, as in Qwen3. Default: false.
+   * Whether each head's query and key pass an RMSNorm over D before RoPE, as in Qwen3. Queries and
+   * keys have separate gains. Default: false.
    */
   readonly queryKeyNorm?: boolean | undefined;
 }
 
-/** A plain Llama beside its sizes: a head of its own, no V-scale, attention in every layer. */
+/**
+ * The settings that make a plain Llama: a separate head matrix, no V-scale, attention in every
+ * layer.
+ */
 export const PLAIN_LLAMA = {
   normEpsilon: 1e-5,
   ropeBase: 10_000,
@@ -89,7 +88,7 @@ export const PLAIN_LLAMA = {
   layersWithoutAttention: [],
 } as const satisfies Partial<LlamaConfig>;
 
-/** The fields that models trained by this project do without. */
+/** Optional parts that models trained by this project do not have. */
 const BOOLEAN_PARTS = ["projectionBiases", "attentionOutputBias", "queryKeyNorm"] as const;
 const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;
 
@@ -97,8 +96,8 @@ const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;
  * Refuses a model with parts that only pretrained models have.
  *
  * @param config the configuration
- * @param options `operation`: what does not compute them, for the message
- * @throws {RangeError} naming the first such field
+ * @param options `operation`: the operation that lacks them, for the message
+ * @throws {RangeError} that names the first such field
  */
 export function refusePretrainedParts(
   config: LlamaConfig,
@@ -116,8 +115,8 @@ export function refusePretrainedParts(
  * Refuses a model with parts that only this project's models have.
  *
  * @param config the configuration
- * @param options `operation`: what does not compute them, for the message
- * @throws {RangeError} naming the first such field
+ * @param options `operation`: the operation that lacks them, for the message
+ * @throws {RangeError} that names the first such field
  */
 export function refuseTrainedParts(
   config: LlamaConfig,
@@ -137,7 +136,7 @@ export function refuseTrainedParts(
 }
 
 /**
- * How many gates attention has.
+ * The number of attention's gates.
  *
  * @param config the model's shape
  * @returns 0, Hq or Hq · D
@@ -152,7 +151,7 @@ export function attentionGates(
 }
 
 /**
- * Whether attention has a logit without a value.
+ * Whether query heads have an extra logit without a value.
  *
  * @param config the model's shape
  */
@@ -161,7 +160,7 @@ export function hasSinkLogit({ sinkLogit = "none" }: Pick<LlamaConfig, "sinkLogi
 }
 
 /**
- * Whether every program for Llamas computes this model alike.
+ * Whether the model is a plain Llama, which every program for Llamas computes correctly.
  *
  * @param config the model's shape
  */
@@ -190,7 +189,7 @@ export function describeInterventions(
   return parts.length === 0 ? "plain attention" : parts.join(", ");
 }
 
-/** σ of the initial weights N(0, σ²), which V-scale's constant holds as well. */
+/** σ of the initial weights N(0, σ²), which V-scale's constant uses too. */
 export const INITIAL_DEVIATION = 0.02;
 
 /**
@@ -208,7 +207,7 @@ export function vScaleConstant(
 }
 
 /**
- * Least and most. What is beyond is a mistake, or a file that means harm; tokens are counted in
+ * The least and greatest values. Others are a mistake or a malicious file; tokens are stored as
  * float32.
  */
 const LIMITS = {
@@ -225,7 +224,7 @@ const LIMITS = {
  * Refuses a configuration that no model can have.
  *
  * @param config the configuration
- * @throws {RangeError} naming the field, what was given and what is wanted
+ * @throws {RangeError} that names the field, the given value and what is wanted
  */
 export function checkConfig(config: LlamaConfig): void {
   for (const [field, [least, most]] of Object.entries(LIMITS)) {

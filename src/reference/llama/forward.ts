@@ -1,4 +1,4 @@
-/** The forward pass of the twin's Llama-like model, which keeps what the backward pass needs. */
+/** The forward pass of the Llama-like model in float64; it keeps what the backward pass needs. */
 import { attentionForward, type ReferenceVScale } from "../attention.ts";
 import {
   attentionGates,
@@ -25,7 +25,7 @@ import { rmsNormForward } from "../rms_norm.ts";
 import { elementCount, type ReferenceTensor } from "../tensor.ts";
 import { vScaleForward } from "../v_scale.ts";
 
-/** Tokens, and the one that follows each. */
+/** Input tokens with the token that follows each. */
 export interface LlamaBatch {
   /** B */
   readonly batch: number;
@@ -37,22 +37,21 @@ export interface LlamaBatch {
   readonly targets: ArrayLike<number>;
 }
 
-/** What {@linkcode llamaLoss} and {@linkcode llamaGradients} work on. */
+/** Arguments of {@linkcode llamaLoss} and {@linkcode llamaGradients}. */
 export interface LlamaOptions {
   /** The model's shape. */
   readonly config: LlamaConfig;
-  /** Every parameter's elements by its name. */
+  /** Every parameter's elements, by its name. */
   readonly parameters: ReadonlyMap<string, Float64Array>;
-  /** Tokens. */
   readonly batch: LlamaBatch;
 }
 
-/** What the forward pass of one attention leaves for the backward pass. */
+/** The states of one layer's attention that the backward pass needs. */
 export interface AttentionMemory {
   readonly norm: Normed;
-  /** In front of the norms of query and key, if there are any: [B T H, D] each. */
+  /** Queries and keys before the norms that some models have: [B T H, D] each. */
   readonly plain: { readonly query: ReferenceTensor; readonly key: ReferenceTensor };
-  /** The norms of query and key; undefined if the model has none. */
+  /** The norms of queries and keys; undefined if the model has none. */
   readonly headNorms: { readonly query: Normed; readonly key: Normed } | undefined;
   readonly query: ReferenceTensor;
   readonly key: ReferenceTensor;
@@ -67,7 +66,7 @@ export interface AttentionMemory {
   readonly residual: ReferenceTensor;
 }
 
-/** What the gates of one attention leave. */
+/** The states of attention's gates that the backward pass needs. */
 export interface GateMemory {
   /** [B T, G] each */
   readonly logits: ReferenceTensor;
@@ -76,7 +75,7 @@ export interface GateMemory {
   readonly output: ReferenceTensor;
 }
 
-/** What the forward pass of one layer leaves. */
+/** The states of one layer that the backward pass needs. */
 export interface LayerMemory {
   readonly input: ReferenceTensor;
   readonly attention: AttentionMemory | undefined;
@@ -94,7 +93,7 @@ interface LayerInput {
   readonly held: Float64Array | undefined;
 }
 
-/** What RMSNorm returns. */
+/** Result of RMSNorm with its input. */
 export interface Normed {
   readonly output: ReferenceTensor;
   readonly inverseRms: ReferenceTensor;
@@ -106,7 +105,7 @@ export class LlamaForward {
   readonly batch: LlamaBatch;
   readonly #parameters = new Map<string, ReferenceTensor>();
 
-  /** Checks that the parameters and the tokens are the model's. */
+  /** Checks that parameters and tokens fit the model. */
   constructor({ config, parameters, batch }: LlamaOptions) {
     checkConfig(config);
     this.config = config;
@@ -126,7 +125,6 @@ export class LlamaForward {
     for (const name of ["inputs", "targets"] as const) checkTokens(batch, { name, vocabulary });
   }
 
-  /** A parameter by its name. */
   parameter(name: string): ReferenceTensor {
     return this.#parameters.get(name)!;
   }
@@ -136,7 +134,7 @@ export class LlamaForward {
     return rmsNormForward({ input, gain: this.parameter(gain), epsilon });
   }
 
-  /** How the rows of queries, keys or values are cut into heads. */
+  /** How rows of queries, keys or values are split into heads. */
   layout(kind: "query" | "key" | "value"): HeadLayout {
     const { queryHeads, keyValueHeads, headDim, ropeBase, ropeScaling } = this.config;
     const { batch, context } = this.batch;
@@ -149,13 +147,13 @@ export class LlamaForward {
     };
   }
 
-  /** Rows [B T, H D] as rows of single heads, [B T H, D]. */
+  /** Splits rows [B T, H D] into rows of single heads, [B T H, D]. */
   #perHead({ data }: ReferenceTensor): ReferenceTensor {
     const { headDim } = this.config;
     return { data, shape: [data.length / headDim, headDim] };
   }
 
-  /** What attention does to its values. */
+  /** V-scale of one layer's values. */
   #vScale(layer: number): ReferenceVScale | undefined {
     const { vScale, keyValueHeads } = this.config;
     if (vScale === "none") return undefined;
@@ -204,7 +202,7 @@ export class LlamaForward {
       : { value: holdFast(value, { held, constant: vScale.constant }) };
     const sinkLogit = this.#sinkLogit(layer);
     const { output, logSumExp } = attentionForward({ query, key, ...used, sinkLogit });
-    // Values are not turned, and neither is what is made of them.
+    // RoPE does not turn values, so it must not turn the heads' outputs back.
     const merged = mergeHeads(output, { ...this.layout("query"), rope: undefined });
     const gate = this.#gateForward(names.attentionGate, { norm: norm.output, merged });
     const weight = this.parameter(names.attentionOutput);
@@ -256,7 +254,7 @@ export class LlamaForward {
     return { input, attention, half, norm, gate, up, hidden, mlpResidual, output };
   }
 
-  /** The loss, and everything on the way to it. */
+  /** Computes the loss and keeps every state on the way. */
   forward(held: readonly (Float64Array | undefined)[] = []) {
     const { inputs, targets } = this.batch;
     const layers: LayerMemory[] = [];
@@ -270,13 +268,13 @@ export class LlamaForward {
     return { layers, state, norm, logits, ...crossEntropy(logits, targets) };
   }
 
-  /** The name of the matrix that the head reads. */
+  /** The name of the head's matrix. */
   get head(): string {
     return this.config.tiedHead ? EMBEDDING : HEAD;
   }
 }
 
-/** v̂ = sg(v) + φ(v) − sg(φ(v)), with `held` for what sg() sees. */
+/** v̂ = sg(v) + φ(v) − sg(φ(v)), where sg(), the stop-gradient, sees `held`. */
 function holdFast(
   value: ReferenceTensor,
   { held, constant }: { readonly held: Float64Array; readonly constant: ReferenceTensor },

@@ -1,23 +1,23 @@
 /**
  * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial
- * values. Learned sinks are named as in Hugging Face's gpt-oss; what V-scale learns and the matrix
- * of attention's gates have names of our own.
+ * values. Learned sinks have their name in Hugging Face's gpt-oss. V-scale's θ and the matrix of
+ * attention's gates have names of this project.
  */
 import { randomNormal } from "../../random.ts";
 import { attentionGates, checkConfig, INITIAL_DEVIATION, type LlamaConfig } from "./config.ts";
 
-/** One tensor that training changes. */
+/** One tensor that training updates. */
 export interface Parameter {
   /** The name in Hugging Face's Llama, for example `model.layers.0.mlp.up_proj.weight`. */
   readonly name: string;
-  /** A matrix is [outputs, inputs]: it acts on a row x as x Wᵀ. */
+  /** The shape. A matrix is [outputs, inputs]: it maps a row x to x Wᵀ. */
   readonly shape: readonly number[];
   /**
-   * Where it starts: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or the same number
+   * How it is initialized: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or one number
    * everywhere.
    */
   readonly initial: "normal" | 1 | 0;
-  /** Whether weight decay draws it towards 0: the matrices, neither gains, biases, sinks nor θ. */
+  /** Whether weight decay applies: to matrices, but not to gains, biases, sinks or θ. */
   readonly decayed: boolean;
 }
 
@@ -49,7 +49,7 @@ export interface LayerParameterNames {
   readonly sinks: string;
   /** W_G of gated attention: [Hq, d] or [Hq D, d] */
   readonly attentionGate: string;
-  /** θ of learned V-scale, C = exp(θ) times the constant: [Hkv] */
+  /** θ of learned V-scale, whose C is exp(θ) times the constant: [Hkv] */
   readonly theta: string;
   /** [d] */
   readonly mlpNorm: string;
@@ -61,17 +61,17 @@ export interface LayerParameterNames {
   readonly down: string;
 }
 
-/** The embedding's matrix: [V, d]. With a tied head it is the head's as well. */
+/** The embedding's matrix: [V, d]. A tied head uses it too. */
 export const EMBEDDING = "model.embed_tokens.weight";
 
-/** The gain of the norm in front of the head: [d]. */
+/** The gain of the norm before the head: [d]. */
 export const FINAL_NORM = "model.norm.weight";
 
-/** The head's matrix: [V, d]. There is none with a tied head. */
+/** The head's matrix: [V, d]. A tied head has none. */
 export const HEAD = "lm_head.weight";
 
 /**
- * The names of a layer's parameters, with those that some layers lack.
+ * The names of all parameters that a layer can have; no model has all of them.
  *
  * @param layer from 0 on
  */
@@ -100,11 +100,11 @@ export function layerParameterNames(layer: number): LayerParameterNames {
 }
 
 /**
- * All parameters of a model, in the order in which a token meets them. A layer without attention
- * has neither attention's matrices nor its norm.
+ * Lists all parameters of a model, in the order of the forward pass. A layer without attention
+ * lacks attention's matrices and norm.
  *
  * @param config the model's shape
- * @throws {RangeError} if no model can have this configuration
+ * @throws {RangeError} if the configuration is invalid
  *
  * @example
  * ```ts
@@ -180,7 +180,7 @@ function vector(name: string, length: number, initial: 0 | 1): Parameter {
 }
 
 /**
- * How many numbers a parameter has.
+ * The number of a parameter's elements.
  *
  * @param parameter one of {@linkcode listParameters}
  */
@@ -189,8 +189,8 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
 }
 
 /**
- * Draws a parameter's initial values. They belong to the seed and the name alone: models that
- * differ in V-scale, sinks or gates only, or in the number of their layers, start from the same matrices.
+ * Draws a parameter's initial values. They depend on the seed and the name alone. So models that
+ * differ only in V-scale, sinks, gates or the number of layers start from the same matrices.
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer
@@ -230,7 +230,7 @@ export function initialParameters(
 }
 
 /**
- * 53 bits that depend on every bit of the seed and the name: FNV-1a, twice, from different starts.
+ * 53 bits that depend on every bit of the seed and the name: FNV-1a twice, from different starts.
  */
 function seedOf(seed: number, name: string): number {
   const bytes = new TextEncoder().encode(`${seed} ${name}`);

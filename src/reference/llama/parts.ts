@@ -1,11 +1,9 @@
-/**
- * The parts of a Llama-like model that are not operators of the suite by themselves, in float64.
- */
+/** The parts of a Llama-like model that the suite does not offer as operators, in float64. */
 import { matmul } from "../matmul.ts";
 import { type ReferenceTensor, tensor, zeros } from "../tensor.ts";
 import { ropeFrequencies, type RopeOptions } from "./rope.ts";
 
-/** A weight matrix acting on rows. */
+/** A linear layer: a weight matrix and the rows that it multiplies. */
 export interface Linear {
   /** [N, inputs] */
   readonly input: ReferenceTensor;
@@ -42,7 +40,7 @@ export function biasBackward(outputGradient: ReferenceTensor): ReferenceTensor {
   return gradient;
 }
 
-/** How rows of a layer are cut into heads. */
+/** How rows are split into heads. */
 export interface HeadLayout {
   /** B */
   readonly batch: number;
@@ -52,14 +50,14 @@ export interface HeadLayout {
   readonly heads: number;
   /** D */
   readonly headDim: number;
-  /** RoPE's base and scaling; undefined leaves the heads as they are. */
+  /** RoPE's base and scaling; undefined for no RoPE. */
   readonly rope: Omit<RopeOptions, "headDim"> | undefined;
 }
 
 /**
- * Cuts rows [B T, H D] into heads [B, H, T, D] and turns them by RoPE: with the angle t times
- * frequency i, columns i and i + D/2 of a head, x and y, become x cos − y sin and y cos + x sin.
- * These pairs are those of Hugging Face's Llama.
+ * Splits rows [B T, H D] into heads [B, H, T, D] and applies RoPE. At position t, the angle is t
+ * times frequency i. It turns columns i and i + D/2 of a head, x and y, into x cos − y sin and y
+ * cos + x sin: the same pairs as in Hugging Face's Llama.
  *
  * Source: Su et al., arXiv 2104.09864.
  */
@@ -74,7 +72,7 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
 }
 
 /**
- * Puts heads side by side and turns them back: the inverse of {@linkcode splitHeads}, and its
+ * Joins heads side by side and turns them back: the inverse of {@linkcode splitHeads}, and its
  * gradient.
  */
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
@@ -87,7 +85,7 @@ export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): Refere
   return output;
 }
 
-/** Calls back with the offsets of every head at every position. */
+/** Calls back with the offsets of each head at each position. */
 function forEachHead(
   { batch, context, heads, headDim }: HeadLayout,
   visit: (at: { t: number; row: number; head: number }) => void,
@@ -133,7 +131,7 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-/** The two halves of SwiGLU's input, of one shape. */
+/** The two halves of SwiGLU's input, of equal shape. */
 export interface Gated {
   readonly gate: ReferenceTensor;
   readonly up: ReferenceTensor;
@@ -160,15 +158,15 @@ export function swigluBackward(
   return { gateGradient, upGradient };
 }
 
-/** What attention's gates are given. */
+/** The heads' outputs and the logits of their gates. */
 export interface GatedHeads {
   /** y of all heads side by side: [N, Hq D] */
   readonly input: ReferenceTensor;
-  /** One for each head or each element: [N, G], G a divisor of Hq D */
+  /** One per head or per element: [N, G], where G divides Hq D */
   readonly logits: ReferenceTensor;
 }
 
-/** y′ = σ(x) y, x the logit of the gate. Source: Qiu et al., NeurIPS 2025. */
+/** y′ = σ(x) y, where x is the gate's logit. Source: Qiu et al., NeurIPS 2025. */
 export function attentionGateForward(
   { input, logits }: GatedHeads,
 ): { output: ReferenceTensor; opening: ReferenceTensor } {
@@ -178,7 +176,7 @@ export function attentionGateForward(
   return { output: { data, shape: input.shape }, opening };
 }
 
-/** ∂L/∂y = σ(x) G and ∂L/∂x = σ(x) σ(−x) Σ G y over what the gate lets through, G = ∂L/∂y′. */
+/** ∂L/∂y = σ(x) G and ∂L/∂x = σ(x) σ(−x) Σ G y over the elements of the gate, with G = ∂L/∂y′. */
 export function attentionGateBackward(
   { input, logits, outputGradient }: GatedHeads & { readonly outputGradient: ReferenceTensor },
 ): { inputGradient: ReferenceTensor; logitsGradient: ReferenceTensor } {
@@ -205,7 +203,7 @@ export function embed(table: ReferenceTensor, tokens: ArrayLike<number>): Refere
   return output;
 }
 
-/** Adds to the table's gradient what each token's row is owed. */
+/** Adds each token's gradient to its row of the table's gradient. */
 export function embedBackward(
   tableGradient: ReferenceTensor,
   { tokens, outputGradient }: {
@@ -249,7 +247,7 @@ export function crossEntropy(
   return { loss: total / rows, logitGradient };
 }
 
-/** The sum of two tensors of one shape. */
+/** The sum of two tensors of equal shape. */
 export function sum(a: ReferenceTensor, b: ReferenceTensor): ReferenceTensor {
   return { data: a.data.map((x, i) => x + b.data[i]!), shape: a.shape };
 }

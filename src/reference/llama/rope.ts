@@ -9,21 +9,21 @@
 /** How a model stretches RoPE's frequencies base^(−2i/D). */
 export type RopeScaling =
   | {
-    /** Every frequency is divided by the factor. */
+    /** Divides every frequency by the factor. */
     readonly type: "linear";
     readonly factor: number;
   }
   | {
     /**
-     * Llama 3's: with n = originalPositions × frequency / 2π turns over the original context, a
-     * frequency of fewer than `lowFrequencyFactor` turns is divided by the factor, one of more than
-     * `highFrequencyFactor` turns stays, and in between the two are mixed linearly in n.
+     * Llama 3's scaling. A frequency makes n = originalPositions × frequency / 2π turns over the
+     * original context. With n below `lowFrequencyFactor` it is divided by the factor; with n above
+     * `highFrequencyFactor` it stays; between the two, both are mixed linearly in n.
      */
     readonly type: "llama3";
     readonly factor: number;
     readonly lowFrequencyFactor: number;
     readonly highFrequencyFactor: number;
-    /** The context that the model was trained with before its frequencies were stretched. */
+    /** The context length in training, before the frequencies were stretched. */
     readonly originalPositions: number;
   };
 
@@ -66,10 +66,10 @@ function scaled(frequency: number, scaling: RopeScaling): number {
 }
 
 /**
- * Says what is wrong with a scaling.
+ * Tells what is wrong with a scaling.
  *
  * @param scaling of any kind
- * @returns which field, and what is wanted; undefined if the scaling can be computed
+ * @returns the wrong field and what is wanted; undefined if the scaling is valid
  */
 export function ropeScalingProblem(
   scaling: RopeScaling,

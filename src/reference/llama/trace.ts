@@ -1,7 +1,6 @@
 /**
- * What happens inside a model on one batch: every state that the measurements of gradient sinks
- * look at, and the loss's gradient by it. `Numbers` is a tensor on the GPU, or its elements on the
- * CPU.
+ * A model's inner states on one batch: every state that gradient-sink measurements read, and the
+ * loss's gradient by it. `Numbers` is a tensor on the GPU, or its elements on the CPU.
  */
 
 /**
@@ -12,7 +11,7 @@ export interface LayerTrace<Numbers> {
   readonly input: Numbers;
   /** Undefined in a layer without attention. */
   readonly attention: AttentionTrace<Numbers> | undefined;
-  /** h^{ℓ+½} = h + r_attn: [B, T, d]; in a layer without attention the input. */
+  /** h^{ℓ+½} = h + r_attn: [B, T, d]; in a layer without attention it equals the input. */
   readonly half: Numbers;
   /** h̃^{ℓ+½}, the RMSNorm output that feeds the MLP: [B, T, d] */
   readonly mlpNorm: Numbers;
@@ -21,8 +20,8 @@ export interface LayerTrace<Numbers> {
   /** h^{ℓ+1} = h^{ℓ+½} + r_mlp: [B, T, d] */
   readonly output: Numbers;
   /**
-   * The loss's gradients by some of them. That by r_attn is that by `half`, that by r_mlp that by
-   * `output`.
+   * The loss's gradients by some of the states. The gradient by r_attn equals that by `half`; the
+   * gradient by r_mlp equals that by `output`.
    */
   readonly gradients: {
     readonly input: Numbers;
@@ -50,14 +49,14 @@ export interface AttentionTrace<Numbers> {
   readonly opening?: Numbers;
   /** r_attn: [B, T, d] */
   readonly residual: Numbers;
-  /** The loss's gradients; that by `value` has passed V-scale. */
+  /** The loss's gradients; the gradient by `value` includes V-scale. */
   readonly gradients: {
     readonly norm: Numbers;
     readonly query: Numbers;
     readonly key: Numbers;
     readonly value: Numbers;
     readonly output: Numbers;
-    /** The gradient by y′, the gates' output, heads side by side: [B, T, Hq D]. */
+    /** The gradient by y′, the gates' output, with heads side by side: [B, T, Hq D]. */
     readonly gated?: Numbers;
   };
 }
