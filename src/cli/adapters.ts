@@ -1,4 +1,4 @@
-/** `deno task adapters`: the GPUs that `--adapter` can choose. */
+/** `deno task adapters`: lists the GPUs that `--adapter` can choose. */
 import { EMBEDDED, listCandidates } from "../gpu/adapter/candidates.ts";
 import { formatTerminalTable } from "../report/table.ts";
 import { formatOptions, type OptionSpecifications, parseArguments } from "./shared/arguments.ts";
@@ -15,9 +15,9 @@ Usage: deno task adapters [OPTIONS]
 
 ${formatOptions(options)}
 bench, tune, train, sinks and study take --adapter=WHICH: a number of the list, part of a GPU's name, or embedded.
-The environment variable GRADSINK_ADAPTER says the same to every command and to the tests, and so does
-openGpu({ adapter }). Two cards of one model cannot be told apart: hide one by a container, by the scheduler, or, with
-Mesa's drivers, by DRI_PRIME.
+The environment variable GRADSINK_ADAPTER makes the same choice for every command and the tests;
+openGpu({ adapter }) makes it in code. Two cards of one model cannot be told apart: hide one with a container, the
+scheduler or, for Mesa's drivers, DRI_PRIME.
 
 Exit codes:
   0    listed
@@ -70,5 +70,5 @@ export async function listAdapters(
 
 if (import.meta.main) {
   enterUserFolder();
-  Deno.exit(await listAdapters(Deno.args, standardOutput())); // a driver's threads must not keep it
+  Deno.exit(await listAdapters(Deno.args, standardOutput())); // A driver's threads would keep it.
 }

@@ -35,19 +35,21 @@ import { enterUserFolder } from "./shared/place.ts";
 
 /** Parts that tests replace. */
 export interface BenchHooks {
-  /** Where to write. Default: this process's standard output and standard error. */
+  /** The streams to write to. Default: this process's standard output and standard error. */
   readonly output?: CommandOutput;
-  /** The measuring process. Default: `src/measure/child.ts` under the least permissions. */
+  /**
+   * How to start the measuring process. Default: `src/measure/child.ts` with the least permissions.
+   */
   readonly child?: ChildCommand;
-  /** The measuring process of `--beside`. */
+  /** How to start the measuring process of `--beside`. */
   readonly childBeside?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 120,000. */
   readonly deadline?: number;
-  /** Where `--share` offers results. Default: the `repository` of deno.json. */
+  /** The repository for `--share`. Default: the `repository` of deno.json. */
   readonly repository?: string;
 }
 
-/** The folder of result files, below the current one. */
+/** The folder of result files, in the current folder. */
 const RESULTS = "results";
 const DEADLINE = 120_000;
 
@@ -193,7 +195,7 @@ async function measure(
   }
 }
 
-// What was named and cannot run, each once, whatever the shape.
+// Describes the selected variants that cannot run, each once for all its shapes.
 function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   const lines = work.flatMap(({ kernel, pass, unfit = {} }) =>
     Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)
@@ -201,7 +203,7 @@ function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   return [...new Set(lines)];
 }
 
-// Everything that could make the work useless in the end is found before it begins.
+// Finds everything that could make the run useless in the end, before it begins.
 async function checkOutput({ out, resume, beside }: BenchRequest): Promise<void> {
   const path = resume ?? out;
   if (path === undefined) {
@@ -223,7 +225,7 @@ async function exists(path: string): Promise<boolean> {
   try {
     return (await Deno.lstat(path)).isFile;
   } catch {
-    return false; // checkWritable reports a folder, or anything else that is in the way
+    return false; // checkWritable reports a folder or any other obstacle
   }
 }
 

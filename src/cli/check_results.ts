@@ -1,6 +1,6 @@
 /**
- * `deno task check:results FILE…`: whether result files that strangers bring can be accepted. Runs on
- * every pull request.
+ * `deno task check:results FILE…`: decides whether result files from strangers can be accepted.
+ * Runs on every pull request.
  */
 import { escapeTerminal } from "../escape.ts";
 import { FileError } from "../files/file_error.ts";
@@ -18,21 +18,20 @@ const helpText = `Checks result files of deno task bench before they are accepte
 
 Usage: deno task check:results FILE.json …
 
-A file has to follow the schema and to be possible: ceilings that such an adapter can have, rates below them, answers
-that were checked and are right, samples as clocks show them, a known commit of this repository.
+A file must follow the schema and be plausible: such an adapter can reach the ceilings, the rates are below them,
+the answers were checked and are right, a clock can show the samples, and this repository knows the commit.
 
 ${formatOptions(options)}
 Exit codes:
   0    all files can be accepted
-  1    a file cannot
+  1    at least one file cannot
   2    a mistake in the command line
 `;
 
 /** Parts that tests replace. */
 export interface CheckHooks {
   /**
-   * Whether a commit belongs to this repository's history; undefined where that cannot be known.
-   * Default: asks git.
+   * Whether a commit belongs to this repository's history; undefined if unknown. Default: asks git.
    */
   readonly isKnown?: (commit: string) => Promise<boolean | undefined>;
   /** The time in ms since 1970. Default: now. */
@@ -112,7 +111,7 @@ async function found(
   }
 }
 
-/** Asks git; a clone without history knows nothing of other commits. */
+/** Asks git. A clone without history does not know other commits. */
 async function isAncestor(commit: string): Promise<boolean | undefined> {
   const git = async (...args: string[]) => {
     try {

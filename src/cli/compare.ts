@@ -1,6 +1,4 @@
-/**
- * `deno task compare A.json B.json …`: result files side by side.
- */
+/** `deno task compare A.json B.json …`: compares result files side by side. */
 import { escapeTerminal } from "../escape.ts";
 import {
   compareResultFiles,
@@ -67,18 +65,18 @@ Usage: deno task compare [OPTIONS] BASELINE.json OTHER.json …
 With one file it shows that machine alone. With two files it prints, for each measurement, the change from the first to the second, its 95 % interval, and a
 verdict: faster, slower, same or ambiguous. With more files it prints a matrix of all machines with ranks.
 
-A verdict rests on the processes that took each measurement, and not on the samples of one process. faster and
+A verdict compares the values of several processes, not the samples of one process. faster and
 slower need a change above the threshold and Welch's test with Holm's correction over the whole table; on one
 machine the CPU time, or else the time relative to the reference kernel's, must show the change too. same needs the
 whole interval within the threshold. The remarks say why a row is ambiguous and what would settle it. For a file
 from one process, compare assumes that times differ by 10 % from process to process.
 
-The two files of one \`deno task bench --beside\` were measured in turns. compare then takes the quotient of visits
-side by side, and a round's value is the median of its quotients. Both met one machine, so its clock and load explain
-nothing; where the CPU time is known better than the time, the verdict is on the CPU time, and a note says so.
+The two files of one \`deno task bench --beside\` were measured in turns. compare divides the times of neighboring
+turns; a round's value is the median of these ratios. Both sides ran under the same clock and load, so those cannot
+explain a change. If the CPU time varies less than the time, the verdict uses the CPU time, and a note says so.
 
-To see what your machine can tell apart, run the same bench twice and compare the two files: the intervals show the
-smallest change that would count, and a faster or slower row would be false.
+To see how small a change your machine can show, run the same bench twice and compare the two files. The intervals
+show the smallest change that would count; every faster or slower row is then a false alarm.
 
 ${formatOptions(options)}
 Exit codes:
@@ -90,7 +88,7 @@ Exit codes:
        (--allow-missing accepts both), or the samples are too few to show a regression of any size
 `;
 
-/** A share from a text such as `5%`. */
+/** Reads a share from text such as `5%`. */
 function percentage(name: string, text: string): number {
   const match = /^(\d{1,4}(?:\.\d{1,6})?)\s?%$/.exec(text);
   const share = Number(match?.[1] ?? NaN) / 100;
@@ -100,12 +98,12 @@ function percentage(name: string, text: string): number {
 
 async function readAll(names: readonly string[]): Promise<NamedResult[]> {
   const results: NamedResult[] = [];
-  // One after the other: the first wrong file is named, always the same one.
+  // Read one after the other, so the error always names the first bad file.
   for (const name of names) results.push({ name, file: await readResultFile(absolutePath(name)) });
   return results;
 }
 
-/** Refuses to replace one of the files that are being compared. */
+/** Refuses to overwrite a file that is being compared. */
 async function checkTarget(
   option: string,
   { path, inputs }: { readonly path: string; readonly inputs: readonly string[] },
@@ -186,7 +184,7 @@ async function compare(
     await writeTextFile(html, renderComparisonPage(comparison, createSvgDocument()));
   }
   output.out(formatted(comparison, format, output.color));
-  // CSV has no place for them.
+  // CSV has no place for these lines.
   if (format === "csv") {
     for (const warning of comparison.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
   }
@@ -196,7 +194,7 @@ async function compare(
   return code;
 }
 
-/** One machine alone: there is nothing to compare, but its figures are there. */
+/** Shows a single machine's figures. */
 async function showOne(
   file: ResultFile,
   { html, format }: { readonly html: string | undefined; readonly format: string | undefined },
@@ -216,7 +214,7 @@ async function showOne(
  * @param args the words after `compare`
  * @param output the streams to write to
  * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3
- * regression, 4 the gate cannot tell
+ *   regression, 4 the gate cannot decide
  */
 export async function runCompare(args: readonly string[], output: CommandOutput): Promise<number> {
   return await runCommand(

@@ -1,4 +1,4 @@
-/** `deno task runs`: training runs over one another, as a page, a table or CSV. */
+/** `deno task runs`: compares training runs as a page, a table or CSV. */
 import { RunError } from "../experiments/run/error.ts";
 import { readRuns } from "../experiments/run/read.ts";
 import { checkWritable, writeTextFile } from "../files/write.ts";
@@ -25,11 +25,11 @@ const options = {
     "FILE",
     "Write every number of every run: run, step, quantity, layer, head, value, interval",
   ),
-  html: takesPath("FILE", "Write a page with the runs' curves over one another"),
+  html: takesPath("FILE", "Write a page that plots the runs' curves together"),
   help,
 } as const satisfies OptionSpecifications;
 
-const helpText = `Shows training runs of deno task train over one another, finished or not.
+const helpText = `Compares training runs of deno task train, finished or not.
 
 Usage: deno task runs [OPTIONS] RUN …
 

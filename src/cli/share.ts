@@ -1,4 +1,4 @@
-/** `deno task share FILE`: where to offer a result file to the project. Sends nothing. */
+/** `deno task share FILE`: tells where to offer a result file to the project. Sends nothing. */
 import { escapeTerminal } from "../escape.ts";
 import { checkPlausibility } from "../measure/result_file/plausibility.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
@@ -17,7 +17,7 @@ const helpText =
 
 Usage: deno task share FILE.json
 
-The file has to be complete and plausible, as deno task check:results checks it.
+The file must be complete and pass deno task check:results.
 
 ${formatOptions(options)}
 Exit codes:
@@ -28,7 +28,7 @@ Exit codes:
 
 /** Parts that tests replace. */
 export interface ShareHooks {
-  /** Where results are offered. Default: the `repository` of deno.json. */
+  /** The repository that takes results. Default: the `repository` of deno.json. */
   readonly repository?: string | undefined;
   /** The time in ms since 1970. Default: now. */
   readonly now?: number;
@@ -40,7 +40,7 @@ export interface ShareHooks {
  * @param args the words after `share`
  * @param output the streams to write to
  * @param hooks for tests
- * @returns the exit code: 0 printed, 1 no such result, 2 wrong usage
+ * @returns the exit code: 0 printed, 1 a result that cannot be shared, 2 wrong usage
  */
 export async function share(
   args: readonly string[],

@@ -33,7 +33,7 @@ export interface SinksHooks extends CommandOutput {
   readonly openGpu: (options: SinksRequest["gpu"]) => Promise<Gpu>;
 }
 
-/** Sequences in a batch, and batches, where nothing says how many. */
+/** The default number of sequences per batch, and of batches. */
 const BATCH = 8;
 const BATCHES = 8;
 
@@ -59,7 +59,7 @@ export async function runSinks(args: readonly string[], hooks: SinksHooks): Prom
 }
 
 async function report(request: SinksRequest, hooks: SinksHooks): Promise<number> {
-  // First of all what takes no time and may be wrong.
+  // First check what takes no time and may fail.
   for (const path of [request.output, request.html]) {
     if (path !== undefined) await checkWritable(path);
   }
@@ -156,7 +156,7 @@ async function measure(
   }
 }
 
-/** The batches that are wanted, as far as there are sequences for them: none counts twice. */
+/** Makes up to the requested number of batches, without using a sequence twice. */
 function differentBatches(
   task: OpenedModel["task"],
   { batch, batches, split }: Pick<SinksRequest, "split"> & {
@@ -179,7 +179,9 @@ function differentBatches(
   };
 }
 
-/** Refuses what cannot fit before anything is allocated: the largest tensor of one batch. */
+/**
+ * Refuses a model that cannot fit, before any allocation: checks the largest tensor of one batch.
+ */
 function checkMemory(gpu: Gpu, { config, context }: OpenedModel["model"], batch: number): void {
   const { vocabulary, feedForwardDim, modelDim, queryHeads, headDim } = config;
   const widest = Math.max(vocabulary, feedForwardDim, modelDim, queryHeads * headDim);

@@ -1,4 +1,7 @@
-/** `deno task study`: trains the controlled study's arms, or makes the report of finished ones. */
+/**
+ * `deno task study`: trains the controlled study's arms (a model variant with a seed each), or
+ * reports finished ones.
+ */
 import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";
 import { armName, isTextSetting, listArms, type StudyArm } from "../experiments/study/arms.ts";
@@ -24,9 +27,9 @@ import { writeReport } from "./study/report.ts";
 export interface StudyHooks {
   /** Starts an arm's process. Default: `study/run.ts` under the least permissions. */
   readonly command?: (arm: StudyArm) => ChildCommand;
-  /** Where the overview goes. Default: stderr. */
+  /** The stream for the overview. Default: stderr. */
   readonly progress?: ProgressOutput;
-  /** Stops the study in order. Default: at SIGINT and SIGTERM. */
+  /** Stops the study in order. Default: aborted by SIGINT and SIGTERM. */
   readonly signal?: AbortSignal;
 }
 
@@ -90,7 +93,7 @@ async function run(
     overview.clear();
     output.err("study: stopping; each run saves where it is\n");
   });
-  // Ctrl-C once stops in order; twice ends at once, which the runs bear as well.
+  // The first Ctrl-C stops in order; the second ends at once, which leaves the runs intact too.
   const unlisten = hooks.signal === undefined
     ? listenForInterrupts(interrupt, { secondExits: true })
     : () => {};
@@ -114,7 +117,7 @@ async function run(
   return conclude(states, { request, output });
 }
 
-/** Refuses unusable text once, before anything is written, and not in every run. */
+/** Refuses unusable text once and before anything is written, instead of in every run. */
 async function checkCorpus(
   arms: readonly StudyArm[],
   scale: StudyScale,

@@ -18,7 +18,7 @@ import { parseTrain, trainHelp, type TrainRequest } from "./train/options.ts";
 import { TrainProgress } from "./train/progress.ts";
 import { formatSummary } from "./train/summary.ts";
 
-/** Where the command writes. */
+/** The streams to write to. */
 export interface TrainOutput extends CommandOutput {
   readonly progress: ProgressOutput;
 }
@@ -28,7 +28,7 @@ export interface TrainOutput extends CommandOutput {
  *
  * @param args the words after `train`
  * @param output the streams to write to
- * @param signal stops the run in order
+ * @param signal stops the run at a checkpoint
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted
  */
 export async function train(
@@ -71,7 +71,7 @@ async function run(
   }
 }
 
-/** Mistakes and misfortunes that a message explains; anything else is a defect and shows where. */
+/** Errors that a message explains. Any other error is a defect and shows its stack. */
 function explains(error: unknown): boolean {
   return [
     RunError,
@@ -95,7 +95,7 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** How many characters a text has shows when it is read. */
+/** The vocabulary of a text is its number of distinct characters, which only reading it tells. */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);
@@ -137,7 +137,8 @@ function conclude(
 if (import.meta.main) {
   enterUserFolder();
   const interrupt = new AbortController();
-  // Ctrl-C once saves and stops; twice ends at once, which the run's folder bears as well.
+  // The first Ctrl-C saves and stops; the second ends at once, which leaves the run's folder intact
+  // too.
   listenForInterrupts(interrupt, { secondExits: true });
   const output = { ...standardOutput(), progress: stderrOutput() };
   const code = await train(Deno.args, output, interrupt.signal);

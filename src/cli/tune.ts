@@ -1,5 +1,5 @@
 /**
- * `deno task tune`: finds the fastest kernels for this machine's GPU and keeps them in the user's
+ * `deno task tune`: finds the fastest variants for this machine's GPU and keeps them in the user's
  * cache.
  */
 import { escapeTerminal } from "../escape.ts";
@@ -28,15 +28,20 @@ import { formatTuningRun } from "./tune/table.ts";
 
 /** Parts that tests replace. */
 export interface TuneHooks {
-  /** Where to write. Default: this process's standard output and standard error. */
+  /** The streams to write to. Default: this process's standard output and standard error. */
   readonly output?: CommandOutput;
-  /** The measuring process. Default: `src/measure/child.ts` under the least permissions. */
+  /**
+   * How to start the measuring process. Default: `src/measure/child.ts` with the least permissions.
+   */
   readonly child?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 60,000. */
   readonly deadline?: number;
 }
 
-/** The tuner rejects a kernel that compiles for longer than this, in ms, however fast it runs. */
+/**
+ * The longest time to compile a kernel, in ms: the tuner rejects slower ones, however fast they
+ * run.
+ */
 const DEADLINE = 60_000;
 const BUDGET = 300;
 
@@ -82,7 +87,7 @@ async function measure(
   const command = hooks.child ?? childCommand(selection, operator?.file);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
-    // The default must be what it is without tuning.
+    // Without `tuning: false`, the default variant could be an earlier tuned choice.
     adapter: {
       runtime: selection.runtime,
       software: selection.software,
@@ -133,7 +138,8 @@ async function measure(
   }
 }
 
-// Before long work: whether its result can be kept. Writing what is there already changes nothing.
+// Checks before long work that the result can be saved. Writing the current contents changes
+// nothing.
 async function checkPlace(info: GpuInfo): Promise<void> {
   await storeTuning(info, []);
 }

@@ -1,4 +1,7 @@
-/** `--beside`: what is measured in turns with this checkout of the suite. */
+/**
+ * `--beside`: finds the other checkout or operator file that the bench measures in turns with this
+ * one.
+ */
 import { pathToFileURL } from "node:url";
 import type { MeasuringSession, OpenedAdapter } from "../../measure/child/session.ts";
 import { TURNS } from "../../measure/child/protocol.ts";
@@ -12,32 +15,32 @@ import { type LoadedOperator, loadOperator } from "../shared/custom_operator.ts"
 import { CHILD, childCommand, gitCommit, ownCheckout } from "../shared/machine.ts";
 import type { Selection } from "./options.ts";
 
-/** What `--beside` names. */
+/** The other side that `--beside` names. */
 export interface Beside {
   /** The checkout's path, as messages show it. */
   readonly path: string;
   readonly suite: ResultFile["suite"];
   /** Starts its measuring process. */
   readonly command: ChildCommand;
-  /** Tells versions of the custom operator apart, where one is measured. */
+  /** Identifies the version of the custom operator; undefined without one. */
   readonly digest: string | undefined;
 }
 
 /** Options of {@linkcode findBeside}. */
 export interface BesideRequest {
   readonly selection: Selection;
-  /** This checkout. */
+  /** The version and commit of this checkout. */
   readonly suite: ResultFile["suite"];
   readonly operator: LoadedOperator | undefined;
-  /** Another measuring process than the usual one, for tests. */
+  /** How to start the measuring process, for tests. Default: the usual one. */
   readonly child?: ChildCommand | undefined;
 }
 
 /**
- * Finds what `--beside` names, before anything is measured.
+ * Finds the side that `--beside` names, before measuring.
  *
  * @param path a folder or a file
- * @param request what is measured beside it
+ * @param request this side
  * @throws {UsageError} if it is neither another checkout of the suite nor another file of the
  *   custom operator
  */
@@ -95,7 +98,7 @@ async function findOperatorBeside(
   );
 }
 
-// Undefined if a folder is not a checkout of this project.
+// Reads a checkout's version; undefined if the folder is not a checkout of this project.
 async function versionOf(folder: string): Promise<string | undefined> {
   try {
     const text = await Deno.readTextFile(`${folder}/deno.json`);
@@ -107,9 +110,9 @@ async function versionOf(folder: string): Promise<string | undefined> {
   }
 }
 
-/** What is known of the other side once its adapter is open. */
+/** Facts about the other side that are known once its adapter is open. */
 export interface OpenedBeside {
-  /** The jobs of the other side by the ids of this side's, which they share. */
+  /** The other side's jobs by the ids of this side's jobs. */
   readonly partners: ReadonlyMap<number, Job>;
   readonly opened: OpenedAdapter;
 }
@@ -118,10 +121,10 @@ export interface OpenedBeside {
  * Opens the other side's adapter, and finds the same work there.
  *
  * @param beside the other side
- * @param session of its measuring process
- * @param own what this side measures, and on what
+ * @param session its measuring process
+ * @param own this side's jobs and adapter
  * @throws {UsageError} if the other side cannot measure in turns, opens another adapter, or lacks
- *   what is selected
+ *   the selected work
  */
 export async function openBeside(
   { path, suite: { version, commit } }: Beside,
@@ -166,12 +169,12 @@ export async function openBeside(
 }
 
 /**
- * Pairs the jobs of two sides: the same variant of the same work; and where both sides measure one
- * variant only, what each of them runs by default.
+ * Pairs the jobs of two sides: the same variant of the same work. A default variant without such a
+ * partner pairs with the other side's default.
  *
- * @param jobs of the one side
- * @param others of the other side
- * @returns the other side's jobs by the ids of the one side's, which they take
+ * @param jobs this side's jobs
+ * @param others the other side's jobs
+ * @returns the other side's jobs by the ids of this side's jobs; each takes its partner's id
  */
 export function partnersOf(
   jobs: readonly Job[],

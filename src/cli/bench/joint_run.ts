@@ -10,22 +10,22 @@ import { type Beside, openBeside } from "./beside.ts";
 
 /** Both sides, with their adapters open. */
 export interface JointRun {
-  /** Measures both. */
+  /** Measures both sides. */
   readonly session: RunSession;
   /**
-   * The other side's file as it is now.
+   * The other side's current file.
    *
-   * @param own this side's
+   * @param own this side's file
    */
   file(own: ResultFile): ResultFile;
 }
 
 /**
- * Opens the other side's adapter beside this side's.
+ * Opens the other side's adapter next to this side's.
  *
  * @param beside the other side
- * @param sides the sessions of both, and what this side measures
- * @throws {UsageError} if the other side cannot measure the same
+ * @param sides both sides' sessions, and this side's work
+ * @throws {UsageError} if the other side cannot measure the same work
  */
 export async function openJointRun(
   beside: Beside,
@@ -50,7 +50,7 @@ export async function openJointRun(
         suite,
         settings: { ...own.settings, selection: { ...selection, ...operator } },
         ...warnings.length === 0 ? {} : { warnings },
-        // A process that ended has not reported its digest.
+        // A process that ended has not reported its operator's digest.
         measurements: joint.measurements.map((each) =>
           each.operatorDigest === undefined || digest === undefined
             ? each
@@ -67,13 +67,13 @@ export function besidePath(path: string): string {
   return `${path.slice(0, path.length - ending.length)}-beside${ending}`;
 }
 
-/** A name that the two files of a run share. */
+/** Makes an id that both files of a joint run share. */
 export function newJointRun(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }
 
 /**
- * The comparison of both sides. The other side comes first: verdicts are of this checkout.
+ * Compares both sides. The other side comes first, so the verdicts are about this checkout.
  *
  * @param own this side's file
  * @param beside the other side's file
@@ -88,7 +88,7 @@ export function formatJointRun(
     const comparison = compareResultFiles([beside, own]);
     return json ? formatComparisonJson(comparison) : formatComparison(comparison, { color });
   } catch (error) {
-    // Print nothing, as after an interrupt: the files hold what is done.
+    // Print nothing, as after an interrupt: the files hold the finished measurements.
     if (error instanceof NothingComparableError) return "";
     throw error;
   }

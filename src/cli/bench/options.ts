@@ -59,19 +59,19 @@ export interface Selection {
   readonly software: SoftwareChoice;
   /** The GPU by name or number; undefined for the usual one. */
   readonly adapter?: string;
-  /** Whether the choices of `deno task tune` count. */
+  /** Whether to use the choices of `deno task tune`. */
   readonly tuning: "on" | "off";
   readonly seed: number;
-  /** Seconds for the whole run; undefined leaves it to the adapter. */
+  /** Seconds for the whole run; undefined for the adapter's default. */
   readonly budget: number | undefined;
-  /** The custom operator that `--operator` added. */
+  /** The custom operator of `--operator`. */
   readonly operator?: AddedOperator;
 }
 
-/** A custom operator that has been added to the measured ones. */
+/** A custom operator that has been added to the built-in ones. */
 export type AddedOperator = Pick<OperatorOutline, "name" | "digest">;
 
-/** A command line that makes sense. */
+/** A valid command line. */
 export interface BenchRequest {
   readonly selection: Selection;
   readonly out: string | undefined;
@@ -80,7 +80,7 @@ export interface BenchRequest {
   readonly label: string | undefined;
   readonly resume: string | undefined;
   readonly share: boolean;
-  /** The checkout, or the custom operator's file, to measure in turns with this one. */
+  /** The other checkout, or the custom operator's other file, to measure in turns with this one. */
   readonly beside: string | undefined;
 }
 
@@ -132,26 +132,26 @@ Usage: deno task bench [OPTIONS]
 
 ${formatOptions(options)}
 The bench checks every answer before it reports a speed. It writes the result file as measurements end.
-Several processes take every measurement in rounds, 3 at least and up to 16 with --budget, because times differ
-from process to process. Every interval rests on these differences.
+Times differ from process to process, so several processes take every measurement, one per round: at least 3
+rounds, and up to 16 with a larger --budget. Every interval comes from these differences.
 Ctrl-C ends the run and marks the file incomplete; --resume continues it.
 
-To see what a change did, measure both states in turns: make a checkout of the older one beside this one, for
-example by \`git worktree add ../before HEAD~1\`, and run \`deno task bench --beside=../before\`. Two processes
-take their samples by turns of some milliseconds, so that both meet the same machine, and the bench compares them
-turn by turn. It writes two files, FILE.json and FILE-beside.json, which \`deno task compare\` compares likewise.
-On lavapipe on two cores with ten other busy threads, 10 of 10 runs with the default budget found one of two rows
-slower, by 12 % of CPU time; of 144 rows of equal kernels none was called slower or faster.
-With --operator=NEW.ts, --beside=OLD.ts measures two files of your operator.
+To see the effect of a change, measure the old and the new state in turns. Check out the old one, for example
+with \`git worktree add ../before HEAD~1\`, and run \`deno task bench --beside=../before\`. Two processes take
+samples in turns of some milliseconds, so both meet the same conditions, and the bench compares them turn by turn.
+It writes two files, FILE.json and FILE-beside.json, which \`deno task compare\` compares in the same way.
+On lavapipe with two cores and ten other busy threads, each of 10 runs with the default budget found a kernel that
+took 12 % more CPU time. Of 144 comparisons of equal kernels, none was called slower or faster.
+With --operator=NEW.ts, --beside=OLD.ts compares two versions of your operator.
 
 Some variants keep their tiles in f16 and add in f32. To measure them, name them with --variants:
   attention  ${namedVariantsOf("attention", "forward").join(", ")}
   matmul     ${namedVariantsOf("matmul", "forward").join(", ")}
 Their number format is f16+f32. The bench allows them f16's rounding error, compares them only with each other,
-and takes the f32 ceiling for them, because they multiply and add in f32.
+and uses the f32 ceiling for them, because they multiply and add in f32.
 
-A file with an operator of your own exports name, shapes, inputs, twin, cost and plan. The measuring process runs
-the file; the bench then measures that operator alone, or with --kernels others beside it.
+The file of --operator exports name, shapes, inputs, twin, cost and plan. The measuring process runs it. The
+bench then measures that operator alone; --kernels adds others.
 
 Exit codes:
   0    everything was measured
@@ -163,10 +163,10 @@ Exit codes:
 }
 
 /**
- * What a command line gives as `--operator`.
+ * Reads `--operator` from a command line.
  *
  * @param args the words after the command
- * @throws {UsageError} for an option that does not exist or lacks its value
+ * @throws {UsageError} for an unknown option or a missing value
  */
 export function benchOperator(args: readonly string[]): OperatorOption | undefined {
   return operatorOption(parseArguments(args, { options }));
@@ -178,7 +178,7 @@ export function benchOperator(args: readonly string[]): OperatorOption | undefin
  * @param args the words after the command
  * @param added the operator of `--operator`
  * @returns what to measure; undefined if it asks for help
- * @throws {UsageError} for anything that makes no sense
+ * @throws {UsageError} for a mistake
  */
 export function parseBench(
   args: readonly string[],
@@ -188,7 +188,7 @@ export function parseBench(
   if (switches.help) return undefined;
   refuseOperands(operands, "bench");
   if (values.resume !== undefined) {
-    // The file holds the selection, so an option that selects would contradict it.
+    // The file holds the selection already, so refuse options that select.
     const given = Object.keys(options).find((name) =>
       !["resume", "json", "wide", "budget", "operator", "share"].includes(name) &&
       args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
@@ -233,11 +233,11 @@ export function parseBench(
 }
 
 /**
- * The selection that an incomplete result file was started with.
+ * Reads the selection of an incomplete result file.
  *
- * @param settings of the file, which may be a stranger's
- * @param given the budget in seconds and the custom operator, from the command line
- * @throws {UsageError} if they do not say what to measure, or are of another operator
+ * @param settings the file's settings, possibly a stranger's
+ * @param given the command line's budget in seconds and custom operator
+ * @throws {UsageError} if they lack the selection or belong to another operator
  */
 export function selectionOf(
   settings: ResultSettings,
@@ -259,7 +259,7 @@ export function selectionOf(
   });
 }
 
-// A file may be a stranger's, so that it cannot name the program to run.
+// A stranger's file must not name a program to run: the command line names it.
 function refuseOtherOperator(stored: unknown, added: AddedOperator | undefined): void {
   const { name, digest } = typeof stored === "object" && stored !== null
     ? stored as Record<string, unknown>
@@ -290,7 +290,7 @@ function checkLengths(text: string): void {
   );
 }
 
-// The fields come from a command line or from a file, so nothing is known of their types.
+// The fields come from a command line or a file, so their types are unknown.
 function checkSelection(given: { readonly [field: string]: unknown }): Selection {
   const chosen = {
     kernels: someOf("kernels", { given: given.kernels, known: operatorNames }),
@@ -302,7 +302,7 @@ function checkSelection(given: { readonly [field: string]: unknown }): Selection
       known: software.choices,
     }),
     ...adapterOption(given.adapter === undefined ? undefined : String(given.adapter)),
-    // Files from before there was tuning do not say.
+    // Older files lack this setting.
     tuning: oneOf("tuning", { given: given.tuning ?? "on", known: tuning.choices }),
     ...given.operator === undefined ? {} : { operator: given.operator as AddedOperator },
   };
@@ -345,13 +345,12 @@ function shapeSelection(given: unknown, chosen: readonly OperatorName[]): GridNa
   );
 }
 
-/** The selected operators and passes. */
 interface Operators {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
 }
 
-// Every variant of the selected operators by name, with the format in which it computes.
+// Maps every variant of the selected operators to the format in which it computes.
 function variantsIn({ kernels, passes }: Operators) {
   return kernels.flatMap((kernel) =>
     passes.filter((pass) => passesOf(kernel).includes(pass)).flatMap((pass) =>

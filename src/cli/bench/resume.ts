@@ -1,15 +1,15 @@
-/** `--resume`: which files can be continued. */
+/** `--resume`: decides which files can be continued. */
 import { machineDifferences } from "../../measure/comparison/machine.ts";
 import type { ResultFile } from "../../measure/result_file.ts";
 import { readResultFile } from "../../measure/result_file/store.ts";
 import { UsageError } from "../shared/arguments.ts";
 
 /**
- * Reads a file that is to be continued.
+ * Reads a file to continue.
  *
- * @param path of the file
+ * @param path the file
  * @throws {FileError} if it cannot be read
- * @throws {UsageError} if it is complete, or of a joint run
+ * @throws {UsageError} if it is complete, or belongs to a joint run
  */
 export async function readResumed(path: string): Promise<ResultFile> {
   const file = await readResultFile(path);
@@ -26,7 +26,7 @@ export async function readResumed(path: string): Promise<ResultFile> {
 /**
  * One file holds measurements of one commit only: kernels may differ between two.
  *
- * @param before the suite of the file
+ * @param before the file's suite
  * @param now this suite
  * @throws {UsageError} if they differ
  */
@@ -48,8 +48,8 @@ export function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["s
 /**
  * One file holds measurements of one machine and runtime only.
  *
- * @param before the file
- * @param now what a new file would hold
+ * @param before the file to continue
+ * @param now the start of a new file
  * @throws {UsageError} if their machines or runtimes differ
  */
 export function refuseOtherMachine(before: ResultFile, now: ResultFile): void {
@@ -57,7 +57,7 @@ export function refuseOtherMachine(before: ResultFile, now: ResultFile): void {
     [runtime.version, runtime.webgpuVersion].filter(Boolean).join(" with webgpu ")
   );
   const differences = [
-    // Without --label the new run has none.
+    // Without `--label` the new run has no label: take the file's.
     ...machineDifferences(before, { ...now, ...before.label ? { label: before.label } : {} }),
     ...versions[0] === versions[1]
       ? []

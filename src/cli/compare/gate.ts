@@ -1,16 +1,16 @@
-/** What `deno task compare --fail-on-regression` says, and how it ends. */
+/** The text and exit code of `deno task compare --fail-on-regression`. */
 import type { Gate, GateRow } from "../../measure/comparison/gate.ts";
 import { formatChange, formatShape } from "../../report/format.ts";
 
-/** How the gate was requested. */
+/** The gate's options. */
 export interface GateRequest {
-  /** The relative change from which a slower time counts. */
+  /** The smallest relative slowdown that counts. */
   readonly limit: number;
-  /** Whether missing measurements and incomplete runs pass. */
+  /** Whether the gate passes despite missing measurements and incomplete runs. */
   readonly allowMissing: boolean;
 }
 
-/** A command of the bench that takes more samples. */
+/** Advice: a bench command that takes more samples. */
 const ADVICE =
   "more processes would tell: measure both again with a larger --budget, or fewer rows (--kernels, --shapes)";
 
@@ -20,11 +20,11 @@ function named({ row, machine }: GateRow): string {
 }
 
 /**
- * The gate's lines for standard error, and the exit code.
+ * Writes the gate's lines for standard error, and chooses the exit code.
  *
- * @param gate what was found
- * @param request what counts
- * @returns exit code 3 for a regression, 4 where nothing can be said, else 0
+ * @param gate the gate's result
+ * @param request the gate's options
+ * @returns exit code 3 for a regression, 4 if it cannot decide, else 0
  */
 export function concludeGate(
   gate: Gate,
@@ -60,7 +60,7 @@ export function concludeGate(
   return { lines, code: failed ? 3 : isBlind || (absent && !allowMissing) ? 4 : 0 };
 }
 
-/** One line on what is missing. */
+/** Describes in one line what is missing. */
 function absence({ missing, incomplete, expected }: Gate, allowed: boolean): string {
   const parts = [
     ...missing.length === 0

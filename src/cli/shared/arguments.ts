@@ -1,9 +1,9 @@
 /**
- * Command lines: one way of reading them for every command.
+ * Reads command lines, in one way for every command.
  *
- * The reading itself is `@std/cli`'s, or `node:util`'s where JSR cannot be reached. The two differ
- * in what they take for a mistake, so the mistakes are found here, before either of them looks: an
- * unknown option, a missing or unwanted value, a value that is not one of the choices.
+ * The parser is `@std/cli`'s, or `node:util`'s if JSR cannot be reached. The two differ in what
+ * they call a mistake. So this file finds mistakes before it calls either: an unknown option, a
+ * missing or unwanted value, a value that is not one of the choices.
  */
 import * as fallback from "./arguments_fallback.ts";
 import { closest, wantedNames } from "../../closest.ts";
@@ -18,13 +18,13 @@ const library: typeof fallback = await (import("@std/cli/parse-args") as Promise
 export interface OptionSpecification {
   /** A switch takes no value. */
   readonly type: "switch" | "value";
-  /** A single letter, such as `h`. */
+  /** A single letter for the short form, such as `h`. */
   readonly short?: string;
-  /** What the value is called in the help, such as `FILE`. */
+  /** The value's name in the help, such as `FILE`. */
   readonly placeholder?: string;
-  /** Whether the value is a path: it is made absolute. */
+  /** Whether the value is a path, which is then made absolute. */
   readonly path?: true;
-  /** What it does, for the help; without a period. */
+  /** The option's description in the help, without a period. */
   readonly description: string;
   /** The only values that are allowed. */
   readonly choices?: readonly string[];
@@ -35,11 +35,11 @@ export interface OptionSpecification {
 type OptionRest = Omit<OptionSpecification, "type" | "placeholder" | "path" | "description">;
 
 /**
- * An option that takes a value.
+ * Specifies an option that takes a value.
  *
- * @param placeholder what the value is called in the help
- * @param description what it does, for the help
- * @param rest its default, its choices and its letter, as far as it has them
+ * @param placeholder the value's name in the help
+ * @param description the option's description in the help
+ * @param rest its default, choices and letter, if any
  */
 export function takes<const Rest extends OptionRest = Record<never, never>>(
   placeholder: string,
@@ -49,7 +49,7 @@ export function takes<const Rest extends OptionRest = Record<never, never>>(
   return { type: "value", placeholder, description, ...rest as Rest };
 }
 
-/** An option whose value is a path. */
+/** Specifies an option that takes a path. */
 export function takesPath<const Rest extends OptionRest = Record<never, never>>(
   placeholder: string,
   description: string,
@@ -58,7 +58,7 @@ export function takesPath<const Rest extends OptionRest = Record<never, never>>(
   return { ...takes(placeholder, description, rest), path: true };
 }
 
-/** An option without a value. */
+/** Specifies an option without a value. */
 export function flag(description: string): { readonly type: "switch" } & OptionSpecification {
   return { type: "switch", description };
 }
@@ -72,7 +72,7 @@ export type NamesOf<Options extends OptionSpecifications, Type extends "switch" 
 }[keyof Options];
 
 /**
- * What an option's value can be: one of its choices, if it has some, and undefined unless it has a
+ * The type of an option's value: one of its choices, if it has some; undefined unless it has a
  * default.
  */
 export type ValueOf<Option extends OptionSpecification> =
@@ -89,35 +89,35 @@ export interface ParsedArguments<Options extends OptionSpecifications> {
   readonly operands: readonly string[];
 }
 
-/** A command line that makes no sense; the message is one line. */
+/** A mistake in the command line; the message is one line. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
 /**
- * A mistake in an option's value.
+ * Creates the error of a wrong option value.
  *
  * @param name of the option
  * @param text its value
- * @param wanted what it should have been
+ * @param wanted the accepted values, in words
  */
 export function wrongValue(name: string, text: string, wanted: string): UsageError {
   return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
 }
 
-/** Which parser does the reading; for tests. */
+/** One of the two parsers; tests choose it. */
 export type ArgumentParser = typeof fallback.parseArgs;
 
 /**
  * Reads a command line.
  *
- * `--name value` and `--name=value` are the same; what follows `--` is never an option. A value
- * that begins with a dash needs the form with the equals sign. Paths become absolute.
+ * `--name value` and `--name=value` mean the same; words after `--` are never options. A value that
+ * begins with a dash needs the form with `=`. Paths become absolute.
  *
  * @param args the words after the command
- * @param options the command's options, and for tests the parser
- * @throws {UsageError} for an option that does not exist (with the nearest one that does), a
- * missing or unwanted value, or a value that is not one of the choices
+ * @param options the command's options; tests also pass the parser
+ * @throws {UsageError} for an unknown option (the message names the closest known one), a missing
+ *   or unwanted value, or a value that is not one of the choices
  *
  * @example
  * ```ts
@@ -169,9 +169,9 @@ export function parseArguments<const Options extends OptionSpecifications>(
 }
 
 /**
- * Finds every mistake that can be seen without the parser, and writes the command line in the one
- * form that both parsers understand in the same way: operands first (a word such as `true` after a
- * switch would be its value for one of them), then `--name` and `--name=value`.
+ * Finds every mistake that needs no parser, and rewrites the command line in the one form that both
+ * parsers read alike: operands first, because one parser takes a word such as `true` after a switch
+ * as its value; then `--name` and `--name=value`.
  */
 function checkedWords(args: readonly string[], options: OptionSpecifications): string[] {
   const operands: string[] = [];
@@ -203,7 +203,7 @@ function checkedWords(args: readonly string[], options: OptionSpecifications): s
   return [...operands, ...words];
 }
 
-/** The option that a flag such as `--help` or `-h` stands for. */
+/** Finds the option of a flag such as `--help` or `-h`. */
 function optionNamed(flag: string, options: OptionSpecifications): string | undefined {
   if (flag.startsWith("--")) {
     return Object.hasOwn(options, flag.slice(2)) ? flag.slice(2) : undefined;
@@ -218,7 +218,7 @@ function unknown(flag: string, options: OptionSpecifications): string {
 }
 
 /**
- * The list of options for a command's help.
+ * Writes the list of options for a command's help.
  *
  * @param options the command's options
  * @returns one or two lines for each option

@@ -1,30 +1,30 @@
-/** What `@std/cli`'s parseArgs does, over `node:util`'s, as far as `arguments.ts` needs it. */
+/** Does what `arguments.ts` needs of `@std/cli`'s parseArgs with `node:util`'s. */
 import { parseArgs as parseWithNode } from "node:util";
 
-/** The options of `@std/cli`'s parseArgs that are used. */
+/** The used options of `@std/cli`'s parseArgs. */
 export interface ParseOptions {
   /** Options without a value. */
   boolean: string[];
   /** Options with a value; `_` keeps operands from becoming numbers. */
   string: string[];
-  /** Whether what follows `--` is kept apart. */
+  /** Whether words after `--` are kept apart. */
   "--": true;
 }
 
-/** What the parser gives back. */
+/** The parser's result. */
 export interface ParsedWords {
   /** The operands. */
   _: (string | number)[];
-  /** What followed `--`. */
+  /** The words after `--`. */
   "--"?: string[];
   [option: string]: unknown;
 }
 
 /**
- * Reads a command line whose options have been checked already and are written `--name=value`.
+ * Reads a command line with valid options in the form `--name=value`.
  *
  * @param args the words
- * @param options which options exist
+ * @param options the known options
  */
 export function parseArgs(args: string[], options: ParseOptions): ParsedWords {
   const end = args.indexOf("--");

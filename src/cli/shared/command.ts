@@ -1,5 +1,6 @@
 /**
- * The frame of every command: reads the command line, prints help, reports a failure in one line.
+ * The frame of every command: it reads the command line, prints help and reports a failure in one
+ * line.
  */
 import { escapeTerminal } from "../../escape.ts";
 import { UsageError } from "./arguments.ts";
@@ -15,7 +16,7 @@ export interface Command<Request> {
    * Reads the command line.
    *
    * @param args the words after the command
-   * @returns undefined if it asks for help
+   * @returns undefined if the user asks for help
    * @throws {UsageError} for a mistake
    */
   readonly parse: (
@@ -26,8 +27,8 @@ export interface Command<Request> {
   /** Does the work and returns the exit code. */
   readonly run: (request: Request) => Promise<number>;
   /**
-   * Whether an error's message explains it. Any other error is a defect and is thrown. Default:
-   * all.
+   * Whether an error's message alone explains it to a user. Any other error is a defect and is
+   * thrown. Default: all do.
    */
   readonly explains?: (error: unknown) => boolean;
 }
@@ -35,11 +36,11 @@ export interface Command<Request> {
 /**
  * Runs a command.
  *
- * @param command what to run
+ * @param command the command
  * @param args the words after the command
  * @param output the streams to write to
  * @returns the exit code: 0 for help, 2 for a mistake in the command line, 1 for another failure,
- * else the command's own
+ *   else the command's own code
  */
 export async function runCommand<Request>(
   { name, parse, help, run, explains = () => true }: Command<Request>,
@@ -61,7 +62,7 @@ export async function runCommand<Request>(
   }
 }
 
-/** What a command is given that runs as a process of its own. */
+/** The parts of a process that a command gets. */
 export interface CommandProcess {
   /** Aborted by Ctrl-C. */
   readonly interrupt: AbortSignal;
@@ -72,7 +73,7 @@ export interface CommandProcess {
  * Runs a command as this process, in the user's folder, and exits with its code.
  *
  * @param command what to run
- * @param options what a second Ctrl-C does
+ * @param options the effect of a second Ctrl-C
  */
 export async function runAsProcess<Request>(
   { run, ...command }: Omit<Command<Request>, "run"> & {
@@ -85,6 +86,6 @@ export async function runAsProcess<Request>(
   listenForInterrupts(interrupt, options);
   const process = { interrupt: interrupt.signal, output: standardOutput() };
   const whole = { ...command, run: (request: Request) => run(request, process) };
-  // Listening for signals keeps the process alive.
+  // Exit explicitly: the signal listeners keep the process alive.
   Deno.exit(await runCommand(whole, Deno.args, process.output));
 }

@@ -1,6 +1,6 @@
 /**
- * The file of a custom operator. This process does not run the file: a measuring process does, with
- * its few permissions, and reports what the file holds.
+ * Finds the file of a custom operator. This process does not run the file: a measuring process with
+ * few permissions runs it and reports its contents.
  */
 import { createHash } from "node:crypto";
 import { dirname, relative } from "node:path";
@@ -22,30 +22,30 @@ export const operator = takesPath(
 /** A custom operator's file. */
 export interface OperatorFile {
   readonly path: string;
-  /** Where a program imports it from. */
+  /** The URL to import it from. */
   readonly url: string;
-  /** 16 hexadecimal digits of a hash of the file and of what it imports. */
+  /** 16 hexadecimal digits of a hash of the file and its imports. */
   readonly digest: string;
 }
 
-/** A custom operator that this process can ask a measuring process for. */
+/** A custom operator that this process can have measured. */
 export interface LoadedOperator {
   readonly file: OperatorFile;
   readonly outline: OperatorOutline;
 }
 
-/** What a command line gives as `--operator`. */
+/** The command line's `--operator` with the runtime. */
 export interface OperatorOption {
   readonly path: string;
-  /** The runtime that is to run the file. */
+  /** The runtime to run the file in. */
   readonly runtime: RuntimeChoice;
 }
 
 /**
- * What a parsed command line gives as `--operator`.
+ * Reads `--operator` from a parsed command line.
  *
  * @param parsed the command line
- * @returns undefined without the option, or where help is requested
+ * @returns undefined without the option or with `--help`
  */
 export function operatorOption({ switches, values }: {
   readonly switches: { readonly help: boolean };
@@ -55,14 +55,14 @@ export function operatorOption({ switches, values }: {
   return { path: values.operator, runtime: values.runtime };
 }
 
-/** The file may compute for long before it says what it is. */
+/** The longest wait for a file's report, in ms: the file may compute for long before it reports. */
 const DEADLINE = 60_000;
 
 /**
- * Adds the operator of `--operator` to the ones that this process can ask for.
+ * Adds the operator of `--operator` to those that this process can have measured.
  *
- * @param option the file, and the runtime that is to run it; undefined without the option
- * @param child another measuring process than the usual one, for tests
+ * @param option the file and the runtime to run it in; undefined without the option
+ * @param child how to start the measuring process, for tests; default: the usual one
  * @throws {UsageError} if something is wrong with the file
  */
 export async function addOperator(
@@ -80,10 +80,10 @@ export async function addOperator(
 }
 
 /**
- * Learns from a measuring process what an operator's file holds.
+ * Lets a measuring process report what an operator's file defines.
  *
- * @param option the file, and the runtime that is to run it
- * @param child another measuring process than the usual one, for tests
+ * @param option the file and the runtime to run it in
+ * @param child how to start the measuring process, for tests; default: the usual one
  * @throws {UsageError} if something is wrong with the file
  */
 export async function loadOperator(
@@ -96,10 +96,10 @@ export async function loadOperator(
 }
 
 /**
- * Finds an operator's file and what it imports.
+ * Finds an operator's file and its imports.
  *
- * @param path of the file
- * @throws {UsageError} if it is not a readable program, or something that it imports is missing
+ * @param path the file
+ * @throws {UsageError} if it is not a readable program, or an import is missing
  */
 async function findOperator(path: string): Promise<OperatorFile> {
   await readText(path).catch((error: Error) => {
@@ -112,14 +112,14 @@ async function findOperator(path: string): Promise<OperatorFile> {
   return { path, url, digest: await digestOf(url, path) };
 }
 
-/** A module of `deno info --json`. */
+/** A module in the output of `deno info --json`. */
 interface Module {
   readonly specifier: string;
   readonly local?: string | null;
   readonly error?: string;
 }
 
-// The suite's own files are left out: the suite's commit stands for them.
+// Leaves out the suite's own files: the suite's commit identifies them.
 async function digestOf(url: string, path: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(thisDeno(), {
     args: ["info", "--json", "--quiet", "--no-lock", ...projectFlags(), url],

@@ -1,17 +1,17 @@
 /** Turns Ctrl-C and SIGTERM into an abort signal. */
 
-/** How a command takes interrupts. */
+/** The options of {@linkcode listenForInterrupts}. */
 export interface InterruptOptions {
   /** Whether a second Ctrl-C ends the process at once, with exit code 130. Default false. */
   readonly secondExits?: boolean;
 }
 
 /**
- * Passes the first SIGINT or SIGTERM on to a controller, so that a command ends in good order.
+ * Aborts a controller at the first SIGINT or SIGTERM, so a command can end in order.
  *
- * @param interrupt aborted then
- * @param options what a second one does: nothing, unless it says otherwise
- * @returns stops listening
+ * @param interrupt the controller to abort
+ * @param options the effect of a second signal; default: none
+ * @returns a function that stops listening
  */
 export function listenForInterrupts(
   interrupt: AbortController,

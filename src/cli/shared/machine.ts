@@ -1,4 +1,4 @@
-/** What the bench records of the machine and of itself, and how it starts its children. */
+/** Records the machine and the suite for the bench, and starts its measuring processes. */
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { cpus } from "node:os";
@@ -17,10 +17,10 @@ import { TUNING_VARIABLE } from "../../ops/tuning/file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../../measure/result_file.ts";
 import { thisDeno } from "../../processes.ts";
 
-/** The folder of this checkout of the suite, or its address. */
+/** This checkout of the suite, as a URL. */
 export const ownCheckout = new URL("../../../", import.meta.url);
 
-/** The module of the measuring process, in each checkout. */
+/** The module of the measuring process, relative to a checkout. */
 export const CHILD = "src/measure/child.ts";
 
 /** This suite's version and commit. */
@@ -29,10 +29,11 @@ export async function describeSuite(): Promise<ResultFile["suite"]> {
 }
 
 /**
- * The commit of a checkout. The bench runs from any folder, so git is asked about the suite's own.
+ * The commit of a checkout. The bench runs from any folder, so it asks git about the suite's
+ * folder.
  *
  * @param checkout its folder. Default: this one's
- * @returns with a trailing + if files differ from it; null if git does not say
+ * @returns the commit, with a trailing + if files differ from it; null if git does not tell
  */
 export async function gitCommit(checkout = ownCheckout): Promise<string | null> {
   const git = { name: "run", command: "git" } as const;
@@ -56,7 +57,7 @@ export async function gitCommit(checkout = ownCheckout): Promise<string | null> 
   }
 }
 
-/** The machine, as far as the permissions let us see it. */
+/** Describes the machine, as far as the permissions allow. */
 export async function describeHost(): Promise<ResultHost> {
   const allowed = async (
     kind: "osRelease" | "cpus" | "hostname" | "systemMemoryInfo",
@@ -73,8 +74,8 @@ export async function describeHost(): Promise<ResultHost> {
   };
 }
 
-// Nodes of a cluster differ only in their name, which is private. The hash
-// mixes in the system's random identifier, so that trying out likely names does not reveal it.
+// Nodes of a cluster may differ only in their name, which is private. The hash mixes in the
+// system's random identifier, so guessing likely names does not reveal the name.
 async function hostId(): Promise<string> {
   const secret = await Deno.readTextFile("/etc/machine-id").catch(() => "");
   return createHash("sha256").update(`${secret}\n${Deno.hostname()}`).digest("hex").slice(0, 16);
@@ -89,11 +90,11 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
 }
 
 /**
- * How to start a measuring process, with the permissions that opening an adapter takes and no
- * others.
+ * The command that starts a measuring process, with only the permissions that opening its adapter
+ * needs.
  *
- * @param gpu what it will open, and the checkout of the suite that is to run. Default: this one
- * @param program the process's module; or a custom operator, which the usual one then runs
+ * @param gpu the GPU to open and the checkout of the suite to run; default: this one
+ * @param program the process's module, or a custom operator that the usual module runs
  */
 export function childCommand(
   { runtime, adapter = readVariable("GRADSINK_ADAPTER") || EMBEDDED, checkout = ownCheckout }: {
@@ -103,8 +104,8 @@ export function childCommand(
   },
   program: URL | { readonly url: string; readonly digest: string } = new URL(CHILD, checkout),
 ): ChildCommand {
-  // A list cannot grant libraries that are opened by bare name: those that Dawn opens, and Vulkan's
-  // loader, which is asked for the GPUs there are where one is named.
+  // A list of paths cannot grant libraries that are opened by bare name. Dawn opens such libraries;
+  // so does this project's search for a named GPU, which asks Vulkan's loader.
   const byName = runtime === "dawn" || adapter !== EMBEDDED;
   const variables = Object.fromEntries(
     FOLDER_VARIABLES.map((name) => [name, readVariable(name)]),
@@ -140,7 +141,7 @@ export function childCommand(
   };
 }
 
-// The import is written out, so that it takes no permission to read the file.
+// The import is a literal, so it needs no permission to read the file.
 function operatorProgram(
   { url, digest }: { readonly url: string; readonly digest: string },
   checkout: URL,
@@ -154,8 +155,8 @@ await runChild({
 }
 
 /**
- * The flags with which a program outside this project finds the project's packages, and the project
- * itself by its name.
+ * The flags that let a program outside this project import the project by its name, and its
+ * packages.
  */
 export function projectFlags(checkout = ownCheckout): string[] {
   const config = new URL("deno.json", checkout);

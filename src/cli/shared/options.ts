@@ -1,4 +1,4 @@
-/** Options that several commands share, and checks of their values. */
+/** Options that several commands share, and checks of option values. */
 import { type OptionSpecification, takes, UsageError, wrongValue } from "./arguments.ts";
 import { wantedNames } from "../../closest.ts";
 
@@ -46,13 +46,13 @@ export const shapes = takes(
 /** `--seed` */
 export const seed = takes("N", "Seed of the inputs and the order of measuring", { default: "1" });
 
-/** Which WebGPU implementation. */
+/** A WebGPU implementation. */
 export type RuntimeChoice = typeof runtime["choices"][number];
 
-/** Whether to take an adapter that computes on the CPU. */
+/** Whether to use an adapter that computes on the CPU. */
 export type SoftwareChoice = typeof software["choices"][number];
 
-/** The value of `--adapter` among options of openGpu: nothing where it was not given. */
+/** The value of `--adapter` as an option of openGpu; nothing if not given. */
 export function adapterOption(given: string | undefined): { readonly adapter?: string } {
   if (given === undefined) return {};
   if (given.trim() === "" || given.length > 300) {
@@ -64,7 +64,7 @@ export function adapterOption(given: string | undefined): { readonly adapter?: s
 /**
  * Refuses operands.
  *
- * @param operands what is not an option
+ * @param operands the operands
  * @param command for the message
  * @throws {UsageError} if there is one
  */
@@ -76,11 +76,11 @@ export function refuseOperands(operands: readonly string[], command: string): vo
 }
 
 /**
- * A whole number, of either sign.
+ * Reads a whole number of either sign.
  *
  * @param name of the option
  * @param text its value
- * @throws {UsageError} if it is none
+ * @throws {UsageError} if it is not one
  */
 export function wholeNumber(name: string, text: string): number {
   const number = /^[+-]?\d+$/.test(text) ? Number(text) : NaN;
@@ -89,9 +89,9 @@ export function wholeNumber(name: string, text: string): number {
 }
 
 /**
- * Seconds of a budget.
+ * Reads a budget in seconds.
  *
- * @param given a text of the command line, or what a file says
+ * @param given text from the command line, or a value from a file
  * @throws {UsageError} if it is not a number of seconds above 0
  */
 export function budgetSeconds(given: unknown): number {
@@ -102,11 +102,11 @@ export function budgetSeconds(given: unknown): number {
 }
 
 /**
- * Names in a list with commas, each once.
+ * Reads a comma-separated list of names and drops repeated ones.
  *
  * @param name of the option
- * @param text its value; undefined where it was not given
- * @throws {UsageError} if one is empty
+ * @param text its value; undefined if not given
+ * @throws {UsageError} if a name is empty
  */
 export function listOf(name: string, text: string | undefined): string[] | undefined {
   if (text === undefined) return undefined;
@@ -118,11 +118,11 @@ export function listOf(name: string, text: string | undefined): string[] | undef
 }
 
 /**
- * One of the names that there are.
+ * Checks that a name is a known one.
  *
  * @param option its name
- * @param names what was given, and what there is
- * @throws {UsageError} for any other, with the nearest that there is
+ * @param names the given name and the known ones
+ * @throws {UsageError} for any other name; the message suggests the closest known one
  */
 export function oneOf<Name extends string>(
   option: string,
@@ -134,11 +134,11 @@ export function oneOf<Name extends string>(
 }
 
 /**
- * Some of the names that there are, in their order.
+ * Checks that names are known, and sorts them in the known order.
  *
  * @param option its name
- * @param names what was given, one or a list, undefined for all; and what there is
- * @throws {UsageError} for any other
+ * @param names the given name or list, undefined for all; and the known ones
+ * @throws {UsageError} for any other name
  */
 export function someOf<Name extends string>(
   option: string,

@@ -20,8 +20,8 @@ export function standardOutput(): CommandOutput {
 }
 
 /**
- * Writes a whole text at once. A reader that has left, such as `head`, is not a failure: the rest
- * of the text is dropped, and the command ends with the exit code of its work.
+ * Writes a whole text at once. If the reader has left, as `head` does, the rest is dropped without
+ * an error, and the command keeps its exit code.
  */
 export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = new TextEncoder().encode(text);

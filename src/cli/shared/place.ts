@@ -1,36 +1,35 @@
 /**
- * The folder that the user is in. `deno task` starts a command in the project's folder, wherever
- * the user called it; paths of the command line are meant from the user's.
+ * Finds the user's folder. `deno task` starts a command in the project's folder, but a user's paths
+ * are relative to the folder in which the user called it.
  */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The variable in which `deno task` says where it was called. */
+/** The variable in which `deno task` stores the folder it was called in. */
 const CALLED_IN = "INIT_CWD";
 
 /**
- * Goes to the folder that the user called `deno task` in. Does nothing in a command that was
- * started without it: then the current folder is the user's already.
+ * Changes to the folder in which the user called `deno task`. A command that was started without
+ * `deno task` is already in the user's folder, so nothing changes.
  *
- * @throws {Error} if the permissions do not say where that is
+ * @throws {Error} if a permission to find that folder is missing
  */
 export function enterUserFolder(): void {
   const { state } = Deno.permissions.querySync({ name: "env", variable: CALLED_IN });
   const folder = state === "granted" ? Deno.env.get(CALLED_IN) : undefined;
   if (folder === undefined || !import.meta.url.startsWith("file:")) return;
-  // Tasks start in the project's folder. The variable may belong to an outer task, such as one of
-  // npm's.
+  // Tasks start in the project's folder. Elsewhere the variable may belong to an outer task, such
+  // as one of npm's.
   const project = fileURLToPath(new URL("../../../", import.meta.url));
   if (Deno.realPathSync(Deno.cwd()) === Deno.realPathSync(project)) Deno.chdir(folder);
 }
 
 /**
- * A path of the command line as messages show it and files keep it, so that it says where something
- * was looked for.
+ * Makes a path from the command line absolute, so messages and files say exactly which path was
+ * meant.
  *
- * @param path as given
- * @returns the absolute path; the same path where the permission to know the current folder is
- *   missing
+ * @param path the given path
+ * @returns the absolute path; the given path without the permission to know the current folder
  */
 export function absolutePath(path: string): string {
   try {

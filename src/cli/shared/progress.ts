@@ -4,33 +4,31 @@
 
 import { writeAll } from "./output.ts";
 
-/** Where progress goes. */
+/** The stream that shows progress. */
 export interface ProgressOutput {
   /** Writes text at once. */
   readonly write: (text: string) => void;
-  /** Columns of the terminal; undefined if it is none. */
+  /** Columns of the terminal; undefined if there is none. */
   readonly columns: () => number | undefined;
   /** Milliseconds from any origin. */
   readonly now: () => number;
 }
 
-/** A run's progress. */
+/** The state of a run. */
 export interface ProgressState {
   readonly done: number;
   readonly total: number;
-  /** What is being done. */
+  /** What the run does now. */
   readonly text: string;
-  /** Seconds that are left of a time limit, where there is one. */
+  /** Seconds until a time limit; undefined without one. */
   readonly secondsLeft?: number;
 }
 
 const BAR = 24;
-/** Without a terminal, a line at most this often, in ms. */
+/** The shortest time between two lines without a terminal, in ms. */
 const LINE_EVERY = 5_000;
 
-/**
- * Shows how far a run is.
- */
+/** Shows a run's progress. */
 export class Progress {
   readonly #output: ProgressOutput;
   readonly #start: number;
@@ -44,7 +42,7 @@ export class Progress {
     this.#start = output.now();
   }
 
-  /** Shows where the run stands now. */
+  /** Shows the run's current state. */
   show(state: ProgressState): void {
     const { write, columns, now } = this.#output;
     const width = columns();
@@ -64,7 +62,7 @@ export class Progress {
     this.#shown = true;
   }
 
-  /** Removes the bar, so that something else can be printed. */
+  /** Removes the bar to make room for other output. */
   clear(): void {
     if (this.#shown) this.#output.write("\r\x1b[K");
     this.#shown = false;
@@ -73,8 +71,8 @@ export class Progress {
 
 function timeLeft({ done, total, secondsLeft = 0 }: ProgressState, elapsed: number): string {
   if (done >= total) return "";
-  // The pace says too little at first, so the time limit caps the estimate. After the limit only
-  // the pace is left.
+  // At first the pace is unreliable, so the time limit caps the estimate. After the limit only the
+  // pace counts.
   const byPace = done === 0 ? Infinity : elapsed / done * (total - done) / 1000;
   const seconds = Math.round(secondsLeft > 0 ? Math.min(secondsLeft, byPace) : byPace);
   if (seconds === Infinity) return "";
@@ -92,7 +90,7 @@ export function stderrOutput(): ProgressOutput {
       try {
         return Deno.consoleSize().columns;
       } catch {
-        return 80; // stdin and stdout go elsewhere
+        return 80; // Deno asks stdin and stdout for the width, and neither is a terminal.
       }
     },
     now: () => performance.now(),

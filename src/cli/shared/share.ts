@@ -1,19 +1,22 @@
-/** Where to offer a complete result file: `deno task share FILE` and `deno task bench --share`. */
+/**
+ * Tells where to offer a complete result file: for `deno task share FILE` and `deno task bench
+ * --share`.
+ */
 import { basename } from "node:path";
 import config from "../../../deno.json" with { type: "json" };
 import { escapeTerminal } from "../../escape.ts";
 import { NO_REPOSITORY, shareResult } from "../../measure/result_file/share.ts";
 import { UsageError } from "./arguments.ts";
 
-/** The repository that deno.json names; undefined where it names none. */
+/** The repository in deno.json; undefined if it has none. */
 export function projectRepository(): string | undefined {
   return (config as { readonly repository?: string }).repository;
 }
 
 /**
- * Refuses to share where there is nobody to share with, before anything else is done.
+ * Refuses to share without a repository, before any other work.
  *
- * @param repository the project's
+ * @param repository the project's repository
  * @throws {UsageError} if there is none, or it is not an address on GitHub
  */
 export function checkRepository(
@@ -28,10 +31,10 @@ export function checkRepository(
 }
 
 /**
- * What to say of a file that can be shared.
+ * Tells how to share a file.
  *
- * @param repository the project's
- * @param file the path where it lies, and its text
+ * @param repository the project's repository
+ * @param file its path and its text
  * @returns lines for the terminal
  */
 export function shareLines(

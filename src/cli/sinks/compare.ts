@@ -1,4 +1,4 @@
-/** `deno task sinks compare`: measurements of several models side by side. */
+/** `deno task sinks compare`: compares measurements of several models. */
 import { checkWritable, writeTextFile } from "../../files/write.ts";
 import { FileError } from "../../files/file_error.ts";
 import {
@@ -35,12 +35,12 @@ export function sinksCompareHelp(): string {
 
 Usage: deno task sinks compare [OPTIONS] FILE FILE…
 
-The files are what deno task sinks --output=FILE wrote.
+Every FILE is the output of deno task sinks --output=FILE.
 
 ${formatOptions(options)}
 Exit codes:
   0    compared
-  1    a file that cannot be read, or is no measurement
+  1    a file cannot be read, or is not a measurement
   2    a mistake in the command line
 `;
 }
@@ -58,9 +58,9 @@ function parse(args: readonly string[]): CompareRequest | undefined {
 }
 
 /**
- * Compares.
+ * Runs the command.
  *
- * @param args the command line, behind `compare`
+ * @param args the words after `compare`
  * @param hooks receive the output
  * @returns the exit code
  */
@@ -85,7 +85,7 @@ async function compare({ files, html }: CompareRequest, hooks: CommandOutput): P
     text = formatSinkComparison(measurements, { color: hooks.color });
     if (html !== undefined) page = renderSinkComparison(measurements, createSvgDocument());
   } catch (error) {
-    // Deep inside a file a field has another form than a measurement's.
+    // Deep inside a file, a field with a wrong form causes a TypeError.
     if (!(error instanceof TypeError)) throw error;
     throw new FileError(
       `${files.join(", ")}: one of them is no whole measurement (${error.message})`,

@@ -1,16 +1,19 @@
-/** `deno task sinks --export`: what a measurement sees goes into a folder while it runs. */
+/**
+ * `deno task sinks --export`: writes the states and gradients of a measurement to a folder while it
+ * runs.
+ */
 import type { MeasurementObserver } from "../../experiments/observer.ts";
 import { SinkExport, type SinkExportOptions } from "../../report/export.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { SinksRequest } from "./options.ts";
 
 /**
- * Measures, and writes what is seen if that is wanted.
+ * Measures, and exports states and gradients if requested.
  *
  * @param request the command line
- * @param shape what will be measured
- * @param measure measures, and passes each batch to the observer
- * @throws {FileError} if the folder cannot be written; then nothing is there
+ * @param shape the measurement's shape
+ * @param measure the measurement, which passes each batch to the observer
+ * @throws {FileError} if the folder cannot be written; it then stays empty
  */
 export async function withExport(
   { export: wanted }: SinksRequest,

@@ -1,4 +1,4 @@
-/** `--head` of `deno task sinks`: a query head whose attention the page shows. */
+/** `--head` of `deno task sinks`: chooses a query head for the page's map of attention. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import type { HeadPlace } from "../../sinks/states/measurement.ts";
 import { UsageError } from "../shared/arguments.ts";
@@ -20,8 +20,8 @@ export function parseHead(text: string): HeadPlace {
 /**
  * Refuses a head that a model does not have.
  *
- * @param head of the command line; undefined where it names none
- * @param config of the model
+ * @param head the command line's head; undefined if it names none
+ * @param config the model's configuration
  * @throws {UsageError} if there is no such head, or its layer has no attention
  */
 export function checkHead(

@@ -30,44 +30,44 @@ import {
   type SoftwareChoice,
 } from "../shared/options.ts";
 
-/** How text becomes what a pretrained model is measured on; undefined for the default. */
+/** How text becomes the tokens for a pretrained model; undefined for the default. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
-  /** T; the only one of these options that a checkpoint takes too. */
+  /** T, the sequence length: the only one of these options that checkpoints take too. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;
 }
 
-/** A command line that makes sense. */
+/** A valid command line. */
 export interface SinksRequest {
-  /** The run's folder, or a checkpoint's. */
+  /** The folder of a run or of a checkpoint. */
   readonly folder: string;
-  /** The same as it was given: it may be a name on the hub. */
+  /** The folder as given: it may be a name on the Hugging Face Hub instead. */
   readonly given: string;
-  /** undefined: the newest checkpoint. */
+  /** The checkpoint's step; undefined for the newest one. */
   readonly step: number | undefined;
-  /** Print JSON instead of tables. */
+  /** Whether to print JSON instead of tables. */
   readonly json: boolean;
-  /** Where JSON is written; undefined for nowhere. */
+  /** The file for JSON; undefined for none. */
   readonly output: string | undefined;
-  /** Where a page is written; undefined for nowhere. */
+  /** The file for the page; undefined for none. */
   readonly html: string | undefined;
-  /** Where states and gradients are written; undefined for nowhere. */
+  /** Where to export states and gradients; undefined for nowhere. */
   readonly export: { readonly folder: string; readonly arrays: readonly ArrayName[] } | undefined;
   readonly split: "training" | "validation";
-  /** undefined: as many as the run's last measurement. */
+  /** The number of batches; undefined for that of the run's last measurement. */
   readonly batches: number | undefined;
-  /** What only pretrained models have. */
+  /** Options of pretrained models only. */
   readonly pretrained: PretrainedOptions;
-  /** Sequences in a batch; undefined for the run's own. */
+  /** Sequences per batch; undefined for the run's own number. */
   readonly batch: number | undefined;
-  /** The text to measure on: replaces the run's own; a checkpoint without a run needs it. */
+  /** The text to measure on. It replaces the run's own; a checkpoint without a run needs it. */
   readonly corpus: string | undefined;
   readonly position: number;
   readonly window: number;
   readonly threshold: number;
-  /** A query head whose attention the page shows beside others'. */
+  /** A query head that the page shows besides its own choice. */
   readonly head: HeadPlace | undefined;
   readonly theory: boolean;
   /** Whether to measure interventions; for pretrained models only. */
@@ -92,13 +92,13 @@ const options = {
   ),
   arrays: takes(
     "NAMES",
-    `The arrays of every layer that --export writes whole: names with commas between, or all (default ${
+    `Arrays that --export writes in full for every layer: comma-separated names, or all (default ${
       DEFAULT_ARRAYS.join(",")
     })`,
   ),
   split: takes(
     "NAME",
-    "Which sequences: the first ones of validation, or those that the run's next step trains on",
+    "Sequences to measure: the first validation ones, or those of the run's next training step",
     { choices: ["validation", "training"], default: "validation" },
   ),
   batches: takes(
@@ -144,14 +144,14 @@ export function sinksHelp(): string {
   return `Measures attention sinks, gradient sinks and residual branches of a trained model.
 
 Usage: deno task sinks [OPTIONS] MODEL
-       deno task sinks compare FILE FILE…   measurements of --output side by side; compare --help says more
+       deno task sinks compare FILE FILE…   compares files of --output; see compare --help
 
 MODEL is a folder of deno task train, one of its checkpoints, or a pretrained model: a folder in Hugging Face's layout
 with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2
-and qwen3. A pretrained model is measured on --corpus, layer by layer, so that it need not fit into the GPU's memory.
+and qwen3. A pretrained model is measured on --corpus, layer by layer, so it may exceed the GPU's memory.
 
-Attention's backward pass keeps the digits of gradients at --position, however strong the sink there. Where
-rounding leaves nothing of a gradient all the same, the tables show it as below its floor.
+Attention's backward pass keeps gradients at --position accurate, however strong the sink there. If rounding still
+hides a gradient, the tables show it as below its floor.
 
 ${formatOptions(options)}
 Exit codes:
@@ -192,7 +192,7 @@ function integer(name: string, text: string, least: number): number {
  *
  * @param args the words after the command
  * @returns what to measure; undefined if it asks for help
- * @throws {UsageError} for anything that makes no sense
+ * @throws {UsageError} for a mistake
  */
 export function parseSinks(args: readonly string[]): SinksRequest | undefined {
   const { switches, values, operands } = parseArguments(args, { options });

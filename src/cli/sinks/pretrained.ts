@@ -1,4 +1,4 @@
-/** `deno task sinks` of a pretrained model: opens it, checks that it fits, and measures it. */
+/** `deno task sinks` with a pretrained model: opens it, checks that it fits, and measures it. */
 import { measurePretrained } from "../../experiments/measure_pretrained.ts";
 import {
   isPretrained,
@@ -17,17 +17,17 @@ import { withExport } from "./export.ts";
 import { checkHead } from "./head.ts";
 import type { SinksRequest } from "./options.ts";
 
-/** How many of the first text's tokens are shown. */
+/** How many of the first text's tokens to show. */
 const SHOWN_TOKENS = 8;
 
-/** Default tokens in a batch: more take memory and hardly save time. */
+/** The default number of tokens per batch: more need more memory and hardly save time. */
 const BATCH_TOKENS = 1024;
 
 /**
- * The pretrained model that a command line names.
+ * Finds the pretrained model that a command line names.
  *
  * @param request the command line
- * @returns its folder or its name on the hub; undefined if it is none
+ * @returns its folder or its name on the hub; undefined for a model of this project
  */
 export async function pretrainedModel(
   { folder, given }: SinksRequest,
@@ -38,10 +38,10 @@ export async function pretrainedModel(
 }
 
 /**
- * Refuses, for a model of this project, what only pretrained ones have.
+ * Refuses options of pretrained models for a model of this project.
  *
  * @param request the command line
- * @throws {UsageError} naming the first such option
+ * @throws {UsageError} that names the first such option
  */
 export function refusePretrainedOptions(
   { given, pretrained, interventions }: SinksRequest,
@@ -172,8 +172,8 @@ function describe(
 }
 
 /**
- * Refuses what would not fit; GPUs do not say how much memory they have, so only the main memory is
- * checked.
+ * Refuses a model that would not fit. It checks only main memory, because GPUs do not report
+ * theirs.
  */
 async function checkMemory(
   gpu: Gpu,

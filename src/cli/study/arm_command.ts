@@ -1,6 +1,5 @@
 /**
- * How the study starts a run: as a process with the permissions that its own folder and the GPU
- * take.
+ * Starts a run of the study: a process with only the permissions that its folder and the GPU need.
  */
 import { join } from "node:path";
 import { armName, type StudyArm } from "../../experiments/study/arms.ts";
@@ -13,8 +12,8 @@ import type { RunOrder } from "./run.ts";
 /**
  * Prepares to start runs.
  *
- * @param study where its runs go, and what they share
- * @returns how to start an arm's run
+ * @param study the folder of its runs and their common settings
+ * @returns a function that gives the command for an arm's run
  */
 export async function armCommand(
   { scale, out, adapter }: {
@@ -47,7 +46,7 @@ export async function armCommand(
   };
 }
 
-/** A path in a flag's list, where commas part entries and are doubled to be themselves. */
+/** Writes a path for a flag's list: commas separate entries, so a comma in the path is doubled. */
 function listed(path: string): string {
   return path.replaceAll(",", ",,");
 }

@@ -1,4 +1,4 @@
-/** The study's options, and the settings that a command line gives. */
+/** The options of the study, and the settings that they give. */
 import {
   isTextSetting,
   parseNames,
@@ -28,7 +28,7 @@ import {
 import { adapter, adapterOption, help } from "../shared/options.ts";
 import { absolutePath } from "../shared/place.ts";
 
-/** A command line that makes sense. */
+/** A valid command line. */
 export type StudyRequest =
   | {
     readonly command: "run";
@@ -40,26 +40,30 @@ export type StudyRequest =
     /** The GPU by name or number; undefined for the usual one. */
     readonly adapter?: string;
     readonly list: boolean;
-    /** Whether finished runs are measured again. */
+    /** Whether to measure finished runs again. */
     readonly remeasure: boolean;
   }
   | {
     readonly command: "report";
     readonly folders: readonly string[];
     readonly out: string;
-    /** Where the records that count go, to be kept or shared. */
+    /** The folder for copies of the records that count; undefined for none. */
     readonly records: string | undefined;
   };
 
-/** In the help: the default of a number, and that of the setting `text-anchored`. */
+/** For the help: the default of a number, and its value in the setting `text-anchored`. */
 function defaults(name: "steps" | "batch" | "learningRate"): string {
   return `(default ${DEFAULT_SCALE[name]}, text-anchored alone ${ANCHORED_SCALE[name]})`;
 }
 
 const runOptions = {
-  settings: takes("A,B", `Settings: ${STUDY_SETTINGS.join(", ")}; those of text need --corpus`, {
-    default: "shallow,deep",
-  }),
+  settings: takes(
+    "A,B",
+    `Settings: ${STUDY_SETTINGS.join(", ")}; the text settings need --corpus`,
+    {
+      default: "shallow,deep",
+    },
+  ),
   variants: takes("A,B", `Variants of the model: ${STUDY_VARIANTS.join(", ")} (default all)`),
   seeds: takes("N", "Number of seeds, or a range such as 6-10", { default: "5" }),
   steps: takes("N", `Training steps per run ${defaults("steps")}`),
@@ -71,7 +75,7 @@ const runOptions = {
     default: String(DEFAULT_SCALE.sequences),
   }),
   "learning-rate": takes("X", `Peak learning rate ${defaults("learningRate")}`),
-  corpus: takesPath("PATH", "Text file or folder for the settings of text"),
+  corpus: takesPath("PATH", "Text file or folder for the text settings"),
   "first-token": takes(
     "BYTE",
     "For text: begin every sequence with this byte (default none; 0 for text-anchored)",
@@ -108,11 +112,11 @@ Usage: deno task study [OPTIONS]
        deno task study report [OPTIONS] FOLDER…
 
 Every run has its own process and folder. Ctrl-C saves the runs, and the same command continues them. The study
-goes seed by seed, so that the finished runs are always balanced among the variants.
+goes seed by seed, so at any time all variants have about as many finished runs.
 
 ${formatOptions(runOptions)}
 report joins the folders of one or many machines. It writes a page that needs no network, SVG figures, and a table
-of the paper's claims with a verdict by rule for each:
+of the paper's claims, each with a verdict by fixed rules:
 
 ${formatOptions(reportOptions)}
 Exit codes:
@@ -127,7 +131,7 @@ Exit codes:
  * Reads the command line.
  *
  * @param args the words after `study`
- * @returns what to do; undefined if it asks for help
+ * @returns the request; undefined if it asks for help
  * @throws {UsageError} one line
  */
 export function parseStudy(args: readonly string[]): StudyRequest | undefined {

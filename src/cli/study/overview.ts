@@ -1,18 +1,18 @@
-/** The study's live overview: which runs are under way, what is left, and how long it will take. */
+/** The study's live overview: the current runs, the remaining ones and the time left. */
 import { escapeTerminal } from "../../escape.ts";
 import { armName } from "../../experiments/study/arms.ts";
 import { type ArmState, countStates, timeLeft } from "../../experiments/study/runner.ts";
 import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 24;
-/** Without a terminal, one line at most this often, in ms, and one for each run that ends. */
+/**
+ * Without a terminal: the shortest time between two lines, in ms. A run that ends always gets one.
+ */
 const LINE_EVERY = 30_000;
-/** On a terminal the block is redrawn at most this often, in ms. */
+/** On a terminal: the shortest time between two redraws, in ms. */
 const DRAW_EVERY = 200;
 
-/**
- * Shows where a study stands.
- */
+/** Shows a study's state. */
 export class StudyOverview {
   readonly #output: ProgressOutput;
   readonly #jobs: number;
@@ -26,7 +26,7 @@ export class StudyOverview {
     this.#jobs = jobs;
   }
 
-  /** Shows where the arms stand now. */
+  /** Shows the arms' current states. */
   show(states: readonly ArmState[]): void {
     const { columns, now, write } = this.#output;
     // Some terminals report 0 columns.
@@ -45,7 +45,7 @@ export class StudyOverview {
     this.#lines = text.length;
   }
 
-  /** Removes the block, so that something else can be printed. */
+  /** Removes the block to make room for other output. */
   clear(): void {
     if (this.#lines > 0) this.#output.write(`\x1b[${this.#lines}A\r\x1b[J`);
     this.#lines = 0;
@@ -53,10 +53,10 @@ export class StudyOverview {
 }
 
 /**
- * The overview's lines: one for the whole study, one for each run that is under way.
+ * Writes the overview: one line for the whole study, and one for each current run.
  *
- * @param states of all arms
- * @param options how many run at a time, and the runner's clock
+ * @param states the states of all arms
+ * @param options the number of concurrent runs, and the runner's clock
  */
 export function overview(
   states: readonly ArmState[],
@@ -87,7 +87,7 @@ export function overview(
 }
 
 /**
- * A time as people say it.
+ * Writes a duration in people's words.
  *
  * @param seconds at least 0
  */

@@ -1,4 +1,4 @@
-/** `deno task study report`: folders of runs in; a page, figures and claims out. */
+/** `deno task study report`: reads folders of runs and writes a page, figures and claims. */
 import { join } from "node:path";
 import { escapeTerminal } from "../../escape.ts";
 import { armName } from "../../experiments/study/arms.ts";
@@ -13,11 +13,11 @@ import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../../report/
 import type { CommandOutput } from "../shared/output.ts";
 
 /**
- * Makes the report.
+ * Writes the report.
  *
  * @param request folders to read, and the folder to write to
  * @param output the streams that get the claims
- * @returns the exit code: 0, or 1 where no folder holds a complete run
+ * @returns the exit code: 0, or 1 if no folder holds a complete run
  * @throws {FileError} if a folder cannot be read, or the report cannot be written
  */
 export async function writeReport(
@@ -71,8 +71,8 @@ export async function writeReport(
 }
 
 /**
- * Records of all runs that count, by their arms' names. Single tokens are drawn of the first seed
- * only.
+ * Writes the records of all runs that count to a folder, by their arms' names. Only the first
+ * seed's records keep single tokens, because the page plots no others.
  */
 async function gather({ groups }: Study, folder: string): Promise<void> {
   await makeFolder(folder);

@@ -1,7 +1,7 @@
 /**
- * One arm of the study, as a process of its own: trains it, or what is left of it, measures the
- * trained model with theory and INT8 activations, and leaves its record. Started by `deno task
- * study`, and says where it is in JSON lines.
+ * One arm of the study, as a separate process that `deno task study` starts. It trains the arm from
+ * where it stopped, measures the trained model with theory and INT8 activations, writes its record,
+ * and reports progress as JSON lines.
  */
 import { join } from "node:path";
 import { measureModel } from "../../experiments/measure_model.ts";
@@ -21,28 +21,28 @@ import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { listenForInterrupts } from "../shared/interrupts.ts";
 import { standardOutput } from "../shared/output.ts";
 
-/** What the study asks of a run's process. */
+/** The study's request to a run's process. */
 export interface RunOrder {
   readonly arm: StudyArm;
   readonly scale: StudyScale;
-  /** The run's folder; made if it does not exist. */
+  /** The run's folder; created if it does not exist. */
   readonly folder: string;
   readonly suite: { readonly version: string; readonly commit: string | null };
   /** The GPU by name or number; undefined for the usual one. */
   readonly adapter?: string;
 }
 
-/** What {@linkcode runArm} tells, and how it is stopped. */
+/** Receives {@linkcode runArm}'s reports, and stops it. */
 export interface RunArmHooks {
   readonly report: (report: RunReport) => void;
   readonly signal: AbortSignal;
 }
 
 /**
- * Does an arm's run, or the rest of it.
+ * Does an arm's run, or continues it.
  *
- * @param order what is to be done
- * @param hooks for progress, and to stop it
+ * @param order the study's request
+ * @param hooks receive progress and stop the run
  * @returns the exit code: 0 done, 130 stopped
  */
 export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): Promise<number> {
@@ -57,7 +57,7 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
   });
   if (result.status !== "complete") return INTERRUPTED;
   const path = join(folder, RECORD_FILE);
-  // A record that is there is of this run as it is, trained by what the record says.
+  // If a record exists, the suite that it names trained the model; this one only measures it again.
   const before = await previousRecord(path);
   const trained = before?.suite ?? suite;
   await writeStudyRecord(
@@ -86,7 +86,7 @@ async function previousRecord(path: string): Promise<StudyRecord | undefined> {
   }
 }
 
-/** Measures the checkpoint. Gradients are in the usual form, as those of the points before it. */
+/** Measures the checkpoint. Gradients take the usual form, as at earlier points of the run. */
 async function measureFinal(
   { settings, checkpoint, step }: RunResult,
   options: OpenGpuOptions,
@@ -116,15 +116,15 @@ async function measureFinal(
 if (import.meta.main) {
   const { out, err } = standardOutput();
   const stop = new AbortController();
-  // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks them to stop as
-  // well.
+  // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks its runs to
+  // stop too.
   listenForInterrupts(stop);
   try {
     const code = await runArm(JSON.parse(Deno.args[0] ?? "null") as RunOrder, {
       report: (each) => out(JSON.stringify(each) + "\n"),
       signal: stop.signal,
     });
-    Deno.exit(code); // Signal listeners would keep the process.
+    Deno.exit(code); // Signal listeners would keep the process alive.
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     err(`${message.replaceAll(/\s+/g, " ")}\n`);

@@ -20,19 +20,19 @@ import {
 import { wantedNames } from "../../closest.ts";
 import { adapter, adapterOption, help, runtime, software } from "../shared/options.ts";
 
-/** A command line that makes sense. */
+/** A valid command line. */
 export type TrainRequest =
   | {
     readonly command: "resume";
     readonly folder: string;
-    /** Where the run's text is now; undefined for where it was. */
+    /** The text's new place; undefined if it has not moved. */
     readonly corpus?: string;
     readonly gpu: OpenGpuOptions;
   }
   | {
     readonly command: "begin";
     readonly settings: RunSettings;
-    /** undefined: the command names it. */
+    /** The run's folder; undefined for a name that the command chooses. */
     readonly folder: string | undefined;
     readonly gpu: OpenGpuOptions;
   };
@@ -45,7 +45,7 @@ const options = {
     "Text file or folder; Bigram-Backcopy counts its bigrams; with --resume, the text's new place",
   ),
   "v-scale": takes("VARIANT", "V-scale on the value path", { choices: V_SCALE_VARIANTS }),
-  "sink-logit": takes("KIND", "One more logit per query head, without a value", {
+  "sink-logit": takes("KIND", "An extra logit per query head, without a value", {
     choices: SINK_LOGITS,
   }),
   "attention-gate": takes("KIND", "Gates on the outputs of attention's heads", {
@@ -173,7 +173,7 @@ function settingsOf(preset: string, values: Values): RunSettings {
   return settings;
 }
 
-/** Settings whose options have other names than they have themselves in kebab case. */
+/** Options whose names differ from their setting's name in kebab case. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
   warmUpSteps: "warm-up",
   queryHeads: "heads",
@@ -181,7 +181,7 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
   layersWithoutAttention: "without-attention",
 };
 
-/** A message that begins with a setting's name, with its option's name instead. */
+/** Replaces a setting's name at the start of a message with its option's name. */
 function asOption(message: string): string {
   return message.replace(/^\w+/, (name) => {
     const option = OPTION_NAMES[name] ??
@@ -190,7 +190,7 @@ function asOption(message: string): string {
   });
 }
 
-/** A preset, with the given values in place of its own. */
+/** Replaces a preset's values with the given ones. */
 function changed(preset: RunSettings, values: Values): RunSettings {
   const { model, task, optimizer, reporting } = preset;
   const steps = integer(values, "steps") ?? preset.steps;
@@ -213,7 +213,7 @@ function changed(preset: RunSettings, values: Values): RunSettings {
     },
     optimizer: {
       ...optimizer,
-      // A preset's warm-up is made for its own length.
+      // A preset's warm-up fits the preset's number of steps; shorten it for shorter runs.
       warmUpSteps: Math.min(optimizer.warmUpSteps, Math.floor(steps / 2)),
       ...given({
         learningRate: number(values, "learning-rate"),
@@ -237,7 +237,7 @@ function changed(preset: RunSettings, values: Values): RunSettings {
   };
 }
 
-/** The last measurement is made on no fewer sequences than those before it. */
+/** The last measurement uses at least as many sequences as the earlier ones. */
 function largerOf(usual: number | undefined, given: number | undefined): number | undefined {
   return usual === undefined || given === undefined ? usual : Math.max(usual, given);
 }
@@ -255,7 +255,7 @@ function modelOf(
     layersWithoutAttention: layerList(values["without-attention"]),
     modelDim: integer(values, "model-dim"),
     queryHeads: integer(values, "heads"),
-    // The same number as of query heads, if only those were given.
+    // If only the number of query heads is given, key and value heads get the same number.
     keyValueHeads: integer(values, "key-value-heads") ??
       (values.heads === undefined || model.keyValueHeads !== model.queryHeads
         ? undefined
@@ -290,7 +290,7 @@ function number(values: Values, name: keyof Values): number | undefined {
   return Number(text);
 }
 
-/** The fields that are not undefined. */
+/** Keeps the fields that are not undefined. */
 function given<Fields extends object>(
   fields: Fields,
 ): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {

@@ -1,12 +1,14 @@
-/** A run's progress on stderr: one line that is rewritten on a terminal, plain lines elsewhere. */
+/**
+ * A run's progress on stderr: one line that is rewritten on a terminal, separate lines elsewhere.
+ */
 import type { RunProgress } from "../../experiments/run.ts";
 import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 20;
-/** Without a terminal, a line at most this often, in ms. */
+/** The shortest time between two lines without a terminal, in ms. */
 const LINE_EVERY = 5_000;
 
-/** Shows how far a run is. */
+/** Shows a run's progress. */
 export class TrainProgress {
   readonly #output: ProgressOutput;
   #lastLine = -Infinity;
@@ -18,7 +20,7 @@ export class TrainProgress {
     this.#output = output;
   }
 
-  /** Shows where the run stands now. */
+  /** Shows the run's current state. */
   show(progress: RunProgress): void {
     const { write, columns, now } = this.#output;
     const { step, steps } = progress;
@@ -39,7 +41,7 @@ export class TrainProgress {
     this.#shown = true;
   }
 
-  /** Removes the line, so that something else can be printed. */
+  /** Removes the line to make room for other output. */
   clear(): void {
     if (this.#shown) this.#output.write("\r\x1b[K");
     this.#shown = false;
@@ -58,7 +60,7 @@ function describe(
   return parts.filter((part) => part !== "").join("  ");
 }
 
-/** How far the loss is above the least there can be. */
+/** How far the loss is above the best possible one. */
 function gap(loss: number, oracleLoss: number | undefined): string {
   if (oracleLoss === undefined) return "";
   const difference = loss - oracleLoss;

@@ -1,4 +1,4 @@
-/** The summary of a finished run: where its sinks are, and what token 0 looks like. */
+/** The summary of a finished run: its sinks, and the state of token 0. */
 import type { RunResult } from "../../experiments/run.ts";
 import { estimate, pair } from "../../report/sinks/figure.ts";
 import { formatTerminalTable, numberColumns } from "../../report/table.ts";
@@ -6,10 +6,10 @@ import { describeInterventions } from "../../reference/llama/config.ts";
 import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
 
 /**
- * A finished run in words and a table.
+ * Summarizes a finished run in words and a table.
  *
- * @param result of the run
- * @param options colors
+ * @param result the run's result
+ * @param options whether to use colors
  */
 export function formatSummary(
   { measurement, settings, adapter }: RunResult,
@@ -61,7 +61,7 @@ function rowOf(
   ];
 }
 
-/** The strongest head, in a sentence. */
+/** Describes the strongest head in a sentence. */
 function sinkSentence({ layers, settings }: SinkMeasurement): string {
   const heads = layers.flatMap(({ layer, attention }) =>
     (attention?.heads ?? []).map(({ head, score, idleScore }) => ({

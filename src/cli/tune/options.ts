@@ -22,14 +22,14 @@ import {
   software,
 } from "../shared/options.ts";
 
-/** A command line that makes sense. */
+/** A valid command line. */
 export interface TuneRequest {
   readonly selection: Selection;
-  /** Whether to measure only, and keep nothing. */
+  /** Whether to only measure, and save nothing. */
   readonly dryRun: boolean;
 }
 
-// Attention with V-scale or learned sinks runs the kernels of attention, and shares its choices.
+// Attention with V-scale or learned sinks runs attention's kernels and shares its tuned choices.
 function tunableKernels(): OperatorName[] {
   return operatorNames.filter((kernel) =>
     !kernel.startsWith("attention-") &&
@@ -47,7 +47,7 @@ const options = {
   adapter,
   budget: takes("SECONDS", "Time limit, checked between compilations (default 300)"),
   seed,
-  "dry-run": flag("Measure, but keep nothing"),
+  "dry-run": flag("Measure, but save nothing"),
   help,
 } as const satisfies OptionSpecifications;
 
@@ -58,24 +58,24 @@ export function tuneHelp(): string {
 Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
-tune times one shape of each class. It checks every candidate's answer before its time counts, and keeps the
-choice after each call; Ctrl-C ends the run and keeps the choices made so far. To do without them, open the GPU with
+tune times one shape per class of shapes. It checks a candidate's answer before its time counts, and saves every
+choice at once, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
 openGpu({ tuning: false }) or set GRADSINK_TUNING=off.
 
 Exit codes:
   0    everything was tuned
   1    the run could not start or continue: no adapter, unwritable cache
   2    a mistake in the command line
-  3    the run finished, but not every call was tuned, or some kernels were wrong, failed or timed out
+  3    the run finished, but some choices are missing, or some kernels were wrong, failed or timed out
   130  interrupted
 `;
 }
 
 /**
- * What a command line gives as `--operator`.
+ * Reads `--operator` from a command line.
  *
  * @param args the words after the command
- * @throws {UsageError} for an option that does not exist or lacks its value
+ * @throws {UsageError} for an unknown option or a missing value
  */
 export function tuneOperator(args: readonly string[]): OperatorOption | undefined {
   return operatorOption(parseArguments(args, { options }));
@@ -87,7 +87,7 @@ export function tuneOperator(args: readonly string[]): OperatorOption | undefine
  * @param args the words after the command
  * @param added the operator of `--operator`
  * @returns what to tune; undefined if it asks for help
- * @throws {UsageError} for anything that makes no sense
+ * @throws {UsageError} for a mistake
  */
 export function parseTune(
   args: readonly string[],
@@ -105,7 +105,7 @@ export function parseTune(
       : "it has a single variant";
     throw new UsageError(`--kernels: ${untunable} is not tuned: ${why}`);
   }
-  // The bench has the other options too, and checks them.
+  // Lets the bench read and check the other options, which it has too.
   const { operator: _, ...rest } = withoutUndefined(values);
   const given = { kernels: added?.name ?? kernels.join(","), ...rest };
   const words = Object.entries(given).map(([name, value]) => `--${name}=${value}`);

@@ -1,13 +1,13 @@
-/** What tuning found, as a table. */
+/** Tabulates what tuning found. */
 import type { TuningOutcome, TuningWork } from "../../measure/tuning.ts";
 import { formatDuration, formatShape, NO_DATA } from "../../report/format.ts";
 import { type Cell, formatTerminalTable, numberColumns, textColumns } from "../../report/table.ts";
 
 /**
- * What won, and by how much.
+ * Tabulates the winners and their gains.
  *
- * @param outcomes what was found
- * @param missed calls that were not reached
+ * @param outcomes the results of tuning
+ * @param missed calls that the tuner did not reach
  * @param options.color whether to use colors
  */
 export function formatTuningRun(

@@ -207,8 +207,8 @@ export function vScaleConstant(
 }
 
 /**
- * The least and greatest values. Others are a mistake or a malicious file; tokens are stored as
- * float32.
+ * The least and greatest values. Others are a mistake or a malicious file. Token numbers are stored
+ * as float32.
  */
 const LIMITS = {
   vocabulary: [2, 2 ** 24 - 1],
