@@ -7,6 +7,7 @@ import type { ReferenceTensor } from "./tensor.ts";
 
 /** A derivative with an error estimate. */
 export interface DerivativeEstimate {
+  /** The derivative. */
   readonly value: number;
   /** An estimate of the absolute error from extrapolation and rounding. */
   readonly error: number;
