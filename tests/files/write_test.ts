@@ -56,7 +56,7 @@ test(
     assertEquals(seen.length, 2);
     assertEquals(await namesIn(folder), ["a.json"]);
     assertEquals(await Deno.readTextFile(path), "older");
-    // Longer than file systems take.
+    // A file name longer than file systems allow.
     assertStringIncludes(
       await messageOf(writeTextFile(path + "x".repeat(300), "x")),
       "cannot be written",

@@ -1,6 +1,6 @@
 /**
- * `checkpoint_child.ts FOLDER`: goes on from FOLDER/step-1 and says how writing FOLDER/step-2
- * ended. For tests.
+ * For tests: `checkpoint_child.ts FOLDER` reads FOLDER/step-1, writes it to FOLDER/step-2 and
+ * prints how that ended.
  */
 import { join } from "node:path";
 import { readCheckpoint, writeCheckpoint } from "../../src/model/checkpoint.ts";

@@ -27,7 +27,7 @@ const config: LlamaConfig = {
   attentionGate: "element",
 };
 
-/** Step 1, 2, …: all different. */
+/** The checkpoint of step 1, 2, …, with different numbers in each. */
 function checkpointOf(step: number): Checkpoint {
   const parameters = llamaParameters(config, { seed: step });
   const moments = new Map([...parameters].map(([name, { length }], i) => [name, {
@@ -135,11 +135,11 @@ test("readCheckpoint() refuses a damaged checkpoint, naming the file", () =>
     assertEquals(await namesIn(folder), []);
   }));
 
-test("writeCheckpoint() leaves nothing behind where it fails, and removeHalfWritten() what was killed", () =>
+test("writeCheckpoint() leaves nothing behind if it fails, and removeHalfWritten() removes what a killed process left", () =>
   inFolder(async (folder) => {
     const path = join(folder, "c");
     await writeCheckpoint(path, checkpointOf(1));
-    // A file is in the way.
+    // A file stands where the folder should go.
     await assertRejects(
       () => writeCheckpoint(path, checkpointOf(2)),
       CheckpointError,
@@ -166,7 +166,7 @@ Deno.test({
   fn: () =>
     inFolder(async (folder) => {
       await writeCheckpoint(join(folder, "step-1"), checkpointOf(1));
-      // In place of a full disk: no file may grow beyond 4 KiB, where the model takes 10.
+      // Simulates a full disk: no file may exceed 4 KiB, and the model needs 10.
       const child = fileURLToPath(new URL("./checkpoint_child.ts", import.meta.url));
       const program = [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", child];
       const { stdout, stderr } = await new Deno.Command("sh", {

@@ -1,6 +1,6 @@
 /**
- * The model on the GPU: what its passes leave alone, add up and refuse. llama_twin_test.ts
- * checks their numbers.
+ * The model on the GPU: which state its passes leave alone, how gradients accumulate, which calls
+ * it refuses. llama_twin_test.ts checks the numbers.
  */
 import type { Gpu } from "../../mod.ts";
 import { Llama } from "../../src/model/llama.ts";
@@ -62,7 +62,7 @@ onEachRuntime(
 );
 
 onEachRuntime(
-  "Llama.computeGradients() adds up micro-batches to the gradient of all",
+  "Llama.computeGradients() adds up the micro-batches' gradients",
   async (gpu): Promise<Report> => {
     const tally = new Tally();
     const all = llamaBatch(config, { batch: 4, context: 9, seed: 7 });
@@ -96,7 +96,7 @@ onEachRuntime(
 );
 
 onEachRuntime(
-  "Llama works through the logits in chunks where a buffer does not hold them",
+  "Llama processes the logits in chunks if they exceed a buffer",
   async (gpu): Promise<Report> => {
     const tally = new Tally();
     const vocabulary = 200;
@@ -104,9 +104,10 @@ onEachRuntime(
       const large = { ...config, vocabulary, tiedHead };
       const options = { config: large, parameters: llamaParameters(large, { seed: 2 }) };
       const batch = llamaBatch(large, { batch: 2, context: 9, seed: 4 });
-      // 12,000 bytes hold 15 rows of logits, and 9 divide the 18; the table has 9,600 bytes.
+      // 12,000 bytes hold 15 rows of logits. The largest divisor of 18 rows that fits is 9. The
+      // embedding table takes 9,600 bytes.
       const narrow = siblingGpu(gpu, { limits: { maxStorageBufferBindingSize: 12_000 } });
-      // The same device: nothing needs to be compiled again.
+      // The device is the same, so its compiled pipelines serve.
       Object.defineProperty(narrow, "pipelines", { value: gpu.pipelines });
       assertEquals(headChunkRows(narrow, 18, vocabulary), 9);
       using whole = small(gpu, options);
@@ -120,8 +121,7 @@ onEachRuntime(
         expected: await whole.tokenLosses.read(),
       });
       for (const [name, gradient] of whole.gradients) {
-        // The head's gradient is the sum of two chunks' sums; nothing else is added in another
-        // order.
+        // Only the head's gradient adds in another order: it is the sum of two chunks' sums.
         tally.normwise(`gradient of ${name}`, {
           actual: await chunked.gradients.get(name)!.read(),
           expected: await gradient.read(),
@@ -139,7 +139,7 @@ onEachRuntime(
   },
 );
 
-onEachRuntime("Llama.dispose() frees everything, a failed constructor too", async (gpu) => {
+onEachRuntime("Llama.dispose() and a failed constructor free everything", async (gpu) => {
   await gpu.sync();
   const before = gpu.memory;
   const model = small(gpu, { microBatches: 2 });
@@ -147,13 +147,13 @@ onEachRuntime("Llama.dispose() frees everything, a failed constructor too", asyn
   model.dispose();
   model.dispose();
   assertEquals(gpu.memory, before);
-  // The adapter holds a head's matrix, and not the MLP's states.
+  // The limit allows a head's matrix, but not the MLP's states.
   const narrow = siblingGpu(gpu, { limits: { maxStorageBufferBindingSize: 3000 } });
   assertThrows(() => small(narrow, { batch: 9 }), RangeError);
   assertEquals(narrow.memory.buffers, 0);
 });
 
-onEachRuntime("Llama refuses what it cannot work on before any work", (gpu) => {
+onEachRuntime("Llama refuses invalid parameters and batches before any work", (gpu) => {
   const before = gpu.memory;
   const without = new Map(parameters);
   without.delete("model.norm.weight");

@@ -10,9 +10,9 @@ import { onEachRuntime } from "../support/gpu.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
 /**
- * A tensor's distance from the twin's as a share of the twin's length. float32 rounds by 6e-8, and
- * sums of some dozen terms through three layers add up to at most 6e-6 (measured; the gradient of
- * θ, whose terms cancel), most tensors stay below 2e-6. A wrong term shows far above.
+ * A tensor's distance from the twin's, relative to the twin's length. float32 rounds by 6e-8. Sums
+ * of some dozen terms through three layers reach 6e-6 (measured, in the gradient of θ, whose terms
+ * cancel); most tensors stay below 2e-6. A wrong term is far above.
  */
 const TOLERANCE = 1e-5;
 

@@ -47,14 +47,14 @@ onEachRuntime(
     const after = await readAll(model.parameters);
     for (const { name, decayed } of listParameters(config)) {
       const old = before.get(name)!;
-      // In the first step m / (1 − β₁) is g, and √(v / (1 − β₂)) its magnitude.
+      // After one step, m / (1 − β₁) is g, and √(v / (1 − β₂)) is |g|.
       const expected = old.map((p, i) => {
         const g = gradients.get(name)![i]! * 0.25 / norm;
         return p - rate * (g / (Math.abs(g) + 1e-8)) - (decayed ? rate * 0.5 * p : 0);
       });
       const actual = after.get(name)!;
-      // A gradient near ε, 1e-8, is divided by what float32 loses of it: such elements may be off
-      // by their whole step.
+      // A gradient near ε, 1e-8, has lost digits in float32: such elements may be off by their
+      // whole step.
       tally.within(name, {
         actual,
         expected,
@@ -68,7 +68,7 @@ onEachRuntime(
   },
 );
 
-onEachRuntime("AdamW.restore() goes on with the same bits", async (gpu): Promise<Report> => {
+onEachRuntime("AdamW.restore() continues with the same bits", async (gpu): Promise<Report> => {
   const tally = new Tally();
   const train = (model: Llama, optimizer: AdamW, from: number, to: number) => {
     for (let step = from; step < to; step++) {
@@ -133,7 +133,7 @@ onEachRuntime("StepLog.read() returns every step since the last read", async (gp
   assertEquals(await log.read(), [4, 5, 6].map(wanted));
   record(8);
   const reading = log.read();
-  for (const step of [9, 10]) record(step); // beside a read in flight
+  for (const step of [9, 10]) record(step); // while a read is in flight
   assertThrows(() => record(11), RangeError, "3 steps have not been read");
   assertEquals(await reading, [wanted(8)]);
   assertEquals(await log.read(), [9, 10].map(wanted));

@@ -22,7 +22,7 @@ Deno.test("learningRate() falls along half a cosine to a tenth, and stays there"
   assert(Math.abs(learningRate(109, { ...schedule, floor: 0 })) < 1e-15);
 });
 
-Deno.test("learningRate() refuses what cannot be", () => {
+Deno.test("learningRate() refuses impossible arguments", () => {
   assertThrows(() => learningRate(-1, schedule), RangeError, "step is -1");
   assertThrows(() => learningRate(0, { ...schedule, peak: 0 }), RangeError, "peak is 0");
   assertThrows(() => learningRate(0, { ...schedule, warmUp: 110 }), RangeError, "steps is 110");

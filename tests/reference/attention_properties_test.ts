@@ -1,5 +1,6 @@
 /**
- * The identities and bounds of arXiv 2603.17771 for attention (3.x, and 5.x inside it) on the twin.
+ * The twin's attention obeys the identities and bounds of arXiv 2603.17771: section 3, and section
+ * 5 where V-scale is inside attention.
  */
 import * as reference from "../../src/reference/mod.ts";
 import { differingBits } from "../support/rows/identities.ts";
@@ -32,8 +33,8 @@ function numbersOf(
 }
 
 /**
- * Rounding of sums of T and D terms in a group's heads, relative to the terms' magnitudes, and that
- * of a logit, D u |z|, which exp turns into a relative error of its weight.
+ * The bound of rounding, relative to the terms' magnitudes: sums of T and D terms over a group's
+ * heads. A logit rounds by D u |z|, which exp turns into a relative error of its weight.
  */
 function rounding({ length, headDim, group }: AttentionDescription, logit: number): number {
   return 2 ** -53 * (2 * length * group + 4 * headDim + 50 + (headDim + 4) * logit);
@@ -53,7 +54,7 @@ Deno.test("attentionBackward() obeys the exact identities A1 to A4 and V3, with 
         if (mode !== undefined) {
           tolerances.holds(identities.constantPath(numbers), { tolerance, what: "V3 constant" });
         }
-        // 3.3 says exactly: a_00 = exp(z − z) = 1 and y_0 = 1 v_0, so no rounding is left.
+        // 3.3 is exact here: a_00 = exp(z − z) = 1 and y_0 = 1 v_0, without rounding.
         assertEquals(identities.firstQueryGradient(numbers).worst, 0);
       }
     },
@@ -77,7 +78,7 @@ Deno.test("attentionBackward() obeys the bounds A5 to A7 and V2, with and withou
       }
     },
   });
-  // No bound is idle: each is attained or nearly so somewhere. (A6 is at every last position.)
+  // Each bound is attained or nearly so in some case. (A6 is attained at every last position.)
   for (const [what, worst] of Object.entries(closest)) {
     assert(worst > -0.1, `${what} was never closer than ${worst}`);
   }
@@ -92,7 +93,7 @@ Deno.test("attentionBackward() attains the query bound A7 for two equal logits",
   const forward = reference.attentionForward({ query, key, value });
   const outputGradient = reference.tensor([1, 2], [1, 1, 2, 1]);
   const gradients = reference.attentionBackward({ query, key, value, ...forward, outputGradient });
-  // a = 1/2, β = ∓5, keys 2 from their mean: ½ (−5) 1 + ½ 5 5 = 10 = B_max ΔK_max.
+  // a = 1/2 and β = ∓5; both keys are 2 from their mean: ½ (−5) 1 + ½ 5 5 = 10 = B_max ΔK_max.
   assertEquals([...gradients.queryGradient.data], [0, 10]);
   const numbers = { query, key, value, ...forward, ...gradients, outputGradient };
   assertEquals(gradientBounds.queryBound(numbers).worst, 0);
@@ -106,7 +107,7 @@ Deno.test("attentionForward() leaves the attention weights alone under V-scale, 
     runs: 100,
     check(description) {
       const [plain, full, backwardOnly] = MODES.map((mode) => numbersOf(description, mode));
-      // The weights are functions of the logits and logSumExp, and of these only.
+      // Equal logSumExp shows equal weights: with the same logits they depend on nothing else.
       assertEquals(differingBits(full!.logSumExp.data, plain!.logSumExp.data).worst, 0);
       assertEquals(differingBits(backwardOnly!.logSumExp.data, plain!.logSumExp.data).worst, 0);
       assertEquals(differingBits(backwardOnly!.output.data, plain!.output.data).worst, 0);
@@ -116,9 +117,9 @@ Deno.test("attentionForward() leaves the attention weights alone under V-scale, 
 });
 
 Deno.test("attentionBackward() obeys the stochastic value bound A8", () => {
-  // Noise ε_t = common_t √ρ ξ + √(σ_t² − ρ) η_t with ‖·‖² of expectation 1 for ξ and η: then tr
-  // Cov(ε_t) = σ_t² and tr Cov(ε_t, ε_t′) = ± ρ. With equal σ_t and equal signs the upper bound is
-  // attained; else it is not. 5 standard errors: confidence 1 − 6e-7 for each of the comparisons.
+  // Noise ε_t = common_t √ρ ξ + √(σ_t² − ρ) η_t, where ‖ξ‖² and ‖η‖² have expectation 1. Then tr
+  // Cov(ε_t) = σ_t² and tr Cov(ε_t, ε_t′) = ± ρ. Equal σ_t and equal signs attain the upper bound;
+  // other cases do not. 5 standard errors: confidence 1 − 6e-7 per comparison.
   const length = 12, headDim = 8, samples = 4000, position = 0;
   const shape = [1, 1, length, headDim];
   const sizes = {
@@ -180,7 +181,8 @@ Deno.test("attentionBackward() obeys the stochastic value bound A8", () => {
       assert(violation.worst <= 1, `${what}: ${violation.where} missed by ${violation.worst}`);
       if (attained) assert(Math.abs(fromUpper) <= 1, `${what}: ${fromUpper} from the upper bound`);
       else assert(fromUpper < -1, `${what}: the upper bound is not strict`);
-      // It can fail: with M_s for S_s, or a tenth less noise, the same samples violate the bound.
+      // The test can fail: with a mass 10 % smaller, or 10 % less noise, the same samples violate
+      // the bound.
       if (attained) {
         const less = { ...parameters, variance: 0.9 * 1.5 ** 2, covariance: 0.9 * covariance };
         assert(gradientBounds.stochasticValueBound(less).violation.worst > 1, what);

@@ -6,7 +6,7 @@ import { attentionDescription, checkProperty, drawAttention, largestLogit } from
 const { attentionForward, attentionSinkStatistics, attentionWeights, tensor } = reference;
 
 Deno.test("attentionSinkStatistics() gives the values of a case worked by hand", () => {
-  // Weights of row 1: 1/4, 3/4; of row 2, whose key is 0 again: 1/5, 3/5, 1/5.
+  // Row 1 has weights 1/4, 3/4. Row 2, whose key is 0 again, has 1/5, 3/5, 1/5.
   const query = tensor([1, 1, 1], [1, 1, 3, 1]);
   const key = tensor([0, Math.log(3), 0], [1, 1, 3, 1]);
   const { logSumExp } = attentionForward({ query, key, value: key });
@@ -77,7 +77,7 @@ Deno.test("attentionSinkStatistics() has a default window of 64 rows", () => {
   const length = 80;
   const query = reference.zeros([1, 1, length, 1]);
   const { logSumExp } = attentionForward({ query, key: query, value: query });
-  // All logits are 0, so a_t0 = 1/(t + 1): harmonic sums.
+  // All logits are 0, so a_t0 = 1/(t + 1), and the statistics are harmonic sums.
   const { mass, score } = attentionSinkStatistics({ query, key: query, logSumExp });
   const harmonic = (n: number) =>
     Array.from({ length: n }, (_, t) => 1 / (t + 1)).reduce((a, b) => a + b);
@@ -91,6 +91,6 @@ Deno.test("attentionSinkStatistics() keeps NaN in its head", () => {
   const { logSumExp } = attentionForward({ query, key, value: query });
   const { mass, score } = attentionSinkStatistics({ query, key, logSumExp, window: 2 });
   assert(Number.isNaN(mass.data[0]));
-  assertEquals(score.data[0], 3 / 4); // rows 0 and 1 do not see the bad key
+  assertEquals(score.data[0], 3 / 4); // rows 0 and 1 do not attend to the bad key
   assert(Math.abs(mass.data[1]! - 11 / 6) < 1e-15);
 });

@@ -1,6 +1,6 @@
 /**
- * Learned sinks, and a loss that depends on logSumExp, in the float64 twin: a case worked by hand,
- * finite differences, the identities S1 to S4, limits, NaN and wrong input.
+ * Learned sinks, and losses that depend on logSumExp, in the float64 twin: a case worked by hand,
+ * finite differences, the statements S1 to S6, NaN and wrong input.
  */
 import * as reference from "../../src/reference/mod.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
@@ -36,8 +36,8 @@ function drawSinks(description: AttentionDescription): SinkCase {
 }
 
 Deno.test("attentionForward() with a sink gives the values of a case worked by hand", () => {
-  // Logits 0 and log 3 beside a sink of log 2 and one of 0: row 0 has weight 1/3 and 1/2, row 1 has
-  // 1/6, 3/6 and 1/5, 3/5.
+  // Row 0 has logit 0, row 1 logits 0 and log 3. With a sink of log 2 the weights are 1/3; 1/6,
+  // 3/6. With a sink of 0 they are 1/2; 1/5, 3/5.
   const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const value = tensor([4, 8], [1, 1, 2, 1]);
@@ -57,7 +57,7 @@ Deno.test("attentionForward() with a sink gives the values of a case worked by h
     0.2,
     0.6,
   ]);
-  // b is 2/3, 1/3, 1/2, 1/5; with g = 1, D is the output; ∂L/∂s = Σ b (ℓ − D).
+  // b is 2/3, 1/3 and 1/2, 1/5; g = 1, so D is the output; ∂L/∂s = Σ b (ℓ − D).
   const outputGradient = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const logSumExpGradient = tensor([1, 0, 0, 5], [1, 2, 2]);
   const inputs = { query, key, value, sinkLogit, ...forward, outputGradient };
@@ -68,7 +68,7 @@ Deno.test("attentionForward() with a sink gives the values of a case worked by h
   );
 });
 
-Deno.test("S2: attentionBackward() with sinks agrees with finite differences, a loss of logSumExp among them", () => {
+Deno.test("S2: attentionBackward() with sinks agrees with finite differences, also for a loss of logSumExp", () => {
   const comparisons = new SharpComparisons();
   checkProperty(attentionDescription, {
     seed: 111,
@@ -116,8 +116,8 @@ Deno.test("S2: attentionBackward() with sinks agrees with finite differences, a 
             direction: { [name]: direction },
             step: 1,
           });
-          // The tolerance without sinks: ten times the estimate of the difference's error, and the
-          // twin's own rounding of the loss's terms.
+          // As without sinks: ten times the estimated error of the difference, and the twin's own
+          // rounding of the loss's terms.
           const magnitude = norm(outputGradient.data) * norm(value.data) +
             norm(logSumExpGradient.data) * norm(forward.logSumExp.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
@@ -237,7 +237,7 @@ Deno.test("S5: a sink far below the logits leaves the plain bits, one far above 
 });
 
 Deno.test("S6: with sinks the bounds A5 to A7 hold, the sink being one more key of zeros in A7", () => {
-  let nearest = 0; // the largest share of a bound that a gradient took
+  let nearest = 0; // the largest quotient of a gradient and its bound
   checkProperty(attentionDescription, {
     seed: 115,
     runs: 150,
@@ -287,7 +287,7 @@ Deno.test("S6: with sinks the bounds A5 to A7 hold, the sink being one more key 
           for (let j = 0; j <= t; j++) {
             rowOf(drawn.key, j).forEach((x, i) => mean[i]! += weights[t * length + j]! * x);
           }
-          let widest = norm(mean), steepest = Math.abs(slope(t)); // the sink's
+          let widest = norm(mean), steepest = Math.abs(slope(t)); // of the sink itself
           for (let j = 0; j <= t; j++) {
             widest = Math.max(widest, distance(rowOf(drawn.key, j), mean));
             steepest = Math.max(steepest, Math.abs(beta(t, j)));
@@ -366,8 +366,9 @@ Deno.test("attention refuses sinks and gradients of logSumExp of another shape b
   );
 });
 
-Deno.test("attentionSinkStatistics() of a case with a sink worked by hand: what it takes, and what it leaves", () => {
-  // The weights from above: 1/3 and 1/6 on the first key beside log 2, 1/2 and 1/5 beside 0.
+Deno.test("attentionSinkStatistics() of a case with a sink worked by hand", () => {
+  // The weights of the first key from the case above: 1/3 and 1/6 with a sink of log 2, 1/2 and 1/5
+  // with a sink of 0.
   const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const sinkLogit = tensor([Math.log(2), 0], [2]);

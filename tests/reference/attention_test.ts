@@ -24,8 +24,8 @@ function run(drawn: AttentionCase, mode?: Mode) {
 }
 
 Deno.test("attentionForward() gives the values of a case worked by hand", () => {
-  // Two query heads share one key head. Row 1's logits are 0 and ±log 3: weights 1/4, 3/4 and 3/4,
-  // 1/4.
+  // Two query heads share one key head. Row 1's logits are 0 and ±log 3, its weights 1/4, 3/4 and
+  // 3/4, 1/4.
   const query = tensor([1, 1, 1, -1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const value = tensor([4, 8], [1, 1, 2, 1]);
@@ -52,7 +52,7 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
       const scale = drawn.scale ?? headDim ** -0.5;
       const weights = attentionWeights(drawn).data;
       const { output, logSumExp } = attentionForward(drawn);
-      // u per operation in the logits, each off by up to D u |z|; exp turns that into a relative
+      // Each of D operations in a logit rounds by at most u |z|; exp turns that into a relative
       // error.
       const tolerance = 2 ** -53 * (headDim * (largestLogit(drawn) + 4) + 4 * length + 50);
       for (let row = 0; row < logSumExp.data.length; row++) {
@@ -72,7 +72,7 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
           }
           const logit = scale *
             inner(rowOf(drawn.query, row), rowOf(drawn.key, keyHead * length + j));
-          // exp z_tj = a_tj exp(logSumExp_t), compared where neither is lost.
+          // exp z_tj = a_tj exp(logSumExp_t), compared as weights because exp z_tj may overflow.
           tolerances.within(Math.abs(Math.exp(logit - logSumExp.data[row]!) - a[j]!), {
             tolerance,
             what: "weights",
@@ -134,9 +134,9 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
           }
           const unscaled = normal(at[name].shape, { seed: description.seed + 9 });
           const longest = norm(unscaled.data);
-          // A step of 1 along the direction moves the values by their own size (the output is a
-          // polynomial or, with V-scale, a rational function of them), the logits by about 1, and
-          // a constant not below 0.
+          // A step of 1 along the direction moves values by a quarter of their size, logits by
+          // about 1, and no constant below 0. In the values, the output is a polynomial or, with
+          // V-scale, a rational function.
           const size = norm(at[name].data) / longest /
             (name === "value" ? 4 : largestLogit(drawn));
           const reach = name === "constant" ? Math.min(...at.constant.data) / 40 : size;
@@ -146,9 +146,8 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
             direction: { [name]: direction },
             step: 1,
           });
-          // The loss adds |g y| terms, so differences can be off by its rounding, which the
-          // estimate sees; ten times the estimate, and the twin's own rounding relative to what it
-          // sums.
+          // The tolerance is ten times the difference's estimated error, which includes the
+          // rounding of the loss's |g y| terms, and the twin's own rounding of its sums.
           const magnitude = norm(outputGradient.data) * norm(at.value.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
           comparisons.compare(tolerances, {
@@ -163,8 +162,8 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
       }
     },
   });
-  // With T = 1 or a saturated softmax, query and key gradients vanish so a comparison shows
-  // nothing. Elsewhere it must detect a millionth of the gradient, in most cases.
+  // With T = 1 or a saturated softmax, query and key gradients vanish, and a comparison shows
+  // nothing. In most other cases it must detect a millionth of the gradient.
   comparisons.assertSharp(7);
 });
 
@@ -177,12 +176,11 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       const { value, constant, outputGradient } = drawn;
       const plain = run(drawn);
       const gradients = run(drawn, "backward-only");
-      // The forward pass, and with it the query and key paths, is the one without V-scale, bit for
-      // bit.
+      // The forward pass, and so the query and key paths, has the bits of the one without V-scale.
       for (const name of ["output", "logSumExp", "queryGradient", "keyGradient"] as const) {
         assertEquals(differingBits(gradients[name].data, plain[name].data).worst, 0, name);
       }
-      // The value path is J_φ(v) applied to the plain one.
+      // The value path applies J_φ(v) to the plain gradient.
       const throughValve = reference.vScaleBackward({
         value,
         constant,
@@ -190,8 +188,8 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       });
       assertEquals(gradients.valueGradient, throughValve.valueGradient);
       assertEquals(gradients.constantGradient, throughValve.constantGradient);
-      // And both are what finite differences of the definition say: with stop-gradients, moving v
-      // or C by h moves v̂ = v + φ(v + h) − φ(v).
+      // Both agree with finite differences of the definition: with stop-gradients, moving v or C by
+      // h moves v̂ = v + φ(v + h) − φ(v).
       const still = reference.vScaleForward({ value, constant }).scaledValue.data;
       const loss = (
         at: { value: reference.ReferenceTensor; constant: reference.ReferenceTensor },
@@ -224,7 +222,7 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
   });
 });
 
-Deno.test("attentionBackward() agrees with complex steps through one row", () => {
+Deno.test("attentionBackward() agrees with complex steps in the last row", () => {
   checkProperty(attentionDescription, {
     seed: 104,
     runs: 150,
@@ -232,7 +230,7 @@ Deno.test("attentionBackward() agrees with complex steps through one row", () =>
       const { length, headDim, seed } = description;
       const drawn = drawAttention({ ...description, batch: 1, keyHeads: 1, group: 1 });
       const scale = drawn.scale ?? headDim ** -0.5;
-      // Only the last row has a gradient, so its own softmax is the whole derivative.
+      // Only the last row has a gradient, so the derivative involves only its softmax.
       const last = (length - 1) * headDim;
       drawn.outputGradient.data.fill(0, 0, last);
       const cotangent = drawn.outputGradient.data.subarray(last);
@@ -264,7 +262,8 @@ Deno.test("attentionBackward() agrees with complex steps through one row", () =>
           ? norm(direction)
           : 2 * Math.abs(scale) * norm(value.data) * norm(direction) *
             norm((name === "query" ? key : query).data);
-        // No differences: only rounding, and that of the logits inside exp.
+        // Complex steps subtract nothing: only rounding remains, including that of the logits
+        // inside exp.
         tolerances.within(
           Math.abs(derivative - inner(gradients[`${name}Gradient`].data, direction)),
           {
@@ -278,7 +277,7 @@ Deno.test("attentionBackward() agrees with complex steps through one row", () =>
   });
 });
 
-Deno.test("attentionForward() and attentionBackward() share heads as repeated heads would", () => {
+Deno.test("attentionForward() and attentionBackward() share heads with the result of repeated heads", () => {
   checkProperty(attentionDescription, {
     seed: 105,
     runs: 100,
@@ -304,7 +303,7 @@ Deno.test("attentionForward() and attentionBackward() share heads as repeated he
         separate[name].data.forEach((x, i) => {
           sum[Math.floor(i / (block * group)) * block + i % block]! += x;
         });
-        // The same terms, added in another order; these are the largest that the terms can be.
+        // The same terms in another order; this bounds the terms.
         const largest = norm(drawn.outputGradient.data) *
           (name === "valueGradient"
             ? 1
@@ -344,7 +343,7 @@ Deno.test("attentionForward() and attentionBackward() are causal bit for bit", (
       reached += differingBits(after.output.data, before.output.data).worst;
     },
   });
-  // The change must matter: it reaches the later rows, unless all their weight is elsewhere.
+  // The change reaches later rows, unless all their weight lies on unchanged keys.
   assert(
     cases > 50 && reached > 0.9 * cases,
     `it reached the later rows in ${reached} of ${cases}`,
@@ -392,7 +391,7 @@ Deno.test("attentionForward() stays finite where exp of a logit does not", () =>
   assertEquals([...logSumExp.data], [-1e4, 1e4, 1e4 + Math.LN2]);
 });
 
-Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the rows they belong to", () => {
+Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the rows that depend on them", () => {
   const shape = [2, 2, 6, 3];
   const clean: AttentionCase = {
     query: normal(shape, { seed: 1 }),
@@ -403,7 +402,7 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
     scale: undefined,
   };
   const wanted = run(clean, "full");
-  // Head 1 of sequence 0 is row block 1; position 2 of 6.
+  // Head 1 of sequence 0 is the second block of rows; position 2 of 6.
   const block = 1, position = 2;
   const inBlock = (row: number) => Math.floor(row / 6) === block;
   for (const bad of [NaN, Infinity, -Infinity]) {
@@ -430,8 +429,7 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
         const own = actual.output.data.subarray(row, row + 3);
         assert(own.some((x) => !Number.isFinite(x)) || name === "key", `${name} ${bad} vanished`);
       }
-      // It reaches no gradient outside the head, and inside the head no query gradient of an
-      // earlier row.
+      // It reaches no gradient outside the head, and no query gradient of an earlier row inside it.
       for (const gradient of ["queryGradient", "keyGradient", "valueGradient"] as const) {
         const spoiled: number[] = [];
         wanted[gradient].data.forEach((x, i) => {

@@ -1,7 +1,7 @@
 /**
- * The cases that property tests draw: small descriptions (shape, seed, pattern), from which the
- * arrays follow. A failure prints the description and fast-check's seed and path; either one
- * repeats the case.
+ * The cases that property tests draw: small descriptions (shape, seed, pattern) that determine the
+ * arrays. A failure prints the description, and fast-check's seed and path. Either repeats the
+ * case.
  */
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
@@ -9,7 +9,7 @@ import { randomNormal, randomUniform } from "../../src/random.ts";
 import { assert } from "../support/assert/assert.ts";
 import type { Violation } from "../support/violation.ts";
 
-/** What the arrays of an attention case look like. */
+/** The kind of numbers in an attention case. */
 export type Pattern = "normal" | "sharp" | "sink" | "tiny" | "huge logits" | "duplicated keys";
 
 /** An attention case. */
@@ -24,7 +24,7 @@ export interface AttentionDescription {
   readonly scale: number | undefined;
 }
 
-/** Draws attention cases; T = 1 and odd sizes come often. */
+/** Draws attention cases; T = 1 and odd sizes are frequent. */
 export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.record({
   batch: fc.integer({ min: 1, max: 2 }),
   keyHeads: fc.integer({ min: 1, max: 2 }),
@@ -63,7 +63,7 @@ export function normal(
   return reference.tensor(randomNormal({ seed, length, standardDeviation: size }), shape);
 }
 
-/** A tensor of float32 values drawn evenly from [minimum, maximum). */
+/** A tensor of uniform float32 values in [minimum, maximum). */
 export function uniform(
   shape: readonly number[],
   options: { readonly seed: number; readonly minimum: number; readonly maximum: number },
@@ -74,7 +74,7 @@ export function uniform(
   );
 }
 
-/** The tensors that a description stands for. */
+/** The tensors of a description. */
 export function drawAttention(description: AttentionDescription): AttentionCase {
   const { batch, keyHeads, group, length, headDim, pattern, seed, scale } = description;
   const queryShape = [batch, keyHeads * group, length, headDim];
@@ -86,7 +86,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   for (let row = 0; row < key.data.length / headDim; row++) {
     const start = row * headDim;
     if (pattern === "duplicated keys") key.data.copyWithin(start, 0, headDim);
-    // A first token that every query likes: queries share a direction, and its key lies along it.
+    // A first token that attracts every query: queries share a direction, and its key points along
+    // it.
     if (pattern === "sink" && row % length === 0) key.data.fill(2, start, start + headDim);
   }
   if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 1.5);
@@ -94,7 +95,7 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
     query,
     key,
     value: normal(keyShape, { seed: seed + 2, size }),
-    // r is about D size² in these cases, so that the valves are anywhere from shut to open.
+    // r is about D size² in these cases, so the valves range from shut to open.
     constant: uniform([keyHeads], {
       seed: seed + 3,
       minimum: 0.1 * headDim * size ** 2,
@@ -105,7 +106,7 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   };
 }
 
-/** The largest |z_tj| that a case can have, by Cauchy and Schwarz. */
+/** An upper bound of |z_tj| in a case, by Cauchy and Schwarz. */
 export function largestLogit(drawn: AttentionCase): number {
   const headDim = drawn.query.shape[3]!;
   const longest = ({ data }: reference.ReferenceTensor) => {
@@ -121,8 +122,8 @@ export function largestLogit(drawn: AttentionCase): number {
 }
 
 /**
- * Checks a property over drawn descriptions, with a fixed seed and a time limit, and says
- * afterwards how much of each tolerance was used.
+ * Checks a property over drawn descriptions, with a fixed seed and a time limit, and then prints
+ * how much of each tolerance was used.
  */
 export function checkProperty<Description>(
   arbitrary: fc.Arbitrary<Description>,
@@ -152,12 +153,12 @@ export function checkProperty<Description>(
   tolerances.report(done);
 }
 
-/** Holds numbers against their tolerances and remembers how much of these was used. */
+/** Checks errors against tolerances and records the largest share used. */
 export class Tolerances {
   readonly #shares = new Map<string, number>();
   #vacuous = true;
 
-  /** Throws unless error ≤ tolerance; the slack of a bound that holds is a negative error. */
+  /** Throws unless error ≤ tolerance. A bound that holds passes a negative error, its slack. */
   within(error: number, options: { readonly tolerance: number; readonly what: string }): void {
     const { tolerance, what } = options;
     assert(error <= tolerance, `${what}: error ${error}, tolerance ${tolerance}`);
@@ -187,7 +188,7 @@ export class Tolerances {
       `${what} ${(100 * share).toFixed(1)} %`
     );
     console.log(`    ${cases} cases; share of the tolerance used: ${shares.join(", ")}`);
-    // Every number being exactly right over many drawn cases means that nothing was computed.
+    // If all errors over many drawn cases are 0, nothing was computed.
     assert(!this.#vacuous, "all errors were exactly 0");
   }
 }

@@ -26,7 +26,7 @@ Deno.test("richardsonDerivative() is right within its own error estimate, and th
   for (const { f, derivative, name } of FUNCTIONS) {
     const { value, error } = richardsonDerivative(f);
     assert(Math.abs(value - derivative) <= 2 * error + Number.EPSILON * Math.abs(derivative), name);
-    // An offset of 1e9 costs nine digits; the estimate must know it.
+    // An offset of 1e9 costs nine digits, and the estimate must say so.
     const wanted = name === "large offset" ? 1e-4 : 1e-10 * Math.max(1, Math.abs(derivative));
     assert(error < wanted, `${name}: error estimate ${error}`);
     if (name === "large offset") assert(error > 1e-9, `${name}: error estimate ${error}`);
@@ -46,7 +46,7 @@ Deno.test("centralDifference() is off by the third derivative's term", () => {
   assert(Math.abs(centralDifference(Math.exp) - 1) < 1e-10);
 });
 
-Deno.test("directionalDerivative() moves the named tensors together and holds the others", () => {
+Deno.test("directionalDerivative() moves the named tensors together and leaves the others fixed", () => {
   const at = { x: normal([2, 3], { seed: 1 }), y: normal([6], { seed: 2 }), z: tensor([2], [1]) };
   const f = ({ x, y, z }: typeof at) => inner(x.data, y.data) * z.data[0]! ** 2;
   const dx = normal([2, 3], { seed: 3 }), dy = normal([6], { seed: 4 });
@@ -70,7 +70,7 @@ Deno.test("complexStepDerivative() is exact to rounding through every operation"
   const value = root * Math.exp(x) / (x - 5);
   const wanted = value * (x / root ** 2 + 1 - 1 / (x - 5));
   assert(Math.abs(derivative / wanted - 1) < 4 * Number.EPSILON);
-  // On the branch of the root left of 0 as well: d√(z)/dz = 1/(2√z), here along i.
+  // Also on the root's branch left of 0: d√(z)/dz = 1/(2√z), which is imaginary here.
   assert(Math.abs(squareRoot(complex(-4, 1e-20)).im - 2) < 1e-15);
   assertEquals(squareRoot(complex(-4, -1e-20)).im, -2);
   assertEquals(squareRoot(complex(0)), complex(0));
@@ -78,7 +78,7 @@ Deno.test("complexStepDerivative() is exact to rounding through every operation"
   assert(Math.hypot(re - 2, im - 1) < 1e-15);
 });
 
-Deno.test("centralDifference() and its relatives reject bad steps", () => {
+Deno.test("finite differences and complex steps reject bad steps", () => {
   for (const step of [0, -1, NaN, Infinity]) {
     const wanted = `step is ${step}, wanted a positive finite number`;
     assertThrows(

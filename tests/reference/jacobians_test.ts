@@ -1,6 +1,6 @@
 /**
- * RMSNorm as a compressor (4.x) and V-scale as a valve (5.x): the properties of arXiv 2603.17771 on
- * the twin.
+ * RMSNorm as a compressor and V-scale as a valve: the twin has the properties of sections 4 and 5
+ * of arXiv 2603.17771.
  */
 import fc from "fast-check";
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from "ml-matrix";
@@ -56,7 +56,7 @@ Deno.test("rmsNormBackward() applies the transpose of rmsNormJacobian() and obey
     runs: 200,
     check(description, tolerances) {
       const numbers = drawNorm(description);
-      // Sums of d terms, relative to their magnitudes.
+      // Rounding of sums of d terms, relative to the terms' magnitudes.
       const tolerance = 2 ** -53 * (4 * description.width + 30);
       tolerances.holds(rows.rmsNormIsItsJacobian(numbers), { tolerance, what: "N1" });
       tolerances.holds(rows.rmsNormRadialGradient(numbers), { tolerance, what: "N4" });
@@ -105,7 +105,7 @@ Deno.test("rmsNormJacobian() has a spectral norm of at most ‖γ‖_∞/r (N2)"
       const bound = Math.max(...drawn.gain.data.map(Math.abs)) / r;
       const size = spectralNorm(rmsNormJacobian({ input, gain: drawn.gain, epsilon }));
       closest = Math.max(closest, size / bound);
-      // A singular value is off by a few d u ‖J‖.
+      // Rounding changes a singular value by a few d u ‖J‖.
       tolerances.within(size / bound - 1, {
         tolerance: 2 ** -53 * (10 * width + 30),
         what: "‖J‖",
@@ -115,7 +115,7 @@ Deno.test("rmsNormJacobian() has a spectral norm of at most ‖γ‖_∞/r (N2)"
   assert(closest > 0.99, `the bound was never closer than ${closest}`);
 });
 
-Deno.test("rmsNormBackward() meets a target that r is large enough for (N3)", () => {
+Deno.test("rmsNormBackward() stays below a target for which r is large enough (N3)", () => {
   const description = fc.record({
     norm: normDescription,
     target: fc.constantFrom(1e-4, 1, 1e3),
@@ -126,7 +126,7 @@ Deno.test("rmsNormBackward() meets a target that r is large enough for (N3)", ()
     seed: 604,
     runs: 200,
     check({ norm: norms, target, margin }, tolerances) {
-      // One row, scaled so that r = margin (‖γ‖_∞/τ) ‖g‖ where ε = 0.
+      // One row, scaled so that r = margin (‖γ‖_∞/τ) ‖g‖ for ε = 0.
       const drawn = drawNorm({ ...norms, epsilon: 0 }, 1);
       const largest = Math.max(...drawn.gain.data.map(Math.abs));
       const wanted = margin * (1 + 1e-12) * largest / target * norm(drawn.outputGradient.data);
@@ -178,7 +178,7 @@ Deno.test("rmsNormJacobian() is J(x)/c at c x, and x is its null space, with ε 
 
 const valveDescription = fc.record({
   headDim: fc.integer({ min: 1, max: 10 }),
-  // r/C: from shut to open, with the place of the largest gain.
+  // r/C from shut to open, including r = 3 C, where the gain is largest.
   ratio: fc.constantFrom(1e-6, 0.01, 0.5, 3, 20, 1e5),
   constant: fc.constantFrom(1e-3, 1, 52.4288),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
@@ -220,7 +220,7 @@ Deno.test("vScaleJacobian() has the eigenvalues λ⊥ and λ∥, the latter alon
         tolerance: tolerance * norm(value.data),
         what: "J v = λ∥ v",
       });
-      // λ∥ is never the smaller one, so it is the spectral norm.
+      // λ∥ is never the smaller eigenvalue, so it is the spectral norm.
       assert(parallel >= perpendicular);
       tolerances.within(Math.abs(spectralNorm(jacobian) - parallel), { tolerance, what: "‖J‖" });
     },
@@ -265,7 +265,7 @@ Deno.test("vScaleBackward() obeys V1 to V3", () => {
     check(description, tolerances) {
       const { headDim, seed } = description;
       const row = drawValue(description);
-      // The drawn row, its opposite and one of another length, under two heads' constants.
+      // The drawn row, its negative and a longer one, under two heads' constants.
       const data = [row.data, row.data.map((x) => -x), row.data.map((x) => 3 * x), row.data];
       const shape = [1, 2, 2, headDim];
       const value = tensor(data.flatMap((x) => Array.from(x)), shape);
@@ -314,7 +314,7 @@ Deno.test("lambdaParallel() is at most 9/8, attained at r = 3 C and nowhere else
     }
     assert(Math.abs(place / 3 - 1) < 0.005, `the largest gain is at r = ${place} C`);
     assert(Math.abs(lambdaParallel(3 * constant, constant) - 9 / 8) <= 4 * Number.EPSILON);
-    // At its maximum the derivative vanishes, and 1 % beside it does not.
+    // The derivative vanishes at the maximum, but not 1 % beside it.
     const slope = (ratio: number) =>
       reference.richardsonDerivative((h) => lambdaParallel((ratio + h) * constant, constant)).value;
     assert(Math.abs(slope(3)) < 1e-12);

@@ -39,7 +39,7 @@ const models: Readonly<Record<string, Partial<LlamaConfig>>> = {
   "norms of query and key": { queryKeyNorm: true },
   "biases in front of the norms of query and key": { projectionBiases: true, queryKeyNorm: true },
   "linear RoPE scaling": { ropeScaling: { type: "linear", factor: 3 } },
-  // The first of the four frequencies stays, two are mixed, and the last is divided by 8.
+  // The first of four frequencies stays, two are mixed, and the last is divided by 8.
   "Llama 3's RoPE scaling": {
     ropeScaling: {
       type: "llama3",
@@ -58,7 +58,7 @@ for (const [name, change] of Object.entries(models)) {
     const { config, parameters } = options;
     const { loss, gradients, trace } = llamaGradients(options);
     assertEquals(loss, llamaLoss(options));
-    // The gradient of backward-only is not that of its forward pass, but of this construction.
+    // Backward-only has the gradient of sg(v) + φ(v) − sg(φ(v)), so the differences hold v.
     const held = config.vScale === "backward-only"
       ? trace.layers.map(({ attention }) => attention?.value)
       : undefined;
@@ -67,7 +67,7 @@ for (const [name, change] of Object.entries(models)) {
     names.forEach((parameter, i) => {
       const gradient = gradients.get(parameter)!;
       const start = parameters.get(parameter)!;
-      // A direction of length 1, so that the first step stays where the loss is smooth.
+      // Length 1, so that the first step stays where the loss is smooth.
       const drawn = Float64Array.from(randomNormal({ seed: 99 + i, length: start.length }));
       const length = Math.hypot(...drawn);
       const direction = drawn.map((x) => x / length);
@@ -82,8 +82,8 @@ for (const [name, change] of Object.entries(models)) {
           ),
         });
       const { value, error } = richardsonDerivative(moved, { step: 0.02, levels: 7 });
-      // The estimate has an error of its own; what it cannot see of the difference is rounding in
-      // the two passes, which sum some hundred terms of the gradient's size.
+      // The tolerance is the estimate's own error and, which the estimate cannot see, rounding in
+      // both passes: they sum some hundred terms of the gradient's size.
       const scale = Math.hypot(...gradient);
       assert(scale > 1e-6, `${parameter}: a gradient of ${scale} shows nothing`);
       assert(
@@ -98,7 +98,7 @@ for (const [name, change] of Object.entries(models)) {
   });
 }
 
-Deno.test("llamaGradients()'s backward-only passes values as they are and their gradients through the valve", () => {
+Deno.test("llamaGradients()'s backward-only passes values unchanged and their gradients through the valve", () => {
   const run = (vScale: LlamaConfig["vScale"]) =>
     llamaGradients(optionsOf({ ...SMALL_LLAMA, vScale }));
   const [none, backwardOnly, fixed] = [run("none"), run("backward-only"), run("fixed")];
@@ -106,7 +106,7 @@ Deno.test("llamaGradients()'s backward-only passes values as they are and their 
   assert(Math.abs(fixed.loss - none.loss) > 1e-4, "the valve changes nothing");
   const { value } = layerParameterNames(2);
   const [with_, without] = [backwardOnly.gradients.get(value)!, none.gradients.get(value)!];
-  // The last layer's queries and keys are above the valve.
+  // The gradients of the last layer's queries and keys pass no valve.
   const { query } = layerParameterNames(2);
   assertEquals(backwardOnly.gradients.get(query), none.gradients.get(query));
   assert(Math.hypot(...with_) < 0.9 * Math.hypot(...without), "the valve lets everything pass");
@@ -162,7 +162,7 @@ Deno.test("llamaGradients()'s trace obeys the model's equations and the theory's
       gradients.get(names.attentionNorm)!,
       names.attentionNorm,
     );
-    // ∇_{q_0} L = 0, up to the rounding of 1 in the only weight there is.
+    // ∂L/∂q_0 = 0, up to rounding: row 0 has a single weight, 1.
     for (let head = 0; head < batch * queryHeads; head++) {
       const at = head * context * headDim;
       const first = attention.gradients.query.subarray(at, at + headDim);
@@ -170,7 +170,7 @@ Deno.test("llamaGradients()'s trace obeys the model's equations and the theory's
       assert(Math.hypot(...first) <= 1e-14 * Math.hypot(...second), `head ${head}`);
     }
   });
-  // What arrives at the bottom is the embedding's gradient, row by row.
+  // The first layer's input gradients, added per token, are the embedding's gradient.
   const table = new Float64Array(config.vocabulary * modelDim);
   trace.layers[0]!.gradients.input.forEach((value, i) => {
     table[options.batch.inputs[Math.floor(i / modelDim)]! * modelDim + i % modelDim]! += value;
@@ -178,7 +178,7 @@ Deno.test("llamaGradients()'s trace obeys the model's equations and the theory's
   close(table, gradients.get(EMBEDDING)!, EMBEDDING);
 });
 
-Deno.test("llamaLoss() does not see later tokens, and begins at the entropy of a guess", () => {
+Deno.test("llamaLoss() does not depend on later tokens, and starts at the entropy of a uniform guess", () => {
   const options = optionsOf({ ...SMALL_LLAMA, vScale: "fixed" });
   const { batch, config } = options;
   const inputs = Array.from(batch.inputs);
@@ -193,13 +193,13 @@ Deno.test("llamaLoss() does not see later tokens, and begins at the entropy of a
   assert(Math.abs(llamaLoss({ ...options, parameters: zero }) - Math.log(width)) < 1e-14);
 });
 
-Deno.test("splitHeads() turns Hugging Face's pairs, and mergeHeads() undoes it", () => {
+Deno.test("splitHeads() rotates Hugging Face's pairs, and mergeHeads() undoes it", () => {
   const layout = { batch: 1, context: 3, heads: 2, headDim: 4, rope: { ropeBase: 16 } };
   const rows = tensor(randomNormal({ seed: 1, length: 24 }), [3, 8]);
   const turned = splitHeads(rows, layout);
   assertEquals(turned.shape, [1, 2, 3, 4]);
-  // Head 1 at position 2 holds columns 4 to 7 of row 2: pairs (4, 6) by 2 · 1 and (5, 7) by 2 ·
-  // 16^(−1/2).
+  // Head 1 at position 2 holds columns 4 to 7 of row 2. Pair (4, 6) rotates by 2 · 1, pair (5, 7)
+  // by 2 · 16^(−1/2).
   const [a, b, c, d] = rows.data.subarray(2 * 8 + 4, 2 * 8 + 8) as unknown as number[];
   const expected = [
     a! * Math.cos(2) - c! * Math.sin(2),
@@ -213,7 +213,7 @@ Deno.test("splitHeads() turns Hugging Face's pairs, and mergeHeads() undoes it",
   back.data.forEach((x, i) => assert(Math.abs(x - rows.data[i]!) < 1e-15, `${i}`));
 });
 
-Deno.test("llamaGradients() refuses what does not fit the model", () => {
+Deno.test("llamaGradients() refuses arguments that do not fit the model", () => {
   const options = optionsOf(SMALL_LLAMA);
   const lacking = new Map(options.parameters);
   lacking.delete(EMBEDDING);

@@ -57,13 +57,12 @@ Deno.test("matmul() shares a right operand without leading dimensions", () => {
   assertEquals([...product.data], [21, 43]);
 });
 
-Deno.test("matmul() has the gradients that matmul() gives, by finite differences", () => {
+Deno.test("gradients computed by matmul() agree with finite differences of matmul()", () => {
   checkProperty(description, {
     seed: 331,
     runs: 200,
     check(drawn, tolerances) {
-      // A shared right operand's gradient sums over batches, which is a product of flattened
-      // operands.
+      // A shared right operand's gradient sums over batches: it is a product of flattened operands.
       const { left, right } = draw({
         ...drawn,
         shared: false,
@@ -88,7 +87,7 @@ Deno.test("matmul() has the gradients that matmul() gives, by finite differences
         });
         const magnitude = norm(gradients[name].data) * norm(direction.data) +
           norm(productGradient.data) * norm(left.data) * norm(right.data);
-        // The loss is linear in each operand: nothing but rounding separates the two.
+        // The loss is linear in each operand, so only rounding separates the two.
         const tolerance = 10 * estimate.error + 2 ** -53 * 100 * magnitude;
         tolerances.within(Math.abs(estimate.value - inner(gradients[name].data, direction.data)), {
           tolerance,
@@ -123,7 +122,7 @@ Deno.test("matmul() gives the transposed product of transposed operands, bit for
   );
 });
 
-Deno.test("matmul() names what does not fit", () => {
+Deno.test("matmul() names operands that do not fit", () => {
   const left = zeros([2, 3, 4]);
   const right = zeros([2, 4, 5]);
   const refuses = (changes: Record<string, unknown>, message: string) =>

@@ -28,7 +28,7 @@ Deno.test("rmsNormForward() gives the values of a case worked by hand", () => {
   const input = tensor([1, 7, 0, 0], [2, 2]);
   const gain = tensor([1, 2], [2]);
   const { output, inverseRms } = rmsNormForward({ input, gain, epsilon: 0.25 });
-  // Mean squares 25 and 0.
+  // The mean squares are 25 and 0.
   assert(distance(inverseRms.data, [25.25 ** -0.5, 2]) < 1e-15);
   assert(distance(output.data, [25.25 ** -0.5, 14 * 25.25 ** -0.5, 0, 0]) < 1e-15);
 });
@@ -62,8 +62,8 @@ Deno.test("rmsNormBackward() agrees with finite differences in random directions
         inner(rmsNormForward({ ...point, epsilon }).output.data, outputGradient.data);
       for (const name of ["input", "gain"] as const) {
         const unscaled = normal(at[name].shape, { seed: drawn.seed + 9 });
-        // A row may be much smaller than the others, and its own size is what a step must stay
-        // below: every row's direction is as long as half the row.
+        // A row may be much smaller than the others, and a step must stay below its size. So every
+        // row's direction is half as long as the row.
         const direction = tensor(unscaled.data, unscaled.shape);
         const width = drawn.width;
         for (let start = 0; start < direction.data.length; start += width) {
@@ -83,8 +83,7 @@ Deno.test("rmsNormBackward() agrees with finite differences in random directions
           tolerance,
           what: name,
         });
-        // The terms are of the size of the loss itself; the comparison must detect a millionth of
-        // it.
+        // The terms are as large as the loss itself; the comparison must detect a millionth of it.
         assert(tolerance < 1e-6 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0 || (name === "input" && width === 1), `${name}: no gradient`);
       }
@@ -124,7 +123,7 @@ Deno.test("rmsNormBackward() agrees with complex steps in every element", () => 
             };
           });
         });
-        // Sums of d terms, none larger than ‖u‖/r for the input, ‖g‖ ‖x‖/r for the gain.
+        // Sums of d terms, at most ‖u‖/r each for the input and ‖g‖ ‖x‖/r for the gain.
         const u = norm(gain.data.map((x, i) => x * outputGradient.data[i]!)) * inverseRms.data[0]!;
         const gx = norm(outputGradient.data) * norm(input.data) * inverseRms.data[0]!;
         tolerances.within(distance(derivatives, gradients[`${name}Gradient`].data), {
@@ -137,8 +136,8 @@ Deno.test("rmsNormBackward() agrees with complex steps in every element", () => 
 });
 
 Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => {
-  // With ε = 0, RMSNorm(c x) = RMSNorm(x), 1/rms(c x) = 1/(c rms(x)) and J(c x) = J(x)/c (N4); in
-  // general ε has to be scaled by c² along with x.
+  // With ε = 0, RMSNorm(c x) = RMSNorm(x), 1/rms(c x) = 1/(c rms(x)) and J(c x) = J(x)/c (N4). Any
+  // other ε must be scaled by c² with x.
   checkProperty(description, {
     seed: 203,
     runs: 200,
@@ -157,7 +156,8 @@ Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => 
       const tolerance = 2 ** -53 * (2 * drawn.width + 20);
       const laws = { output: 1, inverseRms: 1 / factor, gainGradient: 1 };
       for (const name of ["output", "inverseRms", "gainGradient"] as const) {
-        // Gain gradients are sums over rows and may cancel: by up to the number of rows and more.
+        // Gain gradients are sums over rows, whose cancellation can cost more than a factor of the
+        // rows.
         const condition = name === "gainGradient"
           ? norm(outputGradient.data) * Math.sqrt(drawn.width * drawn.rows) /
             Math.max(...before[name].data.map(Math.abs))
@@ -167,7 +167,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => 
         });
         tolerances.holds(violation, { tolerance: tolerance * condition, what: name });
       }
-      // Input gradients cancel where u is along x; the terms are u/r.
+      // Input gradients cancel where u is parallel to x; their terms are u/r.
       const largest = 2 * 2 * norm(outputGradient.data) * Math.max(...before.inverseRms.data);
       tolerances.within(
         distance(after.inputGradient.data.map((x) => factor * x), before.inputGradient.data),

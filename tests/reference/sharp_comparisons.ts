@@ -1,23 +1,24 @@
 /**
- * Gradients of the twin against finite differences, and how many of these comparisons are sharp.
+ * Compares the twin's gradients with finite differences, and counts the comparisons that are sharp:
+ * those that would detect an error of a millionth of the gradient.
  */
 import type { DerivativeEstimate } from "../../src/reference/finite_differences.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { inner, norm } from "../support/vectors.ts";
 import type { Tolerances } from "./cases.ts";
 
-/** Remembers, by what was compared, how many comparisons were sharp. */
+/** Counts the sharp comparisons per name. */
 export class SharpComparisons {
   readonly #seen = new Map<string, { readonly all: number; readonly sharp: number }>();
 
   /**
-   * Holds a gradient along a direction against a finite difference, within ten times the
-   * difference's own estimate of its error and the twin's rounding.
+   * Compares a gradient along a direction with a finite difference. The tolerance is ten times the
+   * difference's estimated error, and the twin's rounding.
    *
-   * @param tolerances of the property
-   * @param options.what what is compared
-   * @param options.floor the twin's own rounding of what the loss adds up
-   * @param options.counts whether the comparison can detect a millionth of the gradient at all
+   * @param tolerances the property's tolerances
+   * @param options.what the name of the comparison
+   * @param options.floor the twin's own rounding of the loss's terms
+   * @param options.counts whether the comparison can be sharp at all
    */
   compare(
     tolerances: Tolerances,
@@ -39,7 +40,7 @@ export class SharpComparisons {
     this.#seen.set(what, { all: all + 1, sharp: sharp + (isSharp ? 1 : 0) });
   }
 
-  /** Throws unless `count` things were compared, each sharply in at least 60 % of its cases. */
+  /** Throws unless there are `count` names, each with at least 60 % sharp comparisons. */
   assertSharp(count: number): void {
     assertEquals(this.#seen.size, count);
     for (const [what, { all, sharp }] of this.#seen) {

@@ -1,4 +1,4 @@
-/** The numbered statements of src/reference/theory.md and their citations lead to each other. */
+/** The numbered statements of src/reference/theory.md and their citations match. */
 import { readdir } from "node:fs/promises";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { testWith } from "../support/permitted.ts";
@@ -7,7 +7,7 @@ const test = testWith("read");
 
 const root = new URL("../../", import.meta.url);
 
-/** The statements cited in comments and test names, ranges such as "A1 to A4" written out. */
+/** The statements cited in comments and test names; ranges such as "A1 to A4" expanded. */
 function citedIn(text: string): string[] {
   return [...text.matchAll(/\b([ANSV])([1-9])(?: to \1([1-9]))?\b/g)].flatMap((
     [, group, first, last = first],

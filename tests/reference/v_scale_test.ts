@@ -11,7 +11,7 @@ const description = fc.record({
   heads: fc.integer({ min: 1, max: 3 }),
   length: fc.integer({ min: 1, max: 5 }),
   headDim: fc.integer({ min: 1, max: 8 }),
-  // How C compares with ‖v‖²: from shut valves (C ≫ r) to open ones.
+  // The ratio of C to ‖v‖²: from open valves to shut ones (C ≫ r).
   stiffness: fc.constantFrom(1e-3, 0.1, 1, 30, 1e4),
   size: fc.constantFrom(1e-4, 1, 100),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
@@ -29,7 +29,7 @@ function draw({ batch, heads, length, headDim, stiffness, size, seed }: Descript
 }
 
 Deno.test("vScaleForward() gives the values of a case worked by hand", () => {
-  // r = 25: φ = 1/2 with C = 25, 1/5 with C = 100.
+  // r = 25: φ is 1/2 with C = 25, 1/5 with C = 100.
   const value = tensor([3, 4, 0, 0, 3, 4, -5, 0], [1, 2, 2, 2]);
   const constant = tensor([25, 100], [2]);
   const { scaledValue } = vScaleForward({ value, constant });
@@ -70,7 +70,7 @@ Deno.test("vScaleBackward() agrees with finite differences in random directions"
           tolerance,
           what: name,
         });
-        // Doubling a constant changes a row by a share of about C/(r + C), 1e-3 and less for some.
+        // Some rows change only by a share C/(r + C) of 1e-3 or less when C doubles.
         assert(tolerance < 1e-8 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0, `${name}: no gradient`);
       }

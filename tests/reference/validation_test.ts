@@ -1,4 +1,4 @@
-/** Every operator of the twin names itself, the argument, what was given and what is wanted. */
+/** Every operator's error names the operator, the argument, the given value and the wanted one. */
 import * as reference from "../../src/reference/mod.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 import { normal } from "./cases.ts";
@@ -15,7 +15,7 @@ const attention = { query, key, value, ...forward, outputGradient };
 const norms = { input: normal([5, 4], { seed: 5 }), gain: normal([4], { seed: 6 }) };
 const { inverseRms } = reference.rmsNormForward(norms);
 
-/** Runs an attention operator with some arguments replaced, by any value. */
+/** Runs an attention operator with some arguments replaced. */
 function attend(
   operator:
     | "attentionForward"

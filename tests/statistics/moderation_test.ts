@@ -3,7 +3,7 @@ import { digamma, moderateVariances, trigamma } from "../../src/statistics/moder
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { near } from "../support/assert/near.ts";
 
-/** Variances of this many rows of three normal values each; the deviations are given. */
+/** For each deviation, the variance of three normal values. */
 function variances(seed: number, deviations: readonly number[]) {
   const normal = randomNormal({ seed, length: 3 * deviations.length });
   return deviations.map((sigma, i) => {
@@ -20,10 +20,10 @@ Deno.test("digamma() and trigamma() have the known values at 1 and at a half", (
   near(trigamma(0.5), Math.PI ** 2 / 2, 1e-9);
 });
 
-Deno.test("moderateVariances() finds one common variance, and no more freedom than there is", () => {
+Deno.test("moderateVariances() finds one common variance, with no more degrees of freedom than all rows have", () => {
   const rows = variances(5, Array(200).fill(2));
   const found = moderateVariances(rows);
-  // Two degrees of freedom alone are off by a factor of 20 now and then; together they are not.
+  // A variance of two degrees of freedom can be off by a factor of 20; the moderated one is not.
   for (const { variance, df } of found) {
     near(variance, 4, 0.25);
     assert(df > 20 && df <= 400, `${df}`);
@@ -40,7 +40,7 @@ Deno.test("moderateVariances() keeps variances apart that differ by more than ch
   assert(found.every(({ df }) => df < 4), "hardly more than the rows' own");
 });
 
-Deno.test("moderateVariances() leaves few rows alone, lends to rows without data, and knows zero", () => {
+Deno.test("moderateVariances() leaves few rows unchanged, fills in rows without data, and accepts zeros", () => {
   const three = variances(1, [1, 2, 3]);
   assertEquals(moderateVariances(three), three);
   const rows = [...variances(1, Array(9).fill(1)), { variance: 0, df: 0 }];

@@ -18,9 +18,9 @@ Deno.test("bootstrapInterval() draws as many items as there are, the same for th
   assertEquals(bootstrapInterval(1, { seed: 3, statistic: (counts) => counts[0]! }), [1, 1]);
 });
 
-Deno.test("bootstrapInterval() of a mean holds it about as often as it says", () => {
-  // A percentile interval of 20 items holds the mean in 93 % (it is a little too narrow); 200
-  // trials differ by 1.8 %.
+Deno.test("bootstrapInterval() of a mean contains it about as often as promised", () => {
+  // A percentile interval of 20 items is slightly too narrow: it contains the mean in 93 % of
+  // cases. Over 200 trials the standard error is 1.8 %.
   let held = 0;
   for (let trial = 0; trial < 200; trial++) {
     const values = randomNormal({ seed: trial, length: 20 });

@@ -4,7 +4,8 @@ import { assertEquals } from "../support/assert/assert.ts";
 import { near } from "../support/assert/near.ts";
 
 Deno.test("studentTail() agrees with closed forms and with SciPy far out", () => {
-  // One degree of freedom is Cauchy's distribution, two have a root.
+  // With one degree of freedom it is Cauchy's distribution; with two it has a closed form with a
+  // root.
   for (const t of [0.1, 1, 3, 50, 1e4]) {
     near(studentTail(t, 1), Math.atan(1 / t) / Math.PI, 1e-10);
     near(studentTail(t, 2), 1 / (2 + t * t + t * Math.sqrt(2 + t * t)), 1e-10);
@@ -15,7 +16,7 @@ Deno.test("studentTail() agrees with closed forms and with SciPy far out", () =>
   near(studentTail(-1, 3), 1 - studentTail(1, 3));
 });
 
-Deno.test("studentQuantile() is the inverse of the tail, and equal bits for equal arguments", () => {
+Deno.test("studentQuantile() is the inverse of the tail, and has equal bits for equal arguments", () => {
   near(studentQuantile(0.0005, 7.5), 5.207725655800546);
   near(studentQuantile(0.025, 4), 2.7764451051977987);
   near(studentQuantile(0.025, Infinity), 1.959963984540054);

@@ -26,7 +26,7 @@ Deno.test("median() does not depend on the order and does not change its argumen
   assertEquals(median([]), undefined);
 });
 
-Deno.test("orderStatisticInterval() takes the ranks of the textbooks' table", () => {
+Deno.test("orderStatisticInterval() takes the ranks of the textbook's table", () => {
   // Conover, Practical Nonparametric Statistics: ranks of the 95 % interval of the median.
   const ranks: [number, number][] = [[6, 1], [8, 1], [9, 2], [12, 3], [15, 4], [20, 6], [25, 8], [
     50,
@@ -40,7 +40,7 @@ Deno.test("orderStatisticInterval() takes the ranks of the textbooks' table", ()
   assertEquals(orderStatisticInterval([]), undefined);
 });
 
-/** How often an interval holds the true median, over seeded lists. */
+/** The share of seeded lists whose interval contains the true median. */
 function coverage(count: number, draw: (seed: number) => number[], truth: number): number {
   let held = 0;
   const trials = 400;
@@ -53,8 +53,8 @@ function coverage(count: number, draw: (seed: number) => number[], truth: number
 }
 
 Deno.test("medianInterval() covers the true median about 95 times in 100", () => {
-  // 400 trials at 95 % have a standard error of 1.1 %: 91.5 % is more than three of them away, and
-  // percentile intervals are known to fall short by 1 or 2 % at these sizes.
+  // 400 trials at 95 % have a standard error of 1.1 %, so 91.5 % is more than three away.
+  // Percentile intervals are known to fall short by 1 or 2 % at these sizes.
   for (const count of [8, 25, 60]) {
     const found = coverage(
       count,
@@ -73,7 +73,7 @@ Deno.test("medianInterval() widens for samples that resemble their neighbors", (
     return Array.from(normal, (z) => 100 + (state = 0.8 * state + z));
   };
   assert(blockLength(draw(1)) > 3);
-  // A plain bootstrap, in blocks of 1, covers it in fewer than 60 % of the trials.
+  // A plain bootstrap, with blocks of 1, covers it in fewer than 60 % of trials.
   assert(coverage(150, draw, 100) > 0.82);
 });
 
@@ -109,7 +109,7 @@ Deno.test("outlierCount() counts beyond Tukey's fences", () => {
   assertEquals(outlierCount([]), 0);
 });
 
-Deno.test("isMultimodal() sees two hills and rarely takes one for two", () => {
+Deno.test("isMultimodal() finds two hills, and rarely mistakes one for two", () => {
   for (const count of [30, 100, 400]) {
     let falseAlarms = 0;
     let found = 0;
@@ -118,8 +118,8 @@ Deno.test("isMultimodal() sees two hills and rarely takes one for two", () => {
     for (let seed = 0; seed < trials; seed++) {
       const one = noisySamples({ seed, count, median: 1000, sigma: 0.03, outliers: 0.03 });
       if (isMultimodal(one)) falseAlarms++;
-      // Two equal hills, 6 standard deviations apart; then one with a fifth of the samples, 8
-      // apart.
+      // First two equal hills, 6 standard deviations apart; then a second hill with a fifth of the
+      // samples, 8 apart.
       if (isMultimodal(one.map((ns, i) => i % 2 === 0 ? ns : ns * 1.2))) found++;
       if (isMultimodal(one.map((ns, i) => i % 5 !== 0 ? ns : ns * 1.27))) smallFound++;
     }
@@ -162,7 +162,7 @@ Deno.test("holm() gives the step-down values and skips what has no data", () => 
   assertEquals(holm([undefined]), [undefined]);
 });
 
-Deno.test("summarize() says no data, never NaN", () => {
+Deno.test("summarize() reports missing data as such, never as NaN", () => {
   assertEquals(summarize([]), {
     count: 0,
     median: undefined,

@@ -23,11 +23,11 @@ function refused(fields: Fields, message: string, context?: number): void {
   assert(!error.message.includes("\n"), error.message);
 }
 
-Deno.test("huggingFaceConfig() calls only those models Llamas that any program computes alike", () => {
+Deno.test("huggingFaceConfig() names a model Llama only if every Llama program computes it correctly", () => {
   const named = (change: Partial<typeof own>) => {
     const fields = huggingFaceConfig({ ...own, ...change }, 9);
     assertEquals(parse(fields).config, { ...own, ...change }, "it is read again");
-    // Older files called themselves Llamas in any case.
+    // Older files named every model a Llama.
     const before = { model_type: "llama", architectures: ["LlamaForCausalLM"] };
     assertEquals(parse({ ...fields, ...before }).config, { ...own, ...change });
     return [fields.model_type, fields.architectures];
@@ -47,7 +47,7 @@ Deno.test("huggingFaceConfig() calls only those models Llamas that any program c
   }
 });
 
-Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what is no shape", () => {
+Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses impossible shapes", () => {
   assertEquals(parse(ownFields), {
     family: "llama",
     config: own,
@@ -90,7 +90,7 @@ Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what
   for (const text of ["", "[]", "null", '"{}"', "{"]) {
     assertThrows(() => parseHuggingFaceConfig(text, "c.json"), CheckpointError, "c.json: is ");
   }
-  // Inherited properties are not fields of the file.
+  // An inherited property is not a field of the file.
   assertThrows(
     () => parseHuggingFaceConfig('{"__proto__":{"model_type":"llama"}}', "c.json"),
     CheckpointError,
@@ -98,7 +98,7 @@ Deno.test("parseHuggingFaceConfig() undoes huggingFaceConfig(), and refuses what
   );
 });
 
-Deno.test("huggingFaceConfig() writes no model that it has no fields for", () => {
+Deno.test("huggingFaceConfig() refuses a model that its fields cannot describe", () => {
   assertThrows(
     () => huggingFaceConfig({ ...own, projectionBiases: true }, 9),
     RangeError,
@@ -179,7 +179,7 @@ Deno.test("parseHuggingFaceConfig() takes the defaults of each family", () => {
   assertEquals(parse(plain).config.ropeBase, 10_000);
 });
 
-Deno.test("parseHuggingFaceConfig() reads RoPE's fields wherever they stand, and refuses contradictions", () => {
+Deno.test("parseHuggingFaceConfig() reads RoPE's fields from every place that holds them, and refuses contradictions", () => {
   const { rope_theta: _, rope_scaling: __, ...none } = ownFields;
   const ropeOf = (fields: Fields): unknown[] => {
     const { config: { ropeBase, ropeScaling }, unknownFields } = parse({ ...none, ...fields });
@@ -242,7 +242,7 @@ Deno.test("parseHuggingFaceConfig() reads RoPE's fields wherever they stand, and
   for (const [fields, message] of wrong) refused({ ...none, ...fields }, message);
 });
 
-Deno.test("parseHuggingFaceConfig() refuses a sliding window only where it leaves keys out", () => {
+Deno.test("parseHuggingFaceConfig() refuses a sliding window only if it excludes keys", () => {
   const { mistralOf4: mistral, qwen2Of4: qwen2 } = CONFIGS;
   const binds = "sliding_window is 8, wanted at least the context of 128 tokens or null";
   for (const fields of [mistral, { ...ownFields, max_position_embeddings: 128 }]) {
@@ -268,7 +268,7 @@ Deno.test("parseHuggingFaceConfig() refuses a sliding window only where it leave
   refused({ ...mistral, layer_types: ["full_attention"] }, "wanted a list of the 2 layers' kinds");
 });
 
-Deno.test("parseHuggingFaceConfig() refuses by name what it does not compute", () => {
+Deno.test("parseHuggingFaceConfig() refuses features that it does not compute, by name", () => {
   const wrong: readonly [Fields, string][] = [
     [{ model_type: "gpt_neox" }, 'model_type is "gpt_neox", wanted one of llama, mistral, qwen2'],
     [{ model_type: "mixtral" }, 'model_type is "mixtral"'],
@@ -298,7 +298,7 @@ Deno.test("parseHuggingFaceConfig() refuses by name what it does not compute", (
   );
 });
 
-Deno.test("parseHuggingFaceConfig() passes over nothing: neutral values, known fields, and a list of the rest", () => {
+Deno.test("parseHuggingFaceConfig() accepts neutral values and harmless fields, and lists all others", () => {
   const { unknownFields } = parse({
     ...ownFields,
     quantization_config: null,
@@ -317,7 +317,7 @@ Deno.test("parseHuggingFaceConfig() passes over nothing: neutral values, known f
   });
   assertEquals(unknownFields, ["auto_map", "gate_softness"]);
   assertEquals(parse({ ...ownFields, rope_interleaved: true }).unknownFields, ["rope_interleaved"]);
-  // Qwen2 always has biases on query, key and value; its class does not read the field.
+  // Qwen2 always has biases on query, key and value; its class ignores the field.
   for (const given of [true, false]) {
     const { config, unknownFields } = parse({ ...CONFIGS.qwen2Of4, attention_bias: given });
     assertEquals([config.projectionBiases, unknownFields], [true, ["attention_bias"]]);
@@ -325,7 +325,7 @@ Deno.test("parseHuggingFaceConfig() passes over nothing: neutral values, known f
   }
 });
 
-Deno.test("parseHuggingFaceConfig() adds attention's biases where config.json asks for them", () => {
+Deno.test("parseHuggingFaceConfig() adds attention's biases if config.json asks for them", () => {
   for (const fields of [CONFIGS.llamaOf4, CONFIGS.qwen3Of5]) {
     for (const given of [true, false, null]) {
       const { config, unknownFields } = parse({ ...fields, attention_bias: given });
@@ -336,7 +336,7 @@ Deno.test("parseHuggingFaceConfig() adds attention's biases where config.json as
   }
 });
 
-Deno.test("parseHuggingFaceConfig() answers any value of any field by a model that can be, or one clear line", () => {
+Deno.test("parseHuggingFaceConfig() turns any value of any field into a possible model, or an error of one line", () => {
   const values = [null, true, false, 0, -1, 0.5, 3, 1e99, "x", "", [], [0], {}, { a: 1 }, [null]];
   const answers = { read: 0, refused: 0 };
   const ropeFields = ["rope_type", "rope_theta", "factor", "low_freq_factor", "type"];
@@ -354,7 +354,7 @@ Deno.test("parseHuggingFaceConfig() answers any value of any field by a model th
         const { config, positions } = parse(change);
         checkConfig(config);
         assert(Number.isSafeInteger(positions) && positions > 0);
-        // What is read gives every parameter a shape.
+        // Throws unless every parameter has a shape.
         listParameters(config);
         answers.read++;
       } catch (error) {

@@ -63,7 +63,7 @@ test("readSafetensors() takes tensors in any order, none, and empty ones", () =>
     assertEquals((await readSafetensors(path)).size, 0);
   }));
 
-test("readSafetensors() refuses what is damaged or hostile, by one clear message", () =>
+test("readSafetensors() refuses damaged and hostile files, with one clear message", () =>
   inFolder(async (folder) => {
     const path = join(folder, "bad.safetensors");
     const good = joined(safetensorsPieces(tensors));
@@ -154,12 +154,12 @@ test("readSafetensors() refuses what is damaged or hostile, by one clear message
     );
     await assertRejects(() => readSafetensors(folder), CheckpointError, "is not a regular file");
     const flipped = good.slice();
-    flipped[8] = 0x5b; // the header's brace
+    flipped[8] = 0x5b; // replaces the header's brace
     await Deno.writeFile(path, flipped);
     await assertRejects(() => readSafetensors(path), CheckpointError, "header is not JSON");
   }));
 
-Deno.test("takeTensors() wants every tensor of the model and no other, in finite numbers", () => {
+Deno.test("takeTensors() requires every tensor of the model and no other, in finite numbers", () => {
   const wanted = [...tensors].map(([name, { shape }]) => ({ name, shape })).reverse();
   assertEquals([...takeTensors("f", { tensors, wanted }).keys()], ["a", "b.weight"]);
   const refused = (change: Map<string, NamedTensor>, message: string) =>

@@ -18,7 +18,7 @@ Deno.test("chooseKernels() leaves the choice to the operators on GPUs", async ()
   assertEquals(chooseKernels(gpu, { preference: "start", attention }), {});
 });
 
-Deno.test("chooseKernels() takes what fits the adapter, fast to compile or fast to run", async () => {
+Deno.test("chooseKernels() takes variants that fit the adapter, fast to compile or fast to run", async () => {
   const gpu = siblingGpu(await testGpu("deno"), { software: true });
   assertEquals(chooseKernels(gpu, { preference: "start", attention }), {
     matmul: "portable",
@@ -38,7 +38,8 @@ Deno.test("chooseKernels() takes what fits the adapter, fast to compile or fast 
       const variant = variants.find((each) => each.name === name);
       assert(variant !== undefined && variant.name !== "portable", `${name} for D = ${headDim}`);
       assertEquals(variant.unfit(gpu, short), undefined);
-      // The operator's own choice here, or for sequences long enough to compile for.
+      // Chosen by the operator itself for this sequence, or for one long enough to justify
+      // compiling.
       assert(variant.suits(gpu, short) || variant.suits(gpu, long), `${name} for D = ${headDim}`);
     }
   }

@@ -41,7 +41,7 @@ const models = [
 ];
 
 for (const { config, ...sizes } of models) {
-  Deno.test(`trainingMemory() is within a fifth of what is allocated: ${JSON.stringify(sizes)}`, async () => {
+  Deno.test(`trainingMemory() is within a fifth of the allocated bytes: ${JSON.stringify(sizes)}`, async () => {
     const gpu = await testGpu("deno");
     await gpu.sync();
     const before = gpu.memory.bytes;
@@ -56,7 +56,7 @@ for (const { config, ...sizes } of models) {
   });
 }
 
-Deno.test("packedLength() is hardly more than the parameters have", () => {
+Deno.test("packedLength() adds less than 64 numbers per parameter", () => {
   const length = listParameters(study).reduce((sum, each) => sum + parameterLength(each), 0);
   const packed = packedLength(study);
   assert(

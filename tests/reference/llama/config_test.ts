@@ -38,7 +38,7 @@ Deno.test("vScaleConstant() is d D σ²", () => {
   assert(Math.abs(vScaleConstant({ modelDim: 512, headDim: 64 }) - 13.1072) < 1e-12);
 });
 
-Deno.test("checkConfig() takes what models can have", () => {
+Deno.test("checkConfig() accepts every part that models can have", () => {
   checkConfig(config);
   for (const vScale of V_SCALE_VARIANTS) checkConfig({ ...config, vScale });
   checkConfig({ ...config, layersWithoutAttention: [2, 0] });
@@ -59,7 +59,7 @@ Deno.test("checkConfig() takes what models can have", () => {
   checkConfig({ ...config, ropeScaling: llama3 });
 });
 
-Deno.test("refusePretrainedParts() names what a program does not compute", () => {
+Deno.test("refusePretrainedParts() names the parts that a program does not compute", () => {
   const refuse = (change: Partial<LlamaConfig>) =>
     refusePretrainedParts({ ...config, ...change }, { operation: "f" });
   refuse({ projectionBiases: false, queryKeyNorm: undefined });
@@ -75,7 +75,7 @@ Deno.test("refusePretrainedParts() names what a program does not compute", () =>
   }
 });
 
-Deno.test("refuseTrainedParts() names what only this project's models have", () => {
+Deno.test("refuseTrainedParts() names the parts that only this project's models have", () => {
   const refuse = (change: Partial<LlamaConfig>) =>
     refuseTrainedParts({ ...config, layersWithoutAttention: [], ...change }, { operation: "f" });
   refuse({ vScale: "none", attentionGate: "none" });
@@ -91,7 +91,7 @@ Deno.test("refuseTrainedParts() names what only this project's models have", () 
   }
 });
 
-Deno.test("isPlainLlama() is true of models without a part of this project's own", () => {
+Deno.test("isPlainLlama() is true for models without parts of this project", () => {
   const plain = { ...config, vScale: "none", layersWithoutAttention: [] } as const;
   assert(isPlainLlama(plain));
   assert(isPlainLlama({ ...plain, attentionGate: "none", sinkLogit: "none", tiedHead: true }));
@@ -105,7 +105,7 @@ Deno.test("isPlainLlama() is true of models without a part of this project's own
   for (const change of others) assert(!isPlainLlama({ ...plain, ...change }));
 });
 
-Deno.test("describeInterventions() names what attention has of its own", () => {
+Deno.test("describeInterventions() names the changes to attention", () => {
   const described = (change: Partial<LlamaConfig>) =>
     describeInterventions({ ...config, vScale: "none", ...change });
   assertEquals(described({}), "plain attention");
@@ -139,7 +139,7 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ keyValueHeads: 3 }, "queryHeads is 4, wanted a multiple of the 3 key and value heads"],
     [{ normEpsilon: 0 }, "normEpsilon is 0, wanted a finite number above 0"],
     [{ ropeBase: 1 }, "ropeBase is 1, wanted a finite number above 1"],
-    // Text compares like a number, but computes like none.
+    // Text compares like a number, but does not compute like one.
     [{ normEpsilon: "1e-5" }, 'normEpsilon is "1e-5", wanted a finite number above 0'],
     [{ ropeBase: "10000" }, 'ropeBase is "10000", wanted a finite number above 1'],
     [{ ropeScaling: { type: "linear", factor: "2" } }, 'ropeScaling.factor is "2", wanted'],

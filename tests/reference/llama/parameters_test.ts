@@ -78,7 +78,7 @@ Deno.test("listParameters() has Hugging Face's names and shapes", () => {
   assertEquals(names({ vScale: "fixed" }), names({}).filter((name) => !name.endsWith("theta")));
 });
 
-Deno.test("listParameters() decays the matrices and nothing else", () => {
+Deno.test("listParameters() marks matrices for weight decay, and nothing else", () => {
   const all = { ...config, sinkLogit: "learned", attentionGate: "head" } as const;
   for (const { name, shape, decayed } of listParameters(all)) {
     assertEquals(decayed, shape.length === 2, name);
@@ -98,7 +98,7 @@ Deno.test("initialValues() draws matrices, and starts gains at 1, θ and sinks a
   const values = initialValues(wide, { seed: 3 });
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const square = values.reduce((sum, value) => sum + value ** 2, 0) / values.length;
-  // Five standard errors of 40,000 draws.
+  // Five standard errors for 40,000 draws.
   assert(Math.abs(mean) < 5 * INITIAL_DEVIATION / 200, `mean ${mean}`);
   assert(
     Math.abs(square / INITIAL_DEVIATION ** 2 - 1) < 5 * Math.SQRT2 / 200,
@@ -106,7 +106,7 @@ Deno.test("initialValues() draws matrices, and starts gains at 1, θ and sinks a
   );
 });
 
-Deno.test("initialValues() belongs to seed and name alone", () => {
+Deno.test("initialValues() depends on seed and name alone", () => {
   const drawn = (change: Partial<LlamaConfig>, seed: number) =>
     new Map(
       listParameters({ ...config, ...change })
@@ -123,7 +123,7 @@ Deno.test("initialValues() belongs to seed and name alone", () => {
     const others = drawn(change, 5);
     for (const [name, values] of all) assertEquals(others.get(name), values, name);
   }
-  // Different everywhere else, also where shapes agree.
+  // Other names have other values, even for equal shapes.
   const seeds = [5, 6, -5, 5 + 2 ** 40].map((seed) => drawn({}, seed));
   const beginnings = seeds.flatMap((values) =>
     [...values.values()].map((each) => each.subarray(0, 8).join())

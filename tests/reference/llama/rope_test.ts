@@ -1,7 +1,7 @@
 import { ropeFrequencies } from "../../../src/reference/llama/rope.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-/** Llama-3.2-1B's. */
+/** The scaling of Llama-3.2-1B. */
 const scaling = {
   type: "llama3",
   factor: 32,
@@ -11,7 +11,7 @@ const scaling = {
 } as const;
 const plain = { headDim: 64, ropeBase: 500_000 };
 
-/** Within rounding: some ten operations in float64, exponentiation among them. */
+/** Equal within the rounding of about ten float64 operations, including exponentiation. */
 function assertClose(given: number, wanted: number): void {
   assert(Math.abs(given - wanted) <= 1e-14 * wanted, `${given}, wanted ${wanted}`);
 }
@@ -27,7 +27,7 @@ Deno.test("ropeFrequencies() divides every frequency for linear scaling", () => 
   ropeFrequencies(plain).forEach((each, i) => assertEquals(stretched[i], each / 4));
 });
 
-Deno.test("ropeFrequencies() keeps fast turns, divides slow ones and mixes those between for llama3", () => {
+Deno.test("ropeFrequencies() keeps high frequencies, divides low ones and mixes those between for llama3", () => {
   const stretched = ropeFrequencies({ ...plain, ropeScaling: scaling });
   const counts = { kept: 0, mixed: 0, divided: 0 };
   ropeFrequencies(plain).forEach((each, i) => {

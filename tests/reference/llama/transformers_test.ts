@@ -1,4 +1,4 @@
-/** The twin against Hugging Face's transformers on a checkpoint of each family. */
+/** The twin agrees with Hugging Face's transformers on a checkpoint of each family. */
 import { openWeights } from "../../../src/model/pretrained/weights.ts";
 import { llamaGradients } from "../../../src/reference/llama.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
@@ -16,9 +16,9 @@ import {
 const test = testWith("read");
 
 /**
- * Both compute in float64, but transformers takes RoPE's frequencies and angles in float32: at up
- * to 5 radians an error of 3e-7 in the angle. What is stored is float32, rounded by 6e-8. Measured:
- * at most 3e-7.
+ * Both compute in float64, but transformers takes RoPE's frequencies and angles in float32: for
+ * angles up to 5 radians that is an error of 3e-7. The fixtures store float32, which rounds by
+ * 6e-8. The largest difference measured is 3e-7.
  */
 const TOLERANCE = 1e-6;
 

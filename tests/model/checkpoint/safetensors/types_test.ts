@@ -7,7 +7,7 @@ import { assert, assertEquals } from "../../../support/assert/assert.ts";
 
 const PATTERNS = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
 
-/** A number by its sign, exponent and fraction, as IEEE 754 defines it. */
+/** The number that sign, exponent and fraction stand for, as IEEE 754 defines them. */
 function decoded(bits: number, { exponentBits, fractionBits }: Format): number {
   const sign = bits >>> (exponentBits + fractionBits) === 0 ? 1 : -1;
   const exponent = (bits >>> fractionBits) & (2 ** exponentBits - 1);
@@ -30,7 +30,7 @@ const FORMATS = {
 } as const;
 
 for (const type of ["F16", "BF16"] as const) {
-  Deno.test(`widen() makes float32 of all 65,536 patterns of ${type}, exactly and in place`, () => {
+  Deno.test(`widen() converts all 65,536 patterns of ${type} to float32, exactly and in place`, () => {
     const numbers = new Float32Array(PATTERNS.length);
     storedPart(numbers, type).set(new Uint8Array(PATTERNS.buffer));
     assert(widen(numbers, type) === numbers);
@@ -40,14 +40,14 @@ for (const type of ["F16", "BF16"] as const) {
       assert(Object.is(number, wanted), `${type} ${bits.toString(16)}: ${number}, not ${wanted}`);
       if (Number.isFinite(wanted)) finite++;
     }
-    // All numbers whose exponent is not all ones, for both signs.
+    // Both signs of all numbers whose exponent bits are not all 1.
     assertEquals(finite, 2 ** 16 - 2 * 2 ** FORMATS[type].fractionBits);
   });
 
-  Deno.test(`indexOfNonFinite() knows every pattern of ${type}`, () => {
+  Deno.test(`indexOfNonFinite() recognizes every pattern of ${type}`, () => {
     for (const bits of PATTERNS) {
       const wanted = Number.isFinite(decoded(bits, FORMATS[type]));
-      // First and second of a pair, and alone at the end.
+      // The first and second number of a pair, and the last number of an odd length.
       for (const [length, at] of [[4, 2], [4, 3], [3, 2]] as const) {
         const numbers = new Uint16Array(length).fill(0x3c00).with(at, bits);
         assertEquals(
@@ -60,7 +60,7 @@ for (const type of ["F16", "BF16"] as const) {
   });
 }
 
-Deno.test("widen() and indexOfNonFinite() leave float32 as it is", () => {
+Deno.test("widen() and indexOfNonFinite() leave float32 unchanged", () => {
   const given = [0, -0, 1e-45, -3.4028234663852886e38, 1 / 3];
   const numbers = Float32Array.from(given);
   assertEquals(storedPart(numbers, "F32").length, 20);
