@@ -15,7 +15,7 @@ export interface AttentionShape {
   readonly headDim: number;
 }
 
-/** The key head, counted over the batch, that a query head counted over the batch reads. */
+/** The key head that a query head reads, both counted over the whole batch. */
 export function keyHeadOf(head: number, { queryHeads, keyValueHeads }: AttentionShape): number {
   const group = queryHeads / keyValueHeads;
   return Math.floor(head / queryHeads) * keyValueHeads + Math.floor((head % queryHeads) / group);

@@ -1,6 +1,6 @@
 /**
- * How much the measurements of a model depend on the sequences that they are made on: 95 %
- * intervals by a bootstrap over sequences, seeded, so that equal measurements have equal intervals.
+ * How much a model's measurements depend on the sequences: 95 % intervals from a seeded bootstrap
+ * over sequences, so equal measurements have equal intervals.
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace } from "../reference/llama/trace.ts";
@@ -10,16 +10,16 @@ import { SequenceUnits } from "./intervals/units.ts";
 import { DEFAULT_SINK_SETTINGS, type SinkIntervals, type SinkSettings } from "./measurement.ts";
 import { medianOf, type Numbers, ratioOf } from "./numbers.ts";
 
-/** What an {@linkcode IntervalMeter} is made for. */
+/** Options of {@linkcode IntervalMeter}. */
 export interface IntervalMeterOptions {
   readonly config: LlamaConfig;
   /** T */
   readonly context: number;
-  /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
+  /** Settings that differ from {@linkcode DEFAULT_SINK_SETTINGS}. */
   readonly settings?: Partial<SinkSettings> | undefined;
 }
 
-/** Fewer groups of sequences than this say nothing of how sequences differ. */
+/** Fewer groups of sequences say too little about how sequences differ. */
 const LEAST_UNITS = 8;
 
 const SEED = 1;
@@ -30,13 +30,13 @@ interface Draw {
   readonly summary: { readonly [Name in keyof SinkIntervals["summary"]]: number | null };
 }
 
-/** Adds up layers over batches, beside a `SinkMeter`, which checks them. */
+/** Collects layers over batches. It works next to a `SinkMeter`, which checks them. */
 export class IntervalMeter {
   readonly #settings: SinkSettings;
   readonly #layers: readonly (LayerUnits | undefined)[];
   readonly #losses = new SequenceUnits(2);
 
-  /** @param options the model's shape, T, and settings that a `SinkMeter` takes */
+  /** @param options the model's shape, T, and the settings of the `SinkMeter` */
   constructor({ config, context, settings }: IntervalMeterOptions) {
     this.#settings = { ...DEFAULT_SINK_SETTINGS, ...settings };
     this.#layers = Array.from(
@@ -51,7 +51,7 @@ export class IntervalMeter {
   /**
    * Adds one layer of a batch.
    *
-   * @param index of the layer
+   * @param index the layer's index
    * @param layer its states and its gradients of the batch's mean loss
    * @param options B, and which queries are idle, [B, T]
    */
@@ -63,7 +63,7 @@ export class IntervalMeter {
     if (layer.attention !== undefined) this.#layers[index]?.add(layer.attention, options);
   }
 
-  /** @param losses of a batch's sequences, in nats per token */
+  /** @param losses the losses of a batch's sequences, in nats per token */
   addLosses(losses: readonly number[]): void {
     for (const loss of losses) {
       const sum = this.#losses.next();
@@ -123,7 +123,7 @@ export class IntervalMeter {
   }
 }
 
-/** A value of the same form with an interval in the place of every number; null stays. */
+/** Replaces every number of a value by its interval; null stays. */
 function intervalsOf(
   units: number,
   statistic: (counts: ArrayLike<number>) => unknown,

@@ -4,21 +4,21 @@
  *
  * Units and reductions, unless a field says otherwise:
  * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
- * - Gradients are those of the mean loss, in nats per token, over all sequences measured, however
- *   these were cut into batches.
- * - "Summed" gradient norms are those of R_GS as the paper defines it: the gradients of all
- *   sequences are added up first, position by position, and the norm is taken of the sum. What
- *   pushes every sequence in the same direction counts in full; what differs from sequence to
- *   sequence averages out.
- * - "Single" gradient norms are taken in each sequence by itself, times the number of sequences so
- *   that they are gradients of a sequence's own mean loss; then the mean over sequences.
+ * - Gradients are of the mean loss over all measured sequences, in nats per token, for any batch
+ *   size.
+ * - "Summed" gradient norms follow the paper's R_GS: at each position they are the norm of the sum
+ *   of all sequences' gradients. A push in the same direction in every sequence counts in full;
+ *   pushes that differ between sequences average out.
+ * - "Single" gradient norms are means over sequences of each sequence's own norm, times the number
+ *   of sequences: gradients of the sequence's own mean loss.
  * - Bloat, Compress and Change are ratios within one token of one sequence, reduced by the median
- *   over sequences. Not on sums over the batch: the RMSNorm's Jacobian, and with it the bound
- *   Compress ≤ ‖γ‖∞/rms, belongs to one token's ‖h‖, and a median bears the few tokens whose
- *   gradient nearly vanishes, by which the ratio divides.
+ *   over sequences. They do not use sums over the batch, because the RMSNorm's Jacobian and its
+ *   bound Compress ≤ ‖γ‖∞/rms belong to one token's ‖h‖. A median ignores the few tokens where the
+ *   ratio divides by a nearly vanishing gradient.
  * - Activation norms are means over sequences; attention statistics too.
- * - null means that there is no value: a layer without attention, a ratio to zero, a task without
- *   triggers. A measurement holds no NaN and no infinity: the measuring functions throw instead.
+ * - null means no value, such as in a layer without attention, for a ratio to zero, or for a task
+ *   without triggers. A measurement holds no NaN or infinity: the measuring functions throw
+ *   instead.
  *
  * Sources: Chen, Lin, Yao, arXiv 2603.17771 (R_GS, paths, Bloat, Compress, Change); Gu et al.,
  * arXiv 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
@@ -28,30 +28,29 @@ import type { Interval } from "../statistics/resampling.ts";
 import type { PretrainedMeasurement } from "./pretrained/measurement.ts";
 import type { StatesMeasurement } from "./states/measurement.ts";
 
-/** The version of the form; another number means other fields. */
+/** The version of this form. Another version may have other fields. */
 export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
 
 /** The positions and thresholds of the measurements. */
 export interface SinkSettings {
-  /** s, the position looked at as a sink. */
+  /** s, the position that is measured as a sink. */
   readonly position: number;
   /**
-   * T_ε as given: the queries t = s … s + T_ε − 1 that the score averages over, fewer where the
-   * sequence ends.
+   * T_ε as requested: the score averages over the queries t = s … s + T_ε − 1, or fewer at the
+   * sequence's end.
    */
   readonly window: number;
-  /**
-   * ε: a score that is greater counts as a sink, if it is also greater than that of uniform
-   * attention.
-   */
+  /** ε: a greater score counts as a sink if it also exceeds the score of uniform attention. */
   readonly threshold: number;
-  /** T_e as given: R_GS compares with positions up to this one, fewer where the sequence ends. */
+  /**
+   * T_e as requested: R_GS compares s with positions up to this one, or up to the sequence's end.
+   */
   readonly lastGradientPosition: number;
-  /** Idle queries count from this position on. */
+  /** The first position whose query can count as idle. */
   readonly idleFrom: number;
   /**
-   * The first and the last position of the early tokens, which norms are compared with; s itself is
-   * left out.
+   * The first and last position of the early tokens, which are compared with s; s itself is left
+   * out.
    */
   readonly early: readonly [number, number];
 }
@@ -66,82 +65,86 @@ export const DEFAULT_SINK_SETTINGS: SinkSettings = {
   early: [1, 15],
 };
 
-/** A quantity at position s against its mean over other positions. */
+/** A quantity at position s compared with its mean over other positions. */
 export interface SinkComparison {
   /** The value at position s. */
   readonly sink: number;
   /** The mean over the early tokens. */
   readonly early: number;
-  /** sink / early; null if that is a division by zero. */
+  /** sink / early; null for a division by zero. */
   readonly ratio: number | null;
 }
 
-/** A median with quartiles (linear interpolation, as numpy's default), over layers. */
+/** A median with quartiles over layers (linear interpolation, as in numpy's default). */
 export interface Quartiles {
   readonly lower: number;
   readonly median: number;
   readonly upper: number;
 }
 
-/** How far the gates on what one query head hands on are open, from 0 to 1: means over its gates. */
+/**
+ * How far the gates of one query head's output are open, from 0 to 1, as means over the head's
+ * gates.
+ */
 export interface GateMeasurement {
   /** The mean over all tokens. */
   readonly mean: number;
-  /** The mean over idle queries from `idleFrom` on; null if the task knows of none. */
+  /** The mean over idle queries from `idleFrom` on; null if the task has none. */
   readonly idleMean: number | null;
   /** The opening at position s against early tokens. */
   readonly opening: SinkComparison;
 }
 
 /**
- * What the logit without a value takes of one query head's attention: b_t = exp(s − logSumExp_t).
- * It is no part of the scores of tokens.
+ * How much attention of one query head its extra logit takes: b_t = exp(s − logSumExp_t). The
+ * scores of tokens do not include it.
  */
 export interface SinkLogitMeasurement {
   /** s */
   readonly logit: number;
   /**
-   * Mean of b_t over the window's queries, and over sequences; comparable with the tokens' `score`.
+   * Mean of b_t over the window's queries and over sequences; comparable with the tokens' `score`.
    */
   readonly score: number;
-  /** Mean of b_t over idle queries from `idleFrom` on; null if the task knows of none. */
+  /** Mean of b_t over idle queries from `idleFrom` on; null if the task has none. */
   readonly idleScore: number | null;
 }
 
 /** One query head. */
 export interface HeadMeasurement {
   readonly head: number;
-  /** α_s: mean of a_ts over the window's queries, and over sequences. */
+  /** α_s: mean of a_ts over the window's queries and over sequences. */
   readonly score: number;
   /**
-   * The share of sequences whose own α_s counts as a sink: each sequence's score is compared first,
-   * as Gu et al. do. Older files lack it, and it cannot be computed from what they hold.
+   * The share of sequences whose own α_s counts as a sink, as in Gu et al. Older files lack it, and
+   * their other fields do not determine it.
    */
   readonly sinkRate?: number;
-  /** The same of the idle score, over sequences with idle queries; null if there are none. */
+  /** The same for the idle score, over sequences with idle queries; null if there are none. */
   readonly idleSinkRate?: number | null;
-  /** Mean of a_ts over idle queries from `idleFrom` on; null if the task knows of none. */
+  /** Mean of a_ts over idle queries from `idleFrom` on; null if the task has none. */
   readonly idleScore: number | null;
   /** M_s = Σ_{t≥s} a_ts, between 0 and T − s. */
   readonly mass: number;
   /** S_s = Σ_{t≥s} a_ts² */
   readonly secondMoment: number;
-  /** Only where the head has a logit without a value. */
+  /** Only if the head has a logit without a value. */
   readonly sinkLogit?: SinkLogitMeasurement;
-  /** Only where attention is gated. */
+  /** Only if attention is gated. */
   readonly gate?: GateMeasurement;
 }
 
 /** One value head. */
 export interface ValueHeadMeasurement {
   readonly head: number;
-  /** ‖v_s‖ against early tokens, before V-scale: a ratio far below 1 is value-state drain. */
+  /** ‖v_s‖ compared with early tokens, before V-scale: a ratio far below 1 is value-state drain. */
   readonly value: SinkComparison;
   /**
-   * ‖v̂_s‖, what attention sums up: equals `value` without V-scale and in its backward-only form.
+   * ‖v̂_s‖, of the value that attention adds up. It equals `value` without V-scale and with
+   * backward-only V-scale.
    */
   readonly usedValue: SinkComparison;
-  /** θ = ln λ as learned; 0 for "fixed" and "backward-only", null without V-scale. */
+  /** The learned θ = ln λ; 0 for "fixed" and "backward-only", null without V-scale. */
   readonly theta: number | null;
   /** C = λ d D σ²; null without V-scale. */
   readonly constant: number | null;
@@ -149,17 +152,17 @@ export interface ValueHeadMeasurement {
 
 /** Bloat, Compress and Change of one branch, [positions] each. */
 export interface BranchByPosition {
-  /** ‖h‖ at the branch's start, h or h^{ℓ+½}: median over sequences, as the ratios are. */
+  /** ‖h‖ at the branch's start, h or h^{ℓ+½}: median over sequences, like the ratios. */
   readonly inputNorm: readonly number[];
-  /** ‖∇h̃‖ / ‖∇r‖, r being what the branch adds. */
+  /** ‖∇h̃‖ / ‖∇r‖, where r is the branch's output. */
   readonly bloat: readonly (number | null)[];
-  /** ‖∇h − ∇h′‖ / ‖∇h̃‖, h′ = h + r. */
+  /** ‖∇h − ∇h′‖ / ‖∇h̃‖, where h′ = h + r. */
   readonly compress: readonly (number | null)[];
   /** ‖∇h‖ / ‖∇h′‖ */
   readonly change: readonly (number | null)[];
 }
 
-/** Single tokens of a few sequences, for scatter plots: [points] each, all of the same length. */
+/** Single tokens of a few sequences for scatter plots: [points] each, all equally long. */
 export interface BranchPoints {
   readonly sequence: readonly number[];
   readonly position: readonly number[];
@@ -169,15 +172,15 @@ export interface BranchPoints {
   readonly change: readonly (number | null)[];
 }
 
-/** Least squares of log10 Compress over log10 ‖h‖, over all tokens of all sequences. */
+/** Least-squares fit of log10 Compress against log10 ‖h‖, over all tokens of all sequences. */
 export interface CompressFit {
-  /** The paper sees about −1. */
+  /** The paper finds about −1. */
   readonly slope: number;
-  /** log10 Compress where ‖h‖ is 1. */
+  /** log10 Compress at ‖h‖ = 1. */
   readonly intercept: number;
   /** R²: the share of variance that the line explains. */
   readonly explained: number;
-  /** The least and the greatest log10 ‖h‖: a slope over less than half a decade says little. */
+  /** The least and greatest log10 ‖h‖: a slope over less than half a decade says little. */
   readonly range: readonly [number, number];
   readonly tokens: number;
 }
@@ -186,9 +189,9 @@ export interface CompressFit {
 export interface BranchMeasurement {
   readonly byPosition: BranchByPosition;
   readonly points: BranchPoints;
-  /** null if Compress or ‖h‖ is the same, or 0, for all tokens. */
+  /** null if Compress or ‖h‖ is 0 or the same for all tokens. */
   readonly compressFit: CompressFit | null;
-  /** Medians over sequences at s against the mean of these medians over early tokens. */
+  /** Medians over sequences: their value at s compared with their mean over early tokens. */
   readonly bloat: SinkComparison | null;
   readonly compress: SinkComparison | null;
   readonly change: SinkComparison | null;
@@ -211,28 +214,30 @@ export interface AttentionGradients {
 export interface AttentionMeasurement {
   readonly heads: readonly HeadMeasurement[];
   readonly valueHeads: readonly ValueHeadMeasurement[];
-  /** The share of query heads whose score, averaged over sequences first, is greater than ε. */
+  /** The share of query heads whose score, first averaged over sequences, exceeds ε. */
   readonly sinkRate: number;
-  /** The same of the idle score. */
+  /** The same for the idle score. */
   readonly idleSinkRate: number | null;
   /**
    * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
    */
   readonly sequenceSinkRate?: number;
-  /** The same of the idle score. */
+  /** The same for the idle score. */
   readonly idleSequenceSinkRate?: number | null;
-  /** R_GS(s), of summed gradients: ‖∇h̃_s‖ against the mean over t ≠ s, t ≤ T_e. */
+  /** R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over t ≠ s, t ≤ T_e. */
   readonly gradientSink: SinkComparison;
-  /** The same of single gradients: how much of R_GS is there without the sum over sequences. */
+  /**
+   * The same for single gradients: the part of R_GS that does not come from summing over sequences.
+   */
   readonly singleGradientSink: SinkComparison;
-  /** Summed. */
+  /** Summed gradient norms. */
   readonly gradients: AttentionGradients;
   /**
-   * What rounding leaves of the summed ‖∇k_s‖: below it the gradient is noise. Older files do not
-   * have it. `meters/gradient_floors.ts` has the formula.
+   * The rounding error of the summed ‖∇k_s‖: below it the gradient is noise. Older files lack it.
+   * `meters/gradient_floors.ts` has the formula.
    */
   readonly keyGradientFloor?: number;
-  /** The same of ‖∇q_s‖; also at position 0, where the gradient is 0 without a learned sink. */
+  /** The same for ‖∇q_s‖. At position 0 too, where the gradient is 0 without a learned sink. */
   readonly queryGradientFloor?: number;
   /** ‖∇h̃_t‖, single, [positions]. */
   readonly singleNormGradient: readonly number[];
@@ -245,17 +250,17 @@ export interface AttentionMeasurement {
 
 /** Unusually large elements of a hidden state [B, T, d]. */
 export interface MassiveActivations {
-  /** Median magnitude of a batch's elements; the mean over batches, if there are several. */
+  /** Median magnitude of a batch's elements; with several batches, the mean of their medians. */
   readonly median: number;
   /** Largest magnitude of all. */
   readonly largest: number;
   /** largest / median; null if the median is 0. */
   readonly ratio: number | null;
-  /** Elements over 100 × the median magnitude of their batch, in a sequence on average. */
+  /** Elements above 100 × their batch's median magnitude: mean count per sequence. */
   readonly above100: number;
-  /** Elements over 1000 × the median magnitude, in a sequence on average. */
+  /** Elements above 1000 × the median magnitude: mean count per sequence. */
   readonly above1000: number;
-  /** How many of those over 100 × are at position s, in a sequence on average. */
+  /** Elements above 100 × at position s: mean count per sequence. */
   readonly above100AtSink: number;
 }
 
@@ -271,7 +276,7 @@ export interface LayerMeasurement {
     readonly normGradient: readonly number[];
     readonly branch: BranchMeasurement;
   };
-  /** ‖h_in‖, ‖h_half‖, ‖h_out‖: mean over sequences, s against early tokens. */
+  /** ‖h_in‖, ‖h_half‖, ‖h_out‖: mean over sequences, at s compared with early tokens. */
   readonly input: SinkComparison;
   readonly half: SinkComparison;
   readonly output: SinkComparison;
@@ -281,34 +286,37 @@ export interface LayerMeasurement {
   readonly massive: MassiveActivations;
 }
 
-/** Where activations are rounded to 8 bits. */
+/** Which activations are rounded to 8 bits. */
 export type QuantizationTarget = "down-projections" | "all-linears";
 
 /**
- * How the range of 8 bits is chosen: one scale per tensor, from the largest magnitude in other
- * batches, or one scale per token, from the token itself.
+ * How the 8-bit range is chosen: one scale per tensor, from the largest magnitude in other batches;
+ * or one scale per token, from the token itself.
  */
 export type QuantizationScaling = "static-tensor" | "dynamic-token";
 
-/** The loss with activations rounded to 8 bits, symmetric, in front of linear maps. */
+/** The loss with the inputs of linear maps rounded to 8 bits, symmetrically. */
 export interface QuantizationCase {
   readonly target: QuantizationTarget;
   readonly scaling: QuantizationScaling;
   /** The loss in nats per token. */
   readonly loss: number;
-  /** loss minus the loss without rounding, on the same sequences. */
+  /** This loss minus the loss without rounding, on the same sequences. */
   readonly difference: number;
-  /** The difference's 95 % interval over texts; of pretrained models only. */
+  /** The difference's 95 % interval over texts; only for pretrained models. */
   readonly interval?: Interval;
 }
 
-/** The range-sensitivity diagnostic: not a recipe for deployment. */
+/**
+ * How much the loss depends on the range of activations. It is a diagnostic, not a recipe for
+ * deployment.
+ */
 export interface QuantizationMeasurement {
   /** The loss without rounding, in nats per token. */
   readonly loss: number;
   /**
-   * Other batches that a batch's static scales come from. 0 where a pretrained model was given one
-   * batch only: then they come from that batch.
+   * The number of other batches that give a batch its static scales. 0 for a pretrained model with
+   * a single batch: that batch then gives its own.
    */
   readonly calibrationBatches: number;
   readonly cases: readonly QuantizationCase[];
@@ -320,22 +328,22 @@ export interface TheoryCheck {
   readonly name: string;
   /** The formula in the notation of src/reference/theory.md. */
   readonly formula: string;
-  /** Equalities have violations only; bounds have slack as well. */
+  /** Identities have violations only; bounds also have slack. */
   readonly kind: "identity" | "bound";
   /** How many comparisons were made. */
   readonly compared: number;
   /**
-   * Identity: the largest |left − right| over the sum of the magnitudes added up. Bound: the
-   * largest (left − right) over the terms' magnitude; negative where it holds with room.
+   * Identity: the largest |left − right| divided by the sum of the terms' magnitudes. Bound: the
+   * largest (left − right) divided by the terms' magnitude, negative if the bound holds with room.
    */
   readonly worst: number;
-  /** Where: layer, head, position, sequence. */
+  /** The place of `worst`: layer, head, position, sequence. */
   readonly where: string;
-  /** What rounding can explain, in `worst`'s unit. */
+  /** The most that rounding can explain, in the unit of `worst`. */
   readonly tolerance: number;
   /** How many comparisons exceed the tolerance. */
   readonly violations: number;
-  /** Bounds: how tight. Empty for identities. One for each layer (and branch) that has it. */
+  /** How tight a bound is, for each layer (and branch) that has it. Empty for identities. */
   readonly slack: readonly SlackDistribution[];
 }
 
@@ -343,17 +351,17 @@ export interface TheoryCheck {
 export const SLACK_LEVELS = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1] as const;
 
 /**
- * Slack of a bound, bound / actual: 1 where it is attained, 10 where it is ten times too generous.
- * Tokens whose actual value is 0 are left out.
+ * Slack of a bound, bound / actual: 1 if it is attained, 10 if it is ten times too large. Tokens
+ * with an actual value of 0 are left out.
  */
 export interface SlackDistribution {
   readonly layer: number;
   readonly branch: "attention" | "mlp";
   /** Quantiles at SLACK_LEVELS over all tokens. */
   readonly all: readonly number[];
-  /** The same at position s only. */
+  /** The same quantiles at position s alone. */
   readonly sink: readonly number[];
-  /** log10 slack in bins of `width` from `from` on. */
+  /** Counts of log10 slack in bins of width `width` that begin at `from`. */
   readonly histogram: {
     readonly from: number;
     readonly width: number;
@@ -364,15 +372,15 @@ export interface SlackDistribution {
 /** The theory on a real batch. */
 export interface TheoryMeasurement {
   readonly checks: readonly TheoryCheck[];
-  /** One line for each check with violations; empty when all holds. */
+  /** One line per check with violations; empty if all checks hold. */
   readonly errors: readonly string[];
 }
 
 /** Where the model comes from. */
 export interface MeasurementSource {
-  /** The run's name, its folder's last part. */
+  /** The run's name: its folder's last part. */
   readonly run: string;
-  /** Training steps done. */
+  /** The number of training steps done. */
   readonly step: number;
   /** A task's name, such as "bigram-backcopy". */
   readonly task: string;
@@ -380,8 +388,8 @@ export interface MeasurementSource {
 }
 
 /**
- * 95 % intervals over sequences: how much a figure would vary with as many other sequences. The
- * fields mirror the figures'; null where a figure has no value.
+ * 95 % intervals over sequences: how much a figure would vary with other sequences of the same
+ * number. The fields mirror the figures' fields; null if a figure has no value.
  */
 export interface SinkIntervals {
   /** null in a layer without attention. */
@@ -409,50 +417,47 @@ export interface SinkIntervals {
   };
 }
 
-/** Everything that is measured of one model. */
+/** All measurements of one model. */
 export interface SinkMeasurement {
   readonly schema: typeof SINK_MEASUREMENT_SCHEMA;
-  /** null if the measured trace is not from a run. */
+  /** null if the trace does not come from a run. */
   readonly source: MeasurementSource | null;
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
   /**
-   * True if attention's backward pass was computed in its precise form for s. Default: false, as in
-   * a training.
+   * True if attention's backward pass used its precise form for s. Default: false, as in training.
    */
   readonly precise?: boolean;
   readonly data: {
     /**
-     * The part of the task that the sequences are from. Older files lack it; theirs are of
+     * The part of the task that the sequences come from. Older files lack it; theirs come from
      * validation.
      */
     readonly split?: "training" | "validation";
-    /** Sequences measured. */
+    /** The number of measured sequences. */
     readonly sequences: number;
     /** T */
     readonly context: number;
   };
-  /** The loss on the measured sequences, in nats per token; null if not known. */
+  /** The loss on the measured sequences, in nats per token; null if unknown. */
   readonly loss: number | null;
-  /** The oracle's on the same sequences; null if there is none. */
+  /** The oracle's loss on the same sequences; null if there is no oracle. */
   readonly oracleLoss: number | null;
   /**
-   * The positions that arrays by position are of, increasing: 0 … 31, then 2^k − 1, then the last,
-   * as far as the sequence goes; s always.
+   * The positions that by-position arrays refer to, increasing: 0 … 31, then 2^k − 1, and the last
+   * one. s is always among them.
    */
   readonly positions: readonly number[];
   readonly layers: readonly LayerMeasurement[];
   /**
-   * Figures over all layers with attention; null if there is no such layer, as in the next
-   * fields.
+   * Figures over all layers with attention. This field and the next ones are null without such a
+   * layer.
    */
   readonly summary: {
     /** R_GS(s) over layers. */
     readonly gradientSink: Quartiles | null;
     readonly singleGradientSink: Quartiles | null;
-    /**
-     * The share of all query heads whose score, averaged over sequences first, is greater than ε.
-     */
+    /** The share of all query heads whose score, first averaged over sequences, exceeds ε. */
     readonly sinkRate: number | null;
     readonly idleSinkRate: number | null;
     /**
@@ -462,13 +467,13 @@ export interface SinkMeasurement {
     readonly sequenceSinkRate?: number | null;
     readonly idleSequenceSinkRate?: number | null;
     /**
-     * The score of uniform attention, a_tj = 1 / (t + 1), over the same queries: 0.074 for 64, 0.34
-     * for 8.
+     * The score of uniform attention, a_tj = 1 / (t + 1), over the same queries: 0.074 for 64
+     * queries, 0.34 for 8.
      */
     readonly uniformScore?: number | null;
-    /** The same over the idle queries. */
+    /** The same for the idle queries. */
     readonly uniformIdleScore?: number | null;
-    /** The greatest of all heads. */
+    /** The greatest score of all heads. */
     readonly largestScore: number | null;
     readonly largestIdleScore: number | null;
     /** Summed ‖∇q‖, ‖∇k‖, ‖∇v‖, [positions]: mean over layers. */
@@ -477,33 +482,33 @@ export interface SinkMeasurement {
       readonly key: readonly number[];
       readonly value: readonly number[];
     } | null;
-    /** The same at s against early tokens. */
+    /** The same norms at s compared with early tokens. */
     readonly paths: {
       readonly query: SinkComparison;
       readonly key: SinkComparison;
       readonly value: SinkComparison;
     } | null;
-    /** What rounding leaves of the key path at s: mean over layers. */
+    /** The rounding error of the key path at s: mean over layers. */
     readonly keyGradientFloor?: number;
-    /** The same of the query path. */
+    /** The same for the query path. */
     readonly queryGradientFloor?: number;
-    /** The fits over all layers' attention branches, and over all MLP branches. */
+    /** The fits over all attention branches and over all MLP branches. */
     readonly compressFit: {
       readonly attention: CompressFit | null;
       readonly mlp: CompressFit | null;
     };
   };
-  /** null for fewer than 8 sequences. Measurements during training and older files lack it. */
+  /** null for fewer than 8 sequences. Absent in measurements during training and in older files. */
   readonly intervals?: SinkIntervals | null;
   /** null if not requested. */
   readonly quantization: QuantizationMeasurement | null;
   /** null if not requested. */
   readonly theory: TheoryMeasurement | null;
   /**
-   * The states, if requested, of a model of this project; {@linkcode pretrained} holds those of a
+   * The states of a model of this project, if requested; {@linkcode pretrained} holds those of a
    * pretrained model.
    */
   readonly states?: StatesMeasurement;
-  /** For a pretrained model only. */
+  /** Only for a pretrained model. */
   readonly pretrained?: PretrainedMeasurement;
 }

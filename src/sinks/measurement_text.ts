@@ -1,16 +1,13 @@
 /** Measurements as JSON text. */
 import type { SinkMeasurement } from "./measurement.ts";
 
-/**
- * Digits that are kept: more than float32 has, so that nothing measured is lost, and files stay
- * small.
- */
+/** The digits to keep: more than float32 has, and still small files. */
 const DIGITS = 8;
 
-/** Every number rounded to 8 significant digits. */
+/** Rounds every number to 8 significant digits. */
 function rounded(value: unknown): unknown {
   if (typeof value === "number") {
-    // Counts, positions and seeds are whole, and stay what they are.
+    // Counts, positions and seeds are integers and stay unchanged.
     return Number.isInteger(value) ? value : Number(value.toPrecision(DIGITS));
   }
   if (Array.isArray(value)) return value.map(rounded);
@@ -21,10 +18,10 @@ function rounded(value: unknown): unknown {
 }
 
 /**
- * A measurement as JSON on one line, rounded.
+ * Writes a measurement as JSON on one line, rounded.
  *
- * @param measurement of one model
- * @returns ends with a line break
+ * @param measurement one model's measurement
+ * @returns the text with a line break at its end
  */
 export function formatMeasurementJson(measurement: SinkMeasurement): string {
   return JSON.stringify(rounded(measurement)) + "\n";

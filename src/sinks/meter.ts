@@ -24,33 +24,35 @@ import { checkLayerGradients, checkLayerStates, checkTrace } from "./trace_check
 import { layerSinkLogits } from "./sink_logit.ts";
 import { layerValve } from "./valve.ts";
 
-/** What a {@linkcode SinkMeter} measures. */
+/** Options of {@linkcode SinkMeter}. */
 export interface SinkMeterOptions {
   readonly config: LlamaConfig;
   /** T of all batches. */
   readonly context: number;
   /**
-   * θ of each value head of each layer; only where V-scale is learned. Layers without attention:
-   * anything.
+   * θ of each value head of each layer, if V-scale is learned. The entries of layers without
+   * attention are ignored.
    */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * s of each query head of each layer; only where sinks are learned. Layers without attention:
-   * anything.
+   * s of each query head of each layer, if sinks are learned. The entries of layers without
+   * attention are ignored.
    */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * Whether the traces' gradients come from attention's precise backward pass for s, where rounding
-   * leaves more digits of them. Default: false.
+   * Whether the traces' gradients come from attention's precise backward pass for s, which rounds
+   * less. Default: false.
    */
   readonly precise?: boolean | undefined;
-  /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
+  /** Settings that differ from {@linkcode DEFAULT_SINK_SETTINGS}. */
   readonly settings?: Partial<SinkSettings> | undefined;
 }
 
-/** A batch's data beside its trace. */
+/** Data of a batch besides its trace. */
 export interface TracedBatchOptions {
-  /** 1 for queries with no reason to attend to a certain token, [B, T]: a task's `idleQueries`. */
+  /**
+   * [B, T]: 1 for a query that has no reason to attend to a certain token; a task's `idleQueries`.
+   */
   readonly idle?: Uint8Array | undefined;
   /** The batch's mean loss, in nats per token. */
   readonly loss?: number | undefined;
@@ -58,7 +60,7 @@ export interface TracedBatchOptions {
   readonly oracleLoss?: number | undefined;
 }
 
-/** A mean over sequences that is unknown once a batch does not know it. */
+/** A mean over sequences; unknown as soon as one batch does not know its value. */
 class SequenceMean {
   #sum: number | undefined = 0;
   #sequences = 0;
@@ -76,8 +78,8 @@ class SequenceMean {
 }
 
 /**
- * Adds up traces of one model over batches, and measures them. Everything happens on the CPU in
- * float64; a batch of 32 × 64 tokens with 3 layers of 64 takes about 50 ms.
+ * Collects traces of one model over batches, and measures them on the CPU in float64. A batch of 32
+ * × 64 tokens with 3 layers of 64 takes about 50 ms.
  *
  * @example
  * ```ts
@@ -106,7 +108,7 @@ class SequenceMean {
  * ```
  */
 export class SinkMeter {
-  /** The settings that were used. */
+  /** The settings in use. */
   readonly settings: SinkSettings;
   readonly #config: LlamaConfig;
   readonly #context: number;
@@ -117,9 +119,9 @@ export class SinkMeter {
   #sequences = 0;
 
   /**
-   * @param options the model's configuration, T, θ, s, how the gradients were computed, and what
-   *   differs from the default settings
-   * @throws {RangeError} for a configuration or settings that cannot be
+   * @param options the model's configuration, T, θ, s, how the gradients were computed, and
+   *   settings that differ from the default ones
+   * @throws {RangeError} for an impossible configuration or settings
    * @throws {TypeError} if θ or s is learned and not given for each head
    */
   constructor(options: SinkMeterOptions) {
@@ -149,8 +151,8 @@ export class SinkMeter {
    * @param trace states and gradients of the batch's mean loss, on the CPU
    * @param options which queries are idle, and the losses
    * @throws {TypeError} if the trace does not fit the model
-   * @throws {RangeError} if it holds a NaN or an infinity, naming where it is; the meter must not
-   *   be used after that
+   * @throws {RangeError} that names the place of a NaN or an infinity; do not use the meter after
+   *   it
    */
   add(trace: Trace<Numbers>, options: TracedBatchOptions = {}): void {
     const { batch, context } = trace;
@@ -163,15 +165,15 @@ export class SinkMeter {
   }
 
   /**
-   * Adds one layer of a batch, for models whose traces are too large to be held at once. After all
-   * layers, in any order, {@linkcode addBatch} ends the batch.
+   * Adds one layer of a batch, for models with traces too large to hold at once. Layers may come in
+   * any order; after the last one, call {@linkcode addBatch}.
    *
-   * @param index of the layer
+   * @param index the layer's index
    * @param layer its states and its gradients of the batch's mean loss, on the CPU
    * @param options B, and which queries are idle
    * @throws {TypeError} if the layer does not fit the model
-   * @throws {RangeError} if it holds a NaN or an infinity, naming where; the meter is then of no
-   *   use any more
+   * @throws {RangeError} that names the place of a NaN or an infinity; do not use the meter after
+   *   it
    */
   addLayer(
     index: number,
@@ -198,7 +200,7 @@ export class SinkMeter {
   }
 
   /**
-   * Ends a batch whose layers were taken in one by one.
+   * Ends a batch that was added layer by layer.
    *
    * @param options B, and the losses
    * @throws {RangeError} if a loss is not a finite number
@@ -216,7 +218,7 @@ export class SinkMeter {
   }
 
   /**
-   * The measurement over all batches so far.
+   * Measures all batches so far.
    *
    * @param source where the model comes from
    * @throws {RangeError} if no batch was added

@@ -1,5 +1,5 @@
 /**
- * Small arithmetic that the measurements share: norms of rows, quantiles, and a position against
+ * Arithmetic that the measurements share: norms of rows, quantiles, and a position compared with
  * others.
  */
 import type { Quartiles, SinkComparison, SinkSettings } from "./measurement.ts";
@@ -7,14 +7,14 @@ import type { Quartiles, SinkComparison, SinkSettings } from "./measurement.ts";
 /** Elements of a traced tensor, row-major. */
 export type Numbers = Float32Array | Float64Array;
 
-/** ‖row‖ of `width` elements from `start` on, summed up in float64. */
+/** ‖row‖ of the `width` elements from `start` on, summed in float64. */
 export function rowNorm(data: Numbers, start: number, width: number): number {
   let sum = 0;
   for (let i = start; i < start + width; i++) sum += data[i]! * data[i]!;
   return Math.sqrt(sum);
 }
 
-/** ‖a − b‖ of two rows that begin at the same place. */
+/** ‖a − b‖ of two rows that begin at the same index. */
 export function rowDistance(
   [a, b]: readonly [Numbers, Numbers],
   start: number,
@@ -76,7 +76,7 @@ export function ratioOf(a: number, b: number): number | null {
   return b === 0 ? null : a / b;
 }
 
-/** Position s against the mean over other positions of a list by position. */
+/** Compares position s with the mean over other positions, in a list by position. */
 export function compareWith(
   byPosition: ArrayLike<number>,
   { position, first, last }: {
@@ -95,7 +95,7 @@ export function compareWith(
   return { sink, early: sum / count, ratio: ratioOf(sink, sum / count) };
 }
 
-/** Position s against the early tokens. */
+/** Compares position s with the early tokens. */
 export function compareEarly(
   byPosition: ArrayLike<number>,
   { position, early: [first, last] }: SinkSettings,
@@ -104,10 +104,10 @@ export function compareEarly(
 }
 
 /**
- * The positions that arrays by position keep: all up to `dense`, then 2^k − 1, the last, and s.
+ * The positions that by-position arrays keep: all up to `dense`, then 2^k − 1, the last one, and s.
  *
  * @param context T
- * @param options s, and the last position of those that are all kept (default 31)
+ * @param options s, and `dense` (default 31)
  */
 export function thinnedPositions(
   context: number,
@@ -125,7 +125,7 @@ export function thinnedPositions(
  *
  * @param settings any
  * @param context T
- * @throws {RangeError} naming the setting, what was given and what is wanted
+ * @throws {RangeError} that names the setting, its value and what is wanted
  */
 export function checkSettings(settings: SinkSettings, context: number): void {
   const integer = (name: string, given: number, least: number, most = Number.MAX_SAFE_INTEGER) => {
@@ -157,7 +157,7 @@ export function checkSettings(settings: SinkSettings, context: number): void {
   }
 }
 
-/** The unit roundoff of an array's numbers, and the smallest normal one. */
+/** The unit roundoff of an array's type, and its smallest normal number. */
 export function precisionOf(data: Numbers): { readonly unit: number; readonly tiny: number } {
   return data instanceof Float32Array
     ? { unit: 2 ** -24, tiny: 2 ** -126 }

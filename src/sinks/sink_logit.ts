@@ -1,12 +1,12 @@
-/** Learned sinks in one layer, as the measurements need them. */
+/** The sink logits of one layer, as the measurements need them. */
 import { hasSinkLogit, type LlamaConfig } from "../reference/llama/config.ts";
 
 /**
- * The sinks' logits of one layer by the model's configuration.
+ * The sink logits of one layer, according to the model's configuration.
  *
- * @param config of the model
- * @param sinks s of each query head where it is learned; 0 otherwise
- * @returns undefined without sinks
+ * @param config the model's configuration
+ * @param sinks s of each query head if learned; otherwise s is 0
+ * @returns undefined without sink logits
  * @throws {TypeError} if the model learns s and the argument is missing, or does not have one for
  *   each query head
  */

@@ -1,6 +1,6 @@
 /**
  * Measures a model's hidden states and its attention to every position: massive activations and
- * their channels, where heads sink, and maps of single heads.
+ * their channels, sink positions, and attention maps of single heads.
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace } from "../reference/llama/trace.ts";
@@ -15,26 +15,26 @@ import type {
   StatesMeasurement,
 } from "./states/measurement.ts";
 
-/** What a {@linkcode StatesMeter} measures. */
+/** Options of {@linkcode StatesMeter}. */
 export interface StatesMeterOptions {
   readonly config: LlamaConfig;
   /** T */
   readonly context: number;
-  /** What differs from {@linkcode DEFAULT_SINK_SETTINGS}. */
+  /** Settings that differ from {@linkcode DEFAULT_SINK_SETTINGS}. */
   readonly settings?: Partial<SinkSettings> | undefined;
 }
 
 /** Options of {@linkcode StatesMeter.result}. */
 export interface StatesResultOptions {
-  /** α_s of every layer's query heads, which choose the heads whose attention is shown. */
+  /** α_s of every layer's query heads; they decide which heads' attention is shown. */
   readonly scores: readonly (readonly number[])[];
-  /** A head to show beside those. */
+  /** A further head to show. */
   readonly head?: HeadPlace | undefined;
-  /** How the first text's first tokens are spelled; undefined where they cannot be. */
+  /** The text of the first text's first tokens; undefined if unknown. */
   readonly tokens?: readonly string[] | undefined;
 }
 
-/** How many channels are shown. */
+/** The number of channels to show. */
 const CHANNELS = 16;
 
 interface LayerMeters {
@@ -43,16 +43,18 @@ interface LayerMeters {
   readonly attention: PositionMeter | undefined;
 }
 
-/** Adds up layers over batches, beside a `SinkMeter`, which checks them. */
+/** Collects layers over batches. It works next to a `SinkMeter`, which checks them. */
 export class StatesMeter {
   readonly #config: LlamaConfig;
   readonly #context: number;
   readonly #settings: SinkSettings;
   readonly #layers: readonly LayerMeters[];
-  /** How many positions can be sinks: those whose whole window lies in a text, and s. */
+  /**
+   * The number of positions that can be sinks: those with a whole window inside the text, and s.
+   */
   readonly #sinkPositions: number;
 
-  /** @param options the model's shape, T, and settings that a `SinkMeter` takes */
+  /** @param options the model's shape, T, and the settings of the `SinkMeter` */
   constructor({ config, context, settings }: StatesMeterOptions) {
     this.#config = config;
     this.#context = context;
@@ -72,7 +74,7 @@ export class StatesMeter {
   /**
    * Adds one layer of a batch.
    *
-   * @param index of the layer
+   * @param index the layer's index
    * @param layer its states
    * @param batch B
    */
@@ -83,13 +85,16 @@ export class StatesMeter {
     attention?.add(layer.attention, { ...this.#config, batch, context: this.#context });
   }
 
-  /** The first layer whose output has massive elements, and those; undefined if none has. */
+  /**
+   * The first layer with massive elements in its output, and these elements; undefined if there is
+   * none.
+   */
   massive(): { readonly layer: number; readonly values: readonly LargeActivation[] } | undefined {
     const layer = this.#layers.findIndex(({ states }) => states.massive.length > 0);
     return layer < 0 ? undefined : { layer, values: this.#layers[layer]!.states.massive };
   }
 
-  /** Every text's share of (layer, query head) pairs that sink at s. */
+  /** Each text's share of (layer, query head) pairs with a sink at s. */
   sinkRates(): number[] {
     const { position } = this.#settings;
     const attending = this.#layers.flatMap(({ attention }) => attention ?? []);
@@ -99,7 +104,7 @@ export class StatesMeter {
     );
   }
 
-  /** The measurement over all batches so far. */
+  /** Measures all batches so far. */
   result({ scores, head, tokens }: StatesResultOptions): StatesMeasurement {
     const { queryHeads } = this.#config;
     const positions = thinnedPositions(this.#context, { position: this.#settings.position });
@@ -139,7 +144,10 @@ export class StatesMeter {
     };
   }
 
-  /** The head that is requested, the strongest sink, the weakest, and the head in the middle. */
+  /**
+   * Chooses the heads to show: the requested one, the strongest sink, the weakest, and the middle
+   * one.
+   */
   #heads(
     scores: readonly (readonly number[])[],
     wanted: HeadPlace | undefined,
@@ -158,7 +166,7 @@ export class StatesMeter {
       .flatMap(([head, why]) =>
         head === undefined ? [] : { layer: head.layer, head: head.head, why }
       )
-      // A model of one or two heads has fewer pictures than there are reasons to show one.
+      // In a model with one or two heads these can be the same head.
       .filter((each, i, all) =>
         all.findIndex(({ layer, head }) => layer === each.layer && head === each.head) === i
       );

@@ -12,7 +12,7 @@ import { checkNorm, normChecks } from "./theory/norm.ts";
 import { checkTrace } from "./trace_check.ts";
 import { layerValve } from "./valve.ts";
 
-/** What the theory needs to know of a model beside its trace. */
+/** What the theory's checks need besides a trace. */
 export interface TheoryOptions {
   readonly config: LlamaConfig;
   /** γ of both RMSNorms of each layer; a layer without attention does not use the first. */
@@ -20,20 +20,20 @@ export interface TheoryOptions {
     readonly attention: ArrayLike<number> | undefined;
     readonly mlp: ArrayLike<number>;
   }[];
-  /** θ of each value head of each layer; only where V-scale is learned. */
+  /** θ of each value head of each layer, if V-scale is learned. */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** s of each query head of each layer; only where sinks are learned. */
+  /** s of each query head of each layer, if sinks are learned. */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** s, whose slack is shown by itself. Default 0. */
+  /** s; its slack is shown separately. Default 0. */
   readonly position?: number | undefined;
   /**
-   * How many sequences of the batch are checked, from the first on. The work grows with T²: by
-   * default 4 up to 256 tokens, fewer of longer sequences.
+   * How many of the batch's first sequences to check. The work grows with T²: by default 4
+   * sequences of up to 256 tokens, fewer longer ones.
    */
   readonly sequences?: number | undefined;
 }
 
-/** Sequences times T² that are checked by default. */
+/** The default limit of sequences times T². */
 const WORK = 4 * 256 ** 2;
 
 /** Checks the theory on one batch, layer by layer; see {@linkcode checkTheory}. */
@@ -74,8 +74,8 @@ export class TheoryMeter {
   /**
    * Adds one layer.
    *
-   * @param layer which
-   * @param states of the batch, as a {@linkcode SinkMeter} would take them
+   * @param layer the layer's index
+   * @param states the layer's states in the batch, as for {@linkcode SinkMeter}
    * @throws {TypeError} if gains, θ or s do not fit the model
    */
   addLayer(layer: number, states: LayerTrace<Numbers>): void {
@@ -126,7 +126,7 @@ export class TheoryMeter {
     });
   }
 
-  /** What was found in all layers so far. */
+  /** The results of all layers so far. */
   result(): TheoryMeasurement {
     const checks = [...Object.values(this.#attention), ...Object.values(this.#norms)]
       .flatMap((check) => check.result() ?? []);
@@ -140,15 +140,16 @@ export class TheoryMeter {
 }
 
 /**
- * Checks A1 to A7 and N1 to N4 of src/reference/theory.md on a trace; S1, S3, S4 and S6 in the place
- * of A3, A4 and A7 in a model with sinks' logits, and what gates do to gradients in one with gates.
+ * Checks A1 to A7 and N1 to N4 of src/reference/theory.md on a trace. In a model with sink logits,
+ * S1, S3, S4 and S6 replace A3, A4 and A7; in a model with gates it also checks the gradients at
+ * the gates.
  *
- * A violation is a difference beyond what rounding explains (see theory/attention.ts and
- * theory/norm.ts); the exact formulas leave none.
+ * A violation is a difference that rounding cannot explain (see theory/attention.ts and
+ * theory/norm.ts); exact arithmetic has none.
  *
  * @param trace of one batch, on the CPU
  * @param options the model's configuration, gains, θ and s
- * @returns what was found, check by check, and a line for each check that is violated
+ * @returns each check's result, and a line for each violated check
  * @throws {TypeError} if the trace or the gains do not fit the model
  * @throws {RangeError} if the trace holds a NaN or an infinity, or `position` or `sequences` is out
  *   of range
@@ -167,9 +168,9 @@ export interface SlackRow extends SlackDistribution {
 }
 
 /**
- * All slack distributions of all bounds.
+ * Lists the slack distributions of all bounds.
  *
- * @param theory as {@linkcode checkTheory} returned it
+ * @param theory the result of {@linkcode checkTheory}
  */
 export function slackRows({ checks }: TheoryMeasurement): SlackRow[] {
   return checks.flatMap(({ name, formula, slack }) =>

@@ -1,11 +1,9 @@
-/** Whether a trace is one of the model that it is said to be of, and holds numbers only. */
+/** Checks that a trace fits its model and holds finite numbers only. */
 import { attentionGates, type LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";
 
-/**
- * A state's or gradient's name, its elements, and how many heads of which width a token has in it.
- */
+/** A state's or gradient's name and elements, and its heads and their width per token. */
 interface NamedState {
   readonly name: string;
   readonly data: Numbers;
@@ -13,7 +11,7 @@ interface NamedState {
   readonly width: number;
 }
 
-/** What the forward pass left, in its order. */
+/** Lists the forward pass's states, in order of computation. */
 function statesOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[] {
   const { attention, input, half, mlpNorm, mlpResidual, output } = layer;
   const { residual, query, value, gates } = shapes(config);
@@ -37,7 +35,7 @@ function statesOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[]
   ];
 }
 
-/** What the backward pass left, in its order. */
+/** Lists the backward pass's gradients, in order of computation. */
 function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedState[] {
   const { attention, gradients } = layer;
   const { residual, query, value, merged } = shapes(config);
@@ -77,7 +75,7 @@ function shapes(config: LlamaConfig) {
   };
 }
 
-/** What a layer of a trace is checked against. */
+/** The model and the lengths that a layer must fit. */
 export interface LayerCheck {
   readonly config: LlamaConfig;
   /** The layer's index. */
@@ -89,15 +87,14 @@ export interface LayerCheck {
 }
 
 /**
- * Refuses one layer of a trace if it does not fit its model, or its states hold something that is
- * not a number. The first one in the order of computation is named.
+ * Refuses a layer of a trace if it does not fit its model, or if its states hold a NaN or infinity.
+ * The error names the first one in the order of computation.
  *
- * @param layer of the trace
+ * @param layer the trace's layer
  * @param options the model, and the lengths
- * @throws {TypeError} if attention or a tensor is missing, or has another length than the model
- *   gives it
- * @throws {RangeError} naming the first NaN or infinity: the layer, the tensor, the sequence and
- *   the position
+ * @throws {TypeError} if attention or a tensor is missing or has the wrong length
+ * @throws {RangeError} that names the layer, tensor, sequence and position of the first NaN or
+ *   infinity
  */
 export function checkLayerStates(layer: LayerTrace<Numbers>, options: LayerCheck): void {
   const { config, index } = options;
@@ -112,21 +109,20 @@ export function checkLayerStates(layer: LayerTrace<Numbers>, options: LayerCheck
   for (const state of statesOf(layer, config)) checkState(state, options);
 }
 
-/** The same of its gradients; see {@linkcode checkLayerStates}. */
+/** Does the same for its gradients; see {@linkcode checkLayerStates}. */
 export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCheck): void {
   for (const state of gradientsOf(layer, options.config)) checkState(state, options);
 }
 
 /**
- * Refuses a trace that does not fit its model, or that holds something that is not a number. The
- * first one in the order of computation is named, so that it is where the trouble came up.
+ * Refuses a trace that does not fit its model, or that holds a NaN or infinity. The error names the
+ * first one in the order of computation, where the trouble began.
  *
- * @param trace of one batch
- * @param config of the model
- * @throws {TypeError} if a layer or a tensor is missing or has another length than the model gives
- *   it
- * @throws {RangeError} naming the first NaN or infinity: the layer, the tensor, the sequence and
- *   the position
+ * @param trace one batch's trace
+ * @param config the model's configuration
+ * @throws {TypeError} if a layer or a tensor is missing or has the wrong length
+ * @throws {RangeError} that names the layer, tensor, sequence and position of the first NaN or
+ *   infinity
  */
 export function checkTrace(trace: Trace<Numbers>, config: LlamaConfig): void {
   const { batch, context, layers } = trace;
@@ -162,7 +158,8 @@ function checkState(
 }
 
 function firstNonFinite(data: Numbers): number | undefined {
-  // A sum is not finite if an element is not; it may also overflow, so then each is looked at.
+  // A sum with a non-finite element is not finite. A sum may also overflow, so then check each
+  // element.
   let sum = 0;
   for (let i = 0; i < data.length; i++) sum += data[i]!;
   if (Number.isFinite(sum)) return undefined;

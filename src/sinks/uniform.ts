@@ -1,11 +1,13 @@
-/** What counts as a sink: attention above a threshold, and above what uniform attention gives. */
+/**
+ * Decides what counts as a sink: attention above a threshold and above that of uniform attention.
+ */
 
 /**
  * The score α_s of uniform attention, a_tj = 1 / (t + 1) for j ≤ t: the mean over the queries t = s
  * … end − 1.
  *
  * @param position s, from 0 on
- * @param end behind the last query, above s
+ * @param end one past the last query, above s
  *
  * @example
  * ```ts
@@ -20,11 +22,11 @@ export function uniformScore(position: number, end: number): number {
   return sum / (end - position);
 }
 
-/** Weights come from float32 logits, whose rounding moves a score by less than this share. */
+/** Weights come from float32 logits; their rounding moves a score by less than this share. */
 const ROUNDING = 1e-5;
 
 /**
- * Whether a score is a sink's.
+ * Whether a score counts as a sink.
  *
  * @param score α_s
  * @param options ε, and the score of uniform attention over the same queries

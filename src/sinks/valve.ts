@@ -3,7 +3,7 @@ import { type LlamaConfig, vScaleConstant } from "../reference/llama/config.ts";
 
 /** V-scale in one layer. */
 export interface LayerValve {
-  /** Whether the forward pass sees it. */
+  /** Whether V-scale also acts on the forward pass. */
   readonly mode: "full" | "backward-only";
   /** θ of each value head. */
   readonly theta: readonly number[];
@@ -12,12 +12,12 @@ export interface LayerValve {
 }
 
 /**
- * V-scale of one layer by the model's configuration.
+ * V-scale of one layer, according to the model's configuration.
  *
- * @param config of the model
- * @param theta θ of each value head where it is learned; 0 otherwise
+ * @param config the model's configuration
+ * @param theta θ of each value head if learned; otherwise θ is 0
  * @returns undefined without V-scale
- * @throws {TypeError} if the model learns θ and none is given, or not one for each value head
+ * @throws {TypeError} if the model learns θ and `theta` does not have one value per value head
  */
 export function layerValve(
   config: LlamaConfig,

@@ -1,4 +1,4 @@
-/** How much summed gradient norms depend on the sequences. */
+/** How much the norms of summed gradients depend on the sequences. */
 import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
 import type { StateShape } from "../meters/gradient.ts";
 import { SequenceUnits } from "./units.ts";
@@ -13,8 +13,8 @@ export class GradientUnits {
   readonly #units: SequenceUnits;
 
   /**
-   * @param shape of the state; the batch does not matter
-   * @param last the last position that is kept
+   * @param shape the state's shape without its batch
+   * @param last the last position to keep
    */
   constructor(shape: Omit<StateShape, "batch">, last: number) {
     this.#shape = shape;
@@ -22,7 +22,7 @@ export class GradientUnits {
     this.#units = new SequenceUnits(this.#positions * shape.heads * shape.width);
   }
 
-  /** @param gradient [B, heads, T, width], of the batch's mean loss @param batch B */
+  /** @param gradient [B, heads, T, width], of the batch's mean loss ⏎@param batch B */
   add(gradient: Numbers, batch: number): void {
     const { heads, context, width } = this.#shape;
     for (let b = 0; b < batch; b++) {
@@ -38,13 +38,13 @@ export class GradientUnits {
   }
 
   /**
-   * ‖Σ_i g_i‖ of every position, as other sequences of the same number would give it.
+   * ‖Σ_i g_i‖ of every position for resampled sequences.
    *
    * To first order in the logarithm: sequence i adds h_i = 2⟨g_i, Σ_j g_j⟩ − ‖g_i‖² to the squared
-   * norm, so that drawing it w_i times multiplies the norm by exp(Σ_i (w_i − 1) h_i / (2 ‖Σ_j g_j‖²)).
-   * The full ‖Σ_i w_i g_i‖ would be too large on average: sequences drawn twice have noise that does
-   * not average out as that of different ones. Where noise is all there is, the interval is up to √2
-   * times too wide.
+   * norm. So drawing it w_i times multiplies the norm by exp(Σ_i (w_i − 1) h_i / (2 ‖Σ_j g_j‖²)).
+   * The exact ‖Σ_i w_i g_i‖ would be too large on average, because the noise of a sequence that is
+   * drawn twice does not average out. If gradients are only noise, the interval is up to √2 times
+   * too wide.
    */
   norms(): ResampledNorms {
     const sums = this.#units.sums;
@@ -66,7 +66,7 @@ export class GradientUnits {
       });
   }
 
-  /** How many groups there are. */
+  /** The number of groups. */
   get count(): number {
     return this.#units.sums.length;
   }

@@ -13,33 +13,39 @@ import { sum } from "../../statistics/mean.ts";
 
 const PATHS = ["query", "key", "value"] as const;
 
-/** What one resample gives in one layer; see measurement.ts for every figure. */
+/** One layer's figures in one resample; measurement.ts explains each. */
 export interface LayerDraw {
   readonly gradientSink: number | null;
   readonly singleGradientSink: number | null;
   /** The score of every query head. */
   readonly scores: readonly number[];
   readonly idleScores: readonly (number | null)[];
-  /** The share of (sequence, head) pairs that sink; of sequences with idle queries. */
+  /**
+   * The share of (sequence, head) pairs with a sink; `idleSinkRate` counts sequences with idle
+   * queries only.
+   */
   readonly sinkRate: number;
   readonly idleSinkRate: number | null;
   /** Summed gradient norms up to the last early position. */
   readonly paths: Readonly<Record<typeof PATHS[number], Float64Array<ArrayBuffer>>>;
 }
 
-/** Keeps a layer's sequences in groups. */
+/** Keeps a layer's values in groups of sequences. */
 export class LayerUnits {
   readonly #settings: SinkSettings;
   readonly #shape: Pick<LayerMeterOptions, "config" | "context">;
   readonly #norm: GradientUnits;
   readonly #paths: Readonly<Record<typeof PATHS[number], GradientUnits>>;
-  /** ‖n_b ∂L_b‖ by position. */
+  /** ‖n_b ∂L_b‖ by position, n_b being the sequences in batch b. */
   readonly #single: SequenceUnits;
-  /** By head: score, sum over idle queries, sinks, idle sinks; then sequences, idle queries, idle sequences. */
+  /**
+   * For each head: score, idle score's sum, sinks, idle sinks. Then the counts of sequences, idle
+   * queries and idle sequences.
+   */
   readonly #heads: SequenceUnits;
   readonly #positions: number;
 
-  /** @param options of a layer with attention */
+  /** @param options the options of a layer with attention */
   constructor({ config, context, settings }: Omit<LayerMeterOptions, "valve" | "sinkLogits">) {
     const { modelDim, queryHeads, keyValueHeads, headDim } = config;
     const { position, lastGradientPosition, early } = settings;
@@ -61,12 +67,15 @@ export class LayerUnits {
     this.#heads = new SequenceUnits(4 * queryHeads + 3);
   }
 
-  /** How many groups there are. */
+  /** The number of groups. */
   get count(): number {
     return this.#heads.sums.length;
   }
 
-  /** @param attention of a batch @param options B, and which queries are idle: [B, T] */
+  /**
+   * @param attention the layer's attention in a batch
+   * @param options B, and which queries are idle: [B, T]
+   */
   add(
     attention: AttentionTrace<Numbers>,
     { batch, idle }: { readonly batch: number; readonly idle: Uint8Array | undefined },
@@ -123,7 +132,10 @@ export class LayerUnits {
     }
   }
 
-  /** A function of how often each group is drawn, made once: it takes inner products first. */
+  /**
+   * Prepares inner products once, and returns a function from how often each group is drawn to the
+   * layer's figures.
+   */
   draws(): (counts: ArrayLike<number>) => LayerDraw {
     const { queryHeads } = this.#shape.config;
     const norm = this.#norm.norms();
@@ -169,10 +181,10 @@ function weighted(units: SequenceUnits, counts: ArrayLike<number>): Float64Array
 }
 
 /**
- * The ratio of a path's gradients at s to early tokens', all layers together.
+ * The ratio of a path's gradient norms at s to those at early tokens, over all layers.
  *
- * @param draws of every layer
- * @param name of the path
+ * @param draws every layer's draw
+ * @param name the path's name
  * @param settings s and the early tokens
  */
 export function pathRatio(

@@ -1,24 +1,24 @@
 /**
- * What a bootstrap over sequences draws from: sums of vectors over small groups of sequences, so
- * that memory and time stay bounded however many sequences are measured.
+ * The units that a bootstrap over sequences draws: sums of vectors over small groups of sequences.
+ * Groups bound memory and time for any number of sequences.
  */
 /**
- * At most this many groups; reaching it joins them in pairs, so that at least half as many stay.
+ * The most groups. When they are full, pairs of groups are joined, so at least half as many remain.
  */
 const MOST_UNITS = 128;
 
 /**
- * Adds up a vector of every sequence, group by group. All that take the same sequences in the same
- * order have the same groups, so that they can be resampled together.
+ * Adds up one vector per sequence, group by group. Instances that get the same sequences in the
+ * same order form the same groups, so they can be resampled together.
  */
 export class SequenceUnits {
   readonly #length: number;
   #units: Float32Array<ArrayBuffer>[] = [];
-  /** Sequences in a group, and in the last one so far. */
+  /** Sequences per group, and in the last group so far. */
   #size = 1;
   #filled = 0;
 
-  /** @param length of a sequence's vector */
+  /** @param length the length of a sequence's vector */
   constructor(length: number) {
     this.#length = length;
   }
@@ -28,7 +28,7 @@ export class SequenceUnits {
     return this.#units;
   }
 
-  /** The sum that the next sequence is to be added to. */
+  /** The sum to which the next sequence must be added. */
   next(): Float32Array<ArrayBuffer> {
     if (this.#units.length > 0 && this.#filled < this.#size) {
       this.#filled++;

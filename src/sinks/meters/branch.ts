@@ -1,7 +1,7 @@
 /**
- * Bloat, Compress and Change of one residual branch, h′ = h + r(RMSNorm(h)): how a gradient ∇h′ =
- * ∇r grows on its way back to the RMSNorm's output h̃, how much of it the RMSNorm lets through to
- * h, and how little h's own gradient changes.
+ * Bloat, Compress and Change of one residual branch, h′ = h + r(RMSNorm(h)). Bloat: how much a
+ * gradient ∇h′ = ∇r grows on its way back to the RMSNorm's output h̃. Compress: which part of it
+ * the RMSNorm passes on to h. Change: how much the gradient of h differs from that of h′.
  *
  *     Bloat = ‖∇h̃‖ / ‖∇r‖    Compress = ‖∇h − ∇h′‖ / ‖∇h̃‖    Change = ‖∇h‖ / ‖∇h′‖
  *
@@ -34,10 +34,10 @@ export interface TokenRatios {
 /**
  * The ratios of one token.
  *
- * ∇h is stored as the rounded sum of ∇h′ and what the RMSNorm hands back: a difference of the two
- * below a few roundings of ∇h′ is noise, and Compress is left undefined.
+ * ∇h is stored as the rounded sum of ∇h′ and the RMSNorm's gradient. If ∇h and ∇h′ differ by no
+ * more than a few roundings of ∇h′, the difference is noise and Compress undefined.
  *
- * @param states of the branch
+ * @param states the branch's states
  * @param row the token's place in [B, T]
  * @param width d
  */
@@ -58,7 +58,9 @@ export function tokenRatios(states: BranchStates, row: number, width: number): T
   };
 }
 
-/** Sums of least squares of log10 Compress over log10 ‖h‖; can be joined with others. */
+/**
+ * Sums for the least-squares fit of log10 Compress against log10 ‖h‖. Two of them can be joined.
+ */
 export class CompressRegression {
   #count = 0;
   #meanX = 0;
@@ -69,11 +71,11 @@ export class CompressRegression {
   #low = Infinity;
   #high = -Infinity;
 
-  /** A token; left out if one of the two is undefined or 0. */
+  /** Adds a token, unless one of its two values is undefined or 0. */
   add({ inputNorm, compress }: TokenRatios): void {
     if (!(inputNorm > 0) || compress === undefined || !(compress > 0)) return;
     const x = Math.log10(inputNorm), y = Math.log10(compress);
-    // Welford's update: the plain sums of squares cancel where all norms are alike.
+    // Welford's update: plain sums of squares would cancel if all norms are alike.
     this.#count++;
     const dx = x - this.#meanX, dy = y - this.#meanY;
     this.#meanX += dx / this.#count;
@@ -85,7 +87,7 @@ export class CompressRegression {
     this.#high = Math.max(this.#high, x);
   }
 
-  /** Adds another line's tokens. */
+  /** Adds another fit's tokens. */
   join(other: CompressRegression): void {
     if (other.#count === 0) return;
     const count = this.#count + other.#count;
@@ -101,7 +103,7 @@ export class CompressRegression {
     this.#high = Math.max(this.#high, other.#high);
   }
 
-  /** The line; null if the tokens do not make one. */
+  /** The fitted line; null if the tokens do not determine one. */
   fit(): CompressFit | null {
     if (this.#count < 3 || !(this.#xx > 0) || !(this.#yy > 0)) return null;
     const slope = this.#xy / this.#xx;
@@ -117,10 +119,10 @@ export class CompressRegression {
 
 const RATIOS = ["bloat", "compress", "change"] as const;
 
-/** How many sequences' single tokens are kept. */
+/** How many sequences keep their single tokens. */
 const POINT_SEQUENCES = 2;
 
-/** Adds up over batches. */
+/** Collects one branch over batches. */
 export class BranchMeter {
   /** All tokens of this branch. */
   readonly regression: CompressRegression = new CompressRegression();
@@ -134,7 +136,10 @@ export class BranchMeter {
     this.#width = width;
   }
 
-  /** @param states [B, T, d] each @param batch B */
+  /**
+   * @param states [B, T, d] each
+   * @param batch B
+   */
   add(states: BranchStates, batch: number): void {
     for (let row = 0; row < batch * this.#context; row++) {
       const token = tokenRatios(states, row, this.#width);

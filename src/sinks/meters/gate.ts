@@ -4,7 +4,7 @@ import { compareEarly, type Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** Adds up over batches; see {@linkcode GateMeasurement} for what it finds. */
+/** Collects gates over batches, for {@linkcode GateMeasurement}. */
 export class GateMeter {
   readonly #heads: number;
   readonly #context: number;
@@ -15,7 +15,10 @@ export class GateMeter {
   #sequences = 0;
   #idleQueries = 0;
 
-  /** @param shape Hq and T @param settings s, the early tokens, and where idle queries begin */
+  /**
+   * @param shape Hq and T
+   * @param settings s, the early tokens, and the first idle position
+   */
   constructor(
     { queryHeads, context }: { readonly queryHeads: number; readonly context: number },
     settings: SinkSettings,
@@ -29,7 +32,7 @@ export class GateMeter {
 
   /**
    * @param opening [B, T, Hq] or [B, T, Hq D]
-   * @param options B, and which queries are idle: [B, T], 1 for those
+   * @param options B, and which queries are idle: [B, T], 1 for idle ones
    */
   add(
     opening: Numbers,

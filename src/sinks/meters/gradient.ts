@@ -2,7 +2,7 @@
 import type { SinkComparison, SinkSettings } from "../measurement.ts";
 import { compareWith, type Numbers } from "../numbers.ts";
 
-/** How a traced tensor lies in memory: [B, heads, T, width], heads being 1 for residual states. */
+/** The layout of a traced tensor: [B, heads, T, width], with heads = 1 for residual states. */
 export interface StateShape {
   readonly batch: number;
   readonly heads: number;
@@ -11,20 +11,20 @@ export interface StateShape {
 }
 
 /**
- * Adds up one state's gradient over sequences and batches. Each batch's gradient is that of its own
- * mean loss; what comes out belongs to the mean loss over all sequences.
+ * Adds up one state's gradient over sequences and batches. Every batch brings the gradient of its
+ * own mean loss; the result is of the mean loss over all sequences.
  */
 export class GradientMeter {
   readonly #heads: number;
   readonly #context: number;
   readonly #width: number;
-  /** Σ over sequences of n_b ∂L_b: [heads, T, width] */
+  /** Σ over batches of n_b ∂L_b, where batch b has n_b sequences: [heads, T, width] */
   readonly #sum: Float64Array;
   /** Σ over sequences of ‖n_b ∂L_b‖: [T] */
   readonly #single: Float64Array;
   #sequences = 0;
 
-  /** @param shape of the state; the batch does not matter */
+  /** @param shape the state's shape without its batch */
   constructor({ heads, context, width }: Omit<StateShape, "batch">) {
     this.#heads = heads;
     this.#context = context;
@@ -33,7 +33,10 @@ export class GradientMeter {
     this.#single = new Float64Array(context);
   }
 
-  /** @param gradient [B, heads, T, width] @param batch B */
+  /**
+   * @param gradient [B, heads, T, width]
+   * @param batch B
+   */
   add(gradient: Numbers, batch: number): void {
     const heads = this.#heads, context = this.#context, width = this.#width;
     for (let b = 0; b < batch; b++) {
@@ -54,7 +57,7 @@ export class GradientMeter {
     this.#sequences += batch;
   }
 
-  /** ‖Σ over sequences‖, [T]. */
+  /** The norm of the sum over sequences, [T]. */
   summed(): number[] {
     const heads = this.#heads, context = this.#context, width = this.#width;
     return Array.from({ length: context }, (_, t) => {
@@ -67,15 +70,16 @@ export class GradientMeter {
     });
   }
 
-  /** The mean over sequences of ‖a sequence's own gradient‖, [T]. */
+  /** The mean over sequences of the norm of a sequence's own gradient, [T]. */
   single(): number[] {
     return Array.from(this.#single, (sum) => sum / this.#sequences);
   }
 }
 
 /**
- * R_GS(s): the norm of the gradient at position s over the mean norm at all other positions up to
- * T_e. h̃ is RMSNorm's output. `SinkSettings` in `measurement.ts` has s, 0 by default, and T_e.
+ * R_GS(s): the norm of the gradient at position s divided by the mean norm at all other positions
+ * up to T_e. h̃ is RMSNorm's output. `SinkSettings` in `measurement.ts` has s, 0 by default, and
+ * T_e.
  *
  * @param byPosition ‖∇_{h̃_t}L‖ of every position t
  * @param settings s and T_e

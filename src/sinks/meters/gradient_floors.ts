@@ -1,28 +1,29 @@
 /**
- * What rounding leaves of the gradients by one key and by one query: a gradient below its floor is
- * noise.
+ * The rounding errors of the gradients by one key and by one query. They are called floors: a
+ * gradient below its floor is noise.
  *
- * The slope of a logit, a_tj (⟨g_t, v_j⟩ − D_t) with D_t = ⟨g_t, y_t⟩, loses its digits where a query
- * gives one key almost all of its weight: y_t is nearly that key's value then, and the difference is
- * left to the rounding of y_t and of the two inner products. Each is off by about u ‖g_t ⊙ v_j‖ with
- * u the unit roundoff. Roundings of different queries, heads and sequences are independent, and so
- * are those of one query's inner products; its D_t is common to all of its keys:
+ * A logit's gradient is a_tj (⟨g_t, v_j⟩ − D_t) with D_t = ⟨g_t, y_t⟩. It loses digits if a query
+ * gives one key almost all of its weight: y_t is then nearly that key's value, and the rounding of
+ * y_t and of the two inner products dominates the difference. Each is off by about u ‖g_t ⊙ v_j‖,
+ * where u is the unit roundoff. Roundings of different queries, heads and sequences are
+ * independent, and so are those of one query's inner products. All keys of a query share its D_t:
  *
  *     by key s    3 u (Σ_t (a_ts ‖q_t‖ (‖g_t ⊙ v_s‖ + ‖g_t ⊙ y_t‖))²/D)^½
  *     by query s  3 u (Σ (‖g_s ⊙ y_s‖ ‖Σ_j a_sj k_j‖ + (Σ_j (a_sj ‖g_s ⊙ v_j‖ ‖k_j‖)²)^½)²/D)^½
  *
- * over all heads and all sequences, and by key over all queries that see it. Measured on strong
- * sinks (all but 1e-4 to 1e-8 of the weight, T 64 to 256, D 16 to 128), the error of the key's
- * gradient is a tenth of its floor to a little above it, in this project's kernels and in PyTorch's
- * alike; that of the query's was a tenth to a third of its floor (T 40, D 12). Errors relative to the
- * gradient, such as that of the exponential, leave digits, and are not counted.
+ * summed over all heads and sequences, and for a key over all queries that see it. Measured on
+ * strong sinks (all but 1e-4 to 1e-8 of the weight, T 64 to 256, D 16 to 128), the error of the
+ * key's gradient was between a tenth of its floor and slightly above it, both in this project's
+ * kernels and in PyTorch. The error of the query's gradient was a tenth to a third of its floor (T
+ * 40, D 12). The floors do not count errors relative to the gradient, such as the exponential's,
+ * because they do not hide it.
  *
- * Without a learned sink the first query sees one key and nothing else: its gradient is 0, and what a
- * kernel leaves of it lies below the floor.
+ * Without a learned sink the first query sees only one key: its gradient is 0, and a kernel's
+ * result for it lies below the floor.
  *
- * The precise form of `attentionBackward` takes v_s from all values, as they are used: v_j − v_s
- * stands for v_j, and y_t − (1 − b_t) v_s for y_t, where b_t is the weight of a learned sink. The
- * slope has a third term then, b_t ⟨g_t, v_s⟩, which is off by u b_t ‖g_t ⊙ v_s‖.
+ * The precise form of `attentionBackward` subtracts v_s from all values: v_j − v_s replaces v_j,
+ * and y_t − (1 − b_t) v_s replaces y_t, where b_t is the weight of a learned sink. The logit's
+ * gradient then has a third term, b_t ⟨g_t, v_s⟩, which is off by u b_t ‖g_t ⊙ v_s‖.
  */
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, precisionOf, rowDot, rowNorm } from "../numbers.ts";
@@ -45,42 +46,48 @@ export interface FloorStates {
   readonly outputGradient: Numbers;
 }
 
-/** What the floors are of. */
+/** Options of {@linkcode GradientFloors}. */
 export interface FloorOptions {
   /** s */
   readonly position: number;
-  /** The learned sinks of the query heads; undefined without. */
+  /** The learned sinks of the query heads; undefined without sinks. */
   readonly sinkLogits?: readonly number[] | undefined;
-  /** Whether the backward pass is in its precise form for s. Default: false. */
+  /** Whether the backward pass used its precise form for s. Default: false. */
   readonly precise?: boolean;
 }
 
-/** The states as the slopes are computed from them. */
+/** The states that determine the logits' gradients. */
 interface SlopeStates extends FloorStates {
-  /** What the precise form subtracts from all values, at s: [B, Hkv, T, D]; undefined without. */
+  /**
+   * The value at s that the precise form subtracts from all values: [B, Hkv, T, D]; undefined in
+   * the usual form.
+   */
   readonly taken: Numbers | undefined;
   /** b_t: [B, Hq, T]; undefined without learned sinks. */
   readonly sinkWeight: Float64Array | undefined;
 }
 
-/** Adds up over batches. */
+/** Collects floors over batches. */
 export class GradientFloors {
   readonly #options: FloorOptions;
   #keySquares = 0;
   #querySquares = 0;
   #sequences = 0;
 
-  /** @param options which position, and how the gradients are computed */
+  /** @param options the position, and how the gradients are computed */
   constructor(options: FloorOptions) {
     this.#options = options;
   }
 
-  /** @param states of a batch @param shape the lengths */
+  /**
+   * @param states a batch's states
+   * @param shape the lengths
+   */
   add(states: FloorStates, shape: AttentionShape): void {
     const { batch, queryHeads, context, headDim } = shape;
     const { position } = this.#options;
     const { unit } = precisionOf(states.query);
-    // A batch's gradients are those of its own mean loss, as GradientMeter takes them.
+    // A batch's gradients are of its own mean loss, as in GradientMeter.
     const square = (size: number) => (batch * 3 * unit * size) ** 2 / headDim;
     const used = this.#slopeStates(states, shape);
     for (let head = 0; head < batch * queryHeads; head++) {
@@ -132,7 +139,7 @@ export class GradientFloors {
   }
 }
 
-/** A query's row, counted over all heads, and that of a value. */
+/** A query's row, counted over all heads, and a value's row. */
 interface Pair {
   readonly row: number;
   readonly value: number;
@@ -144,7 +151,7 @@ function valueSize({ value, outputGradient }: SlopeStates, pair: Pair): number {
   return productNorm(outputGradient, value, pair);
 }
 
-/** ‖g_t ⊙ y_t‖, and what the third term of the precise form is off by. */
+/** ‖g_t ⊙ y_t‖, plus the error of the precise form's third term. */
 function rowSize(
   { output, outputGradient, taken, sinkWeight }: SlopeStates,
   pair: Pair,
@@ -154,7 +161,7 @@ function rowSize(
   return ofOutput + sinkWeight[pair.row]! * productNorm(outputGradient, taken, pair);
 }
 
-/** What ∇q_s of one head is off by, in units of 3 u / √D. */
+/** The error of one head's ∇q_s, in units of 3 u / √D. */
 function querySize(
   states: SlopeStates,
   { row, first, position, headDim }: {
@@ -180,7 +187,7 @@ function querySize(
       rowNorm(meanKey, 0, headDim) + Math.sqrt(squares);
 }
 
-/** ‖a ⊙ b‖ of a query's row and a value's. */
+/** ‖a ⊙ b‖ of a query's row and a value's row. */
 function productNorm(a: Numbers, b: Numbers, { row, value, headDim }: Pair): number {
   let squares = 0;
   for (let i = 0; i < headDim; i++) {

@@ -1,4 +1,4 @@
-/** How much attention each query head of one layer pays to position s. */
+/** How much attention each query head of a layer pays to position s. */
 import type { AttentionShape } from "../attention_column.ts";
 import type { HeadMeasurement, SinkSettings } from "../measurement.ts";
 import { isSink, uniformScore } from "../uniform.ts";
@@ -9,17 +9,17 @@ interface HeadSums {
   mass: number;
   secondMoment: number;
   idle: number;
-  /** Sequences whose own score is a sink's, and the same of the idle score. */
+  /** Sequences whose own score counts as a sink, and the same for the idle score. */
   sinks: number;
   idleSinks: number;
 }
 
 /**
- * The idle queries of a sequence. Position s is left out: query 0 can attend to nothing else, which
- * is no sign of a sink.
+ * The idle queries of a sequence, without position s: query 0 can attend only to itself, which is
+ * no sign of a sink.
  *
- * @param idle 1 for those without a reason to look anywhere: [T]
- * @param settings s, and where idle queries begin
+ * @param idle [T]: 1 for a query without a reason to attend to a certain token
+ * @param settings s and the first idle position
  */
 export function idleQueries(
   idle: Uint8Array,
@@ -32,19 +32,28 @@ export function idleQueries(
   return queries;
 }
 
-/** Adds up over batches; see {@linkcode HeadMeasurement} for what it finds. */
+/** Collects heads over batches, for {@linkcode HeadMeasurement}. */
 export class HeadMeter {
   readonly #settings: SinkSettings;
   readonly #heads: HeadSums[];
   #sequences = 0;
-  /** Idle queries seen, all sequences together; undefined until a batch says which are idle. */
+  /**
+   * The number of idle queries in all sequences; undefined until a batch says which queries are
+   * idle.
+   */
   #idleQueries: number | undefined;
-  /** Sequences that have idle queries, and what uniform attention would give there, added up. */
+  /**
+   * The number of sequences with idle queries, and the sum of uniform attention's scores over these
+   * queries.
+   */
   #idleSequences = 0;
   #uniformIdle = 0;
   #uniform = 0;
 
-  /** @param queryHeads Hq @param settings s, T_ε, ε and where idle queries begin */
+  /**
+   * @param queryHeads Hq
+   * @param settings s, T_ε, ε and the first idle position
+   */
   constructor(queryHeads: number, settings: SinkSettings) {
     this.#settings = settings;
     this.#heads = Array.from(
@@ -55,7 +64,7 @@ export class HeadMeter {
 
   /**
    * @param column a_ts of every query t, by `attentionColumn`: [B, Hq, T]
-   * @param options the lengths, and which queries are idle: [B, T], 1 for those
+   * @param options the lengths, and which queries are idle: [B, T], 1 for idle ones
    */
   add(
     column: ArrayLike<number>,
@@ -98,7 +107,7 @@ export class HeadMeter {
     }
   }
 
-  /** Means over sequences; the idle score over all idle queries of all sequences. */
+  /** Means over sequences; the idle score is the mean over all idle queries of all sequences. */
   result(): Required<Omit<HeadMeasurement, "gate" | "sinkLogit">>[] {
     const count = this.#sequences;
     return this.#heads.map(({ score, mass, secondMoment, idle, sinks, idleSinks }, head) => ({
@@ -112,7 +121,7 @@ export class HeadMeter {
     }));
   }
 
-  /** What uniform attention would score over the same queries. */
+  /** The score of uniform attention over the same queries. */
   uniform(): { readonly score: number; readonly idleScore: number | null } {
     return {
       score: this.#uniform,
@@ -121,13 +130,13 @@ export class HeadMeter {
   }
 }
 
-/** The mean over heads; null if there is no head or a head has no value. */
+/** The mean over heads; null if there is no head or one has no value. */
 export function meanOverHeads(values: readonly (number | null)[]): number | null {
   if (values.length === 0 || values.includes(null)) return null;
   return values.reduce<number>((sum, value) => sum + value!, 0) / values.length;
 }
 
-/** The share of heads whose value exceeds ε; null if there is no head or a head has no value. */
+/** The share of heads with a value above ε; null if there is no head or one has no value. */
 export function shareAbove(values: readonly (number | null)[], threshold: number): number | null {
   if (values.length === 0 || values.includes(null)) return null;
   return values.filter((value) => value! > threshold).length / values.length;

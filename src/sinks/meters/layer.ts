@@ -1,4 +1,4 @@
-/** All measurements of one layer, added up over batches. */
+/** Collects all measurements of one layer over batches. */
 import { attentionGates, type LlamaConfig } from "../../reference/llama/config.ts";
 import type { AttentionTrace, LayerTrace } from "../../reference/llama/trace.ts";
 import { tensor } from "../../reference/tensor.ts";
@@ -15,7 +15,7 @@ import { MassiveMeter, NormMeter } from "./norm.ts";
 import { SinkLogitMeter } from "./sink_logit.ts";
 import type { LayerValve } from "../valve.ts";
 
-/** What all layers share. */
+/** Options that all layers share, and this layer's constants. */
 export interface LayerMeterOptions {
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
@@ -23,13 +23,13 @@ export interface LayerMeterOptions {
   readonly context: number;
   /** V-scale's constants of this layer; undefined without V-scale. */
   readonly valve: LayerValve | undefined;
-  /** s of each query head; undefined without sinks' logits. */
+  /** s of each query head; undefined if the model has no sink logits. */
   readonly sinkLogits: readonly number[] | undefined;
-  /** Whether attention's backward pass is in its precise form for s. Default: false. */
+  /** Whether attention's backward pass used its precise form for s. Default: false. */
   readonly precise?: boolean;
 }
 
-/** Which positions a result keeps. */
+/** The positions that a result keeps. */
 export interface KeptPositions {
   readonly positions: readonly number[];
   readonly points: readonly number[];
@@ -37,7 +37,7 @@ export interface KeptPositions {
 
 const GRADIENTS = ["norm", "query", "key", "value", "output"] as const;
 
-/** The attention of one layer. */
+/** Collects one layer's attention over batches. */
 export class AttentionMeter {
   readonly branch: BranchMeter;
   /** The gradient meter of each inner state. */
@@ -51,7 +51,7 @@ export class AttentionMeter {
   readonly #usedValue: NormMeter;
   readonly #residual: NormMeter;
 
-  /** @param options of the layer */
+  /** @param options the layer's options */
   constructor(options: LayerMeterOptions) {
     const { config, settings, context, sinkLogits, precise = false } = options;
     const { modelDim, queryHeads, keyValueHeads, headDim } = config;
@@ -78,7 +78,10 @@ export class AttentionMeter {
     this.#residual = new NormMeter(residual);
   }
 
-  /** @param layer with attention @param options B and idle queries */
+  /**
+   * @param layer a layer with attention
+   * @param options B and idle queries
+   */
   add(
     layer: LayerTrace<Numbers>,
     options: { readonly batch: number; readonly idle: Uint8Array | undefined },
@@ -114,12 +117,12 @@ export class AttentionMeter {
     }, batch);
   }
 
-  /** What uniform attention would score over the same queries. */
+  /** The score of uniform attention over the same queries. */
   uniform(): ReturnType<HeadMeter["uniform"]> {
     return this.#heads.uniform();
   }
 
-  /** @param kept positions */
+  /** @param kept the positions to keep */
   result(kept: KeptPositions): AttentionMeasurement {
     const { config, settings, valve } = this.#options;
     const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);
@@ -163,7 +166,7 @@ export class AttentionMeter {
   }
 }
 
-/** One layer. */
+/** Collects one layer over batches. */
 export class LayerMeter {
   /** undefined in a layer without attention. */
   readonly attention: AttentionMeter | undefined;
@@ -174,7 +177,10 @@ export class LayerMeter {
   readonly #options: LayerMeterOptions;
   readonly #index: number;
 
-  /** @param index of the layer @param options of it */
+  /**
+   * @param index the layer's index
+   * @param options the layer's options
+   */
   constructor(index: number, options: LayerMeterOptions) {
     const { config, settings, context } = options;
     const residual = { heads: 1, context, width: config.modelDim };
@@ -194,12 +200,15 @@ export class LayerMeter {
     this.#massive = new MassiveMeter(settings.position);
   }
 
-  /** The MLP's tokens, for a fit over layers. */
+  /** The MLP's tokens, for a fit over all layers. */
   get mlpRegression(): CompressRegression {
     return this.#mlp.regression;
   }
 
-  /** @param layer of the trace @param options B and idle queries */
+  /**
+   * @param layer the layer's trace
+   * @param options B and idle queries
+   */
   add(
     layer: LayerTrace<Numbers>,
     options: { readonly batch: number; readonly idle: Uint8Array | undefined },
@@ -221,7 +230,7 @@ export class LayerMeter {
     this.#massive.add(layer.output, shape);
   }
 
-  /** @param kept positions */
+  /** @param kept the positions to keep */
   result(kept: KeptPositions): LayerMeasurement {
     const { settings } = this.#options;
     const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);

@@ -3,7 +3,7 @@ import type { StateShape } from "./gradient.ts";
 import type { MassiveActivations } from "../measurement.ts";
 import { type Numbers, quantile, ratioOf } from "../numbers.ts";
 
-/** Mean norms over sequences: over all heads together, and of each head. */
+/** Mean norms over sequences: of all heads together, and of each head. */
 export class NormMeter {
   readonly #heads: number;
   readonly #context: number;
@@ -12,7 +12,7 @@ export class NormMeter {
   readonly #byHead: Float64Array;
   #sequences = 0;
 
-  /** @param shape of the state; the batch does not matter */
+  /** @param shape the state's shape without its batch */
   constructor({ heads, context, width }: Omit<StateShape, "batch">) {
     this.#heads = heads;
     this.#context = context;
@@ -21,7 +21,10 @@ export class NormMeter {
     this.#byHead = new Float64Array(heads * context);
   }
 
-  /** @param state [B, heads, T, width] @param batch B */
+  /**
+   * @param state [B, heads, T, width]
+   * @param batch B
+   */
   add(state: Numbers, batch: number): void {
     const heads = this.#heads, context = this.#context, width = this.#width;
     for (let b = 0; b < batch; b++) {
@@ -40,12 +43,12 @@ export class NormMeter {
     this.#sequences += batch;
   }
 
-  /** All heads together, [T]. */
+  /** The norms of all heads together, [T]. */
   all(): number[] {
     return Array.from(this.#all, (sum) => sum / this.#sequences);
   }
 
-  /** One head, [T]. */
+  /** The norms of one head, [T]. */
   head(head: number): number[] {
     const start = head * this.#context;
     return Array.from(
@@ -62,7 +65,7 @@ export class NormMeter {
  */
 export class MassiveMeter {
   readonly #position: number;
-  /** Σ over batches of n_b × the batch's median. */
+  /** Σ over batches of n_b × the batch's median, where batch b has n_b sequences. */
   #median = 0;
   #largest = 0;
   #above100 = 0;
@@ -75,7 +78,10 @@ export class MassiveMeter {
     this.#position = position;
   }
 
-  /** @param state [B, T, d] @param shape its lengths, heads being 1 */
+  /**
+   * @param state [B, T, d]
+   * @param shape its lengths, with heads = 1
+   */
   add(state: Numbers, { batch, context, width }: StateShape): void {
     const magnitudes = Float64Array.from(state, Math.abs).sort();
     const median = quantile(magnitudes, 0.5);
@@ -92,7 +98,7 @@ export class MassiveMeter {
     }
   }
 
-  /** What was seen. */
+  /** The counts and the median over all batches so far. */
   result(): MassiveActivations {
     const median = this.#median / this.#sequences;
     return {

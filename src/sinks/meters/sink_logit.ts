@@ -3,7 +3,7 @@ import type { SinkLogitMeasurement, SinkSettings } from "../measurement.ts";
 import type { Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 
-/** Adds up over batches; see {@linkcode SinkLogitMeasurement} for what it finds. */
+/** Collects sink logits over batches, for {@linkcode SinkLogitMeasurement}. */
 export class SinkLogitMeter {
   readonly #logits: readonly number[];
   readonly #context: number;
@@ -14,7 +14,10 @@ export class SinkLogitMeter {
   #sequences = 0;
   #idleQueries = 0;
 
-  /** @param logits s of each query head @param options T, s, T_ε and where idle queries begin */
+  /**
+   * @param logits s of each query head
+   * @param options T, s, T_ε and the first idle position
+   */
   constructor(
     logits: readonly number[],
     { context, settings }: { readonly context: number; readonly settings: SinkSettings },
@@ -28,7 +31,7 @@ export class SinkLogitMeter {
 
   /**
    * @param logSumExp [B, Hq, T]
-   * @param options B, and which queries are idle: [B, T], 1 for those
+   * @param options B, and which queries are idle: [B, T], 1 for idle ones
    */
   add(
     logSumExp: Numbers,
@@ -52,7 +55,7 @@ export class SinkLogitMeter {
     this.#sequences += batch;
   }
 
-  /** One for each query head, in their order. */
+  /** One measurement per query head, in order. */
   result(): SinkLogitMeasurement[] {
     return this.#logits.map((logit, head) => ({
       logit,

@@ -1,18 +1,21 @@
 /**
- * How much R_GS depends on the texts. R_GS adds the gradients of all texts before it takes a norm,
- * so that a resample of texts needs ‖Σ w_i g_i‖² = Σ_ij w_i w_j ⟨g_i, g_j⟩: the inner products are
- * taken once, and a resample costs no pass over gradients.
+ * How much R_GS depends on the texts. R_GS takes the norm of the sum of all texts' gradients, so a
+ * resample needs ‖Σ w_i g_i‖² = Σ_ij w_i w_j ⟨g_i, g_j⟩. The inner products are computed once; a
+ * resample then needs no pass over the gradients.
  */
 import { type Numbers, ratioOf, rowDot } from "../numbers.ts";
 
-/** One layer's ∇h̃ of the first positions, text by text. */
+/** One layer's ∇h̃ at the first positions, text by text. */
 export class GradientGram {
   readonly #positions: number;
   readonly #context: number;
   readonly #width: number;
   readonly #texts: Float32Array<ArrayBuffer>[] = [];
 
-  /** @param shape T and d @param last T_e, the last position that R_GS compares with */
+  /**
+   * @param shape T and d
+   * @param last T_e, the last position that R_GS compares
+   */
   constructor(
     { context, width }: { readonly context: number; readonly width: number },
     last: number,
@@ -22,13 +25,16 @@ export class GradientGram {
     this.#positions = Math.min(last + 1, context);
   }
 
-  /** @param gradient ∇h̃ of the batch's mean loss, [B, T, d] @param batch B */
+  /**
+   * @param gradient ∇h̃ of the batch's mean loss, [B, T, d]
+   * @param batch B
+   */
   add(gradient: Numbers, batch: number): void {
     const length = this.#context * this.#width;
     for (let text = 0; text < batch; text++) {
       const start = text * length;
       const part = gradient.subarray(start, start + this.#positions * this.#width);
-      // The gradient of the text's own mean loss, whatever the batches are.
+      // Scale to the gradient of the text's own mean loss, whatever the batch size.
       this.#texts.push(Float32Array.from(part, (each) => batch * each));
     }
   }

@@ -1,13 +1,13 @@
 /** How much a mean depends on the texts. */
 import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";
 
-/** The seed of the resamples: equal measurements have equal intervals. */
+/** The seed of the resamples. With a fixed seed, equal measurements have equal intervals. */
 export const SEED = 1;
 
 /**
  * The 95 % interval of a mean over texts.
  *
- * @param values one of each text
+ * @param values one value per text
  */
 export function meanInterval(values: readonly number[]): Interval {
   return bootstrapInterval(values.length, {

@@ -1,46 +1,46 @@
 /**
- * The measurements of a pretrained model beyond {@linkcode SinkMeasurement}: its states, all
- * positions as sinks, and how much the texts matter. Units as in measurement.ts.
+ * The measurements of a pretrained model beyond {@linkcode SinkMeasurement}: its states, every
+ * position as a possible sink, and intervals over texts. Units as in measurement.ts.
  */
 import type { Interval } from "../../statistics/resampling.ts";
 import type { StateMeasurement, StatesMeasurement } from "../states/measurement.ts";
 
-/** One layer's output h_out, with R_GS beside it. */
+/** One layer's output h_out and its R_GS. */
 export interface PretrainedLayer extends StateMeasurement {
   readonly sinkRates: readonly number[];
-  /** The 95 % interval of R_GS(s) as many texts would give it; null if a gradient vanishes. */
+  /** The 95 % interval of R_GS(s) with many texts; null if a gradient vanishes. */
   readonly gradientSinkInterval: Interval | null;
 }
 
-/** The loss with elements of hidden states replaced, right after one layer. */
+/** The loss if elements of hidden states are replaced right after one layer. */
 export interface Intervention {
   /**
    * `massive`: all elements of the layer's output that are massive in their text. `ordinary`: as
-   * many of the same tokens, in the middle of the token's elements by magnitude.
+   * many elements of the same tokens, from the middle of each token's elements by magnitude.
    */
   readonly values: "massive" | "ordinary";
   /**
-   * What takes their place: 0, or the mean over texts of the massive elements of the same
-   * dimension, those of the first token and of other tokens each for themselves.
+   * The replacement: 0, or the mean over texts of the massive elements in the same dimension,
+   * separately for the first token and for other tokens.
    */
   readonly replaced: "zero" | "mean";
   /** The first layer whose output has massive elements. */
   readonly layer: number;
-  /** Where the massive elements are, increasing. */
+  /** The dimensions of the massive elements, increasing. */
   readonly dimensions: readonly number[];
   readonly positions: readonly number[];
-  /** How many elements are replaced in all texts together, and in how many texts. */
+  /** The number of replaced elements in all texts, and the number of texts with any. */
   readonly elements: number;
   readonly texts: number;
   /** The loss on the same texts, in nats per token. */
   readonly loss: number;
-  /** loss minus the loss as it is. */
+  /** This loss minus the unchanged model's loss. */
   readonly difference: number;
   /** The difference's 95 % interval over texts. */
   readonly interval: Interval;
 }
 
-/** Everything that is measured of pretrained models only. */
+/** The measurements that only pretrained models have. */
 export interface PretrainedMeasurement extends StatesMeasurement {
   readonly model: {
     readonly name: string;
@@ -48,14 +48,14 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly parameters: number;
     /** The types that the weights are stored in. */
     readonly storedAs: readonly string[];
-    /** What a reader should know of the weights, the tokenizer and the texts. */
+    /** Notes for the reader on the weights, the tokenizer and the texts. */
     readonly notes: readonly string[];
   };
   readonly texts: {
-    /** --bos and --documents as given. */
+    /** The values of --bos and --documents. */
     readonly begin: string;
     readonly documents: string;
-    /** How the first text's first tokens are spelled. */
+    /** The text of the first text's first tokens. */
     readonly firstTokens: readonly string[];
     readonly firstTokenNumbers: readonly number[];
   };
@@ -65,7 +65,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval;
-    /** The interval of the median of R_GS(s) over layers, as many texts would give it. */
+    /** The interval of the median of R_GS(s) over layers, with many texts. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s exceeds ε. */

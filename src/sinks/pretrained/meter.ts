@@ -1,4 +1,7 @@
-/** Measures a pretrained model's states, all positions as sinks, and how much the texts matter. */
+/**
+ * Measures a pretrained model's states, every position as a possible sink, and intervals over
+ * texts.
+ */
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";
 import { DEFAULT_SINK_SETTINGS } from "../measurement.ts";
@@ -9,14 +12,14 @@ import { GradientGram } from "./gradient_interval.ts";
 import { meanInterval, SEED } from "./mean_interval.ts";
 import type { PretrainedLayer, PretrainedMeasurement } from "./measurement.ts";
 
-/** Adds up layers over batches, beside a `SinkMeter`, which checks them. */
+/** Collects layers over batches. It works next to a `SinkMeter`, which checks them. */
 export class PretrainedMeter {
   readonly #position: number;
   readonly #states: StatesMeter;
   readonly #gradients: readonly GradientGram[];
   readonly #losses: number[] = [];
 
-  /** @param options the model's shape, T, and settings that a `SinkMeter` takes */
+  /** @param options the model's shape, T, and the settings of the `SinkMeter` */
   constructor(options: StatesMeterOptions) {
     const { config, context } = options;
     const { position, lastGradientPosition } = { ...DEFAULT_SINK_SETTINGS, ...options.settings };
@@ -31,7 +34,7 @@ export class PretrainedMeter {
   /**
    * Adds one layer of a batch.
    *
-   * @param index of the layer
+   * @param index the layer's index
    * @param layer its states and its gradients of the batch's mean loss
    * @param batch B
    */
@@ -40,20 +43,23 @@ export class PretrainedMeter {
     this.#gradients[index]!.add(layer.attention!.gradients.norm, batch);
   }
 
-  /** @param losses of a batch's texts, in nats per token */
+  /** @param losses the losses of a batch's texts, in nats per token */
   addLosses(losses: readonly number[]): void {
     this.#losses.push(...losses);
   }
 
-  /** The first layer whose output has massive elements, and those; undefined if none has. */
+  /**
+   * The first layer with massive elements in its output, and these elements; undefined if there is
+   * none.
+   */
   massive(): { readonly layer: number; readonly values: readonly LargeActivation[] } | undefined {
     return this.#states.massive();
   }
 
   /**
-   * The measurement over all batches so far.
+   * Measures all batches so far.
    *
-   * @param options which heads' attention is shown, and how tokens are spelled
+   * @param options the heads whose attention is shown, and the tokens' text
    */
   result(
     options: StatesResultOptions,
@@ -84,12 +90,12 @@ export class PretrainedMeter {
 }
 
 /**
- * The 95 % interval of R_GS as many texts would give it, by the basic bootstrap of its logarithm.
+ * The 95 % interval of R_GS with many texts, by the basic bootstrap of its logarithm.
  *
- * A resample holds some texts twice, whose noise does not average out as that of different texts
- * does: the other tokens' gradients come out larger and R_GS smaller, by the factor by which so few
- * texts make it smaller than many would. The resamples' own quantiles would have that bias twice,
- * and leave out the estimate itself.
+ * R_GS of few texts is biased: noise enlarges the other tokens' gradients, which makes R_GS smaller
+ * than with many texts. A resample holds some texts twice, so it repeats this bias by the same
+ * factor. Plain quantiles of resamples would have the bias twice and might not even contain the
+ * estimate; the basic bootstrap corrects it.
  *
  * Source: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application (1997), section
  * 5.2.

@@ -1,25 +1,30 @@
-/** The attention of one layer to every position, and its maps. */
+/** The attention of one layer to every position, and maps of it. */
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, rowDot } from "../numbers.ts";
 import { isSink, uniformScore } from "../uniform.ts";
 import type { AttentionMap } from "./measurement.ts";
 
-/** How many positions a map shows: a mean over texts, and one text with its tokens. */
+/**
+ * The number of positions in a map: one of the mean over texts, and one of a text with its tokens.
+ */
 const MAP_POSITIONS = 48;
 const TEXT_POSITIONS = 24;
 
-/** A map's size, and [size, size] weights. */
+/** A map's size and its [size, size] weights. */
 type Map = Pick<AttentionMap, "size" | "weights">;
 
-/** Adds up over batches. */
+/** Collects one layer's attention over batches. */
 export class PositionMeter {
-  /** Every text's count of heads whose α_s exceeds ε and uniform attention's, [texts][s]. */
+  /**
+   * For each text and position s, the number of heads with a sink: α_s above ε and above uniform
+   * attention's. [texts][s]
+   */
   readonly counts: Uint16Array<ArrayBuffer>[] = [];
   readonly #window: number;
   readonly #threshold: number;
-  /** Σ over texts, [Hq, size, size] */
+  /** Sum of the maps over texts, [Hq, size, size] */
   readonly #maps: Float64Array<ArrayBuffer>;
-  /** The same of the first text alone. */
+  /** The same for the first text alone. */
   #first: Float64Array<ArrayBuffer> | undefined;
   readonly #size: number;
   readonly #positions: number;
@@ -28,7 +33,7 @@ export class PositionMeter {
 
   /**
    * @param shape Hq and T
-   * @param options T_ε, ε, and how many positions can be sinks
+   * @param options T_ε, ε, and the number of positions that can be sinks
    */
   constructor(
     { queryHeads, context }: Pick<AttentionShape, "queryHeads" | "context">,
@@ -104,7 +109,7 @@ export class PositionMeter {
     return scores.map((sum, s) => sum / Math.min(this.#window, context - s));
   }
 
-  /** The share of (text, head) pairs for which s is a sink, by s. */
+  /** For each s, the share of (text, head) pairs with a sink at s. */
   rates(queryHeads: number): number[] {
     const pairs = this.counts.length * queryHeads;
     return Array.from(
@@ -113,18 +118,18 @@ export class PositionMeter {
     );
   }
 
-  /** A head's attention, mean over texts. */
+  /** A head's attention map, mean over texts. */
   map(head: number): Map {
     return this.#map(head, { sums: this.#maps, texts: this.counts.length, size: this.#size });
   }
 
-  /** A head's attention in the first text, at its first tokens. */
+  /** A head's attention map in the first text, at its first tokens. */
   textMap(head: number): Map {
     const size = Math.min(TEXT_POSITIONS, this.#size);
     return this.#map(head, { sums: this.#first ?? this.#maps, texts: 1, size });
   }
 
-  /** To 3 digits behind the point. */
+  /** Rounds weights to three decimals. */
   #map(
     head: number,
     { sums, texts, size }: {

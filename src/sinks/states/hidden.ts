@@ -1,23 +1,23 @@
-/**
- * Hidden states of one layer: their largest elements, massive ones, and what direction they have.
- */
+/** Hidden states of one layer: their largest and massive elements, and their direction. */
 import { type Numbers, quantile, rowDot, rowNorm } from "../numbers.ts";
 import type { LargeActivation } from "./measurement.ts";
 
-/** How many of the largest elements are reported. */
+/** How many of the largest elements to report. */
 const LARGEST = 3;
 
-/** Adds up over batches. */
+/** Collects one layer's hidden states over batches. */
 export class StateMeter {
-  /** Every text's elements over 100 and at least 1000 × the text's median magnitude. */
+  /** Each text's elements with a magnitude above 100 and at least 1000 × the text's median. */
   readonly massive: LargeActivation[] = [];
   readonly #context: number;
   readonly #width: number;
-  /** The largest magnitude at every (position, dimension) of interest so far, decreasing. */
+  /** The largest magnitudes so far, at most one per position and dimension, decreasing. */
   #largest: LargeActivation[] = [];
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
-  /** Σ over texts of a channel's largest magnitude, [width]; and that of the present text. */
+  /**
+   * For each channel, the sum over texts of its largest magnitude, [width]; and the current text's.
+   */
   readonly #largestByChannel: Float64Array;
   readonly #channels: Float64Array;
   #median = 0;
@@ -33,7 +33,10 @@ export class StateMeter {
     this.#channels = new Float64Array(width);
   }
 
-  /** @param state h_out, [B, T, d] @param batch B */
+  /**
+   * @param state h_out, [B, T, d]
+   * @param batch B
+   */
   add(state: Numbers, batch: number): void {
     const length = this.#context * this.#width;
     for (let text = 0; text < batch; text++) {
@@ -71,12 +74,12 @@ export class StateMeter {
     channels.forEach((magnitude, i) => this.#largestByChannel[i]! += magnitude);
   }
 
-  /** The largest magnitude of every channel among a text's tokens, [width]: mean over texts. */
+  /** For each channel, the largest magnitude among a text's tokens, mean over texts: [width]. */
   channels(): number[] {
     return Array.from(this.#largestByChannel, (sum) => sum / this.#texts);
   }
 
-  // Each place once: token 0 without anything in front of it has the same state in every text.
+  // Keeps each place once: token 0 has the same state in every text if nothing precedes it.
   #keep(found: LargeActivation): void {
     const { position, dimension, value } = found;
     const same = this.#largest.findIndex((each) =>
@@ -91,7 +94,7 @@ export class StateMeter {
     this.#largest = this.#largest.slice(0, LARGEST);
   }
 
-  /** @param positions of the arrays by position */
+  /** @param positions the positions of by-position arrays */
   result(positions: readonly number[]) {
     const texts = this.#texts;
     return {

@@ -1,19 +1,19 @@
 /**
- * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. With g =
- * ∂L/∂y, D_t = ⟨g_t, y_t⟩, β_ts = ⟨g_t, v_s⟩ − D_t, everything per query head, summed over the
- * query heads that share a key head; with V-scale in its full form v̂ stands for v, and J_φ(v)
- * takes the gradient of v̂ to that of v in either form. With a sink's logit s, whose share of the
- * weight is b_t, S1, S3, S4 and S6 stand for A1's sum, A3, A4 and A7. With gates g is the gradient
- * in front of them, and the gate's own identity leads there.
+ * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. Here g =
+ * ∂L/∂y, D_t = ⟨g_t, y_t⟩ and β_ts = ⟨g_t, v_s⟩ − D_t. All are per query head; gradients of keys
+ * and values are summed over the query heads that share a key head. With full V-scale, v̂ replaces
+ * v; in both forms of V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink logit s,
+ * whose share of the weight is b_t, S1, S3, S4 and S6 replace A1's sum, A3, A4 and A7. With gates,
+ * g is the gradient before them; theory/gate.ts checks the gates.
  *
- * What rounding explains. Weights are computed anew in float64 from the traced q and k; the model's
- * own differ by the rounding of a logit, (D/4 + 6) u |z| at the most, twice (in z and in
- * logSumExp), by exp and log, and by the sums over T: together ρ = u ((D/2 + 32) Z + T + 50), Z
- * being the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the rounding of the numbers traced, 2^-24
- * or 2^-53. Sums over T tokens and products of D elements add T + D + 50 times u of the magnitudes
- * that are added up, which is what an identity's difference is measured in. (Higham, Accuracy and
- * Stability, section 4.2; WGSL's own accuracy of exp and log.) Weights and products below the
- * smallest normal number may be flushed to 0 beside that.
+ * What rounding explains. Weights are recomputed in float64 from the traced q and k. The model's
+ * own weights differ by the rounding of a logit, at most (D/4 + 6) u |z|, twice (in z and in
+ * logSumExp), by exp and log, and by the sums over T. Together this is ρ = u ((D/2 + 32) Z + T +
+ * 50), where Z is the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the unit roundoff of the traced
+ * numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add T + D + 50 times u of
+ * the added magnitudes. An identity's difference is measured in units of these magnitudes. (Higham,
+ * Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In addition, weights
+ * and products below the smallest normal number may be flushed to 0.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -27,9 +27,9 @@ import { CheckMeter } from "./slack.ts";
 import { addHead, type AttentionChecks, type AttentionLayer, KeySums } from "./head.ts";
 
 /**
- * Empty meters for all layers.
+ * Creates empty meters for all layers.
  *
- * @param config of the model, which decides on some formulas
+ * @param config the model's configuration, which decides on some formulas
  */
 export function attentionChecks(config: Pick<LlamaConfig, "sinkLogit">): AttentionChecks {
   const sink = hasSinkLogit(config);
@@ -61,7 +61,7 @@ export function attentionChecks(config: Pick<LlamaConfig, "sinkLogit">): Attenti
 /**
  * Checks one layer of a trace.
  *
- * @param checks to add to
+ * @param checks the meters to add to
  * @param options the layer
  */
 export function checkAttention(checks: AttentionChecks, options: AttentionLayer): void {
@@ -122,7 +122,7 @@ function compareKeyHead(
       ? 1
       : lambdaParallel(rowNorm(value, at, headDim) ** 2, constant);
     const size = rowNorm(valueGradient, at, headDim);
-    // The terms leave out what flushing takes, so it is added here.
+    // `terms` does not include flushing, so it is added here.
     const scale = gain * sums.weighted[s]! + Math.max(1, gain) * sums.valueFlush / tolerance;
     checks.value.identity({
       excess: rowDistance([valueGradient, wantedValue], at, headDim),

@@ -1,9 +1,9 @@
 /**
- * What gates do to gradients, on a traced layer: ∇y = σ(x) ⊙ ∇y′, so that a closed gate is a closed
+ * Checks the gradients at the gates of a traced layer: ∇y = σ(x) ⊙ ∇y′. So a closed gate closes the
  * value path.
  *
- * What rounding explains: one product of two numbers that are traced, beside the smallest normal
- * number that may be flushed.
+ * What rounding explains: one product of two traced numbers, and flushing below the smallest normal
+ * number.
  *
  * Source: Qiu et al., NeurIPS 2025.
  */
@@ -11,13 +11,13 @@ import { precisionOf } from "../numbers.ts";
 import type { AttentionLayer } from "./head.ts";
 import type { CheckMeter } from "./slack.ts";
 
-/** Roundings of a product, and room for a compiler that orders them otherwise. */
+/** Roundings of a product, with room for a compiler that reorders them. */
 const ROUNDINGS = 4;
 
 /**
  * Checks one layer of a trace; nothing without gates.
  *
- * @param check to add to
+ * @param check the meter to add to
  * @param options the layer
  */
 export function checkGates(check: CheckMeter, { attention, shape, layer }: AttentionLayer): void {
@@ -27,7 +27,7 @@ export function checkGates(check: CheckMeter, { attention, shape, layer }: Atten
   const { batch, queryHeads, context, headDim } = shape;
   const width = queryHeads * headDim;
   const { unit, tiny } = precisionOf(output);
-  // The trace may be of more sequences than are checked.
+  // The trace may have more sequences than are checked.
   const gates = opening.length / (gated.length / width);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < context; t++) {

@@ -1,6 +1,6 @@
 /**
- * One query head of one sequence, for theory/attention.ts: its attention and β in float64, its
- * query's checks, and its share of the sums that the checks of keys and values need.
+ * Checks one query head of one sequence, for theory/attention.ts. It computes attention and β in
+ * float64, checks the queries, and adds to the sums that the checks of keys and values need.
  */
 import { type Numbers, precisionOf, rowDot, rowNorm } from "../numbers.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
@@ -30,17 +30,17 @@ export type AttentionChecks = Readonly<
 /** A layer to check. */
 export interface AttentionLayer {
   readonly attention: AttentionTrace<Numbers>;
-  /** The batch here is the number of sequences that are checked, from the first on. */
+  /** The lengths; the batch is the number of sequences to check, from the first on. */
   readonly shape: AttentionShape;
   readonly layer: number;
   readonly valve: LayerValve | undefined;
-  /** The sink's logit of each query head; undefined without sinks. */
+  /** The sink logit of each query head; undefined without sinks. */
   readonly sinkLogits: readonly number[] | undefined;
   /** s */
   readonly position: number;
 }
 
-/** Sums by key position of one key head, over the query heads that read it. */
+/** Sums of one key head by key position, over the query heads that read it. */
 export class KeySums {
   /** Σ a_ts g_t: [T, D] */
   readonly valueGradient: Float64Array;
@@ -56,16 +56,15 @@ export class KeySums {
   readonly key: Float64Array;
   /** Σ a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖/√D: [T] */
   readonly keyScale: Float64Array;
-  /** What rounding explains. */
+  /** The most that rounding can explain. */
   tolerance = 0;
   /**
-   * What flushing products of tiny weights to 0 takes from a row of the values' and of the keys'
-   * gradients, at the most.
+   * The most that flushing products of tiny weights to 0 takes from a row of the values' and of the
+   * keys' gradients.
    */
   valueFlush = 0;
   keyFlush = 0;
 
-  /** Zeros. */
   constructor({ context, headDim }: { readonly context: number; readonly headDim: number }) {
     this.valueGradient = new Float64Array(context * headDim);
     this.keyGradient = new Float64Array(context * headDim);
@@ -77,27 +76,27 @@ export class KeySums {
   }
 }
 
-/** Where a query head's numbers are. */
+/** Locates a query head's numbers. */
 export interface Head extends AttentionLayer {
   /** Its first row in [B, Hq, T, D]. */
   readonly rows: number;
   /** Its key head's first row in [B, Hkv, T, D]. */
   readonly keys: number;
-  /** v, or v̂ under V-scale in its full form. */
+  /** v, or v̂ with full V-scale. */
   readonly used: Numbers;
-  /** The sink's logit. */
+  /** The sink logit. */
   readonly sink: number | undefined;
-  /** Where the largest error is, for people to read. */
+  /** The head's place, for messages. */
   readonly where: string;
 }
 
-/** What everything about a head is computed from. */
+/** The numbers of a head that its checks share. */
 interface HeadNumbers {
   /** 1/√D */
   readonly scale: number;
   /** a_ts: [T, T], 0 for s > t */
   readonly weights: Float64Array;
-  /** b_t, the sink's share: [T]; zeros without a sink. */
+  /** b_t, the sink's share of the weight: [T]; zeros without a sink. */
   readonly shares: Float64Array;
   /** b_t + Σ_s exp(z_ts − logSumExp_t) with the model's own logSumExp: [T] */
   readonly sums: Float64Array;
@@ -162,12 +161,11 @@ function numbersOf({ attention, shape, rows, keys, used, sink }: Head): HeadNumb
 }
 
 /**
- * Compares what a query head says about its queries, and adds its share to the sums of its key
- * head.
+ * Checks a query head's queries, and adds to the sums of its key head.
  *
- * @param checks to add to
- * @param sums of the key head
- * @param head where its numbers are
+ * @param checks the meters to add to
+ * @param sums the key head's sums
+ * @param head locates its numbers
  */
 export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): void {
   const numbers = numbersOf(head);
@@ -179,7 +177,7 @@ export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): voi
   const { tiny } = precisionOf(head.attention.query);
   const largestValue = v.reduce((a, b) => Math.max(a, b));
   for (let t = 0; t < context; t++) {
-    // A weight may be flushed, and any of the D products with it.
+    // A weight may be flushed, and so may each of its D products.
     sums.valueFlush += tiny * (Math.sqrt(head.shape.headDim) + g[t]!);
     sums.keyFlush += tiny *
       (Math.sqrt(head.shape.headDim) + 2 * scale * g[t]! * largestValue * q[t]!);
@@ -187,13 +185,13 @@ export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): voi
   addColumns(sums, { numbers, beta, context });
 }
 
-/** One query: its own identities and bound, and what it adds to each key's sums. */
+/** Checks one query's identities and bound, and adds to each key's sums. */
 function addQuery(
   checks: AttentionChecks,
   sums: KeySums,
   options: Head & {
     readonly numbers: HeadNumbers;
-    /** β_ts: [T, T], filled in here */
+    /** β_ts: [T, T], written here */
     readonly beta: Float64Array;
     readonly t: number;
   },
@@ -208,7 +206,7 @@ function addQuery(
   let meanValue = 0;
   for (let s = 0; s <= t; s++) meanValue += weights[t * context + s]! * numbers.v[s]!;
   const meanKey = new Float64Array(headDim), wanted = new Float64Array(headDim);
-  // A sink is one more key 0 with a value 0.
+  // A sink acts as one more key: a key 0 with a value 0.
   const sink = options.sink !== undefined;
   let rowSum = 0, largestBeta = sink ? Math.abs(own) : 0, queryScale = 0;
   for (let s = 0; s <= t; s++) {
@@ -250,7 +248,7 @@ function addQuery(
   const common = { scale: queryScale, tolerance, where };
   checks.query.identity({ ...common, excess: Math.sqrt(error) });
   if (t === 0) {
-    // Its only weight is 1 except for the sink.
+    // The first query's only weight is 1, minus the sink's share.
     const a = weights[0]!;
     const slope = scale * a * (1 - a) *
       rowDot(g, used, { a: row, b: keys * headDim, width: headDim });
@@ -269,8 +267,8 @@ function addQuery(
 }
 
 /**
- * The bounds of each column, whose maxima are over the queries that see it: from the last one
- * backwards.
+ * Adds each column's bounds. Their maxima are over the queries that see the column, so go backwards
+ * from the last one.
  */
 function addColumns(
   sums: KeySums,

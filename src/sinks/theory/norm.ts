@@ -3,9 +3,10 @@
  * = h + r(h̃), h̃ = RMSNorm(h). With u = γ ⊙ ∇h̃ and r = rms(h), ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h
  * ⟨u,h⟩/(d r³).
  *
- * What rounding explains: the RMSNorm's backward pass is off by (d + 30) u of 2‖u‖/r, the magnitude
- * of its two terms (a sum of d products in each), and ∇h, the stored sum, by a rounding of itself,
- * so that its difference from ∇h′ is off by 2u (‖∇h‖ + ‖∇h′‖), however small the difference is.
+ * What rounding explains. The RMSNorm's backward pass is off by (d + 30) η times 2‖u‖/r, the
+ * magnitude of its two terms, each a sum of d products; η is the unit roundoff. ∇h, the stored sum,
+ * is rounded, so its difference from ∇h′ is off by 2η (‖∇h‖ + ‖∇h′‖), however small the difference
+ * is.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -18,7 +19,7 @@ export type NormChecks = Readonly<
   Record<"jacobian" | "radial" | "compressBound" | "changeBound", CheckMeter>
 >;
 
-/** Empty meters for all layers. */
+/** Creates empty meters for all layers. */
 export function normChecks(): NormChecks {
   const identity = (name: string, formula: string) =>
     new CheckMeter({ name, formula, kind: "identity" });
@@ -39,7 +40,7 @@ export interface NormBranch {
   readonly epsilon: number;
   readonly layer: number;
   readonly branch: "attention" | "mlp";
-  /** How many sequences are checked, from the first on. */
+  /** The number of sequences to check, from the first on. */
   readonly batch: number;
   /** T */
   readonly context: number;
@@ -50,7 +51,7 @@ export interface NormBranch {
 /**
  * Checks one branch of a trace.
  *
- * @param checks to add to
+ * @param checks the meters to add to
  * @param options the branch
  */
 export function checkNorm(checks: NormChecks, options: NormBranch): void {
@@ -92,7 +93,7 @@ function compareRow(
   const computed = (width + 30) * unit;
   const where = () =>
     `layer ${layer}, ${branch}, sequence ${Math.floor(row / context)}, position ${row % context}`;
-  /** The scale and tolerance of errors of `computed` times the terms, and `rounding` besides. */
+  /** The scale and tolerance for errors of `computed` times the terms, plus `rounding`. */
   const allowing = (scale: number, rounding: number) => ({
     scale,
     tolerance: computed + (scale === 0 ? 0 : rounding / scale),

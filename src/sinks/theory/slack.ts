@@ -1,11 +1,11 @@
 /**
- * How far identities are from holding and how tight bounds are: many comparisons, kept as a few
- * numbers.
+ * How far identities are from holding and how tight bounds are, as a few numbers from many
+ * comparisons.
  */
 import { SLACK_LEVELS, type SlackDistribution, type TheoryCheck } from "../measurement.ts";
 import { quantile } from "../numbers.ts";
 
-/** What a check is called. */
+/** A check's name and formula. */
 export interface CheckName {
   readonly name: string;
   readonly formula: string;
@@ -13,13 +13,13 @@ export interface CheckName {
 
 /** One comparison. */
 export interface Comparison {
-  /** What must be 0 (identity: |left − right|) or at most 0 (bound: left − right). */
+  /** Must be 0 for an identity, |left − right|, or at most 0 for a bound, left − right. */
   readonly excess: number;
-  /** The magnitude of the terms that were added up. */
+  /** The magnitude of the added terms. */
   readonly scale: number;
-  /** What rounding can explain of excess / scale. */
+  /** The most of excess / scale that rounding can explain. */
   readonly tolerance: number;
-  /** Where it was made. */
+  /** The place of the comparison. */
   readonly where: () => string;
 }
 
@@ -27,7 +27,7 @@ export interface Comparison {
 export interface BoundComparison extends Omit<Comparison, "excess"> {
   readonly actual: number;
   readonly bound: number;
-  /** Whether the token stands at position s. */
+  /** Whether the token is at position s. */
   readonly atSink: boolean;
 }
 
@@ -47,7 +47,9 @@ export class CheckMeter {
   #worst = -Infinity;
   #tolerance = 0;
   #where = "nothing was compared";
-  /** The comparison that comes nearest to its own tolerance, which is what `worst` reports. */
+  /**
+   * The largest share of its tolerance that any comparison uses; `worst` reports that comparison.
+   */
   #share = -Infinity;
 
   /** @param check its name, formula and kind */
@@ -58,7 +60,7 @@ export class CheckMeter {
   /** Adds a comparison of an identity. */
   identity({ excess, scale, tolerance, where }: Comparison): void {
     this.#compared++;
-    // A scale of 0 demands an excess of at most 0; NaN is the worst there is.
+    // A scale of 0 demands an excess of at most 0; NaN counts as the worst.
     const ratio = excess === 0 || (scale === 0 && excess < 0) ? 0 : excess / scale;
     const violation = Number.isNaN(ratio) ? Infinity : ratio;
     if (violation > tolerance) this.#violations++;
@@ -71,13 +73,13 @@ export class CheckMeter {
     }
   }
 
-  /** Takes in a comparison of a bound, and its slack under a layer and branch. */
+  /** Adds a comparison of a bound, and its slack under a layer and branch. */
   bound(
     { actual, bound, atSink, ...comparison }: BoundComparison,
     place: Pick<SlackDistribution, "layer" | "branch">,
   ): void {
     this.identity({ ...comparison, excess: actual - bound });
-    // Values that rounding alone explains say nothing about the bound.
+    // Values that rounding alone explains tell nothing about the bound.
     if (!(actual > 2 * comparison.tolerance * comparison.scale)) return;
     const key = `${place.layer} ${place.branch}`;
     const slack = this.#slack.get(key) ?? { place, all: [], sink: [] };
@@ -87,7 +89,7 @@ export class CheckMeter {
     if (atSink) slack.sink.push(room);
   }
 
-  /** What came out; undefined if nothing was compared. */
+  /** The result; undefined if nothing was compared. */
   result(): TheoryCheck | undefined {
     if (this.#compared === 0) return undefined;
     return {
@@ -114,11 +116,11 @@ function slackQuantiles(values: readonly number[]): number[] {
 }
 
 function slackHistogram(values: readonly number[]): SlackDistribution["histogram"] {
-  // A bound of 0 that is violated has no logarithm.
+  // A violated bound of 0 has no logarithm.
   const bins = values.map((slack) => Math.floor(Math.log10(Math.max(slack, 1e-10)) / BIN));
   const first = bins.reduce((least, bin) => Math.min(least, bin), Infinity);
   const last = bins.reduce((most, bin) => Math.max(most, bin), -Infinity);
-  // Slack beyond 10^20 goes into the last bin: a gradient that is all rounding must not make a
+  // Slack beyond 10^20 goes into the last bin: a gradient of pure rounding error must not make a
   // million bins.
   const end = Math.min(last, first + 400);
   const counts = new Array<number>(end - first + 1).fill(0);
