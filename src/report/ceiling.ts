@@ -1,13 +1,13 @@
-/** How well a ceiling is known, in a few characters. */
+/** Writes how precisely a ceiling is known. */
 import { ceilingInterval } from "../measure/ceilings/uncertainty.ts";
 import type { Ceiling } from "../measure/result_file.ts";
 
 /**
  * A ceiling's interval as percents of its figure.
  *
- * @param ceiling of a result file
- * @returns for example `+2.3 %` of a rate, which is at least what was reached, or `±1.2 %` of a
- *   time; empty where nothing is known
+ * @param ceiling a result file's ceiling
+ * @returns for example `±1.2 %` for a time, or `+2.3 %` for a rate, because the true rate is at
+ *   least the measured one; empty if unknown
  */
 export function ceilingPrecision(ceiling: Ceiling<string>): string {
   const interval = ceilingInterval(ceiling);

@@ -11,7 +11,7 @@ import {
   type SvgElement,
 } from "./plot.ts";
 
-/** What every picture is drawn with. */
+/** Options that every picture has. */
 export interface PictureOptions {
   readonly document: SvgDocument;
   readonly text: PictureText;
@@ -33,7 +33,7 @@ const numeric = new Set([
   "height",
 ]);
 
-/** Coordinates to a hundredth of a pixel: fewer bytes, and the same on every machine. */
+/** Rounds coordinates to a hundredth of a pixel: fewer bytes, and the same on every machine. */
 function roundAttributes(element: SvgElement): void {
   for (const name of numeric) {
     const value = element.getAttribute(name);
@@ -50,7 +50,7 @@ function roundAttributes(element: SvgElement): void {
   for (const child of element.children) roundAttributes(child);
 }
 
-/** Declarations as attributes: a strict Content-Security-Policy allows no `style`. */
+/** Turns style declarations into attributes: a strict Content-Security-Policy forbids `style`. */
 function presentStyles(element: SvgElement): void {
   const style = element.getAttribute("style");
   if (style !== null) {
@@ -67,7 +67,7 @@ function presentStyles(element: SvgElement): void {
  * Draws a picture with Observable Plot: one static image with a title and a description.
  *
  * @param options the document to draw with, title and description
- * @param plot Plot's options; colors and symbols stand in the data as they are
+ * @param plot Plot's options; the data give colors and symbols directly
  */
 export function drawPicture(
   { document, text }: PictureOptions,
@@ -100,24 +100,24 @@ export function drawPicture(
   return new Markup(svg.outerHTML);
 }
 
-/** The facets of {@linkcode drawFacets}, and how large each of them is. */
+/** The facets of {@linkcode drawFacets}, and their size. */
 export interface Facets {
   /** The facets' names, from top to bottom. */
   readonly names: readonly string[];
   /** The height of one facet, in pixels. */
   readonly height: number;
-  /** The width in pixels. Default: the width of one of many small pictures. */
+  /** The width in pixels. Default: that of one of many small pictures. */
   readonly width?: number;
-  /** Room at the right, in pixels. */
+  /** The right margin, in pixels. */
   readonly marginRight: number;
-  /** The horizontal scale; its grid and the place of its label are given. */
+  /** The horizontal scale; `drawFacets` sets its grid and the place of its label. */
   readonly x: Plot.ScaleOptions;
   readonly y: Plot.ScaleOptions;
   readonly marks: readonly Plot.Markish[];
 }
 
 /**
- * Draws facets below each other, each with its name above it, over one horizontal axis.
+ * Draws facets below each other, each under its name, with one horizontal axis at the bottom.
  *
  * @param options the document to draw with, title and description
  * @param facets names, sizes, scales and marks
@@ -149,10 +149,10 @@ export function drawFacets(options: PictureOptions, facets: Facets): Markup {
 }
 
 /**
- * A vertical facet scale with room for a name above each facet.
+ * Makes a vertical facet scale with room for a name above each facet.
  *
  * @param names the facets' names
- * @param height of one facet, in pixels
+ * @param height one facet's height, in pixels
  */
 export function facetScale(names: readonly string[], height: number): Plot.ScaleOptions {
   return {

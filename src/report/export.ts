@@ -1,9 +1,9 @@
 /**
- * What a measurement saw, token by token, as files for other programs: arrays of states and
- * gradients as .npy, tables as CSV, and an index that says what each of them is.
+ * Exports what a measurement saw, token by token, for other programs: arrays of states and
+ * gradients as .npy, tables as CSV, and an index that explains each.
  *
- * Everything is written to a folder beside the one that is wanted, which takes its name when all of
- * it is there.
+ * The files go to a temporary folder next to the requested one, which takes its name once it is
+ * complete.
  */
 import { basename, dirname, join } from "node:path";
 import type { MeasurementObserver } from "../experiments/observer.ts";
@@ -27,16 +27,16 @@ import {
 
 export { ARRAY_NAMES, type ArrayName, DEFAULT_ARRAYS } from "./export/arrays.ts";
 
-/** What an export is made for. */
+/** Options of {@linkcode SinkExport}. */
 export interface SinkExportOptions {
   readonly config: LlamaConfig;
   /** T */
   readonly context: number;
-  /** How many texts there will be. */
+  /** The number of texts. */
   readonly texts: number;
-  /** B, which divides them. */
+  /** B, a divisor of the number of texts. */
   readonly batch: number;
-  /** The arrays that are written in full. */
+  /** The arrays to write in full. */
   readonly arrays: readonly ArrayName[];
 }
 
@@ -50,11 +50,11 @@ interface OpenArray {
   readonly meaning: string;
 }
 
-/** A file's bytes beside its elements; the tables of a token take this much, roughly. */
+/** Room for the tables: roughly this many bytes per token. */
 const TABLE_BYTES = 12;
 
 /**
- * Writes what is measured into a folder.
+ * Writes a measurement's states and gradients into a folder.
  *
  * @example
  * ```ts
@@ -81,7 +81,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   readonly #temporary: string;
   readonly #options: SinkExportOptions;
   readonly #arrays: OpenArray[] = [];
-  /** The batch that the layers now belong to. */
+  /** The index of the current batch. */
   #batch = -1;
   #finished = false;
 
@@ -92,11 +92,12 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   }
 
   /**
-   * Makes the files.
+   * Creates the files.
    *
-   * @param folder where they go: a name that is not taken, or an empty folder
-   * @param options what will be measured, and which arrays are wanted
-   * @throws {FileError} if the folder is not empty or cannot be made, or the disk has no room
+   * @param folder the export's folder: a new name or an empty folder
+   * @param options the measurement's shape and the requested arrays
+   * @throws {FileError} if the folder is not empty or cannot be created, or the disk has too little
+   *   room
    */
   static async open(folder: string, options: SinkExportOptions): Promise<SinkExport> {
     await checkExportFolder(folder);
@@ -178,7 +179,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
 
   async onLayer(layer: number, states: LayerTrace<Float32Array>): Promise<void> {
     const { config, context, batch, texts, arrays } = this.#options;
-    // Gradients of the mean loss over all texts, of which the batch is a part.
+    // Scale to gradients of the mean loss over all texts.
     const share = batch / texts;
     const scaled = (name: ArrayName) => {
       const { read, gradient } = arrayOf(name);
@@ -210,10 +211,10 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   }
 
   /**
-   * Writes what is known in the end, and gives the folder its name.
+   * Writes the tables and the index, and gives the folder its name.
    *
-   * @param measurement of the same texts
-   * @throws {FileError} if something cannot be written; then nothing is there
+   * @param measurement the measurement of the same texts
+   * @throws {FileError} if a file cannot be written; no folder is left then
    */
   async finish(measurement: SinkMeasurement): Promise<void> {
     const { columns, rows } = headRows(measurement);
@@ -237,7 +238,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
         using file = await Deno.open(join(this.#temporary, name));
         await file.sync();
       }
-      // An empty folder of that name may be there.
+      // An empty folder may have that name.
       await Deno.remove(this.#folder).catch((error) => {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       });
@@ -248,10 +249,10 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
     this.#finished = true;
   }
 
-  /** Removes what is there, unless it is finished. */
+  /** Removes an unfinished export. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#finished) return;
-    await Deno.remove(this.#temporary, { recursive: true }).catch(() => {}); // It may not be there.
+    await Deno.remove(this.#temporary, { recursive: true }).catch(() => {}); // It may be gone.
   }
 
   async #start(array: OpenArray): Promise<void> {
@@ -278,11 +279,11 @@ const TOKEN_ARRAYS = {
 };
 
 /**
- * Makes sure, before long work, that an export can be written in the end.
+ * Checks before long work that an export can be written after it.
  *
- * @param folder where it would go
- * @throws {FileError} if something is there that is not an empty folder, or nothing can be made
- *   there
+ * @param folder the export's folder
+ * @throws {FileError} if the name is taken by anything but an empty folder, or the folder cannot be
+ *   created
  */
 export async function checkExportFolder(folder: string): Promise<void> {
   try {
@@ -312,7 +313,7 @@ function line(cells: readonly (string | number)[]): string {
   return `${cells.join(",")}\n`;
 }
 
-/** Writes as many digits as float32 has. */
+/** Writes the digits that float32 has. */
 function digits(value: number): string {
   return String(Number(value.toPrecision(8)));
 }

@@ -1,9 +1,9 @@
 /**
- * Numbers as people read them: three significant digits and a unit. Missing data reads as "no
- * data", never as NaN.
+ * Writes numbers for people: three significant digits and a unit. Missing data reads "no data",
+ * never NaN.
  */
 
-/** What stands where a figure is missing. */
+/** The text for a missing figure. */
 export const NO_DATA = "no data";
 
 /** Three significant digits without an exponent, for 1 ≤ value < 1000. */
@@ -13,7 +13,7 @@ function threeDigits(value: number): string {
 
 function scaled(value: number, units: readonly (readonly [number, string])[]): string {
   for (const [size, unit] of units) {
-    // 999.6 ns is shown as 1.00 µs, not as 1000 ns.
+    // 999.6 ns becomes 1.00 µs, not 1000 ns.
     if (value >= 0.9995 * size) return `${threeDigits(value / size)} ${unit}`;
   }
   const [size, unit] = units.at(-1)!;
@@ -60,7 +60,7 @@ export function formatShare(share: number | undefined): string {
 }
 
 /**
- * A threshold as it was given, without zeros at its end.
+ * A threshold without trailing zeros.
  *
  * @param share 1 is 100 %
  * @returns for example `5 %`
@@ -122,7 +122,8 @@ export function formatProbability(p: number | undefined): string {
  * A shape.
  *
  * @param shape the dimensions by name
- * @returns for example `B1 Hq8 Hkv2 T512 D64`; a name of several small letters gets an equals sign
+ * @returns for example `B1 Hq8 Hkv2 T512 D64`; a name of several lower-case letters gets an equals
+ *   sign
  */
 export function formatShape(shape: Readonly<Record<string, number>>): string {
   return Object.entries(shape)

@@ -1,6 +1,6 @@
 /**
- * All GPUs in one table: a line for each result file, in an order that the reader chooses. One HTML
- * page without a script, which loads nothing.
+ * All GPUs in one table: a row for each result file, in an order that the reader chooses. It is one
+ * HTML page without scripts or requests.
  */
 import { rooflinePosition, rooflineShare } from "../measure/ceilings/roofline.ts";
 import { type Machine, machinesOf, type NamedResult } from "../measure/comparison/machine.ts";
@@ -12,30 +12,33 @@ import { html, htmlTable, type Markup } from "./html.ts";
 import { renderPage } from "./page.ts";
 import { type Cell, numberColumns, type Table, textColumns } from "./table.ts";
 
-/** One result file's line. */
+/** The row of one result file. */
 export interface GalleryRow {
   readonly machine: Machine;
-  /** The geometric mean of the share of the roofline, over the rows that have one, hot cache. */
+  /**
+   * The geometric mean of the share of the roofline, over measurements with a hot cache that have
+   * one.
+   */
   readonly share: number | undefined;
-  /** How many rows have a share, and how many could have one. */
+  /** How many measurements have a share, and how many could have one. */
   readonly shares: number;
   readonly hot: number;
-  /** The largest error, as a part of what is allowed; Infinity where an answer was no number. */
+  /** The largest error as a share of the allowed one; Infinity if an answer was not a number. */
   readonly error: number | undefined;
-  /** Rows that were wrong, failed or timed out. */
+  /** Measurements that were wrong, failed or timed out. */
   readonly bad: number;
-  /** How many rows there are. */
+  /** The number of measurements. */
   readonly count: number;
-  /** Whole days since the run began; negative where the date lies ahead. */
+  /** Whole days since the run began; negative if its date is in the future. */
   readonly days: number;
 }
 
 const DAY = 24 * 3600 * 1000;
 
 /**
- * The lines of a gallery.
+ * Computes the rows of a gallery.
  *
- * Custom operators are left out: their shares say nothing of the suite's kernels.
+ * It leaves out custom operators: their shares say nothing about the suite's kernels.
  *
  * @param results the files
  * @param now ms since 1970, for the files' age
@@ -70,7 +73,7 @@ function sharesOf({ measurements, ceilings }: Pick<ResultFile, "measurements" | 
   });
 }
 
-/** The orders that a reader can choose, the first one shown first. */
+/** The orders that a reader can choose; the page begins with the first. */
 const ORDERS: readonly {
   readonly id: string;
   readonly title: string;
@@ -113,7 +116,7 @@ export function renderGallery(results: readonly NamedResult[], now: number): str
   });
 }
 
-// Radio buttons choose among tables that are sorted already, so that the page needs no script.
+// Radio buttons choose between sorted tables, so the page needs no script.
 function choice(rows: readonly GalleryRow[]): Markup {
   return html`
     <div class="card gallery">

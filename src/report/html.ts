@@ -1,19 +1,19 @@
-/** HTML as text, in which everything is escaped unless it was made here. */
+/** HTML as text. Everything is escaped unless this project made it. */
 import { escapeHtml } from "../escape.ts";
 import { type Cell, cellText, type Table } from "./table.ts";
 
-/** Text that is HTML already. */
+/** Text that is already HTML. */
 export class Markup {
   /** The HTML. */
   readonly text: string;
 
-  /** The text must be escaped, or our own. */
+  /** Use it only for escaped text or this project's own markup. */
   constructor(text: string) {
     this.text = text;
   }
 }
 
-/** What a template of {@linkcode html} takes. */
+/** A value in a template of {@linkcode html}. */
 export type HtmlValue = string | number | Markup | undefined | readonly HtmlValue[];
 
 function rendered(value: HtmlValue): string {
@@ -24,10 +24,10 @@ function rendered(value: HtmlValue): string {
 }
 
 /**
- * A template whose values are escaped, except for {@linkcode Markup}. Lists are joined.
+ * A template that escapes its values, except for {@linkcode Markup}, and joins lists.
  *
  * @param parts the template's own text
- * @param values strings, numbers, markup, or lists of them; undefined is nothing
+ * @param values strings, numbers, markup, or lists of them; undefined gives nothing
  *
  * @example
  * ```ts
@@ -42,11 +42,11 @@ export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[
   );
 }
 
-/** How {@linkcode htmlTable} lays out a table. */
+/** Options of {@linkcode htmlTable}. */
 export interface HtmlTableOptions {
-  /** The table's identifier in the page; letters, digits and dashes. */
+  /** The table's id in the page; letters, digits and dashes. */
   readonly id: string;
-  /** How many columns at the left name the row. Default 1. */
+  /** How many columns on the left name the row. Default 1. */
   readonly headers?: number;
 }
 
@@ -55,10 +55,10 @@ function tone(cell: Cell): Markup | undefined {
 }
 
 /**
- * A table that scrolls by itself where the window is too narrow, by keyboard as well.
+ * A table that scrolls separately in a narrow window, also by keyboard.
  *
  * @param table any texts
- * @param options the identifier and the number of header columns
+ * @param options the id and the number of header columns
  */
 export function htmlTable(table: Table, options: HtmlTableOptions): Markup {
   const { id, headers = 1 } = options;
@@ -93,10 +93,10 @@ export function htmlTable(table: Table, options: HtmlTableOptions): Markup {
 }
 
 /**
- * A box that scrolls sideways by itself.
+ * A box that scrolls sideways separately from the page.
  *
- * @param id of the element in it that names it, without its ending `-caption`
- * @param content what may be too wide
+ * @param id the id of the element that names the box, without its ending `-caption`
+ * @param content the content, which may be too wide
  */
 export function scrollRegion(id: string, content: Markup): Markup {
   return html`

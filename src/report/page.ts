@@ -1,6 +1,4 @@
-/**
- * What every page of results is around its results: one file without a script, which loads nothing.
- */
+/** The frame of every page of results: one file without scripts or requests. */
 import { html, Markup } from "./html.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 
@@ -8,7 +6,7 @@ import { PAGE_STYLE } from "./page_style.ts";
 export interface PageSection {
   /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
-  /** The identifier that links lead to. Default: `id`. */
+  /** The id for links. Default: `id`. */
   readonly anchor?: string;
   readonly title: string;
   readonly body: Markup;
@@ -17,18 +15,18 @@ export interface PageSection {
 /** A page, part by part. */
 export interface Page {
   readonly title: string;
-  /** What it is called where it is open already. Default: `title`. */
+  /** The title on the page itself. Default: `title`. */
   readonly heading?: string;
-  /** One line on what was measured. */
+  /** A line about what was measured. */
   readonly meta?: string;
-  /** What it says first, in front of the navigation. */
+  /** The page's first text, before the navigation. */
   readonly summary: Markup;
-  /** What the reader must know beside it, each on a line; none if there is nothing. */
+  /** Warnings for the reader, one per line; absent if there are none. */
   readonly notes?: { readonly title: string; readonly lines: readonly string[] };
   readonly sections: readonly PageSection[];
-  /** What the page is made from, if there is more to say than the heading does. */
+  /** The data that the page was made from, for its last line. */
   readonly source?: string;
-  /** CSS beside that of every page. */
+  /** CSS in addition to every page's. */
   readonly style?: string;
 }
 

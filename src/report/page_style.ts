@@ -1,11 +1,11 @@
 /**
  * The pages' style: light and dark, narrow and wide.
  *
- * Text has a contrast of at least 4.5 to its ground, lines and signs at least 3 (WCAG 2.2, 1.4.3
- * and 1.4.11), in both schemes; a test computes it from the values here.
+ * In both schemes text has a contrast of at least 4.5 to its background, and lines and signs at
+ * least 3 (WCAG 2.2, 1.4.3 and 1.4.11). A test computes it from the values here.
  */
 
-/** Colors by their CSS names, for a light and a dark ground. */
+/** Colors by their CSS names, for a light and a dark background. */
 export const PALETTE: Readonly<Record<"light" | "dark", Readonly<Record<string, string>>>> = {
   light: {
     ground: "#f6f7f9",

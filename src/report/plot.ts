@@ -1,15 +1,15 @@
-/** What all pictures share: colors and signs for machines, texts and lengths. */
+/** Shared parts of all pictures: colors and signs for machines, texts and lengths. */
 import type { Comparison } from "../measure/comparison.ts";
 import type { ComparisonRow } from "../measure/comparison/rows.ts";
 import { escapeTerminal, truncate } from "../escape.ts";
 import { html, type Markup } from "./html.ts";
 
-/** The part of a browser's document, or of a stand-in for it, that drawing needs. */
+/** The part of a browser's document, or of a substitute, that drawing needs. */
 export interface SvgDocument {
   createElementNS(namespace: string, name: string): SvgElement;
 }
 
-/** The part of an element that finishing needs. */
+/** The part of an element that the last steps of drawing need. */
 export interface SvgElement {
   readonly tagName: string;
   readonly children: Iterable<SvgElement>;
@@ -23,10 +23,12 @@ export interface SvgElement {
   remove(): void;
 }
 
-/** How many machines have a color of their own; the next ones begin again. */
+/** How many machines have their own color; after that, colors repeat. */
 export const COLORS = 8;
 
-/** Plot's names of the signs, in the order of the machines: told apart without color. */
+/**
+ * Plot's names of the signs, in the order of the machines. Signs tell machines apart without color.
+ */
 export const SIGNS = [
   "circle",
   "square",
@@ -51,7 +53,7 @@ const signPaths: readonly string[] = [
 ];
 
 /**
- * The color of a machine, as CSS; the page defines it for light and dark.
+ * The color of a machine, as a CSS variable that the page defines for light and dark.
  *
  * @param index the machine's place in the comparison
  */
@@ -69,7 +71,7 @@ export function machineSign(index: number): typeof SIGNS[number] {
 }
 
 /**
- * The dashes of a machine's line, where lines cross: told apart without color.
+ * The dashes of a machine's line, which tell crossing lines apart without color.
  *
  * @param index the machine's place in the comparison
  */
@@ -78,7 +80,7 @@ export function machineDashes(index: number): string {
 }
 
 /**
- * A machine's sign in its color, to stand beside its name.
+ * A machine's sign in its color, to go next to its name.
  *
  * @param index the machine's place in the comparison
  */
@@ -91,9 +93,9 @@ export function signIcon(index: number): Markup {
 }
 
 /**
- * Which sign and color belong to which machine.
+ * The legend: each machine's sign and color.
  *
- * @param comparison for the machines
+ * @param comparison the comparison with the machines
  */
 export function legend(comparison: Comparison): Markup {
   return html`
@@ -108,16 +110,19 @@ export interface PictureText {
   /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
   readonly title: string;
-  /** Where a reader finds the same figures. */
+  /** The description, which says where the page has the same figures. */
   readonly description: string;
 }
 
-/** Text for a picture: visible, and short enough to fit. */
+/** Makes text for a picture visible, and short enough to fit. */
 export function plotText(text: string, length = 60): string {
   return truncate(escapeTerminal(text), length);
 }
 
-/** The width of one of many small pictures, in pixels: a phone's, so that text keeps its size. */
+/**
+ * The width of one of many small pictures, in pixels: a phone's width, so text keeps its size
+ * there.
+ */
 export const PANEL_WIDTH = 360;
 
 /** The room above each facet for its name, in pixels. */
@@ -136,7 +141,7 @@ export interface OperatorGroup {
 /**
  * Groups rows by operator and pass, in their order.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function operatorGroups(comparison: Comparison): OperatorGroup[] {
   const groups = new Map<string, { kernel: string; pass: string; rows: ComparisonRow[] }>();

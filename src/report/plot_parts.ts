@@ -1,6 +1,6 @@
 /**
- * What the pictures of sinks have in common: legends inside a picture, powers of ten, and pictures
- * as files.
+ * Shared parts of the sink pictures: legends inside a picture, logarithmic axes, and pictures as
+ * files.
  */
 import * as Plot from "@observablehq/plot";
 import { escapeHtml } from "../escape.ts";
@@ -9,14 +9,11 @@ import type { Markup } from "./html.ts";
 import { PALETTE } from "./page_style.ts";
 import { machineColor, machineSign, plotText } from "./plot.ts";
 
-/** Options that all pictures of sinks share. */
+/** Options of all sink pictures. */
 export interface SinkPlotOptions extends PictureOptions {
-  /** The width in pixels; the picture is scaled down where there is less room. */
+  /** The width in pixels; the picture shrinks if there is less room. */
   readonly width: number;
-  /**
-   * All series in their order, which gives them colors and signs. Default: as they come up in the
-   * rows.
-   */
+  /** All series in an order that gives them colors and signs. Default: their order in the rows. */
   readonly series?: readonly string[];
 }
 
@@ -29,11 +26,11 @@ const LETTER = 6.6;
 /** A legend in a picture's upper margin. */
 export interface PictureLegend {
   readonly marks: Plot.Markish[];
-  /** Its height in pixels: room for the margin. */
+  /** The legend's height in pixels, for the margin. */
   readonly height: number;
 }
 
-/** What stands in a legend. */
+/** An entry of a legend. */
 export interface LegendEntry {
   readonly text: string;
   /** CSS */
@@ -100,7 +97,7 @@ export function pictureLegend(
   return { marks, height: lines * LEGEND_LINE };
 }
 
-/** The different series of rows, in order of appearance, unless an order is given. */
+/** The distinct series of the rows: in the given order, else in order of appearance. */
 export function seriesOf(
   rows: readonly { readonly series: string }[],
   given: readonly string[] | undefined,
@@ -110,7 +107,7 @@ export function seriesOf(
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/** A number on a logarithmic axis: plain from 0.01 to 9999, with a power of ten beyond. */
+/** Writes a number for a logarithmic axis: plain from 0.01 to 9999, otherwise as a power of ten. */
 export function logTick(value: number): string {
   if (value >= 0.0099 && value < 9999) return String(Number(value.toPrecision(3)));
   const [mantissa, exponent] = value.toExponential(1).split("e") as [string, string];
@@ -120,20 +117,22 @@ export function logTick(value: number): string {
   return `${factor}10${exponent.startsWith("-") ? "⁻" : ""}${digits}`;
 }
 
-/** What {@linkcode plotAxis} draws. */
+/** Options of {@linkcode plotAxis}. */
 export interface PlotAxisOptions {
   readonly ticks: readonly number[];
   readonly format: (value: number) => string;
   readonly label: string;
-  /** Whether the label stands below the frame, at its end, or above it at its left. */
+  /**
+   * The axis: the label of x stands below the frame's end, that of y above the frame's left side.
+   */
   readonly axis: "x" | "y";
-  /** The picture's left margin, where a vertical axis's label begins. */
+  /** The picture's left margin; the label of a vertical axis begins there. */
   readonly left: number;
 }
 
 /**
- * An axis with its grid and label. Not Plot's own: that leaves out ticks of logarithmic scales as
- * it likes, and puts the label of a vertical axis where the legend is.
+ * Draws an axis with its grid and label. Plot's own axis drops ticks of logarithmic scales, and
+ * puts the label of a vertical axis where the legend is.
  */
 export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
   const { ticks, format, label, axis, left } = options;
@@ -159,10 +158,10 @@ export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
 }
 
 /**
- * Ticks for a logarithmic axis: powers of ten, with 2 and 5 between them where there are few.
+ * Ticks for a logarithmic axis: powers of ten, and 2 and 5 between them if there are few.
  *
  * @param domain low and high, above 0
- * @param most how many ticks there is room for
+ * @param most the most ticks that fit
  */
 export function logTicks([low, high]: readonly [number, number], most: number): number[] {
   const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
@@ -184,9 +183,7 @@ export function logTicks([low, high]: readonly [number, number], most: number): 
   }
 }
 
-/**
- * The least and the greatest of numbers above 0, widened by a share of the decades between them.
- */
+/** The least and greatest of numbers above 0, widened by a share of the decades between them. */
 export function logDomain(values: Iterable<number>, margin = 0.06): [number, number] {
   let low = Infinity, high = 0;
   for (const value of values) {
@@ -204,11 +201,10 @@ function variables(scheme: "light" | "dark"): string {
 }
 
 /**
- * A picture as a file of its own, which needs no page: light or dark as the reader's system is, or
- * one of them always.
+ * Turns a picture into a file that needs no page, for a light or dark background.
  *
- * @param picture of any plot of this folder
- * @param scheme "light" or "dark" for one of them; else both
+ * @param picture any picture of this folder
+ * @param scheme "light" or "dark"; by default it follows the reader's system
  * @returns SVG text
  */
 export function standalonePicture(picture: Markup, scheme?: "light" | "dark"): string {

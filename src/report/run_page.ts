@@ -1,4 +1,4 @@
-/** One result file by itself: a page, and Markdown. */
+/** One result file as a page and as Markdown. */
 import { adapterName } from "../measure/comparison/machine.ts";
 import type { ResultFile } from "../measure/result_file.ts";
 import { html, htmlTable } from "./html.ts";
@@ -10,7 +10,7 @@ function titleOf(file: ResultFile): string {
   return file.label ?? adapterName(file);
 }
 
-/** What was measured, in a line. */
+/** A line about what was measured. */
 function metaOf(file: ResultFile): string {
   const { runtime, suite, date, status } = file;
   return [
@@ -25,7 +25,7 @@ function metaOf(file: ResultFile): string {
 /**
  * Renders a run as a self-contained page.
  *
- * @param file of one machine
+ * @param file the result file
  * @returns the text of an HTML file
  */
 export function renderRunPage(file: ResultFile): string {
@@ -51,7 +51,7 @@ export function renderRunPage(file: ResultFile): string {
   });
 }
 
-/** A run as Markdown. */
+/** Writes a run as Markdown. */
 export function formatRunMarkdown(file: ResultFile): string {
   return [
     `**${escapeMarkdown(titleOf(file))}**: ${escapeMarkdown(metaOf(file))}`,

@@ -1,4 +1,4 @@
-/** A bench run as a table. */
+/** Writes a bench run as a table. */
 import type { Ceilings, Measurement, ResultFile } from "../measure/result_file.ts";
 import { adapterName } from "../measure/comparison/machine.ts";
 import {
@@ -24,16 +24,16 @@ import { besideAttentionTable } from "./run_table/beside_attention.ts";
 import { type Cell, formatTerminalTable, numberColumns, type Table, textColumns } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
-/** An interval this wide, as a share of the median, is worth a warning. */
+/** A warning is due if the interval is this wide, as a share of the median. */
 const WIDE = 0.1;
 
 /**
- * A run as text: the adapter, its ceilings, and a row for each measurement.
+ * Writes a run as text: the adapter, its ceilings, and one row per measurement.
  *
  * @param file the run
  * @param options.color whether to use colors
- * @param options.wide whether every column is shown; otherwise those that fit 120 characters, with
- *   the remarks below the table
+ * @param options.wide whether to show every column; otherwise those that fit 120 characters, with
+ *   remarks below the table
  */
 export function formatRun(
   file: ResultFile,
@@ -61,9 +61,9 @@ function describeTimer({ measurements }: ResultFile): string {
 }
 
 /**
- * What an adapter can do at best.
+ * The table of an adapter's ceilings.
  *
- * @param run its ceilings, and its measurements: a ceiling that one of them exceeds is marked
+ * @param run its ceilings and its measurements; a ceiling that a measurement exceeds gets a mark
  */
 export function ceilingTable(
   { ceilings, measurements }: Pick<ResultFile, "ceilings" | "measurements">,
@@ -113,7 +113,7 @@ export function ceilingTable(
 }
 
 /**
- * The measurements of a run.
+ * The table of a run's measurements.
  *
  * @param file the run
  */
@@ -145,7 +145,7 @@ function speedOf(
   return { bound: position.bound, rate, share: found?.share, interval: found?.interval };
 }
 
-/** What is known of a measurement beside itself. */
+/** A measurement with its summary. */
 interface Summarized {
   readonly summary: Summary;
   readonly ceilings: Ceilings;
@@ -183,8 +183,8 @@ function row(measurement: Measurement, known: Summarized): Cell[] {
 }
 
 /**
- * The measurements in the columns that fit 120 characters: one rate, of the resource that bounds
- * the row, and half the interval's width in percent. Remarks stand below, numbered.
+ * Writes the measurements in the columns that fit 120 characters: one rate, of the resource that
+ * bounds the row, and half the interval's width in percent. Numbered remarks follow below.
  */
 function formatCompactRows(file: ResultFile, options: { readonly color: boolean }): string {
   const notes: string[] = [];
@@ -240,15 +240,15 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
   return table + lines.map((line) => `${line}\n`).join("");
 }
 
-/** Something to know before believing a measurement. */
+/** A remark that the reader needs before trusting a measurement. */
 interface Remark {
-  /** The note in a word or two, the same for every row that it is true of. */
+  /** The remark in a word or two, the same in every row that has it. */
   readonly kind: string;
-  /** The note with this row's numbers. */
+  /** The remark with this row's numbers. */
   readonly text: string;
 }
 
-/** The note beside a measurement above its own roofline. */
+/** The remark on a measurement above its roofline. */
 const ABOVE_ROOFLINE = "faster than its roofline: from a cache, or the ceiling is too low";
 
 function remarks(

@@ -1,4 +1,4 @@
-/** The measurements of several models side by side, for a terminal and as a page. */
+/** Compares measurements of several models, for a terminal and as a page. */
 import { escapeTerminal } from "../escape.ts";
 import { html, htmlTable } from "./html.ts";
 import { renderPage } from "./page.ts";
@@ -20,13 +20,13 @@ import { formatTerminalTable } from "./table.ts";
 
 export { type NamedMeasurement, readMeasurements } from "./sink_comparison/read.ts";
 
-/** The width of a picture, two of which stand side by side on a large screen. */
+/** The width of a picture; a large screen shows two next to each other. */
 const WIDTH = 560;
 
 /**
- * Measurements side by side for a terminal.
+ * Writes a comparison for a terminal.
  *
- * @param measurements at least two, of different names
+ * @param measurements at least two, with different names
  * @param options whether to use colors
  */
 export function formatSinkComparison(
@@ -41,10 +41,10 @@ export function formatSinkComparison(
 }
 
 /**
- * The same as a self-contained page, with pictures.
+ * Renders a comparison as a self-contained page with pictures.
  *
- * @param measurements at least two, of different names
- * @param document a browser's, or what `svg_document.ts` makes
+ * @param measurements at least two, with different names
+ * @param document a browser's document, or one from `svg_document.ts`
  * @returns the text of an HTML file
  */
 export function renderSinkComparison(

@@ -1,4 +1,4 @@
-/** A document to draw with where there is no browser. */
+/** A document to draw with outside a browser. */
 import { parseHTML } from "linkedom";
 import type { SvgDocument } from "./plot.ts";
 

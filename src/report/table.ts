@@ -1,11 +1,11 @@
 /**
- * Tables for terminals, Markdown and CSV. Whatever a cell holds, it stays one line of visible text
- * and cannot steer the terminal, open a tag, or start a formula.
+ * Tables for terminals, Markdown and CSV. Any cell becomes one line of visible text. It cannot
+ * steer the terminal, open a tag, or start a formula.
  */
 import stringWidth from "string-width";
 import { escapeTerminal } from "../escape.ts";
 
-/** How a cell is to be understood; shown as a color where there is one, never by color alone. */
+/** The meaning of a cell, shown as a color if colors are on, but never by color alone. */
 export type Tone = "good" | "bad" | "unsure" | "faint";
 
 /** A cell: text, or text with a tone. */
@@ -14,43 +14,41 @@ export type Cell = string | { readonly text: string; readonly tone: Tone };
 /** One column. */
 export interface Column {
   readonly title: string;
-  /** Numbers stand on the right. Default left. */
+  /** The alignment; use right for numbers. Default left. */
   readonly align?: "left" | "right";
 }
 
-/** Columns of words, which stand on the left. */
+/** Makes left-aligned columns for words. */
 export function textColumns(...titles: readonly string[]): Column[] {
   return titles.map((title) => ({ title }));
 }
 
-/** Columns of numbers, which stand on the right. */
+/** Makes right-aligned columns for numbers. */
 export function numberColumns(...titles: readonly string[]): Column[] {
   return titles.map((title) => ({ title, align: "right" }));
 }
 
-/**
- * A table; rows have one cell for each column, or a single one: a heading for the rows below it.
- */
+/** A table. A row has one cell per column, or a single cell: a heading for the rows below it. */
 export interface Table {
-  /** What it shows, in a few words. */
+  /** The table's subject, in a few words. */
   readonly caption?: string;
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
 }
 
-/** How {@linkcode formatTerminalTable} writes. */
+/** Options of {@linkcode formatTerminalTable}. */
 export interface TerminalTableOptions {
   /** Whether to use colors and bold type. Default false. */
   readonly color?: boolean;
 }
 
-/** What a cell says, without its tone. */
+/** A cell's text without its tone. */
 export function cellText(cell: Cell): string {
   return typeof cell === "string" ? cell : cell.text;
 }
 
-// Select Graphic Rendition: what turns a style on and off. Not node:util's styleText, because
-// browsers use this module as well.
+// Select Graphic Rendition codes that turn a style on and off. node:util's styleText would not work
+// in browsers, which use this module too.
 const styles = {
   good: [32, 39],
   bad: [31, 39],
@@ -70,11 +68,11 @@ function pad(text: string, width: number, align: "left" | "right" | undefined): 
 }
 
 /**
- * A table with aligned columns for a terminal.
+ * Writes a table with aligned columns for a terminal.
  *
  * @param table any texts
  * @param options colors
- * @returns lines without trailing white space; ends with a line break
+ * @returns lines without trailing white space, with a line break at the end
  *
  * @example
  * ```ts
@@ -119,8 +117,8 @@ function bold(text: string, color: boolean): string {
 }
 
 /**
- * Escapes text for Markdown, so that it is shown as it is and stays in its cell. HTML is allowed in
- * Markdown, so markup is escaped as well.
+ * Escapes text for Markdown, so it appears unchanged and stays in its cell. Markdown allows HTML,
+ * so it escapes markup too.
  *
  * @param text any text
  */
@@ -130,15 +128,15 @@ export function escapeMarkdown(text: string): string {
     .replace(/&/g, "&amp;")
     .replace(/</g, "&lt;")
     .replace(/>/g, "&gt;")
-    // A bare address would become a link.
+    // Markdown would turn a bare address into a link.
     .replace(/(https?|ftp|www)(?=[:.])/gi, "$1&#8203;");
 }
 
 /**
- * A table in GitHub's Markdown.
+ * Writes a table in GitHub's Markdown.
  *
  * @param table any texts
- * @returns ends with a line break
+ * @returns the table with a line break at the end
  */
 export function formatMarkdownTable(table: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
@@ -153,16 +151,16 @@ export function formatMarkdownTable(table: Table): string {
 
 function csvField(text: string): string {
   let field = escapeTerminal(text);
-  // Spreadsheets run what begins like a formula. Numbers stay numbers.
+  // Spreadsheets run text that begins like a formula. Numbers stay numbers.
   if (/^[=+\-@]/.test(field) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(field)) field = `'${field}`;
   return /[",;]|^\s|\s$/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
 }
 
 /**
- * A table as comma-separated values (RFC 4180, with line feeds). The caption is left out.
+ * Writes a table as comma-separated values (RFC 4180, with line feeds), without its caption.
  *
- * @param table any texts; for machines, numbers without units
- * @returns a header and one line for each row
+ * @param table any texts; numbers should have no units, for other programs
+ * @returns a header and one line per row
  */
 export function formatCsv(table: Table): string {
   return [

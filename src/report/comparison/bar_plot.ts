@@ -1,4 +1,4 @@
-/** Throughput of one operator: a bar with its interval for each shape and machine. */
+/** Draws the throughput of one operator: a bar with its interval for each shape and machine. */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
@@ -16,11 +16,11 @@ interface Bar {
   readonly label: string;
 }
 
-/** The figure that says the most about an operator: its arithmetic, or its traffic. */
+/** The kind of throughput: arithmetic or traffic. */
 export type Throughput = "FLOP/s" | "B/s";
 
 /**
- * Which throughput an operator is judged by: arithmetic if it does much for each byte.
+ * Chooses an operator's throughput: arithmetic if it does many operations per byte, else traffic.
  *
  * @param group the operator's rows
  */
@@ -33,7 +33,7 @@ export function throughputOf(group: OperatorGroup): Throughput {
   return Math.max(0, ...intensities) >= 8 ? "FLOP/s" : "B/s";
 }
 
-/** A cell's throughput, with the ends of its interval. */
+/** A cell's throughput with the ends of its interval. */
 export function throughput(
   cell: ComparisonCell,
   unit: Throughput,
@@ -49,9 +49,9 @@ export function throughput(
 }
 
 /**
- * A row's name within its operator: the shape, and what else is not the usual.
+ * A row's name within its operator: the shape, and every unusual setting.
  *
- * @param row a row of the comparison
+ * @param row the comparison's row
  */
 export function rowName({ shape, dtype, cache }: ComparisonRow): string {
   return formatShape(shape) + (dtype === "f32" ? "" : ` ${dtype}`) +
@@ -78,14 +78,14 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-// Beyond this, the shortest bar is thinner than a line: points on a logarithmic axis instead, since
-// a bar has no foot there.
+// Beyond this ratio of bars, the shortest one is thinner than a line. Then points on a logarithmic
+// axis replace the bars, which have no zero to begin at there.
 const WIDEST_BARS = 40;
 
 /**
  * Draws an operator's throughput; longer is better.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  * @param group the operator's rows
  * @param options document and description
  */
@@ -171,7 +171,7 @@ export function barPlot(
   });
 }
 
-/** The ends of the intervals; beneath a sign, above a bar. */
+/** The intervals as lines: under a sign, but over a bar. */
 function intervals(bars: readonly Bar[]): Plot.RuleY {
   return Plot.ruleY(bars.filter(({ low }) => low !== undefined), {
     fy: "shape",
@@ -184,7 +184,7 @@ function intervals(bars: readonly Bar[]): Plot.RuleY {
   });
 }
 
-/** Few enough to stand side by side. */
+/** Powers of ten between two values, few enough to stand next to each other. */
 function powersOfTen(low: number, high: number): number[] {
   const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
   const step = Math.max(1, Math.ceil((last - first) / 4));

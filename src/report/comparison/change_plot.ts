@@ -1,4 +1,7 @@
-/** Two machines: the change of every measurement with its interval, around the threshold's band. */
+/**
+ * Draws two machines: the change of every measurement with its interval, and a band for the
+ * threshold.
+ */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { Verdict } from "../../measure/comparison/verdict.ts";
@@ -52,7 +55,7 @@ function changesOf(comparison: Comparison): Change[] {
   });
 }
 
-/** How {@linkcode changePlot} draws. */
+/** Options of {@linkcode changePlot}. */
 export interface ChangePlotOptions extends PictureOptions {
   /** The width in pixels. */
   readonly width: number;
@@ -61,7 +64,7 @@ export interface ChangePlotOptions extends PictureOptions {
 /**
  * Draws the changes from the first machine to the second.
  *
- * @param comparison of exactly two files
+ * @param comparison a comparison of exactly two files
  * @param options document, width and description
  */
 export function changePlot(comparison: Comparison, options: ChangePlotOptions): Markup | undefined {
@@ -69,7 +72,7 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
   const changes = changesOf(comparison);
   if (changes.length === 0) return undefined;
   const limit = 1 + comparison.threshold;
-  // On a phone the name stands above its line, else beside it.
+  // On a phone the name stands above its line, otherwise next to it.
   const lineHeight = narrow ? 54 : 22;
   // Sans-serif letters of 12 pixels are 6.6 wide on average.
   const longest = Math.max(...changes.map((change) => fullName(change).length));
@@ -91,7 +94,7 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
         : "← less time        change of the median time        more time →",
       labelAnchor: "center",
       tickFormat: (ratio: number) => formatChange(ratio).replace(".0 %", " %"),
-      // A logarithmic scale over less than a decade has no good ticks of its own.
+      // Plot has no good ticks for a logarithmic scale of less than a decade.
       ticks: tickRatios(low, high, narrow ? 4 : 9),
       grid: true,
     },
@@ -135,7 +138,7 @@ function fullName({ operator, shape }: Change): string {
   return `${operator}  ${shape}`;
 }
 
-/** What is measured: left of the frame, or in two lines above the whiskers. */
+/** The measurements' names: left of the frame, or in two lines above the intervals. */
 function names(
   changes: readonly Change[],
   { narrow }: { readonly narrow: boolean },
@@ -147,7 +150,7 @@ function names(
       textAnchor: narrow ? "start" : "end",
       ...place,
       text,
-      // A rim of the ground's color, where the name crosses the band and the lines.
+      // An outline in the background's color, for names that cross the band and the lines.
       stroke: "var(--surface)",
       strokeWidth: 3,
       fill: "currentColor",
@@ -160,11 +163,13 @@ function names(
     : [name(fullName, { dx: -10, dy: 0 })];
 }
 
-/** Changes that people find round, from small to large. */
+/** Round numbers for changes, from small to large. */
 const ROUND = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 const ROUND_GROWTH = [...ROUND.slice(0, 8), 1, 2, 4, 9, 19, 49, 99, 999, 9999, 99999, 999999];
 
-/** Round changes between two ratios, outward from no change, far enough apart to be read. */
+/**
+ * Ticks at round changes between two ratios, outward from no change, and far enough apart to read.
+ */
 function tickRatios(low: number, high: number, count: number): number[] {
   const distance = Math.log(high / low) / count;
   const ticks = [1];

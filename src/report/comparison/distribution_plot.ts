@@ -1,4 +1,4 @@
-/** How the samples of one operator scatter: a histogram for each shape and machine. */
+/** Draws how one operator's samples scatter: a histogram for each shape and machine. */
 import * as Plot from "@observablehq/plot";
 import { quantileSorted } from "simple-statistics";
 import type { Comparison } from "../../measure/comparison.ts";
@@ -8,13 +8,13 @@ import { drawFacets, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
 import { machineColor, machineDashes, machineSign, type OperatorGroup, plotText } from "../plot.ts";
 
-/** Samples of one cell as multiples of a reference time, in increasing order. */
+/** A cell's samples as multiples of a reference time, in increasing order. */
 interface Spread {
   readonly shape: string;
   readonly index: number;
   /** The median on the same scale. */
   readonly center: number;
-  /** Where the histogram stands: machines stand above each other, or all on one line. */
+  /** The histogram's baseline: machines stand above each other, or share one line. */
   readonly foot: number;
   readonly values: Float64Array;
 }
@@ -31,14 +31,15 @@ interface Step {
 
 const BINS = 48;
 
-/** The height of a histogram in pixels, if it stands alone on its line. */
+/** The height of a histogram in pixels, if no other shares its line. */
 const ALONE = 22;
 
-/** The height of several that share a line. */
+/** The height of histograms that share a line, in pixels. */
 const SHARED = 48;
 
 /**
- * Two runs that are near each other share a reference; else each is shown around its own median.
+ * Two runs with similar times share a reference; otherwise each has its own median as the
+ * reference.
  */
 function hasCommonReference(comparison: Comparison): boolean {
   return comparison.machines.length === 2 &&
@@ -61,7 +62,7 @@ function spreadsOf(comparison: Comparison, group: OperatorGroup, common: boolean
   );
 }
 
-/** The part of the axis around the hills: far interruptions would flatten the rest. */
+/** The axis range around the hills: distant outliers would flatten the rest. */
 function domainOf(spreads: readonly Spread[]): [number, number] {
   let [low, high] = [0.98, 1.02];
   for (const { values } of spreads) {
@@ -75,7 +76,7 @@ function domainOf(spreads: readonly Spread[]): [number, number] {
   return [Math.max(0, low - margin), Math.min(high + margin, 4)];
 }
 
-/** The outline of a histogram, as high as 1; what is beyond the domain is left out. */
+/** The outline of a histogram, scaled to a height of 1, without samples beyond the domain. */
 function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   const counts = new Uint32Array(BINS);
   for (const value of spread.values) {
@@ -94,7 +95,7 @@ function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   }));
 }
 
-/** A picture, and how many samples lie beyond its edges. */
+/** A picture, and the number of samples beyond its edges. */
 export interface DistributionPicture {
   readonly picture: Markup;
   readonly beyond: number;
@@ -103,7 +104,7 @@ export interface DistributionPicture {
 /**
  * Draws how an operator's samples scatter.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  * @param group the operator's rows
  * @param options document and description
  */
@@ -146,7 +147,7 @@ export function distributionPlot(
         fill: (step: Step) => machineColor(step.index),
         fillOpacity: 0.2,
       }),
-      // One mark for each machine, because a mark has one pattern of dashes.
+      // One mark per machine, because a mark has only one dash pattern.
       ...comparison.machines.map((_, index) =>
         Plot.line(outline.filter((step) => step.index === index), {
           fy: "shape",
@@ -160,7 +161,7 @@ export function distributionPlot(
         })
       ),
       common
-        // The medians, with the machines' signs at their feet.
+        // The medians, with the machines' signs at their lower ends.
         ? [
           Plot.ruleX(spreads, {
             fy: "shape",

@@ -1,6 +1,6 @@
 /**
- * A comparison as one HTML page: no script, no request, readable in light and dark, on a phone, and
- * without seeing the pictures.
+ * A comparison as one HTML page without scripts or requests. It is readable in light and dark, on a
+ * phone, and without seeing the pictures.
  */
 import type { Comparison } from "../../measure/comparison.ts";
 import type { Machine } from "../../measure/comparison/machine.ts";
@@ -83,7 +83,7 @@ function lead(comparison: Comparison): Markup {
   `;
 }
 
-/** The adapter, unless that is the machine's name already. */
+/** The adapter's name, unless it is the machine's name. */
 function described({ name, adapter, software }: Machine): string {
   const parts = [...adapter === name ? [] : [adapter], ...software ? ["software adapter"] : []];
   return parts.length === 0 ? "hardware adapter" : parts.join(", ");
@@ -299,20 +299,20 @@ function method({ threshold }: Comparison): PageSection {
   };
 }
 
-/** A comparison, part by part. */
+/** The sections of a comparison. */
 export interface ComparisonParts {
   readonly title: string;
-  /** The result in one or two sentences, the machines, and what to keep in mind. */
+  /** The result in one or two sentences, the machines, and warnings. */
   readonly summary: Markup;
   readonly sections: readonly PageSection[];
 }
 
 /**
- * Renders a comparison for a page that holds other things as well.
+ * Renders a comparison as part of a larger page.
  *
- * @param comparison of at least two files
- * @param document a browser's document, or what `svg_document.ts` makes
- * @param options.pictures whether to draw, which takes long where there is much. Default true
+ * @param comparison a comparison of at least two files
+ * @param document a browser's document, or one from `svg_document.ts`
+ * @param options.pictures whether to draw, which takes long for many rows. Default true
  */
 export function comparisonParts(
   comparison: Comparison,
@@ -338,8 +338,8 @@ export function comparisonParts(
 /**
  * Renders a comparison as a self-contained page.
  *
- * @param comparison of at least two files
- * @param document a browser's document, or what `svg_document.ts` makes
+ * @param comparison a comparison of at least two files
+ * @param document a browser's document, or one from `svg_document.ts`
  * @returns the text of an HTML file
  */
 export function renderComparisonPage(comparison: Comparison, document: SvgDocument): string {

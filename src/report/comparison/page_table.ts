@@ -1,4 +1,6 @@
-/** The page's own tables: more than text in a cell, or beside a picture. */
+/**
+ * The tables of the comparison page whose cells hold more than text, or that accompany a picture.
+ */
 import { quantileSorted } from "simple-statistics";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
@@ -25,7 +27,7 @@ function rowHeader(row: ComparisonRow, remark: Remark): Markup {
   }</th>`;
 }
 
-/** The multiples of the best at which the colors of the matrix change. */
+/** The matrix changes colors at these multiples of the best time. */
 const HEAT_LIMITS = [1.02, 2, 4, 10] as const;
 
 function heat(relative: number): number {
@@ -53,9 +55,9 @@ function matrixCell(cell: ComparisonCell): Markup {
 }
 
 /**
- * The matrix of machines with colors by distance from the row's best.
+ * The matrix of machines, colored by the distance from the row's best.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function matrixMarkup(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
@@ -100,9 +102,9 @@ function timeMarkup(cell: ComparisonCell): Markup {
 }
 
 /**
- * What the reader should know about single measurements, folded away.
+ * The remarks on single measurements, folded up.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function remarksMarkup(comparison: Comparison): Markup {
   const remarks = rowRemarks(comparison).filter(({ number }) => number !== undefined);
@@ -121,9 +123,9 @@ function reference({ number }: Remark): Markup | undefined {
 }
 
 /**
- * Two machines with change, interval and verdict.
+ * The table of two machines with change, interval and verdict.
  *
- * @param comparison of exactly two files
+ * @param comparison a comparison of exactly two files
  */
 export function pairMarkup(comparison: Comparison): Markup {
   const { machines, rows } = comparison;
@@ -170,9 +172,9 @@ export function pairMarkup(comparison: Comparison): Markup {
 }
 
 /**
- * The ceilings that the roofline plot draws.
+ * The table of the ceilings in the roofline plot.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function ceilingsTable(comparison: Comparison): Table {
   return {
@@ -197,9 +199,9 @@ export function ceilingsTable(comparison: Comparison): Table {
 }
 
 /**
- * The figures of one operator's bars.
+ * The table of one operator's bars.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  * @param group the operator's rows
  */
 export function operatorTable(comparison: Comparison, group: OperatorGroup): Table {
@@ -227,9 +229,9 @@ export function operatorTable(comparison: Comparison, group: OperatorGroup): Tab
 }
 
 /**
- * The figures of one operator's samples.
+ * The table of one operator's samples.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  * @param group the operator's rows
  */
 export function spreadTable(comparison: Comparison, group: OperatorGroup): Table {

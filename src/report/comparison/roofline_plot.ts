@@ -1,4 +1,4 @@
-/** The roofline plot: what each adapter can do, and where its kernels stand. */
+/** Draws the roofline plot: each adapter's ceilings, and its measurements below them. */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { Ceilings, ResultFile } from "../../measure/result_file.ts";
@@ -24,14 +24,14 @@ interface Corner {
   readonly dtype: string;
 }
 
-/** A line of the roofline plot, and what its machine measured. */
+/** A machine's line in the roofline plot, and its measurements. */
 interface Roofed {
   readonly ceilings: Ceilings;
-  /** The number formats whose roofs are drawn. */
+  /** The number formats that get a roof. */
   readonly dtypes: readonly string[];
 }
 
-/** Every measurement that does arithmetic, reads or writes, and took time. */
+/** Every measurement with arithmetic, traffic and a time. */
 function pointsOf(comparison: Comparison): Point[] {
   return comparison.rows.flatMap((row) =>
     row.cells.flatMap((cell, index) => {
@@ -64,16 +64,16 @@ function cornersOf(machines: readonly Roofed[], low: number, high: number): Corn
   );
 }
 
-/** How {@linkcode rooflinePlot} draws. */
+/** Options of {@linkcode rooflinePlot}. */
 export interface RooflinePlotOptions extends PictureOptions {
-  /** The width in pixels; the picture is scaled down where there is less room. */
+  /** The width in pixels; the picture shrinks if there is less room. */
   readonly width: number;
 }
 
 /**
  * Draws the roofline plot.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  * @param options document, width and description
  * @returns undefined if no measurement does arithmetic
  */
@@ -92,7 +92,7 @@ export function rooflinePlot(
 /**
  * Draws the roofline plot of a single run.
  *
- * @param file the run, also an incomplete one
+ * @param file the run, possibly incomplete
  * @param options document, width and description
  * @returns undefined if no measurement does arithmetic
  */

@@ -1,4 +1,4 @@
-/** A comparison as tables, for the terminal, for Markdown and for the page. */
+/** A comparison as tables for the terminal, Markdown and the page. */
 import type { Comparison } from "../../measure/comparison.ts";
 import type { MachineTotal } from "../../measure/comparison/totals.ts";
 import type { BoundingCeiling } from "../../measure/ceilings/roofline.ts";
@@ -35,7 +35,7 @@ const tones: Readonly<Record<Verdict, Tone>> = {
   "no data": "unsure",
 };
 
-/** Verdicts as cells, with a sign so that no color is needed to tell them apart. */
+/** Verdicts as cells, with signs, so nobody needs color to tell them apart. */
 const verdictTexts: Readonly<Record<Verdict, string>> = {
   faster: "▲ faster",
   slower: "▼ slower",
@@ -45,9 +45,9 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
 };
 
 /**
- * A verdict as a cell; an ambiguous one with what made it so, in a word or two.
+ * A verdict as a cell. An ambiguous one gives its cause in a word or two.
  *
- * @param pair undefined where there is nothing to compare with
+ * @param pair undefined if there is no partner
  */
 export function verdictCell(pair: JudgedPair | undefined): Cell {
   if (pair === undefined) return "";
@@ -56,7 +56,7 @@ export function verdictCell(pair: JudgedPair | undefined): Cell {
   return { text, tone: tones[verdict] };
 }
 
-/** Why a verdict is ambiguous, and what would settle it. */
+/** The cause of an ambiguous verdict, and what would settle it. */
 function doubtText({ doubt, secondsToSettle }: JudgedPair): string[] {
   if (doubt === undefined) return [];
   const remedy = secondsToSettle !== undefined
@@ -67,11 +67,11 @@ function doubtText({ doubt, secondsToSettle }: JudgedPair): string[] {
   return [doubt.text + remedy];
 }
 
-/** Columns and cells that say which measurement a row is. */
+/** The columns and cells that identify a row's measurement. */
 function keyColumns(
   comparison: Comparison,
 ): { columns: Column[]; cells(row: ComparisonRow): Cell[] } {
-  // A column in which all rows agree says nothing.
+  // Leave out a column in which all rows agree.
   const withType = new Set(comparison.rows.map(({ dtype }) => dtype)).size > 1;
   const withCache = comparison.rows.some(({ cache }) => cache === "cold");
   return {
@@ -89,7 +89,7 @@ function keyColumns(
   };
 }
 
-/** Why a cell has no time, or its time with its precision. */
+/** A cell's time with its precision, or why it has no time. */
 function timeCell(cell: ComparisonCell): Cell {
   if (cell.status === "missing") return { text: NO_DATA, tone: "faint" };
   if (cell.status !== "ok") return { text: cell.status, tone: "bad" };
@@ -97,7 +97,7 @@ function timeCell(cell: ComparisonCell): Cell {
   return `${formatDuration(cell.summary.median)}${precision === "" ? "" : ` ${precision}`}`;
 }
 
-/** What is suspicious about a cell's samples, in a few words each. */
+/** Suspicious signs in a cell's samples, a few words each. */
 function suspicions({ summary, measurement, pair, rooflineShare = 0 }: ComparisonCell): string[] {
   return [
     ...rooflineShare > 1 ? ["faster than its roofline"] : [],
@@ -112,19 +112,19 @@ function suspicions({ summary, measurement, pair, rooflineShare = 0 }: Compariso
   ];
 }
 
-/** What the reader should know about the measurements of one row. */
+/** A remark on one row's measurements. */
 export interface Remark {
-  /** Counts from 1 over the table; undefined for a row without remarks. */
+  /** The remark's number in the table, from 1 on; undefined for a row without remarks. */
   readonly number: number | undefined;
-  /** Which measurement, and what about which machine; not escaped. */
+  /** The measurement, the machine and the remark; not escaped. */
   readonly text: string;
 }
 
 /**
- * Remarks on rows: failures, noise, what the bench warned about.
+ * Writes remarks on rows: failures, noise, the bench's warnings.
  *
- * @param comparison of at least two files
- * @returns one for each row, in order
+ * @param comparison a comparison of at least two files
+ * @returns one remark per row, in order
  */
 export function rowRemarks(comparison: Comparison): Remark[] {
   let count = 0;
@@ -140,7 +140,7 @@ export function rowRemarks(comparison: Comparison): Remark[] {
 }
 
 /**
- * A share of the roofline with half its interval in points of percent.
+ * A share of the roofline with half its interval in percentage points.
  *
  * @param value.rooflineShare such as 0.208
  * @returns for example `20.8 % ±1.3`
@@ -167,9 +167,9 @@ function remarkCell({ number }: Remark): string {
 }
 
 /**
- * Two machines: one line for each measurement, with the verdict on the second one.
+ * The table of two machines: one row per measurement, with the verdict on the second machine.
  *
- * @param comparison of exactly two files
+ * @param comparison a comparison of exactly two files
  */
 export function pairTable(comparison: Comparison): Table {
   const remarks = rowRemarks(comparison);
@@ -205,10 +205,10 @@ export function pairTable(comparison: Comparison): Table {
 }
 
 /**
- * Any number of machines: one line for each measurement, one column for each machine with the time,
- * its multiple of the row's best, and the share of the machine's own roofline.
+ * The table of any number of machines: one row per measurement, and one column per machine with the
+ * time, its multiple of the row's best, and the share of the machine's roofline.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function matrixTable(comparison: Comparison): Table {
   const key = keyColumns(comparison);
@@ -235,9 +235,9 @@ export function matrixTable(comparison: Comparison): Table {
 }
 
 /**
- * One line for each machine over all measurements.
+ * The table of machines over all measurements, one row each.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function totalTable(comparison: Comparison): Table {
   const first = comparison.machines[0]!.name;
@@ -266,9 +266,9 @@ export function totalTable(comparison: Comparison): Table {
 }
 
 /**
- * The change against the first machine with its interval.
+ * Writes the change against the first machine with its interval.
  *
- * @param total of a machine
+ * @param total a machine's total
  * @returns for example `−14.2 % (−16.0 % … −12.4 %)`
  */
 export function changeText(
@@ -281,11 +281,11 @@ export function changeText(
 }
 
 /**
- * A ceiling as a cell, marked if a measurement of the same run exceeds it.
+ * Writes a ceiling as a cell, with a mark if a measurement of the same run exceeds it.
  *
- * @param machine the machine that the ceiling bounds
+ * @param machine the ceiling's machine
  * @param name which ceiling
- * @param unit of the figure
+ * @param unit the figure's unit
  */
 export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: string): Cell {
   const ceiling = machine.ceilings[name];
@@ -297,9 +297,9 @@ export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: strin
 }
 
 /**
- * One line for each machine: what it is and what it can do.
+ * The table of machines: one row each with its properties and ceilings.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function machineTable(comparison: Comparison): Table {
   return {
@@ -330,9 +330,9 @@ export function machineTable(comparison: Comparison): Table {
 }
 
 /**
- * A variant with its tuning.
+ * Writes a variant with its tuning.
  *
- * @param measurement undefined where the machine did not measure it
+ * @param measurement undefined if the machine did not measure it
  * @returns for example `tiled(rows=64, unrolled=true)`
  */
 export function variantText(measurement: Measurement | undefined): string {
@@ -342,9 +342,9 @@ export function variantText(measurement: Measurement | undefined): string {
 }
 
 /**
- * Which variant each machine chose.
+ * The table of the variant that each machine chose.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function variantTable(comparison: Comparison): Table {
   const key = keyColumns(comparison);
@@ -360,7 +360,7 @@ export function variantTable(comparison: Comparison): Table {
   };
 }
 
-/** True if the variants are worth a table: the machines chose differently somewhere. */
+/** True if the machines chose different variants somewhere, so a table is useful. */
 export function hasVariants(comparison: Comparison): boolean {
   return comparison.rows.some(({ cells }) => {
     const chosen = cells.flatMap(({ measurement }) =>

@@ -22,7 +22,7 @@ import {
   type Table,
 } from "../table.ts";
 
-/** The tables of a comparison in the order of reading. */
+/** The comparison's tables, in reading order. */
 function tables(comparison: Comparison): Table[] {
   return [
     machineTable(comparison),
@@ -39,22 +39,22 @@ function remarks(comparison: Comparison): string[] {
   );
 }
 
-/** A paragraph of lines, or nothing. */
+/** Joins lines to a paragraph; nothing for no lines. */
 function block(texts: readonly string[], format: (text: string) => string): string[] {
   return texts.length === 0 ? [] : [texts.map(format).join("")];
 }
 
-/** How {@linkcode formatComparison} writes for a terminal. */
+/** Options of {@linkcode formatComparison}. */
 export interface ComparisonTextOptions {
   /** Whether to use colors. Default false. */
   readonly color?: boolean;
 }
 
 /**
- * A comparison for a terminal.
+ * Writes a comparison for a terminal.
  *
- * @param comparison of at least two files
- * @param options colors
+ * @param comparison a comparison of at least two files
+ * @param options whether to use colors
  */
 export function formatComparison(
   comparison: Comparison,
@@ -68,9 +68,9 @@ export function formatComparison(
 }
 
 /**
- * A comparison in Markdown, for an issue or a pull request.
+ * Writes a comparison in Markdown, for an issue or a pull request.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function formatComparisonMarkdown(comparison: Comparison): string {
   return [
@@ -84,7 +84,7 @@ function number(value: number | undefined): string {
   return value === undefined ? "" : String(value);
 }
 
-/** CSV's columns: a title, and where its value comes from. */
+/** CSV's columns: a title and a function that gives the value. */
 const csvColumns: readonly (readonly [string, (cell: ComparisonCell) => string])[] = [
   ["status", ({ status }) => status],
   ["variant", ({ measurement }) => measurement?.variant ?? ""],
@@ -124,10 +124,10 @@ function processCount(measurement: Measurement | undefined): string {
 }
 
 /**
- * A comparison as comma-separated values: one line for each measurement and machine, also for what
- * a machine lacks, whose status is `missing`. An empty field means no data.
+ * Writes a comparison as comma-separated values: one line per measurement and machine. A
+ * measurement that a machine lacks has the status `missing`. An empty field means no data.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function formatComparisonCsv(comparison: Comparison): string {
   return formatCsv({
@@ -149,10 +149,10 @@ export function formatComparisonCsv(comparison: Comparison): string {
 }
 
 /**
- * A comparison as JSON, `gradsink-comparison/1`. A field that is absent means no data; the samples
- * stay in the result files. `uncompared` are measurements that no two machines have.
+ * Writes a comparison as JSON, `gradsink-comparison/1`. An absent field means no data; samples stay
+ * in the result files. `uncompared` holds the measurements that only one machine has.
  *
- * @param comparison of at least two files
+ * @param comparison a comparison of at least two files
  */
 export function formatComparisonJson(comparison: Comparison): string {
   const { machines, rows, uncompared, totals, completeRows, threshold, warnings } = comparison;
@@ -176,6 +176,6 @@ export function formatComparisonJson(comparison: Comparison): string {
     uncompared: uncompared.map(described),
     warnings,
   };
-  // Indented, so its line breaks stay; what must be escaped stands within strings, which hold none.
+  // Escape line by line to keep JSON's own line breaks; strings in JSON hold no line breaks.
   return JSON.stringify(value, null, 2).split("\n").map(escapeTerminal).join("\n") + "\n";
 }

@@ -1,4 +1,4 @@
-/** The arrays that an export may hold: a layer's states and the loss's gradients by them. */
+/** The arrays that an export can hold: a layer's states and the loss's gradients by them. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 
@@ -6,15 +6,15 @@ import type { LayerTrace } from "../../reference/llama/trace.ts";
 export interface ExportedArray {
   /** The formula in the notation of src/reference/theory.md. */
   readonly meaning: string;
-  /** What its dimensions are. */
+  /** The names of its dimensions. */
   readonly axes: readonly string[];
-  /** Their lengths behind the first one, the texts. */
+  /** The lengths of the dimensions after the first one, the texts. */
   readonly shape: (config: LlamaConfig, context: number) => readonly number[];
-  /** Whether layers without attention have none of it. */
+  /** Whether only layers with attention have it. */
   readonly attention: boolean;
   /** undefined in a layer without attention. */
   readonly read: (layer: LayerTrace<Float32Array>) => Float32Array | undefined;
-  /** Whether it is a gradient, by which it is scaled. */
+  /** Whether it is a gradient, which the export scales. */
   readonly gradient: boolean;
 }
 
@@ -50,7 +50,7 @@ function heads(kind: "query" | "value", meaning: string, read: Read): ExportedAr
   };
 }
 
-/** An array of gradients, and what else they are the gradients of. */
+/** An array of gradients; `also` names another state with the same gradient. */
 function gradient(array: ExportedArray, also?: string): ExportedArray {
   const meaning = `${array.meaning}, the loss's gradient by the state` +
     (also === undefined ? "" : `, which is ${also}`);
@@ -111,24 +111,24 @@ export type ArrayName = keyof typeof ARRAYS;
 /** The names, in the order of computation. */
 export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
 
-/** What is exported in full unless other arrays are named. */
+/** The default arrays that an export holds in full. */
 export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
 
-/** The same, for code that does not know which. */
+/** {@linkcode ARRAYS} by a name that is known only at run time. */
 export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }
 
-/** The arrays whose tokens have norms: all that have dimensions. */
+/** The arrays with a norm per token: all that have a width. */
 export const NORMED: readonly ArrayName[] = ARRAY_NAMES.filter((name) =>
   arrayOf(name).axes.at(-1) === "dimension"
 );
 
 /**
- * The Euclidean norms of an array's tokens, over all heads together where there are heads.
+ * The Euclidean norms of an array's tokens, over all heads together.
  *
- * @param values of a batch, of one of {@linkcode NORMED}
- * @param size B, T and the number of heads that the array has, 1 without heads
+ * @param values one batch of a {@linkcode NORMED} array
+ * @param size B, T and the array's number of heads, 1 without heads
  * @returns [B, T]
  */
 export function tokenNorms(

@@ -3,7 +3,7 @@ import type { LlamaConfig } from "../../reference/llama/config.ts";
 import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../../sinks/measurement.ts";
 import { arrayOf, NORMED } from "./arrays.ts";
 
-/** The version of the index's form; another number means other fields. */
+/** The version of the index's form. Another version may have other fields. */
 export const EXPORT_SCHEMA = "gradsink-export/1";
 
 /** A column of a table. */
@@ -60,14 +60,14 @@ const HEAD_COLUMNS: readonly Column[] = [
   { name: "second_moment", meaning: "S_s" },
 ];
 
-/** What the tables hold. */
+/** The descriptions of the tables. */
 export const TABLES: ExportIndex["tables"] = [
   { file: "tokens.csv", columns: TOKEN_COLUMNS },
   { file: "states.csv", columns: STATE_COLUMNS },
   { file: "heads.csv", columns: HEAD_COLUMNS },
 ];
 
-/** heads.csv. */
+/** The rows of heads.csv. */
 export function headRows({ layers }: SinkMeasurement): {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly (string | number)[])[];

@@ -1,4 +1,7 @@
-/** What V-scale and learned sinks cost: attention with them beside attention without, in one run. */
+/**
+ * The cost of V-scale and learned sinks: attention with them compared with plain attention, in one
+ * run.
+ */
 import { compareWithinRun } from "../../measure/comparison/within_run.ts";
 import { type Estimate, estimateTimes, type TimeEstimates } from "../../measure/estimate.ts";
 import type { Measurement } from "../../measure/result_file.ts";
@@ -11,11 +14,11 @@ import type { Table } from "../table.ts";
 const PLAIN = "attention";
 
 /**
- * The times of attention with something beside it, over those of plain attention on the same shape,
- * by the same variant.
+ * The table of times of attention with V-scale or learned sinks, divided by those of plain
+ * attention on the same shape with the same variant.
  *
- * @param measurements of one run
- * @returns undefined where the run has no such pair
+ * @param measurements one run's measurements
+ * @returns undefined if the run has no such pair
  */
 export function besideAttentionTable(measurements: readonly Measurement[]): Table | undefined {
   const estimates = estimateTimes(measurements);
@@ -51,7 +54,7 @@ export function besideAttentionTable(measurements: readonly Measurement[]): Tabl
   };
 }
 
-// Files come from strangers, with operators that this version may not know.
+// Files come from strangers and may name operators that this version does not know.
 function isAttention({ kernel, pass }: Measurement): boolean {
   if (kernel === PLAIN || !operatorNames.includes(kernel)) return false;
   const own = pass as PassName;
@@ -59,7 +62,7 @@ function isAttention({ kernel, pass }: Measurement): boolean {
     passNamed(kernel, own).operator === passNamed(PLAIN, own).operator;
 }
 
-/** A text that is equal for the same work by the same processes, whatever the operator. */
+/** A key that is equal for the same work in the same processes, whatever the operator. */
 function workOf(measurement: Measurement): string {
   const { pass, shape, dtype, variant, cache = "hot" } = measurement;
   const rounds = processesOf(measurement).map(({ round }) => round);

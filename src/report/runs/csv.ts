@@ -1,11 +1,11 @@
-/** Runs as CSV, one number per line. */
+/** Writes runs as CSV, one number per line. */
 import { formatCsv } from "../table.ts";
 import type { RunRow } from "./rows.ts";
 
 /**
- * @param rows of any number of runs
- * @returns lines after a line of column names; empty cells where something has no layer, head or
- *   interval
+ * @param rows rows of any number of runs
+ * @returns a line of column names, then the rows; a cell is empty if the number has no layer, head
+ *   or interval
  */
 export function formatRunsCsv(rows: readonly RunRow[]): string {
   const titles = ["run", "seed", "v_scale", "step", "quantity", "layer", "head", "value"];

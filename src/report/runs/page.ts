@@ -1,4 +1,4 @@
-/** Several runs over one another as an HTML page: curves, the end of each run, its settings. */
+/** Several training runs as one HTML page: joint curves, the end of each run, its settings. */
 import { plural } from "../../plural.ts";
 import type { StoredRun } from "../../experiments/run/read.ts";
 import { html, htmlTable, type Markup } from "../html.ts";
@@ -13,7 +13,7 @@ interface Curve {
   readonly quantity: string;
   readonly scale: NonNullable<CurvePlotOptions["scale"]>;
   readonly reference?: number;
-  /** How layers and heads become one number per step. */
+  /** Which layer or head gives a step's number, if there are several. */
   readonly over?: "largest" | "least";
 }
 
@@ -28,7 +28,7 @@ const curves: readonly Curve[] = [
   { quantity: "Bloat at the sink", scale: "logarithmic", reference: 1, over: "largest" },
 ];
 
-/** What a curve shows, in words. */
+/** A curve's title. */
 function titleOf({ quantity, over }: Curve): string {
   return over === undefined
     ? quantity
@@ -48,7 +48,7 @@ function curveRows(rows: readonly RunRow[], { quantity, over }: Curve): CurveRow
   return [...found.values()];
 }
 
-/** Everything at the end of every run. */
+/** The table of all quantities at the end of every run. */
 export function endTable(runs: readonly StoredRun[]): Table {
   const rows = runRows(runs);
   const names = [
@@ -82,7 +82,7 @@ export function endTable(runs: readonly StoredRun[]): Table {
   };
 }
 
-/** The settings in which the runs differ; no rows if they differ in none. */
+/** The table of the settings in which the runs differ; it has no rows if they differ in none. */
 export function settingsTable(runs: readonly StoredRun[]): Table {
   const flat = (value: unknown, path = ""): [string, string][] =>
     typeof value === "object" && value !== null && !Array.isArray(value)
@@ -112,8 +112,8 @@ function card(curve: Curve, picture: Markup): Markup {
 /**
  * Renders runs as a self-contained page.
  *
- * @param runs as read
- * @param document a browser's, or what `svg_document.ts` makes
+ * @param runs the runs
+ * @param document a browser's document, or one from `svg_document.ts`
  * @returns the text of an HTML file
  */
 export function renderRunsPage(runs: readonly StoredRun[], document: SvgDocument): string {

@@ -1,4 +1,4 @@
-/** What runs measured, as one row for each number: what data frames and pictures take. */
+/** Turns runs into one row per number, the form that data frames and pictures need. */
 import type { StoredRun } from "../../experiments/run/read.ts";
 import type { MetricsRow } from "../../experiments/run/metrics.ts";
 import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
@@ -9,14 +9,14 @@ export interface RunRow {
   readonly run: string;
   readonly seed: number;
   readonly vScale: string;
-  /** Steps done. */
+  /** The number of steps done. */
   readonly step: number;
-  /** The quantity, named as in measurement.ts; losses in nats per token. */
+  /** The quantity's name, as in measurement.ts; losses are in nats per token. */
   readonly quantity: string;
   readonly layer: number | null;
   readonly head: number | null;
   readonly value: number;
-  /** The 95 % interval over sequences, where it is known. */
+  /** The 95 % interval over sequences, if known. */
   readonly interval: Interval | null;
 }
 
@@ -33,9 +33,9 @@ function found(
 }
 
 /**
- * All numbers of runs in long form.
+ * Lists all numbers of runs in long form.
  *
- * @param runs as read
+ * @param runs the runs
  */
 export function runRows(runs: readonly StoredRun[]): RunRow[] {
   return runs.flatMap(({ name, settings, rows }) =>

@@ -1,17 +1,17 @@
-/** Reads the files of `deno task sinks --output`, which strangers may have made. */
+/** Reads files of `deno task sinks --output`, possibly from strangers. */
 import { basename } from "node:path";
 import { fileError } from "../../files/file_error.ts";
 import { readText } from "../../files/read.ts";
 import { contentProblem, parseUntrustedJson } from "../../files/untrusted_json.ts";
 import { SINK_MEASUREMENT_SCHEMA, type SinkMeasurement } from "../../sinks/measurement.ts";
 
-/** A measurement, and what to call it beside others. */
+/** A measurement with a name for comparisons. */
 export interface NamedMeasurement {
   readonly name: string;
   readonly measurement: SinkMeasurement;
 }
 
-/** The fields that every comparison needs, and their kinds. */
+/** The fields that every comparison needs, and their types. */
 const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
   config: "object",
   "config.layers": "number",
@@ -28,11 +28,11 @@ const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
 };
 
 /**
- * Reads measurements.
+ * Reads measurements from files.
  *
- * @param paths of their files, at least one
- * @returns them in this order, with names that differ
- * @throws {FileError} if one cannot be read, or is not a measurement
+ * @param paths the files' paths, at least one
+ * @returns the measurements in this order, with distinct names
+ * @throws {FileError} if a file cannot be read, or is not a measurement
  */
 export async function readMeasurements(paths: readonly string[]): Promise<NamedMeasurement[]> {
   const found: NamedMeasurement[] = [];
@@ -44,7 +44,7 @@ export async function readMeasurements(paths: readonly string[]): Promise<NamedM
       : measurement.pretrained === undefined
       ? `${source.run}, step ${source.step}`
       : source.run;
-    // Two measurements of one model are told apart by their files, or by their places.
+    // Two measurements with one name get their file's name added, or their place.
     const name = found.some((other) => other.name === own) ? `${own} (${basename(path)})` : own;
     const taken = found.some((other) => other.name === name);
     found.push({ name: taken ? `${name} ${found.length + 1}` : name, measurement });

@@ -1,4 +1,4 @@
-/** The figures of several models side by side. */
+/** The tables of several models' figures. */
 import type { QuantizationCase, SinkMeasurement } from "../../sinks/measurement.ts";
 import { medianOf } from "../../sinks/numbers.ts";
 import { numberColumns, type Table } from "../table.ts";
@@ -7,7 +7,10 @@ import { pathRatio } from "../sinks/floor.ts";
 import type { NamedMeasurement } from "./read.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** A line for every setting by which the measurements differ: their figures compare with care. */
+/**
+ * Notes on every setting in which the measurements differ, which makes their figures less
+ * comparable.
+ */
 export function settingNotes(measurements: readonly NamedMeasurement[]): string[] {
   const of = (read: (measurement: SinkMeasurement) => string) => {
     const values = measurements.map(({ measurement }) => read(measurement));
@@ -167,7 +170,7 @@ function quantitiesOf(position: number): Quantity[] {
   ];
 }
 
-/** The figures that say the most: one row per quantity, one column per model. */
+/** The most important figures: one row per quantity, one column per model. */
 export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   const { position } = measurements[0]!.measurement.settings;
   const rows = quantitiesOf(position)
@@ -181,10 +184,10 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   };
 }
 
-/** A quantity of one layer; undefined where the layer or the quantity is not there. */
+/** A quantity of one layer; undefined without the layer or the quantity. */
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
-/** Older files have the published rate of pretrained models only. */
+/** Older files have the published rate for pretrained models only. */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];
   return own === undefined
@@ -208,7 +211,7 @@ const BY_LAYER: readonly { readonly caption: string; readonly read: ByLayer }[] 
   },
 ];
 
-/** A few quantities by layer: models of different depths end where they end. */
+/** Tables of a few quantities by layer. Models with fewer layers have empty cells. */
 export function layerTables(measurements: readonly NamedMeasurement[]): Table[] {
   const depth = Math.max(...measurements.map(({ measurement }) => measurement.layers.length));
   return BY_LAYER.map(({ caption, read }) => ({

@@ -1,4 +1,4 @@
-/** Bloat, Compress and Change of single tokens against the norm of their hidden state. */
+/** Draws Bloat, Compress and Change of single tokens against the norm of their hidden state. */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
@@ -19,15 +19,15 @@ const MEASURES = ["bloat", "compress", "change"] as const;
 const TITLES = { bloat: "Bloat", compress: "Compress", change: "Change" } as const;
 const BRANCHES = ["attention", "mlp"] as const;
 
-/** How {@linkcode branchPlot} draws. */
+/** Options of {@linkcode branchPlot}. */
 export interface BranchPlotOptions extends SinkPlotOptions {
-  /** Compress's fitted lines, with their slope written beside them. */
+  /** Compress's fitted lines, each labeled with its slope. */
   readonly fits?: readonly CompressFitRow[];
-  /** s, for the words. Default 0. */
+  /** s, for the texts. Default 0. */
   readonly position?: number;
 }
 
-/** The points of a fitted line within the range that it was fitted to. */
+/** The points of a fitted line, within the range of its fit. */
 interface LinePoint {
   readonly branch: string;
   readonly index: number;
@@ -36,12 +36,12 @@ interface LinePoint {
 }
 
 /**
- * Draws one branch's three ratios as pictures beside each other: points of single tokens, large
- * ones with a rim for those at position s, and Compress's fitted line. Both axes are logarithmic.
+ * Draws one picture for each of a branch's three ratios. Points are single tokens, large and
+ * outlined at position s; a line is the fit of Compress. Both axes are logarithmic.
  *
  * @param rows single tokens of any number of layers and runs; values of 0 are left out
  * @param options document, description, and the fits
- * @returns one picture for each ratio that has rows, in the order Bloat, Compress, Change
+ * @returns one picture per ratio that has rows, in the order Bloat, Compress, Change
  */
 export function branchPlot(rows: readonly BranchRow[], options: BranchPlotOptions): Markup[] {
   const series = seriesOf(rows, options.series);
@@ -76,7 +76,7 @@ function measurePlot(
     ).filter(({ index }) => index >= 0);
   const branches = BRANCHES.filter((branch) => points.some((row) => row.branch === branch));
   const domain = logDomain([...points, ...lines].map(({ value }) => value));
-  // Without room for names, the legend gives the order and the colors.
+  // If there is no room for names, the legend gives the order and the colors.
   const named = series.length > 1 && width / branches.length > 230;
   const slopes = measure !== "compress" ? [] : fits
     .map(({ series: name, branch, fit }) => ({
@@ -151,7 +151,7 @@ function measurePlot(
         Plot.text([slope], {
           fx: "branch",
           text: "text",
-          // Where a falling line does not pass.
+          // A falling line does not pass this corner.
           frameAnchor: "top-right",
           lineAnchor: "top",
           dx: -6,

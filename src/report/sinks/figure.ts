@@ -1,11 +1,11 @@
-/** How figures of sinks are written, in all tables, pages and summaries alike. */
+/** Writes figures of sinks in one way for all tables, pages and summaries. */
 import type { SinkComparison } from "../../sinks/measurement.ts";
 
-/** What stands where there is no value. */
+/** The text for a missing value. */
 export const NONE = "–";
 
 /**
- * A number with three significant digits.
+ * Writes a number with three significant digits.
  *
  * @param value any; null and undefined are shown as a dash
  * @returns for example `0.123`, `12.3`, `1.23e-7`
@@ -21,19 +21,19 @@ export function figure(value: number | null | undefined): string {
   return value.toFixed(Math.min(digits, 5)).replace("-", "−");
 }
 
-/** A difference, with its sign. */
+/** Writes a difference with its sign. */
 export function signed(difference: number): string {
   return `${difference >= 0 ? "+" : ""}${figure(difference)}`;
 }
 
-/** An interval in words; undefined if there is none, such as for one sequence. */
+/** Writes an interval in words; undefined without one, such as for a single sequence. */
 export function range(interval: readonly [number, number] | null | undefined): string | undefined {
   if (interval === null || interval === undefined || interval[0] === interval[1]) return undefined;
   return `${figure(interval[0])} to ${figure(interval[1])}`;
 }
 
 /**
- * A figure with its 95 % interval.
+ * Writes a figure with its 95 % interval.
  *
  * @returns for example `3.71 (3.3 to 4.2)`; the figure alone without an interval
  */
@@ -48,7 +48,7 @@ export function estimate(
   return text === undefined || number === NONE ? number : `${number} (${text})`;
 }
 
-/** A norm at s, and in brackets how many times that of the early tokens. */
+/** Writes a norm at s, and in brackets its ratio to the early tokens' norm. */
 export function pair(comparison: SinkComparison | null): string {
   if (comparison === null) return NONE;
   const { sink, ratio } = comparison;

@@ -1,27 +1,27 @@
-/** What stands in place of a gradient by a key or query that rounding leaves nothing of. */
+/** The text for a gradient by a key or query that rounding hides. */
 import { hasSinkLogit } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { estimate, figure, NONE } from "./figure.ts";
 
-/** How a gradient is shown that is 0, whatever rounding makes of it. */
+/** The text for a gradient that is exactly 0, whatever rounding makes of it. */
 export const ZERO = "0";
 
-/** A path of the gradient, at s. */
+/** A path's gradient at s. */
 export interface PathAtSink {
   readonly path: "query" | "key" | "value";
   /** Its norm. */
   readonly sink: number;
-  /** What rounding leaves of it; undefined where no floor is known, as in older files. */
+  /** The path's rounding error; undefined if unknown, as in older files. */
   readonly floor: number | undefined;
 }
 
 /**
- * What to say of a gradient below its floor. Of the query of position 0, which sees one key, it is
- * 0, as the gradient is; unless a learned sink takes a part of its weight.
+ * The text for a gradient below its floor. For the query of position 0 it is 0: the query sees only
+ * one key, so its gradient is 0 unless a learned sink takes some of the weight.
  *
- * @param measurement that the gradient is of
- * @param gradient of one layer, or the mean over layers
- * @returns undefined of a gradient above its floor
+ * @param measurement the gradient's measurement
+ * @param gradient the gradient of one layer, or the mean over layers
+ * @returns undefined for a gradient above its floor
  */
 export function belowFloor(
   { config, settings }: Pick<SinkMeasurement, "config" | "settings">,
@@ -40,13 +40,16 @@ export function summaryFloor(
   return path === "value" ? undefined : summary[`${path}GradientFloor`];
 }
 
-/** Where no floor is known, a gradient smaller than others by more than this is 0 in float32. */
+/**
+ * Without a known floor: a gradient that is smaller than the others by this factor is 0 in float32.
+ */
 const ROUNDING = 2 ** -20;
 
 /**
- * A path's gradient at s against the early tokens, mean over layers, with its 95 % interval.
+ * Writes a path's gradient at s compared with the early tokens, as the mean over layers with its 95
+ * % interval.
  *
- * @returns for example `3.7× (3.3 to 4.2)`, or what {@linkcode belowFloor} says
+ * @returns for example `3.7× (3.3 to 4.2)`, or the text of {@linkcode belowFloor}
  */
 export function pathRatio(measurement: SinkMeasurement, path: PathAtSink["path"]): string {
   const { summary: { paths }, intervals } = measurement;

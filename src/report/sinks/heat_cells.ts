@@ -1,4 +1,4 @@
-/** What heat maps show of a measurement: one function a map. */
+/** Turns measurements into the cells of heat maps: one function per map. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { AttentionMap, StatesMeasurement } from "../../sinks/states/measurement.ts";
 import type { HeatCell } from "./heat_map.ts";
@@ -10,7 +10,7 @@ export function scoreCells({ layers }: SinkMeasurement): HeatCell[] {
   );
 }
 
-/** The share of (text, head) pairs that sink at a position: positions along x, layers along y. */
+/** The share of (text, head) pairs with a sink at a position: positions along x, layers along y. */
 export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): HeatCell[] {
   return layers.flatMap(({ layer, sinkRates }) =>
     sinkRates === null
@@ -19,17 +19,16 @@ export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): Hea
   );
 }
 
-/** ‖h_out‖: positions that were kept, by their order, along x, layers along y. */
+/** ‖h_out‖: the kept positions by their index along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
-  // Beyond the first 32, only powers of two were kept: a place of their own would tear the map
-  // apart.
+  // Only powers of two were kept beyond the first 32: leave them out, because the map has no gaps.
   const dense = positions.filter((position, i) => position === i);
   return layers.flatMap(({ layer, outputByPosition }) =>
     dense.map((position, i) => ({ x: position, y: layer, value: outputByPosition[i]! }))
   );
 }
 
-/** The largest magnitude of a token's elements: as {@linkcode normCells}. */
+/** The largest magnitude of a token's elements; axes as in {@linkcode normCells}. */
 export function largestCells(
   { positions }: SinkMeasurement,
   { layers }: StatesMeasurement,
@@ -40,7 +39,7 @@ export function largestCells(
   );
 }
 
-/** The largest magnitude of channels: those that were kept, by their order, along x, layers along y. */
+/** The largest magnitude per channel: the kept channels by their index along x, layers along y. */
 export function channelCells({ channels }: StatesMeasurement): HeatCell[] {
   return (channels?.largest ?? []).flatMap((largest, layer) =>
     largest.map((value, x) => ({ x, y: layer, value }))

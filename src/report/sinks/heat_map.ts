@@ -1,4 +1,4 @@
-/** A number for every pair of something along x and something along y, as a color. */
+/** Draws a heat map: a color for the number at each x and y. */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
@@ -9,32 +9,32 @@ import { logTick, type SinkPlotOptions } from "../plot_parts.ts";
 export interface HeatCell {
   readonly x: number;
   readonly y: number;
-  /** null is left empty. */
+  /** null leaves the cell empty. */
   readonly value: number | null;
 }
 
-/** How {@linkcode heatMap} draws. */
+/** Options of {@linkcode heatMap}. */
 export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
-  /** What stands along each axis. */
+  /** The label of each axis. */
   readonly x: string;
   readonly y: string;
-  /** What a color means. */
+  /** The meaning of a color. */
   readonly value: string;
-  /** `share`: from 0 to 1; `log`: from the least to the greatest value, by factors. */
+  /** `share`: linear from 0 to 1; `log`: logarithmic from the least to the greatest value. */
   readonly scale: "share" | "log";
   /** The height of a cell in pixels. Default: 16. */
   readonly cell?: number;
-  /** What stands at x and y of 0, 1, 2, …, each at its tick. Default: the numbers, at some ticks. */
+  /** The labels of x and y = 0, 1, 2, …, one per tick. Default: numbers at some ticks. */
   readonly labels?: { readonly x?: readonly string[]; readonly y?: readonly string[] };
 }
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [52, 14, 70, 42];
 
-/** A label's longest text, and the room that a letter takes in pixels. */
+/** The most letters of a label, and a letter's width in pixels. */
 const LABEL = 10;
 const LETTER = 7;
 
-/** How many steps of color the legend shows. */
+/** The number of color steps in the legend. */
 const STEPS = 12;
 
 /** At most `most` ticks, at round distances. */
@@ -45,7 +45,7 @@ function ticksOf(values: readonly number[], most: number): number[] {
 }
 
 /**
- * Draws a heat map. Zero and less have no place on a logarithmic scale, and are left empty there.
+ * Draws a heat map. A logarithmic scale leaves cells of 0 or less empty.
  *
  * @param cells in any order
  * @param options the axes, the scale, document and description
@@ -69,7 +69,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
   );
   const longest = (texts: readonly string[]) =>
     LETTER * texts.reduce((most, text) => Math.max(most, text.length), 0);
-  // Labels of several letters would run into one another side by side.
+  // Horizontal labels of several letters would overlap.
   const upright = xLabels !== undefined &&
     longest(xLabels) > (width - LEFT - RIGHT) / columns.length;
   const bottom = BOTTOM + (upright ? longest(xLabels) : 0);
@@ -91,7 +91,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
         x: "x",
         y: "y",
         fill: ({ value }: HeatCell) => color.apply(value),
-        // Without a stroke, hairlines of the background show between cells.
+        // Without a stroke, thin lines of the background show between cells.
         stroke: ({ value }: HeatCell) => color.apply(value),
         strokeWidth: 0.4,
       }),
@@ -122,7 +122,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
   });
 }
 
-/** A strip of colors above the frame, with what its ends mean. */
+/** A strip of colors above the frame, with values at its ends. */
 function legendMarks(
   { domain: [low, high], apply, format, scale, options }: {
     readonly domain: readonly number[];

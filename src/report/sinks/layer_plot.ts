@@ -1,4 +1,4 @@
-/** Norms, sink scores and gradient sinks by layer. */
+/** Draws norms, sink scores and gradient sinks by layer. */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
@@ -26,11 +26,11 @@ const TITLES: Readonly<Record<LayerQuantity, string>> = {
   "gradient sink": "R_GS",
 };
 
-/** How {@linkcode layerNormPlot} draws. */
+/** Options of {@linkcode layerNormPlot}. */
 export interface LayerNormPlotOptions extends SinkPlotOptions {
-  /** The quantity of the rows to draw. */
+  /** The quantity to draw. */
   readonly quantity: LayerQuantity;
-  /** s, for the words. Default 0. */
+  /** s, for the texts. Default 0. */
   readonly position?: number;
 }
 
@@ -45,8 +45,8 @@ interface LayerPoint {
 }
 
 /**
- * Draws one quantity by layer: a line with signs for token s, a dashed one for the early tokens.
- * Several runs of a series are shown by their median and their range.
+ * Draws one quantity by layer: a line with signs for token s, and a dashed line for the early
+ * tokens. Several runs of a series become their median and range.
  *
  * @param rows of any number of runs and quantities
  * @param options the quantity, document and description
@@ -63,7 +63,7 @@ export function layerNormPlot(
   const points = series.flatMap((name, index) =>
     pointsOf(found.filter((row) => row.series === name), index)
   );
-  // A share has its own ends; everything else is a matter of factors.
+  // A share has a linear scale; other quantities differ by factors, so their scale is logarithmic.
   const share = quantity === "sink score" || quantity === "idle score";
   const domain = share ? [0, 1] as [number, number] : logDomain(
     points.flatMap(({ low, high }) => [low, high]),
@@ -107,7 +107,7 @@ export function layerNormPlot(
         const own = (of: "sink" | "early") =>
           points.filter((point) => point.index === index && point.of === of);
         const line = { x: "layer", y: "median", stroke: machineColor(index) } as const;
-        // Side by side, so that the ranges of several series stay distinct.
+        // Shift series sideways, so their ranges do not overlap.
         const dx = (index - (series.length - 1) / 2) * 5;
         return [
           Plot.line(own("early"), { ...line, strokeWidth: 1.3, strokeDasharray: "3 3" }),

@@ -1,6 +1,6 @@
 /**
- * The measurements of one model as an HTML page: pictures beside the tables that hold the same
- * figures. No script, no request, readable in light and dark and on a phone.
+ * The measurements of one model as an HTML page: pictures, and tables with the same figures. The
+ * page has no scripts or requests and is readable in light and dark and on a phone.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { AttentionMap } from "../../sinks/states/measurement.ts";
@@ -46,19 +46,19 @@ import type { Table } from "../table.ts";
 interface Section {
   readonly id: string;
   readonly title: string;
-  /** One or two sentences on how to read it. */
+  /** One or two sentences on how to read the section. */
   readonly lead: string;
   readonly pictures: readonly (Markup | undefined)[];
   readonly tables: readonly (Table | undefined)[];
 }
 
-/** The width of a picture, two of which stand side by side on a large screen. */
+/** The width of a picture; a large screen shows two next to each other. */
 const WIDTH = 560;
 
-/** Longer tables are folded up. */
+/** Tables with more rows are folded up. */
 const LONG_TABLE = 64;
 
-/** A head's part of a picture's name, and its title. */
+/** A head's part of a picture's id. */
 function headId({ layer, head, why }: AttentionMap): string {
   return `${layer}-${head}-${why.replaceAll(" ", "-")}`;
 }
@@ -78,7 +78,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   });
   const layers = layerNormRows(measurement, series);
   const { pretrained, states = pretrained } = measurement;
-  // Signs of a few heads are read one by one; of many only a map shows where they are.
+  // A few heads are readable as single signs; many need a map.
   const manyHeads = measurement.config.layers * measurement.config.queryHeads > 32;
   const headMap = measurement.config.queryHeads > 1 && measurement.config.layers > 1;
   const map = (
@@ -235,7 +235,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   ];
 }
 
-/** A table; one of very many rows, such as all heads, is folded up until a reader opens it. */
+/** A table. A long one, such as that of all heads, is folded up until a reader opens it. */
 function tableCard(table: Table, id: string): Markup {
   const shown = htmlTable(table, { id });
   return table.rows.length <= LONG_TABLE ? html`<div class="card table">${shown}</div>` : html`
@@ -246,7 +246,7 @@ function tableCard(table: Table, id: string): Markup {
   `;
 }
 
-/** The section as the page shows it; nothing where nothing was measured. */
+/** The section for the page; nothing if it has no content. */
 function shown({ id, title, lead, pictures, tables }: Section): PageSection | undefined {
   const drawn = pictures.filter((picture) => picture !== undefined);
   const filled = tables.filter((table) => table !== undefined && table.rows.length > 0);
@@ -273,8 +273,8 @@ const SINK_STYLE = `
 /**
  * Renders a measurement as a self-contained page.
  *
- * @param measurement of one model
- * @param document a browser's, or what `svg_document.ts` makes
+ * @param measurement one model's measurement
+ * @param document a browser's document, or one from `svg_document.ts`
  * @returns the text of an HTML file
  */
 export function renderSinkPage(measurement: SinkMeasurement, document: SvgDocument): string {

@@ -1,4 +1,4 @@
-/** Gradients by the values, keys and queries along the positions. */
+/** Draws gradients by values, keys and queries along the positions. */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";
@@ -15,16 +15,16 @@ import type { PathGradientRow } from "./plot_rows.ts";
 
 const PATHS = ["value", "key", "query"] as const;
 
-/** What is smaller than the largest gradient by more than this is 0 in float32. */
+/** A value that is smaller than the largest gradient by this factor is 0 in float32. */
 const ROUNDING = 2 ** -23;
 
 /**
- * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, a panel for each variant or moment. Several rows
- * of one panel, path and position (layers, runs) are joined by their geometric mean.
+ * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, with a panel for each variant or moment. It joins
+ * several rows of one panel, path and position (layers, runs) by their geometric mean.
  *
- * @param rows the points. A logarithmic axis cannot show zeros, such as the query's at token 0, nor
- *   values that are no more than rounding; signs at its foot mark these
- * @param options document, description, and as `series` the panels' order
+ * @param rows the points. The logarithmic axis cannot show zeros, such as the query's at token 0,
+ *   or values hidden by rounding; signs at its bottom mark these
+ * @param options document, description, and the panels' order as `series`
  * @returns undefined if there is no row above 0
  */
 export function pathGradientPlot(
@@ -64,7 +64,7 @@ export function pathGradientPlot(
       paddingInner: 0.08,
       paddingOuter: 0,
     },
-    // Position 0 is what the picture is about: positions are counted from 1 to give it room.
+    // Position 0 is the picture's subject. Count positions from 1 to give it room.
     x: { type: "log", domain: [0.9, 1.15 * (last + 1)] },
     y: { type: "log", domain },
     marks: [
@@ -125,8 +125,8 @@ export function pathGradientPlot(
 }
 
 /**
- * Points with the stretch of neighboring positions that they belong to: beyond the first 32 only
- * some positions are kept, and no line is drawn over those between.
+ * Groups points into stretches of neighboring positions. Beyond the first 32 only some positions
+ * are kept, and no line may connect them.
  */
 function stretches(
   points: readonly PathGradientRow[],
@@ -148,14 +148,16 @@ function stretches(
   }));
 }
 
-/** Powers of 2, of places counted from 1; every second or third one where there is little room. */
+/**
+ * Powers of 2, of positions counted from 1; only every second or third one if there is little room.
+ */
 function positionTicks(last: number, most: number): number[] {
   const powers = Array.from({ length: Math.floor(Math.log2(last + 1)) + 1 }, (_, i) => 2 ** i);
   const step = Math.max(1, Math.ceil(powers.length / Math.max(2, most)));
   return powers.filter((_, i) => i % step === 0);
 }
 
-/** One row for each panel, path and position. */
+/** Joins the rows of each panel, path and position. */
 function joined(rows: readonly PathGradientRow[]): PathGradientRow[] {
   const groups = new Map<
     string,

@@ -1,7 +1,7 @@
 /**
- * What the pictures of sinks and gradient sinks take: plain rows, so that a study can join many
- * runs in one picture; and how rows are made from measurements. A `series` is what has a color, a
- * sign and dashes of its own in a picture: a variant, usually.
+ * The input of all sink and gradient-sink pictures: plain rows, so a study can join many runs in
+ * one picture. It also makes rows from measurements. Each `series`, usually a model variant, has
+ * its own color, sign and dashes.
  */
 import type {
   BranchMeasurement,
@@ -22,7 +22,7 @@ export interface GradientNormRow {
   readonly value: number;
 }
 
-/** R_GS of one series, in words of {@linkcode gradientViolinPlot}. */
+/** R_GS of one series, which {@linkcode gradientViolinPlot} writes above its panel. */
 export interface GradientSinkRow {
   readonly series: string;
   /** The ratio over layers (and runs). */
@@ -35,9 +35,9 @@ export interface PathGradientRow {
   readonly panel: string;
   readonly path: "query" | "key" | "value";
   readonly position: number;
-  /** 0 is left out: the axis is logarithmic. */
+  /** The norm; 0 is left out, because the axis is logarithmic. */
   readonly value: number;
-  /** True if rounding leaves nothing of the gradient. Default: false. */
+  /** True if rounding hides the gradient. Default: false. */
   readonly belowFloor?: boolean;
 }
 
@@ -49,11 +49,11 @@ export interface BranchRow {
   /** ‖h‖ */
   readonly inputNorm: number;
   readonly value: number;
-  /** Whether the token stands at position s. */
+  /** Whether the token is at position s. */
   readonly atSink: boolean;
 }
 
-/** Compress's fitted line in one branch of one series. */
+/** Compress's fitted line for one branch of one series. */
 export interface CompressFitRow {
   readonly series: string;
   readonly branch: "attention" | "mlp";
@@ -68,7 +68,7 @@ export interface SlackPlotRow extends SlackDistribution {
   readonly formula: string;
 }
 
-/** The states whose norms {@linkcode layerNormPlot} shows. */
+/** The quantities that {@linkcode layerNormPlot} can draw. */
 export type LayerQuantity =
   | "output"
   | "half"
@@ -79,23 +79,23 @@ export type LayerQuantity =
   | "idle score"
   | "gradient sink";
 
-/** Something of one layer, for {@linkcode layerNormPlot}. */
+/** A quantity of one layer, for {@linkcode layerNormPlot}. */
 export interface LayerNormRow {
   readonly series: string;
   readonly layer: number;
   readonly quantity: LayerQuantity;
   /** The value at position s. */
   readonly sink: number;
-  /** Early tokens; null where there is nothing to compare with. */
+  /** The mean over early tokens; null if there is none. */
   readonly early: number | null;
 }
 
 /**
- * ‖∇h̃‖ by layer and position, of all layers with attention.
+ * Makes rows of ‖∇h̃‖ by layer and position, for all layers with attention.
  *
- * @param measurement one model's
+ * @param measurement one model's measurement
  * @param series its name in the picture
- * @param options which norm: of the sum over sequences (as in R_GS), or of single sequences
+ * @param options the kind of norm: of the sum over sequences (as in R_GS), or of single sequences
  */
 export function gradientNormRows(
   { positions, layers }: SinkMeasurement,
@@ -113,7 +113,8 @@ export function gradientNormRows(
 }
 
 /**
- * Path gradients by position, mean over layers; see {@linkcode gradientNormRows} for the arguments.
+ * Makes rows of path gradients by position, mean over layers. The arguments are those of {@linkcode
+ * gradientNormRows}.
  */
 export function pathGradientRows(
   measurement: SinkMeasurement,
@@ -143,7 +144,7 @@ function branchesOf(
   ]);
 }
 
-/** Bloat, Compress and Change of the single tokens that were kept. */
+/** Makes rows of Bloat, Compress and Change of the kept single tokens. */
 export function branchRows(measurement: SinkMeasurement, series: string): BranchRow[] {
   const { position } = measurement.settings;
   return branchesOf(measurement).flatMap(({ branch, measured: { points } }) =>
@@ -162,7 +163,7 @@ export function branchRows(measurement: SinkMeasurement, series: string): Branch
   );
 }
 
-/** Compress's fitted lines over all layers. */
+/** Makes rows of Compress's fitted lines over all layers. */
 export function compressFitRows({ summary }: SinkMeasurement, series: string): CompressFitRow[] {
   return (["attention", "mlp"] as const).flatMap((branch) => {
     const fit = summary.compressFit[branch];
@@ -170,12 +171,12 @@ export function compressFitRows({ summary }: SinkMeasurement, series: string): C
   });
 }
 
-/** The slack of all bounds; none if the theory was not checked. */
+/** Makes rows of the slack of all bounds; none if the theory was not checked. */
 export function slackPlotRows({ theory }: SinkMeasurement, series: string): SlackPlotRow[] {
   return theory === null ? [] : slackOf(theory).map((row) => ({ ...row, series }));
 }
 
-/** Norms, sink score and R_GS by layer. */
+/** Makes rows of norms, sink score and R_GS by layer. */
 export function layerNormRows(measurement: SinkMeasurement, series: string): LayerNormRow[] {
   return measurement.layers.flatMap(({ layer, attention, half, output, mlp }) => {
     const row = (quantity: LayerQuantity, { sink, early }: Omit<SinkComparison, "ratio">) => ({
@@ -185,7 +186,7 @@ export function layerNormRows(measurement: SinkMeasurement, series: string): Lay
       sink,
       early,
     });
-    // One word for one number: over idle queries it is the idle score.
+    // With idle queries, the row is the idle score and has that name.
     const knowsIdle = attention?.heads.every(({ idleScore }) => idleScore !== null) === true;
     const scores = attention?.heads.map(({ score, idleScore }) => knowsIdle ? idleScore! : score) ??
       [];

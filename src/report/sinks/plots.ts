@@ -1,6 +1,4 @@
-/**
- * The pictures of sinks and gradient sinks, in one place: rows from measurements in, pictures out.
- */
+/** All pictures of sinks and gradient sinks, and the functions that make their rows. */
 export { branchPlot } from "./branch_plot.ts";
 export { layerNormPlot } from "./layer_plot.ts";
 export { pathGradientPlot } from "./path_plot.ts";

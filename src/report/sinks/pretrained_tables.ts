@@ -1,4 +1,4 @@
-/** What is measured of pretrained models only, as tables and as lines. */
+/** The tables and lines that only pretrained models have. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { Intervention, PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
 import type { StatesMeasurement } from "../../sinks/states/measurement.ts";
@@ -6,20 +6,23 @@ import { numberColumns, type Table, textColumns } from "../table.ts";
 import { figure, range, signed } from "./figure.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** A 95 % interval in brackets, behind a figure. */
+/** Writes a 95 % interval in brackets, to follow a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
   const text = range(interval);
   return text === undefined ? "" : ` (${text})`;
 }
 
-/** How a family's name and a number of parameters are written. */
+/** Writes a number of parameters. */
 function sizeOf(parameters: number): string {
   return parameters >= 1e9
     ? `${(parameters / 1e9).toFixed(2)}B`
     : `${(parameters / 1e6).toPrecision(3)}M`;
 }
 
-/** What was measured, and on what, one line each; the figures with 95 % intervals over texts. */
+/**
+ * Describes the model, the texts and the main figures with 95 % intervals over texts, one line
+ * each.
+ */
 export function pretrainedSummary(
   { loss, settings, data, summary }: SinkMeasurement,
   { model, texts, intervals, layers, sinkRates }: PretrainedMeasurement,
@@ -61,7 +64,7 @@ export function pretrainedSummary(
   ];
 }
 
-/** The largest elements of every layer's output. */
+/** The table of the largest elements of every layer's output. */
 export function largestTable({ layers }: StatesMeasurement): Table {
   return {
     caption:
@@ -94,7 +97,7 @@ const REPLACEMENTS: Readonly<Record<Intervention["replaced"], string>> = {
   mean: "their mean",
 };
 
-/** The loss with massive activations replaced; undefined if none was. */
+/** The table of the loss with massive activations replaced; undefined without it. */
 export function interventionTable({ interventions }: PretrainedMeasurement): Table | undefined {
   const first = interventions?.[0];
   if (first === undefined) return undefined;
@@ -124,7 +127,7 @@ export function interventionTable({ interventions }: PretrainedMeasurement): Tab
   };
 }
 
-/** Sinks and gradient sinks by layer, with intervals. */
+/** The table of sinks and gradient sinks by layer, with intervals. */
 export function layerTable(
   { layers, positions, settings }: SinkMeasurement,
   pretrained: PretrainedMeasurement,

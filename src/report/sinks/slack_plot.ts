@@ -1,4 +1,4 @@
-/** How tight the theory's bounds are on a real batch. */
+/** Draws how tight the theory's bounds are on a real batch. */
 import * as Plot from "@observablehq/plot";
 import { drawPicture, facetScale } from "../draw.ts";
 import type { Markup } from "../html.ts";
@@ -15,7 +15,7 @@ import {
 } from "../plot_parts.ts";
 import type { SlackPlotRow } from "./plot_rows.ts";
 
-/** One line of the picture: a bound of one series, all layers together. */
+/** One line of the picture: a bound of one series, over all layers. */
 interface Line {
   readonly facet: string;
   readonly index: number;
@@ -29,10 +29,10 @@ interface Line {
 
 /**
  * Draws bound / actual for each bound and series: a thin line from the 5 % to the 95 % quantile, a
- * thick one between the quartiles, the median's sign, and a ring for the median at position s. 1,
- * on the left, is a bound attained.
+ * thick one between the quartiles, the median's sign, and a ring for the median at position s. At
+ * 1, on the left, a bound is attained.
  *
- * Several layers and runs are joined by the medians of their quantiles.
+ * It joins several layers and runs by the medians of their quantiles.
  *
  * @param rows of any number of bounds, layers and runs
  * @param options document and description
@@ -114,7 +114,7 @@ export function slackPlot(
 }
 
 function facetOf({ name, branch }: SlackPlotRow): string {
-  // Attention's own bounds have one branch only.
+  // These bounds have one branch only.
   return branch === "mlp" || name.startsWith("compress") || name.startsWith("change")
     ? `${name}, ${branch === "mlp" ? "MLP" : "attention"}`
     : name;

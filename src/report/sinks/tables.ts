@@ -1,4 +1,4 @@
-/** The measurements of sinks and gradient sinks as tables. */
+/** The tables of sink and gradient-sink measurements. */
 import { attentionGates, hasSinkLogit } from "../../reference/llama/config.ts";
 import { isSink } from "../../sinks/uniform.ts";
 import type {
@@ -21,7 +21,7 @@ function attending(
   return layers.flatMap(({ layer, attention }) => attention === null ? [] : [{ layer, attention }]);
 }
 
-/** Each query head's attention to s. */
+/** The table of each query head's attention to s. */
 export function headTable(measurement: SinkMeasurement): Table {
   const { position: s, window, threshold, idleFrom } = measurement.settings;
   const { context } = measurement.data;
@@ -91,12 +91,11 @@ export function headTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** Gradient sinks by layer. */
+/** The table of gradient sinks by layer. */
 export function gradientTable(measurement: SinkMeasurement): Table {
   const { position: s, lastGradientPosition, early } = measurement.settings;
   const { positions, intervals } = measurement;
-  // From what was kept by position, all early positions being among it unless the settings are
-  // unusual.
+  // Average over the kept positions, which include all early ones unless the settings are unusual.
   const path = (attention: AttentionMeasurement, path: "query" | "key" | "value"): string => {
     const at = (t: number) => attention.gradients[path][positions.indexOf(t)];
     const floor = path === "value" ? undefined : attention[`${path}GradientFloor`];
@@ -130,7 +129,7 @@ export function gradientTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** Bloat, Compress and Change. */
+/** The table of Bloat, Compress and Change. */
 export function branchTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   const row = (layer: number, name: string, branch: BranchMeasurement): Cell[] => {
@@ -162,7 +161,7 @@ export function branchTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** Norms of states by layer, and unusually large elements. */
+/** The table of the states' norms and unusually large elements, by layer. */
 export function normTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   return {
@@ -188,7 +187,7 @@ export function normTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** Value-state drain and V-scale by value head. */
+/** The table of value-state drain and V-scale, by value head. */
 export function valueTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   const valve = measurement.config.vScale !== "none";
@@ -219,7 +218,7 @@ const SCALINGS: Readonly<Record<QuantizationScaling, string>> = {
   "dynamic-token": "dynamic, one scale per token",
 };
 
-/** The loss with activations of 8 bits; undefined if it was not measured. */
+/** The table of the loss with 8-bit activations; undefined if it was not measured. */
 export function quantizationTable({ quantization }: SinkMeasurement): Table | undefined {
   if (quantization === null) return undefined;
   const { loss, calibrationBatches, cases } = quantization;
@@ -244,11 +243,11 @@ export function quantizationTable({ quantization }: SinkMeasurement): Table | un
   };
 }
 
-/** The theory's identities and bounds; undefined if they were not checked. */
+/** The table of the theory's identities and bounds; undefined if they were not checked. */
 export function theoryTable({ theory, settings, data }: SinkMeasurement): Table | undefined {
   if (theory === null) return undefined;
   const median = SLACK_LEVELS.indexOf(0.5);
-  // The median over layers and branches of their medians.
+  // The median of the layers' and branches' medians.
   const middle = (medians: readonly (number | undefined)[]): number | undefined => {
     const known = medians.filter((value) => value !== undefined).sort((a, b) => a - b);
     return known[Math.floor((known.length - 1) / 2)];
@@ -284,7 +283,7 @@ export function theoryTable({ theory, settings, data }: SinkMeasurement): Table 
   };
 }
 
-/** All tables that there is something to show in, in the order of reading. */
+/** All tables with content, in reading order. */
 export function sinkTables(measurement: SinkMeasurement): Table[] {
   const tables = [
     headTable(measurement),

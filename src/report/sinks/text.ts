@@ -1,4 +1,4 @@
-/** The measurements of sinks and gradient sinks for a terminal. */
+/** Writes measurements of sinks and gradient sinks for a terminal. */
 import { escapeTerminal } from "../../escape.ts";
 import { describeInterventions } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -13,7 +13,7 @@ import { pathRatio } from "./floor.ts";
 import { branchTable, quantizationTable, sinkTables, theoryTable } from "./tables.ts";
 import { formatTerminalTable, type Table } from "../table.ts";
 
-/** What was measured, and the figures that say the most, one line each. */
+/** Describes the measurement and its main figures, one line each. */
 export function sinkSummary(measurement: SinkMeasurement): string[] {
   const { source, config, data, loss, oracleLoss, summary, settings, pretrained } = measurement;
   const s = settings.position;
@@ -51,7 +51,7 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
   ];
 }
 
-/** How many sinks there are, and what uniform attention would give. */
+/** The sink rates, and the score of uniform attention. */
 function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] {
   const spread = intervals?.summary;
   const idle = (value: number | null | undefined, interval?: readonly [number, number] | null) =>
@@ -77,8 +77,8 @@ function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] 
 }
 
 /**
- * The tables of a pretrained model fill a screen or two: it has hundreds of heads, and the page and
- * JSON hold all of them.
+ * A pretrained model has hundreds of heads. Its tables here fit a screen or two; the page and JSON
+ * hold all heads.
  */
 function tablesOf(measurement: SinkMeasurement): Table[] {
   const { pretrained } = measurement;
@@ -94,9 +94,9 @@ function tablesOf(measurement: SinkMeasurement): Table[] {
 }
 
 /**
- * A measurement for a terminal.
+ * Writes a measurement for a terminal.
  *
- * @param measurement of one model
+ * @param measurement one model's measurement
  * @param options whether to use colors
  */
 export function formatSinkMeasurement(

@@ -1,4 +1,7 @@
-/** How gradients at the RMSNorm output that feeds attention scatter: token s against the others. */
+/**
+ * Draws how gradients scatter at the RMSNorm output that feeds attention: token s against the
+ * others.
+ */
 import * as Plot from "@observablehq/plot";
 import type { Quartiles } from "../../sinks/measurement.ts";
 import { medianOf } from "../../sinks/numbers.ts";
@@ -15,7 +18,7 @@ import {
 } from "../plot_parts.ts";
 import type { GradientNormRow, GradientSinkRow } from "./plot_rows.ts";
 
-/** One point of a violin's outline, on both sides of its middle. */
+/** One point of a violin's outline, on both sides of its axis. */
 interface Outline {
   readonly panel: string;
   readonly key: string;
@@ -26,7 +29,7 @@ interface Outline {
   readonly index: number;
 }
 
-/** One value, moved aside so that values beside each other can be seen. */
+/** One value, shifted sideways so equal values stay visible. */
 interface Spot {
   readonly panel: string;
   readonly index: number;
@@ -34,16 +37,13 @@ interface Spot {
   readonly value: number;
 }
 
-/** Below this count a density is a guess: the values themselves are shown. */
+/** Below this count a density would be a guess, so the values themselves are drawn. */
 const FEWEST_FOR_DENSITY = 12;
 
-/** Half the width of a violin, groups being 1 apart. */
+/** Half the width of a violin; groups are 1 apart. */
 const HALF_WIDTH = 0.42;
 
-/**
- * A kernel density of log10 values at 64 places, by Silverman's rule, scaled to a greatest height
- * of 1.
- */
+/** A kernel density of log10 values at 64 places, by Silverman's rule, scaled to a maximum of 1. */
 function density(logs: readonly number[]): { log: number; height: number }[] {
   const ascending = [...logs].sort((a, b) => a - b);
   const count = ascending.length;
@@ -68,9 +68,9 @@ function density(logs: readonly number[]): { log: number; height: number }[] {
   return places.map(({ log, height }) => ({ log, height: height / most }));
 }
 
-/** How {@linkcode gradientViolinPlot} draws. */
+/** Options of {@linkcode gradientViolinPlot}. */
 export interface GradientViolinOptions extends SinkPlotOptions {
-  /** R_GS of each series, written above its panel. */
+  /** R_GS of each series, for the text above its panel. */
   readonly ratios?: readonly GradientSinkRow[];
   /** s. Default 0. */
   readonly position?: number;
@@ -85,8 +85,8 @@ function ratioText(ratio: Quartiles | null | undefined, separator: " " | "\n"): 
 }
 
 /**
- * Draws ‖∇h̃‖ of token s and of the tokens it is compared with, a panel for each series, on a
- * logarithmic axis.
+ * Draws ‖∇h̃‖ of token s and of the tokens it is compared with on a logarithmic axis, with one
+ * panel per series.
  *
  * @param rows of one or more runs; values of 0 are left out
  * @param options document, description, and R_GS
@@ -114,7 +114,7 @@ export function gradientViolinPlot(
       const panel = panels[index]!;
       medians.push({ panel, index, x: group, value: medianOf(values)! });
       if (values.length < FEWEST_FOR_DENSITY) {
-        // Points alternate between columns, so that equal values do not hide each other.
+        // Points alternate between columns, so equal values do not hide each other.
         const columns = Math.min(5, values.length);
         values.forEach((value, i) =>
           spots.push({
@@ -139,7 +139,7 @@ export function gradientViolinPlot(
       }
     });
   });
-  // Narrow panels, as of a phone, have their texts in several lines.
+  // Narrow panels, as on a phone, wrap their texts.
   const panelWidth = (width - 66) / series.length;
   const narrow = panelWidth < 150;
   const domain = logDomain([...outlines, ...spots].map(({ value }) => value));
@@ -207,7 +207,8 @@ export function gradientViolinPlot(
         text: (panel: string) => panel,
         frameAnchor: "top",
         lineAnchor: "bottom",
-        // The width in ems of 12 pixels; bold letters are narrower than Plot reckons.
+        // The panel's width in units of 12 pixels, Plot's em; bold letters are narrower than Plot
+        // assumes.
         ...narrow ? { lineWidth: panelWidth / 12 } : {},
         dy: narrow ? -36 : -26,
         fontWeight: "600",

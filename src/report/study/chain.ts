@@ -1,4 +1,4 @@
-/** The chain from sink to massive activation as tables, words and a picture. */
+/** The chain from sink to massive activation, as tables, words and a picture. */
 import type { StudyVariant } from "../../experiments/study/arms.ts";
 import {
   type Chain,
@@ -16,7 +16,7 @@ import { chainPlot, type ChainRow } from "./chain_plot.ts";
 import { SEE_TABLE, type Sized, type StudyPicture } from "./picture.ts";
 import { formatFigure, formatSummary, VARIANT_NAMES } from "./tables.ts";
 
-/** No link of a kind. */
+/** The text for no link of a kind. */
 const NONE = "–";
 
 /** The chain in one setting, with the setting's name. */
@@ -25,9 +25,9 @@ export interface SettingChain extends Chain {
 }
 
 /**
- * The chains of all settings that have a baseline and another arm.
+ * Computes the chains of all settings that have a baseline and another arm.
  *
- * @param groups of a study
+ * @param groups a study's groups
  */
 export function chainsOf(groups: readonly StudyGroup[]): SettingChain[] {
   return groups.map((group) => ({ setting: group.setting, ...chainOf(group) }))
@@ -38,7 +38,7 @@ function variantsOf({ cells }: Chain): StudyVariant[] {
   return [...new Set(cells.map(({ variant }) => variant))];
 }
 
-/** What a verdict is called: outcomes do not break. */
+/** The word for a verdict. A link that is an outcome cannot "break". */
 function verdictWord({ verdict, link }: ChainCell): string {
   if (link.kind === "link") return verdict;
   return { broken: "lower", weaker: "lower", stronger: "higher" }[verdict as string] ?? verdict;
@@ -52,7 +52,7 @@ const TONES: Readonly<Record<NonNullable<ChainCell["expected"]>, Tone>> = {
 
 function effectCell(cell: ChainCell | undefined): Cell {
   if (cell?.effect.median === undefined) {
-    // The caption says why.
+    // The caption explains "never".
     return cell?.moment === "equal sink" ? "never" : cell?.remark ?? NO_DATA;
   }
   const { effect, link, expected } = cell;
@@ -70,7 +70,7 @@ function seedsOf({ seeds }: Chain): string {
   return seeds.length === 1 ? "1 seed" : `${seeds.length} seeds`;
 }
 
-/** Whether seeds are too few for any verdict. */
+/** Whether there are too few seeds for any verdict. */
 function unjudged({ cells }: Chain): boolean {
   return cells.every(({ verdict }) => verdict === "too few seeds" || verdict === "no data");
 }
@@ -82,10 +82,10 @@ const TITLES: Readonly<Record<ChainMoment, string>> = {
 };
 
 /**
- * Every link under every intervention.
+ * The table of every link under every intervention.
  *
- * @param chain of one setting
- * @param moment when arms are compared
+ * @param chain one setting's chain
+ * @param moment when the arms are compared
  */
 export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
   const variants = variantsOf(chain);
@@ -107,7 +107,7 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
       remarks.map((remark) => ` ${remark}.`).join(""),
     columns: [
       { title: "link" },
-      // The baseline's own moments differ from arm to arm but at equal step.
+      // At the other moments, the baseline's values differ from arm to arm.
       ...moment === "equal step" ? numberColumns("baseline") : [],
       ...textColumns(...variants.map((variant) => VARIANT_NAMES[variant])),
     ],
@@ -127,10 +127,10 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
 }
 
 /**
- * Which links each intervention breaks, weakens and strengthens, and what does not come out as the
- * sources lead to expect.
+ * The table of the links that each intervention breaks, weakens and strengthens, and of results
+ * that contradict the sources.
  *
- * @param chain of one setting
+ * @param chain one setting's chain
  */
 export function chainSummaryTable(chain: SettingChain): Table {
   const names = (links: readonly ChainLink[]) => links.map(({ short }) => short).join(", ") || NONE;
@@ -157,9 +157,9 @@ export function chainSummaryTable(chain: SettingChain): Table {
 }
 
 /**
- * Says which seeds count, where some arms lack some.
+ * Says which seeds count, if some arms lack seeds.
  *
- * @param chain of one setting
+ * @param chain one setting's chain
  * @returns one sentence, or none
  */
 export function chainRemarks({ setting, seeds, without }: SettingChain): string[] {
@@ -171,10 +171,10 @@ export function chainRemarks({ setting, seeds, without }: SettingChain): string[
 }
 
 /**
- * The chain of every arm in one picture.
+ * Draws the chain of every arm in one picture.
  *
- * @param chain of one setting
- * @param sized document and width
+ * @param chain one setting's chain
+ * @param sized the document and the width
  */
 export function chainPicture(chain: SettingChain, sized: Sized): StudyPicture | undefined {
   const rows = chain.cells

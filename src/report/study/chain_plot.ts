@@ -1,6 +1,6 @@
 /**
- * The chain from sink to massive activation: a panel for each arm, the links from top to bottom,
- * and the factor by which the arm changes each.
+ * Draws the chain from sink to massive activation: one panel per arm, with the links from top to
+ * bottom and the factor by which the arm changes each.
  */
 import * as Plot from "@observablehq/plot";
 import { drawPicture, facetScale, type PictureOptions } from "../draw.ts";
@@ -12,7 +12,7 @@ import { logDomain, logTick, logTicks } from "../plot_parts.ts";
 export interface ChainRow {
   readonly series: string;
   readonly link: string;
-  /** Variant ÷ baseline, above 0. */
+  /** Variant divided by baseline, above 0. */
   readonly median: number;
   readonly low: number;
   readonly high: number;
@@ -20,11 +20,11 @@ export interface ChainRow {
   readonly shown: boolean;
 }
 
-/** How {@linkcode chainPlot} draws. */
+/** Options of {@linkcode chainPlot}. */
 export interface ChainPlotOptions extends PictureOptions {
-  /** The arms in their order. */
+  /** The arms, in order. */
   readonly series: readonly string[];
-  /** The links in their order. */
+  /** The links, in order. */
   readonly links: readonly string[];
   readonly width: number;
 }
@@ -35,13 +35,13 @@ const LEFT = 104;
 // Bold sans-serif letters of 12 pixels are 7.6 wide on average.
 const LETTER = 7.6;
 
-/** Below this width panels stand below each other. */
+/** In narrower pictures the panels stand below each other. */
 const BESIDE = 700;
 
 /**
  * Draws the chain.
  *
- * @param rows of all arms
+ * @param rows all arms' rows
  * @param options document, description, arms and links
  * @returns undefined if there is nothing to draw
  */

@@ -9,11 +9,11 @@ import { chainPicture, chainRemarks, chainsOf, chainSummaryTable, chainTable } f
 import { twice } from "./picture.ts";
 
 /**
- * Draws and writes the chain of every setting.
+ * Makes the section with every setting's chain.
  *
- * @param study put together
- * @param document to draw with
- * @returns undefined where no setting has a baseline and another arm
+ * @param study the study
+ * @param document the document to draw with
+ * @returns undefined if no setting has a baseline and another arm
  */
 export function chainSection(study: Study, document: SvgDocument): PageSection | undefined {
   const chains = chainsOf(study.groups);

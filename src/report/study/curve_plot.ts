@@ -1,4 +1,7 @@
-/** Figures through training: a line of medians over seeds for each variant, with their range. */
+/**
+ * Draws figures through training: one line per variant, the median over seeds, with the seeds'
+ * range.
+ */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";
 import { drawPicture, type PictureOptions } from "../draw.ts";
@@ -6,24 +9,24 @@ import type { Markup } from "../html.ts";
 import { machineColor, machineDashes, machineSign, PANEL_WIDTH } from "../plot.ts";
 import { logDomain, logTick, logTicks } from "../plot_parts.ts";
 
-/** A figure of one run at one step. */
+/** A run's figure at one step. */
 export interface CurveRow {
   readonly series: string;
   readonly step: number;
   readonly value: number;
 }
 
-/** How {@linkcode curvePlot} draws. */
+/** Options of {@linkcode curvePlot}. */
 export interface CurvePlotOptions extends PictureOptions {
-  /** All series in their order, which gives them colors, dashes and signs. */
+  /** All series in an order that gives them colors, dashes and signs. */
   readonly series: readonly string[];
-  /** The vertical axis' words. */
+  /** The vertical axis's label. */
   readonly label: string;
-  /** share: 0 to 1; logarithmic: what is not above 0 is left out. Default linear. */
+  /** share: from 0 to 1; logarithmic: leaves out values of 0 or less. Default linear. */
   readonly scale?: "linear" | "logarithmic" | "share";
-  /** A line at a value that means something. */
+  /** A horizontal line at a meaningful value. */
   readonly reference?: number;
-  /** The width in pixels. Default: the width of one of many small pictures. */
+  /** The width in pixels. Default: that of one of many small pictures. */
   readonly width?: number;
 }
 
@@ -36,11 +39,11 @@ interface CurvePoint {
   readonly high: number;
 }
 
-/** How many signs stand on a line. */
+/** The number of signs on a line. */
 const SIGNS_A_LINE = 5;
 
 /**
- * Draws a figure over steps.
+ * Draws a figure against steps.
  *
  * @param rows of any number of runs
  * @param options document, description, series and axis
@@ -137,8 +140,8 @@ function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {
 }
 
 /**
- * A few points of each line, at other places than those of other lines, so that they do not cover
- * each other.
+ * Chooses a few points of each line for signs, at different places for different lines, so signs do
+ * not cover each other.
  */
 function withSigns(points: readonly CurvePoint[], index: number): CurvePoint[] {
   const every = Math.max(1, Math.round(points.length / SIGNS_A_LINE));

@@ -1,4 +1,4 @@
-/** The study's pictures as SVG files, which stand outside the page. */
+/** The study's pictures as separate SVG files. */
 import type { Study } from "../../experiments/study/merge.ts";
 import type { SvgDocument } from "../plot.ts";
 import { standalonePicture } from "../plot_parts.ts";
@@ -9,7 +9,7 @@ import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./tr
 
 /** A file of the report. */
 export interface FigureFile {
-  /** The file's name with its ending. */
+  /** The file's name with its extension. */
   readonly name: string;
   readonly text: string;
 }
@@ -17,10 +17,10 @@ export interface FigureFile {
 const WIDTH = 960;
 
 /**
- * Draws all figures as files, light or dark as the reader's system is.
+ * Draws all figures as files that follow the reader's light or dark system.
  *
- * @param study put together
- * @param document to draw with
+ * @param study the study
+ * @param document the document to draw with
  */
 export function studyFigures({ groups }: Study, document: SvgDocument): FigureFile[] {
   const sized = { document, width: WIDTH, suffix: "" };

@@ -18,7 +18,7 @@ import {
 import { nameOf, SEE_TABLE, seriesNames, type Sized, type StudyPicture } from "./picture.ts";
 import { VARIANT_NAMES } from "./tables.ts";
 
-/** Runs with everything that was measured in the end. */
+/** Runs with their last measurement. */
 function finals(
   group: StudyGroup,
 ): { record: StudyRecord; final: NonNullable<StudyRecord["final"]> }[] {
@@ -28,10 +28,10 @@ function finals(
 }
 
 /**
- * The violin of gradient norms, all seeds and layers together.
+ * Draws the violins of gradient norms, over all seeds and layers.
  *
- * @param group matched runs of one setting
- * @param sized document and width
+ * @param group one setting's matched runs
+ * @param sized the document and the width
  */
 export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const runs = finals(group);
@@ -61,13 +61,13 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
 }
 
 /**
- * Bloat, Compress and Change over ‖h‖, with Compress's fitted lines.
+ * Draws Bloat, Compress and Change against ‖h‖, with Compress's fitted lines.
  *
- * @param group matched runs of one setting
- * @param sized document and width
+ * @param group one setting's matched runs
+ * @param sized the document and the width
  */
 export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
-  // The tokens of one seed: more would hide each other.
+  // Tokens of one seed only: more would hide each other.
   const shown = finals(group).filter(({ record: { arm } }) => arm.seed === group.seeds[0]);
   const rows = shown.flatMap(({ record, final }) => branchRows(final, nameOf(record)));
   const fits = shown.flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
@@ -99,10 +99,10 @@ const quantities: readonly [LayerQuantity, string][] = [
 ];
 
 /**
- * Sink score and norms of token 0 by layer, with the early tokens.
+ * Draws token 0's sink score and norms by layer, with those of the early tokens.
  *
- * @param group matched runs of one setting
- * @param document to draw with
+ * @param group one setting's matched runs
+ * @param document the document to draw with
  */
 export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   const rows = finals(group).flatMap(({ record, final }) => layerNormRows(final, nameOf(record)));
@@ -124,10 +124,10 @@ export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPi
 }
 
 /**
- * How tight the bounds are, on the trained models.
+ * Draws how tight the bounds are on the trained models.
  *
- * @param group matched runs of one setting
- * @param sized document and width
+ * @param group one setting's matched runs
+ * @param sized the document and the width
  */
 export function slackPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const rows = finals(group).flatMap(({ record, final }) => slackPlotRows(final, nameOf(record)));

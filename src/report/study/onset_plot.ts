@@ -1,20 +1,22 @@
-/** When things begin: a sign for each seed at the first measured step, the median as a line. */
+/**
+ * Draws when things begin: one sign per seed at the first measured step, and a line at the median.
+ */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";
 import { drawFacets, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
 import { machineColor, machineSign, plotText } from "../plot.ts";
 
-/** When something began in one run. */
+/** The step at which something began in one run. */
 export interface OnsetRow {
   readonly series: string;
-  /** What began. */
+  /** The thing that began. */
   readonly onset: string;
-  /** undefined if it never did. */
+  /** undefined if it never began. */
   readonly step: number | undefined;
 }
 
-/** How {@linkcode onsetPlot} draws. */
+/** Options of {@linkcode onsetPlot}. */
 export interface OnsetPlotOptions extends PictureOptions {
   readonly series: readonly string[];
   /** The last step of training. */
@@ -25,11 +27,11 @@ export interface OnsetPlotOptions extends PictureOptions {
 const LINE = 20;
 
 /**
- * Draws onsets, a facet each, a line for each series.
+ * Draws one facet per onset, with one line per series.
  *
  * @param rows of any number of runs
  * @param options document, description and series
- * @returns undefined if nothing ever began
+ * @returns undefined if nothing began in any run
  */
 export function onsetPlot(
   rows: readonly OnsetRow[],

@@ -1,6 +1,6 @@
 /**
- * The study as one HTML page: no script, no request, readable in light and dark, on a phone, and
- * without seeing the pictures.
+ * The study as one HTML page without scripts or requests. It is readable in light and dark, on a
+ * phone, and without seeing the pictures.
  */
 import { chainSection } from "./chain_section.ts";
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
@@ -103,7 +103,7 @@ function withRelation(p: number): string {
   return text.startsWith("<") ? `< ${text.slice(1)}` : `= ${text}`;
 }
 
-/** One row per claim, one column per setting. */
+/** The table of claims: one row per claim, one column per setting. */
 function claimMatrix(study: Study, claims: readonly ClaimResult[]): Markup {
   const ids = [...new Map(claims.map((claim) => [claim.id, claim])).values()];
   return scrollRegion(
@@ -260,7 +260,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
   };
 }
 
-/** Runs one by one; nothing where no record has intervals. */
+/** The list of single runs; nothing if no record has intervals. */
 function runList(group: StudyGroup): Markup {
   const table = runTable(group);
   if (table === undefined) return html``;
@@ -294,8 +294,8 @@ function method(study: Study, claims: readonly ClaimResult[]): PageSection {
 /**
  * Renders a study as a self-contained page.
  *
- * @param study put together
- * @param options its claims, and a browser's document or what `svg_document.ts` makes
+ * @param study the study
+ * @param options its claims, and a browser's document or one from `svg_document.ts`
  * @returns the text of an HTML file
  */
 export function renderStudyPage(
@@ -317,7 +317,7 @@ export function renderStudyPage(
     ${lead(study)}
     ${verdictCards(study, claims)}`,
     notes: { title: "Keep in mind", lines: notes(study) },
-    // Links to a section keep their address.
+    // Keep the addresses of sections, so older links to them still work.
     sections: sections.map((section) => ({ ...section, anchor: `${section.id}-section` })),
     source: `the records of ${runs}`,
     style: STUDY_STYLE,

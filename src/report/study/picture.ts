@@ -1,11 +1,11 @@
-/** What the study's pictures have in common. */
+/** Shared parts of the study's pictures. */
 import type { StudyGroup } from "../../experiments/study/merge.ts";
 import type { StudyRecord } from "../../experiments/study/record.ts";
 import { html, type Markup } from "../html.ts";
 import type { SvgDocument } from "../plot.ts";
 import { VARIANT_NAMES } from "./tables.ts";
 
-/** A picture with its place. */
+/** A picture with its id and texts. */
 export interface StudyPicture {
   /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
@@ -13,7 +13,7 @@ export interface StudyPicture {
   readonly picture: Markup;
 }
 
-/** The variants' names, in their order: the series of every picture. */
+/** The variants' names in order, which are the series of every picture. */
 export function seriesNames({ variants }: StudyGroup): string[] {
   return variants.map((variant) => VARIANT_NAMES[variant]);
 }
@@ -23,23 +23,23 @@ export function nameOf({ arm }: StudyRecord): string {
   return VARIANT_NAMES[arm.variant];
 }
 
-/** Where a picture's figures are. */
+/** The text that tells where a picture's figures are. */
 export const SEE_TABLE =
   "Medians and intervals at the end of training are in the table of figures.";
 
-/** The width of a picture beside or above nothing else. */
+/** The document, and one of the two widths in which a picture is drawn. */
 export interface Sized {
   readonly document: SvgDocument;
   readonly width: number;
-  /** Makes identifiers differ where a picture is drawn in two widths. */
+  /** A suffix that makes ids of a picture's two widths distinct. */
   readonly suffix: string;
 }
 
 /**
- * A picture in the width of a screen and of a phone; a page's style shows one of them.
+ * Draws a picture in the width of a screen and of a phone; the page's style shows one of them.
  *
- * @param document to draw with
- * @param draw draws it in a width
+ * @param document the document to draw with
+ * @param draw draws the picture in one width
  * @returns undefined if there is nothing to draw
  */
 export function twice(

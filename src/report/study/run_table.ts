@@ -1,4 +1,4 @@
-/** A study's runs one by one, with what other sequences of the same number would give. */
+/** The table of a study's single runs, with intervals over sequences. */
 import { runsOf, type StudyGroup } from "../../experiments/study/merge.ts";
 import { estimate, figure } from "../sinks/figure.ts";
 import type { Table } from "../table.ts";
@@ -9,7 +9,7 @@ const number = (title: string) => ({ title, align: "right" as const });
 /**
  * The figures of every run's trained model, with 95 % intervals over sequences.
  *
- * @param group matched runs of one setting
+ * @param group one setting's matched runs
  * @returns undefined if no record has intervals, as in older records
  */
 export function runTable(group: StudyGroup): Table | undefined {

@@ -1,6 +1,6 @@
 /**
- * Figures over sink strength: every measured step of every run, so that arms can be compared where
- * their sinks are equal.
+ * Draws figures against sink strength: every measured step of every run, so arms can be compared at
+ * equal sink strength.
  */
 import * as Plot from "@observablehq/plot";
 import { drawPicture, type PictureOptions } from "../draw.ts";
@@ -18,17 +18,17 @@ export interface StrengthRow {
   readonly last: boolean;
 }
 
-/** How {@linkcode strengthPlot} draws. */
+/** Options of {@linkcode strengthPlot}. */
 export interface StrengthPlotOptions extends PictureOptions {
   readonly series: readonly string[];
-  /** The vertical axis' words. */
+  /** The vertical axis's label. */
   readonly label: string;
 }
 
 /**
- * Draws a figure over sink strength; the vertical axis is logarithmic.
+ * Draws a figure against sink strength, with a logarithmic vertical axis.
  *
- * @param rows values that are not above 0 are left out
+ * @param rows the rows; values of 0 or less are left out
  * @param options document, description, series and axis
  * @returns undefined if there is nothing to draw
  */

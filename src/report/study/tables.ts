@@ -32,7 +32,7 @@ import { formatProbability, NO_DATA } from "../format.ts";
 import { numberColumns, type Table, textColumns } from "../table.ts";
 import { absence, headline, verdictCell } from "./verdicts.ts";
 
-/** What the variants are called in tables and pictures. */
+/** The names of the variants in tables and pictures. */
 export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
   none: "baseline",
   fixed: "V-scale, fixed",
@@ -45,11 +45,10 @@ export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
 };
 
 /**
- * A figure as people read it: three digits, ratios with their sign, losses in nats to four
- * decimals.
+ * Writes a figure for people: three digits, ratios with ×, losses in nats with four decimals.
  *
- * @param value undefined is no data
- * @param form what it is
+ * @param value the figure; undefined for no data
+ * @param form the figure's kind
  */
 export function formatFigure(value: number | undefined, form: Evidence["form"]): string {
   if (value === undefined) return NO_DATA;
@@ -66,10 +65,10 @@ export function formatFigure(value: number | undefined, form: Evidence["form"]):
 }
 
 /**
- * A median with its interval.
+ * Writes a median with its interval.
  *
- * @param summary over seeds
- * @param form what the figure is
+ * @param summary the summary over seeds
+ * @param form the figure's kind
  * @returns for example `15.5 (5.2 to 21.9)`
  */
 export function formatSummary(
@@ -82,9 +81,10 @@ export function formatSummary(
 }
 
 /**
- * A piece of evidence: where it compares arms, the baseline's median and the variant's come first.
+ * Writes a piece of evidence. If it compares arms, the medians of the baseline and the variant come
+ * first.
  *
- * @param evidence of a claim
+ * @param evidence a claim's evidence
  * @returns for example `92.1 → 45.8: 2.04× (1.99× to 2.37×)`
  */
 export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">): string {
@@ -95,9 +95,9 @@ export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">):
 }
 
 /**
- * One row per claim and setting.
+ * The table of claims: one row per claim and setting.
  *
- * @param claims judged
+ * @param claims the judged claims
  */
 export function claimTable(claims: readonly ClaimResult[]): Table {
   return {
@@ -123,9 +123,9 @@ export function claimTable(claims: readonly ClaimResult[]): Table {
 }
 
 /**
- * One row per piece of evidence, with tests before and after correction.
+ * The table of evidence: one row per piece, with p-values before and after correction.
  *
- * @param claims judged
+ * @param claims the judged claims
  */
 export function evidenceTable(claims: readonly ClaimResult[]): Table {
   return {
@@ -157,7 +157,7 @@ interface NamedFigure {
   readonly name: string;
   readonly figure: Figure;
   readonly form: Evidence["form"];
-  /** Only some variants have this figure: no row where no variant has it. */
+  /** Whether only some variants have this figure: a row needs a variant that has it. */
   readonly ofSome?: true;
 }
 
@@ -196,9 +196,9 @@ const figures: readonly NamedFigure[] = [
 ];
 
 /**
- * Every figure of every variant at the end of training.
+ * The table of every figure of every variant at the end of training.
  *
- * @param group matched runs of one setting
+ * @param group one setting's matched runs
  */
 export function variantTable(group: StudyGroup): Table {
   const rows = figures.map(({ name, figure, form, ofSome }) => ({
@@ -230,14 +230,14 @@ export function variantTable(group: StudyGroup): Table {
   };
 }
 
-/** A thing that begins at some step. */
+/** Something that begins at some step of training. */
 export interface Onset {
   readonly name: string;
   readonly figure: Figure;
   readonly level: number;
 }
 
-/** What the study looks for the beginning of. */
+/** The onsets that the study looks for. */
 export const ONSETS: readonly Onset[] = [
   { name: "sink ≥ 0.2", figure: sinkStrength, level: 0.2 },
   { name: "sink ≥ 0.3", figure: sinkStrength, level: 0.3 },
@@ -256,9 +256,9 @@ export const ONSETS: readonly Onset[] = [
 ];
 
 /**
- * The first measured steps at which things begin.
+ * The table of the first measured steps at which things begin.
  *
- * @param group matched runs of one setting
+ * @param group one setting's matched runs
  */
 export function onsetTable(group: StudyGroup): Table {
   return {
@@ -283,9 +283,9 @@ export function onsetTable(group: StudyGroup): Table {
 }
 
 /**
- * The values that all arms of a setting share.
+ * The table of the values that all arms of a setting share.
  *
- * @param study put together
+ * @param study the study
  */
 export function settingsTable({ groups }: Study): Table {
   const names = [...new Set(groups.flatMap(({ settings }) => Object.keys(settings)))];

@@ -1,4 +1,4 @@
-/** The study's claims as text for terminals and Markdown, and as JSON. */
+/** Writes the study's claims for terminals, as Markdown and as JSON. */
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
 import { LEVEL } from "../../experiments/study/claims/evidence.ts";
 import type { Study } from "../../experiments/study/merge.ts";
@@ -25,9 +25,9 @@ import {
 } from "../table.ts";
 
 /**
- * The limits of what few seeds can show, in words.
+ * Explains how little a few seeds can show.
  *
- * @param study put together
+ * @param study the study
  */
 export function seedRemark({ groups }: Study): string {
   const most = Math.max(0, ...groups.map(({ seeds }) => seeds.length));
@@ -45,9 +45,9 @@ export function seedRemark({ groups }: Study): string {
 }
 
 /**
- * What correcting for all tests asks for, in words.
+ * Explains the correction for many tests.
  *
- * @param claims judged
+ * @param claims the judged claims
  */
 export function correctionRemark(claims: readonly ClaimResult[]): string {
   const tests = claims.reduce(
@@ -61,11 +61,11 @@ export function correctionRemark(claims: readonly ClaimResult[]): string {
 }
 
 /**
- * For a terminal: one line per claim and setting, and what to keep in mind.
+ * Writes the study for a terminal: one line per claim and setting, and the caveats.
  *
- * @param study put together
- * @param claims judged
- * @param options colors
+ * @param study the study
+ * @param claims the judged claims
+ * @param options whether to use colors
  */
 export function formatStudy(
   study: Study,
@@ -100,9 +100,9 @@ export function formatStudy(
 }
 
 /**
- * The runs that are missing, which a reader has to know before anything else.
+ * Names the missing runs, which readers must know first.
  *
- * @param study put together
+ * @param study the study
  * @returns one sentence, or none if nothing is missing
  */
 export function gap({ groups, missing }: Study): string[] {
@@ -115,12 +115,12 @@ export function gap({ groups, missing }: Study): string[] {
   ];
 }
 
-/** What a reader has to know about the data that is there. */
+/** Caveats about the existing data. */
 export function notes({ warnings }: Study): readonly string[] {
   return warnings;
 }
 
-/** For Markdown: claims, evidence, figures, settings. */
+/** Writes the study as Markdown: claims, evidence, figures, settings. */
 export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]): string {
   const rules = [
     ...new Map(claims.map(({ id, title, rule }) => [id, { id, title, rule }])).values(),
@@ -176,7 +176,7 @@ function formatChains({ groups }: Study): string[] {
   ];
 }
 
-/** For programs. */
+/** Writes the study as JSON. */
 export function formatStudyJson(study: Study, claims: readonly ClaimResult[]): string {
   const { groups, missing, warnings, adapters, versions } = study;
   return escapeJson(JSON.stringify(
@@ -205,7 +205,7 @@ export function formatStudyJson(study: Study, claims: readonly ClaimResult[]): s
   ));
 }
 
-/** Line by line, so that the text's own line breaks stay. */
+/** Escape line by line to keep the text's own line breaks. */
 function escapeJson(text: string): string {
   return text.split("\n").map(escapeTerminal).join("\n") + "\n";
 }

@@ -1,4 +1,4 @@
-/** The study's pictures of what changes during training. */
+/** The study's pictures of changes during training. */
 import {
   bloat,
   type Figure,
@@ -93,10 +93,10 @@ const curves: readonly Curve[] = [
 ];
 
 /**
- * Figures through training, with the loss first.
+ * Draws figures through training, beginning with the loss.
  *
- * @param group matched runs of one setting
- * @param document to draw with
+ * @param group one setting's matched runs
+ * @param document the document to draw with
  */
 export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   const known = group.records.some((record) => record.trajectory.at(-1)?.oracleLoss != null);
@@ -140,14 +140,14 @@ export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPi
   });
 }
 
-/** What is shown over sink strength. */
+/** The figures to draw against sink strength. */
 const COMPARED = ["gradient-ratio", "bloat", "residual", "residual-ratio", "drain"];
 
 /**
- * Figures over sink strength: arms compared where their sinks are equal.
+ * Draws figures against sink strength, to compare arms at equal sink strength.
  *
- * @param group matched runs of one setting
- * @param document to draw with
+ * @param group one setting's matched runs
+ * @param document the document to draw with
  */
 export function strengthPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   return curves.filter(({ id }) => COMPARED.includes(id)).flatMap(
@@ -173,11 +173,11 @@ export function strengthPictures(group: StudyGroup, document: SvgDocument): Stud
 }
 
 /**
- * One variant's path gradients over positions, at moments of training.
+ * Draws one variant's path gradients over positions, at moments of training.
  *
- * @param group matched runs of one setting
+ * @param group one setting's matched runs
  * @param variant one of its variants
- * @param sized document and width
+ * @param sized the document and the width
  */
 export function pathPicture(
   group: StudyGroup,
@@ -225,10 +225,10 @@ export function pathPicture(
 }
 
 /**
- * When things begin.
+ * Draws when things begin.
  *
- * @param group matched runs of one setting
- * @param sized document and width
+ * @param group one setting's matched runs
+ * @param sized the document and the width
  */
 export function onsetPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const rows = group.records.flatMap((record) =>

@@ -9,9 +9,9 @@ import {
 import { LEAST_SEEDS } from "../../experiments/study/claims/rule.ts";
 import type { Cell, Tone } from "../table.ts";
 
-/** A verdict as readers see it. */
+/** How a verdict looks to readers. */
 interface VerdictForm {
-  /** So that color is not needed to tell verdicts apart. */
+  /** A sign, so nobody needs color to tell verdicts apart. */
   readonly sign: string;
   readonly tone: Tone;
   readonly meaning: string;
@@ -47,25 +47,25 @@ export const VERDICT_FORMS: Readonly<Record<ClaimVerdict, VerdictForm>> = {
   },
 };
 
-/** A verdict as a cell; its word says what its color does. */
+/** A verdict as a cell; the word says the same as the color. */
 export function verdictCell(verdict: ClaimVerdict): Cell {
   return { text: verdict, tone: VERDICT_FORMS[verdict].tone };
 }
 
-/** The evidence that a row shows: the first with a test, else the first. */
+/** The evidence for a claim's row: the first with a test, else the first. */
 export function headline({ evidence }: ClaimResult): Evidence | undefined {
   return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
 }
 
-/** Why a claim has no figure to show, in two or three words; undefined if it has one. */
+/** Why a claim has no figure, in two or three words; undefined if it has one. */
 export function absence({ verdict, remarks }: ClaimResult): string | undefined {
   return verdict === "no data" ? remarks[0]?.split(":")[0] : undefined;
 }
 
 /**
- * The verdicts that occur and how often, in their order.
+ * Counts the verdicts that occur, in their order.
  *
- * @param claims judged
+ * @param claims the judged claims
  */
 export function verdictCounts(
   claims: readonly ClaimResult[],
@@ -79,10 +79,9 @@ export function verdictCounts(
 const isJudged = (verdict: ClaimVerdict) => verdict !== "too few seeds" && verdict !== "no data";
 
 /**
- * How many claims came out how, in words. Claims that were not judged are not counted among those
- * that were.
+ * Counts the claims by verdict, in words. It counts unjudged claims separately.
  *
- * @param claims judged
+ * @param claims the judged claims
  * @returns for example `7 reproduced, 2 partly; not judged: 3 too few seeds`
  */
 export function tally(claims: readonly ClaimResult[]): string {
@@ -96,9 +95,9 @@ export function tally(claims: readonly ClaimResult[]): string {
 }
 
 /**
- * What every verdict that occurs means, and how a figure is to be read.
+ * Explains every verdict that occurs, and how to read a figure.
  *
- * @param claims judged
+ * @param claims the judged claims
  * @returns one sentence each, without a period
  */
 export function verdictLegend(claims: readonly ClaimResult[]): string[] {

@@ -59,7 +59,7 @@ export class GateMeter {
     this.#sequences += batch;
   }
 
-  /** One for each query head, in their order. */
+  /** One measurement per query head, in order. */
   result(): GateMeasurement[] {
     return Array.from({ length: this.#heads }, (_, head) => {
       const start = head * this.#context;
