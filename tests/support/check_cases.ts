@@ -1,4 +1,4 @@
-/** Running a property over drawn cases. */
+/** Runs a property over drawn cases. */
 import fc from "fast-check";
 import type { Gpu } from "../../mod.ts";
 import { assertEquals } from "./assert/assert.ts";
@@ -6,19 +6,17 @@ import { type Report, Tally } from "./report.ts";
 
 /** How to run a property. */
 export interface PropertyOptions<Description = never> {
-  /** Pinned cases in place of the property's own. */
+  /** Pinned cases that replace the property's own. */
   readonly examples?: readonly Description[];
-  /**
-   * What the cases are drawn from. Default: the property's own fixed seed, or `GRADSINK_TEST_SEED`.
-   */
+  /** Draws the cases. Default: the property's fixed seed, or `GRADSINK_TEST_SEED`. */
   readonly seed?: number;
-  /** How many cases are drawn, after the pinned ones. Default: the property's own number. */
+  /** The number of cases drawn after the pinned ones. Default: the property's own number. */
   readonly runs?: number;
-  /** No more cases than these are drawn, however many the property's own number is. */
+  /** The most cases to draw, even if the property's own number is larger. */
   readonly mostRuns?: number;
   /** A path that fast-check printed, to repeat one failure. */
   readonly path?: string;
-  /** Stop at the first failure without shrinking it: for mutants, which only have to fail. */
+  /** Stop at the first failure, without shrinking it: a mutant only has to fail. */
   readonly endOnFailure?: boolean;
 }
 
@@ -33,13 +31,13 @@ export interface Cases<Description> {
   readonly examples: readonly Description[];
   readonly runs: number;
   readonly seed: number;
-  /** Throws if the case fails. Frees what it makes: the live buffers are counted. */
+  /** Throws if the case fails. Must free its tensors: live buffers are counted. */
   readonly check: (description: Description, tally: Tally, gpu: Gpu) => Promise<void>;
 }
 
 /**
- * Stops a property that has run away: a hundred times what it takes on a software adapter of two
- * cores.
+ * Stops a property that does not end: a hundred times its duration on a software adapter with two
+ * cores, in ms.
  */
 const TIME_LIMIT = 600_000;
 
@@ -51,13 +49,9 @@ async function seedFromEnvironment(): Promise<number | undefined> {
 }
 
 /**
- * Checks a property over its pinned and its drawn cases. A failure names fast-check's seed and
- * path.
- *
- * @param gpu the GPU that runs the cases
- * @param cases the property
- * @param options how to run it
- * @returns what was compared
+ * Checks a property over its pinned and its drawn cases. A failure prints fast-check's seed and
+ * path. @param gpu the GPU that runs the cases @param cases the property @param options how to run
+ * it @returns what was compared
  */
 export async function checkCases<Description>(
   gpu: Gpu,
@@ -88,7 +82,7 @@ export async function checkCases<Description>(
   return tally.report(name, done);
 }
 
-/** The property that {@linkcode checkCases} checks, on whatever `Gpu` it is given. */
+/** A property that runs {@linkcode checkCases} on a given `Gpu`. */
 export function propertyOf<Description>(
   cases: Cases<Description>,
 ): (gpu: Gpu, options?: PropertyOptions<Description>) => Promise<Report> {

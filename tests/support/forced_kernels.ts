@@ -7,12 +7,11 @@ import { describeReport, type Report } from "./report.ts";
 /** A property that every kernel must have. */
 export type KernelProperty = (gpu: Gpu) => Promise<Report>;
 
-/** What becomes of a kernel's source before it is compiled, by the kernel's file. */
+/** Changes to kernels' sources before they are compiled, by file. */
 export type Rewrites = Readonly<Record<string, (source: string) => string>>;
 
 /**
- * A Gpu on which operators take a variant; `used` collects the files of the kernels that it
- * compiled.
+ * A Gpu on which operators choose this variant. `used` collects the files of the kernels compiled.
  */
 export function forceVariant(
   gpu: Gpu,
@@ -32,8 +31,8 @@ export function forceVariant(
 /**
  * Checks properties of a variant, and that its kernels ran.
  *
- * @param gpu what it runs on
- * @param options the variant, the files of its kernels, what becomes of them, and the properties
+ * @param gpu the GPU that runs the variant
+ * @param options the variant, the files of its kernels, changes to them, and the properties
  */
 export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, properties }: {
   readonly variant: string;
@@ -48,8 +47,7 @@ export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, prope
 }
 
 /**
- * Ways to break a kernel's file, each with what is found and what replaces it, and the property that
- * must fail.
+ * Mutants by the kernel's file: the text to find, its replacement, and the property that must fail.
  */
 export type KernelMutants = readonly [
   file: string,
@@ -58,14 +56,14 @@ export type KernelMutants = readonly [
 ];
 
 /**
- * Registers a test for each mutant: its property fails on the broken kernel, by the kernel's
+ * Registers a test for each mutant: its property must fail on the broken kernel because of wrong
  * numbers.
  *
  * @param variant the variant whose kernels are broken
- * @param rewrites what becomes of the kernels before they are broken
- * @param mutants what is broken
- * @param unfit why the variant cannot run here, if it cannot: the tests are ignored then, and named
- *   after it
+ * @param rewrites changes to the kernels before they are broken
+ * @param mutants the mutants
+ * @param unfit why the variant cannot run here, if so: the tests are then ignored, with this reason
+ * in their names
  */
 export function testMutants(
   variant: string,
@@ -90,7 +88,7 @@ export function testMutants(
           });
           await assertRejects(() => caughtBy(sibling), Error, "Property failed");
           assert(found > 0, `the kernel has no ${find}`);
-          await sibling.sync(); // it compiled: what was caught is the wrong answer
+          await sibling.sync(); // it compiled, so the property caught wrong numbers
         },
       });
     }

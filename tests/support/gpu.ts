@@ -1,5 +1,6 @@
 /**
- * The GPUs that the tests run on: every file opens each runtime once, when its first test needs it.
+ * The GPUs that the tests run on. Every test file opens each runtime once, when its first test
+ * needs it.
  */
 import { Gpu, openGpu, type Runtime } from "../../mod.ts";
 import { missingFlags, type TestPermission } from "./permitted.ts";
@@ -7,12 +8,12 @@ import { describeReport, type Report } from "./report.ts";
 
 const ffi = (await Deno.permissions.query({ name: "ffi" })).state === "granted";
 
-/** `GRADSINK_TEST_RUNTIMES=deno` leaves Dawn out. */
+/** `GRADSINK_TEST_RUNTIMES=deno` omits Dawn. */
 const variable = "GRADSINK_TEST_RUNTIMES";
 const mayAsk = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
 const wanted = (mayAsk && Deno.env.get(variable)?.split(",")) || ["deno", "dawn"];
 
-/** Why tests of a runtime are ignored; undefined where they run. */
+/** Why tests of a runtime are ignored; undefined if they run. */
 function leftOut(
   runtime: Runtime,
   permissions: readonly TestPermission[] = [],
@@ -25,7 +26,7 @@ function leftOut(
 
 const opened = new Map<Runtime, Promise<Gpu>>();
 
-// Left to the end of the process, Dawn's device would be taken down while its driver already is: a
+// At the end of the process, Dawn would destroy its device after its driver is gone, which is a
 // segfault.
 Deno.test.afterAll(async () => {
   for (const opening of await Promise.allSettled(opened.values())) {
@@ -34,13 +35,12 @@ Deno.test.afterAll(async () => {
 });
 
 /**
- * The file's `Gpu` of a runtime, opened on the first call and disposed of at the end.
- *
- * @param runtime the WebGPU implementation
- * @throws {Error} if no adapter can be opened: a test that needs one then fails, it is not skipped
+ * The file's `Gpu` of a runtime, opened on the first call and disposed of at the end. @param
+ * runtime the WebGPU implementation @throws {Error} if no adapter can be opened: a test that needs
+ * one fails and is not skipped
  */
 export function testGpu(runtime: Runtime): Promise<Gpu> {
-  // Choices tuned on this machine must not decide what is tested.
+  // Choices tuned on this machine must not decide which kernels are tested.
   const gpu = opened.get(runtime) ?? openGpu({ runtime, tuning: false });
   opened.set(runtime, gpu);
   return gpu;
@@ -50,7 +50,7 @@ export function testGpu(runtime: Runtime): Promise<Gpu> {
 export interface RuntimeOptions {
   /** The runtimes to register for; both by default. */
   readonly runtimes?: readonly Runtime[];
-  /** What the test needs beside the GPU. */
+  /** The permissions that the test needs. */
   readonly permissions?: readonly TestPermission[];
   /** Why the test cannot run on this machine, if it cannot. */
   readonly unless?: string | undefined;
@@ -101,13 +101,13 @@ export function onEachRuntime(
 }
 
 /**
- * {@linkcode onEachRuntime} for what not every adapter can run: there the test is ignored, by a
- * name that says why. Opens the runtimes at once.
+ * {@linkcode onEachRuntime} for tests that not every adapter can run: where it cannot, the test is
+ * ignored, with the reason in its name. Opens the runtimes at once.
  *
  * @param name the test's name; the runtime is added
  * @param run the test
- * @param options `unfit`, why an adapter cannot run it, if it cannot; `runtimes` to register for,
- *   both by default
+ * @param options `unfit`, which returns the reason why an adapter cannot run the test, if so;
+ * `runtimes` to register for, both by default
  */
 export async function onEachFitRuntime(
   name: string,
@@ -125,19 +125,20 @@ export async function onEachFitRuntime(
 
 /** What {@linkcode siblingGpu} changes. */
 export interface SiblingOptions {
-  /**
-   * Another answer to whether the adapter computes on the CPU, on which the choice of kernels
-   * depends.
-   */
+  /** Pretends that the adapter is on the CPU or not, which the choice of kernels depends on. */
   readonly software?: boolean;
-  /** Another maker, on which the choice depends too. */
+  /** Pretends another maker, which the choice depends on, too. */
   readonly vendor?: string;
-  /** Smaller limits than the device has, so that little data reaches them. */
+  /** Smaller limits than the device has, which little data then reaches. */
   readonly limits?: Readonly<Record<string, number>>;
 }
 
 /**
- * Another `Gpu` on the same device, with pipelines and limits of its own; the choice of variants,
+ * Another `Gpu` on the same device, with separate pipelines and limits. It shares the choice of
+ * variants and the rewriting of kernels. Never dispose of it: that would destroy the shared device.
+ *
+ * @param gpu the owner of the device
+ * @param options what differs
  * and what rewrites the kernels, are the given one's. Never to be disposed of: that would destroy
  * the device that it shares.
  *
@@ -156,7 +157,7 @@ export function siblingGpu(gpu: Gpu, { software, vendor, limits }: SiblingOption
   return sibling;
 }
 
-// The device itself cannot be subclassed: its methods insist on the native object as `this`.
+// Proxies, because the device's methods insist on the native object as `this`.
 function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>): GPUDevice {
   const reduced = new Proxy(device.limits, {
     get: (target, name) => limits[String(name)] ?? Reflect.get(target, name, target),
@@ -173,10 +174,10 @@ function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>)
 const portables = new WeakMap<Gpu, Gpu>();
 
 /**
- * A {@linkcode siblingGpu} that runs the portable kernels only, whatever would be faster here; the
- * same one every time.
+ * A {@linkcode siblingGpu} that runs only the portable kernels, even if others are faster. The same
+ * argument gives the same result.
  *
- * @param gpu whose device to use
+ * @param gpu the owner of the device
  */
 export function portableGpu(gpu: Gpu): Gpu {
   const known = portables.get(gpu);

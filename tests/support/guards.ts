@@ -1,38 +1,36 @@
 /**
  * A `Gpu` whose storage buffers are longer than requested. New buffers are full of NaN, which shows
- * where a kernel reads past a tensor's end or before a write; a check of the surplus finds writes
- * past the end. WebGPU itself makes such accesses harmless (it reads zeros and drops writes), and
- * so invisible.
+ * if a kernel reads past a tensor's end or before a write. A check of the surplus finds writes past
+ * the end. WebGPU itself makes such accesses harmless (it reads zeros and drops writes), and so
+ * hides them.
  */
 import { Gpu } from "../../mod.ts";
 import { assert } from "./assert/assert.ts";
 
-/** The surplus of each buffer in bytes: more than the rows of 64 invocations of 256 numbers. */
+/** The surplus per buffer, in bytes: more than 64 rows of 256 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
-// NaNs all different, within a buffer and between buffers: arithmetic hands a NaN's bits on, and
-// what was computed from one surplus and written to another must not look untouched.
+// All NaNs differ, within and between buffers: arithmetic preserves a NaN's bits, and a number
+// computed from one surplus must be recognizable in another.
 function poison(buffer: number, word: number): number {
   return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
 }
 
-/** A guarded `Gpu`. Never to be disposed of: that would destroy the device that it shares. */
+/** A guarded `Gpu`. Never dispose of it: that would destroy the shared device. */
 export interface GuardedGpu {
   readonly gpu: Gpu;
   /**
-   * Reads the surplus of every living buffer.
-   *
-   * @returns how many numbers were checked
-   * @throws {Error} if any of them was overwritten
+   * Reads the surplus of every live buffer. @returns the number of words checked @throws {Error} if
+   * any of them was overwritten
    */
   check(): Promise<number>;
 }
 
 /**
- * A guarded `Gpu` on the device of another one, with its choice of variants and its rewriting of
- * kernels.
+ * A guarded `Gpu` on the device of another one. It shares the choice of variants and the rewriting
+ * of kernels.
  *
- * @param parent the other one
+ * @param parent the owner of the device
  */
 export function guardGpu(parent: Gpu): GuardedGpu {
   const { device } = parent;

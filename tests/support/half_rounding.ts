@@ -1,19 +1,19 @@
 /**
- * What attention's kernels that keep tiles in f16 round, for the bounds of their errors: always the
- * weights; queries and keys, unless f16 holds them as they are. A number becomes one of its two
- * neighbors, as WGSL leaves it open; below 2^-14 it may become zero. The kernels' scales make that
- * 2^-28 of the largest weight of a row.
+ * The rounding of attention's kernels that keep tiles in f16, for the bounds of their errors. They
+ * round the weights always, queries and keys unless f16 represents them. WGSL may round to either
+ * neighbor, and a number below 2^-14 to zero; after the kernels' scaling that is 2^-28 of a row's
+ * largest weight.
  */
 const HALF_U = 2 ** -10;
 const SMALLEST_OPERAND = 2 ** -14;
 const SMALLEST_WEIGHT = 2 ** -28;
 
-/** Whether the queries and keys of a case change in f16. */
+/** Whether f16 changes a case's queries and keys. */
 export interface HalfRounding {
   readonly operands: "rounded" | "representable";
 }
 
-/** The error of a weight: relative to itself, and to the largest of its row. */
+/** The error of a weight: relative to itself, and to the largest weight of its row. */
 export function roundingOfWeights(
   rounding: HalfRounding | undefined,
 ): { readonly relative: number; readonly smallest: number } {
@@ -29,7 +29,7 @@ interface Rows {
   readonly key: Float64Array;
 }
 
-/** How far the product of a query and a key is off, both rounded to f16. */
+/** The error of the product of a query and a key that are both rounded to f16. */
 export function halfProductError(
   { shape: [, , , headDim], query, key }: Rows,
   { row, keyRow, rounding }: {
@@ -50,15 +50,16 @@ export function halfProductError(
 }
 
 /**
- * What f16 does to weights that are small against the largest of their row, a query's in one
+ * The error of weights that f16 makes zero: those small against the largest weight of their row.
+ * One kernel takes rows of queries, the other rows of keys.
  * kernel, a key's in the other.
  */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
-  /** The largest gradient of a logit in each query row, and in each key row. */
+  /** The largest gradient of a logit per query row, then per key row. */
   readonly #ofQuery: Float64Array;
   readonly #ofKey: Float64Array;
-  /** The largest weight in each key row. */
+  /** The largest weight per key row. */
   readonly #weight: Float64Array;
 
   constructor(pass: Rows & { readonly scale: number; keyStart(head: number): number }) {
@@ -69,7 +70,7 @@ export class SmallWeights {
     this.#weight = new Float64Array(pass.key.length / headDim);
   }
 
-  /** Records a pair of a query and a key. */
+  /** Records one pair of a query and a key. */
   see(
     { row, keyRow }: { readonly row: number; readonly keyRow: number },
     { weight, gradient }: { readonly weight: number; readonly gradient: number },
@@ -80,8 +81,8 @@ export class SmallWeights {
   }
 
   /**
-   * Adds to the bounds of the gradients, that of the value before V-scale, once all pairs were
-   * seen.
+   * Adds to the bounds of the gradients, after all pairs are recorded. `used` is the value before
+   * V-scale's gradient.
    */
   addTo(
     bounds: {

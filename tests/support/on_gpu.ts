@@ -46,15 +46,15 @@ export class Arena {
     return this.keep(this.#gpu.tensor(numbers.data, numbers.shape));
   }
 
-  /** Takes charge of a tensor or plan. */
+  /** Disposes of a tensor or plan with the arena. */
   keep<Item extends Disposable>(item: Item): Item {
     this.#disposables.push(item);
     return item;
   }
 
   /**
-   * Uploads all numbers among an operator's arguments, those of `vScale` too; leaves out what is
-   * undefined.
+   * Uploads all numbers among an operator's arguments, including those in `vScale`; omits undefined
+   * ones.
    */
   arguments<Args extends object>(args: Plain<Args>): Args {
     return Object.fromEntries(
@@ -65,7 +65,7 @@ export class Arena {
     ) as Args;
   }
 
-  /** Reads all tensors among an operator's results, and takes charge of them. */
+  /** Reads all tensors among an operator's results, and disposes of them with the arena. */
   async results<Result extends object>(result: Result): Promise<Results<Result>> {
     const tensors = Object.entries(result).filter(([, value]) => value instanceof Tensor) as [
       string,
@@ -82,7 +82,7 @@ export class Arena {
   }
 }
 
-// In one piece: on Deno's WebGPU every wait for the GPU takes 10 ms, however short the work.
+// One read for all: on Deno's WebGPU every wait for the GPU takes 10 ms, even for short work.
 async function readTogether(
   gpu: Gpu,
   tensors: readonly [string, Tensor][],
@@ -110,12 +110,8 @@ async function readTogether(
 }
 
 /**
- * Runs an operator once.
- *
- * @param gpu the GPU to run on
- * @param operator for example `attentionForward`
- * @param args its arguments, numbers in place of tensors
- * @returns its results
+ * Runs an operator once. @param gpu the GPU to run on @param operator such as `attentionForward`
+ * @param args its arguments, with numbers in place of tensors @returns its results
  */
 export async function onGpu<Args extends object, Result extends object>(
   gpu: Gpu,
@@ -128,11 +124,8 @@ export async function onGpu<Args extends object, Result extends object>(
 
 /**
  * Runs an operator's plan several times. Before each run its outputs are filled with the bits of a
- * NaN, so that whatever a run leaves unwritten shows.
- *
- * @param gpu the GPU to run on
- * @param operator for example `planAttentionForward`
- * @param options its arguments, and how many runs
+ * NaN, which shows any element that a run does not write. @param gpu the GPU to run on @param
+ * operator such as `planAttentionForward` @param options its arguments, and the number of runs
  * @returns the results of every run
  */
 export async function onGpuPlanned<Args extends object, Result extends { readonly plan: Plan }>(
@@ -144,7 +137,7 @@ export async function onGpuPlanned<Args extends object, Result extends { readonl
   const planned = operator(gpu, arena.arguments<Args>(args));
   arena.keep(planned.plan);
   const tensors = Object.values(planned).filter((value) => value instanceof Tensor) as Tensor[];
-  // The results of a run are copied before the next one, and all are waited for together.
+  // Copies each run's results before the next run, and waits for all together.
   const results: Promise<Results<Result>>[] = [];
   for (let run = 0; run < runs; run++) {
     for (const tensor of tensors) {

@@ -1,9 +1,9 @@
 /**
- * Tests that need permissions: without them a test is ignored, by a name that says which flags it
+ * Tests that need permissions: without them a test is ignored, and its name says which flags it
  * lacks.
  */
 
-/** A kind of permission, such as `read`, granted for everything: a part of it does not count. */
+/** A kind of permission, such as `read`. It must be granted without restrictions. */
 export type TestPermission = "read" | "write" | "run" | "env" | "ffi" | "net" | "sys";
 
 /**
@@ -18,9 +18,7 @@ export function missingFlags(permissions: readonly TestPermission[]): string[] {
 }
 
 /**
- * A `Deno.test` for tests that need permissions.
- *
- * @param permissions what they need
+ * A `Deno.test` for tests that need permissions. @param permissions the permissions that they need
  * @returns registers a test; the flags that are missing are added to its name
  */
 export function testWith(

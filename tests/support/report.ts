@@ -6,15 +6,13 @@ import type { Violation } from "./violation.ts";
 export interface Report {
   /** What was checked. */
   readonly name: string;
-  /** How many drawn cases. */
+  /** The number of drawn cases. */
   readonly cases: number;
-  /** How many numbers were compared. */
+  /** The number of comparisons. */
   readonly comparisons: number;
-  /**
-   * The largest share of a tolerance that was used; undefined where all comparisons were of bits.
-   */
+  /** The largest share of a tolerance that an error used; undefined if only bits were compared. */
   readonly share: number | undefined;
-  /** What used that share. */
+  /** The quantity that used that share. */
   readonly worst: string;
 }
 
@@ -32,12 +30,13 @@ interface Listed {
 
 interface Quantity {
   share: number;
-  /** The largest |expected| / bound: how fine the comparison was where it was finest. */
+  /** The largest |expected| / bound: the precision of the finest comparison. */
   resolution: number;
 }
 
 /**
- * Holds numbers against bounds, counts, and remembers the largest share of a bound that was used.
+ * Checks errors against bounds, counts the comparisons, and records the largest share of a bound
+ * used.
  */
 export class Tally {
   #comparisons = 0;
@@ -85,7 +84,7 @@ export class Tally {
     this.#comparisons += expected.length;
   }
 
-  /** {@linkcode within} for each of the results that `names` names. */
+  /** {@linkcode within} for every result in `names`. */
   eachWithin<Name extends string>(
     what: string,
     names: readonly Name[],
@@ -104,10 +103,7 @@ export class Tally {
     }
   }
 
-  /**
-   * Throws unless max |actual − expected| ≤ limit · max |expected|, or limit · least where that is
-   * larger.
-   */
+  /** Throws unless max |actual − expected| ≤ limit · max(max |expected|, least). */
   normwise(
     what: string,
     { actual, expected, limit, least = 0 }: {
@@ -124,7 +120,7 @@ export class Tally {
   }
 
   /**
-   * Throws unless an identity or inequality holds up to the tolerance and something was compared.
+   * Throws unless an identity or inequality holds within the tolerance, and something was compared.
    */
   holds(what: string, { violation, tolerance }: { violation: Violation; tolerance: number }): void {
     const { worst, where, compared } = violation;
@@ -138,7 +134,7 @@ export class Tally {
     this.#comparisons += compared;
   }
 
-  /** Throws unless two lists have the same bits; all NaNs are the same. */
+  /** Throws unless two lists have the same bits; all NaNs count as equal. */
   sameBits(
     what: string,
     { actual, expected }: {
@@ -156,17 +152,17 @@ export class Tally {
     this.#comparisons += expected.length;
   }
 
-  /** Counts comparisons that were made elsewhere. */
+  /** Counts comparisons made elsewhere. */
   count(comparisons: number): void {
     this.#comparisons += comparisons;
   }
 
   /**
-   * The account. Throws if nothing was compared, or a quantity never so finely that an error of 1 %
-   * would have shown.
+   * The report. Throws if nothing was compared, or if a quantity was never compared finely enough
+   * to show an error of 1 %.
    *
    * @param name what was checked
-   * @param cases how many cases
+   * @param cases the number of cases
    */
   report(name: string, cases: number): Report {
     assert(cases > 0 && this.#comparisons > 0, `${name}: nothing was compared`);

@@ -1,20 +1,19 @@
 /**
- * How far a float32 kernel may be from the float64 twin: bounds from a forward error analysis.
- * Those of attention are in attention/tolerance.ts, those of RMSNorm and V-scale in
- * rows/tolerance.ts.
+ * Bounds of the distance between a float32 kernel and the float64 twin, from a forward error
+ * analysis. attention/tolerance.ts has the bounds of attention, rows/tolerance.ts those of RMSNorm
+ * and V-scale.
  *
- * Every operation contributes its rounding error, u = 2^-24 relative for +, −, · and what the WGSL
- * specification allows the others: 2.5 ulp for a division, 3 + 2|x| ulp for exp x, 3 ulp for log
+ * Every operation contributes its rounding error: u = 2^-24 relative for +, −, ·; for the others
+ * what the WGSL specification allows: 2.5 ulp for a division, 3 + 2|x| ulp for exp x, 3 ulp for log
  * (2^-21 absolute between ½ and 2), 2 ulp and a division for a square root; an ulp is at most 2u. A
- * sum of n terms in any order is off by at most n u Σ|terms| (Higham, Accuracy and Stability of
- * Numerical Algorithms, section 4.2), n being the length of the longest chain of additions that a
- * term goes through. Subnormal numbers may be flushed to zero: an absolute error of 2^-126 wherever
- * a product could be one. The chains' lengths are those of the kernels, of several variants the
- * longest: D products one by one, tiles of 32 keys, sums over 64 invocations.
+ * sum of terms in any order is off by at most n u Σ|terms| (Higham, Accuracy and Stability of
+ * Numerical Algorithms, section 4.2), where n is the longest chain of additions that a term goes
+ * through. Subnormal numbers may be flushed to zero: an absolute error of 2^-126 for each product.
+ * A chain's length is that of the longest among the variants: D products one by one, tiles of 32
+ * keys, sums over 64 invocations.
  *
- * A logit's error reaches its weight through exp: δ becomes exp(δ) − 1, to all orders, so the
- * bounds also hold where logits are in the thousands (and are wide there, as the kernel's errors
- * are).
+ * A logit's error δ reaches its weight through exp as exp(δ) − 1, to all orders. So the bounds also
+ * hold for logits in the thousands, and are wide there, as the kernel's errors are.
  */
 
 /** Unit roundoff of float32. */

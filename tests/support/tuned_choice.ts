@@ -1,4 +1,4 @@
-/** An adapter, and choices tuned for it, as the tests of tuned choices use them. */
+/** An adapter and choices tuned for it, for tests of tuned choices. */
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import { type TunableOperator, tunableOperators } from "../../src/ops/tuning/operators.ts";
@@ -26,10 +26,10 @@ export const info = gpuInfo({
   subgroupSize: { minimum: 32, maximum: 32 },
 });
 
-/** What its file is for. */
+/** The identity that a tuning file for the adapter has. */
 export const identity = adapterIdentity(info, "2.0.0");
 
-/** A CPU adapter whose subgroups have eight lanes, as lavapipe's. */
+/** A CPU adapter whose subgroups have eight lanes, like lavapipe's. */
 export const softwareInfo: GpuInfo = {
   ...info,
   software: true,
@@ -39,10 +39,10 @@ export const softwareInfo: GpuInfo = {
 /** The operator of {@linkcode tunedChoice}. */
 export const tunedOperator: TunableOperator = tunableOperators.get("rmsNormForward")!;
 
-/** The lengths of {@linkcode tunedChoice}. */
+/** The dimensions of {@linkcode tunedChoice}. */
 export const tunedDimensions = { rows: 4096, d: 1024 };
 
-/** A choice that holds on the adapter, except for what is changed. */
+/** A valid choice for the adapter, with the given changes. */
 export async function tunedChoice(changes: Partial<TunedChoice> = {}): Promise<TunedChoice> {
   return {
     operator: tunedOperator.operator,
@@ -57,14 +57,17 @@ export async function tunedChoice(changes: Partial<TunedChoice> = {}): Promise<T
   };
 }
 
-/** What the adapter would run after reading a text: variants by operator and class. */
+/**
+ * The variants that the adapter would run after reading a tuning file's text, by operator and shape
+ * class.
+ */
 export async function chosenBy(text: string): Promise<Map<string, string>> {
   using gpu = createDryGpu(info);
   await applyTuning(gpu, parseTuning(text, identity));
   return new Map(gpu.variants);
 }
 
-/** The lengths of a small call of an operator. */
+/** The dimensions of a small call of an operator. */
 export function sampleLengths(operator: string): Record<string, number> {
   const lengths: Record<string, Record<string, number>> = {
     attention: { B: 1, Hq: 4, Hkv: 2, T: 128, D: 64 },

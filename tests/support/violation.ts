@@ -1,19 +1,19 @@
 /**
- * Violations: by how much an identity or a bound is missed.
+ * Violations: by how much numbers miss an identity or a bound.
  *
- * An equality's violation is |left − right| over a stated scale, the sum of the magnitudes that
- * were added up, so that float32 results come out at a small multiple of 2^-24 if no logit is
- * large. An inequality's violation is (left − right)/right, or over another stated scale: negative
- * where it holds, 0 where it is attained.
+ * An equality's violation is |left − right| over a stated scale, the sum of the terms' magnitudes.
+ * float32 results then have a small multiple of 2^-24 if no logit is large. An inequality's
+ * violation is (left − right)/right, or over another stated scale: negative if it holds, 0 if it is
+ * attained.
  */
 
-/** How far something is from what must hold. */
+/** The distance of numbers from an identity or a bound. */
 export interface Violation {
-  /** The largest violation; Infinity where a NaN or a nonzero number over a scale of 0 came up. */
+  /** The largest violation; Infinity after a NaN, or a nonzero number over a scale of 0. */
   readonly worst: number;
   /** The element or row of the violation. */
   readonly where: string;
-  /** How many comparisons were made: to be asserted positive. */
+  /** The number of comparisons, which a test must check to be positive. */
   readonly compared: number;
 }
 
@@ -34,7 +34,7 @@ export class Worst {
     }
   }
 
-  /** What was seen. */
+  /** The largest violation and the number of comparisons. */
   result(): Violation {
     return { worst: this.#worst, where: this.#where, compared: this.#compared };
   }

@@ -1,8 +1,8 @@
 /**
- * The assertions of `@std/assert`, also where JSR cannot be reached.
+ * The assertions of `@std/assert`, which work even if JSR cannot be reached.
  *
- * A static `jsr:` import would stop the whole run on a machine behind a firewall, so the import is
- * dynamic and falls back to a thin layer over Deno's built-in `node:assert/strict`.
+ * A static `jsr:` import would stop every test on a machine behind a firewall. So the import is
+ * dynamic, and falls back to a thin layer over Deno's built-in `node:assert/strict`.
  */
 import * as fallback from "./fallback.ts";
 

@@ -1,7 +1,7 @@
 import * as fallback from "./fallback.ts";
 import * as assertions from "./assert.ts";
 
-// Both must behave alike, whichever of them this machine gets.
+// Both must behave alike: a machine gets either one.
 for (
   const [name, library] of [["assert.ts", assertions], ["assert/fallback.ts", fallback]] as const
 ) {

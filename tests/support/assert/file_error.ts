@@ -1,4 +1,4 @@
-/** What a file's error says. */
+/** The message of a file's error. */
 import { FileError } from "../../../src/files/file_error.ts";
 import { assert, assertRejects } from "./assert.ts";
 

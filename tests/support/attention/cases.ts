@@ -1,29 +1,27 @@
-/**
- * What the attention properties draw: small descriptions of a case, from which the arrays follow.
- */
+/** The cases that the attention properties draw: small descriptions that determine the arrays. */
 import fc from "fast-check";
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";
 
-/** What the arrays of a case look like. */
+/** The kind of numbers in a case. */
 export type AttentionPattern =
   | "normal"
-  | "sharp" // logits of some tens
-  | "hundreds" // logits of some hundreds
+  | "sharp" // logits of several tens
+  | "hundreds" // logits of several hundreds
   | "huge logits" // ±1e4 and more
-  | "sink" // every query likes the first key
-  | "strong sink" // every query but the first gives it all but a millionth of its weight
-  | "tiny" // 1e-20
+  | "sink" // every query attends mostly to the first key
+  | "strong sink" // every query but the first attends to it with all but a millionth of its weight
+  | "tiny" // queries, keys and products around 1e-20
   | "duplicated keys"
   | "constant";
 
-/** How large V-scale's constant is beside the usual ‖v‖². */
+/** V-scale's constant relative to the usual ‖v‖². */
 export type ConstantSize = "tiny" | "usual" | "huge";
 
 /**
- * How large a head's learned sink is beside a row's logits: near their logSumExp, or so far below
- * or above that the sink takes no weight or all of it. Also whether the loss depends on logSumExp.
+ * A head's learned sink relative to a row's logits: near their logSumExp, or so far below or above
+ * that it takes no weight or all of it. Also whether the loss depends on logSumExp.
  */
 export interface SinkDescription {
   readonly size: "usual" | "weak" | "strong";
@@ -34,7 +32,7 @@ export interface SinkDescription {
 export interface AttentionDescription {
   readonly batch: number;
   readonly keyHeads: number;
-  /** Query heads a key head. */
+  /** Query heads per key head. */
   readonly group: number;
   readonly length: number;
   readonly headDim: number;
@@ -63,7 +61,7 @@ export interface AttentionCase {
   readonly logSumExpGradient?: Numbers | undefined;
 }
 
-/** A case the size of which is 1 unless said otherwise. */
+/** A case in which every size is 1 by default. */
 export function describeAttention(
   description: Partial<AttentionDescription>,
 ): AttentionDescription {
@@ -79,7 +77,7 @@ export function describeAttention(
   };
 }
 
-/** Several cases, each with what is shared by all of them. */
+/** Several cases with shared fields. */
 export function describeEach(
   descriptions: readonly Partial<AttentionDescription>[],
   shared: Partial<AttentionDescription> = {},
@@ -91,22 +89,26 @@ export function describeEach(
 export const FULL = { mode: "full", size: "usual" } as const;
 export const BACKWARD_ONLY = { mode: "backward-only", size: "usual" } as const;
 
-/** A learned sink about as large as a row's logSumExp; and one in a loss that depends on that. */
+/**
+ * A learned sink about as large as a row's logSumExp, without and with a loss that depends on
+ * logSumExp.
+ */
 export const SINK = { size: "usual", logSumExpGradient: false } as const;
 export const SINK_IN_LOSS = { size: "usual", logSumExpGradient: true } as const;
 
-// A tile has 32 rows in blocks of 4: the sequence lengths around multiples of those, and one tile
-// more than two.
+// Lengths around multiples of a tile's 32 rows and of its blocks of 4 rows; the longest needs four
+// tiles.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
-// 8 lanes of vec4f hold 32 numbers, so D = 36 is the first with two columns per lane; 256 has eight.
+// Eight lanes of vec4f hold 32 numbers, so D = 36 is the first with two columns per lane. 256 has
+// eight.
 const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
 
-/** Multiply-adds of one product over all visible pairs; the twin's time grows with it. */
+/** Multiply-adds of one product over all visible pairs. The twin's time is proportional to it. */
 function work({ batch, keyHeads, group, length, headDim }: AttentionDescription): number {
   return batch * keyHeads * group * length * (length + 1) / 2 * headDim;
 }
 
-/** Draws V-scale in either mode, with a constant of one of these sizes, or none. */
+/** Draws V-scale in either mode with one of these sizes of constant, or no V-scale. */
 export function someVScale(
   ...sizes: readonly ConstantSize[]
 ): fc.Arbitrary<AttentionDescription["vScale"]> {
@@ -143,14 +145,14 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     { nil: undefined },
   ),
 })
-  // A sink needs its own kernels, which take seconds to compile for each number of columns.
+  // A sink needs separate kernels, which take seconds to compile per number of columns.
   .map((description) =>
     description.headDim <= 12 ? description : { ...description, sink: undefined }
   )
   .filter((description) => work(description) <= 1.5e6);
 
-// Queries and keys of which one element is left to the sink: 1 in queries, and in the first key what
-// makes its logit 14 more than that of other keys, whose logits are about 1.
+// One element of queries and keys makes the sink: it is 1 in queries. In the first key it gives a
+// logit of 17, about 14 more than the largest of the other keys.
 function makeStrongSink(query: Numbers, key: Numbers, scale: number): void {
   const [, , length, headDim] = key.shape as [number, number, number, number];
   for (let row = 0; row < query.data.length / headDim; row++) query.data[row * headDim] = 1;
@@ -174,15 +176,15 @@ const logitSizes: Partial<Record<AttentionPattern, number>> = {
 };
 const constantSizes: Readonly<Record<ConstantSize, number>> = { tiny: 1e-4, usual: 1, huge: 1e4 };
 
-/** The arrays that a description stands for. */
+/** The arrays of a description. */
 export function drawAttention(description: AttentionDescription): AttentionCase {
   const { batch, keyHeads, group, length, headDim, seed, pattern, scale, vScale } = description;
   const { sink } = description;
   const queryShape = [batch, keyHeads * group, length, headDim];
   const keyShape = [batch, keyHeads, length, headDim];
   const size = logitSizes[pattern] ?? 1;
-  // Values of 1e-20 would have a subnormal ‖v‖², which an adapter may flush to zero: results
-  // could not be compared.
+  // Values of 1e-20 would make ‖v‖² subnormal. An adapter may flush that to zero, and no comparison
+  // would be possible.
   const valueSize = pattern !== "tiny" ? 1 : vScale === undefined ? size : 1e-12;
   const query = normal(queryShape, seed, size);
   const key = normal(keyShape, seed + 1, size);
@@ -199,7 +201,7 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   }
   if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 0.75);
   if (pattern === "strong sink") makeStrongSink(query, key, scale ?? 1 / Math.sqrt(headDim));
-  // ‖v‖² is about D; constants that differ from head to head, on either side of it.
+  // ‖v‖² is about D. The constants differ from head to head, on both sides of it.
   const usual = headDim * valueSize ** 2 * constantSizes[vScale?.size ?? "usual"];
   const constant: Numbers = {
     data: randomUniform({
@@ -226,8 +228,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   };
 }
 
-// exp(3) is about the sum of the exponentials of twenty normal logits. 30 more or less, and in
-// float32 one of the two leaves nothing of the other.
+// exp(3) is about the sum of the exponentials of twenty normal logits. With 30 more or less, one
+// side of float32's sum vanishes beside the other.
 function drawSinks(
   shape: readonly number[],
   seed: number,
@@ -238,12 +240,12 @@ function drawSinks(
   return { data: data.map((x) => middle + x), shape };
 }
 
-/** Numbers as the twin takes them. */
+/** Numbers as tensors of the twin. */
 export function toTwin({ data, shape }: Numbers): reference.ReferenceTensor {
   return reference.tensor(data, shape);
 }
 
-/** Several numbers as the twin takes them. */
+/** Several numbers as tensors of the twin. */
 export function toTwins<Name extends string>(
   numbers: Readonly<Record<Name, Numbers>>,
 ): Record<Name, reference.ReferenceTensor> {
@@ -256,7 +258,7 @@ export function toFloat32({ data, shape }: reference.ReferenceTensor): Numbers {
   return { data: Float32Array.from(data), shape };
 }
 
-/** A case's arrays as the twin takes them. */
+/** A case's arrays as tensors of the twin. */
 export function twinInputs(drawn: AttentionCase): {
   query: reference.ReferenceTensor;
   key: reference.ReferenceTensor;
@@ -280,7 +282,7 @@ export function twinInputs(drawn: AttentionCase): {
   };
 }
 
-/** The twin's forward results rounded to float32: what both sides' backward is given. */
+/** The twin's forward results rounded to float32: the input of both backwards. */
 export function forwardResults(drawn: AttentionCase): { output: Numbers; logSumExp: Numbers } {
   const { output, logSumExp } = reference.attentionForward(twinInputs(drawn));
   return { output: toFloat32(output), logSumExp: toFloat32(logSumExp) };

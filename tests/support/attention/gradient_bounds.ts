@@ -41,9 +41,9 @@ export function valueBounds(
 }
 
 /**
- * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, the maxima over t ≥ s, summed over a group. Where β is
- * a difference of nearly equal terms the bound is all rounding, so the excess is measured against
- * the terms: scale as in {@linkcode keyPath}.
+ * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, with maxima over t ≥ s, summed over a group. Where β is
+ * a difference of nearly equal terms, the bound is all rounding. So the excess is measured relative
+ * to the terms: scale as in {@linkcode keyPath}.
  */
 export function keyBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -69,8 +69,8 @@ export function keyBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, ΔK_max being the largest distance of a key from Σ_j a_sj
- * k_j. Scale as in {@linkcode queryPath}, for the reason that A6 has.
+ * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, where ΔK_max is the largest distance of a key from Σ_j
+ * a_sj k_j. Scale as in {@linkcode queryPath}, for the same reason as in A6.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -100,11 +100,11 @@ export function queryBound(numbers: AttentionNumbers): Violation {
  * A8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with
  * zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ, from samples of ‖∇_{v_s}L‖² under
  * independent draws of the noise. The sample mean may be off by `standardErrors` of its standard
- * errors (5 of them hold with confidence 1 − 6e-7).
+ * errors (5 hold with confidence 1 − 6e-7).
  *
- * @returns The sample mean, both bounds, and the violation in units of the allowance: fine up to 1;
- * `fromUpper` is the signed distance of the mean from the upper bound in the same units, for noise
- * that attains it.
+ * @returns The sample mean, both bounds, and the violation in units of the allowance, at most 1 if
+ * the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound in the same
+ * units, for noise that attains it.
  */
 export function stochasticValueBound(options: {
   readonly squaredNorms: ArrayLike<number>;
@@ -134,7 +134,7 @@ export function stochasticValueBound(options: {
   return { mean, lower, upper, fromUpper: (mean - upper) / allowance, violation: worst.result() };
 }
 
-/** Every bound but A8, by its number. */
+/** Every bound except A8, by its number. */
 export const boundsByName: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
   "A5 weighted": (numbers) => valueBounds(numbers).weighted,
   "A5 mass": (numbers) => valueBounds(numbers).mass,

@@ -1,13 +1,13 @@
 /**
  * The exact identities of the gradient-sink theory for attention's gradients, as functions of plain
- * numbers: they look at inputs, outputs and gradients of whatever computed them, the float64 twin
- * or a GPU, and say how far these are from what must hold, as violation.ts measures it. The bounds
- * are in attention/gradient_bounds.ts, RMSNorm's and V-scale's in rows/identities.ts.
+ * numbers. They take the inputs, outputs and gradients of the float64 twin or of a GPU, and return
+ * the violation, which violation.ts defines. attention/gradient_bounds.ts has the bounds,
+ * rows/identities.ts those of RMSNorm and V-scale.
  *
- * Numbers in brackets are those of the formulas: "3.x" the backward identities of softmax attention
- * in arXiv 2603.17771, with g = ∂L/∂y, β_ts = ⟨g_t, v_s − y_t⟩, M_s = Σ_t a_ts, S_s = Σ_t a_ts².
- * Where query heads share a key head, sums run over the group. With V-scale in mode "full" v̂
- * stands for v in the formulas, and J_φ(v) maps the gradient of v̂ to that of v in either mode.
+ * Labels such as A1 are those of src/reference/theory.md, which cites arXiv 2603.17771. g = ∂L/∂y,
+ * β_ts = ⟨g_t, v_s − y_t⟩, M_s = Σ_t a_ts, S_s = Σ_t a_ts². Where query heads share a key head,
+ * sums run over the group. With V-scale in mode "full" v̂ stands for v in the formulas, and J_φ(v)
+ * maps the gradient of v̂ to that of v in either mode.
  */
 import {
   aggregatedGradient,
@@ -89,7 +89,7 @@ export function queryPath(numbers: AttentionNumbers): Violation {
   return worst.result();
 }
 
-/** A3: ∇_{q_0}L = 0, since a_00 = 1 and y_0 = v_0. Scale: |scale| ‖g_0‖ ‖v_0‖ ‖k_0‖. */
+/** A3: ∇_{q_0}L = 0, because a_00 = 1 and y_0 = v_0. Scale: |scale| ‖g_0‖ ‖v_0‖ ‖k_0‖. */
 export function firstQueryGradient(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
   const worst = new Worst();
@@ -107,8 +107,8 @@ export function firstQueryGradient(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A4: Σ_{j≤s} ∂L/∂z_sj = Σ_j a_sj β_sj = 0, with the output as computed: a wrong one shows here.
- * Scale: ‖g_s‖ Σ_j a_sj ‖v_j‖.
+ * A4: Σ_{j≤s} ∂L/∂z_sj = Σ_j a_sj β_sj = 0. It uses the computed output, so a wrong output violates
+ * it. Scale: ‖g_s‖ Σ_j a_sj ‖v_j‖.
  */
 export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -126,8 +126,8 @@ export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A4 as it shows in the key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every
- * key head. Scale: Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
+ * A4 in the key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every key head.
+ * Scale: Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
  */
 export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -153,8 +153,9 @@ export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * Σ_t ⟨q_t, ∇_{q_t}L⟩ = Σ_s ⟨k_s, ∇_{k_s}L⟩ over a group, both being ∂L/∂ log scale: ties the query
- * path to the key path. Scale: Σ_t Σ_j |scale| a_tj ‖q_t‖ ‖k_j‖ ‖g_t‖ (‖v_j‖ + Σ_i a_ti ‖v_i‖).
+ * Σ_t ⟨q_t, ∇_{q_t}L⟩ = Σ_s ⟨k_s, ∇_{k_s}L⟩ over a group: both are ∂L/∂ log scale, which connects
+ * the query path with the key path. Scale: Σ_t Σ_j |scale| a_tj ‖q_t‖ ‖k_j‖ ‖g_t‖ (‖v_j‖ + Σ_i a_ti
+ * ‖v_i‖).
  */
 export function queryAndKeyAgree(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);

@@ -1,5 +1,5 @@
 /**
- * Each identity must be able to fail: the test spoils the twin's numbers in one way at a time, as a
+ * Each identity must be able to fail. The test spoils the twin's numbers in one way at a time, as a
  * broken kernel would, and the identity for this fault must report it.
  */
 import * as reference from "../../../src/reference/mod.ts";
@@ -18,7 +18,7 @@ function normal(shape: readonly number[], seed: number): reference.ReferenceTens
   return reference.tensor(randomNormal({ seed, length }), shape);
 }
 
-/** A copy with one element, or all of them, changed. */
+/** A copy with one or all elements changed. */
 function spoil(plain: Plain, change: (x: number, i: number) => number): Plain {
   return { data: Array.from(plain.data, change), shape: plain.shape };
 }
@@ -59,7 +59,7 @@ Deno.test("identities hold for the twin's numbers and fail for spoiled ones", ()
   for (const mode of [undefined, "full", "backward-only"] as const) {
     const good = layer(mode);
     for (const [name, identity] of Object.entries(ALL)) assertHolds(identity(good), name);
-    // One element off by 0.003, anywhere, among elements of size 1.
+    // One element, anywhere, off by 0.003 among elements of size 1.
     for (const i of [0, 17, 69]) {
       const nudge = (plain: Plain) => spoil(plain, (x, j) => i === j ? x + 3e-3 : x);
       const fails = (name: keyof typeof ALL, numbers: AttentionNumbers) =>
@@ -80,7 +80,7 @@ Deno.test("identities hold for the twin's numbers and fail for spoiled ones", ()
     const { constantGradient: _, ...without } = good;
     assertFails(identities.constantPath(without), "constantPath without its gradient");
   }
-  // Gradients of another mode are those of another function.
+  // In another V-scale mode the gradients belong to another function.
   const { valueGradient, keyGradient, queryGradient } = layer("full");
   assertFails(identities.valuePath({ ...layer(), valueGradient }), "V-scale unasked for");
   assertFails(identities.keyPath({ ...layer("backward-only"), keyGradient }), "V-scale in dP");
@@ -145,7 +145,7 @@ Deno.test("RMSNorm's identities hold for the twin's numbers and fail for spoiled
     assertFails(rows.rmsNormBound(large), "rmsNormBound");
     assertHolds(rows.rmsNormMeetsTarget(good, { target: 30 }), "rmsNormMeetsTarget");
     assertFails(rows.rmsNormMeetsTarget(large, { target: 14 }), "rmsNormMeetsTarget");
-    // A target that no row's r is large enough for is not compared.
+    // No row's r is large enough for this target, so nothing is compared.
     assertEquals(rows.rmsNormMeetsTarget(good, { target: 1e-6 }).compared, 0);
   }
 });
@@ -162,7 +162,7 @@ Deno.test("V-scale's identities hold for the twin's numbers and fail for spoiled
   assertFails(rows.vScaleIsItsEigenvalues({ ...good, valueGradient }), "vScaleIsItsEigenvalues");
   const constantGradient = spoil(good.constantGradient, (x, i) => i === 2 ? x * 1.001 : x);
   assertFails(rows.vScaleConstantGradient({ ...good, constantGradient }), "constantGradient");
-  // Without the eigenvalue term, φ ĝ is left.
+  // Without the eigenvalue term, the gradient is φ ĝ.
   const dropped = spoil(good.scaledValueGradient, (g, i) => {
     const v = value.data.subarray(Math.floor(i / 5) * 5, Math.floor(i / 5) * 5 + 5);
     const r = inner(v, v);

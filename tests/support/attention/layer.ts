@@ -1,6 +1,6 @@
 /**
- * What the identities and bounds of attention's gradients are made of: the numbers of one layer, of
- * whatever computed them, and the float64 quantities of the formulas.
+ * The operands of the identities and bounds of attention's gradients: the numbers of one layer,
+ * from the twin or a GPU, and the float64 quantities of the formulas.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { inner, norm, type Plain } from "../vectors.ts";
@@ -23,7 +23,7 @@ export interface AttentionNumbers {
     | undefined;
 }
 
-// The smallest normal float32 number: what a weight below it becomes on a GPU is not an error.
+// The smallest normal float32 number: a GPU may flush a smaller weight to zero.
 export const TINY = 2 ** -126;
 
 /** The float64 quantities in the formulas, for one layer. */
@@ -107,7 +107,7 @@ class Layer {
     return inner(g, v) - inner(g, this.row(this.numbers.output, head, t));
   }
 
-  /** ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖): the magnitudes that β_ts is the difference of. */
+  /** ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖): the magnitudes of the terms of β_ts. */
   betaScale(head: number, t: number, s: number): number {
     let mean = 0;
     for (let j = 0; j <= t; j++) {
@@ -149,7 +149,7 @@ export function aggregatedGradient(
   return { gradient, scale };
 }
 
-/** What V-scale does to a gradient at one value row: nothing without V-scale. */
+/** A gradient at one value row after V-scale's Jacobian; unchanged without V-scale. */
 export function valveAt(
   numbers: AttentionNumbers,
   at: { keyHead: number; s: number },

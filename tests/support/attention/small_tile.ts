@@ -1,5 +1,5 @@
 /**
- * A small tile for attention's kernels for GPUs: where they are compiled again, it takes less time
+ * A small tile for attention's tiled kernels, for tests that compile them again: it compiles faster
  * than a real one.
  */
 import { type Gpu, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
@@ -13,7 +13,7 @@ import { keyValueTile } from "../../../src/ops/attention/tiled.ts";
 import type { Rewrites } from "../forced_kernels.ts";
 import { siblingGpu, testGpu } from "../gpu.ts";
 
-/** The files of the kernels. */
+/** The kernels' files. */
 export const tiledKernels = {
   forward: "attention/tiled/forward.wgsl.ts",
   query: "attention/tiled/backward_query.wgsl.ts",
@@ -22,13 +22,10 @@ export const tiledKernels = {
   value: "attention/tiled/backward_value.wgsl.ts",
 };
 
-/**
- * Those that run where an invocation holds both gradients of a key, in the order in which they are
- * planned.
- */
+/** The files in the order in which they are planned, with both gradients of a key in one kernel. */
 export const jointKernels = [tiledKernels.forward, tiledKernels.query, tiledKernels.keyValue];
 
-/** Those that run where each gradient of a key has a kernel of its own. */
+/** The files with a kernel for each gradient of a key. */
 export const partedKernels = [
   tiledKernels.forward,
   tiledKernels.query,
@@ -36,14 +33,12 @@ export const partedKernels = [
   tiledKernels.value,
 ];
 
-/**
- * The variant that is planned with as many rows as the tile has: the one whose kernels it replaces.
- */
+/** The variant with as many rows as the small tile: tests plan it and replace its kernels. */
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
- * One vec4f of each row, so that an invocation has none; a step that does not divide D; more than
- * one vector register or warp of invocations, so that barriers matter.
+ * A row is one vec4f per invocation, and some invocations have none. The step does not divide D.
+ * The invocations exceed one vector register or warp, so barriers matter.
  */
 export const smallTile: AttentionTiledOptions = {
   down: 8,
@@ -55,8 +50,8 @@ export const smallTile: AttentionTiledOptions = {
 };
 
 /**
- * Puts a tile in the kernels' place, with a learned sink and a gradient of the first query where the
- * kernels have them.
+ * Replaces the kernels by those of a tile, with a learned sink and a gradient of the first query
+ * where the kernels have them.
  *
  * @param tile the tile
  */
@@ -73,12 +68,12 @@ export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
   };
 }
 
-/** A Gpu on which an invocation holds both gradients of a key: there are registers enough. */
+/** A Gpu whose invocations have enough registers for both gradients of a key. */
 export async function gpuWithRegisters(): Promise<Gpu> {
   return siblingGpu(await testGpu("deno"), { vendor: "nvidia" });
 }
 
-/** Plans attention forward and backward as a variant: compiles its kernels, and runs none. */
+/** Plans attention forward and backward as a variant, which compiles the kernels but runs none. */
 export function compileVariant(gpu: Gpu, variant: string): void {
   const empty = () => gpu.empty([1, 1, 8, 36]);
   const inputs = { query: empty(), key: empty(), value: empty() };

@@ -1,4 +1,7 @@
-/** How far attention's kernels may be from the float64 twin, by the analysis in tolerance.ts. */
+/**
+ * Bounds of the error of attention's kernels against the float64 twin; ../tolerance.ts has the
+ * analysis.
+ */
 import * as reference from "../../../src/reference/mod.ts";
 import { type AttentionCase, toTwin } from "./cases.ts";
 import {
@@ -12,15 +15,15 @@ import { vScaleBackwardBounds } from "../rows/tolerance.ts";
 import { DIVISION, exponential, FLUSH, U } from "../tolerance.ts";
 
 /**
- * The additions that a term of an inner product of D numbers goes through, and its product, in the
- * worst of the variants: the barrier-free kernels add D terms one by one; all others add four
- * products a step, D/4 + 4.
+ * The number of rounded operations on a term of an inner product of D numbers, in the worst
+ * variant: the barrier-free kernels add D terms one by one, all others four products per step, D/4
+ * + 4.
  */
 function chain(headDim: number): number {
   return Math.max(headDim, headDim / 4 + 4);
 }
 
-/** What the bounds of attention are computed from. */
+/** The quantities from which the bounds of attention are computed. */
 class Pass {
   readonly shape: readonly [number, number, number, number];
   readonly keyHeads: number;
@@ -30,10 +33,7 @@ class Pass {
   readonly value: Float64Array;
   /** v, or φ(v) under V-scale "full". */
   readonly used: Float64Array;
-  /**
-   * The relative and the absolute error of the factor φ of every value row; 0 without V-scale
-   * "full".
-   */
+  /** The relative error of V-scale's factor φ per value row; 0 unless V-scale is "full". */
   readonly factorError: Float64Array;
   readonly #rounding: HalfRounding | undefined;
 
@@ -53,7 +53,7 @@ class Pass {
       this.used = reference.vScaleForward({ value, constant }).scaledValue.data;
       for (let row = 0; row < this.factorError.length; row++) {
         const { r, phi, sum } = valve(this, row, drawn.vScale.constant);
-        // Relative to φ: r's error, the sum's, the division, and a flushed r.
+        // Relative to φ: the errors of r, of the sum and of the division, and a flushed r.
         this.factorError[row] = r === 0
           ? 0
           : (headDim + 9) * U + headDim * FLUSH / (sum * Math.max(phi, FLUSH));
@@ -65,7 +65,9 @@ class Pass {
     return this.shape[0] * this.shape[1] * this.shape[2];
   }
 
-  /** The first element of the key head that query head `head` (counted over the batch) reads. */
+  /**
+   * The first element of the key head that query head `head` reads; `head` counts over the batch.
+   */
   keyStart(head: number): number {
     const [, queryHeads, length, headDim] = this.shape;
     const group = queryHeads / this.keyHeads;
@@ -107,11 +109,11 @@ function valve(
 /**
  * Bounds of attentionForward's errors.
  *
- * Weight j of a row is exp(z_j − m), m the running maximum, which cancels; the tiles' corrections
- * multiply it by further exponentials whose arguments add up to at most the row's range. The
- * weights' errors that do not cancel against the denominator's are Δa_j ≤ a_j (exp(ρ_j)/Σ a exp(−ρ)
- * − 1), and no more than those of all others together. A learned sink is one more weight, at the
- * end, with a logit that only the change to base 2 rounds, and with no value.
+ * Weight j of a row is exp(z_j − m), where the running maximum m cancels. The tiles' corrections
+ * multiply it by further exponentials; their arguments add up to at most the row's range. Errors of
+ * weights that do not cancel against the denominator's are Δa_j ≤ a_j (exp(ρ_j)/Σ a exp(−ρ) − 1),
+ * and no more than those of all others together. A learned sink is one more weight at the end,
+ * without a value; only the change to base 2 rounds its logit.
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,
@@ -147,10 +149,11 @@ export function attentionForwardBounds(
     const factorError = (j: number) => j > t ? 0 : pass.factorError[keyRows + j]!;
     let denominator = 0;
     for (let j = 0; j <= last; j++) {
-      // Corrections of the tiles walk at most from this logit to the row's maximum, and back never.
+      // The tiles' corrections raise the maximum from this logit to the row's maximum at most, and
+      // never lower it.
       const range = largest - z[j]!;
-      // In the subgroup kernels the maximum lags behind by 4 powers of two at most, from the second
-      // tile on.
+      // In the subgroup kernels the maximum lags by at most 4 powers of two, from the second tile
+      // on.
       const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
       rho[j]! += 5 * U * range + 8 * U * tiles + lag + factorError(j);
       a[j] = Math.exp(z[j]! - largest);
@@ -166,8 +169,8 @@ export function attentionForwardBounds(
       Math.max(Math.exp(rho[j]!) / down - 1, 1 - Math.exp(-rho[j]!) / up);
     let total = 0;
     for (let j = 0; j <= last; j++) total += a[j]! * relative(j);
-    // Each term is added to up to 32 others of its tile, multiplied by a correction a tile, then
-    // divided.
+    // Each term is added to at most 32 others of its tile, multiplied by one correction per tile,
+    // and divided.
     const terms = Math.min(t + 1, 32) + 3 * tiles + 8;
     for (let j = 0; j <= t; j++) {
       const off = a[j]! * relative(j);
@@ -187,20 +190,16 @@ export function attentionForwardBounds(
   return { output, logSumExp };
 }
 
-/** What attentionBackward is given beside the forward's arguments. */
+/** attentionBackward's inputs in addition to the forward's arguments. */
 export interface BackwardInputs {
   readonly output: Numbers;
   readonly logSumExp: Numbers;
-  /**
-   * How far these may be from the exact ones, where the backward is to be compared with the exact
-   * gradients.
-   */
+  /** The error of each input, if the backward is compared with the exact gradients. */
   readonly errors?: { readonly output: Float64Array; readonly logSumExp: Float64Array };
 }
 
 /**
- * Bounds of attentionBackward's errors, for one and the same float32 output and logSumExp on both
- * sides.
+ * Bounds of attentionBackward's errors, if both sides have the same float32 output and logSumExp.
  */
 export interface AttentionBackwardBounds {
   readonly queryGradient: Float64Array;
@@ -211,10 +210,10 @@ export interface AttentionBackwardBounds {
 }
 
 /**
- * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the logit's error
- * and exp's; the logit's gradient a (f ⟨g, v⟩ − D) those of both inner products besides; then sums
- * over at most T · group terms. The sink's share has exp's error alone, and its gradient is a sum
- * over T · B terms.
+ * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the errors of the
+ * logit and of exp. The logit's gradient a (f ⟨g, v⟩ − D) adds those of two inner products. Then
+ * follow sums over at most T · group terms. The sink's share has only exp's error, and its gradient
+ * is a sum over T · B terms.
  */
 export function attentionBackwardBounds(
   drawn: AttentionCase,
@@ -227,7 +226,7 @@ export function attentionBackwardBounds(
   const g = drawn.outputGradient.data;
   const queryGradient = new Float64Array(pass.rows * headDim);
   const keyGradient = new Float64Array(pass.key.length);
-  const used = new Float64Array(pass.key.length); // bounds of u = ∂L/∂(used value)
+  const used = new Float64Array(pass.key.length); // bounds of the errors of u = ∂L/∂(used value)
   const gradient = new Float64Array(pass.key.length); // u
   const scale = Math.abs(pass.scale);
   const half = roundingOfWeights(rounding);
@@ -276,7 +275,7 @@ export function attentionBackwardBounds(
       const inner = (chain(headDim) + 3) * U * (magnitude + rowMagnitude) +
         magnitude * pass.factorError[keyRows + j]! + 4 * headDim * FLUSH + given;
       const d = a * (product - rowDot);
-      // The weight itself may be flushed.
+      // The weight itself may be flushed to zero.
       const weightError = a * rho + FLUSH;
       const dError = a * inner + weightError * (Math.abs(product - rowDot) + inner) +
         2 * U * Math.abs(d) + FLUSH;
@@ -313,9 +312,7 @@ export function attentionBackwardBounds(
   return { queryGradient, keyGradient, sinkLogitGradient, ...bounds };
 }
 
-/**
- * Bounds of attentionSinkStatistics' errors, where GPU and twin are given the same logSumExp.
- */
+/** Bounds of attentionSinkStatistics' errors, if GPU and twin have the same logSumExp. */
 export function sinkStatisticsBounds(
   drawn: AttentionCase,
   { logSumExp, position, window }: {
@@ -332,7 +329,8 @@ export function sinkStatisticsBounds(
   const score = new Float64Array(heads);
   const sinkShare = new Float64Array(heads);
   const end = Math.min(position + window, length);
-  // Every 64th row, then the 64 invocations' sums, of which those without a row are exact zeros.
+  // Each of 64 invocations adds every 64th row, then their sums are added. Sums without a row are
+  // exact zeros.
   const terms = Math.ceil((length - position) / 64) + Math.min(length - position, 64);
   for (let head = 0; head < heads; head++) {
     const keyRow = pass.keyStart(head) / headDim + position;

@@ -1,7 +1,6 @@
 /**
- * The calls that the bench makes of every operator it measures, on small shapes. What must hold of
- * all operators is tested on these calls too, so a measured operator needs no call of its own in
- * other.ts.
+ * A call of each pass of every operator that the bench measures, on small shapes. Tests of all
+ * operators use these calls too, so other.ts needs none for a measured operator.
  */
 import { type Gpu, Tensor } from "../../../mod.ts";
 import { operatorNames, passesOf, passNamed } from "../../../src/measure/workloads/operators.ts";
@@ -17,7 +16,7 @@ export const measuredPlanners: ReadonlySet<string> = new Set(
 /**
  * A call of each pass of each measured operator, as its workload prepares it.
  *
- * @param gpu makes the inputs; nothing of them is left on it
+ * @param gpu makes the inputs, and keeps none of them
  */
 export async function measuredCalls(gpu: Gpu): Promise<OperatorCall[]> {
   const calls: OperatorCall[] = [];
@@ -49,7 +48,10 @@ export async function measuredCalls(gpu: Gpu): Promise<OperatorCall[]> {
   return calls;
 }
 
-/** An operator's options as tensors by name, read, and settings: the inverse of `optionsOf`. */
+/**
+ * Separates an operator's options into tensors, read by name, and settings: the inverse of
+ * `optionsOf`.
+ */
 async function separate(
   options: Readonly<Record<string, unknown>>,
 ): Promise<Pick<OperatorCall, "inputs" | "settings">> {

@@ -1,7 +1,7 @@
 /**
- * Small calls of operators that the bench does not measure, and of those that write a tensor of the
- * caller's, for what must hold of all operators. measured.ts has the others. A `plan…`
- * function of `mod.ts` that is missing from both fails the test that looks for it.
+ * Small calls of the operators that the bench does not measure, and of those that write a tensor of
+ * the caller's. measured.ts has the others. A test fails for every `plan…` function of `mod.ts`
+ * that is missing from both.
  */
 import {
   type Gpu,
@@ -34,7 +34,7 @@ import {
 } from "../../../mod.ts";
 import { randomUniform } from "../../../src/random.ts";
 
-/** A tensor argument: its shape, and its elements where random ones will not do. */
+/** A tensor argument: its shape, and its elements if random ones will not do. */
 export interface Argument {
   readonly shape: readonly number[];
   readonly data: Float32Array<ArrayBuffer>;
@@ -42,13 +42,16 @@ export interface Argument {
 
 /** One call of an operator. */
 export interface OperatorCall {
-  /** The name in messages. */
+  /** The operator's name in error messages. */
   readonly operator: string;
   // deno-lint-ignore no-explicit-any
   readonly plan: (gpu: Gpu, options: any) => { readonly plan: Plan };
-  /** The tensors it reads, by name; `terms[0]` and `vScale.constant` stand in lists and objects. */
+  /**
+   * The tensors that it reads, by name; `terms[0]` and `vScale.constant` stand in lists and
+   * objects.
+   */
   readonly inputs: Readonly<Record<string, Argument>>;
-  /** The tensors it writes that a caller gives. */
+  /** The caller's tensors that it writes. */
   readonly written: Readonly<Record<string, Argument>>;
   /** The other arguments. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -84,7 +87,6 @@ const adamW = {
 };
 const adamWSettings = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
 
-/** The calls. */
 export const otherCalls: readonly OperatorCall[] = [
   call("absoluteMaximum", planAbsoluteMaximum, {
     inputs: { input: random(7, 10) },

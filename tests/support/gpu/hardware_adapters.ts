@@ -1,7 +1,7 @@
-/** What eight GPUs report of themselves in Deno and in Dawn, with Mesa's drivers. */
+/** What eight GPUs with Mesa's drivers report about themselves in Deno and in Dawn. */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
-/** A GPU as both runtimes show it. */
+/** A GPU as both runtimes report it. */
 export interface HardwareAdapter {
   readonly name: string;
   readonly deno: GpuInfo;
@@ -11,14 +11,14 @@ export interface HardwareAdapter {
 interface Told {
   readonly vendor: string;
   readonly description: string;
-  /** What Dawn reports: the architecture, and the driver in place of the description. */
+  /** Dawn reports the architecture, and the driver as the description. */
   readonly dawn: readonly [architecture: string, driver: string];
   readonly subgroups: readonly [minimum: number, maximum: number];
-  /** Bytes that a workgroup can have. */
+  /** The most bytes of memory per workgroup. */
   readonly workgroupMemory: number;
-  /** Invocations of a workgroup. Default: 1024. */
+  /** The most invocations per workgroup. Default: 1024. */
   readonly invocations?: number;
-  /** Bytes of a binding. Default: 2^31 - 4. */
+  /** The most bytes per binding. Default: 2^31 - 4. */
   readonly binding?: number;
 }
 
@@ -51,7 +51,7 @@ function adapter(name: string, told: Told): HardwareAdapter {
   };
 }
 
-/** The GPUs, by the names that their drivers' developers give them. */
+/** The GPUs, by the code names that the drivers use. */
 export const hardwareAdapters: readonly HardwareAdapter[] = [
   adapter("vega10", {
     vendor: "amd",

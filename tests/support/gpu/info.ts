@@ -1,7 +1,7 @@
-/** What a made-up GPU reports about itself. */
+/** Information about a made-up GPU. */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
-/** A GPU without a name, features or subgroups, except for what is changed. */
+/** A GPU without a name, features or subgroups, except for the given changes. */
 export function gpuInfo(changes: Partial<GpuInfo> = {}): GpuInfo {
   return {
     runtime: "deno",

@@ -1,38 +1,39 @@
 /**
- * A local hub with one model. It breaks connections, sends wrong bytes or refuses, as a test asks.
+ * A local model hub with one model. At a test's request it breaks connections, sends wrong bytes or
+ * refuses requests.
  */
 import { createHash } from "node:crypto";
 
 /** How a hub misbehaves. */
 export interface HubBehavior {
-  /** The token that it requires; none by default. */
+  /** The token that it requires. Default: none. */
   token?: string;
-  /** Answers every request with a status, and what the hub calls it. */
+  /** Answers every request with this status and the hub's error code. */
   refuse?: { readonly status: number; readonly code?: string } | undefined;
-  /** How many requests it refuses; all by default. */
+  /** The number of requests that it refuses. Default: all. */
   refusals?: number;
-  /** Ends the connection of each answer with a file after this many bytes. */
+  /** Ends the connection of every download after this many bytes. */
   breakAfter?: number | undefined;
-  /** How many times it sends other bytes than it says. */
+  /** The number of times that it sends bytes other than announced. */
   corrupt?: number;
-  /** Takes no notice of the range that is requested. */
+  /** Ignores the requested range. */
   ignoreRange?: boolean;
-  /** After this many bytes of a file, stops sending and keeps the connection open. */
+  /** Stops sending after this many bytes of a file, and keeps the connection open. */
   stallAfter?: number | undefined;
-  /** Sends files of this size or larger from another place. */
+  /** Redirects requests for files of at least this size to another server. */
   redirectFrom?: number;
 }
 
-/** A hub that runs. */
+/** A running hub. */
 export interface TestHub extends AsyncDisposable {
   readonly address: string;
   readonly behavior: HubBehavior;
-  /** The commit that `main` is; a test may move it. */
+  /** The commit of `main`; a test may change it. */
   commit: string;
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
-  /** What was requested: method, path and range. */
+  /** The requests received: method, path and range. */
   readonly requests: string[];
-  /** The tokens that the server of large files received. */
+  /** The tokens that the server of large files received, although it must not. */
   readonly leaked: string[];
 }
 
@@ -124,7 +125,9 @@ function refusal(status: number, code?: string): Response {
   });
 }
 
-/** A file of text is an object of Git's, a large one a pointer to its content. */
+/**
+ * The hub's listing of a file: a small one is a Git object, a large one a pointer to its content.
+ */
 function listed(path: string, bytes: Uint8Array): Record<string, unknown> {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const git = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
@@ -175,7 +178,7 @@ function bodyOf(
         if (most > 0 && part.length > 0) return controller.enqueue(part.slice(0, most));
       }
       if (stallAfter !== undefined && part.length > most) return await new Promise<void>(() => {});
-      // Fewer bytes than the answer's length says: the connection breaks.
+      // Closing after fewer bytes than announced breaks the connection.
       controller.close();
     },
   });

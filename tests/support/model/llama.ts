@@ -1,6 +1,6 @@
 /**
- * Small Llama-like models with parameters that hide no mistake, for tests of the twin and of the
- * GPU's model.
+ * Small Llama-like models for tests of the twin and of the GPU's model, with parameters that hide
+ * no mistake.
  */
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import type { LlamaBatch } from "../../../src/reference/llama.ts";
@@ -17,17 +17,14 @@ export const SMALL_LLAMA: LlamaConfig = {
   headDim: 8,
   feedForwardDim: 20,
   ...PLAIN_LLAMA,
-  ropeBase: 100, // so that all pairs turn visibly within a few positions
+  ropeBase: 100, // every pair rotates visibly within a few positions
   layersWithoutAttention: [0],
 };
 
 /**
  * Parameters that are far from their initial values: no gain is 1 and no θ is 0, logits differ
- * noticeably, and values are of the size at which V-scale's valve is half open.
- *
- * @param config the model's shape
- * @param options seed: any safe integer
- * @returns float32 numbers by name
+ * noticeably, and values have the size at which V-scale's valve is half open. @param config the
+ * model's shape @param options seed: any safe integer @returns float32 numbers by name
  */
 export function llamaParameters(
   config: LlamaConfig,
@@ -47,12 +44,7 @@ export function llamaParameters(
   );
 }
 
-/**
- * Random tokens.
- *
- * @param config the model they are for
- * @param options B, T and a seed
- */
+/** Random tokens. @param config the model's vocabulary @param options B, T and a seed */
 export function llamaBatch(
   { vocabulary }: Pick<LlamaConfig, "vocabulary">,
   { batch, context, seed }: {

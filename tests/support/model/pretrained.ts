@@ -1,4 +1,4 @@
-/** Tiny pretrained models in folders, as Hugging Face's tools write them, and damaged ones. */
+/** Writes tiny pretrained models to folders as Hugging Face's tools do, intact or damaged. */
 import { join } from "node:path";
 import { parseHuggingFaceConfig } from "../../../src/model/checkpoint/hugging_face.ts";
 import { randomNormal } from "../../../src/random.ts";
@@ -10,13 +10,13 @@ import { rounded, safetensorsFile, type StoredTensor } from "./safetensors.ts";
 export interface StoredAs {
   /** F32 by default. */
   readonly type?: "F32" | "F16" | "BF16";
-  /** How many files; 1 by default. */
+  /** The number of files. Default: 1. */
   readonly shards?: number;
-  /** Changes the tensors in front of writing. */
+  /** Changes the tensors before they are written. */
   readonly change?: (tensors: Map<string, StoredTensor>) => void;
 }
 
-/** Random tensors of a model, of numbers that every type holds. */
+/** Random tensors for a model, with numbers that every type represents. */
 export function modelTensors(fields: Fields): Map<string, Float32Array<ArrayBuffer>> {
   const { config } = parseHuggingFaceConfig(JSON.stringify(fields), "config.json");
   return new Map(
@@ -25,7 +25,7 @@ export function modelTensors(fields: Fields): Map<string, Float32Array<ArrayBuff
       return [
         parameter.name,
         length > 1e6
-          ? Float32Array.from({ length }, (_, i) => (i % 251) / 256) // Drawing so many takes seconds.
+          ? Float32Array.from({ length }, (_, i) => (i % 251) / 256) // drawing them would take seconds
           : rounded(randomNormal({ seed: i + 1, length, standardDeviation: 0.5 })),
       ];
     }),
@@ -52,7 +52,8 @@ export async function writeModel(
   if (shards === 1) {
     return await Deno.writeFile(join(folder, "model.safetensors"), safetensorsFile(tensors));
   }
-  // One tensor to each file in turn, from the last one on: nothing is where order would put it.
+  // Deals the tensors to the files from the last one backward, so that the order of files is no
+  // hint.
   const names = Array.from({ length: shards }, (_, i) => shardName(shards - i, shards));
   const parts = names.map(() => new Map<string, StoredTensor>());
   [...tensors].forEach(([name, tensor], i) => parts[i % shards]!.set(name, tensor));

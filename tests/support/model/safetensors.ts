@@ -1,15 +1,15 @@
-/** Safetensors files of any types and any headers, as others write them. */
+/** Safetensors files with any types and any header, including those that other programs write. */
 
 /** A tensor to be written. */
 export interface StoredTensor {
   /** F32 by default. */
   readonly type?: string;
   readonly shape: readonly number[];
-  /** The numbers, which are rounded to the type, or the bytes of any other type. */
+  /** Numbers to round to the type, or the bytes of any other type. */
   readonly data: Float32Array | Uint8Array;
 }
 
-/** Bytes one after the other. */
+/** Concatenates bytes. */
 export function joined(pieces: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
   const all = [...pieces];
   const bytes = new Uint8Array(all.reduce((sum, piece) => sum + piece.length, 0));
@@ -21,7 +21,7 @@ export function joined(pieces: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A file with any header, as text or as the value of its JSON. */
+/** A file with any header, given as text or as its JSON value. */
 export function fileOf(
   header: unknown,
   data: Uint8Array = new Uint8Array(),
@@ -53,7 +53,7 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
   if (type === "F32") return new Uint8Array(numbers.slice().buffer);
   if (type === "F16") return new Uint8Array(new Float16Array(numbers).buffer);
   if (type !== "BF16") throw new TypeError(`no numbers of type ${type} are written`);
-  // To the nearest one, and of two to the even one; a NaN stays one.
+  // Rounds to nearest, ties to even; a NaN stays NaN.
   const bits = new Uint32Array(numbers.slice().buffer);
   const upper = Uint16Array.from(
     bits,
@@ -63,7 +63,7 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
 }
 
 /**
- * The same numbers, as far as bfloat16 and half precision both hold them: 8 bits, within half
+ * Rounds numbers so that both bfloat16 and half precision represent them: to 8 bits, within half
  * precision's range.
  */
 export function rounded(numbers: Float32Array): Float32Array<ArrayBuffer> {

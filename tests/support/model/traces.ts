@@ -1,4 +1,4 @@
-/** Traces of small models, from the float64 twin, for the tests of what is measured on them. */
+/** Traces of small models by the float64 twin, for tests of the measurements on them. */
 import { randomNormal } from "../../../src/random.ts";
 import { llamaGradients } from "../../../src/reference/llama.ts";
 import { type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
@@ -11,7 +11,7 @@ import {
 import type { AttentionTrace, LayerTrace, Trace } from "../../../src/reference/llama/trace.ts";
 import type { Numbers } from "../../../src/sinks/numbers.ts";
 
-/** A model small enough for the twin, with grouped heads, and a layer without attention. */
+/** A model small enough for the twin, with grouped heads and one layer without attention. */
 export const SMALL: LlamaConfig = {
   vocabulary: 11,
   layers: 3,
@@ -35,9 +35,9 @@ export interface TracedModel {
 }
 
 /**
- * A model far from its initial state: attention has favorites, gains and θ are not all alike.
+ * A model far from its initial state: attention prefers some tokens, and gains and θ differ.
  *
- * @param options what differs from {@linkcode SMALL}, and of which size and seed the batch is
+ * @param options changes to {@linkcode SMALL}, and the batch's size and seed
  */
 export function tracedModel(options: {
   readonly config?: Partial<LlamaConfig>;
@@ -45,11 +45,11 @@ export function tracedModel(options: {
   readonly context?: number;
   readonly seed?: number;
   /**
-   * How many times the initial weights are as large; 25 makes favorites, 80 makes weights that
-   * float32 cannot hold.
+   * A factor on the initial weights. With 25 attention prefers some tokens; with 80 float32
+   * underflows in some weights.
    */
   readonly scale?: number;
-  /** How many times as large token 0's embedding is. */
+  /** A factor on token 0's embedding. */
   readonly massive?: number;
 } = {}): TracedModel {
   const { batch = 3, context = 10, seed = 1, scale = 25, massive = 1 } = options;
@@ -105,7 +105,7 @@ export function tracedModel(options: {
   };
 }
 
-/** A trace with every list of numbers replaced by a function of it. */
+/** Applies a function to every list of numbers in a trace. */
 export function mapTrace<In, Out>(
   trace: Trace<In>,
   change: (numbers: In, name: string, layer: number) => Out,
@@ -129,12 +129,12 @@ export function mapTrace<In, Out>(
   };
 }
 
-/** The trace as a GPU would hand it over, rounded to float32. */
+/** The trace rounded to float32, as a GPU returns it. */
 export function rounded(trace: Trace<Float64Array>): Trace<Float32Array> {
   return mapTrace(trace, (numbers) => Float32Array.from(numbers));
 }
 
-/** One layer whose states are all zero except for those given; d = D = 4, one head, T positions. */
+/** One layer whose states are zero except for the given ones; d = D = 4, one head, T positions. */
 export function handTrace(options: {
   readonly batch: number;
   readonly context: number;
@@ -154,7 +154,7 @@ export function handTrace(options: {
     headDim: 4,
     layersWithoutAttention: [],
   };
-  // The log-sum-exp of logits that are all 0.
+  // The logSumExp of logits that are all 0.
   const logSumExp = Float64Array.from(
     { length: batch * context },
     (_, i) => Math.log(i % context + 1),
@@ -201,9 +201,7 @@ export function handTrace(options: {
   };
 }
 
-/**
- * Rows [B, T, 4] with the given first elements and nothing else: their norms are the magnitudes.
- */
+/** Rows [B, T, 4] with the given first elements and zeros: their norms are |first|. */
 export function rows(...firsts: readonly number[]): Float64Array {
   return Float64Array.from(
     { length: 4 * firsts.length },

@@ -1,7 +1,4 @@
-/**
- * What several operators' mutants are caught by: the properties, with arguments that pin their
- * cases.
- */
+/** The properties that catch mutants of several operators, with pinned cases. */
 import type { Property } from "../check_cases.ts";
 import { BACKWARD_ONLY, describeEach, FULL } from "../attention/cases.ts";
 import {
@@ -14,14 +11,14 @@ import { dispatchesSpread, narrowGpu } from "../properties/specializations.ts";
 /** An operator with some broken kernels. */
 export type BrokenOperator = "attention" | "rmsNorm" | "vScale";
 
-/** No drawn cases beside the examples, and none made smaller. */
+/** Draw no cases beside the examples, and shrink none. */
 export const pinned = { runs: 0, endOnFailure: true } as const;
 
 const grouped = { batch: 2, keyHeads: 2, group: 2 };
 
-// Small enough for software adapters: two tiles and a piece of a third; batches, heads and groups;
-// a ninth vec4f column for eight lanes; V-scale in both modes; logits that overflow exp where the
-// maximum is not subtracted.
+// Small enough for software adapters: two tiles and part of a third; batches, heads and groups; a
+// ninth vec4f column for eight lanes; V-scale in both modes; logits that overflow exp unless the
+// maximum is subtracted.
 const attentionCases = describeEach([
   { ...grouped, length: 69, headDim: 36, seed: 11 },
   { ...grouped, length: 37, headDim: 36, seed: 12, scale: -0.4, vScale: FULL },
@@ -29,28 +26,28 @@ const attentionCases = describeEach([
   { length: 97, headDim: 8, seed: 14, pattern: "huge logits" },
 ]);
 
-/** The forward pass of attention. */
+/** Attention's forward pass agrees with the twin. */
 export const attentionForward: Property = (gpu) =>
   attentionForwardMatchesTwin(gpu, { ...pinned, examples: attentionCases });
 
-/** The backward pass of attention. */
+/** Attention's backward pass agrees with the twin. */
 export const attentionBackward: Property = (gpu) =>
   attentionBackwardMatchesTwin(gpu, { ...pinned, examples: attentionCases });
 
-/** What an operator computes where one dimension does not hold its workgroups. */
+/** The operator is right if its workgroups exceed one dimension. */
 export function spread(operator: BrokenOperator): Property {
   return (gpu) => dispatchesSpread(gpu, { endOnFailure: true, operators: [operator] });
 }
 
-/** What an operator reads and writes beyond its tensors. */
+/** The operator stays within its tensors. */
 export function bounds(operator: BrokenOperator): Property {
   return (gpu) => operatorsStayInBounds(gpu, { operators: [operator] });
 }
 
-/** The same where one dimension does not hold its workgroups. */
+/** The operator stays within its tensors if its workgroups exceed one dimension. */
 export function spreadBounds(operator: BrokenOperator): Property {
   return (gpu) => operatorsStayInBounds(narrowGpu(gpu), { operators: [operator] });
 }
 
-/** The text by which a kernel counts its workgroups over two dimensions. */
+/** The text in which a kernel numbers workgroups over two dimensions. */
 export const wrap = "workgroup.y * workgroups.x + workgroup.x";

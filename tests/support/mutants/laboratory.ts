@@ -5,7 +5,7 @@ import type { Property } from "../check_cases.ts";
 import { siblingGpu } from "../gpu.ts";
 import type { Mutant } from "./mutant.ts";
 
-/** The portable kernels on the device of a `Gpu`; their pipelines serve every mutant. */
+/** The portable kernels on the device of a `Gpu`. All mutants share their pipelines. */
 export class MutantLaboratory {
   readonly #device: Gpu;
   #gpu: Gpu;
@@ -22,7 +22,7 @@ export class MutantLaboratory {
   }
 
   /**
-   * Throws if a property fails on the kernels as they are: then its failing on mutants would say
+   * Throws if a property fails on the unbroken kernels: its failure on mutants would then show
    * nothing.
    */
   async checkHealthy(property: Property): Promise<void> {
@@ -31,10 +31,9 @@ export class MutantLaboratory {
   }
 
   /**
-   * Checks that the property fails on the broken kernel, by its numbers.
-   *
-   * @param mutant the broken kernel
-   * @throws if the mutant does not apply or compile, its kernel did not run, or it survived
+   * Checks that the property fails on the broken kernel because of wrong numbers. @param mutant the
+   * broken kernel @throws if the mutant does not apply or compile, its kernel did not run, or it
+   * survived
    */
   async check({ name, file, find, times, replace, caughtBy }: Mutant): Promise<void> {
     const gpu = this.#gpu;

@@ -1,7 +1,6 @@
 /**
- * Kernels broken on purpose, and the property that must fail on each of them. What replaces what is
- * the WGSL text itself, so a mutant that no longer applies to a changed kernel is an error and not a
- * silent pass.
+ * Kernels broken on purpose, each with the property that must fail on it. A mutant replaces literal
+ * WGSL text, so one that no longer applies to a changed kernel is an error and not a silent pass.
  */
 import { readdir } from "node:fs/promises";
 import type { Mutant } from "./mutant.ts";
@@ -9,9 +8,8 @@ import type { Mutant } from "./mutant.ts";
 const folder = new URL("./kernels/", import.meta.url);
 
 /**
- * The mutants of all kernels: what the files in `kernels/` beside this one export as `mutants`.
- *
- * @throws {Deno.errors.NotCapable} without the permission to read them
+ * The mutants of all kernels, from the files in `kernels/` beside this one. @throws
+ * {Deno.errors.NotCapable} without the permission to read them
  */
 export async function readMutants(): Promise<readonly Mutant[]> {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".ts")).sort();

@@ -7,16 +7,16 @@ export interface Mutant {
   readonly name: string;
   /** The kernel's file. */
   readonly file: string;
-  /** What is replaced. */
+  /** The text to replace. */
   readonly find: string;
-  /** How often that occurs; each occurrence is replaced. */
+  /** How often the text occurs; every occurrence is replaced. */
   readonly times: number;
   readonly replace: string;
-  /** The property that must not survive it. */
+  /** The property that must fail on it. */
   readonly caughtBy: Property;
   /**
-   * Whether to leave the mutant out unless asked for: its kernel compiles slowly and resembles
-   * another mutant of it.
+   * Whether the mutant runs only on request: its kernel compiles slowly, and another mutant
+   * resembles it.
    */
   readonly thorough: boolean;
 }
@@ -29,11 +29,8 @@ export type Change = readonly [name: string, find: string, replace: string, opti
 }];
 
 /**
- * The mutants of one file.
- *
- * @param file a kernel, or a part of several
- * @param caughtBy the property that must not survive them, unless a mutant names another
- * @param changes what is broken
+ * The mutants of one file. @param file a kernel, or a part that several kernels share @param
+ * caughtBy the property that must fail, unless a mutant names another @param changes the mutants
  */
 export function mutantsOf(
   file: string,

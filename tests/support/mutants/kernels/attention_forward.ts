@@ -1,4 +1,4 @@
-/** Mutants of attention's forward kernel, and of what other kernels of attention share with it. */
+/** Mutants of attention's forward kernel, and of the parts that it shares with other kernels. */
 import {
   attentionForwardIsCausal,
   vScaleLeavesTheWeightsAlone,

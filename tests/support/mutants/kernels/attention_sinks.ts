@@ -1,6 +1,5 @@
 /**
- * Mutants of what learned sinks, a gradient of logSumExp, and the precise form add to attention's
- * kernels.
+ * Mutants of attention's kernels for learned sinks, for a gradient of logSumExp, and for `precise`.
  */
 import {
   attentionWithSinksMatchesTwin,
@@ -54,7 +53,7 @@ export const mutants: readonly Mutant[] = [
     }],
   ]),
   ...mutantsOf("attention/sink/none.wgsl", forward, [
-    // Whatever the sum begins with, the first key's maximum leaves nothing of it.
+    // Only the maximum's start matters: the first key's maximum removes the sum's.
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),
   ...mutantsOf("attention/sink/backward.wgsl", sinks, [

@@ -1,4 +1,4 @@
-/** Mutants of what kernels do at the ends of float32's range. */
+/** Mutants of kernels at the ends of float32's range. */
 import type { Property } from "../../check_cases.ts";
 import {
   adamWHoldsInRange,

@@ -1,4 +1,4 @@
-/** Mutants of RMSNorm's kernels, and of what others share with them. */
+/** Mutants of RMSNorm's kernels, and of the parts that they share with others. */
 import type { Property } from "../../check_cases.ts";
 import {
   rmsNormBackwardMatchesTwin,

@@ -1,4 +1,4 @@
-/** Mutants of V-scale's kernels, by itself and within attention. */
+/** Mutants of V-scale's kernels, alone and within attention. */
 import type { Property } from "../../check_cases.ts";
 import { vScaleBackwardMatchesTwin, vScaleForwardMatchesTwin } from "../../properties/rows/twin.ts";
 import { vScaleHoldsInRange } from "../../properties/rows/v_scale_range.ts";
