@@ -50,8 +50,12 @@ async function seedFromEnvironment(): Promise<number | undefined> {
 
 /**
  * Checks a property over its pinned and its drawn cases. A failure prints fast-check's seed and
- * path. @param gpu the GPU that runs the cases @param cases the property @param options how to run
- * it @returns what was compared
+ * path.
+ *
+ * @param gpu the GPU that runs the cases
+ * @param cases the property
+ * @param options how to run it
+ * @returns what was compared
  */
 export async function checkCases<Description>(
   gpu: Gpu,

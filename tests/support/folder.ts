@@ -2,7 +2,9 @@
 import { type TestPermission, testWith } from "./permitted.ts";
 
 /**
- * Runs a test with a temporary folder, and removes it even if the test fails. @param run the test
+ * Runs a test with a temporary folder, and removes it even if the test fails.
+ *
+ * @param run the test
  */
 export async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "gradsink-test-" });

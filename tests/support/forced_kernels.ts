@@ -63,7 +63,7 @@ export type KernelMutants = readonly [
  * @param rewrites changes to the kernels before they are broken
  * @param mutants the mutants
  * @param unfit why the variant cannot run here, if so: the tests are then ignored, with this reason
- * in their names
+ *   in their names
  */
 export function testMutants(
   variant: string,

@@ -35,9 +35,10 @@ Deno.test.afterAll(async () => {
 });
 
 /**
- * The file's `Gpu` of a runtime, opened on the first call and disposed of at the end. @param
- * runtime the WebGPU implementation @throws {Error} if no adapter can be opened: a test that needs
- * one fails and is not skipped
+ * The file's `Gpu` of a runtime, opened on the first call and disposed of at the end.
+ *
+ * @param runtime the WebGPU implementation
+ * @throws {Error} if no adapter can be opened: a test that needs one fails and is not skipped
  */
 export function testGpu(runtime: Runtime): Promise<Gpu> {
   // Choices tuned on this machine must not decide which kernels are tested.
@@ -107,7 +108,7 @@ export function onEachRuntime(
  * @param name the test's name; the runtime is added
  * @param run the test
  * @param options `unfit`, which returns the reason why an adapter cannot run the test, if so;
- * `runtimes` to register for, both by default
+ *   `runtimes` to register for, both by default
  */
 export async function onEachFitRuntime(
   name: string,
@@ -139,8 +140,8 @@ export interface SiblingOptions {
  *
  * @param gpu the owner of the device
  * @param options what differs
- * and what rewrites the kernels, are the given one's. Never to be disposed of: that would destroy
- * the device that it shares.
+ *   and what rewrites the kernels, are the given one's. Never to be disposed of: that would destroy
+ *   the device that it shares.
  *
  * @param gpu whose device to use
  * @param options what differs

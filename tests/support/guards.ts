@@ -20,8 +20,10 @@ function poison(buffer: number, word: number): number {
 export interface GuardedGpu {
   readonly gpu: Gpu;
   /**
-   * Reads the surplus of every live buffer. @returns the number of words checked @throws {Error} if
-   * any of them was overwritten
+   * Reads the surplus of every live buffer.
+   *
+   * @returns the number of words checked
+   * @throws {Error} if any of them was overwritten
    */
   check(): Promise<number>;
 }

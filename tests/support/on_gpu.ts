@@ -110,8 +110,12 @@ async function readTogether(
 }
 
 /**
- * Runs an operator once. @param gpu the GPU to run on @param operator such as `attentionForward`
- * @param args its arguments, with numbers in place of tensors @returns its results
+ * Runs an operator once.
+ *
+ * @param gpu the GPU to run on
+ * @param operator such as `attentionForward`
+ * @param args its arguments, with numbers in place of tensors
+ * @returns its results
  */
 export async function onGpu<Args extends object, Result extends object>(
   gpu: Gpu,
@@ -124,8 +128,11 @@ export async function onGpu<Args extends object, Result extends object>(
 
 /**
  * Runs an operator's plan several times. Before each run its outputs are filled with the bits of a
- * NaN, which shows any element that a run does not write. @param gpu the GPU to run on @param
- * operator such as `planAttentionForward` @param options its arguments, and the number of runs
+ * NaN, which shows any element that a run does not write.
+ *
+ * @param gpu the GPU to run on
+ * @param operator such as `planAttentionForward`
+ * @param options its arguments, and the number of runs
  * @returns the results of every run
  */
 export async function onGpuPlanned<Args extends object, Result extends { readonly plan: Plan }>(

@@ -18,7 +18,9 @@ export function missingFlags(permissions: readonly TestPermission[]): string[] {
 }
 
 /**
- * A `Deno.test` for tests that need permissions. @param permissions the permissions that they need
+ * A `Deno.test` for tests that need permissions.
+ *
+ * @param permissions the permissions that they need
  * @returns registers a test; the flags that are missing are added to its name
  */
 export function testWith(

@@ -104,7 +104,7 @@ export function queryBound(numbers: AttentionNumbers): Violation {
  *
  * @returns The sample mean, both bounds, and the violation in units of the allowance, at most 1 if
  * the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound in the same
- * units, for noise that attains it.
+ *   units, for noise that attains it.
  */
 export function stochasticValueBound(options: {
   readonly squaredNorms: ArrayLike<number>;

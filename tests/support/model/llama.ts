@@ -23,8 +23,11 @@ export const SMALL_LLAMA: LlamaConfig = {
 
 /**
  * Parameters that are far from their initial values: no gain is 1 and no θ is 0, logits differ
- * noticeably, and values have the size at which V-scale's valve is half open. @param config the
- * model's shape @param options seed: any safe integer @returns float32 numbers by name
+ * noticeably, and values have the size at which V-scale's valve is half open.
+ *
+ * @param config the model's shape
+ * @param options seed: any safe integer
+ * @returns float32 numbers by name
  */
 export function llamaParameters(
   config: LlamaConfig,
@@ -44,7 +47,12 @@ export function llamaParameters(
   );
 }
 
-/** Random tokens. @param config the model's vocabulary @param options B, T and a seed */
+/**
+ * Random tokens.
+ *
+ * @param config the model's vocabulary
+ * @param options B, T and a seed
+ */
 export function llamaBatch(
   { vocabulary }: Pick<LlamaConfig, "vocabulary">,
   { batch, context, seed }: {

@@ -31,9 +31,10 @@ export class MutantLaboratory {
   }
 
   /**
-   * Checks that the property fails on the broken kernel because of wrong numbers. @param mutant the
-   * broken kernel @throws if the mutant does not apply or compile, its kernel did not run, or it
-   * survived
+   * Checks that the property fails on the broken kernel because of wrong numbers.
+   *
+   * @param mutant the broken kernel
+   * @throws if the mutant does not apply or compile, its kernel did not run, or it survived
    */
   async check({ name, file, find, times, replace, caughtBy }: Mutant): Promise<void> {
     const gpu = this.#gpu;

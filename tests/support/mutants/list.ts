@@ -8,8 +8,9 @@ import type { Mutant } from "./mutant.ts";
 const folder = new URL("./kernels/", import.meta.url);
 
 /**
- * The mutants of all kernels, from the files in `kernels/` beside this one. @throws
- * {Deno.errors.NotCapable} without the permission to read them
+ * The mutants of all kernels, from the files in `kernels/` beside this one.
+ *
+ * @throws {Deno.errors.NotCapable} without the permission to read them
  */
 export async function readMutants(): Promise<readonly Mutant[]> {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".ts")).sort();

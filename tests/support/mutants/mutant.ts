@@ -29,8 +29,11 @@ export type Change = readonly [name: string, find: string, replace: string, opti
 }];
 
 /**
- * The mutants of one file. @param file a kernel, or a part that several kernels share @param
- * caughtBy the property that must fail, unless a mutant names another @param changes the mutants
+ * The mutants of one file.
+ *
+ * @param file a kernel, or a part that several kernels share
+ * @param caughtBy the property that must fail, unless a mutant names another
+ * @param changes the mutants
  */
 export function mutantsOf(
   file: string,

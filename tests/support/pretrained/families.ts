@@ -1,9 +1,9 @@
-/** The small checkpoints of fixtures/pretrained, and what PyTorch computes on them in float64. */
+/** The small checkpoints of fixtures/pretrained, with PyTorch's float64 results. */
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
 import type { LayerTrace } from "../../../src/reference/llama/trace.ts";
 
-/** The folders, each of a family and settings of its own; the README beside them says which. */
+/** The folders: one per family and settings. The README beside them describes each. */
 export const FAMILIES = [
   "llama-llama3",
   "llama-linear",
@@ -22,7 +22,7 @@ export function familyFolder(name: string): string {
   return fileURLToPath(new URL(`../../../fixtures/pretrained/${name}`, import.meta.url));
 }
 
-/** What PyTorch computed. */
+/** PyTorch's results. */
 export interface Expected {
   readonly batch: { readonly inputs: Uint32Array; readonly targets: Uint32Array };
   /** [B · T, V] */
@@ -30,7 +30,7 @@ export interface Expected {
   readonly loss: number;
   /** The last layer's output: [B, T, d] */
   readonly final: Float32Array;
-  /** Float32 of what float64 gave, by {@linkcode traceEntries}' names. */
+  /** The float64 results as float32, by {@linkcode traceEntries}' names. */
   layer(index: number): ReadonlyMap<string, Float32Array>;
 }
 
@@ -54,7 +54,7 @@ export async function readExpected(name: string): Promise<Expected> {
   };
 }
 
-/** A layer's states and gradients, by the names that the expected values have. */
+/** A layer's states and gradients, by the expected values' names. */
 export function traceEntries<Numbers>(trace: LayerTrace<Numbers>): [string, Numbers][] {
   const attention = trace.attention!;
   return [
@@ -81,7 +81,7 @@ export function traceEntries<Numbers>(trace: LayerTrace<Numbers>): [string, Numb
   ];
 }
 
-/** The distance of two vectors as a share of the wanted one's length. */
+/** ‖found − wanted‖ / ‖wanted‖. */
 export function relativeDistance(found: ArrayLike<number>, wanted: ArrayLike<number>): number {
   if (found.length !== wanted.length) {
     throw new Error(`${found.length} numbers, wanted ${wanted.length}`);

@@ -1,6 +1,9 @@
-/** Reads NumPy's arrays, by the format's own description and not by what writes them. */
+/**
+ * Reads NumPy's arrays according to the format's specification, independently of the code that
+ * writes them.
+ */
 
-/** An array as it is stored. */
+/** An array in a file. */
 export interface NpyArray {
   readonly type: string;
   readonly shape: readonly number[];

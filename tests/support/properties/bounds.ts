@@ -1,4 +1,4 @@
-/** Operators read and write their tensors and nothing beyond. */
+/** Operators read and write their tensors, and nothing beyond. */
 import {
   type Gpu,
   type Plan,
@@ -30,15 +30,15 @@ import { drawRmsNorm, drawVScale } from "../rows/cases.ts";
 type Planner = (gpu: Gpu, args: any) => { readonly plan: Plan };
 type Operator = "attention" | "rmsNorm" | "vScale";
 
-/** The guarded `Gpu` for each `Gpu`, so that its kernels are compiled once. */
+/** Each `Gpu`'s guarded `Gpu`, kept so that its kernels compile once. */
 const guarded = new WeakMap<Gpu, GuardedGpu>();
 
-// No more than three workgroups along a dimension, so that they also run where dispatches are
-// spread.
+// At most three workgroups along a dimension, so that the calls also fit a `Gpu` with very small
+// dimensions.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
-    // 37 rows are two whole runs of 16 and a part of one. 70 columns are a whole block of 64 and a
-    // part of one; 12 and 180 columns are whole vectors.
+    // 37 rows are two runs of 16 and part of a third. 70 columns are a block of 64 and part of
+    // another; 12 and 180 columns are whole vectors.
     return [70, 12, 180].flatMap((columns) => {
       const drawn = drawRmsNorm({ rows: 37, columns, seed: columns, pattern: "normal" });
       const { input, gain, outputGradient } = drawn;
@@ -79,11 +79,11 @@ function calls(operator: Operator): readonly [Planner, object][] {
 }
 
 /**
- * Where every buffer is longer than the tensor in it and full of NaN, results have the bits that
- * they have elsewhere, and the surplus keeps its own.
+ * With every buffer longer than its tensor and full of NaN, results have the same bits as
+ * otherwise, and the surplus keeps its bits.
  *
  * @param gpu the GPU to run on
- * @param options `operators`: which; all by default
+ * @param options `operators` to check; default: all
  */
 export async function operatorsStayInBounds(
   gpu: Gpu,

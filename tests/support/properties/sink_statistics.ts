@@ -1,4 +1,4 @@
-/** attentionSinkStatistics on the GPU: against the twin, its own laws, its bits. */
+/** attentionSinkStatistics on the GPU: agreement with the twin, its laws, its bits. */
 import fc from "fast-check";
 import { attentionSinkStatistics, planAttentionSinkStatistics } from "../../../mod.ts";
 import * as reference from "../../../src/reference/mod.ts";
@@ -21,7 +21,7 @@ import { U } from "../tolerance.ts";
 /** A drawn case. */
 export interface SinkDescription {
   readonly attention: AttentionDescription;
-  /** Reduced modulo T. */
+  /** Taken modulo T. */
   readonly position: number | undefined;
   readonly window: number | undefined;
 }
@@ -35,7 +35,7 @@ const description: fc.Arbitrary<SinkDescription> = fc.record({
 });
 
 const examples: readonly SinkDescription[] = [
-  // The default window ends before the sequence does.
+  // Here the default window ends before the sequence.
   {
     attention: describeAttention({
       ...grouped,
@@ -66,7 +66,7 @@ const examples: readonly SinkDescription[] = [
 
 /**
  * Mass, second moment and score are within their bounds of the twin's; a plan repeats the bits and
- * overwrites NaNs.
+ * overwrites NaN.
  */
 export const sinkStatisticsMatchTwin = propertyOf({
   name: "attentionSinkStatistics vs twin",
@@ -109,10 +109,10 @@ export const sinkStatisticsMatchTwin = propertyOf({
 });
 
 /**
- * Laws: the masses of all positions and T times the sink's share add up to T (every row of
- * attention weights to 1 with the sink's); a window of one row is the weight on itself, and its
- * square is the last position's second moment; 0 ≤ S_s ≤ M_s. A NaN in a query row spoils its own
- * head only, and only if it is not before the position.
+ * The masses of all positions and T times the sink's share add up to T, because every row of
+ * attention weights and its share add up to 1. With a window of one row the score is the position's
+ * weight on itself, and its square is the second moment of the last position. 0 ≤ S_s ≤ M_s. A NaN
+ * in a query row spoils only its own head, and only from the position on.
  */
 export const sinkStatisticsObeyTheirLaws = propertyOf({
   name: "attentionSinkStatistics' laws",
@@ -139,9 +139,9 @@ export const sinkStatisticsObeyTheirLaws = propertyOf({
       for (let head = 0; head < heads; head++) {
         const mass = statistics.mass.data[head]!, score = statistics.score.data[head]!;
         const secondMoment = statistics.secondMoment.data[head]!;
-        const share = statistics.sinkShare?.data[head] ?? 0; // of one position after the other
+        const share = statistics.sinkShare?.data[head] ?? 0; // each call returns the mean over rows
         total[head]! += mass + share;
-        // The rounded logSumExp makes each row add up to 1 only within its own rounding.
+        // logSumExp is rounded, so each row adds up to 1 only within that rounding.
         allowed[head]! += bounds.mass[head]! + bounds.sinkShare[head]! +
           2 * U * (mass + share) * Math.max(...logSumExp.data.map(Math.abs));
         assert(0 <= secondMoment && secondMoment <= mass * (1 + 64 * U), "0 ≤ S_s ≤ M_s");
@@ -163,7 +163,7 @@ export const sinkStatisticsObeyTheirLaws = propertyOf({
     for (const t of [position - 1, position]) {
       if (t < 0) continue;
       const data = query.data.slice();
-      data[t * width] = NaN; // of the first head
+      data[t * width] = NaN; // in the first head
       const spoiled = { query: { data, shape: query.shape }, key, logSumExp, position };
       const dirty = await onGpu(gpu, attentionSinkStatistics, spoiled);
       for (const name of ["mass", "secondMoment"] as const) {

@@ -1,4 +1,4 @@
-/** Kernels and dispatches that a software adapter, or little data, would never reach. */
+/** Kernels and dispatches that a software adapter or small data would never reach. */
 import type { Gpu } from "../../../mod.ts";
 import { assert } from "../assert/assert.ts";
 import { describeAttention, FULL } from "../attention/cases.ts";
@@ -13,7 +13,7 @@ import {
   vScaleForwardMatchesTwin,
 } from "./rows/twin.ts";
 
-/** Two columns per lane, all lanes full; and three, of which the last lanes lack one. */
+/** Two columns per lane, all lanes full; then three, which the last lanes lack. */
 const headDims = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 64, seed: 111 }),
   describeAttention({ keyHeads: 2, length: 21, headDim: 84, seed: 112, vScale: FULL }),
@@ -31,22 +31,22 @@ function merge(name: string, reports: readonly Report[]): Report {
 }
 
 /**
- * A hardware GPU gets portable attention kernels that are specialized for the head dimension, a
- * software adapter one kernel for all of them. The form that this adapter does not use by itself
- * agrees with the twin too.
+ * A hardware GPU gets portable attention kernels specialized for the head dimension, a software
+ * adapter one kernel for all head dimensions. Here the adapter runs the other kind, which must
+ * agree with the twin, too.
  */
 export async function otherSpecializationMatchesTwin(
   gpu: Gpu,
   options: PropertyOptions = {},
 ): Promise<Report> {
   const sibling = siblingGpu(gpu, { software: !gpu.info.software });
-  sibling.variants.get = () => "portable"; // the form that has two specializations
+  sibling.variants.get = () => "portable"; // the variant with two specializations
   const pinned = { ...options, examples: headDims, runs: 0 };
   const forward = await attentionForwardMatchesTwin(sibling, pinned);
   const backward = await attentionBackwardMatchesTwin(sibling, pinned);
   await sibling.sync();
-  // Forward, query and key-value: one each, or one per head dimension; and two kernels of rows
-  // besides, with V-scale's.
+  // One forward, query and key-value kernel, or one each per head dimension; and three more:
+  // V-scale's, and two of rows.
   const [few, many] = [3 + 3, 6 + 3];
   assert(
     sibling.pipelines.size === (gpu.info.software ? many : few),
@@ -55,14 +55,14 @@ export async function otherSpecializationMatchesTwin(
   return merge("kernels of the other specialization", [forward, backward]);
 }
 
-/** The `Gpu` with spread dispatches for each `Gpu`, so that its kernels are compiled once. */
+/** Each `Gpu`'s `Gpu` with spread dispatches, kept so that its kernels compile once. */
 const narrowed = new WeakMap<Gpu, Gpu>();
 
 /**
- * A sibling of a `Gpu` where one dimension of a dispatch holds 7 workgroups only; the same one
- * every time.
+ * A sibling of a `Gpu` whose dispatches hold at most 7 workgroups per dimension. The same argument
+ * gives the same result.
  *
- * @param gpu whose device to use
+ * @param gpu the owner of the device
  */
 export function narrowGpu(gpu: Gpu): Gpu {
   const limits = { maxComputeWorkgroupsPerDimension: 7 };
@@ -92,8 +92,8 @@ const spreadVScale = [{
 }];
 
 /**
- * Row operators where one dimension of a dispatch holds 7 workgroups only: all of them spread over
- * two dimensions.
+ * Row operators agree with the twin if one dimension of a dispatch holds only 7 workgroups, so that
+ * all spread over two dimensions.
  */
 export async function dispatchesSpread(
   gpu: Gpu,

@@ -1,13 +1,13 @@
 /**
- * What the properties of RMSNorm and V-scale draw: small descriptions of a case, from which the
- * arrays follow.
+ * The cases that the properties of RMSNorm and V-scale draw: small descriptions that determine the
+ * arrays.
  */
 import fc from "fast-check";
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";
 
-/** What the rows of a case look like. */
+/** The kind of rows in a case. */
 export type RowPattern = "normal" | "tiny" | "large" | "one large" | "constant";
 
 const rowPatterns: readonly RowPattern[] = ["normal", "tiny", "large", "one large", "constant"];
@@ -31,7 +31,7 @@ export interface RmsNormCase {
   readonly epsilon: number | undefined;
 }
 
-/** Draws RMSNorm cases: 64 columns are one per lane, 16 rows per run of gainGradient. */
+/** Draws RMSNorm cases: a lane has one of 64 columns, a run of gainGradient 16 rows. */
 export const rmsNormDescription: fc.Arbitrary<RmsNormDescription> = fc.record({
   rows: fc.oneof(
     fc.constantFrom(1, 2, 15, 16, 17, 31, 33, 63, 64, 65, 97),
@@ -67,7 +67,7 @@ function rowsOf(
   return { data, shape };
 }
 
-/** The arrays that a description stands for. */
+/** The arrays of a description. */
 export function drawRmsNorm(description: RmsNormDescription): RmsNormCase {
   const { rows, columns, seed, epsilon } = description;
   const shape = [rows, columns];
@@ -91,7 +91,7 @@ export interface VScaleDescription {
   readonly columns: number;
   readonly seed: number;
   readonly pattern: RowPattern;
-  /** C against the usual ‖v‖². */
+  /** The ratio of C to the usual ‖v‖². */
   readonly constant: number;
 }
 
@@ -113,11 +113,11 @@ export const vScaleDescription: fc.Arbitrary<VScaleDescription> = fc.record({
   columns: fc.constantFrom(1, 2, 3, 4, 8, 31, 64, 100),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   pattern: fc.constantFrom(...rowPatterns),
-  // 3 r / C = 1/r·… : the eigenvalue along v is largest, 9/8, at r = 3 C.
+  // From open valves to shut ones, including r = 3 C, where the eigenvalue along v is largest, 9/8.
   constant: fc.constantFrom(1e-6, 1e-3, 1 / 3, 1, 3, 1e3, 1e6),
 });
 
-/** The arrays that a description stands for. */
+/** The arrays of a description. */
 export function drawVScale(description: VScaleDescription): VScaleCase {
   const { batch, heads, length, columns, seed, pattern, constant } = description;
   const shape = [batch, heads, length, columns];

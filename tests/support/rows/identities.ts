@@ -1,13 +1,13 @@
 /**
- * The exact identities and bounds of the gradient-sink theory for RMSNorm (4.x) and V-scale (5.x),
- * and the comparisons of whole results that several laws need, as functions of plain numbers from
- * the float64 twin or a GPU. How violations are measured: see violation.ts.
+ * The exact identities and bounds of the gradient-sink theory for RMSNorm (N1 to N4) and V-scale
+ * (V1 to V4), and comparisons of whole results, as functions of plain numbers from the float64 twin
+ * or a GPU. violation.ts defines how violations are measured.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { distance, inner, norm, type Plain } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
-/** What RMSNorm computed, forward and backward, under the API's names. */
+/** RMSNorm's inputs and results, forward and backward, under the API's names. */
 export interface RmsNormNumbers {
   readonly input: Plain;
   readonly gain: Plain;
@@ -17,7 +17,7 @@ export interface RmsNormNumbers {
   readonly epsilon: number;
 }
 
-/** What V-scale computed, forward and backward, under the API's names. */
+/** V-scale's inputs and results, forward and backward, under the API's names. */
 export interface VScaleNumbers {
   readonly value: Plain;
   readonly constant: Plain;
@@ -50,7 +50,7 @@ function rows(plain: Plain): Float64Array[] {
   );
 }
 
-/** Calls back for every row of RMSNorm; r is computed anew from the input. */
+/** Calls back for every row of RMSNorm, with r recomputed from the input. */
 function eachNormRow(
   numbers: RmsNormNumbers,
   visit: (row: {
@@ -76,8 +76,8 @@ function largestGain(numbers: RmsNormNumbers): number {
 }
 
 /**
- * N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² work a row). Scale: 2 ‖u‖/r, as ⟨u, x⟩x/(d r²)
- * is at most u.
+ * N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). Scale: 2 ‖u‖/r, because ⟨u,
+ * x⟩x/(d r²) is at most u.
  */
 export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -104,7 +104,7 @@ export function rmsNormBound(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** N3: where r ≥ (‖γ‖_∞/τ) ‖g‖, ‖∇_x L‖ ≤ τ. Rows with a smaller r are not compared. */
+/** N3: if r ≥ (‖γ‖_∞/τ) ‖g‖, then ‖∇_x L‖ ≤ τ. Rows with a smaller r are not compared. */
 export function rmsNormMeetsTarget(
   numbers: RmsNormNumbers,
   options: { readonly target: number },
@@ -119,7 +119,8 @@ export function rmsNormMeetsTarget(
 }
 
 /**
- * N4: ⟨∇_x L, x⟩ = 0 with ε = 0, and ε ⟨u, x⟩/r³ in general. Scale: 2 ‖u‖ ‖x‖/r, the two terms'.
+ * N4: ⟨∇_x L, x⟩ = 0 with ε = 0, and ε ⟨u, x⟩/r³ in general. Scale: 2 ‖u‖ ‖x‖/r, that of both
+ * terms.
  */
 export function rmsNormRadialGradient(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -153,7 +154,7 @@ function eachValveRow(
   });
 }
 
-/** V1: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, ĝ split along v and across. Scale: λ∥ ‖ĝ‖. */
+/** V1: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, where ĝ∥ is along v and ĝ⊥ across. Scale: λ∥ ‖ĝ‖. */
 export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
   const worst = new Worst();
   eachValveRow(numbers, ({ v, g, gradient, r, constant, where }) => {
@@ -203,9 +204,8 @@ export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
 }
 
 /**
- * How far two results are from being equal up to a factor: |actual − factor expected| over the
- * largest
- * |factor expected|. For laws like RMSNorm(c x) = RMSNorm(x), J(c x) = J(x)/c and softmax's shift.
+ * The distance of two results up to a factor: |actual − factor expected| over the largest |factor
+ * expected|. For laws such as RMSNorm(c x) = RMSNorm(x), J(c x) = J(x)/c and softmax's shift.
  */
 export function scaledDifference(
   actual: ArrayLike<number>,
@@ -226,8 +226,8 @@ export function scaledDifference(
 }
 
 /**
- * V4 and every other law that holds bit for bit: whether elements differ, NaN being equal to NaN
- * and −0 not to 0. The violation is 1 if any does, 0 if none.
+ * V4 and every other law that holds bit for bit: the violation is 1 if any element differs, else 0.
+ * All NaNs are equal; −0 and 0 differ.
  */
 export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<number>): Violation {
   const worst = new Worst();

@@ -1,6 +1,6 @@
 /**
- * How far RMSNorm's and V-scale's kernels may be from the float64 twin, by the error analysis in
- * support/tolerance.ts.
+ * Bounds of the distance between RMSNorm's and V-scale's kernels and the float64 twin, by the error
+ * analysis in support/tolerance.ts.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";
@@ -15,7 +15,7 @@ export function vScaleForwardBounds(value: Numbers, constant: Numbers): Float64A
     const at = { offsetA: row * headDim, offsetB: row * headDim, length: headDim };
     const r = reference.dot(data, data, at);
     const sum = r + constant.data[Math.floor(row / length) % heads]!;
-    // ∂φ/∂r · r = φ (1 − φ): an error of r counts less the wider the valve is open.
+    // ∂φ/∂r · r = φ (1 − φ): the more open the valve, the less an error of r matters.
     const phi = r / sum;
     const relative = (headDim + 1) * U * (1 - phi) + U + DIVISION + U;
     return Math.abs(v) * (phi * relative + headDim * FLUSH / sum) + 2 * FLUSH;
@@ -23,11 +23,11 @@ export function vScaleForwardBounds(value: Numbers, constant: Numbers): Float64A
 }
 
 /**
- * Bounds of V-scale's backward errors: that of the gradient coming in, passed through |J_φ|, and
- * those of φ, of the factor 2C/(r + C)² and of ⟨v, u⟩.
+ * Bounds of V-scale's backward errors: the incoming gradient's error through |J_φ|, and the errors
+ * of φ, of the factor 2C/(r + C)² and of ⟨v, u⟩.
  *
- * @param options value and constant; the incoming gradient u with a bound of its error; the chain
- *   of ⟨v, u⟩
+ * @param options value and constant; the incoming gradient u with a bound of its error; the number
+ *   of additions in ⟨v, u⟩
  */
 export function vScaleBackwardBounds(
   { value, constant, gradient, gradientError, chain }: {
@@ -90,7 +90,7 @@ export function rmsNormForwardBounds(
     let squares = 0;
     for (let i = row * columns; i < (row + 1) * columns; i++) squares += input.data[i]! ** 2;
     const mean = squares / columns, inside = mean + epsilon;
-    // Half of what is under the root, then the root (a division and 2 ulp) and the division.
+    // Half the error under the root, then the root (a division and 2 ulp) and the division.
     const relative = ((terms + 1) * U + DIVISION + U + U + FLUSH / inside) / 2 + 4 * U +
       2 * DIVISION;
     const inverse = 1 / Math.sqrt(inside);
@@ -103,9 +103,9 @@ export function rmsNormForwardBounds(
   return { output, inverseRms };
 }
 
-// The most additions that a row's term of the gain's gradient goes through. Runs of 16 rows or
-// more, 256 of them at most; or tiles of 32 rows, where rows that begin at the same distance from a
-// multiple of 4 are summed apart.
+// The most additions of a row's term in the gain's gradient. Either rows are summed in at most 256
+// runs of at least 16 rows; or in tiles of 32 rows, where rows that begin at the same distance from
+// a multiple of 4 have a separate sum.
 function gainChain(rows: number, columns: number): number {
   if (rows <= 512) return rows;
   const run = Math.max(16, Math.ceil(rows / 256));
@@ -114,7 +114,7 @@ function gainChain(rows: number, columns: number): number {
   return Math.max(run + Math.ceil(rows / run), tiled);
 }
 
-/** Bounds of rmsNormBackward's errors, for one and the same float32 inverseRms on both sides. */
+/** Bounds of rmsNormBackward's errors, if both sides have the same float32 inverseRms. */
 export function rmsNormBackwardBounds(
   { input, gain, inverseRms, outputGradient }: {
     readonly input: Numbers;

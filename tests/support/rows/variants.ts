@@ -1,6 +1,6 @@
 /**
- * Running the properties of RMSNorm and V-scale on one variant of their kernels, whole and broken
- * on purpose.
+ * Runs the properties of RMSNorm and V-scale on one variant, with whole kernels and with broken
+ * ones.
  */
 import { Gpu } from "../../../mod.ts";
 import { assert } from "../assert/assert.ts";
@@ -8,12 +8,12 @@ import type { Property, PropertyOptions } from "../check_cases.ts";
 import { describeReport } from "../report.ts";
 import type { Mutant } from "../mutants/mutant.ts";
 
-/** A variant, and what of the adapter is to be believed while it runs. */
+/** A variant, its kernels, and the kind of adapter to pretend. */
 export interface RowVariant {
   readonly name: string;
-  /** What the operators' names begin with; others run as they are defined. */
+  /** The prefix of the operators that take the variant; others run their portable kernels. */
   readonly operator: "rmsNorm" | "vScale";
-  /** Kernel files that must have been compiled in the end: it was this variant that ran. */
+  /** Kernel files that must have been compiled at the end, which shows that the variant ran. */
   readonly files: readonly string[];
   /**
    * Pretends to be a hardware GPU with several subgroup sizes, so that several subgroups share a
@@ -23,7 +23,7 @@ export interface RowVariant {
 }
 
 /**
- * Why an adapter cannot run a variant, if it cannot.
+ * The reason why an adapter cannot run a variant, or undefined.
  *
  * @param gpu the adapter
  * @param variant the variant
@@ -35,8 +35,8 @@ export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefi
 }
 
 /**
- * A `Gpu` on the same device that chooses a variant wherever an operator's shape can be run by it.
- * Never to be disposed of: that would destroy the device that it shares.
+ * A `Gpu` on the same device that chooses the variant for every shape that it can run. Never
+ * dispose of it: that would destroy the shared device.
  */
 function withVariant(gpu: Gpu, { name, operator, hardware = false }: RowVariant): Gpu {
   const info = hardware
@@ -48,7 +48,7 @@ function withVariant(gpu: Gpu, { name, operator, hardware = false }: RowVariant)
 }
 
 /**
- * Checks properties on one variant, and that its kernels were what ran.
+ * Checks properties on one variant, and that its kernels ran.
  *
  * @param gpu the GPU to run on
  * @param variant the variant
@@ -78,12 +78,13 @@ export async function checkVariant(
 }
 
 /**
- * Checks that a property fails on a broken kernel, by the numbers and not because the kernel does
- * not compile.
+ * Checks that a property fails on a broken kernel because of wrong numbers, and not because the
+ * kernel does not compile.
  *
  * @param gpu the GPU to run on
  * @param variant the variant whose kernel is broken
- * @param mutant the broken kernel; what it replaces must occur in what is written for some shape
+ * @param mutant the broken kernel; the text that it replaces must occur in the kernel for some
+ *   shape
  */
 export async function checkMutant(
   gpu: Gpu,
@@ -94,7 +95,7 @@ export async function checkMutant(
   let broken = false;
   sibling.pipelines.rewrite = ({ file, source }) => {
     if (file !== brokenFile) return source;
-    // What is written for some shapes only is broken for these.
+    // Text that only some shapes' kernels contain is broken in those.
     const text = source.replaceAll(find, replace);
     broken ||= text !== source;
     return text;

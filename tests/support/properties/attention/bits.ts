@@ -1,6 +1,6 @@
 /**
- * What attention must do bit for bit: causality, heads apart, determinism, outputs written in full,
- * V-scale's reach.
+ * Attention's properties bit for bit: causality, independent heads, determinism, outputs written in
+ * full, V-scale's reach.
  */
 import fc from "fast-check";
 import {
@@ -25,7 +25,7 @@ import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";
 import type { Tally } from "../../report.ts";
 import type { BothPasses } from "./passes.ts";
 
-/** Small cases: the test compares bits with bits, so shapes matter, and the data hardly does. */
+/** Small cases: the test compares bits, so shapes matter more than data. */
 const description: fc.Arbitrary<AttentionDescription> = fc.record({
   batch: fc.integer({ min: 1, max: 2 }),
   keyHeads: fc.integer({ min: 1, max: 2 }),
@@ -45,7 +45,7 @@ const examples = describeEach([
 ]);
 
 /**
- * A copy with other numbers wherever `chosen` says so, by head (counted over the batch) and
+ * A copy with other numbers in the rows that `chosen` selects by head (counted over the batch) and
  * position.
  */
 export function alter(
@@ -60,7 +60,7 @@ export function alter(
   return { data: copy, shape };
 }
 
-/** The rows that `chosen` names, one after the other. */
+/** The rows that `chosen` selects, concatenated. */
 export function rowsWhere(
   { data, shape }: Numbers,
   chosen: (head: number, position: number) => boolean,
@@ -98,15 +98,12 @@ function differs(actual: Numbers, expected: Numbers): boolean {
   return actual.data.some((x, i) => !Object.is(x, expected.data[i]));
 }
 
-/** Splits of a sequence of this length that are worth trying. */
+/** Positions at which to split a sequence of this length. */
 function splits(length: number): number[] {
   return [...new Set([1, 2, 5, 30, 32, 35, length - 1])].filter((s) => s >= 1 && s < length);
 }
 
-/**
- * Queries, keys and values from position s on have no influence on the rows before s: not on a bit
- * of them.
- */
+/** Queries, keys and values from position s on do not influence the rows before s: not one bit. */
 export const attentionForwardIsCausal = propertyOf({
   name: "attentionForward is causal",
   arbitrary: description,
@@ -140,9 +137,9 @@ function rows({ data, shape }: Numbers): Numbers {
 }
 
 /**
- * Backward: what happens from position s on leaves the bits of queryGradient before s alone, and
- * what happens before s (outputGradient, query, output, logSumExp) those of keyGradient and
- * valueGradient from s on.
+ * Backward: changes from position s on keep the bits of queryGradient before s. Changes before s
+ * (outputGradient, query, output, logSumExp) keep the bits of keyGradient and valueGradient from s
+ * on.
  */
 export const attentionBackwardIsCausal = propertyOf({
   name: "attentionBackward is causal",
@@ -192,9 +189,7 @@ function unrow({ data, shape }: Numbers): Numbers {
   return { data, shape: shape.slice(0, 3) };
 }
 
-/**
- * One key head, with its queries, altered as a whole: the other heads and batches keep their bits.
- */
+/** After one key head and its queries change, the other heads and batches keep their bits. */
 export const attentionKeepsHeadsApart = propertyOf({
   name: "attention keeps heads apart",
   arbitrary: description.filter(({ batch, keyHeads }) => batch * keyHeads > 1),
@@ -234,8 +229,8 @@ export const attentionKeepsHeadsApart = propertyOf({
 });
 
 /**
- * The same call gives the same bits; a plan gives them as often as it is run; and it overwrites
- * every element of its outputs, which are filled with NaN before each run.
+ * The same call gives the same bits, and so does each run of a plan. A plan overwrites every
+ * element of its outputs, which are filled with NaN before each run.
  */
 export const attentionRepeatsItself = propertyOf({
   name: "attention repeats itself and overwrites its outputs",
@@ -259,8 +254,8 @@ export const attentionRepeatsItself = propertyOf({
 });
 
 /**
- * V-scale leaves logSumExp's bits alone in either mode, and in mode "backward-only" the whole
- * forward's.
+ * V-scale does not change logSumExp's bits in either mode, and in mode "backward-only" no bit of
+ * the forward.
  */
 export const vScaleLeavesTheWeightsAlone = propertyOf({
   name: "V-scale leaves the attention weights alone",
@@ -289,7 +284,7 @@ export const vScaleLeavesTheWeightsAlone = propertyOf({
   },
 });
 
-/** The properties above, by their tests' names. */
+/** The properties above, by test name. */
 export const bitProperties: Readonly<Record<string, Property>> = {
   "attentionForward() is causal bit for bit": attentionForwardIsCausal,
   "attentionBackward() is causal bit for bit": attentionBackwardIsCausal,

@@ -1,5 +1,5 @@
 /**
- * Attention's kernels that keep tiles in f16 against the float64 twin, with gradients of every
+ * Attention's kernels that keep tiles in f16 agree with the float64 twin, for gradients of every
  * size.
  */
 import fc from "fast-check";
@@ -22,24 +22,23 @@ import { elementwise } from "../../model/cases.ts";
 
 /** A case for f16. */
 export interface HalfDescription extends AttentionDescription, HalfRounding {
-  /**
-   * The standard deviation of outputGradient: f16 ends at 65,504 and, for numbers as they are, at
-   * 6e-8.
-   */
+  /** The standard deviation of outputGradient. f16 ends at 65,504, and without scaling at 6e-8. */
   readonly gradientSize: number;
 }
 
-/** What a property of f16 takes besides. */
+/** Options of a property of f16. */
 export interface HalfOptions extends PropertyOptions<HalfDescription> {
-  /** The kernel. Default: the one that the operator chooses, which a test can have rewritten. */
+  /**
+   * The variant to run. Default: the operator's choice, whose kernels a test may have rewritten.
+   */
   readonly variant?: string;
 }
 
 /** D of all cases: three vec4f columns. */
 export const HEAD_DIM = 12;
 
-// Rounded queries and keys move logits; where f16 holds them as they are, an error of any other
-// kind shows. One head dimension, so that a kernel is compiled once.
+// Rounded queries and keys move logits. Representable ones leave any other error visible. One head
+// dimension, so that a kernel compiles once.
 const description: fc.Arbitrary<HalfDescription> = fc.tuple(
   attentionDescription,
   fc.record({
@@ -47,10 +46,13 @@ const description: fc.Arbitrary<HalfDescription> = fc.tuple(
     gradientSize: fc.constantFrom(1, 1e-6, 1e-9, 1e-15, 1e7),
   }),
 ).map(([drawn, half]) => ({ ...drawn, headDim: HEAD_DIM, ...half }))
-  // Rounding moves logits of ten thousands by tens: no error bound holds there.
+  // Rounding moves logits of ten thousands by tens, which no error bound allows.
   .filter(({ pattern, operands }) => pattern !== "huge logits" || operands === "representable");
 
-/** A case of representable queries and keys and gradients about 1, unless said otherwise. */
+/**
+ * A case with the given fields; by default queries and keys are representable, and gradients about
+ * 1.
+ */
 export function describeHalf(description: Partial<HalfDescription>): HalfDescription {
   return {
     ...describeAttention({ headDim: HEAD_DIM, ...description }),
@@ -62,13 +64,12 @@ export function describeHalf(description: Partial<HalfDescription>): HalfDescrip
 
 /** The shapes and sizes that matter most. */
 const halfCases: readonly Partial<HalfDescription>[] = [
-  // Groups, two batches, more tiles than one, an odd length, gradients as small as those of a
-  // trained model.
+  // Groups, two batches, several tiles, an odd length, gradients as small as in a trained model.
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 801, gradientSize: 1e-9 },
   { batch: 2, length: 33, seed: 802, operands: "rounded" },
-  // Most of what a query attends to cancels.
+  // Every query attends mostly to one key, so most terms of ∂L/∂z cancel.
   { keyHeads: 2, length: 97, seed: 803, pattern: "sink", scale: 1 },
-  // Masked keys that are liked better than all that is seen, and weights from 1 down to nothing.
+  // Masked keys have larger logits than visible ones, and weights range from 1 to nothing.
   { length: 97, seed: 804, pattern: "hundreds", gradientSize: 1e-6 },
   { keyHeads: 2, length: 65, seed: 805, scale: -0.4, gradientSize: 1e7, vScale: FULL },
   { length: 41, seed: 806, gradientSize: 1e-6, vScale: BACKWARD_ONLY },
@@ -88,10 +89,7 @@ function drawHalf({ operands, gradientSize, ...description }: HalfDescription): 
 
 type HalfProperty = (gpu: Gpu, options?: HalfOptions) => Promise<Report>;
 
-/**
- * attentionForward's results are within the bounds of the error analysis, with what f16 rounds in
- * them.
- */
+/** attentionForward's results are within the error analysis's bounds, including f16's rounding. */
 export const attentionForwardMatchesTwinInHalf: HalfProperty = (
   gpu,
   { variant, ...options } = {},
@@ -107,8 +105,7 @@ export const attentionForwardMatchesTwinInHalf: HalfProperty = (
   }, options);
 
 /**
- * attentionBackward's gradients are within the bounds of the error analysis, with what f16 rounds
- * in them.
+ * attentionBackward's gradients are within the error analysis's bounds, including f16's rounding.
  */
 export const attentionBackwardMatchesTwinInHalf: HalfProperty = (
   gpu,

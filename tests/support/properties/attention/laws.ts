@@ -1,6 +1,6 @@
 /**
- * What the theory says of attention's gradients, on the GPU's numbers: identities, bounds,
- * invariance, adjointness.
+ * The theory of attention's gradients holds for the GPU's numbers: identities, bounds, invariance,
+ * adjointness.
  */
 import fc from "fast-check";
 import { attentionForward, type Gpu } from "../../../../mod.ts";
@@ -28,7 +28,7 @@ import { U } from "../../tolerance.ts";
 import { inner, norm } from "../../vectors.ts";
 import { forwardAndBackward } from "./passes.ts";
 
-/** Small enough for the identities, whose sums over sums take T³ steps. */
+/** Small cases, because the identities take T³ steps. */
 const description: fc.Arbitrary<AttentionDescription> = fc.record({
   batch: fc.integer({ min: 1, max: 2 }),
   keyHeads: fc.integer({ min: 1, max: 2 }),
@@ -37,8 +37,7 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   headDim: fc.constantFrom(4, 8, 12, 36),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   scale: fc.constantFrom(undefined, 0.3, -0.7),
-  // Neither "sharp" nor "huge" constants: both push gradients among the subnormal numbers, which
-  // have few digits.
+  // Neither "sharp" nor huge constants: they make gradients subnormal, with few digits.
   pattern: fc.constantFrom("normal" as const, "sink" as const),
   vScale: someVScale("tiny", "usual"),
 });
@@ -49,7 +48,7 @@ const examples = describeEach([
   { keyHeads: 2, length: 33, headDim: 8, seed: 63, vScale: BACKWARD_ONLY },
 ]);
 
-/** The largest |z_tj| that a case can have, by Cauchy and Schwarz. */
+/** An upper bound of |z_tj| in a case, by Cauchy and Schwarz. */
 function largestLogit(drawn: AttentionCase, headDim: number): number {
   const longest = ({ data }: Numbers) => {
     let most = 0;
@@ -62,17 +61,17 @@ function largestLogit(drawn: AttentionCase, headDim: number): number {
   return scale * longest(drawn.query) * longest(drawn.key);
 }
 
-// The first query's gradient has no tolerance: it must be zero, as is checked below.
+// The first query's gradient has no tolerance: the property below requires exactly zero.
 const { "A3 first query": _, ...equalities } = identities.identitiesByName;
 
 /**
  * The identities A1 to A4 and V3 and the bounds A5 to A7 with V2 hold for forward and backward on
- * the GPU; the first query's gradient is zero exactly, as A3 says.
+ * the GPU; the first query's gradient is exactly zero, as A3 says.
  *
- * Tolerance, relative to the sums of magnitudes that the identities are measured against: the
- * rounding of sums of T times group terms and of inner products of D, and the logits' errors
- * through exp: (D/4 + 6) u |z| in the forward and again in the backward, and exp's own, (1 + 4) u
- * |x| for x up to 2 |z|, and that of rounding logSumExp.
+ * The tolerance, relative to the sums of the terms' magnitudes, is the rounding of sums of T times
+ * group terms and of inner products of D, and the logits' errors through exp: (D/4 + 6) u |z| in
+ * the forward and again in the backward, exp's own, (1 + 4) u |x| for x up to 2 |z|, and that of
+ * rounding logSumExp.
  */
 export const attentionObeysItsIdentities = propertyOf({
   name: "attention's identities and bounds",
@@ -99,7 +98,8 @@ export const attentionObeysItsIdentities = propertyOf({
       const violation = identities.constantPath(numbers);
       tally.holds("V3 constant", { violation, tolerance });
     }
-    // φ ⟨g, v⟩ − ⟨g, φ v⟩ is zero up to rounding; without φ the two have the same bits.
+    // Under V-scale φ ⟨g, v⟩ − ⟨g, φ v⟩ is zero only up to rounding; without φ both terms have the
+    // same bits.
     const first = identities.firstQueryGradient(numbers);
     if (drawn.vScale?.mode === "full") {
       tally.holds("A3 first query", { violation: first, tolerance });
@@ -110,10 +110,9 @@ export const attentionObeysItsIdentities = propertyOf({
 });
 
 /**
- * Adding one vector c to all keys of a head shifts every logit of a row alike: output,
+ * Adding one vector c to all keys of a head shifts every logit of a row equally: output,
  * queryGradient, keyGradient and valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c
- * are multiples of 2^-8, so that the sum is exact, and each side is allowed the bounds of its own
- * errors.
+ * are multiples of 2^-8, which makes the sum exact. Each side may have its own error bounds.
  */
 export const softmaxIsShiftInvariant = propertyOf({
   name: "softmax's shift invariance",
@@ -153,8 +152,7 @@ export const softmaxIsShiftInvariant = propertyOf({
       tally.within(`${name} under a shift`, {
         actual: after[name].data,
         expected: expected[name].data,
-        // Each side's own error, and that of the expected number, which float32 held before it
-        // was shifted.
+        // Both sides' errors, and the rounding of the shifted expected number.
         bound: bounds[0]!.map((bound, i) =>
           bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
         ),
@@ -163,7 +161,7 @@ export const softmaxIsShiftInvariant = propertyOf({
   },
 });
 
-/** A random tangent in the direction of which a case is moved. */
+/** A random direction in which to move a case. */
 function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
   const names = ["query", "key", "value"] as const;
   const tangent = (numbers: Numbers, i: number): Numbers => ({
@@ -177,14 +175,14 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
 }
 
 /**
- * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, V-scale's constants among them: Jᵀ dy
- * from the GPU's backward, J v once from the twin's forward (Richardson extrapolation, 1e-9 exact)
- * and once from central differences of the GPU's own forward.
+ * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, including V-scale's constants. Jᵀ dy
+ * is the GPU's backward. J v is once from the twin's forward (Richardson extrapolation, exact to
+ * 1e-9) and once from central differences of the GPU's own forward.
  *
- * Tolerances: the first is Σ |v| times the bound of each gradient's error, the forward's included.
- * The second adds what rounding does to a difference quotient, (e(x + h v) + e(x − h v)) / 2h with
- * e the forward's bounds, and its truncation error, which the twin's difference quotient with the
- * same h tells exactly.
+ * The first tolerance is Σ |v| times the bound of each gradient's error, including the forward's.
+ * The second adds the rounding of a difference quotient, (e(x + h v) + e(x − h v)) / 2h with e the
+ * forward's bounds, and its truncation error, which the twin's difference quotient with the same h
+ * gives exactly.
  */
 export const attentionIsAdjoint = propertyOf({
   name: "attention's adjointness",
@@ -269,7 +267,7 @@ export const attentionIsAdjoint = propertyOf({
     }
     const truncation = Math.abs((loss(h) - loss(-h)) / (2 * h) - pushed);
     const bound = rounding + truncation + tolerance;
-    if (bound > 0.5 * Math.abs(pushed)) return; // hardly any derivative in this direction: no evidence
+    if (bound > 0.5 * Math.abs(pushed)) return; // too small a derivative to show anything
     tally.within("⟨Jᵀ dy, v⟩ against differences on the GPU", {
       actual: [pulled],
       expected: [difference],
@@ -278,7 +276,7 @@ export const attentionIsAdjoint = propertyOf({
   },
 });
 
-/** The Monte-Carlo bound A8 for value gradients computed on the GPU. */
+/** The Monte Carlo bound A8 holds for value gradients computed on the GPU. */
 export async function attentionObeysTheStochasticBound(
   gpu: Gpu,
   { seed = 744 }: PropertyOptions = {},
@@ -347,7 +345,7 @@ export async function attentionObeysTheStochasticBound(
   };
 }
 
-/** The properties above but the bound A8, which draws its noise itself, by their tests' names. */
+/** The properties above except A8, which draws its own noise, by test name. */
 export const lawProperties: Readonly<Record<string, Property>> = {
   "attentionBackward() obeys the identities A1 to A4 and V3 and the bounds A5 to A7 and V2":
     attentionObeysItsIdentities,

@@ -1,6 +1,6 @@
 /**
- * NaN and infinities in attention's inputs: they reach what depends on them, and not a bit of
- * anything else changes.
+ * NaN and infinities in attention's inputs reach the results that depend on them, and change no bit
+ * of any other.
  */
 import { attentionBackward, attentionForward } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
@@ -33,7 +33,7 @@ const small = attentionDescription
     length * batch * keyHeads * group <= 200 && headDim <= 36 && pattern === "normal" && scale !== 0
   );
 
-// What an element of a result has to be, by the twin with and without the spoiled element.
+// Checks every result against the twin, with and without the spoiled element.
 function checkReach(
   tally: Tally,
   { what, clean, dirty, twinClean, twinDirty, exact }: {
@@ -43,13 +43,14 @@ function checkReach(
     readonly twinClean: Twins;
     readonly twinDirty: Twins;
     /**
-     * Whether the GPU must give NaN just where the twin does. It must for a NaN; a compiler may
-     * assume that there are no infinities.
+     * Whether the GPU must give NaN exactly where the twin does. It must for a NaN, but a compiler
+     * may assume that there are no infinities.
      */
     readonly exact: boolean;
   },
 ): void {
-  // An infinity can leave a finite number: beside a learned sink, a logit of -Infinity has no weight.
+  // An infinity may give a finite number: next to a learned sink, a logit of -Infinity has weight
+  // 0.
   let reached = 0, changed = 0, untouched = 0;
   for (const [name, numbers] of Object.entries(dirty)) {
     const before = clean[name]?.data, was = twinClean[name]?.data, is = twinDirty[name]?.data;
@@ -84,7 +85,7 @@ function spoil<Args extends object>(args: Args, name: string, to: number, seed: 
   return { ...args, [name]: { data, shape: numbers.shape } };
 }
 
-/** One element of query, key or value is NaN or infinite: the rows that see it, and no others. */
+/** A NaN or infinity in query, key or value reaches the rows that depend on it, and no others. */
 export const attentionForwardPassesNonFinite = propertyOf({
   name: "NaN and infinities in attentionForward",
   arbitrary: small,
@@ -114,7 +115,7 @@ export const attentionForwardPassesNonFinite = propertyOf({
   },
 });
 
-/** The same for each of the backward's seven tensors. */
+/** The same for each of the backward's inputs. */
 export const attentionBackwardPassesNonFinite = propertyOf({
   name: "NaN and infinities in attentionBackward",
   arbitrary: small,
@@ -136,7 +137,7 @@ export const attentionBackwardPassesNonFinite = propertyOf({
     const twinClean = twin(args);
     const names = ["query", "key", "value", "output", "logSumExp", "outputGradient"];
     for (const name of names) {
-      // exp(z − logSumExp) of +Infinity would be a harmless 0.
+      // +Infinity in logSumExp would give harmless zeros: exp(z − Infinity).
       for (const bad of [NaN, name === "logSumExp" ? -Infinity : Infinity]) {
         const spoiled = spoil(args, name, bad, description.seed * 41);
         checkReach(tally, {
@@ -152,7 +153,7 @@ export const attentionBackwardPassesNonFinite = propertyOf({
   },
 });
 
-/** The properties above, by their tests' names. */
+/** The properties above, by test name. */
 export const nonFiniteProperties: Readonly<Record<string, Property>> = {
   "attentionForward() passes NaN and infinities to the rows they belong to alone":
     attentionForwardPassesNonFinite,

@@ -1,6 +1,6 @@
 /**
- * What every kernel of attention has to have besides its own shapes: the theory's laws, and what no
- * bit may change.
+ * The properties that every variant of attention must have besides agreeing with the twin: the
+ * theory's laws, and those that hold bit for bit.
  */
 import {
   type AttentionDescription,
@@ -34,8 +34,8 @@ import { attentionKeepsItsPromise } from "./twin.ts";
 /**
  * The properties, on a few pinned cases.
  *
- * @param headDim the one head dimension of all cases: where kernels are written for one, compiling
- *   takes the most time
+ * @param headDim the head dimension of all cases: some kernels are compiled for one, which takes
+ *   most of the time
  */
 export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
   const describe = (description: Partial<AttentionDescription>) =>
@@ -45,7 +45,7 @@ export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
   const backwardOnly = describe({ keyHeads: 2, length: 33, seed: 63, vScale: BACKWARD_ONLY });
   const short = describe({ length: 5, seed: 64, pattern: "sink" });
   const single = describe({ length: 1, seed: 65 });
-  // The derivative in the drawn direction stands out from rounding.
+  // In these cases the derivative in the drawn direction is large compared with rounding.
   const steep = describe({ length: 20, seed: 84 });
   const steepScaled = describe({ length: 12, seed: 85, vScale: FULL });
   const withHeadDim = (examples: readonly AttentionDescription[]) => ({

@@ -10,10 +10,10 @@ import {
 import type { AttentionCase } from "../../attention/cases.ts";
 import { onGpu, type Results } from "../../on_gpu.ts";
 
-/** What both passes return. */
+/** The results of both passes. */
 export type BothPasses = Results<AttentionForwardResult> & Results<AttentionBackwardResult>;
 
-/** Forward, and backward from its results. */
+/** Runs the forward, and the backward from its results. */
 export async function forwardAndBackward(
   gpu: Gpu,
   drawn: AttentionCase,

@@ -1,4 +1,4 @@
-/** The precise form of attention's backward: every gradient, and the digits at strong sinks. */
+/** Attention's backward with `precise`: all gradients, and their digits at strong sinks. */
 import * as reference from "../../../../src/reference/mod.ts";
 import {
   type AttentionCase,
@@ -19,14 +19,14 @@ import { forwardAndBackward } from "./passes.ts";
 
 const grouped = { batch: 2, keyHeads: 2, group: 2, headDim: 12 };
 
-/** Both modes of V-scale, groups, batches, and sinks with all that goes with them. */
+/** Both modes of V-scale, groups, batches, and learned sinks. */
 export const preciseExamples: readonly AttentionDescription[] = [
   describeAttention({ ...grouped, length: 37, seed: 31, vScale: FULL }),
   describeAttention({ ...grouped, length: 37, seed: 32, vScale: BACKWARD_ONLY }),
   ...sinkExamples,
 ];
 
-/** Groups, then V-scale, then a learned sink beside. */
+/** Groups, then V-scale, then a learned sink in addition. */
 export const strongSinkExamples = describeEach([
   { ...grouped, length: 69, seed: 41 },
   { length: 70, seed: 42, vScale: FULL },
@@ -39,10 +39,10 @@ function twinBackward(drawn: AttentionCase): reference.AttentionGradients {
 }
 
 /**
- * The precise form, for the first key, the last one and one between, gives the twin's gradients,
- * forward included: max |a − b| is at most 1e-5 of max |b|, which is what the usual form promises of
- * ordinary data. What a sink far from the logits leaves, or takes, is below 1e-6 and has the digits
- * that exp leaves it: there max |b| is 1e-6 at least.
+ * With `precise` for the first key, the last and a middle one, forward and backward agree with the
+ * twin: max |a − b| is at most 1e-5 of max |b|, as promised without `precise` for ordinary data. A
+ * gradient that a sink far from the logits leaves below 1e-6 has fewer digits, so max |b| counts as
+ * at least 1e-6.
  */
 export const preciseBackwardMatchesTwin = propertyOf({
   name: "attentionBackward in its precise form vs twin",
@@ -70,9 +70,8 @@ export const preciseBackwardMatchesTwin = propertyOf({
 });
 
 /**
- * Where every query gives one key all but a millionth of its weight, the gradients of queries and
- * keys keep four digits in the precise form; in the usual one they lose three of them, which is why
- * there is the other.
+ * Where every query gives one key all but a millionth of its weight, `precise` keeps four digits in
+ * the gradients of queries and keys. Without it three of them are lost.
  */
 export const preciseBackwardKeepsFourDigits = propertyOf({
   name: "attentionBackward's digits at strong sinks",

@@ -1,6 +1,6 @@
 /**
- * Learned sinks in attention on the GPU: the twin's numbers, the identities S1 to S4, the limits S5,
- * and NaN.
+ * Learned sinks in attention on the GPU agree with the twin and obey the identities S1, S3, S4 and
+ * the limits S5; NaN stays in its head.
  */
 import {
   type AttentionCase,
@@ -22,7 +22,10 @@ import { assert } from "../../assert/assert.ts";
 import { checkBackwardAgainstTwin, checkForwardAgainstTwin } from "./twin.ts";
 import { type BothPasses, forwardAndBackward } from "./passes.ts";
 
-/** Two tiles and a part, groups, batches; with V-scale; sinks that take nothing, and all. */
+/**
+ * Two tiles and part of a third, groups, batches; with V-scale; sinks that take no weight, and all
+ * of it.
+ */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
   { keyHeads: 2, length: 37, seed: 20, vScale: FULL, sink: SINK },
@@ -43,7 +46,7 @@ function sinkProperty(
   return propertyOf({ ...cases, arbitrary: withSinks, examples: sinkExamples, runs: 0 });
 }
 
-/** The query heads of a case, and the key head of each, both counted over the batch. */
+/** The query heads of a case, each with its key head, both counted over the batch. */
 function headsOf({ query, key }: AttentionCase): {
   readonly heads: number;
   readonly length: number;
@@ -80,11 +83,11 @@ export const attentionWithSinksMatchesTwin = sinkProperty({
 });
 
 /**
- * S1, S3 and S4 on the GPU's own numbers. With values of 1 the output is 1 − b_t; with one key for
- * all positions queryGradient is that key times the sum of a row of ∂L/∂z; the first query's
- * gradient has a closed form.
+ * S1, S3 and S4 hold for the GPU's own numbers. With values of 1 the output is 1 − b_t. With one
+ * key for all positions queryGradient is that key times the sum of a row of ∂L/∂z. The first
+ * query's gradient has a closed form.
  *
- * Tolerances: the bounds of the errors of both sides' passes, and exp's of b_t.
+ * The tolerances are the error bounds of both sides' passes, and exp's for b_t.
  */
 export const sinksObeyTheirIdentities = sinkProperty({
   name: "identities of learned sinks",
@@ -127,7 +130,7 @@ export const sinksObeyTheirIdentities = sinkProperty({
       for (let i = 0; i < headDim; i++) {
         const at = row * headDim + i;
         wanted[at] = scale * (share * D + (1 - share) * l) * first[i]!;
-        // The right side's own errors: those of b, and of the output in D.
+        // The errors of the right side: in b, and in D through the output.
         const ofShare = share * (Math.expm1(2 * forwardErrors.logSumExp[row]! + 8 * U));
         let ofD = 0;
         g.forEach((x, j) => ofD += Math.abs(x) * forwardErrors.output[row * headDim + j]!);
@@ -172,8 +175,8 @@ export const sinksObeyTheirIdentities = sinkProperty({
 });
 
 /**
- * S5: sinks of −Infinity and −3e38 leave the forward's bits those without a sink, and the gradients
- * within their rounding; a sink of 3e38 takes all: nothing else is left, and logSumExp is the sink.
+ * S5: sinks of −Infinity and −3e38 keep the forward's bits as without a sink, and the gradients
+ * within rounding. A sink of 3e38 takes all weight: the rest is 0, and logSumExp is the sink.
  */
 export const sinksHaveLimits = sinkProperty({
   name: "limits of learned sinks",
@@ -225,8 +228,8 @@ export const sinksHaveLimits = sinkProperty({
 });
 
 /**
- * NaN or +Infinity in one head's sink makes that head NaN, and the gradients of its keys; the others
- * keep their bits.
+ * NaN or +Infinity in one head's sink makes NaN of that head and of its keys' gradients. Other
+ * heads keep their bits.
  */
 export const sinksStayInTheirHeads = sinkProperty({
   name: "NaN in a learned sink",

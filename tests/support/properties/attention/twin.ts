@@ -1,5 +1,5 @@
 /**
- * Attention on the GPU against the float64 twin, forward and backward, on identical float32 inputs.
+ * Attention's forward and backward on the GPU agree with the float64 twin on equal float32 inputs.
  */
 import { attentionBackward, attentionForward, type Gpu } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
@@ -28,29 +28,26 @@ import { absoluteMaximumOf } from "../../model/cases.ts";
 
 const grouped = { batch: 2, keyHeads: 2, group: 2 };
 
-/** The shapes that matter most, in every run. The first two break most broken kernels. */
+/** The most important shapes, for every run. The first two catch most broken kernels. */
 const examples = describeEach([
-  // Two tiles and one block and a row; two batches, two key heads, groups of two; 9 vec4f columns
-  // on 8 lanes.
+  // Two tiles, one block and one row; two batches, two key heads, groups of two; 9 vec4f columns on
+  // 8 lanes.
   { ...grouped, length: 69, headDim: 36, seed: 11 },
   // The same with V-scale and a scale that is neither 1 nor the default.
   { ...grouped, length: 69, headDim: 36, seed: 12, scale: -0.4, vScale: FULL },
   { batch: 2, keyHeads: 3, group: 1, length: 33, headDim: 12, seed: 13, vScale: BACKWARD_ONLY },
   { headDim: 256, length: 65, group: 8, seed: 14 },
   { headDim: 128, length: 34, group: 4, seed: 15, pattern: "sink" },
-  // A learned sink, alone, with V-scale, and in a loss that depends on logSumExp.
+  // A learned sink, alone and with V-scale, and in a loss that depends on logSumExp.
   { ...grouped, length: 69, headDim: 12, seed: 19, sink: SINK_IN_LOSS },
   { keyHeads: 2, length: 69, headDim: 12, seed: 20, vScale: FULL, sink: SINK },
-  // One row: the output is the value itself, and the query's gradient zero.
+  // One row: the output is the value, and the query's gradient zero.
   { batch: 2, keyHeads: 2, length: 1, headDim: 4, seed: 16 },
   { length: 97, headDim: 8, seed: 17, pattern: "hundreds" },
   { length: 64, headDim: 64, seed: 18, pattern: "sharp" },
 ]);
 
-/**
- * attentionForward's output and logSumExp agree with the twin's within the bounds of the error
- * analysis.
- */
+/** attentionForward's output and logSumExp are within the error analysis's bounds of the twin's. */
 export const attentionForwardMatchesTwin = propertyOf({
   name: "attentionForward vs twin",
   arbitrary: attentionDescription,
@@ -61,12 +58,12 @@ export const attentionForwardMatchesTwin = propertyOf({
     checkForwardAgainstTwin(gpu, drawAttention(description), { tally }),
 });
 
-/** How to compare one case with the twin. */
+/** Options for comparing one case with the twin. */
 export interface TwinComparison {
   readonly tally: Tally;
-  /** What the kernel rounds to f16. Default: nothing. */
+  /** The operands that the kernel rounds to f16. Default: none. */
   readonly rounding?: HalfRounding;
-  /** The operator's kernel. Default: the one that it chooses. */
+  /** The operator's variant. Default: the operator's choice. */
   readonly variant?: string | undefined;
 }
 
@@ -83,8 +80,8 @@ export async function checkForwardAgainstTwin(
 }
 
 /**
- * attentionBackward's gradients agree with the twin's within the bounds of the error analysis,
- * given the same forward.
+ * attentionBackward's gradients are within the error analysis's bounds of the twin's, given the
+ * same forward.
  */
 export const attentionBackwardMatchesTwin = propertyOf({
   name: "attentionBackward vs twin",
@@ -97,8 +94,8 @@ export const attentionBackwardMatchesTwin = propertyOf({
 });
 
 /**
- * Compares attentionBackward with the twin, within the bounds of the error analysis, given the
- * twin's forward.
+ * Compares attentionBackward with the twin, within the error analysis's bounds, given the twin's
+ * forward.
  */
 export async function checkBackwardAgainstTwin(
   gpu: Gpu,
@@ -130,9 +127,9 @@ export async function checkBackwardAgainstTwin(
 }
 
 /**
- * What max |a − b| / max |b| may be at most, where it is promised. Not where every row attends to
- * one key alone: there all of ∂L/∂z is a difference of nearly equal numbers, and has no size of its
- * own to measure an error by.
+ * The most that max |a − b| / max |b| may be, per pattern. Nothing is promised if every row attends
+ * to one key alone: then all of ∂L/∂z is a difference of nearly equal numbers, and has no scale for
+ * an error.
  */
 const promised: Partial<Record<AttentionPattern, number>> = {
   normal: 1e-5,
@@ -141,15 +138,15 @@ const promised: Partial<Record<AttentionPattern, number>> = {
 };
 
 /**
- * Forward and then backward on the GPU, against float64 from the inputs on: max |a − b| / max |b|
- * is at most 1e-5 for ordinary data, 2e-4 where logits reach hundreds. For the gradients of queries
- * and keys max |b| is a hundredth of the value gradient's at least.
+ * Forward and then backward on the GPU agree with float64 from the same inputs: max |a − b| / max
+ * |b| is at most 1e-5 for ordinary data, 2e-4 for logits in the hundreds. For the gradients of
+ * queries and keys max |b| counts as at least a hundredth of the value gradient's.
  */
 export const attentionKeepsItsPromise = propertyOf({
   name: "attention end to end",
   arbitrary: attentionDescription.filter((drawn) =>
     promised[drawn.pattern] !== undefined && drawn.length > 1 && drawn.scale !== 0 &&
-    // Drawn scales would take them to thousands.
+    // A drawn scale would make these logits thousands.
     (drawn.pattern !== "hundreds" || drawn.scale === undefined)
   ),
   examples: [
@@ -165,7 +162,8 @@ export const attentionKeepsItsPromise = propertyOf({
     const actual = await forwardAndBackward(gpu, drawn);
     const forward = reference.attentionForward(inputs);
     const expected = { ...forward, ...reference.attentionBackward({ ...inputs, ...forward }) };
-    // Saturated softmaxes leave nothing of the queries' and keys' but the rounding of ⟨g, v⟩ − D.
+    // With a saturated softmax, the gradients of queries and keys are only the rounding of ⟨g, v⟩ −
+    // D.
     const least = 0.01 * absoluteMaximumOf(expected.valueGradient.data);
     const floors = {
       output: 0,
@@ -181,7 +179,7 @@ export const attentionKeepsItsPromise = propertyOf({
   },
 });
 
-/** The properties above, by their tests' names. */
+/** The properties above, by test name. */
 export const twinProperties: Readonly<Record<string, Property>> = {
   "attentionForward() agrees with the float64 twin": attentionForwardMatchesTwin,
   "attentionBackward() agrees with the float64 twin": attentionBackwardMatchesTwin,

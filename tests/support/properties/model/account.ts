@@ -1,5 +1,5 @@
 /**
- * What the properties of a model's operators have in common. Their bounds are as in
+ * Shared code of the properties of a model's operators. Their bounds follow
  * tests/support/tolerance.ts: the rounding errors that the WGSL specification allows, along the
  * kernels' chains of operations.
  */
@@ -21,7 +21,7 @@ export async function account(
   return tally.report(name, cases);
 }
 
-/** What a tensor holds; the arena frees it. */
+/** Reads a tensor; the arena frees it. */
 export async function numbersOf(arena: Arena, tensor: Tensor): Promise<Float32Array> {
   return await arena.keep(tensor).read();
 }

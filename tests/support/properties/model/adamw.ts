@@ -1,4 +1,4 @@
-/** AdamW agrees with a float64 one. */
+/** AdamW agrees with a float64 version. */
 import { type Gpu, planAdamW } from "../../../../mod.ts";
 import { drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
@@ -9,7 +9,7 @@ import { account } from "./account.ts";
 export function adamWMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW vs twin", async function* (arena, tally) {
     for (const [shape, weightDecay] of [[[6, 4], 0.1], [[71], 0]] as const) {
-      // Numbers of float32, so that 1 − β is the same on both sides.
+      // Numbers that float32 represents, so that 1 − β is the same on both sides.
       const [beta1, beta2, epsilon] = [0.9, 0.95, 1e-8].map(Math.fround) as [
         number,
         number,
@@ -52,8 +52,8 @@ export function adamWMatchesTwin(gpu: Gpu): Promise<Report> {
           p[i] = p[i]! - rate * weightDecay * p[i]! - rate * update;
         }
       }
-      // Three steps of a dozen operations; an update is below √20, a parameter below 1 and a moment
-      // below 1.
+      // Three steps of a dozen operations; an update is below √20, parameters and moments are below
+      // 1.
       tally.within("adamW's parameter", {
         actual: await parameter.read(),
         expected: p,

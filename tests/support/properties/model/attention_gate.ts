@@ -8,7 +8,7 @@ import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Rows, gates in a row, numbers that each lets through, and the logits' size. */
+/** Each: rows, gates per row, elements per gate, and the logits' scale. */
 const SHAPES = [
   [13, 3, 8, 4],
   [9, 2, 5, 30],
@@ -18,9 +18,9 @@ const SHAPES = [
 ] as const;
 
 /**
- * Gates forward and backward, for each head and for each element, also where the logistic function
- * saturates: σ(x) σ(−x) keeps its digits there. A logit that is not a number makes NaN of what its
- * gate lets through, and of nothing else.
+ * Forward and backward of gates per head and per element, including logits at which the logistic
+ * function saturates: σ(x) σ(−x) keeps its digits there. A NaN logit makes NaN of its gate's
+ * elements, and of nothing else.
  */
 export function attentionGateMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "attention gate vs twin", async function* (arena, tally) {
@@ -31,7 +31,7 @@ export function attentionGateMatchesTwin(gpu: Gpu): Promise<Report> {
       const given = { input: arena.upload(input), logits: arena.upload(logits) };
       const twin = { input: toTwin(input), logits: toTwin(logits) };
       const logit = (i: number) => Math.abs(logits.data[Math.floor(i / width)]!);
-      // σ: an exponential, whose error grows with its argument, a sum and a division.
+      // σ takes an exponential, whose error grows with its argument, a sum and a division.
       const relative = (x: number) => U * (2 * (3 + 2 * x) + 10);
       const forward = attentionGateForward(gpu, given);
       const expected = parts.attentionGateForward(twin);

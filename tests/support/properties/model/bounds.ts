@@ -1,4 +1,4 @@
-/** A model's operators read and write their tensors and nothing beyond. */
+/** A model's operators read and write their tensors, and nothing beyond. */
 import type { Gpu } from "../../../../mod.ts";
 import { guardGpu } from "../../guards.ts";
 import { type Report, Tally } from "../../report.ts";
@@ -14,12 +14,12 @@ import { additionsMatchFloat32, sumsMatchTwin } from "./sums.ts";
 import { swigluMatchesTwin } from "./swiglu.ts";
 
 /**
- * Where every buffer is longer than the tensor in it and full of NaN, the operators agree with the
- * twin all the same, and the surplus keeps its bits.
+ * With every buffer longer than its tensor and full of NaN, the operators still agree with the
+ * twin, and the surplus keeps its bits.
  */
 export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
   const within = guardGpu(gpu);
-  // What the properties free is looked at first.
+  // Checks each buffer's surplus before the property frees it.
   const free = within.gpu.free.bind(within.gpu);
   const freed: GPUBuffer[] = [];
   within.gpu.free = (buffer) => void freed.push(buffer);

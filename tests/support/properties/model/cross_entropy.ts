@@ -1,16 +1,16 @@
-/** Cross-entropy agrees with a float64 one. */
+/** Cross-entropy agrees with a float64 version. */
 import { crossEntropyBackward, crossEntropyForward, type Gpu } from "../../../../mod.ts";
 import { drawTokens, drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Where slices of the vocabulary begin and end in the third case. */
+/** The slices of the vocabulary in the third case. */
 const SLICES = [[0, 101], [101, 300]] as const;
 
 /**
- * Cross-entropy forward and backward; the second case's logits overflow exp where the maximum is
- * not subtracted, the third's vocabulary is also taken in slices.
+ * Cross-entropy forward and backward. The second case's logits overflow exp unless the maximum is
+ * subtracted. The third case also runs in slices of the vocabulary.
  */
 export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "crossEntropy vs twin", async function* (arena, tally) {
@@ -30,8 +30,8 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
         const all = maximum + Math.log(z.reduce((a, b) => a + Math.exp(b - maximum), 0));
         return { all, loss: all - z[targets[row]!]! };
       });
-      // The sum: its chain and the exponentials, to which terms far below the maximum add nothing;
-      // log; two differences.
+      // The sum, with its chain and the exponentials, where terms far below the maximum add no
+      // error; log; two differences.
       const bound = expected.map(() => U * (columns / 4 + 16 + 4 * 8 + 6 * scale) + 2 ** -21);
       tally.within("crossEntropyForward's logSumExp", {
         actual: await numbersOf(arena, logSumExp),

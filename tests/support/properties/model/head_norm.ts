@@ -8,7 +8,7 @@ import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-const EPSILON = 1e-3; // large enough to show
+const EPSILON = 1e-3; // large enough to matter
 
 interface HeadPart {
   readonly first: number;
@@ -16,7 +16,7 @@ interface HeadPart {
   readonly gain: ModelNumbers | undefined;
 }
 
-/** The norm of each head forward and backward, with gains that differ between queries and keys. */
+/** Forward and backward of each head's norm, with different gains for queries and keys. */
 export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "headNorm vs twin", async function* (arena, tally) {
     for (
@@ -72,8 +72,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
         }
         const twin = { input: toTwin(given), gain: toTwin(gain) };
         const { output, inverseRms } = rmsNormForward({ ...twin, epsilon: EPSILON });
-        // The mean of squares: a chain of D/4 + 2 sums, a product and ε; half of it through the
-        // root, whose own error is 4 U; two products.
+        // The mean of squares is a chain of D/4 + 2 sums, a product and ε. The root halves its
+        // error and adds 4 U; then follow two products.
         const root = (headDim / 4 + 6) / 2 + 4;
         tally.within(`${name}'s output`, {
           actual: actual.output,
@@ -85,8 +85,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
           inverseRms,
           outputGradient: toTwin(by),
         });
-        // (u − x̂ mean(u x̂)) / r: x̂ and 1/r are off as above; the mean is a chain of D/4 + 3 sums
-        // of products of u and x̂.
+        // (u − x̂ mean(u x̂)) / r: x̂ and 1/r have the errors above; the mean is a chain of D/4 + 3
+        // sums of products of u and x̂.
         const bound = inputGradient.data.map((_, i) => {
           const row = Math.floor(i / headDim);
           const start = row * headDim;

@@ -1,4 +1,4 @@
-/** Kernels that move and turn heads agree with the float64 twin. */
+/** Kernels that move and rotate heads agree with the float64 twin. */
 import {
   type Gpu,
   mergeHeads,
@@ -36,7 +36,7 @@ export function headsMatchTwin(gpu: Gpu): Promise<Report> {
   });
 }
 
-/** splitProjections turns and moves, and mergeProjections brings back. */
+/** splitProjections rotates and moves; mergeProjections undoes both. */
 export function projectionsMatchTwin(gpu: Gpu): Promise<Report> {
   return account(
     gpu,
@@ -79,7 +79,8 @@ export function projectionsMatchTwin(gpu: Gpu): Promise<Report> {
           const expected = parts.splitHeads(toTwin(cut), layout).data;
           const actual = await numbersOf(arena, split[name as keyof typeof own]);
           if (turned) {
-            // Numbers are below 1: each product, their sum, and the table are off by U at most.
+            // Numbers are below 1: each product, their sum and the table have an error of at most
+            // U.
             tally.within(`splitProjections' ${name}`, {
               actual,
               expected,

@@ -1,11 +1,11 @@
-/** V-scale's learned constant agrees with a float64 one. */
+/** V-scale's learned constant agrees with a float64 version. */
 import { type Gpu, learnedConstantBackward, learnedConstantForward } from "../../../../mod.ts";
 import { drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** V-scale's constant from θ, and back. */
+/** V-scale's constant from θ, and its gradient. */
 export function learnedConstantMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "learnedConstant vs twin", async function* (arena, tally) {
     for (const heads of [3, 67]) {

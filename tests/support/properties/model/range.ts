@@ -1,4 +1,4 @@
-/** The operators of training with numbers at the ends of float32's range. */
+/** The operators of training at the ends of float32's range. */
 import { fakeQuantize, type Gpu, planAdamW, planGradientNorm } from "../../../../mod.ts";
 import { assertEquals } from "../../assert/assert.ts";
 import { absoluteMaximumOf, drawUniform } from "../../model/cases.ts";
@@ -7,7 +7,7 @@ import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
 /**
- * Magnitudes: subnormal numbers, numbers whose squares are subnormal, and so on up to numbers whose
+ * Magnitudes: subnormal numbers, numbers with subnormal squares, and so on up to numbers whose
  * squares overflow.
  */
 export const MAGNITUDES = [1e-38, 1e-22, 1e-20, 1, 1e19, 3e38] as const;
@@ -18,7 +18,7 @@ const LARGEST = 2 ** 128 - 2 ** 104;
 /** The distance between two subnormal float32. */
 const SPACING = 2 ** -149;
 
-/** gradientNorm is right wherever float32 holds the norm, whatever the gradients' magnitudes. */
+/** gradientNorm is right if float32 represents the norm, for gradients of any magnitude. */
 export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "gradientNorm in float32's range", async function* (arena, tally) {
     const mixtures = MAGNITUDES.flatMap((a) => [[a], ...MAGNITUDES.map((b) => [a, b, 0])]);
@@ -31,7 +31,7 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
         );
         const elements = drawn.flatMap(({ data }) => [...data]);
         const largest = Math.max(...elements.map(Math.abs));
-        // The squares of numbers of this size stay within float64.
+        // Float64 holds the squares of these numbers.
         const norm = Math.sqrt(elements.reduce((sum, x) => sum + x * x, 0));
         const gradients = drawn.map((numbers) => arena.upload(numbers));
         for (const maximum of [0.5 * norm, 1, 3e38]) {
@@ -46,7 +46,7 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
           tally.within("gradientNorm", {
             actual: [actual],
             expected: [norm],
-            // The first lane adds a run by itself; subnormal elements may be flushed.
+            // The first lane alone adds a run; subnormal elements may be flushed.
             bound: [(length + 300) * U * norm + FLUSH * Math.sqrt(elements.length)],
           });
           const wanted = Math.min(1, maximum / norm);
@@ -55,8 +55,8 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
             tally.within("gradientNorm's factor", {
               actual: [factor],
               expected: [wanted],
-              // If the norm is next to the maximum, or subnormal, rounding decides which side it
-              // falls on.
+              // If the norm is close to the maximum, rounding decides which is larger. A subnormal
+              // norm may be flushed.
               bound: [(length + 310) * U * wanted + FLUSH * elements.length / largest],
             });
           }
@@ -68,7 +68,7 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A step of AdamW after gradients with a NaN, an infinity or a norm beyond float32 changes not one
+ * A NaN, an infinity or a norm beyond float32 in the gradients makes a step of AdamW change not one
  * bit.
  */
 export function adamWStops(gpu: Gpu): Promise<Report> {
@@ -116,8 +116,8 @@ export function adamWStops(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A gradient whose square overflows float32 makes its own numbers NaN and no others; tiny gradients
- * count.
+ * A gradient whose square overflows float32 makes NaN of its own element and no other. Tiny
+ * gradients still move their parameters.
  */
 export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW in float32's range", async function* (arena, tally) {
@@ -152,7 +152,8 @@ export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
       tally.within("adamW's parameter", {
         actual: kept.map((i) => actual[i]!),
         expected: kept.map((i) => -0.5 * gradient[i]! / (Math.abs(gradient[i]!) + epsilon)),
-        // The flushed square of a gradient of 10⁻²⁰ counts beside ε by 10⁻⁸ of it.
+        // If the square of a gradient of 10⁻²⁰ is flushed, its root is missing beside ε, a share of
+        // 10⁻⁸.
         bound: kept.map((i) =>
           40 * U + 2 * Math.sqrt(2 * FLUSH) / epsilon * Number(gradient[i]! < 1e-18)
         ),
@@ -162,7 +163,7 @@ export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
   });
 }
 
-/** fakeQuantize is right for every magnitude, by rows and under a scale for all. */
+/** fakeQuantize is right for every magnitude, with a scale per row and with one for all. */
 export function fakeQuantizeHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "fakeQuantize in float32's range", async function* (arena, tally) {
     for (const scale of [...MAGNITUDES, 1e-30, 2e-37]) {
@@ -182,11 +183,11 @@ export function fakeQuantizeHoldsInRange(gpu: Gpu): Promise<Report> {
         tally.within("fakeQuantize", {
           actual,
           expected: input.data,
-          // Half a step, its rounding, and what is flushed of a subnormal number.
+          // Half a step, its rounding, and the flushing of a subnormal number.
           bound: largest.map((most) => most * (0.5 / 127 + 20 * U) + 2 * FLUSH),
         });
-        // Each output is a whole number of steps, except for rounding in float32. On a grid of
-        // another fineness most outputs lie between two steps.
+        // Each output is a whole number of steps, up to rounding in float32. With another step size
+        // most outputs would lie between two steps.
         const steps = largest.map((most) => most / 127);
         tally.within("fakeQuantize's grid", {
           actual,

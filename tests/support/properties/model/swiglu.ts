@@ -7,7 +7,7 @@ import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** SwiGLU forward and backward, also where the logistic function saturates. */
+/** SwiGLU forward and backward, including inputs at which the logistic function saturates. */
 export function swigluMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "swiglu vs twin", async function* (arena, tally) {
     for (const [rows, columns, scale] of [[13, 20, 4], [9, 7, 30], [3, 4, 300]] as const) {
@@ -17,7 +17,7 @@ export function swigluMatchesTwin(gpu: Gpu): Promise<Report> {
         cutHeads(projections, { first, count: 1, headDim: columns, heads: 2 });
       const twin = { gate: toTwin(half(0)), up: toTwin(half(1)) };
       const { hidden } = swigluForward(gpu, { projections: arena.upload(projections) });
-      // σ: an exponential, a sum and a division; then two products.
+      // σ takes an exponential, a sum and a division; then follow two products.
       const relative = (g: number) => U * (2 * (3 + 2 * Math.abs(g)) + 10);
       const expected = parts.swigluForward(twin).data;
       tally.within("swigluForward", {
@@ -46,7 +46,7 @@ export function swigluMatchesTwin(gpu: Gpu): Promise<Report> {
         bound: gradients.gateGradient.data.map((_, i) => {
           const [g, u, h] = [twin.gate.data[i]!, twin.up.data[i]!, hiddenGradient.data[i]!];
           const s = 1 / (1 + Math.exp(-g));
-          // 1 − s is off by what s is, and g multiplies it.
+          // 1 − s has the error of s, multiplied by g.
           return Math.abs(h * u) * s * (1 + Math.abs(g)) * (relative(g) + 4 * U) +
             1e3 * scale ** 2 * FLUSH;
         }),

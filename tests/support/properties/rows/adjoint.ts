@@ -11,8 +11,8 @@ import { inner } from "../../vectors.ts";
 import { exactBackwardBounds, rmsNorm, vScale } from "./passes.ts";
 
 /**
- * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for RMSNorm (input and gain) and V-scale (value and constant): Jᵀ dy from
- * the GPU, J v from the twin's forward by Richardson extrapolation. Tolerance: Σ |v| times the
+ * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for RMSNorm (input and gain) and V-scale (value and constant). Jᵀ dy is
+ * from the GPU, J v from the twin's forward by Richardson extrapolation. Tolerance: Σ |v| times the
  * bounds of the gradients' errors.
  */
 export async function rowsAreAdjoint(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {

@@ -77,7 +77,7 @@ export const rowsKeepToThemselves = propertyOf({
       for (const spoiled of ["input", "outputGradient"] as const) {
         const data = { input: input.data.slice(), outputGradient: outputGradient.data.slice() };
         data[spoiled][row * columns + column] = bad;
-        // Only the backward passes are given the output's gradient.
+        // Only the backward passes read the output's gradient.
         const passes = spoiled === "input" ? plans : backwards;
         const dirty = await passes(
           { data: data.input, shape: input.shape },
@@ -124,7 +124,7 @@ function checkSpoiled(
   }
 }
 
-// The inputs that are not rows: a NaN in gain, inverseRms or constant.
+// Checks a NaN in the inputs that are not rows: gain, inverseRms or constant.
 async function checkSpoiledRest(
   gpu: Gpu,
   tally: Tally,

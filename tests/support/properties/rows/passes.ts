@@ -1,4 +1,4 @@
-/** RMSNorm's and V-scale's passes on the GPU, and how far they may be from exact ones. */
+/** RMSNorm's and V-scale's passes on the GPU, and the bounds of their errors. */
 import {
   type Gpu,
   rmsNormBackward,
@@ -12,7 +12,7 @@ import { onGpu, type Results } from "../../on_gpu.ts";
 import type { drawVScale, RmsNormCase } from "../../rows/cases.ts";
 import { rmsNormBackwardBounds, rmsNormForwardBounds } from "../../rows/tolerance.ts";
 
-/** What RMSNorm computed, forward and backward. */
+/** The results of RMSNorm, forward and backward. */
 export type RmsNorm = Results<RmsNormForwardResult> & Results<RmsNormBackwardResult>;
 
 /** RMSNorm forward and backward. */
@@ -25,8 +25,8 @@ export async function rmsNorm(gpu: Gpu, drawn: RmsNormCase): Promise<RmsNorm> {
 }
 
 /**
- * Bounds of RMSNorm's gradients against the exact ones: inverseRms has an error of its own, which
- * enters them up to three times.
+ * Bounds of RMSNorm's gradients against the exact ones: inverseRms' own error enters them up to
+ * three times.
  */
 export function exactBackwardBounds(
   drawn: RmsNormCase,

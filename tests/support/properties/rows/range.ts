@@ -1,6 +1,4 @@
-/**
- * RMSNorm and V-scale of rows at the ends of float32's range, on the GPU and in the float64 twin.
- */
+/** RMSNorm of rows at the ends of float32's range, on the GPU and in the float64 twin. */
 import { type Gpu, rmsNormBackward, rmsNormForward, type Tensor } from "../../../../mod.ts";
 import { randomNormal } from "../../../../src/random.ts";
 import * as reference from "../../../../src/reference/mod.ts";
@@ -12,15 +10,18 @@ import { rmsNormBackwardBounds } from "../../rows/tolerance.ts";
 import { DIVISION, FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "../model/account.ts";
 
-/** A root mean square above it has a subnormal inverse. */
+/** A larger root mean square has a subnormal inverse. */
 const LARGEST_ROOT = 2 ** 126;
 
-/** Rows as an adapter may read them: numbers below 2⁻¹²⁶ are zero. */
+/** The numbers with those below 2⁻¹²⁶ flushed to zero, as an adapter may read them. */
 function flushed(numbers: Numbers): Numbers {
   return { ...numbers, data: numbers.data.map((x) => Math.abs(x) < FLUSH ? 0 : x) };
 }
 
-/** One row after the other of every magnitude, and rows of which one number alone is of it. */
+/**
+ * Rows of one magnitude each, then rows with a single number of it, then rows that alternate it
+ * with 1e-20.
+ */
 function rowsOfAllMagnitudes(columns: number, seed: number): Numbers {
   const magnitudes = [1e-38, 3e-38, 1e-25, 1e-20, 1e-12, 1, 1e12, 4e18, 1e19, 1e20, 8e37, 3e38];
   const rows = [
@@ -40,8 +41,8 @@ function names(columns: number, epsilon: number): string {
   return `${columns} columns, epsilon ${epsilon}`;
 }
 
-// Within the bound of the twin, or of the twin with its subnormal numbers flushed; NaN only where
-// `mayBeNaN` says so.
+// Checks numbers against the bound of the twin, or of the twin with flushed subnormal inputs. NaN
+// is allowed only where `mayBeNaN` is true.
 function compare(
   tally: Tally,
   what: string,
@@ -66,7 +67,7 @@ function compare(
 }
 
 /**
- * RMSNorm has the twin's numbers, or NaN where the inverse root mean square is subnormal or
+ * RMSNorm agrees with the twin, or is NaN where the inverse root mean square is subnormal or
  * infinite.
  */
 export function rmsNormHoldsInRange(
@@ -74,7 +75,7 @@ export function rmsNormHoldsInRange(
   options: { readonly variant?: string } = {},
 ): Promise<Report> {
   return account(gpu, "rmsNorm in float32's range", async function* (arena, tally) {
-    // 128 is the most that the registers of a subgroup of four lanes hold.
+    // The registers of a four-lane subgroup hold at most 128 columns.
     for (const columns of [4, 7, 64, 124]) {
       const input = rowsOfAllMagnitudes(columns, columns);
       const gain = {
@@ -107,8 +108,7 @@ export function rmsNormHoldsInRange(
           reference.rmsNormForward({ input: toTwin(numbers), gain: toTwin(gain), epsilon })
         );
         const roots = Array.from(twins[0]!.inverseRms.data, (inverse) => 1 / inverse);
-        // The bound of rows/tolerance.ts, without a flushed square, and with a row's sum by one
-        // invocation.
+        // The bound of rows/tolerance.ts without a flushed square, if one invocation sums a row.
         const relative = (columns + 4) * U / 2 + 4 * U + 3 * DIVISION;
         const outputBound = ({ output }: { readonly output: reference.ReferenceTensor }) =>
           output.data.map((y, i) =>
@@ -137,8 +137,8 @@ export function rmsNormHoldsInRange(
             `inverseRms of ${root} is ${inverseRms[row]}: ${what}`,
           );
         });
-        // Backward from the inverseRms that the forward gave: rows with NaN have NaN, and so has
-        // the gain's gradient.
+        // The backward uses the forward's inverseRms: NaN there makes NaN of the row and of the
+        // gain's gradient.
         const kept = [...inverseRms.keys()].filter((row) => Number.isFinite(inverseRms[row]));
         const rowsOf = ({ data }: Numbers | { data: Float32Array<ArrayBuffer> }): Numbers => ({
           data: Float32Array.from(
@@ -171,7 +171,7 @@ export function rmsNormHoldsInRange(
             }).inputGradient;
             return bound.map((x, j) => x + U * Math.abs(backwardTwins[i]!.inputGradient.data[j]!));
           }),
-          // Gradients beyond float32's own range.
+          // Gradients near the end of float32's range.
           mayBeNaN: (i) => Math.abs(backwardTwins[0]!.inputGradient.data[i]!) > 2 ** 125,
         });
         const lost = kept.length < inverseRms.length;

@@ -1,4 +1,4 @@
-/** Laws of RMSNorm on the GPU: identities, bounds, scaling, and as many rows as there may be. */
+/** Laws of RMSNorm on the GPU: identities, bounds, scaling, and very many rows. */
 import * as reference from "../../../../src/reference/mod.ts";
 import { toTwins } from "../../attention/cases.ts";
 import { propertyOf } from "../../check_cases.ts";
@@ -17,7 +17,8 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
 const smallRmsNorm = rmsNormDescription.filter(({ columns }) => columns >= 2 && columns <= 130);
 
 /**
- * N1 to N4 for the GPU's gradients; tolerance: the chains of the row sums, as in rows/tolerance.ts.
+ * N1 to N4 hold for the GPU's gradients. The tolerance covers the chains of the row sums, as in
+ * rows/tolerance.ts.
  */
 export const rmsNormObeysItsIdentities = propertyOf({
   name: "RMSNorm's identities and bounds",
@@ -30,8 +31,8 @@ export const rmsNormObeysItsIdentities = propertyOf({
     const drawn = drawRmsNorm(description);
     const epsilon = drawn.epsilon ?? 1e-5;
     const numbers = { ...drawn, ...await rmsNorm(gpu, drawn), epsilon };
-    // Half a chain for inverseRms, thrice but never all at full size, one for the mean, and
-    // single operations.
+    // Half a chain for inverseRms, which enters three times but never in full; one chain for the
+    // mean; and single operations.
     const tolerance = (2 * (columns / 64 + Math.min(columns, 64)) + 40) * U;
     const largest = [...drawn.gain.data].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const target = largest * Math.sqrt(columns) / 2;
@@ -50,8 +51,8 @@ export const rmsNormObeysItsIdentities = propertyOf({
 
 /**
  * With ε = 0, RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x)/c and the gradient by c x
- * is that by x over c, for any c > 0: x has 12 significant bits and c few, so that c x is exact,
- * and each side is allowed its own bounds.
+ * is that by x over c, for any c > 0. x has 12 significant bits and c few, so c x is exact. Each
+ * side may have its own error bounds.
  */
 export const rmsNormScales = propertyOf({
   name: "RMSNorm's scaling laws",
@@ -85,8 +86,8 @@ export const rmsNormScales = propertyOf({
 });
 
 /**
- * More rows than one dimension of a dispatch holds (65,535): the last ones are computed as well,
- * and as the twin does.
+ * More rows than one dimension of a dispatch holds (65,535): the last rows agree with the twin,
+ * too.
  */
 export const rmsNormTakesManyRows = propertyOf({
   name: "RMSNorm of more than 65,535 rows",

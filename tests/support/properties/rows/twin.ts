@@ -1,4 +1,4 @@
-/** RMSNorm and V-scale on the GPU against the float64 twin, on identical float32 inputs. */
+/** RMSNorm and V-scale on the GPU agree with the float64 twin on equal float32 inputs. */
 import { rmsNormBackward, rmsNormForward, vScaleBackward, vScaleForward } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
 import { toFloat32, toTwins } from "../../attention/cases.ts";
@@ -21,14 +21,14 @@ import {
 
 const rmsNormExamples: readonly RmsNormDescription[] = [
   { rows: 37, columns: 131, seed: 31, pattern: "normal" },
-  // Small enough for the default epsilon to matter as much as the data.
+  // So small that the default epsilon matters as much as the data.
   { rows: 3, columns: 1, seed: 32, pattern: "tiny" },
   { rows: 5, columns: 70, seed: 33, pattern: "normal", epsilon: 0.5 },
-  // More than 4,096 rows: runs of gainGradient longer than 16 rows, the last one shorter.
+  // More than 4,096 rows: gainGradient sums runs of more than 16 rows, and the last run is shorter.
   { rows: 4643, columns: 3, seed: 34, pattern: "normal" },
   { rows: 4, columns: 1000, seed: 35, pattern: "normal", epsilon: 0 },
-  // Whole tiles of rows, and rows that fill none: rows that begin at every second, every fourth,
-  // every multiple of 4.
+  // Whole tiles of rows and part of one. Rows begin at every second element, at every element, or
+  // at multiples of 4.
   { rows: 1031, columns: 6, seed: 36, pattern: "normal" },
   { rows: 1031, columns: 5, seed: 37, pattern: "normal" },
   { rows: 531, columns: 12, seed: 38, pattern: "normal" },
@@ -57,7 +57,7 @@ export const rmsNormForwardMatchesTwin = propertyOf({
 
 /**
  * rmsNormBackward is within its bounds of the twin, given the same inverseRms, and within 1e-5 of
- * the largest.
+ * the largest gradient.
  */
 export const rmsNormBackwardMatchesTwin = propertyOf({
   name: "rmsNormBackward vs twin",
@@ -77,8 +77,8 @@ export const rmsNormBackwardMatchesTwin = propertyOf({
     for (const name of ["inputGradient", "gainGradient"] as const) {
       const pair = { actual: actual[name].data, expected: expected[name].data };
       tally.within(`rmsNormBackward's ${name}`, { ...pair, bound: bounds[name] });
-      // With one column and hardly any epsilon the gradient cancels to nothing: no scale to
-      // promise by.
+      // With one column and a tiny epsilon the gradient cancels to nothing, and has no scale for a
+      // relative error.
       if (description.columns > 2) {
         tally.normwise(`rmsNormBackward's ${name} as promised`, { ...pair, limit: 1e-5 });
       }
@@ -91,7 +91,7 @@ const vScaleExamples: readonly VScaleDescription[] = [
   { batch: 2, heads: 2, length: 200, columns: 3, seed: 42, pattern: "normal", constant: 1 / 3 },
 ];
 
-/** vScaleForward is within its bounds of the twin, and within 2e-6 of the largest. */
+/** vScaleForward is within its bounds of the twin, and within 2e-6 of the largest output. */
 export const vScaleForwardMatchesTwin = propertyOf({
   name: "vScaleForward vs twin",
   arbitrary: vScaleDescription,
@@ -109,7 +109,8 @@ export const vScaleForwardMatchesTwin = propertyOf({
 });
 
 /**
- * vScaleBackward is within its bounds of the twin, the value gradient within 1e-5 of the largest.
+ * vScaleBackward is within its bounds of the twin, its value gradient also within 1e-5 of the
+ * largest.
  */
 export const vScaleBackwardMatchesTwin = propertyOf({
   name: "vScaleBackward vs twin",

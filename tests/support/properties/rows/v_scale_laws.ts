@@ -11,7 +11,8 @@ const vScaleExamples: readonly VScaleDescription[] = [
 ];
 
 /**
- * V1 to V3 for the GPU's gradients; tolerance: a few chains of D, and of the T B rows of a head.
+ * V1 to V3 hold for the GPU's gradients. The tolerance covers a few chains of D, and of the T B
+ * rows of a head.
  */
 export const vScaleObeysItsIdentities = propertyOf({
   name: "V-scale's identities and bounds",

@@ -9,12 +9,12 @@ import { account, numbersOf } from "../model/account.ts";
 
 const VALUES = [3e-38, 1e-30, 1e-20, 1e-15, 1e-6, 1, 1e9, 1e19, 3e38];
 const CONSTANTS = [2e-38, 1e-20, 1e-12, 1, 1e20, 3e38];
-// Where subnormal numbers are flushed, products of the first with 10⁻⁶ are.
+// An adapter that flushes subnormal numbers also flushes products of 5e-33 with 10⁻⁶.
 const GRADIENTS = [5e-33, 1, 1e19];
 
 /**
- * V-scale has the twin's numbers for all values and constants that are normal numbers of float32.
- * Each row is compared by its own gradient's size: φ and the eigenvalue along v are below 9/8.
+ * V-scale agrees with the twin for all normal float32 values and constants. The gradient's own size
+ * scales each row's bound: φ and the eigenvalue along v are at most 9/8.
  */
 export function vScaleHoldsInRange(
   gpu: Gpu,
@@ -26,7 +26,7 @@ export function vScaleHoldsInRange(
         const shape = [1, CONSTANTS.length, VALUES.length, columns];
         const length = reference.elementCount(shape);
         const draw = (seed: number, size: (row: number) => number) => ({
-          // Between a half and one of the size: no subnormal numbers.
+          // Between half the size and the size, so that no number is subnormal.
           data: randomNormal({ seed, length }).map((x, i) =>
             Math.sign(x) * size(Math.floor(i / columns)) * (0.5 + 0.5 * Math.min(1, Math.abs(x)))
           ),
@@ -46,8 +46,8 @@ export function vScaleHoldsInRange(
         };
         const { scaledValue } = vScaleForward(gpu, args);
         const forward = reference.vScaleForward(twin).scaledValue.data;
-        // The bound of rows/tolerance.ts, with two roots and one division more where the row is
-        // scaled.
+        // The bound of rows/tolerance.ts, with two more roots and one more division for rows that
+        // the kernel scales.
         const relative = (columns + 20) * U + 4 * DIVISION;
         tally.within("vScaleForward", {
           actual: await numbersOf(arena, scaledValue),
@@ -77,8 +77,7 @@ export function vScaleHoldsInRange(
           expected: expected.valueGradient.data,
           bound: share,
         });
-        // A head's terms, each by its own size; where they leave float32 there is nothing to
-        // compare.
+        // The magnitudes of a head's terms. Heads whose terms exceed float32 are not compared.
         const terms = CONSTANTS.map((c, head) =>
           VALUES.reduce((sum, _, t) => {
             const first = (head * VALUES.length + t) * columns;

@@ -4,12 +4,11 @@ import { assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
 import { allNear, measure, near, type SinkProperty, small } from "./property.ts";
 
-/** The properties. */
 export const attentionProperties: readonly SinkProperty[] = [
   {
     name: "attention statistics are those of weights worked by hand",
     check(modules) {
-      // Logits of token 0's key are log 3 above the others for every query: weights 1, 3/4, 3/5,
+      // Token 0's logit is log 3 above the others for every query: its weights are 1, 3/4, 3/5,
       // 3/6.
       const query = rows(...Array<number>(8).fill(2));
       const key = rows(Math.log(3), 0, 0, 0, 0, 0, 0, 0);
@@ -18,7 +17,8 @@ export const attentionProperties: readonly SinkProperty[] = [
         (n, i) => i < 4 ? Math.log(n + 2) : Math.log(n),
       );
       const trace = handTrace({ batch: 2, context: 4, attention: { query, key, logSumExp } });
-      // The second sequence attends evenly: 1, 1/2, 1/3, 1/4. Scale: D = 4, so ⟨q,k⟩/2.
+      // The second sequence attends evenly: 1, 1/2, 1/3, 1/4. The logits are ⟨q, k⟩/2, because D =
+      // 4.
       const settings = { ...small, window: 3, idleFrom: 2 };
       const result = measure(modules, trace, { settings, idle: [1, 1, 0, 1, 1, 1, 1, 1] });
       const head = result.layers[0]!.attention!.heads[0]!;
@@ -31,7 +31,7 @@ export const attentionProperties: readonly SinkProperty[] = [
       );
       near(head.idleScore, (1 / 2 + 1 / 3 + 1 / 4) / 3, "idle score");
       assertEquals(result.summary.sinkRate, 1);
-      // The second sequence's score is above ε, and no more than uniform attention's.
+      // The second sequence's score is above ε, but not above that of uniform attention.
       assertEquals([head.sinkRate, result.summary.sequenceSinkRate], [1 / 2, 1 / 2]);
       assertEquals([head.idleSinkRate, result.summary.idleSequenceSinkRate], [1 / 2, 1 / 2]);
       near(result.summary.uniformScore, (1 + 1 / 2 + 1 / 3) / 3, "uniform score");
@@ -70,7 +70,7 @@ export const attentionProperties: readonly SinkProperty[] = [
   {
     name: "R_GS sums over the batch before the norm, and leaves s out of the mean",
     check(modules) {
-      // Position 0: both sequences pull the same way. Position 1: against each other. Position 3:
+      // At position 0 both sequences' gradients agree, at position 1 they cancel, and position 3 is
       // beyond T_e.
       const gradient = rows(3, 2, 1, 50, 3, -2, 1, 50);
       const trace = handTrace({
@@ -101,7 +101,7 @@ export const attentionProperties: readonly SinkProperty[] = [
       const settings: Partial<SinkSettings> = { ...small, position: 1 };
       const { attention } = measure(modules, trace, { settings }).layers[0]!;
       near(attention!.gradientSink.ratio, 4, "R_GS(1)");
-      // Columns of even rows: 1/2, 1/3, 1/4.
+      // Column 1 of uniform weights: 1/2, 1/3, 1/4.
       near(attention!.heads[0]!.mass, 13 / 12, "M_1");
     },
   },

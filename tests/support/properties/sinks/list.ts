@@ -1,6 +1,6 @@
 /**
- * What must be true of the measurements of sinks, worked by hand or against plain recomputations,
- * as functions of the modules that measure: so that deliberately broken ones can be shown to fail.
+ * Properties of the measurements of sinks, worked by hand or compared with plain recomputations.
+ * They take the measuring modules as arguments, so that tests can run them on broken ones.
  */
 import { attentionProperties } from "./attention.ts";
 import type { SinkProperty } from "./property.ts";

@@ -1,9 +1,9 @@
-/** What a property of the measurements of sinks is, and what many of them need. */
+/** The form of a property of the measurements of sinks, and helpers that many of them use. */
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import type { handTrace } from "../../model/traces.ts";
 
-/** The modules, as they are or with one of them broken. */
+/** The measuring modules, possibly with one of them broken. */
 export interface SinkModules {
   readonly SinkMeter: typeof import("../../../../src/sinks/meter.ts").SinkMeter;
   readonly checkTheory: typeof import("../../../../src/sinks/theory.ts").checkTheory;
@@ -15,14 +15,14 @@ export interface SinkProperty {
   check(modules: SinkModules): void;
 }
 
-/** Asserts that a number is the wanted one, except for rounding. */
+/** Asserts that a number equals the wanted one up to rounding. */
 export function near(actual: number | null | undefined, wanted: number, what: string): void {
   const close = typeof actual === "number" &&
     Math.abs(actual - wanted) <= 1e-12 * Math.max(1, Math.abs(wanted));
   assert(close, `${what} is ${actual}, wanted ${wanted}`);
 }
 
-/** Asserts that numbers are the wanted ones, except for rounding. */
+/** Asserts that numbers equal the wanted ones up to rounding. */
 export function allNear(
   actual: readonly (number | null)[] | undefined,
   wanted: readonly number[],
@@ -32,11 +32,10 @@ export function allNear(
   wanted.forEach((value, i) => near(actual![i], value, `${what} [${i}]`));
 }
 
-/** The mean. */
 export const mean = (values: readonly number[]) =>
   values.reduce((a, b) => a + b, 0) / values.length;
 
-/** What is measured of one trace. */
+/** The measurements of one trace. */
 export function measure(
   { SinkMeter }: SinkModules,
   { config, trace }: ReturnType<typeof handTrace>,

@@ -1,16 +1,15 @@
-/** Properties of the measurements of whole models, against plain recomputations. */
+/** Measurements of whole models agree with plain recomputations. */
 import * as reference from "../../../../src/reference/mod.ts";
 import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { mapTrace, tracedModel } from "../../model/traces.ts";
 import { mean, near, type SinkProperty } from "./property.ts";
 
-/** ‖·‖ of row `row` of `width`. */
+/** The norm of row `row`, of `width` elements. */
 function norm(data: Float64Array, row: number, width: number): number {
   return Math.hypot(...data.subarray(row * width, (row + 1) * width));
 }
 
-/** The properties. */
 export const recomputedProperties: readonly SinkProperty[] = [
   {
     name: "how sequences are cut into batches changes nothing",
@@ -38,7 +37,7 @@ export const recomputedProperties: readonly SinkProperty[] = [
           oracleLoss: 1,
         });
       }
-      // Massive activations are counted batch by batch.
+      // Massive activations are counted per batch.
       const strip = (result: ReturnType<typeof whole.result>) => ({
         ...result,
         layers: result.layers.map((layer) => ({ ...layer, massive: null })),
@@ -121,7 +120,7 @@ export const recomputedProperties: readonly SinkProperty[] = [
   },
 ];
 
-/** Whether two results hold the same numbers, except for rounding. */
+/** Asserts that two results hold the same numbers up to rounding. */
 function sameNumbers(actual: unknown, wanted: unknown, path: string): void {
   if (typeof wanted === "number" && typeof actual === "number") {
     const size = Math.max(1e-9, Math.abs(wanted));

@@ -7,7 +7,6 @@ import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
 import { allNear, measure, near, type SinkProperty, small } from "./property.ts";
 
-/** The properties. */
 export const residualProperties: readonly SinkProperty[] = [
   {
     name: "Bloat, Compress and Change are the ratios of one token, and their median over sequences",
@@ -31,8 +30,8 @@ export const residualProperties: readonly SinkProperty[] = [
       const { byPosition, bloat, points } = result.layers[0]!.attention!.branch;
       allNear(byPosition.inputNorm, [4, 1], "‖h‖");
       allNear(byPosition.bloat, [3, 2], "Bloat");
-      // 2/20, 5/40, 1/30; the second token's difference is 0 twice, which is not a number for
-      // Compress.
+      // Sequences have 2/20, 5/40, 1/30. The second token's difference is 0 in two of them, where
+      // Compress is undefined.
       allNear(byPosition.compress, [0.1, 0.5], "Compress");
       allNear(byPosition.change, [1.2, 1], "Change");
       near(bloat?.ratio, 1.5, "Bloat at the sink");
@@ -94,7 +93,7 @@ export const residualProperties: readonly SinkProperty[] = [
       const output = ones();
       output[1] = 101;
       output[2] = -1001;
-      output[3] = 100; // not above
+      output[3] = 100; // not above 100 times the median
       output[13] = 5000; // sequence 1, position 0
       output[20] = 200; // sequence 1, position 2
       const trace = handTrace({ batch: 2, context: 3, layer: { output } });

@@ -1,9 +1,8 @@
-/** Properties of the theory's check: violations and slack. */
+/** Properties of the checks of the theory: violations and slack. */
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../model/traces.ts";
 import { allNear, near, type SinkProperty } from "./property.ts";
 
-/** The properties. */
 export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "the theory holds on every variant, in float64 and rounded to float32",
@@ -39,7 +38,7 @@ export const theoryProperties: readonly SinkProperty[] = [
           assertEquals(errors, [], JSON.stringify(config));
           assertEquals(checks.length, count);
         }
-        // Each form is wrong because its part is not what it claims to be.
+        // Each check fails if the trace does not match the model's sink or gate.
         if ("sinkLogit" in config) {
           const without = { ...model.config, sinkLogit: "none" as const };
           const { errors } = checkTheory(model.trace, { ...model, config: without });
@@ -62,8 +61,8 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "a sink's logit is one more key 0 of the query bound",
     check({ checkTheory }) {
-      // One query that is 0, with s = −ln 3: a = 3/4, y = 3/2, β = 2 − y, and the mean key is 3, from
-      // which the key is 1 away and the sink 3.
+      // One query 0 with the sink's logit s = −ln 3: a = 3/4, y = 3/2, β = 2 − y. The mean key is
+      // 3; the key is 1 away from it, the sink 3.
       const { config, trace } = handTrace({
         batch: 1,
         context: 1,
@@ -82,14 +81,14 @@ export const theoryProperties: readonly SinkProperty[] = [
       });
       const { slack, violations } = checks.find(({ name }) => name === "query bound")!;
       assertEquals(violations, 0);
-      // B_max is D = 3/2: 1/2 · 3/2 · 3 over 3/4.
+      // B_max is D = 3/2, so the slack is (1/2 · 3/2 · 3) / (3/4).
       near(slack[0]!.all[0], 3, "slack of the query bound");
     },
   },
   {
     name: "bounds are attained where they must be",
     check({ checkTheory }) {
-      // One value head is read by one query head; the last position is seen by one query only.
+      // One query head reads each value head, and only one query sees the last position.
       const config = { keyValueHeads: 4, vScale: "none" as const };
       const model = tracedModel({ config, batch: 2 });
       const { checks } = checkTheory(model.trace, model);
@@ -97,8 +96,8 @@ export const theoryProperties: readonly SinkProperty[] = [
         const { slack } = checks.find((check) => check.name === name)!;
         assert(Math.abs(slack[0]!.all[0]! - 1) < 1e-9, `${name}: least slack ${slack[0]!.all[0]}`);
       }
-      // The same for a gradient across h, with all gains alike: J is then that multiple of the
-      // identity.
+      // Compress is attained by a gradient orthogonal to h with equal gains: J is then a multiple
+      // of the identity.
       const trace = handTrace({
         batch: 1,
         context: 2,
@@ -123,12 +122,12 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "slack is that of a case worked by hand",
     check({ checkTheory }) {
-      // Queries are 0, so attention is even: weights 1; ½, ½. Values with r = C, where λ∥ = 1, and
-      // r = 3C, where λ∥ = 9/8.
+      // Queries are 0, so attention is even: weights 1; ½, ½. One value has r = C, where λ∥ = 1,
+      // the other r = 3C, where λ∥ = 9/8.
       const c = 4 * 4 * 0.02 ** 2;
       const [v0, v1] = [Math.sqrt(c), Math.sqrt(3 * c)] as const;
-      // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 4 + ½ β_11 0) for keys 4 and 0, whose mean
-      // is 2.
+      // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 4 + ½ β_11 0) for keys 4 and 0 with mean
+      // 2.
       const beta = 7 * (v0 - v1) / 2;
       const { config, trace } = handTrace({
         batch: 1,
@@ -146,7 +145,7 @@ export const theoryProperties: readonly SinkProperty[] = [
       });
       assertEquals(errors, []);
       const slack = (name: string) => checks.find((check) => check.name === name)!.slack[0]!;
-      // ‖∇q_1‖ ≤ ½ |β| 2; ‖∇q_0‖ is 0 and has none.
+      // ‖∇q_1‖ ≤ ½ |β| 2; ‖∇q_0‖ is 0, so it has no slack.
       allNear(slack("query bound").all, Array<number>(7).fill(1), "query bound");
       assertEquals(slack("query bound").sink, []);
       near(slack("weighted value bound").all[0], 1, "weighted, least");
