@@ -15,24 +15,20 @@ import type { Job } from "./jobs.ts";
 import type { Measurement, ResultFile } from "./result_file.ts";
 import type { RunSession } from "./bench_run/beside.ts";
 import { Measured } from "./bench_run/measured.ts";
+import { LEAST_SECONDS, TimeLeft } from "./bench_run/time_left.ts";
 import { batchJobs } from "./jobs.ts";
-import {
-  hasRound,
-  LEAST_PROCESSES,
-  processesOf,
-  processesWithin,
-  withoutInterrupted,
-} from "./rounds.ts";
+import { hasRound, LEAST_PROCESSES, processesWithin, withoutInterrupted } from "./rounds.ts";
 import type { StoppingRule } from "./sampling/stopping.ts";
 
 /** A run's progress. */
 export interface RunProgress {
   /** Measurements of single processes that are done. */
   readonly done: number;
+  /** How many there will be, as far as is known: slow processes leave time for fewer. */
   readonly total: number;
   /** What is being done. */
   readonly text: string;
-  /** Seconds of the budget that are left. */
+  /** Seconds until the run ends, about. */
   readonly secondsLeft: number;
 }
 
@@ -57,11 +53,6 @@ export interface BenchRunOptions {
 const BUDGET = { hardware: 240, software: 180 };
 /** The least budget, in seconds, that has time for ceilings that can be trusted. */
 const CEILINGS_BUDGET = 30;
-/**
- * A measurement gets at least this long in each process, in seconds, however little of the budget
- * is left.
- */
-const LEAST_SECONDS = 0.1;
 /** The closing ceilings take no more than this share of the budget from the measurements. */
 const CLOSING_SHARE = 0.25;
 
@@ -81,6 +72,7 @@ export class BenchRun {
   #keepFrom = 0;
   #text = "";
   #processes: number;
+  readonly #timeLeft: TimeLeft;
   /** When the budget ends, on the clock of `performance.now()`. */
   #end = Infinity;
 
@@ -88,6 +80,8 @@ export class BenchRun {
   constructor(options: BenchRunOptions) {
     this.#options = options;
     this.#jobs = options.jobs;
+    const { opened: { info: { software } }, inTurns = false } = options;
+    this.#timeLeft = new TimeLeft({ software, inTurns });
     this.#processes = options.file.settings.processes ?? LEAST_PROCESSES;
     const measurements = options.file.measurements.flatMap(withoutInterrupted);
     this.#measured = new Measured(options.jobs, measurements);
@@ -108,14 +102,11 @@ export class BenchRun {
   show(step: string, job?: Job): void {
     if (job !== undefined) this.#text = `${job.kernel} ${job.pass} ${job.shape.name}`;
     const text = job === undefined ? step : `${this.#text}, ${step}`;
-    const processes = this.#processes;
-    const total = processes * this.#jobs.length;
-    // What has no samples failed, and is done with.
-    const counts = this.#file.measurements.map((each) =>
-      each.samples.length === 0 ? processes : processesOf(each).length
-    );
-    const done = Math.min(total, counts.reduce((sum, count) => sum + count, 0));
-    const secondsLeft = Math.max(0, (this.#end - performance.now()) / 1000);
+    const { done, total, secondsLeft } = this.#timeLeft.progress({
+      measurements: this.#file.measurements,
+      perProcess: this.#jobs.length,
+      end: this.#end,
+    });
     this.#options.progress({ done, total, text, secondsLeft });
   }
 
@@ -141,7 +132,7 @@ export class BenchRun {
     this.#end = start + 1000 * seconds;
     const { settings } = this.#file;
     // A file that is continued keeps its number of processes.
-    const processes = this.#processes = settings.processes ??
+    const processes = this.#processes = this.#timeLeft.processes = settings.processes ??
       processesWithin(seconds / (inTurns ? 2 : 1), this.#jobs.length);
     const rule = {
       targetHalfWidth: software ? 0.02 : 0.01,
@@ -158,6 +149,7 @@ export class BenchRun {
       },
     });
     const withCeilings = seconds >= CEILINGS_BUDGET && !inTurns;
+    this.#timeLeft.ceilings = withCeilings ? 2 : 0;
     if (withCeilings) await this.#measureCeilings(session, interrupt);
     else if (inTurns) {
       await this.warn(
@@ -185,6 +177,10 @@ export class BenchRun {
         break;
       }
       if (rounds++ > 0) await session.renew();
+      if (shortest > 0) {
+        const further = Math.max(LEAST_PROCESSES - round, Math.round(left / shortest));
+        this.#timeLeft.processes = Math.min(processes, round + further);
+      }
       const end = now + left / (processes - round);
       await this.#measureRound(session, { round, rule, end, interrupt });
       const taken = performance.now() - now;
@@ -216,7 +212,8 @@ export class BenchRun {
     let waiting = left.length;
     for (const jobs of batchJobs(left, seed + round)) {
       if (interrupt.aborted) break;
-      const share = Math.max(LEAST_SECONDS, (end - performance.now()) / 1000 / waiting);
+      const start = performance.now();
+      const share = Math.max(LEAST_SECONDS, (end - start) / 1000 / waiting);
       waiting -= jobs.length;
       await session.measure({
         jobs,
@@ -231,6 +228,7 @@ export class BenchRun {
           skipped?.(job, reason);
         },
       });
+      this.#timeLeft.addBatch(jobs.length, { seconds: (performance.now() - start) / 1000, share });
       await this.#change({});
     }
   }
@@ -241,7 +239,9 @@ export class BenchRun {
   }
 
   async #measureCeilings(session: RunSession, interrupt: AbortSignal): Promise<void> {
+    this.#timeLeft.beginCeilings();
     const found = await session.ceilings();
+    this.#timeLeft.endCeilings();
     const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
     const measured = Object.keys(ceilings).length > 0;
     // What an interrupt ended is measured when the run goes on, and a warning that no longer holds

@@ -12,8 +12,9 @@ export const MOST_PROCESSES = 16;
  * What a process costs before it takes samples, in seconds: by itself, and for each measurement,
  * with the driver's compiled kernels at hand. Measured on lavapipe with two busy cores.
  */
-const PROCESS_COST = 1.5;
-const MEASUREMENT_COST = 0.1;
+export const PROCESS_COST = 1.5;
+/** See {@linkcode PROCESS_COST}. */
+export const MEASUREMENT_COST = 0.1;
 /** Budget over cost of all processes: a third goes to the processes, the rest to samples. */
 const BUDGET_TO_COST = 3;
 

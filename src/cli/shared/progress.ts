@@ -20,7 +20,7 @@ export interface ProgressState {
   readonly total: number;
   /** What the run does now. */
   readonly text: string;
-  /** Seconds until a time limit; undefined without one. */
+  /** Seconds until the end; undefined takes the pace so far. */
   readonly secondsLeft?: number;
 }
 
@@ -69,12 +69,10 @@ export class Progress {
   }
 }
 
-function timeLeft({ done, total, secondsLeft = 0 }: ProgressState, elapsed: number): string {
-  if (done >= total) return "";
-  // At first the pace is unreliable, so the time limit caps the estimate. After the limit only the
-  // pace counts.
+function timeLeft({ done, total, secondsLeft }: ProgressState, elapsed: number): string {
+  if (secondsLeft === undefined && done >= total) return "";
   const byPace = done === 0 ? Infinity : elapsed / done * (total - done) / 1000;
-  const seconds = Math.round(secondsLeft > 0 ? Math.min(secondsLeft, byPace) : byPace);
+  const seconds = Math.round(secondsLeft ?? byPace);
   if (seconds === Infinity) return "";
   return seconds < 60
     ? `${seconds} s left`

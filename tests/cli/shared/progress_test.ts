@@ -17,20 +17,23 @@ function lines(states: readonly (ProgressState & { readonly after: number })[]):
   return text.trimEnd().split("\n");
 }
 
-Deno.test("Progress shows the time that a limit leaves, until the pace knows better", () => {
+Deno.test("Progress shows the time that is left as it is told, or by the pace", () => {
   const state = (after: number, done: number, secondsLeft?: number) => ({
     ...{ after, done, total: 10, text: "at work" },
     ...secondsLeft === undefined ? {} : { secondsLeft },
   });
-  assertEquals(lines([state(6, 0, 54), state(20, 1, 40), state(30, 5, 100), state(70, 8, 0)]), [
+  const told = [state(6, 0, 54), state(20, 1, 40), state(30, 5, 100.4), state(70, 10, 12)];
+  assertEquals(lines([...told, state(90, 0, Infinity)]), [
     "0/10  at work  54 s left",
-    "1/10  at work  40 s left", // the pace says 180 s, and most of it was preparation
-    "5/10  at work  30 s left", // it will be done before the limit
-    "8/10  at work  18 s left", // beyond the limit only the pace is left
+    "1/10  at work  40 s left",
+    "5/10  at work  1 min 40 s left",
+    "10/10  at work  12 s left", // more than what is counted is left
+    "0/10  at work",
   ]);
-  // Without a time limit, nothing is known before some work is done.
-  assertEquals(lines([state(6, 0), state(20, 1)]), [
+  // By the pace, nothing is known before some work is done.
+  assertEquals(lines([state(6, 0), state(20, 1), state(200, 10)]), [
     "0/10  at work",
     "1/10  at work  3 min 0 s left",
+    "10/10  at work",
   ]);
 });
