@@ -1,7 +1,7 @@
 /**
- * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, with the optimizer's
- * state beside it. A checkpoint is written under a temporary name, flushed and renamed, so that an
- * existing one is always complete, even if the writing process was killed.
+ * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, which also holds the
+ * optimizer's state. A checkpoint is written under a temporary name, flushed and renamed. So an
+ * existing checkpoint is always complete, even if a writing process was killed.
  */
 import { basename, dirname, join } from "node:path";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -20,23 +20,23 @@ import { openWeights } from "./pretrained/weights.ts";
 /** Elements by the parameters' names. */
 export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 
-/** A model as it is stored. */
+/** A stored model. */
 export interface StoredModel {
   readonly config: LlamaConfig;
-  /** T that it was trained with. */
+  /** The context length T of its training. */
   readonly context: number;
   readonly parameters: ParameterValues;
 }
 
-/** AdamW's memory of one parameter. */
+/** AdamW's moments of one parameter. */
 export interface StoredMoments {
   readonly first: Float32Array<ArrayBuffer>;
   readonly second: Float32Array<ArrayBuffer>;
 }
 
-/** Everything that training resumes from. */
+/** The state from which training resumes. */
 export interface Checkpoint extends StoredModel {
-  /** Training steps done. */
+  /** The number of training steps done. */
   readonly step: number;
   readonly moments: ReadonlyMap<string, StoredMoments>;
   /** Other state of the trainer, as JSON. */
@@ -49,15 +49,15 @@ const OPTIMIZER = "optimizer.safetensors";
 const TRAINING = "training.json";
 const TRAINING_SCHEMA = "gradsink-training/1";
 
-/** What a temporary checkpoint's name begins with. */
+/** The prefix of a temporary checkpoint's name. */
 const TEMPORARY = ".writing-";
 
 /**
  * Writes a checkpoint.
  *
- * @param path its folder, which must not be there; the one above it is
- * @param checkpoint what to write
- * @throws {CheckpointError} if it cannot be written; then nothing is left of it
+ * @param path its folder, which must not exist yet; its parent folder must
+ * @param checkpoint the checkpoint
+ * @throws {CheckpointError} if it cannot be written; no part of it remains
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const { config, context, parameters, moments, step, state } = checkpoint;
@@ -75,7 +75,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     ...named([...moments].map(([name, { second }]) => [name, second] as const), "exp_avg_sq."),
   ]);
   try {
-    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Left by a process that was killed.
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Left by a killed process.
     await Deno.mkdir(temporary);
     await writePieces(join(temporary, CONFIG), jsonPieces(huggingFaceConfig(config, context)));
     await writePieces(join(temporary, MODEL), safetensorsPieces(named(parameters)));
@@ -86,7 +86,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     await Deno.rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
-    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Reports the first error.
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // The first error counts.
     throw new CheckpointError(`${path}: cannot be written: ${reasonOf(error)}`);
   }
 }
@@ -105,7 +105,7 @@ async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<
   await file.sync();
 }
 
-/** Flushes the names in a folder; Windows has no such thing. */
+/** Flushes a folder's entries; Windows has no such operation. */
 async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using folder = await Deno.open(path, { read: true });
@@ -113,8 +113,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes a checkpoint. It is renamed first, so that none ever stands half removed under its own
- * name.
+ * Removes a checkpoint. It is renamed first, so no half-removed checkpoint ever has its own name.
  *
  * @param path its folder
  */
@@ -125,9 +124,9 @@ export async function removeCheckpoint(path: string): Promise<void> {
 }
 
 /**
- * Removes checkpoints that killed processes left half written or half removed.
+ * Removes checkpoints that killed processes left incomplete.
  *
- * @param folder of the checkpoints, used by no other process
+ * @param folder the checkpoints' folder, which no other process uses
  */
 export async function removeHalfWritten(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
@@ -139,8 +138,8 @@ export async function removeHalfWritten(folder: string): Promise<void> {
  * Reads a model of this project, or any other that `openWeights` opens.
  *
  * @param path a checkpoint's folder
- * @throws {CheckpointError} if something is missing, not whole, of another shape or type, no finite
- * number, or belongs to a model that is not computed
+ * @throws {CheckpointError} if a file or tensor is missing or incomplete, has another shape or type
+ *   or a number that is not finite, or if the model is not supported
  */
 export async function readModel(path: string): Promise<StoredModel> {
   using weights = await openWeights(path);
@@ -151,11 +150,11 @@ export async function readModel(path: string): Promise<StoredModel> {
 }
 
 /**
- * Reads everything that training resumes from.
+ * Reads the state from which training resumes.
  *
  * @param path a checkpoint's folder
- * @throws {CheckpointError} if something is missing, not whole, of another shape, or no finite
- *   number
+ * @throws {CheckpointError} if a file or tensor is missing or incomplete, or has another shape or a
+ *   number that is not finite
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const model = await readModel(path);

@@ -1,4 +1,4 @@
-/** A Llama-like model on the GPU, forward and backward by plans that are made once. */
+/** A Llama-like model on the GPU: its forward and backward pass as plans that are made once. */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -14,9 +14,9 @@ import { planGradients, planStates } from "./llama/passes.ts";
 import { packTensors } from "./parameter_packs.ts";
 import { Workspace } from "./workspace.ts";
 
-/** Parameters side by side. */
+/** Parameters stored contiguously in one tensor. */
 export interface ParameterPack {
-  /** Whether weight decay draws them towards 0. */
+  /** Whether weight decay applies. */
   readonly decayed: boolean;
   /** [n] */
   readonly parameter: Tensor;
@@ -27,8 +27,8 @@ export interface ParameterPack {
 /**
  * A model with its states and gradients on the GPU, for one batch size and context.
  *
- * Everything is enqueued and not waited for; the same parameters and batches give the same bits on
- * one adapter.
+ * All methods enqueue work and return at once. On one adapter, the same parameters and batches give
+ * the same bits.
  *
  * @example
  * ```ts
@@ -66,20 +66,20 @@ export class Llama {
   /** The position of attention's precise backward pass; undefined for the usual form. */
   readonly precisePosition: number | undefined;
   /**
-   * The parameters by name, as `listParameters` orders them. An optimizer changes them in place.
+   * The parameters by name, in the order of `listParameters`. An optimizer changes them in place.
    */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The gradient of the mean loss of a step's tokens by every parameter, by the same names. */
+  /** The gradients of the mean loss of a step's tokens by every parameter, by the same names. */
   readonly gradients: ReadonlyMap<string, Tensor>;
   /**
-   * The states of the last micro-batch, and the gradients by them, scaled as those by the
-   * parameters are.
+   * The states of the last micro-batch and the gradients by them, with the same scale as the
+   * parameters' gradients.
    */
   readonly trace: Trace<Tensor>;
   /** The loss of each token of the last micro-batch, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * The mean loss of a step's tokens after `computeGradients` of all its micro-batches, in nats:
+   * The mean loss of a step's tokens, in nats, after `computeGradients` of all its micro-batches:
    * `[1]`.
    */
   readonly meanLoss: Tensor;
@@ -91,9 +91,9 @@ export class Llama {
   readonly #inputs: BatchTensors;
   readonly #train: readonly Plan[];
   readonly #evaluation: readonly Plan[];
-  /** Parameters and gradients as an optimizer goes through them: both lie alike. */
+  /** The packs for an optimizer: parameters and gradients have the same layout. */
   readonly packs: readonly ParameterPack[];
-  /** The totals that the first micro-batch of a step sets to zero. */
+  /** Totals that the first micro-batch of a step resets to zero. */
   readonly #totals: readonly Tensor[];
 
   /**
@@ -101,8 +101,8 @@ export class Llama {
    *
    * @param gpu the GPU to run on
    * @param options the model's shape, batch size and parameters
-   * @throws {TypeError} if a parameter is missing, unknown or of another length
-   * @throws {RangeError} for a configuration that no model can have, or sizes beyond the adapter
+   * @throws {TypeError} if a parameter is missing, unknown or has the wrong length
+   * @throws {RangeError} for an invalid configuration, or sizes beyond the adapter
    */
   constructor(gpu: Gpu, options: LlamaOptions) {
     const { config, batch, context, microBatches = 1 } = options;
@@ -180,18 +180,18 @@ export class Llama {
     }
   }
 
-  /** The dispatches of a micro-batch's forward and backward pass. */
+  /** The number of dispatches in a micro-batch's forward and backward pass. */
   get dispatches(): number {
     return this.#train.reduce((sum, plan) => sum + plan.dispatches, 0);
   }
 
-  /** The plans of a micro-batch's forward and backward pass, in their order: for measurements. */
+  /** The plans of a micro-batch's forward and backward pass, in order, for measurements. */
   get plans(): readonly Plan[] {
     return this.#train;
   }
 
   /**
-   * Uploads a batch for what is enqueued from now on.
+   * Uploads a batch for all later passes.
    *
    * @param batch inputs and targets, `[B, T]` each
    * @throws {TypeError} for a wrong type or length
@@ -202,12 +202,12 @@ export class Llama {
   }
 
   /**
-   * Enqueues the forward and backward pass of a micro-batch: fills `trace` and `tokenLosses`, and,
-   * with the last micro-batch of a step, `gradients` and `meanLoss`.
+   * Enqueues the forward and backward pass of a micro-batch. It fills `trace` and `tokenLosses`;
+   * the last micro-batch of a step also completes `gradients` and `meanLoss`.
    *
-   * @param options `microBatch`: which of the step, counted from 0 (default); the first one
-   *   overwrites what others add to
-   * @throws {RangeError} for a micro-batch that a step does not have
+   * @param options `microBatch`: its index in the step, from 0 (default); the first one overwrites
+   *   the totals, others add to them
+   * @throws {RangeError} for an index that a step does not have
    */
   computeGradients({ microBatch = 0 }: { readonly microBatch?: number } = {}): void {
     this.#checkMicroBatch(microBatch);
@@ -216,7 +216,7 @@ export class Llama {
   }
 
   /**
-   * Enqueues the forward pass alone: fills `tokenLosses` and `evaluationLoss`, and the trace's
+   * Enqueues the forward pass alone. It fills `tokenLosses`, `evaluationLoss` and the trace's
    * states.
    */
   evaluate(): void {
@@ -224,13 +224,12 @@ export class Llama {
   }
 
   /**
-   * Plans another forward pass with the model's parameters and batch, and states of its own.
+   * Plans another forward pass with the model's parameters and batch but separate states.
    *
-   * @param workspace takes charge of what is made; to be disposed of before the model is
-   * @param options `linearInput`: what happens to the input of each linear map of the decoder
-   *   layers
-   * @returns the plans, each token's loss `[B · T]` and the batch's mean loss `[1]` that they fill,
-   *   in nats
+   * @param workspace owns the new plans and tensors; dispose of it before the model
+   * @param options `linearInput`: replaces the input of each linear map in the decoder layers
+   * @returns the plans, and the tensors that they fill: each token's loss `[B · T]` and the mean
+   *   loss `[1]`, in nats
    */
   planEvaluation(
     workspace: Workspace,

@@ -1,5 +1,5 @@
 /**
- * AdamW over all parameters of a model, with the gradient clipped by its global norm, all on the
+ * AdamW over all parameters of a model, with gradients clipped by their global norm, all on the
  * GPU.
  */
 import type { Gpu } from "../gpu/gpu.ts";
@@ -12,7 +12,7 @@ import type { ParameterPack } from "./llama.ts";
 import { packTensors } from "./parameter_packs.ts";
 import { Workspace } from "./workspace.ts";
 
-/** How {@linkcode AdamW} steps. */
+/** The settings of {@linkcode AdamW}. */
 export interface AdamWSettings {
   /** Default: 0.9. */
   readonly beta1?: number;
@@ -21,21 +21,21 @@ export interface AdamWSettings {
   /** Default: 1e-8. */
   readonly epsilon?: number;
   /**
-   * λ: what a step takes from a matrix is η λ times it. Gains and V-scale's θ are left alone.
-   * Default: 0.1.
+   * λ: a step subtracts η λ W from a matrix W. It leaves gains and V-scale's θ unchanged. Default:
+   * 0.1.
    */
   readonly weightDecay?: number;
-  /** The largest norm of all gradients together that is not scaled down. Default: 1. */
+  /** Gradients with a larger global norm are scaled down to it. Default: 1. */
   readonly maximumNorm?: number;
 }
 
-/** The model that is trained: a `Llama` is one. */
+/** A model to train; a `Llama` is one. */
 export interface Trained {
   readonly config: LlamaConfig;
   readonly packs: readonly ParameterPack[];
 }
 
-/** AdamW's memory of one parameter, of its shape. */
+/** AdamW's moments of one parameter, of the parameter's shape. */
 export interface Moments {
   /** The decaying mean of the gradient. */
   readonly first: Tensor;
@@ -44,7 +44,7 @@ export interface Moments {
 }
 
 /**
- * AdamW. Nothing is read back: the norm that clips is computed where it is used.
+ * AdamW on the GPU. It reads nothing back: the kernels also compute the clipping norm.
  *
  * Source: Loshchilov and Hutter, arXiv 1711.05101.
  *
@@ -80,9 +80,9 @@ export interface Moments {
  * ```
  */
 export class AdamW {
-  /** AdamW's memory by parameter. A checkpoint holds it. */
+  /** The moments by parameter name. A checkpoint holds them. */
   readonly moments: ReadonlyMap<string, Moments>;
-  /** After a step: the norm of all gradients together, and what they were multiplied by. `[2]` */
+  /** After a step: the norm of all gradients together, and the factor that clipped them. `[2]` */
   readonly clipping: Tensor;
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
@@ -92,11 +92,11 @@ export class AdamW {
   #steps = 0;
 
   /**
-   * Plans the steps, with a memory of zeros.
+   * Plans the steps, with moments of zero.
    *
    * @param gpu the GPU that holds the model
-   * @param model what is trained
-   * @param settings how
+   * @param model the model to train
+   * @param settings the optimizer's settings
    * @throws {RangeError} for settings out of range
    */
   constructor(gpu: Gpu, model: Trained, settings: AdamWSettings = {}) {
@@ -146,18 +146,18 @@ export class AdamW {
     }
   }
 
-  /** Steps taken so far, which the corrections of the moments depend on. */
+  /** The number of steps taken, which the moments' bias corrections depend on. */
   get steps(): number {
     return this.#steps;
   }
 
-  /** The plans of a step, in their order: for measurements. */
+  /** The plans of a step, in order, for measurements. */
   get plans(): readonly Plan[] {
     return this.#plans;
   }
 
   /**
-   * Enqueues one step with the model's gradients as they are.
+   * Enqueues one step with the model's current gradients.
    *
    * @param learningRate η
    * @throws {RangeError} if it is not a finite number of at least 0
@@ -175,11 +175,11 @@ export class AdamW {
   }
 
   /**
-   * Takes over the state of another optimizer of the same model.
+   * Restores the state of another optimizer of the same model.
    *
-   * @param state how many steps it had taken, and its moments' elements by parameter
-   * @throws {TypeError} if a parameter's moments are missing or of another length; nothing has then
-   *   changed
+   * @param state its number of steps, and its moments' elements by parameter
+   * @throws {TypeError} if a parameter's moments are missing or have the wrong length; the
+   *   optimizer is then unchanged
    * @throws {RangeError} if `steps` is not an integer of at least 0
    */
   restore(

@@ -1,7 +1,7 @@
 /**
- * How a model's parameters lie in GPU memory: side by side in a few large tensors, so that the
- * optimizer needs a few dispatches and not one per parameter, and matrices that act on the same
- * input are one matrix.
+ * The layout of a model's parameters in GPU memory: contiguous in a few large tensors. So the
+ * optimizer needs a few dispatches instead of one per parameter, and matrices with the same input
+ * are one matrix.
  */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -14,36 +14,33 @@ import {
 import type { Workspace } from "./workspace.ts";
 
 /**
- * Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two;
- * else one alone.
+ * Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two.
+ * Any other parameter is a unit alone.
  */
 interface Unit {
   readonly parameters: Parameter[];
-  /** Where it begins in its pack, in elements. */
+  /** Its first element in the pack. */
   readonly start: number;
 }
 
-/** Units side by side. */
+/** Units stored contiguously in one tensor. */
 interface Pack {
   readonly decayed: boolean;
   readonly units: Unit[];
   length: number;
 }
 
-/**
- * Numbers for every parameter of a model: its values, its gradients, or what an optimizer keeps of
- * them.
- */
+/** Numbers for every parameter of a model: its values, its gradients, or an optimizer's moments. */
 export interface PackedTensors {
-  /** The tensors that hold everything, each with whether weight decay draws it towards 0. */
+  /** The tensors of the packs, and whether weight decay applies to each. */
   readonly packs: readonly { readonly decayed: boolean; readonly tensor: Tensor }[];
-  /** The parameters by name, to read and to write. */
+  /** A view of each parameter by name, for reading and writing. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** What kernels read and write, by the name of each unit's first parameter: matrices stacked. */
+  /** A view of each unit for kernels, by its first parameter's name: its matrices are stacked. */
   readonly units: ReadonlyMap<string, Tensor>;
 }
 
-/** A binding may begin at any multiple of this many elements, on every adapter. */
+/** On every adapter a binding may begin at a multiple of this many elements. */
 const ALIGNMENT = 64;
 
 function unitsOf(config: LlamaConfig): Parameter[][] {
@@ -81,7 +78,7 @@ function packsOf(config: LlamaConfig, limit: number): Pack[] {
 /**
  * Makes a tensor for every parameter of a model, all zeros.
  *
- * @param workspace takes charge of them
+ * @param workspace owns the tensors
  * @param config the model's shape
  * @throws {RangeError} if a matrix is larger than the adapter allows
  */
@@ -93,7 +90,7 @@ export function packTensors(workspace: Workspace, config: LlamaConfig): PackedTe
   for (
     const { decayed, units: own, length } of packsOf(config, Math.floor(gpu.largestStorage / 4))
   ) {
-    // New buffers are zeros, and what lies between units stays so.
+    // New buffers are zero, and the gaps between units stay zero.
     const tensor = workspace.keep(gpu.empty([length]));
     packs.push({ decayed, tensor });
     for (const { parameters: members, start } of own) {
@@ -113,7 +110,7 @@ export function packTensors(workspace: Workspace, config: LlamaConfig): PackedTe
 }
 
 /**
- * The elements that {@linkcode packTensors} allocates, with those between parameters.
+ * The number of elements that {@linkcode packTensors} allocates, including gaps.
  *
  * @param config the model's shape
  */

@@ -1,6 +1,6 @@
 /**
  * The loss of a model whose activations are rounded to INT8, at the inputs of linear maps. It shows
- * how far a few huge activations stretch the range; it is not a recipe for inference.
+ * how much a few huge activations stretch the range; it is not a recipe for inference.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -12,19 +12,22 @@ import { layerParameterNames } from "../reference/llama/parameters.ts";
 import type { Llama } from "./llama.ts";
 import { Workspace } from "./workspace.ts";
 
-/** Which activations a {@linkcode QuantizedEvaluation} rounds, and how. */
+/** Options of {@linkcode QuantizedEvaluation}. */
 export interface QuantizedOptions {
-  /** The inputs of `mlp.down_proj` alone, or of all linear maps of the decoder layers. */
+  /**
+   * Whether to round only the inputs of `mlp.down_proj`, or those of all linear maps of the decoder
+   * layers.
+   */
   readonly linears: "down" | "all";
   /**
-   * `static`: one scale per linear map, from the largest input that calibration saw; `per-token`:
-   * each row's own.
+   * `static`: one scale per linear map, from the largest input during calibration; `per-token`: one
+   * scale per row.
    */
   readonly scale: "static" | "per-token";
 }
 
 /**
- * The loss of a model with rounded activations, on the batch that the model was given.
+ * The loss of a model with rounded activations, on the model's current batch.
  *
  * @example
  * ```ts
@@ -61,8 +64,7 @@ export class QuantizedEvaluation {
   /** The loss of each token, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * With `scale: "static"`: the largest input seen so far of each linear map, `[1]` each, by its
-   * parameter's name.
+   * With `scale: "static"`: each linear map's largest input so far, `[1]`, by its parameter's name.
    */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;
@@ -75,8 +77,8 @@ export class QuantizedEvaluation {
    * Plans the evaluation.
    *
    * @param gpu the GPU that holds the model
-   * @param model whose parameters and batch to use, also where they change later
-   * @param options what is rounded
+   * @param model the model; later changes of its parameters and batch count too
+   * @param options which inputs to round, and how
    * @throws {RangeError} for unknown options
    */
   constructor(gpu: Gpu, model: Llama, { linears, scale }: QuantizedOptions) {
@@ -134,14 +136,14 @@ export class QuantizedEvaluation {
     }
   }
 
-  /** Enqueues a forward pass on the model's batch that widens the static scales to what it sees. */
+  /** Enqueues a forward pass on the model's batch that widens the static scales to its inputs. */
   calibrate(): void {
     if (this.#calibration.length > 0) this.#gpu.run(this.#calibration);
     this.#calibrated = true;
   }
 
   /**
-   * Enqueues a forward pass on the model's batch with rounded inputs: fills `loss` and
+   * Enqueues a forward pass on the model's batch with rounded inputs. It fills `loss` and
    * `tokenLosses`.
    *
    * @throws {TypeError} if static scales have not been calibrated
@@ -153,7 +155,7 @@ export class QuantizedEvaluation {
     this.#gpu.run(this.#evaluation);
   }
 
-  /** Frees everything of its own. Work already enqueued still finishes. */
+  /** Frees everything but the model. Work already enqueued still finishes. */
   dispose(): void {
     this.#workspace[Symbol.dispose]();
   }

@@ -1,26 +1,26 @@
-/** The learning rate: a warm-up, then half a cosine down to a tenth. */
+/** The learning rate: a warm-up, then half a cosine down to a tenth of the peak. */
 
 /** The parameters of {@linkcode learningRate}. */
 export interface Schedule {
   /** The largest rate, above 0. */
   readonly peak: number;
-  /** Steps in which the rate rises in equal parts to the peak; 0 for none. */
+  /** The number of steps of the linear rise to the peak; 0 for none. */
   readonly warmUp: number;
-  /** All steps of the training, more than the warm-up's. */
+  /** The number of all steps, more than the warm-up's. */
   readonly steps: number;
-  /** What is left of the peak at the last step, from 0 to 1; 1 keeps the rate. Default: 0.1. */
+  /** The last step's rate as a share of the peak, from 0 to 1; 1 keeps the rate. Default: 0.1. */
   readonly floor?: number;
 }
 
 /**
- * The learning rate of a step: rises to the peak in equal parts, then falls along half a cosine,
- * and is `floor` times the peak at the last step and after it.
+ * The learning rate of a step. It rises linearly to the peak and then falls along half a cosine to
+ * `floor` times the peak at the last step, where it stays.
  *
  * Source: Loshchilov and Hutter, arXiv 1608.03983.
  *
  * @param step counted from 0
  * @param schedule the peak, the warm-up and the number of steps
- * @throws {RangeError} for a step or a schedule that cannot be
+ * @throws {RangeError} for an impossible step or schedule
  *
  * @example
  * ```ts

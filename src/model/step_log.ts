@@ -1,13 +1,13 @@
 /**
- * Keeps each training step's loss on the GPU and reads many at once: a readback costs 10 ms in
- * Deno.
+ * Keeps each training step's loss on the GPU and reads many at once, because a readback costs 10 ms
+ * in Deno.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 
-/** One step. */
+/** The record of one step. */
 export interface StepRecord {
-  /** The step's number as it was recorded. */
+  /** The step's number, as given to `record`. */
   readonly step: number;
   /** In nats per token. */
   readonly loss: number;
@@ -39,13 +39,13 @@ export class StepLog {
   readonly #clipping: Tensor;
   readonly #records: Tensor;
   #pending: { readonly step: number; readonly place: number }[] = [];
-  /** Steps that a read in flight is about to return: their places are not free yet. */
+  /** Steps that a current read is about to return: their slots are not free yet. */
   #reading = 0;
   #next = 0;
 
   /**
    * @param gpu the GPU to run on
-   * @param options `loss` [1] and `clipping` [2] as every step leaves them; `capacity`: the most
+   * @param options `loss` [1] and `clipping` [2], which every step fills; `capacity`: the most
    *   steps between two reads
    * @throws {RangeError} if the capacity is not a positive integer
    */
@@ -64,16 +64,16 @@ export class StepLog {
     this.#records = gpu.empty([capacity, 2]);
   }
 
-  /** Steps recorded and not yet read. */
+  /** The number of recorded steps that are not yet read. */
   get pending(): number {
     return this.#pending.length;
   }
 
   /**
-   * Enqueues the record of what the last step left.
+   * Enqueues recording the last step's loss and norm.
    *
    * @param step its number
-   * @throws {RangeError} if the log is full: it holds `capacity` steps that were not read
+   * @throws {RangeError} if the log is full: it holds `capacity` unread steps
    */
   record(step: number): void {
     const length = this.#pending.length + this.#reading;
@@ -93,7 +93,7 @@ export class StepLog {
   }
 
   /**
-   * Waits for all work enqueued so far.
+   * Waits for all work enqueued so far and reads the log.
    *
    * @returns the steps recorded since the last read, in their order
    * @throws {GpuError} if any work enqueued so far failed

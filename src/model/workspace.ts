@@ -1,9 +1,9 @@
-/** The plans and tensors of a model, freed together. */
+/** Owns the plans and tensors of a model, and frees them together. */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import { Tensor } from "../gpu/tensor.ts";
 
-/** Takes charge of what planning makes. */
+/** Owns the plans and tensors that planning makes. */
 export class Workspace {
   readonly gpu: Gpu;
   readonly #disposables: Disposable[] = [];
@@ -12,18 +12,18 @@ export class Workspace {
     this.gpu = gpu;
   }
 
-  /** Takes charge of a tensor or plan. */
+  /** Takes ownership of a tensor or plan. */
   keep<Item extends Disposable>(item: Item): Item {
     this.#disposables.push(item);
     return item;
   }
 
   /**
-   * Takes charge of a plan and its output tensors, and puts the plan at the end of a list.
+   * Takes ownership of a plan and its output tensors, and appends the plan to a list.
    *
    * @param plans the list
-   * @param planned what an operator prepared
-   * @returns the same, for its output tensors
+   * @param planned an operator's plan and output tensors
+   * @returns `planned`
    */
   add<Result extends { readonly plan: Plan }>(plans: Plan[], planned: Result): Result {
     for (const item of Object.values(planned)) {
@@ -34,10 +34,10 @@ export class Workspace {
   }
 
   /**
-   * The same memory under another shape.
+   * Views a tensor's memory with another shape.
    *
-   * @param tensor a tensor that the workspace outlives
-   * @param shape of as many elements
+   * @param tensor a tensor that lives longer than the workspace
+   * @param shape a shape with as many elements
    */
   view(tensor: Tensor, shape: readonly number[]): Tensor {
     return tensor.slice(0, shape);

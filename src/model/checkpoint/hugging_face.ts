@@ -20,17 +20,17 @@ import { readRope, type RopeFields } from "./hugging_face/rope.ts";
 import { refuseSlidingWindow } from "./hugging_face/sliding_window.ts";
 import { objectOf, parseJson, shown } from "./json.ts";
 
-/** The name of models with parts that Llama lacks, so that other programs refuse to open them. */
+/** The names for models with parts that Llama lacks, so other programs refuse to open them. */
 const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
 /**
- * The fields of config.json. V-scale, sinks' logits, gates on attention and layers without attention,
- * which Llama does not have, stand under `gradsink`. A model with any of them does not call itself a Llama,
- * since a program that passed over them would compute another model.
+ * The fields of config.json. V-scale, sink logits, attention's gates and layers without attention,
+ * which Llama lacks, are under `gradsink`. A model with any of these is not called a Llama, because
+ * a program that ignored them would compute another model.
  *
  * @param config the model's shape
- * @param context T that it was trained with
- * @throws {RangeError} for a model with parts that Llama does not have
+ * @param context the context length T of its training
+ * @throws {RangeError} for a model with parts that config.json cannot hold
  */
 export function huggingFaceConfig(config: LlamaConfig, context: number): Record<string, unknown> {
   refusePretrainedParts(config, { operation: "huggingFaceConfig" });
@@ -66,7 +66,7 @@ export function huggingFaceConfig(config: LlamaConfig, context: number): Record<
   };
 }
 
-/** The class of transformers that a family's models are of. */
+/** Each family's model class in transformers. */
 const CLASSES: Readonly<Record<Family, string>> = {
   llama: "LlamaForCausalLM",
   mistral: "MistralForCausalLM",
@@ -74,7 +74,7 @@ const CLASSES: Readonly<Record<Family, string>> = {
   qwen3: "Qwen3ForCausalLM",
 };
 
-/** What a family's configuration has where the file says nothing. */
+/** Each family's defaults for fields that the file lacks. */
 const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefined>>>> = {
   llama: { num_key_value_heads: undefined, head_dim: undefined },
   mistral: { num_key_value_heads: 8, head_dim: undefined },
@@ -87,7 +87,7 @@ const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefin
  */
 const BIAS_FAMILIES: readonly Family[] = ["llama", "qwen3"];
 
-/** Where the parts of a shape stand in config.json, for messages. */
+/** The names of a shape's parts in config.json, for messages. */
 const FIELDS: Readonly<Record<string, string>> = {
   vocabulary: "vocab_size",
   layers: "num_hidden_layers",
@@ -113,12 +113,13 @@ const FIELDS: Readonly<Record<string, string>> = {
 /**
  * Reads config.json, as transformers 4 or 5 write it.
  *
- * @param text of the file
+ * @param text the file's text
  * @param path for messages
- * @param options `context`: the longest context to be used. Default: the model's whole context
- * @returns what the model is
- * @throws {CheckpointError} if it is not JSON, or describes no model that this project computes:
- * every field that is known to change a model is either part of the result or refused by name
+ * @param options `context`: the longest context that will be used. Default: the model's whole
+ *   context
+ * @returns the model's architecture
+ * @throws {CheckpointError} if it is not JSON or describes an unsupported model. Every field that
+ *   is known to change a model is either part of the result or refused by name
  */
 export function parseHuggingFaceConfig(
   text: string,
@@ -144,7 +145,7 @@ export function parseHuggingFaceConfig(
   const unknownFields = [
     ...checkOtherFields(fields, {
       path,
-      // Qwen2's biases are not a choice.
+      // Qwen2 always has biases.
       exempt: family === "qwen2" ? ["attention_bias"] : [],
       read: BIAS_FAMILIES.includes(family) ? ["attention_bias"] : [],
     }),
@@ -178,7 +179,7 @@ function readFamily(fields: Readonly<Record<string, unknown>>, path: string): Fa
       `${path}: architectures is ${shown(architectures)}, wanted ["${wanted}"]`,
     );
   }
-  // Two names of one function.
+  // Two names for the same function.
   if (activation !== "silu" && activation !== "swish") {
     throw new CheckpointError(`${path}: hidden_act is ${shown(activation)}, wanted "silu"`);
   }
@@ -247,7 +248,7 @@ function shapeOf(
   return config;
 }
 
-/** Tokens by their numbers: one, a list, or none. */
+/** Reads token numbers: one, a list, or none. */
 function tokensOf(
   name: "bos_token_id" | "eos_token_id",
   fields: Readonly<Record<string, unknown>>,
@@ -258,6 +259,6 @@ function tokensOf(
   if (!tokens.every((each) => Number.isSafeInteger(each))) {
     throw new CheckpointError(`${path}: ${name} is ${shown(given)}, wanted a token's number`);
   }
-  // Some converters write −1 for none.
+  // Some converters write −1 for no token.
   return tokens.filter((each) => each >= 0);
 }

@@ -1,14 +1,14 @@
 /** Reads JSON files of a checkpoint. They may come from other people, so every field is checked. */
 import { CheckpointError } from "./error.ts";
 
-/** The longest text that is read: a tokenizer's file has up to 35 MB. */
+/** The longest text to read: a tokenizer's file has up to 35 MB. */
 const MOST_TEXT_BYTES = 2 ** 27;
 
 /**
  * Reads a text file.
  *
- * @param path of a regular file
- * @throws {CheckpointError} if it is not there, cannot be read, or is longer than any such file
+ * @param path a regular file
+ * @throws {CheckpointError} if it is missing, cannot be read, or is longer than any such file
  */
 export async function readText(path: string): Promise<string> {
   try {
@@ -25,8 +25,8 @@ export async function readText(path: string): Promise<string> {
 /**
  * Reads a JSON file that holds an object.
  *
- * @param path of a regular file
- * @returns its fields; those that it does not have itself are undefined
+ * @param path a regular file
+ * @returns its own fields
  * @throws {CheckpointError} if it cannot be read, is not JSON, or is not an object
  */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
@@ -36,9 +36,9 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
 /**
  * Parses JSON from a file.
  *
- * @param text of the file
+ * @param text the file's text
  * @param path for the message
- * @throws {CheckpointError} if it is none
+ * @throws {CheckpointError} if it is not JSON
  */
 export function parseJson(text: string, path: string): unknown {
   try {
@@ -49,28 +49,28 @@ export function parseJson(text: string, path: string): unknown {
 }
 
 /**
- * Takes an object from a file.
+ * Checks that a value from a file is an object.
  *
  * @param value of any kind
  * @param path for the message
- * @returns its fields; those that it does not have itself are undefined
+ * @returns its own fields
  * @throws {CheckpointError} if it is not an object
  */
 export function objectOf(value: unknown, path: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new CheckpointError(`${path}: is ${shown(value)}, wanted an object`);
   }
-  // Without a prototype: a field such as "constructor" is there only if the file has it.
+  // Without a prototype, so a field such as "constructor" exists only if the file has it.
   return Object.assign(Object.create(null), value);
 }
 
-/** A value from a file, for a message. */
+/** Writes a value from a file for a message. */
 export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? "missing";
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** Why the system refused something, in one line and without numbers of the system's own. */
+/** The system's reason for an error, in one line and without error numbers. */
 export function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.replace(/ \(os error \d+\).*/, "").replaceAll(/\s+/g, " ");

@@ -1,6 +1,6 @@
 /**
- * The safetensors format: the length of a JSON header in 8 bytes, the header, then the tensors'
- * bytes without a gap.
+ * Writes and reads the safetensors format: 8 bytes for the length of a JSON header, the header,
+ * then the tensors' bytes without gaps.
  *
  * Source: https://github.com/huggingface/safetensors, "Format".
  */
@@ -8,17 +8,17 @@ import { CheckpointError } from "./error.ts";
 import { TensorFile } from "./safetensors/file.ts";
 import { quoted } from "./safetensors/header.ts";
 
-/** A tensor of a file. */
+/** A tensor in a file. */
 export interface NamedTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array<ArrayBuffer>;
 }
 
 /**
- * The bytes of a file, in pieces to write one after the other.
+ * Yields a file's bytes in pieces to write in order.
  *
  * @param tensors by name; the order is kept
- * @param metadata texts by name, for readers
+ * @param metadata texts by name
  */
 export function* safetensorsPieces(
   tensors: ReadonlyMap<string, NamedTensor>,
@@ -32,7 +32,7 @@ export function* safetensorsPieces(
     offset = end;
   }
   const json = JSON.stringify(Object.fromEntries(entries));
-  // The tensors begin at a multiple of 8.
+  // Pad the header: the tensors must begin at a multiple of 8.
   const header = new TextEncoder().encode(json);
   const padded = new Uint8Array(Math.ceil(header.length / 8) * 8).fill(0x20);
   padded.set(header);
@@ -48,10 +48,10 @@ export function* safetensorsPieces(
 /**
  * Reads a whole file.
  *
- * @param path of a regular file
+ * @param path a regular file
  * @returns its tensors by name, in float32
- * @throws {CheckpointError} if it cannot be read, is no such file or not a whole one, or holds
- * numbers of types that float32 does not hold exactly
+ * @throws {CheckpointError} if it cannot be read, is not a complete safetensors file, or has a
+ *   number type that float32 cannot hold exactly
  */
 export async function readSafetensors(path: string): Promise<Map<string, NamedTensor>> {
   using file = await TensorFile.open(path);
@@ -63,14 +63,14 @@ export async function readSafetensors(path: string): Promise<Map<string, NamedTe
 }
 
 /**
- * Takes from a file's tensors those that a model has.
+ * Takes a model's tensors from a file.
  *
- * @param path of the file, for messages
- * @param tensors what it holds
- * @param wanted names and shapes: all of them and no others
+ * @param path the file, for messages
+ * @param tensors the file's tensors
+ * @param wanted the model's names and shapes; the file must hold exactly these
  * @returns the elements by name, in the order of `wanted`
- * @throws {CheckpointError} naming the first tensor that is missing, of another shape, not wanted,
- * or that holds a NaN or an infinity
+ * @throws {CheckpointError} that names the first tensor that is missing, unknown, of another shape,
+ *   or holds a NaN or infinity
  */
 export function takeTensors(
   path: string,

@@ -1,4 +1,7 @@
-/** A layer's attention on the GPU, from its norm to its residual: plans forward and backward. */
+/**
+ * A layer's attention on the GPU, from its norm to its residual: plans of the forward and backward
+ * pass.
+ */
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { planAttentionBackward, planAttentionForward } from "../../ops/attention.ts";
@@ -26,11 +29,14 @@ import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from
 /** The tensors of attention's forward pass that its backward pass and the trace need. */
 export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
   readonly inverseRms: Tensor;
-  /** The inputs of query and key norms, and 1 / rms of their rows; undefined without these norms. */
+  /**
+   * The inputs of the query and key norms, and 1 / rms of their rows; undefined without these
+   * norms.
+   */
   readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
   /** y with the heads side by side: [B, T, Hq D] */
   readonly merged: Tensor;
-  /** What the gates are given and let through; undefined without them. */
+  /** The states of the gates; undefined without gates. */
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
   /** s of each query head; undefined without sinks. */
@@ -40,7 +46,7 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
 interface GateState {
   /** [B, T, Hq] or [B, T, Hq D] */
   readonly logits: Tensor;
-  /** The gates themselves, of the logits' shape. */
+  /** The gates' values, in the logits' shape. */
   readonly opening: Tensor;
   /** y′: [B, T, Hq D] */
   readonly output: Tensor;
@@ -50,7 +56,7 @@ function variantOf(name: string | undefined): { readonly variant?: string } {
   return name === undefined ? {} : { variant: name };
 }
 
-// A single head's rows lie in memory like the rows of all heads, so nothing is split.
+// With a single head, its rows have the same layout as the rows of all heads: nothing to split.
 function split(
   { workspace, config }: LlamaBuild,
   plans: Plan[],
@@ -93,7 +99,7 @@ function planVScale(
  *
  * @param build the model
  * @param plans the list to add to
- * @param options which layer, and its input [B, T, d]
+ * @param options the layer's index and its input [B, T, d]
  */
 export function planAttentionBlockForward(
   build: LlamaBuild,
@@ -158,7 +164,9 @@ export function planAttentionBlockForward(
   };
 }
 
-/** The gates on the heads' outputs, from the same norm's output as the projections. */
+/**
+ * Plans the gates on the heads' outputs. Their input is the same norm output as the projections'.
+ */
 function planGate(
   build: LlamaBuild,
   plans: Plan[],
@@ -178,7 +186,7 @@ function planGate(
   return { logits, opening, output };
 }
 
-/** The joint projection, with biases and with query and key normalized where the model has that. */
+/** Plans the joint projection, with biases and with query and key norms if the model has them. */
 function planProjections(
   build: LlamaBuild,
   plans: Plan[],
@@ -226,8 +234,8 @@ function headNormOptions(build: LlamaBuild, layer: number) {
  *
  * @param build the model
  * @param plans the list to add to
- * @param options which layer, what its forward pass left, and the loss's gradient by its residual
- *   [B, T, d]
+ * @param options the layer's index, its forward states, and the loss's gradient by its residual [B,
+ *   T, d]
  * @returns the loss's gradients by its states
  */
 export function planAttentionBlockBackward(

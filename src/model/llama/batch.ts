@@ -1,4 +1,4 @@
-/** A model's batch: the tokens that it is given, and their tensors. */
+/** A model's batch: its tokens and targets, and their tensors. */
 import type { Tensor } from "../../gpu/tensor.ts";
 import { embeddingOrder } from "../../ops/model/embedding.ts";
 import type { LlamaOptions } from "./build.ts";
@@ -18,13 +18,13 @@ export interface BatchTensors {
   readonly tokens: Tensor;
   /** [B · T] */
   readonly targets: Tensor;
-  /** [B · T], as {@linkcode embeddingOrder} has it */
+  /** [B · T], from {@linkcode embeddingOrder} */
   readonly order: Tensor;
-  /** [V + 1], as {@linkcode embeddingOrder} has it */
+  /** [V + 1], from {@linkcode embeddingOrder} */
   readonly starts: Tensor;
 }
 
-/** Tensors for batches of one size. */
+/** Makes tensors for batches of one size. */
 export function batchTensors(
   workspace: Workspace,
   { config, batch, context }: LlamaOptions,
@@ -43,7 +43,7 @@ export function batchTensors(
  * Refuses a batch that does not fit.
  *
  * @param batch inputs and targets
- * @param options what is to be done with it, for messages; B · T, and V
+ * @param options the operation, for messages; B · T; and V
  * @throws {TypeError} for a wrong type or length
  * @throws {RangeError} for a token outside the vocabulary
  */
@@ -74,7 +74,7 @@ export function checkBatch(
 /**
  * Uploads a batch.
  *
- * @param tensors of its size
+ * @param tensors tensors of the batch's size
  * @param options the batch, and V
  * @throws {TypeError} for a wrong type or length
  * @throws {RangeError} for a token outside the vocabulary

@@ -13,35 +13,35 @@ import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * Which kernels to take where there is a choice. `steps`: those that run fastest, for trainings,
- * even where an adapter that computes on the CPU compiles them for seconds (once; drivers keep what
- * they compiled). `start`: those that compile fastest, for a few steps.
+ * How to choose between kernels. `steps`: the fastest to run, for training, even if an adapter that
+ * computes on the CPU needs seconds to compile them (once: drivers cache them). `start`: the
+ * fastest to compile, for a few steps.
  */
 export type KernelPreference = "steps" | "start";
 
-/** What a {@linkcode Llama} is made from. */
+/** Options of {@linkcode Llama}. */
 export interface LlamaOptions {
   /** The model's shape. */
   readonly config: LlamaConfig;
-  /** B: the sequences of a micro-batch. */
+  /** B: the number of sequences in a micro-batch. */
   readonly batch: number;
-  /** T: the tokens of a sequence. */
+  /** T: the number of tokens in a sequence. */
   readonly context: number;
   /** The values of every parameter of `listParameters(config)`, by name. */
   readonly parameters: ReadonlyMap<string, Float32Array>;
-  /** How many micro-batches a step's gradient is the mean of. Default: 1. */
+  /** The number of micro-batches over which a step's gradient is averaged. Default: 1. */
   readonly microBatches?: number;
-  /** Which kernels to take where there is a choice. Default: `steps`. */
+  /** How to choose between kernels. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
-   * The position whose key gradient, and whose queries', keep their digits where heads attend to it
-   * with almost all of their weight: `precise` of `attentionBackward`, for measurements. It costs
-   * half of attention's backward pass again, and memory. Default: none, the form of a training.
+   * The position at which gradients of keys and queries stay accurate even if heads give it almost
+   * all of their weight: `precise` of `attentionBackward`, for measurements. It costs another half
+   * of attention's backward pass, and memory. Default: none, as in training.
    */
   readonly precisePosition?: number;
 }
 
-/** The kernels by name; undefined is each operator's own choice. */
+/** The chosen variants by name; undefined for the operator's own choice. */
 export interface KernelChoice {
   readonly matmul?: string;
   readonly attentionForward?: string;
@@ -56,19 +56,19 @@ export interface LlamaBuild {
   readonly batch: number;
   /** T */
   readonly context: number;
-  /** The parameters as kernels read them: those of a unit by its first one's name. */
+  /** The parameters in the form that kernels read: a unit of several has its first one's name. */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
-   * Where their gradients go, by the same names; undefined where only the gradients by states are
-   * wanted.
+   * The tensors for the parameters' gradients, by the same names; undefined if only the states'
+   * gradients are wanted.
    */
   readonly gradients: ReadonlyMap<string, Tensor> | undefined;
   readonly kernels: KernelChoice;
   /** cos and sin of RoPE: [T, D]. */
   readonly angles: Tensor;
-  /** V-scale's constant where it is not learned: [Hkv]. */
+  /** V-scale's constant if it is not learned: [Hkv]. */
   readonly constant: Tensor | undefined;
-  /** The sinks' logits where they are not learned: [Hq]. */
+  /** The sink logits if they are not learned: [Hq]. */
   readonly sinkLogit: Tensor | undefined;
   /** The position of attention's precise backward pass; undefined for the usual form. */
   readonly precisePosition: number | undefined;
@@ -76,9 +76,9 @@ export interface LlamaBuild {
 }
 
 /**
- * Replaces the input of a linear map, for example by its quantized values; it may add plans. Maps
- * of the same input are one, named after the first: attention's three projections, and its
- * gates, after `q_proj`, SwiGLU's two after `gate_proj`.
+ * Replaces the input of a linear map, for example by quantized values; it may add plans. Maps with
+ * the same input are one, named after the first: `q_proj` for attention's three projections and its
+ * gates, `gate_proj` for SwiGLU's two.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
@@ -88,7 +88,7 @@ type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits"
  * Chooses kernels.
  *
  * @param gpu the GPU to run on
- * @param options what is preferred, and the lengths of attention
+ * @param options the preference, and the lengths of attention
  */
 export function chooseKernels(
   gpu: Gpu,
@@ -103,11 +103,11 @@ export function chooseKernels(
   }
   const fastest = (variants: readonly Candidate[]): string => {
     const fit = variants.filter((each) => each.unfit(gpu, attention) === undefined);
-    // The portable one, last of each list, always suits.
+    // The portable variant, last in each list, always suits.
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
-    // Kernels that compile for seconds are left to long sequences: over many steps they pay for
-    // short ones, too.
+    // Variants that need seconds to compile only suit long sequences, but over many steps they pay
+    // off for short ones too.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {
@@ -117,10 +117,10 @@ export function chooseKernels(
 }
 
 /**
- * Chooses what all parts of a model share, and uploads it to the GPU.
+ * Chooses variants for all parts of a model, and uploads the tensors that they share.
  *
- * @param workspace takes charge of what is made
- * @param options the model's, with the tensors of its parameters and, if they are wanted, of their
+ * @param workspace owns the new plans and tensors
+ * @param options the model's options, with the tensors of its parameters and, if wanted, of their
  *   gradients
  */
 export function startBuild(
@@ -160,17 +160,17 @@ export function startBuild(
   };
 }
 
-/** A parameter, or a unit of several, by its first one's name. */
+/** A parameter's tensor; a unit of several has its first one's name. */
 export function parameterOf({ units }: LlamaBuild, name: string): Tensor {
   return tensorOf(units, name);
 }
 
-/** Where its gradient goes. */
+/** The tensor for a parameter's gradient. */
 export function gradientOf({ gradients = new Map() }: LlamaBuild, name: string): Tensor {
   return tensorOf(gradients, name);
 }
 
-/** The same; undefined in a model that computes none. */
+/** The same; undefined in a model that computes no parameter gradients. */
 export function wantedGradientOf(build: LlamaBuild, name: string): Tensor | undefined {
   return build.gradients === undefined ? undefined : gradientOf(build, name);
 }
@@ -182,7 +182,7 @@ function tensorOf(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
 }
 
 /**
- * Plans a product.
+ * Plans a matrix product.
  *
  * @param build the model
  * @param plans the list to add to
@@ -204,7 +204,7 @@ export function product(
   return workspace.add(plans, planMatmul(workspace.gpu, { ...options, ...variant })).product;
 }
 
-/** A linear map y = x Wᵀ of rows `[B, T, inputs]` by a parameter `[outputs, inputs]`. */
+/** Plans a linear map y = x Wᵀ of rows `[B, T, inputs]` by a parameter `[outputs, inputs]`. */
 export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: string): Tensor {
   return product(build, plans, {
     left: input,
@@ -214,8 +214,8 @@ export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: st
 }
 
 /**
- * Plans the gradients of a linear map: that by its parameter, into its place if it has one, and
- * that by its input.
+ * Plans the gradients of a linear map: by its input, and by its parameter if that gradient is
+ * wanted.
  *
  * @returns the gradient by its input
  */
@@ -240,7 +240,7 @@ export function linearBackward(
   return product(build, plans, { left: outputGradient, right: parameterOf(build, name) });
 }
 
-/** `[B, T, n]` as `[B · T, n]`. */
+/** Views `[B, T, n]` as `[B · T, n]`. */
 export function rowsOf({ workspace }: LlamaBuild, tensor: Tensor): Tensor {
   const columns = tensor.shape.at(-1) ?? 1;
   return workspace.view(tensor, [tensor.length / columns, columns]);

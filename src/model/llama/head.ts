@@ -1,6 +1,6 @@
 /**
- * The end of a model on the GPU: the final norm, the head, the loss, and the way back to the last
- * hidden state.
+ * The end of a model on the GPU: the final norm, the head, the loss, and the backward pass to the
+ * last hidden state.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -18,26 +18,27 @@ import { planNormBackward } from "./layer.ts";
 
 /** The plans of a model's end. */
 export interface HeadPlans {
-  /** The losses alone. */
+  /** The plans of the losses alone. */
   readonly forward: readonly Plan[];
-  /** The losses, and the gradients. */
+  /** The plans of the losses and the gradients. */
   readonly train: readonly Plan[];
   /** In nats: [B · T]. */
   readonly tokenLosses: Tensor;
   /** The loss's gradient by the last hidden state: [B, T, d]. */
   readonly inputGradient: Tensor;
-  /** The loss's gradient by the head's matrix, with a tied head not yet in its place: [V, d]. */
+  /**
+   * The loss's gradient by the head's matrix: [V, d]. With a tied head it must still be added to
+   * the embedding's.
+   */
   readonly headGradient: Tensor;
 }
 
-/**
- * The most bytes of logits at a time; the rows are worked through in chunks where there are more.
- */
+/** The most bytes of logits at a time: longer batches are computed in chunks of rows. */
 export const LOGITS_BYTES: number = 2 ** 27;
 
 /**
- * How many rows of logits are computed at a time: the most that a buffer holds and that divide all
- * rows.
+ * The number of rows in a chunk of logits: the largest that fits a buffer and divides the number of
+ * all rows.
  *
  * @param gpu the GPU to run on
  * @param rows B · T
@@ -69,26 +70,26 @@ interface Chunk {
   readonly loss: Tensor;
 }
 
-/** The way to the losses. */
+/** The forward part of a model's end. */
 interface Losses {
-  /** All of it. */
+  /** All plans. */
   readonly forward: readonly Plan[];
   /** In nats: [B · T]. */
   readonly tokenLosses: Tensor;
-  /** The final norm. */
+  /** The plans of the final norm. */
   readonly start: readonly Plan[];
   /** [B, T, d] */
   readonly norm: Tensor;
   readonly inverseRms: Tensor;
   readonly chunk: Chunk;
-  /** What follows the norm: for every chunk its first row, and the plans that end in its losses. */
+  /** The chunks after the norm: each one's first row, and the plans that end in its losses. */
   readonly chunks: readonly { readonly first: number; readonly plans: readonly Plan[] }[];
 }
 
 /**
- * Plans the way from the last hidden state to every token's loss. The logits are worked through in
- * chunks of rows where a buffer does not hold all of them, so that a large vocabulary costs time
- * and not memory.
+ * Plans the forward pass from the last hidden state to every token's loss. If a buffer cannot hold
+ * all logits, they are computed in chunks of rows, so a large vocabulary costs time instead of
+ * memory.
  *
  * @param build the model
  * @param options the last hidden state [B, T, d], and the targets [B · T]
@@ -165,11 +166,11 @@ function planChunk(
 }
 
 /**
- * Plans the end of a model: the losses, and the way back to the last hidden state.
+ * Plans the end of a model: the losses, and the backward pass to the last hidden state.
  *
  * @param build the model
- * @param options the last hidden state [B, T, d], the targets [B · T], and what each token's loss
- *   is multiplied by in the whole loss
+ * @param options the last hidden state [B, T, d], the targets [B · T], and each token's weight in
+ *   the whole loss
  */
 export function planHead(
   build: LlamaBuild,

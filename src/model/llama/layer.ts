@@ -1,4 +1,4 @@
-/** One decoder layer on the GPU: its plans forward and backward, and the states that they leave. */
+/** One decoder layer on the GPU: plans of its forward and backward pass, and their states. */
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { planAdd } from "../../ops/arithmetic/add.ts";
@@ -25,12 +25,12 @@ export interface LayerState {
   readonly output: Tensor;
 }
 
-/** The same of its MLP. */
+/** The MLP's tensors that the backward pass and the trace need. */
 export interface MlpState {
   /** h̃^{ℓ+½}: [B, T, d] */
   readonly norm: Tensor;
   readonly inverseRms: Tensor;
-  /** Gate and up side by side: [B, T, 2 f] */
+  /** Gate and up, joined along the last dimension: [B, T, 2 f] */
   readonly projections: Tensor;
   /** g σ(g) u: [B, T, f] */
   readonly hidden: Tensor;
@@ -43,7 +43,7 @@ export interface MlpState {
  *
  * @param build the model
  * @param plans the list to add to
- * @param options which layer, and its input [B, T, d]
+ * @param options the layer's index and its input [B, T, d]
  */
 export function planLayerForward(
   build: LlamaBuild,
@@ -90,7 +90,7 @@ function planMlpForward(
  *
  * @param build the model
  * @param plans the list to add to
- * @param options which layer, what its forward pass left, and the loss's gradient by its output [B,
+ * @param options the layer's index, its forward states, and the loss's gradient by its output [B,
  *   T, d]
  * @returns the layer's states and gradients
  */
@@ -185,14 +185,14 @@ function planMlpBackward(
 }
 
 /**
- * Plans the backward pass of a norm beside a residual stream: the stream's gradient, and the norm's
- * on top of it.
+ * Plans the backward pass of a norm in front of a residual branch: adds the norm's gradient to the
+ * stream's.
  *
  * @param build the model
  * @param plans the list to add to
- * @param options the gain's name, the norm's input and what its forward pass left, the loss's
- *   gradient by its output and that which the stream brings
- * @returns the gradient by the norm's input, which is the stream
+ * @param options the gain's name, the norm's input and forward states, the loss's gradient by its
+ *   output, and the stream's gradient
+ * @returns the gradient by the norm's input, the stream
  */
 export function planNormBackward(
   build: LlamaBuild,

@@ -1,4 +1,4 @@
-/** The memory of a training step, counted before anything is allocated. */
+/** Counts the memory of a training step before anything is allocated. */
 import {
   attentionGates,
   checkConfig,
@@ -12,26 +12,22 @@ import { packedLength } from "../parameter_packs.ts";
 export interface TrainingMemory {
   /** Parameters, gradients and AdamW's two moments. */
   readonly parameters: number;
-  /**
-   * States and their gradients of a micro-batch: all of them are kept, since measurements look at
-   * them.
-   */
+  /** States of a micro-batch and their gradients: all are kept, because measurements read them. */
   readonly states: number;
-  /** Logits, their gradients and what else the loss takes. */
+  /** Logits, their gradients and the loss's other tensors. */
   readonly head: number;
-  /** All of it. */
+  /** The sum. */
   readonly total: number;
 }
 
 /**
- * Counts the bytes that a `Llama` and its `AdamW` allocate. What single kernels need beside their
- * tensors is counted where it grows with the batch; adapters differ by a few percent. Not counted
- * are the copies that adapters which compute on the CPU need where B · T or V is not a multiple of
- * 4.
+ * Counts the bytes that a `Llama` and its `AdamW` allocate. It counts the scratch memory of kernels
+ * only if that grows with the batch; adapters differ by a few percent. It does not count the copies
+ * that software adapters need if B · T or V is not a multiple of 4.
  *
  * @param config the model's shape
  * @param options B, T, and the micro-batches of a step (1 by default)
- * @throws {RangeError} for a configuration that no model can have
+ * @throws {RangeError} for an invalid configuration
  *
  * @example
  * ```ts
@@ -77,18 +73,18 @@ export function trainingMemory(
   };
 }
 
-/** What adding up a gain's gradient takes: a row per run. */
+/** The scratch elements for a gain's gradient: one row per group of rows. */
 function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
 }
 
-// Forward: the norm, the residual and the sum with it; backward: the gradients by the norm's
-// output, its input, and their sum with the residual's.
+// Forward: the norm, the residual and their sum. Backward: the gradients by the norm's output and
+// its input, and that one's sum with the residual's.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }
 
-// Both projections, the hidden states between them, and the gradients by all three.
+// Both projections and the hidden states between them, with their gradients.
 function mlpLength(config: LlamaConfig, rows: number): number {
   return branchLength(config, rows) + 6 * rows * config.feedForwardDim;
 }
@@ -97,17 +93,17 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   const { queryHeads, keyValueHeads, headDim, vScale } = config;
   const query = rows * queryHeads * headDim;
   const key = rows * keyValueHeads * headDim;
-  // The joint projection and its parts, twice; the heads' output and its gradient, side by side as
-  // well unless one head is.
+  // The joint projection and its parts, twice; the heads' output and its gradient, with another
+  // layout if there are several heads.
   const projections = 4 * (query + 2 * key);
   const outputs = (queryHeads > 1 ? 4 : 2) * query;
-  // logSumExp and two numbers per query row for the backward pass; V-scale's two numbers per value
-  // row, twice.
+  // logSumExp and, for the backward pass, two numbers per query row; V-scale's two numbers per
+  // value row, twice.
   const sinks = hasSinkLogit(config) ? 2 * queryHeads : 0;
   const statistics = sinks + 3 * rows * queryHeads +
     (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
-  // The gates' logits, openings and logits' gradients; what they let through and the gradient by
-  // what they are given; the gradient by the norm's output that comes through them, and its sum.
+  // The gates' logits, openings and logits' gradients; the gated output, and the gradient by the
+  // gates' input; the gradient by the norm's output through the gates, and its sum.
   const gates = attentionGates(config);
   const gated = gates === 0 ? 0 : 3 * rows * gates + 2 * query + 2 * rows * config.modelDim;
   return branchLength(config, rows) + projections + outputs + statistics + gated;

@@ -1,4 +1,4 @@
-/** A model's states from its embedding on, layer by layer, and the gradients on the way back. */
+/** A model's layers from the embedding on, forward and backward. */
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { planAdd } from "../../ops/arithmetic/add.ts";
@@ -12,8 +12,8 @@ import { type LayerState, planLayerBackward, planLayerForward } from "./layer.ts
 /**
  * Plans the forward pass up to the head.
  *
- * @param build of the model
- * @param plans where the plans go
+ * @param build the model
+ * @param plans the list to add to
  * @param tokens [B, T]
  */
 export function planStates(
@@ -36,9 +36,9 @@ export function planStates(
 /**
  * Plans the backward pass below the head.
  *
- * @param build of the model
- * @param plans where the plans go
- * @param options what the forward pass left, the head's gradients, and the batch
+ * @param build the model
+ * @param plans the list to add to
+ * @param options the forward states, the head's gradients, and the batch
  * @returns each layer's states and their gradients
  */
 export function planGradients(

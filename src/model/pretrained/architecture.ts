@@ -1,25 +1,25 @@
 /** A pretrained model's family, shape and number of positions. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 
-/** The families that are read, by `model_type` in their config.json. */
+/** The supported families, by `model_type` in their config.json. */
 export const FAMILIES = ["llama", "mistral", "qwen2", "qwen3"] as const;
 
-/** One of {@linkcode FAMILIES}. What a family has beyond Llama stands in the shape's fields. */
+/** One of {@linkcode FAMILIES}. The shape's fields hold the parts that a family adds to Llama. */
 export type Family = typeof FAMILIES[number];
 
-/** A model's description, as its config.json gives it. */
+/** A model's description from its config.json. */
 export interface Architecture {
   readonly family: Family;
-  /** The shape: everything that decides what is computed. */
+  /** The shape, which decides everything that is computed. */
   readonly config: LlamaConfig;
-  /** The longest context that the model was made for, `max_position_embeddings`. */
+  /** The model's longest context, `max_position_embeddings`. */
   readonly positions: number;
   /**
-   * The tokens that `bos_token_id` and `eos_token_id` name; undefined for none. A tokenizer's own
-   * files go before them.
+   * The tokens of `bos_token_id` and `eos_token_id`; undefined for none. A tokenizer's own files
+   * take precedence.
    */
   readonly beginToken: number | undefined;
   readonly endTokens: readonly number[];
-  /** The fields of config.json that are not known: they may change the model, and were not read. */
+  /** Unknown fields of config.json: they may change the model, and were ignored. */
   readonly unknownFields: readonly string[];
 }

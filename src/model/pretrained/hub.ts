@@ -1,6 +1,6 @@
 /**
- * Fetches models of Hugging Face's hub by name, through @huggingface/hub into the user's cache.
- * Without a model that is not in the cache yet, the network is never used.
+ * Fetches models by name from Hugging Face's hub into the user's cache, with @huggingface/hub. It
+ * uses the network only for a model that is not in the cache.
  */
 import { join } from "node:path";
 import { projectCacheFolder } from "../../files/cache_folder.ts";
@@ -22,34 +22,34 @@ import { checkRoom } from "./hub/room.ts";
 export interface FetchedModel {
   /** The folder of its files. */
   readonly folder: string;
-  /** The commit that they are of. */
+  /** The commit of the files. */
   readonly commit: string;
-  /** Whether they came from the network now, and not from the cache. */
+  /** Whether this call fetched them, instead of finding them in the cache. */
   readonly fetched: boolean;
 }
 
 /** Options of {@linkcode fetchModel}. */
 export interface FetchModelOptions {
-  /** Called with the bytes that are there, and those that there will be. */
+  /** Called with the number of bytes so far, and of all bytes. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /**
-   * The longest context that the model will be given: a model that is not computed so is not
+   * The longest context that the model will get. A model that is unsupported at this length is not
    * fetched.
    */
   readonly context?: number | undefined;
-  /** Where models are kept; the user's cache by default. */
+  /** The folder for models; the user's cache by default. */
   readonly cache?: string | undefined;
   /** The hub's address and the user's token; from the environment by default. */
   readonly access?: HubAccess | undefined;
-  /** Waits before another attempt; tests replace it. */
+  /** Waits before a further attempt; tests replace it. */
   readonly delay?: ((ms: number) => Promise<void>) | undefined;
-  /** The longest pause of a download, in ms. Default: 60,000. */
+  /** The longest pause in a download, in ms. Default: 60,000. */
   readonly patience?: number | undefined;
 }
 
 /**
- * A model's name, `OWNER/MODEL`, with a branch, tag or commit behind `@` if it is not the newest
- * that is wanted.
+ * A model's name, `OWNER/MODEL`, with a branch, tag or commit after `@`; without one, the newest
+ * commit.
  */
 const NAME = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?$/;
 
@@ -65,14 +65,14 @@ export function isHubName(text: string): boolean {
 /**
  * Finds a model in the user's cache, or else fetches it from the hub.
  *
- * Permissions: reading and writing in the cache, and the network unless it is there; the user is
- * asked on the terminal. HF_TOKEN and HF_ENDPOINT are read where the environment may be.
+ * Permissions: reading and writing in the cache, and the network for a model that is not there; it
+ * asks the user on a terminal. It reads HF_TOKEN and HF_ENDPOINT if it may read the environment.
  *
- * @param name as {@linkcode isHubName} takes it
+ * @param name a name for {@linkcode isHubName}
  * @param options the cache, and a function to call with the progress
- * @throws {CheckpointError} if there is no such model, it may not be read, is not one that is
- * computed, does not come whole, or there is no room for it
- * @throws {Deno.errors.NotCapable} if a permission is missing, naming its flag
+ * @throws {CheckpointError} if the model does not exist, is not accessible or not supported, does
+ *   not arrive complete, or the disk has no room for it
+ * @throws {Deno.errors.NotCapable} that names the flag of a missing permission
  */
 export async function fetchModel(
   name: string,
@@ -88,18 +88,19 @@ export async function fetchModel(
   const { access = hubAccess() } = options;
   await askFor(access, { root, action: `fetching ${model} from ${access.address}` });
   await Deno.mkdir(root, { recursive: true });
-  // One process at a time: the next one finds what this one fetched.
+  // One process at a time: the next one finds the files that this one fetched.
   using lock = await Deno.open(join(root, ".lock"), { write: true, create: true });
   await lock.lock(true);
   return await cachedModel(root, revision) ??
     await fetchFiles({ model, revision, root, access }, options);
 }
 
-/** What the name of a commit's folder begins with until all of its files are there. */
+/** The prefix of a commit's folder until all of its files are there. */
 const UNFINISHED = ".unfinished-";
 
 /**
- * Asks for the network and the cache; without a terminal, the error names all of the hub's hosts.
+ * Asks for permission to use the network and the cache. Without a terminal, the error names all of
+ * the hub's hosts.
  */
 async function askFor(
   { hosts }: HubAccess,
@@ -121,7 +122,7 @@ async function askFor(
   }
 }
 
-/** Where models are kept. */
+/** The folder of all models. */
 function modelCache(): string {
   const value = (name: typeof FOLDER_VARIABLES[number]) =>
     hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined;
@@ -129,7 +130,10 @@ function modelCache(): string {
   return join(projectCacheFolder({ HOME, XDG_CACHE_HOME }), "models");
 }
 
-/** A commit's files under its own name are whole: unfinished ones lie elsewhere. */
+/**
+ * Finds a commit's files in the cache. A folder with a commit's name is complete: unfinished ones
+ * have a prefix.
+ */
 async function cachedModel(root: string, revision: string): Promise<FetchedModel | undefined> {
   for (const commit of [await readOptional(join(root, "refs", revision)), revision]) {
     if (commit === undefined || !/^[0-9a-f]{40}$/.test(commit)) continue;
@@ -168,7 +172,7 @@ async function fetchFiles(
   const unfinished = join(root, `${UNFINISHED}${commit}`);
   await Deno.mkdir(unfinished, { recursive: true });
   const fetchAll = fetcher(hub, { commit, folder: unfinished, options });
-  // What is small first: a model that is not computed is refused before its weights come.
+  // Small files first: an unsupported model is then refused before its weights are fetched.
   await fetchAll(needed.small);
   const config = join(unfinished, "config.json");
   parseHuggingFaceConfig(await readText(config), `${model}: config.json`, { context });
@@ -184,7 +188,8 @@ async function fetchFiles(
 }
 
 /**
- * Fetches lists of files into a folder, one list after the other, with one account of the progress.
+ * Fetches lists of files into a folder, one list after the other, and reports their progress as
+ * one.
  */
 function fetcher(
   hub: HubClient,
@@ -219,7 +224,7 @@ function fetcher(
   };
 }
 
-/** Removes what is left of commits that are not the newest any more. */
+/** Removes unfinished folders of commits that are no longer the newest. */
 async function removeUnfinished(root: string): Promise<void> {
   for await (const { name } of Deno.readDir(root)) {
     if (name.startsWith(UNFINISHED)) await Deno.remove(join(root, name), { recursive: true });
@@ -230,7 +235,7 @@ async function isWhole(path: string, size: number): Promise<boolean> {
   try {
     return (await Deno.stat(path)).size === size;
   } catch {
-    return false; // It is fetched, then.
+    return false; // A missing file is fetched.
   }
 }
 

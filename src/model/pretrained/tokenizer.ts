@@ -1,7 +1,6 @@
 /**
- * A model's own tokenizer, from tokenizer.json and tokenizer_config.json as Hugging Face's tools
- * write them. The work is done by @huggingface/tokenizers, which comes from npm when a tokenizer is
- * opened for the first time.
+ * A model's tokenizer, from tokenizer.json and tokenizer_config.json in Hugging Face's form. It
+ * uses @huggingface/tokenizers, which Deno fetches from npm when it opens the first tokenizer.
  */
 import { join } from "node:path";
 import type { Tokenizer as Library } from "@huggingface/tokenizers";
@@ -13,26 +12,26 @@ import { specialTokens } from "./tokenizer/special_tokens.ts";
 
 /** A tokenizer for one model. */
 export interface Tokenizer {
-  /** The token that a text may begin with, BOS; undefined for none. */
+  /** BOS, the token that a text may begin with; undefined for none. */
   readonly beginToken: number | undefined;
-  /** The token behind a document, EOS; undefined for none. */
+  /** EOS, the token after a document; undefined for none. */
   readonly endToken: number | undefined;
-  /** What the tokenizer itself puts in front of every text: BOS, nothing, or more. */
+  /** The tokens that the tokenizer itself puts before every text: BOS, none, or more. */
   readonly prefix: readonly number[];
-  /** What a user should know of the files, one line each. */
+  /** Notes on the files for the user, one line each. */
   readonly notes: readonly string[];
 
   /**
    * Splits a text into tokens; adds no special tokens.
    *
    * @param text any text
-   * @throws {CheckpointError} if a token is not of the model's vocabulary, or a part of the text
-   *   has none
+   * @throws {CheckpointError} if a token is not in the model's vocabulary, or a part of the text
+   *   has no token
    */
   encode(text: string): number[];
 
   /**
-   * A token as the vocabulary spells it.
+   * A token's text in the vocabulary.
    *
    * @param token its number
    */
@@ -42,9 +41,9 @@ export interface Tokenizer {
 /**
  * Opens a model's tokenizer.
  *
- * @param folder with tokenizer.json, and tokenizer_config.json where there is one
+ * @param folder the folder with tokenizer.json and perhaps tokenizer_config.json
  * @param options the model: its vocabulary, and the tokens that config.json names
- * @throws {CheckpointError} if there is none, or it is made of parts that are not computed exactly
+ * @throws {CheckpointError} if there is none, or it has parts that cannot be computed exactly
  *
  * @example
  * ```ts
@@ -98,7 +97,7 @@ async function readTokenizer(folder: string, path: string): Promise<Record<strin
     try {
       return (await Deno.stat(join(folder, name))).isFile;
     } catch {
-      return false; // Reading it says why.
+      return false; // Reading it will give the reason.
     }
   };
   if (!(await exists("tokenizer.json"))) {
@@ -126,7 +125,7 @@ async function loadLibrary(
   path: string,
   files: readonly [tokenizer: object, settings: object],
 ): Promise<Library> {
-  // Not a literal, so that Deno downloads it only if a tokenizer is opened.
+  // Not a literal, so Deno downloads the library only if a tokenizer is opened.
   const specifier = "@huggingface/tokenizers";
   let module: { readonly Tokenizer: typeof Library };
   try {
@@ -141,7 +140,7 @@ async function loadLibrary(
   }
 }
 
-/** The tokens that the tokenizer puts in front of every text, found by encoding one piece. */
+/** The tokens that the tokenizer puts before every text, found by encoding one piece of text. */
 function prefixOf(library: Library, path: string): number[] {
   const piece = "\0";
   const whole = library.post_processor?.post_process([piece], null, true).tokens ?? [piece];
@@ -158,7 +157,10 @@ function prefixOf(library: Library, path: string): number[] {
   });
 }
 
-/** `add_bos_token` against the post-processor: programs differ in which of the two they follow. */
+/**
+ * Refuses an `add_bos_token` that contradicts the post-processor: programs differ in which they
+ * follow.
+ */
 function refuseContradiction(
   folder: string,
   { settings, prefix, beginToken }: {

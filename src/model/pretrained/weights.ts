@@ -1,4 +1,4 @@
-/** A model's weights on disk, read tensor by tensor, or a range of a tensor's rows. */
+/** A model's weights on disk. It reads whole tensors or a range of a tensor's rows. */
 import { join } from "node:path";
 import { parseHuggingFaceConfig } from "../checkpoint/hugging_face.ts";
 import { readText } from "../checkpoint/json.ts";
@@ -19,28 +19,25 @@ export interface RowRange {
 export interface WeightSource extends Disposable {
   readonly architecture: Architecture;
   /**
-   * The shapes by name, of every parameter of `listParameters(architecture.config)` and of nothing
-   * else. A tied head is not among them: it is the embedding.
+   * The shapes by name, of exactly the parameters of `listParameters(architecture.config)`. A tied
+   * head is not among them: it is the embedding.
    */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-  /** The types that they are stored in, by the same names; each is exact in float32. */
+  /** The stored types, by the same names; float32 holds each exactly. */
   readonly types: ReadonlyMap<string, FloatType>;
-  /** What these weights take on disk. */
+  /** The bytes of these weights on disk. */
   readonly storedBytes: number;
-  /**
-   * What a user should know of these files, one line each: fields that were not read, for example.
-   */
+  /** Notes on the files for the user, one line each: ignored fields, for example. */
   readonly notes: readonly string[];
 
   /**
-   * Reads a tensor, or rows of one, by the bytes that hold them.
+   * Reads a tensor, or rows of one, from just their bytes.
    *
    * @param name one of {@linkcode shapes}
    * @param rows of a matrix, or elements of a vector; all of them by default
-   * @param into what is filled, of that length; a new array by default
+   * @param into the array to fill, of that length; a new one by default
    * @returns the elements in float32, row by row, exactly as stored
-   * @throws {RangeError} for another name, rows that the tensor does not have, or an array of
-   *   another length
+   * @throws {RangeError} for another name, rows outside the tensor, or an array of the wrong length
    * @throws {CheckpointError} if the file cannot be read
    */
   read(
@@ -53,12 +50,11 @@ export interface WeightSource extends Disposable {
 const CONFIG = "config.json";
 
 /**
- * Reads what a model is, without its weights.
+ * Reads a model's architecture, without its weights.
  *
  * @param folder in Hugging Face's layout
- * @param options `context`: the longest one that the model will be given; all of its own by default
- * @throws {CheckpointError} if there is no config.json, or it describes a model that is not
- *   computed
+ * @param options `context`: the longest one that the model will get; by default the model's own
+ * @throws {CheckpointError} if there is no config.json, or it describes an unsupported model
  */
 export async function readArchitecture(
   folder: string,
@@ -71,22 +67,22 @@ export async function readArchitecture(
 
 /** Options of {@linkcode openWeights}. */
 export interface OpenWeightsOptions {
-  /** The longest context that the model will be given; all of its own by default. */
+  /** The longest context that the model will get; by default the model's own. */
   readonly context?: number | undefined;
-  /** Called while the weights are checked, with the share that is done, from 0 to 1. */
+  /** Called while the weights are checked, with the finished share, from 0 to 1. */
   readonly onProgress?: ((share: number) => void) | undefined;
 }
 
 /**
  * Opens the weights of a folder in Hugging Face's layout: config.json, and model.safetensors or
- * shards with an index. All of them are read once, slice by slice, so that what is wrong with them
- * is known before anything else begins.
+ * shards with an index. It reads all of them once, slice by slice, so faults are found before any
+ * other work.
  *
  * @param folder its path
  * @param options the context, and a function to call with the progress
- * @returns the weights, to be disposed of
- * @throws {CheckpointError} if something is missing, not whole, of another shape or type, not
- * finite, or belongs to a model that is not computed
+ * @returns the weights; dispose of them when done
+ * @throws {CheckpointError} if a file or tensor is missing or incomplete, has another shape or type
+ *   or a number that is not finite, or if the model is not supported
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The fields of config.json that are not part of a model's shape: those that change nothing here,
- * and those of models that are not computed. What neither names is unknown, and is reported.
+ * The fields of config.json that are not part of a model's shape: fields without effect here, and
+ * fields of unsupported models. A field in neither list is unknown and gets reported.
  *
  * Source: the configurations of Hugging Face's transformers, versions 4.57 and 5.24, and of models
  * on its hub.
@@ -8,7 +8,7 @@
 import { CheckpointError } from "../error.ts";
 import { shown } from "../json.ts";
 
-/** Fields that the parser reads elsewhere. */
+/** Fields that the parser reads itself. */
 const READ = [
   "architectures",
   "bos_token_id",
@@ -37,21 +37,21 @@ const READ = [
 ];
 
 /**
- * Fields of training, of sampling, of classification and of programs: the loss of given tokens is
- * the same.
+ * Fields of training, sampling, classification and programs, which do not change the loss of given
+ * tokens.
  */
 const WITHOUT_EFFECT = [
-  // Fields of training, and types that the loader chooses.
+  // Training, and number types that the loader chooses.
   ...["attention_dropout", "dtype", "embd_pdrop", "embedding_dropout", "hidden_dropout"],
   ...["initializer_range", "pretraining_tp", "resid_pdrop", "torch_dtype", "use_bfloat16"],
   ...["classifier_dropout", "hidden_dropout_prob", "mlp_dropout", "residual_dropout"],
-  // Programs, and what they return.
+  // Programs and their outputs.
   ...["attn_implementation", "chunk_size_feed_forward", "is_decoder", "is_llama_config"],
   ...["output_attentions", "output_hidden_states", "output_scores", "return_dict"],
   ...["return_dict_in_generate", "tf_legacy_loss", "torchscript", "transformers.js_config"],
   ...["transformers_version", "unsloth_fixed", "unsloth_version", "use_cache", "use_flash_attn"],
   ...["use_flash_attention", "use_flash_attention_2", "gradient_checkpointing"],
-  // Tokens of other names.
+  // Other special tokens.
   ...["decoder_start_token_id", "pad_token_id", "sep_token_id", "tokenizer_class", "unk_token_id"],
   ...["forced_bos_token_id", "forced_eos_token_id", "bos_token", "eos_token", "pad_token"],
   // Sampling.
@@ -60,14 +60,14 @@ const WITHOUT_EFFECT = [
   ...["length_penalty", "max_length", "max_new_tokens", "min_length", "no_repeat_ngram_size"],
   ...["num_beam_groups", "num_beams", "num_return_sequences", "remove_invalid_values"],
   ...["repetition_penalty", "suppress_tokens", "temperature", "top_k", "top_p", "typical_p"],
-  // Classification, and notes of its authors.
+  // Classification, and the authors' notes.
   ...["finetuning_task", "id2label", "label2id", "num_labels", "prefix", "problem_type"],
   ...["task_specific_params", "cross_attention_hidden_size", "tie_encoder_decoder"],
 ];
 
 /**
- * Fields of models that are not computed, with the values that say "not this". Null says so for all
- * of them.
+ * Fields of unsupported models, with the values that switch their feature off. Null switches any of
+ * them off.
  */
 const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   // Biases and norms in other places.
@@ -85,11 +85,11 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   post_norm: [false],
   use_post_norm: [false],
   sandwich_norm: [false],
-  // Other activations.
+  // Other activation functions.
   hidden_activation: ["silu", "swish"],
   activation_function: ["silu", "swish"],
   mlp_hidden_act: ["silu", "swish"],
-  // Positions by other means.
+  // Other encodings of positions.
   alibi: [false],
   use_alibi: [false],
   partial_rotary_factor: [1],
@@ -105,7 +105,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   use_logn_attn: [false],
   rope_local_base_freq: [],
   rope_ratio: [1],
-  // Attention of other shapes.
+  // Other forms of attention.
   attention_chunk_size: [],
   attention_sinks: [false, 0],
   attn_temperature_tuning: [false],
@@ -126,7 +126,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   pruned_heads: [],
   per_layer_config: [],
   clip_qkv: [],
-  // Factors.
+  // Multipliers.
   attention_multiplier: [],
   attn_logit_softcapping: [],
   dim_model_base: [],
@@ -141,7 +141,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   scale_emb: [1],
   mup_attn_multiplier: [],
   mup_embeddings_multiplier: [],
-  // Experts, and more than one token at a time.
+  // Experts, and prediction of several tokens.
   first_k_dense_replace: [],
   moe_intermediate_size: [],
   moe_layer_freq: [],
@@ -150,7 +150,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   num_experts: [0],
   num_experts_per_tok: [0],
   num_local_experts: [0],
-  // Numbers that are not weights yet.
+  // Quantized weights.
   bitnet_config: [],
   compression_config: [],
   quantization: [],
@@ -161,20 +161,20 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
 /** Other families' names for the norms' ε. */
 const EPSILONS = ["layer_norm_eps", "layer_norm_epsilon", "layernorm_epsilon", "norm_eps"];
 
-/** Why a model of such a field is refused, where the field's name does not say it. */
+/** Why a field's model is refused, if the field's name does not tell. */
 const REASONS: Readonly<Record<string, string>> = {
   attention_bias: "the family has no biases",
   quantization_config: "quantized weights are not read: give the model in BF16, F16 or F32",
 };
 
 /**
- * Refuses the fields of models that are not computed.
+ * Refuses the fields of unsupported models.
  *
- * @param fields of config.json
- * @param options `path`: for messages; `exempt`: fields that the family does not have, which
- *   transformers passes over; `read`: fields that the parser reads elsewhere for this family
- * @returns the fields that nothing is known of, in the order of the file
- * @throws {CheckpointError} naming the first such field, its value and what is computed
+ * @param fields config.json's fields
+ * @param options `path`: for messages; `exempt`: fields that transformers ignores for the family;
+ *   `read`: fields that the parser reads elsewhere for this family
+ * @returns the unknown fields, in the order of the file
+ * @throws {CheckpointError} that names the first such field, its value and the supported ones
  */
 export function checkOtherFields(
   fields: Readonly<Record<string, unknown>>,
@@ -212,7 +212,7 @@ function refuseUnlessNeutral(
   throw new CheckpointError(`${path}: ${name} is ${shown(value)}, wanted ${wanted}${reason}`);
 }
 
-/** An object without a field says nothing, as in `"pruned_heads": {}`. */
+/** An empty object switches a feature off, as in `"pruned_heads": {}`. */
 function isEmpty(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
     Object.keys(value).length === 0;
@@ -220,6 +220,6 @@ function isEmpty(value: unknown): boolean {
 
 function isKnown(name: string, value: unknown): boolean {
   return READ.includes(name) || WITHOUT_EFFECT.includes(name) || name.startsWith("_") ||
-    // Converters' flag for a layout that transformers' own weights never have.
+    // A converter's flag for a layout that transformers' weights never have.
     (name === "rope_interleaved" && (value === false || value === null));
 }

@@ -1,36 +1,36 @@
 /**
- * RoPE in config.json: `rope_theta` and `rope_scaling` of transformers 4, `rope_parameters` of
- * version 5, or both, as long as they say the same.
+ * Reads RoPE from config.json: `rope_theta` and `rope_scaling` of transformers 4, `rope_parameters`
+ * of version 5, or both if they agree.
  */
 import type { RopeScaling } from "../../../reference/llama/rope.ts";
 import { CheckpointError } from "../error.ts";
 import { objectOf, shown } from "../json.ts";
 
-/** What is read. */
+/** RoPE's base and scaling. */
 export interface RopeFields {
   readonly ropeBase: unknown;
   /** undefined for plain RoPE. */
   readonly ropeScaling: RopeScaling | undefined;
-  /** Fields within that nothing is known of. */
+  /** Unknown fields inside RoPE's fields. */
   readonly unknownFields: readonly string[];
 }
 
-/** The fields that each type has beside its name. */
+/** The fields of each scaling type, besides its name. */
 const FIELDS = {
   default: [],
   linear: ["factor"],
   llama3: ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
 } as const;
 
-/** The base that transformers takes where the file names none. */
+/** The base that transformers uses if the file names none. */
 const DEFAULT_BASE = 10_000;
 
 /**
  * Reads RoPE's fields.
  *
- * @param fields of config.json
+ * @param fields config.json's fields
  * @param path for messages
- * @throws {CheckpointError} if they contradict each other, or name a scaling that is not computed
+ * @throws {CheckpointError} if they contradict each other, or name an unsupported scaling
  */
 export function readRope(fields: Readonly<Record<string, unknown>>, path: string): RopeFields {
   const groups = (["rope_parameters", "rope_scaling"] as const)
@@ -49,7 +49,10 @@ export function readRope(fields: Readonly<Record<string, unknown>>, path: string
   };
 }
 
-/** Two fields of one meaning: programs would read different models. */
+/**
+ * Requires that two fields with the same meaning agree: otherwise programs would compute different
+ * models.
+ */
 function agree(
   given: readonly { readonly name: string; readonly value: unknown }[],
   path: string,
@@ -77,7 +80,7 @@ function readGroup(
   path: string,
 ): Group {
   const outer = objectOf(fields[field], `${path}: ${field}`);
-  // Models with several kinds of layers have parameters for each kind; here every layer is of one
+  // Models with several kinds of layers have parameters for each kind. Here all layers are of one
   // kind.
   const nested = (outer.full_attention ?? null) !== null;
   const name = nested ? `${field}.full_attention` : field;
@@ -113,7 +116,7 @@ function readGroup(
       ...others.map((each) => `${field}.${each}`),
       ...Object.keys(inner)
         .filter((each) => !known.includes(each) && !own.includes(each))
-        // A null says nothing.
+        // A null field sets nothing.
         .filter((each) => inner[each] !== null)
         .map((each) => `${name}.${each}`),
     ],

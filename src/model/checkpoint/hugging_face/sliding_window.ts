@@ -1,18 +1,17 @@
 /**
- * Sliding windows in config.json: which layers have one, and whether it leaves keys of a context
- * out.
+ * Sliding windows in config.json: which layers have one, and whether it hides keys of a context.
  */
 import type { Family } from "../../pretrained/architecture.ts";
 import { CheckpointError } from "../error.ts";
 import { shown } from "../json.ts";
 
 /**
- * Refuses a model whose queries do not see all keys of a context in front of them. A window that is
- * as long as the context changes nothing.
+ * Refuses a model if its queries do not see all earlier keys of a context. A window as long as the
+ * context changes nothing.
  *
- * @param fields of config.json
- * @param options the family, whose fields differ, the number of layers, the longest context that is
- * requested, and the path for messages
+ * @param fields config.json's fields
+ * @param options the family, which decides the fields; the number of layers; the longest requested
+ *   context; and the path for messages
  * @throws {CheckpointError} for a window shorter than the context, and for layers of other kinds
  */
 export function refuseSlidingWindow(
@@ -35,9 +34,9 @@ export function refuseSlidingWindow(
   }
   if (named !== undefined && !named.includes("sliding_attention")) return;
   if (family === "qwen2" || family === "qwen3") {
-    // Qwen's switch; without it the window means nothing.
+    // Qwen's switch: without it the window has no effect.
     if (fields.use_sliding_window !== true) return;
-    const first = fields.max_window_layers ?? 28; // the families' default
+    const first = fields.max_window_layers ?? 28; // the family's default
     if (named === undefined && typeof first === "number" && first >= Number(layers)) return;
   }
   if (Number.isSafeInteger(window) && (window as number) >= context) return;

@@ -1,6 +1,6 @@
 /**
- * One safetensors file, of which only the header is read when it is opened, and tensors or parts of
- * them on demand.
+ * One open safetensors file. Opening reads only its header; tensors or parts of them are read on
+ * demand.
  */
 import { CheckpointError } from "../error.ts";
 import { reasonOf } from "../json.ts";
@@ -17,10 +17,10 @@ import {
 /** The format's own limit. */
 const MOST_HEADER_BYTES = 100_000_000;
 
-/** What a file holds in place of its content where Git LFS did not fetch it. */
+/** The beginning of a Git LFS pointer, which a file holds if Git did not fetch its content. */
 const POINTER = "version https://git-lfs.github.com/";
 
-/** Elements of a tensor, counted in the order of its bytes. */
+/** A range of a tensor's elements, in the order of its bytes. */
 export interface ElementRange {
   readonly start: number;
   readonly count: number;
@@ -32,9 +32,9 @@ export class TensorFile implements Disposable {
   /** The entries by name, in the order of their bytes. */
   readonly entries: ReadonlyMap<string, TensorEntry>;
   readonly #file: Deno.FsFile;
-  /** Where the tensors' bytes begin. */
+  /** The offset of the tensors' bytes. */
   readonly #start: number;
-  /** The last read that was requested: a file has one place at a time. */
+  /** The last requested read. Reads must wait for each other, because a file has one position. */
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -54,8 +54,8 @@ export class TensorFile implements Disposable {
   /**
    * Opens a file and reads its header.
    *
-   * @param path of a regular file
-   * @throws {CheckpointError} if it cannot be read, is not a safetensors file or not a whole one
+   * @param path a regular file
+   * @throws {CheckpointError} if it cannot be read or is not a complete safetensors file
    */
   static async open(path: string): Promise<TensorFile> {
     const fail = (problem: string): never => {
@@ -94,8 +94,8 @@ export class TensorFile implements Disposable {
   /**
    * The type of a tensor.
    *
-   * @param name of an entry
-   * @throws {CheckpointError} if its numbers are of no type that is read
+   * @param name an entry's name
+   * @throws {CheckpointError} if its type is not supported
    */
   typeOf(name: string): FloatType {
     const { type } = this.entries.get(name)!;
@@ -110,11 +110,11 @@ export class TensorFile implements Disposable {
   /**
    * Reads elements of a tensor.
    *
-   * @param name of an entry
-   * @param range which elements; all of them by default
-   * @param into what is filled, as long as the range; a new array by default
+   * @param name an entry's name
+   * @param range the elements to read; all of them by default
+   * @param into the array to fill, as long as the range; a new one by default
    * @returns the elements in float32, exactly
-   * @throws {CheckpointError} if the file cannot be read, or its type is none that is read
+   * @throws {CheckpointError} if the file cannot be read, or the type is not supported
    */
   async read(
     name: string,
@@ -131,10 +131,10 @@ export class TensorFile implements Disposable {
   }
 
   /**
-   * Reads bytes as they are.
+   * Reads raw bytes.
    *
-   * @param bytes what is filled
-   * @param offset from the end of the header
+   * @param bytes the array to fill
+   * @param offset the first byte, counted from the end of the header
    * @throws {CheckpointError} if the file cannot be read
    */
   readBytes(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -155,7 +155,7 @@ export class TensorFile implements Disposable {
   }
 }
 
-/** Fills all of it. */
+/** Reads until the array is full. */
 async function readExactly(
   file: Deno.FsFile,
   bytes: Uint8Array<ArrayBuffer>,

@@ -1,23 +1,22 @@
 /**
- * The header of a safetensors file: names, types, shapes and places of its tensors. Files may come
- * from other people, so every value is checked before it is used, and nothing is read beyond the
- * file's end.
+ * The header of a safetensors file: names, types, shapes and offsets of its tensors. Files may come
+ * from strangers, so it checks every value before use, and no tensor may lie beyond the file's end.
  *
  * Source: https://github.com/huggingface/safetensors, "Format".
  */
 
-/** A tensor of a file. */
+/** A tensor in a file. */
 export interface TensorEntry {
   readonly name: string;
   /** The type's name in the format, for example `BF16`. */
   readonly type: string;
   readonly shape: readonly number[];
-  /** Where its bytes begin and end, counted from the end of the header. */
+  /** The first byte and the end of its bytes, counted from the end of the header. */
   readonly start: number;
   readonly end: number;
 }
 
-/** How many bits a number of each of the format's types takes. */
+/** The number of bits of each of the format's types. */
 const BITS: Readonly<Record<string, number>> = {
   ...{ F4: 4, F6_E2M3: 6, F6_E3M2: 6 },
   ...{ BOOL: 8, U8: 8, I8: 8, F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8 },
@@ -32,8 +31,9 @@ const METADATA = "__metadata__";
 /**
  * Reads a header.
  *
- * @param header its bytes
- * @param options `size`: the bytes that stand behind the header; `fail`: throws a problem
+ * @param header the header's bytes
+ * @param options `size`: the number of bytes after the header; `fail`: throws an error with a
+ *   message
  * @returns the entries in the order of their bytes, which fill the rest of the file without gap or
  *   overlap
  */
@@ -95,7 +95,7 @@ function isSizes(value: unknown): value is readonly number[] {
     value.every((each) => Number.isSafeInteger(each) && each >= 0);
 }
 
-/** A name from a file, for a message. */
+/** Writes a name from a file for a message. */
 export function quoted(name: string): string {
   return JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
 }

@@ -1,36 +1,35 @@
 /**
- * The types of weights, each of which float32 holds exactly: float32 itself, half precision and
- * bfloat16.
+ * The supported types of weights: float32, half precision and bfloat16. Float32 holds each exactly.
  */
 
-/** The types that are read, as safetensors files name them. */
+/** The supported types, by their names in safetensors files. */
 export const FLOAT_TYPES = ["F32", "F16", "BF16"] as const;
 
 /** One of {@linkcode FLOAT_TYPES}. */
 export type FloatType = typeof FLOAT_TYPES[number];
 
-/** Whether a type is one that is read. */
+/** Whether a type is supported. */
 export function isFloatType(type: string): type is FloatType {
   return (FLOAT_TYPES as readonly string[]).includes(type);
 }
 
 /**
- * The bytes that a number of a type takes.
+ * The bytes per number of a type.
  *
- * @param type of the weights
+ * @param type the weights' type
  */
 export function bytesPerNumber(type: FloatType): 2 | 4 {
   return type === "F32" ? 4 : 2;
 }
 
 /**
- * Converts stored numbers to float32 in place. The buffer is as long as the float32 numbers, and
- * the stored bytes lie at its end.
+ * Converts stored numbers to float32 in place. The buffer has room for the float32 numbers, and the
+ * stored bytes are at its end.
  *
  * @param numbers the buffer; `bytes` of {@linkcode storedPart} hold the stored numbers
- * @param type of what is stored
- * @returns the same buffer, with the numbers in float32: exactly, subnormal ones, −0, infinities
- *   and NaN as well
+ * @param type the stored type
+ * @returns the same buffer with the exact numbers in float32, including subnormal numbers, −0,
+ *   infinities and NaN
  */
 export function widen(
   numbers: Float32Array<ArrayBuffer>,
@@ -38,7 +37,7 @@ export function widen(
 ): Float32Array<ArrayBuffer> {
   const { buffer, byteOffset } = storedPart(numbers, type);
   const { length } = numbers;
-  // From the front on: what is written never reaches what is still to be read.
+  // Go forward: a write never reaches stored numbers that are still to be read.
   if (type === "BF16") {
     const stored = new Uint16Array(buffer, byteOffset, length);
     const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, length);
@@ -51,10 +50,10 @@ export function widen(
 }
 
 /**
- * The end of a buffer, where stored bytes are put for {@linkcode widen}.
+ * The end of a buffer, which must hold the stored bytes for {@linkcode widen}.
  *
- * @param numbers as many float32 as there are stored numbers
- * @param type of what is stored
+ * @param numbers a float32 array with as many numbers as are stored
+ * @param type the stored type
  */
 export function storedPart(
   numbers: Float32Array<ArrayBuffer>,
@@ -68,19 +67,19 @@ export function storedPart(
   );
 }
 
-/** The exponent bits of an infinity or a NaN: all ones. */
+/** All exponent bits set: an infinity or a NaN. */
 const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
 
 /**
- * Looks for an infinity or a NaN by its bits.
+ * Finds an infinity or a NaN by its bits.
  *
- * @param bytes of stored numbers, at a multiple of 4
- * @param type of theirs
+ * @param bytes stored numbers that begin at a multiple of 4
+ * @param type the stored type
  * @returns the index of the first; −1 if all numbers are finite
  */
 export function indexOfNonFinite(bytes: Uint8Array<ArrayBuffer>, type: FloatType): number {
   const mask = EXPONENT[type];
-  // Words for every type, so that each loop meets one kind of array: that is several times as fast.
+  // Use words for every type, so each loop sees one kind of array: that is several times as fast.
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4));
   if (type === "F32") return indexOfWord(words, mask);
   const pair = indexOfPair(words, mask);
@@ -92,7 +91,7 @@ export function indexOfNonFinite(bytes: Uint8Array<ArrayBuffer>, type: FloatType
   return (words[pair]! & mask) === mask ? 2 * pair : 2 * pair + 1;
 }
 
-/** The first word that holds all bits of the mask. */
+/** The index of the first word with all bits of the mask. */
 function indexOfWord(words: Uint32Array, mask: number): number {
   for (let i = 0; i < words.length; i++) {
     if ((words[i]! & mask) === mask) return i;
@@ -100,7 +99,7 @@ function indexOfWord(words: Uint32Array, mask: number): number {
   return -1;
 }
 
-/** The first word of which one half holds all bits of the mask. */
+/** The index of the first word that has all bits of the mask in one half. */
 function indexOfPair(words: Uint32Array, mask: number): number {
   const high = mask << 16;
   for (let i = 0; i < words.length; i++) {

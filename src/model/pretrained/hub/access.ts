@@ -1,6 +1,4 @@
-/**
- * How to reach Hugging Face's hub: its address, the user's token, and the meaning of its refusals.
- */
+/** How to reach Hugging Face's hub: its address, the user's token, and the meaning of refusals. */
 import { hasPermissions } from "../../../permissions.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
 
@@ -9,22 +7,22 @@ export const HUB_VARIABLES = ["HF_TOKEN", "HF_ENDPOINT"] as const;
 
 const USUAL_ADDRESS = "https://huggingface.co";
 
-/** The hosts that store the usual hub's files: its answers redirect to them. */
+/** The hosts that store the files of huggingface.co; its answers redirect to them. */
 const STORES = ["*.huggingface.co", "*.hf.co"];
 
 /** The hub's address, and the user's token for it. */
 export interface HubAccess {
-  /** Without a slash at the end. */
+  /** The address without a slash at the end. */
   readonly address: string;
-  /** undefined where the user gave none. */
+  /** undefined if the user gave none. */
   readonly token: string | undefined;
   /** The hosts that `--allow-net` must name: the hub and those that it sends downloads to. */
   readonly hosts: readonly string[];
 }
 
 /**
- * Reads where the hub is from HF_ENDPOINT, and who asks from HF_TOKEN, where the environment may be
- * read.
+ * Reads the hub's address from HF_ENDPOINT and the user's token from HF_TOKEN, if it may read the
+ * environment.
  *
  * @throws {CheckpointError} if HF_ENDPOINT is not an address, or HF_TOKEN is not a token
  */
@@ -53,7 +51,7 @@ function variable(name: typeof HUB_VARIABLES[number]): string | undefined {
   return value === "" ? undefined : value;
 }
 
-/** A failure that may pass: worth another attempt. */
+/** A temporary failure: another attempt may succeed. */
 export class PassingError extends Error {
   override readonly name = "PassingError";
 }
@@ -62,7 +60,7 @@ export class PassingError extends Error {
 export class HubRequests {
   readonly #model: string;
   readonly #access: HubAccess;
-  /** The last failure: the library hands on no more than its message. */
+  /** The last failure: the library passes on only its message. */
   failure: Error | undefined;
 
   /** @param model its name, for messages */
@@ -71,7 +69,7 @@ export class HubRequests {
     this.#access = access;
   }
 
-  /** In place of `fetch`. */
+  /** Replaces `fetch` for the library. */
   readonly fetch = async (
     input: string | URL | Request,
     init?: RequestInit,
@@ -86,7 +84,7 @@ export class HubRequests {
     if (response.ok) return response;
     const missing = response.status === 404 &&
       response.headers.get("X-Error-Code") === "EntryNotFound";
-    if (missing) return response; // The library knows what that means.
+    if (missing) return response; // The library handles this answer.
     await response.body?.cancel();
     throw this.#fail(this.#refusal(response));
   };
@@ -146,7 +144,7 @@ export class HubRequests {
   }
 }
 
-/** The innermost reason of a failed request, in one line. */
+/** The innermost cause of a failed request, in one line. */
 function rootCause(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;

@@ -1,6 +1,6 @@
 /**
  * A model on the hub, through @huggingface/hub: its commit, its files, and their bytes from any
- * place on.
+ * offset on.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { reasonOf, shown } from "../../checkpoint/json.ts";
@@ -13,10 +13,10 @@ type Library = Pick<
   "modelInfo" | "listFiles" | "downloadFile"
 >;
 
-/** Waits before another attempt. */
+/** Waits before a further attempt. */
 export type Delay = (ms: number) => Promise<void>;
 
-/** How long to wait where the hub was busy or the network was not there, in ms. */
+/** The pauses before further attempts if the hub was busy or the network down, in ms. */
 const PAUSES = [500, 1000, 2000];
 
 /** One model on a hub. */
@@ -43,9 +43,9 @@ export class HubClient {
   }
 
   /**
-   * Loads the library; asks the hub nothing yet.
+   * Loads the library, without a request to the hub.
    *
-   * @param options the model's name, where the hub is, and what waits
+   * @param options the model's name, the hub's access, and the function that waits
    * @throws {CheckpointError} if the library cannot be loaded
    */
   static async open(options: {
@@ -53,7 +53,7 @@ export class HubClient {
     readonly access: HubAccess;
     readonly delay: Delay;
   }): Promise<HubClient> {
-    // Not a literal, so that Deno downloads it only if a model of the hub is named.
+    // Not a literal, so Deno downloads the library only if a hub model is requested.
     const specifier = "@huggingface/hub";
     try {
       return new HubClient(await import(specifier), options);
@@ -63,10 +63,10 @@ export class HubClient {
   }
 
   /**
-   * The commit that a branch, a tag or a commit is now.
+   * The commit that a branch, tag or commit name means now.
    *
-   * @param revision its name
-   * @throws {CheckpointError} if the hub does not name it
+   * @param revision the name
+   * @throws {CheckpointError} if the hub does not know it
    */
   async commit(revision: string): Promise<string> {
     const { sha } = await this.#insist(() =>
@@ -77,7 +77,7 @@ export class HubClient {
         additionalFields: ["sha"],
       })
     );
-    // It becomes the name of a folder.
+    // Check it, because it becomes the name of a folder.
     if (/^[0-9a-f]{40}$/.test(sha)) return sha;
     throw new CheckpointError(
       `${this.#model}: ${this.#access.address} says that its commit is ${shown(sha)}, wanted 40 ` +
@@ -86,9 +86,9 @@ export class HubClient {
   }
 
   /**
-   * What a commit holds, without its folders' contents.
+   * Lists a commit's files, without those in folders.
    *
-   * @param commit of {@linkcode commit}
+   * @param commit a result of {@linkcode commit}
    * @throws {CheckpointError} if the hub gives no list
    */
   async list(commit: string): Promise<ListedFile[]> {
@@ -100,12 +100,12 @@ export class HubClient {
   }
 
   /**
-   * A file's bytes.
+   * Reads a file's bytes.
    *
-   * @param commit that the file is of
-   * @param options the file, and where to begin
-   * @throws {PassingError} if another attempt may do better
-   * @throws {CheckpointError} if none will
+   * @param commit the file's commit
+   * @param options the file, and the first byte to read
+   * @throws {PassingError} if another attempt may succeed
+   * @throws {CheckpointError} if further attempts would fail too
    */
   async read(
     commit: string,
@@ -117,7 +117,7 @@ export class HubClient {
         repo: this.#model,
         revision: commit,
         path: file.name,
-        // One way to fetch every file, which can go on from any byte.
+        // Without Xet, there is one way to fetch every file, which can continue from any byte.
         xet: false,
       });
       if (blob === null) throw new Error(`${file.name} is not there any more`);
@@ -125,7 +125,7 @@ export class HubClient {
     });
   }
 
-  /** Why the last request failed; the library hands on no more than a message. */
+  /** The cause of the last failed request; the library passes on only a message. */
   get failure(): Error | undefined {
     return this.#requests.failure;
   }
@@ -147,7 +147,7 @@ export class HubClient {
     }
   }
 
-  /** Asks again where the hub was busy or the network was not there. */
+  /** Repeats a request if the hub was busy or the network down. */
   async #insist<Value>(ask: () => Promise<Value>): Promise<Value> {
     for (let attempt = 0;; attempt++) {
       try {

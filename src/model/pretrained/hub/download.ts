@@ -1,6 +1,6 @@
 /**
- * One file of a hub: fetched from where an earlier attempt ended, and compared with the digest that
- * the hub names.
+ * Downloads one file from a hub: continues an earlier attempt, and compares the file with the hub's
+ * digest.
  */
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
@@ -8,47 +8,47 @@ import { CheckpointError } from "../../checkpoint/error.ts";
 import { reasonOf } from "../../checkpoint/json.ts";
 import { PassingError } from "./access.ts";
 
-/** A file as the hub describes it. */
+/** The hub's description of a file. */
 export interface HubFile {
   readonly name: string;
   readonly size: number;
-  /** The digest of the file's content, or of Git's object that holds it. */
+  /** The digest of the file's content, or of its Git object. */
   readonly digest: { readonly type: "sha256" | "git-sha1"; readonly value: string };
 }
 
-/** What a download needs. */
+/** Options of {@linkcode downloadFile}. */
 export interface DownloadOptions {
-  /** Where the finished file lies. */
+  /** The path of the finished file. */
   readonly path: string;
-  /** Where the unfinished one lies, in a folder that is there. */
+  /** The path of the unfinished file, in an existing folder. */
   readonly partial: string;
   /**
-   * The file's bytes from an offset on.
+   * Reads the file's bytes from an offset on.
    *
-   * @throws {PassingError} if another attempt may do better
+   * @throws {PassingError} if another attempt may succeed
    */
   readonly read: (offset: number) => Promise<ReadableStream<Uint8Array>>;
-  /** Why the bytes ended, if the stream's own error does not say; else undefined. */
+  /** The cause if the bytes ended early, unless the stream's own error tells it; else undefined. */
   readonly failure: () => Error | undefined;
-  /** Called with the bytes that are there. */
+  /** Called with the number of bytes so far. */
   readonly onProgress: (bytes: number) => void;
-  /** Waits before another attempt. */
+  /** Waits before a further attempt. */
   readonly delay: (ms: number) => Promise<void>;
-  /** The longest pause of a download, in ms. */
+  /** The longest pause in a download, in ms. */
   readonly patience: number;
 }
 
-/** How often a file is requested without a byte more. */
+/** How many attempts in a row may bring no further byte. */
 const ATTEMPTS = 5;
 const FIRST_DELAY = 500;
 
 /**
  * Downloads a file.
  *
- * @param file what the hub says of it
+ * @param file the hub's description of it
  * @param options the path to download to
- * @throws {CheckpointError} if it does not come, is not the one that the hub describes, or cannot
- * be written. What came stays for the next time, unless it is wrong.
+ * @throws {CheckpointError} if it does not arrive, differs from the hub's description, or cannot be
+ *   written. Correct bytes stay on disk for a later call.
  */
 export async function downloadFile(file: HubFile, options: DownloadOptions): Promise<void> {
   const { path, partial } = options;
@@ -58,7 +58,7 @@ export async function downloadFile(file: HubFile, options: DownloadOptions): Pro
       await Deno.mkdir(dirname(path), { recursive: true });
       return await Deno.rename(partial, path);
     }
-    // Perhaps an earlier attempt left something else: once more from the start.
+    // An earlier attempt may have left other content: start over once.
     await Deno.remove(partial);
     if (again) continue;
   }
@@ -77,8 +77,8 @@ async function fetchAll(
     have = 0;
   }
   onProgress(have);
-  // The most bytes that an attempt reached, so that requests to a hub that always starts over come
-  // to an end.
+  // The most bytes that an attempt reached. Without it, requests to a hub that always starts over
+  // would never end.
   let best = have;
   for (let attempt = 0; have < file.size || have === 0;) {
     let failure: PassingError | undefined;
@@ -142,7 +142,7 @@ async function append(
       const { done, value } = await withPatience(reader.read(), { patience, name, told });
       if (done) return offset;
       if (offset + value.length > size) {
-        // Perhaps the answer begins at the start and not where it was asked to.
+        // The answer may begin at the start of the file instead of the requested offset.
         await file.truncate(0);
         throw new PassingError(
           `${name}: more comes than the ${size} bytes that the hub says it has`,
@@ -153,7 +153,7 @@ async function append(
       onProgress(offset);
     }
   } finally {
-    // The rest of the answer is not needed; the reason of the failure has been reported.
+    // The rest of the answer is not needed, and the cause of the failure is already reported.
     await reader.cancel().catch(() => {});
   }
 }
@@ -207,7 +207,7 @@ const SLICE_BYTES = 2 ** 22;
 
 async function digestOf(path: string, { size, digest }: HubFile): Promise<string> {
   const hash = createHash(digest.type === "sha256" ? "sha256" : "sha1");
-  // Git hashes an object's kind and length as well.
+  // Git also hashes an object's kind and length.
   if (digest.type === "git-sha1") hash.update(`blob ${size}\0`);
   using file = await Deno.open(path, { read: true });
   const slice = new Uint8Array(SLICE_BYTES);

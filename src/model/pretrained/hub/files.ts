@@ -1,10 +1,10 @@
-/** Which of a model's files on the hub are needed. */
+/** Chooses the files of a hub model to fetch. */
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { INDEX, otherWeights, readIndex, WHOLE } from "../weights/files.ts";
 import type { HubFile } from "./download.ts";
 
-/** A file as the hub lists it. */
+/** The hub's list entry of a file. */
 export interface ListedFile {
   readonly type: string;
   readonly path: string;
@@ -15,14 +15,14 @@ export interface ListedFile {
   readonly lfs?: { readonly oid: string; readonly size: number };
 }
 
-/** What is to be fetched, in this order. */
+/** The files to fetch, in this order. */
 export interface NeededFiles {
   /** The configuration, the tokenizer's files and the index of the weights. */
   readonly small: readonly HubFile[];
   /**
-   * The weights.
+   * The weights, which the small files determine.
    *
-   * @param folder where the small files are
+   * @param folder the folder of the small files
    */
   readonly weights: (folder: string) => Promise<readonly HubFile[]>;
 }
@@ -33,9 +33,9 @@ const TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 /**
  * Chooses files.
  *
- * @param listed what the model has
+ * @param listed the model's files
  * @param model its name, for messages
- * @throws {CheckpointError} if it has no configuration, tokenizer or weights that are read
+ * @throws {CheckpointError} if it has no supported configuration, tokenizer or weights
  */
 export function neededFiles(listed: readonly ListedFile[], model: string): NeededFiles {
   const files = new Map(

@@ -5,12 +5,12 @@ import { CheckpointError } from "../../checkpoint/error.ts";
 import type { HubFile } from "./download.ts";
 
 /**
- * Refuses files that the disk has no room for, as far as it may be asked, which needs
- * `--allow-sys=statfs`.
+ * Refuses files that the disk has no room for. Without the permission `--allow-sys=statfs` it does
+ * not check.
  *
- * @param folder where they go; parts of them may be there
+ * @param folder the files' folder, which may hold parts of them already
  * @param files with their sizes
- * @throws {CheckpointError} that says how much room there is, and how much is wanted
+ * @throws {CheckpointError} that says how much room there is and how much is needed
  */
 export async function checkRoom(folder: string, files: readonly HubFile[]): Promise<void> {
   const free = await freeBytes(folder);
@@ -37,7 +37,7 @@ async function sizeOf(path: string): Promise<number> {
   try {
     return (await Deno.stat(path)).size;
   } catch {
-    return 0; // Nothing of it is there.
+    return 0; // The file does not exist yet.
   }
 }
 

@@ -1,20 +1,20 @@
 /**
- * Rewrites the parts of tokenizer.json that the library computes differently from Hugging Face's
- * own tokenizers, as parts that it computes exactly, or refuses them by name. Otherwise tokens
- * would silently differ.
+ * Handles the parts of tokenizer.json that the library computes differently from Hugging Face's own
+ * tokenizers. It rewrites them as parts that the library computes exactly, or refuses them by name,
+ * because tokens would silently differ.
  *
  * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and
- * tokenizers 0.23 for Python, whose results the tests hold.
+ * tokenizers 0.23 for Python, whose results the tests contain.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { objectOf, shown } from "../../checkpoint/json.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A tokenizer that the library computes exactly. */
+/** Components that the library computes exactly. */
 export interface ExactComponents {
   readonly parts: Fields;
-  /** Where that is not certain, one line each. */
+  /** Notes on uncertain parts, one line each. */
   readonly notes: readonly string[];
 }
 
@@ -23,9 +23,9 @@ const MODELS = ["BPE", "Unigram", "WordPiece"];
 /**
  * Rewrites a tokenizer in parts that the library computes exactly.
  *
- * @param parts of tokenizer.json
+ * @param parts tokenizer.json's parts
  * @param path for messages
- * @throws {CheckpointError} naming a part that cannot be written so
+ * @throws {CheckpointError} that names a part without an exact form
  */
 export function exactComponents(parts: Fields, path: string): ExactComponents {
   const model = objectOf(parts.model, `${path}: model`);
@@ -77,7 +77,7 @@ function neverGivesBack(pattern: unknown): boolean {
   return /\(\?>|[*+?}]\+/.test(bare);
 }
 
-/** A part, or the parts that it is a sequence of, and theirs. */
+/** Lists a part, or all parts of a sequence, recursively. */
 function listOf(part: unknown, inner: string, path: string): Fields[] {
   if (part === null || part === undefined) return [];
   const fields = objectOf(part, path);
@@ -97,22 +97,22 @@ function split(regex: string, behavior = "Isolated"): Fields {
   };
 }
 
-/** ASCII's punctuation, and Unicode's. */
+/** Punctuation of ASCII and of Unicode. */
 const PUNCTUATION = "[\\p{P}!-/:-@\\[-`{-~]";
 
 function exactPreTokenizer(part: Fields, path: string): Fields[] {
   switch (part.type) {
     case "Digits":
-      // The library's digits are Nd alone.
+      // The library's digits are only Nd.
       return [split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+")];
     case "Whitespace":
-      // The library's letters are those of ASCII.
+      // The library's letters are only ASCII.
       return [split("\\w+|[^\\w\\s]+", "Removed")];
     case "Metaspace": {
       if (part.split === false) return [part];
       const mark = String(part.replacement ?? "▁");
       if (mark.length !== 1) break;
-      // The library does not cut in front of the marks.
+      // The library does not split before the marks.
       return [part, split(`[${mark}][^${mark}]*`)];
     }
     case "Punctuation":

@@ -1,13 +1,13 @@
 /**
- * Which tokens begin and end a document: tokenizer_config.json says, special_tokens_map.json, or
- * else config.json.
+ * Finds the tokens that begin and end a document: in tokenizer_config.json,
+ * special_tokens_map.json, or else config.json.
  */
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { readJsonObject, shown } from "../../checkpoint/json.ts";
 import type { Architecture } from "../architecture.ts";
 
-/** What is found. */
+/** The tokens found. */
 export interface SpecialTokens {
   readonly beginToken: number | undefined;
   readonly endToken: number | undefined;
@@ -17,9 +17,9 @@ export interface SpecialTokens {
 /**
  * Finds the special tokens.
  *
- * @param folder of the model
- * @param options the fields of tokenizer_config.json, the model, and a token's number by its
- *   spelling
+ * @param folder the model's folder
+ * @param options the fields of tokenizer_config.json, the model, and a function from a token's text
+ *   to its number
  * @throws {CheckpointError} if a file names a token that the tokenizer does not have
  */
 export async function specialTokens(
@@ -35,7 +35,7 @@ export async function specialTokens(
   const find = (field: "bos_token" | "eos_token"): number | undefined => {
     const given = settings[field] ?? map[field] ?? null;
     if (given === null) return undefined;
-    // A token is written as its spelling, or as an object with more about it.
+    // A token is given by its text, or by an object with more fields.
     const spelling = typeof given === "object" ? (given as { content?: unknown }).content : given;
     const token = typeof spelling === "string" ? idOf(spelling) : undefined;
     if (token === undefined) {

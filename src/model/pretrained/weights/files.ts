@@ -1,25 +1,25 @@
-/** Which files of a folder hold a model's weights: one, or shards with an index. */
+/** Finds the files that hold a model's weights: one, or shards with an index. */
 import { basename, join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { objectOf, readJsonObject, reasonOf, shown } from "../../checkpoint/json.ts";
 import { TensorFile } from "../../checkpoint/safetensors/file.ts";
 import { quoted } from "../../checkpoint/safetensors/header.ts";
 
-/** Open files, and in which of them each tensor is. */
+/** Open files, and the file of each tensor. */
 export interface TensorFiles extends Disposable {
-  /** The tensors by their names in the files. */
+  /** Each tensor's file, by the tensor's name there. */
   readonly tensors: ReadonlyMap<string, TensorFile>;
-  /** What a user should know of these files, one line each. */
+  /** Notes on the files for the user, one line each. */
   readonly notes: readonly string[];
 }
 
-/** The name of the weights in one file. */
+/** The name of a single weights file. */
 export const WHOLE = "model.safetensors";
 
-/** The name of the index of weights in several files. */
+/** The name of the index of several weights files. */
 export const INDEX = "model.safetensors.index.json";
 
-/** Other programs' weights by how their names end, and what to do about them. */
+/** Endings of other programs' weights, and what to do about such files. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
   [
     /^(pytorch_model.*\.bin(\.index\.json)?|.*\.(pt|pth|ckpt))$/,
@@ -43,10 +43,10 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Refuses a path that is not a folder, saying what it is.
+ * Refuses a path that is not a folder, and says what it is.
  *
- * @param folder as the user gave it
- * @throws {CheckpointError} if nothing is there, or a file
+ * @param folder the user's path
+ * @throws {CheckpointError} if it does not exist or is a file
  */
 export async function checkModelFolder(folder: string): Promise<void> {
   let isDirectory: boolean;
@@ -67,11 +67,11 @@ export async function checkModelFolder(folder: string): Promise<void> {
 }
 
 /**
- * Opens the files of a folder that hold its weights. The files' headers are read, and nothing else.
+ * Opens the files in a folder that hold its weights. It reads only their headers.
  *
  * @param folder in Hugging Face's layout
- * @throws {CheckpointError} if files are missing, not whole, not where the index says, or of
- *   another program
+ * @throws {CheckpointError} if files are missing, incomplete, not as in the index, or of another
+ *   program
  */
 export async function openTensorFiles(folder: string): Promise<TensorFiles> {
   const names = await namesIn(folder);
@@ -94,10 +94,10 @@ export async function openTensorFiles(folder: string): Promise<TensorFiles> {
 }
 
 /**
- * Weights of another kind among a model's files.
+ * Finds weights of another kind among a model's files.
  *
- * @param names of the files
- * @returns one of the names, what it is, and what to do; undefined if there are none
+ * @param names the files' names
+ * @returns one of the names, its kind, and what to do; undefined if there are none
  */
 export function otherWeights(names: readonly string[]): string | undefined {
   for (const [pattern, what] of OTHERS) {
@@ -144,15 +144,15 @@ async function openShards(folder: string, names: readonly string[]): Promise<Ten
 /**
  * Reads an index.
  *
- * @param path of it
+ * @param path the index
  * @returns file names by tensors' names
- * @throws {CheckpointError} if it names no tensor, or what is not the name of a file beside it
+ * @throws {CheckpointError} if it names no tensor, or a file outside its folder
  */
 export async function readIndex(path: string): Promise<Map<string, string>> {
   const map = objectOf((await readJsonObject(path)).weight_map, `${path}: weight_map`);
   const index = new Map<string, string>();
   for (const [tensor, name] of Object.entries(map)) {
-    // A path out of the folder is refused: an index names only files beside it.
+    // Refuse a path out of the folder: an index may only name files in its own folder.
     if (typeof name !== "string" || !/^[\w.+-]+\.safetensors$/.test(name)) {
       throw new CheckpointError(
         `${path}: ${quoted(tensor)} is in ${shown(name)}, wanted the name of a .safetensors file ` +
@@ -165,7 +165,7 @@ export async function readIndex(path: string): Promise<Map<string, string>> {
   return index;
 }
 
-/** In which file each tensor is, as the index says and the files agree. */
+/** Finds each tensor's file, and checks that index and files agree. */
 function placesOf(
   files: readonly TensorFile[],
   { index, path }: { readonly index: ReadonlyMap<string, string>; readonly path: string },

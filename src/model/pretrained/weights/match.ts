@@ -1,11 +1,13 @@
-/** Which stored tensor is which of a model's parameters, and what is stored beside them. */
+/**
+ * Matches stored tensors with a model's parameters, and finds the other tensors stored with them.
+ */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import type { TensorFile } from "../../checkpoint/safetensors/file.ts";
 import { quoted } from "../../checkpoint/safetensors/header.ts";
 import { HEAD, listParameters } from "../../../reference/llama/parameters.ts";
 import type { Architecture } from "../architecture.ts";
 
-/** A tensor where it is stored. */
+/** A stored tensor. */
 export interface Place {
   readonly file: TensorFile;
   /** Its name in the file. */
@@ -14,9 +16,9 @@ export interface Place {
 
 /** A model's tensors in files. */
 export interface MatchedTensors {
-  /** Where each parameter is, by its name, in the order of `listParameters`. */
+  /** Each parameter's stored tensor by name, in the order of `listParameters`. */
   readonly parameters: ReadonlyMap<string, Place>;
-  /** The tied head, if it is stored as well. */
+  /** The tied head, if it is stored too. */
   readonly tiedHead: Place | undefined;
   /** RoPE's frequencies, which older programs stored. */
   readonly frequencies: readonly Place[];
@@ -29,8 +31,8 @@ const FREQUENCIES = /(^|\.)rotary_emb\.inv_freq$/;
  *
  * @param stored the files by the tensors' names
  * @param options the model, and its folder for messages
- * @throws {CheckpointError} naming the first tensor that is missing, of another shape or type, or
- *   not the model's
+ * @throws {CheckpointError} that names the first tensor that is missing, has another shape or type,
+ *   or is not the model's
  */
 export function matchTensors(
   stored: ReadonlyMap<string, TensorFile>,
@@ -38,7 +40,7 @@ export function matchTensors(
 ): MatchedTensors {
   const { config } = architecture;
   const places = new Map<string, Place>();
-  // A model without its head is stored without the prefix.
+  // A model that was stored without its head lacks the prefix.
   const prefix = stored.has("embed_tokens.weight") && !stored.has("model.embed_tokens.weight")
     ? "model."
     : "";

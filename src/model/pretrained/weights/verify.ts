@@ -1,6 +1,5 @@
 /**
- * Reads all weights once, slice by slice: that they are finite, and that what is stored twice is
- * the same.
+ * Reads all weights once, slice by slice, to check that they are finite and that duplicates agree.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { bytesPerNumber, indexOfNonFinite } from "../../checkpoint/safetensors/types.ts";
@@ -16,9 +15,9 @@ const SLICE_BYTES = 2 ** 23;
  * Checks weights.
  *
  * @param matched the tensors in their files
- * @param options the model; `onProgress`: called with the share that is done, from 0 to 1
- * @throws {CheckpointError} naming the first tensor that holds an infinity or a NaN, or that
- * differs from what it is derived from, and how
+ * @param options the model; `onProgress`: called with the finished share, from 0 to 1
+ * @throws {CheckpointError} that names the first tensor that holds an infinity or a NaN, or that
+ *   differs from the tensor or setting it duplicates, and how
  */
 export async function verifyWeights(
   { parameters, tiedHead, frequencies }: MatchedTensors,
@@ -29,7 +28,7 @@ export async function verifyWeights(
 ): Promise<void> {
   for (const place of frequencies) await checkFrequencies(place, architecture);
   const places = [...parameters.values()];
-  // In the order of the disk.
+  // Read in the order on disk.
   places.sort((a, b) =>
     a.file === b.file ? startOf(a) - startOf(b) : a.file.path < b.file.path ? -1 : 1
   );
@@ -77,10 +76,7 @@ async function checkFinite(
   }
 }
 
-/**
- * A tied head that is stored as well must be the embedding: programs differ in which of the two
- * they take.
- */
+/** A stored tied head must equal the embedding: programs differ in which of the two they use. */
 async function checkTiedHead(
   head: Place,
   { embedding, architecture }: { readonly embedding: Place; readonly architecture: Architecture },
@@ -105,19 +101,16 @@ async function checkTiedHead(
 }
 
 /**
- * How far stored frequencies may be off, relatively: they are powers in float32, whose exponents,
- * up to 14 in natural units, are rounded to 2⁻²⁴ as well, and some more operations; then they are
- * rounded to the type that they are stored in.
+ * The largest relative error of stored frequencies. They are powers in float32 with exponents up to
+ * 14 (in natural units), rounded to 2⁻²⁴, plus a few operations; then they are rounded to the
+ * stored type.
  */
 const COMPUTED = 32 * 2 ** -24;
 const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
-/** Half of half precision's smallest number. */
+/** Half of each type's smallest number; it matters only for half precision. */
 const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
 
-/**
- * Stored frequencies must be those that config.json gives; stretched ones were stored before they
- * were stretched.
- */
+/** Stored frequencies must be those of config.json. Stretched ones were stored unstretched. */
 async function checkFrequencies(
   { file, name }: Place,
   { config }: Architecture,
