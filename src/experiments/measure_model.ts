@@ -1,4 +1,4 @@
-/** Measures sinks and gradient sinks of a model on the GPU, on a task's sequences. */
+/** Measures a model's sinks and gradient sinks on the GPU, on sequences of a task. */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Llama } from "../model/llama.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
@@ -19,7 +19,7 @@ import type { MeasurementObserver } from "./observer.ts";
 import type { Split, Task, TokenBatch } from "./tasks/task.ts";
 import { mean } from "../statistics/mean.ts";
 
-/** Which batches, of the model's batch size, to measure on. */
+/** The batches to measure, of the model's batch size. */
 export interface MeasuredBatches {
   readonly task: Task;
   /** Default: validation. */
@@ -30,34 +30,34 @@ export interface MeasuredBatches {
   readonly batches?: number;
 }
 
-/** What {@linkcode measureModel} measures, and on which batches. */
+/** Options of {@linkcode measureModel}. */
 export interface MeasureModelOptions extends MeasuredBatches {
-  /** What differs from the default settings. */
+  /** Settings that differ from the default ones. */
   readonly settings?: Partial<SinkSettings> | undefined;
-  /** Where the model comes from. */
+  /** The model's origin. */
   readonly source?: MeasurementSource | null;
   /** Whether to check the theory on the first batch's first sequences. Default false. */
   readonly theory?: boolean;
-  /** Whether to say how much the figures depend on the sequences. Default false. */
+  /** Whether to compute intervals over sequences. Default false. */
   readonly intervals?: boolean;
   /**
-   * Whether to look at the states element by element and at the attention to every position, and a
-   * head whose attention is shown beside others'. Default: no.
+   * Whether to measure the states element by element and the attention to every position, and a
+   * head whose attention to show. Default: no.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
-  /** What looks at each batch's numbers, which are not kept. */
+  /** Receives each batch's numbers, which are not kept. */
   readonly observer?: MeasurementObserver | undefined;
   /** Called after each batch. */
   readonly onBatch?: (done: number) => void;
 }
 
 /**
- * A layer's numbers, copied from the GPU in one go: each wait costs 10 ms in Deno, but waits
+ * Copies a layer's numbers from the GPU all at once: each wait costs 10 ms in Deno, but waits
  * overlap.
  *
- * @param layer on the GPU
- * @param options what gradients are multiplied by; and the arrays of an earlier call, which are
- *   filled again, so that reading layer after layer takes no more memory than reading one
+ * @param layer the layer's tensors
+ * @param options a factor for gradients; and the arrays of an earlier call to fill again, so
+ *   reading many layers takes no more memory than reading one
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
@@ -66,7 +66,7 @@ export async function readLayer(
     readonly arrays?: Map<Tensor, Float32Array<ArrayBuffer>>;
   },
 ): Promise<LayerTrace<Float32Array>> {
-  // The same tensor may stand in several places: a layer without attention hands its input on.
+  // One tensor may occur twice: in a layer without attention, the input is also the half-way state.
   const reads = new Map<Tensor, Promise<Float32Array<ArrayBuffer>>>();
   const state = (tensor: Tensor): Promise<Float32Array> => {
     const pending = reads.get(tensor) ?? tensor.read(arrays?.get(tensor));
@@ -106,15 +106,15 @@ async function readAll<Tensors extends object>(
 }
 
 /**
- * Measures a model. Its parameters stay as they are; its gradients, its trace and its losses are
- * overwritten, so that nothing of a training step may be under way.
+ * Measures a model. It keeps the parameters, but overwrites gradients, trace and losses. So call it
+ * only between training steps.
  *
- * @param model with its parameters, on the GPU
- * @param options the task, and what to measure
- * @returns all measurements but those of quantization
- * @throws {TypeError} if the model is of another context or vocabulary than the task
- * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings
- *   that cannot be, or another position than that of the model's precise backward pass
+ * @param model the model, with its parameters on the GPU
+ * @param options the task, and the measurements to make
+ * @returns all measurements except quantization
+ * @throws {TypeError} if model and task differ in context or vocabulary
+ * @throws {RangeError} that names the first state or gradient that is not finite; or for impossible
+ *   settings, or a position other than that of the model's precise backward pass
  * @throws {GpuError} if the GPU fails
  */
 export async function measureModel(
@@ -160,12 +160,11 @@ export async function measureModel(
     await observer?.onBatch(given, tokenLosses);
     const idle = task.idleQueries(given);
     tokens ??= spelledTokens(task, given);
-    // Goes layer by layer, because a large model's trace would not fit into memory, and from the
-    // last layer back: the states are finite, and the first layer with a gradient that is not
-    // finite is where it arose.
+    // Go layer by layer, because a large model's trace would not fit into memory. Go backwards: if
+    // the states are finite, the first layer with a bad gradient is the one that caused it.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
       const numbers = await readLayer(model.trace.layers[layer]!, {
-        // Gradients are those of a step's mean loss, of which this batch is one part.
+        // Gradients are of a step's mean loss, and this batch is one part of the step.
         gradientFactor: microBatches,
       });
       meter.addLayer(layer, numbers, { batch, idle });
@@ -190,12 +189,12 @@ export async function measureModel(
   };
 }
 
-/** α_s of every layer's query heads; none of a layer without attention. */
+/** α_s of every layer's query heads; an empty list for a layer without attention. */
 export function headScores({ layers }: Pick<SinkMeasurement, "layers">): number[][] {
   return layers.map(({ attention }) => (attention?.heads ?? []).map(({ score }) => score));
 }
 
-/** The tokens of a batch's first sequence as the task writes them; undefined where it cannot. */
+/** The text of the tokens in a batch's first sequence; undefined if the task has none. */
 export function spelledTokens(
   task: Pick<Task, "spelling">,
   { inputs, context }: Pick<TokenBatch, "inputs" | "context">,
@@ -205,10 +204,11 @@ export function spelledTokens(
 }
 
 /**
- * Whether a model's gradients come from attention's precise backward pass for the position that is
- * measured.
+ * Whether a model's gradients come from attention's precise backward pass for the measured
+ * position.
  *
- * @throws {RangeError} if they do for another position, whose rounding is not known
+ * @throws {RangeError} if they are precise for another position, because the rounding at this one
+ *   is then unknown
  */
 function isPrecise(
   { precisePosition }: Llama,
@@ -223,7 +223,7 @@ function isPrecise(
   );
 }
 
-/** The mean loss of every sequence, of losses by token. */
+/** The mean loss of every sequence, from losses by token. */
 export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number): number[] {
   return Array.from({ length: tokenLosses.length / context }, (_, i) => {
     let sum = 0;
@@ -232,7 +232,7 @@ export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number):
   });
 }
 
-/** Says in which state a loss that is not finite came up. */
+/** Throws an error that names the state in which a loss became non-finite. */
 async function refuseLoss(
   { config, batch, context, trace }: Llama,
   loss: number,

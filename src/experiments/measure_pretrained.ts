@@ -1,6 +1,6 @@
 /**
- * Measures a pretrained model, layer by layer, on texts: sinks, gradient sinks and states, and the
- * loss with massive activations replaced and with inputs of linear maps rounded.
+ * Measures a pretrained model on texts, layer by layer: sinks, gradient sinks and states, and the
+ * loss with massive activations replaced or with inputs of linear maps rounded.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -25,16 +25,16 @@ import { QUANTIZATION_CASES } from "./measure_quantization.ts";
 import type { MeasurementObserver } from "./observer.ts";
 import type { Task, TokenBatch } from "./tasks/task.ts";
 
-/** What {@linkcode measurePretrained} measures, and on which texts. */
+/** Options of {@linkcode measurePretrained}. */
 export interface MeasurePretrainedOptions
   extends Pick<StreamedLlamaOptions, "source" | "batch" | "kernels"> {
-  /** The texts, of the model's vocabulary. */
+  /** The texts, in the model's vocabulary. */
   readonly task: Task;
-  /** How many batches. */
+  /** The number of batches. */
   readonly batches: number;
-  /** What differs from the default settings. */
+  /** Settings that differ from the default ones. */
   readonly settings?: Partial<SinkSettings> | undefined;
-  /** Where the model comes from. */
+  /** The model's origin. */
   readonly from?: MeasurementSource | null;
   /** Whether to check the theory on the first batch's first texts. Default: true. */
   readonly theory?: boolean;
@@ -42,16 +42,18 @@ export interface MeasurePretrainedOptions
   readonly interventions?: boolean;
   /** Whether to round inputs of linear maps to INT8. Default: true. */
   readonly quantization?: boolean;
-  /** A head whose attention is shown beside others'. */
+  /** A further head whose attention to show. */
   readonly head?: HeadPlace | undefined;
   /**
-   * Whether attention's backward pass is in its precise form for s, which keeps the digits of
-   * gradients at strong sinks. Default: true.
+   * Whether attention's backward pass uses its precise form for s, which keeps gradients at strong
+   * sinks accurate. Default: true.
    */
   readonly precise?: boolean;
-  /** What looks at each batch's numbers, which are not kept. */
+  /** Receives each batch's numbers, which are not kept. */
   readonly observer?: MeasurementObserver | undefined;
-  /** Called before or after each layer, with how many are done, how many there are, and of what. */
+  /**
+   * Called before or after each layer, with the finished layers, all layers, and the current work.
+   */
   readonly onProgress?: (done: number, total: number, text: string) => void;
 }
 
@@ -65,10 +67,10 @@ export interface PretrainedResult {
  * Measures a pretrained model.
  *
  * @param gpu the GPU to run on
- * @param options the model, the texts, and what to measure
- * @throws {TypeError} if the texts are of another vocabulary than the model
- * @throws {RangeError} if a state or gradient is not a finite number, naming it; or for settings
- *   or sizes that cannot be
+ * @param options the model, the texts, and the measurements to make
+ * @throws {TypeError} if texts and model differ in vocabulary
+ * @throws {RangeError} that names the first state or gradient that is not finite; or for impossible
+ *   settings or sizes
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails
  */
@@ -125,11 +127,11 @@ function counter(
 }
 
 interface Measured extends PretrainedResult {
-  /** The largest inputs of linear maps in each batch, without rounding. */
+  /** Each batch's largest inputs of linear maps, without rounding. */
   readonly maxima: readonly LinearMaxima[];
 }
 
-/** What one pass forward and back gives, and what replacing massive activations changes. */
+/** Measures one pass forward and backward, and the effect of replacing massive activations. */
 async function measureStates(
   gpu: Gpu,
   options: Omit<MeasurePretrainedOptions, "batches"> & {

@@ -1,10 +1,10 @@
 /**
- * How much a model's loss suffers when activations are rounded to INT8: with one scale per tensor,
- * which a massive activation stretches until the others fall into few steps, and with one scale per
- * token, which it cannot.
+ * How much a model's loss rises if activations are rounded to INT8. With one scale per tensor, a
+ * massive activation stretches the scale until other activations share a few steps. With one scale
+ * per token, it affects only its own token.
  *
- * Source: Chen, Lin, Yao, arXiv 2603.17771. A diagnostic of ranges, not a recipe for deployment:
- * weights stay as they are, and so does the arithmetic.
+ * Source: Chen, Lin, Yao, arXiv 2603.17771. This is a diagnostic of ranges, not a recipe for
+ * deployment: weights and arithmetic stay unchanged.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Llama } from "../model/llama.ts";
@@ -14,11 +14,11 @@ import type { MeasuredBatches } from "./measure_model.ts";
 
 /** Options of {@linkcode measureQuantization}. */
 export interface MeasureQuantizationOptions extends MeasuredBatches {
-  /** How many batches after those the static scales come from. Default 4. */
+  /** The number of later batches that give the static scales. Default 4. */
   readonly calibrationBatches?: number;
 }
 
-/** What is rounded, as measurements name it and as evaluations take it. */
+/** The roundings, by their names in measurements and as evaluations take them. */
 export const QUANTIZATION_CASES: readonly (
   & Pick<QuantizationCase, "target" | "scaling">
   & QuantizedOptions
@@ -40,12 +40,12 @@ export const QUANTIZATION_CASES: readonly (
 ];
 
 /**
- * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear
- * maps of the layers, rounded to symmetric INT8. The head's input is not rounded.
+ * Measures the loss with inputs rounded to symmetric INT8: those of the MLPs' down projections, and
+ * those of all linear maps of the layers. The head's input is never rounded.
  *
  * @param gpu the GPU that holds the model
- * @param model with its parameters; its batch and losses are overwritten
- * @param options the task, and how many batches
+ * @param model the model; its batch and losses are overwritten
+ * @param options the task, and the numbers of batches
  * @returns losses and their differences from the loss without rounding, on the same sequences
  * @throws {RangeError} if a number of batches is not an integer of at least 1
  * @throws {GpuError} if the GPU fails
@@ -65,7 +65,7 @@ export async function measureQuantization(
     }
   }
   const batch = (index: number) => task.batch(firstBatch + index, { batch: model.batch, split });
-  /** The mean over the measured batches of a loss that `evaluate` leaves. */
+  /** The mean of the loss after `evaluate` over the measured batches. */
   const meanLoss = async (evaluation: {
     evaluate(): void;
     readonly loss: { read(): Promise<Float32Array> };

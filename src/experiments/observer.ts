@@ -1,11 +1,11 @@
-/** Looks at every batch's numbers while they are measured: they are not kept. */
+/** Receives every batch's numbers during a measurement, which does not keep them. */
 import type { LayerTrace } from "../reference/llama/trace.ts";
 import type { TokenBatch } from "./tasks/task.ts";
 
-/** What is called while a model is measured. */
+/** Callbacks of a measurement. */
 export interface MeasurementObserver {
   /**
-   * Called for each batch, in front of its layers.
+   * Called for each batch, before its layers.
    *
    * @param given the tokens
    * @param tokenLosses in nats, [B · T]
@@ -14,8 +14,8 @@ export interface MeasurementObserver {
   /**
    * Called for each layer of the batch, from the last to the first.
    *
-   * @param layer which
-   * @param states and gradients by them, of the batch's mean loss
+   * @param layer the layer's index
+   * @param states the layer's states, and the gradients of the batch's mean loss by them
    */
   onLayer(layer: number, states: LayerTrace<Float32Array>): void | Promise<void>;
 }

@@ -14,13 +14,13 @@ export interface OpenedModel {
   readonly model: StoredModel;
   readonly task: Task;
   readonly source: MeasurementSource;
-  /** Sequences in a batch, as the run trained with; undefined for a checkpoint alone. */
+  /** The run's number of sequences per batch; undefined for a checkpoint alone. */
   readonly batch: number | undefined;
-  /** Batches that the run's last measurement is made on; undefined for a checkpoint alone. */
+  /** The number of batches in the run's last measurement; undefined for a checkpoint alone. */
   readonly batches: number | undefined;
   /**
-   * How many sequences the run has trained on; the next step takes those after them. 0 for a
-   * checkpoint alone.
+   * The number of sequences that the run has trained on; the next step takes those after them. 0
+   * for a checkpoint alone.
    */
   readonly trainedSequences: number;
   /** Skipped parts of the text, one line each. */
@@ -29,30 +29,29 @@ export interface OpenedModel {
 
 /** Options of {@linkcode openModel}. */
 export interface OpenModelOptions {
-  /** Which checkpoint of a run; the newest by default. */
+  /** The checkpoint's step; the newest one by default. */
   readonly step?: number | undefined;
-  /**
-   * A file or folder of text in place of the run's own; for a checkpoint alone it makes the task.
-   */
+  /** A file or folder of text that replaces the run's own; a checkpoint alone needs it. */
   readonly corpus?: string | undefined;
   /**
-   * Tokens in a sequence, for a checkpoint alone; at most {@linkcode DEFAULT_CONTEXT} by default.
+   * The number of tokens per sequence, for a checkpoint alone; by default at most {@linkcode
+   * DEFAULT_CONTEXT}.
    */
   readonly context?: number | undefined;
 }
 
-/** Default tokens in a sequence: the model's own context is only a limit. */
+/** The default number of tokens per sequence, unless the model's context is smaller. */
 export const DEFAULT_CONTEXT = 1024;
 
 /**
- * Opens a checkpoint of a run, or a checkpoint alone.
+ * Opens a run's checkpoint, or a checkpoint alone.
  *
- * @param folder of a run, or of a checkpoint in Hugging Face's layout
- * @param options which checkpoint, and other text
- * @throws {RunError} if there is no run or no such checkpoint, or it does not fit the run; or for a
- * context that the model was not made for, or that is not the run's
- * @throws {CheckpointError} if the checkpoint is not whole, of another shape, or holds what is not
- *   a number
+ * @param folder the folder of a run, or of a checkpoint in Hugging Face's layout
+ * @param options the checkpoint's step, and other text
+ * @throws {RunError} if there is no run or no such checkpoint, if it does not fit the run, or for a
+ *   context that the model or the run does not have
+ * @throws {CheckpointError} if the checkpoint is incomplete, has another shape, or holds a NaN or
+ *   infinity
  * @throws {CorpusError} if the text cannot be read or used
  */
 export async function openModel(
@@ -122,7 +121,7 @@ async function isCheckpoint(folder: string): Promise<boolean> {
     ((await isFile("config.json")) || (await isFile("model.safetensors")));
 }
 
-/** The run that a checkpoint's folder is in, if it is in one. */
+/** The run that contains a checkpoint's folder, if any. */
 async function runOf(
   folder: string,
 ): Promise<{ readonly run: string; readonly step: number } | undefined> {

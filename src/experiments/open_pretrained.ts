@@ -1,4 +1,4 @@
-/** Opens a pretrained model by name or folder, and cuts the texts to measure it on. */
+/** Opens a pretrained model by name or folder, and splits text for measuring it. */
 import { basename, join, resolve } from "node:path";
 import { CheckpointError } from "../model/checkpoint/error.ts";
 import { fetchModel, isHubName } from "../model/pretrained/hub.ts";
@@ -15,7 +15,7 @@ export interface OpenedPretrained extends Disposable {
   readonly tokenizer: Tokenizer;
   readonly texts: TokenTexts;
   readonly source: MeasurementSource;
-  /** What a user should know of the files, the tokenizer and the texts, one line each. */
+  /** Notes on the files, the tokenizer and the texts for the user, one line each. */
   readonly notes: readonly string[];
 }
 
@@ -23,15 +23,18 @@ export interface OpenedPretrained extends Disposable {
 export interface OpenPretrainedOptions {
   /** A file or folder of text. */
   readonly corpus: string | undefined;
-  /** Tokens in a text. Default: 256, or all that the model was made for. */
+  /** The number of tokens per text. Default: 256, or the model's context if smaller. */
   readonly context?: number | undefined;
-  /** How many texts. Default: 20, or as many as there are. */
+  /** The number of texts. Default: 20, or as many as there are. */
   readonly texts?: number | undefined;
-  /** When texts begin with BOS. Default: as the tokenizer does it. */
+  /** When texts begin with BOS. Default: as the tokenizer decides. */
   readonly begin?: BeginPolicy | undefined;
   /** How documents become texts. Default: joined. */
   readonly documents?: DocumentPolicy | undefined;
-  /** Called while a model is fetched or checked, with what is done, of how much, and what it is. */
+  /**
+   * Called while a model is fetched or checked, with the finished amount, the whole amount, and the
+   * work.
+   */
   readonly onProgress?: ((done: number, total: number, text: string) => void) | undefined;
 }
 
@@ -41,17 +44,17 @@ const CONTEXT = 256;
 const TEXTS = 20;
 
 /**
- * Whether a path or name is that of a pretrained model: a folder with a tokenizer, or a model on
- * the hub.
+ * Whether a path or name means a pretrained model: a folder with a tokenizer, or a model on the
+ * hub.
  *
- * @param model as the user gave it
+ * @param model the user's path or name
  */
 export async function isPretrained(model: string): Promise<boolean> {
   const isFile = async (...names: string[]) => {
     try {
       return (await Deno.stat(join(model, ...names))).isFile;
     } catch {
-      return false; // Reading it says why.
+      return false; // Reading it will give the reason.
     }
   };
   if (await exists(model)) {
@@ -75,11 +78,11 @@ async function exists(path: string): Promise<boolean> {
  *
  * @param model a folder in Hugging Face's layout, or a name such as `HuggingFaceTB/SmolLM2-135M`,
  * which is fetched from the hub if no folder has that name
- * @param options the text, and how it is cut
- * @throws {CheckpointError} if the model cannot be fetched, is not whole or not computed, or its
- *   tokenizer is none
+ * @param options the text, and how to split it
+ * @throws {CheckpointError} if the model cannot be fetched, is incomplete or not supported, or its
+ *   tokenizer is not
  * @throws {CorpusError} if the text cannot be read or used
- * @throws {RangeError} for a context that the model was not made for
+ * @throws {RangeError} for a context longer than the model's
  */
 export async function openPretrained(
   model: string,

@@ -15,34 +15,33 @@ import { openTask, type RunTask } from "./run/task.ts";
 import { Trainer } from "./run/trainer.ts";
 import { CorpusError } from "./tasks/text_corpus.ts";
 
-/** Which run {@linkcode trainRun} does. */
+/** Options of {@linkcode trainRun}. */
 export interface RunOptions {
   /** The run's folder. */
   readonly folder: string;
-  /** What to train; optional if a run is resumed. */
+  /** The settings of a new run; optional if a run is resumed. */
   readonly settings?: RunSettings | undefined;
   /**
-   * Whether to resume the run in the folder: `never` wants a new folder; `must` wants a run in it;
-   * `if-there` takes both. Default `never`.
+   * Whether to resume the run in the folder: `never` requires a new folder; `must` requires a run
+   * in it; `if-there` accepts both. Default `never`.
    */
   readonly resume?: "never" | "must" | "if-there";
-  /** Where the text of a resumed run is now. Default: where it was when the run began. */
+  /** The new place of a resumed run's text. Default: the old one. */
   readonly corpus?: string | undefined;
-  /** Which adapter to open, or an open one, which stays open. */
+  /** The adapter to open, or an open one, which then stays open. */
   readonly gpu?: Gpu | OpenGpuOptions | undefined;
 }
 
 /**
- * Trains a run, or the rest of one. If a run is stopped in any way and resumed on the same adapter,
- * its numbers are bit for bit those of an uninterrupted run.
+ * Trains a run, or continues one. A run that was stopped in any way and resumed on the same adapter
+ * gives the same numbers, bit for bit, as an uninterrupted run.
  *
  * @param options the folder, the settings, the adapter
- * @param hooks for progress, and to stop it
+ * @param hooks receive progress and stop the run
  * @returns how it ended
- * @throws {RangeError} for settings that no run can have; nothing has then been written, as with
- *   the next three
- * @throws {RunError} if the folder does not fit, or another process trains in it; NonFiniteError if
- * a number is no longer finite
+ * @throws {RangeError} for impossible settings, before anything is written
+ * @throws {RunError} if the folder does not fit, or another process trains in it; a NonFiniteError
+ *   if a loss or gradient is no longer finite
  * @throws {CorpusError} if the user's text cannot be used
  * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
  * @throws {GpuError} if the GPU fails
@@ -71,7 +70,7 @@ interface Invocation {
   readonly hooks: RunHooks;
 }
 
-/** The task, from the text's present place. */
+/** Makes the task, with the text from its current place. */
 async function openText(
   settings: RunSettings,
   { corpus, goesOn }: { readonly corpus: string | undefined; readonly goesOn: boolean },
@@ -92,7 +91,7 @@ async function openText(
   }
 }
 
-/** @param origin the folder of a run that is gone on with, or the settings of a new one */
+/** @param origin the folder of a run to resume, or the settings of a new one */
 async function train(
   origin: RunFolder | RunSettings,
   { options, hooks }: Invocation,
@@ -127,7 +126,7 @@ async function train(
   const gpu = opening ?? options.gpu as Gpu;
   if (state !== undefined) restoreVariants(gpu, state, hooks.onNote);
   using trainer = new Trainer(gpu, { settings, task, from: checkpoint });
-  // A model too large for the GPU's memory fails here, before anything is written.
+  // If the model is too large for the GPU's memory, fail here, before anything is written.
   await gpu.sync();
   using fresh = origin instanceof RunFolder
     ? undefined

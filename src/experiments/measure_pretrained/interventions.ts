@@ -1,7 +1,7 @@
 /**
- * The loss of a pretrained model whose massive activations are replaced right after the layer in
- * which they come up first: by zero, or by their mean. Beside it the same with ordinary elements of
- * the same tokens, which shows what zeros do anywhere.
+ * The loss of a pretrained model with its massive activations replaced, by zero or by their mean,
+ * right after the layer where they first appear. For comparison, it also replaces ordinary elements
+ * of the same tokens, which shows the effect of zeros elsewhere.
  *
  * Source: Sun et al., Massive Activations in Large Language Models, arXiv 2402.17762, section 3.
  */
@@ -19,7 +19,7 @@ export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
   /** The layer, and its massive elements in all texts. */
   readonly massive: { readonly layer: number; readonly values: readonly LargeActivation[] };
-  /** Every text's loss as it is, in nats per token. */
+  /** Every text's unchanged loss, in nats per token. */
   readonly losses: readonly number[];
   /** Called before each layer of each batch and intervention. */
   readonly onLayer?: (() => void) | undefined;
@@ -27,7 +27,7 @@ export interface InterventionOptions {
 
 type Kind = Pick<Intervention, "values" | "replaced">;
 
-/** What {@linkcode measureInterventions} does, in this order. */
+/** The interventions of {@linkcode measureInterventions}, in order. */
 export const INTERVENTIONS: readonly Kind[] = [
   { values: "massive", replaced: "zero" },
   { values: "massive", replaced: "mean" },
@@ -37,7 +37,7 @@ export const INTERVENTIONS: readonly Kind[] = [
 /**
  * Measures the loss after each intervention.
  *
- * @param model which found the massive elements
+ * @param model the model with the massive elements
  * @param options the texts, the elements, and the losses without an intervention
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails
@@ -54,7 +54,7 @@ export async function measureInterventions(
       .map((each) => ({ ...each, sequence: each.sequence - first }));
     for (const [i, kind] of INTERVENTIONS.entries()) {
       const { tokenLosses } = await model.forward(batch, {
-        // Up to this layer, the model is as it was.
+        // Up to this layer, the model is unchanged.
         firstLayer: i === 0 ? 0 : layer,
         onLayerStart: () => onLayer?.(),
         onOutput: async (at, output) => {
@@ -81,12 +81,15 @@ export async function measureInterventions(
   });
 }
 
-/** The first token's massive elements have sizes of their own. */
+/** The first token's massive elements have different sizes, so they form their own groups. */
 function groupOf({ dimension, position }: LargeActivation): string {
   return `${dimension} ${position === 0}`;
 }
 
-/** The mean over all texts of the massive elements of a dimension, at the first token or behind. */
+/**
+ * The mean over all texts of the massive elements in a dimension, separately for the first token
+ * and for others.
+ */
 function meansOf(values: readonly LargeActivation[]): ReadonlyMap<string, number> {
   const groups = Map.groupBy(values, groupOf);
   return new Map(
@@ -124,7 +127,7 @@ async function replace(
   output.write(states);
 }
 
-/** The dimensions in the middle of a token's elements, by their magnitudes. */
+/** The dimensions of a token's elements with middle magnitudes. */
 function ordinary(token: Float32Array, count: number): number[] {
   const order = [...token.keys()].sort((a, b) => Math.abs(token[a]!) - Math.abs(token[b]!));
   const first = Math.max(0, Math.floor((order.length - count) / 2));

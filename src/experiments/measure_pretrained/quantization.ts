@@ -1,9 +1,9 @@
 /**
- * How much a pretrained model's loss suffers when the inputs of its linear maps are rounded to
- * INT8: {@linkcode measureQuantization} layer by layer.
+ * How much a pretrained model's loss rises if the inputs of its linear maps are rounded to INT8. It
+ * does the same as {@linkcode measureQuantization}, layer by layer.
  *
- * A batch's static scales come from all other batches, so no text is measured with scales of its
- * own, and no further texts are needed.
+ * A batch's static scales come from all other batches, so no text is measured with its own scales,
+ * and no further texts are needed.
  *
  * A text's loss after rounding is in part chance: a difference in the last bit of float32 lets
  * numbers near a half round the other way, and each later layer adds to that. In PyTorch,
@@ -31,7 +31,7 @@ export interface PretrainedQuantizationOptions {
   /** The model. */
   readonly model: StreamedLlamaOptions;
   readonly batches: readonly TokenBatch[];
-  /** The largest inputs of linear maps in each batch, without rounding. */
+  /** Each batch's largest inputs of linear maps, without rounding. */
   readonly maxima: readonly LinearMaxima[];
   /** Every text's loss without rounding, in nats per token. */
   readonly losses: readonly number[];
@@ -40,11 +40,11 @@ export interface PretrainedQuantizationOptions {
 }
 
 /**
- * Measures the loss with the inputs of the MLPs' down projections, and with those of all linear
- * maps of the layers, rounded to symmetric INT8. The head's input is not rounded.
+ * Measures the loss with inputs rounded to symmetric INT8: those of the MLPs' down projections, and
+ * those of all linear maps of the layers. The head's input is never rounded.
  *
  * @param gpu the GPU to run on
- * @param options the model, the texts, and what is known of them without rounding
+ * @param options the model, the texts, and their losses and inputs without rounding
  * @returns losses and their differences from the loss without rounding, on the same texts
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails

@@ -3,11 +3,11 @@ export class RunError extends Error {
   override readonly name: string = "RunError";
 }
 
-/** Where the first NaN or infinity was found. */
+/** The place of the first NaN or infinity. */
 export interface NonFiniteDetails {
-  /** Counted from 1. */
+  /** The step, counted from 1. */
   readonly step: number;
-  /** What holds it. */
+  /** The tensor that holds it. */
   readonly tensor: string;
   /** The newest checkpoint before it; undefined if there is none. */
   readonly checkpoint: string | undefined;

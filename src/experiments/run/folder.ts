@@ -1,10 +1,8 @@
 /**
  * A run's folder:
  *
- *     settings.json       what is trained
- *     metrics.jsonl       losses and measurements
- *     checkpoints/step-N  the model after N steps, in Hugging Face's layout
- *     run.lock            held by the process that trains
+ *     settings.json the run's settings metrics.jsonl losses and measurements checkpoints/step-N the
+ * model after N steps, in Hugging Face's layout run.lock locked by the training process
  */
 import { join } from "node:path";
 import { writeTextFile } from "../../files/write.ts";
@@ -20,7 +18,7 @@ import { checkRunSettings, RUN_SCHEMA, type RunSettings } from "./settings.ts";
 
 /** An existing checkpoint. */
 export interface CheckpointEntry {
-  /** Steps done. */
+  /** The number of steps done. */
   readonly step: number;
   /** Its folder. */
   readonly path: string;
@@ -31,7 +29,7 @@ const METRICS = "metrics.jsonl";
 const CHECKPOINTS = "checkpoints";
 const LOCK = "run.lock";
 
-/** Where a run's metrics are. */
+/** The path of a run's metrics. */
 export function metricsPath(folder: string): string {
   return join(folder, METRICS);
 }
@@ -39,8 +37,8 @@ export function metricsPath(folder: string): string {
 /**
  * Reads a run's settings.
  *
- * @param folder of the run
- * @throws {RunError} if there is no run, or its settings are of another version or wrong
+ * @param folder the run's folder
+ * @throws {RunError} if there is no run, or its settings are wrong or of another version
  */
 export async function readRunSettings(folder: string): Promise<RunSettings> {
   const path = join(folder, SETTINGS);
@@ -65,10 +63,10 @@ export async function readRunSettings(folder: string): Promise<RunSettings> {
 }
 
 /**
- * The checkpoints of a run, by their steps.
+ * Lists the checkpoints of a run by step.
  *
- * @param folder of the run
- * @returns oldest first
+ * @param folder the run's folder
+ * @returns the checkpoints, oldest first
  * @throws {RunError} if the folder cannot be read
  */
 export async function listCheckpoints(folder: string): Promise<CheckpointEntry[]> {
@@ -92,7 +90,7 @@ export async function listCheckpoints(folder: string): Promise<CheckpointEntry[]
 export class RunFolder implements Disposable {
   /** The folder. */
   readonly path: string;
-  /** What is trained. */
+  /** The run's settings. */
   readonly settings: RunSettings;
   readonly #lock: Deno.FsFile;
 
@@ -103,11 +101,11 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Makes a run's folder.
+   * Creates a run's folder.
    *
-   * @param path one that is not there, or is empty
-   * @param settings of the run
-   * @throws {RunError} if it is not empty, another process trains in it, or it cannot be made
+   * @param path a new or empty folder
+   * @param settings the run's settings
+   * @throws {RunError} if it is not empty, another process trains in it, or it cannot be created
    */
   static async create(path: string, settings: RunSettings): Promise<RunFolder> {
     try {
@@ -118,7 +116,7 @@ export class RunFolder implements Disposable {
     await refuseUnlessEmpty(path);
     const lock = await takeLock(path);
     try {
-      await refuseUnlessEmpty(path); // Another process may have been here in between.
+      await refuseUnlessEmpty(path); // Another process may have begun meanwhile.
       await Deno.mkdir(join(path, CHECKPOINTS), { recursive: true });
       await writeTextFile(join(path, SETTINGS), JSON.stringify(settings, undefined, 2) + "\n");
       return new RunFolder(path, settings, lock);
@@ -129,9 +127,9 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Opens the folder of a run that was begun.
+   * Opens the folder of an existing run.
    *
-   * @param path of the run
+   * @param path the run's folder
    * @throws {RunError} if there is none, another process trains in it, or its settings are wrong
    */
   static async open(path: string): Promise<RunFolder> {
@@ -157,7 +155,7 @@ export class RunFolder implements Disposable {
    *
    * @returns undefined if there is none
    * @throws {CheckpointError} if it is damaged
-   * @throws {RunError} if it is of another model or of a step that the run does not have
+   * @throws {RunError} if it belongs to another model, or to a step that the run does not have
    */
   async load(): Promise<Checkpoint | undefined> {
     const entry = await this.newest();
@@ -180,12 +178,12 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Writes a checkpoint, then removes the oldest ones beyond those that are to be kept. One of this
-   * step that is there already stays.
+   * Writes a checkpoint, then removes the oldest ones beyond the number to keep. An existing
+   * checkpoint of this step stays.
    *
-   * @param checkpoint what to write
+   * @param checkpoint the checkpoint
    * @returns its folder
-   * @throws {CheckpointError} if it cannot be written; those before it stay
+   * @throws {CheckpointError} if it cannot be written; earlier ones stay
    */
   async save(checkpoint: Checkpoint): Promise<string> {
     const path = join(
@@ -202,15 +200,15 @@ export class RunFolder implements Disposable {
     return path;
   }
 
-  /** Lets other processes have the folder. */
+  /** Unlocks the folder for other processes. */
   [Symbol.dispose](): void {
     this.#lock.close();
   }
 }
 
 /**
- * Takes the lock. The system releases it when the process ends, even if killed. The file itself
- * stays: to remove it would let two processes hold locks on two files of one name.
+ * Takes the lock. The system releases it when the process ends, even if it is killed. The file
+ * stays: after a removal, two processes could lock two files with the same name.
  */
 async function takeLock(folder: string): Promise<Deno.FsFile> {
   const path = join(folder, LOCK);
@@ -241,10 +239,10 @@ export async function runIsIn(path: string): Promise<boolean> {
 }
 
 /**
- * Refuses a folder that a new run cannot have, before any work.
+ * Refuses a folder that a new run cannot use, before any work.
  *
- * @param path one that is not there, or is empty
- * @throws {RunError} if it is not empty, or no folder
+ * @param path a new or empty folder
+ * @throws {RunError} if it is not empty, or not a folder
  */
 export async function checkNewFolder(path: string): Promise<void> {
   try {
@@ -273,7 +271,7 @@ async function isEmpty(path: string): Promise<boolean> {
   return true;
 }
 
-/** Whether two objects of plain values have the same fields, in whatever order. */
+/** Whether two objects of plain values have equal fields, in any order. */
 export function sameFields(a: object, b: object): boolean {
   const sorted = (value: unknown): unknown =>
     typeof value !== "object" || value === null || Array.isArray(value)

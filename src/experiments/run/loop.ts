@@ -18,27 +18,27 @@ import { mean } from "../../statistics/mean.ts";
 export interface RunHooks {
   /** Stops the run after it has saved its state. */
   readonly signal?: AbortSignal | undefined;
-  /** Called whenever the run has made progress. */
+  /** Called whenever the run makes progress. */
   readonly onProgress?: (progress: RunProgress) => void;
-  /** Called with one line that the user should know. */
+  /** Called with a line of information for the user. */
   readonly onNote?: (text: string) => void;
 }
 
 /** How a run ended. */
 export interface RunResult {
   readonly status: "complete" | "interrupted";
-  /** Steps done. */
+  /** The number of steps done. */
   readonly step: number;
   readonly settings: RunSettings;
   /** The newest checkpoint's folder. */
   readonly checkpoint: string | undefined;
-  /** The adapter that it ran on, in words. */
+  /** A description of the adapter. */
   readonly adapter: string;
   /** The digest of the user's text; undefined without one. */
   readonly corpusDigest: string | undefined;
-  /** All rows of metrics, those before a resumption included. */
+  /** All rows of metrics, including those before a resumption. */
   readonly rows: readonly MetricsRow[];
-  /** The measurement of the model after the last step; undefined if the run was interrupted. */
+  /** The measurement after the last step; undefined if the run was interrupted. */
   readonly measurement: SinkMeasurement | undefined;
 }
 
@@ -55,14 +55,14 @@ export interface RunParts {
   readonly hooks: RunHooks;
 }
 
-/** A run under way. */
+/** A run in progress. */
 export class RunLoop {
   readonly #parts: RunParts;
   readonly #settings: RunSettings;
   readonly #adapter: string;
-  /** Losses since the last row; the oracle's are null for a task without an oracle. */
+  /** The losses since the last row; the oracle's are null for a task without an oracle. */
   #pending: { losses: number[]; oracle: (number | null)[] };
-  /** The oracle's losses of steps whose own have not been read. */
+  /** The oracle's losses of steps whose model losses are not yet read back. */
   #unread: (number | null)[] = [];
   #gradientNorm = 0;
   #measurement: SinkMeasurement | undefined;
@@ -77,7 +77,7 @@ export class RunLoop {
     };
   }
 
-  /** Runs the rest of the run, or until it is stopped. */
+  /** Runs the rest of the run, or until the signal stops it. */
   async go(): Promise<RunResult> {
     const { trainer, folder, rows, opened } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -103,7 +103,7 @@ export class RunLoop {
     };
   }
 
-  /** Runs the remaining steps, or until it is stopped. */
+  /** Runs the remaining steps, or until the signal stops it. */
   async #train(afterStep: () => Promise<void>): Promise<void> {
     const { gpu, trainer, report, hooks } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -139,7 +139,7 @@ export class RunLoop {
     report.count(trainer.step);
   }
 
-  /** Whether something but a row of losses comes after the step that was just done. */
+  /** Whether a measurement or checkpoint follows the step just done. */
   #isDue(): boolean {
     const { trainer } = this.#parts;
     const { measureEvery, checkpointEvery } = this.#settings.reporting;
@@ -181,7 +181,7 @@ export class RunLoop {
     rows.push(row);
   }
 
-  /** Measures the model as it is now, unless it was measured already. */
+  /** Measures the current model, unless that was done already. */
   async #measure(): Promise<void> {
     const { trainer, folder, opened, report, rows } = this.#parts;
     const { step } = trainer;
@@ -196,7 +196,7 @@ export class RunLoop {
     const wanted = last
       ? reporting.finalBatches ?? reporting.measureBatches
       : reporting.measureBatches;
-    // No sequence counts twice, however little text there is.
+    // Use no sequence twice, however little text there is.
     const { validation = Infinity } = opened.task.contexts ?? {};
     const run = folder.path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? folder.path;
     try {
@@ -207,7 +207,7 @@ export class RunLoop {
         source: { run, step, task: task.name, seed },
       });
     } catch (error) {
-      // Numbers that are not finite are refused there.
+      // This RangeError means a number that is not finite.
       if (!(error instanceof RangeError)) throw error;
       const tensor = `on validation sequences, ${error.message.replace(/^sinks: /, "")}`;
       throw new NonFiniteError({ step, tensor, checkpoint: (await folder.newest())?.path });
@@ -234,7 +234,7 @@ export class RunLoop {
     await folder.save({ ...state, state: run });
   }
 
-  /** Names the tensor that first holds a NaN or an infinity. */
+  /** Finds the tensor with the first NaN or infinity, and throws an error that names it. */
   async #stopAt(step: number): Promise<never> {
     const { trainer, folder, hooks } = this.#parts;
     hooks.onNote?.(`step ${step + 1} is not finite; repeating it to find the tensor`);

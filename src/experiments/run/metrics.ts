@@ -1,6 +1,6 @@
 /**
- * A run's metrics: one JSON object per line, appended while it runs so that other programs can
- * follow it.
+ * A run's metrics: one JSON object per line, appended during the run so other programs can follow
+ * it.
  */
 import { writeTextFile } from "../../files/write.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -9,7 +9,7 @@ import { RunError } from "./error.ts";
 /** A row of losses, written every few steps. */
 export interface TrainingRow {
   readonly kind: "training";
-  /** Steps done. */
+  /** The number of steps done. */
   readonly step: number;
   /** The mean loss over the steps since the previous row, in nats per token. */
   readonly loss: number;
@@ -17,16 +17,16 @@ export interface TrainingRow {
   readonly oracleLoss: number | null;
   /** The norm of all gradients before clipping, in the last of these steps. */
   readonly gradientNorm: number;
-  /** The learning rate of the last of these steps. */
+  /** The learning rate in the last of these steps. */
   readonly learningRate: number;
-  /** Tokens per second, without the time of measuring and saving. */
+  /** Tokens per second, not counting the time to measure and save. */
   readonly tokensPerSecond: number;
 }
 
-/** A measurement of sinks, made at regular steps. */
+/** A measurement of sinks, taken at regular steps. */
 export interface MeasurementRow {
   readonly kind: "measurement";
-  /** Steps done. */
+  /** The number of steps done. */
   readonly step: number;
   readonly measurement: SinkMeasurement;
 }
@@ -37,7 +37,7 @@ export type MetricsRow = TrainingRow | MeasurementRow;
 /**
  * Reads metrics. Skips an unfinished last line, which a killed process leaves.
  *
- * @param path of the file; one that is not there has no rows
+ * @param path the file; a missing one has no rows
  * @throws {RunError} if another line is not a row
  */
 export async function readMetrics(path: string): Promise<MetricsRow[]> {
@@ -49,7 +49,7 @@ export async function readMetrics(path: string): Promise<MetricsRow[]> {
     throw new RunError(`${path}: cannot be read: ${(error as Error).message}`);
   }
   const lines = text.split("\n");
-  lines.pop(); // What follows the last line feed: nothing, or half a line.
+  lines.pop(); // The rest after the last line feed: empty, or half a line.
   return lines.map((line, i) => {
     const row = parseRow(line);
     if (row === undefined) throw new RunError(`${path}: line ${i + 1} is no row of metrics`);
@@ -67,7 +67,7 @@ function parseRow(line: string): MetricsRow | undefined {
   }
 }
 
-/** Metrics that are being written. */
+/** Appends to a run's metrics. */
 export class MetricsWriter implements Disposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
@@ -80,9 +80,9 @@ export class MetricsWriter implements Disposable {
   /**
    * Opens a run's metrics and drops all rows after a step, which training repeats.
    *
-   * @param path of the file
+   * @param path the file
    * @param step the step that training resumes from
-   * @returns the writer, and the rows that are kept
+   * @returns the writer, and the remaining rows
    * @throws {RunError} if the file cannot be read or written
    */
   static async open(
@@ -98,7 +98,7 @@ export class MetricsWriter implements Disposable {
   /**
    * Adds a row.
    *
-   * @param row of a step that is not before the last one's
+   * @param row a row, whose step is not before the last row's
    * @throws {RunError} if it cannot be written
    */
   async add(row: MetricsRow): Promise<void> {
@@ -113,7 +113,7 @@ export class MetricsWriter implements Disposable {
     }
   }
 
-  /** Waits until all rows are on the disk. */
+  /** Waits until all rows are on disk. */
   async flush(): Promise<void> {
     await this.#file.sync();
   }

@@ -7,10 +7,10 @@ import type { Trainer, TrainerState } from "./trainer.ts";
  * Repeats training up to a step, which gives the same bits, and checks every tensor in the order of
  * computation.
  *
- * @param trainer of the run; its state is lost
+ * @param trainer the run's trainer; its state is lost
  * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad
  * one, counted from 0
- * @returns the name of what holds the first NaN or infinity
+ * @returns the name of the tensor with the first NaN or infinity
  */
 export async function findNonFinite(
   trainer: Trainer,
@@ -20,7 +20,7 @@ export async function findNonFinite(
   while (trainer.step < step) {
     await trainer.computeGradients();
     trainer.update();
-    // A few steps at a time: enqueued work takes memory.
+    // Wait every few steps: enqueued work takes memory.
     if (trainer.step % 16 === 0) await trainer.optimizer.clipping.read();
   }
   const { model, optimizer } = trainer;
@@ -51,7 +51,7 @@ function namedParameters(prefix: string, tensors: ReadonlyMap<string, Tensor>): 
   return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
 }
 
-/** The states in the order of the forward pass. */
+/** The states with their names, in the order of the forward pass. */
 function states({ layers }: Trace<Tensor>): Named[] {
   return layers.flatMap((layer, index): Named[] => {
     const { attention } = layer;
@@ -74,7 +74,7 @@ function states({ layers }: Trace<Tensor>): Named[] {
   });
 }
 
-/** The gradients' tensors with their names, in the order of the backward pass. */
+/** The gradients with their names, in the order of the backward pass. */
 function gradientStates({ layers }: Trace<Tensor>): Named[] {
   return layers.map(({ attention, gradients }, index): Named[] => {
     const named = (name: string, tensor: Tensor): Named => [
@@ -97,7 +97,7 @@ function gradientStates({ layers }: Trace<Tensor>): Named[] {
   }).reverse().flat();
 }
 
-/** One after the other, so that no more than one tensor is copied. */
+/** Check one after the other, so only one tensor is copied at a time. */
 async function firstBad(tensors: readonly Named[]): Promise<string | undefined> {
   for (const [name, tensor] of tensors) {
     const bad = (await tensor.read()).find((value) => !Number.isFinite(value));

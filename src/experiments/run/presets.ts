@@ -1,4 +1,4 @@
-/** Presets: settings of runs by name, each showing one effect. */
+/** Presets: named settings of runs that each show one effect. */
 import { PLAIN_LLAMA } from "../../reference/llama/config.ts";
 import {
   type OptimizerSettings,
@@ -7,13 +7,13 @@ import {
   type RunSettings,
 } from "./settings.ts";
 
-/** The presets' names, in the order in which help lists them. */
+/** The presets' names, in the help's order. */
 export const PRESETS = ["smoke", "backcopy", "backcopy-deep", "text", "paper-0.1b"] as const;
 
 /** A preset's name. */
 export type PresetName = typeof PRESETS[number];
 
-/** What each preset is for, in a few words. */
+/** Each preset's purpose, in a few words. */
 export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   smoke: "a strong sink in under a minute on two CPU cores: Bigram-Backcopy, 2 layers, no V-scale",
   backcopy: "the study's setting: Bigram-Backcopy, 2 layers",
@@ -23,7 +23,7 @@ export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   "paper-0.1b": "the paper's 0.1B model and schedule, on the bytes of --corpus; for GPUs",
 };
 
-/** How runs of this project are trained, unless a preset or a study says otherwise. */
+/** The optimizer's settings for all runs of this project, unless a preset or a study has others. */
 export const OPTIMIZER: OptimizerSettings = {
   learningRate: 3e-3,
   finalShare: 0.1,
@@ -39,13 +39,14 @@ const REPORTING: ReportingSettings = {
   lossEvery: 20,
   measureEvery: 200,
   measureBatches: 1,
-  // R_GS adds up gradients of all sequences: of 32 it says little (see the intervals).
+  // R_GS adds up gradients of all sequences. With 32 sequences it would be unreliable, as its
+  // intervals show.
   finalBatches: 16,
   checkpointEvery: 200,
   keepCheckpoints: 3,
 };
 
-/** The widths of models that show a sink in minutes. */
+/** The widths of models that show a sink within minutes. */
 export const SMALL = {
   modelDim: 64,
   queryHeads: 1,
@@ -55,8 +56,8 @@ export const SMALL = {
 } as const;
 
 /**
- * Bigram-Backcopy in all runs. A table near its unigram has much entropy, which makes strong sinks;
- * one table for all seeds: they differ in the initial weights and in the sequences.
+ * Bigram-Backcopy in all runs. Its table is close to its unigram: that gives much entropy, which
+ * makes strong sinks. All seeds share one table and differ in initial weights and sequences.
  */
 export const BACKCOPY = {
   name: "bigram-backcopy",
@@ -67,7 +68,7 @@ export const BACKCOPY = {
   tableSeed: 1,
 } as const;
 
-/** Its characters, and the token that begins every sequence. */
+/** The number of its characters, plus the token that begins every sequence. */
 export const BACKCOPY_VOCABULARY = BACKCOPY.characters + 1;
 
 const SMALL_BACKCOPY = { ...PLAIN_LLAMA, ...SMALL, vocabulary: BACKCOPY_VOCABULARY };
@@ -85,9 +86,9 @@ const BASE = {
 /**
  * A preset's settings.
  *
- * @param name of the preset
+ * @param name the preset's name
  * @param corpus a file or folder of text: for `text` and `paper-0.1b`
- * @throws {TypeError} if the preset wants a corpus and there is none
+ * @throws {TypeError} if the preset needs a corpus and there is none
  *
  * @example
  * ```ts
@@ -109,7 +110,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         steps: 1000,
         batch: 16,
         model: { ...SMALL_BACKCOPY, layers: 2 },
-        // At a third of this rate, such a sink takes several times as long to form.
+        // At a third of this rate, this sink takes several times as long to form.
         optimizer: { ...OPTIMIZER, learningRate: 1e-2 },
         reporting: { ...REPORTING, measureEvery: 100, lossEvery: 10, finalBatches: 32 },
       };
@@ -149,7 +150,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         ...BASE,
         preset: name,
         steps: 20_000,
-        // 512 sequences per step; this many at once take 12 GiB of the GPU's memory.
+        // 512 sequences per step in total; 8 at once take 12 GiB of the GPU's memory.
         batch: 8,
         accumulation: 64,
         task: text(1024),
@@ -169,7 +170,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
   }
 }
 
-/** Whether there is a preset of this name. */
+/** Whether a preset has this name. */
 export function isPreset(name: string): name is PresetName {
   return (PRESETS as readonly string[]).includes(name);
 }

@@ -1,13 +1,13 @@
-/** Reads what runs left behind: settings and metrics, for reports. */
+/** Reads the settings and metrics of runs, for reports. */
 import { basename, resolve } from "node:path";
 import { RunError } from "./error.ts";
 import { metricsPath, readRunSettings } from "./folder.ts";
 import { type MetricsRow, readMetrics } from "./metrics.ts";
 import type { RunSettings } from "./settings.ts";
 
-/** A run as it is on the disk, finished or not. */
+/** A run on disk, finished or not. */
 export interface StoredRun {
-  /** The folder's last part; of runs that share it, the whole path. */
+  /** The folder's last part, or its whole path if several runs share the last part. */
   readonly name: string;
   readonly settings: RunSettings;
   readonly rows: readonly MetricsRow[];
@@ -17,7 +17,7 @@ export interface StoredRun {
  * Reads runs.
  *
  * @param folders of runs
- * @throws {RunError} if a folder holds no run, or nothing was measured yet
+ * @throws {RunError} if a folder holds no run, or has no measurement yet
  */
 export async function readRuns(folders: readonly string[]): Promise<StoredRun[]> {
   const short = folders.map((folder) => basename(resolve(folder)));

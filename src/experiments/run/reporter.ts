@@ -3,7 +3,7 @@ import type { RunSettings } from "./settings.ts";
 
 /** A run's progress. */
 export interface RunProgress {
-  /** Steps done. */
+  /** The number of steps done. */
   readonly step: number;
   readonly steps: number;
   readonly activity: "preparing" | "training" | "measuring" | "saving";
@@ -13,14 +13,13 @@ export interface RunProgress {
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
   /**
-   * Seconds for the remaining steps, with measuring and saving; undefined until steps were timed.
+   * The estimated seconds until the end, with measuring and saving; undefined until steps have been
+   * timed.
    */
   readonly secondsLeft: number | undefined;
 }
 
-/**
- * Seconds of work to enqueue before waiting for the GPU: a Ctrl-C takes effect within this time.
- */
+/** Seconds of work to enqueue before waiting for the GPU. Ctrl-C takes effect within this time. */
 export const LOOK_UP_SECONDS = 1;
 
 /** Measures a run's speed. */
@@ -38,11 +37,11 @@ export class RunReporter {
   #pace = 0;
   #loss: number | undefined;
   #oracleLoss: number | undefined;
-  /** The first step compiles. */
+  /** When the first step ended: it includes compilation, so it is not timed. */
   #compiled: { readonly step: number; readonly at: number } | undefined;
 
   /**
-   * @param settings of the run
+   * @param settings the run's settings
    * @param options the step that it resumes from, and the callback
    */
   constructor(
@@ -60,19 +59,20 @@ export class RunReporter {
   }
 
   /**
-   * Since the last row; long enough while nothing is known, so that the first step is waited for.
+   * Seconds per step since the last row. Long enough while unknown, so the loop waits for the first
+   * step.
    */
   get secondsPerStep(): number {
     return this.#pace === 0 ? LOOK_UP_SECONDS : this.#pace;
   }
 
-  /** Since the last row, of training alone; undefined while nothing is known. */
+  /** Tokens per second of training since the last row; undefined while unknown. */
   get tokensPerSecond(): number | undefined {
     const { batch, accumulation, task } = this.#settings;
     return this.#pace === 0 ? undefined : batch * accumulation * task.context / this.#pace;
   }
 
-  /** Marks the start of other work than training. */
+  /** Marks the start of work other than training. */
   start(activity: RunProgress["activity"]): void {
     this.#lap();
     this.#activity = activity;
@@ -90,7 +90,7 @@ export class RunReporter {
     this.show("training");
   }
 
-  /** The losses of the last row. */
+  /** Reports the losses of a new row. */
   row(loss: number, oracleLoss: number | null): void {
     this.#loss = loss;
     this.#oracleLoss = oracleLoss ?? undefined;

@@ -1,4 +1,4 @@
-/** A training run's settings: everything that decides its numbers, and how often it reports. */
+/** A training run's settings: all settings that determine its numbers, and how often it reports. */
 import {
   checkConfig,
   type LlamaConfig,
@@ -11,19 +11,20 @@ export const RUN_SCHEMA = "gradsink-run/1";
 /** Bigram-Backcopy: see `BigramBackcopy`. */
 export interface BigramBackcopySettings {
   readonly name: "bigram-backcopy";
-  /** T, with BOS. */
+  /** T, including BOS. */
   readonly context: number;
   /** The characters in the table; the model's vocabulary has one more, for BOS. */
   readonly characters: number;
   /**
-   * The number of triggers: the most frequent characters, which repeat the character before them.
+   * The number of triggers: the most frequent characters. After a trigger, the character before it
+   * repeats.
    */
   readonly triggers: number;
-  /** How near the table's rows are to the unigram; see `syntheticBigramTable`. */
+  /** How close the table's rows are to the unigram; see `syntheticBigramTable`. */
   readonly concentration: number;
-  /** The table's own seed: runs of other seeds can have the same table. */
+  /** The table's own seed, so runs with different seeds can share a table. */
   readonly tableSeed: number;
-  /** A file or folder whose text the table is counted from, in place of drawing it. */
+  /** A file or folder of text to count the table from, instead of drawing it. */
   readonly corpus?: string | undefined;
 }
 
@@ -34,16 +35,16 @@ export interface TextSettings {
   readonly context: number;
   /** A file or folder. */
   readonly corpus: string;
-  /** The byte at position 0 of every context. Default: none, a context is text alone. */
+  /** The byte at position 0 of every context. Default: none. */
   readonly firstToken?: number | undefined;
 }
 
-/** What a run trains on. */
+/** The data to train on. */
 export type TaskSettings = BigramBackcopySettings | TextSettings;
 
 /** AdamW with decoupled weight decay, clipping, warm-up and cosine decay. */
 export interface OptimizerSettings {
-  /** The peak, which the warm-up ends at. */
+  /** The peak, which ends the warm-up. */
   readonly learningRate: number;
   /** The learning rate of the last step, as a share of the peak. */
   readonly finalShare: number;
@@ -52,41 +53,41 @@ export interface OptimizerSettings {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** λ of `w ← w − η λ w`, on the matrices. */
+  /** λ of `w ← w − η λ w`, for matrices. */
   readonly weightDecay: number;
   /** The greatest global gradient norm: larger gradients are scaled down to it. */
   readonly clip: number;
 }
 
-/** How often a run reports. This does not change what is trained. */
+/** How often a run reports, which does not change the training. */
 export interface ReportingSettings {
   /** Steps between two rows of losses. */
   readonly lossEvery: number;
   /** Steps between two measurements of sinks; 0 for the last step only. */
   readonly measureEvery: number;
-  /** Batches of validation sequences that a measurement is made on. */
+  /** The number of validation batches in a measurement. */
   readonly measureBatches: number;
   /**
-   * The same of the measurement after the last step, which is printed; as many as others by default.
+   * The same for the measurement after the last step, which is printed. Default: `measureBatches`.
    */
   readonly finalBatches?: number;
   /** Steps between two checkpoints; 0 for the last step only. */
   readonly checkpointEvery: number;
-  /** How many checkpoints are kept, the newest ones. */
+  /** How many of the newest checkpoints to keep. */
   readonly keepCheckpoints: number;
 }
 
-/** A run. */
+/** All settings of a run. */
 export interface RunSettings {
   readonly schema: typeof RUN_SCHEMA;
-  /** Which preset it began as. */
+  /** The preset that it started from. */
   readonly preset: string;
   /** The seed of the initial weights and of the batches. */
   readonly seed: number;
   readonly steps: number;
-  /** Sequences in a micro-batch, which the GPU works on at once. */
+  /** The number of sequences in a micro-batch, which the GPU computes at once. */
   readonly batch: number;
-  /** Micro-batches whose mean gradient makes one step. */
+  /** The number of micro-batches whose mean gradient makes a step. */
   readonly accumulation: number;
   readonly model: LlamaConfig;
   readonly task: TaskSettings;
@@ -94,14 +95,14 @@ export interface RunSettings {
   readonly reporting: ReportingSettings;
 }
 
-/** The largest whole number that a setting can be. */
+/** The largest integer that a setting can have. */
 const MOST = 2 ** 31;
 
 /**
- * Refuses settings that no run can have.
+ * Refuses impossible settings.
  *
- * @param settings of any origin, also a file's
- * @throws {RangeError} naming the first setting that is wrong, what was given and what is wanted
+ * @param settings settings of any origin, even a file
+ * @throws {RangeError} that names the first wrong setting, its value and what is wanted
  */
 export function checkRunSettings(settings: RunSettings): void {
   const { schema, preset, seed, steps, batch, accumulation, model, task, optimizer, reporting } =

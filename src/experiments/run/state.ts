@@ -1,30 +1,29 @@
 /**
- * The state in a run's checkpoints beside the model, so that a resumed run computes the same
- * numbers.
+ * The state in a run's checkpoints besides the model, so a resumed run computes the same numbers.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import { RunError } from "./error.ts";
 
-/** The state as stored in training.json. */
+/** The state in training.json. */
 export interface RunState {
   /** Losses of the steps since the last row of metrics. */
   readonly losses: readonly number[];
-  /** The oracle's of the same steps. */
+  /** The oracle's losses of the same steps. */
   readonly oracleLosses: readonly (number | null)[];
-  /** The adapter that it ran on. */
+  /** The adapter's description. */
   readonly adapter: string;
-  /** The chosen variants: their sums differ in order, so in bits. */
+  /** The chosen variants: other variants add in another order, so they differ in bits. */
   readonly variants: Readonly<Record<string, string>>;
-  /** SHA-256 of the user's text; null where there is none. */
+  /** SHA-256 of the user's text; null without text. */
   readonly corpusDigest: string | null;
 }
 
 /**
  * Reads a run's state.
  *
- * @param value as parsed from JSON
- * @throws {RunError} if it is none
+ * @param value the parsed JSON
+ * @throws {RunError} if it is not a run's state
  */
 export function parseRunState(value: unknown): RunState {
   const state = value as Partial<RunState> | null | undefined;
@@ -41,7 +40,7 @@ export function parseRunState(value: unknown): RunState {
   return state as RunState;
 }
 
-/** An adapter in words; equal words mean equal bits. */
+/** Describes an adapter; equal descriptions mean equal bits. */
 export function adapterOf(
   { runtime, backend, vendor, architecture, device, description }: GpuInfo,
 ): string {
@@ -53,11 +52,11 @@ export function adapterOf(
 }
 
 /**
- * Takes the variants that the run began with, if it resumes on the same adapter.
+ * Restores the run's original variants if it resumes on the same adapter.
  *
- * @param gpu of the resumed run
- * @param state of the run
- * @param note gets a line if the adapter is another one
+ * @param gpu the resumed run's GPU
+ * @param state the run's state
+ * @param note receives a line if the adapter changed
  */
 export function restoreVariants(
   gpu: Gpu,

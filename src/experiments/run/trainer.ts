@@ -11,7 +11,7 @@ import type { Task } from "../tasks/task.ts";
 /** A checkpoint without the run's own state. */
 export type TrainerState = Omit<Checkpoint, "state">;
 
-/** Trains; everything is enqueued, and the same settings give the same bits on one adapter. */
+/** Trains a model. All work is enqueued; the same settings give the same bits on one adapter. */
 export class Trainer implements Disposable {
   readonly model: Llama;
   readonly optimizer: AdamW;
@@ -19,10 +19,10 @@ export class Trainer implements Disposable {
   readonly #task: Task;
 
   /**
-   * Plans everything, with the initial values or a checkpoint's.
+   * Plans a model and its optimizer, with initial values or a checkpoint's.
    *
    * @param gpu the GPU to run on
-   * @param options the settings, the task, and the state to go on from
+   * @param options the settings, the task, and the state to continue from
    * @throws {RangeError} for sizes beyond the adapter
    */
   constructor(gpu: Gpu, { settings, task, from }: {
@@ -55,12 +55,12 @@ export class Trainer implements Disposable {
     if (from !== undefined) this.optimizer.restore({ steps: from.step, moments: from.moments });
   }
 
-  /** Steps done. */
+  /** The number of steps done. */
   get step(): number {
     return this.optimizer.steps;
   }
 
-  /** Goes back to a checkpoint, or to the beginning. */
+  /** Returns to a checkpoint, or to the beginning. */
   restore(from: TrainerState | undefined): void {
     const parameters = from?.parameters ??
       initialParameters(this.model.config, this.#settings);
@@ -90,7 +90,7 @@ export class Trainer implements Disposable {
   /**
    * Enqueues the forward and backward pass of the next step.
    *
-   * @param options called after each micro-batch
+   * @param options a callback after each micro-batch
    * @returns the oracle's loss on its sequences; null for a task without an oracle
    */
   async computeGradients(
@@ -109,12 +109,12 @@ export class Trainer implements Disposable {
     return oracle;
   }
 
-  /** Enqueues the optimizer's step with the gradients as they are. */
+  /** Enqueues the optimizer's step with the current gradients. */
   update(): void {
     this.optimizer.step(this.learningRate(this.step));
   }
 
-  /** Waits, and copies everything that training resumes from. */
+  /** Waits, and copies the state from which training resumes. */
   async read(): Promise<TrainerState> {
     const { config, context } = this.model;
     const values = await Promise.all(

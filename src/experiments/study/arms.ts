@@ -1,6 +1,6 @@
 /**
  * The study's arms: every variant of the model with every seed in every setting. Two arms of one
- * setting differ in nothing else.
+ * setting differ only in variant and seed.
  */
 import {
   type LlamaConfig,
@@ -8,13 +8,13 @@ import {
   type VScaleVariant,
 } from "../../reference/llama/config.ts";
 
-/** The settings in the order in which tables show them. */
+/** The settings, in the tables' order. */
 export const STUDY_SETTINGS = ["shallow", "deep", "text", "text-anchored"] as const;
 
 /** A setting's name. */
 export type StudySetting = typeof STUDY_SETTINGS[number];
 
-/** What a setting is for, in a sentence without a period. */
+/** Each setting's purpose, as a sentence without a period. */
 export const SETTING_TITLES: Readonly<Record<StudySetting, string>> = {
   shallow: "Bigram-Backcopy, 2 layers, attention in both",
   deep: "Bigram-Backcopy, 3 layers, the sink above an MLP (no attention in layer 0)",
@@ -28,8 +28,8 @@ export function isTextSetting(setting: StudySetting): boolean {
 }
 
 /**
- * What an arm has that the baseline, `none`, has not: V-scale, one more logit for each query head,
- * or gates on attention.
+ * A variant's difference from the baseline, `none`: V-scale, an extra logit per query head, or
+ * gates on attention.
  */
 export type StudyVariant =
   | VScaleVariant
@@ -38,14 +38,14 @@ export type StudyVariant =
   | "head-gate"
   | "element-gate";
 
-/** The parts of a model that make a variant. */
+/** The fields of a model's configuration that make a variant. */
 export type StudyIntervention = Pick<LlamaConfig, "vScale" | "sinkLogit" | "attentionGate">;
 
 /**
- * What makes a variant.
+ * Gives the configuration of a variant.
  *
- * @param variant which
- * @returns fields of the model's configuration; those that are not there are at their defaults
+ * @param variant the variant
+ * @returns the fields that differ from the defaults
  */
 export function interventionOf(variant: StudyVariant): StudyIntervention {
   switch (variant) {
@@ -76,14 +76,14 @@ export interface StudySelection {
   readonly seeds: readonly number[];
 }
 
-/** The index of a machine, from 1, among those that share a study. */
+/** The index of a machine, from 1, among the machines that share a study. */
 export interface Shard {
   readonly index: number;
   readonly count: number;
 }
 
 /**
- * An arm's name, which is its folder's as well.
+ * An arm's name, which is also its folder's name.
  *
  * @param arm the arm
  * @returns for example `deep-learned-seed3`
@@ -93,12 +93,12 @@ export function armName({ setting, variant, seed }: StudyArm): string {
 }
 
 /**
- * All arms, seed by seed, so that an interrupted study is balanced: the variants' numbers of seeds
+ * Lists all arms, seed by seed. So an interrupted study is balanced: the variants' numbers of seeds
  * differ by at most one.
  *
  * @param selection settings, variants and seeds
- * @param shard the part that one machine does. All variants of a setting and seed stay together, so
- * that what is compared in pairs comes from one adapter
+ * @param shard the part for one machine. All variants of a setting and seed stay together, so each
+ *   compared pair comes from one adapter
  *
  * @example
  * ```ts
@@ -123,8 +123,8 @@ export function listArms(
 /**
  * Reads a list of variants, settings or seeds from the command line.
  *
- * @param text names with commas between them
- * @param known all names there are, in the order in which they are to come
+ * @param text comma-separated names
+ * @param known all names, in the order of the result
  * @returns undefined if a name is unknown or occurs twice
  */
 export function parseNames<Name extends string>(
@@ -137,7 +137,7 @@ export function parseNames<Name extends string>(
   return known.filter((name) => names.includes(name));
 }
 
-/** All variants, in the order in which tables show them. */
+/** All variants, in the tables' order. */
 export const STUDY_VARIANTS: readonly StudyVariant[] = [
   ...V_SCALE_VARIANTS,
   "learned-sink",
@@ -146,14 +146,14 @@ export const STUDY_VARIANTS: readonly StudyVariant[] = [
   "element-gate",
 ];
 
-/** The most seeds: a larger number is taken for a typing error. */
+/** The most seeds; a larger number is probably a typing error. */
 const MOST_SEEDS = 1000;
 
 /**
  * Reads seeds.
  *
  * @param text a count such as `5`, for seeds 1 to 5, or a range such as `6-10`
- * @returns undefined if it is neither
+ * @returns undefined for other text
  */
 export function parseSeeds(text: string): number[] | undefined {
   const match = /^(?:(\d{1,9})-)?(\d{1,9})$/.exec(text.trim());
@@ -168,7 +168,7 @@ export function parseSeeds(text: string): number[] | undefined {
  * Reads a shard.
  *
  * @param text such as `2/8`
- * @returns undefined if it is none
+ * @returns undefined for other text
  */
 export function parseShard(text: string): Shard | undefined {
   const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text.trim());

@@ -1,6 +1,7 @@
 /**
- * What each intervention does to the chain from attention sink to massive activation: every arm
- * against the baseline, link by link, in pairs of equal seed, with a verdict by rule.
+ * The effect of each intervention on the chain from attention sink to massive activation. It
+ * compares every arm with the baseline, link by link, in pairs of equal seed, and gives verdicts by
+ * a rule.
  */
 import { holm } from "../../statistics/significance.ts";
 import { median } from "../../statistics/summary.ts";
@@ -14,10 +15,10 @@ import { type SeedSummary, signFlipTest, summarizeSeeds } from "./statistics.ts"
 
 export { CHAIN_LINKS, type ChainLink } from "./chain/links.ts";
 
-/** When arms are compared, in the order in which tables show it. */
+/** The moments at which arms are compared, in the tables' order. */
 export const CHAIN_MOMENTS = ["equal step", "equal loss", "equal sink"] as const;
 
-/** When arms are compared. */
+/** A moment at which arms are compared. */
 export type ChainMoment = typeof CHAIN_MOMENTS[number];
 
 /** The verdict on a link under an intervention. */
@@ -29,7 +30,7 @@ export type ChainVerdict =
   | "too few seeds"
   | "no data";
 
-/** A link must give way by this factor to count as broken. */
+/** A link must weaken by this factor to count as broken. */
 export const BREAK = 2;
 
 /** The rule, in words. */
@@ -52,26 +53,26 @@ export interface ChainCell {
   /** Two-sided; undefined without pairs. */
   readonly test?: { readonly pValue: number; readonly holm: number };
   readonly verdict: ChainVerdict;
-  /** Whether that is what the sources lead to expect; undefined where they or the data say nothing. */
+  /** Whether this agrees with the sources; undefined if they or the data say nothing. */
   readonly expected: "as expected" | "not reproduced" | "against the theory" | undefined;
-  /** Why there is no data, or the sink level at which the arms are compared. */
+  /** Why there is no data, or the sink strength at which the arms are compared. */
   readonly remark: string | undefined;
 }
 
 /** The chain in one setting. */
 export interface Chain {
   readonly cells: readonly ChainCell[];
-  /** The seeds that all arms have, which alone count. */
+  /** The seeds that all arms have; only these count. */
   readonly seeds: readonly number[];
-  /** Seeds that some arm lacks. */
+  /** The seeds that at least one arm lacks. */
   readonly without: readonly number[];
 }
 
 /**
  * Compares every arm with the baseline.
  *
- * @param group matched runs of one setting
- * @returns no cells where there is no baseline, or nothing beside it
+ * @param group one setting's matched runs
+ * @returns no cells without a baseline or without another arm
  */
 export function chainOf(group: StudyGroup): Chain {
   const shared = group.seeds.filter((seed) =>
@@ -120,7 +121,7 @@ function compare(
   const effects = known.map((pair) =>
     quotient ? pair.variant / pair.baseline : pair.variant - pair.baseline
   );
-  // Above 0 where the link gives way.
+  // Makes the effect positive if the link weakens.
   const sign = link.gives === "lower" ? -1 : 1;
   const given = effects.map((effect) => sign * (quotient ? Math.log(effect) : effect));
   const changed = signFlipTest(given);
@@ -179,7 +180,7 @@ interface FigurePairs {
 }
 
 function pairsOf(group: StudyGroup, { link, variant, moment }: Place): FigurePairs {
-  // The level follows from the sinks alone, so that all links are taken at the same moments.
+  // The sinks alone decide the strength, so all links are compared at the same moments.
   const equal = moment === "equal sink"
     ? new Evidences(group).pairs(variant, sinkStrength, moment)
     : undefined;
@@ -216,8 +217,8 @@ function pairsOf(group: StudyGroup, { link, variant, moment }: Place): FigurePai
 }
 
 /**
- * Where two runs first have the best loss that both of them ever reach: the worse one of their
- * lowest.
+ * The moments at which two runs first reach the lowest loss that both reach: the worse of their
+ * lowest losses.
  */
 function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   const lowest = ({ trajectory }: StudyRecord) =>
@@ -229,7 +230,7 @@ function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   });
 }
 
-/** What one intervention does, in a few words. */
+/** The effect of one intervention, in a few words. */
 export interface ChainSummary {
   readonly variant: StudyVariant;
   readonly broken: readonly ChainLink[];
@@ -240,9 +241,9 @@ export interface ChainSummary {
 }
 
 /**
- * The links that each intervention breaks, at equal step.
+ * Summarizes the links that each intervention breaks at equal step.
  *
- * @param chain of one setting
+ * @param chain one setting's chain
  */
 export function summarizeChain({ cells }: Chain): ChainSummary[] {
   const own = cells.filter(({ moment }) => moment === "equal step");

@@ -1,24 +1,25 @@
 /**
- * Lists of alike objects by columns: each field's name once, with the list of its values. JSON of
- * many rows is then about half as long.
+ * Stores lists of similar objects by column: each field's name once, with the list of its values.
+ * This halves the JSON of many rows.
  */
 import { isRecord } from "../../files/untrusted_json.ts";
 
 /**
- * A column is a list of values, or a tree of columns. Lists of one length have theirs under an
- * empty name.
+ * A column is a list of values, or a tree of columns. For lists of equal length, the empty name
+ * holds the columns of their elements.
  */
 export type Columns = readonly unknown[] | {
   readonly [name: string]: Columns | readonly Columns[];
 };
 
-/** Longer lists in a row stay whole. */
+/** The most elements of a list that becomes columns; longer lists stay whole. */
 const LONGEST = 8;
 
 /**
  * Turns rows into columns.
  *
- * @param rows of JSON values; fields that not all rows have in the same form stay as they are
+ * @param rows rows of JSON values; a field stays a list of values unless all rows have it in the
+ *   same form
  *
  * @example
  * ```ts
@@ -55,8 +56,9 @@ export function toColumns(rows: readonly unknown[]): Columns {
 /**
  * Turns columns back into rows.
  *
- * @param columns from an untrusted source: what does not fit gives null in the rows, never an error
- * @param count how many rows
+ * @param columns columns possibly from an untrusted source: misfits give null in the rows, never an
+ *   error
+ * @param count the number of rows
  */
 export function fromColumns(columns: unknown, count: number): unknown[] {
   if (Array.isArray(columns)) return columns.slice(0, count);

@@ -1,4 +1,4 @@
-/** The figures that the study compares, each one number of a run at a step. */
+/** The figures that the study compares: each is one number of a run at one step. */
 import type { SinkPair, StudyRecord, TrajectoryLayer, TrajectoryPoint } from "./record.ts";
 import { firstReached } from "./statistics.ts";
 import { median } from "../../statistics/summary.ts";
@@ -9,24 +9,24 @@ export interface Moment {
   readonly point: TrajectoryPoint;
 }
 
-/** A figure; undefined where there is no data. */
+/** A figure; undefined without data. */
 export type Figure = (moment: Moment) => number | undefined;
 
 function attentionLayers({ layers }: TrajectoryPoint): TrajectoryLayer[] {
   return layers.filter(({ attention }) => attention !== null);
 }
 
-/** The sink score over idle queries, if the task knows which those are, else over all queries. */
+/** The sink score over idle queries if the task has any, otherwise over all queries. */
 function layerSink({ attention }: TrajectoryLayer): number {
   return attention!.idleScore ?? attention!.score;
 }
 
 /**
- * The layer that a run's figures "at the sink" are of: the one whose attention to token 0 is
- * strongest in the end, the same layer at all steps.
+ * The sink layer of a run, for figures "at the sink". It is the layer with the strongest attention
+ * to token 0 at the end; all steps use the same layer.
  *
  * @param record a run
- * @returns undefined where no layer has attention, or nothing was measured
+ * @returns undefined if no layer has attention, or nothing was measured
  */
 export function sinkLayer(record: StudyRecord): number | undefined {
   const last = record.trajectory.at(-1);
@@ -44,7 +44,7 @@ export function atSink(moment: Moment): TrajectoryLayer | undefined {
   return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
 }
 
-/** Token 0's figure against the early tokens'. */
+/** Token 0's figure divided by the early tokens'. */
 export function ratio(pair: SinkPair | null | undefined): number | undefined {
   return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
 }
@@ -69,8 +69,8 @@ export const gradientSinkRatio: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => ratio(attention!.gradient)));
 
 /**
- * What the logit without a value takes of the attention at the sink layer, over idle queries where
- * the task knows which those are.
+ * The extra logit's share of the attention at the sink layer, over idle queries if the task has
+ * any.
  */
 export const sinkLogitShare: Figure = (moment) => {
   const found = atSink(moment)?.attention?.sinkLogit;
@@ -89,7 +89,7 @@ export const gateOpeningAtSink: Figure = (moment) => atSink(moment)?.attention?.
 /** ‖∇h̃_0‖ at the sink layer. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
 
-/** Value norm of token 0 against early tokens, at the sink layer. */
+/** Token 0's value norm divided by early tokens', at the sink layer. */
 export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
 
 /** ‖∇v_0‖ / ‖∇k_0‖, both means over layers. */
@@ -110,17 +110,17 @@ export const queryOverValue: Figure = ({ point, record }) => {
 export const compressSlope: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.slope ?? undefined));
 
-/** How many decades of ‖h‖ the slope of Compress is fitted over: median over layers. */
+/** The decades of ‖h‖ in the fit of Compress's slope: median over layers. */
 export const compressDecades: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
 
-/** Bloat of token 0 against early tokens at the sink layer. */
+/** Token 0's Bloat divided by early tokens', at the sink layer. */
 export const bloatRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.branch.bloat);
 
 /** Bloat of token 0 at the sink layer. */
 export const bloat: Figure = (moment) => atSink(moment)?.attention?.branch.bloat?.[0];
 
-/** ‖h_in‖ of token 0 against early tokens at the sink layer. */
+/** Token 0's ‖h_in‖ divided by early tokens', at the sink layer. */
 export const sinkInputRatio: Figure = (moment) => ratio(atSink(moment)?.input);
 
 /** ‖h_in‖ of token 0 at the sink layer. */
@@ -135,7 +135,7 @@ function changes({ layers }: TrajectoryPoint): number[] {
 /** Change of token 0: median over all branches. */
 export const change: Figure = ({ point }) => median(changes(point));
 
-/** The factor, up or down, between 1 and the Change farthest from it. */
+/** The Change farthest from 1, as a factor above 1. */
 export const farthestChange: Figure = ({ point }) => {
   const all = changes(point).filter((each) => each > 0);
   return largest(all.map((each) => Math.max(each, 1 / each)));
@@ -145,7 +145,7 @@ export const farthestChange: Figure = ({ point }) => {
 export const residualNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => output[0]));
 
-/** ‖h_out‖ of token 0 against early tokens: the largest ratio over layers. */
+/** Token 0's ‖h_out‖ divided by early tokens': the largest ratio over layers. */
 export const residualRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => ratio(output)));
 
@@ -153,23 +153,22 @@ export const residualRatio: Figure = ({ point }) =>
 export const mlpNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => mlp.residual[0]));
 
-/** ‖r_mlp‖ of token 0 against early tokens: the largest ratio over layers. */
+/** Token 0's ‖r_mlp‖ divided by early tokens': the largest ratio over layers. */
 export const mlpRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => ratio(mlp.residual)));
 
 /** Validation loss, in nats per token. */
 export const validationLoss: Figure = ({ point }) => point.loss;
 
-/** Validation loss above the oracle's. */
+/** Validation loss minus the oracle's. */
 export const oracleGap: Figure = ({ point }) =>
   point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
 
 /**
- * The increase of the trained model's loss when activations are rounded to 8 bits, in nats per
- * token.
+ * The increase of the trained model's loss if activations are rounded to 8 bits, in nats per token.
  *
- * @param target which linear maps
- * @param scaling which scales
+ * @param target the linear maps
+ * @param scaling the kind of scales
  */
 export function quantizationLoss(
   target: "down-projections" | "all-linears",
@@ -187,11 +186,11 @@ export function lastMoment(record: StudyRecord): Moment | undefined {
 }
 
 /**
- * The first measured moment of a run at which its sink is at least so strong.
+ * The first measured moment of a run with at least a given sink strength.
  *
  * @param record a run
- * @param level between 0 and 1
- * @returns undefined if it never was
+ * @param level the strength, between 0 and 1
+ * @returns undefined if there is none
  */
 export function momentAtStrength(record: StudyRecord, level: number): Moment | undefined {
   const step = onset(record, sinkStrength, level);
@@ -203,8 +202,8 @@ export function momentAtStrength(record: StudyRecord, level: number): Moment | u
  * The first measured step at which a figure reaches a level.
  *
  * @param record a run
- * @param figure which one
- * @param level what is to be reached
+ * @param figure the figure
+ * @param level the level
  */
 export function onset(record: StudyRecord, figure: Figure, level: number): number | undefined {
   return firstReached(

@@ -7,21 +7,23 @@ import { RECORD_FILE } from "./record.ts";
 import { parseStudyRecord } from "./record_store.ts";
 import { matchedSettings, studyRunSettings, type StudyScale } from "./settings.ts";
 
-/** The file's name. */
+/** The settings file's name. */
 export const STUDY_FILE = "study.json";
 
-/** What all arms of a folder share; a corpus may lie elsewhere on another machine. */
+/**
+ * The settings that all arms of a folder share. A corpus may have another path on another machine.
+ */
 function shared({ corpus: _, ...scale }: StudyScale): Record<string, number | undefined> {
   return scale;
 }
 
 /**
- * Makes a study's folder, or sees that it is one of the same study, so that runs of different
- * lengths do not get mixed.
+ * Creates a study's folder, or checks that an existing one belongs to the same study, so runs of
+ * different lengths do not mix.
  *
- * @param folder may be shared by machines
- * @param scale what all arms have in common
- * @throws {FileError} if it cannot be made, or holds another study
+ * @param folder the study's folder, which machines may share
+ * @param scale the settings that all arms share
+ * @throws {FileError} if it cannot be created, or holds another study
  */
 export async function checkStudyFolder(folder: string, scale: StudyScale): Promise<void> {
   const path = join(folder, STUDY_FILE);
@@ -53,9 +55,9 @@ export async function checkStudyFolder(folder: string, scale: StudyScale): Promi
 /**
  * Whether an arm's folder holds its finished run.
  *
- * @param folder of the run
- * @param run the arm, and what it is to be like
- * @throws {FileError} if its record is of another run
+ * @param folder the run's folder
+ * @param run the arm and its settings
+ * @throws {FileError} if its record belongs to another run
  */
 export async function isFinished(
   folder: string,

@@ -1,4 +1,4 @@
-/** Merges the runs of one or many machines, and reports those that do not belong together. */
+/** Merges the runs of one or many machines, and reports runs that do not belong together. */
 import {
   armName,
   STUDY_SETTINGS,
@@ -12,22 +12,22 @@ import type { StudyRecord } from "./record.ts";
 /** All matched, complete runs of one setting. */
 export interface StudyGroup {
   readonly setting: StudySetting;
-  /** The records in the order of the seeds. */
+  /** The records, in the order of seeds. */
   readonly records: readonly StudyRecord[];
   /** The variants that have a run, in the usual order. */
   readonly variants: readonly StudyVariant[];
   /** The seeds of all runs, increasing. */
   readonly seeds: readonly number[];
-  /** What all its runs have in common. */
+  /** The settings that all its runs share. */
   readonly settings: StudyRecord["settings"];
 }
 
-/** A study, put together. */
+/** A merged study. */
 export interface Study {
   readonly groups: readonly StudyGroup[];
   /**
-   * Names of arms without a complete run: those planned, and those whose variant and seed occur in
-   * the study, but not together.
+   * Names of arms without a complete run: planned arms, and other combinations of a variant and a
+   * seed that occur in the study.
    */
   readonly missing: readonly string[];
   /** Remarks on the data for the reader, one line each. */
@@ -36,20 +36,20 @@ export interface Study {
   readonly versions: readonly string[];
 }
 
-/** A record and where it was found. */
+/** A record and its place. */
 export interface NamedRecord {
   readonly path: string;
   readonly record: StudyRecord;
 }
 
 /**
- * Puts records together.
+ * Merges records.
  *
- * A run counts only if it is complete and its settings are those of most runs of its setting (of
- * the earliest one at a tie). Of several runs of one arm the first complete one counts.
+ * A run counts only if it is complete and has the settings of most runs in its setting (at a tie,
+ * those of the earliest). If an arm has several complete runs, the first one counts.
  *
  * @param found records, in the order of their folders
- * @param planned names of all arms that the study is to have, as far as known
+ * @param planned names of all planned arms, as far as known
  */
 export function mergeStudy(
   found: readonly NamedRecord[],
@@ -192,7 +192,7 @@ function missingArms(groups: readonly StudyGroup[], planned: readonly string[]):
   return distinct([...grid, ...planned]).filter((name) => !present.has(name));
 }
 
-/** Pairs are to come from one adapter: another one rounds differently. */
+/** Pairs should come from one adapter, because adapters round differently. */
 function unevenAdapters({ setting, seeds, records }: StudyGroup): string[] {
   return seeds.flatMap((seed) => {
     const adapters = distinct(
@@ -208,7 +208,7 @@ function distinct(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-/** A variant's runs, in the order of the seeds. */
+/** A variant's runs, in the order of seeds. */
 export function runsOf(group: StudyGroup, variant: StudyVariant): StudyRecord[] {
   return group.records.filter(({ arm }) => arm.variant === variant);
 }

@@ -1,6 +1,5 @@
 /**
- * Which runs a study is to have: written when the study begins, so that its report can name those
- * that never came.
+ * The study's plan: its runs, written when the study begins, so the report can name missing ones.
  */
 import { join } from "node:path";
 import { fileError } from "../../files/file_error.ts";
@@ -8,22 +7,22 @@ import { parseUntrustedJson } from "../../files/untrusted_json.ts";
 import { writeTextFile } from "../../files/write.ts";
 import { sha256 } from "../../sha256.ts";
 
-/** The version of the form. */
+/** The version of the plan's form. */
 const PLAN_SCHEMA = "gradsink-study-plan/1";
 
 const MOST_ARMS = 100_000;
 
-/** Whether a file of a study's folder is a plan, by its name. */
+/** Whether a file in a study's folder is a plan, by its name. */
 export function isPlanFile(name: string): boolean {
   return /^plan-[0-9a-f]{12}\.json$/.test(name);
 }
 
 /**
- * Writes a plan beside those that are there. Its name follows from its content: machines that share
- * a folder write the same file, and a later call with more seeds adds one.
+ * Adds a plan to the existing ones. Its name depends on its content, so machines that share a
+ * folder write the same file, and a later call with more seeds adds one.
  *
- * @param folder of the study; it exists
- * @param arms names of all runs planned, those of other machines as well
+ * @param folder the study's existing folder
+ * @param arms the names of all planned runs, including those of other machines
  */
 export async function savePlan(folder: string, arms: readonly string[]): Promise<void> {
   const text = JSON.stringify({ schema: PLAN_SCHEMA, arms: [...arms].sort() }) + "\n";
@@ -32,12 +31,12 @@ export async function savePlan(folder: string, arms: readonly string[]): Promise
 }
 
 /**
- * Reads a plan's text, trusting nothing in it.
+ * Reads a plan's text, which may come from a stranger.
  *
  * @param text the file's content
  * @param name the file's name, for messages
  * @returns the arms' names
- * @throws {FileError} if it is not a plan; one line
+ * @throws {FileError} if it is not a plan
  */
 export function parsePlan(text: string, name: string): string[] {
   const value = parseUntrustedJson(text, name) as { schema?: unknown; arms?: unknown } | null;

@@ -1,7 +1,7 @@
 /**
- * What the study keeps of one run: figures through training and everything that is measured of the
- * trained model, in a small file. The report is made of these files alone, so that figures can be
- * made again without training, and runs of many machines can be put together.
+ * The study's record of one run: figures through training and all measurements of the trained
+ * model, in a small file. Reports need only these files, so figures can be drawn again without
+ * training, and runs of many machines can be merged.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { StudyArm } from "./arms.ts";
@@ -9,12 +9,12 @@ import type { StudyArm } from "./arms.ts";
 /** The version that this code writes. */
 export const STUDY_RECORD_SCHEMA = "gradsink-study-run/1";
 
-/** A record's file name in its run's folder, and the ending of its name elsewhere. */
+/** A record's file name in its run's folder, and the end of its name elsewhere. */
 export const RECORD_FILE = "study-record.json";
 
 /**
- * A figure at position 0 against its mean over the early tokens; positions as the measurement's
- * settings say.
+ * A figure at position 0 and its mean over the early tokens. The measurement's settings define
+ * these positions.
  */
 export type SinkPair = readonly [sink: number, early: number];
 
@@ -22,49 +22,45 @@ export type SinkPair = readonly [sink: number, early: number];
 export interface TrajectoryAttention {
   /** α_0: mean over heads. */
   readonly score: number;
-  /**
-   * The same over queries that have no reason to look anywhere; null where the task knows of none.
-   */
+  /** The same over idle queries; null if the task has none. */
   readonly idleScore: number | null;
-  /** The share of heads whose score, averaged over sequences first, is a sink's. */
+  /** The share of heads that are sinks by their score, first averaged over sequences. */
   readonly sinkRate: number;
-  /** The sink rate as published, each sequence's score compared first; older records lack it. */
+  /** The published sink rate, which compares each sequence's score; older records lack it. */
   readonly sequenceSinkRate?: number;
-  /** ‖∇h̃‖, gradients summed over sequences; the second figure is R_GS's mean. */
+  /** ‖∇h̃‖ of gradients summed over sequences; the second figure is R_GS's mean. */
   readonly gradient: SinkPair;
-  /** ‖∇q‖, ‖∇k‖, ‖∇v‖, summed. */
+  /** Summed ‖∇q‖, ‖∇k‖, ‖∇v‖. */
   readonly paths: { readonly query: SinkPair; readonly key: SinkPair; readonly value: SinkPair };
   /** ‖v‖ before V-scale. */
   readonly valueNorm: SinkPair;
   /** ‖r_attn‖ */
   readonly residual: SinkPair;
-  /** θ of each value head; null where nothing is learned. */
+  /** θ of each value head; null if none is learned. */
   readonly theta: readonly number[] | null;
-  /** What logits without a value take of the attention; only where query heads have one. */
+  /** The share of attention that the heads' extra logits take; absent without them. */
   readonly sinkLogit?: {
     /** s of each query head. */
     readonly logits: readonly number[];
-    /** Means over heads, to be set beside the scores of token 0. */
+    /** Means over heads, comparable with the scores of token 0. */
     readonly score: number;
     readonly idleScore: number | null;
   };
-  /** How far gates are open, means over heads; only where attention is gated. */
+  /** How far gates are open, as means over heads; absent without gates. */
   readonly gate?: {
     readonly mean: number;
-    /** Over queries that have no reason to look anywhere; null where the task knows of none. */
+    /** The same over idle queries; null if the task has none. */
     readonly idleMean: number | null;
     readonly opening: SinkPair;
   };
 }
 
-/**
- * Bloat, Compress and Change of one branch at one step, medians; null where a ratio is one to zero.
- */
+/** Medians of Bloat, Compress and Change of one branch at one step; null for a division by zero. */
 export interface TrajectoryBranch {
   readonly bloat: SinkPair | null;
   readonly compress: SinkPair | null;
   readonly change: SinkPair | null;
-  /** The slope of log Compress over log ‖h‖, and the decades that ‖h‖ spans. */
+  /** The slope of log Compress against log ‖h‖, and the decades of ‖h‖. */
   readonly slope: number | null;
   readonly decades: number | null;
 }
@@ -90,9 +86,7 @@ export interface TrajectoryPoint {
   readonly loss: number;
   /** The oracle's loss; null for text. */
   readonly oracleLoss: number | null;
-  /**
-   * Path gradients by position, mean over layers; null at most of the steps, to keep records small.
-   */
+  /** Path gradients by position, mean over layers; null at most steps, to keep records small. */
   readonly paths: {
     readonly query: readonly number[];
     readonly key: readonly number[];
@@ -101,35 +95,35 @@ export interface TrajectoryPoint {
   readonly layers: readonly TrajectoryLayer[];
 }
 
-/** Settings are shown and compared, never computed with. */
+/** Settings are shown and compared, but never computed with. */
 export type SettingValue = string | number | boolean | null | readonly (string | number)[];
 
 /** One run of the study. */
 export interface StudyRecord {
   readonly schema: string;
-  /** What trained it. */
+  /** The suite that trained it. */
   readonly suite: { readonly version: string; readonly commit: string | null };
-  /** What measured the trained model, where that was not what trained it. */
+  /** The suite that measured the trained model, if not the one that trained it. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
-  /** The settings that all arms of a setting share: without variant and seed. */
+  /** The settings that all arms of a setting share, so without variant and seed. */
   readonly settings: Readonly<Record<string, SettingValue>>;
-  /** Steps that the run was to take. */
+  /** The planned number of steps. */
   readonly steps: number;
   readonly status: "complete" | "incomplete";
-  /** When the record was written, RFC 3339. */
+  /** The time of writing, as RFC 3339. */
   readonly date: string;
   /** The adapter's name. */
   readonly adapter: string;
-  /** Training losses at some steps, each the mean since the one before. */
+  /** Training losses at some steps, each the mean since the previous one. */
   readonly training: { readonly steps: readonly number[]; readonly losses: readonly number[] };
-  /** The positions of figures by position. */
+  /** The positions of by-position figures. */
   readonly positions: readonly number[];
-  /** The points in the order of the steps. */
+  /** The points, in the order of steps. */
   readonly trajectory: readonly TrajectoryPoint[];
   /**
-   * The measurement of the trained model, with theory and quantization; null while there is none.
-   * Lists by position that no picture takes, and the bins of slack, are empty.
+   * The measurement of the trained model, with theory and quantization; null if there is none.
+   * By-position lists that no picture uses, and the bins of slack, are empty.
    */
   readonly final: SinkMeasurement | null;
 }

@@ -7,24 +7,23 @@ import { STUDY_RECORD_SCHEMA, type StudyRecord } from "./record.ts";
 import { matchedSettings } from "./settings.ts";
 import { trajectoryPoint } from "./trajectory.ts";
 
-/** What a record is made from. */
+/** The inputs of a record. */
 export interface StudyRecordParts {
   readonly arm: StudyArm;
   readonly settings: RunSettings;
   readonly suite: StudyRecord["suite"];
-  /** What measures the trained model, where that is not what trained it. */
+  /** The suite that measured the trained model, if not the one that trained it. */
   readonly measuredBy?: StudyRecord["suite"] | undefined;
   readonly adapter: string;
-  /** The text's digest; undefined where there is none. */
+  /** The text's digest; undefined without text. */
   readonly corpus: string | undefined;
-  /** All rows of the run. */
+  /** All metrics of the run. */
   readonly metrics: readonly MetricsRow[];
   /**
-   * The measurement of the trained model, with theory and quantization; undefined until there is
-   * one.
+   * The measurement of the trained model, with theory and quantization; undefined if there is none.
    */
   readonly final: SinkMeasurement | undefined;
-  /** RFC 3339. */
+  /** The time of writing, as RFC 3339. */
   readonly date: string;
 }
 
@@ -37,7 +36,7 @@ const POINTS = 40;
 /**
  * Makes a record.
  *
- * @param parts of the run
+ * @param parts the run's parts
  * @throws {TypeError} if a measurement has no loss
  */
 export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
@@ -69,7 +68,7 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
 /** The shares of training at which path gradients are shown by position. */
 export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
 
-/** The measured steps nearest to those shares, and the last one. */
+/** The measured steps nearest to these shares, and the last step. */
 function shownSteps(steps: readonly number[], total: number): ReadonlySet<number> {
   const nearest = SHOWN_SHARES.flatMap((share) =>
     steps.toSorted((a, b) => Math.abs(a - share * total) - Math.abs(b - share * total))[0] ?? []
@@ -77,9 +76,7 @@ function shownSteps(steps: readonly number[], total: number): ReadonlySet<number
   return new Set([...nearest, ...steps.slice(-1)]);
 }
 
-/**
- * Neighboring rows joined by their means, each weighted by its steps, until few enough are left.
- */
+/** Joins neighboring rows by their means, weighted by their steps, until few enough remain. */
 function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
   const each = Math.ceil(rows.length / CURVE);
   const steps: number[] = [];
@@ -99,7 +96,7 @@ function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
 }
 
 /**
- * What pictures and claims take: fewer single tokens, gradients by position, and slack by its
+ * The parts for pictures and claims: fewer single tokens, by-position gradients, and slack's
  * quantiles.
  */
 function thinned(final: SinkMeasurement): SinkMeasurement {
@@ -127,7 +124,7 @@ function thinned(final: SinkMeasurement): SinkMeasurement {
       ...theory,
       checks: theory.checks.map((check) => ({
         ...check,
-        // The place of the worst that held is of no interest.
+        // The place of a worst case that held does not matter.
         where: check.violations === 0 ? "" : check.where,
         slack: check.slack.map(withoutBins),
       })),
@@ -138,10 +135,10 @@ function thinned(final: SinkMeasurement): SinkMeasurement {
 type Branch = SinkMeasurement["layers"][number]["mlp"]["branch"];
 
 /**
- * A record as small as a report can be made of.
+ * Reduces a record to the parts that a report needs.
  *
- * @param record of a run, maybe one that an earlier version kept more of
- * @param options whether its single tokens stay, which no claim rests on
+ * @param record a run's record, perhaps a larger one from an earlier version
+ * @param options whether to keep single tokens, which no claim needs
  */
 export function thinRecord(
   record: StudyRecord,
@@ -168,7 +165,7 @@ function withoutPoints(branch: Branch): Branch {
   };
 }
 
-/** Keeps all tokens at the sink, and of the others every nth. */
+/** Keeps all tokens at the sink, and every nth of the others. */
 function thinnedBranch(branch: Branch): Branch {
   const { points } = branch;
   const all = [...points.position.keys()];

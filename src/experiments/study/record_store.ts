@@ -1,6 +1,4 @@
-/**
- * Records of runs as text and on disk. They may come from other people, so every field is checked.
- */
+/** Reads and writes records of runs. Files may come from strangers, so every field is checked. */
 import { join } from "node:path";
 import { Validator } from "@cfworker/json-schema";
 import { FileError, fileError, MAXIMUM_FILE_BYTES } from "../../files/file_error.ts";
@@ -28,7 +26,7 @@ function versionProblem(value: unknown): string | undefined {
     : undefined;
 }
 
-/** Checks that a schema cannot express. */
+/** Checks what a schema cannot express. */
 function consistencyProblem(record: StudyRecord): string | undefined {
   const { training, trajectory, positions, steps, status } = record;
   if (training.steps.length !== training.losses.length) {
@@ -65,7 +63,7 @@ function finalProblem({ final }: StudyRecord): string | undefined {
         branch === undefined ? [] : Object.values(branch.byPosition)
       ),
     ];
-    // Lists that no picture takes are left empty.
+    // By-position lists that no picture uses may be empty.
     if (lists.some(({ length }) => length !== count && length !== 0)) {
       return `final.layers[${i}] has a list that is not of ${count} positions`;
     }
@@ -85,10 +83,10 @@ function problemOf(value: unknown): string | undefined {
   return consistencyProblem(value as StudyRecord);
 }
 
-/** More steps than any run is measured at. */
+/** The most points; no run has so many measurements. */
 const MOST_POINTS = 10_000;
 
-/** A file holds the trajectory by columns. */
+/** Turns the trajectory's columns in a file back into rows. */
 function withRows(value: unknown): unknown {
   const { trajectory, ...rest } = value as Record<string, unknown>;
   const { count, columns } = (trajectory ?? {}) as Record<string, unknown>;
@@ -97,11 +95,11 @@ function withRows(value: unknown): unknown {
 }
 
 /**
- * Reads a record's text, trusting nothing in it.
+ * Reads a record's text, which may come from a stranger.
  *
  * @param text the file's content
  * @param name the file's name, for messages
- * @throws {FileError} if it is not a record, or at odds with itself; one line
+ * @throws {FileError} if it is not a record, or contradicts itself
  */
 export function parseStudyRecord(text: string, name: string): StudyRecord {
   const value = parseUntrustedJson(text, name);
@@ -112,7 +110,7 @@ export function parseStudyRecord(text: string, name: string): StudyRecord {
   return record as StudyRecord;
 }
 
-/** Losses differ between arms in their last digits only. */
+/** These losses differ between arms only in their last digits. */
 const losses = new Set(["loss", "oracleLoss", "difference"]);
 
 /** Rounds figures to four digits and losses to six: seeds differ by more than that. */
@@ -123,8 +121,8 @@ function rounded(key: string, value: unknown): unknown {
 }
 
 /**
- * Turns a record into text, under the same checks that reading it would make. Losses keep six
- * digits, other figures four.
+ * Turns a record into text, with the same checks as reading it. Losses keep six digits, other
+ * figures four.
  *
  * @param record the run
  * @param name the file's name, for messages
@@ -140,7 +138,7 @@ export function formatStudyRecord(record: StudyRecord, name: string): string {
   };
   const rows: unknown[] = JSON.parse(JSON.stringify(trajectory, rounded));
   const columns = { count: rows.length, columns: toColumns(rows) };
-  // A few lines, for people who look into it.
+  // Use a few lines, for people who read the file.
   const text = `${JSON.stringify(head).slice(0, -1)},
 "training":${JSON.stringify(curve)},
 "trajectory":${JSON.stringify(columns)},
@@ -151,32 +149,32 @@ export function formatStudyRecord(record: StudyRecord, name: string): string {
 }
 
 /**
- * Writes a record as a whole.
+ * Writes a record to a file.
  *
- * @param path where to; its folder exists
+ * @param path the file, in an existing folder
  * @param record the run
  */
 export async function writeStudyRecord(path: string, record: StudyRecord): Promise<void> {
   await writeTextFile(path, formatStudyRecord(record, path));
 }
 
-/** Records of one folder by their files, the runs planned, and what could not be read. */
+/** One folder's records with their files, the planned runs, and unreadable files. */
 export interface FoundRecords {
   readonly records: readonly { readonly path: string; readonly record: StudyRecord }[];
-  /** Names of the arms that the folder's plans list; none in a folder of records alone. */
+  /** Names of arms in the folder's plans; empty for a folder of records alone. */
   readonly planned: readonly string[];
-  /** One line each. */
+  /** The unreadable files with reasons, one line each. */
   readonly problems: readonly string[];
 }
 
-/** Deeper folders hold no records. */
+/** How deep to search; deeper folders hold no records. */
 const DEPTH = 2;
 
 /**
- * Finds all records in a study's folder: `study-record.json` in its runs' folders, or any `.json`
- * beside each other, as fixtures are.
+ * Finds all records in a study's folder: `study-record.json` in the runs' folders, or `.json` files
+ * in one folder, such as fixtures.
  *
- * @param folder of a study
+ * @param folder the study's folder
  * @throws {FileError} if there is no such folder
  */
 export async function readStudyFolder(folder: string): Promise<FoundRecords> {
@@ -185,7 +183,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   const problems: string[] = [];
   const visit = async (path: string, depth: number): Promise<void> => {
     const entries = await Array.fromAsync(Deno.readDir(path));
-    // Sorts by code units, which gives the same order in every locale.
+    // Sort by code units, which gives the same order in every locale.
     entries.sort((a, b) => a.name < b.name ? -1 : 1);
     for (const { name, isDirectory, isFile } of entries) {
       if (name.startsWith(".")) continue;
@@ -215,7 +213,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   return { records, planned: [...new Set(planned)], problems };
 }
 
-/** Files that the study writes beside its records. */
+/** Other JSON files of a study. */
 const notRecords = new Set(["study.json", "claims.json"]);
 
 async function readRecord(path: string): Promise<StudyRecord> {

@@ -1,9 +1,11 @@
-/** Runs a study's arms, one process each, some at a time; on a signal lets them save and stop. */
+/**
+ * Runs a study's arms, one process each, several at a time. On a signal it lets them save and stop.
+ */
 import { readLines } from "../../files/json_lines.ts";
 import type { ChildCommand } from "../../processes.ts";
 import { armName, type StudyArm } from "./arms.ts";
 
-/** What a run's process says, one JSON object per line. */
+/** A message from a run's process, one JSON object per line. */
 export type RunReport =
   | {
     readonly type: "progress";
@@ -25,41 +27,41 @@ export interface ArmState {
   readonly step: number;
   readonly steps: number;
   readonly loss: number | undefined;
-  /** When it was started, on the runner's clock, and at which step. */
+  /** Its start: the time on the runner's clock, and the step. */
   readonly started: { readonly at: number; readonly step: number } | undefined;
-  /** Seconds that it took, by this study. */
+  /** Its duration in this study, in seconds. */
   readonly seconds: number | undefined;
   /** Why the run failed, in one line; undefined for other runs. */
   readonly reason: string | undefined;
 }
 
-/** How {@linkcode runStudy} runs. */
+/** Options of {@linkcode runStudy}. */
 export interface StudyRun {
   readonly arms: readonly StudyArm[];
-  /** Steps of every run. */
+  /** The number of steps in every run. */
   readonly steps: number;
-  /** How many processes at a time. */
+  /** The number of processes at a time. */
   readonly jobs: number;
-  /** Whether an arm is finished already. */
+  /** Whether an arm is already finished. */
   readonly isFinished: (arm: StudyArm) => Promise<boolean>;
-  /** How to start an arm's process. */
+  /** The command that starts an arm's process. */
   readonly command: (arm: StudyArm) => ChildCommand;
-  /** Stops everything in order. */
+  /** Lets all runs save and stop. */
   readonly signal: AbortSignal;
-  /** Called whenever something has changed. */
+  /** Called whenever a state has changed. */
   readonly show: (states: readonly ArmState[]) => void;
   /** Milliseconds from any origin. Default performance.now. */
   readonly now?: () => number;
-  /** How long to wait, in ms, for a process to save and end before killing it. Default 60,000. */
+  /** The longest wait, in ms, for a process to save and end before it is killed. Default 60,000. */
   readonly patience?: number;
 }
 
 /**
- * Runs all arms that are not finished. One that fails does not keep the others from running.
+ * Runs all unfinished arms. If one fails, the others still run.
  *
- * @param run which arms, and how
+ * @param run the arms and options
  * @returns the final state of each arm
- * @throws {Deno.errors.NotFound} if the program that does a run is not there
+ * @throws {Deno.errors.NotFound} if the program that does a run is missing
  * @throws {Deno.errors.NotCapable} without the permission to start it
  */
 export async function runStudy(run: StudyRun): Promise<ArmState[]> {
@@ -107,7 +109,7 @@ async function runArm(
   const { signal, now = () => performance.now(), patience = 60_000 } = run;
   const began = now();
   const { command, args } = run.command(arm);
-  // Throws without such a program or the permission: no other arm could start either.
+  // Throws without the program or the permission: then no other arm could start either.
   const child = new Deno.Command(command, {
     args: [...args],
     stdin: "null",
@@ -147,7 +149,7 @@ async function runArm(
   update(index, { state: "failed", reason: tail === "" ? how : tail });
 }
 
-/** The last line with a message; a stack trace says nothing to the user. */
+/** The last line with a message; a stack trace does not help the user. */
 async function lastLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stream.pipeThrough(new TextDecoderStream())) {
@@ -163,19 +165,19 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch {
-    // It has ended by itself.
+    // The process has ended already.
   }
 }
 
 /**
- * How long the rest will take.
+ * Estimates the remaining time.
  *
- * Each running or waiting arm is reckoned with the pace of the arms of its setting that have run
- * here, else with the mean pace.
+ * For each running or waiting arm it uses the pace of arms in its setting that have run here,
+ * otherwise the mean pace.
  *
- * @param states of all arms
- * @param options how many run at a time, and the runner's clock
- * @returns seconds; undefined while nothing is known
+ * @param states the states of all arms
+ * @param options the number of concurrent runs, and the runner's clock
+ * @returns seconds; undefined while no pace is known
  */
 export function timeLeft(
   states: readonly ArmState[],
@@ -196,7 +198,7 @@ export function timeLeft(
     return [mean(own.length > 0 ? own : paces) * (steps - step)];
   });
   const total = rest.reduce((sum, each) => sum + each, 0);
-  // The last arms run alone: never less than the longest of them.
+  // The last arms run alone, so the time is at least that of the longest of them.
   return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
 }
 

@@ -1,26 +1,27 @@
-/** Makes a run's settings from an arm: what all arms of a setting share is written once. */
+/**
+ * Makes a run's settings from an arm. The settings that all arms of a setting share are defined
+ * once.
+ */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
 import { interventionOf, isTextSetting, type StudyArm, type StudySetting } from "./arms.ts";
 import type { SettingValue, StudyRecord } from "./record.ts";
 import { BACKCOPY, BACKCOPY_VOCABULARY, OPTIMIZER, SMALL } from "../run/presets.ts";
 
-/** What the user may choose for all arms alike. */
+/** The settings that a user chooses for all arms. */
 export interface StudyScale {
   readonly steps: number;
-  /** Sequences in a step. */
+  /** The number of sequences per step. */
   readonly batch: number;
   readonly learningRate: number;
-  /** How many times a run is measured, beside its beginning. */
+  /** The number of measurements of a run, besides that at its beginning. */
   readonly measurements: number;
-  /**
-   * Validation sequences per measurement: with few, R_GS differs from one selection to the next.
-   */
+  /** Validation sequences per measurement. With few of them, R_GS depends on the selection. */
   readonly sequences: number;
-  /** A file or folder of text; the settings of text need one. */
+  /** A file or folder of text, which the text settings need. */
   readonly corpus: string | undefined;
   /**
-   * The byte at position 0 of every sequence of text. Default: none in the setting `text`, 0 in
+   * The byte at position 0 of every text sequence. Default: none in the setting `text`, 0 in
    * `text-anchored`.
    */
   readonly firstToken?: number | undefined;
@@ -36,7 +37,7 @@ export const DEFAULT_SCALE: StudyScale = {
   corpus: undefined,
 };
 
-/** What a study of `text-anchored` alone has in place of {@linkcode DEFAULT_SCALE}. */
+/** Values that replace {@linkcode DEFAULT_SCALE} in a study of `text-anchored` alone. */
 export const ANCHORED_SCALE: StudyScale = {
   ...DEFAULT_SCALE,
   steps: 3000,
@@ -47,7 +48,7 @@ export const ANCHORED_SCALE: StudyScale = {
 /**
  * The defaults of a study.
  *
- * @param settings which it has
+ * @param settings the study's settings
  */
 export function defaultScale(settings: readonly StudySetting[]): StudyScale {
   return settings.every((setting) => setting === "text-anchored") ? ANCHORED_SCALE : DEFAULT_SCALE;
@@ -60,7 +61,7 @@ type Shape = Pick<
 
 const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention: number[] }>> = {
   shallow: { layers: 2, ...SMALL, withoutAttention: [] },
-  // The first attention reads what an MLP wrote, so a massive activation can stand in front of it.
+  // The first attention reads an MLP's output, so a massive activation can precede it.
   deep: { layers: 3, ...SMALL, withoutAttention: [0] },
   text: {
     layers: 4,
@@ -71,7 +72,8 @@ const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention:
     feedForwardDim: 176,
     withoutAttention: [],
   },
-  // The same first token makes sinks, gradient sinks and a residual answer within 20 million bytes.
+  // With a fixed first token, sinks, gradient sinks and a residual answer form within 20 million
+  // bytes.
   "text-anchored": {
     layers: 4,
     modelDim: 96,
@@ -96,11 +98,11 @@ function taskOf(setting: StudySetting, { corpus, firstToken }: StudyScale): Task
 }
 
 /**
- * The settings of an arm's run.
+ * Makes the settings of an arm's run.
  *
  * @param arm setting, variant and seed
- * @param scale what all arms have in common
- * @throws {TypeError} for a setting of text without a corpus
+ * @param scale the settings that all arms share
+ * @throws {TypeError} for a text setting without a corpus
  *
  * @example
  * ```ts
@@ -134,7 +136,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     optimizer: {
       ...OPTIMIZER,
       learningRate,
-      // A fifteenth of a run, at most the usual 100 steps.
+      // A fifteenth of a run, but at most the usual 100 steps.
       warmUpSteps: Math.min(OPTIMIZER.warmUpSteps, Math.ceil(steps / 15)),
       ...arm.setting === "text-anchored" ? { weightDecay: 0.1 } : {},
     },
@@ -149,18 +151,18 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 }
 
 /**
- * What a record keeps of a run's settings: everything but the seed and the variant, with plain
- * names. Paths differ between machines, so a corpus is named by its content.
+ * The settings in a run's record: all except seed and variant, with plain names. Paths differ
+ * between machines, so a corpus is identified by its digest.
  *
- * @param settings of the run
- * @param corpus the text's digest; undefined where there is none
+ * @param settings the run's settings
+ * @param corpus the text's digest; undefined without text
  */
 export function matchedSettings(
   settings: RunSettings,
   corpus: string | undefined,
 ): StudyRecord["settings"] {
   const { model, task, optimizer, batch, accumulation, reporting } = settings;
-  // A run's model has none of the parts that are of pretrained models alone.
+  // A run's model has none of the parts that only pretrained models have.
   const {
     vScale: _,
     attentionGate: _g,

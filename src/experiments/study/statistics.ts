@@ -1,22 +1,22 @@
 /**
- * The study's statistics: few seeds, paired by seed. Everything is exact or says how far it can
- * reach: with five pairs no two-sided test gets below 1/16.
+ * The study's statistics for few seeds, paired by seed. Each is exact or tells its limits: with
+ * five pairs no two-sided test gets below 1/16.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Interval, median, medianInterval, sorted } from "../../statistics/summary.ts";
 import { sum } from "../../statistics/mean.ts";
 
-/** A median over seeds, with an interval and the confidence that the interval really has. */
+/** A median over seeds, with an interval and its true confidence. */
 export interface SeedSummary {
-  /** How many seeds. */
+  /** The number of seeds. */
   readonly count: number;
   /** undefined means no data. */
   readonly median: number | undefined;
-  /** undefined below 2 seeds. */
+  /** undefined for fewer than 2 seeds. */
   readonly interval: Interval | undefined;
   /**
-   * How likely the interval covers the true median: 0.95, or less where the seeds are too few for
-   * it.
+   * The probability that the interval covers the true median: 0.95, or less if there are too few
+   * seeds.
    */
   readonly confidence: number | undefined;
 }
@@ -24,8 +24,8 @@ export interface SeedSummary {
 /**
  * The median over seeds.
  *
- * From 6 seeds on the interval has 95 %. Fewer cannot give that: their whole range is taken, whose
- * confidence is `1 − 2^(1−n)`, 93.75 % for 5 seeds.
+ * From 6 seeds on the interval has a confidence of 95 %. Fewer seeds cannot give that: their
+ * interval is the whole range, with confidence `1 − 2^(1−n)`, which is 93.75 % for 5 seeds.
  *
  * @param values one per seed, finite
  *
@@ -54,11 +54,11 @@ export function summarizeSeeds(values: readonly number[]): SeedSummary {
 
 /** Result of {@linkcode signFlipTest}. */
 export interface SignFlipTest {
-  /** How many differences. */
+  /** The number of differences. */
   readonly count: number;
-  /** How many of them are above 0. */
+  /** The number of differences above 0. */
   readonly positive: number;
-  /** The probability of a sum at least as large, if every difference's sign were a coin's. */
+  /** The probability of a sum at least as large if all signs were random. */
   readonly greater: number;
   /** The probability of a sum at least as small. */
   readonly less: number;
@@ -70,13 +70,13 @@ export interface SignFlipTest {
   readonly method: "exact" | "drawn";
 }
 
-/** With up to this many differences, all choices of signs are tried: about a million. */
+/** Up to this many differences, all choices of signs are tried: about a million. */
 const MOST_EXACT = 20;
 const DRAWS = 100_000;
 
 /**
- * The sign-flip permutation test of paired differences: were one arm like the other, each
- * difference would be as likely with the other sign. The statistic is the sum.
+ * The sign-flip permutation test of paired differences. If the arms do not differ, each difference
+ * is equally likely with the other sign. The statistic is the sum.
  *
  * Source: R. A. Fisher, The Design of Experiments (1935), section 21.
  *
@@ -94,7 +94,7 @@ export function signFlipTest(differences: readonly number[]): SignFlipTest | und
   const count = differences.length;
   if (count === 0) return undefined;
   const observed = sum(differences);
-  // Equal sums may differ by rounding when their signs are flipped one after the other.
+  // Equal sums may differ by rounding, because signs are flipped one after the other.
   const slack = 1e-12 * sum(differences.map(Math.abs));
   const exact = count <= MOST_EXACT;
   const total = exact ? 2 ** count : DRAWS;
@@ -122,7 +122,7 @@ export function signFlipTest(differences: readonly number[]): SignFlipTest | und
       take(sum);
     }
   }
-  // Drawn choices count the observed one as well (Phipson and Smyth 2010), so that none is 0.
+  // A sample also counts the observed choice (Phipson and Smyth 2010), so no share is 0.
   const share = (hits: number): number => exact ? hits / total : (hits + 1) / (total + 1);
   return {
     count,
@@ -142,12 +142,11 @@ export interface StepValue {
 }
 
 /**
- * The first measured step at which a figure reaches a level. Nothing between measurements is
- * guessed.
+ * The first measured step at which a figure reaches a level. It does not interpolate.
  *
  * @param series in the order of the steps
- * @param level what is to be reached
- * @returns undefined if it never was
+ * @param level the level
+ * @returns undefined if it never does
  */
 export function firstReached(series: readonly StepValue[], level: number): number | undefined {
   return series.find(({ value }) => value >= level)?.step;

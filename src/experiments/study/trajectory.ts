@@ -1,4 +1,4 @@
-/** The few figures of a measurement that are followed through training. */
+/** The few figures of a measurement that the study follows through training. */
 import type {
   AttentionMeasurement,
   BranchMeasurement,
@@ -19,8 +19,8 @@ import { mean } from "../../statistics/mean.ts";
 /**
  * Extracts the figures that the study follows through training.
  *
- * @param measurement of a validation batch, with its loss
- * @param step training steps done
+ * @param measurement the measurement of validation batches, with their loss
+ * @param step the number of training steps done
  * @throws {TypeError} if the loss was not measured
  */
 export function trajectoryPoint(measurement: SinkMeasurement, step: number): TrajectoryPoint {

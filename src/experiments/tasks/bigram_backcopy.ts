@@ -1,12 +1,12 @@
 /**
  * Bigram-Backcopy: the smallest task on which attention sinks form.
  *
- * A sequence begins with BOS and a character x₁ ~ π that is no trigger. From then on, after a
- * trigger the character before the trigger comes again, x_t = x_{t−2}; else x_t ~ P(· | x_{t−1}). A
- * head that copies has nothing to do where no trigger stands, and learns to look at BOS there.
+ * A sequence begins with BOS and a character x₁ ~ π that is not a trigger. Then the character
+ * before a trigger repeats after it, x_t = x_{t−2}; otherwise x_t ~ P(· | x_{t−1}). A copying head
+ * has nothing to do except after triggers, and learns to attend to BOS elsewhere.
  *
  * Source: Guo, Pai, Bai, Jiao, Jordan and Mei, "Active-Dormant Attention Heads", arXiv 2410.13835,
- * section 2. The table of bigrams is any; theirs is Shakespeare's.
+ * section 2. Any bigram table works; theirs comes from Shakespeare.
  */
 import { type BigramTable, entropy, WEIGHT_SUM } from "./bigram_table.ts";
 import { RandomStream } from "./random_stream.ts";
@@ -15,15 +15,15 @@ import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
 /** The token that every sequence begins with; character c is token c + 1. */
 export const BOS = 0;
 
-/** What a {@linkcode BigramBackcopy} is made from. */
+/** Options of {@linkcode BigramBackcopy}. */
 export interface BigramBackcopyOptions {
   /** How characters follow each other. */
   readonly table: BigramTable;
   /** Tokens in a sequence, at least 2. */
   readonly context: number;
-  /** The most frequent characters are triggers: how many, at least 1. Default 3. */
+  /** The number of triggers, at least 1: the most frequent characters. Default 3. */
   readonly triggers?: number;
-  /** Any safe integer of at least 0: other seeds, other sequences. */
+  /** Any safe integer of at least 0; it decides the sequences. */
   readonly seed: number;
 }
 
@@ -46,7 +46,7 @@ const STREAMS: Readonly<Record<Split, number>> = { training: 0, validation: 1 };
 export class BigramBackcopy implements Task {
   readonly vocabulary: number;
   readonly context: number;
-  /** Tokens below this one, and above BOS, are triggers. */
+  /** Tokens from BOS + 1 up to this one, exclusive, are triggers. */
   readonly #firstOrdinary: number;
   readonly #table: BigramTable;
   readonly #seed: number;
@@ -56,8 +56,8 @@ export class BigramBackcopy implements Task {
 
   /**
    * @param options the table, the length of a sequence, the number of triggers, the seed
-   * @throws {RangeError} if the context is below 2, or the triggers leave no character that can
-   *   begin
+   * @throws {RangeError} if the context is below 2, or all characters are triggers, so none can
+   *   begin a sequence
    */
   constructor(options: BigramBackcopyOptions) {
     const { table, context, triggers = 3, seed } = options;
@@ -87,7 +87,7 @@ export class BigramBackcopy implements Task {
     this.#ends = cumulative(table);
   }
 
-  /** True for tokens after which the one before them comes again. */
+  /** True for a trigger: the token before it repeats after it. */
   isTrigger(token: number): boolean {
     return token !== BOS && token < this.#firstOrdinary;
   }
@@ -137,7 +137,7 @@ export class BigramBackcopy implements Task {
     return total / (batch * context);
   }
 
-  /** How likely the oracle holds a token after the one at this place. */
+  /** The oracle's probability of a token after a given place. */
   #probability(inputs: Uint32Array, place: number, next: number): number {
     const token = inputs[place]!;
     if (token === BOS) return this.#first[next - this.#firstOrdinary]! / this.#firstSum;
@@ -146,8 +146,8 @@ export class BigramBackcopy implements Task {
   }
 
   /**
-   * The oracle's loss over all sequences there can be, in nats per token: the entropy of each next
-   * token, weighted by how often each character stands at each position.
+   * The oracle's expected loss over all sequences, in nats per token: the entropy of each next
+   * token, weighted by each character's probability at each position.
    */
   expectedOracleLoss(): number {
     const { characters, rows } = this.#table;
@@ -156,7 +156,8 @@ export class BigramBackcopy implements Task {
       { length: characters },
       (_, a) => entropy(rows.subarray(a * characters, (a + 1) * characters)),
     );
-    // The probability of an ordinary character a at this position, and of a trigger that copies a.
+    // The probability of an ordinary character a at this position, and of a trigger that will
+    // repeat a.
     let ordinary = Float64Array.from(
       { length: characters },
       (_, a) => a < triggers ? 0 : this.#first[a - triggers]! / this.#firstSum,
@@ -180,13 +181,13 @@ export class BigramBackcopy implements Task {
     return total / this.context;
   }
 
-  /** Every query but BOS and the triggers. */
+  /** All queries are idle except BOS and the triggers. */
   idleQueries({ inputs }: TokenBatch): Uint8Array<ArrayBuffer> {
     return Uint8Array.from(inputs, (token) => token === BOS || this.isTrigger(token) ? 0 : 1);
   }
 }
 
-/** The running sums of each row's weights. */
+/** The cumulative sums of each row's weights. */
 function cumulative({ characters, rows }: BigramTable): Uint32Array<ArrayBuffer> {
   const ends = new Uint32Array(rows.length);
   for (let a = 0; a < characters; a++) {
@@ -198,7 +199,9 @@ function cumulative({ characters, rows }: BigramTable): Uint32Array<ArrayBuffer>
   return ends;
 }
 
-/** The first of `length` increasing numbers from `offset` on that is larger than `value`. */
+/**
+ * The index of the first of `length` increasing numbers, from `offset` on, that exceeds `value`.
+ */
 function firstBeyond(ends: Uint32Array, offset: number, length: number, value: number): number {
   let low = 0;
   let high = length - 1;

@@ -1,31 +1,34 @@
 /**
- * Bigram tables: how often characters follow each other, in integer weights, so that draws have
- * exactly the probabilities that the oracle's loss is computed from.
+ * Bigram tables: how often characters follow each other, as integer weights. So draws have exactly
+ * the probabilities in the oracle's loss.
  */
 import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 
-/** What the weights of every distribution add up to. */
+/** The sum of every distribution's weights. */
 export const WEIGHT_SUM = 2 ** WEIGHT_BITS;
 
-/** How likely characters are, alone and after each other. Character 0 is the most frequent one. */
+/**
+ * The probabilities of characters, alone and after each other. Character 0 is the most frequent
+ * one.
+ */
 export interface BigramTable {
-  /** How many characters, V. */
+  /** V, the number of characters. */
   readonly characters: number;
-  /** [V]: the probability of each is its weight over {@linkcode WEIGHT_SUM}. */
+  /** [V]: each character's probability is its weight over {@linkcode WEIGHT_SUM}. */
   readonly unigram: Uint32Array<ArrayBuffer>;
-  /** [V, V]: row a holds the weights of what follows a. */
+  /** [V, V]: row a holds the weights of the characters after a. */
   readonly rows: Uint32Array<ArrayBuffer>;
 }
 
-/** What {@linkcode syntheticBigramTable} draws. */
+/** Options of {@linkcode syntheticBigramTable}. */
 export interface SyntheticBigramTableOptions {
-  /** How many characters, between 2 and 4,096. */
+  /** The number of characters, from 2 to 4,096. */
   readonly characters: number;
   /** Any safe integer of at least 0. */
   readonly seed: number;
   /**
-   * The sum of the Dirichlet distribution's parameters: the larger, the nearer all rows are to the
-   * unigram; the smaller, the fewer characters follow each. Default 3.
+   * The sum of the Dirichlet distribution's parameters. A larger sum makes all rows closer to the
+   * unigram; a smaller one leaves fewer characters after each. Default 3.
    */
   readonly concentration?: number;
 }
@@ -35,7 +38,7 @@ export interface SyntheticBigramTableOptions {
  * Dirichlet(concentration · π).
  *
  * @param options characters, seed and concentration
- * @throws {RangeError} if one of them is out of its range
+ * @throws {RangeError} if one of them is out of range
  *
  * @example
  * ```ts
@@ -64,28 +67,28 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
   for (let a = 0; a < characters; a++) {
     const stream = new RandomStream([seed, BIGRAM_STREAM, a]);
     const logarithms = zipf.map((weight) => logGamma(stream, concentration * weight / total));
-    // Relative to the largest: with small parameters most of them are too small for a float64.
+    // Divide by the largest: with small parameters most gamma numbers are too small for a float64.
     const largest = logarithms.reduce((most, each) => Math.max(most, each), -Infinity);
     rows.set(integerWeights(logarithms.map((each) => Math.exp(each - largest))), a * characters);
   }
   return { characters, unigram: integerWeights(zipf), rows };
 }
 
-/** What {@linkcode countedBigramTable} counts. */
+/** Options of {@linkcode countedBigramTable}. */
 export interface CountedBigramTableOptions {
   /** Any text. */
   readonly text: string;
-  /** The most characters with codes of their own, at least 2; all rarer ones count as one more. */
+  /** The most characters with separate codes, at least 2; all rarer ones share one more code. */
   readonly characters: number;
 }
 
 /**
- * Counts a table from text. Characters are Unicode code points in the order of their frequency. If
- * the text has more than `characters` different ones, the rarest share the last place.
+ * Counts a table from text. Characters are Unicode code points by decreasing frequency. If the text
+ * has more than `characters` different ones, the rarest share the last code.
  *
  * @param options the text and the most characters
- * @throws {RangeError} if the text holds fewer than 2 different characters, or `characters` is
- *   below 2
+ * @throws {RangeError} if the text has fewer than 2 different characters, or `characters` is below
+ *   2
  */
 export function countedBigramTable(options: CountedBigramTableOptions): BigramTable {
   const operation = "countedBigramTable";
@@ -117,19 +120,19 @@ export function countedBigramTable(options: CountedBigramTableOptions): BigramTa
   const weights = new Uint32Array(characters * characters);
   for (let a = 0; a < characters; a++) {
     const row = rows.subarray(a * characters, (a + 1) * characters);
-    // A character that occurs only at the very end has no successor: anything may follow it.
+    // A character that occurs only at the very end has no successor: any character may follow it.
     const known = row.some((count) => count > 0);
     weights.set(integerWeights(known ? row : unigram), a * characters);
   }
   return { characters, unigram: integerWeights(unigram), rows: weights };
 }
 
-/** Keeps this table's random numbers apart from those of other purposes with the same seed. */
+/** Separates this table's random numbers from others with the same seed. */
 const BIGRAM_STREAM = 0xb16a;
 
 /**
- * Integers in proportion to the given weights that add up to {@linkcode WEIGHT_SUM}: rounded down,
- * and what is left goes to those that lost the most.
+ * Integers proportional to the given weights, with the sum {@linkcode WEIGHT_SUM}. They are rounded
+ * down, and the rest goes to those that lost the most.
  */
 export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -146,8 +149,8 @@ export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> 
 }
 
 /**
- * The logarithm of a gamma-distributed number of scale 1. Marsaglia and Tsang, "A simple method for
- * generating gamma variables" (2000); below 1 by Gamma(a) = Gamma(a + 1) U^(1/a).
+ * The logarithm of a gamma-distributed number of scale 1 (Marsaglia and Tsang, "A simple method for
+ * generating gamma variables", 2000). For a shape below 1 it uses Gamma(a) = Gamma(a + 1) U^(1/a).
  */
 function logGamma(stream: RandomStream, shape: number): number {
   const boost = shape < 1 ? Math.log(1 - stream.uniform()) / shape : 0;
@@ -166,8 +169,8 @@ function logGamma(stream: RandomStream, shape: number): number {
 /**
  * The entropy of a distribution in integer weights, in nats.
  *
- * @param weights add up to `sum`
- * @param sum by default {@linkcode WEIGHT_SUM}
+ * @param weights the weights, with the sum `sum`
+ * @param sum the weights' sum; default {@linkcode WEIGHT_SUM}
  */
 export function entropy(weights: Uint32Array, sum: number = WEIGHT_SUM): number {
   let total = 0;

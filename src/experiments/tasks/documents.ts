@@ -1,34 +1,34 @@
 /**
  * Documents from the user's own files: each text file is a document, and so is each line of a JSON
- * lines file. Documents are read on demand. Skipped files are reported with the reason.
+ * lines file. Documents are read on demand. Skipped files are reported with reasons.
  */
 import { basename } from "node:path";
 import { CorpusError } from "./text_corpus.ts";
 import { describePassed, findFiles } from "./text_files.ts";
 import type { TextDocument } from "./token_texts.ts";
 
-/** Documents of a file or a folder, in the order of names. */
+/** The documents of a file or a folder, in the order of names. */
 export interface Documents extends Iterable<TextDocument> {
-  /** Files skipped so far, in one line; empty if there are none. */
+  /** The files skipped so far, in one line; empty if there are none. */
   readonly notes: readonly string[];
 }
 
-/** The most bytes that are read of a text file: texts for a model are a small part of it. */
+/** The most bytes to read of a text file: a model needs only a small part. */
 const MOST_TEXT_BYTES = 2 ** 26;
-/** How many bytes of JSON lines are read at a time. */
+/** The number of JSON lines' bytes to read at a time. */
 const CHUNK_BYTES = 2 ** 20;
-/** A line of JSON that is longer is none. */
+/** The longest line of JSON; a longer one is not a document. */
 const MOST_LINE_BYTES = 2 ** 26;
 
 /**
  * Finds documents in a file, or in all files of a folder and its folders. Files whose names end in
- * `.jsonl` or `.ndjson` hold an object on each line, with the document as its `text`; all others
- * are text in UTF-8, or in UTF-16 with a mark.
+ * `.jsonl` or `.ndjson` hold one object per line with the document as its `text`. All others are
+ * text in UTF-8, or in UTF-16 with a byte order mark.
  *
  * @param path a file or a folder
- * @returns the documents; they are read when they are requested
- * @throws {CorpusError} if nothing is there. While documents are read: if a line is not an object
- * with a text, or the path names a single file that is not text
+ * @returns the documents, which are read when requested
+ * @throws {CorpusError} if nothing is there. Later, while documents are read: if a line is not an
+ *   object with a text, or the path names a single file that is not text
  */
 export function readDocuments(path: string): Documents {
   const isFolder = statOf(path).isDirectory;
@@ -87,7 +87,7 @@ function readText(
   if (begins(0x50, 0x4b, 0x03, 0x04)) return { reason: "a ZIP archive" };
   const encoding = begins(0xff, 0xfe) ? "utf-16le" : begins(0xfe, 0xff) ? "utf-16be" : "utf-8";
   try {
-    // Where a file is cut, its last character may be as well.
+    // If a file is cut, its last character may be incomplete.
     const decoder = new TextDecoder(encoding, { fatal: true });
     const text = decoder.decode(bytes.subarray(0, length), { stream: cut });
     return text.includes("\0") ? { reason: "no text: it holds zero bytes" } : { text, cut };
@@ -96,7 +96,7 @@ function readText(
   }
 }
 
-/** The documents of a file of JSON lines. */
+/** Reads the documents of a file of JSON lines. */
 function* linesOf(path: string): Generator<TextDocument> {
   using file = Deno.openSync(path, { read: true });
   const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -1,6 +1,6 @@
 /**
- * Random numbers by place: the stream of (seed, step) does not depend on earlier steps' streams, so
- * a resumed run sees the same batches.
+ * Random numbers by (seed, step): a step's stream does not depend on earlier steps, so a resumed
+ * run sees the same batches.
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
@@ -8,10 +8,7 @@ import { mix } from "../../random.ts";
 
 type Generator = ReturnType<typeof xoroshiro128plusFromState>;
 
-/**
- * The least number of bits that a table of probabilities is drawn by: integer weights add up to
- * 2^24.
- */
+/** The number of bits for drawing from a table of probabilities: integer weights add up to 2^24. */
 export const WEIGHT_BITS = 24;
 
 /**
@@ -29,7 +26,7 @@ export class RandomStream {
   readonly #generator: Generator;
 
   /**
-   * @param place safe integers of at least 0 that say whose stream it is; their order and number
+   * @param place safe integers of at least 0 that identify the stream; their order and number
    *   matter
    * @throws {RangeError} if one of them is not a safe integer of at least 0
    */
@@ -51,7 +48,7 @@ export class RandomStream {
     return this.#generator.next() >>> 0;
   }
 
-  /** A uniform integer below 2^24, to look up in a table of cumulative weights. */
+  /** A uniform integer below 2^24, for a lookup among cumulative weights. */
   weight(): number {
     return this.bits() >>> (32 - WEIGHT_BITS);
   }
@@ -62,8 +59,8 @@ export class RandomStream {
    * @param limit at least 1, at most 2^32
    */
   integer(limit: number): number {
-    // Draws beyond the last whole multiple of `limit` would make small results more likely: draw
-    // again.
+    // Draw again beyond the last whole multiple of `limit`, which would make small results more
+    // likely.
     const end = 2 ** 32 - 2 ** 32 % limit;
     let drawn: number;
     do drawn = this.bits(); while (drawn >= end);
@@ -89,7 +86,7 @@ export class RandomStream {
   /**
    * The integers from 0 to `length − 1` in random order (Fisher and Yates).
    *
-   * @param length how many
+   * @param length the number of integers
    */
   permutation(length: number): Uint32Array<ArrayBuffer> {
     const order = Uint32Array.from({ length }, (_, i) => i);

@@ -1,62 +1,61 @@
-/** The interface of a task: batches of tokens, each decided by a seed and a step. */
+/** The interface of a task: batches of tokens that a seed and a step determine. */
 
-/** Sequences of tokens, and for each token the one that follows. */
+/** Sequences of tokens, with the token that follows each. */
 export interface TokenBatch {
-  /** How many sequences. */
+  /** The number of sequences. */
   readonly batch: number;
-  /** Tokens in each. */
+  /** The number of tokens in each. */
   readonly context: number;
   /** [batch, context] */
   readonly inputs: Uint32Array<ArrayBuffer>;
-  /** [batch, context]: the inputs, one place further on. */
+  /** [batch, context]: the inputs, shifted by one position. */
   readonly targets: Uint32Array<ArrayBuffer>;
 }
 
-/** Which sequences a batch is of: validation's never occur in training. */
+/** The part of a task that a batch comes from. Validation sequences never occur in training. */
 export type Split = "training" | "validation";
 
 /** A source of batches. */
 export interface Task {
-  /** How many different tokens there are. */
+  /** The number of different tokens. */
   readonly vocabulary: number;
-  /** Tokens in a sequence. */
+  /** The number of tokens in a sequence. */
   readonly context: number;
 
   /**
-   * How many different sequences each split has, after which they come again; undefined for endless
+   * The number of different sequences in each split, after which they repeat; undefined for endless
    * ones.
    */
   readonly contexts?: Readonly<Record<Split, number>>;
 
   /**
-   * A batch. The same task, split, step and size give the same batch, whatever was requested
-   * before.
+   * Makes a batch. It depends only on the task, the split, the step and the size.
    *
    * @param step from 0 on
-   * @param options how many sequences, and of which split (training by default)
+   * @param options the number of sequences, and their split (training by default)
    */
   batch(step: number, options: { readonly batch: number; readonly split?: Split }): TokenBatch;
 
   /**
-   * The loss, in nats per token, of an oracle that knows how the sequences are made, on these very
-   * sequences. Undefined for a task without an oracle.
+   * The loss, in nats per token, of an oracle that knows how the sequences are made, on exactly
+   * this batch. Undefined for a task without an oracle.
    */
   oracleLoss(batch: TokenBatch): number | undefined;
 
   /**
-   * Which queries have no reason to look at a certain token, [batch, context], 1 for those: over
-   * them sinks are measured as well. Undefined where all queries are alike.
+   * [batch, context]: 1 for an idle query, which has no reason to attend to a certain token. Sinks
+   * are also measured over idle queries alone. Undefined if the task does not distinguish queries.
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
 
-  /** How a token is written, for pictures. Tasks whose tokens are not text leave it out. */
+  /** A token's text, for pictures. Tasks without text leave it out. */
   spelling?(token: number): string;
 }
 
 /**
- * Refuses a step or a size that no batch has.
+ * Refuses an impossible step or size of a batch.
  *
- * @param operation for the message
+ * @param operation the operation's name, for the message
  * @param step from 0 on
  * @param batch at least 1
  * @throws {RangeError} if one of them is not such an integer

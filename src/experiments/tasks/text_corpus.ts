@@ -1,33 +1,32 @@
 /**
- * Byte-level text from the user's own files: every byte is a token, files are packed one after the
- * other into contexts, and the contexts come in a seeded order, all of them once before any comes
- * again.
+ * Byte-level text from the user's own files. Every byte is a token; files are joined and split into
+ * contexts. The contexts come in a seeded order, and none repeats before all have come.
  */
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
 import { describePassed, findFiles, type FoundFile, whyNoText } from "./text_files.ts";
 
-/** A corpus that cannot be used; the message is one line and says why. */
+/** An error for an unusable corpus, with one line that says why. */
 export class CorpusError extends Error {
   override readonly name = "CorpusError";
 }
 
-/** What a {@linkcode TextCorpus} is made from. */
+/** Options of {@linkcode TextCorpus}. */
 export interface TextCorpusOptions {
   /** The text's bytes. */
   readonly bytes: Uint8Array;
-  /** Tokens in a sequence, at least 2. */
+  /** The number of tokens in a sequence, at least 2. */
   readonly context: number;
-  /** Any safe integer of at least 0: the order of the contexts. */
+  /** Any safe integer of at least 0; it decides the order of the contexts. */
   readonly seed: number;
   /**
-   * A byte that stands at position 0 of every context, in front of the text; the text's first byte
-   * is then the first target. Default: none, a context is text alone.
+   * A byte at position 0 of every context, before the text; the text's first byte is then the first
+   * target. Default: none.
    */
   readonly firstToken?: number | undefined;
 }
 
-/** The share of the contexts that is kept for validation: the last ones. */
+/** The share of contexts for validation: the last ones. */
 const VALIDATION_SHARE = 0.05;
 
 /**
@@ -45,7 +44,7 @@ const VALIDATION_SHARE = 0.05;
 export class TextCorpus implements Task {
   readonly vocabulary = 256;
   readonly context: number;
-  /** How many contexts of each split there are. */
+  /** The number of contexts in each split. */
   readonly contexts: Readonly<Record<Split, number>>;
   readonly #bytes: Uint8Array;
   readonly #seed: number;
@@ -54,9 +53,9 @@ export class TextCorpus implements Task {
 
   /**
    * @param options bytes, context, seed and first token
-   * @throws {RangeError} if the context is below 2, or the first token no byte
-   * @throws {CorpusError} if the text does not fill two contexts, one to train on and one to
-   *   validate
+   * @throws {RangeError} if the context is below 2, or the first token is not a byte
+   * @throws {CorpusError} if the text does not fill two contexts, one for training and one for
+   *   validation
    */
   constructor({ bytes, context, seed, firstToken }: TextCorpusOptions) {
     if (!Number.isSafeInteger(context) || context < 2) {
@@ -67,8 +66,8 @@ export class TextCorpus implements Task {
         `TextCorpus: firstToken is ${firstToken}, wanted an integer from 0 to 255`,
       );
     }
-    // A context needs one byte more than it has tokens: the last one's target. A first token stands
-    // for the one in front.
+    // A context needs one byte more than its tokens, the last target. A first token replaces one of
+    // these bytes.
     const needed = firstToken === undefined ? 1 : 0;
     const total = Math.floor((bytes.length - needed) / context);
     if (total < 2) {
@@ -109,7 +108,7 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** The index of this turn's context. */
+  /** The index of the context at a place in the order. */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;
@@ -129,7 +128,10 @@ export class TextCorpus implements Task {
     return undefined;
   }
 
-  /** The byte's character; a space, and what has none, by a sign or in hexadecimal. */
+  /**
+   * The byte's character. A space and bytes without a visible character get a sign or hexadecimal
+   * digits.
+   */
   spelling(token: number): string {
     const known: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 32: "␣" };
     return known[token] ??
@@ -139,24 +141,24 @@ export class TextCorpus implements Task {
   }
 }
 
-/** Whether a number is a token of text. */
+/** Whether a number is a byte. */
 export function isByte(token: number): boolean {
   return Number.isSafeInteger(token) && token >= 0 && token <= 255;
 }
 
-/** The most text that is read. */
+/** The most bytes to read. */
 const MAXIMUM_BYTES = 2 ** 30;
 
 /**
- * Reads a file, or all files of a folder and its folders in the order of their names. Of a folder,
- * what is not text of bytes is passed over and told: hidden files, links, packed files, programs,
- * UTF-16, and what holds a zero byte.
+ * Reads a file, or all files of a folder and its folders in the order of their names. In a folder
+ * it skips and reports everything but byte text: hidden files, links, packed files, programs,
+ * UTF-16, and files with a zero byte.
  *
  * @param path a file or a folder
- * @param note takes one line that says how many files were passed over, which, and why
+ * @param note receives a line that says how many files were skipped, which, and why
  * @returns the bytes, a line feed between files
- * @throws {CorpusError} if there is nothing there, a file cannot be read or is not text, or there
- *   is more than 1 GiB
+ * @throws {CorpusError} if nothing is there, a file cannot be read or is not text, or the text
+ *   exceeds 1 GiB
  */
 export async function readCorpus(
   path: string,
@@ -198,7 +200,7 @@ export async function readCorpus(
   return text;
 }
 
-/** The files, with the system's complaints in words. */
+/** Finds the files, and turns the system's errors into words. */
 function found(path: string): FoundFile[] {
   try {
     return [...findFiles(path)];

@@ -1,17 +1,17 @@
 /** Finds the text files in the user's folders, and says why it skips the others. */
 import { join } from "node:path";
 
-/** A file, or what lies beside the files and is none to be read. */
+/** A file to read, or something in the folder that is not read. */
 export type FoundFile =
   | { readonly path: string }
   | { readonly path: string; readonly reason: string };
 
 /**
- * The files of a folder and its folders, in the order of their names by code units, which is the
- * same in every locale.
+ * Finds the files in a folder and its subfolders. They come in the order of their names by code
+ * units, which is the same in every locale.
  *
- * @param path a file, which is found alone, or a folder
- * @throws {Deno.errors.NotFound} and others of the system's, for what is not there or cannot be
+ * @param path a folder, or a single file
+ * @throws {Deno.errors.NotFound} and other system errors, for paths that do not exist or cannot be
  *   read
  */
 export function* findFiles(path: string): Generator<FoundFile> {
@@ -20,9 +20,9 @@ export function* findFiles(path: string): Generator<FoundFile> {
   for (const { name, isDirectory, isFile, isSymlink } of entries) {
     const inner = join(path, name);
     if (name.startsWith(".")) yield { path: inner, reason: "hidden" };
-    // Links are not followed: they may lead out of the folder, or round in circles.
+    // Do not follow links: they may lead out of the folder, or in circles.
     else if (isSymlink) yield { path: inner, reason: "a link" };
-    // Characters were lost in decoding, so this name does not lead back to the file.
+    // Decoding lost characters, so this name does not lead back to the file.
     else if (name.includes("\ufffd")) yield { path: inner, reason: "its name is not UTF-8" };
     else if (isDirectory) yield* findFiles(inner);
     else if (isFile) yield { path: inner };
@@ -30,7 +30,7 @@ export function* findFiles(path: string): Generator<FoundFile> {
   }
 }
 
-/** First bytes of files that hold no text as it is, and what they are. */
+/** First bytes of files that hold no plain text, and their formats. */
 const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
   [[0x1f, 0x8b], "packed by gzip"],
   [[0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],
@@ -44,10 +44,10 @@ const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
 ];
 
 /**
- * Why a file is not text of bytes.
+ * Tells why a file is not byte text.
  *
- * @param bytes the file's
- * @returns what it is instead; undefined for text, in UTF-8 or another encoding of single bytes
+ * @param bytes the file's first bytes or all of them
+ * @returns its format; undefined for text in UTF-8 or a single-byte encoding
  */
 export function whyNoText(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return "empty";
@@ -60,7 +60,7 @@ export function whyNoText(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * What was passed over, in one line.
+ * Describes the skipped files in one line.
  *
  * @param passed paths with reasons, at least one
  */

@@ -1,6 +1,6 @@
 /**
- * Texts for a pretrained model: documents as its own tokenizer cuts them, joined and cut into
- * contexts, or each by itself. BOS stands in front as the user wants it, since it changes the
+ * Texts for a pretrained model. Its own tokenizer splits documents, which are then joined and cut
+ * into contexts, or kept apart. The user decides about BOS at the start, which changes the
  * measurements by a factor.
  */
 import { plural } from "../../plural.ts";
@@ -8,41 +8,41 @@ import type { Tokenizer } from "../../model/pretrained/tokenizer.ts";
 import { checkBatch, type Task, type TokenBatch } from "./task.ts";
 import { CorpusError } from "./text_corpus.ts";
 
-/** A document and its name for messages. */
+/** A document with a name for messages. */
 export interface TextDocument {
   readonly name: string;
   readonly text: string;
 }
 
-/** When a text begins with BOS: as the model's tokenizer does it, always, or never. */
+/** When a text begins with BOS: as the model's tokenizer decides, always, or never. */
 export const BEGIN_POLICIES = ["as-tokenizer", "always", "never"] as const;
 
 /** One of {@linkcode BEGIN_POLICIES}. */
 export type BeginPolicy = typeof BEGIN_POLICIES[number];
 
-/** Whether documents stand one behind the other in a text, or each by itself. */
+/** Whether documents are joined in a text, or each begins its own text. */
 export const DOCUMENT_POLICIES = ["joined", "apart"] as const;
 
 /** One of {@linkcode DOCUMENT_POLICIES}. */
 export type DocumentPolicy = typeof DOCUMENT_POLICIES[number];
 
-/** What {@linkcode TokenTexts} are made from. */
+/** Options of {@linkcode TokenTexts}. */
 export interface TokenTextsOptions {
   readonly tokenizer: Tokenizer;
-  /** V of the model. */
+  /** The model's V. */
   readonly vocabulary: number;
-  /** Tokens in a text, BOS among them; at least 2. */
+  /** The number of tokens in a text, including BOS; at least 2. */
   readonly context: number;
-  /** How many texts; fewer if there are fewer and `exactly` is false. */
+  /** The number of texts; fewer if there are fewer and `exactly` is false. */
   readonly texts: number;
-  /** Whether fewer texts are a mistake. Default: true. */
+  /** Whether fewer texts are an error. Default: true. */
   readonly exactly?: boolean;
   readonly begin: BeginPolicy;
   readonly documents: DocumentPolicy;
 }
 
 /**
- * The texts, as a task: batch after batch of them, each once.
+ * The texts as a task: each text occurs in one batch.
  *
  * @example
  * ```ts
@@ -67,25 +67,25 @@ export interface TokenTextsOptions {
 export class TokenTexts implements Task {
   readonly vocabulary: number;
   readonly context: number;
-  /** How many texts there are. */
+  /** The number of texts. */
   readonly texts: number;
-  /** What every text begins with. */
+  /** The tokens that begin every text. */
   readonly prefix: readonly number[];
-  /** What a user should know of the texts, one line each. */
+  /** Notes on the texts for the user, one line each. */
   readonly notes: readonly string[];
-  /** The tokens of each text, and the one after them: [texts, context + 1]. */
+  /** Each text's tokens, plus the one after them: [texts, context + 1]. */
   readonly #tokens: readonly Uint32Array[];
   readonly #tokenizer: Tokenizer;
 
   /**
-   * Cuts documents into texts. No more of them is read than the texts need.
+   * Splits documents into texts. It reads only as much as the texts need.
    *
-   * @param documents in their order
-   * @param options the tokenizer and what is wanted of it
-   * @throws {RangeError} if the context is below 2 or leaves no room behind the prefix, or no text
+   * @param documents the documents, in order
+   * @param options the tokenizer and how to use it
+   * @throws {RangeError} if the context is below 2 or leaves no room after the prefix, or no text
    *   is requested
-   * @throws {CorpusError} if there is too little text, or no BOS token where one is wanted
-   * @throws {CheckpointError} if the tokenizer gives tokens that the model does not have
+   * @throws {CorpusError} if there is too little text, or no BOS token although one is requested
+   * @throws {CheckpointError} if the tokenizer gives tokens outside the model's vocabulary
    */
   constructor(documents: Iterable<TextDocument>, options: TokenTextsOptions) {
     const { tokenizer, vocabulary, context, texts, begin, exactly = true } = options;
@@ -123,20 +123,20 @@ export class TokenTexts implements Task {
   }
 
   /**
-   * The tokens that the first text begins with.
+   * The first text's first tokens.
    *
-   * @param count how many at most
+   * @param count the most tokens
    */
   firstTokens(count: number): number[] {
     return [...this.#tokens[0]!.subarray(0, Math.min(count, this.context))];
   }
 
   /**
-   * The texts from `step · batch` on.
+   * Gives the texts from `step · batch` on.
    *
    * @param step from 0 on
-   * @param options how many texts; there are no splits
-   * @throws {RangeError} if there are fewer texts
+   * @param options the number of texts; there are no splits
+   * @throws {RangeError} if fewer texts remain
    */
   batch(step: number, { batch }: { readonly batch: number }): TokenBatch {
     checkBatch("TokenTexts.batch", step, batch);
@@ -167,7 +167,7 @@ export class TokenTexts implements Task {
     return undefined;
   }
 
-  /** The token's text as the tokenizer writes it. */
+  /** The token's text in the tokenizer's vocabulary. */
   spelling(token: number): string {
     return this.#tokenizer.spelling(token);
   }
@@ -188,23 +188,23 @@ function prefixOf(tokenizer: Tokenizer, begin: BeginPolicy): readonly number[] {
 
 interface Wanted {
   readonly tokenizer: Tokenizer;
-  /** Tokens of a document in a text. */
+  /** The number of a document's tokens in a text. */
   readonly room: number;
   readonly texts: number;
 }
 
 interface Pieces {
-  /** The tokens of each text after the prefix, and the next one: `room + 1`. */
+  /** Each text's tokens after the prefix, plus the next one: `room + 1`. */
   readonly pieces: readonly number[][];
   readonly notes: readonly string[];
-  /** Why there are no more texts. */
+  /** Why there are no further texts. */
   readonly problem: string;
 }
 
-/** Joins documents with EOS between them, and cuts where a text is full. */
+/** Joins documents with EOS between them, and cuts when a text is full. */
 function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const { endToken } = tokenizer;
-  // The last token of a text needs the one behind it.
+  // The last token of a text needs the next one as its target.
   const wanted = texts * room + 1;
   const stream: number[] = [];
   let used = 0;
@@ -228,7 +228,7 @@ function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: W
   };
 }
 
-/** Reads each document by itself, from its beginning. */
+/** Makes one text from each document, from the document's beginning. */
 function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const pieces: number[][] = [];
   const short: string[] = [];
@@ -255,22 +255,19 @@ function listed(names: readonly string[]): string {
   return names.length > 5 ? `${shown} and ${names.length - 5} others` : shown;
 }
 
-/**
- * Characters that a token has at least on average; where it has fewer, more of the text is read.
- */
+/** The assumed characters per token. If tokens are shorter, more of the text is read. */
 const CHARACTERS = 4;
 
 /**
- * How far from a cut tokens are those of the whole text: they depend on the words around them,
- * which the cut may split.
+ * How many tokens before a cut may be wrong: tokens depend on the words around them, which the cut
+ * may split.
  */
 const MARGIN = 64;
 
 /**
- * The tokens that a text begins with, without those of all of it, which takes seconds for a
- * megabyte.
+ * The first tokens of a text. Encoding all of it would take seconds per megabyte.
  *
- * @returns at least as many as are wanted, or all
+ * @returns at least as many as wanted, or all
  */
 function encodeStart(tokenizer: Tokenizer, text: string, wanted: number): number[] {
   for (let length = CHARACTERS * (wanted + MARGIN);; length *= 2) {

@@ -1,6 +1,6 @@
 /**
- * The chain from attention sink to massive activation, link by link, and its outcomes: one
- * figure of a run each.
+ * The links of the chain from attention sink to massive activation, and its outcomes. Each is one
+ * figure of a run.
  */
 import type { StudyVariant } from "../arms.ts";
 import {
@@ -20,12 +20,12 @@ import {
 } from "../figures.ts";
 import type { TrajectoryPoint } from "../record.ts";
 
-/** One link of the chain, or something that comes of it. */
+/** One link of the chain, or an outcome of it. */
 export interface ChainLink {
-  /** Letters and dashes. */
+  /** The id, of letters and dashes. */
   readonly id: string;
   readonly title: string;
-  /** A word or two for pictures. */
+  /** The name in a word or two, for pictures. */
   readonly short: string;
   readonly figure: Figure;
   /**
@@ -34,26 +34,26 @@ export interface ChainLink {
    */
   readonly compared: "quotient" | "difference";
   readonly unit: "number" | "nats" | "count";
-  /** The direction in which a link gives way. */
+  /** The direction in which the link weakens. */
   readonly gives: "lower" | "higher";
-  /** A link of the chain, or an outcome, of which lower is better. */
+  /** A link of the chain, or an outcome, for which lower is better. */
   readonly kind: "link" | "outcome";
 }
 
-/** The largest magnitude of a hidden state over its median magnitude: the largest over layers. */
+/** The ratio of a hidden state's largest to its median magnitude: the largest over layers. */
 const massiveRatio: Figure = ({ point }) => {
   const ratios = point.layers.flatMap(({ massive }) => massive ?? []);
   return ratios.length === 0 ? undefined : Math.max(...ratios);
 };
 
-/** The gradient by token 0's value, or key, against early tokens' at the sink layer. */
+/** The gradient by token 0's value or key, divided by early tokens', at the sink layer. */
 const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
 
-/** A run has got to the oracle when its validation loss is less than this above it, in nats. */
+/** A run has reached the oracle if its validation loss is less than this above it, in nats. */
 export const AT_ORACLE = 0.01;
 
-/** The first measured step at the oracle; undefined if there is none, or before the last step. */
+/** The first measured step at the oracle; undefined before the last step and if there is none. */
 const stepsToOracle: Figure = ({ record, point }) => {
   if (point !== record.trajectory.at(-1)) return undefined;
   const arrived = (at: TrajectoryPoint) => {
@@ -106,17 +106,17 @@ export const CHAIN_LINKS: readonly ChainLink[] = [
   },
 ];
 
-/** What the sources lead to expect of an intervention at a link. */
+/** The sources' expectation for an intervention at a link. */
 export type Expectation = "gives way" | "holds" | undefined;
 
 /**
- * What the sources lead to expect. V-scale keeps the sink and closes the value path behind it
- * (Chen, Lin, Yao, arXiv 2603.17771); sinks' logits and gates take the sink away, and with it all
- * that follows (Kaul et al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
+ * The sources' expectation. V-scale keeps the sink and closes the value path after it (Chen, Lin,
+ * Yao, arXiv 2603.17771). Sink logits and gates remove the sink and so all later links (Kaul et
+ * al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
  *
- * @param variant any but the baseline
- * @param link of the chain
- * @returns undefined where they say nothing
+ * @param variant any variant except the baseline
+ * @param link a link of the chain
+ * @returns undefined if they say nothing
  */
 export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Expectation {
   if (variant === "none") return undefined;
@@ -124,7 +124,7 @@ export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Exp
   if (kind === "outcome" || id === "key-path") return undefined;
   const valve = variant === "fixed" || variant === "learned" || variant === "backward-only";
   if (valve && id === "sink") return "holds";
-  // A valve does not fill the sink's value.
+  // V-scale does not fill the sink's value.
   if (valve && id === "drain") return undefined;
   return "gives way";
 }

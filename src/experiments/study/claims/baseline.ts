@@ -16,7 +16,7 @@ import {
   valueOverKey,
 } from "../figures.ts";
 
-/** A sink, the paths of its gradient, and the norms at it. */
+/** Claims about a sink, its gradient's paths, and the norms at it. */
 export const baselineRules: readonly ClaimRule[] = [
   {
     id: "sink",
@@ -187,7 +187,7 @@ export const baselineRules: readonly ClaimRule[] = [
   },
 ];
 
-/** A positive figure of the baseline, tested against a bound by its logarithm. */
+/** Tests a positive figure of the baseline against a bound, on its logarithm. */
 function ratioAbove(
   evidences: Evidences,
   label: string,

@@ -1,5 +1,5 @@
 /**
- * What a claim's verdict rests on: figures over seeds, in pairs where two arms are compared, and
+ * The evidence for a claim's verdict: figures over seeds, in pairs if two arms are compared, and
  * tests.
  */
 import type { StudyVariant } from "../arms.ts";
@@ -8,7 +8,7 @@ import { median } from "../../../statistics/summary.ts";
 import { runsOf, type StudyGroup } from "../merge.ts";
 import { type SeedSummary, signFlipTest, summarizeSeeds } from "../statistics.ts";
 
-/** All verdicts on a claim, in the order in which they are counted. */
+/** All verdicts on a claim, in the order of counting. */
 export const CLAIM_VERDICTS = [
   "reproduced",
   "partly",
@@ -21,32 +21,32 @@ export const CLAIM_VERDICTS = [
 /** The verdict on a claim. */
 export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 
-/** A one-sided test counts as passed at this level, before correction. */
+/** A one-sided test passes at this level, before correction. */
 export const LEVEL = 0.05;
 
-/** The levels of sink strength at which arms are compared, the highest that all reach. */
+/** The levels of sink strength at which arms are compared: the highest one that all reach. */
 export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
-/** Figures of pairs at one time: after equal steps, or at equal sink strength. */
+/** The time at which pairs are compared: after equal steps, or at equal sink strength. */
 export type When = "equal step" | "equal sink";
 
-/** A piece of evidence: figures over seeds, and maybe a test. */
+/** A piece of evidence: figures over seeds, perhaps with a test. */
 export interface Evidence {
-  /** What the figure is. */
+  /** The figure's name. */
   readonly label: string;
-  /** How its number is to be shown. */
+  /** How to write the figure. */
   readonly form: "number" | "ratio" | "nats" | "count";
   readonly summary: SeedSummary;
-  /** Where a figure compares two arms: each one's median. */
+  /** Each arm's median, if the figure compares two arms. */
   readonly arms?: { readonly baseline: number; readonly variant: number };
   /** The one-sided test in the claim's direction. */
   readonly test?: {
-    /** What a passed test shows. */
+    /** The statement that a passed test supports. */
     readonly says: string;
     readonly pValue: number;
     /** The smallest p-value that this number of seeds can reach. */
     readonly least: number;
-    /** Corrected over all tests of the study. */
+    /** The p-value corrected over all tests of the study. */
     readonly holm: number;
   };
 }
@@ -56,42 +56,42 @@ export interface RawEvidence extends Omit<Evidence, "test"> {
   readonly test?: { readonly says: string; readonly pValue: number; readonly least: number };
 }
 
-/** What a rule finds. */
+/** The result of a rule. */
 export interface RawClaim {
   readonly verdict: ClaimVerdict;
   readonly evidence: readonly RawEvidence[];
   readonly remarks?: readonly string[];
 }
 
-/** One-sided: whether values lie above a bound. */
+/** A one-sided test: whether values lie above a bound. */
 export interface Above {
-  /** What a passed test shows. */
+  /** The statement that a passed test supports. */
   readonly says: string;
-  /** Each seed's distance above the bound, in the unit of the test. */
+  /** Each seed's distance above the bound, on the test's scale. */
   readonly distances: readonly number[];
 }
 
-/** Evidence with its test, for rules to look at. */
+/** A piece of evidence with its test, as rules read it. */
 export interface Found {
   readonly evidence: RawEvidence;
   readonly median: number | undefined;
-  /** True if the test passed; false with too few seeds, or without a test. */
+  /** True if the test passed; false without a test or with too few seeds. */
   readonly passed: boolean;
-  /** Whether this many seeds can pass the test; true without a test. */
+  /** Whether this number of seeds can pass the test; true without a test. */
   readonly reachable: boolean;
   readonly count: number;
 }
 
-/** Takes figures of one setting's runs. */
+/** Collects figures of one setting's runs. */
 export class Evidences {
   readonly group: StudyGroup;
 
-  /** @param group matched runs of one setting */
+  /** @param group one setting's matched runs */
   constructor(group: StudyGroup) {
     this.group = group;
   }
 
-  /** A figure of a variant at the end of training, one per seed. */
+  /** A variant's figure at the end of training, one value per seed. */
   values(variant: StudyVariant, figure: Figure): number[] {
     return runsOf(this.group, variant).flatMap((record) => {
       const moment = lastMoment(record);
@@ -100,12 +100,12 @@ export class Evidences {
   }
 
   /**
-   * A figure of pairs with the same seed, the variant's beside the baseline's.
+   * A figure of pairs with equal seeds: the baseline's and the variant's value.
    *
-   * @param variant compared with none
-   * @param figure which one
-   * @param when at the last step, or where both sinks are first at least as strong as a level that
-   * all pairs reach (else as many pairs as possible)
+   * @param variant the variant to compare with the baseline
+   * @param figure the figure
+   * @param when at the last step, or when each sink first reaches a strength that all pairs reach
+   *   (otherwise as many pairs as possible)
    */
   pairs(variant: StudyVariant, figure: Figure, when: When): Pairs {
     const baseline = runsOf(this.group, "none");
@@ -139,14 +139,14 @@ export class Evidences {
     return best;
   }
 
-  /** Values and whether they lie above a bound. */
+  /** Adds values as evidence, and tests whether they lie above a bound. */
   find(
     label: string,
     { form, values, above, pairs = [] }: {
       readonly form: Evidence["form"];
       readonly values: readonly number[];
       readonly above?: Above;
-      /** Where the values compare arms. */
+      /** The pairs, if the values compare arms. */
       readonly pairs?: Pairs["pairs"];
     },
   ): Found {
@@ -174,7 +174,7 @@ export class Evidences {
     };
   }
 
-  /** How many times as large the baseline's figure is: above 1 where the variant lowers it. */
+  /** The ratio of the baseline's figure to the variant's: above 1 if the variant lowers it. */
   lowered(
     label: string,
     { variant, figure, when }: {
@@ -202,11 +202,11 @@ export class Evidences {
   }
 }
 
-/** Figures of pairs with the same seed. */
+/** A figure of pairs with equal seeds. */
 export interface Pairs {
   readonly pairs: readonly { readonly baseline: number; readonly variant: number }[];
-  /** The level of sink strength at which they were taken. */
+  /** The sink strength of the comparison. */
   readonly strength: number | undefined;
-  /** The median step of the baseline's moments, and of the variant's. */
+  /** The median step of the baseline's values, and of the variant's. */
   readonly steps: readonly [baseline: number, variant: number];
 }

@@ -1,6 +1,6 @@
 /**
- * Judges the paper's claims by rules, from what was measured over seeds. No verdict is given by
- * hand, and where data is missing the verdict says so.
+ * Judges the paper's claims by rules, from measurements over seeds. No verdict is set by hand, and
+ * missing data has its own verdict.
  *
  * Each claim has its own rule, in one of the lists of `CLAIM_RULES` below. `claim()` in rule.ts
  * turns the outcome into a verdict, the same way for all: "reproduced" if the rule holds, "partly"
@@ -8,8 +8,8 @@
  * point the claim's way, else "not reproduced".
  *
  * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test
- * at 0.05 over seeds. With fewer than 5 seeds it cannot pass; a claim that rests on tests is not
- * judged then.
+ * at 0.05 over seeds. With fewer than 5 seeds it cannot pass; claims that need tests are then not
+ * judged.
  */
 import { holm } from "../../../statistics/significance.ts";
 import type { StudySetting } from "../arms.ts";
@@ -23,7 +23,7 @@ import { type ClaimVerdict, type Evidence, Evidences, type RawClaim } from "./ev
 import { sinkStrength } from "../figures.ts";
 import type { Study, StudyGroup } from "../merge.ts";
 
-/** All claims, in the order in which tables show them. */
+/** All claims, in the tables' order. */
 export const CLAIM_RULES: readonly ClaimRule[] = [
   ...baselineRules,
   ...variantRules("learned"),
@@ -32,22 +32,22 @@ export const CLAIM_RULES: readonly ClaimRule[] = [
   ...theoryRules,
 ];
 
-/** A claim in one setting. */
+/** The result of a claim in one setting. */
 export interface ClaimResult {
   readonly id: string;
   readonly title: string;
   readonly setting: StudySetting;
   readonly verdict: ClaimVerdict;
-  /** What the paper reports. */
+  /** The paper's statement. */
   readonly paper: string;
-  /** When the claim counts as reproduced, and when as partly. */
+  /** When the claim counts as reproduced, and when as partly reproduced. */
   readonly rule: string;
   readonly evidence: readonly Evidence[];
-  /** Why there is no data, or what limits the evidence. */
+  /** Why there is no data, or how the evidence is limited. */
   readonly remarks: readonly string[];
 }
 
-/** Withholds the verdict on a claim about a sink if no sink formed. */
+/** Judges a claim, but not a claim about a sink if no sink formed. */
 function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
   const found = rule.judge(evidences);
   const strengths = (rule.sinkOf ?? []).flatMap((variant) =>
@@ -64,7 +64,7 @@ function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
 /**
  * Judges every claim in every setting of a study.
  *
- * @param study put together
+ * @param study the study
  */
 export function judgeClaims(study: Study): ClaimResult[] {
   const raw = study.groups.flatMap((group) =>

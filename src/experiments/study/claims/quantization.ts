@@ -6,10 +6,10 @@ const STATIC = quantizationLoss("down-projections", "static-tensor");
 
 const DYNAMIC = quantizationLoss("down-projections", "dynamic-token");
 
-/** Rounding that costs less than this, in nats per token, does a model no harm. */
+/** Rounding is harmless if it costs less than this, in nats per token. */
 const HARMLESS = 0.01;
 
-/** One scale per tensor that is fixed, and one per token. */
+/** Claims about one fixed scale per tensor, and one scale per token. */
 export const quantizationRules: readonly ClaimRule[] = [
   {
     id: "int8-static",

@@ -1,40 +1,37 @@
-/**
- * The form of a claim's rule, the levels of a sink, and the step from figures over seeds to a
- * verdict.
- */
+/** The form of a claim's rule, the levels of a sink, and the verdict from figures over seeds. */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import { type ClaimVerdict, type Evidences, type Found, LEVEL, type RawClaim } from "./evidence.ts";
 
-/** A claim and how it is judged. */
+/** A claim with its rule. */
 export interface ClaimRule {
-  /** Letters and dashes. */
+  /** The id, of letters and dashes. */
   readonly id: string;
   readonly title: string;
   readonly paper: string;
   readonly rule: string;
-  /** The claim is about a sink: it is judged where one of these arms has at least a weak one. */
+  /** For a claim about a sink: it is judged if one of these arms has at least a weak sink. */
   readonly sinkOf?: readonly VScaleVariant[];
   judge(evidences: Evidences): RawClaim;
 }
 
-/** A sink: in contexts of 64 tokens five times what equal attention to all would be. */
+/** A sink: five times uniform attention in contexts of 64 tokens. */
 export const SINK = 0.2;
 
-/** With fewer seeds no sign-flip test passes. */
+/** With fewer seeds no sign-flip test can pass. */
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
-/** A weak sink. Below this level there is none, and claims about sinks are not judged. */
+/** A weak sink. Below this level there is no sink, and claims about sinks are not judged. */
 export const WEAK_SINK = 0.1;
 
 /** Whether a claim holds. */
 export interface ClaimOutcome {
-  /** Its rule is fulfilled. */
+  /** Whether its rule is fulfilled. */
   readonly fully: boolean;
-  /** Its medians point its way, whatever the tests say. */
+  /** Whether its medians point the claim's way, whatever the tests say. */
   readonly direction: boolean;
 }
 
-/** The same words for every rule; {@linkcode CLAIM_VERDICTS} has their order. */
+/** Gives the verdict, in the same way for every rule; {@linkcode CLAIM_VERDICTS} has the order. */
 function verdict(found: readonly Found[], { fully, direction }: ClaimOutcome): ClaimVerdict {
   if (found.some(({ count }) => count === 0)) return "no data";
   const tests = found.filter(({ evidence }) => evidence.test !== undefined);
@@ -44,7 +41,7 @@ function verdict(found: readonly Found[], { fully, direction }: ClaimOutcome): C
   return direction ? "direction only" : "not reproduced";
 }
 
-/** A claim from its evidence. */
+/** Makes a claim from its evidence. */
 export function claim(
   found: readonly Found[],
   outcome: ClaimOutcome,
@@ -60,12 +57,12 @@ export function claim(
   };
 }
 
-/** Whether a figure is there and above a bound. */
+/** Whether a figure exists and is above a bound. */
 export function isAbove(value: number | undefined, bound: number): boolean {
   return value !== undefined && value > bound;
 }
 
-/** Whether a figure is there and within bounds, or on one of them. */
+/** Whether a figure exists and is within bounds, inclusive. */
 export function isWithin(value: number | undefined, low: number, high: number): boolean {
   return value !== undefined && value >= low && value <= high;
 }

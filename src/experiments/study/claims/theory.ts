@@ -4,7 +4,7 @@ import type { RawClaim } from "./evidence.ts";
 import { lastMoment } from "../figures.ts";
 import { summarizeSeeds } from "../statistics.ts";
 
-/** Every comparison of every run. */
+/** The claim covers every comparison of every run. */
 export const theoryRules: readonly ClaimRule[] = [
   {
     id: "theory",

@@ -1,4 +1,4 @@
-/** The rules of claims about what V-scale changes. */
+/** The rules of claims about V-scale's effects. */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import { claim, type ClaimRule, isAbove } from "./rule.ts";
 import type { Evidences, RawClaim } from "./evidence.ts";
@@ -19,7 +19,7 @@ const names: Readonly<Record<Exclude<VScaleVariant, "none">, string>> = {
   "backward-only": "V-scale, backward only",
 };
 
-/** What the paper and its authors' replies report of each variant. */
+/** Figures of each variant from the paper and its authors' replies. */
 const reported = {
   learned: {
     sink: "preserved or slightly higher; 0.617 → 0.502 at 0.3B in the authors' replies",
@@ -33,18 +33,18 @@ const reported = {
   },
 } as const;
 
-/** A sink counts as kept at this share of the baseline's: the replies report 0.81 and 0.74. */
+/** A sink counts as kept at this share of the baseline's. The replies report 0.81 and 0.74. */
 const KEPT = 0.7;
 
 /**
- * A loss counts as no worse up to this, in nats per token: what the replies' differences come to.
+ * A loss counts as no worse within this margin, in nats per token: the differences in the replies.
  */
 const LOSS_MARGIN = 0.015;
 
 /**
- * The sink kept, and what is lower at it.
+ * The claims that a variant keeps the sink and lowers other figures at it.
  *
- * @param variant against the baseline
+ * @param variant the variant to compare with the baseline
  */
 export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
   const name = names[variant];
@@ -140,7 +140,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
   ];
 }
 
-/** Lower than the baseline's, at equal step and at equal sink strength. */
+/** A claim that a figure is lower than the baseline's, at equal step and at equal sink strength. */
 function loweredClaim(
   evidences: Evidences,
   { variant, figures }: {
@@ -162,8 +162,7 @@ function loweredClaim(
       : [],
   ];
   if (known.length === 0) return claim(found, { fully: false, direction: false });
-  // Comparisons without data do not speak against the claim, but it cannot be fully reproduced
-  // then.
+  // Comparisons without data do not contradict the claim, but prevent a full reproduction.
   const outcome = {
     fully: known.length === found.length && known.every(({ passed }) => passed),
     direction: known.every(({ median }) => isAbove(median, 1)),
