@@ -3,9 +3,13 @@
 //
 //   output = s clamp(round(x / s), −127, 127)    s = maximum / 127
 //
-// Needs arithmetic/quantized.wgsl in front. Halves round to even. With a maximum of zero everything
-// becomes zero. A NaN stays one. One invocation per element, 64 per workgroup, spread over x and y.
-// No barriers.
+// Needs range.wgsl and arithmetic/quantized.wgsl in front. Halves round to even. With a maximum of
+// zero everything becomes zero, with one below zero, which is no magnitude, NaN. A NaN stays one.
+// One workgroup of 64 invocations per run of 256 elements, each taking every 64th; workgroups are
+// spread over x and y. No barriers.
+
+const LANES: u32 = 64u;
+const RUN: u32 = 256u;
 
 struct Parameters {
   elements: u32,
@@ -22,9 +26,10 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_id) lane: vec3u,
 ) {
-  let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (i >= parameters.elements) {
-    return;
+  let steps = stepsOf(orNotANumber(maximum[0], maximum[0] >= 0.0));
+  let first = (workgroup.y * workgroups.x + workgroup.x) * RUN;
+  let end = min(first + RUN, parameters.elements);
+  for (var i = first + lane.x; i < end; i += LANES) {
+    output[i] = quantized(input[i], steps);
   }
-  output[i] = quantized(input[i], maximum[0]);
 }

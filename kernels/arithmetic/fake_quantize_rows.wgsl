@@ -39,7 +39,8 @@ fn main(
   for (var l = 0u; l < LANES; l++) {
     maximum = max(maximum, maxima[l]);
   }
+  let steps = stepsOf(maximum);
   for (var c = lane.x; c < parameters.columns; c += LANES) {
-    output[first + c] = quantized(input[first + c], maximum);
+    output[first + c] = quantized(input[first + c], steps);
   }
 }

@@ -1,16 +1,35 @@
-// A number rounded to INT8 under the scale maximum / 127, in float32. Put in front of the kernels
-// that need it.
+// A number rounded to INT8 under the scale s = maximum / 127, in float32. Put in front of the
+// kernels that need it.
 //
-// clamp may lose a NaN, so a NaN is recognized by its bits and passed on. Below 2⁻⁶⁰ all is
-// multiplied by 2⁶⁴ on the way, so that the scale is not a subnormal number, which adapters may
-// take for zero. Above 2¹²⁷ a rounded scale times 127 could leave float32.
-fn quantized(number: f32, maximum: f32) -> f32 {
+//   s clamp(round(x / s), −127, 127) = whole · size · rest    whole = clamp(round(x · up / divisor))
+//
+// For most maxima size = divisor = s, and up = rest = 1 changes no bit. Below 2⁻⁶⁰ up = 2⁶⁴ keeps
+// the divisor from being a subnormal number, which adapters may take for zero, and rest = 2⁻⁶⁴.
+// Above 2¹²⁶ size = maximum / 128 and rest, 128 / 127 rounded down, since a rounded s times 127
+// could leave float32.
+struct Steps {
+  up: f32,
+  divisor: f32,
+  size: f32,
+  rest: f32,
+}
+
+fn stepsOf(maximum: f32) -> Steps {
   let small = maximum < 8.6736174e-19;
-  let x = number * select(1.0, 1.8446744e19, small);
-  let scale = maximum * select(1.0, 1.8446744e19, small) / 127.0;
-  let whole = clamp(round(x / max(scale, 1.1754944e-38)), -127.0, 127.0);
+  let large = maximum > 8.507059e37;
+  let up = select(1.0, 1.8446744e19, small);
+  let step = maximum * up / 127.0;
+  return Steps(
+    up,
+    max(step, 1.1754944e-38),
+    select(step, maximum * 0.0078125, large),
+    select(select(1.0, 5.421011e-20, small), 1.0078740, large),
+  );
+}
+
+// clamp may lose a NaN, so a NaN is recognized by its bits and passed on.
+fn quantized(x: f32, steps: Steps) -> f32 {
+  let whole = clamp(round(x * steps.up / steps.divisor), -127.0, 127.0);
   let isNotANumber = (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-  let usual = scale * whole * select(1.0, 5.421011e-20, small);
-  let rounded = select(usual, maximum * (whole * 0.007874016), maximum > 1.7014118e38);
-  return select(select(0.0, rounded, scale > 0.0), x, isNotANumber);
+  return select(whole * steps.size * steps.rest, x, isNotANumber);
 }

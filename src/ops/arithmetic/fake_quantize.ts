@@ -16,6 +16,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
+import { range } from "../shared/parts.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -28,7 +29,7 @@ import {
 
 const quantized: KernelPart = { file: "arithmetic/quantized.wgsl", source: quantizedSource };
 const fakeQuantizeKernel: Kernel = {
-  parts: [quantized, { file: "arithmetic/fake_quantize.wgsl", source: fakeQuantizeSource }],
+  parts: [range, quantized, { file: "arithmetic/fake_quantize.wgsl", source: fakeQuantizeSource }],
 };
 const fakeQuantizeRowsKernel: Kernel = {
   parts: [quantized, {
@@ -42,7 +43,8 @@ export interface FakeQuantizeOptions {
   /** `[…, d]` */
   readonly input: Tensor;
   /**
-   * `[1]`: the magnitude that becomes 127, for the whole tensor. Default: each row's own largest.
+   * `[1]`: the magnitude that becomes 127, for the whole tensor; a negative one makes every output
+   * NaN. Default: each row's own largest.
    */
   readonly maximum?: Tensor;
 }
@@ -119,7 +121,7 @@ export function planFakeQuantize(
           kernel: fakeQuantizeKernel,
           parameters: [{ u32: input.length }],
           buffers: [input, maximum, outputs.output],
-          workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 64)),
+          workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 256)),
         },
     ],
   });

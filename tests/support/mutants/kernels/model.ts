@@ -285,21 +285,22 @@ export const mutants: readonly Mutant[] = [
     ["the last head is not written", "head >= parameters.heads", "head + 1u >= parameters.heads"],
   ]),
   ...mutantsOf("arithmetic/quantized.wgsl", quantize, [
-    ["halves are cut off", "round(", "trunc("],
+    ["halves are cut off", "round(x * steps.up", "trunc(x * steps.up"],
     ["nothing is clamped", "-127.0, 127.0)", "-1e9, 1e9)"],
-    ["128 steps", "small) / 127.0", "small) / 128.0"],
-    [
-      "a scale of zero keeps numbers",
-      "select(0.0, rounded",
-      "select(x, rounded",
-    ],
+    ["128 steps", "up / 127.0", "up / 128.0"],
+    ["a scale of zero keeps numbers", "x, isNotANumber)", "x, isNotANumber || steps.size == 0.0)"],
   ]),
   ...mutantsOf("arithmetic/fake_quantize.wgsl", quantize, [
-    ["nothing is rounded", "quantized(input[i], maximum[0])", "input[i] + 0.0 * maximum[0]"],
+    ["nothing is rounded", "quantized(input[i], steps)", "input[i] + 0.0 * steps.size"],
     [
       "the last element is not written",
-      "i >= parameters.elements",
-      "i + 1u >= parameters.elements",
+      "RUN, parameters.elements)",
+      "RUN, parameters.elements - 1u)",
+    ],
+    [
+      "only the first run",
+      "min(first + RUN, parameters.elements)",
+      "min(RUN, parameters.elements)",
     ],
   ]),
   ...mutantsOf("arithmetic/fake_quantize_rows.wgsl", quantize, [

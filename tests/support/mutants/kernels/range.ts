@@ -39,16 +39,17 @@ export const mutants: readonly Mutant[] = [
   ]),
   ...mutantsOf("arithmetic/quantized.wgsl", quantize, [
     ["small numbers have a subnormal scale", "maximum < 8.6736174e-19", "false"],
-    [
-      "the largest numbers overflow",
-      "maximum * (whole * 0.007874016)",
-      "scale * whole * 1.000001",
-    ],
-    ["nothing is rounded", "round(x / max(scale, 1.1754944e-38))", "x / max(scale, 1.1754944e-38)"],
+    ["the largest numbers overflow", "maximum > 8.507059e37", "false"],
+    ["a NaN is rounded", "x, isNotANumber)", "x, false)"],
+    ["a step is too large by a few bits", "maximum * 0.0078125", "maximum * 0.00781255"],
+    ["nothing is rounded", "round(x * steps.up / steps.divisor)", "x * steps.up / steps.divisor"],
     [
       "rounded to half steps",
-      "round(x / max(scale, 1.1754944e-38))",
-      "0.5 * round(2.0 * x / max(scale, 1.1754944e-38))",
+      "round(x * steps.up / steps.divisor)",
+      "0.5 * round(2.0 * x * steps.up / steps.divisor)",
     ],
+  ]),
+  ...mutantsOf("arithmetic/fake_quantize.wgsl", quantize, [
+    ["a negative maximum counts", "maximum[0] >= 0.0)", "true)"],
   ]),
 ];

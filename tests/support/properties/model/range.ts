@@ -197,5 +197,14 @@ export function fakeQuantizeHoldsInRange(gpu: Gpu): Promise<Report> {
       }
       yield;
     }
+    const odd = arena.upload({ data: Float32Array.of(NaN, 1, -2, Infinity), shape: [4] });
+    for (const [given, wanted] of [[127, [NaN, 1, -2, 127]], [-127, []], [NaN, []]] as const) {
+      const maximum = arena.keep(gpu.tensor([given], [1]));
+      const actual = await numbersOf(arena, fakeQuantize(gpu, { input: odd, maximum }).output);
+      tally.sameBits(`fakeQuantize under a maximum of ${given}`, {
+        actual: Float32Array.from(actual, Math.round),
+        expected: Float32Array.from(actual, (_, i) => wanted[i] ?? NaN),
+      });
+    }
   });
 }
