@@ -59,14 +59,12 @@ fn main(
   let usual = squaredNorm >= 7.888609e-31 && sum >= 9.094947e-13 && sum <= 1.0995116e12 &&
     factor >= 8.271806e-25 && abs(product) >= 7.888609e-31 && abs(product) <= 1.0995116e12;
   if (inside && !usual) {
-    let begin = row * parameters.columns;
-    let end = begin + parameters.columns;
-    let scaled = scaledRow(begin, end, c);
-    var along = 0.0; // <h, u>
-    for (var i = begin; i < end; i++) {
-      let h = elementNumber(value[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH) * scaled.scale / scaled.root;
-      along += h * elementNumber(scaledValueGradient[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH);
+    let scaled = scaledRow(first, length, squaredNorm, c);
+    var alongs = Element();
+    for (var i = first; i < first + length; i++) {
+      alongs += value[i] * scaled.scale / scaled.root * scaledValueGradient[i];
     }
+    let along = elementSum(alongs); // <h, u>
     for (var i = start; i < length; i += LANES_PER_ROW) {
       let h = value[first + i] * scaled.scale / scaled.root;
       valueGradient[first + i] = scaled.share * (scaled.share * scaledValueGradient[first + i]) +

@@ -46,7 +46,7 @@ fn main(
   var factor = squaredNorm / sum;
   // Squares that were flushed do not count from 2⁻¹⁰⁰ on; below 2¹⁰⁰ nothing overflows.
   if (length > 0u && !(squaredNorm >= 7.888609e-31 && sum <= 1.2676506e30)) {
-    let share = scaledRow(row * parameters.columns, (row + 1u) * parameters.columns, constant[head]).share;
+    let share = scaledRow(first, length, squaredNorm, constant[head]).share;
     factor = share * share;
   }
   for (var i = start; i < length; i += LANES_PER_ROW) {

@@ -46,7 +46,10 @@ export const mutants: readonly Mutant[] = [
   ]),
   ...mutantsOf("v_scale/scaled.wgsl", range, [
     ["C is not scaled", "(root * scale) * (root * scale)", "constant"],
-    ["the row alone decides", "max(largest, root)", "largest"],
+    ["the row alone decides", "38), root))", "38), 0.0))"],
+    ["small squares are flushed", "large, 1.2676506e30, squ", "large, 1.0, squ"],
+    ["large squares overflow", "select(8.271806e-25, 1.0", "select(1.0, 1.0"],
+    ["a norm that overflows has no scale", "min(ownNorm / own, 1.7014118e38)", "ownNorm / own"],
     ["the rest is the factor", "c / sum, sqrt(sum)", "norm * norm / sum, sqrt(sum)"],
   ]),
   ...mutantsOf("v_scale/backward.wgsl", range, [
