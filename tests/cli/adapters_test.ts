@@ -10,7 +10,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "../support/ass
 import { missingFlags } from "../support/permitted.ts";
 import { recordOutput } from "./record_output.ts";
 
-/** How each command that opens a GPU reads `--adapter`. */
+/** For each command that opens a GPU: how it parses `--adapter`. */
 const commands: Readonly<Record<string, (adapter: string) => string | undefined>> = {
   bench: (given) => parseBench([given])!.selection.adapter,
   tune: (given) => parseTune([given])!.selection.adapter,
@@ -23,7 +23,7 @@ const commands: Readonly<Record<string, (adapter: string) => string | undefined>
   },
 };
 
-Deno.test("--adapter means the same to every command that opens a GPU", () => {
+Deno.test("--adapter means the same in every command that opens a GPU", () => {
   for (const [name, read] of Object.entries(commands)) {
     assertEquals(read("--adapter= RTX 4090 "), "RTX 4090", name);
     assertThrows(() => read("--adapter= "), UsageError, "wanted part of a GPU's name");
@@ -53,7 +53,7 @@ Deno.test({
   },
 });
 
-Deno.test("deno task adapters explains itself, and refuses words", async () => {
+Deno.test("deno task adapters prints help, and refuses arguments", async () => {
   const recorded = recordOutput();
   assertEquals(await listAdapters(["--help"], recorded), 0);
   assertStringIncludes(recorded.texts.out, "GRADSINK_ADAPTER");

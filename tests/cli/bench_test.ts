@@ -13,7 +13,7 @@ const needed = ["run", "read", "write", "env", "sys"] as const;
 const missing: string[] = [];
 for (const name of needed) {
   const { state } = await Deno.permissions.query({ name });
-  // The tests can do without --allow-sys: the file then says less of the machine.
+  // Without --allow-sys the tests work, too; the file then says less about the machine.
   if (state !== "granted" && name !== "sys") missing.push(`--allow-${name}`);
 }
 
@@ -76,7 +76,7 @@ function killIfThere(process: Deno.ChildProcess): void {
   try {
     process.kill("SIGKILL");
   } catch {
-    // It was done before its moment came.
+    // The process ended before the moment to kill it.
   }
 }
 
@@ -84,7 +84,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!await condition()) await pause(20);
 }
 
-// Undefined while there is none; a file that is there must be valid.
+// Undefined if there is no file; a file that is there must be valid.
 async function readIfThere(path: string): Promise<ResultFile | undefined> {
   let text: string;
   try {
@@ -111,13 +111,13 @@ testBench("bench() writes every measurement of the grid, and a table", async (fo
   const names = new Set(file.measurements.map(({ kernel, pass }) => `${kernel} ${pass}`));
   assertEquals(names.size, operatorNames.flatMap(passesOf).length);
   for (const name of names) assertStringIncludes(stdout, name.split(" ")[0]!);
-  // 1 Mflop in about 1 µs.
+  // About 1 Mflop in about 1 µs.
   assertStringIncludes(stdout, "GFLOP/s");
   assert(!stdout.includes("NaN") && !stdout.includes("undefined"), stdout);
 });
 
 testBench(
-  "bench() takes each row in several processes, and two runs agree or tell what is slower",
+  "bench() measures each row in several processes, and two runs agree or show the slower one",
   async (folder) => {
     const args = ["--shapes=quick", "--kernels=rms-norm,v-scale", "--cache=hot", "--budget=5"];
     const path = (name: string): string => `${folder}/${name}.json`;
@@ -149,7 +149,7 @@ testBench(
 );
 
 testBench(
-  "bench() reports no speed of what fails in a later process, and measures the others",
+  "bench() reports no speed for a kernel that fails in a later process, and measures the others",
   async (folder) => {
     const path = `${folder}/a.json`;
     const args = [`--out=${path}`, "--shapes=quick", "--kernels=rms-norm", "--budget=5"];
@@ -157,7 +157,7 @@ testBench(
     assertEquals(code, 3, stderr);
     const { measurements, status } = await readResultFile(path);
     assertEquals(status, "complete");
-    // Hot and cold are the same kernel: the one takes the other with it.
+    // Hot and cold run the same kernel, so both fail.
     const failed = measurements.filter((each) => each.status === "failed");
     assertEquals(failed.map(({ pass, samples }) => [pass, samples.length]), [
       ["forward", 0],
@@ -197,7 +197,7 @@ testBench("bench() says which kernels tuning chose, and goes without it", async 
 });
 
 testBench(
-  "bench() measures kernels in f16 where they are named, in a format of their own",
+  "bench() measures variants in f16 only if named, as a separate number format",
   async (folder) => {
     const selection = ["--shapes=quick", "--kernels=attention,matmul", "--cache=hot", "--budget=5"];
     const args = [...selection, "--variants=tiled-32,tiled-32-f16,tiled-32x32-f16"];
@@ -223,7 +223,7 @@ testBench(
 );
 
 testBench(
-  "bench() says which of the named kernels cannot run, before it measures",
+  "bench() names the requested variants that cannot run before it measures",
   async (folder) => {
     const fake = { unfit: ["tiled-f16", "tiled-32-f16"] };
     const selection = ["--shapes=quick", "--kernels=matmul", "--cache=hot", "--budget=5"];
@@ -241,7 +241,7 @@ testBench(
 );
 
 testBench(
-  "bench() names its file by date and adapter, and never writes over one",
+  "bench() names its file by date and adapter, and never overwrites one",
   async (folder) => {
     const args = ["--shapes=quick", "--kernels=rms-norm", "--label=x/../y", "--budget=5"];
     for (let i = 0; i < 2; i++) assertEquals((await run(args, { cwd: folder })).code, 0);
@@ -253,8 +253,8 @@ testBench(
   },
 );
 
-testBench("bench() leaves a valid file however it is killed", async (folder) => {
-  // Moments from before the first write to the end of a run of a second and a half.
+testBench("bench() leaves a valid file at whatever moment it is killed", async (folder) => {
+  // Moments from before the first write to the end of a run, which takes a second and a half.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {
@@ -271,7 +271,7 @@ testBench("bench() leaves a valid file however it is killed", async (folder) => 
 });
 
 testBench(
-  "bench() leaves a valid file when it is killed in the middle, and goes on with it",
+  "bench() leaves a valid file when killed halfway, and resumes it",
   async (folder) => {
     const path = `${folder}/a.json`;
     const options = { fake: { pace: 30 } };
@@ -287,7 +287,7 @@ testBench(
     assertEquals(after.status, "complete");
     assertEquals(after.date, before.date);
     assertEquals(after.ceilings.f32Fma?.value, before.ceilings.f32Fma?.value);
-    // What a process has measured stays; the rows go on with the processes that they lack.
+    // The file keeps what each process has measured; rows resume with the processes that they lack.
     for (const old of before.measurements) {
       const key = (each: Measurement): string =>
         JSON.stringify([each.kernel, each.pass, each.shape, each.cache]);
@@ -303,7 +303,7 @@ testBench(
 );
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  testBench(`bench() keeps what it has at ${signal}, and goes on with it`, async (folder) => {
+  testBench(`bench() saves its results at ${signal}, and resumes them`, async (folder) => {
     const path = `${folder}/a.json`;
     const process = start([`--out=${path}`, "--budget=30"], { fake: { pace: 50 } });
     await until(async () => ((await readIfThere(path))?.measurements.length ?? 0) >= 3);
@@ -319,13 +319,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     assertEquals((await run([`--resume=${path}`])).code, 0);
     const after = await readResultFile(path);
     assertEquals(after.status, "complete");
-    // What the interrupt cut short was measured again.
+    // Rows that the interrupt cut short were measured again.
     assert(after.measurements.every(({ stopReason }) => stopReason === "precise"));
   });
 }
 
 testBench(
-  "bench() resumes only its own: same machine, same commit, same versions, incomplete",
+  "bench() resumes only an incomplete file of the same machine, commit and versions",
   async (folder) => {
     const path = `${folder}/a.json`;
     const args = ["--shapes=quick", "--kernels=rms-norm", "--budget=5"];
@@ -351,7 +351,7 @@ testBench(
     assertEquals(older.code, 2);
     assertStringIncludes(older.stderr, "0.0.0");
 
-    // Two commits' kernels, and two hosts' times, never share a file.
+    // Kernels of two commits, or times of two hosts, never share a file.
     const commit = "0".repeat(40);
     await writeResultFile(path, {
       ...{ ...file, suite: { ...file.suite, commit }, status: "incomplete", measurements },
@@ -370,7 +370,7 @@ testBench(
     assertEquals(updated.code, 2);
     assertStringIncludes(updated.stderr, 'version of the runtime: "1.0.0", not ');
 
-    // A stranger's settings are checked like a command line.
+    // A resumed file's settings are checked like a command line.
     const settings = { ...file.settings, selection: { kernels: ["constructor"] } };
     await writeResultFile(path, { ...file, settings, status: "incomplete", measurements });
     const strange = await run([`--resume=${path}`]);
@@ -415,7 +415,7 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
     [[`--resume=${existing}`], 1, "there.json"],
     [[`--resume=${folder}`], 1, "is a folder"],
   ];
-  // Starting this measuring process would fail, so the command must stop before.
+  // This measuring process cannot start, so the command must stop earlier.
   const child = { command: `${folder}/nothing`, args: [] };
   for (const [args, code, text] of wrong) {
     const output = recordOutput();
@@ -430,7 +430,7 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
   assertEquals([...Deno.readDirSync(folder)].length, 1, "nothing else was left behind");
 });
 
-testBench("bench() says in one line why it cannot begin", async (folder) => {
+testBench("bench() says in one line why it cannot start", async (folder) => {
   const output = recordOutput();
   const child = { command: Deno.execPath(), args: ["eval", "Deno.exit(7)"] };
   assertEquals(await bench([`--out=${folder}/a.json`], { child, output }), 1);
@@ -439,7 +439,7 @@ testBench("bench() says in one line why it cannot begin", async (folder) => {
   assertEquals([...Deno.readDirSync(folder)].length, 0);
 });
 
-// These run on the GPU. The endless kernel costs its deadline of 12 s.
+// The next test uses the GPU. Its endless kernel takes the deadline of 12 s.
 testBench(
   "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",
   async (folder) => {

@@ -20,7 +20,7 @@ async function compare(...args: string[]): Promise<{ code: number; out: string; 
   return { code: await runCompare(args, output), ...output.texts };
 }
 
-/** A refusal: one clear line, nothing on standard output. */
+/** Checks a refusal: one clear line, and nothing on standard output. */
 async function refused(code: number, part: string, ...args: string[]): Promise<void> {
   const found = await compare(...args);
   assertEquals([found.code, found.out], [code, ""], found.err);
@@ -32,7 +32,7 @@ async function names(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
 }
 
-/** Writes a result file whose times are a multiple of the usual ones. */
+/** Writes a result file whose times are multiplied by a factor. */
 async function result(
   folder: string,
   name: string,
@@ -65,7 +65,7 @@ test("compare prints a table, Markdown, CSV or JSON", async (folder) => {
   assertEquals(csv.out.trimEnd().split("\n").length, 7);
   const json = JSON.parse((await compare("-f", "json", a, b)).out);
   assertEquals(json.rows.length, 3);
-  // Independently: the geometric mean of the four processes' medians, from the raw samples.
+  // The expected ratio, from the raw samples: the geometric mean of the four processes' medians.
   const raw = await Promise.all(
     [a, b].map(async (path) => JSON.parse(await Deno.readTextFile(path))),
   );
@@ -105,7 +105,7 @@ test("compare --html writes one page and leaves nothing else", async (folder) =>
 });
 
 test(
-  "compare --fail-on-regression exits with 3 for what got slower or broke",
+  "compare --fail-on-regression exits with 3 if a row got slower or broke",
   async (folder) => {
     const a = await result(folder, "a");
     const slower = await result(folder, "b", { factor: 1.12 });
@@ -125,7 +125,7 @@ test(
     assertEquals((await compare(slower, a, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, same, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, slower)).code, 0);
-    // Its third measurement is missing as well, which a regression outweighs.
+    // The third measurement is missing, too, but a regression goes first.
     const broke = await compare(a, broken, "--fail-on-regression=5%");
     assertEquals(broke.code, 3);
     assertStringIncludes(broke.err, "on d: wrong");
@@ -133,7 +133,7 @@ test(
 );
 
 test(
-  "compare --fail-on-regression exits with 4 where nothing can be said",
+  "compare --fail-on-regression exits with 4 if nothing can be judged",
   async (folder) => {
     const a = await result(folder, "a");
     const [first] = JSON.parse(await Deno.readTextFile(a)).measurements;
@@ -152,7 +152,7 @@ test(
       assertEquals([allowed.code, allowed.err], [0, `${line}allowed by --allow-missing\n`]);
       assertEquals((await compare(a, later)).code, 0);
     }
-    // Measuring more than before does not count as missing.
+    // A new measurement in the later file does not count as missing.
     assertEquals(await compare(one, a, gate).then(({ code, err }) => [code, err]), [0, ""]);
     await refused(2, "give both", a, one, "--allow-missing");
     const csv = (await compare(a, one, "--format=csv")).out;
@@ -168,7 +168,7 @@ test(
   },
 );
 
-test("compare says what would settle a change that it cannot judge", async (folder) => {
+test("compare says how to settle a change that it cannot judge", async (folder) => {
   const made = (name: string, slow: number) =>
     result(folder, name, {
       fields: {
@@ -191,7 +191,7 @@ test("compare says what would settle a change that it cannot judge", async (fold
   assert(Number(seconds) >= 30 && Number(seconds) <= 600, out);
 });
 
-test("compare says what a file from one process is worth, and when nothing can be told", async (folder) => {
+test("compare says how little one process shows, and when nothing can be judged", async (folder) => {
   const [a, b] = await Promise.all([1, 1.3].map(async (factor) => {
     const measurement = fromOneProcess({
       samples: noisySamples({ seed: 1, count: 30, median: 1e6 * factor, sigma: 0.01 }),
@@ -223,7 +223,7 @@ test("compare takes a threshold", async (folder) => {
   assertEquals((await compare(a, b, "--threshold=20%")).out.match(/= same/g)?.length, 3);
 });
 
-Deno.test("compare --help says what it does, and the exit codes", async () => {
+Deno.test("compare --help explains the command and its exit codes", async () => {
   const { code, out, err } = await compare("--help");
   assertEquals([code, err], [0, ""]);
   for (

@@ -1,4 +1,4 @@
-/** `--operator` from end to end: what the commands make of a file that they do not run themselves. */
+/** `--operator` from end to end: the commands' results with a file of a custom operator. */
 import { fileURLToPath } from "node:url";
 import { compareResultFiles } from "../../src/measure/comparison.ts";
 import { readResultFile } from "../../src/measure/result_file/store.ts";
@@ -23,7 +23,7 @@ async function run(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-// A space and an accent, as folders of users have.
+// A space and an accent, as in users' folders.
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "gradsink opérateur " });
   try {
@@ -34,7 +34,7 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
 }
 
 testCommand(
-  "bench --operator measures a file, and compare tells its versions apart",
+  "bench --operator measures a file's operator, and compare tells the file's versions apart",
   () =>
     inFolder(async (folder) => {
       const text = await Deno.readTextFile(example);
@@ -89,7 +89,7 @@ testCommand("tune --operator races the variants of a file", () =>
   }));
 
 testCommand(
-  "a file that is no operator is refused before anything is measured",
+  "a file without an operator is refused before anything is measured",
   () =>
     inFolder(async (folder) => {
       const text = await Deno.readTextFile(example);

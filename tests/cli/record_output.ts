@@ -1,12 +1,12 @@
-/** Keeps what a command writes, for tests that run one in their own process. */
+/** Records a command's output, for tests that run a command in their own process. */
 import type { CommandOutput } from "../../src/cli/shared/output.ts";
 
-/** An output without colors, and the texts written to it so far. */
+/** An output without colors, with the texts written to it so far. */
 export interface RecordedOutput extends CommandOutput {
   readonly texts: { out: string; err: string };
 }
 
-/** An output that keeps what is written to it. */
+/** An output that records the texts written to it. */
 export function recordOutput(): RecordedOutput {
   const texts = { out: "", err: "" };
   return {

@@ -15,7 +15,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
   return { code, ...output.texts };
 }
 
-test("runs shows runs over one another: a table, a page, and CSV with every number", () =>
+test("runs compares runs in a table, in a page, and in CSV with every number", () =>
   inFolder(async (folder) => {
     const [one, two] = [join(folder, "one"), join(folder, "two")];
     const settings = {
@@ -32,14 +32,14 @@ test("runs shows runs over one another: a table, a page, and CSV with every numb
     const lines = (await Deno.readTextFile(csv)).trim().split(/\r?\n/);
     assertEquals(lines[0], "run,seed,v_scale,step,quantity,layer,head,value,low,high");
     assert(lines.every((line) => line.split(",").length >= 10));
-    // The last R_GS of layer 1, with the interval that the run found.
+    // The last R_GS of layer 1, with its interval.
     const { layers, intervals } = result.measurement!;
     const [low, high] = intervals!.layers[1]!.gradientSink!;
     const wanted = `one,3,learned,24,R_GS,1,,${
       layers[1]!.attention!.gradientSink.ratio
     },${low},${high}`;
     assert(lines.includes(wanted), wanted);
-    // Losses are there at every step that was written down.
+    // Losses at every recorded step.
     const losses = lines.filter((line) => /^two,4,learned,\d+,training loss,/.test(line));
     assertEquals(losses.length, 5);
     const html = await Deno.readTextFile(page);
@@ -49,7 +49,7 @@ test("runs shows runs over one another: a table, a page, and CSV with every numb
     assert(!/NaN|undefined|Infinity|<script/.test(html));
   }));
 
-test("runs refuses what holds no run, and what is given twice, in one line", () =>
+test("runs refuses a folder without a run, or one given twice, in one line", () =>
   inFolder(async (folder) => {
     const none = await run(folder);
     assertEquals(none.code, 1);

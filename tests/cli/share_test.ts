@@ -10,7 +10,7 @@ const repository = "https://github.com/o/r";
 const now = Date.parse("2027-01-15T12:00:00Z");
 const fixture = fileURLToPath(new URL("../../fixtures/lavapipe-deno.json", import.meta.url));
 
-testWith("read")("deno task share offers a file that is there, and sends nothing", async () => {
+testWith("read")("deno task share prints a link for a file, and sends nothing", async () => {
   const recorded = recordOutput();
   assertEquals(await share([fixture], recorded, { repository, now }), 0, recorded.texts.err);
   const { out } = recorded.texts;
@@ -21,7 +21,7 @@ testWith("read")("deno task share offers a file that is there, and sends nothing
   assertStringIncludes(out, "Nothing has been sent");
 });
 
-testWith("read", "write")("deno task share refuses what cannot be accepted", async () => {
+testWith("read", "write")("deno task share refuses unacceptable files", async () => {
   await inFolder(async (folder) => {
     const refused = async (change: (file: Record<string, unknown>) => void, message: string) => {
       const file = JSON.parse(lavapipe) as Record<string, unknown>;
@@ -42,7 +42,7 @@ testWith("read", "write")("deno task share refuses what cannot be accepted", asy
   });
 });
 
-Deno.test("deno task share wants one file, and a repository", async () => {
+Deno.test("deno task share requires one file and a repository", async () => {
   const cases: [string[], string | undefined, string][] = [
     [[], repository, "no result file is given"],
     [["a", "b"], repository, 'unexpected "b"'],

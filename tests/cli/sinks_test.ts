@@ -79,7 +79,7 @@ function randomParameters(run: RunSettings, seed: number): Map<string, Float32Ar
   );
 }
 
-/** A run with checkpoints of these steps, as a trainer would leave it; the weights are random. */
+/** Writes a run with checkpoints of these steps and random weights, as a trainer would. */
 async function makeRun(folder: string, steps: readonly number[], run = settings): Promise<void> {
   using opened = await RunFolder.create(folder, run);
   for (const step of steps) {
@@ -99,7 +99,7 @@ async function makeRun(folder: string, steps: readonly number[], run = settings)
   }
 }
 
-/** A GPU that the command cannot take with it when it ends. */
+/** A sibling, because the command disposes of its GPU at the end. */
 let lent: Gpu | undefined;
 
 function lend(gpu: Gpu): Gpu {
@@ -108,7 +108,7 @@ function lend(gpu: Gpu): Gpu {
   return sibling;
 }
 
-/** The command in this process. */
+/** Runs the command in this process. */
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const output = recordOutput();
   lent ??= lend(await testGpu("deno"));
@@ -147,7 +147,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     assertEquals(written.quantization?.cases.length, 4);
     assertEquals(written.theory?.errors, []);
     assertEquals(written.layers[0]!.attention!.heads.length, 2);
-    // Gradients of all texts: summed up, they are what R_GS is made of.
+    // The gradients of all texts, whose sum gives R_GS.
     const gradient = parseNpy(
       await Deno.readFile(join(`${file}.states`, "attention_norm_gradient_00.npy")),
     );
@@ -158,7 +158,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     const { norm } = written.layers[0]!.attention!.gradients;
     assert(Math.abs(Math.hypot(...first) / norm[0]! - 1) < 1e-5, `${first}, wanted ${norm[0]}`);
     assert(written.oracleLoss! > 0 && written.loss! > written.oracleLoss!);
-    // The same again, to standard output, by the checkpoint's own folder.
+    // The same checkpoint by its own folder, to standard output.
     const again = await run(join(path, "checkpoints", "step-00000020"), "--batches=2", "--json");
     assertEquals(again.code, 0, again.err);
     assertEquals(JSON.parse(again.out), written);
@@ -181,7 +181,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
   });
 });
 
-// The loss of the float64 twin on a run's training batches, from one on.
+// The float64 twin's loss on `count` training batches of a run, from `first` on.
 async function trainingLoss(
   run: RunSettings,
   { step, batch, first, count }: {
@@ -202,7 +202,7 @@ async function trainingLoss(
   return losses.reduce((sum, loss) => sum + loss / count, 0);
 }
 
-test("sinks --split=training measures on what the run's next step trains on", async () => {
+test("sinks --split=training measures on the batches of the run's next step", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "run");
     const accumulated = { ...settings, accumulation: 3 };
@@ -214,11 +214,12 @@ test("sinks --split=training measures on what the run's next step trains on", as
     };
     const usual = await measured("--batches=3");
     assertEquals(usual.data, { split: "training", sequences: 6, context: 12 });
-    // Four steps of three batches of two sequences are done; the fifth step takes 12, 13 and 14.
+    // Four steps have used three batches of two sequences each. The fifth step uses batches 12, 13
+    // and 14.
     const loss = await trainingLoss(accumulated, { step: 4, batch: 2, first: 12, count: 3 });
     assert(Math.abs(usual.loss! / loss - 1) < 1e-5, `${usual.loss}, wanted ${loss}`);
     assertEquals(usual.quantization!.loss.toFixed(4), loss.toFixed(4));
-    // The batches have another size, and none has a sequence of those 24.
+    // With another batch size, no sequence of those 24 comes again.
     const other = await measured("--batches=1", "--batch=5", "--no-quantization", "--no-theory");
     const otherLoss = await trainingLoss(accumulated, { step: 4, batch: 5, first: 5, count: 1 });
     assert(Math.abs(other.loss! / otherLoss - 1) < 1e-5, `${other.loss}, wanted ${otherLoss}`);
@@ -228,7 +229,7 @@ test("sinks --split=training measures on what the run's next step trains on", as
   });
 });
 
-test("sinks says in one line what is wrong with a run, and writes nothing", async () => {
+test("sinks reports a wrong run in one line, and writes nothing", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "run");
     const fails = async (args: readonly string[], message: string, code = 1) => {
@@ -303,7 +304,7 @@ test("sinks refuses checkpoints that are truncated, of another shape, or hold Na
   });
 });
 
-test("sinks names the state in which a model's numbers end", async () => {
+test("sinks names the state in which a model's numbers stop being finite", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "run");
     await makeRun(path, [1]);
@@ -325,7 +326,7 @@ test("sinks names the state in which a model's numbers end", async () => {
   });
 });
 
-Deno.test("parseSinks() refuses what makes no sense", () => {
+Deno.test("parseSinks() refuses options that make no sense", () => {
   const cases = [
     [[], "no model is given"],
     [["a", "b"], 'unexpected "b": sinks takes one model'],
@@ -344,7 +345,7 @@ Deno.test("parseSinks() refuses what makes no sense", () => {
   assertStringIncludes(sinksHelp(), "deno task sinks [OPTIONS] MODEL");
 });
 
-test("sinks takes a checkpoint's context as a limit, and counts each context of a text once", () =>
+test("sinks limits the context to the checkpoint's, and counts each context of a text once", () =>
   inFolder(async (folder) => {
     const bytes = { ...settings, model: { ...settings.model, vocabulary: 256 } };
     const path = join(folder, "run");
@@ -359,7 +360,7 @@ test("sinks takes a checkpoint's context as a limit, and counts each context of 
     const corpus = join(folder, "text");
     await Deno.writeTextFile(corpus, "To be, or not to be, that is the question. ".repeat(60));
     const options = [alone, `--corpus=${corpus}`, "--json", "--no-quantization", "--no-theory"];
-    // 2,580 bytes are two contexts of 1,024: one of them validates.
+    // 2,580 bytes are two contexts of 1,024; one of them is for validation.
     const plain = await run(...options, "--batches=2");
     assertEquals(plain.code, 0, plain.err);
     const usual = JSON.parse(plain.out).data;
@@ -368,10 +369,10 @@ test("sinks takes a checkpoint's context as a limit, and counts each context of 
       plain.err,
       "measured on 1 sequences and not on 16: the text has 1 of 1024 tokens for validation",
     );
-    // 257 contexts of 10, of which 12 validate.
+    // 257 contexts of 10, 12 of them for validation.
     const short = await run(...options, "--context=10", "--batch=8", "--batches=1");
     assertEquals([short.code, JSON.parse(short.out).data.sequences], [0, 8]);
-    // The measurement keeps the first sequence's tokens, and the strongest head's attention to
+    // The measurement records the first sequence's tokens, and how the strongest head attends to
     // them.
     const { firstText, channels, maps } = JSON.parse(short.out).states;
     assertEquals(firstText.tokens.length, 10);
@@ -391,7 +392,7 @@ test("sinks takes a checkpoint's context as a limit, and counts each context of 
     assertStringIncludes(long.err, "wanted at most the 131072 tokens that the model was made for");
     const lacking = await run(...options, "--context=4096");
     assertStringIncludes(lacking.err, "a smaller --context needs less");
-    // 80 tokens have 80 KiB of logits.
+    // The logits of 80 tokens take 80 KiB.
     const output = recordOutput();
     const small = siblingGpu(await testGpu("deno"), { limits: { maxBufferSize: 2 ** 16 } });
     Object.defineProperty(small, Symbol.dispose, { value: () => {} });

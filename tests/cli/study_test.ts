@@ -17,11 +17,11 @@ interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
-  /** What the overview wrote, without a terminal. */
+  /** The overview's output without a terminal. */
   readonly shown: string;
 }
 
-/** Runs the command in this process, with made-up runs. */
+/** Runs the command in this process, with made-up training runs. */
 async function ran(
   args: readonly string[],
   options: {
@@ -72,7 +72,7 @@ async function ran(
 const SMALL = ["--settings=shallow", "--variants=none,learned", "--steps=10", "--measurements=5"];
 
 test(
-  "study() runs every arm once, skips what is finished, and a report can follow",
+  "study() runs every arm once, skips finished arms, and a report can follow",
   async (folder) => {
     const out = join(folder, "study");
     const args = [...SMALL, "--seeds=2", "--jobs=2", `--out=${out}`];
@@ -102,7 +102,7 @@ test(
   },
 );
 
-test("study() goes on after a failed run, and says why it failed", async (folder) => {
+test("study() continues after a failed run, and says why it failed", async (folder) => {
   const args = [...SMALL, "--seeds=2", `--out=${folder}`];
   const { code, out, err } = await ran(args, { failing: [1] });
   assertEquals(code, 1);
@@ -113,7 +113,7 @@ test("study() goes on after a failed run, and says why it failed", async (folder
   ]);
 });
 
-test("study() refuses text that does not do before it starts anything", async (folder) => {
+test("study() refuses unsuitable text before it starts anything", async (folder) => {
   await Deno.writeTextFile(join(folder, "short.txt"), "too short");
   const out = join(folder, "study");
   for (const [name, message] of [["none.txt", "no such file"], ["short.txt", "wanted at least"]]) {
@@ -134,7 +134,7 @@ test("study() refuses text that does not do before it starts anything", async (f
   assert(!await Deno.stat(out).then(() => true, () => false));
 });
 
-test("study() ends at once where no run can be started", async (folder) => {
+test("study() ends at once if no run can start", async (folder) => {
   const [args, none] = [
     [...SMALL, "--seeds=2", `--out=${folder}`],
     join(folder, "no-such-program"),
@@ -144,7 +144,7 @@ test("study() ends at once where no run can be started", async (folder) => {
   assert(/^study: [^\n]*no-such-program[^\n]*\n$/.test(err), err);
 });
 
-test("study() stops in order, and the same command goes on where it was", async (folder) => {
+test("study() stops in order, and the same command resumes", async (folder) => {
   const args = [
     "--settings=shallow",
     "--variants=none",
@@ -189,9 +189,9 @@ test(
   },
 );
 
-test("study report says first which planned runs are missing", async (folder) => {
+test("study report begins with the planned runs that are missing", async (folder) => {
   const out = join(folder, "study");
-  // The second shard never runs: its seed 2 occurs nowhere but in the plan.
+  // The second shard never runs, so only the plan names its seed 2.
   const args = [...SMALL, "--seeds=2", "--shard=1/2", `--out=${out}`];
   assertEquals((await ran(args)).code, 0);
   const [report, gathered] = [join(folder, "report"), join(folder, "gathered")];
@@ -205,7 +205,7 @@ test("study report says first which planned runs are missing", async (folder) =>
   assert(page.indexOf(wanted) > 0 && page.indexOf(wanted) < page.indexOf('class="lead"'));
   const markdown = await Deno.readTextFile(join(report, "claims.md"));
   assertEquals(markdown.split("\n")[2], `**${wanted}**`);
-  // Records that were gathered know the plan as well.
+  // A folder of gathered records contains the plan, too.
   const again = await ran(["report", gathered, `--out=${report}`]);
   assertEquals(again.out.split("\n")[0], wanted, again.err);
   const plan = (await Array.fromAsync(Deno.readDir(out))).find(({ name }) => /^plan-/.test(name))!;
@@ -219,7 +219,7 @@ test("study report says first which planned runs are missing", async (folder) =>
   );
 });
 
-test("study report merges folders, and says what is twice or missing", async (folder) => {
+test("study report merges folders, and names duplicate and missing runs", async (folder) => {
   const found = syntheticStudy([1, 2]);
   for (const [i, { record }] of found.entries()) {
     for (const part of [...i < 5 ? ["a"] : [], ...i === 4 || i === 6 ? ["b"] : []]) {
@@ -260,7 +260,7 @@ test("study report merges folders, and says what is twice or missing", async (fo
   assertStringIncludes(empty.err, "no complete run in");
 });
 
-Deno.test("study() answers a wrong command line in one line", async () => {
+Deno.test("study() refuses a wrong command line in one line", async () => {
   const cases: [string[], string][] = [
     [["--seeds=0"], '--seeds is "0"'],
     [["--variants=none,nine"], '--variants is "none,nine"'],
@@ -307,7 +307,7 @@ function stateOf(change: Partial<ArmState>): ArmState {
   };
 }
 
-Deno.test("timeLeft() reckons with each setting's own pace", () => {
+Deno.test("timeLeft() uses each setting's own pace", () => {
   const now = 60_000;
   const at = { at: 0, step: 0 };
   assertEquals(timeLeft([stateOf({})], { jobs: 1, now }), undefined);
@@ -325,7 +325,7 @@ Deno.test("timeLeft() reckons with each setting's own pace", () => {
     stateOf({ arm: { setting: "deep", variant: "none", seed: 2 } }),
   ];
   assertEquals(timeLeft(states, { jobs: 1, now }), 10 + 60 + 120);
-  // Two at a time, but the longest takes its own time.
+  // Two run at a time, but the longest one decides.
   assertEquals(timeLeft(states, { jobs: 4, now }), 120);
   const lines = overview(states, { jobs: 1, now });
   assertStringIncludes(lines[0]!, "37 %  1 finished, 1 running, 2 waiting  3 min 10 s left");

@@ -1,7 +1,4 @@
-/**
- * What holds for every task of deno.json that is a command: paths are meant from where the user
- * stands.
- */
+/** Every task of deno.json that is a command takes paths relative to the user's folder. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
@@ -11,7 +8,7 @@ import { testWith } from "../support/permitted.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The programs that tasks start with options, and the tasks' command lines. */
+/** The programs with options that tasks start, and the tasks' command lines. */
 const programs = Object.values(config.tasks).flatMap(({ command }) => {
   const program = /(?:src\/cli\/\w+|bench\/\w+\/main)\.ts$/.exec(command)?.[0];
   return program === undefined ? [] : [{ program, command }];
@@ -28,7 +25,7 @@ async function task(cwd: string, ...args: string[]): Promise<{ code: number; err
 }
 
 testWith("read")(
-  "every command knows where the user stands, and which of its options are paths",
+  "every command resolves its path options from the user's folder",
   async () => {
     assertEquals(programs.length, 13);
     let paths = 0;
@@ -57,10 +54,10 @@ testWith("read")(
 );
 
 testWith("read", "write", "run", "env")(
-  "tasks take paths from the folder that they are called in",
+  "tasks resolve paths from the folder that they are called in",
   () =>
     inFolder(async (parent) => {
-      // A program that reads paths as addresses fails on this name.
+      // A program that mistakes paths for URLs fails with this name.
       const folder = join(parent, "mine é #1 100%");
       await Deno.mkdir(folder);
       for (const name of ["lavapipe-deno.json", "swiftshader-deno.json"]) {

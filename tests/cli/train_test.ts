@@ -92,7 +92,7 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
   assertEquals(mistakes.length, 25);
 });
 
-test("train refuses what it cannot work with by one line and exit code 1, and writes nothing", () =>
+test("train refuses unusable folders and texts by one line and exit code 1, and writes nothing", () =>
   inFolder(async (folder) => {
     const short = join(folder, "short.txt");
     const empty = join(folder, "empty");
@@ -121,7 +121,7 @@ test("train refuses what it cannot work with by one line and exit code 1, and wr
     ]);
   }));
 
-test("train trains on a text's own bigrams, and sums up what it found", () =>
+test("train trains on a text's own bigrams, and prints a summary", () =>
   inFolder(async (folder) => {
     const text = join(folder, "text.txt");
     await Deno.writeTextFile(
@@ -138,7 +138,7 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
       out,
     );
     assertStringIncludes(out, join(place, "checkpoints", "step-00000012"));
-    // One word for one number: sinks of the folder prints the same figures, intervals included.
+    // sinks of the run's folder prints the same figures and intervals.
     const sinks = recorder();
     const measured = await runSinks([place, "--no-theory", "--no-quantization"], {
       ...sinks,
@@ -148,16 +148,16 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
     assertStringIncludes(out, "At token 0 of 32 sequences, with 95 % intervals over sequences");
     assertStringIncludes(sinks.texts.out, "summed over 32 sequences");
     const estimates = out.match(/\d\S* \(\S+ to \S+\)/g) ?? [];
-    // Idle scores of two heads and R_GS, in two layers.
+    // Two heads' idle scores and R_GS, in two layers.
     assertEquals(estimates.length, 6, out);
     for (const estimate of estimates) assertStringIncludes(sinks.texts.out, estimate);
-    // A finished run only says it again.
+    // Resuming a finished run only prints the summary again.
     assertEquals((await run(`--resume=${place}`)).out, out);
     assertStringIncludes(
       (await run(...TINY, `--out=${place}`)).err,
       "holds a run already; go on with it by --resume=",
     );
-    // The text may move.
+    // The text may move to another path.
     const moved = join(folder, "moved.txt");
     await Deno.rename(text, moved);
     const lost = await run(`--resume=${place}`);
@@ -165,7 +165,7 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
     assertStringIncludes(lost.err, `${text}: no such file or folder; if the text has moved, `);
     assertStringIncludes(lost.err, "--corpus=PATH");
     assertEquals((await run(`--resume=${place}`, `--corpus=${moved}`)).out, out);
-    // The text belongs to the run.
+    // A run continues only with its own text.
     await Deno.writeTextFile(
       text,
       "Out, out, brief candle! Life's but a walking shadow, a poor player.",
@@ -176,7 +176,7 @@ test("train trains on a text's own bigrams, and sums up what it found", () =>
     const other = await run(`--resume=${place}`, `--corpus=${text}`);
     assertEquals(other.code, 1);
     assertStringIncludes(other.err, `--corpus: ${text} is not the text any more`);
-    // Another process is in there.
+    // Another process holds the folder.
     {
       using _ = await RunFolder.open(place);
       const { code, err } = await run(`--resume=${place}`);
@@ -191,7 +191,7 @@ const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
 const denoArgs = ["run", "--quiet", "--no-lock", "-A", `--config=${config}`, program];
 
 Deno.test({
-  name: "train saves where it is at Ctrl-C, and --resume goes on",
+  name: "train saves its state at Ctrl-C, and --resume continues",
   ignore: !mayRun || Deno.build.os === "windows",
   fn: () =>
     inFolder(async (folder) => {
@@ -203,7 +203,7 @@ Deno.test({
       }).spawn();
       let err = "";
       for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
-        // The second line: the first one is the beginning.
+        // Interrupt at the second line; the first reports the beginning.
         if (/step [1-9]/.test(err + part) && !/step [1-9]/.test(err)) child.kill("SIGINT");
         err += part;
       }
@@ -218,7 +218,7 @@ Deno.test({
     }),
 });
 
-Deno.test("parseTrain() takes presets as they are, and what is given in place of it", () => {
+Deno.test("parseTrain() takes a preset's values unless an option replaces them", () => {
   for (const name of PRESETS) {
     const corpus = name === "text" || name === "paper-0.1b" ? absolutePath("here") : undefined;
     const request = parseTrain(corpus === undefined ? [name] : [name, "--corpus=here"]);
@@ -281,7 +281,7 @@ Deno.test("TrainProgress shows a bar on a terminal, and lines elsewhere", () => 
   const lines = new TrainProgress({ write, columns: () => undefined, now: () => time });
   const training = { ...state, activity: "training", oracleLoss: undefined } as const;
   lines.show({ ...training, secondsLeft: 59.4 });
-  lines.show({ ...training, step: 51 }); // too soon
+  lines.show({ ...training, step: 51 }); // too soon to be shown
   time = 6000;
   lines.show({ ...training, step: 52, secondsLeft: 61, loss: undefined });
   lines.show({ ...training, step: 200, secondsLeft: undefined, tokensPerSecond: 87.6 });

@@ -50,7 +50,7 @@ function denoFolder(): string {
   return Deno.env.get("DENO_DIR") ?? `${usualCache()}/deno`;
 }
 
-// util-linux's, which runs a command at a terminal.
+// Whether util-linux's `script` is there, which runs a command at a terminal.
 async function hasScript(): Promise<boolean> {
   const command = new Deno.Command("script", { args: ["--version"], stdin: "null" });
   const text = await command.output().then(({ stdout }) => new TextDecoder().decode(stdout))
@@ -64,8 +64,8 @@ interface Output {
   readonly stderr: string;
 }
 
-// In a process of its own, whose cache of tuned choices is in the folder, and whose cache of
-// drivers is the usual one.
+// Runs the tuner in a child process with its tuned choices in the folder, and the usual cache of
+// drivers.
 async function run(
   args: readonly string[],
   { folder, tuning = "on" }: { readonly folder: string; readonly tuning?: string },
@@ -116,7 +116,7 @@ using gpu = await openGpu(JSON.parse(Deno.args[0] ?? "{}"));
 console.log(JSON.stringify([...gpu.variants]));
 `;
 
-// What openGpu takes up from the folder.
+// The choices that openGpu takes from the folder.
 async function choicesIn(
   folder: string,
   { flags = ["-A"], options = {}, tuning = "on" }: {
@@ -140,12 +140,12 @@ async function onlyFile(folder: string): Promise<string> {
   return `${folder}/gradsink/tuning/${names[0]}`;
 }
 
-// Few rows, in which every variant still shows which is faster.
+// Few rows, which still show which variant is faster.
 const shape = "smollm2-135m-t128";
 const small = ["--kernels=rms-norm", `--shapes=${shape}`, "--software=auto", "--budget=120"];
 
 testTune(
-  "tune() survives kernels that hang, crash or compute nothing, and openGpu takes up the others",
+  "tune() survives kernels that hang, crash or compute nothing, and openGpu uses choices among the others",
   async (folder) => {
     const { code, stdout, stderr } = await tuneFaulty(small, folder);
     assertEquals(code, 3, stderr);
@@ -172,14 +172,14 @@ testTune(
     // Without the option or the permission there are no choices, and no prompt.
     assertEquals(await choicesIn(folder, { options: { tuning: false } }), []);
     assertEquals(await choicesIn(folder, { tuning: "off" }), []);
-    // A machine with another adapter: the folder is the same, the name is not.
+    // Another adapter uses the same folder, but another file name.
     await Deno.rename(file, file.replace(/[0-9a-f]{4}\.json$/, "0000.json"));
     assertEquals(await choicesIn(folder), []);
   },
 );
 
 testTune(
-  "openGpu() passes over a poisoned cache, and tune() writes over it",
+  "openGpu() ignores a poisoned cache, and tune() overwrites it",
   async (folder) => {
     const first = await tuneFaulty([...small, "--passes=backward"], folder);
     assertEquals(first.code, 3, first.stderr);
@@ -196,7 +196,7 @@ testTune(
   },
 );
 
-testTune("openGpu() does without the cache where it may not read it", async (folder) => {
+testTune("openGpu() works without permission to read the cache", async (folder) => {
   const kept = await run(["-A", local("keep_choice.ts")], { folder });
   assertEquals(kept.code, 0, kept.stderr);
   assertEquals((await choicesIn(folder)).length, 1);
@@ -206,7 +206,7 @@ testTune("openGpu() does without the cache where it may not read it", async (fol
   assertEquals(await choicesIn(folder, { flags: readable }), []);
 }, installed ? [] : ["an installed driver: the embedded one must be read"]);
 
-// With a terminal, Deno could prompt.
+// At a terminal, Deno could prompt.
 testTune("openGpu() never prompts for permissions at a terminal", async (folder) => {
   const kept = await run(["-A", local("keep_choice.ts")], { folder });
   assertEquals(kept.code, 0, kept.stderr);
@@ -217,14 +217,14 @@ testTune("openGpu() never prompts for permissions at a terminal", async (folder)
       args: ["-qec", command, "/dev/null"],
       env: { NO_COLOR: "1", XDG_CACHE_HOME: folder, DENO_DIR: denoFolder(), GRADSINK_TUNING: "on" },
       stdin: "null",
-      signal: AbortSignal.timeout(20_000), // a question waits for its answer
+      signal: AbortSignal.timeout(20_000), // a prompt would wait for its answer
     }).output();
     const text = new TextDecoder().decode(stdout).trim();
     assertEquals([code, JSON.parse(text).length], [0, found], text);
   }
 }, installed && await hasScript() ? [] : ["an installed driver, and the program script"]);
 
-Deno.test("parseTune() refuses what makes no sense, in one line", () => {
+Deno.test("parseTune() refuses options that make no sense, in one line", () => {
   const wrong: [string, string][] = [
     ["--kernels=attention-v-scale-full", "it shares the choices of attention"],
     ["--kernels=attention-sink-logit", "it shares the choices of attention"],

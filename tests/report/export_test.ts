@@ -1,4 +1,4 @@
-/** Exports of measurements: what is in them is what was measured, and nothing half written stays. */
+/** Exports of measurements contain exactly the measured numbers, and leave nothing half written. */
 import { join } from "node:path";
 import { ARRAY_NAMES, SinkExport } from "../../src/report/export.ts";
 import { arrayOf } from "../../src/report/export/arrays.ts";
@@ -50,7 +50,7 @@ async function write(folder: string): Promise<void> {
   await files.finish(measured());
 }
 
-test("SinkExport writes every array, with an index that says what it is", () =>
+test("SinkExport writes every array, with an index that describes it", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "états 1");
     await write(folder);
@@ -79,7 +79,7 @@ test("SinkExport writes every array, with an index that says what it is", () =>
         const found = arrays.get(`${name}_0${at}.npy`);
         assertEquals(found === undefined, wanted === undefined, `${name} of layer ${at}`);
         if (wanted === undefined) return;
-        // The batches are alike, so gradients over both are half of each batch's own.
+        // The two batches are equal, so a gradient over both is half of each batch's own.
         const share = name.endsWith("gradient") ? 0.5 : 1;
         const twice = [...wanted, ...wanted].map((value) => share * value);
         assertEquals([...found!.data], twice, `${name} of layer ${at}`);
@@ -90,7 +90,7 @@ test("SinkExport writes every array, with an index that says what it is", () =>
 test("SinkExport's tables have a row for every token and head, with the norms of the arrays", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "out");
-    await Deno.mkdir(folder); // An empty folder is as good as none.
+    await Deno.mkdir(folder); // an empty folder is allowed
     await write(folder);
     const table = async (name: string) => {
       const text = await Deno.readTextFile(join(folder, name));
@@ -137,7 +137,7 @@ test("SinkExport's tables have a row for every token and head, with the norms of
     assertEquals(heads.at(-1)!.score, String(found[2]!.attention!.heads.at(-1)!.score));
   }));
 
-test("SinkExport leaves nothing of what is not finished, and takes no folder of others", () =>
+test("SinkExport removes an unfinished export, and refuses a folder with other files", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "out");
     await assertRejects(

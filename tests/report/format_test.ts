@@ -11,7 +11,7 @@ import {
   formatThreshold,
 } from "../../src/report/format.ts";
 
-Deno.test("formatDuration() shows three digits and changes the unit in time", () => {
+Deno.test("formatDuration() shows three digits and changes the unit where needed", () => {
   const known: [number, string][] = [
     [0.5, "0.500 ns"],
     [1, "1.00 ns"],
@@ -27,14 +27,14 @@ Deno.test("formatDuration() shows three digits and changes the unit in time", ()
   for (const [value, text] of known) assertEquals(formatDuration(value), text);
 });
 
-Deno.test("formatRate() takes decimal prefixes", () => {
+Deno.test("formatRate() uses decimal prefixes", () => {
   assertEquals(formatRate(1.234e13, "FLOP/s"), "12.3 TFLOP/s");
   assertEquals(formatRate(4.5e9, "B/s"), "4.50 GB/s");
   assertEquals(formatRate(0, "B/s"), "0 B/s");
   assertEquals(formatRate(12, "op/s"), "12.0 op/s");
 });
 
-Deno.test("formatChange() shows a sign, and a factor where percent is unreadable", () => {
+Deno.test("formatChange() shows a sign, and a factor in place of large percentages", () => {
   const known: [number, string][] = [
     [1, "0.0 %"],
     [1.0004, "0.0 %"],
@@ -47,7 +47,7 @@ Deno.test("formatChange() shows a sign, and a factor where percent is unreadable
   for (const [ratio, text] of known) assertEquals(formatChange(ratio), text);
 });
 
-Deno.test("format functions say no data where there is none", () => {
+Deno.test("format functions show missing numbers as missing", () => {
   for (
     const format of [formatDuration, formatChange, formatShare, formatFactor, formatProbability]
   ) {

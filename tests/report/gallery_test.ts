@@ -15,7 +15,7 @@ const results = [
 ];
 const now = Date.parse("2027-01-15T12:00:00Z");
 
-Deno.test("galleryRows() gives share, error, age and revision of each file", () => {
+Deno.test("galleryRows() has each file's share, error, age and revision", () => {
   const rows = galleryRows(results, now);
   for (const [i, row] of rows.entries()) {
     assert(row.share! > 0.05 && row.share! < 1, `${row.share}`);
@@ -28,7 +28,7 @@ Deno.test("galleryRows() gives share, error, age and revision of each file", () 
   }
 });
 
-Deno.test("galleryRows() counts what is not ok, and leaves custom operators out", () => {
+Deno.test("galleryRows() counts failed measurements, and leaves custom operators out", () => {
   const { file } = results[0]!;
   const [first, second, ...rest] = file.measurements;
   const measurements = [
@@ -40,7 +40,7 @@ Deno.test("galleryRows() counts what is not ok, and leaves custom operators out"
   assertEquals([row!.bad, row!.error, row!.count], [1, 4, file.measurements.length - 1]);
 });
 
-Deno.test("renderGallery() sorts by each column without a script, and escapes what files hold", () => {
+Deno.test("renderGallery() sorts by each column without a script, and escapes the files' texts", () => {
   const label = "<script>alert(1)</script>";
   const named = { name: "c.json", file: { ...results[0]!.file, label } };
   const page = renderGallery([...results, named], now);

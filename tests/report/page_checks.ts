@@ -1,8 +1,10 @@
-/** What every page of a report must be: whole in itself, quiet, and named throughout. */
+/**
+ * Properties of every page of a report: complete in itself, quiet, and with names for all parts.
+ */
 import { parseHTML } from "linkedom";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 
-/** An element, as far as these tests look at it. */
+/** The parts of an element that these tests use. */
 export interface Element {
   readonly id: string;
   readonly tagName: string;
@@ -42,7 +44,7 @@ export function assertQuiet(page: string): void {
   assert(!/NaN|undefined|Infinity|\[object/.test(page), "a missing value shows");
 }
 
-/** Throws unless every picture, table, section and link target of a page is named. */
+/** Throws unless every picture, table, section and link target of a page has a name. */
 export function assertNamed(page: string, { pictures }: { readonly pictures: number }): void {
   const document = parsed(page);
   const ids = document.querySelectorAll("[id]").map((element) => element.getAttribute("id")!);

@@ -1,4 +1,4 @@
-/** The tables that a bench run ends with. */
+/** The tables at the end of a bench run. */
 import stringWidth from "string-width";
 import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { formatRun } from "../../src/report/run_table.ts";
@@ -32,7 +32,7 @@ test("formatRun() fits real machines' files into 120 characters", async () => {
   assert(files >= 4, `${files} files`);
 });
 
-Deno.test("formatRun() says each remark once, below the table, and marks what was tuned", () => {
+Deno.test("formatRun() says each remark once, below the table, and marks tuned rows", () => {
   const file = syntheticResultFile({
     measurements: [
       syntheticMeasurement({ tuning: { tuned: true }, warnings: ["slow \u001b[31mbus"] }),
@@ -47,7 +47,7 @@ Deno.test("formatRun() says each remark once, below the table, and marks what wa
   assert(!text.includes("\u001b[31m"), "a stranger's color reached the terminal");
 });
 
-Deno.test("formatRun() gives the rate of the resource that bounds a row, and all columns where asked", () => {
+Deno.test("formatRun() gives the rate of the resource that bounds a row, and all columns on request", () => {
   const compute = syntheticMeasurement({ flops: 1e12, bytes: 1e3, samples: [1e9] });
   const memory = syntheticMeasurement({ flops: 1e3, bytes: 1e12, samples: [1e9] });
   const file = syntheticResultFile({ measurements: [compute, memory] });
@@ -87,7 +87,7 @@ Deno.test("formatRun() marks measurements above their roofline, and the ceiling 
   }
 });
 
-Deno.test("formatRun() puts what learned sinks and V-scale cost beside plain attention of the same run", () => {
+Deno.test("formatRun() compares learned sinks and V-scale with plain attention of the same run", () => {
   const samples = (time: number) => Array(20).fill(time);
   const other = { kernel: "attention-sink-logit", samples: samples(1.02e6) };
   const plain = syntheticMeasurement({ samples: samples(1e6) });
@@ -102,7 +102,7 @@ Deno.test("formatRun() puts what learned sinks and V-scale cost beside plain att
   });
   const withCpu = text(cpu(plain, 2e6), cpu(syntheticMeasurement(other), 2.02e6));
   assert(/1\.02× \(.*\) +1\.01× \(/.test(withCpu), withCpu);
-  // Nothing to compare with: another pass, shape, variant or cache, or an operator nobody knows.
+  // Without a row to compare: another pass, shape, variant or cache, or an unknown operator.
   const others = [
     { pass: "backward" },
     { shape: { ...plain.shape, T: 256 } },

@@ -1,4 +1,7 @@
-/** Measurements side by side: every figure in its model's column, and files of strangers. */
+/**
+ * Measurements side by side: every figure stands in its model's column, and strangers' files do no
+ * harm.
+ */
 import { join } from "node:path";
 import { runSinks } from "../../src/cli/sinks.ts";
 import { figure } from "../../src/report/sinks/figure.ts";
@@ -77,7 +80,7 @@ Deno.test("a comparison shows every model's figures in the model's own column", 
   ]);
 });
 
-Deno.test("a comparison's page has pictures of all models, and no markup of strangers", () => {
+Deno.test("a comparison's page has pictures of all models, and no stranger's markup", () => {
   const page = renderSinkComparison(
     named.map((each, i) => i === 0 ? { ...each, name: "<img src=x>" } : each),
     createSvgDocument(),
@@ -89,7 +92,7 @@ Deno.test("a comparison's page has pictures of all models, and no markup of stra
   assertEquals(all(page, "table").length, 5);
 });
 
-test("sinks compare reads measurements of --output, and says in a line what is none", () =>
+test("sinks compare reads measurements of --output, and refuses other files in one line", () =>
   inFolder(async (folder) => {
     const path = (name: string) => join(folder, name);
     await Deno.writeTextFile(path("a.json"), formatMeasurementJson(first));

@@ -13,7 +13,7 @@ const table: Table = {
   rows: [["漢字", "1"], [{ text: "a\u001b[31mb\n", tone: "bad" }, "1000"], ["😀 é", "-5"]],
 };
 
-Deno.test("formatTerminalTable() aligns by what the terminal shows", () => {
+Deno.test("formatTerminalTable() aligns by displayed width", () => {
   assertEquals(
     formatTerminalTable(table),
     [
@@ -28,7 +28,7 @@ Deno.test("formatTerminalTable() aligns by what the terminal shows", () => {
   );
 });
 
-Deno.test("formatTerminalTable() colors only where it is asked to", () => {
+Deno.test("formatTerminalTable() colors only on request", () => {
   // deno-lint-ignore no-control-regex
   const escapes = /\u001b\[/;
   assert(!escapes.test(formatTerminalTable(table)));
@@ -37,7 +37,7 @@ Deno.test("formatTerminalTable() colors only where it is asked to", () => {
   assert(!colored.includes("\u001b[2J"));
 });
 
-Deno.test("formatMarkdownTable() keeps cells in their place and markup from being markup", () => {
+Deno.test("formatMarkdownTable() keeps cells in their place and escapes markup", () => {
   const text = formatMarkdownTable({
     columns: [{ title: "a|b" }, { title: "c", align: "right" }],
     rows: [["x | y\n| z", "<img src=x>"], ["[a](javascript:b)", "`*_~#@me https://x.y \\"]],
@@ -52,7 +52,7 @@ Deno.test("formatMarkdownTable() keeps cells in their place and markup from bein
   assert(text.includes("\\`\\*\\_\\~\\#\\@me https&#8203;://x.y \\\\"));
 });
 
-Deno.test("formatCsv() quotes, and turns formulas into text but not numbers", () => {
+Deno.test("formatCsv() quotes, and turns formulas, but not numbers, into text", () => {
   const text = formatCsv({
     columns: [{ title: "a" }, { title: "b" }],
     rows: [
@@ -76,7 +76,7 @@ Deno.test("html escapes values, joins lists, and leaves markup alone", () => {
   );
 });
 
-Deno.test("htmlTable() has a caption, header cells and a region for the keyboard", () => {
+Deno.test("htmlTable() has a caption, header cells and a region that the keyboard can scroll", () => {
   const text = htmlTable(table, { id: "t" }).text.replace(/\s+/g, " ");
   for (
     const part of [

@@ -5,7 +5,7 @@ import type { SinkIntervals, SinkMeasurement } from "../../src/sinks/measurement
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { tracedModel } from "../support/model/traces.ts";
 
-/** Measures traces of models of several seeds, or of one again and again. */
+/** Measures traces of models with several seeds, or of one model repeatedly. */
 function measured(
   seeds: readonly number[],
   { batch = 3 }: { readonly batch?: number } = {},
@@ -57,8 +57,8 @@ function pairs(
   ];
 }
 
-Deno.test("IntervalMeter resamples the figures of SinkMeter: equal sequences leave no interval", () => {
-  // A batch of one sequence, 12 times: every resample is the sample, except for float32 sums.
+Deno.test("IntervalMeter resamples the figures of SinkMeter: equal sequences have intervals of no width", () => {
+  // A batch of one sequence, 12 times: every resample equals the sample, up to float32 sums.
   const { sinks, intervals } = measured(Array(12).fill(5), { batch: 1 });
   const found = pairs(sinks, intervals!);
   assert(found.length > 15);
@@ -74,7 +74,7 @@ Deno.test("IntervalMeter resamples the figures of SinkMeter: equal sequences lea
   assertEquals(intervals!.summary.loss, [5, 5]);
 });
 
-Deno.test("IntervalMeter repeats its intervals, which hold the figures of different sequences", () => {
+Deno.test("IntervalMeter repeats its intervals, which contain the figures of different sequences", () => {
   const seeds = Array.from({ length: 24 }, (_, i) => i + 1);
   const { sinks, intervals } = measured(seeds);
   assertEquals(intervals, measured(seeds).intervals);
@@ -89,7 +89,7 @@ Deno.test("IntervalMeter repeats its intervals, which hold the figures of differ
   assert(low < 12.5 && high > 12.5);
 });
 
-Deno.test("IntervalMeter says nothing of fewer than 8 sequences", () => {
+Deno.test("IntervalMeter gives no intervals for fewer than 8 sequences", () => {
   assertEquals(measured(Array(7).fill(1), { batch: 1 }).intervals, null);
   assert(measured(Array(8).fill(1), { batch: 1 }).intervals !== null);
 });

@@ -1,4 +1,4 @@
-/** The measurements broken on purpose, one formula at a time: some property must fail for each. */
+/** Breaks one formula of the measurements at a time: some property must fail each time. */
 import { readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** A file of src/sinks/, and the text to replace in it. */
+/** A file of src/sinks/, the text to replace in it, and the replacement. */
 interface Mutant {
   readonly file: string;
   readonly from: string;
@@ -256,7 +256,7 @@ const mutants: Readonly<Record<string, Mutant>> = {
 
 const folder = new URL("../../src/sinks/", import.meta.url);
 
-/** The sources of src/sinks/ by their paths in it. */
+/** The sources of src/sinks/, by path. */
 async function readSources(): Promise<ReadonlyMap<string, string>> {
   const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".ts"));
   const read = async (name: string) =>
@@ -266,7 +266,9 @@ async function readSources(): Promise<ReadonlyMap<string, string>> {
 
 const relative = /from "(\.\.?\/[^"]+)"/g;
 
-/** A file and all that import it, through others too: what a change of the file reaches. */
+/**
+ * A file and all files that import it, directly or not: those that a change of the file affects.
+ */
 function reachedFrom(file: string, sources: ReadonlyMap<string, string>): ReadonlySet<string> {
   const reached = new Set([file]);
   for (const target of reached) {
@@ -282,7 +284,7 @@ function reachedFrom(file: string, sources: ReadonlyMap<string, string>): Readon
 
 let sources: Promise<ReadonlyMap<string, string>> | undefined;
 
-/** The modules of src/sinks/, one changed: copies of those that the change reaches. */
+/** The modules of src/sinks/ with one changed; it loads copies of all affected modules. */
 async function loadMutant(into: string, { file, from, to }: Mutant): Promise<SinkModules> {
   const all = await (sources ??= readSources());
   const reached = reachedFrom(file, all);

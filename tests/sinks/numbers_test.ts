@@ -23,18 +23,18 @@ Deno.test("quantile() interpolates as numpy does", () => {
   assertEquals(quantile([7], 0.3), 7);
 });
 
-Deno.test("medianOf() and quartilesOf() take any order and know nothing of no numbers", () => {
+Deno.test("medianOf() and quartilesOf() accept any order and give nothing for no numbers", () => {
   assertEquals(medianOf([3, 1, 2, 10]), 2.5);
   assertEquals(medianOf([]), undefined);
   assertEquals(quartilesOf([4, 1, 3, 2]), { lower: 1.75, median: 2.5, upper: 3.25 });
   assertEquals(quartilesOf([]), null);
 });
 
-Deno.test("compareEarly() and gradientSinkRatio() cut off what the sequence does not have", () => {
+Deno.test("compareEarly() and gradientSinkRatio() ignore positions beyond the sequence", () => {
   const settings = DEFAULT_SINK_SETTINGS;
   assertEquals(compareEarly([6, 1, 2, 3], settings), { sink: 6, early: 2, ratio: 3 });
   assertEquals(gradientSinkRatio([6, 1, 2, 3], settings), { sink: 6, early: 2, ratio: 3 });
-  // Early tokens end at 15, gradients' at 31.
+  // Early tokens end at 15, those of gradients at 31.
   const steps = Array.from(
     { length: 100 },
     (_, t) => t === 0 ? 30 : t <= 15 ? 1 : t <= 31 ? 3 : 99,
@@ -52,7 +52,7 @@ Deno.test("thinnedPositions() keeps early positions, powers of two, the last one
   assertEquals(thinnedPositions(40, { position: 0, dense: 15 }).slice(16), [31, 39]);
 });
 
-Deno.test("checkSettings() names what a sequence does not allow", () => {
+Deno.test("checkSettings() names settings that a sequence does not allow", () => {
   const cases = [
     [{ position: 5 }, "position is 5, wanted an integer from 0 to 4"],
     [{ position: -1 }, "position is -1, wanted an integer from 0 to 4"],

@@ -1,4 +1,4 @@
-/** States and attention maps against plain formulas on the twin's trace. */
+/** States and attention maps agree with plain formulas on the twin's trace. */
 import { llamaGradients } from "../../src/reference/llama.ts";
 import { attentionColumn } from "../../src/sinks/attention_column.ts";
 import { StatesMeter } from "../../src/sinks/states.ts";
@@ -14,7 +14,7 @@ const batch = llamaBatch(config, { batch: BATCH, context: CONTEXT, seed: 4 });
 const { trace } = llamaGradients({ config, parameters, batch });
 
 const heads = Array.from({ length: config.queryHeads }, (_, head) => head);
-/** The scores decide which heads are shown: the largest here is layer 2's last head. */
+/** Scores choose the heads to show: layer 2's last head has the largest. */
 const scores = [heads.map((head) => 0.1 + 0.01 * head), [], heads.map((head) => 0.2 + 0.01 * head)];
 
 function measure(tokens?: string[]) {
@@ -23,13 +23,13 @@ function measure(tokens?: string[]) {
   return meter.result({ scores, head: { layer: 0, head: 1 }, tokens });
 }
 
-Deno.test("StatesMeter shows the head that is asked for, and each head once", () => {
+Deno.test("StatesMeter shows the requested head, and each head once", () => {
   const { maps, layers } = measure();
   const last = config.queryHeads - 1;
   assertEquals(maps.map(({ layer, head, why }) => [layer, head, why]), [
     [0, 1, "the head asked for"],
     [2, last, "the strongest sink"],
-    // The middle head of the two layers is layer 0's strongest.
+    // Of both layers' heads, the one in the middle is layer 0's strongest.
     [0, last, "the median score"],
     [0, 0, "the weakest sink"],
   ]);
@@ -44,7 +44,7 @@ Deno.test("StatesMeter shows the head that is asked for, and each head once", ()
   ]);
 });
 
-Deno.test("StatesMeter shows the first text's attention beside its tokens, and the mean of all", () => {
+Deno.test("StatesMeter shows the first text's attention with its tokens, and the mean over all texts", () => {
   const tokens = Array.from({ length: CONTEXT }, (_, i) => `t${i}`);
   const { maps, firstText } = measure(tokens);
   assertEquals(firstText!.tokens, tokens);
@@ -58,7 +58,7 @@ Deno.test("StatesMeter shows the first text's attention beside its tokens, and t
       for (let query = key; query < CONTEXT; query++) {
         const of = (text: number) => column[(text * config.queryHeads + head) * CONTEXT + query]!;
         const mean = (of(0) + of(1) + of(2)) / 3;
-        // Kept to three digits.
+        // Shown with three digits.
         assert(Math.abs(weights[query * size + key]! - mean) <= 0.00051);
         assert(Math.abs(first.weights[query * size + key]! - of(0)) <= 0.00051);
       }

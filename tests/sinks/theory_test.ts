@@ -1,4 +1,4 @@
-/** The checks in the loop against the independent ones that the operators' tests use. */
+/** The checks during a measurement agree with the independent ones in the operators' tests. */
 import { vScaleConstant } from "../../src/reference/llama/config.ts";
 import type { AttentionTrace } from "../../src/reference/llama/trace.ts";
 import { checkTheory, slackRows } from "../../src/sinks/theory.ts";
@@ -21,8 +21,7 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       config: { vScale, layersWithoutAttention: [1, 2] },
       batch: 2,
     });
-    // Every element of every gradient and of the output is off by a different amount, so that each
-    // shows.
+    // Every element of every gradient and of the output has a different error, so that each counts.
     const trace = mapTrace(
       exact,
       (numbers, name) =>
@@ -67,8 +66,9 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
     };
     for (const [name, { worst, compared }] of Object.entries(identities)) {
       const check = found.get(name)!;
-      // The worst one is chosen by tolerance here, which differs by head, and by size there; and
-      // the first query's scale is that of all queries here, 2 ‖v_0‖, and ‖v_0‖ there.
+      // checkTheory() chooses the worst by tolerance, which differs by head; the identities choose
+      // by size. For the first query it scales by all queries, 2 ‖v_0‖, and the identities by
+      // ‖v_0‖.
       assert(check.worst > 0.4 * worst && check.worst <= worst * (1 + 1e-9), `${name}: ${worst}`);
       assert(check.violations > 0, name);
       assertEquals(check.compared, compared, name);
@@ -80,7 +80,7 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       "second-moment bound": secondMoment.worst,
     };
     for (const [name, worst] of Object.entries(bounds)) {
-      // There an excess is measured against the bound: 1/slack − 1.
+      // valueBounds() measures an excess relative to the bound: 1/slack − 1.
       const { all } = found.get(name)!.slack[0]!;
       assert(Math.abs(1 / all[0]! - 1 - worst) < 1e-9, `${name}: ${1 / all[0]! - 1}, ${worst}`);
     }
@@ -89,7 +89,7 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
   }
 });
 
-Deno.test("checkTheory() takes no rounding for a violation, however extreme the numbers", () => {
+Deno.test("checkTheory() reports no rounding as a violation, even with extreme numbers", () => {
   const worst = new Map<string, number>();
   for (let seed = 1; seed <= 12; seed++) {
     for (const vScale of ["none", "learned"] as const) {
@@ -108,12 +108,12 @@ Deno.test("checkTheory() takes no rounding for a violation, however extreme the 
       }
     }
   }
-  // The share of what is allowed that was used: nothing is allowed that is never near.
+  // The largest share of a tolerance used: tolerances must not be far too large.
   const most = Math.max(...worst.values());
   assert(most > 0.1 && most < 1, String(most));
 });
 
-Deno.test("checkTheory() finds RMSNorm's slack where tests/support/rows/identities.ts does", () => {
+Deno.test("checkTheory() finds the RMSNorm slack that tests/support/rows/identities.ts finds", () => {
   const { config, trace, gains } = tracedModel({ config: { layersWithoutAttention: [0, 1, 2] } });
   const { checks } = checkTheory(trace, { config, gains, sequences: 3 });
   for (let layer = 0; layer < config.layers; layer++) {
@@ -137,10 +137,10 @@ Deno.test("checkTheory() finds RMSNorm's slack where tests/support/rows/identiti
   }
 });
 
-Deno.test("slackRows() has a row for each bound, layer and branch", () => {
+Deno.test("slackRows() has a row per bound, layer and branch", () => {
   const { config, trace, gains } = tracedModel({});
   const rows = slackRows(checkTheory(trace, { config, gains }));
-  // Five bounds of attention in two layers; two of RMSNorm in five branches.
+  // Five bounds of attention in two layers, and two of RMSNorm in five branches.
   assertEquals(rows.length, 5 * 2 + 2 * 5);
   for (const { all, sink, histogram, name } of rows) {
     assertEquals(all.length, 7);

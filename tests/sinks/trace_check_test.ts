@@ -7,7 +7,7 @@ import { mapTrace, tracedModel } from "../support/model/traces.ts";
 
 const model = tracedModel({ batch: 2, context: 5 });
 
-/** The trace with one element of one state of one layer changed. */
+/** The trace with one changed element in one state of one layer. */
 function broken(
   path: string,
   { layer, element, value }: {
@@ -24,7 +24,7 @@ function broken(
   });
 }
 
-Deno.test("checkTrace() lets the twin's trace pass", () => checkTrace(model.trace, model.config));
+Deno.test("checkTrace() accepts the twin's trace", () => checkTrace(model.trace, model.config));
 
 Deno.test("checkTrace() names the layer, the state, the sequence and the position of a NaN", () => {
   // [B, Hkv, T, D] = [2, 2, 5, 4]: sequence 1, head 0, position 3, element 2.
@@ -42,7 +42,7 @@ Deno.test("checkTrace() names the layer, the state, the sequence and the positio
   );
 });
 
-Deno.test("checkTrace() names where a NaN came up first, not where it went", () => {
+Deno.test("checkTrace() names the place where a NaN first occurred, not those that it reached", () => {
   const everywhere = mapTrace(
     model.trace,
     (numbers, name, layer) =>
@@ -56,12 +56,12 @@ Deno.test("checkTrace() names where a NaN came up first, not where it went", () 
   assertThrows(() => checkTrace(backward, model.config), RangeError, "layer 2's gradients.output");
 });
 
-Deno.test("checkTrace() takes large numbers whose sum overflows", () => {
+Deno.test("checkTrace() accepts large numbers whose sum overflows", () => {
   const huge = mapTrace(model.trace, (numbers) => numbers.map(() => 1e308));
   checkTrace(huge, model.config);
 });
 
-Deno.test("checkTrace() refuses what does not fit the model", () => {
+Deno.test("checkTrace() refuses a trace that does not fit the model", () => {
   const short = mapTrace(
     model.trace,
     (numbers, name, layer) =>
@@ -84,7 +84,7 @@ Deno.test("checkTrace() refuses what does not fit the model", () => {
   );
 });
 
-Deno.test("SinkMeter refuses what it cannot measure", () => {
+Deno.test("SinkMeter refuses traces that it cannot measure", () => {
   const { config, trace } = model;
   const learned = { ...config, vScale: "learned" as const };
   assertThrows(
@@ -121,7 +121,7 @@ Deno.test("SinkMeter knows the loss only if every batch does", () => {
   assertEquals(meter.result().oracleLoss, null);
 });
 
-Deno.test("a model without attention is measured as far as there is something", () => {
+Deno.test("a model without attention has the measurements that need none", () => {
   const { config, trace } = tracedModel({ config: { layersWithoutAttention: [0, 1, 2] } });
   const meter = new SinkMeter({ config, context: trace.context });
   meter.add(trace);
@@ -132,7 +132,7 @@ Deno.test("a model without attention is measured as far as there is something", 
   assertEquals(layers.map(({ attention }) => attention), [null, null, null]);
 });
 
-Deno.test("checkTheory() refuses what it cannot check", () => {
+Deno.test("checkTheory() refuses traces that it cannot check", () => {
   const { trace, config, gains } = model;
   assertThrows(
     () => checkTheory(trace, { config, gains: gains.slice(1) }),

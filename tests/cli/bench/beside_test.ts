@@ -1,4 +1,4 @@
-/** `deno task bench --beside`, from end to end on the GPU, and what it refuses. */
+/** `deno task bench --beside` from end to end on the GPU, and its errors. */
 import { fileURLToPath } from "node:url";
 import { bench, type BenchHooks } from "../../../src/cli/bench.ts";
 import { partnersOf } from "../../../src/cli/bench/beside.ts";
@@ -16,7 +16,7 @@ import { recordOutput } from "../record_output.ts";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const testCommand = testOnDisk("run", "env");
 
-/** Another checkout of this state, in a folder with a space and an accent. */
+/** A copy of this checkout, in a folder with a space and an accent. */
 async function checkoutIn(folder: string): Promise<string> {
   const path = `${folder}/l'état avant`;
   await Deno.mkdir(path);
@@ -28,7 +28,7 @@ async function checkoutIn(folder: string): Promise<string> {
   return path;
 }
 
-// A process may import texts from the folder that it was started in, and not through links.
+// A copy, because a process may import text files from its own folder, but not through links.
 async function copyFolder(from: string, to: string): Promise<void> {
   await Deno.mkdir(to);
   for await (const { name, isDirectory } of Deno.readDir(from)) {
@@ -43,14 +43,14 @@ async function run(args: readonly string[], hooks: BenchHooks = {}) {
   return { code, ...output.texts };
 }
 
-/** A measuring process without a GPU that claims these things; see `fake_child.ts`. */
+/** A measuring process without a GPU that makes these claims; see `fake_child.ts`. */
 function fakeChild(claims: object = {}) {
   const path = fileURLToPath(new URL("../programs/fake_child.ts", import.meta.url));
   const args = ["run", "--quiet", "--no-lock", "-A", path, JSON.stringify(claims)];
   return { command: Deno.execPath(), args };
 }
 
-/** The sweeps of a measurement by its processes' rounds. */
+/** A measurement's sweeps, by the round of its process. */
 function sweepsOf({ sweeps, rounds, processes }: Measurement): Record<number, number[]> {
   let visit = 0;
   return Object.fromEntries(processes!.map(({ round, samples }) => {
@@ -64,10 +64,10 @@ function sweepsOf({ sweeps, rounds, processes }: Measurement): Record<number, nu
 }
 
 testCommand(
-  "bench --beside measures two checkouts in turns, compares them, and loses only the row that breaks",
+  "bench --beside measures two checkouts in turns, compares them, and loses only a row that fails",
   async (folder) => {
     const checkout = await checkoutIn(folder);
-    // The older state has a kernel that takes its process with it.
+    // The older checkout has a kernel that ends its process.
     await Deno.writeTextFile(`${checkout}/kernels/v_scale/backward.wgsl`, "no kernel");
     const path = `${folder}/new.json`;
     const { code, out, err } = await run([
@@ -95,12 +95,12 @@ testCommand(
     assertEquals(lost!.status, "failed");
     assertStringIncludes(lost!.reason!, "backward.wgsl");
     assert(alone!.samples.length > 0, "its partner is measured alone");
-    // What the bench prints is what compare prints of the files, the older state first.
+    // The bench prints the same as compare does with the two files, the older checkout's first.
     const output = recordOutput();
     assertEquals(await runCompare([other, path], output), 0);
     assertEquals(out, output.texts.out);
     assertStringIncludes(out, "rms-norm backward");
-    // Such a run cannot be continued.
+    // A joint run cannot be resumed.
     await writeResultFile(path, { ...own, status: "incomplete" });
     const resumed = await run([`--resume=${path}`]);
     assertEquals(resumed.code, 2);
@@ -108,7 +108,7 @@ testCommand(
   },
 );
 
-testCommand("bench --beside says in one line what cannot be measured beside it", async (folder) => {
+testCommand("bench --beside refuses unusable checkouts in one line", async (folder) => {
   const checkout = await checkoutIn(folder);
   await Deno.writeTextFile(`${folder}/there-beside.json`, "kept");
   const operator = `${root}bench/operators/softcap.ts`;
@@ -157,7 +157,7 @@ testCommand("bench --beside says in one line what cannot be measured beside it",
   assertEquals(left, ["elsewhere", "l'état avant", "other.ts", "there-beside.json"]);
 });
 
-Deno.test("partnersOf() pairs equal variants, and else what each side runs by default", () => {
+Deno.test("partnersOf() pairs equal variants, and otherwise each side's default", () => {
   const [shape] = shapesOf("attention", { software: true });
   const job = (id: number, variant: string, chosen = true): Job => ({
     ...{ id, kernel: "attention", pass: "forward", shape: shape!, dtype: "f32", variant },
@@ -169,14 +169,14 @@ Deno.test("partnersOf() pairs equal variants, and else what each side runs by de
     "0 0 a",
     "1 1 b",
   ]);
-  // The default has changed: what callers get is compared.
+  // If the default has changed, the two defaults are compared, because callers get them.
   assertEquals(found([job(0, "new")], [job(5, "old")]), ["0 0 old"]);
-  // What one side lacks is measured alone, and none is a partner twice.
+  // A variant that one side lacks is measured alone, and no job is a partner twice.
   assertEquals(found([job(0, "new"), job(1, "old", false)], [job(0, "old")]), ["1 1 old"]);
   assertEquals(found([job(0, "a"), job(1, "c", false)], [job(0, "a")]), ["0 0 a"]);
 });
 
-Deno.test("besidePath() puts the other file beside the one", () => {
+Deno.test("besidePath() puts the second file beside the first", () => {
   assertEquals(besidePath("/a.b/new.json"), "/a.b/new-beside.json");
   assertEquals(besidePath("/a.b/new"), "/a.b/new-beside");
 });

@@ -1,4 +1,6 @@
-/** The bench with another measuring process: `bench_main.ts CHILD.ts [OPTIONS]`. For tests. */
+/**
+ * For tests: the bench with another measuring process. Usage: `bench_main.ts CHILD.ts [OPTIONS]`.
+ */
 import { bench } from "../../../src/cli/bench.ts";
 
 const [child, ...args] = Deno.args;

@@ -1,11 +1,11 @@
 /**
- * A measuring process without a GPU: it answers at once with made-up numbers, so that what the
- * bench does with the answers can be tested often and fast. `FAKE_CHILD` holds what it is to do:
- * `pace`, ms a measurement; `adapter`, what it claims to be; `unfit`, variants that it claims not
- * to run; `slow`, by how much its times are longer, such as 1.1; `crash`, the round in which job 0
- * ends it; `turns`, the version of turns that it claims to know; `known`, the variants that it
- * claims to have. The first argument, where there is one, holds the same. Where it is asked to take
- * up tuned choices, it says that there are some. Its processes differ by a few parts in a thousand.
+ * A measuring process without a GPU. It answers at once with made-up numbers, so that tests of the
+ * bench's use of the answers are fast. `FAKE_CHILD`, or the first argument, is JSON with its
+ * instructions: `pace`, ms per measurement; `adapter`, the adapter that it claims; `unfit`,
+ * variants that it claims not to run; `slow`, a factor on its times, such as 1.1; `crash`, the
+ * round in which job 0 ends it; `turns`, the version of turns that it claims to know; `known`, the
+ * variants that it claims to have. If asked to use tuned choices, it says that there are some. Its
+ * processes differ by a few thousandths.
  */
 import { readLines } from "../../../src/files/json_lines.ts";
 import type { ChildReport, ChildRequest } from "../../../src/measure/child/protocol.ts";

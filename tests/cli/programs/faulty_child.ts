@@ -1,10 +1,10 @@
 /**
- * A measuring process whose kernels fail, each in a way of its own:
+ * A measuring process whose kernels fail in different ways:
  *
  * | kernel, pass | what it does |
  * |---|---|
- * | rms-norm forward | computes wrongly (another epsilon) |
- * | rms-norm backward | right |
+ * | rms-norm forward | computes wrong numbers (another epsilon) |
+ * | rms-norm backward | works |
  * | v-scale forward | never ends on the GPU |
  * | v-scale backward | ends the process |
  * | attention-sink-statistics forward | does not compile |

@@ -1,13 +1,13 @@
 /**
- * A measuring process in which some kernels of RMSNorm forward fail, each in a way of its own:
+ * A measuring process in which some variants of RMSNorm forward fail in different ways:
  *
  * | variant | what it does |
  * |---|---|
- * | subgroup | never answers (a kernel that never ends on the GPU does so, too, but keeps the processor busy meanwhile) |
+ * | subgroup | never answers (a kernel that never ends would also keep the processor busy) |
  * | vectorised | ends the process |
- * | row-per-invocation, portable | right |
+ * | row-per-invocation, portable | work |
  *
- * and of RMSNorm backward, `row-per-invocation` computes nothing, which is fast and wrong.
+ * In RMSNorm backward, `row-per-invocation` computes nothing, which is fast and wrong.
  */
 import { processClocks, writeLine } from "../../../src/measure/child/io.ts";
 import { readLines } from "../../../src/files/json_lines.ts";

@@ -1,7 +1,4 @@
-/**
- * Keeps a choice for this adapter, as tuning would: RMSNorm forward by the portable kernel. For
- * tests.
- */
+/** For tests: stores a tuned choice for this adapter, the portable kernel for RMSNorm forward. */
 import { openGpu } from "../../../mod.ts";
 import { storeTuning } from "../../../src/measure/tuning/store.ts";
 import { tunableOperators } from "../../../src/ops/tuning/operators.ts";

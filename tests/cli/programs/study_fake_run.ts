@@ -15,9 +15,9 @@ export interface FakeOrder {
   readonly arm: StudyArm;
   readonly scale: StudyScale;
   readonly folder: string;
-  /** Milliseconds a step. */
+  /** Milliseconds per step. */
   readonly pace: number;
-  /** Seeds whose runs fail. */
+  /** The seeds whose runs fail. */
   readonly failing: readonly number[];
 }
 

@@ -1,4 +1,4 @@
-/** `deno task study` with made-up runs, for the tests of the examples. */
+/** For tests: `deno task study` with made-up runs. */
 import { join } from "node:path";
 import { study } from "../../../src/cli/study.ts";
 import { standardOutput } from "../../../src/cli/shared/output.ts";

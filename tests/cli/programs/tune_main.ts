@@ -1,4 +1,6 @@
-/** The tuner with another measuring process: `tune_main.ts CHILD.ts [OPTIONS]`. For tests. */
+/**
+ * For tests: the tuner with another measuring process. Usage: `tune_main.ts CHILD.ts [OPTIONS]`.
+ */
 import { runTune } from "../../../src/cli/tune.ts";
 
 const [child, ...args] = Deno.args;

@@ -141,7 +141,7 @@ Deno.test("editDistance() counts edits and swaps of neighbors", () => {
   }
 });
 
-Deno.test("closest() finds what was meant, and nothing where nothing is near", () => {
+Deno.test("closest() finds the word that was meant, and nothing if none is close", () => {
   assertEquals(closest("formt", ["help", "format"]), "format");
   assertEquals(closest("fail", ["fail-on-regression", "format"]), "fail-on-regression");
   assertEquals(closest("zzzzz", ["help", "format"]), undefined);

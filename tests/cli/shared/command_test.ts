@@ -1,4 +1,7 @@
-/** The frame of commands: exit codes, one line for a failure, and readers that leave early. */
+/**
+ * All commands share their exit codes, report a failure in one line, and end quietly if the reader
+ * leaves.
+ */
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../../../src/cli/shared/arguments.ts";
 import { runCommand } from "../../../src/cli/shared/command.ts";
@@ -30,7 +33,7 @@ async function ran(
   return { code, ...output.texts };
 }
 
-Deno.test("runCommand() prints help, gives the command's exit code, and tells failures in one line", async () => {
+Deno.test("runCommand() prints help, returns the command's exit code, and reports failures in one line", async () => {
   assertEquals(await ran("help"), { code: 0, out: "what it does\n", err: "" });
   assertEquals(await ran(undefined), { code: 3, out: "", err: "" });
   const cases: readonly [unknown, number, string][] = [
@@ -46,7 +49,7 @@ Deno.test("runCommand() prints help, gives the command's exit code, and tells fa
   for (const [thrown, code, err] of cases) assertEquals(await ran(thrown), { code, out: "", err });
 });
 
-Deno.test("runCommand() throws what no message explains", async () => {
+Deno.test("runCommand() throws unexpected errors", async () => {
   const defect = new TypeError("x is undefined");
   const explains = (error: unknown) => error instanceof RangeError;
   await assertRejects(() => ran(defect, explains), TypeError);
@@ -59,7 +62,7 @@ for (const name of ["run", "read", "write"] as const) {
   if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
 }
 
-/** Runs a program whose reader has left before the first line. */
+/** Runs a program whose reader leaves before the first line. */
 async function runUnread(program: string, args: readonly string[]) {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-lock", "-A", local(`../../../${program}`), ...args],

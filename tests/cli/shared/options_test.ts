@@ -9,7 +9,7 @@ import {
 } from "../../../src/cli/shared/options.ts";
 import { assertEquals, assertThrows } from "../../support/assert/assert.ts";
 
-Deno.test("wholeNumber() and budgetSeconds() take numbers, and nothing that only looks like one", () => {
+Deno.test("wholeNumber() and budgetSeconds() accept numbers, and nothing that merely looks like one", () => {
   assertEquals([wholeNumber("seed", "0"), wholeNumber("seed", "-7")], [0, -7]);
   for (const text of ["1.5", "1e3", "", "0x10", "9007199254740993", "NaN"]) {
     const message = `--seed is ${JSON.stringify(text)}, wanted a whole number`;
@@ -22,7 +22,7 @@ Deno.test("wholeNumber() and budgetSeconds() take numbers, and nothing that only
   }
 });
 
-Deno.test("listOf() and someOf() take known names in any order, each once", () => {
+Deno.test("listOf() and someOf() accept known names in any order, each once", () => {
   const known = ["forward", "backward"] as const;
   const chosen = (text?: string) => someOf("passes", { given: listOf("passes", text), known });
   assertEquals(chosen(), known);
@@ -34,14 +34,14 @@ Deno.test("listOf() and someOf() take known names in any order, each once", () =
   assertThrows(() => someOf("passes", { given: [7], known }), UsageError, '--passes is "7"');
 });
 
-Deno.test("refuseOperands() refuses the first one", () => {
+Deno.test("refuseOperands() names the first one", () => {
   refuseOperands([], "bench");
   const message = 'unexpected "a": bench takes options only';
   assertThrows(() => refuseOperands(["a", "b"], "bench"), UsageError, message);
 });
 
-Deno.test("parseArguments() knows the choices of a value, and that a default leaves none out", () => {
+Deno.test("parseArguments() types a value by its choices, and as present if it has a default", () => {
   const { values } = parseArguments([], { options: { runtime } });
-  const chosen: "deno" | "dawn" = values.runtime; // as TypeScript sees it
+  const chosen: "deno" | "dawn" = values.runtime; // checks the type
   assertEquals(chosen, "deno");
 });

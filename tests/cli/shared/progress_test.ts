@@ -1,7 +1,7 @@
 import { Progress, type ProgressState } from "../../../src/cli/shared/progress.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 
-/** What is shown after this many seconds without a terminal, each state a line of its own. */
+/** The lines shown without a terminal, for states after these seconds. */
 function lines(states: readonly (ProgressState & { readonly after: number })[]): string[] {
   let text = "";
   let now = 0;
@@ -17,7 +17,7 @@ function lines(states: readonly (ProgressState & { readonly after: number })[]):
   return text.trimEnd().split("\n");
 }
 
-Deno.test("Progress shows the time that is left as it is told, or by the pace", () => {
+Deno.test("Progress shows the time left as told, or as the pace predicts", () => {
   const state = (after: number, done: number, secondsLeft?: number) => ({
     ...{ after, done, total: 10, text: "at work" },
     ...secondsLeft === undefined ? {} : { secondsLeft },
@@ -27,10 +27,10 @@ Deno.test("Progress shows the time that is left as it is told, or by the pace", 
     "0/10  at work  54 s left",
     "1/10  at work  40 s left",
     "5/10  at work  1 min 40 s left",
-    "10/10  at work  12 s left", // more than what is counted is left
+    "10/10  at work  12 s left", // other work may follow the last item
     "0/10  at work",
   ]);
-  // By the pace, nothing is known before some work is done.
+  // The pace is unknown before the first item.
   assertEquals(lines([state(6, 0), state(20, 1), state(200, 10)]), [
     "0/10  at work",
     "1/10  at work  3 min 0 s left",

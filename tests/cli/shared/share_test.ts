@@ -8,7 +8,7 @@ import {
 } from "../../support/assert/assert.ts";
 import { recordOutput } from "../record_output.ts";
 
-Deno.test("--share is refused before any work where there is no repository", async () => {
+Deno.test("--share is refused before any work if there is no repository", async () => {
   assertThrows(() => checkRepository(undefined), Error, "names no repository to share with");
   assertThrows(() => checkRepository("https://example.com/o/r"), Error, "in deno.json");
   const recorded = recordOutput();
@@ -17,7 +17,7 @@ Deno.test("--share is refused before any work where there is no repository", asy
   assertStringIncludes(recorded.texts.err, 'the repository is "nowhere"');
 });
 
-Deno.test("--share says where a result goes, and that nothing was sent", () => {
+Deno.test("--share says where to send a result, and that nothing was sent", () => {
   const repository = "https://github.com/o/r";
   const short = shareLines(repository, { path: "results/a.json", text: "{}" });
   assertStringIncludes(short, "/o/r/new/main?filename=fixtures%2Fa.json&value=%7B%7D\n");

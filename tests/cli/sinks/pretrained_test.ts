@@ -26,7 +26,7 @@ interface Scene {
   readonly at: (name: string) => string;
 }
 
-/** A model with a tokenizer, in two files, and text. */
+/** Runs a test with a model in two files, its tokenizer, and text. */
 function withModel(run: (scene: Scene) => Promise<void>): Promise<void> {
   return inFolder(async (folder) => {
     const [model, corpus] = [join(folder, "model"), join(folder, "text.txt")];
@@ -39,11 +39,11 @@ function withModel(run: (scene: Scene) => Promise<void>): Promise<void> {
   });
 }
 
-test("runSinks() measures a pretrained model on texts, and shows what they begin with", () =>
+test("runSinks() measures a pretrained model on texts, and shows their beginnings", () =>
   withModel(async ({ model, corpus, folder }) => {
     const output = recordOutput();
     const args = [model, `--corpus=${corpus}`, "--texts=2", "--context=16", "--json"];
-    // A GPU that the command cannot take with it when it ends.
+    // A sibling, because the command disposes of its GPU at the end.
     const gpu = siblingGpu(await testGpu("deno"), {});
     Object.defineProperty(gpu, Symbol.dispose, { value: () => {} });
     const openGpu = () => Promise.resolve(gpu);
@@ -84,7 +84,7 @@ test("runSinks() measures a pretrained model on texts, and shows what they begin
     assert(Math.abs(largest / wanted - 1) < 1e-6, `${largest}, wanted ${wanted}`);
   }));
 
-/** A mistake, and the line that reports it. */
+/** A mistake, with the line that reports it. */
 type Mistake = (
   scene: Scene,
 ) => Promise<{ readonly args?: readonly string[]; readonly says: string }>;
@@ -226,7 +226,7 @@ for (const [name, mistake] of Object.entries(mistakes)) {
       );
       const { out, err } = output.texts;
       assertEquals(out, "");
-      // Without a terminal, progress is lines as well.
+      // Without a terminal, progress is printed as lines, too.
       const lines = err.split("\n").filter((line) => !/^\d+\/\d+ /.test(line));
       assertEquals(lines.length, 2, err);
       assert(lines[0]!.startsWith("sinks: "), err);
@@ -263,7 +263,7 @@ Deno.test({
       const { tasks } = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
       const [deno, run, ...flags] = (tasks.sinks.command as string).split(" ");
       assertEquals([deno, run], ["deno", "run"]);
-      // What the user allows on the terminal.
+      // The permission that the user adds on the terminal.
       const network = `--allow-net=${new URL(hub.address).host}`;
       const sinks = async (...granted: string[]) => {
         const { code, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -272,7 +272,8 @@ Deno.test({
             "--no-prompt",
             ...granted,
             ...flags.with(-1, join(root, flags.at(-1)!)),
-            // More texts than there are: that is known when the model is there, and needs no GPU.
+            // Asks for more texts than there are: an error that follows the download and needs no
+            // GPU.
             ...["owner/tiny", `--corpus=${corpus}`, "--texts=9999"],
           ],
           cwd: folder,

@@ -13,7 +13,7 @@ const granted = (await Promise.all(
 )).every(({ state }) => state === "granted");
 
 Deno.test({
-  name: "runArm() trains an arm and leaves a record that says what its metrics say" +
+  name: "runArm() trains an arm and leaves a record that agrees with its metrics" +
     (granted ? "" : " (needs --allow-read --allow-write --allow-env)"),
   ignore: !granted,
   async fn() {
@@ -53,12 +53,12 @@ Deno.test({
       const { final } = record;
       assertEquals(final!.quantization!.cases.length, 4);
       assert(final!.theory!.checks.length > 5);
-      // R_GS of the trained model with what other sequences would give.
+      // R_GS of the trained model lies in its interval over sequences.
       const [low, high] = final!.intervals!.summary.gradientSink!;
       const { median } = final!.summary.gradientSink!;
       assert(low <= median && median <= high && low < high, `${median} in ${low} to ${high}`);
       assertEquals(final!.theory!.checks.map(({ violations }) => violations).filter(Boolean), []);
-      // Measured again by another commit, the record still says what trained it.
+      // After another commit measures again, the record still names the commit that trained.
       const later = { ...order, suite: { version: "1.2.3", commit: "b".repeat(40) } };
       assertEquals(await runArm(later, hooks), 0);
       const again = parseStudyRecord(await Deno.readTextFile(path), path);

@@ -1,4 +1,4 @@
-/** The end of `deno task train`, against the README. */
+/** The last lines of `deno task train` agree with the README. */
 import { formatSummary } from "../../../src/cli/train/summary.ts";
 import { presetSettings } from "../../../src/experiments/run/presets.ts";
 import { type RunResult, trainRun } from "../../../src/experiments/run.ts";
@@ -8,10 +8,10 @@ import { testWith } from "../../support/permitted.ts";
 
 const root = new URL("../../../", import.meta.url);
 
-testWith("read")("the README shows the end of deno task train as it prints it", async () => {
+testWith("read")("the README shows the last lines that deno task train prints", async () => {
   const text = await Deno.readTextFile(new URL("fixtures/sinks/showcase.json", root));
   const stored = JSON.parse(text) as RunResult;
-  // A preset that changed makes another run.
+  // A changed preset would make another run.
   assertEquals(stored.settings, presetSettings("smoke"));
   const printed = formatSummary(stored, { color: false }).split("\n");
   const table = printed.slice(printed.findIndex((line) => line.startsWith("layer"))).join("\n");
@@ -27,7 +27,7 @@ const wanted = permitted.every(({ state }) => state === "granted") &&
   Deno.env.get("GRADSINK_TEST_SHOWCASE") === "1";
 
 Deno.test({
-  name: "deno task train tells the README's story" +
+  name: "deno task train finds what the README says" +
     (wanted ? "" : " [needs GRADSINK_TEST_SHOWCASE=1 and a minute]"),
   ignore: !wanted,
   fn: () =>
@@ -39,7 +39,7 @@ Deno.test({
         resume: "never",
       });
       const { attention, output } = measurement!.layers[1]!;
-      // Three seeds and two runtimes gave 0.91 to 1.00, 26 to 44, and 1.8 to 2.8.
+      // Over three seeds and two runtimes: 0.91 to 1.00, 26 to 44, and 1.8 to 2.8.
       assert(attention!.heads[0]!.idleScore! > 0.8, "a sink");
       assert(attention!.gradientSink.ratio! > 10, "a gradient sink");
       assert(attention!.value.ratio! < 0.25, "drained values");

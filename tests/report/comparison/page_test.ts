@@ -19,7 +19,10 @@ import { assertNamed, assertQuiet, parsed } from "../page_checks.ts";
 
 const evil = `<img src=x onerror="alert(1)">'\`&\u001b[2J\u202e\u009b|[x](javascript:y)\n=1+1`;
 
-/** Machines with several operators; every free text of the files is hostile if asked for. */
+/**
+ * A comparison of machines with several operators, with hostile texts in every free field on
+ * request.
+ */
 function comparisonOf(count: number, hostile = false): Comparison {
   const text = (harmless: string) => hostile ? `${harmless} ${evil}` : harmless;
   return compareResultFiles(
@@ -54,7 +57,7 @@ function comparisonOf(count: number, hostile = false): Comparison {
           )
         ),
       });
-      // The file as a stranger would send it.
+      // Parsed from JSON, like a stranger's file.
       return { name: text(`m${machine}.json`), file: parseResultFile(JSON.stringify(file), "m") };
     }),
   );
@@ -70,14 +73,15 @@ Deno.test("renderComparisonPage() makes a page that loads nothing and runs nothi
 });
 
 Deno.test("renderComparisonPage() names every picture, table, section and link target", () => {
-  // Wide and narrow roofline, four operators twice, and for two machines the changes.
+  // A wide and a narrow roofline, four operators in two widths each, and with two machines the
+  // changes.
   for (const { page, count } of pages) assertNamed(page, { pictures: count === 2 ? 12 : 10 });
 });
 
 Deno.test("renderComparisonPage() shows the figures of the comparison", () => {
   const text = parsed(pages[1]!.page).querySelector("table.matrix")!.textContent;
   for (const part of ["100 µs", "200 µs", "300 µs", "2.00×", "failed"]) {
-    // The medians scatter around these by less than their three digits show, or nearly so.
+    // The medians scatter by less than the last digit shown, or little more.
     const pattern = part === "failed"
       ? /failed/
       : new RegExp(part.replace(/\d\d(?= |×)/, "\\d\\d"));
@@ -85,7 +89,7 @@ Deno.test("renderComparisonPage() shows the figures of the comparison", () => {
   }
 });
 
-Deno.test("a comparison of hostile files shows their texts, and nothing of them acts", () => {
+Deno.test("a comparison of hostile files shows their texts without effects", () => {
   const comparison = comparisonOf(2, true);
   const page = renderComparisonPage(comparison, createSvgDocument());
   const document = parsed(page);
@@ -111,7 +115,7 @@ Deno.test("a comparison of hostile files shows their texts, and nothing of them 
   for (const line of texts.csv.trimEnd().split("\n")) assert(!/(^|,)[=@]/.test(line), line);
 });
 
-Deno.test("remarks are numbered, listed once, and in the page and the texts alike", () => {
+Deno.test("remarks are numbered and listed once, in the page as in the texts", () => {
   const comparison = comparisonOf(3);
   const texts = [
     formatComparison(comparison),
@@ -133,7 +137,7 @@ Deno.test("formatComparisonJson() can be read again and keeps hostile texts as d
   assertEquals(value.rows[0].cells[1].warnings, [`noisy ${evil}`]);
 });
 
-Deno.test("formatComparisonCsv() has one line for each measurement and machine", () => {
+Deno.test("formatComparisonCsv() has one line per measurement and machine", () => {
   const lines = formatComparisonCsv(comparisonOf(3)).trimEnd().split("\n");
   assertEquals(lines.length, 1 + 8 * 3);
   const columns = lines[0]!.split(",");
@@ -156,7 +160,7 @@ function contrast(a: string, b: string): number {
   return (high! + 0.05) / (low! + 0.05);
 }
 
-Deno.test("the page's colors have the contrast that WCAG AA asks for, light and dark", () => {
+Deno.test("the page's colors have the contrast that WCAG AA requires, light and dark", () => {
   assertEquals(contrast("#000000", "#ffffff"), 21);
   for (const [scheme, colors] of Object.entries(PALETTE)) {
     const check = (front: string, back: string, least: number) => {

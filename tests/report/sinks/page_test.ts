@@ -19,7 +19,7 @@ Deno.test("renderSinkPage() makes a page with pictures and tables that runs and 
   const page = renderSinkPage(measure("a run"), createSvgDocument());
   assertEquals(all(page, "script, link, img, iframe, [onload], [onerror]").length, 0);
   assertEquals(all(page, "section").length, 5);
-  // Two layers of two heads each have a map as well.
+  // Two layers with two heads each also have a map.
   assertEquals(all(page, "svg[role=img]").length, 10);
   assertEquals(all(page, "table").length, 6);
   const ids = all(page, "[id]").map(({ id }) => id);
@@ -41,7 +41,7 @@ Deno.test("renderSinkPage() escapes a stranger's run and names violations", () =
   assertStringIncludes(page, "mass bound: &lt;b&gt;bad&lt;/b&gt;");
 });
 
-Deno.test("renderSinkPage() leaves out what was not measured", () => {
+Deno.test("renderSinkPage() leaves out missing measurements", () => {
   const measurement = measure("a run", { config: { layersWithoutAttention: [0, 1, 2] } });
   const page = renderSinkPage({ ...measurement, theory: null }, createSvgDocument());
   assertEquals(all(page, "section").map(({ id }) => id), ["branches", "norms"]);

@@ -24,7 +24,7 @@ import { tracedModel } from "../../support/model/traces.ts";
 const document = createSvgDocument();
 const evil = `<img src=x onerror="alert(1)">&\u202e\u001b[2J`;
 
-/** Two variants' measurements, the second one by a hostile name. */
+/** Measurements of two variants; the second has a hostile name. */
 const measured: readonly (readonly [string, SinkMeasurement])[] = [
   ["baseline", measure("none")],
   [evil, measure("learned")],
@@ -41,7 +41,7 @@ function rowsOf<Row>(make: (measurement: SinkMeasurement, series: string) => Row
   return measured.flatMap(([name, measurement]) => make(measurement, name));
 }
 
-/** The part of a document that these tests look at. */
+/** The parts of a document that these tests use. */
 interface PageElement {
   readonly id: string;
   readonly tagName: string;
@@ -66,7 +66,7 @@ const options = (id: string) => ({
   text: { id, title: `About ${evil}`, description: `In words ${evil}` },
 });
 
-/** Every picture of this folder, drawn of the same measurements. */
+/** Draws every kind of picture from the same measurements. */
 function allPictures(): Record<string, Markup> {
   const ratios = measured.map(([series, { summary }]) => ({ series, ratio: summary.gradientSink }));
   const [bloat, compress, change] = branchPlot(rowsOf(branchRows), {
@@ -102,7 +102,7 @@ function allPictures(): Record<string, Markup> {
 
 const pictures = allPictures();
 
-Deno.test("every picture of sinks has a title and a description, and no markup of strangers", () => {
+Deno.test("every picture of sinks has a title and a description, and no stranger's markup", () => {
   const ids = new Set<string>();
   for (const [name, { text }] of Object.entries(pictures)) {
     const page = pageOf(text);
@@ -124,7 +124,7 @@ Deno.test("every picture of sinks has a title and a description, and no markup o
   }
 });
 
-Deno.test("pictures use colors of the page only, so that they suit light and dark", () => {
+Deno.test("pictures use only the page's colors, which suit light and dark", () => {
   for (const [name, { text }] of Object.entries(pictures)) {
     const colors = [...text.matchAll(/(?:fill|stroke)="([^"]+)"/g)].map((match) => match[1]!);
     const known = /^(none|currentColor|var\(--[a-z0-9-]+\))$/;
@@ -132,7 +132,7 @@ Deno.test("pictures use colors of the page only, so that they suit light and dar
   }
 });
 
-Deno.test("standalonePicture() makes a file that brings its colors along", () => {
+Deno.test("standalonePicture() makes a file that contains its colors", () => {
   const svg = standalonePicture(pictures.violin!);
   assertStringIncludes(svg, 'xmlns="http://www.w3.org/2000/svg"');
   assertEquals(svg.match(/xmlns=/g)?.length, 1);
@@ -145,29 +145,29 @@ Deno.test("standalonePicture() makes a file that brings its colors along", () =>
   assert(!standalonePicture(pictures.violin!, "light").includes("prefers-color-scheme"));
 });
 
-Deno.test("gradientViolinPlot() draws few values as they are, many as a density, and says R_GS", () => {
+Deno.test("gradientViolinPlot() draws few values as dots, many as a density, and shows R_GS", () => {
   const { text } = pictures.violin!;
   const page = pageOf(text);
-  // Token 0 has one value in each of two layers: four dots. Others: two densities, of two outlines
-  // each.
+  // Token 0 has one value in each of two layers: four dots. Other tokens have two densities with
+  // two outlines each.
   assertEquals(page.querySelectorAll("circle").length, 4);
   assertEquals(page.querySelectorAll('[aria-label="area"] path').length, 2);
   assert(/R_GS [\d.]+ \([\d.]+–[\d.]+\)/.test(text));
 });
 
-Deno.test("pathGradientPlot() marks what is 0 at the foot instead of leaving it out", () => {
+Deno.test("pathGradientPlot() marks zeros at the foot instead of leaving them out", () => {
   const rows = rowsOf(pathGradientRows);
   assert(
     rows.some(({ path, position, value }) => path === "query" && position === 0 && value === 0),
   );
   assertEquals(pictures.paths!.text.match(/▾ 0/g)?.length, 2);
-  // A rounding of 0, as a GPU leaves, is no reason to stretch the axis.
+  // A rounded 0, as a GPU gives, must not stretch the axis.
   const rounded = rows.map((row) => row.value === 0 ? { ...row, value: 1e-12 } : row);
   const again = pathGradientPlot(rounded, options("paths"))!;
   assertEquals(again.text, pictures.paths!.text);
 });
 
-Deno.test("pathGradientPlot() marks what is below its rounding floor at the foot", () => {
+Deno.test("pathGradientPlot() marks values below their rounding floor at the foot", () => {
   const [, measurement] = measured[0]!;
   const { key } = measurement.summary.paths!;
   const drawn = (factor: number) => {
@@ -186,7 +186,7 @@ Deno.test("pathGradientPlot() joins layers and runs by their geometric mean", ()
   assertEquals(drawn([2, 8]), drawn([4]));
 });
 
-Deno.test("branchPlot() writes the fitted slopes where Compress is drawn", () => {
+Deno.test("branchPlot() shows the fitted slopes with Compress", () => {
   const slopes = compressFitRows(measured[0]![1], "x");
   assertEquals(slopes.map(({ branch }) => branch), ["attention", "mlp"]);
   for (const { fit } of slopes) {
@@ -218,7 +218,7 @@ Deno.test("layerNormPlot() shows the median and the range of several runs", () =
   assertEquals(page.querySelectorAll('[aria-label="rule"] line').length, 1);
 });
 
-Deno.test("pictures of nothing are not drawn", () => {
+Deno.test("pictures without data are not drawn", () => {
   assertEquals(gradientViolinPlot([], options("a")), undefined);
   const zero = { series: "a", layer: 0, position: 0, value: 0 };
   assertEquals(gradientViolinPlot([zero], options("a")), undefined);
@@ -228,7 +228,7 @@ Deno.test("pictures of nothing are not drawn", () => {
   assertEquals(layerNormPlot([], { ...options("a"), quantity: "value" }), undefined);
 });
 
-Deno.test("logTicks() has round ticks, as many as there is room for, on any domain", () => {
+Deno.test("logTicks() has round ticks, as many as fit, on any domain", () => {
   assertEquals(
     logTicks([1, 1000], 7),
     [1, 10, 100, 1000].flatMap((p) => p === 1000 ? [p] : [p, 3 * p]),
@@ -259,7 +259,7 @@ Deno.test("pathGradientPlot() draws no line over positions that were not measure
     value: 1 + position,
   }));
   const { text } = pathGradientPlot(rows, options("gap"))!;
-  // One line through 0 to 3; a sign each at 0, where the sink is, and at 31 and 63, which are alone.
+  // One line through 0 to 3. The sink at 0 and the lone positions 31 and 63 have a mark each.
   const curves = text.match(/<path [^>]*d="M[^"]*"/g) ?? [];
   const through = curves.filter((curve) => /d="M[\d.]+,[\d.]+(?:L[\d.]+,[\d.]+){3}"/.test(curve));
   assertEquals(through.length, 1, curves.join("\n"));

@@ -1,4 +1,4 @@
-/** What only pretrained models have in the page and on the terminal. */
+/** The parts of the page and the terminal report that only pretrained models have. */
 import { heatMap } from "../../../src/report/sinks/heat_map.ts";
 import { attentionCells, scoreCells, sinkRateCells } from "../../../src/report/sinks/heat_cells.ts";
 import { renderSinkPage } from "../../../src/report/sinks/page.ts";
@@ -38,7 +38,7 @@ function measure(name: string): SinkMeasurement {
   };
 }
 
-/** The same with massive activations replaced, and with INT8 activations. */
+/** A measurement that also replaces massive activations and rounds activations to INT8. */
 function measureReplaced(): SinkMeasurement {
   const plain = measure("model");
   const where = { layer: 1, dimensions: [5, 7], positions: [0], elements: 4, texts: 2 };
@@ -79,7 +79,7 @@ function measureReplaced(): SinkMeasurement {
   };
 }
 
-Deno.test("reports of a pretrained model show what replaced massive activations and INT8 do to the loss", () => {
+Deno.test("reports of a pretrained model show the loss with replaced massive activations and with INT8", () => {
   const measured = measureReplaced();
   const text = formatSinkMeasurement(measured);
   const page = renderSinkPage(measured, createSvgDocument());
@@ -107,7 +107,7 @@ Deno.test("reports of a pretrained model show what replaced massive activations 
   assert(!none.includes("elements replaced") && !none.includes("INT8"), none);
 });
 
-Deno.test("renderSinkPage() of a pretrained model shows maps of positions, states and heads, and nothing of a stranger's", () => {
+Deno.test("renderSinkPage() of a pretrained model shows maps of positions, states and heads, and no stranger's markup", () => {
   const page = renderSinkPage(measure(`<img src=x onerror="alert(1)">`), createSvgDocument());
   assertEquals(all(page, "script, img, [onerror]").length, 0);
   const titles = all(page, "svg[role=img] > title").map(({ textContent }) => textContent);
@@ -119,7 +119,7 @@ Deno.test("renderSinkPage() of a pretrained model shows maps of positions, state
   assertStringIncludes(page, "&lt;b&gt; 7");
 });
 
-Deno.test("formatSinkMeasurement() of a pretrained model tells the texts, the tokens and the intervals", () => {
+Deno.test("formatSinkMeasurement() of a pretrained model shows the texts, the tokens and the intervals", () => {
   const measurement = measure("some-model");
   const text = formatSinkMeasurement(measurement);
   assertStringIncludes(text, "some-model: llama, 135M parameters, stored as BF16");
@@ -129,7 +129,7 @@ Deno.test("formatSinkMeasurement() of a pretrained model tells the texts, the to
   assertStringIncludes(text, "The three largest |h| after every layer");
 });
 
-Deno.test("heatMap() colors every cell by its value, and leaves empty what a logarithm has no place for", () => {
+Deno.test("heatMap() colors every cell by its value, and leaves cells empty that have no logarithm", () => {
   const options = {
     document: createSvgDocument(),
     width: 300,
@@ -151,7 +151,7 @@ Deno.test("heatMap() colors every cell by its value, and leaves empty what a log
   assertEquals(heatMap([{ x: 0, y: 0, value: null }], { ...options, scale: "share" }), undefined);
 });
 
-Deno.test("heat cells are the measurement's figures in their places", () => {
+Deno.test("heat cells hold the measurement's figures in the right places", () => {
   const measurement = measure("a model");
   const pretrained = measurement.pretrained!;
   const { queryHeads, layers } = measurement.config;

@@ -17,7 +17,7 @@ function measure(options: Parameters<typeof tracedModel>[0] = {}): SinkMeasureme
   return { ...meter.result(source), theory: checkTheory(trace, { config, gains, theta, sinks }) };
 }
 
-Deno.test("figure() keeps three digits and says what is nothing", () => {
+Deno.test("figure() keeps three digits and marks missing values", () => {
   const cases = [
     [0.12345, "0.123"],
     [12.345, "12.3"],
@@ -33,7 +33,7 @@ Deno.test("figure() keeps three digits and says what is nothing", () => {
   for (const [value, text] of cases) assertEquals(figure(value), text);
 });
 
-Deno.test("formatSinkMeasurement() says which sequences were measured; of files that do not say, validation's", () => {
+Deno.test("formatSinkMeasurement() says which sequences were measured, by default validation's", () => {
   const measurement = measure();
   const { data } = measurement;
   for (const [split, word] of [[undefined, "validation"], ["training", "training"]] as const) {
@@ -44,7 +44,7 @@ Deno.test("formatSinkMeasurement() says which sequences were measured; of files 
   }
 });
 
-Deno.test("sinkTables() shows what sinks' logits take and how far gates are open, where there are any", () => {
+Deno.test("sinkTables() shows the shares of sinks' logits and the openings of gates, if there are any", () => {
   const plain = measure();
   const both = measure({ config: { sinkLogit: "learned", attentionGate: "element" } });
   const [before, after] = [plain, both].map((each) => sinkTables(each)[0]!);
@@ -93,8 +93,7 @@ Deno.test("sinkTables() shows every layer, head and statement with the measureme
   ]);
   assertEquals(gradients!.rows.length, 2);
   assertEquals(cellText(gradients!.rows[1]![2]!), figure(attention!.gradientSink.ratio));
-  // The mean over early positions from the kept ones is that of the summary, where the model has
-  // one such layer.
+  // With one layer with attention, the mean over early positions is the summary's.
   const one = measure({ config: { layersWithoutAttention: [0, 1] } });
   const { paths } = one.summary;
   const path = cellText(sinkTables(one)[1]!.rows[0]![4]!);
@@ -105,7 +104,7 @@ Deno.test("sinkTables() shows every layer, head and statement with the measureme
   assertEquals(theory!.rows.length, 15);
 });
 
-Deno.test("sinkTables() shows INT8 activations where they were measured", () => {
+Deno.test("sinkTables() shows INT8 activations if they were measured", () => {
   const quantization = {
     loss: 2,
     calibrationBatches: 4,
@@ -127,7 +126,7 @@ Deno.test("sinkTables() shows INT8 activations where they were measured", () => 
   ]);
 });
 
-Deno.test("formatSinkMeasurement() says what was measured, what is violated, and steers no terminal", () => {
+Deno.test("formatSinkMeasurement() shows the measurement and violations, without control characters", () => {
   const measurement = measure();
   const text = formatSinkMeasurement(measurement);
   assertStringIncludes(text, "r\\u001b[2J, step 7: bigram-backcopy, plain attention");
@@ -145,7 +144,7 @@ Deno.test("formatSinkMeasurement() says what was measured, what is violated, and
   assert(!formatSinkMeasurement(nothing).includes("R_GS"));
 });
 
-Deno.test("sinkSummary() and the table of heads say of an older file that its sink rate is not known", () => {
+Deno.test("sinkSummary() and the table of heads mark an older file's sink rate as unknown", () => {
   const measurement = measure();
   const [rate] = sinkSummary(measurement).filter((line) => line.startsWith("sink rate"));
   assert(rate !== undefined && rate.includes(" of (sequence, head) pairs"), rate);

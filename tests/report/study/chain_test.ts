@@ -1,4 +1,4 @@
-/** The chain's stored tables are those that the report makes of the stored runs. */
+/** The stored tables of the chain equal those that the report makes from the stored runs. */
 import { fileURLToPath } from "node:url";
 import { CHAIN_MOMENTS } from "../../../src/experiments/study/chain.ts";
 import { mergeStudy } from "../../../src/experiments/study/merge.ts";
@@ -20,7 +20,7 @@ const test = testWith("read");
 
 const root = new URL("../../../", import.meta.url);
 
-// The rows of a page's tables of the chain, the titles included.
+// The rows of the chain's tables on a page, including their titles.
 function storedRows(page: string): string[][] {
   return page.split("<!-- chain -->")[1]!.split("\n").filter((line) => /^\|/.test(line))
     .map((line) => line.slice(1, -1).split(/(?<!\\)\|/).map((each) => each.trim()))
@@ -56,7 +56,7 @@ test("fixtures/chain's tables are those of deno task study report fixtures/chain
   assertEquals(problems, []);
   const study = mergeStudy(records, planned);
   const text = await Deno.readTextFile(new URL("README.md", folder));
-  // What is missing is said first.
+  // The report begins with the missing runs.
   const [missing] = gap(study);
   assertStringIncludes(text.split("\n")[2]!, missing!.split(":")[0]!);
   const wanted = chainsOf(study.groups).flatMap((chain) =>
@@ -72,7 +72,7 @@ test("fixtures/chain's tables are those of deno task study report fixtures/chain
   assertStringIncludes(readme.replaceAll(/\s+/g, " "), `${runs} of ${of} runs missing`);
 });
 
-Deno.test("chainTable() and chainSummaryTable() show verdicts with six seeds, and say that fewer have none", () => {
+Deno.test("chainTable() and chainSummaryTable() show verdicts with six seeds, and none with fewer", () => {
   const chains = [6, 2].map((count) => {
     const seeds = Array.from({ length: count }, (_, i) => i + 1);
     return chainsOf(mergeStudy(syntheticStudy(seeds, { names: ["shallow"] })).groups)[0]!;

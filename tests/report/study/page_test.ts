@@ -32,12 +32,12 @@ Deno.test("renderStudyPage() makes a page that loads nothing and runs nothing", 
 });
 
 Deno.test("renderStudyPage() names every picture, table, section and link target", () => {
-  // For each setting: 9 curves, 5 over strength, 3 branch ratios, 5 by layer, and in two widths
-  // the chain, onsets, violin, 4 paths, slack.
+  // For each setting: 9 curves, 5 over strength, 3 branch ratios and 5 by layer; in two widths each
+  // the chain, onsets, violin, 4 paths and slack.
   assertNamed(page, { pictures: 2 * (9 + 5 + 3 + 5 + 2 * 8) });
 });
 
-Deno.test("renderStudyPage() lists runs with intervals over sequences, where records have them", () => {
+Deno.test("renderStudyPage() lists runs with intervals over sequences, if records have them", () => {
   assert(!page.includes("shallow-runs"), "a list of nothing");
   const measured = found.map(({ path, record }) => {
     if (record.arm.seed !== 1 || record.arm.setting !== "shallow") return { path, record };
@@ -82,7 +82,7 @@ Deno.test("renderStudyPage() shows each claim's verdict and figure beside the pa
   }
 });
 
-Deno.test("a study of hostile records shows their texts, and nothing of them acts", () => {
+Deno.test("a study of hostile records shows their texts without effects", () => {
   const hostile = found.slice(0, 4).map(({ record }, i) => ({
     path: evil,
     record: parseStudyRecord(
@@ -114,7 +114,7 @@ Deno.test("a study of hostile records shows their texts, and nothing of them act
   assert(!formatStudyMarkdown(study, claims).includes("<img"), "markup in Markdown");
 });
 
-Deno.test("renderStudyPage() and the texts bear studies with nothing in them, or little", () => {
+Deno.test("renderStudyPage() and the texts accept studies with little or no data", () => {
   const parts = [
     [],
     found.slice(0, 1),
@@ -137,7 +137,7 @@ Deno.test("renderStudyPage() and the texts bear studies with nothing in them, or
   }
 });
 
-Deno.test("studyFigures() gives files that stand alone, each once", () => {
+Deno.test("studyFigures() gives self-contained files, each once", () => {
   const figures = studyFigures(mergeStudy(found.slice(0, 8)), createSvgDocument());
   assertEquals(new Set(figures.map(({ name }) => name)).size, figures.length);
   for (const { name, text } of figures) {
@@ -147,7 +147,7 @@ Deno.test("studyFigures() gives files that stand alone, each once", () => {
   }
 });
 
-Deno.test("formatFigure() writes figures as people read them", () => {
+Deno.test("formatFigure() writes readable figures", () => {
   const cases: [number | undefined, Parameters<typeof formatFigure>[1], string][] = [
     [undefined, "number", "no data"],
     [15.5123, "number", "15.5"],

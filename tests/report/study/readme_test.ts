@@ -1,4 +1,4 @@
-/** The README's table of claims is what the report makes of the stored runs. */
+/** The README's table of claims equals the one that the report makes from the stored runs. */
 import { fileURLToPath } from "node:url";
 import { assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { type ClaimResult, judgeClaims } from "../../../src/experiments/study/claims/judge.ts";
@@ -13,7 +13,7 @@ const test = testWith("read");
 
 const root = new URL("../../../", import.meta.url);
 
-/** The settings that the README shows, in its columns' order. */
+/** The settings in the README, in the order of its columns. */
 const SHOWN = ["shallow", "deep"] as const;
 
 function cell(claim: ClaimResult): string {

@@ -16,7 +16,7 @@ Deno.test("SequenceUnits keeps 64 to 128 groups of equal size, and loses no sequ
     const size = Math.ceil(sequences / sums.length);
     const full = Math.floor(sequences / size);
     for (let i = 0; i < full; i++) {
-      // size numbers from i · size on
+      // the sum of `size` numbers, from i · size on
       assertEquals(sums[i], size * (i * size) + size * (size - 1) / 2, `${sequences} ${i}`);
     }
   }
@@ -25,20 +25,20 @@ Deno.test("SequenceUnits keeps 64 to 128 groups of equal size, and loses no sequ
 const SHAPE = { heads: 1, context: 5, width: 12 };
 const SEQUENCES = 40;
 
-/** Gradients of sequences: at position 0 all push one way, elsewhere noise is most of it. */
+/** Gradients of sequences: equal in sign at position 0, mostly noise elsewhere. */
 function gradients(seed: number): Float32Array {
   const { context, width } = SHAPE;
   const noise = randomNormal({ seed, length: SEQUENCES * context * width });
   return Float32Array.from(noise, (each, i) => each + (i % (context * width) < width ? 1 : 0.05));
 }
 
-Deno.test("GradientUnits and GradientMeter agree on the sequences as they are", () => {
+Deno.test("GradientUnits and GradientMeter agree on the original sequences", () => {
   const [units, meter] = [new GradientUnits(SHAPE, 31), new GradientMeter(SHAPE)];
   for (let seed = 1; seed <= 5; seed++) {
     units.add(gradients(seed), SEQUENCES);
     meter.add(gradients(seed), SEQUENCES);
   }
-  // 200 sequences are 100 groups; float32 sums of two differ by some 1e-7.
+  // 200 sequences make 100 groups of two; float32 sums of two have errors of about 1e-7.
   assertEquals(units.count, 100);
   const summed = meter.summed().map((norm) => norm * 5 * SEQUENCES);
   units.norms()(new Uint32Array(100).fill(1)).forEach((norm, t) => {
@@ -46,7 +46,7 @@ Deno.test("GradientUnits and GradientMeter agree on the sequences as they are", 
   });
 });
 
-Deno.test("intervals of R_GS hold what other sequences give about as often as they say", () => {
+Deno.test("intervals of R_GS contain other sequences' mean about as often as promised", () => {
   const ratios: number[] = [];
   const intervals: (readonly [number, number])[] = [];
   for (let trial = 0; trial < 120; trial++) {
@@ -61,13 +61,12 @@ Deno.test("intervals of R_GS hold what other sequences give about as often as th
       statistic: (counts) => gradientSinkRatio(norms(counts), DEFAULT_SINK_SETTINGS).ratio!,
     }));
   }
-  // The mean over this many sequences is known to a tenth of an interval.
+  // The mean over this many sequences is exact to a tenth of an interval.
   const mean = ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
-  // 95 % of 120 are 114; a binomial of 120 stays above 105 in 999 of 1000.
+  // 95 % of 120 are 114; a binomial count out of 120 is above 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
-  // The intervals are not too wide either: 4 standard deviations of what the trials give, up to √2
-  // of it.
+  // Nor are the intervals too wide: between 1 and √2 times 4 standard deviations of the trials.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

@@ -8,7 +8,7 @@ const settings = { ...DEFAULT_SINK_SETTINGS, idleFrom: 2, early: [1, 2] as const
 
 Deno.test("GateMeter finds each head's mean opening, at idle queries, at token 0 and after", () => {
   const meter = new GateMeter({ queryHeads: 2, context: 4 }, settings);
-  // [B, T, Hq]: the second head's gate stands at 0.5.
+  // [B, T, Hq]: the second head's gate is always 0.5.
   meter.add(Float64Array.of(0.1, 0.5, 0.2, 0.5, 0.3, 0.5, 0.8, 0.5), {
     batch: 1,
     idle: Uint8Array.of(1, 1, 1, 0),
@@ -20,7 +20,7 @@ Deno.test("GateMeter finds each head's mean opening, at idle queries, at token 0
   const [first, second] = meter.result();
   const rounded = (value: number | null) => value === null ? null : Number(value.toFixed(12));
   assertEquals(rounded(first!.mean), 0.45);
-  // Positions 2, 2 and 3 are idle and not too early.
+  // Positions 2, 2 and 3 are idle and late enough.
   assertEquals(rounded(first!.idleMean), 0.6);
   assertEquals([first!.opening.sink, first!.opening.early].map(rounded), [0.2, 0.35]);
   assertEquals(second, {
@@ -30,7 +30,7 @@ Deno.test("GateMeter finds each head's mean opening, at idle queries, at token 0
   });
 });
 
-Deno.test("GateMeter takes the mean of a head's gates, and knows no idle queries unless told", () => {
+Deno.test("GateMeter takes the mean of a head's gates, and has no idle mean without a mask", () => {
   const meter = new GateMeter({ queryHeads: 2, context: 2 }, { ...settings, early: [1, 1] });
   // [B, T, Hq D] with D = 2.
   meter.add(Float64Array.of(0, 0.5, 1, 1, 0.5, 0.5, 0, 0), { batch: 1, idle: undefined });
@@ -40,7 +40,7 @@ Deno.test("GateMeter takes the mean of a head's gates, and knows no idle queries
   ]);
 });
 
-Deno.test("SinkMeter measures gates where a model has them, and wants their openings", () => {
+Deno.test("SinkMeter measures gates if a model has them, and then requires their openings", () => {
   for (const attentionGate of ["none", "head", "element"] as const) {
     const { config, trace } = tracedModel({ config: { attentionGate } });
     const meter = new SinkMeter({ config, context: trace.context });

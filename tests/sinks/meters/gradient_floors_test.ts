@@ -1,4 +1,4 @@
-/** The rounding floors of key and query gradients: the kernels' errors, and when a floor counts. */
+/** The rounding floors of key and query gradients, compared with the kernels' errors. */
 import {
   attentionBackward,
   type AttentionBackwardOptions,
@@ -23,7 +23,7 @@ import { distance, norm } from "../../support/vectors.ts";
 const lengths = { batch: 2, keyHeads: 2, group: 2, length: 40, headDim: 12 };
 const shape = { batch: 2, queryHeads: 4, keyValueHeads: 2, context: 40, headDim: 12 };
 
-/** A position's rows of a gradient, sequences added up, as the meter adds them up. */
+/** A position's rows of a gradient, summed over sequences as in the meter. */
 function rowsAt(data: ArrayLike<number>, heads: number, position: number): Float64Array {
   const { batch, context, headDim } = shape;
   const sum = new Float64Array(heads * headDim);
@@ -87,7 +87,7 @@ function checkError(what: string, { error, floor, gradient }: Found): void {
 }
 
 onEachRuntime(
-  "the gradients' errors at a strong sink are about their rounding floors",
+  "the gradients' errors at a strong sink are close to their rounding floors",
   async (gpu) => {
     const first = await compare(gpu, { seed: 51 }, { position: 0, precise: false });
     checkError("key 0", first.key);
@@ -100,7 +100,7 @@ onEachRuntime(
   },
 );
 
-onEachRuntime("the precise form lowers the floors with the errors", async (gpu) => {
+onEachRuntime("`precise` lowers the floors with the errors", async (gpu) => {
   for (const sink of [undefined, { size: "usual" as const, logSumExpGradient: false }]) {
     const description = { seed: 54, sink };
     const usual = await compare(gpu, description, { position: 0, precise: false });
@@ -110,13 +110,13 @@ onEachRuntime("the precise form lowers the floors with the errors", async (gpu) 
       `    error ${error}, floor ${floor}, usual ${usual.key.floor}, gradient ${gradient}`,
     );
     assert(floor < 1e-3 * usual.key.floor, `floor ${floor}, usual ${usual.key.floor}`);
-    // The weights' relative errors, of exp and logSumExp, are in the gradient as such.
+    // The weights' relative errors, from exp and logSumExp, add a share of the gradient itself.
     assert(error < 1.5 * floor + 1e-5 * gradient, `error ${error}, floor ${floor}`);
     assert(error < 1e-4 * gradient && floor < gradient, `error ${error}, gradient ${gradient}`);
   }
 });
 
-Deno.test("ordinary gradients are far above their floors, in float64 farther than in float32", () => {
+Deno.test("ordinary gradients are far above their floors, even farther in float64 than in float32", () => {
   const drawn = drawAttention(describeAttention({ ...lengths, seed: 52 }));
   const inputs = twinInputs(drawn);
   const forward = reference.attentionForward(inputs);

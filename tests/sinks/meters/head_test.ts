@@ -8,8 +8,8 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 const { batch, heads: queryHeads, queries: context } = stored;
 
 /**
- * Sequences from `first` to `end`, as states whose attention to s is the stored one: all logits are
- * 0.
+ * Sequences from `first` to `end`, with states whose attention to s equals the stored one: all
+ * logits are 0.
  */
 function statesOf(position: number, first: number, end: number) {
   const columns = stored.columns as Readonly<Record<string, readonly number[]>>;
@@ -25,7 +25,7 @@ function statesOf(position: number, first: number, end: number) {
   };
 }
 
-Deno.test("HeadMeter finds the sink rates that numpy finds on stored attention, in batches of any size", () => {
+Deno.test("HeadMeter finds numpy's sink rates on stored attention, in batches of any size", () => {
   assertEquals(stored.cases.length, 6);
   for (const { position, window, threshold, byHead, uniform } of stored.cases) {
     for (const size of [batch, 1, 4]) {
@@ -46,11 +46,12 @@ Deno.test("HeadMeter finds the sink rates that numpy finds on stored attention, 
       assertEquals(found.map(({ sinkRate }) => sinkRate), byHead);
       assertEquals(found.map(({ idleSinkRate }) => idleSinkRate), [null, null, null, null]);
       assert(Math.abs(meter.uniform().score - uniform) < 1e-12);
-      // The last head attends uniformly, which is a sink at no window and no threshold.
+      // The last head attends uniformly, which no window and no threshold counts as a sink.
       assertEquals(found.at(-1)!.sinkRate, 0);
     }
   }
-  // The numbers must separate these: pairs, means, and uniform attention over few queries.
+  // The stored numbers must separate rates by pairs, rates by means, and uniform attention over few
+  // queries.
   assert(stored.cases.some(({ published, ofMeans }) => published > 0 && ofMeans === 0));
   assert(stored.cases.some(({ sinkRate, published }) => sinkRate < published));
 });

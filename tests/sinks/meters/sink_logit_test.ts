@@ -7,7 +7,7 @@ import { tracedModel } from "../../support/model/traces.ts";
 
 const settings = { ...DEFAULT_SINK_SETTINGS, window: 2, idleFrom: 2 };
 
-Deno.test("SinkLogitMeter finds the share that each head's logit takes in the window and when idle", () => {
+Deno.test("SinkLogitMeter finds the share of each head's sink, in the window and among idle queries", () => {
   const meter = new SinkLogitMeter([0, Math.log(2)], { context: 4, settings });
   // [B, Hq, T]: b_t is 1/2, 1/4, 1/8, 1/16 for the first head, twice as much for the second.
   const logSumExp = [2, 4, 8, 16].map(Math.log);
@@ -24,7 +24,7 @@ Deno.test("SinkLogitMeter finds the share that each head's logit takes in the wi
   close(second!.idleScore, 3 / 16);
 });
 
-Deno.test("SinkMeter counts a sink's logit beside the tokens: all shares add up to 1", () => {
+Deno.test("SinkMeter counts a sink's logit in addition to the tokens: all shares add up to 1", () => {
   for (const sinkLogit of ["learned", "zero"] as const) {
     const { config, trace, sinks } = tracedModel({ config: { sinkLogit }, context: 6 });
     const scores = Array.from({ length: 6 }, (_, position) => {
@@ -32,7 +32,7 @@ Deno.test("SinkMeter counts a sink's logit beside the tokens: all shares add up 
         config,
         context: 6,
         sinks,
-        // The last query alone sees every token.
+        // Only the last query sees every token.
         settings: { position, window: 6 - position, lastGradientPosition: 5, early: [0, 5] },
       });
       meter.add(trace);
@@ -41,14 +41,14 @@ Deno.test("SinkMeter counts a sink's logit beside the tokens: all shares add up 
     for (let head = 0; head < config.queryHeads; head++) {
       const { logit, score } = scores[0]![head]!.sinkLogit!;
       assertEquals(logit, sinkLogit === "zero" ? 0 : sinks[0]![head]);
-      // Each query's weights, the logit's among them, add up to 1.
+      // Each query's weights and its sink's share add up to 1.
       const mass = scores.reduce((sum, heads) => sum + heads[head]!.mass, 0);
       assert(Math.abs(mass + 6 * score - 6) < 1e-12, `${mass} and ${6 * score}`);
     }
   }
 });
 
-Deno.test("layerSinkLogits() wants a logit for each query head where they are learned", () => {
+Deno.test("layerSinkLogits() requires a logit per query head if they are learned", () => {
   const { config } = tracedModel();
   assertEquals(layerSinkLogits(config, undefined), undefined);
   assertEquals(layerSinkLogits({ ...config, sinkLogit: "zero" }, undefined), [0, 0, 0, 0]);

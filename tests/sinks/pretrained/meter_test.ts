@@ -1,4 +1,4 @@
-/** The measurements of pretrained models against plain formulas on the twin's trace. */
+/** The measurements of pretrained models agree with plain formulas on the twin's trace. */
 import { llamaGradients } from "../../../src/reference/llama.ts";
 import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
 import { attentionColumn } from "../../../src/sinks/attention_column.ts";
@@ -29,7 +29,7 @@ function measure() {
   return { measured, found: meter.result({ scores }), scores };
 }
 
-Deno.test("PretrainedMeter counts a pair of text and head by its own score, at every position", () => {
+Deno.test("PretrainedMeter counts each pair of text and head by its score, at every position", () => {
   const { found } = measure();
   assertEquals(found.sinkPositions, [0, 1, 2, 3, 4, 5, 6, 7]);
   const shape = { ...config, batch: BATCH, context: CONTEXT };
@@ -43,7 +43,7 @@ Deno.test("PretrainedMeter counts a pair of text and head by its own score, at e
           sum += column[row * CONTEXT + t]!;
           uniform += 1 / (t + 1);
         }
-        // Position 0 needs more than uniform attention gives it: 0.46 over 5 queries.
+        // Position 0 must exceed uniform attention's score, too: 0.46 over 5 queries.
         if (sum / settings.window > settings.threshold && sum > uniform) count++;
       }
       return count / (BATCH * config.queryHeads);
@@ -74,12 +74,12 @@ Deno.test("PretrainedMeter shows the attention of the strongest, the median and 
   }
 });
 
-Deno.test("PretrainedMeter's intervals hold the means, and R_GS of all texts", () => {
+Deno.test("PretrainedMeter's intervals contain the means, and R_GS of all texts", () => {
   const { found, measured } = measure();
   const { loss: [low, high], gradientSink } = found.intervals;
   assert(low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
   assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
-  // Where all texts are alike except for their sizes, resamples have no bias, and R_GS is certain.
+  // Texts that differ only in size have the same R_GS, so resamples have no bias and no spread.
   const same = new PretrainedMeter({ config, context: CONTEXT, settings });
   trace.layers.forEach((layer, index) => {
     const gradient = layer.attention!.gradients.norm;
@@ -96,7 +96,7 @@ Deno.test("PretrainedMeter's intervals hold the means, and R_GS of all texts", (
     gram.add(trace.layers[index]!.attention!.gradients.norm, BATCH);
     const ratio = gram.ratios(0)([1, 1, 1])!;
     const wanted = attention!.gradientSink.ratio!;
-    // Gradients are kept in float32.
+    // The meter keeps gradients in float32.
     assert(Math.abs(ratio / wanted - 1) < 1e-5, `layer ${index}: ${ratio} against ${wanted}`);
   });
 });

@@ -1,9 +1,10 @@
 import { StateMeter } from "../../../src/sinks/states/hidden.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-Deno.test("StateMeter tells the largest elements with their places, and massive ones by both criteria", () => {
+Deno.test("StateMeter finds the largest elements and their places, and massive ones by both criteria", () => {
   const meter = new StateMeter({ context: 4, width: 3 });
-  // The median magnitude is 0.1; 150 is massive, 99 is below 100, though 990 times the median.
+  // The median magnitude is 0.1. 150 is massive; 99 is not, because it is below 100, although it is
+  // 990 times the median.
   const text = (value: number) =>
     Float64Array.of(0.1, -value, 0.1, 0.1, 0.1, 0.1, 99, 0.05, 0.1, 0.1, 0.1, 0.2);
   meter.add(Float64Array.of(...text(150), ...text(160)), 2);
@@ -15,11 +16,11 @@ Deno.test("StateMeter tells the largest elements with their places, and massive 
     { value: 0.2, sequence: 0, position: 3, dimension: 2 },
   ]);
   assertEquals(massive, 1);
-  // Each channel's largest of a text's four tokens, averaged over the three texts.
+  // Each channel's largest among a text's four tokens, averaged over the three texts.
   assertEquals(meter.channels().map((each) => Number(each.toFixed(12))), [99, 150, 0.2]);
   assert(Math.abs(median - 0.1) < 1e-6, `${median}`);
   assertEquals(largestByPosition[0], 150);
   assert(Math.abs(cosine[0]! - 1) < 1e-12, `${cosine[0]}`);
-  // Token 1 is (0.1, 0.1, 0.1), token 0 as good as (0, −1, 0).
+  // Token 1 is (0.1, 0.1, 0.1), token 0 almost (0, −1, 0).
   assert(Math.abs(cosine[1]! + 1 / Math.sqrt(3)) < 1e-2, `${cosine[1]}`);
 });
